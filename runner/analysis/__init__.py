@@ -1,0 +1,1 @@
+"""Journals become tidy tables; all statistics."""

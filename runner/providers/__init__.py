@@ -1,0 +1,1 @@
+"""Whom to ask: registry rows, the user's rows, keys."""

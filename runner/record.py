@@ -1,0 +1,377 @@
+"""The fold: a request's events become one `Record`. Every duration is derived here and nowhere else.
+
+A record stores observations only: stamps, texts, counts as sent. Durations, rates and the flags that
+follow from them are properties, so that a better definition can re-read an old journal.
+Definitions and their sources are in docs/metrics.md. Performs no I/O and reads no clock.
+"""
+
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from io import StringIO
+from itertools import pairwise
+
+from runner.events import (
+    TIMED,
+    Channel,
+    Done,
+    Ended,
+    Event,
+    Failed,
+    Finished,
+    Flagged,
+    Opened,
+    Outcome,
+    Stirred,
+    Text,
+    Usage,
+)
+
+BURST_S = 0.005
+"""Text that arrives whole within this span was buffered somewhere: no rate can be read off it."""
+
+LENGTH_REASONS = frozenset({"length", "max_tokens", "MAX_TOKENS", "model_context_window_exceeded"})
+FILTER_REASONS = frozenset(
+    {"content_filter", "content_filtered", "sensitive", "safety", "SAFETY", "RECITATION", "refusal"}
+)
+ERROR_REASONS = frozenset({"error", "network_error", "insufficient_system_resource", "abort"})
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """When a request reached each stage, in nanoseconds since the run's start.
+
+    None is a stage that never happened: a reused connection has no `tcp_start`.
+    """
+
+    planned: int | None = None
+    ready: int | None = None
+    slot: int | None = None
+    dns_start: int | None = None
+    dns_end: int | None = None
+    tcp_start: int | None = None
+    tcp_end: int | None = None
+    tls_end: int | None = None
+    sent: int | None = None
+    headers: int | None = None
+    first_event: int | None = None
+    last_event: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """The text events of a reply as parallel columns: microseconds since `sent`, channel, characters.
+
+    `origin_us` is the sender's own clock for each event, on the same scale; empty unless it sent one.
+    """
+
+    at_us: Sequence[int] = ()
+    channels: str = ""
+    lengths: Sequence[int] = ()
+    origin_us: Sequence[int] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which request of the run this is. `key` digests its content, for resuming and for pairing."""
+
+    key: str
+    case: str
+    turn: int
+    repeat: int
+    block: int
+    provider: str
+    model: str
+    prompt: str
+    simulated: bool = False
+
+    @property
+    def target(self) -> str:
+        """The target as it is written everywhere: provider/model."""
+        return f"{self.provider}/{self.model}"
+
+
+@dataclass(frozen=True)
+class Record:
+    """All that was observed of one request."""
+
+    identity: Identity
+    marks: Marks
+    outcome: Outcome
+    heard: Heard = field(default_factory=Heard)
+    reply: str | None = None
+    reasoning: str | None = None
+    tool_calls: str | None = None
+    response_model: str | None = None
+    finish_reason: str | None = None
+    error_type: str | None = None
+    error: str | None = None
+    error_code: str | None = None
+    http_status: int | None = None
+    request_id: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cached_tokens: int | None = None
+    usage: dict[str, object] | None = None
+    reused: bool | None = None
+    attempts: int = 1
+    backoff_ns: int = 0
+    in_flight: int | None = None
+    late_ns: int | None = None
+    clock: str | None = None
+    noted: tuple[str, ...] = ()
+    started_at: str | None = None
+    node: str | None = None
+    region: str | None = None
+    warmup: bool = False
+
+    def _span_s(self, start: int | None, end: int | None) -> float | None:
+        return None if start is None or end is None else (end - start) / 1e9
+
+    def _since_sent_s(self, mark: int | None) -> float | None:
+        return self._span_s(self.marks.sent, mark)
+
+    @property
+    def planned_s(self) -> float | None:
+        """Start of the run -> when the schedule wanted it sent."""
+        return None if self.marks.planned is None else self.marks.planned / 1e9
+
+    @property
+    def queue_s(self) -> float | None:
+        """The lane could have taken it -> a slot was free."""
+        return self._span_s(self.marks.ready, self.marks.slot)
+
+    @property
+    def backoff_s(self) -> float:
+        """Waited between attempts, all of them."""
+        return self.backoff_ns / 1e9
+
+    @property
+    def dns_s(self) -> float | None:
+        """Name look-up for the connection this request opened."""
+        return self._span_s(self.marks.dns_start, self.marks.dns_end)
+
+    @property
+    def tcp_s(self) -> float | None:
+        """TCP connect for the connection this request opened."""
+        return self._span_s(self.marks.tcp_start, self.marks.tcp_end)
+
+    @property
+    def tls_s(self) -> float | None:
+        """TLS handshake for the connection this request opened; blank on plain HTTP."""
+        return self._span_s(self.marks.tcp_end, self.marks.tls_end)
+
+    @property
+    def headers_s(self) -> float | None:
+        """Sent -> response headers."""
+        return self._since_sent_s(self.marks.headers)
+
+    @property
+    def ttfc_s(self) -> float | None:
+        """Sent -> first SSE event of any kind."""
+        return None if "not_streamed" in self.noted else self._since_sent_s(self.marks.first_event)
+
+    @property
+    def ttft_s(self) -> float | None:
+        """Sent -> first non-empty text of any channel."""
+        return self.heard.at_us[0] / 1e6 if self._streamed else None
+
+    @property
+    def ttfa_s(self) -> float | None:
+        """Sent -> first non-empty answer text."""
+        first = self.heard.channels.find(Channel.ANSWER)
+        return self.heard.at_us[first] / 1e6 if self._streamed and first >= 0 else None
+
+    @property
+    def total_s(self) -> float | None:
+        """Sent -> last event that carried data."""
+        return self._since_sent_s(self.marks.last_event)
+
+    @property
+    def _streamed(self) -> bool:
+        return bool(self.heard.at_us) and "not_streamed" not in self.noted
+
+    @property
+    def _text_span_s(self) -> float | None:
+        """First text -> last text; None where there is no span to speak of."""
+        if not self._streamed or len(self.heard.at_us) < 2 or self.buffered:
+            return None
+        return (self.heard.at_us[-1] - self.heard.at_us[0]) / 1e6
+
+    @property
+    def buffered(self) -> bool:
+        """Several pieces of text in one burst: something between the model and us held them back."""
+        at_us = self.heard.at_us
+        return self._streamed and len(at_us) >= 3 and at_us[-1] - at_us[0] <= BURST_S * 1e6
+
+    @property
+    def heard_tokens(self) -> int | None:
+        """Output tokens less reasoning tokens that were never streamed; None where unknown."""
+        if self.output_tokens is None:
+            return None
+        if self.reasoning_tokens and Channel.REASONING not in self.heard.channels:
+            return self.output_tokens - self.reasoning_tokens
+        return self.output_tokens
+
+    @property
+    def tpot_s(self) -> float | None:
+        """(last text - first text) / (heard tokens - 1), as vLLM defines TPOT."""
+        span, tokens = self._text_span_s, self.heard_tokens
+        return None if span is None or tokens is None or tokens < 2 else span / (tokens - 1)
+
+    @property
+    def output_tps(self) -> float | None:
+        """Tokens a second while text arrived: 1 / tpot_s."""
+        return 1 / self.tpot_s if self.tpot_s else None
+
+    @property
+    def output_cps(self) -> float | None:
+        """Characters after the first text a second; comparable where tokenizers differ."""
+        span = self._text_span_s
+        return sum(self.heard.lengths[1:]) / span if span else None
+
+    @cached_property
+    def gaps_s(self) -> tuple[float, ...]:
+        """Seconds between successive events that carry text, ascending."""
+        if not self._streamed or self.buffered:
+            return ()
+        return tuple(sorted((b - a) / 1e6 for a, b in pairwise(self.heard.at_us)))
+
+    def gap_s(self, quantile: float) -> float | None:
+        """Nearest-rank quantile of the gaps between text events; 1.0 is the longest."""
+        if not self.gaps_s:
+            return None
+        rank = -int(-quantile * len(self.gaps_s) // 1)
+        return self.gaps_s[max(rank, 1) - 1]
+
+    @property
+    def client_error_s(self) -> float | None:
+        """How late this process may have been on this row's stamps."""
+        return None if self.late_ns is None else self.late_ns / 1e9
+
+    @property
+    def tokens_source(self) -> str | None:
+        """Where the token counts come from; None where nobody counted."""
+        return None if self.output_tokens is None and self.input_tokens is None else "usage"
+
+    @property
+    def chars(self) -> int | None:
+        """Characters heard on all channels; None where no reply began."""
+        return None if self.reply is None and not self.heard.lengths else sum(self.heard.lengths)
+
+    @property
+    def chunks(self) -> int | None:
+        """Events that carried text."""
+        return len(self.heard.lengths) or None
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """Words on what to know before trusting this row, sorted."""
+        derived = {"buffered": self.buffered, "cached": bool(self.cached_tokens)}
+        return tuple(sorted({*self.noted, *(word for word, true in derived.items() if true)}))
+
+    @property
+    def timed(self) -> bool:
+        """Whether this row may enter timing statistics."""
+        return self.outcome in TIMED and not self.warmup
+
+
+class Fold:
+    """Listens to one attempt's events and remembers only what a record needs, in flat columns."""
+
+    def __init__(self) -> None:
+        self._at_ns = array("q")
+        self._origin_ns = array("q")
+        self._lengths = array("q")
+        self._channels = StringIO()
+        self._texts = {channel: StringIO() for channel in Channel}
+        self._notes: set[str] = set()
+        self.first_event: int | None = None
+        self.last_event: int | None = None
+        self.opened: Opened | None = None
+        self.usage: Usage | None = None
+        self.failed: Failed | None = None
+        self.finish_reason: str | None = None
+        self.response_model: str | None = None
+        self.saw_done = False
+        self.ended_at: int | None = None
+
+    def add(self, event: Event) -> None:
+        """Take one event in; the order of calls is the order on the wire."""
+        match event:
+            case Text():
+                self._add_text(event)
+            case Opened():
+                self.opened = event
+            case Usage():
+                self.usage = event
+            case Finished():
+                self.finish_reason = event.reason
+            case Done():
+                self.saw_done = True
+            case Flagged():
+                self._notes.add(event.flag)
+            case Failed():
+                self.failed = self.failed or event
+            case Stirred():
+                self.response_model = self.response_model or event.response_model
+            case Ended():
+                self.ended_at = event.at_ns
+        if isinstance(event, Stirred | Text | Usage | Finished):
+            self.first_event = event.at_ns if self.first_event is None else self.first_event
+            self.last_event = event.at_ns
+
+    def _add_text(self, event: Text) -> None:
+        self.response_model = self.response_model or event.response_model
+        self._at_ns.append(event.at_ns)
+        self._lengths.append(len(event.text))
+        self._channels.write(event.channel.value)
+        self._texts[event.channel].write(event.text)
+        if event.origin_ns is not None:
+            self._origin_ns.append(event.origin_ns)
+
+    @property
+    def has_text(self) -> bool:
+        """Whether any text was heard: from then on nothing may be sent again."""
+        return bool(self._at_ns)
+
+    @property
+    def text_count(self) -> int:
+        """Text events so far."""
+        return len(self._at_ns)
+
+    def text(self, channel: Channel) -> str | None:
+        """All that was heard on a channel; None if it stayed silent."""
+        return self._texts[channel].getvalue() or None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Flags the wire raised."""
+        return tuple(sorted(self._notes))
+
+    def heard(self, sent_ns: int) -> Heard:
+        """Return the text events relative to the moment the request was sent."""
+        complete = len(self._origin_ns) == len(self._at_ns)
+        return Heard(
+            at_us=tuple((at - sent_ns) // 1000 for at in self._at_ns),
+            channels=self._channels.getvalue(),
+            lengths=tuple(self._lengths),
+            origin_us=tuple((at - sent_ns) // 1000 for at in self._origin_ns) if complete else (),
+        )
+
+    def outcome(self) -> Outcome:
+        """Judge how the attempt ended; a stream proves its success by a finish_reason or [DONE]."""
+        if self.failed is not None:
+            return self.failed.outcome
+        reason = self.finish_reason
+        if reason in ERROR_REASONS:
+            return Outcome.PROVIDER_ERROR
+        if reason in FILTER_REASONS:
+            return Outcome.FILTERED
+        if reason in LENGTH_REASONS:
+            return Outcome.LENGTH
+        if reason is None and not (self.saw_done and self.first_event is not None):
+            return Outcome.TRUNCATED
+        return Outcome.OK

@@ -269,7 +269,7 @@ class Record:
     @property
     def flags(self) -> tuple[str, ...]:
         """Words on what to know before trusting this row, sorted."""
-        derived = {"buffered": self.buffered, "cached": bool(self.cached_tokens)}
+        derived = {"buffered": self.buffered, "cached": bool(self.cached_tokens), "warmup": self.warmup}
         return tuple(sorted({*self.noted, *(word for word, true in derived.items() if true)}))
 
     @property
@@ -315,16 +315,19 @@ class Fold:
                 self._notes.add(event.flag)
             case Failed():
                 self.failed = self.failed or event
-            case Stirred():
-                self.response_model = self.response_model or event.response_model
             case Ended():
                 self.ended_at = event.at_ns
         if isinstance(event, Stirred | Text | Usage | Finished):
-            self.first_event = event.at_ns if self.first_event is None else self.first_event
-            self.last_event = event.at_ns
+            self._mark(event)
+
+    def _mark(self, event: Stirred | Text | Usage | Finished) -> None:
+        """Note the stamp of an event that carried data; the last one is where the reply ended."""
+        self.first_event = event.at_ns if self.first_event is None else self.first_event
+        self.last_event = event.at_ns
+        if isinstance(event, Stirred | Text):
+            self.response_model = self.response_model or event.response_model
 
     def _add_text(self, event: Text) -> None:
-        self.response_model = self.response_model or event.response_model
         self._at_ns.append(event.at_ns)
         self._lengths.append(len(event.text))
         self._channels.write(event.channel.value)

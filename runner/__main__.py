@@ -1,0 +1,5 @@
+"""`python -m runner` is `compare`."""
+
+from runner.cli import main
+
+main()

@@ -1,0 +1,43 @@
+"""`compare ask`: one prompt to everyone, replies streaming side by side."""
+
+import sys
+from typing import Any
+
+import click
+
+from runner.cli.options import read_options, target_options, view_options
+
+
+@click.command()
+@click.argument("prompt")
+@target_options
+@click.option("--system", metavar="TEXT", help="What to tell the models before the prompt.")
+@view_options
+def ask(prompt: str, **chosen: Any) -> None:
+    """Ask everyone one PROMPT; `-` reads it from standard input.
+
+    \b
+    compare ask "你是谁？"
+    compare ask "Explain TCP slow start in two sentences." -m deepseek/deepseek-flash -m dashscope/qwen-plus
+    """
+    import anyio  # noqa: PLC0415 -- heavy imports wait until there is work
+
+    from runner.api import backend, load_registry, perform, prepare  # noqa: PLC0415
+    from runner.cli.columns import open_columns  # noqa: PLC0415
+    from runner.cli.console import open_console  # noqa: PLC0415
+    from runner.cli.run import exit_code, show  # noqa: PLC0415
+    from runner.folder import here  # noqa: PLC0415
+    from runner.suite.load import suite_from_prompts  # noqa: PLC0415
+
+    text = sys.stdin.read().strip() if prompt == "-" else prompt
+    suite = suite_from_prompts([text], system=chosen["system"])
+    job = prepare(suite, load_registry(here()), read_options(chosen))
+    errors = open_console(chosen["color"], stderr=True)
+    for note in () if chosen["quiet"] else job.choice.notes:
+        errors.print(f"note: {note}", markup=False)
+    replies = errors if chosen["as_json"] else open_console(chosen["color"])
+    names = [target.name for target in job.plan.targets]
+    with open_columns("none" if chosen["quiet"] else chosen["progress"], replies, names) as columns:
+        done = anyio.run(perform, job, columns, **backend())
+    show(done, chosen)
+    sys.exit(exit_code(done, (0, False)))

@@ -1,0 +1,91 @@
+"""Options that several sub-commands share, and how they become `Options` and a way to watch."""
+
+from collections.abc import Callable
+from functools import reduce
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from runner.api import Options
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_TARGETS = (
+    click.option(
+        "-m",
+        "--model",
+        "models",
+        multiple=True,
+        metavar="NAME",
+        help="provider/model names a target, any model name allowed; a bare pattern filters the configured ones.",
+    ),
+    click.option(
+        "-p", "--provider", "providers", multiple=True, metavar="NAME", help="Only these providers; a name or pattern."
+    ),
+    click.option("--skip-missing", is_flag=True, help="Leave out named targets that have no key, instead of stopping."),
+    click.option(
+        "--env-file",
+        "env_files",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Read variables from a file; the nearest .env is read anyway, the environment wins.",
+    ),
+    click.option(
+        "--concurrency",
+        type=click.IntRange(1, 10_000),
+        metavar="N",
+        help="Requests under way per provider (default 4).",
+    ),
+    click.option(
+        "-o",
+        "--output",
+        "outputs",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        metavar="PATH",
+        help="Without a suffix the run's folder, with one (csv, md, json, jsonl, html) a further output.",
+    ),
+    click.option("--bom", is_flag=True, help="Begin CSV files with a byte order mark, for Excel."),
+)
+
+_VIEW = (
+    click.option("--json", "as_json", is_flag=True, help="Print the summary and all rows as JSON instead of a table."),
+    click.option("-q", "--quiet", is_flag=True, help="No progress."),
+    click.option(
+        "--progress",
+        type=click.Choice(["auto", "live", "plain", "none"]),
+        default="auto",
+        show_default=True,
+        help="How progress is shown on stderr; auto is live on a terminal, plain elsewhere.",
+    ),
+    click.option(
+        "--color",
+        type=click.Choice(["auto", "always", "never"]),
+        default="auto",
+        show_default=True,
+        help="Colour; auto obeys NO_COLOR and FORCE_COLOR.",
+    ),
+)
+
+
+def target_options(command: Command) -> Command:
+    """Add the options on whom to ask."""
+    return reduce(lambda decorated, option: option(decorated), reversed(_TARGETS), command)
+
+
+def view_options(command: Command) -> Command:
+    """Add the options on what to show."""
+    return reduce(lambda decorated, option: option(decorated), reversed(_VIEW), command)
+
+
+def read_options(chosen: dict[str, Any], **more: Any) -> "Options":
+    """Make the API's options of what click has parsed."""
+    from runner.api import Options  # noqa: PLC0415 -- heavy
+    from runner.choice import Wish  # noqa: PLC0415
+
+    wish = Wish(chosen["models"], chosen["providers"], skip_missing=chosen["skip_missing"])
+    names = ("env_files", "concurrency", "outputs", "bom")
+    return Options(wish=wish, **{name: chosen[name] for name in names}, **more)

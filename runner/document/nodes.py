@@ -1,0 +1,117 @@
+"""The tree of a document: values as they were read, each with its place."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from runner.errors import InvalidFile, Problem
+
+MAX_DEPTH = 32
+SURROGATE = re.compile("[\ud800-\udfff]")
+"""Half of a character, which an escape can write and UTF-8 cannot hold."""
+
+Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
+Route = tuple[str | int, ...]
+"""The keys and indices that lead from the top of a document to a value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something stands in a file, counted from 1."""
+
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """A leaf; `written` is its text where the value is only one reading of it, as with 1.10."""
+
+    value: str | float | bool | None
+    place: Place
+    written: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A sequence of nodes."""
+
+    nodes: Sequence["Node"]
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """A mapping of keys to nodes, with the place of each key."""
+
+    nodes: Mapping[str, "Node"]
+    keys: Mapping[str, Place]
+    place: Place
+
+
+Node = Scalar | Listing | Fields
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A file's data with its places; `problems` are those that left it readable."""
+
+    path: str
+    data: Json
+    root: Node
+    problems: tuple[Problem, ...] = ()
+
+    def node(self, route: Route) -> Node | None:
+        """Return the node at the end of a route."""
+        node: Node | None = self.root
+        for step in route:
+            node = _step(node, step)
+        return node
+
+    def place(self, route: Route, *, of_key: bool = False) -> Place:
+        """Return where a value stands, or the key that leads to it; where it is not there, what is around it."""
+        node = self.root
+        for position, step in enumerate(route, 1):
+            if of_key and position == len(route) and isinstance(node, Fields) and step in node.keys:
+                return node.keys[str(step)]
+            following = _step(node, step)
+            if following is None:
+                break
+            node = following
+        return node.place
+
+    def problem(self, route: Route, what: str, remedy: str, *, of_key: bool = False) -> Problem:
+        """Return a problem at the place of a value, or of the key that leads to it."""
+        place = self.place(route, of_key=of_key)
+        return Problem(self.path, place.line, place.column, what, remedy)
+
+
+def document_of(data: Json, path: str, line: int) -> Document:
+    """Return data that was read by other means, such as a line of JSON, as a document that stands on one line."""
+    return Document(path, data, _node_of(data, path, Place(line, 1), 0))
+
+
+def _node_of(value: Json, path: str, place: Place, depth: int) -> Node:
+    if depth > MAX_DEPTH:
+        raise refusal(path, place, f"values are nested deeper than {MAX_DEPTH} levels", "Flatten them")
+    if isinstance(value, dict):
+        nodes = {key: _node_of(item, path, place, depth + 1) for key, item in value.items()}
+        return Fields(nodes, {}, place)
+    if isinstance(value, list):
+        return Listing([_node_of(item, path, place, depth + 1) for item in value], place)
+    if isinstance(value, str) and SURROGATE.search(value):
+        raise refusal(path, place, "half of a character stands alone here", "Write the whole character")
+    return Scalar(value, place, str(value) if type(value) is int else None)
+
+
+def _step(node: Node | None, step: str | int) -> Node | None:
+    if isinstance(node, Fields) and isinstance(step, str):
+        return node.nodes.get(step)
+    if isinstance(node, Listing) and isinstance(step, int) and 0 <= step < len(node.nodes):
+        return node.nodes[step]
+    return None
+
+
+def refusal(path: str, place: Place, what: str, remedy: str) -> InvalidFile:
+    """Return an error of one problem."""
+    return InvalidFile([Problem(path, place.line, place.column, what, remedy)])

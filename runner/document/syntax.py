@@ -1,0 +1,78 @@
+"""What PyYAML's parser stumbled over, said to the person who wrote the file."""
+
+import re
+
+import yaml
+
+from runner.document.nodes import Place
+from runner.errors import Problem
+
+_QUOTE = "Put the whole value in quotes"
+_QUOTE_BRACES = "Put a text that starts with `{{` in quotes, such as '{{name}} ...'"
+
+_STORIES = {
+    "mapping values are not allowed": (
+        "a second colon on this line, or a line indented too far",
+        "Put a text that holds a colon and a space in quotes; align the keys of one mapping",
+    ),
+    "sequence entries are not allowed": ("a list item cannot start here", "Start the list on a line of its own"),
+    r"character '\t'": ("a tab stands where only spaces may", "Indent with spaces"),
+    "cannot start any token": ("no value can start with this character, unless it is quoted", _QUOTE),
+    "could not find expected ':'": (
+        "this line is neither a key with its value nor part of a text",
+        "Write `key: value`, or indent the lines of a text below its key",
+    ),
+    "unexpected end of stream": ("the quoted text that starts here has no end", "Add the closing quote"),
+    "unknown escape character": (
+        "a backslash escape in this text does not exist",
+        "Use single quotes, in which a backslash is plain, or write two backslashes",
+    ),
+    "while parsing a flow": (
+        "a comma or the closing bracket is missing after this bracket",
+        "Close the bracket, or put the value in quotes if it is a text",
+    ),
+    "while scanning a block scalar": ("`|` or `>` must end its line", "Start the text on the next line, or quote it"),
+    "while scanning an anchor": ("a value that starts with `&` names itself, and no name follows", _QUOTE),
+    "while scanning an alias": ("a value that starts with `*` repeats a named one, and no name follows", _QUOTE),
+    "found '-'": ("a list item stands where a key is expected", "Indent the list below its key"),
+    "found '?'": ("a key stands where a list item is expected", "Align it with its neighbours, or start it with `- `"),
+    "found '<scalar>'": ("text goes on after the end of the value", _QUOTE),
+    "found '<block mapping start>'": ("a key is indented unlike its neighbours", "Align the keys of one mapping"),
+    "found '<block sequence start>'": ("a list item is indented unlike its neighbours", "Align the items of one list"),
+    "expected the node content": ("no value can start with this character, unless it is quoted", _QUOTE),
+}
+_STARTS_BEFORE = (
+    "while scanning a quoted",
+    "while scanning a double-quoted",
+    "while scanning a block",
+    "parsing a flow",
+)
+
+
+def explain(error: yaml.YAMLError | ValueError | OverflowError, text: str, path: str) -> Problem:
+    """Return the problem that a parser's error stands for."""
+    if isinstance(error, yaml.reader.ReaderError):
+        return _bad_character(error.position, text, path)
+    if not isinstance(error, yaml.MarkedYAMLError):
+        return Problem(path, 1, 1, "an escape names a character that does not exist", "Write the character itself")
+    story = f"{error.context or ''} {error.problem or ''}"
+    place = _place(error, story)
+    fallback = (f"this is not YAML: {error.problem}", "Look at the lines around it")
+    what, remedy = next((said for part, said in _STORIES.items() if part in story), fallback)
+    line = text.split("\n")[place.line - 1 :][:1]
+    if line and re.search(r"[:-]\s+\{\{", line[0]):
+        what, remedy = "a text that starts with `{{` is not quoted", _QUOTE_BRACES
+    return Problem(path, place.line, place.column, what, remedy)
+
+
+def _place(error: yaml.MarkedYAMLError, story: str) -> Place:
+    mark = error.context_mark if any(part in story for part in _STARTS_BEFORE) else error.problem_mark
+    mark = mark or error.problem_mark
+    return Place(mark.line + 1, mark.column + 1) if mark else Place(1, 1)
+
+
+def _bad_character(position: int, text: str, path: str) -> Problem:
+    before = text[:position]
+    what = f"the character U+{ord(text[position]):04X} may not stand in YAML"
+    remedy = 'Remove it, or write it as an escape between double quotes, such as "\\x1b"'
+    return Problem(path, before.count("\n") + 1, position - before.rfind("\n"), what, remedy)

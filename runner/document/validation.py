@@ -1,0 +1,129 @@
+"""A document held against a pydantic model: every mistake becomes a problem with its place."""
+
+import json
+from collections.abc import Sequence
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from runner.document.nodes import Document, Json, Node, Route, Scalar
+from runner.document.outline import Outline
+from runner.document.sentences import Fault, say
+from runner.errors import InvalidFile, Problem, did_you_mean
+
+Model = TypeVar("Model", bound=BaseModel)
+
+SHAPES = frozenset(
+    {"string_type", "int_type", "float_type", "bool_type", "list_type", "tuple_type", "dict_type", "model_type"}
+)
+
+
+def validate(document: Document, model: type[Model], at: Route = ()) -> Model:
+    """Return the data at a route as a model; raise `InvalidFile` with every problem of it, and the document's own."""
+    data = _data_at(document.data, at)
+    own = document.problems if not at else ()
+    try:
+        value = _read_as(model, data, document, at)
+    except ValidationError as error:
+        faults = [_fault(details, document, at) for details in error.errors(include_url=False)]
+        outline = Outline(model.model_json_schema(), at)
+        raise InvalidFile([*own, *_problems(faults, outline, document)]) from None
+    if own:
+        raise InvalidFile(own)
+    return value
+
+
+def _data_at(data: Json, route: Route) -> Json:
+    for step in route:
+        assert isinstance(data, dict | list)
+        data = data[step]  # type: ignore[index]
+    return data
+
+
+def _read_as(model: type[Model], data: Json, document: Document, at: Route) -> Model:
+    """Validate; where only text will do, take numbers as they are written and validate again."""
+    try:
+        return model.model_validate_json(json.dumps(data))
+    except ValidationError as error:
+        written = {
+            route[len(at) :]: text
+            for details in error.errors(include_url=False, include_input=False)
+            if details["type"] == "string_type"
+            and (text := _written(document.node(route := _route(details, document, at)))) is not None
+        }
+        if not written:
+            raise
+    return model.model_validate_json(json.dumps(_with_texts(data, (), written)))
+
+
+def _written(node: Node | None) -> str | None:
+    return node.written if isinstance(node, Scalar) and node.value is not None else None
+
+
+def _with_texts(data: Json, route: Route, texts: dict[Route, str]) -> Json:
+    if isinstance(data, dict):
+        return {key: _with_texts(value, (*route, key), texts) for key, value in data.items()}
+    if isinstance(data, list):
+        return [_with_texts(value, (*route, index), texts) for index, value in enumerate(data)]
+    return texts.get(route, data)
+
+
+def _route(details: ErrorDetails, document: Document, at: Route) -> Route:
+    """Return where in the data an error is: its location, less the names pydantic gives to branches of unions."""
+    route = at
+    for step in details["loc"]:
+        if document.node((*route, step)) is not None:
+            route = (*route, step)
+    missing = details["type"] == "missing"
+    return (*route, details["loc"][-1]) if missing else route
+
+
+def _fault(details: ErrorDetails, document: Document, at: Route) -> Fault:
+    route = _route(details, document, at)
+    context = details.get("ctx", {})
+    of_key = details["loc"][-1:] == ("[key]",)
+    shown = details["type"] != "missing" and not of_key and _data_at(document.data, route) == details["input"]
+    message = str(context["error"]) if "error" in context else details["msg"].removeprefix("Value error, ")
+    return Fault(
+        kind=details["type"],
+        route=route,
+        of_key=of_key or details["type"] == "extra_forbidden",
+        value=details["input"] if shown else ...,
+        context=context,
+        message=message,
+    )
+
+
+def _problems(faults: Sequence[Fault], outline: Outline, document: Document) -> list[Problem]:
+    kept = _without_echoes(faults, outline)
+    routes = list(dict.fromkeys(fault.route for fault in kept))
+    problems = []
+    for route in routes:
+        here = [fault for fault in kept if fault.route == route]
+        what, remedy = say(here, outline, _siblings(document, route))
+        problems.append(document.problem(route, what, remedy, of_key=here[0].of_key))
+    return problems
+
+
+def _siblings(document: Document, route: Route) -> frozenset[str]:
+    parent = _data_at(document.data, route[:-1])
+    return frozenset(parent) if isinstance(parent, dict) else frozenset()
+
+
+def _without_echoes(faults: Sequence[Fault], outline: Outline) -> list[Fault]:
+    """Leave out what another fault explains: the missing twin of a mistyped key, a union's other branches."""
+    mistyped = {(f.route[:-1], str(f.route[-1])) for f in faults if f.kind == "extra_forbidden"}
+
+    def is_echo(fault: Fault) -> bool:
+        if fault.kind == "missing":
+            names = outline.keys(fault.route[:-1])
+            return any(
+                parent == fault.route[:-1] and did_you_mean(key, names) == fault.route[-1] for parent, key in mistyped
+            )
+        size = len(fault.route)
+        return fault.kind in SHAPES and any(
+            len(other.route) > size and other.route[:size] == fault.route for other in faults
+        )
+
+    return [fault for fault in faults if not is_echo(fault)]

@@ -1,0 +1,109 @@
+"""The run itself: workers take conversations from their lane and hold them, turn by turn.
+
+Each provider has its own lane and workers, so that a slow or failing one never holds up another. Whoever works
+takes the next request from a lazy plan: memory does not grow with the number of requests.
+"""
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
+from time import perf_counter_ns
+
+import anyio
+
+from runner.engine.exchange import Exchange
+from runner.engine.interrupt import stop_on_signals
+from runner.engine.lane import Lane
+from runner.engine.observer import Observer
+from runner.engine.quiet import collect_between_requests
+from runner.events import TIMED, Outcome
+from runner.journal import Writer
+from runner.plan import Plan, Request
+from runner.providers.endpoint import Endpoint
+from runner.providers.redaction import Redactor
+from runner.record import Marks, Record
+from runner.wire.client import Client
+
+
+@asynccontextmanager
+async def open_exchanges(
+    endpoints: Mapping[str, Endpoint],
+    *,
+    limits: Mapping[str, int],
+    connect_s: float,
+    journal: Writer,
+    observer: Observer,
+    redactor: Redactor,
+    salt: str,
+) -> AsyncIterator[dict[str, Exchange]]:
+    """Open a client and a lane for each provider; the run's clock starts when all are ready.
+
+    Args:
+        endpoints: where each provider is.
+        limits: how many requests each provider may have under way.
+        connect_s: seconds that opening a connection may take.
+        journal: where records go.
+        observer: who wants to know.
+        redactor: hides keys in what providers say of their failures.
+        salt: differs between runs; keeps nonces of `cache: bust` from repeating.
+
+    """
+    clients = {name: Client(endpoint, connect_s) for name, endpoint in endpoints.items()}
+    epoch_ns = perf_counter_ns()
+    try:
+        yield {
+            name: Exchange(
+                client=client,
+                row=endpoints[name].row,
+                lane=Lane(name, limits[name]),
+                journal=journal,
+                observer=observer,
+                redactor=redactor,
+                epoch_ns=epoch_ns,
+                salt=salt,
+            )
+            for name, client in clients.items()
+        }
+    finally:
+        with anyio.CancelScope(shield=True):
+            for client in clients.values():
+                await client.aclose()
+
+
+async def execute(plan: Plan, exchanges: Mapping[str, Exchange], journal: Writer) -> bool:
+    """Ask all that a plan holds; return whether it was finished, not interrupted by a signal."""
+    async with stop_on_signals() as stop:
+        with stop.scope, collect_between_requests():
+            async with anyio.create_task_group() as workers:
+                for provider in plan.providers():
+                    exchange, requests = exchanges[provider], plan.opening_requests(provider)
+                    for _ in range(exchange.lane.limit):
+                        workers.start_soon(_work, exchange, requests)
+    finished = not stop.scope.cancel_called
+    if finished:
+        journal.append({"kind": "end"})
+    return finished
+
+
+async def _work(exchange: Exchange, requests: Iterator[Request]) -> None:
+    """Hold one conversation after the other until the lane's plan is used up."""
+    for opening in requests:
+        await _converse(exchange, opening)
+
+
+async def _converse(exchange: Exchange, opening: Request) -> None:
+    request: Request | None = opening
+    ready_ns = exchange.epoch_ns
+    while request is not None:
+        record = await exchange.hold(request, ready_ns)
+        if record.outcome not in TIMED:
+            _skip_unasked(exchange, request)
+            return
+        request = request.follow(record.reply or "")
+        ready_ns = perf_counter_ns()
+
+
+def _skip_unasked(exchange: Exchange, failed: Request) -> None:
+    """Record the turns that cannot be asked: every planned request has its row."""
+    for request in failed.unasked():
+        reason = f"turn {failed.turn} of this conversation failed"
+        exchange.write(Record(request.identity(), Marks(), Outcome.SKIPPED, error=reason, attempts=0))

@@ -1,0 +1,92 @@
+"""A run's folder and the files beside it: named, checked before anything costs money, written whole or not at all."""
+
+import os
+import secrets
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from runner.errors import CompareError, JournalError
+from runner.journal import FILE_NAME
+
+RESULTS = Path("results")
+LATEST = "latest"
+
+
+def here() -> Path:
+    """Return where a search for compare.yaml and .env starts when no file is named."""
+    return Path.cwd()
+
+
+def new_run_id(suite: str, started: datetime) -> str:
+    """Return a name that sorts by time, tells the suite, and never repeats."""
+    safe = "".join(c if c.isalnum() else "-" for c in suite).strip("-")[:40] or "run"
+    return f"{started:%Y%m%dT%H%M%S}-{safe}-{secrets.token_hex(2)}"
+
+
+def refuse_used_folder(folder: Path) -> None:
+    """Refuse a folder that holds a run already: two runs in one could not be told apart."""
+    if (folder / FILE_NAME).exists():
+        raise JournalError(f"{folder} holds a run already; choose another folder with -o")
+    if folder.exists() and not folder.is_dir():
+        raise JournalError(f"{folder} is a file, not a folder; choose another with -o")
+
+
+def check_outputs(paths: Iterable[Path], suffixes: Iterable[str]) -> None:
+    """Raise, naming every one, if an output could not be written once the run is over."""
+    known = tuple(suffixes)
+    problems = [problem for path in paths if (problem := _unwritable(path, known))]
+    if problems:
+        raise CompareError("\n".join(problems))
+
+
+def _unwritable(path: Path, suffixes: tuple[str, ...]) -> str | None:
+    if path.suffix.lower() not in suffixes:
+        return f"-o {path}: no output is called {path.suffix}. Known: {', '.join(suffixes)}."
+    if path.is_dir():
+        return f"-o {path}: this is a folder. Name a file, or leave the suffix out."
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        return f"-o {path}: there is no folder {folder}. Create it first."
+    return None if os.access(folder, os.W_OK) else f"-o {path}: {folder} is not writable."
+
+
+def write_atomically(path: Path, text: str, encoding: str = "utf-8") -> None:
+    """Write a file so that it is seen whole or not at all; raise CompareError where that fails."""
+    try:
+        with NamedTemporaryFile(
+            "w", dir=path.absolute().parent, prefix=f".{path.name}.", delete=False, encoding=encoding, newline=""
+        ) as file:
+            try:
+                file.write(text)
+                file.flush()
+                # NamedTemporaryFile makes private files; results are as readable as any other new file.
+                os.chmod(file.name, 0o666 & ~_umask())  # noqa: PTH101 -- a name, not a Path
+                os.replace(file.name, path)  # noqa: PTH105
+            except BaseException:
+                os.unlink(file.name)  # noqa: PTH108
+                raise
+    except OSError as error:
+        raise CompareError(f"{path} cannot be written: {error.strerror}; the journal is complete") from error
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def name_latest(folder: Path) -> None:
+    """Let `latest` beside a run's folder name it: a link, or a file with the name where links are not to be had."""
+    latest = folder.parent / LATEST
+    fresh = folder.parent / f".{LATEST}-{secrets.token_hex(4)}"
+    try:
+        fresh.symlink_to(folder.name, target_is_directory=True)
+    except OSError:
+        fresh.write_text(f"{folder.name}\n", encoding="utf-8")
+    try:
+        fresh.replace(latest)
+    except OSError:
+        # `latest` is something of the user's own, such as a folder. It stays.
+        fresh.unlink()

@@ -1,0 +1,33 @@
+"""How much of a run fits on a page: whole cases from the first on, and how many were left out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from runner.analysis.grid import GridRow
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """The rows of the first cases; `left_out` counts the cases that did not fit."""
+
+    rows: tuple[GridRow, ...]
+    left_out: int
+
+
+def excerpt(grid: Sequence[GridRow], max_cases: int, max_bytes: float = float("inf")) -> Excerpt:
+    """Take whole cases while they fit, and the first one in any case."""
+    cases = [tuple(turns) for _, turns in groupby(grid, key=lambda row: row.case)]
+    shown: list[GridRow] = []
+    size = 0
+    for at, turns in enumerate(cases):
+        size += sum(map(_size, turns))
+        if at == max_cases or (at > 0 and size > max_bytes):
+            return Excerpt(tuple(shown), len(cases) - at)
+        shown.extend(turns)
+    return Excerpt(tuple(shown), 0)
+
+
+def _size(row: GridRow) -> int:
+    texts = (reply[column] for reply in row.replies.values() for column in ("reply", "reasoning", "error"))
+    return sum(len(text.encode(errors="replace")) for text in (row.prompt, *texts) if isinstance(text, str))

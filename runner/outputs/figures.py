@@ -1,0 +1,33 @@
+"""Numbers as a person reads them: milliseconds below a second, no false precision, a dash for what is absent."""
+
+from runner.analysis.summary import Statistic
+
+MISSING = "–"
+
+
+def seconds(value: float | None) -> str:
+    """Write a duration: `4.2 ms`, `812 ms`, `1.24 s`, `75.3 s`."""
+    if value is None:
+        return MISSING
+    if value < 0.00995:
+        return f"{value * 1000:.1f} ms"
+    if value < 0.9995:
+        return f"{value * 1000:.0f} ms"
+    return f"{value:.2f} s" if value < 9.995 else f"{value:.1f} s"
+
+
+def rate(value: float | None) -> str:
+    """Write a speed: `8.3`, `142`."""
+    if value is None:
+        return MISSING
+    return f"{value:.1f}" if value < 99.95 else f"{value:.0f}"
+
+
+def count(number: int, noun: str) -> str:
+    """Write how many of a thing there are: `1 request`, `2 requests`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def with_sample(figure: str, statistic: Statistic | None, expected: int) -> str:
+    """Name the sample behind a figure where it is not the one that a reader expects."""
+    return figure if statistic is None or statistic.n == expected else f"{figure} (n {statistic.n})"

@@ -1,0 +1,141 @@
+"""`results.md`: a run to read and to paste, in a terminal, an editor or a pull request."""
+
+from collections.abc import Sequence
+
+from runner.analysis.columns import Row
+from runner.analysis.grid import GridRow
+from runner.analysis.run import Run
+from runner.events import TIMED, Outcome
+from runner.outputs.excerpt import Excerpt, excerpt
+from runner.outputs.figures import MISSING, count, rate, seconds
+from runner.outputs.markup import fence, inline, table
+from runner.outputs.overview import CAPTION, banner, describe_failure, remarks, tabulate_summary
+from runner.outputs.words import describe_outcome
+
+MAX_CASES = 50
+MAX_BYTES = 200_000
+MAX_REPLY_CHARACTERS = 20_000
+MAX_FAILURES = 50
+PREVIEW_COLUMNS = 60
+_ELSEWHERE = "in the run's `results.csv` and `journal.jsonl`"
+
+
+def write(run: Run) -> str:
+    """Write heading, summary, failures, replies side by side, then replies in full."""
+    parts = [*_heading(run), *_summary(run), *_failures(run), *_side_by_side(run), *_replies(run)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _heading(run: Run) -> list[str]:
+    header = run.header
+    simulated = banner(run)
+    versions = ", ".join(f"{name} {version}" for name, version in header.versions.items())
+    facts = {
+        "suite": f"{header.suite} (digest {header.digest})",
+        "started": header.started_at,
+        "machine": header.platform or MISSING,
+        "seed": f"{header.seed}, order {header.order}, repeat {header.repeat}",
+        "versions": versions or MISSING,
+    }
+    return [
+        f"# {inline(header.suite)}, run {inline(header.run_id)}",
+        *([f"> **simulated**: {inline(simulated)}"] if simulated else []),
+        "\n".join(f"- {name}: {inline(fact)}" for name, fact in facts.items()),
+    ]
+
+
+def _summary(run: Run) -> list[str]:
+    summary = tabulate_summary(run.summary)
+    cells = [[inline(cell) for cell in row] for row in summary.rows]
+    notes = "\n".join(f"- {inline(remark)}" for remark in remarks(run))
+    return ["## Summary", table(summary.headings, cells, summary.wordy), CAPTION, *([notes] if notes else [])]
+
+
+def _failures(run: Run) -> list[str]:
+    if not run.failures:
+        return []
+    lines = [
+        f"- {inline(describe_failure(failure))}" + (f": {inline(failure.error, 400)}" if failure.error else "")
+        for failure in run.failures[:MAX_FAILURES]
+    ]
+    more = len(run.failures) - MAX_FAILURES
+    return ["## Failures", "\n".join(lines), *([f"{count(more, 'more kind')}, {_ELSEWHERE}."] if more > 0 else [])]
+
+
+def _side_by_side(run: Run) -> list[str]:
+    shown = excerpt(run.grid, MAX_CASES)
+    if not shown.rows:
+        return []
+    targets = [summary.target for summary in run.summary]
+    rows = [[inline(row.label), *(_preview(row.replies.get(target)) for target in targets)] for row in shown.rows]
+    headings = ["case", *(inline(target) for target in targets)]
+    return ["## Side by side", table(headings, rows, range(len(headings))), *_left_out(shown)]
+
+
+def _preview(row: Row | None) -> str:
+    if row is None:
+        return MISSING
+    ending, reply = _ending(row), row["reply"]
+    if row["outcome"] not in TIMED or not isinstance(reply, str) or not reply.strip():
+        return inline(ending if row["outcome"] != Outcome.OK else "ok, no text")
+    text = inline(reply, PREVIEW_COLUMNS)
+    return text if row["outcome"] == Outcome.OK else f"{text} ({ending})"
+
+
+def _ending(row: Row) -> str:
+    error_type, http_status = row["error_type"], row["http_status"]
+    return describe_outcome(
+        str(row["outcome"]),
+        error_type if isinstance(error_type, str) else None,
+        http_status if isinstance(http_status, int) else None,
+    )
+
+
+def _left_out(shown: Excerpt) -> list[str]:
+    return [f"Left out: {count(shown.left_out, 'further case')}, {_ELSEWHERE}."] if shown.left_out else []
+
+
+def _replies(run: Run) -> list[str]:
+    shown = excerpt(run.grid, MAX_CASES, MAX_BYTES)
+    if not shown.rows:
+        return []
+    targets = [summary.target for summary in run.summary]
+    return ["## Replies", *(part for row in shown.rows for part in _turn(row, targets)), *_left_out(shown)]
+
+
+def _turn(row: GridRow, targets: Sequence[str]) -> list[str]:
+    answered = [target for target in targets if target in row.replies]
+    parts = [part for target in answered for part in _reply(target, row.replies[target])]
+    return [f"### {inline(row.label)}", _whole(row.prompt), *parts]
+
+
+def _reply(target: str, row: Row) -> list[str]:
+    parts = [f"#### {inline(target)}", inline(_facts(row))]
+    reasoning, reply, error = row["reasoning"], row["reply"], row["error"]
+    if isinstance(reasoning, str):
+        summary = f"<summary>reasoning, {count(len(reasoning), 'character')}</summary>"
+        parts += [f"<details>{summary}", _whole(reasoning), "</details>"]
+    if isinstance(reply, str):
+        parts.append(_whole(reply))
+    if isinstance(error, str):
+        parts += ["Error:", _whole(error)]
+    return parts
+
+
+def _facts(row: Row) -> str:
+    ttft, total, speed = (_number(row[name]) for name in ("ttft_s", "total_s", "output_tps"))
+    repeat = f"repeat {row['repeat']}"
+    simulated = ["simulated"] if row["simulated"] else []
+    timing = [f"TTFT {seconds(ttft)}", f"total {seconds(total)}", f"{rate(speed)} tokens/s"]
+    return " · ".join([*simulated, _ending(row), repeat, *timing])
+
+
+def _number(cell: object) -> float | None:
+    return cell if isinstance(cell, float) else None
+
+
+def _whole(text: str) -> str:
+    if len(text) <= MAX_REPLY_CHARACTERS:
+        return fence(text)
+    more = count(len(text) - MAX_REPLY_CHARACTERS, "more character")
+    return f"{fence(text[:MAX_REPLY_CHARACTERS])}\n\nLeft out: {more}, {_ELSEWHERE}."

@@ -1,0 +1,47 @@
+"""What outcomes and flags are called in front of a person."""
+
+from runner.events import Outcome
+
+OUTCOMES = {
+    Outcome.OK: "ok",
+    Outcome.LENGTH: "cut at the length limit",
+    Outcome.FILTERED: "held back by a content filter",
+    Outcome.TRUNCATED: "broke off before its end",
+    Outcome.BAD_STREAM: "not what the protocol says",
+    Outcome.PROVIDER_ERROR: "the provider failed",
+    Outcome.RATE_LIMITED: "rate limited",
+    Outcome.AUTH: "key refused",
+    Outcome.NOT_FOUND: "not found",
+    Outcome.BAD_REQUEST: "request refused",
+    Outcome.CONNECTION: "no connection",
+    Outcome.TIMEOUT: "timed out",
+    Outcome.CANCELLED: "cancelled",
+    Outcome.SKIPPED: "skipped, an earlier turn failed",
+}
+
+FLAGS = {
+    "adjusted": "the provider refused a parameter and was asked again without it",
+    "buffered": "text came in one burst, so no speed is given",
+    "cached": "the provider read part of the prompt from its cache, which flatters TTFT",
+    "client_late": "this machine was late on the stamps; do not blame the provider",
+    "gzip": "the stream came compressed, so its times are those of whole blocks",
+    "invalid_utf8": "some bytes were no UTF-8 and were replaced",
+    "not_streamed": "the reply came in one piece, so there is no TTFT",
+    "refusal": "the model said, in a field of its own, that it will not answer",
+    "retired_model": "the provider has retired this model's name",
+    "several_choices": "more than one reply came; the first is shown",
+    "skipped_data": "some events could not be read and were skipped",
+}
+
+
+def describe_outcome(outcome: str, error_type: str | None = None, http_status: int | None = None) -> str:
+    """Say how a request ended, with the kind of failure and the status if they were known."""
+    status = None if http_status is None or http_status == 200 else f"HTTP {http_status}"
+    details = ", ".join(detail for detail in (error_type, status) if detail)
+    words = OUTCOMES[Outcome(outcome)]
+    return f"{words} ({details})" if details else words
+
+
+def describe_flag(flag: str) -> str:
+    """Say what a flag means; one that has no sentence yet stands for itself."""
+    return f"{flag}: {FLAGS[flag]}" if flag in FLAGS else flag

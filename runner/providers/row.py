@@ -1,0 +1,156 @@
+"""One provider as data: where it is, which variable holds its key, what its requests look like.
+
+The rows of builtin.yaml, of a user's compare.yaml and of a suite's `providers` are all this model.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ModelWrapValidatorHandler,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from runner.providers.address import read_address
+from runner.providers.variable import check_variable
+from runner.suite.case import Thinking
+
+PROVIDER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+AUTHORITY_HEADERS = frozenset({"authorization", "api-key", "x-api-key", "proxy-authorization"})
+HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
+
+
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+def _check_base_url(text: str) -> str:
+    read_address(text)
+    return text
+
+
+def _check_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
+    for name, value in headers.items():
+        if name.lower() in AUTHORITY_HEADERS:
+            raise ValueError(
+                f"the header {name.lower()} carries a key. Name the variable that holds the key in api_key_env"
+            )
+        if not HEADER_NAME.fullmatch(name) or not HEADER_VALUE.fullmatch(value):
+            raise ValueError("a header holds something other than printable ASCII. Encode it")
+    return headers
+
+
+BaseUrl = Annotated[str, AfterValidator(_check_base_url)]
+Variable = Annotated[str, AfterValidator(check_variable)]
+Variables = Annotated[tuple[Variable, ...], BeforeValidator(_as_list, json_schema_input_type=str | list[str])]
+Headers = Annotated[dict[str, str], AfterValidator(_check_headers)]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+Parameter = Literal["temperature", "max_tokens", "top_p", "seed", "stop"]
+
+
+class Row(BaseModel):
+    """A provider. Only the keys that are written replace those of the built-in row of the same name."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    label: Name | None = Field(default=None, description="The provider's name as people know it.")
+    aliases: tuple[Name, ...] = Field(default=(), description="Other names that mean this provider in provider/model.")
+    base_url: BaseUrl | None = Field(default=None, description="Where requests go, without /chat/completions.")
+    regions: dict[Name, BaseUrl] = Field(
+        default_factory=dict, description="Base URLs elsewhere, by name; keys are often valid in one region only."
+    )
+    region: Name | None = Field(default=None, description="The name in `regions` to use instead of base_url.")
+    base_url_env: Variables = Field(
+        default=(), description="Environment variables that replace base_url, the first set wins."
+    )
+    default_path: str | None = Field(default=None, description="Path added to a base URL that has none, such as /v1.")
+    api_key_env: Variables = Field(
+        default=(),
+        description="Name of the environment variable that holds the key, never the key. Of a list the first set wins.",
+    )
+    keyless: bool = Field(default=False, description="Needs no key, as servers on one's own machine do.")
+    auth: Literal["bearer", "api-key"] = Field(default="bearer", description="The header that carries the key.")
+    headers: Headers = Field(default_factory=dict, description="Further request headers; none that carries a key.")
+    models: tuple[Name, ...] = Field(default=(), description="Models asked when none is named.")
+    retired: dict[Name, str] = Field(
+        default_factory=dict, description="Model name or glob -> a sentence shown when it is asked for all the same."
+    )
+    models_endpoint: bool | None = Field(
+        default=None, description="Whether GET /models answers; left out where unknown."
+    )
+    stream_options: bool = Field(
+        default=True, description="Whether to ask for token counts by stream_options.include_usage."
+    )
+    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = Field(
+        default="max_tokens", description="The field that limits the reply's length here."
+    )
+    refuses: dict[Parameter, tuple[Name, ...]] = Field(
+        default_factory=dict, description="Parameter -> globs of the models that refuse it; it is then not sent."
+    )
+    thinking: dict[Thinking, dict[str, JsonValue]] = Field(
+        default_factory=dict, description="Setting of `thinking` -> what to add to the request's body for it."
+    )
+    thinking_always: tuple[Name, ...] = Field(
+        default=(), description="Globs of models whose thinking cannot be switched off."
+    )
+    concurrency: PositiveInt | None = Field(default=None, description="Requests under way at once, at most.")
+    requests_per_minute: PositiveInt | None = Field(default=None, description="Requests begun in a minute, at most.")
+    tokens_per_minute: PositiveInt | None = Field(
+        default=None, description="Tokens a minute, sent and received, at most."
+    )
+    notes: tuple[str, ...] = Field(default=(), description="What to know before comparing this provider with others.")
+    unconfirmed: tuple[str, ...] = Field(
+        default=(), description="What this row assumes and no vendor's page confirmed."
+    )
+    simulated: bool = Field(default=False, description="Answers come from a simulator; everything it touches says so.")
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _hide_input(cls, value: Any, validate: ModelWrapValidatorHandler[Self]) -> Self:
+        """Keep the input out of errors, since a key may have been written into any field."""
+        try:
+            return validate(value)
+        except ValidationError as error:
+            hidden = [
+                InitErrorDetails(
+                    type=PydanticCustomError(problem["type"], problem["msg"], problem.get("ctx")),
+                    loc=problem["loc"],
+                    input="(hidden)",
+                )
+                for problem in error.errors(include_input=False, include_url=False)
+            ]
+            raise ValidationError.from_exception_data(error.title, hidden, hide_input=True) from None
+
+    def laid_over(self, below: "Row") -> "Row":
+        """Return the row below with the keys written here replaced.
+
+        An address written here beats the variables that could replace the built-in one.
+        """
+        written = {name: getattr(self, name) for name in self.model_fields_set}
+        if {"base_url", "region"} & written.keys():
+            written.setdefault("base_url_env", ())
+        if "base_url" in written:
+            written.setdefault("region", None)
+        return below.model_copy(update=written)
+
+
+def _check_provider_id(name: str) -> str:
+    if not PROVIDER_ID.fullmatch(name):
+        raise ValueError("a provider's name is made of letters, digits, dots, dashes and underscores. Write my-gateway")
+    return name
+
+
+ProviderId = Annotated[str, AfterValidator(_check_provider_id)]
+Rows = dict[ProviderId, Row]
+"""A `providers` mapping, as a suite and a compare.yaml hold it."""

@@ -1,0 +1,41 @@
+"""`python -m runner.simulator`: the server alone, in the foreground or as a run's child."""
+
+import argparse
+import sys
+
+from runner.errors import CompareError
+from runner.simulator.server import DEFAULT_PORT, LOOPBACK, run, serve
+
+
+def main() -> int:
+    """Serve as the options say; return the exit code."""
+    options = _parser().parse_args()
+    try:
+        if options.until_stdin_closes:
+            run(options.host, options.port, fault=options.fault, on_ready=_say, until_stdin_closes=True)
+        else:
+            serve(options.host, options.port, fault=options.fault, announce=_say)
+    except CompareError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m runner.simulator", description=__doc__)
+    parser.add_argument("--host", default=LOOPBACK)
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="0 takes any that is free")
+    parser.add_argument("--fault", metavar="NAME", help="spoil every answer in this way")
+    parser.add_argument(
+        "--until-stdin-closes", action="store_true", help="print the base URL only, end with the parent"
+    )
+    return parser
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

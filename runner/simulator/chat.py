@@ -1,0 +1,161 @@
+"""The body of POST /v1/chat/completions, read as strictly as its senders deserve. Performs no I/O."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from runner.simulator.refusal import Refusal
+
+ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
+STOPS_MAX = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One message of the conversation so far, as text."""
+
+    role: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """What was asked. Parameters that a simulated model cannot obey (temperature, top_p) are not kept."""
+
+    model: str
+    messages: tuple[Said, ...]
+    stream: bool = False
+    stream_options_sent: bool = False
+    include_usage: bool = False
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+    thinking_off: bool = False
+
+    @property
+    def question(self) -> str:
+        """What the user said last."""
+        return next((said.text for said in reversed(self.messages) if said.role == "user"), "")
+
+
+def parse_chat(body: bytes) -> ChatRequest:
+    """Read a request's body; raise `Refusal` naming the first thing that is wrong with it."""
+    fields = _parse_object(body)
+    options = fields.get("stream_options")
+    stream = _flag(fields, "stream")
+    if options is not None and not isinstance(options, dict):
+        raise _invalid("stream_options", "an object")
+    if options is not None and not stream:
+        raise Refusal(400, "'stream_options' is only allowed when 'stream' is true.", param="stream_options")
+    if fields.get("n") not in (None, 1):
+        raise _invalid("n", "1: the simulator gives one choice")
+    return ChatRequest(
+        model=_model(fields),
+        messages=_messages(fields.get("messages")),
+        stream=stream,
+        stream_options_sent=options is not None,
+        include_usage=_flag(options or {}, "include_usage"),
+        max_tokens=_max_tokens(fields),
+        stop=_stop(fields.get("stop")),
+        seed=_integer(fields, "seed"),
+        thinking_off=_thinking_off(fields.get("thinking")),
+    )
+
+
+def _parse_object(body: bytes) -> Mapping[str, object]:
+    try:
+        fields = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise Refusal(400, f"The request's body is not valid JSON: {error}.") from error
+    if not isinstance(fields, dict):
+        raise Refusal(400, "The request's body must be a JSON object.")
+    return fields
+
+
+def _invalid(param: str, wanted: str) -> Refusal:
+    return Refusal(400, f"'{param}' must be {wanted}.", param=param)
+
+
+def _text(value: str) -> str:
+    """Replace lone surrogates, which JSON can spell and UTF-8 cannot."""
+    return value.encode("utf-8", "replace").decode("utf-8")
+
+
+def _flag(fields: Mapping[str, object], param: str) -> bool:
+    value = fields.get(param)
+    if value is not None and not isinstance(value, bool):
+        raise _invalid(param, "true or false")
+    return bool(value)
+
+
+def _integer(fields: Mapping[str, object], param: str) -> int | None:
+    value = fields.get(param)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise _invalid(param, "an integer")
+    return value
+
+
+def _model(fields: Mapping[str, object]) -> str:
+    model = fields.get("model")
+    if not isinstance(model, str) or not model:
+        raise _invalid("model", "the name of a model")
+    return _text(model)
+
+
+def _max_tokens(fields: Mapping[str, object]) -> int | None:
+    for param in ("max_completion_tokens", "max_tokens"):
+        tokens = _integer(fields, param)
+        if tokens is not None and tokens < 1:
+            raise _invalid(param, "at least 1")
+        if tokens is not None:
+            return tokens
+    return None
+
+
+def _stop(stop: object) -> tuple[str, ...]:
+    stops = [stop] if isinstance(stop, str) else stop
+    if stops is None:
+        return ()
+    if not isinstance(stops, list) or len(stops) > STOPS_MAX:
+        raise _invalid("stop", f"a string or a list of at most {STOPS_MAX} strings")
+    words = tuple(_text(word) for word in stops if isinstance(word, str) and word)
+    if len(words) != len(stops):
+        raise _invalid("stop", "non-empty strings")
+    return words
+
+
+def _thinking_off(thinking: object) -> bool:
+    if thinking is None:
+        return False
+    if not isinstance(thinking, dict) or thinking.get("type") not in ("enabled", "disabled", "auto"):
+        raise _invalid("thinking", '{"type": "enabled"}, {"type": "disabled"} or {"type": "auto"}')
+    return bool(thinking["type"] == "disabled")
+
+
+def _messages(messages: object) -> tuple[Said, ...]:
+    if not isinstance(messages, list) or not messages:
+        raise _invalid("messages", "a list of at least one message")
+    return tuple(_message(message, f"messages[{index}]") for index, message in enumerate(messages))
+
+
+def _message(message: object, place: str) -> Said:
+    if not isinstance(message, dict):
+        raise _invalid(place, "an object with 'role' and 'content'")
+    role = message.get("role")
+    if not isinstance(role, str) or role not in ROLES:
+        raise _invalid(f"{place}.role", f"one of {', '.join(sorted(ROLES))}")
+    return Said(role, _content(message.get("content"), role, f"{place}.content"))
+
+
+def _content(content: object, role: str, place: str) -> str:
+    if isinstance(content, str):
+        return _text(content)
+    # An assistant that only called tools said nothing.
+    if content is None and role == "assistant":
+        return ""
+    if isinstance(content, list) and all(isinstance(part, dict) for part in content):
+        texts = [part.get("text") for part in content if part.get("type") == "text"]
+        return _text("".join(text for text in texts if isinstance(text, str)))
+    raise _invalid(place, "a string or a list of content parts")

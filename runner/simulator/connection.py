@@ -1,0 +1,218 @@
+"""One client's connection: requests in, responses played against the clock.
+
+A step is written when it is due, counted from the request's last byte and never from the step before,
+so that no delay adds up. What is due at the same time goes into one write, with one stamp.
+"""
+
+import asyncio
+import gc
+import socket
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from time import perf_counter_ns
+from typing import cast
+
+from runner.simulator.alarm import Alarm
+from runner.simulator.refusal import Refusal
+from runner.simulator.request import Request, RequestReader
+from runner.simulator.response import STAMP_BYTES, Ending, Framing, Response, Step, error_response
+from runner.simulator.service import Service
+
+STEPS_PER_WRITE = 64
+"""A stream without delays lets the others have their turn after so many."""
+
+PIPELINED_BYTES_MAX = 1024 * 1024
+LAST_CHUNK = b"0\r\n\r\n"
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+@dataclass(slots=True)
+class Performance:
+    """A response being played; `head` and `step` are what comes next, None when there is no more."""
+
+    head: bytes | None
+    step: Step | None
+    steps: Iterator[Step]
+    start_ns: int
+    head_due_ns: int
+    chunked: bool
+    ending: Ending
+
+    @property
+    def due_ns(self) -> int | None:
+        """When something is to be written next; None when all is."""
+        if self.head is not None:
+            return self.start_ns + self.head_due_ns
+        return None if self.step is None else self.start_ns + self.step.due_ns
+
+    def take_due(self, now_ns: int) -> bytes:
+        """Return the bytes that are due by now, stamped with the moment they are handed out."""
+        head = self._take_head(now_ns)
+        steps = self._take_steps(now_ns) if self.head is None else []
+        end = LAST_CHUNK if self.chunked and self.due_ns is None else b""
+        stamp = b"%*d" % (STAMP_BYTES, perf_counter_ns())
+        return b"".join([head, *(_frame(step, stamp, chunked=self.chunked) for step in steps), end])
+
+    def _take_head(self, now_ns: int) -> bytes:
+        if self.head is None or self.start_ns + self.head_due_ns > now_ns:
+            return b""
+        head, self.head = self.head, None
+        return head
+
+    def _take_steps(self, now_ns: int) -> list[Step]:
+        taken: list[Step] = []
+        due_by_ns = now_ns - self.start_ns
+        while self.step is not None and self.step.due_ns <= due_by_ns and len(taken) < STEPS_PER_WRITE:
+            taken.append(self.step)
+            self.step = next(self.steps, None)
+        return taken
+
+
+class Connection(asyncio.Protocol):
+    """Serves one request after the other; pipelined ones wait for their turn."""
+
+    def __init__(self, service: Service, alarm: Alarm) -> None:
+        self._service = service
+        self._alarm = alarm
+        self._reader = RequestReader()
+        self._playing: Performance | None = None
+        self._alarm_set = False
+        self._paused = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the connection."""
+        self._transport = cast("asyncio.Transport", transport)
+        # With a buffer allowed, uvloop writes at the end of its turn, long after the stamp was taken.
+        self._transport.set_write_buffer_limits(high=0)
+
+    def connection_lost(self, _: Exception | None) -> None:
+        """Forget what was being played to a client that left."""
+        if self._playing is not None:
+            self._leave()
+
+    def pause_writing(self) -> None:
+        """Wait: the client reads too slowly."""
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        """Go on with all that fell due meanwhile."""
+        self._paused = False
+        self._advance()
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, and answer if no answer is under way."""
+        received_ns = perf_counter_ns()
+        if self._transport.is_closing():
+            return
+        self._reader.feed(data)
+        if self._playing is None:
+            self._serve_next(received_ns)
+        elif self._reader.buffered > PIPELINED_BYTES_MAX:
+            self._transport.abort()
+
+    def _serve_next(self, received_ns: int) -> None:
+        try:
+            request = self._reader.next_request()
+        except Refusal as refusal:
+            self._enter()
+            self._play(replace(error_response(refusal), ending=Ending.CLOSE), received_ns)
+            return
+        if request is not None:
+            self._enter()
+            self._play(_adapt(self._service.respond(request, received_ns), request), received_ns)
+        elif self._reader.take_expectation():
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _enter(self) -> None:
+        self._service.in_flight += 1
+        gc.disable()
+
+    def _leave(self) -> None:
+        self._playing = None
+        self._service.in_flight -= 1
+        if self._service.in_flight == 0:
+            gc.enable()
+
+    def _play(self, response: Response, received_ns: int) -> None:
+        steps = iter(response.steps)
+        self._playing = Performance(
+            head=_render_head(response, received_ns),
+            step=next(steps, None),
+            steps=steps,
+            start_ns=received_ns,
+            head_due_ns=response.head_due_ns,
+            chunked=response.framing is Framing.CHUNKED,
+            ending=response.ending,
+        )
+        self._advance()
+
+    def _ring(self) -> None:
+        self._alarm_set = False
+        self._advance()
+
+    def _advance(self) -> None:
+        """Write what is due, then wait for what is next."""
+        playing = self._playing
+        if playing is None or self._paused:
+            return
+        if data := playing.take_due(perf_counter_ns()):
+            self._transport.write(data)
+        due_ns = playing.due_ns
+        if due_ns is None:
+            self._end(playing.ending)
+        elif not self._alarm_set:
+            self._alarm_set = True
+            self._alarm.set(due_ns, self._ring)
+
+    def _end(self, ending: Ending) -> None:
+        self._leave()
+        if ending is Ending.RESET:
+            self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+            self._transport.abort()
+        elif ending is Ending.CLOSE:
+            self._transport.close()
+        elif self._reader.buffered:
+            # Not at once: a thousand pipelined requests would be a thousand frames deep.
+            asyncio.get_running_loop().call_soon(self._serve_pipelined)
+
+    def _serve_pipelined(self) -> None:
+        if self._playing is None and not self._transport.is_closing():
+            self._serve_next(perf_counter_ns())
+
+
+def _frame(step: Step, stamp: bytes, *, chunked: bool) -> bytes:
+    body = step.head if step.tail is None else step.head + stamp + step.tail
+    # An empty chunk would be the last one.
+    return b"%x\r\n%b\r\n" % (len(body), body) if chunked and body else body
+
+
+def _adapt(response: Response, request: Request) -> Response:
+    """Fit a response to what the request allows."""
+    if response.framing is Framing.CHUNKED and not request.chunked_allowed:
+        response = replace(response, framing=Framing.RAW, ending=Ending.CLOSE)
+    if response.ending is Ending.KEEP and not request.keep_alive:
+        response = replace(response, ending=Ending.CLOSE)
+    return response
+
+
+def _render_head(response: Response, received_ns: int) -> bytes:
+    headers = [
+        *response.headers,
+        ("x-simulated", "true"),
+        ("x-received-ns", str(received_ns)),
+        *_framing_headers(response),
+        *([] if response.ending is Ending.KEEP else [("connection", "close")]),
+    ]
+    phrase = HTTPStatus(response.status).phrase
+    lines = [f"HTTP/1.1 {response.status} {phrase}", *(f"{name}: {value}" for name, value in headers), "", ""]
+    return "\r\n".join(lines).encode("latin-1")
+
+
+def _framing_headers(response: Response) -> list[tuple[str, str]]:
+    if response.framing is Framing.CHUNKED:
+        return [("transfer-encoding", "chunked")]
+    if response.framing is Framing.LENGTH:
+        return [("content-length", str(sum(step.size for step in response.steps)))]
+    return []

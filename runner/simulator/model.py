@@ -1,0 +1,114 @@
+"""Model names: `quick`, `sim/quick`, `sim/exact?ttft_ms=200&gap_ms=20&tokens=100`, `sim/fault-html?hold_ms=5`."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from runner.errors import did_you_mean
+from runner.simulator.faults import FAULTS, Fault
+from runner.simulator.persona import EXACT, MS, PERSONAS, Delay, Length, Persona
+from runner.simulator.refusal import Refusal
+
+PREFIX = "sim/"
+FAULT_PREFIX = "fault-"
+DELAY_MS_MAX = 3_600_000
+TOKENS_MAX = 100_000
+TIMES_MAX = 1_000
+
+MILLISECONDS = re.compile(r"[0-9]{1,7}(?:\.[0-9]{1,6})?")
+WHOLE = re.compile(r"[0-9]{1,7}")
+
+PACE_OPTIONS = ("ttft_ms", "gap_ms", "tokens", "thinking", "chunk")
+FAULT_OPTIONS = ("hold_ms", "times")
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """Who answers, and what goes wrong on the way."""
+
+    name: str
+    persona: Persona
+    fault: Fault | None = None
+    hold_ns: int | None = None
+    times: int | None = None
+
+
+def model_ids() -> Mapping[str, str]:
+    """List every model by its id, with one line on what it does."""
+    return {
+        **{PREFIX + persona.name: persona.manner for persona in (*PERSONAS.values(), EXACT)},
+        **{PREFIX + FAULT_PREFIX + fault.name: fault.description for fault in FAULTS.values()},
+    }
+
+
+@lru_cache(maxsize=512)
+def parse_model(name: str) -> Model:
+    """Read a model's name; raise `Refusal`, 404 for an unknown model and 400 for a wrong option."""
+    stem, mark, query = name.removeprefix(PREFIX).partition("?")
+    if stem in PERSONAS:
+        if mark:
+            raise _refuse_option(f"The model '{PREFIX}{stem}' takes no options; '{PREFIX}exact' does")
+        return Model(PREFIX + stem, PERSONAS[stem])
+    fault = FAULTS.get(stem.removeprefix(FAULT_PREFIX)) if stem.startswith(FAULT_PREFIX) else None
+    if stem != EXACT.name and fault is None:
+        raise _unknown_model(name)
+    options = _split_options(query, known=PACE_OPTIONS + (FAULT_OPTIONS if fault else ())) if mark else {}
+    return Model(
+        name=PREFIX + name.removeprefix(PREFIX),
+        persona=_pace(options),
+        fault=fault,
+        hold_ns=_delay_ns(options["hold_ms"], "hold_ms") if "hold_ms" in options else None,
+        times=_whole(options["times"], "times", 0, TIMES_MAX) if "times" in options else None,
+    )
+
+
+def _unknown_model(name: str) -> Refusal:
+    near = did_you_mean(PREFIX + name.removeprefix(PREFIX), list(model_ids()))
+    hint = f"Did you mean '{near}'?" if near else "GET /v1/models lists those there are."
+    return Refusal(404, f"The model '{name}' does not exist. {hint}", code="model_not_found", param="model")
+
+
+def _refuse_option(sentence: str) -> Refusal:
+    return Refusal(400, f"{sentence}.", code="invalid_model_option", param="model")
+
+
+def _split_options(query: str, known: tuple[str, ...]) -> Mapping[str, str]:
+    options: dict[str, str] = {}
+    for pair in query.split("&"):
+        key, equals, value = pair.partition("=")
+        if not equals or key not in known:
+            raise _refuse_option(f"The model's option '{pair}' is not one of {', '.join(f'{key}=' for key in known)}")
+        if key in options:
+            raise _refuse_option(f"The model's option '{key}' is given twice")
+        options[key] = value
+    return options
+
+
+def _pace(options: Mapping[str, str]) -> Persona:
+    """Return the exact persona with the numbers the name asks for."""
+    default = EXACT.length or Length(tokens=1)
+    thinking = _whole(options.get("thinking", "0"), "thinking", 0, TOKENS_MAX)
+    return replace(
+        EXACT,
+        first=Delay(_delay_ns(options["ttft_ms"], "ttft_ms")) if "ttft_ms" in options else EXACT.first,
+        gap=Delay(_delay_ns(options["gap_ms"], "gap_ms")) if "gap_ms" in options else EXACT.gap,
+        chunk_tokens=_whole(options.get("chunk", "1"), "chunk", 1, TOKENS_MAX),
+        thinks=thinking > 0,
+        length=Length(
+            tokens=_whole(options.get("tokens", str(default.tokens)), "tokens", 1, TOKENS_MAX),
+            thinking_tokens=thinking or None,
+        ),
+    )
+
+
+def _delay_ns(text: str, key: str) -> int:
+    if MILLISECONDS.fullmatch(text) is None or float(text) > DELAY_MS_MAX:
+        raise _refuse_option(f"The model's option '{key}={text}' is not a number of milliseconds up to {DELAY_MS_MAX}")
+    return round(float(text) * MS)
+
+
+def _whole(text: str, key: str, least: int, most: int) -> int:
+    if WHOLE.fullmatch(text) is None or not least <= int(text) <= most:
+        raise _refuse_option(f"The model's option '{key}={text}' is not a whole number from {least} to {most}")
+    return int(text)

@@ -1,0 +1,97 @@
+"""The simulated models: how fast each answers, and in which manner. Data, and no vendor's name."""
+
+import random
+from dataclasses import dataclass
+from math import exp
+
+MS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """A log-normal distribution of waiting times; with sigma 0 it is exactly its median."""
+
+    median_ns: int
+    sigma: float = 0.0
+
+    def draw_ns(self, rng: random.Random) -> int:
+        """Draw one waiting time."""
+        return int(self.median_ns * exp(rng.gauss(0, self.sigma))) if self.sigma else self.median_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Length:
+    """A reply of a given number of tokens, whose words say nothing."""
+
+    tokens: int
+    thinking_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Persona:
+    """One simulated model."""
+
+    name: str
+    manner: str
+    manner_zh: str
+    first: Delay
+    """Request received -> first text."""
+    gap: Delay
+    """Chunk -> chunk."""
+    chunk_tokens: int = 1
+    points: int = 0
+    """How many points it makes where it knows nothing to say: its length of speech."""
+    thinks: bool = False
+    length: Length | None = None
+    """Set where the reply's length is asked for; None where the reply follows from the question."""
+
+
+PERSONAS = {
+    persona.name: persona
+    for persona in (
+        Persona(
+            name="quick",
+            manner="starts at once, speaks fast and briefly",
+            manner_zh="反应快，话不多",
+            first=Delay(90 * MS, 0.25),
+            gap=Delay(8 * MS, 0.35),
+        ),
+        Persona(
+            name="steady",
+            manner="an even pace, two tokens at a time",
+            manner_zh="语速平稳，一次说两个词",
+            first=Delay(280 * MS, 0.15),
+            gap=Delay(30 * MS, 0.10),
+            chunk_tokens=2,
+            points=2,
+        ),
+        Persona(
+            name="thinker",
+            manner="thinks aloud before it answers, thoroughly",
+            manner_zh="先把思考说出来，再详细回答",
+            first=Delay(220 * MS, 0.20),
+            gap=Delay(11 * MS, 0.30),
+            points=4,
+            thinks=True,
+        ),
+        Persona(
+            name="slow-start",
+            manner="takes long to begin, then hurries in large chunks",
+            manner_zh="开口很慢，然后一大段一大段地说",
+            first=Delay(900 * MS, 0.35),
+            gap=Delay(12 * MS, 0.50),
+            points=4,
+            chunk_tokens=4,
+        ),
+    )
+}
+
+EXACT = Persona(
+    name="exact",
+    manner="exact, constant delays: sim/exact?ttft_ms=200&gap_ms=20&tokens=100&thinking=0&chunk=1",
+    manner_zh="延迟精确不变",
+    first=Delay(200 * MS),
+    gap=Delay(20 * MS),
+    length=Length(tokens=100),
+)
+"""For calibration; its numbers are the ones named in the model's name."""

@@ -1,0 +1,91 @@
+"""The simulator as a child process that cannot outlive its parent.
+
+The child ends when its standard input does: when the parent closes it, and also when the parent is
+killed, since the system then closes it in the parent's stead.
+"""
+
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import IO
+
+import anyio.to_thread
+
+import runner.simulator
+from runner.errors import CompareError
+from runner.simulator.server import LOOPBACK
+
+START_LIMIT_S = 20.0
+
+PASSED_ON = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHOME", "SYSTEMROOT", "TMPDIR")
+"""All that the child gets of the environment: no keys, no proxies."""
+
+
+@contextlib.contextmanager
+def launch(*, port: int = 0, fault: str | None = None, start_limit_s: float = START_LIMIT_S) -> Iterator[str]:
+    """Run a simulator for the length of a `with` block; its base URL is what is bound."""
+    with _child(port, fault) as (child, complaints):
+        yield _await_base_url(child, complaints, start_limit_s)
+
+
+@contextlib.asynccontextmanager
+async def launch_async(
+    *,
+    port: int = 0,
+    fault: str | None = None,
+    start_limit_s: float = START_LIMIT_S,
+) -> AsyncIterator[str]:
+    """Do the same without holding up the event loop while the child starts."""
+    with _child(port, fault) as (child, complaints):
+        yield await anyio.to_thread.run_sync(_await_base_url, child, complaints, start_limit_s)
+
+
+@contextlib.contextmanager
+def _child(port: int, fault: str | None) -> Iterator[tuple[subprocess.Popen[str], IO[str]]]:
+    command = [sys.executable, "-P", "-m", runner.simulator.__name__, "--until-stdin-closes"]
+    command += ["--host", LOOPBACK, "--port", str(port), *(["--fault", fault] if fault else [])]
+    with (
+        # A file, since a pipe that nobody reads would one day fill up and stop the child.
+        tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as complaints,
+        subprocess.Popen(  # noqa: S603 - our own module, no shell
+            command,
+            env=_environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            text=True,
+        ) as child,
+    ):
+        try:
+            yield child, complaints
+        finally:
+            # It has nothing to save. Leaving the block closes the pipes and reaps it.
+            child.kill()
+
+
+def _environment() -> dict[str, str]:
+    package_home = Path(runner.simulator.__path__[0]).parents[1]
+    kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    return {**kept, "PYTHONPATH": str(package_home), "PYTHONUTF8": "1"}
+
+
+def _await_base_url(child: subprocess.Popen[str], complaints: IO[str], start_limit_s: float) -> str:
+    """Return the line that the child prints once it listens; a child that prints none is killed."""
+    assert child.stdout is not None
+    limit = threading.Timer(start_limit_s, child.kill)
+    limit.start()
+    try:
+        line = child.stdout.readline().strip()
+    finally:
+        limit.cancel()
+    if not line:
+        child.wait()
+        complaints.seek(0)
+        last_words = complaints.read().strip().splitlines() or [f"it said nothing for {start_limit_s:g} s"]
+        raise CompareError(f"The simulator did not start: {last_words[-1]}")
+    return line

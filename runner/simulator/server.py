@@ -1,0 +1,137 @@
+"""The simulator's process: a loop, a socket, and nothing else in its way."""
+
+import asyncio
+import contextlib
+import gc
+import importlib
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+
+from runner.errors import CompareError, did_you_mean
+from runner.simulator.alarm import make_alarm
+from runner.simulator.connection import Connection
+from runner.simulator.faults import FAULTS, Fault
+from runner.simulator.service import Service
+
+LOOPBACK = "127.0.0.1"
+DEFAULT_PORT = 8765
+BACKLOG = 4096
+FILES_MAX = 65_536
+
+
+def serve(
+    host: str = LOOPBACK,
+    port: int = DEFAULT_PORT,
+    *,
+    fault: str | None = None,
+    announce: Callable[[str], object],
+) -> None:
+    """Run in the foreground until Ctrl-C; `announce` is given the lines that say how to use it."""
+
+    def say_how(base_url: str) -> None:
+        announce(f"Simulated models at {base_url} (Ctrl-C ends it). Try:")
+        announce(
+            f"curl -N {base_url}/chat/completions -d "
+            """'{"model":"sim/quick","stream":true,"messages":[{"role":"user","content":"Who are you?"}]}'"""
+        )
+
+    run(host, port, fault=fault, on_ready=say_how)
+
+
+def run(
+    host: str,
+    port: int,
+    *,
+    fault: str | None = None,
+    on_ready: Callable[[str], None],
+    until_stdin_closes: bool = False,
+) -> None:
+    """Serve until a signal, or whoever holds the other end of standard input, says stop."""
+    service = Service(_find_fault(fault))
+    loop = _make_loop()
+    try:
+        alarm = make_alarm(loop)
+        server = _listen(loop, lambda: Connection(service, alarm), host, port)
+        _raise_file_limit()
+        _stop_on_signals(loop, interruptible=not until_stdin_closes)
+        if until_stdin_closes:
+            threading.Thread(target=_stop_at_eof, args=(loop,), daemon=True).start()
+        gc.freeze()
+        on_ready(_base_url(server))
+        with contextlib.suppress(KeyboardInterrupt):  # where loops know no signals
+            loop.run_forever()
+    finally:
+        loop.close()
+
+
+def _find_fault(name: str | None) -> Fault | None:
+    if name is None:
+        return None
+    if name not in FAULTS:
+        near = did_you_mean(name, list(FAULTS))
+        hint = f"Did you mean '{near}'?" if near else f"There are: {', '.join(FAULTS)}."
+        raise CompareError(f"There is no fault '{name}'. {hint}")
+    return FAULTS[name]
+
+
+def _make_loop() -> asyncio.AbstractEventLoop:
+    # Elsewhere asyncio's own loop keeps better time than libuv, which rounds to milliseconds.
+    if sys.platform == "linux":
+        with contextlib.suppress(ImportError):
+            loop: asyncio.AbstractEventLoop = importlib.import_module("uvloop").new_event_loop()
+            return loop
+    return asyncio.new_event_loop()
+
+
+def _listen(
+    loop: asyncio.AbstractEventLoop,
+    make_connection: Callable[[], Connection],
+    host: str,
+    port: int,
+) -> asyncio.Server:
+    try:
+        return loop.run_until_complete(loop.create_server(make_connection, host, port, backlog=BACKLOG))
+    except socket.gaierror as error:
+        raise CompareError(f"The host '{host}' is not known to this machine.") from error
+    except (OSError, OverflowError) as error:
+        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
+        raise CompareError(
+            f"Cannot listen on {host}:{port}: {reason}. Choose another port, or 0 for any that is free."
+        ) from error
+
+
+def _base_url(server: asyncio.Server) -> str:
+    address, port = server.sockets[0].getsockname()[:2]
+    return f"http://[{address}]:{port}/v1" if ":" in address else f"http://{address}:{port}/v1"
+
+
+def _raise_file_limit() -> None:
+    """Allow as many connections as the system does."""
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        resource = importlib.import_module("resource")
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        most = FILES_MAX if hard == resource.RLIM_INFINITY else min(hard, FILES_MAX)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
+def _stop_on_signals(loop: asyncio.AbstractEventLoop, *, interruptible: bool) -> None:
+    if not interruptible:
+        # A terminal's Ctrl-C reaches the whole group; a run that winds down still needs its server.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signals = (signal.SIGTERM, signal.SIGINT) if interruptible else (signal.SIGTERM,)
+    with contextlib.suppress(NotImplementedError):
+        for number in signals:
+            loop.add_signal_handler(number, loop.stop)
+
+
+def _stop_at_eof(loop: asyncio.AbstractEventLoop) -> None:
+    """Wait, in a thread, until the parent closes our standard input, or dies and lets the system do it."""
+    with contextlib.suppress(OSError):
+        while os.read(0, 4096):
+            pass
+    with contextlib.suppress(RuntimeError):  # the loop has ended by itself
+        loop.call_soon_threadsafe(loop.stop)

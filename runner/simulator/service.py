@@ -1,0 +1,99 @@
+"""From a request to its response: routes, models, faults, the log. Knows no socket."""
+
+import time
+from collections import OrderedDict, deque
+from itertools import count
+
+from runner.simulator.answer import answer
+from runner.simulator.chat import ChatRequest, parse_chat
+from runner.simulator.faults import Fault
+from runner.simulator.model import Model, model_ids, parse_model
+from runner.simulator.refusal import Refusal
+from runner.simulator.request import Request
+from runner.simulator.response import Envelope, Response, error_response, json_response
+from runner.simulator.spoil import Exchange
+from runner.simulator.tokens import count_prompt_tokens
+
+CHAT = "/v1/chat/completions"
+MODELS = "/v1/models"
+LOG = "/log"
+METHODS = {CHAT: "POST", MODELS: "GET", LOG: "GET"}
+
+LOG_ENTRIES_MAX = 20_000
+CONTENTS_REMEMBERED = 10_000
+
+
+class Service:
+    """All the state there is: how many requests are under way, what was asked how often, the log."""
+
+    def __init__(self, fault: Fault | None = None) -> None:
+        self.in_flight = 0
+        self._fault = fault
+        self._started_s = int(time.time())
+        self._ids = count(1)
+        self._attempts: OrderedDict[ChatRequest, int] = OrderedDict()
+        self._log: deque[dict[str, object]] = deque(maxlen=LOG_ENTRIES_MAX)
+
+    def respond(self, request: Request, received_ns: int) -> Response:
+        """Answer one request; what cannot be done is answered with an error."""
+        try:
+            return self._route(request, received_ns)
+        except Refusal as refusal:
+            return error_response(refusal)
+
+    def _route(self, request: Request, received_ns: int) -> Response:
+        path = request.path.rstrip("/")
+        known = MODELS if path.startswith(MODELS + "/") else path
+        if known not in METHODS:
+            raise Refusal(404, f"Unknown path '{path}': there are {', '.join(METHODS)}.", code="unknown_url")
+        if request.method != METHODS[known]:
+            refusal = Refusal(405, f"'{path}' answers {METHODS[known]} only.", code="method_not_allowed")
+            return error_response(refusal, (("allow", METHODS[known]),))
+        if known == CHAT:
+            return self._chat(request, received_ns)
+        if known == LOG:
+            return json_response(200, list(self._log))
+        return self._models(path.removeprefix(MODELS).removeprefix("/"))
+
+    def _models(self, name: str) -> Response:
+        if name:
+            return json_response(200, self._describe(parse_model(name).name))
+        return json_response(200, {"object": "list", "data": [self._describe(name) for name in model_ids()]})
+
+    def _describe(self, model_id: str) -> dict[str, object]:
+        description = model_ids().get(model_id.partition("?")[0])
+        facts = {"created": self._started_s, "owned_by": "simulated", "description": description}
+        return {"id": model_id, "object": "model", **facts}
+
+    def _chat(self, request: Request, received_ns: int) -> Response:
+        chat = parse_chat(request.body)
+        self._log.append({"received_ns": received_ns, "model": chat.model, "in_flight": self.in_flight})
+        model = parse_model(chat.model)
+        exchange = self._exchange(chat, model)
+        fault = model.fault or self._fault
+        return fault.spoil(exchange) if fault else exchange.good
+
+    def _exchange(self, chat: ChatRequest, model: Model) -> Exchange:
+        wall_s = time.time()
+        return Exchange(
+            chat=chat,
+            answer=answer(model.persona, chat),
+            envelope=Envelope(
+                id=f"chatcmpl-sim-{next(self._ids)}",
+                created=int(wall_s),
+                model=model.name,
+                input_tokens=count_prompt_tokens(chat.messages),
+                include_usage=chat.include_usage,
+            ),
+            attempt=self._count_attempt(chat) if model.fault or self._fault else 1,
+            wall_s=wall_s,
+            hold_ns=model.hold_ns,
+            times=model.times,
+        )
+
+    def _count_attempt(self, chat: ChatRequest) -> int:
+        attempt = self._attempts.pop(chat, 0) + 1
+        self._attempts[chat] = attempt
+        if len(self._attempts) > CONTENTS_REMEMBERED:
+            self._attempts.popitem(last=False)
+        return attempt

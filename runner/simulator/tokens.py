@@ -1,0 +1,21 @@
+"""Tokens as the simulator counts them: a CJK character, up to eight letters of a word, a sign."""
+
+import re
+from collections.abc import Iterable
+
+from runner.simulator.chat import Said
+
+CJK = "\u3400-\u9fff\uf900-\ufaff"
+HAS_CJK = re.compile(f"[{CJK}]")
+TOKEN = re.compile(rf"\s?[{CJK}]|\s?[^\W{CJK}]{{1,8}}|\s?[^\w\s]|\s")
+TOKENS_PER_MESSAGE = 3
+
+
+def tokenize(text: str) -> tuple[str, ...]:
+    """Cut a text into tokens; joined, they are the text again."""
+    return tuple(TOKEN.findall(text))
+
+
+def count_prompt_tokens(messages: Iterable[Said]) -> int:
+    """Count what a conversation costs as input."""
+    return sum(TOKENS_PER_MESSAGE + len(TOKEN.findall(said.text)) for said in messages)

@@ -1,0 +1,135 @@
+"""Files that a suite names: texts, and cases by the row. All lie in the suite's folder or below it.
+
+A suite that someone else wrote can thus not send a file of one's own to a provider.
+"""
+
+import csv
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from io import StringIO
+from pathlib import Path
+
+from runner.document import Document, Json, document_of, read_text
+from runner.errors import InvalidFile, Problem, did_you_mean
+
+MAX_TEXT_BYTES = 1 << 20
+MAX_ROWS_BYTES = 64 << 20
+COLUMNS = ("id", "prompt", "prompt_file", "system", "tags")
+"""What a column of a CSV file may hold, beside `vars.NAME`."""
+
+
+class BadName(Exception):
+    """A file that a suite names cannot be used: what is wrong, and what to do."""
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(what)
+        self.what = what
+        self.remedy = remedy
+
+
+def read_named_text(folder: Path, name: str, max_bytes: int = MAX_TEXT_BYTES) -> str:
+    """Return the text of a file that a suite in `folder` names; raise `BadName` where there is none to be had."""
+    path = _locate(folder, name)
+    try:
+        return read_text(path, max_bytes)
+    except InvalidFile as error:
+        problem = error.problems[0]
+        where = f", line {problem.line}" if problem.line > 1 else ""
+        raise BadName(f"`{name}`{where}: {problem.what}", problem.remedy) from None
+
+
+def _locate(folder: Path, name: str) -> Path:
+    try:
+        home, path = folder.resolve(), (folder / name).resolve()
+    except (OSError, RuntimeError, ValueError):
+        raise BadName("this is no name of a file", "Correct it") from None
+    if not path.is_relative_to(home):
+        raise BadName(f"`{name}` lies outside the suite's folder", "Move it beside the suite, or into a folder there")
+    if path.exists() and not path.is_file():
+        raise BadName(f"`{name}` is not a file", "Name a file")
+    return path
+
+
+def read_rows(folder: Path, name: str) -> Iterator[Document | Problem]:
+    """Yield a case file's rows in order, each as a document of one line, or what is wrong with it."""
+    path = str(folder / name)
+    suffix = Path(name).suffix.lower()
+    if suffix not in {".csv", ".jsonl"}:
+        raise BadName(f"`{name}` is neither a .csv nor a .jsonl file", "Rename it after what it is")
+    text = read_named_text(folder, name, MAX_ROWS_BYTES)
+    return _csv_rows(text, path) if suffix == ".csv" else _json_rows(text, path)
+
+
+def _json_rows(text: str, path: str) -> Iterator[Document | Problem]:
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+            yield document_of(row, path, number)
+        except json.JSONDecodeError as error:
+            yield Problem(path, number, error.colno, f"this line is not JSON: {error.msg}", "Write one object a line")
+        except (ValueError, RecursionError) as error:
+            yield Problem(path, number, 1, f"this line is no case: {error}", "Correct it")
+        except InvalidFile as error:
+            yield error.problems[0]
+
+
+def _unique(pairs: Sequence[tuple[str, Json]]) -> dict[str, Json]:
+    unique = dict(pairs)
+    if len(unique) < len(pairs):
+        raise ValueError("a key is repeated in it")
+    return unique
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _csv_rows(text: str, path: str) -> Iterator[Document | Problem]:
+    reader = csv.reader(StringIO(text, newline=""), strict=True)
+    line = 1
+    try:
+        header = next(reader, [])
+        yield from (problems := _check_header(header, path))
+        if problems:
+            return
+        line = reader.line_num + 1
+        for cells in reader:
+            if cells:
+                yield _csv_row(header, cells, path, line)
+            line = reader.line_num + 1
+    except csv.Error as error:
+        remedy = "Quote cells as spreadsheets do; put texts beyond 128 KiB into a .jsonl file"
+        yield Problem(path, line, 1, f"this row is not CSV: {error}", remedy)
+
+
+def _check_header(header: Sequence[str], path: str) -> list[Problem]:
+    problems = []
+    for number, column in enumerate(header, 1):
+        if column in header[: number - 1]:
+            problems.append(Problem(path, 1, 1, f"the column `{column}` is repeated", "Keep one of them"))
+        elif column not in COLUMNS and not column.startswith("vars."):
+            near = did_you_mean(column, COLUMNS)
+            known = f"Known are {', '.join(COLUMNS)} and vars.NAME, for `{{{{NAME}}}}` in the prompt"
+            remedy = f"Perhaps `{near}` was meant" if near else known
+            problems.append(Problem(path, 1, 1, f"unknown column `{column}`", remedy))
+    if not problems and "id" not in header:
+        problems.append(Problem(path, 1, 1, "the first row names no column `id`", "Name the columns in the first row"))
+    return problems
+
+
+def _csv_row(header: Sequence[str], cells: Sequence[str], path: str, line: int) -> Document | Problem:
+    if len(cells) != len(header):
+        what = f"this row has {len(cells)} cells, and the first row {len(header)}"
+        return Problem(path, line, 1, what, "Quote cells that hold a comma or a line's end")
+    filled = {column: cell for column, cell in zip(header, cells, strict=True) if cell}
+    row: dict[str, Json] = {column: cell for column, cell in filled.items() if column in COLUMNS}
+    if "tags" in filled:
+        row["tags"] = [tag.strip() for tag in filled["tags"].split(";") if tag.strip()]
+    values = _values(filled)
+    return document_of({**row, "vars": values} if values else row, path, line)
+
+
+def _values(filled: Mapping[str, str]) -> dict[str, Json]:
+    return {column.removeprefix("vars."): cell for column, cell in filled.items() if column.startswith("vars.")}

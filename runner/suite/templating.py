@@ -1,0 +1,142 @@
+"""Templates of a suite: `{{name}}` filled by jinja2's sandbox, narrowed until nothing in it can run away.
+
+A template holds variables, constants, arithmetic, comparisons, `{% if %}`, `{% raw %}` and a few filters.
+It has no loops, calls, attributes or assignments, so that only `*` can make a text longer than what the
+file spells out, and `*` is bounded.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, nodes
+from jinja2.exceptions import SecurityError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from runner.errors import did_you_mean
+
+MAX_CHARACTERS = 1 << 20
+MAX_NUMBER = 10**15
+MAX_OPERATIONS = 100
+MAX_NODES = 2_000
+FILTERS = ("float", "int", "length", "lower", "trim", "upper")
+
+_ARITHMETIC = (nodes.Add, nodes.Sub, nodes.Mul, nodes.Div, nodes.FloorDiv, nodes.Mod, nodes.Neg, nodes.Pos)
+_LOGIC = (nodes.And, nodes.Or, nodes.Not, nodes.Compare, nodes.Operand, nodes.CondExpr, nodes.If)
+_VALUES = (nodes.Name, nodes.Const, nodes.TemplateData, nodes.Output)
+_ALLOWED = (*_ARITHMETIC, *_LOGIC, *_VALUES, nodes.Filter)
+_RAW = "put {% raw %} and {% endraw %} around text that is no template"
+
+
+class BadTemplate(Exception):
+    """A template that cannot be filled: what is wrong, and what to do."""
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(what)
+        self.what = what
+        self.remedy = remedy
+
+
+@dataclass(frozen=True, slots=True)
+class Filler:
+    """A template that was found harmless, and the names of the variables it wants."""
+
+    names: tuple[str, ...]
+    _template: Template
+
+    def fill(self, values: Mapping[str, str]) -> str:
+        """Return the text with all variables in their places; raise `BadTemplate` where that does not work."""
+        pieces, size = [], 0
+        try:
+            for piece in self._template.generate(values):
+                pieces.append(piece)
+                size += len(piece)
+                if size > MAX_CHARACTERS:
+                    raise BadTemplate("the filled template is longer than a million characters", "Shorten it")
+        except (TemplateError, TypeError, ValueError, ArithmeticError) as error:
+            raise BadTemplate(f"the template cannot be filled: {error}", "Change the expression") from None
+        return "".join(pieces)
+
+
+def read_template(text: str) -> Filler:
+    """Return a text as a template; raise `BadTemplate` where it is none, or asks for too much."""
+    environment = _environment()
+    try:
+        tree = environment.parse(text)
+        inner = list(tree.find_all(nodes.Node))
+        _check(inner)
+        template = environment.from_string(tree)
+    except TemplateSyntaxError as error:
+        where = f" on line {error.lineno} of the text" if "\n" in text else ""
+        raise BadTemplate(f"the template is broken{where}: {_trimmed(error)}", f"Mend it, or {_RAW}") from None
+    except (RecursionError, SyntaxError, MemoryError):
+        raise BadTemplate("the template is nested too deeply", "Simplify it") from None
+    return Filler(tuple(dict.fromkeys(node.name for node in inner if isinstance(node, nodes.Name))), template)
+
+
+def _check(inner: list[nodes.Node]) -> None:
+    for node in inner:
+        if isinstance(node, nodes.Filter):
+            _check_filter(node)
+        elif not isinstance(node, _ALLOWED):
+            what = f"the template uses {_readable(node)}, which has no place in a prompt"
+            raise BadTemplate(what, f"Use variables, arithmetic and if only, or {_RAW}")
+    if len(inner) > MAX_NODES or sum(isinstance(n, nodes.BinExpr | nodes.Filter) for n in inner) > MAX_OPERATIONS:
+        raise BadTemplate("the template holds too many expressions", "Simplify it")
+
+
+def _check_filter(node: nodes.Filter) -> None:
+    if node.name not in FILTERS:
+        near = did_you_mean(node.name, FILTERS)
+        remedy = f"Perhaps `{near}` was meant" if near else f"Known are {', '.join(FILTERS)}"
+        raise BadTemplate(f"the template uses the unknown filter `{node.name}`", remedy)
+    if node.args or node.kwargs or node.dyn_args or node.dyn_kwargs:
+        raise BadTemplate(f"the filter `{node.name}` takes nothing in brackets here", "Remove the brackets")
+
+
+def _readable(node: nodes.Node) -> str:
+    known = {
+        nodes.For: "a loop",
+        nodes.Call: "a call",
+        nodes.Getattr: "an attribute",
+        nodes.Getitem: "an index",
+        nodes.Assign: "an assignment",
+        nodes.Concat: "`~`",
+        nodes.Pow: "`**`",
+    }
+    return known.get(type(node), f"`{type(node).__name__.lower()}`")
+
+
+def _trimmed(error: TemplateSyntaxError) -> str:
+    return (error.message or "").strip().removesuffix(".")
+
+
+class _Sandbox(ImmutableSandboxedEnvironment):
+    """Jinja2 whose operators work only on what they can finish."""
+
+    intercepted_binops = frozenset({"+", "-", "*", "/", "//", "%"})
+
+    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+        """Compute one operation of two numbers, or a text times a number."""
+        if operator == "*" and isinstance(left, str):
+            return _repeated(left, right)
+        if not all(isinstance(side, int | float) and abs(side) <= MAX_NUMBER for side in (left, right)):
+            hint = "; a variable is a text, and becomes a number by `| int`"
+            raise SecurityError(f"`{operator}` takes two numbers of fifteen digits at most{hint}")
+        return super().call_binop(context, operator, left, right)
+
+
+def _repeated(text: str, count: object) -> str:
+    if not isinstance(count, int):
+        raise SecurityError("a text times what is no whole number; a variable becomes one by `| int`")
+    if len(text) * count > MAX_CHARACTERS:
+        raise SecurityError("`*` makes a text longer than a million characters")
+    return text * count
+
+
+@cache
+def _environment() -> _Sandbox:
+    environment = _Sandbox(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False, cache_size=0)
+    environment.globals.clear()
+    return environment

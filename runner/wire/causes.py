@@ -1,0 +1,155 @@
+"""Why a provider refuses or fails, as tables: what each cause means to us, and who calls it what."""
+
+import re
+from dataclasses import dataclass
+
+from runner.events import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What follows from a cause: how the request ended, what to call it, what to do, whether to ask again."""
+
+    outcome: Outcome
+    what: str
+    remedy: str
+    worth_repeating: bool = False
+
+
+CAUSES: dict[str, Cause] = {
+    "key": Cause(Outcome.AUTH, "key refused", "check that the key belongs to this provider and region"),
+    "balance": Cause(Outcome.AUTH, "balance used up", "top up"),
+    "plan": Cause(Outcome.AUTH, "not covered by the plan", "change the plan or the model"),
+    "permission": Cause(Outcome.AUTH, "access denied", "ask for access to the model, or use another key or region"),
+    "proxy_auth": Cause(Outcome.AUTH, "proxy refused", "put the proxy's user and password into HTTPS_PROXY"),
+    "model": Cause(Outcome.NOT_FOUND, "no such model", "`compare providers --models {provider}` lists those there are"),
+    "address": Cause(Outcome.NOT_FOUND, "nothing at this address", "check base_url, which often ends in /v1"),
+    "rate": Cause(Outcome.RATE_LIMITED, "asked too often", "lower --concurrency", worth_repeating=True),
+    "quota": Cause(Outcome.RATE_LIMITED, "quota used up", "wait for its reset, or raise it"),
+    "content_filter": Cause(Outcome.FILTERED, "content filter", "change the prompt"),
+    "context": Cause(Outcome.BAD_REQUEST, "prompt too long", "shorten it, or ask a model with a longer context"),
+    "request": Cause(Outcome.BAD_REQUEST, "request refused", "change what it names"),
+    "redirect": Cause(
+        Outcome.BAD_REQUEST, "redirected", "put the right base_url: often https instead of http, or a missing /v1"
+    ),
+    "overloaded": Cause(Outcome.PROVIDER_ERROR, "overloaded", "try again later", worth_repeating=True),
+    "server": Cause(Outcome.PROVIDER_ERROR, "failure", "try again later", worth_repeating=True),
+    "server_timeout": Cause(Outcome.PROVIDER_ERROR, "time-out", "try again later", worth_repeating=True),
+    "unsupported": Cause(Outcome.PROVIDER_ERROR, "not supported", "ask without it, or another model"),
+    "empty": Cause(Outcome.BAD_STREAM, "empty answer", "try again later", worth_repeating=True),
+    "broken_json": Cause(Outcome.BAD_STREAM, "broken JSON", "try again later", worth_repeating=True),
+    "html": Cause(Outcome.BAD_STREAM, "a web page instead of a reply", "check base_url, or log in to the network"),
+    "not_a_reply": Cause(Outcome.BAD_STREAM, "no chat completion", "check base_url, which often ends in /v1"),
+    "too_long": Cause(Outcome.BAD_STREAM, "an event beyond all bounds", "check base_url"),
+}
+
+STATUSES: dict[int, str] = {
+    401: "key",
+    402: "balance",
+    403: "permission",
+    404: "address",
+    405: "address",
+    407: "proxy_auth",
+    408: "server_timeout",
+    409: "server",  # a lock that another request holds
+    410: "model",
+    413: "context",
+    429: "rate",
+    451: "permission",
+    501: "unsupported",
+    503: "overloaded",
+    504: "server_timeout",
+    505: "unsupported",
+    522: "server_timeout",  # of Cloudflare, as 524
+    524: "server_timeout",
+    529: "overloaded",
+}
+
+STATUS_CLASSES: dict[int, str] = {3: "redirect", 4: "request"}
+"""For a status that is not in the table; whatever else it is, the server failed."""
+
+
+def normalise(code: str) -> str:
+    """Spell a code as the tables do: `ModelNotFound` and `model_not_found` are the same."""
+    return re.sub(r"[\W_]", "", code).lower()
+
+
+def _by_code(codes: dict[str, str]) -> dict[str, str]:
+    return {normalise(code): cause for cause, listed in codes.items() for code in listed.split()}
+
+
+CODES = _by_code(
+    {
+        # Numbers of four digits are Zhipu's, those of five SiliconFlow's.
+        "key": "1000 1001 1002 1003 1004 invalid_api_key api_key_invalid UNAUTHENTICATED invalid_iam_token",
+        "balance": """1113 1008 30001 insufficient_quota insufficient_balance insufficient_balance_error
+            insufficient_user_quota exceeded_current_quota_error billing_hard_limit_reached billing_not_active
+            Arrearage AccountOverdueError AllocationQuota.FreeTierOnly""",
+        "plan": "1309 1311 AccessDenied.Unpurchased ModelNotOpen",
+        "permission": """1110 1111 1112 1120 1220 permission_denied permission_denied_error access_denied
+            Model.AccessDenied Workspace.AccessDenied account_deactivated unsupported_country_region_territory""",
+        "model": """1211 20012 model_not_found DeploymentNotFound InvalidEndpointOrModel.NotFound
+            invalid_model model_not_supported""",
+        "rate": """1302 1303 rate_limit_exceeded rate_limit_reached_error RESOURCE_EXHAUSTED limit_requests
+            limit_burst_rate Throttling Throttling.RateQuota Throttling.BurstRate too_many_requests
+            rpm_rate_limit_exceeded tpm_rate_limit_exceeded""",
+        "quota": "1304 1308 1310 1313 QuotaExceeded",
+        "content_filter": """1301 content_filter content_policy_violation data_inspection_failed
+            ResponsibleAIPolicyViolation SensitiveContentDetected InputTextSensitiveContentDetected
+            OutputTextSensitiveContentDetected""",
+        "context": "1261 context_length_exceeded string_above_max_length",
+        "request": "1210 1212 1213 1214 1215 20015",
+        "overloaded": """1305 1312 50505 50603 overloaded_error engine_overloaded_error ServerOverloaded
+            UNAVAILABLE""",
+        "server": "1234 server_error internal_server_error InternalError",
+        "server_timeout": "DEADLINE_EXCEEDED RequestTimeOut",
+    }
+)
+"""Codes that tell more than the status beside them, and decide before it."""
+
+BASE_RESP_CODES = _by_code(
+    {
+        "key": "1004 2049",
+        "balance": "1008",
+        "rate": "1002 1039",
+        "content_filter": "1026 1027",
+        "request": "2013",
+        "server_timeout": "1001",
+        "server": "1000 1013 1024 1033",
+    }
+)
+"""MiniMax's own numbers, in `base_resp`: some of them mean other things to Zhipu."""
+
+TYPES = _by_code(
+    {
+        "key": "authentication_error AuthenticationError invalid_authentication_error",
+        "permission": "permission_error PermissionDeniedError",
+        "model": "not_found_error NotFoundError resource_not_found_error NOT_FOUND",
+        "rate": "rate_limit_error RateLimitError",
+        "request": "invalid_request_error BadRequestError INVALID_ARGUMENT FAILED_PRECONDITION InvalidParameter",
+        "server_timeout": "timeout_error timeout",
+    }
+)
+"""Kinds so broad that they only decide where neither the words nor a status do."""
+
+
+def _by_words(phrases: dict[str, str]) -> list[tuple[str, re.Pattern[str]]]:
+    return [(cause, re.compile(phrase, re.VERBOSE | re.IGNORECASE)) for cause, phrase in phrases.items()]
+
+
+PHRASES = _by_words(
+    {
+        "balance": r"""insufficient[ _](account[ _])?(balance|quota|credits?|funds)|exceeded[ ]your[ ]current[ ]quota
+            |balance[ ](is[ ])?(too[ ]low|not[ ]enough|insufficient)|(out[ ]of|not[ ]enough)[ ]credits
+            |余额不足|欠费""",
+        "model": r"""\bmodels?\b.{0,100}\b(not[ ]found|not[ ]exist|no[ ]longer[ ]available)
+            |\b(unknown|invalid|no[ ]such)[ ]model\b|no[ ]endpoints[ ]found|模型不存在""",
+        "key": r"""(incorrect|invalid|wrong|missing|no)[ ]api[ -]?key|api[ -]?key[ ](not[ ]valid|is[ ]invalid)
+            |authentication[ ]fail|无效的令牌""",
+        "context": r"context[ ](length|window)|prompt[ ]is[ ]too[ ]long|too[ ]many[ ](input[ ])?tokens",
+        "content_filter": r"content[ _](filter|management[ ]policy)|requires[ ]moderation|data[ _]inspection",
+        "rate": r"rate[ _-]?limit|too[ ]many[ ]requests",
+        "overloaded": r"overloaded|server[ ]is[ ]busy|loading[ ]model",
+    }
+)
+"""Words by which a cause is known where no code names it, in the order they are looked for."""

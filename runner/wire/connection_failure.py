@@ -1,0 +1,52 @@
+"""A broken connection becomes a `Failed`: which stage broke, in one sentence without secrets."""
+
+import ssl
+
+import aiohttp
+
+from runner.events import Failed, Outcome
+
+CONNECTION_ERRORS = (aiohttp.ClientError, OSError, ssl.SSLError)
+"""What a connection can raise. Anything else is a bug of ours, and stays a traceback."""
+
+
+def name_stage(error: BaseException) -> str:
+    """Return which stage of a connection an error belongs to."""
+    stages: tuple[tuple[type[BaseException], str], ...] = (
+        (aiohttp.ClientConnectorDNSError, "dns"),
+        (aiohttp.ClientConnectorCertificateError, "tls_certificate"),
+        (aiohttp.ClientSSLError, "tls"),
+        (aiohttp.ClientProxyConnectionError, "proxy"),
+        (aiohttp.ClientHttpProxyError, "proxy"),
+        (aiohttp.ClientConnectorError, "refused"),
+        (aiohttp.ClientPayloadError, "cut"),
+        (aiohttp.ServerDisconnectedError, "disconnected"),
+        (aiohttp.ClientOSError, "reset"),
+        (aiohttp.ClientResponseError, "bad_http"),
+        (aiohttp.InvalidURL, "bad_url"),
+    )
+    return next((stage for kind, stage in stages if isinstance(error, kind)), "connection")
+
+
+def describe(error: BaseException, at_ns: int) -> Failed:
+    """Name a connection's failure. Timeouts of connecting are timeouts, all else is `connection`."""
+    if isinstance(error, TimeoutError):
+        return Failed(at_ns, Outcome.TIMEOUT, "no connection in time", error_type="connect", worth_repeating=True)
+    stage = name_stage(error)
+    hints = {
+        "dns": "the host name does not resolve",
+        "tls_certificate": "the server's certificate is not trusted; a custom CA goes into SSL_CERT_FILE",
+        "tls": "the TLS handshake failed",
+        "proxy": "the proxy refused; HTTP_PROXY, HTTPS_PROXY and NO_PROXY decide which one is used",
+        "refused": "no connection to the server",
+        "cut": "the connection broke inside the reply",
+        "disconnected": "the server closed the connection without an answer",
+        "reset": "the connection was reset",
+        "bad_http": "the answer is not HTTP",
+        "bad_url": "the base URL cannot be used",
+    }
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    detail = str(cause).strip().splitlines()[0][:200] if str(cause).strip() else type(error).__name__
+    repeatable = stage not in {"tls_certificate", "bad_url", "bad_http"}
+    message = f"{hints.get(stage, 'the connection failed')}: {detail}"
+    return Failed(at_ns, Outcome.CONNECTION, message, error_type=stage, worth_repeating=repeatable)

@@ -1,0 +1,152 @@
+"""A refusal or an error -> `Failed`: what it is to us, in the provider's own words, and what to do about it."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+from runner.events import Failed
+from runner.wire.causes import BASE_RESP_CODES, CAUSES, CODES, PHRASES, STATUS_CLASSES, STATUSES, TYPES, normalise
+from runner.wire.complaint import Complaint, as_status, read_body, read_complaint, shorten
+from runner.wire.json_value import as_object, read_json
+from runner.wire.retry_after import retry_after_s
+
+REQUEST_ID_HEADERS = (
+    "x-request-id",
+    "request-id",
+    "x-ds-trace-id",
+    "x-generation-id",
+    "apim-request-id",
+    "x-siliconcloud-trace-id",
+    "msh-request-id",
+    "x-log-id",
+    "trace-id",
+    "x-trace-id",
+    "cf-ray",
+)
+REQUEST_ID_NAMES = ("request_id", "requestId", "id")
+LONGEST_ID = 200
+
+
+def classify(
+    status: int, headers: Mapping[str, str], body: bytes, *, at_ns: int, now: datetime | None = None
+) -> Failed:
+    """Name the failure that an HTTP response other than 200 reports."""
+    fields = lower_names(headers)
+    if 300 <= status < 400:
+        return fail("redirect", _describe_redirect(fields.get("location")), at_ns, status=status)
+    complaint = read_body(body)
+    wait_s = retry_after_s(fields, now)
+    return _failed(complaint, status, complaint.retry_after_s if wait_s is None else wait_s, at_ns)
+
+
+def read_error(error: object, *, at_ns: int, status: int = 200) -> Failed:
+    """Name the failure that an error inside a stream reports."""
+    complaint = read_complaint(error)
+    return _failed(complaint, status, complaint.retry_after_s, at_ns)
+
+
+def fail(cause: str, message: str, at_ns: int, *, status: int, code: str | None = None) -> Failed:
+    """Return the failure of a known cause."""
+    known = CAUSES[cause]
+    return Failed(
+        at_ns,
+        known.outcome,
+        message,
+        error_type=cause,
+        http_status=status,
+        code=code,
+        worth_repeating=known.worth_repeating,
+    )
+
+
+def remedy(failed: Failed, provider: str) -> str | None:
+    """Say in one clause what to do next; None where there is nothing to say."""
+    cause = CAUSES.get(failed.error_type or "")
+    if cause is None:
+        return None
+    code = f" (code {failed.code})" if failed.code else ""
+    fate = "" if failed.worth_repeating else "; not retried"
+    return f"{cause.what} at {provider}{code}: {cause.remedy.format(provider=provider)}{fate}"
+
+
+def request_id(headers: Mapping[str, str], body: bytes = b"") -> str | None:
+    """Return the id by which the provider can find a request again, from the headers, else from a JSON body."""
+    fields = lower_names(headers)
+    named = next((value for name in REQUEST_ID_HEADERS if (value := fields.get(name, "").strip())), None)
+    if named is not None or not body:
+        return named[:LONGEST_ID] if named else None
+    try:
+        whole, _ = read_json(body)
+    except ValueError:
+        return None
+    return request_id_in(whole)
+
+
+def request_id_in(value: object) -> str | None:
+    """Return the id that a JSON object or the error in it gives."""
+    outer = as_object(value)
+    layers = (outer, as_object(outer.get("error")))
+    ids = (layer.get(name) for layer in layers for name in REQUEST_ID_NAMES)
+    return next((found[:LONGEST_ID] for found in ids if isinstance(found, str) and found), None)
+
+
+def lower_names(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return headers under lower-case names."""
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def _failed(complaint: Complaint, status: int, wait_s: float | None, at_ns: int) -> Failed:
+    cause = CAUSES[name := _cause(complaint, status)]
+    return Failed(
+        at_ns,
+        cause.outcome,
+        complaint.words or _describe_status(status),
+        error_type=name,
+        http_status=status,
+        code=complaint.code,
+        retry_after_s=wait_s,
+        worth_repeating=cause.worth_repeating,
+    )
+
+
+def _cause(complaint: Complaint, status: int) -> str:
+    """Look a cause up: by a telling code, by the words, by the status, by a broad type."""
+    codes = [normalise(code) for code in complaint.codes]
+    table = BASE_RESP_CODES if complaint.is_base_resp else CODES
+    words = complaint.words or ""
+    return (
+        _first(table.get(code) for code in codes)
+        or _first(cause for cause, phrase in PHRASES if phrase.search(words))
+        or _cause_of_status(status)
+        or _first(_cause_of_status(as_status(code)) for code in complaint.codes)
+        or _first(TYPES.get(code) for code in codes)
+        or "server"
+    )
+
+
+def _cause_of_status(status: int | None) -> str | None:
+    if status is None or status < 300:
+        return None
+    return STATUSES.get(status) or STATUS_CLASSES.get(status // 100, "server")
+
+
+def _first(causes: Iterable[str | None]) -> str | None:
+    return next(filter(None, causes), None)
+
+
+def _describe_status(status: int) -> str:
+    known = status in HTTPStatus.__members__.values()
+    return f"HTTP {status} {HTTPStatus(status).phrase}, without a word" if known else f"HTTP {status}, without a word"
+
+
+def _describe_redirect(location: str | None) -> str:
+    """Name where a redirect points to: no query and no user, which may hold secrets."""
+    if not location:
+        return "redirected, without saying where to"
+    try:
+        parts = urlsplit(location)
+        host = parts.netloc.rpartition("@")[2]
+    except ValueError:
+        return "redirected, to what is no URL"
+    return shorten(f"redirected to {parts.scheme + '://' if parts.scheme else ''}{host}{parts.path}")

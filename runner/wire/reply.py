@@ -1,0 +1,79 @@
+"""One reply's JSON values, in order -> events, with what has to be remembered between them."""
+
+from collections.abc import Mapping
+
+from runner.events import Channel, Done, Event, Failed, Finished, Flagged, Opened, Stirred, Text, Usage
+from runner.record import ERROR_REASONS
+from runner.wire.chunk import read_chunk
+from runner.wire.complaint import find_error
+from runner.wire.failure import fail, read_error, request_id_in
+from runner.wire.think_tags import ThinkTags
+
+
+class Reply:
+    """Hears one reply until it is over."""
+
+    def __init__(self, status: int, *, needs_id: bool) -> None:
+        self.status = status
+        self.over = False
+        """[DONE] or a failure was heard: what still comes is ignored."""
+        self.proven = False
+        """A finish_reason or [DONE] was heard: the reply is whole, whatever becomes of the connection."""
+        self.failed = False
+        self._needs_id = needs_id
+        self._tags = ThinkTags()
+
+    def hear(self, value: object, at_ns: int) -> list[Event]:
+        """Return what one JSON value tells."""
+        error = find_error(value)
+        if isinstance(value, dict) and (error is None or value.get("choices")):
+            events = self._hear_chunk(value, at_ns)
+        else:
+            events = [] if error is not None else [Flagged(at_ns, "skipped_data")]
+        if error is not None:
+            events += self.end(read_error(error, at_ns=at_ns, status=self.status))
+        elif self.proven and (reason := _error_reason(events)):
+            words = f"the reply ended with finish_reason {reason}"
+            events += self.end(fail("server", words, at_ns, status=self.status, code=reason))
+        return events
+
+    def end(self, last: Done | Failed) -> list[Event]:
+        """Return the last event of the reply, behind what was still held back."""
+        self.over = True
+        self.failed = isinstance(last, Failed)
+        self.proven = self.proven or not self.failed
+        return [*self.flush(), last]
+
+    def flush(self) -> list[Event]:
+        """Return the text that was held back because it might have been part of a tag."""
+        return [*self._tags.flush()]
+
+    def _hear_chunk(self, chunk: Mapping[str, object], at_ns: int) -> list[Event]:
+        events = read_chunk(chunk, at_ns)
+        if not self._tags.settled:
+            events = self._sort(events, at_ns)
+        if self._needs_id and (found := request_id_in(chunk)):
+            self._needs_id = False
+            events.append(Opened(at_ns, self.status, found))
+        self.proven = self.proven or any(isinstance(event, Finished) for event in events)
+        return events
+
+    def _sort(self, events: list[Event], at_ns: int) -> list[Event]:
+        """Tell reasoning in think tags from the answer; whatever else comes ends the wait for a tag."""
+        heard: list[Event] = []
+        for event in events:
+            if isinstance(event, Text) and event.channel is Channel.ANSWER:
+                heard += self._tags.hear(event)
+                continue
+            if isinstance(event, Text | Finished):
+                heard += self._tags.flush()
+            heard.append(event)
+        if not any(isinstance(event, Text | Stirred | Usage | Finished) for event in heard):
+            heard.append(Stirred(at_ns))
+        return heard
+
+
+def _error_reason(events: list[Event]) -> str | None:
+    """Return the finish_reason by which a provider says that it failed."""
+    reasons = (event.reason for event in events if isinstance(event, Finished))
+    return next((reason for reason in reasons if reason in ERROR_REASONS), None)

@@ -1,0 +1,148 @@
+"""Server-sent events: bytes, however a network cut them, become frames, each with the stamp of its last data line.
+
+The grammar is the HTML standard's, bent where real servers break it: frames without data are ignored, a
+missing blank line between events or behind the last one is made up for, llama.cpp's `error:` field and a bare
+JSON object are data. Pure and fast: it shares a core with what is being measured.
+"""
+
+from dataclasses import dataclass
+
+from runner.wire.json_value import read_json
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+FRAME_LIMIT = 16 * 1024 * 1024
+"""Bytes of one frame: more is no chat, and memory stays bounded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The data of one event. `at_ns` is the stamp of the read that completed its last data line."""
+
+    at_ns: int
+    data: bytes
+    event: bytes | None = None
+
+
+class FrameReader:
+    """Takes reads of any size, gives frames."""
+
+    def __init__(self, limit: int = FRAME_LIMIT) -> None:
+        self.overflowed = False
+        """A frame was longer than the limit: nothing more is read, what was kept of it is gone."""
+        self._limit = limit
+        self._tail = bytearray()
+        self._tail_at_ns = 0
+        self._at_start = True
+        self._after_cr = False
+        self._event: bytes | None = None
+        self._data: list[bytes] = []
+        self._data_size = 0
+        self._data_at_ns = 0
+        self._data_event: bytes | None = None
+
+    def feed(self, data: bytes, at_ns: int) -> list[Frame]:
+        """Take one read; return the frames that it completed."""
+        if (
+            data.startswith(b"data: {")
+            and data.endswith(b"}\n\n")
+            and data.find(b"\n") == len(data) - 2
+            and b"\r" not in data
+            and self._is_between_frames()
+        ):
+            return [Frame(at_ns, data[6:-2])]
+        if not data or self.overflowed:
+            return []
+        frames: list[Frame] = []
+        for line in self._complete_lines(data, at_ns):
+            self._take_line(line, at_ns, frames)
+        if len(self._tail) + self._data_size > self._limit:
+            self._overflow()
+        return frames
+
+    def close(self) -> list[Frame]:
+        """Return the frame that no blank line closed. A line cut short counts only if its JSON is whole."""
+        frames: list[Frame] = []
+        if self._tail:
+            self._take_line(bytes(self._tail), self._tail_at_ns, frames)
+            self._dispatch(self._event, frames)
+            frames = [frame for frame in frames if is_whole(frame.data)]
+            self._tail.clear()
+        self._dispatch(self._event, frames)
+        return frames
+
+    def _is_between_frames(self) -> bool:
+        """Whether a frame may start here. What starts with a field needs no more care for a mark or a line end."""
+        if self._tail or self._data or self._event is not None or self.overflowed:
+            return False
+        self._at_start = self._after_cr = False
+        return True
+
+    def _complete_lines(self, data: bytes, at_ns: int) -> list[bytes]:
+        if self._after_cr and data.startswith(b"\n"):
+            data = data[1:]
+        self._after_cr = data.endswith(b"\r")
+        lines = data.splitlines()  # of bytes: at CR, LF and CRLF only
+        rest = lines.pop() if lines and not data.endswith((b"\r", b"\n")) else b""
+        if lines and self._tail:
+            lines[0] = bytes(self._tail) + lines[0]
+            self._tail.clear()
+        if rest:
+            self._tail += rest
+            self._tail_at_ns = at_ns
+        return lines
+
+    def _take_line(self, line: bytes, at_ns: int, frames: list[Frame]) -> None:
+        if self._at_start:
+            self._at_start = False
+            line = line.removeprefix(BYTE_ORDER_MARK)
+        if not line:
+            self._dispatch(self._event, frames)
+            self._event = None
+            return
+        name, _, value = (b"data", b":", line) if line.startswith(b"{") else line.partition(b":")
+        value = value.removeprefix(b" ")
+        if name == b"event":
+            self._event = value
+        elif name == b"error":
+            self._event = name
+            self._take_data(value, at_ns, frames)
+        elif name == b"data":
+            self._take_data(value, at_ns, frames)
+
+    def _take_data(self, value: bytes, at_ns: int, frames: list[Frame]) -> None:
+        if not value.strip():
+            return
+        if len(self._data) == 1 and is_whole(self._data[0]):
+            # No JSON value goes on behind its end: a blank line between two events is missing.
+            self._dispatch(self._data_event, frames)
+        self._data.append(value)
+        self._data_size += len(value)
+        self._data_at_ns = at_ns
+        self._data_event = self._event
+
+    def _dispatch(self, event: bytes | None, frames: list[Frame]) -> None:
+        if self._data:
+            frames.append(Frame(self._data_at_ns, b"\n".join(self._data), event))
+            self._data.clear()
+            self._data_size = 0
+
+    def _overflow(self) -> None:
+        self.overflowed = True
+        self._tail.clear()
+        self._data.clear()
+        self._data_size = 0
+
+
+def is_done(data: bytes) -> bool:
+    """Whether a frame's data is the `[DONE]` sentinel, which some relays put in quotes."""
+    return data.strip(b' \t"') == b"[DONE]"
+
+
+def is_whole(data: bytes) -> bool:
+    """Whether data makes sense without what may follow."""
+    try:
+        read_json(data)
+    except ValueError:
+        return is_done(data)
+    return True

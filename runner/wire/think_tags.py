@@ -1,0 +1,72 @@
+"""Reasoning that a model writes into its answer, between tags at the very beginning, is told apart."""
+
+from dataclasses import replace
+
+from runner.events import Channel, Text
+
+OPENING_TAGS = ("<think>", "<thinking>", "<thought>")
+
+LONGEST_PREFIX = 64
+"""Characters within which the tag must have come, white space included."""
+
+
+class ThinkTags:
+    """Takes the texts of the answer; gives them back on the channels they belong to, without the tags."""
+
+    def __init__(self) -> None:
+        self.settled = False
+        """No tag can come any more: texts need not be passed through."""
+        self._undecided: list[Text] = []
+        self._closing_tag: str | None = None
+        self._partial: Text | None = None
+
+    def hear(self, text: Text) -> list[Text]:
+        """Take a text; return what can be told by now. The rest follows with a later text, or with `flush`."""
+        if self.settled:
+            return [text]
+        if self._closing_tag is not None:
+            return self._hear_reasoning(text, self._closing_tag)
+        self._undecided.append(text)
+        return self._look_for_opening(text)
+
+    def flush(self) -> list[Text]:
+        """Return what was held back: something else came, so it was no tag."""
+        if self._closing_tag is None:
+            return self._release()
+        partial, self._partial = self._partial, None
+        return [partial] if partial is not None else []
+
+    def _look_for_opening(self, text: Text) -> list[Text]:
+        prefix = "".join(held.text for held in self._undecided).lstrip()
+        tag = next((tag for tag in OPENING_TAGS if prefix.startswith(tag)), None)
+        if tag is not None:
+            self._undecided.clear()
+            self._closing_tag = "</" + tag[1:]
+            return self._hear_reasoning(replace(text, text=prefix[len(tag) :]), self._closing_tag)
+        length = sum(len(held.text) for held in self._undecided)
+        possible = length <= LONGEST_PREFIX and any(tag.startswith(prefix) for tag in OPENING_TAGS)
+        return [] if possible else self._release()
+
+    def _release(self) -> list[Text]:
+        self.settled = True
+        released, self._undecided = self._undecided, []
+        return released
+
+    def _hear_reasoning(self, text: Text, closing_tag: str) -> list[Text]:
+        said = (self._partial.text if self._partial else "") + text.text
+        self._partial = None
+        reasoning, tag, answer = said.partition(closing_tag)
+        if tag:
+            self.settled = True
+        else:
+            kept = _length_of_partial(reasoning, closing_tag)
+            if kept:
+                self._partial = replace(text, channel=Channel.REASONING, text=reasoning[-kept:])
+                reasoning = reasoning[:-kept]
+        split = ((Channel.REASONING, reasoning), (Channel.ANSWER, answer))
+        return [replace(text, channel=channel, text=part) for channel, part in split if part]
+
+
+def _length_of_partial(text: str, tag: str) -> int:
+    """Return how many characters at the end of a text may be the beginning of a tag."""
+    return next((size for size in range(len(tag) - 1, 0, -1) if text.endswith(tag[:size])), 0)

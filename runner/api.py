@@ -175,9 +175,9 @@ async def _simulator_for(job: Job) -> AsyncIterator[dict[str, Endpoint]]:
     if SIMULATOR not in endpoints:
         yield endpoints
         return
-    from runner.simulator.process import launch_async  # noqa: PLC0415 -- few runs need it
+    from runner.simulator.process import launch  # noqa: PLC0415 -- few runs need it
 
-    async with launch_async() as base_url:
+    async with launch() as base_url:
         endpoints[SIMULATOR] = replace(endpoints[SIMULATOR], base_url=base_url)
         yield endpoints
 

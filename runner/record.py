@@ -323,7 +323,8 @@ class Fold:
     def _mark(self, event: Stirred | Text | Usage | Finished) -> None:
         """Note the stamp of an event that carried data; the last one is where the reply ended."""
         self.first_event = event.at_ns if self.first_event is None else self.first_event
-        self.last_event = event.at_ns
+        # Text that was held back, because it might have been part of a tag, comes with the stamp it had.
+        self.last_event = event.at_ns if self.last_event is None else max(self.last_event, event.at_ns)
         if isinstance(event, Stirred | Text):
             self.response_model = self.response_model or event.response_model
 

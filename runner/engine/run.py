@@ -15,6 +15,7 @@ from runner.engine.interrupt import stop_on_signals
 from runner.engine.lane import Lane
 from runner.engine.observer import Observer
 from runner.engine.quiet import collect_between_requests
+from runner.errors import CompareError
 from runner.events import TIMED, Outcome
 from runner.journal import Writer
 from runner.plan import Plan, Request
@@ -73,15 +74,23 @@ async def execute(plan: Plan, exchanges: Mapping[str, Exchange], journal: Writer
     """Ask all that a plan holds; return whether it was finished, not interrupted by a signal."""
     async with stop_on_signals() as stop:
         with stop.scope, collect_between_requests():
-            async with anyio.create_task_group() as workers:
-                for provider in plan.providers():
-                    exchange, requests = exchanges[provider], plan.opening_requests(provider)
-                    for _ in range(exchange.lane.limit):
-                        workers.start_soon(_work, exchange, requests)
+            await _work_all(plan, exchanges)
     finished = not stop.scope.cancel_called
     if finished:
         journal.append({"kind": "end"})
     return finished
+
+
+async def _work_all(plan: Plan, exchanges: Mapping[str, Exchange]) -> None:
+    try:
+        async with anyio.create_task_group() as workers:
+            for provider in plan.providers():
+                exchange, requests = exchanges[provider], plan.opening_requests(provider)
+                for _ in range(exchange.lane.limit):
+                    workers.start_soon(_work, exchange, requests)
+    except* CompareError as group:
+        # Several workers meet the same full disk; one sentence says it.
+        raise group.exceptions[0] from None
 
 
 async def _work(exchange: Exchange, requests: Iterator[Request]) -> None:

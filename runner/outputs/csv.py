@@ -25,21 +25,19 @@ from runner.errors import JournalError
 
 FILE_NAME = "results.csv"
 
-_BOM = "\ufeff"
 _RISKY_STARTS = ("=", "+", "-", "@", "\t", "\r", "'")
 _UNWRITABLE = re.compile("[\0\ud800-\udfff]")
 
 
-def write(run: Run, *, bom: bool = False) -> str:
-    """Write a run's rows; `bom` makes Excel read Chinese as it was written."""
+def write(run: Run) -> str:
+    """Write a run's rows; encode them as `utf-8-sig` where Excel is to read Chinese as it was written."""
     file = StringIO(newline="")
-    write_rows(rows_of(run.frame), file, bom=bom)
+    write_rows(rows_of(run.frame), file)
     return file.getvalue()
 
 
-def write_rows(rows: Iterable[Row], file: TextIO, *, bom: bool = False) -> None:
+def write_rows(rows: Iterable[Row], file: TextIO) -> None:
     """Write rows one by one, so that no run is too long; open the file as UTF-8 with `newline=""`."""
-    file.write(_BOM if bom else "")
     file.write(",".join(column.name for column in COLUMNS) + "\n")
     file.writelines(",".join(_encode(row[column.name]) for column in COLUMNS) + "\n" for row in rows)
 

@@ -20,7 +20,7 @@ OUTCOMES = {
 }
 
 FLAGS = {
-    "adjusted": "the provider refused a parameter and was asked again without it",
+    "adjusted": "the request was adapted to what this provider takes",
     "buffered": "text came in one burst, so no speed is given",
     "cached": "the provider read part of the prompt from its cache, which flatters TTFT",
     "client_late": "this machine was late on the stamps; do not blame the provider",

@@ -26,23 +26,23 @@ PASSED_ON = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHO
 """All that the child gets of the environment: no keys, no proxies."""
 
 
-@contextlib.contextmanager
-def launch(*, port: int = 0, fault: str | None = None, start_limit_s: float = START_LIMIT_S) -> Iterator[str]:
-    """Run a simulator for the length of a `with` block; its base URL is what is bound."""
-    with _child(port, fault) as (child, complaints):
-        yield _await_base_url(child, complaints, start_limit_s)
-
-
 @contextlib.asynccontextmanager
-async def launch_async(
+async def launch(
     *,
     port: int = 0,
     fault: str | None = None,
     start_limit_s: float = START_LIMIT_S,
 ) -> AsyncIterator[str]:
-    """Do the same without holding up the event loop while the child starts."""
+    """Run a simulator for the length of an `async with` block; its base URL is what is bound."""
     with _child(port, fault) as (child, complaints):
         yield await anyio.to_thread.run_sync(_await_base_url, child, complaints, start_limit_s)
+
+
+@contextlib.contextmanager
+def launch_sync(*, port: int = 0, fault: str | None = None, start_limit_s: float = START_LIMIT_S) -> Iterator[str]:
+    """Do the same in a plain `with` block."""
+    with _child(port, fault) as (child, complaints):
+        yield _await_base_url(child, complaints, start_limit_s)
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ from runner.simulator.service import Service
 
 LOOPBACK = "127.0.0.1"
 DEFAULT_PORT = 8765
+PORT_MAX = 65_535
 BACKLOG = 4096
 FILES_MAX = 65_536
 
@@ -51,6 +52,8 @@ def run(
     until_stdin_closes: bool = False,
 ) -> None:
     """Serve until a signal, or whoever holds the other end of standard input, says stop."""
+    if not 0 <= port <= PORT_MAX:
+        raise CompareError(f"The port {port} is not between 0 and {PORT_MAX}.")
     service = Service(_find_fault(fault))
     loop = _make_loop()
     try:
@@ -97,8 +100,8 @@ def _listen(
         return loop.run_until_complete(loop.create_server(make_connection, host, port, backlog=BACKLOG))
     except socket.gaierror as error:
         raise CompareError(f"The host '{host}' is not known to this machine.") from error
-    except (OSError, OverflowError) as error:
-        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
         raise CompareError(
             f"Cannot listen on {host}:{port}: {reason}. Choose another port, or 0 for any that is free."
         ) from error

@@ -1,12 +1,12 @@
 """A case's matrix: every combination of its values, and a readable name for each."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 from math import prod
 
 MAX_COMBINATIONS = 10_000
-MAX_LABEL = 24
+MAX_SUFFIX = 80
 
 
 def combination_count(matrix: Mapping[str, Sequence[str]]) -> int:
@@ -14,16 +14,23 @@ def combination_count(matrix: Mapping[str, Sequence[str]]) -> int:
     return prod(map(len, matrix.values()))
 
 
-def combinations(matrix: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield each combination's suffix for the case's id, such as `-paris-2`, and its values by name."""
-    labels = [_labels(values) for values in matrix.values()]
-    for chosen in product(*(range(len(values)) for values in matrix.values())):
-        suffix = "".join(f"-{names[index]}" for names, index in zip(labels, chosen, strict=True))
-        yield suffix, {name: matrix[name][index] for name, index in zip(matrix, chosen, strict=True)}
+def combinations(matrix: Mapping[str, Sequence[str]]) -> list[tuple[str, dict[str, str]]]:
+    """Return each combination's suffix for the case's id, such as `-paris-2`, and its values by name.
+
+    Suffixes are made of the values' words, or of their numbers where words are long or do not tell them apart.
+    """
+    values = [dict(zip(matrix, chosen, strict=True)) for chosen in product(*matrix.values())]
+    suffixes = _join([[_word(value) for value in column] for column in matrix.values()])
+    if matrix and (
+        len(set(suffixes)) < len(suffixes) or not all(2 <= len(suffix) <= MAX_SUFFIX for suffix in suffixes)
+    ):
+        suffixes = _join([[str(number) for number in range(1, len(column) + 1)] for column in matrix.values()])
+    return list(zip(suffixes, values, strict=True))
 
 
-def _labels(values: Sequence[str]) -> Sequence[str]:
-    """Name values by their own words; by their numbers, where words are too long or do not tell them apart."""
-    words = [re.sub(r"[^\w.]+", "-", value).strip("-") for value in values]
-    telling = all(0 < len(word) <= MAX_LABEL for word in words) and len(set(words)) == len(words)
-    return words if telling else [str(number) for number in range(1, len(values) + 1)]
+def _join(columns: Sequence[Sequence[str]]) -> list[str]:
+    return ["".join(f"-{label}" for label in chosen) for chosen in product(*columns)]
+
+
+def _word(value: str) -> str:
+    return re.sub(r"[^\w.]+", "-", value).strip("-")

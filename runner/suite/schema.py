@@ -13,7 +13,6 @@ DAY_S = 86_400
 WAYS_TO_ASK = ("prompt", "turns", "messages", "prompt_file")
 
 
-
 def _check_printable(text: str) -> str:
     if text != text.strip() or not text.isprintable():
         raise ValueError("spaces at its ends and characters that cannot be seen do not belong here. Remove them")
@@ -35,48 +34,52 @@ class Written(BaseModel):
 class WrittenTimeouts(Written):
     """Seconds after which a request is given up."""
 
-    connect: Seconds | None = Field(None, description="Seconds to reach the provider. Left out: 10.")
-    first_token: Seconds | None = Field(None, description="Seconds from sent to the first text. Left out: 120.")
-    idle: Seconds | None = Field(None, description="Seconds between two pieces of data. Left out: 60.")
-    total: Seconds | None = Field(None, description="Seconds for the whole request. Left out: 600.")
+    connect: Seconds | None = Field(default=None, description="Seconds to reach the provider. Left out: 10.")
+    first_token: Seconds | None = Field(default=None, description="Seconds from sent to the first text. Left out: 120.")
+    idle: Seconds | None = Field(default=None, description="Seconds between two pieces of data. Left out: 60.")
+    total: Seconds | None = Field(default=None, description="Seconds for the whole request. Left out: 600.")
 
 
 class WrittenParameters(Written):
     """What is asked of a model beside the messages. `null` takes a default back."""
 
-    system: Text | None = Field(None, description="The system message, for cases that have none of their own.")
+    system: Text | None = Field(default=None, description="The system message, for cases that have none of their own.")
     temperature: Annotated[float, Field(ge=0, le=2)] | None = Field(
-        None, description="Randomness from 0 to 2. Left out: the provider's own default."
+        default=None, description="Randomness from 0 to 2. Left out: the provider's own default."
     )
     max_tokens: Annotated[int, Field(ge=1, le=10_000_000)] | None = Field(
-        None, description="The most tokens a reply may have. Left out: the provider's own default."
+        default=None, description="The most tokens a reply may have. Left out: the provider's own default."
     )
     top_p: Annotated[float, Field(gt=0, le=1)] | None = Field(
-        None, description="Share of probable tokens to choose from. Left out: the provider's own default."
+        default=None, description="Share of probable tokens to choose from. Left out: the provider's own default."
     )
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = Field(
-        None, description="Sent to the provider, so that replies repeat where it can do that."
+        default=None, description="Sent to the provider, so that replies repeat where it can do that."
     )
     stop: Text | Annotated[tuple[Text, ...], Field(min_length=1, max_length=16)] | None = Field(
-        None, description="One text or several at which the reply ends."
+        default=None, description="One text or several at which the reply ends."
     )
     thinking: Thinking | None = Field(
-        None, description="Whether the model thinks before it answers, or how much. Left out: as it does by itself."
+        default=None,
+        description="Whether the model thinks before it answers, or how much. Left out: as it does by itself.",
     )
-    stream: bool = Field(True, description="False asks for the reply in one piece, for endpoints that cannot stream.")
+    stream: bool = Field(
+        default=True, description="False asks for the reply in one piece, for endpoints that cannot stream."
+    )
     cache: Literal["allow", "bust"] = Field(
-        "allow", description="`bust` puts a random word first, so that the provider's prompt cache does not answer."
+        default="allow",
+        description="`bust` puts a random word first, so that the provider's prompt cache does not answer.",
     )
-    timeouts: WrittenTimeouts | None = Field(None, description="Seconds after which a request is given up.")
+    timeouts: WrittenTimeouts | None = Field(default=None, description="Seconds after which a request is given up.")
     extra_body: Mapping[str, JsonValue] | None = Field(
-        None, description="Further fields of the request's JSON body, sent as they are."
+        default=None, description="Further fields of the request's JSON body, sent as they are."
     )
 
 
 class WrittenDefaults(WrittenParameters):
     """Parameters of every target that does not set its own, and how often each case is asked."""
 
-    repeat: Annotated[int, Field(ge=1, le=1_000_000)] = Field(1, description="How often each case is asked.")
+    repeat: Annotated[int, Field(ge=1, le=1_000_000)] = Field(default=1, description="How often each case is asked.")
 
 
 class WrittenTarget(WrittenParameters):
@@ -84,7 +87,7 @@ class WrittenTarget(WrittenParameters):
 
     provider: Name = Field(description="The id of a built-in provider, or of one in `providers` or compare.yaml.")
     models: Annotated[tuple[Name, ...], Field(min_length=1)] | None = Field(
-        None, description="The models to ask, by the provider's own names. Left out: its default models."
+        default=None, description="The models to ask, by the provider's own names. Left out: its default models."
     )
 
 
@@ -101,23 +104,24 @@ class WrittenCase(Written):
     model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": [way]} for way in WAYS_TO_ASK]})
 
     id: Name = Field(description="A short name that no other case has; `-k` chooses cases by it.")
-    prompt: str | None = Field(None, description="What to ask. A template.")
+    prompt: str | None = Field(default=None, description="What to ask. A template.")
     turns: Annotated[tuple[str, ...], Field(min_length=1)] | None = Field(
-        None, description="What to ask one after another; each reply is part of the next question. Templates."
+        default=None, description="What to ask one after another; each reply is part of the next question. Templates."
     )
     messages: Annotated[tuple[WrittenMessage, ...], Field(min_length=1)] | None = Field(
-        None, description="A conversation so far; its last message is the user's, and is asked."
+        default=None, description="A conversation so far; its last message is the user's, and is asked."
     )
     prompt_file: Text | None = Field(
-        None, description="A text file beside or below the suite that holds the prompt; a template if there are vars."
+        default=None,
+        description="A text file beside or below the suite that holds the prompt; a template if there are vars.",
     )
     system: Text | None = Field(
-        None, description="The system message of this case, in place of the default. A template."
+        default=None, description="The system message of this case, in place of the default. A template."
     )
-    tags: tuple[Name, ...] = Field((), description="Words to choose and to group cases by.")
-    vars: Mapping[Name, str] | None = Field(None, description="Values for `{{name}}` in this case's templates.")
+    tags: tuple[Name, ...] = Field(default=(), description="Words to choose and to group cases by.")
+    vars: Mapping[Name, str] | None = Field(default=None, description="Values for `{{name}}` in this case's templates.")
     matrix: Annotated[Mapping[Name, Texts], Field(min_length=1)] | None = Field(
-        None, description="Lists of values for `{{name}}`; the case is asked with every combination of them."
+        default=None, description="Lists of values for `{{name}}`; the case is asked with every combination of them."
     )
 
 
@@ -126,22 +130,22 @@ class WrittenSuite(Written):
 
     model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["cases"]}, {"required": ["cases_from"]}]})
 
-    version: Literal[1] = Field(1, description="The version of this format.")
-    name: Name | None = Field(None, description="The suite's name in results. Left out: the file's name.")
-    description: Text | None = Field(None, description="What the suite is for.")
+    version: Literal[1] = Field(default=1, description="The version of this format.")
+    name: Name | None = Field(default=None, description="The suite's name in results. Left out: the file's name.")
+    description: Text | None = Field(default=None, description="What the suite is for.")
     targets: Annotated[tuple[WrittenTarget, ...], Field(min_length=1)] | None = Field(
-        None, description="Whom to ask. Left out: every configured provider with its default models."
+        default=None, description="Whom to ask. Left out: every configured provider with its default models."
     )
-    defaults: WrittenDefaults | None = Field(None, description="Parameters of every target that does not set its own.")
+    defaults: WrittenDefaults | None = Field(
+        default=None, description="Parameters of every target that does not set its own."
+    )
     cases: Annotated[tuple[WrittenCase, ...], Field(min_length=1)] | None = Field(
-        None, description="The conversations to hold."
+        default=None, description="The conversations to hold."
     )
     cases_from: Text | None = Field(
-        None, description="A .csv or .jsonl file beside or below the suite with further cases, one a row."
+        default=None, description="A .csv or .jsonl file beside or below the suite with further cases, one a row."
     )
-    providers: Rows = Field(
-        default_factory=dict, description="Providers that this suite adds or changes, by id."
-    )
+    providers: Rows = Field(default_factory=dict, description="Providers that this suite adds or changes, by id.")
 
 
 def json_schema() -> dict[str, Any]:

@@ -8,6 +8,7 @@ from runner.document import Document, Route
 from runner.errors import Problem, did_you_mean
 from runner.suite.case import Parameters, SuiteTarget, Timeouts
 from runner.suite.schema import WrittenDefaults, WrittenParameters, WrittenTarget
+from runner.suite.texts import is_template
 
 RESERVED = frozenset({"messages", "model", "stream", "stream_options"})
 """Fields of a request's body that `compare` itself must own to hear the reply right."""
@@ -25,13 +26,13 @@ def lay_over(*layers: WrittenParameters) -> Parameters:
         names = layer.model_fields_set - _LAYERED - _NOT_PARAMETERS
         written |= {name: getattr(layer, name) for name in names}
         if "timeouts" in layer.model_fields_set:
-            timeouts = _layered(timeouts, layer.timeouts and layer.timeouts.model_dump(exclude_unset=True))
+            timeouts = _layered(timeouts, layer.timeouts.model_dump(exclude_unset=True) if layer.timeouts else None)
         if "extra_body" in layer.model_fields_set:
             extra_body = _layered(extra_body, layer.extra_body)
-    stop = written.pop("stop", None)
+    if isinstance(stop := written.get("stop", ()), str) or stop is None:
+        written["stop"] = (stop,) if stop else ()
     return Parameters(
         **written,  # type: ignore[arg-type]
-        stop=(stop,) if isinstance(stop, str) else tuple(stop or ()),
         timeouts=Timeouts(**{name: value for name, value in timeouts.items() if value is not None}),  # type: ignore[arg-type]
         extra_body=extra_body,
     )
@@ -76,8 +77,11 @@ def _unknown_provider(name: str, known: Collection[str], document: Document, rou
     return document.problem(route, f"unknown provider `{name}`", remedy)
 
 
-def reserved_problems(parameters: WrittenParameters, document: Document, route: Route) -> Iterator[Problem]:
-    """Yield the fields of `extra_body` that no suite may set."""
+def parameter_problems(parameters: WrittenParameters, document: Document, route: Route) -> Iterator[Problem]:
+    """Yield what is wrong with parameters that are well-formed."""
+    if is_template(parameters.system or ""):
+        what = "this system message is for all cases and no template"
+        yield document.problem((*route, "system"), what, "Write it without `{{`, `{%` and `{#`, or in the cases")
     for name in sorted(RESERVED & (parameters.extra_body or {}).keys()):
         what = f"`{name}` cannot be set in `extra_body`, since compare sets it itself"
         yield document.problem((*route, "extra_body", name), what, "Remove it", of_key=True)

@@ -123,7 +123,7 @@ BASE_RESP_CODES = _by_code(
 TYPES = _by_code(
     {
         "key": "authentication_error AuthenticationError invalid_authentication_error",
-        "permission": "permission_error PermissionDeniedError",
+        "permission": "permission_error",
         "model": "not_found_error NotFoundError resource_not_found_error NOT_FOUND",
         "rate": "rate_limit_error RateLimitError",
         "request": "invalid_request_error BadRequestError INVALID_ARGUMENT FAILED_PRECONDITION InvalidParameter",

@@ -7,7 +7,7 @@ from runner.wire.json_value import as_object, write_json
 from runner.wire.usage import read_usage
 
 REASONING_NAMES = ("reasoning_content", "reasoning", "thinking")
-REASONING_PARTS = frozenset({"thinking", "reasoning"})
+REASONING_PARTS = ("thinking", "reasoning")
 NO_REASON = frozenset({"", "null", "None"})
 """Finish reasons that say nothing: gateways send them on every chunk, xAI behind tool calls."""
 

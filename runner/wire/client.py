@@ -71,6 +71,8 @@ class Client:
             default_headers=_headers(endpoint, key),
             http_client=httpx2.AsyncClient(transport=self._transport, follow_redirects=False, trust_env=False),
         )
+        bearer = key is not None and endpoint.row.auth == "bearer"
+        self._unsent: dict[str, Any] = {} if bearer else {"Authorization": Omit()}
         # The SDK takes these from OPENAI_* variables and would tell them to every host.
         self._openai.organization = self._openai.project = None
         # Looked up here because the SDK imports its resources when they are first touched.
@@ -84,7 +86,12 @@ class Client:
             async with AsyncExitStack() as stack:
                 with anyio.move_on_after(min(timeouts.connect + timeouts.first_token, timeouts.total)) as head:
                     response = await stack.enter_async_context(
-                        self._create(model=question.model, messages=question.messages, extra_body=dict(question.body))
+                        self._create(
+                            model=question.model,
+                            messages=question.messages,
+                            extra_body=dict(question.body),
+                            extra_headers=self._unsent,
+                        )
                     )
                 if head.cancelled_caught:
                     attempt.fold.add(_head_timeout(attempt.body))
@@ -112,7 +119,7 @@ class Client:
         """
         listen()
         try:
-            raw = await self._openai.models.with_raw_response.list()
+            raw = await self._openai.models.with_raw_response.list(extra_headers=self._unsent)
             listed = json.loads(raw.http_response.content)
             rows = listed["data"] if isinstance(listed, dict) else listed
             return [str(row["id"]).removeprefix("models/") for row in rows]
@@ -149,8 +156,6 @@ def _headers(endpoint: Endpoint, key: str | None) -> dict[str, Any]:
     ambient = os.environ.get("OPENAI_CUSTOM_HEADERS", "")
     headers: dict[str, Any] = {line.split(":", 1)[0].strip(): Omit() for line in ambient.split("\n") if ":" in line}
     headers |= endpoint.row.headers
-    if key is None or endpoint.row.auth == "api-key":
-        headers["Authorization"] = Omit()
     if key is not None and endpoint.row.auth == "api-key":
         headers["api-key"] = key
     return headers

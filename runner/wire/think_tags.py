@@ -6,8 +6,8 @@ from runner.events import Channel, Text
 
 OPENING_TAGS = ("<think>", "<thinking>", "<thought>")
 
-LONGEST_PREFIX = 64
-"""Characters within which the tag must have come, white space included."""
+LONGEST_BLANK = 64
+"""Characters of white space that may stand before the tag."""
 
 
 class ThinkTags:
@@ -37,15 +37,16 @@ class ThinkTags:
         return [partial] if partial is not None else []
 
     def _look_for_opening(self, text: Text) -> list[Text]:
-        prefix = "".join(held.text for held in self._undecided).lstrip()
+        said = "".join(held.text for held in self._undecided)
+        prefix = said.lstrip()
+        if len(said) - len(prefix) > LONGEST_BLANK:
+            return self._release()
         tag = next((tag for tag in OPENING_TAGS if prefix.startswith(tag)), None)
         if tag is not None:
             self._undecided.clear()
             self._closing_tag = "</" + tag[1:]
             return self._hear_reasoning(replace(text, text=prefix[len(tag) :]), self._closing_tag)
-        length = sum(len(held.text) for held in self._undecided)
-        possible = length <= LONGEST_PREFIX and any(tag.startswith(prefix) for tag in OPENING_TAGS)
-        return [] if possible else self._release()
+        return [] if any(tag.startswith(prefix) for tag in OPENING_TAGS) else self._release()
 
     def _release(self) -> list[Text]:
         self.settled = True

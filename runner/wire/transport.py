@@ -67,7 +67,7 @@ class Body(httpx2.AsyncByteStream):
         if self.headers_ns is None:
             self.headers_ns = at_ns
         self.error = self.error or payload.exception()
-        if self.error is None and (data := payload.read_nowait()):
+        while self.error is None and (data := payload.read_nowait()):
             self._arrivals.append((at_ns, data))
             self._size += len(data)
             if self._size > UNDECODED_LIMIT or DONE_MARK in data[-24:]:
@@ -172,9 +172,16 @@ class StampingProtocol(ResponseHandler):
         """Stamp a read, then let aiohttp parse it."""
         at_ns = perf_counter_ns()
         super().data_received(data)
+        if not data:
+            return  # aiohttp resuming its own parser from inside `receive`, which takes what that brings
         payload, body = self._payload, self.body
         if body is not None and payload is not None and payload is not self._stale_payload:
             body.receive(at_ns, payload)
+
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """Resume only what was paused: aiohttp asks after every read, and its parser would be run for nothing."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Pass on how the connection ended; what had arrived before is kept."""

@@ -10,7 +10,7 @@ from datetime import datetime
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from time import perf_counter_ns
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
@@ -347,7 +347,7 @@ async def _arun(suite: str | Path, options: dict[str, object]) -> "pd.DataFrame"
     return await arun(suite, **options)
 
 
-def backend() -> dict[str, object]:
+def backend() -> dict[str, Any]:
     """Return what makes `anyio.run` use uvloop where the platform has it."""
     try:
         import uvloop  # noqa: F401, PLC0415

@@ -24,6 +24,9 @@ from runner.record import Heard, Identity, Marks, Record
 FORMAT = 1
 FILE_NAME = "journal.jsonl"
 
+BINARY: int = getattr(os, "O_BINARY", 0)
+"""Windows would write every newline as two bytes."""
+
 _NESTED = frozenset({"identity", "marks", "heard"})
 _PLAIN = tuple(f for f in fields(Record) if f.name not in _NESTED)
 
@@ -81,7 +84,7 @@ def decode_record(line: Mapping[str, Any]) -> Record:
     values["noted"] = tuple(line.get("noted", ()))
     return Record(
         identity=Identity(**{spec.name: line[spec.name] for spec in fields(Identity)}),
-        marks=Marks(**line["marks"]),
+        marks=Marks(**{spec.name: line["marks"].get(spec.name) for spec in fields(Marks)}),
         heard=Heard()
         if heard is None
         else Heard(
@@ -94,7 +97,7 @@ def decode_record(line: Mapping[str, Any]) -> Record:
     )
 
 
-def _dumps(line: Mapping[str, object]) -> str:
+def _dumps(line: object) -> str:
     text = json.dumps(line, ensure_ascii=False, separators=(",", ":"))
     # A lone surrogate, half an emoji cut by a provider, has no UTF-8: keep its escape instead.
     try:
@@ -102,6 +105,18 @@ def _dumps(line: Mapping[str, object]) -> str:
     except UnicodeEncodeError:
         return json.dumps(line, separators=(",", ":"))
     return text
+
+
+def _redacted(value: object, redact: Callable[[str], str]) -> object:
+    """Hide keys in texts only: the key of somebody's own server may look like a number, or like a name of ours."""
+    match value:
+        case str():
+            return redact(value)
+        case dict():
+            return {name: _redacted(item, redact) for name, item in value.items()}
+        case list() | tuple() if not set(map(type, value)) <= {int}:  # columns of numbers are long
+            return [_redacted(item, redact) for item in value]
+    return value
 
 
 class Writer:
@@ -115,7 +130,7 @@ class Writer:
         self.path = folder / FILE_NAME
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | BINARY, 0o644)
         except OSError as error:
             raise JournalError(
                 f"{self.path} cannot be written: {error.strerror}; choose another folder with -o"
@@ -134,7 +149,7 @@ class Writer:
 
     def append(self, line: Mapping[str, object]) -> None:
         """Append one line whole, or leave the journal as it was and raise JournalError."""
-        data = self._redact(_dumps(line)).encode() + b"\n"
+        data = _dumps(_redacted(line, self._redact)).encode() + b"\n"
         try:
             written = os.write(self._file, data)
             if written < len(data):
@@ -168,15 +183,17 @@ class Writer:
 
 
 def _lock(file: int, path: Path) -> None:
-    """Refuse a second writer; where the platform has no flock, the unique folder names must do."""
+    """Refuse a second writer; where the platform or the disk has no flock, the unique folder names must do."""
     try:
         import fcntl  # noqa: PLC0415 -- POSIX only
     except ImportError:
         return
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+    except BlockingIOError as error:
         raise JournalError(f"{path} is being written by another run; choose another folder with -o") from error
+    except OSError:
+        return
 
 
 def _cut_torn_line(file: int) -> int:
@@ -206,7 +223,13 @@ class Journal:
     @property
     def records(self) -> Iterator[Record]:
         """Records in the order in which they finished."""
-        return (decode_record(line) for line in self.lines("record"))
+        return map(self._decode, self.lines("record"))
+
+    def _decode(self, line: Mapping[str, Any]) -> Record:
+        try:
+            return decode_record(line)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise JournalError(f"{self.path}: the record {line.get('key')} is damaged: {error!r}") from error
 
     def lines(self, kind: str) -> Iterator[dict[str, Any]]:
         """Lines of one kind, as they were written."""
@@ -243,11 +266,17 @@ def read(path: Path) -> Journal:
         ) from error
     if first is None or first["kind"] != "header":
         raise JournalError(f"{file} is no journal: its first line is not a header")
-    if first["format"] > FORMAT:
-        raise JournalError(f"{file} has format {first['format']}; this version reads up to {FORMAT}: upgrade compare")
-    known = {spec.name for spec in fields(Header)}
-    values = {name: value for name, value in first.items() if name in known}
-    return Journal(file, Header(**{**values, "targets": tuple(first["targets"]), "cases": tuple(first["cases"])}))
+    return Journal(file, _decode_header(first, file))
+
+
+def _decode_header(line: Mapping[str, Any], file: Path) -> Header:
+    try:
+        if line["format"] > FORMAT:
+            raise JournalError(f"{file} has format {line['format']}; this version reads up to {FORMAT}: upgrade compare")
+        values = {spec.name: line[spec.name] for spec in fields(Header) if spec.name in line}
+        return Header(**{**values, "targets": tuple(line["targets"]), "cases": tuple(line["cases"])})
+    except (KeyError, TypeError) as error:
+        raise JournalError(f"{file}: its header is damaged: {error!r}") from error
 
 
 def _read_lines(path: Path) -> Iterator[dict[str, Any]]:

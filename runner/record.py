@@ -131,7 +131,9 @@ class Record:
         return None if start is None or end is None else (end - start) / 1e9
 
     def _since_sent_s(self, mark: int | None) -> float | None:
-        return self._span_s(self.marks.sent, mark)
+        """Return whole microseconds, as text is stamped: else a first event would come after its own text."""
+        sent = self.marks.sent
+        return None if sent is None or mark is None else (mark - sent) // 1000 / 1e6
 
     @property
     def planned_s(self) -> float | None:
@@ -196,15 +198,18 @@ class Record:
     @property
     def _text_span_s(self) -> float | None:
         """First text -> last text; None where there is no span to speak of."""
-        if not self._streamed or len(self.heard.at_us) < 2 or self.buffered:
+        if not self._streamed or self._in_one_burst:
             return None
         return (self.heard.at_us[-1] - self.heard.at_us[0]) / 1e6
 
     @property
+    def _in_one_burst(self) -> bool:
+        return self.heard.at_us[-1] - self.heard.at_us[0] <= BURST_S * 1e6
+
+    @property
     def buffered(self) -> bool:
         """Several pieces of text in one burst: something between the model and us held them back."""
-        at_us = self.heard.at_us
-        return self._streamed and len(at_us) >= 3 and at_us[-1] - at_us[0] <= BURST_S * 1e6
+        return self._streamed and len(self.heard.at_us) >= 3 and self._in_one_burst
 
     @property
     def heard_tokens(self) -> int | None:

@@ -335,14 +335,30 @@ def test_text_held_back_to_the_end_does_not_move_the_end() -> None:
     assert (fold.first_event, fold.last_event, fold.text(Channel.ANSWER)) == (1, 2, "<")
 
 
-def test_request_is_named_by_its_body_where_no_header_does() -> None:
-    """The first id in a stream, or in an error's body, names the request; a header goes before it."""
-    chunk = CHUNK.replace(b'{"choices"', b'{"id":"chat-1","choices"')
-    unnamed, named = sample_of(chunk + chunk), sample_of(chunk, headers={"X-Request-ID": "req-1"})
-    for sample, expected in ((unnamed, "chat-1"), (named, "req-1")):
-        opened = fold_of(sample, hear(sample, [sample.body])).opened
-        assert opened is not None
-        assert opened.request_id == expected
+ID = b'{"id":"chat-1","choices":[]}'
+BAD = b'{"error":{"message":"no"},"request_id":"bad-1"}'
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "headers", "expected"),
+    [
+        (b"data: %s\n\ndata: {}\n\n" % ID, 200, {}, "chat-1"),
+        (b"data: %s\n\n" % ID, 200, {"X-Request-ID": "req-1"}, "req-1"),
+        (b"data: {}\n\ndata: %s\n\n" % BAD, 200, {}, "bad-1"),
+        (b"event: error\ndata: %s\n\n" % BAD, 200, {}, "bad-1"),
+        (BAD, 200, {}, "bad-1"),
+        (BAD, 400, {}, "bad-1"),
+        (BAD, 400, {"x-request-id": "req-1"}, "req-1"),
+    ],
+)
+def test_request_is_named_by_its_body_where_no_header_does(
+    body: bytes, status: int, headers: dict[str, str], expected: str
+) -> None:
+    """The first id in a stream, or in an error, names the request; a header goes before it."""
+    sample = sample_of(body, status, headers)
+    opened = fold_of(sample, hear(sample, [body])).opened
+    assert opened is not None
+    assert opened.request_id == expected
 
 
 def test_plain_note_of_replaced_bytes_is_given_once_per_frame() -> None:

@@ -487,7 +487,7 @@ def test_a_run_without_rows_can_be_written(suffix: str) -> None:
     write = WRITERS.get(suffix, printed)
     text = write(Run.of(HEADER, [], ended=False))
     if suffix in {".md", ".html", "terminal"}:
-        assert "unfinished: 0 of 1 planned request are in here" in text
+        assert "unfinished: 0 requests of 1 planned" in text
 
 
 def test_tail_is_named_for_what_it_is() -> None:
@@ -538,6 +538,20 @@ def test_every_outcome_has_words(outcome: Outcome) -> None:
     """No outcome is shown without words for it."""
     assert describe_outcome(outcome.value)
     assert describe_outcome(outcome.value, "idle", 429).endswith("(idle, HTTP 429)")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown_as"),
+    [
+        ("a\rb\r\nc\td", "a\nb\nc\td"),
+        ("\x1b[31m\x07\0\x7f", "␛[31m␇␀␡"),
+        ("\u202egnp.exe \ud83d \x9b", "�gnp.exe � �"),
+        ("中文 😀 שלום", "中文 😀 שלום"),
+    ],
+)
+def test_control_characters_are_shown_and_not_obeyed(text: str, shown_as: str) -> None:
+    """What could drive a terminal or turn a line around becomes a picture; all other text stays."""
+    assert printable(text) == shown_as
 
 
 @given(NASTY, st.integers(2, 40))

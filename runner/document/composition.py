@@ -144,8 +144,9 @@ class _Composer:
 
     def _key(self, event: yaml.Event, depth: int) -> str:
         if not isinstance(event, yaml.ScalarEvent):
-            what = "a list, a mapping or an alias stands where a key belongs"
-            raise self._refuse(event, what, "Put a text that starts with `{{` in quotes, such as '{{name}} ...'")
+            kind = "an alias" if isinstance(event, yaml.AliasEvent) else "a list or mapping"
+            remedy = "Put a text that starts with `{{` in quotes, such as '{{name}} ...'"
+            raise self._refuse(event, f"{kind} stands where a key belongs", remedy)
         if event.value == "<<" and event.implicit[0]:
             raise self._refuse(event, "`<<` does not merge mappings here", "Write the keys out, or use `defaults`")
         self._node(event, depth)

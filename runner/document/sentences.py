@@ -82,7 +82,7 @@ def _say_unknown(fault: Fault, outline: Outline, siblings: Collection[str]) -> t
         return what, f"Perhaps `{near}` was meant"
     home = outline.home(key)
     if home:
-        return what, f"It belongs into `{home}`"
+        return what, f"It belongs in `{home}`"
     return what, f"Known are {', '.join(known)}"
 
 

@@ -10,6 +10,10 @@ from runner.errors import Problem
 _QUOTE = "Put the whole value in quotes"
 _QUOTE_BRACES = "Put a text that starts with `{{` in quotes, such as '{{name}} ...'"
 
+_ESCAPE = (
+    "a backslash has a meaning between double quotes, and this is none",
+    "Use single quotes, in which a backslash is plain, or write two backslashes",
+)
 _STORIES = {
     "mapping values are not allowed": (
         "a second colon on this line, or a line indented too far",
@@ -23,17 +27,15 @@ _STORIES = {
         "Write `key: value`, or indent the lines of a text below its key",
     ),
     "unexpected end of stream": ("the quoted text that starts here has no end", "Add the closing quote"),
-    "unknown escape character": (
-        "a backslash escape in this text does not exist",
-        "Use single quotes, in which a backslash is plain, or write two backslashes",
-    ),
+    "unknown escape character": _ESCAPE,
+    "expected escape sequence": _ESCAPE,
     "while parsing a flow": (
         "a comma or the closing bracket is missing after this bracket",
         "Close the bracket, or put the value in quotes if it is a text",
     ),
     "while scanning a block scalar": ("`|` or `>` must end its line", "Start the text on the next line, or quote it"),
-    "while scanning an anchor": ("a value that starts with `&` names itself, and no name follows", _QUOTE),
-    "while scanning an alias": ("a value that starts with `*` repeats a named one, and no name follows", _QUOTE),
+    "while scanning an anchor": ("a value that starts with `&` names itself, and this is no name", _QUOTE),
+    "while scanning an alias": ("a value that starts with `*` repeats a named one, and this is no name", _QUOTE),
     "found '-'": ("a list item stands where a key is expected", "Indent the list below its key"),
     "found '?'": ("a key stands where a list item is expected", "Align it with its neighbours, or start it with `- `"),
     "found '<scalar>'": ("text goes on after the end of the value", _QUOTE),
@@ -41,12 +43,7 @@ _STORIES = {
     "found '<block sequence start>'": ("a list item is indented unlike its neighbours", "Align the items of one list"),
     "expected the node content": ("no value can start with this character, unless it is quoted", _QUOTE),
 }
-_STARTS_BEFORE = (
-    "while scanning a quoted",
-    "while scanning a double-quoted",
-    "while scanning a block",
-    "parsing a flow",
-)
+_NO_CHARACTER = re.compile(r"\\U(?!000[0-9A-F]|0010)[0-9A-F]{8}", re.IGNORECASE)
 
 
 def explain(error: yaml.YAMLError | ValueError | OverflowError, text: str, path: str) -> Problem:
@@ -54,7 +51,7 @@ def explain(error: yaml.YAMLError | ValueError | OverflowError, text: str, path:
     if isinstance(error, yaml.reader.ReaderError):
         return _bad_character(error.position, text, path)
     if not isinstance(error, yaml.MarkedYAMLError):
-        return Problem(path, 1, 1, "an escape names a character that does not exist", "Write the character itself")
+        return _impossible_character(text, path)
     story = f"{error.context or ''} {error.problem or ''}"
     place = _place(error, story)
     fallback = (f"this is not YAML: {error.problem}", "Look at the lines around it")
@@ -66,13 +63,26 @@ def explain(error: yaml.YAMLError | ValueError | OverflowError, text: str, path:
 
 
 def _place(error: yaml.MarkedYAMLError, story: str) -> Place:
-    mark = error.context_mark if any(part in story for part in _STARTS_BEFORE) else error.problem_mark
-    mark = mark or error.problem_mark
+    """Return where the trouble starts, which for what has no end lies before the place where that shows."""
+    endless = story.startswith(("while scanning a", "while parsing a flow")) and "escape" not in story
+    mark = (error.context_mark if endless else None) or error.problem_mark
     return Place(mark.line + 1, mark.column + 1) if mark else Place(1, 1)
 
 
+def _impossible_character(text: str, path: str) -> Problem:
+    escape = _NO_CHARACTER.search(text)
+    place = _place_at(escape.start() if escape else 0, text)
+    what = "this escape names a character that does not exist"
+    return Problem(path, place.line, place.column, what, "Write the character itself")
+
+
 def _bad_character(position: int, text: str, path: str) -> Problem:
-    before = text[:position]
+    place = _place_at(position, text)
     what = f"the character U+{ord(text[position]):04X} may not stand in YAML"
     remedy = 'Remove it, or write it as an escape between double quotes, such as "\\x1b"'
-    return Problem(path, before.count("\n") + 1, position - before.rfind("\n"), what, remedy)
+    return Problem(path, place.line, place.column, what, remedy)
+
+
+def _place_at(position: int, text: str) -> Place:
+    before = text[:position]
+    return Place(before.count("\n") + 1, position - before.rfind("\n"))

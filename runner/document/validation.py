@@ -14,9 +14,10 @@ from runner.errors import InvalidFile, Problem, did_you_mean
 
 Model = TypeVar("Model", bound=BaseModel)
 
-SHAPES = frozenset(
-    {"string_type", "int_type", "float_type", "bool_type", "list_type", "tuple_type", "dict_type", "model_type"}
+ECHOES = frozenset(
+    {"string_type", "list_type", "tuple_type", "dict_type", "model_type", "int_type", "float_type", "too_short"}
 )
+"""What pydantic says of a whole when a part of it is wrong, or when a union's other branch came nearer."""
 
 
 def validate(document: Document, model: type[Model], at: Route = ()) -> Model:
@@ -122,7 +123,7 @@ def _without_echoes(faults: Sequence[Fault], outline: Outline) -> list[Fault]:
                 parent == fault.route[:-1] and did_you_mean(key, names) == fault.route[-1] for parent, key in mistyped
             )
         size = len(fault.route)
-        return fault.kind in SHAPES and any(
+        return fault.kind in ECHOES and any(
             len(other.route) > size and other.route[:size] == fault.route for other in faults
         )
 

@@ -20,7 +20,9 @@ from runner.providers.body import request_body, retirement
 from runner.providers.redaction import Redactor
 from runner.providers.row import Row
 from runner.record import Fold, Marks, Record
-from runner.wire.client import Attempt, Client, Question
+from runner.wire.airtime import Airtime
+from runner.wire.client import Client, Question
+from runner.wire.listening import Attempt
 from runner.wire.transport import CLOCK
 
 
@@ -34,6 +36,7 @@ class Exchange:
     journal: Writer
     observer: Observer
     redactor: Redactor
+    airtime: Airtime
     epoch_ns: int
     salt: str
     retry: RetryPolicy = field(default_factory=RetryPolicy)
@@ -58,7 +61,8 @@ class Exchange:
             raise
         finally:
             self.lane.in_flight -= 1
-        return self._write(asked)
+        async with self.airtime:
+            return self._write(asked)
 
     def _write(self, asked: "_Asked") -> Record:
         record = asked.record(self.epoch_ns)

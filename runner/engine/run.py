@@ -22,6 +22,7 @@ from runner.plan import Plan, Request
 from runner.providers.endpoint import Endpoint
 from runner.providers.redaction import Redactor
 from runner.record import Marks, Record
+from runner.wire.airtime import Airtime
 from runner.wire.client import Client
 
 
@@ -48,7 +49,8 @@ async def open_exchanges(
         salt: differs between runs; keeps nonces of `cache: bust` from repeating.
 
     """
-    clients = {name: Client(endpoint, connect_s) for name, endpoint in endpoints.items()}
+    airtime = Airtime()
+    clients = {name: Client(endpoint, connect_s, airtime) for name, endpoint in endpoints.items()}
     epoch_ns = perf_counter_ns()
     try:
         yield {
@@ -59,6 +61,7 @@ async def open_exchanges(
                 journal=journal,
                 observer=observer,
                 redactor=redactor,
+                airtime=airtime,
                 epoch_ns=epoch_ns,
                 salt=salt,
             )

@@ -17,7 +17,7 @@ CAPTION = (
 
 @dataclass(frozen=True, slots=True)
 class SummaryTable:
-    """Headings and rows of text; every column but the first and those in `wordy` holds figures."""
+    """Headings and rows of text; the columns in `wordy` hold words, all others figures."""
 
     headings: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -97,8 +97,7 @@ def remarks(run: Run) -> list[str]:
     """Give what to know before trusting the figures, a sentence each."""
     said = []
     if not run.ended:
-        planned = run.header.planned_requests
-        said.append(f"unfinished: {len(run.measured)} of {count(planned, 'planned request')} are in here")
+        said.append(f"unfinished: {count(len(run.measured), 'request')} of {run.header.planned_requests:,} planned")
     warmups = sum(each.warmups for each in run.summary)
     if warmups:
         said.append(f"{count(warmups, 'warm-up request')} left out of every figure")

@@ -121,7 +121,8 @@ class Connection(asyncio.Protocol):
             return
         if request is not None:
             self._enter()
-            self._play(_adapt(self._service.respond(request, received_ns), request), received_ns)
+            response = _adapt(self._service.respond(request, received_ns), request)
+            self._play(response, received_ns, bodiless=request.method == "HEAD")
         elif self._reader.take_expectation():
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
@@ -135,8 +136,8 @@ class Connection(asyncio.Protocol):
         if self._service.in_flight == 0:
             gc.enable()
 
-    def _play(self, response: Response, received_ns: int) -> None:
-        steps = iter(response.steps)
+    def _play(self, response: Response, received_ns: int, *, bodiless: bool = False) -> None:
+        steps = iter(() if bodiless else response.steps)
         self._playing = Performance(
             head=_render_head(response, received_ns),
             step=next(steps, None),

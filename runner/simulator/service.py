@@ -3,6 +3,7 @@
 import time
 from collections import OrderedDict, deque
 from itertools import count
+from urllib.parse import unquote
 
 from runner.simulator.answer import answer
 from runner.simulator.chat import ChatRequest, parse_chat
@@ -53,7 +54,7 @@ class Service:
             return self._chat(request, received_ns)
         if known == LOG:
             return json_response(200, list(self._log))
-        return self._models(path.removeprefix(MODELS).removeprefix("/"))
+        return self._models(unquote(path.removeprefix(MODELS).removeprefix("/")))
 
     def _models(self, name: str) -> Response:
         if name:

@@ -5,6 +5,7 @@ A suite that someone else wrote can thus not send a file of one's own to a provi
 
 import csv
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
@@ -65,14 +66,20 @@ def _json_rows(text: str, path: str) -> Iterator[Document | Problem]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line, object_pairs_hook=_unique, parse_constant=_refuse_constant)
-            yield document_of(row, path, number)
+            yield document_of(_json_row(line), path, number)
         except json.JSONDecodeError as error:
             yield Problem(path, number, error.colno, f"this line is not JSON: {error.msg}", "Write one object a line")
         except (ValueError, RecursionError) as error:
             yield Problem(path, number, 1, f"this line is no case: {error}", "Correct it")
         except InvalidFile as error:
             yield error.problems[0]
+
+
+def _json_row(line: str) -> dict[str, Json]:
+    row = json.loads(line, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+    if not isinstance(row, dict):
+        raise ValueError("it is not an object in braces")  # noqa: TRY004 - the file is wrong, not the program
+    return row
 
 
 def _unique(pairs: Sequence[tuple[str, Json]]) -> dict[str, Json]:
@@ -105,6 +112,8 @@ def _csv_rows(text: str, path: str) -> Iterator[Document | Problem]:
 
 
 def _check_header(header: Sequence[str], path: str) -> list[Problem]:
+    if len(header) == 1 and re.search(r"[;\t]", header[0]):
+        return [Problem(path, 1, 1, "the columns are separated by something else than commas", "Save it with commas")]
     problems = []
     for number, column in enumerate(header, 1):
         if column in header[: number - 1]:

@@ -64,7 +64,7 @@ class _Reading:
         written = self._whole()
         cases = [*self._own_cases(), *self._cases_from_file()]
         if not cases and not self._problems:
-            self._note(self._document.problem((), "there is nothing to ask", "Add `cases` or `cases_from`"))
+            self._note(self._nothing_to_ask())
         self._check_parameters(known_providers)
         if self._problems or written is None:
             raise InvalidFile(list(dict.fromkeys(self._problems)))
@@ -84,6 +84,11 @@ class _Reading:
 
     def _note(self, *problems: Problem) -> None:
         self._problems.extend(problems)
+
+    def _nothing_to_ask(self) -> Problem:
+        if self._top("cases_from"):
+            return self._document.problem(("cases_from",), "this file holds no cases", "Add a row for each")
+        return self._document.problem((), "there is nothing to ask", "Add `cases` or `cases_from`")
 
     def _whole(self) -> WrittenSuite | None:
         try:
@@ -146,7 +151,9 @@ class _Reading:
             cases = lay_out(written, site, line)
         except InvalidFile as error:
             self._note(*error.problems)
-            return
+            cases = []
+        if not cases and not written.matrix:
+            self._check_id(written.id, site)
         for case in cases:
             self._check_id(case.id, site)
             self._check_size(case, site)

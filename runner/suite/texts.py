@@ -30,8 +30,7 @@ def fill(
     fillers, problems = _read_templates(texts, document)
     for route, filler in fillers.items():
         problems += _undefined(filler, variables, route, document)
-    problems += _unused(fillers, variables, document)
-    if problems:
+    if problems := problems or list(_unused(fillers, variables, document)):
         raise InvalidFile(problems)
     return _fill_all(texts, fillers, combinations, document)
 

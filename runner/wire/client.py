@@ -8,8 +8,8 @@ streams (docs/wire.md).
 import json
 import os
 import ssl
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from time import perf_counter_ns
 from typing import Any
@@ -18,23 +18,15 @@ import anyio
 import httpx2
 from openai import APIStatusError, AsyncOpenAI, Omit
 
-from runner.events import Event, Failed, Opened, Outcome
+from runner.events import Failed, Outcome
 from runner.providers.endpoint import Endpoint
-from runner.record import Fold
 from runner.suite.case import Timeouts
+from runner.wire.airtime import Airtime
 from runner.wire.connection_failure import CONNECTION_ERRORS, describe
-from runner.wire.failure import classify, request_id
-from runner.wire.hearing import Hearing
-from runner.wire.transport import Body, StampingTransport, listen
-
-Watch = Callable[[Event], None]
-"""Called with each event soon after it arrived, for a live view."""
-
-WATCH_INTERVAL_NS = 50_000_000
-"""A live view decodes at most 20 times a second, so that it cannot disturb what it shows."""
-
-LINGER_NS = 100_000_000
-"""How long to wait for the end of the body behind [DONE], which lets the connection be used again."""
+from runner.wire.failure import classify
+from runner.wire.listening import Attempt, Watch, hear_out, opened
+from runner.wire.timers import head_timeout
+from runner.wire.transport import StampingTransport, listen
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +39,11 @@ class Question:
     timeouts: Timeouts = field(default_factory=Timeouts)
 
 
-@dataclass(slots=True)
-class Attempt:
-    """One try as it is being heard. What was heard before a cancellation is here, too."""
-
-    body: Body = field(default_factory=Body)
-    fold: Fold = field(default_factory=Fold)
-
-
 class Client:
     """Asks one endpoint. To be opened and closed inside one event loop."""
 
-    def __init__(self, endpoint: Endpoint, connect_s: float = Timeouts.connect) -> None:
-        self._endpoint = endpoint
+    def __init__(self, endpoint: Endpoint, connect_s: float = 10.0, airtime: Airtime | None = None) -> None:
+        self._airtime = airtime or Airtime()
         self._transport = StampingTransport(ssl.create_default_context(), connect_s)
         key = endpoint.key.reveal() if endpoint.key is not None else None
         self._openai = AsyncOpenAI(
@@ -80,25 +64,18 @@ class Client:
 
     async def ask(self, question: Question, attempt: Attempt, watch: Watch | None = None) -> None:
         """Send a question and hear the reply out, into `attempt`. A provider's failure is an event there."""
-        attempt.body = listen()
+        attempt.body = listen(self._airtime)
         timeouts = question.timeouts
         try:
             async with AsyncExitStack() as stack:
                 with anyio.move_on_after(min(timeouts.connect + timeouts.first_token, timeouts.total)) as head:
-                    response = await stack.enter_async_context(
-                        self._create(
-                            model=question.model,
-                            messages=question.messages,
-                            extra_body=dict(question.body),
-                            extra_headers=self._unsent,
-                        )
-                    )
+                    response = await stack.enter_async_context(self._send(question))
                 if head.cancelled_caught:
-                    attempt.fold.add(_head_timeout(attempt.body))
+                    attempt.fold.add(head_timeout(attempt.body.sent_ns, perf_counter_ns()))
                 else:
-                    await _hear(response.http_response, timeouts, attempt, watch)
+                    await hear_out(response, question.timeouts, attempt, self._airtime, watch)
         except APIStatusError as error:
-            attempt.fold.add(_opened(error.response, attempt.body))
+            attempt.fold.add(opened(error.response, attempt.body))
             attempt.fold.add(
                 classify(
                     error.response.status_code,
@@ -109,6 +86,23 @@ class Client:
             )
         except CONNECTION_ERRORS as error:
             attempt.fold.add(describe(error, perf_counter_ns()))
+
+    @asynccontextmanager
+    async def _send(self, question: Question) -> AsyncIterator[httpx2.Response]:
+        """Have the SDK build the request in one turn of airtime, which the transport gives back as it dials."""
+        await self._airtime.acquire()
+        try:
+            manager = self._create(
+                model=question.model,
+                # In the body with everything else: as an argument, the SDK would walk through every message.
+                messages=(),
+                extra_body={**question.body, "messages": question.messages},
+                extra_headers=self._unsent,
+            )
+            async with manager as response:
+                yield response.http_response
+        finally:
+            self._airtime.release()
 
     async def list_models(self) -> list[str]:
         """Return the ids that GET /models names, in the endpoint's order.
@@ -159,64 +153,3 @@ def _headers(endpoint: Endpoint, key: str | None) -> dict[str, Any]:
     if key is not None and endpoint.row.auth == "api-key":
         headers["api-key"] = key
     return headers
-
-
-def _opened(response: httpx2.Response, body: Body) -> Opened:
-    at_ns = body.headers_ns or perf_counter_ns()
-    return Opened(at_ns, response.status_code, request_id(dict(response.headers)))
-
-
-def _head_timeout(body: Body) -> Failed:
-    stage = "connect" if body.sent_ns is None else "first_token"
-    message = "no connection in time" if body.sent_ns is None else "no answer in time"
-    return Failed(perf_counter_ns(), Outcome.TIMEOUT, message, error_type=stage, worth_repeating=True)
-
-
-async def _hear(response: httpx2.Response, timeouts: Timeouts, attempt: Attempt, watch: Watch | None) -> None:
-    """Decode what arrives, seldom and in one place, until the reply ends or a timer says it will not."""
-    body, fold = attempt.body, attempt.fold
-    fold.add(_opened(response, body))
-    hearing = Hearing(response.status_code, dict(response.headers))
-    expired: Failed | None = None
-
-    def take_in(events: Sequence[Event]) -> None:
-        for event in events:
-            fold.add(event)
-            if watch is not None:
-                watch(event)
-
-    while expired is None and not body.complete and not fold.saw_done:
-        due_ns = _due_ns(body, fold, timeouts)
-        await body.wait(due_ns if watch is None else min(due_ns, perf_counter_ns() + WATCH_INTERVAL_NS))
-        for at_ns, data in body.take():
-            take_in(hearing.feed(at_ns, data))
-        expired = _expired(body, fold, timeouts)
-    if fold.saw_done:
-        await body.wait(perf_counter_ns() + LINGER_NS)
-    for at_ns, data in body.take():
-        take_in(hearing.feed(at_ns, data))
-    cut = expired or (describe(body.error, perf_counter_ns()) if body.error is not None else None)
-    take_in(hearing.close(perf_counter_ns(), cut))
-
-
-def _due_ns(body: Body, fold: Fold, timeouts: Timeouts) -> int:
-    """Return when the next timer runs out."""
-    sent_ns = body.sent_ns or 0
-    total_ns = sent_ns + int(timeouts.total * 1e9)
-    if not fold.has_text:
-        return min(total_ns, sent_ns + int(timeouts.first_token * 1e9))
-    return min(total_ns, (fold.last_event or sent_ns) + int(timeouts.idle * 1e9))
-
-
-def _expired(body: Body, fold: Fold, timeouts: Timeouts) -> Failed | None:
-    """Return which timer has run out, judged by the stamps of what was heard, or None."""
-    now_ns = perf_counter_ns()
-    if body.complete or now_ns < _due_ns(body, fold, timeouts):
-        return None
-    if now_ns >= (body.sent_ns or 0) + int(timeouts.total * 1e9):
-        stage, message = "total", f"not finished after {timeouts.total:g} s"
-    elif not fold.has_text:
-        stage, message = "first_token", f"no text after {timeouts.first_token:g} s"
-    else:
-        stage, message = "idle", f"no data for {timeouts.idle:g} s"
-    return Failed(now_ns, Outcome.TIMEOUT, message, error_type=stage, worth_repeating=stage == "first_token")

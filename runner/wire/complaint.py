@@ -7,6 +7,7 @@ from html import unescape
 
 from runner.wire.json_value import as_object, read_json, write_json
 from runner.wire.retry_after import parse_duration_s
+from runner.wire.sse import BYTE_ORDER_MARK, FrameReader
 
 LONGEST_MESSAGE = 500
 """Characters of a provider's words that are kept."""
@@ -71,19 +72,31 @@ def read_complaint(error: object) -> Complaint:
 
 
 def read_body(body: bytes) -> Complaint:
-    """Return what an error's body says, be it JSON, a web page or plain text."""
-    try:
-        value, _ = read_json(body)
-    except ValueError:
-        text = body[: READ_LIMIT * 4].decode(errors="replace")
-        words = page_title(text) if is_markup(text) else shorten(text)
-        return Complaint(words or None)
-    return read_complaint(value)
+    """Return what an error's body says, be it JSON, events, a web page or plain text."""
+    body = body.removeprefix(BYTE_ORDER_MARK)
+    text = body[: READ_LIMIT * 4].decode(errors="replace")
+    if is_markup(text):
+        return Complaint(page_title(text))
+    value = find_value(body)
+    return Complaint(shorten(text) or None) if value is None else read_complaint(value)
+
+
+def find_value(body: bytes) -> object:
+    """Return the JSON value that a body is, or that the first event in it holds; None for neither."""
+    reader = FrameReader()
+    frames = [*reader.feed(body, 0), *reader.close()]
+    for data in (body, *(frame.data for frame in frames)):
+        try:
+            value, _ = read_json(data)
+        except ValueError:
+            continue
+        return value
+    return None
 
 
 def is_markup(text: str) -> bool:
     """Whether a text is a web page or XML."""
-    return text.lstrip("\ufeff \t\r\n").startswith("<")
+    return text.lstrip().startswith("<")
 
 
 def page_title(page: str) -> str | None:

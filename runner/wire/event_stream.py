@@ -4,7 +4,7 @@ import re
 
 from runner.events import Done, Event, Flagged
 from runner.wire.complaint import shorten
-from runner.wire.failure import fail, read_error
+from runner.wire.failure import fail
 from runner.wire.json_value import read_json
 from runner.wire.reply import Reply
 from runner.wire.sse import FRAME_LIMIT, Frame, FrameReader, is_done
@@ -61,7 +61,7 @@ class EventStream:
         except ValueError:
             return self._hear_text(frame)
         if frame.event == b"error":
-            return self._reply.end(read_error(value, at_ns=frame.at_ns, status=self._reply.status))
+            return self._reply.hear_error(value, frame.at_ns)
         if value == "[DONE]":
             return self._reply.end(Done(frame.at_ns))
         events = self._reply.hear(value, frame.at_ns)
@@ -75,7 +75,7 @@ class EventStream:
             return self._reply.end(Done(frame.at_ns))
         text = shorten(frame.data.decode(errors="replace"))
         if frame.event == b"error":
-            return self._reply.end(read_error(text, at_ns=frame.at_ns, status=self._reply.status))
+            return self._reply.hear_error(text, frame.at_ns)
         if text.startswith(("{", "[")):
             failed = fail("broken_json", f"broken JSON: {text}", frame.at_ns, status=self._reply.status)
             return self._reply.end(failed)

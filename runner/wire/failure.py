@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 from runner.events import Failed
 from runner.wire.causes import BASE_RESP_CODES, CAUSES, CODES, PHRASES, STATUS_CLASSES, STATUSES, TYPES, normalise
-from runner.wire.complaint import Complaint, as_status, read_body, read_complaint, shorten
-from runner.wire.json_value import as_object, read_json
+from runner.wire.complaint import Complaint, as_status, find_value, read_body, read_complaint, shorten
+from runner.wire.json_value import as_object
 from runner.wire.retry_after import retry_after_s
 
 REQUEST_ID_HEADERS = (
@@ -73,14 +73,8 @@ def remedy(failed: Failed, provider: str) -> str | None:
 def request_id(headers: Mapping[str, str], body: bytes = b"") -> str | None:
     """Return the id by which the provider can find a request again, from the headers, else from a JSON body."""
     fields = lower_names(headers)
-    named = next((value for name in REQUEST_ID_HEADERS if (value := fields.get(name, "").strip())), None)
-    if named is not None or not body:
-        return named[:LONGEST_ID] if named else None
-    try:
-        whole, _ = read_json(body)
-    except ValueError:
-        return None
-    return request_id_in(whole)
+    named = next((stated for name in REQUEST_ID_HEADERS if (stated := fields.get(name, "").strip())), None)
+    return named[:LONGEST_ID] if named is not None else request_id_in(find_value(body))
 
 
 def request_id_in(value: object) -> str | None:

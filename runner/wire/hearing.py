@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from runner.events import Ended, Event, Failed, Flagged
+from runner.wire.complaint import find_value
 from runner.wire.event_stream import EventStream
 from runner.wire.failure import classify, fail, request_id
 from runner.wire.reply import Reply
@@ -88,7 +89,7 @@ class Hearing:
         body, body_ns = bytes(self._body), self._last_ns or at_ns
         if not self._is_success:
             failed = classify(self._status, self._headers, body, at_ns=body_ns, now=self._now)
-            return self._reply.end(failed)
+            return [*self._reply.name_request(find_value(body), body_ns), *self._reply.end(failed)]
         if cut is not None and not (body.startswith(b"<") or is_whole(body)):
             return []
         return read_whole_body(body, body_ns, self._reply)

@@ -26,16 +26,26 @@ class Reply:
     def hear(self, value: object, at_ns: int) -> list[Event]:
         """Return what one JSON value tells."""
         error = find_error(value)
-        if isinstance(value, dict) and (error is None or value.get("choices")):
-            events = self._hear_chunk(value, at_ns)
-        else:
-            events = [] if error is not None else [Flagged(at_ns, "skipped_data")]
+        if not isinstance(value, dict):
+            return [Flagged(at_ns, "skipped_data")] if error is None else self.hear_error(error, at_ns)
+        events = self._hear_chunk(value, at_ns) if error is None or value.get("choices") else []
         if error is not None:
-            events += self.end(read_error(error, at_ns=at_ns, status=self.status))
-        elif self.proven and (reason := _error_reason(events)):
-            words = f"the reply ended with finish_reason {reason}"
-            events += self.end(fail("server", words, at_ns, status=self.status, code=reason))
-        return events
+            return events + self.hear_error(error, at_ns)
+        reason = _error_reason(events) if self.proven else None
+        if reason is None:
+            return events
+        words = f"the reply ended with finish_reason {reason}"
+        return events + self.end(fail("server", words, at_ns, status=self.status, code=reason))
+
+    def hear_error(self, error: object, at_ns: int) -> list[Event]:
+        """Return the failure that a value is known to report."""
+        return [*self.name_request(error, at_ns), *self.end(read_error(error, at_ns=at_ns, status=self.status))]
+
+    def name_request(self, value: object, at_ns: int) -> list[Event]:
+        """Return the request's id where a value is the first to give one."""
+        found = request_id_in(value) if self._needs_id else None
+        self._needs_id = self._needs_id and found is None
+        return [] if found is None else [Opened(at_ns, self.status, found)]
 
     def end(self, last: Done | Failed) -> list[Event]:
         """Return the last event of the reply, behind what was still held back."""
@@ -52,9 +62,7 @@ class Reply:
         events = read_chunk(chunk, at_ns)
         if not self._tags.settled:
             events = self._sort(events, at_ns)
-        if self._needs_id and (found := request_id_in(chunk)):
-            self._needs_id = False
-            events.append(Opened(at_ns, self.status, found))
+        events += self.name_request(chunk, at_ns)
         self.proven = self.proven or any(isinstance(event, Finished) for event in events)
         return events
 

@@ -22,6 +22,8 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.streams import StreamReader
 from yarl import URL
 
+from runner.wire.airtime import Airtime
+
 CLOCK = "transport"
 """What a row's `clock` says: stamped in user space, when the event loop handed the read over."""
 
@@ -51,7 +53,10 @@ _LISTENING: ContextVar["Body | None"] = ContextVar("listening", default=None)
 class Body(httpx2.AsyncByteStream):
     """A response's body as it arrived: pairs of stamp and bytes, taken out by whoever decodes them."""
 
-    def __init__(self) -> None:
+    def __init__(self, airtime: Airtime | None = None) -> None:
+        self._airtime = airtime
+        self._urgent = False
+        self._total_bytes = 0
         self.sent_ns: int | None = None
         self.headers_ns: int | None = None
         self.phases = Phases()
@@ -67,10 +72,13 @@ class Body(httpx2.AsyncByteStream):
         if self.headers_ns is None:
             self.headers_ns = at_ns
         self.error = self.error or payload.exception()
-        while self.error is None and (data := payload.read_nowait()):
+        while self.error is None and self._total_bytes < payload.total_bytes:
+            data = payload.read_nowait()
             self._arrivals.append((at_ns, data))
             self._size += len(data)
+            self._total_bytes += len(data)
             if self._size > UNDECODED_LIMIT or DONE_MARK in data[-24:]:
+                self._urgent = True
                 self.wake()
         if self.error is not None or payload.is_eof():
             self.finish()
@@ -80,6 +88,11 @@ class Body(httpx2.AsyncByteStream):
         self._response = response
         if response.content.is_eof():
             self.finish()
+
+    def dial(self) -> None:
+        """Give back the turn in which the request was built: from here on it waits for the network."""
+        if self._airtime is not None:
+            self._airtime.release()
 
     def finish(self) -> None:
         """Nothing more will come."""
@@ -93,12 +106,12 @@ class Body(httpx2.AsyncByteStream):
 
     def take(self) -> list[tuple[int, bytes]]:
         """Hand over all that has come since the last call."""
-        taken, self._arrivals, self._size = self._arrivals, [], 0
+        taken, self._arrivals, self._size, self._urgent = self._arrivals, [], 0, False
         return taken
 
     async def wait(self, until_ns: int | None) -> None:
         """Return when the body is complete, needs decoding, or a moment has come, whichever is first."""
-        if self.complete:
+        if self.complete or self._urgent:
             return
         loop = asyncio.get_running_loop()
         self._waiter = loop.create_future()
@@ -131,9 +144,9 @@ class Body(httpx2.AsyncByteStream):
             self._response.close()
 
 
-def listen() -> Body:
+def listen(airtime: Airtime | None = None) -> Body:
     """Return the body that the next request of this task will fill, also when that request fails."""
-    body = Body()
+    body = Body(airtime)
     _LISTENING.set(body)
     return body
 
@@ -268,6 +281,7 @@ class StampingTransport(httpx2.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request; return when the response's head is here."""
         body = _LISTENING.get() or listen()
+        body.dial()
         response = await self._open_session().request(
             request.method,
             URL(str(request.url), encoded=True),

@@ -17,7 +17,7 @@ import anyio
 from runner import journal
 from runner.choice import Choice, Wish, choose_cases, choose_targets
 from runner.engine.observer import Observer
-from runner.errors import CompareError, InvalidFile
+from runner.errors import CompareError, InvalidFile, Problem
 from runner.events import TIMED
 from runner.folder import (
     RESULTS,
@@ -117,7 +117,7 @@ def load_suite(path: Path) -> tuple[Suite, Registry]:
     """Read a suite and the rows it is used with; every problem of both files is reported at once."""
     from runner.suite.load import load  # noqa: PLC0415 -- brings pydantic and the YAML reader
 
-    problems = []
+    problems: list[Problem] = []
     registry = builtin()
     try:
         registry = load_registry(path)

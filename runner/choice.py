@@ -39,6 +39,7 @@ def choose_targets(suite: Suite, wish: Wish, registry: Registry, environ: Mappin
     """Choose a run's targets; an empty choice means that nothing is named and nothing configured.
 
     Raises:
+        CompareError: nothing is named, and nothing of what is configured can be asked.
         MissingKey: a named target has no usable key; every such target is in the message.
         UnknownTarget: a name or pattern fits nothing.
 
@@ -50,6 +51,8 @@ def choose_targets(suite: Suite, wish: Wish, registry: Registry, environ: Mappin
         providers = [endpoint.provider for endpoint in configured.endpoints]
         listed = [target for provider in providers for target in _defaults(provider, suite, registry)]
     wanted = _apply(wish, listed, suite, registry) if wish.models or wish.providers else listed
+    if notes and not wanted:
+        raise CompareError("\n".join([*notes, "The built-in simulator needs no key: -p sim asks it."]))
     endpoints, missing = _find_endpoints(wanted, registry, environ)
     targets = tuple(
         replace(target, simulated=endpoints[target.provider].row.simulated)
@@ -58,7 +61,7 @@ def choose_targets(suite: Suite, wish: Wish, registry: Registry, environ: Mappin
     )
     if missing and not (wish.skip_missing and targets):
         raise MissingKey("\n".join(missing))
-    return Choice(targets, endpoints, (*notes, *missing, *_notes(targets, endpoints)))
+    return Choice(targets, endpoints, tuple(dict.fromkeys([*notes, *missing, *_notes(targets, endpoints)])))
 
 
 def _listed(suite: Suite, registry: Registry) -> Iterator[Target]:
@@ -89,7 +92,15 @@ def _apply(wish: Wish, listed: Sequence[Target], suite: Suite, registry: Registr
 
 
 def _names_target(pattern: str, registry: Registry) -> bool:
-    return "/" in pattern and registry.resolve(pattern.partition("/")[0]) is not None
+    provider, slash, model = pattern.partition("/")
+    return bool(slash) and registry.resolve(provider) is not None and not {"*", "?"} & set(model)
+
+
+def _fits(target: Target, pattern: str, registry: Registry) -> bool:
+    provider, _, model = pattern.partition("/")
+    if registry.resolve(provider) == target.provider:
+        return fnmatchcase(target.model, model)
+    return fnmatchcase(target.model, pattern) or fnmatchcase(target.name, pattern)
 
 
 def _add_named_providers(
@@ -116,7 +127,7 @@ def _filter(
         return pool
     chosen = []
     for pattern in patterns:
-        fits = [target for target in pool if fnmatchcase(target.model, pattern) or fnmatchcase(target.name, pattern)]
+        fits = [target for target in pool if _fits(target, pattern, registry)]
         if not fits:
             raise UnknownTarget(_no_match("-m", pattern, [target.model for target in pool], registry))
         chosen += fits
@@ -153,7 +164,7 @@ def _notes(targets: Sequence[Target], endpoints: Mapping[str, Endpoint]) -> list
         retired = retirement(row, target.model)
         notes += [retired] if retired else []
         notes += request_body(row, target.model, target.parameters)[1]
-    return list(dict.fromkeys(notes))
+    return notes
 
 
 def choose_cases(suite: Suite, patterns: Sequence[str]) -> Suite:

@@ -3,9 +3,9 @@
 import os
 import secrets
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 from runner.errors import CompareError, JournalError
 from runner.journal import FILE_NAME
@@ -27,10 +27,13 @@ def new_run_id(suite: str, started: datetime) -> str:
 
 def refuse_used_folder(folder: Path) -> None:
     """Refuse a folder that holds a run already: two runs in one could not be told apart."""
-    if (folder / FILE_NAME).exists():
-        raise JournalError(f"{folder} holds a run already; choose another folder with -o")
-    if folder.exists() and not folder.is_dir():
-        raise JournalError(f"{folder} is a file, not a folder; choose another with -o")
+    try:
+        if (folder / FILE_NAME).exists():
+            raise JournalError(f"{folder} holds a run already; choose another folder with -o")
+        if folder.exists() and not folder.is_dir():
+            raise JournalError(f"{folder} is a file, not a folder; choose another with -o")
+    except OSError as error:
+        raise JournalError(f"{folder} cannot be used: {error.strerror}; choose another folder with -o") from error
 
 
 def check_outputs(paths: Iterable[Path], suffixes: Iterable[str]) -> None:
@@ -54,39 +57,34 @@ def _unwritable(path: Path, suffixes: tuple[str, ...]) -> str | None:
 
 def write_atomically(path: Path, text: str, encoding: str = "utf-8") -> None:
     """Write a file so that it is seen whole or not at all; raise CompareError where that fails."""
+    fresh = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
-        with NamedTemporaryFile(
-            "w", dir=path.absolute().parent, prefix=f".{path.name}.", delete=False, encoding=encoding, newline=""
-        ) as file:
-            try:
+        try:
+            with fresh.open("x", encoding=encoding, newline="") as file:
                 file.write(text)
-                file.flush()
-                # NamedTemporaryFile makes private files; results are as readable as any other new file.
-                os.chmod(file.name, 0o666 & ~_umask())  # noqa: PTH101 -- a name, not a Path
-                os.replace(file.name, path)  # noqa: PTH105
-            except BaseException:
-                os.unlink(file.name)  # noqa: PTH108
-                raise
+            fresh.replace(path)
+        finally:
+            fresh.unlink(missing_ok=True)
     except OSError as error:
         raise CompareError(f"{path} cannot be written: {error.strerror}; the journal is complete") from error
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
 def name_latest(folder: Path) -> None:
-    """Let `latest` beside a run's folder name it: a link, or a file with the name where links are not to be had."""
-    latest = folder.parent / LATEST
+    """Let `latest` beside a run's folder name it: a link, or a file with the name where links are not to be had.
+
+    It is a convenience: where it cannot be made, or is something of the user's own, such as a folder, nothing happens.
+    """
     fresh = folder.parent / f".{LATEST}-{secrets.token_hex(4)}"
+    with suppress(OSError):
+        try:
+            _link_or_write(fresh, folder.name)
+            fresh.replace(folder.parent / LATEST)
+        finally:
+            fresh.unlink(missing_ok=True)
+
+
+def _link_or_write(path: Path, name: str) -> None:
     try:
-        fresh.symlink_to(folder.name, target_is_directory=True)
+        path.symlink_to(name, target_is_directory=True)
     except OSError:
-        fresh.write_text(f"{folder.name}\n", encoding="utf-8")
-    try:
-        fresh.replace(latest)
-    except OSError:
-        # `latest` is something of the user's own, such as a folder. It stays.
-        fresh.unlink()
+        path.write_text(f"{name}\n", encoding="utf-8")

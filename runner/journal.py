@@ -272,7 +272,9 @@ def read(path: Path) -> Journal:
 def _decode_header(line: Mapping[str, Any], file: Path) -> Header:
     try:
         if line["format"] > FORMAT:
-            raise JournalError(f"{file} has format {line['format']}; this version reads up to {FORMAT}: upgrade compare")
+            raise JournalError(
+                f"{file} has format {line['format']}; this version reads up to {FORMAT}: upgrade compare"
+            )
         values = {spec.name: line[spec.name] for spec in fields(Header) if spec.name in line}
         return Header(**{**values, "targets": tuple(line["targets"]), "cases": tuple(line["cases"])})
     except (KeyError, TypeError) as error:

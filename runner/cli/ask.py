@@ -27,10 +27,11 @@ def ask(prompt: str, **chosen: Any) -> None:
     from runner.cli.console import open_console  # noqa: PLC0415
     from runner.cli.run import exit_code, show  # noqa: PLC0415
     from runner.folder import here  # noqa: PLC0415
+    from runner.suite.case import Parameters  # noqa: PLC0415
     from runner.suite.load import suite_from_prompts  # noqa: PLC0415
 
     text = sys.stdin.read().strip() if prompt == "-" else prompt
-    suite = suite_from_prompts([text], system=chosen["system"])
+    suite = suite_from_prompts([text], parameters=Parameters(system=chosen["system"]))
     job = prepare(suite, load_registry(here()), read_options(chosen))
     errors = open_console(chosen["color"], stderr=True)
     for note in () if chosen["quiet"] else job.choice.notes:

@@ -27,10 +27,11 @@ def chat(**chosen: Any) -> None:
 
     from runner.api import backend, load_registry, prepare  # noqa: PLC0415
     from runner.folder import here  # noqa: PLC0415
+    from runner.suite.case import Parameters  # noqa: PLC0415
     from runner.suite.load import suite_from_prompts  # noqa: PLC0415
 
     # The one turn planned here stands for those that will be typed.
-    suite = suite_from_prompts(["(typed by hand)"], name="chat", system=chosen["system"])
+    suite = suite_from_prompts(["(typed by hand)"], name="chat", parameters=Parameters(system=chosen["system"]))
     job = prepare(suite, load_registry(here()), read_options(chosen))
     try:
         anyio.run(_converse, job, chosen, **backend())

@@ -1,6 +1,6 @@
 """How a run looks while it goes on: a live table on a terminal, a line a request elsewhere. On stderr."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter_ns
@@ -82,13 +82,17 @@ class _Count:
     ttft_s: float | None = None
 
 
+def _draw_nothing() -> None:
+    """Stand in until there is something to draw on."""
+
+
 class LiveProgress(Observer):
     """A row for each target, redrawn in place."""
 
     def __init__(self) -> None:
         self._counts: dict[str, _Count] = {}
         self._last_drawn_ns = 0
-        self.refresh = lambda: None
+        self.refresh: Callable[[], None] = _draw_nothing
 
     def planned(self, plan: Plan) -> None:
         """Lay the rows out."""

@@ -25,5 +25,5 @@ class RetryPolicy:
         wished_s = failed.retry_after_s
         if wished_s is not None and wished_s > self.longest_wait_s:
             return None
-        backoff_s = min(self.first_wait_s * 2 ** (attempts - 1), self.longest_wait_s)
+        backoff_s = min(self.first_wait_s * 2.0 ** (attempts - 1), self.longest_wait_s)
         return max(backoff_s, wished_s or 0.0) * (1 + 0.25 * chance.random())

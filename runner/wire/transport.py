@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from time import perf_counter_ns
 from typing import Any
-from urllib.request import getproxies_environment, proxy_bypass_environment
+from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
 
 import aiohttp
 import httpx2
@@ -226,7 +226,7 @@ class StampingConnector(aiohttp.TCPConnector):
     def __init__(self, tls: ssl.SSLContext) -> None:
         # Lanes limit concurrency; a second limit here would be a hidden queue.
         super().__init__(limit=0, ssl=tls, keepalive_timeout=60, resolver=StampingResolver())
-        self._factory = partial(StampingProtocol, loop=self._loop)
+        self._factory = partial(StampingProtocol, loop=self._loop)  # type: ignore[assignment] -- a subclass will do
 
     async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:  # noqa: ASYNC109 -- aiohttp's signature
         """Lend a connection to the request that this task is sending."""

@@ -6,6 +6,7 @@ Every event carries `at_ns`, the `time.perf_counter_ns` of the socket read that 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Channel(StrEnum):
@@ -55,9 +56,11 @@ class Stirred:
     response_model: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
-    """Non-empty text on one channel. `origin_ns` is the sender's own clock, where it sent one."""
+class Text(NamedTuple):
+    """Non-empty text on one channel. `origin_ns` is the sender's own clock, where it sent one.
+
+    A tuple, because there is one for every token, and a frozen dataclass takes three times as long to make.
+    """
 
     at_ns: int
     channel: Channel

@@ -47,11 +47,14 @@ def check_outputs(paths: Iterable[Path], suffixes: Iterable[str]) -> None:
 def _unwritable(path: Path, suffixes: tuple[str, ...]) -> str | None:
     if path.suffix.lower() not in suffixes:
         return f"-o {path}: no output is called {path.suffix}. Known: {', '.join(suffixes)}."
-    if path.is_dir():
-        return f"-o {path}: this is a folder. Name a file, or leave the suffix out."
     folder = path.absolute().parent
-    if not folder.is_dir():
-        return f"-o {path}: there is no folder {folder}. Create it first."
+    try:
+        if path.is_dir():
+            return f"-o {path}: this is a folder. Name a file, or leave the suffix out."
+        if not folder.is_dir():
+            return f"-o {path}: there is no folder {folder}. Create it first."
+    except OSError as error:
+        return f"-o {path}: {error.strerror}."
     return None if os.access(folder, os.W_OK) else f"-o {path}: {folder} is not writable."
 
 

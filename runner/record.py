@@ -336,7 +336,7 @@ class Fold:
     def _add_text(self, event: Text) -> None:
         self._at_ns.append(event.at_ns)
         self._lengths.append(len(event.text))
-        self._channels.write(event.channel.value)
+        self._channels.write(event.channel)
         self._texts[event.channel].write(event.text)
         if event.origin_ns is not None:
             self._origin_ns.append(event.origin_ns)

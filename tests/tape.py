@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Ending = Literal["keep", "close", "reset"]
+Pause = float | threading.Event
+"""Seconds to wait, or what to wait for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +44,12 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Pieces to send, each after a pause in seconds, and what becomes of the connection behind them.
+    """Pieces to send, each after a pause, and what becomes of the connection behind them.
 
     Before that the server waits up to `linger_s`, or until the client hangs up.
     """
 
-    pieces: Sequence[tuple[float, bytes]]
+    pieces: Sequence[tuple[Pause, bytes]]
     ending: Ending = "keep"
     linger_s: float = 0.0
 
@@ -112,8 +114,8 @@ class Tape:
         last = len(reply.pieces) - 1
         counted = True
         try:
-            for place, (pause_s, data) in enumerate(reply.pieces):
-                if pause_s and self._stopping.wait(pause_s):
+            for place, (pause, data) in enumerate(reply.pieces):
+                if not self._wait(pause):
                     return False
                 if place == last:  # counted as over before the client can know it
                     counted = self._count_as_over()
@@ -126,6 +128,12 @@ class Tape:
         if reply.ending == "reset":
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         return reply.ending == "keep"
+
+    def _wait(self, pause: Pause) -> bool:
+        """Return whether to go on."""
+        if isinstance(pause, threading.Event):
+            return pause.wait(20)
+        return pause == 0 or not self._stopping.wait(pause)
 
     def _count_as_over(self) -> Literal[False]:
         with self._lock:
@@ -177,7 +185,7 @@ def play(
     choose = answer if callable(answer) else lambda asked: replies[min(asked.number, len(replies) - 1)]
     tape = Tape(choose, tls)
     with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
-        listener.settimeout(0.05)
+        listener.settimeout(0.01)
         tape.port = listener.getsockname()[1]
         server = threading.Thread(target=tape._serve, args=(listener,), daemon=True)
         server.start()

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from math import isfinite
 
 import yaml
 
@@ -29,8 +30,8 @@ _CONSTANTS: dict[str, bool | None] = {
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,99})")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]{1,99}|(0|[1-9][0-9]{0,99})(\.[0-9]{0,99})?)([eE][-+]?[0-9]{1,2})?")
-"""Bounded, so that every number is finite and quickly read; what is longer stays text."""
+_FLOAT = re.compile(r"[-+]?(\.[0-9]{1,99}|(0|[1-9][0-9]{0,99})(\.[0-9]{0,99})?)([eE][-+]?[0-9]{1,3})?")
+"""Bounded, so that they are quickly read; what is longer stays text."""
 
 _Valued = yaml.ScalarEvent | yaml.SequenceStartEvent | yaml.MappingStartEvent
 
@@ -188,6 +189,6 @@ def _scalar(event: yaml.ScalarEvent) -> Scalar:
         return Scalar(_CONSTANTS[text], place, text)
     if _INTEGER.fullmatch(text):
         return Scalar(int(text), place, text)
-    if _FLOAT.fullmatch(text):
+    if _FLOAT.fullmatch(text) and isfinite(float(text)):
         return Scalar(float(text), place, text)
     return Scalar(text, place)

@@ -29,7 +29,7 @@ def read_text(path: Path, max_bytes: int) -> str:
     if len(content) > max_bytes:
         raise refusal(name, _START, f"the file is larger than {max_bytes >> 20} MiB", "Split it")
     try:
-        return content.decode("utf-8-sig")
+        return content.decode().removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise _not_utf8(name, content, error.start) from None
 
@@ -40,6 +40,6 @@ def _unreadable(name: str, error: OSError | ValueError) -> InvalidFile:
 
 
 def _not_utf8(name: str, content: bytes, at: int) -> InvalidFile:
-    before = content[:at].decode("utf-8-sig", "replace")
+    before = content[:at].decode().removeprefix("\ufeff")
     place = Place(before.count("\n") + 1, len(before) - before.rfind("\n"))
     return refusal(name, place, f"the byte 0x{content[at]:02x} here is not UTF-8", "Save the file as UTF-8")

@@ -12,6 +12,53 @@ NO_REASON = frozenset({"", "null", "None"})
 """Finish reasons that say nothing: gateways send them on every chunk, xAI behind tool calls."""
 
 
+PLAIN_CHUNK = frozenset(
+    {
+        "id",
+        "object",
+        "created",
+        "model",
+        "choices",
+        "usage",
+        "system_fingerprint",
+        "service_tier",
+        "obfuscation",
+        "sent_ns",
+    }
+)
+PLAIN_CHOICE = frozenset({"index", "delta", "finish_reason", "logprobs"})
+PLAIN_DELTA = {"content": Channel.ANSWER, "reasoning_content": Channel.REASONING}
+
+
+def read_plain_chunk(chunk: Mapping[str, object], at_ns: int) -> Text | None:
+    """Return the text of a chunk that adds one piece of text and nothing else, as nearly all do; None for others.
+
+    `read_chunk` says the same of such a chunk in four times the time, which counts where decoding shares a core
+    with measuring.
+    """
+    choices = chunk.get("choices")
+    if type(choices) is not list or len(choices) != 1 or chunk.get("usage") or not chunk.keys() <= PLAIN_CHUNK:
+        return None
+    choice = choices[0]
+    if (
+        type(choice) is not dict
+        or choice.get("finish_reason")
+        or choice.get("index")
+        or not choice.keys() <= PLAIN_CHOICE
+    ):
+        return None
+    delta = choice.get("delta")
+    if type(delta) is not dict or len(delta) != 1 or chunk.get("object") != "chat.completion.chunk":
+        return None
+    [(name, text)] = delta.items()
+    channel, model, origin_ns = PLAIN_DELTA.get(name), chunk.get("model"), chunk.get("sent_ns")
+    if channel is None or type(text) is not str or not text or type(model) is not str or not model:
+        return None
+    if origin_ns is not None and (type(origin_ns) is not int or abs(origin_ns) >= 2**63):
+        return None
+    return Text(at_ns, channel, text, origin_ns, model)
+
+
 def read_chunk(chunk: Mapping[str, object], at_ns: int) -> list[Event]:
     """Return what a chunk tells, text first; `Stirred` if it told nothing. A whole completion will do, too."""
     choice, has_others = _first_choice(chunk.get("choices"))

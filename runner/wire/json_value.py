@@ -2,6 +2,8 @@
 
 import json
 
+import orjson
+
 # Lenient where providers are sloppy: raw control characters in strings pass, NaN and Infinity are nothing.
 _DECODER = json.JSONDecoder(strict=False, parse_constant=lambda _: None)
 
@@ -13,6 +15,14 @@ def read_json(data: bytes) -> tuple[object, bool]:
         ValueError: this is not one whole JSON value.
 
     """
+    try:
+        return orjson.loads(data), False
+    except orjson.JSONDecodeError:
+        # Stricter than what providers send. The standard library is the judge of what it refuses.
+        return _read_leniently(data)
+
+
+def _read_leniently(data: bytes) -> tuple[object, bool]:
     try:
         text, replaced = data.decode(), False
     except UnicodeDecodeError:

@@ -48,13 +48,13 @@ async def hear_out(
     body, fold = attempt.body, attempt.fold
     fold.add(opened(response, body))
     failed: Failed | None = None
-    while failed is None and not body.complete and not fold.saw_done:
+    while failed is None and not body.complete and not listener.hearing.over:
         limit_ns = due_ns(body.sent_ns, fold.has_text, fold.last_event, timeouts)
         await body.wait(limit_ns if watch is None else min(limit_ns, perf_counter_ns() + WATCH_INTERVAL_NS))
         await listener.decode()
         if not body.complete:
             failed = expired(body.sent_ns, fold.has_text, fold.last_event, timeouts, perf_counter_ns())
-    if fold.saw_done:
+    if listener.hearing.over:
         await body.wait(perf_counter_ns() + LINGER_NS)
     await listener.decode()
     broken = describe(body.error, perf_counter_ns()) if body.error is not None else None

@@ -5,7 +5,7 @@ missing blank line between events or behind the last one is made up for, llama.c
 JSON object are data. Pure and fast: it shares a core with what is being measured.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from runner.wire.json_value import read_json
 
@@ -15,8 +15,7 @@ FRAME_LIMIT = 16 * 1024 * 1024
 """Bytes of one frame: more is no chat, and memory stays bounded."""
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """The data of one event. `at_ns` is the stamp of the read that completed its last data line."""
 
     at_ns: int

@@ -19,7 +19,7 @@ from urllib.request import getproxies_environment, proxy_bypass_environment  # t
 import aiohttp
 import httpx2
 from aiohttp.client_proto import ResponseHandler
-from aiohttp.streams import StreamReader
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from yarl import URL
 
 from runner.wire.airtime import Airtime
@@ -61,6 +61,7 @@ class Body(httpx2.AsyncByteStream):
         self.headers_ns: int | None = None
         self.phases = Phases()
         self.error: BaseException | None = None
+        self.compressed = False
         self.complete = False
         self._arrivals: list[tuple[int, bytes]] = []
         self._size = 0
@@ -86,6 +87,9 @@ class Body(httpx2.AsyncByteStream):
     def attach(self, response: aiohttp.ClientResponse) -> None:
         """Take over the response whose head has been read; what its body already brought is here."""
         self._response = response
+        self.compressed = "Content-Encoding" in response.headers
+        if self.headers_ns is None:
+            self.headers_ns = perf_counter_ns()  # a head alone, which came without a body to be received
         if response.content.is_eof():
             self.finish()
 
@@ -163,7 +167,6 @@ class StampingProtocol(ResponseHandler):
         self.tcp_end = perf_counter_ns()
         self.ready_ns: int | None = None
         self.body: Body | None = None
-        self._stale_payload: StreamReader | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Stamp the end of the TLS handshake, or of TCP where there is no TLS."""
@@ -171,8 +174,8 @@ class StampingProtocol(ResponseHandler):
         super().connection_made(transport)
 
     def set_response_params(self, **params: Any) -> None:
-        """Prepare for the next response: what was parsed for the one before is stale from here on."""
-        self._stale_payload = self._payload
+        """Prepare for the next response: what was parsed for the one before is none of its business."""
+        self._payload = None
         super().set_response_params(**params)
 
     def start_timeout(self) -> None:
@@ -188,7 +191,8 @@ class StampingProtocol(ResponseHandler):
         if not data:
             return  # aiohttp resuming its own parser from inside `receive`, which takes what that brings
         payload, body = self._payload, self.body
-        if body is not None and payload is not None and payload is not self._stale_payload:
+        # Early hints have the empty payload, and are not what is waited for; `attach` knows an empty body, too.
+        if body is not None and payload is not None and payload is not EMPTY_PAYLOAD:
             body.receive(at_ns, payload)
 
     def resume_reading(self, resume_parser: bool = True) -> None:
@@ -201,7 +205,7 @@ class StampingProtocol(ResponseHandler):
         at_ns = perf_counter_ns()
         payload, body = self._payload, self.body
         super().connection_lost(exc)
-        if body is not None and payload is not None and payload is not self._stale_payload:
+        if body is not None and payload is not None:
             body.receive(at_ns, payload)
             body.finish()
 

@@ -41,11 +41,15 @@ TIMED = frozenset({Outcome.OK, Outcome.LENGTH})
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The response's head: status and the ids by which a provider can find the request again."""
+    """The response's head: status and the ids by which a provider can find the request again.
+
+    `received_ns` is when the request's last byte arrived, by the sender's own clock, where it says so.
+    """
 
     at_ns: int
     status: int
     request_id: str | None
+    received_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

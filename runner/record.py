@@ -7,7 +7,7 @@ Definitions and their sources are in docs/metrics.md. Performs no I/O and reads 
 
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from io import StringIO
 from itertools import pairwise
@@ -119,6 +119,8 @@ class Record:
     attempts: int = 1
     backoff_ns: int = 0
     in_flight: int | None = None
+    received_us: int | None = None
+    """When the request had arrived, by the sender's own clock, since `sent`; None unless it said so."""
     late_ns: int | None = None
     clock: str | None = None
     noted: tuple[str, ...] = ()
@@ -309,7 +311,8 @@ class Fold:
             case Text():
                 self._add_text(event)
             case Opened():
-                self.opened = event
+                # A later one only brings the id that the head did not give.
+                self.opened = replace(self.opened, request_id=event.request_id) if self.opened else event
             case Usage():
                 self.usage = event
             case Finished():

@@ -205,6 +205,7 @@ class _Asked:
             attempts=self.attempts,
             backoff_ns=self.backoff_ns,
             in_flight=self.in_flight,
+            received_us=_since(body.sent_ns, opened.received_ns if opened else None),
             clock=CLOCK,
             noted=tuple(sorted({*fold.notes, *self.flags})),
             started_at=self.started_at,
@@ -229,6 +230,10 @@ class _Asked:
             first_event=relative(fold.first_event),
             last_event=relative(fold.last_event),
         )
+
+
+def _since(start_ns: int | None, at_ns: int | None) -> int | None:
+    return None if start_ns is None or at_ns is None else (at_ns - start_ns) // 1000
 
 
 def _reply(fold: Fold) -> str | None:

@@ -1,6 +1,7 @@
 """Hears one reply out: decodes what arrived, seldom, in slices, and watches the clock meanwhile."""
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter_ns
 
@@ -26,6 +27,10 @@ LINGER_NS = 100_000_000
 """How long to wait for the end of the body behind [DONE], which lets the connection be used again."""
 
 
+STAMP = re.compile(r"[0-9]{1,18}")
+"""A clock's nanoseconds; what is longer fits no column of 64-bit numbers."""
+
+
 @dataclass(slots=True)
 class Attempt:
     """One try as it is being heard. What was heard before a cancellation is here, too."""
@@ -37,7 +42,14 @@ class Attempt:
 def opened(response: httpx2.Response, body: Body) -> Opened:
     """Return the event of a response's head."""
     at_ns = body.headers_ns or perf_counter_ns()
-    return Opened(at_ns, response.status_code, request_id(dict(response.headers)))
+    headers = dict(response.headers)
+    return Opened(at_ns, response.status_code, request_id(headers), received_ns(headers))
+
+
+def received_ns(headers: Mapping[str, str]) -> int | None:
+    """Return when a server with a known clock, as the simulator is, says that it had the whole request."""
+    said = headers.get("x-received-ns", "")
+    return int(said) if STAMP.fullmatch(said) else None
 
 
 async def hear_out(

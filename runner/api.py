@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from runner import journal
+from runner.calibrate import find_clock_error
 from runner.choice import Choice, Wish, choose_cases, choose_targets
 from runner.engine.observer import Observer
 from runner.errors import CompareError, InvalidFile, Problem
@@ -220,6 +221,7 @@ async def _opened(job: Job, observer: Observer) -> AsyncIterator[tuple[dict[str,
 
 def _header(job: Job) -> journal.Header:
     libraries = ("openai", "aiohttp", "pandas")
+    clock_error = find_clock_error(job.started)
     return journal.Header(
         run_id=job.folder.name,
         suite=job.suite.name,
@@ -240,6 +242,7 @@ def _header(job: Job) -> journal.Header:
             "python": platform.python_version(),
             **{name: installed_version(name) for name in libraries},
         },
+        calibration=None if clock_error is None else clock_error.facts(),
     )
 
 

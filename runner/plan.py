@@ -125,6 +125,14 @@ class Plan:
         """Count the requests, later turns included."""
         return self.repeat * len(self.targets) * sum(len(case.turns) for case in self.cases)
 
+    def conversations(self) -> dict[str, int]:
+        """Count the conversations to hold with each provider, in the targets' order."""
+        each = self.repeat * len(self.cases)
+        counts: dict[str, int] = {}
+        for target in self.targets:
+            counts[target.provider] = counts.get(target.provider, 0) + each
+        return counts
+
     def providers(self) -> tuple[str, ...]:
         """Return the providers asked, in the targets' order."""
         return tuple(dict.fromkeys(target.provider for target in self.targets))

@@ -31,6 +31,10 @@ from runner.events import (
 BURST_S = 0.005
 """Text that arrives whole within this span was buffered somewhere: no rate can be read off it."""
 
+LATE_S, LATE_SHARE, LATE_FLOOR_S = 0.010, 0.05, 0.002
+"""A row whose stamps may be later than this, or than this share of its TTFT, is flagged; what is shorter than the
+floor cannot be told apart from ticks."""
+
 LENGTH_REASONS = frozenset({"length", "max_tokens", "MAX_TOKENS", "model_context_window_exceeded"})
 FILTER_REASONS = frozenset(
     {"content_filter", "content_filtered", "sensitive", "safety", "SAFETY", "RECITATION", "refusal"}
@@ -274,9 +278,21 @@ class Record:
         return len(self.heard.lengths) or None
 
     @property
+    def client_late(self) -> bool:
+        """Whether this process may have falsified the row: by 10 ms, or by 5 % of its TTFT."""
+        if self.client_error_s is None:
+            return False
+        return self.client_error_s > min(LATE_S, max(LATE_SHARE * (self.ttft_s or LATE_S), LATE_FLOOR_S))
+
+    @property
     def flags(self) -> tuple[str, ...]:
         """Words on what to know before trusting this row, sorted."""
-        derived = {"buffered": self.buffered, "cached": bool(self.cached_tokens), "warmup": self.warmup}
+        derived = {
+            "client_late": self.client_late,
+            "buffered": self.buffered,
+            "cached": bool(self.cached_tokens),
+            "warmup": self.warmup,
+        }
         return tuple(sorted({*self.noted, *(word for word, true in derived.items() if true)}))
 
     @property
@@ -353,6 +369,11 @@ class Fold:
     def text_count(self) -> int:
         """Text events so far."""
         return len(self._at_ns)
+
+    @property
+    def stamps_ns(self) -> Sequence[int]:
+        """The stamps of all text events, ascending."""
+        return self._at_ns
 
     def text(self, channel: Channel) -> str | None:
         """All that was heard on a channel; None if it stayed silent."""

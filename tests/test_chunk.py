@@ -1,6 +1,5 @@
 """One JSON value tells what it tells, in every provider's shape."""
 
-from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -234,7 +233,7 @@ def test_reasoning_keeps_the_stamp_of_its_chunk() -> None:
     """Each part of a chunk that a tag divides has that chunk's stamp."""
     tags = ThinkTags()
     text = Text(3, ANSWER, "<think>r</think>a", 30, "m")
-    assert tags.hear(text) == [replace(text, channel=REASONING, text="r"), replace(text, text="a")]
+    assert tags.hear(text) == [text._replace(channel=REASONING, text="r"), text._replace(text="a")]
 
 
 @pytest.mark.parametrize(

@@ -389,7 +389,7 @@ def streams(draw: st.DrawFn) -> list[Event]:
 
 @given(streams(), st.integers(0, 10**9))
 def test_the_clock_never_runs_backwards(events: list[Event], wait_ns: int) -> None:
-    """First event <= first text <= first answer <= total, and first text <= every gap's end, to the last digit."""
+    """First event <= first text <= first answer <= total, to the last digit, and the gaps fill the text's span."""
     sent_ns = events[0].at_ns - wait_ns
     fold = folded(*events)
     marks = Marks(sent=sent_ns, first_event=fold.first_event, last_event=fold.last_event)
@@ -403,7 +403,4 @@ def test_the_clock_never_runs_backwards(events: list[Event], wait_ns: int) -> No
     if record.gaps_s:
         span_us = record.heard.at_us[-1] - record.heard.at_us[0]
         assert sum(record.gaps_s) == pytest.approx(span_us / 1e6)
-        assert all(gap >= 0 for gap in record.gaps_s)
-    if record.tpot_s is not None and record.heard_tokens is not None:
-        assert record.output_tps == 1 / record.tpot_s
-        assert record.tpot_s * (record.heard_tokens - 1) <= record.total_s  # type: ignore[operator]
+        assert min(record.gaps_s) >= 0

@@ -408,7 +408,7 @@ def test_which_proxy_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "spared.test")
     asked = ("https://a.test", "http://a.test", "https://spared.test", "https://127.0.0.2", "https://[::1]")
     proxies = [proxy_for(httpx2.URL(url)) for url in asked]
-    assert proxies == ["http://secure.test:1", "http://any.test:2", None, None, None]
+    assert [proxy and str(proxy) for proxy in proxies] == ["http://secure.test:1/", "http://any.test:2/", None, None, None]
     assert is_loopback("localhost")
     assert not is_loopback("128.0.0.1")
 

@@ -9,6 +9,7 @@ from pathlib import PurePath
 import click
 
 from runner.cli.ask import ask
+from runner.cli.calibrate import calibrate
 from runner.cli.chat import chat
 from runner.cli.crash import print_redacted
 from runner.cli.providers import providers
@@ -60,7 +61,7 @@ def commands() -> None:
     """
 
 
-for command in (run, ask, chat, providers, schema, serve):
+for command in (run, ask, chat, providers, schema, serve, calibrate):
     commands.add_command(command)
 
 

@@ -3,7 +3,7 @@
 Marks come in as `perf_counter_ns` and leave relative to the run's start, so that a journal can be read anywhere.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from random import Random
 from time import perf_counter_ns
@@ -11,6 +11,7 @@ from time import perf_counter_ns
 import anyio
 
 from runner.engine.lane import Lane
+from runner.engine.lateness import LateSpans
 from runner.engine.observer import Observer
 from runner.engine.retry import RetryPolicy
 from runner.events import Channel, Event, Failed, Outcome
@@ -37,12 +38,21 @@ class Exchange:
     observer: Observer
     redactor: Redactor
     airtime: Airtime
+    late: LateSpans
     epoch_ns: int
     salt: str
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     chance: Random = field(default_factory=Random)
     _unwanted: dict[str, set[str]] = field(default_factory=dict)
     """Target -> body fields it has refused, remembered so that they are refused only once."""
+
+    async def warm_up(self, connections: int) -> None:
+        """Open connections before anything is measured; each is a line of the journal."""
+        opened = await self.client.warm_up(connections)
+        for phases in opened:
+            marks = {name: at - self.epoch_ns for name, at in asdict(phases).items() if type(at) is int}
+            self.journal.append({"kind": "connection", "provider": self.lane.provider, "marks": marks})
+        self.observer.connected(self.lane.provider, len(opened))
 
     async def hold(self, request: Request, ready_ns: int) -> Record:
         """Ask a request, again where that is worth it; return its record, which is in the journal by then.
@@ -65,7 +75,7 @@ class Exchange:
             return self._write(asked)
 
     def _write(self, asked: "_Asked") -> Record:
-        record = asked.record(self.epoch_ns)
+        record = asked.record(self.epoch_ns, self.late)
         if record.error is not None:
             record = replace(record, error=self.redactor.in_errors(record.error))
         self.write(record)
@@ -177,7 +187,7 @@ class _Asked:
     started_at: str | None = None
     flags: set[str] = field(default_factory=set)
 
-    def record(self, epoch_ns: int) -> Record:
+    def record(self, epoch_ns: int, late: LateSpans) -> Record:
         """Make the record of the last attempt."""
         fold, body = self.attempt.fold, self.attempt.body
         failed, usage, opened = fold.failed, fold.usage, fold.opened
@@ -206,6 +216,7 @@ class _Asked:
             backoff_ns=self.backoff_ns,
             in_flight=self.in_flight,
             received_us=_since(body.sent_ns, opened.received_ns if opened else None),
+            late_ns=late.worst_ns(fold.stamps_ns) if fold.has_text else None,
             clock=CLOCK,
             noted=tuple(sorted({*fold.notes, *self.flags})),
             started_at=self.started_at,

@@ -14,6 +14,9 @@ class Observer:
     def planned(self, plan: Plan) -> None:
         """Learn of the whole run before it starts."""
 
+    def connected(self, provider: str, connections: int) -> None:
+        """Learn that a provider's connections are open, before the first request."""
+
     def started(self, request: Request) -> None:
         """Learn that a request has left its lane."""
 

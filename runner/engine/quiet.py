@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def collect_between_requests() -> Iterator[None]:
+def keep_collector_away() -> Iterator[None]:
     """Set aside all that exists by now, so that collections during the run look at young objects only.
 
     A full collection over the modules alone takes tens of milliseconds, in which no read is stamped.

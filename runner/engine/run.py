@@ -13,8 +13,9 @@ import anyio
 from runner.engine.exchange import Exchange
 from runner.engine.interrupt import stop_on_signals
 from runner.engine.lane import Lane
+from runner.engine.lateness import measure_lateness
 from runner.engine.observer import Observer
-from runner.engine.quiet import collect_between_requests
+from runner.engine.quiet import keep_collector_away
 from runner.errors import CompareError
 from runner.events import TIMED, Outcome
 from runner.journal import Writer
@@ -53,20 +54,22 @@ async def open_exchanges(
     clients = {name: Client(endpoint, connect_s, airtime) for name, endpoint in endpoints.items()}
     epoch_ns = perf_counter_ns()
     try:
-        yield {
-            name: Exchange(
-                client=client,
-                row=endpoints[name].row,
-                lane=Lane(name, limits[name]),
-                journal=journal,
-                observer=observer,
-                redactor=redactor,
-                airtime=airtime,
-                epoch_ns=epoch_ns,
-                salt=salt,
-            )
-            for name, client in clients.items()
-        }
+        with measure_lateness() as late:
+            yield {
+                name: Exchange(
+                    client=client,
+                    row=endpoints[name].row,
+                    lane=Lane(name, limits[name]),
+                    journal=journal,
+                    observer=observer,
+                    redactor=redactor,
+                    airtime=airtime,
+                    late=late,
+                    epoch_ns=epoch_ns,
+                    salt=salt,
+                )
+                for name, client in clients.items()
+            }
     finally:
         with anyio.CancelScope(shield=True):
             for client in clients.values():
@@ -76,7 +79,7 @@ async def open_exchanges(
 async def execute(plan: Plan, exchanges: Mapping[str, Exchange], journal: Writer) -> bool:
     """Ask all that a plan holds; return whether it was finished, not interrupted by a signal."""
     async with stop_on_signals() as stop:
-        with stop.scope, collect_between_requests():
+        with stop.scope:
             await _work_all(plan, exchanges)
     finished = not stop.scope.cancel_called
     if finished:
@@ -86,25 +89,29 @@ async def execute(plan: Plan, exchanges: Mapping[str, Exchange], journal: Writer
 
 async def _work_all(plan: Plan, exchanges: Mapping[str, Exchange]) -> None:
     try:
-        async with anyio.create_task_group() as workers:
-            for provider in plan.providers():
-                exchange, requests = exchanges[provider], plan.opening_requests(provider)
-                for _ in range(exchange.lane.limit):
-                    workers.start_soon(_work, exchange, requests)
+        async with anyio.create_task_group() as warming:
+            for provider, count in plan.conversations().items():
+                warming.start_soon(exchanges[provider].warm_up, min(exchanges[provider].lane.limit, count))
+        with keep_collector_away():
+            async with anyio.create_task_group() as workers:
+                ready_ns = perf_counter_ns()
+                for provider in plan.conversations():
+                    exchange, requests = exchanges[provider], plan.opening_requests(provider)
+                    for _ in range(exchange.lane.limit):
+                        workers.start_soon(_work, exchange, requests, ready_ns)
     except* CompareError as group:
         # Several workers meet the same full disk; one sentence says it.
         raise group.exceptions[0] from None
 
 
-async def _work(exchange: Exchange, requests: Iterator[Request]) -> None:
+async def _work(exchange: Exchange, requests: Iterator[Request], ready_ns: int) -> None:
     """Hold one conversation after the other until the lane's plan is used up."""
     for opening in requests:
-        await _converse(exchange, opening)
+        await _converse(exchange, opening, ready_ns)
 
 
-async def _converse(exchange: Exchange, opening: Request) -> None:
+async def _converse(exchange: Exchange, opening: Request, ready_ns: int) -> None:
     request: Request | None = opening
-    ready_ns = exchange.epoch_ns
     while request is not None:
         record = await exchange.hold(request, ready_ns)
         if record.outcome not in TIMED:

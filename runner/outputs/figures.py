@@ -16,6 +16,11 @@ def seconds(value: float | None) -> str:
     return f"{value:.2f} s" if value < 9.995 else f"{value:.1f} s"
 
 
+def milliseconds(value: float | None) -> str:
+    """Write an error, however small, so that errors can be compared down a column: `0.04 ms`, `12.30 ms`."""
+    return MISSING if value is None else f"{value * 1000:.2f} ms"
+
+
 def rate(value: float | None) -> str:
     """Write a speed: `8.3`, `142`."""
     if value is None:

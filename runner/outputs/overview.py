@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from runner.analysis.calibration import ClockError
 from runner.analysis.failures import Failure
 from runner.analysis.run import Run
 from runner.analysis.summary import Statistic, TargetSummary
-from runner.outputs.figures import count, rate, seconds, with_sample
+from runner.outputs.figures import count, milliseconds, rate, seconds, with_sample
 from runner.outputs.words import describe_flag, describe_outcome
 
 CAPTION = (
@@ -101,11 +102,22 @@ def remarks(run: Run) -> list[str]:
     warmups = sum(each.warmups for each in run.summary)
     if warmups:
         said.append(f"{count(warmups, 'warm-up request')} left out of every figure")
+    said += _describe_clock(run)
     for each in run.summary:
         if each.timed > each.ok:
             said.append(f"{each.target}: {each.timed - each.ok} × cut at the length limit, timed like the others")
         said.extend(f"{each.target}: {n} × {describe_flag(flag)}" for flag, n in each.flags.items())
     return said
+
+
+def _describe_clock(run: Run) -> list[str]:
+    """Say how far this machine's stamps could be trusted when it was last calibrated, if it ever was."""
+    error = ClockError.of(run.header.calibration or {})
+    if error is None:
+        return []
+    ttft = f"TTFT off by {milliseconds(error.ttft_p50_s)} (p50) to {milliseconds(error.ttft_p99_s)} (p99)"
+    sample = f"n {error.n}, {error.concurrency} at a time"
+    return [f"this machine's clock error: {ttft}, {sample}, calibrated on {error.calibrated_at[:10]}"]
 
 
 def describe_failure(failure: Failure) -> str:

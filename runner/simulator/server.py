@@ -64,7 +64,8 @@ def run(
         if until_stdin_closes:
             threading.Thread(target=_stop_at_eof, args=(loop,), daemon=True).start()
         gc.freeze()
-        on_ready(_base_url(server))
+        # From inside the loop: uvloop hears no signal before it runs, and whoever is told may send one.
+        loop.call_soon(on_ready, _base_url(server))
         with contextlib.suppress(KeyboardInterrupt):  # where loops know no signals
             loop.run_forever()
     finally:
@@ -98,7 +99,7 @@ def _listen(
 ) -> asyncio.Server:
     try:
         return loop.run_until_complete(loop.create_server(make_connection, host, port, backlog=BACKLOG))
-    except socket.gaierror as error:
+    except (socket.gaierror, UnicodeError) as error:
         raise CompareError(f"The host '{host}' is not known to this machine.") from error
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, WithJsonSchema
 
 from runner.providers.row import Rows
 from runner.suite.case import Role, Thinking
@@ -19,9 +19,17 @@ def _check_printable(text: str) -> str:
     return text
 
 
+NAME_SCHEMA = {"type": ["string", "number", "boolean"], "minLength": 1, "maxLength": 200}
+VALUE_SCHEMA = {"type": ["string", "number", "boolean"]}
+"""What editors accept: numbers and truth values too, which are taken as they are written."""
+
 Text = Annotated[str, Field(min_length=1)]
-Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_check_printable)]
-Texts = Annotated[tuple[Text, ...], Field(min_length=1)]
+Name = Annotated[
+    str, Field(min_length=1, max_length=200), AfterValidator(_check_printable), WithJsonSchema(NAME_SCHEMA)
+]
+VariableName = Annotated[str, Field(min_length=1, max_length=200)]
+Value = Annotated[str, WithJsonSchema(VALUE_SCHEMA)]
+Values = Annotated[tuple[Value, ...], Field(min_length=1)]
 Seconds = Annotated[float, Field(gt=0, le=DAY_S)]
 
 
@@ -119,8 +127,10 @@ class WrittenCase(Written):
         default=None, description="The system message of this case, in place of the default. A template."
     )
     tags: tuple[Name, ...] = Field(default=(), description="Words to choose and to group cases by.")
-    vars: Mapping[Name, str] | None = Field(default=None, description="Values for `{{name}}` in this case's templates.")
-    matrix: Annotated[Mapping[Name, Texts], Field(min_length=1)] | None = Field(
+    vars: Mapping[VariableName, Value] | None = Field(
+        default=None, description="Values for `{{name}}` in this case's templates."
+    )
+    matrix: Annotated[Mapping[VariableName, Values], Field(min_length=1)] | None = Field(
         default=None, description="Lists of values for `{{name}}`; the case is asked with every combination of them."
     )
 

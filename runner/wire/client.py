@@ -8,15 +8,15 @@ streams (docs/wire.md).
 import json
 import os
 import ssl
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter_ns
 from typing import Any
 
 import anyio
 import httpx2
-from openai import APIStatusError, AsyncOpenAI, Omit
+from openai import AsyncOpenAI, Omit
 
 from runner.events import Failed, Outcome
 from runner.providers.endpoint import Endpoint
@@ -24,9 +24,9 @@ from runner.suite.case import Timeouts
 from runner.wire.airtime import Airtime
 from runner.wire.connection_failure import CONNECTION_ERRORS, describe
 from runner.wire.failure import classify
-from runner.wire.listening import Attempt, Watch, hear_out, opened
+from runner.wire.listening import Attempt, Watch, hear_out
 from runner.wire.timers import head_timeout
-from runner.wire.transport import StampingTransport, listen
+from runner.wire.transport import Body, Phases, StampingTransport, listen
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,25 +65,14 @@ class Client:
     async def ask(self, question: Question, attempt: Attempt, watch: Watch | None = None) -> None:
         """Send a question and hear the reply out, into `attempt`. A provider's failure is an event there."""
         attempt.body = listen(self._airtime)
-        timeouts = question.timeouts
         try:
             async with AsyncExitStack() as stack:
-                with anyio.move_on_after(min(timeouts.connect + timeouts.first_token, timeouts.total)) as head:
+                with _wait_for_head(attempt.body, question.timeouts) as head:
                     response = await stack.enter_async_context(self._send(question))
                 if head.cancelled_caught:
-                    attempt.fold.add(head_timeout(attempt.body.sent_ns, perf_counter_ns()))
+                    attempt.fold.add(head_timeout(attempt.body.sent_ns, question.timeouts, perf_counter_ns()))
                 else:
                     await hear_out(response, question.timeouts, attempt, self._airtime, watch)
-        except APIStatusError as error:
-            attempt.fold.add(opened(error.response, attempt.body))
-            attempt.fold.add(
-                classify(
-                    error.response.status_code,
-                    dict(error.response.headers),
-                    error.response.content,
-                    at_ns=perf_counter_ns(),
-                )
-            )
         except CONNECTION_ERRORS as error:
             attempt.fold.add(describe(error, perf_counter_ns()))
 
@@ -104,33 +93,26 @@ class Client:
         finally:
             self._airtime.release()
 
-    async def list_models(self) -> list[str]:
+    async def warm_up(self, connections: int) -> list[Phases]:
+        """Open connections for the requests to come; return what each took."""
+        return await self._transport.open_connections(str(self._openai.base_url), connections)
+
+    async def list_models(self, timeouts: Timeouts | None = None) -> list[str]:
         """Return the ids that GET /models names, in the endpoint's order.
 
         Raises:
             ProviderRefusal: the endpoint does not answer, or not with a list of models.
 
         """
-        listen()
+        body, timeouts = listen(), timeouts or Timeouts()
         try:
-            raw = await self._openai.models.with_raw_response.list(extra_headers=self._unsent)
-            listed = json.loads(raw.http_response.content)
-            rows = listed["data"] if isinstance(listed, dict) else listed
-            return [str(row["id"]).removeprefix("models/") for row in rows]
-        except APIStatusError as error:
-            failed = classify(
-                error.response.status_code,
-                dict(error.response.headers),
-                error.response.content,
-                at_ns=perf_counter_ns(),
-            )
+            with _wait_for_head(body, timeouts) as head:
+                raw = await self._openai.models.with_raw_response.list(extra_headers=self._unsent)
         except CONNECTION_ERRORS as error:
-            failed = describe(error, perf_counter_ns())
-        except (ValueError, KeyError, TypeError) as error:
-            failed = Failed(
-                perf_counter_ns(), Outcome.BAD_STREAM, f"GET /models did not give a list of models ({error})"
-            )
-        raise ProviderRefusal(failed)
+            raise ProviderRefusal(describe(error, perf_counter_ns())) from None
+        if head.cancelled_caught:
+            raise ProviderRefusal(head_timeout(body.sent_ns, timeouts, perf_counter_ns()))
+        return _read_models(raw.http_response)
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -145,6 +127,31 @@ class ProviderRefusal(Exception):
         self.failed = failed
 
 
+@contextmanager
+def _wait_for_head(body: Body, timeouts: Timeouts) -> Iterator[anyio.CancelScope]:
+    """Give connecting its time, then, from the moment the request is sent, the answer's head its own."""
+    with anyio.move_on_after(timeouts.connect) as head:
+
+        def restart() -> None:
+            head.deadline = anyio.current_time() + min(timeouts.first_token, timeouts.total)
+
+        body.when_sent = restart
+        yield head
+
+
+def _read_models(response: httpx2.Response) -> list[str]:
+    at_ns = perf_counter_ns()
+    if not response.is_success:
+        raise ProviderRefusal(classify(response.status_code, dict(response.headers), response.content, at_ns=at_ns))
+    try:
+        listed = json.loads(response.content)
+        rows = listed["data"] if isinstance(listed, dict) else listed
+        return [str(row["id"]).removeprefix("models/") for row in rows]
+    except (ValueError, KeyError, TypeError) as error:
+        message = f"GET /models did not give a list of models ({error})"
+        raise ProviderRefusal(Failed(at_ns, Outcome.BAD_STREAM, message)) from None
+
+
 def _headers(endpoint: Endpoint, key: str | None) -> dict[str, Any]:
     """Return our headers, and an omission for each that OPENAI_CUSTOM_HEADERS would send to every host."""
     ambient = os.environ.get("OPENAI_CUSTOM_HEADERS", "")
@@ -152,4 +159,6 @@ def _headers(endpoint: Endpoint, key: str | None) -> dict[str, Any]:
     headers |= endpoint.row.headers
     if key is not None and endpoint.row.auth == "api-key":
         headers["api-key"] = key
+    elif key is not None:
+        headers["Authorization"] = f"Bearer {key}"  # the SDK would put an ambient one in its place
     return headers

@@ -5,6 +5,7 @@ import ssl
 import aiohttp
 
 from runner.events import Failed, Outcome
+from runner.wire.transport import UnusableProxy
 
 CONNECTION_ERRORS = (aiohttp.ClientError, OSError, ssl.SSLError)
 """What a connection can raise. Anything else is a bug of ours, and stays a traceback."""
@@ -13,6 +14,7 @@ CONNECTION_ERRORS = (aiohttp.ClientError, OSError, ssl.SSLError)
 def name_stage(error: BaseException) -> str:
     """Return which stage of a connection an error belongs to."""
     stages: tuple[tuple[type[BaseException], str], ...] = (
+        (UnusableProxy, "bad_proxy"),
         (aiohttp.ClientConnectorDNSError, "dns"),
         (aiohttp.ClientConnectorCertificateError, "tls_certificate"),
         (aiohttp.ClientSSLError, "tls"),
@@ -38,6 +40,7 @@ def describe(error: BaseException, at_ns: int) -> Failed:
         "tls_certificate": "the server's certificate is not trusted; a custom CA goes into SSL_CERT_FILE",
         "tls": "the TLS handshake failed",
         "proxy": "the proxy refused; HTTP_PROXY, HTTPS_PROXY and NO_PROXY decide which one is used",
+        "bad_proxy": "the proxy that HTTP_PROXY, HTTPS_PROXY or ALL_PROXY names cannot be used",
         "refused": "no connection to the server",
         "cut": "the connection broke inside the reply",
         "disconnected": "the server closed the connection without an answer",
@@ -45,8 +48,20 @@ def describe(error: BaseException, at_ns: int) -> Failed:
         "bad_http": "the answer is not HTTP",
         "bad_url": "the base URL cannot be used",
     }
-    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-    detail = str(cause).strip().splitlines()[0][:200] if str(cause).strip() else type(error).__name__
-    repeatable = stage not in {"tls_certificate", "bad_url", "bad_http"}
-    message = f"{hints.get(stage, 'the connection failed')}: {detail}"
+    repeatable = stage not in {"tls_certificate", "bad_url", "bad_proxy", "bad_http"}
+    message = f"{hints.get(stage, 'the connection failed')}: {_detail(error)}"
     return Failed(at_ns, Outcome.CONNECTION, message, error_type=stage, worth_repeating=repeatable)
+
+
+def _detail(error: BaseException) -> str:
+    """Return the library's own words in one line, less the URL it may add: a proxy's holds a password."""
+    match error:
+        case aiohttp.ClientConnectorError():
+            words = str(error.os_error)
+        case aiohttp.ClientResponseError():
+            words = f"{error.status} {error.message}"
+        case aiohttp.InvalidURL():
+            words = error.description or ""
+        case _:
+            words = str(error)
+    return next(iter(words.strip().splitlines()), type(error).__name__)[:200]

@@ -1,13 +1,15 @@
 """Hears one reply out: decodes what arrived, seldom, in slices, and watches the clock meanwhile."""
 
 import re
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter_ns
 
+import anyio
 import httpx2
 
-from runner.events import Event, Failed, Opened
+from runner.events import Event, Failed, Flagged, Opened
 from runner.record import Fold
 from runner.suite.case import Timeouts
 from runner.wire.airtime import READS_PER_SLICE, Airtime
@@ -59,18 +61,33 @@ async def hear_out(
     listener = _Listener(attempt, Hearing(response.status_code, dict(response.headers)), airtime, watch)
     body, fold = attempt.body, attempt.fold
     fold.add(opened(response, body))
+    if body.compressed:
+        fold.add(Flagged(perf_counter_ns(), "gzip"))
+    try:
+        failed = await _hear_until_due(listener, timeouts)
+        if listener.hearing.over:
+            await body.wait(perf_counter_ns() + LINGER_NS)
+        await listener.decode()
+    except anyio.get_cancelled_exc_class():
+        listener.decode_at_once()
+        raise
+    broken = describe(body.error, perf_counter_ns()) if body.error is not None else None
+    listener.close(failed or broken)
+
+
+async def _hear_until_due(listener: "_Listener", timeouts: Timeouts) -> Failed | None:
+    """Decode until the body ends, nothing more of it matters, or a timer runs out, which is returned."""
+    body, fold = listener.attempt.body, listener.attempt.fold
+    # Text may have come that nobody has decoded yet, and be followed by silence: look at least that often.
+    interval_ns = int(timeouts.idle * 1e9) if listener.watch is None else WATCH_INTERVAL_NS
     failed: Failed | None = None
     while failed is None and not body.complete and not listener.hearing.over:
         limit_ns = due_ns(body.sent_ns, fold.has_text, fold.last_event, timeouts)
-        await body.wait(limit_ns if watch is None else min(limit_ns, perf_counter_ns() + WATCH_INTERVAL_NS))
+        await body.wait(min(limit_ns, perf_counter_ns() + interval_ns))
         await listener.decode()
         if not body.complete:
             failed = expired(body.sent_ns, fold.has_text, fold.last_event, timeouts, perf_counter_ns())
-    if listener.hearing.over:
-        await body.wait(perf_counter_ns() + LINGER_NS)
-    await listener.decode()
-    broken = describe(body.error, perf_counter_ns()) if body.error is not None else None
-    listener.close(failed or broken)
+    return failed
 
 
 @dataclass(slots=True)
@@ -81,14 +98,23 @@ class _Listener:
     hearing: Hearing
     airtime: Airtime
     watch: Watch | None
+    arrivals: deque[tuple[int, bytes]] = field(default_factory=deque)
 
     async def decode(self) -> None:
         """Decode all that has arrived, a slice at a time."""
-        arrivals = self.attempt.body.take()
-        for start in range(0, len(arrivals), READS_PER_SLICE):
+        self.arrivals.extend(self.attempt.body.take())
+        while self.arrivals:
             async with self.airtime:
-                for at_ns, data in arrivals[start : start + READS_PER_SLICE]:
-                    self._take_in(self.hearing.feed(at_ns, data))
+                self._decode(READS_PER_SLICE)
+
+    def decode_at_once(self) -> None:
+        """Decode all that has arrived, where no turn can be waited for any more."""
+        self.arrivals.extend(self.attempt.body.take())
+        self._decode(len(self.arrivals))
+
+    def _decode(self, reads: int) -> None:
+        for _ in range(min(reads, len(self.arrivals))):
+            self._take_in(self.hearing.feed(*self.arrivals.popleft()))
 
     def close(self, failed: Failed | None) -> None:
         """Say that nothing more comes, and why if it should have."""

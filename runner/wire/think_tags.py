@@ -1,7 +1,5 @@
 """Reasoning that a model writes into its answer, between tags at the very beginning, is told apart."""
 
-from dataclasses import replace
-
 from runner.events import Channel, Text
 
 OPENING_TAGS = ("<think>", "<thinking>", "<thought>")
@@ -45,7 +43,7 @@ class ThinkTags:
         if tag is not None:
             self._undecided.clear()
             self._closing_tag = "</" + tag[1:]
-            return self._hear_reasoning(replace(text, text=prefix[len(tag) :]), self._closing_tag)
+            return self._hear_reasoning(text._replace(text=prefix[len(tag) :]), self._closing_tag)
         return [] if any(tag.startswith(prefix) for tag in OPENING_TAGS) else self._release()
 
     def _release(self) -> list[Text]:
@@ -62,10 +60,10 @@ class ThinkTags:
         else:
             kept = _length_of_partial(reasoning, closing_tag)
             if kept:
-                self._partial = replace(text, channel=Channel.REASONING, text=reasoning[-kept:])
+                self._partial = text._replace(channel=Channel.REASONING, text=reasoning[-kept:])
                 reasoning = reasoning[:-kept]
         split = ((Channel.REASONING, reasoning), (Channel.ANSWER, answer))
-        return [replace(text, channel=channel, text=part) for channel, part in split if part]
+        return [text._replace(channel=channel, text=part) for channel, part in split if part]
 
 
 def _length_of_partial(text: str, tag: str) -> int:

@@ -26,11 +26,13 @@ def expired(
     return _timeout(now_ns, "idle", f"no data for {timeouts.idle:g} s")
 
 
-def head_timeout(sent_ns: int | None, now_ns: int) -> Failed:
+def head_timeout(sent_ns: int | None, timeouts: Timeouts, now_ns: int) -> Failed:
     """Return the timeout of a request whose answer never began."""
     if sent_ns is None:
-        return _timeout(now_ns, "connect", "no connection in time")
-    return _timeout(now_ns, "first_token", "no answer in time")
+        return _timeout(now_ns, "connect", f"no connection after {timeouts.connect:g} s")
+    if timeouts.total <= timeouts.first_token:
+        return _timeout(now_ns, "total", f"no answer after {timeouts.total:g} s")
+    return _timeout(now_ns, "first_token", f"no answer after {timeouts.first_token:g} s")
 
 
 def _timeout(now_ns: int, stage: str, message: str) -> Failed:

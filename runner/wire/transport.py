@@ -8,7 +8,7 @@ when there is a reason to, not for every token.
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
@@ -17,8 +17,10 @@ from typing import Any
 from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
 
 import aiohttp
+import anyio
 import httpx2
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.connector import Connection
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from yarl import URL
 
@@ -31,6 +33,9 @@ UNDECODED_LIMIT = 64 * 1024
 """Bytes a stream may pile up before its reader is woken to decode them: memory stays bounded."""
 
 DONE_MARK = b"[DONE]"
+ERROR_MARK = b"error"
+"""Behind either mark nothing may come for long: the reader is woken to see whether it is the end."""
+
 IDENTITY = {"accept-encoding": "identity"}  # compressed text arrives in bursts, which no stamp can undo
 
 
@@ -58,6 +63,7 @@ class Body(httpx2.AsyncByteStream):
         self._urgent = False
         self._total_bytes = 0
         self.sent_ns: int | None = None
+        self.when_sent: Callable[[], None] | None = None
         self.headers_ns: int | None = None
         self.phases = Phases()
         self.error: BaseException | None = None
@@ -67,6 +73,12 @@ class Body(httpx2.AsyncByteStream):
         self._size = 0
         self._waiter: asyncio.Future[None] | None = None
         self._response: aiohttp.ClientResponse | None = None
+
+    def mark_sent(self, at_ns: int) -> None:
+        """Start the request's clock."""
+        self.sent_ns = at_ns
+        if self.when_sent is not None:
+            self.when_sent()
 
     def receive(self, at_ns: int, payload: StreamReader) -> None:
         """Keep what a read brought. Runs for every token: it stamps, stores, and rarely wakes anyone."""
@@ -78,7 +90,7 @@ class Body(httpx2.AsyncByteStream):
             self._arrivals.append((at_ns, data))
             self._size += len(data)
             self._total_bytes += len(data)
-            if self._size > UNDECODED_LIMIT or DONE_MARK in data[-24:]:
+            if self._size > UNDECODED_LIMIT or DONE_MARK in data[-24:] or ERROR_MARK in data:
                 self._urgent = True
                 self.wake()
         if self.error is not None or payload.is_eof():
@@ -130,13 +142,15 @@ class Body(httpx2.AsyncByteStream):
                 timer.cancel()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        """Yield the body for readers that need no stamps, as the SDK does with an error's body."""
-        while True:
+        """Yield the body for readers that need no stamps, as the SDK does with a list of models."""
+        while not self.complete:
             await self.wait(None)
             for _, data in self.take():
                 yield data
-            if self.complete:
-                return
+        for _, data in self.take():
+            yield data
+        if self.error is not None:
+            raise self.error
 
     async def aclose(self) -> None:
         """Give the connection back if the body was read to its end, else close it."""
@@ -181,7 +195,7 @@ class StampingProtocol(ResponseHandler):
     def start_timeout(self) -> None:
         """Stamp `sent`: aiohttp calls this once the request's last byte has been handed to the transport."""
         if self.body is not None:
-            self.body.sent_ns = perf_counter_ns()
+            self.body.mark_sent(perf_counter_ns())
         super().start_timeout()
 
     def data_received(self, data: bytes) -> None:
@@ -230,7 +244,7 @@ class StampingConnector(aiohttp.TCPConnector):
     def __init__(self, tls: ssl.SSLContext) -> None:
         # Lanes limit concurrency; a second limit here would be a hidden queue.
         super().__init__(limit=0, ssl=tls, keepalive_timeout=60, resolver=StampingResolver())
-        self._factory = partial(StampingProtocol, loop=self._loop)  # type: ignore[assignment] -- a subclass will do
+        self._factory = partial(StampingProtocol, loop=self._loop)  # type: ignore[assignment]  # a subclass will do
 
     async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:  # noqa: ASYNC109 -- aiohttp's signature
         """Lend a connection to the request that this task is sending."""
@@ -248,17 +262,41 @@ class StampingConnector(aiohttp.TCPConnector):
         return connection
 
 
-def proxy_for(url: httpx2.URL) -> str | None:
+class UnusableProxy(aiohttp.ClientError):
+    """The environment names a proxy that cannot be asked; its address may hold a password and is not told."""
+
+
+def proxy_for(url: httpx2.URL) -> URL | None:
     """Return the proxy the environment names for a URL; never one for a server on this machine."""
     if is_loopback(url.host) or proxy_bypass_environment(url.host):
         return None
     proxies = getproxies_environment()
-    return proxies.get(url.scheme) or proxies.get("all")
+    named = proxies.get(url.scheme) or proxies.get("all")
+    return read_proxy(named) if named else None
+
+
+def read_proxy(text: str) -> URL:
+    """Read a proxy's address, in which `http://` may be left out."""
+    try:
+        proxy = URL(text if "://" in text else f"http://{text}")
+    except ValueError:
+        raise UnusableProxy("its address cannot be read") from None
+    if proxy.scheme not in {"http", "https"} or not proxy.host:
+        raise UnusableProxy("only http:// and https:// proxies are known")
+    return proxy
 
 
 def is_loopback(host: str) -> bool:
     """Whether a host is this machine."""
     return host in {"localhost", "::1"} or host.startswith("127.")
+
+
+class UnjudgedResponse(httpx2.Response):
+    """A response that is heard out whatever its status: the SDK would read an error's body without any bound."""
+
+    def raise_for_status(self) -> "UnjudgedResponse":
+        """Leave it to whoever hears the body to say what the status means."""
+        return self
 
 
 class StampingTransport(httpx2.AsyncBaseTransport):
@@ -297,7 +335,34 @@ class StampingTransport(httpx2.AsyncBaseTransport):
         body.attach(response)
         # aiohttp has undone any compression; httpx2 must not try again.
         headers = [(name, value) for name, value in response.raw_headers if name.lower() != b"content-encoding"]
-        return httpx2.Response(response.status, headers=headers, stream=body, request=request)
+        return UnjudgedResponse(response.status, headers=headers, stream=body, request=request)
+
+    async def open_connections(self, url: str, count: int) -> list[Phases]:
+        """Open connections and leave them idle, so that the first requests need not wait for theirs.
+
+        Costs the server a handshake each and no request. One that cannot be opened is left out: the request that
+        will need it says why.
+        """
+        target, proxy = URL(url), proxy_for(httpx2.URL(url))
+        connector = self._open_session().connector
+        assert connector is not None
+        held: list[tuple[Connection, Phases]] = []
+
+        async def open_one() -> None:
+            body = listen()
+            request = aiohttp.ClientRequest("GET", target, proxy=None if proxy is None else URL(proxy))
+            try:
+                held.append((await connector.connect(request, [], self._timeout), body.phases))
+            except (aiohttp.ClientError, OSError, TimeoutError):
+                return
+
+        async with anyio.create_task_group() as opening:
+            for _ in range(count):
+                opening.start_soon(open_one)
+        # Released only now: an early one would be lent to a task that is to open its own.
+        for connection, _ in held:
+            connection.release()
+        return [phases for _, phases in held]
 
     async def aclose(self) -> None:
         """Close all connections."""

@@ -1,0 +1,118 @@
+"""`compare calibrate`: how far this machine's stamps can be trusted."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from runner.analysis.calibration import Spread
+    from runner.calibrate import Calibration, Capacity, Load
+
+TTFT_MS = 200.0
+SPEECH_S = 0.5
+"""How long a simulated reply takes behind its first token: a run of a hundred must not take minutes."""
+
+
+@click.command()
+@click.option(
+    "-j",
+    "--concurrency",
+    type=click.IntRange(1, 10_000),
+    default=4,
+    show_default=True,
+    metavar="N",
+    help="Requests under way.",
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(1, 10_000),
+    default=50,
+    show_default=True,
+    metavar="TOKENS_PER_S",
+    help="Tokens a second of each reply.",
+)
+@click.option(
+    "--requests", type=click.IntRange(1), metavar="N", help="Requests in all (default 3 per slot, 100 at least)."
+)
+@click.option("--no-search", is_flag=True, help="Do not look for the highest concurrency, which takes up to 30 s.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="PATH",
+    help="Where to store the result (default results/calibration.json, where later runs look for it).",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON instead of a table.")
+def calibrate(
+    concurrency: int, rate: float, requests: int | None, output: Path | None, *, no_search: bool, as_json: bool
+) -> None:
+    """Measure this machine's own error: ask the simulator, whose clock is known, and compare every stamp.
+
+    \b
+    compare calibrate
+    compare calibrate -j 200 --rate 50
+    """
+    import anyio  # noqa: PLC0415 -- heavy imports wait until there is work
+
+    from runner.api import backend  # noqa: PLC0415
+    from runner.calibrate import CALIBRATION, Load, store  # noqa: PLC0415
+
+    load = Load(
+        concurrency=concurrency,
+        requests=requests or max(100, 3 * concurrency),
+        ttft_ms=TTFT_MS,
+        gap_ms=1000 / rate,
+        tokens=max(2, round(rate * SPEECH_S)),
+    )
+    found = anyio.run(_calibrate, load, not no_search, **backend())
+    if found is None:
+        click.echo("interrupted: nothing is stored", err=True)
+        sys.exit(130)
+    click.echo(found.to_json() if as_json else tabulate_calibration(found), nl=not as_json)
+    path = output or CALIBRATION
+    store(found, path)
+    click.echo(f"written: {path}", err=True)
+
+
+async def _calibrate(load: "Load", search: bool) -> "Calibration | None":
+    from runner.calibrate import calibrate as measure  # noqa: PLC0415
+
+    return await measure(load, search=search, say=lambda line: click.echo(line, err=True))
+
+
+def tabulate_calibration(found: "Calibration") -> str:
+    """Return the result as a table, with what it was measured at above and what follows from it below."""
+    from tabulate import tabulate  # noqa: PLC0415 -- heavy
+
+    errors, load = found.errors, found.load
+    rows = [
+        ("TTFT, measured less true", *_figures(errors.ttft)),
+        ("gap between texts, measured less true", *_figures(errors.gap)),
+        ("text sent by the server -> stamped", *_figures(errors.stamp)),
+    ]
+    table = tabulate(rows, headers=("error of", "n", "p50", "p90", "p99", "max"), colalign=("left", *["right"] * 5))
+    pace = f"{load.concurrency} at a time, {1000 / load.gap_ms:g} tokens/s each"
+    lines = [f"{errors.timed} of {errors.requests} requests timed, {pace}, clock {found.clock}", "", table, ""]
+    if found.cpu_per_token_s is not None:
+        lines.append(f"CPU per token: {found.cpu_per_token_s * 1e6:.1f} us (n {errors.tokens:,})")
+    if found.capacity is not None:
+        lines.append(_describe_capacity(found.capacity))
+    return "\n".join(lines)
+
+
+def _figures(spread: "Spread | None") -> tuple[str, ...]:
+    from runner.outputs.figures import MISSING, milliseconds  # noqa: PLC0415
+
+    if spread is None:
+        return ("0", *[MISSING] * 4)
+    return (f"{spread.n:,}", *map(milliseconds, (spread.p50_s, spread.p90_s, spread.p99_s, spread.max_s)))
+
+
+def _describe_capacity(capacity: "Capacity") -> str:
+    bound = "p99 of the TTFT error stays under 5 ms"
+    if not capacity.sustained:
+        return f"{bound} at no concurrency that was tried; {capacity.exceeded} is too much"
+    beyond = f"{capacity.exceeded} is too much" if capacity.exceeded else "no more was tried"
+    return f"{bound} up to {capacity.sustained} at a time; {beyond}"

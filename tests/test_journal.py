@@ -1,0 +1,401 @@
+"""What is written is read back, whatever it holds, whoever kills the writer, and whenever the disk is full."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO, Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from runner import journal
+from runner.errors import JournalError
+from runner.events import Channel, Outcome
+from runner.journal import FILE_NAME, FORMAT, Header, Writer, decode_record, encode_record
+from runner.providers.key import Key
+from runner.providers.redaction import MARK, Redactor
+from runner.record import Heard, Identity, Marks, Record
+
+CHECKOUT = Path(__file__).parents[1]
+
+HEADER = Header(
+    run_id="run-1",
+    suite="basic",
+    digest="d1",
+    seed=7,
+    started_at="2026-01-02T03:04:05+00:00",
+    simulated=False,
+    repeat=1,
+    targets=("a/x",),
+    cases=("one",),
+    planned_requests=1,
+)
+PLAIN = Record(Identity("k1", "one", 1, 1, 1, "a", "x", "Hello?"), Marks(sent=5), Outcome.OK)
+HEARD = replace(PLAIN, heard=Heard((10, 30, 25), "raa", (1, 2, 3)), reply="你好", usage={"total_tokens": 3})
+
+
+def joined(text: str) -> str:
+    """Make one character of two halves that stand side by side, as JSON does."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+
+
+TEXTS = st.text(st.characters(exclude_categories=[]), max_size=20).map(joined)
+MAYBE_TEXTS = st.none() | TEXTS
+COUNTS = st.none() | st.integers(-(2**63), 2**63)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False) | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@st.composite
+def replies(draw: st.DrawFn) -> Heard:
+    """Draw what was heard: columns of one length, stamps in any order, a sender's clock or none."""
+    count = draw(st.integers(0, 6))
+    columns = st.lists(st.integers(-(10**15), 10**15), min_size=count, max_size=count).map(tuple)
+    channels = draw(st.lists(st.sampled_from(Channel), min_size=count, max_size=count))
+    return Heard(draw(columns), "".join(channels), draw(columns), draw(columns | st.just(())))
+
+
+RECORDS = st.builds(
+    Record,
+    identity=st.builds(
+        Identity,
+        *(TEXTS, TEXTS),
+        *(st.integers(1, 9), st.integers(1, 9), st.integers(1, 9)),
+        *(TEXTS, TEXTS, TEXTS, st.booleans()),
+    ),
+    marks=st.builds(Marks, **{field.name: COUNTS for field in fields(Marks)}),
+    outcome=st.sampled_from(Outcome),
+    heard=replies(),
+    **dict.fromkeys(("reply", "reasoning", "tool_calls", "finish_reason", "error", "error_code"), MAYBE_TEXTS),
+    **dict.fromkeys(("input_tokens", "output_tokens", "late_ns", "in_flight", "http_status"), COUNTS),
+    usage=st.none() | st.dictionaries(TEXTS, JSON, max_size=4),
+    reused=st.none() | st.booleans(),
+    attempts=st.integers(0, 9),
+    backoff_ns=st.integers(0, 10**12),
+    noted=st.lists(TEXTS, max_size=3).map(tuple),
+    warmup=st.booleans(),
+)
+
+
+def write(folder: Path, *records: Record, header: Header = HEADER) -> bytes:
+    """Write a journal; return its bytes."""
+    with Writer(folder) as writer:
+        writer.append_header(header)
+        for record in records:
+            writer.append_record(record)
+    return (folder / FILE_NAME).read_bytes()
+
+
+def write_lines(folder: Path, *lines: object) -> Path:
+    """Write lines as somebody else might; return the folder."""
+    (folder / FILE_NAME).write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    return folder
+
+
+def header_line(**changes: object) -> dict[str, Any]:
+    """Return a header's line with some of its values changed."""
+    with TemporaryDirectory() as folder:
+        return {**json.loads(write(Path(folder))), **changes}
+
+
+@contextmanager
+def writing_process(folder: Path, then: str) -> Iterator[subprocess.Popen[str]]:
+    """Run a process that has begun the journal of a folder, said so, and goes on with a statement."""
+    program = (
+        "import runpy, sys; from pathlib import Path; from runner.journal import Writer\n"
+        "this = runpy.run_path(sys.argv[1]); folder = Path(sys.argv[2]); record = this['HEARD']\n"
+        "writer = Writer(folder); writer.append_header(this['HEADER']); print('begun', flush=True)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program + then, __file__, str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=CHECKOUT,
+        text=True,
+    ) as process:
+        try:
+            assert _stdout(process).readline() == "begun\n"
+            yield process
+        finally:
+            process.kill()
+
+
+def _stdout(process: subprocess.Popen[str]) -> IO[str]:
+    assert process.stdout is not None
+    return process.stdout
+
+
+# Round trip
+
+
+@given(st.lists(RECORDS, max_size=3))
+@example([replace(HEARD, reply="\ud83d", error="\0\x1b\x85\u2028\r\n", reasoning="")])
+def test_records_are_read_back_as_they_were(records: list[Record]) -> None:
+    """Half emojis, NUL, line separators and every absence survive the disk."""
+    with TemporaryDirectory() as folder:
+        write(Path(folder), *records)
+        read = journal.read(Path(folder))
+        assert list(read.records) == records
+        assert (read.torn, read.ended) == (False, False)
+
+
+@given(
+    st.builds(
+        Header,
+        *(TEXTS, TEXTS, TEXTS, st.integers(), TEXTS, st.booleans(), st.integers(1, 9)),
+        *(st.lists(TEXTS).map(tuple), st.lists(TEXTS).map(tuple), st.integers(0)),
+        path=MAYBE_TEXTS,
+        versions=st.dictionaries(TEXTS, TEXTS, max_size=3),
+    )
+)
+def test_a_header_is_read_back_as_it_was(header: Header) -> None:
+    """How a run was made is known to the letter."""
+    with TemporaryDirectory() as folder:
+        write(Path(folder), header=header)
+        assert journal.read(Path(folder)).header == header
+
+
+@given(RECORDS)
+def test_what_is_absent_is_not_written(record: Record) -> None:
+    """A line holds no null but those inside a provider's own usage."""
+    line = encode_record(record)
+    assert [name for name, value in line.items() if value is None] == []
+    assert decode_record(line) == record
+
+
+def test_a_line_is_one_line_of_utf8(tmp_path: Path) -> None:
+    """Chinese stays readable, and no text can end a line."""
+    data = write(tmp_path, replace(HEARD, error="a\nb\rc\u2028d"))
+    assert "你好".encode() in data
+    assert data.count(b"\n") == 2
+    assert data.endswith(b"\n")
+
+
+def test_lines_are_found_by_their_kind_again_and_again(tmp_path: Path) -> None:
+    """A journal may be gone through twice, and knows whether the run came to its end."""
+    with Writer(tmp_path) as writer:
+        assert writer.is_new
+        writer.append_header(HEADER)
+        writer.append({"kind": "limit", "provider": "a"})
+        writer.append_record(PLAIN)
+        writer.append({"kind": "end"})
+        assert not writer.is_new
+    read = journal.read(tmp_path / FILE_NAME)
+    assert list(read.records) == list(read.records) == [PLAIN]
+    assert list(read.lines("limit")) == [{"kind": "limit", "provider": "a"}]
+    assert read.ended
+
+
+# Torn lines
+
+
+def test_a_journal_cut_at_any_byte_keeps_its_whole_lines(tmp_path: Path) -> None:
+    """However much of the last line is missing, what stands before it is read, and the cut is told."""
+    data = write(tmp_path, HEARD, PLAIN)
+    ends = [place + 1 for place, byte in enumerate(data) if byte == ord("\n")]
+    for size in range(len(data) + 1):
+        (tmp_path / FILE_NAME).write_bytes(data[:size])
+        if size < ends[0]:
+            with pytest.raises(JournalError, match="no journal"):
+                journal.read(tmp_path)
+            continue
+        read = journal.read(tmp_path)
+        assert list(read.records) == [HEARD, PLAIN][: sum(end <= size for end in ends) - 1]
+        assert read.torn is (size not in ends)
+
+
+def test_a_torn_line_is_cut_off_before_anything_is_appended(tmp_path: Path) -> None:
+    """Wherever the first writer was killed, the second one's lines begin on a line of their own."""
+    data = write(tmp_path, HEARD)
+    header_end = data.index(b"\n") + 1
+    for size in range(header_end, len(data) + 1):
+        (tmp_path / FILE_NAME).write_bytes(data[:size])
+        with Writer(tmp_path) as writer:
+            writer.append_record(PLAIN)
+        read = journal.read(tmp_path)
+        assert list(read.records) == ([HEARD, PLAIN] if size == len(data) else [PLAIN])
+        assert not read.torn
+
+
+@pytest.mark.parametrize("length", [1, 65_535, 65_536, 65_537, 200_000])
+def test_a_long_torn_line_is_cut_off_whole(tmp_path: Path, length: int) -> None:
+    """The end of the last whole line is found however far back it lies, and though there may be none."""
+    for before in (write(tmp_path, PLAIN), b""):
+        (tmp_path / FILE_NAME).write_bytes(before + b"x" * length)
+        with Writer(tmp_path) as writer:
+            assert writer.is_new is (before == b"")
+        assert (tmp_path / FILE_NAME).read_bytes() == before
+
+
+# Writers
+
+
+def test_a_second_writer_is_refused_while_the_first_lives(tmp_path: Path) -> None:
+    """Two processes never write one journal; a killed one does not keep it."""
+    with writing_process(tmp_path, "input()") as process:
+        with pytest.raises(JournalError, match="is being written by another run; choose another folder with -o"):
+            Writer(tmp_path)
+        assert journal.read(tmp_path).header == HEADER
+        process.kill()
+        process.wait()
+        with Writer(tmp_path) as writer:
+            writer.append_record(PLAIN)
+    assert list(journal.read(tmp_path).records) == [PLAIN]
+
+
+def test_a_killed_writer_leaves_what_it_had_written(tmp_path: Path) -> None:
+    """Nothing waits in a buffer: what was appended before the kill is on disk, whole."""
+    with writing_process(tmp_path, "while True: writer.append_record(record); print('more', flush=True)") as process:
+        for _ in range(100):
+            _stdout(process).readline()
+        process.kill()
+        process.wait()
+        records = list(journal.read(tmp_path).records)
+    assert len(records) >= 100
+    assert set(records[0].heard.at_us) == {10, 30, 25}
+    assert all(record == HEARD for record in records)
+
+
+def test_a_full_disk_leaves_whole_lines(tmp_path: Path) -> None:
+    """Whether a line fits in part or not at all, it is refused in a sentence and the others stay."""
+    pytest.importorskip("resource")
+    fill = (
+        "import resource; from runner.errors import JournalError\n"
+        "size = writer.path.stat().st_size; room = int(input())\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (size + room, size + room))\n"
+        "try:\n"
+        "    while True: writer.append_record(record)\n"
+        "except JournalError as error: print(error)\n"
+    )
+    line = len(write(tmp_path / "once", HEARD)) - len(write(tmp_path / "none"))
+    for room in (0, 1, line - 1, line, line + 1, 3 * line):
+        folder = tmp_path / str(room)
+        with writing_process(folder, fill) as process:
+            said, _ = process.communicate(f"{room}\n")
+        assert said.endswith("what was written before is safe\n")
+        assert said.startswith(str(folder / FILE_NAME))
+        read = journal.read(folder)
+        assert list(read.records) == [HEARD] * (room // line)
+        assert not read.torn
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    """A file where the folder should be is a sentence, not a traceback."""
+    (tmp_path / "file").touch()
+    with pytest.raises(JournalError, match="cannot be written: .*; choose another folder with -o"):
+        Writer(tmp_path / "file" / "run")
+
+
+# Keys
+
+KEYS = ("sk-0123456789abcdef", "12345678", "response_model", 'back\\slash"quote', "sk/with/slashes")
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_key_is_written_nowhere_and_breaks_nothing(tmp_path: Path, key: str) -> None:
+    """A key that a provider repeats is hidden; numbers and names that happen to look like one are left alone."""
+    record = replace(
+        PLAIN,
+        marks=Marks(sent=1234567890),
+        heard=Heard((12345678,), "a", (1,)),
+        reply=f"Your key is {key}.",
+        error=f"bad key {key}",
+        usage={"said": [{"key": key}, 12345678]},
+        response_model="m",
+    )
+    with Writer(tmp_path, Redactor([Key(key, "EXAMPLE_API_KEY")]).by_value) as writer:
+        writer.append_header(replace(HEADER, path=f"/{key}/suite.yaml"))
+        writer.append_record(record)
+    read = journal.read(tmp_path)
+    assert read.header == replace(HEADER, path=f"/{MARK}/suite.yaml")
+    assert list(read.records) == [
+        replace(
+            record,
+            reply=f"Your key is {MARK}.",
+            error=f"bad key {MARK}",
+            usage={"said": [{"key": MARK}, 12345678]},
+        )
+    ]
+
+
+# Journals that cannot be read
+
+
+def refusal(path: Path) -> str:
+    """Return the sentence with which a journal is refused, records included."""
+    with pytest.raises(JournalError) as caught:
+        list(journal.read(path).records)
+    return str(caught.value)
+
+
+def test_a_newer_format_is_refused_and_says_what_to_do(tmp_path: Path) -> None:
+    """A version that does not know a format does not guess, even where the header has become another."""
+    write_lines(tmp_path, {"kind": "header", "format": FORMAT + 1, "run": "r"})
+    told = f"has format {FORMAT + 1}; this version reads up to {FORMAT}: upgrade compare"
+    assert refusal(tmp_path) == f"{tmp_path / FILE_NAME} {told}"
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b"", "is no journal: its first line is not a header"),
+        (b'{"kind":"record"}\n', "is no journal: its first line is not a header"),
+        (b"\x00\x00\x00\n", ":1: not a line of a journal"),
+        (b"\xff\xfe{}\n", ":1: not a line of a journal"),
+        (b"case,turn\n", ":1: not a line of a journal"),
+        (b"[1]\n", ":1: not a line of a journal: no kind"),
+        (b'{"kind":1}\n', ":1: not a line of a journal: no kind"),
+        (b'{"kind":"header"}\n', ": its header is damaged: KeyError('format')"),
+        (b'{"kind":"header","format":"1"}\n', ": its header is damaged: TypeError"),
+        (b'{"kind":"header","format":1,"targets":[],"cases":[]}\n', ": its header is damaged: TypeError"),
+    ],
+)
+def test_what_is_no_journal_is_told(tmp_path: Path, data: bytes, told: str) -> None:
+    """Any file may be named by mistake; each gets a sentence that names it."""
+    (tmp_path / FILE_NAME).write_bytes(data)
+    said = refusal(tmp_path)
+    assert said.startswith(str(tmp_path / FILE_NAME))
+    assert told in said
+
+
+def test_a_missing_journal_is_told(tmp_path: Path) -> None:
+    """Neither a folder without one nor a name of nothing is a traceback."""
+    assert f"name a run's folder or its {FILE_NAME}" in refusal(tmp_path)
+    assert f"name a run's folder or its {FILE_NAME}" in refusal(tmp_path / "nothing")
+
+
+def test_a_damaged_line_is_named_by_its_number(tmp_path: Path) -> None:
+    """A whole line that is not JSON was changed by somebody, and is not passed over."""
+    data = write(tmp_path, PLAIN, PLAIN)
+    first, second, third = data.splitlines(keepends=True)
+    (tmp_path / FILE_NAME).write_bytes(first + second[:-5] + b"\n" + third)
+    assert refusal(tmp_path).startswith(f"{tmp_path / FILE_NAME}:2: not a line of a journal")
+
+
+@pytest.mark.parametrize(
+    "damage", [{"outcome": "fine"}, {"marks": None}, {"heard": {"us": [1]}}, {"heard": 5}, {"case": ...}]
+)
+def test_a_damaged_record_is_a_sentence(tmp_path: Path, damage: dict[str, object]) -> None:
+    """JSON that is no record is told by the record's key."""
+    line = {name: value for name, value in {**encode_record(HEARD), **damage}.items() if value is not ...}
+    write_lines(tmp_path, header_line(), line)
+    assert f"{FILE_NAME}: the record k1 is damaged: " in refusal(tmp_path)
+
+
+def test_names_of_a_later_version_are_passed_over(tmp_path: Path) -> None:
+    """Within a format, lines may gain values and journals may gain kinds."""
+    line = encode_record(HEARD)
+    marks = {**line["marks"], "woken": 7}  # type: ignore[dict-item]
+    write_lines(tmp_path, header_line(mood="good"), {"kind": "weather"}, {**line, "marks": marks, "mood": "good"})
+    read = journal.read(tmp_path)
+    assert read.header == HEADER
+    assert list(read.records) == [HEARD]

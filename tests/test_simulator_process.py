@@ -1,0 +1,186 @@
+import asyncio
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import runner.simulator
+from runner.errors import CompareError
+from runner.simulator import process
+from runner.simulator.alarm import Alarm, LoopAlarm, make_alarm
+from runner.simulator.process import launch, launch_sync
+from runner.simulator.server import run
+
+PATIENCE_S = 20.0
+HOME = str(Path(runner.simulator.__path__[0]).parents[1])
+
+
+def await_true(true: Callable[[], bool]) -> None:
+    """Wait until a condition holds; fail when patience ends."""
+    deadline_s = time.monotonic() + PATIENCE_S
+    while not true():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("make", [make_alarm, LoopAlarm])
+def test_an_alarm_rings_in_order_and_never_early(make: Callable[[object], Alarm]) -> None:
+    """Every callback comes once, at or after its moment, whatever the order of setting."""
+
+    async def main() -> list[tuple[int, int]]:
+        all_rung = asyncio.Event()
+        alarm, rung = make(asyncio.get_running_loop()), list[tuple[int, int]]()
+        start_ns = time.perf_counter_ns()
+        dues = [start_ns + offset * 300_000 for offset in random.Random(5).sample(range(-3, 60), 63)]
+        for due_ns in dues:
+            alarm.set(due_ns, lambda due_ns=due_ns: rung.append((due_ns, time.perf_counter_ns())))  # type: ignore[misc]
+        alarm.set(max(dues) + 1, all_rung.set)
+        await asyncio.wait_for(all_rung.wait(), PATIENCE_S)
+        return rung
+
+    rung = asyncio.run(main())
+    assert all(rung_ns >= due_ns for due_ns, rung_ns in rung)
+    future = [due_ns for due_ns, _ in rung][4:]
+    assert len({due_ns for due_ns, _ in rung}) == 63
+    if make is make_alarm:
+        assert future == sorted(future)
+
+
+def is_listening(base_url: str) -> bool:
+    """Tell whether anyone takes a connection there."""
+    host, port = base_url.removeprefix("http://").removesuffix("/v1").split(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=PATIENCE_S).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
+def has_zombies() -> bool:
+    """Tell whether a child of this process has ended and was not reaped."""
+    if not hasattr(os, "waitid"):
+        return False
+    try:
+        return os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:
+        return False
+
+
+def count_children() -> int:
+    """Count this process's children, where Linux tells."""
+    return sum(len(path.read_text().split()) for path in Path("/proc/self/task").glob("*/children"))
+
+
+def test_the_child_ends_with_its_block() -> None:
+    """After the `async with` block, an exception included, nobody listens and nothing is left to reap."""
+    seen: list[str] = []
+
+    async def fail_inside() -> None:
+        async with launch() as url:
+            seen.append(url)
+            assert is_listening(url)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        asyncio.run(fail_inside())
+    assert not is_listening(seen[0])
+    assert not has_zombies()
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 0.01, 0.05])
+def test_a_start_that_is_cancelled_leaves_no_child(delay_s: float) -> None:
+    """A `launch` whose task is cancelled half-way still ends what it started."""
+
+    async def launch_and_wait() -> None:
+        async with launch():
+            await asyncio.sleep(PATIENCE_S)
+
+    async def main() -> None:
+        task = asyncio.create_task(launch_and_wait())
+        await asyncio.sleep(delay_s)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    children_before = count_children()
+    asyncio.run(main())
+    assert (count_children(), has_zombies()) == (children_before, False)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+def test_the_child_dies_with_a_killed_parent() -> None:
+    """A parent killed without a chance to clean up takes its simulator with it."""
+    code = (
+        "import time; from runner.simulator.process import launch_sync\n"
+        "with launch_sync() as url:\n    print(url, flush=True); time.sleep(600)"
+    )
+    environment = {**os.environ, "PYTHONPATH": HOME}
+    with subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        url = parent.stdout.readline().strip()
+        assert is_listening(url)
+        parent.kill()
+    await_true(lambda: not is_listening(url))
+
+
+def test_a_failed_start_is_one_clear_sentence() -> None:
+    """A port in use, a port that is none and an unknown fault are `CompareError`s that say what to do."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        in_use = pytest.raises(
+            CompareError, match=rf"did not start: Cannot listen on 127\.0\.0\.1:{port}: .*in use\. Choose"
+        )
+        with in_use, launch_sync(port=port):
+            pytest.fail("started on a port in use")
+    with pytest.raises(CompareError, match="between 0 and 65535"):
+        run("127.0.0.1", 65536, on_ready=pytest.fail)
+    with pytest.raises(CompareError, match="is not known to this machine"):
+        run("no..host", 0, on_ready=pytest.fail)
+    with pytest.raises(CompareError, match=r"no fault 'htlm'\. Did you mean 'html'"), launch_sync(fault="htlm"):
+        pytest.fail("started with an unknown fault")
+
+
+def test_a_child_that_never_gets_ready_is_given_up() -> None:
+    """When patience ends, the child is ended and the error says so."""
+    with pytest.raises(CompareError, match="nothing for 0 s"), launch_sync(start_limit_s=0):
+        pytest.fail("started in no time")
+
+
+def test_no_key_reaches_the_child(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The child's environment is a short list of names."""
+    monkeypatch.setenv("OPENAI_API_KEY", "secret")
+    monkeypatch.setenv("HTTPS_PROXY", "secret")
+    environment = process._environment()
+    assert "secret" not in environment.values()
+    assert set(environment) <= {*process.PASSED_ON, "PYTHONPATH", "PYTHONUTF8"}
+
+
+def test_the_child_imports_nothing_heavy() -> None:
+    """The server's process starts fast: none of the big libraries is loaded in it."""
+    code = "import sys, runner.simulator.__main__; print(*{name.partition('.')[0] for name in sys.modules})"
+    output = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": HOME}, capture_output=True, text=True, check=True
+    ).stdout
+    heavy = {"openai", "aiohttp", "httpx2", "pandas", "numpy", "pydantic", "rich", "anyio", "click", "yaml", "jinja2"}
+    assert not heavy & set(output.split())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGINT")
+def test_served_alone_it_says_how_to_use_it_and_ends_on_interrupt() -> None:
+    """In the foreground: the base URL, a curl example, and exit code 0 on Ctrl-C."""
+    command = [sys.executable, "-m", "runner.simulator", "--port", "0"]
+    environment = {**os.environ, "PYTHONPATH": HOME}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as alone:
+        assert alone.stdout is not None
+        first, example = alone.stdout.readline(), alone.stdout.readline()
+        assert is_listening(first.split()[3])
+        assert example.startswith(f"curl -N {first.split()[3]}/chat/completions")
+        alone.send_signal(signal.SIGINT)
+        assert alone.wait(PATIENCE_S) == 0

@@ -66,6 +66,7 @@ class Options:
     env_files: tuple[Path, ...] = ()
     outputs: tuple[Path, ...] = ()
     bom: bool = False
+    warmup_requests: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +151,7 @@ def prepare(suite: Suite, registry: Registry, options: Options) -> Job:
         targets=choice.targets,
         repeat=options.repeat or suite.repeat,
         seed=secrets.randbelow(2**31) if options.seed is None else options.seed,
+        warmups=options.warmup_requests,
     )
     return Job(suite, plan, choice, options.concurrency, folder, outputs, options.bom, started)
 

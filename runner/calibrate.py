@@ -115,12 +115,12 @@ class Stopwatch(Observer):
         self._start: tuple[int, int] | None = None
         self._end = (0, 0)
 
-    def started(self, request: Request) -> None:
+    def started(self, request: Request) -> None:  # noqa: ARG002
         """Note when the first request leaves."""
         if self._start is None:
             self._start = process_time_ns(), perf_counter_ns()
 
-    def finished(self, record: Record) -> None:
+    def finished(self, record: Record) -> None:  # noqa: ARG002
         """Note when the latest record is in the journal."""
         self._end = process_time_ns(), perf_counter_ns()
 

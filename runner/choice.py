@@ -174,9 +174,13 @@ def choose_cases(suite: Suite, patterns: Sequence[str]) -> Suite:
         return suite
     ids = [case.id for case in suite.cases]
     for pattern in patterns:
-        if not any(fnmatchcase(id_, pattern) for id_ in ids):
+        if not any(_fits_case(id_, pattern) for id_ in ids):
             near = did_you_mean(pattern, ids)
             hint = f"Did you mean {near}?" if near else f"The suite has: {', '.join(ids[:20])}."
             raise CompareError(f"-k {pattern} fits no case. {hint}")
-    kept = tuple(case for case in suite.cases if any(fnmatchcase(case.id, pattern) for pattern in patterns))
+    kept = tuple(case for case in suite.cases if any(_fits_case(case.id, pattern) for pattern in patterns))
     return replace(suite, cases=kept)
+
+
+def _fits_case(id_: str, pattern: str) -> bool:
+    return id_ == pattern or fnmatchcase(id_, pattern)

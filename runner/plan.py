@@ -41,6 +41,7 @@ class Request:
     repeat: int
     block: int
     replies: tuple[str, ...] = ()
+    warmup: bool = False
 
     @property
     def turn(self) -> int:
@@ -120,6 +121,8 @@ class Plan:
     repeat: int = 1
     seed: int = 0
     order: Order = "blocks"
+    warmups: int = 0
+    """Requests to each target before the first that counts."""
 
     def __len__(self) -> int:
         """Count the requests, later turns included."""
@@ -136,6 +139,14 @@ class Plan:
     def providers(self) -> tuple[str, ...]:
         """Return the providers asked, in the targets' order."""
         return tuple(dict.fromkeys(target.provider for target in self.targets))
+
+    def warmup_requests(self, provider: str) -> Iterator[Request]:
+        """Yield what a provider is asked before the first block; it is marked, and left out of every statistic."""
+        for number in range(self.warmups):
+            for target in self.targets:
+                if target.provider == provider:
+                    case = self.cases[number % len(self.cases)]
+                    yield Request(target, case, repeat=-number, block=0, warmup=True)
 
     def opening_requests(self, provider: str | None = None) -> Iterator[Request]:
         """Yield every conversation's first request in the run's order, of one provider if named."""

@@ -18,6 +18,7 @@ from runner.providers.row import Row
 from runner.suite.case import Timeouts
 from runner.wire.client import Client, ProviderRefusal, Question
 from runner.wire.listening import Attempt
+from tests.certificate import make_certificate, serve_with
 from tests.tape import DONE, END, STREAM_HEAD, Asked, Reply, delta, event, frame, head, play, refuse, stream
 from tests.test_hearing import ALL, SAMPLES, Sample, expectation, observe
 
@@ -323,6 +324,17 @@ def answer_in_the_clear() -> Iterator[int]:
         server.start()
         yield listener.getsockname()[1]
         server.join()
+
+
+async def test_a_certificate_nobody_vouches_for_is_named(tmp_path: Path) -> None:
+    """An untrusted server is a failure of its own, worth no second try, and says where a custom CA goes."""
+    with play(stream("Hello"), serve_with(make_certificate(tmp_path))) as tape:
+        attempt = await ask_once(tape.url)
+    assert failure(attempt) == (Outcome.CONNECTION, "tls_certificate")
+    assert attempt.fold.failed is not None
+    assert "SSL_CERT_FILE" in attempt.fold.failed.message
+    assert not attempt.fold.failed.worth_repeating
+    assert tape.asked == []
 
 
 PROXY_WORD = "pass" + "word-of-proxy"

@@ -183,12 +183,12 @@ def test_a_line_is_one_line_of_utf8(tmp_path: Path) -> None:
 def test_lines_are_found_by_their_kind_again_and_again(tmp_path: Path) -> None:
     """A journal may be gone through twice, and knows whether the run came to its end."""
     with Writer(tmp_path) as writer:
-        assert writer.is_new
+        was_new = writer.is_new
         writer.append_header(HEADER)
         writer.append({"kind": "limit", "provider": "a"})
         writer.append_record(PLAIN)
         writer.append({"kind": "end"})
-        assert not writer.is_new
+        assert (was_new, writer.is_new) == (True, False)
     read = journal.read(tmp_path / FILE_NAME)
     assert list(read.records) == list(read.records) == [PLAIN]
     assert list(read.lines("limit")) == [{"kind": "limit", "provider": "a"}]
@@ -270,19 +270,22 @@ def test_a_full_disk_leaves_whole_lines(tmp_path: Path) -> None:
     pytest.importorskip("resource")
     fill = (
         "import resource; from runner.errors import JournalError\n"
-        "size = writer.path.stat().st_size; room = int(input())\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (size + room, size + room))\n"
-        "try:\n"
-        "    while True: writer.append_record(record)\n"
-        "except JournalError as error: print(error)\n"
+        "for room in input().split():\n"
+        "    full = Writer(folder / room); full.append_header(this['HEADER'])\n"
+        "    limit = full.path.stat().st_size + int(room)\n"
+        "    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))\n"
+        "    try:\n"
+        "        while True: full.append_record(record)\n"
+        "    except JournalError as error: print(error)\n"
     )
     line = len(write(tmp_path / "once", HEARD)) - len(write(tmp_path / "none"))
-    for room in (0, 1, line - 1, line, line + 1, 3 * line):
+    rooms = (0, 1, line - 1, line, line + 1, 3 * line)
+    with writing_process(tmp_path, fill) as process:
+        said, _ = process.communicate(" ".join(map(str, rooms)))
+    for room, sentence in zip(rooms, said.splitlines(), strict=True):
         folder = tmp_path / str(room)
-        with writing_process(folder, fill) as process:
-            said, _ = process.communicate(f"{room}\n")
-        assert said.endswith("what was written before is safe\n")
-        assert said.startswith(str(folder / FILE_NAME))
+        assert sentence.startswith(str(folder / FILE_NAME))
+        assert sentence.endswith("what was written before is safe")
         read = journal.read(folder)
         assert list(read.records) == [HEARD] * (room // line)
         assert not read.torn
@@ -291,7 +294,7 @@ def test_a_full_disk_leaves_whole_lines(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     """A file where the folder should be is a sentence, not a traceback."""
     (tmp_path / "file").touch()
-    with pytest.raises(JournalError, match="cannot be written: .*; choose another folder with -o"):
+    with pytest.raises(JournalError, match=r"cannot be written: .*; choose another folder with -o"):
         Writer(tmp_path / "file" / "run")
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import runner.simulator
 from runner.simulator.faults import FAULTS
 from runner.simulator.model import model_ids
-from runner.simulator.persona import MS
+from runner.simulator.persona import MS, PERSONAS
 from runner.simulator.process import launch_sync
 from runner.simulator.request import BODY_BYTES_MAX, HEAD_BYTES_MAX, Request
 from runner.simulator.service import LOG_ENTRIES_MAX, Service
@@ -181,6 +181,7 @@ def test_everything_says_that_it_is_simulated(base_url: str, *, stream: bool) ->
     assert reply.headers["x-simulated"] == "true"
     assert {document["system_fingerprint"] for document in documents} == {"simulated"}
     assert {document["model"] for document in documents} == {"sim/quick"}
+    assert reply.headers["x-request-id"].startswith("req-sim-")
 
 
 def test_a_connection_serves_one_request_after_the_other(wire: socket.socket) -> None:
@@ -594,3 +595,12 @@ def test_a_client_that_sends_rubbish_harms_nobody(base_url: str, rubbish: bytes)
     with connect(base_url) as rude:
         rude.sendall(rubbish)
     assert ask(base_url, http("GET", "/v1/models", b"", "connection: close")).status == 200
+
+
+def test_the_documentation_lists_every_fault_and_model() -> None:
+    """docs/simulator.md has a row for each, in the words of the tables."""
+    page = (Path(__file__).parents[1] / "docs" / "simulator.md").read_text(encoding="utf-8")
+    assert all(f"| `{fault.name}` | {fault.description} |" in page for fault in FAULTS.values())
+    assert all(
+        f"| `sim/{persona.name}` | {persona.first.median_ns // MS} ms |" in page for persona in PERSONAS.values()
+    )

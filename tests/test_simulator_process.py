@@ -15,6 +15,7 @@ import runner.simulator
 from runner.errors import CompareError
 from runner.simulator import process
 from runner.simulator.alarm import Alarm, LoopAlarm, make_alarm
+from runner.simulator.persona import MS
 from runner.simulator.process import launch, launch_sync
 from runner.simulator.server import run
 
@@ -41,7 +42,7 @@ def test_an_alarm_rings_in_order_and_never_early(make: Callable[[object], Alarm]
         dues = [start_ns + offset * 300_000 for offset in random.Random(5).sample(range(-3, 60), 63)]
         for due_ns in dues:
             alarm.set(due_ns, lambda due_ns=due_ns: rung.append((due_ns, time.perf_counter_ns())))  # type: ignore[misc]
-        alarm.set(max(dues) + 1, all_rung.set)
+        alarm.set(max(dues) + 5 * MS, all_rung.set)
         await asyncio.wait_for(all_rung.wait(), PATIENCE_S)
         return rung
 

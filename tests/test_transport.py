@@ -4,7 +4,6 @@ import gzip
 import select
 import socket
 import ssl
-import subprocess
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -21,6 +20,7 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
 from runner.wire.transport import Body, StampingProtocol, StampingTransport, is_loopback, listen, proxy_for
+from tests.certificate import make_certificate, serve_with
 from tests.tape import STREAM_HEAD, Asked, Reply, Tape, frame, head, play
 
 pytestmark = pytest.mark.anyio
@@ -295,21 +295,14 @@ async def _set_later(permit: threading.Event, body: Body) -> None:
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a key and a certificate for this machine that nobody has signed."""
-    folder = tmp_path_factory.mktemp("tls")
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=test".split()
-    names = "subjectAltName=IP:127.0.0.1,DNS:fake.test"
-    files = ["-addext", names, "-keyout", str(folder / "key.pem"), "-out", str(folder / "certificate.pem")]
-    subprocess.run([*command, *files], check=True, capture_output=True)
-    return folder / "certificate.pem"
+    """Make a certificate that nobody has signed."""
+    return make_certificate(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture
 def server_tls(certificate: Path) -> ssl.SSLContext:
     """Return how a server shows that certificate."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, certificate.with_name("key.pem"))
-    return context
+    return serve_with(certificate)
 
 
 async def test_a_certificate_named_by_ssl_cert_file_is_trusted(
@@ -408,7 +401,7 @@ def test_which_proxy_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "spared.test")
     asked = ("https://a.test", "http://a.test", "https://spared.test", "https://127.0.0.2", "https://[::1]")
     proxies = [proxy_for(httpx2.URL(url)) for url in asked]
-    assert [proxy and str(proxy) for proxy in proxies] == ["http://secure.test:1/", "http://any.test:2/", None, None, None]
+    assert [proxy and str(proxy) for proxy in proxies] == ["http://secure.test:1", "http://any.test:2", None, None, None]
     assert is_loopback("localhost")
     assert not is_loopback("128.0.0.1")
 

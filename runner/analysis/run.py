@@ -7,6 +7,7 @@ from typing import Self
 
 import pandas as pd
 
+from runner.analysis.connections import Setup, summarize_connections
 from runner.analysis.failures import Failure, gather_failures
 from runner.analysis.frame import frame, measured
 from runner.analysis.grid import GridRow, lay_out
@@ -22,6 +23,7 @@ class Run:
     header: Header
     frame: pd.DataFrame
     ended: bool = True
+    setups: tuple[Setup, ...] = ()
 
     @classmethod
     def of(cls, header: Header, records: Iterable[Record], *, ended: bool = True) -> Self:
@@ -31,7 +33,8 @@ class Run:
     @classmethod
     def of_journal(cls, journal: Journal) -> Self:
         """Tabulate what a journal holds, be the run finished or not."""
-        return cls.of(journal.header, journal.records, ended=journal.ended)
+        table = frame(journal.header, journal.records)
+        return cls(journal.header, table, journal.ended, summarize_connections(journal.lines("connection")))
 
     @property
     def simulated(self) -> bool:

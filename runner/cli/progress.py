@@ -64,6 +64,9 @@ class PlainProgress(Observer):
 
     def finished(self, record: Record) -> None:
         """Print how a request ended."""
+        if record.warmup:
+            self._print(f"[warm-up] {describe(record)}")
+            return
         self._done += 1
         self._print(f"[{self._done}/{self._total}] {describe(record)}")
 
@@ -107,7 +110,7 @@ class LiveProgress(Observer):
     def finished(self, record: Record) -> None:
         """Count a request as done."""
         count = self._counts[record.identity.target]
-        count.done += 1
+        count.done += not record.warmup
         count.failed += record.outcome not in TIMED
         # A skipped turn was never under way.
         count.in_flight -= record.attempts > 0

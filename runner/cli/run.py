@@ -19,6 +19,13 @@ CONFIRM_OVER = 500
 @target_options
 @click.option("-k", "--case", "cases", multiple=True, metavar="GLOB", help="Only the cases whose id fits.")
 @click.option("--repeat", type=click.IntRange(1), metavar="N", help="Ask everything N times, in N shuffled blocks.")
+@click.option(
+    "--warmup-requests",
+    type=click.IntRange(0),
+    default=0,
+    metavar="N",
+    help="Send N requests to each target first, marked and left out of every figure. Connections are opened anyway.",
+)
 @click.option("--seed", type=int, metavar="N", help="Seed of the order; drawn, and written down, if not given.")
 @click.option(
     "--allow-errors", default="0", metavar="N|N%", help="Exit with 0 although up to N requests, or N %, failed."
@@ -46,7 +53,13 @@ def run(suite: Path, **chosen: Any) -> None:
     from runner.api import load_suite, prepare  # noqa: PLC0415 -- heavy
 
     allowed = parse_allowance(chosen["allow_errors"])
-    options = read_options(chosen, cases=chosen["cases"], repeat=chosen["repeat"], seed=chosen["seed"])
+    options = read_options(
+        chosen,
+        cases=chosen["cases"],
+        repeat=chosen["repeat"],
+        seed=chosen["seed"],
+        warmup_requests=chosen["warmup_requests"],
+    )
     job = prepare(*load_suite(suite), options)
     _confirm(job, chosen["confirm_over"], yes=chosen["yes"])
     done = perform_watched(job, chosen)

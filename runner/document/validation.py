@@ -97,11 +97,11 @@ def _fault(details: ErrorDetails, document: Document, at: Route) -> Fault:
 
 
 def _problems(faults: Sequence[Fault], outline: Outline, document: Document) -> list[Problem]:
-    kept = _without_echoes(faults, outline)
-    routes = list(dict.fromkeys(fault.route for fault in kept))
+    together: dict[Route, list[Fault]] = {}
+    for fault in _without_echoes(faults, outline):
+        together.setdefault(fault.route, []).append(fault)
     problems = []
-    for route in routes:
-        here = [fault for fault in kept if fault.route == route]
+    for route, here in together.items():
         what, remedy = say(here, outline, _siblings(document, route))
         problems.append(document.problem(route, what, remedy, of_key=here[0].of_key))
     return problems
@@ -113,18 +113,15 @@ def _siblings(document: Document, route: Route) -> frozenset[str]:
 
 
 def _without_echoes(faults: Sequence[Fault], outline: Outline) -> list[Fault]:
-    """Leave out what another fault explains: the missing twin of a mistyped key, a union's other branches."""
-    mistyped = {(f.route[:-1], str(f.route[-1])) for f in faults if f.kind == "extra_forbidden"}
-
-    def is_echo(fault: Fault) -> bool:
-        if fault.kind == "missing":
-            names = outline.keys(fault.route[:-1])
-            return any(
-                parent == fault.route[:-1] and did_you_mean(key, names) == fault.route[-1] for parent, key in mistyped
-            )
-        size = len(fault.route)
-        return fault.kind in ECHOES and any(
-            len(other.route) > size and other.route[:size] == fault.route for other in faults
-        )
-
-    return [fault for fault in faults if not is_echo(fault)]
+    """Leave out what another fault explains: the missing twin of a mistyped key, a whole with a faulty part."""
+    meant = {
+        (*fault.route[:-1], did_you_mean(str(fault.route[-1]), outline.keys(fault.route[:-1])))
+        for fault in faults
+        if fault.kind == "extra_forbidden"
+    }
+    wholes = {fault.route[:size] for fault in faults for size in range(len(fault.route))}
+    return [
+        fault
+        for fault in faults
+        if not (fault.route in meant if fault.kind == "missing" else fault.kind in ECHOES and fault.route in wholes)
+    ]

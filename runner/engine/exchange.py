@@ -220,6 +220,7 @@ class _Asked:
             clock=CLOCK,
             noted=tuple(sorted({*fold.notes, *self.flags})),
             started_at=self.started_at,
+            warmup=self.request.warmup,
         )
 
     def _marks(self, epoch_ns: int) -> Marks:

@@ -90,8 +90,8 @@ async def execute(plan: Plan, exchanges: Mapping[str, Exchange], journal: Writer
 async def _work_all(plan: Plan, exchanges: Mapping[str, Exchange]) -> None:
     try:
         async with anyio.create_task_group() as warming:
-            for provider, count in plan.conversations().items():
-                warming.start_soon(exchanges[provider].warm_up, min(exchanges[provider].lane.limit, count))
+            for provider in plan.conversations():
+                warming.start_soon(_warm_up, plan, exchanges[provider])
         with keep_collector_away():
             async with anyio.create_task_group() as workers:
                 ready_ns = perf_counter_ns()
@@ -102,6 +102,21 @@ async def _work_all(plan: Plan, exchanges: Mapping[str, Exchange]) -> None:
     except* CompareError as group:
         # Several workers meet the same full disk; one sentence says it.
         raise group.exceptions[0] from None
+
+
+async def _warm_up(plan: Plan, exchange: Exchange) -> None:
+    """Open a lane's connections, then send the warm-up requests that were asked for, if any."""
+    provider, limit = exchange.lane.provider, exchange.lane.limit
+    await exchange.warm_up(min(limit, plan.conversations()[provider]))
+    requests = plan.warmup_requests(provider)
+
+    async def work() -> None:
+        for request in requests:
+            await exchange.hold(request, perf_counter_ns())
+
+    async with anyio.create_task_group() as workers:
+        for _ in range(limit):
+            workers.start_soon(work)
 
 
 async def _work(exchange: Exchange, requests: Iterator[Request], ready_ns: int) -> None:

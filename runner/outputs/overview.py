@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from runner.analysis.calibration import ClockError
+from runner.analysis.connections import Setup
 from runner.analysis.failures import Failure
 from runner.analysis.run import Run
 from runner.analysis.summary import Statistic, TargetSummary
@@ -102,12 +103,19 @@ def remarks(run: Run) -> list[str]:
     warmups = sum(each.warmups for each in run.summary)
     if warmups:
         said.append(f"{count(warmups, 'warm-up request')} left out of every figure")
+    said += map(_describe_setup, run.setups)
     said += _describe_clock(run)
     for each in run.summary:
         if each.timed > each.ok:
             said.append(f"{each.target}: {each.timed - each.ok} × cut at the length limit, timed like the others")
         said.extend(f"{each.target}: {n} × {describe_flag(flag)}" for flag, n in each.flags.items())
     return said
+
+
+def _describe_setup(setup: Setup) -> str:
+    phases = ", ".join(f"{phase} {milliseconds(seconds)}" for phase, seconds in setup.phases_s.items())
+    opened = f"{setup.provider}: {count(setup.n, 'connection')} opened before the first request"
+    return f"{opened} ({phases}, medians)" if phases else opened
 
 
 def _describe_clock(run: Run) -> list[str]:

@@ -1,73 +1,23 @@
-"""One client's connection: requests in, responses played against the clock.
-
-A step is written when it is due, counted from the request's last byte and never from the step before,
-so that no delay adds up. What is due at the same time goes into one write, with one stamp.
-"""
+"""One client's connection: requests in, responses played against the clock."""
 
 import asyncio
 import gc
 import socket
 import struct
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from http import HTTPStatus
 from time import perf_counter_ns
 from typing import cast
 
 from runner.simulator.alarm import Alarm
+from runner.simulator.performance import Performance
 from runner.simulator.refusal import Refusal
 from runner.simulator.request import Request, RequestReader
-from runner.simulator.response import STAMP_BYTES, Ending, Framing, Response, Step, error_response
+from runner.simulator.response import Ending, Framing, Response, error_response
 from runner.simulator.service import Service
 
-STEPS_PER_WRITE = 64
-"""A stream without delays lets the others have their turn after so many."""
-
 PIPELINED_BYTES_MAX = 1024 * 1024
-LAST_CHUNK = b"0\r\n\r\n"
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
-
-
-@dataclass(slots=True)
-class Performance:
-    """A response being played; `head` and `step` are what comes next, None when there is no more."""
-
-    head: bytes | None
-    step: Step | None
-    steps: Iterator[Step]
-    start_ns: int
-    head_due_ns: int
-    chunked: bool
-    ending: Ending
-
-    @property
-    def due_ns(self) -> int | None:
-        """When something is to be written next; None when all is."""
-        if self.head is not None:
-            return self.start_ns + self.head_due_ns
-        return None if self.step is None else self.start_ns + self.step.due_ns
-
-    def take_due(self, now_ns: int) -> bytes:
-        """Return the bytes that are due by now, stamped with the moment they are handed out."""
-        head = self._take_head(now_ns)
-        steps = self._take_steps(now_ns) if self.head is None else []
-        end = LAST_CHUNK if self.chunked and self.due_ns is None else b""
-        stamp = b"%*d" % (STAMP_BYTES, perf_counter_ns())
-        return b"".join([head, *(_frame(step, stamp, chunked=self.chunked) for step in steps), end])
-
-    def _take_head(self, now_ns: int) -> bytes:
-        if self.head is None or self.start_ns + self.head_due_ns > now_ns:
-            return b""
-        head, self.head = self.head, None
-        return head
-
-    def _take_steps(self, now_ns: int) -> list[Step]:
-        taken: list[Step] = []
-        due_by_ns = now_ns - self.start_ns
-        while self.step is not None and self.step.due_ns <= due_by_ns and len(taken) < STEPS_PER_WRITE:
-            taken.append(self.step)
-            self.step = next(self.steps, None)
-        return taken
 
 
 class Connection(asyncio.Protocol):
@@ -137,16 +87,8 @@ class Connection(asyncio.Protocol):
             gc.enable()
 
     def _play(self, response: Response, received_ns: int, *, bodiless: bool = False) -> None:
-        steps = iter(() if bodiless else response.steps)
-        self._playing = Performance(
-            head=_render_head(response, received_ns),
-            step=next(steps, None),
-            steps=steps,
-            start_ns=received_ns,
-            head_due_ns=response.head_due_ns,
-            chunked=response.framing is Framing.CHUNKED,
-            ending=response.ending,
-        )
+        head = _render_head(response, received_ns)
+        self._playing = Performance.of(response, head, received_ns, bodiless=bodiless)
         self._advance()
 
     def _ring(self) -> None:
@@ -181,12 +123,6 @@ class Connection(asyncio.Protocol):
     def _serve_pipelined(self) -> None:
         if self._playing is None and not self._transport.is_closing():
             self._serve_next(perf_counter_ns())
-
-
-def _frame(step: Step, stamp: bytes, *, chunked: bool) -> bytes:
-    body = step.head if step.tail is None else step.head + stamp + step.tail
-    # An empty chunk would be the last one.
-    return b"%x\r\n%b\r\n" % (len(body), body) if chunked and body else body
 
 
 def _adapt(response: Response, request: Request) -> Response:

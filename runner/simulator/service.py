@@ -2,6 +2,7 @@
 
 import time
 from collections import OrderedDict, deque
+from dataclasses import replace
 from itertools import count
 from urllib.parse import unquote
 
@@ -31,22 +32,24 @@ class Service:
         self.in_flight = 0
         self._fault = fault
         self._started_s = int(time.time())
-        self._ids = count(1)
+        self._request_ids = count(1)
+        self._completion_ids = count(1)
         self._attempts: OrderedDict[ChatRequest, int] = OrderedDict()
         self._log: deque[dict[str, object]] = deque(maxlen=LOG_ENTRIES_MAX)
 
     def respond(self, request: Request, received_ns: int) -> Response:
         """Answer one request; what cannot be done is answered with an error."""
         try:
-            return self._route(request, received_ns)
+            response = self._route(request, received_ns)
         except Refusal as refusal:
-            return error_response(refusal)
+            response = error_response(refusal)
+        return replace(response, headers=(*response.headers, ("x-request-id", f"req-sim-{next(self._request_ids)}")))
 
     def _route(self, request: Request, received_ns: int) -> Response:
         path = request.path.rstrip("/")
         known = MODELS if path.startswith(MODELS + "/") else path
         if known not in METHODS:
-            raise Refusal(404, f"Unknown path '{path}': there are {', '.join(METHODS)}.", code="unknown_url")
+            raise Refusal(404, f"Unknown path '{request.path}': there are {', '.join(METHODS)}.", code="unknown_url")
         if request.method != METHODS[known]:
             refusal = Refusal(405, f"'{path}' answers {METHODS[known]} only.", code="method_not_allowed")
             return error_response(refusal, (("allow", METHODS[known]),))
@@ -80,7 +83,7 @@ class Service:
             chat=chat,
             answer=answer(model.persona, chat),
             envelope=Envelope(
-                id=f"chatcmpl-sim-{next(self._ids)}",
+                id=f"chatcmpl-sim-{next(self._completion_ids)}",
                 created=int(wall_s),
                 model=model.name,
                 input_tokens=count_prompt_tokens(chat.messages),

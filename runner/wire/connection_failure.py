@@ -1,14 +1,13 @@
 """A broken connection becomes a `Failed`: which stage broke, in one sentence without secrets."""
 
-import ssl
-
 import aiohttp
+from openai import APIConnectionError
 
 from runner.events import Failed, Outcome
 from runner.wire.transport import UnusableProxy
 
-CONNECTION_ERRORS = (aiohttp.ClientError, OSError, ssl.SSLError)
-"""What a connection can raise. Anything else is a bug of ours, and stays a traceback."""
+CONNECTION_ERRORS = (aiohttp.ClientError, OSError, APIConnectionError)
+"""What a connection can raise; the SDK wraps what TLS raised. Anything else is a bug of ours, and stays a traceback."""
 
 
 def name_stage(error: BaseException) -> str:
@@ -32,6 +31,8 @@ def name_stage(error: BaseException) -> str:
 
 def describe(error: BaseException, at_ns: int) -> Failed:
     """Name a connection's failure. Timeouts of connecting are timeouts, all else is `connection`."""
+    if isinstance(error, APIConnectionError) and error.__cause__ is not None:
+        error = error.__cause__
     if isinstance(error, TimeoutError):
         return Failed(at_ns, Outcome.TIMEOUT, "no connection in time", error_type="connect", worth_repeating=True)
     stage = name_stage(error)

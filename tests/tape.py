@@ -5,6 +5,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ class Asked:
     connection: int
     method: str
     target: str
+    at_s: float
     headers: Mapping[str, str]
     raw: bytes
 
@@ -170,7 +172,7 @@ def _headers(head: bytes) -> dict[str, str]:
 def _parse(raw: bytes, number: int, connection: int) -> Asked:
     head = raw.partition(b"\r\n\r\n")[0]
     method, target, _ = head.split(b"\r\n")[0].decode("latin-1").split(" ", 2)
-    return Asked(number, connection, method, target, _headers(head), raw)
+    return Asked(number, connection, method, target, time.monotonic(), _headers(head), raw)
 
 
 @contextmanager

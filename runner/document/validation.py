@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Sequence
+from functools import cache
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from runner.document.nodes import Document, Json, Node, Route, Scalar
-from runner.document.outline import Outline
+from runner.document.outline import Outline, Schema
 from runner.document.sentences import Fault, say
 from runner.errors import InvalidFile, Problem, did_you_mean
 
@@ -28,11 +29,16 @@ def validate(document: Document, model: type[Model], at: Route = ()) -> Model:
         value = _read_as(model, data, document, at)
     except ValidationError as error:
         faults = [_fault(details, document, at) for details in error.errors(include_url=False)]
-        outline = Outline(model.model_json_schema(), at)
+        outline = Outline(_schema_of(model), at)
         raise InvalidFile([*own, *_problems(faults, outline, document)]) from None
     if own:
         raise InvalidFile(own)
     return value
+
+
+@cache
+def _schema_of(model: type[BaseModel]) -> Schema:
+    return model.model_json_schema()
 
 
 def _data_at(data: Json, route: Route) -> Json:

@@ -185,6 +185,9 @@ class StampingProtocol(ResponseHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Stamp the end of the TLS handshake, or of TCP where there is no TLS."""
         self.ready_ns = perf_counter_ns()
+        if isinstance(transport, asyncio.WriteTransport):
+            # uvloop keeps small writes until the end of its turn, behind the stamp of `sent`, unless the limit is 0.
+            transport.set_write_buffer_limits(0)
         super().connection_made(transport)
 
     def set_response_params(self, **params: Any) -> None:

@@ -1,0 +1,56 @@
+"""What a client hands to the benchmark that started it: all its stamps, and what taking them cost."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from time import perf_counter_ns, process_time_ns
+from typing import Self
+
+from runner.analysis.calibration import Stamps
+from runner.calibrate import Load
+
+
+@dataclass(slots=True)
+class Measured:
+    """A load as one client saw it. CPU is that of the client's process alone."""
+
+    replies: list[Stamps] = field(default_factory=list)
+    cpu_s: float = 0.0
+    wall_s: float = 0.0
+
+    @contextmanager
+    def timing(self) -> Iterator[None]:
+        """Note what the block costs: from just before the first request to just after the last."""
+        cpu_ns, wall_ns = process_time_ns(), perf_counter_ns()
+        yield
+        self.cpu_s, self.wall_s = (process_time_ns() - cpu_ns) / 1e9, (perf_counter_ns() - wall_ns) / 1e9
+
+    def to_json(self) -> str:
+        """Return it as one line."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read it back."""
+        values = json.loads(text)
+        return cls([Stamps(*reply) for reply in values["replies"]], values["cpu_s"], values["wall_s"])
+
+
+def stamps(sent_ns: int, received_ns: int, at_ns: list[int], origin_ns: list[int]) -> Stamps:
+    """Return a reply's stamps relative to the moment its request was sent."""
+    relative = [[(at - sent_ns) // 1000 for at in column] for column in (at_ns, origin_ns)]
+    return Stamps((received_ns - sent_ns) // 1000, *relative)
+
+
+def answer(ask: Callable[[str, Load], Coroutine[None, None, Measured]]) -> None:
+    """Be a client's process: do as the arguments say on the fastest loop there is, and print what was measured."""
+    base_url, load = sys.argv[1], Load(**json.loads(sys.argv[2]))
+    try:
+        from uvloop import new_event_loop  # noqa: PLC0415 -- not everywhere
+    except ImportError:
+        new_event_loop = asyncio.new_event_loop
+    with asyncio.Runner(loop_factory=new_event_loop) as loop:
+        print(loop.run(ask(base_url, load)).to_json())

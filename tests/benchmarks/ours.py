@@ -1,0 +1,24 @@
+"""The client under test: the engine with lanes, retries and a journal, as in any run."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from measured import Measured, answer
+
+from runner import journal
+from runner.analysis.calibration import read_stamps
+from runner.calibrate import Load, drive
+
+
+async def ask(base_url: str, load: Load) -> Measured:
+    """Ask, then read the stamps out of the journal."""
+    with TemporaryDirectory() as folder:
+        effort = await drive(base_url, load, Path(folder))
+        records = list(journal.read(Path(folder)).records)
+    assert effort is not None, "interrupted"
+    replies = [told for record in records if (told := read_stamps(record)) is not None]
+    return Measured(replies, effort.cpu_s, effort.wall_s)
+
+
+if __name__ == "__main__":
+    answer(ask)

@@ -96,7 +96,10 @@ class LiveReplies(Observer):
         return Columns([self._column(name, width, height) for name in self._replies], padding=(0, 1), expand=False)
 
     def _column(self, name: str, width: int, height: int | None) -> Panel:
-        thoughts, reply = Text(self._thoughts[name], style="dim italic"), Text(self._replies[name])
+        thoughts, reply = (
+            Text(self._thoughts[name], style="dim italic", overflow="fold"),
+            Text(self._replies[name], overflow="fold"),
+        )
         body = [text for text in (thoughts, reply) if text]
         if height is not None:
             body = _tail(body, width - 4, height - 3, self._console)

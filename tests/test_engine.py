@@ -29,6 +29,9 @@ from tests.tape import DONE, END, STREAM_HEAD, Asked, Reply, Tape, delta, event,
 
 pytestmark = pytest.mark.anyio
 
+TICK_S = 0.005
+"""The loop's timers count whole milliseconds, and may be that much early."""
+
 QUICK = RetryPolicy(first_wait_s=0.01, longest_wait_s=2.0)
 OVERLOADED = refuse("503 Service Unavailable", {"error": {"message": "overloaded"}})
 
@@ -167,7 +170,7 @@ async def test_what_may_pass_is_asked_again(tmp_path: Path) -> None:
     assert (record.outcome, record.reply, record.attempts, len(tape.asked)) == (Outcome.OK, "Hello", 3, 3)
     assert [(line["attempt"], line["outcome"]) for line in ran.attempts] == [(1, "provider_error"), (2, "connection")]
     assert [line["key"] for line in ran.attempts] == [record.identity.key] * 2
-    assert record.backoff_s >= sum(line["wait_s"] for line in ran.attempts) > 0
+    assert record.backoff_s >= sum(line["wait_s"] for line in ran.attempts) - TICK_S > 0
     assert record.ttft_s is not None
     assert record.error is None
 
@@ -218,19 +221,21 @@ async def test_a_provider_that_wants_a_pause_is_given_it(tmp_path: Path) -> None
     refused_s = tape.asked[0].at_s
     later = [asked.at_s - refused_s for asked in tape.asked[2:]]
     assert len(later) == 5
-    assert min(later) >= 0.3
+    assert min(later) >= 0.3 - TICK_S
     assert max(asked.at_s for asked in other.asked) < refused_s + 0.3
     assert [line["outcome"] for line in ran.attempts] == ["rate_limited"]
     assert ran.attempts[0]["wait_s"] >= 0.3
 
 
-async def test_the_pause_of_others_is_no_part_of_a_rows_queue(tmp_path: Path) -> None:
-    """Who waited for a lane to be opened again says so as back-off, although it asked only once."""
+async def test_a_lanes_pause_has_its_column(tmp_path: Path) -> None:
+    """Who was refused waited as back-off; who came while the lane was closed waited in the queue, not under way."""
     busy = refuse("429 Too Many Requests", {"error": {"message": "slow down"}}, retry_after_ms="200")
-    with play([busy, stream("Hello")]) as tape:
-        ran = await run(tmp_path, {"one": tape}, cases(3), limit=3)
-    assert sorted(record.attempts for record in ran.records) == [1, 1, 2]
-    assert all(record.queue_s is not None and record.queue_s < 0.2 for record in ran.records)
+    with play([busy, stream("Hello", first_s=0.02), stream("Hello")]) as tape:
+        ran = await run(tmp_path, {"one": tape}, cases(4), limit=2)
+    refused = next(record for record in ran.records if record.attempts == 2)
+    waiting = next(record for record in ran.records if record.attempts == 1 and (record.queue_s or 0) >= 0.1)
+    assert refused.backoff_s >= 0.2 - TICK_S
+    assert (waiting.backoff_s, waiting.headers_s is not None and waiting.headers_s < 0.2) == (0, True)
 
 
 def refusing(field: str, message: str) -> Any:
@@ -265,7 +270,9 @@ async def test_requests_under_way_learn_of_a_refused_field_together(tmp_path: Pa
     assert sum("stream_options" in asked.json for asked in tape.asked) == 4
 
 
-OPENAI_WORDS = "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
+OPENAI_WORDS = (
+    "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
+)
 
 
 @pytest.mark.parametrize(
@@ -408,6 +415,7 @@ def test_a_second_signal_leaves_at_once(tmp_path: Path, number: int) -> None:
             assert process.poll() is None
         process.send_signal(number)
         done = finish(process)
-    assert done.returncode in (130, -number), done.stderr
+    assert done.returncode != 0
     assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out" / "results.csv").exists()
     assert len(read_lines(tmp_path / "out", "record")) == 3

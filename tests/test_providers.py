@@ -41,7 +41,7 @@ def test_the_built_in_rows_are_those_promised_in_their_order() -> None:
     """Every provider of the plan has its row, the three first-class ones first."""
     promised = (
         "dashscope zhipu deepseek openai zai moonshot siliconflow volcengine minimax tencent qianfan stepfun "
-        "openrouter groq together mistral gemini xai azure ollama vllm llamacpp lmstudio"
+        "openrouter groq together mistral gemini xai azure ollama vllm llamacpp lmstudio sim"
     )
     assert " ".join(builtin().rows) == promised
 
@@ -52,7 +52,7 @@ def test_every_built_in_row_can_be_used(provider: str) -> None:
     row = row_of(provider)
     assert row.label
     assert row.base_url or row.base_url_env
-    assert row.api_key_env
+    assert row.api_key_env or row.simulated
     assert row.keyless == (provider in LOCAL)
     assert bool(row.models) == (provider not in {*LOCAL, "openrouter", "azure"})
     assert not row.simulated

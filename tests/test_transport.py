@@ -401,7 +401,13 @@ def test_which_proxy_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "spared.test")
     asked = ("https://a.test", "http://a.test", "https://spared.test", "https://127.0.0.2", "https://[::1]")
     proxies = [proxy_for(httpx2.URL(url)) for url in asked]
-    assert [proxy and str(proxy) for proxy in proxies] == ["http://secure.test:1", "http://any.test:2", None, None, None]
+    assert [proxy and str(proxy) for proxy in proxies] == [
+        "http://secure.test:1",
+        "http://any.test:2",
+        None,
+        None,
+        None,
+    ]
     assert is_loopback("localhost")
     assert not is_loopback("128.0.0.1")
 
@@ -430,7 +436,7 @@ async def test_an_unknown_name_does_not_resolve() -> None:
 async def test_what_is_relied_on_inside_aiohttp_is_there() -> None:
     """The private parts of aiohttp that stamping hooks into: when an upgrade moves them, this says so first."""
     connector = aiohttp.TCPConnector()
-    assert connector._factory.func is ResponseHandler  # type: ignore[attr-defined]
+    assert connector._factory.func is ResponseHandler
     await connector.close()
     for name in ("set_response_params", "start_timeout", "resume_reading", "data_received", "connection_lost"):
         assert name in vars(ResponseHandler), name

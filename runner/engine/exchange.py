@@ -3,6 +3,7 @@
 Marks come in as `perf_counter_ns` and leave relative to the run's start, so that a journal can be read anywhere.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from random import Random
@@ -14,7 +15,7 @@ from runner.engine.lane import Lane
 from runner.engine.lateness import LateSpans
 from runner.engine.observer import Observer
 from runner.engine.retry import RetryPolicy
-from runner.events import Channel, Event, Failed, Outcome
+from runner.events import Channel, Event, Failed, Outcome, Text
 from runner.journal import Writer
 from runner.plan import Request, Target
 from runner.providers.body import request_body, retirement
@@ -25,6 +26,12 @@ from runner.wire.airtime import Airtime
 from runner.wire.client import Client, Question
 from runner.wire.listening import Attempt
 from runner.wire.transport import CLOCK
+
+
+REFUSABLE = ("stream_options", "max_completion_tokens", "max_tokens")
+"""Fields of a body that some endpoints refuse by name, and can do without."""
+
+RENAMED = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 
 
 @dataclass(slots=True)
@@ -59,6 +66,7 @@ class Exchange:
 
         A cancellation leaves a record of what had been heard, then goes on.
         """
+        await self.lane.wait_out_pause()
         asked = _Asked(request, ready_ns=ready_ns, slot_ns=perf_counter_ns())
         self.lane.in_flight += 1
         asked.in_flight = self.lane.in_flight
@@ -66,18 +74,19 @@ class Exchange:
         try:
             await self._attempt_until_settled(asked)
         except anyio.get_cancelled_exc_class():
-            asked.attempt.fold.add(Failed(perf_counter_ns(), Outcome.CANCELLED, "the run was interrupted"))
+            if not asked.attempt.fold.saw_done:
+                asked.attempt.fold.add(Failed(perf_counter_ns(), Outcome.CANCELLED, "the run was interrupted"))
             self._write(asked)
             raise
         finally:
             self.lane.in_flight -= 1
-        async with self.airtime:
-            return self._write(asked)
+        with anyio.CancelScope(shield=True):  # a reply that is whole is written, though the run may end meanwhile
+            async with self.airtime:
+                record = self._write(asked)
+        return record
 
     def _write(self, asked: "_Asked") -> Record:
-        record = asked.record(self.epoch_ns, self.late)
-        if record.error is not None:
-            record = replace(record, error=self.redactor.in_errors(record.error))
+        record = without_keys(asked.record(self.epoch_ns, self.late), self.redactor)
         self.write(record)
         return record
 
@@ -88,7 +97,6 @@ class Exchange:
 
     async def _attempt_until_settled(self, asked: "_Asked") -> None:
         while True:
-            await self.lane.wait_out_pause()
             await self._ask_once(asked)
             failed = asked.attempt.fold.failed
             if failed is None or asked.attempt.fold.has_text:
@@ -99,37 +107,39 @@ class Exchange:
             self._write_attempt(asked, failed, wait_s)
             waited_from = perf_counter_ns()
             await anyio.sleep(wait_s)
+            await self.lane.wait_out_pause()
             asked.backoff_ns += perf_counter_ns() - waited_from
 
     def _wait_before_next(self, asked: "_Asked", failed: Failed) -> float | None:
-        if self._learn_refusal(asked.request.target, failed):
+        if self._learn_refusal(asked, failed):
             return 0.0
         wait_s = self.retry.wait_s(failed, asked.attempts, self.chance)
         if wait_s is not None and failed.outcome is Outcome.RATE_LIMITED:
             self.lane.pause(wait_s)
-            self.observer.paused(self.lane.provider, wait_s, failed.message)
+            self.observer.paused(self.lane.provider, wait_s, self.redactor.in_errors(failed.message))
         return wait_s
 
-    def _learn_refusal(self, target: Target, failed: Failed) -> bool:
-        """Note a body field that the endpoint names as unwanted; True if asking without it is new."""
-        unwanted = self._unwanted.setdefault(target.name, set())
-        fields = ("stream_options", "max_completion_tokens", "max_tokens")
+    def _learn_refusal(self, asked: "_Asked", failed: Failed) -> bool:
+        """Note a body field that the endpoint names as unwanted; True if another body would now be sent."""
         if failed.outcome is not Outcome.BAD_REQUEST:
             return False
-        named = next((name for name in fields if name in failed.message and name not in unwanted), None)
         # Only what was sent can have been refused: some texts name the field that they would rather have.
-        sent = self._body(target)[0] if named else {}
-        if named is None or named not in sent:
+        named = next((name for name in REFUSABLE if name in asked.body and name in failed.message), None)
+        if named is None:
             return False
-        unwanted.add(named)
-        return True
+        target = asked.request.target
+        self._unwanted.setdefault(target.name, set()).add(named)
+        return self._body(target)[0] != asked.body
 
     def _body(self, target: Target) -> tuple[dict[str, object], tuple[str, ...]]:
         body, notes = request_body(self.row, target.model, target.parameters)
-        for name in self._unwanted.get(target.name, ()):
-            value = body.pop(name, None)
-            renamed = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}.get(name)
-            if renamed is not None and value is not None:
+        unwanted = self._unwanted.get(target.name, set())
+        for name in unwanted & body.keys():
+            renamed = RENAMED.get(name)
+            if renamed in unwanted:
+                continue  # neither name was to blame, but the value
+            value = body.pop(name)
+            if renamed is not None:
                 body[renamed] = value
         return body, notes
 
@@ -140,6 +150,7 @@ class Exchange:
             asked.flags.add("adjusted")
         if retirement(self.row, target.model):
             asked.flags.add("retired_model")
+        asked.body = body
         asked.attempts += 1
         asked.attempt = Attempt()
         asked.started_at = asked.started_at or datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -151,6 +162,8 @@ class Exchange:
         question = Question(target.model, messages, body, timeouts)
 
         def watch(event: Event) -> None:
+            if isinstance(event, Text):
+                event = event._replace(text=self.redactor.by_value(event.text))
             self.observer.heard(asked.request, event)
 
         await self.client.ask(question, asked.attempt, watch if self.observer.watches_text else None)
@@ -181,6 +194,8 @@ class _Asked:
     ready_ns: int
     slot_ns: int
     attempt: Attempt = field(default_factory=Attempt)
+    body: Mapping[str, object] = field(default_factory=dict)
+    """What the last attempt sent beside its messages."""
     attempts: int = 0
     backoff_ns: int = 0
     in_flight: int | None = None
@@ -253,3 +268,22 @@ def _reply(fold: Fold) -> str | None:
     answer = fold.text(Channel.ANSWER)
     came = fold.opened is not None and fold.failed is None and fold.first_event is not None
     return "" if answer is None and came else answer
+
+
+def without_keys(record: Record, redactor: Redactor) -> Record:
+    """Hide keys before anybody sees a record; only in errors whatever looks like one, for no reply is falsified."""
+
+    def hide(text: str | None) -> str | None:
+        return None if text is None else redactor.by_value(text)
+
+    return replace(
+        record,
+        reply=hide(record.reply),
+        reasoning=hide(record.reasoning),
+        tool_calls=hide(record.tool_calls),
+        response_model=hide(record.response_model),
+        finish_reason=hide(record.finish_reason),
+        error_code=hide(record.error_code),
+        request_id=hide(record.request_id),
+        error=None if record.error is None else redactor.in_errors(record.error),
+    )

@@ -1,5 +1,6 @@
 """Ctrl-C, kindly: the first one stops sending and keeps what is finished, the second one leaves at once."""
 
+import asyncio
 import signal
 import threading
 from collections.abc import AsyncIterator
@@ -26,10 +27,13 @@ async def stop_on_signals() -> AsyncIterator[Stop]:
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    async with anyio.create_task_group() as watch:
-        watch.start_soon(_cancel_on_signal, stop.scope)
+    # No task group, which would wrap what goes wrong in the run.
+    watching = asyncio.create_task(_cancel_on_signal(stop.scope))
+    try:
         yield stop
-        watch.cancel_scope.cancel()
+    finally:
+        watching.cancel()
+        await asyncio.wait([watching])
 
 
 async def _cancel_on_signal(scope: anyio.CancelScope) -> None:

@@ -99,9 +99,17 @@ async def _work_all(plan: Plan, exchanges: Mapping[str, Exchange]) -> None:
                     exchange, requests = exchanges[provider], plan.opening_requests(provider)
                     for _ in range(exchange.lane.limit):
                         workers.start_soon(_work, exchange, requests, ready_ns)
-    except* CompareError as group:
+    except ExceptionGroup as group:
         # Several workers meet the same full disk; one sentence says it.
-        raise group.exceptions[0] from None
+        told, bugs = group.split(CompareError)
+        if told is None or bugs is not None:
+            raise
+        raise _first_leaf(told) from None
+
+
+def _first_leaf(group: BaseExceptionGroup[CompareError]) -> CompareError:
+    first = group.exceptions[0]
+    return _first_leaf(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 async def _warm_up(plan: Plan, exchange: Exchange) -> None:

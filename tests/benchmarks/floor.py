@@ -14,7 +14,7 @@ from time import perf_counter_ns
 from typing import cast
 from urllib.parse import urlsplit
 
-from measured import Measured, answer, stamps
+from measured import Measured, be_client, stamps_since
 
 from runner.analysis.calibration import Stamps
 from runner.calibrate import Load
@@ -98,8 +98,8 @@ def _decode(sent_ns: int, reads: Reads) -> Stamps:
             origin_ns.append(chunk["sent_ns"])
     received = RECEIVED.search(whole)
     assert received is not None, whole[:200]
-    return stamps(sent_ns, int(received[1]), at_ns, origin_ns)
+    return stamps_since(sent_ns, int(received[1]), at_ns, origin_ns)
 
 
 if __name__ == "__main__":
-    answer(ask)
+    be_client(ask)

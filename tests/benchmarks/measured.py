@@ -39,17 +39,17 @@ class Measured:
         return cls([Stamps(*reply) for reply in values["replies"]], values["cpu_s"], values["wall_s"])
 
 
-def stamps(sent_ns: int, received_ns: int, at_ns: list[int], origin_ns: list[int]) -> Stamps:
+def stamps_since(sent_ns: int, received_ns: int, at_ns: list[int], origin_ns: list[int]) -> Stamps:
     """Return a reply's stamps relative to the moment its request was sent."""
-    relative = [[(at - sent_ns) // 1000 for at in column] for column in (at_ns, origin_ns)]
-    return Stamps((received_ns - sent_ns) // 1000, *relative)
+    at_us, origin_us = ([(at - sent_ns) // 1000 for at in column] for column in (at_ns, origin_ns))
+    return Stamps((received_ns - sent_ns) // 1000, at_us, origin_us)
 
 
-def answer(ask: Callable[[str, Load], Coroutine[None, None, Measured]]) -> None:
-    """Be a client's process: do as the arguments say on the fastest loop there is, and print what was measured."""
+def be_client(ask: Callable[[str, Load], Coroutine[None, None, Measured]]) -> None:
+    """Do in this process as its arguments say, on uvloop where there is one, and print what was measured."""
     base_url, load = sys.argv[1], Load(**json.loads(sys.argv[2]))
     try:
-        from uvloop import new_event_loop  # noqa: PLC0415 -- not everywhere
+        from uvloop import new_event_loop  # noqa: PLC0415 -- not on every platform
     except ImportError:
         new_event_loop = asyncio.new_event_loop
     with asyncio.Runner(loop_factory=new_event_loop) as loop:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from measured import Measured, answer
+from measured import Measured, be_client
 
 from runner import journal
 from runner.analysis.calibration import read_stamps
@@ -21,4 +21,4 @@ async def ask(base_url: str, load: Load) -> Measured:
 
 
 if __name__ == "__main__":
-    answer(ask)
+    be_client(ask)

@@ -3,7 +3,7 @@
 import asyncio
 from time import perf_counter_ns
 
-from measured import Measured, answer, stamps
+from measured import Measured, be_client, stamps_since
 from openai import AsyncOpenAI
 
 from runner.calibrate import Load
@@ -27,7 +27,7 @@ async def ask(base_url: str, load: Load) -> Measured:
                         at_ns.append(now_ns)
                         origin_ns.append((chunk.model_extra or {})["sent_ns"])
                 received_ns = int(stream.response.headers["x-received-ns"])
-                measured.replies.append(stamps(sent_ns, received_ns, at_ns, origin_ns))
+                measured.replies.append(stamps_since(sent_ns, received_ns, at_ns, origin_ns))
 
         with measured.timing():
             await asyncio.gather(*(work() for _ in range(load.concurrency)))
@@ -35,4 +35,4 @@ async def ask(base_url: str, load: Load) -> Measured:
 
 
 if __name__ == "__main__":
-    answer(ask)
+    be_client(ask)

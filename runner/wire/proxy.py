@@ -1,0 +1,117 @@
+"""Which proxy the environment names for a URL: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, and NO_PROXY's exceptions.
+
+Read as curl reads them: the scheme's own variable goes before ALL_PROXY, small letters before capitals. A server
+on this machine is never asked through a proxy. Performs no I/O.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
+
+import aiohttp
+import httpx2
+from yarl import URL
+
+SOCKS_SCHEMES = frozenset({"socks5", "socks5h"})
+KNOWN_SCHEMES = SOCKS_SCHEMES | {"http", "https"}
+SOCKS_PORT = 1080
+
+RULE = re.compile(r"(?P<bracketed>\[[^\]]*\])(?::(?P<port>\d+))?|(?P<name>[^:]*):(?P<own_port>\d+)")
+"""A NO_PROXY rule that may end in a port; an IPv6 address without brackets never does."""
+
+
+class UnusableProxy(aiohttp.ClientError):
+    """A variable names a proxy that cannot be asked. Its value may hold a password and is not told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """A proxy, and the variable that names it."""
+
+    url: URL = field(repr=False)
+    variable: str
+
+    @property
+    def is_socks(self) -> bool:
+        """Whether it is asked by SOCKS, which aiohttp does not speak."""
+        return self.url.scheme in SOCKS_SCHEMES
+
+
+def proxy_for(url: httpx2.URL, environ: Mapping[str, str] = os.environ) -> Proxy | None:
+    """Return the proxy to ask a URL through; None to ask it directly.
+
+    Raises:
+        UnusableProxy: a proxy is named that cannot be asked.
+
+    """
+    _, exceptions = _look_up("no_proxy", environ)
+    if is_loopback(url.host) or is_exempt(url, exceptions):
+        return None
+    for name in (f"{url.scheme}_proxy", "all_proxy"):
+        variable, value = _look_up(name, environ)
+        if value:
+            return Proxy(_read_address(value, variable), variable)
+    return None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine."""
+    name = _bare(host)
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        address = ip_address(name)
+    except ValueError:
+        return False
+    address = getattr(address, "ipv4_mapped", None) or address
+    return address.is_loopback or address.is_unspecified
+
+
+def is_exempt(url: httpx2.URL, exceptions: str) -> bool:
+    """Whether NO_PROXY spares a URL: by name, by a parent's name, by address or network, with or without a port."""
+    port = url.port or {"http": 80, "https": 443}.get(url.scheme)
+    return any(_fits(rule, _bare(url.host), port) for rule in re.split(r"[\s,;]+", exceptions) if rule)
+
+
+def _look_up(name: str, environ: Mapping[str, str]) -> tuple[str, str]:
+    """Return a variable's own spelling and its value; a blank one in small letters switches the other off."""
+    spelled = name if name in environ else name.upper()
+    return spelled, environ.get(spelled, "").strip()
+
+
+def _read_address(text: str, variable: str) -> URL:
+    """Read a proxy's address, in which `http://` may be left out."""
+    try:
+        url = URL(text if "://" in text else f"http://{text}")
+    except ValueError:
+        raise UnusableProxy(f"{variable} does not hold an address that can be read") from None
+    if url.scheme not in KNOWN_SCHEMES or not url.host:
+        raise UnusableProxy(f"{variable} must name an http://, https://, socks5:// or socks5h:// proxy")
+    return url
+
+
+def _fits(rule: str, host: str, port: int | None) -> bool:
+    if rule == "*":
+        return True
+    split = RULE.fullmatch(rule)
+    if split is not None:
+        wanted = split["port"] or split["own_port"]
+        if wanted is not None and int(wanted) != port:
+            return False
+        rule = split["bracketed"] or split["name"]
+    name = _bare(rule).lstrip("*").lstrip(".")
+    return host == name or host.endswith(f".{name}") or _is_within(host, name)
+
+
+def _is_within(host: str, network: str) -> bool:
+    """Whether a host is an address of a network such as 10.0.0.0/8; a single address is a network, too."""
+    try:
+        return ip_address(host) in ip_network(network, strict=False)
+    except ValueError:
+        return False
+
+
+def _bare(host: str) -> str:
+    return host.lower().strip("[]").rstrip(".")

@@ -1,0 +1,47 @@
+"""A socket that a SOCKS5 proxy has connected; the protocol is spoken by python-socks, an optional extra."""
+
+import socket
+
+import aiohttp
+
+from runner.wire.proxy import SOCKS_PORT, Proxy, UnusableProxy
+
+INSTALL = "pip install 'compare-runner[socks]'"
+
+
+class ProxyRefusal(aiohttp.ClientError):
+    """A SOCKS proxy cannot be reached, or will not lead on."""
+
+
+async def open_socket(proxy: Proxy, host: str, port: int, timeout_s: float | None) -> socket.socket:
+    """Return a socket that a proxy has connected to a host.
+
+    As with curl, `socks5://` looks the host's name up here, `socks5h://` leaves that to the proxy.
+
+    Raises:
+        UnusableProxy: the extra is not installed.
+        ProxyRefusal: the proxy does not do it; it tells why.
+        TimeoutError: it takes longer than `timeout_s`.
+
+    """
+    try:
+        import python_socks  # noqa: PLC0415 -- an extra
+        from python_socks.async_ import asyncio as spoken  # noqa: PLC0415
+    except ImportError:
+        raise UnusableProxy(f"{proxy.variable} names a SOCKS proxy, which takes one library more: {INSTALL}") from None
+    url = proxy.url
+    assert url.host is not None
+    tunnel = spoken.Proxy(
+        python_socks.ProxyType.SOCKS5,
+        url.host,
+        url.port or SOCKS_PORT,
+        username=url.user,
+        password=url.password,
+        rdns=url.scheme == "socks5h",
+    )
+    try:
+        return await tunnel.connect(host, port, timeout=timeout_s)
+    except TimeoutError:
+        raise
+    except (python_socks.ProxyError, OSError) as error:
+        raise ProxyRefusal(str(error)) from error

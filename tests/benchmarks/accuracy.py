@@ -1,0 +1,197 @@
+"""How wrong is a client's TTFT, and what does a token cost it? All clients in one run against one server.
+
+python tests/benchmarks/accuracy.py [--saturated | --scale] [--clients ours,stock,floor,aiperf,guidellm]
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from measured import Measured
+from rivals import RIVALS
+from tabulate import tabulate
+from targets import Target, ratio
+
+from runner.analysis.calibration import Errors, Spread, measure_errors
+from runner.calibrate import Load
+from runner.simulator.process import launch_sync
+
+HERE = Path(__file__).parent
+OWN = ("ours", "stock", "floor")
+LIMIT_S = 900
+
+STEADY = Load(concurrency=200, requests=600, ttft_ms=200, gap_ms=20, tokens=100)
+SCALE = Load(concurrency=1000, requests=2000, ttft_ms=200, gap_ms=50, tokens=100)
+SATURATED = Load(concurrency=32, requests=640, ttft_ms=0, gap_ms=0, tokens=100)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One client's figures; what it does not tell, or what cannot be compared, is None."""
+
+    client: str
+    errors: Errors
+    cpu_per_token_s: float | None
+    wall_s: float
+
+    @property
+    def tokens_per_s(self) -> float:
+        """Tokens a second, all streams together."""
+        return self.errors.tokens / self.wall_s
+
+
+def main() -> None:
+    """Run every client once and print the table."""
+    options = read_options()
+    load = read_load(options)
+    busy = ", ".join(f"{share:.2f}" for share in os.getloadavg()) if hasattr(os, "getloadavg") else "unknown"
+    machine = f"{platform.platform()}, {os.cpu_count()} CPUs, Python {platform.python_version()}, load before: {busy}"
+    with launch_sync() as base_url:
+        rows = list(run_clients(options, base_url, load))
+    if options.json:
+        told = [{**asdict(row), "tokens_per_s": row.tokens_per_s} for row in rows]
+        print(json.dumps({"machine": machine, "load": asdict(load), "rows": told}, indent=2))
+    else:
+        print(render(machine, load, rows))
+
+
+def read_options() -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument("--saturated", action="store_true", help="no delays, 32 streams: how much can a client take?")
+    mode.add_argument("--scale", action="store_true", help="1000 streams of 20 tokens a second")
+    parser.add_argument("--streams", type=int, help="requests under way at once (200)")
+    parser.add_argument("--rate", type=float, help="tokens a second of each stream (50)")
+    parser.add_argument("--tokens", type=int, help="tokens of each reply (100)")
+    parser.add_argument("--requests", type=int, help="requests in all (600)")
+    parser.add_argument("--clients", default=",".join((*OWN, *RIVALS)), help="which ones, in which order")
+    for name in RIVALS:
+        parser.add_argument(f"--{name}", default=os.environ.get(name.upper()), metavar="EXECUTABLE")
+    parser.add_argument("--tokenizer", default=os.environ.get("TOKENIZER", "gpt2"), help="what the rivals load")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
+    return parser.parse_args()
+
+
+def read_load(options: argparse.Namespace) -> Load:
+    """Return the mode's load with what the command line says laid over it."""
+    mode = SATURATED if options.saturated else SCALE if options.scale else STEADY
+    return Load(
+        concurrency=options.streams or mode.concurrency,
+        requests=options.requests or mode.requests,
+        ttft_ms=mode.ttft_ms,
+        gap_ms=1000 / options.rate if options.rate else mode.gap_ms,
+        tokens=options.tokens or mode.tokens,
+    )
+
+
+def run_clients(options: argparse.Namespace, base_url: str, load: Load) -> Iterator[Row]:
+    """Run one client after the other, each in a process of its own."""
+    for name in options.clients.split(","):
+        if name in OWN:
+            yield run_own(name, base_url, load)
+        elif name not in RIVALS:
+            sys.exit(f"no client is called {name}; there are {', '.join((*OWN, *RIVALS))}")
+        elif executable := getattr(options, name):
+            report = RIVALS[name](executable, options.tokenizer, base_url, load)
+            yield Row(name, report.errors(load), None, report.measuring_s)
+        else:
+            print(f"{name}: skipped; --{name} or {name.upper()} names its executable", file=sys.stderr)
+
+
+def run_own(name: str, base_url: str, load: Load) -> Row:
+    """Run one of the clients beside this file."""
+    command = [sys.executable, str(HERE / f"{name}.py"), base_url, json.dumps(asdict(load))]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=LIMIT_S, check=True)
+    measured = Measured.from_json(done.stdout)
+    errors = measure_errors(measured.replies, load.requests)
+    return Row(name, errors, ratio(measured.cpu_s, errors.tokens), measured.wall_s)
+
+
+def render(machine: str, load: Load, rows: Sequence[Row]) -> str:
+    """Return all that a person wants to see."""
+    pace = f"{1000 / load.gap_ms:g} tokens/s each" if load.gap_ms else "no delays"
+    head = f"{load.concurrency} streams, {pace}, {load.requests} requests of {load.tokens} tokens"
+    found = {row.client: row for row in rows}
+    return "\n".join([machine, head, "", tabulate_rows(rows), "", *ratios(found), "", *map(str, judge(load, found))])
+
+
+def tabulate_rows(rows: Sequence[Row]) -> str:
+    """Return the table; milliseconds but for CPU, which is in microseconds."""
+    reported, error = ("TTFT p50", "p90", "p99"), ("TTFT error p50", "p90", "p99", "max")
+    headers = ("client", "n", *reported, *error, "gaps", "gap error p99", "CPU us/token", "tokens/s", "wall s")
+    table = [
+        (
+            row.client,
+            row.errors.timed,
+            *_milliseconds(row.errors.reported_ttft)[:3],
+            *_milliseconds(row.errors.ttft),
+            row.errors.gap.n if row.errors.gap else "–",
+            _milliseconds(row.errors.gap)[2],
+            "–" if row.cpu_per_token_s is None else f"{row.cpu_per_token_s * 1e6:.1f}",
+            f"{row.tokens_per_s:.0f}",
+            f"{row.wall_s:.2f}",
+        )
+        for row in rows
+    ]
+    return tabulate(table, headers, disable_numparse=True, colalign=("left", *["right"] * (len(headers) - 1)))
+
+
+def _milliseconds(spread: Spread | None) -> tuple[str, ...]:
+    if spread is None:
+        return ("–",) * 4
+    return tuple(f"{value * 1000:.2f}" for value in (spread.p50_s, spread.p90_s, spread.p99_s, spread.max_s))
+
+
+def ratios(found: Mapping[str, Row]) -> list[str]:
+    """Say how clients compare, where both were run."""
+    figures = {
+        "CPU per token, ours / floor": _cpu_ratio(found, "ours", "floor"),
+        "CPU per token, stock / ours": _cpu_ratio(found, "stock", "ours"),
+        "tokens/s, ours / stock": _speed_ratio(found, "ours", "stock"),
+        "tokens/s, floor / ours": _speed_ratio(found, "floor", "ours"),
+    }
+    return [f"{words}: {value:.2f}" for words, value in figures.items() if value is not None]
+
+
+def _cpu_ratio(found: Mapping[str, Row], above: str, below: str) -> float | None:
+    if not {above, below} <= found.keys():
+        return None
+    return ratio(found[above].cpu_per_token_s, found[below].cpu_per_token_s)
+
+
+def _speed_ratio(found: Mapping[str, Row], above: str, below: str) -> float | None:
+    if not {above, below} <= found.keys():
+        return None
+    return ratio(found[above].tokens_per_s, found[below].tokens_per_s)
+
+
+def judge(load: Load, found: Mapping[str, Row]) -> list[Target]:
+    """Return the targets that are stated for a load; none for any other."""
+    errors = found["ours"].errors if "ours" in found else None
+    ttft, gap = (errors.ttft, errors.gap) if errors else (None, None)
+    p50, p99 = (ttft.p50_s * 1000, ttft.p99_s * 1000) if ttft else (None, None)
+    pace = load.concurrency, load.gap_ms
+    if pace == (STEADY.concurrency, STEADY.gap_ms):
+        return [
+            Target(1, "TTFT error p50", p50, 0.5, " ms"),
+            Target(1, "TTFT error p99", p99, 5, " ms"),
+            Target(1, "gap error p99", gap.p99_s * 1000 if gap else None, 5, " ms"),
+            Target(3, "CPU per token, ours / floor", _cpu_ratio(found, "ours", "floor"), 2),
+            Target(3, "CPU per token, ours / stock", _cpu_ratio(found, "ours", "stock"), 0.2),
+        ]
+    if pace == (SCALE.concurrency, SCALE.gap_ms):
+        return [Target(2, "TTFT error p50", p50, 2, " ms"), Target(2, "TTFT error p99", p99, 25, " ms")]
+    if pace == (SATURATED.concurrency, SATURATED.gap_ms):
+        return [Target(4, "tokens/s, stock / ours", _speed_ratio(found, "stock", "ours"), 0.1)]
+    return []
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,26 @@
+"""What the measured figures ought to be, and whether they are. Printed, never asserted: machines differ."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A figure that must not be above its limit; `value` is None where it was not measured."""
+
+    number: int
+    words: str
+    value: float | None
+    limit: float
+    unit: str = ""
+
+    def __str__(self) -> str:
+        """Render as `target 1: TTFT error p50 0.21 ms, at most 0.5 ms: met`."""
+        if self.value is None:
+            return f"target {self.number}: {self.words}: not measured"
+        verdict = "met" if self.value <= self.limit else "missed"
+        return f"target {self.number}: {self.words} {self.value:.3g}{self.unit}, at most {self.limit:g}{self.unit}: {verdict}"
+
+
+def ratio(above: float | None, below: float | None) -> float | None:
+    """Divide; None where either is unknown or there is nothing to divide by."""
+    return above / below if above is not None and below else None

@@ -145,7 +145,7 @@ def prepare(suite: Suite, registry: Registry, options: Options) -> Job:
     started = datetime.now().astimezone()
     folder, outputs = _split_outputs(options.outputs, suite.name, started)
     refuse_used_folder(folder)
-    check_outputs(outputs, WRITERS)
+    check_outputs(outputs, WRITERS, folder)
     plan = Plan(
         cases=suite.cases,
         targets=choice.targets,
@@ -164,7 +164,7 @@ def _simulated_choice(suite: Suite, registry: Registry, notes: Sequence[str]) ->
 
 def _split_outputs(outputs: Sequence[Path], suite: str, started: datetime) -> tuple[Path, tuple[Path, ...]]:
     """Tell the run's folder, which has no suffix, from further outputs, which have one."""
-    folders = [path for path in outputs if not path.suffix or path.is_dir()]
+    folders = [path for path in outputs if not path.suffix or os.path.isdir(path)]  # noqa: PTH112 -- never raises
     if len(folders) > 1:
         raise CompareError(f"-o names two folders, {folders[0]} and {folders[1]}; a run has one")
     folder = folders[0] if folders else RESULTS / new_run_id(suite, started)

@@ -36,18 +36,23 @@ def refuse_used_folder(folder: Path) -> None:
         raise JournalError(f"{folder} cannot be used: {error.strerror}; choose another folder with -o") from error
 
 
-def check_outputs(paths: Iterable[Path], suffixes: Iterable[str]) -> None:
-    """Raise, naming every one, if an output could not be written once the run is over."""
+def check_outputs(paths: Iterable[Path], suffixes: Iterable[str], own: Path | None = None) -> None:
+    """Raise, naming every one, if an output could not be written once the run is over.
+
+    `own` is the run's own folder, which need not be there yet.
+    """
     known = tuple(suffixes)
-    problems = [problem for path in paths if (problem := _unwritable(path, known))]
+    problems = [problem for path in paths if (problem := _unwritable(path, known, own))]
     if problems:
         raise CompareError("\n".join(problems))
 
 
-def _unwritable(path: Path, suffixes: tuple[str, ...]) -> str | None:
+def _unwritable(path: Path, suffixes: tuple[str, ...], own: Path | None) -> str | None:
     if path.suffix.lower() not in suffixes:
         return f"-o {path}: no output is called {path.suffix}. Known: {', '.join(suffixes)}."
     folder = path.absolute().parent
+    if own is not None and folder == own.absolute():
+        return None
     try:
         if path.is_dir():
             return f"-o {path}: this is a folder. Name a file, or leave the suffix out."

@@ -282,7 +282,8 @@ class Record:
         """Whether this process may have falsified the row: by 10 ms, or by 5 % of its TTFT."""
         if self.client_error_s is None:
             return False
-        return self.client_error_s > min(LATE_S, max(LATE_SHARE * (self.ttft_s or LATE_S), LATE_FLOOR_S))
+        share_s = LATE_S if self.ttft_s is None else LATE_SHARE * self.ttft_s
+        return self.client_error_s > min(LATE_S, max(share_s, LATE_FLOOR_S))
 
     @property
     def flags(self) -> tuple[str, ...]:

@@ -8,9 +8,17 @@ from pathlib import Path
 def make_certificate(folder: Path) -> Path:
     """Write a key and a certificate into a folder; return the certificate's path."""
     key, certificate = folder / "key.pem", folder / "certificate.pem"
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=test".split()
-    names = ["-addext", "subjectAltName=IP:127.0.0.1,DNS:fake.test"]
-    subprocess.run([*command, *names, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True)
+    options = {
+        "newkey": "ec",
+        "pkeyopt": "ec_paramgen_curve:prime256v1",
+        "days": "2",
+        "subj": "/CN=test",
+        "addext": "subjectAltName=IP:127.0.0.1,DNS:fake.test",
+        "keyout": str(key),
+        "out": str(certificate),
+    }
+    words = [word for name, value in options.items() for word in (f"-{name}", value)]
+    subprocess.run(["openssl", "req", "-x509", "-nodes", *words], check=True, capture_output=True)
     return certificate
 
 

@@ -139,6 +139,7 @@ def test_a_listed_provider_without_models_needs_one() -> None:
         (["RED/x"], [], ["red/x"]),
         (["rouge/x"], [], ["red/x"]),
         (["red/org/model:7b"], [], ["red/org/model:7b"]),
+        (["red/what?"], [], ["red/what?"]),
         (["red/x", "red/x"], [], ["red/x"]),
         (["local/tiny"], [], ["local/tiny"]),
         (["red-*"], [], ["red/red-big", "red/red-small"]),

@@ -19,6 +19,7 @@ from runner.suite.case import Timeouts
 from runner.wire.client import Client, ProviderRefusal, Question
 from runner.wire.listening import Attempt
 from tests.certificate import make_certificate, serve_with
+from tests.patience import until
 from tests.tape import DONE, END, STREAM_HEAD, Asked, Reply, delta, event, frame, head, play, refuse, stream
 from tests.test_hearing import ALL, SAMPLES, Sample, expectation, observe
 
@@ -150,8 +151,7 @@ async def test_text_of_a_cancelled_question_is_kept() -> None:
         client, attempt = Client(endpoint_at(tape.url)), Attempt()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(client.ask, Question("m-1", QUESTION, {}), attempt)
-            while not attempt.body._arrivals:
-                await anyio.sleep(0.005)
+            await until(lambda: len(attempt.body._arrivals) > 0)
             tasks.cancel_scope.cancel()
         await client.aclose()
     assert attempt.fold.text(Channel.ANSWER) == "Hello"
@@ -232,7 +232,7 @@ async def test_only_the_endpoints_own_headers_are_sent(
     row: dict[str, object], key: str | None, sent: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A key goes where its row says and nowhere else; what OPENAI_* variables hold is told to nobody."""
-    with play(stream("never")) as elsewhere, play(lambda asked: answer_any(asked)) as tape:
+    with play(stream("never")) as elsewhere, play(answer_any) as tape:
         for name, value in {**AMBIENT, "OPENAI_BASE_URL": elsewhere.url}.items():
             monkeypatch.setenv(name, value)
         client = Client(endpoint_at(tape.url, key, **row))
@@ -327,12 +327,11 @@ def answer_in_the_clear() -> Iterator[int]:
 
 
 async def test_a_certificate_nobody_vouches_for_is_named(tmp_path: Path) -> None:
-    """An untrusted server is a failure of its own, worth no second try, and says where a custom CA goes."""
+    """An untrusted server is a failure of its own, worth no second try; it is told nothing."""
     with play(stream("Hello"), serve_with(make_certificate(tmp_path))) as tape:
         attempt = await ask_once(tape.url)
     assert failure(attempt) == (Outcome.CONNECTION, "tls_certificate")
     assert attempt.fold.failed is not None
-    assert "SSL_CERT_FILE" in attempt.fold.failed.message
     assert not attempt.fold.failed.worth_repeating
     assert tape.asked == []
 
@@ -374,10 +373,10 @@ async def test_what_cannot_be_reached_is_named_by_its_stage() -> None:
     [
         (f"http://user:{PROXY_WORD}@127.0.0.1:{{closed}}", "http://fake.test/v1", "proxy"),
         (f"http://user:{PROXY_WORD}@127.0.0.1:{{refusing}}", "https://fake.test/v1", "proxy"),
-        (f"socks5://user:{PROXY_WORD}@127.0.0.1:{{refusing}}", "http://fake.test/v1", "bad_proxy"),
+        (f"socks4://user:{PROXY_WORD}@127.0.0.1:{{refusing}}", "http://fake.test/v1", "bad_proxy"),
         (f"http://user:{PROXY_WORD}@:80:80", "http://fake.test/v1", "bad_proxy"),
     ],
-    ids=["closed", "refusing", "socks", "garbage"],
+    ids=["closed", "refusing", "ftp", "garbage"],
 )
 async def test_a_proxy_that_fails_is_named_without_its_password(
     proxy: str, url: str, stage: str, monkeypatch: pytest.MonkeyPatch

@@ -3,7 +3,6 @@
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from runner.providers.row import Row
 from runner.record import Record
 from runner.suite.case import Case, Message, Parameters
 from tests.command import finish, read_lines, read_rows, start, write_config, write_yaml
+from tests.patience import until, wait_until
 from tests.tape import DONE, END, STREAM_HEAD, Asked, Reply, Tape, delta, event, frame, play, refuse, stream
 
 pytestmark = pytest.mark.anyio
@@ -319,10 +319,8 @@ async def test_a_finished_row_is_written_though_it_waits_for_its_turn(tmp_path: 
         ) as exchanges, anyio.create_task_group() as tasks:  # fmt: skip
             exchange = exchanges["one"]
             tasks.start_soon(exchange.hold, next(plan.opening_requests()), 0)
-            while exchange.lane.in_flight == 0:
-                await anyio.sleep(0)
-            while exchange.lane.in_flight:
-                await anyio.sleep(0)
+            await until(lambda: exchange.lane.in_flight == 1)
+            await until(lambda: exchange.lane.in_flight == 0)
             tasks.cancel_scope.cancel()
     assert [record.outcome for record in journal.read(tmp_path).records] == [Outcome.OK]
 
@@ -347,10 +345,8 @@ def prepare(folder: Path, tape: Tape) -> Path:
 
 def await_rows(folder: Path, count: int) -> None:
     """Return when a journal holds so many records."""
-    deadline_s = time.monotonic() + 30
-    while not (folder / "journal.jsonl").exists() or len(read_lines(folder, "record")) < count:
-        assert time.monotonic() < deadline_s, "no row was written"
-        time.sleep(0.02)
+    wait_until((folder / "journal.jsonl").exists)
+    wait_until(lambda: len(read_lines(folder, "record")) >= count)
 
 
 def interrupt(folder: Path, tape: Tape, number: int, program: tuple[str, ...] = ("-m", "runner")) -> Any:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, Any
+from typing import IO, Any, get_type_hints
 
 import pytest
 from hypothesis import example, given
@@ -48,6 +48,11 @@ def joined(text: str) -> str:
 TEXTS = st.text(st.characters(exclude_categories=[]), max_size=20).map(joined)
 MAYBE_TEXTS = st.none() | TEXTS
 COUNTS = st.none() | st.integers(-(2**63), 2**63)
+MAYBE: dict[object, st.SearchStrategy[object]] = {
+    str | None: MAYBE_TEXTS,
+    int | None: COUNTS,
+    bool | None: st.none() | st.booleans(),
+}
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False) | TEXTS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
@@ -75,14 +80,12 @@ RECORDS = st.builds(
     marks=st.builds(Marks, **{field.name: COUNTS for field in fields(Marks)}),
     outcome=st.sampled_from(Outcome),
     heard=replies(),
-    **dict.fromkeys(("reply", "reasoning", "tool_calls", "finish_reason", "error", "error_code"), MAYBE_TEXTS),
-    **dict.fromkeys(("input_tokens", "output_tokens", "late_ns", "in_flight", "http_status"), COUNTS),
     usage=st.none() | st.dictionaries(TEXTS, JSON, max_size=4),
-    reused=st.none() | st.booleans(),
     attempts=st.integers(0, 9),
     backoff_ns=st.integers(0, 10**12),
     noted=st.lists(TEXTS, max_size=3).map(tuple),
     warmup=st.booleans(),
+    **{name: MAYBE[hint] for name, hint in get_type_hints(Record).items() if hint in MAYBE},
 )
 
 

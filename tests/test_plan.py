@@ -158,6 +158,29 @@ def test_a_plan_is_lazy() -> None:
     assert next(plan.opening_requests()).block == 1
 
 
+# Warming up
+
+
+@given(PLANS, st.integers(0, 3))
+def test_warming_up_is_extra(plan: Plan, warmups: int) -> None:
+    """Each target is asked so often before all blocks, under keys of its own, and the plan's length is the same."""
+    assume(plan.cases)
+    warm = replace(plan, warmups=warmups)
+    extra = [request for provider in warm.providers() for request in warm.warmup_requests(provider)]
+    assert Counter(request.target.name for request in extra) == {t.name: warmups for t in plan.targets if warmups}
+    assert all(request.warmup and request.block == 0 for request in extra)
+    keys = [request.key for request in (*extra, *warm.opening_requests())]
+    assert len(set(keys)) == len(keys)
+    assert (len(warm), order(warm)) == (len(plan), order(plan))
+
+
+@given(PLANS)
+def test_conversations_are_counted_by_provider(plan: Plan) -> None:
+    """The count is of what each lane is given to open."""
+    opened = Counter(request.target.provider for request in plan.opening_requests())
+    assert plan.conversations() == {provider: opened[provider] for provider in plan.providers()}
+
+
 # Turns
 
 

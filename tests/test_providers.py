@@ -46,13 +46,20 @@ def test_the_built_in_rows_are_those_promised_in_their_order() -> None:
     assert " ".join(builtin().rows) == promised
 
 
-@pytest.mark.parametrize("provider", builtin().rows)
+def test_the_simulator_alone_is_simulated() -> None:
+    """One row stands for no provider; it needs no key and has models to ask."""
+    assert [name for name, row in builtin().rows.items() if row.simulated] == ["sim"]
+    assert row_of("sim").keyless
+    assert row_of("sim").models
+
+
+@pytest.mark.parametrize("provider", [name for name in builtin().rows if name != "sim"])
 def test_every_built_in_row_can_be_used(provider: str) -> None:
     """A label, an address, a key's variable; default models unless it is local, an aggregator or one's own cloud."""
     row = row_of(provider)
     assert row.label
     assert row.base_url or row.base_url_env
-    assert row.api_key_env or row.simulated
+    assert row.api_key_env
     assert row.keyless == (provider in LOCAL)
     assert bool(row.models) == (provider not in {*LOCAL, "openrouter", "azure"})
     assert not row.simulated

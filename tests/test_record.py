@@ -274,6 +274,18 @@ def test_flags_are_sorted_and_each_is_there_once() -> None:
     assert recorded(Heard(), cached_tokens=0).flags == ()
 
 
+@pytest.mark.parametrize(
+    ("ttft_ms", "bound_ms"), [(None, 10.0), (1000, 10.0), (200, 10.0), (100, 5.0), (40, 2.0), (10, 2.0), (0, 2.0)]
+)
+def test_a_row_is_late_by_ten_milliseconds_or_a_share_of_its_beginning(ttft_ms: float | None, bound_ms: float) -> None:
+    """The bound is 10 ms, 5 % of a short TTFT, and never less than a clock's tick can be told from."""
+    said = Heard() if ttft_ms is None else heard(ttft_ms)
+    late = [recorded(said, late_ns=round(bound_ms * MS) + extra).client_late for extra in (-1000, 1000)]
+    assert late == [False, True]
+    assert recorded(said, late_ns=None).client_late is False
+    assert "client_late" in recorded(said, late_ns=11 * MS).flags
+
+
 @pytest.mark.parametrize("outcome", Outcome)
 def test_only_whole_replies_enter_timing_statistics(outcome: Outcome) -> None:
     """`ok` and `length` do, unless they warmed up; nothing else ever does."""
@@ -329,6 +341,11 @@ def test_the_first_failure_is_the_cause() -> None:
     """What fails after it fails because of it."""
     first, second = Failed(1, Outcome.PROVIDER_ERROR, "first"), Failed(2, Outcome.CONNECTION, "second")
     assert folded(first, second).failed is first
+
+
+def test_a_later_head_only_brings_the_id() -> None:
+    """Where the headers gave no id, the first body that does is not taken for another response."""
+    assert folded(Opened(1, 200, None), Opened(9, 500, "id-1")).opened == Opened(1, 200, "id-1")
 
 
 def test_the_model_that_answers_is_the_first_one_named() -> None:

@@ -5,7 +5,7 @@ import click
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8321, show_default=True, help="0 takes any free one.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="0 takes any free one.")
 @click.option("--fault", metavar="NAME", help="Spoil every answer in this way; `list` names them.")
 def serve(host: str, port: int, fault: str | None) -> None:
     """Run the simulator until Ctrl-C: an OpenAI-compatible server with a known clock.

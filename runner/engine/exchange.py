@@ -27,7 +27,6 @@ from runner.wire.client import Client, Question
 from runner.wire.listening import Attempt
 from runner.wire.transport import CLOCK
 
-
 REFUSABLE = ("stream_options", "max_completion_tokens", "max_tokens")
 """Fields of a body that some endpoints refuse by name, and can do without."""
 

@@ -8,39 +8,35 @@ from runner.events import Outcome
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """What follows from a cause: how the request ended, what to call it, what to do, whether to ask again."""
+    """What follows from a cause: how the request ended, and whether to ask again. What to do is in runner/remedy.py."""
 
     outcome: Outcome
-    what: str
-    remedy: str
     worth_repeating: bool = False
 
 
 CAUSES: dict[str, Cause] = {
-    "key": Cause(Outcome.AUTH, "key refused", "check that the key belongs to this provider and region"),
-    "balance": Cause(Outcome.AUTH, "balance used up", "top up"),
-    "plan": Cause(Outcome.AUTH, "not covered by the plan", "change the plan or the model"),
-    "permission": Cause(Outcome.AUTH, "access denied", "ask for access to the model, or use another key or region"),
-    "proxy_auth": Cause(Outcome.AUTH, "proxy refused", "put the proxy's user and password into HTTPS_PROXY"),
-    "model": Cause(Outcome.NOT_FOUND, "no such model", "`compare providers --models {provider}` lists those there are"),
-    "address": Cause(Outcome.NOT_FOUND, "nothing at this address", "check base_url, which often ends in /v1"),
-    "rate": Cause(Outcome.RATE_LIMITED, "asked too often", "lower --concurrency", worth_repeating=True),
-    "quota": Cause(Outcome.RATE_LIMITED, "quota used up", "wait for its reset, or raise it"),
-    "content_filter": Cause(Outcome.FILTERED, "content filter", "change the prompt"),
-    "context": Cause(Outcome.BAD_REQUEST, "prompt too long", "shorten it, or ask a model with a longer context"),
-    "request": Cause(Outcome.BAD_REQUEST, "request refused", "change what it names"),
-    "redirect": Cause(
-        Outcome.BAD_REQUEST, "redirected", "put the right base_url: often https instead of http, or a missing /v1"
-    ),
-    "overloaded": Cause(Outcome.PROVIDER_ERROR, "overloaded", "try again later", worth_repeating=True),
-    "server": Cause(Outcome.PROVIDER_ERROR, "failure", "try again later", worth_repeating=True),
-    "server_timeout": Cause(Outcome.PROVIDER_ERROR, "time-out", "try again later", worth_repeating=True),
-    "unsupported": Cause(Outcome.PROVIDER_ERROR, "not supported", "ask without it, or another model"),
-    "empty": Cause(Outcome.BAD_STREAM, "empty answer", "try again later", worth_repeating=True),
-    "broken_json": Cause(Outcome.BAD_STREAM, "broken JSON", "try again later", worth_repeating=True),
-    "html": Cause(Outcome.BAD_STREAM, "a web page instead of a reply", "check base_url, or log in to the network"),
-    "not_a_reply": Cause(Outcome.BAD_STREAM, "no chat completion", "check base_url, which often ends in /v1"),
-    "too_long": Cause(Outcome.BAD_STREAM, "an event beyond all bounds", "check base_url"),
+    "key": Cause(Outcome.AUTH),
+    "balance": Cause(Outcome.AUTH),
+    "plan": Cause(Outcome.AUTH),
+    "permission": Cause(Outcome.AUTH),
+    "proxy_auth": Cause(Outcome.AUTH),
+    "model": Cause(Outcome.NOT_FOUND),
+    "address": Cause(Outcome.NOT_FOUND),
+    "rate": Cause(Outcome.RATE_LIMITED, worth_repeating=True),
+    "quota": Cause(Outcome.RATE_LIMITED),
+    "content_filter": Cause(Outcome.FILTERED),
+    "context": Cause(Outcome.BAD_REQUEST),
+    "request": Cause(Outcome.BAD_REQUEST),
+    "redirect": Cause(Outcome.BAD_REQUEST),
+    "overloaded": Cause(Outcome.PROVIDER_ERROR, worth_repeating=True),
+    "server": Cause(Outcome.PROVIDER_ERROR, worth_repeating=True),
+    "server_timeout": Cause(Outcome.PROVIDER_ERROR, worth_repeating=True),
+    "unsupported": Cause(Outcome.PROVIDER_ERROR),
+    "empty": Cause(Outcome.BAD_STREAM, worth_repeating=True),
+    "broken_json": Cause(Outcome.BAD_STREAM, worth_repeating=True),
+    "html": Cause(Outcome.BAD_STREAM),
+    "not_a_reply": Cause(Outcome.BAD_STREAM),
+    "too_long": Cause(Outcome.BAD_STREAM),
 }
 
 STATUSES: dict[int, str] = {

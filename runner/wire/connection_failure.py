@@ -4,29 +4,48 @@ import aiohttp
 from openai import APIConnectionError
 
 from runner.events import Failed, Outcome
-from runner.wire.transport import UnusableProxy
+from runner.wire.proxy import UnusableProxy
+from runner.wire.socks import ProxyRefusal
 
 CONNECTION_ERRORS = (aiohttp.ClientError, OSError, APIConnectionError)
 """What a connection can raise; the SDK wraps what TLS raised. Anything else is a bug of ours, and stays a traceback."""
 
 
-def name_stage(error: BaseException) -> str:
-    """Return which stage of a connection an error belongs to."""
-    stages: tuple[tuple[type[BaseException], str], ...] = (
-        (UnusableProxy, "bad_proxy"),
-        (aiohttp.ClientConnectorDNSError, "dns"),
-        (aiohttp.ClientConnectorCertificateError, "tls_certificate"),
-        (aiohttp.ClientSSLError, "tls"),
-        (aiohttp.ClientProxyConnectionError, "proxy"),
-        (aiohttp.ClientHttpProxyError, "proxy"),
-        (aiohttp.ClientConnectorError, "refused"),
-        (aiohttp.ClientPayloadError, "cut"),
-        (aiohttp.ServerDisconnectedError, "disconnected"),
-        (aiohttp.ClientOSError, "reset"),
-        (aiohttp.ClientResponseError, "bad_http"),
-        (aiohttp.InvalidURL, "bad_url"),
-    )
-    return next((stage for kind, stage in stages if isinstance(error, kind)), "connection")
+STAGES: tuple[tuple[type[BaseException], str], ...] = (
+    (UnusableProxy, "bad_proxy"),
+    (ProxyRefusal, "proxy"),
+    (aiohttp.ClientConnectorDNSError, "dns"),
+    (aiohttp.ClientConnectorCertificateError, "tls_certificate"),
+    (aiohttp.ClientSSLError, "tls"),
+    (aiohttp.ClientProxyConnectionError, "proxy"),
+    (aiohttp.ClientHttpProxyError, "proxy"),
+    (aiohttp.ClientConnectorError, "refused"),
+    (aiohttp.ClientPayloadError, "cut"),
+    (aiohttp.ServerDisconnectedError, "disconnected"),
+    (aiohttp.ClientOSError, "reset"),
+    (aiohttp.ClientResponseError, "bad_http"),
+    (aiohttp.InvalidURL, "bad_url"),
+    (BaseException, "connection"),
+)
+"""Which stage of a connection an error belongs to: the first kind that it is of."""
+
+WORDS = {
+    "bad_proxy": "the proxy cannot be used",
+    "proxy": "the proxy refused",
+    "dns": "the host name does not resolve",
+    "tls_certificate": "the server's certificate is not trusted",
+    "tls": "the TLS handshake failed",
+    "refused": "no connection to the server",
+    "cut": "the connection broke inside the reply",
+    "disconnected": "the server closed the connection without an answer",
+    "reset": "the connection was reset",
+    "bad_http": "the answer is not HTTP",
+    "bad_url": "the base URL cannot be used",
+    "connection": "the connection failed",
+}
+
+LASTING = frozenset({"bad_proxy", "tls_certificate", "bad_http", "bad_url"})
+"""What is the same at the next attempt."""
 
 
 def describe(error: BaseException, at_ns: int) -> Failed:
@@ -35,23 +54,9 @@ def describe(error: BaseException, at_ns: int) -> Failed:
         error = error.__cause__
     if isinstance(error, TimeoutError):
         return Failed(at_ns, Outcome.TIMEOUT, "no connection in time", error_type="connect", worth_repeating=True)
-    stage = name_stage(error)
-    hints = {
-        "dns": "the host name does not resolve",
-        "tls_certificate": "the server's certificate is not trusted; a custom CA goes into SSL_CERT_FILE",
-        "tls": "the TLS handshake failed",
-        "proxy": "the proxy refused; HTTP_PROXY, HTTPS_PROXY and NO_PROXY decide which one is used",
-        "bad_proxy": "the proxy that HTTP_PROXY, HTTPS_PROXY or ALL_PROXY names cannot be used",
-        "refused": "no connection to the server",
-        "cut": "the connection broke inside the reply",
-        "disconnected": "the server closed the connection without an answer",
-        "reset": "the connection was reset",
-        "bad_http": "the answer is not HTTP",
-        "bad_url": "the base URL cannot be used",
-    }
-    repeatable = stage not in {"tls_certificate", "bad_url", "bad_proxy", "bad_http"}
-    message = f"{hints.get(stage, 'the connection failed')}: {_detail(error)}"
-    return Failed(at_ns, Outcome.CONNECTION, message, error_type=stage, worth_repeating=repeatable)
+    stage = next(stage for kind, stage in STAGES if isinstance(error, kind))
+    message = f"{WORDS[stage]}: {_detail(error)}"
+    return Failed(at_ns, Outcome.CONNECTION, message, error_type=stage, worth_repeating=stage not in LASTING)
 
 
 def _detail(error: BaseException) -> str:

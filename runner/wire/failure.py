@@ -1,4 +1,4 @@
-"""A refusal or an error -> `Failed`: what it is to us, in the provider's own words, and what to do about it."""
+"""A refusal or an error -> `Failed`: what it is to us, in the provider's own words."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -58,16 +58,6 @@ def fail(cause: str, message: str, at_ns: int, *, status: int, code: str | None 
         code=code,
         worth_repeating=known.worth_repeating,
     )
-
-
-def remedy(failed: Failed, provider: str) -> str | None:
-    """Say in one clause what to do next; None where there is nothing to say."""
-    cause = CAUSES.get(failed.error_type or "")
-    if cause is None:
-        return None
-    code = f" (code {failed.code})" if failed.code else ""
-    fate = "" if failed.worth_repeating else "; not retried"
-    return f"{cause.what} at {provider}{code}: {cause.remedy.format(provider=provider)}{fate}"
 
 
 def request_id(headers: Mapping[str, str], body: bytes = b"") -> str | None:

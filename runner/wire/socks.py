@@ -21,6 +21,7 @@ async def open_socket(proxy: Proxy, host: str, port: int, timeout_s: float | Non
     Raises:
         UnusableProxy: the extra is not installed.
         ProxyRefusal: the proxy does not do it; it tells why.
+        socket.gaierror: the host's name is unknown here.
         TimeoutError: it takes longer than `timeout_s`.
 
     """
@@ -41,7 +42,7 @@ async def open_socket(proxy: Proxy, host: str, port: int, timeout_s: float | Non
     )
     try:
         return await tunnel.connect(host, port, timeout=timeout_s)
-    except TimeoutError:
+    except (TimeoutError, socket.gaierror):
         raise
     except (python_socks.ProxyError, OSError) as error:
         raise ProxyRefusal(str(error)) from error

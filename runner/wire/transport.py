@@ -7,6 +7,7 @@ when there is a reason to, not for every token.
 """
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextvars import ContextVar
@@ -14,7 +15,6 @@ from dataclasses import dataclass
 from functools import partial
 from time import perf_counter_ns
 from typing import Any
-from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
 
 import aiohttp
 import anyio
@@ -25,6 +25,8 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from yarl import URL
 
 from runner.wire.airtime import Airtime
+from runner.wire.proxy import Proxy, UnusableProxy, proxy_for
+from runner.wire.socks import open_socket
 
 CLOCK = "transport"
 """What a row's `clock` says: stamped in user space, when the event loop handed the read over."""
@@ -244,9 +246,10 @@ class StampingResolver(aiohttp.ThreadedResolver):
 class StampingConnector(aiohttp.TCPConnector):
     """A connector whose connections stamp what they read, and tell each request how it got one."""
 
-    def __init__(self, tls: ssl.SSLContext) -> None:
+    def __init__(self, tls: ssl.SSLContext, socks: Proxy | None = None) -> None:
         # Lanes limit concurrency; a second limit here would be a hidden queue.
         super().__init__(limit=0, ssl=tls, keepalive_timeout=60, resolver=StampingResolver())
+        self._socks = socks
         self._factory = partial(StampingProtocol, loop=self._loop)  # type: ignore[assignment]  # a subclass will do
 
     async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:  # noqa: ASYNC109 -- aiohttp's signature
@@ -264,34 +267,19 @@ class StampingConnector(aiohttp.TCPConnector):
                 phases.tls_end = protocol.ready_ns if req.is_ssl() else None
         return connection
 
-
-class UnusableProxy(aiohttp.ClientError):
-    """The environment names a proxy that cannot be asked; its address may hold a password and is not told."""
-
-
-def proxy_for(url: httpx2.URL) -> URL | None:
-    """Return the proxy the environment names for a URL; never one for a server on this machine."""
-    if is_loopback(url.host) or proxy_bypass_environment(url.host):
-        return None
-    proxies = getproxies_environment()
-    named = proxies.get(url.scheme) or proxies.get("all")
-    return read_proxy(named) if named else None
-
-
-def read_proxy(text: str) -> URL:
-    """Read a proxy's address, in which `http://` may be left out."""
-    try:
-        proxy = URL(text if "://" in text else f"http://{text}")
-    except ValueError:
-        raise UnusableProxy("its address cannot be read") from None
-    if proxy.scheme not in {"http", "https"} or not proxy.host:
-        raise UnusableProxy("only http:// and https:// proxies are known")
-    return proxy
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine."""
-    return host in {"localhost", "::1"} or host.startswith("127.")
+    async def _create_direct_connection(self, req: Any, traces: Any, timeout: Any, **more: Any) -> Any:  # noqa: ASYNC109
+        """Open a connection, through a SOCKS proxy if there is one; aiohttp itself knows the other kinds."""
+        if self._socks is None:
+            return await super()._create_direct_connection(req, traces, timeout, **more)
+        host, tls = req.url.raw_host, self._get_ssl_context(req)
+        try:
+            led = await open_socket(self._socks, host, req.port, timeout.connect)
+        except socket.gaierror as error:
+            raise aiohttp.ClientConnectorDNSError(req.connection_key, error) from error
+        name = host if tls else None
+        return await self._wrap_existing_connection(
+            self._factory, req=req, timeout=timeout, ssl=tls, server_hostname=name, sock=led
+        )
 
 
 class UnjudgedResponse(httpx2.Response):
@@ -313,10 +301,12 @@ class StampingTransport(httpx2.AsyncBaseTransport):
         self._timeout = aiohttp.ClientTimeout(total=None, connect=connect_s)
         self._session: aiohttp.ClientSession | None = None
 
-    def _open_session(self) -> aiohttp.ClientSession:
+    def _open_session(self, proxy: Proxy | None) -> aiohttp.ClientSession:
+        """Return the session, which is opened by the first request: one transport asks one host."""
         if self._session is None:
+            socks = proxy if proxy is not None and proxy.is_socks else None
             self._session = aiohttp.ClientSession(
-                connector=StampingConnector(self._tls),
+                connector=StampingConnector(self._tls, socks),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=self._timeout,
                 skip_auto_headers=("User-Agent",),
@@ -327,13 +317,14 @@ class StampingTransport(httpx2.AsyncBaseTransport):
         """Send a request; return when the response's head is here."""
         body = _LISTENING.get() or listen()
         body.dial()
-        response = await self._open_session().request(
+        proxy = proxy_for(request.url)
+        response = await self._open_session(proxy).request(
             request.method,
             URL(str(request.url), encoded=True),
             headers={**request.headers, **IDENTITY},
             data=request.content or None,
             allow_redirects=False,
-            proxy=proxy_for(request.url),
+            proxy=_http_address(proxy),
         )
         body.attach(response)
         # aiohttp has undone any compression; httpx2 must not try again.
@@ -346,14 +337,17 @@ class StampingTransport(httpx2.AsyncBaseTransport):
         Costs the server a handshake each and no request. One that cannot be opened is left out: the request that
         will need it says why.
         """
-        target, proxy = URL(url), proxy_for(httpx2.URL(url))
-        connector = self._open_session().connector
+        try:
+            proxy = proxy_for(httpx2.URL(url))
+        except UnusableProxy:
+            return []
+        connector = self._open_session(proxy).connector
         assert connector is not None
         held: list[tuple[Connection, Phases]] = []
 
         async def open_one() -> None:
             body = listen()
-            request = aiohttp.ClientRequest("GET", target, proxy=None if proxy is None else URL(proxy))
+            request = aiohttp.ClientRequest("GET", URL(url), proxy=_http_address(proxy))
             try:
                 held.append((await connector.connect(request, [], self._timeout), body.phases))
             except (aiohttp.ClientError, OSError, TimeoutError):
@@ -371,3 +365,8 @@ class StampingTransport(httpx2.AsyncBaseTransport):
         """Close all connections."""
         if self._session is not None:
             await self._session.close()
+
+
+def _http_address(proxy: Proxy | None) -> URL | None:
+    """Return the proxy that aiohttp is to ask; a SOCKS proxy is the connector's affair."""
+    return None if proxy is None or proxy.is_socks else proxy.url

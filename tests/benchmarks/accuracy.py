@@ -1,4 +1,4 @@
-"""How wrong is a client's TTFT, and what does a token cost it? All clients in one run against one server.
+"""Measures how wrong a client's TTFT is and what a token costs it: all clients in one run, against one server.
 
 python tests/benchmarks/accuracy.py [--saturated | --scale] [--clients ours,stock,floor,aiperf,guidellm]
 """
@@ -13,16 +13,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from measured import Measured
-from rivals import RIVALS
 from tabulate import tabulate
-from targets import Target, ratio
 
 from runner.analysis.calibration import Errors, Spread, measure_errors
 from runner.calibrate import Load
 from runner.simulator.process import launch_sync
+from tests.benchmarks.measured import Measured
+from tests.benchmarks.rivals import RIVALS
+from tests.benchmarks.targets import Target, ratio
 
-HERE = Path(__file__).parent
+CHECKOUT = Path(__file__).parents[2]
 OWN = ("ours", "stock", "floor")
 LIMIT_S = 900
 
@@ -107,8 +107,8 @@ def run_clients(options: argparse.Namespace, base_url: str, load: Load) -> Itera
 
 def run_own(name: str, base_url: str, load: Load) -> Row:
     """Run one of the clients beside this file."""
-    command = [sys.executable, str(HERE / f"{name}.py"), base_url, json.dumps(asdict(load))]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=LIMIT_S, check=True)
+    command = [sys.executable, "-m", f"tests.benchmarks.{name}", base_url, json.dumps(asdict(load))]
+    done = subprocess.run(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True, timeout=LIMIT_S, check=True)
     measured = Measured.from_json(done.stdout)
     errors = measure_errors(measured.replies, load.requests)
     return Row(name, errors, ratio(measured.cpu_s, errors.tokens), measured.wall_s)

@@ -14,10 +14,9 @@ from time import perf_counter_ns
 from typing import cast
 from urllib.parse import urlsplit
 
-from measured import Measured, be_client, stamps_since
-
 from runner.analysis.calibration import Stamps
 from runner.calibrate import Load
+from tests.benchmarks.measured import Measured, be_client, stamps_since
 
 LAST_CHUNK = b"0\r\n\r\n"
 EVENT = re.compile(rb"data: (\{[^\n]*\})\n")
@@ -65,8 +64,9 @@ async def ask(base_url: str, load: Load) -> Measured:
     """Ask on as many connections as there are streams."""
     url = urlsplit(base_url)
     loop, left = asyncio.get_running_loop(), iter(range(load.requests))
+    host, port = url.hostname or "", url.port or 80
     readers = [
-        (await loop.create_connection(lambda: Reader(_request(load), left), url.hostname, url.port))[1]
+        (await loop.create_connection(lambda: Reader(_request(load), left), host, port))[1]
         for _ in range(load.concurrency)
     ]
     measured = Measured()

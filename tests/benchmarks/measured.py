@@ -1,6 +1,5 @@
 """What a client hands to the benchmark that started it: all its stamps, and what taking them cost."""
 
-import asyncio
 import json
 import sys
 from collections.abc import Callable, Coroutine, Iterator
@@ -9,7 +8,10 @@ from dataclasses import asdict, dataclass, field
 from time import perf_counter_ns, process_time_ns
 from typing import Self
 
+import anyio
+
 from runner.analysis.calibration import Stamps
+from runner.api import backend
 from runner.calibrate import Load
 
 
@@ -48,9 +50,4 @@ def stamps_since(sent_ns: int, received_ns: int, at_ns: list[int], origin_ns: li
 def be_client(ask: Callable[[str, Load], Coroutine[None, None, Measured]]) -> None:
     """Do in this process as its arguments say, on uvloop where there is one, and print what was measured."""
     base_url, load = sys.argv[1], Load(**json.loads(sys.argv[2]))
-    try:
-        from uvloop import new_event_loop  # noqa: PLC0415 -- not on every platform
-    except ImportError:
-        new_event_loop = asyncio.new_event_loop
-    with asyncio.Runner(loop_factory=new_event_loop) as loop:
-        print(loop.run(ask(base_url, load)).to_json())
+    print(anyio.run(ask, base_url, load, **backend()).to_json())

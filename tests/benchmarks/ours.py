@@ -3,11 +3,10 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from measured import Measured, be_client
-
 from runner import journal
 from runner.analysis.calibration import read_stamps
 from runner.calibrate import Load, drive
+from tests.benchmarks.measured import Measured, be_client
 
 
 async def ask(base_url: str, load: Load) -> Measured:

@@ -3,10 +3,10 @@
 import asyncio
 from time import perf_counter_ns
 
-from measured import Measured, be_client, stamps_since
 from openai import AsyncOpenAI
 
 from runner.calibrate import Load
+from tests.benchmarks.measured import Measured, be_client, stamps_since
 
 
 async def ask(base_url: str, load: Load) -> Measured:

@@ -18,7 +18,8 @@ class Target:
         if self.value is None:
             return f"target {self.number}: {self.words}: not measured"
         verdict = "met" if self.value <= self.limit else "missed"
-        return f"target {self.number}: {self.words} {self.value:.3g}{self.unit}, at most {self.limit:g}{self.unit}: {verdict}"
+        figures = f"{self.value:.3g}{self.unit}, at most {self.limit:g}{self.unit}"
+        return f"target {self.number}: {self.words} {figures}: {verdict}"
 
 
 def ratio(above: float | None, below: float | None) -> float | None:

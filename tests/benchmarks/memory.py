@@ -1,0 +1,103 @@
+"""Measures how much memory a stream takes, and whether a run of many requests takes more than one of few.
+
+python tests/benchmarks/memory.py [--streams 500] [--sizes 10000 100000] [--command]
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import anyio
+
+from runner.api import backend
+from runner.calibrate import Load, drive
+from runner.simulator.process import launch_sync
+from runner.wire.transport import UNDECODED_LIMIT
+from tests.benchmarks.accuracy import CHECKOUT
+from tests.benchmarks.overhead import run_command
+from tests.benchmarks.targets import Target, ratio
+
+FEW_STREAMS = 10
+SHORT_STREAMS = 32
+MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024
+
+
+def main() -> None:
+    """Measure both and print them against their targets."""
+    options = read_options()
+    if options.drive:
+        base_url, load, folder = options.drive
+        anyio.run(drive, base_url, Load(**json.loads(load)), Path(folder), **backend())
+        return
+    per_stream = measure_streams(options.streams)
+    print(f"a stream in flight: {per_stream / 1024:.1f} KiB ({FEW_STREAMS} against {options.streams} streams)")
+    engine = [measure_engine(short(size)) for size in options.sizes]
+    report("engine and journal", options.sizes, engine)
+    growth = ratio(engine[-1], engine[0])
+    if options.command:
+        report("whole command, tables included", options.sizes, [measure_command(short(n)) for n in options.sizes])
+    print()
+    print(Target(7, "KiB a stream beyond the buffer bound", max(0, per_stream - UNDECODED_LIMIT) / 1024, 64))
+    print(Target(7, f"peak of {options.sizes[-1]:,} requests / {options.sizes[0]:,}", growth, 1.3))
+
+
+def read_options() -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--streams", type=int, default=500, help="streams in flight at once (500)")
+    parser.add_argument("--sizes", type=int, nargs=2, default=[10_000, 100_000], help="short requests (10000 100000)")
+    parser.add_argument("--command", action="store_true", help="also run the whole command with its tables")
+    parser.add_argument("--drive", nargs=3, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def short(requests: int) -> Load:
+    """Return a load of requests that are answered at once with one token."""
+    return Load(SHORT_STREAMS, requests, ttft_ms=0, gap_ms=0, tokens=1)
+
+
+def measure_streams(streams: int) -> float:
+    """Return the bytes that one more stream takes, all of them hearing two hundred tokens over two seconds."""
+    few, many = (
+        measure_engine(Load(count, count, ttft_ms=200, gap_ms=10, tokens=200)) for count in (FEW_STREAMS, streams)
+    )
+    return (many - few) / (streams - FEW_STREAMS)
+
+
+def measure_engine(load: Load) -> int:
+    """Return the peak memory of a process that puts a load on the simulator through the engine."""
+    with launch_sync() as base_url, TemporaryDirectory() as folder:
+        arguments = ["--drive", base_url, json.dumps(asdict(load)), folder]
+        return peak_bytes([sys.executable, "-m", "tests.benchmarks.memory", *arguments])
+
+
+def measure_command(load: Load) -> int:
+    """Return the peak memory of a whole run with its tables."""
+    with TemporaryDirectory() as name:
+        return peak_bytes(run_command(load, Path(name)))
+
+
+def peak_bytes(command: Sequence[str]) -> int:
+    """Run a command in the checkout; return the most memory that it, or any child of it, had at once."""
+    process = subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)  # Popen cannot know that it was waited for
+    if process.returncode:
+        sys.exit(f"{' '.join(command)} failed")
+    return usage.ru_maxrss * MAXRSS_BYTES
+
+
+def report(what: str, sizes: Sequence[int], peaks: Sequence[int]) -> None:
+    """Print the peaks of runs of different sizes."""
+    told = ", ".join(f"{peak / 2**20:.1f} MiB for {size:,}" for size, peak in zip(sizes, peaks, strict=True))
+    print(f"{what}: peak {told} short requests (n 1 each)")
+
+
+if __name__ == "__main__":
+    main()

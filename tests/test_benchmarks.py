@@ -1,0 +1,53 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[1]
+TINY = ("--streams", "2", "--rate", "500", "--tokens", "5", "--requests", "6")
+
+
+def accuracy(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the benchmark by its path, as its README says."""
+    return subprocess.run(
+        [sys.executable, "tests/benchmarks/accuracy.py", *TINY, *arguments],
+        cwd=CHECKOUT,
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_table_has_a_row_for_each_client_that_can_be_run() -> None:
+    """All three own clients hear every request; the rivals that are not installed are said to be skipped."""
+    done = accuracy()
+    assert done.returncode == 0, done.stderr
+    rows = {line.split()[0]: line.split() for line in done.stdout.splitlines() if line}
+    assert [rows[client][1] for client in ("ours", "stock", "floor")] == ["6"] * 3
+    assert "CPU per token, ours / floor: " in done.stdout
+    assert "target" not in done.stdout, "targets are stated for another load"
+    assert [line.partition(":")[0] for line in done.stderr.splitlines()] == ["aiperf", "guidellm"]
+
+
+@pytest.mark.parametrize("client", ["ours", "stock", "floor"])
+def test_json_counts_every_request_token_and_gap(client: str) -> None:
+    """A client's figures rest on all that the server sent: six replies of five tokens, four gaps in each."""
+    done = accuracy("--clients", client, "--json")
+    assert done.returncode == 0, done.stderr
+    [row] = json.loads(done.stdout)["rows"]
+    errors = row["errors"]
+    counts = [errors["requests"], errors["timed"], errors["tokens"], errors["ttft"]["n"], errors["gap"]["n"]]
+    assert counts == [6, 6, 30, 6, 24]
+    assert errors["reported_ttft"]["p50_s"] >= 0.19, "the first token was not sent before 0.2 s had passed"
+    assert row["cpu_per_token_s"] > 0
+
+
+def test_unknown_client_is_refused() -> None:
+    """A mistyped client is named, not left out of the table in silence."""
+    done = accuracy("--clients", "hours")
+    assert (done.returncode, "no client is called hours" in done.stderr) == (1, True)

@@ -1,43 +1,26 @@
-"""The composer: loads, plans, runs, writes. Every command, and `from runner import ...`, calls it."""
+"""The composer: performs a job and writes what came of it. Every command, and `from runner import ...`, calls it."""
 
-import os
 import platform
-import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import dataclass, replace
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from runner import journal
 from runner.calibrate import find_clock_error
-from runner.choice import Choice, Wish, choose_cases, choose_targets
 from runner.engine.observer import Observer
-from runner.errors import CompareError, InvalidFile, Problem
-from runner.events import TIMED
-from runner.folder import (
-    RESULTS,
-    check_outputs,
-    name_latest,
-    new_run_id,
-    refuse_used_folder,
-    write_atomically,
-)
+from runner.errors import CompareError
+from runner.folder import RESULTS, name_latest, write_atomically
+from runner.job import SIMULATOR, Job, Options, load_suite, prepare
 from runner.outputs import WRITERS
-from runner.plan import Plan, Request, Target
-from runner.providers.config import find_config, load_config
 from runner.providers.endpoint import Endpoint, read_endpoint
-from runner.providers.environment import read_environment
 from runner.providers.naming import resolve_provider
 from runner.providers.redaction import Redactor
-from runner.providers.registry import Registry, builtin
-from runner.record import Record
-from runner.suite.case import Case, Suite
+from runner.providers.registry import Registry
 from runner.version import __version__
 
 if TYPE_CHECKING:
@@ -45,58 +28,6 @@ if TYPE_CHECKING:
 
     from runner.analysis.run import Run
     from runner.engine.exchange import Exchange
-
-CONCURRENCY = 4
-"""Requests under way at one provider unless its row or the user says otherwise: equal load for all."""
-
-SIMULATOR = "sim"
-PERSONAS = ("quick", "steady", "thinker")
-"""Whom a machine without any key asks."""
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What a command says beside the suite; None leaves the suite's, or the default, in force."""
-
-    wish: Wish = field(default_factory=Wish)
-    cases: tuple[str, ...] = ()
-    repeat: int | None = None
-    seed: int | None = None
-    concurrency: int | None = None
-    env_files: tuple[Path, ...] = ()
-    outputs: tuple[Path, ...] = ()
-    bom: bool = False
-    warmup_requests: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A run that is ready to start: nothing about it can fail for want of a file, a name or a key."""
-
-    suite: Suite
-    plan: Plan
-    choice: Choice
-    concurrency: int | None
-    folder: Path
-    outputs: tuple[Path, ...]
-    bom: bool
-    started: datetime
-
-    @property
-    def simulated(self) -> bool:
-        """Whether the built-in simulator stands in."""
-        return any(target.simulated for target in self.plan.targets)
-
-    @property
-    def limits(self) -> dict[str, int]:
-        """How many requests each provider may have under way."""
-        rows = {name: endpoint.row for name, endpoint in self.choice.endpoints.items()}
-        return {name: self.concurrency or row.concurrency or CONCURRENCY for name, row in rows.items()}
-
-    @property
-    def redactor(self) -> Redactor:
-        """Hides the keys this job may use."""
-        return Redactor(endpoint.key for endpoint in self.choice.endpoints.values() if endpoint.key is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,68 +38,6 @@ class Done:
     folder: Path
     written: tuple[Path, ...]
     interrupted: bool
-
-
-def load_registry(start: Path) -> Registry:
-    """Return the built-in rows with those of the nearest compare.yaml laid over them."""
-    config = find_config(start)
-    return builtin().with_rows(load_config(config)) if config else builtin()
-
-
-def load_suite(path: Path) -> tuple[Suite, Registry]:
-    """Read a suite and the rows it is used with; every problem of both files is reported at once."""
-    from runner.suite.load import load  # noqa: PLC0415 -- brings pydantic and the YAML reader
-
-    problems: list[Problem] = []
-    registry = builtin()
-    try:
-        registry = load_registry(path)
-    except InvalidFile as error:
-        problems += error.problems
-    try:
-        suite, rows = load(path, registry.names)
-    except InvalidFile as error:
-        raise InvalidFile([*problems, *error.problems]) from None
-    if problems:
-        raise InvalidFile(problems)
-    return suite, registry.with_rows(rows)
-
-
-def prepare(suite: Suite, registry: Registry, options: Options) -> Job:
-    """Make everything certain that can be, before the first request costs money."""
-    start = Path(suite.path) if suite.path else Path.cwd()
-    environ = read_environment(options.env_files, start, os.environ)
-    suite = choose_cases(suite, options.cases)
-    choice = choose_targets(suite, options.wish, registry, environ)
-    if not choice.targets:
-        choice = _simulated_choice(suite, registry, choice.notes)
-    started = datetime.now().astimezone()
-    folder, outputs = _split_outputs(options.outputs, suite.name, started)
-    refuse_used_folder(folder)
-    check_outputs(outputs, WRITERS, folder)
-    plan = Plan(
-        cases=suite.cases,
-        targets=choice.targets,
-        repeat=options.repeat or suite.repeat,
-        seed=secrets.randbelow(2**31) if options.seed is None else options.seed,
-        warmups=options.warmup_requests,
-    )
-    return Job(suite, plan, choice, options.concurrency, folder, outputs, options.bom, started)
-
-
-def _simulated_choice(suite: Suite, registry: Registry, notes: Sequence[str]) -> Choice:
-    targets = tuple(Target(SIMULATOR, persona, suite.parameters, simulated=True) for persona in PERSONAS)
-    why = "no provider is configured, so the built-in simulator answers; `compare providers` shows which keys count"
-    return Choice(targets, {SIMULATOR: read_endpoint(SIMULATOR, registry, {})}, (*notes, why))
-
-
-def _split_outputs(outputs: Sequence[Path], suite: str, started: datetime) -> tuple[Path, tuple[Path, ...]]:
-    """Tell the run's folder, which has no suffix, from further outputs, which have one."""
-    folders = [path for path in outputs if not path.suffix or os.path.isdir(path)]  # noqa: PTH112 -- never raises
-    if len(folders) > 1:
-        raise CompareError(f"-o names two folders, {folders[0]} and {folders[1]}; a run has one")
-    folder = folders[0] if folders else RESULTS / new_run_id(suite, started)
-    return folder, tuple(path for path in outputs if path not in folders)
 
 
 @asynccontextmanager
@@ -191,13 +60,13 @@ async def perform(job: Job, observer: Observer | None = None) -> Done:
 
     observer = observer or Observer()
     observer.planned(job.plan)
-    async with _opened(job, observer) as (exchanges, writer):
+    async with open_run(job, observer) as (exchanges, writer):
         finished = await execute(job.plan, exchanges, writer)
     return write_outputs(job, interrupted=not finished)
 
 
 @asynccontextmanager
-async def _opened(job: Job, observer: Observer) -> AsyncIterator[tuple[dict[str, "Exchange"], journal.Writer]]:
+async def open_run(job: Job, observer: Observer) -> AsyncIterator[tuple[dict[str, "Exchange"], journal.Writer]]:
     """Begin a job's journal and open its providers; both are closed afterwards."""
     from runner.engine.run import open_exchanges  # noqa: PLC0415
 
@@ -259,46 +128,6 @@ def write_outputs(job: Job, *, interrupted: bool) -> Done:
         encoding = "utf-8-sig" if job.bom and suffix == ".csv" else "utf-8"
         write_atomically(path, WRITERS[suffix](run), encoding)
     return Done(run, job.folder, tuple(written), interrupted)
-
-
-class Chat:
-    """A conversation typed by hand. Every target keeps its own history; a failed turn leaves none."""
-
-    def __init__(self, targets: Sequence[Target], exchanges: dict[str, "Exchange"]) -> None:
-        self._exchanges = exchanges
-        self._said: dict[str, tuple[tuple[str, str], ...]] = {target.name: () for target in targets}
-        self._targets = tuple(targets)
-        self._turns = 0
-
-    async def say(self, text: str, observer: Observer) -> list[Record]:
-        """Ask every target at once; return their records in the targets' order."""
-        self._turns += 1
-        for exchange in self._exchanges.values():
-            exchange.observer = observer
-        records: dict[str, Record] = {}
-
-        async def ask(target: Target) -> None:
-            asked = tuple(question for question, _ in self._said[target.name])
-            replies = tuple(reply for _, reply in self._said[target.name])
-            case = Case("chat", (*asked, text))
-            request = Request(target, case, repeat=self._turns, block=self._turns, replies=replies)
-            record = await self._exchanges[target.provider].hold(request, perf_counter_ns())
-            records[target.name] = record
-            if record.outcome in TIMED:
-                self._said[target.name] += ((text, record.reply or ""),)
-
-        async with anyio.create_task_group() as asking:
-            for target in self._targets:
-                asking.start_soon(ask, target)
-        return [records[target.name] for target in self._targets]
-
-
-@asynccontextmanager
-async def open_chat(job: Job) -> AsyncIterator[Chat]:
-    """Open a conversation with a job's targets; what was said is in its folder afterwards."""
-    async with _opened(job, Observer()) as (exchanges, _):
-        yield Chat(job.plan.targets, exchanges)
-    write_outputs(job, interrupted=False)
 
 
 def list_models(name: str, registry: Registry, environ: Mapping[str, str]) -> list[str]:

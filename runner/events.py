@@ -102,7 +102,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Flagged:
-    """Something odd that is no failure: `invalid_utf8`, `not_streamed`, `skipped_data`, `gzip` ..."""
+    """Something odd that is no failure: `invalid_utf8`, `not_streamed`, `skipped_data`, `compressed` ..."""
 
     at_ns: int
     flag: str

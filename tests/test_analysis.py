@@ -70,7 +70,7 @@ def test_columns_are_the_documented_ones_in_their_order() -> None:
 
 def test_row_holds_what_was_observed_and_what_follows() -> None:
     """A record's cells are its observations, its derived times, and None for the rest."""
-    cells = row(HEADER, heard(noted=("retired_model", "gzip"), backoff_ns=2 * SECOND))
+    cells = row(HEADER, heard(noted=("retired_model", "compressed"), backoff_ns=2 * SECOND))
     expected = {
         "run_id": "run-1",
         "provider": "a",
@@ -83,7 +83,7 @@ def test_row_holds_what_was_observed_and_what_follows() -> None:
         "output_cps": 10.0,
         "gap_p50_s": 0.5,
         "backoff_s": 2.0,
-        "flags": "gzip;retired_model",
+        "flags": "compressed;retired_model",
         "chars": 11,
         "dns_s": None,
         "cost": None,

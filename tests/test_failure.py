@@ -1,4 +1,4 @@
-"""Every failure is named: what it is to us, in the provider's words, and what to do next."""
+"""Every failure is named: what it is to us, in the provider's words."""
 
 import json
 from datetime import UTC, datetime
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from runner.events import Failed, Outcome
 from runner.wire.causes import BASE_RESP_CODES, CAUSES, CODES, PHRASES, STATUS_CLASSES, STATUSES, TYPES
 from runner.wire.complaint import LONGEST_MESSAGE, page_title
-from runner.wire.failure import classify, read_error, remedy, request_id
+from runner.wire.failure import classify, read_error, request_id
 from runner.wire.retry_after import parse_duration_s, retry_after_s
 
 
@@ -183,16 +183,6 @@ def test_the_code_is_the_one_that_tells_most() -> None:
 def test_a_redirect_names_its_place_without_secrets(location: str | None, message: str) -> None:
     """Host and path are told; a query or a user is not."""
     assert refusal(307, headers={"Location": location} if location else {}).message == message
-
-
-def test_remedies_say_what_to_do_in_one_clause() -> None:
-    """The clause names the provider and the code, and says if nothing was tried again."""
-    spent = refusal(429, nested("1113"))
-    assert remedy(spent, "zhipu") == "balance used up at zhipu (code 1113): top up; not retried"
-    gone = refusal(404, nested("model_not_found"))
-    assert "`compare providers --models openai`" in str(remedy(gone, "openai"))
-    assert remedy(refusal(503), "vllm") == "overloaded at vllm: try again later"
-    assert remedy(Failed(1, Outcome.CANCELLED, "x"), "vllm") is None
 
 
 def test_tables_name_only_known_causes() -> None:

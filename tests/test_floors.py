@@ -42,9 +42,23 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "outputs": ("analysis", "errors", "events", "journal", "remedy"),
     "simulator": ("errors",),
     "calibrate": tuple(floor for floor in COMPOSED if floor not in {"calibrate", "outputs"}),
-    "api": COMPOSED,
+    "job": ("choice", "errors", "folder", "outputs", "plan", "providers", "suite"),
+    "api": (*COMPOSED, "job"),
+    "chat": ("api", "engine", "events", "job", "plan", "record", "suite.case"),
     "cli": (
-        *("api", "calibrate", "choice", "engine.observer", "errors", "events", "folder", "outputs", "plan"),
+        *(
+            "api",
+            "calibrate",
+            "chat",
+            "choice",
+            "engine.observer",
+            "errors",
+            "events",
+            "folder",
+            "job",
+            "outputs",
+            "plan",
+        ),
         *("providers", "record", "remedy", "simulator", "suite", "version"),
     ),
     "__main__": ("cli",),
@@ -56,7 +70,7 @@ FOR_TYPES_ONLY = {"cli": ("analysis",)}
 
 HOMES: dict[str, tuple[str, ...]] = {
     "aiohttp": ("wire",),
-    "anyio": ("api", "cli", "engine", "simulator.process", "wire"),
+    "anyio": ("api", "chat", "cli", "engine", "simulator.process", "wire"),
     "click": ("cli",),
     "dotenv": ("providers.environment",),
     "httpx2": ("wire",),
@@ -78,7 +92,7 @@ HOMES: dict[str, tuple[str, ...]] = {
 
 HOMES_OF_TYPES = {"pandas": ("api",)}
 
-CLOCKS = ("api", "calibrate", "cli", "engine", "simulator", "wire")
+CLOCKS = ("calibrate", "chat", "cli", "engine", "job", "simulator", "wire")
 CONNECTIONS = {"socket": ("simulator", "wire"), "ssl": ("wire",), "http.client": (), "urllib.request": ("wire",)}
 
 HEAVY = frozenset(

@@ -305,7 +305,7 @@ def test_the_reply_ends_with_the_last_event_that_carried_data() -> None:
         text(20),
         Finished(30, "stop"),
         usage(40, 5),
-        Flagged(45, "gzip"),
+        Flagged(45, "compressed"),
         Done(50),
         Ended(60),
     )
@@ -318,7 +318,7 @@ def test_text_that_was_held_back_does_not_move_the_end_back() -> None:
     assert (fold.first_event, fold.last_event) == (10, 30)
 
 
-@pytest.mark.parametrize("event", [Opened(5, 200, None), Done(5), Flagged(5, "gzip"), Ended(5)])
+@pytest.mark.parametrize("event", [Opened(5, 200, None), Done(5), Flagged(5, "compressed"), Ended(5)])
 def test_an_event_without_data_is_no_first_event(event: Event) -> None:
     """Headers, sentinels and remarks neither begin nor end a reply."""
     fold = folded(event)

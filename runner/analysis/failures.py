@@ -9,7 +9,7 @@ from runner.analysis.columns import Cell
 from runner.analysis.frame import measured, rows_of, targets_of
 from runner.events import TIMED
 
-_COLUMNS = ["outcome", "error_type", "http_status", "error"]
+_COLUMNS = ["outcome", "error_type", "http_status", "error", "attempts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,13 @@ class Failure:
     error_type: str | None
     http_status: int | None
     error: str | None
+    attempts: int
+    """How often each of the requests was sent."""
+
+    @property
+    def provider(self) -> str:
+        """Whom to talk to about it: the target up to its first slash."""
+        return self.target.partition("/")[0]
 
 
 def gather_failures(table: pd.DataFrame) -> tuple[Failure, ...]:
@@ -34,7 +41,7 @@ def gather_failures(table: pd.DataFrame) -> tuple[Failure, ...]:
 
 
 def _failure(said: dict[str, Cell], count: int) -> Failure:
-    http_status = said["http_status"]
+    http_status, attempts = said["http_status"], said["attempts"]
     return Failure(
         target=str(said["target"]),
         count=count,
@@ -42,6 +49,7 @@ def _failure(said: dict[str, Cell], count: int) -> Failure:
         error_type=_text(said["error_type"]),
         http_status=http_status if isinstance(http_status, int) else None,
         error=_text(said["error"]),
+        attempts=attempts if isinstance(attempts, int) else 1,
     )
 
 
@@ -49,7 +57,7 @@ def _text(cell: Cell) -> str | None:
     return None if cell is None else str(cell)
 
 
-def _rank(failure: Failure) -> tuple[str, int, str, str, int, str]:
+def _rank(failure: Failure) -> tuple[str, int, str, str, int, str, int]:
     return (
         failure.target,
         -failure.count,
@@ -57,4 +65,5 @@ def _rank(failure: Failure) -> tuple[str, int, str, str, int, str]:
         failure.error_type or "",
         failure.http_status or 0,
         failure.error or "",
+        failure.attempts,
     )

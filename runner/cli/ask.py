@@ -22,11 +22,12 @@ def ask(prompt: str, **chosen: Any) -> None:
     """
     import anyio  # noqa: PLC0415 -- heavy imports wait until there is work
 
-    from runner.api import backend, load_registry, perform, prepare  # noqa: PLC0415
+    from runner.api import backend, perform  # noqa: PLC0415
     from runner.cli.columns import open_columns  # noqa: PLC0415
     from runner.cli.console import open_console  # noqa: PLC0415
     from runner.cli.run import exit_code, show  # noqa: PLC0415
     from runner.folder import here  # noqa: PLC0415
+    from runner.job import load_registry, prepare  # noqa: PLC0415
     from runner.suite.case import Parameters  # noqa: PLC0415
     from runner.suite.load import suite_from_prompts  # noqa: PLC0415
 

@@ -9,7 +9,7 @@ import click
 from runner.cli.options import read_options, target_options, view_options
 
 if TYPE_CHECKING:
-    from runner.api import Job
+    from runner.job import Job
 
 PROMPT = "you> "
 
@@ -25,8 +25,9 @@ def chat(**chosen: Any) -> None:
     """
     import anyio  # noqa: PLC0415 -- heavy imports wait until there is work
 
-    from runner.api import backend, load_registry, prepare  # noqa: PLC0415
+    from runner.api import backend  # noqa: PLC0415
     from runner.folder import here  # noqa: PLC0415
+    from runner.job import load_registry, prepare  # noqa: PLC0415
     from runner.suite.case import Parameters  # noqa: PLC0415
     from runner.suite.load import suite_from_prompts  # noqa: PLC0415
 
@@ -41,7 +42,7 @@ def chat(**chosen: Any) -> None:
 
 
 async def _converse(job: "Job", chosen: dict[str, Any]) -> None:
-    from runner.api import open_chat  # noqa: PLC0415
+    from runner.chat import open_chat  # noqa: PLC0415
     from runner.cli.columns import open_columns  # noqa: PLC0415
     from runner.cli.console import open_console  # noqa: PLC0415
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from runner.api import Options
+    from runner.job import Options
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -83,8 +83,8 @@ def view_options(command: Command) -> Command:
 
 def read_options(chosen: dict[str, Any], **more: Any) -> "Options":
     """Make the API's options of what click has parsed."""
-    from runner.api import Options  # noqa: PLC0415 -- heavy
-    from runner.choice import Wish  # noqa: PLC0415
+    from runner.choice import Wish  # noqa: PLC0415 -- heavy
+    from runner.job import Options  # noqa: PLC0415
 
     wish = Wish(chosen["models"], chosen["providers"], skip_missing=chosen["skip_missing"])
     names = ("env_files", "concurrency", "outputs", "bom")

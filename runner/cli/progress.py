@@ -14,6 +14,7 @@ from runner.engine.observer import Observer
 from runner.events import TIMED
 from runner.plan import Plan, Request
 from runner.record import Record
+from runner.remedy import advise
 
 REFRESH_HZ = 4
 """Drawing shares the loop that measures; four times a second is enough to see that something happens."""
@@ -40,11 +41,23 @@ def describe(record: Record) -> str:
     asked = f"{record.identity.target}  {record.identity.case}"
     turn = f" turn {record.identity.turn}" if record.identity.turn > 1 else ""
     if record.outcome not in TIMED:
-        code = f" {record.http_status}" if record.http_status else ""
-        return f"{asked}{turn}  {record.outcome.value}{code}: {record.error or 'no reason given'}"
+        status = f" {record.http_status}" if record.http_status else ""
+        said = [record.error, _advise_on(record)]
+        reasons = " · ".join(filter(None, said)) or "no reason given"
+        return f"{asked}{turn}  {record.outcome.value}{status}: {reasons}"
     ttft = "–" if record.ttft_s is None else f"{record.ttft_s * 1000:.0f} ms"
     total = "–" if record.total_s is None else f"{record.total_s:.2f} s"
     return f"{asked}{turn}  {record.outcome.value}  first text {ttft}  total {total}"
+
+
+def _advise_on(record: Record) -> str | None:
+    return advise(
+        record.identity.provider,
+        record.outcome,
+        record.error_type,
+        code=record.error_code,
+        attempts=record.attempts,
+    )
 
 
 class PlainProgress(Observer):

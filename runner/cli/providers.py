@@ -32,8 +32,9 @@ def providers(asked: str | None, env_files: tuple[Path, ...], *, as_json: bool) 
     import json  # noqa: PLC0415
     import os  # noqa: PLC0415
 
-    from runner.api import list_models, load_registry  # noqa: PLC0415 -- heavy
+    from runner.api import list_models  # noqa: PLC0415 -- heavy
     from runner.folder import here  # noqa: PLC0415
+    from runner.job import load_registry  # noqa: PLC0415
     from runner.providers.environment import read_environment  # noqa: PLC0415
 
     registry = load_registry(here())

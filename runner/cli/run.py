@@ -9,7 +9,8 @@ import click
 from runner.cli.options import read_options, target_options, view_options
 
 if TYPE_CHECKING:
-    from runner.api import Done, Job
+    from runner.api import Done
+    from runner.job import Job
 
 CONFIRM_OVER = 500
 
@@ -50,7 +51,7 @@ def run(suite: Path, **chosen: Any) -> None:
     Exit codes: 0 all done, 2 something is wrong with the suite or the options and nothing was sent, 3 requests
     failed, 4 a named target has no key and nothing was sent, 130 interrupted, finished rows kept.
     """
-    from runner.api import load_suite, prepare  # noqa: PLC0415 -- heavy
+    from runner.job import load_suite, prepare  # noqa: PLC0415 -- heavy
 
     allowed = parse_allowance(chosen["allow_errors"])
     options = read_options(

@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from runner.analysis.run import Run
 from runner.outputs.excerpt import excerpt
 from runner.outputs.figures import rate, seconds
-from runner.outputs.overview import CAPTION, banner, describe_failure, remarks, tabulate_summary
+from runner.outputs.overview import CAPTION, advise_on, banner, describe_failure, remarks, tabulate_summary
 from runner.outputs.printable import printable
 from runner.outputs.words import describe_outcome
 
@@ -40,7 +40,9 @@ def _template() -> Template:
         keep_trailing_newline=True,
         finalize=_fit_to_show,
     )
-    environment.filters.update(seconds=seconds, rate=rate, digest=_digest, describe_failure=describe_failure)
+    environment.filters.update(
+        seconds=seconds, rate=rate, digest=_digest, describe_failure=describe_failure, advise_on=advise_on
+    )
     environment.globals.update(describe_outcome=describe_outcome)
     return environment.get_template("report.html.j2")
 

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 
 from runner.analysis.columns import Row
+from runner.analysis.failures import Failure
 from runner.analysis.grid import GridRow
 from runner.analysis.run import Run
 from runner.events import TIMED, Outcome
 from runner.outputs.excerpt import Excerpt, excerpt
 from runner.outputs.figures import MISSING, count, rate, seconds
 from runner.outputs.markup import fence, inline, table
-from runner.outputs.overview import CAPTION, banner, describe_failure, remarks, tabulate_summary
+from runner.outputs.overview import CAPTION, advise_on, banner, describe_failure, remarks, tabulate_summary
 from runner.outputs.words import describe_outcome
 
 MAX_CASES = 50
@@ -54,12 +55,15 @@ def _summary(run: Run) -> list[str]:
 def _failures(run: Run) -> list[str]:
     if not run.failures:
         return []
-    lines = [
-        f"- {inline(describe_failure(failure))}" + (f": {inline(failure.error, 400)}" if failure.error else "")
-        for failure in run.failures[:MAX_FAILURES]
-    ]
+    lines = [_failure(failure) for failure in run.failures[:MAX_FAILURES]]
     more = len(run.failures) - MAX_FAILURES
     return ["## Failures", "\n".join(lines), *([f"{count(more, 'more kind')}, {_ELSEWHERE}."] if more > 0 else [])]
+
+
+def _failure(failure: Failure) -> str:
+    said, advice = failure.error, advise_on(failure)
+    line = f"- {inline(describe_failure(failure))}" + (f": {inline(said, 400)}" if said else "")
+    return f"{line}\n  - {inline(advice)}" if advice else line
 
 
 def _side_by_side(run: Run) -> list[str]:

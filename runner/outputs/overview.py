@@ -10,6 +10,7 @@ from runner.analysis.run import Run
 from runner.analysis.summary import Statistic, TargetSummary
 from runner.outputs.figures import count, milliseconds, rate, seconds, with_sample
 from runner.outputs.words import describe_flag, describe_outcome
+from runner.remedy import advise
 
 CAPTION = (
     "p50 is the median; p95 is by nearest rank and needs 20 requests, below that it is the maximum. Figures rest on "
@@ -132,3 +133,8 @@ def describe_failure(failure: Failure) -> str:
     """Say who failed, how often and how; the provider's own words are left to the caller to make safe."""
     words = describe_outcome(failure.outcome, failure.error_type, failure.http_status)
     return f"{failure.target}: {failure.count} × {words}"
+
+
+def advise_on(failure: Failure) -> str | None:
+    """Say what to do about a failure; None where nothing can be done."""
+    return advise(failure.provider, failure.outcome, failure.error_type, attempts=failure.attempts)

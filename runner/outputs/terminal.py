@@ -7,7 +7,7 @@ from rich.text import Text
 from runner.analysis.failures import Failure
 from runner.analysis.run import Run
 from runner.outputs.figures import count
-from runner.outputs.overview import banner, describe_failure, remarks, tabulate_briefly
+from runner.outputs.overview import advise_on, banner, describe_failure, remarks, tabulate_briefly
 from runner.outputs.printable import one_line
 
 MAX_FAILURES = 10
@@ -47,4 +47,7 @@ def _footnotes(run: Run) -> list[Text]:
 
 def _failure(failure: Failure) -> Text:
     said = f": {one_line(failure.error, ERROR_COLUMNS)}" if failure.error else ""
-    return Text.assemble((one_line(describe_failure(failure)), "red"), said)
+    advice = advise_on(failure)
+    return Text.assemble(
+        (one_line(describe_failure(failure)), "red"), said, f"\n  {one_line(advice)}" if advice else ""
+    )

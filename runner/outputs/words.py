@@ -10,7 +10,7 @@ OUTCOMES = {
     Outcome.BAD_STREAM: "not what the protocol says",
     Outcome.PROVIDER_ERROR: "the provider failed",
     Outcome.RATE_LIMITED: "rate limited",
-    Outcome.AUTH: "key refused",
+    Outcome.AUTH: "key or balance refused",
     Outcome.NOT_FOUND: "not found",
     Outcome.BAD_REQUEST: "request refused",
     Outcome.CONNECTION: "no connection",
@@ -24,14 +24,17 @@ FLAGS = {
     "buffered": "text came in one burst, so no speed is given",
     "cached": "the provider read part of the prompt from its cache, which flatters TTFT",
     "client_late": "this machine was late on the stamps; do not blame the provider",
-    "gzip": "the stream came compressed, so its times are those of whole blocks",
+    "compressed": "the stream came compressed, so its times are those of whole blocks",
+    "cut_after_finish": "the connection broke when the reply was already whole",
     "invalid_utf8": "some bytes were no UTF-8 and were replaced",
     "not_streamed": "the reply came in one piece, so there is no TTFT",
     "refusal": "the model said, in a field of its own, that it will not answer",
     "retired_model": "the provider has retired this model's name",
     "several_choices": "more than one reply came; the first is shown",
     "skipped_data": "some events could not be read and were skipped",
+    "warmup": "sent to warm up, and left out of every figure",
 }
+"""Every flag that a row can carry."""
 
 
 def describe_outcome(outcome: str, error_type: str | None = None, http_status: int | None = None) -> str:
@@ -43,5 +46,5 @@ def describe_outcome(outcome: str, error_type: str | None = None, http_status: i
 
 
 def describe_flag(flag: str) -> str:
-    """Say what a flag means; one that has no sentence yet stands for itself."""
+    """Say what a flag means; one from a later version, which has no sentence here, stands for itself."""
     return f"{flag}: {FLAGS[flag]}" if flag in FLAGS else flag

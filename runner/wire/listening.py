@@ -62,7 +62,7 @@ async def hear_out(
     body, fold = attempt.body, attempt.fold
     fold.add(opened(response, body))
     if body.compressed:
-        fold.add(Flagged(perf_counter_ns(), "gzip"))
+        fold.add(Flagged(perf_counter_ns(), "compressed"))
     try:
         failed = await _hear_until_due(listener, timeouts)
         if listener.hearing.over:

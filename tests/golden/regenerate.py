@@ -122,7 +122,8 @@ def records() -> Iterator[Record]:
     yield failed(
         asked("who-are-you", zhipu, 2),
         Outcome.RATE_LIMITED,
-        "Rate limit reached for requests; wait, or lower --concurrency",
+        "Rate limit reached for requests",
+        error_type="rate",
         error_code="1302",
         http_status=429,
         attempts=3,
@@ -138,7 +139,12 @@ def records() -> Iterator[Record]:
         finish_reason="length",
     )
     yield failed(
-        asked("自我介绍", zhipu), Outcome.FILTERED, "系统检测到输入或生成内容可能包含敏感内容", http_status=400
+        asked("自我介绍", zhipu),
+        Outcome.FILTERED,
+        "系统检测到输入或生成内容可能包含敏感内容",
+        error_type="content_filter",
+        error_code="1301",
+        http_status=400,
     )
     yield answered(asked("自我介绍", simulator), "我是模拟的角色。", 45_000, 10_000)
     yield answered(asked("hostile", deepseek), HOSTILE, 350_000, 10_000)
@@ -148,12 +154,18 @@ def records() -> Iterator[Record]:
     yield failed(
         asked("chat", deepseek, turn=2),
         Outcome.TIMEOUT,
-        "nothing for 60 s; raise timeouts.idle if this model pauses that long",
+        "no data for 60 s",
         error_type="idle",
         reply="It is",
         heard=Heard((320_000,), "a", (5,)),
     )
-    yield failed(asked("chat", zhipu), Outcome.AUTH, "<b>Invalid</b> API key | see `docs`", http_status=401)
+    yield failed(
+        asked("chat", zhipu),
+        Outcome.AUTH,
+        "<b>Invalid</b> API key | see `docs`",
+        error_type="key",
+        http_status=401,
+    )
     yield failed(asked("chat", zhipu, turn=2), Outcome.SKIPPED, None, attempts=0)
 
 

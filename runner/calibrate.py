@@ -39,6 +39,10 @@ MOST = 10_000
 """The highest concurrency that is tried; a run takes no more either."""
 
 
+class Interrupted(Exception):
+    """A signal came before all was measured."""
+
+
 @dataclass(frozen=True, slots=True)
 class Load:
     """So many requests, so many at a time, each answered with so many tokens at an exact pace."""
@@ -131,8 +135,13 @@ class Stopwatch(Observer):
         return Effort((self._end[0] - start_cpu_ns) / 1e9, (self._end[1] - start_ns) / 1e9)
 
 
-async def drive(base_url: str, load: Load, folder: Path) -> Effort | None:
-    """Ask a running simulator as any run asks, into a journal in `folder`; None if a signal cut it short."""
+async def drive(base_url: str, load: Load, folder: Path) -> Effort:
+    """Ask a running simulator as any run asks, into a journal in `folder`.
+
+    Raises:
+        Interrupted: a signal came.
+
+    """
     from runner.engine.run import execute, open_exchanges  # noqa: PLC0415 -- brings the SDK
 
     parameters = Parameters()
@@ -151,8 +160,9 @@ async def drive(base_url: str, load: Load, folder: Path) -> Effort | None:
             redactor=Redactor(()),
             salt="calibrate",
         ) as exchanges:
-            finished = await execute(plan, exchanges, writer)
-    return stopwatch.effort if finished else None
+            if not await execute(plan, exchanges, writer):
+                raise Interrupted
+    return stopwatch.effort
 
 
 def _header(plan: Plan, load: Load) -> journal.Header:
@@ -171,29 +181,29 @@ def _header(plan: Plan, load: Load) -> journal.Header:
     )
 
 
-async def probe(base_url: str, load: Load) -> Finding | None:
-    """Put a load on a running simulator and compare all stamps; None if a signal cut it short."""
+async def probe(base_url: str, load: Load) -> Finding:
+    """Put a load on a running simulator and compare all stamps."""
     with TemporaryDirectory(prefix="compare-") as name:
         effort = await drive(base_url, load, Path(name))
         records = list(journal.read(Path(name)).records)
-    if effort is None:
-        return None
     stamps = [each for record in records if (each := read_stamps(record)) is not None]
     return Finding(measure_errors(stamps, load.requests), effort, records[0].clock)
 
 
-async def calibrate(load: Load, *, search: bool, say: Callable[[str], object]) -> Calibration | None:
+async def calibrate(load: Load, *, search: bool, say: Callable[[str], object]) -> Calibration:
     """Find this machine's error at a load and, if told to `search`, the highest concurrency that it can measure.
 
-    `say` is told what is being waited for. None if a signal cut it short.
+    `say` is told what is being waited for.
+
+    Raises:
+        Interrupted: a signal came; what was measured by then is not kept.
+
     """
     from runner.simulator.process import launch  # noqa: PLC0415 -- few commands need it
 
     async with launch() as base_url:
         say(f"{load.requests} requests, {load.concurrency} at a time: about {load.ideal_s:.0f} s")
         found = await probe(base_url, load)
-        if found is None:
-            return None
         capacity = await _search(base_url, load, is_sustained(found.errors), say) if search else None
     errors, tokens = found.errors, found.errors.tokens
     return Calibration(
@@ -219,8 +229,6 @@ async def _search(base_url: str, load: Load, starts_well: bool, say: Callable[[s
             break
         say(f"{level} at a time ...")
         found = await probe(base_url, load.at(level))
-        if found is None:
-            break
         sustained, exceeded = (level, exceeded) if is_sustained(found.errors) else (sustained, level)
         probed_s = (perf_counter_ns() - start_ns) / 1e9 - began_s
     return Capacity(sustained, exceeded)

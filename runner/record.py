@@ -1,32 +1,16 @@
-"""The fold: a request's events become one `Record`. Every duration is derived here and nowhere else.
+"""What was observed of one request. Every duration is derived here and nowhere else.
 
 A record stores observations only: stamps, texts, counts as sent. Durations, rates and the flags that
 follow from them are properties, so that a better definition can re-read an old journal.
 Definitions and their sources are in docs/metrics.md. Performs no I/O and reads no clock.
 """
 
-from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
-from io import StringIO
 from itertools import pairwise
 
-from runner.events import (
-    TIMED,
-    Channel,
-    Done,
-    Ended,
-    Event,
-    Failed,
-    Finished,
-    Flagged,
-    Opened,
-    Outcome,
-    Stirred,
-    Text,
-    Usage,
-)
+from runner.events import TIMED, Channel, Outcome
 
 BURST_S = 0.005
 """Text that arrives whole within this span was buffered somewhere: no rate can be read off it."""
@@ -34,12 +18,6 @@ BURST_S = 0.005
 LATE_S, LATE_SHARE, LATE_FLOOR_S = 0.010, 0.05, 0.002
 """A row whose stamps may be later than this, or than this share of its TTFT, is flagged; what is shorter than the
 floor cannot be told apart from ticks."""
-
-LENGTH_REASONS = frozenset({"length", "max_tokens", "MAX_TOKENS", "model_context_window_exceeded"})
-FILTER_REASONS = frozenset(
-    {"content_filter", "content_filtered", "sensitive", "safety", "SAFETY", "RECITATION", "refusal"}
-)
-ERROR_REASONS = frozenset({"error", "network_error", "insufficient_system_resource", "abort"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,112 +278,3 @@ class Record:
     def timed(self) -> bool:
         """Whether this row may enter timing statistics."""
         return self.outcome in TIMED and not self.warmup
-
-
-class Fold:
-    """Listens to one attempt's events and remembers only what a record needs, in flat columns."""
-
-    def __init__(self) -> None:
-        self._at_ns = array("q")
-        self._origin_ns = array("q")
-        self._lengths = array("q")
-        self._channels = StringIO()
-        self._texts = {channel: StringIO() for channel in Channel}
-        self._notes: set[str] = set()
-        self.first_event: int | None = None
-        self.last_event: int | None = None
-        self.opened: Opened | None = None
-        self.usage: Usage | None = None
-        self.failed: Failed | None = None
-        self.finish_reason: str | None = None
-        self.response_model: str | None = None
-        self.saw_done = False
-        self.ended_at: int | None = None
-
-    def add(self, event: Event) -> None:
-        """Take one event in; the order of calls is the order on the wire."""
-        match event:
-            case Text():
-                self._add_text(event)
-            case Opened():
-                # A later one only brings the id that the head did not give.
-                self.opened = replace(self.opened, request_id=event.request_id) if self.opened else event
-            case Usage():
-                self.usage = event
-            case Finished():
-                self.finish_reason = event.reason
-            case Done():
-                self.saw_done = True
-            case Flagged():
-                self._notes.add(event.flag)
-            case Failed():
-                self.failed = self.failed or event
-            case Ended():
-                self.ended_at = event.at_ns
-        if isinstance(event, Stirred | Text | Usage | Finished):
-            self._mark(event)
-
-    def _mark(self, event: Stirred | Text | Usage | Finished) -> None:
-        """Note the stamp of an event that carried data; the last one is where the reply ended."""
-        self.first_event = event.at_ns if self.first_event is None else self.first_event
-        # Text that was held back, because it might have been part of a tag, comes with the stamp it had.
-        self.last_event = event.at_ns if self.last_event is None else max(self.last_event, event.at_ns)
-        if isinstance(event, Stirred | Text):
-            self.response_model = self.response_model or event.response_model
-
-    def _add_text(self, event: Text) -> None:
-        self._at_ns.append(event.at_ns)
-        self._lengths.append(len(event.text))
-        self._channels.write(event.channel)
-        self._texts[event.channel].write(event.text)
-        if event.origin_ns is not None:
-            self._origin_ns.append(event.origin_ns)
-
-    @property
-    def has_text(self) -> bool:
-        """Whether any text was heard: from then on nothing may be sent again."""
-        return bool(self._at_ns)
-
-    @property
-    def text_count(self) -> int:
-        """Text events so far."""
-        return len(self._at_ns)
-
-    @property
-    def stamps_ns(self) -> Sequence[int]:
-        """The stamps of all text events, ascending."""
-        return self._at_ns
-
-    def text(self, channel: Channel) -> str | None:
-        """All that was heard on a channel; None if it stayed silent."""
-        return self._texts[channel].getvalue() or None
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """Flags the wire raised."""
-        return tuple(sorted(self._notes))
-
-    def heard(self, sent_ns: int) -> Heard:
-        """Return the text events relative to the moment the request was sent."""
-        complete = len(self._origin_ns) == len(self._at_ns)
-        return Heard(
-            at_us=tuple((at - sent_ns) // 1000 for at in self._at_ns),
-            channels=self._channels.getvalue(),
-            lengths=tuple(self._lengths),
-            origin_us=tuple((at - sent_ns) // 1000 for at in self._origin_ns) if complete else (),
-        )
-
-    def outcome(self) -> Outcome:
-        """Judge how the attempt ended; a stream proves its success by a finish_reason or [DONE]."""
-        if self.failed is not None:
-            return self.failed.outcome
-        reason = self.finish_reason
-        if reason in ERROR_REASONS:
-            return Outcome.PROVIDER_ERROR
-        if reason in FILTER_REASONS:
-            return Outcome.FILTERED
-        if reason in LENGTH_REASONS:
-            return Outcome.LENGTH
-        if reason is None and not (self.saw_done and self.first_event is not None):
-            return Outcome.TRUNCATED
-        return Outcome.OK

@@ -19,7 +19,33 @@ PARALLEL = 4
 
 CONTROL = ("<unk>", "<s>", "</s>")
 BYTES = tuple(f"<0x{byte:02X}>" for byte in range(256))
-PIECES = ("▁", *map(chr, range(0x21, 0x7F)), *"▁the ▁a ▁and ▁of ▁is ing er on 你 好 我 是 模 型 速 度 的 了 不 一 。".split())
+PIECES = (
+    "▁",
+    *map(chr, range(0x21, 0x7F)),
+    *[
+        "▁the",
+        "▁a",
+        "▁and",
+        "▁of",
+        "▁is",
+        "ing",
+        "er",
+        "on",
+        "你",
+        "好",
+        "我",
+        "是",
+        "模",
+        "型",
+        "速",
+        "度",
+        "的",
+        "了",
+        "不",
+        "一",
+        "。",
+    ],
+)
 SILENT = len(CONTROL) + len(BYTES)
 """Tokens below are never said by a model that takes the likeliest: it speaks in whole characters, without end."""
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.events import Channel, Ended, Event, Failed, Finished, Flagged, Opened, Outcome, Stirred, Text, Usage
-from runner.record import Fold
+from runner.fold import Fold
 from runner.wire.failure import request_id
 from runner.wire.hearing import Hearing
 

@@ -431,7 +431,7 @@ def test_terminal_obeys_nothing_that_a_provider_says() -> None:
     identity = replace(answered().identity, model="[red]x[/red]")
     bad = answered(identity=identity, outcome=Outcome.AUTH, error="\x1b[2J[bold]no[/bold]\x07")
     text = printed(run_of(bad, targets=()))
-    assert "a/[red]x[/red]: 1 × key refused: ␛[2J[bold]no[/bold]␇" in text
+    assert "a/[red]x[/red]: 1 × key or balance refused: ␛[2J[bold]no[/bold]␇" in text
 
 
 def test_terminal_aligns_chinese_names() -> None:

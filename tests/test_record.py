@@ -22,7 +22,8 @@ from runner.events import (
     Text,
     Usage,
 )
-from runner.record import BURST_S, ERROR_REASONS, FILTER_REASONS, LENGTH_REASONS, Fold, Heard, Identity, Marks, Record
+from runner.fold import ERROR_REASONS, FILTER_REASONS, LENGTH_REASONS, Fold
+from runner.record import BURST_S, Heard, Identity, Marks, Record
 
 MS = 1_000_000
 ASKED = Identity("k1", "case", 1, 1, 1, "a", "x", "Hello?")

@@ -29,7 +29,18 @@ SPENT = Record(
     error_code="1113",
     http_status=429,
 )
-HEADER = Header("run-1", "basic", "d1", 7, "2026-11-22T12:00:00+08:00", targets=("zhipu/glm-5.3",), planned_requests=1)
+HEADER = Header(
+    run_id="run-1",
+    suite="basic",
+    digest="d1",
+    seed=7,
+    started_at="2026-11-22T12:00:00+08:00",
+    simulated=False,
+    repeat=1,
+    targets=("zhipu/glm-5.3",),
+    cases=("hello",),
+    planned_requests=3,
+)
 
 
 def test_every_kind_of_failure_has_a_remedy() -> None:

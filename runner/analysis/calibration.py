@@ -74,6 +74,8 @@ class Errors:
     """No error, but what was measured."""
     ttft: Spread | None
     gap: Spread | None
+    request: Spread | None
+    """The client takes a request for sent -> the server has it."""
     stamp: Spread | None
     """Each piece of text: the server sends it -> its stamp is taken."""
 
@@ -87,6 +89,7 @@ def measure_errors(replies: Sequence[Stamps], requests: int) -> Errors:
         reported_ttft=Spread.of(each.at_us[0] for each in replies),
         ttft=Spread.of(each.ttft_error_us for each in replies),
         gap=Spread.of(b - a for each in replies for a, b in pairwise(each.delays_us)),
+        request=Spread.of(each.received_us for each in replies),
         stamp=Spread.of(delay for each in replies for delay in each.delays_us),
     )
 

@@ -57,7 +57,7 @@ def calibrate(
     import anyio  # noqa: PLC0415 -- heavy imports wait until there is work
 
     from runner.api import backend  # noqa: PLC0415
-    from runner.calibrate import CALIBRATION, Load, store  # noqa: PLC0415
+    from runner.calibrate import CALIBRATION, Interrupted, Load, store  # noqa: PLC0415
 
     load = Load(
         concurrency=concurrency,
@@ -66,8 +66,9 @@ def calibrate(
         gap_ms=1000 / rate,
         tokens=max(2, round(rate * SPEECH_S)),
     )
-    found = anyio.run(_calibrate, load, not no_search, **backend())
-    if found is None:
+    try:
+        found = anyio.run(_calibrate, load, not no_search, **backend())
+    except (Interrupted, KeyboardInterrupt):
         click.echo("interrupted: nothing is stored", err=True)
         sys.exit(130)
     click.echo(found.to_json() if as_json else tabulate_calibration(found), nl=not as_json)
@@ -76,7 +77,7 @@ def calibrate(
     click.echo(f"written: {path}", err=True)
 
 
-async def _calibrate(load: "Load", search: bool) -> "Calibration | None":
+async def _calibrate(load: "Load", search: bool) -> "Calibration":
     from runner.calibrate import calibrate as measure  # noqa: PLC0415
 
     return await measure(load, search=search, say=lambda line: click.echo(line, err=True))
@@ -90,6 +91,7 @@ def tabulate_calibration(found: "Calibration") -> str:
     rows = [
         ("TTFT, measured less true", *_figures(errors.ttft)),
         ("gap between texts, measured less true", *_figures(errors.gap)),
+        ("request sent -> at the server", *_figures(errors.request)),
         ("text sent by the server -> stamped", *_figures(errors.stamp)),
     ]
     table = tabulate(rows, headers=("error of", "n", "p50", "p90", "p99", "max"), colalign=("left", *["right"] * 5))

@@ -16,12 +16,13 @@ from runner.engine.lateness import LateSpans
 from runner.engine.observer import Observer
 from runner.engine.retry import RetryPolicy
 from runner.events import Channel, Event, Failed, Outcome, Text
+from runner.fold import Fold
 from runner.journal import Writer
 from runner.plan import Request, Target
 from runner.providers.body import request_body, retirement
 from runner.providers.redaction import Redactor
 from runner.providers.row import Row
-from runner.record import Fold, Marks, Record
+from runner.record import Marks, Record
 from runner.wire.airtime import Airtime
 from runner.wire.client import Client, Question
 from runner.wire.listening import Attempt

@@ -10,7 +10,7 @@ import anyio
 import httpx2
 
 from runner.events import Event, Failed, Flagged, Opened
-from runner.record import Fold
+from runner.fold import Fold
 from runner.suite.case import Timeouts
 from runner.wire.airtime import READS_PER_SLICE, Airtime
 from runner.wire.connection_failure import describe

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from runner.events import Channel, Done, Event, Failed, Finished, Flagged, Opened, Stirred, Text, Usage
-from runner.record import ERROR_REASONS
+from runner.fold import ERROR_REASONS
 from runner.wire.chunk import read_chunk, read_plain_chunk
 from runner.wire.complaint import find_error
 from runner.wire.failure import fail, read_error, request_id_in

@@ -32,7 +32,9 @@ class Report:
         """Hold the report against the delay that was asked for."""
         us = [round(ttft * 1000) for ttft in self.ttft_ms]
         off_us = [at - round(load.ttft_ms * 1000) for at in us]
-        return Errors(load.requests, len(us), self.tokens, Spread.of(us), Spread.of(off_us), gap=None, stamp=None)
+        return Errors(
+            load.requests, len(us), self.tokens, Spread.of(us), Spread.of(off_us), gap=None, request=None, stamp=None
+        )
 
 
 def run_aiperf(executable: str, tokenizer: str, base_url: str, load: Load) -> Report:

@@ -1,0 +1,195 @@
+"""No key leaves by any way but its own request: nothing written or printed holds one, whatever a server echoes."""
+
+import base64
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from tests.certificate import make_certificate, serve_with
+from tests.command import compare, read_lines, read_rows, write_config, write_yaml
+from tests.tape import DONE, END, STREAM_HEAD, Asked, Reply, Tape, delta, event, frame, head, play, refuse
+
+VARIABLE = "ACME_API_KEY"
+LOUDEST = {"OPENAI_LOG": "debug", "PYTHONASYNCIODEBUG": "1", "PYTHONDEVMODE": "1"}
+MARK = "‹key›"
+
+
+def make_key(prefix: str) -> str:
+    """Make a key that is in no file of this project and cannot be met by chance."""
+    return prefix + "TEST" + "SECRET" + secrets.token_hex(8) + "/a+b=c"
+
+
+def forms(key: str) -> tuple[str, ...]:
+    """Return a key as a server might write it."""
+    encoded = key.encode()
+    return (
+        key,
+        quote(key, safe=""),
+        key.replace("/", "\\/"),
+        base64.b64encode(encoded).decode(),
+        base64.urlsafe_b64encode(b":" + encoded).decode(),
+    )
+
+
+def streamed(*chunks: bytes) -> Reply:
+    """Return a stream of these events that ends well."""
+    return Reply([(0, STREAM_HEAD), *[(0, frame(chunk)) for chunk in chunks], (0, frame(END + DONE) + b"0\r\n\r\n")])
+
+
+def chunk(**parts: object) -> bytes:
+    """Return an event whose delta has these parts."""
+    return event({"choices": [{"index": 0, "delta": parts}]})
+
+
+def call(arguments: str) -> dict[str, object]:
+    """Return a piece of a tool call."""
+    return {"index": 0, "function": {"name": "look", "arguments": arguments}}
+
+
+def in_pieces(text: str) -> list[str]:
+    """Cut a text as a model's tokens cut it."""
+    return [text[place : place + 3] for place in range(0, len(text), 3)]
+
+
+ECHOES: dict[str, Callable[[str, str], Reply]] = {
+    "refused": lambda key, all_: refuse("401 Unauthorized", {"error": {"message": f"bad key: {all_}", "code": key}}),
+    "limited": lambda key, all_: refuse("429 Slow", {"error": {"message": f"{key} {all_}"}}, retry_after_ms="10"),
+    "headed": lambda key, _: Reply(
+        [(0, head(content_type="text/event-stream", x_request_id=key, x_echo=key) + delta("Hi") + END + DONE)], "close"
+    ),
+    "spoken": lambda _, all_: streamed(delta(all_), *map(delta, in_pieces(all_))),
+    "thought": lambda _, all_: streamed(chunk(reasoning_content=all_), delta("Hi")),
+    "tooled": lambda _, all_: streamed(chunk(tool_calls=[call(all_)])),
+    "named": lambda key, _: streamed(event({"id": key, "model": key, "choices": []}), delta("Hi", finish_reason=key)),
+    "counted": lambda key, _: streamed(delta("Hi"), event({"choices": [], "usage": {"prompt_tokens": 1, "of": key}})),
+    "midway": lambda _, all_: streamed(delta("Hi"), event({"error": {"message": all_, "type": all_}})),
+    "led-on": lambda key, _: Reply(
+        [(0, head("307 Moved", location=f"https://{key}@h.test/{quote(key)}?key={key}", content_length="0"))]
+    ),
+    "paged": lambda _, all_: refuse("200 OK", f"<html><title>{all_}</title>{all_}</html>"),
+    "garbled": lambda _, all_: streamed(event(f"{{ {all_}")),
+    "phrased": lambda key, _: Reply([(0, head(f"400 {key}", content_length="0"))]),
+    "cut": lambda key, _: Reply([(0, head("500 Oops", content_length="9999") + key.encode())], "close"),
+    "no-http": lambda key, _: Reply([(0, f"{key} {key}\r\n\r\n".encode())], "close"),
+}
+HAVE_NO_PLACE_FOR_IT = {"led-on", "phrased", "no-http"}
+"""What these say of a key is dropped with the words around it."""
+
+
+@contextmanager
+def echoing(name: str) -> Iterator[Tape]:
+    """Run a server that tells the key it was sent in one of the ways above."""
+
+    def answer(asked: Asked) -> Reply:
+        key = asked.headers["authorization"].removeprefix("Bearer ")
+        return ECHOES[name](key, " ".join(forms(key)))
+
+    with play(answer) as tape:
+        yield tape
+
+
+def found(folder: Path, printed: str, key: str) -> list[str]:
+    """Return where a key was written or printed, in any form."""
+    written = {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != ".env"}
+    lines = {line[:200]: line.encode() for line in printed.splitlines()}
+    places = {**written, **lines}
+    return [place for place, content in places.items() if any(form.encode() in content for form in forms(key))]
+
+
+@pytest.fixture(params=["sk-", "plain-"])
+def key(request: pytest.FixtureRequest) -> str:
+    """Return a key that looks like one, and one that is known by its value alone."""
+    return make_key(request.param)
+
+
+@pytest.fixture
+def servers(tmp_path: Path) -> Iterator[dict[str, Tape]]:
+    """Run all echoing servers, one of them behind a certificate nobody trusts, and write their compare.yaml."""
+    with ExitStack() as stack:
+        tapes = {name: stack.enter_context(echoing(name)) for name in ECHOES}
+        untrusted = stack.enter_context(play(streamed(), serve_with(make_certificate(tmp_path))))
+        rows = {name: {"base_url": tape.url, "api_key_env": VARIABLE, "models": ["m"]} for name, tape in tapes.items()}
+        rows["untrusted"] = {"base_url": untrusted.url, "api_key_env": VARIABLE, "models": ["m"]}
+        write_config(tmp_path, **rows)
+        yield tapes
+
+
+def test_no_file_and_no_stream_holds_a_key(tmp_path: Path, servers: dict[str, Tape], key: str) -> None:
+    """Every way a server can echo a key ends in files and lines that do not hold it, in any form."""
+    write_yaml(tmp_path / "s.yaml", {"version": 1, "name": "echo", "cases": [{"id": "one", "turns": ["Hi", "And?"]}]})
+    further = [word for suffix in ("csv", "md", "json", "jsonl", "html") for word in ("-o", f"more.{suffix}")]
+    done = compare(
+        tmp_path, "run", "s.yaml", "-o", "out", *further, "--progress", "plain", **LOUDEST, **{VARIABLE: key}
+    )
+    printed = done.stdout + done.stderr
+    assert done.returncode == 3, printed
+    assert "Traceback" not in printed
+    assert "HTTP Request" in printed, "the loudest is not loud enough"
+    assert found(tmp_path, printed, key) == []
+    heard = {name: tape.asked[0].headers["authorization"] for name, tape in servers.items()}
+    assert heard == dict.fromkeys(ECHOES, f"Bearer {key}")
+    lines = {line["provider"]: str(line) for line in read_lines(tmp_path / "out", "record") if line["turn"] == 1}
+    assert lines.keys() == {*ECHOES, "untrusted"}
+    assert {name for name in ECHOES if MARK in lines[name]} == ECHOES.keys() - HAVE_NO_PLACE_FOR_IT
+    assert len(read_rows(tmp_path / "out")) == 2 * len(lines)
+
+
+def test_what_is_shown_at_once_holds_no_key(tmp_path: Path, servers: dict[str, Tape], key: str) -> None:
+    """Replies printed by `ask` and `--json` go the same way as files; a key in a .env file is a key."""
+    (tmp_path / ".env").write_text(f"{VARIABLE}={key}\n")
+    done = compare(tmp_path, "ask", "Hi", "--json", "-p", "spoken", "-p", "refused", "-p", "limited", **LOUDEST)
+    printed = done.stdout + done.stderr
+    assert done.returncode == 3, printed
+    assert printed.count(MARK) > 4
+    assert len(servers["spoken"].asked) == 1
+    assert found(tmp_path, printed, key) == []
+
+
+@pytest.mark.parametrize("name", ["refused", "paged", "led-on", "no-http"])
+def test_a_refused_list_of_models_holds_no_key(tmp_path: Path, name: str) -> None:
+    """`compare providers --models` says what the endpoint said, less the key."""
+    key = make_key("plain-")
+    with echoing(name) as tape:
+        write_config(tmp_path, acme={"base_url": tape.url, "api_key_env": VARIABLE})
+        done = compare(tmp_path, "providers", "--models", "acme", **LOUDEST, **{VARIABLE: key})
+        assert len(tape.asked) >= 1
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert found(tmp_path, done.stdout + done.stderr, key) == []
+
+
+CRASH = """
+import httpx2
+from runner.wire.transport import StampingTransport
+from runner.cli import main
+
+async def break_down(transport, request):
+    try:
+        raise KeyError(dict(request.headers))
+    except KeyError as error:
+        raise RuntimeError(f"a bug, with {request.headers['authorization']}") from error
+
+StampingTransport.handle_async_request = break_down
+main()
+"""
+
+
+@pytest.mark.parametrize("in_file", [False, True], ids=["environment", "env-file"])
+@pytest.mark.parametrize("prefix", ["sk-", "plain-"])
+def test_a_bugs_traceback_holds_no_key(tmp_path: Path, prefix: str, *, in_file: bool) -> None:
+    """A crash is shown whole, its causes included, with each key in it hidden, wherever the key came from."""
+    key = make_key(prefix)
+    write_config(tmp_path, acme={"base_url": "http://127.0.0.1:9/v1", "api_key_env": VARIABLE, "models": ["m"]})
+    if in_file:
+        (tmp_path / ".env").write_text(f"{VARIABLE}={key}\n")
+    variables = LOUDEST if in_file else {**LOUDEST, VARIABLE: key}
+    done = compare(tmp_path, "ask", "Hi", "-o", "out", program=("-c", CRASH), **variables)
+    printed = done.stdout + done.stderr
+    assert done.returncode not in (0, 2, 3, 4)
+    assert "a bug, with" in printed
+    assert "KeyError" in printed
+    assert found(tmp_path, printed, key) == []

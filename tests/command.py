@@ -28,10 +28,12 @@ def write_config(folder: Path, **rows: Mapping[str, object]) -> None:
     write_yaml(folder / "compare.yaml", {"providers": rows})
 
 
-def start(folder: Path, *arguments: str, program: tuple[str, ...] = COMPARE, **variables: str) -> subprocess.Popen[str]:
+def start(
+    folder: Path, *arguments: str, program: tuple[str, ...] = COMPARE, variables: Mapping[str, str] | None = None
+) -> subprocess.Popen[str]:
     """Start the command in a folder, with these variables and none that a developer's machine may have."""
     environ = {name: os.environ[name] for name in KEPT if name in os.environ}
-    environ |= {"HOME": str(folder), "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8", **variables}
+    environ |= {"HOME": str(folder), "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8", **(variables or {})}
     return subprocess.Popen(
         [sys.executable, *program, *arguments],
         cwd=folder,
@@ -54,10 +56,10 @@ def finish(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
 
 
 def compare(
-    folder: Path, *arguments: str, program: tuple[str, ...] = COMPARE, **variables: str
+    folder: Path, *arguments: str, program: tuple[str, ...] = COMPARE, variables: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run the command to its end."""
-    return finish(start(folder, *arguments, program=program, **variables))
+    return finish(start(folder, *arguments, program=program, variables=variables))
 
 
 def read_lines(folder: Path, kind: str) -> list[dict[str, Any]]:

@@ -25,7 +25,6 @@ from runner.providers.redaction import Redactor
 from runner.record import Marks, Record
 from runner.wire.airtime import Airtime
 from runner.wire.client import Client
-from runner.wire.sdk_log import keys_hidden
 
 
 @asynccontextmanager
@@ -55,7 +54,7 @@ async def open_exchanges(
     clients = {name: Client(endpoint, connect_s, airtime) for name, endpoint in endpoints.items()}
     epoch_ns = perf_counter_ns()
     try:
-        with keys_hidden(redactor), measure_lateness() as late:
+        with measure_lateness() as late:
             yield {
                 name: Exchange(
                     client=client,

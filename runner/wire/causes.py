@@ -97,7 +97,7 @@ CODES = _by_code(
         "request": "1210 1212 1213 1214 1215 20015",
         "overloaded": """1305 1312 50505 50603 overloaded_error engine_overloaded_error ServerOverloaded
             UNAVAILABLE""",
-        "server": "1234 server_error internal_server_error InternalError",
+        "server": "1234 internal_server_error InternalError",
         "server_timeout": "DEADLINE_EXCEEDED RequestTimeOut",
     }
 )
@@ -123,6 +123,7 @@ TYPES = _by_code(
         "model": "not_found_error NotFoundError resource_not_found_error NOT_FOUND",
         "rate": "rate_limit_error RateLimitError",
         "request": "invalid_request_error BadRequestError INVALID_ARGUMENT FAILED_PRECONDITION InvalidParameter",
+        "server": "server_error",
         "server_timeout": "timeout_error timeout",
     }
 )

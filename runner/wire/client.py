@@ -9,7 +9,7 @@ import json
 import os
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter_ns
 from typing import Any
@@ -20,11 +20,13 @@ from openai import AsyncOpenAI, Omit
 
 from runner.events import Failed, Outcome
 from runner.providers.endpoint import Endpoint
+from runner.providers.redaction import Redactor
 from runner.suite.case import Timeouts
 from runner.wire.airtime import Airtime
 from runner.wire.connection_failure import CONNECTION_ERRORS, describe
 from runner.wire.failure import classify
 from runner.wire.listening import Attempt, Watch, hear_out
+from runner.wire.sdk_log import keys_hidden
 from runner.wire.timers import head_timeout
 from runner.wire.transport import Body, Phases, StampingTransport, listen
 
@@ -46,6 +48,8 @@ class Client:
         self._airtime = airtime or Airtime()
         self._transport = StampingTransport(ssl.create_default_context(), connect_s)
         key = endpoint.key.reveal() if endpoint.key is not None else None
+        self._open = ExitStack()
+        self._open.enter_context(keys_hidden(Redactor([endpoint.key] if endpoint.key is not None else [])))
         self._openai = AsyncOpenAI(
             # The SDK insists on a key; where there is none, or another header carries it, this one is never sent.
             api_key=key or "none",
@@ -116,6 +120,7 @@ class Client:
 
     async def aclose(self) -> None:
         """Close every connection."""
+        self._open.close()
         await self._openai.close()
 
 

@@ -8,7 +8,7 @@ import asyncio
 import json
 import re
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from time import perf_counter_ns
 from typing import cast
@@ -21,6 +21,7 @@ from tests.benchmarks.measured import Measured, be_client, stamps_since
 LAST_CHUNK = b"0\r\n\r\n"
 EVENT = re.compile(rb"data: (\{[^\n]*\})\n")
 RECEIVED = re.compile(rb"x-received-ns: (\d+)")
+START_INTERVAL_S = 0.001
 
 Reads = list[tuple[int, bytes]]
 
@@ -38,6 +39,8 @@ class Reader(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection."""
         self.transport = cast("asyncio.Transport", transport)
+        # With a buffer allowed, uvloop writes at the end of its turn, long after the stamp was taken.
+        self.transport.set_write_buffer_limits(high=0)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Give up if the connection went before all was said."""
@@ -71,14 +74,20 @@ async def ask(base_url: str, load: Load) -> Measured:
     ]
     measured = Measured()
     with measured.timing():
-        for reader in readers:
-            reader.ask()
-            await asyncio.sleep(0)  # two hundred requests in one burst would measure how fast the server takes them
+        await _start_evenly(readers)
         await asyncio.gather(*(reader.done for reader in readers))
     for reader in readers:
         reader.transport.close()
         measured.replies += [_decode(sent_ns, reads) for sent_ns, reads in reader.heard]
     return measured
+
+
+async def _start_evenly(readers: Sequence[Reader]) -> None:
+    """Send the first requests one by one: in a burst they would wait for the server, which is not what is measured."""
+    start_ns = perf_counter_ns()
+    for place, reader in enumerate(readers):
+        await asyncio.sleep(START_INTERVAL_S * place - (perf_counter_ns() - start_ns) / 1e9)
+        reader.ask()
 
 
 def _request(load: Load) -> bytes:

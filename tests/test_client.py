@@ -111,7 +111,7 @@ SILENCE = Reply([(0, b"")], linger_s=20)
 TEXT_THEN_COMMENTS = Reply([(0, STREAM_HEAD + frame(delta("Hel"))), *[(0.05, COMMENT)] * 100])
 COMMENTS = Reply([(0, STREAM_HEAD), *[(0.05, COMMENT)] * 100])
 TEXT_FOR_EVER = Reply([(0, STREAM_HEAD), *[(0.05, frame(delta("x")))] * 100])
-SLOW_ERROR = Reply([(0, head("500 Oops") + b"{")], linger_s=20)
+UNFINISHED_ERROR = Reply([(0, head("401 Unauthorized") + b'{"error":')], linger_s=20)
 
 
 @pytest.mark.parametrize(
@@ -135,6 +135,13 @@ async def test_each_timeout_is_its_own_outcome(reply: Reply, timeouts: Timeouts,
     assert attempt.fold.failed is not None
     assert attempt.fold.failed.worth_repeating == (stage == "first_token")
     assert attempt.fold.has_text == (reply in (TEXT_THEN_COMMENTS, TEXT_FOR_EVER))
+
+
+async def test_an_error_whose_body_never_ends_keeps_its_status() -> None:
+    """A refusal is named by its status, though the rest of its body is waited for in vain."""
+    with play(UNFINISHED_ERROR) as tape:
+        attempt = await ask_once(tape.url, Timeouts(first_token=0.2))
+    assert failure(attempt) == (Outcome.AUTH, "key")
 
 
 async def test_a_connection_that_takes_too_long_is_a_connect_timeout() -> None:

@@ -222,7 +222,7 @@ async def test_a_provider_that_wants_a_pause_is_given_it(tmp_path: Path) -> None
     later = [asked.at_s - refused_s for asked in tape.asked[2:]]
     assert len(later) == 5
     assert min(later) >= 0.3 - TICK_S
-    assert max(asked.at_s for asked in other.asked) < refused_s + 0.3
+    assert other.asked[2].at_s < min(asked.at_s for asked in tape.asked[2:]), "another lane was paused, too"
     assert [line["outcome"] for line in ran.attempts] == ["rate_limited"]
     assert ran.attempts[0]["wait_s"] >= 0.3
 
@@ -235,7 +235,7 @@ async def test_a_lanes_pause_has_its_column(tmp_path: Path) -> None:
     refused = next(record for record in ran.records if record.attempts == 2)
     waiting = next(record for record in ran.records if record.attempts == 1 and (record.queue_s or 0) >= 0.1)
     assert refused.backoff_s >= 0.2 - TICK_S
-    assert (waiting.backoff_s, waiting.headers_s is not None and waiting.headers_s < 0.2) == (0, True)
+    assert waiting.backoff_s == 0
 
 
 def refusing(field: str, message: str) -> Any:

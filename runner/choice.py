@@ -50,7 +50,8 @@ def choose_targets(suite: Suite, wish: Wish, registry: Registry, environ: Mappin
         notes += configured.left_out.values()
         providers = [endpoint.provider for endpoint in configured.endpoints]
         listed = [target for provider in providers for target in _defaults(provider, suite, registry)]
-    wanted = _apply(wish, listed, suite, registry) if wish.models or wish.providers else listed
+    is_open = not (wish.models or wish.providers)
+    wanted = listed if is_open else _apply(wish, listed, suite, registry)
     if notes and not wanted:
         raise CompareError("\n".join([*notes, "The built-in simulator needs no key: -p sim asks it."]))
     endpoints, missing = _find_endpoints(wanted, registry, environ)
@@ -61,7 +62,9 @@ def choose_targets(suite: Suite, wish: Wish, registry: Registry, environ: Mappin
     )
     if missing and not (wish.skip_missing and targets):
         raise MissingKey("\n".join(missing))
-    return Choice(targets, endpoints, tuple(dict.fromkeys([*notes, *missing, *_notes(targets, endpoints)])))
+    # Who names targets need not hear of the others.
+    told = [*(notes if is_open else []), *missing, *_notes(targets, endpoints)]
+    return Choice(targets, endpoints, tuple(dict.fromkeys(told)))
 
 
 def _listed(suite: Suite, registry: Registry) -> Iterator[Target]:

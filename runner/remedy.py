@@ -39,7 +39,7 @@ REMEDIES: dict[str, Remedy] = {
     # What came was no reply.
     "empty": Remedy("empty answer", "try again later"),
     "broken_json": Remedy("broken JSON", "try again later"),
-    "html": Remedy("a web page instead of a reply", "check base_url, or log in to the network"),
+    "html": Remedy("a web page", "check base_url, or log in to the network"),
     "not_a_reply": Remedy("no chat completion", "check base_url, which often ends in /v1"),
     "too_long": Remedy("an event beyond all bounds", "check base_url"),
     # The connection.

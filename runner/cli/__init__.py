@@ -32,6 +32,10 @@ class Commands(click.Group):
         except CompareError as error:
             click.echo(f"compare: {error}", err=True)
             ctx.exit(error.exit_code)
+        except KeyboardInterrupt:
+            # The second one: the first was the run's own affair.
+            click.echo("compare: interrupted", err=True)
+            ctx.exit(130)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

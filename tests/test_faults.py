@@ -1,8 +1,6 @@
 """Every fault of the simulator, met by the real command: each ends as one would expect of a provider that does so."""
 
-import csv
 import re
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -12,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from runner.simulator.faults import FAULTS
+from tests.command import compare, read_rows
 from tests.conftest import RunCli
 
 PACE = "ttft_ms=20&gap_ms=10&tokens=12"
@@ -50,7 +49,7 @@ EXPECTED: Mapping[str, Ending] = {
     "comments-forever": ("timeout", "first_token", 3, ""),
     "burst": ("ok", "", 1, "buffered"),
     "cut-mid-chunk": ("connection", "cut", 1, ""),
-    "reset": ("connection", "reset", 1, ""),
+    "reset": ("connection", "cut", 1, ""),
     "cut-clean": ("truncated", "", 1, ""),
     "no-done": ("ok", "", 1, ""),
     "no-usage": ("ok", "", 1, ""),
@@ -68,16 +67,15 @@ OF_THIS_MACHINE = re.compile("client_late;?|;client_late")
 
 
 @pytest.fixture(scope="module")
-def rows(tmp_path_factory: pytest.TempPathFactory, run_cli: RunCli) -> dict[str, dict[str, str]]:
+def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
     """Ask a model of every fault in one run; return its rows by the fault's name."""
     folder = tmp_path_factory.mktemp("faults")
     (folder / "suite.yaml").write_text(SUITE, encoding="utf-8")
     models = [word for name in FAULTS for word in ("-m", f"sim/fault-{name}?{PACE}")]
-    done = run_cli("run", "suite.yaml", *models, "--concurrency", "40", "-o", "run", cwd=folder)
+    done = compare(folder, "run", "suite.yaml", *models, "--concurrency", "40", "-o", "run")
     assert done.returncode == 3, done.stderr
     assert "Traceback" not in done.stderr
-    with (folder / "run" / "results.csv").open(encoding="utf-8", newline="") as file:
-        return {row["model"].removeprefix("fault-").partition("?")[0]: row for row in csv.DictReader(file)}
+    return {row["model"].removeprefix("fault-").partition("?")[0]: row for row in read_rows(folder / "run")}
 
 
 def test_every_fault_has_an_expected_ending() -> None:
@@ -145,10 +143,12 @@ def serve(fault: str) -> Iterator[str]:
     command = [sys.executable, "-W", "error", "-m", "runner", "serve", "--port", "0", "--fault", fault]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout is not None
-        found = re.search(r"http://\S+/v1", process.stdout.readline())
-        assert found is not None
-        yield found[0]
-        process.send_signal(signal.SIGINT)
+        try:
+            found = re.search(r"http://\S+/v1", process.stdout.readline())
+            assert found is not None
+            yield found[0]
+        finally:
+            process.kill()
 
 
 def test_serve_spoils_every_model(run_cli: RunCli, tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """A server that was not written here, llmock, breaks replies in its own ways; we name them right, and it judges us."""
 
-import csv
 import json
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from runner.events import Channel, Outcome
 from runner.suite.case import Timeouts
 from runner.wire.client import Client, Question
 from runner.wire.listening import Attempt
+from tests.command import read_rows
 from tests.conftest import RunCli
 from tests.test_client import QUESTION, ask_once, endpoint_at, failure
 
@@ -231,9 +231,9 @@ def test_the_second_server_finds_nothing_wrong_with_us(server: SecondServer, run
     chosen = [word for model in models for word in ("-m", f"second/{model}")]
     done = run_cli("run", "second.yaml", *chosen, "--concurrency", "1", "-o", "run", cwd=tmp_path)
     assert done.returncode == 3, done.stderr
-    with (tmp_path / "run" / "results.csv").open(encoding="utf-8", newline="") as file:
-        rows = {row["model"]: (row["outcome"], row["error_type"], row["attempts"]) for row in csv.DictReader(file)}
-    assert rows == {
+    assert {
+        row["model"]: (row["outcome"], row["error_type"], row["attempts"]) for row in read_rows(tmp_path / "run")
+    } == {
         "busy": ("ok", "", "3"),
         "down": ("provider_error", "server", "3"),
         "locked": ("auth", "key", "1"),

@@ -68,6 +68,8 @@ def run(
         loop.call_soon(on_ready, _base_url(server))
         with contextlib.suppress(KeyboardInterrupt):  # where loops know no signals
             loop.run_forever()
+        server.close()
+        loop.run_until_complete(asyncio.sleep(0))  # uvloop takes its handle back in a turn of the loop
     finally:
         loop.close()
 

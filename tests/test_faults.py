@@ -49,7 +49,7 @@ EXPECTED: Mapping[str, Ending] = {
     "comments-forever": ("timeout", "first_token", 3, ""),
     "burst": ("ok", "", 1, "buffered"),
     "cut-mid-chunk": ("connection", "cut", 1, ""),
-    "reset": ("connection", "reset", 1, ""),
+    "reset": ("connection", "cut", 1, ""),
     "cut-clean": ("truncated", "", 1, ""),
     "no-done": ("ok", "", 1, ""),
     "no-usage": ("ok", "", 1, ""),

@@ -27,7 +27,7 @@ def hear_usage(said: object) -> Usage | None:
     return next((event for event in events if isinstance(event, Usage)), None)
 
 
-@given(st.fixed_dictionaries({name: ANY_COUNT for name in ("prompt_tokens", "completion_tokens", "total_tokens")}))
+@given(st.fixed_dictionaries(dict.fromkeys(("prompt_tokens", "completion_tokens", "total_tokens"), ANY_COUNT)))
 def test_every_count_fits_a_table(said: dict[str, object]) -> None:
     """Whatever a provider counts, a count is a whole number of 64 bits, or absent."""
     usage = hear_usage(said)

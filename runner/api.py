@@ -121,7 +121,7 @@ def write_outputs(job: Job, *, interrupted: bool) -> Done:
     """Write the tables of a job that is over, from its journal alone."""
     from runner.analysis.run import Run  # noqa: PLC0415 -- brings pandas
 
-    run = Run.of_journal(journal.read(job.folder))
+    run = replace(Run.of_journal(journal.read(job.folder)), wants_estimates=job.estimate_tokens)
     written = [job.folder / "results.csv", job.folder / "results.md", *job.outputs]
     for path in written:
         suffix = path.suffix.lower()

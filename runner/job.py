@@ -40,6 +40,7 @@ class Options:
     outputs: tuple[Path, ...] = ()
     bom: bool = False
     warmup_requests: int = 0
+    estimate_tokens: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class Job:
     folder: Path
     outputs: tuple[Path, ...]
     bom: bool
+    estimate_tokens: bool
     started: datetime
 
     @property
@@ -116,7 +118,17 @@ def prepare(suite: Suite, registry: Registry, options: Options) -> Job:
         seed=secrets.randbelow(2**31) if options.seed is None else options.seed,
         warmups=options.warmup_requests,
     )
-    return Job(suite, plan, choice, options.concurrency, folder, outputs, options.bom, started)
+    return Job(
+        suite=suite,
+        plan=plan,
+        choice=choice,
+        concurrency=options.concurrency,
+        folder=folder,
+        outputs=outputs,
+        bom=options.bom,
+        estimate_tokens=options.estimate_tokens,
+        started=started,
+    )
 
 
 def _simulated_choice(suite: Suite, registry: Registry, notes: Sequence[str]) -> Choice:

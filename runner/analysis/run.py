@@ -8,6 +8,7 @@ from typing import Self
 import pandas as pd
 
 from runner.analysis.connections import Setup, summarize_connections
+from runner.analysis.estimate import Estimate, estimate_rates
 from runner.analysis.failures import Failure, gather_failures
 from runner.analysis.frame import frame, measured
 from runner.analysis.grid import GridRow, lay_out
@@ -24,6 +25,8 @@ class Run:
     frame: pd.DataFrame
     ended: bool = True
     setups: tuple[Setup, ...] = ()
+    wants_estimates: bool = False
+    """Whether somebody asked for token rates to be estimated where nobody counted."""
 
     @classmethod
     def of(cls, header: Header, records: Iterable[Record], *, ended: bool = True) -> Self:
@@ -50,6 +53,11 @@ class Run:
     def summary(self) -> tuple[TargetSummary, ...]:
         """A row for each target, in the suite's order."""
         return summarize(self.frame, self.header.targets)
+
+    @cached_property
+    def estimates(self) -> tuple[Estimate, ...]:
+        """Estimated rates, if they are wanted."""
+        return estimate_rates(self.frame) if self.wants_estimates else ()
 
     @cached_property
     def failures(self) -> tuple[Failure, ...]:

@@ -27,6 +27,9 @@ CONFIRM_OVER = 500
     metavar="N",
     help="Send N requests to each target first, marked and left out of every figure. Connections are opened anyway.",
 )
+@click.option(
+    "--estimate-tokens", is_flag=True, help="Estimate tokens/s from characters where a provider counts none; marked ~."
+)
 @click.option("--seed", type=int, metavar="N", help="Seed of the order; drawn, and written down, if not given.")
 @click.option(
     "--allow-errors", default="0", metavar="N|N%", help="Exit with 0 although up to N requests, or N %, failed."
@@ -60,6 +63,7 @@ def run(suite: Path, **chosen: Any) -> None:
         repeat=chosen["repeat"],
         seed=chosen["seed"],
         warmup_requests=chosen["warmup_requests"],
+        estimate_tokens=chosen["estimate_tokens"],
     )
     job = prepare(*load_suite(suite), options)
     _confirm(job, chosen["confirm_over"], yes=chosen["yes"])

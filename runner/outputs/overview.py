@@ -106,6 +106,10 @@ def remarks(run: Run) -> list[str]:
         said.append(f"{count(warmups, 'warm-up request')} left out of every figure")
     said += map(_describe_setup, run.setups)
     said += _describe_clock(run)
+    said += [
+        f"{each.target}: ~{rate(each.output_tps)} tokens/s, estimated from characters, n {each.n}; none were counted"
+        for each in run.estimates
+    ]
     for each in run.summary:
         if each.timed > each.ok:
             said.append(f"{each.target}: {each.timed - each.ok} × cut at the length limit, timed like the others")

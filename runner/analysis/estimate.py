@@ -1,0 +1,47 @@
+"""Tokens a second where nobody counted tokens: an estimate from characters, for those who ask for one.
+
+It is a rule of thumb, wrong by a third either way: it is shown with `~`, in a remark, and never beside counted figures.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from statistics import median
+
+import pandas as pd
+
+from runner.analysis.frame import measured, rows_of
+from runner.events import TIMED
+
+CHARACTERS_PER_TOKEN = 4.0
+"""Of alphabetic scripts, as vendors say of English."""
+
+CJK_CHARACTERS_PER_TOKEN = 1.5
+"""Of Chinese, Japanese and Korean script, as Chinese vendors say of Chinese."""
+
+CJK = ((0x2E80, 0x9FFF), (0xAC00, 0xD7AF), (0xF900, 0xFAFF), (0xFF00, 0xFFEF), (0x20000, 0x3FFFF))
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A target's median tokens a second, estimated from n replies without usage."""
+
+    target: str
+    output_tps: float
+    n: int
+
+
+def estimate_tokens(text: str) -> float:
+    """Return about how many tokens a text may be."""
+    cjk = sum(any(first <= ord(character) <= last for first, last in CJK) for character in text)
+    return cjk / CJK_CHARACTERS_PER_TOKEN + (len(text) - cjk) / CHARACTERS_PER_TOKEN
+
+
+def estimate_rates(table: pd.DataFrame) -> tuple[Estimate, ...]:
+    """Return an estimate for each target that has timed replies without counted tokens."""
+    rates: dict[str, list[float]] = defaultdict(list)
+    for row in rows_of(measured(table)):
+        reply, cps = row["reply"], row["output_cps"]
+        if row["outcome"] in TIMED and row["output_tokens"] is None and isinstance(cps, float) and reply:
+            text = str(reply)
+            rates[f"{row['provider']}/{row['model']}"].append(cps * estimate_tokens(text) / len(text))
+    return tuple(Estimate(target, median(values), len(values)) for target, values in rates.items())

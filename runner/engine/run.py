@@ -10,6 +10,7 @@ from time import perf_counter_ns
 
 import anyio
 
+from runner.engine.descriptors import allow_connections
 from runner.engine.exchange import Exchange
 from runner.engine.interrupt import stop_on_signals
 from runner.engine.lane import Lane
@@ -50,6 +51,7 @@ async def open_exchanges(
         salt: differs between runs; keeps nonces of `cache: bust` from repeating.
 
     """
+    allow_connections(sum(limits[name] for name in endpoints))
     airtime = Airtime()
     clients = {name: Client(endpoint, connect_s, airtime) for name, endpoint in endpoints.items()}
     epoch_ns = perf_counter_ns()

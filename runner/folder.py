@@ -14,11 +14,6 @@ RESULTS = Path("results")
 LATEST = "latest"
 
 
-def here() -> Path:
-    """Return where a search for compare.yaml and .env starts when no file is named."""
-    return Path.cwd()
-
-
 def new_run_id(suite: str, started: datetime) -> str:
     """Return a name that sorts by time, tells the suite, and never repeats."""
     safe = "".join(c if c.isalnum() else "-" for c in suite).strip("-")[:40] or "run"

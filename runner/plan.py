@@ -138,7 +138,7 @@ class Plan:
 
     def providers(self) -> tuple[str, ...]:
         """Return the providers asked, in the targets' order."""
-        return tuple(dict.fromkeys(target.provider for target in self.targets))
+        return tuple(self.conversations())
 
     def warmup_requests(self, provider: str) -> Iterator[Request]:
         """Yield what a provider is asked before the first block; it is marked, and left out of every statistic."""

@@ -1,6 +1,7 @@
 """`compare ask`: one prompt to everyone, replies streaming side by side."""
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -24,19 +25,18 @@ def ask(prompt: str, **chosen: Any) -> None:
 
     from runner.api import backend, perform  # noqa: PLC0415
     from runner.cli.columns import open_columns  # noqa: PLC0415
-    from runner.cli.console import open_console  # noqa: PLC0415
+    from runner.cli.console import open_console, print_notes  # noqa: PLC0415
     from runner.cli.run import exit_code, show  # noqa: PLC0415
-    from runner.folder import here  # noqa: PLC0415
     from runner.job import load_registry, prepare  # noqa: PLC0415
     from runner.suite.case import Parameters  # noqa: PLC0415
     from runner.suite.load import suite_from_prompts  # noqa: PLC0415
 
     text = sys.stdin.read().strip() if prompt == "-" else prompt
     suite = suite_from_prompts([text], parameters=Parameters(system=chosen["system"]))
-    job = prepare(suite, load_registry(here()), read_options(chosen))
+    job = prepare(suite, load_registry(Path.cwd()), read_options(chosen))
     errors = open_console(chosen["color"], stderr=True)
-    for note in () if chosen["quiet"] else job.choice.notes:
-        errors.print(f"note: {note}", markup=False)
+    if not chosen["quiet"]:
+        print_notes(job, errors)
     replies = errors if chosen["as_json"] else open_console(chosen["color"])
     names = [target.name for target in job.plan.targets]
     with open_columns("none" if chosen["quiet"] else chosen["progress"], replies, names) as columns:

@@ -2,6 +2,7 @@
 
 import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -26,14 +27,13 @@ def chat(**chosen: Any) -> None:
     import anyio  # noqa: PLC0415 -- heavy imports wait until there is work
 
     from runner.api import backend  # noqa: PLC0415
-    from runner.folder import here  # noqa: PLC0415
     from runner.job import load_registry, prepare  # noqa: PLC0415
     from runner.suite.case import Parameters  # noqa: PLC0415
     from runner.suite.load import suite_from_prompts  # noqa: PLC0415
 
     # The one turn planned here stands for those that will be typed.
     suite = suite_from_prompts(["(typed by hand)"], name="chat", parameters=Parameters(system=chosen["system"]))
-    job = prepare(suite, load_registry(here()), read_options(chosen))
+    job = prepare(suite, load_registry(Path.cwd()), read_options(chosen))
     try:
         anyio.run(_converse, job, chosen, **backend())
     except KeyboardInterrupt:
@@ -44,12 +44,12 @@ def chat(**chosen: Any) -> None:
 async def _converse(job: "Job", chosen: dict[str, Any]) -> None:
     from runner.chat import open_chat  # noqa: PLC0415
     from runner.cli.columns import open_columns  # noqa: PLC0415
-    from runner.cli.console import open_console  # noqa: PLC0415
+    from runner.cli.console import open_console, print_notes  # noqa: PLC0415
 
     console = open_console(chosen["color"])
     names = [target.name for target in job.plan.targets]
-    for note in () if chosen["quiet"] else job.choice.notes:
-        click.echo(f"note: {note}", err=True)
+    if not chosen["quiet"]:
+        print_notes(job, open_console(chosen["color"], stderr=True))
     click.echo(f"talking with {', '.join(names)}; an empty line ends", err=True)
     async with open_chat(job) as session:
         while text := await _read_line():

@@ -6,8 +6,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from runner.job import Job
+
 WIDE = 100_000
 """Columns of a pipe: nothing downstream should see a table folded for a terminal that is not there."""
+
+
+def print_notes(job: "Job", console: "Console") -> None:
+    """Tell what to know of a job before it starts."""
+    for note in job.choice.notes:
+        console.print(f"note: {note}", markup=False)
 
 
 def open_console(color: str, *, stderr: bool = False) -> "Console":

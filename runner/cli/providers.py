@@ -33,12 +33,11 @@ def providers(asked: str | None, env_files: tuple[Path, ...], *, as_json: bool) 
     import os  # noqa: PLC0415
 
     from runner.api import list_models  # noqa: PLC0415 -- heavy
-    from runner.folder import here  # noqa: PLC0415
     from runner.job import load_registry  # noqa: PLC0415
     from runner.providers.environment import read_environment  # noqa: PLC0415
 
-    registry = load_registry(here())
-    environ = read_environment(env_files, here(), os.environ)
+    registry = load_registry(Path.cwd())
+    environ = read_environment(env_files, Path.cwd(), os.environ)
     if asked is not None:
         models = list_models(asked, registry, environ)
         click.echo(json.dumps(models, ensure_ascii=False) if as_json else "\n".join(models))

@@ -101,13 +101,12 @@ def perform_watched(job: "Job", chosen: dict[str, Any]) -> "Done":
     import anyio  # noqa: PLC0415
 
     from runner.api import backend, perform  # noqa: PLC0415
-    from runner.cli.console import open_console  # noqa: PLC0415
+    from runner.cli.console import open_console, print_notes  # noqa: PLC0415
     from runner.cli.progress import open_progress  # noqa: PLC0415
 
     errors = open_console(chosen["color"], stderr=True)
     if not chosen["quiet"]:
-        for note in job.choice.notes:
-            errors.print(f"note: {note}", markup=False)
+        print_notes(job, errors)
     with open_progress("none" if chosen["quiet"] else chosen["progress"], errors) as progress:
         done = anyio.run(perform, job, progress, **backend())
     show(done, chosen)

@@ -54,6 +54,12 @@ class Header:
     platform: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     calibration: Mapping[str, object] | None = None
+    load: Mapping[str, Any] = field(default_factory=dict)
+    """How hard the run pressed: `runner.load.Load` as plain data, what is at its default left out."""
+    prices: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Target -> what a million tokens cost, in which currency, by whose word and of which date."""
+    checks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Case -> its checks as the suite has them, how many repeats must pass, how its snapshot is matched."""
     format: int = FORMAT
 
 

@@ -41,6 +41,18 @@ def test_the_same_request_gets_the_same_answer_at_the_same_pace() -> None:
     assert answer(PERSONAS["steady"], other_seed).chunks != answer_one.chunks
 
 
+@pytest.mark.parametrize("name", ["steady", "exact?jitter=0.3"])
+def test_a_repeat_is_another_draw_of_the_delays(name: str) -> None:
+    """Asked again, a persona says the same words at another pace; an exact one without jitter keeps its pace."""
+    chat = ChatRequest(model=name, messages=said("Why is the sky blue?"))
+    first, second = (answer(parse_model(name).persona, chat, nth) for nth in (1, 2))
+
+    assert first.text == second.text
+    assert first.chunks != second.chunks
+    exact = parse_model("exact").persona
+    assert answer(exact, chat, 1) == answer(exact, chat, 2)
+
+
 def _answer_in_another_process() -> str:
     code = (
         "from runner.simulator.answer import *; from runner.simulator.persona import *;"

@@ -1,6 +1,7 @@
 """An answer with its timetable: which piece of text is due how long after the request. Pure.
 
-The same persona, messages and seed give the same words and the same delays, on every machine.
+The same persona, messages and seed give the same words, on every machine; asked for the n-th time they give the same
+delays as any other n-th time, but not those of the times before, or repeats would tell nothing.
 """
 
 import json
@@ -60,40 +61,34 @@ class _Speech:
         return _Speech(self.thoughts[:max_tokens], self.words[: max(0, max_tokens - len(self.thoughts))])
 
 
-def answer(persona: Persona, chat: ChatRequest) -> Answer:
-    """Say what the persona answers, and when."""
+def answer(persona: Persona, chat: ChatRequest, nth: int = 1) -> Answer:
+    """Say what the persona answers, and when, to a content that is asked for the n-th time."""
     thinks = persona.thinks and not chat.thinking_off
+    if persona.length is not None and not persona.varies:
+        return _answer_at_length(persona, persona.length, chat.max_tokens, "", thinks=thinks)
+    seed = _seed(persona, chat.messages, chat.seed)
+    pace = f"{seed}/{nth}"
     if persona.length is not None:
-        return _answer_at_length(persona, persona.length, chat.max_tokens, thinks=thinks)
-    return _answer_in_words(persona, chat.messages, chat.seed, chat.max_tokens, chat.stop, thinks=thinks)
+        return _answer_at_length(persona, persona.length, chat.max_tokens, pace, thinks=thinks)
+    return _time(persona, _speak(persona, chat.messages, seed, chat.stop, thinks=thinks), chat.max_tokens, pace)
 
 
 @lru_cache(maxsize=64)
-def _answer_at_length(persona: Persona, length: Length, max_tokens: int | None, *, thinks: bool) -> Answer:
+def _answer_at_length(persona: Persona, length: Length, max_tokens: int | None, pace: str, *, thinks: bool) -> Answer:
     speech = _Speech(
         thoughts=_count_up(length.thinking_tokens or 0 if thinks else 0),
         words=_count_up(length.tokens),
     )
-    return _time(persona, speech, max_tokens, random.Random(0))  # noqa: S311 - repeatable, not secret
+    return _time(persona, speech, max_tokens, pace)
 
 
 @lru_cache(maxsize=256)
-def _answer_in_words(
-    persona: Persona,
-    messages: tuple[Said, ...],
-    seed: int | None,
-    max_tokens: int | None,
-    stop: tuple[str, ...],
-    *,
-    thinks: bool,
-) -> Answer:
-    rng = random.Random(_seed(persona, messages, seed))  # noqa: S311 - repeatable, not secret
-    reply = compose(persona, messages, rng)
-    speech = _Speech(
+def _speak(persona: Persona, messages: tuple[Said, ...], seed: int, stop: tuple[str, ...], *, thinks: bool) -> _Speech:
+    reply = compose(persona, messages, random.Random(seed))  # noqa: S311 - repeatable, not secret
+    return _Speech(
         thoughts=tokenize(reply.reasoning) if thinks and reply.reasoning else (),
         words=tokenize(_cut_at_stop(reply.answer, stop)),
     )
-    return _time(persona, speech, max_tokens, rng)
 
 
 def _seed(persona: Persona, messages: Sequence[Said], seed: int | None) -> int:
@@ -110,7 +105,8 @@ def _cut_at_stop(text: str, stops: Sequence[str]) -> str:
     return text[: min(ends)] if ends else text
 
 
-def _time(persona: Persona, whole: _Speech, max_tokens: int | None, rng: random.Random) -> Answer:
+def _time(persona: Persona, whole: _Speech, max_tokens: int | None, pace: str) -> Answer:
+    rng = random.Random(pace)  # noqa: S311 - repeatable, not secret
     speech = whole.within(max_tokens)
     first_due_ns = persona.first.draw_ns(rng)
     return Answer(

@@ -15,11 +15,12 @@ FAULT_PREFIX = "fault-"
 DELAY_MS_MAX = 3_600_000
 TOKENS_MAX = 100_000
 TIMES_MAX = 1_000
+SIGMA_MAX = 2.0
 
-MILLISECONDS = re.compile(r"[0-9]{1,7}(?:\.[0-9]{1,6})?")
+DECIMAL = re.compile(r"[0-9]{1,7}(?:\.[0-9]{1,6})?")
 WHOLE = re.compile(r"[0-9]{1,7}")
 
-PACE_OPTIONS = ("ttft_ms", "gap_ms", "tokens", "thinking", "chunk")
+PACE_OPTIONS = ("ttft_ms", "gap_ms", "tokens", "thinking", "chunk", "jitter")
 FAULT_OPTIONS = ("hold_ms", "times")
 
 
@@ -89,10 +90,11 @@ def _pace(options: Mapping[str, str]) -> Persona:
     """Return the exact persona with the numbers the name asks for."""
     default = EXACT.length or Length(tokens=1)
     thinking = _whole(options.get("thinking", "0"), "thinking", 0, TOKENS_MAX)
+    jitter = _sigma(options.get("jitter", "0"))
     return replace(
         EXACT,
-        first=Delay(_delay_ns(options["ttft_ms"], "ttft_ms")) if "ttft_ms" in options else EXACT.first,
-        gap=Delay(_delay_ns(options["gap_ms"], "gap_ms")) if "gap_ms" in options else EXACT.gap,
+        first=_delay(options, "ttft_ms", EXACT.first, jitter),
+        gap=_delay(options, "gap_ms", EXACT.gap, jitter),
         chunk_tokens=_whole(options.get("chunk", "1"), "chunk", 1, TOKENS_MAX),
         thinks=thinking > 0,
         length=Length(
@@ -102,8 +104,18 @@ def _pace(options: Mapping[str, str]) -> Persona:
     )
 
 
+def _delay(options: Mapping[str, str], key: str, default: Delay, sigma: float) -> Delay:
+    return Delay(_delay_ns(options[key], key) if key in options else default.median_ns, sigma)
+
+
+def _sigma(text: str) -> float:
+    if DECIMAL.fullmatch(text) is None or float(text) > SIGMA_MAX:
+        raise _refuse_option(f"The model's option 'jitter={text}' is not a number from 0 to {SIGMA_MAX:g}")
+    return float(text)
+
+
 def _delay_ns(text: str, key: str) -> int:
-    if MILLISECONDS.fullmatch(text) is None or float(text) > DELAY_MS_MAX:
+    if DECIMAL.fullmatch(text) is None or float(text) > DELAY_MS_MAX:
         raise _refuse_option(f"The model's option '{key}={text}' is not a number of milliseconds up to {DELAY_MS_MAX}")
     return round(float(text) * MS)
 

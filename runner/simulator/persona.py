@@ -45,6 +45,11 @@ class Persona:
     length: Length | None = None
     """Set where the reply's length is asked for; None where the reply follows from the question."""
 
+    @property
+    def varies(self) -> bool:
+        """Whether its delays differ from one request to the next."""
+        return bool(self.first.sigma or self.gap.sigma)
+
 
 PERSONAS = {
     persona.name: persona
@@ -88,7 +93,7 @@ PERSONAS = {
 
 EXACT = Persona(
     name="exact",
-    manner="exact, constant delays: sim/exact?ttft_ms=200&gap_ms=20&tokens=100&thinking=0&chunk=1",
+    manner="exact, constant delays: sim/exact?ttft_ms=200&gap_ms=20&tokens=100&thinking=0&chunk=1&jitter=0",
     manner_zh="延迟精确不变",
     first=Delay(200 * MS),
     gap=Delay(20 * MS),

@@ -79,9 +79,11 @@ class Service:
 
     def _exchange(self, chat: ChatRequest, model: Model) -> Exchange:
         wall_s = time.time()
+        counts = model.persona.varies or model.fault is not None or self._fault is not None
+        attempt = self._count_attempt(chat) if counts else 1
         return Exchange(
             chat=chat,
-            answer=answer(model.persona, chat),
+            answer=answer(model.persona, chat, attempt),
             envelope=Envelope(
                 id=f"chatcmpl-sim-{next(self._completion_ids)}",
                 created=int(wall_s),
@@ -89,7 +91,7 @@ class Service:
                 input_tokens=count_prompt_tokens(chat.messages),
                 include_usage=chat.include_usage,
             ),
-            attempt=self._count_attempt(chat) if model.fault or self._fault else 1,
+            attempt=attempt,
             wall_s=wall_s,
             hold_ns=model.hold_ns,
             times=model.times,

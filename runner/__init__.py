@@ -1,4 +1,12 @@
-"""Compare language models across OpenAI-compatible providers: `from runner import run, arun, load`.
+"""Compare language models across OpenAI-compatible providers: `from runner import run, ask, load, diff`.
+
+    run, arun         a suite or prompts to everyone; a DataFrame, one row a request
+    ask, stream       one prompt: replies side by side, or one reply piece by piece
+    load              an earlier run, as `run` returned it
+    diff              two runs, or two targets of one, and what may be said of their difference
+    side_by_side      replies of a run in columns
+    pictures          a run in pictures
+    CompareError      what a mistake raises before anything is sent
 
 Names are loaded when they are first used, so that importing the package, as the command line does, costs nothing.
 """
@@ -9,15 +17,45 @@ from typing import TYPE_CHECKING
 from runner.version import __version__
 
 if TYPE_CHECKING:
-    from runner.api import arun, run
-    from runner.outputs.csv import load
+    from runner.errors import CompareError
+    from runner.python.asking import ask
+    from runner.python.differing import diff
+    from runner.python.running import arun, run
+    from runner.python.showing import pictures, side_by_side
+    from runner.python.streaming import stream
+    from runner.python.tables import load
 
-__all__ = ["__version__", "arun", "load", "run"]
+__all__ = [
+    "CompareError",
+    "__version__",
+    "arun",
+    "ask",
+    "diff",
+    "load",
+    "pictures",
+    "run",
+    "side_by_side",
+    "stream",
+]
 
-_HOMES = {"arun": "runner.api", "load": "runner.outputs.csv", "run": "runner.api"}
+_HOMES = {
+    "CompareError": "runner.errors",
+    "arun": "runner.python.running",
+    "ask": "runner.python.asking",
+    "diff": "runner.python.differing",
+    "load": "runner.python.tables",
+    "pictures": "runner.python.showing",
+    "run": "runner.python.running",
+    "side_by_side": "runner.python.showing",
+    "stream": "runner.python.streaming",
+}
 
 
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'runner' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

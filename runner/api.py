@@ -1,8 +1,9 @@
 """The composer: performs a job and writes what came of it. Every command, and `from runner import ...`, calls it."""
 
 import platform
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -12,22 +13,29 @@ import anyio
 
 from runner import journal
 from runner.calibrate import find_clock_error
+from runner.engine.audience import Audience
 from runner.engine.observer import Observer
-from runner.errors import CompareError
+from runner.errors import CompareError, JournalError
 from runner.folder import RESULTS, name_latest, write_atomically
-from runner.job import SIMULATOR, Job, Options, load_suite, prepare
-from runner.outputs import WRITERS
+from runner.job import SIMULATOR, Job
+from runner.outputs import find_writer
+from runner.own_checks import ask_own_checks
+from runner.past import Past
 from runner.providers.endpoint import Endpoint, read_endpoint
 from runner.providers.naming import resolve_provider
 from runner.providers.redaction import Redactor
 from runner.providers.registry import Registry
+from runner.record import Record
+from runner.recordings import writer as recordings
 from runner.version import __version__
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from runner.analysis.run import Run
+    from runner.cluster.crew import Crew
+    from runner.engine.asker import OpenAskers
     from runner.engine.exchange import Exchange
+    from runner.engine.recorder import Recorder
+    from runner.stopping import StopRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +52,16 @@ class Done:
 async def _simulator_for(job: Job) -> AsyncIterator[dict[str, Endpoint]]:
     """Run the simulator, in a process of its own, while a job needs it; yield the endpoints to ask."""
     endpoints = dict(job.choice.endpoints)
-    if SIMULATOR not in endpoints:
+    if SIMULATOR not in endpoints and job.stand_in is None:
         yield endpoints
         return
     from runner.simulator.process import launch  # noqa: PLC0415 -- few runs need it
+    from runner.simulator.replay import provider_url  # noqa: PLC0415
 
+    if job.stand_in is not None:
+        async with launch(replay=job.stand_in.folder, fast=job.stand_in.fast) as base_url:
+            yield {name: replace(e, base_url=provider_url(base_url, name)) for name, e in endpoints.items()}
+        return
     async with launch() as base_url:
         endpoints[SIMULATOR] = replace(endpoints[SIMULATOR], base_url=base_url)
         yield endpoints
@@ -56,23 +69,100 @@ async def _simulator_for(job: Job) -> AsyncIterator[dict[str, Endpoint]]:
 
 async def perform(job: Job, observer: Observer | None = None) -> Done:
     """Run a job; its journal, tables and further outputs are on disk when this returns."""
-    from runner.engine.run import execute  # noqa: PLC0415 -- brings the SDK
-
     observer = observer or Observer()
     observer.planned(job.plan)
-    async with open_run(job, observer) as (exchanges, writer):
-        finished = await execute(job.plan, exchanges, writer)
+    if job.past is not None:
+        observer.resumed(job.past.resumption.recorded)
+    if job.past is not None and job.left == 0:
+        finished = _finish(job)
+    else:
+        finished = await _ask(job, observer)
+    ask_own_checks(job.folder, job.redactor.by_value)
     return write_outputs(job, interrupted=not finished)
 
 
-@asynccontextmanager
-async def open_run(job: Job, observer: Observer) -> AsyncIterator[tuple[dict[str, "Exchange"], journal.Writer]]:
-    """Begin a job's journal and open its providers; both are closed afterwards."""
-    from runner.engine.run import open_exchanges  # noqa: PLC0415
+async def _ask(job: Job, observer: Observer) -> bool:
+    """Ask what is still to be asked; return whether the run came to its end."""
+    from runner.engine.run import execute  # noqa: PLC0415 -- brings the SDK
 
+    with open_stop_rule(job) as rule:
+        watching = observer if rule is None else Audience((observer, _Ears(rule)))
+        async with _muster(job) as crew, open_run(job, watching, crew) as (exchanges, writer):
+            return await execute(job.plan, exchanges, writer, load=job.load, resume=job.first_missing, stop=rule)
+
+
+class _Ears(Observer):
+    """Lets a rule hear of every record."""
+
+    def __init__(self, rule: "StopRule") -> None:
+        self._rule = rule
+
+    def finished(self, record: Record) -> None:
+        """Pass a record on."""
+        self._rule.hear(record)
+
+
+@contextmanager
+def open_stop_rule(job: Job) -> Iterator["StopRule | None"]:
+    """Yield what ends a job early, if anything does; it knows what a resumed run has recorded already.
+
+    Raises:
+        CompareError: a rule cannot be kept, such as a budget where prices are not known.
+
+    """
+    if not job.options.budgets and job.options.until_ci is None:
+        yield None
+        return
+    from runner.stopping import stop_rule  # noqa: PLC0415 -- brings numpy
+
+    with ThreadPoolExecutor(max_workers=1) as executor:
+        budgets, until_ci = job.options.budgets, job.options.until_ci
+        rule = stop_rule(job.plan, job.forecast, budgets=budgets, until_ci=until_ci, executor=executor)
+        if rule is not None and job.past is not None:
+            for record in job.past.records:
+                rule.hear(record)
+        yield rule
+
+
+def _finish(job: Job) -> bool:
+    """Give a run whose requests are all recorded what it lacks: rows of turns never asked, its end."""
+    with open_journal(job) as writer:
+        writer.append({"kind": "end"})
+    return True
+
+
+@contextmanager
+def open_journal(job: Job) -> Iterator[journal.Writer]:
+    """Open a job's journal, new or resumed, with all in it that comes before the first answer."""
     header = _header(job)
     with journal.Writer(job.folder, job.redactor.by_value) as writer:
-        writer.append_header(header)
+        if job.past is None:
+            writer.append_header(header)
+        else:
+            _continue_journal(writer, job.past, header)
+        # At once, since a run that is killed is the one to be found again.
+        if job.folder.absolute().parent.name == RESULTS.name:
+            name_latest(job.folder.absolute())
+        yield writer
+
+
+def _continue_journal(writer: journal.Writer, past: Past, header: journal.Header) -> None:
+    if writer.found_size != past.journal.size:
+        raise JournalError(f"{writer.path} has changed since it was read: another run went on with it. Try again")
+    changes = journal.changes_between(past.journal.header, header)
+    writer.append_resume(changes, past.resumption.redone, past.resumption.dropped)
+    for record in past.resumption.owed:
+        writer.append_record(record)
+
+
+@asynccontextmanager
+async def open_run(
+    job: Job, observer: Observer, crew: "Crew | None" = None
+) -> AsyncIterator[tuple[dict[str, "Exchange"], journal.Writer]]:
+    """Begin a job's journal and open its providers, to be asked by a crew if there is one; both are closed after."""
+    from runner.engine.run import open_exchanges  # noqa: PLC0415
+
+    with open_journal(job) as writer, _open_recorder(job) as recorder:
         async with (
             _simulator_for(job) as endpoints,
             open_exchanges(
@@ -82,19 +172,56 @@ async def open_run(job: Job, observer: Observer) -> AsyncIterator[tuple[dict[str
                 journal=writer,
                 observer=observer,
                 redactor=job.redactor,
-                salt=header.run_id,
+                salt=job.salt,
+                elapsed_ns=0 if job.past is None else job.past.elapsed_ns(job.started),
+                recorder=recorder,
+                open_askers=_find_askers(job, crew, writer),
             ) as exchanges,
         ):
             yield exchanges, writer
-    if job.folder.absolute().parent.name == RESULTS.name:
-        name_latest(job.folder.absolute())
+
+
+def _muster(job: Job) -> AbstractAsyncContextManager["Crew | None"]:
+    """Hire the workers of a cluster, if the job wants any; to be entered before there is anything to clear away."""
+    if job.options.fleet is None:
+        return nullcontext()
+    from runner.cluster.muster import muster  # noqa: PLC0415 -- brings an extra
+
+    return muster(job.options.fleet)
+
+
+def _find_askers(job: Job, crew: "Crew | None", writer: journal.Writer) -> "OpenAskers":
+    """Return what sends and hears: this process itself, or a crew, which the journal then knows of."""
+    if crew is None:
+        from runner.engine.asker import open_own_askers  # noqa: PLC0415 -- brings the SDK
+
+        return open_own_askers
+    from runner.cluster.muster import distant_askers  # noqa: PLC0415 -- brings an extra
+
+    crew.write_to(writer.append)
+    return distant_askers(crew, sum(job.limits.values()))
+
+
+@contextmanager
+def _open_recorder(job: Job) -> Iterator["Recorder | None"]:
+    """Open the run's recordings behind its journal, whose lock keeps others away, if the run is to be recorded."""
+    if not job.options.record:
+        yield None
+        return
+    from runner.engine.recorder import Recorder  # noqa: PLC0415 -- few runs need it
+
+    with recordings.Writer(job.folder) as writer:
+        yield Recorder(writer, job.redactor)
 
 
 def _header(job: Job) -> journal.Header:
+    from runner.suite.demands import plain_demands  # noqa: PLC0415 -- brings pydantic
+
     libraries = ("openai", "aiohttp", "pandas")
-    clock_error = find_clock_error(job.started)
+    # Of a cluster's workers each has its own, on a line of its own.
+    clock_error = find_clock_error(job.started) if job.options.fleet is None else None
     return journal.Header(
-        run_id=job.folder.name,
+        run_id=job.run_id,
         suite=job.suite.name,
         digest=job.suite.digest,
         seed=job.plan.seed,
@@ -103,10 +230,17 @@ def _header(job: Job) -> journal.Header:
         repeat=job.plan.repeat,
         targets=tuple(target.name for target in job.plan.targets),
         cases=tuple(case.id for case in job.suite.cases),
-        planned_requests=len(job.plan),
+        planned_requests=job.planned_requests,
         order=job.plan.order,
         concurrency=job.concurrency,
         path=job.suite.path,
+        case_patterns=job.options.cases,
+        replay_of=None if job.stand_in is None else job.stand_in.run_id,
+        budgets=tuple(f"{money.amount:f} {money.currency}" for money in job.options.budgets),
+        until_ci=job.options.until_ci,
+        late_bound_s=job.options.late_bound_s,
+        load=job.load.altered,
+        prices=job.prices.to_plain(),
         platform=platform.platform(),
         versions={
             "compare": __version__,
@@ -114,6 +248,7 @@ def _header(job: Job) -> journal.Header:
             **{name: installed_version(name) for name in libraries},
         },
         calibration=None if clock_error is None else clock_error.facts(),
+        checks=plain_demands(job.suite.cases),
     )
 
 
@@ -121,12 +256,13 @@ def write_outputs(job: Job, *, interrupted: bool) -> Done:
     """Write the tables of a job that is over, from its journal alone."""
     from runner.analysis.run import Run  # noqa: PLC0415 -- brings pandas
 
-    run = replace(Run.of_journal(journal.read(job.folder)), wants_estimates=job.estimate_tokens)
-    written = [job.folder / "results.csv", job.folder / "results.md", *job.outputs]
+    run = replace(Run.of_journal(journal.read(job.folder)), wants_estimates=job.options.estimate_tokens)
+    own = (job.folder / name for name in ("results.csv", "results.md", "report.html"))
+    written = list(dict.fromkeys((*own, *job.outputs)))
     for path in written:
         suffix = path.suffix.lower()
-        encoding = "utf-8-sig" if job.bom and suffix == ".csv" else "utf-8"
-        write_atomically(path, WRITERS[suffix](run), encoding)
+        encoding = "utf-8-sig" if job.options.bom and suffix == ".csv" else "utf-8"
+        write_atomically(path, find_writer(suffix)(run), encoding)
     return Done(run, job.folder, tuple(written), interrupted)
 
 
@@ -155,30 +291,6 @@ def list_models(name: str, registry: Registry, environ: Mapping[str, str]) -> li
         status = f" {refusal.failed.http_status}" if refusal.failed.http_status else ""
         said = redactor.in_errors(refusal.failed.message)
         raise CompareError(f"{endpoint.provider}: {refusal.failed.outcome.value}{status}: {said}") from None
-
-
-async def arun(suite: str | Path, **options: object) -> "pd.DataFrame":
-    """Run a suite file; return one row a request. Options are those of `Options`.
-
-    Raises:
-        CompareError: the suite, a name or a key is wrong; nothing was sent.
-
-    """
-    job = prepare(*load_suite(Path(suite)), Options(**options))  # type: ignore[arg-type]
-    done = await perform(job)
-    frame = done.run.frame
-    frame.attrs["run_id"] = done.run.header.run_id
-    frame.attrs["folder"] = str(done.folder)
-    return frame
-
-
-def run(suite: str | Path, **options: object) -> "pd.DataFrame":
-    """Run a suite file outside any event loop; see `arun`."""
-    return anyio.run(_arun, suite, options, **backend())
-
-
-async def _arun(suite: str | Path, options: dict[str, object]) -> "pd.DataFrame":
-    return await arun(suite, **options)
 
 
 def backend() -> dict[str, Any]:

@@ -63,7 +63,7 @@ def choose_targets(suite: Suite, wish: Wish, registry: Registry, environ: Mappin
     if missing and not (wish.skip_missing and targets):
         raise MissingKey("\n".join(missing))
     # Who names targets need not hear of the others.
-    told = [*(notes if is_open else []), *missing, *_notes(targets, endpoints)]
+    told = [*([*notes, *registry.faults.values()] if is_open else []), *missing, *_notes(targets, endpoints)]
     return Choice(targets, endpoints, tuple(dict.fromkeys(told)))
 
 
@@ -96,8 +96,9 @@ def _apply(wish: Wish, listed: Sequence[Target], suite: Suite, registry: Registr
 
 def _names_target(pattern: str, registry: Registry) -> bool:
     provider, slash, model = pattern.partition("/")
+    is_known = registry.resolve(provider) is not None or provider in registry.faults
     # `?` stays a letter here: the simulator's exact models have one in their names.
-    return bool(slash) and registry.resolve(provider) is not None and "*" not in model
+    return bool(slash) and is_known and "*" not in model
 
 
 def _fits(target: Target, pattern: str, registry: Registry) -> bool:
@@ -113,7 +114,7 @@ def _add_named_providers(
     """Return what each -p fits; a known provider that is not listed is named, and so brings its own models."""
     fitting: dict[str, list[Target]] = {}
     for pattern in patterns:
-        id_ = registry.resolve(pattern)
+        id_ = resolve_provider(pattern, registry) if pattern in registry.faults else registry.resolve(pattern)
         fits = [t for t in listed if t.provider == id_ or fnmatchcase(t.provider, pattern)]
         fitting[pattern] = fits or (_defaults(id_, suite, registry) if id_ else [])
         if not fitting[pattern] and id_:

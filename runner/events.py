@@ -44,12 +44,14 @@ class Opened:
     """The response's head: status and the ids by which a provider can find the request again.
 
     `received_ns` is when the request's last byte arrived, by the sender's own clock, where it says so.
+    `simulated` is whether the sender says that no model stands behind it.
     """
 
     at_ns: int
     status: int
     request_id: str | None
     received_ns: int | None = None
+    simulated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

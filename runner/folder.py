@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from typing import IO, Any
 
-from runner.errors import CompareError, JournalError
+from runner.errors import CompareError, JournalError, NotKept
 from runner.journal import FILE_NAME
 
 RESULTS = Path("results")
@@ -20,15 +21,53 @@ def new_run_id(suite: str, started: datetime) -> str:
     return f"{started:%Y%m%dT%H%M%S}-{safe}-{secrets.token_hex(2)}"
 
 
+def find_run(name: Path) -> Path:
+    """Return the folder of a run named by it, by its journal, by its id in results/, or as `latest`.
+
+    Raises:
+        JournalError: there is no run of that name.
+
+    """
+    try:
+        for path in (name, RESULTS / name):
+            folder = path.parent if path.name == FILE_NAME else _follow(path)
+            if (folder / FILE_NAME).is_file():
+                return folder
+    except OSError as error:
+        raise JournalError(f"{name} cannot be read: {error.strerror}; name a run's folder") from error
+    if name == Path(LATEST):
+        raise JournalError(f"there is no {RESULTS / LATEST} here; name a run's folder")
+    raise JournalError(f"{name} holds no {FILE_NAME}; name a run's folder, as `compare run` prints it when it is done")
+
+
+def _follow(path: Path) -> Path:
+    """Return what `latest` names by now: the next run will let it name another folder."""
+    if path.name != LATEST:
+        return path
+    if path.is_symlink():
+        return path.parent / path.readlink()
+    return path.parent / path.read_text(encoding="utf-8").strip() if path.is_file() else path
+
+
 def refuse_used_folder(folder: Path) -> None:
     """Refuse a folder that holds a run already: two runs in one could not be told apart."""
     try:
-        if (folder / FILE_NAME).exists():
-            raise JournalError(f"{folder} holds a run already; choose another folder with -o")
         if folder.exists() and not folder.is_dir():
             raise JournalError(f"{folder} is a file, not a folder; choose another with -o")
+        if _holds_run(folder / FILE_NAME):
+            raise JournalError(
+                f"{folder} holds a run already; choose another folder with -o, or go on with it: --resume {folder}"
+            )
     except OSError as error:
         raise JournalError(f"{folder} cannot be used: {error.strerror}; choose another folder with -o") from error
+
+
+def _holds_run(journal: Path) -> bool:
+    """Tell whether a journal holds a whole line; a run killed at its very beginning leaves none."""
+    if not journal.exists():
+        return False
+    with journal.open("rb") as file:
+        return file.readline().endswith(b"\n")
 
 
 def check_outputs(paths: Iterable[Path], suffixes: Iterable[str], own: Path | None = None) -> None:
@@ -44,7 +83,8 @@ def check_outputs(paths: Iterable[Path], suffixes: Iterable[str], own: Path | No
 
 def _unwritable(path: Path, suffixes: tuple[str, ...], own: Path | None) -> str | None:
     if path.suffix.lower() not in suffixes:
-        return f"-o {path}: no output is called {path.suffix}. Known: {', '.join(suffixes)}."
+        fault = f"no output is called {path.suffix}" if path.suffix else "its suffix tells the format, and it has none"
+        return f"-o {path}: {fault}. Known: {', '.join(suffixes)}."
     folder = path.absolute().parent
     if own is not None and folder == own.absolute():
         return None
@@ -58,18 +98,28 @@ def _unwritable(path: Path, suffixes: tuple[str, ...], own: Path | None) -> str 
     return None if os.access(folder, os.W_OK) else f"-o {path}: {folder} is not writable."
 
 
-def write_atomically(path: Path, text: str, encoding: str = "utf-8") -> None:
-    """Write a file so that it is seen whole or not at all; raise CompareError where that fails."""
+def write_atomically(path: Path, content: str | Iterable[str] | bytes, encoding: str = "utf-8") -> None:
+    """Write a file so that it is seen whole or not at all; raise NotKept where that fails.
+
+    Pieces of text are written as they come, so that they need not all be in memory.
+    """
     fresh = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
         try:
-            with fresh.open("x", encoding=encoding, newline="") as file:
-                file.write(text)
+            with _open(fresh, encoding=None if isinstance(content, bytes) else encoding) as file:
+                file.writelines([content] if isinstance(content, str | bytes) else content)
+                file.flush()
+                os.fsync(file.fileno())  # else a power cut could leave the new name with nothing behind it
             fresh.replace(path)
         finally:
             fresh.unlink(missing_ok=True)
     except OSError as error:
-        raise CompareError(f"{path} cannot be written: {error.strerror}; the journal is complete") from error
+        raise NotKept(f"{path} cannot be written: {error.strerror}; the journal is complete") from error
+
+
+def _open(fresh: Path, *, encoding: str | None) -> IO[Any]:
+    """Open a file that is not there yet; without an encoding, for bytes."""
+    return fresh.open("xb") if encoding is None else fresh.open("x", encoding=encoding, newline="")
 
 
 def name_latest(folder: Path) -> None:

@@ -3,24 +3,32 @@
 import os
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Self, cast
 
 from runner.choice import Choice, Wish, choose_cases, choose_targets
 from runner.errors import CompareError, InvalidFile, Problem
-from runner.folder import RESULTS, check_outputs, new_run_id, refuse_used_folder
-from runner.outputs import WRITERS
-from runner.plan import Plan, Target
-from runner.providers.config import find_config, load_config
+from runner.fleet import Fleet
+from runner.folder import RESULTS, check_outputs, find_run, new_run_id, refuse_used_folder
+from runner.forecast import Forecast, worst_case
+from runner.journal import Header, Journal, read
+from runner.money import Money, parse_money
+from runner.outputs import find_writer, known_suffixes
+from runner.past import Past, refuse_foreign_suite, refuse_other_voices, refuse_timed_load
+from runner.plan import Order, Plan, Request, Target
+from runner.pressure import Load
+from runner.providers.config import find_config, load_config, load_prices
 from runner.providers.endpoint import read_endpoint
 from runner.providers.environment import read_environment
+from runner.providers.plugged import with_plugins
+from runner.providers.prices import Prices, find_prices
 from runner.providers.redaction import Redactor
 from runner.providers.registry import Registry, builtin
+from runner.resume import resume
+from runner.stand_in import StandIn, find_stand_in
 from runner.suite.case import Suite
-
-CONCURRENCY = 4
-"""Requests under way at one provider unless its row or the user says otherwise: equal load for all."""
 
 SIMULATOR = "sim"
 PERSONAS = ("quick", "steady", "thinker")
@@ -35,12 +43,48 @@ class Options:
     cases: tuple[str, ...] = ()
     repeat: int | None = None
     seed: int | None = None
+    order: Order | None = None
     concurrency: int | None = None
+    load: Load = field(default_factory=Load)
+    fleet: Fleet | None = None
+    """Whose workers hear the run; None for this machine alone."""
+    budgets: tuple[Money, ...] = ()
+    until_ci: float | None = None
+    """How narrow every target's median TTFT is to be known, as a share of it."""
+    late_bound_s: float | None = None
+    """How late this machine may be on a row's stamps before the row is flagged."""
     env_files: tuple[Path, ...] = ()
     outputs: tuple[Path, ...] = ()
     bom: bool = False
     warmup_requests: int = 0
     estimate_tokens: bool = False
+    resume: Path | None = None
+    """A run to go on with: its folder, its journal, or `latest`. What is left open here is as it was there."""
+    retry_errors: bool = False
+    """Whether to ask again, in a resumed run, what failed."""
+    record: bool = False
+    """Whether to keep what is heard, byte for byte."""
+    replay: Path | None = None
+    """A recorded run whose replies are played back, in place of asking anybody."""
+    fast: bool = False
+    """Whether they are played as fast as possible, and not at the recorded pace."""
+
+    def like(self, header: Header) -> Self:
+        """Return the options with what they leave open taken from a run that is resumed."""
+        names_targets = self.wish.models or self.wish.providers
+        return replace(
+            self,
+            wish=self.wish if names_targets else replace(self.wish, models=header.targets),
+            cases=self.cases or header.case_patterns,
+            repeat=self.repeat or header.repeat,
+            seed=header.seed if self.seed is None else self.seed,
+            order=self.order or cast("Order", header.order),
+            concurrency=self.concurrency or header.concurrency,
+            load=Load.of({**header.load, **self.load.altered}),
+            budgets=self.budgets or tuple(map(parse_money, header.budgets)),
+            until_ci=self.until_ci or header.until_ci,
+            late_bound_s=self.late_bound_s or header.late_bound_s,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +94,25 @@ class Job:
     suite: Suite
     plan: Plan
     choice: Choice
-    concurrency: int | None
     folder: Path
+    options: Options
     outputs: tuple[Path, ...]
-    bom: bool
-    estimate_tokens: bool
+    prices: Prices
     started: datetime
+    past: Past | None = None
+    """What is there already of a run that is resumed."""
+    stand_in: StandIn | None = None
+    """Whose recordings answer in place of the providers."""
+
+    @property
+    def run_id(self) -> str:
+        """What the run is called; a resumed one keeps its name."""
+        return self.folder.name if self.past is None else self.past.journal.header.run_id
+
+    @property
+    def salt(self) -> str:
+        """What makes the nonces of `cache: bust` differ from all others, those of the run's earlier parts included."""
+        return self.run_id if self.past is None else f"{self.run_id}/{self.past.journal.resumptions + 1}"
 
     @property
     def simulated(self) -> bool:
@@ -66,18 +123,80 @@ class Job:
     def limits(self) -> dict[str, int]:
         """How many requests each provider may have under way."""
         rows = {name: endpoint.row for name, endpoint in self.choice.endpoints.items()}
-        return {name: self.concurrency or row.concurrency or CONCURRENCY for name, row in rows.items()}
+        chosen, default = self.options.concurrency, self.options.load.concurrency
+        return {name: chosen or row.concurrency or default for name, row in rows.items()}
 
     @property
     def redactor(self) -> Redactor:
         """Hides the keys this job may use."""
         return Redactor(endpoint.key for endpoint in self.choice.endpoints.values() if endpoint.key is not None)
 
+    @property
+    def load(self) -> Load:
+        """How hard it presses."""
+        return self.options.load
+
+    @property
+    def concurrency(self) -> int | None:
+        """Requests under way at each provider, if the user says so."""
+        return self.options.concurrency
+
+    @property
+    def forecast(self) -> Forecast:
+        """What the whole plan may send and cost at most, what a resumed run has done already included."""
+        rows = {name: endpoint.row for name, endpoint in self.choice.endpoints.items()}
+        return worst_case(self.plan, rows, self.prices.known, self.load, self.concurrency)
+
+    @property
+    def planned_requests(self) -> int | None:
+        """How many requests count in the end, as far as that is known beforehand."""
+        bounds = (self.plan.requests, self.load.max_requests)
+        return min((bound for bound in bounds if bound is not None), default=None)
+
+    @property
+    def left(self) -> int | None:
+        """How many of them are still to be asked."""
+        if self.planned_requests is None or self.past is None:
+            return self.planned_requests
+        return max(0, self.planned_requests - self.past.recorded)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What its user should know first, a sentence each."""
+        past = () if self.past is None else self.past.notes(self.plan, self.suite)
+        return (*self.choice.notes, *self.prices.notes(), *past)
+
+    def first_missing(self, opening: Request) -> Request | None:
+        """Return where to take up the conversation that a request would open; None where nothing of it is left."""
+        return opening if self.past is None else self.past.resumption.first_missing(opening)
+
 
 def load_registry(start: Path) -> Registry:
-    """Return the built-in rows with those of the nearest compare.yaml laid over them."""
-    config = find_config(start)
-    return builtin().with_rows(load_config(config)) if config else builtin()
+    """Return the built-in rows, those of plug-ins, and those of the nearest compare.yaml laid over them."""
+    registry, config = with_plugins(builtin()), find_config(start)
+    return registry.with_rows(load_config(config)) if config else registry
+
+
+def find_suite(suite: Path | None, options: Options) -> Path:
+    """Return the suite's file: the one named, else that of the run to be resumed.
+
+    Raises:
+        CompareError: none is named, and no such run tells it.
+
+    """
+    if suite is not None:
+        return suite
+    if options.resume is None:
+        raise CompareError("there is nothing to ask. Name a suite file, such as prompts/basic.yaml")
+    header = read(find_run(options.resume)).header
+    if header.path is None:
+        raise CompareError(f"{header.run_id} was not made from a suite file; only a run of `compare run` is resumed")
+    if not Path(header.path).is_file():
+        raise CompareError(
+            f"{header.path}, the suite of {header.run_id}, is not here. "
+            f"Name it: compare run SUITE --resume {options.resume}"
+        )
+    return Path(header.path)
 
 
 def load_suite(path: Path) -> tuple[Suite, Registry]:
@@ -101,33 +220,74 @@ def load_suite(path: Path) -> tuple[Suite, Registry]:
 
 def prepare(suite: Suite, registry: Registry, options: Options) -> Job:
     """Make everything certain that can be, before the first request costs money."""
+    journal = _open_journal(suite, options)
+    options = options if journal is None else options.like(journal.header)
+    stand_in = find_stand_in(options.replay, fast=options.fast)
     start = Path(suite.path) if suite.path else Path.cwd()
     environ = read_environment(options.env_files, start, os.environ)
+    if stand_in is not None:
+        registry, environ = stand_in.registry(registry), {}
+        options = replace(options, wish=stand_in.wish(options.wish))
     suite = choose_cases(suite, options.cases)
     choice = choose_targets(suite, options.wish, registry, environ)
     if not choice.targets:
         choice = _simulated_choice(suite, registry, choice.notes)
+    if stand_in is not None:
+        stand_in.refuse_unrecorded(choice.targets)
+        choice = replace(choice, notes=(*choice.notes, stand_in.note))
     started = datetime.now().astimezone()
-    folder, outputs = _split_outputs(options.outputs, suite.name, started)
-    refuse_used_folder(folder)
-    check_outputs(outputs, WRITERS, folder)
-    plan = Plan(
-        cases=suite.cases,
-        targets=choice.targets,
-        repeat=options.repeat or suite.repeat,
-        seed=secrets.randbelow(2**31) if options.seed is None else options.seed,
-        warmups=options.warmup_requests,
-    )
+    folder, outputs = _split_outputs(options.outputs, suite.name, started, journal)
+    _check_writers(outputs, folder)
+    plan = _plan(suite, choice, options)
     return Job(
         suite=suite,
         plan=plan,
         choice=choice,
-        concurrency=options.concurrency,
         folder=folder,
+        options=options,
         outputs=outputs,
-        bom=options.bom,
-        estimate_tokens=options.estimate_tokens,
+        prices=_find_prices(choice, registry, start, started),
         started=started,
+        past=None if journal is None else _past(journal, plan, retry_errors=options.retry_errors),
+        stand_in=stand_in,
+    )
+
+
+def _open_journal(suite: Suite, options: Options) -> Journal | None:
+    """Open the journal of the run to be resumed, if there is one, and see that this suite and load may resume it."""
+    if options.resume is None:
+        if options.retry_errors:
+            raise CompareError("--retry-errors repeats what failed in a run. Name the run: --resume RUN")
+        return None
+    journal = read(find_run(options.resume))
+    refuse_foreign_suite(suite, journal.header)
+    refuse_other_voices(journal.header, replayed=options.replay is not None)
+    refuse_timed_load(Load.of({**journal.header.load, **options.load.altered}), journal.header)
+    return journal
+
+
+def _find_prices(choice: Choice, registry: Registry, start: Path, at: datetime) -> Prices:
+    """Find what the targets cost on the day of the run, by the nearest compare.yaml or by what is published."""
+    config = find_config(start)
+    written = load_prices(config, registry) if config else {}
+    base_urls = {name: endpoint.base_url for name, endpoint in choice.endpoints.items()}
+    return find_prices(choice.targets, base_urls, written, at)
+
+
+def _past(journal: Journal, plan: Plan, *, retry_errors: bool) -> Past:
+    return Past(journal, resume(plan, journal.kept_records, retry_errors=retry_errors))
+
+
+def _plan(suite: Suite, choice: Choice, options: Options) -> Plan:
+    has_own_end = options.load.is_bounded or options.until_ci is not None
+    return Plan(
+        cases=suite.cases,
+        targets=choice.targets,
+        repeat=options.repeat or (None if has_own_end else suite.repeat),
+        seed=secrets.randbelow(2**31) if options.seed is None else options.seed,
+        order=options.order or "blocks",
+        warmups=options.warmup_requests,
+        levels=max(1, len(options.load.levels)),
     )
 
 
@@ -137,10 +297,25 @@ def _simulated_choice(suite: Suite, registry: Registry, notes: Sequence[str]) ->
     return Choice(targets, {SIMULATOR: read_endpoint(SIMULATOR, registry, {})}, (*notes, why))
 
 
-def _split_outputs(outputs: Sequence[Path], suite: str, started: datetime) -> tuple[Path, tuple[Path, ...]]:
+def _check_writers(outputs: Sequence[Path], folder: Path) -> None:
+    """Find what writes each output, so that nothing is missing or broken once the run is over."""
+    suffixes = [path.suffix.lower() for path in outputs]
+    check_outputs(outputs, known_suffixes(suffixes), folder)
+    for suffix in suffixes:
+        find_writer(suffix)
+
+
+def _split_outputs(
+    outputs: Sequence[Path], suite: str, started: datetime, journal: Journal | None
+) -> tuple[Path, tuple[Path, ...]]:
     """Tell the run's folder, which has no suffix, from further outputs, which have one."""
     folders = [path for path in outputs if not path.suffix or os.path.isdir(path)]  # noqa: PTH112 -- never raises
     if len(folders) > 1:
         raise CompareError(f"-o names two folders, {folders[0]} and {folders[1]}; a run has one")
+    if journal is not None:
+        if folders:
+            raise CompareError(f"-o {folders[0]} names a folder; a resumed run stays in its own, {journal.path.parent}")
+        return journal.path.parent, tuple(outputs)
     folder = folders[0] if folders else RESULTS / new_run_id(suite, started)
+    refuse_used_folder(folder)
     return folder, tuple(path for path in outputs if path not in folders)

@@ -1,20 +1,24 @@
 """Suite x targets x repeats become keyed requests, lazily, in a seeded, interleaved order.
 
 A block holds every (target, case) once, shuffled: whatever drifts during a run drifts for all targets alike,
-and what is compared lies close in time. Performs no I/O and reads no clock.
+and what is compared lies close in time. Nothing is kept that grows with the number of blocks, which may have no
+end. Performs no I/O and reads no clock.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
+from itertools import count, islice
 from random import Random
 from typing import Literal
 
+from runner.pressure import blocks_a_level
 from runner.record import Identity
 from runner.suite.case import Case, Message, Parameters
 
-Order = Literal["blocks", "as-written"]
+Order = Literal["blocks", "free", "as-written"]
+"""Shuffled blocks whose lanes stay close in time; shuffled blocks, each lane for itself; the suite's own sequence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,27 +122,39 @@ class Plan:
 
     cases: tuple[Case, ...]
     targets: tuple[Target, ...]
-    repeat: int = 1
+    repeat: int | None = 1
+    """Blocks, at each level; None goes on until somebody stops it."""
     seed: int = 0
     order: Order = "blocks"
     warmups: int = 0
     """Requests to each target before the first that counts."""
+    levels: int = 1
+    """Levels of load at which all of it is asked anew."""
 
     def __len__(self) -> int:
-        """Count the requests, later turns included."""
-        return self.repeat * len(self.targets) * sum(len(case.turns) for case in self.cases)
+        """Count the requests, later turns included; TypeError where blocks have no end: see `requests`."""
+        if self.requests is None:
+            raise TypeError("a plan without end has no length")
+        return self.requests
 
-    def conversations(self) -> dict[str, int]:
-        """Count the conversations to hold with each provider, in the targets' order."""
-        each = self.repeat * len(self.cases)
-        counts: dict[str, int] = {}
-        for target in self.targets:
-            counts[target.provider] = counts.get(target.provider, 0) + each
-        return counts
+    @property
+    def requests(self) -> int | None:
+        """How many requests there are in all, later turns included; None where blocks have no end."""
+        return self.requests_to(self.targets)
+
+    def requests_to(self, targets: Collection[Target]) -> int | None:
+        """Count the requests to some of the targets; None where blocks have no end."""
+        turns = sum(len(case.turns) for case in self.cases)
+        return None if self.repeat is None else self.repeat * self.levels * len(targets) * turns
+
+    def conversations_with(self, provider: str) -> int | None:
+        """Count the conversations to hold with a provider at each level; None where blocks have no end."""
+        each = sum(target.provider == provider for target in self.targets) * len(self.cases)
+        return None if self.repeat is None else self.repeat * each
 
     def providers(self) -> tuple[str, ...]:
         """Return the providers asked, in the targets' order."""
-        return tuple(self.conversations())
+        return tuple(dict.fromkeys(target.provider for target in self.targets))
 
     def warmup_requests(self, provider: str) -> Iterator[Request]:
         """Yield what a provider is asked before the first block; it is marked, and left out of every statistic."""
@@ -148,17 +164,44 @@ class Plan:
                     case = self.cases[number % len(self.cases)]
                     yield Request(target, case, repeat=-number, block=0, warmup=True)
 
-    def opening_requests(self, provider: str | None = None) -> Iterator[Request]:
-        """Yield every conversation's first request in the run's order, of one provider if named."""
-        for block in range(1, self.repeat + 1):
-            for index in self._shuffled(block):
+    def opening_requests(self) -> Iterator[Request]:
+        """Yield every conversation's first request in the run's order, level after level."""
+        names = {target.name for target in self.targets}
+        for level in range(self.levels):
+            yield from self.openings_at(level, names)
+
+    def openings_at(self, level: int, names: Collection[str]) -> Iterator[Request]:
+        """Yield the first requests of one level, counted from 0, to the targets with these names."""
+        for block in self._blocks_of(level):
+            for index in self._arranged(block):
                 target = self.targets[index // len(self.cases)]
-                if provider in (None, target.provider):
+                if target.name in names:
                     yield Request(target, self.cases[index % len(self.cases)], repeat=block, block=block)
 
-    def _shuffled(self, block: int) -> Sequence[int]:
-        pairs = range(len(self.targets) * len(self.cases))
+    def _blocks_of(self, level: int) -> Iterable[int]:
+        blocks = count(level * blocks_a_level(self.repeat) + 1)
+        if not self.cases or not self.targets:
+            return ()
+        return blocks if self.repeat is None else islice(blocks, self.repeat)
+
+    def _arranged(self, block: int) -> Iterable[int]:
+        """Return the pairs of target and case, by their numbers, in a block's order."""
+        pairs = len(self.targets) * len(self.cases)
         if self.order == "as-written":
-            return pairs
+            return range(pairs)
         # Random seeded with a string is stable across Python versions and processes.
-        return Random(f"{self.seed}/{block}").sample(pairs, len(pairs))  # noqa: S311 -- an order, not a secret
+        return _shuffle(pairs, Random(f"{self.seed}/{block}"))  # noqa: S311 -- an order, not a secret
+
+
+def _shuffle(count: int, chance: Random) -> Iterator[int]:
+    """Yield the numbers below `count`, each once, shuffled as Fisher and Yates do, but only as far as they are taken.
+
+    A block of 100,000 pairs shuffled at once would hold up for a tenth of a second whoever takes its first one.
+    """
+    moved: dict[int, int] = {}
+    for at in range(count):
+        # Of Python's random numbers only those of random() are promised to stay the same.
+        picked = at + int(chance.random() * (count - at))
+        yield moved.get(picked, picked)
+        moved[picked] = moved.get(at, at)
+        moved.pop(at, None)

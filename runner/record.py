@@ -110,6 +110,8 @@ class Record:
     node: str | None = None
     region: str | None = None
     warmup: bool = False
+    own_checks: dict[str, str | None] | None = None
+    """What functions of the suite's own and of plug-ins said: name -> why it fails, None where it passed."""
 
     def _span_s(self, start: int | None, end: int | None) -> float | None:
         return None if start is None or end is None else (end - start) / 1e9
@@ -174,6 +176,17 @@ class Record:
     def total_s(self) -> float | None:
         """Sent -> last event that carried data."""
         return self._since_sent_s(self.marks.last_event)
+
+    @property
+    def ttft_from_planned_s(self) -> float | None:
+        """The schedule wanted it sent -> first text: what a caller met who would not wait for others' replies."""
+        late_s = self._span_s(self.marks.planned, self.marks.sent)
+        return None if late_s is None or self.ttft_s is None else late_s + self.ttft_s
+
+    @property
+    def total_from_planned_s(self) -> float | None:
+        """The schedule wanted it sent -> last event that carried data."""
+        return self._span_s(self.marks.planned, self.marks.last_event)
 
     @property
     def _streamed(self) -> bool:
@@ -255,19 +268,22 @@ class Record:
         """Events that carried text."""
         return len(self.heard.lengths) or None
 
-    @property
-    def client_late(self) -> bool:
-        """Whether this process may have falsified the row: by 10 ms, or by 5 % of its TTFT."""
+    def client_late(self, bound_s: float = LATE_S) -> bool:
+        """Tell whether this process may have falsified the row: by more than a bound, or by 5 % of its TTFT."""
         if self.client_error_s is None:
             return False
-        share_s = LATE_S if self.ttft_s is None else LATE_SHARE * self.ttft_s
-        return self.client_error_s > min(LATE_S, max(share_s, LATE_FLOOR_S))
+        share_s = bound_s if self.ttft_s is None else LATE_SHARE * self.ttft_s
+        return self.client_error_s > min(bound_s, max(share_s, LATE_FLOOR_S))
 
     @property
     def flags(self) -> tuple[str, ...]:
         """Words on what to know before trusting this row, sorted."""
+        return self.flags_within(LATE_S)
+
+    def flags_within(self, late_bound_s: float) -> tuple[str, ...]:
+        """Return the flags where stamps may be so late before the row is flagged for it."""
         derived = {
-            "client_late": self.client_late,
+            "client_late": self.client_late(late_bound_s),
             "buffered": self.buffered,
             "cached": bool(self.cached_tokens),
             "warmup": self.warmup,
@@ -278,3 +294,9 @@ class Record:
     def timed(self) -> bool:
         """Whether this row may enter timing statistics."""
         return self.outcome in TIMED and not self.warmup
+
+
+def skipped(identity: Identity, failed_turn: int) -> Record:
+    """Return the row of a turn that is not asked because an earlier one of its conversation failed."""
+    reason = f"turn {failed_turn} of this conversation failed"
+    return Record(identity, Marks(), Outcome.SKIPPED, error=reason, attempts=0)

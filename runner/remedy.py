@@ -50,10 +50,12 @@ REMEDIES: dict[str, Remedy] = {
     "proxy": Remedy("no way through the proxy", "check HTTPS_PROXY, or spare this host in NO_PROXY"),
     "bad_proxy": Remedy("unusable proxy", "correct the variable, or spare this host in NO_PROXY"),
     "cut": Remedy("connection broken inside the reply", "try again; a gateway on the way may limit the time"),
+    "compression": Remedy("unreadable compression", "ask without the proxy or gateway that compresses"),
     "disconnected": Remedy("connection closed without an answer", "try again later"),
     "reset": Remedy("connection reset", "try again later; something on the way may forbid it"),
     "bad_http": Remedy("no HTTP", "check base_url, its port above all"),
     "bad_url": Remedy("impossible address", "correct base_url"),
+    "worker_lost": Remedy("worker of the cluster lost", "see Ray's own logs; its memory may have been too little"),
     "connection": Remedy("connection failed", "check base_url and the network"),
     # The timeouts.
     "connect": Remedy("no connection in time", "check the network, or raise timeouts.connect"),

@@ -13,7 +13,7 @@ from runner.analysis.failures import gather_failures
 from runner.analysis.frame import frame, rows_of
 from runner.analysis.grid import lay_out
 from runner.analysis.run import Run
-from runner.analysis.summary import Statistic, median, percentile, summarize
+from runner.analysis.summary import Adjusted, Statistic, median, percentile, summarize
 from runner.events import Outcome
 from runner.journal import Header
 from runner.record import Heard, Identity, Marks, Record
@@ -263,3 +263,43 @@ def test_table_is_plain_pandas() -> None:
     medians = table[table["outcome"] == "ok"].groupby("model")["ttft_s"].median()
     assert isinstance(medians, pd.Series)
     assert medians.to_dict() == {"x": 0.4}
+
+
+def test_figures_have_an_interval_where_the_sample_is_large_enough() -> None:
+    """Six requests locate a median, 72 a 95th percentile; fewer leave it blank. Every n is told."""
+    records = [heard(0.1 + number / 1000, identity=identified(block=number)) for number in range(1, 73)]
+    (few,) = summarize(frame(HEADER, records[:5]))
+    (six,) = summarize(frame(HEADER, records[:6]))
+    (many,) = summarize(frame(HEADER, records), percents=(90, 95, 99))
+    assert few.ttft_p50 is not None
+    assert few.ttft_p50.interval is None
+    assert six.ttft_p50 is not None
+    assert six.ttft_p50.interval is not None
+    assert six.ttft_p50.value in six.ttft_p50.interval
+    assert [each.name for each in many.ttft_percentiles] == ["p90", "p95", "max"]
+    assert [each.interval is not None for each in many.ttft_percentiles] == [True, True, False]
+    assert {each.n for each in many.ttft_percentiles} == {72}
+
+
+def test_error_adjusted_percentiles_count_a_failure_as_never_answered() -> None:
+    """Of ten requests of which two failed, the 80th percentile is the slowest answer and the 90th is none."""
+    answered = [heard(0.1 * number) for number in range(1, 9)]
+    failed = [heard(outcome=Outcome.TIMEOUT), heard(outcome=Outcome.PROVIDER_ERROR)]
+    aside = [heard(outcome=Outcome.CANCELLED), heard(outcome=Outcome.SKIPPED), heard(9.0, warmup=True)]
+    (summary,) = summarize(frame(HEADER, [*failed, *answered, *aside]), percents=(80, 90))
+    assert summary.ttft_adjusted == (Adjusted("p50", 0.5, 10), Adjusted("p80", 0.8, 10), Adjusted("p90", None, 10))
+    assert summarize(frame(HEADER, answered))[0].ttft_adjusted == ()
+
+
+@settings(max_examples=30)
+@given(st.integers(1, 40), st.integers(0, 40), st.sampled_from([50.0, 75.0, 90.0]))
+def test_error_adjusted_percentile_is_numpys_with_infinity(answered: int, failed: int, percent: float) -> None:
+    """It is the inverted CDF of the answers with an infinity for each failure."""
+    records = [heard(0.1 * number) for number in range(1, answered + 1)]
+    records += [heard(outcome=Outcome.TIMEOUT) for _ in range(failed)]
+    (summary,) = summarize(frame(HEADER, records), percents=(percent,))
+    for each in summary.ttft_adjusted:
+        share = 1.0 if each.name == "max" else float(each.name.removeprefix("p")) / 100
+        values = [0.1 * number for number in range(1, answered + 1)] + [np.inf] * failed
+        expected = np.quantile(values, max(share - 1e-9, 0), method="inverted_cdf")
+        assert (np.inf if each.value is None else each.value) == pytest.approx(expected)

@@ -203,6 +203,11 @@ def test_simulator_knows_the_model_of_any_load(ttft_ms: float, gap_ms: float, to
     assert persona.length.tokens == tokens
 
 
+def found_at(load: Load, limit: int) -> Finding:
+    """Return what a machine finds that measures as many at a time as told, and no more."""
+    return Finding(replace(ERRORS, timed=ERRORS.timed - (load.concurrency > limit)), Effort(1, 1), "transport")
+
+
 @pytest.mark.parametrize(("limit", "enclosed"), [(0, (0, 1)), (8, (8, 9)), (100, (96, 104)), (20_000, (10_000, None))])
 def test_search_asks_until_the_limit_is_known(
     monkeypatch: pytest.MonkeyPatch, limit: int, enclosed: tuple[int, int | None]
@@ -212,12 +217,25 @@ def test_search_asks_until_the_limit_is_known(
 
     async def probe(_: str, load: Load) -> Finding:
         probed.append(load)
-        return Finding(replace(ERRORS, timed=ERRORS.timed - (load.concurrency > limit)), Effort(1, 1), "transport")
+        return found_at(load, limit)
 
     monkeypatch.setattr(calibrate, "probe", probe)
-    capacity = anyio.run(calibrate._search, "http://nowhere", LOAD, limit >= LOAD.concurrency, str)
+    capacity = anyio.run(calibrate._search, found_at(LOAD, limit), "http://nowhere", LOAD, str)
     assert capacity == Capacity(*enclosed)
-    assert all(load.requests >= max(100, 2 * load.concurrency) for load in probed)
+    assert all(load.requests >= max(100, 2 * load.concurrency) for load in probed if load != LOAD)
+
+
+def test_a_concurrency_is_too_much_when_it_fails_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other work on the machine, met once, does not lower the limit."""
+    failed: set[int] = set()
+
+    async def probe(_: str, load: Load) -> Finding:
+        met_other_work = load.concurrency not in failed
+        failed.add(load.concurrency)
+        return found_at(load, 0 if met_other_work else 100)
+
+    monkeypatch.setattr(calibrate, "probe", probe)
+    assert anyio.run(calibrate._search, found_at(LOAD, 100), "http://nowhere", LOAD, str) == Capacity(96, 104)
 
 
 def test_search_stops_when_its_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,7 +246,7 @@ def test_search_stops_when_its_time_is_up(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(calibrate, "probe", probe)
     monkeypatch.setattr(calibrate, "SEARCH_S", -1.0)
-    assert anyio.run(calibrate._search, "http://nowhere", LOAD, True, str) == Capacity(8, None)
+    assert anyio.run(calibrate._search, found_at(LOAD, 8), "http://nowhere", LOAD, str) == Capacity(8, None)
 
 
 def test_stored_calibration_speaks_for_this_machine(tmp_path: Path) -> None:

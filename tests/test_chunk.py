@@ -1,5 +1,6 @@
 """One JSON value tells what it tells, in every provider's shape."""
 
+import json
 from itertools import pairwise
 from typing import Any
 
@@ -8,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.events import Channel, Event, Finished, Flagged, Stirred, Text, Usage
-from runner.wire.chunk import read_chunk
+from runner.wire.chunk import read_chunk, read_plain_chunk
+from runner.wire.complaint import find_error
 from runner.wire.json_value import read_json
 from runner.wire.think_tags import ThinkTags
 from runner.wire.usage import read_usage
@@ -101,6 +103,46 @@ def test_other_choices_are_flagged_and_not_heard() -> None:
     """Only index 0 is heard; a chunk for another one is an event without text."""
     other = {"choices": [{"index": 1, "delta": {"content": "b"}, "finish_reason": "stop"}]}
     assert read_chunk(other, 1) == [Stirred(1), Flagged(1, "several_choices")]
+
+
+SAID = st.sampled_from(["", "a", None, 3, "你"])
+DELTAS = st.dictionaries(
+    st.sampled_from(["content", "reasoning_content", "reasoning", "refusal", "role", "tool_calls", "x"]),
+    SAID,
+    max_size=3,
+)
+CHOICES = st.builds(
+    lambda delta, more: {"delta": delta, **more},
+    DELTAS,
+    st.dictionaries(
+        st.sampled_from(["index", "finish_reason", "text", "error", "usage"]), st.sampled_from([0, None, 1, "stop", ""])
+    ),
+)
+CHUNKS = st.builds(
+    lambda choices, more: {"choices": choices, **more},
+    st.lists(CHOICES, max_size=2) | st.just([{"index": 0, "delta": {"content": "a"}, "finish_reason": None}]),
+    st.dictionaries(
+        st.sampled_from(["id", "object", "model", "sent_ns", "usage", "error", "x_groq", "x"]),
+        st.sampled_from([None, "m", "", 5, -5, 2**63, {"prompt_tokens": 5}, True]),
+        max_size=4,
+    ),
+)
+
+
+@given(CHUNKS)
+def test_a_plain_chunk_tells_what_any_chunk_tells(chunk: dict[str, object]) -> None:
+    """The short way and the long way say the same, wherever the short way says anything."""
+    plain = read_plain_chunk(json.dumps(chunk).encode(), 1)
+    assert plain is None or (read_chunk(chunk, 1), find_error(chunk)) == ([plain], None)
+
+
+@pytest.mark.parametrize(("name", "channel"), [("content", ANSWER), ("reasoning_content", REASONING)])
+def test_nearly_all_chunks_are_plain(name: str, channel: Channel) -> None:
+    """What OpenAI, DeepSeek and most gateways send for a token takes the short way."""
+    chunk = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m", "usage": None, "sent_ns": 5}
+    delta = {"role": "assistant", "content": None, "reasoning_content": None, name: "a"}
+    choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": None}
+    assert read_plain_chunk(json.dumps({**chunk, "choices": [choice]}).encode(), 1) == Text(1, channel, "a", 5, "m")
 
 
 def usage(raw: object, **chunk: Any) -> Usage | None:

@@ -1,5 +1,6 @@
 """One provider's client over real sockets: all samples, four timeouts, and what reaches the server."""
 
+import gc
 import socket
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,6 +11,7 @@ from typing import Any
 import anyio
 import pytest
 import yaml
+from openai import AsyncOpenAI
 
 from runner.events import Channel, Outcome
 from runner.providers.endpoint import Endpoint
@@ -87,7 +89,7 @@ def reply_of(sample: Sample) -> Reply:
 
 @pytest.mark.parametrize("sample", ALL, ids=lambda sample: sample.name)
 async def test_sample_is_heard_right_through_a_connection(sample: Sample) -> None:
-    """What providers really send gives the same record through a socket, aiohttp and the SDK as its bytes alone."""
+    """What providers really send gives the same record through a socket as its bytes alone."""
     with play(reply_of(sample)) as tape:
         attempt = await ask_once(tape.url, Timeouts(first_token=1))
     observed, expected = observe(attempt.fold), expectation(sample)
@@ -104,6 +106,42 @@ async def test_what_is_sent() -> None:
     asked = tape.asked[0]
     assert (asked.method, asked.target) == ("POST", "/v1/chat/completions")
     assert asked.json == {"model": "m-1", "messages": QUESTION, "stream": True}
+
+
+async def test_only_the_first_request_is_the_sdks_and_all_are_alike() -> None:
+    """What stands above a question is what the SDK writes there, every time; an upgrade that varies it shows here."""
+    with play(stream("Hello")) as tape:
+        client = Client(endpoint_at(tape.url))
+        for _ in range(3):
+            await client.ask(Question("m-1", QUESTION, {}), Attempt())
+        drafts = {await client._draft() for _ in range(2)}
+        await client.aclose()
+        async with AsyncOpenAI(api_key=KEY, base_url=tape.url, max_retries=0) as sdk:
+            await sdk.chat.completions.with_raw_response.create(model="m-1", messages=())
+    *ours, by_sdk = [asked.headers for asked in tape.asked]
+    assert len(drafts) == 1
+    assert all(headers == ours[0] for headers in ours)
+    assert {**by_sdk, **DIFFERENT} == {**ours[0], **DIFFERENT}
+
+
+DIFFERENT = {"accept-encoding": "", "content-length": "", "x-stainless-read-timeout": "", "transfer-encoding": ""}
+
+
+@pytest.mark.parametrize("reply", [stream("Hello"), refuse("500 Oops", {"error": "x"}), Reply([(0, b"")], "reset")])
+async def test_no_question_leaves_work_for_the_garbage_collector(reply: Reply) -> None:
+    """A run keeps the collector away, so nothing that a question needed may wait for it, however it ended."""
+    with play(reply) as tape:
+        client = Client(endpoint_at(tape.url))
+        await client.ask(Question("m-1", QUESTION, {}), Attempt())
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(5):
+                await client.ask(Question("m-1", QUESTION, {}), Attempt())
+            assert gc.collect() == 0
+        finally:
+            gc.enable()
+        await client.aclose()
 
 
 HEAD_ONLY = Reply([(0, STREAM_HEAD)], linger_s=20)
@@ -158,7 +196,7 @@ async def test_text_of_a_cancelled_question_is_kept() -> None:
         client, attempt = Client(endpoint_at(tape.url)), Attempt()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(client.ask, Question("m-1", QUESTION, {}), attempt)
-            await until(lambda: len(attempt.body._arrivals) > 0)
+            await until(lambda: attempt.body.undecoded > 0)
             tasks.cancel_scope.cancel()
         await client.aclose()
     assert attempt.fold.text(Channel.ANSWER) == "Hello"

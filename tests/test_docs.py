@@ -143,7 +143,10 @@ def run(folder: Path, environ: dict[str, str], line: str, *, stops_itself: bool 
 
 
 @pytest.mark.parametrize(
-    "document", [document for document in DOCUMENTS if commands_of(document)], ids=lambda path: path.name
+    "document",
+    # The Chinese README shows the very same commands, which another test asserts.
+    [document for document in DOCUMENTS if commands_of(document) and document.name != "README.zh-CN.md"],
+    ids=lambda path: path.name,
 )
 def test_every_command_shown_runs(document: Path, tmp_path: Path, newcomer: dict[str, str]) -> None:
     """The commands of a document, one after the other as a reader would type them, do what they are shown for."""
@@ -152,3 +155,23 @@ def test_every_command_shown_runs(document: Path, tmp_path: Path, newcomer: dict
         for shown in commands_of(document)
     }
     assert {line: end for line, end in ends.items() if end not in HONEST_ENDS} == {}
+
+
+def outline_of(document: Path) -> tuple[list[int], list[str], list[str]]:
+    """Return the levels of a document's headings, its blocks of code, and the files it links to."""
+    text = document.read_text(encoding="utf-8")
+    blocks = [found[0] for found in FENCE.finditer(text)]
+    prose = FENCE.sub("", text)
+    levels = [len(found[1]) for found in re.finditer(r"^(#+) ", prose, re.MULTILINE)]
+    return levels, blocks, sorted({found["path"] for found in LINK.finditer(prose)} - {"README.md", "README.zh-CN.md"})
+
+
+def test_the_chinese_readme_keeps_step() -> None:
+    """Both READMEs have the same headings, the same blocks of code and the same links, and name the same commands."""
+    english, chinese = (CHECKOUT / name for name in ("README.md", "README.zh-CN.md"))
+
+    assert outline_of(english) == outline_of(chinese)
+    named_in = [
+        {found[1] for found in INLINE.finditer(path.read_text(encoding="utf-8"))} for path in (english, chinese)
+    ]
+    assert named_in[0] == named_in[1]

@@ -1,5 +1,6 @@
 """The whole command against a real engine not written here, which serves random weights on loopback."""
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,6 +125,19 @@ def test_the_tables_name_the_target(ran: Ran) -> None:
         assert "llamacpp/tiny" in text
         assert "simulated" not in text.lower()
     assert all(line["reply"] in markdown for line in read_lines(ran.folder / "out", "record"))
+
+
+def test_a_run_goes_on(ran: Ran) -> None:
+    """Asked for a third repeat, a run of two asks the third alone, of the same targets, and has one table of all."""
+    shutil.copytree(ran.folder / "out", ran.folder / "again")
+    done = compare(ran.folder, "run", "--resume", "again", "--repeat", "3")
+    assert done.returncode == 0, done.stderr
+    rows = read_rows(ran.folder / "again")
+    assert rows[:8] == ran.rows
+    assert sorted((row["case"], row["turn"]) for row in rows[8:]) == [
+        ("chinese", "1"), ("english", "1"), ("talk", "1"), ("talk", "2"),
+    ]  # fmt: skip
+    assert {row["repeat"] for row in rows[8:]} == {"3"}
 
 
 def test_one_prompt_can_be_asked(place: Path) -> None:

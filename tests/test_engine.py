@@ -319,8 +319,8 @@ async def test_a_finished_row_is_written_though_it_waits_for_its_turn(tmp_path: 
         ) as exchanges, anyio.create_task_group() as tasks:  # fmt: skip
             exchange = exchanges["one"]
             tasks.start_soon(exchange.hold, next(plan.opening_requests()), 0)
-            await until(lambda: exchange.lane.in_flight == 1)
-            await until(lambda: exchange.lane.in_flight == 0)
+            await until(lambda: exchange.doors.shared.lane.in_flight == 1)
+            await until(lambda: exchange.doors.shared.lane.in_flight == 0)
             tasks.cancel_scope.cancel()
     assert [record.outcome for record in journal.read(tmp_path).records] == [Outcome.OK]
 

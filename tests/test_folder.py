@@ -12,7 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.errors import CompareError, JournalError
-from runner.folder import LATEST, check_outputs, name_latest, new_run_id, refuse_used_folder, write_atomically
+from runner.folder import (
+    LATEST,
+    RESULTS,
+    check_outputs,
+    find_run,
+    name_latest,
+    new_run_id,
+    refuse_used_folder,
+    write_atomically,
+)
 from runner.journal import FILE_NAME
 
 CHECKOUT = Path(__file__).parents[1]
@@ -128,12 +137,49 @@ def test_a_run_id_tells_its_suite() -> None:
 
 
 def test_a_folder_is_used_once(tmp_path: Path) -> None:
-    """A new or empty folder may be used; one with a journal in it may not."""
+    """A new or empty folder may be used, and that of a run killed before its first line; one with a run may not."""
     refuse_used_folder(tmp_path / "new")
     refuse_used_folder(tmp_path)
-    (tmp_path / FILE_NAME).touch()
-    with pytest.raises(JournalError, match="holds a run already; choose another folder with -o"):
+    (tmp_path / FILE_NAME).write_text('{"kind":"head')
+    refuse_used_folder(tmp_path)
+    (tmp_path / FILE_NAME).write_text('{"kind":"header"}\n')
+    told = f"holds a run already; choose another folder with -o, or go on with it: --resume {tmp_path}"
+    with pytest.raises(JournalError, match=told):
         refuse_used_folder(tmp_path)
+
+
+def test_a_run_is_found_by_each_of_its_names(tmp_path: Path) -> None:
+    """By its folder, its journal, its id, and as the latest, whose folder is told as it is called itself."""
+    folder = RESULTS / "mine"
+    folder.mkdir(parents=True)
+    (folder / FILE_NAME).touch()
+    name_latest(folder)
+    for name in (folder, folder / FILE_NAME, Path("mine"), Path(LATEST), RESULTS / LATEST, tmp_path / folder):
+        assert find_run(name).resolve() == folder.resolve()
+        assert find_run(name).name == "mine"
+
+
+def test_the_latest_run_is_found_where_there_are_no_links() -> None:
+    """A file with the name does as well."""
+    folder = RESULTS / "mine"
+    folder.mkdir(parents=True)
+    (folder / FILE_NAME).touch()
+    (RESULTS / LATEST).write_text("mine\n")
+    assert find_run(Path(LATEST)) == folder
+
+
+def test_what_is_no_run_is_told() -> None:
+    """A name of nothing, of a folder without a journal, or that no disk takes, is a sentence."""
+    (RESULTS / "empty").mkdir(parents=True)
+    told = {
+        "latest": "there is no results/latest here; name a run's folder",
+        "nothing": "nothing holds no journal.jsonl; name a run's folder",
+        "empty": "empty holds no journal.jsonl",
+        LONG: "cannot be read: File name too long",
+    }
+    for name, sentence in told.items():
+        with pytest.raises(JournalError, match=sentence):
+            find_run(Path(name))
 
 
 def test_what_can_be_no_folder_is_refused(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """What is written is read back, whatever it holds, whoever kills the writer, and whenever the disk is full."""
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,7 +17,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from runner import journal
-from runner.errors import JournalError
+from runner.errors import JournalError, NotKept
 from runner.events import Channel, Outcome
 from runner.journal import FILE_NAME, FORMAT, Header, Writer, decode_record, encode_record
 from runner.providers.key import Key
@@ -54,7 +56,11 @@ MAYBE: dict[object, st.SearchStrategy[object]] = {
     bool | None: st.none() | st.booleans(),
 }
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False) | TEXTS,
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | TEXTS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
     max_leaves=8,
 )
@@ -198,6 +204,102 @@ def test_lines_are_found_by_their_kind_again_and_again(tmp_path: Path) -> None:
     assert read.ended
 
 
+@pytest.mark.parametrize(
+    ("number", "kept"),
+    [
+        (float("inf"), "inf"),
+        (float("nan"), "nan"),
+        (2**64, str(2**64)),
+        (-(2**63) - 1, str(-(2**63) - 1)),
+        (-0.0, -0.0),
+    ],
+)
+def test_a_number_that_json_cannot_hold_is_kept_as_its_text(tmp_path: Path, number: float, kept: object) -> None:
+    """Whatever a provider counts, every line is JSON to every reader, and nothing is rounded unseen."""
+    data = write(tmp_path, replace(PLAIN, usage={"total": number, "parts": [{"of": number}]}))
+    assert not any(word in data for word in (b"Infinity", b"NaN"))
+    (record,) = journal.read(tmp_path).records
+    assert repr(record.usage) == repr({"total": kept, "parts": [{"of": kept}]})
+
+
+def test_a_usage_without_bottom_is_kept_in_part(tmp_path: Path) -> None:
+    """A provider that nests a thousand lists does not end the run."""
+    usage: dict[str, Any] = {}
+    for _ in range(1000):
+        usage = {"more": usage}
+    write(tmp_path, replace(PLAIN, usage=usage), PLAIN)
+    first, second = journal.read(tmp_path).records
+    assert "nested too deeply" in str(first.usage)
+    assert second == PLAIN
+
+
+# Runs that go on
+
+
+def named(key: str, **changes: Any) -> Record:
+    """Return a record with a key."""
+    return replace(PLAIN, identity=replace(PLAIN.identity, key=key), **changes)
+
+
+def test_what_is_asked_anew_stands_once(tmp_path: Path) -> None:
+    """Of a key that was given up only later records count, however often it is given up; nothing is removed."""
+    with Writer(tmp_path) as writer:
+        writer.append_header(HEADER)
+        for reply in ("one", "two", "three"):
+            writer.append_record(named("again", reply=reply))
+            writer.append_record(named(reply))
+            assert [record.reply for record in journal.read(tmp_path).records if record.reply] == [reply]
+            writer.append_resume({}, redone={"again"}, dropped=())
+        writer.append_record(named("again", reply="four"))
+    read = journal.read(tmp_path)
+    assert [record.identity.key for record in read.records] == ["one", "two", "three", "again"]
+    assert len(list(read.lines("record"))) == 7
+    assert read.resumptions == 3
+
+
+def test_what_the_plan_does_not_hold_comes_back_with_it(tmp_path: Path) -> None:
+    """The newest resumption says which records are out; those that an older one had left out may be in again."""
+    with Writer(tmp_path) as writer:
+        writer.append_header(HEADER)
+        for key in ("a", "b"):
+            writer.append_record(named(key))
+        for dropped in (["a"], ["b"], []):
+            writer.append_resume({}, redone=(), dropped=dropped)
+            keys = {record.identity.key for record in journal.read(tmp_path).records}
+            assert keys == {"a", "b"} - set(dropped)
+    assert len(list(journal.read(tmp_path).kept_records)) == 2
+
+
+def test_a_header_is_as_the_last_resumption_left_it(tmp_path: Path) -> None:
+    """What changed is laid over what was; a run's name and its beginning stay."""
+    other = replace(HEADER, digest="d2", targets=("a/x", "b/y"), repeat=5, seed=2**80, run_id="x", started_at="later")
+    with Writer(tmp_path) as writer:
+        writer.append_header(HEADER)
+        writer.append({"kind": "end", "reason": "enough"})
+        assert journal.read(tmp_path).end == {"kind": "end", "reason": "enough"}
+        writer.append_resume(journal.changes_between(HEADER, other), (), ())
+        read = journal.read(tmp_path)
+        assert read.header == replace(other, run_id=HEADER.run_id, started_at=HEADER.started_at)
+        assert not read.ended
+        writer.append_resume(journal.changes_between(read.header, HEADER), (), ())
+        writer.append({"kind": "end"})
+    read = journal.read(tmp_path)
+    assert (read.header, read.ended) == (HEADER, True)
+
+
+def test_a_writer_knows_whether_anybody_wrote_since(tmp_path: Path) -> None:
+    """The size at which a journal was read is the one that its next writer finds, a torn line included."""
+    write(tmp_path, PLAIN)
+    with (tmp_path / FILE_NAME).open("ab") as file:
+        file.write(b"torn")
+    read = journal.read(tmp_path)
+    with Writer(tmp_path) as writer:
+        assert writer.found_size == read.size
+        writer.append_record(PLAIN)
+    with Writer(tmp_path) as writer:
+        assert writer.found_size != read.size
+
+
 # Torn lines
 
 
@@ -245,7 +347,7 @@ def test_a_long_torn_line_is_cut_off_whole(tmp_path: Path, length: int) -> None:
 def test_a_second_writer_is_refused_while_the_first_lives(tmp_path: Path) -> None:
     """Two processes never write one journal; a killed one does not keep it."""
     with writing_process(tmp_path, "input()") as process:
-        with pytest.raises(JournalError, match="is being written by another run; choose another folder with -o"):
+        with pytest.raises(JournalError, match="is being written by another run; let it end, or choose another folder"):
             Writer(tmp_path)
         assert journal.read(tmp_path).header == HEADER
         process.kill()
@@ -292,6 +394,28 @@ def test_a_full_disk_leaves_whole_lines(tmp_path: Path) -> None:
         read = journal.read(folder)
         assert list(read.records) == [HEARD] * (room // line)
         assert not read.torn
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
+def test_a_disk_that_was_always_full_is_told(tmp_path: Path) -> None:
+    """Not even the first line goes onto it."""
+    (tmp_path / FILE_NAME).symlink_to("/dev/full")
+    with Writer(tmp_path) as writer, pytest.raises(NotKept, match="No space left on device; what was written before"):
+        writer.append_header(HEADER)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere a file in use is not removed")
+def test_a_journal_that_is_removed_is_told(tmp_path: Path) -> None:
+    """A line written to a file that nobody can find any more is not passed off as kept."""
+    folder = tmp_path / "run"
+    with Writer(folder) as writer:
+        writer.append_header(HEADER)
+        folder.rename(tmp_path / "moved")
+        writer.append_record(PLAIN)
+        shutil.rmtree(tmp_path / "moved")
+        with pytest.raises(NotKept, match="was removed while the run wrote to it: its rows are lost") as caught:
+            writer.append_record(PLAIN)
+    assert caught.value.exit_code == 3
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:

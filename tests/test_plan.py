@@ -1,20 +1,24 @@
 """A plan asks everything once a block, in an order that its seed alone decides, under keys made of content."""
 
+import itertools
 import json
 import os
 import subprocess
 import sys
+import tracemalloc
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from runner.plan import Plan, Request, Target
+from runner.plan import Plan, Request, Target, _shuffle
+from runner.pressure import level_of
 from runner.suite.case import Case, Message, Parameters, Timeouts
 
 CHECKOUT = Path(__file__).parents[1]
@@ -34,7 +38,8 @@ TARGETS = st.lists(
     max_size=5,
     unique_by=lambda target: target.name,
 ).map(tuple)
-PLANS = st.builds(Plan, CASES, TARGETS, st.integers(1, 4), SEEDS, st.sampled_from(["blocks", "as-written"]))
+ORDERS = st.sampled_from(["blocks", "free", "as-written"])
+PLANS = st.builds(Plan, CASES, TARGETS, st.integers(1, 4), SEEDS, ORDERS)
 
 
 def conversation(opening: Request) -> list[Request]:
@@ -44,7 +49,12 @@ def conversation(opening: Request) -> list[Request]:
 
 def order(plan: Plan) -> list[tuple[int, str, str]]:
     """Return what is asked in which block, in order."""
-    return [(request.block, request.target.name, request.case.id) for request in plan.opening_requests()]
+    return list(order_of(plan))
+
+
+def order_of(plan: Plan) -> Iterator[tuple[int, str, str]]:
+    """Yield the same, one by one."""
+    return ((request.block, request.target.name, request.case.id) for request in plan.opening_requests())
 
 
 def with_parameters(request: Request, **parameters: object) -> Request:
@@ -74,7 +84,7 @@ def test_a_block_holds_each_target_and_case_once(plan: Plan) -> None:
     assert all(block == repeat for block, repeat in blocks)
     expected = {
         (block, target.name, case.id): 1
-        for block in range(1, plan.repeat + 1)
+        for block in range(1, (plan.repeat or 0) + 1)
         for target in plan.targets
         for case in plan.cases
     }
@@ -87,12 +97,14 @@ def test_a_plan_knows_its_length_before_it_begins(plan: Plan) -> None:
     assert len(plan) == sum(len(conversation(opening)) for opening in plan.opening_requests())
 
 
-@given(PLANS)
-def test_each_provider_gets_its_own_part_in_the_plans_order(plan: Plan) -> None:
+@given(PLANS, st.integers(1, 3))
+def test_each_lane_gets_its_own_part_in_the_plans_order(plan: Plan, levels: int) -> None:
     """What lanes take one by one is together the whole plan, each in the order of the whole."""
+    swept = replace(plan, levels=levels)
     for provider in "abc":
-        mine = [request for request in plan.opening_requests() if request.target.provider == provider]
-        assert list(plan.opening_requests(provider)) == mine
+        names = {target.name for target in plan.targets if target.provider == provider}
+        mine = [request for request in swept.opening_requests() if request.target.name in names]
+        assert [request for level in range(levels) for request in swept.openings_at(level, names)] == mine
     assert set(plan.providers()) == {target.provider for target in plan.targets}
     assert len(set(plan.providers())) == len(plan.providers())
 
@@ -154,8 +166,72 @@ def test_as_written_goes_target_by_target_and_case_by_case() -> None:
 def test_a_plan_is_lazy() -> None:
     """A plan of a billion requests gives its first one at once."""
     plan = replace(TWENTY, repeat=50_000_000)
-    assert len(plan) == 1_000_000_000
+    assert len(plan) == plan.requests == 1_000_000_000
     assert next(plan.opening_requests()).block == 1
+
+
+def test_a_block_of_a_million_begins_at_once() -> None:
+    """A large block is shuffled as it is taken, not before."""
+    plan = Plan(TWENTY.cases * 1000, TWENTY.targets * 50, seed=7)
+    before = tracemalloc_peak(lambda: next(plan.opening_requests()))
+    assert before < 10_000_000, "the block was laid out whole"
+
+
+def tracemalloc_peak(act: Callable[[], object]) -> int:
+    """Return the most memory that an act held, in bytes."""
+    tracemalloc.start()
+    try:
+        act()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+# Without end, and over again
+
+
+@given(PLANS)
+def test_a_plan_without_end_begins_as_any_other(plan: Plan) -> None:
+    """Blocks follow each other in the same order, only that nobody can say how many there will be."""
+    endless = replace(plan, repeat=None)
+    same = itertools.islice(order_of(endless), len(order(plan)))
+    assert list(same) == order(plan)
+    assert (endless.requests, endless.conversations_with("a")) == (None, None)
+    with pytest.raises(TypeError, match="without end"):
+        len(endless)
+
+
+def test_a_plan_without_end_and_without_cases_is_over_at_once() -> None:
+    """There is nothing to go on with."""
+    assert list(Plan((), (TARGET,), repeat=None).opening_requests()) == []
+    assert list(Plan((CASE,), (), repeat=None).opening_requests()) == []
+
+
+@given(PLANS, st.integers(1, 3), st.booleans())
+def test_each_level_has_blocks_of_its_own(plan: Plan, levels: int, endless: bool) -> None:
+    """A level can be told from a block's number, every level asks everything, and no key comes twice."""
+    swept = replace(plan, levels=levels, repeat=None if endless else plan.repeat)
+    keys = []
+    for level in range(levels):
+        here = itertools.islice(swept.openings_at(level, {t.name for t in plan.targets}), len(order(plan)))
+        for request in here:
+            keys.append(request.key)
+            assert level_of(request.block, range(levels), swept.repeat) == level
+    assert len(keys) == len(set(keys)) == levels * len(order(plan))
+    assert swept.requests == (None if endless else levels * len(plan))
+
+
+@given(st.integers(0, 60), SEEDS)
+def test_a_shuffle_holds_each_number_once(count: int, seed: int) -> None:
+    """It is a permutation, whatever the seed."""
+    assert sorted(_shuffle(count, Random(seed))) == list(range(count))
+
+
+def test_a_shuffle_prefers_no_order() -> None:
+    """Of 24,000 shuffles of four, each of the 24 orders comes about a thousand times: within five sigma."""
+    met = Counter(tuple(_shuffle(4, Random(seed))) for seed in range(24_000))
+    assert len(met) == 24
+    assert all(abs(times - 1000) < 5 * 31 for times in met.values())
 
 
 # Warming up
@@ -178,7 +254,9 @@ def test_warming_up_is_extra(plan: Plan, warmups: int) -> None:
 def test_conversations_are_counted_by_provider(plan: Plan) -> None:
     """The count is of what each lane is given to open."""
     opened = Counter(request.target.provider for request in plan.opening_requests())
-    assert plan.conversations() == {provider: opened[provider] for provider in plan.providers()}
+    assert {provider: plan.conversations_with(provider) for provider in plan.providers()} == {
+        provider: opened[provider] for provider in plan.providers()
+    }
 
 
 # Turns

@@ -281,9 +281,9 @@ def test_flags_are_sorted_and_each_is_there_once() -> None:
 def test_a_row_is_late_by_ten_milliseconds_or_a_share_of_its_beginning(ttft_ms: float | None, bound_ms: float) -> None:
     """The bound is 10 ms, 5 % of a short TTFT, and never less than a clock's tick can be told from."""
     said = Heard() if ttft_ms is None else heard(ttft_ms)
-    late = [recorded(said, late_ns=round(bound_ms * MS) + extra).client_late for extra in (-1000, 1000)]
+    late = [recorded(said, late_ns=round(bound_ms * MS) + extra).client_late() for extra in (-1000, 1000)]
     assert late == [False, True]
-    assert recorded(said, late_ns=None).client_late is False
+    assert recorded(said, late_ns=None).client_late() is False
     assert "client_late" in recorded(said, late_ns=11 * MS).flags
 
 

@@ -1,13 +1,11 @@
-"""What is asked again, after how long, and how a lane waits."""
+"""What is asked again, after how long, and how long a lane waits with it."""
 
 from random import Random
 
-import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.engine.lane import Lane
 from runner.engine.retry import RetryPolicy
 from runner.events import Failed, Outcome
 
@@ -79,51 +77,22 @@ def test_a_crowd_is_spread() -> None:
     assert len({POLICY.wait_s(failed(1.0), 1, chance) for _ in range(100)}) == 100
 
 
-# The lane
+# The lane behind
 
 
-def test_the_longest_pause_wins() -> None:
-    """A shorter wish that comes later does not let anybody in earlier."""
-
-    async def pause_twice() -> tuple[float, float]:
-        lane = Lane("a", limit=1)
-        lane.pause(30)
-        longest = lane.paused_until
-        lane.pause(1)
-        return longest, lane.paused_until
-
-    longest, kept = anyio.run(pause_twice)
-    assert kept == longest
-
-
-def test_a_lane_that_is_not_paused_does_not_wait() -> None:
-    """Most requests find the lane free, and need no turn of the loop for it."""
-
-    async def pass_through() -> bool:
-        with anyio.CancelScope() as scope:
-            scope.cancel()
-            await Lane("a", limit=1).wait_out_pause()
-        return scope.cancelled_caught
-
-    assert anyio.run(pass_through) is False
-
-
-def test_a_pause_that_grows_is_waited_out_whole() -> None:
-    """All who wait leave together after the later end, and another lane's people never wait with them."""
-    left: list[tuple[str, bool]] = []
-
-    async def wait(lane: Lane) -> None:
-        await lane.wait_out_pause()
-        left.append((lane.provider, anyio.current_time() >= lane.paused_until))
-
-    async def run() -> None:
-        slow, free = Lane("slow", limit=2), Lane("free", limit=1)
-        slow.pause(0.02)
-        async with anyio.create_task_group() as waiting:
-            for lane in (slow, slow, free):
-                waiting.start_soon(wait, lane)
-            await anyio.sleep(0.01)
-            slow.pause(0.04)
-
-    anyio.run(run)
-    assert left == [("free", True), ("slow", True), ("slow", True)]
+@pytest.mark.parametrize(
+    ("outcome", "wish_s", "retry_s", "pause_s"),
+    [
+        (Outcome.RATE_LIMITED, None, 0.5, 0.5),
+        (Outcome.RATE_LIMITED, 7.0, 8.1, 8.1),
+        (Outcome.RATE_LIMITED, 3600.0, None, 60.0),
+        (Outcome.RATE_LIMITED, None, None, 0.0),
+        (Outcome.PROVIDER_ERROR, None, 0.5, 0.0),
+        (Outcome.PROVIDER_ERROR, 7.0, 8.1, 7.0),
+    ],
+)
+def test_a_lane_pauses_as_long_as_was_asked_for(
+    outcome: Outcome, wish_s: float | None, retry_s: float | None, pause_s: float
+) -> None:
+    """A 429 keeps everybody as long as the one it met, an overload as long as it says; no wish is endless."""
+    assert POLICY.pause_s(Failed(0, outcome, "busy", retry_after_s=wish_s), retry_s) == pause_s

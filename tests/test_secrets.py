@@ -167,13 +167,14 @@ import httpx2
 from runner.wire.transport import StampingTransport
 from runner.cli import main
 
-async def break_down(transport, request):
+async def break_down(transport, letterhead, content, body):
+    headers = {name.decode(): value.decode() for name, value in letterhead.headers}
     try:
-        raise KeyError(dict(request.headers))
+        raise KeyError(headers)
     except KeyError as error:
-        raise RuntimeError("a bug, with " + request.headers["authorization"].removeprefix("Bearer ")) from error
+        raise RuntimeError("a bug, with " + headers["authorization"].removeprefix("Bearer ")) from error
 
-StampingTransport.handle_async_request = break_down
+StampingTransport.send = break_down
 main()
 """
 

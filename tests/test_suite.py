@@ -18,7 +18,9 @@ from jsonschema import Draft7Validator
 
 from runner.document import read
 from runner.errors import CompareError, InvalidFile
-from runner.suite.case import Message, Parameters, Suite, Timeouts
+from runner.suite.case import Demands, Message, Parameters, Suite, Timeouts
+from runner.suite.checks import WrittenChecks
+from runner.suite.demands import plain_demands
 from runner.suite.load import load, suite_from_prompts
 from runner.suite.matrix import combinations
 from runner.suite.schema import WrittenCase, WrittenDefaults, WrittenMessage, WrittenSuite, WrittenTarget, json_schema
@@ -124,9 +126,11 @@ def test_an_example_of_the_documentation_loads(name: str, tmp_path: Path) -> Non
 def test_the_documentation_shows_and_explains_every_key() -> None:
     """Each key of the format has its row in docs/suite.md, and stands in its example of everything."""
     models = (WrittenSuite, WrittenDefaults, WrittenTarget, WrittenCase)
-    for key in {key for model in models for key in model.model_fields}:
+    for key in {field.alias or name for model in models for name, field in model.model_fields.items()}:
         assert f"`{key}`" in PAGE
         assert re.search(rf"\b{key}:", BLOCKS["everything.yaml"])
+    for check in {field.alias or name for name, field in WrittenChecks.model_fields.items()}:
+        assert f"`{check}`" in PAGE
 
 
 def test_the_example_of_everything_means_what_it_says(tmp_path: Path) -> None:
@@ -189,6 +193,72 @@ def test_a_target_lies_over_the_defaults(load_text: Load) -> None:
     over, back = (target.parameters for target in suite.targets)
     assert over == Parameters(seed=2, stop=("x",), timeouts=Timeouts(idle=5, total=60), extra_body={"a": 1, "b": 2})
     assert back == Parameters()
+
+
+def test_a_cases_demands_lie_over_the_defaults(load_text: Load) -> None:
+    """Checks replace each other by name; null and false take one back, `checks: null` all; so with pass and match."""
+    suite = load_text(
+        "defaults: {checks: {no_refusal: true, max_ttft_s: 2}, pass: 2 of 3, match: similar 0.9}\n"
+        "cases:\n"
+        "  - {id: a, prompt: hi}\n"
+        "  - {id: b, prompt: hi, checks: {no_refusal: false, max_ttft_s: null, equals: 42}, pass: all, match: exact}\n"
+        "  - {id: c, prompt: hi, checks: null, pass: null, match: null}\n"
+        "  - {id: d, prompt: hi, checks: {max_ttft_s: 3}}\n"
+    )
+    assert [case.demands for case in suite.cases] == [
+        Demands({"no_refusal": True, "max_ttft_s": 2}, (2, 3), "similar 0.9"),
+        Demands({"equals": "42"}, None, "exact"),
+        Demands(),
+        Demands({"no_refusal": True, "max_ttft_s": 3}, (2, 3), "similar 0.9"),
+    ]
+
+
+def test_texts_of_checks_are_templates(load_text: Load, tmp_path: Path) -> None:
+    """They are filled for each combination of a matrix, and count as a use of its values; patterns are left alone."""
+    suite = load_text(
+        "cases:\n  - id: a\n    prompt: hi\n    matrix: {who: [Ada, Bo]}\n"
+        "    checks: {contains: ['{{who}}', x], equals: 'I, {{who}}', regex: '{{who}}', json: {const: '{{who}}'}}\n"
+    )
+    assert [case.demands.checks for case in suite.cases] == [
+        {"contains": [who, "x"], "equals": f"I, {who}", "regex": "{{who}}", "json": {"const": "{{who}}"}}
+        for who in ("Ada", "Bo")
+    ]
+    (tmp_path / "c.csv").write_text("id,prompt,checks.contains,vars.n\na,{{n}}?,{{n}},7\nb,{{,,\n", encoding="utf-8")
+    first, second = load_text("cases_from: c.csv").cases
+    assert (first.demands.checks, second.demands.checks) == ({"contains": "7"}, {})
+
+
+def test_a_header_keeps_what_cases_demand(load_text: Load) -> None:
+    """As plain data, with the line and the number of turns; a case that demands nothing is not there."""
+    suite = load_text(
+        "cases:\n  - {id: a, turns: [x, y], checks: {json: {type: object}}, pass: 1 of 2}\n"
+        "  - {id: b, prompt: hi}\n  - {id: c, prompt: hi, match: exact}\n"
+    )
+    assert plain_demands(suite.cases) == {
+        "a": {"line": 2, "turns": 2, "checks": {"json": {"type": "object"}}, "pass": "1 of 2"},
+        "c": {"line": 4, "turns": 1, "match": "exact"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [("def f(:\n", "is no Python"), ("g = 1\n", "has no function `f`"), ("raise SystemExit\ndef f(r): ...\n", None)],
+)
+def test_a_function_is_looked_for_and_not_run(load_text: Load, tmp_path: Path, source: str, said: str | None) -> None:
+    """Its file is read as text: what is wrong with it is said, and nothing in it happens."""
+    (tmp_path / "own.py").write_text(source, encoding="utf-8")
+    text = "cases: [{id: a, prompt: hi, checks: {python: own:f}}]"
+    if said is None:
+        assert load_text(text).cases[0].demands.checks == {"python": "own:f"}
+        return
+    with pytest.raises(InvalidFile, match=said):
+        load_text(text)
+
+
+def test_the_digest_does_not_see_what_is_demanded(load_text: Load) -> None:
+    """A check changes nothing that is asked, so runs before and after it can be compared."""
+    demanding = SUITE.replace("tags: [x]", "tags: [x], checks: {contains: x}, match: exact, pass: 1 of 2")
+    assert load_text(demanding).digest == load_text(SUITE).digest
 
 
 def test_a_provider_may_be_an_alias_or_one_of_the_suites_own(load_text: Load) -> None:

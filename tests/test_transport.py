@@ -4,6 +4,7 @@ import gzip
 import select
 import socket
 import ssl
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -11,15 +12,17 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from random import Random
+from time import perf_counter_ns
 
 import aiohttp
 import anyio
 import httpx2
 import pytest
 from aiohttp.client_proto import ResponseHandler
-from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
-from runner.wire.transport import Body, StampingProtocol, StampingTransport, listen
+from runner.wire.body import Body, listen
+from runner.wire.connection import StampingProtocol
+from runner.wire.transport import Letterhead, StampingTransport
 from tests.certificate import make_certificate, serve_with
 from tests.patience import until
 from tests.tape import STREAM_HEAD, Asked, Reply, Tape, frame, head, play
@@ -111,7 +114,7 @@ async def test_each_read_has_its_own_stamp() -> None:
             response = await transport.handle_async_request(httpx2.Request("POST", tape.url))
             for place, permit in enumerate(permits):
                 permit.set()
-                await until(lambda count=place + 1: len(body._arrivals) == count)  # type: ignore[misc]
+                await until(lambda count=place + 1: body.undecoded == count)  # type: ignore[misc]
             await body.wait(None)
             arrivals = body.take()
             await response.aclose()
@@ -420,12 +423,82 @@ async def test_what_is_relied_on_inside_aiohttp_is_there() -> None:
     connector = aiohttp.TCPConnector()
     assert connector._factory.func is ResponseHandler
     await connector.close()
-    for name in ("set_response_params", "start_timeout", "resume_reading", "data_received", "connection_lost"):
-        assert name in vars(ResponseHandler), name
+    for name in ("_create_direct_connection", "_wrap_existing_connection", "_get_ssl_context"):
+        assert hasattr(aiohttp.TCPConnector, name), name
+    for name in ("connection_made", "resume_writing", "data_received", "connection_lost", "should_close"):
+        assert hasattr(ResponseHandler, name), name
         assert name in vars(StampingProtocol), name
-    protocol = ResponseHandler(loop=anyio.lowlevel.current_token())  # type: ignore[arg-type]
-    assert protocol._payload is None
-    assert protocol._reading_paused is False
-    for name in ("read_nowait", "is_eof", "exception", "total_bytes"):
-        assert hasattr(StreamReader(protocol, 1, loop=protocol._loop), name), name
-    assert EMPTY_PAYLOAD.is_eof()
+    assert hasattr(ResponseHandler, "writing_paused")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems tell of a reset in other ways")
+async def test_a_break_right_behind_bytes_is_noticed() -> None:
+    """Bytes and a reset that are met in one look at the socket are bytes, then an error."""
+    permit = threading.Event()
+    reply = Reply([(0, STREAM_HEAD), (permit, frame(b"one"))], ending="reset")
+    with play(reply) as tape:
+        async with open_transport() as transport:
+            body = listen()
+            response = await transport.handle_async_request(httpx2.Request("POST", tape.url))
+            poll = select.poll()
+            poll.register(descriptor_of(body), select.POLLIN)
+            permit.set()
+            while not any(event & select.POLLERR for _, event in poll.poll(10_000)):
+                pass  # this holds the loop up until both are here
+            with anyio.fail_after(10):
+                await body.wait(None)
+            assert [data for _, data in body.take()] == [b"one"]
+            await response.aclose()
+    assert isinstance(body.error, aiohttp.ClientPayloadError)
+
+
+def descriptor_of(body: Body) -> int:
+    """Return the descriptor of the connection on which a body comes."""
+    number: int = body._connection.protocol.transport.get_extra_info("socket").fileno()  # type: ignore[union-attr]
+    return number
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells when a read arrived")
+@pytest.mark.parametrize("secret", [False, True], ids=["plain", "tls"])
+async def test_a_late_loop_does_not_make_a_read_late(
+    secret: bool, server_tls: ssl.SSLContext, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without TLS a stamp is when the bytes came, though the loop looked later; else it is when the loop looked."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    permit = threading.Event()
+    pieces = [(0, STREAM_HEAD), (permit, frame(b"one")), (0.01, b"0\r\n\r\n")]
+    with play(Reply(pieces), server_tls if secret else None) as tape:  # type: ignore[arg-type]
+        async with open_transport() as transport:
+            body = listen()
+            response = await transport.handle_async_request(httpx2.Request("POST", tape.url))
+            permit.set()
+            select.select([descriptor_of(body)], [], [])  # this holds the loop up until the bytes are here
+            here_ns = perf_counter_ns()
+            await body.wait(None)
+            [(at_ns, data)] = body.take()
+            await response.aclose()
+    assert (data, body.clock) == (b"one", "transport" if secret else "kernel")
+    assert (at_ns > here_ns) is secret
+
+
+async def test_a_long_request_is_sent_when_its_last_byte_has_left() -> None:
+    """Content that the socket does not take at once delays `sent`: the clock must not start while it still leaves."""
+    content = b"x" * 20_000_000
+    with play(whole(b"ok")) as tape:
+        async with open_transport() as transport:
+            body = listen()
+            before_ns = perf_counter_ns()
+            response = await transport.handle_async_request(httpx2.Request("POST", tape.url, content=content))
+            assert body.sent_ns is not None
+            assert body.headers_ns is not None
+            # Handing it over takes no time; loopback takes milliseconds to swallow it.
+            assert before_ns < body.sent_ns <= body.headers_ns
+            await response.aclose()
+    assert tape.asked[0].headers["content-length"] == str(len(content))
+
+
+async def test_a_header_cannot_smuggle_another() -> None:
+    """A line end in a header is a bug of the caller's, told before anything is sent."""
+    request = httpx2.Request("POST", "http://127.0.0.1:9", headers={"x": "1\r\ny: 2"})
+    with pytest.raises(ValueError, match="end of a line"):
+        Letterhead.of(request)

@@ -18,7 +18,7 @@ def raised_flags() -> Iterator[str]:
                     yield ast.literal_eval(flag)
                 case ast.Call(func=ast.Attribute(value=ast.Attribute(attr="flags"), attr="add"), args=[flag]):
                     yield ast.literal_eval(flag)
-                case ast.Assign(targets=[ast.Name(id="derived")], value=ast.Dict(keys=flags)):
+                case ast.Assign(targets=[ast.Name(id="derived" | "flags")], value=ast.Dict(keys=flags)):
                     yield from (ast.literal_eval(flag) for flag in flags if flag is not None)
 
 

@@ -3,10 +3,13 @@
 What each one means is in docs/metrics.md. Knows no pandas, so that rows can be streamed without it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from runner.analysis.checking import count_findings
+from runner.analysis.cost import record_cost, record_currency
+from runner.checks.finding import Verdict
 from runner.journal import Header
 from runner.record import Record
 
@@ -32,12 +35,14 @@ class Column:
     read: Callable[[Header, Record], Cell]
 
 
-def _unfilled(_header: Header, _record: Record) -> None:
-    """Hold the place of a column that no feature fills yet."""
+def _cost(header: Header, record: Record) -> float | None:
+    cost = record_cost(header, record)
+    return None if cost is None else float(cost)
 
 
-def _flags(_header: Header, record: Record) -> str | None:
-    return ";".join(record.flags) or None
+def _flags(header: Header, record: Record) -> str | None:
+    bound_s = header.late_bound_s
+    return ";".join(record.flags if bound_s is None else record.flags_within(bound_s)) or None
 
 
 COLUMNS = (
@@ -87,10 +92,10 @@ COLUMNS = (
     Column("tokens_source", Kind.TEXT, lambda _, record: record.tokens_source),
     Column("chars", Kind.COUNT, lambda _, record: record.chars),
     Column("chunks", Kind.COUNT, lambda _, record: record.chunks),
-    Column("cost", Kind.NUMBER, _unfilled),
-    Column("currency", Kind.TEXT, _unfilled),
-    Column("checks_passed", Kind.COUNT, _unfilled),
-    Column("checks_failed", Kind.COUNT, _unfilled),
+    Column("cost", Kind.NUMBER, _cost),
+    Column("currency", Kind.TEXT, record_currency),
+    Column("checks_passed", Kind.COUNT, lambda header, record: count_findings(header, record, Verdict.PASSED)),
+    Column("checks_failed", Kind.COUNT, lambda header, record: count_findings(header, record, Verdict.FAILED)),
     Column("started_at", Kind.TEXT, lambda _, record: record.started_at),
     Column("request_id", Kind.TEXT, lambda _, record: record.request_id),
     Column("prompt", Kind.TEXT, lambda _, record: record.identity.prompt),
@@ -100,6 +105,6 @@ COLUMNS = (
 )
 
 
-def row(header: Header, record: Record) -> Row:
-    """Read every column off one record."""
-    return {column.name: column.read(header, record) for column in COLUMNS}
+def row(header: Header, record: Record, columns: Sequence[Column] = COLUMNS) -> Row:
+    """Read columns off one record."""
+    return {column.name: column.read(header, record) for column in columns}

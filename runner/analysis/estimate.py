@@ -4,13 +4,11 @@ It is a rule of thumb, wrong by a third either way: it is shown with `~`, in a r
 """
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import median
 
-import pandas as pd
-
-from runner.analysis.frame import measured, rows_of
-from runner.events import TIMED
+from runner.record import Record
 
 CHARACTERS_PER_TOKEN = 4.0
 """Of alphabetic scripts, as vendors say of English."""
@@ -36,12 +34,11 @@ def estimate_tokens(text: str) -> float:
     return cjk / CJK_CHARACTERS_PER_TOKEN + (len(text) - cjk) / CHARACTERS_PER_TOKEN
 
 
-def estimate_rates(table: pd.DataFrame) -> tuple[Estimate, ...]:
+def estimate_rates(records: Iterable[Record]) -> tuple[Estimate, ...]:
     """Return an estimate for each target that has timed replies without counted tokens."""
     rates: dict[str, list[float]] = defaultdict(list)
-    for row in rows_of(measured(table)):
-        reply, cps = row["reply"], row["output_cps"]
-        if row["outcome"] in TIMED and row["output_tokens"] is None and isinstance(cps, float) and reply:
-            text = str(reply)
-            rates[f"{row['provider']}/{row['model']}"].append(cps * estimate_tokens(text) / len(text))
+    for record in records:
+        reply, cps = record.reply, record.output_cps
+        if record.timed and record.output_tokens is None and cps is not None and reply:
+            rates[record.identity.target].append(cps * estimate_tokens(reply) / len(reply))
     return tuple(Estimate(target, median(values), len(values)) for target, values in rates.items())

@@ -1,52 +1,49 @@
 """Records as a tidy DataFrame: one row a record, the columns of `columns.py`, what is absent NA."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import pandas as pd
-from pandas.api.extensions import ExtensionDtype
 
-from runner.analysis.columns import COLUMNS, Cell, Kind, Row, row
+from runner.analysis.cells import TEXT, gather
+from runner.analysis.columns import COLUMNS, Cell, Column, Row, row
 from runner.journal import Header
 from runner.record import Record
 
-# The text type is spelled out so that it is the same with pandas 2 and 3, with and without pyarrow,
-# and holds half an emoji, which pyarrow refuses.
-DTYPES: dict[Kind, ExtensionDtype | str] = {
-    Kind.TEXT: pd.StringDtype("python"),
-    Kind.COUNT: "Int64",
-    Kind.NUMBER: "float64",
-    Kind.TRUTH: "boolean",
-}
+INDIVIDUAL = frozenset({"started_at", "request_id", "reply", "reasoning"})
+"""Texts of which every row has its own, and which no figure rests on."""
 
-WARMUP = r"(?:^|;)warmup(?:;|$)"
+SHARED_COLUMNS = tuple(column for column in COLUMNS if column.name not in INDIVIDUAL)
+"""What of a long run fits into memory: numbers, and texts that many rows have in common."""
+
+BATCH = 1024
+"""Rows that are in memory as Python objects at once, which take several times what they take in a table."""
 
 
-def frame(header: Header, records: Iterable[Record]) -> pd.DataFrame:
+def frame(header: Header, records: Iterable[Record], columns: Sequence[Column] = COLUMNS) -> pd.DataFrame:
     """Tabulate a run's records in the order given."""
-    return frame_of(row(header, record) for record in records)
+    return frame_of((row(header, record, columns) for record in records), columns)
 
 
-def frame_of(rows: Iterable[Row]) -> pd.DataFrame:
-    """Tabulate rows that have every column."""
-    cells: dict[str, list[Cell]] = {column.name: [] for column in COLUMNS}
-    for each in rows:
-        for name, column in cells.items():
-            column.append(each[name])
-    return pd.DataFrame({column.name: series_of(cells[column.name], column.kind) for column in COLUMNS})
-
-
-def series_of(cells: list[Cell], kind: Kind) -> "pd.Series[Any]":
-    """Return a column's cells in the type of its kind."""
-    series: pd.Series[Any] = pd.Series(cells, dtype=DTYPES[kind])
-    return series
+def frame_of(rows: Iterable[Row], columns: Sequence[Column] = COLUMNS) -> pd.DataFrame:
+    """Tabulate rows that have these columns."""
+    growing = {column.name: gather(column.kind, shared=column.name not in INDIVIDUAL) for column in columns}
+    rows = iter(rows)
+    while batch := list(islice(rows, BATCH)):
+        for name, cells in growing.items():
+            cells.extend([each[name] for each in batch])
+    # Not copied into blocks: a long table would then take twice its room.
+    return pd.DataFrame({name: cells.series() for name, cells in growing.items()}, copy=False)
 
 
 def rows_of(table: pd.DataFrame) -> Iterator[Row]:
     """Give the rows back as plain Python values, None where a cell is absent."""
     names = [str(name) for name in table.columns]
-    columns = [_plain(table[name]) for name in table.columns]
-    return (dict(zip(names, cells, strict=True)) for cells in zip(*columns, strict=True))
+    for start in range(0, len(table), BATCH):
+        batch = table.iloc[start : start + BATCH]
+        columns = [_plain(batch[name]) for name in batch.columns]
+        yield from (dict(zip(names, cells, strict=True)) for cells in zip(*columns, strict=True))
 
 
 def _plain(column: "pd.Series[Any]") -> list[Cell]:
@@ -56,10 +53,21 @@ def _plain(column: "pd.Series[Any]") -> list[Cell]:
 
 def targets_of(table: pd.DataFrame) -> "pd.Series[str]":
     """Return each row's target as it is written everywhere: provider/model."""
-    targets: pd.Series[str] = table["provider"] + "/" + table["model"]
+    names = _Targets()
+    cells = [names[place] for place in zip(table["provider"].tolist(), table["model"].tolist(), strict=True)]
+    targets: pd.Series[str] = pd.Series(cells, index=table.index, dtype=TEXT)
     return targets
+
+
+class _Targets(dict[tuple[str, str], str]):
+    """Names that are made once, however many rows have them."""
+
+    def __missing__(self, place: tuple[str, str]) -> str:
+        self[place] = "/".join(place)
+        return self[place]
 
 
 def measured(table: pd.DataFrame) -> pd.DataFrame:
     """Return the rows that count: all but warm-ups."""
-    return table[~table["flags"].str.contains(WARMUP, na=False).astype(bool)]
+    warm = [flags for flags in table["flags"].dropna().unique() if "warmup" in flags.split(";")]
+    return table[~table["flags"].isin(warm)] if warm else table

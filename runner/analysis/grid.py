@@ -1,12 +1,13 @@
 """Replies side by side: a row for each case and turn, in it one row of the table for each target."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import pandas as pd
 
 from runner.analysis.columns import Row
-from runner.analysis.frame import measured, rows_of, targets_of
+from runner.analysis.frame import measured, rows_of
 from runner.events import Outcome
 
 
@@ -26,23 +27,34 @@ class GridRow:
 
 
 def lay_out(table: pd.DataFrame, cases: Sequence[str] = ()) -> tuple[GridRow, ...]:
+    """Lay out a table of whole rows: see `choose`."""
+    return arrange(rows_of(choose(table, cases)))
+
+
+def choose(table: pd.DataFrame, cases: Sequence[str] = ()) -> pd.DataFrame:
     """Choose each target's first ok repeat, else its first cut at the length, else its first of any outcome.
 
-    The cases named come first, in their order; then the others by name.
+    Turns stay together. The cases named come first, in their order; then the others by name.
     """
-    chosen = _choose(measured(table))
-    cells: dict[tuple[str, int], dict[str, Row]] = {}
-    for target, row in zip(targets_of(chosen), rows_of(chosen), strict=True):
-        cells.setdefault((str(row["case"]), int(row["turn"] or 0)), {})[target] = row
+    counted = measured(table)
+    preference = counted["outcome"].map({Outcome.OK.value: 0, Outcome.LENGTH.value: 1}).fillna(2)
+    order = counted[["case", "turn", "provider", "model", "repeat", "block"]].assign(_preference=preference)
+    best_first = order.sort_values(["_preference", "repeat", "block"], kind="stable")
+    best = best_first.drop_duplicates(["case", "turn", "provider", "model"])
     place = {case: at for at, case in enumerate(cases)}
-    order = sorted(cells, key=lambda key: (place.get(key[0], len(place)), *key))
-    return tuple(GridRow(case, turn, _prompt(cells[case, turn]), cells[case, turn]) for case, turn in order)
+    in_order = best.assign(_place=best["case"].map(place).fillna(len(place)))
+    return counted.loc[in_order.sort_values(["_place", "case", "turn"], kind="stable").index]
 
 
-def _choose(table: pd.DataFrame) -> pd.DataFrame:
-    preference = table["outcome"].map({Outcome.OK.value: 0, Outcome.LENGTH.value: 1}).fillna(2)
-    best_first = table.assign(_preference=preference).sort_values(["_preference", "repeat", "block"], kind="stable")
-    return best_first.drop_duplicates(["case", "turn", "provider", "model"]).drop(columns="_preference")
+def arrange(rows: Iterable[Row]) -> tuple[GridRow, ...]:
+    """Put whole rows that were chosen, turn after turn, side by side."""
+    turns = groupby(rows, key=lambda row: (str(row["case"]), int(row["turn"] or 0)))
+    return tuple(_grid_row(case, turn, replies) for (case, turn), replies in turns)
+
+
+def _grid_row(case: str, turn: int, rows: Iterable[Row]) -> GridRow:
+    replies = {f"{row['provider']}/{row['model']}": row for row in rows}
+    return GridRow(case, turn, _prompt(replies), replies)
 
 
 def _prompt(replies: Mapping[str, Row]) -> str:

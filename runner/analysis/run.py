@@ -1,20 +1,25 @@
 """A run as the outputs see it: how it was made, its table, and what follows from the table."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Self
 
 import pandas as pd
 
+from runner.analysis.checking import CheckedCell, check_cells
+from runner.analysis.columns import Row, row
 from runner.analysis.connections import Setup, summarize_connections
 from runner.analysis.estimate import Estimate, estimate_rates
 from runner.analysis.failures import Failure, gather_failures
-from runner.analysis.frame import frame, measured
-from runner.analysis.grid import GridRow, lay_out
-from runner.analysis.summary import TargetSummary, summarize
+from runner.analysis.frame import SHARED_COLUMNS, frame, measured
+from runner.analysis.grid import GridRow, arrange, choose
+from runner.analysis.source import Held, Part, Source
+from runner.analysis.summary import PERCENTILES, TargetSummary, summarize
+from runner.analysis.sweep import LoadPoint, PacedPoint, measure_levels, measure_pace
+from runner.analysis.workers import Workforce, summarize_workers
 from runner.journal import Header, Journal
-from runner.record import Record
+from runner.record import Identity, Record
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,49 +27,122 @@ class Run:
     """A header with the table of its records; everything else is derived on demand, once."""
 
     header: Header
-    frame: pd.DataFrame
+    source: Source
+    """Where the records are, for those who need what the table leaves out."""
+    table: pd.DataFrame
+    """A row for each record, but for the texts of which each has its own: a million rows fit into memory."""
     ended: bool = True
+    stop_reason: str | None = None
+    """Why the run was ended before its plan was; None if it was not."""
     setups: tuple[Setup, ...] = ()
+    workforce: Workforce = field(default_factory=Workforce)
+    """Who heard it, if a cluster's workers did."""
+    percents: tuple[float, ...] = PERCENTILES
+    """Percentiles to show beside the median."""
     wants_estimates: bool = False
     """Whether somebody asked for token rates to be estimated where nobody counted."""
+    checked: tuple[CheckedCell, ...] = ()
+    """What became of the suite's checks, for each case and target that has some."""
 
     @classmethod
     def of(cls, header: Header, records: Iterable[Record], *, ended: bool = True) -> Self:
         """Tabulate records under the header of the run they belong to."""
-        return cls(header, frame(header, records), ended)
+        source = Held(tuple(records))
+        return cls(header, source, _tabulate(header, source), ended, checked=check_cells(header, source.records))
 
     @classmethod
     def of_journal(cls, journal: Journal) -> Self:
         """Tabulate what a journal holds, be the run finished or not."""
-        table = frame(journal.header, journal.records)
-        return cls(journal.header, table, journal.ended, summarize_connections(journal.lines("connection")))
+        end = journal.end
+        return cls(
+            header=journal.header,
+            source=journal,
+            table=_tabulate(journal.header, journal),
+            ended=end is not None,
+            stop_reason=str(end["reason"]) if end and "reason" in end else None,
+            setups=summarize_connections(journal.lines("connection")),
+            workforce=summarize_workers(journal.lines("worker", "worker_lost", "attempt")),
+            checked=check_cells(journal.header, journal.records),
+        )
+
+    def only(self, holds: Callable[[Identity], bool]) -> Self:
+        """Return the run as if no other requests had been sent."""
+        part = Part(self.source, holds)
+        return replace(
+            self, source=part, table=_tabulate(self.header, part), checked=check_cells(self.header, part.records)
+        )
+
+    @property
+    def records(self) -> Iterable[Record]:
+        """The records anew, one by one."""
+        return self.source.records
+
+    @property
+    def rows(self) -> Iterator[Row]:
+        """Whole rows anew, one by one."""
+        return (row(self.header, record) for record in self.records)
+
+    def rows_at(self, places: Collection[int]) -> dict[int, Row]:
+        """Return whole rows by their place in the table: their label in its index."""
+        chosen = frozenset(places)
+        rows = (row(self.header, record) for record in self.source.records_at(chosen))
+        return dict(zip(sorted(chosen), rows, strict=True))
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """Whole rows, all of them, as a table: what Python users get. It takes as much memory as the texts do."""
+        return frame(self.header, self.records)
 
     @property
     def simulated(self) -> bool:
         """Whether any figure here comes from the simulator."""
-        return self.header.simulated or bool(self.frame["simulated"].any())
+        return self.header.simulated or bool(self.table["simulated"].any())
 
     @cached_property
     def measured(self) -> pd.DataFrame:
-        """The rows that count: all but warm-ups."""
-        return measured(self.frame)
+        """The rows of the table that count: all but warm-ups."""
+        return measured(self.table)
 
     @cached_property
     def summary(self) -> tuple[TargetSummary, ...]:
         """A row for each target, in the suite's order."""
-        return summarize(self.frame, self.header.targets)
+        return summarize(self.table, self.header.targets, self.percents)
+
+    @cached_property
+    def sweep(self) -> tuple[LoadPoint, ...]:
+        """A point for each target and level, if the run was a sweep."""
+        return measure_levels(self.header, self.records)
+
+    @cached_property
+    def pace(self) -> tuple[PacedPoint, ...]:
+        """A point for each target, if the run was an open loop."""
+        return measure_pace(self.header, self.records)
 
     @cached_property
     def estimates(self) -> tuple[Estimate, ...]:
         """Estimated rates, if they are wanted."""
-        return estimate_rates(self.frame) if self.wants_estimates else ()
+        return estimate_rates(self.records) if self.wants_estimates else ()
 
     @cached_property
     def failures(self) -> tuple[Failure, ...]:
         """What went wrong, gathered by what was said about it."""
-        return gather_failures(self.frame)
+        return gather_failures(self.table)
+
+    @cached_property
+    def chosen(self) -> pd.DataFrame:
+        """The rows of the table that speak for their target in a turn, in the suite's order of cases."""
+        return choose(self.table, self.header.cases)
 
     @cached_property
     def grid(self) -> tuple[GridRow, ...]:
         """Replies side by side, in the suite's order of cases."""
-        return lay_out(self.frame, self.header.cases)
+        return self.lay_out(self.chosen)
+
+    def lay_out(self, chosen: pd.DataFrame) -> tuple[GridRow, ...]:
+        """Lay some of the chosen replies side by side, in their order."""
+        rows = self.rows_at(chosen.index.tolist())
+        return arrange(rows[place] for place in chosen.index)
+
+
+def _tabulate(header: Header, source: Source) -> pd.DataFrame:
+    return frame(header, source.records, SHARED_COLUMNS)

@@ -1,9 +1,11 @@
 """What a target did in a run: how many requests, how they ended, how fast the good ones were.
 
 The unit is one request. Only `ok` and `length` enter timing statistics; all else is counted beside them.
-Nothing is trimmed, and a percentile that its sample cannot support gives way to the maximum, by name.
+Nothing is trimmed, and a percentile that its sample cannot support gives way to the maximum, by name. Each figure
+has a 95 % interval where its sample is large enough for one.
 """
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,10 +14,16 @@ from statistics import median as median_of
 import pandas as pd
 
 from runner.analysis.frame import measured, targets_of
+from runner.analysis.intervals import Interval, median_interval, percentile_interval
 from runner.events import TIMED, Outcome
 
-SMALLEST_SAMPLE = {90: 10, 95: 20, 99: 100}
-"""How many requests a percentile needs before it says more than the maximum does."""
+PERCENTILES = (95.0,)
+"""Shown beside the median unless somebody asks for others."""
+
+_READ = ["block", "simulated", "outcome", "flags", "ttft_s", "ttfa_s", "total_s", "output_tps", "output_cps"]
+
+UNTRIED = frozenset({Outcome.CANCELLED, Outcome.SKIPPED})
+"""Outcomes that are no failures of the target: we stopped it, or an earlier turn failed, which counts already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +32,17 @@ class Statistic:
 
     name: str
     value: float
+    n: int
+    interval: Interval | None = None
+    """Where 95 of 100 such runs would have it; None where the sample is too small to say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adjusted:
+    """A percentile in which a failed request counts as never answered. The value is None where it is one of those."""
+
+    name: str
+    value: float | None
     n: int
 
 
@@ -43,6 +62,11 @@ class TargetSummary:
     total_p50: Statistic | None
     output_tps_p50: Statistic | None
     output_cps_p50: Statistic | None
+    ttft_percentiles: tuple[Statistic, ...] = ()
+    """Those that were asked for, in their order; empty where no request can speak for them."""
+    total_percentiles: tuple[Statistic, ...] = ()
+    ttft_adjusted: tuple[Adjusted, ...] = ()
+    """The median and those that were asked for, over all requests that could have been answered."""
 
     @property
     def ok(self) -> int:
@@ -65,14 +89,17 @@ class TargetSummary:
         return {outcome: count for outcome, count in self.outcomes.items() if outcome != Outcome.OK}
 
 
-def summarize(table: pd.DataFrame, targets: Sequence[str] = ()) -> tuple[TargetSummary, ...]:
+def summarize(
+    table: pd.DataFrame, targets: Sequence[str] = (), percents: Sequence[float] = PERCENTILES
+) -> tuple[TargetSummary, ...]:
     """Summarize each target: those named first, in their order and even without a row, then the others."""
     of_row = targets_of(table)
     others = sorted(set(of_row) - set(targets))
-    return tuple(_summarize_target(target, table[of_row == target]) for target in (*targets, *others))
+    every = (*targets, *others)
+    return tuple(_summarize_target(target, table.loc[of_row == target, _READ], percents) for target in every)
 
 
-def _summarize_target(target: str, table: pd.DataFrame) -> TargetSummary:
+def _summarize_target(target: str, table: pd.DataFrame, percents: Sequence[float]) -> TargetSummary:
     counted = measured(table)
     timed = counted[counted["outcome"].isin([outcome.value for outcome in TIMED])]
     return TargetSummary(
@@ -82,18 +109,47 @@ def _summarize_target(target: str, table: pd.DataFrame) -> TargetSummary:
         warmups=len(table) - len(counted),
         outcomes=_count_outcomes(counted),
         flags=_count_flags(counted),
-        ttft_p50=median(_present(timed["ttft_s"])),
+        ttft_p50=_median(timed, "ttft_s"),
         ttft_p95=percentile(_present(timed["ttft_s"]), 95),
-        ttfa_p50=median(_present(timed["ttfa_s"])),
-        total_p50=median(_present(timed["total_s"])),
-        output_tps_p50=median(_present(timed["output_tps"])),
-        output_cps_p50=median(_present(timed["output_cps"])),
+        ttfa_p50=_median(timed, "ttfa_s"),
+        total_p50=_median(timed, "total_s"),
+        output_tps_p50=_median(timed, "output_tps"),
+        output_cps_p50=_median(timed, "output_cps"),
+        ttft_percentiles=_percentiles(_present(timed["ttft_s"]), percents),
+        total_percentiles=_percentiles(_present(timed["total_s"]), percents),
+        ttft_adjusted=_adjust(counted, _present(timed["ttft_s"]), percents),
     )
 
 
 def _present(column: "pd.Series[float]") -> list[float]:
     values: list[float] = column.dropna().tolist()
     return values
+
+
+def _median(timed: pd.DataFrame, column: str) -> Statistic | None:
+    known = timed[timed[column].notna()]
+    return median(known[column].tolist(), known["block"].tolist())
+
+
+def _percentiles(values: Sequence[float], percents: Sequence[float]) -> tuple[Statistic, ...]:
+    """Return the percentiles asked for, in their order; none of no values."""
+    found = [percentile(values, percent) for percent in percents]
+    return tuple(each for each in found if each is not None)
+
+
+def _adjust(counted: pd.DataFrame, answered: Sequence[float], percents: Sequence[float]) -> tuple[Adjusted, ...]:
+    """Return percentiles by nearest rank in which whatever failed comes last; none where nothing failed."""
+    tried = counted[~counted["outcome"].isin([outcome.value for outcome in UNTRIED])]
+    failed = len(tried) - int(tried["outcome"].isin([outcome.value for outcome in TIMED]).sum())
+    values = [*answered, *[math.inf] * failed]
+    if not failed:
+        return ()
+    return tuple(dict.fromkeys(_adjusted(values, percent) for percent in (50.0, *percents)))
+
+
+def _adjusted(values: Sequence[float], percent: float) -> Adjusted:
+    name, value = _nearest_rank(values, percent)
+    return Adjusted(name, value if math.isfinite(value) else None, len(values))
 
 
 def _count_outcomes(table: pd.DataFrame) -> dict[str, int]:
@@ -106,17 +162,29 @@ def _count_flags(table: pd.DataFrame) -> dict[str, int]:
     return dict(sorted(counts.items()))
 
 
-def median(values: Sequence[float]) -> Statistic | None:
+def median(values: Sequence[float], blocks: Sequence[int] | None = None) -> Statistic | None:
     """Return the ordinary median: the mean of the middle two where their number is even."""
-    return Statistic("p50", median_of(values), len(values)) if values else None
-
-
-def percentile(values: Sequence[float], percent: int) -> Statistic | None:
-    """Return a high percentile by nearest rank, an observed value; the maximum, so named, of a small sample."""
-    n = len(values)
-    if n == 0:
+    if not values:
         return None
-    if n < SMALLEST_SAMPLE[percent]:
-        return Statistic("max", max(values), n)
-    rank = -(-percent * n // 100)
-    return Statistic(f"p{percent}", sorted(values)[rank - 1], n)
+    return Statistic("p50", median_of(values), len(values), median_interval(values, blocks))
+
+
+def percentile(values: Sequence[float], percent: float) -> Statistic | None:
+    """Return a high percentile by nearest rank, an observed value; the maximum, so named, of a small sample."""
+    if not values:
+        return None
+    name, value = _nearest_rank(values, percent)
+    return Statistic(name, value, len(values), None if name == "max" else percentile_interval(values, percent))
+
+
+def smallest_sample(percent: float) -> int:
+    """Return how many requests a percentile needs before it says more than the maximum does: p90 10, p99 100."""
+    return math.ceil(round(100 / (100 - percent), 9))
+
+
+def _nearest_rank(values: Sequence[float], percent: float) -> tuple[str, float]:
+    n = len(values)
+    if n < smallest_sample(percent):
+        return "max", max(values)
+    rank = math.ceil(round(percent * n / 100, 9))
+    return f"p{percent:g}", sorted(values)[rank - 1]

@@ -11,11 +11,22 @@ import click
 from runner.cli.ask import ask
 from runner.cli.calibrate import calibrate
 from runner.cli.chat import chat
+from runner.cli.completion import completion
 from runner.cli.crash import print_redacted
+from runner.cli.diff import diff
+from runner.cli.doctor import doctor
+from runner.cli.export import export
+from runner.cli.import_suite import import_suite
+from runner.cli.init import init
+from runner.cli.plan import plan
 from runner.cli.providers import providers
+from runner.cli.rederive import rederive
+from runner.cli.replay import replay
+from runner.cli.report import report
 from runner.cli.run import run
 from runner.cli.schema import schema
 from runner.cli.serve import serve
+from runner.cli.snapshot import snapshot
 from runner.errors import CompareError, did_you_mean
 from runner.version import __version__
 
@@ -65,7 +76,10 @@ def commands() -> None:
     """
 
 
-for command in (run, ask, chat, providers, schema, serve, calibrate):
+for command in (
+    *(run, plan, snapshot, report, diff, export, import_suite, replay, rederive),
+    *(ask, chat, providers, schema, serve, calibrate, init, doctor, completion),
+):
     commands.add_command(command)
 
 

@@ -45,16 +45,20 @@ async def _converse(job: "Job", chosen: dict[str, Any]) -> None:
     from runner.chat import open_chat  # noqa: PLC0415
     from runner.cli.columns import open_columns  # noqa: PLC0415
     from runner.cli.console import open_console, print_notes  # noqa: PLC0415
+    from runner.contrast import open_run  # noqa: PLC0415
+    from runner.outputs import WRITERS  # noqa: PLC0415
 
-    console = open_console(chosen["color"])
+    console = open_console(chosen["color"], stderr=chosen["as_json"])
     names = [target.name for target in job.plan.targets]
     if not chosen["quiet"]:
         print_notes(job, open_console(chosen["color"], stderr=True))
     click.echo(f"talking with {', '.join(names)}; an empty line ends", err=True)
     async with open_chat(job) as session:
         while text := await _read_line():
-            with open_columns(chosen["progress"], console, names) as columns:
+            with open_columns("none" if chosen["quiet"] else chosen["progress"], console, names) as columns:
                 await session.say(text, columns)
+    if chosen["as_json"]:
+        click.echo(WRITERS[".json"](open_run(job.folder)), nl=False)
     click.echo(f"written: {job.folder}", err=True)
 
 

@@ -14,7 +14,7 @@ WIDE = 100_000
 
 def print_notes(job: "Job", console: "Console") -> None:
     """Tell what to know of a job before it starts."""
-    for note in job.choice.notes:
+    for note in job.notes:
         console.print(f"note: {note}", markup=False)
 
 

@@ -3,7 +3,6 @@
 import gc
 import os
 import sys
-import traceback
 from types import TracebackType
 
 SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD")
@@ -15,7 +14,9 @@ def print_redacted(kind: type[BaseException], error: BaseException, trace: Trace
     Known are the environment's secrets, and the keys in use wherever they came from: those are found among all
     objects, since a register of keys would be one more place to leak from.
     """
-    from runner.providers.key import Key  # noqa: PLC0415 -- only a crash needs it
+    import traceback  # noqa: PLC0415 -- only a crash needs it
+
+    from runner.providers.key import Key  # noqa: PLC0415
     from runner.providers.redaction import Redactor  # noqa: PLC0415
 
     gc.unfreeze()

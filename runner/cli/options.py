@@ -46,9 +46,23 @@ _TARGETS = (
         multiple=True,
         type=click.Path(path_type=Path),
         metavar="PATH",
-        help="Without a suffix the run's folder, with one (csv, md, json, jsonl, html) a further output.",
+        help="Without a suffix the run's folder, with one (csv, md, json, jsonl, html, xml, parquet) a further output.",
     ),
     click.option("--bom", is_flag=True, help="Begin CSV files with a byte order mark, for Excel."),
+)
+
+_SUITE = (
+    click.option("-k", "--case", "cases", multiple=True, metavar="GLOB", help="Only the cases whose id fits."),
+    click.option("--repeat", type=click.IntRange(1), metavar="N", help="Ask everything N times, in N shuffled blocks."),
+    click.option(
+        "--warmup-requests",
+        type=click.IntRange(0),
+        default=0,
+        metavar="N",
+        help="Send N requests to each target first, marked and left out of every figure. "
+        "Connections are opened anyway.",
+    ),
+    click.option("--seed", type=int, metavar="N", help="Seed of the order; drawn, and written down, if not given."),
 )
 
 _VIEW = (
@@ -74,6 +88,11 @@ _VIEW = (
 def target_options(command: Command) -> Command:
     """Add the options on whom to ask."""
     return reduce(lambda decorated, option: option(decorated), reversed(_TARGETS), command)
+
+
+def suite_options(command: Command) -> Command:
+    """Add the options on how much of a suite to ask, and how often."""
+    return reduce(lambda decorated, option: option(decorated), reversed(_SUITE), command)
 
 
 def view_options(command: Command) -> Command:

@@ -1,8 +1,8 @@
-"""How a run looks while it goes on: a live table on a terminal, a line a request elsewhere. On stderr."""
+"""How a run looks while it goes on: a row a lane, live, on a terminal, a line a request elsewhere. On stderr."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter_ns
 
 from rich.console import Console
@@ -10,9 +10,11 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from runner.cli.running_median import RunningMedian
 from runner.engine.observer import Observer
 from runner.events import TIMED
-from runner.plan import Plan, Request
+from runner.outputs.figures import MISSING, count, seconds
+from runner.plan import Plan, Request, Target
 from runner.record import Record
 from runner.remedy import advise
 
@@ -65,15 +67,24 @@ class PlainProgress(Observer):
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._total = self._done = 0
+        self._total: int | None = None
+        self._done = 0
 
     def planned(self, plan: Plan) -> None:
-        """Remember how many lines there will be."""
-        self._total = len(plan)
+        """Remember how many lines there will be, if that is known."""
+        self._total = plan.requests
 
-    def paused(self, provider: str, wait_s: float, why: str) -> None:
-        """Print why a provider is left in peace."""
-        self._print(f"{provider}: waiting {wait_s:.1f} s: {why}")
+    def resumed(self, recorded: Mapping[str, int]) -> None:
+        """Leave out what is done already."""
+        self._total = None if self._total is None else self._total - sum(recorded.values())
+
+    def limited(self, lane: str, limit: int, why: str) -> None:
+        """Print that a lane has become narrower or wider, and why."""
+        self._print(f"{lane}: at most {count(limit, 'request')} at a time now: {why}")
+
+    def paused(self, lane: str, wait_s: float, why: str) -> None:
+        """Print why a lane is left in peace."""
+        self._print(f"{lane}: waiting {wait_s:.1f} s: {why}")
 
     def finished(self, record: Record) -> None:
         """Print how a request ended."""
@@ -81,21 +92,31 @@ class PlainProgress(Observer):
             self._print(f"[warm-up] {describe(record)}")
             return
         self._done += 1
-        self._print(f"[{self._done}/{self._total}] {describe(record)}")
+        of_all = "" if self._total is None else f"/{self._total}"
+        self._print(f"[{self._done}{of_all}] {describe(record)}")
 
     def _print(self, line: str) -> None:
         self._console.print(Text(line), soft_wrap=True)
 
 
 @dataclass(slots=True)
-class _Count:
-    """One target's progress."""
+class LaneProgress:
+    """How far one lane is."""
 
-    total: int = 0
+    limit: int
+    total: int | None
+    """None where nobody knows how many requests there will be."""
+    opened_ns: int
     done: int = 0
     failed: int = 0
     in_flight: int = 0
-    ttft_s: float | None = None
+    ttft: RunningMedian = field(default_factory=RunningMedian)
+
+    def eta_s(self, now_ns: int) -> float | None:
+        """Return how long the rest will take at the pace so far; None while that cannot be known."""
+        if self.total is None or not self.done:
+            return None
+        return (now_ns - self.opened_ns) / 1e9 * (self.total - self.done) / self.done
 
 
 def _draw_nothing() -> None:
@@ -103,31 +124,51 @@ def _draw_nothing() -> None:
 
 
 class LiveProgress(Observer):
-    """A row for each target, redrawn in place."""
+    """A row for each lane, redrawn in place."""
 
     def __init__(self) -> None:
-        self._counts: dict[str, _Count] = {}
+        self._plan: Plan | None = None
+        self._recorded: Mapping[str, int] = {}
+        self._lanes: dict[str, LaneProgress] = {}
+        self._lane_of: dict[str, LaneProgress] = {}
         self._last_drawn_ns = 0
         self.refresh: Callable[[], None] = _draw_nothing
 
     def planned(self, plan: Plan) -> None:
-        """Lay the rows out."""
-        each = len(plan) // len(plan.targets)
-        self._counts = {target.name: _Count(total=each) for target in plan.targets}
+        """Remember what there is to do."""
+        self._plan = plan
+
+    def resumed(self, recorded: Mapping[str, int]) -> None:
+        """Remember what is done already."""
+        self._recorded = recorded
+
+    def opened(self, lane: str, targets: Sequence[Target], limit: int) -> None:
+        """Lay out a lane's row."""
+        total = None if self._plan is None else self._plan.requests_to(targets)
+        if total is not None:
+            total -= sum(self._recorded.get(target.name, 0) for target in targets)
+        self._lanes[lane] = LaneProgress(limit, total, perf_counter_ns())
+        self._lane_of |= {target.name: self._lanes[lane] for target in targets}
+
+    def limited(self, lane: str, limit: int, why: str) -> None:  # noqa: ARG002 -- there is no room for the reason
+        """Show a lane's new limit."""
+        self._lanes[lane].limit = limit
+        self._redraw()
 
     def started(self, request: Request) -> None:
         """Count a request as under way."""
-        self._counts[request.target.name].in_flight += 1
+        self._lane_of[request.target.name].in_flight += 1
         self._redraw()
 
     def finished(self, record: Record) -> None:
         """Count a request as done."""
-        count = self._counts[record.identity.target]
-        count.done += not record.warmup
-        count.failed += record.outcome not in TIMED
+        lane = self._lane_of[record.identity.target]
         # A skipped turn was never under way.
-        count.in_flight -= record.attempts > 0
-        count.ttft_s = count.ttft_s if record.ttft_s is None else record.ttft_s
+        lane.in_flight -= record.attempts > 0
+        lane.done += not record.warmup
+        lane.failed += record.outcome not in TIMED and not record.warmup
+        if record.timed and record.ttft_s is not None:
+            lane.ttft.add(record.ttft_s)
         self._redraw()
 
     def _redraw(self) -> None:
@@ -139,11 +180,27 @@ class LiveProgress(Observer):
     def render(self) -> Table:
         """Return the table as it stands."""
         table = Table(box=None, pad_edge=False)
-        table.add_column("target")
-        for heading in ("done", "in flight", "failed", "last TTFT"):
+        table.add_column("lane")
+        for heading in ("done", "in flight", "failed", "TTFT p50 so far", "left"):
             table.add_column(heading, justify="right")
-        for name, count in self._counts.items():
-            ttft = "–" if count.ttft_s is None else f"{count.ttft_s * 1000:.0f} ms"
-            failed = Text(str(count.failed), style="red" if count.failed else "")
-            table.add_row(Text(name), f"{count.done}/{count.total}", str(count.in_flight), failed, ttft)
+        for name, lane in self._lanes.items():
+            table.add_row(Text(name), *_cells(lane, perf_counter_ns()))
         return table
+
+
+def _cells(lane: LaneProgress, now_ns: int) -> tuple[str | Text, ...]:
+    done = f"{lane.done:,}" if lane.total is None else f"{lane.done:,}/{lane.total:,}"
+    failed = Text(str(lane.failed), style="red" if lane.failed else "")
+    ttft = seconds(lane.ttft.value)
+    sample = f" (n {lane.ttft.n:,})" if lane.ttft.n else ""
+    return done, f"{lane.in_flight} of {lane.limit}", failed, ttft + sample, remaining(lane.eta_s(now_ns))
+
+
+def remaining(eta_s: float | None) -> str:
+    """Write how long something will take, roughly: `40 s`, `3 min`, `2 h 10 min`."""
+    if eta_s is None:
+        return MISSING
+    if eta_s < 90:
+        return f"{eta_s:.0f} s"
+    minutes = round(eta_s / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

@@ -17,5 +17,6 @@ from runner.document.composition import parse
 from runner.document.files import read, read_text
 from runner.document.nodes import Document, Json, Place, Route, document_of
 from runner.document.validation import validate
+from runner.document.writing import write
 
-__all__ = ["Document", "Json", "Place", "Route", "document_of", "parse", "read", "read_text", "validate"]
+__all__ = ["Document", "Json", "Place", "Route", "document_of", "parse", "read", "read_text", "validate", "write"]

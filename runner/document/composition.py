@@ -183,12 +183,21 @@ def _place_of(event: yaml.Event) -> Place:
 
 def _scalar(event: yaml.ScalarEvent) -> Scalar:
     text, place = event.value, _place_of(event)
-    if not event.implicit[0]:
+    if not event.implicit[0] or reads_as_text(text):
         return Scalar(text, place)
+    return Scalar(_plain_value(text), place, text)
+
+
+def reads_as_text(text: str) -> bool:
+    """Tell whether a scalar without quotes means the text itself, and not a number, a truth value or null."""
+    return type(_plain_value(text)) is str
+
+
+def _plain_value(text: str) -> str | float | bool | None:
     if text in _CONSTANTS:
-        return Scalar(_CONSTANTS[text], place, text)
+        return _CONSTANTS[text]
     if _INTEGER.fullmatch(text):
-        return Scalar(int(text), place, text)
+        return int(text)
     if _FLOAT.fullmatch(text) and isfinite(float(text)):
-        return Scalar(float(text), place, text)
-    return Scalar(text, place)
+        return float(text)
+    return text

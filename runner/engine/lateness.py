@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from time import perf_counter_ns
 
 PERIOD_NS = 2_000_000
@@ -52,6 +53,15 @@ class LateSpans:
             if at < len(stamps_ns) and stamps_ns[at] <= ran_ns + PERIOD_NS:
                 worst = max(worst, ran_ns - due_ns)
         return worst
+
+
+def doubtful(stamps_ns: Sequence[int], *, by_kernel: bool) -> Sequence[int]:
+    """Return the stamps that a busy loop may have made late.
+
+    Of the loop's own that is all of them. The kernel tells when the last byte of a read came, however late it is
+    read: in doubt are the stamps that several pieces of text share.
+    """
+    return [at_ns for at_ns, next_ns in pairwise(stamps_ns) if at_ns == next_ns] if by_kernel else stamps_ns
 
 
 @contextmanager

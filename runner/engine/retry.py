@@ -1,9 +1,9 @@
-"""Whether a failed attempt is worth another, and after how long. Pure: chance is an argument."""
+"""Whether a failed attempt is worth another, after how long, and who else waits. Pure: chance is an argument."""
 
 from dataclasses import dataclass
 from random import Random
 
-from runner.events import Failed
+from runner.events import Failed, Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,3 +27,12 @@ class RetryPolicy:
             return None
         backoff_s = min(self.first_wait_s * 2.0 ** (attempts - 1), self.longest_wait_s)
         return max(backoff_s, wished_s or 0.0) * (1 + 0.25 * chance.random())
+
+    def pause_s(self, failed: Failed, retry_s: float | None) -> float:
+        """Return the seconds for which all of a lane leaves a provider in peace after it refused one of them.
+
+        That is as long as was asked for, up to `longest_wait_s`; where it only said that it is asked too often, as
+        long as the request that was refused waits itself (`retry_s`, None if it gives up).
+        """
+        wished_s = min(failed.retry_after_s or 0.0, self.longest_wait_s)
+        return max(wished_s, retry_s or 0.0) if failed.outcome is Outcome.RATE_LIMITED else wished_s

@@ -1,31 +1,35 @@
-"""The run itself: workers take conversations from their lane and hold them, turn by turn.
+"""The run itself: lanes are opened and warmed up, then each level of load is gone through.
 
-Each provider has its own lane and workers, so that a slow or failing one never holds up another. Whoever works
-takes the next request from a lazy plan: memory does not grow with the number of requests.
+Each provider has its own lanes, so that a slow or failing one holds up another by no more than the order demands.
+Conversations are taken from a lazy plan: memory does not grow with their number.
 """
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from math import ceil
 from time import perf_counter_ns
 
 import anyio
 
+from runner.engine.asker import OpenAskers, open_own_askers
 from runner.engine.descriptors import allow_connections
+from runner.engine.dispatch import Track, dispatch
+from runner.engine.doors import Doors
 from runner.engine.exchange import Exchange
+from runner.engine.forms import Forms
 from runner.engine.interrupt import stop_on_signals
-from runner.engine.lane import Lane
-from runner.engine.lateness import measure_lateness
+from runner.engine.limit import fix, reset
 from runner.engine.observer import Observer
 from runner.engine.quiet import keep_collector_away
+from runner.engine.recorder import Recorder
+from runner.engine.schedule import Resume, Schedule, Stop, from_the_start, never
 from runner.errors import CompareError
-from runner.events import TIMED, Outcome
 from runner.journal import Writer
-from runner.plan import Plan, Request
+from runner.plan import Plan, Target
+from runner.pressure import Load
 from runner.providers.endpoint import Endpoint
 from runner.providers.redaction import Redactor
-from runner.record import Marks, Record
 from runner.wire.airtime import Airtime
-from runner.wire.client import Client
 
 
 @asynccontextmanager
@@ -38,75 +42,105 @@ async def open_exchanges(
     observer: Observer,
     redactor: Redactor,
     salt: str,
+    elapsed_ns: int = 0,
+    recorder: Recorder | None = None,
+    open_askers: OpenAskers = open_own_askers,
 ) -> AsyncIterator[dict[str, Exchange]]:
-    """Open a client and a lane for each provider; the run's clock starts when all are ready.
+    """Open an asker and the lanes for each provider; the run's clock starts when all are ready.
 
     Args:
         endpoints: where each provider is.
-        limits: how many requests each provider may have under way.
+        limits: how many requests each provider may have under way, models with limits of their own apart.
         connect_s: seconds that opening a connection may take.
         journal: where records go.
         observer: who wants to know.
         redactor: hides keys in what providers say of their failures.
         salt: differs between runs; keeps nonces of `cache: bust` from repeating.
+        elapsed_ns: how long ago the run was begun, if it goes on where it was left: stamps go on as well.
+        recorder: keeps what is heard, byte for byte, if that is wanted.
+        open_askers: opens those who send and hear; they do it in this process, unless somebody says otherwise.
 
     """
     allow_connections(sum(limits[name] for name in endpoints))
     airtime = Airtime()
-    clients = {name: Client(endpoint, connect_s, airtime) for name, endpoint in endpoints.items()}
-    epoch_ns = perf_counter_ns()
-    try:
-        with measure_lateness() as late:
-            yield {
-                name: Exchange(
-                    client=client,
-                    row=endpoints[name].row,
-                    lane=Lane(name, limits[name]),
-                    journal=journal,
-                    observer=observer,
-                    redactor=redactor,
-                    airtime=airtime,
-                    late=late,
-                    epoch_ns=epoch_ns,
-                    salt=salt,
-                )
-                for name, client in clients.items()
-            }
-    finally:
-        with anyio.CancelScope(shield=True):
-            for client in clients.values():
-                await client.aclose()
+    epoch_ns = perf_counter_ns() - elapsed_ns
+    async with open_askers(endpoints, connect_s, airtime) as askers:
+        yield {
+            name: Exchange(
+                asker=asker,
+                forms=Forms(endpoints[name].row),
+                doors=Doors(name, endpoints[name].row, limits[name]),
+                journal=journal,
+                observer=observer,
+                redactor=redactor,
+                airtime=airtime,
+                epoch_ns=epoch_ns,
+                salt=salt,
+                recorder=recorder,
+            )
+            for name, asker in askers.items()
+        }
 
 
-async def execute(plan: Plan, exchanges: Mapping[str, Exchange], journal: Writer) -> bool:
-    """Ask all that a plan holds; return whether it was finished, not interrupted by a signal."""
-    async with stop_on_signals() as stop:
-        with stop.scope:
-            await _work_all(plan, exchanges)
-    finished = not stop.scope.cancel_called
+async def execute(
+    plan: Plan,
+    exchanges: Mapping[str, Exchange],
+    journal: Writer,
+    *,
+    load: Load | None = None,
+    resume: Resume | None = None,
+    stop: Stop | None = None,
+) -> bool:
+    """Ask all that a plan holds; return whether the run came to its end and was not interrupted by a signal.
+
+    Args:
+        plan: what to ask, of whom, in which order.
+        exchanges: provider -> what asks it.
+        journal: where the end is noted, with the reason if it came early.
+        load: how hard to press.
+        resume: told a conversation's first request, says where to begin; None if nothing of it is left.
+        stop: asked before each conversation; a sentence means that none is begun any more. Those under way end.
+
+    """
+    reason = None
+    async with stop_on_signals() as interrupt:
+        with interrupt.scope:
+            reason = await _ask_all(plan, exchanges, load or Load(), resume, stop)
+    finished = not interrupt.scope.cancel_called
     if finished:
-        journal.append({"kind": "end"})
+        journal.append({"kind": "end"} if reason is None else {"kind": "end", "reason": reason})
     return finished
 
 
-async def _work_all(plan: Plan, exchanges: Mapping[str, Exchange]) -> None:
+async def _ask_all(
+    plan: Plan, exchanges: Mapping[str, Exchange], load: Load, resume: Resume | None, stop: Stop | None
+) -> str | None:
+    """Warm up and go through every level; return why the run was ended early, None if it was not."""
+    tracks = _lay_tracks(plan, exchanges, load)
+    lanes = {track.door.lane.name: track.targets for track in tracks}
+    allow_connections(sum(max(load.levels, default=track.door.lane.limit.highest) for track in tracks))
+    reason = None
     try:
         async with anyio.create_task_group() as warming:
-            for provider in plan.conversations():
-                warming.start_soon(_warm_up, plan, exchanges[provider])
+            for provider in plan.providers():
+                warming.start_soon(_warm_up, plan, exchanges[provider], _connections(plan, load, provider, tracks))
         with keep_collector_away():
-            async with anyio.create_task_group() as workers:
-                ready_ns = perf_counter_ns()
-                for provider in plan.conversations():
-                    exchange, requests = exchanges[provider], plan.opening_requests(provider)
-                    for _ in range(exchange.lane.limit):
-                        workers.start_soon(_work, exchange, requests, ready_ns)
+            for level, width in enumerate(load.levels or (None,)):
+                now_ns = perf_counter_ns()
+                if width is not None:
+                    _hold_level(tracks, width, now_ns)
+                schedule = Schedule(plan, load, lanes, now_ns, level, resume or from_the_start, stop or never)
+                await dispatch(schedule, tracks)
+                reason = schedule.account()
+                if schedule.is_stopped:
+                    break
     except ExceptionGroup as group:
-        # Several workers meet the same full disk; one sentence says it.
+        # Several conversations meet the same full disk; one sentence says it.
         told, bugs = group.split(CompareError)
         if told is None or bugs is not None:
             raise
         raise _first_leaf(told) from None
+    return reason
 
 
 def _first_leaf(group: BaseExceptionGroup[CompareError]) -> CompareError:
@@ -114,40 +148,49 @@ def _first_leaf(group: BaseExceptionGroup[CompareError]) -> CompareError:
     return _first_leaf(first) if isinstance(first, BaseExceptionGroup) else first
 
 
-async def _warm_up(plan: Plan, exchange: Exchange) -> None:
-    """Open a lane's connections, then send the warm-up requests that were asked for, if any."""
-    provider, limit = exchange.lane.provider, exchange.lane.limit
-    await exchange.warm_up(min(limit, plan.conversations()[provider]))
-    requests = plan.warmup_requests(provider)
+def _lay_tracks(plan: Plan, exchanges: Mapping[str, Exchange], load: Load) -> list[Track]:
+    """Sort the targets into their lanes, and let everybody who watches know of them."""
+    targets_of: dict[str, list[Target]] = {}
+    for target in plan.targets:
+        lane = exchanges[target.provider].doors.of(target.model).lane
+        targets_of.setdefault(lane.name, []).append(target)
+    tracks = []
+    for name, targets in targets_of.items():
+        exchange = exchanges[targets[0].provider]
+        track = Track(exchange, exchange.doors.of(targets[0].model), tuple(targets))
+        lane = track.door.lane
+        lane.limit = fix(lane.limit.ceiling, adaptive=load.adaptive)
+        exchange.observer.opened(name, track.targets, lane.limit.width)
+        tracks.append(track)
+    return tracks
+
+
+def _hold_level(tracks: Sequence[Track], width: int, now_ns: int) -> None:
+    """Set every lane to a level of the sweep."""
+    for track in tracks:
+        lane = track.door.lane
+        track.exchange.note_limit(lane, lane.set_limit(reset(lane.limit, width), now_ns, f"the sweep is at {width}"))
+
+
+def _connections(plan: Plan, load: Load, provider: str, tracks: Sequence[Track]) -> int:
+    """Return how many connections to open beforehand: as many as are used at once, as far as that is known."""
+    lanes = [track.door.lane for track in tracks if track.door.lane.provider == provider]
+    at_once = sum(max(load.levels, default=lane.limit.width) for lane in lanes)
+    if load.rate is not None:
+        at_once = min(at_once, ceil(load.rate * sum(target.provider == provider for target in plan.targets)))
+    conversations = plan.conversations_with(provider)
+    return at_once if conversations is None else min(at_once, conversations)
+
+
+async def _warm_up(plan: Plan, exchange: Exchange, connections: int) -> None:
+    """Open a provider's connections, then send the warm-up requests that were asked for, if any."""
+    await exchange.warm_up(connections)
+    requests = plan.warmup_requests(exchange.doors.provider)
 
     async def work() -> None:
         for request in requests:
             await exchange.hold(request, perf_counter_ns())
 
     async with anyio.create_task_group() as workers:
-        for _ in range(limit):
+        for _ in range(connections):
             workers.start_soon(work)
-
-
-async def _work(exchange: Exchange, requests: Iterator[Request], ready_ns: int) -> None:
-    """Hold one conversation after the other until the lane's plan is used up."""
-    for opening in requests:
-        await _converse(exchange, opening, ready_ns)
-
-
-async def _converse(exchange: Exchange, opening: Request, ready_ns: int) -> None:
-    request: Request | None = opening
-    while request is not None:
-        record = await exchange.hold(request, ready_ns)
-        if record.outcome not in TIMED:
-            _skip_unasked(exchange, request)
-            return
-        request = request.follow(record.reply or "")
-        ready_ns = perf_counter_ns()
-
-
-def _skip_unasked(exchange: Exchange, failed: Request) -> None:
-    """Record the turns that cannot be asked: every planned request has its row."""
-    for request in failed.unasked():
-        reason = f"turn {failed.turn} of this conversation failed"
-        exchange.write(Record(request.identity(), Marks(), Outcome.SKIPPED, error=reason, attempts=0))

@@ -1,26 +1,46 @@
-"""One file a format; a writer returns text.
+"""One file a format; a writer returns what the file is to hold: text, pieces of text one by one, or bytes.
 
-`WRITERS` names them by the suffix a person asks for. A format's libraries are loaded at its first use, so that
+Writers are found by the suffix a person asks for. A format's libraries are loaded at its first use, so that
 knowing which formats there are costs nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
+from importlib.util import find_spec
 from types import MappingProxyType
 from typing import TYPE_CHECKING
+
+from runner.errors import CompareError, NotKept
+from runner.plugins import broken, describe, load_function, plugin_names
 
 if TYPE_CHECKING:
     from runner.analysis.run import Run
 
-Writer = Callable[["Run"], str]
+TextWriter = Callable[["Run"], str]
+StreamWriter = Callable[["Run"], Iterator[str]]
+Writer = Callable[["Run"], str | Iterator[str] | bytes]
 
 
-def _writer(module: str) -> Writer:
+def _writer(module: str) -> TextWriter:
     def write(run: "Run") -> str:
         text: str = import_module(f"runner.outputs.{module}").write(run)
         return text
 
     return write
+
+
+def _stream_writer(module: str) -> StreamWriter:
+    def stream(run: "Run") -> Iterator[str]:
+        pieces: Iterator[str] = import_module(f"runner.outputs.{module}").stream(run)
+        return pieces
+
+    return stream
+
+
+def _write_parquet(run: "Run") -> bytes:
+    from runner.outputs.parquet import write  # noqa: PLC0415 -- brings pyarrow, which need not be installed
+
+    return write(run)
 
 
 WRITERS = MappingProxyType(
@@ -30,6 +50,59 @@ WRITERS = MappingProxyType(
         ".json": _writer("json"),
         ".jsonl": _writer("jsonl"),
         ".html": _writer("html"),
+        ".xml": _writer("junit"),
     }
 )
 """Every text they return can be encoded as UTF-8; write it with `newline=""`, or bare CRs are lost."""
+
+STREAM_WRITERS = MappingProxyType({f".{name}": _stream_writer(name) for name in ("csv", "json", "jsonl")})
+"""The same text in pieces, where it grows with the run: a million rows take no more memory than ten."""
+
+BINARY_WRITERS = MappingProxyType({".parquet": _write_parquet})
+
+BUILT_IN = (*WRITERS, *BINARY_WRITERS)
+
+
+def known_suffixes(wanted: Iterable[str]) -> tuple[str, ...]:
+    """Return every suffix that has a writer; plug-ins are looked for only where one that is wanted is not built in."""
+    if set(wanted) <= {*BUILT_IN}:
+        return BUILT_IN
+    return (*BUILT_IN, *(f".{name}" for name in plugin_names("compare.outputs") if f".{name}" not in BUILT_IN))
+
+
+def find_writer(suffix: str) -> Writer:
+    """Return what writes a format, ready to be called.
+
+    Raises:
+        CompareError: nothing writes it, or what would is broken or lacks a library.
+
+    """
+    if suffix in STREAM_WRITERS:
+        return STREAM_WRITERS[suffix]
+    if suffix in WRITERS:
+        return WRITERS[suffix]
+    if suffix in BINARY_WRITERS:
+        if find_spec("pyarrow") is None:
+            raise CompareError(f"{suffix} is written by pyarrow, which is not here: install compare-runner[parquet]")
+        return BINARY_WRITERS[suffix]
+    try:
+        return _plugged_in(suffix.removeprefix("."))
+    except LookupError:
+        known = ", ".join(known_suffixes([suffix]))
+        raise CompareError(f"no output is called {suffix or 'nothing'}. Known: {known}.") from None
+
+
+def _plugged_in(name: str) -> Writer:
+    function = load_function("compare.outputs", name)
+
+    def write(run: "Run") -> str | bytes:
+        try:
+            content = function(run)
+        except Exception as error:
+            raise NotKept(f"{broken('compare.outputs', name, f'fails: {describe(error)}')}") from error
+        if not isinstance(content, str | bytes):
+            fault = f"returns {type(content).__name__}, neither text nor bytes"
+            raise NotKept(f"{broken('compare.outputs', name, fault)}")
+        return content
+
+    return write

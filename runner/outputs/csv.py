@@ -11,7 +11,6 @@ Text is always quoted; numbers, `true` and `false` are bare; an empty cell is nu
 import json
 import re
 from collections.abc import Iterable, Iterator
-from io import StringIO
 from pathlib import Path
 from typing import TextIO
 
@@ -19,7 +18,7 @@ import pandas as pd
 
 from runner import journal
 from runner.analysis.columns import COLUMNS, Cell, Kind, Row
-from runner.analysis.frame import frame, frame_of, rows_of
+from runner.analysis.frame import frame, frame_of
 from runner.analysis.run import Run
 from runner.errors import JournalError
 
@@ -31,15 +30,23 @@ _UNWRITABLE = re.compile("[\0\ud800-\udfff]")
 
 def write(run: Run) -> str:
     """Write a run's rows; encode them as `utf-8-sig` where Excel is to read Chinese as it was written."""
-    file = StringIO(newline="")
-    write_rows(rows_of(run.frame), file)
-    return file.getvalue()
+    return "".join(stream(run))
+
+
+def stream(run: Run) -> Iterator[str]:
+    """Write line by line: a long run's rows do not fit into memory."""
+    return _lines(run.rows)
 
 
 def write_rows(rows: Iterable[Row], file: TextIO) -> None:
-    """Write rows one by one, so that no run is too long; open the file as UTF-8 with `newline=""`."""
-    file.write(",".join(column.name for column in COLUMNS) + "\n")
-    file.writelines(",".join(_encode(row[column.name]) for column in COLUMNS) + "\n" for row in rows)
+    """Write rows one by one; open the file as UTF-8 with `newline=""`."""
+    file.writelines(_lines(rows))
+
+
+def _lines(rows: Iterable[Row]) -> Iterator[str]:
+    yield ",".join(column.name for column in COLUMNS) + "\n"
+    for row in rows:
+        yield ",".join([_encode(row[column.name]) for column in COLUMNS]) + "\n"
 
 
 def _encode(cell: Cell) -> str:

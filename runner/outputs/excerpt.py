@@ -1,10 +1,11 @@
 """How much of a run fits on a page: whole cases from the first on, and how many were left out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from runner.analysis.grid import GridRow
+from runner.analysis.run import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,14 @@ def excerpt(grid: Sequence[GridRow], max_cases: int, max_bytes: float = float("i
             return Excerpt(tuple(shown), len(cases) - at)
         shown.extend(turns)
     return Excerpt(tuple(shown), 0)
+
+
+def excerpt_of(run: Run, max_cases: int, max_bytes: float = float("inf")) -> Excerpt:
+    """Take an excerpt of a run's replies. No others are read, be the run ever so long."""
+    cases = run.chosen["case"].unique()
+    first = run.chosen[run.chosen["case"].isin(cases[:max_cases])]
+    taken = excerpt(run.lay_out(first), max_cases, max_bytes)
+    return replace(taken, left_out=taken.left_out + len(cases[max_cases:]))
 
 
 def _size(row: GridRow) -> int:

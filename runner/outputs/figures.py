@@ -1,5 +1,8 @@
 """Numbers as a person reads them: milliseconds below a second, no false precision, a dash for what is absent."""
 
+from collections.abc import Callable
+
+from runner.analysis.intervals import Interval
 from runner.analysis.summary import Statistic
 
 MISSING = "–"
@@ -36,3 +39,14 @@ def count(number: int, noun: str) -> str:
 def with_sample(figure: str, statistic: Statistic | None, expected: int) -> str:
     """Name the sample behind a figure where it is not the one that a reader expects."""
     return figure if statistic is None or statistic.n == expected else f"{figure} (n {statistic.n})"
+
+
+def with_interval(figure: str, interval: Interval | None, write: Callable[[float | None], str]) -> str:
+    """Put an interval behind its figure, its unit only where it is another: `350 ms [310–402]`."""
+    if interval is None:
+        return figure
+    ends = [write(interval.low), write(interval.high)]
+    unit = figure.partition(" ")[2]
+    if unit and all(end.endswith(f" {unit}") for end in ends):
+        ends = [end.removesuffix(f" {unit}") for end in ends]
+    return f"{figure} [{ends[0]}–{ends[1]}]"

@@ -1,21 +1,37 @@
 """A run for machines: how it was made, the summary, every row. What is absent is null."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
 
-from runner.analysis.frame import rows_of
 from runner.analysis.run import Run
 from runner.outputs.printable import escape_surrogates
+
+_LEVEL = "  "
 
 
 def write(run: Run) -> str:
     """Write one JSON document."""
+    return "".join(stream(run))
+
+
+def stream(run: Run) -> Iterator[str]:
+    """Write the document piece by piece: a long run's rows do not fit into memory."""
     document = {
         "simulated": run.simulated,
         "ended": run.ended,
         "run": asdict(run.header),
         "summary": [asdict(target) for target in run.summary],
         "failures": [asdict(failure) for failure in run.failures],
-        "rows": list(rows_of(run.frame)),
+        "checks": [{**asdict(cell), "verdict": cell.verdict} for cell in run.checked],
     }
-    return escape_surrogates(json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2)) + "\n"
+    yield _dump(document).removesuffix("\n}") + f',\n{_LEVEL}"rows": ['
+    separator, end = "", "]"
+    for row in run.rows:
+        yield f"{separator}\n{_dump(row)}".replace("\n", f"\n{_LEVEL * 2}")
+        separator, end = ",", f"\n{_LEVEL}]"
+    yield f"{end}\n}}\n"
+
+
+def _dump(value: object) -> str:
+    return escape_surrogates(json.dumps(value, ensure_ascii=False, allow_nan=False, indent=_LEVEL))

@@ -2,45 +2,60 @@
 
 from collections.abc import Sequence
 
+from runner.analysis.checking import CheckedCell
 from runner.analysis.columns import Row
 from runner.analysis.failures import Failure
 from runner.analysis.grid import GridRow
 from runner.analysis.run import Run
 from runner.events import TIMED, Outcome
-from runner.outputs.excerpt import Excerpt, excerpt
+from runner.outputs.checked import describe_cell, describe_checks, describe_fault, unmet
+from runner.outputs.excerpt import Excerpt, excerpt_of
 from runner.outputs.figures import MISSING, count, rate, seconds
 from runner.outputs.markup import fence, inline, table
-from runner.outputs.overview import CAPTION, advise_on, banner, describe_failure, remarks, tabulate_summary
+from runner.outputs.overview import CAPTION, advise_on, banner, describe_failure, partial, remarks, tabulate_summary
+from runner.outputs.sweep_table import load_tables
 from runner.outputs.words import describe_outcome
 
 MAX_CASES = 50
 MAX_BYTES = 200_000
 MAX_REPLY_CHARACTERS = 20_000
 MAX_FAILURES = 50
+MAX_CELLS = 200
 PREVIEW_COLUMNS = 60
 _ELSEWHERE = "in the run's `results.csv` and `journal.jsonl`"
 
 
 def write(run: Run) -> str:
     """Write heading, summary, failures, replies side by side, then replies in full."""
-    parts = [*_heading(run), *_summary(run), *_failures(run), *_side_by_side(run), *_replies(run)]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join([*sections(run), *_replies(run)]) + "\n"
+
+
+def sections(run: Run) -> list[str]:
+    """Return all but the replies in full, as blocks to be joined by an empty line."""
+    return [
+        *_heading(run),
+        *_summary(run),
+        *_load(run),
+        *_failures(run),
+        *_checks(run),
+        *_side_by_side(run),
+    ]
 
 
 def _heading(run: Run) -> list[str]:
     header = run.header
-    simulated = banner(run)
+    notices = {"partial": partial(run), "simulated": banner(run)}
     versions = ", ".join(f"{name} {version}" for name, version in header.versions.items())
     facts = {
         "suite": f"{header.suite} (digest {header.digest})",
         "started": header.started_at,
         "machine": header.platform or MISSING,
-        "seed": f"{header.seed}, order {header.order}, repeat {header.repeat}",
+        "seed": f"{header.seed}, order {header.order}, repeat {header.repeat or 'open'}",
         "versions": versions or MISSING,
     }
     return [
         f"# {inline(header.suite)}, run {inline(header.run_id)}",
-        *([f"> **simulated**: {inline(simulated)}"] if simulated else []),
+        *(f"> **{word}**: {inline(sentence)}" for word, sentence in notices.items() if sentence),
         "\n".join(f"- {name}: {inline(fact)}" for name, fact in facts.items()),
     ]
 
@@ -50,6 +65,14 @@ def _summary(run: Run) -> list[str]:
     cells = [[inline(cell) for cell in row] for row in summary.rows]
     notes = "\n".join(f"- {inline(remark)}" for remark in remarks(run))
     return ["## Summary", table(summary.headings, cells, summary.wordy), CAPTION, *([notes] if notes else [])]
+
+
+def _load(run: Run) -> list[str]:
+    parts = []
+    for title, content, caption in load_tables(run):
+        cells = [[inline(cell) for cell in row] for row in content.rows]
+        parts += [f"## {title}", table(content.headings, cells, content.wordy), caption]
+    return parts
 
 
 def _failures(run: Run) -> list[str]:
@@ -66,8 +89,22 @@ def _failure(failure: Failure) -> str:
     return f"{line}\n  - {inline(advice)}" if advice else line
 
 
+def _checks(run: Run) -> list[str]:
+    if not run.checked:
+        return []
+    cells = unmet(run.checked)
+    more = len(cells) - MAX_CELLS
+    lines = [line for cell in cells[:MAX_CELLS] for line in _unmet(cell)]
+    rest = [f"{count(more, 'more cell')}, {_ELSEWHERE}."] if more > 0 else []
+    return ["## Checks", f"{describe_checks(run.checked)}.", *(["\n".join(lines)] if lines else []), *rest]
+
+
+def _unmet(cell: CheckedCell) -> list[str]:
+    return [f"- {inline(describe_cell(cell))}", *(f"  - {inline(describe_fault(fault), 400)}" for fault in cell.faults)]
+
+
 def _side_by_side(run: Run) -> list[str]:
-    shown = excerpt(run.grid, MAX_CASES)
+    shown = excerpt_of(run, MAX_CASES)
     if not shown.rows:
         return []
     targets = [summary.target for summary in run.summary]
@@ -100,7 +137,7 @@ def _left_out(shown: Excerpt) -> list[str]:
 
 
 def _replies(run: Run) -> list[str]:
-    shown = excerpt(run.grid, MAX_CASES, MAX_BYTES)
+    shown = excerpt_of(run, MAX_CASES, MAX_BYTES)
     if not shown.rows:
         return []
     targets = [summary.target for summary in run.summary]

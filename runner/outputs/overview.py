@@ -8,13 +8,16 @@ from runner.analysis.connections import Setup
 from runner.analysis.failures import Failure
 from runner.analysis.run import Run
 from runner.analysis.summary import Statistic, TargetSummary
-from runner.outputs.figures import count, milliseconds, rate, seconds, with_sample
+from runner.outputs.costs import describe_costs
+from runner.outputs.figures import MISSING, count, milliseconds, rate, seconds, with_interval, with_sample
 from runner.outputs.words import describe_flag, describe_outcome
+from runner.outputs.workforce import describe_workforce
 from runner.remedy import advise
 
 CAPTION = (
-    "p50 is the median; p95 is by nearest rank and needs 20 requests, below that it is the maximum. Figures rest on "
-    "the timed requests, which ended ok or at the length limit; one that rests on fewer names its own n."
+    "p50 is the median; p95 is by nearest rank and needs 20 requests, below that it is the maximum. In brackets is the "
+    "95 % interval, where the sample is large enough for one. Figures rest on the timed requests, which ended ok or at "
+    "the length limit; one that rests on fewer names its own n."
 )
 
 
@@ -40,19 +43,21 @@ _FIRST_ANSWER: _Column = ("first answer p50", lambda each: _seconds(each.ttfa_p5
 _TOTAL: _Column = ("total p50", lambda each: _seconds(each.total_p50, each))
 _TOKENS: _Column = ("tokens/s p50", lambda each: _rate(each.output_tps_p50, each))
 _CHARACTERS: _Column = ("characters/s p50", lambda each: _rate(each.output_cps_p50, each))
+_TOTAL_BRIEFLY: _Column = ("total p50", lambda each: _seconds(each.total_p50, each, wide=False))
+_TOKENS_BRIEFLY: _Column = ("tok/s p50", lambda each: _rate(each.output_tps_p50, each, wide=False))
 
 
 def tabulate_summary(summaries: Sequence[TargetSummary]) -> SummaryTable:
     """Lay out a row for each target with all there is to say."""
-    tail = _tail_column(summaries)
     counts = (_TARGET, _N, _OK, _OTHER_OUTCOMES, _TIMED)
-    return _tabulate(summaries, (*counts, _TTFT, tail, _FIRST_ANSWER, _TOTAL, _TOKENS, _CHARACTERS))
+    speeds = (_FIRST_ANSWER, _TOTAL, _TOKENS, _CHARACTERS)
+    return _tabulate(summaries, (*counts, _TTFT, *_tail_columns(summaries, wide=True), *speeds))
 
 
 def tabulate_briefly(summaries: Sequence[TargetSummary]) -> SummaryTable:
-    """Lay out a row for each target with what fits a terminal of 80 columns."""
-    speed = ("tok/s p50", _TOKENS[1])
-    return _tabulate(summaries, (_TARGET, _N, _OK, _FAILED, _TTFT, _tail_column(summaries), _TOTAL, speed))
+    """Lay out a row for each target with what fits a terminal of 80 columns: one interval, that of TTFT."""
+    tails = _tail_columns(summaries, wide=False)
+    return _tabulate(summaries, (_TARGET, _N, _OK, _FAILED, _TTFT, *tails, _TOTAL_BRIEFLY, _TOKENS_BRIEFLY))
 
 
 def _tabulate(summaries: Sequence[TargetSummary], columns: Sequence[_Column]) -> SummaryTable:
@@ -63,49 +68,79 @@ def _tabulate(summaries: Sequence[TargetSummary], columns: Sequence[_Column]) ->
     )
 
 
-def _tail_column(summaries: Sequence[TargetSummary]) -> _Column:
+def _tail_columns(summaries: Sequence[TargetSummary], *, wide: bool) -> list[_Column]:
+    """Return a column for each percentile that was asked for; a wide one has room for intervals."""
+    most = max((len(each.ttft_percentiles) for each in summaries), default=0)
+    return [_tail_column(summaries, at, wide=wide) for at in range(most)] or [("TTFT p95", lambda _: MISSING)]
+
+
+def _tail_column(summaries: Sequence[TargetSummary], at: int, *, wide: bool) -> _Column:
     """Head the column with what all its figures are; where they differ, each says it itself."""
-    names = {each.ttft_p95.name for each in summaries if each.ttft_p95} or {"p95"}
+    names = {each.ttft_percentiles[at].name for each in summaries if each.ttft_percentiles}
     heading = "TTFT " + " or ".join(sorted(names, reverse=True))
-    return heading, lambda each: _tail(each, named=len(names) > 1)
+    return heading, lambda each: _tail(each, at, named=len(names) > 1, wide=wide)
 
 
 def _name_outcomes(outcomes: Mapping[str, int]) -> str:
     return ", ".join(f"{n} {outcome}" for outcome, n in outcomes.items()) or "none"
 
 
-def _seconds(statistic: Statistic | None, summary: TargetSummary) -> str:
-    return with_sample(seconds(statistic.value if statistic else None), statistic, summary.timed)
+def _seconds(statistic: Statistic | None, summary: TargetSummary, *, wide: bool = True) -> str:
+    return _figure(statistic, summary, seconds, wide=wide)
 
 
-def _rate(statistic: Statistic | None, summary: TargetSummary) -> str:
-    return with_sample(rate(statistic.value if statistic else None), statistic, summary.timed)
+def _rate(statistic: Statistic | None, summary: TargetSummary, *, wide: bool = True) -> str:
+    return _figure(statistic, summary, rate, wide=wide)
 
 
-def _tail(summary: TargetSummary, *, named: bool) -> str:
-    figure = _seconds(summary.ttft_p95, summary)
-    return f"{summary.ttft_p95.name} {figure}" if named and summary.ttft_p95 else figure
+def _figure(
+    statistic: Statistic | None, summary: TargetSummary, write: Callable[[float | None], str], *, wide: bool
+) -> str:
+    if statistic is None:
+        return MISSING
+    figure = write(statistic.value)
+    known = with_interval(figure, statistic.interval, write) if wide else figure
+    return with_sample(known, statistic, summary.timed)
+
+
+def _tail(summary: TargetSummary, at: int, *, named: bool, wide: bool) -> str:
+    if not summary.ttft_percentiles:
+        return MISSING
+    statistic = summary.ttft_percentiles[at]
+    figure = _seconds(statistic, summary, wide=wide)
+    return f"{statistic.name} {figure}" if named else figure
 
 
 def banner(run: Run) -> str | None:
     """Say which targets are simulated, to follow that very word; None if all are real."""
     if not run.simulated:
         return None
+    if run.header.replay_of is not None:
+        return f"replies recorded in {run.header.replay_of} were played back; no provider was asked."
     real = sorted(each.target for each in run.summary if each.n and not each.simulated)
     subject = f"every target but {', '.join(real)} is" if real else "every target is"
     return f"{subject} the built-in simulator; its figures say nothing about any provider."
 
 
+def partial(run: Run) -> str | None:
+    """Say how much of a run is here, to follow that very word; None if it came to its end."""
+    if run.ended:
+        return None
+    return f"the run is unfinished: {count(len(run.measured), 'request')} of {run.header.planned} planned"
+
+
 def remarks(run: Run) -> list[str]:
     """Give what to know before trusting the figures, a sentence each."""
     said = []
-    if not run.ended:
-        said.append(f"unfinished: {count(len(run.measured), 'request')} of {run.header.planned_requests:,} planned")
+    if run.stop_reason:
+        said.append(f"stopped: {run.stop_reason}")
     warmups = sum(each.warmups for each in run.summary)
     if warmups:
         said.append(f"{count(warmups, 'warm-up request')} left out of every figure")
     said += map(_describe_setup, run.setups)
     said += _describe_clock(run)
+    said += describe_workforce(run.workforce)
+    said += describe_costs(run)
     said += [
         f"{each.target}: ~{rate(each.output_tps)} tokens/s, estimated from characters, n {each.n}; none were counted"
         for each in run.estimates
@@ -114,7 +149,18 @@ def remarks(run: Run) -> list[str]:
         if each.timed > each.ok:
             said.append(f"{each.target}: {each.timed - each.ok} × cut at the length limit, timed like the others")
         said.extend(f"{each.target}: {n} × {describe_flag(flag)}" for flag, n in each.flags.items())
+        said += _describe_adjusted(each)
     return said
+
+
+def _describe_adjusted(summary: TargetSummary) -> list[str]:
+    """Say what is left of the speed when a failure counts as never answered."""
+    ranks = summary.ttft_adjusted
+    if not ranks:
+        return []
+    figures = [f"{each.name} {'never' if each.value is None else seconds(each.value)}" for each in ranks]
+    said = "counting failures as never answered, TTFT"
+    return [f"{summary.target}: {said} {', '.join(figures)}, n {ranks[0].n}"]
 
 
 def _describe_setup(setup: Setup) -> str:

@@ -1,28 +1,53 @@
 """The summary on a terminal: one table, then what to know before trusting it."""
 
+from collections.abc import Iterator
+
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from runner.analysis.checking import CheckedCell
 from runner.analysis.failures import Failure
 from runner.analysis.run import Run
+from runner.checks.finding import Verdict
+from runner.outputs.checked import describe_cell, describe_checks, describe_fault, unmet
 from runner.outputs.figures import count
-from runner.outputs.overview import advise_on, banner, describe_failure, remarks, tabulate_briefly
+from runner.outputs.overview import (
+    SummaryTable,
+    advise_on,
+    banner,
+    describe_failure,
+    partial,
+    remarks,
+    tabulate_briefly,
+)
 from runner.outputs.printable import one_line
+from runner.outputs.sweep_table import load_tables
 
 MAX_FAILURES = 10
+MAX_CELLS = 20
 ERROR_COLUMNS = 300
 
 
 def render_summary(run: Run) -> Group:
     """Return what a console prints; colour and width are the console's affair."""
-    simulated = banner(run)
-    notice = [Text.assemble(("simulated", "bold yellow"), f": {one_line(simulated)}")] if simulated else []
-    return Group(*notice, _table(run), *_footnotes(run))
+    return Group(*_notices(run), _table(tabulate_briefly(run.summary)), *_load(run), *_footnotes(run), *_checks(run))
 
 
-def _table(run: Run) -> Table:
-    summary = tabulate_briefly(run.summary)
+def _notices(run: Run) -> Iterator[Text]:
+    for word, sentence in (("partial", partial(run)), ("simulated", banner(run))):
+        if sentence is not None:
+            yield Text.assemble((word, "bold yellow"), f": {one_line(sentence)}")
+
+
+def _load(run: Run) -> Iterator[Text | Table]:
+    for title, table, caption in load_tables(run):
+        yield Text(f"\n{title}", style="bold")
+        yield _table(table)
+        yield Text(f"note: {caption}")
+
+
+def _table(summary: SummaryTable) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for at, heading in enumerate(summary.headings):
         figures = at not in summary.wordy
@@ -33,8 +58,8 @@ def _table(run: Run) -> Table:
 
 
 def _cell(text: str) -> Text:
-    """Put a figure's sample size below it, which leaves room for names; Text, since rich reads markup in a str."""
-    return Text(one_line(text).replace(" (n ", "\n(n "))
+    """Put interval and sample size below a figure, which leaves room for names; Text, since rich reads markup."""
+    return Text(one_line(text).replace(" (n ", "\n(n ").replace(" [", "\n["))
 
 
 def _footnotes(run: Run) -> list[Text]:
@@ -51,3 +76,19 @@ def _failure(failure: Failure) -> Text:
     return Text.assemble(
         (one_line(describe_failure(failure)), "red"), said, f"\n  {one_line(advice)}" if advice else ""
     )
+
+
+def _checks(run: Run) -> list[Text]:
+    """Say how many cells passed, and give each that did not a line of its own with its reasons below."""
+    if not run.checked:
+        return []
+    cells = unmet(run.checked)
+    more = len(cells) - MAX_CELLS
+    rest = [Text(f"and {count(more, 'more cell')}, in the run's results.md")] if more > 0 else []
+    return [Text(f"checks: {describe_checks(run.checked)}"), *map(_unmet, cells[:MAX_CELLS]), *rest]
+
+
+def _unmet(cell: CheckedCell) -> Text:
+    style = "red" if cell.verdict is Verdict.FAILED else "yellow"
+    reasons = "".join(f"\n  {one_line(describe_fault(fault), ERROR_COLUMNS)}" for fault in cell.faults)
+    return Text.assemble((one_line(describe_cell(cell)), style), reasons)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from runner.errors import UnknownTarget, did_you_mean
+from runner.errors import BrokenPlugin, UnknownTarget, did_you_mean
 from runner.providers.registry import Registry
 
 
@@ -28,6 +28,8 @@ def parse_target(text: str, registry: Registry) -> TargetName:
 def resolve_provider(name: str, registry: Registry) -> str:
     """Return the provider a name or alias means; raise with the nearest known name otherwise."""
     provider = registry.resolve(name)
+    if provider is None and name in registry.faults:
+        raise BrokenPlugin(registry.faults[name])
     if provider is None:
         near = did_you_mean(name.lower(), registry.names)
         hint = f"Did you mean {near}?" if near else "`compare providers` lists the known ones."

@@ -1,7 +1,7 @@
 """Which providers there are: the built-in rows with the user's own laid over them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -19,17 +19,19 @@ class Registry:
     """Rows by canonical id.
 
     `own` are the ids that a compare.yaml or a suite has a row for; `home_hosts` are the machines that the
-    built-in row of an id names, whatever was laid over it, and none where users have their own.
+    built-in row of an id names, whatever was laid over it, and none where users have their own. `faults` are ids that
+    plug-ins bring and that cannot be used, each with the sentence that says why.
     """
 
     rows: Mapping[str, Row]
     own: frozenset[str] = frozenset()
     home_hosts: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    faults: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every id and alias."""
-        return tuple(name for id_, row in self.rows.items() for name in (id_, *row.aliases))
+        """Every id and alias, those that cannot be used as well."""
+        return (*(name for id_, row in self.rows.items() for name in (id_, *row.aliases)), *self.faults)
 
     def resolve(self, name: str) -> str | None:
         """Return the id that a name or alias means, in any case; None if it means none."""
@@ -47,7 +49,15 @@ class Registry:
             merged[id_] = row.laid_over(merged[id_]) if id_ in merged else row
             own.add(id_)
         _refuse_shared_names(merged)
-        return Registry(MappingProxyType(merged), frozenset(own), self.home_hosts)
+        return replace(self, rows=MappingProxyType(merged), own=frozenset(own))
+
+    def with_foreign_row(self, id_: str, row: Row) -> "Registry":
+        """Add a row under a name that is free; it is nobody's own."""
+        return replace(self, rows=MappingProxyType({**self.rows, id_: row}))
+
+    def with_faults(self, faults: Mapping[str, str]) -> "Registry":
+        """Keep why ids cannot be used."""
+        return replace(self, faults=faults)
 
 
 @cache

@@ -59,6 +59,16 @@ Name = Annotated[str, Field(min_length=1, max_length=200)]
 Parameter = Literal["temperature", "max_tokens", "top_p", "seed", "stop"]
 
 
+class Limits(BaseModel):
+    """What one model is asked at most; what is not written here is the provider's."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    concurrency: PositiveInt | None = Field(default=None, description="Requests to this model under way at once.")
+    requests_per_minute: PositiveInt | None = Field(default=None, description="Requests to this model in a minute.")
+    tokens_per_minute: PositiveInt | None = Field(default=None, description="Tokens of this model in a minute.")
+
+
 class Row(BaseModel):
     """A provider. Only the keys that are written replace those of the built-in row of the same name."""
 
@@ -108,6 +118,10 @@ class Row(BaseModel):
     requests_per_minute: PositiveInt | None = Field(default=None, description="Requests begun in a minute, at most.")
     tokens_per_minute: PositiveInt | None = Field(
         default=None, description="Tokens a minute, sent and received, at most."
+    )
+    limits: dict[Name, Limits] = Field(
+        default_factory=dict,
+        description="Model name or glob -> a lane of its own: concurrency, requests_per_minute, tokens_per_minute.",
     )
     notes: tuple[str, ...] = Field(default=(), description="What to know before comparing this provider with others.")
     unconfirmed: tuple[str, ...] = Field(

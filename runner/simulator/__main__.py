@@ -2,8 +2,10 @@
 
 import argparse
 import sys
+from pathlib import Path
 
 from runner.errors import CompareError
+from runner.simulator.replay import play
 from runner.simulator.server import DEFAULT_PORT, LOOPBACK, run, serve
 
 
@@ -11,7 +13,9 @@ def main() -> int:
     """Serve as the options say; return the exit code."""
     options = _parser().parse_args()
     try:
-        if options.until_stdin_closes:
+        if options.replay is not None:
+            play(options.replay, options.host, options.port, fast=options.fast, on_ready=_say, until_stdin_closes=True)
+        elif options.until_stdin_closes:
             run(options.host, options.port, fault=options.fault, on_ready=_say, until_stdin_closes=True)
         else:
             serve(options.host, options.port, fault=options.fault, announce=_say)
@@ -26,6 +30,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", default=LOOPBACK)
     parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="0 takes any that is free")
     parser.add_argument("--fault", metavar="NAME", help="spoil every answer in this way")
+    parser.add_argument("--replay", type=Path, metavar="FOLDER", help="play what was recorded of a run, as a child")
+    parser.add_argument("--fast", action="store_true", help="with --replay: as fast as possible")
     parser.add_argument(
         "--until-stdin-closes", action="store_true", help="print the base URL only, end with the parent"
     )

@@ -62,6 +62,12 @@ def parse_chat(body: bytes) -> ChatRequest:
     )
 
 
+def parse_conversation(body: bytes) -> tuple[str, tuple[Said, ...]]:
+    """Read the model and the messages alone, whatever else a request says; raise `Refusal` if they are wrong."""
+    fields = _parse_object(body)
+    return _model(fields), _messages(fields.get("messages"))
+
+
 def _parse_object(body: bytes) -> Mapping[str, object]:
     try:
         fields = json.loads(body)

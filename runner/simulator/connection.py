@@ -7,23 +7,32 @@ import struct
 from dataclasses import replace
 from http import HTTPStatus
 from time import perf_counter_ns
-from typing import cast
+from typing import Protocol, cast
 
 from runner.simulator.alarm import Alarm
 from runner.simulator.performance import Performance
 from runner.simulator.refusal import Refusal
 from runner.simulator.request import Request, RequestReader
 from runner.simulator.response import Ending, Framing, Response, error_response
-from runner.simulator.service import Service
 
 PIPELINED_BYTES_MAX = 1024 * 1024
+PHRASES = {status.value: status.phrase for status in HTTPStatus}
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+class Responder(Protocol):
+    """What knows the answers; `in_flight` is kept by the connections."""
+
+    in_flight: int
+
+    def respond(self, request: Request, received_ns: int) -> Response:
+        """Answer one request, whatever it is."""
 
 
 class Connection(asyncio.Protocol):
     """Serves one request after the other; pipelined ones wait for their turn."""
 
-    def __init__(self, service: Service, alarm: Alarm) -> None:
+    def __init__(self, service: Responder, alarm: Alarm) -> None:
         self._service = service
         self._alarm = alarm
         self._reader = RequestReader()
@@ -87,7 +96,7 @@ class Connection(asyncio.Protocol):
             gc.enable()
 
     def _play(self, response: Response, received_ns: int, *, bodiless: bool = False) -> None:
-        head = _render_head(response, received_ns)
+        head = None if response.status is None else _render_head(response.status, response, received_ns)
         self._playing = Performance.of(response, head, received_ns, bodiless=bodiless)
         self._advance()
 
@@ -134,7 +143,7 @@ def _adapt(response: Response, request: Request) -> Response:
     return response
 
 
-def _render_head(response: Response, received_ns: int) -> bytes:
+def _render_head(status: int, response: Response, received_ns: int) -> bytes:
     headers = [
         *response.headers,
         ("x-simulated", "true"),
@@ -142,9 +151,13 @@ def _render_head(response: Response, received_ns: int) -> bytes:
         *_framing_headers(response),
         *([] if response.ending is Ending.KEEP else [("connection", "close")]),
     ]
-    phrase = HTTPStatus(response.status).phrase
-    lines = [f"HTTP/1.1 {response.status} {phrase}", *(f"{name}: {value}" for name, value in headers), "", ""]
+    lines = [f"HTTP/1.1 {status} {_phrase(status)}", *(f"{name}: {value}" for name, value in headers), "", ""]
     return "\r\n".join(lines).encode("latin-1")
+
+
+def _phrase(status: int) -> str:
+    """Return the words behind a status; gateways have statuses of their own, such as 520, which have none."""
+    return PHRASES.get(status, "")
 
 
 def _framing_headers(response: Response) -> list[tuple[str, str]]:

@@ -29,7 +29,7 @@ class Performance:
     ending: Ending
 
     @classmethod
-    def of(cls, response: Response, head: bytes, start_ns: int, *, bodiless: bool) -> "Performance":
+    def of(cls, response: Response, head: bytes | None, start_ns: int, *, bodiless: bool) -> "Performance":
         """Get a response ready; its delays count from `start_ns`."""
         steps = iter(() if bodiless else response.steps)
         return cls(

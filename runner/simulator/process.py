@@ -31,10 +31,16 @@ async def launch(
     *,
     port: int = 0,
     fault: str | None = None,
+    replay: Path | None = None,
+    fast: bool = False,
     start_limit_s: float = START_LIMIT_S,
 ) -> AsyncIterator[str]:
-    """Run a simulator for the length of an `async with` block; its base URL is what is bound."""
-    with _child(port, fault) as (child, complaints):
+    """Run a simulator for the length of an `async with` block; its base URL is what is bound.
+
+    With `replay`, a run's folder, it plays what was recorded there, `fast` or at the recorded pace.
+    """
+    arguments = [*(["--replay", str(replay)] if replay else []), *(["--fast"] if fast else [])]
+    with _child(port, fault, *arguments) as (child, complaints):
         yield await anyio.to_thread.run_sync(_await_base_url, child, complaints, start_limit_s)
 
 
@@ -46,9 +52,9 @@ def launch_sync(*, port: int = 0, fault: str | None = None, start_limit_s: float
 
 
 @contextlib.contextmanager
-def _child(port: int, fault: str | None) -> Iterator[tuple[subprocess.Popen[str], IO[str]]]:
+def _child(port: int, fault: str | None, *further: str) -> Iterator[tuple[subprocess.Popen[str], IO[str]]]:
     command = [sys.executable, "-P", "-m", runner.simulator.__name__, "--until-stdin-closes"]
-    command += ["--host", LOOPBACK, "--port", str(port), *(["--fault", fault] if fault else [])]
+    command += ["--host", LOOPBACK, "--port", str(port), *(["--fault", fault] if fault else []), *further]
     with (
         # A file, since a pipe that nobody reads would one day fill up and stop the child.
         tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as complaints,

@@ -56,9 +56,9 @@ class Ending(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One answer to one HTTP request. With `Framing.LENGTH` the steps must be a tuple."""
+    """One answer to one HTTP request. With `Framing.LENGTH` the steps must be a tuple; no status means no head."""
 
-    status: int
+    status: int | None
     headers: Headers
     steps: Iterable[Step]
     framing: Framing = Framing.LENGTH

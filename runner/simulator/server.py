@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from runner.errors import CompareError, did_you_mean
 from runner.simulator.alarm import make_alarm
-from runner.simulator.connection import Connection
+from runner.simulator.connection import Connection, Responder
 from runner.simulator.faults import FAULTS, Fault
 from runner.simulator.service import Service
 
@@ -51,10 +51,16 @@ def run(
     on_ready: Callable[[str], None],
     until_stdin_closes: bool = False,
 ) -> None:
-    """Serve until a signal, or whoever holds the other end of standard input, says stop."""
+    """Serve the simulated models until a signal, or whoever holds the other end of standard input, says stop."""
+    answer_with(Service(_find_fault(fault)), host, port, on_ready=on_ready, until_stdin_closes=until_stdin_closes)
+
+
+def answer_with(
+    service: Responder, host: str, port: int, *, on_ready: Callable[[str], None], until_stdin_closes: bool = False
+) -> None:
+    """Serve whatever knows the answers, likewise."""
     if not 0 <= port <= PORT_MAX:
         raise CompareError(f"The port {port} is not between 0 and {PORT_MAX}.")
-    service = Service(_find_fault(fault))
     loop = _make_loop()
     try:
         alarm = make_alarm(loop)

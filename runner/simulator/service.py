@@ -22,6 +22,8 @@ LOG = "/log"
 METHODS = {CHAT: "POST", MODELS: "GET", LOG: "GET"}
 
 LOG_ENTRIES_MAX = 20_000
+QUESTION_LOGGED = 100
+"""Characters."""
 CONTENTS_REMEMBERED = 10_000
 
 
@@ -71,7 +73,8 @@ class Service:
 
     def _chat(self, request: Request, received_ns: int) -> Response:
         chat = parse_chat(request.body)
-        self._log.append({"received_ns": received_ns, "model": chat.model, "in_flight": self.in_flight})
+        asked = {"model": chat.model, "question": chat.question[:QUESTION_LOGGED]}
+        self._log.append({"received_ns": received_ns, **asked, "in_flight": self.in_flight})
         model = parse_model(chat.model)
         exchange = self._exchange(chat, model)
         fault = model.fault or self._fault

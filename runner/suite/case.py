@@ -44,6 +44,18 @@ class Parameters:
 
 
 @dataclass(frozen=True, slots=True)
+class Demands:
+    """What a case's replies must be like: `checks` by name, as plain data; `match` is how a snapshot is compared.
+
+    `share` is how many of how many repeats must pass; None is all of them.
+    """
+
+    checks: Mapping[str, object] = field(default_factory=dict)
+    share: tuple[int, int] | None = None
+    match: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     """One conversation to hold: the history given, then the user's turns, each asked and measured."""
 
@@ -53,6 +65,7 @@ class Case:
     system: str | None = None
     tags: tuple[str, ...] = ()
     line: int | None = None
+    demands: Demands = field(default_factory=Demands)
 
 
 @dataclass(frozen=True, slots=True)

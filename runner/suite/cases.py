@@ -7,9 +7,10 @@ from pathlib import Path
 from runner.document import Document, Route
 from runner.errors import InvalidFile, Problem
 from runner.suite.case import Case, Message
+from runner.suite.demands import check_texts, demands_of, function_problems
 from runner.suite.files import BadName, read_named_text
 from runner.suite.matrix import MAX_COMBINATIONS, combination_count, combinations
-from runner.suite.schema import WAYS_TO_ASK, WrittenCase
+from runner.suite.schema import WAYS_TO_ASK, WrittenCase, WrittenDefaults
 from runner.suite.texts import Texts, fill
 
 
@@ -28,19 +29,22 @@ class Site:
         return self.document.problem((*self.route, *route), what, remedy)
 
 
-def lay_out(case: WrittenCase, site: Site, line: int) -> list[Case]:
+def lay_out(case: WrittenCase, site: Site, line: int, defaults: WrittenDefaults) -> list[Case]:
     """Return the cases that a written one stands for; raise `InvalidFile` with all that is wrong with it.
 
     `line` is where the suite file names the case.
     """
-    problems = list(_shape_problems(case, site))
+    problems = [
+        *_shape_problems(case, site),
+        *function_problems(case.checks, site.document, site.route, site.folder),
+    ]
     if problems:
         raise InvalidFile(problems)
     matrix = case.matrix or {}
     chosen = [(case.id + suffix, {**(case.vars or {}), **values}) for suffix, values in combinations(matrix)]
     filled = _filled(case, site, [values for _, values in chosen])
     _refuse_blank(filled, site)
-    return [_case(case, id_, texts, line) for (id_, _), texts in zip(chosen, filled, strict=True)]
+    return [_case(case, id_, texts, line, defaults) for (id_, _), texts in zip(chosen, filled, strict=True)]
 
 
 def _shape_problems(case: WrittenCase, site: Site) -> Iterator[Problem]:
@@ -92,6 +96,7 @@ def _texts(case: WrittenCase, site: Site) -> Iterator[tuple[Route, str]]:
         yield ("prompt_file",), _file_text(case.prompt_file, site)
     if case.system is not None:
         yield ("system",), case.system
+    yield from check_texts(case.checks)
 
 
 def _file_text(name: str, site: Site) -> str:
@@ -115,12 +120,23 @@ def _name(route: Route) -> str:
     return f"`{last}`" if isinstance(last, str) else f"item {last + 1} of `{route[-2]}`"
 
 
-def _case(case: WrittenCase, id_: str, texts: Texts, line: int) -> Case:
-    said = [text for route, text in texts.items() if route[-1] != "system"]
-    system = next((text for route, text in texts.items() if route[-1] == "system"), None)
-    if case.messages is None:
-        return Case(id=id_, turns=tuple(said), system=system, tags=case.tags, line=line)
-    history = tuple(Message(message.role, text) for message, text in zip(case.messages, said, strict=True))[:-1]
+def _case(case: WrittenCase, id_: str, texts: Texts, line: int, defaults: WrittenDefaults) -> Case:
+    of_checks = {route: text for route, text in texts.items() if "checks" in route}
+    asked = {route: text for route, text in texts.items() if route not in of_checks}
+    said = [text for route, text in asked.items() if route[-1] != "system"]
+    system = next((text for route, text in asked.items() if route[-1] == "system"), None)
+    history: tuple[Message, ...] = ()
+    if case.messages is not None:
+        history = tuple(Message(message.role, text) for message, text in zip(case.messages, said, strict=True))[:-1]
+        said = said[-1:]
     if history and history[0].role == "system":
         system, history = history[0].content, history[1:]
-    return Case(id=id_, turns=(said[-1],), history=history, system=system, tags=case.tags, line=line)
+    return Case(
+        id=id_,
+        turns=tuple(said),
+        history=history,
+        system=system,
+        tags=case.tags,
+        line=line,
+        demands=demands_of(case, defaults, of_checks),
+    )

@@ -7,7 +7,8 @@ from hashlib import sha256
 
 from runner.suite.case import Suite
 
-_MEANINGLESS = frozenset({"digest", "name", "description", "path", "line"})
+_MEANINGLESS = frozenset({"digest", "name", "description", "path", "line", "demands"})
+"""What changes nothing that is sent: two runs of equal digest asked the same, whatever was demanded of the replies."""
 
 
 def digest_of(suite: Suite, providers: Mapping[str, object]) -> str:

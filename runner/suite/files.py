@@ -12,11 +12,16 @@ from pathlib import Path
 
 from runner.document import Document, Json, document_of, read_text
 from runner.errors import InvalidFile, Problem, did_you_mean
+from runner.suite.conversation import NotTaken, read_conversation
 
 MAX_TEXT_BYTES = 1 << 20
 MAX_ROWS_BYTES = 64 << 20
 COLUMNS = ("id", "prompt", "prompt_file", "system", "tags")
-"""What a column of a CSV file may hold, beside `vars.NAME`."""
+"""What a column of a CSV file may hold, beside `vars.NAME` and the checks below."""
+
+WORDY_CHECKS = ("equals", "contains", "not_contains", "starts_with", "regex", "language", "finish_reason", "python")
+CHECK_COLUMNS = tuple(f"checks.{name}" for name in WORDY_CHECKS)
+"""Checks that want one text, which a cell is."""
 
 
 class BadName(Exception):
@@ -66,7 +71,9 @@ def _json_rows(text: str, path: str) -> Iterator[Document | Problem]:
         if not line.strip():
             continue
         try:
-            yield document_of(_json_row(line), path, number)
+            yield document_of(_json_case(line, number), path, number)
+        except NotTaken as fault:
+            yield Problem(path, number, 1, fault.what, fault.remedy)
         except json.JSONDecodeError as error:
             yield Problem(path, number, error.colno, f"this line is not JSON: {error.msg}", "Write one object a line")
         except (ValueError, RecursionError) as error:
@@ -75,11 +82,25 @@ def _json_rows(text: str, path: str) -> Iterator[Document | Problem]:
             yield error.problems[0]
 
 
+def _json_case(line: str, number: int) -> dict[str, Json]:
+    """Return a line as a case: one of ours, or an example of OpenAI's, which is nothing but `messages`."""
+    row = _json_row(line)
+    if "body" in row:
+        raise NotTaken("this is a request of a batch", "Make a suite of the file: compare import")
+    return {"id": f"line-{number}", **read_conversation(row["messages"])} if row.keys() == {"messages"} else row
+
+
 def _json_row(line: str) -> dict[str, Json]:
-    row = json.loads(line, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+    row = strict_json(line)
     if not isinstance(row, dict):
         raise ValueError("it is not an object in braces")  # noqa: TRY004 - the file is wrong, not the program
     return row
+
+
+def strict_json(text: str) -> Json:
+    """Read JSON; raise ValueError where it is none, NaN and repeated keys included."""
+    value: Json = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+    return value
 
 
 def _unique(pairs: Sequence[tuple[str, Json]]) -> dict[str, Json]:
@@ -118,9 +139,9 @@ def _check_header(header: Sequence[str], path: str) -> list[Problem]:
     for number, column in enumerate(header, 1):
         if column in header[: number - 1]:
             problems.append(Problem(path, 1, 1, f"the column `{column}` is repeated", "Keep one of them"))
-        elif column not in COLUMNS and not column.startswith("vars."):
-            near = did_you_mean(column, COLUMNS)
-            known = f"Known are {', '.join(COLUMNS)} and vars.NAME, for `{{{{NAME}}}}` in the prompt"
+        elif column not in (*COLUMNS, *CHECK_COLUMNS) and not column.startswith("vars."):
+            near = did_you_mean(column, (*COLUMNS, *CHECK_COLUMNS))
+            known = f"Known are {', '.join(COLUMNS)}, checks such as checks.contains, and vars.NAME"
             remedy = f"Perhaps `{near}` was meant" if near else known
             problems.append(Problem(path, 1, 1, f"unknown column `{column}`", remedy))
     if not problems and "id" not in header:
@@ -133,12 +154,17 @@ def _csv_row(header: Sequence[str], cells: Sequence[str], path: str, line: int) 
         what = f"this row has {len(cells)} cells, and the first row {len(header)}"
         return Problem(path, line, 1, what, "Quote cells that hold a comma or a line's end")
     filled = {column: cell for column, cell in zip(header, cells, strict=True) if cell}
+    return document_of(case_of_cells(filled), path, line)
+
+
+def case_of_cells(filled: Mapping[str, str]) -> dict[str, Json]:
+    """Return the case that a row of a table stands for: column -> its cell, the empty ones left out."""
     row: dict[str, Json] = {column: cell for column, cell in filled.items() if column in COLUMNS}
     if "tags" in filled:
         row["tags"] = [tag.strip() for tag in filled["tags"].split(";") if tag.strip()]
-    values = _values(filled)
-    return document_of({**row, "vars": values} if values else row, path, line)
+    under = {prefix.removesuffix("."): _under(prefix, filled) for prefix in ("vars.", "checks.")}
+    return row | {key: below for key, below in under.items() if below}
 
 
-def _values(filled: Mapping[str, str]) -> dict[str, Json]:
-    return {column.removeprefix("vars."): cell for column, cell in filled.items() if column.startswith("vars.")}
+def _under(prefix: str, filled: Mapping[str, str]) -> dict[str, Json]:
+    return {column.removeprefix(prefix): cell for column, cell in filled.items() if column.startswith(prefix)}

@@ -12,6 +12,7 @@ from runner.errors import CompareError, InvalidFile, Problem
 from runner.providers.row import Row
 from runner.suite.case import Case, Parameters, Suite
 from runner.suite.cases import Site, lay_out
+from runner.suite.demands import default_problems
 from runner.suite.digest import digest_of
 from runner.suite.files import BadName, read_rows
 from runner.suite.schema import WrittenCase, WrittenDefaults, WrittenSuite, WrittenTarget
@@ -35,7 +36,12 @@ def load(path: Path, known_providers: Collection[str]) -> tuple[Suite, Mapping[s
         InvalidFile: something is wrong with the file, or with a file that it names; all of it is in the error.
 
     """
-    return _Reading(read(path), path.parent).result(known_providers, path)
+    return load_document(read(path), path, known_providers)
+
+
+def load_document(document: Document, path: Path, known_providers: Collection[str]) -> tuple[Suite, Mapping[str, Row]]:
+    """Read a suite as if it stood in a file; see `load`."""
+    return _Reading(document, path.parent).result(known_providers, path)
 
 
 def suite_from_prompts(
@@ -56,6 +62,7 @@ class _Reading:
         self._document = document
         self._folder = folder
         self._problems: list[Problem] = []
+        self._defaults = self._well_formed_defaults()
         self._ids: dict[str, str] = {}
         self._characters = 0
 
@@ -68,16 +75,15 @@ class _Reading:
         self._check_parameters(known_providers)
         if self._problems or written is None:
             raise InvalidFile(list(dict.fromkeys(self._problems)))
-        defaults = written.defaults or WrittenDefaults()
         suite = Suite(
             name=written.name or path.stem,
             cases=tuple(cases),
             digest="",
             description=written.description,
             path=str(path),
-            targets=tuple(suite_target(target, defaults) for target in written.targets or ()),
-            parameters=lay_over(defaults),
-            repeat=defaults.repeat,
+            targets=tuple(suite_target(target, self._defaults) for target in written.targets or ()),
+            parameters=lay_over(self._defaults),
+            repeat=self._defaults.repeat,
         )
         rows = {id_: row.model_dump(mode="json", exclude_unset=True) for id_, row in written.providers.items()}
         return replace(suite, digest=digest_of(suite, rows)), written.providers
@@ -106,6 +112,10 @@ class _Reading:
 
     def _top(self, key: str) -> Json:
         return self._document.data.get(key) if isinstance(self._document.data, dict) else None
+
+    def _well_formed_defaults(self) -> WrittenDefaults:
+        written = self._part(WrittenDefaults, ("defaults",)) if self._top("defaults") else None
+        return written or WrittenDefaults()
 
     def _items(self, key: str, model: type[Part]) -> Iterator[tuple[Route, Part]]:
         items = self._top(key)
@@ -148,7 +158,7 @@ class _Reading:
 
     def _laid_out(self, written: WrittenCase, site: Site, line: int) -> Iterator[Case]:
         try:
-            cases = lay_out(written, site, line)
+            cases = lay_out(written, site, line, self._defaults)
         except InvalidFile as error:
             self._note(*error.problems)
             cases = []
@@ -178,9 +188,9 @@ class _Reading:
         own = rows if isinstance(rows, dict) else {}
         aliases = [alias for row in own.values() if isinstance(row, dict) for alias in _texts_in(row.get("aliases"))]
         self._note(*target_problems(targets, [*known_providers, *own, *aliases], self._document))
-        defaults = self._part(WrittenDefaults, ("defaults",)) if self._top("defaults") else None
-        for route, parameters in [*targets.items(), *([(("defaults",), defaults)] if defaults else [])]:
+        for route, parameters in [*targets.items(), (("defaults",), self._defaults)]:
             self._note(*parameter_problems(parameters, self._document, route))
+        self._note(*default_problems(self._defaults, self._document, self._folder))
 
 
 def _texts_in(value: Json) -> list[str]:

@@ -3,40 +3,23 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, WithJsonSchema
+from pydantic import ConfigDict, Field, JsonValue
 
 from runner.providers.row import Rows
 from runner.suite.case import Role, Thinking
+from runner.suite.checks import Match, Share, WrittenChecks
+from runner.suite.written import Name, Seconds, Text, Value, Values, VariableName, Written
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
-DAY_S = 86_400
 WAYS_TO_ASK = ("prompt", "turns", "messages", "prompt_file")
 
 
-def _check_printable(text: str) -> str:
-    if text != text.strip() or not text.isprintable():
-        raise ValueError("spaces at its ends and characters that cannot be seen do not belong here. Remove them")
-    return text
-
-
-NAME_SCHEMA = {"type": ["string", "number", "boolean"], "minLength": 1, "maxLength": 200}
-VALUE_SCHEMA = {"type": ["string", "number", "boolean"]}
-"""What editors accept: numbers and truth values too, which are taken as they are written."""
-
-Text = Annotated[str, Field(min_length=1)]
-Name = Annotated[
-    str, Field(min_length=1, max_length=200), AfterValidator(_check_printable), WithJsonSchema(NAME_SCHEMA)
-]
-VariableName = Annotated[str, Field(min_length=1, max_length=200)]
-Value = Annotated[str, WithJsonSchema(VALUE_SCHEMA)]
-Values = Annotated[tuple[Value, ...], Field(min_length=1)]
-Seconds = Annotated[float, Field(gt=0, le=DAY_S)]
-
-
-class Written(BaseModel):
-    """What all parts of the file share: no unknown keys, no guessing at types."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+CHECKS = "What a reply must be like. A case's own checks lie over those of the defaults."
+SHARE = "How many repeats must pass: `all`, or a share such as `2 of 3`. Left out: all."
+MATCH = (
+    "How `compare snapshot` compares replies: exact, normalized, similar, `similar 0.9` or checks-only. "
+    "Left out: exact for the simulator, checks-only for live models."
+)
 
 
 class WrittenTimeouts(Written):
@@ -85,9 +68,12 @@ class WrittenParameters(Written):
 
 
 class WrittenDefaults(WrittenParameters):
-    """Parameters of every target that does not set its own, and how often each case is asked."""
+    """Parameters of targets that do not set their own, how often each case is asked, what is demanded of replies."""
 
     repeat: Annotated[int, Field(ge=1, le=1_000_000)] = Field(default=1, description="How often each case is asked.")
+    checks: WrittenChecks | None = Field(default=None, description=CHECKS)
+    pass_: Share | None = Field(default=None, alias="pass", description=SHARE)
+    match: Match | None = Field(default=None, description=MATCH)
 
 
 class WrittenTarget(WrittenParameters):
@@ -133,6 +119,9 @@ class WrittenCase(Written):
     matrix: Annotated[Mapping[VariableName, Values], Field(min_length=1)] | None = Field(
         default=None, description="Lists of values for `{{name}}`; the case is asked with every combination of them."
     )
+    checks: WrittenChecks | None = Field(default=None, description=CHECKS)
+    pass_: Share | None = Field(default=None, alias="pass", description=SHARE)
+    match: Match | None = Field(default=None, description=MATCH)
 
 
 class WrittenSuite(Written):

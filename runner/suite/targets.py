@@ -14,7 +14,7 @@ RESERVED = frozenset({"messages", "model", "stream", "stream_options"})
 """Fields of a request's body that `compare` itself must own to hear the reply right."""
 
 _LAYERED = frozenset({"timeouts", "extra_body"})
-_NOT_PARAMETERS = frozenset({"repeat", "provider", "models"})
+_NOT_PARAMETERS = frozenset({"repeat", "checks", "pass_", "match", "provider", "models"})
 
 
 def lay_over(*layers: WrittenParameters) -> Parameters:

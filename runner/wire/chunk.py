@@ -1,6 +1,10 @@
 """One chunk of a completion -> events, in every shape that providers send."""
 
 from collections.abc import Iterable, Mapping
+from typing import Annotated, Literal
+
+from msgspec import DecodeError, Meta, Struct, field
+from msgspec.json import Decoder
 
 from runner.events import Channel, Event, Finished, Flagged, Stirred, Text
 from runner.wire.json_value import as_object, write_json
@@ -12,51 +16,58 @@ NO_REASON = frozenset({"", "null", "None"})
 """Finish reasons that say nothing: gateways send them on every chunk, xAI behind tool calls."""
 
 
-PLAIN_CHUNK = frozenset(
-    {
-        "id",
-        "object",
-        "created",
-        "model",
-        "choices",
-        "usage",
-        "system_fingerprint",
-        "service_tier",
-        "obfuscation",
-        "sent_ns",
-    }
-)
-PLAIN_CHOICE = frozenset({"index", "delta", "finish_reason", "logprobs"})
-PLAIN_DELTA = {"content": Channel.ANSWER, "reasoning_content": Channel.REASONING}
+class _PlainDelta(Struct, gc=False, forbid_unknown_fields=True):
+    content: str | None = None
+    reasoning_content: str | None = None
+    role: object = None
+    refusal: None = None
+    reasoning: None = None
+    tool_calls: None = None
+    function_call: None = None
 
 
-def read_plain_chunk(chunk: Mapping[str, object], at_ns: int) -> Text | None:
+class _PlainChoice(Struct, gc=False, forbid_unknown_fields=True):
+    delta: _PlainDelta
+    index: Literal[0] = 0
+    finish_reason: None = None
+    native_finish_reason: None = None
+    logprobs: object = None
+
+
+class _PlainChunk(Struct, gc=False, forbid_unknown_fields=True):
+    choices: Annotated[list[_PlainChoice], Meta(min_length=1, max_length=1)]
+    model: str | None = None
+    sent_ns: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None
+    usage: None = None
+    id: object = None
+    kind: object = field(name="object", default=None)
+    created: object = None
+    provider: object = None
+    system_fingerprint: object = None
+    service_tier: object = None
+    obfuscation: object = None
+
+
+_PLAIN = Decoder(_PlainChunk)
+
+
+def read_plain_chunk(data: bytes, at_ns: int) -> Text | None:
     """Return the text of a chunk that adds one piece of text and nothing else, as nearly all do; None for others.
 
-    `read_chunk` says the same of such a chunk in four times the time, which counts where decoding shares a core
-    with measuring.
+    What such a chunk looks like is declared, and checked while it is decoded: `read_chunk` says the same of it in
+    five times the time, which counts where decoding shares a core with measuring.
     """
-    choices = chunk.get("choices")
-    if type(choices) is not list or len(choices) != 1 or chunk.get("usage") or not chunk.keys() <= PLAIN_CHUNK:
+    try:
+        chunk = _PLAIN.decode(data)
+    except (DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    choice = choices[0]
-    if (
-        type(choice) is not dict
-        or choice.get("finish_reason")
-        or choice.get("index")
-        or not choice.keys() <= PLAIN_CHOICE
-    ):
-        return None
-    delta = choice.get("delta")
-    if type(delta) is not dict or len(delta) != 1 or chunk.get("object") != "chat.completion.chunk":
-        return None
-    [(name, text)] = delta.items()
-    channel, model, origin_ns = PLAIN_DELTA.get(name), chunk.get("model"), chunk.get("sent_ns")
-    if channel is None or type(text) is not str or not text or type(model) is not str or not model:
-        return None
-    if origin_ns is not None and (type(origin_ns) is not int or abs(origin_ns) >= 2**63):
-        return None
-    return Text(at_ns, channel, text, origin_ns, model)
+    delta = chunk.choices[0].delta
+    answer, reasoning = delta.content, delta.reasoning_content
+    if answer and not reasoning:
+        return Text(at_ns, Channel.ANSWER, answer, chunk.sent_ns, chunk.model or None)
+    if reasoning and not answer:
+        return Text(at_ns, Channel.REASONING, reasoning, chunk.sent_ns, chunk.model or None)
+    return None
 
 
 def read_chunk(chunk: Mapping[str, object], at_ns: int) -> list[Event]:

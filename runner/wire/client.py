@@ -1,6 +1,7 @@
 """One provider's `AsyncOpenAI`, asked so that nothing is timed, retried, redirected or told by anyone but us.
 
-The SDK builds the request: URL, authentication, body. From there on the stamped transport and our own reading
+The SDK says what a request looks like: its URL, its headers, its authentication. It is asked once, since all that
+differs between two questions to an endpoint is the body. From there on the stamped transport and our own reading
 of the stream take over, because the SDK's reading costs ten times as much, and drops or misreads many real
 streams (docs/wire.md).
 """
@@ -8,8 +9,8 @@ streams (docs/wire.md).
 import json
 import os
 import ssl
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter_ns
 from typing import Any
@@ -23,12 +24,14 @@ from runner.providers.endpoint import Endpoint
 from runner.providers.redaction import Redactor
 from runner.suite.case import Timeouts
 from runner.wire.airtime import Airtime
+from runner.wire.body import Body, Head, Phases, listen
 from runner.wire.connection_failure import CONNECTION_ERRORS, describe
 from runner.wire.failure import classify
+from runner.wire.json_value import encode_json
 from runner.wire.listening import Attempt, Watch, hear_out
 from runner.wire.sdk_log import keys_hidden
 from runner.wire.timers import head_timeout
-from runner.wire.transport import Body, Phases, StampingTransport, listen
+from runner.wire.transport import Letterhead, StampingTransport
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,58 +50,52 @@ class Client:
     def __init__(self, endpoint: Endpoint, connect_s: float = 10.0, airtime: Airtime | None = None) -> None:
         self._airtime = airtime or Airtime()
         self._transport = StampingTransport(ssl.create_default_context(), connect_s)
-        key = endpoint.key.reveal() if endpoint.key is not None else None
+        self._endpoint = endpoint
         self._open = ExitStack()
         self._open.enter_context(keys_hidden(Redactor([endpoint.key] if endpoint.key is not None else [])))
-        self._openai = AsyncOpenAI(
-            # The SDK insists on a key; where there is none, or another header carries it, this one is never sent.
-            api_key=key or "none",
-            base_url=endpoint.base_url,
-            max_retries=0,
-            timeout=httpx2.Timeout(None),
-            default_headers=_headers(endpoint, key),
-            http_client=httpx2.AsyncClient(transport=self._transport, follow_redirects=False, trust_env=False),
-        )
-        bearer = key is not None and endpoint.row.auth == "bearer"
+        self._openai = _open_sdk(endpoint, self._transport)
+        bearer = endpoint.key is not None and endpoint.row.auth == "bearer"
         self._unsent: dict[str, Any] = {} if bearer else {"Authorization": Omit()}
-        # The SDK takes these from OPENAI_* variables and would tell them to every host.
-        self._openai.organization = self._openai.project = None
-        # Looked up here because the SDK imports its resources when they are first touched.
-        self._create: Any = self._openai.chat.completions.with_streaming_response.create
+        self._letterhead: Letterhead | None = None
 
     async def ask(self, question: Question, attempt: Attempt, watch: Watch | None = None) -> None:
         """Send a question and hear the reply out, into `attempt`. A provider's failure is an event there."""
-        attempt.body = listen(self._airtime)
+        attempt.body = body = listen(self._airtime)
         try:
-            async with AsyncExitStack() as stack:
-                with _wait_for_head(attempt.body, question.timeouts) as head:
-                    response = await stack.enter_async_context(self._send(question))
-                if head.cancelled_caught:
-                    attempt.fold.add(head_timeout(attempt.body.sent_ns, question.timeouts, perf_counter_ns()))
-                else:
-                    await hear_out(response, question.timeouts, attempt, self._airtime, watch)
+            with _wait_for_head(body, question.timeouts) as waiting:
+                head = await self._send(question, body)
+            if waiting.cancelled_caught:
+                attempt.fold.add(head_timeout(body.sent_ns, question.timeouts, perf_counter_ns()))
+            else:
+                await hear_out(head, question.timeouts, attempt, self._airtime, watch)
         except CONNECTION_ERRORS as error:
             attempt.fold.add(describe(error, perf_counter_ns()))
+            # Its frames know the body, which knows the error: a circle that only the garbage collector could open.
+            error.with_traceback(None)
+        finally:
+            await body.aclose()
 
-    @asynccontextmanager
-    async def _send(self, question: Question) -> AsyncIterator[httpx2.Response]:
-        """Have the SDK build the request in one turn of airtime, which the transport gives back as it dials."""
-        await self._airtime.acquire()
+    async def _send(self, question: Question, body: Body) -> Head:
+        """Write the request in one turn of airtime, which the transport gives back as it dials."""
+        await self._airtime.depart()
         try:
-            manager = self._create(
-                model=question.model,
-                # In the body with everything else: as an argument, the SDK would walk through every message.
-                messages=(),
-                extra_body={**question.body, "messages": question.messages},
-                extra_headers=self._unsent,
-            )
-            async with manager as response:
-                yield response.http_response
+            self._letterhead = self._letterhead or await self._draft()
+            asked = {"model": question.model, **question.body, "messages": question.messages}
+            return await self._transport.send(self._letterhead, encode_json(asked), body)
         finally:
             self._airtime.release()
 
+    async def _draft(self) -> Letterhead:
+        """Have the SDK build a request, and keep all of it but the body."""
+        drafts = _Drafts()
+        async with _open_sdk(self._endpoint, drafts) as sdk:
+            create = sdk.chat.completions.with_raw_response.create
+            await create(model="", messages=(), extra_headers=self._unsent)
+        return drafts.letterheads[0]
+
     async def warm_up(self, connections: int) -> list[Phases]:
-        """Open connections for the requests to come; return what each took."""
+        """Make ready for the requests to come and open connections for them; return what each took."""
+        self._letterhead = self._letterhead or await self._draft()
         return await self._transport.open_connections(str(self._openai.base_url), connections)
 
     async def list_models(self, timeouts: Timeouts | None = None) -> list[str]:
@@ -122,6 +119,18 @@ class Client:
         """Close every connection."""
         self._open.close()
         await self._openai.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Drafts(httpx2.AsyncBaseTransport):
+    """Where the SDK's requests end that only show how it builds them: nothing is sent."""
+
+    letterheads: list[Letterhead] = field(default_factory=list)
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Keep what a request looks like."""
+        self.letterheads.append(Letterhead.of(request))
+        return httpx2.Response(200, request=request)
 
 
 class ProviderRefusal(Exception):
@@ -155,6 +164,23 @@ def _read_models(response: httpx2.Response) -> list[str]:
     except (ValueError, KeyError, TypeError) as error:
         message = f"GET /models did not give a list of models ({error})"
         raise ProviderRefusal(Failed(at_ns, Outcome.BAD_STREAM, message)) from None
+
+
+def _open_sdk(endpoint: Endpoint, transport: httpx2.AsyncBaseTransport) -> AsyncOpenAI:
+    """Return the SDK's client for an endpoint: no headers, retries, redirects or proxies but ours."""
+    key = endpoint.key.reveal() if endpoint.key is not None else None
+    sdk = AsyncOpenAI(
+        # The SDK insists on a key; where there is none, or another header carries it, this one is never sent.
+        api_key=key or "none",
+        base_url=endpoint.base_url,
+        max_retries=0,
+        timeout=httpx2.Timeout(None),
+        default_headers=_headers(endpoint, key),
+        http_client=httpx2.AsyncClient(transport=transport, follow_redirects=False, trust_env=False),
+    )
+    # The SDK takes these from OPENAI_* variables and would tell them to every host.
+    sdk.organization = sdk.project = None
+    return sdk
 
 
 def _headers(endpoint: Endpoint, key: str | None) -> dict[str, Any]:

@@ -4,6 +4,8 @@ import aiohttp
 from openai import APIConnectionError
 
 from runner.events import Failed, Outcome
+from runner.wire.framing import BadResponse
+from runner.wire.inflation import BadCompression
 from runner.wire.proxy import UnusableProxy
 from runner.wire.socks import ProxyRefusal
 
@@ -20,10 +22,11 @@ STAGES: tuple[tuple[type[BaseException], str], ...] = (
     (aiohttp.ClientProxyConnectionError, "proxy"),
     (aiohttp.ClientHttpProxyError, "proxy"),
     (aiohttp.ClientConnectorError, "refused"),
+    (BadCompression, "compression"),
     (aiohttp.ClientPayloadError, "cut"),
     (aiohttp.ServerDisconnectedError, "disconnected"),
     (aiohttp.ClientOSError, "reset"),
-    (aiohttp.ClientResponseError, "bad_http"),
+    (BadResponse, "bad_http"),
     (aiohttp.InvalidURL, "bad_url"),
     (BaseException, "connection"),
 )
@@ -36,6 +39,7 @@ WORDS = {
     "tls_certificate": "the server's certificate is not trusted",
     "tls": "the TLS handshake failed",
     "refused": "no connection to the server",
+    "compression": "the reply's compression cannot be undone",
     "cut": "the connection broke inside the reply",
     "disconnected": "the server closed the connection without an answer",
     "reset": "the connection was reset",
@@ -44,7 +48,7 @@ WORDS = {
     "connection": "the connection failed",
 }
 
-LASTING = frozenset({"bad_proxy", "tls_certificate", "bad_http", "bad_url"})
+LASTING = frozenset({"bad_proxy", "tls_certificate", "compression", "bad_http", "bad_url"})
 """What is the same at the next attempt."""
 
 

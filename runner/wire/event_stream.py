@@ -3,6 +3,7 @@
 import re
 
 from runner.events import Done, Event, Flagged
+from runner.wire.chunk import read_plain_chunk
 from runner.wire.complaint import shorten
 from runner.wire.failure import fail
 from runner.wire.json_value import read_json
@@ -29,6 +30,9 @@ class EventStream:
         """Take one read; return what it told."""
         if self._reply.over:
             return []
+        if self._reply.settled and (lone := self._reader.lone_object(data)) is not None:
+            plain = read_plain_chunk(lone, at_ns)
+            return self._hear_frame(Frame(at_ns, lone)) if plain is None else [plain]
         if len(self._prefix) < PREFIX_SIZE:
             self._prefix += data[: PREFIX_SIZE - len(self._prefix)]
         events = self._hear(self._reader.feed(data, at_ns))
@@ -56,23 +60,21 @@ class EventStream:
         return events
 
     def _hear_frame(self, frame: Frame) -> list[Event]:
+        if is_done(frame.data):
+            return self._reply.end(Done(frame.at_ns))
         try:
             value, replaced = read_json(frame.data)
         except ValueError:
             return self._hear_text(frame)
         if frame.event == b"error":
             return self._reply.hear_error(value, frame.at_ns)
-        if value == "[DONE]":
-            return self._reply.end(Done(frame.at_ns))
         events = self._reply.hear(value, frame.at_ns)
         if replaced:
             events.append(Flagged(frame.at_ns, "invalid_utf8"))
         return events
 
     def _hear_text(self, frame: Frame) -> list[Event]:
-        """Hear data that is not JSON: the end, an error in plain words, JSON cut short, some gateway's greeting."""
-        if is_done(frame.data):
-            return self._reply.end(Done(frame.at_ns))
+        """Hear data that is not JSON: an error in plain words, JSON cut short, some gateway's greeting."""
         text = shorten(frame.data.decode(errors="replace"))
         if frame.event == b"error":
             return self._reply.hear_error(text, frame.at_ns)

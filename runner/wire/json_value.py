@@ -2,7 +2,7 @@
 
 import json
 
-import orjson
+import msgspec
 
 # Lenient where providers are sloppy: raw control characters in strings pass, NaN and Infinity are nothing.
 _DECODER = json.JSONDecoder(strict=False, parse_constant=lambda _: None)
@@ -16,8 +16,8 @@ def read_json(data: bytes) -> tuple[object, bool]:
 
     """
     try:
-        return orjson.loads(data), False
-    except orjson.JSONDecodeError:
+        return msgspec.json.decode(data), False
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         # Stricter than what providers send. The standard library is the judge of what it refuses.
         return _read_leniently(data)
 
@@ -43,6 +43,15 @@ def write_json(value: object) -> str:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     except RecursionError:
         return "(nested too deeply)"
+
+
+def encode_json(value: object) -> bytes:
+    """Return a value as it is sent."""
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        # Half an emoji: rare, and no reason not to ask.
+        return json.dumps(value, separators=(",", ":")).encode()
 
 
 def as_object(value: object) -> dict[str, object]:

@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 from time import perf_counter_ns
 
 import anyio
-import httpx2
 
 from runner.events import Event, Failed, Flagged, Opened
 from runner.fold import Fold
 from runner.suite.case import Timeouts
 from runner.wire.airtime import READS_PER_SLICE, Airtime
+from runner.wire.body import Body, Head
 from runner.wire.connection_failure import describe
 from runner.wire.failure import request_id
 from runner.wire.hearing import Hearing
+from runner.wire.tape import Tape
 from runner.wire.timers import due_ns, expired
-from runner.wire.transport import Body
 
 Watch = Callable[[Event], None]
 """Called with each event soon after it arrived, for a live view."""
@@ -39,13 +39,18 @@ class Attempt:
 
     body: Body = field(default_factory=Body)
     fold: Fold = field(default_factory=Fold)
+    tape: Tape | None = None
+    """Where reads are kept, if the run is recorded."""
+    closed_ns: int | None = None
+    """When it was clear that nothing more would be heard of the body."""
+    cut: Failed | None = None
+    """Why not, if the body did not end by itself."""
 
 
-def opened(response: httpx2.Response, body: Body) -> Opened:
+def opened(head: Head, at_ns: int) -> Opened:
     """Return the event of a response's head."""
-    at_ns = body.headers_ns or perf_counter_ns()
-    headers = dict(response.headers)
-    return Opened(at_ns, response.status_code, request_id(headers), received_ns(headers))
+    simulated = head.headers.get("x-simulated") == "true"
+    return Opened(at_ns, head.status, request_id(head.headers), received_ns(head.headers), simulated)
 
 
 def received_ns(headers: Mapping[str, str]) -> int | None:
@@ -54,13 +59,11 @@ def received_ns(headers: Mapping[str, str]) -> int | None:
     return int(said) if STAMP.fullmatch(said) else None
 
 
-async def hear_out(
-    response: httpx2.Response, timeouts: Timeouts, attempt: Attempt, airtime: Airtime, watch: Watch | None
-) -> None:
+async def hear_out(head: Head, timeouts: Timeouts, attempt: Attempt, airtime: Airtime, watch: Watch | None) -> None:
     """Decode until the reply ends, or a timer says that it will not."""
-    listener = _Listener(attempt, Hearing(response.status_code, dict(response.headers)), airtime, watch)
+    listener = _Listener(attempt, Hearing(head.status, head.headers), airtime, watch)
     body, fold = attempt.body, attempt.fold
-    fold.add(opened(response, body))
+    fold.add(opened(head, body.headers_ns or perf_counter_ns()))
     if body.compressed:
         fold.add(Flagged(perf_counter_ns(), "compressed"))
     try:
@@ -72,7 +75,8 @@ async def hear_out(
         listener.decode_at_once()
         raise
     broken = describe(body.error, perf_counter_ns()) if body.error is not None else None
-    listener.close(failed or broken)
+    attempt.cut = failed or broken
+    listener.close()
 
 
 async def _hear_until_due(listener: "_Listener", timeouts: Timeouts) -> Failed | None:
@@ -113,12 +117,16 @@ class _Listener:
         self._decode(len(self.arrivals))
 
     def _decode(self, reads: int) -> None:
-        for _ in range(min(reads, len(self.arrivals))):
-            self._take_in(self.hearing.feed(*self.arrivals.popleft()))
+        taken = [self.arrivals.popleft() for _ in range(min(reads, len(self.arrivals)))]
+        for at_ns, data in taken:
+            self._take_in(self.hearing.feed(at_ns, data))
+        if self.attempt.tape is not None:
+            self.attempt.tape.keep(taken)
 
-    def close(self, failed: Failed | None) -> None:
+    def close(self) -> None:
         """Say that nothing more comes, and why if it should have."""
-        self._take_in(self.hearing.close(perf_counter_ns(), failed))
+        self.attempt.closed_ns = perf_counter_ns()
+        self._take_in(self.hearing.close(self.attempt.closed_ns, self.attempt.cut))
 
     def _take_in(self, events: Sequence[Event]) -> None:
         for event in events:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from runner.events import Channel, Done, Event, Failed, Finished, Flagged, Opened, Stirred, Text, Usage
 from runner.fold import ERROR_REASONS
-from runner.wire.chunk import read_chunk, read_plain_chunk
+from runner.wire.chunk import read_chunk
 from runner.wire.complaint import find_error
 from runner.wire.failure import fail, read_error, request_id_in
 from runner.wire.think_tags import ThinkTags
@@ -23,12 +23,13 @@ class Reply:
         self._needs_id = needs_id
         self._tags = ThinkTags()
 
+    @property
+    def settled(self) -> bool:
+        """Nothing is waited for that only the first chunks can bring: a tag, the request's id."""
+        return self._tags.settled and not self._needs_id
+
     def hear(self, value: object, at_ns: int) -> list[Event]:
         """Return what one JSON value tells."""
-        if self._tags.settled and not self._needs_id and type(value) is dict:
-            plain = read_plain_chunk(value, at_ns)
-            if plain is not None:
-                return [plain]
         error = find_error(value)
         if not isinstance(value, dict):
             return [Flagged(at_ns, "skipped_data")] if error is None else self.hear_error(error, at_ns)

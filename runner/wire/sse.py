@@ -42,14 +42,6 @@ class FrameReader:
 
     def feed(self, data: bytes, at_ns: int) -> list[Frame]:
         """Take one read; return the frames that it completed."""
-        if (
-            data.startswith(b"data: {")
-            and data.endswith(b"}\n\n")
-            and data.find(b"\n") == len(data) - 2
-            and b"\r" not in data
-            and self._is_between_frames()
-        ):
-            return [Frame(at_ns, data[6:-2])]
         if not data or self.overflowed:
             return []
         frames: list[Frame] = []
@@ -58,6 +50,17 @@ class FrameReader:
         if len(self._tail) + self._data_size > self._limit:
             self._overflow()
         return frames
+
+    def lone_object(self, data: bytes) -> bytes | None:
+        """Return the JSON object that a read holds in one whole frame and nothing beside it; None for other reads.
+
+        Nearly all reads are like that. `feed` says the same of them in four times the time.
+        """
+        is_lone = data[:7] == b"data: {" and data.find(b"\n") == len(data) - 2 and data[-3:] == b"}\n\n"
+        if not is_lone or b"\r" in data or self._tail or self._data or self._event is not None or self.overflowed:
+            return None
+        self._at_start = self._after_cr = False
+        return data[6:-2]
 
     def close(self) -> list[Frame]:
         """Return the frame that no blank line closed. A line cut short counts only if its JSON is whole."""
@@ -69,13 +72,6 @@ class FrameReader:
             self._tail.clear()
         self._dispatch(self._event, frames)
         return frames
-
-    def _is_between_frames(self) -> bool:
-        """Whether a frame may start here. What starts with a field needs no more care for a mark or a line end."""
-        if self._tail or self._data or self._event is not None or self.overflowed:
-            return False
-        self._at_start = self._after_cr = False
-        return True
 
     def _complete_lines(self, data: bytes, at_ns: int) -> list[bytes]:
         if self._after_cr and data.startswith(b"\n"):

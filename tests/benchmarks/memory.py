@@ -18,7 +18,7 @@ import anyio
 from runner.api import backend
 from runner.calibrate import Load, drive
 from runner.simulator.process import launch_sync
-from runner.wire.transport import UNDECODED_LIMIT
+from runner.wire.body import UNDECODED_LIMIT
 from tests.benchmarks.accuracy import CHECKOUT
 from tests.benchmarks.overhead import run_command
 from tests.benchmarks.targets import Target, ratio

@@ -181,8 +181,8 @@ def write_journal() -> None:
 def outputs() -> Iterator[tuple[str, str]]:
     """Yield the name and the text of every output of the golden journal."""
     run = Run.of_journal(journal.read(GOLDEN))
-    for suffix, write in WRITERS.items():
-        yield f"results{suffix}", write(run)
+    for suffix in sorted({*WRITERS} - {".html"}):  # a page is looked at, in a browser
+        yield f"results{suffix}", WRITERS[suffix](run)
     console = Console(file=StringIO(), width=120)
     console.print(render_summary(run))
     yield "terminal.txt", console.file.getvalue()  # type: ignore[attr-defined]

@@ -1,0 +1,47 @@
+"""Where the records of a run are read from, as often as somebody needs them: a journal, memory, or a part of either."""
+
+from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import Protocol
+
+from runner.record import Identity, Record
+
+
+class Source(Protocol):
+    """Records that can be read again and again, always the same in the same order."""
+
+    @property
+    def records(self) -> Iterable[Record]:
+        """Every record."""
+
+    def records_at(self, places: AbstractSet[int]) -> Iterable[Record]:
+        """Those at these places, from 0, in their order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Records in memory."""
+
+    records: tuple[Record, ...]
+
+    def records_at(self, places: AbstractSet[int]) -> Iterator[Record]:
+        """Those at these places, from 0, in their order."""
+        return (self.records[place] for place in sorted(places))
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Those records of another source whose requests were chosen."""
+
+    whole: Source
+    holds: Callable[[Identity], bool]
+
+    @property
+    def records(self) -> Iterator[Record]:
+        """Every record of the part."""
+        return (record for record in self.whole.records if self.holds(record.identity))
+
+    def records_at(self, places: AbstractSet[int]) -> Iterator[Record]:
+        """Those at these places of the part, from 0, in their order."""
+        return (record for place, record in enumerate(self.records) if place in places)

@@ -1,0 +1,87 @@
+"""Checks of what an answer says. Space and line ends around the answer never count; its case does."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from runner.checks.finding import PASSED, Finding, failed, undecided
+from runner.checks.pattern import is_found
+from runner.events import Channel
+from runner.record import Record
+
+MAX_QUOTED = 60
+
+
+def answer_of(record: Record) -> str | None:
+    """Return what was answered, empty where nothing was; None where the answer was heard but not kept."""
+    if record.reply is not None:
+        return record.reply.strip()
+    return None if Channel.ANSWER in record.heard.channels else ""
+
+
+def read_off_answer(judge: Callable[[str, object], Finding]) -> Callable[[Record, object], Finding]:
+    """Make a check of a record out of one of a text."""
+
+    def judge_record(record: Record, wanted: object) -> Finding:
+        answer = answer_of(record)
+        return undecided("the reply was not kept") if answer is None else judge(answer, wanted)
+
+    return judge_record
+
+
+def equals(answer: str, wanted: object) -> Finding:
+    """Pass where the answer is one of the texts."""
+    texts = listed(wanted)
+    return PASSED if answer in [text.strip() for text in texts] else failed(f"{quote(answer)} is not {either(texts)}")
+
+
+def starts_with(answer: str, wanted: object) -> Finding:
+    """Pass where the answer begins with one of the texts."""
+    texts = listed(wanted)
+    return PASSED if answer.startswith(texts) else failed(f"{quote(answer)} does not begin with {either(texts)}")
+
+
+def contains(answer: str, wanted: object) -> Finding:
+    """Pass where every one of the texts is in the answer."""
+    missing = [quote(text) for text in listed(wanted) if text not in answer]
+    return failed(f"{', '.join(missing)} is not in it") if missing else PASSED
+
+
+def not_contains(answer: str, wanted: object) -> Finding:
+    """Pass where none of the texts is in the answer."""
+    found = [quote(text) for text in listed(wanted) if text in answer]
+    return failed(f"{', '.join(found)} is in it") if found else PASSED
+
+
+def match_patterns(answer: str, wanted: object) -> Finding:
+    """Pass where every one of the patterns is found somewhere in the answer."""
+    missing = [quote(pattern) for pattern in listed(wanted) if not is_found(pattern, answer)]
+    return failed(f"{', '.join(missing)} is found nowhere in it") if missing else PASSED
+
+
+def length(answer: str, wanted: object) -> Finding:
+    """Pass where the answer has at least `min` and at most `max` characters."""
+    assert isinstance(wanted, Mapping)
+    least, most = wanted.get("min"), wanted.get("max")
+    if least is not None and len(answer) < least:
+        return failed(f"{len(answer)} characters, fewer than {least}")
+    if most is not None and len(answer) > most:
+        return failed(f"{len(answer)} characters, more than {most}")
+    return PASSED
+
+
+def listed(wanted: object) -> tuple[str, ...]:
+    """Return one text or several as several."""
+    if isinstance(wanted, str):
+        return (wanted,)
+    assert isinstance(wanted, Sequence)
+    return tuple(wanted)
+
+
+def either(texts: Sequence[str]) -> str:
+    """Name alternatives."""
+    return " or ".join(map(quote, texts))
+
+
+def quote(text: str) -> str:
+    """Show the beginning of a text on one line."""
+    flat = " ".join(text.split())
+    return f"“{flat}”" if len(flat) <= MAX_QUOTED else f"“{flat[: MAX_QUOTED - 1]}…”"

@@ -1,0 +1,85 @@
+"""The check `language`: which language an answer is written in. A heuristic, and careful about short texts.
+
+A script decides where it can: Han characters are Chinese unless there is kana, Hangul is Korean. Languages that share
+a script are told apart by py3langid's model, among those of that script alone: left to all of its 142 it takes short
+Chinese for Wu and short English for Afrikaans. Under 20 letters even that is guessing, so nothing is decided.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from functools import cache, lru_cache
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from runner.checks.finding import PASSED, Finding, failed, undecided
+from runner.checks.pattern import named_matches
+
+if TYPE_CHECKING:
+    from py3langid.langid import LanguageIdentifier  # type: ignore[import-untyped]
+
+SHARED_SCRIPTS = MappingProxyType(
+    {
+        "Latin": ("en", "fr", "de", "es", "it", "pt", "nl", "sv", "pl", "tr", "vi", "id"),
+        "Cyrillic": ("ru", "uk", "bg"),
+    }
+)
+LANGUAGES = ("zh", "ja", "ko", *(language for languages in SHARED_SCRIPTS.values() for language in languages))
+FEWEST_LETTERS = 20
+"""What the model needs to tell languages of one script apart."""
+
+MOST_LETTERS = 2_000
+"""What it reads of a long answer."""
+
+Word = tuple[str, str]
+"""Its script, and its letters."""
+
+_CODE = re.compile(r"^(`{3,}|~{3,}).*?(?:^\1|\Z)", re.DOTALL | re.MULTILINE)
+_WORDS = (
+    r"(?P<Kana>[\p{Hiragana}\p{Katakana}])|(?P<Han>\p{Han})|(?P<Hangul>\p{Hangul}+)"
+    r"|(?P<Latin>\p{Latin}[\p{Latin}\p{M}'’]*)|(?P<Cyrillic>\p{Cyrillic}+)"
+)
+
+
+def language(answer: str, wanted: object) -> Finding:
+    """Pass where most words are in the language; code blocks do not count, a Chinese character is a word."""
+    words = list(named_matches(_WORDS, _CODE.sub("", answer)))
+    if not words:
+        return undecided("there are no words in it")
+    script = _leading_script(words)
+    found = _language_of(words, script)
+    if found is not None:
+        return PASSED if found == wanted else failed(f"most of it is {found}, not {wanted}")
+    if wanted in SHARED_SCRIPTS[script]:
+        return undecided(f"fewer than {FEWEST_LETTERS} letters, too few to tell the language")
+    return failed(f"it is written in {script} letters, not in {wanted}")
+
+
+def _leading_script(words: Sequence[Word]) -> str:
+    counts = Counter("Han" if script == "Kana" else script for script, _ in words)
+    return max(counts, key=lambda script: counts[script])
+
+
+def _language_of(words: Sequence[Word], script: str) -> str | None:
+    """Return the language of most words; None where they are too few to tell."""
+    if script == "Han":
+        return "ja" if any(script == "Kana" for script, _ in words) else "zh"
+    if script == "Hangul":
+        return "ko"
+    text = " ".join(word for of, word in words if of == script)[:MOST_LETTERS]
+    letters = sum(map(str.isalpha, text))
+    return _classify(text, script) if letters >= FEWEST_LETTERS else None
+
+
+@lru_cache(maxsize=1024)
+def _classify(text: str, script: str) -> str:
+    return str(_identifier(script).classify(text)[0])
+
+
+@cache
+def _identifier(script: str) -> "LanguageIdentifier":
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier  # noqa: PLC0415 -- loads for most of a second
+
+    identifier = LanguageIdentifier.from_model_file(MODEL_FILE)
+    identifier.set_languages(list(SHARED_SCRIPTS[script]))
+    return identifier

@@ -1,0 +1,41 @@
+"""How strictly a reply is held against the one kept of it, and how many repeats must pass: read off a suite's words."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+Way = Literal["exact", "normalized", "similar", "checks-only"]
+
+SIMILAR_ENOUGH = 0.8
+"""Where the suite says `similar` and no number."""
+
+SHARE_PATTERN = r"^(all|[1-9][0-9]{0,5} of [1-9][0-9]{0,5})$"
+MATCH_PATTERN = r"^(exact|normalized|checks-only|similar( (0\.[0-9]+|1(\.0+)?))?)$"
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """A way to compare; `least_ratio` counts only where texts need be no more than similar."""
+
+    way: Way
+    least_ratio: float = SIMILAR_ENOUGH
+
+
+def read_matching(text: str) -> Matching:
+    """Read `exact`, `normalized`, `similar`, `similar 0.9` or `checks-only`; raise ValueError for anything else."""
+    if not re.fullmatch(MATCH_PATTERN, text):
+        raise ValueError(f"`{text}` is no way to compare. Write exact, normalized, similar, similar 0.9 or checks-only")
+    way, _, ratio = text.partition(" ")
+    return Matching(way, float(ratio) if ratio else SIMILAR_ENOUGH)  # type: ignore[arg-type]
+
+
+def read_share(text: str) -> tuple[int, int] | None:
+    """Read `2 of 3`, or `all`, which is None; raise ValueError for anything else."""
+    if not re.fullmatch(SHARE_PATTERN, text):
+        raise ValueError(f"`{text}` is no share of the repeats. Write all, or a share such as 2 of 3")
+    if text == "all":
+        return None
+    needed, of = map(int, text.split(" of "))
+    if needed > of:
+        raise ValueError(f"{needed} is more than {of}. Write all, or a share such as 2 of 3")
+    return needed, of

@@ -1,0 +1,55 @@
+"""Options on where a run is heard, and how they become a `Fleet`."""
+
+from collections.abc import Callable
+from functools import reduce
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from runner.fleet import Fleet
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_CLUSTER = (
+    click.option(
+        "--engine",
+        type=click.Choice(["local", "ray"]),
+        default="local",
+        show_default=True,
+        help="Where replies are heard: on this machine, or by workers of a Ray cluster (docs/ray.md).",
+    ),
+    click.option(
+        "--address",
+        metavar="HOST:PORT",
+        help="With --engine ray, the cluster's head; `auto` (default) is the cluster this machine belongs to.",
+    ),
+    click.option(
+        "--workers",
+        type=click.IntRange(1),
+        metavar="N",
+        help="With --engine ray, how many workers, each with a CPU of its own (default one on each node).",
+    ),
+)
+
+
+def cluster_options(command: Command) -> Command:
+    """Add the options on where a run is heard."""
+    return reduce(lambda decorated, option: option(decorated), reversed(_CLUSTER), command)
+
+
+def read_fleet(chosen: dict[str, Any]) -> "Fleet | None":
+    """Make a fleet of what click has parsed; None where this machine hears the run itself.
+
+    Raises:
+        click.UsageError: an option needs a cluster, and none is asked for.
+
+    """
+    if chosen["engine"] == "local":
+        lonely = next((name for name in ("address", "workers") if chosen[name] is not None), None)
+        if lonely is not None:
+            raise click.UsageError(f"--{lonely} is about a cluster: say --engine ray as well")
+        return None
+    from runner.fleet import NEAREST, Fleet  # noqa: PLC0415 -- a run on one machine knows nothing of it
+
+    return Fleet(chosen["address"] or NEAREST, chosen["workers"])

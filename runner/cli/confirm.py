@@ -1,0 +1,83 @@
+"""Asks before much is sent, or much is spent."""
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from runner.forecast import Forecast
+    from runner.job import Job
+    from runner.money import Money
+
+CONFIRM_OVER = "500"
+
+
+class Threshold(click.ParamType["int | Money"]):
+    """A number of requests, or a sum of money."""
+
+    name = "threshold"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> "int | Money":
+        """Return the number or the sum."""
+        from runner.errors import CompareError  # noqa: PLC0415
+        from runner.money import parse_money  # noqa: PLC0415
+
+        text = str(value).strip()
+        if text.isdecimal():
+            return int(text)
+        try:
+            return parse_money(text)
+        except CompareError:
+            self.fail(f"{text!r} is neither a number of requests nor a sum such as 5USD", param, ctx)
+
+
+def confirm(job: "Job", threshold: "int | Money", *, yes: bool) -> None:
+    """Ask once if a job passes the threshold, as far as that can be told; simulated targets cost nothing.
+
+    Raises:
+        click.Abort: the answer was no.
+        click.UsageError: nobody is there to answer.
+
+    """
+    forecast = job.forecast
+    real = [each for each in forecast.targets if not each.simulated]
+    if yes or not real or not _passes(job, forecast, threshold):
+        return
+    question = f"{_describe(job, forecast)} to {', '.join(each.target for each in real)}: send them?"
+    if not sys.stdin.isatty():
+        raise click.UsageError(f"{question} Nobody is here to answer; say -y, or raise --confirm-over.")
+    if not click.confirm(question, err=True):
+        raise click.Abort
+
+
+def _count(job: "Job", forecast: "Forecast") -> int | None:
+    """Return how many requests to real targets are still to be sent at most, None if nothing limits them."""
+    counts = [each.requests for each in forecast.targets if not each.simulated]
+    if None in counts:
+        return job.left
+    total = sum(filter(None, counts))
+    return total if job.left is None else min(total, job.left)
+
+
+def _passes(job: "Job", forecast: "Forecast", threshold: "int | Money") -> bool:
+    count = _count(job, forecast)
+    if count == 0:
+        return False
+    if isinstance(threshold, int):
+        return count is None or count > threshold
+    is_known = not forecast.unpriced and not forecast.unbounded
+    return not is_known or any(
+        cost.currency != threshold.currency or cost.amount > threshold.amount for cost in forecast.costs
+    )
+
+
+def _describe(job: "Job", forecast: "Forecast") -> str:
+    """Say how many requests there are, and what they cost at most, as far as that is known."""
+    count = _count(job, forecast)
+    requests = "requests without a fixed number" if count is None else f"{count:,} requests"
+    of_all = " for the whole of the resumed run" if job.past else ""
+    costs = f", at most {' + '.join(map(str, forecast.costs))}{of_all}," if forecast.costs else ""
+    open_ends = len(forecast.unpriced) + len(forecast.unbounded)
+    unknown = f" (cost unknown for {open_ends} target{'' if open_ends == 1 else 's'})" if open_ends else ""
+    return f"{requests}{costs}{unknown}"

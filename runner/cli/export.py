@@ -1,0 +1,47 @@
+"""`compare export`: a run that is over, in the form of another tool."""
+
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--otel", is_flag=True, help="OpenTelemetry spans, one line of OTLP/JSON a request.")
+@click.option("--promptfoo", is_flag=True, help="Replies for promptfoo's --model-outputs.")
+@click.option("--excel", is_flag=True, help="A CSV that Excel opens as it is meant.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Where it goes (default stdout). Without one of the forms, its suffix tells the format: csv, parquet, xml ...",
+)
+@click.option("--content", is_flag=True, help="With --otel, prompts, replies and what was said of failures, too.")
+def export(run: Path, *, output: Path | None, content: bool, **forms: bool) -> None:
+    """Write RUN for another tool: RUN is a folder, a journal, or `latest`.
+
+    \b
+    compare export latest --otel -o spans.jsonl
+    compare export latest --promptfoo -o replies.json
+    compare export latest --excel -o for-excel.csv
+    compare export latest -o rows.parquet
+
+    What the other form cannot hold is said on stderr.
+    """
+    from runner.export import Form, export  # noqa: PLC0415 -- heavy imports wait until there is work
+
+    chosen = [Form(name) for name, is_chosen in forms.items() if is_chosen]
+    if len(chosen) > 1:
+        raise click.UsageError(f"{' and '.join(f'--{form}' for form in chosen)} are two forms; choose one.")
+    if content and chosen != [Form.OTEL]:
+        raise click.UsageError("--content belongs to --otel; the other forms hold prompts and replies anyway.")
+    made = export(run, chosen[0] if chosen else None, output, with_content=content)
+    for note in made.notes if made else ():
+        click.echo(f"note: {note}", err=True)
+    if output is not None:
+        click.echo(f"written: {output}", err=True)
+    elif made is not None:
+        # Not click.echo: a console's own encoding must neither refuse a reply nor translate its line ends.
+        sys.stdout.buffer.write(made.text.encode())

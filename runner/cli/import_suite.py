@@ -1,0 +1,31 @@
+"""`compare import`: a file of another tool becomes a suite."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), metavar="SUITE", help="The suite to write (default stdout)."
+)
+def import_suite(file: Path, output: Path | None) -> None:
+    """Make a suite of FILE: promptfoo's configuration, OpenAI messages, or a table of prompts.
+
+    \b
+    compare import promptfooconfig.yaml -o suite.yaml
+    compare import training.jsonl -o suite.yaml        lines of OpenAI messages, or of a batch
+    compare import questions.csv -o suite.yaml         a column `prompt`
+
+    What is not taken is listed with its place on stderr, and at the top of the suite. Nothing of FILE is run.
+    """
+    from runner.importing import import_file  # noqa: PLC0415 -- heavy imports wait until there is work
+
+    imported = import_file(file, output)
+    for line in imported.left:
+        click.echo(f"not taken: {line}", err=True)
+    if output is None:
+        click.echo(imported.text, nl=False)
+    cases = f"{imported.cases:,} {'case' if imported.cases == 1 else 'cases'}"
+    click.echo(f"written: {output}, {cases}" if output else cases, err=True)

@@ -1,0 +1,26 @@
+"""`compare replay`: what was recorded of a run, served again."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--fast", is_flag=True, help="As fast as possible, not at the recorded pace.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8766, show_default=True, help="0 takes any free one.")
+def replay(run: Path, *, fast: bool, host: str, port: int) -> None:
+    """Serve what was recorded of RUN, until Ctrl-C, as an OpenAI-compatible server.
+
+    \b
+    compare run prompts/basic.yaml --record
+    compare replay latest
+
+    RUN is a folder, or `latest`. The same question, to the same model, gets the same reply, byte for byte, at the
+    recorded pace. `compare run SUITE --replay RUN` needs no server beside it.
+    """
+    from runner.folder import find_run  # noqa: PLC0415
+    from runner.simulator.replay import serve  # noqa: PLC0415
+
+    serve(find_run(run), host, port, fast=fast, announce=click.echo)

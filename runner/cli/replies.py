@@ -1,0 +1,53 @@
+"""The replies of runs that are over, on a terminal: turn by turn, what each target said."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.rule import Rule
+from rich.text import Text
+
+from runner.cli.side_by_side import Said, arrange, fits, print_plainly
+from runner.outputs.printable import one_line, printable
+from runner.outputs.report.board import Replies, Turn, lay_out, read_replies
+from runner.outputs.report.lineup import Column, line_up
+from runner.outputs.report.reply import describe_ending
+
+if TYPE_CHECKING:
+    from runner.analysis.columns import Cell, Row
+    from runner.analysis.run import Run
+
+
+def print_replies(runs: "Sequence[Run]", console: Console) -> None:
+    """Print every turn, in the repeat that a page would show first."""
+    columns = line_up(runs)
+    turns = [turn.at(turn.first) for turn in lay_out(columns)]
+    replies = read_replies(turns, columns)
+    for turn in turns:
+        _print_turn(turn, columns, replies, console)
+
+
+def _print_turn(turn: Turn, columns: Sequence[Column], replies: Replies, console: Console) -> None:
+    said = [
+        _said(column.label, rows[cell[turn.first].place] if cell else None)
+        for column, cell, rows in zip(columns, turn.cells, replies, strict=True)
+    ]
+    if not fits(console, len(columns)):
+        console.print(Text(f"# {one_line(turn.label)}", style="bold"), soft_wrap=True)
+        console.print(Text(printable(turn.prompt), style="dim"), Text(), sep="\n", soft_wrap=True)
+        for each in said:
+            print_plainly(each, console)
+        return
+    console.print(Rule(Text(one_line(turn.label), style="bold"), align="left"))
+    console.print(Text(printable(turn.prompt), style="dim", overflow="fold"))
+    console.print(arrange(said, console))
+
+
+def _said(label: str, row: "Row | None") -> Said:
+    if row is None:
+        return Said(label, "not asked")
+    return Said(label, describe_ending(row), _text(row["reasoning"]), _text(row["reply"]))
+
+
+def _text(cell: "Cell") -> str:
+    return cell if isinstance(cell, str) else ""

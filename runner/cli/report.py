@@ -1,0 +1,50 @@
+"""`compare report`: runs that are over, as one page to look at."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Where the page goes: report.html in the run's folder, or of several runs here.",
+)
+@click.option("--replies", is_flag=True, help="Print the replies as well, side by side where there is room.")
+@click.option(
+    "--color",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    show_default=True,
+    help="Colour; auto obeys NO_COLOR and FORCE_COLOR.",
+)
+def report(runs: tuple[Path, ...], *, output: Path | None, replies: bool, color: str) -> None:
+    """Write a page on each RUN: a folder, a journal, or `latest`. Several runs become one page, side by side.
+
+    \b
+    compare report latest
+    compare report latest --replies
+    compare report results/monday results/tuesday -o both.html
+
+    The page is one file: it opens from disk, loads nothing, and keeps what a reply says from doing anything.
+    """
+    from runner.cli.console import open_console  # noqa: PLC0415 -- heavy imports wait until there is work
+    from runner.cli.replies import print_replies  # noqa: PLC0415
+    from runner.outputs.terminal import render_summary  # noqa: PLC0415
+    from runner.review import keep_report, open_runs, place_report  # noqa: PLC0415
+
+    path = place_report(runs, output)
+    opened = open_runs(runs)
+    console = open_console(color)
+    for run in opened:
+        if len(opened) > 1:
+            console.print(f"run {run.header.run_id}", style="bold", markup=False)
+        console.print(render_summary(run))
+    if replies:
+        print_replies(opened, console)
+    keep_report(opened, path)
+    click.echo(f"written: {path}", err=True)

@@ -1,0 +1,98 @@
+"""The engine's asker on a cluster: hands each attempt to the worker that has least to do."""
+
+import contextlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from time import perf_counter_ns
+
+import anyio
+
+from runner.analysis.workers import WORKER_LOST
+from runner.cluster.crew import Crew
+from runner.cluster.hand import Hand, WorkerLost
+from runner.cluster.handover import Opened, Report, shift
+from runner.engine.asker import Standpoint
+from runner.events import Failed, Outcome
+from runner.wire.body import Body, Phases
+from runner.wire.client import Question
+from runner.wire.listening import Attempt, Watch
+
+HUSH_LIMIT_S = 5.0
+"""How long an interrupted run waits for what a worker has heard so far."""
+
+
+class _DistantBody(Body):
+    """What is known here of a response that another process hears."""
+
+    standpoint = Standpoint()
+
+    def take_from(self, report: Report, hand: Hand, handed_ns: int) -> None:
+        """Keep what a worker reports."""
+        self.sent_ns, self.headers_ns = report.sent_ns, report.headers_ns
+        self.phases, self.clock = report.phases, report.clock
+        ahead_ns = report.stay.clock_ahead_ns(handed_ns, perf_counter_ns())
+        self.standpoint = Standpoint(report.late_ns, ahead_ns, hand.node.name, hand.node.region)
+
+
+@dataclass(frozen=True, slots=True)
+class DistantAsker:
+    """Asks one provider through a crew."""
+
+    provider: str
+    crew: Crew
+
+    async def warm_up(self, connections: int) -> list[Phases]:
+        """Open connections from all workers, as many from each."""
+        hands = self.crew.hands
+        shares = [connections // len(hands) + (at < connections % len(hands)) for at in range(len(hands))]
+        opened: list[Phases] = []
+
+        async def open_share(hand: Hand, share: int) -> None:
+            handed_ns = perf_counter_ns()
+            try:
+                found: Opened = await self.crew.collect(hand, hand.handle.warm_up.remote(self.provider, share))
+            except WorkerLost:
+                return  # another takes its place, and opens connections when it needs them
+            ahead_ns = found.stay.clock_ahead_ns(handed_ns, perf_counter_ns())
+            opened.extend(shift(phases, -ahead_ns) for phases in found.phases)
+
+        async with anyio.create_task_group() as opening:
+            for hand, share in zip(hands, shares, strict=True):
+                opening.start_soon(open_share, hand, share)
+        return opened
+
+    async def ask(self, question: Question, attempt: Attempt, watch: Watch | None = None) -> None:  # noqa: ARG002
+        """Have a question asked; events are not passed on one by one."""
+        hand = await self.crew.choose()
+        attempt.body = body = _DistantBody()
+        body.standpoint = Standpoint(node=hand.node.name, region=hand.node.region)
+        number, handed_ns = self.crew.next_number(), perf_counter_ns()
+        reference = hand.handle.hear.remote(self.provider, number, question)
+
+        async def fetch() -> None:
+            report: Report = await self.crew.collect(hand, reference)
+            body.take_from(report, hand, handed_ns)
+            attempt.fold = report.fold
+
+        hand.busy += 1
+        try:
+            await fetch()
+        except anyio.get_cancelled_exc_class():
+            await _hush(hand, number, fetch)
+            raise
+        except WorkerLost as lost:
+            failed = Failed(perf_counter_ns(), Outcome.CONNECTION, str(lost), WORKER_LOST, worth_repeating=True)
+            attempt.fold.add(failed)
+        finally:
+            hand.busy -= 1
+
+    def standpoint(self, attempt: Attempt) -> Standpoint:
+        """Tell which worker heard an attempt, and how its stamps are to be read."""
+        return attempt.body.standpoint if isinstance(attempt.body, _DistantBody) else Standpoint()
+
+
+async def _hush(hand: Hand, number: int, fetch: Callable[[], Awaitable[None]]) -> None:
+    """Let a worker end an attempt here and now, and fetch what it has heard by then, if it can still tell."""
+    with anyio.move_on_after(HUSH_LIMIT_S, shield=True), contextlib.suppress(WorkerLost):
+        await hand.collect(hand.handle.hush.remote(number))
+        await fetch()

@@ -1,0 +1,44 @@
+"""The door of this room: a fleet that was asked for becomes a crew that can be worked with."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from runner.cluster.joining import check_cluster, join_cluster
+from runner.engine.asker import Asker, OpenAskers
+from runner.fleet import Fleet
+from runner.providers.endpoint import Endpoint
+from runner.wire.airtime import Airtime
+
+if TYPE_CHECKING:
+    from runner.cluster.crew import Crew
+
+
+@asynccontextmanager
+async def muster(fleet: Fleet) -> AsyncIterator["Crew"]:
+    """Join a cluster and hire workers for the length of an `async with` block.
+
+    Raises:
+        CompareError: Ray is not installed, no such cluster answers, or it has no room; nothing was sent.
+
+    """
+    address = await check_cluster(fleet.address)
+    from runner.cluster.crew import open_crew  # noqa: PLC0415 -- imports Ray, an extra
+
+    with join_cluster(address):
+        async with open_crew(fleet.workers) as crew:
+            yield crew
+
+
+def distant_askers(crew: "Crew", connections: int) -> OpenAskers:
+    """Return what opens askers for the engine, through a crew whose workers may need so many connections each."""
+    from runner.cluster.asker import DistantAsker  # noqa: PLC0415 -- imports Ray, an extra
+
+    @asynccontextmanager
+    async def open_askers(
+        endpoints: Mapping[str, Endpoint], connect_s: float, _airtime: Airtime
+    ) -> AsyncIterator[dict[str, Asker]]:
+        await crew.equip(endpoints, connect_s, connections)
+        yield {name: DistantAsker(name, crew) for name in endpoints}
+
+    return open_askers

@@ -1,0 +1,53 @@
+"""Runs named on a command line become a comparison, and the comparison files."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from runner import journal
+from runner.analysis.diff import Difference, diff_runs, diff_within
+from runner.analysis.run import Run
+from runner.analysis.verdict import Rule, Verdict
+from runner.errors import CompareError
+from runner.folder import find_run, write_atomically
+from runner.outputs.diff.formats import DIFFERENCE_WRITERS
+
+__all__ = ["Rule", "contrast", "exit_code", "open_run", "write_difference"]
+
+
+def open_run(name: Path) -> Run:
+    """Read a run by its folder, its id in results/, `latest`, or any file that is a journal, stripped or not.
+
+    Raises:
+        JournalError: there is no such run, or it cannot be read.
+
+    """
+    return Run.of_journal(journal.read(name if name.is_file() and name.name != "latest" else find_run(name)))
+
+
+def contrast(base: Path, new: Path | None, between: tuple[str, str] | None, rule: Rule) -> Difference:
+    """Compare two runs, or with `between` two targets of one.
+
+    Raises:
+        CompareError: neither or both are asked for, or what was named has nothing in common.
+
+    """
+    if between is None and new is None:
+        raise CompareError(f"{base} is compared with nothing; name a second run, or two of its targets: --between A B")
+    if between is None and new is not None:
+        return diff_runs(open_run(base), open_run(new), rule)
+    if between is not None and new is None:
+        return diff_within(open_run(base), *between, rule)
+    raise CompareError("--between compares two targets of one run; name one run, or leave --between out")
+
+
+def write_difference(difference: Difference, outputs: Sequence[Path]) -> None:
+    """Write a comparison in the formats that the outputs' suffixes name, checked beforehand."""
+    for path in outputs:
+        write_atomically(path, DIFFERENCE_WRITERS[path.suffix.lower()](difference))
+
+
+def exit_code(difference: Difference, *, gate: bool, fail_undecided: bool) -> int:
+    """Return 1 for a regression behind a gate, 5 for what is undecided if that was to fail, else 0."""
+    if gate and difference.having(Verdict.REGRESSED):
+        return 1
+    return 5 if fail_undecided and difference.having(Verdict.UNDECIDED) else 0

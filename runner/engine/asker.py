@@ -1,0 +1,86 @@
+"""Who sends a request and hears its reply out: this process, or another one in its stead.
+
+The schedule, the lanes, retries and the journal do not care which. Whoever asks needs leave for each attempt, so a
+lane's promise holds wherever its requests leave from.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import anyio
+
+from runner.engine.lateness import LateSpans, doubtful, measure_lateness
+from runner.providers.endpoint import Endpoint
+from runner.wire.airtime import Airtime
+from runner.wire.body import KERNEL_CLOCK, Phases
+from runner.wire.client import Client, Question
+from runner.wire.listening import Attempt, Watch
+
+
+@dataclass(frozen=True, slots=True)
+class Standpoint:
+    """Where an attempt was heard, and how its stamps are to be read."""
+
+    late_ns: int | None = None
+    """How late they may be; None where no text was heard."""
+    ahead_ns: int = 0
+    """How far the clock that stamped was ahead of this process's own."""
+    node: str | None = None
+    region: str | None = None
+
+
+class Asker(Protocol):
+    """Asks one provider."""
+
+    async def warm_up(self, connections: int) -> list[Phases]:
+        """Open connections before anything is measured; return what each took, by this process's clock."""
+
+    async def ask(self, question: Question, attempt: Attempt, watch: Watch | None = None) -> None:
+        """Send a question and hear the reply out, into `attempt`, which is also filled as far as a cancellation."""
+
+    def standpoint(self, attempt: Attempt) -> Standpoint:
+        """Tell where an attempt was heard."""
+
+
+OpenAskers = Callable[[Mapping[str, Endpoint], float, Airtime], AbstractAsyncContextManager[Mapping[str, Asker]]]
+"""Given endpoints, the seconds that connecting may take, and the loop's airtime: opens an asker for each provider."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnAsker:
+    """Asks from this process."""
+
+    client: Client
+    late: LateSpans
+
+    async def warm_up(self, connections: int) -> list[Phases]:
+        """Open connections."""
+        return await self.client.warm_up(connections)
+
+    async def ask(self, question: Question, attempt: Attempt, watch: Watch | None = None) -> None:
+        """Ask on this loop."""
+        await self.client.ask(question, attempt, watch)
+
+    def standpoint(self, attempt: Attempt) -> Standpoint:
+        """Tell how late this loop may have been."""
+        if not attempt.fold.has_text:
+            return Standpoint()
+        stamps_ns = doubtful(attempt.fold.stamps_ns, by_kernel=attempt.body.clock == KERNEL_CLOCK)
+        return Standpoint(late_ns=self.late.worst_ns(stamps_ns))
+
+
+@asynccontextmanager
+async def open_own_askers(
+    endpoints: Mapping[str, Endpoint], connect_s: float, airtime: Airtime
+) -> AsyncIterator[dict[str, OwnAsker]]:
+    """Open a client for each provider in this process, and measure how late its loop is."""
+    clients = {name: Client(endpoint, connect_s, airtime) for name, endpoint in endpoints.items()}
+    try:
+        with measure_lateness() as late:
+            yield {name: OwnAsker(client, late) for name, client in clients.items()}
+    finally:
+        with anyio.CancelScope(shield=True):
+            for client in clients.values():
+                await client.aclose()

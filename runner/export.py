@@ -1,0 +1,69 @@
+"""A run that is over, given to another tool: in that tool's own form, or in any format that has a writer."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from types import MappingProxyType
+
+from runner.analysis.run import Run
+from runner.contrast import open_run
+from runner.errors import CompareError
+from runner.folder import check_outputs, write_atomically
+from runner.outputs import BUILT_IN, find_writer, known_suffixes
+from runner.outputs.export import Export
+
+
+class Form(StrEnum):
+    """The form of a tool that reads what we write."""
+
+    OTEL = "otel"
+    PROMPTFOO = "promptfoo"
+    EXCEL = "excel"
+
+
+SUFFIXES: Mapping[Form, tuple[str, ...]] = MappingProxyType(
+    {Form.OTEL: (".json", ".jsonl"), Form.PROMPTFOO: (".json",), Form.EXCEL: (".csv",)}
+)
+"""What the files of each form are called."""
+
+
+def export(name: Path, form: Form | None, output: Path | None, *, with_content: bool = False) -> Export | None:
+    """Write a run to a file, or return it where none is named; without a form the file's suffix tells the format.
+
+    Raises:
+        CompareError: there is no such run, or the output cannot be written.
+
+    """
+    if output is None and form is None:
+        raise CompareError(
+            f"in which form? Name one of {', '.join(f'--{each}' for each in Form)}, "
+            f"or a file that ends in one of {', '.join(BUILT_IN)}: -o FILE"
+        )
+    if output is not None:
+        suffix = output.suffix.lower()
+        check_outputs([output], known_suffixes([suffix]) if form is None else SUFFIXES[form])
+    run = open_run(name)
+    if form is None:
+        assert output is not None
+        write_atomically(output, find_writer(output.suffix.lower())(run))
+        return None
+    made = _in_form(run, form, with_content=with_content)
+    if output is not None:
+        write_atomically(output, made.text)
+    return made
+
+
+def _in_form(run: Run, form: Form, *, with_content: bool) -> Export:
+    match form:
+        case Form.OTEL:
+            from runner.outputs import otel  # noqa: PLC0415 -- only the one that is wanted
+
+            return otel.write(run, with_content=with_content)
+        case Form.PROMPTFOO:
+            from runner.outputs import promptfoo  # noqa: PLC0415
+
+            return promptfoo.write(run)
+        case Form.EXCEL:
+            from runner.outputs import excel  # noqa: PLC0415
+
+            return excel.write(run)

@@ -1,0 +1,38 @@
+"""Checks in words: how many cases passed, and why one did not. Once for every output that a person reads."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from runner.analysis.checking import REQUEST, CheckedCell, Fault
+from runner.checks.finding import Verdict
+from runner.outputs.figures import count
+
+
+def describe_checks(cells: Sequence[CheckedCell]) -> str:
+    """Count how the cells came out: `12 of 15 cells passed their checks, 2 failed, 1 not decided`."""
+    counts = Counter(cell.verdict for cell in cells)
+    said = [f"{counts[Verdict.PASSED]} of {count(len(cells), 'cell')} (case × target) passed their checks"]
+    said += [f"{counts[verdict]} {verdict.value}" for verdict in (Verdict.FAILED, Verdict.UNDECIDED) if counts[verdict]]
+    return ", ".join(said)
+
+
+def describe_cell(cell: CheckedCell) -> str:
+    """Say how a cell came out, and of how many repeats: `rome · sim/quick: failed, 1 of 3 repeats passed, 2 needed`."""
+    passed = f"{cell.passed} of {count(cell.n, 'repeat')} passed, {cell.needed} needed"
+    return f"{cell.case} · {cell.target}: {cell.verdict.value}, {passed}"
+
+
+def describe_fault(fault: Fault) -> str:
+    """Say which check was not met, why, and how often where that was more than once."""
+    often = f" ({fault.count} ×)" if fault.count > 1 else ""
+    undecided = "not decided, " if fault.verdict is Verdict.UNDECIDED else ""
+    name = "the request failed" if fault.check == REQUEST and not undecided else fault.check
+    return f"{name}: {undecided}{fault.why}{often}"
+
+
+def unmet(cells: Sequence[CheckedCell]) -> list[CheckedCell]:
+    """Return the cells that did not pass, failures first."""
+    return sorted(
+        (cell for cell in cells if cell.verdict is not Verdict.PASSED),
+        key=lambda cell: cell.verdict is Verdict.UNDECIDED,
+    )

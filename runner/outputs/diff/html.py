@@ -1,0 +1,24 @@
+"""A comparison as HTML for a notebook's cell: what is written for a pull request, rendered."""
+
+from functools import cache
+
+import nh3
+from markdown_it import MarkdownIt
+
+from runner.analysis.diff import Difference
+from runner.outputs.diff import markdown
+
+_TAGS = frozenset(
+    "blockquote br code del details em h2 h3 hr ins li ol p s strong summary table tbody td th thead tr ul".split()  # noqa: SIM905
+)
+_ATTRIBUTES = {"td": {"align"}, "th": {"align"}}
+
+
+def write(difference: Difference) -> str:
+    """Render the Markdown, in which all that came from outside is escaped; nothing unlisted gets through."""
+    return nh3.clean(_reader().render(markdown.write(difference)), tags=set(_TAGS), attributes=_ATTRIBUTES)
+
+
+@cache
+def _reader() -> MarkdownIt:
+    return MarkdownIt("commonmark", {"html": True}).enable("table")

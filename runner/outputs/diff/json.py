@@ -1,0 +1,25 @@
+"""A comparison for programs: every figure unrounded, every reply whole. What is absent is null."""
+
+import json
+from dataclasses import asdict
+
+from runner.analysis.diff import Difference, Finding
+from runner.outputs.printable import escape_surrogates
+
+
+def write(difference: Difference) -> str:
+    """Write one JSON document."""
+    document = {
+        "verdict": difference.verdict,
+        **asdict(difference),
+        "findings": [_flatten(finding) for finding in difference.findings],
+    }
+    return escape_surrogates(json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2)) + "\n"
+
+
+def _flatten(finding: Finding) -> dict[str, object]:
+    """Put measure and ruling beside the figures, where a program looks for them."""
+    plain = asdict(finding)
+    ruling = plain.pop("ruling")
+    measure = finding.measure
+    return {**plain, "measure": measure.name, "unit": measure.unit, "better": measure.better, **ruling}

@@ -1,0 +1,194 @@
+"""What the page shows: the model that the template is filled with, made of runs alone."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+
+from runner.analysis.run import Run
+from runner.outputs.checked import describe_cell, describe_checks, describe_fault, unmet
+from runner.outputs.figures import count
+from runner.outputs.overview import (
+    SummaryTable,
+    advise_on,
+    banner,
+    describe_failure,
+    partial,
+    remarks,
+    tabulate_summary,
+)
+from runner.outputs.pictures.picture import Picture
+from runner.outputs.printable import printable
+from runner.outputs.report.board import Replies, Turn, lay_out, read_replies
+from runner.outputs.report.findings import Finding, find
+from runner.outputs.report.gallery import draw_pictures
+from runner.outputs.report.lineup import Column, line_up, name_run, name_target
+from runner.outputs.report.provenance import Fact, describe_making
+from runner.outputs.report.reply import Reply, shorten, show
+from runner.outputs.report.sampling import cut_to_fit, take_sample
+
+MAX_FAILURES = 50
+MAX_UNMET = 100
+MAX_FAULT = 400
+"""Characters of a fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """One way in which requests failed: what happened, what the provider said, what to do."""
+
+    what: str
+    said: str | None
+    advice: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unmet:
+    """A case and target whose checks did not pass, and why."""
+
+    what: str
+    faults: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BoardRow:
+    """A turn with its replies ready to be shown: in each column, by repeat."""
+
+    label: str
+    case: str
+    turn: int
+    prompt: str
+    repeats: tuple[int, ...]
+    first: int
+    failed: bool
+    flagged: bool
+    cells: tuple[Mapping[int, Reply], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """All that one report says."""
+
+    title: str
+    began: str
+    partial: str | None
+    """How much of an unfinished run is here, to follow that very word."""
+    simulated: str | None
+    """Which targets are simulated, to follow that very word."""
+    columns: tuple[Column, ...]
+    findings: tuple[Finding, ...]
+    making: tuple[tuple[Fact, ...], ...]
+    """How each run was made."""
+    summary: SummaryTable
+    troubles: tuple[Trouble, ...]
+    remarks: tuple[str, ...]
+    checks: str | None
+    """How the suite's checks came out, if it has any."""
+    unmet: tuple[Unmet, ...]
+    pictures: tuple[Picture, ...]
+    rows: tuple[BoardRow, ...]
+    left_out: tuple[str, ...]
+    run_ids: tuple[str, ...]
+
+    @property
+    def texts(self) -> dict[str, object]:
+        """Return what the scripts work on: replies as they were written, by row, column and repeat."""
+        labels = [printable(column.label) for column in self.columns]
+        return {
+            "id": sha256(json.dumps([self.run_ids, labels]).encode()).hexdigest()[:12],
+            "runs": self.run_ids,
+            "columns": labels,
+            "turns": [_texts_of(row) for row in self.rows],
+        }
+
+
+def compose(runs: Sequence[Run]) -> Page:
+    """Make a page of one run, or of several side by side."""
+    columns = line_up(runs)
+    sample = take_sample(lay_out(columns))
+    replies = read_replies(sample.turns, columns)
+    cut = cut_to_fit(replies)
+    troubles, more = _troubles(runs)
+    return Page(
+        title=" and ".join(dict.fromkeys(run.header.suite for run in runs)),
+        began=" and ".join(f"run {run.header.run_id}, {run.header.started_at[:19].replace('T', ' ')}" for run in runs),
+        partial=" ".join(_of_each(runs, lambda run: [text] if (text := partial(run)) else [])) or None,
+        simulated=" ".join(_of_each(runs, lambda run: [text] if (text := banner(run)) else [])) or None,
+        columns=columns,
+        findings=find(columns),
+        making=tuple(describe_making(run) for run in runs),
+        summary=tabulate_summary([column.summary for column in columns]),
+        troubles=troubles,
+        remarks=(*more, *_of_each(runs, remarks)),
+        checks="; ".join(_of_each(runs, _count_checks)) or None,
+        unmet=tuple(_unmet(runs))[:MAX_UNMET],
+        pictures=draw_pictures(runs),
+        rows=tuple(_show_turn(turn, replies, cut.characters) for turn in sample.turns),
+        left_out=(*sample.left_out, *cut.left_out),
+        run_ids=tuple(run.header.run_id for run in runs),
+    )
+
+
+def _of_each(runs: Sequence[Run], tell: Callable[[Run], Sequence[str]]) -> list[str]:
+    """Return what there is to tell of each run; of several, with its name before it."""
+    told = [(name_run(number, len(runs)), tell(run)) for number, run in enumerate(runs, start=1)]
+    return [f"{name}: {sentence}" if name else sentence for name, sentences in told for sentence in sentences]
+
+
+def _troubles(runs: Sequence[Run]) -> tuple[tuple[Trouble, ...], list[str]]:
+    """Return the failures there is room for, and a remark on the others."""
+    found = [
+        Trouble(
+            describe_failure(replace(each, target=name_target(each.target, number, len(runs)))),
+            each.error,
+            advise_on(each),
+        )
+        for number, run in enumerate(runs, start=1)
+        for each in run.failures
+    ]
+    more = len(found) - MAX_FAILURES
+    return tuple(found[:MAX_FAILURES]), [f"{count(more, 'more kind')} of failure, in results.csv"] if more > 0 else []
+
+
+def _count_checks(run: Run) -> list[str]:
+    more = len(unmet(run.checked)) - MAX_UNMET
+    rest = f"; the first {MAX_UNMET} that did not are below" if more > 0 else ""
+    return [describe_checks(run.checked) + rest] if run.checked else []
+
+
+def _unmet(runs: Sequence[Run]) -> Iterator[Unmet]:
+    for number, run in enumerate(runs, start=1):
+        for cell in unmet(run.checked):
+            named = replace(cell, target=name_target(cell.target, number, len(runs)))
+            yield Unmet(describe_cell(named), tuple(shorten(describe_fault(fault), MAX_FAULT) for fault in cell.faults))
+
+
+def _show_turn(turn: Turn, replies: Replies, characters: int) -> BoardRow:
+    cells = tuple(
+        {repeat: show(rows[answer.place], characters) for repeat, answer in cell.items()}
+        for cell, rows in zip(turn.cells, replies, strict=True)
+    )
+    shown = [reply for cell in cells for reply in cell.values()]
+    return BoardRow(
+        label=turn.label,
+        case=turn.case,
+        turn=turn.turn,
+        prompt=shorten(turn.prompt, characters),
+        repeats=tuple(turn.repeats),
+        first=turn.first,
+        failed=any(reply.failed for reply in shown),
+        flagged=any(reply.flags for reply in shown),
+        cells=cells,
+    )
+
+
+def _texts_of(row: BoardRow) -> dict[str, object]:
+    return {
+        "case": printable(row.case),
+        "turn": row.turn,
+        "repeats": row.repeats,
+        "first": row.first,
+        "replies": [
+            {repeat: reply.text for repeat, reply in cell.items() if reply.text is not None} for cell in row.cells
+        ],
+    }

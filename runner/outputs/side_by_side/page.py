@@ -1,0 +1,82 @@
+"""What is shown side by side: for each question the replies, one a target, in the targets' order."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from runner.analysis.columns import Row
+from runner.analysis.frame import measured, targets_of
+from runner.analysis.grid import lay_out
+from runner.outputs.excerpt import excerpt
+from runner.outputs.figures import count
+from runner.outputs.report.reply import Reply, describe_ending, show
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MAX_CASES = 50
+MAX_BYTES = 1_000_000
+MAX_CHARACTERS = 20_000
+SIMULATED = "simulated: the built-in simulator answered; nothing here is said about any provider."
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one target made of a question."""
+
+    target: str
+    ending: str
+    """How it ended, and how long it took, in a line."""
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One turn of one case, and what the targets made of it."""
+
+    label: str
+    prompt: str
+    answers: tuple[Answer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Everything to show; `remarks` say what was left out, and whether anything is real."""
+
+    questions: tuple[Question, ...]
+    remarks: tuple[str, ...]
+
+    @property
+    def columns(self) -> int:
+        """The most replies there are to one question."""
+        return max((len(question.answers) for question in self.questions), default=1)
+
+
+def compose(table: "pd.DataFrame", targets: Sequence[str], cases: Sequence[str] = ()) -> Page:
+    """Lay out a table of results; targets and cases not named come after those that are, by name."""
+    shown = excerpt(lay_out(table, cases), MAX_CASES, MAX_BYTES)
+    place = {target: at for at, target in enumerate(targets)}
+    questions = tuple(
+        Question(
+            row.label,
+            row.prompt,
+            tuple(
+                _answer(target, row.replies[target])
+                for target in sorted(row.replies, key=lambda name: (place.get(name, len(place)), name))
+            ),
+        )
+        for row in shown.rows
+    )
+    left_out = f"Left out: {count(shown.left_out, 'further case')}; show part of the table." if shown.left_out else None
+    remarks = (SIMULATED if bool(table["simulated"].any()) else None, _tell_of_repeats(table), left_out)
+    return Page(questions, tuple(remark for remark in remarks if remark))
+
+
+def _answer(target: str, row: Row) -> Answer:
+    return Answer(target, describe_ending(row), show(row, MAX_CHARACTERS))
+
+
+def _tell_of_repeats(table: "pd.DataFrame") -> str | None:
+    rows = measured(table)
+    most = int(rows.groupby(["case", "turn", targets_of(rows)], dropna=False).size().max()) if len(rows) else 1
+    return None if most == 1 else f"Of up to {most} repeats the first that ended well is shown."

@@ -1,0 +1,21 @@
+"""Side by side as plain text, one reply below the other: what a console shows that can draw nothing."""
+
+from collections.abc import Iterator
+
+from runner.outputs.printable import one_line, printable
+from runner.outputs.side_by_side.page import Page
+
+
+def write(page: Page) -> str:
+    """Write a page; nothing that was said can drive the terminal."""
+    return "\n".join([*page.remarks, *_lines(page)])
+
+
+def _lines(page: Page) -> Iterator[str]:
+    for question in page.questions:
+        yield f"{one_line(question.label)}: {printable(question.prompt)}"
+        for answer in question.answers:
+            yield f"── {one_line(answer.target)} ({one_line(answer.ending)})"
+            if answer.reply.text is not None:
+                yield answer.reply.text
+        yield ""

@@ -1,0 +1,65 @@
+"""A snapshot's comparison on a terminal: counts first, then each question that is not as it was, with what changed."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from rich.console import Group
+from rich.text import Text
+
+from runner.analysis.snapshot import COMPARED, WRONG, Comparison, State
+from runner.analysis.wording import word_diff
+from runner.outputs.diff.terminal import MARKS
+from runner.outputs.figures import count
+from runner.outputs.printable import one_line, printable
+
+MAX_SHOWN = 50
+MAX_CHARACTERS = 2_000
+STYLES = {
+    State.SAME: "green",
+    State.PASSED: "green",
+    State.CHANGED: "red",
+    State.FAILED: "red",
+    State.MISSING: "red",
+    State.NEW: "yellow",
+    State.ORPHANED: "yellow",
+    State.NOT_COMPARED: "yellow",
+}
+
+
+def render_comparisons(comparisons: Sequence[Comparison]) -> Group:
+    """Return what a console prints."""
+    told = [each for each in comparisons if each.state in WRONG or each.state is State.NOT_COMPARED]
+    more = len(told) - MAX_SHOWN
+    rest = [Text(f"and {count(more, 'more question')}")] if more > 0 else []
+    return Group(Text(describe_counts(comparisons), "bold"), *map(render_comparison, told[:MAX_SHOWN]), *rest)
+
+
+def describe_counts(comparisons: Sequence[Comparison]) -> str:
+    """Say how many questions were compared and what came of them: `snapshot: 6 of 9 compared: 5 same, 1 changed`."""
+    counts = Counter(each.state for each in comparisons)
+    compared = sum(counts[state] for state in COMPARED)
+    said = ", ".join(f"{counts[state]} {state.value}" for state in State if counts[state])
+    return f"snapshot: {compared} of {count(len(comparisons), 'question')} compared" + (f": {said}" if said else "")
+
+
+def render_comparison(comparison: Comparison) -> Text:
+    """Show one question: how it came out, why, and what changed in the reply."""
+    why = f" ({comparison.why})" if comparison.why else ""
+    heading = Text.assemble(
+        one_line(str(comparison.question)), ": ", (comparison.state.value, STYLES[comparison.state])
+    )
+    heading.append(why)
+    if comparison.state in {State.CHANGED, State.NEW, State.ORPHANED}:
+        heading.append("\n").append_text(_mark_words(comparison))
+    return heading
+
+
+def _mark_words(comparison: Comparison) -> Text:
+    marked = Text("  ")
+    for piece in word_diff(comparison.kept or "", comparison.now or ""):
+        before, after, style = MARKS.get(piece.change, ("", "", ""))
+        marked.append(before + printable(piece.text).replace("\n", "\n  ") + after, style)
+    if len(marked) > MAX_CHARACTERS:
+        marked.truncate(MAX_CHARACTERS)
+        marked.append(" …")
+    return marked

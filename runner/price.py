@@ -1,0 +1,170 @@
+"""What tokens cost: a price as plain values, what a request costs by it, and what one may cost at most. Pure.
+
+A price is a list of rates. The first always holds; each further one holds above so many input tokens, or in some
+hours of the day, and replaces the whole of those before it. Long prompts and dear hours are sold that way.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, time
+from decimal import Decimal
+from typing import Any
+
+MILLION = Decimal(1_000_000)
+
+PLAIN_ERRORS = (ArithmeticError, AttributeError, KeyError, TypeError, ValueError)
+"""What reading something else than a plain price may raise."""
+
+PARTS = ("cached", "cache_write", "reasoning")
+"""Rates for a part of the input or output; a part without a rate of its own costs what the whole does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """Hours of every day in UTC, the end excluded; they may cross midnight."""
+
+    start: time
+    end: time
+
+    def __contains__(self, at: time) -> bool:
+        if self.end < self.start:
+            return at >= self.start or at < self.end
+        return self.start <= at < self.end
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What a million tokens cost where this holds."""
+
+    input: Decimal
+    output: Decimal
+    cached: Decimal | None = None
+    """Input tokens that the provider read from its cache."""
+    cache_write: Decimal | None = None
+    """Input tokens that the provider put into its cache."""
+    reasoning: Decimal | None = None
+    """Output tokens that were thought, not answered."""
+    above_input_tokens: int = 0
+    hours: Hours | None = None
+
+    @property
+    def dearest_input(self) -> Decimal:
+        """The most that any kind of input token costs."""
+        return max(rate for rate in (self.input, self.cached, self.cache_write) if rate is not None)
+
+    @property
+    def dearest_output(self) -> Decimal:
+        """The most that any kind of output token costs."""
+        return max(rate for rate in (self.output, self.reasoning) if rate is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What a target costs, in which currency, by whose word and of which date."""
+
+    currency: str
+    rates: tuple[Rates, ...]
+    source: str
+    date: str | None = None
+
+    @property
+    def origin(self) -> str:
+        """By whose word, and of which date if that is known."""
+        return f"{self.source}, {self.date}" if self.date else self.source
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return plain data, with decimals as text so that none is rounded."""
+        plain: dict[str, Any] = {"currency": self.currency, "source": self.source, "date": self.date}
+        return plain | {"rates": [_plain_rates(rates) for rates in self.rates]}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> "Price":
+        """Read what `to_plain` gave; raise one of `PLAIN_ERRORS` where it is something else."""
+        rates = tuple(map(_read_rates, plain["rates"]))
+        if not rates:
+            raise ValueError("a price without rates")
+        return cls(plain["currency"], rates, plain["source"], plain.get("date"))
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """A request's tokens as the provider counted them; None is a count that it did not give.
+
+    `cached` and `cache_write` are parts of the input, `reasoning` is a part of the output.
+    """
+
+    input: int | None
+    output: int | None
+    cached: int | None = None
+    cache_write: int | None = None
+    reasoning: int | None = None
+
+
+def cost(price: Price, tokens: Tokens, at: datetime | None = None) -> Decimal | None:
+    """Return what a request begun at a time costs; None where a count or the hour is needed and unknown."""
+    if tokens.input is None or tokens.output is None:
+        return None
+    rates = _rates_at(price.rates, tokens.input, at)
+    if rates is None:
+        return None
+    input_cost = _split_cost(
+        tokens.input, rates.input, ((tokens.cached, rates.cached), (tokens.cache_write, rates.cache_write))
+    )
+    output_cost = _split_cost(tokens.output, rates.output, ((tokens.reasoning, rates.reasoning),))
+    return None if input_cost is None or output_cost is None else input_cost + output_cost
+
+
+def highest_cost(price: Price, input_tokens: int, output_tokens: int) -> Decimal:
+    """Return what a request of at most so many tokens costs at most, in the dearest hour and of the dearest kind."""
+    possible = [rates for rates in price.rates if rates.above_input_tokens < max(input_tokens, 1)]
+    dearest_input = max(rates.dearest_input for rates in possible)
+    dearest_output = max(rates.dearest_output for rates in possible)
+    return (input_tokens * dearest_input + output_tokens * dearest_output) / MILLION
+
+
+def _rates_at(rates: Sequence[Rates], input_tokens: int, at: datetime | None) -> Rates | None:
+    """Return the last rates that hold; None if that depends on an hour that is unknown."""
+    for candidate in reversed(rates):
+        if input_tokens <= candidate.above_input_tokens > 0:
+            continue
+        if candidate.hours is None:
+            return candidate
+        if at is None:
+            return None
+        if at.astimezone(UTC).time() in candidate.hours:
+            return candidate
+    return None
+
+
+def _split_cost(total: int, rate: Decimal, parts: Sequence[tuple[int | None, Decimal | None]]) -> Decimal | None:
+    """Charge each part at its own rate and the rest at the whole's; None if a count is missing or cannot be true."""
+    spent, rest = Decimal(0), total
+    for count, own_rate in parts:
+        if own_rate is None or own_rate == rate:
+            continue
+        if count is None:
+            return None
+        spent += count * own_rate
+        rest -= count
+    return None if rest < 0 else (spent + rest * rate) / MILLION
+
+
+def _plain_rates(rates: Rates) -> dict[str, Any]:
+    plain: dict[str, Any] = {"input": str(rates.input), "output": str(rates.output)}
+    plain |= {part: str(own) for part in PARTS if (own := getattr(rates, part)) is not None}
+    if rates.above_input_tokens:
+        plain["above_input_tokens"] = rates.above_input_tokens
+    if rates.hours is not None:
+        plain["hours_utc"] = [rates.hours.start.isoformat(), rates.hours.end.isoformat()]
+    return plain
+
+
+def _read_rates(plain: Mapping[str, Any]) -> Rates:
+    hours = plain.get("hours_utc")
+    return Rates(
+        Decimal(plain["input"]),
+        Decimal(plain["output"]),
+        **{part: Decimal(plain[part]) for part in PARTS if part in plain},
+        above_input_tokens=plain.get("above_input_tokens", 0),
+        hours=Hours(*map(time.fromisoformat, hours)) if hours is not None else None,
+    )

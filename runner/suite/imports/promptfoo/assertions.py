@@ -1,0 +1,204 @@
+"""promptfoo's assertions become checks, where one of ours says the same."""
+
+import csv
+import json
+import re
+from collections.abc import Callable, Iterator
+from types import MappingProxyType
+
+from runner.document import Json, document_of, validate
+from runner.errors import InvalidFile
+from runner.suite.checks import WrittenChecks
+from runner.suite.conversation import NotTaken
+from runner.suite.imports.draft import Source, text_of
+from runner.suite.texts import is_template
+
+Checks = dict[str, Json]
+
+ALL_OF = frozenset({"contains", "not_contains", "regex"})
+"""Checks of several texts that must all hold, so that two assertions can be one check."""
+
+LABELS = frozenset({"type", "value", "threshold", "metric"})
+"""Keys of an assertion beside which it still means what its type says."""
+
+JUDGED = ("Its verdict is another model's", "Write what can be checked in the text itself, or keep promptfoo for it")
+CODE = ("It is code", "Write it as a function for the check `python`")
+OTHER = (
+    "There is no such check",
+    "See docs/suite.md for those there are, or write a function for the check `python`",
+)
+REASONS = MappingProxyType(
+    {
+        **dict.fromkeys(("javascript", "python", "ruby", "webhook"), CODE),
+        **dict.fromkeys(
+            (
+                *("answer-relevance", "classifier", "context-faithfulness", "context-recall", "context-relevance"),
+                *("conversation-relevance", "factuality", "g-eval", "llm-rubric", "model-graded-closedqa"),
+                *("model-graded-factuality", "moderation", "pi", "search-rubric", "select-best", "similar"),
+            ),
+            JUDGED,
+        ),
+        "cost": ("Its amount is in dollars", "Write `max_cost`, in the currency of the target's prices"),
+        **dict.fromkeys(
+            (
+                *("assert-set", "bleu", "contains-html", "contains-json", "contains-sql", "contains-xml", "gleu"),
+                *("guardrails", "is-html", "is-refusal", "is-sql", "is-valid-openai-function-call"),
+                *("is-valid-openai-tools-call", "is-xml", "levenshtein", "meteor", "perplexity", "perplexity-score"),
+                *("rouge-n", "word-count"),
+            ),
+            OTHER,
+        ),
+    }
+)
+"""Types that are not taken -> why, and what to do."""
+
+
+def checks_of(assertion: Source) -> Checks:
+    """Return what an assertion demands as checks; raise `NotTaken` where none says the same."""
+    data = assertion.data
+    if not isinstance(data, dict) or not isinstance(kind := data.get("type"), str):
+        raise NotTaken("an assertion without a type", "Write its type and its value")
+    for key in data.keys() - LABELS:
+        raise NotTaken(f"`{kind}` with `{key}` has no counterpart", "Write a check that does without it")
+    if kind not in KINDS:
+        why, remedy = REASONS.get(kind.removeprefix("not-"), OTHER)
+        raise NotTaken(f"`{kind}` has no counterpart: {why[:1].lower()}{why[1:]}", remedy)
+    if isinstance(data.get("value"), str) and str(data["value"]).startswith("file://"):
+        raise NotTaken(f"`{kind}` takes its value from a file", "Write the value here")
+    checks = KINDS[kind](assertion)
+    try:
+        validate(document_of(checks, "", 1), WrittenChecks)
+    except InvalidFile as error:
+        raise NotTaken(f"`{kind}` has no counterpart: {error.problems[0].what}", error.problems[0].remedy) from None
+    return checks
+
+
+def merge(checks: Checks, more: Checks) -> Checks:
+    """Return what demands both; raise `NotTaken` where no check says both at once."""
+    merged = dict(checks)
+    for name, wanted in more.items():
+        if name not in merged or merged[name] == wanted:
+            merged[name] = wanted
+        elif name in ALL_OF:
+            merged[name] = list(dict.fromkeys([*_listed(merged[name]), *_listed(wanted)]))
+        else:
+            raise NotTaken(f"a second `{name}` cannot be checked beside the first", "Keep one of them")
+    return merged
+
+
+def assertion_in_words(text: str) -> dict[str, Json]:
+    """Read an assertion as a cell of a table has it: `contains: Paris`, `similar(0.8): Hello`, or the answer itself."""
+    found = _IN_WORDS.fullmatch(text.strip())
+    kind = found["kind"] if found else ""
+    if found is None or kind.removeprefix("not-") not in _NAMES:
+        return {"type": "equals", "value": text}
+    value = {"value": found["value"]} if found["value"] else {}
+    return {"type": kind, **value, **({"threshold": float(found["threshold"])} if found["threshold"] else {})}
+
+
+def _listed(value: Json) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, list) else [str(value)]
+
+
+def _text(assertion: Source) -> str:
+    text = text_of(assertion.at("value"))
+    if not text:
+        raise NotTaken("the assertion has no value", "Write the text it is about")
+    return text
+
+
+def _value(assertion: Source, key: str = "value") -> Json:
+    return assertion.data.get(key) if isinstance(assertion.data, dict) else None
+
+
+def _texts(assertion: Source) -> list[Json]:
+    """Return one text or several, which may be one text with commas."""
+    value = _value(assertion)
+    if isinstance(value, list):
+        texts = [text_of(assertion.at("value", index)) for index in range(len(value))]
+    else:
+        texts = [*_separated(_text(assertion))]
+    if not texts or not all(texts):
+        raise NotTaken("the assertion lists something that is no text", "Write a list of texts")
+    return [text for text in texts if text]
+
+
+def _separated(text: str) -> Iterator[str]:
+    try:
+        for line in csv.reader([text], skipinitialspace=True):
+            yield from map(str.strip, line)
+    except csv.Error as error:
+        raise NotTaken(f"the texts between commas cannot be told apart: {error}", "Write a list of texts") from None
+
+
+def _equals(assertion: Source) -> Checks:
+    value = _value(assertion)
+    return {"json": {"const": value}} if isinstance(value, dict | list) else {"equals": _text(assertion)}
+
+
+def _is_json(assertion: Source) -> Checks:
+    value = _value(assertion)
+    if value is None or value == "":
+        return {"json": True}
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            raise NotTaken("the JSON Schema is a text that is no JSON", "Write it as keys and values") from None
+    return {"json": value}
+
+
+def _any_of(assertion: Source, flags: str = "") -> Checks:
+    return {"regex": [f"{flags}({'|'.join(_literal(text) for text in _texts(assertion))})"]}
+
+
+def _each_of(assertion: Source, flags: str) -> Checks:
+    return {"regex": [flags + _literal(text) for text in _texts(assertion)]}
+
+
+def _literal(text: Json) -> str:
+    """Write a text as a pattern that finds just that."""
+    if is_template(str(text)):
+        raise NotTaken("it wants a variable in a pattern, and patterns are no templates", "Write the value out")
+    return re.sub(r"([\\.+*?()|\[\]{}^$])", r"\\\1", str(text))
+
+
+def _regex(assertion: Source) -> Checks:
+    pattern = _text(assertion)
+    if is_template(pattern):
+        raise NotTaken("it wants a variable in a pattern, and patterns are no templates", "Write the value out")
+    return {"regex": [pattern]}
+
+
+def _latency(assertion: Source) -> Checks:
+    threshold = _value(assertion, "threshold")
+    if not isinstance(threshold, int | float) or threshold <= 0:
+        raise NotTaken("`latency` has no threshold", "Write `max_total_s`, in seconds")
+    return {"max_total_s": threshold / 1000 if threshold % 1000 else int(threshold // 1000)}
+
+
+_IGNORING_CASE = "(?i)"
+
+KINDS: MappingProxyType[str, Callable[[Source], Checks]] = MappingProxyType(
+    {
+        "equals": _equals,
+        "contains": lambda assertion: {"contains": [_text(assertion)]},
+        "not-contains": lambda assertion: {"not_contains": [_text(assertion)]},
+        "contains-all": lambda assertion: {"contains": _texts(assertion)},
+        "contains-any": _any_of,
+        "not-contains-any": lambda assertion: {"not_contains": _texts(assertion)},
+        "icontains": lambda assertion: {"regex": [_IGNORING_CASE + _literal(_text(assertion))]},
+        "icontains-all": lambda assertion: _each_of(assertion, _IGNORING_CASE),
+        "icontains-any": lambda assertion: _any_of(assertion, _IGNORING_CASE),
+        "starts-with": lambda assertion: {"starts_with": _text(assertion)},
+        "regex": _regex,
+        "is-json": _is_json,
+        "not-is-refusal": lambda _: {"no_refusal": True},
+        "finish-reason": lambda assertion: {"finish_reason": _text(assertion)},
+        "latency": _latency,
+    }
+)
+"""Types that are taken -> the checks that say the same."""
+
+_NAMES = frozenset({*KINDS, *REASONS})
+_IN_WORDS = re.compile(r"(?P<kind>[a-z-]+)(?:\((?P<threshold>\d+(?:\.\d+)?)\))?(?::\s*(?P<value>.*))?", re.DOTALL)

@@ -1,0 +1,112 @@
+"""promptfoo's providers become targets, where they are chats of a provider that is known here."""
+
+from types import MappingProxyType
+
+from runner.document import Json, document_of, validate
+from runner.errors import InvalidFile
+from runner.suite.conversation import NotTaken
+from runner.suite.imports.draft import Draft, Source
+from runner.suite.imports.settings import PARAMETERS, not_a_parameter
+from runner.suite.schema import WrittenTarget
+
+PROVIDERS = MappingProxyType(
+    {
+        **dict.fromkeys(("alibaba", "alicloud", "aliyun", "dashscope"), "dashscope"),
+        **dict.fromkeys(("azure", "azureopenai"), "azure"),
+        "deepseek": "deepseek",
+        "google": "gemini",
+        "groq": "groq",
+        "minimax": "minimax",
+        "mistral": "mistral",
+        "moonshot": "moonshot",
+        "ollama": "ollama",
+        "openai": "openai",
+        "openrouter": "openrouter",
+        "togetherai": "together",
+        "xai": "xai",
+    }
+)
+"""Their prefix -> our id."""
+
+NOT_CHATS = frozenset(
+    {"assistant", "audio", "completion", "embedding", "embeddings", "image", "live", "moderation", "realtime"}
+    | {"responses", "speech", "transcription", "video"}
+)
+EFFORTS = MappingProxyType({"none": "off", "low": "low", "medium": "medium", "high": "high"})
+
+
+def read_targets(draft: Draft, config: Source) -> list[Json]:
+    """Return the targets of a configuration; what is not taken is noted."""
+    data = config.data
+    assert isinstance(data, dict)
+    key = next((key for key in ("providers", "targets") if data.get(key) is not None), None)
+    if key is None:
+        return []
+    written = config.at(key)
+    targets: list[Json] = []
+    for source in written.items():
+        try:
+            targets.append(_target(draft, source, targets))
+        except NotTaken as fault:
+            draft.leave(source, fault)
+    if not targets:
+        draft.leave(written, NotTaken("no target is left", "Name some with -m, or every configured one is asked"))
+    return targets
+
+
+def _target(draft: Draft, source: Source, others: list[Json]) -> dict[str, Json]:
+    written, config = source.data, source
+    if isinstance(written, dict) and len(written) == 1 and "id" not in written:
+        (id_,) = written  # the form `openai:gpt-5: {config: ...}`
+        config = source.at(id_)
+    else:
+        id_ = str(written.get("id") if isinstance(written, dict) else written)
+    provider, model = _name(id_)
+    target: dict[str, Json] = {"provider": provider, "models": [model]}
+    if any(
+        isinstance(other, dict) and other["provider"] == provider and other["models"] == [model] for other in others
+    ):
+        raise NotTaken(f"{provider}/{model} is a target already", "Give the provider a second id in `providers`")
+    try:
+        validate(document_of(target, "", 1), WrittenTarget)
+    except InvalidFile as error:
+        raise NotTaken(error.problems[0].what, error.problems[0].remedy) from None
+    if isinstance(config.data, dict):
+        draft.leave_keys(config, config.data, ("id", "label", "config"), "Leave it out")
+        target |= _parameters(draft, config)
+    return target
+
+
+def _name(id_: str) -> tuple[str, str]:
+    prefix, _, rest = id_.partition(":")
+    if prefix not in PROVIDERS or not rest:
+        remedy = "Add it to `targets`; a provider that is not built in needs a row in `providers`"
+        raise NotTaken(f"`{id_}` is none of the providers known here", remedy)
+    kind, _, behind = rest.partition(":")
+    if kind in NOT_CHATS:
+        raise NotTaken(f"`{id_}` is no chat completion", "Add the model to `targets` if it can chat")
+    return PROVIDERS[prefix], behind if kind in {"chat", "messages"} and behind else rest
+
+
+def _parameters(draft: Draft, source: Source) -> dict[str, Json]:
+    data = source.data
+    config = data.get("config") if isinstance(data, dict) else None
+    parameters: dict[str, Json] = {}
+    for key in config if isinstance(config, dict) else ():
+        place = source.at("config", key)
+        name, value = PARAMETERS.get(key), place.data
+        if key == "reasoning_effort" and value in EFFORTS:
+            name, value = "thinking", EFFORTS[str(value)]
+        fault = not_a_parameter(name, value) if name else _without_counterpart(key)
+        if name is None or fault is not None:
+            draft.leave(place, fault or _without_counterpart(key))
+        else:
+            parameters[name] = value
+    return parameters
+
+
+def _without_counterpart(key: str) -> NotTaken:
+    remedy = "Fields of a request's body go into `extra_body`, an address into the provider's row: docs/providers.md"
+    if key.lower().startswith("apikey"):
+        remedy = "Keys come from the environment: `compare providers` names each provider's variable"
+    return NotTaken(f"`{key}` has no counterpart", remedy)

@@ -1,0 +1,154 @@
+"""Connections that stamp what they read; aiohttp opens them, keeps them and lends them.
+
+It owns what is hard about connections: DNS, happy eyeballs, TLS, proxies, keep-alive. From then on each read is
+stamped before anything else happens to it, and goes to the response that waits for it.
+"""
+
+import asyncio
+import socket
+import ssl
+from functools import partial
+from time import perf_counter_ns
+from typing import Any
+
+import aiohttp
+from aiohttp.client_proto import ResponseHandler
+
+from runner.wire.body import KERNEL_CLOCK, TRANSPORT_CLOCK, Body, listening
+from runner.wire.framing import ResponseReader
+from runner.wire.kernel_clock import KernelReader, read_by_kernel
+from runner.wire.proxy import Proxy
+from runner.wire.socks import open_socket
+
+
+class StampingProtocol(ResponseHandler):
+    """A connection's two ends of time: requests are stamped as they leave, reads as they come.
+
+    Its constructor runs when TCP is connected and `connection_made` when TLS is done, because aiohttp connects the
+    socket itself and then hands it to `create_connection`. aiohttp's own parser hears nothing but what a proxy
+    answers to CONNECT, and what comes unasked, after which it does not lend the connection again.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop=loop)
+        self.tcp_end = perf_counter_ns()
+        self.ready_ns: int | None = None
+        self._reader = ResponseReader()
+        self._leaving: Body | None = None
+        self._by_kernel: KernelReader | None = None
+        self._broken_by: OSError | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Stamp the end of the TLS handshake, or of TCP where there is no TLS."""
+        self.ready_ns = perf_counter_ns()
+        if isinstance(transport, asyncio.WriteTransport):
+            # uvloop keeps small writes until the end of its turn, behind the stamp of `sent`, unless the limit is 0.
+            transport.set_write_buffer_limits(0)
+        super().connection_made(transport)
+
+    def ask(self, message: bytes, body: Body) -> None:
+        """Send a request, whose answer goes into `body`; `sent` is when its last byte was handed over."""
+        if self.transport is None:
+            raise aiohttp.ServerDisconnectedError
+        if self._by_kernel is None:
+            self._by_kernel = read_by_kernel(self.transport, self._hear, self._hear_end)
+        body.clock = TRANSPORT_CLOCK if self._by_kernel is None else KERNEL_CLOCK
+        self._reader.begin(body)
+        self.transport.write(message)
+        if self.writing_paused:
+            self._leaving = body
+        else:
+            body.mark_sent(perf_counter_ns())
+
+    def resume_writing(self) -> None:
+        """Stamp `sent` of a request that was too long to leave at once."""
+        super().resume_writing()
+        body, self._leaving = self._leaving, None
+        if body is not None and body.sent_ns is None:
+            body.mark_sent(perf_counter_ns())
+
+    def data_received(self, data: bytes) -> None:
+        """Stamp a read."""
+        self._hear(perf_counter_ns(), data)
+
+    def _hear(self, at_ns: int, data: bytes) -> None:
+        reader, body = self._reader, self._reader.body
+        if body is None:
+            super().data_received(data)
+        elif body.sent_ns is not None and at_ns < body.sent_ns:
+            reader.feed(body.sent_ns, data)  # by the kernel's clock, it was here before we had looked at ours
+        else:
+            reader.feed(at_ns, data)
+
+    def _hear_end(self, error: OSError | None) -> None:
+        """Close what the other side has ended."""
+        self._broken_by = error
+        if self.transport is not None:
+            self.transport.abort() if error else self.transport.close()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Pass on how the connection ended; what had arrived before is kept."""
+        if self._by_kernel is not None:
+            self._by_kernel.close()
+            self._by_kernel = None  # it knows this object, which only the garbage collector could tell
+        exc = exc or self._broken_by
+        super().connection_lost(exc)
+        self._leaving = self._broken_by = None
+        self._reader.close(exc)
+
+    @property
+    def should_close(self) -> bool:
+        """Whether nobody may be lent this connection again."""
+        return super().should_close or not self._reader.reusable
+
+
+class StampingResolver(aiohttp.ThreadedResolver):
+    """The system's resolver, stamped. A cached answer does not come here, so its phase stays blank."""
+
+    async def resolve(self, host: str, port: int = 0, family: Any = 0) -> Any:
+        """Look a name up and tell the request that waits for it how long that took."""
+        body = listening()
+        if body is not None:
+            body.phases.dns_start = perf_counter_ns()
+        addresses = await super().resolve(host, port, family)
+        if body is not None:
+            body.phases.dns_end = perf_counter_ns()
+        return addresses
+
+
+class StampingConnector(aiohttp.TCPConnector):
+    """A connector whose connections stamp what they read, and tell each request how it got one."""
+
+    def __init__(self, tls: ssl.SSLContext, socks: Proxy | None = None) -> None:
+        # Lanes limit concurrency; a second limit here would be a hidden queue.
+        super().__init__(limit=0, ssl=tls, keepalive_timeout=60, resolver=StampingResolver())
+        self._socks = socks
+        self._factory = partial(StampingProtocol, loop=self._loop)  # type: ignore[assignment]  # a subclass will do
+
+    async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:  # noqa: ASYNC109 -- aiohttp's signature
+        """Lend a connection to the request that this task is sending."""
+        start_ns = perf_counter_ns()
+        connection = await super().connect(req, traces, timeout)
+        body, protocol = listening(), connection.protocol
+        if body is not None and isinstance(protocol, StampingProtocol):
+            phases = body.phases
+            phases.reused = protocol.tcp_end < start_ns
+            if not phases.reused:
+                phases.tcp_start = phases.dns_end or start_ns
+                phases.tcp_end = protocol.tcp_end
+                phases.tls_end = protocol.ready_ns if req.is_ssl() else None
+        return connection
+
+    async def _create_direct_connection(self, req: Any, traces: Any, timeout: Any, **more: Any) -> Any:  # noqa: ASYNC109
+        """Open a connection, through a SOCKS proxy if there is one; aiohttp itself knows the other kinds."""
+        if self._socks is None:
+            return await super()._create_direct_connection(req, traces, timeout, **more)
+        host, tls = req.url.raw_host, self._get_ssl_context(req)
+        try:
+            led = await open_socket(self._socks, host, req.port, timeout.connect)
+        except socket.gaierror as error:
+            raise aiohttp.ClientConnectorDNSError(req.connection_key, error) from error
+        name = host if tls else None
+        return await self._wrap_existing_connection(
+            self._factory, req=req, timeout=timeout, ssl=tls, server_hostname=name, sock=led
+        )

@@ -1,0 +1,70 @@
+"""A cluster of three nodes on one machine, made by Ray's own utility for that.
+
+Run as a program it serves until its standard input closes, and first prints its address and its session's folder.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.command import ROOT
+
+NODES = {"alpha": "north", "beta": "south", "gamma": None}
+"""Name -> region."""
+
+OBJECT_STORE_BYTES = 80 * 2**20
+"""Ray takes no less than 75 MiB."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """A cluster that is up."""
+
+    address: str
+    session: Path
+    """Where Ray keeps logs, sockets and what it spills."""
+
+
+def serve() -> None:
+    """Serve a cluster until whoever started this closes the pipe."""
+    from ray.cluster_utils import Cluster  # noqa: PLC0415 -- only this process serves one
+
+    cluster = Cluster()
+    for name, region in NODES.items():
+        labels = {} if region is None else {"ray.io/availability-region": region}
+        cluster.add_node(
+            num_cpus=2, object_store_memory=OBJECT_STORE_BYTES, include_dashboard=False, node_name=name, labels=labels
+        )
+    assert cluster.head_node is not None
+    print(json.dumps([cluster.address, cluster.head_node.get_session_dir_path()]), flush=True)
+    sys.stdin.read()
+    cluster.shutdown()  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def launch() -> Iterator[Served]:
+    """Serve a cluster in a process of its own while the block lasts."""
+    command = [sys.executable, "-m", "tests.ray_cluster"]
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line, "the cluster did not start"
+        address, session = json.loads(line)
+        yield Served(address, Path(session))
+
+
+if __name__ == "__main__":
+    serve()

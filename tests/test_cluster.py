@@ -1,0 +1,159 @@
+"""What a run on a cluster rests on, and what one machine has of it: no Ray, no nodes, and one sentence each."""
+
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.analysis.workers import summarize_workers
+from runner.cluster.handover import PackedEndpoint, Stay, shift
+from runner.cluster.nodes import Node, name_nodes
+from runner.outputs.workforce import describe_workforce
+from runner.providers.endpoint import read_endpoint
+from runner.providers.registry import builtin
+from runner.wire.body import Phases
+from tests.command import ROOT, compare, read_rows, write_yaml
+
+SUITE = {"version": 1, "name": "suite", "cases": [{"id": "hello", "prompt": "Hello"}]}
+NANOSECONDS = st.integers(0, 10**15)
+LATE = (
+    "worker 2 on beta may be late: TTFT off by 1.00 ms (p50) to 20.00 ms (p99) at the start, n 100, 20 at a time, "
+    "which is above the bound"
+)
+KEY = "sk-none-of-Rays-business"
+
+
+def node_row(name: str, number: int, *, alive: bool = True, labels: dict[str, str] | None = None) -> dict[str, object]:
+    """Return what Ray tells of a node."""
+    address = f"10.0.0.{number}"
+    rest = {
+        "Alive": alive,
+        "NodeManagerAddress": address,
+        "NodeManagerHostname": f"host-{number}",
+        "Labels": labels or {},
+    }
+    return {"NodeID": f"{number:056x}", "NodeName": name or address, **rest}
+
+
+@pytest.fixture
+def without_ray(tmp_path: Path) -> dict[str, str]:
+    """Return variables of a process in which Ray cannot be imported."""
+    shadow = tmp_path / "shadow"
+    shadow.mkdir()
+    (shadow / "ray.py").write_text("raise ImportError('not installed')\n", encoding="utf-8")
+    return {"PYTHONPATH": f"{shadow}:{ROOT}"}
+
+
+# One machine
+
+
+def test_one_machine_needs_no_ray(tmp_path: Path, without_ray: dict[str, str]) -> None:
+    """A run on this machine never imports it; its rows name no node, and its summary tells of no workers."""
+    write_yaml(tmp_path / "suite.yaml", SUITE)
+    ran = compare(tmp_path, "run", "suite.yaml", "-m", "sim/quick", "-o", "out", variables=without_ray)
+    assert ran.returncode == 0, ran.stderr
+    assert {(row["node"], row["region"]) for row in read_rows(tmp_path / "out")} == {("", "")}
+    assert "worker" not in ran.stdout
+
+
+def test_an_absent_extra_is_one_sentence(tmp_path: Path, without_ray: dict[str, str]) -> None:
+    """It names what to install; nothing is sent, and no folder is left behind."""
+    write_yaml(tmp_path / "suite.yaml", SUITE)
+    ran = compare(tmp_path, "run", "suite.yaml", "--engine", "ray", "-o", "out", variables=without_ray)
+    assert ran.returncode == 2
+    assert "compare-runner[ray]" in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("option", [("--workers", "2"), ("--address", "auto")])
+def test_options_of_a_cluster_need_one(tmp_path: Path, option: tuple[str, str]) -> None:
+    """Who names workers and means this machine is asked what is meant."""
+    write_yaml(tmp_path / "suite.yaml", SUITE)
+    ran = compare(tmp_path, "run", "suite.yaml", *option)
+    assert (ran.returncode, "--engine ray" in ran.stderr) == (2, True)
+
+
+# Nodes
+
+
+def test_nodes_are_called_what_their_owner_calls_them() -> None:
+    """A name that is only the address gives way to the host; the dead are not there; labels tell the region."""
+    rows = [
+        node_row("alpha", 1, labels={"ray.io/availability-region": "north"}),
+        node_row("", 2, labels={"topology.kubernetes.io/region": "south"}),
+        node_row("gone", 3, alive=False),
+    ]
+    assert list(name_nodes(rows).values()) == [Node("alpha", "north"), Node("host-2", "south")]
+
+
+def test_nodes_of_one_name_are_told_apart() -> None:
+    """By the beginning of what differs anyway."""
+    rows = [{**node_row("twin", number), "NodeID": f"{number}" * 56} for number in (1, 2)]
+    assert [node.name for node in name_nodes(rows).values()] == ["twin 11111111", "twin 22222222"]
+
+
+# Clocks
+
+
+@given(NANOSECONDS, st.integers(-(10**18), 10**18), NANOSECONDS, NANOSECONDS, NANOSECONDS)
+def test_a_clocks_advance_is_known_to_half_of_the_way(
+    handed_ns: int, ahead_ns: int, there_ns: int, stay_ns: int, back_ns: int
+) -> None:
+    """However far apart two clocks are, and however unequal the ways are."""
+    begun_ns = handed_ns + there_ns + ahead_ns
+    returned_ns = handed_ns + there_ns + stay_ns + back_ns
+    found_ns = Stay(begun_ns, begun_ns + stay_ns).clock_ahead_ns(handed_ns, returned_ns)
+    assert abs(found_ns - ahead_ns) <= (there_ns + back_ns + 1) // 2
+
+
+@given(st.builds(Phases, *[st.one_of(st.none(), NANOSECONDS)] * 5, st.booleans()), st.integers(-(10**9), 10**9))
+def test_phases_keep_their_lengths(phases: Phases, by_ns: int) -> None:
+    """By another clock each span is as long, and what did not happen still did not."""
+    assert shift(shift(phases, by_ns), -by_ns) == phases
+    assert (shift(phases, by_ns).tcp_end is None) == (phases.tcp_end is None)
+
+
+# Keys
+
+
+def test_a_packed_key_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An endpoint arrives with its key, which no repr on the way tells."""
+    monkeypatch.setenv("DEEPSEEK_API_KEY", KEY)
+    endpoint = read_endpoint("deepseek", builtin(), {"DEEPSEEK_API_KEY": KEY})
+    packed = PackedEndpoint.of(endpoint)
+    arrived = pickle.loads(pickle.dumps(packed)).unpack()
+    assert arrived.key.reveal() == KEY
+    assert replace(arrived, key=None) == replace(endpoint, key=None)
+    assert KEY not in repr(packed) + repr(arrived)
+    with pytest.raises(TypeError):
+        pickle.dumps(endpoint)
+
+
+# In words
+
+
+def test_the_summary_names_the_late_and_the_lost() -> None:
+    """A worker within the bound is only counted; a refused attempt was not asked again because of a lost one."""
+    error = {"calibrated_at": "2026-01-01", "concurrency": 20, "n": 100, "ttft_p50_s": 0.001, "gap_p99_s": 0.001}
+    worker = {"kind": "worker", "region": None, "within_bound": True, "calibration": {**error, "ttft_p99_s": 0.002}}
+    late = {"within_bound": False, "calibration": {**error, "ttft_p99_s": 0.02}}
+    said = describe_workforce(
+        summarize_workers(
+            [
+                {**worker, "name": "worker 1", "node": "alpha"},
+                {**worker, "name": "worker 2", "node": "beta", **late},
+                {"kind": "attempt", "error_type": "worker_lost"},
+                {"kind": "attempt", "error_type": "rate"},
+                {"kind": "worker_lost", "name": "worker 1", "node": "alpha", "under_way": 2},
+            ]
+        )
+    )
+    assert said == [
+        "heard by 2 workers on 2 nodes: alpha 1, beta 1",
+        LATE,
+        "lost: worker 1 on alpha; 1 request asked again of others",
+    ]

@@ -1,0 +1,202 @@
+"""Tests by exchange, exact and random, and the intervals that belong to them; Fisher's test; Holm's correction."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from runner.analysis.permutation import (
+    FINE,
+    Flips,
+    Relabellings,
+    adjust,
+    is_persistent,
+    p_values,
+    smallest_p,
+    weigh_pairs,
+    weigh_runs,
+)
+from runner.analysis.proportions import Share, difference_interval, fisher_p, smallest_fisher_p
+
+SHIFTS = st.floats(-2, 2).map(lambda value: round(value, 3))
+
+
+def units(seed: int, n: int, shift: float = 0.0) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Return n units about a shift."""
+    return np.random.default_rng(seed).normal(shift, 0.4, n)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(SHIFTS, min_size=2, max_size=10))
+def test_paired_p_is_scipys_exact_one(differences: list[float]) -> None:
+    """All signs exchanged one by one give the p-value that scipy finds."""
+    values = np.array(differences)
+    scipys = stats.permutation_test(
+        (values,), np.mean, permutation_type="samples", n_resamples=10_000, vectorized=True
+    ).pvalue
+    assert weigh_pairs(values).p == pytest.approx(scipys)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(SHIFTS, min_size=2, max_size=6), st.lists(SHIFTS, min_size=2, max_size=6))
+def test_unpaired_p_is_scipys_exact_one(base: list[float], new: list[float]) -> None:
+    """All labels exchanged one by one give the p-value that scipy finds."""
+    scipys = stats.permutation_test(
+        (np.array(new), np.array(base)),
+        lambda x, y, axis: x.mean(axis=axis) - y.mean(axis=axis),
+        n_resamples=10_000,
+        vectorized=True,
+    ).pvalue
+    assert weigh_runs(np.array(base), np.array(new)).p == pytest.approx(scipys)
+
+
+@pytest.mark.parametrize("n", [20, 60])
+def test_random_ways_agree_with_the_t_test_where_it_holds(n: int) -> None:
+    """Of normal units too many to list, p and interval are those of Student, but for chance."""
+    values = units(3, n, 0.1)
+    student = stats.ttest_1samp(values, 0)
+    evidence = weigh_pairs(values)
+    assert evidence.p == pytest.approx(student.pvalue, abs=0.02)
+    assert evidence.interval is not None
+    expected = student.confidence_interval()
+    assert (evidence.interval.low, evidence.interval.high) == pytest.approx(expected, abs=0.05)
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_interval_holds_exactly_what_the_test_would_not_reject(paired: bool) -> None:
+    """Just inside an end the test says p > 5 %, just outside p <= 5 %."""
+    base, new = units(1, 7), units(2, 8, 0.5)
+
+    def p_of_shift(shift: float) -> float:
+        return weigh_pairs(new - shift).p if paired else weigh_runs(base, new - shift).p
+
+    interval = (weigh_pairs(new) if paired else weigh_runs(base, new)).interval
+    assert interval is not None
+    assert p_of_shift(interval.low + 1e-9) > 0.05 >= p_of_shift(interval.low - 1e-9)
+    assert p_of_shift(interval.high - 1e-9) > 0.05 >= p_of_shift(interval.high + 1e-9)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(SHIFTS, min_size=6, max_size=9), SHIFTS)
+def test_a_shift_moves_estimate_and_interval_alike(differences: list[float], shift: float) -> None:
+    """What is added to every unit is added to estimate and interval."""
+    plain, moved = weigh_pairs(np.array(differences)), weigh_pairs(np.array(differences) + shift)
+    assert moved.estimate == pytest.approx(plain.estimate + shift)
+    assert plain.interval is not None
+    assert moved.interval is not None
+    assert moved.interval.low == pytest.approx(plain.interval.low + shift)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(SHIFTS, min_size=1, max_size=30))
+def test_swapping_the_arms_turns_everything_round(differences: list[float]) -> None:
+    """The p-value stays, estimate and interval change sign, for listed and for random ways."""
+    forth, back = weigh_pairs(np.array(differences)), weigh_pairs(-np.array(differences))
+    assert (forth.p, forth.estimate) == (back.p, -back.estimate)
+    assert (forth.interval is None) == (back.interval is None)
+    if forth.interval and back.interval:
+        assert (forth.interval.low, forth.interval.high) == (-back.interval.high, -back.interval.low)
+
+
+@pytest.mark.parametrize(("n", "smallest"), [(1, 1.0), (5, 2 / 32), (8, 2 / 256)])
+def test_few_pairs_cannot_be_significant(n: int, smallest: float) -> None:
+    """The clearest data there is reaches the smallest p, which is known beforehand."""
+    assert smallest_p(Flips(n)) == smallest
+    assert weigh_pairs(np.linspace(1, 2, n)).p == smallest
+
+
+def test_few_blocks_of_two_runs_cannot_be_significant() -> None:
+    """Four blocks against four reach 2 in 70; five against five the first that is below 1 %."""
+    assert weigh_runs(np.arange(4.0), 10 + np.arange(4.0)).p == pytest.approx(2 / 70) == smallest_p(Relabellings(4, 4))
+    assert smallest_p(Relabellings(5, 5)) < 0.01
+
+
+def test_p_of_random_ways_is_never_zero() -> None:
+    """However clear the data, p is at least what the number of ways drawn supports."""
+    assert weigh_pairs(np.full(40, 1.0) + units(1, 40) / 100).p == 2 / (FINE + 1)
+
+
+def test_equal_units_prove_nothing() -> None:
+    """Ties count against a difference: p is 1, and the interval is the point."""
+    evidence = weigh_pairs(np.zeros(30))
+    assert (evidence.p, evidence.estimate) == (1.0, 0.0)
+    assert evidence.interval is not None
+    assert (evidence.interval.low, evidence.interval.high) == (0.0, 0.0)
+
+
+def test_rows_judged_together_have_the_p_of_rows_judged_alone() -> None:
+    """What the simulation does at once is what a comparison does row by row."""
+    rows = np.stack([units(seed, 30, 0.1 * seed) for seed in range(6)])
+    assert p_values(rows, Flips(30)).tolist() == [weigh_pairs(row).p for row in rows]
+
+
+@pytest.mark.parametrize("n", [8, 30])
+def test_false_alarms_are_as_rare_as_p_says(n: int) -> None:
+    """Of 2,000 rows of heavy-tailed noise, no more than 5 % and chance have p <= 5 %."""
+    noise = np.random.default_rng(4).standard_t(1.5, (2000, n))
+    alarms = int((p_values(noise, Flips(n)) <= 0.05).sum())
+    assert stats.binomtest(alarms, 2000, 0.05, "greater").pvalue > 0.001
+
+
+@pytest.mark.parametrize("n", [6, 12, 40])
+def test_interval_holds_the_truth_as_often_as_it_says(n: int) -> None:
+    """In 200 samples of log-normal ratios the 95 % interval misses the truth in 5 of 100, or nearly."""
+    rng = np.random.default_rng(8)
+    intervals = [weigh_pairs(rng.normal(0.2, 0.4, n)).interval for _ in range(200)]
+    assert 0.91 <= sum(each is not None and 0.2 in each for each in intervals) / 200 <= 0.995
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
+def test_holm_is_the_textbook_one(p: list[float]) -> None:
+    """A row is rejected at a level exactly if Holm's step-down rejects it."""
+    adjusted = adjust(p)
+    for alpha in (0.01, 0.05, 0.3):
+        rejected = set()
+        for rank, at in enumerate(sorted(range(len(p)), key=lambda each: p[each])):
+            if p[at] * (len(p) - rank) > alpha:
+                break
+            rejected.add(at)
+        assert {at for at, each in enumerate(adjusted) if each <= alpha} == rejected
+
+
+def test_neighbours_that_resemble_each_other_are_noticed() -> None:
+    """A slow spell of blocks in a row is told from the same blocks shuffled."""
+    spell = np.repeat([0.0, 1.0, 0.0, 1.0], 10)
+    assert is_persistent(spell)
+    assert not is_persistent(np.random.default_rng(1).permutation(spell))
+    assert not is_persistent(np.zeros(10))
+
+
+COUNTS = st.tuples(st.integers(1, 60), st.integers(1, 60)).flatmap(
+    lambda n: st.tuples(st.integers(0, n[0]), st.just(n[0]), st.integers(0, n[1]), st.just(n[1]))
+)
+
+
+@given(COUNTS)
+def test_fishers_test_is_scipys(counts: tuple[int, int, int, int]) -> None:
+    """Twice the smaller tail of scipy's exact test, 1 at most; and no data is clearer than the clearest."""
+    a, n, b, m = counts
+    table = np.array([[a, n - a], [b, m - b]])
+    tails = [stats.fisher_exact(table, alternative=side).pvalue for side in ("less", "greater")]
+    assert fisher_p(Share(a, n), Share(b, m)) == pytest.approx(min(1, 2 * min(tails)), rel=1e-6)
+    assert fisher_p(Share(a, n), Share(b, m)) >= smallest_fisher_p(n, m) * (1 - 1e-9)
+
+
+@given(COUNTS)
+def test_interval_of_shares_is_newcombes(counts: tuple[int, int, int, int]) -> None:
+    """It is put together from the Wilson intervals that scipy computes, and holds the difference."""
+    a, n, b, m = counts
+    base, new = (stats.binomtest(k, of).proportion_ci(method="wilson") for k, of in ((a, n), (b, m)))
+    p, q = a / n, b / m
+    interval = difference_interval(Share(a, n), Share(b, m))
+    assert interval.low == pytest.approx(q - p - np.hypot(q - new.low, base.high - p), abs=1e-9)
+    assert interval.high == pytest.approx(q - p + np.hypot(new.high - q, p - base.low), abs=1e-9)
+    assert interval.low - 1e-9 <= q - p <= interval.high + 1e-9
+
+
+def test_no_failures_do_not_prove_that_there_are_none() -> None:
+    """The interval of two arms without a failure has a width: 3 requests say little, 300 more."""
+    few, many = difference_interval(Share(0, 3), Share(0, 3)), difference_interval(Share(0, 300), Share(0, 300))
+    assert few.high > 0.5
+    assert 0 < many.high < 0.02

@@ -1,0 +1,264 @@
+"""Plug-ins are found where they are installed, loaded when they are wanted, and break nothing but themselves."""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+
+from tests.command import ROOT, compare, read_lines, read_rows, start, write_yaml
+from tests.distribution import install, install_project
+
+SAMPLE = Path(__file__).parent / "samples" / "plugin"
+EXACT = "sim/exact?ttft_ms=5&gap_ms=1&tokens=3"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A folder to work in, and one where distributions are installed."""
+
+    folder: Path
+    installed: Path
+
+    def compare(self, *arguments: str, **variables: str) -> CompletedProcess[str]:
+        """Run the command where the distributions are found."""
+        found = {"PYTHONPATH": os.pathsep.join((str(ROOT), str(self.installed)))}
+        return compare(self.folder, *arguments, variables=found | variables)
+
+    def install(self, name: str, entry_points: Mapping[str, Mapping[str, str]], **modules: str) -> None:
+        """Install a distribution of these modules."""
+        files = {f"{module}.py": text for module, text in modules.items()}
+        install(self.installed, name, "1.0", entry_points, files)
+
+    def write_suite(self, **case: object) -> None:
+        """Write a suite of one case."""
+        write_yaml(self.folder / "suite.yaml", {"cases": [{"id": "a", "prompt": "Hi", **case}]})
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    """Return a machine on which nothing is installed."""
+    for name in ("work", "installed"):
+        (tmp_path / name).mkdir()
+    return Machine(tmp_path / "work", tmp_path / "installed")
+
+
+@pytest.fixture
+def sample(machine: Machine) -> Machine:
+    """Return a machine on which the sample is installed."""
+    install_project(SAMPLE, machine.installed)
+    return machine
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    """Run the simulator as a server of somebody's own; yield its address."""
+    process = start(tmp_path, "serve", "--port", "0")
+    assert process.stdout is not None
+    try:
+        yield process.stdout.readline().split()[3]
+    finally:
+        process.kill()
+        process.communicate()
+
+
+# What a plug-in brings
+
+
+def test_the_documentation_shows_the_sample() -> None:
+    """The entry points in docs/plugins.md are those of the sample that these tests install."""
+    page = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"^```toml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert shown in (SAMPLE / "pyproject.toml").read_text(encoding="utf-8")
+
+
+def test_a_provider_of_a_plug_in_is_asked_like_any_other(sample: Machine, server: str) -> None:
+    """Its row is listed, and its models are asked; that they are simulated is told by their own replies."""
+    assert "sample" in sample.compare("providers").stdout
+    sample.write_suite()
+    ran = sample.compare("run", "suite.yaml", "-p", "sample", "-o", "out", SAMPLE_BASE_URL=server)
+    assert ran.returncode == 0, ran.stderr
+    (row,) = read_rows(sample.folder / "out")
+    assert (row["provider"], row["model"], row["outcome"]) == ("sample", "quick", "ok")
+    assert "sample/quick (simulated)" in ran.stdout
+
+
+def test_a_row_of_ones_own_is_laid_over_that_of_a_plug_in(sample: Machine, server: str) -> None:
+    """A compare.yaml changes what a plug-in brings, as it changes what is built in."""
+    write_yaml(sample.folder / "compare.yaml", {"providers": {"sample": {"base_url": server, "models": ["steady"]}}})
+    sample.write_suite()
+    ran = sample.compare("run", "suite.yaml", "-o", "out")
+    assert ran.returncode == 0, ran.stderr
+    assert [row["model"] for row in read_rows(sample.folder / "out")] == ["steady"]
+
+
+def test_an_output_of_a_plug_in_is_written_by_its_suffix(sample: Machine) -> None:
+    """`-o` takes the suffix during a run and afterwards, and lists it among those it knows."""
+    sample.write_suite()
+    ran = sample.compare("run", "suite.yaml", "-m", EXACT, "-o", "out", "-o", "rows.tsv")
+    assert ran.returncode == 0, ran.stderr
+    heading, row = (sample.folder / "rows.tsv").read_text(encoding="utf-8").splitlines()
+    assert heading == "provider\tmodel\tcase\toutcome\tttft_s"
+    assert row.startswith("sim\texact?ttft_ms=5&gap_ms=1&tokens=3\ta\tok\t0.0")
+    assert sample.compare("export", "out", "-o", "again.tsv").returncode == 0
+    assert (sample.folder / "again.tsv").read_bytes() == (sample.folder / "rows.tsv").read_bytes()
+    refused = sample.compare("run", "suite.yaml", "-m", EXACT, "-o", "rows.tvs")
+    assert refused.returncode == 2
+    assert ".parquet, .tsv." in refused.stderr
+
+
+def test_a_check_of_a_plug_in_is_asked_once_and_kept(sample: Machine) -> None:
+    """Its verdict fails the run, stands in the journal, and is read from there when the plug-in is gone."""
+    sample.write_suite(checks={"plugin": {"lines": 3}})
+    ran = sample.compare("run", "suite.yaml", "-m", EXACT, "-o", "out")
+    assert ran.returncode == 1, ran.stderr
+    (line,) = read_lines(sample.folder / "out", "check")
+    assert line["said"] == {"lines": "1 lines, not 3"}
+    assert read_rows(sample.folder / "out")[0]["checks_failed"] == "1"
+    assert "lines: 1 lines, not 3" in compare(sample.folder, "report", "out").stdout
+    sample.write_suite(checks={"plugin": {"lines": 1}})
+    assert sample.compare("run", "suite.yaml", "-m", EXACT, "-o", "again").returncode == 0
+
+
+def test_a_check_that_nobody_brings_is_refused_with_its_place(sample: Machine) -> None:
+    """A mistyped name is a problem of the suite, found before anything is sent."""
+    sample.write_suite(checks={"plugin": {"line": 3}})
+    refused = sample.compare("run", "suite.yaml", "-m", EXACT)
+    assert refused.returncode == 2
+    assert "suite.yaml:6:7: no plug-in brings a check `line`. Perhaps `lines` was meant." in refused.stderr
+
+
+# What is wrong with a plug-in
+
+
+def test_a_broken_plug_in_breaks_nothing_else(machine: Machine) -> None:
+    """A module that cannot be imported is told in one sentence where it matters; other commands do not meet it."""
+    groups = {f"compare.{group}": {"bad": "broken:thing"} for group in ("providers", "outputs", "checks")}
+    machine.install("acme-broken", groups, broken="raise RuntimeError('no licence')")
+    sentence = "of acme-broken 1.0 cannot be imported: RuntimeError: no licence"
+    machine.write_suite()
+    for command in (["--help"], ["schema"], ["providers"]):
+        assert sentence not in machine.compare(*command).stderr
+    ran = machine.compare("run", "suite.yaml", "-m", EXACT)
+    assert (ran.returncode, sentence in ran.stderr) == (0, False)
+    without_names = machine.compare("run", "suite.yaml")
+    assert (without_names.returncode, sentence in without_names.stderr) == (0, True)
+    for arguments in (["-m", "bad/model"], ["-p", "bad"], ["-m", EXACT, "-o", "rows.bad"]):
+        refused = machine.compare("run", "suite.yaml", *arguments)
+        assert refused.returncode == 2
+        assert sentence in refused.stderr
+        assert "Traceback" not in refused.stderr
+    machine.write_suite(checks={"plugin": {"bad": 1}})
+    assert sentence in machine.compare("run", "suite.yaml", "-m", EXACT).stderr
+
+
+ROWS = """
+NOT_A_ROW = ["https://example.com"]
+WRONG_KEY = {"base_uri": "https://example.com"}
+TAKEN = {"base_url": "https://example.com", "aliases": ["deepseek"], "keyless": True}
+"""
+
+
+@pytest.mark.parametrize(
+    ("id_", "name", "fault"),
+    [
+        ("acme", "NOT_A_ROW", "is list, and no mapping with the keys of a row"),
+        ("acme", "WRONG_KEY", "is no row: base_uri: Extra inputs are not permitted"),
+        ("acme", "TAKEN", "is called deepseek, as another provider is"),
+        ("openai", "TAKEN", "is called openai, as another provider is"),
+        ("acme", "MISSING", "cannot be imported: AttributeError: module 'rows' has no attribute 'MISSING'"),
+    ],
+)
+def test_a_row_that_cannot_be_used_is_explained(machine: Machine, id_: str, name: str, fault: str) -> None:
+    """What is wrong with a row is said with its distribution, and the built-in providers stay what they are."""
+    machine.install("acme-rows", {"compare.providers": {id_: f"rows:{name}"}}, rows=ROWS)
+    machine.write_suite()
+    ran = machine.compare("run", "suite.yaml")
+    assert ran.returncode == 0
+    assert f"the plug-in {id_} (compare.providers) of acme-rows 1.0 {fault}; mend or uninstall it" in ran.stderr
+    assert "https://example.com" not in machine.compare("providers").stdout
+
+
+def test_two_distributions_cannot_bring_one_name(machine: Machine) -> None:
+    """Neither is taken by chance: both are named."""
+    for name in ("first", "second"):
+        entry = {"compare.outputs": {"tsv": f"{name}_tsv:write"}}
+        machine.install(name, entry, **{f"{name}_tsv": "def write(run): return ''"})
+    machine.write_suite()
+    refused = machine.compare("run", "suite.yaml", "-m", EXACT, "-o", "rows.tsv")
+    assert refused.returncode == 2
+    assert "tsv of compare.outputs is brought by first 1.0 and second 1.0; uninstall one of them" in refused.stderr
+
+
+WRITERS = """
+def fail(run): raise ValueError("too wide")
+def nothing(run): return None
+number = 7
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "fault"),
+    [
+        ("fail", 3, "fails: ValueError: too wide"),
+        ("nothing", 3, "returns NoneType, neither text nor bytes"),
+        ("number", 2, "is int, and no function"),
+    ],
+)
+def test_an_output_that_fails_costs_no_reply(machine: Machine, name: str, code: int, fault: str) -> None:
+    """The run's own files are whole, and a sentence tells whose output is missing."""
+    machine.install("acme-writers", {"compare.outputs": {"x": f"writers:{name}"}}, writers=WRITERS)
+    machine.write_suite()
+    ran = machine.compare("run", "suite.yaml", "-m", EXACT, "-o", "out", "-o", "rows.x")
+    assert ran.returncode == code
+    assert f"the plug-in x (compare.outputs) of acme-writers 1.0 {fault}" in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert (machine.folder / "out").exists() == (code == 3)
+    if code == 3:
+        assert len(read_rows(machine.folder / "out")) == 1
+
+
+CHECKS = """
+print("imported")
+def fail(answer, wanted): raise ValueError(answer)
+def leave(answer, wanted): raise SystemExit(9)
+def odd(answer, wanted): return 1
+def told(answer, wanted):
+    print("asked")
+    return wanted == {"of": [1, 2]}
+"""
+
+
+def test_what_a_check_does_wrong_is_a_failed_check(machine: Machine) -> None:
+    """It may raise, leave or return what it likes; what it prints stays out of the results."""
+    names = {name: f"checks:{name}" for name in ("fail", "leave", "odd", "told")}
+    machine.install("acme-checks", {"compare.checks": names}, checks=CHECKS)
+    machine.write_suite(checks={"plugin": {"fail": 1, "leave": 1, "odd": 1, "told": {"of": [1, 2]}}})
+    ran = machine.compare("run", "suite.yaml", "-m", EXACT, "-o", "out", "--json")
+    assert ran.returncode == 1, ran.stderr
+    (line,) = read_lines(machine.folder / "out", "check")
+    assert line["said"] == {
+        "fail": "ValueError: one two three",
+        "leave": "SystemExit: 9",
+        "odd": "it returned int, not True, False or a text",
+        "told": None,
+    }
+    assert ran.stdout.startswith("{")
+    assert {"imported", "asked"} <= {*ran.stderr.split()}
+
+
+# What is not looked at
+
+
+def test_entry_points_are_looked_for_only_where_they_matter(machine: Machine) -> None:
+    """Neither a suite's schema nor an export to a built-in format imports a plug-in's module."""
+    groups = {f"compare.{group}": {"loud": "loud:thing"} for group in ("providers", "outputs", "checks")}
+    machine.install("loud", groups, loud="import sys; print('loud was imported', file=sys.stderr); thing = {}")
+    machine.write_suite()
+    assert "loud was imported" in machine.compare("run", "suite.yaml", "-m", EXACT, "-o", "out").stderr
+    for command in (["--version"], ["run", "--help"], ["schema"], ["export", "out", "-o", "rows.csv"]):
+        ran = machine.compare(*command)
+        assert (ran.returncode, "loud was imported" in ran.stderr) == (0, False)

@@ -1,0 +1,248 @@
+"""A run heard by a cluster of three nodes: the same rows, the same limits, nothing lost with a worker or a driver."""
+
+import json
+import os
+import signal
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from subprocess import Popen
+from time import sleep
+from typing import Any
+from urllib.request import urlopen
+
+import pytest
+
+from tests.command import compare, read_lines, read_rows, write_config, write_yaml
+from tests.lineage import Lineage, begin
+from tests.ray_cluster import NODES, Served, launch
+
+pytestmark = pytest.mark.ray
+
+KEY = "sk-acme-never-in-any-log-4711"
+SLOW = "exact?ttft_ms=700&gap_ms=10&tokens=30"
+CASES: list[dict[str, Any]] = [
+    {"id": "hello", "prompt": "Hello"},
+    {"id": "talk", "turns": ["My name is Ada.", "What is my name?"]},
+]
+PATIENCE_S = 150
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Served]:
+    """Serve a cluster while this module is tested."""
+    pytest.importorskip("ray")
+    with launch() as served:
+        yield served
+
+
+@pytest.fixture
+def on_ray(cluster: Served) -> tuple[str, ...]:
+    """Return the options that have a run heard by the cluster."""
+    return ("--engine", "ray", "--address", cluster.address)
+
+
+def await_line(path: Path, kind: str) -> dict[str, Any]:
+    """Wait for the first line of a kind in a journal that is being written."""
+    for _ in range(PATIENCE_S * 10):
+        for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+            if f'"kind":"{kind}"' in line and line.endswith("}"):
+                found: dict[str, Any] = json.loads(line)
+                return found
+        sleep(0.1)
+    raise TimeoutError(f"no {kind} in {path}")
+
+
+def finish(process: "Popen[str]") -> tuple[int, str, str]:
+    """Wait for a command; return its exit code and what it printed."""
+    try:
+        stdout, stderr = process.communicate(timeout=PATIENCE_S)
+    finally:
+        process.kill()
+    return process.returncode, stdout, stderr
+
+
+def planned(cases: list[dict[str, Any]], repeat: int) -> Counter[tuple[str, int, int]]:
+    """Count the rows that a plan is to have: once for each case, turn and repeat."""
+    turns = [(case["id"], turn) for case in cases for turn in range(1, len(case.get("turns", "1")) + 1)]
+    return Counter((case, turn, number) for case, turn in turns for number in range(1, repeat + 1))
+
+
+def recorded(folder: Path) -> Counter[tuple[str, int, int]]:
+    """Count the rows that a run has."""
+    return Counter((row["case"], int(row["turn"]), int(row["repeat"])) for row in read_rows(folder))
+
+
+def entries(lineage: Lineage) -> list[dict[str, Any]]:
+    """Return the simulator's own log."""
+    with urlopen(lineage.base_url.removesuffix("/v1") + "/log") as reply:
+        log: list[dict[str, Any]] = json.load(reply)
+    return log
+
+
+# The same run
+
+
+def test_the_same_rows_as_on_one_machine(tmp_path: Path, on_ray: tuple[str, ...]) -> None:
+    """Keys, outcomes, replies and turns are those of a run in one process; each row names its node and region."""
+    with begin(tmp_path, "quick", "quick?fault=http_500") as lineage:
+        lineage.write_suite(CASES)
+        common = ("run", "suite.yaml", "-p", "acme", "--repeat", "3", "--seed", "1", "--allow-errors", "100%")
+        here = compare(tmp_path, *common, "-o", "here")
+        there = compare(tmp_path, *common, "-o", "there", *on_ray)
+    assert (here.returncode, there.returncode) == (0, 0), there.stderr
+
+    def told(folder: str) -> set[tuple[object, ...]]:
+        lines = read_lines(tmp_path / folder, "record")
+        return {(line["key"], line["outcome"], line.get("reply"), line.get("attempts")) for line in lines}
+
+    assert told("there") == told("here")
+    rows = [row for row in read_rows(tmp_path / "there") if row["outcome"] != "skipped"]
+    assert {(row["node"], row["region"]) for row in rows} == {(name, region or "") for name, region in NODES.items()}
+
+
+def test_stamps_come_in_their_order(tmp_path: Path, on_ray: tuple[str, ...]) -> None:
+    """What the driver stamped lies before what the worker did, and speeds are those of the simulator's known clock."""
+    with begin(tmp_path, SLOW) as lineage:
+        lineage.write_suite(CASES)
+        assert lineage.run(*on_ray).returncode == 0
+    for record in lineage.records():
+        marks = record.marks
+        stages = (marks.ready, marks.slot, marks.sent, marks.headers, marks.first_event, marks.last_event)
+        known = [at for at in stages if at is not None]
+        assert (len(known), known) == (len(stages), sorted(known))
+        assert record.ttft_s is not None
+        assert record.ttft_s >= 0.7
+        assert record.late_ns is not None
+
+
+# Loss
+
+
+def test_a_killed_worker_costs_no_request(tmp_path: Path, on_ray: tuple[str, ...]) -> None:
+    """Kill -9 in the middle: what it heard is asked again, every row is there once, the summary says so."""
+    with begin(tmp_path, SLOW) as lineage:
+        lineage.write_suite(CASES)
+        running = lineage.start(*on_ray, "--repeat", "8", "--concurrency", "6", "--json")
+        await_line(lineage.journal, "record")
+        victim = await_line(lineage.journal, "worker")
+        os.kill(victim["pid"], signal.SIGKILL)
+        code, stdout, stderr = finish(running)
+    assert code == 0, stderr
+    assert recorded(lineage.out) == planned(CASES, 8)
+    (lost,) = read_lines(lineage.out, "worker_lost")
+    assert (lost["name"], lost["node"]) == (victim["name"], victim["node"])
+    again = [line for line in read_lines(lineage.out, "attempt") if line["error_type"] == "worker_lost"]
+    assert len(again) == lost["under_way"] > 0
+    assert len(json.loads(stdout)["rows"]) == 24
+    assert f"lost: {victim['name']}" in (lineage.out / "results.md").read_text(encoding="utf-8")
+
+
+def test_a_killed_driver_is_resumed(tmp_path: Path, on_ray: tuple[str, ...]) -> None:
+    """Kill -9 of the command itself: `--resume` asks what is missing, on the cluster again."""
+    with begin(tmp_path, SLOW) as lineage:
+        lineage.write_suite(CASES)
+        running = lineage.start(*on_ray, "--repeat", "6")
+        await_line(lineage.journal, "record")
+        running.kill()
+        finish(running)
+        resumed = lineage.run(*on_ray)
+    assert resumed.returncode == 0, resumed.stderr
+    assert recorded(lineage.out) == planned(CASES, 6)
+
+
+# Limits
+
+
+def test_limits_hold_for_the_whole_cluster(tmp_path: Path, on_ray: tuple[str, ...]) -> None:
+    """By the server's own log: no more a minute, and no more at once, than one lane may, though a worker is killed."""
+    rate, at_once, repeat = 14, 3, 18
+    cases = CASES[:1]
+    with begin(tmp_path, SLOW) as lineage:
+        row = {"base_url": lineage.base_url, "keyless": True, "models": [SLOW]}
+        write_config(tmp_path, acme={**row, "requests_per_minute": rate, "concurrency": at_once})
+        lineage.write_suite(cases)
+        running = lineage.start(*on_ray, "--repeat", str(repeat))
+        await_line(lineage.journal, "record")
+        os.kill(await_line(lineage.journal, "worker")["pid"], signal.SIGKILL)
+        code, _, stderr = finish(running)
+        log = entries(lineage)
+    assert code == 0, stderr
+    assert recorded(lineage.out) == planned(cases, repeat)
+    times_s = [entry["received_ns"] / 1e9 for entry in log]
+    busiest = max(sum(start_s <= at_s < start_s + 60 for at_s in times_s) for start_s in times_s)
+    assert (busiest, len(log) >= repeat) == (rate, True)
+    assert max(entry["in_flight"] for entry in log) < at_once + 1
+
+
+# Keys
+
+
+@contextmanager
+def quoting_server(seen: list[str]) -> Iterator[str]:
+    """Serve refusals that quote the key they were sent."""
+
+    class Refusing(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            seen.append(self.headers["Authorization"])
+            self.rfile.read(int(self.headers["Content-Length"]))
+            body = json.dumps({"error": {"message": f"Incorrect API key: {seen[-1]}"}}).encode()
+            self.send_response(401)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/v1"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def files_with(text: str, folder: Path) -> list[Path]:
+    """Return the plain files below a folder that hold a text."""
+    paths = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    return [path for path in paths if text.encode() in path.read_bytes()]
+
+
+def test_a_key_reaches_the_workers_and_no_file(tmp_path: Path, cluster: Served, on_ray: tuple[str, ...]) -> None:
+    """All of Ray's session, its logs and what it spills, and all of the run's own files know nothing of it."""
+    seen: list[str] = []
+    with quoting_server(seen) as base_url:
+        write_config(tmp_path, acme={"base_url": base_url, "api_key_env": "ACME_API_KEY", "models": ["m"]})
+        write_yaml(tmp_path / "suite.yaml", {"version": 1, "name": "suite", "cases": CASES})
+        ran = compare(tmp_path, "run", "suite.yaml", "-o", "out", *on_ray, variables={"ACME_API_KEY": KEY})
+    assert ran.returncode == 3
+    assert set(seen) == {f"Bearer {KEY}"}
+    assert {row["outcome"] for row in read_rows(tmp_path / "out")} == {"auth", "skipped"}
+    assert any((cluster.session / "logs").iterdir())
+    assert files_with(KEY, cluster.session) == []
+    assert files_with(KEY, tmp_path) == []
+    assert KEY not in ran.stdout + ran.stderr
+
+
+# What cannot be
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:9", "nowhere", "ray://127.0.0.1:10001"])
+def test_no_cluster_is_one_sentence(tmp_path: Path, address: str) -> None:
+    """It says what to do; nothing was sent, and no folder is left behind."""
+    with begin(tmp_path, "quick") as lineage:
+        lineage.write_suite(CASES)
+        ran = compare(tmp_path, "run", "suite.yaml", "-o", "out", "--engine", "ray", "--address", address)
+        assert entries(lineage) == []
+    assert ran.returncode == 2
+    assert ran.stderr.strip().splitlines()[-1].endswith("Nothing was sent")
+    assert "Traceback" not in ran.stderr
+    assert not lineage.out.exists()

@@ -150,7 +150,8 @@ class Job:
     @property
     def planned_requests(self) -> int | None:
         """How many requests count in the end, as far as that is known beforehand."""
-        bounds = (self.plan.requests, self.load.max_requests)
+        most = self.load.max_requests
+        bounds = (self.plan.requests, most and most * self.plan.levels)
         return min((bound for bound in bounds if bound is not None), default=None)
 
     @property
@@ -220,6 +221,8 @@ def load_suite(path: Path) -> tuple[Suite, Registry]:
 
 def prepare(suite: Suite, registry: Registry, options: Options) -> Job:
     """Make everything certain that can be, before the first request costs money."""
+    if options.record and options.fleet is not None:
+        raise CompareError("--record keeps what this machine reads, and --engine ray has others read it: choose one")
     journal = _open_journal(suite, options)
     options = options if journal is None else options.like(journal.header)
     stand_in = find_stand_in(options.replay, fast=options.fast)

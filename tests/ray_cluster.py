@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.command import ROOT
 
@@ -34,16 +35,15 @@ def serve() -> None:
     """Serve a cluster until whoever started this closes the pipe."""
     from ray.cluster_utils import Cluster  # noqa: PLC0415 -- only this process serves one
 
-    cluster = Cluster()
+    cluster: Any = Cluster()
     for name, region in NODES.items():
         labels = {} if region is None else {"ray.io/availability-region": region}
         cluster.add_node(
             num_cpus=2, object_store_memory=OBJECT_STORE_BYTES, include_dashboard=False, node_name=name, labels=labels
         )
-    assert cluster.head_node is not None
     print(json.dumps([cluster.address, cluster.head_node.get_session_dir_path()]), flush=True)
     sys.stdin.read()
-    cluster.shutdown()  # type: ignore[no-untyped-call]
+    cluster.shutdown()
 
 
 @contextmanager

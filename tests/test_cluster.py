@@ -77,6 +77,14 @@ def test_options_of_a_cluster_need_one(tmp_path: Path, option: tuple[str, str]) 
     assert (ran.returncode, "--engine ray" in ran.stderr) == (2, True)
 
 
+def test_a_cluster_is_not_recorded(tmp_path: Path) -> None:
+    """The bytes are read elsewhere: that is said before anything is sent."""
+    write_yaml(tmp_path / "suite.yaml", SUITE)
+    ran = compare(tmp_path, "run", "suite.yaml", "--engine", "ray", "--record", "-o", "out")
+    assert (ran.returncode, (tmp_path / "out").exists()) == (2, False)
+    assert "choose one" in ran.stderr
+
+
 # Nodes
 
 

@@ -311,8 +311,7 @@ def test_every_option_of_run_is_read() -> None:
         "output": ["a", "b.csv"], "bom": True, "case": "a*", "repeat": 3, "seed": 4, "warmup_requests": 1,
         "order": "blocks", "lead": 5, "adaptive": True, "rate": 2.5, "arrivals": "poisson", "duration": 60,
         "requests": 7, "budget": ["5USD", "20CNY"], "until_ci": 0.05, "estimate_tokens": True, "resume": "latest",
-        "late_bound": 0.02,
-        "retry_errors": True,
+        "late_bound": 0.02, "retry_errors": True, "record": True, "replay": "results/old", "fast": True,
     }  # fmt: skip
     assert {*given_options, "sweep"} == set(RUN_OPTIONS)
     options = read_options(given_options)
@@ -325,6 +324,7 @@ def test_every_option_of_run_is_read() -> None:
     assert [getattr(options, name) for name in rest] == [2, True, ("a*",), 3, 4, 1, "blocks", 0.05, True]
     assert options.late_bound_s == 0.02
     assert (options.resume, options.retry_errors) == (Path("latest"), True)
+    assert (options.record, options.replay, options.fast) == (True, Path("results/old"), True)
     assert read_options(dict.fromkeys(RUN_OPTIONS)) == read_options({})
 
 

@@ -12,7 +12,7 @@ from runner.analysis.columns import Row, row
 from runner.analysis.connections import Setup, summarize_connections
 from runner.analysis.estimate import Estimate, estimate_rates
 from runner.analysis.failures import Failure, gather_failures
-from runner.analysis.frame import SHARED_COLUMNS, frame, measured
+from runner.analysis.frame import FIGURE_COLUMNS, frame, measured
 from runner.analysis.grid import GridRow, arrange, choose
 from runner.analysis.source import Held, Part, Source
 from runner.analysis.summary import PERCENTILES, TargetSummary, summarize
@@ -30,7 +30,7 @@ class Run:
     source: Source
     """Where the records are, for those who need what the table leaves out."""
     table: pd.DataFrame
-    """A row for each record, but for the texts of which each has its own: a million rows fit into memory."""
+    """A row for each record with the columns that figures rest on, and no others: a million rows fit into memory."""
     ended: bool = True
     stop_reason: str | None = None
     """Why the run was ended before its plan was; None if it was not."""
@@ -145,4 +145,4 @@ class Run:
 
 
 def _tabulate(header: Header, source: Source) -> pd.DataFrame:
-    return frame(header, source.records, SHARED_COLUMNS)
+    return frame(header, source.records, FIGURE_COLUMNS)

@@ -127,7 +127,7 @@ def _present(column: "pd.Series[float]") -> list[float]:
 
 
 def _median(timed: pd.DataFrame, column: str) -> Statistic | None:
-    known = timed[timed[column].notna()]
+    known = timed.loc[timed[column].notna(), [column, "block"]]
     return median(known[column].tolist(), known["block"].tolist())
 
 

@@ -7,9 +7,9 @@ holds is cut, and says so at its end.
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 from runner.analysis.columns import COLUMNS, Cell, Row
-from runner.analysis.frame import rows_of
 from runner.analysis.run import Run
 from runner.outputs.export import Export, counted
 from runner.outputs.printable import printable
@@ -30,11 +30,11 @@ _NUMBER = re.compile(rf"[\d.,:/%$€£¥ -]+|[\d.,]+e[+-]?\d+|[\d ,./-]*{_MONTH}
 def write(run: Run) -> Export:
     """Write the rows that fit a sheet; what was cut and what is missing is in the notes."""
     lines, cut = [",".join(column.name for column in COLUMNS)], list[str]()
-    fitting = min(len(run.frame), MAX_ROWS - 1)
-    for each in rows_of(run.frame.head(fitting)):
+    fitting = min(len(run.table), MAX_ROWS - 1)
+    for each in islice(run.rows, fitting):
         cut += _cut_cells(each)
         lines.append(",".join(_encode(each[column.name]) for column in COLUMNS))
-    return Export("\ufeff" + "\r\n".join([*lines, ""]), tuple(_notes(cut, len(run.frame) - fitting)))
+    return Export("\ufeff" + "\r\n".join([*lines, ""]), tuple(_notes(cut, len(run.table) - fitting)))
 
 
 def _notes(cut: list[str], missing_rows: int) -> Iterator[str]:

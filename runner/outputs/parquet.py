@@ -7,26 +7,31 @@ cannot hold, becomes a replacement character.
 import json
 from dataclasses import asdict
 from io import BytesIO
+from itertools import islice
 
 import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
 from runner.analysis.columns import COLUMNS, Cell, Kind
-from runner.analysis.frame import rows_of
+from runner.analysis.frame import frame_of
 from runner.analysis.run import Run
 
 TYPES = {Kind.TEXT: pa.string(), Kind.COUNT: pa.int64(), Kind.NUMBER: pa.float64(), Kind.TRUTH: pa.bool_()}
+
+BATCH = 10_000
+"""Rows of a group, and so many as are in memory at once."""
 
 
 def write(run: Run) -> bytes:
     """Write one file, compressed by zstd."""
     # pandas' own note of its types: without it a count with gaps would come back as 3.0.
-    of_pandas = pa.Schema.from_pandas(run.frame.head(0), preserve_index=False).metadata
+    of_pandas = pa.Schema.from_pandas(frame_of([]), preserve_index=False).metadata
     metadata = {**of_pandas, "compare": json.dumps(asdict(run.header))}
     schema = pa.schema([(column.name, TYPES[column.kind]) for column in COLUMNS], metadata=metadata)
-    rows = [{name: _whole(cell) for name, cell in row.items()} for row in rows_of(run.frame)]
-    file = BytesIO()
-    pq.write_table(pa.Table.from_pylist(rows, schema=schema), file, compression="zstd")
+    file, rows = BytesIO(), run.rows
+    with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        while batch := [{name: _whole(cell) for name, cell in row.items()} for row in islice(rows, BATCH)]:
+            writer.write_table(pa.Table.from_pylist(batch, schema=schema))
     return file.getvalue()
 
 

@@ -77,6 +77,12 @@ class RunOptions(TargetOptions, total=False):
     """A run to go on with: its folder, or `latest`."""
     retry_errors: bool
     """With `resume`, ask again what failed."""
+    record: bool
+    """Keep every reply byte for byte, with the time of each read."""
+    replay: PathName
+    """Ask nobody: play back what was recorded in this run."""
+    fast: bool
+    """With `replay`, as fast as possible."""
 
 
 TARGET_OPTIONS = tuple(TargetOptions.__annotations__)
@@ -239,6 +245,9 @@ _READERS: Mapping[str, Callable[[object], object]] = {
     "estimate_tokens": _flag,
     "resume": _path,
     "retry_errors": _flag,
+    "record": _flag,
+    "replay": _path,
+    "fast": _flag,
 }
 
 _FIELDS = {
@@ -248,7 +257,7 @@ _FIELDS = {
     "budget": "budgets",
     "late_bound": "late_bound_s",
     **{name: name for name in ("concurrency", "bom", "repeat", "seed", "warmup_requests", "order", "until_ci")},
-    **{name: name for name in ("estimate_tokens", "resume", "retry_errors")},
+    **{name: name for name in ("estimate_tokens", "resume", "retry_errors", "record", "replay", "fast")},
 }
 """Our name -> the field of `Options`."""
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from runner.analysis.run import Run
+from runner.analysis.workers import WORKER_LOST
 from runner.cli.progress import describe
 from runner.events import TIMED, Outcome
 from runner.journal import Header
@@ -46,7 +47,7 @@ HEADER = Header(
 def test_every_kind_of_failure_has_a_remedy() -> None:
     """Every cause, stage and timeout that a row can name is in the table, and nothing else is."""
     stages = {stage for _, stage in STAGES}
-    assert set(REMEDIES) == {*CAUSES, *stages, *Timeouts.__dataclass_fields__}
+    assert set(REMEDIES) == {*CAUSES, *stages, *Timeouts.__dataclass_fields__, WORKER_LOST}
     assert set(WORDS) == stages
 
 

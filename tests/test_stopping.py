@@ -297,8 +297,8 @@ def test_the_judgement_may_run_on_a_thread() -> None:
         rule = narrowed(plan, 0.5, executor)
         for request in plan.opening_requests():
             rule.hear(answer(request))
-        rule()
-    assert rule() is not None
+        at_once = rule()  # a quick thread is done before this looks
+    assert at_once or rule()
 
 
 def test_what_cannot_be_waited_for_is_refused() -> None:

@@ -43,7 +43,7 @@ class DistantAsker:
 
     async def warm_up(self, connections: int) -> list[Phases]:
         """Open connections from all workers, as many from each."""
-        hands = self.crew.hands
+        hands = tuple(self.crew.hands) or (await self.crew.choose(),)
         shares = [connections // len(hands) + (at < connections % len(hands)) for at in range(len(hands))]
         opened: list[Phases] = []
 

@@ -37,12 +37,13 @@ SUM_UP = (
 class Effort:
     """What a process took."""
 
-    seconds: float
+    wall_s: float
+    cpu_s: float
     peak_bytes: int
 
     def __str__(self) -> str:
         """Write it for a table."""
-        return f"{self.seconds:7.1f} s {self.peak_bytes / 2**20:8.1f} MiB"
+        return f"{self.wall_s:7.1f} s {self.cpu_s:7.1f} s of CPU {self.peak_bytes / 2**20:8.1f} MiB"
 
 
 def main() -> None:
@@ -73,7 +74,7 @@ def spend(*arguments: str | Path) -> Effort:
     process.returncode = os.waitstatus_to_exitcode(status)  # Popen cannot know that it was waited for
     if process.returncode:
         sys.exit(f"{' '.join(map(str, arguments))} failed")
-    return Effort(perf_counter() - begun, usage.ru_maxrss * MAXRSS_BYTES)
+    return Effort(perf_counter() - begun, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * MAXRSS_BYTES)
 
 
 def write_journal(folder: Path, size: int) -> None:

@@ -83,5 +83,5 @@ async def _calibrate(hand: Hand) -> None:
 
 def list_nodes() -> list[dict[str, Any]]:
     """Return the cluster's nodes as Ray describes them."""
-    rows: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    rows: list[dict[str, Any]] = ray.nodes()
     return rows

@@ -14,7 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
-from time import perf_counter
+from time import perf_counter, process_time
 
 from runner.events import Outcome
 from runner.journal import Header, Writer
@@ -57,7 +57,9 @@ def main() -> None:
 
 def measure(folder: Path, size: int) -> None:
     """Print what it takes to read a run of so many requests, n 1 each."""
+    begun = process_time()
     write_journal(folder, size)
+    print(f"{size:>9,} records  written, {(process_time() - begun) / size * 1e6:.0f} us of CPU each", flush=True)
     for what, arguments in {
         "summary": ("-c", SUM_UP, folder),
         "compare report": ("-m", "runner", "report", folder),

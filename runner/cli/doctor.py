@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runner.cli.options import env_file_option
+
 if TYPE_CHECKING:
     from runner.doctor import Finding
     from runner.providers.endpoint import Endpoint
@@ -17,14 +19,7 @@ MARKS = {"ok": "ok     ", "note": "note   ", "problem": "PROBLEM"}
 @click.command()
 @click.option("--ping", "pings", is_flag=True, help="Ask each configured provider for its list of models; no tokens.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option(
-    "--env-file",
-    "env_files",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Read variables from a file.",
-)
+@env_file_option
 def doctor(env_files: tuple[Path, ...], *, pings: bool, as_json: bool) -> None:
     """Say what is installed, configured and reachable, and what to do where something is amiss.
 

@@ -12,6 +12,15 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+env_file_option = click.option(
+    "--env-file",
+    "env_files",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Read variables from a file; the nearest .env is read anyway, the environment wins.",
+)
+
 _TARGETS = (
     click.option(
         "-m",
@@ -25,14 +34,7 @@ _TARGETS = (
         "-p", "--provider", "providers", multiple=True, metavar="NAME", help="Only these providers; a name or pattern."
     ),
     click.option("--skip-missing", is_flag=True, help="Leave out named targets that have no key, instead of stopping."),
-    click.option(
-        "--env-file",
-        "env_files",
-        multiple=True,
-        type=click.Path(path_type=Path),
-        metavar="FILE",
-        help="Read variables from a file; the nearest .env is read anyway, the environment wins.",
-    ),
+    env_file_option,
     click.option(
         "--concurrency",
         type=click.IntRange(1, 10_000),

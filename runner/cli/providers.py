@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from runner.cli.options import env_file_option
+
 if TYPE_CHECKING:
     from runner.providers.registry import Registry
     from runner.providers.row import Row
@@ -13,14 +15,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--models", "asked", metavar="NAME", help="List what this provider's GET /models says, instead.")
-@click.option(
-    "--env-file",
-    "env_files",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Read variables from a file.",
-)
+@env_file_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def providers(asked: str | None, env_files: tuple[Path, ...], *, as_json: bool) -> None:
     """List every provider: base URL, key variable, whether a key is set (never its value), default models.

@@ -14,7 +14,7 @@ from runner.outputs.figures import MISSING, count, rate, seconds
 from runner.outputs.markup import fence, inline, table
 from runner.outputs.overview import CAPTION, advise_on, banner, describe_failure, partial, remarks, tabulate_summary
 from runner.outputs.sweep_table import load_tables
-from runner.outputs.words import describe_outcome
+from runner.outputs.words import describe_row
 
 MAX_CASES = 50
 MAX_BYTES = 200_000
@@ -116,20 +116,11 @@ def _side_by_side(run: Run) -> list[str]:
 def _preview(row: Row | None) -> str:
     if row is None:
         return MISSING
-    ending, reply = _ending(row), row["reply"]
+    ending, reply = describe_row(row), row["reply"]
     if row["outcome"] not in TIMED or not isinstance(reply, str) or not reply.strip():
         return inline(ending if row["outcome"] != Outcome.OK else "ok, no text")
     text = inline(reply, PREVIEW_COLUMNS)
     return text if row["outcome"] == Outcome.OK else f"{text} ({ending})"
-
-
-def _ending(row: Row) -> str:
-    error_type, http_status = row["error_type"], row["http_status"]
-    return describe_outcome(
-        str(row["outcome"]),
-        error_type if isinstance(error_type, str) else None,
-        http_status if isinstance(http_status, int) else None,
-    )
 
 
 def _left_out(shown: Excerpt) -> list[str]:
@@ -168,7 +159,7 @@ def _facts(row: Row) -> str:
     repeat = f"repeat {row['repeat']}"
     simulated = ["simulated"] if row["simulated"] else []
     timing = [f"TTFT {seconds(ttft)}", f"total {seconds(total)}", f"{rate(speed)} tokens/s"]
-    return " · ".join([*simulated, _ending(row), repeat, *timing])
+    return " · ".join([*simulated, describe_row(row), repeat, *timing])
 
 
 def _number(cell: object) -> float | None:

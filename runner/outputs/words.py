@@ -1,5 +1,6 @@
 """What outcomes and flags are called in front of a person."""
 
+from runner.analysis.columns import Row
 from runner.events import Outcome
 
 OUTCOMES = {
@@ -48,3 +49,13 @@ def describe_outcome(outcome: str, error_type: str | None = None, http_status: i
 def describe_flag(flag: str) -> str:
     """Say what a flag means; one from a later version, which has no sentence here, stands for itself."""
     return f"{flag}: {FLAGS[flag]}" if flag in FLAGS else flag
+
+
+def describe_row(row: Row) -> str:
+    """Say how a row of results ended."""
+    error_type, http_status = row["error_type"], row["http_status"]
+    return describe_outcome(
+        str(row["outcome"]),
+        error_type if isinstance(error_type, str) else None,
+        http_status if isinstance(http_status, int) else None,
+    )

@@ -13,7 +13,7 @@ from runner.outputs.figures import count, rate, seconds
 from runner.outputs.printable import printable
 from runner.outputs.report.board import has_failed
 from runner.outputs.report.safe_html import safe_html
-from runner.outputs.words import describe_flag, describe_outcome
+from runner.outputs.words import describe_flag, describe_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ def show(row: Row, characters: int) -> Reply:
     text = _shown(row["reply"], characters)
     return Reply(
         failed=has_failed(row),
-        ending=None if row["outcome"] == Outcome.OK else _ending(row),
+        ending=None if row["outcome"] == Outcome.OK else describe_row(row),
         facts=tuple(_facts(row)),
         flags=tuple(map(describe_flag, str(row["flags"]).split(";"))) if row["flags"] else (),
         text=text,
@@ -61,18 +61,9 @@ def shorten(text: str, characters: int) -> str:
 def describe_ending(row: Row) -> str:
     """Say in a line how a reply ended, and how long it took where it ended well."""
     if row["outcome"] not in TIMED:
-        return f"{_ending(row)}: {row['error']}" if row["error"] else _ending(row)
-    ended = [] if row["outcome"] == Outcome.OK else [_ending(row)]
+        return f"{describe_row(row)}: {row['error']}" if row["error"] else describe_row(row)
+    ended = [] if row["outcome"] == Outcome.OK else [describe_row(row)]
     return ", ".join([*ended, *_times(row), *(["simulated"] if row["simulated"] else [])]) or "ok"
-
-
-def _ending(row: Row) -> str:
-    error_type, http_status = row["error_type"], row["http_status"]
-    return describe_outcome(
-        str(row["outcome"]),
-        error_type if isinstance(error_type, str) else None,
-        http_status if isinstance(http_status, int) else None,
-    )
 
 
 def _facts(row: Row) -> Iterator[str]:

@@ -6,12 +6,12 @@ Nothing in the run itself is changed. What was not recorded is taken over as it 
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from runner.analysis.run import Run
-from runner.engine.asked import describe_failure, with_heard, without_keys
+from runner.engine.asked import describe_failure, with_heard
 from runner.errors import CompareError
 from runner.folder import find_run, refuse_used_folder, write_atomically
 from runner.journal import Journal, Writer, decode_record, encode_record, read
@@ -119,8 +119,7 @@ class _Takes:
     def _hear(self, record: Record, entry: Entry) -> Record:
         label = entry.label
         fold = hear_again(label, self._recordings.reads(entry))
-        heard = with_heard(record, fold, label.flags, sent_ns=label.sent_ns, epoch_ns=label.epoch_ns)
-        return without_keys(replace(heard, late_ns=record.late_ns), Redactor())
+        return with_heard(record, fold, label.flags, Redactor(), sent_ns=label.sent_ns, epoch_ns=label.epoch_ns)
 
     def tell_attempt(self, line: Mapping[str, Any]) -> Mapping[str, object] | None:
         """Return the line of an attempt that failed and was repeated, heard anew; None if it was not recorded."""

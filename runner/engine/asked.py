@@ -32,8 +32,8 @@ class Asked:
     started_at: str | None = None
     flags: set[str] = field(default_factory=set)
 
-    def record(self, epoch_ns: int, standpoint: Standpoint) -> Record:
-        """Make the record of the last attempt, which was heard from there."""
+    def record(self, epoch_ns: int, standpoint: Standpoint, redactor: Redactor) -> Record:
+        """Make the record of the last attempt, which was heard from there; no key that it may repeat is in it."""
         fold, body = self.attempt.fold, self.attempt.body
         hearing_epoch_ns = epoch_ns + standpoint.ahead_ns
         asked = Record(
@@ -51,7 +51,7 @@ class Asked:
             region=standpoint.region,
             warmup=self.request.warmup,
         )
-        return with_heard(asked, fold, self.flags, sent_ns=body.sent_ns, epoch_ns=hearing_epoch_ns)
+        return with_heard(asked, fold, self.flags, redactor, sent_ns=body.sent_ns, epoch_ns=hearing_epoch_ns)
 
     def _marks(self, epoch_ns: int, hearing_epoch_ns: int) -> Marks:
         """Return all marks since the run's start: of before the request was sent by our clock, the others by its."""
@@ -74,13 +74,18 @@ class Asked:
         )
 
 
-def with_heard(record: Record, fold: Fold, flags: Collection[str], *, sent_ns: int | None, epoch_ns: int) -> Record:
+def with_heard(
+    record: Record, fold: Fold, flags: Collection[str], redactor: Redactor, *, sent_ns: int | None, epoch_ns: int
+) -> Record:
     """Return a record with all that an attempt heard, in place of what it held of that.
+
+    Keys are hidden before anybody sees it; only in errors whatever looks like one, for no reply is falsified.
 
     Args:
         record: which request this is, and when it reached each stage before the first byte.
         fold: what was heard.
         flags: what is to be noted beside that.
+        redactor: knows the keys.
         sent_ns: when the request was sent, by the clock of the fold's stamps.
         epoch_ns: when the run began, by the same clock.
 
@@ -88,22 +93,28 @@ def with_heard(record: Record, fold: Fold, flags: Collection[str], *, sent_ns: i
     failed, usage, opened = fold.failed, fold.usage, fold.opened
     first, last = (None if at_ns is None else at_ns - epoch_ns for at_ns in (fold.first_event, fold.last_event))
     simulated = record.identity.simulated or (opened is not None and opened.simulated)
+
+    def hide(text: str | None) -> str | None:
+        return None if text is None else redactor.by_value(text)
+
     return replace(
         record,
-        identity=replace(record.identity, simulated=simulated) if simulated else record.identity,
+        identity=record.identity
+        if simulated == record.identity.simulated
+        else replace(record.identity, simulated=True),
         marks=replace(record.marks, first_event=first, last_event=last),
         outcome=fold.outcome(),
         heard=fold.heard(sent_ns or epoch_ns),
-        reply=_reply(fold),
-        reasoning=fold.text(Channel.REASONING),
-        tool_calls=fold.text(Channel.TOOL),
-        response_model=fold.response_model,
-        finish_reason=fold.finish_reason,
+        reply=hide(_reply(fold)),
+        reasoning=hide(fold.text(Channel.REASONING)),
+        tool_calls=hide(fold.text(Channel.TOOL)),
+        response_model=hide(fold.response_model),
+        finish_reason=hide(fold.finish_reason),
         error_type=failed.error_type if failed else None,
-        error=failed.message if failed else None,
-        error_code=failed.code if failed else None,
+        error=redactor.in_errors(failed.message) if failed else None,
+        error_code=hide(failed.code) if failed else None,
         http_status=failed.http_status if failed and failed.http_status else opened.status if opened else None,
-        request_id=opened.request_id if opened else None,
+        request_id=hide(opened.request_id) if opened else None,
         input_tokens=usage.input_tokens if usage else None,
         output_tokens=usage.output_tokens if usage else None,
         reasoning_tokens=usage.reasoning_tokens if usage else None,
@@ -135,22 +146,3 @@ def describe_failure(failed: Failed, epoch_ns: int, redactor: Redactor) -> dict[
         "code": failed.code,
         "error": redactor.in_errors(failed.message),
     }
-
-
-def without_keys(record: Record, redactor: Redactor) -> Record:
-    """Hide keys before anybody sees a record; only in errors whatever looks like one, for no reply is falsified."""
-
-    def hide(text: str | None) -> str | None:
-        return None if text is None else redactor.by_value(text)
-
-    return replace(
-        record,
-        reply=hide(record.reply),
-        reasoning=hide(record.reasoning),
-        tool_calls=hide(record.tool_calls),
-        response_model=hide(record.response_model),
-        finish_reason=hide(record.finish_reason),
-        error_code=hide(record.error_code),
-        request_id=hide(record.request_id),
-        error=None if record.error is None else redactor.in_errors(record.error),
-    )

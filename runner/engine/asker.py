@@ -17,6 +17,7 @@ from runner.wire.airtime import Airtime
 from runner.wire.body import KERNEL_CLOCK, Phases
 from runner.wire.client import Client, Question
 from runner.wire.listening import Attempt, Watch
+from runner.wire.rounds import running_rounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +68,10 @@ class OwnAsker:
         """Tell how late this loop may have been."""
         if not attempt.fold.has_text:
             return Standpoint()
-        stamps_ns = doubtful(attempt.fold.stamps_ns, by_kernel=attempt.body.clock == KERNEL_CLOCK)
-        return Standpoint(late_ns=self.late.worst_ns(stamps_ns))
+        by_kernel = attempt.body.clock == KERNEL_CLOCK
+        stamps_ns = doubtful(attempt.fold.stamps_ns, by_kernel=by_kernel)
+        late_ns = self.late.worst_ns(stamps_ns)
+        return Standpoint(late_ns=late_ns + running_rounds().rest_ns if by_kernel and stamps_ns else late_ns)
 
 
 @asynccontextmanager

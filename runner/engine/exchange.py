@@ -10,7 +10,7 @@ from time import perf_counter_ns
 
 import anyio
 
-from runner.engine.asked import Asked, describe_failure, without_keys
+from runner.engine.asked import Asked, describe_failure
 from runner.engine.asker import Asker
 from runner.engine.door import Door
 from runner.engine.doors import Doors
@@ -91,7 +91,7 @@ class Exchange:
 
     def _write(self, asked: Asked) -> Record:
         self._keep_recording(asked)
-        record = without_keys(asked.record(self.epoch_ns, self.asker.standpoint(asked.attempt)), self.redactor)
+        record = asked.record(self.epoch_ns, self.asker.standpoint(asked.attempt), self.redactor)
         self.write(record)
         return record
 

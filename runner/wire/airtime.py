@@ -14,9 +14,9 @@ READS_PER_SLICE = 128
 """Reads decoded in one slice: about half a millisecond, at some four microseconds each."""
 
 
-DEPARTURE_INTERVAL_NS = 1_000_000
-"""A millisecond between two requests that leave. In a burst they would wait for each other at the server, which
-nobody could tell from the model's own time."""
+DEPARTURE_INTERVAL_NS = 750_000
+"""Between two requests that leave. In a burst they would wait for each other at the server, which nobody could tell
+from the model's own time."""
 
 
 class Airtime:

@@ -9,14 +9,14 @@ import socket
 import ssl
 from functools import partial
 from time import perf_counter_ns
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 
 from runner.wire.body import KERNEL_CLOCK, TRANSPORT_CLOCK, Body, listening
 from runner.wire.framing import ResponseReader
-from runner.wire.kernel_clock import KernelReader, read_by_kernel
+from runner.wire.kernel_clock import KernelReader, hand_over, read_by_kernel
 from runner.wire.proxy import Proxy
 from runner.wire.socks import open_socket
 
@@ -33,9 +33,12 @@ class StampingProtocol(ResponseHandler):
         super().__init__(loop=loop)
         self.tcp_end = perf_counter_ns()
         self.ready_ns: int | None = None
+        self.carrier: asyncio.Transport | None = None
+        """What carries TLS's records, where there is TLS."""
         self._reader = ResponseReader()
         self._leaving: Body | None = None
         self._by_kernel: KernelReader | None = None
+        self._arrived_ns: int | None = None
         self._broken_by: OSError | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -43,7 +46,9 @@ class StampingProtocol(ResponseHandler):
         self.ready_ns = perf_counter_ns()
         if isinstance(transport, asyncio.WriteTransport):
             # uvloop keeps small writes until the end of its turn, behind the stamp of `sent`, unless the limit is 0.
-            transport.set_write_buffer_limits(0)
+            # At 0, TLS would call itself paused with nothing left to write, every second time it looks.
+            is_tls = transport.get_extra_info("ssl_object") is not None
+            transport.set_write_buffer_limits(high=int(is_tls), low=0)
         super().connection_made(transport)
 
     def ask(self, message: bytes, body: Body) -> None:
@@ -51,7 +56,8 @@ class StampingProtocol(ResponseHandler):
         if self.transport is None:
             raise aiohttp.ServerDisconnectedError
         if self._by_kernel is None:
-            self._by_kernel = read_by_kernel(self.transport, self._hear, self._hear_end)
+            hear = self._hear if self.carrier is None else self._hear_sealed
+            self._by_kernel = read_by_kernel(self.carrier or self.transport, hear, self._hear_end)
         body.clock = TRANSPORT_CLOCK if self._by_kernel is None else KERNEL_CLOCK
         self._reader.begin(body)
         self.transport.write(message)
@@ -68,8 +74,17 @@ class StampingProtocol(ResponseHandler):
             body.mark_sent(perf_counter_ns())
 
     def data_received(self, data: bytes) -> None:
-        """Stamp a read."""
-        self._hear(perf_counter_ns(), data)
+        """Stamp a read, unless it was stamped before TLS opened it."""
+        self._hear(self._arrived_ns or perf_counter_ns(), data)
+
+    def _hear_sealed(self, at_ns: int, data: bytes) -> None:
+        """Have TLS open what came by the kernel's clock: it calls `data_received` before this returns."""
+        assert self.carrier is not None
+        self._arrived_ns = at_ns
+        try:
+            hand_over(data, cast("asyncio.BufferedProtocol", self.carrier.get_protocol()))
+        finally:
+            self._arrived_ns = None
 
     def _hear(self, at_ns: int, data: bytes) -> None:
         reader, body = self._reader, self._reader.body
@@ -83,8 +98,10 @@ class StampingProtocol(ResponseHandler):
     def _hear_end(self, error: OSError | None) -> None:
         """Close what the other side has ended."""
         self._broken_by = error
-        if self.transport is not None:
-            self.transport.abort() if error else self.transport.close()
+        # Not the transport of TLS, which would wait for an answer to its farewell.
+        transport = self.carrier or self.transport
+        if transport is not None:
+            transport.abort() if error else transport.close()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Pass on how the connection ended; what had arrived before is kept."""
@@ -93,7 +110,7 @@ class StampingProtocol(ResponseHandler):
             self._by_kernel = None  # it knows this object, which only the garbage collector could tell
         exc = exc or self._broken_by
         super().connection_lost(exc)
-        self._leaving = self._broken_by = None
+        self._leaving = self._broken_by = self.carrier = None
         self._reader.close(exc)
 
     @property
@@ -148,7 +165,18 @@ class StampingConnector(aiohttp.TCPConnector):
             led = await open_socket(self._socks, host, req.port, timeout.connect)
         except socket.gaierror as error:
             raise aiohttp.ClientConnectorDNSError(req.connection_key, error) from error
-        name = host if tls else None
-        return await self._wrap_existing_connection(
-            self._factory, req=req, timeout=timeout, ssl=tls, server_hostname=name, sock=led
-        )
+        opened = await self._wrap_existing_connection(self._factory, req=req, timeout=timeout, sock=led)
+        return opened if tls is None else await self._start_tls_connection(opened[0], req, timeout)
+
+    async def _wrap_create_connection(self, *args: Any, req: Any, timeout: Any, **more: Any) -> Any:  # noqa: ASYNC109
+        """Open a connection, and TLS on it in a second step: in one, nobody is told what carries it."""
+        tls = more.pop("ssl", None)
+        more.pop("server_hostname", None)
+        opened = await super()._wrap_create_connection(*args, req=req, timeout=timeout, **more)
+        return opened if tls is None else await self._start_tls_connection(opened[0], req, timeout)
+
+    async def _start_tls_connection(self, underlying_transport: Any, req: Any, timeout: Any, *more: Any) -> Any:  # noqa: ASYNC109
+        """Open TLS on a connection, whose protocol is then told what carries it."""
+        transport, protocol = await super()._start_tls_connection(underlying_transport, req, timeout, *more)
+        cast("StampingProtocol", protocol).carrier = underlying_transport
+        return transport, protocol

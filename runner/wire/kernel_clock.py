@@ -1,17 +1,18 @@
-"""Reads a connection with the kernel's stamp: when the last bytes of a read reached this machine (Linux, no TLS).
+"""Reads a connection with the kernel's stamp: when the last bytes of a read reached this machine (Linux).
 
 The event loop's own reads come without it. So a connection's reading, and only that, is taken out of the loop's
-hands: its transport still writes, and closes. Under TLS a read is not a piece of text yet, and the loop keeps it.
+hands: its transport still writes, and closes. Under TLS a read is handed to the layer that opens it.
 """
 
 import asyncio
 import contextlib
-import os
 import socket
 import struct
 import sys
 from collections.abc import Callable
 from time import perf_counter_ns, time_ns
+
+from runner.wire.rounds import running_rounds
 
 SO_TIMESTAMPNS = 35
 TIMESPEC = struct.Struct("@ll")
@@ -34,8 +35,8 @@ class KernelReader:
         self._socket = reading
         self._hear = hear
         self._end = end
-        self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(reading, self._read)
+        self._rounds = running_rounds()
+        self._rounds.add(reading.fileno(), self._read)
 
     def _read(self) -> None:
         try:
@@ -52,25 +53,21 @@ class KernelReader:
             self._finish(None)
             return
         self._hear(at_ns, data)
-        # uvloop tells of a broken connection once. Where bytes lay before the break, they are what that was spent on.
-        broken = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if broken:
-            self._finish(OSError(broken, os.strerror(broken)))
 
     def _finish(self, error: OSError | None) -> None:
-        self._loop.remove_reader(self._socket)
+        self._rounds.remove(self._socket.fileno())
         self._end(error)
 
     def close(self) -> None:
         """Read no more."""
-        self._loop.remove_reader(self._socket)
+        self._rounds.remove(self._socket.fileno())
         self._socket.close()
 
 
 def read_by_kernel(
     transport: asyncio.Transport, hear: Callable[[int, bytes], None], end: Callable[[OSError | None], None]
 ) -> KernelReader | None:
-    """Take over a connection's reading; None, and all is as before, where the kernel tells no stamps.
+    """Take over the reading of a socket's own transport; None, and all is as before, where the kernel tells no stamps.
 
     `hear` is given the `perf_counter_ns` at which a read's last byte arrived, and the read; `end` why there is no more.
     """
@@ -85,6 +82,17 @@ def read_by_kernel(
         transport.pause_reading()
         return KernelReader(reading, hear, end)
     return None
+
+
+def hand_over(data: bytes, protocol: asyncio.BufferedProtocol) -> None:
+    """Give a read to a protocol as its transport would."""
+    left = memoryview(data)
+    while left:
+        space = memoryview(protocol.get_buffer(len(left)))
+        size = min(len(space), len(left))
+        space[:size] = left[:size]
+        protocol.buffer_updated(size)
+        left = left[size:]
 
 
 def _waited_ns(notes: list[tuple[int, int, bytes]], now_ns: int) -> int:

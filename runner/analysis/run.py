@@ -15,10 +15,11 @@ from runner.analysis.failures import Failure, gather_failures
 from runner.analysis.frame import FIGURE_COLUMNS, frame, measured
 from runner.analysis.grid import GridRow, arrange, choose
 from runner.analysis.source import Held, Part, Source
-from runner.analysis.summary import PERCENTILES, TargetSummary, summarize
+from runner.analysis.summary import TargetSummary, summarize
 from runner.analysis.sweep import LoadPoint, PacedPoint, measure_levels, measure_pace
 from runner.analysis.workers import Workforce, summarize_workers
 from runner.journal import Header, Journal
+from runner.percentiles import PERCENTILES
 from runner.record import Identity, Record
 
 

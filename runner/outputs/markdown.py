@@ -12,7 +12,7 @@ from runner.outputs.checked import describe_cell, describe_checks, describe_faul
 from runner.outputs.excerpt import Excerpt, excerpt_of
 from runner.outputs.figures import MISSING, count, rate, seconds
 from runner.outputs.markup import fence, inline, table
-from runner.outputs.overview import CAPTION, advise_on, banner, describe_failure, partial, remarks, tabulate_summary
+from runner.outputs.overview import advise_on, banner, caption, describe_failure, partial, remarks, tabulate_summary
 from runner.outputs.sweep_table import load_tables
 from runner.outputs.words import describe_row
 
@@ -61,17 +61,22 @@ def _heading(run: Run) -> list[str]:
 
 
 def _summary(run: Run) -> list[str]:
-    summary = tabulate_summary(run.summary)
+    summary = tabulate_summary(run.summary, run.percents)
     cells = [[inline(cell) for cell in row] for row in summary.rows]
     notes = "\n".join(f"- {inline(remark)}" for remark in remarks(run))
-    return ["## Summary", table(summary.headings, cells, summary.wordy), CAPTION, *([notes] if notes else [])]
+    return [
+        "## Summary",
+        table(summary.headings, cells, summary.wordy),
+        caption(run.percents),
+        *([notes] if notes else []),
+    ]
 
 
 def _load(run: Run) -> list[str]:
     parts = []
-    for title, content, caption in load_tables(run):
+    for title, content, explained in load_tables(run):
         cells = [[inline(cell) for cell in row] for row in content.rows]
-        parts += [f"## {title}", table(content.headings, cells, content.wordy), caption]
+        parts += [f"## {title}", table(content.headings, cells, content.wordy), explained]
     return parts
 
 

@@ -12,12 +12,12 @@ from runner.outputs.costs import describe_costs
 from runner.outputs.figures import MISSING, count, milliseconds, rate, seconds, with_interval, with_sample
 from runner.outputs.words import describe_flag, describe_outcome
 from runner.outputs.workforce import describe_workforce
+from runner.percentiles import PERCENTILES, name_extreme, name_percentile, smallest_sample
 from runner.remedy import advise
 
-CAPTION = (
-    "p50 is the median; p95 is by nearest rank and needs 20 requests, below that it is the maximum. In brackets is the "
-    "95 % interval, where the sample is large enough for one. Figures rest on the timed requests, which ended ok or at "
-    "the length limit; one that rests on fewer names its own n."
+_CAPTION = (
+    "In brackets is the 95 % interval, where the sample is large enough for one. Figures rest on the timed requests, "
+    "which ended ok or at the length limit; one that rests on fewer names its own n."
 )
 
 
@@ -43,20 +43,37 @@ _FIRST_ANSWER: _Column = ("first answer p50", lambda each: _seconds(each.ttfa_p5
 _TOTAL: _Column = ("total p50", lambda each: _seconds(each.total_p50, each))
 _TOKENS: _Column = ("tokens/s p50", lambda each: _rate(each.output_tps_p50, each))
 _CHARACTERS: _Column = ("characters/s p50", lambda each: _rate(each.output_cps_p50, each))
+_Tail = tuple[str, Callable[[TargetSummary], Sequence[Statistic]]]
+"""What percentiles are of, and where a target keeps them."""
+
+_TTFT_TAIL: _Tail = ("TTFT", lambda each: each.ttft_percentiles)
+_TOTAL_TAIL: _Tail = ("total", lambda each: each.total_percentiles)
 _TOTAL_BRIEFLY: _Column = ("total p50", lambda each: _seconds(each.total_p50, each, wide=False))
 _TOKENS_BRIEFLY: _Column = ("tok/s p50", lambda each: _rate(each.output_tps_p50, each, wide=False))
 
 
-def tabulate_summary(summaries: Sequence[TargetSummary]) -> SummaryTable:
+def caption(percents: Sequence[float] = PERCENTILES) -> str:
+    """Say what the columns of a summary with these percentiles are."""
+    needs = [f"{name_percentile(percent)} needs {smallest_sample(percent):,} requests" for percent in percents]
+    extremes = {"max": "maximum", "min": "minimum"}
+    instead = " or ".join(dict.fromkeys(extremes[name_extreme(percent)] for percent in percents))
+    others = (
+        f" All others are by nearest rank: {', '.join(needs)}; below that the {instead} stands in." if needs else ""
+    )
+    return f"p50 is the median.{others} {_CAPTION}"
+
+
+def tabulate_summary(summaries: Sequence[TargetSummary], percents: Sequence[float] = PERCENTILES) -> SummaryTable:
     """Lay out a row for each target with all there is to say."""
     counts = (_TARGET, _N, _OK, _OTHER_OUTCOMES, _TIMED)
-    speeds = (_FIRST_ANSWER, _TOTAL, _TOKENS, _CHARACTERS)
-    return _tabulate(summaries, (*counts, _TTFT, *_tail_columns(summaries, wide=True), *speeds))
+    ttft = (_TTFT, *_tail_columns(_TTFT_TAIL, summaries, percents, wide=True))
+    total = (_TOTAL, *_tail_columns(_TOTAL_TAIL, summaries, percents, wide=True))
+    return _tabulate(summaries, (*counts, *ttft, _FIRST_ANSWER, *total, _TOKENS, _CHARACTERS))
 
 
-def tabulate_briefly(summaries: Sequence[TargetSummary]) -> SummaryTable:
+def tabulate_briefly(summaries: Sequence[TargetSummary], percents: Sequence[float] = PERCENTILES) -> SummaryTable:
     """Lay out a row for each target with what fits a terminal of 80 columns: one interval, that of TTFT."""
-    tails = _tail_columns(summaries, wide=False)
+    tails = _tail_columns(_TTFT_TAIL, summaries, percents, wide=False)
     return _tabulate(summaries, (_TARGET, _N, _OK, _FAILED, _TTFT, *tails, _TOTAL_BRIEFLY, _TOKENS_BRIEFLY))
 
 
@@ -68,17 +85,27 @@ def _tabulate(summaries: Sequence[TargetSummary], columns: Sequence[_Column]) ->
     )
 
 
-def _tail_columns(summaries: Sequence[TargetSummary], *, wide: bool) -> list[_Column]:
+def _tail_columns(
+    tail: _Tail, summaries: Sequence[TargetSummary], percents: Sequence[float], *, wide: bool
+) -> list[_Column]:
     """Return a column for each percentile that was asked for; a wide one has room for intervals."""
-    most = max((len(each.ttft_percentiles) for each in summaries), default=0)
-    return [_tail_column(summaries, at, wide=wide) for at in range(most)] or [("TTFT p95", lambda _: MISSING)]
+    return [_tail_column(tail, summaries, at, percent, wide=wide) for at, percent in enumerate(percents)]
 
 
-def _tail_column(summaries: Sequence[TargetSummary], at: int, *, wide: bool) -> _Column:
+def _tail_column(tail: _Tail, summaries: Sequence[TargetSummary], at: int, percent: float, *, wide: bool) -> _Column:
     """Head the column with what all its figures are; where they differ, each says it itself."""
-    names = {each.ttft_percentiles[at].name for each in summaries if each.ttft_percentiles}
-    heading = "TTFT " + " or ".join(sorted(names, reverse=True))
-    return heading, lambda each: _tail(each, at, named=len(names) > 1, wide=wide)
+    of_what, read = tail
+    names = {read(each)[at].name for each in summaries if read(each)} or {name_percentile(percent)}
+    heading = f"{of_what} {' or '.join(sorted(names, reverse=True))}"
+
+    def show(summary: TargetSummary) -> str:
+        if not read(summary):
+            return MISSING
+        statistic = read(summary)[at]
+        figure = _seconds(statistic, summary, wide=wide)
+        return f"{statistic.name} {figure}" if len(names) > 1 else figure
+
+    return heading, show
 
 
 def _name_outcomes(outcomes: Mapping[str, int]) -> str:
@@ -101,14 +128,6 @@ def _figure(
     figure = write(statistic.value)
     known = with_interval(figure, statistic.interval, write) if wide else figure
     return with_sample(known, statistic, summary.timed)
-
-
-def _tail(summary: TargetSummary, at: int, *, named: bool, wide: bool) -> str:
-    if not summary.ttft_percentiles:
-        return MISSING
-    statistic = summary.ttft_percentiles[at]
-    figure = _seconds(statistic, summary, wide=wide)
-    return f"{statistic.name} {figure}" if named else figure
 
 
 def banner(run: Run) -> str | None:

@@ -31,7 +31,13 @@ ERROR_COLUMNS = 300
 
 def render_summary(run: Run) -> Group:
     """Return what a console prints; colour and width are the console's affair."""
-    return Group(*_notices(run), _table(tabulate_briefly(run.summary)), *_load(run), *_footnotes(run), *_checks(run))
+    return Group(
+        *_notices(run),
+        _table(tabulate_briefly(run.summary, run.percents)),
+        *_load(run),
+        *_footnotes(run),
+        *_checks(run),
+    )
 
 
 def _notices(run: Run) -> Iterator[Text]:

@@ -12,6 +12,7 @@ from runner.outputs.overview import (
     SummaryTable,
     advise_on,
     banner,
+    caption,
     describe_failure,
     partial,
     remarks,
@@ -80,6 +81,8 @@ class Page:
     making: tuple[tuple[Fact, ...], ...]
     """How each run was made."""
     summary: SummaryTable
+    caption: str
+    """What the summary's columns are."""
     troubles: tuple[Trouble, ...]
     remarks: tuple[str, ...]
     checks: str | None
@@ -117,7 +120,8 @@ def compose(runs: Sequence[Run]) -> Page:
         columns=columns,
         findings=find(columns),
         making=tuple(describe_making(run) for run in runs),
-        summary=tabulate_summary([column.summary for column in columns]),
+        summary=tabulate_summary([column.summary for column in columns], runs[0].percents),
+        caption=caption(runs[0].percents),
         troubles=troubles,
         remarks=(*more, *_of_each(runs, remarks)),
         checks="; ".join(_of_each(runs, _count_checks)) or None,

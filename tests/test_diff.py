@@ -14,9 +14,11 @@ from rich.console import Console
 
 from runner.analysis.diff import Difference, Finding, diff_runs, diff_within
 from runner.analysis.replies import Likeness
+from runner.analysis.run import Run
 from runner.analysis.verdict import Doubt, Rule, Verdict
 from runner.cli import commands
 from runner.errors import CompareError
+from runner.outputs.diff import text as plain
 from runner.outputs.diff.formats import DIFFERENCE_WRITERS
 from runner.outputs.diff.markdown import MAX_CHARACTERS
 from runner.outputs.diff.terminal import render_difference
@@ -164,7 +166,7 @@ def test_circumstances_that_differ_are_told() -> None:
     said = diff_runs(old, new).warnings
     subjects = ("suites", "machines", "clocks", "concurrency", "regions", "versions of compare", "another model")
     assert [sum(subject in warning for warning in said) for subject in subjects] == [1] * len(subjects)
-    assert diff_runs(base, base).warnings == ("both are run base",)
+    assert diff_runs(base, base).warnings == ("base and new are the same run, base",)
 
 
 def test_simulated_is_never_compared_with_real() -> None:
@@ -202,12 +204,49 @@ def test_a_rise_of_failures_regresses_although_survivors_are_fast() -> None:
     assert finding(difference).verdict is not Verdict.REGRESSED
 
 
+def test_warnings_stand_before_the_figures_they_weaken() -> None:
+    """On a terminal and in Markdown a reader meets them first."""
+    run = run_of(jittered(BASE, 6))
+    difference = diff_runs(run, run)
+    for text in (plain.write(difference), DIFFERENCE_WRITERS[".md"](difference)):
+        assert 0 < text.index("the same run") < text.index("TTFT")
+
+
 def test_a_run_that_failed_altogether_regresses() -> None:
     """With no figure left to compare, the failures alone decide."""
     new = run_of([failed(BASE, each.identity.case, each.identity.block) for each in jittered(BASE, 6)], "new")
     difference = diff_runs(run_of(jittered(BASE, 6)), new)
     assert difference.verdict is Verdict.REGRESSED
     assert any("no figures to compare" in warning for warning in difference.warnings)
+
+
+@pytest.mark.parametrize("requests", [4, 24, 48, 72])
+def test_what_is_promised_of_failures_decides(requests: int) -> None:
+    """However few never failed so far, the same number is named, and so many requests without a failure do decide."""
+    promised = finding(of_failures(requests, 0, 0), "failures").ruling.needed
+    assert promised is not None
+    assert 73 <= promised <= 76
+    assert finding(of_failures(promised, 0, 0), "failures").verdict is Verdict.UNCHANGED
+    assert finding(of_failures(72, 0, 0), "failures").verdict is Verdict.UNDECIDED
+
+
+def test_a_rise_that_goes_on_is_found_with_what_is_promised() -> None:
+    """Two of ten fail: too few to say so; as many as are named, of which a fifth fail, regress."""
+    few = finding(of_failures(10, 0, 2), "failures")
+    assert few.ruling.doubt is Doubt.NOISY
+    assert few.ruling.needed is not None
+    enough = of_failures(few.ruling.needed, 0, round(few.ruling.needed / 5))
+    assert finding(enough, "failures").verdict is Verdict.REGRESSED
+
+
+def of_failures(requests: int, before: int, after: int) -> Difference:
+    """Compare two runs by their failures alone: so many requests each, of which so many failed."""
+
+    def failing(count: int, name: str) -> Run:
+        blocks = range(1, requests + 1)
+        return run_of([failed(block=each) if each <= count else answered(block=each) for each in blocks], name)
+
+    return diff_runs(failing(before, "base"), failing(after, "new"), Rule(measures=("failures",)))
 
 
 # Replies

@@ -31,7 +31,7 @@ def refuse_mixture(base: Arm, new: Arm) -> None:
 
 def warn_of_runs(base: Run, new: Run) -> tuple[str, ...]:
     """Say how the circumstances of two runs differ, a sentence each."""
-    same = [f"both are run {base.header.run_id}"] if base.header.run_id == new.header.run_id else []
+    same = [f"base and new are the same run, {base.header.run_id}"] if base.header.run_id == new.header.run_id else []
     return (*same, *_differing(base, new), *_unfinished(base, "base"), *_unfinished(new, "new"))
 
 

@@ -222,7 +222,7 @@ def _judge(row: Weight, p: float, rule: Rule, tests: int) -> Finding:
     base_level, estimate = row.levels[0], row.evidence.estimate
     floor = clock_floor(row)
     beyond_clock = floor is None or base_level * abs(math.expm1(estimate)) > floor
-    demand = Demand(margin, rule.alpha, rule.alpha / tests, row.measure.better, beyond_clock, row.least)
+    demand = Demand(margin, rule.alpha, rule.alpha / tests, row.measure.better, beyond_clock, row.least, row.outlook)
     interval = row.evidence.interval
     return Finding(
         target=row.match.target,

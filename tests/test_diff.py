@@ -151,6 +151,33 @@ def test_what_only_one_run_has_is_named_and_left_out() -> None:
     assert {change.case for change in difference.replies} == {"one"}
 
 
+def test_costs_are_compared_and_shown_in_their_currency() -> None:
+    """Twice the price is twice the cost, and every table names what it is paid in."""
+    cheap, dear = (priced("CNY", price, name) for price, name in (("2", "base"), ("4", "new")))
+    difference = diff_runs(cheap, dear)
+    found = finding(difference, "cost")
+    assert (found.verdict, found.currency) == (Verdict.REGRESSED, "CNY")
+    assert found.change == pytest.approx(2)
+    assert finding(difference).currency is None
+    for text in (plain.write(difference), DIFFERENCE_WRITERS[".md"](difference)):
+        assert "cost, CNY" in text
+    assert [each["currency"] for each in json.loads(DIFFERENCE_WRITERS[".json"](difference))["findings"]][-1] == "CNY"
+
+
+def test_two_currencies_are_not_compared() -> None:
+    """Their ratio would mean nothing: there is no such row, and a sentence says why."""
+    difference = diff_runs(priced("CNY", "2", "base"), priced("USD", "2", "new"))
+    assert "cost" not in {each.measure.name for each in difference.findings}
+    assert f"{BASE}: cost not compared: CNY in base, USD in new" in difference.warnings
+
+
+def priced(currency: str, price: str, name: str) -> Run:
+    """Return a run of 8 blocks whose tokens cost so much a million."""
+    rates = {"currency": currency, "source": "x", "rates": [{"input": price, "output": price}]}
+    records = [replace(each, input_tokens=10) for each in jittered(BASE, 8)]
+    return run_of(records, name, prices={BASE: rates})
+
+
 def test_circumstances_that_differ_are_told() -> None:
     """Machine, versions, clock, suite, concurrency, region and the model that answered: one warning each."""
     base = run_of(jittered(BASE, 2))
@@ -164,7 +191,7 @@ def test_circumstances_that_differ_are_told() -> None:
     )
     old = run_of([replace(each, response_model="one") for each in jittered(BASE, 2)])
     said = diff_runs(old, new).warnings
-    subjects = ("suites", "machines", "clocks", "concurrency", "regions", "versions of compare", "another model")
+    subjects = ("suites", "machines", "clocks", "concurrencies", "regions", "versions of compare", "another model")
     assert [sum(subject in warning for warning in said) for subject in subjects] == [1] * len(subjects)
     assert diff_runs(base, base).warnings == ("base and new are the same run, base",)
 

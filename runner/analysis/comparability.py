@@ -47,7 +47,7 @@ def _differing(base: Run, new: Run) -> Iterator[str]:
         "suites": (f"{old.suite}, digest {old.digest}", f"{now.suite}, digest {now.digest}"),
         "machines": (old.platform, now.platform),
         "clocks": (old.clock, now.clock),
-        "concurrency": (old.concurrency or "default", now.concurrency or "default"),
+        "concurrencies": (old.concurrency or "default", now.concurrency or "default"),
         "loads": (_spelled(old.load), _spelled(now.load)),
         "regions": (_values(base.measured, "region"), _values(new.measured, "region")),
         "nodes": (_values(base.measured, "node"), _values(new.measured, "node")),

@@ -46,6 +46,8 @@ class Finding:
     ruling: Ruling
     tested: bool = True
     """Whether there was anything to test; not where all values were equal."""
+    currency: str | None = None
+    """What the levels of a cost are in; None of all else."""
 
     @property
     def verdict(self) -> Verdict:
@@ -237,6 +239,7 @@ def _judge(row: Weight, p: float, rule: Rule, tests: int) -> Finding:
         floor=floor,
         ruling=judge(row.evidence, p, demand),
         tested=not row.evidence.constant,
+        currency=row.currency,
     )
 
 

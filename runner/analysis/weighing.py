@@ -45,6 +45,11 @@ class Weight:
     outlook: Callable[[int], Evidence] | None = None
     """What so many units would show, were they like those there are; None where only their spread tells."""
 
+    @property
+    def currency(self) -> str | None:
+        """What its levels are in; None unless they are sums of money."""
+        return next(iter(_currencies(self.match)), None) if self.measure.unit is Unit.MONEY else None
+
 
 def weigh(match: Match, chosen: tuple[Measure, ...]) -> list[Weight]:
     """Weigh every measure that both arms have."""
@@ -63,8 +68,11 @@ def _one_currency(match: Match, measure: Measure) -> bool:
     """Tell whether a ratio of two sums of money would mean something."""
     if measure.unit is not Unit.MONEY:
         return True
-    currencies = pd.concat([match.base.timed["currency"], match.new.timed["currency"]])
-    return len(set(currencies.dropna())) <= 1
+    return len(_currencies(match)) <= 1
+
+
+def _currencies(match: Match) -> set[str]:
+    return {*match.base.timed["currency"].dropna(), *match.new.timed["currency"].dropna()}
 
 
 def _equal(one: Blocks, other: Blocks) -> bool:

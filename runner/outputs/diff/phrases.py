@@ -73,7 +73,7 @@ def targets(difference: Difference) -> tuple[str, ...]:
 def cells(finding: Finding) -> tuple[str, ...]:
     """Return a finding's row under FINDING_HEADINGS."""
     return (
-        finding.measure.label,
+        title(finding),
         level(finding.measure, finding.base_level),
         level(finding.measure, finding.new_level),
         change(finding),
@@ -81,6 +81,11 @@ def cells(finding: Finding) -> tuple[str, ...]:
         sample(finding),
         finding.verdict.value,
     )
+
+
+def title(finding: Finding) -> str:
+    """Name what a row is about, a cost with its currency: `cost, CNY`."""
+    return finding.measure.label + (f", {finding.currency}" if finding.currency else "")
 
 
 def level(measure: Measure, value: float) -> str:

@@ -29,20 +29,29 @@ class Gate:
     is_shut: bool
     fail_undecided: bool
 
-    def settle(self, targets: Sequence[str]) -> Self:
+    def settle(self, targets: Sequence[str], cases: Sequence[str]) -> Self:
         """Return the gate with its arms by the names of the targets that a run is about to ask.
 
         Raises:
-            CompareError: it has arms, and these are not two.
+            CompareError: it has arms, and these are not two; or its base has nothing that this run will have.
 
         """
         if self.arms is None:
+            self._refuse_strangers("target", targets, () if self.base is None else self.base.header.targets)
+            self._refuse_strangers("case", cases, () if self.base is None else self.base.header.cases)
             return self
         match targets:
             case [base, new]:
                 return replace(self, arms=(base, new))
         asked = ", ".join(targets) or "nobody"
         raise CompareError(f"--ab compares two targets, and this would ask {asked}. Name two that differ")
+
+    def _refuse_strangers(self, what: str, asked: Sequence[str], kept: Sequence[str]) -> None:
+        if self.base is not None and kept and not {*asked} & {*kept}:
+            raise CompareError(
+                f"nothing could be compared: the baseline {self.base.header.run_id} has no {what} that this run "
+                f"asks. It has {', '.join(kept)}; this would ask {', '.join(asked)}"
+            )
 
     def judge(self, run: Run) -> Difference:
         """Compare.

@@ -168,6 +168,16 @@ def test_neighbours_that_resemble_each_other_are_noticed() -> None:
     assert not is_persistent(np.zeros(10))
 
 
+def test_rounding_is_no_spell_and_nothing_to_test() -> None:
+    """Units that are equal but for the last digit neither resemble their neighbours nor count as a test."""
+    rounded = np.repeat([0.1 + 0.2, 0.3], 10)
+    assert rounded[0] != rounded[-1]
+    assert not is_persistent(rounded)
+    assert weigh_runs(rounded, np.full(20, 0.3)).constant
+    assert weigh_pairs(rounded - 0.3).constant
+    assert not weigh_pairs(rounded).constant
+
+
 COUNTS = st.tuples(st.integers(1, 60), st.integers(1, 60)).flatmap(
     lambda n: st.tuples(st.integers(0, n[0]), st.just(n[0]), st.integers(0, n[1]), st.just(n[1]))
 )

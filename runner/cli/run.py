@@ -93,7 +93,7 @@ def run(suite: Path | None, **chosen: Any) -> None:
     gate = read_gate(chosen)
     options = _read_run_options({**chosen, "models": chosen["arms"] or chosen["models"]})
     job = prepare(*load_suite(find_suite(suite, options)), options)
-    gate = gate and gate.settle([target.name for target in job.plan.targets])
+    gate = gate and gate.settle([target.name for target in job.plan.targets], [case.id for case in job.suite.cases])
     confirm(job, chosen["confirm_over"], yes=chosen["yes"])
     done = perform_watched(job, chosen)
     sys.exit(conclude(done, gate, chosen, exit_code(done, allowed)))

@@ -10,7 +10,7 @@ from runner.analysis.checking import CheckedCell
 from runner.analysis.failures import Failure
 from runner.analysis.run import Run
 from runner.checks.finding import Verdict
-from runner.outputs.checked import describe_cell, describe_checks, describe_fault, unmet
+from runner.outputs.checked import describe_cell, describe_checks, describe_fault, tabulate_cells, unmet
 from runner.outputs.figures import count
 from runner.outputs.overview import (
     SummaryTable,
@@ -84,14 +84,15 @@ def _failure(failure: Failure) -> Text:
     )
 
 
-def _checks(run: Run) -> list[Text]:
-    """Say how many cells passed, and give each that did not a line of its own with its reasons below."""
+def _checks(run: Run) -> list[Text | Table]:
+    """Say how many cells passed, show all if they are few, and give each that did not pass a line with its reasons."""
     if not run.checked:
         return []
     cells = unmet(run.checked)
     more = len(cells) - MAX_CELLS
     rest = [Text(f"and {count(more, 'more cell')}, in the run's results.md")] if more > 0 else []
-    return [Text(f"checks: {describe_checks(run.checked)}"), *map(_unmet, cells[:MAX_CELLS]), *rest]
+    every = [_table(tabulate_cells(run.checked))] if len(run.checked) <= MAX_CELLS else []
+    return [Text(f"checks: {describe_checks(run.checked)}"), *every, *map(_unmet, cells[:MAX_CELLS]), *rest]
 
 
 def _unmet(cell: CheckedCell) -> Text:

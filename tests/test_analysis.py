@@ -259,6 +259,14 @@ def test_any_simulated_row_makes_a_run_simulated() -> None:
     assert Run.of(replace(HEADER, simulated=True), []).simulated
 
 
+def test_a_comparison_of_texts_holds_replies_and_nothing_else_that_grows() -> None:
+    """Beside the columns of figures there are the replies, each in the row of its request."""
+    run = Run.of(HEADER, [heard(reply="one"), heard(outcome=Outcome.AUTH, reply=None), heard(reply="three")])
+    assert {*run.told.columns} - {*run.table.columns} == {"reply"}
+    assert run.told["reply"].equals(run.frame["reply"])
+    assert "reasoning" not in run.told
+
+
 def test_table_is_plain_pandas() -> None:
     """The usual pandas one-liners work on the table, missing cells included."""
     table = frame(HEADER, [heard(), heard(0.5), heard(identity=identified(model="z"), outcome=Outcome.AUTH)])

@@ -231,6 +231,7 @@ def prepare(suite: Suite, registry: Registry, options: Options) -> Job:
     stand_in = find_stand_in(options.replay, fast=options.fast)
     start = Path(suite.path) if suite.path else Path.cwd()
     environ = read_environment(options.env_files, start, os.environ)
+    configured = registry
     if stand_in is not None:
         registry, environ = stand_in.registry(registry), {}
         options = replace(options, wish=stand_in.wish(options.wish))
@@ -252,7 +253,7 @@ def prepare(suite: Suite, registry: Registry, options: Options) -> Job:
         folder=folder,
         options=options,
         outputs=outputs,
-        prices=_find_prices(choice, registry, start, started),
+        prices=_find_prices(choice, configured, start, started),
         started=started,
         past=None if journal is None else _past(journal, plan, retry_errors=options.retry_errors),
         stand_in=stand_in,

@@ -18,6 +18,7 @@ from runner.analysis.run import Run
 from runner.analysis.verdict import Doubt, Rule, Verdict
 from runner.cli import commands
 from runner.errors import CompareError
+from runner.events import Outcome
 from runner.outputs.diff import text as plain
 from runner.outputs.diff.formats import DIFFERENCE_WRITERS
 from runner.outputs.diff.markdown import MAX_CHARACTERS
@@ -302,6 +303,21 @@ def test_a_base_that_never_agrees_with_itself_proves_no_change() -> None:
     (change,) = diff_runs(run_of(base), run_of(new, "new")).replies
     assert change.likeness is Likeness.REWORDED
     assert change.base.agreement == pytest.approx(1 / 3)
+
+
+def test_refusals_are_counted_whichever_way_they_come() -> None:
+    """In words of either language, in a field of its own, by a content filter; an apology in passing is none."""
+    replies = (
+        "I'm sorry, but I can't help with that.",
+        "抱歉，我无法回答这个问题。",
+        "Sorry for the wait. Hello!",
+        "Hello",
+    )
+    new = [answered(BASE, "one", block, reply=reply) for block, reply in enumerate(replies, 1)]
+    new += [answered(BASE, "one", 5, noted=("refusal",)), answered(BASE, "one", 6, outcome=Outcome.FILTERED)]
+    (change,) = diff_runs(run_of(jittered(BASE, 6, cases=("one",))), run_of(new, "new")).replies
+    assert (change.base.refusals, change.new.refusals) == (0, 4)
+    assert "4 refusals" in plain.write(diff_runs(run_of(jittered(BASE, 6, cases=("one",))), run_of(new, "new")))
 
 
 def stripped(record: Record) -> Record:

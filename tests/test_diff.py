@@ -267,6 +267,15 @@ def test_a_rise_that_goes_on_is_found_with_what_is_promised() -> None:
     assert finding(enough, "failures").verdict is Verdict.REGRESSED
 
 
+def test_sides_of_two_sizes_are_told_apart() -> None:
+    """A short run against a long one: what is said of it is said of the smaller side, what it takes of each."""
+    difference = diff_runs(run_of(jittered(BASE, 12)), run_of(jittered(BASE, 6, seed=2), "new"))
+    said = plain.write(difference)
+    assert "12 requests on the smaller side do not decide; about 7" in said
+    assert "12 requests on each side" not in said
+    assert "24/12" in said
+
+
 def of_failures(requests: int, before: int, after: int) -> Difference:
     """Compare two runs by their failures alone: so many requests each, of which so many failed."""
 

@@ -90,5 +90,4 @@ def _piece(piece: Piece) -> Text:
     if piece.change is Change.SAME and len(text) > 2 * CONTEXT:
         text = f"{text[:CONTEXT]} … {text[-CONTEXT:]}"
     edges = " " * text[:1].isspace(), " " * text[-1:].isspace()
-    inner = one_line(text, MAX_CHARACTERS)
-    return Text(f"{edges[0]}{inner}{edges[1]}" if not before else f"{before}{inner}{after}", style)
+    return Text(f"{before}{edges[0]}{one_line(text, MAX_CHARACTERS)}{edges[1]}{after}", style)

@@ -2,17 +2,22 @@
 
 import json
 import re
+from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
 from runner import journal
 from runner.errors import CompareError
+from runner.outputs.figures import seconds
+from runner.outputs.terminal import render_summary
 from runner.percentiles import choose_percentiles, name_percentile, parse_percentiles
 from tests.conftest import RunCli
-from tests.crafted import BASE, NEW, header, jittered
+from tests.crafted import BASE, NEW, header, jittered, run_of
 
 RANKS = st.floats(0, 100, exclude_min=True, exclude_max=True)
 
@@ -69,8 +74,10 @@ def test_chosen_percentiles_stand_in_every_summary(crafted_run: Path, run_cli: R
     """Terminal, page, Markdown and JSON show them, by name or by that of the extreme; p50 has its column anyway."""
     shown = run_cli("report", str(crafted_run), "--percentiles", "50,90,99.9,5")
     assert shown.returncode == 0, shown.stderr
-    (heading,) = [line for line in shown.stdout.splitlines() if line.startswith("target")]
-    assert re.findall(r"TTFT (\w+)", heading) == ["p50", "p90", "max", "min"]
+    brief, apart = [line.split() for line in shown.stdout.splitlines() if line.startswith("target")]
+    assert brief.count("TTFT") == 1
+    assert apart == ["target", "of", "timed", "p90", "p99.9:", "max", "p5:", "min"]
+    assert len([line for line in shown.stdout.splitlines() if " total " in line and " 12 " in line]) == 2
     for suffix in (".md", ".html", ".json"):
         path = Path(f"table{suffix}")
         done = run_cli("export", str(crafted_run), "-o", str(path), "--percentiles", "50,90,99.9,5")
@@ -93,8 +100,25 @@ def test_a_run_shows_them_and_a_resumed_one_has_to_be_told_again(run_cli: RunCli
     first = run_cli(*asked)
     assert first.returncode == 0, first.stderr
     again, named = run_cli("run", "--resume", "out"), run_cli("run", "--resume", "out", "--percentiles", "75,90")
-    assert [each.stdout.count("TTFT max") for each in (first, again, named)] == [1, 1, 2]
+    assert [each.stdout.count("TTFT max") for each in (first, again, named)] == [1, 1, 0]
+    assert re.search(r"^target +of +timed +p75: max +p90: max$", named.stdout, re.MULTILINE)
     assert "p75 needs 4 requests, p90 needs 10 requests" in (tmp_path / "out" / "results.md").read_text("utf-8")
+
+
+@settings(max_examples=20)
+@given(st.lists(st.integers(1, 99), min_size=2, max_size=12, unique=True))
+def test_no_figure_is_cut_on_a_terminal_of_80_columns(percents: list[float]) -> None:
+    """However many percentiles are named, each stands whole under its whole name, for TTFT and for total."""
+    percents = list(choose_percentiles([*percents, 99.9]))
+    run = replace(run_of([*jittered(BASE, 6), *jittered(NEW, 3)]), percents=tuple(percents))
+    console = Console(file=StringIO(), width=80)
+    console.print(render_summary(run))
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "…" not in text
+    for summary in run.summary:
+        for each in (*summary.ttft_percentiles, *summary.total_percentiles):
+            assert seconds(each.value) in text
+            assert re.search(rf"\b{re.escape(each.name)}\b", text)
 
 
 @pytest.mark.parametrize(

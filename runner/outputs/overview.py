@@ -72,9 +72,31 @@ def tabulate_summary(summaries: Sequence[TargetSummary], percents: Sequence[floa
 
 
 def tabulate_briefly(summaries: Sequence[TargetSummary], percents: Sequence[float] = PERCENTILES) -> SummaryTable:
-    """Lay out a row for each target with what fits a terminal of 80 columns: one interval, that of TTFT."""
-    tails = _tail_columns(_TTFT_TAIL, summaries, percents, wide=False)
+    """Lay out a row for each target with what fits a terminal of 80 columns: one interval, that of TTFT.
+
+    Several percentiles have no room there, see `tabulate_percentiles`.
+    """
+    tails = _tail_columns(_TTFT_TAIL, summaries, percents, wide=False) if len(percents) == 1 else []
     return _tabulate(summaries, (_TARGET, _N, _OK, _FAILED, _TTFT, *tails, _TOTAL_BRIEFLY, _TOKENS_BRIEFLY))
+
+
+def tabulate_percentiles(
+    summaries: Sequence[TargetSummary], percents: Sequence[float], places: Sequence[int]
+) -> SummaryTable:
+    """Lay out some of several percentiles, those at `places`: two rows for each target, TTFT and total."""
+    lines = [(each, of_what, read(each)) for each in summaries for of_what, read in (_TTFT_TAIL, _TOTAL_TAIL)]
+    names = [_names(percents[at], [found[at] for _, _, found in lines if found]) for at in places]
+    rows = [
+        (
+            _TARGET[1](each) if of_what == _TTFT_TAIL[0] else "",
+            of_what,
+            str(each.timed),
+            *(_tail(found, at, each, named=len(named) > 1) for at, named in zip(places, names, strict=True)),
+        )
+        for each, of_what, found in lines
+    ]
+    headings = (_title(percents[at], named) for at, named in zip(places, names, strict=True))
+    return SummaryTable(("target", "of", "timed", *headings), tuple(rows), frozenset({0, 1}))
 
 
 def _tabulate(summaries: Sequence[TargetSummary], columns: Sequence[_Column]) -> SummaryTable:
@@ -89,23 +111,35 @@ def _tail_columns(
     tail: _Tail, summaries: Sequence[TargetSummary], percents: Sequence[float], *, wide: bool
 ) -> list[_Column]:
     """Return a column for each percentile that was asked for; a wide one has room for intervals."""
-    return [_tail_column(tail, summaries, at, percent, wide=wide) for at, percent in enumerate(percents)]
+    return [_tail_column(tail, summaries, percents, at, wide=wide) for at in range(len(percents))]
 
 
-def _tail_column(tail: _Tail, summaries: Sequence[TargetSummary], at: int, percent: float, *, wide: bool) -> _Column:
+def _tail_column(
+    tail: _Tail, summaries: Sequence[TargetSummary], percents: Sequence[float], at: int, *, wide: bool
+) -> _Column:
     """Head the column with what all its figures are; where they differ, each says it itself."""
     of_what, read = tail
-    names = {read(each)[at].name for each in summaries if read(each)} or {name_percentile(percent)}
-    heading = f"{of_what} {' or '.join(sorted(names, reverse=True))}"
+    names = _names(percents[at], [read(each)[at] for each in summaries if read(each)])
+    title = names[0] if len(percents) == 1 and len(names) == 1 else _title(percents[at], names)
+    return f"{of_what} {title}", lambda each: _tail(read(each), at, each, named=len(names) > 1, wide=wide)
 
-    def show(summary: TargetSummary) -> str:
-        if not read(summary):
-            return MISSING
-        statistic = read(summary)[at]
-        figure = _seconds(statistic, summary, wide=wide)
-        return f"{statistic.name} {figure}" if len(names) > 1 else figure
 
-    return heading, show
+def _title(percent: float, names: Sequence[str]) -> str:
+    """Head one of several percentiles: `p90`, `p90 or max`; `p99: max` where there was nothing but the extreme."""
+    is_extreme = [*names] == [name_extreme(percent)]
+    return f"{name_percentile(percent)}: {names[0]}" if is_extreme else " or ".join(names)
+
+
+def _names(percent: float, found: Sequence[Statistic]) -> list[str]:
+    """Return what the figures of one percentile are: its own name, that of the extreme, or both."""
+    return sorted({each.name for each in found}, reverse=True) or [name_percentile(percent)]
+
+
+def _tail(found: Sequence[Statistic], at: int, summary: TargetSummary, *, named: bool, wide: bool = False) -> str:
+    if not found:
+        return MISSING
+    figure = _seconds(found[at], summary, wide=wide)
+    return f"{found[at].name} {figure}" if named else figure
 
 
 def _name_outcomes(outcomes: Mapping[str, int]) -> str:

@@ -20,12 +20,14 @@ from runner.outputs.overview import (
     partial,
     remarks,
     tabulate_briefly,
+    tabulate_percentiles,
 )
 from runner.outputs.printable import one_line
 from runner.outputs.sweep_table import load_tables
 
 MAX_FAILURES = 10
 MAX_CELLS = 20
+PERCENTILES_ABREAST = 4
 ERROR_COLUMNS = 300
 
 
@@ -34,6 +36,7 @@ def render_summary(run: Run) -> Group:
     return Group(
         *_notices(run),
         _table(tabulate_briefly(run.summary, run.percents)),
+        *_percentiles(run),
         *_load(run),
         *_footnotes(run),
         *_checks(run),
@@ -44,6 +47,15 @@ def _notices(run: Run) -> Iterator[Text]:
     for word, sentence in (("partial", partial(run)), ("simulated", banner(run))):
         if sentence is not None:
             yield Text.assemble((word, "bold yellow"), f": {one_line(sentence)}")
+
+
+def _percentiles(run: Run) -> Iterator[Text | Table]:
+    """Give several percentiles tables of their own, as wide as a terminal is sure to be."""
+    if len(run.percents) > 1:
+        for start in range(0, len(run.percents), PERCENTILES_ABREAST):
+            places = range(start, min(start + PERCENTILES_ABREAST, len(run.percents)))
+            yield Text("")
+            yield _table(tabulate_percentiles(run.summary, run.percents, places))
 
 
 def _load(run: Run) -> Iterator[Text | Table]:

@@ -17,6 +17,7 @@ from runner.outputs.diff.formats import DIFFERENCE_WRITERS
 __all__ = ["Gate", "Rule", "open_gate"]
 
 FILE_NAMES = ("difference.md", "difference.json")
+MOST_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Gate:
         if self.base is not None and kept and not {*asked} & {*kept}:
             raise CompareError(
                 f"nothing could be compared: the baseline {self.base.header.run_id} has no {what} that this run "
-                f"asks. It has {', '.join(kept)}; this would ask {', '.join(asked)}"
+                f"asks. It has {_name_some(kept)}; this would ask {_name_some(asked)}"
             )
 
     def judge(self, run: Run) -> Difference:
@@ -68,6 +69,11 @@ class Gate:
     def exit_code(self, difference: Difference) -> int:
         """Return 1 for a regression behind a gate, 5 for what is undecided if that was to fail, else 0."""
         return exit_code(difference, gate=self.is_shut or self.fail_undecided, fail_undecided=self.fail_undecided)
+
+
+def _name_some(names: Sequence[str]) -> str:
+    more = len(names) - MOST_NAMED
+    return ", ".join(names[:MOST_NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def open_gate(

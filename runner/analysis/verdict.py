@@ -146,13 +146,21 @@ def _units_needed(evidence: Evidence, demand: Demand) -> int | None:
 
 
 def _first_to_decide(outlook: Callable[[int], Evidence], units: int, demand: Demand) -> int | None:
-    """Return the first number of units, by steps of a twentieth, whose outlook the rule decides."""
-    while units <= FARTHEST:
-        seen = outlook(units)
-        if _stayed(seen, demand) or moved(seen, seen.p * demand.alpha / demand.share, demand):
-            return units
-        units += max(1, units // 20)
-    return None
+    """Return how many units, from `units` on, the rule needs to decide: by doubling, then by bisection."""
+
+    def decides(count: int) -> bool:
+        seen = outlook(count)
+        return _stayed(seen, demand) or moved(seen, seen.p * demand.alpha / demand.share, demand)
+
+    too_few, enough = units - 1, units
+    while not decides(enough):
+        if enough >= FARTHEST:
+            return None
+        too_few, enough = enough, min(2 * enough, FARTHEST)
+    while enough - too_few > 1:
+        middle = (too_few + enough) // 2
+        too_few, enough = (too_few, middle) if decides(middle) else (middle, enough)
+    return enough
 
 
 def _fewest(demand: Demand) -> int:

@@ -258,7 +258,11 @@ def write_outputs(job: Job, *, interrupted: bool) -> Done:
     """Write the tables of a job that is over, from its journal alone."""
     from runner.analysis.run import Run  # noqa: PLC0415 -- brings pandas
 
-    run = replace(Run.of_journal(journal.read(job.folder)), wants_estimates=job.options.estimate_tokens)
+    run = replace(
+        Run.of_journal(journal.read(job.folder)),
+        wants_estimates=job.options.estimate_tokens,
+        percents=job.options.percents,
+    )
     own = (job.folder / name for name in ("results.csv", "results.md", "report.html"))
     written = list(dict.fromkeys((*own, *job.outputs)))
     for path in written:

@@ -46,6 +46,8 @@ class Finding:
     ruling: Ruling
     tested: bool = True
     """Whether there was anything to test; not where all values were equal."""
+    currency: str | None = None
+    """What the levels of a cost are in; None of all else."""
 
     @property
     def verdict(self) -> Verdict:
@@ -98,7 +100,7 @@ def diff_runs(base: Run, new: Run, rule: Rule | None = None) -> Difference:
     matches, said = [], list(warn_of_runs(base, new))
     before, after = _targets(base), _targets(new)
     for target in [name for name in before if name in after]:
-        arms = [arm_of(run.frame, target, target) for run in (base, new)]
+        arms = [arm_of(run.told, target, target) for run in (base, new)]
         refuse_mixture(*(Arm(f"{target} in {name}", arm.rows) for name, arm in zip(("base", "new"), arms, strict=True)))
         old, now, left_out = keep_common(*arms)
         said += [*left_out, *warn_of_models(old, now), *warn_of_currencies(old, now)]
@@ -134,7 +136,7 @@ def diff_within(run: Run, a: str, b: str, rule: Rule | None = None, *, with_repl
             raise CompareError(f"{run.header.run_id} has no target {name}; {hint}")
     if a == b:
         raise CompareError(f"{a} was named twice; a comparison needs two targets")
-    table = run.frame if with_replies else run.table
+    table = run.told if with_replies else run.table
     arms = (arm_of(table, a, a), arm_of(table, b, b))
     refuse_mixture(*arms)
     old, now, left_out = keep_common(*arms)
@@ -222,7 +224,7 @@ def _judge(row: Weight, p: float, rule: Rule, tests: int) -> Finding:
     base_level, estimate = row.levels[0], row.evidence.estimate
     floor = clock_floor(row)
     beyond_clock = floor is None or base_level * abs(math.expm1(estimate)) > floor
-    demand = Demand(margin, rule.alpha, rule.alpha / tests, row.measure.better, beyond_clock, row.least)
+    demand = Demand(margin, rule.alpha, rule.alpha / tests, row.measure.better, beyond_clock, row.least, row.outlook)
     interval = row.evidence.interval
     return Finding(
         target=row.match.target,
@@ -237,6 +239,7 @@ def _judge(row: Weight, p: float, rule: Rule, tests: int) -> Finding:
         floor=floor,
         ruling=judge(row.evidence, p, demand),
         tested=not row.evidence.constant,
+        currency=row.currency,
     )
 
 

@@ -52,7 +52,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "record": ("events",),
     "fold": ("events", "record"),
     "resume": ("events", "plan", "pressure", "record"),
-    "plan": ("pressure", "record", "suite.case"),
+    "plan": ("fleet", "pressure", "record", "suite.case"),
     "journal": ("errors", "events", "record"),
     "own_checks": ("checks", "errors", "events", "journal", "plugins", "record"),
     "folder": ("errors", "journal"),

@@ -60,7 +60,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "choice": ("errors", "plan", "providers", "suite.case"),
     "wire": ("errors", "events", "fold", "providers", "recordings", "suite.case"),
     "engine": (
-        *("errors", "events", "fold", "journal", "plan", "pressure", "providers", "record", "recordings"),
+        *("errors", "events", "fleet", "fold", "journal", "plan", "pressure", "providers", "record", "recordings"),
         *("suite.case", "wire"),
     ),
     "analysis": ("checks", "errors", "events", "journal", "money", "pressure", "price", "record"),

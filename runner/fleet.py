@@ -13,6 +13,9 @@ class Node:
     name: str
     region: str | None
 
+    def __str__(self) -> str:
+        return f"{self.name} ({self.region})" if self.region else self.name
+
 
 @dataclass(frozen=True, slots=True)
 class Fleet:

@@ -174,7 +174,7 @@ class Job:
     def notes(self) -> tuple[str, ...]:
         """What its user should know first, a sentence each."""
         past = () if self.past is None else self.past.notes(self.plan, self.suite)
-        vantages = ", ".join(node.name + (f" ({node.region})" if node.region else "") for node in self.plan.vantages)
+        vantages = ", ".join(map(str, self.plan.vantages))
         where = (f"everything is asked from each of {vantages}",) if vantages else ()
         return (*self.choice.notes, *self.prices.notes(), *where, *past)
 

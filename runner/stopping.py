@@ -15,6 +15,7 @@ from typing import Protocol
 
 from runner.analysis.cost import cost_by, tokens_of
 from runner.analysis.intervals import FEWEST_UNITS, median_interval
+from runner.analysis.vantages import name_from
 from runner.errors import CompareError
 from runner.forecast import Forecast, TargetForecast
 from runner.money import Money
@@ -192,7 +193,7 @@ class Precision:
 
 def _name_sample(target: str, node: str | None) -> str:
     """Say of whom a median is, and as seen from where, if each node asks everything."""
-    return target if node is None else f"{target} from {node}"
+    return target if node is None else name_from(target, node)
 
 
 def _percent(share: float) -> str:

@@ -63,7 +63,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         *("errors", "events", "fleet", "fold", "journal", "plan", "pressure", "providers", "record", "recordings"),
         *("suite.case", "wire"),
     ),
-    "analysis": ("checks", "errors", "events", "journal", "money", "pressure", "price", "record"),
+    "analysis": ("checks", "errors", "events", "fleet", "journal", "money", "pressure", "price", "record"),
     "outputs": (
         *("analysis", "checks", "errors", "events", "forecast", "journal", "money", "plugins"),
         *("record", "remedy"),

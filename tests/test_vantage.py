@@ -165,6 +165,7 @@ def test_what_people_read_has_a_row_for_each_place(suffix: str) -> None:
     """Summary, failures, replies and the report's columns go by target and place; data keep the model's own name."""
     run = run_from(*(each for node in NODES for each in seen(node, answered(BASE, reply=f"Hello {node}"), failed(NEW))))
     text = WRITERS[suffix](run)
+    assert "alpha (north), beta (north), delta (south)" in text
     for region in REGIONS:
         assert f"{BASE} from {region}" in text
         assert f"{NEW} from {region}" in text

@@ -14,6 +14,7 @@ from runner.analysis.cells import TEXT
 from runner.analysis.checking import check_cells
 from runner.analysis.run import Run
 from runner.analysis.source import Source
+from runner.fleet import Node
 from runner.journal import Header
 from runner.record import Record
 
@@ -36,7 +37,7 @@ def find_nodes(vantages: Mapping[str, str | None], place: str) -> frozenset[str]
 
 def describe_vantages(vantages: Mapping[str, str | None]) -> str:
     """List the nodes, each with its region."""
-    return ", ".join(node + (f" ({region})" if region else "") for node, region in vantages.items())
+    return ", ".join(str(Node(*vantage)) for vantage in vantages.items())
 
 
 def split_by_place(run: Run) -> Run:

@@ -105,6 +105,7 @@ class Page:
 
 def compose(runs: Sequence[Run]) -> Page:
     """Make a page of one run, or of several side by side; a target asked from several places has a column for each."""
+    making = tuple(describe_making(run) for run in runs)
     runs = [split_by_place(run) for run in runs]
     columns = line_up(runs)
     sample = take_sample(lay_out(columns))
@@ -118,7 +119,7 @@ def compose(runs: Sequence[Run]) -> Page:
         simulated=" ".join(_of_each(runs, lambda run: [text] if (text := banner(run)) else [])) or None,
         columns=columns,
         findings=find(columns),
-        making=tuple(describe_making(run) for run in runs),
+        making=making,
         summary=tabulate_summary([column.summary for column in columns]),
         troubles=troubles,
         remarks=(*more, *_of_each(runs, remarks)),

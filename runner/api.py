@@ -201,6 +201,7 @@ def _muster(job: Job) -> AbstractAsyncContextManager["Crew | None"]:
         return nullcontext()
     from runner.cluster.muster import muster  # noqa: PLC0415 -- brings an extra
 
+    assert job.plan.vantages or not job.options.fleet.vantage, "nobody asked `survey` for the nodes"
     return muster(job.options.fleet, job.plan.vantages)
 
 

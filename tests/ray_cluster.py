@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,15 +31,20 @@ class Served:
     """Where Ray keeps logs, sockets and what it spills."""
 
 
-def serve() -> None:
-    """Serve a cluster until whoever started this closes the pipe."""
+def serve(variables: Mapping[str, Mapping[str, str]]) -> None:
+    """Serve a cluster, with variables for the processes of some nodes, until whoever started this closes the pipe."""
     from ray.cluster_utils import Cluster  # noqa: PLC0415 -- only this process serves one
 
     cluster: Any = Cluster()
     for name, region in NODES.items():
         labels = {} if region is None else {"ray.io/availability-region": region}
         cluster.add_node(
-            num_cpus=2, object_store_memory=OBJECT_STORE_BYTES, include_dashboard=False, node_name=name, labels=labels
+            num_cpus=2,
+            object_store_memory=OBJECT_STORE_BYTES,
+            include_dashboard=False,
+            node_name=name,
+            labels=labels,
+            env_vars=variables.get(name, {}),
         )
     print(json.dumps([cluster.address, cluster.head_node.get_session_dir_path()]), flush=True)
     sys.stdin.read()
@@ -47,9 +52,9 @@ def serve() -> None:
 
 
 @contextmanager
-def launch() -> Iterator[Served]:
-    """Serve a cluster in a process of its own while the block lasts."""
-    command = [sys.executable, "-m", "tests.ray_cluster"]
+def launch(**variables: Mapping[str, str]) -> Iterator[Served]:
+    """Serve a cluster in a process of its own while the block lasts; `gamma={"NAME": "text"}` sets a variable there."""
+    command = [sys.executable, "-m", "tests.ray_cluster", json.dumps(variables)]
     with subprocess.Popen(
         command,
         cwd=ROOT,
@@ -67,4 +72,4 @@ def launch() -> Iterator[Served]:
 
 
 if __name__ == "__main__":
-    serve()
+    serve(json.loads(sys.argv[1]))

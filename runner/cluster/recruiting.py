@@ -1,22 +1,28 @@
 """Workers are started on a cluster's nodes and made known: who each one is, where, and how well it hears."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from time import monotonic
 from typing import Any
 
 import anyio
 import ray
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import ActorUnschedulableError, RayActorError, RayTaskError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from runner.cluster.hand import Hand, WorkerLost, dismiss, first_line
 from runner.cluster.handover import Introduction
-from runner.cluster.nodes import Node, name_nodes
+from runner.cluster.nodes import list_vantages, name_nodes
 from runner.cluster.worker import Worker
 from runner.errors import CompareError
+from runner.fleet import Node
 from runner.version import __version__
 
 START_LIMIT_S = 60.0
 """How long workers may take to start: a cluster that must grow first is to be grown beforehand."""
+
+LOOK_S = 1.0
+"""How often a cluster is asked whether a node is back."""
 
 MOST_AT_ONCE = 10_000
 """Attempts that one worker may have under way; a run has no more."""
@@ -29,9 +35,49 @@ async def recruit(workers: int | None, names: Iterator[str]) -> list[Hand]:
         CompareError: the cluster has no room for them, lacks this package, or has another version of it.
 
     """
-    handles = [_start() for _ in range(workers or len(name_nodes(list_nodes())))]
+    return await _make_known([_start() for _ in range(workers or len(name_nodes(list_nodes())))], names)
+
+
+async def recruit_at(vantages: Sequence[Node], workers: int, names: Iterator[str]) -> list[Hand]:
+    """Start so many workers on each of these nodes, and nowhere else; return them calibrated.
+
+    Raises:
+        CompareError: a node is not there, or as `recruit`.
+
+    """
+    ids = {node.name: node_id for node_id, node in list_vantages(list_nodes()).items()}
+    missing = [vantage.name for vantage in vantages if vantage.name not in ids]
+    if missing:
+        raise CompareError(f"the cluster has no node {', '.join(missing)} any more. Nothing was sent")
+    places = [vantage for vantage in vantages for _ in range(workers)]
+    return await _make_known([_start(ids[place.name]) for place in places], names, places)
+
+
+async def recruit_back(vantage: Node, names: Iterator[str]) -> Hand:
+    """Start a worker on a node where one was lost; wait for the node itself to come back, if need be.
+
+    Raises:
+        CompareError: it was not back in time, or cannot take a worker.
+
+    """
+    until_s = monotonic() + START_LIMIT_S
+    while True:
+        try:
+            (hand,) = await recruit_at([vantage], 1, names)
+        except CompareError:  # a node that is gone may seem to live for a while
+            if monotonic() > until_s:
+                raise
+            await anyio.sleep(LOOK_S)
+        else:
+            return hand
+
+
+async def _make_known(handles: list[Any], names: Iterator[str], places: Sequence[Node] = ()) -> list[Hand]:
+    """Let workers introduce themselves, and calibrate them; where they are is known, or they say it."""
     try:
-        hands = [*map(_name, handles, await _introduce(handles), names)]
+        introductions = await _introduce(handles)
+        nodes = places or [*map(_find_node, introductions)]
+        hands = [*map(_name, handles, introductions, nodes, names)]
         await asyncio.gather(*map(_calibrate, hands))
     except BaseException:
         for handle in handles:
@@ -40,10 +86,11 @@ async def recruit(workers: int | None, names: Iterator[str]) -> list[Hand]:
     return hands
 
 
-def _start() -> Any:
+def _start(node_id: str | None = None) -> Any:
     """Start a worker that Ray neither restarts nor asks anything twice, since every attempt needs leave."""
     options = {"num_cpus": 1, "max_restarts": 0, "max_task_retries": 0, "max_concurrency": MOST_AT_ONCE}
-    return ray.remote(Worker).options(**options, scheduling_strategy="SPREAD").remote()
+    where = "SPREAD" if node_id is None else NodeAffinitySchedulingStrategy(node_id, soft=False)
+    return ray.remote(Worker).options(**options, scheduling_strategy=where).remote()
 
 
 async def _introduce(handles: list[Any]) -> list[Introduction]:
@@ -55,7 +102,7 @@ async def _introduce(handles: list[Any]) -> list[Introduction]:
             f"the cluster did not start {len(handles)} workers, each with a CPU of its own, within "
             f"{START_LIMIT_S:g} s. Ask for fewer with --workers, or let it grow first. Nothing was sent"
         ) from None
-    except (RayActorError, RayTaskError) as error:
+    except (ActorUnschedulableError, RayActorError, RayTaskError) as error:
         raise CompareError(
             f"a worker did not start: {first_line(error)} compare {__version__} must be installed on every node. "
             "Nothing was sent"
@@ -63,9 +110,12 @@ async def _introduce(handles: list[Any]) -> list[Introduction]:
     return list(introductions)
 
 
-def _name(handle: Any, introduction: Introduction, name: str) -> Hand:
+def _find_node(introduction: Introduction) -> Node:
     nodes: Mapping[str, Node] = name_nodes(list_nodes())
-    node = nodes.get(introduction.node_id, Node(introduction.host, None))
+    return nodes.get(introduction.node_id, Node(introduction.host, None))
+
+
+def _name(handle: Any, introduction: Introduction, node: Node, name: str) -> Hand:
     if introduction.version != __version__:
         raise CompareError(
             f"node {node.name} has compare {introduction.version}, this machine {__version__}. Install the same on "

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.analysis.workers import summarize_workers
-from runner.cluster.handover import PackedEndpoint, Stay, shift
+from runner.cluster.handover import Stay, pack_keys, shift, unpack_keys
 from runner.cluster.nodes import Node, name_nodes
 from runner.outputs.workforce import describe_workforce
 from runner.providers.endpoint import read_endpoint
@@ -24,6 +24,8 @@ LATE = (
     "which is above the bound"
 )
 KEY = "sk-none-of-Rays-business"
+OBJECT_STORE_TAKES = 100 * 1024
+"""Bytes of an argument from which on Ray does not send it from process to process."""
 
 
 def node_row(name: str, number: int, *, alive: bool = True, labels: dict[str, str] | None = None) -> dict[str, object]:
@@ -128,17 +130,27 @@ def test_phases_keep_their_lengths(phases: Phases, by_ns: int) -> None:
 # Keys
 
 
-def test_a_packed_key_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An endpoint arrives with its key, which no repr on the way tells."""
-    monkeypatch.setenv("DEEPSEEK_API_KEY", KEY)
-    endpoint = read_endpoint("deepseek", builtin(), {"DEEPSEEK_API_KEY": KEY})
-    packed = PackedEndpoint.of(endpoint)
-    arrived = pickle.loads(pickle.dumps(packed)).unpack()
-    assert arrived.key.reveal() == KEY
-    assert replace(arrived, key=None) == replace(endpoint, key=None)
+def test_a_packed_key_is_not_shown() -> None:
+    """An endpoint arrives with its key, which no repr on the way tells; one without a key arrives without."""
+    sent = {name: read_endpoint(name, builtin(), {"DEEPSEEK_API_KEY": KEY}) for name in ("deepseek", "sim")}
+    packed = pack_keys(sent)
+    arrived = unpack_keys(*pickle.loads(pickle.dumps(packed)))
+    assert (arrived["deepseek"].key or pytest.fail("lost")).reveal() == KEY
+    assert {name: replace(each, key=None) for name, each in arrived.items()} == packed[0]
+    assert arrived["sim"] == sent["sim"]
     assert KEY not in repr(packed) + repr(arrived)
     with pytest.raises(TypeError):
-        pickle.dumps(endpoint)
+        pickle.dumps(sent)
+
+
+def test_keys_travel_apart_from_what_may_be_long() -> None:
+    """However long a row is, the argument with its key is far below what Ray would put into its object store."""
+    row = builtin().rows["deepseek"].model_copy(update={"notes": ("long " * 30_000,)})
+    endpoint = replace(read_endpoint("deepseek", builtin(), {"DEEPSEEK_API_KEY": KEY}), row=row)
+    keyless, keys = map(pickle.dumps, pack_keys({"deepseek": endpoint}))
+    assert len(keyless) > OBJECT_STORE_TAKES > 100 * len(keys)
+    assert KEY.encode() not in keyless
+    assert KEY.encode() in keys
 
 
 # In words

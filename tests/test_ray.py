@@ -142,6 +142,32 @@ def test_a_killed_worker_costs_no_request(tmp_path: Path, on_ray: tuple[str, ...
     assert f"lost: {victim['name']}" in (lineage.out / "results.md").read_text(encoding="utf-8")
 
 
+def test_a_lost_node_costs_no_request(tmp_path: Path, cluster: Served, on_ray: tuple[str, ...]) -> None:
+    """A whole node gone at once: what it heard is asked again, by the server's own log within the limit."""
+    at_once, repeat = 6, 24
+    with begin(tmp_path, SLOW) as lineage:
+        row = {"base_url": lineage.base_url, "keyless": True, "models": [SLOW]}
+        write_config(tmp_path, acme={**row, "concurrency": at_once})
+        lineage.write_suite(CASES)
+        running = lineage.start(*on_ray, "--repeat", str(repeat))
+        await_line(lineage.journal, "record")
+        cluster.toggle("beta")
+        try:
+            code, stdout, stderr = finish(running)
+        finally:
+            cluster.toggle("beta")
+        log = entries(lineage)
+    assert code == 0, stderr
+    assert recorded(lineage.out) == planned(CASES, repeat)
+    (lost,) = read_lines(lineage.out, "worker_lost")
+    assert lost["node"] == "beta"
+    again = [line for line in read_lines(lineage.out, "attempt") if line["error_type"] == "worker_lost"]
+    assert len(again) == lost["under_way"] > 0
+    assert f"lost: {lost['name']} on beta" in stdout
+    assert max(entry["in_flight"] for entry in log) <= at_once
+    assert len(log) == 3 * repeat + len(again)
+
+
 def test_a_killed_driver_is_resumed(tmp_path: Path, on_ray: tuple[str, ...]) -> None:
     """Kill -9 of the command itself: `--resume` asks what is missing, on the cluster again."""
     with begin(tmp_path, SLOW) as lineage:

@@ -2,7 +2,7 @@
 
 import asyncio
 import platform
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from runner.cluster.hand import Hand, WorkerLost
-from runner.cluster.handover import PackedEndpoint
+from runner.cluster.handover import PackedKey, pack_keys
 from runner.cluster.recruiting import recruit
 from runner.errors import ClusterLost, CompareError
 from runner.providers.endpoint import LOOPBACK, Endpoint
@@ -26,7 +26,8 @@ Tell = Callable[[Mapping[str, object]], None]
 class Equipment:
     """What a worker is given before it hears anything."""
 
-    endpoints: Sequence[PackedEndpoint]
+    keyless: Mapping[str, Endpoint]
+    keys: Mapping[str, PackedKey]
     connect_s: float
     connections: int
 
@@ -55,22 +56,11 @@ class Crew:
             CompareError: an address means another machine to a worker, or a worker lacks file descriptors.
 
         """
-        for endpoint in endpoints.values():
-            self._refuse_loopback(endpoint)
-        packed = tuple(map(PackedEndpoint.of, endpoints.values()))
-        self._equipment = Equipment(packed, connect_s, connections)
+        self._equipment = Equipment(*pack_keys(endpoints), connect_s, connections)
         try:
             await asyncio.gather(*(_hand_out(self._equipment, hand) for hand in self.hands))
         except WorkerLost as lost:
             raise CompareError(f"{lost} before anything was sent: {lost.why}") from None
-
-    def _refuse_loopback(self, endpoint: Endpoint) -> None:
-        elsewhere = next((hand for hand in self.hands if hand.host != platform.node()), None)
-        if elsewhere is not None and urlsplit(endpoint.base_url).hostname in LOOPBACK:
-            raise CompareError(
-                f"{endpoint.provider} is asked at {endpoint.base_url}, which {elsewhere} would look for on its own "
-                "machine. Give an address that every node reaches; `compare serve` runs the simulator on one"
-            )
 
     async def choose(self) -> Hand:
         """Return the worker with least to do; wait for a replacement where there is none.
@@ -123,8 +113,12 @@ class Crew:
         assert self._equipment is not None
         try:
             (hand,) = await recruit(1, name_workers(self._names))
+        except CompareError:
+            return
+        try:
             await _hand_out(self._equipment, hand)
         except (CompareError, WorkerLost):
+            hand.dismiss()
             return
         self._tell(hand.facts())
         self.hands.append(hand)
@@ -143,9 +137,19 @@ def _ignore(_line: Mapping[str, object]) -> None:
 
 
 async def _hand_out(equipment: Equipment, hand: Hand) -> None:
+    for endpoint in equipment.keyless.values():
+        _refuse_loopback(endpoint, hand)
     # By a call, whose arguments go from process to process. Those of a constructor are stored by Ray.
-    opened = hand.handle.open.remote(equipment.endpoints, equipment.connect_s, equipment.connections)
+    opened = hand.handle.open.remote(equipment.keyless, equipment.keys, equipment.connect_s, equipment.connections)
     await hand.collect(opened)
+
+
+def _refuse_loopback(endpoint: Endpoint, hand: Hand) -> None:
+    if hand.host != platform.node() and urlsplit(endpoint.base_url).hostname in LOOPBACK:
+        raise CompareError(
+            f"{endpoint.provider} is asked at {endpoint.base_url}, which {hand} would look for on its own machine. "
+            "Give an address that every node reaches; `compare serve` runs the simulator on one"
+        )
 
 
 def name_workers(numbers: "count[int]") -> "map[str]":

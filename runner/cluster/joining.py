@@ -1,5 +1,6 @@
 """Joining a Ray cluster, or saying in one sentence why that cannot be."""
 
+import logging
 import os
 import warnings
 from collections.abc import Iterator
@@ -80,10 +81,14 @@ def _quiet() -> Iterator[None]:
     """Keep Ray from printing: it tells of dead workers on stdout, also where it is not to log, between our JSON."""
     from ray._private import worker  # noqa: PLC0415 -- an extra; no public name does it
 
+    log = logging.getLogger("ray")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=FutureWarning, module="ray")
         before, worker._worker_logs_enabled = worker._worker_logs_enabled, False  # noqa: SLF001
+        level = log.level
+        log.setLevel(logging.ERROR)
         try:
             yield
         finally:
+            log.setLevel(level)
             worker._worker_logs_enabled = before  # noqa: SLF001

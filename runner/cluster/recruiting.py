@@ -1,12 +1,12 @@
 """Workers are started on a cluster's nodes and made known: who each one is, where, and how well it hears."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
 
 import anyio
 import ray
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import RayError
 
 from runner.cluster.hand import Hand, WorkerLost, dismiss, first_line
 from runner.cluster.handover import Introduction
@@ -14,6 +14,8 @@ from runner.cluster.nodes import Node, name_nodes
 from runner.cluster.worker import Worker
 from runner.errors import CompareError
 from runner.version import __version__
+
+Answer = TypeVar("Answer")
 
 START_LIMIT_S = 60.0
 """How long workers may take to start: a cluster that must grow first is to be grown beforehand."""
@@ -29,9 +31,10 @@ async def recruit(workers: int | None, names: Iterator[str]) -> list[Hand]:
         CompareError: the cluster has no room for them, lacks this package, or has another version of it.
 
     """
-    handles = [_start() for _ in range(workers or len(name_nodes(list_nodes())))]
+    handles = [await _start() for _ in range(workers or len(await list_nodes()))]
     try:
-        hands = [*map(_name, handles, await _introduce(handles), names)]
+        introductions, nodes = await _introduce(handles), await list_nodes()
+        hands = [_name(*each, nodes) for each in zip(handles, introductions, names, strict=False)]
         await asyncio.gather(*map(_calibrate, hands))
     except BaseException:
         for handle in handles:
@@ -40,10 +43,10 @@ async def recruit(workers: int | None, names: Iterator[str]) -> list[Hand]:
     return hands
 
 
-def _start() -> Any:
+async def _start() -> Any:
     """Start a worker that Ray neither restarts nor asks anything twice, since every attempt needs leave."""
     options = {"num_cpus": 1, "max_restarts": 0, "max_task_retries": 0, "max_concurrency": MOST_AT_ONCE}
-    return ray.remote(Worker).options(**options, scheduling_strategy="SPREAD").remote()
+    return await _ask_head(ray.remote(Worker).options(**options, scheduling_strategy="SPREAD").remote)
 
 
 async def _introduce(handles: list[Any]) -> list[Introduction]:
@@ -55,7 +58,7 @@ async def _introduce(handles: list[Any]) -> list[Introduction]:
             f"the cluster did not start {len(handles)} workers, each with a CPU of its own, within "
             f"{START_LIMIT_S:g} s. Ask for fewer with --workers, or let it grow first. Nothing was sent"
         ) from None
-    except (RayActorError, RayTaskError) as error:
+    except RayError as error:
         raise CompareError(
             f"a worker did not start: {first_line(error)} compare {__version__} must be installed on every node. "
             "Nothing was sent"
@@ -63,8 +66,7 @@ async def _introduce(handles: list[Any]) -> list[Introduction]:
     return list(introductions)
 
 
-def _name(handle: Any, introduction: Introduction, name: str) -> Hand:
-    nodes: Mapping[str, Node] = name_nodes(list_nodes())
+def _name(handle: Any, introduction: Introduction, name: str, nodes: Mapping[str, Node]) -> Hand:
     node = nodes.get(introduction.node_id, Node(introduction.host, None))
     if introduction.version != __version__:
         raise CompareError(
@@ -81,7 +83,11 @@ async def _calibrate(hand: Hand) -> None:
         raise CompareError(f"{lost} while it was calibrated: {lost.why}") from None
 
 
-def list_nodes() -> list[dict[str, Any]]:
-    """Return the cluster's nodes as Ray describes them."""
-    rows: list[dict[str, Any]] = ray.nodes()
-    return rows
+async def list_nodes() -> dict[str, Node]:
+    """Return the cluster's living nodes by their ids."""
+    return name_nodes(await _ask_head(ray.nodes))
+
+
+async def _ask_head(question: Callable[[], Answer]) -> Answer:
+    """Ask what Ray answers by way of the cluster's head, in a thread: where the head is gone, that waits a minute."""
+    return await anyio.to_thread.run_sync(question, abandon_on_cancel=True)

@@ -16,6 +16,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from runner.cluster.worker import TRIAL
 from tests.command import compare, read_lines, read_rows, write_config, write_yaml
 from tests.lineage import Lineage, begin
 from tests.ray_cluster import NODES, Served, launch
@@ -101,6 +102,9 @@ def test_the_same_rows_as_on_one_machine(tmp_path: Path, on_ray: tuple[str, ...]
 
     assert told("there") == told("here")
     rows = [row for row in read_rows(tmp_path / "there") if row["outcome"] != "skipped"]
+    page = (tmp_path / "there" / "report.html").read_text(encoding="utf-8")
+    shown = f"clock error (TTFT) of each worker at the start, {TRIAL.concurrency} requests at a time: worker 1 on "
+    assert (shown in there.stdout.replace("\n", " "), shown in page, "not calibrated" in page) == (True, True, False)
     assert {(row["node"], row["region"]) for row in rows} == {(name, region or "") for name, region in NODES.items()}
 
 

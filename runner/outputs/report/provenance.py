@@ -6,6 +6,7 @@ from typing import NamedTuple
 from runner.analysis.calibration import ClockError
 from runner.analysis.run import Run
 from runner.outputs.figures import milliseconds
+from runner.outputs.workforce import describe_clocks
 
 DIGEST = 12
 """Characters of a digest that tell one suite from another."""
@@ -46,6 +47,8 @@ def _load(run: Run) -> str:
 
 def _clock(run: Run) -> str:
     error = ClockError.of(run.header.calibration or {})
+    if run.workforce.workers:
+        return "; ".join(describe_clocks(run.workforce)) or "no worker could be calibrated"
     if error is None:
         return "not calibrated; compare calibrate tells how far it is off"
     spread = f"{milliseconds(error.ttft_p50_s)} (p50) to {milliseconds(error.ttft_p99_s)} (p99)"

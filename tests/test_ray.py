@@ -12,6 +12,7 @@ from pathlib import Path
 from subprocess import Popen
 from time import sleep
 from typing import Any
+from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import pytest
@@ -30,6 +31,7 @@ CASES: list[dict[str, Any]] = [
     {"id": "talk", "turns": ["My name is Ada.", "What is my name?"]},
 ]
 PATIENCE_S = 150
+SOMETHING_ELSE = "a server that is no cluster"
 
 
 @pytest.fixture(scope="module")
@@ -266,10 +268,12 @@ def test_a_key_reaches_the_workers_and_no_file(tmp_path: Path, cluster: Served, 
 # What cannot be
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:9", "nowhere", "ray://127.0.0.1:10001"])
+@pytest.mark.parametrize("address", ["127.0.0.1:9", "nowhere", "ray://127.0.0.1:10001", SOMETHING_ELSE])
 def test_no_cluster_is_one_sentence(tmp_path: Path, address: str) -> None:
     """It says what to do; nothing was sent, and no folder is left behind."""
     with begin(tmp_path, "quick") as lineage:
+        if address == SOMETHING_ELSE:
+            address = urlsplit(lineage.base_url).netloc
         lineage.write_suite(CASES)
         ran = compare(tmp_path, "run", "suite.yaml", "-o", "out", "--engine", "ray", "--address", address)
         assert entries(lineage) == []

@@ -81,5 +81,10 @@ def dismiss(handle: Any) -> None:
 
 
 def first_line(error: Exception) -> str:
-    """Return the gist of what Ray says, which goes on for pages."""
+    """Return the gist of what Ray says of a loss, which goes on for pages."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+def last_line(error: Exception) -> str:
+    """Return the gist of a traceback that Ray hands on."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1]

@@ -8,7 +8,7 @@ import anyio
 import ray
 from ray.exceptions import RayError
 
-from runner.cluster.hand import Hand, WorkerLost, dismiss, first_line
+from runner.cluster.hand import Hand, WorkerLost, dismiss, last_line
 from runner.cluster.handover import Introduction
 from runner.cluster.nodes import Node, name_nodes
 from runner.cluster.worker import Worker
@@ -60,8 +60,8 @@ async def _introduce(handles: list[Any]) -> list[Introduction]:
         ) from None
     except RayError as error:
         raise CompareError(
-            f"a worker did not start: {first_line(error)} compare {__version__} must be installed on every node. "
-            "Nothing was sent"
+            f"a worker did not start: {last_line(error).rstrip('.')}. compare {__version__} must be installed on every "
+            "node. Nothing was sent"
         ) from None
     return list(introductions)
 

@@ -46,10 +46,11 @@ def _load(run: Run) -> str:
 
 
 def _clock(run: Run) -> str:
-    error = ClockError.of(run.header.calibration or {})
-    if run.workforce.workers:
-        return "; ".join(describe_clocks(run.workforce)) or "no worker could be calibrated"
-    if error is None:
-        return "not calibrated; compare calibrate tells how far it is off"
+    told = [_own_clock(error)] if (error := ClockError.of(run.header.calibration or {})) else []
+    told += describe_clocks(run.workforce)
+    return "; ".join(told) or "not calibrated; compare calibrate tells how far it is off"
+
+
+def _own_clock(error: ClockError) -> str:
     spread = f"{milliseconds(error.ttft_p50_s)} (p50) to {milliseconds(error.ttft_p99_s)} (p99)"
     return f"TTFT off by {spread}, n {error.n}, {error.calibrated_at[:10]}"

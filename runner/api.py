@@ -67,6 +67,20 @@ async def _simulator_for(job: Job) -> AsyncIterator[dict[str, Endpoint]]:
         yield endpoints
 
 
+async def survey(job: Job) -> Job:
+    """Return a job that knows the nodes it asks from, if each is to ask everything; any other one as it is.
+
+    Raises:
+        CompareError: there is no such cluster, or it lacks a node; nothing was sent.
+
+    """
+    if job.options.fleet is None or not job.wants_vantages:
+        return job
+    from runner.cluster.muster import find_vantages  # noqa: PLC0415 -- brings an extra
+
+    return job.seen_from(await find_vantages(job.options.fleet))
+
+
 async def perform(job: Job, observer: Observer | None = None) -> Done:
     """Run a job; its journal, tables and further outputs are on disk when this returns."""
     observer = observer or Observer()
@@ -187,7 +201,7 @@ def _muster(job: Job) -> AbstractAsyncContextManager["Crew | None"]:
         return nullcontext()
     from runner.cluster.muster import muster  # noqa: PLC0415 -- brings an extra
 
-    return muster(job.options.fleet)
+    return muster(job.options.fleet, job.plan.vantages)
 
 
 def _find_askers(job: Job, crew: "Crew | None", writer: journal.Writer) -> "OpenAskers":
@@ -239,6 +253,7 @@ def _header(job: Job) -> journal.Header:
         budgets=tuple(f"{money.amount:f} {money.currency}" for money in job.options.budgets),
         until_ci=job.options.until_ci,
         late_bound_s=job.options.late_bound_s,
+        vantages={node.name: node.region for node in job.plan.vantages},
         load=job.load.altered,
         prices=job.prices.to_plain(),
         platform=platform.platform(),

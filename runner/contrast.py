@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from runner import journal
-from runner.analysis.diff import Difference, diff_runs, diff_within
+from runner.analysis.diff import Difference, diff_places, diff_runs, diff_within
 from runner.analysis.run import Run
 from runner.analysis.verdict import Rule, Verdict
 from runner.errors import CompareError
@@ -24,20 +24,35 @@ def open_run(name: Path) -> Run:
     return Run.of_journal(journal.read(name if name.is_file() and name.name != "latest" else find_run(name)))
 
 
-def contrast(base: Path, new: Path | None, between: tuple[str, str] | None, rule: Rule) -> Difference:
-    """Compare two runs, or with `between` two targets of one.
+def contrast(
+    base: Path,
+    new: Path | None,
+    between: tuple[str, str] | None,
+    rule: Rule,
+    *,
+    between_regions: tuple[str, str] | None = None,
+) -> Difference:
+    """Compare two runs, or with `between` two targets of one, or with `between_regions` two places it was asked from.
 
     Raises:
-        CompareError: neither or both are asked for, or what was named has nothing in common.
+        CompareError: none or several of these are asked for, or what was named has nothing in common.
 
     """
-    if between is None and new is None:
-        raise CompareError(f"{base} is compared with nothing; name a second run, or two of its targets: --between A B")
-    if between is None and new is not None:
-        return diff_runs(open_run(base), open_run(new), rule)
-    if between is not None and new is None:
-        return diff_within(open_run(base), *between, rule)
-    raise CompareError("--between compares two targets of one run; name one run, or leave --between out")
+    match new, between, between_regions:
+        case Path(), None, None:
+            return diff_runs(open_run(base), open_run(new), rule)
+        case None, (a, b), None:
+            return diff_within(open_run(base), a, b, rule)
+        case None, None, (a, b):
+            return diff_places(open_run(base), a, b, rule)
+        case None, None, None:
+            raise CompareError(
+                f"{base} is compared with nothing; name a second run, or two of its targets: --between A B"
+            )
+    raise CompareError(
+        "--between compares two targets of one run, --between-regions two places it was asked from; "
+        "name one run and one of these, or two runs and neither"
+    )
 
 
 def write_difference(difference: Difference, outputs: Sequence[Path]) -> None:

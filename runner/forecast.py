@@ -71,6 +71,8 @@ class Forecast:
     cases: int
     turns: int
     blocks: int | None
+    nodes: int
+    """How many nodes ask everything, each of them; 1 where it does not matter who asks."""
     most_requests: int | None
     """What the user allows in all, warm-ups apart."""
     has_end: bool
@@ -129,6 +131,7 @@ def worst_case(
         cases=len(plan.cases),
         turns=sum(len(case.turns) for case in plan.cases),
         blocks=blocks,
+        nodes=len(plan.origins),
         most_requests=None if load.max_requests is None else load.max_requests * plan.levels,
         has_end=plan.repeat is not None or load.is_bounded,
         targets=targets,
@@ -138,8 +141,7 @@ def worst_case(
 
 def _count_blocks(plan: Plan, load: Load) -> int | None:
     """Return how often everything is asked at most; what bounds requests or time is shared evenly among targets."""
-    conversations = len(plan.cases) * len(plan.targets)
-    a_block = len(plan.targets) * sum(len(case.turns) for case in plan.cases)
+    conversations, a_block = len(plan.cases) * len(plan.targets) * len(plan.origins), plan.requests_a_block
     bounds = [] if plan.repeat is None else [plan.repeat]
     if load.max_requests is not None and a_block:
         bounds.append(ceil(load.max_requests / a_block))
@@ -180,14 +182,14 @@ def _foresee(target: Target, row: Row, plan: Plan, blocks: int | None, price: Pr
     conversations = [[_bound(size, limit, price) for size in _input_sizes(case, target, limit)] for case in plan.cases]
     warmups = [conversations[number % len(conversations)][0] for number in range(plan.warmups)] if plan.cases else []
     a_block, warm = sum(chain.from_iterable(conversations), _Bound()), sum(warmups, _Bound())
-    total = None if blocks is None else a_block * blocks + warm
+    total = None if blocks is None else (a_block * blocks + warm) * len(plan.origins)
     costs = [sum(requests, _Bound()).cost for requests in conversations]
     known = [cost for cost in costs if cost is not None]
     return TargetForecast(
         target=target.name,
         simulated=target.simulated,
         requests=total.requests if total else None,
-        warmups=plan.warmups,
+        warmups=plan.warmups * len(plan.origins),
         input_tokens=total.input_tokens if total else None,
         output_tokens=total.output_tokens if total else None,
         reply_limit=limit,

@@ -10,13 +10,19 @@ from typing import Self, cast
 
 from runner.choice import Choice, Wish, choose_cases, choose_targets
 from runner.errors import CompareError, InvalidFile, Problem
-from runner.fleet import Fleet
+from runner.fleet import Fleet, Node
 from runner.folder import RESULTS, check_outputs, find_run, new_run_id, refuse_used_folder
 from runner.forecast import Forecast, worst_case
 from runner.journal import Header, Journal, read
 from runner.money import Money, parse_money
 from runner.outputs import find_writer, known_suffixes
-from runner.past import Past, refuse_foreign_suite, refuse_other_voices, refuse_timed_load
+from runner.past import (
+    Past,
+    refuse_foreign_suite,
+    refuse_other_vantages,
+    refuse_other_voices,
+    refuse_timed_load,
+)
 from runner.plan import Order, Plan, Request, Target
 from runner.pressure import Load
 from runner.providers.config import find_config, load_config, load_prices
@@ -48,6 +54,8 @@ class Options:
     load: Load = field(default_factory=Load)
     fleet: Fleet | None = None
     """Whose workers hear the run; None for this machine alone."""
+    vantages: tuple[Node, ...] = ()
+    """The nodes that each ask everything, in a run that is resumed; of a new one they are found in the cluster."""
     budgets: tuple[Money, ...] = ()
     until_ci: float | None = None
     """How narrow every target's median TTFT is to be known, as a share of it."""
@@ -84,6 +92,7 @@ class Options:
             budgets=self.budgets or tuple(map(parse_money, header.budgets)),
             until_ci=self.until_ci or header.until_ci,
             late_bound_s=self.late_bound_s or header.late_bound_s,
+            vantages=tuple(Node(name, region) for name, region in header.vantages.items()),
         )
 
 
@@ -165,7 +174,33 @@ class Job:
     def notes(self) -> tuple[str, ...]:
         """What its user should know first, a sentence each."""
         past = () if self.past is None else self.past.notes(self.plan, self.suite)
-        return (*self.choice.notes, *self.prices.notes(), *past)
+        vantages = ", ".join(map(str, self.plan.vantages))
+        where = (f"everything is asked from each of {vantages}",) if vantages else ()
+        return (*self.choice.notes, *self.prices.notes(), *where, *past)
+
+    @property
+    def wants_vantages(self) -> bool:
+        """Whether each node of a cluster is to ask what is left."""
+        fleet = self.options.fleet
+        return fleet is not None and self.left != 0 and (fleet.vantage or bool(self.plan.vantages))
+
+    def seen_from(self, nodes: Sequence[Node]) -> Self:
+        """Return the job with these nodes as its vantages; a resumed run keeps its own.
+
+        Raises:
+            CompareError: a vantage of the run that is resumed is not among them.
+
+        """
+        if not self.plan.vantages:
+            return replace(self, plan=replace(self.plan, vantages=tuple(nodes)))
+        there = {node.name for node in nodes}
+        gone = [node.name for node in self.plan.vantages if node.name not in there]
+        if gone:
+            raise CompareError(
+                f"{self.run_id} asks from {', '.join(gone)}, too, which the cluster does not have now; it has "
+                f"{', '.join(sorted(there))}. Start what is missing, or run anew. Nothing was sent"
+            )
+        return self
 
     def first_missing(self, opening: Request) -> Request | None:
         """Return where to take up the conversation that a request would open; None where nothing of it is left."""
@@ -242,7 +277,7 @@ def prepare(suite: Suite, registry: Registry, options: Options) -> Job:
     folder, outputs = _split_outputs(options.outputs, suite.name, started, journal)
     _check_writers(outputs, folder)
     plan = _plan(suite, choice, options)
-    return Job(
+    job = Job(
         suite=suite,
         plan=plan,
         choice=choice,
@@ -254,6 +289,10 @@ def prepare(suite: Suite, registry: Registry, options: Options) -> Job:
         past=None if journal is None else _past(journal, plan, retry_errors=options.retry_errors),
         stand_in=stand_in,
     )
+    if options.fleet is None and plan.vantages and job.left != 0:
+        names = ", ".join(node.name for node in plan.vantages)
+        raise CompareError(f"{job.run_id} asks everything from each of {names}. Go on with --engine ray")
+    return job
 
 
 def _open_journal(suite: Suite, options: Options) -> Journal | None:
@@ -265,6 +304,7 @@ def _open_journal(suite: Suite, options: Options) -> Journal | None:
     journal = read(find_run(options.resume))
     refuse_foreign_suite(suite, journal.header)
     refuse_other_voices(journal.header, replayed=options.replay is not None)
+    refuse_other_vantages(journal.header, wanted=options.fleet is not None and options.fleet.vantage)
     refuse_timed_load(Load.of({**journal.header.load, **options.load.altered}), journal.header)
     return journal
 
@@ -291,6 +331,7 @@ def _plan(suite: Suite, choice: Choice, options: Options) -> Plan:
         order=options.order or "blocks",
         warmups=options.warmup_requests,
         levels=max(1, len(options.load.levels)),
+        vantages=options.vantages,
     )
 
 

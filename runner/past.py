@@ -91,3 +91,12 @@ def refuse_other_voices(header: Header, *, replayed: bool) -> None:
         )
     if header.replay_of is None and replayed:
         raise CompareError(f"{header.run_id} asked its providers; --replay would mix them with what is played back.")
+
+
+def refuse_other_vantages(header: Header, *, wanted: bool) -> None:
+    """Raise if everything is now to be asked from every node: no row of a run that did otherwise would count."""
+    if wanted and not header.vantages:
+        raise CompareError(
+            f"{header.run_id} was not begun with --vantage, which would ask all of it anew. "
+            "Run it anew, or leave --vantage out."
+        )

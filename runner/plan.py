@@ -1,7 +1,8 @@
 """Suite x targets x repeats become keyed requests, lazily, in a seeded, interleaved order.
 
 A block holds every (target, case) once, shuffled: whatever drifts during a run drifts for all targets alike,
-and what is compared lies close in time. Nothing is kept that grows with the number of blocks, which may have no
+and what is compared lies close in time. Where several nodes ask everything, each asks a pair before the next pair
+comes, in shuffled order as well. Nothing is kept that grows with the number of blocks, which may have no
 end. Performs no I/O and reads no clock.
 """
 
@@ -13,8 +14,9 @@ from itertools import count, islice
 from random import Random
 from typing import Literal
 
+from runner.fleet import Node
 from runner.pressure import blocks_a_level
-from runner.record import Identity
+from runner.record import Identity, Record, skipped
 from runner.suite.case import Case, Message, Parameters
 
 Order = Literal["blocks", "free", "as-written"]
@@ -46,6 +48,8 @@ class Request:
     block: int
     replies: tuple[str, ...] = ()
     warmup: bool = False
+    vantage: Node | None = None
+    """The only node that may ask it; None where it does not matter who does."""
 
     @property
     def turn(self) -> int:
@@ -59,7 +63,7 @@ class Request:
 
     @property
     def key(self) -> str:
-        """A digest of what is asked, of whom and how: equal content, equal key, in any run."""
+        """A digest of what is asked, of whom, how and, if that matters, from where: equal content, equal key."""
         asked = {
             "target": self.target.name,
             "parameters": asdict(self.target.parameters),
@@ -69,6 +73,8 @@ class Request:
             "case": self.case.id,
             "repeat": self.repeat,
         }
+        if self.vantage is not None:
+            asked["vantage"] = self.vantage.name
         return sha256(json.dumps(asked, sort_keys=True, ensure_ascii=True).encode()).hexdigest()[:16]
 
     def identity(self) -> Identity:
@@ -108,6 +114,11 @@ class Request:
             return None
         return replace(self, replies=(*self.replies, reply))
 
+    def skipped(self, failed_turn: int) -> Record:
+        """Return the row of this turn if it is not asked, because an earlier one of its conversation failed."""
+        row = skipped(self.identity(), failed_turn)
+        return row if self.vantage is None else replace(row, node=self.vantage.name, region=self.vantage.region)
+
     def unasked(self) -> "Iterator[Request]":
         """Yield the later turns, which cannot be asked because this one failed."""
         following = self.follow("")
@@ -130,6 +141,8 @@ class Plan:
     """Requests to each target before the first that counts."""
     levels: int = 1
     """Levels of load at which all of it is asked anew."""
+    vantages: tuple[Node, ...] = ()
+    """The nodes that each ask all of it; none where it does not matter who does."""
 
     def __len__(self) -> int:
         """Count the requests, later turns included; TypeError where blocks have no end: see `requests`."""
@@ -142,14 +155,25 @@ class Plan:
         """How many requests there are in all, later turns included; None where blocks have no end."""
         return self.requests_to(self.targets)
 
+    @property
+    def requests_a_block(self) -> int:
+        """How many requests ask everything once."""
+        return len(self.targets) * len(self.origins) * sum(len(case.turns) for case in self.cases)
+
+    @property
+    def origins(self) -> tuple[Node | None, ...]:
+        """Where every question is asked from, once each; None is anywhere."""
+        return self.vantages or (None,)
+
     def requests_to(self, targets: Collection[Target]) -> int | None:
         """Count the requests to some of the targets; None where blocks have no end."""
         turns = sum(len(case.turns) for case in self.cases)
-        return None if self.repeat is None else self.repeat * self.levels * len(targets) * turns
+        each = len(targets) * len(self.origins) * turns
+        return None if self.repeat is None else self.repeat * self.levels * each
 
     def conversations_with(self, provider: str) -> int | None:
         """Count the conversations to hold with a provider at each level; None where blocks have no end."""
-        each = sum(target.provider == provider for target in self.targets) * len(self.cases)
+        each = sum(target.provider == provider for target in self.targets) * len(self.origins) * len(self.cases)
         return None if self.repeat is None else self.repeat * each
 
     def providers(self) -> tuple[str, ...]:
@@ -159,10 +183,11 @@ class Plan:
     def warmup_requests(self, provider: str) -> Iterator[Request]:
         """Yield what a provider is asked before the first block; it is marked, and left out of every statistic."""
         for number in range(self.warmups):
+            case = self.cases[number % len(self.cases)]
             for target in self.targets:
                 if target.provider == provider:
-                    case = self.cases[number % len(self.cases)]
-                    yield Request(target, case, repeat=-number, block=0, warmup=True)
+                    for origin in self.origins:
+                        yield Request(target, case, repeat=-number, block=0, warmup=True, vantage=origin)
 
     def opening_requests(self) -> Iterator[Request]:
         """Yield every conversation's first request in the run's order, level after level."""
@@ -174,9 +199,10 @@ class Plan:
         """Yield the first requests of one level, counted from 0, to the targets with these names."""
         for block in self._blocks_of(level):
             for index in self._arranged(block):
-                target = self.targets[index // len(self.cases)]
+                target, case = self.targets[index // len(self.cases)], self.cases[index % len(self.cases)]
                 if target.name in names:
-                    yield Request(target, self.cases[index % len(self.cases)], repeat=block, block=block)
+                    for origin in self._origins_of(block, index):
+                        yield Request(target, case, repeat=block, block=block, vantage=origin)
 
     def _blocks_of(self, level: int) -> Iterable[int]:
         blocks = count(level * blocks_a_level(self.repeat) + 1)
@@ -191,6 +217,13 @@ class Plan:
             return range(pairs)
         # Random seeded with a string is stable across Python versions and processes.
         return _shuffle(pairs, Random(f"{self.seed}/{block}"))  # noqa: S311 -- an order, not a secret
+
+    def _origins_of(self, block: int, pair: int) -> Iterable[Node | None]:
+        """Return where a pair is asked from, in an order of its own: no node is the first to ask more often."""
+        if len(self.origins) == 1 or self.order == "as-written":
+            return self.origins
+        chance = Random(f"{self.seed}/{block}/{pair}")  # noqa: S311 -- an order, not a secret
+        return (self.origins[at] for at in _shuffle(len(self.origins), chance))
 
 
 def _shuffle(count: int, chance: Random) -> Iterator[int]:

@@ -7,16 +7,20 @@ was edited, and nothing else.
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from runner.events import TIMED, Outcome
 from runner.plan import Plan, Request
 from runner.pressure import blocks_a_level
-from runner.record import Identity, Record, skipped
+from runner.record import Record
 
 ANSWERED = TIMED | {Outcome.FILTERED}
 """Outcomes that no repetition would better."""
+
+
+Question = tuple[str | None, str, str]
+"""The node that asks, where each asks everything; the target; the case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,19 +35,23 @@ class Resumption:
     """Target -> how many requests of the plan need not be asked."""
     owed: tuple[Record, ...] = ()
     """Rows of turns that cannot be asked since one before them failed, and that a killed run did not get to write."""
-    over: Mapping[tuple[str, str], AbstractSet[int]] = field(default_factory=dict)
-    """Target and case -> the repeats in which nothing is left to ask."""
-    begun: Mapping[tuple[str, str, int], Request] = field(default_factory=dict)
-    """Target, case and repeat of a conversation under way -> its first turn to ask, the replies so far filled in."""
+    over: Mapping[Question, AbstractSet[int]] = field(default_factory=dict)
+    """The repeats of each question in which nothing is left to ask."""
+    begun: Mapping[tuple[Question, int], Request] = field(default_factory=dict)
+    """A question and its repeat that are under way -> its first turn to ask, the replies so far filled in."""
     last_ns: int = 0
     """The last stamp, in nanoseconds since the run's start."""
 
     def first_missing(self, opening: Request) -> Request | None:
         """Return where to take up the conversation that a request would open; None where nothing is left."""
-        target, case, repeat = opening.target.name, opening.case.id, opening.repeat
-        if repeat in self.over.get((target, case), ()):
+        question, repeat = _question_of(opening), opening.repeat
+        if repeat in self.over.get(question, ()):
             return None
-        return self.begun.get((target, case, repeat), opening)
+        return self.begun.get((question, repeat), opening)
+
+
+def _question_of(opening: Request) -> Question:
+    return (opening.vantage.name if opening.vantage else None, opening.target.name, opening.case.id)
 
 
 class _Turn(NamedTuple):
@@ -94,7 +102,7 @@ def resume(plan: Plan, records: Iterable[Record], *, retry_errors: bool = False)
             continue
         if _is_redone(record.outcome, retry_errors=retry_errors):
             tally.redone.add(record.identity.key)
-        elif (opening := places.opening_of(record.identity)) is None:
+        elif (opening := places.opening_of(record)) is None:
             tally.dropped.add(record.identity.key)
         else:
             tally.add(opening, record)
@@ -113,15 +121,20 @@ class _Places:
     def __init__(self, plan: Plan) -> None:
         self._targets = {target.name: target for target in plan.targets}
         self._cases = {case.id: case for case in plan.cases}
+        self._vantages = {node.name: node for node in plan.vantages}
         self._repeats = plan.levels * blocks_a_level(plan.repeat)
 
-    def opening_of(self, identity: Identity) -> Request | None:
+    def opening_of(self, record: Record) -> Request | None:
         """Return the first request of the conversation that a recorded turn belongs to; None if it is not planned."""
+        identity = record.identity
         target, case = self._targets.get(identity.target), self._cases.get(identity.case)
         if target is None or case is None or identity.repeat > self._repeats or identity.turn > len(case.turns):
             return None
-        opening = Request(target, case, identity.repeat, identity.block)
-        asked = Request(target, case, identity.repeat, identity.block, replies=("",) * (identity.turn - 1))
+        vantage = self._vantages.get(record.node or "")
+        if vantage is None and self._vantages:
+            return None
+        opening = Request(target, case, identity.repeat, identity.block, vantage=vantage)
+        asked = replace(opening, replies=("",) * (identity.turn - 1))
         return opening if asked.key == identity.key else None
 
 
@@ -134,13 +147,13 @@ class _Tally:
     recorded: Counter[str] = field(default_factory=Counter)
     last_ns: int = 0
     owed: list[Record] = field(default_factory=list)
-    over: dict[tuple[str, str], set[int]] = field(default_factory=dict)
-    begun: dict[tuple[str, str, int], Request] = field(default_factory=dict)
-    open: dict[tuple[str, str, int], _Conversation] = field(default_factory=dict)
+    over: dict[Question, set[int]] = field(default_factory=dict)
+    begun: dict[tuple[Question, int], Request] = field(default_factory=dict)
+    open: dict[tuple[Question, int], _Conversation] = field(default_factory=dict)
 
     def add(self, opening: Request, record: Record) -> None:
         """Take in a record of the plan."""
-        place = (opening.target.name, opening.case.id, opening.repeat)
+        place = (_question_of(opening), opening.repeat)
         conversation = self.open.setdefault(place, _Conversation(opening))
         turn = _Turn(record.identity.key, record.outcome, record.reply or "")
         conversation.turns[record.identity.turn] = turn
@@ -163,15 +176,15 @@ class _Tally:
 
     def _settle(self, conversation: _Conversation) -> None:
         opening, turns = conversation.opening, conversation.turns
-        target, case, repeat = opening.target.name, opening.case.id, opening.repeat
+        question, target, repeat = _question_of(opening), opening.target.name, opening.repeat
         reached, failed = conversation.reach()
         if reached is not None and not failed:
-            self.begun[target, case, repeat] = reached
+            self.begun[question, repeat] = reached
             self.recorded[target] += reached.turn - 1
             self.redone |= {turn.key for number, turn in turns.items() if number >= reached.turn}
             return
-        self.over.setdefault((target, case), set()).add(repeat)
+        self.over.setdefault(question, set()).add(repeat)
         self.recorded[target] += len(opening.case.turns)
         if reached is not None:
             unwritten = (request for request in reached.unasked() if request.turn not in turns)
-            self.owed += [skipped(request.identity(), reached.turn) for request in unwritten]
+            self.owed += [request.skipped(reached.turn) for request in unwritten]

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from runner.analysis.cost import cost_by, tokens_of
 from runner.analysis.intervals import FEWEST_UNITS, median_interval
+from runner.analysis.vantages import name_from
 from runner.errors import CompareError
 from runner.forecast import Forecast, TargetForecast
 from runner.money import Money
@@ -126,7 +127,7 @@ def _half_width(values: Sequence[float], blocks: Sequence[int]) -> float | None:
 
 
 class Precision:
-    """Stops when the 95 % interval of the median TTFT is narrow enough for every target.
+    """Stops when the 95 % interval of the median TTFT is narrow enough for every target, from every vantage.
 
     Judged at ends of blocks alone, from whole blocks: to stop in the middle of one would favour the targets that
     answered in it first. Conversations go on beginning while a judgement is under way.
@@ -135,10 +136,15 @@ class Precision:
     def __init__(self, share: float, plan: Plan, executor: Executor) -> None:
         self.share = share
         self._executor = executor
-        self._requests_a_block = len(plan.targets) * sum(len(case.turns) for case in plan.cases)
+        self._requests_a_block = plan.requests_a_block
+        self._has_vantages = bool(plan.vantages)
         self._heard: Counter[int] = Counter()
         self._open: defaultdict[int, list[tuple[str, float]]] = defaultdict(list)
-        self._samples: dict[str, tuple[list[float], list[int]]] = {target.name: ([], []) for target in plan.targets}
+        self._samples: dict[str, tuple[list[float], list[int]]] = {
+            _name_sample(target.name, origin.name if origin else None): ([], [])
+            for target in plan.targets
+            for origin in plan.origins
+        }
         self._blocks = self._judged = 0
         self._judging: Future[tuple[Narrowness, ...]] | None = None
 
@@ -148,7 +154,8 @@ class Precision:
             return
         block = record.identity.block
         if record.timed and record.ttft_s is not None:
-            self._open[block].append((record.identity.target, record.ttft_s))
+            node = record.node if self._has_vantages else None
+            self._open[block].append((_name_sample(record.identity.target, node), record.ttft_s))
         self._heard[block] += 1
         if self._heard[block] == self._requests_a_block:
             self._close(block)
@@ -182,6 +189,11 @@ class Precision:
             f"every target's median TTFT is known to ±{_percent(self.share)}, "
             f"least well {widest.target}'s, to ±{_percent(max(shares))} (n {widest.n}, {self._judged} blocks)"
         )
+
+
+def _name_sample(target: str, node: str | None) -> str:
+    """Say of whom a median is, and as seen from where, if each node asks everything."""
+    return target if node is None else name_from(target, node)
 
 
 def _percent(share: float) -> str:

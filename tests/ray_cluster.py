@@ -8,7 +8,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,35 +40,40 @@ class Served:
         assert self.process.stdout.readline().strip() == node
 
 
-def serve() -> None:
-    """Serve a cluster until whoever started this closes the pipe."""
+def serve(variables: Mapping[str, Mapping[str, str]]) -> None:
+    """Serve a cluster, with variables for the processes of some nodes, until whoever started this closes the pipe."""
     from ray.cluster_utils import Cluster  # noqa: PLC0415 -- only this process serves one
 
     cluster: Any = Cluster()
-    nodes = {name: add_node(cluster, name) for name in NODES}
+    nodes = {name: add_node(cluster, name, variables) for name in NODES}
     print(json.dumps([cluster.address, cluster.head_node.get_session_dir_path()]), flush=True)
     for name in map(str.strip, sys.stdin):
         if name in nodes:
             cluster.remove_node(nodes.pop(name), allow_graceful=False)
         else:
-            nodes[name] = add_node(cluster, name)
+            nodes[name] = add_node(cluster, name, variables)
         print(name, flush=True)
     cluster.shutdown()
 
 
-def add_node(cluster: Any, name: str) -> Any:
-    """Start a node of the cluster."""
+def add_node(cluster: Any, name: str, variables: Mapping[str, Mapping[str, str]]) -> Any:
+    """Start a node of the cluster, with its own variables for its processes."""
     region = NODES[name]
     labels = {} if region is None else {"ray.io/availability-region": region}
     return cluster.add_node(
-        num_cpus=2, object_store_memory=OBJECT_STORE_BYTES, include_dashboard=False, node_name=name, labels=labels
+        num_cpus=2,
+        object_store_memory=OBJECT_STORE_BYTES,
+        include_dashboard=False,
+        node_name=name,
+        labels=labels,
+        env_vars=variables.get(name, {}),
     )
 
 
 @contextmanager
-def launch() -> Iterator[Served]:
-    """Serve a cluster in a process of its own while the block lasts."""
-    command = [sys.executable, "-m", "tests.ray_cluster"]
+def launch(**variables: Mapping[str, str]) -> Iterator[Served]:
+    """Serve a cluster in a process of its own while the block lasts; `gamma={"NAME": "text"}` sets a variable there."""
+    command = [sys.executable, "-m", "tests.ray_cluster", json.dumps(variables)]
     with subprocess.Popen(
         command,
         cwd=ROOT,
@@ -86,4 +91,4 @@ def launch() -> Iterator[Served]:
 
 
 if __name__ == "__main__":
-    serve()
+    serve(json.loads(sys.argv[1]))

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from runner.analysis.workers import summarize_workers
 from runner.cluster.handover import Stay, pack_keys, shift, unpack_keys
-from runner.cluster.nodes import Node, name_nodes
+from runner.cluster.nodes import list_vantages, name_nodes
+from runner.fleet import Node
 from runner.outputs.workforce import describe_workforce
 from runner.providers.endpoint import read_endpoint
 from runner.providers.registry import builtin
@@ -36,7 +37,9 @@ OBJECT_STORE_TAKES = 100 * 1024
 """Bytes of an argument from which on Ray does not send it from process to process."""
 
 
-def node_row(name: str, number: int, *, alive: bool = True, labels: dict[str, str] | None = None) -> dict[str, object]:
+def node_row(
+    name: str, number: int, *, alive: bool = True, labels: dict[str, str] | None = None, cpus: float = 2.0
+) -> dict[str, object]:
     """Return what Ray tells of a node."""
     address = f"10.0.0.{number}"
     rest = {
@@ -44,6 +47,7 @@ def node_row(name: str, number: int, *, alive: bool = True, labels: dict[str, st
         "NodeManagerAddress": address,
         "NodeManagerHostname": f"host-{number}",
         "Labels": labels or {},
+        "Resources": {"CPU": cpus},
     }
     return {"NodeID": f"{number:056x}", "NodeName": name or address, **rest}
 
@@ -79,8 +83,8 @@ def test_an_absent_extra_is_one_sentence(tmp_path: Path, without_ray: dict[str, 
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("option", [("--workers", "2"), ("--address", "auto")])
-def test_options_of_a_cluster_need_one(tmp_path: Path, option: tuple[str, str]) -> None:
+@pytest.mark.parametrize("option", [("--workers", "2"), ("--address", "auto"), ("--vantage",)])
+def test_options_of_a_cluster_need_one(tmp_path: Path, option: tuple[str, ...]) -> None:
     """Who names workers and means this machine is asked what is meant."""
     write_yaml(tmp_path / "suite.yaml", SUITE)
     ran = compare(tmp_path, "run", "suite.yaml", *option)
@@ -112,6 +116,19 @@ def test_nodes_of_one_name_are_told_apart() -> None:
     """By the beginning of what differs anyway."""
     rows = [{**node_row("twin", number), "NodeID": f"{number}" * 56} for number in (1, 2)]
     assert [node.name for node in name_nodes(rows).values()] == ["twin 11111111", "twin 22222222"]
+
+
+def test_a_node_without_a_cpu_is_no_vantage() -> None:
+    """Nobody could hear there; of the others each is one, in the order of their names, by the same names."""
+    rows = [
+        node_row("beta", 1, cpus=1),
+        node_row("head", 2, cpus=0),
+        node_row("alpha", 3),
+        node_row("x", 4, alive=False),
+    ]
+    assert list(list_vantages(rows).values()) == [Node("alpha", None), Node("beta", None)]
+    twins = [{**node_row("twin", number, cpus=number - 1), "NodeID": f"{number}" * 56} for number in (1, 2)]
+    assert [node.name for node in list_vantages(twins).values()] == ["twin 22222222"]
 
 
 # Clocks

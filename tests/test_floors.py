@@ -52,7 +52,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "record": ("events",),
     "fold": ("events", "record"),
     "resume": ("events", "plan", "pressure", "record"),
-    "plan": ("pressure", "record", "suite.case"),
+    "plan": ("fleet", "pressure", "record", "suite.case"),
     "journal": ("errors", "events", "record"),
     "own_checks": ("checks", "errors", "events", "journal", "plugins", "record"),
     "folder": ("errors", "journal"),
@@ -60,10 +60,10 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "choice": ("errors", "plan", "providers", "suite.case"),
     "wire": ("errors", "events", "fold", "providers", "recordings", "suite.case"),
     "engine": (
-        *("errors", "events", "fold", "journal", "plan", "pressure", "providers", "record", "recordings"),
+        *("errors", "events", "fleet", "fold", "journal", "plan", "pressure", "providers", "record", "recordings"),
         *("suite.case", "wire"),
     ),
-    "analysis": ("checks", "errors", "events", "journal", "money", "pressure", "price", "record"),
+    "analysis": ("checks", "errors", "events", "fleet", "journal", "money", "pressure", "price", "record"),
     "outputs": (
         *("analysis", "checks", "errors", "events", "forecast", "journal", "money", "plugins"),
         *("record", "remedy"),

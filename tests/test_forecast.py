@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runner.fleet import Node
 from runner.forecast import Forecast, reply_limit, worst_case
 from runner.money import Money
 from runner.outputs.forecast import describe_bounds, describe_plan, tabulate_forecast
@@ -43,14 +44,16 @@ def foresee(plan: Plan, *, row: Row = ROW, load: Load | None = None, **prices: P
 
 @given(
     st.lists(st.integers(1, 3), min_size=1, max_size=3),
-    *(st.integers(1, 4), st.integers(1, 3), st.integers(0, 3), st.integers(1, 3)),
+    *(st.integers(1, 4), st.integers(1, 3), st.integers(0, 3), st.tuples(st.integers(1, 3), st.integers(0, 3))),
 )
 def test_the_requests_are_those_of_the_plan(
-    turns: list[int], repeat: int, models: int, warmups: int, levels: int
+    turns: list[int], repeat: int, models: int, warmups: int, times: tuple[int, int]
 ) -> None:
-    """Every turn, repeat, target and level once, and the warm-ups of each target."""
+    """Every turn, repeat, target, level and node once, and the warm-ups of each target."""
     targets = tuple(Target("p", f"m{at}", BRIEF) for at in range(models))
-    plan = plan_of(*turns, targets=targets, repeat=repeat, warmups=warmups, levels=levels)
+    levels, nodes = times
+    vantages = tuple(Node(f"n{at}", None) for at in range(nodes))
+    plan = plan_of(*turns, targets=targets, repeat=repeat, warmups=warmups, levels=levels, vantages=vantages)
     warm = sum(1 for _ in plan.warmup_requests("p"))
     assert foresee(plan).requests == len(plan) + warm
 
@@ -208,6 +211,17 @@ def test_the_words_name_what_has_no_limit() -> None:
     assert "p: 4 at a time; at least 5 h 0 min at 2 requests/min." in said
     assert "No max_tokens is sent to p/a: nothing but the model ends a reply." in said
     assert describe_plan("s", forecast) == "s: 1 case with 1 turn in all, asked 200 times, of 3 targets: 600 requests."
+
+
+def test_nodes_that_each_ask_everything_are_counted() -> None:
+    """Requests, tokens and cost are of all nodes together; what bounds the requests in all leaves each fewer blocks."""
+    vantages = (Node("x", None), Node("y", None))
+    alone, wide = (foresee(plan_of(1, repeat=3, vantages=nodes), a=PRICE) for nodes in ((), vantages))
+    assert describe_plan("s", wide).endswith("asked 3 times, of 1 target, from each of 2 nodes: 6 requests.")
+    assert [each.amount for each in wide.costs] == [2 * each.amount for each in alone.costs]
+    assert wide.targets[0].input_tokens == 2 * (alone.targets[0].input_tokens or 0)
+    assert wide.targets[0].dearest_conversation == alone.targets[0].dearest_conversation
+    assert foresee(plan_of(1, repeat=None, vantages=vantages), load=Load(max_requests=6)).blocks == 3
 
 
 # The command

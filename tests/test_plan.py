@@ -17,6 +17,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from runner.fleet import Node
 from runner.plan import Plan, Request, Target, _shuffle
 from runner.pressure import level_of
 from runner.suite.case import Case, Message, Parameters, Timeouts
@@ -40,6 +41,8 @@ TARGETS = st.lists(
 ).map(tuple)
 ORDERS = st.sampled_from(["blocks", "free", "as-written"])
 PLANS = st.builds(Plan, CASES, TARGETS, st.integers(1, 4), SEEDS, ORDERS)
+NODES = st.lists(st.builds(Node, st.text(max_size=4), st.none() | st.sampled_from("ns")), min_size=1, max_size=4)
+VANTAGES = NODES.map(lambda nodes: tuple({node.name: node for node in nodes}.values()))
 
 
 def conversation(opening: Request) -> list[Request]:
@@ -185,6 +188,62 @@ def tracemalloc_peak(act: Callable[[], object]) -> int:
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
+
+
+# From several nodes
+
+
+@given(PLANS, VANTAGES, st.integers(0, 2))
+def test_every_node_asks_everything_once(plan: Plan, vantages: tuple[Node, ...], warmups: int) -> None:
+    """Each request of the plan is there for each node, under a key of its own; warm-ups as well."""
+    alone, wide = replace(plan, warmups=warmups), replace(plan, warmups=warmups, vantages=vantages)
+    assert len(wide) == len(alone) * len(vantages) == wide.requests_a_block * (plan.repeat or 0)
+    assert wide.conversations_with("a") == (alone.conversations_with("a") or 0) * len(vantages)
+    asked = [request for opening in wide.opening_requests() for request in conversation(opening)]
+    if plan.cases:
+        asked += [request for provider in plan.providers() for request in wide.warmup_requests(provider)]
+        assert len({request.key for request in asked}) == len(asked)
+    for vantage in vantages:
+        of_node = [replace(request, vantage=None) for request in asked if request.vantage == vantage]
+        whole = [request for opening in alone.opening_requests() for request in conversation(opening)]
+        if plan.cases:
+            whole += [request for provider in plan.providers() for request in alone.warmup_requests(provider)]
+        assert Counter(request.key for request in of_node) == Counter(request.key for request in whole)
+
+
+@given(PLANS, VANTAGES)
+def test_nodes_ask_a_pair_one_after_the_other(plan: Plan, vantages: tuple[Node, ...]) -> None:
+    """The order is that of a run on one machine, each request of it as often as there are nodes before the next."""
+    asked = list(replace(plan, vantages=vantages).opening_requests())
+    groups = [asked[at : at + len(vantages)] for at in range(0, len(asked), len(vantages))]
+    assert [replace(group[0], vantage=None) for group in groups] == list(plan.opening_requests())
+    for group in groups:
+        assert {request.vantage for request in group} == set(vantages)
+        assert len({replace(request, vantage=None).key for request in group}) == 1
+
+
+def test_no_node_is_always_first() -> None:
+    """Who asks a pair first is drawn anew for each, by the seed: a cache that the first one warms favours nobody."""
+    nodes = tuple(Node(name, None) for name in "xyz")
+    plan = replace(TWENTY, repeat=60, vantages=nodes)
+    firsts = Counter(request.vantage for request in itertools.islice(plan.opening_requests(), 0, None, len(nodes)))
+    assert min(firsts[node] for node in nodes) > 0.9 * sum(firsts.values()) / len(nodes)
+    written = replace(plan, order="as-written").opening_requests()
+    assert [request.vantage for request in itertools.islice(written, 6)] == [*nodes, *nodes]
+
+
+def test_a_plan_without_vantages_has_the_keys_it_always_had() -> None:
+    """Old journals go on: nothing of a node enters a key where it does not matter who asks."""
+    assert (REQUEST.key, replace(REQUEST, vantage=Node("x", None)).key) == ("4d432c57f926faa2", "6a95d3612c23f168")
+    moved = [replace(REQUEST, vantage=Node("x", region)).key for region in ("north", "south")]
+    assert len(set(moved)) == 1, "a label is no place: it may be put on later"
+
+
+def test_a_turn_that_is_skipped_names_its_node() -> None:
+    """Where it was never heard, either: each node has its row."""
+    (second, _) = replace(REQUEST, vantage=Node("x", "north")).unasked()
+    assert (second.skipped(1).node, second.skipped(1).region) == ("x", "north")
+    assert (REQUEST.skipped(1).node, REQUEST.skipped(1).region) == (None, None)
 
 
 # Without end, and over again

@@ -6,7 +6,8 @@ import signal
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from subprocess import Popen
@@ -211,6 +212,183 @@ def test_limits_hold_for_the_whole_cluster(tmp_path: Path, on_ray: tuple[str, ..
     assert max(entry["in_flight"] for entry in log) < at_once + 1
 
 
+# From every node
+
+
+def from_each_node(counts: Counter[tuple[str, int, int]]) -> dict[str, Counter[tuple[str, int, int]]]:
+    """Return the rows that each node is to have: all of the plan's."""
+    return dict.fromkeys(NODES, counts)
+
+
+def recorded_from(folder: Path) -> dict[str, Counter[tuple[str, int, int]]]:
+    """Count the rows that a run has of each node; one that has no node is nobody's."""
+    found: dict[str, Counter[tuple[str, int, int]]] = {}
+    for row in read_rows(folder):
+        assert (row["region"] or None) == NODES[row["node"]]
+        found.setdefault(row["node"], Counter())[row["case"], int(row["turn"]), int(row["repeat"])] += 1
+    return found
+
+
+def test_every_node_asks_everything_and_none_looks_worse(tmp_path: Path, on_ray: tuple[str, ...]) -> None:
+    """Each request once from each node, within limits by the provider's own log; equal places are not told apart."""
+    rate, at_once, repeat = 30, 3, 11
+    cases = CASES[:1]
+    with begin(tmp_path, "exact?ttft_ms=200&gap_ms=10&tokens=10") as lineage:
+        row = {"base_url": lineage.base_url, "keyless": True, "models": ["exact?ttft_ms=200&gap_ms=10&tokens=10"]}
+        write_config(tmp_path, acme={**row, "requests_per_minute": rate, "concurrency": at_once})
+        lineage.write_suite(cases)
+        code, _, stderr = finish(lineage.start(*on_ray, "--vantage", "--repeat", str(repeat)))
+        log = entries(lineage)
+    assert code == 0, stderr
+    assert "everything is asked from each of alpha (north), beta (south), gamma" in stderr
+    assert recorded_from(lineage.out) == from_each_node(planned(cases, repeat))
+    assert len(log) == len(NODES) * repeat
+    times_s = [entry["received_ns"] / 1e9 for entry in log]
+    assert max(sum(start_s <= at_s < start_s + 60 for at_s in times_s) for start_s in times_s) <= rate
+    assert max(entry["in_flight"] for entry in log) <= at_once
+    by_time = sorted(lineage.records(), key=lambda record: record.marks.slot or 0)
+    for at in range(0, len(by_time), len(NODES)):
+        close = by_time[at : at + len(NODES)]
+        assert {record.node for record in close} == set(NODES), "all ask a question before anybody asks the next"
+        assert len({record.identity.repeat for record in close}) == 1
+    (header,) = read_lines(lineage.out, "header")
+    assert (header["vantages"], header["planned_requests"]) == (NODES, len(log))
+    summary = (lineage.out / "results.md").read_text(encoding="utf-8")
+    assert all(f"tokens=10 from {name}" in summary for name in NODES)
+    for names in (("north", "south"), ("alpha", "gamma")):
+        asked = ("diff", "out", "--between-regions", *names, "--metric", "ttft", "--gate", "--json")
+        judged = compare(tmp_path, *asked)
+        assert judged.returncode == 0, judged.stderr
+        document = json.loads(judged.stdout)
+        assert (document["paired"], document["new"]["place"]) == (True, names[1])
+        (found,) = (each for each in document["findings"] if each["measure"] == "ttft_s")
+        assert (found["units"], found["verdict"]) == (repeat, "unchanged")
+
+
+@contextmanager
+def road_to(base_url: str, delay_s: float) -> Iterator[str]:
+    """Serve a proxy that leads to one server, whatever its name, and holds every request back for so long."""
+    server_at = urlsplit(base_url).netloc
+
+    class Passing(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            sleep(delay_s)
+            upstream = HTTPConnection(server_at)
+            upstream.request("POST", urlsplit(self.path).path, body, dict(self.headers))
+            response = upstream.getresponse()
+            self.send_response(response.status)
+            for name, value in response.getheaders():
+                if name.lower() not in {"transfer-encoding", "connection"}:
+                    self.send_header(name, value)
+            self.send_header("Connection", "close")
+            self.end_headers()
+            while piece := response.read1():
+                self.wfile.write(piece)
+            self.close_connection = True
+            upstream.close()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with serving(Passing) as address:
+        yield address
+
+
+def test_a_place_at_the_end_of_a_slow_road_is_found_slower(tmp_path: Path) -> None:
+    """One node asks through a slow proxy, two through a fast one: that node alone is regressed, as a gate."""
+    model = "exact?ttft_ms=200&gap_ms=10&tokens=10"
+    with (
+        begin(tmp_path, model) as lineage,
+        road_to(lineage.base_url, 0) as short,
+        road_to(lineage.base_url, 0.15) as long,
+    ):
+        roads = {name: {"HTTP_PROXY": long if name == "gamma" else short} for name in NODES}
+        write_config(tmp_path, acme={"base_url": "http://provider.test/v1", "keyless": True, "models": [model]})
+        lineage.write_suite(CASES[:1])
+        with launch(**roads) as served:
+            on_ray = ("--engine", "ray", "--address", served.address)
+            code, _, stderr = finish(lineage.start(*on_ray, "--vantage", "--repeat", "12"))
+    assert code == 0, stderr
+    assert recorded_from(lineage.out) == from_each_node(planned(CASES[:1], 12))
+    codes = {}
+    for names in (("alpha", "gamma"), ("gamma", "beta"), ("north", "south")):
+        codes[names] = compare(tmp_path, "diff", "out", "--between-regions", *names, "--metric", "ttft", "--gate")
+    assert {names: ran.returncode for names, ran in codes.items()} == {
+        ("alpha", "gamma"): 1,
+        ("gamma", "beta"): 0,
+        ("north", "south"): 0,
+    }
+    assert "improved" in codes["gamma", "beta"].stdout
+
+
+def test_a_worker_is_replaced_on_its_own_node(tmp_path: Path, on_ray: tuple[str, ...]) -> None:
+    """Kill -9 in the middle: what it heard is asked again from the same node, and every row is there once."""
+    with begin(tmp_path, SLOW) as lineage:
+        lineage.write_suite(CASES)
+        running = lineage.start(*on_ray, "--vantage", "--workers", "1", "--repeat", "4", "--concurrency", "6")
+        await_line(lineage.journal, "record")
+        victim = await_line(lineage.journal, "worker")
+        os.kill(victim["pid"], signal.SIGKILL)
+        code, _, stderr = finish(running)
+    assert code == 0, stderr
+    assert recorded_from(lineage.out) == from_each_node(planned(CASES, 4))
+    workers = [line["node"] for line in read_lines(lineage.out, "worker")]
+    assert sorted(workers) == sorted([*NODES, victim["node"]])
+
+
+def test_a_killed_driver_goes_on_from_the_same_nodes(tmp_path: Path, on_ray: tuple[str, ...]) -> None:
+    """Kill -9 of the command itself: --vantage need not be said again, and no node asks anything twice."""
+    with begin(tmp_path, SLOW) as lineage:
+        lineage.write_suite(CASES)
+        running = lineage.start(*on_ray, "--vantage", "--repeat", "4")
+        await_line(lineage.journal, "record")
+        running.kill()
+        finish(running)
+        before = {record.identity.key for record in lineage.records()}
+        code, _, stderr = finish(lineage.start(*on_ray))
+        log = entries(lineage)
+    assert code == 0, stderr
+    assert recorded_from(lineage.out) == from_each_node(planned(CASES, 4))
+    keys = [record.identity.key for record in lineage.records()]
+    assert (len(set(keys)), before <= set(keys)) == (len(keys), True)
+    assert len(log) <= len(keys) + 4, "only what was under way may have been asked twice"
+
+
+def test_a_lost_node_is_asked_for_by_no_other(tmp_path: Path) -> None:
+    """Its raylet killed for good: what was left to it is recorded as failed, what others have is whole."""
+    with launch() as served, begin(tmp_path, SLOW) as lineage:
+        lineage.write_suite(CASES)
+        running = lineage.start("--engine", "ray", "--address", served.address, "--vantage", "--repeat", "12")
+        await_line(lineage.journal, "record")
+        os.kill(raylet_of("gamma", served), signal.SIGKILL)
+        code, _, stderr = finish(running)
+    assert code == 3, stderr
+    assert recorded_from(lineage.out) == from_each_node(planned(CASES, 12))
+    for row in read_rows(lineage.out):
+        if row["node"] != "gamma":
+            assert row["outcome"] == "ok"
+        elif row["outcome"] != "ok":
+            assert row["error_type"] == "worker_lost" or row["outcome"] == "skipped"
+    lost = [row for row in read_rows(lineage.out) if row["error_type"] == "worker_lost"]
+    assert lost
+    assert any("gamma was lost and not back within" in row["error"] for row in lost)
+
+
+def raylet_of(node: str, served: Served) -> int:
+    """Return the process that is a node of this cluster."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            with suppress(OSError):
+                words = (entry / "cmdline").read_bytes().decode().split("\0")
+                of_session = f"--session_dir={served.session}" in words
+                if of_session and words[0].endswith("/raylet") and f"--node-name={node}" in words:
+                    return int(entry.name)
+    raise LookupError(node)
+
+
 # Keys
 
 
@@ -232,11 +410,18 @@ def quoting_server(seen: list[str]) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
+    with serving(Refusing) as address:
+        yield f"{address}/v1"
+
+
+@contextmanager
+def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """Serve on this machine while the block lasts."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}/v1"
+        yield f"http://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()

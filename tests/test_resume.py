@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from runner import journal
 from runner.events import TIMED, Outcome
+from runner.fleet import Node
 from runner.journal import Header, Writer
 from runner.plan import Plan, Request, Target
 from runner.record import Marks, Record, skipped
@@ -32,7 +33,8 @@ def plan_of(*turns: int, targets: int = 1, repeat: int | None = 1, levels: int =
 
 def record_of(request: Request, outcome: Outcome = Outcome.OK, reply: str | None = None) -> Record:
     """Return the record of a request that ended so."""
-    return Record(request.identity(), Marks(), outcome, reply=reply)
+    node = request.vantage.name if request.vantage else None
+    return Record(request.identity(), Marks(), outcome, reply=reply, node=node)
 
 
 def requests_of(plan: Plan) -> Iterator[Request]:
@@ -83,6 +85,23 @@ def test_a_conversation_goes_on_at_its_first_missing_turn() -> None:
     (start,) = left(plan, resume(plan, [record_of(first, reply="one"), record_of(second, reply=None)]))
     assert (start.turn, start.replies) == (3, ("one", ""))
     assert [message.content for message in start.messages("")] == ["0.0", "one", "0.1", "", "0.2"]
+
+
+def test_each_node_goes_on_for_itself() -> None:
+    """What one has recorded spares the others nothing; of a node that is not asked from, nothing counts."""
+    north, south = Node("a", "north"), Node("b", "south")
+    plan = replace(plan_of(2), vantages=(north, south))
+    opening = replace(only(plan), vantage=north)
+    gone = record_of(replace(opening, vantage=Node("c", None)))
+    resumption = resume(plan, [record_of(opening, reply="one"), gone])
+    assert {request.vantage: request.turn for request in left(plan, resumption)} == {north: 2, south: 1}
+    assert (resumption.dropped, resumption.recorded) == ({gone.identity.key}, {"p/m-0": 1})
+
+
+def test_where_it_does_not_matter_who_asks_a_row_counts_from_anywhere() -> None:
+    """Nodes that only shared the load leave nothing to ask from another."""
+    plan = plan_of(1)
+    assert left(plan, resume(plan, [replace(record_of(only(plan)), node="a")])) == []
 
 
 @pytest.mark.parametrize("written", [0, 1])
@@ -235,7 +254,7 @@ class Life:
                     return
                 yield record
                 if record.outcome not in TIMED:
-                    yield from (skipped(later.identity(), request.turn) for later in request.unasked())
+                    yield from (later.skipped(request.turn) for later in request.unasked())
                     break
                 request = request.follow(record.reply or "")
 
@@ -255,7 +274,8 @@ def plans(draw: st.DrawFn) -> Plan:
     cases = tuple(Case(f"case-{at}", tuple(texts)) for at, texts in enumerate(turns))
     models = draw(st.lists(st.sampled_from("mn"), min_size=1, max_size=2, unique=True))
     targets = tuple(Target("p", model, Parameters()) for model in models)
-    return Plan(cases, targets, repeat=draw(st.integers(1, 2)), seed=draw(st.integers(0, 3)))
+    nodes = tuple(Node(name, None) for name in draw(st.lists(st.sampled_from("ab"), max_size=2, unique=True)))
+    return Plan(cases, targets, repeat=draw(st.integers(1, 2)), seed=draw(st.integers(0, 3)), vantages=nodes)
 
 
 @settings(max_examples=200)

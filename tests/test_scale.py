@@ -202,7 +202,7 @@ def test_a_part_of_a_run_is_a_run_of_its_own(tmp_path: Path) -> None:
     """Table, rows and places are those of the requests that were chosen."""
     write_journal(tmp_path, 60)
     run = Run.of_journal(journal.read(tmp_path))
-    part = run.only(lambda asked: asked.model == "quick" and asked.block > 2)
+    part = run.only(lambda asked: asked.identity.model == "quick" and asked.identity.block > 2)
     assert [len(part.table), part.ended, part.header] == [20, True, run.header]
     assert part.rows_at([1]) == {1: list(part.rows)[1]}
     assert [each.n for each in part.summary] == [20, 0]

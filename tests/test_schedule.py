@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from runner.engine.lane import Lane
 from runner.engine.limit import fix
 from runner.engine.window import MINUTE_NS, SPAN_NS, Window
+from runner.fleet import Node
 from runner.plan import Order, Plan, Request, Target
 from runner.pressure import Load
 from runner.suite.case import Case, Parameters
@@ -69,12 +70,12 @@ SHAPES = st.tuples(st.integers(1, 4), st.integers(1, 6), ORDERS, st.integers(0, 
 
 
 @settings(max_examples=150)
-@given(SHAPES, WIDTHS, SLOWNESS, st.integers(0, 3))
+@given(SHAPES, WIDTHS, SLOWNESS, st.integers(0, 3), st.integers(0, 3))
 def test_everything_is_held_once_in_order_and_within_every_limit(
-    shape: tuple[int, int, Order, int, int], widths: dict[str, int], slowness: dict[str, int], lead: int
+    shape: tuple[int, int, Order, int, int], widths: dict[str, int], slowness: dict[str, int], lead: int, nodes: int
 ) -> None:
-    """Each lane holds its part of the plan, in the plan's order, and never more at once than it may."""
-    plan = plan_of(*shape)
+    """Each lane holds its part of the plan, in the plan's order, and never more at once than it may, over all nodes."""
+    plan = replace(plan_of(*shape), vantages=tuple(Node(f"n{at}", None) for at in range(nodes)))
     held = VirtualRun(plan, lanes_of(widths), uneven(slowness), Load(lead=lead)).run()
     assert Counter(each.request.key for each in held) == Counter(r.key for r in plan.opening_requests())
     for name, width in widths.items():

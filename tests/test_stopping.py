@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from runner.errors import CompareError
 from runner.events import Channel, Outcome
+from runner.fleet import Node
 from runner.forecast import worst_case
 from runner.money import Money
 from runner.plan import Plan, Request, Target
@@ -255,6 +256,23 @@ def test_a_block_counts_when_it_is_whole() -> None:
     assert rule() is None
     rule.hear(answer(next(r for r in plan.opening_requests() if r.block == 6 and r.target.model == "b")))
     assert "6 blocks" in str(rule())
+
+
+def test_a_target_is_to_be_known_from_every_vantage() -> None:
+    """A block is whole when all nodes have asked it, and the median as seen from one says nothing of another's."""
+    plan = plan_of("a", repeat=8, vantages=(Node("x", None), Node("y", None)))
+    rule, of_x_alone = narrowed(plan, 0.1), narrowed(plan, 0.1)
+    for request in plan.opening_requests():
+        assert request.vantage is not None
+        name = request.vantage.name
+        record = answer(request, ttft_s=1.0 if name == "x" else 1 + 0.01 * request.block, node=name)
+        rule.hear(record)
+        if name == "x":
+            of_x_alone.hear(record)
+    reason = str(rule())
+    assert reason.startswith("every target's median TTFT is known to ±10 %, least well p/a from y's")
+    assert reason.endswith("(n 8, 8 blocks)")
+    assert of_x_alone() is None
 
 
 def test_a_target_without_times_is_never_known() -> None:

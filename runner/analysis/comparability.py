@@ -91,7 +91,13 @@ def keep_common(base: Arm, new: Arm) -> tuple[Arm, Arm, list[str]]:
     before, after = _prompts(base), _prompts(new)
     reworded = {key for key in before.keys() & after.keys() if _differ(before[key], after[key])}
     common = (before.keys() & after.keys()) - reworded
+    here, there = set(base.rows["vantage"]), set(new.rows["vantage"])
     said = [
+        f"{new.label}: {what}: from {', '.join(sorted(places))}"
+        for what, places in (("only in base, not compared", here - there), ("only in new, not compared", there - here))
+        if places and here and there
+    ]
+    said += [
         f"{new.label}: {what}: {', '.join(sorted({case for case, _ in keys}))}"
         for what, keys in (
             ("only in base, not compared", before.keys() - after.keys()),
@@ -100,7 +106,8 @@ def keep_common(base: Arm, new: Arm) -> tuple[Arm, Arm, list[str]]:
         )
         if keys
     ]
-    return base.only(_within(base, common)), new.only(_within(new, common)), said
+    shared = here & there
+    return base.only(_within(base, common, shared)), new.only(_within(new, common, shared)), said
 
 
 def _prompts(arm: Arm) -> dict[tuple[str, int], frozenset[str]]:
@@ -116,6 +123,7 @@ def _differ(before: frozenset[str], after: frozenset[str]) -> bool:
     return bool(before and after and before != after)
 
 
-def _within(arm: Arm, keys: set[tuple[str, int]]) -> "pd.Series[bool]":
-    asked = zip(arm.rows["case"], arm.rows["turn"], strict=True)
-    return pd.Series([(str(case), int(turn)) in keys for case, turn in asked], index=arm.rows.index, dtype=bool)
+def _within(arm: Arm, keys: set[tuple[str, int]], vantages: set[str]) -> "pd.Series[bool]":
+    asked = zip(arm.rows["case"], arm.rows["turn"], arm.rows["vantage"], strict=True)
+    kept = [(str(case), int(turn)) in keys and vantage in vantages for case, turn, vantage in asked]
+    return pd.Series(kept, index=arm.rows.index, dtype=bool)

@@ -1,4 +1,4 @@
-"""Two runs, or two targets of one run, and what may be said of their difference."""
+"""Two runs, or two targets or places of one run, and what may be said of their difference."""
 
 import math
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ from runner.analysis.pairing import Arm, arm_of
 from runner.analysis.permutation import adjust
 from runner.analysis.replies import ReplyChange, compare_replies
 from runner.analysis.run import Run
+from runner.analysis.vantages import describe_vantages, find_nodes, name_from, name_places
 from runner.analysis.verdict import Demand, Rule, Ruling, Verdict, judge
 from runner.analysis.weighing import Match, Weight, clock_error_s, clock_floor, weigh
 from runner.errors import CompareError, did_you_mean
@@ -55,17 +56,18 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One side of a comparison: which run, and of a comparison within one run which target."""
+    """One side of a comparison: which run, and of a comparison within one run which target, or asked from where."""
 
     run_id: str
     suite: str
     started_at: str
     target: str | None = None
+    place: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """All that may be said of two runs, or of two targets of one. `paired` tells the stronger kind: within one run."""
+    """All that may be said of two runs, or of two targets or places of one; `paired` is the latter, stronger kind."""
 
     base: Side
     new: Side
@@ -97,15 +99,16 @@ def diff_runs(base: Run, new: Run, rule: Rule | None = None) -> Difference:
     """
     matches, said = [], list(warn_of_runs(base, new))
     before, after = _targets(base), _targets(new)
+    places = [name_places(run.header.vantages) for run in (base, new)]
+    if set(places[0].values()).isdisjoint(places[1].values()):
+        places = [{}, {}]  # warned of: all that each run saw, from wherever, stands for its target
     for target in [name for name in before if name in after]:
-        arms = [arm_of(run.frame, target, target) for run in (base, new)]
+        arms = [arm_of(run.frame, target, target, called) for run, called in zip((base, new), places, strict=True)]
         refuse_mixture(*(Arm(f"{target} in {name}", arm.rows) for name, arm in zip(("base", "new"), arms, strict=True)))
         old, now, left_out = keep_common(*arms)
         said += [*left_out, *warn_of_models(old, now), *warn_of_currencies(old, now)]
         if not old.rows.empty:
-            matches.append(
-                Match(target, old, now, paired=False, clock_error_s=clock_error_s(base.header, old, new.header, now))
-            )
+            matches.append(Match(target, old, now, paired=False, clock_error_s=clock_error_s(base, old, new, now)))
     for name, only in (("base", [t for t in before if t not in after]), ("new", [t for t in after if t not in before])):
         said += [f"only in {name}, not compared: {', '.join(only)}"] if only else []
     if not matches:
@@ -135,23 +138,67 @@ def diff_within(run: Run, a: str, b: str, rule: Rule | None = None, *, with_repl
     if a == b:
         raise CompareError(f"{a} was named twice; a comparison needs two targets")
     table = run.frame if with_replies else run.table
-    arms = (arm_of(table, a, a), arm_of(table, b, b))
+    nodes = {node: node for node in run.header.vantages}
+    arms = (arm_of(table, a, a, nodes), arm_of(table, b, b, nodes))
     refuse_mixture(*arms)
     old, now, left_out = keep_common(*arms)
     if old.rows.empty:
         raise CompareError(f"{a} and {b} were asked no case in common in {run.header.run_id}")
-    match = Match(b, old, now, paired=True, clock_error_s=clock_error_s(run.header, old, run.header, now))
-    sides = (_side(run.header, a), _side(run.header, b))
+    match = Match(b, old, now, paired=True, clock_error_s=clock_error_s(run, old, run, now))
+    sides = (_side(run.header, target=a), _side(run.header, target=b))
     said = [*warn_of_run(run), *left_out, *warn_of_currencies(old, now)]
     return _conclude(sides, [match], rule or Rule(), said, _compare_replies([match]) if with_replies else ())
+
+
+def diff_places(run: Run, a: str, b: str, rule: Rule | None = None) -> Difference:
+    """Compare how each target looked from place b with how it did from a, in pairs of requests that lay in one block.
+
+    Raises:
+        CompareError: the run was not asked from two such places, or from them no case in common.
+
+    """
+    base, new = _sort_out(run, a, b)
+    matches, said = [], [*warn_of_run(run)]
+    for target in _targets(run):
+        arms = [
+            arm_of(run.frame[run.frame["node"].isin(nodes)], target, name_from(target, place))
+            for nodes, place in ((base, a), (new, b))
+        ]
+        old, now, left_out = keep_common(*arms)
+        said += [*left_out, *warn_of_models(old, now)]
+        if not old.rows.empty:
+            matches.append(Match(target, old, now, paired=True, clock_error_s=clock_error_s(run, old, run, now)))
+    if not matches:
+        raise CompareError(f"{run.header.run_id} was asked no case in common from {a} and {b}")
+    sides = (_side(run.header, place=a), _side(run.header, place=b))
+    return _conclude(sides, matches, rule or Rule(), said, _compare_replies(matches))
+
+
+def _sort_out(run: Run, a: str, b: str) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the nodes of two places that a run was asked from."""
+    vantages, run_id = run.header.vantages, run.header.run_id
+    if not vantages:
+        raise CompareError(
+            f"{run_id} was not asked in full from several places; compare run --engine ray --vantage does that"
+        )
+    found = (find_nodes(vantages, a), find_nodes(vantages, b))
+    regions = [region for region in dict.fromkeys(vantages.values()) if region is not None]
+    for name, nodes in zip((a, b), found, strict=True):
+        if not nodes:
+            near = did_you_mean(name, (*regions, *vantages))
+            hint = f"did you mean {near}?" if near else f"it was asked from {describe_vantages(vantages)}"
+            raise CompareError(f"{run_id} was not asked from {name}; {hint}")
+    if found[0] & found[1]:
+        raise CompareError(f"{a} and {b} are not two places: {', '.join(sorted(found[0] & found[1]))} is in both")
+    return found
 
 
 def _targets(run: Run) -> tuple[str, ...]:
     return tuple(each.target for each in run.summary if each.n)
 
 
-def _side(header: Header, target: str | None = None) -> Side:
-    return Side(header.run_id, header.suite, header.started_at, target)
+def _side(header: Header, *, target: str | None = None, place: str | None = None) -> Side:
+    return Side(header.run_id, header.suite, header.started_at, target, place)
 
 
 def _compare_replies(matches: list[Match]) -> tuple[ReplyChange, ...]:

@@ -3,6 +3,7 @@
 Ratios are differences of logarithms: equal steps up and down weigh equally, and no one slow request decides a mean.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,10 +17,12 @@ from runner.events import TIMED, Outcome
 Floats = NDArray[np.float64]
 
 STRATUM = ["case", "turn"]
-PLACE = [*STRATUM, "block"]
+SCENE = [*STRATUM, "vantage"]
+PLACE = [*SCENE, "block"]
+"""`vantage` tells apart the nodes, or places, that each asked everything; it is blank where nobody cares who asked."""
 
 _TOLD = ("prompt", "reply", "outcome", "finish_reason", "flags", "simulated", "response_model", "currency")
-_READ = frozenset({*PLACE, *_TOLD, "client_error_s", *(measure.name for measure in TIMED_MEASURES)})
+_READ = frozenset({*STRATUM, "block", *_TOLD, "client_error_s", *(measure.name for measure in TIMED_MEASURES)})
 """The columns that are compared; in a long run, a copy of all others would take more memory than all else."""
 
 UNASKED = frozenset({Outcome.CANCELLED, Outcome.SKIPPED})
@@ -48,11 +51,14 @@ class Arm:
         return Arm(self.label, self.rows[kept])
 
 
-def arm_of(table: pd.DataFrame, target: str, label: str) -> Arm:
-    """Return a target's arm."""
+def arm_of(table: pd.DataFrame, target: str, label: str, vantages: Mapping[str, str] | None = None) -> Arm:
+    """Return a target's arm. With vantages, node -> what it is called, rows are compared with those of the same one."""
     counted = measured(table)
     read = [name for name in counted.columns if name in _READ]
-    return Arm(label, counted.loc[targets_of(counted) == target, read])
+    own = counted[targets_of(counted) == target]
+    called = vantages or {}
+    nodes = own["node"].fillna("").map(lambda node: called.get(node, ""))
+    return Arm(label, own[read].assign(vantage=nodes.astype(object)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +87,9 @@ def pair_blocks(base: Arm, new: Arm, column: str) -> Blocks | None:
 
 
 def match_blocks(base: Arm, new: Arm, column: str) -> Blocks | None:
-    """Take from each value what its case usually gives, in the middle of both runs; average by run and block."""
+    """Take from each value what its scene usually gives, in the middle of both runs; average by run and block."""
     old, now = _logs(base, column), _logs(new, column)
-    usual = pd.concat({"base": _by_question(old), "new": _by_question(now)}, axis=1).dropna()
+    usual = pd.concat({"base": _by_scene(old), "new": _by_scene(now)}, axis=1).dropna()
     if usual.empty:
         return None
     middle = usual.mean(axis=1)
@@ -104,8 +110,8 @@ def _logs(arm: Arm, column: str) -> "pd.Series[float]":
     return logs.groupby(level=PLACE).mean()
 
 
-def _by_question(logs: "pd.Series[float]") -> "pd.Series[float]":
-    return logs.groupby(level=STRATUM).mean()
+def _by_scene(logs: "pd.Series[float]") -> "pd.Series[float]":
+    return logs.groupby(level=SCENE).mean()
 
 
 def _by_block(logs: "pd.Series[float]") -> Floats:
@@ -113,6 +119,6 @@ def _by_block(logs: "pd.Series[float]") -> Floats:
 
 
 def _rest(logs: "pd.Series[float]", usual: "pd.Series[float]") -> "pd.Series[float]":
-    """Take from each value what is usual for its question; leave out questions that only one run has."""
-    questions = pd.MultiIndex.from_arrays([logs.index.get_level_values(name) for name in STRATUM])
-    return (logs - usual.reindex(questions).to_numpy(dtype=float)).dropna()
+    """Take from each value what is usual for its scene; leave out scenes that only one run has."""
+    scenes = pd.MultiIndex.from_arrays([logs.index.get_level_values(name) for name in SCENE])
+    return (logs - usual.reindex(scenes).to_numpy(dtype=float)).dropna()

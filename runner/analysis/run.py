@@ -7,6 +7,7 @@ from typing import Self
 
 import pandas as pd
 
+from runner.analysis.calibration import ClockError
 from runner.analysis.checking import CheckedCell, check_cells
 from runner.analysis.columns import Row, row
 from runner.analysis.connections import Setup, summarize_connections
@@ -19,7 +20,7 @@ from runner.analysis.summary import PERCENTILES, TargetSummary, summarize
 from runner.analysis.sweep import LoadPoint, PacedPoint, measure_levels, measure_pace
 from runner.analysis.workers import Workforce, summarize_workers
 from runner.journal import Header, Journal
-from runner.record import Identity, Record
+from runner.record import Record
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +66,7 @@ class Run:
             checked=check_cells(journal.header, journal.records),
         )
 
-    def only(self, holds: Callable[[Identity], bool]) -> Self:
+    def only(self, holds: Callable[[Record], bool]) -> Self:
         """Return the run as if no other requests had been sent."""
         part = Part(self.source, holds)
         return replace(
@@ -97,6 +98,12 @@ class Run:
     def simulated(self) -> bool:
         """Whether any figure here comes from the simulator."""
         return self.header.simulated or bool(self.table["simulated"].any())
+
+    @property
+    def clock_errors(self) -> Iterator[ClockError]:
+        """How far off whoever heard it stamped when last calibrated: this machine, or each of a cluster's workers."""
+        found = (ClockError.of(self.header.calibration or {}), *(worker.error for worker in self.workforce.workers))
+        return (error for error in found if error is not None)
 
     @cached_property
     def measured(self) -> pd.DataFrame:

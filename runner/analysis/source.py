@@ -5,7 +5,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Protocol
 
-from runner.record import Identity, Record
+from runner.record import Record
 
 
 class Source(Protocol):
@@ -32,15 +32,15 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Those records of another source whose requests were chosen."""
+    """Those records of another source that were chosen."""
 
     whole: Source
-    holds: Callable[[Identity], bool]
+    holds: Callable[[Record], bool]
 
     @property
     def records(self) -> Iterator[Record]:
         """Every record of the part."""
-        return (record for record in self.whole.records if self.holds(record.identity))
+        return (record for record in self.whole.records if self.holds(record))
 
     def records_at(self, places: AbstractSet[int]) -> Iterator[Record]:
         """Those at these places of the part, from 0, in their order."""

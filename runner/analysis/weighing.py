@@ -7,12 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from runner.analysis.calibration import ClockError
 from runner.analysis.measures import FAILURES, TIMED_MEASURES, Measure, Stopwatch, Unit
 from runner.analysis.pairing import Arm, Blocks, match_blocks, pair_blocks
 from runner.analysis.permutation import Evidence, Flips, Relabellings, smallest_p, weigh_pairs, weigh_runs
 from runner.analysis.proportions import Share, difference_interval, fisher_p, smallest_fisher_p
-from runner.journal import Header
+from runner.analysis.run import Run
 
 LEAST_CLOCK_ERROR_S = 0.001
 """What a clock is taken to be off where nobody measured it, or measured less."""
@@ -121,15 +120,13 @@ def clock_floor(row: Weight) -> float | None:
             return row.levels[0] * row.match.clock_error_s / float(spans_s[spans_s > 0].median())
 
 
-def clock_error_s(base: Header, old: Arm, new: Header, now: Arm) -> float:
+def clock_error_s(base: Run, old: Arm, new: Run, now: Arm) -> float:
     """Add up how far either arm's stamps may have been off: the worst case of a difference."""
     return _late_s(base, old.timed) + _late_s(new, now.timed)
 
 
-def _late_s(header: Header, rows: pd.DataFrame) -> float:
-    calibrated = ClockError.of(header.calibration or {})
+def _late_s(run: Run, rows: pd.DataFrame) -> float:
     late = rows["client_error_s"].dropna()
-    known = [LEAST_CLOCK_ERROR_S]
-    known += [calibrated.ttft_p99_s] if calibrated else []
+    known = [LEAST_CLOCK_ERROR_S, *(error.ttft_p99_s for error in run.clock_errors)]
     known += [float(late.quantile(LATE_SHARE, interpolation="higher"))] if len(late) else []
     return max(known)

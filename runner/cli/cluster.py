@@ -28,7 +28,13 @@ _CLUSTER = (
         "--workers",
         type=click.IntRange(1),
         metavar="N",
-        help="With --engine ray, how many workers, each with a CPU of its own (default one on each node).",
+        help="With --engine ray, how many workers, each with a CPU of its own (default one on each node); with "
+        "--vantage, how many on each node.",
+    ),
+    click.option(
+        "--vantage",
+        is_flag=True,
+        help="With --engine ray, ask everything from every node, to compare how targets look from each.",
     ),
 )
 
@@ -46,10 +52,10 @@ def read_fleet(chosen: dict[str, Any]) -> "Fleet | None":
 
     """
     if chosen["engine"] == "local":
-        lonely = next((name for name in ("address", "workers") if chosen[name] is not None), None)
+        lonely = next((name for name in ("address", "workers", "vantage") if chosen[name]), None)
         if lonely is not None:
             raise click.UsageError(f"--{lonely} is about a cluster: say --engine ray as well")
         return None
     from runner.fleet import NEAREST, Fleet  # noqa: PLC0415 -- a run on one machine knows nothing of it
 
-    return Fleet(chosen["address"] or NEAREST, chosen["workers"])
+    return Fleet(chosen["address"] or NEAREST, chosen["workers"], vantage=chosen["vantage"])

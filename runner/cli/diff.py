@@ -1,4 +1,4 @@
-"""`compare diff`: two runs, or two targets of one run, and what may be said of their difference."""
+"""`compare diff`: two runs, or two targets or places of one run, and what may be said of their difference."""
 
 import sys
 from pathlib import Path
@@ -11,6 +11,13 @@ import click
 @click.argument("new", type=click.Path(path_type=Path), required=False)
 @click.option(
     "--between", nargs=2, metavar="A B", help="Compare target B with target A of the one run: the stronger comparison."
+)
+@click.option(
+    "--between-regions",
+    nargs=2,
+    metavar="A B",
+    help="Compare how every target looks from region B with how it does from A, in one run with --vantage; where no "
+    "region is labelled, name nodes.",
 )
 @click.option(
     "--metric",
@@ -54,6 +61,7 @@ def diff(
     new: Path | None,
     *,
     between: tuple[str, str] | None,
+    between_regions: tuple[str, str] | None,
     metrics: tuple[str, ...],
     alpha: float,
     min_effect: str,
@@ -68,6 +76,7 @@ def diff(
     \b
     compare diff results/monday latest
     compare diff latest --between deepseek/deepseek-chat zhipu/glm-4-plus
+    compare diff latest --between-regions eu-west us-east
     compare diff baseline.jsonl latest --gate -o report.md -o junit.xml
 
     Each measure of each target is regressed, improved, unchanged or undecided; docs/statistics.md tells the rule.
@@ -79,7 +88,7 @@ def diff(
 
     check_outputs(outputs, DIFFERENCE_WRITERS)
     rule = Rule(alpha=alpha, min_effect=parse_effect(min_effect), measures=metrics)
-    difference = contrast(base, new, between, rule)
+    difference = contrast(base, new, between, rule, between_regions=between_regions)
     if as_json:
         click.echo(DIFFERENCE_WRITERS[".json"](difference), nl=False)
     else:

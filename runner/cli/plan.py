@@ -25,7 +25,8 @@ def plan(suite: Path, **chosen: Any) -> None:
     compare plan prompts/basic.yaml
     compare plan prompts/basic.yaml -m deepseek/deepseek-flash --repeat 20
 
-    Keys need not be set. No file is made, nobody is asked.
+    Keys need not be set. No file is made, nobody is asked. It knows of no cluster: with --vantage, a run sends all of
+    this from each node.
     """
     from runner.job import load_suite  # noqa: PLC0415 -- heavy
     from runner.preview import preview  # noqa: PLC0415

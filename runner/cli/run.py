@@ -92,7 +92,7 @@ def run(suite: Path | None, **chosen: Any) -> None:
     allowed = parse_allowance(chosen["allow_errors"])
     gate = read_gate(chosen)
     options = _read_run_options({**chosen, "models": chosen["arms"] or chosen["models"]})
-    job = prepare(*load_suite(find_suite(suite, options)), options)
+    job = settle_vantages(prepare(*load_suite(find_suite(suite, options)), options))
     gate = gate and gate.settle([target.name for target in job.plan.targets])
     confirm(job, chosen["confirm_over"], yes=chosen["yes"])
     done = perform_watched(job, chosen)
@@ -113,6 +113,17 @@ def _read_run_options(chosen: dict[str, Any]) -> "Options":
         until_ci=_read_share(chosen["until_ci"]),
         late_bound_s=chosen["late_bound_ms"] and chosen["late_bound_ms"] / 1000,
     )
+
+
+def settle_vantages(job: "Job") -> "Job":
+    """Find out from which nodes a job is asked, if each is to ask everything: then it is known how much that is."""
+    if not job.wants_vantages:
+        return job
+    import anyio  # noqa: PLC0415
+
+    from runner.api import survey  # noqa: PLC0415
+
+    return anyio.run(survey, job)
 
 
 def _read_share(text: str | None) -> float | None:

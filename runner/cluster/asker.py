@@ -13,6 +13,7 @@ from runner.cluster.hand import Hand, WorkerLost
 from runner.cluster.handover import Opened, Report, shift
 from runner.engine.asker import Standpoint
 from runner.events import Failed, Outcome
+from runner.fleet import Node
 from runner.wire.body import Body, Phases
 from runner.wire.client import Question
 from runner.wire.listening import Attempt, Watch
@@ -44,7 +45,7 @@ class DistantAsker:
     async def warm_up(self, connections: int) -> list[Phases]:
         """Open connections from all workers, as many from each."""
         hands = tuple(self.crew.hands) or (await self.crew.choose(),)
-        shares = [connections // len(hands) + (at < connections % len(hands)) for at in range(len(hands))]
+        shares = _share_out(connections, len(hands), evenly=bool(self.crew.vantages))
         opened: list[Phases] = []
 
         async def open_share(hand: Hand, share: int) -> None:
@@ -61,11 +62,27 @@ class DistantAsker:
                 opening.start_soon(open_share, hand, share)
         return opened
 
-    async def ask(self, question: Question, attempt: Attempt, watch: Watch | None = None) -> None:  # noqa: ARG002
-        """Have a question asked; events are not passed on one by one."""
-        hand = await self.crew.choose()
+    async def ask(
+        self,
+        question: Question,
+        attempt: Attempt,
+        watch: Watch | None = None,  # noqa: ARG002
+        *,
+        vantage: Node | None = None,
+    ) -> None:
+        """Have a question asked, from a vantage or by anybody; events are not passed on one by one."""
         attempt.body = body = _DistantBody()
-        body.standpoint = Standpoint(node=hand.node.name, region=hand.node.region)
+        if vantage is not None:
+            body.standpoint = _at(vantage)
+        try:
+            hand = await self.crew.choose(vantage)
+        except WorkerLost as lost:
+            attempt.fold.add(Failed(perf_counter_ns(), Outcome.CONNECTION, str(lost), WORKER_LOST))
+            return
+        await self._have_heard(hand, question, attempt, body)
+
+    async def _have_heard(self, hand: Hand, question: Question, attempt: Attempt, body: _DistantBody) -> None:
+        body.standpoint = _at(hand.node)
         number, handed_ns = self.crew.next_number(), perf_counter_ns()
         reference = hand.handle.hear.remote(self.provider, number, question)
 
@@ -89,6 +106,17 @@ class DistantAsker:
     def standpoint(self, attempt: Attempt) -> Standpoint:
         """Tell which worker heard an attempt, and how its stamps are to be read."""
         return attempt.body.standpoint if isinstance(attempt.body, _DistantBody) else Standpoint()
+
+
+def _at(node: Node) -> Standpoint:
+    return Standpoint(node=node.name, region=node.region)
+
+
+def _share_out(connections: int, hands: int, *, evenly: bool) -> list[int]:
+    """Return how many connections each opens: no more in all than are needed, or the same number each, rounded up."""
+    if evenly:
+        return [-(-connections // hands)] * hands
+    return [connections // hands + (at < connections % hands) for at in range(hands)]
 
 
 async def _hush(hand: Hand, number: int, fetch: Callable[[], Awaitable[None]]) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import platform
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 
 from runner.cluster.hand import Hand, WorkerLost
 from runner.cluster.handover import PackedKey, pack_keys
-from runner.cluster.recruiting import recruit
+from runner.cluster.recruiting import START_LIMIT_S, recruit, recruit_at, recruit_back
 from runner.errors import ClusterLost, CompareError
+from runner.fleet import Fleet, Node
 from runner.providers.endpoint import LOOPBACK, Endpoint
 
 Told = TypeVar("Told")
@@ -33,15 +34,19 @@ class Equipment:
 
 
 class Crew:
-    """The workers there are now, at least one at first. All of it runs on the driver's loop."""
+    """The workers there are now, at least one at first. All of it runs on the driver's loop.
 
-    def __init__(self, hands: list[Hand], names: "count[int]") -> None:
+    With vantages, each has workers of its own, and a lost one is replaced on its own node.
+    """
+
+    def __init__(self, hands: list[Hand], names: "count[int]", vantages: Sequence[Node] = ()) -> None:
         self.hands = hands
+        self.vantages = vantages
         self._names = names
         self._tell: Tell = _ignore
         self._numbers = count(1)
         self._equipment: Equipment | None = None
-        self._replacements: set[asyncio.Task[None]] = set()
+        self._replacements: dict[asyncio.Task[None], Node] = {}
 
     def write_to(self, tell: Tell) -> None:
         """Let a journal know of all workers there are, and of all changes from now on."""
@@ -62,21 +67,27 @@ class Crew:
         except WorkerLost as lost:
             raise CompareError(f"{lost} before anything was sent: {lost.why}") from None
 
-    async def choose(self) -> Hand:
-        """Return the worker with least to do; wait for a replacement where there is none.
+    async def choose(self, vantage: Node | None = None) -> Hand:
+        """Return the worker with least to do, of a vantage if one is given; wait for a replacement where there is none.
 
         Raises:
             ClusterLost: no worker is left, and none comes.
+            WorkerLost: none is left at the vantage, and none comes.
 
         """
-        while not self.hands:
-            if not self._replacements:
+        while not (hands := [hand for hand in self.hands if vantage in {None, hand.node}]):
+            coming = [replacement for replacement, node in self._replacements.items() if vantage in {None, node}]
+            if coming:
+                await asyncio.wait(coming, return_when=asyncio.FIRST_COMPLETED)
+            elif vantage is None or not (self.hands or self._replacements):
                 raise ClusterLost(
                     "the last worker of the cluster was lost. What was recorded is safe: go on with `compare run "
-                    "--resume`, on a cluster or without one"
+                    f"--resume`, on a cluster{'' if self.vantages else ' or without one'}"
                 )
-            await asyncio.wait(self._replacements, return_when=asyncio.FIRST_COMPLETED)
-        return min(self.hands, key=lambda hand: hand.busy)
+            else:
+                why = f"{vantage.name} was lost and not back within {START_LIMIT_S:g} s; no other node asks for it"
+                raise WorkerLost(why, why)
+        return min(hands, key=lambda hand: hand.busy)
 
     def next_number(self) -> int:
         """Return a number by which an attempt can be named to its worker."""
@@ -104,15 +115,16 @@ class Crew:
         at = datetime.now(UTC).isoformat(timespec="milliseconds")
         what = {"name": hand.name, "node": hand.node.name, "under_way": hand.busy, "why": lost.why}
         self._tell({"kind": "worker_lost", "at": at, **what})
-        replacement = asyncio.create_task(self._replace())
-        self._replacements.add(replacement)
-        replacement.add_done_callback(self._replacements.discard)
+        replacement = asyncio.create_task(self._replace(hand.node))
+        self._replacements[replacement] = hand.node
+        replacement.add_done_callback(self._replacements.pop)
 
-    async def _replace(self) -> None:
-        """Hire one worker more, if the cluster has room for it; if not, the others do without."""
+    async def _replace(self, node: Node) -> None:
+        """Hire one worker more, if the cluster, or the very node, has room for it; if not, the others do without."""
         assert self._equipment is not None
+        names = name_workers(self._names)
         try:
-            (hand,) = await recruit(1, name_workers(self._names))
+            hand = await recruit_back(node, names) if self.vantages else (await recruit(1, names))[0]
         except CompareError:
             return
         try:
@@ -158,15 +170,17 @@ def name_workers(numbers: "count[int]") -> "map[str]":
 
 
 @asynccontextmanager
-async def open_crew(workers: int | None) -> AsyncIterator[Crew]:
-    """Hire so many workers, or one for each node, for the length of an `async with` block.
+async def open_crew(fleet: Fleet, vantages: Sequence[Node]) -> AsyncIterator[Crew]:
+    """Hire workers, on each of the vantages if there are any, for the length of an `async with` block.
 
     Raises:
         CompareError: the cluster that this process has joined cannot give them.
 
     """
     numbers = count(1)
-    crew = Crew(await recruit(workers, name_workers(numbers)), numbers)
+    names = name_workers(numbers)
+    hired = recruit_at(vantages, fleet.workers or 1, names) if vantages else recruit(fleet.workers, names)
+    crew = Crew(await hired, numbers, vantages)
     try:
         yield crew
     finally:

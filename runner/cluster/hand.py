@@ -8,8 +8,8 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from runner.cluster.handover import Calibrated
-from runner.cluster.nodes import Node
 from runner.errors import CompareError
+from runner.fleet import Node
 
 Told = TypeVar("Told")
 

@@ -2,22 +2,15 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from runner.fleet import Node
 
 REGION_LABELS = ("ray.io/availability-region", "topology.kubernetes.io/region", "region")
 """Labels of a node that may name its region, the first one found."""
 
 SHORT = 8
 """Digits of a node's id that tell it from another of the same name."""
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """One node, as a table names it."""
-
-    name: str
-    region: str | None
 
 
 def name_nodes(rows: Iterable[Mapping[str, Any]]) -> dict[str, Node]:
@@ -29,6 +22,14 @@ def name_nodes(rows: Iterable[Mapping[str, Any]]) -> dict[str, Node]:
     alive = [row for row in rows if row["Alive"]]
     shared = {name for name, count in Counter(map(_own_name, alive)).items() if count > 1}
     return {row["NodeID"]: Node(_name(row, shared), _region(row.get("Labels") or {})) for row in alive}
+
+
+def list_vantages(rows: Iterable[Mapping[str, Any]]) -> dict[str, Node]:
+    """Return each node by its id that has a CPU to give, in the order of their names; those without hear nothing."""
+    rows = list(rows)
+    able = {row["NodeID"] for row in rows if (row.get("Resources") or {}).get("CPU", 0) >= 1}
+    named = sorted(name_nodes(rows).items(), key=lambda item: item[1].name)
+    return {node_id: node for node_id, node in named if node_id in able}
 
 
 def _own_name(row: Mapping[str, Any]) -> str:

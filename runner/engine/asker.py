@@ -12,6 +12,7 @@ from typing import Protocol
 import anyio
 
 from runner.engine.lateness import LateSpans, doubtful, measure_lateness
+from runner.fleet import Node
 from runner.providers.endpoint import Endpoint
 from runner.wire.airtime import Airtime
 from runner.wire.body import KERNEL_CLOCK, Phases
@@ -38,8 +39,13 @@ class Asker(Protocol):
     async def warm_up(self, connections: int) -> list[Phases]:
         """Open connections before anything is measured; return what each took, by this process's clock."""
 
-    async def ask(self, question: Question, attempt: Attempt, watch: Watch | None = None) -> None:
-        """Send a question and hear the reply out, into `attempt`, which is also filled as far as a cancellation."""
+    async def ask(
+        self, question: Question, attempt: Attempt, watch: Watch | None = None, *, vantage: Node | None = None
+    ) -> None:
+        """Send a question and hear the reply out, into `attempt`, which is also filled as far as a cancellation.
+
+        With a vantage, from there alone.
+        """
 
     def standpoint(self, attempt: Attempt) -> Standpoint:
         """Tell where an attempt was heard."""
@@ -60,8 +66,11 @@ class OwnAsker:
         """Open connections."""
         return await self.client.warm_up(connections)
 
-    async def ask(self, question: Question, attempt: Attempt, watch: Watch | None = None) -> None:
+    async def ask(
+        self, question: Question, attempt: Attempt, watch: Watch | None = None, *, vantage: Node | None = None
+    ) -> None:
         """Ask on this loop."""
+        assert vantage is None, "only a cluster has nodes to ask from"
         await self.client.ask(question, attempt, watch)
 
     def standpoint(self, attempt: Attempt) -> Standpoint:

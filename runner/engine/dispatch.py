@@ -13,7 +13,6 @@ from runner.engine.exchange import Exchange
 from runner.engine.schedule import Begin, Schedule, Wait
 from runner.events import TIMED
 from runner.plan import Request, Target
-from runner.record import skipped
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,4 +70,4 @@ async def _converse(track: Track, begin: Begin) -> None:
 def _skip_unasked(exchange: Exchange, failed: Request) -> None:
     """Record the turns that cannot be asked: every planned request has its row."""
     for request in failed.unasked():
-        exchange.write(skipped(request.identity(), failed.turn))
+        exchange.write(request.skipped(failed.turn))

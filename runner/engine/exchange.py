@@ -176,7 +176,8 @@ class Exchange:
                 event = event._replace(text=self.redactor.by_value(event.text))
             self.observer.heard(asked.request, event)
 
-        await self.asker.ask(question, asked.attempt, watch if self.observer.watches_text else None)
+        watching = watch if self.observer.watches_text else None
+        await self.asker.ask(question, asked.attempt, watching, vantage=asked.request.vantage)
 
     def _keep_recording(self, asked: Asked) -> None:
         if self.recorder is not None:

@@ -13,7 +13,7 @@ Where a suite brings functions of its own as checks, a `check` line holds what t
 each one's name, and why it fails or null. They are asked once; whoever reads a journal runs no code.
 
 A run heard by a cluster has a `worker` line for each worker, with what its calibration found, and a `worker_lost` line
-for each that was lost while it was needed.
+for each that was lost while it was needed. Where each node asked everything, the header's `vantages` names them.
 
 A line is appended with one write and never changed. A torn last line, as a killed run leaves it, is
 tolerated, reported, and cut off before anything is appended behind it.

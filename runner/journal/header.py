@@ -49,6 +49,8 @@ class Header:
     """The share of every target's median TTFT within which it was to be known for the run to end."""
     replay_of: str | None = None
     """The run whose recordings answered, if no provider was asked."""
+    vantages: Mapping[str, str | None] = field(default_factory=dict)
+    """Node -> its region, of the nodes that each asked everything; none where it did not matter who asked."""
     late_bound_s: float | None = None
     """How late stamps may be before a row is flagged; None for the bound that this version has."""
     format: int = FORMAT

@@ -41,8 +41,9 @@ def describe_plan(suite: str, forecast: Forecast) -> str:
     asked = f"{count(forecast.cases, 'case')} with {count(forecast.turns, 'turn')} in all"
     repeats = {None: "as long as it goes on", 1: "once"}
     times = repeats.get(forecast.blocks, f"{forecast.blocks} times")
+    nodes = f", from each of {count(forecast.nodes, 'node')}" if forecast.nodes > 1 else ""
     in_all = "nothing limits the requests" if forecast.requests is None else count(forecast.requests, "request")
-    return f"{suite}: {asked}, asked {times}, of {count(len(forecast.targets), 'target')}: {in_all}."
+    return f"{suite}: {asked}, asked {times}, of {count(len(forecast.targets), 'target')}{nodes}: {in_all}."
 
 
 def describe_bounds(forecast: Forecast) -> list[str]:
@@ -114,6 +115,7 @@ def forecast_document(
         "cases": forecast.cases,
         "turns": forecast.turns,
         "repeats": forecast.blocks,
+        "nodes": forecast.nodes,
         "requests": forecast.requests,
         "cost": {money.currency: str(money.amount) for money in forecast.costs},
         "targets": [_target_document(each, unknown) for each in forecast.targets],

@@ -7,6 +7,7 @@ from runner.analysis.columns import Row
 from runner.analysis.failures import Failure
 from runner.analysis.grid import GridRow
 from runner.analysis.run import Run
+from runner.analysis.vantages import describe_vantages, split_by_place
 from runner.events import TIMED, Outcome
 from runner.outputs.checked import describe_cell, describe_checks, describe_fault, unmet
 from runner.outputs.excerpt import Excerpt, excerpt_of
@@ -27,18 +28,19 @@ _ELSEWHERE = "in the run's `results.csv` and `journal.jsonl`"
 
 def write(run: Run) -> str:
     """Write heading, summary, failures, replies side by side, then replies in full."""
-    return "\n\n".join([*sections(run), *_replies(run)]) + "\n"
+    return "\n\n".join([*sections(run), *_replies(split_by_place(run))]) + "\n"
 
 
 def sections(run: Run) -> list[str]:
     """Return all but the replies in full, as blocks to be joined by an empty line."""
+    seen = split_by_place(run)
     return [
         *_heading(run),
-        *_summary(run),
-        *_load(run),
-        *_failures(run),
-        *_checks(run),
-        *_side_by_side(run),
+        *_summary(seen),
+        *_load(seen),
+        *_failures(seen),
+        *_checks(seen),
+        *_side_by_side(seen),
     ]
 
 
@@ -52,6 +54,7 @@ def _heading(run: Run) -> list[str]:
         "machine": header.platform or MISSING,
         "seed": f"{header.seed}, order {header.order}, repeat {header.repeat or 'open'}",
         "versions": versions or MISSING,
+        **({"asked in full from each of": describe_vantages(header.vantages)} if header.vantages else {}),
     }
     return [
         f"# {inline(header.suite)}, run {inline(header.run_id)}",

@@ -1,11 +1,11 @@
-"""Two runs, or two targets of one, and what may be said of their difference; as a table, too."""
+"""Two runs, or two targets or places of one, and what may be said of their difference; as a table, too."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
-from runner.analysis.diff import Difference, Finding, diff_runs, diff_within
+from runner.analysis.diff import Difference, Finding, diff_places, diff_runs, diff_within
 from runner.analysis.verdict import Rule, Verdict
 from runner.errors import CompareError
 from runner.outputs.diff import html, markdown, phrases, text
@@ -48,11 +48,12 @@ def diff(
     new: RunName | pd.DataFrame | None = None,
     *,
     between: tuple[str, str] | None = None,
+    between_regions: tuple[str, str] | None = None,
     metric: str | Sequence[str] = (),
     alpha: float = 0.01,
     min_effect: float = 0.10,
 ) -> Comparison:
-    """Compare run `new` with run `base`; or, with `between`, the second of two targets of one run with the first.
+    """Compare run `new` with run `base`; or, within one run, the second of two targets or places with the first.
 
         diff("results/monday", "latest").verdict
         diff(table, between=("deepseek/deepseek-flash", "zhipu/glm-5.3"))
@@ -61,6 +62,7 @@ def diff(
         base: a run's folder, its id, `latest`, a journal, or what `run` or `load` returned, perhaps part of its rows.
         new: another run.
         between: two targets of `base`, which is the stronger comparison: what drifted, drifted for both.
+        between_regions: two regions, or nodes, from which all of `base` was asked (`compare run --vantage`); as strong.
         metric: only these measures; fewer are easier to decide.
         alpha: level of the whole comparison, above 0 and below 0.5.
         min_effect: smallest change that matters, as a share.
@@ -70,14 +72,22 @@ def diff(
 
     """
     rule = Rule(alpha=alpha, min_effect=min_effect, measures=(metric,) if isinstance(metric, str) else tuple(metric))
-    if (new is None) == (between is None):
-        raise CompareError("diff() takes two runs, or one run and between=(target, target)")
-    if between is None:
-        assert new is not None
+    if sum(given is not None for given in (new, between, between_regions)) != 1:
+        raise CompareError(
+            "diff() takes two runs, or one run and between=(target, target) or between_regions=(region, region)"
+        )
+    if new is not None:
         return Comparison(diff_runs(run_of(base), run_of(new), rule))
-    if len(between) != 2:  # as a text is, too
-        raise CompareError(f"between={between!r}: give two targets, such as ('sim/quick', 'sim/steady')")
-    return Comparison(diff_within(run_of(base), *between, rule))
+    if between is not None:
+        return Comparison(diff_within(run_of(base), *_two(between, "between", "sim/quick", "sim/steady"), rule))
+    assert between_regions is not None
+    return Comparison(diff_places(run_of(base), *_two(between_regions, "between_regions", "north", "south"), rule))
+
+
+def _two(names: Sequence[str], option: str, *such: str) -> tuple[str, str]:
+    if isinstance(names, str) or len(names) != 2:
+        raise CompareError(f"{option}={names!r}: give two names, such as {such!r}")
+    return names[0], names[1]
 
 
 def _row(finding: Finding, difference: Difference) -> dict[str, object]:

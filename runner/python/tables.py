@@ -13,11 +13,12 @@ from runner.contrast import open_run
 from runner.errors import CompareError, JournalError
 from runner.folder import find_run
 from runner.outputs import csv
+from runner.record import Record
 
 RunName = str | PathLike[str]
 
 IDENTITY = ["provider", "model", "case", "turn", "repeat", "block"]
-"""The columns that tell a run's requests apart."""
+"""The columns that tell a run's requests apart; where each of several nodes asked everything, with `node`."""
 
 
 def load(run: RunName) -> pd.DataFrame:
@@ -70,14 +71,24 @@ def run_of(table: pd.DataFrame | RunName) -> Run:
     if not isinstance(table, pd.DataFrame):
         return open_run(Path(table))
     run = _origin(table)
-    left = set(table[IDENTITY].itertuples(index=False, name=None))
-    return run.only(lambda asked: tuple(getattr(asked, name) for name in IDENTITY) in left)
+    names = [*IDENTITY, *(["node"] if run.header.vantages else [])]
+    _refuse_missing(names, table)
+    left = set(table[names].itertuples(index=False, name=None))
+    return run.only(lambda record: _identify(record, names) in left)
+
+
+def _identify(record: Record, names: Sequence[str]) -> tuple[object, ...]:
+    return tuple(record.node if name == "node" else getattr(record.identity, name) for name in names)
+
+
+def _refuse_missing(names: Sequence[str], table: pd.DataFrame) -> None:
+    missing = [name for name in names if name not in table.columns]
+    if missing:
+        raise CompareError(f"this is no table of results: it has no column {missing[0]}; give what run() returned")
 
 
 def _origin(table: pd.DataFrame) -> Run:
-    missing = [name for name in ("run_id", *IDENTITY) if name not in table.columns]
-    if missing:
-        raise CompareError(f"this is no table of results: it has no column {missing[0]}; give what run() returned")
+    _refuse_missing(("run_id", *IDENTITY), table)
     runs = table["run_id"].dropna().unique().tolist()
     if len(runs) != 1:
         raise CompareError(f"the table has rows of {len(runs)} runs; give the rows of one")

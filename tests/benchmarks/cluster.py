@@ -29,7 +29,7 @@ from runner.calibrate import SIMULATOR, Load, drive
 from runner.cluster.handover import Opened, Report, Stay
 from runner.cluster.joining import join_cluster
 from runner.cluster.muster import distant_askers
-from runner.cluster.nodes import Node
+from runner.fleet import Fleet, Node
 from runner.providers.endpoint import read_endpoint
 from runner.providers.registry import builtin
 from runner.simulator.process import launch, launch_sync
@@ -122,7 +122,7 @@ async def try_out(base_url: str, workers: int, share: Load) -> Trial:
     from runner.cluster.crew import open_crew  # noqa: PLC0415 -- brings Ray
 
     load = replace(share, concurrency=share.concurrency * workers, requests=share.requests * workers)
-    async with open_crew(workers) as crew:
+    async with open_crew(Fleet(workers=workers), ()) as crew:
         with TemporaryDirectory() as folder:
             before_s = sum(cpu_s(hand.pid) for hand in crew.hands)
             effort = await drive(base_url, load, Path(folder), distant_askers(crew, load.concurrency))

@@ -43,6 +43,8 @@ def sides(difference: Difference) -> tuple[str, str]:
 
 def _side(side: Side) -> str:
     run = f"run {side.run_id}, suite {side.suite}, {side.started_at}"
+    if side.place:
+        return f"from {side.place}, in {run}"
     return f"{side.target} in {run}" if side.target else run
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from runner.analysis.run import Run
+from runner.analysis.vantages import split_by_place
 from runner.outputs.checked import describe_cell, describe_checks, describe_fault, unmet
 from runner.outputs.figures import count
 from runner.outputs.overview import (
@@ -103,7 +104,9 @@ class Page:
 
 
 def compose(runs: Sequence[Run]) -> Page:
-    """Make a page of one run, or of several side by side."""
+    """Make a page of one run, or of several side by side; a target asked from several places has a column for each."""
+    making = tuple(describe_making(run) for run in runs)
+    runs = [split_by_place(run) for run in runs]
     columns = line_up(runs)
     sample = take_sample(lay_out(columns))
     replies = read_replies(sample.turns, columns)
@@ -116,7 +119,7 @@ def compose(runs: Sequence[Run]) -> Page:
         simulated=" ".join(_of_each(runs, lambda run: [text] if (text := banner(run)) else [])) or None,
         columns=columns,
         findings=find(columns),
-        making=tuple(describe_making(run) for run in runs),
+        making=making,
         summary=tabulate_summary([column.summary for column in columns]),
         troubles=troubles,
         remarks=(*more, *_of_each(runs, remarks)),

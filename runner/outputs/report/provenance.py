@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from runner.analysis.calibration import ClockError
 from runner.analysis.run import Run
+from runner.analysis.vantages import describe_vantages
 from runner.outputs.figures import milliseconds
 from runner.outputs.workforce import describe_clocks
 
@@ -30,6 +31,7 @@ def _facts(run: Run) -> Iterator[tuple[str, str | None]]:
     yield "started", header.started_at
     yield "suite", f"{header.path or header.suite}, digest {header.digest[:DIGEST]}"
     yield "asked", f"{len(run.measured):,} of {header.planned} requests"
+    yield "from each of", describe_vantages(header.vantages)
     yield "cases", f"only {', '.join(header.case_patterns)}" if header.case_patterns else None
     yield "repeat", None if header.repeat is None else str(header.repeat)
     yield "order", f"{header.order}, seed {header.seed}"

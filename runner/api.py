@@ -5,8 +5,10 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from importlib import import_module
 from importlib.metadata import version as installed_version
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -58,6 +60,8 @@ async def _simulator_for(job: Job) -> AsyncIterator[dict[str, Endpoint]]:
     from runner.simulator.process import launch  # noqa: PLC0415 -- few runs need it
     from runner.simulator.replay import provider_url  # noqa: PLC0415
 
+    # It takes as long to start as the SDK takes to import, and there is nothing else to do meanwhile.
+    Thread(target=import_module, args=("runner.engine.run",), daemon=True).start()
     if job.stand_in is not None:
         async with launch(replay=job.stand_in.folder, fast=job.stand_in.fast) as base_url:
             yield {name: replace(e, base_url=provider_url(base_url, name)) for name, e in endpoints.items()}
@@ -97,11 +101,11 @@ async def perform(job: Job, observer: Observer | None = None) -> Done:
 
 async def _ask(job: Job, observer: Observer) -> bool:
     """Ask what is still to be asked; return whether the run came to its end."""
-    from runner.engine.run import execute  # noqa: PLC0415 -- brings the SDK
-
     with open_stop_rule(job) as rule:
         watching = observer if rule is None else Audience((observer, _Ears(rule)))
         async with _muster(job) as crew, open_run(job, watching, crew) as (exchanges, writer):
+            from runner.engine.run import execute  # noqa: PLC0415 -- brings the SDK
+
             return await execute(job.plan, exchanges, writer, load=job.load, resume=job.first_missing, stop=rule)
 
 
@@ -174,12 +178,11 @@ async def open_run(
     job: Job, observer: Observer, crew: "Crew | None" = None
 ) -> AsyncIterator[tuple[dict[str, "Exchange"], journal.Writer]]:
     """Begin a job's journal and open its providers, to be asked by a crew if there is one; both are closed after."""
-    from runner.engine.run import open_exchanges  # noqa: PLC0415
-
     with open_journal(job) as writer, _open_recorder(job) as recorder:
-        async with (
-            _simulator_for(job) as endpoints,
-            open_exchanges(
+        async with _simulator_for(job) as endpoints:
+            from runner.engine.run import open_exchanges  # noqa: PLC0415 -- brings the SDK
+
+            async with open_exchanges(
                 endpoints,
                 limits=job.limits,
                 connect_s=max(target.parameters.timeouts.connect for target in job.plan.targets),
@@ -190,9 +193,8 @@ async def open_run(
                 elapsed_ns=0 if job.past is None else job.past.elapsed_ns(job.started),
                 recorder=recorder,
                 open_askers=_find_askers(job, crew, writer),
-            ) as exchanges,
-        ):
-            yield exchanges, writer
+            ) as exchanges:
+                yield exchanges, writer
 
 
 def _muster(job: Job) -> AbstractAsyncContextManager["Crew | None"]:
@@ -201,6 +203,7 @@ def _muster(job: Job) -> AbstractAsyncContextManager["Crew | None"]:
         return nullcontext()
     from runner.cluster.muster import muster  # noqa: PLC0415 -- brings an extra
 
+    assert job.plan.vantages or not job.options.fleet.vantage, "nobody asked `survey` for the nodes"
     return muster(job.options.fleet, job.plan.vantages)
 
 
@@ -271,7 +274,11 @@ def write_outputs(job: Job, *, interrupted: bool) -> Done:
     """Write the tables of a job that is over, from its journal alone."""
     from runner.analysis.run import Run  # noqa: PLC0415 -- brings pandas
 
-    run = replace(Run.of_journal(journal.read(job.folder)), wants_estimates=job.options.estimate_tokens)
+    run = replace(
+        Run.of_journal(journal.read(job.folder)),
+        wants_estimates=job.options.estimate_tokens,
+        percents=job.options.percents,
+    )
     own = (job.folder / name for name in ("results.csv", "results.md", "report.html"))
     written = list(dict.fromkeys((*own, *job.outputs)))
     for path in written:

@@ -1,6 +1,7 @@
 """A run that is over, given to another tool: in that tool's own form, or in any format that has a writer."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
@@ -11,6 +12,7 @@ from runner.errors import CompareError
 from runner.folder import check_outputs, write_atomically
 from runner.outputs import BUILT_IN, find_writer, known_suffixes
 from runner.outputs.export import Export
+from runner.percentiles import PERCENTILES
 
 
 class Form(StrEnum):
@@ -27,8 +29,17 @@ SUFFIXES: Mapping[Form, tuple[str, ...]] = MappingProxyType(
 """What the files of each form are called."""
 
 
-def export(name: Path, form: Form | None, output: Path | None, *, with_content: bool = False) -> Export | None:
+def export(
+    name: Path,
+    form: Form | None,
+    output: Path | None,
+    *,
+    with_content: bool = False,
+    percents: tuple[float, ...] = PERCENTILES,
+) -> Export | None:
     """Write a run to a file, or return it where none is named; without a form the file's suffix tells the format.
+
+    `percents` stand beside the medians of a format that holds a summary.
 
     Raises:
         CompareError: there is no such run, or the output cannot be written.
@@ -42,7 +53,7 @@ def export(name: Path, form: Form | None, output: Path | None, *, with_content: 
     if output is not None:
         suffix = output.suffix.lower()
         check_outputs([output], known_suffixes([suffix]) if form is None else SUFFIXES[form])
-    run = open_run(name)
+    run = replace(open_run(name), percents=percents)
     if form is None:
         assert output is not None
         write_atomically(output, find_writer(output.suffix.lower())(run))

@@ -17,6 +17,7 @@ from runner.outputs.diff.formats import DIFFERENCE_WRITERS
 __all__ = ["Gate", "Rule", "open_gate"]
 
 FILE_NAMES = ("difference.md", "difference.json")
+MOST_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,20 +30,29 @@ class Gate:
     is_shut: bool
     fail_undecided: bool
 
-    def settle(self, targets: Sequence[str]) -> Self:
+    def settle(self, targets: Sequence[str], cases: Sequence[str]) -> Self:
         """Return the gate with its arms by the names of the targets that a run is about to ask.
 
         Raises:
-            CompareError: it has arms, and these are not two.
+            CompareError: it has arms, and these are not two; or its base has nothing that this run will have.
 
         """
         if self.arms is None:
+            self._refuse_strangers("target", targets, () if self.base is None else self.base.header.targets)
+            self._refuse_strangers("case", cases, () if self.base is None else self.base.header.cases)
             return self
         match targets:
             case [base, new]:
                 return replace(self, arms=(base, new))
         asked = ", ".join(targets) or "nobody"
         raise CompareError(f"--ab compares two targets, and this would ask {asked}. Name two that differ")
+
+    def _refuse_strangers(self, what: str, asked: Sequence[str], kept: Sequence[str]) -> None:
+        if self.base is not None and kept and not {*asked} & {*kept}:
+            raise CompareError(
+                f"nothing could be compared: the baseline {self.base.header.run_id} has no {what} that this run "
+                f"asks. It has {_name_some(kept)}; this would ask {_name_some(asked)}"
+            )
 
     def judge(self, run: Run) -> Difference:
         """Compare.
@@ -59,6 +69,11 @@ class Gate:
     def exit_code(self, difference: Difference) -> int:
         """Return 1 for a regression behind a gate, 5 for what is undecided if that was to fail, else 0."""
         return exit_code(difference, gate=self.is_shut or self.fail_undecided, fail_undecided=self.fail_undecided)
+
+
+def _name_some(names: Sequence[str]) -> str:
+    more = len(names) - MOST_NAMED
+    return ", ".join(names[:MOST_NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def open_gate(

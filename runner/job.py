@@ -23,6 +23,7 @@ from runner.past import (
     refuse_other_voices,
     refuse_timed_load,
 )
+from runner.percentiles import PERCENTILES
 from runner.plan import Order, Plan, Request, Target
 from runner.pressure import Load
 from runner.providers.config import find_config, load_config, load_prices
@@ -66,6 +67,8 @@ class Options:
     bom: bool = False
     warmup_requests: int = 0
     estimate_tokens: bool = False
+    percents: tuple[float, ...] = PERCENTILES
+    """Percentiles to show beside the median: a way of looking, which a resumed run does not remember."""
     resume: Path | None = None
     """A run to go on with: its folder, its journal, or `latest`. What is left open here is as it was there."""
     retry_errors: bool = False
@@ -263,6 +266,7 @@ def prepare(suite: Suite, registry: Registry, options: Options) -> Job:
     stand_in = find_stand_in(options.replay, fast=options.fast)
     start = Path(suite.path) if suite.path else Path.cwd()
     environ = read_environment(options.env_files, start, os.environ)
+    configured = registry
     if stand_in is not None:
         registry, environ = stand_in.registry(registry), {}
         options = replace(options, wish=stand_in.wish(options.wish))
@@ -284,7 +288,7 @@ def prepare(suite: Suite, registry: Registry, options: Options) -> Job:
         folder=folder,
         options=options,
         outputs=outputs,
-        prices=_find_prices(choice, registry, start, started),
+        prices=_find_prices(choice, configured, start, started),
         started=started,
         past=None if journal is None else _past(journal, plan, retry_errors=options.retry_errors),
         stand_in=stand_in,

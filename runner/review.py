@@ -1,24 +1,28 @@
 """Runs that are over, named on a command line, become one report."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from runner.analysis.run import Run
 from runner.contrast import open_run
 from runner.folder import LATEST, check_outputs, find_run, write_atomically
 from runner.outputs.report.document import write_report
+from runner.percentiles import PERCENTILES
 
 FILE_NAME = "report.html"
 
 
-def open_runs(names: Sequence[Path]) -> list[Run]:
+def open_runs(names: Sequence[Path], percents: tuple[float, ...] = PERCENTILES) -> list[Run]:
     """Read runs by their folders, their ids in results/, `latest`, or any files that are journals.
+
+    `percents` stand beside the medians in what is shown of them.
 
     Raises:
         JournalError: there is no such run, or it cannot be read.
 
     """
-    return [open_run(name) for name in names]
+    return [replace(open_run(name), percents=percents) for name in names]
 
 
 def place_report(names: Sequence[Path], output: Path | None) -> Path:

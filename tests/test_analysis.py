@@ -1,5 +1,6 @@
 """Records become tables, tables become statistics."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +17,7 @@ from runner.analysis.run import Run
 from runner.analysis.summary import Adjusted, Statistic, median, percentile, summarize
 from runner.events import Outcome
 from runner.journal import Header
+from runner.percentiles import name_percentile, smallest_sample
 from runner.record import Heard, Identity, Marks, Record
 
 DOCUMENTED_COLUMNS = """
@@ -257,6 +259,14 @@ def test_any_simulated_row_makes_a_run_simulated() -> None:
     assert Run.of(replace(HEADER, simulated=True), []).simulated
 
 
+def test_a_comparison_of_texts_holds_replies_and_nothing_else_that_grows() -> None:
+    """Beside the columns of figures there are the replies, each in the row of its request."""
+    run = Run.of(HEADER, [heard(reply="one"), heard(outcome=Outcome.AUTH, reply=None), heard(reply="three")])
+    assert {*run.told.columns} - {*run.table.columns} == {"reply"}
+    assert run.told["reply"].equals(run.frame["reply"])
+    assert "reasoning" not in run.told
+
+
 def test_table_is_plain_pandas() -> None:
     """The usual pandas one-liners work on the table, missing cells included."""
     table = frame(HEADER, [heard(), heard(0.5), heard(identity=identified(model="z"), outcome=Outcome.AUTH)])
@@ -279,6 +289,41 @@ def test_figures_have_an_interval_where_the_sample_is_large_enough() -> None:
     assert [each.name for each in many.ttft_percentiles] == ["p90", "p95", "max"]
     assert [each.interval is not None for each in many.ttft_percentiles] == [True, True, False]
     assert {each.n for each in many.ttft_percentiles} == {72}
+
+
+@given(st.floats(0, 100, exclude_min=True, exclude_max=True), st.lists(st.floats(0.001, 100), min_size=1, max_size=60))
+def test_any_percentile_is_numpys_or_the_extreme_by_name(percent: float, values: list[float]) -> None:
+    """From the sample on in which one value is expected beyond it, it is the inverted CDF; below that max or min."""
+    found = percentile(values, percent)
+    assert found is not None
+    assert found.n == len(values)
+    if len(values) * min(percent, 100 - percent) < 100:
+        extreme = ("max", max(values)) if percent >= 50 else ("min", min(values))
+        assert ((found.name, found.value), found.interval) == (extreme, None)
+    else:
+        assert found.name == name_percentile(percent)
+        assert found.value == np.quantile(values, percent / 100, method="inverted_cdf")
+
+
+@pytest.mark.parametrize(
+    ("percent", "shown", "bracketed"), [(95, 20, 72), (99, 100, 368), (90, 10, 36), (99.9, 1000, 3688), (5, 20, 72)]
+)
+def test_a_percentile_and_its_interval_are_shown_from_the_documented_n_on(
+    percent: float, shown: int, bracketed: int
+) -> None:
+    """One formula for the figure, 100 / (100 - p), one for its interval, ln 0.025 / ln p; mirrored below the median."""
+    assert smallest_sample(percent) == shown
+    far = max(percent, 100 - percent) / 100
+    assert math.ceil(math.log(0.025) / math.log(far)) == bracketed
+    for n, name, has_interval in (
+        (shown - 1, "max" if percent >= 50 else "min", False),
+        (shown, f"p{percent}", False),
+        (bracketed - 1, f"p{percent}", False),
+        (bracketed, f"p{percent}", True),
+    ):
+        found = percentile([*map(float, range(n))], percent)
+        assert found is not None
+        assert (found.name, found.interval is not None) == (name, has_interval)
 
 
 def test_error_adjusted_percentiles_count_a_failure_as_never_answered() -> None:

@@ -5,12 +5,15 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from typing import Any, get_args
+from xml.etree import ElementTree as ET
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from runner import journal
 from runner.analysis.checking import REQUEST, check_cells, find
@@ -294,6 +297,30 @@ def test_every_output_shows_what_failed() -> None:
     assert "contains: “y&#124;” is not in it" in WRITERS[".md"](run)
     assert "1 of 2 cells" in str([str(part) for part in render_summary(run).renderables])
     assert 'line="7"' in WRITERS[".xml"](run)
+
+
+def test_every_cell_has_its_result_for_people() -> None:
+    """A case that passed with two of three repeats is told from one that passed with all, wherever a person looks."""
+    header = demanding(a={"checks": {"contains": "y"}, "turns": 1, "pass": "2 of 3"})
+    replies = {"m": "yyy", "n": "yny"}
+    run = Run.of(
+        header,
+        [
+            answered(reply, model=model, repeat=at)
+            for model, said in replies.items()
+            for at, reply in enumerate(said, 1)
+        ],
+    )
+    console = Console(file=StringIO(), width=100)
+    console.print(render_summary(run))
+    terminal = console.file.getvalue()  # type: ignore[attr-defined]
+    for text in (WRITERS[".md"](run), WRITERS[".html"](run), terminal):
+        assert "passed, 3 of 3" in text
+        assert "passed, 2 of 3" in text
+    passed = [test.findtext("system-out") for test in ET.fromstring(WRITERS[".xml"](run)).iter("testcase")]
+    assert passed == [
+        f"a · acme/{model}: passed, {n} of 3 repeats passed, 2 needed" for model, n in (("m", 3), ("n", 2))
+    ]
 
 
 OWN = """

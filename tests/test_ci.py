@@ -169,12 +169,28 @@ def test_what_is_wrong_with_a_gate_is_said_before_anything_is_sent(
 
 
 def test_a_gate_in_which_nothing_was_compared_is_no_pass(tmp_path: Path) -> None:
-    """A baseline of other cases is exit code 2."""
-    write_yaml(tmp_path / "other.yaml", {"cases": [{"id": "x", "prompt": "hi"}]})
+    """The same case in other words is exit code 2, once the run is over."""
+    write_yaml(tmp_path / "other.yaml", {"cases": [{**SUITE["cases"][0], "prompt": "in other words"}]})
     write_yaml(tmp_path / "suite.yaml", SUITE)
     assert compare(tmp_path, "run", "other.yaml", "-m", FAST, "-q", "-o", "base").returncode == 0
     done = compare(tmp_path, "run", "suite.yaml", "-m", FAST, "-q", "--baseline", "base", "--gate")
     assert (done.returncode, "no target and case in common" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("model", "suite", "said"),
+    [(FAST, "other.yaml", "has no case that this run asks"), (SLOW, "suite.yaml", "has no target that this run asks")],
+)
+def test_a_baseline_of_strangers_is_refused_before_anything_is_sent(
+    tmp_path: Path, model: str, suite: str, said: str
+) -> None:
+    """A run that could not be compared in the end costs nothing: it does not begin."""
+    write_yaml(tmp_path / "other.yaml", {"cases": [{"id": "x", "prompt": "hi"}]})
+    write_yaml(tmp_path / "suite.yaml", SUITE)
+    assert compare(tmp_path, "run", "suite.yaml", "-m", FAST, "-q", "-o", "base").returncode == 0
+    done = compare(tmp_path, "run", suite, "-m", model, "-q", "-o", "new", "--baseline", "base", "--gate")
+    assert (done.returncode, said in done.stderr) == (2, True)
+    assert not (tmp_path / "new").exists()
 
 
 @given(reply=st.text(), error=st.text(), case=st.text(min_size=1))
@@ -336,7 +352,7 @@ def test_the_action_gates_on_a_baseline(tmp_path: Path) -> None:
     """With a baseline the gate is on: one that shares nothing is 2."""
     write_yaml(tmp_path / "suite.yaml", SUITE)
     done = run_action(tmp_path, suite="suite.yaml", args="-m sim/quick", baseline=str(ROOT / "prompts" / "ci.snapshot"))
-    assert (done.returncode, "no target and case in common" in done.stderr) == (2, True)
+    assert (done.returncode, "has no case that this run asks" in done.stderr) == (2, True)
 
 
 def documented(name: str) -> Any:

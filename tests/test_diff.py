@@ -14,9 +14,12 @@ from rich.console import Console
 
 from runner.analysis.diff import Difference, Finding, diff_runs, diff_within
 from runner.analysis.replies import Likeness
+from runner.analysis.run import Run
 from runner.analysis.verdict import Doubt, Rule, Verdict
 from runner.cli import commands
 from runner.errors import CompareError
+from runner.events import Outcome
+from runner.outputs.diff import text as plain
 from runner.outputs.diff.formats import DIFFERENCE_WRITERS
 from runner.outputs.diff.markdown import MAX_CHARACTERS
 from runner.outputs.diff.terminal import render_difference
@@ -149,6 +152,33 @@ def test_what_only_one_run_has_is_named_and_left_out() -> None:
     assert {change.case for change in difference.replies} == {"one"}
 
 
+def test_costs_are_compared_and_shown_in_their_currency() -> None:
+    """Twice the price is twice the cost, and every table names what it is paid in."""
+    cheap, dear = (priced("CNY", price, name) for price, name in (("2", "base"), ("4", "new")))
+    difference = diff_runs(cheap, dear)
+    found = finding(difference, "cost")
+    assert (found.verdict, found.currency) == (Verdict.REGRESSED, "CNY")
+    assert found.change == pytest.approx(2)
+    assert finding(difference).currency is None
+    for text in (plain.write(difference), DIFFERENCE_WRITERS[".md"](difference)):
+        assert "cost, CNY" in text
+    assert [each["currency"] for each in json.loads(DIFFERENCE_WRITERS[".json"](difference))["findings"]][-1] == "CNY"
+
+
+def test_two_currencies_are_not_compared() -> None:
+    """Their ratio would mean nothing: there is no such row, and a sentence says why."""
+    difference = diff_runs(priced("CNY", "2", "base"), priced("USD", "2", "new"))
+    assert "cost" not in {each.measure.name for each in difference.findings}
+    assert f"{BASE}: cost not compared: CNY in base, USD in new" in difference.warnings
+
+
+def priced(currency: str, price: str, name: str) -> Run:
+    """Return a run of 8 blocks whose tokens cost so much a million."""
+    rates = {"currency": currency, "source": "x", "rates": [{"input": price, "output": price}]}
+    records = [replace(each, input_tokens=10) for each in jittered(BASE, 8)]
+    return run_of(records, name, prices={BASE: rates})
+
+
 def test_circumstances_that_differ_are_told() -> None:
     """Machine, versions, clock, suite, concurrency, region and the model that answered: one warning each."""
     base = run_of(jittered(BASE, 2))
@@ -162,9 +192,9 @@ def test_circumstances_that_differ_are_told() -> None:
     )
     old = run_of([replace(each, response_model="one") for each in jittered(BASE, 2)])
     said = diff_runs(old, new).warnings
-    subjects = ("suites", "machines", "clocks", "concurrency", "regions", "versions of compare", "another model")
+    subjects = ("suites", "machines", "clocks", "concurrencies", "regions", "versions of compare", "another model")
     assert [sum(subject in warning for warning in said) for subject in subjects] == [1] * len(subjects)
-    assert diff_runs(base, base).warnings == ("both are run base",)
+    assert diff_runs(base, base).warnings == ("base and new are the same run, base",)
 
 
 def test_simulated_is_never_compared_with_real() -> None:
@@ -202,12 +232,58 @@ def test_a_rise_of_failures_regresses_although_survivors_are_fast() -> None:
     assert finding(difference).verdict is not Verdict.REGRESSED
 
 
+def test_warnings_stand_before_the_figures_they_weaken() -> None:
+    """On a terminal and in Markdown a reader meets them first."""
+    run = run_of(jittered(BASE, 6))
+    difference = diff_runs(run, run)
+    for text in (plain.write(difference), DIFFERENCE_WRITERS[".md"](difference)):
+        assert 0 < text.index("the same run") < text.index("TTFT")
+
+
 def test_a_run_that_failed_altogether_regresses() -> None:
     """With no figure left to compare, the failures alone decide."""
     new = run_of([failed(BASE, each.identity.case, each.identity.block) for each in jittered(BASE, 6)], "new")
     difference = diff_runs(run_of(jittered(BASE, 6)), new)
     assert difference.verdict is Verdict.REGRESSED
     assert any("no figures to compare" in warning for warning in difference.warnings)
+
+
+@pytest.mark.parametrize("requests", [4, 24, 48, 72])
+def test_what_is_promised_of_failures_decides(requests: int) -> None:
+    """However few never failed so far, the same number is named, and so many requests without a failure do decide."""
+    promised = finding(of_failures(requests, 0, 0), "failures").ruling.needed
+    assert promised is not None
+    assert promised == 73
+    assert finding(of_failures(promised, 0, 0), "failures").verdict is Verdict.UNCHANGED
+    assert finding(of_failures(72, 0, 0), "failures").verdict is Verdict.UNDECIDED
+
+
+def test_a_rise_that_goes_on_is_found_with_what_is_promised() -> None:
+    """Two of ten fail: too few to say so; as many as are named, of which a fifth fail, regress."""
+    few = finding(of_failures(10, 0, 2), "failures")
+    assert few.ruling.doubt is Doubt.NOISY
+    assert few.ruling.needed is not None
+    enough = of_failures(few.ruling.needed, 0, round(few.ruling.needed / 5))
+    assert finding(enough, "failures").verdict is Verdict.REGRESSED
+
+
+def test_sides_of_two_sizes_are_told_apart() -> None:
+    """A short run against a long one: what is said of it is said of the smaller side, what it takes of each."""
+    difference = diff_runs(run_of(jittered(BASE, 12)), run_of(jittered(BASE, 6, seed=2), "new"))
+    said = plain.write(difference)
+    assert "12 requests on the smaller side do not decide; about 73 requests on each side" in said
+    assert "12 requests on each side" not in said
+    assert "24/12" in said
+
+
+def of_failures(requests: int, before: int, after: int) -> Difference:
+    """Compare two runs by their failures alone: so many requests each, of which so many failed."""
+
+    def failing(count: int, name: str) -> Run:
+        blocks = range(1, requests + 1)
+        return run_of([failed(block=each) if each <= count else answered(block=each) for each in blocks], name)
+
+    return diff_runs(failing(before, "base"), failing(after, "new"), Rule(measures=("failures",)))
 
 
 # Replies
@@ -236,6 +312,21 @@ def test_a_base_that_never_agrees_with_itself_proves_no_change() -> None:
     (change,) = diff_runs(run_of(base), run_of(new, "new")).replies
     assert change.likeness is Likeness.REWORDED
     assert change.base.agreement == pytest.approx(1 / 3)
+
+
+def test_refusals_are_counted_whichever_way_they_come() -> None:
+    """In words of either language, in a field of its own, by a content filter; an apology in passing is none."""
+    replies = (
+        "I'm sorry, but I can't help with that.",
+        "抱歉，我无法回答这个问题。",
+        "Sorry for the wait. Hello!",
+        "Hello",
+    )
+    new = [answered(BASE, "one", block, reply=reply) for block, reply in enumerate(replies, 1)]
+    new += [answered(BASE, "one", 5, noted=("refusal",)), answered(BASE, "one", 6, outcome=Outcome.FILTERED)]
+    (change,) = diff_runs(run_of(jittered(BASE, 6, cases=("one",))), run_of(new, "new")).replies
+    assert (change.base.refusals, change.new.refusals) == (0, 4)
+    assert "4 refusals" in plain.write(diff_runs(run_of(jittered(BASE, 6, cases=("one",))), run_of(new, "new")))
 
 
 def stripped(record: Record) -> Record:

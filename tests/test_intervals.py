@@ -26,6 +26,9 @@ def test_few_units_widen_the_tails() -> None:
     assert tails == sorted(tails)
     assert tails[-1] == pytest.approx(0.025, rel=1e-3)
     assert tails[0] < 0.005
+    for n, tail in zip((6, 10, 50, 100_000), tails, strict=True):
+        stretched = np.sqrt(n / (n - 1)) * stats.t.ppf(0.975, n - 1)
+        assert tail == pytest.approx(stats.norm.sf(stretched), rel=1e-6)
 
 
 @pytest.mark.parametrize("n", [40, 201])

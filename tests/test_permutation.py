@@ -1,5 +1,7 @@
 """Tests by exchange, exact and random, and the intervals that belong to them; Fisher's test; Holm's correction."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,7 +9,10 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from runner.analysis.permutation import (
+    COARSE,
     FINE,
+    FINE_BELOW,
+    MOST_LISTED,
     Flips,
     Relabellings,
     adjust,
@@ -61,6 +66,18 @@ def test_random_ways_agree_with_the_t_test_where_it_holds(n: int) -> None:
     assert evidence.interval is not None
     expected = student.confidence_interval()
     assert (evidence.interval.low, evidence.interval.high) == pytest.approx(expected, abs=0.05)
+
+
+@pytest.mark.parametrize("shift", [0.3, 0.9])
+def test_random_ways_agree_with_all_of_them(shift: float) -> None:
+    """Of units a little too many to list, p is what scipy finds by listing every way, but for chance."""
+    pairs, base, new = units(5, 16, shift), units(4, 9), units(5, 9, shift)
+    assert min(Flips(16).ways, Relabellings(9, 9).ways) > MOST_LISTED
+    signs = stats.permutation_test((pairs,), np.mean, permutation_type="samples", n_resamples=2**17).pvalue
+    labels = stats.permutation_test((new, base), lambda x, y: x.mean() - y.mean(), n_resamples=2**17).pvalue
+    for found, exact in ((weigh_pairs(pairs).p, signs), (weigh_runs(base, new).p, labels)):
+        ways = FINE if found <= FINE_BELOW else COARSE
+        assert found == pytest.approx(exact, abs=5 * math.sqrt(exact / ways))
 
 
 @pytest.mark.parametrize("paired", [True, False])
@@ -166,6 +183,16 @@ def test_neighbours_that_resemble_each_other_are_noticed() -> None:
     assert is_persistent(spell)
     assert not is_persistent(np.random.default_rng(1).permutation(spell))
     assert not is_persistent(np.zeros(10))
+
+
+def test_rounding_is_no_spell_and_nothing_to_test() -> None:
+    """Units that are equal but for the last digit neither resemble their neighbours nor count as a test."""
+    rounded = np.repeat([0.1 + 0.2, 0.3], 10)
+    assert rounded[0] != rounded[-1]
+    assert not is_persistent(rounded)
+    assert weigh_runs(rounded, np.full(20, 0.3)).constant
+    assert weigh_pairs(rounded - 0.3).constant
+    assert not weigh_pairs(rounded).constant
 
 
 COUNTS = st.tuples(st.integers(1, 60), st.integers(1, 60)).flatmap(

@@ -293,6 +293,10 @@ def test_all_wrong_prompts_are_told_at_once() -> None:
         (lambda: ask("hi", temperature=7), "`temperature` is 7. Write a number of at most 2."),
         (lambda: stream("hi"), "a stream has one target, and 3 are meant"),
         (lambda: diff("latest"), "diff() takes two runs, or one run and between=(target, target)"),
+        (
+            lambda: run(prompts="x", percentiles=["p95", 120, True]),  # type: ignore[list-item]
+            "percentiles: 'p95', True are no numbers; 120 is not between 0 and 100",
+        ),
         (lambda: load("nowhere"), "nowhere holds no journal.jsonl"),
         (lambda: side_by_side(pd.DataFrame({"a": [1]})), "this is no table of results: it has no column provider"),
         (lambda: pictures(pd.DataFrame({"a": [1]})), "this is no table of results: it has no column run_id"),
@@ -311,6 +315,7 @@ def test_every_option_of_run_is_read() -> None:
         "output": ["a", "b.csv"], "bom": True, "case": "a*", "repeat": 3, "seed": 4, "warmup_requests": 1,
         "order": "blocks", "lead": 5, "adaptive": True, "rate": 2.5, "arrivals": "poisson", "duration": 60,
         "requests": 7, "budget": ["5USD", "20CNY"], "until_ci": 0.05, "estimate_tokens": True, "resume": "latest",
+        "percentiles": [50, 90, 99.9],
         "late_bound": 0.02, "retry_errors": True, "record": True, "replay": "results/old", "fast": True,
     }  # fmt: skip
     assert {*given_options, "sweep"} == set(RUN_OPTIONS)
@@ -323,6 +328,7 @@ def test_every_option_of_run_is_read() -> None:
     rest = ("concurrency", "bom", "cases", "repeat", "seed", "warmup_requests", "order", "until_ci", "estimate_tokens")
     assert [getattr(options, name) for name in rest] == [2, True, ("a*",), 3, 4, 1, "blocks", 0.05, True]
     assert options.late_bound_s == 0.02
+    assert options.percents == (90.0, 99.9)
     assert (options.resume, options.retry_errors) == (Path("latest"), True)
     assert (options.record, options.replay, options.fast) == (True, Path("results/old"), True)
     assert read_options(dict.fromkeys(RUN_OPTIONS)) == read_options({})

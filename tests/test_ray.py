@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from contextlib import contextmanager, suppress
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from subprocess import Popen
+from subprocess import DEVNULL, Popen
 from time import sleep
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,7 +22,7 @@ import pytest
 from runner.cluster.worker import TRIAL
 from tests.command import compare, read_lines, read_rows, write_config, write_yaml
 from tests.lineage import Lineage, begin
-from tests.ray_cluster import NODES, Served, launch
+from tests.ray_cluster import NODES, OBJECT_STORE_BYTES, Served, launch
 
 pytestmark = pytest.mark.ray
 
@@ -328,7 +329,7 @@ def test_a_worker_is_replaced_on_its_own_node(tmp_path: Path, on_ray: tuple[str,
     """Kill -9 in the middle: what it heard is asked again from the same node, and every row is there once."""
     with begin(tmp_path, SLOW) as lineage:
         lineage.write_suite(CASES)
-        running = lineage.start(*on_ray, "--vantage", "--workers", "1", "--repeat", "4", "--concurrency", "6")
+        running = lineage.start(*on_ray, "--vantage", "--workers", "2", "--repeat", "4", "--concurrency", "6")
         await_line(lineage.journal, "record")
         victim = await_line(lineage.journal, "worker")
         os.kill(victim["pid"], signal.SIGKILL)
@@ -336,7 +337,7 @@ def test_a_worker_is_replaced_on_its_own_node(tmp_path: Path, on_ray: tuple[str,
     assert code == 0, stderr
     assert recorded_from(lineage.out) == from_each_node(planned(CASES, 4))
     workers = [line["node"] for line in read_lines(lineage.out, "worker")]
-    assert sorted(workers) == sorted([*NODES, victim["node"]])
+    assert sorted(workers) == sorted([*NODES, *NODES, victim["node"]])
 
 
 def test_a_killed_driver_goes_on_from_the_same_nodes(tmp_path: Path, on_ray: tuple[str, ...]) -> None:
@@ -375,6 +376,33 @@ def test_a_lost_node_is_asked_for_by_no_other(tmp_path: Path) -> None:
     lost = [row for row in read_rows(lineage.out) if row["error_type"] == "worker_lost"]
     assert lost
     assert any("gamma was lost and not back within" in row["error"] for row in lost)
+
+
+def test_a_node_that_comes_back_asks_the_rest_itself(tmp_path: Path) -> None:
+    """Its raylet killed, and started again by the same name: what was left to it waited, and no request is failed."""
+    with launch() as served, begin(tmp_path, SLOW) as lineage:
+        lineage.write_suite(CASES)
+        running = lineage.start("--engine", "ray", "--address", served.address, "--vantage", "--repeat", "12")
+        await_line(lineage.journal, "record")
+        os.kill(raylet_of("gamma", served), signal.SIGKILL)
+        await_line(lineage.journal, "worker_lost")
+        with started_again("gamma", served):
+            code, _, stderr = finish(running)
+    assert code == 0, stderr
+    assert recorded_from(lineage.out) == from_each_node(planned(CASES, 12))
+    assert {row["outcome"] for row in read_rows(lineage.out)} == {"ok"}
+
+
+@contextmanager
+def started_again(node: str, served: Served) -> Iterator[None]:
+    """Let a node of this name join a cluster while the block lasts."""
+    command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--address", served.address]
+    options = ["--node-name", node, "--num-cpus", "2", "--object-store-memory", str(OBJECT_STORE_BYTES)]
+    with Popen([*command, *options], stdout=DEVNULL, stderr=DEVNULL) as process:
+        try:
+            yield
+        finally:
+            process.terminate()
 
 
 def raylet_of(node: str, served: Served) -> int:

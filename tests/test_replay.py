@@ -107,6 +107,16 @@ def test_a_suite_may_list_more_than_was_recorded(recorded: Path, tmp_path: Path)
     assert {row["provider"] for row in read_rows(tmp_path / "more")} == {"sim"}
 
 
+def test_a_price_of_ones_own_does_not_stop_a_replay(recorded: Path, tmp_path: Path) -> None:
+    """What was recorded costs nothing when it is played; the prices in compare.yaml stand there for real runs."""
+    write_yaml(tmp_path / "s.yaml", SUITE)
+    prices = {"deepseek/*": {"currency": "CNY", "input": 2, "output": 8}}
+    write_yaml(tmp_path / "compare.yaml", {"prices": prices})
+    done = compare(tmp_path, "run", "s.yaml", "--replay", str(recorded / "out"), "--fast", "-k", "short", "-o", "out")
+    assert done.returncode == 0, done.stderr
+    assert {row["cost"] for row in read_rows(tmp_path / "out")} == {""}
+
+
 def test_a_replay_goes_on_as_a_replay_only(recorded: Path, tmp_path: Path) -> None:
     """No journal mixes what is played with what a provider says today."""
     out = str(tmp_path / "played")

@@ -115,6 +115,16 @@ def test_rules_without_sense_are_refused(wrong: dict[str, float]) -> None:
         Rule(**wrong)  # type: ignore[arg-type]
 
 
+def test_all_that_is_wrong_with_a_rule_is_said_at_once() -> None:
+    """Level and effect are refused together, and every unknown measure."""
+    with pytest.raises(CompareError, match=r"alpha nan is no level .*, a minimum effect of 0 cannot be judged"):
+        Rule(alpha=math.nan, min_effect=0)
+    with pytest.raises(CompareError, match=r"ttff, totl are no measures .* did you mean ttft and total"):
+        choose_measures(("ttff", "totl", "cost"))
+    with pytest.raises(CompareError, match=r"ttff, zzz are no measures .* known: failures, ttft_s"):
+        choose_measures(("ttff", "zzz"))
+
+
 def test_measures_are_found_by_their_short_names() -> None:
     """The unit may be left out; a mistyped name is met with the right one."""
     assert [each.name for each in choose_measures(("ttft", "total_s"))] == ["ttft_s", "total_s"]

@@ -7,9 +7,13 @@ import pandas as pd
 from runner.analysis.pairing import STRATUM, Arm
 from runner.analysis.run import Run
 from runner.errors import CompareError
+from runner.journal import Header
 
 LIBRARIES = ("compare", "python", "openai", "aiohttp")
 """Whose versions may move a stamp."""
+
+DIGITS = 12
+"""Of a digest, as many as a person compares at a glance; 48 bits do not agree by chance."""
 
 WEAK_ORDERS = {
     "as-written": "the order was not shuffled: a target may owe its figures to its place",
@@ -31,7 +35,7 @@ def refuse_mixture(base: Arm, new: Arm) -> None:
 
 def warn_of_runs(base: Run, new: Run) -> tuple[str, ...]:
     """Say how the circumstances of two runs differ, a sentence each."""
-    same = [f"both are run {base.header.run_id}"] if base.header.run_id == new.header.run_id else []
+    same = [f"base and new are the same run, {base.header.run_id}"] if base.header.run_id == new.header.run_id else []
     return (*same, *_differing(base, new), *_unfinished(base, "base"), *_unfinished(new, "new"))
 
 
@@ -44,10 +48,10 @@ def warn_of_run(run: Run) -> tuple[str, ...]:
 def _differing(base: Run, new: Run) -> Iterator[str]:
     old, now = base.header, new.header
     facts: dict[str, tuple[object, object]] = {
-        "suites": (f"{old.suite}, digest {old.digest}", f"{now.suite}, digest {now.digest}"),
+        "suites": (_suite(old), _suite(now)),
         "machines": (old.platform, now.platform),
         "clocks": (old.clock, now.clock),
-        "concurrency": (old.concurrency or "default", now.concurrency or "default"),
+        "concurrencies": (old.concurrency or "default", now.concurrency or "default"),
         "loads": (_spelled(old.load), _spelled(now.load)),
         "regions": (_values(base.measured, "region"), _values(new.measured, "region")),
         "nodes": (_values(base.measured, "node"), _values(new.measured, "node")),
@@ -56,6 +60,10 @@ def _differing(base: Run, new: Run) -> Iterator[str]:
     for name, (before, after) in facts.items():
         if before != after:
             yield f"{name} differ: {before or 'unknown'} in base, {after or 'unknown'} in new"
+
+
+def _suite(header: Header) -> str:
+    return f"{header.suite} (digest {header.digest[:DIGITS]})"
 
 
 def _spelled(load: Mapping[str, object]) -> str:

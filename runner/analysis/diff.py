@@ -47,6 +47,8 @@ class Finding:
     ruling: Ruling
     tested: bool = True
     """Whether there was anything to test; not where all values were equal."""
+    currency: str | None = None
+    """What the levels of a cost are in; None of all else."""
 
     @property
     def verdict(self) -> Verdict:
@@ -103,7 +105,7 @@ def diff_runs(base: Run, new: Run, rule: Rule | None = None) -> Difference:
     if set(places[0].values()).isdisjoint(places[1].values()):
         places = [{}, {}]  # warned of: all that each run saw, from wherever, stands for its target
     for target in [name for name in before if name in after]:
-        arms = [arm_of(run.frame, target, target, called) for run, called in zip((base, new), places, strict=True)]
+        arms = [arm_of(run.told, target, target, called) for run, called in zip((base, new), places, strict=True)]
         refuse_mixture(*(Arm(f"{target} in {name}", arm.rows) for name, arm in zip(("base", "new"), arms, strict=True)))
         old, now, left_out = keep_common(*arms)
         said += [*left_out, *warn_of_models(old, now), *warn_of_currencies(old, now)]
@@ -137,7 +139,7 @@ def diff_within(run: Run, a: str, b: str, rule: Rule | None = None, *, with_repl
             raise CompareError(f"{run.header.run_id} has no target {name}; {hint}")
     if a == b:
         raise CompareError(f"{a} was named twice; a comparison needs two targets")
-    table = run.frame if with_replies else run.table
+    table = run.told if with_replies else run.table
     nodes = {node: node for node in run.header.vantages}
     arms = (arm_of(table, a, a, nodes), arm_of(table, b, b, nodes))
     refuse_mixture(*arms)
@@ -161,7 +163,7 @@ def diff_places(run: Run, a: str, b: str, rule: Rule | None = None) -> Differenc
     matches, said = [], [*warn_of_run(run)]
     for target in _targets(run):
         arms = [
-            arm_of(run.frame[run.frame["node"].isin(nodes)], target, name_from(target, place))
+            arm_of(run.told[run.told["node"].isin(nodes)], target, name_from(target, place))
             for nodes, place in ((base, a), (new, b))
         ]
         old, now, left_out = keep_common(*arms)
@@ -269,7 +271,7 @@ def _judge(row: Weight, p: float, rule: Rule, tests: int) -> Finding:
     base_level, estimate = row.levels[0], row.evidence.estimate
     floor = clock_floor(row)
     beyond_clock = floor is None or base_level * abs(math.expm1(estimate)) > floor
-    demand = Demand(margin, rule.alpha, rule.alpha / tests, row.measure.better, beyond_clock, row.least)
+    demand = Demand(margin, rule.alpha, rule.alpha / tests, row.measure.better, beyond_clock, row.least, row.outlook)
     interval = row.evidence.interval
     return Finding(
         target=row.match.target,
@@ -284,6 +286,7 @@ def _judge(row: Weight, p: float, rule: Rule, tests: int) -> Finding:
         floor=floor,
         ruling=judge(row.evidence, p, demand),
         tested=not row.evidence.constant,
+        currency=row.currency,
     )
 
 

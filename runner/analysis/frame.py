@@ -24,6 +24,8 @@ _ONLY_SHOWN = INDIVIDUAL | {
 FIGURE_COLUMNS = tuple(column for column in COLUMNS if column.name not in _ONLY_SHOWN)
 """What of a long run is held in memory: a million rows take a few hundred megabytes."""
 
+REPLY_COLUMN = tuple(column for column in COLUMNS if column.name == "reply")
+
 BATCH = 1024
 """Rows that are in memory as Python objects at once, which take several times what they take in a table."""
 

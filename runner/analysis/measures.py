@@ -66,13 +66,15 @@ def choose_measures(names: tuple[str, ...]) -> tuple[Measure, ...]:
     """Return the measures of these names, with or without their unit; all for none.
 
     Raises:
-        CompareError: a name is no measure's.
+        CompareError: names are no measure's; all of them are told.
 
     """
     known = {alias: each for each in MEASURES for alias in (each.name, each.name.removesuffix("_s"))}
-    for name in names:
-        if name not in known:
-            near = did_you_mean(name, tuple(known))
-            hint = f"did you mean {near}?" if near else f"known: {', '.join(each.name for each in MEASURES)}"
-            raise CompareError(f"{name} is no measure that can be compared; {hint}")
+    strange = [name for name in names if name not in known]
+    if strange:
+        near = [did_you_mean(name, tuple(known)) for name in strange]
+        meant = f"did you mean {' and '.join(filter(None, near))}?" if all(near) else None
+        hint = meant or f"known: {', '.join(each.name for each in MEASURES)}"
+        what = "is no measure" if len(strange) == 1 else "are no measures"
+        raise CompareError(f"{', '.join(strange)} {what} that can be compared; {hint}")
     return tuple(each for each in MEASURES if not names or each in {known[name] for name in names})

@@ -30,6 +30,9 @@ alone, so that choosing between the two is no second chance."""
 
 INTERVAL_WAYS = 9_999
 
+ALIKE = 1e-12
+"""Units are logarithms: two that are so near each other are equal, and differ by rounding."""
+
 _CHUNK = 2_000_000
 
 Floats = NDArray[np.float64]
@@ -147,7 +150,7 @@ def weigh_pairs(differences: Floats, level: float = LEVEL) -> Evidence:
         units=len(differences),
         interval=invert(differences, exchange, level),
         persistent=is_persistent(differences),
-        constant=not differences.any(),
+        constant=bool(np.abs(differences).max() <= ALIKE),
     )
 
 
@@ -162,15 +165,21 @@ def weigh_runs(base: Floats, new: Floats, level: float = LEVEL) -> Evidence:
         units=min(len(base), len(new)),
         interval=invert(values, exchange, level),
         persistent=is_persistent(base) or is_persistent(new),
-        constant=bool((values == values[0]).all()),
+        constant=_is_level(values),
     )
 
 
 def is_persistent(units: Floats) -> bool:
     """Tell whether units, in the order of time, have a lag-1 autocorrelation beyond two standard errors of none."""
+    if _is_level(units):
+        return False
     rest = units - units.mean()
     power = float(rest @ rest)
-    return power > 0 and float(rest[1:] @ rest[:-1]) / power > 2 / math.sqrt(len(units))
+    return float(rest[1:] @ rest[:-1]) / power > 2 / math.sqrt(len(units))
+
+
+def _is_level(values: Floats) -> bool:
+    return bool(np.ptp(values) <= ALIKE)
 
 
 def _deviation(values: Floats) -> float:

@@ -19,6 +19,10 @@ class Share:
         """The share itself."""
         return self.count / self.n
 
+    def scaled(self, n: int) -> "Share":
+        """Return the same share of another number, as nearly as whole counts allow."""
+        return Share(round(self.value * n), n)
+
 
 def fisher_p(base: Share, new: Share) -> float:
     """Return the two-sided p of equal shares: twice the smaller tail of the hypergeometric distribution, 1 at most."""

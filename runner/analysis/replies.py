@@ -11,6 +11,7 @@ import pandas as pd
 
 from runner.analysis.pairing import STRATUM, Arm
 from runner.analysis.wording import share_of_words
+from runner.checks.refusal import find_refusal
 from runner.events import Outcome
 
 REWORDED = 0.6
@@ -33,7 +34,8 @@ class Likeness(StrEnum):
 class Told:
     """What one arm replied to one question in all its repeats. `text` is the commonest reply; None if there is none.
 
-    `agreement` is the share of the n replies that are that one, blanks apart.
+    `agreement` is the share of the n replies that are that one, blanks apart. `refusals` counts what a content filter
+    stopped, what the model refused in a field of its own, and replies that begin as refusals do.
     """
 
     text: str | None
@@ -98,7 +100,9 @@ def _gist(text: str) -> str:
 def _tell(rows: pd.DataFrame, texts: Sequence[str]) -> Told:
     gists = Counter(map(_gist, texts))
     commonest, times = gists.most_common(1)[0] if gists else (None, 0)
+    declining = {text for text in set(texts) if find_refusal(text)}
     refused = rows["flags"].str.contains("refusal", na=False) | (rows["outcome"] == Outcome.FILTERED.value)
+    refused |= rows["reply"].isin(declining)
     lengths = rows.loc[rows["outcome"] == Outcome.OK.value, "chars"].dropna().tolist()
     return Told(
         text=next((text for text in texts if _gist(text) == commonest), None),

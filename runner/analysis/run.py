@@ -13,13 +13,14 @@ from runner.analysis.columns import Row, row
 from runner.analysis.connections import Setup, summarize_connections
 from runner.analysis.estimate import Estimate, estimate_rates
 from runner.analysis.failures import Failure, gather_failures
-from runner.analysis.frame import FIGURE_COLUMNS, frame, measured
+from runner.analysis.frame import FIGURE_COLUMNS, REPLY_COLUMN, frame, measured
 from runner.analysis.grid import GridRow, arrange, choose
 from runner.analysis.source import Held, Part, Source
-from runner.analysis.summary import PERCENTILES, TargetSummary, summarize
+from runner.analysis.summary import TargetSummary, summarize
 from runner.analysis.sweep import LoadPoint, PacedPoint, measure_levels, measure_pace
 from runner.analysis.workers import Workforce, summarize_workers
 from runner.journal import Header, Journal
+from runner.percentiles import PERCENTILES
 from runner.record import Record
 
 
@@ -93,6 +94,11 @@ class Run:
     def frame(self) -> pd.DataFrame:
         """Whole rows, all of them, as a table: what Python users get. It takes as much memory as the texts do."""
         return frame(self.header, self.records)
+
+    @cached_property
+    def told(self) -> pd.DataFrame:
+        """The table with what was replied, for those who compare texts."""
+        return self.table.assign(reply=frame(self.header, self.records, REPLY_COLUMN)["reply"])
 
     @property
     def simulated(self) -> bool:

@@ -1,7 +1,7 @@
 """What a target did in a run: how many requests, how they ended, how fast the good ones were.
 
 The unit is one request. Only `ok` and `length` enter timing statistics; all else is counted beside them.
-Nothing is trimmed, and a percentile that its sample cannot support gives way to the maximum, by name. Each figure
+Nothing is trimmed, and a percentile that its sample cannot support gives way to the extreme, by name. Each figure
 has a 95 % interval where its sample is large enough for one.
 """
 
@@ -16,9 +16,7 @@ import pandas as pd
 from runner.analysis.frame import measured, targets_of
 from runner.analysis.intervals import Interval, median_interval, percentile_interval
 from runner.events import TIMED, Outcome
-
-PERCENTILES = (95.0,)
-"""Shown beside the median unless somebody asks for others."""
+from runner.percentiles import MEDIAN, PERCENTILES, name_extreme, name_percentile, nearest_rank, smallest_sample
 
 _READ = ["block", "simulated", "outcome", "flags", "ttft_s", "ttfa_s", "total_s", "output_tps", "output_cps"]
 
@@ -63,7 +61,7 @@ class TargetSummary:
     output_tps_p50: Statistic | None
     output_cps_p50: Statistic | None
     ttft_percentiles: tuple[Statistic, ...] = ()
-    """Those that were asked for, in their order; empty where no request can speak for them."""
+    """Those that were asked for, in their order; empty where no request can speak for them, or only for p50."""
     total_percentiles: tuple[Statistic, ...] = ()
     ttft_adjusted: tuple[Adjusted, ...] = ()
     """The median and those that were asked for, over all requests that could have been answered."""
@@ -144,7 +142,7 @@ def _adjust(counted: pd.DataFrame, answered: Sequence[float], percents: Sequence
     values = [*answered, *[math.inf] * failed]
     if not failed:
         return ()
-    return tuple(dict.fromkeys(_adjusted(values, percent) for percent in (50.0, *percents)))
+    return tuple(dict.fromkeys(_adjusted(values, percent) for percent in (MEDIAN, *percents)))
 
 
 def _adjusted(values: Sequence[float], percent: float) -> Adjusted:
@@ -170,21 +168,16 @@ def median(values: Sequence[float], blocks: Sequence[int] | None = None) -> Stat
 
 
 def percentile(values: Sequence[float], percent: float) -> Statistic | None:
-    """Return a high percentile by nearest rank, an observed value; the maximum, so named, of a small sample."""
+    """Return a percentile by nearest rank, an observed value; the maximum or minimum, so named, of a small sample."""
     if not values:
         return None
     name, value = _nearest_rank(values, percent)
-    return Statistic(name, value, len(values), None if name == "max" else percentile_interval(values, percent))
-
-
-def smallest_sample(percent: float) -> int:
-    """Return how many requests a percentile needs before it says more than the maximum does: p90 10, p99 100."""
-    return math.ceil(round(100 / (100 - percent), 9))
+    supported = len(values) >= smallest_sample(percent)
+    return Statistic(name, value, len(values), percentile_interval(values, percent) if supported else None)
 
 
 def _nearest_rank(values: Sequence[float], percent: float) -> tuple[str, float]:
     n = len(values)
     if n < smallest_sample(percent):
-        return "max", max(values)
-    rank = math.ceil(round(percent * n / 100, 9))
-    return f"p{percent:g}", sorted(values)[rank - 1]
+        return name_extreme(percent), max(values) if percent >= MEDIAN else min(values)
+    return name_percentile(percent), sorted(values)[nearest_rank(percent, n) - 1]

@@ -56,12 +56,17 @@ class Rule:
     measures: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        problems = []
         if not 0 < self.alpha < 0.5:
-            raise CompareError(f"alpha {self.alpha:g} is no level of a test; choose one above 0 and below 0.5")
+            problems.append(f"alpha {self.alpha:g} is no level of a test (choose one above 0 and below 0.5)")
         if not 0 < self.min_effect < 10:
-            raise CompareError(f"a minimum effect of {self.min_effect:g} cannot be judged; choose one above 0, as 0.1")
+            problems.append(
+                f"a minimum effect of {self.min_effect:g} cannot be judged (choose one above 0 and below 10, as 0.1)"
+            )
         if not 0 < self.min_failure_rise < 1:
-            raise CompareError(f"a minimum rise of {self.min_failure_rise:g} is no share; choose one between 0 and 1")
+            problems.append(f"a minimum rise of {self.min_failure_rise:g} is no share (choose one between 0 and 1)")
+        if problems:
+            raise CompareError(", ".join(problems))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +83,8 @@ class Demand:
     """What one row must show: how far to move, in its own unit, and at which level.
 
     `alpha` is the level of the whole comparison, of which `share` is this row's part at worst. `least` returns the
-    smallest p that so many units could reach.
+    smallest p that so many units could reach. `outlook` returns what so many units would show, were they like those
+    there are; None where only their spread tells.
     """
 
     margin: float
@@ -87,6 +93,7 @@ class Demand:
     better: Better
     beyond_clock: bool
     least: Callable[[int], float]
+    outlook: Callable[[int], Evidence] | None = None
 
 
 def moved(evidence: Evidence, adjusted_p: float, demand: Demand) -> bool:
@@ -95,12 +102,17 @@ def moved(evidence: Evidence, adjusted_p: float, demand: Demand) -> bool:
     return significant and abs(evidence.estimate) >= demand.margin and demand.beyond_clock
 
 
+def _stayed(evidence: Evidence, demand: Demand) -> bool:
+    """Tell whether all that the evidence allows is too small to matter."""
+    interval = evidence.interval
+    return interval is not None and -demand.margin < interval.low and interval.high < demand.margin
+
+
 def judge(evidence: Evidence, adjusted_p: float, demand: Demand) -> Ruling:
     """Apply the rule to one row."""
     if moved(evidence, adjusted_p, demand):
         return Ruling(_direction(evidence.estimate, demand.better))
-    interval = evidence.interval
-    if interval is not None and -demand.margin < interval.low and interval.high < demand.margin:
+    if _stayed(evidence, demand):
         return Ruling(Verdict.UNCHANGED)
     if evidence.smallest_p > demand.share:
         return Ruling(Verdict.UNDECIDED, Doubt.TOO_FEW, _units_needed(evidence, demand))
@@ -118,6 +130,8 @@ def _direction(estimate: float, better: Better) -> Verdict:
 
 def _units_needed(evidence: Evidence, demand: Demand) -> int | None:
     """Return how many units would decide, were more of them like these; None if no feasible number would."""
+    if demand.outlook is not None:
+        return _first_to_decide(demand.outlook, evidence.units + 1, demand)
     size = abs(evidence.estimate)
     if size < demand.margin:  # to be shown unchanged: the interval must fit inside
         z, room = NormalDist().inv_cdf((1 + LEVEL) / 2), demand.margin - size
@@ -129,6 +143,24 @@ def _units_needed(evidence: Evidence, demand: Demand) -> int | None:
     if by_noise is None:
         return None
     return max(by_noise, evidence.units + 1, _fewest(demand))
+
+
+def _first_to_decide(outlook: Callable[[int], Evidence], units: int, demand: Demand) -> int | None:
+    """Return how many units, from `units` on, the rule needs to decide: by doubling, then by bisection."""
+
+    def decides(count: int) -> bool:
+        seen = outlook(count)
+        return _stayed(seen, demand) or moved(seen, seen.p * demand.alpha / demand.share, demand)
+
+    too_few, enough = units - 1, units
+    while not decides(enough):
+        if enough >= FARTHEST:
+            return None
+        too_few, enough = enough, min(2 * enough, FARTHEST)
+    while enough - too_few > 1:
+        middle = (too_few + enough) // 2
+        too_few, enough = (too_few, middle) if decides(middle) else (middle, enough)
+    return enough
 
 
 def _fewest(demand: Demand) -> int:

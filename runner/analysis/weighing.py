@@ -41,6 +41,13 @@ class Weight:
     levels: tuple[float, float]
     n: tuple[int, int]
     least: Callable[[int], float]
+    outlook: Callable[[int], Evidence] | None = None
+    """What so many units would show, were they like those there are; None where only their spread tells."""
+
+    @property
+    def currency(self) -> str | None:
+        """What its levels are in; None unless they are sums of money."""
+        return next(iter(_currencies(self.match)), None) if self.measure.unit is Unit.MONEY else None
 
 
 def weigh(match: Match, chosen: tuple[Measure, ...]) -> list[Weight]:
@@ -60,8 +67,11 @@ def _one_currency(match: Match, measure: Measure) -> bool:
     """Tell whether a ratio of two sums of money would mean something."""
     if measure.unit is not Unit.MONEY:
         return True
-    currencies = pd.concat([match.base.timed["currency"], match.new.timed["currency"]])
-    return len(set(currencies.dropna())) <= 1
+    return len(_currencies(match)) <= 1
+
+
+def _currencies(match: Match) -> set[str]:
+    return {*match.base.timed["currency"].dropna(), *match.new.timed["currency"].dropna()}
 
 
 def _equal(one: Blocks, other: Blocks) -> bool:
@@ -90,17 +100,26 @@ def _weigh_failures(match: Match) -> Weight | None:
     base, new = _failed(match.base), _failed(match.new)
     if not base.n or not new.n:
         return None
-    evidence = Evidence(
+    return Weight(
+        match,
+        FAILURES,
+        _evidence_of(base, new),
+        (base.value, new.value),
+        (base.n, new.n),
+        least=lambda n: smallest_fisher_p(n, n),
+        outlook=lambda n: _evidence_of(base.scaled(n), new.scaled(n)),
+    )
+
+
+def _evidence_of(base: Share, new: Share) -> Evidence:
+    return Evidence(
         estimate=new.value - base.value,
         p=fisher_p(base, new),
         smallest_p=smallest_fisher_p(base.n, new.n),
-        spread=math.sqrt(sum((each.count + 1) * (each.n - each.count + 1) / (each.n + 2) ** 2 for each in (base, new))),
+        spread=math.sqrt(sum(each.value * (1 - each.value) for each in (base, new))),
         units=min(base.n, new.n),
         interval=difference_interval(base, new),
         constant=base.count + new.count in {0, base.n + new.n},
-    )
-    return Weight(
-        match, FAILURES, evidence, (base.value, new.value), (base.n, new.n), lambda n: smallest_fisher_p(n, n)
     )
 
 

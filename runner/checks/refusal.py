@@ -36,5 +36,11 @@ def no_refusal(record: Record, _wanted: object) -> Finding:
     answer = answer_of(record)
     if answer is None:
         return undecided("the reply was not kept")
-    phrase = _REFUSAL.search(answer[:BEGINNING])
-    return failed(f"it declines: {quote(phrase[0])}") if phrase else PASSED
+    phrase = find_refusal(answer)
+    return failed(f"it declines: {quote(phrase)}") if phrase else PASSED
+
+
+def find_refusal(answer: str) -> str | None:
+    """Return the phrase with which an answer declines; None if it does not begin like a refusal."""
+    phrase = _REFUSAL.search(answer.strip()[:BEGINNING])
+    return phrase[0] if phrase else None

@@ -5,6 +5,11 @@ from pathlib import Path
 
 import click
 
+from runner.cli.options import is_said, percentiles_option
+
+ROWS_ALONE = frozenset({".csv", ".jsonl", ".parquet", ".xml"})
+"""Formats that hold no summary."""
+
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
@@ -18,8 +23,9 @@ import click
     metavar="FILE",
     help="Where it goes (default stdout). Without one of the forms, its suffix tells the format: csv, parquet, xml ...",
 )
+@percentiles_option
 @click.option("--content", is_flag=True, help="With --otel, prompts, replies and what was said of failures, too.")
-def export(run: Path, *, output: Path | None, content: bool, **forms: bool) -> None:
+def export(run: Path, *, output: Path | None, percents: tuple[float, ...], content: bool, **forms: bool) -> None:
     """Write RUN for another tool: RUN is a folder, a journal, or `latest`.
 
     \b
@@ -37,7 +43,9 @@ def export(run: Path, *, output: Path | None, content: bool, **forms: bool) -> N
         raise click.UsageError(f"{' and '.join(f'--{form}' for form in chosen)} are two forms; choose one.")
     if content and chosen != [Form.OTEL]:
         raise click.UsageError("--content belongs to --otel; the other forms hold prompts and replies anyway.")
-    made = export(run, chosen[0] if chosen else None, output, with_content=content)
+    if is_said("percents") and (chosen or (output is not None and output.suffix.lower() in ROWS_ALONE)):
+        raise click.UsageError("--percentiles belongs to a format with a summary: .md, .html or .json.")
+    made = export(run, chosen[0] if chosen else None, output, with_content=content, percents=percents)
     for note in made.notes if made else ():
         click.echo(f"note: {note}", err=True)
     if output is not None:

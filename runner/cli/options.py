@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
+
+from runner.percentiles import PERCENTILES, parse_percentiles
 
 if TYPE_CHECKING:
     from runner.job import Options
@@ -85,6 +88,20 @@ _VIEW = (
         help="Colour; auto obeys NO_COLOR and FORCE_COLOR.",
     ),
 )
+
+
+percentiles_option = click.option(
+    "--percentiles",
+    "percents",
+    callback=lambda _, __, text: PERCENTILES if text is None else parse_percentiles(text),
+    metavar="LIST",
+    help="Percentiles to show beside the median, such as 50,90,99 (default 95).",
+)
+
+
+def is_said(name: str) -> bool:
+    """Tell whether an option was given to the command that runs, even if with the value it has by default."""
+    return click.get_current_context().get_parameter_source(name) is not ParameterSource.DEFAULT
 
 
 def target_options(command: Command) -> Command:

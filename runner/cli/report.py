@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from runner.cli.options import percentiles_option
+
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
@@ -15,6 +17,7 @@ import click
     help="Where the page goes: report.html in the run's folder, or of several runs here.",
 )
 @click.option("--replies", is_flag=True, help="Print the replies as well, side by side where there is room.")
+@percentiles_option
 @click.option(
     "--color",
     type=click.Choice(["auto", "always", "never"]),
@@ -22,12 +25,15 @@ import click
     show_default=True,
     help="Colour; auto obeys NO_COLOR and FORCE_COLOR.",
 )
-def report(runs: tuple[Path, ...], *, output: Path | None, replies: bool, color: str) -> None:
+def report(
+    runs: tuple[Path, ...], *, output: Path | None, replies: bool, percents: tuple[float, ...], color: str
+) -> None:
     """Write a page on each RUN: a folder, a journal, or `latest`. Several runs become one page, side by side.
 
     \b
     compare report latest
     compare report latest --replies
+    compare report latest --percentiles 90,99
     compare report results/monday results/tuesday -o both.html
 
     The page is one file: it opens from disk, loads nothing, and keeps what a reply says from doing anything.
@@ -38,7 +44,7 @@ def report(runs: tuple[Path, ...], *, output: Path | None, replies: bool, color:
     from runner.review import keep_report, open_runs, place_report  # noqa: PLC0415
 
     path = place_report(runs, output)
-    opened = open_runs(runs)
+    opened = open_runs(runs, percents)
     console = open_console(color)
     for run in opened:
         if len(opened) > 1:

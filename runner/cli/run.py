@@ -5,13 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
 from runner.cli.cluster import cluster_options, read_fleet
 from runner.cli.confirm import CONFIRM_OVER, Threshold, confirm
 from runner.cli.gate import conclude, gate_options, read_gate
 from runner.cli.load import load_options, read_load
-from runner.cli.options import read_options, suite_options, target_options, view_options
+from runner.cli.options import is_said, percentiles_option, read_options, suite_options, target_options, view_options
 
 if TYPE_CHECKING:
     from runner.api import Done
@@ -61,6 +60,7 @@ if TYPE_CHECKING:
 @click.option(
     "--estimate-tokens", is_flag=True, help="Estimate tokens/s from characters where a provider counts none; marked ~."
 )
+@percentiles_option
 @click.option(
     "--allow-errors", default="0", metavar="N|N%", help="Exit with 0 although up to N requests, or N %, failed."
 )
@@ -93,7 +93,7 @@ def run(suite: Path | None, **chosen: Any) -> None:
     gate = read_gate(chosen)
     options = _read_run_options({**chosen, "models": chosen["arms"] or chosen["models"]})
     job = settle_vantages(prepare(*load_suite(find_suite(suite, options)), options))
-    gate = gate and gate.settle([target.name for target in job.plan.targets])
+    gate = gate and gate.settle([target.name for target in job.plan.targets], [case.id for case in job.suite.cases])
     confirm(job, chosen["confirm_over"], yes=chosen["yes"])
     done = perform_watched(job, chosen)
     sys.exit(conclude(done, gate, chosen, exit_code(done, allowed)))
@@ -102,11 +102,11 @@ def run(suite: Path | None, **chosen: Any) -> None:
 def _read_run_options(chosen: dict[str, Any]) -> "Options":
     from runner.money import parse_money  # noqa: PLC0415
 
-    names = ("cases", "repeat", "seed", "warmup_requests", "estimate_tokens", "resume", "retry_errors")
+    names = ("cases", "repeat", "seed", "warmup_requests", "estimate_tokens", "percents", "resume", "retry_errors")
     return read_options(
         chosen,
         **{name: chosen[name] for name in (*names, "record", "replay", "fast")},
-        order=chosen["order"] if _is_said("order") else None,
+        order=chosen["order"] if is_said("order") else None,
         load=read_load(chosen),
         fleet=read_fleet(chosen),
         budgets=tuple(map(parse_money, chosen["budgets"])),
@@ -132,11 +132,6 @@ def _read_share(text: str | None) -> float | None:
     from runner.stopping import parse_share  # noqa: PLC0415 -- brings numpy
 
     return parse_share(text)
-
-
-def _is_said(name: str) -> bool:
-    """Tell whether an option was given: a resumed run keeps its own where none was."""
-    return click.get_current_context().get_parameter_source(name) is not ParameterSource.DEFAULT
 
 
 def parse_allowance(text: str) -> tuple[float, bool]:

@@ -2,10 +2,12 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from operator import attrgetter
 
 from runner.analysis.checking import REQUEST, CheckedCell, Fault
 from runner.checks.finding import Verdict
-from runner.outputs.figures import count
+from runner.outputs.figures import MISSING, count
+from runner.outputs.overview import SummaryTable
 
 
 def describe_checks(cells: Sequence[CheckedCell]) -> str:
@@ -14,6 +16,14 @@ def describe_checks(cells: Sequence[CheckedCell]) -> str:
     said = [f"{counts[Verdict.PASSED]} of {count(len(cells), 'cell')} (case × target) passed their checks"]
     said += [f"{counts[verdict]} {verdict.value}" for verdict in (Verdict.FAILED, Verdict.UNDECIDED) if counts[verdict]]
     return ", ".join(said)
+
+
+def tabulate_cells(cells: Sequence[CheckedCell]) -> SummaryTable:
+    """Lay out a row for each case and a column for each target: how a cell came out, and of how many repeats."""
+    cases, targets = (tuple(dict.fromkeys(map(name, cells))) for name in (attrgetter("case"), attrgetter("target")))
+    results = {(cell.case, cell.target): f"{cell.verdict.value}, {cell.passed} of {cell.n}" for cell in cells}
+    rows = tuple((case, *(results.get((case, target), MISSING) for target in targets)) for case in cases)
+    return SummaryTable(("case", *targets), rows, wordy=frozenset(range(len(targets) + 1)))
 
 
 def describe_cell(cell: CheckedCell) -> str:

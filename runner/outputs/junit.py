@@ -66,6 +66,8 @@ def _test(cell: CheckedCell) -> ET.Element:
     if cell.verdict in _TAGS:
         result = ET.SubElement(test, _TAGS[cell.verdict], message=_fit(describe_cell(cell)))
         result.text = _fit("\n".join(map(describe_fault, cell.faults)))
+    else:
+        ET.SubElement(test, "system-out").text = _fit(describe_cell(cell))
     return test
 
 

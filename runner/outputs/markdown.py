@@ -9,11 +9,11 @@ from runner.analysis.grid import GridRow
 from runner.analysis.run import Run
 from runner.analysis.vantages import describe_vantages, split_by_place
 from runner.events import TIMED, Outcome
-from runner.outputs.checked import describe_cell, describe_checks, describe_fault, unmet
+from runner.outputs.checked import describe_cell, describe_checks, describe_fault, tabulate_cells, unmet
 from runner.outputs.excerpt import Excerpt, excerpt_of
 from runner.outputs.figures import MISSING, count, rate, seconds
 from runner.outputs.markup import fence, inline, table
-from runner.outputs.overview import CAPTION, advise_on, banner, describe_failure, partial, remarks, tabulate_summary
+from runner.outputs.overview import advise_on, banner, caption, describe_failure, partial, remarks, tabulate_summary
 from runner.outputs.sweep_table import load_tables
 from runner.outputs.words import describe_row
 
@@ -64,17 +64,22 @@ def _heading(run: Run) -> list[str]:
 
 
 def _summary(run: Run) -> list[str]:
-    summary = tabulate_summary(run.summary)
+    summary = tabulate_summary(run.summary, run.percents)
     cells = [[inline(cell) for cell in row] for row in summary.rows]
     notes = "\n".join(f"- {inline(remark)}" for remark in remarks(run))
-    return ["## Summary", table(summary.headings, cells, summary.wordy), CAPTION, *([notes] if notes else [])]
+    return [
+        "## Summary",
+        table(summary.headings, cells, summary.wordy),
+        caption(run.percents),
+        *([notes] if notes else []),
+    ]
 
 
 def _load(run: Run) -> list[str]:
     parts = []
-    for title, content, caption in load_tables(run):
+    for title, content, explained in load_tables(run):
         cells = [[inline(cell) for cell in row] for row in content.rows]
-        parts += [f"## {title}", table(content.headings, cells, content.wordy), caption]
+        parts += [f"## {title}", table(content.headings, cells, content.wordy), explained]
     return parts
 
 
@@ -99,7 +104,17 @@ def _checks(run: Run) -> list[str]:
     more = len(cells) - MAX_CELLS
     lines = [line for cell in cells[:MAX_CELLS] for line in _unmet(cell)]
     rest = [f"{count(more, 'more cell')}, {_ELSEWHERE}."] if more > 0 else []
-    return ["## Checks", f"{describe_checks(run.checked)}.", *(["\n".join(lines)] if lines else []), *rest]
+    told = f"{describe_checks(run.checked)}."
+    return ["## Checks", told, *_cells(run.checked), *(["\n".join(lines)] if lines else []), *rest]
+
+
+def _cells(cells: Sequence[CheckedCell]) -> list[str]:
+    """Give every cell's result; of a long suite those of the first cases."""
+    content = tabulate_cells(cells)
+    rows = [[inline(cell) for cell in row] for row in content.rows[:MAX_CELLS]]
+    more = len(content.rows) - len(rows)
+    rest = [f"{count(more, 'more case')}, {_ELSEWHERE}."] if more > 0 else []
+    return [table([*map(inline, content.headings)], rows, content.wordy), *rest]
 
 
 def _unmet(cell: CheckedCell) -> list[str]:

@@ -12,12 +12,12 @@ from runner.outputs.costs import describe_costs
 from runner.outputs.figures import MISSING, count, milliseconds, rate, seconds, with_interval, with_sample
 from runner.outputs.words import describe_flag, describe_outcome
 from runner.outputs.workforce import describe_workforce
+from runner.percentiles import PERCENTILES, name_extreme, name_percentile, smallest_sample
 from runner.remedy import advise
 
-CAPTION = (
-    "p50 is the median; p95 is by nearest rank and needs 20 requests, below that it is the maximum. In brackets is the "
-    "95 % interval, where the sample is large enough for one. Figures rest on the timed requests, which ended ok or at "
-    "the length limit; one that rests on fewer names its own n."
+_CAPTION = (
+    "In brackets is the 95 % interval, where the sample is large enough for one. Figures rest on the timed requests, "
+    "which ended ok or at the length limit; one that rests on fewer names its own n."
 )
 
 
@@ -43,21 +43,60 @@ _FIRST_ANSWER: _Column = ("first answer p50", lambda each: _seconds(each.ttfa_p5
 _TOTAL: _Column = ("total p50", lambda each: _seconds(each.total_p50, each))
 _TOKENS: _Column = ("tokens/s p50", lambda each: _rate(each.output_tps_p50, each))
 _CHARACTERS: _Column = ("characters/s p50", lambda each: _rate(each.output_cps_p50, each))
+_Tail = tuple[str, Callable[[TargetSummary], Sequence[Statistic]]]
+"""What percentiles are of, and where a target keeps them."""
+
+_TTFT_TAIL: _Tail = ("TTFT", lambda each: each.ttft_percentiles)
+_TOTAL_TAIL: _Tail = ("total", lambda each: each.total_percentiles)
 _TOTAL_BRIEFLY: _Column = ("total p50", lambda each: _seconds(each.total_p50, each, wide=False))
 _TOKENS_BRIEFLY: _Column = ("tok/s p50", lambda each: _rate(each.output_tps_p50, each, wide=False))
 
 
-def tabulate_summary(summaries: Sequence[TargetSummary]) -> SummaryTable:
+def caption(percents: Sequence[float] = PERCENTILES) -> str:
+    """Say what the columns of a summary with these percentiles are."""
+    needs = [f"{name_percentile(percent)} needs {smallest_sample(percent):,} requests" for percent in percents]
+    extremes = {"max": "maximum", "min": "minimum"}
+    instead = " or ".join(dict.fromkeys(extremes[name_extreme(percent)] for percent in percents))
+    others = (
+        f" All others are by nearest rank: {', '.join(needs)}; below that the {instead} stands in." if needs else ""
+    )
+    return f"p50 is the median.{others} {_CAPTION}"
+
+
+def tabulate_summary(summaries: Sequence[TargetSummary], percents: Sequence[float] = PERCENTILES) -> SummaryTable:
     """Lay out a row for each target with all there is to say."""
     counts = (_TARGET, _N, _OK, _OTHER_OUTCOMES, _TIMED)
-    speeds = (_FIRST_ANSWER, _TOTAL, _TOKENS, _CHARACTERS)
-    return _tabulate(summaries, (*counts, _TTFT, *_tail_columns(summaries, wide=True), *speeds))
+    ttft = (_TTFT, *_tail_columns(_TTFT_TAIL, summaries, percents, wide=True))
+    total = (_TOTAL, *_tail_columns(_TOTAL_TAIL, summaries, percents, wide=True))
+    return _tabulate(summaries, (*counts, *ttft, _FIRST_ANSWER, *total, _TOKENS, _CHARACTERS))
 
 
-def tabulate_briefly(summaries: Sequence[TargetSummary]) -> SummaryTable:
-    """Lay out a row for each target with what fits a terminal of 80 columns: one interval, that of TTFT."""
-    tails = _tail_columns(summaries, wide=False)
+def tabulate_briefly(summaries: Sequence[TargetSummary], percents: Sequence[float] = PERCENTILES) -> SummaryTable:
+    """Lay out a row for each target with what fits a terminal of 80 columns: one interval, that of TTFT.
+
+    Several percentiles have no room there, see `tabulate_percentiles`.
+    """
+    tails = _tail_columns(_TTFT_TAIL, summaries, percents, wide=False) if len(percents) == 1 else []
     return _tabulate(summaries, (_TARGET, _N, _OK, _FAILED, _TTFT, *tails, _TOTAL_BRIEFLY, _TOKENS_BRIEFLY))
+
+
+def tabulate_percentiles(
+    summaries: Sequence[TargetSummary], percents: Sequence[float], places: Sequence[int]
+) -> SummaryTable:
+    """Lay out some of several percentiles, those at `places`: two rows for each target, TTFT and total."""
+    lines = [(each, of_what, read(each)) for each in summaries for of_what, read in (_TTFT_TAIL, _TOTAL_TAIL)]
+    names = [_names(percents[at], [found[at] for _, _, found in lines if found]) for at in places]
+    rows = [
+        (
+            _TARGET[1](each) if of_what == _TTFT_TAIL[0] else "",
+            of_what,
+            str(each.timed),
+            *(_tail(found, at, each, named=len(named) > 1) for at, named in zip(places, names, strict=True)),
+        )
+        for each, of_what, found in lines
+    ]
+    headings = (_title(percents[at], named) for at, named in zip(places, names, strict=True))
+    return SummaryTable(("target", "of", "timed", *headings), tuple(rows), frozenset({0, 1}))
 
 
 def _tabulate(summaries: Sequence[TargetSummary], columns: Sequence[_Column]) -> SummaryTable:
@@ -68,17 +107,39 @@ def _tabulate(summaries: Sequence[TargetSummary], columns: Sequence[_Column]) ->
     )
 
 
-def _tail_columns(summaries: Sequence[TargetSummary], *, wide: bool) -> list[_Column]:
+def _tail_columns(
+    tail: _Tail, summaries: Sequence[TargetSummary], percents: Sequence[float], *, wide: bool
+) -> list[_Column]:
     """Return a column for each percentile that was asked for; a wide one has room for intervals."""
-    most = max((len(each.ttft_percentiles) for each in summaries), default=0)
-    return [_tail_column(summaries, at, wide=wide) for at in range(most)] or [("TTFT p95", lambda _: MISSING)]
+    return [_tail_column(tail, summaries, percents, at, wide=wide) for at in range(len(percents))]
 
 
-def _tail_column(summaries: Sequence[TargetSummary], at: int, *, wide: bool) -> _Column:
+def _tail_column(
+    tail: _Tail, summaries: Sequence[TargetSummary], percents: Sequence[float], at: int, *, wide: bool
+) -> _Column:
     """Head the column with what all its figures are; where they differ, each says it itself."""
-    names = {each.ttft_percentiles[at].name for each in summaries if each.ttft_percentiles}
-    heading = "TTFT " + " or ".join(sorted(names, reverse=True))
-    return heading, lambda each: _tail(each, at, named=len(names) > 1, wide=wide)
+    of_what, read = tail
+    names = _names(percents[at], [read(each)[at] for each in summaries if read(each)])
+    title = names[0] if len(percents) == 1 and len(names) == 1 else _title(percents[at], names)
+    return f"{of_what} {title}", lambda each: _tail(read(each), at, each, named=len(names) > 1, wide=wide)
+
+
+def _title(percent: float, names: Sequence[str]) -> str:
+    """Head one of several percentiles: `p90`, `p90 or max`; `p99: max` where there was nothing but the extreme."""
+    is_extreme = [*names] == [name_extreme(percent)]
+    return f"{name_percentile(percent)}: {names[0]}" if is_extreme else " or ".join(names)
+
+
+def _names(percent: float, found: Sequence[Statistic]) -> list[str]:
+    """Return what the figures of one percentile are: its own name, that of the extreme, or both."""
+    return sorted({each.name for each in found}, reverse=True) or [name_percentile(percent)]
+
+
+def _tail(found: Sequence[Statistic], at: int, summary: TargetSummary, *, named: bool, wide: bool = False) -> str:
+    if not found:
+        return MISSING
+    figure = _seconds(found[at], summary, wide=wide)
+    return f"{found[at].name} {figure}" if named else figure
 
 
 def _name_outcomes(outcomes: Mapping[str, int]) -> str:
@@ -101,14 +162,6 @@ def _figure(
     figure = write(statistic.value)
     known = with_interval(figure, statistic.interval, write) if wide else figure
     return with_sample(known, statistic, summary.timed)
-
-
-def _tail(summary: TargetSummary, at: int, *, named: bool, wide: bool) -> str:
-    if not summary.ttft_percentiles:
-        return MISSING
-    statistic = summary.ttft_percentiles[at]
-    figure = _seconds(statistic, summary, wide=wide)
-    return f"{statistic.name} {figure}" if named else figure
 
 
 def banner(run: Run) -> str | None:

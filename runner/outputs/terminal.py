@@ -11,7 +11,7 @@ from runner.analysis.failures import Failure
 from runner.analysis.run import Run
 from runner.analysis.vantages import split_by_place
 from runner.checks.finding import Verdict
-from runner.outputs.checked import describe_cell, describe_checks, describe_fault, unmet
+from runner.outputs.checked import describe_cell, describe_checks, describe_fault, tabulate_cells, unmet
 from runner.outputs.figures import count
 from runner.outputs.overview import (
     SummaryTable,
@@ -21,25 +21,43 @@ from runner.outputs.overview import (
     partial,
     remarks,
     tabulate_briefly,
+    tabulate_percentiles,
 )
 from runner.outputs.printable import one_line
 from runner.outputs.sweep_table import load_tables
 
 MAX_FAILURES = 10
 MAX_CELLS = 20
+PERCENTILES_ABREAST = 4
 ERROR_COLUMNS = 300
 
 
 def render_summary(run: Run) -> Group:
     """Return what a console prints; colour and width are the console's affair."""
     run = split_by_place(run)
-    return Group(*_notices(run), _table(tabulate_briefly(run.summary)), *_load(run), *_footnotes(run), *_checks(run))
+    return Group(
+        *_notices(run),
+        _table(tabulate_briefly(run.summary, run.percents)),
+        *_percentiles(run),
+        *_load(run),
+        *_footnotes(run),
+        *_checks(run),
+    )
 
 
 def _notices(run: Run) -> Iterator[Text]:
     for word, sentence in (("partial", partial(run)), ("simulated", banner(run))):
         if sentence is not None:
             yield Text.assemble((word, "bold yellow"), f": {one_line(sentence)}")
+
+
+def _percentiles(run: Run) -> Iterator[Text | Table]:
+    """Give several percentiles tables of their own, as wide as a terminal is sure to be."""
+    if len(run.percents) > 1:
+        for start in range(0, len(run.percents), PERCENTILES_ABREAST):
+            places = range(start, min(start + PERCENTILES_ABREAST, len(run.percents)))
+            yield Text("")
+            yield _table(tabulate_percentiles(run.summary, run.percents, places))
 
 
 def _load(run: Run) -> Iterator[Text | Table]:
@@ -80,14 +98,15 @@ def _failure(failure: Failure) -> Text:
     )
 
 
-def _checks(run: Run) -> list[Text]:
-    """Say how many cells passed, and give each that did not a line of its own with its reasons below."""
+def _checks(run: Run) -> list[Text | Table]:
+    """Say how many cells passed, show all if they are few, and give each that did not pass a line with its reasons."""
     if not run.checked:
         return []
     cells = unmet(run.checked)
     more = len(cells) - MAX_CELLS
     rest = [Text(f"and {count(more, 'more cell')}, in the run's results.md")] if more > 0 else []
-    return [Text(f"checks: {describe_checks(run.checked)}"), *map(_unmet, cells[:MAX_CELLS]), *rest]
+    every = [_table(tabulate_cells(run.checked))] if len(run.checked) <= MAX_CELLS else []
+    return [Text(f"checks: {describe_checks(run.checked)}"), *every, *map(_unmet, cells[:MAX_CELLS]), *rest]
 
 
 def _unmet(cell: CheckedCell) -> Text:

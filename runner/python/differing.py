@@ -27,9 +27,9 @@ class Comparison:
     def frame(self) -> pd.DataFrame:
         """A row for each target and metric.
 
-        base and new are typical values in `unit`, change is new to base as a ratio (of failures, a difference of
-        shares), low and high its 95 % interval, p adjusted for all rows; n counts the blocks behind a row, of failures
-        the requests. `why` tells what would decide an undecided row.
+        base and new are typical values in `unit` (of a cost its currency), change is new to base as a ratio (of
+        failures, a difference of shares), low and high its 95 % interval, p adjusted for all rows; n counts the blocks
+        behind a row, of failures the requests. `why` tells what would decide an undecided row.
         """
         return pd.DataFrame([_row(finding, self.difference) for finding in self.difference.findings])
 
@@ -95,7 +95,7 @@ def _row(finding: Finding, difference: Difference) -> dict[str, object]:
     return {
         "target": finding.target,
         "metric": finding.measure.name,
-        "unit": finding.measure.unit.value,
+        "unit": finding.currency or finding.measure.unit.value,
         "base": finding.base_level,
         "new": finding.new_level,
         "change": finding.change,

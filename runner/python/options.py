@@ -11,6 +11,7 @@ from runner.choice import Wish
 from runner.errors import CompareError, did_you_mean
 from runner.job import Options
 from runner.money import Money, parse_money
+from runner.percentiles import choose_percentiles
 from runner.plan import Order
 from runner.pressure import ARRIVALS, Arrivals, Load
 
@@ -73,6 +74,8 @@ class RunOptions(TargetOptions, total=False):
     """Seconds by which this machine may be late on a row's stamps before the row is flagged; 0.01 if left out."""
     estimate_tokens: bool
     """Estimate tokens a second where a provider counts none."""
+    percentiles: Sequence[float]
+    """Percentiles to show beside the median in tables and in the report, such as `[50, 90, 99]`; by default 95."""
     resume: PathName
     """A run to go on with: its folder, or `latest`."""
     retry_errors: bool
@@ -205,6 +208,10 @@ def _levels(value: object) -> tuple[int, ...]:
     return tuple(map(_whole(1), _items(value, "a list of whole numbers, such as [1, 2, 4, 8]")))
 
 
+def _percentiles(value: object) -> tuple[float, ...]:
+    return choose_percentiles(_items(value, "a list of numbers, such as [50, 90, 99]"))
+
+
 def _budgets(value: object) -> tuple[Money, ...]:
     return tuple(map(parse_money, _texts(value)))
 
@@ -243,6 +250,7 @@ _READERS: Mapping[str, Callable[[object], object]] = {
     "until_ci": _share,
     "late_bound": _seconds,
     "estimate_tokens": _flag,
+    "percentiles": _percentiles,
     "resume": _path,
     "retry_errors": _flag,
     "record": _flag,
@@ -256,6 +264,7 @@ _FIELDS = {
     "case": "cases",
     "budget": "budgets",
     "late_bound": "late_bound_s",
+    "percentiles": "percents",
     **{name: name for name in ("concurrency", "bom", "repeat", "seed", "warmup_requests", "order", "until_ci")},
     **{name: name for name in ("estimate_tokens", "resume", "retry_errors", "record", "replay", "fast")},
 }

@@ -73,7 +73,10 @@ def path_of(folder: Path, question: Question) -> Path:
 def _question_at(path: Path) -> Question:
     case, _, turn = path.parent.parent.name.partition(TURN)
     target = f"{unescape(path.parent.name)}/{unescape(path.name.removesuffix(SUFFIX))}"
-    return Question(unescape(case), int(turn or 1), target)
+    question = Question(unescape(case), int(turn or 1), target)
+    if path_of(path.parents[3], question) != path:
+        raise ValueError(f"{path} is no name that `escape` gives")
+    return question
 
 
 def _make_folder(folder: Path) -> None:

@@ -23,7 +23,7 @@ TAGS = {Change.REMOVED: "del", Change.ADDED: "ins"}
 
 def write(difference: Difference) -> str:
     """Write the verdict, the findings, what to know, then as many replies as fit."""
-    parts = [*_heading(difference), *_findings(difference), *_notes(difference)]
+    parts = [*_heading(difference), *_warnings(difference), *_findings(difference), _explain(difference)]
     left = MAX_CHARACTERS - sum(len(part) + 2 for part in parts)
     return "\n\n".join([*parts, *_replies(difference, left)]) + "\n"
 
@@ -59,8 +59,12 @@ def _table(rows: Sequence[Sequence[str]]) -> str:
     return table(("target", *phrases.FINDING_HEADINGS), rows, {0, *(at + 1 for at in phrases.WORDY)})
 
 
-def _notes(difference: Difference) -> Iterator[str]:
-    yield f"{phrases.CAPTION} {_sentence(phrases.demands(difference))}."
+def _explain(difference: Difference) -> str:
+    return f"{phrases.CAPTION} {_sentence(phrases.demands(difference))}."
+
+
+def _warnings(difference: Difference) -> Iterator[str]:
+    """Say what weakens the figures before they are read."""
     warnings = (f"- ⚠️ {inline(warning, LINE_COLUMNS)}" for warning in difference.warnings)
     yield from _listed(warnings, "further warning")
 

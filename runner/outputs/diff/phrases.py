@@ -16,8 +16,8 @@ WORDY = frozenset({0, 6})
 
 CAPTION = (
     "base and new are geometric means of what was compared, new/base is their ratio with its 95 % interval; of "
-    "failures, shares of requests and the difference in points. n counts blocks, of failures requests; p is adjusted "
-    "for all tests; rows whose values are all equal need none."
+    "failures, shares of requests and the difference in points. n counts blocks (of the smaller run, where there are "
+    "two), of failures requests; p is adjusted for all tests; rows whose values are all equal need none."
 )
 
 
@@ -58,9 +58,10 @@ def kind(difference: Difference) -> str:
 def demands(difference: Difference) -> str:
     """Say what a change must show to be called one."""
     rule = difference.rule
-    tests = count(sum(finding.tested for finding in difference.findings), "test")
+    tests = sum(finding.tested for finding in difference.findings)
+    holm = f" after Holm over {count(tests, 'test')}" if tests else ""
     return (
-        f"a change is called one if it is significant at {100 * rule.alpha:g} % after Holm over {tests}, "
+        f"a change is called one if it is significant at {100 * rule.alpha:g} %{holm}, "
         f"at least {100 * rule.min_effect:g} % (failures {100 * rule.min_failure_rise:g} points), "
         "and beyond the clock's error"
     )
@@ -75,7 +76,7 @@ def targets(difference: Difference) -> tuple[str, ...]:
 def cells(finding: Finding) -> tuple[str, ...]:
     """Return a finding's row under FINDING_HEADINGS."""
     return (
-        finding.measure.label,
+        title(finding),
         level(finding.measure, finding.base_level),
         level(finding.measure, finding.new_level),
         change(finding),
@@ -83,6 +84,11 @@ def cells(finding: Finding) -> tuple[str, ...]:
         sample(finding),
         finding.verdict.value,
     )
+
+
+def title(finding: Finding) -> str:
+    """Name what a row is about, a cost with its currency: `cost, CNY`."""
+    return finding.measure.label + (f", {finding.currency}" if finding.currency else "")
 
 
 def level(measure: Measure, value: float) -> str:
@@ -136,9 +142,10 @@ def describe_doubt(finding: Finding, difference: Difference) -> str | None:
     """Say why a row is undecided, and what would decide it; None for the others."""
     ruling, what = finding.ruling, finding.measure.label
     unit = "request" if finding.measure.unit is Unit.SHARE else "block"
-    each = "" if difference.paired and unit == "block" else " on each side"
-    have = f"{count(finding.units, unit)}{each}"
-    more = f"{count(ruling.needed, unit)}{each}" if ruling.needed else ""
+    is_paired = difference.paired and unit == "block"
+    there = "" if is_paired else " on each side" if finding.n[0] == finding.n[1] else " on the smaller side"
+    have = f"{count(finding.units, unit)}{there}"
+    more = f"{count(ruling.needed, unit)}{'' if is_paired else ' on each side'}" if ruling.needed else ""
     match ruling.doubt:
         case Doubt.TOO_FEW:
             return f"{what}: {have} cannot be significant, whatever they say; about {more} would decide{_repeat(unit)}"

@@ -1,6 +1,7 @@
 """A comparison on a terminal: the verdict, a table for each target, why rows are undecided, how replies changed."""
 
 from collections.abc import Iterator
+from itertools import chain
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -25,7 +26,8 @@ MARKS = {Change.REMOVED: ("[-", "-]", "red"), Change.ADDED: ("{+", "+}", "green"
 
 def render_difference(difference: Difference) -> Group:
     """Return what a console prints; colour and width are the console's affair."""
-    return Group(*_heading(difference), *_findings(difference), *_notes(difference), *_replies(difference))
+    parts = (_heading, _warnings, _findings, _notes, _replies)
+    return Group(*chain.from_iterable(part(difference) for part in parts))
 
 
 def _heading(difference: Difference) -> Iterator[Text]:
@@ -35,6 +37,11 @@ def _heading(difference: Difference) -> Iterator[Text]:
     yield Text(phrases.headline(difference), STYLES.get(difference.verdict, "bold"))
     yield from (Text(one_line(side)) for side in phrases.sides(difference))
     yield Text(phrases.kind(difference))
+
+
+def _warnings(difference: Difference) -> Iterator[Text]:
+    """Say what weakens the figures before they are read."""
+    yield from (Text(f"warning: {one_line(warning)}", "yellow") for warning in difference.warnings)
 
 
 def _findings(difference: Difference) -> Iterator[RenderableType]:
@@ -55,7 +62,6 @@ def _findings(difference: Difference) -> Iterator[RenderableType]:
 def _notes(difference: Difference) -> Iterator[Text]:
     yield Text(f"\n{phrases.CAPTION}", "dim")
     yield Text(phrases.demands(difference), "dim")
-    yield from (Text(f"warning: {one_line(warning)}", "yellow") for warning in difference.warnings)
 
 
 def _replies(difference: Difference) -> Iterator[Text]:
@@ -84,5 +90,4 @@ def _piece(piece: Piece) -> Text:
     if piece.change is Change.SAME and len(text) > 2 * CONTEXT:
         text = f"{text[:CONTEXT]} … {text[-CONTEXT:]}"
     edges = " " * text[:1].isspace(), " " * text[-1:].isspace()
-    inner = one_line(text, MAX_CHARACTERS)
-    return Text(f"{edges[0]}{inner}{edges[1]}" if not before else f"{before}{inner}{after}", style)
+    return Text(f"{before}{edges[0]}{one_line(text, MAX_CHARACTERS)}{edges[1]}{after}", style)

@@ -11,7 +11,6 @@ from markupsafe import Markup
 
 from runner.analysis.run import Run
 from runner.outputs.figures import count
-from runner.outputs.overview import CAPTION
 from runner.outputs.printable import printable
 from runner.outputs.report.page import compose
 
@@ -26,7 +25,7 @@ def write_report(runs: Sequence[Run]) -> str:
     scripts = {name: _asset(f"{name}.js") for name in _SCRIPTS}
     policy = _policy(style, scripts.values())
     template = _environment().get_template("page.html.j2")
-    return template.render(page=page, caption=CAPTION, style=style, scripts=scripts, policy=policy)
+    return template.render(page=page, style=style, scripts=scripts, policy=policy)
 
 
 @cache

@@ -7,12 +7,13 @@ from hashlib import sha256
 
 from runner.analysis.run import Run
 from runner.analysis.vantages import split_by_place
-from runner.outputs.checked import describe_cell, describe_checks, describe_fault, unmet
+from runner.outputs.checked import describe_cell, describe_checks, describe_fault, tabulate_cells, unmet
 from runner.outputs.figures import count
 from runner.outputs.overview import (
     SummaryTable,
     advise_on,
     banner,
+    caption,
     describe_failure,
     partial,
     remarks,
@@ -30,6 +31,7 @@ from runner.outputs.report.sampling import cut_to_fit, take_sample
 
 MAX_FAILURES = 50
 MAX_UNMET = 100
+MAX_CASES = 200
 MAX_FAULT = 400
 """Characters of a fault."""
 
@@ -81,10 +83,14 @@ class Page:
     making: tuple[tuple[Fact, ...], ...]
     """How each run was made."""
     summary: SummaryTable
+    caption: str
+    """What the summary's columns are."""
     troubles: tuple[Trouble, ...]
     remarks: tuple[str, ...]
     checks: str | None
     """How the suite's checks came out, if it has any."""
+    cells: tuple[SummaryTable, ...]
+    """How each case came out for each target, a table for each run that has checks."""
     unmet: tuple[Unmet, ...]
     pictures: tuple[Picture, ...]
     rows: tuple[BoardRow, ...]
@@ -120,10 +126,12 @@ def compose(runs: Sequence[Run]) -> Page:
         columns=columns,
         findings=find(columns),
         making=making,
-        summary=tabulate_summary([column.summary for column in columns]),
+        summary=tabulate_summary([column.summary for column in columns], runs[0].percents),
+        caption=caption(runs[0].percents),
         troubles=troubles,
         remarks=(*more, *_of_each(runs, remarks)),
         checks="; ".join(_of_each(runs, _count_checks)) or None,
+        cells=tuple(_tabulate_cells(runs)),
         unmet=tuple(_unmet(runs))[:MAX_UNMET],
         pictures=draw_pictures(runs),
         rows=tuple(_show_turn(turn, replies, cut.characters) for turn in sample.turns),
@@ -156,7 +164,17 @@ def _troubles(runs: Sequence[Run]) -> tuple[tuple[Trouble, ...], list[str]]:
 def _count_checks(run: Run) -> list[str]:
     more = len(unmet(run.checked)) - MAX_UNMET
     rest = f"; the first {MAX_UNMET} that did not are below" if more > 0 else ""
+    cases = len({cell.case for cell in run.checked})
+    rest += f"; the table has the first {MAX_CASES} of {count(cases, 'case')}" if cases > MAX_CASES else ""
     return [describe_checks(run.checked) + rest] if run.checked else []
+
+
+def _tabulate_cells(runs: Sequence[Run]) -> Iterator[SummaryTable]:
+    for number, run in enumerate(runs, start=1):
+        if run.checked:
+            named = [replace(cell, target=name_target(cell.target, number, len(runs))) for cell in run.checked]
+            table = tabulate_cells(named)
+            yield replace(table, rows=table.rows[:MAX_CASES])
 
 
 def _unmet(runs: Sequence[Run]) -> Iterator[Unmet]:

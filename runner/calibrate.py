@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter_ns, process_time_ns
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runner import journal
 from runner.analysis.calibration import ClockError, Errors, choose_next, is_sustained, measure_errors, read_stamps
@@ -27,6 +27,9 @@ from runner.providers.registry import builtin
 from runner.record import Record
 from runner.suite.case import Case, Parameters
 from runner.version import __version__
+
+if TYPE_CHECKING:
+    from runner.engine.asker import OpenAskers
 
 CALIBRATION = RESULTS / "calibration.json"
 GOOD_FOR = timedelta(days=30)
@@ -135,14 +138,15 @@ class Stopwatch(Observer):
         return Effort((self._end[0] - start_cpu_ns) / 1e9, (self._end[1] - start_ns) / 1e9)
 
 
-async def drive(base_url: str, load: Load, folder: Path) -> Effort:
-    """Ask a running simulator as any run asks, into a journal in `folder`.
+async def drive(base_url: str, load: Load, folder: Path, open_askers: "OpenAskers | None" = None) -> Effort:
+    """Ask a running simulator as any run asks, into a journal in `folder`, from this process or by other askers.
 
     Raises:
         Interrupted: a signal came.
 
     """
-    from runner.engine.run import execute, open_exchanges  # noqa: PLC0415 -- brings the SDK
+    from runner.engine.asker import open_own_askers  # noqa: PLC0415 -- brings the SDK
+    from runner.engine.run import execute, open_exchanges  # noqa: PLC0415
 
     parameters = Parameters()
     target = Target(SIMULATOR, load.model, parameters, simulated=True)
@@ -159,6 +163,7 @@ async def drive(base_url: str, load: Load, folder: Path) -> Effort:
             observer=stopwatch,
             redactor=Redactor(()),
             salt="calibrate",
+            open_askers=open_askers or open_own_askers,
         ) as exchanges:
             if not await execute(plan, exchanges, writer):
                 raise Interrupted

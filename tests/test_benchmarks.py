@@ -51,3 +51,22 @@ def test_unknown_client_is_refused() -> None:
     """A mistyped client is named, not left out of the table in silence."""
     done = accuracy("--clients", "hours")
     assert (done.returncode, "no client is called hours" in done.stderr) == (1, True)
+
+
+@pytest.mark.ray
+def test_a_clusters_law_is_measured_and_judged() -> None:
+    """A tiny load goes through both halves, and every comparison gets a verdict."""
+    tiny = ("--workers", "1", "2", "--streams", "2", "--repeats", "1", "--sizes", "20", "40")
+    done = subprocess.run(
+        [sys.executable, "tests/benchmarks/cluster.py", *tiny],
+        cwd=CHECKOUT,
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    judged = [line for line in done.stdout.splitlines() if line.startswith("target 8: ")]
+    assert len(judged) == 3
+    assert all(line.endswith((": met", ": missed")) for line in judged)

@@ -19,6 +19,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from runner.cluster.worker import TRIAL
 from tests.command import compare, read_lines, read_rows, write_config, write_yaml
 from tests.lineage import Lineage, begin
 from tests.ray_cluster import NODES, OBJECT_STORE_BYTES, Served, launch
@@ -32,6 +33,7 @@ CASES: list[dict[str, Any]] = [
     {"id": "talk", "turns": ["My name is Ada.", "What is my name?"]},
 ]
 PATIENCE_S = 150
+SOMETHING_ELSE = "a server that is no cluster"
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +106,9 @@ def test_the_same_rows_as_on_one_machine(tmp_path: Path, on_ray: tuple[str, ...]
 
     assert told("there") == told("here")
     rows = [row for row in read_rows(tmp_path / "there") if row["outcome"] != "skipped"]
+    page = (tmp_path / "there" / "report.html").read_text(encoding="utf-8")
+    shown = f"clock error (TTFT) of each worker at the start, {TRIAL.concurrency} requests at a time: worker 1 on "
+    assert (shown in there.stdout.replace("\n", " "), shown in page, "not calibrated" in page) == (True, True, False)
     assert {(row["node"], row["region"]) for row in rows} == {(name, region or "") for name, region in NODES.items()}
 
 
@@ -143,6 +148,32 @@ def test_a_killed_worker_costs_no_request(tmp_path: Path, on_ray: tuple[str, ...
     assert len(again) == lost["under_way"] > 0
     assert len(json.loads(stdout)["rows"]) == 24
     assert f"lost: {victim['name']}" in (lineage.out / "results.md").read_text(encoding="utf-8")
+
+
+def test_a_lost_node_costs_no_request(tmp_path: Path, cluster: Served, on_ray: tuple[str, ...]) -> None:
+    """A whole node gone at once: what it heard is asked again, by the server's own log within the limit."""
+    at_once, repeat = 6, 24
+    with begin(tmp_path, SLOW) as lineage:
+        row = {"base_url": lineage.base_url, "keyless": True, "models": [SLOW]}
+        write_config(tmp_path, acme={**row, "concurrency": at_once})
+        lineage.write_suite(CASES)
+        running = lineage.start(*on_ray, "--repeat", str(repeat))
+        await_line(lineage.journal, "record")
+        cluster.toggle("beta")
+        try:
+            code, stdout, stderr = finish(running)
+        finally:
+            cluster.toggle("beta")
+        log = entries(lineage)
+    assert code == 0, stderr
+    assert recorded(lineage.out) == planned(CASES, repeat)
+    (lost,) = read_lines(lineage.out, "worker_lost")
+    assert lost["node"] == "beta"
+    again = [line for line in read_lines(lineage.out, "attempt") if line["error_type"] == "worker_lost"]
+    assert len(again) == lost["under_way"] > 0
+    assert f"lost: {lost['name']} on beta" in stdout
+    assert max(entry["in_flight"] for entry in log) <= at_once
+    assert len(log) == 3 * repeat + len(again)
 
 
 def test_a_killed_driver_is_resumed(tmp_path: Path, on_ray: tuple[str, ...]) -> None:
@@ -450,10 +481,12 @@ def test_a_key_reaches_the_workers_and_no_file(tmp_path: Path, cluster: Served, 
 # What cannot be
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:9", "nowhere", "ray://127.0.0.1:10001"])
+@pytest.mark.parametrize("address", ["127.0.0.1:9", "nowhere", "ray://127.0.0.1:10001", SOMETHING_ELSE])
 def test_no_cluster_is_one_sentence(tmp_path: Path, address: str) -> None:
     """It says what to do; nothing was sent, and no folder is left behind."""
     with begin(tmp_path, "quick") as lineage:
+        if address == SOMETHING_ELSE:
+            address = urlsplit(lineage.base_url).netloc
         lineage.write_suite(CASES)
         ran = compare(tmp_path, "run", "suite.yaml", "-o", "out", "--engine", "ray", "--address", address)
         assert entries(lineage) == []

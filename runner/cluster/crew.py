@@ -11,7 +11,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from runner.cluster.hand import Hand, WorkerLost
-from runner.cluster.handover import PackedEndpoint
+from runner.cluster.handover import PackedKey, pack_keys
 from runner.cluster.recruiting import START_LIMIT_S, recruit, recruit_at, recruit_back
 from runner.errors import ClusterLost, CompareError
 from runner.fleet import Fleet, Node
@@ -27,7 +27,8 @@ Tell = Callable[[Mapping[str, object]], None]
 class Equipment:
     """What a worker is given before it hears anything."""
 
-    endpoints: Sequence[PackedEndpoint]
+    keyless: Mapping[str, Endpoint]
+    keys: Mapping[str, PackedKey]
     connect_s: float
     connections: int
 
@@ -60,22 +61,11 @@ class Crew:
             CompareError: an address means another machine to a worker, or a worker lacks file descriptors.
 
         """
-        for endpoint in endpoints.values():
-            self._refuse_loopback(endpoint)
-        packed = tuple(map(PackedEndpoint.of, endpoints.values()))
-        self._equipment = Equipment(packed, connect_s, connections)
+        self._equipment = Equipment(*pack_keys(endpoints), connect_s, connections)
         try:
             await asyncio.gather(*(_hand_out(self._equipment, hand) for hand in self.hands))
         except WorkerLost as lost:
             raise CompareError(f"{lost} before anything was sent: {lost.why}") from None
-
-    def _refuse_loopback(self, endpoint: Endpoint) -> None:
-        elsewhere = next((hand for hand in self.hands if hand.host != platform.node()), None)
-        if elsewhere is not None and urlsplit(endpoint.base_url).hostname in LOOPBACK:
-            raise CompareError(
-                f"{endpoint.provider} is asked at {endpoint.base_url}, which {elsewhere} would look for on its own "
-                "machine. Give an address that every node reaches; `compare serve` runs the simulator on one"
-            )
 
     async def choose(self, vantage: Node | None = None) -> Hand:
         """Return the worker with least to do, of a vantage if one is given; wait for a replacement where there is none.
@@ -135,8 +125,12 @@ class Crew:
         names = name_workers(self._names)
         try:
             hand = await recruit_back(node, names) if self.vantages else (await recruit(1, names))[0]
+        except CompareError:
+            return
+        try:
             await _hand_out(self._equipment, hand)
         except (CompareError, WorkerLost):
+            hand.dismiss()
             return
         self._tell(hand.facts())
         self.hands.append(hand)
@@ -155,9 +149,19 @@ def _ignore(_line: Mapping[str, object]) -> None:
 
 
 async def _hand_out(equipment: Equipment, hand: Hand) -> None:
+    for endpoint in equipment.keyless.values():
+        _refuse_loopback(endpoint, hand)
     # By a call, whose arguments go from process to process. Those of a constructor are stored by Ray.
-    opened = hand.handle.open.remote(equipment.endpoints, equipment.connect_s, equipment.connections)
+    opened = hand.handle.open.remote(equipment.keyless, equipment.keys, equipment.connect_s, equipment.connections)
     await hand.collect(opened)
+
+
+def _refuse_loopback(endpoint: Endpoint, hand: Hand) -> None:
+    if hand.host != platform.node() and urlsplit(endpoint.base_url).hostname in LOOPBACK:
+        raise CompareError(
+            f"{endpoint.provider} is asked at {endpoint.base_url}, which {hand} would look for on its own machine. "
+            "Give an address that every node reaches; `compare serve` runs the simulator on one"
+        )
 
 
 def name_workers(numbers: "count[int]") -> "map[str]":

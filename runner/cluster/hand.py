@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import ray
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import RayError, RayTaskError
 
 from runner.cluster.handover import Calibrated
 from runner.errors import CompareError
@@ -62,12 +62,13 @@ class Hand:
         """
         try:
             return await reference
-        except RayActorError as error:
-            raise WorkerLost(f"{self} was lost", first_line(error)) from None
         except RayTaskError as error:
             if isinstance(error.cause, CompareError):
                 raise CompareError(f"{self}: {error.cause}") from None
             raise
+        except RayError as error:
+            # Its process, its node, or what it had to tell: a long reply waits on its node until it is fetched.
+            raise WorkerLost(f"{self} was lost", first_line(error)) from None
 
     def dismiss(self) -> None:
         """Stop it, whatever it does."""
@@ -80,5 +81,10 @@ def dismiss(handle: Any) -> None:
 
 
 def first_line(error: Exception) -> str:
-    """Return the gist of what Ray says, which goes on for pages."""
+    """Return the gist of what Ray says of a loss, which goes on for pages."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+def last_line(error: Exception) -> str:
+    """Return the gist of a traceback that Ray hands on."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1]

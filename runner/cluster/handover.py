@@ -28,23 +28,28 @@ class Calibrated:
 
 
 @dataclass(frozen=True, slots=True)
-class PackedEndpoint:
-    """An endpoint on its way to a worker. A `Key` refuses to be pickled: this is the one place where it may travel."""
+class PackedKey:
+    """A key on its way to a worker. A `Key` refuses to be pickled: this is the one form in which it may travel."""
 
-    endpoint: Endpoint
-    variable: str = ""
-    value: str | None = field(default=None, repr=False)
+    variable: str
+    value: str = field(repr=False)
 
-    @classmethod
-    def of(cls, endpoint: Endpoint) -> "PackedEndpoint":
-        """Pack an endpoint."""
-        if endpoint.key is None:
-            return cls(endpoint)
-        return cls(replace(endpoint, key=None), endpoint.key.variable, endpoint.key.reveal())
 
-    def unpack(self) -> Endpoint:
-        """Return the endpoint with its key."""
-        return self.endpoint if self.value is None else replace(self.endpoint, key=Key(self.value, self.variable))
+def pack_keys(endpoints: Mapping[str, Endpoint]) -> tuple[dict[str, Endpoint], dict[str, PackedKey]]:
+    """Part endpoints from their keys, each by its provider.
+
+    Ray puts an argument of more than 100 KiB into its object store, which spills to disk. Keys are an argument of
+    their own, so that they stay below that however long somebody's rows are.
+    """
+    keys = {name: each.key for name, each in endpoints.items() if each.key is not None}
+    packed = {name: PackedKey(key.variable, key.reveal()) for name, key in keys.items()}
+    return {name: replace(each, key=None) for name, each in endpoints.items()}, packed
+
+
+def unpack_keys(endpoints: Mapping[str, Endpoint], packed: Mapping[str, PackedKey]) -> dict[str, Endpoint]:
+    """Give endpoints their keys back."""
+    keys = {name: Key(each.value, each.variable) for name, each in packed.items()}
+    return {name: replace(each, key=keys.get(name)) for name, each in endpoints.items()}
 
 
 @dataclass(frozen=True, slots=True)

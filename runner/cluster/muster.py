@@ -43,7 +43,7 @@ async def find_vantages(fleet: Fleet) -> tuple[Node, ...]:
     from runner.cluster.recruiting import list_nodes  # noqa: PLC0415 -- imports Ray, an extra
 
     with join_cluster(address):
-        vantages = tuple(list_vantages(list_nodes()).values())
+        vantages = tuple(list_vantages(await list_nodes()).values())
     if not vantages:
         raise CompareError("no node of the cluster has a CPU to give to a worker. Nothing was sent")
     return vantages

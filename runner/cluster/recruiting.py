@@ -1,22 +1,24 @@
 """Workers are started on a cluster's nodes and made known: who each one is, where, and how well it hears."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 import ray
-from ray.exceptions import ActorUnschedulableError, RayActorError, RayTaskError
+from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from runner.cluster.hand import Hand, WorkerLost, dismiss, first_line
+from runner.cluster.hand import Hand, WorkerLost, dismiss, last_line
 from runner.cluster.handover import Introduction
 from runner.cluster.nodes import list_vantages, name_nodes
 from runner.cluster.worker import Worker
 from runner.errors import CompareError
 from runner.fleet import Node
 from runner.version import __version__
+
+Answer = TypeVar("Answer")
 
 START_LIMIT_S = 60.0
 """How long workers may take to start: a cluster that must grow first is to be grown beforehand."""
@@ -35,7 +37,8 @@ async def recruit(workers: int | None, names: Iterator[str]) -> list[Hand]:
         CompareError: the cluster has no room for them, lacks this package, or has another version of it.
 
     """
-    return await _make_known([_start() for _ in range(workers or len(name_nodes(list_nodes())))], names)
+    number = workers or len(list_vantages(await list_nodes()))
+    return await _make_known([await _start() for _ in range(number)], names)
 
 
 async def recruit_at(vantages: Sequence[Node], workers: int, names: Iterator[str]) -> list[Hand]:
@@ -45,12 +48,12 @@ async def recruit_at(vantages: Sequence[Node], workers: int, names: Iterator[str
         CompareError: a node is not there, or as `recruit`.
 
     """
-    ids = {node.name: node_id for node_id, node in list_vantages(list_nodes()).items()}
+    ids = {node.name: node_id for node_id, node in list_vantages(await list_nodes()).items()}
     missing = [vantage.name for vantage in vantages if vantage.name not in ids]
     if missing:
         raise CompareError(f"the cluster has no node {', '.join(missing)} any more. Nothing was sent")
     places = [vantage for vantage in vantages for _ in range(workers)]
-    return await _make_known([_start(ids[place.name]) for place in places], names, places)
+    return await _make_known([await _start(ids[place.name]) for place in places], names, places)
 
 
 async def recruit_back(vantage: Node, names: Iterator[str]) -> Hand:
@@ -76,7 +79,7 @@ async def _make_known(handles: list[Any], names: Iterator[str], places: Sequence
     """Let workers introduce themselves, and calibrate them; where they are is known, or they say it."""
     try:
         introductions = await _introduce(handles)
-        nodes = places or [*map(_find_node, introductions)]
+        nodes = places or await _find_nodes(introductions)
         hands = [*map(_name, handles, introductions, nodes, names)]
         await asyncio.gather(*map(_calibrate, hands))
     except BaseException:
@@ -86,11 +89,11 @@ async def _make_known(handles: list[Any], names: Iterator[str], places: Sequence
     return hands
 
 
-def _start(node_id: str | None = None) -> Any:
+async def _start(node_id: str | None = None) -> Any:
     """Start a worker that Ray neither restarts nor asks anything twice, since every attempt needs leave."""
     options = {"num_cpus": 1, "max_restarts": 0, "max_task_retries": 0, "max_concurrency": MOST_AT_ONCE}
     where = "SPREAD" if node_id is None else NodeAffinitySchedulingStrategy(node_id, soft=False)
-    return ray.remote(Worker).options(**options, scheduling_strategy=where).remote()
+    return await _ask_head(ray.remote(Worker).options(**options, scheduling_strategy=where).remote)
 
 
 async def _introduce(handles: list[Any]) -> list[Introduction]:
@@ -102,17 +105,17 @@ async def _introduce(handles: list[Any]) -> list[Introduction]:
             f"the cluster did not start {len(handles)} workers, each with a CPU of its own, within "
             f"{START_LIMIT_S:g} s. Ask for fewer with --workers, or let it grow first. Nothing was sent"
         ) from None
-    except (ActorUnschedulableError, RayActorError, RayTaskError) as error:
+    except RayError as error:
         raise CompareError(
-            f"a worker did not start: {first_line(error)} compare {__version__} must be installed on every node. "
-            "Nothing was sent"
+            f"a worker did not start: {last_line(error).rstrip('.')}. compare {__version__} must be installed on every "
+            "node. Nothing was sent"
         ) from None
     return list(introductions)
 
 
-def _find_node(introduction: Introduction) -> Node:
-    nodes: Mapping[str, Node] = name_nodes(list_nodes())
-    return nodes.get(introduction.node_id, Node(introduction.host, None))
+async def _find_nodes(introductions: Sequence[Introduction]) -> list[Node]:
+    nodes: Mapping[str, Node] = name_nodes(await list_nodes())
+    return [nodes.get(each.node_id, Node(each.host, None)) for each in introductions]
 
 
 def _name(handle: Any, introduction: Introduction, node: Node, name: str) -> Hand:
@@ -131,7 +134,12 @@ async def _calibrate(hand: Hand) -> None:
         raise CompareError(f"{lost} while it was calibrated: {lost.why}") from None
 
 
-def list_nodes() -> list[dict[str, Any]]:
+async def list_nodes() -> list[dict[str, Any]]:
     """Return the cluster's nodes as Ray describes them."""
-    rows: list[dict[str, Any]] = ray.nodes()
+    rows: list[dict[str, Any]] = await _ask_head(ray.nodes)
     return rows
+
+
+async def _ask_head(question: Callable[[], Answer]) -> Answer:
+    """Ask what Ray answers by way of the cluster's head, in a thread: where the head is gone, that waits a minute."""
+    return await anyio.to_thread.run_sync(question, abandon_on_cancel=True)

@@ -2,7 +2,7 @@
 
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from datetime import datetime
 from time import perf_counter_ns
@@ -11,10 +11,11 @@ import anyio
 
 from runner.analysis.calibration import ClockError, is_sustained
 from runner.calibrate import Load, probe
-from runner.cluster.handover import Calibrated, Introduction, Opened, PackedEndpoint, Report, Stay
+from runner.cluster.handover import Calibrated, Introduction, Opened, PackedKey, Report, Stay, unpack_keys
 from runner.engine.asker import Asker, open_own_askers
 from runner.engine.descriptors import allow_connections
 from runner.engine.quiet import keep_collector_away
+from runner.providers.endpoint import Endpoint
 from runner.version import __version__
 from runner.wire.airtime import Airtime
 from runner.wire.client import Question
@@ -56,10 +57,12 @@ class Worker:
         )
         return Calibrated(error.facts(), is_sustained(found.errors))
 
-    async def open(self, packed: Sequence[PackedEndpoint], connect_s: float, connections: int) -> None:
+    async def open(
+        self, keyless: Mapping[str, Endpoint], keys: Mapping[str, PackedKey], connect_s: float, connections: int
+    ) -> None:
         """Get ready to ask these endpoints; raise `CompareError` where so many connections cannot be had."""
         allow_connections(connections)
-        endpoints = {each.endpoint.provider: each.unpack() for each in packed}
+        endpoints = unpack_keys(keyless, keys)
         self._stack.enter_context(keep_collector_away())
         self._askers = await self._stack.enter_async_context(open_own_askers(endpoints, connect_s, Airtime()))
 

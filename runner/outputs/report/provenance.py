@@ -7,6 +7,7 @@ from runner.analysis.calibration import ClockError
 from runner.analysis.run import Run
 from runner.analysis.vantages import describe_vantages
 from runner.outputs.figures import milliseconds
+from runner.outputs.workforce import describe_clocks
 
 DIGEST = 12
 """Characters of a digest that tell one suite from another."""
@@ -47,8 +48,11 @@ def _load(run: Run) -> str:
 
 
 def _clock(run: Run) -> str:
-    error = ClockError.of(run.header.calibration or {})
-    if error is None:
-        return "not calibrated; compare calibrate tells how far it is off"
+    told = [_own_clock(error)] if (error := ClockError.of(run.header.calibration or {})) else []
+    told += describe_clocks(run.workforce)
+    return "; ".join(told) or "not calibrated; compare calibrate tells how far it is off"
+
+
+def _own_clock(error: ClockError) -> str:
     spread = f"{milliseconds(error.ttft_p50_s)} (p50) to {milliseconds(error.ttft_p99_s)} (p99)"
     return f"TTFT off by {spread}, n {error.n}, {error.calibrated_at[:10]}"

@@ -2,9 +2,12 @@
 
 import math
 from collections.abc import Iterable
-from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from runner.errors import CompareError
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 MEDIAN = 50.0
 
@@ -79,8 +82,10 @@ def nearest_rank(percent: float, n: int) -> int:
     return math.ceil(_as_written(percent) * n / 100)
 
 
-def _as_written(percent: float) -> Fraction:
+def _as_written(percent: float) -> "Fraction":
     """Return the decimal that a person wrote: 99.9 in binary would need a thousand and one values."""
+    from fractions import Fraction  # noqa: PLC0415 -- the help needs none
+
     return Fraction(str(float(percent)))
 
 

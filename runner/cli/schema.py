@@ -1,13 +1,13 @@
 """`compare schema`: the JSON Schema of suite files, for editors."""
 
-import json
-
 import click
 
 
 @click.command()
 def schema() -> None:
     """Print the JSON Schema of suite files, for editors that check YAML while it is typed."""
+    import json  # noqa: PLC0415
+
     from runner.suite.schema import json_schema  # noqa: PLC0415 -- heavy
 
     click.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))

@@ -198,8 +198,15 @@ async def drive_simulated(records: int) -> Driven:
         heard = pickle.dumps(await hear_once(base_url, load))
     with TemporaryDirectory() as folder:
         effort = await drive("http://127.0.0.1:9/v1", load, Path(folder), distant_askers(simulate_crew(heard), AT_ONCE))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * MAXRSS_BYTES
-    return Driven(records, effort.cpu_s, peak)
+    return Driven(records, effort.cpu_s, own_peak_bytes())
+
+
+def own_peak_bytes() -> int:
+    """Return the most memory that this process had. `getrusage` would say its parent's, if that was larger."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * MAXRSS_BYTES
+    return next(int(line.split()[1]) * 1024 for line in status.read_text().splitlines() if line.startswith("VmHWM"))
 
 
 async def hear_once(base_url: str, load: Load) -> Report:

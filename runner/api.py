@@ -19,10 +19,11 @@ from runner.engine.audience import Audience
 from runner.engine.observer import Observer
 from runner.errors import CompareError, JournalError
 from runner.folder import RESULTS, name_latest, write_atomically
-from runner.job import SIMULATOR, Job
+from runner.job import Job
 from runner.outputs import find_writer
 from runner.own_checks import ask_own_checks
 from runner.past import Past
+from runner.preparing import SIMULATOR
 from runner.providers.endpoint import Endpoint, read_endpoint
 from runner.providers.naming import resolve_provider
 from runner.providers.redaction import Redactor

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runner.errors import MissingKey
-from runner.job import Job, Options, prepare
+from runner.job import Job, Options
+from runner.preparing import prepare
 from runner.providers.environment import read_environment
 from runner.providers.key import find_key
 from runner.providers.registry import Registry

@@ -73,7 +73,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         *("record", "remedy"),
     ),
     "forecast": ("money", "plan", "pressure", "price", "providers", "suite.case"),
-    "preview": ("errors", "forecast", "job", "providers", "suite.case"),
+    "preview": ("errors", "forecast", "job", "preparing", "providers", "suite.case"),
     "stopping": ("analysis", "errors", "forecast", "money", "plan", "price", "record"),
     "simulator": ("errors", "events", "recordings"),
     "stand_in": ("choice", "errors", "folder", "journal", "plan", "providers", "recordings"),
@@ -88,10 +88,14 @@ ARROWS: dict[str, tuple[str, ...]] = {
     ),
     "past": ("errors", "journal", "plan", "pressure", "record", "resume", "suite.case"),
     "job": (
-        *("choice", "errors", "fleet", "folder", "forecast", "journal", "money", "outputs", "past", "percentiles"),
-        *("plan", "pressure", "providers", "resume", "stand_in", "suite"),
+        *("choice", "errors", "fleet", "forecast", "journal", "money", "past", "percentiles", "plan", "pressure"),
+        *("providers", "stand_in", "suite.case"),
     ),
-    "api": (*COMPOSED, "cluster", "job", "past", "recordings", "stopping"),
+    "preparing": (
+        *("choice", "errors", "folder", "job", "journal", "outputs", "past", "plan", "pressure", "providers"),
+        *("resume", "stand_in", "suite"),
+    ),
+    "api": (*COMPOSED, "cluster", "job", "past", "preparing", "recordings", "stopping"),
     "snapshot": ("analysis", "checks", "errors", "folder", "journal", "record", "suite"),
     "gate": ("analysis", "contrast", "errors", "folder", "outputs"),
     "github": ("analysis", "errors", "outputs"),
@@ -105,7 +109,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "notebook": ("engine.observer", "events", "outputs", "plan", "record"),
     "python": (
         *("analysis", "api", "choice", "contrast", "engine", "errors", "events", "folder", "job", "money", "notebook"),
-        *("outputs", "percentiles", "plan", "pressure", "providers", "record", "stopping", "suite"),
+        *("outputs", "percentiles", "plan", "preparing", "pressure", "providers", "record", "stopping", "suite"),
     ),
     "cli": (
         *(
@@ -130,6 +134,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
             "outputs",
             "percentiles",
             "plan",
+            "preparing",
             "preview",
             "pressure",
         ),
@@ -180,7 +185,10 @@ HOMES: dict[str, tuple[str, ...]] = {
 
 HOMES_OF_TYPES = {"pandas": ("outputs.side_by_side", "outputs.pictures")}
 
-CLOCKS = ("doctor", "calibrate", "chat", "cli", "cluster", "engine", "job", "notebook", "python", "simulator", "wire")
+CLOCKS = (
+    *("doctor", "calibrate", "chat", "cli", "cluster", "engine", "notebook", "preparing", "python", "simulator"),
+    "wire",
+)
 CONNECTIONS = {
     "socket": ("simulator", "wire"),
     "ssl": ("doctor", "wire"),

@@ -24,10 +24,11 @@ from runner.cli import commands
 from runner.errors import CompareError
 from runner.events import Outcome
 from runner.fleet import Fleet, Node
-from runner.job import Job, Options, load_suite, prepare
+from runner.job import Job, Options
 from runner.outputs import WRITERS
 from runner.outputs.overview import tabulate_summary
 from runner.outputs.terminal import render_summary
+from runner.preparing import load_suite, prepare
 from runner.price import Price, Rates
 from runner.record import Record
 from tests.command import compare, write_yaml

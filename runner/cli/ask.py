@@ -27,7 +27,7 @@ def ask(prompt: str, **chosen: Any) -> None:
     from runner.cli.columns import open_columns  # noqa: PLC0415
     from runner.cli.console import open_console, print_notes  # noqa: PLC0415
     from runner.cli.run import exit_code, show  # noqa: PLC0415
-    from runner.job import load_registry, prepare  # noqa: PLC0415
+    from runner.preparing import load_registry, prepare  # noqa: PLC0415
     from runner.suite.case import Parameters  # noqa: PLC0415
     from runner.suite.load import suite_from_prompts  # noqa: PLC0415
 

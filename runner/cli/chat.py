@@ -27,7 +27,7 @@ def chat(**chosen: Any) -> None:
     import anyio  # noqa: PLC0415 -- heavy imports wait until there is work
 
     from runner.api import backend  # noqa: PLC0415
-    from runner.job import load_registry, prepare  # noqa: PLC0415
+    from runner.preparing import load_registry, prepare  # noqa: PLC0415
     from runner.suite.case import Parameters  # noqa: PLC0415
     from runner.suite.load import suite_from_prompts  # noqa: PLC0415
 

@@ -33,7 +33,7 @@ def doctor(env_files: tuple[Path, ...], *, pings: bool, as_json: bool) -> None:
     import os  # noqa: PLC0415
 
     from runner.doctor import Health, configured_endpoints, examine  # noqa: PLC0415 -- heavy
-    from runner.job import load_registry  # noqa: PLC0415
+    from runner.preparing import load_registry  # noqa: PLC0415
     from runner.providers.environment import read_environment  # noqa: PLC0415
 
     registry = load_registry(Path.cwd())

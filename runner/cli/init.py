@@ -12,7 +12,7 @@ def init(folder: Path) -> None:
 
     Nothing that is there already is changed.
     """
-    from runner.job import load_registry  # noqa: PLC0415 -- heavy
+    from runner.preparing import load_registry  # noqa: PLC0415 -- heavy
     from runner.starter import SUITE, lay_out  # noqa: PLC0415
 
     for laid in lay_out(folder, load_registry(Path.cwd()).rows):

@@ -28,7 +28,7 @@ def plan(suite: Path, **chosen: Any) -> None:
     Keys need not be set. No file is made, nobody is asked. It knows of no cluster: with --vantage, a run sends all of
     this from each node.
     """
-    from runner.job import load_suite  # noqa: PLC0415 -- heavy
+    from runner.preparing import load_suite  # noqa: PLC0415 -- heavy
     from runner.preview import preview  # noqa: PLC0415
 
     names = ("cases", "repeat", "warmup_requests", "seed", "order")

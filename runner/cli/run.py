@@ -87,7 +87,7 @@ def run(suite: Path | None, **chosen: Any) -> None:
     the options and nothing was sent, or nothing could be compared, 3 requests failed or could not be recorded, 4 a
     named target has no key and nothing was sent, 5 undecided (--fail-undecided), 130 interrupted, finished rows kept.
     """
-    from runner.job import find_suite, load_suite, prepare  # noqa: PLC0415 -- heavy
+    from runner.preparing import find_suite, load_suite, prepare  # noqa: PLC0415 -- heavy
 
     allowed = parse_allowance(chosen["allow_errors"])
     gate = read_gate(chosen)

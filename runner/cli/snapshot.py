@@ -57,7 +57,7 @@ def snapshot(suite: Path, **chosen: Any) -> None:
 def _hold(suite: Path, chosen: dict[str, Any]) -> tuple["Held", int]:
     """Run the suite, or take a run of it, and compare; return the exit code of a run that is not whole, too."""
     from runner.cli.run import exit_code, perform_watched  # noqa: PLC0415
-    from runner.job import load_suite, prepare  # noqa: PLC0415
+    from runner.preparing import load_suite, prepare  # noqa: PLC0415
     from runner.snapshot.keeping import hold  # noqa: PLC0415
 
     loaded, registry = load_suite(suite)

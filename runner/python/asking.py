@@ -13,10 +13,11 @@ from runner.api import Done, open_run, write_outputs
 from runner.engine.observer import Observer
 from runner.errors import CompareError
 from runner.events import TIMED
-from runner.job import Job, load_registry, prepare
+from runner.job import Job
 from runner.notebook.replies import GrowingReplies
 from runner.notebook.screen import Nowhere, find_screen
 from runner.plan import Request
+from runner.preparing import load_registry, prepare
 from runner.python.options import TARGET_OPTIONS, read_options, refuse_unknown
 from runner.python.performing import perform_watched
 from runner.python.showing import side_by_side

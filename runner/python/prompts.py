@@ -9,7 +9,8 @@ import pandas as pd
 
 from runner.analysis.frame import rows_of
 from runner.errors import CompareError, did_you_mean
-from runner.job import Options, find_suite, load_registry, load_suite
+from runner.job import Options
+from runner.preparing import find_suite, load_registry, load_suite
 from runner.providers.registry import Registry
 from runner.suite.case import Suite
 from runner.suite.given import suite_of

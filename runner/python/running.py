@@ -7,9 +7,10 @@ from typing import Any, Unpack
 import pandas as pd
 
 from runner.api import Done
-from runner.job import Job, prepare
+from runner.job import Job
 from runner.notebook.progress import Progress
 from runner.notebook.screen import Nowhere, find_screen
+from runner.preparing import prepare
 from runner.python.options import RUN_OPTIONS, RunOptions, read_options, refuse_unknown
 from runner.python.performing import perform_watched, perform_watched_async
 from runner.python.prompts import Prompts, read_what_to_ask

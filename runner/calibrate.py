@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from importlib.metadata import version
+from math import ceil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter_ns, process_time_ns
@@ -27,6 +28,7 @@ from runner.providers.registry import builtin
 from runner.record import Record
 from runner.suite.case import Case, Parameters
 from runner.version import __version__
+from runner.wire.airtime import DEPARTURE_INTERVAL_NS
 
 if TYPE_CHECKING:
     from runner.engine.asker import OpenAskers
@@ -36,7 +38,7 @@ GOOD_FOR = timedelta(days=30)
 SIMULATOR = "sim"
 
 SEARCH_S = 30.0
-"""How long the search for the highest concurrency may take."""
+"""By when the last trial of the search for the highest concurrency must have begun, judged by the one before."""
 
 MOST = 10_000
 """The highest concurrency that is tried; a run takes no more either."""
@@ -69,7 +71,17 @@ class Load:
 
     def at(self, concurrency: int) -> "Load":
         """Return the same pace at another concurrency, with requests enough for a 99th percentile."""
-        return replace(self, concurrency=concurrency, requests=max(100, 2 * concurrency))
+        return replace(self, concurrency=concurrency, requests=max(100, 2 * concurrency)).overlapping()
+
+    def overlapping(self) -> "Load":
+        """Return the load with replies that last twice as long as beginning all of them takes, at the least.
+
+        Requests leave one after the other: the first streams would else be over before the last one begins, and so
+        many as are named never heard at once.
+        """
+        begun_ms = self.concurrency * DEPARTURE_INTERVAL_NS / 1e6
+        tokens = ceil((2 * begun_ms - self.ttft_ms) / self.gap_ms) + 1
+        return replace(self, tokens=max(self.tokens, tokens))
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from runner.fold import Fold
 from runner.record import Heard, Identity, Marks, Record
 from runner.simulator.model import parse_model
 from runner.simulator.persona import MS
+from runner.wire.airtime import DEPARTURE_INTERVAL_NS
 from runner.wire.listening import received_ns
 from tests.command import compare, finish, read_lines, start
 
@@ -74,6 +75,15 @@ def record(**details: object) -> Record:
     heard = Heard((205, 310), "aa", (2, 3), (200, 300))
     whole = Record(identity, Marks(sent=0), Outcome.OK, heard, received_us=10)
     return replace(whole, **details)  # type: ignore[arg-type]
+
+
+@given(st.integers(1, 10_000), st.floats(0.1, 1000), st.integers(1, 30))
+def test_all_streams_of_a_load_are_under_way_at_once(concurrency: int, gap_ms: float, tokens: int) -> None:
+    """However many leave one after the other, the first is still heard when the last has left; none gets shorter."""
+    load = Load(concurrency=8, requests=120, ttft_ms=200, gap_ms=gap_ms, tokens=tokens).at(concurrency)
+    last_leaves_ms = (concurrency - 1) * DEPARTURE_INTERVAL_NS / 1e6
+    assert load.ttft_ms + load.gap_ms * (load.tokens - 1) >= 2 * last_leaves_ms * (1 - 1e-9)
+    assert load.tokens >= tokens
 
 
 @given(st.lists(US, min_size=1, max_size=300))

@@ -36,7 +36,7 @@ SPEECH_S = 0.5
 @click.option(
     "--requests", type=click.IntRange(1), metavar="N", help="Requests in all (default 3 per slot, 100 at least)."
 )
-@click.option("--no-search", is_flag=True, help="Do not look for the highest concurrency, which takes up to 30 s.")
+@click.option("--no-search", is_flag=True, help="Do not look for the highest concurrency, which takes up to a minute.")
 @click.option(
     "-o",
     "--output",
@@ -65,7 +65,7 @@ def calibrate(
         ttft_ms=TTFT_MS,
         gap_ms=1000 / rate,
         tokens=max(2, round(rate * SPEECH_S)),
-    )
+    ).overlapping()
     try:
         found = anyio.run(_calibrate, load, not no_search, **backend())
     except (Interrupted, KeyboardInterrupt):

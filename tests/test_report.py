@@ -266,6 +266,18 @@ def test_a_lead_of_few_blocks_is_not_decided() -> None:
     assert {place.interval for place in first.places} == {"–"}
 
 
+def test_each_reason_for_doubt_names_whom_it_concerns() -> None:
+    """Where some pairs have too few blocks and another has none, a reader is told which is which."""
+    others = [jittered(name, 2, slower=2) for name in ("acme/second", "acme/third")]
+    alone = [answered("acme/fourth", block=7, ttft_s=3.0)]
+    records = [*jittered(BASE, 2), *others[0], *others[1], *alone]
+    run = run_of(records, tuple(dict.fromkeys(record.identity.target for record in records)))
+    first, _ = find(line_up([run]))
+    few, none = first.doubts
+    assert re.match("acme/(second, acme/third|third, acme/second): not decided: 2 blocks", few)
+    assert none.startswith("acme/fourth: not tested: nothing to compare")
+
+
 def test_runs_are_not_tested_against_each_other() -> None:
     """Columns of two runs stand side by side, but no test of pairs is made of them."""
     runs = [run_of(jittered(BASE, 12), (BASE,)), run_of(jittered(BASE, 12, slower=3), (BASE,))]

@@ -108,8 +108,19 @@ def _tell(duration: Duration, ranked: Sequence[_Standing], test: Test) -> Findin
     return Finding(
         headline=lead + _how_sure([each.surely_slower for each in comparisons]),
         places=(first.place(None), *behind),
-        doubts=tuple(dict.fromkeys(f"{each.verdict}: {each.why}" for each in comparisons if each.why)),
+        doubts=_doubts([other.column.label for other in others], comparisons),
     )
+
+
+def _doubts(labels: Sequence[str], comparisons: Sequence[Comparison]) -> tuple[str, ...]:
+    """Say why verdicts are open: each reason once, with whom it concerns where there are several."""
+    concerned: dict[str, list[str]] = {}
+    for label, comparison in zip(labels, comparisons, strict=True):
+        if comparison.why:
+            concerned.setdefault(f"{comparison.verdict}: {comparison.why}", []).append(label)
+    if len(concerned) == 1:
+        return tuple(concerned)
+    return tuple(f"{', '.join(who)}: {reason}" for reason, who in concerned.items())
 
 
 def _how_sure(slower: Sequence[bool]) -> str:

@@ -20,6 +20,9 @@ from runner.wire.kernel_clock import KernelReader, hand_over, read_by_kernel
 from runner.wire.proxy import Proxy
 from runner.wire.socks import open_socket
 
+LOOK_S = 0.001
+"""Between two looks at whether a request that was sealed by TLS has left."""
+
 
 class StampingProtocol(ResponseHandler):
     """A connection's two ends of time: requests are stamped as they leave, reads as they come.
@@ -61,16 +64,24 @@ class StampingProtocol(ResponseHandler):
         body.clock = TRANSPORT_CLOCK if self._by_kernel is None else KERNEL_CLOCK
         self._reader.begin(body)
         self.transport.write(message)
-        if self.writing_paused:
-            self._leaving = body
-        else:
-            body.mark_sent(perf_counter_ns())
+        self._leaving = body
+        self._see_off()
 
     def resume_writing(self) -> None:
         """Stamp `sent` of a request that was too long to leave at once."""
         super().resume_writing()
-        body, self._leaving = self._leaving, None
-        if body is not None and body.sent_ns is None:
+        self._see_off()
+
+    def _see_off(self) -> None:
+        """Stamp `sent` once the socket has taken the request's last byte."""
+        body, carrier = self._leaving, self.carrier
+        if body is None or self.writing_paused:
+            return
+        if carrier is not None and carrier.get_write_buffer_size():
+            self._loop.call_later(LOOK_S, self._see_off)  # TLS is told when that is over, but tells nobody
+            return
+        self._leaving = None
+        if body.sent_ns is None:
             body.mark_sent(perf_counter_ns())
 
     def data_received(self, data: bytes) -> None:

@@ -18,7 +18,7 @@ from rich.console import Console
 from runner import diff, load
 from runner.analysis.diff import Difference, diff_places, diff_runs, diff_within
 from runner.analysis.run import Run
-from runner.analysis.vantages import find_nodes, name_places, split_by_place
+from runner.analysis.vantages import find_nodes, name_places
 from runner.analysis.verdict import Verdict
 from runner.cli import commands
 from runner.errors import CompareError
@@ -144,7 +144,7 @@ def test_a_figure_of_a_place_rests_on_what_was_heard_there(heard: list[tuple[str
         *(each for target, node, ms in heard for each in seen(node, answered(target, ttft_s=ms / 1000))),
         *(each for node in NODES for target in (BASE, NEW) for each in seen(node, failed(target))),
     ]
-    summaries = {each.target: each for each in split_by_place(run_from(*records)).summary}
+    summaries = {each.target: each for each in run_from(*records).by_place.summary}
     assert list(summaries) == [
         f"{target} from {region}" for target in run_from(*records).header.targets for region in REGIONS
     ]
@@ -157,8 +157,8 @@ def test_a_figure_of_a_place_rests_on_what_was_heard_there(heard: list[tuple[str
 def test_nodes_that_share_the_load_are_not_told_apart() -> None:
     """A run on a cluster without --vantage has a row for each target, as on one machine."""
     run = run_of([*seen("alpha", answered(BASE)), *seen("beta", answered(BASE, block=2))])
-    assert split_by_place(run) is run
-    assert [row[0] for row in tabulate_summary(split_by_place(run).summary).rows] == [BASE]
+    assert run.by_place is run
+    assert [row[0] for row in tabulate_summary(run.by_place.summary).rows] == [BASE]
 
 
 @pytest.mark.parametrize("suffix", [".md", ".html"])
@@ -187,7 +187,7 @@ def test_a_price_is_the_models_from_wherever_it_was_asked() -> None:
     """What was spent is told for each target and place, by the same price."""
     price = Price("USD", (Rates(Decimal(1), Decimal(1)),), "test").to_plain()
     run = run_from(*seen("alpha", answered(BASE, input_tokens=1)), prices={BASE: price})
-    assert split_by_place(run).header.prices == {f"{BASE} from {region}": price for region in REGIONS}
+    assert run.by_place.header.prices == {f"{BASE} from {region}": price for region in REGIONS}
 
 
 # Differences

@@ -12,9 +12,6 @@ from runner.journal import Header
 LIBRARIES = ("compare", "python", "openai", "aiohttp")
 """Whose versions may move a stamp."""
 
-DIGITS = 12
-"""Of a digest, as many as a person compares at a glance; 48 bits do not agree by chance."""
-
 WEAK_ORDERS = {
     "as-written": "the order was not shuffled: a target may owe its figures to its place",
     "free": "the order was free: what is compared as a pair may lie far apart in time",
@@ -63,7 +60,7 @@ def _differing(base: Run, new: Run) -> Iterator[str]:
 
 
 def _suite(header: Header) -> str:
-    return f"{header.suite} (digest {header.digest[:DIGITS]})"
+    return f"{header.suite} (digest {header.short_digest})"
 
 
 def _spelled(load: Mapping[str, object]) -> str:

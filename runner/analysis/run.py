@@ -18,6 +18,7 @@ from runner.analysis.grid import GridRow, arrange, choose
 from runner.analysis.source import Held, Part, Source
 from runner.analysis.summary import TargetSummary, summarize
 from runner.analysis.sweep import LoadPoint, PacedPoint, measure_levels, measure_pace
+from runner.analysis.vantages import Seen, models_from, name_places, split_header
 from runner.analysis.workers import Workforce, summarize_workers
 from runner.journal import Header, Journal
 from runner.percentiles import PERCENTILES
@@ -75,6 +76,18 @@ class Run:
         )
 
     @property
+    def by_place(self) -> Self:
+        """The run with a target for each of its targets and places; itself, if it was asked from one place."""
+        return self._split if len({*name_places(self.header.vantages).values()}) > 1 else self
+
+    @cached_property
+    def _split(self) -> Self:
+        places = name_places(self.header.vantages)
+        header, source = split_header(self.header, places), Seen(self.source, places)
+        table = self.table.assign(model=models_from(self.table, places))
+        return replace(self, header=header, source=source, table=table, checked=check_cells(header, source.records))
+
+    @property
     def records(self) -> Iterable[Record]:
         """The records anew, one by one."""
         return self.source.records
@@ -106,9 +119,14 @@ class Run:
         return self.header.simulated or bool(self.table["simulated"].any())
 
     @property
+    def clock_error(self) -> ClockError | None:
+        """How far off this machine stamped when it was last calibrated, if it heard the run and ever was."""
+        return ClockError.of(self.header.calibration or {})
+
+    @property
     def clock_errors(self) -> Iterator[ClockError]:
-        """How far off whoever heard it stamped when last calibrated: this machine, or each of a cluster's workers."""
-        found = (ClockError.of(self.header.calibration or {}), *(worker.error for worker in self.workforce.workers))
+        """The same of whoever heard it: this machine, or each of a cluster's workers."""
+        found = (self.clock_error, *(worker.error for worker in self.workforce.workers))
         return (error for error in found if error is not None)
 
     @cached_property

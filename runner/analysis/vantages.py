@@ -11,8 +11,6 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from runner.analysis.cells import TEXT
-from runner.analysis.checking import check_cells
-from runner.analysis.run import Run
 from runner.analysis.source import Source
 from runner.fleet import Node
 from runner.journal import Header
@@ -40,28 +38,13 @@ def describe_vantages(vantages: Mapping[str, str | None]) -> str:
     return ", ".join(str(Node(*vantage)) for vantage in vantages.items())
 
 
-def split_by_place(run: Run) -> Run:
-    """Return a run with a target for each of its targets and places; a run asked from one place as it is."""
-    places = name_places(run.header.vantages)
-    if len(set(places.values())) < 2:
-        return run
-    header = _split_header(run.header, places)
-    source = _Seen(run.source, places)
-    return replace(
-        run,
-        header=header,
-        source=source,
-        table=run.table.assign(model=_models_from(run.table, places)),
-        checked=check_cells(header, source.records),
-    )
-
-
 def name_from(name: str, place: str) -> str:
     """Return what a model or a target is called as it looks from a place."""
     return f"{name} from {place}"
 
 
-def _split_header(header: Header, places: Mapping[str, str]) -> Header:
+def split_header(header: Header, places: Mapping[str, str]) -> Header:
+    """Return the header of a run with a target for each of its targets and places."""
     each = [(target, place) for target in header.targets for place in dict.fromkeys(places.values())]
     return replace(
         header,
@@ -71,7 +54,8 @@ def _split_header(header: Header, places: Mapping[str, str]) -> Header:
     )
 
 
-def _models_from(table: pd.DataFrame, places: Mapping[str, str]) -> "pd.Series[str]":
+def models_from(table: pd.DataFrame, places: Mapping[str, str]) -> "pd.Series[str]":
+    """Return what the model of each row is called as it looks from the place of its node."""
     names: dict[tuple[str, object], str] = {}  # made once, however many rows have them
     for model, node in table[["model", "node"]].drop_duplicates().itertuples(index=False, name=None):
         names[model, node] = name_from(model, places[node]) if node in places else model
@@ -80,7 +64,7 @@ def _models_from(table: pd.DataFrame, places: Mapping[str, str]) -> "pd.Series[s
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class Seen:
     """The records of another source, each of a target as it looks from its place."""
 
     whole: Source

@@ -18,7 +18,7 @@ from runner.wire.airtime import Airtime
 from runner.wire.body import KERNEL_CLOCK, Phases
 from runner.wire.client import Client, Question
 from runner.wire.listening import Attempt, Watch
-from runner.wire.rounds import running_rounds
+from runner.wire.rounds import resting_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class OwnAsker:
         by_kernel = attempt.body.clock == KERNEL_CLOCK
         stamps_ns = doubtful(attempt.fold.stamps_ns, by_kernel=by_kernel)
         late_ns = self.late.worst_ns(stamps_ns)
-        return Standpoint(late_ns=late_ns + running_rounds().rest_ns if by_kernel and stamps_ns else late_ns)
+        return Standpoint(late_ns=late_ns + resting_ns() if by_kernel and stamps_ns else late_ns)
 
 
 @asynccontextmanager

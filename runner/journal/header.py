@@ -56,6 +56,11 @@ class Header:
     format: int = FORMAT
 
     @property
+    def short_digest(self) -> str:
+        """As much of the digest as a person compares at a glance; 48 bits do not agree by chance."""
+        return self.digest[:12]
+
+    @property
     def planned(self) -> str:
         """How many requests were planned, in words."""
         return "an open number" if self.planned_requests is None else f"{self.planned_requests:,}"

@@ -7,7 +7,7 @@ from runner.analysis.columns import Row
 from runner.analysis.failures import Failure
 from runner.analysis.grid import GridRow
 from runner.analysis.run import Run
-from runner.analysis.vantages import describe_vantages, split_by_place
+from runner.analysis.vantages import describe_vantages
 from runner.events import TIMED, Outcome
 from runner.outputs.checked import describe_cell, describe_checks, describe_fault, tabulate_cells, unmet
 from runner.outputs.excerpt import Excerpt, excerpt_of
@@ -28,12 +28,12 @@ _ELSEWHERE = "in the run's `results.csv` and `journal.jsonl`"
 
 def write(run: Run) -> str:
     """Write heading, summary, failures, replies side by side, then replies in full."""
-    return "\n\n".join([*sections(run), *_replies(split_by_place(run))]) + "\n"
+    return "\n\n".join([*sections(run), *_replies(run.by_place)]) + "\n"
 
 
 def sections(run: Run) -> list[str]:
     """Return all but the replies in full, as blocks to be joined by an empty line."""
-    seen = split_by_place(run)
+    seen = run.by_place
     return [
         *_heading(run),
         *_summary(seen),

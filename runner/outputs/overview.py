@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from runner.analysis.calibration import ClockError
 from runner.analysis.connections import Setup
 from runner.analysis.failures import Failure
 from runner.analysis.run import Run
@@ -11,7 +10,7 @@ from runner.analysis.summary import Statistic, TargetSummary
 from runner.outputs.costs import describe_costs
 from runner.outputs.figures import MISSING, count, milliseconds, rate, seconds, with_interval, with_sample
 from runner.outputs.words import describe_flag, describe_outcome
-from runner.outputs.workforce import describe_workforce
+from runner.outputs.workforce import describe_spread, describe_workforce
 from runner.percentiles import PERCENTILES, name_extreme, name_percentile, smallest_sample
 from runner.remedy import advise
 
@@ -224,10 +223,10 @@ def _describe_setup(setup: Setup) -> str:
 
 def _describe_clock(run: Run) -> list[str]:
     """Say how far this machine's stamps could be trusted when it was last calibrated, if it ever was."""
-    error = ClockError.of(run.header.calibration or {})
+    error = run.clock_error
     if error is None:
         return []
-    ttft = f"TTFT off by {milliseconds(error.ttft_p50_s)} (p50) to {milliseconds(error.ttft_p99_s)} (p99)"
+    ttft = f"TTFT off by {describe_spread(error)}"
     sample = f"n {error.n}, {error.concurrency} at a time"
     return [f"this machine's clock error: {ttft}, {sample}, calibrated on {error.calibrated_at[:10]}"]
 

@@ -9,7 +9,6 @@ from rich.text import Text
 from runner.analysis.checking import CheckedCell
 from runner.analysis.failures import Failure
 from runner.analysis.run import Run
-from runner.analysis.vantages import split_by_place
 from runner.checks.finding import Verdict
 from runner.outputs.checked import describe_cell, describe_checks, describe_fault, tabulate_cells, unmet
 from runner.outputs.figures import count
@@ -34,7 +33,7 @@ ERROR_COLUMNS = 300
 
 def render_summary(run: Run) -> Group:
     """Return what a console prints; colour and width are the console's affair."""
-    run = split_by_place(run)
+    run = run.by_place
     return Group(
         *_notices(run),
         _table(tabulate_briefly(run.summary, run.percents)),

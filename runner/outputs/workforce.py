@@ -37,12 +37,13 @@ def describe_clocks(workforce: Workforce) -> list[str]:
 
 def _each_error(workers: Sequence[WorkerSummary]) -> str:
     return "; ".join(
-        f"{worker} " + ("unknown" if worker.error is None else f"{_span(worker.error)}, n {worker.error.n}")
+        f"{worker} " + ("unknown" if worker.error is None else f"{describe_spread(worker.error)}, n {worker.error.n}")
         for worker in workers
     )
 
 
-def _span(error: ClockError) -> str:
+def describe_spread(error: ClockError) -> str:
+    """Say how far TTFT was off, usually and at worst."""
     return f"{milliseconds(error.ttft_p50_s)} (p50) to {milliseconds(error.ttft_p99_s)} (p99)"
 
 
@@ -62,4 +63,5 @@ def _describe_error(worker: WorkerSummary) -> str:
     error = worker.error
     if error is None:
         return f"{worker}: its clock error could not be found"
-    return f"{worker} may be late: TTFT off by {_span(error)} at the start, n {error.n}, which is above the bound"
+    spread = describe_spread(error)
+    return f"{worker} may be late: TTFT off by {spread} at the start, n {error.n}, which is above the bound"

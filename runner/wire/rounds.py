@@ -8,7 +8,6 @@ pieces of one reply that lie in the same read by then: they share the stamp of t
 import asyncio
 import select
 from collections.abc import Callable
-from weakref import WeakKeyDictionary
 
 CROWD = 64
 """From so many connections on, the loop rests after each round: the reads that come meanwhile are then many. With
@@ -77,16 +76,23 @@ class Rounds:
             self._rest.cancel()
         self._loop.remove_reader(self._epoll.fileno())
         self._epoll.close()
-        _OPEN.pop(self._loop, None)
+        del _OPEN[self._loop]
 
 
-_OPEN: "WeakKeyDictionary[asyncio.AbstractEventLoop, Rounds]" = WeakKeyDictionary()
+_OPEN: dict[asyncio.AbstractEventLoop, Rounds] = {}
+"""Those of each loop that has connections to read; the last one that leaves takes them away."""
 
 
 def running_rounds() -> Rounds:
-    """Return the running loop's rounds."""
+    """Return the running loop's rounds, to which a connection is to be added."""
     loop = asyncio.get_running_loop()
     rounds = _OPEN.get(loop)
     if rounds is None:
         rounds = _OPEN[loop] = Rounds(loop)
     return rounds
+
+
+def resting_ns() -> int:
+    """Return how long the running loop leaves a read lying on purpose, at most."""
+    rounds = _OPEN.get(asyncio.get_running_loop())
+    return 0 if rounds is None else rounds.rest_ns

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from runner.analysis.run import Run
-from runner.analysis.vantages import split_by_place
 from runner.outputs.checked import describe_cell, describe_checks, describe_fault, tabulate_cells, unmet
 from runner.outputs.figures import count
 from runner.outputs.overview import (
@@ -112,7 +111,7 @@ class Page:
 def compose(runs: Sequence[Run]) -> Page:
     """Make a page of one run, or of several side by side; a target asked from several places has a column for each."""
     making = tuple(describe_making(run) for run in runs)
-    runs = [split_by_place(run) for run in runs]
+    runs = [run.by_place for run in runs]
     columns = line_up(runs)
     sample = take_sample(lay_out(columns))
     replies = read_replies(sample.turns, columns)

@@ -6,11 +6,7 @@ from typing import NamedTuple
 from runner.analysis.calibration import ClockError
 from runner.analysis.run import Run
 from runner.analysis.vantages import describe_vantages
-from runner.outputs.figures import milliseconds
-from runner.outputs.workforce import describe_clocks
-
-DIGEST = 12
-"""Characters of a digest that tell one suite from another."""
+from runner.outputs.workforce import describe_clocks, describe_spread
 
 
 class Fact(NamedTuple):
@@ -29,7 +25,7 @@ def _facts(run: Run) -> Iterator[tuple[str, str | None]]:
     header = run.header
     yield "run", header.run_id
     yield "started", header.started_at
-    yield "suite", f"{header.path or header.suite}, digest {header.digest[:DIGEST]}"
+    yield "suite", f"{header.path or header.suite}, digest {header.short_digest}"
     yield "asked", f"{len(run.measured):,} of {header.planned} requests"
     yield "from each of", describe_vantages(header.vantages)
     yield "cases", f"only {', '.join(header.case_patterns)}" if header.case_patterns else None
@@ -48,11 +44,10 @@ def _load(run: Run) -> str:
 
 
 def _clock(run: Run) -> str:
-    told = [_own_clock(error)] if (error := ClockError.of(run.header.calibration or {})) else []
+    told = [_own_clock(run.clock_error)] if run.clock_error else []
     told += describe_clocks(run.workforce)
     return "; ".join(told) or "not calibrated; compare calibrate tells how far it is off"
 
 
 def _own_clock(error: ClockError) -> str:
-    spread = f"{milliseconds(error.ttft_p50_s)} (p50) to {milliseconds(error.ttft_p99_s)} (p99)"
-    return f"TTFT off by {spread}, n {error.n}, {error.calibrated_at[:10]}"
+    return f"TTFT off by {describe_spread(error)}, n {error.n}, {error.calibrated_at[:10]}"

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING
 from runner.version import __version__
 
 if TYPE_CHECKING:
+    from runner.api.ask import ask
+    from runner.api.diff import diff
+    from runner.api.run import arun, run
+    from runner.api.side_by_side import pictures, side_by_side
+    from runner.api.stream import stream
+    from runner.api.tables import load
     from runner.errors import CompareError
-    from runner.python.asking import ask
-    from runner.python.differing import diff
-    from runner.python.running import arun, run
-    from runner.python.showing import pictures, side_by_side
-    from runner.python.streaming import stream
-    from runner.python.tables import load
 
 __all__ = [
     "CompareError",
@@ -40,14 +40,14 @@ __all__ = [
 
 _HOMES = {
     "CompareError": "runner.errors",
-    "arun": "runner.python.running",
-    "ask": "runner.python.asking",
-    "diff": "runner.python.differing",
-    "load": "runner.python.tables",
-    "pictures": "runner.python.showing",
-    "run": "runner.python.running",
-    "side_by_side": "runner.python.showing",
-    "stream": "runner.python.streaming",
+    "arun": "runner.api.run",
+    "ask": "runner.api.ask",
+    "diff": "runner.api.diff",
+    "load": "runner.api.tables",
+    "pictures": "runner.api.side_by_side",
+    "run": "runner.api.run",
+    "side_by_side": "runner.api.side_by_side",
+    "stream": "runner.api.stream",
 }
 
 

@@ -14,7 +14,7 @@ import click
 import pytest
 
 from runner.cli import commands
-from tests.command import write_config
+from tests.support.command import write_config
 
 CHECKOUT = Path(__file__).parents[1]
 DOCUMENTS = (*sorted(CHECKOUT.glob("*.md")), *sorted((CHECKOUT / "docs").glob("*.md")))

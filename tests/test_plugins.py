@@ -9,8 +9,8 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from tests.command import ROOT, compare, read_lines, read_rows, start, write_yaml
-from tests.distribution import install, install_project
+from tests.support.command import ROOT, compare, read_lines, read_rows, start, write_yaml
+from tests.support.distribution import install, install_project
 
 SAMPLE = Path(__file__).parent / "samples" / "plugin"
 EXACT = "sim/exact?ttft_ms=5&gap_ms=1&tokens=3"

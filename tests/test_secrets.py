@@ -9,9 +9,22 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.certificate import make_certificate, serve_with
-from tests.command import compare, read_lines, read_rows, write_config, write_yaml
-from tests.tape import DONE, END, STREAM_HEAD, Asked, Reply, Tape, delta, event, frame, head, play, refuse
+from tests.support.certificate import make_certificate, serve_with
+from tests.support.command import compare, read_lines, read_rows, write_config, write_yaml
+from tests.support.scripted_server import (
+    DONE,
+    END,
+    STREAM_HEAD,
+    Asked,
+    Reply,
+    Tape,
+    delta,
+    event,
+    frame,
+    head,
+    play,
+    refuse,
+)
 
 VARIABLE = "ACME_API_KEY"
 LOUDEST = {"OPENAI_LOG": "debug", "PYTHONASYNCIODEBUG": "1", "PYTHONDEVMODE": "1"}

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
 from typing import Any, NamedTuple, Self
 
-from runner.record import Record
+from runner.core.record import Record
 
 TTFT_BOUND_S = 0.005
 """What the 99th percentile of the TTFT error must stay under for a concurrency to count as sustained."""
@@ -44,7 +44,7 @@ def read_stamps(record: Record) -> Stamps | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
+class ErrorSpread:
     """Sizes of `n` errors, early or late, by nearest rank: the 99th percentile of fewer than 100 is the maximum."""
 
     n: int
@@ -70,13 +70,13 @@ class Errors:
     requests: int
     timed: int
     tokens: int
-    reported_ttft: Spread | None
+    reported_ttft: ErrorSpread | None
     """No error, but what was measured."""
-    ttft: Spread | None
-    gap: Spread | None
-    request: Spread | None
+    ttft: ErrorSpread | None
+    gap: ErrorSpread | None
+    request: ErrorSpread | None
     """The client takes a request for sent -> the server has it."""
-    stamp: Spread | None
+    stamp: ErrorSpread | None
     """Each piece of text: the server sends it -> its stamp is taken."""
 
 
@@ -86,11 +86,11 @@ def measure_errors(replies: Sequence[Stamps], requests: int) -> Errors:
         requests=requests,
         timed=len(replies),
         tokens=sum(len(each.at_us) for each in replies),
-        reported_ttft=Spread.of(each.at_us[0] for each in replies),
-        ttft=Spread.of(each.ttft_error_us for each in replies),
-        gap=Spread.of(b - a for each in replies for a, b in pairwise(each.delays_us)),
-        request=Spread.of(each.received_us for each in replies),
-        stamp=Spread.of(delay for each in replies for delay in each.delays_us),
+        reported_ttft=ErrorSpread.of(each.at_us[0] for each in replies),
+        ttft=ErrorSpread.of(each.ttft_error_us for each in replies),
+        gap=ErrorSpread.of(b - a for each in replies for a, b in pairwise(each.delays_us)),
+        request=ErrorSpread.of(each.received_us for each in replies),
+        stamp=ErrorSpread.of(delay for each in replies for delay in each.delays_us),
     )
 
 

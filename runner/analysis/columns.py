@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from runner.analysis.checking import count_findings
+from runner.analysis.checks import count_findings
 from runner.analysis.cost import record_cost, record_currency
-from runner.checks.finding import Verdict
-from runner.journal import Header
-from runner.record import Record
+from runner.checks.finding import CheckVerdict
+from runner.core.record import Record
+from runner.storage.journal import Header
 
 Cell = str | int | float | bool | None
 Row = dict[str, Cell]
@@ -27,7 +27,7 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class ResultColumn:
     """One column, and how its cell is read off a run's header and one record."""
 
     name: str
@@ -46,65 +46,69 @@ def _flags(header: Header, record: Record) -> str | None:
 
 
 COLUMNS = (
-    Column("run_id", Kind.TEXT, lambda header, _: header.run_id),
-    Column("suite", Kind.TEXT, lambda header, _: header.suite),
-    Column("case", Kind.TEXT, lambda _, record: record.identity.case),
-    Column("turn", Kind.COUNT, lambda _, record: record.identity.turn),
-    Column("repeat", Kind.COUNT, lambda _, record: record.identity.repeat),
-    Column("block", Kind.COUNT, lambda _, record: record.identity.block),
-    Column("provider", Kind.TEXT, lambda _, record: record.identity.provider),
-    Column("model", Kind.TEXT, lambda _, record: record.identity.model),
-    Column("response_model", Kind.TEXT, lambda _, record: record.response_model),
-    Column("simulated", Kind.TRUTH, lambda _, record: record.identity.simulated),
-    Column("node", Kind.TEXT, lambda _, record: record.node),
-    Column("region", Kind.TEXT, lambda _, record: record.region),
-    Column("outcome", Kind.TEXT, lambda _, record: record.outcome.value),
-    Column("error_type", Kind.TEXT, lambda _, record: record.error_type),
-    Column("http_status", Kind.COUNT, lambda _, record: record.http_status),
-    Column("finish_reason", Kind.TEXT, lambda _, record: record.finish_reason),
-    Column("attempts", Kind.COUNT, lambda _, record: record.attempts),
-    Column("in_flight", Kind.COUNT, lambda _, record: record.in_flight),
-    Column("planned_s", Kind.NUMBER, lambda _, record: record.planned_s),
-    Column("queue_s", Kind.NUMBER, lambda _, record: record.queue_s),
-    Column("backoff_s", Kind.NUMBER, lambda _, record: record.backoff_s),
-    Column("dns_s", Kind.NUMBER, lambda _, record: record.dns_s),
-    Column("tcp_s", Kind.NUMBER, lambda _, record: record.tcp_s),
-    Column("tls_s", Kind.NUMBER, lambda _, record: record.tls_s),
-    Column("reused", Kind.TRUTH, lambda _, record: record.reused),
-    Column("headers_s", Kind.NUMBER, lambda _, record: record.headers_s),
-    Column("ttfc_s", Kind.NUMBER, lambda _, record: record.ttfc_s),
-    Column("ttft_s", Kind.NUMBER, lambda _, record: record.ttft_s),
-    Column("ttfa_s", Kind.NUMBER, lambda _, record: record.ttfa_s),
-    Column("total_s", Kind.NUMBER, lambda _, record: record.total_s),
-    Column("tpot_s", Kind.NUMBER, lambda _, record: record.tpot_s),
-    Column("output_tps", Kind.NUMBER, lambda _, record: record.output_tps),
-    Column("output_cps", Kind.NUMBER, lambda _, record: record.output_cps),
-    Column("gap_p50_s", Kind.NUMBER, lambda _, record: record.gap_s(0.5)),
-    Column("gap_p99_s", Kind.NUMBER, lambda _, record: record.gap_s(0.99)),
-    Column("gap_max_s", Kind.NUMBER, lambda _, record: record.gap_s(1.0)),
-    Column("client_error_s", Kind.NUMBER, lambda _, record: record.client_error_s),
-    Column("clock", Kind.TEXT, lambda _, record: record.clock),
-    Column("flags", Kind.TEXT, _flags),
-    Column("input_tokens", Kind.COUNT, lambda _, record: record.input_tokens),
-    Column("output_tokens", Kind.COUNT, lambda _, record: record.output_tokens),
-    Column("reasoning_tokens", Kind.COUNT, lambda _, record: record.reasoning_tokens),
-    Column("cached_tokens", Kind.COUNT, lambda _, record: record.cached_tokens),
-    Column("tokens_source", Kind.TEXT, lambda _, record: record.tokens_source),
-    Column("chars", Kind.COUNT, lambda _, record: record.chars),
-    Column("chunks", Kind.COUNT, lambda _, record: record.chunks),
-    Column("cost", Kind.NUMBER, _cost),
-    Column("currency", Kind.TEXT, record_currency),
-    Column("checks_passed", Kind.COUNT, lambda header, record: count_findings(header, record, Verdict.PASSED)),
-    Column("checks_failed", Kind.COUNT, lambda header, record: count_findings(header, record, Verdict.FAILED)),
-    Column("started_at", Kind.TEXT, lambda _, record: record.started_at),
-    Column("request_id", Kind.TEXT, lambda _, record: record.request_id),
-    Column("prompt", Kind.TEXT, lambda _, record: record.identity.prompt),
-    Column("reply", Kind.TEXT, lambda _, record: record.reply),
-    Column("reasoning", Kind.TEXT, lambda _, record: record.reasoning),
-    Column("error", Kind.TEXT, lambda _, record: record.error),
+    ResultColumn("run_id", Kind.TEXT, lambda header, _: header.run_id),
+    ResultColumn("suite", Kind.TEXT, lambda header, _: header.suite),
+    ResultColumn("case", Kind.TEXT, lambda _, record: record.identity.case),
+    ResultColumn("turn", Kind.COUNT, lambda _, record: record.identity.turn),
+    ResultColumn("repeat", Kind.COUNT, lambda _, record: record.identity.repeat),
+    ResultColumn("block", Kind.COUNT, lambda _, record: record.identity.block),
+    ResultColumn("provider", Kind.TEXT, lambda _, record: record.identity.provider),
+    ResultColumn("model", Kind.TEXT, lambda _, record: record.identity.model),
+    ResultColumn("response_model", Kind.TEXT, lambda _, record: record.response_model),
+    ResultColumn("simulated", Kind.TRUTH, lambda _, record: record.identity.simulated),
+    ResultColumn("node", Kind.TEXT, lambda _, record: record.node),
+    ResultColumn("region", Kind.TEXT, lambda _, record: record.region),
+    ResultColumn("outcome", Kind.TEXT, lambda _, record: record.outcome.value),
+    ResultColumn("error_type", Kind.TEXT, lambda _, record: record.error_type),
+    ResultColumn("http_status", Kind.COUNT, lambda _, record: record.http_status),
+    ResultColumn("finish_reason", Kind.TEXT, lambda _, record: record.finish_reason),
+    ResultColumn("attempts", Kind.COUNT, lambda _, record: record.attempts),
+    ResultColumn("in_flight", Kind.COUNT, lambda _, record: record.in_flight),
+    ResultColumn("planned_s", Kind.NUMBER, lambda _, record: record.planned_s),
+    ResultColumn("queue_s", Kind.NUMBER, lambda _, record: record.queue_s),
+    ResultColumn("backoff_s", Kind.NUMBER, lambda _, record: record.backoff_s),
+    ResultColumn("dns_s", Kind.NUMBER, lambda _, record: record.dns_s),
+    ResultColumn("tcp_s", Kind.NUMBER, lambda _, record: record.tcp_s),
+    ResultColumn("tls_s", Kind.NUMBER, lambda _, record: record.tls_s),
+    ResultColumn("reused", Kind.TRUTH, lambda _, record: record.reused),
+    ResultColumn("headers_s", Kind.NUMBER, lambda _, record: record.headers_s),
+    ResultColumn("ttfc_s", Kind.NUMBER, lambda _, record: record.ttfc_s),
+    ResultColumn("ttft_s", Kind.NUMBER, lambda _, record: record.ttft_s),
+    ResultColumn("ttfa_s", Kind.NUMBER, lambda _, record: record.ttfa_s),
+    ResultColumn("total_s", Kind.NUMBER, lambda _, record: record.total_s),
+    ResultColumn("tpot_s", Kind.NUMBER, lambda _, record: record.tpot_s),
+    ResultColumn("output_tps", Kind.NUMBER, lambda _, record: record.output_tps),
+    ResultColumn("output_cps", Kind.NUMBER, lambda _, record: record.output_cps),
+    ResultColumn("gap_p50_s", Kind.NUMBER, lambda _, record: record.gap_s(0.5)),
+    ResultColumn("gap_p99_s", Kind.NUMBER, lambda _, record: record.gap_s(0.99)),
+    ResultColumn("gap_max_s", Kind.NUMBER, lambda _, record: record.gap_s(1.0)),
+    ResultColumn("client_error_s", Kind.NUMBER, lambda _, record: record.client_error_s),
+    ResultColumn("clock", Kind.TEXT, lambda _, record: record.clock),
+    ResultColumn("flags", Kind.TEXT, _flags),
+    ResultColumn("input_tokens", Kind.COUNT, lambda _, record: record.input_tokens),
+    ResultColumn("output_tokens", Kind.COUNT, lambda _, record: record.output_tokens),
+    ResultColumn("reasoning_tokens", Kind.COUNT, lambda _, record: record.reasoning_tokens),
+    ResultColumn("cached_tokens", Kind.COUNT, lambda _, record: record.cached_tokens),
+    ResultColumn("tokens_source", Kind.TEXT, lambda _, record: record.tokens_source),
+    ResultColumn("chars", Kind.COUNT, lambda _, record: record.chars),
+    ResultColumn("chunks", Kind.COUNT, lambda _, record: record.chunks),
+    ResultColumn("cost", Kind.NUMBER, _cost),
+    ResultColumn("currency", Kind.TEXT, record_currency),
+    ResultColumn(
+        "checks_passed", Kind.COUNT, lambda header, record: count_findings(header, record, CheckVerdict.PASSED)
+    ),
+    ResultColumn(
+        "checks_failed", Kind.COUNT, lambda header, record: count_findings(header, record, CheckVerdict.FAILED)
+    ),
+    ResultColumn("started_at", Kind.TEXT, lambda _, record: record.started_at),
+    ResultColumn("request_id", Kind.TEXT, lambda _, record: record.request_id),
+    ResultColumn("prompt", Kind.TEXT, lambda _, record: record.identity.prompt),
+    ResultColumn("reply", Kind.TEXT, lambda _, record: record.reply),
+    ResultColumn("reasoning", Kind.TEXT, lambda _, record: record.reasoning),
+    ResultColumn("error", Kind.TEXT, lambda _, record: record.error),
 )
 
 
-def row(header: Header, record: Record, columns: Sequence[Column] = COLUMNS) -> Row:
+def row(header: Header, record: Record, columns: Sequence[ResultColumn] = COLUMNS) -> Row:
     """Read columns off one record."""
     return {column.name: column.read(header, record) for column in columns}

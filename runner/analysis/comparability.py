@@ -7,7 +7,7 @@ import pandas as pd
 from runner.analysis.pairing import STRATUM, Arm
 from runner.analysis.run import Run
 from runner.errors import CompareError
-from runner.journal import Header
+from runner.storage.journal import Header
 
 LIBRARIES = ("compare", "python", "openai", "aiohttp")
 """Whose versions may move a stamp."""

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 
+from runner.core.record import Record
 from runner.errors import JournalError
-from runner.journal import Header
-from runner.price import PLAIN_ERRORS, Price, Tokens, cost
-from runner.record import Record
+from runner.pricing.rates import PLAIN_ERRORS, Price, Tokens, cost
+from runner.storage.journal import Header
 
 
 def price_of(header: Header, target: str) -> Price | None:

@@ -11,6 +11,7 @@ from runner.analysis.comparability import (
     warn_of_run,
     warn_of_runs,
 )
+from runner.analysis.evidence import Match, MeasureEvidence, clock_error_s, clock_floor, weigh
 from runner.analysis.intervals import Interval
 from runner.analysis.measures import FAILURES, Measure, choose_measures
 from runner.analysis.pairing import Arm, arm_of
@@ -19,13 +20,12 @@ from runner.analysis.replies import ReplyChange, compare_replies
 from runner.analysis.run import Run
 from runner.analysis.vantages import describe_vantages, find_nodes, name_from, name_places
 from runner.analysis.verdict import Demand, Rule, Ruling, Verdict, judge
-from runner.analysis.weighing import Match, Weight, clock_error_s, clock_floor, weigh
 from runner.errors import CompareError, did_you_mean
-from runner.journal import Header
+from runner.storage.journal import Header
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class DiffFinding:
     """One measure of one target, and the verdict on it.
 
     `change` is a ratio, new to base, for all measures but failures, where it is a difference of two shares; so is its
@@ -76,11 +76,11 @@ class Difference:
     paired: bool
     simulated: bool
     rule: Rule
-    findings: tuple[Finding, ...]
+    findings: tuple[DiffFinding, ...]
     replies: tuple[ReplyChange, ...]
     warnings: tuple[str, ...]
 
-    def having(self, verdict: Verdict) -> tuple[Finding, ...]:
+    def having(self, verdict: Verdict) -> tuple[DiffFinding, ...]:
         """Return the findings with a verdict."""
         return tuple(finding for finding in self.findings if finding.verdict is verdict)
 
@@ -230,7 +230,7 @@ def _conclude(
     )
 
 
-def _refuse_silence(findings: tuple[Finding, ...], matches: list[Match], chosen: tuple[Measure, ...]) -> None:
+def _refuse_silence(findings: tuple[DiffFinding, ...], matches: list[Match], chosen: tuple[Measure, ...]) -> None:
     """Raise where nothing was measured: that must not look like a pass."""
     measured = [finding for finding in findings if finding.measure is not FAILURES or len(chosen) == 1]
     if not measured and not any(finding.verdict is Verdict.REGRESSED for finding in findings):
@@ -239,7 +239,7 @@ def _refuse_silence(findings: tuple[Finding, ...], matches: list[Match], chosen:
         raise CompareError(f"nothing to compare: of {asked} no request that ended well has {names} on both sides")
 
 
-def _not_measured(rows: list[Weight], matches: list[Match], chosen: tuple[Measure, ...]) -> list[str]:
+def _not_measured(rows: list[MeasureEvidence], matches: list[Match], chosen: tuple[Measure, ...]) -> list[str]:
     """Name the targets of which no figure could be compared; a single blank column needs no words."""
     heard = {row.match.target for row in rows if row.measure is not FAILURES}
     silent = [match.target for match in matches if match.target not in heard]
@@ -247,7 +247,7 @@ def _not_measured(rows: list[Weight], matches: list[Match], chosen: tuple[Measur
     return [f"no figures to compare, not compared: {', '.join(silent)}"] if silent and not only_failures else []
 
 
-def _persistent(rows: list[Weight], findings: tuple[Finding, ...]) -> list[str]:
+def _persistent(rows: list[MeasureEvidence], findings: tuple[DiffFinding, ...]) -> list[str]:
     """Name the changes whose p may be too small, since one target had spells of its own."""
     claimed = {Verdict.REGRESSED, Verdict.IMPROVED, Verdict.CHANGED}
     return [
@@ -258,14 +258,14 @@ def _persistent(rows: list[Weight], findings: tuple[Finding, ...]) -> list[str]:
     ]
 
 
-def _judge_all(rows: list[Weight], rule: Rule) -> tuple[Finding, ...]:
+def _judge_all(rows: list[MeasureEvidence], rule: Rule) -> tuple[DiffFinding, ...]:
     """Apply the rule; the level is shared by all rows in which there is anything to test."""
     tested = [row for row in rows if not row.evidence.constant]
     adjusted = dict(zip(map(id, tested), adjust([row.evidence.p for row in tested]), strict=True))
     return tuple(_judge(row, adjusted.get(id(row), 1.0), rule, max(1, len(tested))) for row in rows)
 
 
-def _judge(row: Weight, p: float, rule: Rule, tests: int) -> Finding:
+def _judge(row: MeasureEvidence, p: float, rule: Rule, tests: int) -> DiffFinding:
     failures = row.measure is FAILURES
     margin = rule.min_failure_rise if failures else math.log1p(rule.min_effect)
     base_level, estimate = row.levels[0], row.evidence.estimate
@@ -273,7 +273,7 @@ def _judge(row: Weight, p: float, rule: Rule, tests: int) -> Finding:
     beyond_clock = floor is None or base_level * abs(math.expm1(estimate)) > floor
     demand = Demand(margin, rule.alpha, rule.alpha / tests, row.measure.better, beyond_clock, row.least, row.outlook)
     interval = row.evidence.interval
-    return Finding(
+    return DiffFinding(
         target=row.match.target,
         measure=row.measure,
         base_level=base_level,

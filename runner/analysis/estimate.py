@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import median
 
-from runner.record import Record
+from runner.core.record import Record
 
 CHARACTERS_PER_TOKEN = 4.0
 """Of alphabetic scripts, as vendors say of English."""

@@ -7,7 +7,7 @@ import pandas as pd
 
 from runner.analysis.columns import Cell
 from runner.analysis.frame import measured, rows_of, targets_of
-from runner.events import TIMED
+from runner.core.events import TIMED
 
 _COLUMNS = ["outcome", "error_type", "http_status", "error", "attempts"]
 

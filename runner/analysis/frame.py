@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 
 from runner.analysis.cells import TEXT, gather
-from runner.analysis.columns import COLUMNS, Cell, Column, Row, row
-from runner.journal import Header
-from runner.record import Record
+from runner.analysis.columns import COLUMNS, Cell, ResultColumn, Row, row
+from runner.core.record import Record
+from runner.storage.journal import Header
 
 INDIVIDUAL = frozenset({"started_at", "request_id", "reply", "reasoning"})
 """Texts of which every row has its own."""
@@ -30,12 +30,12 @@ BATCH = 1024
 """Rows that are in memory as Python objects at once, which take several times what they take in a table."""
 
 
-def frame(header: Header, records: Iterable[Record], columns: Sequence[Column] = COLUMNS) -> pd.DataFrame:
+def frame(header: Header, records: Iterable[Record], columns: Sequence[ResultColumn] = COLUMNS) -> pd.DataFrame:
     """Tabulate a run's records in the order given."""
     return frame_of((row(header, record, columns) for record in records), columns)
 
 
-def frame_of(rows: Iterable[Row], columns: Sequence[Column] = COLUMNS) -> pd.DataFrame:
+def frame_of(rows: Iterable[Row], columns: Sequence[ResultColumn] = COLUMNS) -> pd.DataFrame:
     """Tabulate rows that have these columns."""
     growing = {column.name: gather(column.kind, shared=column.name not in INDIVIDUAL) for column in columns}
     rows = iter(rows)

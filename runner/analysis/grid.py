@@ -8,7 +8,7 @@ import pandas as pd
 
 from runner.analysis.columns import Row
 from runner.analysis.frame import measured, rows_of
-from runner.events import Outcome
+from runner.core.events import Outcome
 
 
 @dataclass(frozen=True, slots=True)

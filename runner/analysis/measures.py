@@ -24,7 +24,7 @@ class Unit(StrEnum):
     SHARE = "share"
 
 
-class Stopwatch(StrEnum):
+class ClockUse(StrEnum):
     """How a clock's error enters a measure."""
 
     ITSELF = "itself"
@@ -42,18 +42,18 @@ class Measure:
     label: str
     unit: Unit
     better: Better
-    stopwatch: Stopwatch = Stopwatch.NONE
+    stopwatch: ClockUse = ClockUse.NONE
 
 
 FAILURES = Measure("failures", "failures", Unit.SHARE, Better.LOWER)
 """The one measure that is a share of requests, and needs no answer to be measured."""
 
 TIMED_MEASURES = (
-    Measure("ttft_s", "TTFT", Unit.SECONDS, Better.LOWER, Stopwatch.ITSELF),
-    Measure("ttfa_s", "first answer", Unit.SECONDS, Better.LOWER, Stopwatch.ITSELF),
-    Measure("total_s", "total", Unit.SECONDS, Better.LOWER, Stopwatch.ITSELF),
-    Measure("tpot_s", "time per token", Unit.SECONDS, Better.LOWER, Stopwatch.TEXT),
-    Measure("output_cps", "characters/s", Unit.CHARACTERS_PER_SECOND, Better.HIGHER, Stopwatch.TEXT),
+    Measure("ttft_s", "TTFT", Unit.SECONDS, Better.LOWER, ClockUse.ITSELF),
+    Measure("ttfa_s", "first answer", Unit.SECONDS, Better.LOWER, ClockUse.ITSELF),
+    Measure("total_s", "total", Unit.SECONDS, Better.LOWER, ClockUse.ITSELF),
+    Measure("tpot_s", "time per token", Unit.SECONDS, Better.LOWER, ClockUse.TEXT),
+    Measure("output_cps", "characters/s", Unit.CHARACTERS_PER_SECOND, Better.HIGHER, ClockUse.TEXT),
     Measure("chars", "output length", Unit.CHARACTERS, Better.NEITHER),
     Measure("cost", "cost", Unit.MONEY, Better.LOWER),
 )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from runner.analysis.frame import measured, targets_of
 from runner.analysis.measures import TIMED_MEASURES
-from runner.events import TIMED, Outcome
+from runner.core.events import TIMED, Outcome
 
 Floats = NDArray[np.float64]
 

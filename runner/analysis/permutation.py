@@ -38,7 +38,7 @@ _CHUNK = 2_000_000
 Floats = NDArray[np.float64]
 
 
-class Exchange(Protocol):
+class Exchangeable(Protocol):
     """How units may change sides: a row for each way, in it 0 for what stays, else the sign it has in the sum."""
 
     @property
@@ -120,7 +120,7 @@ class Relabellings:
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class PermutationResult:
     """What units say about a shift: its estimate and interval, and p of there being none.
 
     `smallest_p` is what units as many as these could reach at best. `spread` divided by the root of how many units
@@ -139,10 +139,10 @@ class Evidence:
     constant: bool = False
 
 
-def weigh_pairs(differences: Floats, level: float = LEVEL) -> Evidence:
+def weigh_pairs(differences: Floats, level: float = LEVEL) -> PermutationResult:
     """Weigh paired units, each the difference of its arms; at least one."""
     exchange = Flips(len(differences))
-    return Evidence(
+    return PermutationResult(
         estimate=float(differences.mean()),
         p=float(p_values(differences[None, :], exchange)[0]),
         smallest_p=smallest_p(exchange),
@@ -154,10 +154,10 @@ def weigh_pairs(differences: Floats, level: float = LEVEL) -> Evidence:
     )
 
 
-def weigh_runs(base: Floats, new: Floats, level: float = LEVEL) -> Evidence:
+def weigh_runs(base: Floats, new: Floats, level: float = LEVEL) -> PermutationResult:
     """Weigh the units of two runs, at least one each; `units` is that of the smaller run."""
     exchange, values = Relabellings(len(base), len(new)), np.concatenate([base, new])
-    return Evidence(
+    return PermutationResult(
         estimate=float(new.mean() - base.mean()),
         p=float(p_values(values[None, :], exchange)[0]),
         smallest_p=smallest_p(exchange),
@@ -186,12 +186,12 @@ def _deviation(values: Floats) -> float:
     return float(values.std(ddof=1)) if len(values) > 1 else 0.0
 
 
-def smallest_p(exchange: Exchange) -> float:
+def smallest_p(exchange: Exchangeable) -> float:
     """Return the two-sided p that the clearest data of this size would have."""
     return min(1.0, max(2 / exchange.ways, 0 if exchange.ways <= MOST_LISTED else 2 / (FINE + 1)))
 
 
-def p_values(rows: Floats, exchange: Exchange) -> Floats:
+def p_values(rows: Floats, exchange: Exchangeable) -> Floats:
     """Return the two-sided p of no shift for each row of units: twice the smaller tail, 1 at most."""
     if exchange.ways <= MOST_LISTED:
         return _two_sided(rows, iter([exchange.all()]))
@@ -214,7 +214,7 @@ def _two_sided(rows: Floats, batches: Iterator[Floats]) -> Floats:
     return np.minimum(1.0, 2 * np.minimum(low, high) / ways)
 
 
-def _drawn(exchange: Exchange, count: int) -> Iterator[Floats]:
+def _drawn(exchange: Exchangeable, count: int) -> Iterator[Floats]:
     """Yield the way things are, then random ways, in batches that fit the memory; the same ones every time."""
     rng = np.random.default_rng(count)
     yield np.zeros((1, exchange.units))
@@ -223,7 +223,7 @@ def _drawn(exchange: Exchange, count: int) -> Iterator[Floats]:
         yield exchange.draw(rng, min(step, count - start))
 
 
-def invert(units: Floats, exchange: Exchange, level: float = LEVEL) -> Interval | None:
+def invert(units: Floats, exchange: Exchangeable, level: float = LEVEL) -> Interval | None:
     """Return the shifts that the test would not reject at 1 - level; None where it could reject none."""
     listed = exchange.ways <= MOST_LISTED
     batches = iter([exchange.all()]) if listed else _drawn(exchange, INTERVAL_WAYS)

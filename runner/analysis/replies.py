@@ -10,9 +10,9 @@ from statistics import mean, median
 import pandas as pd
 
 from runner.analysis.pairing import STRATUM, Arm
-from runner.analysis.wording import share_of_words
+from runner.analysis.word_diff import share_of_words
 from runner.checks.refusal import find_refusal
-from runner.events import Outcome
+from runner.core.events import Outcome
 
 REWORDED = 0.6
 """Of the words, what must be shared for two replies to count as two wordings of one."""
@@ -31,7 +31,7 @@ class Likeness(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ReplyTally:
     """What one arm replied to one question in all its repeats. `text` is the commonest reply; None if there is none.
 
     `agreement` is the share of the n replies that are that one, blanks apart. `refusals` counts what a content filter
@@ -55,8 +55,8 @@ class ReplyChange:
     turn: int
     likeness: Likeness
     shared: float | None
-    base: Told
-    new: Told
+    base: ReplyTally
+    new: ReplyTally
 
 
 def compare_replies(target: str, base: Arm, new: Arm) -> tuple[ReplyChange, ...]:
@@ -97,14 +97,14 @@ def _gist(text: str) -> str:
     return " ".join(text.split())
 
 
-def _tell(rows: pd.DataFrame, texts: Sequence[str]) -> Told:
+def _tell(rows: pd.DataFrame, texts: Sequence[str]) -> ReplyTally:
     gists = Counter(map(_gist, texts))
     commonest, times = gists.most_common(1)[0] if gists else (None, 0)
     declining = {text for text in set(texts) if find_refusal(text)}
     refused = rows["flags"].str.contains("refusal", na=False) | (rows["outcome"] == Outcome.FILTERED.value)
     refused |= rows["reply"].isin(declining)
     lengths = rows.loc[rows["outcome"] == Outcome.OK.value, "chars"].dropna().tolist()
-    return Told(
+    return ReplyTally(
         text=next((text for text in texts if _gist(text) == commonest), None),
         n=len(texts),
         agreement=times / len(texts) if texts else None,

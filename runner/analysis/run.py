@@ -8,21 +8,21 @@ from typing import Self
 import pandas as pd
 
 from runner.analysis.calibration import ClockError
-from runner.analysis.checking import CheckedCell, check_cells
+from runner.analysis.checks import CheckedCell, check_cells
 from runner.analysis.columns import Row, row
 from runner.analysis.connections import Setup, summarize_connections
 from runner.analysis.estimate import Estimate, estimate_rates
 from runner.analysis.failures import Failure, gather_failures
 from runner.analysis.frame import FIGURE_COLUMNS, REPLY_COLUMN, frame, measured
 from runner.analysis.grid import GridRow, arrange, choose
-from runner.analysis.source import Held, Part, Source
+from runner.analysis.source import HeldRecords, PartOfRecords, RecordSource
 from runner.analysis.summary import TargetSummary, summarize
 from runner.analysis.sweep import LoadPoint, PacedPoint, measure_levels, measure_pace
 from runner.analysis.vantages import Seen, models_from, name_places, split_header
 from runner.analysis.workers import Workforce, summarize_workers
-from runner.journal import Header, Journal
-from runner.percentiles import PERCENTILES
-from runner.record import Record
+from runner.core.percentiles import PERCENTILES
+from runner.core.record import Record
+from runner.storage.journal import Header, Journal
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,7 @@ class Run:
     """A header with the table of its records; everything else is derived on demand, once."""
 
     header: Header
-    source: Source
+    source: RecordSource
     """Where the records are, for those who need what the table leaves out."""
     table: pd.DataFrame
     """A row for each record with the columns that figures rest on, and no others: a million rows fit into memory."""
@@ -50,7 +50,7 @@ class Run:
     @classmethod
     def of(cls, header: Header, records: Iterable[Record], *, ended: bool = True) -> Self:
         """Tabulate records under the header of the run they belong to."""
-        source = Held(tuple(records))
+        source = HeldRecords(tuple(records))
         return cls(header, source, _tabulate(header, source), ended, checked=check_cells(header, source.records))
 
     @classmethod
@@ -70,7 +70,7 @@ class Run:
 
     def only(self, holds: Callable[[Record], bool]) -> Self:
         """Return the run as if no other requests had been sent."""
-        part = Part(self.source, holds)
+        part = PartOfRecords(self.source, holds)
         return replace(
             self, source=part, table=_tabulate(self.header, part), checked=check_cells(self.header, part.records)
         )
@@ -175,5 +175,5 @@ class Run:
         return arrange(rows[place] for place in chosen.index)
 
 
-def _tabulate(header: Header, source: Source) -> pd.DataFrame:
+def _tabulate(header: Header, source: RecordSource) -> pd.DataFrame:
     return frame(header, source.records, FIGURE_COLUMNS)

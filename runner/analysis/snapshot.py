@@ -12,14 +12,14 @@ from enum import StrEnum
 from typing import Any
 from unicodedata import normalize
 
-from runner.analysis.checking import CheckedCell
+from runner.analysis.checks import CheckedCell
 from runner.analysis.columns import Row
 from runner.analysis.frame import rows_of, targets_of
 from runner.analysis.run import Run
-from runner.analysis.wording import tokenize
-from runner.checks.finding import Verdict
+from runner.analysis.word_diff import tokenize
+from runner.checks.finding import CheckVerdict
 from runner.checks.matching import Matching, read_matching
-from runner.events import Outcome
+from runner.core.events import Outcome
 
 
 class State(StrEnum):
@@ -42,7 +42,7 @@ KEEPABLE = frozenset({State.CHANGED, State.NEW, State.ORPHANED})
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Question:
+class ComparedQuestion:
     """One turn of one case, asked of one target."""
 
     case: str
@@ -55,10 +55,10 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class SnapshotComparison:
     """One question: what is kept of it, what is replied now (None for nothing), and what that makes."""
 
-    question: Question
+    question: ComparedQuestion
     state: State
     matching: Matching
     kept: str | None
@@ -73,7 +73,7 @@ class Scope:
     turns: Mapping[str, int]
     targets: Collection[str] | None
 
-    def holds(self, question: Question) -> bool:
+    def holds(self, question: ComparedQuestion) -> bool:
         """Tell whether the suite still asks this."""
         listed = self.targets is None or question.target in self.targets
         return listed and question.turn <= self.turns.get(question.case, 0)
@@ -89,7 +89,7 @@ def comparable(text: str) -> str:
     )
 
 
-def compare_snapshot(kept: Mapping[Question, str], run: Run, scope: Scope) -> tuple[Comparison, ...]:
+def compare_snapshot(kept: Mapping[ComparedQuestion, str], run: Run, scope: Scope) -> tuple[SnapshotComparison, ...]:
     """Hold a run's first ok replies against those that are kept.
 
     What is kept and was not asked this time is passed over, if the suite would still ask it.
@@ -97,31 +97,33 @@ def compare_snapshot(kept: Mapping[Question, str], run: Run, scope: Scope) -> tu
     checked = {(cell.case, cell.target): cell for cell in run.checked}
     asked = {question: _compare(question, row, kept.get(question), run, checked) for question, row in _asked(run)}
     orphans = [
-        Comparison(question, State.ORPHANED, Matching("exact"), text, None, "the suite does not ask it any more")
+        SnapshotComparison(
+            question, State.ORPHANED, Matching("exact"), text, None, "the suite does not ask it any more"
+        )
         for question, text in kept.items()
         if question not in asked and not scope.holds(question)
     ]
     return (*asked.values(), *orphans)
 
 
-def _asked(run: Run) -> Iterator[tuple[Question, Row]]:
+def _asked(run: Run) -> Iterator[tuple[ComparedQuestion, Row]]:
     """Yield every question of a run with the row that speaks for it: the first ok one, else none that is ok."""
     for row in run.grid:
         for target in run.header.targets:
             if target in row.replies:
-                yield Question(row.case, row.turn, target), row.replies[target]
+                yield ComparedQuestion(row.case, row.turn, target), row.replies[target]
 
 
 def _compare(
-    question: Question, row: Row, kept: str | None, run: Run, checked: Mapping[tuple[str, str], CheckedCell]
-) -> Comparison:
+    question: ComparedQuestion, row: Row, kept: str | None, run: Run, checked: Mapping[tuple[str, str], CheckedCell]
+) -> SnapshotComparison:
     demands = run.header.checks.get(question.case, {})
     matching = _matching(demands, simulated=bool(row["simulated"]))
     reply = row["reply"]
     now = comparable(reply) if row["outcome"] == Outcome.OK and isinstance(reply, str) else None
     cell = checked.get((question.case, question.target))
     state, why = _judge(matching, kept, now, cell)
-    return Comparison(question, state, matching, kept, now, why)
+    return SnapshotComparison(question, state, matching, kept, now, why)
 
 
 def _matching(demands: Mapping[str, Any], *, simulated: bool) -> Matching:
@@ -146,11 +148,11 @@ def _judge_by_checks(cell: CheckedCell | None) -> tuple[State, str | None]:
     if cell is None:
         return State.NOT_COMPARED, "it is compared by its checks only, and has none"
     match cell.verdict:
-        case Verdict.PASSED:
+        case CheckVerdict.PASSED:
             return State.PASSED, None
-        case Verdict.FAILED:
+        case CheckVerdict.FAILED:
             return State.FAILED, None
-        case Verdict.UNDECIDED:
+        case CheckVerdict.UNDECIDED:
             return State.NOT_COMPARED, "its checks are not decided"
 
 

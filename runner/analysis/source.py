@@ -5,10 +5,10 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Protocol
 
-from runner.record import Record
+from runner.core.record import Record
 
 
-class Source(Protocol):
+class RecordSource(Protocol):
     """Records that can be read again and again, always the same in the same order."""
 
     @property
@@ -20,7 +20,7 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldRecords:
     """Records in memory."""
 
     records: tuple[Record, ...]
@@ -31,10 +31,10 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class PartOfRecords:
     """Those records of another source that were chosen."""
 
-    whole: Source
+    whole: RecordSource
     holds: Callable[[Record], bool]
 
     @property

@@ -7,7 +7,7 @@ from math import fsum
 import pandas as pd
 
 from runner.analysis.frame import targets_of
-from runner.money import Money
+from runner.pricing.money import Money
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ import pandas as pd
 
 from runner.analysis.frame import measured, targets_of
 from runner.analysis.intervals import Interval, median_interval, percentile_interval
-from runner.events import TIMED, Outcome
-from runner.percentiles import MEDIAN, PERCENTILES, name_extreme, name_percentile, nearest_rank, smallest_sample
+from runner.core.events import TIMED, Outcome
+from runner.core.percentiles import MEDIAN, PERCENTILES, name_extreme, name_percentile, nearest_rank, smallest_sample
 
 _READ = ["block", "simulated", "outcome", "flags", "ttft_s", "ttfa_s", "total_s", "output_tps", "output_cps"]
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from runner.analysis.summary import median, percentile
-from runner.events import TIMED
-from runner.journal import Header
-from runner.pressure import Load, level_of
-from runner.record import Record
+from runner.core.events import TIMED
+from runner.core.load import LoadProfile, level_of
+from runner.core.record import Record
+from runner.storage.journal import Header
 
 Group = TypeVar("Group")
 
@@ -52,7 +52,7 @@ class PacedPoint:
 
 
 @dataclass(slots=True)
-class _Sample:
+class _LevelSample:
     """Requests of one target under one load, in as few numbers as will do. Stamps are since the run's start."""
 
     errors: int = 0
@@ -117,7 +117,7 @@ class _Sample:
 
 def measure_levels(header: Header, records: Iterable[Record]) -> tuple[LoadPoint, ...]:
     """Return a point for each target and level of a sweep, targets in the suite's order; nothing without a sweep."""
-    levels = Load.of(header.load).levels
+    levels = LoadProfile.of(header.load).levels
     if not levels:
         return ()
     samples = _gather(records, lambda r: (r.identity.target, level_of(r.identity.block, levels, header.repeat)))
@@ -127,22 +127,22 @@ def measure_levels(header: Header, records: Iterable[Record]) -> tuple[LoadPoint
 
 def measure_pace(header: Header, records: Iterable[Record]) -> tuple[PacedPoint, ...]:
     """Return a point for each target of an open loop, in the suite's order; nothing where replies set the pace."""
-    rate = Load.of(header.load).rate
+    rate = LoadProfile.of(header.load).rate
     if rate is None:
         return ()
     samples = _gather(records, lambda r: r.identity.target)
     return tuple(_paced_point(target, rate, samples[target]) for target in header.targets if target in samples)
 
 
-def _gather(records: Iterable[Record], group: Callable[[Record], Group]) -> Mapping[Group, _Sample]:
-    samples: dict[Group, _Sample] = {}
+def _gather(records: Iterable[Record], group: Callable[[Record], Group]) -> Mapping[Group, _LevelSample]:
+    samples: dict[Group, _LevelSample] = {}
     for record in records:
         if not record.warmup:
-            samples.setdefault(group(record), _Sample()).add(record)
+            samples.setdefault(group(record), _LevelSample()).add(record)
     return samples
 
 
-def _level_point(target: str, level: int, sample: _Sample) -> LoadPoint:
+def _level_point(target: str, level: int, sample: _LevelSample) -> LoadPoint:
     return LoadPoint(
         target=target,
         concurrency=level,
@@ -156,7 +156,7 @@ def _level_point(target: str, level: int, sample: _Sample) -> LoadPoint:
     )
 
 
-def _paced_point(target: str, rate: float, sample: _Sample) -> PacedPoint:
+def _paced_point(target: str, rate: float, sample: _LevelSample) -> PacedPoint:
     return PacedPoint(
         target=target,
         rate=rate,

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from runner.analysis.cells import TEXT
-from runner.analysis.source import Source
-from runner.fleet import Node
-from runner.journal import Header
-from runner.record import Record
+from runner.analysis.source import RecordSource
+from runner.core.nodes import Node
+from runner.core.record import Record
+from runner.storage.journal import Header
 
 
 def name_places(vantages: Mapping[str, str | None]) -> dict[str, str]:
@@ -67,7 +67,7 @@ def models_from(table: pd.DataFrame, places: Mapping[str, str]) -> "pd.Series[st
 class Seen:
     """The records of another source, each of a target as it looks from its place."""
 
-    whole: Source
+    whole: RecordSource
     places: Mapping[str, str]
 
     @property

@@ -12,7 +12,7 @@ from statistics import NormalDist
 
 from runner.analysis.intervals import LEVEL
 from runner.analysis.measures import Better
-from runner.analysis.permutation import Evidence
+from runner.analysis.permutation import PermutationResult
 from runner.errors import CompareError
 
 FARTHEST = 100_000
@@ -93,22 +93,22 @@ class Demand:
     better: Better
     beyond_clock: bool
     least: Callable[[int], float]
-    outlook: Callable[[int], Evidence] | None = None
+    outlook: Callable[[int], PermutationResult] | None = None
 
 
-def moved(evidence: Evidence, adjusted_p: float, demand: Demand) -> bool:
+def moved(evidence: PermutationResult, adjusted_p: float, demand: Demand) -> bool:
     """Tell whether a change is significant, large enough to matter, and beyond the clock's error."""
     significant = adjusted_p <= demand.alpha
     return significant and abs(evidence.estimate) >= demand.margin and demand.beyond_clock
 
 
-def _stayed(evidence: Evidence, demand: Demand) -> bool:
+def _stayed(evidence: PermutationResult, demand: Demand) -> bool:
     """Tell whether all that the evidence allows is too small to matter."""
     interval = evidence.interval
     return interval is not None and -demand.margin < interval.low and interval.high < demand.margin
 
 
-def judge(evidence: Evidence, adjusted_p: float, demand: Demand) -> Ruling:
+def judge(evidence: PermutationResult, adjusted_p: float, demand: Demand) -> Ruling:
     """Apply the rule to one row."""
     if moved(evidence, adjusted_p, demand):
         return Ruling(_direction(evidence.estimate, demand.better))
@@ -128,7 +128,7 @@ def _direction(estimate: float, better: Better) -> Verdict:
     return Verdict.IMPROVED if (estimate < 0) == (better is Better.LOWER) else Verdict.REGRESSED
 
 
-def _units_needed(evidence: Evidence, demand: Demand) -> int | None:
+def _units_needed(evidence: PermutationResult, demand: Demand) -> int | None:
     """Return how many units would decide, were more of them like these; None if no feasible number would."""
     if demand.outlook is not None:
         return _first_to_decide(demand.outlook, evidence.units + 1, demand)
@@ -145,7 +145,7 @@ def _units_needed(evidence: Evidence, demand: Demand) -> int | None:
     return max(by_noise, evidence.units + 1, _fewest(demand))
 
 
-def _first_to_decide(outlook: Callable[[int], Evidence], units: int, demand: Demand) -> int | None:
+def _first_to_decide(outlook: Callable[[int], PermutationResult], units: int, demand: Demand) -> int | None:
     """Return how many units, from `units` on, the rule needs to decide: by doubling, then by bisection."""
 
     def decides(count: int) -> bool:

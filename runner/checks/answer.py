@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from runner.checks.finding import PASSED, Finding, failed, undecided
+from runner.checks.finding import PASSED, CheckFinding, failed, undecided
 from runner.checks.pattern import is_found
-from runner.events import Channel
-from runner.record import Record
+from runner.core.events import Channel
+from runner.core.record import Record
 
 MAX_QUOTED = 60
 
@@ -17,47 +17,47 @@ def answer_of(record: Record) -> str | None:
     return None if Channel.ANSWER in record.heard.channels else ""
 
 
-def read_off_answer(judge: Callable[[str, object], Finding]) -> Callable[[Record, object], Finding]:
+def read_off_answer(judge: Callable[[str, object], CheckFinding]) -> Callable[[Record, object], CheckFinding]:
     """Make a check of a record out of one of a text."""
 
-    def judge_record(record: Record, wanted: object) -> Finding:
+    def judge_record(record: Record, wanted: object) -> CheckFinding:
         answer = answer_of(record)
         return undecided("the reply was not kept") if answer is None else judge(answer, wanted)
 
     return judge_record
 
 
-def equals(answer: str, wanted: object) -> Finding:
+def equals(answer: str, wanted: object) -> CheckFinding:
     """Pass where the answer is one of the texts."""
     texts = listed(wanted)
     return PASSED if answer in [text.strip() for text in texts] else failed(f"{quote(answer)} is not {either(texts)}")
 
 
-def starts_with(answer: str, wanted: object) -> Finding:
+def starts_with(answer: str, wanted: object) -> CheckFinding:
     """Pass where the answer begins with one of the texts."""
     texts = listed(wanted)
     return PASSED if answer.startswith(texts) else failed(f"{quote(answer)} does not begin with {either(texts)}")
 
 
-def contains(answer: str, wanted: object) -> Finding:
+def contains(answer: str, wanted: object) -> CheckFinding:
     """Pass where every one of the texts is in the answer."""
     missing = [quote(text) for text in listed(wanted) if text not in answer]
     return failed(f"{', '.join(missing)} is not in it") if missing else PASSED
 
 
-def not_contains(answer: str, wanted: object) -> Finding:
+def not_contains(answer: str, wanted: object) -> CheckFinding:
     """Pass where none of the texts is in the answer."""
     found = [quote(text) for text in listed(wanted) if text in answer]
     return failed(f"{', '.join(found)} is in it") if found else PASSED
 
 
-def match_patterns(answer: str, wanted: object) -> Finding:
+def match_patterns(answer: str, wanted: object) -> CheckFinding:
     """Pass where every one of the patterns is found somewhere in the answer."""
     missing = [quote(pattern) for pattern in listed(wanted) if not is_found(pattern, answer)]
     return failed(f"{', '.join(missing)} is found nowhere in it") if missing else PASSED
 
 
-def length(answer: str, wanted: object) -> Finding:
+def length(answer: str, wanted: object) -> CheckFinding:
     """Pass where the answer has at least `min` and at most `max` characters."""
     assert isinstance(wanted, Mapping)
     least, most = wanted.get("min"), wanted.get("max")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Verdict(StrEnum):
+class CheckVerdict(StrEnum):
     """How a check came out. What is not decided is counted apart: it is no pass."""
 
     PASSED = "passed"
@@ -13,21 +13,21 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckFinding:
     """A verdict, and why it is not a pass."""
 
-    verdict: Verdict
+    verdict: CheckVerdict
     why: str | None = None
 
 
-PASSED = Finding(Verdict.PASSED)
+PASSED = CheckFinding(CheckVerdict.PASSED)
 
 
-def failed(why: str) -> Finding:
+def failed(why: str) -> CheckFinding:
     """Return the finding of a check that was not met."""
-    return Finding(Verdict.FAILED, why)
+    return CheckFinding(CheckVerdict.FAILED, why)
 
 
-def undecided(why: str) -> Finding:
+def undecided(why: str) -> CheckFinding:
     """Return the finding of a check that lacks what it would need to know."""
-    return Finding(Verdict.UNDECIDED, why)
+    return CheckFinding(CheckVerdict.UNDECIDED, why)

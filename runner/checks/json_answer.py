@@ -15,12 +15,12 @@ from referencing.exceptions import Unresolvable
 from referencing.jsonschema import EMPTY_REGISTRY
 
 from runner.checks.answer import quote
-from runner.checks.finding import PASSED, Finding, failed, undecided
+from runner.checks.finding import PASSED, CheckFinding, failed, undecided
 
 _FENCED = re.compile(r"(`{3,}|~{3,})(?:json)?[ \t]*\n(.*)\n[ \t]*\1", re.DOTALL | re.IGNORECASE)
 
 
-def is_json(answer: str, wanted: object) -> Finding:
+def is_json(answer: str, wanted: object) -> CheckFinding:
     """Pass where the answer is JSON and fits the schema, if `wanted` is one."""
     fenced = _FENCED.fullmatch(answer)
     try:
@@ -38,7 +38,7 @@ def _reason(error: Exception) -> str:
     return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
-def _fits(value: Any, schema: str) -> Finding:
+def _fits(value: Any, schema: str) -> CheckFinding:
     try:
         first = next(_validator(schema).iter_errors(value), None)
     except Unresolvable as error:

@@ -12,7 +12,7 @@ from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from runner.checks.finding import PASSED, Finding, failed, undecided
+from runner.checks.finding import PASSED, CheckFinding, failed, undecided
 from runner.checks.pattern import named_matches
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ _WORDS = (
 )
 
 
-def language(answer: str, wanted: object) -> Finding:
+def language(answer: str, wanted: object) -> CheckFinding:
     """Pass where most words are in the language; code blocks do not count, a Chinese character is a word."""
     words = list(named_matches(_WORDS, _CODE.sub("", answer)))
     if not words:

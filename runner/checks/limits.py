@@ -1,11 +1,11 @@
 """Checks of what was measured: a time, a speed, a cost, the reason to finish. What was not measured is not decided."""
 
 from runner.checks.answer import either, listed
-from runner.checks.finding import PASSED, Finding, failed, undecided
-from runner.record import Record
+from runner.checks.finding import PASSED, CheckFinding, failed, undecided
+from runner.core.record import Record
 
 
-def finish_reason(record: Record, wanted: object) -> Finding:
+def finish_reason(record: Record, wanted: object) -> CheckFinding:
     """Pass where the reply finished for one of the reasons, in the provider's own spelling."""
     if record.finish_reason is None:
         return undecided("no finish_reason was sent")
@@ -13,17 +13,17 @@ def finish_reason(record: Record, wanted: object) -> Finding:
     return PASSED if record.finish_reason in reasons else failed(f"`{record.finish_reason}`, not {either(reasons)}")
 
 
-def max_ttft_s(record: Record, most_s: float) -> Finding:
+def max_ttft_s(record: Record, most_s: float) -> CheckFinding:
     """Pass where the first text came in time."""
     return _at_most(record.ttft_s, most_s, "s", "there is no time to first text")
 
 
-def max_total_s(record: Record, most_s: float) -> Finding:
+def max_total_s(record: Record, most_s: float) -> CheckFinding:
     """Pass where the reply was whole in time."""
     return _at_most(record.total_s, most_s, "s", "there is no total time")
 
 
-def min_output_tps(record: Record, least: float) -> Finding:
+def min_output_tps(record: Record, least: float) -> CheckFinding:
     """Pass where tokens came fast enough."""
     tps = record.output_tps
     if tps is None:
@@ -31,12 +31,12 @@ def min_output_tps(record: Record, least: float) -> Finding:
     return PASSED if tps >= least else failed(f"{tps:.4g} tokens/s, less than {least:g}")
 
 
-def max_cost(cost: float | None, most: float) -> Finding:
+def max_cost(cost: float | None, most: float) -> CheckFinding:
     """Pass where a request cost no more; both are in the currency of the target's prices."""
     return _at_most(cost, most, "", "the cost is not known")
 
 
-def _at_most(value: float | None, most: float, unit: str, absent: str) -> Finding:
+def _at_most(value: float | None, most: float, unit: str, absent: str) -> CheckFinding:
     if value is None:
         return undecided(absent)
     return PASSED if value <= most else failed(f"{value:.4g} {unit}".rstrip() + f", more than {most:g}")

@@ -6,22 +6,22 @@ They are not asked again when a journal is read: their code may have changed, or
 from collections.abc import Iterable, Mapping
 
 from runner.checks.answer import listed
-from runner.checks.finding import PASSED, Finding, failed, undecided
-from runner.record import Record
+from runner.checks.finding import PASSED, CheckFinding, failed, undecided
+from runner.core.record import Record
 
 
-def said_by_own_code(record: Record, wanted: object) -> Finding:
+def said_by_own_code(record: Record, wanted: object) -> CheckFinding:
     """Pass where every function of the suite's own passed; what the first one that did not said is the reason."""
     return _said(record, listed(wanted))
 
 
-def said_by_plugins(record: Record, wanted: object) -> Finding:
+def said_by_plugins(record: Record, wanted: object) -> CheckFinding:
     """Pass where every plug-in's check passed; what the first one that did not said is the reason."""
     assert isinstance(wanted, Mapping)
     return _said(record, wanted)
 
 
-def _said(record: Record, names: Iterable[str]) -> Finding:
+def _said(record: Record, names: Iterable[str]) -> CheckFinding:
     said = record.own_checks or {}
     for name in names:
         if name not in said:

@@ -7,8 +7,8 @@ refusal is taken for one, and a refusal in other words, or in another language, 
 import re
 
 from runner.checks.answer import answer_of, quote
-from runner.checks.finding import PASSED, Finding, failed, undecided
-from runner.record import Record
+from runner.checks.finding import PASSED, CheckFinding, failed, undecided
+from runner.core.record import Record
 
 BEGINNING = 200
 """Characters that are read."""
@@ -29,7 +29,7 @@ _REFUSALS = (
 _REFUSAL = re.compile("|".join(_REFUSALS), re.IGNORECASE)
 
 
-def no_refusal(record: Record, _wanted: object) -> Finding:
+def no_refusal(record: Record, _wanted: object) -> CheckFinding:
     """Pass where the answer does not begin as refusals do, and the provider marked none."""
     if "refusal" in record.flags:
         return failed("the model said, in a field of its own, that it will not answer")

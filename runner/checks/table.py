@@ -7,12 +7,12 @@ from typing import Any
 
 from runner.checks import answer, limits
 from runner.checks.answer import read_off_answer
-from runner.checks.finding import Finding, undecided
+from runner.checks.finding import CheckFinding, undecided
 from runner.checks.json_answer import is_json
 from runner.checks.language import language
 from runner.checks.own_code import said_by_own_code, said_by_plugins
 from runner.checks.refusal import no_refusal
-from runner.record import Record
+from runner.core.record import Record
 
 COST = "max_cost"
 
@@ -21,7 +21,7 @@ COST = "max_cost"
 class Check:
     """One check: what judges it, and whether it holds for each turn or, like what is said, for the last alone."""
 
-    judge: Callable[[Record, Any], Finding]
+    judge: Callable[[Record, Any], CheckFinding]
     each_turn: bool = False
 
 
@@ -47,7 +47,9 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
 """All but `max_cost`, which needs the run's prices beside the record."""
 
 
-def judge(checks: Mapping[str, Any], record: Record, *, cost: float | None, is_last_turn: bool) -> dict[str, Finding]:
+def judge(
+    checks: Mapping[str, Any], record: Record, *, cost: float | None, is_last_turn: bool
+) -> dict[str, CheckFinding]:
     """Judge one record by what was demanded; the order is the suite's."""
     return {
         name: _judge_one(name, wanted, record, cost)
@@ -60,7 +62,7 @@ def _holds_for_each_turn(name: str) -> bool:
     return name == COST or (name in CHECKS and CHECKS[name].each_turn)
 
 
-def _judge_one(name: str, wanted: Any, record: Record, cost: float | None) -> Finding:
+def _judge_one(name: str, wanted: Any, record: Record, cost: float | None) -> CheckFinding:
     if name == COST:
         return limits.max_cost(cost, wanted)
     if name not in CHECKS:

@@ -23,12 +23,12 @@ def ask(prompt: str, **chosen: Any) -> None:
     """
     import anyio  # noqa: PLC0415 -- heavy imports wait until there is work
 
-    from runner.api import backend, perform  # noqa: PLC0415
     from runner.cli.columns import open_columns  # noqa: PLC0415
     from runner.cli.console import open_console, print_notes  # noqa: PLC0415
     from runner.cli.run import exit_code, show  # noqa: PLC0415
-    from runner.preparing import load_registry, prepare  # noqa: PLC0415
-    from runner.suite.case import Parameters  # noqa: PLC0415
+    from runner.commands.run.perform import backend, perform  # noqa: PLC0415
+    from runner.commands.run.prepare import load_registry, prepare  # noqa: PLC0415
+    from runner.core.suite import Parameters  # noqa: PLC0415
     from runner.suite.load import suite_from_prompts  # noqa: PLC0415
 
     text = sys.stdin.read().strip() if prompt == "-" else prompt

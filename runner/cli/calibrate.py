@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from runner.analysis.calibration import Spread
-    from runner.calibrate import Calibration, Capacity, Load
+    from runner.analysis.calibration import ErrorSpread
+    from runner.calibration.measure import Calibration, CalibrationLoad, Capacity
 
 TTFT_MS = 200.0
 SPEECH_S = 0.5
@@ -56,10 +56,10 @@ def calibrate(
     """
     import anyio  # noqa: PLC0415 -- heavy imports wait until there is work
 
-    from runner.api import backend  # noqa: PLC0415
-    from runner.calibrate import CALIBRATION, Interrupted, Load, store  # noqa: PLC0415
+    from runner.calibration.measure import CALIBRATION, CalibrationInterrupted, CalibrationLoad, store  # noqa: PLC0415
+    from runner.commands.run.perform import backend  # noqa: PLC0415
 
-    load = Load(
+    load = CalibrationLoad(
         concurrency=concurrency,
         requests=requests or max(100, 3 * concurrency),
         ttft_ms=TTFT_MS,
@@ -68,7 +68,7 @@ def calibrate(
     ).overlapping()
     try:
         found = anyio.run(_calibrate, load, not no_search, **backend())
-    except (Interrupted, KeyboardInterrupt):
+    except (CalibrationInterrupted, KeyboardInterrupt):
         click.echo("interrupted: nothing is stored", err=True)
         sys.exit(130)
     click.echo(found.to_json() if as_json else tabulate_calibration(found), nl=not as_json)
@@ -77,8 +77,8 @@ def calibrate(
     click.echo(f"written: {path}", err=True)
 
 
-async def _calibrate(load: "Load", search: bool) -> "Calibration":
-    from runner.calibrate import calibrate as measure  # noqa: PLC0415
+async def _calibrate(load: "CalibrationLoad", search: bool) -> "Calibration":
+    from runner.calibration.measure import calibrate as measure  # noqa: PLC0415
 
     return await measure(load, search=search, say=lambda line: click.echo(line, err=True))
 
@@ -104,8 +104,8 @@ def tabulate_calibration(found: "Calibration") -> str:
     return "\n".join(lines)
 
 
-def _figures(spread: "Spread | None") -> tuple[str, ...]:
-    from runner.outputs.figures import MISSING, milliseconds  # noqa: PLC0415
+def _figures(spread: "ErrorSpread | None") -> tuple[str, ...]:
+    from runner.outputs.text.figures import MISSING, milliseconds  # noqa: PLC0415
 
     if spread is None:
         return ("0", *[MISSING] * 4)

@@ -10,7 +10,7 @@ import click
 from runner.cli.options import read_options, target_options, view_options
 
 if TYPE_CHECKING:
-    from runner.job import Job
+    from runner.commands.run.job import PreparedRun
 
 PROMPT = "you> "
 
@@ -26,9 +26,9 @@ def chat(**chosen: Any) -> None:
     """
     import anyio  # noqa: PLC0415 -- heavy imports wait until there is work
 
-    from runner.api import backend  # noqa: PLC0415
-    from runner.preparing import load_registry, prepare  # noqa: PLC0415
-    from runner.suite.case import Parameters  # noqa: PLC0415
+    from runner.commands.run.perform import backend  # noqa: PLC0415
+    from runner.commands.run.prepare import load_registry, prepare  # noqa: PLC0415
+    from runner.core.suite import Parameters  # noqa: PLC0415
     from runner.suite.load import suite_from_prompts  # noqa: PLC0415
 
     # The one turn planned here stands for those that will be typed.
@@ -41,11 +41,11 @@ def chat(**chosen: Any) -> None:
         sys.exit(130)
 
 
-async def _converse(job: "Job", chosen: dict[str, Any]) -> None:
-    from runner.chat import open_chat  # noqa: PLC0415
+async def _converse(job: "PreparedRun", chosen: dict[str, Any]) -> None:
     from runner.cli.columns import open_columns  # noqa: PLC0415
     from runner.cli.console import open_console, print_notes  # noqa: PLC0415
-    from runner.contrast import open_run  # noqa: PLC0415
+    from runner.commands.chat import open_chat  # noqa: PLC0415
+    from runner.commands.diff import open_run  # noqa: PLC0415
     from runner.outputs import WRITERS  # noqa: PLC0415
 
     console = open_console(chosen["color"], stderr=chosen["as_json"])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from runner.fleet import Fleet
+    from runner.core.nodes import ClusterOptions
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -44,7 +44,7 @@ def cluster_options(command: Command) -> Command:
     return reduce(lambda decorated, option: option(decorated), reversed(_CLUSTER), command)
 
 
-def read_fleet(chosen: dict[str, Any]) -> "Fleet | None":
+def read_fleet(chosen: dict[str, Any]) -> "ClusterOptions | None":
     """Make a fleet of what click has parsed; None where this machine hears the run itself.
 
     Raises:
@@ -56,6 +56,6 @@ def read_fleet(chosen: dict[str, Any]) -> "Fleet | None":
         if lonely is not None:
             raise click.UsageError(f"--{lonely} is about a cluster: say --engine ray as well")
         return None
-    from runner.fleet import NEAREST, Fleet  # noqa: PLC0415 -- a run on one machine knows nothing of it
+    from runner.core.nodes import NEAREST, ClusterOptions  # noqa: PLC0415 -- a run on one machine knows nothing of it
 
-    return Fleet(chosen["address"] or NEAREST, chosen["workers"], vantage=chosen["vantage"])
+    return ClusterOptions(chosen["address"] or NEAREST, chosen["workers"], vantage=chosen["vantage"])

@@ -8,13 +8,13 @@ from rich.columns import Columns
 from rich.console import Console
 from rich.live import Live
 
-from runner.cli.side_by_side import Said, arrange, fits, print_plainly
+from runner.cli.side_by_side import SaidReply, arrange, fits, print_plainly
+from runner.core.events import TIMED, Channel, Event
+from runner.core.events import Text as Heard
+from runner.core.record import Record
 from runner.engine.observer import Observer
-from runner.events import TIMED, Channel, Event
-from runner.events import Text as Heard
-from runner.outputs.figures import seconds
-from runner.plan import Request
-from runner.record import Record
+from runner.outputs.text.figures import seconds
+from runner.planning.plan import Request
 
 REFRESH_HZ = 8
 
@@ -60,7 +60,7 @@ class PlainReplies(Observer):
 
     def finished(self, record: Record) -> None:
         """Print a reply under its target's name."""
-        print_plainly(Said(record.identity.target, _tell(record), reply=record.reply or ""), self._console)
+        print_plainly(SaidReply(record.identity.target, _tell(record), reply=record.reply or ""), self._console)
 
 
 class LiveReplies(Observer):
@@ -70,7 +70,7 @@ class LiveReplies(Observer):
 
     def __init__(self, console: Console, targets: Sequence[str]) -> None:
         self._console = console
-        self._said = {target: Said(target, "waiting") for target in targets}
+        self._said = {target: SaidReply(target, "waiting") for target in targets}
         self._started_ns: dict[str, int] = {}
 
     def started(self, request: Request) -> None:

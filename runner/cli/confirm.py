@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from runner.forecast import Forecast
-    from runner.job import Job
-    from runner.money import Money
+    from runner.commands.run.job import PreparedRun
+    from runner.planning.forecast import Forecast
+    from runner.pricing.money import Money
 
 CONFIRM_OVER = "500"
 
@@ -21,7 +21,7 @@ class Threshold(click.ParamType["int | Money"]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> "int | Money":
         """Return the number or the sum."""
         from runner.errors import CompareError  # noqa: PLC0415
-        from runner.money import parse_money  # noqa: PLC0415
+        from runner.pricing.money import parse_money  # noqa: PLC0415
 
         text = str(value).strip()
         if text.isdecimal():
@@ -32,7 +32,7 @@ class Threshold(click.ParamType["int | Money"]):
             self.fail(f"{text!r} is neither a number of requests nor a sum such as 5USD", param, ctx)
 
 
-def confirm(job: "Job", threshold: "int | Money", *, yes: bool) -> None:
+def confirm(job: "PreparedRun", threshold: "int | Money", *, yes: bool) -> None:
     """Ask once if a job passes the threshold, as far as that can be told; simulated targets cost nothing.
 
     Raises:
@@ -51,7 +51,7 @@ def confirm(job: "Job", threshold: "int | Money", *, yes: bool) -> None:
         raise click.Abort
 
 
-def _count(job: "Job", forecast: "Forecast") -> int | None:
+def _count(job: "PreparedRun", forecast: "Forecast") -> int | None:
     """Return how many requests to real targets are still to be sent at most, None if nothing limits them."""
     counts = [each.requests for each in forecast.targets if not each.simulated]
     if None in counts:
@@ -60,7 +60,7 @@ def _count(job: "Job", forecast: "Forecast") -> int | None:
     return total if job.left is None else min(total, job.left)
 
 
-def _passes(job: "Job", forecast: "Forecast", threshold: "int | Money") -> bool:
+def _passes(job: "PreparedRun", forecast: "Forecast", threshold: "int | Money") -> bool:
     count = _count(job, forecast)
     if count == 0:
         return False
@@ -72,7 +72,7 @@ def _passes(job: "Job", forecast: "Forecast", threshold: "int | Money") -> bool:
     )
 
 
-def _describe(job: "Job", forecast: "Forecast") -> str:
+def _describe(job: "PreparedRun", forecast: "Forecast") -> str:
     """Say how many requests there are, and what they cost at most, as far as that is known."""
     count = _count(job, forecast)
     requests = "requests without a fixed number" if count is None else f"{count:,} requests"

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from runner.job import Job
+    from runner.commands.run.job import PreparedRun
 
 WIDE = 100_000
 """Columns of a pipe: nothing downstream should see a table folded for a terminal that is not there."""
 
 
-def print_notes(job: "Job", console: "Console") -> None:
+def print_notes(job: "PreparedRun", console: "Console") -> None:
     """Tell what to know of a job before it starts."""
     for note in job.notes:
         console.print(f"note: {note}", markup=False)

@@ -82,9 +82,9 @@ def diff(
     Each measure of each target is regressed, improved, unchanged or undecided; docs/statistics.md tells the rule.
     Exit codes: 0 done, 1 regressed (--gate), 2 nothing can be compared, 5 undecided (--fail-undecided).
     """
-    from runner.contrast import Rule, contrast, exit_code, write_difference  # noqa: PLC0415 -- heavy
-    from runner.folder import check_outputs  # noqa: PLC0415
+    from runner.commands.diff import Rule, contrast, exit_code, write_difference  # noqa: PLC0415 -- heavy
     from runner.outputs.diff.formats import DIFFERENCE_WRITERS  # noqa: PLC0415
+    from runner.storage.run_folder import check_outputs  # noqa: PLC0415
 
     check_outputs(outputs, DIFFERENCE_WRITERS)
     rule = Rule(alpha=alpha, min_effect=parse_effect(min_effect), measures=metrics)

@@ -10,7 +10,7 @@ import click
 from runner.cli.options import env_file_option
 
 if TYPE_CHECKING:
-    from runner.doctor import Finding
+    from runner.commands.doctor import DoctorFinding
     from runner.providers.endpoint import Endpoint
 
 MARKS = {"ok": "ok     ", "note": "note   ", "problem": "PROBLEM"}
@@ -32,8 +32,8 @@ def doctor(env_files: tuple[Path, ...], *, pings: bool, as_json: bool) -> None:
     import json  # noqa: PLC0415
     import os  # noqa: PLC0415
 
-    from runner.doctor import Health, configured_endpoints, examine  # noqa: PLC0415 -- heavy
-    from runner.preparing import load_registry  # noqa: PLC0415
+    from runner.commands.doctor import Health, configured_endpoints, examine  # noqa: PLC0415 -- heavy
+    from runner.commands.run.prepare import load_registry  # noqa: PLC0415
     from runner.providers.environment import read_environment  # noqa: PLC0415
 
     registry = load_registry(Path.cwd())
@@ -49,19 +49,19 @@ def doctor(env_files: tuple[Path, ...], *, pings: bool, as_json: bool) -> None:
     sys.exit(1 if any(finding.health is Health.BAD for finding in findings) else 0)
 
 
-def _ping_all(endpoints: "list[Endpoint]") -> "list[Finding]":
+def _ping_all(endpoints: "list[Endpoint]") -> "list[DoctorFinding]":
     import anyio  # noqa: PLC0415
 
-    from runner.api import backend  # noqa: PLC0415
-    from runner.doctor import ping  # noqa: PLC0415
+    from runner.commands.doctor import ping  # noqa: PLC0415
+    from runner.commands.run.perform import backend  # noqa: PLC0415
 
-    async def ask() -> "list[Finding]":
+    async def ask() -> "list[DoctorFinding]":
         # One after the other: together they would share the line, and tell its sharing.
         return [await ping(endpoint) for endpoint in endpoints]
 
     return anyio.run(ask, **backend())
 
 
-def _line(finding: "Finding") -> str:
+def _line(finding: "DoctorFinding") -> str:
     remedy = f"\n        -> {finding.remedy}" if finding.remedy else ""
     return f"{MARKS[finding.health.value]} {finding.topic}: {finding.text}{remedy}"

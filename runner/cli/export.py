@@ -36,12 +36,12 @@ def export(run: Path, *, output: Path | None, percents: tuple[float, ...], conte
 
     What the other form cannot hold is said on stderr.
     """
-    from runner.export import Form, export  # noqa: PLC0415 -- heavy imports wait until there is work
+    from runner.commands.export import ExportForm, export  # noqa: PLC0415 -- heavy imports wait until there is work
 
-    chosen = [Form(name) for name, is_chosen in forms.items() if is_chosen]
+    chosen = [ExportForm(name) for name, is_chosen in forms.items() if is_chosen]
     if len(chosen) > 1:
         raise click.UsageError(f"{' and '.join(f'--{form}' for form in chosen)} are two forms; choose one.")
-    if content and chosen != [Form.OTEL]:
+    if content and chosen != [ExportForm.OTEL]:
         raise click.UsageError("--content belongs to --otel; the other forms hold prompts and replies anyway.")
     if is_said("percents") and (chosen or (output is not None and output.suffix.lower() in ROWS_ALONE)):
         raise click.UsageError("--percentiles belongs to a format with a summary: .md, .html or .json.")

@@ -10,8 +10,8 @@ import click
 
 if TYPE_CHECKING:
     from runner.analysis.diff import Difference
-    from runner.api import Done
-    from runner.gate import Gate
+    from runner.commands.gate import Gate
+    from runner.commands.run.perform import FinishedRun
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -66,7 +66,7 @@ def read_gate(chosen: dict[str, Any]) -> "Gate | None":
     if chosen["arms"] and not all("/" in arm for arm in chosen["arms"]):
         raise click.UsageError("--ab takes two targets, each written provider/model.")
     from runner.cli.diff import parse_effect  # noqa: PLC0415
-    from runner.gate import Rule, open_gate  # noqa: PLC0415 -- heavy
+    from runner.commands.gate import Rule, open_gate  # noqa: PLC0415 -- heavy
 
     rule = Rule(min_effect=parse_effect(chosen["min_effect"]), measures=chosen["metrics"])
     return open_gate(
@@ -78,7 +78,7 @@ def read_gate(chosen: dict[str, Any]) -> "Gate | None":
     )
 
 
-def conclude(done: "Done", gate: "Gate | None", chosen: dict[str, Any], code: int) -> int:
+def conclude(done: "FinishedRun", gate: "Gate | None", chosen: dict[str, Any], code: int) -> int:
     """Hold a run against its baseline, tell whoever wants to know, and return the exit code of the whole.
 
     A run that is not whole keeps its own code.
@@ -97,11 +97,11 @@ def conclude(done: "Done", gate: "Gate | None", chosen: dict[str, Any], code: in
     return code if code or gate is None or difference is None else gate.exit_code(difference)
 
 
-def _judge(done: "Done", gate: "Gate | None", chosen: dict[str, Any]) -> "Difference | None":
+def _judge(done: "FinishedRun", gate: "Gate | None", chosen: dict[str, Any]) -> "Difference | None":
     if gate is None or done.interrupted:
         return None
     from runner.cli.console import open_console  # noqa: PLC0415
-    from runner.gate import write_verdicts  # noqa: PLC0415
+    from runner.commands.gate import write_verdicts  # noqa: PLC0415
     from runner.outputs.diff.terminal import render_difference  # noqa: PLC0415
 
     difference = gate.judge(done.run)
@@ -111,8 +111,8 @@ def _judge(done: "Done", gate: "Gate | None", chosen: dict[str, Any]) -> "Differ
     return difference
 
 
-def _tell_github(done: "Done", difference: "Difference | None") -> None:
-    from runner.github import append_summary, workflow_commands  # noqa: PLC0415
+def _tell_github(done: "FinishedRun", difference: "Difference | None") -> None:
+    from runner.outputs.github import append_summary, workflow_commands  # noqa: PLC0415
 
     append_summary(os.environ, done.run, difference)
     for line in workflow_commands(os.environ, done.run, difference):

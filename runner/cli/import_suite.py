@@ -20,7 +20,7 @@ def import_suite(file: Path, output: Path | None) -> None:
 
     What is not taken is listed with its place on stderr, and at the top of the suite. Nothing of FILE is run.
     """
-    from runner.importing import import_file  # noqa: PLC0415 -- heavy imports wait until there is work
+    from runner.commands.import_suite import import_file  # noqa: PLC0415 -- heavy imports wait until there is work
 
     imported = import_file(file, output)
     for line in imported.left:

@@ -12,8 +12,8 @@ def init(folder: Path) -> None:
 
     Nothing that is there already is changed.
     """
-    from runner.preparing import load_registry  # noqa: PLC0415 -- heavy
-    from runner.starter import SUITE, lay_out  # noqa: PLC0415
+    from runner.commands.init import SUITE, lay_out  # noqa: PLC0415
+    from runner.commands.run.prepare import load_registry  # noqa: PLC0415 -- heavy
 
     for laid in lay_out(folder, load_registry(Path.cwd()).rows):
         click.echo(f"{laid.deed}: {laid.path}")

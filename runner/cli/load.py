@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from runner.pressure import Load
+    from runner.core.load import LoadProfile
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 UNITS_S = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
-class Duration(click.ParamType[float]):
+class DurationParam(click.ParamType[float]):
     """Seconds, or a number with a unit."""
 
     name = "duration"
@@ -28,7 +28,7 @@ class Duration(click.ParamType[float]):
         return float(found[1]) * UNITS_S[found[2]]
 
 
-class Levels(click.ParamType[tuple[int, ...]]):
+class LevelsParam(click.ParamType[tuple[int, ...]]):
     """Whole numbers with commas between them."""
 
     name = "levels"
@@ -71,7 +71,7 @@ _LOAD = (
     click.option(
         "--duration",
         "duration_s",
-        type=Duration(),
+        type=DurationParam(),
         metavar="TIME",
         help="Go on, block after block, and begin nothing more after TIME: 30s, 5m, 1h. With --sweep, at each level.",
     ),
@@ -86,7 +86,7 @@ _LOAD = (
     click.option(
         "--sweep",
         "levels",
-        type=Levels(),
+        type=LevelsParam(),
         metavar="N,N,...",
         help="Ask everything at one concurrency after the other, such as 1,2,4,8, and tabulate speed against load.",
     ),
@@ -98,15 +98,15 @@ def load_options(command: Command) -> Command:
     return reduce(lambda decorated, option: option(decorated), reversed(_LOAD), command)
 
 
-def read_load(chosen: dict[str, Any]) -> "Load":
+def read_load(chosen: dict[str, Any]) -> "LoadProfile":
     """Make the load of what click has parsed; `order` is the plan's, and left alone.
 
     Raises:
         click.UsageError: two options exclude each other.
 
     """
+    from runner.core.load import LoadProfile  # noqa: PLC0415
     from runner.errors import CompareError  # noqa: PLC0415
-    from runner.pressure import Load  # noqa: PLC0415
 
     names = ("lead", "adaptive", "rate", "arrivals", "duration_s", "max_requests", "levels")
     if chosen["arrivals"] and chosen["rate"] is None:
@@ -116,6 +116,6 @@ def read_load(chosen: dict[str, Any]) -> "Load":
     if chosen["lead"] is not None and chosen["order"] not in {None, "blocks"}:
         raise click.UsageError(f"--lead holds for --order blocks; with {chosen['order']} nobody waits")
     try:
-        return Load(**{name: chosen[name] for name in names if chosen[name] is not None})
+        return LoadProfile(**{name: chosen[name] for name in names if chosen[name] is not None})
     except CompareError as error:
         raise click.UsageError(str(error)) from None

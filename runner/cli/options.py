@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from runner.percentiles import PERCENTILES, parse_percentiles
+from runner.core.percentiles import PERCENTILES, parse_percentiles
 
 if TYPE_CHECKING:
-    from runner.job import Options
+    from runner.commands.run.job import RunOptions
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -119,11 +119,11 @@ def view_options(command: Command) -> Command:
     return reduce(lambda decorated, option: option(decorated), reversed(_VIEW), command)
 
 
-def read_options(chosen: dict[str, Any], **more: Any) -> "Options":
+def read_options(chosen: dict[str, Any], **more: Any) -> "RunOptions":
     """Make the API's options of what click has parsed."""
-    from runner.choice import Wish  # noqa: PLC0415 -- heavy
-    from runner.job import Options  # noqa: PLC0415
+    from runner.commands.run.job import RunOptions  # noqa: PLC0415
+    from runner.planning.targets import TargetSelection  # noqa: PLC0415 -- heavy
 
-    wish = Wish(chosen["models"], chosen["providers"], skip_missing=chosen["skip_missing"])
+    wish = TargetSelection(chosen["models"], chosen["providers"], skip_missing=chosen["skip_missing"])
     names = ("env_files", "concurrency", "outputs", "bom")
-    return Options(wish=wish, **{name: chosen[name] for name in names}, **more)
+    return RunOptions(wish=wish, **{name: chosen[name] for name in names}, **more)

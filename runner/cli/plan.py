@@ -9,7 +9,7 @@ from runner.cli.load import load_options, read_load
 from runner.cli.options import read_options, suite_options, target_options
 
 if TYPE_CHECKING:
-    from runner.preview import Preview
+    from runner.commands.plan import Preview
 
 
 @click.command()
@@ -28,8 +28,8 @@ def plan(suite: Path, **chosen: Any) -> None:
     Keys need not be set. No file is made, nobody is asked. It knows of no cluster: with --vantage, a run sends all of
     this from each node.
     """
-    from runner.preparing import load_suite  # noqa: PLC0415 -- heavy
-    from runner.preview import preview  # noqa: PLC0415
+    from runner.commands.plan import preview  # noqa: PLC0415
+    from runner.commands.run.prepare import load_suite  # noqa: PLC0415 -- heavy
 
     names = ("cases", "repeat", "warmup_requests", "seed", "order")
     options = read_options(chosen, load=read_load(chosen), **{name: chosen[name] for name in names})
@@ -40,7 +40,7 @@ def plan(suite: Path, **chosen: Any) -> None:
 def _write_json(seen: "Preview") -> str:
     import json  # noqa: PLC0415
 
-    from runner.outputs.forecast import forecast_document  # noqa: PLC0415
+    from runner.outputs.plan import forecast_document  # noqa: PLC0415
 
     document = forecast_document(seen.job.forecast, seen.missing_keys, seen.job.prices.unknown)
     return json.dumps({"suite": seen.job.suite.name, **document}, ensure_ascii=False, indent=2)
@@ -49,7 +49,7 @@ def _write_json(seen: "Preview") -> str:
 def _write_text(seen: "Preview") -> str:
     from tabulate import tabulate  # noqa: PLC0415
 
-    from runner.outputs.forecast import describe_bounds, describe_plan, tabulate_forecast  # noqa: PLC0415
+    from runner.outputs.plan import describe_bounds, describe_plan, tabulate_forecast  # noqa: PLC0415
 
     forecast = seen.job.forecast
     cells = tabulate_forecast(forecast)

@@ -11,12 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from runner.cli.running_median import RunningMedian
+from runner.core.events import TIMED
+from runner.core.hints import advise
+from runner.core.record import Record
 from runner.engine.observer import Observer
-from runner.events import TIMED
-from runner.outputs.figures import MISSING, count, seconds
-from runner.plan import Plan, Request, Target
-from runner.record import Record
-from runner.remedy import advise
+from runner.outputs.text.figures import MISSING, count, seconds
+from runner.planning.plan import Plan, Request, Target
 
 REFRESH_HZ = 4
 """Drawing shares the loop that measures; four times a second is enough to see that something happens."""

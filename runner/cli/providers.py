@@ -27,8 +27,8 @@ def providers(asked: str | None, env_files: tuple[Path, ...], *, as_json: bool) 
     import json  # noqa: PLC0415
     import os  # noqa: PLC0415
 
-    from runner.api import list_models  # noqa: PLC0415 -- heavy
-    from runner.preparing import load_registry  # noqa: PLC0415
+    from runner.commands.run.perform import list_models  # noqa: PLC0415 -- heavy
+    from runner.commands.run.prepare import load_registry  # noqa: PLC0415
     from runner.providers.environment import read_environment  # noqa: PLC0415
 
     registry = load_registry(Path.cwd())

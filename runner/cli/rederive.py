@@ -23,7 +23,7 @@ def rederive(run: Path, *, output: Path | None) -> None:
     Useful when a definition has changed since, or a fault in reading replies was mended. RUN itself stays as it is;
     what was not recorded is taken over.
     """
-    from runner.rederive import rederive  # noqa: PLC0415 -- heavy imports wait until there is work
+    from runner.commands.rederive import rederive  # noqa: PLC0415 -- heavy imports wait until there is work
 
     done = rederive(run, output)
     click.echo(f"told as before: {done.same}, told anew: {done.told_anew}, not recorded: {done.unrecorded}")

@@ -20,7 +20,7 @@ def replay(run: Path, *, fast: bool, host: str, port: int) -> None:
     RUN is a folder, or `latest`. The same question, to the same model, gets the same reply, byte for byte, at the
     recorded pace. `compare run SUITE --replay RUN` needs no server beside it.
     """
-    from runner.folder import find_run  # noqa: PLC0415
     from runner.simulator.replay import serve  # noqa: PLC0415
+    from runner.storage.run_folder import find_run  # noqa: PLC0415
 
     serve(find_run(run), host, port, fast=fast, announce=click.echo)

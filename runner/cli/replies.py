@@ -7,11 +7,11 @@ from rich.console import Console
 from rich.rule import Rule
 from rich.text import Text
 
-from runner.cli.side_by_side import Said, arrange, fits, print_plainly
-from runner.outputs.printable import one_line, printable
-from runner.outputs.report.board import Replies, Turn, lay_out, read_replies
-from runner.outputs.report.lineup import Column, line_up
+from runner.cli.side_by_side import SaidReply, arrange, fits, print_plainly
+from runner.outputs.report.comparison_grid import Replies, Turn, lay_out, read_replies
 from runner.outputs.report.reply import describe_ending
+from runner.outputs.report.target_header import TargetColumn, line_up
+from runner.outputs.text.printable import one_line, printable
 
 if TYPE_CHECKING:
     from runner.analysis.columns import Cell, Row
@@ -27,7 +27,7 @@ def print_replies(runs: "Sequence[Run]", console: Console) -> None:
         _print_turn(turn, columns, replies, console)
 
 
-def _print_turn(turn: Turn, columns: Sequence[Column], replies: Replies, console: Console) -> None:
+def _print_turn(turn: Turn, columns: Sequence[TargetColumn], replies: Replies, console: Console) -> None:
     said = [
         _said(column.label, rows[cell[turn.first].place] if cell else None)
         for column, cell, rows in zip(columns, turn.cells, replies, strict=True)
@@ -43,10 +43,10 @@ def _print_turn(turn: Turn, columns: Sequence[Column], replies: Replies, console
     console.print(arrange(said, console))
 
 
-def _said(label: str, row: "Row | None") -> Said:
+def _said(label: str, row: "Row | None") -> SaidReply:
     if row is None:
-        return Said(label, "not asked")
-    return Said(label, describe_ending(row), _text(row["reasoning"]), _text(row["reply"]))
+        return SaidReply(label, "not asked")
+    return SaidReply(label, describe_ending(row), _text(row["reasoning"]), _text(row["reply"]))
 
 
 def _text(cell: "Cell") -> str:

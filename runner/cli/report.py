@@ -40,8 +40,8 @@ def report(
     """
     from runner.cli.console import open_console  # noqa: PLC0415 -- heavy imports wait until there is work
     from runner.cli.replies import print_replies  # noqa: PLC0415
+    from runner.commands.report import keep_report, open_runs, place_report  # noqa: PLC0415
     from runner.outputs.terminal import render_summary  # noqa: PLC0415
-    from runner.review import keep_report, open_runs, place_report  # noqa: PLC0415
 
     path = place_report(runs, output)
     opened = open_runs(runs, percents)

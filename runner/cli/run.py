@@ -13,8 +13,8 @@ from runner.cli.load import load_options, read_load
 from runner.cli.options import is_said, percentiles_option, read_options, suite_options, target_options, view_options
 
 if TYPE_CHECKING:
-    from runner.api import Done
-    from runner.job import Job, Options
+    from runner.commands.run.job import PreparedRun, RunOptions
+    from runner.commands.run.perform import FinishedRun
 
 
 @click.command()
@@ -87,7 +87,7 @@ def run(suite: Path | None, **chosen: Any) -> None:
     the options and nothing was sent, or nothing could be compared, 3 requests failed or could not be recorded, 4 a
     named target has no key and nothing was sent, 5 undecided (--fail-undecided), 130 interrupted, finished rows kept.
     """
-    from runner.preparing import find_suite, load_suite, prepare  # noqa: PLC0415 -- heavy
+    from runner.commands.run.prepare import find_suite, load_suite, prepare  # noqa: PLC0415 -- heavy
 
     allowed = parse_allowance(chosen["allow_errors"])
     gate = read_gate(chosen)
@@ -99,8 +99,8 @@ def run(suite: Path | None, **chosen: Any) -> None:
     sys.exit(conclude(done, gate, chosen, exit_code(done, allowed)))
 
 
-def _read_run_options(chosen: dict[str, Any]) -> "Options":
-    from runner.money import parse_money  # noqa: PLC0415
+def _read_run_options(chosen: dict[str, Any]) -> "RunOptions":
+    from runner.pricing.money import parse_money  # noqa: PLC0415
 
     names = ("cases", "repeat", "seed", "warmup_requests", "estimate_tokens", "percents", "resume", "retry_errors")
     return read_options(
@@ -115,13 +115,13 @@ def _read_run_options(chosen: dict[str, Any]) -> "Options":
     )
 
 
-def settle_vantages(job: "Job") -> "Job":
+def settle_vantages(job: "PreparedRun") -> "PreparedRun":
     """Find out from which nodes a job is asked, if each is to ask everything: then it is known how much that is."""
     if not job.wants_vantages:
         return job
     import anyio  # noqa: PLC0415
 
-    from runner.api import survey  # noqa: PLC0415
+    from runner.commands.run.perform import survey  # noqa: PLC0415
 
     return anyio.run(survey, job)
 
@@ -129,7 +129,7 @@ def settle_vantages(job: "Job") -> "Job":
 def _read_share(text: str | None) -> float | None:
     if text is None:
         return None
-    from runner.stopping import parse_share  # noqa: PLC0415 -- brings numpy
+    from runner.commands.run.stop_rules import parse_share  # noqa: PLC0415 -- brings numpy
 
     return parse_share(text)
 
@@ -148,13 +148,13 @@ def parse_allowance(text: str) -> tuple[float, bool]:
     return value, percent
 
 
-def perform_watched(job: "Job", chosen: dict[str, Any]) -> "Done":
+def perform_watched(job: "PreparedRun", chosen: dict[str, Any]) -> "FinishedRun":
     """Run a job with progress on stderr; print its summary, or JSON, on stdout."""
     import anyio  # noqa: PLC0415
 
-    from runner.api import backend, perform  # noqa: PLC0415
     from runner.cli.console import open_console, print_notes  # noqa: PLC0415
     from runner.cli.progress import open_progress  # noqa: PLC0415
+    from runner.commands.run.perform import backend, perform  # noqa: PLC0415
 
     errors = open_console(chosen["color"], stderr=True)
     if not chosen["quiet"]:
@@ -165,7 +165,7 @@ def perform_watched(job: "Job", chosen: dict[str, Any]) -> "Done":
     return done
 
 
-def show(done: "Done", chosen: dict[str, Any]) -> None:
+def show(done: "FinishedRun", chosen: dict[str, Any]) -> None:
     """Print what a run found, and where it is."""
     from runner.cli.console import open_console  # noqa: PLC0415
     from runner.outputs import STREAM_WRITERS  # noqa: PLC0415
@@ -184,7 +184,7 @@ def show(done: "Done", chosen: dict[str, Any]) -> None:
         click.echo(f"written: {', '.join(map(str, done.written))}", err=True)
 
 
-def exit_code(done: "Done", allowed: tuple[float, bool]) -> int:
+def exit_code(done: "FinishedRun", allowed: tuple[float, bool]) -> int:
     """Return 130 for an interrupted run, 3 where more requests failed than allowed, 1 where a check failed, else 0."""
     if done.interrupted:
         return 130

@@ -8,7 +8,7 @@ from rich.console import Console, Group
 from rich.panel import Panel
 from rich.text import Text
 
-from runner.outputs.printable import one_line, printable
+from runner.outputs.text.printable import one_line, printable
 
 NARROWEST = 28
 """A column narrower than this cannot be read; replies are then shown one after another."""
@@ -18,7 +18,7 @@ _FRAME_COLUMNS, _FRAME_LINES = 4, 2
 
 
 @dataclass(slots=True)
-class Said:
+class SaidReply:
     """What one target has said so far, and how it stands or how it ended."""
 
     name: str
@@ -38,14 +38,14 @@ def fits(console: Console, columns: int) -> bool:
     return console.is_terminal and console.width // max(columns, 1) >= NARROWEST
 
 
-def arrange(every: Sequence[Said], console: Console, height: int | None = None) -> Columns:
+def arrange(every: Sequence[SaidReply], console: Console, height: int | None = None) -> Columns:
     """Put replies into columns; with a height only their ends, so that the newest text is seen."""
     width = console.width // len(every) - 1
     panels = [_panel(said, width, height, console) for said in every]
     return Columns(panels, padding=(0, 1), expand=False)
 
 
-def _panel(said: Said, width: int, height: int | None, console: Console) -> Panel:
+def _panel(said: SaidReply, width: int, height: int | None, console: Console) -> Panel:
     body, ending = said.texts(), Text(one_line(said.ending), style="dim", overflow="fold")
     if height is not None:
         inside = width - _FRAME_COLUMNS
@@ -55,7 +55,7 @@ def _panel(said: Said, width: int, height: int | None, console: Console) -> Pane
     return Panel(Group(*body, ending), title=Text(one_line(said.name)), width=width)
 
 
-def print_plainly(said: Said, console: Console) -> None:
+def print_plainly(said: SaidReply, console: Console) -> None:
     """Print one reply below its target's name."""
     console.print(Text(f"── {one_line(said.name)} ({one_line(said.ending)})", style="bold"), soft_wrap=True)
     console.print(Text(printable(said.reply)), soft_wrap=True)

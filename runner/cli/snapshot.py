@@ -11,8 +11,8 @@ from runner.cli.confirm import CONFIRM_OVER, confirm
 from runner.cli.options import read_options, suite_options, target_options, view_options
 
 if TYPE_CHECKING:
-    from runner.analysis.snapshot import Comparison
-    from runner.snapshot.keeping import Held
+    from runner.analysis.snapshot import SnapshotComparison
+    from runner.commands.snapshot.keeping import SnapshotResult
 
 
 @click.command()
@@ -54,11 +54,11 @@ def snapshot(suite: Path, **chosen: Any) -> None:
     sys.exit(_settle(held, chosen))
 
 
-def _hold(suite: Path, chosen: dict[str, Any]) -> tuple["Held", int]:
+def _hold(suite: Path, chosen: dict[str, Any]) -> tuple["SnapshotResult", int]:
     """Run the suite, or take a run of it, and compare; return the exit code of a run that is not whole, too."""
     from runner.cli.run import exit_code, perform_watched  # noqa: PLC0415
-    from runner.preparing import load_suite, prepare  # noqa: PLC0415
-    from runner.snapshot.keeping import hold  # noqa: PLC0415
+    from runner.commands.run.prepare import load_suite, prepare  # noqa: PLC0415
+    from runner.commands.snapshot.keeping import hold  # noqa: PLC0415
 
     loaded, registry = load_suite(suite)
     if chosen["source"] is not None:
@@ -74,11 +74,11 @@ def _hold(suite: Path, chosen: dict[str, Any]) -> tuple["Held", int]:
     return hold(loaded, suite, done.folder), code if code != 1 else 0
 
 
-def _settle(held: "Held", chosen: dict[str, Any]) -> int:
+def _settle(held: "SnapshotResult", chosen: dict[str, Any]) -> int:
     """Show the comparison, keep what is accepted, and return the exit code."""
     from runner.cli.console import open_console  # noqa: PLC0415
+    from runner.commands.snapshot.keeping import exit_code, keep, keep_timings  # noqa: PLC0415
     from runner.outputs.snapshot import render_comparisons  # noqa: PLC0415
-    from runner.snapshot.keeping import exit_code, keep, keep_timings  # noqa: PLC0415
 
     console = open_console(chosen["color"], stderr=chosen["as_json"])
     if not chosen["review"]:
@@ -96,14 +96,14 @@ def _settle(held: "Held", chosen: dict[str, Any]) -> int:
     return code
 
 
-def _review(held: "Held", chosen: dict[str, Any]) -> list["Comparison"]:
+def _review(held: "SnapshotResult", chosen: dict[str, Any]) -> list["SnapshotComparison"]:
     """Ask about each change; return what was accepted."""
     from runner.cli.console import open_console  # noqa: PLC0415
     from runner.outputs.snapshot import describe_counts, render_comparison  # noqa: PLC0415
 
     console = open_console(chosen["color"])
     console.print(describe_counts(held.comparisons), markup=False)
-    answers: dict[str, list[Comparison]] = {"a": [], "r": [], "s": []}
+    answers: dict[str, list[SnapshotComparison]] = {"a": [], "r": [], "s": []}
     for at, change in enumerate(held.changes, 1):
         console.print(f"\n[{at}/{len(held.changes)}] ", end="", markup=False)
         console.print(render_comparison(change), soft_wrap=True)

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from runner.fleet import Node
+from runner.core.nodes import Node
 
 REGION_LABELS = ("ray.io/availability-region", "topology.kubernetes.io/region", "region")
 """Labels of a node that may name its region, the first one found."""

@@ -10,18 +10,26 @@ from time import perf_counter_ns
 import anyio
 
 from runner.analysis.calibration import ClockError, is_sustained
-from runner.calibrate import Load, probe
-from runner.cluster.handover import Calibrated, Introduction, Opened, PackedKey, Report, Stay, unpack_keys
-from runner.engine.asker import Asker, open_own_askers
+from runner.calibration.measure import CalibrationLoad, probe
+from runner.cluster.messages import (
+    Calibrated,
+    PackedKey,
+    RemoteOpened,
+    Report,
+    WorkerIntroduction,
+    WorkerStay,
+    unpack_keys,
+)
+from runner.engine.attempts import AttemptRunner, open_own_askers
 from runner.engine.descriptors import allow_connections
-from runner.engine.quiet import keep_collector_away
+from runner.engine.gc_pause import keep_collector_away
 from runner.providers.endpoint import Endpoint
 from runner.version import __version__
-from runner.wire.airtime import Airtime
-from runner.wire.client import Question
-from runner.wire.listening import Attempt
+from runner.wire.client import ChatRequestBody
+from runner.wire.read_loop import Attempt
+from runner.wire.time_slices import TimeSlices
 
-TRIAL = Load(concurrency=20, requests=100, ttft_ms=100.0, gap_ms=5.0, tokens=20)
+TRIAL = CalibrationLoad(concurrency=20, requests=100, ttft_ms=100.0, gap_ms=5.0, tokens=20)
 """What a worker is calibrated with: about a second."""
 
 
@@ -30,14 +38,14 @@ class Worker:
 
     def __init__(self) -> None:
         self._stack = AsyncExitStack()
-        self._askers: Mapping[str, Asker] = {}
+        self._askers: Mapping[str, AttemptRunner] = {}
         self._hearings: dict[int, anyio.CancelScope] = {}
 
-    async def introduce(self) -> Introduction:
+    async def introduce(self) -> WorkerIntroduction:
         """Say who this is."""
         import ray  # noqa: PLC0415 -- only a process that Ray started can tell
 
-        return Introduction(__version__, ray.get_runtime_context().get_node_id(), platform.node(), os.getpid())
+        return WorkerIntroduction(__version__, ray.get_runtime_context().get_node_id(), platform.node(), os.getpid())
 
     async def calibrate(self) -> Calibrated | None:
         """Find this process's own error, by asking a simulator beside it; None if nothing could be heard."""
@@ -64,15 +72,15 @@ class Worker:
         allow_connections(connections)
         endpoints = unpack_keys(keyless, keys)
         self._stack.enter_context(keep_collector_away())
-        self._askers = await self._stack.enter_async_context(open_own_askers(endpoints, connect_s, Airtime()))
+        self._askers = await self._stack.enter_async_context(open_own_askers(endpoints, connect_s, TimeSlices()))
 
-    async def warm_up(self, provider: str, connections: int) -> Opened:
+    async def warm_up(self, provider: str, connections: int) -> RemoteOpened:
         """Open connections to a provider."""
         begun_ns = perf_counter_ns()
         phases = await self._askers[provider].warm_up(connections)
-        return Opened(phases, Stay(begun_ns, perf_counter_ns()))
+        return RemoteOpened(phases, WorkerStay(begun_ns, perf_counter_ns()))
 
-    async def hear(self, provider: str, number: int, question: Question) -> Report:
+    async def hear(self, provider: str, number: int, question: ChatRequestBody) -> Report:
         """Ask once, and return what was heard; what was heard so far if `hush` is called with this number."""
         begun_ns = perf_counter_ns()
         asker, attempt = self._askers[provider], Attempt()
@@ -86,7 +94,7 @@ class Worker:
             phases=attempt.body.phases,
             clock=attempt.body.clock,
             late_ns=asker.standpoint(attempt).late_ns,
-            stay=Stay(begun_ns, perf_counter_ns()),
+            stay=WorkerStay(begun_ns, perf_counter_ns()),
         )
 
     async def hush(self, number: int) -> None:

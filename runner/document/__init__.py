@@ -15,8 +15,8 @@ where the model wants text, so that a model called 1.10 stays 1.10.
 
 from runner.document.composition import parse
 from runner.document.files import read, read_text
-from runner.document.nodes import Document, Json, Place, Route, document_of
+from runner.document.nodes import Document, Json, Position, Route, document_of
 from runner.document.validation import validate
 from runner.document.writing import write
 
-__all__ = ["Document", "Json", "Place", "Route", "document_of", "parse", "read", "read_text", "validate", "write"]
+__all__ = ["Document", "Json", "Position", "Route", "document_of", "parse", "read", "read_text", "validate", "write"]

@@ -14,7 +14,7 @@ from runner.document.nodes import (
     Json,
     Listing,
     Node,
-    Place,
+    Position,
     Scalar,
     refusal,
 )
@@ -39,10 +39,10 @@ _Valued = yaml.ScalarEvent | yaml.SequenceStartEvent | yaml.MappingStartEvent
 def parse(text: str, path: str) -> Document:
     """Read YAML text; `path` is what messages call it. Raise `InvalidFile` where it is not to be read."""
     if len(text) > MAX_BYTES:
-        raise refusal(path, Place(1, 1), "the text is larger than 1 MiB", "Split it")
+        raise refusal(path, Position(1, 1), "the text is larger than 1 MiB", "Split it")
     composer = _compose(text, path)
     if composer.root is None:
-        raise refusal(path, Place(1, 1), "the file is empty", "Write at least one key")
+        raise refusal(path, Position(1, 1), "the file is empty", "Write at least one key")
     data = _Expansion(path).data(composer.root, 0)
     return Document(path, data, composer.root, tuple(composer.problems))
 
@@ -83,7 +83,7 @@ class _Composer:
         self._note(_place_of(event), what, remedy)
         return InvalidFile(self.problems)
 
-    def _note(self, place: Place, what: str, remedy: str) -> None:
+    def _note(self, place: Position, what: str, remedy: str) -> None:
         self.problems.append(Problem(self._path, place.line, place.column, what, remedy))
 
     def _node(self, event: yaml.Event, depth: int) -> Node:
@@ -122,15 +122,15 @@ class _Composer:
             raise self._refuse(event, "half of a character stands alone here", "Write the whole character")
         return _scalar(event)
 
-    def _listing(self, place: Place, depth: int) -> Listing:
+    def _listing(self, place: Position, depth: int) -> Listing:
         nodes: list[Node] = []
         while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
             nodes.append(self._node(event, depth + 1))
         return Listing(nodes, place)
 
-    def _fields(self, place: Place, depth: int) -> Fields:
+    def _fields(self, place: Position, depth: int) -> Fields:
         nodes: dict[str, Node] = {}
-        keys: dict[str, Place] = {}
+        keys: dict[str, Position] = {}
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             key = self._key(event, depth)
             node = self._node(next(self._events), depth + 1)
@@ -176,9 +176,9 @@ class _Expansion:
         return node.value
 
 
-def _place_of(event: yaml.Event) -> Place:
+def _place_of(event: yaml.Event) -> Position:
     assert event.start_mark is not None
-    return Place(event.start_mark.line + 1, event.start_mark.column + 1)
+    return Position(event.start_mark.line + 1, event.start_mark.column + 1)
 
 
 def _scalar(event: yaml.ScalarEvent) -> Scalar:

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from runner.document.composition import MAX_BYTES, parse
-from runner.document.nodes import Document, Place, refusal
+from runner.document.nodes import Document, Position, refusal
 from runner.errors import InvalidFile
 
-_START = Place(1, 1)
+_START = Position(1, 1)
 
 
 def read(path: Path) -> Document:
@@ -41,5 +41,5 @@ def _unreadable(name: str, error: OSError | ValueError) -> InvalidFile:
 
 def _not_utf8(name: str, content: bytes, at: int) -> InvalidFile:
     before = content[:at].decode().removeprefix("\ufeff")
-    place = Place(before.count("\n") + 1, len(before) - before.rfind("\n"))
+    place = Position(before.count("\n") + 1, len(before) - before.rfind("\n"))
     return refusal(name, place, f"the byte 0x{content[at]:02x} here is not UTF-8", "Save the file as UTF-8")

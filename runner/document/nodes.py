@@ -16,7 +16,7 @@ Route = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Position:
     """Where something stands in a file, counted from 1."""
 
     line: int
@@ -28,7 +28,7 @@ class Scalar:
     """A leaf; `written` is its text where the value is only one reading of it, as with 1.10."""
 
     value: str | float | bool | None
-    place: Place
+    place: Position
     written: str | None = None
 
 
@@ -37,7 +37,7 @@ class Listing:
     """A sequence of nodes."""
 
     nodes: Sequence["Node"]
-    place: Place
+    place: Position
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,8 @@ class Fields:
     """A mapping of keys to nodes, with the place of each key."""
 
     nodes: Mapping[str, "Node"]
-    keys: Mapping[str, Place]
-    place: Place
+    keys: Mapping[str, Position]
+    place: Position
 
 
 Node = Scalar | Listing | Fields
@@ -68,7 +68,7 @@ class Document:
             node = _step(node, step)
         return node
 
-    def place(self, route: Route, *, of_key: bool = False) -> Place:
+    def place(self, route: Route, *, of_key: bool = False) -> Position:
         """Return where a value stands, or the key that leads to it; where it is not there, what is around it."""
         node = self.root
         for position, step in enumerate(route, 1):
@@ -88,10 +88,10 @@ class Document:
 
 def document_of(data: Json, path: str, line: int) -> Document:
     """Return data that was read by other means, such as a line of JSON, as a document that stands on one line."""
-    return Document(path, data, _node_of(data, path, Place(line, 1), 0))
+    return Document(path, data, _node_of(data, path, Position(line, 1), 0))
 
 
-def _node_of(value: Json, path: str, place: Place, depth: int) -> Node:
+def _node_of(value: Json, path: str, place: Position, depth: int) -> Node:
     if depth > MAX_DEPTH:
         raise refusal(path, place, f"values are nested deeper than {MAX_DEPTH} levels", "Flatten them")
     if isinstance(value, dict):
@@ -112,6 +112,6 @@ def _step(node: Node | None, step: str | int) -> Node | None:
     return None
 
 
-def refusal(path: str, place: Place, what: str, remedy: str) -> InvalidFile:
+def refusal(path: str, place: Position, what: str, remedy: str) -> InvalidFile:
     """Return an error of one problem."""
     return InvalidFile([Problem(path, place.line, place.column, what, remedy)])

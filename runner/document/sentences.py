@@ -13,7 +13,7 @@ from runner.errors import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class SchemaFault:
     """One pydantic error, placed; `value` is `...` where it must not be shown."""
 
     kind: str
@@ -52,7 +52,7 @@ LIMITS = {
 }
 
 
-def say(faults: Sequence[Fault], outline: Outline, siblings: Collection[str]) -> tuple[str, str]:
+def say(faults: Sequence[SchemaFault], outline: Outline, siblings: Collection[str]) -> tuple[str, str]:
     """Return what is wrong and what to do about the faults of one value."""
     fault = faults[0]
     if fault.kind == "missing":
@@ -67,13 +67,13 @@ def say(faults: Sequence[Fault], outline: Outline, siblings: Collection[str]) ->
     return _say_own_words(fault)
 
 
-def _say_missing(fault: Fault, outline: Outline) -> tuple[str, str]:
+def _say_missing(fault: SchemaFault, outline: Outline) -> tuple[str, str]:
     purpose = outline.description(fault.route)
     remedy = f"Add `{fault.route[-1]}: ...`"
     return f"`{fault.route[-1]}` is missing{_where(fault)}", f"{remedy}: {_trimmed(purpose)}" if purpose else remedy
 
 
-def _say_unknown(fault: Fault, outline: Outline, siblings: Collection[str]) -> tuple[str, str]:
+def _say_unknown(fault: SchemaFault, outline: Outline, siblings: Collection[str]) -> tuple[str, str]:
     key = str(fault.route[-1])
     known = outline.keys(fault.route[:-1])
     what = f"unknown key `{_shortened(key)}`{_where(fault)}"
@@ -86,7 +86,7 @@ def _say_unknown(fault: Fault, outline: Outline, siblings: Collection[str]) -> t
     return what, f"Known are {', '.join(known)}"
 
 
-def _say_shape(faults: Sequence[Fault]) -> tuple[str, str]:
+def _say_shape(faults: Sequence[SchemaFault]) -> tuple[str, str]:
     expected = list(dict.fromkeys(EXPECTED[fault.kind] for fault in faults if fault.kind in EXPECTED))
     value = faults[0].value
     if expected == ["a list"] and isinstance(value, str | int | float):
@@ -95,13 +95,13 @@ def _say_shape(faults: Sequence[Fault]) -> tuple[str, str]:
     return f"{_subject(faults[0])} {_is(faults[0])}", f"{remedy}, or remove the key" if value is None else remedy
 
 
-def _say_own_words(fault: Fault) -> tuple[str, str]:
+def _say_own_words(fault: SchemaFault) -> tuple[str, str]:
     """Split what a model's own validator says, `what is wrong. What to do`."""
     what, remedy = (*re.split(r"[.;] ", _trimmed(fault.message), maxsplit=1), "correct it")[:2]
     return f"{_subject(fault)}: {what}", remedy[:1].upper() + remedy[1:]
 
 
-def _subject(fault: Fault) -> str:
+def _subject(fault: SchemaFault) -> str:
     if not fault.route:
         return "the file"
     last = fault.route[-1]
@@ -115,14 +115,14 @@ def _item(route: Route) -> str:
     return f"item {int(route[-1]) + 1} of `{owner}`"
 
 
-def _where(fault: Fault) -> str:
+def _where(fault: SchemaFault) -> str:
     parent = fault.route[:-1]
     if not parent:
         return ""
     return f" in `{parent[-1]}`" if isinstance(parent[-1], str) else f" in {_item(parent)}"
 
 
-def _is(fault: Fault) -> str:
+def _is(fault: SchemaFault) -> str:
     return "does not fit" if fault.value is ... else f"is {_described(fault.value)}"
 
 

@@ -4,7 +4,7 @@ import re
 
 import yaml
 
-from runner.document.nodes import Place
+from runner.document.nodes import Position
 from runner.errors import Problem
 
 _QUOTE = "Put the whole value in quotes"
@@ -62,11 +62,11 @@ def explain(error: yaml.YAMLError | ValueError | OverflowError, text: str, path:
     return Problem(path, place.line, place.column, what, remedy)
 
 
-def _place(error: yaml.MarkedYAMLError, story: str) -> Place:
+def _place(error: yaml.MarkedYAMLError, story: str) -> Position:
     """Return where the trouble starts, which for what has no end lies before the place where that shows."""
     endless = story.startswith(("while scanning a", "while parsing a flow")) and "escape" not in story
     mark = (error.context_mark if endless else None) or error.problem_mark
-    return Place(mark.line + 1, mark.column + 1) if mark else Place(1, 1)
+    return Position(mark.line + 1, mark.column + 1) if mark else Position(1, 1)
 
 
 def _impossible_character(text: str, path: str) -> Problem:
@@ -83,6 +83,6 @@ def _bad_character(position: int, text: str, path: str) -> Problem:
     return Problem(path, place.line, place.column, what, remedy)
 
 
-def _place_at(position: int, text: str) -> Place:
+def _place_at(position: int, text: str) -> Position:
     before = text[:position]
-    return Place(before.count("\n") + 1, position - before.rfind("\n"))
+    return Position(before.count("\n") + 1, position - before.rfind("\n"))

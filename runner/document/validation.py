@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 
 from runner.document.nodes import Document, Json, Node, Route, Scalar
 from runner.document.outline import Outline, Schema
-from runner.document.sentences import Fault, say
+from runner.document.sentences import SchemaFault, say
 from runner.errors import InvalidFile, Problem, did_you_mean
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -86,13 +86,13 @@ def _route(details: ErrorDetails, document: Document, at: Route) -> Route:
     return (*route, details["loc"][-1]) if missing else route
 
 
-def _fault(details: ErrorDetails, document: Document, at: Route) -> Fault:
+def _fault(details: ErrorDetails, document: Document, at: Route) -> SchemaFault:
     route = _route(details, document, at)
     context = details.get("ctx", {})
     of_key = details["loc"][-1:] == ("[key]",)
     shown = details["type"] != "missing" and not of_key and _data_at(document.data, route) == details["input"]
     message = str(context["error"]) if "error" in context else details["msg"].removeprefix("Value error, ")
-    return Fault(
+    return SchemaFault(
         kind=details["type"],
         route=route,
         of_key=of_key or details["type"] == "extra_forbidden",
@@ -102,8 +102,8 @@ def _fault(details: ErrorDetails, document: Document, at: Route) -> Fault:
     )
 
 
-def _problems(faults: Sequence[Fault], outline: Outline, document: Document) -> list[Problem]:
-    together: dict[Route, list[Fault]] = {}
+def _problems(faults: Sequence[SchemaFault], outline: Outline, document: Document) -> list[Problem]:
+    together: dict[Route, list[SchemaFault]] = {}
     for fault in _without_echoes(faults, outline):
         together.setdefault(fault.route, []).append(fault)
     problems = []
@@ -118,7 +118,7 @@ def _siblings(document: Document, route: Route) -> frozenset[str]:
     return frozenset(parent) if isinstance(parent, dict) else frozenset()
 
 
-def _without_echoes(faults: Sequence[Fault], outline: Outline) -> list[Fault]:
+def _without_echoes(faults: Sequence[SchemaFault], outline: Outline) -> list[SchemaFault]:
     """Leave out what another fault explains: the missing twin of a mistyped key, a whole with a faulty part."""
     meant = {
         (*fault.route[:-1], did_you_mean(str(fault.route[-1]), outline.keys(fault.route[:-1])))

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import count
 from random import Random
 
-from runner.pressure import Arrivals
+from runner.core.load import Arrivals
 
 
 def arrival_times(rate: float, arrivals: Arrivals, seed: int, phase: float = 0.0) -> Iterator[int]:

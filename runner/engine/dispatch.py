@@ -8,19 +8,19 @@ import anyio
 import anyio.abc
 import anyio.lowlevel
 
-from runner.engine.door import Door
-from runner.engine.exchange import Exchange
+from runner.core.events import TIMED
+from runner.engine.exchange import RequestExchange
+from runner.engine.lane_queue import LaneQueue
 from runner.engine.schedule import Begin, Schedule, Wait
-from runner.events import TIMED
-from runner.plan import Request, Target
+from runner.planning.plan import Request, Target
 
 
 @dataclass(frozen=True, slots=True)
 class Track:
     """A lane with its door, whom it asks, and what asks them."""
 
-    exchange: Exchange
-    door: Door
+    exchange: RequestExchange
+    door: LaneQueue
     targets: Sequence[Target]
 
 
@@ -67,7 +67,7 @@ async def _converse(track: Track, begin: Begin) -> None:
         track.door.ring()
 
 
-def _skip_unasked(exchange: Exchange, failed: Request) -> None:
+def _skip_unasked(exchange: RequestExchange, failed: Request) -> None:
     """Record the turns that cannot be asked: every planned request has its row."""
     for request in failed.unasked():
         exchange.write(request.skipped(failed.turn))

@@ -10,39 +10,39 @@ from time import perf_counter_ns
 
 import anyio
 
-from runner.engine.asked import Asked, describe_failure
-from runner.engine.asker import Asker
-from runner.engine.door import Door
-from runner.engine.doors import Doors
-from runner.engine.forms import Forms
-from runner.engine.lane import Change, Lane, Ticket
+from runner.core.events import Event, Failed, Outcome, Text
+from runner.core.record import Record
+from runner.engine.attempts import AttemptRunner
+from runner.engine.in_flight import InFlightRequest, describe_failure
+from runner.engine.lane import Lane, LimitChange, Permit
+from runner.engine.lane_queue import LaneQueue
+from runner.engine.lane_queues import LaneQueues
 from runner.engine.observer import Observer
 from runner.engine.recorder import Recorder
+from runner.engine.request_template import RequestTemplates
 from runner.engine.retry import RetryPolicy
-from runner.events import Event, Failed, Outcome, Text
-from runner.journal import Writer
-from runner.plan import Request
+from runner.planning.plan import Request
 from runner.providers.redaction import Redactor
-from runner.record import Record
-from runner.wire.airtime import Airtime
-from runner.wire.client import Question
-from runner.wire.listening import Attempt
+from runner.storage.journal import JournalWriter
+from runner.wire.client import ChatRequestBody
+from runner.wire.read_loop import Attempt
+from runner.wire.time_slices import TimeSlices
 
 OVERLOADED = "overloaded"
 """The `error_type` of a provider that could not keep up; like a 429, it asks for less."""
 
 
 @dataclass(slots=True)
-class Exchange:
+class RequestExchange:
     """What all requests to one provider share."""
 
-    asker: Asker
-    forms: Forms
-    doors: Doors
-    journal: Writer
+    asker: AttemptRunner
+    forms: RequestTemplates
+    doors: LaneQueues
+    journal: JournalWriter
     observer: Observer
     redactor: Redactor
-    airtime: Airtime
+    airtime: TimeSlices
     epoch_ns: int
     salt: str
     recorder: Recorder | None = None
@@ -60,7 +60,7 @@ class Exchange:
         self.observer.connected(provider, len(opened))
 
     async def hold(
-        self, request: Request, ready_ns: int, *, planned_ns: int | None = None, ticket: Ticket | None = None
+        self, request: Request, ready_ns: int, *, planned_ns: int | None = None, ticket: Permit | None = None
     ) -> Record:
         """Ask a request, again where that is worth it; return its record, which is in the journal by then.
 
@@ -75,7 +75,7 @@ class Exchange:
         """
         door = self.doors.of(request.target.model)
         ticket = ticket or await door.enter(request)
-        asked = Asked(request, ready_ns, planned_ns, slot_ns=ticket.at_ns, in_flight=ticket.in_flight)
+        asked = InFlightRequest(request, ready_ns, planned_ns, slot_ns=ticket.at_ns, in_flight=ticket.in_flight)
         self.observer.started(request)
         try:
             await self._attempt_until_settled(asked, door, ticket)
@@ -89,7 +89,7 @@ class Exchange:
                 record = self._write(asked)
         return record
 
-    def _write(self, asked: Asked) -> Record:
+    def _write(self, asked: InFlightRequest) -> Record:
         self._keep_recording(asked)
         record = asked.record(self.epoch_ns, self.asker.standpoint(asked.attempt), self.redactor)
         self.write(record)
@@ -100,7 +100,7 @@ class Exchange:
         self.journal.append_record(record)
         self.observer.finished(record)
 
-    async def _attempt_until_settled(self, asked: Asked, door: Door, ticket: Ticket) -> None:
+    async def _attempt_until_settled(self, asked: InFlightRequest, door: LaneQueue, ticket: Permit) -> None:
         while True:
             wait_s = await self._attempt(asked, door, ticket)
             if wait_s is None:
@@ -110,7 +110,7 @@ class Exchange:
             ticket = await door.enter(asked.request)
             asked.backoff_ns += perf_counter_ns() - waited_from
 
-    async def _attempt(self, asked: Asked, door: Door, ticket: Ticket) -> float | None:
+    async def _attempt(self, asked: InFlightRequest, door: LaneQueue, ticket: Permit) -> float | None:
         """Ask once; return the seconds to wait before the next attempt, None if this one was the last."""
         try:
             await self._ask_once(asked)
@@ -126,7 +126,7 @@ class Exchange:
             door.ring()
         return wait_s
 
-    def _wait_before_next(self, asked: Asked) -> float | None:
+    def _wait_before_next(self, asked: InFlightRequest) -> float | None:
         failed = asked.attempt.fold.failed
         if failed is None or asked.attempt.fold.has_text:
             return None
@@ -138,7 +138,7 @@ class Exchange:
             self._write_attempt(asked, failed, wait_s)
         return wait_s
 
-    def _tell_lane(self, asked: Asked, lane: Lane, ticket: Ticket, retry_s: float | None) -> None:
+    def _tell_lane(self, asked: InFlightRequest, lane: Lane, ticket: Permit, retry_s: float | None) -> None:
         """Let the lane draw its conclusions from how an attempt ended."""
         failed, now_ns = asked.attempt.fold.failed, perf_counter_ns()
         if failed is None:
@@ -152,7 +152,7 @@ class Exchange:
         if wait_s:
             self.observer.paused(lane.name, wait_s, why)
 
-    def note_limit(self, lane: Lane, change: Change | None) -> None:
+    def note_limit(self, lane: Lane, change: LimitChange | None) -> None:
         """Write down that a lane's limit is another now, if it is."""
         if change is None:
             return
@@ -161,7 +161,7 @@ class Exchange:
         self.journal.append({"kind": "limit", **place, **moved})
         self.observer.limited(lane.name, change.after, change.why)
 
-    async def _ask_once(self, asked: Asked) -> None:
+    async def _ask_once(self, asked: InFlightRequest) -> None:
         form = self.forms.of(asked.request.target)
         asked.flags |= form.flags
         asked.body = form.body
@@ -169,7 +169,7 @@ class Exchange:
         asked.attempt = Attempt(tape=self.recorder.tape() if self.recorder else None)
         asked.started_at = asked.started_at or datetime.now(UTC).isoformat(timespec="milliseconds")
         messages = [{"role": m.role, "content": m.content} for m in asked.request.messages(self.salt)]
-        question = Question(form.target.model, messages, form.body, form.timeouts)
+        question = ChatRequestBody(form.target.model, messages, form.body, form.timeouts)
 
         def watch(event: Event) -> None:
             if isinstance(event, Text):
@@ -179,12 +179,12 @@ class Exchange:
         watching = watch if self.observer.watches_text else None
         await self.asker.ask(question, asked.attempt, watching, vantage=asked.request.vantage)
 
-    def _keep_recording(self, asked: Asked) -> None:
+    def _keep_recording(self, asked: InFlightRequest) -> None:
         if self.recorder is not None:
             said = [(message.role, message.content) for message in asked.request.messages(self.salt)]
             self.recorder.keep(asked, said, self.epoch_ns)
 
-    def _write_attempt(self, asked: Asked, failed: Failed, wait_s: float) -> None:
+    def _write_attempt(self, asked: InFlightRequest, failed: Failed, wait_s: float) -> None:
         self._keep_recording(asked)
         epoch_ns = self.epoch_ns + self.asker.standpoint(asked.attempt).ahead_ns
         self.journal.append(

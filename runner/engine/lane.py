@@ -6,31 +6,31 @@ Pure: time is an argument, in nanoseconds of any clock that does not jump. Waiti
 from collections import deque
 from dataclasses import dataclass, field
 
-from runner.engine.appetite import Appetite
 from runner.engine.limit import Limit, refuse, succeed
-from runner.engine.window import Entry, Window
-from runner.plan import Request
+from runner.engine.token_estimate import TokenEstimate
+from runner.engine.window import Window, WindowEntry
+from runner.planning.plan import Request
 
 
 @dataclass(frozen=True, slots=True)
-class Ticket:
+class Permit:
     """Leave to send a request once, at `at_ns`; with it so many are under way."""
 
     target: str
     at_ns: int
     in_flight: int
-    tokens: Entry | None = None
+    tokens: WindowEntry | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Claim:
+class Waiter:
     """A place in the row of those who have begun and want to send again. No two claims are equal."""
 
     request: Request
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class LimitChange:
     """A lane's limit as it was and as it is."""
 
     at_ns: int
@@ -54,8 +54,8 @@ class Lane:
     tokens: Window | None = None
     in_flight: int = 0
     begun: int = 0
-    _claims: deque[Claim] = field(default_factory=deque)
-    _appetite: Appetite = field(default_factory=Appetite)
+    _claims: deque[Waiter] = field(default_factory=deque)
+    _appetite: TokenEstimate = field(default_factory=TokenEstimate)
 
     @property
     def name(self) -> str:
@@ -71,7 +71,7 @@ class Lane:
             return None
         return self._opens_at(request, now_ns)
 
-    def begin(self, request: Request, now_ns: int) -> Ticket:
+    def begin(self, request: Request, now_ns: int) -> Permit:
         """Let a new conversation send its first request."""
         self.begun += 1
         return self._admit(request, now_ns)
@@ -81,26 +81,26 @@ class Lane:
         self.begun -= 1
 
     @property
-    def first(self) -> Claim | None:
+    def first(self) -> Waiter | None:
         """Who is first in the row; None if nobody waits."""
         return self._claims[0] if self._claims else None
 
-    def queue(self, request: Request) -> Claim:
+    def queue(self, request: Request) -> Waiter:
         """Get into the row for another attempt, or for a later turn."""
-        claim = Claim(request)
+        claim = Waiter(request)
         self._claims.append(claim)
         return claim
 
-    def returns_at(self, claim: Claim, now_ns: int) -> int | None:
+    def returns_at(self, claim: Waiter, now_ns: int) -> int | None:
         """Return when a claim may go; None if others must go, or something must end, first."""
         return self._opens_at(claim.request, now_ns) if self._claims[0] is claim else None
 
-    def readmit(self, claim: Claim, now_ns: int) -> Ticket:
+    def readmit(self, claim: Waiter, now_ns: int) -> Permit:
         """Let the first of the row send."""
         self.withdraw(claim)
         return self._admit(claim.request, now_ns)
 
-    def withdraw(self, claim: Claim) -> None:
+    def withdraw(self, claim: Waiter) -> None:
         """Leave the row."""
         self._claims.remove(claim)
 
@@ -114,14 +114,14 @@ class Lane:
             opens_ns = max(opens_ns, self.tokens.opens_at(self._appetite.expect(request), now_ns))
         return opens_ns
 
-    def _admit(self, request: Request, now_ns: int) -> Ticket:
+    def _admit(self, request: Request, now_ns: int) -> Permit:
         self.in_flight += 1
         if self.requests is not None:
             self.requests.take(1, now_ns)
         entry = None if self.tokens is None else self.tokens.take(self._appetite.expect(request), now_ns)
-        return Ticket(request.target.name, now_ns, self.in_flight, entry)
+        return Permit(request.target.name, now_ns, self.in_flight, entry)
 
-    def leave(self, ticket: Ticket, *, input_tokens: int | None = None, output_tokens: int | None = None) -> None:
+    def leave(self, ticket: Permit, *, input_tokens: int | None = None, output_tokens: int | None = None) -> None:
         """Note that an attempt is over, and what it used, where the provider said so."""
         self.in_flight -= 1
         if self.tokens is None or ticket.tokens is None or output_tokens is None:
@@ -130,19 +130,19 @@ class Lane:
         if input_tokens is not None:
             self.tokens.correct(ticket.tokens, input_tokens + output_tokens)
 
-    def refused(self, ticket: Ticket, now_ns: int, *, wait_s: float, why: str) -> Change | None:
+    def refused(self, ticket: Permit, now_ns: int, *, wait_s: float, why: str) -> LimitChange | None:
         """Halve, and let nobody send until the wait is over; return the change if there is one."""
         return self._limit(refuse(self.limit, sent_ns=ticket.at_ns, at_ns=now_ns, wait_s=wait_s), now_ns, why)
 
-    def succeeded(self, ticket: Ticket, now_ns: int) -> Change | None:
+    def succeeded(self, ticket: Permit, now_ns: int) -> LimitChange | None:
         """Count a good reply, which may widen the lane; return the change if it did."""
         limit = succeed(self.limit, sent_ns=ticket.at_ns, in_flight=ticket.in_flight)
         return self._limit(limit, now_ns, "a round of good replies")
 
-    def set_limit(self, limit: Limit, now_ns: int, why: str) -> Change | None:
+    def set_limit(self, limit: Limit, now_ns: int, why: str) -> LimitChange | None:
         """Put another limit in force, as each level of a sweep does; return the change if there is one."""
         return self._limit(limit, now_ns, why)
 
-    def _limit(self, limit: Limit, now_ns: int, why: str) -> Change | None:
+    def _limit(self, limit: Limit, now_ns: int, why: str) -> LimitChange | None:
         before, self.limit = self.limit.width, limit
-        return None if before == limit.width else Change(now_ns, before, limit.width, why)
+        return None if before == limit.width else LimitChange(now_ns, before, limit.width, why)

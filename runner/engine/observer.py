@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from runner.events import Event
-from runner.plan import Plan, Request, Target
-from runner.record import Record
+from runner.core.events import Event
+from runner.core.record import Record
+from runner.planning.plan import Plan, Request, Target
 
 
 class Observer:

@@ -4,29 +4,29 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from runner.engine.asked import Asked
-from runner.events import Channel, Failed
-from runner.fold import Fold
+from runner.core.events import Channel, Failed
+from runner.core.fold import Fold
+from runner.engine.in_flight import InFlightRequest
 from runner.providers.redaction import Redactor
-from runner.recordings.frame import PackedReads, encode_frame, pack_reads
-from runner.recordings.recording import UNKEPT_HEADERS, Label, conversation_digest
-from runner.recordings.writer import Writer
-from runner.wire.rehearing import hear_again
-from runner.wire.tape import Tape, hide_keys
+from runner.storage.recordings.frame import PackedReads, encode_frame, pack_reads
+from runner.storage.recordings.recording import UNKEPT_HEADERS, Label, conversation_digest
+from runner.storage.recordings.writer import RecordingWriter
+from runner.wire.recording_buffer import RecordingBuffer, hide_keys
+from runner.wire.replay_decoder import hear_again
 
 
 class Recorder:
     """Keeps what attempts hear. What it writes tells of a reply what the journal tells, or is withheld."""
 
-    def __init__(self, writer: Writer, redactor: Redactor) -> None:
+    def __init__(self, writer: RecordingWriter, redactor: Redactor) -> None:
         self._writer = writer
         self._redactor = redactor
 
-    def tape(self) -> Tape:
+    def tape(self) -> RecordingBuffer:
         """Return what an attempt's reads are to be kept on."""
-        return Tape(self._redactor)
+        return RecordingBuffer(self._redactor)
 
-    def keep(self, asked: Asked, said: Sequence[tuple[str, str]], epoch_ns: int) -> None:
+    def keep(self, asked: InFlightRequest, said: Sequence[tuple[str, str]], epoch_ns: int) -> None:
         """Write down what a request's last attempt heard, unless that has been done.
 
         Args:
@@ -44,7 +44,7 @@ class Recorder:
             label, reads = self._cleaned(label, reads, attempt.fold)
         self._writer.append(encode_frame(label, reads))
 
-    def _label(self, asked: Asked, said: Sequence[tuple[str, str]], epoch_ns: int) -> Label:
+    def _label(self, asked: InFlightRequest, said: Sequence[tuple[str, str]], epoch_ns: int) -> Label:
         attempt, target, hide = asked.attempt, asked.request.target, self._redactor.by_value
         body = attempt.body
         head = body.head if attempt.fold.opened is not None else None

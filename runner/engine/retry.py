@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from random import Random
 
-from runner.events import Failed, Outcome
+from runner.core.events import Failed, Outcome
 
 
 @dataclass(frozen=True, slots=True)

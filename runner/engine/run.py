@@ -11,25 +11,25 @@ from time import perf_counter_ns
 
 import anyio
 
-from runner.engine.asker import OpenAskers, open_own_askers
+from runner.core.load import LoadProfile
+from runner.engine.attempts import OpenAskers, open_own_askers
 from runner.engine.descriptors import allow_connections
 from runner.engine.dispatch import Track, dispatch
-from runner.engine.doors import Doors
-from runner.engine.exchange import Exchange
-from runner.engine.forms import Forms
+from runner.engine.exchange import RequestExchange
+from runner.engine.gc_pause import keep_collector_away
 from runner.engine.interrupt import stop_on_signals
+from runner.engine.lane_queues import LaneQueues
 from runner.engine.limit import fix, reset
 from runner.engine.observer import Observer
-from runner.engine.quiet import keep_collector_away
 from runner.engine.recorder import Recorder
+from runner.engine.request_template import RequestTemplates
 from runner.engine.schedule import Resume, Schedule, Stop, from_the_start, never
 from runner.errors import CompareError
-from runner.journal import Writer
-from runner.plan import Plan, Target
-from runner.pressure import Load
+from runner.planning.plan import Plan, Target
 from runner.providers.endpoint import Endpoint
 from runner.providers.redaction import Redactor
-from runner.wire.airtime import Airtime
+from runner.storage.journal import JournalWriter
+from runner.wire.time_slices import TimeSlices
 
 
 @asynccontextmanager
@@ -38,14 +38,14 @@ async def open_exchanges(
     *,
     limits: Mapping[str, int],
     connect_s: float,
-    journal: Writer,
+    journal: JournalWriter,
     observer: Observer,
     redactor: Redactor,
     salt: str,
     elapsed_ns: int = 0,
     recorder: Recorder | None = None,
     open_askers: OpenAskers = open_own_askers,
-) -> AsyncIterator[dict[str, Exchange]]:
+) -> AsyncIterator[dict[str, RequestExchange]]:
     """Open an asker and the lanes for each provider; the run's clock starts when all are ready.
 
     Args:
@@ -62,14 +62,14 @@ async def open_exchanges(
 
     """
     allow_connections(sum(limits[name] for name in endpoints))
-    airtime = Airtime()
+    airtime = TimeSlices()
     epoch_ns = perf_counter_ns() - elapsed_ns
     async with open_askers(endpoints, connect_s, airtime) as askers:
         yield {
-            name: Exchange(
+            name: RequestExchange(
                 asker=asker,
-                forms=Forms(endpoints[name].row),
-                doors=Doors(name, endpoints[name].row, limits[name]),
+                forms=RequestTemplates(endpoints[name].row),
+                doors=LaneQueues(name, endpoints[name].row, limits[name]),
                 journal=journal,
                 observer=observer,
                 redactor=redactor,
@@ -84,10 +84,10 @@ async def open_exchanges(
 
 async def execute(
     plan: Plan,
-    exchanges: Mapping[str, Exchange],
-    journal: Writer,
+    exchanges: Mapping[str, RequestExchange],
+    journal: JournalWriter,
     *,
-    load: Load | None = None,
+    load: LoadProfile | None = None,
     resume: Resume | None = None,
     stop: Stop | None = None,
 ) -> bool:
@@ -105,7 +105,7 @@ async def execute(
     reason = None
     async with stop_on_signals() as interrupt:
         with interrupt.scope:
-            reason = await _ask_all(plan, exchanges, load or Load(), resume, stop)
+            reason = await _ask_all(plan, exchanges, load or LoadProfile(), resume, stop)
     finished = not interrupt.scope.cancel_called
     if finished:
         journal.append({"kind": "end"} if reason is None else {"kind": "end", "reason": reason})
@@ -113,7 +113,7 @@ async def execute(
 
 
 async def _ask_all(
-    plan: Plan, exchanges: Mapping[str, Exchange], load: Load, resume: Resume | None, stop: Stop | None
+    plan: Plan, exchanges: Mapping[str, RequestExchange], load: LoadProfile, resume: Resume | None, stop: Stop | None
 ) -> str | None:
     """Warm up and go through every level; return why the run was ended early, None if it was not."""
     tracks = _lay_tracks(plan, exchanges, load)
@@ -148,7 +148,7 @@ def _first_leaf(group: BaseExceptionGroup[CompareError]) -> CompareError:
     return _first_leaf(first) if isinstance(first, BaseExceptionGroup) else first
 
 
-def _lay_tracks(plan: Plan, exchanges: Mapping[str, Exchange], load: Load) -> list[Track]:
+def _lay_tracks(plan: Plan, exchanges: Mapping[str, RequestExchange], load: LoadProfile) -> list[Track]:
     """Sort the targets into their lanes, and let everybody who watches know of them."""
     targets_of: dict[str, list[Target]] = {}
     for target in plan.targets:
@@ -172,7 +172,7 @@ def _hold_level(tracks: Sequence[Track], width: int, now_ns: int) -> None:
         track.exchange.note_limit(lane, lane.set_limit(reset(lane.limit, width), now_ns, f"the sweep is at {width}"))
 
 
-def _connections(plan: Plan, load: Load, provider: str, tracks: Sequence[Track]) -> int:
+def _connections(plan: Plan, load: LoadProfile, provider: str, tracks: Sequence[Track]) -> int:
     """Return how many connections to open beforehand: as many as are used at once, as far as that is known."""
     lanes = [track.door.lane for track in tracks if track.door.lane.provider == provider]
     at_once = sum(max(load.levels, default=lane.limit.width) for lane in lanes)
@@ -182,7 +182,7 @@ def _connections(plan: Plan, load: Load, provider: str, tracks: Sequence[Track])
     return at_once if conversations is None else min(at_once, conversations)
 
 
-async def _warm_up(plan: Plan, exchange: Exchange, connections: int) -> None:
+async def _warm_up(plan: Plan, exchange: RequestExchange, connections: int) -> None:
     """Open a provider's connections, then send the warm-up requests that were asked for, if any."""
     await exchange.warm_up(connections)
     requests = plan.warmup_requests(exchange.doors.provider)

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 
+from runner.core.load import LoadProfile
 from runner.engine.arrivals import arrival_times
-from runner.engine.lane import Lane, Ticket
-from runner.plan import Plan, Request, Target
-from runner.pressure import Load
+from runner.engine.lane import Lane, Permit
+from runner.planning.plan import Plan, Request, Target
 
 Resume = Callable[[Request], Request | None]
 """Told a conversation's first request: the first one that is still to be asked, None if there is none."""
@@ -29,7 +29,7 @@ class Begin:
     """Begin a conversation: its first request has left the lane by this ticket."""
 
     request: Request
-    ticket: Ticket
+    ticket: Permit
     ready_ns: int
     planned_ns: int | None
 
@@ -42,7 +42,7 @@ class Wait:
 
 
 @dataclass(slots=True)
-class _Source:
+class _CaseQueue:
     """Conversations in their order and, in an open loop, the times at which they are due."""
 
     openings: Iterator[Request]
@@ -69,7 +69,7 @@ class _Source:
 class _Course:
     """One lane's way through the plan."""
 
-    sources: list[_Source]
+    sources: list[_CaseQueue]
     block: float = 0
     """Where the lane has come to: the block of what it begins next, infinite behind the last."""
     next: Request | None = None
@@ -95,7 +95,7 @@ class Schedule:
     """One level of a run, or the whole of it where there is no sweep. `reason` says why it was ended early."""
 
     plan: Plan
-    load: Load
+    load: LoadProfile
     lanes: Mapping[str, Sequence[Target]]
     """Lane -> whom it asks."""
     start_ns: int
@@ -114,10 +114,12 @@ class Schedule:
         for course in self._courses.values():
             self._find_next(course)
 
-    def _sources(self, targets: Sequence[Target]) -> list[_Source]:
+    def _sources(self, targets: Sequence[Target]) -> list[_CaseQueue]:
         if self.load.rate is None:
-            return [_Source(self.plan.openings_at(self.level, {target.name for target in targets}), None)]
-        return [_Source(self.plan.openings_at(self.level, {target.name}), self._times_of(target)) for target in targets]
+            return [_CaseQueue(self.plan.openings_at(self.level, {target.name for target in targets}), None)]
+        return [
+            _CaseQueue(self.plan.openings_at(self.level, {target.name}), self._times_of(target)) for target in targets
+        ]
 
     def _times_of(self, target: Target) -> Iterator[int]:
         assert self.load.rate is not None

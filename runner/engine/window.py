@@ -12,7 +12,7 @@ SPAN_NS = MINUTE_NS + MARGIN_NS
 
 
 @dataclass(slots=True)
-class Entry:
+class WindowEntry:
     """What one request took, and when. The amount may turn out to have been another."""
 
     at_ns: int
@@ -25,7 +25,7 @@ class Window:
     """At most `limit` in any span of a minute. An amount beyond the limit goes alone, since waiting would not help."""
 
     limit: int
-    _entries: deque[Entry] = field(default_factory=deque)
+    _entries: deque[WindowEntry] = field(default_factory=deque)
     _total: int = 0
 
     def opens_at(self, amount: int, now_ns: int) -> int:
@@ -40,14 +40,14 @@ class Window:
             opens_ns = entry.at_ns + SPAN_NS
         return opens_ns
 
-    def take(self, amount: int, now_ns: int) -> Entry:
+    def take(self, amount: int, now_ns: int) -> WindowEntry:
         """Note that so much is sent now."""
-        entry = Entry(now_ns, amount)
+        entry = WindowEntry(now_ns, amount)
         self._entries.append(entry)
         self._total += amount
         return entry
 
-    def correct(self, entry: Entry, amount: int) -> None:
+    def correct(self, entry: WindowEntry, amount: int) -> None:
         """Put what a request really took in the place of what was expected."""
         if not entry.gone:
             self._total += amount - entry.amount

@@ -8,9 +8,9 @@ from runner.analysis.diff import Difference
 from runner.analysis.run import Run
 from runner.analysis.verdict import Verdict
 from runner.checks import finding
-from runner.outputs.checked import describe_cell, describe_fault, unmet
 from runner.outputs.diff import phrases
-from runner.outputs.overview import describe_failure
+from runner.outputs.text.checked import describe_cell, describe_fault, unmet
+from runner.outputs.text.overview import describe_failure
 
 MOST = 10
 """GitHub shows no more errors a step."""
@@ -37,7 +37,7 @@ def annotate(run: Run, difference: Difference | None) -> list[Annotation]:
 
 def _checks(run: Run) -> Iterator[Annotation]:
     for cell in unmet(run.checked):
-        level: Literal["error", "warning"] = "error" if cell.verdict is finding.Verdict.FAILED else "warning"
+        level: Literal["error", "warning"] = "error" if cell.verdict is finding.CheckVerdict.FAILED else "warning"
         yield Annotation(level, describe_cell(cell), "\n".join(map(describe_fault, cell.faults)), cell.line)
 
 

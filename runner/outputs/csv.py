@@ -16,11 +16,11 @@ from typing import TextIO
 
 import pandas as pd
 
-from runner import journal
 from runner.analysis.columns import COLUMNS, Cell, Kind, Row
 from runner.analysis.frame import frame, frame_of
 from runner.analysis.run import Run
 from runner.errors import JournalError
+from runner.storage import journal
 
 FILE_NAME = "results.csv"
 

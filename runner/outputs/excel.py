@@ -12,7 +12,7 @@ from itertools import islice
 from runner.analysis.columns import COLUMNS, Cell, Row
 from runner.analysis.run import Run
 from runner.outputs.export import Export, counted
-from runner.outputs.printable import printable
+from runner.outputs.text.printable import printable
 
 MAX_CHARACTERS = 32_767
 """What a cell holds, in UTF-16's units: Microsoft's own list of limits."""

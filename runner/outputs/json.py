@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 from runner.analysis.run import Run
-from runner.outputs.printable import escape_surrogates
+from runner.outputs.text.printable import escape_surrogates
 
 _LEVEL = "  "
 

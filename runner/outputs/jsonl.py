@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 
 from runner.analysis.run import Run
-from runner.outputs.printable import escape_surrogates
+from runner.outputs.text.printable import escape_surrogates
 
 
 def write(run: Run) -> str:

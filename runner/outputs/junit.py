@@ -9,17 +9,17 @@ from collections import Counter
 from collections.abc import Iterable
 from xml.etree import ElementTree as ET
 
-from runner.analysis.checking import CheckedCell
+from runner.analysis.checks import CheckedCell
 from runner.analysis.failures import Failure
 from runner.analysis.run import Run
-from runner.checks.finding import Verdict
-from runner.outputs.checked import describe_cell, describe_fault
-from runner.outputs.overview import banner, describe_failure, partial
+from runner.checks.finding import CheckVerdict
+from runner.outputs.text.checked import describe_cell, describe_fault
+from runner.outputs.text.overview import banner, describe_failure, partial
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 cannot hold, not even escaped."""
 
-_TAGS = {Verdict.FAILED: "failure", Verdict.UNDECIDED: "skipped"}
+_TAGS = {CheckVerdict.FAILED: "failure", CheckVerdict.UNDECIDED: "skipped"}
 
 
 def write(run: Run) -> str:

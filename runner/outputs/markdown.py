@@ -2,20 +2,28 @@
 
 from collections.abc import Sequence
 
-from runner.analysis.checking import CheckedCell
+from runner.analysis.checks import CheckedCell
 from runner.analysis.columns import Row
 from runner.analysis.failures import Failure
 from runner.analysis.grid import GridRow
 from runner.analysis.run import Run
 from runner.analysis.vantages import describe_vantages
-from runner.events import TIMED, Outcome
-from runner.outputs.checked import describe_cell, describe_checks, describe_fault, tabulate_cells, unmet
-from runner.outputs.excerpt import Excerpt, excerpt_of
-from runner.outputs.figures import MISSING, count, rate, seconds
-from runner.outputs.markup import fence, inline, table
-from runner.outputs.overview import advise_on, banner, caption, describe_failure, partial, remarks, tabulate_summary
-from runner.outputs.sweep_table import load_tables
-from runner.outputs.words import describe_row
+from runner.core.events import TIMED, Outcome
+from runner.outputs.text.checked import describe_cell, describe_checks, describe_fault, tabulate_cells, unmet
+from runner.outputs.text.excerpt import Excerpt, excerpt_of
+from runner.outputs.text.figures import MISSING, count, rate, seconds
+from runner.outputs.text.markup import fence, inline, table
+from runner.outputs.text.overview import (
+    advise_on,
+    banner,
+    caption,
+    describe_failure,
+    partial,
+    remarks,
+    tabulate_summary,
+)
+from runner.outputs.text.sweep_table import load_tables
+from runner.outputs.text.words import describe_row
 
 MAX_CASES = 50
 MAX_BYTES = 200_000

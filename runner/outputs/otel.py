@@ -14,10 +14,10 @@ from typing import Any
 
 from runner.analysis.columns import Cell, Row, row
 from runner.analysis.run import Run
-from runner.events import TIMED
+from runner.core.events import TIMED
+from runner.core.record import Record
 from runner.outputs.export import Export, counted
-from runner.outputs.printable import escape_surrogates
-from runner.record import Record
+from runner.outputs.text.printable import escape_surrogates
 
 NAMES = MappingProxyType(
     {

@@ -6,9 +6,9 @@ Each item is an `output` with `tags`, which promptfoo shows beside it, joined by
 import json
 
 from runner.analysis.run import Run
+from runner.core.record import Record
 from runner.outputs.export import Export, counted
-from runner.outputs.printable import escape_surrogates
-from runner.record import Record
+from runner.outputs.text.printable import escape_surrogates
 
 
 def write(run: Run) -> Export:

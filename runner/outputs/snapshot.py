@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from rich.console import Group
 from rich.text import Text
 
-from runner.analysis.snapshot import COMPARED, WRONG, Comparison, State
-from runner.analysis.wording import word_diff
+from runner.analysis.snapshot import COMPARED, WRONG, SnapshotComparison, State
+from runner.analysis.word_diff import word_diff
 from runner.outputs.diff.terminal import MARKS
-from runner.outputs.figures import count
-from runner.outputs.printable import one_line, printable
+from runner.outputs.text.figures import count
+from runner.outputs.text.printable import one_line, printable
 
 MAX_SHOWN = 50
 MAX_CHARACTERS = 2_000
@@ -26,7 +26,7 @@ STYLES = {
 }
 
 
-def render_comparisons(comparisons: Sequence[Comparison]) -> Group:
+def render_comparisons(comparisons: Sequence[SnapshotComparison]) -> Group:
     """Return what a console prints."""
     told = [each for each in comparisons if each.state in WRONG or each.state is State.NOT_COMPARED]
     more = len(told) - MAX_SHOWN
@@ -34,7 +34,7 @@ def render_comparisons(comparisons: Sequence[Comparison]) -> Group:
     return Group(Text(describe_counts(comparisons), "bold"), *map(render_comparison, told[:MAX_SHOWN]), *rest)
 
 
-def describe_counts(comparisons: Sequence[Comparison]) -> str:
+def describe_counts(comparisons: Sequence[SnapshotComparison]) -> str:
     """Say how many questions were compared and what came of them: `snapshot: 6 of 9 compared: 5 same, 1 changed`."""
     counts = Counter(each.state for each in comparisons)
     compared = sum(counts[state] for state in COMPARED)
@@ -42,7 +42,7 @@ def describe_counts(comparisons: Sequence[Comparison]) -> str:
     return f"snapshot: {compared} of {count(len(comparisons), 'question')} compared" + (f": {said}" if said else "")
 
 
-def render_comparison(comparison: Comparison) -> Text:
+def render_comparison(comparison: SnapshotComparison) -> Text:
     """Show one question: how it came out, why, and what changed in the reply."""
     why = f" ({comparison.why})" if comparison.why else ""
     heading = Text.assemble(
@@ -54,7 +54,7 @@ def render_comparison(comparison: Comparison) -> Text:
     return heading
 
 
-def _mark_words(comparison: Comparison) -> Text:
+def _mark_words(comparison: SnapshotComparison) -> Text:
     marked = Text("  ")
     for piece in word_diff(comparison.kept or "", comparison.now or ""):
         before, after, style = MARKS.get(piece.change, ("", "", ""))

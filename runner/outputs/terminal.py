@@ -6,13 +6,13 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from runner.analysis.checking import CheckedCell
+from runner.analysis.checks import CheckedCell
 from runner.analysis.failures import Failure
 from runner.analysis.run import Run
-from runner.checks.finding import Verdict
-from runner.outputs.checked import describe_cell, describe_checks, describe_fault, tabulate_cells, unmet
-from runner.outputs.figures import count
-from runner.outputs.overview import (
+from runner.checks.finding import CheckVerdict
+from runner.outputs.text.checked import describe_cell, describe_checks, describe_fault, tabulate_cells, unmet
+from runner.outputs.text.figures import count
+from runner.outputs.text.overview import (
     SummaryTable,
     advise_on,
     banner,
@@ -22,8 +22,8 @@ from runner.outputs.overview import (
     tabulate_briefly,
     tabulate_percentiles,
 )
-from runner.outputs.printable import one_line
-from runner.outputs.sweep_table import load_tables
+from runner.outputs.text.printable import one_line
+from runner.outputs.text.sweep_table import load_tables
 
 MAX_FAILURES = 10
 MAX_CELLS = 20
@@ -109,6 +109,6 @@ def _checks(run: Run) -> list[Text | Table]:
 
 
 def _unmet(cell: CheckedCell) -> Text:
-    style = "red" if cell.verdict is Verdict.FAILED else "yellow"
+    style = "red" if cell.verdict is CheckVerdict.FAILED else "yellow"
     reasons = "".join(f"\n  {one_line(describe_fault(fault), ERROR_COLUMNS)}" for fault in cell.faults)
     return Text.assemble((one_line(describe_cell(cell)), style), reasons)

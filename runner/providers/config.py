@@ -8,11 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from runner.document import read, validate
 from runner.errors import InvalidFile, did_you_mean
-from runner.price import Price
+from runner.pricing.rates import Price
+from runner.pricing.user_prices import TargetGlob, WrittenPrice
 from runner.providers.nearest import find_nearest
 from runner.providers.registry import Registry
 from runner.providers.row import Rows
-from runner.providers.written_price import TargetGlob, WrittenPrice
 
 CONFIG_NAME = "compare.yaml"
 

@@ -21,9 +21,9 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from runner.core.suite import Thinking
 from runner.providers.address import read_address
 from runner.providers.variable import check_variable
-from runner.suite.case import Thinking
 
 PROVIDER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 AUTHORITY_HEADERS = frozenset({"authorization", "api-key", "x-api-key", "proxy-authorization"})

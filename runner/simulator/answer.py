@@ -12,7 +12,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Literal, NamedTuple
 
-from runner.simulator.chat import ChatRequest, Said
+from runner.simulator.chat import ChatMessage, ChatRequest
 from runner.simulator.persona import Length, Persona
 from runner.simulator.reply import compose
 from runner.simulator.tokens import tokenize
@@ -30,7 +30,7 @@ class Chunk(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class TimedAnswer:
     """All that will be said to one request, and when."""
 
     chunks: tuple[Chunk, ...]
@@ -61,7 +61,7 @@ class _Speech:
         return _Speech(self.thoughts[:max_tokens], self.words[: max(0, max_tokens - len(self.thoughts))])
 
 
-def answer(persona: Persona, chat: ChatRequest, nth: int = 1) -> Answer:
+def answer(persona: Persona, chat: ChatRequest, nth: int = 1) -> TimedAnswer:
     """Say what the persona answers, and when, to a content that is asked for the n-th time."""
     thinks = persona.thinks and not chat.thinking_off
     if persona.length is not None and not persona.varies:
@@ -74,7 +74,9 @@ def answer(persona: Persona, chat: ChatRequest, nth: int = 1) -> Answer:
 
 
 @lru_cache(maxsize=64)
-def _answer_at_length(persona: Persona, length: Length, max_tokens: int | None, pace: str, *, thinks: bool) -> Answer:
+def _answer_at_length(
+    persona: Persona, length: Length, max_tokens: int | None, pace: str, *, thinks: bool
+) -> TimedAnswer:
     speech = _Speech(
         thoughts=_count_up(length.thinking_tokens or 0 if thinks else 0),
         words=_count_up(length.tokens),
@@ -83,7 +85,9 @@ def _answer_at_length(persona: Persona, length: Length, max_tokens: int | None, 
 
 
 @lru_cache(maxsize=256)
-def _speak(persona: Persona, messages: tuple[Said, ...], seed: int, stop: tuple[str, ...], *, thinks: bool) -> _Speech:
+def _speak(
+    persona: Persona, messages: tuple[ChatMessage, ...], seed: int, stop: tuple[str, ...], *, thinks: bool
+) -> _Speech:
     reply = compose(persona, messages, random.Random(seed))  # noqa: S311 - repeatable, not secret
     return _Speech(
         thoughts=tokenize(reply.reasoning) if thinks and reply.reasoning else (),
@@ -91,7 +95,7 @@ def _speak(persona: Persona, messages: tuple[Said, ...], seed: int, stop: tuple[
     )
 
 
-def _seed(persona: Persona, messages: Sequence[Said], seed: int | None) -> int:
+def _seed(persona: Persona, messages: Sequence[ChatMessage], seed: int | None) -> int:
     conversation = json.dumps([persona.name, seed, [(said.role, said.text) for said in messages]])
     return int.from_bytes(blake2b(conversation.encode(), digest_size=8).digest())
 
@@ -105,11 +109,11 @@ def _cut_at_stop(text: str, stops: Sequence[str]) -> str:
     return text[: min(ends)] if ends else text
 
 
-def _time(persona: Persona, whole: _Speech, max_tokens: int | None, pace: str) -> Answer:
+def _time(persona: Persona, whole: _Speech, max_tokens: int | None, pace: str) -> TimedAnswer:
     rng = random.Random(pace)  # noqa: S311 - repeatable, not secret
     speech = whole.within(max_tokens)
     first_due_ns = persona.first.draw_ns(rng)
-    return Answer(
+    return TimedAnswer(
         chunks=tuple(_chunks(persona, speech, first_due_ns, rng)),
         reasoning="".join(speech.thoughts),
         text="".join(speech.words),

@@ -11,7 +11,7 @@ STOPS_MAX = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ChatMessage:
     """One message of the conversation so far, as text."""
 
     role: str
@@ -23,7 +23,7 @@ class ChatRequest:
     """What was asked. Parameters that a simulated model cannot obey (temperature, top_p) are not kept."""
 
     model: str
-    messages: tuple[Said, ...]
+    messages: tuple[ChatMessage, ...]
     stream: bool = False
     stream_options_sent: bool = False
     include_usage: bool = False
@@ -62,7 +62,7 @@ def parse_chat(body: bytes) -> ChatRequest:
     )
 
 
-def parse_conversation(body: bytes) -> tuple[str, tuple[Said, ...]]:
+def parse_conversation(body: bytes) -> tuple[str, tuple[ChatMessage, ...]]:
     """Read the model and the messages alone, whatever else a request says; raise `Refusal` if they are wrong."""
     fields = _parse_object(body)
     return _model(fields), _messages(fields.get("messages"))
@@ -140,19 +140,19 @@ def _thinking_off(thinking: object) -> bool:
     return bool(thinking["type"] == "disabled")
 
 
-def _messages(messages: object) -> tuple[Said, ...]:
+def _messages(messages: object) -> tuple[ChatMessage, ...]:
     if not isinstance(messages, list) or not messages:
         raise _invalid("messages", "a list of at least one message")
     return tuple(_message(message, f"messages[{index}]") for index, message in enumerate(messages))
 
 
-def _message(message: object, place: str) -> Said:
+def _message(message: object, place: str) -> ChatMessage:
     if not isinstance(message, dict):
         raise _invalid(place, "an object with 'role' and 'content'")
     role = message.get("role")
     if not isinstance(role, str) or role not in ROLES:
         raise _invalid(f"{place}.role", f"one of {', '.join(sorted(ROLES))}")
-    return Said(role, _content(message.get("content"), role, f"{place}.content"))
+    return ChatMessage(role, _content(message.get("content"), role, f"{place}.content"))
 
 
 def _content(content: object, role: str, place: str) -> str:

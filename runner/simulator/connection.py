@@ -12,7 +12,7 @@ from typing import Protocol, cast
 from runner.simulator.alarm import Alarm
 from runner.simulator.performance import Performance
 from runner.simulator.refusal import Refusal
-from runner.simulator.request import Request, RequestReader
+from runner.simulator.request import HttpRequest, RequestReader
 from runner.simulator.response import Ending, Framing, Response, error_response
 
 PIPELINED_BYTES_MAX = 1024 * 1024
@@ -25,7 +25,7 @@ class Responder(Protocol):
 
     in_flight: int
 
-    def respond(self, request: Request, received_ns: int) -> Response:
+    def respond(self, request: HttpRequest, received_ns: int) -> Response:
         """Answer one request, whatever it is."""
 
 
@@ -134,7 +134,7 @@ class Connection(asyncio.Protocol):
             self._serve_next(perf_counter_ns())
 
 
-def _adapt(response: Response, request: Request) -> Response:
+def _adapt(response: Response, request: HttpRequest) -> Response:
     """Fit a response to what the request allows."""
     if response.framing is Framing.CHUNKED and not request.chunked_allowed:
         response = replace(response, framing=Framing.RAW, ending=Ending.CLOSE)

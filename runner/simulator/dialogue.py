@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from runner.simulator.chat import Said
+from runner.simulator.chat import ChatMessage
 from runner.simulator.persona import Persona
 from runner.simulator.tokens import HAS_CJK
 
@@ -18,7 +18,7 @@ class Dialogue:
     """The last question, what came before it, and who is asked."""
 
     question: str
-    before: tuple[Said, ...]
+    before: tuple[ChatMessage, ...]
     language: Language
     persona: Persona
 
@@ -35,7 +35,7 @@ Rule = Callable[[Dialogue], str | None]
 """Answers the dialogue's question, or passes."""
 
 
-def read_dialogue(persona: Persona, messages: Sequence[Said]) -> Dialogue:
+def read_dialogue(persona: Persona, messages: Sequence[ChatMessage]) -> Dialogue:
     """Find the last question in a conversation."""
     last = max((index for index, said in enumerate(messages) if said.role == "user"), default=len(messages))
     question = messages[last].text.strip()[:QUESTION_CHARS_READ] if last < len(messages) else ""

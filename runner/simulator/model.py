@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from runner.errors import did_you_mean
-from runner.simulator.faults import FAULTS, Fault
+from runner.simulator.faults import FAULTS, InjectedFault
 from runner.simulator.persona import EXACT, MS, PERSONAS, Delay, Length, Persona
 from runner.simulator.refusal import Refusal
 
@@ -30,7 +30,7 @@ class Model:
 
     name: str
     persona: Persona
-    fault: Fault | None = None
+    fault: InjectedFault | None = None
     hold_ns: int | None = None
     times: int | None = None
 

@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from runner.errors import did_you_mean
-from runner.recordings.reader import Entry, Recordings, read_recordings
-from runner.recordings.recording import conversation_digest
 from runner.simulator.chat import parse_conversation
-from runner.simulator.playback import play_back
 from runner.simulator.refusal import Refusal
-from runner.simulator.request import Request
+from runner.simulator.replay_session import play_back
+from runner.simulator.request import HttpRequest
 from runner.simulator.response import Response, error_response, json_response
 from runner.simulator.server import answer_with
+from runner.storage.recordings.reader import RecordingEntry, Recordings, read_recordings
+from runner.storage.recordings.recording import conversation_digest
 
 PATH = re.compile(r"(?:/(?P<provider>[^/]+))?/v1/(?P<what>chat/completions|models)/?")
 METHODS = {"chat/completions": "POST", "models": "GET"}
@@ -30,7 +30,7 @@ class Replay:
         self.in_flight = 0
         self._recordings = recordings
         self._fast = fast
-        self._entries: dict[tuple[str | None, str], list[Entry]] = defaultdict(list)
+        self._entries: dict[tuple[str | None, str], list[RecordingEntry]] = defaultdict(list)
         self._times_asked: Counter[tuple[str | None, str]] = Counter()
         for entry in sorted(recordings.entries, key=_began_ns):
             for provider in (entry.label.provider, None):
@@ -46,14 +46,14 @@ class Replay:
         labels = (entry.label for entry in self._recordings.entries)
         return tuple(dict.fromkeys(label.model for label in labels if provider in (None, label.provider)))
 
-    def respond(self, request: Request, received_ns: int) -> Response:  # noqa: ARG002 -- a replay depends on no clock
+    def respond(self, request: HttpRequest, received_ns: int) -> Response:  # noqa: ARG002 -- a replay depends on no clock
         """Answer one request; what was not recorded is answered with an error."""
         try:
             return self._route(request)
         except Refusal as refusal:
             return error_response(refusal)
 
-    def _route(self, request: Request) -> Response:
+    def _route(self, request: HttpRequest) -> Response:
         found = PATH.fullmatch(request.path)
         if found is None:
             known = "/v1/chat/completions, /v1/models, and both behind a provider's name, as in /acme/v1/models"
@@ -82,7 +82,7 @@ class Replay:
         self._times_asked[question] += 1
         return play_back(entry.label, self._recordings.reads(entry), fast=self._fast)
 
-    def _why_not(self, provider: str | None, model: str, recorded: list[Entry]) -> str:
+    def _why_not(self, provider: str | None, model: str, recorded: list[RecordingEntry]) -> str:
         models = self.models_of(provider)
         if model not in models:
             near = did_you_mean(model, models)
@@ -96,14 +96,14 @@ class Replay:
         return f"'{model}' was not asked this when it was recorded. All messages, of the system too, must be the same."
 
 
-def _began_ns(entry: Entry) -> int:
+def _began_ns(entry: RecordingEntry) -> int:
     """Return when an attempt was sent, or failed without, counted from the run's start: runs may span processes."""
     label = entry.label
     at_ns = label.sent_ns if label.sent_ns is not None else label.failed.at_ns if label.failed else label.epoch_ns
     return at_ns - label.epoch_ns
 
 
-def _playable(entries: Iterable[Entry]) -> list[Entry]:
+def _playable(entries: Iterable[RecordingEntry]) -> list[RecordingEntry]:
     """Leave out what nobody heard to its end; and warm-up requests, unless there is nothing else."""
     whole = [entry for entry in entries if not entry.label.withheld and not entry.label.is_interrupted]
     return [entry for entry in whole if not entry.label.warmup] or whole

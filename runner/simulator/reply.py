@@ -4,11 +4,11 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from runner.simulator.chat import Said
+from runner.simulator.canned_replies import calculate, echo, greet, introduce, name_capital
+from runner.simulator.chat import ChatMessage
+from runner.simulator.conversation_memory import recall_answer, recall_name, recall_question
 from runner.simulator.dialogue import Dialogue, Rule, quote, read_dialogue
 from runner.simulator.persona import Persona
-from runner.simulator.recall import recall_answer, recall_name, recall_question
-from runner.simulator.smalltalk import calculate, echo, greet, introduce, name_capital
 
 RULES: tuple[Rule, ...] = (
     recall_name,
@@ -42,18 +42,18 @@ DOUBTS_ZH = ("先看看前面说过什么。", "先确认问题的意思。", "�
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class PersonaReply:
     """A whole reply; `reasoning` is None for a persona that does not think aloud."""
 
     answer: str
     reasoning: str | None = None
 
 
-def compose(persona: Persona, messages: Sequence[Said], rng: random.Random) -> Reply:
+def compose(persona: Persona, messages: Sequence[ChatMessage], rng: random.Random) -> PersonaReply:
     """Write the reply; the generator only chooses among wordings."""
     dialogue = read_dialogue(persona, messages)
     answers = (rule(dialogue) for rule in RULES)
-    return Reply(
+    return PersonaReply(
         answer=next((answer for answer in answers if answer is not None), None) or _admit(dialogue, rng),
         reasoning=_think_aloud(dialogue, rng) if persona.thinks else None,
     )

@@ -22,7 +22,7 @@ LENGTH = re.compile(r"[0-9]{1,12}")
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class HttpRequest:
     """One request. Header names are in lower case; repeated ones are joined by a comma."""
 
     method: str
@@ -73,7 +73,7 @@ class RequestReader:
         expected, self._continue_expected = self._continue_expected, False
         return expected
 
-    def next_request(self) -> Request | None:
+    def next_request(self) -> HttpRequest | None:
         """Return the next whole request, or None while more bytes are needed."""
         if self._head is None:
             self._head = self._take_head()
@@ -84,7 +84,7 @@ class RequestReader:
         if body is None:
             return None
         head, self._head, self._chunks = self._head, None, None
-        return Request(
+        return HttpRequest(
             method=head.method,
             target=head.target,
             headers=head.headers,

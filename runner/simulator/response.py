@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import NamedTuple
 
-from runner.simulator.answer import Answer
+from runner.simulator.answer import TimedAnswer
 from runner.simulator.refusal import Refusal
 
 STAMP_BYTES = 19
@@ -92,7 +92,7 @@ def error_response(refusal: Refusal, headers: Headers = ()) -> Response:
     return json_response(refusal.status, refusal.body, headers)
 
 
-def completion_response(answer: Answer, envelope: Envelope) -> Response:
+def completion_response(answer: TimedAnswer, envelope: Envelope) -> Response:
     """Return the whole answer at once, at the moment a stream of it would have ended."""
     message: dict[str, object] = {"role": "assistant", "content": answer.text}
     if answer.reasoning:
@@ -113,7 +113,7 @@ def stream_response(steps: Iterable[Step]) -> Response:
     return Response(200, headers, steps, Framing.CHUNKED)
 
 
-def stream_steps(answer: Answer, envelope: Envelope) -> Iterator[Step]:
+def stream_steps(answer: TimedAnswer, envelope: Envelope) -> Iterator[Step]:
     """Tell the answer chunk by chunk; every chunk is stamped as `sent_ns`."""
     opening, closing = _chunk_frame(envelope, finish_reason=None)
     if answer.chunks:
@@ -128,13 +128,13 @@ def stream_steps(answer: Answer, envelope: Envelope) -> Iterator[Step]:
     yield Step(due_ns, DONE)
 
 
-def usage_event(answer: Answer, envelope: Envelope) -> bytes:
+def usage_event(answer: TimedAnswer, envelope: Envelope) -> bytes:
     """Return the chunk with the counts and no choices, up to its stamp."""
     usage = count_usage(answer, envelope)
     return b"data: " + _open_stamp({**_identity("chat.completion.chunk", envelope), "choices": [], "usage": usage})
 
 
-def count_usage(answer: Answer, envelope: Envelope) -> dict[str, object]:
+def count_usage(answer: TimedAnswer, envelope: Envelope) -> dict[str, object]:
     """Count what was read and said."""
     return {
         "prompt_tokens": envelope.input_tokens,

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from runner.errors import CompareError, did_you_mean
 from runner.simulator.alarm import make_alarm
 from runner.simulator.connection import Connection, Responder
-from runner.simulator.faults import FAULTS, Fault
+from runner.simulator.faults import FAULTS, InjectedFault
 from runner.simulator.service import Service
 
 LOOPBACK = "127.0.0.1"
@@ -80,7 +80,7 @@ def answer_with(
         loop.close()
 
 
-def _find_fault(name: str | None) -> Fault | None:
+def _find_fault(name: str | None) -> InjectedFault | None:
     if name is None:
         return None
     if name not in FAULTS:

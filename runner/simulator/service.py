@@ -8,12 +8,12 @@ from urllib.parse import unquote
 
 from runner.simulator.answer import answer
 from runner.simulator.chat import ChatRequest, parse_chat
-from runner.simulator.faults import Fault
+from runner.simulator.faults import InjectedFault
+from runner.simulator.inject import SimulatedExchange
 from runner.simulator.model import Model, model_ids, parse_model
 from runner.simulator.refusal import Refusal
-from runner.simulator.request import Request
+from runner.simulator.request import HttpRequest
 from runner.simulator.response import Envelope, Response, error_response, json_response
-from runner.simulator.spoil import Exchange
 from runner.simulator.tokens import count_prompt_tokens
 
 CHAT = "/v1/chat/completions"
@@ -30,7 +30,7 @@ CONTENTS_REMEMBERED = 10_000
 class Service:
     """All the state there is: how many requests are under way, what was asked how often, the log."""
 
-    def __init__(self, fault: Fault | None = None) -> None:
+    def __init__(self, fault: InjectedFault | None = None) -> None:
         self.in_flight = 0
         self._fault = fault
         self._started_s = int(time.time())
@@ -39,7 +39,7 @@ class Service:
         self._attempts: OrderedDict[ChatRequest, int] = OrderedDict()
         self._log: deque[dict[str, object]] = deque(maxlen=LOG_ENTRIES_MAX)
 
-    def respond(self, request: Request, received_ns: int) -> Response:
+    def respond(self, request: HttpRequest, received_ns: int) -> Response:
         """Answer one request; what cannot be done is answered with an error."""
         try:
             response = self._route(request, received_ns)
@@ -47,7 +47,7 @@ class Service:
             response = error_response(refusal)
         return replace(response, headers=(*response.headers, ("x-request-id", f"req-sim-{next(self._request_ids)}")))
 
-    def _route(self, request: Request, received_ns: int) -> Response:
+    def _route(self, request: HttpRequest, received_ns: int) -> Response:
         path = request.path.rstrip("/")
         known = MODELS if path.startswith(MODELS + "/") else path
         if known not in METHODS:
@@ -71,7 +71,7 @@ class Service:
         facts = {"created": self._started_s, "owned_by": "simulated", "description": description}
         return {"id": model_id, "object": "model", **facts}
 
-    def _chat(self, request: Request, received_ns: int) -> Response:
+    def _chat(self, request: HttpRequest, received_ns: int) -> Response:
         chat = parse_chat(request.body)
         asked = {"model": chat.model, "question": chat.question[:QUESTION_LOGGED]}
         self._log.append({"received_ns": received_ns, **asked, "in_flight": self.in_flight})
@@ -80,11 +80,11 @@ class Service:
         fault = model.fault or self._fault
         return fault.spoil(exchange) if fault else exchange.good
 
-    def _exchange(self, chat: ChatRequest, model: Model) -> Exchange:
+    def _exchange(self, chat: ChatRequest, model: Model) -> SimulatedExchange:
         wall_s = time.time()
         counts = model.persona.varies or model.fault is not None or self._fault is not None
         attempt = self._count_attempt(chat) if counts else 1
-        return Exchange(
+        return SimulatedExchange(
             chat=chat,
             answer=answer(model.persona, chat, attempt),
             envelope=Envelope(

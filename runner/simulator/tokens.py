@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from runner.simulator.chat import Said
+from runner.simulator.chat import ChatMessage
 
 CJK = "\u3400-\u9fff\uf900-\ufaff"
 HAS_CJK = re.compile(f"[{CJK}]")
@@ -16,6 +16,6 @@ def tokenize(text: str) -> tuple[str, ...]:
     return tuple(TOKEN.findall(text))
 
 
-def count_prompt_tokens(messages: Iterable[Said]) -> int:
+def count_prompt_tokens(messages: Iterable[ChatMessage]) -> int:
     """Count what a conversation costs as input."""
     return sum(TOKENS_PER_MESSAGE + len(TOKEN.findall(said.text)) for said in messages)

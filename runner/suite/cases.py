@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from runner.core.suite import Case, Message
 from runner.document import Document, Route
 from runner.errors import InvalidFile, Problem
-from runner.suite.case import Case, Message
-from runner.suite.demands import check_texts, demands_of, function_problems
+from runner.suite.expectations import check_texts, demands_of, function_problems
 from runner.suite.files import BadName, read_named_text
 from runner.suite.matrix import MAX_COMBINATIONS, combination_count, combinations
 from runner.suite.schema import WAYS_TO_ASK, WrittenCase, WrittenDefaults

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, JsonValue, WithJsonSchema, model_validator
 
 from runner.checks.matching import MATCH_PATTERN, SHARE_PATTERN, read_matching, read_share
-from runner.suite.written import OneOrMore, Seconds, Text, Written, checked
+from runner.suite.schema_types import OneOrMore, Seconds, Text, Written, checked
 
 FUNCTION_PATTERN = r"^([A-Za-z_][A-Za-z0-9_]*\.)*[A-Za-z_][A-Za-z0-9_]*:[A-Za-z_][A-Za-z0-9_]*$"
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from hashlib import sha256
 
-from runner.suite.case import Suite
+from runner.core.suite import Suite
 
 _MEANINGLESS = frozenset({"digest", "name", "description", "path", "line", "demands"})
 """What changes nothing that is sent: two runs of equal digest asked the same, whatever was demanded of the replies."""

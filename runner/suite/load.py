@@ -7,13 +7,13 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
+from runner.core.suite import Case, Parameters, Suite
 from runner.document import Document, Json, Route, read, validate
 from runner.errors import CompareError, InvalidFile, Problem
 from runner.providers.row import Row
-from runner.suite.case import Case, Parameters, Suite
 from runner.suite.cases import Site, lay_out
-from runner.suite.demands import default_problems
 from runner.suite.digest import digest_of
+from runner.suite.expectations import default_problems
 from runner.suite.files import BadName, read_rows
 from runner.suite.schema import WrittenCase, WrittenDefaults, WrittenSuite, WrittenTarget
 from runner.suite.targets import lay_over, parameter_problems, suite_target, target_problems

@@ -5,10 +5,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, JsonValue
 
+from runner.core.suite import Role, Thinking
 from runner.providers.row import Rows
-from runner.suite.case import Role, Thinking
 from runner.suite.checks import Match, Share, WrittenChecks
-from runner.suite.written import Name, Seconds, Text, Value, Values, VariableName, Written
+from runner.suite.schema_types import Name, Seconds, Text, Value, Values, VariableName, Written
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 WAYS_TO_ASK = ("prompt", "turns", "messages", "prompt_file")

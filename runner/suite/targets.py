@@ -4,9 +4,9 @@ from collections.abc import Collection, Iterator, Mapping
 
 from pydantic import JsonValue
 
+from runner.core.suite import Parameters, SuiteTarget, Timeouts
 from runner.document import Document, Route
 from runner.errors import Problem, did_you_mean
-from runner.suite.case import Parameters, SuiteTarget, Timeouts
 from runner.suite.schema import WrittenDefaults, WrittenParameters, WrittenTarget
 from runner.suite.texts import is_template
 

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from runner.events import Outcome
+from runner.core.events import Outcome
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from msgspec import DecodeError, Meta, Struct, field
 from msgspec.json import Decoder
 
-from runner.events import Channel, Event, Finished, Flagged, Stirred, Text
+from runner.core.events import Channel, EmptyChunk, Event, Finished, Flagged, Text
 from runner.wire.json_value import as_object, write_json
 from runner.wire.usage import read_usage
 
@@ -85,7 +85,7 @@ def read_chunk(chunk: Mapping[str, object], at_ns: int) -> list[Event]:
     if usage is not None:
         events.append(usage)
     if not events:
-        events.append(Stirred(at_ns, model))
+        events.append(EmptyChunk(at_ns, model))
     if delta.get("refusal"):
         events.append(Flagged(at_ns, "refusal"))
     if has_others:

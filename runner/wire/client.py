@@ -19,23 +19,23 @@ import anyio
 import httpx2
 from openai import AsyncOpenAI, Omit
 
-from runner.events import Failed, Outcome
+from runner.core.events import Failed, Outcome
+from runner.core.suite import Timeouts
 from runner.providers.endpoint import Endpoint
 from runner.providers.redaction import Redactor
-from runner.suite.case import Timeouts
-from runner.wire.airtime import Airtime
-from runner.wire.body import Body, Head, Phases, listen
 from runner.wire.connection_failure import CONNECTION_ERRORS, describe
 from runner.wire.failure import classify
 from runner.wire.json_value import encode_json
-from runner.wire.listening import Attempt, Watch, hear_out
+from runner.wire.read_loop import Attempt, Watch, hear_out
+from runner.wire.response_body import Head, Phases, ResponseBody, listen
 from runner.wire.sdk_log import keys_hidden
+from runner.wire.time_slices import TimeSlices
 from runner.wire.timers import head_timeout
-from runner.wire.transport import Letterhead, StampingTransport
+from runner.wire.transport import RequestHead, StampingTransport
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class ChatRequestBody:
     """What one attempt sends: the body's fields beside `model` and `messages`, and how long to wait."""
 
     model: str
@@ -47,8 +47,8 @@ class Question:
 class Client:
     """Asks one endpoint. To be opened and closed inside one event loop."""
 
-    def __init__(self, endpoint: Endpoint, connect_s: float = 10.0, airtime: Airtime | None = None) -> None:
-        self._airtime = airtime or Airtime()
+    def __init__(self, endpoint: Endpoint, connect_s: float = 10.0, airtime: TimeSlices | None = None) -> None:
+        self._airtime = airtime or TimeSlices()
         self._transport = StampingTransport(ssl.create_default_context(), connect_s)
         self._endpoint = endpoint
         self._open = ExitStack()
@@ -56,9 +56,9 @@ class Client:
         self._openai = _open_sdk(endpoint, self._transport)
         bearer = endpoint.key is not None and endpoint.row.auth == "bearer"
         self._unsent: dict[str, Any] = {} if bearer else {"Authorization": Omit()}
-        self._letterhead: Letterhead | None = None
+        self._letterhead: RequestHead | None = None
 
-    async def ask(self, question: Question, attempt: Attempt, watch: Watch | None = None) -> None:
+    async def ask(self, question: ChatRequestBody, attempt: Attempt, watch: Watch | None = None) -> None:
         """Send a question and hear the reply out, into `attempt`. A provider's failure is an event there."""
         attempt.body = body = listen(self._airtime)
         try:
@@ -75,7 +75,7 @@ class Client:
         finally:
             await body.aclose()
 
-    async def _send(self, question: Question, body: Body) -> Head:
+    async def _send(self, question: ChatRequestBody, body: ResponseBody) -> Head:
         """Write the request in one turn of airtime, which the transport gives back as it dials."""
         await self._airtime.depart()
         try:
@@ -85,7 +85,7 @@ class Client:
         finally:
             self._airtime.release()
 
-    async def _draft(self) -> Letterhead:
+    async def _draft(self) -> RequestHead:
         """Have the SDK build a request, and keep all of it but the body."""
         drafts = _Drafts()
         async with _open_sdk(self._endpoint, drafts) as sdk:
@@ -125,11 +125,11 @@ class Client:
 class _Drafts(httpx2.AsyncBaseTransport):
     """Where the SDK's requests end that only show how it builds them: nothing is sent."""
 
-    letterheads: list[Letterhead] = field(default_factory=list)
+    letterheads: list[RequestHead] = field(default_factory=list)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Keep what a request looks like."""
-        self.letterheads.append(Letterhead.of(request))
+        self.letterheads.append(RequestHead.of(request))
         return httpx2.Response(200, request=request)
 
 
@@ -142,7 +142,7 @@ class ProviderRefusal(Exception):
 
 
 @contextmanager
-def _wait_for_head(body: Body, timeouts: Timeouts) -> Iterator[anyio.CancelScope]:
+def _wait_for_head(body: ResponseBody, timeouts: Timeouts) -> Iterator[anyio.CancelScope]:
     """Give connecting its time, then, from the moment the request is sent, the answer's head its own."""
     with anyio.move_on_after(timeouts.connect) as head:
 

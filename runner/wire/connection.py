@@ -14,10 +14,10 @@ from typing import Any, cast
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 
-from runner.wire.body import KERNEL_CLOCK, TRANSPORT_CLOCK, Body, listening
 from runner.wire.framing import ResponseReader
 from runner.wire.kernel_clock import KernelReader, hand_over, read_by_kernel
 from runner.wire.proxy import Proxy
+from runner.wire.response_body import KERNEL_CLOCK, TRANSPORT_CLOCK, ResponseBody, listening
 from runner.wire.socks import open_socket
 
 LOOK_S = 0.001
@@ -39,7 +39,7 @@ class StampingProtocol(ResponseHandler):
         self.carrier: asyncio.Transport | None = None
         """What carries TLS's records, where there is TLS."""
         self._reader = ResponseReader()
-        self._leaving: Body | None = None
+        self._leaving: ResponseBody | None = None
         self._by_kernel: KernelReader | None = None
         self._arrived_ns: int | None = None
         self._broken_by: OSError | None = None
@@ -54,7 +54,7 @@ class StampingProtocol(ResponseHandler):
             transport.set_write_buffer_limits(high=int(is_tls), low=0)
         super().connection_made(transport)
 
-    def ask(self, message: bytes, body: Body) -> None:
+    def ask(self, message: bytes, body: ResponseBody) -> None:
         """Send a request, whose answer goes into `body`; `sent` is when its last byte was handed over."""
         if self.transport is None:
             raise aiohttp.ServerDisconnectedError

@@ -3,9 +3,9 @@
 import aiohttp
 from openai import APIConnectionError
 
-from runner.events import Failed, Outcome
+from runner.core.events import Failed, Outcome
+from runner.wire.decompression import BadCompression
 from runner.wire.framing import BadResponse
-from runner.wire.inflation import BadCompression
 from runner.wire.proxy import UnusableProxy
 from runner.wire.socks import ProxyRefusal
 

@@ -2,12 +2,12 @@
 
 import re
 
-from runner.events import Done, Event, Flagged
+from runner.core.events import Event, Flagged, StreamDone
 from runner.wire.chunk import read_plain_chunk
-from runner.wire.complaint import shorten
+from runner.wire.error_body import shorten
 from runner.wire.failure import fail
 from runner.wire.json_value import read_json
-from runner.wire.reply import Reply
+from runner.wire.reply import ReplyDecoder
 from runner.wire.sse import FRAME_LIMIT, Frame, FrameReader, is_done
 
 FIELD = re.compile(rb"(?:^|[\r\n])(?:data|event|id|retry|error)?:")
@@ -20,7 +20,7 @@ PREFIX_SIZE = 1024
 class EventStream:
     """Hears one body. Whatever its bytes are, it raises nothing and keeps little of them."""
 
-    def __init__(self, reply: Reply, limit: int = FRAME_LIMIT) -> None:
+    def __init__(self, reply: ReplyDecoder, limit: int = FRAME_LIMIT) -> None:
         self._reply = reply
         self._reader = FrameReader(limit)
         self._prefix = b""
@@ -61,7 +61,7 @@ class EventStream:
 
     def _hear_frame(self, frame: Frame) -> list[Event]:
         if is_done(frame.data):
-            return self._reply.end(Done(frame.at_ns))
+            return self._reply.end(StreamDone(frame.at_ns))
         try:
             value, replaced = read_json(frame.data)
         except ValueError:

@@ -5,9 +5,9 @@ from datetime import datetime
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
-from runner.events import Failed
+from runner.core.events import Failed
 from runner.wire.causes import BASE_RESP_CODES, CAUSES, CODES, PHRASES, STATUS_CLASSES, STATUSES, TYPES, normalise
-from runner.wire.complaint import Complaint, as_status, find_value, read_body, read_complaint, shorten
+from runner.wire.error_body import ErrorBody, as_status, find_value, read_body, read_complaint, shorten
 from runner.wire.json_value import as_object
 from runner.wire.retry_after import retry_after_s
 
@@ -80,7 +80,7 @@ def lower_names(headers: Mapping[str, str]) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
 
 
-def _failed(complaint: Complaint, status: int, wait_s: float | None, at_ns: int) -> Failed:
+def _failed(complaint: ErrorBody, status: int, wait_s: float | None, at_ns: int) -> Failed:
     cause = CAUSES[name := _cause(complaint, status)]
     return Failed(
         at_ns,
@@ -94,7 +94,7 @@ def _failed(complaint: Complaint, status: int, wait_s: float | None, at_ns: int)
     )
 
 
-def _cause(complaint: Complaint, status: int) -> str:
+def _cause(complaint: ErrorBody, status: int) -> str:
     """Look a cause up: by a telling code, by the words, by the status, by a broad type."""
     codes = [normalise(code) for code in complaint.codes]
     table = BASE_RESP_CODES if complaint.is_base_resp else CODES

@@ -7,8 +7,8 @@ that end with their connection, compression that nobody asked for. Performs no I
 import aiohttp
 import httptools
 
-from runner.wire.body import Body, Head
-from runner.wire.inflation import BadCompression, Inflater, is_compressed
+from runner.wire.decompression import BadCompression, Decompressor, is_compressed
+from runner.wire.response_body import Head, ResponseBody
 
 LONGEST_HEAD = 64 * 1024
 """Bytes in which a response's head must end: what is longer is no chat, and memory stays bounded."""
@@ -26,16 +26,16 @@ class ResponseReader:
     def __init__(self) -> None:
         self.reusable = True
         """Whether another response can follow: nothing is under way, and the server keeps the connection."""
-        self.body: Body | None = None
+        self.body: ResponseBody | None = None
         """What the response goes into that is waited for, or under way."""
         self._parser: httptools.HttpResponseParser | None = _make_parser(self)
         self._at_ns = 0
         self._headers: list[tuple[bytes, bytes]] = []
         self._size_without_head = 0
-        self._inflater: Inflater | None = None
+        self._inflater: Decompressor | None = None
         self._ends_with_connection = False
 
-    def begin(self, body: Body) -> None:
+    def begin(self, body: ResponseBody) -> None:
         """Read the next response into a body."""
         self.body, self.reusable = body, False
         self._size_without_head = 0
@@ -100,7 +100,7 @@ class ResponseReader:
             return
         head = Head(status, _join(self._headers))
         coding = head.headers.get("content-encoding", "")
-        self._inflater = Inflater(coding) if is_compressed(coding) else None
+        self._inflater = Decompressor(coding) if is_compressed(coding) else None
         framed = "content-length" in head.headers or "chunked" in head.headers.get("transfer-encoding", "").lower()
         self._ends_with_connection = not framed and status not in BODYLESS
         self.body.open(self._at_ns, head)

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from time import perf_counter_ns, time_ns
 
-from runner.wire.rounds import running_rounds
+from runner.wire.batched_reads import running_rounds
 
 SO_TIMESTAMPNS = 35
 TIMESPEC = struct.Struct("@ll")

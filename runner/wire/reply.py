@@ -2,15 +2,26 @@
 
 from collections.abc import Mapping
 
-from runner.events import Channel, Done, Event, Failed, Finished, Flagged, Opened, Stirred, Text, Usage
-from runner.fold import ERROR_REASONS
+from runner.core.events import (
+    Channel,
+    EmptyChunk,
+    Event,
+    Failed,
+    Finished,
+    Flagged,
+    ResponseStarted,
+    StreamDone,
+    Text,
+    Usage,
+)
+from runner.core.fold import ERROR_REASONS
 from runner.wire.chunk import read_chunk
-from runner.wire.complaint import find_error
+from runner.wire.error_body import find_error
 from runner.wire.failure import fail, read_error, request_id_in
 from runner.wire.think_tags import ThinkTags
 
 
-class Reply:
+class ReplyDecoder:
     """Hears one reply until it is over."""
 
     def __init__(self, status: int, *, needs_id: bool) -> None:
@@ -50,9 +61,9 @@ class Reply:
         """Return the request's id where a value is the first to give one."""
         found = request_id_in(value) if self._needs_id else None
         self._needs_id = self._needs_id and found is None
-        return [] if found is None else [Opened(at_ns, self.status, found)]
+        return [] if found is None else [ResponseStarted(at_ns, self.status, found)]
 
-    def end(self, last: Done | Failed) -> list[Event]:
+    def end(self, last: StreamDone | Failed) -> list[Event]:
         """Return the last event of the reply, behind what was still held back."""
         self.over = True
         self.failed = isinstance(last, Failed)
@@ -81,8 +92,8 @@ class Reply:
             if isinstance(event, Text | Finished):
                 heard += self._tags.flush()
             heard.append(event)
-        if not any(isinstance(event, Text | Stirred | Usage | Finished) for event in heard):
-            heard.append(Stirred(at_ns))
+        if not any(isinstance(event, Text | EmptyChunk | Usage | Finished) for event in heard):
+            heard.append(EmptyChunk(at_ns))
         return heard
 
 

@@ -1,6 +1,6 @@
 """Reasoning that a model writes into its answer, between tags at the very beginning, is told apart."""
 
-from runner.events import Channel, Text
+from runner.core.events import Channel, Text
 
 OPENING_TAGS = ("<think>", "<thinking>", "<thought>")
 

@@ -1,7 +1,7 @@
 """The four timeouts as arithmetic on stamps: connect, first token, idle, total. Reads no clock."""
 
-from runner.events import Failed, Outcome
-from runner.suite.case import Timeouts
+from runner.core.events import Failed, Outcome
+from runner.core.suite import Timeouts
 
 
 def due_ns(sent_ns: int | None, has_text: bool, last_event_ns: int | None, timeouts: Timeouts) -> int:

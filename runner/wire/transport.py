@@ -16,9 +16,9 @@ import httpx2
 from aiohttp.connector import Connection
 from yarl import URL
 
-from runner.wire.body import Body, Head, Phases, listen, listening
 from runner.wire.connection import StampingConnector, StampingProtocol
 from runner.wire.proxy import Proxy, proxy_for
+from runner.wire.response_body import Head, Phases, ResponseBody, listen, listening
 
 OURS = frozenset({b"accept-encoding", b"content-length", b"transfer-encoding"})
 """Headers of a request that are written here, whatever the caller has."""
@@ -31,7 +31,7 @@ LINE_END = re.compile(rb"[\r\n]")
 
 
 @dataclass(frozen=True, slots=True)
-class Letterhead:
+class RequestHead:
     """All of a request but its content: for one endpoint it is the same every time."""
 
     method: str
@@ -39,7 +39,7 @@ class Letterhead:
     headers: tuple[tuple[bytes, bytes], ...]
 
     @classmethod
-    def of(cls, request: httpx2.Request) -> "Letterhead":
+    def of(cls, request: httpx2.Request) -> "RequestHead":
         """Return what stands above a request's content.
 
         Raises:
@@ -99,7 +99,7 @@ class StampingTransport(httpx2.AsyncBaseTransport):
         self._timeout = aiohttp.ClientTimeout(total=None, connect=connect_s)
         self._way: _Way | None = None
 
-    async def send(self, letterhead: Letterhead, content: bytes, body: Body) -> Head:
+    async def send(self, letterhead: RequestHead, content: bytes, body: ResponseBody) -> Head:
         """Send a request; return when the response's head is here. `body` is to be closed by the caller."""
         body.dial()
         way = self._find_way(str(letterhead.url))
@@ -113,7 +113,7 @@ class StampingTransport(httpx2.AsyncBaseTransport):
         """Send a request of the SDK's; return when the response's head is here."""
         body = listening() or listen()
         try:
-            head = await self.send(Letterhead.of(request), request.content, body)
+            head = await self.send(RequestHead.of(request), request.content, body)
         except BaseException:
             await body.aclose()
             raise

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from runner.events import Usage
+from runner.core.events import Usage
 from runner.wire.json_value import as_object
 
 Path = tuple[str, ...]

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from runner.analysis.calibration import Errors, Spread, measure_errors
-from runner.calibrate import Load
+from runner.analysis.calibration import Errors, ErrorSpread, measure_errors
+from runner.calibration.measure import CalibrationLoad
 from runner.simulator.process import launch_sync
 from tests.benchmarks.measured import Measured
 from tests.benchmarks.rivals import RIVALS
@@ -26,9 +26,9 @@ CHECKOUT = Path(__file__).parents[2]
 OWN = ("ours", "stock", "floor")
 LIMIT_S = 900
 
-STEADY = Load(concurrency=200, requests=600, ttft_ms=200, gap_ms=20, tokens=100)
-SCALE = Load(concurrency=1000, requests=2000, ttft_ms=200, gap_ms=50, tokens=100)
-SATURATED = Load(concurrency=32, requests=640, ttft_ms=0, gap_ms=0, tokens=100)
+STEADY = CalibrationLoad(concurrency=200, requests=600, ttft_ms=200, gap_ms=20, tokens=100)
+SCALE = CalibrationLoad(concurrency=1000, requests=2000, ttft_ms=200, gap_ms=50, tokens=100)
+SATURATED = CalibrationLoad(concurrency=32, requests=640, ttft_ms=0, gap_ms=0, tokens=100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +79,10 @@ def read_options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def read_load(options: argparse.Namespace) -> Load:
+def read_load(options: argparse.Namespace) -> CalibrationLoad:
     """Return the mode's load with what the command line says laid over it."""
     mode = SATURATED if options.saturated else SCALE if options.scale else STEADY
-    return Load(
+    return CalibrationLoad(
         concurrency=options.streams or mode.concurrency,
         requests=options.requests or mode.requests,
         ttft_ms=mode.ttft_ms,
@@ -91,7 +91,7 @@ def read_load(options: argparse.Namespace) -> Load:
     )
 
 
-def run_clients(options: argparse.Namespace, base_url: str, load: Load) -> Iterator[Row]:
+def run_clients(options: argparse.Namespace, base_url: str, load: CalibrationLoad) -> Iterator[Row]:
     """Run one client after the other, each in a process of its own."""
     for name in options.clients.split(","):
         if name in OWN:
@@ -105,7 +105,7 @@ def run_clients(options: argparse.Namespace, base_url: str, load: Load) -> Itera
             print(f"{name}: skipped; --{name} or {name.upper()} names its executable", file=sys.stderr)
 
 
-def run_own(name: str, base_url: str, load: Load) -> Row:
+def run_own(name: str, base_url: str, load: CalibrationLoad) -> Row:
     """Run one of the clients beside this file."""
     command = [sys.executable, "-m", f"tests.benchmarks.{name}", base_url, json.dumps(asdict(load))]
     done = subprocess.run(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True, timeout=LIMIT_S, check=True)
@@ -114,7 +114,7 @@ def run_own(name: str, base_url: str, load: Load) -> Row:
     return Row(name, errors, ratio(measured.cpu_s, errors.tokens), measured.wall_s)
 
 
-def render(machine: str, load: Load, rows: Sequence[Row]) -> str:
+def render(machine: str, load: CalibrationLoad, rows: Sequence[Row]) -> str:
     """Return all that a person wants to see."""
     pace = f"{1000 / load.gap_ms:g} tokens/s each" if load.gap_ms else "no delays"
     head = f"{load.concurrency} streams, {pace}, {load.requests} requests of {load.tokens} tokens"
@@ -143,7 +143,7 @@ def tabulate_rows(rows: Sequence[Row]) -> str:
     return tabulate(table, headers, disable_numparse=True, colalign=("left", *["right"] * (len(headers) - 1)))
 
 
-def _milliseconds(spread: Spread | None) -> tuple[str, ...]:
+def _milliseconds(spread: ErrorSpread | None) -> tuple[str, ...]:
     if spread is None:
         return ("–",) * 4
     return tuple(f"{value * 1000:.2f}" for value in (spread.p50_s, spread.p90_s, spread.p99_s, spread.max_s))
@@ -172,7 +172,7 @@ def _speed_ratio(found: Mapping[str, Row], above: str, below: str) -> float | No
     return ratio(found[above].tokens_per_s, found[below].tokens_per_s)
 
 
-def judge(load: Load, found: Mapping[str, Row]) -> list[Target]:
+def judge(load: CalibrationLoad, found: Mapping[str, Row]) -> list[Target]:
     """Return the targets that are stated for a load; none for any other."""
     errors = found["ours"].errors if "ours" in found else None
     ttft, gap = (errors.ttft, errors.gap) if errors else (None, None)

@@ -23,25 +23,25 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from tabulate import tabulate
 
-from runner import journal
-from runner.api import backend
-from runner.calibrate import SIMULATOR, Load, drive
-from runner.cluster.handover import Opened, Report, Stay
-from runner.cluster.joining import join_cluster
-from runner.cluster.muster import distant_askers
-from runner.fleet import Fleet, Node
+from runner.calibration.measure import SIMULATOR, CalibrationLoad, drive
+from runner.cluster.connect import join_cluster
+from runner.cluster.messages import RemoteOpened, Report, WorkerStay
+from runner.cluster.open_pool import distant_askers
+from runner.commands.run.perform import backend
+from runner.core.nodes import ClusterOptions, Node
+from runner.core.suite import Timeouts
 from runner.providers.endpoint import read_endpoint
 from runner.providers.registry import builtin
 from runner.simulator.process import launch, launch_sync
-from runner.suite.case import Timeouts
-from runner.wire.client import Question
+from runner.storage import journal
+from runner.wire.client import ChatRequestBody
 from tests.benchmarks.accuracy import CHECKOUT, STEADY
 from tests.benchmarks.memory import MAXRSS_BYTES
 from tests.benchmarks.targets import Target, ratio
-from tests.ray_cluster import launch as launch_cluster
+from tests.support.ray_cluster import launch as launch_cluster
 
 if TYPE_CHECKING:
-    from runner.cluster.crew import Crew
+    from runner.cluster.worker_pool import WorkerPool
 
 ROUNDS = 6
 """Requests that each stream asks for, one after the other."""
@@ -109,7 +109,7 @@ def read_options() -> argparse.Namespace:
 # Workers
 
 
-def measure_workers(numbers: Sequence[int], repeats: int, share: Load) -> list[list[Trial]]:
+def measure_workers(numbers: Sequence[int], repeats: int, share: CalibrationLoad) -> list[list[Trial]]:
     """Return rounds of trials, one for each number of workers, on a cluster that is started for that."""
     with launch_cluster() as cluster, join_cluster(cluster.address), launch_sync() as base_url:
         return [
@@ -117,12 +117,12 @@ def measure_workers(numbers: Sequence[int], repeats: int, share: Load) -> list[l
         ]
 
 
-async def try_out(base_url: str, workers: int, share: Load) -> Trial:
+async def try_out(base_url: str, workers: int, share: CalibrationLoad) -> Trial:
     """Have so many new workers hear a share of load each."""
-    from runner.cluster.crew import open_crew  # noqa: PLC0415 -- brings Ray
+    from runner.cluster.worker_pool import open_crew  # noqa: PLC0415 -- brings Ray
 
     load = replace(share, concurrency=share.concurrency * workers, requests=share.requests * workers)
-    async with open_crew(Fleet(workers=workers), ()) as crew:
+    async with open_crew(ClusterOptions(workers=workers), ()) as crew:
         with TemporaryDirectory() as folder:
             before_s = sum(cpu_s(hand.pid) for hand in crew.hands)
             effort = await drive(base_url, load, Path(folder), distant_askers(crew, load.concurrency))
@@ -138,7 +138,7 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def report_workers(rounds: Sequence[Sequence[Trial]], share: Load) -> None:
+def report_workers(rounds: Sequence[Sequence[Trial]], share: CalibrationLoad) -> None:
     """Print what became of each number of workers, and what that is of the first one's in the same round."""
     pace = f"{1000 / share.gap_ms:g} tokens/s each, {share.requests} requests of {share.tokens} tokens"
     print(f"each worker: {share.concurrency} streams, {pace}; {len(rounds)} rounds, medians (least to most)")
@@ -209,30 +209,30 @@ def own_peak_bytes() -> int:
     return next(int(line.split()[1]) * 1024 for line in status.read_text().splitlines() if line.startswith("VmHWM"))
 
 
-async def hear_once(base_url: str, load: Load) -> Report:
+async def hear_once(base_url: str, load: CalibrationLoad) -> Report:
     """Return a worker's report on one reply of the simulator."""
     from runner.cluster.worker import Worker  # noqa: PLC0415 -- its process has it anyway
 
     worker, endpoint = Worker(), read_endpoint(SIMULATOR, builtin(), {})
     async with worker._stack:
         await worker.open({SIMULATOR: replace(endpoint, base_url=base_url)}, {}, 10, 1)
-        question = Question(load.model, [{"role": "user", "content": "Count."}], {"stream": True}, Timeouts())
+        question = ChatRequestBody(load.model, [{"role": "user", "content": "Count."}], {"stream": True}, Timeouts())
         return await worker.hear(SIMULATOR, 1, question)
 
 
-def simulate_crew(heard: bytes) -> "Crew":
+def simulate_crew(heard: bytes) -> "WorkerPool":
     """Return workers without a process, each of whose reports is unpacked anew, as Ray does."""
-    from runner.cluster.crew import Crew  # noqa: PLC0415 -- brings Ray
-    from runner.cluster.hand import Hand  # noqa: PLC0415
+    from runner.cluster.worker_handle import WorkerHandle  # noqa: PLC0415
+    from runner.cluster.worker_pool import WorkerPool  # noqa: PLC0415 -- brings Ray
 
     handle = SimpleNamespace(
         open=_answer(lambda: None),
-        warm_up=_answer(lambda: Opened([], Stay(0, 0))),
+        warm_up=_answer(lambda: RemoteOpened([], WorkerStay(0, 0))),
         hear=_answer(lambda: pickle.loads(heard)),
     )
     node = Node("simulated", None)
-    return Crew(
-        [Hand(handle, f"worker {at}", node, os.uname().nodename, 0) for at in range(SIMULATED_WORKERS)], count()
+    return WorkerPool(
+        [WorkerHandle(handle, f"worker {at}", node, os.uname().nodename, 0) for at in range(SIMULATED_WORKERS)], count()
     )
 
 

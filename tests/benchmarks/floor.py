@@ -15,7 +15,7 @@ from typing import cast
 from urllib.parse import urlsplit
 
 from runner.analysis.calibration import Stamps
-from runner.calibrate import Load
+from runner.calibration.measure import CalibrationLoad
 from tests.benchmarks.measured import Measured, be_client, stamps_since
 
 LAST_CHUNK = b"0\r\n\r\n"
@@ -63,7 +63,7 @@ class Reader(asyncio.Protocol):
             self.ask()
 
 
-async def ask(base_url: str, load: Load) -> Measured:
+async def ask(base_url: str, load: CalibrationLoad) -> Measured:
     """Ask on as many connections as there are streams."""
     url = urlsplit(base_url)
     loop, left = asyncio.get_running_loop(), iter(range(load.requests))
@@ -90,7 +90,7 @@ async def _start_evenly(readers: Sequence[Reader]) -> None:
         reader.ask()
 
 
-def _request(load: Load) -> bytes:
+def _request(load: CalibrationLoad) -> bytes:
     asked = {"model": load.model, "stream": True, "messages": [{"role": "user", "content": "Count."}]}
     body = json.dumps(asked).encode()
     return b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)

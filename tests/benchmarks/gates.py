@@ -19,7 +19,15 @@ from scipy import stats
 
 from runner.analysis.intervals import Interval
 from runner.analysis.measures import Better
-from runner.analysis.permutation import Evidence, Exchange, Flips, Relabellings, adjust, p_values, smallest_p
+from runner.analysis.permutation import (
+    Exchangeable,
+    Flips,
+    PermutationResult,
+    Relabellings,
+    adjust,
+    p_values,
+    smallest_p,
+)
 from runner.analysis.verdict import Demand, Rule, moved
 
 Floats = NDArray[np.float64]
@@ -101,7 +109,7 @@ class World:
     draw: Draw
     paired: bool
 
-    def exchange(self, n: int) -> Exchange:
+    def exchange(self, n: int) -> Exchangeable:
         """Return what the rule may exchange."""
         return Flips(n) if self.paired else Relabellings(n, n)
 
@@ -176,7 +184,7 @@ def _apply_rule(world: World, rows: int, base: Floats, new: Floats) -> tuple[int
             for estimate, raw, adjusted in zip(
                 estimates[at : at + rows], p[at : at + rows], adjust(p[at : at + rows].tolist()), strict=True
             )
-            if moved(Evidence(estimate, raw, smallest_p(exchange), 0.0, n, None), adjusted, demand)
+            if moved(PermutationResult(estimate, raw, smallest_p(exchange), 0.0, n, None), adjusted, demand)
         ]
         regressed += any(estimate > 0 for estimate in claims)
         changed += bool(claims)

@@ -11,8 +11,8 @@ from typing import Self
 import anyio
 
 from runner.analysis.calibration import Stamps
-from runner.api import backend
-from runner.calibrate import Load
+from runner.calibration.measure import CalibrationLoad
+from runner.commands.run.perform import backend
 
 
 @dataclass(slots=True)
@@ -47,7 +47,7 @@ def stamps_since(sent_ns: int, received_ns: int, at_ns: list[int], origin_ns: li
     return Stamps((received_ns - sent_ns) // 1000, at_us, origin_us)
 
 
-def be_client(ask: Callable[[str, Load], Coroutine[None, None, Measured]]) -> None:
+def be_client(ask: Callable[[str, CalibrationLoad], Coroutine[None, None, Measured]]) -> None:
     """Do in this process as its arguments say, on uvloop where there is one, and print what was measured."""
-    base_url, load = sys.argv[1], Load(**json.loads(sys.argv[2]))
+    base_url, load = sys.argv[1], CalibrationLoad(**json.loads(sys.argv[2]))
     print(anyio.run(ask, base_url, load, **backend()).to_json())

@@ -15,10 +15,10 @@ from tempfile import TemporaryDirectory
 
 import anyio
 
-from runner.api import backend
-from runner.calibrate import Load, drive
+from runner.calibration.measure import CalibrationLoad, drive
+from runner.commands.run.perform import backend
 from runner.simulator.process import launch_sync
-from runner.wire.body import UNDECODED_LIMIT
+from runner.wire.response_body import UNDECODED_LIMIT
 from tests.benchmarks.accuracy import CHECKOUT
 from tests.benchmarks.overhead import run_command
 from tests.benchmarks.targets import Target, ratio
@@ -33,7 +33,7 @@ def main() -> None:
     options = read_options()
     if options.drive:
         base_url, load, folder = options.drive
-        anyio.run(drive, base_url, Load(**json.loads(load)), Path(folder), **backend())
+        anyio.run(drive, base_url, CalibrationLoad(**json.loads(load)), Path(folder), **backend())
         return
     per_stream = measure_streams(options.streams)
     print(f"a stream in flight: {per_stream / 1024:.1f} KiB ({FEW_STREAMS} against {options.streams} streams)")
@@ -57,27 +57,28 @@ def read_options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def short(requests: int) -> Load:
+def short(requests: int) -> CalibrationLoad:
     """Return a load of requests that are answered at once with one token."""
-    return Load(SHORT_STREAMS, requests, ttft_ms=0, gap_ms=0, tokens=1)
+    return CalibrationLoad(SHORT_STREAMS, requests, ttft_ms=0, gap_ms=0, tokens=1)
 
 
 def measure_streams(streams: int) -> float:
     """Return the bytes that one more stream takes, all of them hearing two hundred tokens over two seconds."""
     few, many = (
-        measure_engine(Load(count, count, ttft_ms=200, gap_ms=10, tokens=200)) for count in (FEW_STREAMS, streams)
+        measure_engine(CalibrationLoad(count, count, ttft_ms=200, gap_ms=10, tokens=200))
+        for count in (FEW_STREAMS, streams)
     )
     return (many - few) / (streams - FEW_STREAMS)
 
 
-def measure_engine(load: Load) -> int:
+def measure_engine(load: CalibrationLoad) -> int:
     """Return the peak memory of a process that puts a load on the simulator through the engine."""
     with launch_sync() as base_url, TemporaryDirectory() as folder:
         arguments = ["--drive", base_url, json.dumps(asdict(load)), folder]
         return peak_bytes([sys.executable, "-m", "tests.benchmarks.memory", *arguments])
 
 
-def measure_command(load: Load) -> int:
+def measure_command(load: CalibrationLoad) -> int:
     """Return the peak memory of a whole run with its tables."""
     with TemporaryDirectory() as name:
         return peak_bytes(run_command(load, Path(name)))

@@ -3,13 +3,13 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from runner import journal
 from runner.analysis.calibration import read_stamps
-from runner.calibrate import Load, drive
+from runner.calibration.measure import CalibrationLoad, drive
+from runner.storage import journal
 from tests.benchmarks.measured import Measured, be_client
 
 
-async def ask(base_url: str, load: Load) -> Measured:
+async def ask(base_url: str, load: CalibrationLoad) -> Measured:
     """Ask, then read the stamps out of the journal."""
     with TemporaryDirectory() as folder:
         effort = await drive(base_url, load, Path(folder))

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from threading import Timer
 from time import perf_counter
 
-from runner.calibrate import Load
+from runner.calibration.measure import CalibrationLoad
 from runner.simulator.process import launch_sync
 from tests.benchmarks.accuracy import CHECKOUT
 from tests.benchmarks.rivals import RIVALS
@@ -26,7 +26,7 @@ SUITE = "name: overhead\ncases:\n  - id: count\n    prompt: Count.\n"
 def main() -> None:
     """Run the whole command once and its help often; print both against their targets."""
     options = read_options()
-    load = Load(options.streams, options.requests, ttft_ms=200, gap_ms=20, tokens=100)
+    load = CalibrationLoad(options.streams, options.requests, ttft_ms=200, gap_ms=20, tokens=100)
     print(f"{load.requests} requests, {load.concurrency} at a time; ideal {load.ideal_s:.2f} s")
     overhead_s = time_run(load) - load.ideal_s
     print(f"compare run: {overhead_s:.2f} s beyond the ideal (n 1)")
@@ -57,7 +57,7 @@ def read_options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def run_command(load: Load, folder: Path) -> list[str]:
+def run_command(load: CalibrationLoad, folder: Path) -> list[str]:
     """Return the command that puts a load on the simulator, which it starts itself, in an empty folder."""
     suite = folder / "suite.yaml"
     suite.write_text(SUITE, encoding="utf-8")
@@ -66,7 +66,7 @@ def run_command(load: Load, folder: Path) -> list[str]:
     return [sys.executable, "-m", "runner", "run", str(suite), "-m", f"sim/{load.model}", *times, *where]
 
 
-def time_run(load: Load) -> float:
+def time_run(load: CalibrationLoad) -> float:
     """Return the seconds that a whole run takes, from the first import to the last table."""
     with TemporaryDirectory() as name:
         return time_once(run_command(load, Path(name)))

@@ -13,8 +13,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
-from runner.analysis.calibration import Errors, Spread
-from runner.calibrate import Load
+from runner.analysis.calibration import Errors, ErrorSpread
+from runner.calibration.measure import CalibrationLoad
 
 LIMIT_S = 900
 
@@ -28,16 +28,23 @@ class Report:
     measuring_s: float
     wall_s: float
 
-    def errors(self, load: Load) -> Errors:
+    def errors(self, load: CalibrationLoad) -> Errors:
         """Hold the report against the delay that was asked for."""
         us = [round(ttft * 1000) for ttft in self.ttft_ms]
         off_us = [at - round(load.ttft_ms * 1000) for at in us]
         return Errors(
-            load.requests, len(us), self.tokens, Spread.of(us), Spread.of(off_us), gap=None, request=None, stamp=None
+            load.requests,
+            len(us),
+            self.tokens,
+            ErrorSpread.of(us),
+            ErrorSpread.of(off_us),
+            gap=None,
+            request=None,
+            stamp=None,
         )
 
 
-def run_aiperf(executable: str, tokenizer: str, base_url: str, load: Load) -> Report:
+def run_aiperf(executable: str, tokenizer: str, base_url: str, load: CalibrationLoad) -> Report:
     """Run `aiperf profile` against a running simulator."""
     with _folder() as folder:
         options = {
@@ -62,7 +69,7 @@ def run_aiperf(executable: str, tokenizer: str, base_url: str, load: Load) -> Re
     )
 
 
-def run_guidellm(executable: str, tokenizer: str, base_url: str, load: Load) -> Report:
+def run_guidellm(executable: str, tokenizer: str, base_url: str, load: CalibrationLoad) -> Report:
     """Run `guidellm run` against a running simulator, which has no /health for it to ask."""
     target = base_url.removesuffix("/v1")
     with _folder() as folder:

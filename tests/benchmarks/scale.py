@@ -16,9 +16,9 @@ from random import Random
 from tempfile import TemporaryDirectory
 from time import perf_counter, process_time
 
-from runner.events import Outcome
-from runner.journal import Header, Writer
-from runner.record import Heard, Identity, Marks, Record
+from runner.core.events import Outcome
+from runner.core.record import Heard, Identity, Marks, Record
+from runner.storage.journal import Header, JournalWriter
 from tests.benchmarks.accuracy import CHECKOUT
 
 MODELS = ("quick", "steady")
@@ -28,9 +28,12 @@ STARTED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 FAILING = 0.01
 MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024
 
-SUM_UP = (
-    "import sys; from pathlib import Path; from runner.contrast import open_run; open_run(Path(sys.argv[1])).summary"
-)
+SUM_UP = """\
+import sys
+from pathlib import Path
+from runner.commands.diff import open_run
+open_run(Path(sys.argv[1])).summary
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ def spend(*arguments: str | Path) -> Effort:
 
 def write_journal(folder: Path, size: int) -> None:
     """Write the journal of a run of so many requests."""
-    with Writer(folder) as writer:
+    with JournalWriter(folder) as writer:
         writer.append_header(header(size))
         for record in records(size):
             writer.append_record(record)

@@ -5,11 +5,11 @@ from time import perf_counter_ns
 
 from openai import AsyncOpenAI
 
-from runner.calibrate import Load
+from runner.calibration.measure import CalibrationLoad
 from tests.benchmarks.measured import Measured, be_client, stamps_since
 
 
-async def ask(base_url: str, load: Load) -> Measured:
+async def ask(base_url: str, load: CalibrationLoad) -> Measured:
     """Ask from as many tasks as there are streams."""
     measured, left = Measured(), iter(range(load.requests))
     async with AsyncOpenAI(api_key="none", base_url=base_url, max_retries=0) as client:

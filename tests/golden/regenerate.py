@@ -11,13 +11,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from runner import journal
 from runner.analysis.run import Run
-from runner.events import Outcome
-from runner.journal import Header
+from runner.core.events import Outcome
+from runner.core.record import Heard, Identity, Marks, Record
 from runner.outputs import WRITERS
 from runner.outputs.terminal import render_summary
-from runner.record import Heard, Identity, Marks, Record
+from runner.storage import journal
+from runner.storage.journal import Header
 
 GOLDEN = Path(__file__).parent
 SECOND = 1_000_000_000
@@ -172,7 +172,7 @@ def records() -> Iterator[Record]:
 def write_journal() -> None:
     """Write the golden journal as a run would that was killed before its end."""
     (GOLDEN / journal.FILE_NAME).unlink(missing_ok=True)
-    with journal.Writer(GOLDEN) as log:
+    with journal.JournalWriter(GOLDEN) as log:
         log.append_header(HEADER)
         for record in records():
             log.append_record(record)

@@ -3,8 +3,8 @@
 import json
 from dataclasses import asdict
 
-from runner.analysis.diff import Difference, Finding
-from runner.outputs.printable import escape_surrogates
+from runner.analysis.diff import Difference, DiffFinding
+from runner.outputs.text.printable import escape_surrogates
 
 
 def write(difference: Difference) -> str:
@@ -17,7 +17,7 @@ def write(difference: Difference) -> str:
     return escape_surrogates(json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2)) + "\n"
 
 
-def _flatten(finding: Finding) -> dict[str, object]:
+def _flatten(finding: DiffFinding) -> dict[str, object]:
     """Put measure and ruling beside the figures, where a program looks for them."""
     plain = asdict(finding)
     ruling = plain.pop("ruling")

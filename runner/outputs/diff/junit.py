@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
-from runner.analysis.diff import Difference, Finding
+from runner.analysis.diff import Difference, DiffFinding
 from runner.analysis.verdict import Verdict
 from runner.outputs.diff import phrases
 
@@ -26,7 +26,7 @@ def write(difference: Difference) -> str:
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
 
 
-def _suite(target: str, findings: list[Finding], difference: Difference) -> ET.Element:
+def _suite(target: str, findings: list[DiffFinding], difference: Difference) -> ET.Element:
     suite = ET.Element("testsuite", {"name": _fit(target), **_totals(findings)})
     properties = ET.SubElement(suite, "properties")
     facts = (*phrases.sides(difference), phrases.kind(difference), phrases.demands(difference), *difference.warnings)
@@ -36,7 +36,7 @@ def _suite(target: str, findings: list[Finding], difference: Difference) -> ET.E
     return suite
 
 
-def _totals(findings: Sequence[Finding]) -> dict[str, str]:
+def _totals(findings: Sequence[DiffFinding]) -> dict[str, str]:
     verdicts = [finding.verdict for finding in findings]
     return {
         "tests": str(len(verdicts)),
@@ -46,7 +46,7 @@ def _totals(findings: Sequence[Finding]) -> dict[str, str]:
     }
 
 
-def _case(finding: Finding, difference: Difference) -> ET.Element:
+def _case(finding: DiffFinding, difference: Difference) -> ET.Element:
     case = ET.Element("testcase", classname=_fit(finding.target), name=finding.measure.name, time="0")
     said = _fit(", ".join(f"{name} {cell}" for name, cell in zip(_NAMES, phrases.cells(finding), strict=True)))
     if finding.verdict is Verdict.REGRESSED:

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from runner.analysis.diff import Difference
 from runner.analysis.replies import Likeness, ReplyChange
-from runner.analysis.wording import Change, word_diff
+from runner.analysis.word_diff import WordChange, word_diff
 from runner.outputs.diff import phrases
-from runner.outputs.figures import count
-from runner.outputs.markup import inline, table
+from runner.outputs.text.figures import count
+from runner.outputs.text.markup import inline, table
 
 MAX_CHARACTERS = 65_536
 """What GitHub takes in a comment."""
@@ -18,7 +18,7 @@ FINDINGS_CHARACTERS, NOTES_CHARACTERS = 30_000, 8_000
 MAX_REPLY_CHARACTERS = 6_000
 NAME_COLUMNS = 80
 LINE_COLUMNS = 400
-TAGS = {Change.REMOVED: "del", Change.ADDED: "ins"}
+TAGS = {WordChange.REMOVED: "del", WordChange.ADDED: "ins"}
 
 
 def write(difference: Difference) -> str:

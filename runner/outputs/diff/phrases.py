@@ -4,12 +4,12 @@ from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
 
-from runner.analysis.diff import Difference, Finding, Side
+from runner.analysis.diff import Difference, DiffFinding, Side
 from runner.analysis.measures import Measure, Unit
-from runner.analysis.replies import Likeness, ReplyChange, Told
+from runner.analysis.replies import Likeness, ReplyChange, ReplyTally
 from runner.analysis.verdict import Doubt, Verdict
-from runner.money import write_amount
-from runner.outputs.figures import MISSING, count, rate, seconds
+from runner.outputs.text.figures import MISSING, count, rate, seconds
+from runner.pricing.money import write_amount
 
 FINDING_HEADINGS = ("measure", "base", "new", "new/base", "p", "n", "verdict")
 WORDY = frozenset({0, 6})
@@ -73,7 +73,7 @@ def targets(difference: Difference) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def cells(finding: Finding) -> tuple[str, ...]:
+def cells(finding: DiffFinding) -> tuple[str, ...]:
     """Return a finding's row under FINDING_HEADINGS."""
     return (
         title(finding),
@@ -86,7 +86,7 @@ def cells(finding: Finding) -> tuple[str, ...]:
     )
 
 
-def title(finding: Finding) -> str:
+def title(finding: DiffFinding) -> str:
     """Name what a row is about, a cost with its currency: `cost, CNY`."""
     return finding.measure.label + (f", {finding.currency}" if finding.currency else "")
 
@@ -106,7 +106,7 @@ def level(measure: Measure, value: float) -> str:
             return f"{100 * value:.1f} %"
 
 
-def change(finding: Finding) -> str:
+def change(finding: DiffFinding) -> str:
     """Write a ratio, or a difference in points, with its interval: `1.30 [1.21, 1.40]`, `+3.0 [-1.0, +7.1]`."""
     share = finding.measure.unit is Unit.SHARE
     write = _points if share else _ratio
@@ -130,7 +130,7 @@ def probability(p: float) -> str:
     return f"{p:.4f}" if p < 0.01 else f"{p:.2f}"
 
 
-def sample(finding: Finding) -> str:
+def sample(finding: DiffFinding) -> str:
     """Write how many units stand behind a row."""
     base, new = finding.n
     if finding.measure.unit is Unit.SHARE and base != new:
@@ -138,7 +138,7 @@ def sample(finding: Finding) -> str:
     return str(finding.units)
 
 
-def describe_doubt(finding: Finding, difference: Difference) -> str | None:
+def describe_doubt(finding: DiffFinding, difference: Difference) -> str | None:
     """Say why a row is undecided, and what would decide it; None for the others."""
     ruling, what = finding.ruling, finding.measure.label
     unit = "request" if finding.measure.unit is Unit.SHARE else "block"
@@ -192,7 +192,7 @@ def describe_reply(change: ReplyChange) -> str:
     return f"{change.likeness}{shared}; base {_told(change.base)}; new {_told(change.new)}"
 
 
-def _told(told: Told) -> str:
+def _told(told: ReplyTally) -> str:
     parts = [f"n {told.n}"]
     if told.agreement is not None and told.n > 1:
         parts.append(f"{100 * told.agreement:.0f} % alike")

@@ -10,10 +10,10 @@ from rich.text import Text
 from runner.analysis.diff import Difference
 from runner.analysis.replies import Likeness, ReplyChange
 from runner.analysis.verdict import Verdict
-from runner.analysis.wording import Change, Piece, word_diff
+from runner.analysis.word_diff import DiffPiece, WordChange, word_diff
 from runner.outputs.diff import phrases
-from runner.outputs.figures import count
-from runner.outputs.printable import one_line
+from runner.outputs.text.figures import count
+from runner.outputs.text.printable import one_line
 
 MAX_REPLIES = 5
 MAX_CHARACTERS = 600
@@ -21,7 +21,7 @@ CONTEXT = 40
 """Characters of an unchanged stretch that are shown on either side of a change."""
 
 STYLES = {Verdict.REGRESSED: "bold red", Verdict.IMPROVED: "bold green", Verdict.UNCHANGED: "dim"}
-MARKS = {Change.REMOVED: ("[-", "-]", "red"), Change.ADDED: ("{+", "+}", "green")}
+MARKS = {WordChange.REMOVED: ("[-", "-]", "red"), WordChange.ADDED: ("{+", "+}", "green")}
 
 
 def render_difference(difference: Difference) -> Group:
@@ -84,10 +84,10 @@ def _word_diff(change: ReplyChange) -> Text:
     return shown
 
 
-def _piece(piece: Piece) -> Text:
+def _piece(piece: DiffPiece) -> Text:
     before, after, style = MARKS.get(piece.change, ("", "", ""))
     text = piece.text
-    if piece.change is Change.SAME and len(text) > 2 * CONTEXT:
+    if piece.change is WordChange.SAME and len(text) > 2 * CONTEXT:
         text = f"{text[:CONTEXT]} … {text[-CONTEXT:]}"
     edges = " " * text[:1].isspace(), " " * text[-1:].isspace()
     return Text(f"{before}{edges[0]}{one_line(text, MAX_CHARACTERS)}{edges[1]}{after}", style)

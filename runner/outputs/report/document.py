@@ -10,9 +10,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from runner.analysis.run import Run
-from runner.outputs.figures import count
-from runner.outputs.printable import printable
 from runner.outputs.report.page import compose
+from runner.outputs.text.figures import count
+from runner.outputs.text.printable import printable
 
 _SCRIPTS = ("early", "words", "board", "blind")
 

@@ -9,12 +9,12 @@ from runner.analysis.summary import Statistic, TargetSummary
 from runner.analysis.verdict import Rule, Verdict
 from runner.errors import CompareError
 from runner.outputs.diff.phrases import change, describe_doubt, probability
-from runner.outputs.figures import MISSING, seconds
-from runner.outputs.report.lineup import Column
+from runner.outputs.report.target_header import TargetColumn
+from runner.outputs.text.figures import MISSING, seconds
 
 
 @dataclass(frozen=True, slots=True)
-class Duration:
+class RankedDuration:
     """A column of seconds, the moment that it ends with, and where its median is."""
 
     column: str
@@ -23,8 +23,8 @@ class Duration:
 
 
 DURATIONS = (
-    Duration("ttft_s", "First text", lambda summary: summary.ttft_p50),
-    Duration("total_s", "Whole reply", lambda summary: summary.total_p50),
+    RankedDuration("ttft_s", "First text", lambda summary: summary.ttft_p50),
+    RankedDuration("total_s", "Whole reply", lambda summary: summary.total_p50),
 )
 
 Test = Callable[..., Difference]
@@ -40,7 +40,7 @@ _VERDICTS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class DurationRanking:
     """What a test makes of a column and the first: their ratio, and a verdict, with the reason where there is none."""
 
     verdict: str
@@ -52,22 +52,22 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RankedTarget:
     """One column in the order of medians; the first has nothing to be compared with."""
 
     label: str
     median: str
     interval: str
     n: int
-    comparison: Comparison | None
+    comparison: DurationRanking | None
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ReportFinding:
     """Who led in one duration, and how surely; everybody's place; why some verdicts are open."""
 
     headline: str
-    places: tuple[Place, ...]
+    places: tuple[RankedTarget, ...]
     doubts: tuple[str, ...]
 
 
@@ -75,29 +75,29 @@ class Finding:
 class _Standing:
     """A column and its median of one duration."""
 
-    column: Column
+    column: TargetColumn
     median: Statistic
 
-    def place(self, comparison: Comparison | None) -> Place:
+    def place(self, comparison: DurationRanking | None) -> RankedTarget:
         """Write the figures."""
         interval = self.median.interval
         sure = f"{seconds(interval.low)} to {seconds(interval.high)}" if interval else MISSING
-        return Place(self.column.label, seconds(self.median.value), sure, self.median.n, comparison)
+        return RankedTarget(self.column.label, seconds(self.median.value), sure, self.median.n, comparison)
 
 
-def find(columns: Sequence[Column]) -> tuple[Finding, ...]:
+def find(columns: Sequence[TargetColumn]) -> tuple[ReportFinding, ...]:
     """Tell who led in each duration; nothing of a duration that no request has."""
     test = cache(partial(diff_within, with_replies=False))  # who leads in one duration mostly leads in the other
     return tuple(_tell(duration, ranked, test) for duration in DURATIONS if (ranked := _rank(columns, duration)))
 
 
-def _rank(columns: Sequence[Column], duration: Duration) -> list[_Standing]:
+def _rank(columns: Sequence[TargetColumn], duration: RankedDuration) -> list[_Standing]:
     medians = ((column, duration.read(column.summary)) for column in columns)
     standings = (_Standing(column, median) for column, median in medians if median)
     return sorted(standings, key=lambda each: each.median.value)
 
 
-def _tell(duration: Duration, ranked: Sequence[_Standing], test: Test) -> Finding:
+def _tell(duration: RankedDuration, ranked: Sequence[_Standing], test: Test) -> ReportFinding:
     first, *others = ranked
     # The first was found by looking: every pair might have been the one that is tested.
     pairs = len(ranked) * (len(ranked) - 1) // 2
@@ -105,14 +105,14 @@ def _tell(duration: Duration, ranked: Sequence[_Standing], test: Test) -> Findin
     comparisons = [_compare(first.column, other.column, duration, partial(test, rule=rule)) for other in others]
     behind = (other.place(comparison) for other, comparison in zip(others, comparisons, strict=True))
     lead = f"{duration.end}: {first.column.label} after {seconds(first.median.value)}"
-    return Finding(
+    return ReportFinding(
         headline=lead + _how_sure([each.surely_slower for each in comparisons]),
         places=(first.place(None), *behind),
         doubts=_doubts([other.column.label for other in others], comparisons),
     )
 
 
-def _doubts(labels: Sequence[str], comparisons: Sequence[Comparison]) -> tuple[str, ...]:
+def _doubts(labels: Sequence[str], comparisons: Sequence[DurationRanking]) -> tuple[str, ...]:
     """Say why verdicts are open: each reason once, with whom it concerns where there are several."""
     concerned: dict[str, list[str]] = {}
     for label, comparison in zip(labels, comparisons, strict=True):
@@ -134,19 +134,19 @@ def _how_sure(slower: Sequence[bool]) -> str:
     return ", but its lead is not decided"
 
 
-def _compare(first: Column, other: Column, duration: Duration, test: Test) -> Comparison:
+def _compare(first: TargetColumn, other: TargetColumn, duration: RankedDuration, test: Test) -> DurationRanking:
     """Test whether the other is slower; requests of different runs lay in no common block."""
     if first.run is not other.run:
-        return Comparison("not tested", why="these are different runs; compare diff compares runs")
+        return DurationRanking("not tested", why="these are different runs; compare diff compares runs")
     try:
         difference = test(first.run, first.target, other.target)
     except CompareError as error:
-        return Comparison("not tested", why=str(error))
+        return DurationRanking("not tested", why=str(error))
     tested = next((each for each in difference.findings if each.measure.name == duration.column), None)
     if tested is None:
-        return Comparison("not tested", why="no pair of requests has both figures")
+        return DurationRanking("not tested", why="no pair of requests has both figures")
     doubt = describe_doubt(tested, difference)
-    return Comparison(
+    return DurationRanking(
         verdict=_VERDICTS[tested.verdict].format(least=f"{difference.rule.min_effect:.0%}"),
         ratio=change(tested),
         p=probability(tested.p),

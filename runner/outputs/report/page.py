@@ -6,9 +6,17 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from runner.analysis.run import Run
-from runner.outputs.checked import describe_cell, describe_checks, describe_fault, tabulate_cells, unmet
-from runner.outputs.figures import count
-from runner.outputs.overview import (
+from runner.outputs.charts.chart import Chart
+from runner.outputs.report.charts import draw_pictures
+from runner.outputs.report.comparison_grid import Replies, Turn, lay_out, read_replies
+from runner.outputs.report.findings import ReportFinding, find
+from runner.outputs.report.provenance import Fact, describe_making
+from runner.outputs.report.reply import ShownReply, shorten, show
+from runner.outputs.report.sampling import cut_to_fit, take_sample
+from runner.outputs.report.target_header import TargetColumn, line_up, name_run, name_target
+from runner.outputs.text.checked import describe_cell, describe_checks, describe_fault, tabulate_cells, unmet
+from runner.outputs.text.figures import count
+from runner.outputs.text.overview import (
     SummaryTable,
     advise_on,
     banner,
@@ -18,15 +26,7 @@ from runner.outputs.overview import (
     remarks,
     tabulate_summary,
 )
-from runner.outputs.pictures.picture import Picture
-from runner.outputs.printable import printable
-from runner.outputs.report.board import Replies, Turn, lay_out, read_replies
-from runner.outputs.report.findings import Finding, find
-from runner.outputs.report.gallery import draw_pictures
-from runner.outputs.report.lineup import Column, line_up, name_run, name_target
-from runner.outputs.report.provenance import Fact, describe_making
-from runner.outputs.report.reply import Reply, shorten, show
-from runner.outputs.report.sampling import cut_to_fit, take_sample
+from runner.outputs.text.printable import printable
 
 MAX_FAILURES = 50
 MAX_UNMET = 100
@@ -53,7 +53,7 @@ class Unmet:
 
 
 @dataclass(frozen=True, slots=True)
-class BoardRow:
+class GridRowModel:
     """A turn with its replies ready to be shown: in each column, by repeat."""
 
     label: str
@@ -64,11 +64,11 @@ class BoardRow:
     first: int
     failed: bool
     flagged: bool
-    cells: tuple[Mapping[int, Reply], ...]
+    cells: tuple[Mapping[int, ShownReply], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class ReportPage:
     """All that one report says."""
 
     title: str
@@ -77,8 +77,8 @@ class Page:
     """How much of an unfinished run is here, to follow that very word."""
     simulated: str | None
     """Which targets are simulated, to follow that very word."""
-    columns: tuple[Column, ...]
-    findings: tuple[Finding, ...]
+    columns: tuple[TargetColumn, ...]
+    findings: tuple[ReportFinding, ...]
     making: tuple[tuple[Fact, ...], ...]
     """How each run was made."""
     summary: SummaryTable
@@ -91,8 +91,8 @@ class Page:
     cells: tuple[SummaryTable, ...]
     """How each case came out for each target, a table for each run that has checks."""
     unmet: tuple[Unmet, ...]
-    pictures: tuple[Picture, ...]
-    rows: tuple[BoardRow, ...]
+    pictures: tuple[Chart, ...]
+    rows: tuple[GridRowModel, ...]
     left_out: tuple[str, ...]
     run_ids: tuple[str, ...]
 
@@ -108,7 +108,7 @@ class Page:
         }
 
 
-def compose(runs: Sequence[Run]) -> Page:
+def compose(runs: Sequence[Run]) -> ReportPage:
     """Make a page of one run, or of several side by side; a target asked from several places has a column for each."""
     making = tuple(describe_making(run) for run in runs)
     runs = [run.by_place for run in runs]
@@ -117,7 +117,7 @@ def compose(runs: Sequence[Run]) -> Page:
     replies = read_replies(sample.turns, columns)
     cut = cut_to_fit(replies)
     troubles, more = _troubles(runs)
-    return Page(
+    return ReportPage(
         title=" and ".join(dict.fromkeys(run.header.suite for run in runs)),
         began=" and ".join(f"run {run.header.run_id}, {run.header.started_at[:19].replace('T', ' ')}" for run in runs),
         partial=" ".join(_of_each(runs, lambda run: [text] if (text := partial(run)) else [])) or None,
@@ -183,13 +183,13 @@ def _unmet(runs: Sequence[Run]) -> Iterator[Unmet]:
             yield Unmet(describe_cell(named), tuple(shorten(describe_fault(fault), MAX_FAULT) for fault in cell.faults))
 
 
-def _show_turn(turn: Turn, replies: Replies, characters: int) -> BoardRow:
+def _show_turn(turn: Turn, replies: Replies, characters: int) -> GridRowModel:
     cells = tuple(
         {repeat: show(rows[answer.place], characters) for repeat, answer in cell.items()}
         for cell, rows in zip(turn.cells, replies, strict=True)
     )
     shown = [reply for cell in cells for reply in cell.values()]
-    return BoardRow(
+    return GridRowModel(
         label=turn.label,
         case=turn.case,
         turn=turn.turn,
@@ -202,7 +202,7 @@ def _show_turn(turn: Turn, replies: Replies, characters: int) -> BoardRow:
     )
 
 
-def _texts_of(row: BoardRow) -> dict[str, object]:
+def _texts_of(row: GridRowModel) -> dict[str, object]:
     return {
         "case": printable(row.case),
         "turn": row.turn,

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from runner.analysis.calibration import ClockError
 from runner.analysis.run import Run
 from runner.analysis.vantages import describe_vantages
-from runner.outputs.workforce import describe_clocks, describe_spread
+from runner.outputs.text.workers import describe_clocks, describe_spread
 
 
 class Fact(NamedTuple):

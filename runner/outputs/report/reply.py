@@ -7,17 +7,17 @@ from decimal import Decimal
 from markupsafe import Markup
 
 from runner.analysis.columns import Cell, Row
-from runner.events import TIMED, Outcome
-from runner.money import write_amount
-from runner.outputs.figures import count, rate, seconds
-from runner.outputs.printable import printable
-from runner.outputs.report.board import has_failed
+from runner.core.events import TIMED, Outcome
+from runner.outputs.report.comparison_grid import has_failed
 from runner.outputs.report.safe_html import safe_html
-from runner.outputs.words import describe_flag, describe_row
+from runner.outputs.text.figures import count, rate, seconds
+from runner.outputs.text.printable import printable
+from runner.outputs.text.words import describe_flag, describe_row
+from runner.pricing.money import write_amount
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class ShownReply:
     """What was said; `text` is the reply as it was written, `html` the same, rendered."""
 
     failed: bool
@@ -32,10 +32,10 @@ class Reply:
     error: str | None
 
 
-def show(row: Row, characters: int) -> Reply:
+def show(row: Row, characters: int) -> ShownReply:
     """Make a row of the table fit to be shown, no text longer than so many characters."""
     text = _shown(row["reply"], characters)
-    return Reply(
+    return ShownReply(
         failed=has_failed(row),
         ending=None if row["outcome"] == Outcome.OK else describe_row(row),
         facts=tuple(_facts(row)),

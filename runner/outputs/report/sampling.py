@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TypeVar
 
-from runner.outputs.figures import count
-from runner.outputs.report.board import Replies, Turn
+from runner.outputs.report.comparison_grid import Replies, Turn
+from runner.outputs.text.figures import count
 
 MAX_REPLIES = 2_000
 """So many open in a second or two."""
@@ -24,7 +24,7 @@ Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class GridSample:
     """The turns to show, and a sentence for each thing that is left out."""
 
     turns: tuple[Turn, ...]
@@ -39,12 +39,12 @@ class Cut:
     left_out: tuple[str, ...]
 
 
-def take_sample(turns: Sequence[Turn]) -> Sample:
+def take_sample(turns: Sequence[Turn]) -> GridSample:
     """Take what fits: fewer repeats first, then fewer cases."""
     fewer = _fewer_repeats(turns)
     kept = _fewer_cases(fewer)
     told = (_tell_repeats(turns, fewer), _tell_cases(turns, kept))
-    return Sample(kept, tuple(sentence for sentence in told if sentence))
+    return GridSample(kept, tuple(sentence for sentence in told if sentence))
 
 
 def cut_to_fit(replies: Replies) -> Cut:

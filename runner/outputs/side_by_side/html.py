@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 from markupsafe import Markup
 
-from runner.outputs.printable import one_line, printable
-from runner.outputs.side_by_side.page import Answer, Page, Question
+from runner.outputs.side_by_side.page import SideAnswer, SideBySidePage, SideQuestion
+from runner.outputs.text.printable import one_line, printable
 
 STYLE = Markup("""<style>
 .compare-board { font-size: 0.9em; line-height: 1.5; }
@@ -30,7 +30,7 @@ _FOLDED = Markup("<details><summary>reasoning, {:,} characters</summary>{}</deta
 _WRITTEN = Markup('<div class="written">{}</div>')
 
 
-def write(page: Page) -> str:
+def write(page: SideBySidePage) -> str:
     """Write a page: remarks first, then each question with its replies, Markdown rendered and made safe."""
     remarks = _join(_REMARK.format(remark) for remark in page.remarks)
     return _BOARD.format(STYLE, remarks, _join(map(_question, page.questions)))
@@ -47,12 +47,12 @@ def write_row(articles: Iterable[Markup]) -> str:
     return _BOARD.format(STYLE, Markup(), Markup('<div class="answers">{}</div>').format(_join(articles)))
 
 
-def _question(question: Question) -> Markup:
+def _question(question: SideQuestion) -> Markup:
     answers = _join(map(_article, question.answers))
     return _QUESTION.format(one_line(question.label), printable(question.prompt), answers)
 
 
-def _article(answer: Answer) -> Markup:
+def _article(answer: SideAnswer) -> Markup:
     reply = answer.reply
     thoughts = _THOUGHTS.format(reply.reasoning) if reply.reasoning else Markup()
     folded = _FOLDED.format(reply.reasoning_characters, thoughts) if thoughts else Markup()

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from runner.analysis.columns import Row
 from runner.analysis.frame import measured, targets_of
 from runner.analysis.grid import lay_out
-from runner.outputs.excerpt import excerpt
-from runner.outputs.figures import count
-from runner.outputs.report.reply import Reply, describe_ending, show
+from runner.outputs.report.reply import ShownReply, describe_ending, show
+from runner.outputs.text.excerpt import excerpt
+from runner.outputs.text.figures import count
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,29 +21,29 @@ SIMULATED = "simulated: the built-in simulator answered; nothing here is said ab
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SideAnswer:
     """What one target made of a question."""
 
     target: str
     ending: str
     """How it ended, and how long it took, in a line."""
-    reply: Reply
+    reply: ShownReply
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class SideQuestion:
     """One turn of one case, and what the targets made of it."""
 
     label: str
     prompt: str
-    answers: tuple[Answer, ...]
+    answers: tuple[SideAnswer, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class SideBySidePage:
     """Everything to show; `remarks` say what was left out, and whether anything is real."""
 
-    questions: tuple[Question, ...]
+    questions: tuple[SideQuestion, ...]
     remarks: tuple[str, ...]
 
     @property
@@ -52,12 +52,12 @@ class Page:
         return max((len(question.answers) for question in self.questions), default=1)
 
 
-def compose(table: "pd.DataFrame", targets: Sequence[str], cases: Sequence[str] = ()) -> Page:
+def compose(table: "pd.DataFrame", targets: Sequence[str], cases: Sequence[str] = ()) -> SideBySidePage:
     """Lay out a table of results; targets and cases not named come after those that are, by name."""
     shown = excerpt(lay_out(table, cases), MAX_CASES, MAX_BYTES)
     place = {target: at for at, target in enumerate(targets)}
     questions = tuple(
-        Question(
+        SideQuestion(
             row.label,
             row.prompt,
             tuple(
@@ -69,11 +69,11 @@ def compose(table: "pd.DataFrame", targets: Sequence[str], cases: Sequence[str] 
     )
     left_out = f"Left out: {count(shown.left_out, 'further case')}; show part of the table." if shown.left_out else None
     remarks = (SIMULATED if bool(table["simulated"].any()) else None, _tell_of_repeats(table), left_out)
-    return Page(questions, tuple(remark for remark in remarks if remark))
+    return SideBySidePage(questions, tuple(remark for remark in remarks if remark))
 
 
-def _answer(target: str, row: Row) -> Answer:
-    return Answer(target, describe_ending(row), show(row, MAX_CHARACTERS))
+def _answer(target: str, row: Row) -> SideAnswer:
+    return SideAnswer(target, describe_ending(row), show(row, MAX_CHARACTERS))
 
 
 def _tell_of_repeats(table: "pd.DataFrame") -> str | None:

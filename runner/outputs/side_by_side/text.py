@@ -2,16 +2,16 @@
 
 from collections.abc import Iterator
 
-from runner.outputs.printable import one_line, printable
-from runner.outputs.side_by_side.page import Page
+from runner.outputs.side_by_side.page import SideBySidePage
+from runner.outputs.text.printable import one_line, printable
 
 
-def write(page: Page) -> str:
+def write(page: SideBySidePage) -> str:
     """Write a page; nothing that was said can drive the terminal."""
     return "\n".join([*page.remarks, *_lines(page)])
 
 
-def _lines(page: Page) -> Iterator[str]:
+def _lines(page: SideBySidePage) -> Iterator[str]:
     for question in page.questions:
         yield f"{one_line(question.label)}: {printable(question.prompt)}"
         for answer in question.answers:

@@ -16,7 +16,7 @@ LONGEST_ID = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ImportSource:
     """A part of a foreign file: its document, and the route to it."""
 
     document: Document
@@ -31,11 +31,11 @@ class Source:
             data = data[step]  # type: ignore[index]
         return data
 
-    def at(self, *steps: str | int) -> "Source":
+    def at(self, *steps: str | int) -> "ImportSource":
         """Return a part of this part."""
-        return Source(self.document, (*self.route, *steps))
+        return ImportSource(self.document, (*self.route, *steps))
 
-    def items(self) -> list["Source"]:
+    def items(self) -> list["ImportSource"]:
         """Return the items of a list, or this part alone where it is none."""
         return [self.at(index) for index in range(len(self.data))] if isinstance(self.data, list) else [self]
 
@@ -55,17 +55,17 @@ class Draft:
     left: list[Problem] = field(default_factory=list)
     _ids: set[str] = field(default_factory=set)
 
-    def leave(self, source: Source, fault: NotTaken) -> None:
+    def leave(self, source: ImportSource, fault: NotTaken) -> None:
         """Note that a part is not taken."""
         self.left.append(source.problem(fault.what, fault.remedy))
 
-    def leave_keys(self, source: Source, keys: Iterable[str], taken: Iterable[str], remedy: str) -> None:
+    def leave_keys(self, source: ImportSource, keys: Iterable[str], taken: Iterable[str], remedy: str) -> None:
         """Note every key of a mapping that has no counterpart."""
         for key in keys:
             if key not in {*taken}:
                 self.left.append(source.at(key).problem(f"`{key}` has no counterpart", remedy))
 
-    def add(self, case: dict[str, Json], wanted_id: str, source: Source) -> None:
+    def add(self, case: dict[str, Json], wanted_id: str, source: ImportSource) -> None:
         """Add a case under a name that is free, unless a suite would refuse it."""
         named: dict[str, Json] = {"id": self._free_id(wanted_id), **case}
         faults = faults_of(named, self.folder)
@@ -96,7 +96,7 @@ def faults_of(case: dict[str, Json], folder: Path) -> tuple[Problem, ...]:
     return ()
 
 
-def text_of(source: Source) -> str | None:
+def text_of(source: ImportSource) -> str | None:
     """Return a single value as it is written: 1.10 stays 1.10; None where there is none, or several."""
     node = source.document.node(source.route)
     if not isinstance(node, Scalar) or node.value is None:

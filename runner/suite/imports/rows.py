@@ -9,7 +9,7 @@ from runner.document import Json, document_of
 from runner.errors import InvalidFile, Problem
 from runner.suite.conversation import NotTaken, as_it_stands, has_reply, read_conversation
 from runner.suite.files import strict_json
-from runner.suite.imports.draft import Draft, Source, faults_of
+from runner.suite.imports.draft import Draft, ImportSource, faults_of
 from runner.suite.imports.settings import Settings
 from runner.suite.schema import WAYS_TO_ASK, WrittenCase
 
@@ -33,12 +33,12 @@ def draft_of_json(text: str, path: Path) -> Draft:
     return draft
 
 
-def sources_of_json(text: str, path: Path) -> Iterator[Source]:
+def sources_of_json(text: str, path: Path) -> Iterator[ImportSource]:
     """Yield the rows of a .jsonl file, or the items of a .json file; raise `InvalidFile` where it is none."""
     return _lines(text, path) if path.suffix.lower() == ".jsonl" else _items(text, path)
 
 
-def _add(draft: Draft, settings: Settings, source: Source) -> None:
+def _add(draft: Draft, settings: Settings, source: ImportSource) -> None:
     row = source.data
     if not isinstance(row, dict):
         raise NotTaken("this is no object in braces", "Write one object for each case")
@@ -60,7 +60,7 @@ def _add(draft: Draft, settings: Settings, source: Source) -> None:
         raise NotTaken("nothing here says what to ask", f"Write one of {', '.join(WAYS_TO_ASK)}")
 
 
-def _batch_case(row: dict[str, Json], settings: Settings, source: Source) -> dict[str, Json]:
+def _batch_case(row: dict[str, Json], settings: Settings, source: ImportSource) -> dict[str, Json]:
     body, url = row["body"], str(row.get("url", CHAT_URL))
     if not url.endswith(CHAT_URL) or not isinstance(body, dict):
         raise NotTaken(f"this asks {url} and no chat", f"Only requests to {CHAT_URL} become cases")
@@ -87,13 +87,13 @@ def _plain(value: Json) -> Json:
     return value
 
 
-def _lines(text: str, path: Path) -> Iterator[Source]:
+def _lines(text: str, path: Path) -> Iterator[ImportSource]:
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             yield _source(_read(line, path, number), path, number)
 
 
-def _items(text: str, path: Path) -> Iterator[Source]:
+def _items(text: str, path: Path) -> Iterator[ImportSource]:
     """Yield the items of a list, each with the line it begins on; anything else is one item."""
     items = _read(text, path, 1)
     if not isinstance(items, list):
@@ -120,5 +120,5 @@ def _read(text: str, path: Path, line: int) -> Json:
     raise InvalidFile([Problem(str(path), *place, what, "Correct it")])
 
 
-def _source(row: Json, path: Path, line: int) -> Source:
-    return Source(document_of(row, str(path), line))
+def _source(row: Json, path: Path, line: int) -> ImportSource:
+    return ImportSource(document_of(row, str(path), line))

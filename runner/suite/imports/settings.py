@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from runner.document import Json, document_of, validate
 from runner.errors import InvalidFile
 from runner.suite.conversation import NotTaken
-from runner.suite.imports.draft import Draft, Source
+from runner.suite.imports.draft import Draft, ImportSource
 from runner.suite.schema import WrittenDefaults
 
 PARAMETERS = {
@@ -27,9 +27,9 @@ OURS = frozenset({"messages", "stream", "stream_options"})
 class Settings:
     """Hears the bodies of requests, one by one."""
 
-    _bodies: list[Source] = field(default_factory=list)
+    _bodies: list[ImportSource] = field(default_factory=list)
 
-    def hear(self, body: Source) -> None:
+    def hear(self, body: ImportSource) -> None:
         """Take a body in."""
         self._bodies.append(body)
 
@@ -51,8 +51,8 @@ class Settings:
                 extra[key] = sources[0].data
         return defaults | ({"extra_body": extra} if extra else {})
 
-    def _by_key(self) -> dict[str, list[Source]]:
-        by_key: dict[str, list[Source]] = {}
+    def _by_key(self) -> dict[str, list[ImportSource]]:
+        by_key: dict[str, list[ImportSource]] = {}
         for body in self._bodies:
             assert isinstance(body.data, dict)
             for key in body.data.keys() - OURS:

@@ -9,7 +9,7 @@ from runner.document import document_of
 from runner.errors import InvalidFile, Problem
 from runner.suite.conversation import NotTaken, as_it_stands
 from runner.suite.files import CHECK_COLUMNS, COLUMNS, case_of_cells
-from runner.suite.imports.draft import Draft, Source
+from runner.suite.imports.draft import Draft, ImportSource
 
 WAYS_TO_ASK = ("prompt", "prompt_file")
 
@@ -18,7 +18,7 @@ def draft_of_table(text: str, path: Path) -> Draft:
     """Read a table; raise `InvalidFile` where nothing in it says what to ask."""
     draft = Draft(path.parent)
     for number, (line, cells) in enumerate(rows_of_table(text, path)):
-        source = Source(document_of(dict(cells), str(path), line))
+        source = ImportSource(document_of(dict(cells), str(path), line))
         if number == 0:
             _check_columns(draft, source, cells)
         filled = {column: cell for column, cell in cells.items() if cell and _is_known(column)}
@@ -30,7 +30,7 @@ def draft_of_table(text: str, path: Path) -> Draft:
     return draft
 
 
-def _check_columns(draft: Draft, source: Source, cells: Mapping[str, str]) -> None:
+def _check_columns(draft: Draft, source: ImportSource, cells: Mapping[str, str]) -> None:
     if not {*WAYS_TO_ASK} & cells.keys():
         remedy = "Name the column that says what to ask `prompt`"
         if any(column.startswith("__") for column in cells):

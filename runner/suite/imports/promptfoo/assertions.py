@@ -10,7 +10,7 @@ from runner.document import Json, document_of, validate
 from runner.errors import InvalidFile
 from runner.suite.checks import WrittenChecks
 from runner.suite.conversation import NotTaken
-from runner.suite.imports.draft import Source, text_of
+from runner.suite.imports.draft import ImportSource, text_of
 from runner.suite.texts import is_template
 
 Checks = dict[str, Json]
@@ -53,7 +53,7 @@ REASONS = MappingProxyType(
 """Types that are not taken -> why, and what to do."""
 
 
-def checks_of(assertion: Source) -> Checks:
+def checks_of(assertion: ImportSource) -> Checks:
     """Return what an assertion demands as checks; raise `NotTaken` where none says the same."""
     data = assertion.data
     if not isinstance(data, dict) or not isinstance(kind := data.get("type"), str):
@@ -100,18 +100,18 @@ def _listed(value: Json) -> list[str]:
     return [str(item) for item in value] if isinstance(value, list) else [str(value)]
 
 
-def _text(assertion: Source) -> str:
+def _text(assertion: ImportSource) -> str:
     text = text_of(assertion.at("value"))
     if not text:
         raise NotTaken("the assertion has no value", "Write the text it is about")
     return text
 
 
-def _value(assertion: Source, key: str = "value") -> Json:
+def _value(assertion: ImportSource, key: str = "value") -> Json:
     return assertion.data.get(key) if isinstance(assertion.data, dict) else None
 
 
-def _texts(assertion: Source) -> list[Json]:
+def _texts(assertion: ImportSource) -> list[Json]:
     """Return one text or several, which may be one text with commas."""
     value = _value(assertion)
     if isinstance(value, list):
@@ -131,12 +131,12 @@ def _separated(text: str) -> Iterator[str]:
         raise NotTaken(f"the texts between commas cannot be told apart: {error}", "Write a list of texts") from None
 
 
-def _equals(assertion: Source) -> Checks:
+def _equals(assertion: ImportSource) -> Checks:
     value = _value(assertion)
     return {"json": {"const": value}} if isinstance(value, dict | list) else {"equals": _text(assertion)}
 
 
-def _is_json(assertion: Source) -> Checks:
+def _is_json(assertion: ImportSource) -> Checks:
     value = _value(assertion)
     if value is None or value == "":
         return {"json": True}
@@ -148,11 +148,11 @@ def _is_json(assertion: Source) -> Checks:
     return {"json": value}
 
 
-def _any_of(assertion: Source, flags: str = "") -> Checks:
+def _any_of(assertion: ImportSource, flags: str = "") -> Checks:
     return {"regex": [f"{flags}({'|'.join(_literal(text) for text in _texts(assertion))})"]}
 
 
-def _each_of(assertion: Source, flags: str) -> Checks:
+def _each_of(assertion: ImportSource, flags: str) -> Checks:
     return {"regex": [flags + _literal(text) for text in _texts(assertion)]}
 
 
@@ -163,14 +163,14 @@ def _literal(text: Json) -> str:
     return re.sub(r"([\\.+*?()|\[\]{}^$])", r"\\\1", str(text))
 
 
-def _regex(assertion: Source) -> Checks:
+def _regex(assertion: ImportSource) -> Checks:
     pattern = _text(assertion)
     if is_template(pattern):
         raise NotTaken("it wants a variable in a pattern, and patterns are no templates", "Write the value out")
     return {"regex": [pattern]}
 
 
-def _latency(assertion: Source) -> Checks:
+def _latency(assertion: ImportSource) -> Checks:
     threshold = _value(assertion, "threshold")
     if not isinstance(threshold, int | float) or threshold <= 0:
         raise NotTaken("`latency` has no threshold", "Write `max_total_s`, in seconds")
@@ -179,7 +179,7 @@ def _latency(assertion: Source) -> Checks:
 
 _IGNORING_CASE = "(?i)"
 
-KINDS: MappingProxyType[str, Callable[[Source], Checks]] = MappingProxyType(
+KINDS: MappingProxyType[str, Callable[[ImportSource], Checks]] = MappingProxyType(
     {
         "equals": _equals,
         "contains": lambda assertion: {"contains": [_text(assertion)]},

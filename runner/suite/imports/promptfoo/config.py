@@ -6,8 +6,8 @@ from pathlib import Path
 from runner.document import Document, Json
 from runner.errors import InvalidFile
 from runner.suite.conversation import NotTaken
-from runner.suite.demands import TEMPLATES
-from runner.suite.imports.draft import Draft, Source
+from runner.suite.expectations import TEMPLATES
+from runner.suite.imports.draft import Draft, ImportSource
 from runner.suite.imports.promptfoo.assertions import Checks
 from runner.suite.imports.promptfoo.prompts import Prompt, read_prompts
 from runner.suite.imports.promptfoo.targets import read_targets
@@ -22,7 +22,7 @@ MARKS = frozenset({"prompts", "providers", "tests", "scenarios", "defaultTest", 
 
 def draft_of_config(document: Document, folder: Path) -> Draft:
     """Read a configuration; raise `InvalidFile` where it is none."""
-    config, draft = Source(document), Draft(folder)
+    config, draft = ImportSource(document), Draft(folder)
     if document.problems:
         raise InvalidFile(document.problems)
     if not isinstance(document.data, dict):
@@ -42,12 +42,12 @@ def draft_of_config(document: Document, folder: Path) -> Draft:
     return draft
 
 
-def _place(source: Source, prompt: Prompt) -> Source:
+def _place(source: ImportSource, prompt: Prompt) -> ImportSource:
     """Return where a case is written: at its test, or where there is none at its prompt."""
     return source if source.data else prompt.source
 
 
-def _read_head(draft: Draft, config: Source, data: dict[str, Json]) -> None:
+def _read_head(draft: Draft, config: ImportSource, data: dict[str, Json]) -> None:
     if isinstance(data.get("description"), str) and data["description"]:
         draft.head["description"] = data["description"]
     targets = read_targets(draft, config)
@@ -63,7 +63,7 @@ def _read_head(draft: Draft, config: Source, data: dict[str, Json]) -> None:
             draft.head["defaults"] = {"repeat": options["repeat"]}
 
 
-def _read_default(draft: Draft, config: Source) -> Test:
+def _read_default(draft: Draft, config: ImportSource) -> Test:
     data = config.data
     if not isinstance(data, dict) or data.get("defaultTest") is None:
         return Test()

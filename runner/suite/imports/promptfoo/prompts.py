@@ -10,7 +10,7 @@ from runner.document import Json, parse
 from runner.errors import InvalidFile
 from runner.suite.conversation import NotTaken, has_reply, read_conversation
 from runner.suite.files import BadName, read_named_text
-from runner.suite.imports.draft import Draft, Source, short_name
+from runner.suite.imports.draft import Draft, ImportSource, short_name
 
 TEXTS = frozenset({".txt", ".md", ".j2", ""})
 CHATS = frozenset({".json", ".yaml", ".yml"})
@@ -27,10 +27,10 @@ class Prompt:
 
     name: str
     asks: dict[str, Json]
-    source: Source
+    source: ImportSource
 
 
-def read_prompts(draft: Draft, config: Source) -> list[Prompt]:
+def read_prompts(draft: Draft, config: ImportSource) -> list[Prompt]:
     """Return a configuration's prompts; those that are not taken are noted."""
     data = config.data
     assert isinstance(data, dict)
@@ -45,7 +45,7 @@ def read_prompts(draft: Draft, config: Source) -> list[Prompt]:
     return prompts
 
 
-def _read(source: Source, draft: Draft, number: int) -> Iterator[Prompt]:
+def _read(source: ImportSource, draft: Draft, number: int) -> Iterator[Prompt]:
     written, label = source.data, ""
     if isinstance(written, dict):
         draft.leave_keys(source, written, ("id", "raw", "label"), "Write it into the prompt or the targets")

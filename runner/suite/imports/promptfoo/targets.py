@@ -5,7 +5,7 @@ from types import MappingProxyType
 from runner.document import Json, document_of, validate
 from runner.errors import InvalidFile
 from runner.suite.conversation import NotTaken
-from runner.suite.imports.draft import Draft, Source
+from runner.suite.imports.draft import Draft, ImportSource
 from runner.suite.imports.settings import PARAMETERS, not_a_parameter
 from runner.suite.schema import WrittenTarget
 
@@ -35,7 +35,7 @@ NOT_CHATS = frozenset(
 EFFORTS = MappingProxyType({"none": "off", "low": "low", "medium": "medium", "high": "high"})
 
 
-def read_targets(draft: Draft, config: Source) -> list[Json]:
+def read_targets(draft: Draft, config: ImportSource) -> list[Json]:
     """Return the targets of a configuration; what is not taken is noted."""
     data = config.data
     assert isinstance(data, dict)
@@ -54,7 +54,7 @@ def read_targets(draft: Draft, config: Source) -> list[Json]:
     return targets
 
 
-def _target(draft: Draft, source: Source, others: list[Json]) -> dict[str, Json]:
+def _target(draft: Draft, source: ImportSource, others: list[Json]) -> dict[str, Json]:
     written, config = source.data, source
     if isinstance(written, dict) and len(written) == 1 and "id" not in written:
         (id_,) = written  # the form `openai:gpt-5: {config: ...}`
@@ -88,7 +88,7 @@ def _name(id_: str) -> tuple[str, str]:
     return PROVIDERS[prefix], behind if kind in {"chat", "messages"} and behind else rest
 
 
-def _parameters(draft: Draft, source: Source) -> dict[str, Json]:
+def _parameters(draft: Draft, source: ImportSource) -> dict[str, Json]:
     data = source.data
     config = data.get("config") if isinstance(data, dict) else None
     parameters: dict[str, Json] = {}

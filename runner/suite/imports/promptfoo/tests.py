@@ -8,7 +8,7 @@ from types import MappingProxyType
 from runner.document import Json, document_of, parse
 from runner.errors import InvalidFile
 from runner.suite.conversation import NotTaken
-from runner.suite.imports.draft import Draft, Source, short_name, text_of
+from runner.suite.imports.draft import Draft, ImportSource, short_name, text_of
 from runner.suite.imports.promptfoo.assertions import Checks, assertion_in_words, checks_of, merge
 from runner.suite.imports.promptfoo.prompts import named_text
 from runner.suite.imports.rows import sources_of_json
@@ -37,12 +37,12 @@ class Test:
     checks: Checks = field(default_factory=dict)
 
 
-def find_tests(draft: Draft, config: Source) -> Iterator[Source]:
+def find_tests(draft: Draft, config: ImportSource) -> Iterator[ImportSource]:
     """Yield a configuration's tests, be they written in it or in files that it names; one without tests has one."""
     data = config.data
     assert isinstance(data, dict)
     if data.get("tests") is None:
-        yield Source(document_of({}, config.document.path, 1))
+        yield ImportSource(document_of({}, config.document.path, 1))
         return
     for source in config.at("tests").items():
         if not isinstance(source.data, str):
@@ -54,7 +54,7 @@ def find_tests(draft: Draft, config: Source) -> Iterator[Source]:
             draft.leave(source, fault)
 
 
-def _from_file(name: str, draft: Draft) -> Iterator[Source]:
+def _from_file(name: str, draft: Draft) -> Iterator[ImportSource]:
     suffix, path = PurePosixPath(name).suffix.lower(), Path(draft.folder, name)
     if suffix not in {".csv", ".json", ".jsonl", ".yaml", ".yml"} or "*" in name or ":/" in name:
         raise NotTaken(f"tests from `{name}` are not read", "Name single files of CSV, JSON, JSONL or YAML")
@@ -62,11 +62,11 @@ def _from_file(name: str, draft: Draft) -> Iterator[Source]:
     try:
         if suffix == ".csv":
             for line, cells in rows_of_table(text, path):
-                yield Source(document_of(_test_of_cells(cells), str(path), line))
+                yield ImportSource(document_of(_test_of_cells(cells), str(path), line))
         elif suffix in {".json", ".jsonl"}:
             yield from sources_of_json(text, path)
         else:
-            yield from Source(parse(text, str(path))).items()
+            yield from ImportSource(parse(text, str(path))).items()
     except InvalidFile as error:
         draft.left += error.problems
 
@@ -88,7 +88,7 @@ def _test_of_cells(cells: dict[str, str]) -> Json:
     return {**test, "assert": demands}
 
 
-def read_test(draft: Draft, source: Source, below: Test) -> Test:
+def read_test(draft: Draft, source: ImportSource, below: Test) -> Test:
     """Return what a test says, laid over the default one; assertions that are not taken are noted.
 
     Raises:
@@ -117,19 +117,19 @@ def _refuse_what_alters(data: dict[str, Json]) -> None:
         raise NotTaken("this test's variables are in a file", "Write them here")
 
 
-def _values(source: Source, written: Json) -> dict[str, Values]:
+def _values(source: ImportSource, written: Json) -> dict[str, Values]:
     names = written if isinstance(written, dict) else {}
     return {name: _value(source.at("vars", name), name) for name in names}
 
 
-def _value(source: Source, name: str) -> Values:
+def _value(source: ImportSource, name: str) -> Values:
     texts = [_text(item, name) for item in source.items()]
     if not texts:
         raise NotTaken(f"the variable `{name}` is an empty list", "Write a text in it")
     return texts if isinstance(source.data, list) else texts[0]
 
 
-def _text(source: Source, name: str) -> str:
+def _text(source: ImportSource, name: str) -> str:
     text = text_of(source)
     if text is None:
         raise NotTaken(f"the variable `{name}` is no text", "Write a text, or a list of texts for several cases")
@@ -138,7 +138,7 @@ def _text(source: Source, name: str) -> str:
     return text
 
 
-def _checks(draft: Draft, source: Source, below: Checks) -> Checks:
+def _checks(draft: Draft, source: ImportSource, below: Checks) -> Checks:
     data, checks = source.data, below
     demands = data.get("assert") if isinstance(data, dict) else None
     for index in range(len(demands) if isinstance(demands, list) else 0):

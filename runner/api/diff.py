@@ -1,0 +1,110 @@
+"""Two runs, or two targets or places of one, and what may be said of their difference; as a table, too."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from runner.analysis.diff import Difference, DiffFinding, diff_places, diff_runs, diff_within
+from runner.analysis.verdict import Rule, Verdict
+from runner.api.tables import RunName, run_of
+from runner.errors import CompareError
+from runner.outputs.diff import html, markdown, phrases, text
+
+
+@dataclass(frozen=True, slots=True)
+class TwoRuns:
+    """A difference as a notebook shows it; `difference` holds everything, the replies that changed included."""
+
+    difference: Difference
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst of all rows: regressed, undecided, changed, improved or unchanged; it equals the plain text."""
+        return self.difference.verdict
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """A row for each target and metric.
+
+        base and new are typical values in `unit` (of a cost its currency), change is new to base as a ratio (of
+        failures, a difference of shares), low and high its 95 % interval, p adjusted for all rows; n counts the blocks
+        behind a row, of failures the requests. `why` tells what would decide an undecided row.
+        """
+        return pd.DataFrame([_row(finding, self.difference) for finding in self.difference.findings])
+
+    def __repr__(self) -> str:
+        return text.write(self.difference)
+
+    def _repr_html_(self) -> str:
+        return html.write(self.difference)
+
+    def _repr_markdown_(self) -> str:
+        return markdown.write(self.difference)
+
+
+def diff(
+    base: RunName | pd.DataFrame,
+    new: RunName | pd.DataFrame | None = None,
+    *,
+    between: tuple[str, str] | None = None,
+    between_regions: tuple[str, str] | None = None,
+    metric: str | Sequence[str] = (),
+    alpha: float = 0.01,
+    min_effect: float = 0.10,
+) -> TwoRuns:
+    """Compare run `new` with run `base`; or, within one run, the second of two targets or places with the first.
+
+        diff("results/monday", "latest").verdict
+        diff(table, between=("deepseek/deepseek-flash", "zhipu/glm-5.3"))
+
+    Args:
+        base: a run's folder, its id, `latest`, a journal, or what `run` or `load` returned, perhaps part of its rows.
+        new: another run.
+        between: two targets of `base`, which is the stronger comparison: what drifted, drifted for both.
+        between_regions: two regions, or nodes, from which all of `base` was asked (`compare run --vantage`); as strong.
+        metric: only these measures; fewer are easier to decide.
+        alpha: level of the whole comparison, above 0 and below 0.5.
+        min_effect: smallest change that matters, as a share.
+
+    Raises:
+        CompareError: there is no such run, or what was named has nothing in common.
+
+    """
+    rule = Rule(alpha=alpha, min_effect=min_effect, measures=(metric,) if isinstance(metric, str) else tuple(metric))
+    if sum(given is not None for given in (new, between, between_regions)) != 1:
+        raise CompareError(
+            "diff() takes two runs, or one run and between=(target, target) or between_regions=(region, region)"
+        )
+    if new is not None:
+        return TwoRuns(diff_runs(run_of(base), run_of(new), rule))
+    if between is not None:
+        return TwoRuns(diff_within(run_of(base), *_two(between, "between", "sim/quick", "sim/steady"), rule))
+    assert between_regions is not None
+    return TwoRuns(diff_places(run_of(base), *_two(between_regions, "between_regions", "north", "south"), rule))
+
+
+def _two(names: Sequence[str], option: str, *such: str) -> tuple[str, str]:
+    if isinstance(names, str) or len(names) != 2:
+        raise CompareError(f"{option}={names!r}: give two names, such as {such!r}")
+    return names[0], names[1]
+
+
+def _row(finding: DiffFinding, difference: Difference) -> dict[str, object]:
+    interval, doubt = finding.interval, phrases.describe_doubt(finding, difference)
+    return {
+        "target": finding.target,
+        "metric": finding.measure.name,
+        "unit": finding.currency or finding.measure.unit.value,
+        "base": finding.base_level,
+        "new": finding.new_level,
+        "change": finding.change,
+        "low": None if interval is None else interval.low,
+        "high": None if interval is None else interval.high,
+        "p": finding.p,
+        "n_base": finding.n[0],
+        "n_new": finding.n[1],
+        "units": finding.units,
+        "verdict": finding.verdict.value,
+        "why": None if doubt is None else doubt.partition(": ")[2],
+    }

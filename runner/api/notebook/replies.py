@@ -1,0 +1,81 @@
+"""Replies as they grow, side by side."""
+
+from collections.abc import Sequence
+from time import perf_counter_ns
+
+from runner.api.notebook.screen import Screen, write_lines
+from runner.api.notebook.view import View
+from runner.core.events import Channel, Event, Text
+from runner.core.record import Record
+from runner.outputs.side_by_side.html import write_growing, write_row
+from runner.outputs.text.figures import seconds
+from runner.outputs.text.printable import one_line
+from runner.planning.plan import Plan, Request
+
+
+class _Growing:
+    """What one target has said so far."""
+
+    def __init__(self) -> None:
+        self.thoughts = self.reply = ""
+        self.started_ns: int | None = None
+        self.first_ns: int | None = None
+        self.ending: str | None = None
+
+    def describe(self, now_ns: int) -> str:
+        """Say how it stands; the wait counts from when the request left its lane, a little before it was sent."""
+        if self.ending or self.started_ns is None:
+            return self.ending or "waiting"
+        if self.first_ns is None:
+            return f"waiting {seconds((now_ns - self.started_ns) / 1e9)}"
+        return f"first text after ~{seconds((self.first_ns - self.started_ns) / 1e9)}"
+
+
+class GrowingReplies(View):
+    """A column for each target, in which text appears; when all is over, a line takes their place."""
+
+    watches_text = True
+
+    def __init__(self, screen: Screen, notes: Sequence[str]) -> None:
+        self._screen = screen
+        self._notes = [f"note: {one_line(note)}" for note in notes]
+        self._growing: dict[str, _Growing] = {}
+
+    def planned(self, plan: Plan) -> None:
+        """Lay out a column for each target."""
+        self._growing = {target.name: _Growing() for target in plan.targets}
+
+    def started(self, request: Request) -> None:
+        """Begin to count how long a target keeps one waiting."""
+        self._growing[request.target.name].started_ns = self.told_ns
+
+    def heard(self, request: Request, event: Event) -> None:
+        """Add a piece of text to its column."""
+        if not isinstance(event, Text):
+            return
+        growing = self._growing[request.target.name]
+        growing.first_ns = growing.first_ns or event.at_ns
+        if event.channel is Channel.REASONING:
+            growing.thoughts += event.text
+        else:
+            growing.reply += event.text
+
+    def finished(self, record: Record) -> None:
+        """Close a column."""
+        said = record.outcome.value if record.ttft_s is None else f"first text {seconds(record.ttft_s)}"
+        self._growing[record.identity.target].ending = f"{said}, done"
+
+    def draw(self) -> None:
+        """Show the columns."""
+        now_ns = perf_counter_ns()
+        told = {name: growing.describe(now_ns) for name, growing in self._growing.items()}
+        articles = (
+            write_growing(name, told[name], growing.thoughts, growing.reply) for name, growing in self._growing.items()
+        )
+        self._screen.show("; ".join(f"{name}: {how}" for name, how in told.items()), write_row(articles))
+
+    def conclude(self, sentence: str) -> None:
+        """Show where it is kept, in place of the columns: the replies themselves are what the cell returns."""
+        lines = [*self._notes, one_line(sentence)]
+        self._screen.show("\n".join(lines), write_lines(lines))
+        self._screen.settle()

@@ -1,0 +1,120 @@
+"""What a caller hands over to be asked: a suite's file, prompts in a list, or prompts in a table."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from runner.analysis.frame import rows_of
+from runner.commands.run.job import RunOptions
+from runner.commands.run.prepare import find_suite, load_registry, load_suite
+from runner.core.suite import Suite
+from runner.errors import CompareError, did_you_mean
+from runner.providers.registry import Registry
+from runner.suite.from_data import suite_of
+from runner.suite.templating import BadTemplate, read_template
+from runner.suite.texts import is_template
+
+Prompt = str | Sequence[str] | Mapping[str, Any]
+Prompts = str | Sequence[Prompt] | pd.DataFrame
+Case = dict[str, Any]
+
+NAME = "prompts"
+COLUMNS = ("prompt", "case", "system")
+
+
+def read_what_to_ask(
+    suite: str | PathLike[str] | pd.DataFrame | None,
+    prompts: Prompts | None,
+    defaults: Mapping[str, Any] | None,
+    options: RunOptions,
+) -> tuple[Suite, Registry]:
+    """Return a suite, and the providers it is used with.
+
+    Raises:
+        CompareError: both or neither are given, or what is given is no suite.
+
+    """
+    if suite is not None and prompts is not None:
+        raise CompareError("a suite and prompts are both given; keep one of them")
+    if isinstance(suite, pd.DataFrame):
+        suite, prompts = None, suite
+    if prompts is not None:
+        return suite_of(read_cases(prompts), defaults or {}, name=NAME), load_registry(Path.cwd())
+    if defaults is not None:
+        raise CompareError("defaults are for prompts; a suite file has `defaults` of its own")
+    return load_suite(find_suite(None if suite is None else Path(suite), options))
+
+
+def read_cases(prompts: Prompts) -> list[Case]:
+    """Return prompts as cases of a suite: a text is a prompt, a list of texts are turns, a mapping is a case as it is.
+
+    Raises:
+        CompareError: a prompt is none of these, or a table has no column of prompts.
+
+    """
+    if isinstance(prompts, pd.DataFrame):
+        return list(_rows(prompts))
+    listed = [prompts] if isinstance(prompts, str) else list(prompts)
+    return [{"id": f"prompt-{number}"} | _case(prompt, number) for number, prompt in enumerate(listed, 1)]
+
+
+def _case(prompt: object, number: int) -> Case:
+    if isinstance(prompt, str):
+        return {"prompt": prompt}
+    if isinstance(prompt, Mapping):
+        return {str(key): value for key, value in prompt.items()}
+    if isinstance(prompt, Sequence) and all(isinstance(turn, str) for turn in prompt):
+        return {"turns": list(prompt)}
+    wanted = "give a text, a list of texts for several turns, or a mapping"
+    raise CompareError(f"prompt {number} is of type {type(prompt).__name__}; {wanted}")
+
+
+def _rows(table: pd.DataFrame) -> Iterator[Case]:
+    names = [str(name) for name in table.columns]
+    if "prompt" not in names:
+        near = did_you_mean("prompt", names)
+        hint = f"Is it `{near}`? Rename it" if near else f"It has {', '.join(names) or 'none'}; name one `prompt`"
+        raise CompareError(f"the table has no column `prompt`. {hint}.")
+    if len(set(names)) < len(names):
+        raise CompareError("the table has two columns of one name; keep one of them")
+    for number, row in enumerate(rows_of(table), 1):
+        yield _case_of_row(row, number)
+
+
+def _case_of_row(row: Mapping[str, object], number: int) -> Case:
+    """Turn a row into a case; its further columns are variables where its texts are templates."""
+    if row["prompt"] is None:
+        raise CompareError(f"row {number} of the table has no prompt; fill it in, or drop the row")
+    id_ = row.get("case")
+    case = {"id": f"prompt-{number}" if id_ is None else str(id_), "prompt": str(row["prompt"])}
+    if row.get("system") is not None:
+        case["system"] = str(row["system"])
+    cells = {name: cell for name, cell in row.items() if name not in COLUMNS}
+    names = _mentioned([case["prompt"], case.get("system", "")], cells)
+    blank = next((name for name in names if cells[name] is None), None)
+    if blank is not None:
+        raise CompareError(
+            f"row {number} of the table has no `{blank}`, which its text uses; fill it in, or drop the row"
+        )
+    return {**case, "vars": {name: _written(cells[name]) for name in names}} if names else dict(case)
+
+
+def _written(cell: object) -> str:
+    """Write a value as a template wants it; 3.0 in a column with gaps was a 3 once."""
+    return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell)
+
+
+def _mentioned(texts: Sequence[str], cells: Mapping[str, object]) -> list[str]:
+    """Return the columns that templates mention; if they mention none, all that are filled, so that it is told."""
+    templates = [text for text in texts if is_template(text)]
+    filled = [name for name, cell in cells.items() if cell is not None]
+    if not templates:
+        return []
+    try:
+        names = {name for text in templates for name in read_template(text).names}
+    except BadTemplate:
+        return filled
+    return [name for name in cells if name in names] or filled

@@ -1,0 +1,114 @@
+"""What a notebook draws: replies side by side, and the pictures of a run. A console shows them as text."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from itertools import count
+from typing import overload
+
+import pandas as pd
+
+from runner.api.tables import IDENTITY, RunName, run_of
+from runner.errors import CompareError
+from runner.outputs.charts import Chart
+from runner.outputs.report.charts import draw_run
+from runner.outputs.side_by_side import html, text
+from runner.outputs.side_by_side.page import SideBySidePage, compose
+
+SHOWN = (*IDENTITY, "outcome", "prompt", "reply", "reasoning", "error")
+
+
+@dataclass(frozen=True, slots=True)
+class SideBySide:
+    """Replies to each question in columns; a notebook draws it, `print` writes it."""
+
+    page: SideBySidePage
+
+    def __repr__(self) -> str:
+        return text.write(self.page)
+
+    def _repr_html_(self) -> str:
+        return html.write(self.page)
+
+
+def side_by_side(table: pd.DataFrame) -> SideBySide:
+    """Lay out a table's replies: a row for each case and turn, a column for each target.
+
+    Of several repeats the first that ended well is shown; of many cases the first 50. What models said is Markdown,
+    rendered without anything that could run, load or lead astray.
+
+    Args:
+        table: what `run` or `load` returned, or some of its rows.
+
+    Raises:
+        CompareError: this is no such table.
+
+    """
+    missing = [name for name in SHOWN if name not in table.columns]
+    if missing:
+        raise CompareError(f"this is no table of results: it has no column {missing[0]}; give what run() returned")
+    return SideBySide(compose(table, table.attrs.get("targets", ()), table.attrs.get("cases", ())))
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """One picture with its caption. `picture` holds `title`, `svg` and `caption`."""
+
+    picture: Chart
+
+    def __repr__(self) -> str:
+        return f"{self.picture.title}. {self.picture.caption}"
+
+    def _repr_html_(self) -> str:
+        title = f"<strong>{escape(self.picture.title)}</strong>"
+        caption = f'<figcaption style="font-size: 0.9em">{escape(self.picture.caption)}</figcaption>'
+        return f'<figure style="margin: 1em 0; max-width: 50em">{title}{self.picture.svg}{caption}</figure>'
+
+    def _repr_svg_(self) -> str:
+        return self.picture.svg
+
+
+class Gallery(Sequence[Drawing]):
+    """Pictures of a run: a notebook draws them all, an index gives one."""
+
+    def __init__(self, drawings: Sequence[Drawing]) -> None:
+        self._drawings = tuple(drawings)
+
+    def __len__(self) -> int:
+        return len(self._drawings)
+
+    @overload
+    def __getitem__(self, at: int) -> Drawing: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> "Gallery": ...
+
+    def __getitem__(self, at: int | slice) -> "Drawing | Gallery":
+        return Gallery(self._drawings[at]) if isinstance(at, slice) else self._drawings[at]
+
+    def __repr__(self) -> str:
+        return "\n".join(map(repr, self._drawings))
+
+    def _repr_html_(self) -> str:
+        return "".join(drawing._repr_html_() for drawing in self._drawings)
+
+
+def pictures(run: pd.DataFrame | RunName) -> Gallery:
+    """Draw a run: TTFT and total of every request, their shares, phases, text arriving, requests in time, and more.
+
+    What there is nothing to draw of is left out; each caption says how many requests are drawn, and of how many.
+
+    Args:
+        run: what `run` or `load` returned, or some of its rows; or a run's folder, its id or `latest`.
+
+    Raises:
+        CompareError: there is no such run, or the table does not tell which it is from.
+
+    """
+    found = run_of(run)
+    drawn = draw_run(found, f"{found.header.run_id}-{next(_GALLERIES)}")
+    return Gallery([Drawing(picture) for picture in drawn if picture])
+
+
+_GALLERIES = count(1)
+"""Numbers, so that no two galleries in one notebook have ids in common."""

@@ -1,0 +1,1 @@
+"""One use case per command, under the command's name."""

@@ -1,0 +1,1 @@
+"""`compare run`: prepare a run, perform it, write its outputs."""

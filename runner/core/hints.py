@@ -1,0 +1,84 @@
+"""What to do about a request that failed, in one clause for each kind of failure.
+
+Derived on reading from what a record says, so that better advice also serves old journals.
+"""
+
+from dataclasses import dataclass
+
+from runner.core.events import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """What is wrong, in a few words, and what may help."""
+
+    what: str
+    help: str
+
+
+REMEDIES: dict[str, Hint] = {
+    # The provider, or what stands before it, refused.
+    "key": Hint("key refused", "check that the key belongs to this provider and region"),
+    "balance": Hint("balance used up", "top up"),
+    "plan": Hint("not covered by the plan", "change the plan or the model"),
+    "permission": Hint("access denied", "ask for access to the model, or use another key or region"),
+    "proxy_auth": Hint("user or password refused by the proxy", "correct them in HTTPS_PROXY or HTTP_PROXY"),
+    "model": Hint("no such model", "`compare providers --models {provider}` lists those there are"),
+    "address": Hint("nothing at this address", "check base_url, which often ends in /v1"),
+    "rate": Hint("asked too often", "lower --concurrency"),
+    "quota": Hint("quota used up", "wait for its reset, or raise it"),
+    "content_filter": Hint("content filter", "change the prompt"),
+    "context": Hint("prompt too long", "shorten it, or ask a model with a longer context"),
+    "request": Hint("request refused", "change what it names"),
+    "redirect": Hint("redirected", "correct base_url, often to https or by a missing /v1"),
+    # The provider failed.
+    "overloaded": Hint("overloaded", "try again later"),
+    "server": Hint("failure", "try again later"),
+    "server_timeout": Hint("time-out", "try again later"),
+    "unsupported": Hint("not supported", "ask without it, or another model"),
+    # What came was no reply.
+    "empty": Hint("empty answer", "try again later"),
+    "broken_json": Hint("broken JSON", "try again later"),
+    "html": Hint("a web page", "check base_url, or log in to the network"),
+    "not_a_reply": Hint("no chat completion", "check base_url, which often ends in /v1"),
+    "too_long": Hint("an event beyond all bounds", "check base_url"),
+    # The connection.
+    "dns": Hint("unknown host", "check base_url, and whether names resolve on this network"),
+    "refused": Hint("nobody reached", "check base_url, the network, and that the server runs"),
+    "tls_certificate": Hint("certificate not trusted", "name a private authority's in SSL_CERT_FILE"),
+    "tls": Hint("no TLS", "check whether base_url has to begin with http://"),
+    "proxy": Hint("no way through the proxy", "check HTTPS_PROXY, or spare this host in NO_PROXY"),
+    "bad_proxy": Hint("unusable proxy", "correct the variable, or spare this host in NO_PROXY"),
+    "cut": Hint("connection broken inside the reply", "try again; a gateway on the way may limit the time"),
+    "compression": Hint("unreadable compression", "ask without the proxy or gateway that compresses"),
+    "disconnected": Hint("connection closed without an answer", "try again later"),
+    "reset": Hint("connection reset", "try again later; something on the way may forbid it"),
+    "bad_http": Hint("no HTTP", "check base_url, its port above all"),
+    "bad_url": Hint("impossible address", "correct base_url"),
+    "worker_lost": Hint("worker of the cluster lost", "see Ray's own logs; its memory may have been too little"),
+    "connection": Hint("connection failed", "check base_url and the network"),
+    # The timeouts.
+    "connect": Hint("no connection in time", "check the network, or raise timeouts.connect"),
+    "first_token": Hint("no text in time", "lower --concurrency, or raise timeouts.first_token"),
+    "idle": Hint("fell silent", "try again later, or raise timeouts.idle"),
+    "total": Hint("not finished in time", "lower max_tokens, or raise timeouts.total"),
+}
+"""By `error_type`."""
+
+OUTCOME_REMEDIES = {
+    Outcome.TRUNCATED: Hint("ended without a finish_reason", "try again; a gateway on the way may have cut it"),
+    Outcome.FILTERED: REMEDIES["content_filter"],
+}
+"""For outcomes that need no `error_type` to be clear."""
+
+
+def advise(
+    provider: str, outcome: str, error_type: str | None, *, code: str | None = None, attempts: int = 1
+) -> str | None:
+    """Say in one clause what was wrong, what to do next, and what has been tried; None where nothing can be done."""
+    remedy = REMEDIES.get(error_type or "") or OUTCOME_REMEDIES.get(Outcome(outcome))
+    if remedy is None:
+        return None
+    named = f" (code {code})" if code else ""
+    tried = "not retried" if attempts <= 1 else f"given up after {attempts} attempts"
+    return f"{remedy.what} at {provider}{named}: {remedy.help.format(provider=provider)}; {tried}"

@@ -1,0 +1,154 @@
+"""What a plan would send and cost at worst, in words and figures."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from runner.outputs.text.figures import count
+from runner.outputs.text.overview import SummaryTable
+from runner.planning.forecast import Forecast, LaneForecast, TargetForecast
+from runner.pricing.money import Money
+
+NO_LIMIT = "no limit"
+UNKNOWN = "unknown"
+
+HEADINGS = ("target", "requests", "input tokens", "output tokens", "cost at most")
+
+
+def tabulate_forecast(forecast: Forecast) -> SummaryTable:
+    """Lay out a row for each target; every figure is the most that it may be."""
+    return SummaryTable(HEADINGS, tuple(_row(each) for each in forecast.targets), frozenset({0}))
+
+
+def _row(each: TargetForecast) -> tuple[str, ...]:
+    figures = (_most(each.requests), _most(each.input_tokens), _most(each.output_tokens))
+    return (each.target + (" (simulated)" if each.simulated else ""), *figures, _write_cost(each))
+
+
+def _most(figure: int | None) -> str:
+    return NO_LIMIT if figure is None else f"{figure:,}"
+
+
+def _write_cost(each: TargetForecast) -> str:
+    if each.simulated:
+        return "nothing"
+    if each.price is None:
+        return UNKNOWN
+    return NO_LIMIT if each.cost is None else str(each.cost)
+
+
+def describe_plan(suite: str, forecast: Forecast) -> str:
+    """Say in a sentence what would be asked."""
+    asked = f"{count(forecast.cases, 'case')} with {count(forecast.turns, 'turn')} in all"
+    repeats = {None: "as long as it goes on", 1: "once"}
+    times = repeats.get(forecast.blocks, f"{forecast.blocks} times")
+    nodes = f", from each of {count(forecast.nodes, 'node')}" if forecast.nodes > 1 else ""
+    in_all = "nothing limits the requests" if forecast.requests is None else count(forecast.requests, "request")
+    return f"{suite}: {asked}, asked {times}, of {count(len(forecast.targets), 'target')}{nodes}: {in_all}."
+
+
+def describe_bounds(forecast: Forecast) -> list[str]:
+    """Say what the figures rest on, what the whole costs and how long it takes, as far as that is known."""
+    said = [*_describe_costs(forecast), *_describe_prices(forecast), *_describe_lanes(forecast.lanes)]
+    unlimited = [each.target for each in forecast.targets if each.reply_limit is None]
+    if unlimited:
+        said.append(f"No max_tokens is sent to {', '.join(unlimited)}: nothing but the model ends a reply.")
+    thinking = [each.target for each in forecast.targets if each.thinks and not each.simulated and each.reply_limit]
+    if thinking:
+        said.append(f"{', '.join(thinking)} may think first, which some providers do not count against max_tokens.")
+    return [*said, "Input tokens are counted upward, one for each byte; repeated attempts are not counted."]
+
+
+def _describe_costs(forecast: Forecast) -> list[str]:
+    if not forecast.costs:
+        return []
+    in_all = " + ".join(map(str, forecast.costs))
+    beyond = len(forecast.unpriced) + len(forecast.unbounded)
+    rest = f", and what {count(beyond, 'target')} without price or limit may cost" if beyond else ""
+    convert = "; currencies are not converted" if len(forecast.costs) > 1 else ""
+    return [f"Cost of all at most: {in_all}{rest}{convert}."]
+
+
+def _describe_prices(forecast: Forecast) -> Iterator[str]:
+    for each in forecast.targets:
+        if each.price is not None:
+            ordinary, *others = each.price.rates
+            rates = f"{ordinary.input.normalize():f} in, {ordinary.output.normalize():f} out"
+            also = ", others for long prompts or certain hours" if others else ""
+            yield f"Price of {each.target}: {rates} ({each.price.currency} a million{also}); {each.price.origin}."
+
+
+def _describe_lanes(lanes: Sequence[LaneForecast]) -> Iterator[str]:
+    """Yield a sentence for each lane whose limits take time, then one for all others of the same width."""
+    timed = [lane for lane in lanes if lane.by_requests_s is not None or lane.by_tokens_s is not None]
+    for lane in timed:
+        yield f"{lane.name}: {lane.concurrency} at a time; {' and '.join(_describe_times(lane))}."
+    others: dict[int | None, list[str]] = {}
+    for lane in lanes:
+        if lane not in timed:
+            others.setdefault(lane.concurrency, []).append(lane.name)
+    for concurrency, names in others.items():
+        each = " each" if len(names) > 1 else ""
+        yield f"{', '.join(names)}: {concurrency} at a time{each}; how long it takes depends on the replies."
+
+
+def _describe_times(lane: LaneForecast) -> Iterator[str]:
+    if lane.by_requests_s is not None:
+        limit = f"{lane.requests_per_minute:,} requests/min" if lane.requests_per_minute else "the rate asked for"
+        yield f"at least {_write_time(lane.by_requests_s)} at {limit}"
+    if lane.by_tokens_s is not None:
+        yield f"up to {_write_time(lane.by_tokens_s)} at {lane.tokens_per_minute:,} tokens/min"
+
+
+def _write_time(seconds: float) -> str:
+    """Write a span as a person plans with it: `40 s`, `12 min`, `3 h 20 min`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def forecast_document(
+    forecast: Forecast, missing_keys: Mapping[str, str], unknown: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return the same as plain data; what nothing bounds, or nobody knows, is null, and money is text."""
+    return {
+        "cases": forecast.cases,
+        "turns": forecast.turns,
+        "repeats": forecast.blocks,
+        "nodes": forecast.nodes,
+        "requests": forecast.requests,
+        "cost": {money.currency: str(money.amount) for money in forecast.costs},
+        "targets": [_target_document(each, unknown) for each in forecast.targets],
+        "lanes": [_lane_document(lane) for lane in forecast.lanes],
+        "missing_keys": dict(missing_keys),
+    }
+
+
+def _target_document(each: TargetForecast, unknown: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "target": each.target,
+        "simulated": each.simulated,
+        "requests": each.requests,
+        "input_tokens": each.input_tokens,
+        "output_tokens": each.output_tokens,
+        "max_tokens": each.reply_limit,
+        "cost": _money_document(each.cost),
+        "dearest_conversation": _money_document(each.dearest_conversation),
+        "price": None if each.price is None else each.price.to_plain(),
+        "price_unknown": unknown.get(each.target),
+    }
+
+
+def _money_document(money: Money | None) -> dict[str, str] | None:
+    return None if money is None else {"amount": str(money.amount), "currency": money.currency}
+
+
+def _lane_document(lane: LaneForecast) -> dict[str, Any]:
+    return {
+        "lane": lane.name,
+        "concurrency": lane.concurrency,
+        "requests_per_minute": lane.requests_per_minute,
+        "tokens_per_minute": lane.tokens_per_minute,
+        "at_least_s": lane.by_requests_s,
+        "at_most_s": lane.by_tokens_s,
+    }

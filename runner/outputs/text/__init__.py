@@ -1,0 +1,1 @@
+"""Sentences, figures and escaping that several output formats share."""

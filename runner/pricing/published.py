@@ -1,0 +1,167 @@
+"""Prices that the package genai-prices holds: list prices of vendors who sell in dollars. Never asks the network.
+
+Its prices are dollars throughout. Where they were converted from another currency, or where the name of a model
+does not settle its price, nothing is taken from it: a blank is better than a wrong figure.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from functools import cache
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from runner.pricing.rates import Hours, Price, Rates
+
+if TYPE_CHECKING:
+    from genai_prices.data_snapshot import DataSnapshot
+    from genai_prices.types import ConditionalPrice, ModelInfo, ModelPrice, Provider
+
+PACKAGE = "genai-prices"
+
+UNSETTLED = {
+    "azure": "the name of a deployment does not tell its model",
+    "openrouter": "which vendor answers, and so the price, may change from request to request",
+}
+"""Its providers of which a model's name does not settle the price."""
+
+SOLD_IN_YUAN = (".cn", "api.minimaxi.com")
+"""Endings of hosts whose customers pay in yuan, whatever the vendor asks in dollars elsewhere."""
+
+SUBSCRIPTIONS = "/coding/"
+"""Part of the path of addresses that are paid by the month."""
+
+EVERY_DAY = " (dear hours on every day; on a weekend they may be cheaper)"
+"""It knows hours, and no days of the week."""
+
+KEYS = {
+    "input": "input_mtok",
+    "output": "output_mtok",
+    "cached": "cache_read_mtok",
+    "cache_write": "cache_write_mtok",
+    "reasoning": "output_reasoning_mtok",
+}
+"""Our names of its rates for a million tokens."""
+
+
+class Unpublished(LookupError):
+    """Says in a clause why there is no published price."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tiers:
+    """One rate of a model: its base, and what replaces it above so many input tokens."""
+
+    base: Decimal
+    above: Mapping[int, Decimal]
+
+    def at(self, input_tokens: int) -> Decimal:
+        """Return the rate for requests of more than so many input tokens."""
+        reached = [start for start in self.above if start <= input_tokens]
+        return self.above[max(reached)] if reached else self.base
+
+
+def published_price(base_url: str, model: str, at: datetime) -> Price:
+    """Return a model's list price at the address it is asked at.
+
+    Args:
+        base_url: where the provider is asked; the vendor is told by it.
+        model: the model's name as it is sent.
+        at: when; a price announced for a later day does not count yet.
+
+    Raises:
+        Unpublished: the package is not there, does not know the model, or its price cannot be relied on.
+
+    """
+    snapshot = _snapshot()
+    try:
+        vendor, info = snapshot.find_provider_model(model, None, None, base_url)
+    except LookupError:
+        raise Unpublished(f"{PACKAGE} does not know this model at this address") from None
+    _refuse_unreliable(base_url, vendor, info)
+    rates, since = _rates_of(info, at)
+    source = f"{PACKAGE} {version(PACKAGE)}" + (EVERY_DAY if any(each.hours for each in rates) else "")
+    return Price("USD", rates, source, since.isoformat() if since else None)
+
+
+@cache
+def _snapshot() -> "DataSnapshot":
+    """Return the prices that came with the package, never those that something else in this process fetched."""
+    try:
+        from genai_prices.data import providers  # noqa: PLC0415 -- an optional extra, and large
+        from genai_prices.data_snapshot import DataSnapshot  # noqa: PLC0415
+    except ImportError:
+        raise Unpublished("list prices are not installed (pip install 'compare-runner[prices]' brings them)") from None
+    return DataSnapshot(providers=providers, from_auto_update=False)
+
+
+def _refuse_unreliable(base_url: str, vendor: "Provider", info: "ModelInfo") -> None:
+    parts = urlsplit(base_url)
+    if (parts.hostname or "").endswith(SOLD_IN_YUAN):
+        raise Unpublished(f"it is sold in yuan there, and {PACKAGE} holds dollars")
+    if SUBSCRIPTIONS in f"{parts.path}/":
+        raise Unpublished("a subscription has no price for a token")
+    if vendor.id in UNSETTLED:
+        raise Unpublished(UNSETTLED[vendor.id])
+    if any("CNY" in remark for remark in (vendor.price_comments, info.price_comments) if remark):
+        raise Unpublished(f"{PACKAGE} holds yuan there, converted to dollars")
+
+
+def _rates_of(info: "ModelInfo", at: datetime) -> tuple[tuple[Rates, ...], date | None]:
+    """Return the rates that hold on a day in the order in which they replace one another, and since when they do."""
+    from genai_prices.types import ModelPrice  # noqa: PLC0415
+
+    if isinstance(info.prices, ModelPrice):
+        return tuple(_tiered_rates(info.prices)), None
+    rates, since = list(_tiered_rates(info.prices[0].prices)), None
+    for conditional in info.prices:
+        hours = _hours_of(conditional)
+        if hours is not None:
+            rates += _tiered_rates(conditional.prices, hours)
+        elif (start := _start_of(conditional)) is None or start <= at.astimezone(UTC).date():
+            rates, since = list(_tiered_rates(conditional.prices)), start
+    return tuple(rates), since
+
+
+def _hours_of(conditional: "ConditionalPrice") -> Hours | None:
+    from genai_prices.types import TimeOfDateConstraint  # noqa: PLC0415
+
+    constraint = conditional.constraint
+    if not isinstance(constraint, TimeOfDateConstraint):
+        return None
+    return Hours(_in_utc(constraint.start_time), _in_utc(constraint.end_time))
+
+
+def _in_utc(clock: time) -> time:
+    """Return a time of day in UTC; one without an offset is in it already."""
+    if clock.tzinfo is None:
+        return clock
+    return datetime.combine(date(1970, 1, 1), clock).astimezone(UTC).time()
+
+
+def _start_of(conditional: "ConditionalPrice") -> date | None:
+    from genai_prices.types import StartDateConstraint  # noqa: PLC0415
+
+    constraint = conditional.constraint
+    return constraint.start_date if isinstance(constraint, StartDateConstraint) else None
+
+
+def _tiered_rates(prices: "ModelPrice", hours: Hours | None = None) -> Iterator[Rates]:
+    """Yield the base rates, then those of each tier, which hold for the whole of a longer request."""
+    if prices.requests_kcount is not None:
+        raise Unpublished("each request costs something by itself there")
+    tiers = {ours: found for ours, theirs in KEYS.items() if (found := _tiers_of(getattr(prices, theirs))) is not None}
+    if not {"input", "output"} <= tiers.keys():
+        raise Unpublished(f"{PACKAGE} holds no price of its input or output tokens")
+    for start in sorted({0}.union(*(each.above for each in tiers.values()))):
+        yield Rates(**{name: each.at(start) for name, each in tiers.items()}, above_input_tokens=start, hours=hours)
+
+
+def _tiers_of(price: object) -> Tiers | None:
+    from genai_prices.types import TieredPrices  # noqa: PLC0415
+
+    if isinstance(price, TieredPrices):
+        return Tiers(price.base, {tier.start: tier.price for tier in price.tiers})
+    return Tiers(price, {}) if isinstance(price, Decimal) else None

@@ -1,0 +1,134 @@
+"""A price as people write it in a compare.yaml: every key, what it may hold and what it is for."""
+
+import re
+from dataclasses import replace
+from datetime import date, time
+from decimal import Decimal
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, model_validator
+
+from runner.pricing.money import CURRENCY
+from runner.pricing.rates import PARTS, Hours, Price, Rates
+
+HOURS = re.compile(r"(?P<start>[0-9]{2}:[0-9]{2})-(?P<end>[0-9]{2}:[0-9]{2})")
+
+
+def _check_currency(text: str) -> str:
+    if not CURRENCY.fullmatch(text):
+        raise ValueError("a currency is three capital letters. Write USD, CNY or EUR")
+    return text
+
+
+def _check_hours(text: str) -> str:
+    read_hours(text)
+    return text
+
+
+def _check_target(text: str) -> str:
+    provider, slash, model = text.partition("/")
+    if not (provider and slash and model):
+        raise ValueError(
+            "a price is for provider/model. Write dashscope/qwen3.8-max, or dashscope/* for all its models"
+        )
+    return text
+
+
+def read_hours(text: str) -> Hours:
+    """Read `01:00-04:00`; raise ValueError saying what to write."""
+    written = HOURS.fullmatch(text)
+    try:
+        assert written is not None
+        hours = Hours(time.fromisoformat(written["start"]), time.fromisoformat(written["end"]))
+    except (AssertionError, ValueError):
+        raise ValueError("these are no hours of a day. Write 01:00-04:00, in UTC") from None
+    if hours.start == hours.end:
+        raise ValueError("these hours begin when they end. Write 01:00-04:00, in UTC")
+    return hours
+
+
+Day = date
+Rate = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
+Currency = Annotated[str, AfterValidator(_check_currency)]
+TargetGlob = Annotated[str, AfterValidator(_check_target)]
+HoursText = Annotated[str, AfterValidator(_check_hours)]
+
+
+def _exactly(number: float | None) -> Decimal | None:
+    """Return a number as it was written."""
+    return None if number is None else Decimal(repr(number))
+
+
+class WrittenRates(BaseModel):
+    """What a million tokens cost."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    input: Rate = Field(description="What a million input tokens cost.")
+    output: Rate = Field(description="What a million output tokens cost.")
+    cached: Rate | None = Field(
+        default=None, description="What a million input tokens cost that came from the provider's cache."
+    )
+    cache_write: Rate | None = Field(
+        default=None, description="What a million input tokens cost that go into the provider's cache."
+    )
+    reasoning: Rate | None = Field(default=None, description="What a million tokens of reasoning cost.")
+
+    @property
+    def written_parts(self) -> tuple[str, ...]:
+        """The parts of the input or output that have a rate of their own."""
+        return tuple(part for part in PARTS if getattr(self, part) is not None)
+
+    def rates(self) -> Rates:
+        """Return the rates as they hold."""
+        return Rates(
+            input=Decimal(repr(self.input)),
+            output=Decimal(repr(self.output)),
+            cached=_exactly(self.cached),
+            cache_write=_exactly(self.cache_write),
+            reasoning=_exactly(self.reasoning),
+        )
+
+
+class WrittenException(WrittenRates):
+    """Rates that hold instead, for long prompts or in some hours."""
+
+    above_input_tokens: PositiveInt | None = Field(
+        default=None, description="Holds for requests of more input tokens than this."
+    )
+    hours_utc: HoursText | None = Field(default=None, description="Holds in these hours of every day: 01:00-04:00.")
+
+    @model_validator(mode="after")
+    def _has_condition(self) -> Self:
+        if self.above_input_tokens is None and self.hours_utc is None:
+            raise ValueError("it is not said when these rates hold. Add above_input_tokens or hours_utc")
+        return self
+
+    def rates(self) -> Rates:
+        """Return the rates with their conditions."""
+        hours = None if self.hours_utc is None else read_hours(self.hours_utc)
+        return replace(WrittenRates.rates(self), above_input_tokens=self.above_input_tokens or 0, hours=hours)
+
+
+class WrittenPrice(WrittenRates):
+    """A target's price, by the user's word."""
+
+    currency: Currency = Field(description="Three letters: USD, CNY, EUR. Nothing is ever converted.")
+    source: str | None = Field(default=None, description="Where the price was read. Left out: this file.")
+    date: Day | None = Field(default=None, description="When the price was read, as 2026-11-22.")
+    instead: tuple[WrittenException, ...] = Field(
+        default=(), description="Rates for long prompts or certain hours; of several that hold, the last counts."
+    )
+
+    @model_validator(mode="after")
+    def _exceptions_are_complete(self) -> Self:
+        for exception in self.instead:
+            if exception.written_parts != self.written_parts:
+                wanted = ", ".join(("input", "output", *self.written_parts))
+                raise ValueError(f"rates in `instead` replace all others. Write {wanted} in each, and nothing else")
+        return self
+
+    def price(self, file: str) -> Price:
+        """Return what the file says, with the file itself as its source where none is named."""
+        rates = (self.rates(), *(each.rates() for each in self.instead))
+        return Price(self.currency, rates, self.source or file, self.date.isoformat() if self.date else None)

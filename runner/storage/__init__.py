@@ -1,0 +1,1 @@
+"""A run's folder on disk: journal, recordings, and what a resumed run reads back."""

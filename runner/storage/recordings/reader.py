@@ -1,0 +1,115 @@
+"""A run's recordings on disk: labels are read at once, reads when they are wanted."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from runner.errors import JournalError
+from runner.storage.recordings.frame import SIZES, Damaged, PackedReads, read_label, unpack_reads
+from runner.storage.recordings.recording import Label
+
+FILE_NAME = "recordings.bin"
+MAGIC = b"compare recordings 1\n"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingEntry:
+    """A recording's label, and where its reads lie in the file."""
+
+    label: Label
+    at: int
+    steps_size: int
+    sizes_size: int
+    body_size: int
+
+    @property
+    def end(self) -> int:
+        """Where the next frame begins."""
+        return self.at + self.steps_size + self.sizes_size + self.body_size
+
+
+@dataclass(frozen=True, slots=True)
+class Recordings:
+    """All that was recorded of a run, in the order in which the attempts ended."""
+
+    path: Path
+    entries: tuple[RecordingEntry, ...]
+    is_torn: bool
+    """Whether the last frame was cut off, as by a kill or a full disk."""
+
+    def reads(self, entry: RecordingEntry) -> list[tuple[int, bytes]]:
+        """Return what one attempt heard.
+
+        Raises:
+            JournalError: the file is damaged there, or cannot be read any more.
+
+        """
+        try:
+            with self.path.open("rb") as file:
+                file.seek(entry.at)
+                parts = [file.read(size) for size in (entry.steps_size, entry.sizes_size, entry.body_size)]
+            return unpack_reads(PackedReads(*parts))
+        except OSError as error:
+            raise _unreadable(self.path, error) from error
+        except Damaged as error:
+            raise _damaged(self.path, entry.at, error) from error
+
+
+def read_recordings(folder: Path) -> Recordings:
+    """Open what was recorded of a run.
+
+    Raises:
+        JournalError: nothing was, the file is damaged, or this version does not know its format.
+
+    """
+    recordings = scan_recordings(folder)
+    if not recordings.entries:
+        raise JournalError(
+            f"{recordings.path} holds no whole recording; record the run anew: compare run SUITE --record"
+        )
+    return recordings
+
+
+def scan_recordings(folder: Path) -> Recordings:
+    """Open a run's recordings likewise, though there may be no whole one among them."""
+    path = folder / FILE_NAME
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            entries = tuple(_read_entries(file, path, size))
+    except FileNotFoundError as error:
+        raise JournalError(f"{folder} holds no {FILE_NAME}; record a run first: compare run SUITE --record") from error
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    return Recordings(path, entries, is_torn=size > (entries[-1].end if entries else len(MAGIC)))
+
+
+def _read_entries(file: BinaryIO, path: Path, size: int) -> Iterator[RecordingEntry]:
+    """Yield what is whole in a file."""
+    start = file.read(len(MAGIC))
+    if start != MAGIC:
+        if MAGIC.startswith(start):
+            return  # killed at the very beginning
+        raise JournalError(f"{path} is not what this version of compare records: upgrade compare, or record anew")
+    at = len(MAGIC)
+    while size - at >= SIZES.size:
+        label_size, *reads_sizes = SIZES.unpack(file.read(SIZES.size))
+        reads_at = at + SIZES.size + label_size
+        if reads_at + sum(reads_sizes) > size:
+            return
+        try:
+            label = read_label(file.read(label_size))
+        except Damaged as error:
+            raise _damaged(path, at, error) from error
+        entry = RecordingEntry(label, reads_at, *reads_sizes)
+        yield entry
+        at = file.seek(entry.end)
+
+
+def _unreadable(path: Path, error: OSError) -> JournalError:
+    return JournalError(f"{path} cannot be read: {error.strerror}; see that it is there and that you may read it")
+
+
+def _damaged(path: Path, at: int, error: Damaged) -> JournalError:
+    return JournalError(f"{path} is damaged at byte {at}: {error}; take it from a backup, or record anew")

@@ -1,0 +1,143 @@
+"""A run's folder and the files beside it: named, checked before anything costs money, written whole or not at all."""
+
+import os
+import secrets
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any
+
+from runner.errors import CompareError, JournalError, NotKept
+from runner.storage.journal import FILE_NAME
+
+RESULTS = Path("results")
+LATEST = "latest"
+
+
+def new_run_id(suite: str, started: datetime) -> str:
+    """Return a name that sorts by time, tells the suite, and never repeats."""
+    safe = "".join(c if c.isalnum() else "-" for c in suite).strip("-")[:40] or "run"
+    return f"{started:%Y%m%dT%H%M%S}-{safe}-{secrets.token_hex(2)}"
+
+
+def find_run(name: Path) -> Path:
+    """Return the folder of a run named by it, by its journal, by its id in results/, or as `latest`.
+
+    Raises:
+        JournalError: there is no run of that name.
+
+    """
+    try:
+        for path in (name, RESULTS / name):
+            folder = path.parent if path.name == FILE_NAME else _follow(path)
+            if (folder / FILE_NAME).is_file():
+                return folder
+    except OSError as error:
+        raise JournalError(f"{name} cannot be read: {error.strerror}; name a run's folder") from error
+    if name == Path(LATEST):
+        raise JournalError(f"there is no {RESULTS / LATEST} here; name a run's folder")
+    raise JournalError(f"{name} holds no {FILE_NAME}; name a run's folder, as `compare run` prints it when it is done")
+
+
+def _follow(path: Path) -> Path:
+    """Return what `latest` names by now: the next run will let it name another folder."""
+    if path.name != LATEST:
+        return path
+    if path.is_symlink():
+        return path.parent / path.readlink()
+    return path.parent / path.read_text(encoding="utf-8").strip() if path.is_file() else path
+
+
+def refuse_used_folder(folder: Path) -> None:
+    """Refuse a folder that holds a run already: two runs in one could not be told apart."""
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise JournalError(f"{folder} is a file, not a folder; choose another with -o")
+        if _holds_run(folder / FILE_NAME):
+            raise JournalError(
+                f"{folder} holds a run already; choose another folder with -o, or go on with it: --resume {folder}"
+            )
+    except OSError as error:
+        raise JournalError(f"{folder} cannot be used: {error.strerror}; choose another folder with -o") from error
+
+
+def _holds_run(journal: Path) -> bool:
+    """Tell whether a journal holds a whole line; a run killed at its very beginning leaves none."""
+    if not journal.exists():
+        return False
+    with journal.open("rb") as file:
+        return file.readline().endswith(b"\n")
+
+
+def check_outputs(paths: Iterable[Path], suffixes: Iterable[str], own: Path | None = None) -> None:
+    """Raise, naming every one, if an output could not be written once the run is over.
+
+    `own` is the run's own folder, which need not be there yet.
+    """
+    known = tuple(suffixes)
+    problems = [problem for path in paths if (problem := _unwritable(path, known, own))]
+    if problems:
+        raise CompareError("\n".join(problems))
+
+
+def _unwritable(path: Path, suffixes: tuple[str, ...], own: Path | None) -> str | None:
+    if path.suffix.lower() not in suffixes:
+        fault = f"no output is called {path.suffix}" if path.suffix else "its suffix tells the format, and it has none"
+        return f"-o {path}: {fault}. Known: {', '.join(suffixes)}."
+    folder = path.absolute().parent
+    if own is not None and folder == own.absolute():
+        return None
+    try:
+        if path.is_dir():
+            return f"-o {path}: this is a folder. Name a file, or leave the suffix out."
+        if not folder.is_dir():
+            return f"-o {path}: there is no folder {folder}. Create it first."
+    except OSError as error:
+        return f"-o {path}: {error.strerror}."
+    return None if os.access(folder, os.W_OK) else f"-o {path}: {folder} is not writable."
+
+
+def write_atomically(path: Path, content: str | Iterable[str] | bytes, encoding: str = "utf-8") -> None:
+    """Write a file so that it is seen whole or not at all; raise NotKept where that fails.
+
+    Pieces of text are written as they come, so that they need not all be in memory.
+    """
+    fresh = path.with_name(f".{secrets.token_hex(8)}.tmp")
+    try:
+        try:
+            with _open(fresh, encoding=None if isinstance(content, bytes) else encoding) as file:
+                file.writelines([content] if isinstance(content, str | bytes) else content)
+                file.flush()
+                os.fsync(file.fileno())  # else a power cut could leave the new name with nothing behind it
+            fresh.replace(path)
+        finally:
+            fresh.unlink(missing_ok=True)
+    except OSError as error:
+        raise NotKept(f"{path} cannot be written: {error.strerror}; the journal is complete") from error
+
+
+def _open(fresh: Path, *, encoding: str | None) -> IO[Any]:
+    """Open a file that is not there yet; without an encoding, for bytes."""
+    return fresh.open("xb") if encoding is None else fresh.open("x", encoding=encoding, newline="")
+
+
+def name_latest(folder: Path) -> None:
+    """Let `latest` beside a run's folder name it: a link, or a file with the name where links are not to be had.
+
+    It is a convenience: where it cannot be made, or is something of the user's own, such as a folder, nothing happens.
+    """
+    fresh = folder.parent / f".{LATEST}-{secrets.token_hex(4)}"
+    with suppress(OSError):
+        try:
+            _link_or_write(fresh, folder.name)
+            fresh.replace(folder.parent / LATEST)
+        finally:
+            fresh.unlink(missing_ok=True)
+
+
+def _link_or_write(path: Path, name: str) -> None:
+    try:
+        path.symlink_to(name, target_is_directory=True)
+    except OSError:
+        path.write_text(f"{name}\n", encoding="utf-8")

@@ -1,0 +1,137 @@
+"""What a case demands of its replies: its own checks laid over those of the suite's defaults."""
+
+import ast
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from runner.checks.answer import listed
+from runner.checks.matching import read_share
+from runner.core.suite import Case, Expectations
+from runner.document import Document, Route
+from runner.errors import BrokenPlugin, Problem, did_you_mean
+from runner.plugins import load_function, plugin_names
+from runner.suite.checks import WrittenChecks, plain_checks
+from runner.suite.files import BadName, read_named_text
+from runner.suite.schema import WrittenCase, WrittenDefaults
+from runner.suite.texts import Texts, is_template
+
+TEMPLATES = ("equals", "contains", "not_contains", "starts_with")
+"""The checks whose texts are templates, as a case's own texts are."""
+
+
+def check_texts(checks: WrittenChecks | None) -> Iterator[tuple[Route, str]]:
+    """Yield the texts of a case's checks that are templates."""
+    for name in TEMPLATES:
+        wanted = getattr(checks, name, None)
+        if isinstance(wanted, str):
+            yield ("checks", name), wanted
+        for index, text in enumerate(wanted if isinstance(wanted, tuple) else ()):
+            yield ("checks", name, index), text
+
+
+def demands_of(case: WrittenCase, defaults: WrittenDefaults, filled: Texts) -> Expectations:
+    """Return a case's demands; what it writes replaces what the defaults say, check by check."""
+    own = _with_texts(plain_checks(case.checks), filled) if case.checks else {}
+    below = plain_checks(defaults.checks) if defaults.checks and not _takes_back(case, "checks") else {}
+    checks = {name: wanted for name, wanted in (below | own).items() if wanted is not None}
+    share = case.pass_ if "pass_" in case.model_fields_set else defaults.pass_
+    match = case.match if "match" in case.model_fields_set else defaults.match
+    return Expectations(checks, read_share(share or "all"), match)
+
+
+def _takes_back(case: WrittenCase, key: str) -> bool:
+    return key in case.model_fields_set and getattr(case, key) is None
+
+
+def _with_texts(checks: dict[str, Any], filled: Texts) -> dict[str, Any]:
+    for route, text in filled.items():
+        name = str(route[route.index("checks") + 1])
+        if isinstance(checks[name], str):
+            checks[name] = text
+        else:
+            checks[name][route[-1]] = text
+    return checks
+
+
+def default_problems(defaults: WrittenDefaults, document: Document, folder: Path) -> Iterator[Problem]:
+    """Yield what is wrong with checks that hold for all cases."""
+    for route, text in check_texts(defaults.checks):
+        if is_template(text):
+            what = "this text is for all cases and no template"
+            yield document.problem(("defaults", *route), what, "Write it without `{{`, `{%` and `{#`, or in the cases")
+    yield from function_problems(defaults.checks, document, ("defaults",), folder)
+
+
+def function_problems(
+    checks: WrittenChecks | None, document: Document, route: Route, folder: Path
+) -> Iterator[Problem]:
+    """Yield what is wrong with the functions that checks name. Files beside the suite are read here, and not run."""
+    for name in (checks.plugin if checks else None) or ():
+        if fault := _plugin_fault(name):
+            yield document.problem((*route, "checks", "plugin", name), *fault, of_key=True)
+    wanted = checks.python if checks else None
+    for index, name in enumerate(listed(wanted or ())):
+        place = (*route, "checks", "python", *(() if isinstance(wanted, str) else (index,)))
+        if fault := _function_fault(name, folder):
+            yield document.problem(place, *fault)
+
+
+def _plugin_fault(name: str) -> tuple[str, str] | None:
+    """Say what is wrong with a plug-in's check and what to do, None if nothing is."""
+    try:
+        load_function("compare.checks", name)
+    except BrokenPlugin as error:
+        what, _, remedy = str(error).rpartition("; ")
+        return what, remedy.capitalize()
+    except LookupError:
+        known = plugin_names("compare.checks")
+        near = did_you_mean(name, known)
+        remedy = f"Perhaps `{near}` was meant" if near else f"Installed are {', '.join(known) or 'none'}"
+        return f"no plug-in brings a check `{name}`", remedy
+    return None
+
+
+def _function_fault(name: str, folder: Path) -> tuple[str, str] | None:
+    """Say what is wrong with the name of a function and what to do, None if nothing is."""
+    module, _, function = name.partition(":")
+    file = f"{module.replace('.', '/')}.py"
+    try:
+        tree = ast.parse(read_named_text(folder, file))
+    except BadName as error:
+        return error.what, error.remedy
+    except (SyntaxError, ValueError, RecursionError) as error:
+        return f"`{file}` is no Python: {error}", "Correct it"
+    if function not in _names_in(tree):
+        return f"`{file}` has no function `{function}`", "Correct the name, or write the function"
+    return None
+
+
+def _names_in(tree: ast.Module) -> set[str]:
+    """Return the names that a module's top level binds in plain sight."""
+    names = set()
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names |= {alias.asname or alias.name for alias in node.names}
+        elif isinstance(node, ast.Assign):
+            names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+    return names
+
+
+def plain_demands(cases: Iterable[Case]) -> dict[str, dict[str, Any]]:
+    """Return what cases demand by their ids, as a run's header keeps it; who demands nothing is not there."""
+    return {case.id: _plain(case) for case in cases if case.demands != Expectations()}
+
+
+def _plain(case: Case) -> dict[str, Any]:
+    demands = case.demands
+    plain: dict[str, Any] = {"line": case.line, "turns": len(case.turns)}
+    if demands.checks:
+        plain["checks"] = dict(demands.checks)
+    if demands.share:
+        plain["pass"] = "{} of {}".format(*demands.share)
+    if demands.match:
+        plain["match"] = demands.match
+    return plain

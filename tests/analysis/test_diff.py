@@ -1,0 +1,471 @@
+"""Two runs, or two targets of one, compared: from journals made by hand to every output and exit code."""
+
+import json
+import math
+from dataclasses import replace
+from io import StringIO
+from itertools import chain
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+from click.testing import CliRunner, Result
+from rich.console import Console
+
+from runner.analysis.diff import Difference, DiffFinding, diff_runs, diff_within
+from runner.analysis.replies import Likeness
+from runner.analysis.run import Run
+from runner.analysis.verdict import Doubt, Rule, Verdict
+from runner.cli import commands
+from runner.core.events import Outcome
+from runner.core.record import Record
+from runner.errors import CompareError
+from runner.outputs.diff import text as plain
+from runner.outputs.diff.formats import DIFFERENCE_WRITERS
+from runner.outputs.diff.markdown import MAX_CHARACTERS
+from runner.outputs.diff.terminal import render_difference
+from tests.support.crafted_runs import BASE, NEW, answered, failed, jittered, run_of, simulated, write_run
+
+
+def finding(difference: Difference, measure: str = "ttft_s") -> DiffFinding:
+    """Return the finding on a measure of the only target."""
+    (found,) = (each for each in difference.findings if each.measure.name == measure)
+    return found
+
+
+def drifting(block: int) -> float:
+    """Return how much slower everything is by then: ten times, in the end."""
+    return math.exp(block / 9)
+
+
+# Within one run
+
+
+def test_slower_target_of_one_run_is_regressed() -> None:
+    """Its ratio is found within its interval, with blocks as n, and the faster one's is the inverse."""
+    run = run_of([*jittered(BASE, 20), *jittered(NEW, 20, slower=1.3)])
+    forth, back = diff_within(run, BASE, NEW), diff_within(run, NEW, BASE)
+    found = finding(forth)
+    assert (found.verdict, found.units, found.n) == (Verdict.REGRESSED, 20, (40, 40))
+    assert found.interval is not None
+    assert 1.3 in found.interval
+    assert finding(back).verdict is Verdict.IMPROVED
+    assert finding(back).change == pytest.approx(1 / found.change)
+
+
+def test_drift_within_a_run_moves_no_verdict() -> None:
+    """Latencies that grow tenfold during the run, for both alike, leave them unchanged."""
+    records = [
+        answered(each.identity.target, each.identity.case, each.identity.block, ttft_s)
+        for each in chain(jittered(BASE, 20, sigma=0.02), jittered(NEW, 20, sigma=0.02))
+        if (ttft_s := (each.ttft_s or 0) * drifting(each.identity.block))
+    ]
+    found = finding(diff_within(run_of(records), BASE, NEW))
+    assert found.verdict is Verdict.UNCHANGED
+    assert found.change == pytest.approx(1, abs=0.03)
+
+
+def test_estimate_is_the_mean_log_ratio_of_pairs() -> None:
+    """Two blocks, 2 and 8 times slower, are 4 times slower; what has no partner does not count."""
+    records = [answered(BASE, "one", block, 0.1) for block in (1, 2, 3)]
+    records += [answered(NEW, "one", 1, 0.2), answered(NEW, "one", 2, 0.8), answered(NEW, "two", 3, 9.0)]
+    found = finding(diff_within(run_of(records), BASE, NEW))
+    assert found.change == pytest.approx(4)
+    assert (found.n, found.units) == ((2, 2), 2)
+    assert [found.base_level, found.new_level] == pytest.approx([0.1, 0.4])
+
+
+def test_few_blocks_are_undecided_and_say_how_many_would_do() -> None:
+    """Three blocks of a tenfold slowdown prove nothing yet."""
+    run = run_of([*jittered(BASE, 3), *jittered(NEW, 3, slower=10)])
+    ruling = finding(diff_within(run, BASE, NEW, Rule(measures=("ttft",)))).ruling
+    assert (ruling.verdict, ruling.doubt, ruling.needed) == (Verdict.UNDECIDED, Doubt.TOO_FEW, 8)
+
+
+def test_a_change_within_the_clocks_error_is_undecided() -> None:
+    """Half as slow again, of a TTFT of 2 ms, is less than two clocks may be off."""
+    records = [
+        answered(target, "one", block, ttft_s + block / 1e6)
+        for target, ttft_s in ((BASE, 0.002), (NEW, 0.003))
+        for block in range(1, 21)
+    ]
+    found = finding(diff_within(run_of(records), BASE, NEW))
+    assert (found.verdict, found.ruling.doubt, found.floor) == (Verdict.UNDECIDED, Doubt.CLOCK, 0.002)
+
+
+def test_rows_that_say_the_same_are_tested_once() -> None:
+    """Where nobody reasons, the first answer is the first text, and no second row blunts the first."""
+    run = run_of([*jittered(BASE, 8), *jittered(NEW, 8)])
+    assert "ttfa_s" not in {each.measure.name for each in diff_within(run, BASE, NEW).findings}
+    assert finding(diff_within(run, BASE, NEW, Rule(measures=("ttfa",))), "ttfa_s").units == 8
+
+
+def test_spells_of_ones_own_are_told() -> None:
+    """A slow stretch of one target alone is called a change, and the reader is warned of it."""
+    slow = [answered(NEW, "one", block, 0.3 * (3 if block > 10 else 1.2) + block / 1e4) for block in range(1, 21)]
+    fast = [answered(BASE, "one", block, 0.3) for block in range(1, 21)]
+    difference = diff_within(run_of([*fast, *slow]), BASE, NEW, Rule(measures=("ttft",)))
+    assert difference.verdict is Verdict.REGRESSED
+    assert "neighbouring blocks" in difference.warnings[0]
+
+
+@pytest.mark.parametrize(("a", "b", "said"), [("acme/odl", NEW, "did you mean acme/old"), (BASE, BASE, "named twice")])
+def test_targets_that_cannot_be_compared_are_refused(a: str, b: str, said: str) -> None:
+    """A mistyped target is met with the right one, a target against itself with a reason."""
+    with pytest.raises(CompareError, match=said):
+        diff_within(run_of([*jittered(BASE, 2), *jittered(NEW, 2)]), a, b)
+
+
+# Across two runs
+
+
+def test_slower_run_is_regressed_and_told_to_be_the_weaker_comparison() -> None:
+    """Runs are matched by case; the comparison is not paired."""
+    difference = diff_runs(run_of(jittered(BASE, 20)), run_of(jittered(BASE, 20, slower=1.3, seed=2), "new"))
+    assert finding(difference).verdict is Verdict.REGRESSED
+    assert not difference.paired
+
+
+def test_cases_are_matched() -> None:
+    """A run that asked the slow case more often is not slower for that."""
+    base = [answered(BASE, "one", block, 0.1 + block / 1e4) for block in range(1, 11)]
+    base += [answered(BASE, "two", block, 5.0 + block / 1e4) for block in range(1, 11)]
+    new = [each for each in base if each.identity.case == "two" or each.identity.block < 4]
+    found = finding(diff_runs(run_of(base), run_of(new, "new")))
+    assert found.change == pytest.approx(1, abs=0.002)
+    assert found.verdict is Verdict.UNCHANGED
+
+
+def test_what_only_one_run_has_is_named_and_left_out() -> None:
+    """Targets and cases without a partner, and questions asked in other words, are not compared."""
+    reworded = [
+        replace(each, identity=replace(each.identity, prompt="Something else")) if each.identity.case == "two" else each
+        for each in jittered(BASE, 6, seed=2)
+    ]
+    new = [*reworded, *jittered("x/y", 6), *jittered(BASE, 6, cases=("three",))]
+    difference = diff_runs(run_of(jittered(BASE, 6)), run_of(new, "new"))
+    said = " | ".join(difference.warnings)
+    assert "only in new, not compared: x/y" in said
+    assert "only in new, not compared: three" in said
+    assert "asked in other words, not compared: two" in said
+    assert finding(difference).n == (6, 6)
+    assert {change.case for change in difference.replies} == {"one"}
+
+
+def test_costs_are_compared_and_shown_in_their_currency() -> None:
+    """Twice the price is twice the cost, and every table names what it is paid in."""
+    cheap, dear = (priced("CNY", price, name) for price, name in (("2", "base"), ("4", "new")))
+    difference = diff_runs(cheap, dear)
+    found = finding(difference, "cost")
+    assert (found.verdict, found.currency) == (Verdict.REGRESSED, "CNY")
+    assert found.change == pytest.approx(2)
+    assert finding(difference).currency is None
+    for text in (plain.write(difference), DIFFERENCE_WRITERS[".md"](difference)):
+        assert "cost, CNY" in text
+    assert [each["currency"] for each in json.loads(DIFFERENCE_WRITERS[".json"](difference))["findings"]][-1] == "CNY"
+
+
+def test_two_currencies_are_not_compared() -> None:
+    """Their ratio would mean nothing: there is no such row, and a sentence says why."""
+    difference = diff_runs(priced("CNY", "2", "base"), priced("USD", "2", "new"))
+    assert "cost" not in {each.measure.name for each in difference.findings}
+    assert f"{BASE}: cost not compared: CNY in base, USD in new" in difference.warnings
+
+
+def priced(currency: str, price: str, name: str) -> Run:
+    """Return a run of 8 blocks whose tokens cost so much a million."""
+    rates = {"currency": currency, "source": "x", "rates": [{"input": price, "output": price}]}
+    records = [replace(each, input_tokens=10) for each in jittered(BASE, 8)]
+    return run_of(records, name, prices={BASE: rates})
+
+
+def test_circumstances_that_differ_are_told() -> None:
+    """Machine, versions, clock, suite, concurrency, region and the model that answered: one warning each."""
+    base = run_of(jittered(BASE, 2))
+    new = run_of(
+        [replace(each, region="eu", response_model="other") for each in jittered(BASE, 2)],
+        platform="macOS",
+        clock="poll",
+        digest="d2",
+        concurrency=9,
+        versions={"compare": "2", "python": "3.11"},
+    )
+    old = run_of([replace(each, response_model="one") for each in jittered(BASE, 2)])
+    said = diff_runs(old, new).warnings
+    subjects = ("suites", "machines", "clocks", "concurrencies", "regions", "versions of compare", "another model")
+    assert [sum(subject in warning for warning in said) for subject in subjects] == [1] * len(subjects)
+    assert diff_runs(base, base).warnings == ("base and new are the same run, base",)
+
+
+def test_simulated_is_never_compared_with_real() -> None:
+    """A run of the simulator against one of a provider is refused."""
+    pretended = [simulated(each) for each in jittered(BASE, 3)]
+    with pytest.raises(CompareError, match="base is simulated and acme/old in new is real"):
+        diff_runs(run_of(pretended, simulated=True), run_of(jittered(BASE, 3), "new"))
+
+
+def test_runs_with_nothing_in_common_are_no_pass() -> None:
+    """Neither other targets, nor other cases, nor failures on both sides alone compare as unchanged."""
+    base = run_of(jittered(BASE, 3))
+    for new in (
+        run_of(jittered("x/y", 3), "new"),
+        run_of(jittered(BASE, 3, cases=("three",)), "new"),
+        run_of([failed(BASE, "one", block) for block in range(1, 3)], "new"),
+        run_of([], "new"),
+    ):
+        with pytest.raises(CompareError, match=r"in common|nothing to compare"):
+            diff_runs(base, new)
+
+
+# Failures
+
+
+def test_a_rise_of_failures_regresses_although_survivors_are_fast() -> None:
+    """Half of the requests fail, the others are as fast as ever: the gate is told."""
+    new = [
+        failed(BASE, each.identity.case, each.identity.block) if i % 2 else each
+        for i, each in enumerate(jittered(BASE, 20))
+    ]
+    difference = diff_runs(run_of(jittered(BASE, 20)), run_of(new, "new"))
+    assert finding(difference, "failures").verdict is Verdict.REGRESSED
+    assert finding(difference, "failures").change == 0.5
+    assert finding(difference).verdict is not Verdict.REGRESSED
+
+
+def test_warnings_stand_before_the_figures_they_weaken() -> None:
+    """On a terminal and in Markdown a reader meets them first."""
+    run = run_of(jittered(BASE, 6))
+    difference = diff_runs(run, run)
+    for text in (plain.write(difference), DIFFERENCE_WRITERS[".md"](difference)):
+        assert 0 < text.index("the same run") < text.index("TTFT")
+
+
+def test_a_run_that_failed_altogether_regresses() -> None:
+    """With no figure left to compare, the failures alone decide."""
+    new = run_of([failed(BASE, each.identity.case, each.identity.block) for each in jittered(BASE, 6)], "new")
+    difference = diff_runs(run_of(jittered(BASE, 6)), new)
+    assert difference.verdict is Verdict.REGRESSED
+    assert any("no figures to compare" in warning for warning in difference.warnings)
+
+
+@pytest.mark.parametrize("requests", [4, 24, 48, 72])
+def test_what_is_promised_of_failures_decides(requests: int) -> None:
+    """However few never failed so far, the same number is named, and so many requests without a failure do decide."""
+    promised = finding(of_failures(requests, 0, 0), "failures").ruling.needed
+    assert promised is not None
+    assert promised == 73
+    assert finding(of_failures(promised, 0, 0), "failures").verdict is Verdict.UNCHANGED
+    assert finding(of_failures(72, 0, 0), "failures").verdict is Verdict.UNDECIDED
+
+
+def test_a_rise_that_goes_on_is_found_with_what_is_promised() -> None:
+    """Two of ten fail: too few to say so; as many as are named, of which a fifth fail, regress."""
+    few = finding(of_failures(10, 0, 2), "failures")
+    assert few.ruling.doubt is Doubt.NOISY
+    assert few.ruling.needed is not None
+    enough = of_failures(few.ruling.needed, 0, round(few.ruling.needed / 5))
+    assert finding(enough, "failures").verdict is Verdict.REGRESSED
+
+
+def test_sides_of_two_sizes_are_told_apart() -> None:
+    """A short run against a long one: what is said of it is said of the smaller side, what it takes of each."""
+    difference = diff_runs(run_of(jittered(BASE, 12)), run_of(jittered(BASE, 6, seed=2), "new"))
+    said = plain.write(difference)
+    assert "12 requests on the smaller side do not decide; about 73 requests on each side" in said
+    assert "12 requests on each side" not in said
+    assert "24/12" in said
+
+
+def of_failures(requests: int, before: int, after: int) -> Difference:
+    """Compare two runs by their failures alone: so many requests each, of which so many failed."""
+
+    def failing(count: int, name: str) -> Run:
+        blocks = range(1, requests + 1)
+        return run_of([failed(block=each) if each <= count else answered(block=each) for each in blocks], name)
+
+    return diff_runs(failing(before, "base"), failing(after, "new"), Rule(measures=("failures",)))
+
+
+# Replies
+
+
+@pytest.mark.parametrize(
+    ("reply", "likeness"),
+    [
+        ("Hello  world\n", Likeness.SAME),
+        ("Hello, brave world", Likeness.REWORDED),
+        ("完全不同的回答", Likeness.CHANGED),
+    ],
+)
+def test_replies_are_same_reworded_or_changed(reply: str, likeness: Likeness) -> None:
+    """Blanks do not count; three words of five are a new wording; none in common is a change."""
+    new = [answered(BASE, "one", block, reply=reply) for block in (1, 2)]
+    (change,) = diff_runs(run_of(jittered(BASE, 2, cases=("one",))), run_of(new, "new")).replies
+    assert (change.likeness, change.base.text, change.new.text) == (likeness, "Hello world", reply)
+    assert (change.new.n, change.new.agreement, change.new.length) == (2, 1, len(reply))
+
+
+def test_a_base_that_never_agrees_with_itself_proves_no_change() -> None:
+    """Replies that share as little with one another as with the new ones are new wordings at most."""
+    base = [answered(BASE, "one", block, reply=f"word{block} said once") for block in (1, 2, 3)]
+    new = [answered(BASE, "one", block, reply=f"term{block} said once") for block in (1, 2, 3)]
+    (change,) = diff_runs(run_of(base), run_of(new, "new")).replies
+    assert change.likeness is Likeness.REWORDED
+    assert change.base.agreement == pytest.approx(1 / 3)
+
+
+def test_refusals_are_counted_whichever_way_they_come() -> None:
+    """In words of either language, in a field of its own, by a content filter; an apology in passing is none."""
+    replies = (
+        "I'm sorry, but I can't help with that.",
+        "抱歉，我无法回答这个问题。",
+        "Sorry for the wait. Hello!",
+        "Hello",
+    )
+    new = [answered(BASE, "one", block, reply=reply) for block, reply in enumerate(replies, 1)]
+    new += [answered(BASE, "one", 5, noted=("refusal",)), answered(BASE, "one", 6, outcome=Outcome.FILTERED)]
+    (change,) = diff_runs(run_of(jittered(BASE, 6, cases=("one",))), run_of(new, "new")).replies
+    assert (change.base.refusals, change.new.refusals) == (0, 4)
+    assert "4 refusals" in plain.write(diff_runs(run_of(jittered(BASE, 6, cases=("one",))), run_of(new, "new")))
+
+
+def stripped(record: Record) -> Record:
+    """Return a record as a committed baseline holds it: figures, no texts."""
+    return replace(record, reply=None, identity=replace(record.identity, prompt=""))
+
+
+def test_a_stripped_baseline_compares_times_and_no_replies() -> None:
+    """Without texts the figures are compared as ever, and the replies are said not to have been."""
+    base = run_of([stripped(each) for each in jittered(BASE, 20)])
+    difference = diff_runs(base, run_of(jittered(BASE, 20, slower=1.3, seed=2), "new"))
+    assert finding(difference).verdict is Verdict.REGRESSED
+    assert {change.likeness for change in difference.replies} == {Likeness.NOT_COMPARED}
+
+
+# Outputs
+
+HOSTILE = "<script>alert(1)</script> | @everyone `x` [a](javascript:b) \x1b[31m \0 \ud83d"
+
+
+def hostile() -> Difference:
+    """Return a comparison whose replies try to break out of every format."""
+    base = [answered(BASE, "one", block, 0.3 + block / 1e3, HOSTILE) for block in range(1, 11)]
+    new = [answered(BASE, "one", block, 0.6 + block / 1e3, f"new {HOSTILE}") for block in range(1, 11)]
+    return diff_runs(run_of(base), run_of(new, "new"))
+
+
+def test_markdown_shows_the_diff_and_obeys_nothing() -> None:
+    """What came stands in <ins>; no tag, link or mention of a reply survives."""
+    text = DIFFERENCE_WRITERS[".md"](hostile())
+    assert "<ins>new </ins>" in text
+    assert "| regressed |" in text
+    for harmful in ("<script", "@everyone", "[a](", "\x1b", "\0"):
+        assert harmful not in text
+    text.encode()
+
+
+def test_markdown_fits_a_comment_and_says_what_it_left_out() -> None:
+    """However many cases and warnings: one comment, and a count of the rest."""
+    cases = [f"case-{number}" for number in range(150)]
+    base = [answered(BASE, case, 1, reply="old " + "<" * 900) for case in cases]
+    new = [answered(BASE, case, 1, reply="new " + ">" * 900) for case in cases]
+    text = DIFFERENCE_WRITERS[".md"](diff_runs(run_of(base), run_of(new, "new")))
+    assert len(text) <= MAX_CHARACTERS
+    assert "Left out: what changed in " in text
+
+
+def test_junit_is_a_suite_a_target_and_a_test_a_measure() -> None:
+    """A regression is a failure, what is undecided is skipped, and the counts agree with the tests."""
+    root = ET.fromstring(DIFFERENCE_WRITERS[".xml"](hostile()))
+    (suite,) = root.findall("testsuite")
+    cases = {case.attrib["name"]: case for case in suite.findall("testcase")}
+    assert cases["ttft_s"].find("failure") is not None
+    assert cases["failures"].find("skipped") is not None
+    counts = [len(cases), len(suite.findall("testcase/failure")), len(suite.findall("testcase/skipped"))]
+    assert [int(suite.attrib[name]) for name in ("tests", "failures", "skipped")] == counts
+
+
+def test_json_holds_every_figure_and_every_reply() -> None:
+    """It can be read back strictly; figures are unrounded, replies whole."""
+    difference = hostile()
+    read = json.loads(DIFFERENCE_WRITERS[".json"](difference))
+    (ttft,) = (each for each in read["findings"] if each["measure"] == "ttft_s")
+    assert (ttft["verdict"], ttft["change"]) == ("regressed", finding(difference).change)
+    assert read["replies"][0]["base"]["text"] == HOSTILE
+
+
+def test_terminal_fits_80_columns() -> None:
+    """The table does not fold, and control characters are shown, not obeyed."""
+    console = Console(file=StringIO(), width=80)
+    console.print(render_difference(hostile()))
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    (row,) = (line for line in text.splitlines() if line.startswith("TTFT"))
+    assert row.rstrip().endswith("regressed")
+    assert "\x1b" not in text
+
+
+# The command
+
+
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Write a few runs and stand among them."""
+    write_run(tmp_path / "base", jittered(BASE, 10))
+    write_run(tmp_path / "slow", jittered(BASE, 10, slower=2, seed=2))
+    write_run(tmp_path / "short", jittered(BASE, 2, slower=2, seed=2))
+    write_run(tmp_path / "both", [*jittered(BASE, 10), *jittered(NEW, 10, slower=2)])
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def compare_diff(*arguments: str) -> Result:
+    """Run `compare diff`."""
+    return CliRunner().invoke(commands, ["diff", *arguments])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("base", "slow"), 0),
+        (("base", "slow", "--gate"), 1),
+        (("base", "slow", "--fail-undecided"), 1),
+        (("slow", "base", "--gate"), 0),
+        (("base", "short", "--gate"), 0),
+        (("base", "short", "--fail-undecided"), 5),
+        (("both", "--between", BASE, NEW, "--gate"), 1),
+        (("base", "slow", "--gate", "--min-effect", "400%"), 0),
+        (("base/journal.jsonl", "slow", "--gate", "--metric", "chars"), 0),
+    ],
+)
+def test_exit_code_is_the_verdict(runs: Path, arguments: tuple[str, ...], code: int) -> None:
+    """1 for a regression behind a gate, 5 for undecided if asked for, else 0."""
+    done = compare_diff(*arguments)
+    assert (done.exit_code, runs.is_dir()) == (code, True), done.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("base",), "--between A B"),
+        (("base", "nowhere"), "nowhere"),
+        (("base", "slow", "--between", BASE, NEW), "name one run"),
+        (("base", "slow", "--metric", "speed"), "no measure"),
+        (("base", "slow", "--min-effect", "much"), "neither a share nor a percentage"),
+        (("base", "slow", "--alpha", "7"), "choose one above 0"),
+        (("base", "slow", "-o", "report.html"), ".md, .json, .xml"),
+    ],
+)
+def test_what_cannot_be_done_is_2_and_says_why(runs: Path, arguments: tuple[str, ...], said: str) -> None:
+    """Each mistake is met with a sentence and exit code 2."""
+    done = compare_diff(*arguments)
+    assert (done.exit_code, runs.is_dir()) == (2, True)
+    assert said in done.output
+
+
+def test_reports_are_written(runs: Path) -> None:
+    """Each -o is written in the format of its suffix; --json prints what the file holds."""
+    done = compare_diff("base", "slow", "--json", "-o", "r.md", "-o", "r.json", "-o", "r.xml")
+    assert done.exit_code == 0
+    assert done.stdout == (runs / "r.json").read_text(encoding="utf-8")
+    assert (runs / "r.md").read_text(encoding="utf-8").startswith("## regressed")
+    assert (runs / "r.xml").read_text(encoding="utf-8").startswith("<?xml")

@@ -1,0 +1,167 @@
+"""Speed against load: read off records by hand, by hypothesis against the plain definition, and as text."""
+
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from runner.analysis.run import Run
+from runner.analysis.sweep import LoadPoint, PacedPoint, measure_levels, measure_pace
+from runner.core.events import Outcome
+from runner.core.record import Heard, Identity, Marks, Record
+from runner.outputs.markdown import write
+from runner.outputs.terminal import render_summary
+from runner.outputs.text.sweep_table import load_tables, tabulate_pace, tabulate_sweep
+from runner.storage import journal
+from runner.storage.journal import Header
+
+HEADER = Header(
+    run_id="run", suite="suite", digest="0", seed=1, started_at="2026-11-20T10:00:00.000+01:00", simulated=False,
+    repeat=2, targets=("acme/m",), cases=("case",), planned_requests=8, load={"levels": [1, 4]},
+)  # fmt: skip
+MS = 1_000_000
+
+
+def record_of(
+    block: int, sent_ms: int, ttft_ms: int, total_ms: int, tokens: int | None = 10, *, planned_ms: int | None = None
+) -> Record:
+    """Return a good request, its stamps in milliseconds since the run's start."""
+    return Record(
+        identity=Identity(f"{block}/{sent_ms}", "case", 1, block, block, "acme", "m", "Hello?"),
+        marks=Marks(
+            planned=None if planned_ms is None else planned_ms * MS,
+            sent=sent_ms * MS,
+            first_event=(sent_ms + ttft_ms) * MS,
+            last_event=(sent_ms + total_ms) * MS,
+        ),
+        outcome=Outcome.OK,
+        heard=Heard((ttft_ms * 1000, total_ms * 1000), "aa", (1, 1)),
+        reply="ab",
+        output_tokens=tokens,
+    )
+
+
+def failed(record: Record) -> Record:
+    """Let a request fail before anything was heard."""
+    marks = replace(record.marks, first_event=None, last_event=None)
+    return replace(record, outcome=Outcome.RATE_LIMITED, marks=marks, heard=Heard(), reply=None, output_tokens=None)
+
+
+SWEPT = [
+    record_of(1, 0, 100, 1000),
+    record_of(2, 1000, 300, 1000),
+    record_of(3, 5000, 125, 1000, tokens=30),
+    record_of(4, 5000, 375, 2000, tokens=30),
+    failed(record_of(4, 5500, 0, 0)),
+    replace(record_of(1, 9000, 1, 2), warmup=True),
+]
+
+
+def test_a_point_is_what_happened_at_its_level() -> None:
+    """Levels are told apart by blocks; rates are of all streams together, over their own time."""
+    assert measure_levels(HEADER, SWEPT) == (
+        LoadPoint("acme/m", 1, 2, 0, 0.2, None, output_tps=10, requests_per_s=1, in_flight=1),
+        LoadPoint("acme/m", 4, 2, 1, 0.25, None, output_tps=30, requests_per_s=1, in_flight=1.5),
+    )
+
+
+def test_a_sum_of_tokens_is_not_given_where_a_part_is_unknown() -> None:
+    """One reply that nobody counted leaves tokens a second blank, and requests a second as they are."""
+    swept = [*SWEPT, record_of(1, 1500, 100, 500, tokens=None)]
+    assert [point.output_tps for point in measure_levels(HEADER, swept)] == [None, 30]
+    assert [point.requests_per_s for point in measure_levels(HEADER, swept)] == [1.5, 1]
+
+
+def test_a_95th_percentile_needs_twenty() -> None:
+    """Below that the maximum would pose as one."""
+    records = [record_of(1, number * 10, number, 1000) for number in range(1, 21)]
+    assert [point.ttft_p95_s for point in measure_levels(HEADER, records)] == [0.019]
+    assert [point.ttft_p95_s for point in measure_levels(HEADER, records[:-1])] == [None]
+
+
+def test_levels_without_end_are_told_apart_too() -> None:
+    """Where blocks had no end, each level has a million numbers."""
+    records = [record_of(7, 0, 1, 10), record_of(1_000_001, 100, 2, 10)]
+    points = measure_levels(replace(HEADER, repeat=None), records)
+    assert [(point.concurrency, point.n) for point in points] == [(1, 1), (4, 1)]
+
+
+def test_there_is_nothing_to_say_of_a_plain_run() -> None:
+    """Neither table is shown where neither a sweep nor a rate was asked for."""
+    plain = replace(HEADER, load={})
+    assert (measure_levels(plain, SWEPT), measure_pace(plain, SWEPT)) == ((), ())
+    run = Run.of(plain, SWEPT)
+    assert (tabulate_sweep(run), tabulate_pace(run), load_tables(run)) == (None, None, ())
+
+
+REQUESTS = st.lists(
+    st.tuples(st.integers(0, 9000), st.integers(1, 500), st.integers(500, 3000), st.integers(0, 99)), min_size=1
+)
+
+
+@given(REQUESTS)
+def test_rates_follow_their_definitions(requests: list[tuple[int, int, int, int]]) -> None:
+    """Whatever the order in which requests finished."""
+    records = [record_of(1, sent, ttft, total, tokens) for sent, ttft, total, tokens in requests]
+    (point,) = measure_levels(HEADER, records)
+    span_s = (max(sent + total for sent, _, total, _ in requests) - min(sent for sent, *_ in requests)) / 1000
+    assert point.requests_per_s == pytest.approx(len(requests) / span_s)
+    assert point.output_tps == pytest.approx(sum(tokens for *_, tokens in requests) / span_s)
+    assert point.in_flight == pytest.approx(sum(total for _, _, total, _ in requests) / 1000 / span_s)
+
+
+PACED = replace(HEADER, load={"rate": 2.0})
+
+
+def test_what_queued_here_is_in_the_time_from_the_plan() -> None:
+    """Of two requests the second was sent two seconds late: TTFT does not know, and the time from the plan does."""
+    records = [record_of(1, 0, 100, 1000, planned_ms=0), record_of(2, 2500, 100, 1000, planned_ms=500)]
+    assert measure_pace(PACED, records) == (
+        PacedPoint(
+            "acme/m", 2.0, 2, 0, 0.1, None,
+            ttft_from_planned_p50_s=1.1, ttft_from_planned_p95_s=None,
+            total_from_planned_p50_s=2.0, total_from_planned_p95_s=None,
+            requests_per_s=2 / 3.5,
+        ),
+    )  # fmt: skip
+
+
+def written(folder: Path, header: Header, records: list[Record]) -> Run:
+    """Return a run as it is read from its journal."""
+    with journal.JournalWriter(folder) as writer:
+        writer.append_header(header)
+        for record in records:
+            writer.append_record(record)
+        writer.append({"kind": "end", "reason": "3 s are over, as asked"})
+    return Run.of_journal(journal.read(folder))
+
+
+def cells_of(text: str, first: str) -> list[str]:
+    """Return the cells of the Markdown row that begins so."""
+    row = next(line for line in text.splitlines() if line.startswith(first))
+    return [cell.strip() for cell in row.strip("|").split("|")]
+
+
+def test_a_sweep_is_shown(tmp_path: Path) -> None:
+    """Its table stands in results.md and on a terminal, with n beside the figures, and with why the run was stopped."""
+    run = written(tmp_path, HEADER, SWEPT)
+    page = write(run)
+    level = page[page.index("## Speed under load") :]
+    assert cells_of(level, "| acme/m") == ["acme/m", "1", "2", "0", "200 ms / –", "10.0", "1.0", "1.0"]
+    assert "stopped: 3 s are over, as asked" in page
+    said = StringIO()
+    Console(file=said, width=120).print(render_summary(run))
+    assert ["acme/m", "4", "2", "1", "250", "ms", "/", "–", "30.0", "1.0", "1.5"] in map(
+        str.split, said.getvalue().splitlines()
+    )
+
+
+def test_an_open_loop_is_shown(tmp_path: Path) -> None:
+    """Its table has both times, from sending and from the plan."""
+    page = write(written(tmp_path, PACED, [record_of(1, 1000, 100, 900, planned_ms=0)]))
+    figures = cells_of(page[page.index("## An open loop") :], "| acme/m")
+    assert figures == ["acme/m", "2", "1.1", "1", "0", "100 ms / –", "1.10 s / –", "1.90 s / –"]

@@ -1,0 +1,69 @@
+"""Words of two texts: split, compared, counted; nothing of either text is lost."""
+
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.analysis.word_diff import MAX_WORDS, WordChange, share_of_words, tokenize, word_diff
+
+TEXTS = st.text(st.sampled_from("ab c\n.我是'é🙂हि"), max_size=40) | st.text(max_size=40)
+
+
+@given(TEXTS)
+def test_tokens_are_the_text(text: str) -> None:
+    """Joined, the tokens of any text are that text."""
+    assert "".join(tokenize(text)) == text
+
+
+def test_a_word_is_a_run_of_letters_and_a_chinese_character_is_one_by_itself() -> None:
+    """Latin words, numbers and Hindi stay whole; Chinese and Japanese fall apart; signs stand alone."""
+    assert tokenize("GPT4 是 模型, café!") == ["GPT4", " ", "是", " ", "模", "型", ",", " ", "café", "!"]
+    assert tokenize("हिन्दी かな 한국어") == ["हिन्दी", " ", "か", "な", " ", "한국어"]
+    assert tokenize("") == []
+
+
+@given(TEXTS, TEXTS)
+def test_a_diff_holds_both_texts(old: str, new: str) -> None:
+    """Without what came it is the old text, without what went the new one, and no two pieces are of one kind."""
+    pieces = word_diff(old, new)
+    assert "".join(piece.text for piece in pieces if piece.change is not WordChange.ADDED) == old
+    assert "".join(piece.text for piece in pieces if piece.change is not WordChange.REMOVED) == new
+    assert all(piece.text for piece in pieces)
+    assert all(a.change is not b.change for a, b in pairwise(pieces))
+
+
+def test_neighbouring_changes_are_one() -> None:
+    """A blank between two changed words does not tear them apart."""
+    pieces = [(piece.change.value, piece.text) for piece in word_diff("a quick brown fox", "a slow red fox")]
+    assert pieces == [("same", "a "), ("removed", "quick brown"), ("added", "slow red"), ("same", " fox")]
+
+
+def test_chinese_is_compared_by_character() -> None:
+    """One changed character is one change, not the whole sentence."""
+    pieces = [(piece.change.value, piece.text) for piece in word_diff("我是模型", "我是人")]
+    assert pieces == [("same", "我是"), ("removed", "模型"), ("added", "人")]
+
+
+def test_long_texts_are_compared_by_line() -> None:
+    """A text too long for words still shows which line changed."""
+    lines = [f"line {number}\n" for number in range(MAX_WORDS // 3)]
+    changed = [*lines[:5], "other words\n", *lines[6:]]
+    pieces = word_diff("".join(lines), "".join(changed))
+    assert [(piece.change.value, piece.text) for piece in pieces[1:3]] == [
+        ("removed", lines[5]),
+        ("added", "other words\n"),
+    ]
+
+
+@given(TEXTS, TEXTS)
+def test_share_is_symmetric_and_between_none_and_all(old: str, new: str) -> None:
+    """It does not matter which text is the base; a text shares all with itself."""
+    assert 0 <= share_of_words(old, new) == share_of_words(new, old) <= 1
+    assert share_of_words(old, old) == 1
+
+
+def test_share_counts_words() -> None:
+    """Of four words each, three in common are three quarters; blanks count for nothing."""
+    assert share_of_words("one two three four", "one  two three\nfive") == 0.75
+    assert share_of_words("yes", "no") == 0

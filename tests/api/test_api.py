@@ -1,0 +1,488 @@
+"""What `from runner import ...` gives: tables, replies, pieces, differences; and a sentence for every mistake."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import runner
+from runner import CompareError, arun, ask, diff, load, pictures, run, side_by_side, stream
+from runner.api.options import RUN_OPTIONS, read_options
+from runner.api.prompts import read_cases
+from runner.core.load import LoadProfile
+from runner.errors import InvalidFile
+from runner.outputs.csv import load as load_csv
+from tests.support.command import start, write_config
+
+QUICK = "sim/exact?ttft_ms=20&gap_ms=2&tokens=5"
+SLOW = "sim/exact?ttft_ms=60&gap_ms=6&tokens=5"
+
+
+@pytest.fixture(scope="module")
+def two_targets(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    """Ask two prompts of two targets, six times."""
+    folder = tmp_path_factory.mktemp("two-targets") / "kept"
+    return run(prompts=["one", "two"], targets=[QUICK, SLOW], repeat=6, seed=1, output=folder)
+
+
+# Runs
+
+
+def test_a_run_is_a_row_a_request(two_targets: pd.DataFrame) -> None:
+    """Every case, repeat and target has its row, with what was asked and what was measured."""
+    rows = two_targets.groupby(["case", "repeat", "model"]).size()
+    assert len(rows) == 2 * 6 * 2
+    assert set(rows) == {1}
+    assert set(two_targets["prompt"]) == {"one", "two"}
+    assert (two_targets["ttft_s"] > 0.01).all()
+    assert two_targets["simulated"].all()
+
+
+def test_attrs_hold_the_run(two_targets: pd.DataFrame) -> None:
+    """The table knows its run: id, folder, targets, seed; all of it plain data that survives a copy."""
+    attrs = two_targets.copy().attrs
+    assert attrs["run_id"] == two_targets["run_id"].unique().item()
+    assert (Path(attrs["folder"]) / "journal.jsonl").is_file()
+    assert attrs["targets"] == [QUICK, SLOW]
+    assert (attrs["seed"], attrs["repeat"], attrs["ended"], attrs["notes"]) == (1, 6, True, [])
+    assert json.loads(json.dumps(attrs)) == attrs
+
+
+def test_load_returns_what_run_returned(two_targets: pd.DataFrame) -> None:
+    """A run's folder gives its table and its metadata again, and so does the CSV, which has no metadata."""
+    folder = Path(two_targets.attrs["folder"])
+    again = load(folder)
+    pd.testing.assert_frame_equal(again, two_targets)
+    assert again.attrs == two_targets.attrs
+    pd.testing.assert_frame_equal(load(folder / "results.csv"), load_csv(folder / "results.csv"))
+
+
+def test_a_suite_file_is_run_as_the_command_runs_it(tmp_path: Path) -> None:
+    """A path, options by their names on the command line, results/<run-id>, and `latest`."""
+    (tmp_path / "my.yaml").write_text("cases: [{id: a, prompt: x}, {id: b, prompt: y}]", encoding="utf-8")
+    table = run("my.yaml", targets=QUICK, case="a", repeat=2, concurrency=1, order="as-written")
+    assert table["case"].tolist() == ["a", "a"]
+    assert Path(table.attrs["folder"]).parent == tmp_path / "results"
+    assert load("latest").attrs["run_id"] == table.attrs["run_id"]
+    assert (table.attrs["suite"], table.attrs["case_patterns"], table.attrs["concurrency"]) == ("my", ["a"], 1)
+
+
+def test_a_run_is_resumed(tmp_path: Path) -> None:
+    """`resume` goes on with a run of a suite file, and asks nothing twice."""
+    (tmp_path / "my.yaml").write_text("cases: [{id: a, prompt: x}]", encoding="utf-8")
+    first = run("my.yaml", targets=QUICK, repeat=2)
+    again = run(resume=first.attrs["folder"], repeat=3)
+    assert again["repeat"].tolist() == [1, 2, 3]
+    assert again["started_at"].tolist()[:2] == first["started_at"].tolist()
+
+
+def test_turns_and_cases_are_prompts_too() -> None:
+    """A list of texts is a conversation, a mapping is a case as a suite has it."""
+    table = run(
+        prompts=[["My name is Ada.", "What is my name?"], {"id": "known", "prompt": "Say {{w}}.", "vars": {"w": "hi"}}],
+        targets="sim/quick",
+        defaults={"max_tokens": 40},
+    )
+    asked = table.set_index(["case", "turn"])["prompt"].to_dict()
+    assert asked == {("prompt-1", 1): "My name is Ada.", ("prompt-1", 2): "What is my name?", ("known", 1): "Say hi."}
+    assert "Ada" in table[table["turn"] == 2]["reply"].item()
+
+
+def test_a_table_of_prompts_is_asked() -> None:
+    """`case` names, `system` is sent, further columns fill templates, and are ignored where there is none."""
+    table = run(
+        pd.DataFrame(
+            {
+                "prompt": ["Say {{word}} {{times}} times", "as it stands"],
+                "case": ["a", "b"],
+                "word": ["hi", None],
+                "times": [3, 4],
+            }
+        ),
+        targets=QUICK,
+    )
+    assert table.set_index("case")["prompt"].to_dict() == {"a": "Say hi 3 times", "b": "as it stands"}
+
+
+def test_a_run_shows_nothing_in_a_script(capfd: pytest.CaptureFixture[str]) -> None:
+    """Without IPython neither stdout nor stderr gets a character."""
+    run(prompts="one", targets=QUICK)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_run_works_under_a_running_loop() -> None:
+    """A caller inside an event loop, as a notebook's cell is, gets its table; the loop is nobody's business."""
+
+    async def cell() -> pd.DataFrame:
+        return run(prompts="one", targets=QUICK)
+
+    assert asyncio.run(cell())["outcome"].tolist() == ["ok"]
+
+
+def test_arun_lets_the_callers_loop_go_on() -> None:
+    """While a run is awaited, other tasks of the loop have their turns."""
+
+    async def cell() -> tuple[pd.DataFrame, int]:
+        ticks = 0
+
+        async def tick() -> None:
+            nonlocal ticks
+            while True:
+                ticks += 1
+                await asyncio.sleep(0.01)
+
+        ticking = asyncio.create_task(tick())
+        table = await arun(prompts="one", targets="sim/exact?ttft_ms=300&gap_ms=1&tokens=3")
+        ticking.cancel()
+        return table, ticks
+
+    table, ticks = asyncio.run(cell())
+    assert table["outcome"].tolist() == ["ok"]
+    assert ticks > 3
+
+
+def test_a_cancelled_arun_keeps_finished_rows() -> None:
+    """Cancelling the awaiting task stops the run; what was finished can be loaded, the rest is cancelled."""
+
+    async def cell() -> None:
+        running = asyncio.create_task(arun(prompts="one", targets=QUICK, repeat=100_000, concurrency=1))
+        while read_outcomes().count("ok") < 2:  # noqa: ASYNC110 -- there is no event to wait for
+            await asyncio.sleep(0.05)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+    asyncio.run(cell())
+    outcomes = load("latest")["outcome"].tolist()
+    assert outcomes.count("ok") > 1
+    assert set(outcomes) <= {"ok", "cancelled"}
+    assert not load("latest").attrs["ended"]
+    assert (Path("results/latest") / "results.csv").is_file()
+
+
+def read_outcomes() -> list[str]:
+    """Return the outcomes in the journals of this folder."""
+    journals = Path("results").glob("2*/journal.jsonl")
+    return [
+        found for path in journals for found in re.findall(r'"outcome": ?"(\w+)"', path.read_text(encoding="utf-8"))
+    ]
+
+
+INTERRUPTED = """
+from runner import run
+try:
+    run(prompts="one", targets=["{target}"], repeat=100_000, concurrency=1)
+except KeyboardInterrupt as interrupt:
+    print(interrupt)
+"""
+
+
+def test_ctrl_c_stops_a_script_and_keeps_finished_rows(tmp_path: Path) -> None:
+    """SIGINT raises KeyboardInterrupt, whose message loads what was finished."""
+    process = start(tmp_path, program=("-c", INTERRUPTED.format(target=QUICK)))
+    until(lambda: read_outcomes().count("ok") > 1)
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=60)
+    assert stderr == ""
+    said = re.fullmatch(r'stopped; finished rows kept: (\d+)\. load\("(.+)"\) returns them\n', stdout)
+    assert said, stdout
+    assert load(said[2])["outcome"].tolist().count("ok") == int(said[1]) > 1
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds, for a minute at most."""
+    limit = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+
+
+def test_nothing_of_a_run_is_left_behind() -> None:
+    """When a run is over its thread is, too, and so is the simulator."""
+    run(prompts="one", targets=QUICK)
+    assert [thread.name for thread in threading.enumerate() if "portal" in thread.name] == []
+    children = subprocess.run(
+        ["ps", "-o", "args=", "--ppid", str(os.getpid())], capture_output=True, text=True, check=False
+    )
+    assert "runner.simulator" not in children.stdout
+
+
+# Mistakes
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"repeats": 3}, "run() has no option `repeats`. Did you mean `repeat`?"),
+        ({"model": "x/y"}, "run() has no option `model`. Did you mean `targets`?"),
+        ({"temperature": 0}, "run() has no option `temperature`. Did you mean `defaults`?"),
+        ({"repeat": 0}, "repeat=0: give a whole number, 1 or more"),
+        ({"repeat": True}, "repeat=True: give a whole number, 1 or more"),
+        ({"concurrency": 10**6}, "concurrency=1000000: give a whole number, 1 to 10,000"),
+        ({"order": "block"}, "order='block': give one of blocks, free, as-written. Did you mean `blocks`?"),
+        ({"rate": 0}, "rate=0: give a number above 0"),
+        ({"duration": "5m"}, "duration='5m': give seconds, a number above 0"),
+        ({"sweep": 4}, "sweep=4: give a list of whole numbers, such as [1, 2, 4, 8]"),
+        ({"bom": "yes"}, "bom='yes': give True or False"),
+        ({"targets": 5}, "targets=5: give a text, or several in a list"),
+        ({"env_file": [3]}, "env_file=[3]: give a path"),
+        ({"until_ci": 5}, "until_ci=5: give a share such as 0.05 or '5%'"),
+        ({"budget": "5"}, "'5' is no sum of money. Write a number and its currency: 5USD or 20CNY."),
+        ({"arrivals": "poisson"}, "arrivals says how rate spaces requests; give rate, too"),
+        ({"sweep": [1, 2], "concurrency": 3}, "sweep sets the concurrency, level by level; leave concurrency out"),
+        ({"lead": 1, "order": "free"}, "lead holds for order='blocks'; with free nobody waits"),
+        ({"suite": "a.yaml"}, "a suite and prompts are both given; keep one of them"),
+    ],
+)
+def test_a_wrong_option_is_a_sentence(arguments: dict[str, Any], said: str) -> None:
+    """Each wrong name and each wrong value raises before anything is sent, and says what would be right."""
+    with pytest.raises(CompareError) as raised:
+        run(**({"prompts": "one"} | arguments))
+    assert str(raised.value) == said
+    assert not Path("results").exists()
+
+
+@pytest.mark.parametrize(
+    ("prompts", "said"),
+    [
+        ([], "there is nothing to ask"),
+        (["one", " "], "prompts:2:1: `prompt` is empty"),
+        (["one", 2], "prompt 2 is of type int"),
+        ([{"promt": "x"}], "unknown key `promt`. Perhaps `prompt` was meant."),
+        ([{"id": "a", "prompt": "x"}, {"id": "a", "prompt": "y"}], "prompts:2:1: the id `a` is taken by case 1"),
+        ([{"prompt": "x", "checks": {"python": "mine:check"}}], "mine"),
+        (pd.DataFrame({"promt": ["x"]}), "no column `prompt`. Is it `promt`?"),
+        (pd.DataFrame({"prompt": ["x", None]}), "row 2 of the table has no prompt"),
+        (pd.DataFrame({"prompt": ["{{wrd}}"], "word": ["x"]}), "Perhaps `word` was meant"),
+        (pd.DataFrame({"prompt": ["{{word}}"] * 2, "word": ["x", None]}), "row 2 of the table has no `word`"),
+    ],
+)
+def test_a_wrong_prompt_is_named_by_its_number(prompts: Any, said: str) -> None:
+    """What cannot be asked is refused before anything is sent, and its place is told."""
+    with pytest.raises(CompareError, match=re.escape(said)):
+        run(prompts=prompts, targets=QUICK)
+    assert not Path("results").exists()
+
+
+def test_all_wrong_prompts_are_told_at_once() -> None:
+    """Several faulty cases are one error."""
+    with pytest.raises(InvalidFile) as raised:
+        run(prompts=["", "fine", {"prompt": "x", "tag": "y"}], targets=QUICK)
+    assert [problem.line for problem in raised.value.problems] == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: ask("hi", temprature=1), "ask() has no option `temprature`. Did you mean `temperature`?"),
+        (lambda: ask(""), "`prompt` is empty"),
+        (lambda: ask("hi", temperature=7), "`temperature` is 7. Write a number of at most 2."),
+        (lambda: stream("hi"), "a stream has one target, and 3 are meant"),
+        (lambda: diff("latest"), "diff() takes two runs, or one run and between=(target, target)"),
+        (
+            lambda: run(prompts="x", percentiles=["p95", 120, True]),  # type: ignore[list-item]
+            "percentiles: 'p95', True are no numbers; 120 is not between 0 and 100",
+        ),
+        (lambda: load("nowhere"), "nowhere holds no journal.jsonl"),
+        (lambda: side_by_side(pd.DataFrame({"a": [1]})), "this is no table of results: it has no column provider"),
+        (lambda: pictures(pd.DataFrame({"a": [1]})), "this is no table of results: it has no column run_id"),
+    ],
+)
+def test_a_wrong_call_is_a_sentence(call: Any, said: str) -> None:
+    """Every function says what it was given wrong."""
+    with pytest.raises(CompareError, match=re.escape(said)):
+        call()
+
+
+def test_every_option_of_run_is_read() -> None:
+    """Each option that is documented reaches `Options`: none is accepted and then forgotten."""
+    given_options: dict[str, Any] = {
+        "targets": "sim/quick", "provider": ["sim"], "skip_missing": True, "env_file": "a.env", "concurrency": 2,
+        "output": ["a", "b.csv"], "bom": True, "case": "a*", "repeat": 3, "seed": 4, "warmup_requests": 1,
+        "order": "blocks", "lead": 5, "adaptive": True, "rate": 2.5, "arrivals": "poisson", "duration": 60,
+        "requests": 7, "budget": ["5USD", "20CNY"], "until_ci": 0.05, "estimate_tokens": True, "resume": "latest",
+        "percentiles": [50, 90, 99.9],
+        "late_bound": 0.02, "retry_errors": True, "record": True, "replay": "results/old", "fast": True,
+    }  # fmt: skip
+    assert {*given_options, "sweep"} == set(RUN_OPTIONS)
+    options = read_options(given_options)
+    assert options.load == LoadProfile(5, adaptive=True, rate=2.5, arrivals="poisson", duration_s=60, max_requests=7)
+    assert read_options({"sweep": [1, 2]}).load.levels == (1, 2)
+    assert (options.wish.models, options.wish.providers, options.wish.skip_missing) == (("sim/quick",), ("sim",), True)
+    assert [str(budget) for budget in options.budgets] == ["5.00 USD", "20.00 CNY"]
+    assert (options.env_files, options.outputs) == ((Path("a.env"),), (Path("a"), Path("b.csv")))
+    rest = ("concurrency", "bom", "cases", "repeat", "seed", "warmup_requests", "order", "until_ci", "estimate_tokens")
+    assert [getattr(options, name) for name in rest] == [2, True, ("a*",), 3, 4, 1, "blocks", 0.05, True]
+    assert options.late_bound_s == 0.02
+    assert options.percents == (90.0, 99.9)
+    assert (options.resume, options.retry_errors) == (Path("latest"), True)
+    assert (options.record, options.replay, options.fast) == (True, Path("results/old"), True)
+    assert read_options(dict.fromkeys(RUN_OPTIONS)) == read_options({})
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(RUN_OPTIONS),
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers() | st.text()),
+    )
+)
+def test_no_value_of_an_option_escapes_as_a_traceback(options: dict[str, Any]) -> None:
+    """Whatever is given, it is read or refused with a sentence."""
+    with suppress(CompareError):
+        read_options(options)
+
+
+@given(st.lists(st.text(min_size=1).filter(str.strip), min_size=1))
+def test_prompts_stay_as_they_are(prompts: list[str]) -> None:
+    """A prompt without variables is no template, whatever it looks like; a table says the same as a list."""
+    cases = read_cases(prompts)
+    assert [case["prompt"] for case in cases] == prompts
+    assert read_cases(pd.DataFrame({"prompt": prompts})) == cases
+
+
+# Replies
+
+
+def test_ask_returns_everyones_reply() -> None:
+    """Texts by target, a row for each, and replies that can be printed."""
+    replies = ask("你是谁？", targets=["sim/quick", "sim/steady"], max_tokens=100)
+    assert set(replies.texts) == {"sim/quick", "sim/steady"}
+    assert "quick" in (replies.texts["sim/quick"] or "")
+    assert len(replies.frame) == 2
+    assert "── sim/steady" in repr(replies)
+
+
+def test_then_brings_each_its_own_history() -> None:
+    """The next turn is asked of everyone with what they were told and said; the table holds the whole conversation."""
+    conversation = ask("My name is Ada.", targets=["sim/quick", "sim/steady"]).then("What is my name?")
+    assert all("Ada" in (text or "") for text in conversation.texts.values())
+    assert sorted(conversation.frame["turn"]) == [1, 1, 2, 2]
+    third = conversation.then("And again, what is my name?")
+    assert sorted(third.frame["turn"]) == [1, 1, 2, 2, 3, 3]
+    assert third.asked == ("My name is Ada.", "What is my name?", "And again, what is my name?")
+
+
+def test_who_fails_is_not_asked_the_next_turn(tmp_path: Path) -> None:
+    """A target that failed has no history to go on with; the others go on, and nobody left is an error."""
+    write_config(tmp_path, dead={"base_url": "http://127.0.0.1:9/v1", "keyless": True, "models": ["gone"]})
+    replies = ask("My name is Ada.", targets=["sim/quick", "dead/gone"])
+    assert replies.texts["dead/gone"] is None
+    assert set(replies.then("What is my name?").texts) == {"sim/quick"}
+    with pytest.raises(CompareError, match="nobody answered"):
+        ask("hi", targets=["dead/gone"]).then("and now?")
+
+
+def test_a_stream_is_heard_piece_by_piece() -> None:
+    """Pieces come in order with their time and channel; together they are the reply; the exact row comes last."""
+    pieces = stream("Tell me a story.", "sim/thinker", max_tokens=60)
+    heard = list(pieces)
+    assert [piece.at_s for piece in heard] == sorted(piece.at_s for piece in heard)
+    assert pieces.frame is not None
+    row = pieces.frame.iloc[0]
+    assert "".join(piece.text for piece in heard if piece.channel == "reasoning") == row["reasoning"]
+    assert "".join(piece.text for piece in heard if piece.channel == "answer") == (
+        row["reply"] if row["ttfa_s"] else ""
+    )
+    assert row["ttft_s"] <= heard[0].at_s < row["ttft_s"] + 1
+
+
+def test_a_stream_arrives_while_it_is_spoken() -> None:
+    """The first piece is there long before the last was sent."""
+    pieces = stream("one", "sim/exact?ttft_ms=10&gap_ms=200&tokens=8")
+    next(pieces)
+    journal = next(Path("results").glob("2*/journal.jsonl"))
+    assert '"outcome"' not in journal.read_text(encoding="utf-8")
+    assert len(list(pieces)) == 7
+
+
+def test_a_stream_can_be_left_early() -> None:
+    """Leaving the block ends the request, and what was heard is kept as cancelled."""
+    with stream("one", "sim/exact?ttft_ms=10&gap_ms=100&tokens=500") as pieces:
+        next(pieces)
+    assert pieces.frame is not None
+    assert pieces.frame["outcome"].tolist() == ["cancelled"]
+
+
+def test_a_failure_is_the_last_piece(tmp_path: Path) -> None:
+    """A stream that fails says so where it is listened to."""
+    write_config(tmp_path, dead={"base_url": "http://127.0.0.1:9/v1", "keyless": True, "models": ["gone"]})
+    heard = list(stream("one", "dead/gone"))
+    assert [piece.channel for piece in heard] == ["failure"]
+    assert heard[0].text.startswith("connection: ")
+
+
+# Differences
+
+
+def test_diff_within_a_run(two_targets: pd.DataFrame) -> None:
+    """Two targets of a table: a verdict, and a row for each metric with its n."""
+    difference = diff(two_targets, between=(QUICK, SLOW), metric=["ttft", "total"])
+    assert difference.frame["metric"].tolist() == ["ttft_s", "total_s"]
+    assert difference.frame["units"].tolist() == [6, 6]
+    assert difference.verdict == "undecided"
+    assert difference.frame["why"].notna().all()
+    assert "undecided" in repr(difference)
+
+
+def test_diff_of_a_run_with_itself_by_any_name(two_targets: pd.DataFrame) -> None:
+    """Tables and folders name runs alike, and part of a table is compared as part of the run."""
+    folder = two_targets.attrs["folder"]
+    by_name, by_table = diff(folder, folder), diff(two_targets, two_targets)
+    pd.testing.assert_frame_equal(by_name.frame, by_table.frame)
+    part = two_targets[(two_targets["case"] == "prompt-1") & (two_targets["repeat"] <= 4)]
+    assert set(diff(part, part).frame["units"]) >= {4}
+
+
+def test_a_table_of_two_runs_is_no_run(two_targets: pd.DataFrame) -> None:
+    """Rows of several runs are refused where a run is meant."""
+    mixed = pd.concat([two_targets, two_targets.assign(run_id="another")])
+    with pytest.raises(CompareError, match="rows of 2 runs"):
+        diff(mixed, mixed)
+
+
+# The door
+
+
+def test_the_door_names_what_it_has() -> None:
+    """Every public name is there, has a docstring, and is found by completion."""
+    for name in runner.__all__:
+        assert name in dir(runner)
+        assert getattr(runner, name).__doc__
+    with pytest.raises(AttributeError, match="rum"):
+        _ = runner.rum
+
+
+BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/python.md"])
+def test_the_examples_of_a_document_run(tmp_path: Path, document: str) -> None:
+    """The blocks of Python, one after the other in one process, with the suites beside it, and no key."""
+    root = Path(__file__).parents[2]
+    (tmp_path / "prompts").symlink_to(root / "prompts")
+    blocks = BLOCK.findall((root / document).read_text(encoding="utf-8"))
+    assert blocks
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", "-c", "\n".join(blocks)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert ran.returncode == 0, ran.stderr

@@ -1,0 +1,203 @@
+"""Real kernels: the notebook of the documents, progress in a cell, the stop button, and replies nobody can trust."""
+
+import html
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from runner import run, side_by_side
+from runner.api.notebook.progress import Progress
+from runner.api.notebook.replies import GrowingReplies
+from runner.api.notebook.screen import Nowhere, TerminalLine, find_screen
+from runner.core.events import Channel, Text
+from runner.core.suite import Case, Parameters
+from runner.planning.plan import Plan, Request, Target
+from runner.providers.registry import builtin
+from tests.support.jupyter_kernel import CHECKOUT, NAME, Kernel, install_kernel, open_kernel, printed, texts_of
+
+NOTEBOOK = CHECKOUT / "docs" / "notebook.ipynb"
+QUICK = "sim/exact?ttft_ms=20&gap_ms=2&tokens=5"
+
+
+@pytest.fixture(scope="module")
+def kernels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Let Jupyter know this interpreter's kernel and nothing of whoever runs the tests."""
+    folder = tmp_path_factory.mktemp("kernels")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in install_kernel(folder).items():
+            patch.setenv(name, value)
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def kernel(kernels: Path) -> Iterator[Kernel]:
+    """Run one kernel for several tests."""
+    with open_kernel(kernels) as opened:
+        opened.run("from runner import *")
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def executed(kernels: Path) -> nbformat.NotebookNode:
+    """Execute the documents' notebook, as a reader without any key does."""
+    notebook = read_notebook()
+    client = NotebookClient(notebook, kernel_name=NAME, timeout=300, resources={"metadata": {"path": str(kernels)}})
+    return client.execute()
+
+
+def read_notebook() -> nbformat.NotebookNode:
+    """Return the notebook as it is committed."""
+    return nbformat.read(NOTEBOOK, as_version=4)  # type: ignore[no-untyped-call, no-any-return]
+
+
+def outputs(notebook: nbformat.NotebookNode, id_: str) -> str:
+    """Return all that one cell shows, as text and as HTML."""
+    cell = next(cell for cell in notebook.cells if cell.id == id_)
+    shown = [output.get("text", "") + "".join(output.get("data", {}).values()) for output in cell.outputs]
+    return "\n".join(shown)
+
+
+def test_the_notebook_is_committed_without_outputs() -> None:
+    """Nobody reads figures in it that were measured elsewhere, and a run of it leaves no diff to argue about."""
+    notebook = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert [cell["id"] for cell in code if cell["outputs"] or cell["execution_count"]] == []
+    nbformat.validate(read_notebook())
+
+
+def test_the_notebook_runs_without_a_key(executed: nbformat.NotebookNode) -> None:
+    """Every cell does what its text says: personas stand in and say so, names are remembered, text streams."""
+    assert "sim/quick" in outputs(executed, "keys")
+    assert "simulated: the built-in simulator answered" in outputs(executed, "ask")
+    assert outputs(executed, "second-turn").count("Ada") == 3
+    assert re.search(r"\[reasoning, after \d+\.\d+ s\].*\[answer, after", outputs(executed, "stream"), re.DOTALL)
+    assert "60 of 60 requests done" in outputs(executed, "run")
+    assert outputs(executed, "side-by-side").count("<article>") == 6
+    assert "<svg" in outputs(executed, "pictures")
+    assert re.search("regressed|improved|undecided|unchanged", outputs(executed, "diff"))
+    assert outputs(executed, "load").startswith("(60, 'prompts', True)")
+
+
+def test_the_notebook_asks_the_models_whose_keys_are_set() -> None:
+    """Of each vendor one model stands in the notebook, with the variable of its key; it is one of the vendor's row."""
+    rows = builtin().rows
+    source = "".join(next(c for c in read_notebook().cells if c.id == "keys").source)
+    named = re.findall(r'"(\w+)": \("(\w+)/([^"]+)", "sim/\w+"\)', source)
+    assert [provider for _, provider, _ in named] == ["dashscope", "zhipu", "deepseek"]
+    assert all(key in rows[provider].api_key_env for key, provider, _ in named)
+    assert all(model in rows[provider].models for _, provider, model in named)
+
+
+def test_a_cell_shows_progress_in_one_output(kernel: Kernel) -> None:
+    """A run under the kernel's loop draws one output, updates it, and ends with all requests done and the folder."""
+    messages = kernel.run(f"table = run(prompts='one', targets={QUICK!r}, repeat=3)\nlen(table)")
+    assert len(texts_of(messages, "display_data")) == 1
+    assert re.fullmatch(
+        r"3 of 3 requests done, in .+; kept in results/\S+", texts_of(messages, "update_display_data")[-1]
+    )
+    assert texts_of(messages, "execute_result") == ["3"]
+    assert printed(messages) == ""
+
+
+def test_await_works_in_a_cell(kernel: Kernel) -> None:
+    """The kernel's own loop can wait for a run."""
+    messages = kernel.run(f"(await arun(prompts='one', targets={QUICK!r}, progress=False))['outcome'].tolist()")
+    assert texts_of(messages, "execute_result") == ["['ok']"]
+
+
+@pytest.mark.parametrize("call", ["run(", "await arun("])
+def test_the_stop_button_keeps_finished_rows(kernel: Kernel, call: str) -> None:
+    """An interrupt under way raises KeyboardInterrupt; what it and the cell show leads to the rows finished by then."""
+    cell = kernel.begin(f"table = {call}prompts='one', targets={QUICK!r}, repeat=100_000, concurrency=1)")
+    messages = []
+    stopped = False
+    for message in kernel.hear(cell):
+        messages.append(message)
+        if not stopped and re.match("[1-9]", "".join(texts_of([message], "update_display_data"))):
+            kernel.interrupt()
+            stopped = True
+    error = next(message["content"] for message in messages if message["msg_type"] == "error")
+    assert error["ename"] in {"Interrupted", "KeyboardInterrupt", "CancelledError"}
+    told = texts_of(messages, "update_display_data")[-1]
+    found = re.search(r'stopped; finished rows kept: (\d+)\. (load\("[^"]+"\))', told)
+    assert found, told
+    if call == "run(":
+        assert found[0] in "".join(error["traceback"])
+        assert len(error["traceback"]) == 1
+    counted = kernel.run(f"int(({found[2]}['outcome'] == 'ok').sum())")
+    assert texts_of(counted, "execute_result") == [found[1]]
+    assert int(found[1]) >= 1
+
+
+def test_a_mistake_in_a_cell_is_a_sentence(kernel: Kernel) -> None:
+    """No traceback through our own code, only what is wrong and what to do."""
+    messages = kernel.run("run(prompts='one', repeats=3)")
+    (error,) = [message["content"] for message in messages if message["msg_type"] == "error"]
+    assert error["traceback"] == ["CompareError: run() has no option `repeats`. Did you mean `repeat`?"]
+
+
+def test_replies_grow_and_stay(kernel: Kernel) -> None:
+    """While `ask` waits, columns grow; when all are whole a line is left of them, and the cell's value is the board."""
+    messages = kernel.run("ask('你是谁？', targets=['sim/quick', 'sim/thinker'])")
+    growing = texts_of(messages, "update_display_data", "text/html")
+    assert any('<div class="thoughts">' in drawn for drawn in growing[:-1])
+    assert "<article>" not in growing[-1]
+    (board,) = texts_of(messages, "execute_result", "text/html")
+    assert board.count("<article>") == 2
+    assert "sim/thinker" in board
+
+
+def test_what_a_model_says_cannot_do_anything() -> None:
+    """Hostile Markdown, HTML and names come out as text: no element, no address, no control character gets through."""
+    hostile = "<script>alert(1)</script><img src=x onerror=alert(1)> [x](javascript:alert(1)) ![](http://evil) \x1b[31m"
+    table = run(prompts=[hostile], targets="sim/quick")
+    table["reply"] = hostile
+    table["reasoning"] = hostile
+    table["model"] = "<b>quick</b>"
+    drawn = side_by_side(table)._repr_html_()
+    elements = {name.lower() for name in re.findall(r"<([a-zA-Z]+)", drawn)}
+    assert elements <= {"style", "div", "article", "strong", "details", "summary", "p", "span", "br", "a"}
+    assert "javascript:" not in re.sub(">[^<]*<", "><", drawn)
+    assert html.escape("<script>") in drawn
+    assert "\x1b" not in drawn + repr(side_by_side(table))
+
+
+def test_a_growing_reply_cannot_do_anything() -> None:
+    """Text that is drawn before it is whole is escaped as well."""
+    seen: list[str] = []
+
+    class Screen(Nowhere):
+        def show(self, text: str, html: str | None = None) -> None:
+            seen.extend([text, html or ""])
+
+    target, case = Target("sim", "<i>x</i>", Parameters()), Case("a", ("hi",))
+    view = GrowingReplies(Screen(), [])
+    view.planned(Plan((case,), (target,)))
+    request = Request(target, case, repeat=1, block=1)
+    view.started(request)
+    view.heard(request, Text(2, Channel.ANSWER, "<script>"))
+    view.draw()
+    assert "<script>" not in seen[1]
+    assert "&lt;script&gt;" in seen[1]
+    assert "<i>" not in seen[1]
+
+
+def test_a_terminal_gets_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a notebook's outputs the line is written over, and only the last one stays, with the notes above it."""
+    progress = Progress(TerminalLine(), ["simulated"])
+    progress.draw()
+    progress.conclude("results/x")
+    lines = capsys.readouterr().err.split("\r\x1b[K")
+    assert lines[1].startswith("0 requests done, 0 under way")
+    assert "note: simulated\n0 requests done, in " in lines[-1]
+    assert lines[-1].endswith("; results/x\n")
+
+
+def test_a_script_has_nowhere_to_show_anything() -> None:
+    """Even where IPython is loaded, as it is here, no shell means no progress."""
+    assert isinstance(find_screen(), Nowhere)

@@ -1,0 +1,418 @@
+"""Checks: what passes, what fails, what is not decided, and how repeats and turns make one verdict."""
+
+import json
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+from typing import Any, get_args
+from xml.etree import ElementTree as ET
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from runner.analysis.checks import REQUEST, check_cells, find
+from runner.analysis.run import Run
+from runner.checks.finding import CheckFinding, CheckVerdict
+from runner.checks.language import LANGUAGES
+from runner.checks.matching import read_matching, read_share
+from runner.checks.table import CHECKS, COST, judge
+from runner.commands.run.custom_checks import ask_own_checks
+from runner.core.events import Outcome
+from runner.core.record import Heard, Identity, Marks, Record
+from runner.outputs import WRITERS
+from runner.outputs.terminal import render_summary
+from runner.storage import journal
+from runner.storage.journal import Header
+from runner.suite.checks import Language, WrittenChecks
+from tests.support.command import compare, read_lines, read_rows, write_yaml
+
+PASSED, FAILED, UNDECIDED = CheckVerdict.PASSED, CheckVerdict.FAILED, CheckVerdict.UNDECIDED
+
+HEADER = Header(
+    run_id="r",
+    suite="s",
+    digest="d",
+    seed=1,
+    started_at="2026-01-01T00:00:00+00:00",
+    simulated=False,
+    repeat=3,
+    targets=("acme/m", "acme/n"),
+    cases=("a", "b"),
+    planned_requests=6,
+)
+
+
+def answered(
+    reply: str | None,
+    *,
+    case: str = "a",
+    turn: int = 1,
+    repeat: int = 1,
+    model: str = "m",
+    outcome: Outcome = Outcome.OK,
+) -> Record:
+    """Make a record of a request that took 1.0 s to its first text and 2.0 s in all, 11 tokens."""
+    identity = Identity(f"{case}{turn}{repeat}{model}", case, turn, repeat, repeat, "acme", model, "?")
+    return Record(
+        identity=identity,
+        marks=Marks(sent=0, headers=1, first_event=10**9, last_event=2 * 10**9),
+        outcome=outcome,
+        heard=Heard(at_us=(1_000_000, 2_000_000), channels="aa", lengths=(1, 1)) if reply else Heard(),
+        reply=reply,
+        finish_reason="stop",
+        output_tokens=11,
+        input_tokens=3,
+    )
+
+
+def find_one(check: str, wanted: object, reply: str | None) -> CheckFinding:
+    """Judge a reply by one check."""
+    return judge({check: wanted}, answered(reply), cost=0.5, is_last_turn=True)[check]
+
+
+@pytest.mark.parametrize(
+    ("check", "wanted", "reply", "verdict"),
+    [
+        ("equals", "Paris", " Paris\n", PASSED),
+        ("equals", ["yes", "Yes."], "Yes.", PASSED),
+        ("equals", "Paris", "paris", FAILED),
+        ("equals", "x", None, FAILED),
+        ("contains", ["a", "b"], "b a", PASSED),
+        ("contains", ["a", "b"], "a", FAILED),
+        ("not_contains", ["x", "y"], "a", PASSED),
+        ("not_contains", ["x", "y"], "a y", FAILED),
+        ("not_contains", "x", None, PASSED),
+        ("starts_with", ["No", "Yes"], "Yes, it is", PASSED),
+        ("starts_with", "es", "Yes", FAILED),
+        ("regex", r"(?i)PARIS", "in Paris", PASSED),
+        ("regex", [r"^\d+$", "7"], "17", PASSED),
+        ("regex", r"^\d+$", "17 x", FAILED),
+        ("regex", r"\p{Han}{2}", "你好", PASSED),
+        ("regex", "a", "half \ud83d a", PASSED),
+        ("json", True, '{"a": 1}', PASSED),
+        ("json", True, '```json\n{"a": 1}\n```', PASSED),
+        ("json", True, "```\n[1]\n```\n", PASSED),
+        ("json", True, 'Here: {"a": 1}', FAILED),
+        ("json", True, "NaN", FAILED),
+        ("json", True, "[" * 100_000, FAILED),
+        ("json", {"type": "object", "required": ["a"]}, '{"a": 1}', PASSED),
+        ("json", {"type": "object", "required": ["a"]}, "{}", FAILED),
+        ("json", {"$ref": "https://acme.example/schema.json"}, "{}", UNDECIDED),
+        ("json", {"$ref": "#"}, "{}", UNDECIDED),
+        ("length", {"min": 2, "max": 3}, "  你好 ", PASSED),
+        ("length", {"max": 3}, "four", FAILED),
+        ("length", {"min": 1}, None, FAILED),
+        ("language", "zh", "我是 DeepSeek，一个 AI assistant。", PASSED),
+        ("language", "zh", "巴黎。", PASSED),
+        ("language", "zh", "東京は日本の首都です。", FAILED),
+        ("language", "ja", "東京は日本の首都です。", PASSED),
+        ("language", "ko", "안녕하세요", PASSED),
+        ("language", "en", "The capital of France is Paris.", PASSED),
+        ("language", "en", "Le dernier train part à minuit dix.", FAILED),
+        ("language", "fr", "Le dernier train part à minuit dix.", PASSED),
+        ("language", "en", "我不知道", FAILED),
+        ("language", "en", "Paris.", UNDECIDED),
+        ("language", "zh", "Paris.", FAILED),
+        ("language", "ru", "Привет, как дела? Всё хорошо, спасибо.", PASSED),
+        ("language", "uk", "Привіт, як справи? Усе добре, дякую.", PASSED),
+        ("language", "en", "1234", UNDECIDED),
+        ("language", "zh", "用法：\n```python\nprint('this is only a piece of code, in English words')\n```", PASSED),
+        ("no_refusal", True, "Paris is the capital.", PASSED),
+        ("no_refusal", True, "I'm sorry, but I can't help with that.", FAILED),
+        ("no_refusal", True, "I am unable to provide that information.", FAILED),
+        ("no_refusal", True, "As an AI language model, I don't have feelings.", PASSED),
+        ("no_refusal", True, "As an AI language model, I cannot do that.", FAILED),
+        ("no_refusal", True, "抱歉，我无法回答这个问题。", FAILED),
+        ("no_refusal", True, "对不起，这个问题我不能回答。", FAILED),
+        ("no_refusal", True, "作为一个人工智能语言模型，我无法提供这些信息。", FAILED),
+        ("no_refusal", True, "你不能在这里停车，因为有标志。", PASSED),
+        ("no_refusal", True, "You cannot divide by zero, sorry to say.", PASSED),
+        ("finish_reason", ["stop", "end_turn"], "x", PASSED),
+        ("finish_reason", "length", "x", FAILED),
+        ("max_ttft_s", 1.0, "x", PASSED),
+        ("max_ttft_s", 0.9, "x", FAILED),
+        ("max_ttft_s", 9.0, None, UNDECIDED),
+        ("max_total_s", 2.0, "x", PASSED),
+        ("max_total_s", 1.9, "x", FAILED),
+        ("min_output_tps", 10.0, "x", PASSED),
+        ("min_output_tps", 10.1, "x", FAILED),
+        ("max_cost", 0.5, "x", PASSED),
+        ("max_cost", 0.4, "x", FAILED),
+        ("python", "m:f", "x", UNDECIDED),
+        ("from_a_later_version", 1, "x", UNDECIDED),
+    ],
+)
+def test_a_check_gives_its_verdict_and_a_reason(
+    check: str, wanted: object, reply: str | None, verdict: CheckVerdict
+) -> None:
+    """Each check passes what it should, and says why it does not pass the rest."""
+    found = find_one(check, wanted, reply)
+    assert (found.verdict, found.why is None) == (verdict, verdict is PASSED)
+
+
+def test_a_cost_that_nobody_knows_is_not_decided() -> None:
+    """Without prices or counts there is no cost, and no pass."""
+    assert judge({COST: 1.0}, answered("x"), cost=None, is_last_turn=True)[COST].verdict is UNDECIDED
+
+
+def test_a_reply_that_was_not_kept_is_not_taken_for_an_empty_one() -> None:
+    """In a stripped journal an answer was heard and is gone: its checks are not decided, not passed or failed."""
+    stripped = replace(answered("Paris"), reply=None)
+    checks = {"not_contains": "x", "contains": "x", "json": True, "no_refusal": True, "length": {"max": 9}}
+    verdicts = {finding.verdict for finding in judge(checks, stripped, cost=None, is_last_turn=True).values()}
+    assert verdicts == {UNDECIDED}
+
+
+def test_no_pattern_stalls() -> None:
+    """A pattern that backtracks without end elsewhere is answered at once, for or against."""
+    assert find_one("regex", "(a+)+$", "a" * 50_000 + "b").verdict is FAILED
+    assert find_one("regex", "(a|aa)+b$", "a" * 50_000 + "b").verdict is PASSED
+
+
+def test_the_table_has_what_a_suite_may_demand() -> None:
+    """A check that the format knows is judged, and one that is judged can be written; so with languages."""
+    written = {field.alias or name for name, field in WrittenChecks.model_fields.items()}
+    assert written == {*CHECKS, COST}
+    assert get_args(Language) == LANGUAGES
+
+
+WANTED = st.one_of(st.text(), st.lists(st.text(), min_size=1, max_size=3))
+
+
+@given(check=st.sampled_from(["equals", "contains", "not_contains", "starts_with"]), wanted=WANTED, reply=st.text())
+def test_checks_of_texts_decide_about_any_text(check: str, wanted: str | list[str], reply: str) -> None:
+    """Whatever is wanted and replied, there is a verdict; and a text is always in its negation's way."""
+    found = find_one(check, wanted, reply).verdict
+    assert found in {PASSED, FAILED}
+    if check == "contains" and isinstance(wanted, str):
+        assert find_one("not_contains", wanted, reply).verdict is not found
+
+
+@given(st.text())
+def test_no_reply_breaks_a_heuristic(reply: str) -> None:
+    """Language, refusal and JSON say something about any text."""
+    checks = {"language": "en", "no_refusal": True, "json": {"type": "object"}, "regex": r"\w+$"}
+    assert judge(checks, answered(reply), cost=None, is_last_turn=True).keys() == checks.keys()
+
+
+@given(st.recursive(st.none() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False) | st.text(), st.lists))
+def test_whatever_json_writes_is_json(value: object) -> None:
+    """Any JSON passes, bare and in a fence."""
+    text = json.dumps(value)
+    assert find_one("json", True, text).verdict is PASSED
+    assert find_one("json", True, f"```json\n{text}\n```").verdict is PASSED
+
+
+@pytest.mark.parametrize(
+    ("text", "share"), [("all", None), ("2 of 3", (2, 3)), ("3 of 2", ...), ("0 of 2", ...), ("2/3", ...), ("", ...)]
+)
+def test_a_share_is_read_or_refused(text: str, share: object) -> None:
+    """`all` and `N of M` are understood, with N at most M; nothing else is."""
+    if share is not ...:
+        assert read_share(text) == share
+        return
+    with pytest.raises(ValueError, match=r"\. "):
+        read_share(text)
+
+
+@pytest.mark.parametrize("text", ["exact", "normalized", "similar", "similar 0.95", "similar 1", "checks-only"])
+def test_a_way_to_compare_is_read(text: str) -> None:
+    """The words of the documentation are understood."""
+    way, _, ratio = text.partition(" ")
+    assert read_matching(text).way == way
+    assert not ratio or read_matching(text).least_ratio == float(ratio)
+
+
+def demanding(**cases: Mapping[str, Any]) -> Header:
+    """Return a header whose cases demand this."""
+    return replace(HEADER, checks=cases)
+
+
+@pytest.mark.parametrize(
+    ("share", "replies", "verdict", "counts"),
+    [
+        (None, "yyy", PASSED, (3, 0, 0)),
+        (None, "yyn", FAILED, (2, 1, 0)),
+        ("2 of 3", "yyn", PASSED, (2, 1, 0)),
+        ("2 of 3", "ynn", FAILED, (1, 2, 0)),
+        ("2 of 3", "yyynn", FAILED, (3, 2, 0)),
+        ("2 of 3", "yyyyn", PASSED, (4, 1, 0)),
+        ("2 of 3", "n", FAILED, (0, 1, 0)),
+    ],
+)
+def test_repeats_make_a_verdict(
+    share: str | None, replies: str, verdict: CheckVerdict, counts: tuple[int, int, int]
+) -> None:
+    """All must pass, or the share asked for, rounded up."""
+    header = demanding(a={"checks": {"equals": "y"}, "turns": 1, **({"pass": share} if share else {})})
+    (cell,) = check_cells(header, [answered(reply, repeat=at) for at, reply in enumerate(replies, 1)])
+    assert (cell.verdict, (cell.passed, cell.failed, cell.undecided)) == (verdict, counts)
+
+
+def test_what_is_not_decided_is_counted_apart() -> None:
+    """Two passes and an open one are not three passes, and not a failure either."""
+    header = demanding(a={"checks": {"language": "en"}, "turns": 1})
+    replies = ["It rains in the north of Spain.", "It snows in the south of Chile.", "Yes."]
+    (cell,) = check_cells(header, [answered(reply, repeat=at) for at, reply in enumerate(replies, 1)])
+    assert (cell.verdict, cell.passed, cell.undecided, cell.faults[0].verdict) == (UNDECIDED, 2, 1, UNDECIDED)
+
+
+def test_a_failed_request_fails_its_case_and_runs_no_check() -> None:
+    """Its columns stay empty, and the cell says how the request ended."""
+    header = demanding(a={"checks": {"not_contains": "x"}, "turns": 1})
+    failed = replace(answered(None, outcome=Outcome.TIMEOUT), error="no text in 60 s")
+    (cell,) = check_cells(header, [failed])
+    assert find(header, failed) is None
+    assert (cell.verdict, cell.faults[0].check, cell.faults[0].why) == (FAILED, REQUEST, "timeout: no text in 60 s")
+
+
+def test_an_interrupted_repeat_is_not_decided() -> None:
+    """A cancelled request, or a conversation that did not reach its last turn, says nothing of the model."""
+    header = demanding(a={"checks": {"contains": "y", "max_ttft_s": 5}, "turns": 2})
+    cells = check_cells(header, [answered("y", model="m"), answered(None, model="n", outcome=Outcome.CANCELLED)])
+    assert [cell.verdict for cell in cells] == [UNDECIDED, UNDECIDED]
+
+
+def test_what_is_said_is_checked_in_the_last_turn_and_what_is_measured_in_each() -> None:
+    """`contains` waits for the last reply, `max_ttft_s` holds for both."""
+    header = demanding(a={"checks": {"contains": "Ada", "max_ttft_s": 0.5}, "turns": 2})
+    first, last = (find(header, answered("Ada", turn=turn)) or {} for turn in (1, 2))
+    assert (list(first), list(last)) == (["max_ttft_s"], ["contains", "max_ttft_s"])
+
+
+def test_every_output_shows_what_failed() -> None:
+    """CSV has the columns, and JSON, Markdown, JUnit and the terminal name the cell and the reason."""
+    header = demanding(a={"checks": {"contains": "y|", "max_ttft_s": 5}, "turns": 1, "line": 7})
+    run = Run.of(header, [answered("n", model="m"), answered("y|", model="n"), answered("?", case="b")])
+    assert run.frame["checks_passed"].tolist()[:2] == [1, 2]
+    assert run.frame["checks_failed"].tolist()[:2] == [1, 0]
+    assert run.frame["checks_failed"].isna().tolist() == [False, False, True]
+    assert [cell["verdict"] for cell in json.loads(WRITERS[".json"](run))["checks"]] == ["failed", "passed"]
+    assert "a · acme/m: failed, 0 of 1 repeat passed, 1 needed" in WRITERS[".md"](run)
+    assert "contains: “y&#124;” is not in it" in WRITERS[".md"](run)
+    assert "1 of 2 cells" in str([str(part) for part in render_summary(run).renderables])
+    assert 'line="7"' in WRITERS[".xml"](run)
+
+
+def test_every_cell_has_its_result_for_people() -> None:
+    """A case that passed with two of three repeats is told from one that passed with all, wherever a person looks."""
+    header = demanding(a={"checks": {"contains": "y"}, "turns": 1, "pass": "2 of 3"})
+    replies = {"m": "yyy", "n": "yny"}
+    run = Run.of(
+        header,
+        [
+            answered(reply, model=model, repeat=at)
+            for model, said in replies.items()
+            for at, reply in enumerate(said, 1)
+        ],
+    )
+    console = Console(file=StringIO(), width=100)
+    console.print(render_summary(run))
+    terminal = console.file.getvalue()  # type: ignore[attr-defined]
+    for text in (WRITERS[".md"](run), WRITERS[".html"](run), terminal):
+        assert "passed, 3 of 3" in text
+        assert "passed, 2 of 3" in text
+    passed = [test.findtext("system-out") for test in ET.fromstring(WRITERS[".xml"](run)).iter("testcase")]
+    assert passed == [
+        f"a · acme/{model}: passed, {n} of 3 repeats passed, 2 needed" for model, n in (("m", 3), ("n", 2))
+    ]
+
+
+OWN = """
+print("on import")
+
+
+def short(record):
+    print("asked")
+    return len(record.reply) < 10_000
+
+
+def rude(record):
+    return f"{record.identity.case} is rude"
+
+
+def broken(record):
+    return record.nothing
+
+
+def silent(record):
+    pass
+
+
+def leaving(record):
+    raise SystemExit(7)
+"""
+
+RUN = ("run", "suite.yaml", "-m", "sim/quick", "-o", "out", "--json")
+
+
+def write_own(folder: Path, *functions: str) -> None:
+    """Write a suite whose case demands what these functions say."""
+    (folder / "own.py").write_text(OWN, encoding="utf-8")
+    case = {"id": "a", "prompt": "hi", "checks": {"python": [f"own:{name}" for name in functions]}}
+    write_yaml(folder / "suite.yaml", {"cases": [case]})
+
+
+def test_functions_of_the_suite_are_checks(tmp_path: Path) -> None:
+    """What they say and raise is a verdict with their words; what they print is not in the way of the results."""
+    write_own(tmp_path, "short", "rude", "broken", "silent", "leaving")
+    done = compare(tmp_path, *RUN)
+    (line,) = read_lines(tmp_path / "out", "check")
+    assert line["said"] == {
+        "own:short": None,
+        "own:rude": "a is rude",
+        "own:broken": "AttributeError: 'Record' object has no attribute 'nothing'",
+        "own:silent": "it returned NoneType, not True, False or a text",
+        "own:leaving": "SystemExit: 7",
+    }
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["checks"][0]["faults"][0]["why"] == "own:rude: a is rude"
+    assert "asked" in done.stderr
+
+
+def test_functions_are_asked_once(tmp_path: Path) -> None:
+    """Reading the run again gives their verdict without their code, and asking again asks nothing."""
+    write_own(tmp_path, "short")
+    assert compare(tmp_path, *RUN).returncode == 0
+    (tmp_path / "own.py").write_text("raise RuntimeError('asked again')", encoding="utf-8")
+    before = (tmp_path / "out" / "journal.jsonl").read_bytes()
+    run = Run.of_journal(journal.read(tmp_path / "out"))
+    ask_own_checks(tmp_path / "out", str)
+    assert [cell.verdict for cell in run.checked] == [PASSED]
+    assert run.frame["checks_passed"].tolist() == [1]
+    assert (tmp_path / "out" / "journal.jsonl").read_bytes() == before
+    assert read_rows(tmp_path / "out")[0]["checks_passed"] == "1"
+
+
+def test_modules_of_two_suites_may_be_called_the_same(tmp_path: Path) -> None:
+    """In one process each suite is asked by its own functions, helpers beside it included."""
+    verdicts = []
+    for name, said in (("one", "True"), ("two", "False")):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "own.py").write_text(f"def f(record):\n    return {said}\n", encoding="utf-8")
+        header = replace(demanding(a={"checks": {"python": "own:f"}, "turns": 1}), path=str(folder / "s.yaml"))
+        with journal.JournalWriter(folder / "out") as writer:
+            writer.append_header(header)
+            writer.append_record(answered("x"))
+        ask_own_checks(folder / "out", str)
+        verdicts += [cell.verdict for cell in Run.of_journal(journal.read(folder / "out")).checked]
+    assert verdicts == [PASSED, FAILED]
+    assert str(tmp_path / "one") not in sys.path
+
+
+def test_the_command_fails_where_a_check_fails(tmp_path: Path) -> None:
+    """Exit code 1, and a line on the terminal that names case, target and reason."""
+    case = {"id": "a", "prompt": "hi", "checks": {"contains": "zebra"}}
+    write_yaml(tmp_path / "suite.yaml", {"cases": [case]})
+    done = compare(tmp_path, "run", "suite.yaml", "-m", "sim/quick", "-o", "junit.xml")
+    assert done.returncode == 1
+    assert re.search(
+        r"a · sim/quick: failed, 0 of 1 repeat passed, 1 needed\s+contains: “zebra” is not in it", done.stdout
+    )
+    assert 'failures="1"' in (tmp_path / "junit.xml").read_text(encoding="utf-8")

@@ -1,0 +1,116 @@
+"""What is seen while a run goes on: a row a lane on a terminal, a line a request elsewhere."""
+
+from io import StringIO
+from statistics import median
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from runner.cli.progress import LaneProgress, LiveProgress, PlainProgress, remaining
+from runner.cli.running_median import STEP, RunningMedian
+from runner.core.events import Outcome
+from runner.core.record import Heard, Marks, Record
+from runner.core.suite import Case, Parameters
+from runner.planning.plan import Plan, Request, Target
+
+TARGETS = (Target("acme", "m-1", Parameters()), Target("acme", "m-2", Parameters()))
+PLAN = Plan((Case("case", ("Hello?",)),), TARGETS, repeat=5)
+
+
+def answer(request: Request, outcome: Outcome = Outcome.OK, ttft_s: float = 0.1, *, warmup: bool = False) -> Record:
+    """Return how a request ended."""
+    heard = Heard((round(ttft_s * 1e6), 900_000), "aa", (1, 1))
+    return Record(request.identity(), Marks(sent=0, last_event=10**9), outcome, heard, warmup=warmup)
+
+
+def screen(progress: LiveProgress) -> list[str]:
+    """Return the lines of the live table."""
+    console = Console(file=StringIO(), width=100)
+    with console.capture() as capture:
+        console.print(progress.render())
+    return capture.get().splitlines()
+
+
+def watch(plan: Plan) -> LiveProgress:
+    """Return what has watched a lane: three requests under way, of which one ended well, one badly, and a warm-up."""
+    progress = LiveProgress()
+    progress.planned(plan)
+    progress.opened("acme", TARGETS, 4)
+    requests = list(zip(plan.opening_requests(), range(4), strict=False))
+    for request, _ in requests:
+        progress.started(request)
+    progress.finished(answer(requests[0][0], warmup=True, ttft_s=9))
+    progress.finished(answer(requests[1][0]))
+    progress.finished(answer(requests[2][0], Outcome.RATE_LIMITED))
+    progress.limited("acme", 2, "slow down")
+    return progress
+
+
+def test_a_lane_is_a_row() -> None:
+    """It shows how much is done of how much, what is under way of what may be, failures, and TTFT with its n."""
+    heading, row = screen(watch(PLAN))
+    assert heading.split() == ["lane", "done", "in", "flight", "failed", "TTFT", "p50", "so", "far", "left"]
+    assert row.split()[:-2] == ["acme", "2/10", "1", "of", "2", "1", "100", "ms", "(n", "1)"]
+
+
+def test_a_run_without_end_has_no_total() -> None:
+    """What nobody can know is not made up."""
+    _, row = screen(watch(Plan(PLAN.cases, TARGETS, repeat=None)))
+    assert row.split()[1:3] == ["2", "1"]
+    assert row.split()[-1] == "–"
+
+
+def test_plain_progress_is_a_line_for_each_thing_that_happened() -> None:
+    """Requests are numbered, of how many if that is known; pauses and limits say why."""
+    said = StringIO()
+    progress = PlainProgress(Console(file=said, width=200))
+    request = next(PLAN.opening_requests())
+    progress.planned(PLAN)
+    progress.finished(answer(request))
+    progress.limited("acme", 1, "slow down")
+    progress.paused("acme", 2.0, "slow down")
+    progress.planned(Plan(PLAN.cases, TARGETS, repeat=None))
+    progress.finished(answer(request))
+    target = request.target.name
+    assert said.getvalue().splitlines() == [
+        f"[1/10] {target}  case  ok  first text 100 ms  total 1.00 s",
+        "acme: at most 1 request at a time now: slow down",
+        "acme: waiting 2.0 s: slow down",
+        f"[2] {target}  case  ok  first text 100 ms  total 1.00 s",
+    ]
+
+
+def test_the_time_left_follows_from_the_pace_so_far() -> None:
+    """Three of twelve in six seconds leave eighteen; with nothing done, or no end, nobody knows."""
+    lane = LaneProgress(limit=4, total=12, opened_ns=0)
+    assert lane.eta_s(6_000_000_000) is None
+    lane.done = 3
+    assert lane.eta_s(6_000_000_000) == 18
+    lane.total = None
+    assert lane.eta_s(6_000_000_000) is None
+
+
+@pytest.mark.parametrize(
+    ("eta_s", "said"),
+    [(None, "–"), (0, "0 s"), (40.4, "40 s"), (89, "89 s"), (100, "2 min"), (3600, "60 min"), (7800, "2 h 10 min")],
+)
+def test_time_left_is_said_roughly(eta_s: float | None, said: str) -> None:
+    """As long as it is, so coarse it is."""
+    assert remaining(eta_s) == said
+
+
+@given(st.lists(st.floats(0.001, 1000), min_size=1, max_size=99).filter(lambda values: len(values) % 2 == 1))
+def test_a_running_median_is_the_median(values: list[float]) -> None:
+    """It is within one of its steps of what all the values say."""
+    running = RunningMedian()
+    for value in values:
+        running.add(value)
+    assert running.n == len(values)
+    assert running.value == pytest.approx(median(values), rel=STEP)
+
+
+def test_there_is_no_median_of_nothing() -> None:
+    """Before the first value there is none, and it is not zero."""
+    assert RunningMedian().value is None

@@ -1,0 +1,496 @@
+"""A run heard by a cluster of three nodes: the same rows, the same limits, nothing lost with a worker or a driver."""
+
+import json
+import os
+import signal
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from subprocess import DEVNULL, Popen
+from time import sleep
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import urlopen
+
+import pytest
+
+from runner.cluster.worker import TRIAL
+from tests.support.command import compare, read_lines, read_rows, write_config, write_yaml
+from tests.support.killed_runs import Lineage, begin
+from tests.support.ray_cluster import NODES, OBJECT_STORE_BYTES, Served, launch
+
+pytestmark = pytest.mark.ray
+
+KEY = "sk-acme-never-in-any-log-4711"
+SLOW = "exact?ttft_ms=700&gap_ms=10&tokens=30"
+CASES: list[dict[str, Any]] = [
+    {"id": "hello", "prompt": "Hello"},
+    {"id": "talk", "turns": ["My name is Ada.", "What is my name?"]},
+]
+PATIENCE_S = 150
+SOMETHING_ELSE = "a server that is no cluster"
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Served]:
+    """Serve a cluster while this module is tested."""
+    pytest.importorskip("ray")
+    with launch() as served:
+        yield served
+
+
+@pytest.fixture
+def on_ray(cluster: Served) -> tuple[str, ...]:
+    """Return the options that have a run heard by the cluster."""
+    return ("--engine", "ray", "--address", cluster.address)
+
+
+def await_line(path: Path, kind: str) -> dict[str, Any]:
+    """Wait for the first line of a kind in a journal that is being written."""
+    for _ in range(PATIENCE_S * 10):
+        for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+            if f'"kind":"{kind}"' in line and line.endswith("}"):
+                found: dict[str, Any] = json.loads(line)
+                return found
+        sleep(0.1)
+    raise TimeoutError(f"no {kind} in {path}")
+
+
+def finish(process: "Popen[str]") -> tuple[int, str, str]:
+    """Wait for a command; return its exit code and what it printed."""
+    try:
+        stdout, stderr = process.communicate(timeout=PATIENCE_S)
+    finally:
+        process.kill()
+    return process.returncode, stdout, stderr
+
+
+def planned(cases: list[dict[str, Any]], repeat: int) -> Counter[tuple[str, int, int]]:
+    """Count the rows that a plan is to have: once for each case, turn and repeat."""
+    turns = [(case["id"], turn) for case in cases for turn in range(1, len(case.get("turns", "1")) + 1)]
+    return Counter((case, turn, number) for case, turn in turns for number in range(1, repeat + 1))
+
+
+def recorded(folder: Path) -> Counter[tuple[str, int, int]]:
+    """Count the rows that a run has."""
+    return Counter((row["case"], int(row["turn"]), int(row["repeat"])) for row in read_rows(folder))
+
+
+def entries(lineage: Lineage) -> list[dict[str, Any]]:
+    """Return the simulator's own log."""
+    with urlopen(lineage.base_url.removesuffix("/v1") + "/log") as reply:
+        log: list[dict[str, Any]] = json.load(reply)
+    return log
+
+
+# The same run
+
+
+def test_the_same_rows_as_on_one_machine(tmp_path: Path, on_ray: tuple[str, ...]) -> None:
+    """Keys, outcomes, replies and turns are those of a run in one process; each row names its node and region."""
+    with begin(tmp_path, "quick", "quick?fault=http_500") as lineage:
+        lineage.write_suite(CASES)
+        common = ("run", "suite.yaml", "-p", "acme", "--repeat", "3", "--seed", "1", "--allow-errors", "100%")
+        here = compare(tmp_path, *common, "-o", "here")
+        there = compare(tmp_path, *common, "-o", "there", *on_ray)
+    assert (here.returncode, there.returncode) == (0, 0), there.stderr
+
+    def told(folder: str) -> set[tuple[object, ...]]:
+        lines = read_lines(tmp_path / folder, "record")
+        return {(line["key"], line["outcome"], line.get("reply"), line.get("attempts")) for line in lines}
+
+    assert told("there") == told("here")
+    rows = [row for row in read_rows(tmp_path / "there") if row["outcome"] != "skipped"]
+    page = (tmp_path / "there" / "report.html").read_text(encoding="utf-8")
+    shown = f"clock error (TTFT) of each worker at the start, {TRIAL.concurrency} requests at a time: worker 1 on "
+    assert (shown in there.stdout.replace("\n", " "), shown in page, "not calibrated" in page) == (True, True, False)
+    assert {(row["node"], row["region"]) for row in rows} == {(name, region or "") for name, region in NODES.items()}
+
+
+def test_stamps_come_in_their_order(tmp_path: Path, on_ray: tuple[str, ...]) -> None:
+    """What the driver stamped lies before what the worker did, and no text is heard before the simulator sent it."""
+    with begin(tmp_path, SLOW) as lineage:
+        lineage.write_suite(CASES)
+        assert lineage.run(*on_ray).returncode == 0
+    for record in lineage.records():
+        marks = record.marks
+        stages = (marks.ready, marks.slot, marks.sent, marks.headers, marks.first_event, marks.last_event)
+        known = [at for at in stages if at is not None]
+        assert (len(known), known) == (len(stages), sorted(known))
+        heard = record.heard
+        assert len(heard.at_us) == len(heard.origin_us) > 0
+        assert all(at_us >= origin_us for at_us, origin_us in zip(heard.at_us, heard.origin_us, strict=True))
+        assert record.late_ns is not None
+
+
+# Loss
+
+
+def test_a_killed_worker_costs_no_request(tmp_path: Path, on_ray: tuple[str, ...]) -> None:
+    """Kill -9 in the middle: what it heard is asked again, every row is there once, the summary says so."""
+    with begin(tmp_path, SLOW) as lineage:
+        lineage.write_suite(CASES)
+        running = lineage.start(*on_ray, "--repeat", "8", "--concurrency", "6", "--json")
+        await_line(lineage.journal, "record")
+        victim = await_line(lineage.journal, "worker")
+        os.kill(victim["pid"], signal.SIGKILL)
+        code, stdout, stderr = finish(running)
+    assert code == 0, stderr
+    assert recorded(lineage.out) == planned(CASES, 8)
+    (lost,) = read_lines(lineage.out, "worker_lost")
+    assert (lost["name"], lost["node"]) == (victim["name"], victim["node"])
+    again = [line for line in read_lines(lineage.out, "attempt") if line["error_type"] == "worker_lost"]
+    assert len(again) == lost["under_way"] > 0
+    assert len(json.loads(stdout)["rows"]) == 24
+    assert f"lost: {victim['name']}" in (lineage.out / "results.md").read_text(encoding="utf-8")
+
+
+def test_a_lost_node_costs_no_request(tmp_path: Path, cluster: Served, on_ray: tuple[str, ...]) -> None:
+    """A whole node gone at once: what it heard is asked again, by the server's own log within the limit."""
+    at_once, repeat = 6, 24
+    with begin(tmp_path, SLOW) as lineage:
+        row = {"base_url": lineage.base_url, "keyless": True, "models": [SLOW]}
+        write_config(tmp_path, acme={**row, "concurrency": at_once})
+        lineage.write_suite(CASES)
+        running = lineage.start(*on_ray, "--repeat", str(repeat))
+        await_line(lineage.journal, "record")
+        cluster.toggle("beta")
+        try:
+            code, stdout, stderr = finish(running)
+        finally:
+            cluster.toggle("beta")
+        log = entries(lineage)
+    assert code == 0, stderr
+    assert recorded(lineage.out) == planned(CASES, repeat)
+    (lost,) = read_lines(lineage.out, "worker_lost")
+    assert lost["node"] == "beta"
+    again = [line for line in read_lines(lineage.out, "attempt") if line["error_type"] == "worker_lost"]
+    assert len(again) == lost["under_way"] > 0
+    assert f"lost: {lost['name']} on beta" in stdout
+    assert max(entry["in_flight"] for entry in log) <= at_once
+    assert len(log) == 3 * repeat + len(again)
+
+
+def test_a_killed_driver_is_resumed(tmp_path: Path, on_ray: tuple[str, ...]) -> None:
+    """Kill -9 of the command itself: `--resume` asks what is missing, on the cluster again."""
+    with begin(tmp_path, SLOW) as lineage:
+        lineage.write_suite(CASES)
+        running = lineage.start(*on_ray, "--repeat", "6")
+        await_line(lineage.journal, "record")
+        running.kill()
+        finish(running)
+        resumed = lineage.run(*on_ray)
+    assert resumed.returncode == 0, resumed.stderr
+    assert recorded(lineage.out) == planned(CASES, 6)
+
+
+# Limits
+
+
+def test_limits_hold_for_the_whole_cluster(tmp_path: Path, on_ray: tuple[str, ...]) -> None:
+    """By the server's own log: no more a minute, and no more at once, than one lane may, though a worker is killed."""
+    rate, at_once, repeat = 14, 3, 18
+    cases = CASES[:1]
+    with begin(tmp_path, SLOW) as lineage:
+        row = {"base_url": lineage.base_url, "keyless": True, "models": [SLOW]}
+        write_config(tmp_path, acme={**row, "requests_per_minute": rate, "concurrency": at_once})
+        lineage.write_suite(cases)
+        running = lineage.start(*on_ray, "--repeat", str(repeat))
+        await_line(lineage.journal, "record")
+        os.kill(await_line(lineage.journal, "worker")["pid"], signal.SIGKILL)
+        code, _, stderr = finish(running)
+        log = entries(lineage)
+    assert code == 0, stderr
+    assert recorded(lineage.out) == planned(cases, repeat)
+    times_s = [entry["received_ns"] / 1e9 for entry in log]
+    busiest = max(sum(start_s <= at_s < start_s + 60 for at_s in times_s) for start_s in times_s)
+    assert (busiest, len(log) >= repeat) == (rate, True)
+    assert max(entry["in_flight"] for entry in log) < at_once + 1
+
+
+# From every node
+
+
+def from_each_node(counts: Counter[tuple[str, int, int]]) -> dict[str, Counter[tuple[str, int, int]]]:
+    """Return the rows that each node is to have: all of the plan's."""
+    return dict.fromkeys(NODES, counts)
+
+
+def recorded_from(folder: Path) -> dict[str, Counter[tuple[str, int, int]]]:
+    """Count the rows that a run has of each node; one that has no node is nobody's."""
+    found: dict[str, Counter[tuple[str, int, int]]] = {}
+    for row in read_rows(folder):
+        assert (row["region"] or None) == NODES[row["node"]]
+        found.setdefault(row["node"], Counter())[row["case"], int(row["turn"]), int(row["repeat"])] += 1
+    return found
+
+
+def test_every_node_asks_everything_and_none_looks_worse(tmp_path: Path, on_ray: tuple[str, ...]) -> None:
+    """Each request once from each node, within limits by the provider's own log; equal places are not told apart."""
+    rate, at_once, repeat = 30, 3, 11
+    cases = CASES[:1]
+    with begin(tmp_path, "exact?ttft_ms=200&gap_ms=10&tokens=10") as lineage:
+        row = {"base_url": lineage.base_url, "keyless": True, "models": ["exact?ttft_ms=200&gap_ms=10&tokens=10"]}
+        write_config(tmp_path, acme={**row, "requests_per_minute": rate, "concurrency": at_once})
+        lineage.write_suite(cases)
+        code, _, stderr = finish(lineage.start(*on_ray, "--vantage", "--repeat", str(repeat)))
+        log = entries(lineage)
+    assert code == 0, stderr
+    assert "everything is asked from each of alpha (north), beta (south), gamma" in stderr
+    assert recorded_from(lineage.out) == from_each_node(planned(cases, repeat))
+    assert len(log) == len(NODES) * repeat
+    times_s = [entry["received_ns"] / 1e9 for entry in log]
+    assert max(sum(start_s <= at_s < start_s + 60 for at_s in times_s) for start_s in times_s) <= rate
+    assert max(entry["in_flight"] for entry in log) <= at_once
+    by_time = sorted(lineage.records(), key=lambda record: record.marks.slot or 0)
+    for at in range(0, len(by_time), len(NODES)):
+        close = by_time[at : at + len(NODES)]
+        assert {record.node for record in close} == set(NODES), "all ask a question before anybody asks the next"
+        assert len({record.identity.repeat for record in close}) == 1
+    (header,) = read_lines(lineage.out, "header")
+    assert (header["vantages"], header["planned_requests"]) == (NODES, len(log))
+    summary = (lineage.out / "results.md").read_text(encoding="utf-8")
+    assert all(f"tokens=10 from {name}" in summary for name in NODES)
+    for names in (("north", "south"), ("alpha", "gamma")):
+        asked = ("diff", "out", "--between-regions", *names, "--metric", "ttft", "--gate", "--json")
+        judged = compare(tmp_path, *asked)
+        assert judged.returncode == 0, judged.stderr
+        document = json.loads(judged.stdout)
+        assert (document["paired"], document["new"]["place"]) == (True, names[1])
+        (found,) = (each for each in document["findings"] if each["measure"] == "ttft_s")
+        assert (found["units"], found["verdict"]) == (repeat, "unchanged")
+
+
+@contextmanager
+def road_to(base_url: str, delay_s: float) -> Iterator[str]:
+    """Serve a proxy that leads to one server, whatever its name, and holds every request back for so long."""
+    server_at = urlsplit(base_url).netloc
+
+    class Passing(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            sleep(delay_s)
+            upstream = HTTPConnection(server_at)
+            upstream.request("POST", urlsplit(self.path).path, body, dict(self.headers))
+            response = upstream.getresponse()
+            self.send_response(response.status)
+            for name, value in response.getheaders():
+                if name.lower() not in {"transfer-encoding", "connection"}:
+                    self.send_header(name, value)
+            self.send_header("Connection", "close")
+            self.end_headers()
+            while piece := response.read1():
+                self.wfile.write(piece)
+            self.close_connection = True
+            upstream.close()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with serving(Passing) as address:
+        yield address
+
+
+def test_a_place_at_the_end_of_a_slow_road_is_found_slower(tmp_path: Path) -> None:
+    """One node asks through a slow proxy, two through a fast one: that node alone is regressed, as a gate."""
+    model = "exact?ttft_ms=200&gap_ms=10&tokens=10"
+    with (
+        begin(tmp_path, model) as lineage,
+        road_to(lineage.base_url, 0) as short,
+        road_to(lineage.base_url, 0.15) as long,
+    ):
+        roads = {name: {"HTTP_PROXY": long if name == "gamma" else short} for name in NODES}
+        write_config(tmp_path, acme={"base_url": "http://provider.test/v1", "keyless": True, "models": [model]})
+        lineage.write_suite(CASES[:1])
+        with launch(**roads) as served:
+            on_ray = ("--engine", "ray", "--address", served.address)
+            code, _, stderr = finish(lineage.start(*on_ray, "--vantage", "--repeat", "12"))
+    assert code == 0, stderr
+    assert recorded_from(lineage.out) == from_each_node(planned(CASES[:1], 12))
+    codes = {}
+    for names in (("alpha", "gamma"), ("gamma", "beta"), ("north", "south")):
+        codes[names] = compare(tmp_path, "diff", "out", "--between-regions", *names, "--metric", "ttft", "--gate")
+    assert {names: ran.returncode for names, ran in codes.items()} == {
+        ("alpha", "gamma"): 1,
+        ("gamma", "beta"): 0,
+        ("north", "south"): 0,
+    }
+    assert "improved" in codes["gamma", "beta"].stdout
+
+
+def test_a_worker_is_replaced_on_its_own_node(tmp_path: Path, on_ray: tuple[str, ...]) -> None:
+    """Kill -9 in the middle: what it heard is asked again from the same node, and every row is there once."""
+    with begin(tmp_path, SLOW) as lineage:
+        lineage.write_suite(CASES)
+        running = lineage.start(*on_ray, "--vantage", "--workers", "2", "--repeat", "4", "--concurrency", "6")
+        await_line(lineage.journal, "record")
+        victim = await_line(lineage.journal, "worker")
+        os.kill(victim["pid"], signal.SIGKILL)
+        code, _, stderr = finish(running)
+    assert code == 0, stderr
+    assert recorded_from(lineage.out) == from_each_node(planned(CASES, 4))
+    workers = [line["node"] for line in read_lines(lineage.out, "worker")]
+    assert sorted(workers) == sorted([*NODES, *NODES, victim["node"]])
+
+
+def test_a_killed_driver_goes_on_from_the_same_nodes(tmp_path: Path, on_ray: tuple[str, ...]) -> None:
+    """Kill -9 of the command itself: --vantage need not be said again, and no node asks anything twice."""
+    with begin(tmp_path, SLOW) as lineage:
+        lineage.write_suite(CASES)
+        running = lineage.start(*on_ray, "--vantage", "--repeat", "4")
+        await_line(lineage.journal, "record")
+        running.kill()
+        finish(running)
+        before = {record.identity.key for record in lineage.records()}
+        code, _, stderr = finish(lineage.start(*on_ray))
+        log = entries(lineage)
+    assert code == 0, stderr
+    assert recorded_from(lineage.out) == from_each_node(planned(CASES, 4))
+    keys = [record.identity.key for record in lineage.records()]
+    assert (len(set(keys)), before <= set(keys)) == (len(keys), True)
+    assert len(log) <= len(keys) + 4, "only what was under way may have been asked twice"
+
+
+def test_a_lost_node_is_asked_for_by_no_other(tmp_path: Path) -> None:
+    """Its raylet killed for good: what was left to it is recorded as failed, what others have is whole."""
+    with launch() as served, begin(tmp_path, SLOW) as lineage:
+        lineage.write_suite(CASES)
+        running = lineage.start("--engine", "ray", "--address", served.address, "--vantage", "--repeat", "12")
+        await_line(lineage.journal, "record")
+        os.kill(raylet_of("gamma", served), signal.SIGKILL)
+        code, _, stderr = finish(running)
+    assert code == 3, stderr
+    assert recorded_from(lineage.out) == from_each_node(planned(CASES, 12))
+    for row in read_rows(lineage.out):
+        if row["node"] != "gamma":
+            assert row["outcome"] == "ok"
+        elif row["outcome"] != "ok":
+            assert row["error_type"] == "worker_lost" or row["outcome"] == "skipped"
+    lost = [row for row in read_rows(lineage.out) if row["error_type"] == "worker_lost"]
+    assert lost
+    assert any("gamma was lost and not back within" in row["error"] for row in lost)
+
+
+def test_a_node_that_comes_back_asks_the_rest_itself(tmp_path: Path) -> None:
+    """Its raylet killed, and started again by the same name: what was left to it waited, and no request is failed."""
+    with launch() as served, begin(tmp_path, SLOW) as lineage:
+        lineage.write_suite(CASES)
+        running = lineage.start("--engine", "ray", "--address", served.address, "--vantage", "--repeat", "12")
+        await_line(lineage.journal, "record")
+        os.kill(raylet_of("gamma", served), signal.SIGKILL)
+        await_line(lineage.journal, "worker_lost")
+        with started_again("gamma", served):
+            code, _, stderr = finish(running)
+    assert code == 0, stderr
+    assert recorded_from(lineage.out) == from_each_node(planned(CASES, 12))
+    assert {row["outcome"] for row in read_rows(lineage.out)} == {"ok"}
+
+
+@contextmanager
+def started_again(node: str, served: Served) -> Iterator[None]:
+    """Let a node of this name join a cluster while the block lasts."""
+    command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--address", served.address]
+    options = ["--node-name", node, "--num-cpus", "2", "--object-store-memory", str(OBJECT_STORE_BYTES)]
+    with Popen([*command, *options], stdout=DEVNULL, stderr=DEVNULL) as process:
+        try:
+            yield
+        finally:
+            process.terminate()
+
+
+def raylet_of(node: str, served: Served) -> int:
+    """Return the process that is a node of this cluster."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            with suppress(OSError):
+                words = (entry / "cmdline").read_bytes().decode().split("\0")
+                of_session = f"--session_dir={served.session}" in words
+                if of_session and words[0].endswith("/raylet") and f"--node-name={node}" in words:
+                    return int(entry.name)
+    raise LookupError(node)
+
+
+# Keys
+
+
+@contextmanager
+def quoting_server(seen: list[str]) -> Iterator[str]:
+    """Serve refusals that quote the key they were sent."""
+
+    class Refusing(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            seen.append(self.headers["Authorization"])
+            self.rfile.read(int(self.headers["Content-Length"]))
+            body = json.dumps({"error": {"message": f"Incorrect API key: {seen[-1]}"}}).encode()
+            self.send_response(401)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with serving(Refusing) as address:
+        yield f"{address}/v1"
+
+
+@contextmanager
+def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """Serve on this machine while the block lasts."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def files_with(text: str, folder: Path) -> list[Path]:
+    """Return the plain files below a folder that hold a text."""
+    paths = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    return [path for path in paths if text.encode() in path.read_bytes()]
+
+
+def test_a_key_reaches_the_workers_and_no_file(tmp_path: Path, cluster: Served, on_ray: tuple[str, ...]) -> None:
+    """All of Ray's session, its logs and what it spills, and all of the run's own files know nothing of it."""
+    seen: list[str] = []
+    with quoting_server(seen) as base_url:
+        write_config(tmp_path, acme={"base_url": base_url, "api_key_env": "ACME_API_KEY", "models": ["m"]})
+        write_yaml(tmp_path / "suite.yaml", {"version": 1, "name": "suite", "cases": CASES})
+        ran = compare(tmp_path, "run", "suite.yaml", "-o", "out", *on_ray, variables={"ACME_API_KEY": KEY})
+    assert ran.returncode == 3
+    assert set(seen) == {f"Bearer {KEY}"}
+    assert {row["outcome"] for row in read_rows(tmp_path / "out")} == {"auth", "skipped"}
+    assert any((cluster.session / "logs").iterdir())
+    assert files_with(KEY, cluster.session) == []
+    assert files_with(KEY, tmp_path) == []
+    assert KEY not in ran.stdout + ran.stderr
+
+
+# What cannot be
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:9", "nowhere", "ray://127.0.0.1:10001", SOMETHING_ELSE])
+def test_no_cluster_is_one_sentence(tmp_path: Path, address: str) -> None:
+    """It says what to do; nothing was sent, and no folder is left behind."""
+    with begin(tmp_path, "quick") as lineage:
+        if address == SOMETHING_ELSE:
+            address = urlsplit(lineage.base_url).netloc
+        lineage.write_suite(CASES)
+        ran = compare(tmp_path, "run", "suite.yaml", "-o", "out", "--engine", "ray", "--address", address)
+        assert entries(lineage) == []
+    assert ran.returncode == 2
+    assert ran.stderr.strip().splitlines()[-1].endswith("Nothing was sent")
+    assert "Traceback" not in ran.stderr
+    assert not lineage.out.exists()

@@ -1,0 +1,87 @@
+"""A run killed at random moments, again and again, is finished in the end: nothing is missing, nothing is twice."""
+
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from tests.support.command import PATIENCE_S, read_rows
+from tests.support.killed_runs import Lineage, begin
+from tests.support.wait_until import wait_until
+
+pytestmark = [
+    pytest.mark.crash,
+    pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="signals as POSIX has them"),
+]
+
+LINEAGES = range(4)
+KILLS = 13
+"""In each lineage; more than fifty in all."""
+
+WELL, BADLY = "exact?ttft_ms=60&gap_ms=5&tokens=6", "fault-error-middle?ttft_ms=20&gap_ms=5&tokens=6"
+"""One answers; the other fails in the middle of each reply, so that the turns behind it are skipped."""
+
+QUESTIONS, TALKS, TURNS = 120, 40, 3
+
+
+def write_suite(run: Lineage) -> int:
+    """Write a suite in which each question stands once; return how many requests it plans."""
+    questions = [{"id": f"case-{at}", "prompt": f"question {at}"} for at in range(QUESTIONS)]
+    talks = [{"id": f"talk-{at}", "turns": [f"talk {at}.{turn}" for turn in range(TURNS)]} for at in range(TALKS)]
+    run.write_suite([*questions, *talks])
+    return 2 * (QUESTIONS + TALKS * TURNS)
+
+
+def kill_at_random(run: Lineage, chance: Random) -> None:
+    """Start the run, or go on with it, and kill it: now and then while it starts, mostly while it asks."""
+    asked = len(run.log())
+    process = run.start()
+    try:
+        if chance.random() < 0.8:
+            wait_until(lambda: len(run.log()) > asked)
+            time.sleep(chance.uniform(0, 0.5))
+        else:
+            time.sleep(chance.uniform(0, 2))
+        assert process.poll() is None, process.communicate()
+    finally:
+        process.kill()
+        process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("number", LINEAGES)
+def test_a_run_killed_again_and_again_comes_to_its_end(tmp_path: Path, number: int) -> None:
+    """Every planned request is recorded once, and one that was recorded is never asked again, by the server's count."""
+    chance = Random(number)
+    with begin(tmp_path, WELL, BADLY) as run:
+        planned = write_suite(run)
+        standing: Counter[tuple[str, str]] = Counter()
+        for _ in range(KILLS):
+            asked = len(run.log())
+            kill_at_random(run, chance)
+            assert [question for question in run.log()[asked:] if question in standing] == []
+            recorded = run.recorded()
+            assert standing <= recorded
+            assert set(recorded.values()) <= {1}
+            standing = recorded
+        assert 0 < len(standing) < planned, "kills came too early, or too late"
+        done = run.run("--allow-errors", "100%")
+        assert done.returncode == 0, done.stderr
+        assert run.recorded().total() == planned == len(run.recorded())
+        assert len(read_rows(run.out)) == planned
+        assert_that_history_was_kept(run)
+
+
+def assert_that_history_was_kept(run: Lineage) -> None:
+    """Check that each conversation has all its turns: answered ones to the end, those behind a failure as skipped."""
+    outcomes: dict[tuple[str, str], dict[int, str]] = {}
+    for record in run.records():
+        turns = outcomes.setdefault((record.identity.model, record.identity.case), {})
+        turns[record.identity.turn] = record.outcome.value
+    for (model, case), turns in outcomes.items():
+        ended = [turns[turn] for turn in sorted(turns)]
+        assert len(ended) == (TURNS if case.startswith("talk") else 1)
+        assert set(ended[1:]) <= ({"skipped"} if model == BADLY else {"ok", "length"})

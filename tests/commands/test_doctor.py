@@ -1,0 +1,79 @@
+"""`compare doctor` sees what a run depends on, tells no key, and reaches whom it says it reaches."""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import RunCli
+from tests.support.command import finish, start, write_config
+
+KEY = "sk-doctor-must-not-tell-0123456789"
+
+
+@pytest.fixture(scope="module")
+def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Run `compare serve` on a free port; return its address."""
+    process = start(tmp_path_factory.mktemp("served"), "serve", "--port", "0")
+    assert process.stdout is not None
+    yield next(word for word in process.stdout.readline().split() if word.startswith("http"))
+    process.terminate()
+    finish(process)
+
+
+def findings_of(run_cli: RunCli, *arguments: str, env: dict[str, str] | None = None) -> dict[str, dict[str, Any]]:
+    """Return what the doctor finds, by topic; the last of each."""
+    told = run_cli("doctor", "--json", *arguments, env=env)
+    assert KEY not in told.stdout + told.stderr
+    return {finding["topic"]: finding for finding in json.loads(told.stdout)}
+
+
+def test_a_machine_without_keys_is_told_how_to_get_on(run_cli: RunCli) -> None:
+    """Nothing configured is a note with a remedy, not a failure; versions and certificates are named."""
+    told = run_cli("doctor")
+
+    assert told.returncode == 0
+    assert f"Python {sys.version.split()[0]}" in told.stdout
+    assert "authorities loaded" in told.stdout
+    assert "the simulator will answer" in told.stdout
+    assert "compare calibrate" in told.stdout
+
+
+def test_the_key_variable_and_the_proxy_of_each_provider_are_named(run_cli: RunCli) -> None:
+    """Which of several variables is used, and which proxy's, is told by name and never by value."""
+    env = {"BIGMODEL_API_KEY": KEY, "HTTPS_PROXY": "http://user:secret@proxy.example:3128"}
+    found = findings_of(run_cli, env=env)
+
+    assert "key from BIGMODEL_API_KEY" in found["zhipu"]["text"]
+    assert "proxy of HTTPS_PROXY" in found["zhipu"]["text"]
+    assert "secret" not in json.dumps(found)
+
+
+def test_a_proxy_that_cannot_be_used_is_a_problem(run_cli: RunCli) -> None:
+    """A proxy of a kind nobody speaks ends in exit code 1."""
+    told = run_cli("doctor", env={"DEEPSEEK_API_KEY": KEY, "HTTPS_PROXY": "gopher://proxy.example"})
+
+    assert told.returncode == 1
+    assert "PROBLEM deepseek: HTTPS_PROXY must name" in told.stdout
+
+
+def test_a_ping_tells_the_phases_of_a_connection(run_cli: RunCli, simulator: str, tmp_path: Path) -> None:
+    """A provider that answers is told with its connection's phases and the number of its models."""
+    write_config(tmp_path, mine={"base_url": simulator, "keyless": True, "models": ["quick"]})
+    found = findings_of(run_cli, "--ping")
+
+    assert found["mine"]["health"] == "ok"
+    assert "TCP " in found["mine"]["text"]
+    assert "models" in found["mine"]["text"]
+
+
+def test_a_ping_that_nobody_answers_is_a_problem(run_cli: RunCli, tmp_path: Path) -> None:
+    """A refused connection is told in the same words as a run tells it, with exit code 1."""
+    write_config(tmp_path, mine={"base_url": "http://127.0.0.1:9/v1", "keyless": True, "models": ["m"]})
+    told = run_cli("doctor", "--ping")
+
+    assert told.returncode == 1
+    assert "PROBLEM mine: no connection could be opened" in told.stdout

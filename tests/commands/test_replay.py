@@ -1,0 +1,320 @@
+"""A recorded run played back: the same replies, the same failures, in the same order, and marked as played."""
+
+import json
+import signal
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.core.events import Failed, Outcome
+from runner.simulator.replay_session import FOREVER_NS, play_back
+from runner.simulator.response import STAMP_BYTES, Ending, Framing
+from runner.storage.recordings.frame import encode_frame, pack_reads
+from runner.storage.recordings.recording import Label, Reads, conversation_digest
+from runner.storage.recordings.writer import RecordingWriter
+from tests.support.command import PATIENCE_S, compare, finish, read_lines, read_rows, start, write_config, write_yaml
+from tests.support.scripted_server import DONE, END, STREAM_HEAD, Reply, delta, frame, head, play, refuse, stream
+
+TOLD = ("case", "turn", "repeat", "provider", "model", "outcome", "error_type", "finish_reason", "chars", "chunks")
+TEXTS = ("prompt", "reply", "reasoning", "response_model", "input_tokens", "output_tokens", "http_status")
+
+
+def gist(folder: Path) -> list[dict[str, str]]:
+    """Return what rows say that is no time, in an order of their own."""
+    rows = [{name: row[name] for name in (*TOLD, *TEXTS)} for row in read_rows(folder)]
+    return sorted(rows, key=str)
+
+
+# Whole runs
+
+SUITE = {
+    "version": 1,
+    "name": "twice",
+    "defaults": {"cache": "bust"},
+    "cases": [{"id": "talk", "turns": ["你是谁？", "What did I ask?"]}, {"id": "short", "turns": ["Say hi."]}],
+}
+TARGETS = ("-m", "sim/quick", "-m", "sim/thinker", "-m", "sim/exact?ttft_ms=20&gap_ms=2&tokens=12")
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder in which a run against the simulator was recorded as `out`."""
+    folder = tmp_path_factory.mktemp("recorded")
+    write_yaml(folder / "s.yaml", SUITE)
+    done = compare(folder, "run", "s.yaml", *TARGETS, "--repeat", "2", "--seed", "1", "--record", "-o", "out")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.parametrize("pace", [(), ("--fast",)], ids=["paced", "fast"])
+def test_a_run_played_back_says_the_same(recorded: Path, tmp_path: Path, pace: tuple[str, ...]) -> None:
+    """Texts, finish reasons, counts and pieces are those of the recording, with other nonces and whatever the pace."""
+    out = tmp_path / "again"
+    done = compare(recorded, "run", "s.yaml", "--replay", "out", *pace, "--repeat", "2", "--seed", "1", "-o", str(out))
+    assert done.returncode == 0, done.stderr
+    assert gist(out) == gist(recorded / "out")
+    assert "no provider is asked" in done.stderr
+    assert "played back" in done.stdout
+    (header,) = read_lines(out, "header")
+    assert (header["replay_of"], header["simulated"]) == ("out", True)
+
+
+def test_a_replay_recorded_says_the_same(recorded: Path, tmp_path: Path) -> None:
+    """A recording of a replay is a recording like any other; its simulated stamps are of today."""
+    out = tmp_path / "copy"
+    options = ("--replay", "out", "--fast", "--record", "--seed", "1")
+    compare(recorded, "run", "s.yaml", *options, "-o", str(out))
+    assert compare(tmp_path, "rederive", "copy").stdout.startswith("told as before: 9, told anew: 0, not recorded: 0")
+    for line in read_lines(out, "record"):
+        assert sum(line["origin_us"]) < 60e6, "a stamp of the recording would lie far before the request"
+        assert line["origin_us"][0] > -1e6
+
+
+def refuse_all(folder: Path, *arguments: str) -> str:
+    """Run a command that is to end with exit code 2 before anything is written; return what it says."""
+    done = compare(folder, "run", "s.yaml", *arguments, "-o", "never")
+    assert done.returncode == 2, done.stdout
+    assert not (folder / "never").exists()
+    return done.stderr
+
+
+def test_what_cannot_be_played_is_refused(recorded: Path) -> None:
+    """A target that was not recorded, a pace without a replay and a run without recordings are sentences."""
+    assert "sim/steady was not recorded in out. Recorded: sim/" in refuse_all(
+        recorded, "--replay", "out", "-m", "sim/steady"
+    )
+    assert "deepseek/m was not recorded in out" in refuse_all(recorded, "--replay", "out", "-m", "deepseek/m")
+    assert "Name the run: --replay RUN" in refuse_all(recorded, "--fast")
+    assert "holds no journal.jsonl" in refuse_all(recorded, "--replay", "nowhere")
+    compare(recorded, "run", "s.yaml", "-m", "sim/quick", "-k", "short", "-o", "plain")
+    assert "record a run first" in refuse_all(recorded, "--replay", "plain")
+
+
+def test_a_suite_may_list_more_than_was_recorded(recorded: Path, tmp_path: Path) -> None:
+    """Whoever was recorded answers, though the suite names others, whose keys are not there."""
+    path = write_yaml(tmp_path / "more.yaml", {**SUITE, "targets": [{"provider": "zhipu"}, {"provider": "sim"}]})
+    done = compare(recorded, "run", str(path), "--replay", "out", "--fast", "-k", "short", "-o", str(tmp_path / "more"))
+    assert done.returncode == 0, done.stderr
+    assert {row["provider"] for row in read_rows(tmp_path / "more")} == {"sim"}
+
+
+def test_a_price_of_ones_own_does_not_stop_a_replay(recorded: Path, tmp_path: Path) -> None:
+    """What was recorded costs nothing when it is played; the prices in compare.yaml stand there for real runs."""
+    write_yaml(tmp_path / "s.yaml", SUITE)
+    prices = {"deepseek/*": {"currency": "CNY", "input": 2, "output": 8}}
+    write_yaml(tmp_path / "compare.yaml", {"prices": prices})
+    done = compare(tmp_path, "run", "s.yaml", "--replay", str(recorded / "out"), "--fast", "-k", "short", "-o", "out")
+    assert done.returncode == 0, done.stderr
+    assert {row["cost"] for row in read_rows(tmp_path / "out")} == {""}
+
+
+def test_a_replay_goes_on_as_a_replay_only(recorded: Path, tmp_path: Path) -> None:
+    """No journal mixes what is played with what a provider says today."""
+    out = str(tmp_path / "played")
+    compare(recorded, "run", "s.yaml", "--replay", "out", "--fast", "-k", "short", "-o", out)
+    done = compare(recorded, "run", "s.yaml", "--resume", out)
+    assert (done.returncode, "Go on with --replay out" in done.stderr) == (2, True)
+    done = compare(recorded, "run", "s.yaml", "--resume", "out", "--replay", "out")
+    assert (done.returncode, "would mix" in done.stderr) == (2, True)
+
+
+HALF = b"%x\r\n%b" % (4000, delta("Hel"))
+
+KINDS: Mapping[str, Reply | Sequence[Reply]] = {
+    "good": stream("Hel", "lo ", "你好", pause_s=0.01),
+    "limited": [refuse("429 Slow", {"error": {"message": "too often"}}, retry_after_ms="10"), stream("at ", "last")],
+    "refused": refuse("401 No", {"error": {"message": "bad key"}, "request_id": "r-9"}),
+    "own-status": refuse("520 Web", "<html><title>Origin down</title></html>"),
+    "whole": refuse("200 OK", {"choices": [{"message": {"content": "Hello"}, "finish_reason": "stop"}]}),
+    "empty": Reply([(0, head(content_length="0"))]),
+    "truncated": Reply([(0, STREAM_HEAD + frame(delta("Hel")) + b"0\r\n\r\n")]),
+    "cut": Reply([(0, STREAM_HEAD), (0.01, HALF)], "close"),
+    "mute": Reply([(0, b"")], "close"),
+    "silent": Reply([(0, STREAM_HEAD), (0.01, frame(delta("Hel")))], linger_s=5),
+    "headless": Reply([(0, b"")], linger_s=5),
+    "done-and-cut": Reply([(0, STREAM_HEAD + frame(delta("Hel") + END + DONE))], "close"),
+}
+
+
+RUNS = ("out", "again")
+
+
+@pytest.fixture(scope="module")
+def ill(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder in which failures of all kinds were recorded as `out`; their servers are gone."""
+    folder = tmp_path_factory.mktemp("ill")
+    defaults = {"timeouts": {"first_token": 1, "idle": 1}}
+    cases = [{"id": "hi", "turns": ["Hi"]}]
+    write_yaml(folder / "s.yaml", {"version": 1, "name": "ill", "defaults": defaults, "cases": cases})
+    with ExitStack() as stack:
+        urls = {name: stack.enter_context(play(answer)).url for name, answer in KINDS.items()}
+        rows = {name: {"base_url": url, "keyless": True, "models": ["m"]} for name, url in urls.items()}
+        write_config(folder, **rows)
+        done = compare(folder, "run", "s.yaml", "--record", "-o", "out")
+    (folder / "compare.yaml").unlink()
+    assert done.returncode == 3, done.stderr
+    return folder
+
+
+def test_failures_fail_again(ill: Path) -> None:
+    """Refusals, retries, cuts and silence end as they did, and the same model of several providers is told apart."""
+    done = compare(ill, "run", "s.yaml", "--replay", "out", "--fast", "-o", "again")
+    assert done.returncode == 3, done.stderr
+    assert gist(ill / "again") == gist(ill / "out")
+    before, after = ([(line["target"], line["outcome"]) for line in read_lines(ill / run, "attempt")] for run in RUNS)
+    assert sorted(before) == sorted(after)
+    assert ("limited/m", "rate_limited") in before
+    assert {row["simulated"] for row in read_rows(ill / "again")} == {"true"}
+
+
+# The server alone
+
+
+def ask(url: str, *said: str, model: str = "m", **more: object) -> tuple[int, Mapping[str, str], bytes]:
+    """Ask a server as any client would; return status, headers and body."""
+    messages = [{"role": "user", "content": text} for text in said]
+    body = json.dumps({"model": model, "messages": messages, **more}).encode()
+    try:
+        with urlopen(Request(f"{url}/chat/completions", body), timeout=PATIENCE_S) as answer:
+            return answer.status, dict(answer.headers), answer.read()
+    except HTTPError as refusal:
+        return refusal.code, dict(refusal.headers), refusal.read()
+
+
+def complaint(answer: tuple[int, Mapping[str, str], bytes]) -> tuple[int, str]:
+    """Return the status and the words of a refusal."""
+    status, _, body = answer
+    return status, json.loads(body)["error"]["message"]
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[tuple[str, list[str]]]:
+    """Run `compare replay` while the block lasts; yield its base URL, and what else it printed."""
+    server = start(folder, "replay", "out", "--port", "0", "--fast")
+    try:
+        assert server.stdout is not None
+        first = server.stdout.readline()
+        told = [server.stdout.readline(), server.stdout.readline()]
+        yield first.split(" at ")[1].split(",")[0], [first, *told]
+    finally:
+        server.send_signal(signal.SIGINT if sys.platform != "win32" else signal.SIGTERM)
+        ended = finish(server)
+    assert ended.returncode == 0, ended.stderr
+
+
+def take(
+    provider: str, text: str, reply: str, *, sent_ns: int, model: str = "m", **more: Any
+) -> tuple[Label, list[tuple[int, bytes]]]:
+    """Return a recording of one question and its reply."""
+    digest = conversation_digest(model, [("user", text)])
+    fields = {"status": 200, "headers": {"x-request-id": f"id-{sent_ns}"}, "headers_ns": sent_ns, **more}
+    label = Label("k", 1, provider, model, digest, epoch_ns=0, sent_ns=sent_ns, **fields)
+    return label, [(sent_ns, reply.encode())]
+
+
+def write(folder: Path, taken: Sequence[tuple[Label, Reads]]) -> None:
+    """Write a run that holds only recordings, as `out`."""
+    (folder / "out").mkdir()
+    (folder / "out" / "journal.jsonl").write_text("")
+    with RecordingWriter(folder / "out") as writer:
+        for label, reads in taken:
+            writer.append(encode_frame(label, pack_reads(reads)))
+
+
+CANCELLED = Failed(9, Outcome.CANCELLED, "the run was interrupted")
+
+
+def test_any_client_can_ask(tmp_path: Path) -> None:
+    """Questions are known by model and messages; repeats come in the order in which they were sent, round and round."""
+    later, first = take("acme", "Hi", "second", sent_ns=20), take("acme", "Hi", "first", sent_ns=10)
+    other = take("ernie", "Hi", "other", sent_ns=30)
+    warmup = take("acme", "Hi", "warm", sent_ns=1, warmup=True)
+    withheld = take("acme", "Secret", "", sent_ns=40, withheld=True)
+    broken = take("acme", "Endless", "Hel", sent_ns=50, failed=CANCELLED)
+    write(tmp_path, [later, first, other, warmup, withheld, broken])
+    with serving(tmp_path) as (url, lines):
+        assert lines[0].startswith("6 recorded replies at http://127.0.0.1:")
+        assert url.endswith("/v1")
+        only_acme, only_ernie = (f"{url.removesuffix('/v1')}/{name}/v1" for name in ("acme", "ernie"))
+        replies = [ask(only_acme, "Hi", temperature=place / 10)[2] for place in range(5)]
+        assert replies == [b"first", b"second", b"first", b"second", b"first"]
+        status, headers, body = ask(only_ernie, "Hi", stream=True)
+        assert (status, body, headers["x-simulated"], headers["x-request-id"]) == (200, b"other", "true", "id-30")
+        assert [ask(url, "Hi")[2] for _ in range(4)] == [b"first", b"second", b"other", b"first"]
+        assert complaint(ask(url, "Hello"))[1].startswith("'m' was not asked this")
+        assert complaint(ask(url, "Hi", model="n")) == (404, "The model 'n' was not recorded. There is: m.")
+        assert "a key stands in it" in complaint(ask(url, "Secret"))[1]
+        assert "interrupted" in complaint(ask(url, "Endless"))[1]
+        assert complaint(ask(url.replace("/v1", "/nobody/v1"), "Hi")) == (
+            404,
+            "Nothing of 'nobody' was recorded; there is acme, ernie.",
+        )
+        assert complaint(ask(url))[0] == 400
+        with urlopen(f"{url}/models", timeout=PATIENCE_S) as answer:
+            assert [model["id"] for model in json.load(answer)["data"]] == ["m"]
+
+
+def test_a_provider_pointed_at_a_replay_is_marked(tmp_path: Path) -> None:
+    """Rows say `simulated` because the head of each reply says so, whatever the provider's row says."""
+    said = "data: " + json.dumps({"choices": [{"delta": {"content": "Hello"}, "finish_reason": "stop"}]}) + "\n\n"
+    write(tmp_path, [take("acme", "Hi", said, sent_ns=10)])
+    write_yaml(tmp_path / "s.yaml", {"version": 1, "name": "one", "cases": [{"id": "hi", "turns": ["Hi"]}]})
+    with serving(tmp_path) as (url, _):
+        write_config(tmp_path, mine={"base_url": url, "keyless": True, "models": ["m"]})
+        done = compare(tmp_path, "run", "s.yaml", "-o", "asked")
+    assert done.returncode == 0, done.stderr
+    (row,) = read_rows(tmp_path / "asked")
+    assert (row["reply"], row["simulated"]) == ("Hello", "true")
+
+
+# One recording
+
+stamps = st.integers(0, 10**12)
+
+
+@given(
+    sent=st.integers(-(10**12), 10**12),
+    head_ns=stamps,
+    later=st.lists(st.tuples(stamps, st.binary(min_size=1, max_size=20)), min_size=1, max_size=9),
+)
+def test_each_read_is_due_when_it_came(sent: int, head_ns: int, later: list[tuple[int, bytes]]) -> None:
+    """At the recorded pace head and reads are due as long after the request as they came; fast, at once."""
+    label = Label("k", 1, "acme", "m", "c", epoch_ns=0, sent_ns=sent, status=200, headers_ns=sent + head_ns)
+    reads = [(sent + after, data) for after, data in sorted(later)]
+    paced, fast = play_back(label, reads, fast=False), play_back(label, reads, fast=True)
+    assert paced.head_due_ns == head_ns
+    assert [(step.due_ns, step.head) for step in paced.steps] == [(at - sent, data) for at, data in reads]
+    assert [(step.due_ns, step.head) for step in fast.steps] == [(0, data) for _, data in reads]
+    assert (paced.framing, paced.ending, fast.head_due_ns) == (Framing.CHUNKED, Ending.KEEP, 0)
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_silence_stays_silence(*, fast: bool) -> None:
+    """What was waited for in vain does not become a closed connection, however fast the rest is played."""
+    timeout = Failed(5_000_000_000, Outcome.TIMEOUT, "no text", error_type="idle")
+    label = Label("k", 1, "acme", "m", "c", epoch_ns=0, sent_ns=0, status=200, headers_ns=1, failed=timeout)
+    played = play_back(label, [(2, b"x")], fast=fast)
+    assert [step.due_ns for step in played.steps] == [0 if fast else 2, FOREVER_NS]
+
+
+def test_simulated_stamps_are_made_anew() -> None:
+    """Where the simulator said what its clock showed, it says what it shows now; of others nothing is changed."""
+    event = b'data: {"a":1,"sent_ns":%19d}\n\n' % 7
+    text = b'{"said":"\\"sent_ns\\": 12"}'
+    real = Label("k", 1, "acme", "m", "c", epoch_ns=0, sent_ns=0, status=200, headers_ns=0)
+    simulated = replace(real, headers={"x-simulated": "true"})
+    steps = tuple(play_back(simulated, [(0, event + text + event)], fast=True).steps)
+    assert sum(step.size for step in steps) == 2 * len(event) + len(text)
+    stamp = b"." * STAMP_BYTES
+    written = b"".join(step.head + (b"" if step.tail is None else stamp + step.tail) for step in steps)
+    assert written == (event + text + event).replace(b"%19d" % 7, stamp)
+    assert [step.head for step in play_back(real, [(0, event)], fast=True).steps] == [event]

@@ -1,0 +1,432 @@
+"""Snapshots: names that any disk keeps, ways to compare, what is new, changed, missing or orphaned, what is kept."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from unicodedata import normalize
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.analysis.run import Run
+from runner.analysis.snapshot import (
+    ComparedQuestion,
+    Scope,
+    State,
+    comparable,
+    compare_snapshot,
+    normalized,
+    similarity,
+)
+from runner.commands.snapshot.names import MAX_BYTES, escape, unescape
+from runner.commands.snapshot.store import path_of, read_replies, remove_reply, write_reply
+from runner.commands.snapshot.stripping import strip, stripped_lines
+from runner.core.events import Outcome
+from runner.core.record import Heard, Identity, Marks, Record
+from runner.errors import CompareError
+from runner.storage import journal
+from runner.storage.journal import Header
+from tests.support.command import ROOT, compare, read_lines, write_yaml
+
+NAMES = st.text(min_size=1, max_size=12)
+
+
+@given(NAMES)
+def test_a_name_comes_back(name: str) -> None:
+    """Whatever a case or model is called, its file's name tells it."""
+    assert unescape(escape(name)) == name
+
+
+@given(NAMES, NAMES)
+def test_names_stay_apart_on_any_disk(one: str, other: str) -> None:
+    """Neither a disk that ignores case nor one that changes Unicode's form takes two names for one."""
+    if one != other:
+        assert normalize("NFD", escape(one)).casefold() != normalize("NFD", escape(other)).casefold()
+
+
+@given(NAMES)
+def test_a_name_is_fit_for_a_file(name: str) -> None:
+    """It has no separator, no sign that a system forbids, and no dot or blank at an end."""
+    escaped = escape(name)
+    assert not set(escaped) & set('/\\:*?"<>|+,\0 ')
+    assert escaped[0] != "."
+    assert escaped[-1] != "."
+    assert escaped.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("name", "escaped"),
+    [
+        ("who-are-you", "who-are-you"),
+        ("你是谁", "你是谁"),
+        ("Qwen/Qwen3-8B", "^qwen%2f^qwen3-8^b"),
+        ("con", "%63on"),
+        ("lpt1.x", "%6cpt1.x"),
+        ("..", "%2e%2e"),
+        ("é", "%c3%a9"),
+        ("a b", "a%20b"),
+    ],
+)
+def test_names_stay_readable(name: str, escaped: str) -> None:
+    """Common names look like themselves; devices of Windows and relative paths do not get through."""
+    assert escape(name) == escaped
+
+
+def test_a_name_too_long_for_a_file_is_refused_in_words() -> None:
+    """The name and the remedy are told."""
+    assert len(escape("a" * MAX_BYTES)) == MAX_BYTES
+    with pytest.raises(CompareError, match="too long for a file's name; shorten it"):
+        escape("谁" * MAX_BYTES)
+
+
+@given(text=st.text(), case=NAMES, model=NAMES, turn=st.integers(1, 12))
+def test_a_reply_comes_back_from_its_file(
+    tmp_path_factory: pytest.TempPathFactory, text: str, case: str, model: str, turn: int
+) -> None:
+    """Line ends and blanks included, under the question it answers; and once removed, nothing is left of it."""
+    folder = tmp_path_factory.mktemp("s")
+    question = ComparedQuestion(case, turn, f"acme/{model}")
+    write_reply(folder, question, text)
+    assert read_replies(folder) == {question: comparable(text)}
+    remove_reply(folder, question)
+    assert read_replies(folder) == {}
+    assert list((folder / "replies").iterdir()) == []
+
+
+def test_line_ends_that_git_changes_do_not_count(tmp_path: Path) -> None:
+    """A file checked out with CR LF is the reply that was written."""
+    question = ComparedQuestion("a", 1, "acme/m")
+    write_reply(tmp_path, question, "one\ntwo\n")
+    path = path_of(tmp_path, question)
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert read_replies(tmp_path) == {question: "one\ntwo\n"}
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    """What is no text, or not named by us, is an error that says where."""
+    path = path_of(tmp_path, ComparedQuestion("a", 1, "acme/m"))
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"\xff")
+    with pytest.raises(CompareError, match=r"m\.txt was not written by compare"):
+        read_replies(tmp_path)
+    path.rename(path.with_name("%zz.txt")).write_bytes(b"A text, under a name that is no escape.")
+    with pytest.raises(CompareError, match=r"%zz\.txt was not written by compare"):
+        read_replies(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("It is  10:42.\n", "it is 9:05.", True),
+        ("Order 123e4567-e89b-12d3-a456-426614174000", "order 00000000-e89b-12d3-a456-426614174999", True),
+        ("call_a81bc81bdead4e5d is done", "call_9f1e7c2ab03d44aa is done", True),
+        ("On 2026-01-05 it rained", "On 2025-12-31 it rained", True),
+        ("On March 5, 2026", "on April 17, 2027", True),
+        ("共３５个头", "共 35个头", False),
+        ("Paris", "Rome", False),
+        ("may rain", "will rain", False),
+        ("1 apple", "1 pear", False),
+    ],
+)
+def test_what_varies_from_day_to_day_is_not_compared(one: str, other: str, same: bool) -> None:
+    """Case, blanks, numbers, dates and ids are taken out; words are not."""
+    assert (normalized(one) == normalized(other)) is same
+
+
+@given(st.text(max_size=60), st.text(max_size=60))
+def test_similarity_is_a_share(one: str, other: str) -> None:
+    """It lies between 0 and 1, and is 1 for equal texts."""
+    assert 0 <= similarity(one, other) <= 1
+    assert similarity(one, one) == 1
+
+
+def test_similarity_counts_chinese_characters_as_words() -> None:
+    """One of four characters differs: 2 x 3 / 8."""
+    assert similarity("今天下雨", "今天下雪") == 0.75
+
+
+HEADER = Header(
+    run_id="r",
+    suite="s",
+    digest="d",
+    seed=1,
+    started_at="2026-01-01T00:00:00+00:00",
+    simulated=True,
+    repeat=1,
+    targets=("acme/m",),
+    cases=("a",),
+    planned_requests=1,
+    path="secret/suite.yaml",
+)
+A = ComparedQuestion("a", 1, "acme/m")
+SCOPE = Scope({"a": 1}, None)
+
+
+def replied(reply: str | None, *, simulated: bool = True, repeat: int = 1, outcome: Outcome = Outcome.OK) -> Record:
+    """Make a record of one request."""
+    return Record(
+        identity=Identity(f"k{repeat}", "a", 1, repeat, repeat, "acme", "m", "my question", simulated=simulated),
+        marks=Marks(sent=0, first_event=1, last_event=2),
+        outcome=outcome,
+        heard=Heard(at_us=(5, 9), channels="ra", lengths=(4, 4)),
+        reply=reply,
+        reasoning="my thoughts",
+        tool_calls="my tools",
+        error="my error",
+        request_id="my id",
+        response_model="m-2026",
+    )
+
+
+def state_of(
+    kept: str | None, *replies: Record, demands: Mapping[str, object] | None = None, scope: Scope = SCOPE
+) -> list[State]:
+    """Hold replies against what is kept; return what came of each question."""
+    run = Run.of(replace(HEADER, checks={"a": demands} if demands else {}), replies)
+    return [each.state for each in compare_snapshot({} if kept is None else {A: kept}, run, scope)]
+
+
+@pytest.mark.parametrize(
+    ("kept", "now", "demands", "state"),
+    [
+        ("x", replied("x"), None, State.SAME),
+        ("x", replied("X"), None, State.CHANGED),
+        ("x", replied("X"), {"match": "normalized"}, State.SAME),
+        ("a b c d", replied("a b c e"), {"match": "similar 0.75"}, State.SAME),
+        ("a b c d", replied("a b c e"), {"match": "similar 0.76"}, State.CHANGED),
+        (None, replied("x"), None, State.NEW),
+        ("x", replied(None, outcome=Outcome.TIMEOUT), None, State.MISSING),
+        ("x", replied("y", simulated=False), None, State.NOT_COMPARED),
+        ("x", replied("y", simulated=False), {"match": "exact"}, State.CHANGED),
+        ("x", replied("y", simulated=False), {"checks": {"equals": "y"}}, State.PASSED),
+        ("x", replied("y", simulated=False), {"checks": {"equals": "x"}}, State.FAILED),
+        ("x", replied("y", simulated=False), {"checks": {"language": "en"}}, State.NOT_COMPARED),
+        ("x", replied("y"), {"match": "checks-only"}, State.NOT_COMPARED),
+    ],
+)
+def test_a_question_is_compared_as_its_case_says(
+    kept: str | None, now: Record, demands: Mapping[str, object] | None, state: State
+) -> None:
+    """Exactly for the simulator and by checks for live models, unless the suite says otherwise."""
+    assert state_of(kept, now, demands=demands) == [state]
+
+
+def test_the_first_ok_repeat_speaks() -> None:
+    """A failed first repeat does not hide a good second."""
+    assert state_of("x", replied(None, outcome=Outcome.TIMEOUT), replied("x", repeat=2)) == [State.SAME]
+
+
+def test_what_the_suite_asks_no_more_is_orphaned_and_what_was_left_out_is_not() -> None:
+    """A case that is gone, a turn that is gone, a target no longer listed; but not what this run just did not ask."""
+    run = Run.of(HEADER, [replied("x")])
+    kept = {
+        A: "x",
+        ComparedQuestion("b", 1, "acme/m"): "",
+        ComparedQuestion("a", 2, "acme/m"): "",
+        ComparedQuestion("a", 1, "acme/n"): "",
+    }
+    listed = compare_snapshot(kept, run, Scope({"a": 1, "b": 1}, {"acme/m"}))
+    assert [each.question for each in listed if each.state is State.ORPHANED] == [
+        ComparedQuestion("a", 2, "acme/m"),
+        ComparedQuestion("a", 1, "acme/n"),
+    ]
+    unlisted = compare_snapshot(kept, run, Scope({"a": 2, "b": 1}, None))
+    assert [each.state for each in unlisted] == [State.SAME]
+
+
+def test_a_stripped_journal_holds_times_and_no_words(tmp_path: Path) -> None:
+    """Nothing said, asked or complained of is left, nor the suite's place; every duration is."""
+    record = replied("my reply")
+    with journal.JournalWriter(tmp_path) as writer:
+        for line in stripped_lines(HEADER, [record], {"kind": "end"}):
+            writer.append(line)
+    text = (tmp_path / "journal.jsonl").read_text(encoding="utf-8")
+    assert "my " not in text
+    assert "secret" not in text
+    (back,) = journal.read(tmp_path).records
+    assert back == strip(record)
+    assert (back.ttft_s, back.ttfa_s, back.total_s, back.chars) == (
+        record.ttft_s,
+        record.ttfa_s,
+        record.total_s,
+        record.chars,
+    )
+
+
+SUITE: dict[str, object] = {
+    "cases": [
+        {"id": "Hello", "prompt": "hello"},
+        {"id": "talk", "turns": ["hi", "what did I say?"]},
+        {"id": "checked", "prompt": "ok", "match": "checks-only", "checks": {"not_contains": "zebra"}},
+    ]
+}
+ASK = ("snapshot", "suite.yaml", "-q", "-m", "sim/quick", "-o", "run")
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a suite, its snapshot and the run that it was kept from."""
+    folder = tmp_path_factory.mktemp("asked")
+    write_yaml(folder / "suite.yaml", SUITE)
+    done = compare(folder, *ASK, "--update")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture
+def kept(asked: Path, tmp_path: Path) -> Path:
+    """Return a copy of that folder for one test."""
+    for path in asked.rglob("*"):
+        if path.is_file():
+            copy = tmp_path / path.relative_to(asked)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(path.read_bytes())
+    return tmp_path
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    """Return every file of the snapshot."""
+    root = folder / "suite.snapshot"
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def hold(folder: Path, *more: str, variables: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Hold the run that is there against the snapshot."""
+    return compare(folder, "snapshot", "suite.yaml", "--from", "run", *more, variables=variables)
+
+
+def test_update_keeps_a_file_for_each_reply_and_the_timings_apart(kept: Path) -> None:
+    """Replies are small text files; timings.json can be read, and the journal is a baseline."""
+    files = files_of(kept)
+    assert sorted(files) == [
+        "journal.jsonl",
+        "replies/^hello/sim/quick.txt",
+        "replies/checked/sim/quick.txt",
+        "replies/talk+2/sim/quick.txt",
+        "replies/talk/sim/quick.txt",
+        "timings.json",
+    ]
+    cells = json.loads(files["timings.json"])["cells"]
+    assert [(cell["case"], cell["turn"], cell["n"]) for cell in cells] == [
+        ("Hello", 1, 1),
+        ("checked", 1, 1),
+        ("talk", 1, 1),
+        ("talk", 2, 1),
+    ]
+    assert "prompt" not in str(read_lines(kept / "suite.snapshot", "header"))
+
+
+def test_the_same_replies_pass_and_write_nothing(kept: Path) -> None:
+    """The simulator repeats itself, so another run is the same to the letter."""
+    before = files_of(kept)
+    done = compare(kept, *ASK[:-1], "again")
+    assert done.returncode == 0
+    assert "snapshot: 4 of 4 questions compared: 3 same, 1 checks passed" in done.stdout
+    assert files_of(kept) == before
+
+
+def test_each_difference_has_a_name(kept: Path) -> None:
+    """New, changed and orphaned are told apart, the change word by word, and the exit code is 1."""
+    replies = kept / "suite.snapshot" / "replies"
+    text = (replies / "talk" / "sim" / "quick.txt").read_text(encoding="utf-8")
+    (replies / "talk" / "sim" / "quick.txt").write_text(text.replace("Hello", "Goodbye"), encoding="utf-8")
+    (replies / "^hello" / "sim" / "quick.txt").rename(replies / "checked" / "sim" / "quick.txt")
+    (replies / "^hello" / "sim").rmdir()
+    (replies / "^hello").rmdir()
+    write_reply(kept / "suite.snapshot", ComparedQuestion("gone", 1, "sim/quick"), "bye")
+    done = hold(kept)
+    assert done.returncode == 1
+    assert "1 same, 1 checks passed, 1 changed, 1 new, 1 orphaned" in done.stdout
+    assert "talk · sim/quick: changed" in done.stdout
+    assert "[-Goodbye-]{+Hello+}" in done.stdout
+
+
+def test_in_ci_nothing_is_kept(kept: Path) -> None:
+    """With CI=true both ways of keeping are refused before anything is sent, and comparing goes on."""
+    before = files_of(kept)
+    for option in ("--update", "--review"):
+        done = hold(kept, option, variables={"CI": "true"})
+        assert (done.returncode, "CI is set" in done.stderr) == (2, True)
+    assert hold(kept, variables={"CI": "true"}).returncode == 0
+    assert files_of(kept) == before
+
+
+def test_nothing_compared_is_no_pass(tmp_path: Path) -> None:
+    """Without a snapshot, or with nothing but cases that demand nothing, the exit code is 2."""
+    write_yaml(tmp_path / "suite.yaml", {"cases": [{"id": "a", "prompt": "hi", "match": "checks-only"}]})
+    done = compare(tmp_path, *ASK)
+    assert done.returncode == 2
+    assert "0 of 1 question compared: 1 not compared" in done.stdout
+    assert "nothing was compared" in done.stderr
+
+
+def test_an_update_forgets_orphans_and_leaves_other_targets_alone(kept: Path) -> None:
+    """A case that is gone loses its file; the reply of a target that was not asked keeps its own."""
+    folder = kept / "suite.snapshot"
+    write_reply(folder, ComparedQuestion("gone", 1, "sim/quick"), "bye")
+    write_reply(folder, ComparedQuestion("Hello", 1, "acme/m"), "hi")
+    timings = files_of(kept)["timings.json"]
+    done = hold(kept, "--update")
+    assert done.returncode == 0
+    assert "1 reply changed" in done.stderr
+    assert "the timings were left as they are" in done.stderr
+    assert ComparedQuestion("Hello", 1, "acme/m") in read_replies(folder)
+    assert ComparedQuestion("gone", 1, "sim/quick") not in read_replies(folder)
+    assert files_of(kept)["timings.json"] == timings
+
+
+def review(folder: Path, answers: str) -> subprocess.CompletedProcess[str]:
+    """Review the changes with these answers."""
+    return subprocess.run(
+        [sys.executable, "-m", "runner", "snapshot", "suite.yaml", "--from", "run", "--review"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"},
+        input=answers,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        timeout=60,
+    )
+
+
+def test_a_review_keeps_what_is_accepted_and_nothing_else(kept: Path) -> None:
+    """Accepted is written, rejected and skipped are not, and what is left open still fails."""
+    folder = kept / "suite.snapshot"
+    questions = [
+        ComparedQuestion("Hello", 1, "sim/quick"),
+        ComparedQuestion("talk", 1, "sim/quick"),
+        ComparedQuestion("talk", 2, "sim/quick"),
+    ]
+    true = read_replies(folder)
+    for question in questions:
+        write_reply(folder, question, "old")
+    done = review(kept, "a\nr\ns\n")
+    now = read_replies(folder)
+    assert "1 accepted, 1 rejected, 1 skipped" in done.stdout
+    assert [now[question] for question in questions] == [true[questions[0]], "old", "old"]
+    assert done.returncode == 1
+    assert review(kept, "a\na\n").returncode == 0
+    assert read_replies(folder) == true
+
+
+def test_another_suites_run_is_refused(kept: Path) -> None:
+    """`--from` takes a run of this suite only, and as it is."""
+    write_yaml(kept / "other.yaml", SUITE)
+    done = compare(kept, "snapshot", "other.yaml", "--from", "run")
+    assert (done.returncode, "is a run of the suite suite, not of other" in done.stderr) == (2, True)
+    assert hold(kept, "-k", "talk").returncode == 2
+
+
+def test_todays_checks_judge_yesterdays_run(kept: Path) -> None:
+    """With `--from` the suite's checks as they are now count, so that a check can be tried out for nothing."""
+    cases = [dict(case) for case in SUITE["cases"]]  # type: ignore[attr-defined]
+    cases[2]["checks"] = {"contains": "zebra"}
+    write_yaml(kept / "suite.yaml", {"cases": cases})
+    done = hold(kept)
+    assert done.returncode == 1
+    assert "checked · sim/quick: checks failed" in done.stdout

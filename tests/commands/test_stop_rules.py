@@ -1,0 +1,350 @@
+"""Rules that end a run early: a sum that is spent, and a median that is known well enough."""
+
+from collections.abc import Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import replace
+from decimal import Decimal
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.commands.run.stop_rules import StopRule, measure_narrowness, parse_share, stop_rule
+from runner.core.events import Channel, Outcome
+from runner.core.load import LoadProfile
+from runner.core.nodes import Node
+from runner.core.record import Heard, Marks, Record
+from runner.core.suite import Case, Parameters
+from runner.errors import CompareError
+from runner.planning.forecast import worst_case
+from runner.planning.plan import Plan, Request, Target
+from runner.pricing.money import Money
+from runner.pricing.rates import Price, Rates
+from runner.providers.row import Row
+
+BRIEF = Parameters(max_tokens=100)
+PRICE = Price("USD", (Rates(Decimal(0), Decimal(10_000)),), "test")
+"""A reply of 100 tokens costs a dollar; prompts are free."""
+
+
+class AtOnce(Executor):
+    """Does what it is given before it returns."""
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Call the function here and now."""
+        future: Future[Any] = Future()
+        future.set_result(fn(*args, **kwargs))
+        return future
+
+
+def plan_of(*models: str, turns: int = 1, parameters: Parameters = BRIEF, repeat: int | None = 50, **more: Any) -> Plan:
+    """Return a plan of one case for models of the provider p."""
+    targets = tuple(Target("p", model, parameters) for model in models)
+    return Plan((Case("c", ("hi",) * turns),), targets, repeat, **more)
+
+
+def answer(request: Request, tokens: int | None = 100, ttft_s: float = 0.1, **values: Any) -> Record:
+    """Return a good record of a request."""
+    heard = Heard(at_us=(round(ttft_s * 1e6),), channels=Channel.ANSWER, lengths=(1,))
+    counts: dict[str, Any] = {"input_tokens": None if tokens is None else 5, "output_tokens": tokens}
+    return Record(request.identity(), Marks(sent=1), Outcome.OK, heard=heard, **(counts | values))
+
+
+def budgeted(plan: Plan, *budgets: str, **prices: Price) -> StopRule:
+    """Return the rule of budgets such as 5USD, with a price for some models."""
+    forecast = worst_case(plan, {"p": Row(keyless=True)}, {f"p/{model}": price for model, price in prices.items()})
+    sums = [Money(Decimal(text[:-3]), text[-3:]) for text in budgets]
+    rule = stop_rule(plan, forecast, budgets=sums)
+    assert rule is not None
+    return rule
+
+
+# Budget
+
+
+@given(
+    st.integers(1, 60),
+    *(st.integers(1, 8), st.integers(1, 3), st.lists(st.integers(0, 100), min_size=150, max_size=150)),
+    st.randoms(use_true_random=False),
+)
+def test_a_budget_is_never_passed(
+    dollars: int, at_once: int, turns: int, lengths: Sequence[int], chance: Random
+) -> None:
+    """However many conversations are under way, in whatever order they end, and however long replies are."""
+    plan = plan_of("a", turns=turns)
+    rule = budgeted(plan, f"{dollars}USD", a=PRICE)
+    openings, under_way, spent = plan.opening_requests(), list[Request](), Decimal(0)
+    told, length = None, iter(lengths)
+    while True:
+        while told is None and len(under_way) < at_once and (opening := next(openings, None)) is not None:
+            told = rule()
+            if told is not None:
+                assert spent + (len(under_way) + 1) * turns > dollars, "another conversation was sure to fit"
+                assert told.startswith(f"the budget of {Money(Decimal(dollars), 'USD')} is reached: ")
+            else:
+                under_way.append(opening)
+        if not under_way:
+            break
+        request = under_way.pop(chance.randrange(len(under_way)))
+        tokens = next(length)
+        spent += Decimal(tokens) / 100
+        rule.hear(answer(request, tokens))
+        if (following := request.follow("x")) is not None:
+            under_way.append(following)
+    assert spent <= dollars
+
+
+def test_a_budget_below_one_conversation_sends_nothing() -> None:
+    """The sentence says what one may cost."""
+    reason = budgeted(plan_of("a"), "0.50USD", a=PRICE)()
+    assert reason == "the budget of 0.5 USD is reached: 0 USD spent, up to 1.00 USD for one more conversation"
+
+
+def test_what_is_not_counted_is_charged_at_its_most() -> None:
+    """A reply without usage, a cut one too; a refused or never sent request is free, as are skipped turns."""
+    plan = plan_of("a")
+    opening = next(plan.opening_requests())
+    charges = {
+        "no usage": answer(opening, None),
+        "cut": replace(answer(opening, None), outcome=Outcome.TRUNCATED),
+        "refused": replace(answer(opening, None), outcome=Outcome.RATE_LIMITED, http_status=429),
+        "unsent": replace(answer(opening, None), outcome=Outcome.CONNECTION, marks=Marks()),
+        "skipped": replace(answer(opening, None), outcome=Outcome.SKIPPED, marks=Marks(), attempts=0),
+    }
+    left = {}
+    for name, record in charges.items():
+        rule = budgeted(plan, "1.50USD", a=PRICE)
+        rule.hear(record)
+        left[name] = rule() is None
+    assert left == {"no usage": False, "cut": False, "refused": True, "unsent": True, "skipped": True}
+
+
+def test_a_missing_part_is_charged_at_the_dearest_rate() -> None:
+    """Known lengths are used, even where it is not known what came from a cache."""
+    cached = Price("USD", (Rates(Decimal(0), Decimal(10_000), cached=Decimal(1)),), "test")
+    plan = plan_of("a")
+    rule = budgeted(plan, "2USD", a=cached)
+    rule.hear(answer(next(plan.opening_requests()), 50))
+    assert rule() is None
+
+
+def test_a_skipped_turn_ends_its_conversation() -> None:
+    """What was held back for it is free again."""
+    plan = plan_of("a", turns=2)
+    rule = budgeted(plan, "3USD", a=PRICE)
+    opening = next(plan.opening_requests())
+    assert rule() is None
+    assert rule() is not None
+    rule.hear(replace(answer(opening, None), outcome=Outcome.RATE_LIMITED, http_status=429))
+    rule.hear(Record(next(iter(opening.unasked())).identity(), Marks(), Outcome.SKIPPED, attempts=0))
+    assert rule() is None
+
+
+def test_an_earlier_part_of_the_run_counts() -> None:
+    """What a resumed run hears first is spent, and frees nothing that was never begun."""
+    plan = plan_of("a")
+    rule = budgeted(plan, "2.50USD", a=PRICE)
+    rule.hear(answer(next(plan.opening_requests())))
+    assert rule() is None
+    assert rule() is not None
+
+
+def test_without_a_limit_the_dearest_reply_so_far_stands_in() -> None:
+    """Nothing bounds a reply, so that the budget may be passed by what is under way, and not by more."""
+    plan = plan_of("a", parameters=Parameters())
+    rule, openings = budgeted(plan, "5USD", a=PRICE), plan.opening_requests()
+    assert [rule(), rule()] == [None, None]
+    rule.hear(answer(next(openings), 200))
+    assert rule() is not None
+    rule.hear(answer(next(openings), 50))
+    assert rule() is None
+
+
+def test_warm_ups_cost_money_too() -> None:
+    """They are spent, and end no conversation."""
+    plan = plan_of("a", warmups=1)
+    rule = budgeted(plan, "2USD", a=PRICE)
+    for request in plan.warmup_requests("p"):
+        rule.hear(answer(request, warmup=True))
+    assert rule() is None
+    assert rule() is not None
+
+
+def test_each_currency_has_a_budget_of_its_own() -> None:
+    """The first to be reached stops the run."""
+    yuan = replace(PRICE, currency="CNY")
+    plan = plan_of("a", "b")
+    rule = budgeted(plan, "50USD", "1.50CNY", a=PRICE, b=yuan)
+    first, second = sorted(list(plan.opening_requests())[:2], key=lambda request: request.target.model)
+    assert rule() is None
+    rule.hear(answer(first))
+    assert rule() is None
+    rule.hear(answer(second))
+    assert str(rule()).startswith("the budget of 1.50 CNY is reached: 1.00 CNY spent")
+
+
+@pytest.mark.parametrize(
+    ("budgets", "prices", "said"),
+    [
+        (["5USD"], {"a": PRICE}, "--budget cannot watch p/b: no price is known"),
+        (["5CNY"], {"a": PRICE, "b": PRICE}, "p/a costs USD: add --budget NUSD. Currencies are not converted"),
+        (["5USD", "6USD"], {"a": PRICE, "b": PRICE}, "--budget names USD twice"),
+    ],
+)
+def test_a_budget_that_cannot_be_kept_is_refused(budgets: list[str], prices: dict[str, Price], said: str) -> None:
+    """Before anything is sent."""
+    with pytest.raises(CompareError, match=said):
+        budgeted(plan_of("a", "b"), *budgets, **prices)
+
+
+# Precision
+
+
+def narrowed(plan: Plan, share: float, executor: Executor | None = None) -> StopRule:
+    """Return the rule of --until-ci."""
+    forecast = worst_case(plan, {"p": Row(keyless=True)}, {})
+    rule = stop_rule(plan, forecast, until_ci=share, executor=executor or AtOnce())
+    assert rule is not None
+    return rule
+
+
+def hear_blocks(rule: StopRule, plan: Plan, spread: float) -> int | None:
+    """Let a rule hear block after block; return after how many it stopped, None if never."""
+    chance, a_block = Random(1), len(plan.targets)
+    for at, request in enumerate(plan.opening_requests()):
+        if at % a_block == 0 and rule() is not None:
+            return at // a_block
+        rule.hear(answer(request, ttft_s=1 + spread * (chance.random() - 0.5)))
+    return None
+
+
+def test_a_steady_target_is_known_soon() -> None:
+    """Six blocks are the fewest that have an interval."""
+    assert hear_blocks(narrowed(plan_of("a", "b"), 0.05), plan_of("a", "b"), spread=0.01) == 6
+
+
+def test_a_wild_target_takes_longer_and_a_wilder_one_for_ever() -> None:
+    """The more values vary, the more of them it takes."""
+    plan = plan_of("a", repeat=60)
+    after = hear_blocks(narrowed(plan, 0.05), plan, spread=0.4)
+    assert after is not None
+    assert after > 8
+    assert hear_blocks(narrowed(plan, 0.001), plan, spread=1.5) is None
+
+
+def test_the_reason_names_the_least_well_known_target_with_its_n() -> None:
+    """Half of the interval's width as a share of the median, in percent."""
+    plan = plan_of("a", "b")
+    rule = narrowed(plan, 0.1)
+    for request in list(plan.opening_requests())[:16]:
+        rule.hear(answer(request, ttft_s=1.0 if request.target.model == "a" else 1 + 0.01 * request.block))
+    (found,) = measure_narrowness({"p/b": ([1 + 0.01 * block for block in range(1, 9)], range(8))})
+    assert found.share is not None
+    wanted = f"least well p/b's, to ±{100 * found.share:.2g} % (n 8, 8 blocks)"
+    assert rule() == f"every target's median TTFT is known to ±10 %, {wanted}"
+
+
+def test_a_block_counts_when_it_is_whole() -> None:
+    """Values of a block that still goes on are left out, however many there are."""
+    plan = plan_of("a", "b", repeat=10)
+    rule = narrowed(plan, 0.9)
+    for request in plan.opening_requests():
+        if request.target.model == "a" or request.block < 6:
+            rule.hear(answer(request))
+    assert rule() is None
+    rule.hear(answer(next(r for r in plan.opening_requests() if r.block == 6 and r.target.model == "b")))
+    assert "6 blocks" in str(rule())
+
+
+def test_a_target_is_to_be_known_from_every_vantage() -> None:
+    """A block is whole when all nodes have asked it, and the median as seen from one says nothing of another's."""
+    plan = plan_of("a", repeat=8, vantages=(Node("x", None), Node("y", None)))
+    rule, of_x_alone = narrowed(plan, 0.1), narrowed(plan, 0.1)
+    for request in plan.opening_requests():
+        assert request.vantage is not None
+        name = request.vantage.name
+        record = answer(request, ttft_s=1.0 if name == "x" else 1 + 0.01 * request.block, node=name)
+        rule.hear(record)
+        if name == "x":
+            of_x_alone.hear(record)
+    reason = str(rule())
+    assert reason.startswith("every target's median TTFT is known to ±10 %, least well p/a from y's")
+    assert reason.endswith("(n 8, 8 blocks)")
+    assert of_x_alone() is None
+
+
+def test_a_target_without_times_is_never_known() -> None:
+    """Failures and warm-ups give no TTFT, and the other targets do not vouch for it."""
+    plan = plan_of("a", "b", repeat=10)
+    rule = narrowed(plan, 0.9)
+    for request in plan.opening_requests():
+        failed = request.target.model == "b"
+        rule.hear(replace(answer(request), outcome=Outcome.TIMEOUT) if failed else answer(request))
+        rule.hear(answer(request, warmup=True))
+        assert rule() is None
+
+
+def test_a_judgement_under_way_holds_nobody_up() -> None:
+    """The rule lets conversations begin until its thread has the result."""
+    plan = plan_of("a", repeat=6)
+    waiting: Future[Any] = Future()
+
+    class Later(AtOnce):
+        """Gives the result when it is told to."""
+
+        def submit(self, _fn: Any, /, *args: Any, **_kwargs: Any) -> Future[Any]:
+            """Keep what was asked."""
+            self.asked = args
+            return waiting
+
+    later = Later()
+    rule = narrowed(plan, 0.5, later)
+    for request in plan.opening_requests():
+        rule.hear(answer(request))
+    assert [rule(), rule()] == [None, None]
+    waiting.set_result(measure_narrowness(*later.asked))
+    assert rule() is not None
+
+
+def test_the_judgement_may_run_on_a_thread() -> None:
+    """As it does in a run."""
+    plan = plan_of("a", repeat=6)
+    with ThreadPoolExecutor(1) as executor:
+        rule = narrowed(plan, 0.5, executor)
+        for request in plan.opening_requests():
+            rule.hear(answer(request))
+        at_once = rule()  # a quick thread is done before this looks
+    assert at_once or rule()
+
+
+def test_what_cannot_be_waited_for_is_refused() -> None:
+    """A reply in one piece has no TTFT, and blocks without end need an end."""
+    with pytest.raises(CompareError, match="waits for the TTFT of p/a, which there is none of without streaming"):
+        narrowed(plan_of("a", parameters=Parameters(stream=False)), 0.05)
+    with pytest.raises(CompareError, match="may go on for ever"):
+        narrowed(plan_of("a", repeat=None), 0.05)
+    forecast = worst_case(plan_of("a", repeat=None), {"p": Row(keyless=True)}, {}, LoadProfile(max_requests=5))
+    assert stop_rule(plan_of("a", repeat=None), forecast, until_ci=0.05, executor=AtOnce()) is not None
+
+
+def test_nothing_to_stop_for_is_no_rule() -> None:
+    """Without a budget and a precision a run goes through its plan."""
+    assert stop_rule(plan_of("a"), worst_case(plan_of("a"), {"p": Row(keyless=True)}, {})) is None
+
+
+# Shares
+
+
+@pytest.mark.parametrize(("text", "share"), [("5%", 0.05), (" 2.5 % ", 0.025), ("100%", 1.0)])
+def test_a_share_is_read_from_a_percentage(text: str, share: float) -> None:
+    """A number and a percent sign."""
+    assert parse_share(text) == share
+
+
+@pytest.mark.parametrize("text", ["5", "0%", "-5%", "101%", "nan%", "inf%", "five%", "%", ""])
+def test_what_is_no_share_is_refused(text: str) -> None:
+    """With an example of one."""
+    with pytest.raises(CompareError, match="Write a percentage above 0, such as 5%"):
+        parse_share(text)

@@ -1,0 +1,143 @@
+"""Percentiles as a user chooses them: read, named, and shown in every table of a summary."""
+
+import json
+import re
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+
+from runner.core.percentiles import choose_percentiles, name_percentile, parse_percentiles
+from runner.errors import CompareError
+from runner.outputs.terminal import render_summary
+from runner.outputs.text.figures import seconds
+from runner.storage import journal
+from tests.conftest import RunCli
+from tests.support.crafted_runs import BASE, NEW, header, jittered, run_of
+
+RANKS = st.floats(0, 100, exclude_min=True, exclude_max=True)
+
+
+@given(st.lists(RANKS, min_size=1))
+def test_what_was_named_is_shown_once_and_in_order(percents: list[float]) -> None:
+    """Repetitions go, and the median, which is there anyway; nothing else does."""
+    expected = tuple(dict.fromkeys(percent for percent in percents if percent != 50))
+    assert parse_percentiles(", ".join(map(str, percents))) == expected
+    assert choose_percentiles(percents) == expected
+
+
+@given(st.text())
+def test_any_text_is_read_or_refused_in_a_sentence(text: str) -> None:
+    """Whatever is typed, it is percentiles or a CompareError."""
+    try:
+        percents = parse_percentiles(text)
+    except CompareError:
+        return
+    assert all(0 < percent < 100 for percent in percents)
+
+
+@given(RANKS)
+def test_a_name_holds_the_number(percent: float) -> None:
+    """No two percentiles share a name: a rounded one would promise what was not computed."""
+    assert float(name_percentile(percent).removeprefix("p")) == percent
+
+
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    """Every bad number is in the one sentence, with its cause and the remedy."""
+    with pytest.raises(CompareError) as refused:
+        parse_percentiles("0,abc,90,120,nan,")
+    assert str(refused.value) == (
+        "percentiles: 'abc', '' are no numbers; 0, 120, nan are not between 0 and 100. "
+        "Name numbers above 0 and below 100, such as 50,90,99."
+    )
+    with pytest.raises(CompareError, match="none is named"):
+        choose_percentiles([])
+
+
+@pytest.fixture
+def crafted_run(tmp_path: Path) -> Path:
+    """Write a run of two targets, 12 requests each; return its folder."""
+    folder = tmp_path / "results" / "mine"
+    with journal.JournalWriter(folder) as log:
+        log.append_header(header("mine", (BASE, NEW)))
+        for record in (*jittered(BASE, 6), *jittered(NEW, 6)):
+            log.append_record(record)
+        log.append({"kind": "end"})
+    return folder
+
+
+def test_chosen_percentiles_stand_in_every_summary(crafted_run: Path, run_cli: RunCli) -> None:
+    """Terminal, page, Markdown and JSON show them, by name or by that of the extreme; p50 has its column anyway."""
+    shown = run_cli("report", str(crafted_run), "--percentiles", "50,90,99.9,5")
+    assert shown.returncode == 0, shown.stderr
+    brief, apart = [line.split() for line in shown.stdout.splitlines() if line.startswith("target")]
+    assert brief.count("TTFT") == 1
+    assert apart == ["target", "of", "timed", "p90", "p99.9:", "max", "p5:", "min"]
+    assert len([line for line in shown.stdout.splitlines() if " total " in line and " 12 " in line]) == 2
+    for suffix in (".md", ".html", ".json"):
+        path = Path(f"table{suffix}")
+        done = run_cli("export", str(crafted_run), "-o", str(path), "--percentiles", "50,90,99.9,5")
+        assert done.returncode == 0, done.stderr
+        text = path.read_text(encoding="utf-8")
+        if suffix == ".json":
+            names = [(each["name"], each["n"]) for each in json.loads(text)["summary"][0]["ttft_percentiles"]]
+            assert names == [("p90", 12), ("max", 12), ("min", 12)]
+        else:
+            assert "TTFT p90" in text
+            assert "total p90" in text
+            assert "p90 needs 10 requests, p99.9 needs 1,000 requests, p5 needs 20 requests" in text
+            assert "maximum or minimum stands in" in text
+
+
+def test_a_run_shows_them_and_a_resumed_one_has_to_be_told_again(run_cli: RunCli, tmp_path: Path) -> None:
+    """They are a way of looking: no part of the run, so that resuming shows the usual ones unless others are named."""
+    (tmp_path / "s.yaml").write_text("cases: [{id: a, prompt: Hi}]\n", encoding="utf-8")
+    asked = ("run", "s.yaml", "-m", "sim/quick", "--repeat", "2", "-o", "out", "--percentiles", "90")
+    first = run_cli(*asked)
+    assert first.returncode == 0, first.stderr
+    again, named = run_cli("run", "--resume", "out"), run_cli("run", "--resume", "out", "--percentiles", "75,90")
+    assert [each.stdout.count("TTFT max") for each in (first, again, named)] == [1, 1, 0]
+    assert re.search(r"^target +of +timed +p75: max +p90: max$", named.stdout, re.MULTILINE)
+    assert "p75 needs 4 requests, p90 needs 10 requests" in (tmp_path / "out" / "results.md").read_text("utf-8")
+
+
+@settings(max_examples=20)
+@given(st.lists(st.integers(1, 99), min_size=2, max_size=12, unique=True))
+def test_no_figure_is_cut_on_a_terminal_of_80_columns(percents: list[float]) -> None:
+    """However many percentiles are named, each stands whole under its whole name, for TTFT and for total."""
+    percents = list(choose_percentiles([*percents, 99.9]))
+    run = replace(run_of([*jittered(BASE, 6), *jittered(NEW, 3)]), percents=tuple(percents))
+    console = Console(file=StringIO(), width=80)
+    console.print(render_summary(run))
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "…" not in text
+    for summary in run.summary:
+        for each in (*summary.ttft_percentiles, *summary.total_percentiles):
+            assert seconds(each.value) in text
+            assert re.search(rf"\b{re.escape(each.name)}\b", text)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("run", "nowhere.yaml", "--percentiles", "0,x"), "percentiles: 'x' is no number; 0 is not between 0 and 100."),
+        (("report", "latest", "--percentiles", "100"), "percentiles: 100 is not between 0 and 100."),
+        (
+            ("export", "latest", "-o", "a.csv", "--percentiles", "90"),
+            "belongs to a format with a summary",
+        ),
+        (("export", "latest", "--otel", "--percentiles", "90"), "belongs to a format with a summary"),
+    ],
+)
+def test_percentiles_that_cannot_be_shown_are_refused(
+    run_cli: RunCli, arguments: tuple[str, ...], complaint: str
+) -> None:
+    """One sentence, exit code 2, before anything is read or sent."""
+    refused = run_cli(*arguments)
+    assert refused.returncode == 2
+    assert complaint in refused.stderr
+    assert "Traceback" not in refused.stderr

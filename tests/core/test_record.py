@@ -1,0 +1,428 @@
+"""Every duration of the clock table, derived from stamps; what is absent stays absent."""
+
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.core.events import (
+    Channel,
+    EmptyChunk,
+    Ended,
+    Event,
+    Failed,
+    Finished,
+    Flagged,
+    Outcome,
+    ResponseStarted,
+    StreamDone,
+    Text,
+    Usage,
+)
+from runner.core.fold import ERROR_REASONS, FILTER_REASONS, LENGTH_REASONS, Fold
+from runner.core.record import BURST_S, Heard, Identity, Marks, Record
+
+MS = 1_000_000
+ASKED = Identity("k1", "case", 1, 1, 1, "a", "x", "Hello?")
+
+FULL = Marks(
+    planned=100 * MS,
+    ready=110 * MS,
+    slot=125 * MS,
+    dns_start=126 * MS,
+    dns_end=130 * MS,
+    tcp_start=131 * MS,
+    tcp_end=141 * MS,
+    tls_end=161 * MS,
+    sent=200 * MS,
+    headers=240 * MS,
+    first_event=250 * MS,
+    last_event=1400 * MS,
+)
+
+CLOCK = {
+    "planned_s": 0.1,
+    "queue_s": 0.015,
+    "dns_s": 0.004,
+    "tcp_s": 0.01,
+    "tls_s": 0.02,
+    "headers_s": 0.04,
+    "ttfc_s": 0.05,
+    "total_s": 1.2,
+}
+
+RESTS_ON_TEXT = ("ttft_s", "ttfa_s", "tpot_s", "output_tps", "output_cps")
+
+RESTS_ON = {
+    "planned": {"planned_s"},
+    "ready": {"queue_s"},
+    "slot": {"queue_s"},
+    "dns_start": {"dns_s"},
+    "dns_end": {"dns_s"},
+    "tcp_start": {"tcp_s"},
+    "tcp_end": {"tcp_s", "tls_s"},
+    "tls_end": {"tls_s"},
+    "sent": {"headers_s", "ttfc_s", "total_s"},
+    "headers": {"headers_s"},
+    "first_event": {"ttfc_s"},
+    "last_event": {"total_s"},
+}
+
+
+def heard(*at_ms: float, channels: str | None = None, lengths: Sequence[int] | None = None) -> Heard:
+    """Hear an answer of one character at each of the given milliseconds, unless told otherwise."""
+    at_us = tuple(round(at * 1000) for at in at_ms)
+    return Heard(at_us, channels or "a" * len(at_us), lengths or (1,) * len(at_us))
+
+
+def recorded(said: Heard, **rest: object) -> Record:
+    """Record a reply."""
+    return replace(Record(ASKED, FULL, Outcome.OK, said), **rest)  # type: ignore[arg-type]
+
+
+def folded(*events: Event) -> Fold:
+    """Fold events into what a record needs."""
+    fold = Fold()
+    for event in events:
+        fold.add(event)
+    return fold
+
+
+def text(at_ns: int, said: str = "a", channel: Channel = Channel.ANSWER) -> Text:
+    """Hear a piece of text."""
+    return Text(at_ns, channel, said)
+
+
+def usage(at_ns: int, output: int) -> Usage:
+    """Hear a count of tokens."""
+    return Usage(at_ns, None, output, None, None, {})
+
+
+# The clock table: marks
+
+
+@pytest.mark.parametrize(("name", "seconds"), CLOCK.items())
+def test_a_duration_runs_from_its_mark_to_its_mark(name: str, seconds: float) -> None:
+    """Each column of the clock table spans the two marks that the table names."""
+    assert getattr(Record(ASKED, FULL, Outcome.OK), name) == pytest.approx(seconds, abs=1e-12)
+
+
+@pytest.mark.parametrize("mark", [field.name for field in fields(Marks)])
+def test_a_mark_that_never_came_blanks_what_rests_on_it(mark: str) -> None:
+    """Without a mark its durations are None, never 0, and all others are untouched."""
+    record = Record(ASKED, replace(FULL, **{mark: None}), Outcome.OK)
+    assert {name for name in CLOCK if getattr(record, name) is None} == RESTS_ON[mark]
+
+
+@pytest.mark.parametrize("name", [*CLOCK, *RESTS_ON_TEXT, "client_error_s", "chars", "chunks", "tokens_source"])
+def test_nothing_observed_is_nothing_told(name: str) -> None:
+    """A request that never got anywhere has blanks, not zeros."""
+    assert getattr(Record(ASKED, Marks(), Outcome.SKIPPED), name) is None
+
+
+def test_waiting_between_attempts_is_added_up_in_its_own_column() -> None:
+    """The back-off is a sum, so a request that never waited waited 0 seconds."""
+    record = Record(ASKED, FULL, Outcome.OK)
+    assert (record.backoff_s, replace(record, backoff_ns=1500 * MS).backoff_s) == (0.0, 1.5)
+
+
+def test_a_measured_lateness_of_zero_is_not_unknown() -> None:
+    """`client_error_s` tells a clock that was right from one that was not looked at."""
+    record = Record(ASKED, FULL, Outcome.OK)
+    assert (record.client_error_s, replace(record, late_ns=0).client_error_s) == (None, 0.0)
+
+
+# The clock table: text
+
+
+def test_the_first_text_counts_on_any_channel_and_the_answer_by_itself() -> None:
+    """`ttft_s` is the first text whatever it is, `ttfa_s` the first of the answer."""
+    record = recorded(heard(300, 310, 500, 520, channels="rtaa"))
+    assert (record.ttft_s, record.ttfa_s) == (0.3, 0.5)
+
+
+def test_a_reply_without_an_answer_has_no_first_answer() -> None:
+    """Reasoning alone leaves `ttfa_s` blank."""
+    assert recorded(heard(300, 310, channels="rr")).ttfa_s is None
+
+
+def test_time_per_token_leaves_the_first_token_out() -> None:
+    """51 tokens over a second, the first at its beginning, are 20 ms each, 50 a second."""
+    record = recorded(heard(200, 700, 1200), output_tokens=51)
+    assert record.tpot_s == pytest.approx(0.02)
+    assert record.output_tps == pytest.approx(50)
+
+
+@pytest.mark.parametrize("tokens", [None, 0, 1])
+def test_a_rate_needs_two_tokens(tokens: int | None) -> None:
+    """Where fewer are known there is no time per token and no rate."""
+    record = recorded(heard(200, 700, 1200), output_tokens=tokens)
+    assert (record.tpot_s, record.output_tps) == (None, None)
+
+
+def test_characters_a_second_leave_the_first_text_out() -> None:
+    """What arrived at the first stamp took none of the span."""
+    assert recorded(heard(200, 700, 1200, lengths=(100, 3, 7))).output_cps == pytest.approx(10)
+
+
+@pytest.mark.parametrize(
+    ("output", "reasoning", "channels", "expected"),
+    [
+        (None, None, "aaa", None),
+        (None, 40, "aaa", None),
+        (100, None, "aaa", 100),
+        (100, 0, "aaa", 100),
+        (100, 40, "aaa", 60),
+        (100, 40, "raa", 100),
+    ],
+)
+def test_tokens_that_were_never_streamed_are_not_heard(
+    output: int | None, reasoning: int | None, channels: str, expected: int | None
+) -> None:
+    """Hidden reasoning is counted and paid, but took no part in the span that a rate is read off."""
+    record = recorded(heard(1, 20, 40, channels=channels), output_tokens=output, reasoning_tokens=reasoning)
+    assert record.heard_tokens == expected
+
+
+@pytest.mark.parametrize(
+    ("at_ms", "flagged", "has_rate"),
+    [
+        ((200,), False, False),
+        ((200, 200), False, False),
+        ((200, 201), False, False),
+        ((200, 205), False, False),
+        ((200, 205.001), False, True),
+        ((200, 200, 200), True, False),
+        ((200, 202, 205), True, False),
+        ((200, 202, 205.001), False, True),
+    ],
+)
+def test_a_burst_gives_no_rate(at_ms: tuple[float, ...], flagged: bool, has_rate: bool) -> None:
+    """Text that comes at once was held back somewhere; from three pieces on the row says so."""
+    record = recorded(heard(*at_ms), output_tokens=50)
+    assert BURST_S == 0.005
+    assert record.buffered is flagged
+    assert ("buffered" in record.flags) is flagged
+    assert [name for name in ("tpot_s", "output_tps", "output_cps") if getattr(record, name) is None] == (
+        [] if has_rate else ["tpot_s", "output_tps", "output_cps"]
+    )
+
+
+def test_an_answer_that_was_not_streamed_has_an_end_and_no_beginning() -> None:
+    """Its first text is the whole: only set-up, headers and total are told."""
+    record = recorded(heard(1200), noted=("not_streamed",), output_tokens=50)
+    assert [getattr(record, name) for name in ("ttfc_s", *RESTS_ON_TEXT)] == [None] * 6
+    assert (record.total_s, record.headers_s, record.gap_s(1.0)) == (1.2, 0.04, None)
+
+
+# Gaps
+
+
+def test_gaps_are_told_by_nearest_rank() -> None:
+    """Of 1, 2, 3 and 10 ms the median is 2, and both the 99th percentile and the maximum are 10."""
+    record = recorded(heard(100, 102, 112, 113, 116))
+    assert record.gaps_s == (0.001, 0.002, 0.003, 0.01)
+    assert [record.gap_s(quantile) for quantile in (0.0, 0.25, 0.5, 0.99, 1.0)] == [0.001, 0.001, 0.002, 0.01, 0.01]
+
+
+@given(st.lists(st.integers(0, 10**7), min_size=3, max_size=300).map(sorted), st.sampled_from([50, 90, 95, 99, 100]))
+def test_a_gap_quantile_is_a_gap_that_so_many_do_not_exceed(at_us: list[int], percent: int) -> None:
+    """The value is one of the gaps, the smallest that at least this share stays at or below."""
+    record = recorded(Heard(tuple(at_us), "a" * len(at_us), (1,) * len(at_us)))
+    gaps = sorted((b - a) / 1e6 for a, b in pairwise(at_us))
+    value = record.gap_s(percent / 100)
+    if record.buffered:
+        assert value is None
+        return
+    assert value in gaps
+    assert 100 * sum(gap <= value for gap in gaps) >= percent * len(gaps)
+    assert 100 * sum(gap < value for gap in gaps) < percent * len(gaps)
+
+
+@pytest.mark.parametrize("at_ms", [(), (200,), (200, 201, 202)])
+def test_without_a_gap_there_is_no_quantile(at_ms: tuple[float, ...]) -> None:
+    """One text, none, or one burst has no gap to speak of."""
+    assert recorded(heard(*at_ms)).gap_s(0.5) is None
+
+
+# Counts and flags
+
+
+def test_characters_and_chunks_count_what_was_heard() -> None:
+    """They are facts of the stream, whatever a provider counts."""
+    record = recorded(heard(1, 20, 40, lengths=(3, 4, 5)), reply="abcdefghijkl")
+    assert (record.chars, record.chunks, record.tokens_source) == (12, 3, None)
+
+
+def test_an_empty_reply_has_no_characters_and_a_missing_one_is_blank() -> None:
+    """A reply that came and said nothing is told from none."""
+    assert (recorded(Heard(), reply="").chars, recorded(Heard(), reply=None).chars) == (0, None)
+
+
+@pytest.mark.parametrize("counted", ["input_tokens", "output_tokens"])
+def test_counted_tokens_name_their_source(counted: str) -> None:
+    """A count on either side comes from the provider's usage."""
+    assert recorded(Heard(), **{counted: 5}).tokens_source == "usage"
+
+
+def test_flags_are_sorted_and_each_is_there_once() -> None:
+    """What the wire noted and what follows from the record are one list."""
+    record = recorded(heard(1, 2, 3), noted=("retired_model", "buffered"), cached_tokens=5, warmup=True)
+    assert record.flags == ("buffered", "cached", "retired_model", "warmup")
+    assert recorded(Heard(), cached_tokens=0).flags == ()
+
+
+@pytest.mark.parametrize(
+    ("ttft_ms", "bound_ms"), [(None, 10.0), (1000, 10.0), (200, 10.0), (100, 5.0), (40, 2.0), (10, 2.0), (0, 2.0)]
+)
+def test_a_row_is_late_by_ten_milliseconds_or_a_share_of_its_beginning(ttft_ms: float | None, bound_ms: float) -> None:
+    """The bound is 10 ms, 5 % of a short TTFT, and never less than a clock's tick can be told from."""
+    said = Heard() if ttft_ms is None else heard(ttft_ms)
+    late = [recorded(said, late_ns=round(bound_ms * MS) + extra).client_late() for extra in (-1000, 1000)]
+    assert late == [False, True]
+    assert recorded(said, late_ns=None).client_late() is False
+    assert "client_late" in recorded(said, late_ns=11 * MS).flags
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_only_whole_replies_enter_timing_statistics(outcome: Outcome) -> None:
+    """`ok` and `length` do, unless they warmed up; nothing else ever does."""
+    record = Record(ASKED, FULL, outcome)
+    assert record.timed is (outcome in {Outcome.OK, Outcome.LENGTH})
+    assert replace(record, warmup=True).timed is False
+
+
+# The fold
+
+
+def test_the_reply_ends_with_the_last_event_that_carried_data() -> None:
+    """[DONE], the body's end and remarks come after it and do not move it."""
+    fold = folded(
+        ResponseStarted(1, 200, "id"),
+        EmptyChunk(10),
+        text(20),
+        Finished(30, "stop"),
+        usage(40, 5),
+        Flagged(45, "compressed"),
+        StreamDone(50),
+        Ended(60),
+    )
+    assert (fold.first_event, fold.last_event, fold.ended_at) == (10, 40, 60)
+
+
+def test_text_that_was_held_back_does_not_move_the_end_back() -> None:
+    """It carries the stamp at which it came, which may lie before that of another event."""
+    fold = folded(EmptyChunk(10), usage(30, 5), text(20, "<"))
+    assert (fold.first_event, fold.last_event) == (10, 30)
+
+
+@pytest.mark.parametrize("event", [ResponseStarted(5, 200, None), StreamDone(5), Flagged(5, "compressed"), Ended(5)])
+def test_an_event_without_data_is_no_first_event(event: Event) -> None:
+    """Headers, sentinels and remarks neither begin nor end a reply."""
+    fold = folded(event)
+    assert (fold.first_event, fold.last_event, fold.has_text) == (None, None, False)
+
+
+def test_each_channel_keeps_its_own_text() -> None:
+    """What is said on a channel is joined; a silent channel is None."""
+    fold = folded(text(1, "thin", Channel.REASONING), text(2, "an"), text(3, "k", Channel.REASONING), text(4, "swer"))
+    assert [fold.text(channel) for channel in Channel] == ["think", "answer", None]
+    assert (fold.text_count, fold.heard(0).channels, fold.heard(0).lengths) == (4, "rara", (4, 2, 1, 4))
+
+
+def test_the_last_usage_wins_and_is_never_summed() -> None:
+    """Cumulative counts in every chunk end with the whole."""
+    assert folded(usage(1, 5), usage(2, 9)).usage == usage(2, 9)
+
+
+def test_the_first_failure_is_the_cause() -> None:
+    """What fails after it fails because of it."""
+    first, second = Failed(1, Outcome.PROVIDER_ERROR, "first"), Failed(2, Outcome.CONNECTION, "second")
+    assert folded(first, second).failed is first
+
+
+def test_a_later_head_only_brings_the_id() -> None:
+    """Where the headers gave no id, the first body that does is not taken for another response."""
+    assert folded(ResponseStarted(1, 200, None), ResponseStarted(9, 500, "id-1")).opened == ResponseStarted(
+        1, 200, "id-1"
+    )
+
+
+def test_the_model_that_answers_is_the_first_one_named() -> None:
+    """A chunk that names none leaves it unknown, a later name does not replace it."""
+    assert (
+        folded(EmptyChunk(1), EmptyChunk(2, "m-1"), Text(3, Channel.ANSWER, "a", None, "m-2")).response_model == "m-1"
+    )
+
+
+def test_the_senders_clock_counts_only_if_every_text_has_it() -> None:
+    """A column with holes could not be set beside the stamps."""
+    stamped = Text(5000, Channel.ANSWER, "a", origin_ns=4000)
+    assert folded(stamped, stamped).heard(1000).origin_us == (3, 3)
+    assert folded(stamped, text(6000)).heard(1000).origin_us == ()
+
+
+OUTCOMES: list[tuple[tuple[Event, ...], Outcome]] = [
+    ((), Outcome.TRUNCATED),
+    ((StreamDone(1),), Outcome.TRUNCATED),
+    ((Ended(1),), Outcome.TRUNCATED),
+    ((EmptyChunk(1), Ended(2)), Outcome.TRUNCATED),
+    ((text(1), Ended(2)), Outcome.TRUNCATED),
+    ((text(1), StreamDone(2)), Outcome.OK),
+    ((EmptyChunk(1), StreamDone(2)), Outcome.OK),
+    ((text(1), Finished(2, "stop")), Outcome.OK),
+    ((text(1), Finished(2, "tool_calls"), StreamDone(3)), Outcome.OK),
+    ((Finished(1, "a reason nobody knows"),), Outcome.OK),
+    ((text(1), Failed(2, Outcome.TIMEOUT, "idle")), Outcome.TIMEOUT),
+    ((text(1), Finished(2, "stop"), Failed(3, Outcome.CONNECTION, "reset")), Outcome.CONNECTION),
+    *(((text(1), Finished(2, reason), StreamDone(3)), Outcome.LENGTH) for reason in sorted(LENGTH_REASONS)),
+    *(((text(1), Finished(2, reason), StreamDone(3)), Outcome.FILTERED) for reason in sorted(FILTER_REASONS)),
+    *(((text(1), Finished(2, reason), StreamDone(3)), Outcome.PROVIDER_ERROR) for reason in sorted(ERROR_REASONS)),
+]
+
+
+@pytest.mark.parametrize(("events", "outcome"), OUTCOMES)
+def test_a_stream_proves_how_it_ended(events: tuple[Event, ...], outcome: Outcome) -> None:
+    """A failure says so itself; success needs a finish_reason, or [DONE] behind some data."""
+    assert folded(*events).outcome() is outcome
+
+
+# The fold and the clock together
+
+AT = st.integers(0, 10**12)
+CARRYING_DATA: st.SearchStrategy[EmptyChunk | Text | Usage | Finished] = st.one_of(
+    st.builds(EmptyChunk, AT),
+    st.builds(text, AT, st.text(min_size=1, max_size=9), st.sampled_from(Channel)),
+    st.builds(usage, AT, st.integers(0, 500)),
+    st.builds(Finished, AT, st.sampled_from(["stop", "length"])),
+)
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> list[Event]:
+    """Draw events that carry data, at stamps that never go back, ending as a stream does."""
+    events = sorted(draw(st.lists(CARRYING_DATA, min_size=1, max_size=30)), key=lambda event: event.at_ns)
+    later_ns = events[-1].at_ns + draw(AT)
+    return [*events, StreamDone(later_ns), Ended(later_ns)]
+
+
+@given(streams(), st.integers(0, 10**9))
+def test_the_clock_never_runs_backwards(events: list[Event], wait_ns: int) -> None:
+    """First event <= first text <= first answer <= total, to the last digit, and the gaps fill the text's span."""
+    sent_ns = events[0].at_ns - wait_ns
+    fold = folded(*events)
+    marks = Marks(sent=sent_ns, first_event=fold.first_event, last_event=fold.last_event)
+    record = Record(ASKED, marks, fold.outcome(), fold.heard(sent_ns))
+    stages = [record.ttfc_s, record.ttft_s, record.ttfa_s, record.total_s]
+    reached = [stage for stage in stages if stage is not None]
+    assert reached == sorted(reached)
+    assert reached[0] >= 0
+    assert (record.ttft_s is None) is not fold.has_text
+    assert record.chars == (sum(len(e.text) for e in events if isinstance(e, Text)) or None)
+    if record.gaps_s:
+        span_us = record.heard.at_us[-1] - record.heard.at_us[0]
+        assert sum(record.gaps_s) == pytest.approx(span_us / 1e6)
+        assert min(record.gaps_s) >= 0

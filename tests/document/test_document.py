@@ -1,0 +1,276 @@
+"""Strict YAML: what its scalars mean, where they stand, and what is said of everything that is refused."""
+
+import json
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from runner.document import Document, Position, document_of, parse, read, read_text, validate
+from runner.document.composition import MAX_BYTES
+from runner.errors import InvalidFile, Problem
+from runner.providers.row import Row
+
+YAML_LIKE = st.text(alphabet="ab1.0 \n\t-:#?[]{},&*!|>'\"%@`~<\\xU\u00e9\u4f60\U0001f600\r\ufeff\x07", max_size=60)
+UNPRINTABLE = "".join(map(chr, range(0x7F, 0xA0))) + "\u2028\u2029\ufeff\ufffe\uffff"
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters=UNPRINTABLE), max_size=20)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**18), 10**18) | st.floats(-1e30, 1e30) | TEXT,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+class Fruit(BaseModel):
+    """A model with one field of each kind that the sentences know."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: str
+    colour: Literal["red", "green"] = "red"
+    weight: Annotated[float, Field(gt=0, le=9)] | None = None
+    seeds: int = 0
+    ripe: bool = False
+    tags: tuple[str, ...] = ()
+    eaten_by: str | tuple[str, ...] = ()
+    more: dict[str, JsonValue] = Field(default_factory=dict)
+    inner: "Fruit | None" = None
+
+
+def problems_of(text: str, model: type[BaseModel] = Fruit) -> list[str]:
+    """Return what is said of a text, without its path."""
+    with pytest.raises(InvalidFile) as caught:
+        validate(parse(text, "f"), model)
+    return [str(problem).removeprefix("f:") for problem in caught.value.problems]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no",
+        "Yes",
+        "on",
+        "off",
+        "y",
+        "12:30",
+        "2024-01-01",
+        "017",
+        "0x1f",
+        "0o17",
+        "1_000",
+        ".inf",
+        "1e999",
+        "=",
+        "１２",
+    ],
+)
+def test_a_scalar_that_yaml_12_does_not_interpret_is_text(text: str) -> None:
+    """What YAML 1.1 would read as a truth value, a time, a date or an octal number stays text."""
+    assert parse(f"a: {text}", "f").data == {"a": text}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("true", True),
+        ("False", False),
+        ("null", None),
+        ("~", None),
+        ("", None),
+        ("12", 12),
+        ("-3", -3),
+        ("+4", 4),
+        ("0", 0),
+        ("1.10", 1.1),
+        ("1e3", 1000.0),
+        (".5", 0.5),
+        ("'12'", "12"),
+        ('"true"', "true"),
+        ("|\n  12", "12"),
+    ],
+)
+def test_a_scalar_means_what_yaml_12_says(text: str, value: object) -> None:
+    """Truth values, null and decimal numbers are read; what is quoted is text."""
+    data = parse(f"a: {text}", "f").data
+    assert data == {"a": value}
+    assert type(data["a"]) is type(value)
+
+
+@pytest.mark.parametrize("written", ["1.10", "4.60", "1e3", "007", "+1", "true", "12"])
+def test_where_text_is_wanted_a_scalar_is_taken_as_written(written: str) -> None:
+    """A name, a list of texts and a union with text get 1.10, and not 1.1."""
+    fruit = validate(parse(f"name: {written}\ntags: [{written}]\neaten_by: {written}", "f"), Fruit)
+    assert (fruit.name, fruit.tags, fruit.eaten_by) == (written, (written,), written)
+
+
+def test_where_anything_goes_a_number_stays_a_number() -> None:
+    """Free-form data keeps its types, even in a document in which another number became text."""
+    fruit = validate(parse("name: 1.10\nmore: {a: 1.10, b: [true, 2, x]}", "f"), Fruit)
+    assert fruit.more == {"a": 1.1, "b": [True, 2, "x"]}
+
+
+def test_keys_and_values_have_places() -> None:
+    """A route leads to the line and column of a value, and of the key before it."""
+    document = parse("a: 1\nb:\n  - x\n  - c: {d: 你好, e: y}\n", "f")
+    assert document.place(("b", 1, "c", "e")) == Position(4, 19)
+    assert document.place(("b", 1, "c", "e"), of_key=True) == Position(4, 16)
+    assert document.place(("b", 0)) == Position(3, 5)
+    assert document.place(("b", 1, "c", "nothing", "there")) == Position(4, 8)
+
+
+def test_a_key_that_repeats_on_the_way_is_not_taken_for_the_last() -> None:
+    """The place of a key is that of the last step, also where an earlier step has the same name."""
+    assert parse("a:\n  b:\n    a: 1\n", "f").place(("a", "b", "a"), of_key=True) == Position(3, 5)
+
+
+def test_all_mistakes_are_told_at_once_in_their_order() -> None:
+    """Repeated keys and a model's complaints come together, each in its own place."""
+    text = "nmae: x\ncolour: blue\nweight: 0\nseeds: 1.5\nripe: yes\ntags: a\ntags: b\ninner: {name: [a], seed: 1}\n"
+    assert problems_of(text) == [
+        "1:1: unknown key `nmae`. Perhaps `name` was meant.",
+        "2:9: `colour` is the text `blue`. Write red or green.",
+        "3:9: `weight` is 0. Write a number of more than 0.",
+        "4:8: `seeds` is 1.5. Write a whole number.",
+        "5:7: `ripe` is the text `yes`. Write true or false.",
+        "6:7: `tags` is the text `a`. Write a list, such as [a].",
+        "7:1: the key `tags` is repeated; it stands at line 6, column 1 too. Keep one of them.",
+        "8:15: `name` is a list. Write text.",
+        "8:20: unknown key `seed` in `inner`. Perhaps `seeds` was meant.",
+    ]
+
+
+def test_a_missing_key_is_told_apart_from_a_mistyped_one() -> None:
+    """An unknown key that resembles no missing one leaves both to be told."""
+    assert problems_of("colours: red") == [
+        "1:1: `name` is missing. Add `name: ...`.",
+        "1:1: unknown key `colours`. Perhaps `colour` was meant.",
+    ]
+
+
+def test_a_union_is_told_by_the_branch_that_came_nearest() -> None:
+    """A wrong item of a list is told as such; a wrong whole names every shape it may have."""
+    assert problems_of("name: x\neaten_by: [a, [b]]") == ["2:15: item 2 of `eaten_by` is a list. Write text."]
+    assert problems_of("name: x\neaten_by: {a: b}") == ["2:11: `eaten_by` is a mapping. Write text or a list."]
+
+
+def test_what_a_model_hides_is_not_shown() -> None:
+    """A key written into the wrong field of a provider's row does not come back in a message."""
+    secret = "sk-0123456789abcdef0123456789abcdef"
+    told = problems_of(f"concurrency: {secret}\nkeyless: {secret}\nlabel: [{secret}]\nheaders: {{a: [{secret}]}}", Row)
+    assert len(told) == 4
+    assert secret not in " ".join(told)
+
+
+def test_a_part_is_validated_with_places_in_the_whole() -> None:
+    """A route to a part makes its problems stand where they are in the file."""
+    document = parse("fruits:\n  - name: x\n  - name: y\n    seeds: many\n", "f")
+    assert validate(document, Fruit, ("fruits", 0)).name == "x"
+    with pytest.raises(InvalidFile, match="f:4:12: `seeds` is the text `many`"):
+        validate(document, Fruit, ("fruits", 1))
+
+
+def test_a_document_of_one_line_stands_on_it() -> None:
+    """Data read by other means is validated alike, at the line it came from."""
+    assert validate(document_of({"name": 7}, "f", 3), Fruit).name == "7"
+    with pytest.raises(InvalidFile, match=r"f:3:1: `name` is 7\.5\."):
+        validate(document_of({"name": 7.5}, "f", 3), Fruit)
+
+
+@given(st.text(max_size=80) | YAML_LIKE)
+def test_any_text_is_a_document_or_refused(text: str) -> None:
+    """No text makes the reader raise anything but its own error, with a place inside the text."""
+    problems: tuple[Problem, ...] = ()
+    data: object = None
+    try:
+        data = parse(text, "f").data
+    except InvalidFile as error:
+        problems = error.problems
+    assert all(1 <= problem.line <= len(text.splitlines()) + 1 for problem in problems)
+    assert json.loads(json.dumps(data)) == data
+
+
+@given(JSON)
+def test_what_was_written_is_read(data: JsonValue) -> None:
+    """Data that is written as JSON, which is YAML, is read as it was."""
+    document = parse(json.dumps({"a": data}, ensure_ascii=False), "f")
+    assert document.data == {"a": data}
+
+
+@given(YAML_LIKE.filter(lambda text: "\ufeff" not in text))
+def test_libyaml_and_pyyaml_are_read_alike(text: str) -> None:
+    """A text that both parsers accept has the same data, so no machine reads a file otherwise."""
+
+    def read_by(loader: object) -> object:
+        with pytest.MonkeyPatch.context() as patch, suppress(InvalidFile):
+            patch.setattr(yaml, "CSafeLoader", loader)
+            document = parse(text, "f")
+            return ... if document.problems else document.data
+        return ...
+
+    fast, slow = read_by(yaml.CSafeLoader), read_by(yaml.SafeLoader)
+    assert fast == slow or ... in (fast, slow)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a: '" + "x" * MAX_BYTES + "'", "1:1: the text is larger than 1 MiB"),
+        ("[" * 200_000, "1:34: values are nested deeper than 32 levels"),
+        ("a: " + "{b: " * 200_000, "nested deeper than 32 levels"),
+        ("- x\n" * 100_001, "holds more than 100000 values"),
+        ("- &a [" + "x, " * 1000 + "]\n" + "- [" + "*a, " * 1000 + "]\n", "aliases repeat too much"),
+        ("- &a " + "x" * 100_000 + "\n" + "- *a\n" * 20, "aliases repeat too much"),
+        ("- &a " + "[" * 20 + "]" * 20 + "\n- " + "[" * 20 + "*a" + "]" * 20, "aliases repeat too much"),
+        ("a: &a\n  b: *a\n", "none before it is named `&a`"),
+    ],
+    ids=["bytes", "lists", "mappings", "values", "alias-values", "alias-characters", "alias-depth", "recursion"],
+)
+def test_a_document_built_to_exhaust_is_refused(text: str, told: str) -> None:
+    """Size, depth, count and repetition are bounded."""
+    with pytest.raises(InvalidFile, match=told):
+        parse(text, "f")
+
+
+def test_aliases_repeat_values_within_bounds() -> None:
+    """An alias is a copy of what its anchor named."""
+    assert parse("a: &x [1, {b: c}]\nd: *x\n", "f").data == {"a": [1, {"b": "c"}], "d": [1, {"b": "c"}]}
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, "there is no such file"),
+        (b"a: \xff", "x.yaml:1:4: the byte 0xff here is not UTF-8"),
+        ("\ufeffé: ok\nb: ".encode() + b"\xc4\xe3", "x.yaml:2:4: the byte 0xc4 here is not UTF-8"),
+        (b"a" * (MAX_BYTES + 1), "the file is larger than 1 MiB"),
+        (b"\xef\xbb\xbf", "the file is empty"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, content: bytes | None, told: str) -> None:
+    """A missing, undecodable, oversized or empty file is one problem with its place."""
+    path = tmp_path / "x.yaml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InvalidFile, match=told):
+        read(path)
+
+
+def test_a_folder_is_not_a_file(tmp_path: Path) -> None:
+    """The reader says so, rather than that something cannot be read."""
+    with pytest.raises(InvalidFile, match="this is a folder"):
+        read(tmp_path)
+
+
+def test_a_byte_order_mark_is_no_text(tmp_path: Path) -> None:
+    """Files from editors that put a mark first read as if it were not there, with the same places."""
+    path = tmp_path / "x.yaml"
+    path.write_text("a: 1\n", encoding="utf-8-sig")
+    document = read(path)
+    assert isinstance(document, Document)
+    assert (document.data, document.place(("a",))) == ({"a": 1}, Position(1, 4))
+    assert read_text(path, 100) == "a: 1\n"

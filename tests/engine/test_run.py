@@ -1,0 +1,430 @@
+"""Runs against scripted servers: lanes, conversations, repeated attempts, and being interrupted."""
+
+import signal
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from runner.core.events import Outcome
+from runner.core.record import Record
+from runner.core.suite import Case, Message, Parameters
+from runner.engine.observer import Observer
+from runner.engine.retry import RetryPolicy
+from runner.engine.run import execute, open_exchanges
+from runner.errors import JournalError
+from runner.planning.plan import Plan, Target
+from runner.providers.endpoint import Endpoint
+from runner.providers.redaction import Redactor
+from runner.providers.row import Row
+from runner.storage import journal
+from tests.support.command import finish, read_lines, read_rows, start, write_config, write_yaml
+from tests.support.scripted_server import (
+    DONE,
+    END,
+    STREAM_HEAD,
+    Asked,
+    Reply,
+    Tape,
+    delta,
+    event,
+    frame,
+    play,
+    refuse,
+    stream,
+)
+from tests.support.wait_until import until, wait_until
+
+pytestmark = pytest.mark.anyio
+
+TICK_S = 0.005
+"""The loop's timers count whole milliseconds, and may be that much early."""
+
+QUICK = RetryPolicy(first_wait_s=0.01, longest_wait_s=2.0)
+OVERLOADED = refuse("503 Service Unavailable", {"error": {"message": "overloaded"}})
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    """Run on the loop that runs use."""
+    return "asyncio", {"use_uvloop": True}
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a run left in its journal."""
+
+    records: list[Record]
+    attempts: list[dict[str, Any]]
+    ended: bool
+
+    def outcomes(self, provider: str | None = None) -> list[str]:
+        """Return the outcomes of one provider's records, or of all, in their order."""
+        return [r.outcome.value for r in self.records if provider in (None, r.identity.provider)]
+
+
+async def run(
+    folder: Path,
+    servers: Mapping[str, Tape],
+    cases: Sequence[Case],
+    *,
+    limit: int = 4,
+    parameters: Parameters | None = None,
+) -> Ran:
+    """Ask every server every case, with short waits; return what the journal then holds."""
+    targets = tuple(Target(provider, "m-1", parameters or Parameters()) for provider in servers)
+    plan = Plan(tuple(cases), targets, seed=1)
+    row = Row.model_validate({"keyless": True})
+    with journal.JournalWriter(folder) as writer:
+        writer.append_header(header_of(plan))
+        async with open_exchanges(
+            {provider: Endpoint(provider, tape.url, None, row) for provider, tape in servers.items()},
+            limits=dict.fromkeys(servers, limit),
+            connect_s=5,
+            journal=writer,
+            observer=Observer(),
+            redactor=Redactor(),
+            salt="salt",
+        ) as exchanges:
+            for exchange in exchanges.values():
+                exchange.retry = QUICK
+            with anyio.fail_after(20):
+                await execute(plan, exchanges, writer)
+    written = journal.read(folder)
+    return Ran(list(written.records), list(written.lines("attempt")), written.ended)
+
+
+def header_of(plan: Plan) -> journal.Header:
+    """Return the least that a journal begins with."""
+    return journal.Header("run", "suite", "0", 1, "2026-01-01", simulated=False, repeat=1, targets=(), cases=(),
+                          planned_requests=len(plan))  # fmt: skip
+
+
+def cases(count: int) -> list[Case]:
+    """Return so many cases of one turn."""
+    return [Case(f"case-{place}", (f"Question {place}",)) for place in range(count)]
+
+
+async def test_a_lane_is_filled_and_never_overfilled(tmp_path: Path) -> None:
+    """Each provider has as many requests under way as its limit says: by its own count, and at no time more."""
+    full = {name: threading.Event() for name in ("one", "two")}
+    servers: dict[str, Tape] = {}
+
+    def answer_when_full(name: str) -> Any:
+        def answer(_: Asked) -> Reply:
+            if servers[name].under_way >= 3:
+                full[name].set()
+            return Reply([(full[name], STREAM_HEAD), (0.005, frame(delta("Hello") + END + DONE) + b"0\r\n\r\n")])
+
+        return answer
+
+    with play(answer_when_full("one")) as one, play(answer_when_full("two")) as two:
+        servers |= {"one": one, "two": two}
+        ran = await run(tmp_path, servers, cases(12), limit=3)
+    assert ran.outcomes() == ["ok"] * 24
+    assert (one.most_under_way, two.most_under_way) == (3, 3)
+    assert {record.in_flight for record in ran.records} == {1, 2, 3}
+    assert one.connections == 3
+
+
+async def test_a_slow_and_a_failing_provider_disturb_no_other(tmp_path: Path) -> None:
+    """One provider answers only when another has been asked everything, while a third refuses everything."""
+    permit = threading.Event()
+
+    def answer(asked: Asked) -> Reply:
+        if asked.number == 9:
+            permit.set()
+        return stream("Hello")
+
+    stalled = Reply([(permit, STREAM_HEAD), (0, frame(delta("Hi") + END + DONE) + b"0\r\n\r\n")])
+    with play(answer) as brisk, play(stalled) as slow, play(OVERLOADED) as broken:
+        ran = await run(tmp_path, {"slow": slow, "broken": broken, "brisk": brisk}, cases(10), limit=2)
+    assert ran.outcomes("brisk") == ran.outcomes("slow") == ["ok"] * 10
+    assert ran.outcomes("broken") == ["provider_error"] * 10
+
+
+async def test_a_conversation_sends_what_was_really_replied(tmp_path: Path) -> None:
+    """Each turn carries the history given, and every question and reply before it, of its own provider."""
+    case = Case("talk", ("One?", "Two?", "Three?"), history=(Message("user", "Hi"), Message("assistant", "Yes?")),
+                system="Be brief.")  # fmt: skip
+    with play(lambda asked: stream("a", str(asked.number))) as one, play(lambda _: stream("b")) as two:
+        ran = await run(tmp_path, {"one": one, "two": two}, [case])
+    assert ran.outcomes() == ["ok"] * 6
+    told = [(message["role"], message["content"]) for message in one.asked[2].json["messages"]]
+    given = [("system", "Be brief."), ("user", "Hi"), ("assistant", "Yes?")]
+    said = [("user", "One?"), ("assistant", "a0"), ("user", "Two?"), ("assistant", "a1"), ("user", "Three?")]
+    assert told == given + said
+    assert [asked.prompt for asked in one.asked] == ["One?", "Two?", "Three?"]
+    assert [message["content"] for message in two.asked[2].json["messages"]][4] == "b"
+    turns = [record.identity.turn for record in ran.records if record.identity.provider == "one"]
+    assert turns == [1, 2, 3]
+
+
+async def test_turns_behind_a_failed_one_are_skipped_and_said_to_be(tmp_path: Path) -> None:
+    """What cannot be asked any more has its row all the same, and the server is left alone."""
+    with play([stream("a"), refuse("400 Bad Request", {"error": {"message": "no"}})]) as tape:
+        ran = await run(tmp_path, {"one": tape}, [Case("talk", ("One?", "Two?", "Three?", "Four?"))])
+    assert ran.outcomes() == ["ok", "bad_request", "skipped", "skipped"]
+    assert [record.identity.prompt for record in ran.records] == ["One?", "Two?", "Three?", "Four?"]
+    assert [record.attempts for record in ran.records] == [1, 1, 0, 0]
+    assert len(tape.asked) == 2
+
+
+async def test_what_may_pass_is_asked_again(tmp_path: Path) -> None:
+    """Attempts before the first text are repeated, counted, written down, and waited between."""
+    with play([OVERLOADED, Reply([(0, b"")], "close"), stream("Hello")]) as tape:
+        ran = await run(tmp_path, {"one": tape}, cases(1))
+    (record,) = ran.records
+    assert (record.outcome, record.reply, record.attempts, len(tape.asked)) == (Outcome.OK, "Hello", 3, 3)
+    assert [(line["attempt"], line["outcome"]) for line in ran.attempts] == [(1, "provider_error"), (2, "connection")]
+    assert [line["key"] for line in ran.attempts] == [record.identity.key] * 2
+    assert record.backoff_s >= sum(line["wait_s"] for line in ran.attempts) - TICK_S > 0
+    assert record.ttft_s is not None
+    assert record.error is None
+
+
+async def test_nobody_is_asked_for_ever(tmp_path: Path) -> None:
+    """After the last attempt the row says what the last one met."""
+    with play(OVERLOADED) as tape:
+        ran = await run(tmp_path, {"one": tape}, cases(1))
+    assert [(record.outcome.value, record.attempts) for record in ran.records] == [("provider_error", QUICK.attempts)]
+    assert (len(tape.asked), len(ran.attempts)) == (QUICK.attempts, QUICK.attempts - 1)
+
+
+ERROR = event({"error": {"message": "overloaded", "code": 503}})
+
+
+@pytest.mark.parametrize(
+    ("reply", "outcome"),
+    [
+        (Reply([(0, STREAM_HEAD), (0, frame(delta("Hel")) + frame(ERROR))], "close"), "provider_error"),
+        (Reply([(0, STREAM_HEAD), (0, frame(delta("Hel")))], "close"), "connection"),
+        (refuse("401 Unauthorized", {"error": {"message": "bad key"}}), "auth"),
+        (refuse("402 Payment Required", {"error": {"message": "Insufficient Balance"}}), "auth"),
+        (refuse("429 Too Many", {"error": {"code": "1113", "message": "balance used up"}}), "auth"),
+        (refuse("404 Not Found", {"error": {"message": "no such model"}}), "not_found"),
+        (refuse("400 Bad Request", {"error": {"message": "temperature too high"}}), "bad_request"),
+        (refuse("429 Too Many", {"error": {"message": "slow down"}}, retry_after="3600"), "rate_limited"),
+    ],
+    ids=["error-behind-text", "cut-behind-text", "key", "balance", "zhipu-balance", "model", "request", "long-wait"],
+)
+async def test_what_would_not_pass_is_asked_once(tmp_path: Path, reply: Reply, outcome: str) -> None:
+    """Nothing is sent twice behind a first text, nor where asking again cannot help."""
+    with play(reply) as tape:
+        ran = await run(tmp_path, {"one": tape}, cases(1))
+    assert ran.outcomes() == [outcome]
+    assert (len(tape.asked), ran.attempts) == (1, [])
+
+
+async def test_a_provider_that_wants_a_pause_is_given_it(tmp_path: Path) -> None:
+    """From a 429 on, no worker of the lane sends anything until the wait that was asked for is over."""
+    busy = refuse("429 Too Many Requests", {"error": {"message": "slow down"}}, retry_after_ms="300")
+
+    def answer(asked: Asked) -> Reply:
+        return busy if asked.number == 0 else stream("Hello", first_s=0.02)
+
+    with play(answer) as tape, play(stream("Hello")) as other:
+        ran = await run(tmp_path, {"one": tape, "other": other}, cases(6), limit=2)
+    assert ran.outcomes() == ["ok"] * 12
+    refused_s = tape.asked[0].at_s
+    later = [asked.at_s - refused_s for asked in tape.asked[2:]]
+    assert len(later) == 5
+    assert min(later) >= 0.3 - TICK_S
+    assert other.asked[2].at_s < min(asked.at_s for asked in tape.asked[2:]), "another lane was paused, too"
+    assert [line["outcome"] for line in ran.attempts] == ["rate_limited"]
+    assert ran.attempts[0]["wait_s"] >= 0.3
+
+
+async def test_a_lanes_pause_has_its_column(tmp_path: Path) -> None:
+    """Who was refused waited as back-off; who came while the lane was closed waited in the queue, not under way."""
+    busy = refuse("429 Too Many Requests", {"error": {"message": "slow down"}}, retry_after_ms="200")
+    with play([busy, stream("Hello", first_s=0.02), stream("Hello")]) as tape:
+        ran = await run(tmp_path, {"one": tape}, cases(4), limit=2)
+    refused = next(record for record in ran.records if record.attempts == 2)
+    waiting = next(record for record in ran.records if record.attempts == 1 and (record.queue_s or 0) >= 0.1)
+    assert refused.backoff_s >= 0.2 - TICK_S
+    assert waiting.backoff_s == 0
+
+
+def refusing(field: str, message: str) -> Any:
+    """Return a server's choice: refuse requests that hold a field, answer others."""
+    refusal = refuse("400 Bad Request", {"error": {"message": message}})
+    return lambda asked: refusal if field in asked.json else stream("Hello")
+
+
+async def test_stream_options_are_left_out_where_they_are_refused(tmp_path: Path) -> None:
+    """A refused field is left out at once, which costs one attempt, and never sent again."""
+    with play(refusing("stream_options", "Unrecognized request argument: stream_options")) as tape:
+        ran = await run(tmp_path, {"one": tape}, cases(4), limit=1)
+    assert ran.outcomes() == ["ok"] * 4
+    assert ["stream_options" in asked.json for asked in tape.asked] == [True, False, False, False, False]
+    assert [record.attempts for record in ran.records] == [2, 1, 1, 1]
+    assert [line["wait_s"] for line in ran.attempts] == [0]
+
+
+async def test_requests_under_way_learn_of_a_refused_field_together(tmp_path: Path) -> None:
+    """Those that had been sent with it before the first refusal came are asked again as well."""
+    everyone = threading.Event()
+
+    def answer(asked: Asked) -> Reply:
+        if asked.number == 3:
+            everyone.set()
+        refused = refuse("400 Bad Request", {"error": {"message": "stream_options is not supported"}})
+        return Reply([(everyone, refused.pieces[0][1])]) if "stream_options" in asked.json else stream("Hello")
+
+    with play(answer) as tape:
+        ran = await run(tmp_path, {"one": tape}, cases(6), limit=4)
+    assert ran.outcomes() == ["ok"] * 6
+    assert sum("stream_options" in asked.json for asked in tape.asked) == 4
+
+
+OPENAI_WORDS = (
+    "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
+)
+
+
+@pytest.mark.parametrize(
+    ("row_field", "message", "sent"),
+    [
+        ("max_tokens", OPENAI_WORDS, [{"max_tokens": 9}, {"max_completion_tokens": 9}, {"max_completion_tokens": 9}]),
+        ("max_tokens", "max_tokens is too large: 9", [{"max_tokens": 9}, {"max_completion_tokens": 9}]),
+    ],
+    ids=["renamed", "refused-both"],
+)
+async def test_the_limit_of_tokens_has_two_names(
+    tmp_path: Path, row_field: str, message: str, sent: list[dict[str, int]]
+) -> None:
+    """Where one name is refused the other is tried; where the value was meant, the row says so in the end."""
+    refused = {row_field} if message is OPENAI_WORDS else {"max_tokens", "max_completion_tokens"}
+    refusal = refuse("400 Bad Request", {"error": {"message": message}})
+    with play(lambda asked: refusal if refused & asked.json.keys() else stream("Hello")) as tape:
+        ran = await run(tmp_path, {"one": tape}, cases(len(sent) - 1), limit=1, parameters=Parameters(max_tokens=9))
+    names = ("max_tokens", "max_completion_tokens")
+    assert [{name: asked.json[name] for name in names if name in asked.json} for asked in tape.asked] == sent
+    assert set(ran.outcomes()) == {"ok" if message is OPENAI_WORDS else "bad_request"}
+
+
+async def test_a_full_disk_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A journal that cannot be written ends the run with its own error, not with a group of them."""
+
+    def fail(*_: object) -> None:
+        raise JournalError("the disk is full")
+
+    monkeypatch.setattr(journal.JournalWriter, "append_record", fail)
+    with play(stream("Hello")) as tape, pytest.raises(JournalError, match="the disk is full"):
+        await run(tmp_path, {"one": tape}, cases(8))
+
+
+async def test_a_finished_row_is_written_though_it_waits_for_its_turn(tmp_path: Path) -> None:
+    """An interruption between a reply's end and its record does not lose the record."""
+    plan = Plan((Case("case", ("Question?",)),), (Target("one", "m-1", Parameters()),))
+    row = Row.model_validate({"keyless": True})
+    with play(stream("Hello")) as tape, journal.JournalWriter(tmp_path) as writer:
+        writer.append_header(header_of(plan))
+        async with open_exchanges(
+            {"one": Endpoint("one", tape.url, None, row)},
+            limits={"one": 1}, connect_s=5, journal=writer, observer=Observer(), redactor=Redactor(), salt="",
+        ) as exchanges, anyio.create_task_group() as tasks:  # fmt: skip
+            exchange = exchanges["one"]
+            tasks.start_soon(exchange.hold, next(plan.opening_requests()), 0)
+            await until(lambda: exchange.doors.shared.lane.in_flight == 1)
+            await until(lambda: exchange.doors.shared.lane.in_flight == 0)
+            tasks.cancel_scope.cancel()
+    assert [record.outcome for record in journal.read(tmp_path).records] == [Outcome.OK]
+
+
+PARTIAL = Reply([(0, STREAM_HEAD + frame(delta("Hel")) + frame(delta("lo")))], linger_s=60)
+
+
+def answer_in_part(asked: Asked) -> Reply:
+    """Answer one question, begin another, and leave the rest without a word."""
+    if asked.method == "GET":
+        return refuse("404 Not Found", "")
+    return {"quick": stream("Hello"), "begun": PARTIAL}.get(asked.prompt, Reply([(0, b"")], linger_s=60))
+
+
+def prepare(folder: Path, tape: Tape) -> Path:
+    """Write the suite of those three questions, one of them with a second turn."""
+    write_config(folder, acme={"base_url": tape.url, "keyless": True, "models": ["m-1"]})
+    suite = {"version": 1, "name": "three", "cases": [{"id": "quick", "prompt": "quick"},
+             {"id": "begun", "turns": ["begun", "more"]}, {"id": "silent", "prompt": "silent"}]}  # fmt: skip
+    return write_yaml(folder / "suite.yaml", suite)
+
+
+def await_rows(folder: Path, count: int) -> None:
+    """Return when a journal holds so many records."""
+    wait_until((folder / "journal.jsonl").exists)
+    wait_until(lambda: len(read_lines(folder, "record")) >= count)
+
+
+def interrupt(folder: Path, tape: Tape, number: int, program: tuple[str, ...] = ("-m", "runner")) -> Any:
+    """Start a run, wait until it is in the middle, and send it a signal."""
+    process = start(folder, "run", "suite.yaml", "-o", "out", "--progress", "plain", program=program)
+    try:
+        tape.await_requests(3)
+        await_rows(folder / "out", 1)
+    except BaseException:
+        print(finish_hard(process))
+        raise
+    process.send_signal(number)
+    return process
+
+
+def finish_hard(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
+    """Kill a process that should have ended, and return what it had said."""
+    process.kill()
+    return finish(process)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="signals as POSIX has them")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_keeps_what_it_has(tmp_path: Path, number: int) -> None:
+    """The first signal ends the run: finished rows stay, begun ones are kept as cancelled, tables are written."""
+    with play(answer_in_part) as tape:
+        prepare(tmp_path, tape)
+        done = finish(interrupt(tmp_path, tape, number))
+    assert (done.returncode, "Traceback" in done.stderr) == (130, False), done.stderr
+    assert "interrupted" in done.stderr
+    rows = {row["case"]: row for row in read_rows(tmp_path / "out")}
+    outcomes = {case: row["outcome"] for case, row in rows.items()}
+    assert outcomes == {"quick": "ok", "begun": "cancelled", "silent": "cancelled"}
+    assert (rows["quick"]["reply"], rows["begun"]["reply"], rows["silent"]["reply"]) == ("Hello", "Hello", "")
+    assert read_lines(tmp_path / "out", "end") == []
+    assert "partial" in done.stdout + done.stderr
+
+
+STUCK = """
+import time
+import runner.commands.run.perform
+from runner.cli import main
+
+def never_write(*arguments, **named):
+    print("stuck", flush=True)
+    time.sleep(60)
+
+runner.commands.run.perform.write_outputs = never_write
+main()
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="signals as POSIX has them")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_leaves_at_once(tmp_path: Path, number: int) -> None:
+    """Who is still busy when the second signal comes drops everything; the journal is complete anyway."""
+    with play(answer_in_part) as tape:
+        prepare(tmp_path, tape)
+        process = interrupt(tmp_path, tape, number, program=("-c", STUCK))
+        assert process.stdout is not None
+        while "stuck" not in process.stdout.readline():
+            assert process.poll() is None
+        process.send_signal(number)
+        done = finish(process)
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out" / "results.csv").exists()
+    assert len(read_lines(tmp_path / "out", "record")) == 3

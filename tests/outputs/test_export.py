@@ -1,0 +1,329 @@
+"""A run that is over becomes what other tools read: spans, replies, a sheet, a table of columns."""
+
+import csv
+import json
+import subprocess
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from io import BytesIO, StringIO
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pandas.testing import assert_frame_equal
+
+from runner import load
+from runner.analysis.columns import COLUMNS
+from runner.analysis.run import Run
+from runner.commands.export import ExportForm, export
+from runner.core.events import Outcome
+from runner.core.record import Identity, Marks, Record, skipped
+from runner.errors import CompareError
+from runner.outputs import excel, find_writer, otel, parquet, promptfoo
+from runner.storage import journal
+from tests.support.crafted_runs import answered, failed, run_of, simulated, write_run
+
+pytest.importorskip("pyarrow", reason="the extra parquet")
+
+STARTED = "2026-01-02T03:04:05.678+00:00"
+STARTED_NS = 1_767_323_045_678_000_000
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Callable[..., Run]:
+    """Return a function that writes records as a run and opens it, since spans are made of a journal's records."""
+
+    def write(*records: Record) -> Run:
+        return Run.of_journal(journal.read(write_run(tmp_path / "run", records)))
+
+    return write
+
+
+def read_spans(text: str) -> list[dict[str, Any]]:
+    """Return the spans of OTLP's lines, each with its attributes as a plain mapping."""
+    spans = []
+    for line in text.removesuffix("\n").split("\n"):
+        (resource,) = json.loads(line)["resourceSpans"]
+        (scope,) = resource["scopeSpans"]
+        (span,) = scope["spans"]
+        of_resource = {item["key"]: item["value"] for item in resource["resource"]["attributes"]}
+        assert of_resource["service.name"] == {"stringValue": "compare"}
+        spans.append({**span, "attributes": {item["key"]: plain(item["value"]) for item in span["attributes"]}})
+    return spans
+
+
+def plain(value: dict[str, Any]) -> object:
+    """Return an attribute's value as OTLP's JSON means it."""
+    ((kind, content),) = value.items()
+    if kind == "arrayValue":
+        return [plain(item) for item in content["values"]]
+    assert kind in {"stringValue", "boolValue", "intValue", "doubleValue"}
+    return int(content) if kind == "intValue" else content
+
+
+# OpenTelemetry
+
+
+def test_a_request_is_a_span_with_the_conventions_names(written: Callable[..., Run]) -> None:
+    """What the conventions name has their name, what they do not is ours, and times are the record's."""
+    record = answered(
+        "moonshot/kimi",
+        started_at=STARTED,
+        marks=Marks(slot=0, sent=20_000_000, first_event=120_000_000, last_event=900_000_000),
+        response_model="kimi-0711",
+        input_tokens=11,
+        cached_tokens=4,
+        reasoning_tokens=2,
+        http_status=200,
+    )
+    (span,) = read_spans(otel.write(written(record)).text)
+    assert (span["name"], span["kind"], span["status"]) == ("chat kimi", 3, {})
+    assert (int(span["startTimeUnixNano"]), int(span["endTimeUnixNano"])) == (STARTED_NS, STARTED_NS + 900_000_000)
+    assert len(bytes.fromhex(span["traceId"])) == 16
+    assert len(bytes.fromhex(span["spanId"])) == 8
+    conventions = {name: value for name, value in span["attributes"].items() if not name.startswith("compare.")}
+    assert conventions == {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "moonshot_ai",
+        "gen_ai.request.model": "kimi",
+        "gen_ai.request.stream": True,
+        "gen_ai.response.model": "kimi-0711",
+        "gen_ai.response.finish_reasons": ["stop"],
+        "gen_ai.response.time_to_first_chunk": 0.1,
+        "gen_ai.usage.input_tokens": 11,
+        "gen_ai.usage.output_tokens": 3,
+        "gen_ai.usage.reasoning.output_tokens": 2,
+        "gen_ai.usage.cache_read.input_tokens": 4,
+        "http.response.status_code": 200,
+    }
+    assert span["attributes"]["compare.ttft_s"] == 0.3
+    assert span["attributes"]["compare.run_id"] == "run"
+
+
+def test_every_column_is_an_attribute_or_known_to_be_none() -> None:
+    """A column that is added later reaches the spans by itself; those that do not are named."""
+    names = {column.name for column in COLUMNS}
+    assert otel.NAMES.keys() | otel.ELSEWHERE <= names
+    assert otel.NAMES.keys().isdisjoint(otel.ELSEWHERE)
+
+
+def test_a_span_says_nothing_of_what_was_said_unless_it_is_wanted(written: Callable[..., Run]) -> None:
+    """Prompts, replies, reasoning and a provider's own words go in with content alone, in the conventions' form."""
+    good = answered(reply="hidden reply", reasoning="hidden thought", started_at=STARTED)
+    bad = replace(failed(block=2), error="hidden quote", started_at=STARTED)
+    run = written(good, bad)
+    bare = otel.write(run).text
+    assert "hidden" not in bare
+    assert "Tell one" not in bare
+    spoken, broken = read_spans(otel.write(run, with_content=True).text)
+    asked = [{"role": "user", "parts": [{"type": "text", "content": "Tell one."}]}]
+    parts = [{"type": "reasoning", "content": "hidden thought"}, {"type": "text", "content": "hidden reply"}]
+    assert json.loads(spoken["attributes"]["gen_ai.input.messages"]) == asked
+    assert json.loads(spoken["attributes"]["gen_ai.output.messages"]) == [
+        {"role": "assistant", "parts": parts, "finish_reason": "stop"}
+    ]
+    assert "gen_ai.output.messages" not in broken["attributes"]
+    assert broken["status"] == {"code": 2, "message": "hidden quote"}
+
+
+def test_a_failure_is_an_error_of_a_known_type(written: Callable[..., Run]) -> None:
+    """A span that failed has a status and a type; a reply that broke off has finished by an error."""
+    refused = replace(failed(), finish_reason=None, started_at=STARTED)
+    torn = answered(block=2, outcome=Outcome.TRUNCATED, finish_reason=None, started_at=STARTED)
+    first, second = read_spans(otel.write(written(refused, torn)).text)
+    assert (first["status"], first["attributes"]["error.type"]) == ({"code": 2}, "provider_error")
+    assert "gen_ai.response.finish_reasons" not in first["attributes"]
+    assert second["attributes"]["gen_ai.response.finish_reasons"] == ["error"]
+    assert second["attributes"]["error.type"] == "truncated"
+
+
+def test_what_was_never_sent_has_no_span(written: Callable[..., Run]) -> None:
+    """A turn that was skipped took no time; that it is missing is said."""
+    identity = Identity("k2", "one", 2, 1, 1, "acme", "old", "And then?")
+    made = otel.write(written(answered(started_at=STARTED), skipped(identity, 1)))
+    assert len(made.text.splitlines()) == 1
+    assert made.notes == ("left out: 1 request that was never sent",)
+
+
+@given(st.text(st.characters(codec=None), max_size=40))
+def test_any_reply_stays_one_line_of_utf_8(tmp_path_factory: pytest.TempPathFactory, reply: str) -> None:
+    """No character of a reply breaks the line, the JSON or the encoding, and none is lost."""
+    folder = write_run(tmp_path_factory.mktemp("run"), [answered(reply=reply, started_at=STARTED)])
+    text = otel.write(Run.of_journal(journal.read(folder)), with_content=True).text
+    assert text.encode().count(b"\n") == 1
+    (span,) = read_spans(text)
+    said = json.loads(span["attributes"].get("gen_ai.output.messages", "[]"))
+    assert [part["content"] for message in said for part in message["parts"]] == ([reply] if reply else [])
+
+
+# promptfoo
+
+
+def test_replies_are_a_list_of_outputs_with_tags(written: Callable[..., Run]) -> None:
+    """Each reply says whose it is; a request without one, and a warm-up, is left out."""
+    run = written(
+        answered(reply="A “b”"), simulated(answered(block=2)), failed(block=3), answered(block=4, warmup=True)
+    )
+    made = promptfoo.write(run)
+    first, second = json.loads(made.text)
+    assert first == {"output": "A “b”", "tags": ["acme/old", "case one", "turn 1", "repeat 1", "ok"]}
+    assert second["tags"][-1] == "simulated"
+    assert made.notes == ("left out: 1 request of 3 without a reply",)
+
+
+# Excel
+
+
+def cells_of(text: str) -> list[dict[str, str]]:
+    """Read a sheet as a spreadsheet would: by its byte order mark, then by CSV's rules."""
+    assert text.startswith("\ufeffrun_id,")
+    return list(csv.DictReader(StringIO(text.removeprefix("\ufeff"), newline="")))
+
+
+@pytest.mark.parametrize(
+    ("reply", "shown"),
+    [
+        ("你好", "你好"),
+        ("=1+1", "'=1+1"),
+        ("-5 degrees", "'-5 degrees"),
+        ("1.10", "'1.10"),
+        ("00123", "'00123"),
+        ("1/2", "'1/2"),
+        ("12:30", "'12:30"),
+        ("10 %", "'10 %"),
+        ("3e5", "'3e5"),
+        ("May 5", "'May 5"),
+        ("TRUE", "'TRUE"),
+        ("In May 5 people came", "In May 5 people came"),
+        ("a\r\nb\rc", "a\nb\nc"),
+        ("bell \a", "bell ␇"),
+    ],
+)
+def test_a_cell_shows_what_was_said(reply: str, shown: str) -> None:
+    """Nothing is calculated, nothing becomes a number or a date, no character is one that a sheet cannot hold."""
+    (row,) = cells_of(excel.write(run_of([answered(reply=reply)])).text)
+    assert row["reply"] == shown
+
+
+def test_a_long_cell_is_cut_and_said_to_be() -> None:
+    """A cell holds 32,767 units of UTF-16, of which an emoji takes two; what is cut says so twice."""
+    records = [answered(reply="😀" * 20_000), answered(block=2, reply="x" * 32_767)]
+    made = excel.write(run_of(records))
+    long, whole = cells_of(made.text)
+    assert len(long["reply"].encode("utf-16-le")) // 2 <= 32_767
+    assert long["reply"].endswith("😀 … [cut: 20,000 characters]")
+    assert whole["reply"] == "x" * 32_767
+    assert made.notes == ("1 cell was cut to the 32,767 characters that Excel holds: reply of acme/old, one, repeat 1",)
+
+
+def test_rows_beyond_a_sheet_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sheet that is full leaves the rest out and says how much that is."""
+    monkeypatch.setattr(excel, "MAX_ROWS", 3)
+    made = excel.write(run_of([answered(block=block) for block in range(1, 6)]))
+    assert len(cells_of(made.text)) == 2
+    assert made.notes == ("left out: 3 rows beyond the 3 of a sheet",)
+
+
+@given(st.text(st.characters(codec=None), max_size=60))
+def test_no_text_breaks_a_sheet(reply: str) -> None:
+    """Whatever is said stays in its cell, can be encoded, and does not begin a formula."""
+    made = excel.write(run_of([answered(reply=reply), answered(block=2, reply="next")]))
+    first, second = cells_of(made.text.encode().decode())
+    assert second["reply"] == "next"
+    assert not first["reply"].startswith(("=", "+", "-", "@", "\t", "\r"))
+
+
+# Parquet
+
+
+def test_parquet_holds_every_column_in_its_type() -> None:
+    """What pandas reads back has the values and types of the run's own table, and the file knows its run."""
+    run = run_of([answered(reply="你好"), replace(failed(block=2), in_flight=3)])
+    content = parquet.write(run)
+    read = pd.read_parquet(BytesIO(content))
+    assert list(read.columns) == [column.name for column in COLUMNS]
+    assert_frame_equal(read, run.frame, check_dtype=False)
+    assert read["in_flight"].dtype == run.frame["in_flight"].dtype
+    import pyarrow.parquet as pq  # type: ignore[import-untyped]  # noqa: PLC0415 -- not everywhere installed
+
+    kept = json.loads(pq.read_schema(BytesIO(content)).metadata[b"compare"])
+    assert kept == json.loads(json.dumps(asdict(run.header)))
+
+
+def test_half_an_emoji_does_not_stop_parquet() -> None:
+    """What UTF-8 cannot hold is replaced, and nothing else is."""
+    read = pd.read_parquet(BytesIO(parquet.write(run_of([answered(reply="a\ud83d b 😀")]))))
+    assert read["reply"][0] == "a\ufffd b 😀"
+
+
+def test_parquet_without_its_library_is_refused_before_anything_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sentence names what to install."""
+    monkeypatch.setattr("runner.outputs.find_spec", lambda _: None)
+    with pytest.raises(CompareError, match=r"pyarrow, which is not here: install compare-runner\[parquet\]"):
+        find_writer(".parquet")
+
+
+# The command
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return the folder of a run of two requests."""
+    return write_run(tmp_path / "results" / "r1", [answered(started_at=STARTED), replace(failed(), started_at=STARTED)])
+
+
+def test_a_form_goes_to_stdout_or_to_a_file(
+    folder: Path, run_cli: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    """Both hold the same; what was left out is said on stderr."""
+    shown = run_cli("export", folder, "--promptfoo")
+    kept = run_cli("export", folder, "--promptfoo", "-o", "replies.json")
+    assert (shown.returncode, kept.returncode) == (0, 0)
+    assert shown.stdout == Path("replies.json").read_text(encoding="utf-8")
+    assert "note: left out: 1 request of 2 without a reply" in shown.stderr
+    assert "written: replies.json" in kept.stderr
+
+
+def test_a_run_is_named_by_its_folder_its_journal_or_its_id(folder: Path) -> None:
+    """All three are the same run."""
+    texts = {export(name, ExportForm.OTEL, None) for name in (folder, folder / "journal.jsonl", Path("r1"))}
+    assert len(texts) == 1
+
+
+def test_without_a_form_the_suffix_tells_the_format(folder: Path) -> None:
+    """An old run becomes any format that a new one can be written in."""
+    assert export(folder, None, Path("rows.csv")) is None
+    assert load("rows.csv").equals(load(folder))
+    export(folder, None, Path("rows.parquet"))
+    assert len(pd.read_parquet("rows.parquet")) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "in which form? Name one of --otel, --promptfoo, --excel, or a file that ends in one of .csv"),
+        (["--otel", "-o", "spans.csv"], "no output is called .csv. Known: .json, .jsonl."),
+        (["-o", "rows.cvs"], "no output is called .cvs. Known: .csv,"),
+        (["-o", "rows"], "its suffix tells the format, and it has none. Known: .csv,"),
+        (["--excel", "-o", "nowhere/rows.csv"], "there is no folder"),
+        (["--excel", "--content"], "--content belongs to --otel"),
+        (["--excel", "--otel"], "--excel and --otel are two forms; choose one."),
+    ],
+)
+def test_a_wrong_wish_is_refused(
+    folder: Path, run_cli: Callable[..., subprocess.CompletedProcess[str]], arguments: list[str], message: str
+) -> None:
+    """Nothing is written, and a sentence tells what was meant."""
+    refused = run_cli("export", folder, *arguments)
+    assert refused.returncode == 2
+    assert message in refused.stderr
+    assert refused.stdout == ""
+
+
+def test_a_run_that_is_not_there_is_refused() -> None:
+    """The sentence names what was looked for."""
+    with pytest.raises(CompareError, match="there is no results/latest here"):
+        export(Path("latest"), ExportForm.EXCEL, None)

@@ -1,0 +1,502 @@
+"""A run becomes text that reads back, breaks out of nothing and says what is simulated."""
+
+import csv
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from functools import cache
+from io import StringIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pandas as pd
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from rich.console import Console
+from wcwidth import wcswidth
+
+import runner
+from runner.analysis.columns import COLUMNS, Cell, Kind
+from runner.analysis.frame import frame_of, rows_of
+from runner.analysis.run import Run
+from runner.analysis.summary import summarize
+from runner.core.events import Outcome
+from runner.core.record import Heard, Identity, Marks, Record
+from runner.errors import JournalError
+from runner.outputs import WRITERS
+from runner.outputs import csv as csv_output
+from runner.outputs.terminal import render_summary
+from runner.outputs.text.excerpt import excerpt
+from runner.outputs.text.figures import rate, seconds
+from runner.outputs.text.markup import fence, inline, table
+from runner.outputs.text.overview import tabulate_summary
+from runner.outputs.text.printable import one_line, printable
+from runner.outputs.text.words import describe_outcome
+from runner.storage import journal
+from runner.storage.journal import Header
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+GITHUB = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+HEADER = Header(
+    run_id="run-1",
+    suite="basic",
+    digest="d1",
+    seed=7,
+    started_at="2026-01-02T03:04:05+00:00",
+    simulated=False,
+    repeat=1,
+    targets=("a/x",),
+    cases=("one",),
+    planned_requests=1,
+)
+
+# Half an emoji followed by its other half is one emoji wherever JSON carries it, so it is drawn as one.
+ANY_TEXT = st.text(st.characters(), max_size=80).map(lambda text: str(json.loads(json.dumps(text))))
+MARKUP = st.text("|\\`<>&*_[]()!~$#@:/.w'\"-= \n\r\t\x00\u202e\u2028a1中", max_size=60)
+NASTY = st.one_of(MARKUP, ANY_TEXT)
+
+
+def answered(reply: str | None = "Hello", **details: object) -> Record:
+    """Return an ok record."""
+    identity = Identity(key="k", case="one", turn=1, repeat=1, block=1, provider="a", model="x", prompt="Hi")
+    record = Record(
+        identity=identity,
+        marks=Marks(sent=0, last_event=2_000_000_000),
+        outcome=Outcome.OK,
+        heard=Heard((500_000, 1_000_000), "aa", (2, 3)),
+        reply=reply,
+        output_tokens=6,
+    )
+    return replace(record, **details)  # type: ignore[arg-type]
+
+
+def run_of(*records: Record, **header: object) -> Run:
+    """Return a finished run."""
+    return Run.of(replace(HEADER, **header), records)  # type: ignore[arg-type]
+
+
+def printed(run: Run, width: int = 100) -> str:
+    """Return what a terminal without colour shows."""
+    file = StringIO()
+    Console(file=file, width=width).print(render_summary(run))
+    return file.getvalue()
+
+
+@cache
+def golden_run() -> Run:
+    """Return the golden journal's run."""
+    return Run.of_journal(journal.read(GOLDEN))
+
+
+@pytest.mark.parametrize("suffix", sorted({*WRITERS} - {".html"}))
+def test_golden_journal_gives_the_golden_output(suffix: str) -> None:
+    """Each writer makes of the golden journal what was read and agreed to; a page is looked at, in a browser."""
+    assert WRITERS[suffix](golden_run()).encode() == (GOLDEN / f"results{suffix}").read_bytes()
+
+
+def test_golden_journal_gives_the_golden_terminal() -> None:
+    """The terminal shows of the golden journal what was read and agreed to."""
+    assert printed(golden_run(), width=120).encode() == (GOLDEN / "terminal.txt").read_bytes()
+
+
+def test_knowing_the_formats_loads_no_library() -> None:
+    """Importing the package of outputs loads none of the libraries that the formats need."""
+    code = (
+        "import runner.outputs, sys; print(*sorted({'pandas', 'numpy', 'rich', 'jinja2', 'tabulate'} & {*sys.modules}))"
+    )
+    path = str(Path(runner.__file__).parent.parent)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=path)
+    assert done.stdout.strip() == ""
+
+
+# -- CSV ---------------------------------------------------------------------------------------------------------------
+
+CELLS: dict[Kind, st.SearchStrategy[Cell]] = {
+    Kind.TEXT: st.none()
+    | NASTY
+    | st.sampled_from(["null", "NA", "nan", "None", "", "'", "''", "'\"", "=1+1", "\r", "1"]),
+    Kind.COUNT: st.none() | st.integers(-(2**63), 2**63 - 1),
+    Kind.NUMBER: st.none() | st.floats(allow_nan=False),
+    Kind.TRUTH: st.none() | st.booleans(),
+}
+ROWS = st.lists(st.fixed_dictionaries({column.name: CELLS[column.kind] for column in COLUMNS}), max_size=3)
+
+
+@given(ROWS)
+def test_csv_loads_as_it_was_written(rows: list[dict[str, Cell]]) -> None:
+    """Every row reads back to the same values and types, whatever its text."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "results.csv")
+        with path.open("w", encoding="utf-8", newline="") as file:
+            csv_output.write_rows(rows, file)
+        pd.testing.assert_frame_equal(runner.load(path), frame_of(rows))
+
+
+@given(ROWS)
+def test_csv_is_plain_csv(rows: list[dict[str, Cell]]) -> None:
+    """Python's own reader finds the same cells, once the escapes are undone."""
+    file = StringIO(newline="")
+    csv_output.write_rows(rows, file)
+    read = list(csv.DictReader(StringIO(file.getvalue(), newline=""), strict=True))
+    texts = [column.name for column in COLUMNS if column.kind is Kind.TEXT]
+    assert [[csv_output.unescape(row[name]) for name in texts] for row in read] == [
+        [row[name] for name in texts] for row in rows
+    ]
+
+
+@given(NASTY)
+@example("=1+1")
+@example("\t=1")
+@example("")
+def test_csv_cell_runs_nothing_and_can_be_encoded(text: str) -> None:
+    """No cell begins like a formula or looks absent, and all is UTF-8 without a NUL."""
+    cell = csv_output.escape(text)
+    assert cell[0] not in "=+-@\t\r"
+    assert b"\0" not in cell.encode()
+    assert csv_output.unescape(cell) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ("- a list", "'- a list"),
+        ("'quoted'", "''quoted'"),
+        ("", "'"),
+        ('"said"', '"said"'),
+        ("a = b", "a = b"),
+        ("a\0b", '\'"a\\u0000b"'),
+        ("\ud83d", '\'"\\ud83d"'),
+        ("'\"", "''\""),
+    ],
+)
+def test_csv_escapes_are_the_documented_ones(text: str, cell: str) -> None:
+    """Escaped text looks as the documentation says."""
+    assert csv_output.escape(text) == cell
+
+
+def test_csv_keeps_long_replies(tmp_path: Path) -> None:
+    """A reply longer than the csv module's own bound comes back whole, through pandas' plain reader too."""
+    reply = "长\r\n" * 100_000
+    path = tmp_path / "results.csv"
+    path.write_text(WRITERS[".csv"](run_of(answered(reply))), encoding="utf-8", newline="")
+    assert runner.load(path)["reply"].tolist() == [reply]
+    assert pd.read_csv(path)["reply"].tolist() == [reply]
+
+
+def test_csv_with_a_bom_and_a_spreadsheets_truths_loads_alike(tmp_path: Path) -> None:
+    """A byte order mark and TRUE in capitals, as spreadsheets save them, change nothing."""
+    text = WRITERS[".csv"](run_of(answered()))
+    path = tmp_path / "results.csv"
+    path.write_text(text.replace(",false,", ",FALSE,"), encoding="utf-8-sig", newline="")
+    pd.testing.assert_frame_equal(runner.load(path), run_of(answered()).frame)
+
+
+def test_load_reads_a_folder_by_its_journal(tmp_path: Path) -> None:
+    """A folder loads by its journal, which a killed run has, too; a results.csv by itself."""
+    with journal.JournalWriter(tmp_path) as log:
+        log.append_header(HEADER)
+        log.append_record(answered("from the journal"))
+    assert runner.load(tmp_path)["reply"].tolist() == ["from the journal"]
+    (tmp_path / "results.csv").write_text(WRITERS[".csv"](run_of(answered("from the table"))), newline="")
+    assert runner.load(str(tmp_path))["reply"].tolist() == ["from the journal"]
+    assert runner.load(tmp_path / "results.csv")["reply"].tolist() == ["from the table"]
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"", "no table of results"),
+        (b"name,age\nx,1\n", "no column run_id"),
+        (b"\xff\xfe\x00", "no table of results"),
+        (WRITERS[".csv"](run_of(answered())).replace(",2.0,", ",two,").encode(), "'two'"),
+        (
+            WRITERS[".csv"](run_of(answered())).replace(",false,", ",maybe,").encode(),
+            "'maybe' is neither true nor false",
+        ),
+    ],
+)
+def test_load_says_what_is_wrong_with_a_file(tmp_path: Path, content: bytes, complaint: str) -> None:
+    """A file that is no table of results, or was broken since, is one clear sentence."""
+    path = tmp_path / "results.csv"
+    path.write_bytes(content)
+    with pytest.raises(JournalError, match=complaint):
+        runner.load(path)
+
+
+def test_load_says_that_a_file_is_missing(tmp_path: Path) -> None:
+    """A file that is not there is one clear sentence, too."""
+    with pytest.raises(JournalError, match="cannot be read: No such file"):
+        runner.load(tmp_path / "none.csv")
+
+
+# -- JSON --------------------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=40)
+@given(st.lists(st.builds(answered, st.none() | ANY_TEXT), max_size=3))
+def test_json_and_jsonl_hold_every_row(records: list[Record]) -> None:
+    """Both hold the same rows as the table, absent cells null, in bytes that are UTF-8."""
+    run = run_of(*records)
+    rows = list(rows_of(run.frame))
+    document = json.loads(WRITERS[".json"](run).encode())
+    assert document["rows"] == rows
+    assert document["run"]["run_id"] == "run-1"
+    assert [json.loads(line) for line in WRITERS[".jsonl"](run).encode().splitlines()] == rows
+
+
+def test_json_summary_has_a_sample_size_beside_every_statistic() -> None:
+    """A statistic is its name, its value and its n; one without a value is null."""
+    (summary,) = json.loads(WRITERS[".json"](run_of(answered(), answered())))["summary"]
+    assert summary["ttft_p95"] == {"name": "max", "value": 0.5, "n": 2, "interval": None}
+    assert summary["output_tps_p50"] == {"name": "p50", "value": 10.0, "n": 2, "interval": None}
+    (summary,) = json.loads(WRITERS[".json"](run_of()))["summary"]
+    assert summary["ttft_p50"] is None
+
+
+# -- Markdown ----------------------------------------------------------------------------------------------------------
+
+
+def cells_of(markdown: str) -> list[list[Token]]:
+    """Return the inline tokens of a document that is one table, row by row, heading included."""
+    tokens = GITHUB.parse(markdown)
+    assert [token.type for token in tokens if token.level == 0] == ["table_open", "table_close"]
+    rows: list[list[Token]] = []
+    for token in tokens:
+        if token.type == "tr_open":
+            rows.append([])
+        elif token.type == "inline":
+            rows[-1].append(token)
+    return rows
+
+
+def shown(cell: Token) -> str:
+    """Return a cell's text; anything but text in it is a failure."""
+    kinds = {child.type for child in cell.children or ()}
+    assert kinds <= {"text", "text_special"}, kinds
+    return "".join(child.content for child in cell.children or ()).replace("@\u200b", "@")
+
+
+@given(st.lists(st.tuples(NASTY, NASTY), min_size=1, max_size=3), NASTY)
+@example([("\\|", "| x |"), ("`", "`|`")], "a|b")
+@example([("![x](http://x)", "<b>"), ("&lt;", "&#124;")], "_a_ **b** ~~c~~")
+def test_markdown_cell_holds_any_text(rows: list[tuple[str, str]], heading: str) -> None:
+    """Whatever is in the cells, a table has its rows and columns, and nothing in it but that text."""
+    markdown = table(["first", inline(heading)], [[inline(cell) for cell in row] for row in rows], {0})
+    read = cells_of(markdown)
+    expected = [("first", heading), *rows]
+    assert [[shown(cell) for cell in row] for row in read] == [[one_line(cell) for cell in row] for row in expected]
+
+
+@given(NASTY)
+@example("```\n````")
+@example("~~~\r```")
+@example("    indented\n")
+def test_markdown_fence_holds_any_text(text: str) -> None:
+    """A fence ends only where it should, and shows the text as it is."""
+    tokens = GITHUB.parse(f"{fence(text)}\n\nafter\n")
+    assert [token.type for token in tokens] == ["fence", "paragraph_open", "inline", "paragraph_close"]
+    assert tokens[0].content == printable(text) + "\n"
+
+
+@settings(max_examples=40)
+@given(NASTY, NASTY)
+@example("</details>", "<details>")
+def test_markdown_document_keeps_its_shape(reply: str, error: str) -> None:
+    """No reply, prompt or error adds a heading, HTML, a link or an image to the document."""
+    identity = replace(answered().identity, case=reply, model=f"x{error}", prompt=reply)
+    bad = answered(reply, identity=identity, outcome=Outcome.AUTH, error=error, reasoning=reply)
+    tokens = GITHUB.parse(WRITERS[".md"](run_of(bad)))
+    inner = {child.type for token in tokens for child in token.children or ()}
+    assert inner <= {"text", "text_special", "softbreak", "code_inline"}
+    headings = [token.tag for token in tokens if token.type == "heading_open"]
+    assert headings == ["h1", "h2", "h2", "h2", "h2", "h3", "h4"]
+    html = [token.content.strip() for token in tokens if token.type == "html_block"]
+    assert [block[:9] for block in html] == ["<details>", "</details"]
+
+
+def test_markdown_does_not_link_or_notify() -> None:
+    """A bare address does not become a link on GitHub, nor an @ a notification."""
+    assert inline("see https://x.example or WWW.x.example, @someone") == (
+        "see https&#58;//x.example or WWW&#46;x.example, @\u200bsomeone"
+    )
+
+
+def test_markdown_tables_are_aligned_with_chinese() -> None:
+    """Every line of a table is equally wide on a terminal, where a Chinese character takes two columns."""
+    lines = table(["模型", "n"], [["通义千问", "1"], ["plain", "22"]], {0}).splitlines()
+    assert len({wcswidth(line) for line in lines}) == 1
+
+
+def test_markdown_names_what_it_left_out() -> None:
+    """Beyond 50 cases, the first ones are shown, and a line says how many are not, and where they are."""
+    records = [answered(identity=replace(answered().identity, case=f"case-{at:03}")) for at in range(62)]
+    text = WRITERS[".md"](run_of(*records))
+    assert text.count("### case-") == 50
+    assert text.count("Left out: 12 further cases, in the run's `results.csv`") == 2
+
+
+def test_markdown_cuts_a_very_long_reply_and_says_so() -> None:
+    """A reply of a megabyte does not make a document of a megabyte."""
+    text = WRITERS[".md"](run_of(answered("x" * 1_000_000)))
+    assert len(text) < 30_000
+    assert "Left out: 980,000 more characters" in text
+
+
+@pytest.mark.parametrize(
+    ("sizes", "shown_cases", "left_out"), [([10, 10, 10], 3, 0), ([10, 95, 10], 1, 2), ([500, 1], 1, 1), ([], 0, 0)]
+)
+def test_excerpt_takes_whole_cases_that_fit(sizes: list[int], shown_cases: int, left_out: int) -> None:
+    """An excerpt ends before the first case that does not fit, but never shows nothing of something."""
+    identity = replace(answered().identity, prompt="")
+    records = [answered("x" * size, identity=replace(identity, case=str(at))) for at, size in enumerate(sizes)]
+    taken = excerpt(run_of(*records).grid, max_cases=10, max_bytes=100)
+    assert (len(taken.rows), taken.left_out) == (shown_cases, left_out)
+
+
+# -- Terminal ----------------------------------------------------------------------------------------------------------
+
+
+def test_terminal_obeys_nothing_that_a_provider_says() -> None:
+    """Neither escape sequences nor rich's own markup in an error or a name have an effect."""
+    identity = replace(answered().identity, model="[red]x[/red]")
+    bad = answered(identity=identity, outcome=Outcome.AUTH, error="\x1b[2J[bold]no[/bold]\x07")
+    text = printed(run_of(bad, targets=()))
+    assert "a/[red]x[/red]: 1 × key or balance refused: ␛[2J[bold]no[/bold]␇" in text
+
+
+def test_terminal_aligns_chinese_names() -> None:
+    """Figures stand below their headings, whatever the width of the names before them."""
+    targets = ("a/模型一号", "a/x")
+    records = [answered(identity=replace(answered().identity, model=target[2:])) for target in targets]
+    lines = printed(run_of(*records, targets=targets)).splitlines()
+    column_ends = {
+        wcswidth(line.partition(mark)[0] + mark) for line, mark in zip(lines, ("p50", "ms", "ms"), strict=True)
+    }
+    assert len(column_ends) == 1
+
+
+def test_terminal_bounds_the_failures_it_names() -> None:
+    """A provider that words every failure differently does not flood the terminal."""
+    records = [answered(outcome=Outcome.PROVIDER_ERROR, error=f"request {at} failed") for at in range(25)]
+    text = printed(run_of(*records))
+    assert text.count("the provider failed") == 10
+    assert "and 15 more kinds of failure, in the run's results.csv" in text
+
+
+# -- What they share ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", [*WRITERS, "terminal"])
+def test_every_output_says_simulated_where_it_is(suffix: str) -> None:
+    """Simulated figures are called so in every output, real ones in none that a person reads."""
+    write = WRITERS.get(suffix, printed)
+    simulated = answered(identity=replace(answered().identity, simulated=True))
+    assert "simulated" in write(run_of(simulated, simulated=True)).replace('"simulated": false', "")
+    if suffix in {".md", ".html", "terminal"}:
+        assert "simulated" not in write(run_of(answered()))
+        assert "every target but a/x is" in write(
+            run_of(answered(), simulated=True, targets=("a/x", "simulator/brisk"))
+        )
+
+
+@pytest.mark.parametrize("suffix", [".md", ".html", "terminal"])
+def test_failures_and_flags_are_named(suffix: str) -> None:
+    """What went wrong and what to know before trusting a row stand beside the figures."""
+    write = WRITERS.get(suffix, printed)
+    late = answered(noted=("client_late",))
+    limited = answered(outcome=Outcome.RATE_LIMITED, error="slow down", http_status=429)
+    text = " ".join(write(run_of(late, limited, limited)).split())
+    assert "a/x: 1 × client_late: this machine was late on the stamps" in text
+    assert "a/x: 2 × rate limited (HTTP 429)" in text
+    assert "slow down" in text
+
+
+@pytest.mark.parametrize("suffix", [*WRITERS, "terminal"])
+def test_a_run_without_rows_can_be_written(suffix: str) -> None:
+    """A run that was interrupted before its first reply has all its outputs."""
+    write = WRITERS.get(suffix, printed)
+    text = write(Run.of(HEADER, [], ended=False))
+    if suffix in {".md", ".html", "terminal"}:
+        assert "unfinished: 0 requests of 1 planned" in text
+
+
+def test_tail_is_named_for_what_it_is() -> None:
+    """One heading serves while all targets have a p95; where samples differ, each figure says what it is."""
+    many = [answered() for _ in range(20)]
+    few = answered(identity=replace(answered().identity, model="y"))
+    alike = tabulate_summary(summarize(run_of(*many).frame))
+    assert [alike.headings[at] for at in (6, 9)] == ["TTFT p95", "total p95"]
+    mixed = tabulate_summary(summarize(run_of(*many, few).frame))
+    assert mixed.headings[6] == "TTFT p95 or max"
+    assert [row[6] for row in mixed.rows] == ["p95 500 ms", "max 500 ms"]
+
+
+def test_figure_with_a_smaller_sample_names_it() -> None:
+    """A figure that not all timed requests could give says how many did."""
+    unstreamed = answered(noted=("not_streamed",))
+    (row,) = tabulate_summary(summarize(run_of(answered(), unstreamed).frame)).rows
+    assert (row[4], row[5], row[8]) == ("2", "500 ms (n 1)", "2.00 s")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "–"),
+        (0.0, "0.0 ms"),
+        (0.00994, "9.9 ms"),
+        (0.00996, "10 ms"),
+        (0.8124, "812 ms"),
+        (0.9994, "999 ms"),
+        (0.9996, "1.00 s"),
+        (1.237, "1.24 s"),
+        (9.996, "10.0 s"),
+        (75.31, "75.3 s"),
+    ],
+)
+def test_seconds_read_as_a_person_writes_them(value: float | None, text: str) -> None:
+    """Milliseconds below a second, seconds from there, three digits, and a dash for what is absent."""
+    assert seconds(value) == text
+
+
+@pytest.mark.parametrize(("value", "text"), [(None, "–"), (8.26, "8.3"), (99.96, "100"), (142.4, "142")])
+def test_rates_read_as_a_person_writes_them(value: float | None, text: str) -> None:
+    """One decimal below a hundred, none from there, and a dash for what is absent."""
+    assert rate(value) == text
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_every_outcome_has_words(outcome: Outcome) -> None:
+    """No outcome is shown without words for it."""
+    assert describe_outcome(outcome.value)
+    assert describe_outcome(outcome.value, "idle", 429).endswith("(idle, HTTP 429)")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown_as"),
+    [
+        ("a\rb\r\nc\td", "a\nb\nc\td"),
+        ("\x1b[31m\x07\0\x7f", "␛[31m␇␀␡"),
+        ("\u202egnp.exe \ud83d \x9b", "�gnp.exe � �"),
+        ("中文 😀 שלום", "中文 😀 שלום"),
+    ],
+)
+def test_control_characters_are_shown_and_not_obeyed(text: str, shown_as: str) -> None:
+    """What could drive a terminal or turn a line around becomes a picture; all other text stays."""
+    assert printable(text) == shown_as
+
+
+@given(NASTY, st.integers(2, 40))
+@example("中文中文", 4)
+@example("ab", 2)
+def test_preview_is_one_line_of_bounded_width(text: str, columns: int) -> None:
+    """A preview is one line that drives no terminal, no wider than asked, and whole where it fits."""
+    line, whole = one_line(text, columns), one_line(text)
+    assert len(line.splitlines()) <= 1
+    assert line.isprintable() or not any(ord(character) < 0xA0 and not character.isprintable() for character in line)
+    assert wcswidth(line) <= columns
+    assert line == whole or line.endswith("…")
+    assert line == whole if sum(map(wcswidth, whole)) <= columns else line != whole

@@ -1,0 +1,477 @@
+"""A plan asks everything once a block, in an order that its seed alone decides, under keys made of content."""
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+import tracemalloc
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from random import Random
+
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+
+from runner.core.load import level_of
+from runner.core.nodes import Node
+from runner.core.suite import Case, Message, Parameters, Timeouts
+from runner.planning.plan import Plan, Request, Target, _shuffle
+
+CHECKOUT = Path(__file__).parents[2]
+
+TARGET = Target("deepseek", "chat", Parameters())
+CASE = Case("who", ("Who are you?", "And who am I?", "Sure?"))
+REQUEST = Request(TARGET, CASE, repeat=1, block=1)
+
+SEEDS = st.integers(0, 2**63)
+CASES = st.lists(
+    st.builds(Case, st.text(max_size=4), st.lists(st.text(max_size=4), min_size=1, max_size=3).map(tuple)),
+    max_size=5,
+    unique_by=lambda case: case.id,
+).map(tuple)
+TARGETS = st.lists(
+    st.builds(Target, st.sampled_from("abc"), st.sampled_from("xyz"), st.just(Parameters())),
+    max_size=5,
+    unique_by=lambda target: target.name,
+).map(tuple)
+ORDERS = st.sampled_from(["blocks", "free", "as-written"])
+PLANS = st.builds(Plan, CASES, TARGETS, st.integers(1, 4), SEEDS, ORDERS)
+NODES = st.lists(st.builds(Node, st.text(max_size=4), st.none() | st.sampled_from("ns")), min_size=1, max_size=4)
+VANTAGES = NODES.map(lambda nodes: tuple({node.name: node for node in nodes}.values()))
+
+
+def conversation(opening: Request) -> list[Request]:
+    """Return a request with all its later turns."""
+    return [opening, *opening.unasked()]
+
+
+def order(plan: Plan) -> list[tuple[int, str, str]]:
+    """Return what is asked in which block, in order."""
+    return list(order_of(plan))
+
+
+def order_of(plan: Plan) -> Iterator[tuple[int, str, str]]:
+    """Yield the same, one by one."""
+    return ((request.block, request.target.name, request.case.id) for request in plan.opening_requests())
+
+
+def with_parameters(request: Request, **parameters: object) -> Request:
+    """Ask the same in another way."""
+    asked = replace(request.target.parameters, **parameters)  # type: ignore[arg-type]
+    return replace(request, target=replace(request.target, parameters=asked))
+
+
+def with_case(request: Request, **values: object) -> Request:
+    """Ask something else."""
+    return replace(request, case=replace(request.case, **values))  # type: ignore[arg-type]
+
+
+def contents(request: Request, salt: str = "salt") -> list[tuple[str, str]]:
+    """Return the messages as pairs."""
+    return [(message.role, message.content) for message in request.messages(salt)]
+
+
+# Order
+
+
+@given(PLANS)
+def test_a_block_holds_each_target_and_case_once(plan: Plan) -> None:
+    """Every block is the whole product, blocks follow each other, and a repeat is a block."""
+    blocks = [(request.block, request.repeat) for request in plan.opening_requests()]
+    assert blocks == sorted(blocks)
+    assert all(block == repeat for block, repeat in blocks)
+    expected = {
+        (block, target.name, case.id): 1
+        for block in range(1, (plan.repeat or 0) + 1)
+        for target in plan.targets
+        for case in plan.cases
+    }
+    assert Counter(order(plan)) == expected
+
+
+@given(PLANS)
+def test_a_plan_knows_its_length_before_it_begins(plan: Plan) -> None:
+    """`len` counts the later turns too."""
+    assert len(plan) == sum(len(conversation(opening)) for opening in plan.opening_requests())
+
+
+@given(PLANS, st.integers(1, 3))
+def test_each_lane_gets_its_own_part_in_the_plans_order(plan: Plan, levels: int) -> None:
+    """What lanes take one by one is together the whole plan, each in the order of the whole."""
+    swept = replace(plan, levels=levels)
+    for provider in "abc":
+        names = {target.name for target in plan.targets if target.provider == provider}
+        mine = [request for request in swept.opening_requests() if request.target.name in names]
+        assert [request for level in range(levels) for request in swept.openings_at(level, names)] == mine
+    assert set(plan.providers()) == {target.provider for target in plan.targets}
+    assert len(set(plan.providers())) == len(plan.providers())
+
+
+@given(PLANS)
+def test_a_seed_decides_the_order(plan: Plan) -> None:
+    """The same plan is asked in the same order each time."""
+    assert order(plan) == order(replace(plan))
+
+
+TWENTY = Plan(
+    tuple(Case(f"case-{number}", ("Hello?",)) for number in range(5)),
+    tuple(Target("a", f"model-{number}", Parameters()) for number in range(4)),
+    repeat=3,
+    seed=7,
+)
+
+
+def test_a_seed_gives_the_same_order_and_keys_in_a_fresh_process() -> None:
+    """Neither the order nor a key depends on what differs between processes, such as how strings are hashed."""
+    program = (
+        "import json, runpy, sys; this = runpy.run_path(sys.argv[1]); plan = this['TWENTY']\n"
+        "print(json.dumps([this['order'](plan), [request.key for request in plan.opening_requests()]]))"
+    )
+    told = [
+        subprocess.run(
+            [sys.executable, "-c", program, __file__],
+            env={**os.environ, "PYTHONPATH": str(CHECKOUT), "PYTHONHASHSEED": hash_seed},
+            check=True,
+            capture_output=True,
+        ).stdout
+        for hash_seed in ("1", "2")
+    ]
+    here = [[list(row) for row in order(TWENTY)], [request.key for request in TWENTY.opening_requests()]]
+    assert [json.loads(out) for out in told] == [here, here]
+
+
+def test_blocks_and_seeds_are_shuffled_differently() -> None:
+    """No two blocks share an order, and another seed is another order."""
+    shuffled = order(TWENTY)
+    blocks = [tuple(row[1:] for row in shuffled if row[0] == block) for block in (1, 2, 3)]
+    assert len(set(blocks)) == 3
+    assert order(replace(TWENTY, seed=8)) != shuffled
+
+
+def test_targets_are_interleaved_within_a_block() -> None:
+    """No target is asked all its cases in a row: what drifts, drifts for all."""
+    block = [target for number, target, _ in order(TWENTY) if number == 1]
+    runs = 1 + sum(before != after for before, after in pairwise(block))
+    assert runs > 2 * len(TWENTY.targets)
+
+
+def test_as_written_goes_target_by_target_and_case_by_case() -> None:
+    """The other order is the suite's own."""
+    plan = replace(TWENTY, order="as-written", repeat=1)
+    assert order(plan) == [(1, target.name, case.id) for target in plan.targets for case in plan.cases]
+
+
+def test_a_plan_is_lazy() -> None:
+    """A plan of a billion requests gives its first one at once."""
+    plan = replace(TWENTY, repeat=50_000_000)
+    assert len(plan) == plan.requests == 1_000_000_000
+    assert next(plan.opening_requests()).block == 1
+
+
+def test_a_block_of_a_million_begins_at_once() -> None:
+    """A large block is shuffled as it is taken, not before."""
+    plan = Plan(TWENTY.cases * 1000, TWENTY.targets * 50, seed=7)
+    before = tracemalloc_peak(lambda: next(plan.opening_requests()))
+    assert before < 10_000_000, "the block was laid out whole"
+
+
+def tracemalloc_peak(act: Callable[[], object]) -> int:
+    """Return the most memory that an act held, in bytes."""
+    tracemalloc.start()
+    try:
+        act()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+# From several nodes
+
+
+@given(PLANS, VANTAGES, st.integers(0, 2))
+def test_every_node_asks_everything_once(plan: Plan, vantages: tuple[Node, ...], warmups: int) -> None:
+    """Each request of the plan is there for each node, under a key of its own; warm-ups as well."""
+    alone, wide = replace(plan, warmups=warmups), replace(plan, warmups=warmups, vantages=vantages)
+    assert len(wide) == len(alone) * len(vantages) == wide.requests_a_block * (plan.repeat or 0)
+    assert wide.conversations_with("a") == (alone.conversations_with("a") or 0) * len(vantages)
+    asked = [request for opening in wide.opening_requests() for request in conversation(opening)]
+    if plan.cases:
+        asked += [request for provider in plan.providers() for request in wide.warmup_requests(provider)]
+        assert len({request.key for request in asked}) == len(asked)
+    for vantage in vantages:
+        of_node = [replace(request, vantage=None) for request in asked if request.vantage == vantage]
+        whole = [request for opening in alone.opening_requests() for request in conversation(opening)]
+        if plan.cases:
+            whole += [request for provider in plan.providers() for request in alone.warmup_requests(provider)]
+        assert Counter(request.key for request in of_node) == Counter(request.key for request in whole)
+
+
+@given(PLANS, VANTAGES)
+def test_nodes_ask_a_pair_one_after_the_other(plan: Plan, vantages: tuple[Node, ...]) -> None:
+    """The order is that of a run on one machine, each request of it as often as there are nodes before the next."""
+    asked = list(replace(plan, vantages=vantages).opening_requests())
+    groups = [asked[at : at + len(vantages)] for at in range(0, len(asked), len(vantages))]
+    assert [replace(group[0], vantage=None) for group in groups] == list(plan.opening_requests())
+    for group in groups:
+        assert {request.vantage for request in group} == set(vantages)
+        assert len({replace(request, vantage=None).key for request in group}) == 1
+
+
+def test_no_node_is_always_first() -> None:
+    """Who asks a pair first is drawn anew for each, by the seed: a cache that the first one warms favours nobody."""
+    nodes = tuple(Node(name, None) for name in "xyz")
+    plan = replace(TWENTY, repeat=60, vantages=nodes)
+    firsts = Counter(request.vantage for request in itertools.islice(plan.opening_requests(), 0, None, len(nodes)))
+    assert min(firsts[node] for node in nodes) > 0.9 * sum(firsts.values()) / len(nodes)
+    written = replace(plan, order="as-written").opening_requests()
+    assert [request.vantage for request in itertools.islice(written, 6)] == [*nodes, *nodes]
+
+
+def test_a_plan_without_vantages_has_the_keys_it_always_had() -> None:
+    """Old journals go on: nothing of a node enters a key where it does not matter who asks."""
+    assert (REQUEST.key, replace(REQUEST, vantage=Node("x", None)).key) == ("4d432c57f926faa2", "6a95d3612c23f168")
+    moved = [replace(REQUEST, vantage=Node("x", region)).key for region in ("north", "south")]
+    assert len(set(moved)) == 1, "a label is no place: it may be put on later"
+
+
+def test_a_turn_that_is_skipped_names_its_node() -> None:
+    """Where it was never heard, either: each node has its row."""
+    (second, _) = replace(REQUEST, vantage=Node("x", "north")).unasked()
+    assert (second.skipped(1).node, second.skipped(1).region) == ("x", "north")
+    assert (REQUEST.skipped(1).node, REQUEST.skipped(1).region) == (None, None)
+
+
+# Without end, and over again
+
+
+@given(PLANS)
+def test_a_plan_without_end_begins_as_any_other(plan: Plan) -> None:
+    """Blocks follow each other in the same order, only that nobody can say how many there will be."""
+    endless = replace(plan, repeat=None)
+    same = itertools.islice(order_of(endless), len(order(plan)))
+    assert list(same) == order(plan)
+    assert (endless.requests, endless.conversations_with("a")) == (None, None)
+    with pytest.raises(TypeError, match="without end"):
+        len(endless)
+
+
+def test_a_plan_without_end_and_without_cases_is_over_at_once() -> None:
+    """There is nothing to go on with."""
+    assert list(Plan((), (TARGET,), repeat=None).opening_requests()) == []
+    assert list(Plan((CASE,), (), repeat=None).opening_requests()) == []
+
+
+@given(PLANS, st.integers(1, 3), st.booleans())
+def test_each_level_has_blocks_of_its_own(plan: Plan, levels: int, endless: bool) -> None:
+    """A level can be told from a block's number, every level asks everything, and no key comes twice."""
+    swept = replace(plan, levels=levels, repeat=None if endless else plan.repeat)
+    keys = []
+    for level in range(levels):
+        here = itertools.islice(swept.openings_at(level, {t.name for t in plan.targets}), len(order(plan)))
+        for request in here:
+            keys.append(request.key)
+            assert level_of(request.block, range(levels), swept.repeat) == level
+    assert len(keys) == len(set(keys)) == levels * len(order(plan))
+    assert swept.requests == (None if endless else levels * len(plan))
+
+
+@given(st.integers(0, 60), SEEDS)
+def test_a_shuffle_holds_each_number_once(count: int, seed: int) -> None:
+    """It is a permutation, whatever the seed."""
+    assert sorted(_shuffle(count, Random(seed))) == list(range(count))
+
+
+def test_a_shuffle_prefers_no_order() -> None:
+    """Of 24,000 shuffles of four, each of the 24 orders comes about a thousand times: within five sigma."""
+    met = Counter(tuple(_shuffle(4, Random(seed))) for seed in range(24_000))
+    assert len(met) == 24
+    assert all(abs(times - 1000) < 5 * 31 for times in met.values())
+
+
+# Warming up
+
+
+@given(PLANS, st.integers(0, 3))
+def test_warming_up_is_extra(plan: Plan, warmups: int) -> None:
+    """Each target is asked so often before all blocks, under keys of its own, and the plan's length is the same."""
+    assume(plan.cases)
+    warm = replace(plan, warmups=warmups)
+    extra = [request for provider in warm.providers() for request in warm.warmup_requests(provider)]
+    assert Counter(request.target.name for request in extra) == {t.name: warmups for t in plan.targets if warmups}
+    assert all(request.warmup and request.block == 0 for request in extra)
+    keys = [request.key for request in (*extra, *warm.opening_requests())]
+    assert len(set(keys)) == len(keys)
+    assert (len(warm), order(warm)) == (len(plan), order(plan))
+
+
+@given(PLANS)
+def test_conversations_are_counted_by_provider(plan: Plan) -> None:
+    """The count is of what each lane is given to open."""
+    opened = Counter(request.target.provider for request in plan.opening_requests())
+    assert {provider: plan.conversations_with(provider) for provider in plan.providers()} == {
+        provider: opened[provider] for provider in plan.providers()
+    }
+
+
+# Turns
+
+
+def test_a_reply_leads_to_the_next_turn() -> None:
+    """Each turn asks its own text, behind everything said before it; the last one leads nowhere."""
+    second = REQUEST.follow("I am a model.")
+    assert second is not None
+    assert (second.turn, second.prompt) == (2, "And who am I?")
+    third = second.follow("A person.")
+    assert third is not None
+    assert contents(third) == [
+        ("user", "Who are you?"),
+        ("assistant", "I am a model."),
+        ("user", "And who am I?"),
+        ("assistant", "A person."),
+        ("user", "Sure?"),
+    ]
+    assert third.follow("Yes.") is None
+
+
+@given(st.integers(0, 2), st.text(max_size=3))
+def test_the_turns_after_a_failed_one_are_its_unasked(answered: int, reply: str) -> None:
+    """They are those that a reply would have led to, under the same keys."""
+    failed = replace(REQUEST, replies=(reply,) * answered)
+    unasked = list(failed.unasked())
+    assert [request.turn for request in unasked] == list(range(answered + 2, 4))
+    assert [request.key for request in unasked] == [request.key for request in conversation(REQUEST)][answered + 1 :]
+
+
+def test_a_request_tells_its_record_who_it_is() -> None:
+    """The identity repeats the request, this turn's own text included."""
+    request = replace(REQUEST, repeat=2, block=3, replies=("I am.",), target=replace(TARGET, simulated=True))
+    identity = request.identity()
+    told = (identity.case, identity.turn, identity.repeat, identity.block, identity.target, identity.prompt)
+    assert told == ("who", 2, 2, 3, "deepseek/chat", "And who am I?")
+    assert (identity.key, identity.simulated) == (request.key, True)
+
+
+# Messages
+
+
+def test_a_conversation_is_system_history_turns() -> None:
+    """What is given comes before what is asked, and the case's system message beats the default one."""
+    history = (Message("user", "Hi"), Message("assistant", "Hello"))
+    request = with_parameters(with_case(REQUEST, history=history), system="Be brief.")
+    assert contents(request) == [
+        ("system", "Be brief."),
+        ("user", "Hi"),
+        ("assistant", "Hello"),
+        ("user", "Who are you?"),
+    ]
+    assert contents(with_case(request, system="Be kind."))[0] == ("system", "Be kind.")
+
+
+HISTORIES = st.lists(st.builds(Message, st.sampled_from(["user", "assistant"]), st.text(max_size=5)), max_size=3).map(
+    tuple
+)
+
+
+@given(HISTORIES, st.none() | st.text(max_size=5), st.integers(0, 2))
+def test_a_nonce_comes_first_and_only_where_caches_are_to_be_missed(
+    history: tuple[Message, ...], system: str | None, turn: int
+) -> None:
+    """`cache: bust` changes the beginning of the first message and nothing else; `allow` changes nothing."""
+    plain = replace(with_case(REQUEST, history=history, system=system), replies=("ok",) * turn)
+    busting = with_parameters(plain, cache="bust")
+    (role, first), *rest = contents(plain)
+    (busted_role, busted), *busted_rest = contents(busting)
+    assert (busted_role, busted_rest) == (role, rest)
+    nonce, _, behind = busted.partition("] ")
+    assert nonce.startswith("[")
+    assert behind == first
+    assert contents(busting) == contents(busting)
+    assert contents(busting, "another run")[0] != (role, busted)
+
+
+def test_no_two_requests_of_a_run_share_a_nonce() -> None:
+    """Neither a repeat nor a later turn finds its beginning in a cache."""
+    plan = Plan((CASE,), (with_parameters(REQUEST, cache="bust").target,), repeat=3)
+    requests = [request for opening in plan.opening_requests() for request in conversation(opening)]
+    assert len({contents(request)[0] for request in requests}) == len(requests) == 9
+
+
+# Keys
+
+CHANGES: dict[str, Callable[[Request], Request]] = {
+    "provider": lambda request: replace(request, target=replace(request.target, provider="zhipu")),
+    "model": lambda request: replace(request, target=replace(request.target, model="reasoner")),
+    "repeat": lambda request: replace(request, repeat=2),
+    "turn": lambda request: replace(request, replies=("I am.",)),
+    "case id": lambda request: with_case(request, id="whom"),
+    "case system": lambda request: with_case(request, system="Be kind."),
+    "history": lambda request: with_case(request, history=(Message("user", "Hi"),)),
+    "role in history": lambda request: with_case(request, history=(Message("assistant", "Hi"),)),
+    "turn's text": lambda request: with_case(request, turns=("Who are you", *CASE.turns[1:])),
+    "system": lambda request: with_parameters(request, system="Be kind."),
+    "temperature": lambda request: with_parameters(request, temperature=0.0),
+    "temperature of one": lambda request: with_parameters(request, temperature=1.0),
+    "max_tokens": lambda request: with_parameters(request, max_tokens=16),
+    "top_p": lambda request: with_parameters(request, top_p=0.5),
+    "seed": lambda request: with_parameters(request, seed=7),
+    "stop": lambda request: with_parameters(request, stop=("\n",)),
+    "two stops": lambda request: with_parameters(request, stop=("\n", "\n")),
+    "thinking": lambda request: with_parameters(request, thinking="off"),
+    "stream": lambda request: with_parameters(request, stream=False),
+    "cache": lambda request: with_parameters(request, cache="bust"),
+    "timeouts": lambda request: with_parameters(request, timeouts=Timeouts(idle=1.0)),
+    "extra_body": lambda request: with_parameters(request, extra_body={"top_k": 1}),
+    "extra_body's value": lambda request: with_parameters(request, extra_body={"top_k": "1"}),
+}
+
+
+def test_every_change_of_content_is_another_key() -> None:
+    """Whatever is asked, of whom and how decides the key, and each of it by itself."""
+    keys = {name: change(REQUEST).key for name, change in CHANGES.items()} | {"nothing": REQUEST.key}
+    shared = {name: key for name, key in keys.items() if list(keys.values()).count(key) > 1}
+    assert shared == {}
+
+
+UNCHANGED: dict[str, Callable[[Request], Request]] = {
+    "block": lambda request: replace(request, block=9),
+    "simulated": lambda request: replace(request, target=replace(request.target, simulated=True)),
+    "tags": lambda request: with_case(request, tags=("short",)),
+    "line": lambda request: with_case(request, line=12),
+    "later turns": lambda request: with_case(request, turns=CASE.turns[:1]),
+    "order of extra_body": lambda request: with_parameters(request, extra_body={"b": 1, "a": 2}),
+}
+
+
+@pytest.mark.parametrize("name", UNCHANGED)
+def test_what_is_no_content_leaves_the_key(name: str) -> None:
+    """Where a case is written, what a later turn says and what was replied are not part of what is asked."""
+    request = with_parameters(REQUEST, extra_body={"a": 2, "b": 1})
+    assert UNCHANGED[name](request).key == request.key
+
+
+def test_what_was_replied_leaves_the_key() -> None:
+    """A turn keeps its key from run to run, though no two replies are equal."""
+    assert REQUEST.follow("yes").key == REQUEST.follow("no").key  # type: ignore[union-attr]
+
+
+@given(CASES, CASES)
+def test_keys_are_equal_where_the_content_is(one: tuple[Case, ...], other: tuple[Case, ...]) -> None:
+    """Two cases' requests share a key if, and only if, id and turns so far are the same."""
+    assume(one and other)
+    first, second = (Request(TARGET, cases[0], 1, 1) for cases in (one, other))
+    same = (first.case.id, first.case.turns[:1]) == (second.case.id, second.case.turns[:1])
+    assert (first.key == second.key) is same
+
+
+@given(st.text(min_size=1, max_size=5))
+@example("\ud83d")
+def test_any_text_has_a_key(said: str) -> None:
+    """Half an emoji, as a case file may hold it, is digested like any other text."""
+    key = with_case(REQUEST, id=said, turns=(said,)).key
+    assert len(key) == 16
+    assert set(key) <= set("0123456789abcdef")

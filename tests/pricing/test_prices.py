@@ -1,0 +1,486 @@
+"""What tokens cost: money, prices, those published, those written by the user, and which one a target has."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, time, timedelta, timezone
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from genai_prices import Usage, data
+from genai_prices.types import ModelPrice
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.core.suite import Parameters
+from runner.errors import CompareError, InvalidFile
+from runner.planning.plan import Target
+from runner.planning.prices import find_prices
+from runner.pricing import published
+from runner.pricing.money import Money, add_up, parse_money, write_amount
+from runner.pricing.published import Unpublished, published_price
+from runner.pricing.rates import PLAIN_ERRORS, Hours, Price, Rates, Tokens, cost, highest_cost
+from runner.providers.config import load_config, load_prices
+from runner.providers.registry import Registry, builtin
+from runner.providers.row import Row
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+DAY = datetime(2026, 11, 20, tzinfo=UTC)
+
+
+def rated(input_rate: str = "1", output_rate: str = "2", **parts: str) -> Rates:
+    """Return rates from text."""
+    own: dict[str, Any] = {part: Decimal(rate) for part, rate in parts.items()}
+    return Rates(Decimal(input_rate), Decimal(output_rate), **own)
+
+
+def price(input_rate: str = "1", output_rate: str = "2", **parts: str) -> Price:
+    """Return a price in dollars with these ordinary rates."""
+    return Price("USD", (rated(input_rate, output_rate, **parts),), "test")
+
+
+# Money
+
+
+@pytest.mark.parametrize(
+    ("text", "money"),
+    [
+        ("5USD", Money(Decimal(5), "USD")),
+        (" 0.50 cny ", Money(Decimal("0.50"), "CNY")),
+        ("7 eur", Money(Decimal(7), "EUR")),
+    ],
+)
+def test_a_sum_is_read_with_its_currency(text: str, money: Money) -> None:
+    """A number and three letters, in any case, with or without a space."""
+    assert parse_money(text) == money
+
+
+@pytest.mark.parametrize("text", ["5", "$5", "USD", "5 dollars", "-5USD", "1,000USD", "5USDX", "", "nanUSD", "1e3USD"])
+def test_what_is_no_sum_is_refused_with_an_example(text: str) -> None:
+    """A sign for a currency is refused too: $ and ¥ each mean several."""
+    with pytest.raises(CompareError, match="Write a number and its currency: 5USD or 20CNY"):
+        parse_money(text)
+
+
+def test_a_sum_of_nothing_is_refused() -> None:
+    """A budget of nothing would send nothing."""
+    with pytest.raises(CompareError, match="is nothing"):
+        parse_money("0.00USD")
+
+
+@pytest.mark.parametrize(
+    ("amount", "written"),
+    [
+        *(("0", "0"), ("0.00123456", "0.00123"), ("0.5", "0.5"), ("0.9994", "0.999"), ("0.9996", "1.00")),
+        *(("1234.5", "1,234.50"), ("0.00000012", "0.00000012"), ("12", "12.00"), ("0.000999999", "0.001")),
+    ],
+)
+def test_a_sum_is_written_without_false_precision(amount: str, written: str) -> None:
+    """Three digits below one, whole cents above."""
+    assert write_amount(Decimal(amount)) == written
+
+
+@given(st.lists(st.tuples(st.decimals(0, 10, places=4), st.sampled_from(["USD", "CNY"]))))
+def test_currencies_are_never_added_to_one_another(sums: list[tuple[Decimal, str]]) -> None:
+    """Each has a sum of its own."""
+    totals = {money.currency: money.amount for money in add_up(Money(*each) for each in sums)}
+    for currency in ("USD", "CNY"):
+        assert totals.get(currency, Decimal(0)) == sum(amount for amount, of in sums if of == currency)
+
+
+# Arithmetic
+
+
+def test_parts_cost_their_own_rates() -> None:
+    """Cached and written tokens are taken out of the input, reasoning out of the output."""
+    rates = price("10", "100", cached="1", cache_write="20", reasoning="50")
+    tokens = Tokens(input=1000, output=300, cached=600, cache_write=100, reasoning=200)
+    assert cost(rates, tokens) == Decimal(300 * 10 + 600 * 1 + 100 * 20 + 100 * 100 + 200 * 50) / 1_000_000
+
+
+def test_a_part_without_a_rate_costs_what_the_whole_does() -> None:
+    """So its count need not be known."""
+    assert cost(price(), Tokens(1_000_000, 1_000_000)) == Decimal(3)
+    assert cost(price(), Tokens(1_000_000, 1_000_000, cached=5, cache_write=5, reasoning=5)) == Decimal(3)
+
+
+@pytest.mark.parametrize("missing", ["input", "output", "cached", "cache_write", "reasoning"])
+def test_a_cost_needs_every_count_that_has_a_rate(missing: str) -> None:
+    """One that is not known makes the cost unknown, not lower."""
+    rates = price(cached="0.1", cache_write="2", reasoning="3")
+    whole = Tokens(input=10, output=10, cached=1, cache_write=1, reasoning=1)
+    assert cost(rates, whole) is not None
+    assert cost(rates, replace(whole, **{missing: None})) is None
+
+
+def test_counts_that_cannot_be_true_have_no_cost() -> None:
+    """More cached tokens than there was input would come out too cheap."""
+    assert cost(price(cached="0.1"), Tokens(input=10, output=10, cached=11)) is None
+
+
+def test_long_prompts_cost_other_rates_as_a_whole() -> None:
+    """The rates above a threshold hold for all tokens of a request that is longer, and for none that is as long."""
+    tiered = Price("USD", (rated(), replace(rated("5"), above_input_tokens=100)), "test")
+    assert cost(tiered, Tokens(100, 0)) == Decimal(100) / 1_000_000
+    assert cost(tiered, Tokens(101, 0)) == Decimal(505) / 1_000_000
+
+
+def test_hours_are_those_of_utc() -> None:
+    """The end is excluded, and the request's own offset is minded."""
+    dear = replace(rated("5"), hours=Hours(time(1), time(4)))
+    hourly = Price("USD", (rated(), dear), "test")
+    beijing = timezone(timedelta(hours=8))
+    million = Tokens(1_000_000, 0)
+    assert cost(hourly, million, datetime(2026, 11, 20, 9, 0, tzinfo=beijing)) == 5
+    assert cost(hourly, million, datetime(2026, 11, 20, 12, 0, tzinfo=beijing)) == 1
+    assert cost(hourly, million) is None
+
+
+def test_hours_may_cross_midnight() -> None:
+    """From late to early is one span."""
+    night = Hours(time(23), time(2))
+    assert [hour for hour in (22, 23, 0, 1, 2) if time(hour) in night] == [23, 0, 1]
+
+
+amounts = st.decimals(0, 1000, places=3, allow_nan=False)
+optional_amounts = st.none() | amounts
+all_hours = st.none() | st.builds(
+    Hours, st.times().map(lambda at: at.replace(microsecond=0)), st.times().map(lambda at: at.replace(microsecond=0))
+)
+conditional_rates = st.builds(
+    Rates,
+    *(amounts, amounts, optional_amounts, optional_amounts, optional_amounts),
+    above_input_tokens=st.integers(0, 3000),
+    hours=all_hours,
+)
+ordinary_rates = conditional_rates.map(lambda rates: replace(rates, above_input_tokens=0, hours=None))
+prices = st.builds(
+    lambda first, others: Price("USD", (first, *others), "test", "2026-11-20"),
+    ordinary_rates,
+    st.lists(conditional_rates, max_size=3),
+)
+moments = st.datetimes(datetime(2026, 1, 1), datetime(2027, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 -- a zone is given
+
+
+@given(prices, st.integers(0, 5000), st.integers(0, 5000), st.data())
+def test_no_request_costs_more_than_the_highest_cost(
+    any_price: Price, sent: int, heard: int, data: st.DataObject
+) -> None:
+    """Whatever the hour, the parts and the lengths up to those given."""
+    count = data.draw(st.integers(0, sent))
+    cached = data.draw(st.integers(0, count))
+    output = data.draw(st.integers(0, heard))
+    tokens = Tokens(count, output, cached, data.draw(st.integers(0, count - cached)), data.draw(st.integers(0, output)))
+    known = cost(any_price, tokens, data.draw(moments))
+    assert known is not None
+    assert known <= highest_cost(any_price, sent, heard)
+
+
+@given(prices)
+def test_a_price_survives_a_journal(any_price: Price) -> None:
+    """Plain data and back, with no digit lost."""
+    assert Price.from_plain(any_price.to_plain()) == any_price
+
+
+@pytest.mark.parametrize("damage", [{"rates": []}, {"rates": [{"input": "x", "output": "1"}]}, {"rates": 1}, {}])
+def test_a_damaged_price_raises_what_it_says(damage: dict[str, object]) -> None:
+    """Whoever reads a journal catches one set of errors."""
+    with pytest.raises(PLAIN_ERRORS):
+        Price.from_plain({"currency": "USD", "source": "test", **damage})
+
+
+# Published prices
+
+VENDORS = {
+    "https://api.deepseek.com": "deepseek",
+    "https://api.openai.com/v1": "openai",
+    "https://api.z.ai/api/paas/v4": "zai",
+    "https://api.moonshot.ai/v1": "moonshotai",
+    "https://api.groq.com/openai/v1": "groq",
+    "https://api.together.xyz/v1": "together",
+    "https://api.mistral.ai/v1": "mistral",
+    "https://api.x.ai/v1": "x-ai",
+}
+
+
+def sold() -> Iterator[tuple[str, str, str]]:
+    """Yield address, vendor and model of all that is priced by the token alone."""
+    for url, vendor in VENDORS.items():
+        provider = next(each for each in data.providers if each.id == vendor)
+        for model in provider.models:
+            if _is_by_the_token(url, model.id):
+                yield url, vendor, model.id
+
+
+def _is_by_the_token(url: str, model: str) -> bool:
+    try:
+        published_price(url, model, NOON)
+    except Unpublished:
+        return False
+    return True
+
+
+SOLD = tuple(sold())
+
+
+def test_most_of_what_the_vendors_sell_has_a_price() -> None:
+    """The tests below are about something, and the vendors are told by their addresses."""
+    assert len(SOLD) > 200
+    assert {vendor for _, vendor, _ in SOLD} == set(VENDORS.values())
+
+
+@given(st.sampled_from(SOLD), moments, st.integers(0, 400_000), st.integers(0, 50_000), st.data())
+def test_published_prices_come_to_what_the_package_calculates(
+    what: tuple[str, str, str], at: datetime, sent: int, heard: int, drawn: st.DataObject
+) -> None:
+    """Tiers, hours and dates of introduction included: our flat list of rates has the meaning of its rules."""
+    url, vendor, model = what
+    cached = drawn.draw(st.integers(0, sent))
+    written = drawn.draw(st.integers(0, sent - cached))
+    tokens = Tokens(sent, heard, cached, written, reasoning=0)
+    usage = Usage(input_tokens=sent, output_tokens=heard, cache_read_tokens=cached, cache_write_tokens=written)
+    provider, info = published._snapshot().find_provider_model(model, None, vendor, None)
+    wanted = info.calc_price(usage, provider, genai_request_timestamp=at).total_price
+    assert cost(published_price(url, model, at), tokens, at) == wanted
+
+
+def test_a_price_announced_for_later_does_not_count_yet() -> None:
+    """The day of the run decides, and the price tells since when it holds."""
+    url, model = "https://api.mistral.ai/v1", "mistral-medium-latest"
+    before, after = (published_price(url, model, datetime(2026, 6, day, tzinfo=UTC)) for day in (15, 16))
+    assert (before.rates[0].input, before.date) == (Decimal("0.4"), None)
+    assert (after.rates[0].input, after.date) == (Decimal("1.5"), "2026-06-16")
+
+
+@pytest.mark.parametrize(
+    ("url", "model", "why"),
+    [
+        ("https://open.bigmodel.cn/api/paas/v4", "glm-5.3", "sold in yuan"),
+        ("https://api.moonshot.cn/v1", "kimi-k3", "sold in yuan"),
+        ("https://api.minimaxi.com/v1", "MiniMax-M3", "sold in yuan"),
+        ("https://api.minimax.io/v1", "MiniMax-M2.1", "converted to dollars"),
+        ("https://mine.openai.azure.com/openai/v1", "gpt-4o", "does not tell its model"),
+        ("https://openrouter.ai/api/v1", "deepseek/deepseek-v4-flash", "from request to request"),
+        ("https://api.z.ai/api/coding/paas/v4", "glm-5.3", "subscription"),
+        ("https://dashscope.aliyuncs.com/compatible-mode/v1", "qwen3.8-max", "does not know"),
+        ("https://api.deepseek.com", "no-such-model", "does not know"),
+        ("http://127.0.0.1:8000/v1", "gpt-4o", "does not know"),
+    ],
+)
+def test_what_is_not_sure_is_not_priced(url: str, model: str, why: str) -> None:
+    """Yuan that were converted, deployments, auctions and subscriptions stay blank, and say why."""
+    with pytest.raises(Unpublished, match=why):
+        published_price(url, model, NOON)
+
+
+def test_hours_are_told_to_be_those_of_every_day() -> None:
+    """The package knows hours and no weekends; whoever reads a cost is told."""
+    assert "every day" in published_price("https://api.deepseek.com", "deepseek-flash", NOON).origin
+
+
+def test_a_price_by_the_request_is_left_blank(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only tokens are counted here."""
+    _, info = published._snapshot().find_provider_model("gpt-4o-mini", None, "openai", None)
+    per_request = ModelPrice(input_mtok=Decimal(1), output_mtok=Decimal(1), requests_kcount=Decimal(5))
+    monkeypatch.setattr(info, "prices", per_request)
+    with pytest.raises(Unpublished, match="each request costs something"):
+        published_price("https://api.openai.com/v1", "gpt-4o-mini", NOON)
+
+
+WITHOUT_NETWORK = """
+import socket, sys
+def refuse(*_): raise AssertionError("the network was touched")
+socket.socket.connect = socket.getaddrinfo = refuse
+from datetime import datetime, UTC
+from runner.pricing.published import published_price
+import threading
+price = published_price("https://api.openai.com/v1", "gpt-4o-mini", datetime.now(UTC))
+print(price.rates[0].input, threading.active_count())
+"""
+
+WITHOUT_PACKAGE = """
+import sys
+sys.modules["genai_prices"] = sys.modules["genai_prices.data"] = None
+from datetime import datetime, UTC
+from runner.planning.plan import Target
+from runner.planning.prices import find_prices
+from runner.core.suite import Parameters
+target = Target("openai", "gpt-4o-mini", Parameters())
+print(*find_prices([target], {"openai": "https://api.openai.com/v1"}, {}, datetime.now(UTC)).notes())
+"""
+
+
+def run_python(code: str) -> str:
+    """Run code in a process of its own; return what it printed."""
+    ran = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=Path(__file__).parents[2]
+    )
+    return ran.stdout.strip()
+
+
+def test_published_prices_never_ask_the_network() -> None:
+    """No connection, no name looked up, no thread left to do it later."""
+    assert run_python(WITHOUT_NETWORK) == "0.15 1"
+
+
+def test_without_the_package_one_sentence_says_how_to_get_it() -> None:
+    """Nothing fails; the price is unknown."""
+    said = run_python(WITHOUT_PACKAGE)
+    assert said == (
+        "No price is known for openai/gpt-4o-mini: list prices are not installed (pip install 'compare-runner[prices]' "
+        "brings them). Write it under `prices` in compare.yaml, or do without costs."
+    )
+
+
+# The user's own prices
+
+OWN = """\
+prices:
+  dashscope/qwen3.8-max:
+    currency: CNY
+    input: 2.4
+    output: 9.6
+    cached: 0.48
+    source: the vendor's page
+    date: 2026-11-20
+    instead:
+      - {above_input_tokens: 128000, input: 4, output: 12, cached: 0.8}
+      - {hours_utc: 16:00-24:00, input: 1, output: 2, cached: 0.1}
+  qwen/*:
+    currency: CNY
+    input: 1
+    output: 2.50
+"""
+
+
+def written(folder: Path, text: str, registry: Registry | None = None) -> dict[str, Price]:
+    """Read prices from a compare.yaml with this text."""
+    file = folder / "compare.yaml"
+    file.write_text(text, encoding="utf-8")
+    return dict(load_prices(file, registry or builtin()))
+
+
+def test_a_price_is_read_as_it_is_written(tmp_path: Path) -> None:
+    """Rates keep their digits; an alias means its provider; without a source the file itself is the source."""
+    found = written(tmp_path, OWN.replace("16:00-24:00", "16:00-23:30"))
+    assert list(found) == ["dashscope/qwen3.8-max", "dashscope/*"]
+    exact = found["dashscope/qwen3.8-max"]
+    assert (exact.currency, exact.origin) == ("CNY", "the vendor's page, 2026-11-20")
+    assert exact.rates == (
+        Rates(Decimal("2.4"), Decimal("9.6"), Decimal("0.48")),
+        Rates(Decimal(4), Decimal(12), Decimal("0.8"), above_input_tokens=128000),
+        Rates(Decimal(1), Decimal(2), Decimal("0.1"), hours=Hours(time(16), time(23, 30))),
+    )
+    assert found["dashscope/*"].origin == "compare.yaml"
+
+
+def test_prices_may_stand_beside_rows_or_be_left_out(tmp_path: Path) -> None:
+    """A compare.yaml without prices is what it was before."""
+    file = tmp_path / "compare.yaml"
+    file.write_text("providers:\n  mine: {base_url: http://127.0.0.1:1/v1, keyless: true}\n", encoding="utf-8")
+    registry = builtin().with_rows(load_config(file))
+    assert load_prices(file, registry) == {}
+    rows = file.read_text(encoding="utf-8")
+    assert list(written(tmp_path, rows + "prices:\n  mine/x: {currency: EUR, input: 1, output: 1}\n", registry)) == [
+        "mine/x"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("price", "problem"),
+    [
+        ("{currency: usd, input: 1, output: 1}", ":2:21: `currency`: a currency is three capital letters. Write USD"),
+        ("{currency: $, input: 1, output: 1}", "three capital letters"),
+        ("{input: 1, output: 1}", "`currency` is missing"),
+        ("{currency: USD, input: -1, output: 1}", ":2:33: `input` is -1. Write a number of at least 0."),
+        ("{currency: USD, input: .inf, output: 1}", "`input` is the text `.inf`. Write a number."),
+        ("{currency: USD, input: many, output: 1}", "`input` is the text `many`. Write a number."),
+        ("{currency: USD, inptu: 1, output: 1}", "unknown key `inptu` in `gpt/x`. Perhaps `input` was meant"),
+        ("{currency: USD, input: 1, output: 1, date: today}", "`date`"),
+        (
+            "{currency: USD, input: 1, output: 1, instead: [{input: 1, output: 1}]}",
+            "it is not said when these rates hold",
+        ),
+        (
+            "{currency: USD, input: 1, output: 1, cached: 0, instead: [{above_input_tokens: 5, input: 1, output: 1}]}",
+            "rates in `instead` replace all others. Write input, output, cached in each",
+        ),
+        (
+            "{currency: USD, input: 1, output: 1, instead: [{hours_utc: 25:00-26:00, input: 1, output: 1}]}",
+            "`hours_utc`: these are no hours of a day. Write 01:00-04:00, in UTC",
+        ),
+        (
+            "{currency: USD, input: 1, output: 1, instead: [{hours_utc: 01:00-01:00, input: 1, output: 1}]}",
+            "these hours begin when they end",
+        ),
+    ],
+)
+def test_a_mistake_is_named_with_its_place(tmp_path: Path, price: str, problem: str) -> None:
+    """Line, column, what is wrong and what to write."""
+    registry = builtin().with_rows({"gpt": Row(keyless=True)})
+    with pytest.raises(InvalidFile) as caught:
+        written(tmp_path, f"prices:\n  gpt/x: {price}\n", registry)
+    assert problem in str(caught.value)
+    assert str(caught.value).startswith(f"{tmp_path / 'compare.yaml'}:2:")
+
+
+def test_every_faulty_target_is_named_at_once(tmp_path: Path) -> None:
+    """An unknown provider, and the simulator, which costs nothing."""
+    rates = "{currency: USD, input: 1, output: 1}"
+    with pytest.raises(InvalidFile) as caught:
+        written(tmp_path, f"prices:\n  depseek/x: {rates}\n  sim/quick: {rates}\n  nobody/x: {rates}\n")
+    said = str(caught.value)
+    assert ":2:3: unknown provider `depseek`. Perhaps `deepseek` was meant." in said
+    assert ":3:3: `sim` is simulated and costs nothing. Remove its price." in said
+    assert ":4:3: unknown provider `nobody`. `compare providers` lists the known ones." in said
+
+
+# Whose price a target has
+
+
+def test_the_users_price_beats_the_published_one(tmp_path: Path) -> None:
+    """An exact name beats a pattern above it; a simulated target has no price and lacks none."""
+    own = written(
+        tmp_path,
+        "prices:\n  openai/*: {currency: EUR, input: 1, output: 1}\n"
+        "  openai/gpt-6-luna: {currency: EUR, input: 2, output: 2}\n",
+    )
+    targets = [
+        *(Target("openai", "gpt-6-luna", Parameters()), Target("openai", "gpt-4o-mini", Parameters())),
+        *(Target("deepseek", "deepseek-flash", Parameters()), Target("sim", "quick", Parameters(), simulated=True)),
+        Target("dashscope", "qwen3.8-max", Parameters()),
+    ]
+    urls = {id_: row.base_url for id_, row in builtin().rows.items() if row.base_url}
+    found = find_prices(targets, urls, own, DAY)
+    assert {name: (each.currency, each.rates[0].input) for name, each in found.known.items()} == {
+        "openai/gpt-6-luna": ("EUR", Decimal("2.0")),
+        "openai/gpt-4o-mini": ("EUR", Decimal("1.0")),
+        "deepseek/deepseek-flash": ("USD", Decimal("0.15")),
+    }
+    assert list(found.unknown) == ["dashscope/qwen3.8-max"]
+
+
+def test_a_service_tier_has_no_list_price() -> None:
+    """Flex and priority cost something else; the default tier is the list price."""
+    urls = {"openai": "https://api.openai.com/v1"}
+    targets = [
+        Target("openai", "gpt-4o-mini", Parameters(extra_body={"service_tier": tier})) for tier in ("flex", "default")
+    ]
+    assert list(find_prices(targets[:1], urls, {}, DAY).unknown.values()) == [
+        "what the service tier flex costs is not known"
+    ]
+    assert list(find_prices(targets[1:], urls, {}, DAY).known) == ["openai/gpt-4o-mini"]
+
+
+def test_what_is_unknown_is_said_once_for_each_reason() -> None:
+    """Targets with the same reason share a sentence, and the remedy comes last."""
+    targets = [Target("dashscope", model, Parameters()) for model in ("a", "b")]
+    targets.append(Target("zhipu", "glm-5.3", Parameters()))
+    urls = {id_: row.base_url for id_, row in builtin().rows.items() if row.base_url}
+    first, second = find_prices(targets, urls, {}, DAY).notes()
+    assert first.startswith("No price is known for dashscope/a, dashscope/b: genai-prices does not know")
+    assert second.endswith("Write it under `prices` in compare.yaml, or do without costs.")
+    assert find_prices([], {}, {}, DAY).notes() == ()

@@ -1,0 +1,526 @@
+"""Whom to ask: the built-in rows, the user's own over them, names, addresses and dialects."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import JsonValue, TypeAdapter, ValidationError
+
+from runner.core.suite import Parameters, Thinking
+from runner.errors import CompareError, InvalidFile, MissingKey, UnknownTarget
+from runner.providers.address import InvalidAddress, read_address
+from runner.providers.config import CONFIG_NAME, find_config, load_config
+from runner.providers.endpoint import read_configured, read_endpoint
+from runner.providers.naming import TargetName, default_targets, parse_target
+from runner.providers.registry import Registry, builtin
+from runner.providers.request_body import matches_any, request_body, retirement, thinking_body
+from runner.providers.row import Row, Rows
+
+CONFIGS = Path(__file__).parents[1] / "samples" / "config"
+PAGE = Path(__file__).parents[2] / "docs" / "providers.md"
+FIRST_CLASS = ("dashscope", "zhipu", "deepseek")
+LOCAL = ("ollama", "vllm", "llamacpp", "lmstudio")
+KEY = {"DEEPSEEK_API_KEY": "sk-0123456789abcdef"}
+
+
+def rows_of(provider: str, **fields: object) -> Registry:
+    """Return the built-in registry with one row of the user's own."""
+    return builtin().with_rows({provider: Row.model_validate(fields)})
+
+
+def row_of(provider: str) -> Row:
+    """Return a built-in row."""
+    return builtin().rows[provider]
+
+
+def test_the_built_in_rows_are_those_promised_in_their_order() -> None:
+    """Every provider of the plan has its row, the three first-class ones first."""
+    promised = (
+        "dashscope zhipu deepseek openai zai moonshot siliconflow volcengine minimax tencent qianfan stepfun "
+        "openrouter groq together mistral gemini xai azure ollama vllm llamacpp lmstudio sim"
+    )
+    assert " ".join(builtin().rows) == promised
+
+
+def test_the_simulator_alone_is_simulated() -> None:
+    """One row stands for no provider; it needs no key and has models to ask."""
+    assert [name for name, row in builtin().rows.items() if row.simulated] == ["sim"]
+    assert row_of("sim").keyless
+    assert row_of("sim").models
+
+
+@pytest.mark.parametrize("provider", [name for name in builtin().rows if name != "sim"])
+def test_every_built_in_row_can_be_used(provider: str) -> None:
+    """A label, an address, a key's variable; default models unless it is local, an aggregator or one's own cloud."""
+    row = row_of(provider)
+    assert row.label
+    assert row.base_url or row.base_url_env
+    assert row.api_key_env
+    assert row.keyless == (provider in LOCAL)
+    assert bool(row.models) == (provider not in {*LOCAL, "openrouter", "azure"})
+    assert not row.simulated
+    for url in filter(None, (row.base_url, *row.regions.values())):
+        assert read_address(url, row.default_path).notes == ()
+        assert url.startswith("https://") or provider in LOCAL
+
+
+@pytest.mark.parametrize("provider", FIRST_CLASS)
+def test_the_first_class_rows_are_complete(provider: str) -> None:
+    """They say which tutorials' names are retired, how thinking is switched and what is to know."""
+    row = row_of(provider)
+    assert row.regions
+    assert row.base_url_env
+    assert row.retired
+    assert {"on", "off", "low", "high"} <= row.thinking.keys()
+    assert row.notes
+
+
+def test_no_default_model_is_retired() -> None:
+    """What is asked by default is never a name that the same row calls retired."""
+    stale = [
+        f"{name}/{model}" for name, row in builtin().rows.items() for model in row.models if retirement(row, model)
+    ]
+    assert stale == []
+
+
+def test_no_name_means_two_providers() -> None:
+    """Ids and aliases are unique over all rows, in any case."""
+    names = [name.lower() for name in builtin().names]
+    assert len(names) == len(set(names))
+
+
+def test_no_variable_serves_two_providers() -> None:
+    """No key and no base URL of one provider is read for another."""
+    variables = [name for row in builtin().rows.values() for name in (*row.api_key_env, *row.base_url_env)]
+    assert len(variables) == len(set(variables))
+
+
+def test_every_field_of_a_row_is_described() -> None:
+    """The JSON Schema that editors show explains every key."""
+    fields = Row.model_json_schema()["properties"]
+    assert [name for name, schema in fields.items() if not schema.get("description")] == []
+
+
+@pytest.mark.parametrize(
+    ("model", "provider"),
+    [
+        ("qwen-turbo", "dashscope"),
+        ("glm-4-plus", "zhipu"),
+        ("deepseek-chat", "deepseek"),
+        ("deepseek-reasoner", "deepseek"),
+    ],
+)
+def test_names_of_tutorials_pass_untouched_with_a_note(model: str, provider: str) -> None:
+    """An old name is sent as it is written, and the row knows what to say about it."""
+    assert parse_target(f"{provider}/{model}", builtin()) == TargetName(provider, model)
+    body, notes = request_body(row_of(provider), model, Parameters())
+    assert (body["model"], notes) == (model, ())
+    note = retirement(row_of(provider), model)
+    assert note is not None
+    assert note.startswith(f"{model}: ")
+
+
+def test_globs_find_retired_names_and_others_have_no_note() -> None:
+    """A glob in `retired` covers a family; a current name has nothing said about it."""
+    assert retirement(row_of("moonshot"), "kimi-k2-0905-preview") == (
+        "kimi-k2-0905-preview: discontinued in 2026; kimi-k3 is current"
+    )
+    assert retirement(row_of("moonshot"), "kimi-k3") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        ("deepseek/deepseek-flash", "deepseek/deepseek-flash"),
+        ("Kimi/kimi-k3", "moonshot/kimi-k3"),
+        ("openrouter/deepseek/deepseek-v4-flash:free", "openrouter/deepseek/deepseek-v4-flash:free"),
+        (" qwen/通义 ", "dashscope/通义"),
+    ],
+)
+def test_a_target_is_a_known_provider_and_any_model(text: str, target: str) -> None:
+    """The provider ends at the first slash and may be an alias in any case; the model is taken as it is."""
+    assert str(parse_target(text, builtin())) == target
+
+
+@given(st.sampled_from(builtin().names), st.text(min_size=1).filter(lambda text: text == text.strip()))
+def test_any_model_name_survives(provider: str, model: str) -> None:
+    """No model name, with slashes or not, is changed by reading and writing a target."""
+    target = parse_target(f"{provider}/{model}", builtin())
+    assert target.model == model
+    assert parse_target(str(target), builtin()) == target
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("deepsek/x", "No provider is called 'deepsek'. Did you mean deepseek? A row in compare.yaml adds one."),
+        (
+            "acme/x",
+            "No provider is called 'acme'. `compare providers` lists the known ones. A row in compare.yaml adds one.",
+        ),
+        ("deepseek", "'deepseek' names no target. Write provider/model, as in deepseek/deepseek-flash."),
+        ("deepseek/", "'deepseek/' names no target. Write provider/model, as in deepseek/deepseek-flash."),
+    ],
+)
+def test_a_target_that_names_nothing_is_refused(text: str, sentence: str) -> None:
+    """An unknown provider gets a hint, a missing model the form to write."""
+    with pytest.raises(UnknownTarget) as caught:
+        parse_target(text, builtin())
+    assert str(caught.value) == sentence
+
+
+def test_a_row_s_written_keys_replace_and_the_others_stay() -> None:
+    """An override changes what it writes, under the canonical id even if written under an alias."""
+    registry = rows_of("bailian", models=["qwen3.7-plus"], concurrency=2)
+    row = registry.rows["dashscope"]
+    assert (row.models, row.concurrency) == (("qwen3.7-plus",), 2)
+    assert row.model_copy(update={"models": row_of("dashscope").models, "concurrency": None}) == row_of("dashscope")
+    assert registry.own == {"dashscope"}
+    assert row_of("dashscope").concurrency is None
+
+
+def test_a_suite_s_row_is_laid_over_the_config_s() -> None:
+    """Rows stack: each later one replaces only what it writes."""
+    registry = rows_of("deepseek", concurrency=2, models=["a"]).with_rows({"deepseek": Row(models=("b",))})
+    assert (registry.rows["deepseek"].concurrency, registry.rows["deepseek"].models) == (2, ("b",))
+
+
+def test_an_address_in_a_row_beats_the_environment() -> None:
+    """A base_url that the user wrote is not replaced by a variable that only the built-in row names."""
+    environ = KEY | {"DEEPSEEK_API_BASE": "https://elsewhere.example.com"}
+    assert read_endpoint("deepseek", builtin(), environ).base_url == "https://elsewhere.example.com"
+    mine = rows_of("deepseek", base_url="https://mine.example.com")
+    assert read_endpoint("deepseek", mine, environ).base_url == "https://mine.example.com"
+
+
+def test_two_providers_of_one_name_are_refused() -> None:
+    """An alias that another provider has is an error, not a coin toss."""
+    with pytest.raises(CompareError, match="moonshot and mine are both called 'kimi'"):
+        rows_of("mine", aliases=["Kimi"], base_url="https://llm.example.com")
+
+
+ROW_DATA: st.SearchStrategy[dict[str, JsonValue]] = st.fixed_dictionaries(
+    {},
+    optional={
+        "label": st.text(min_size=1, max_size=20),
+        "models": st.lists(st.text(min_size=1, max_size=20), max_size=3),
+        "concurrency": st.integers(1, 1000),
+        "keyless": st.booleans(),
+        "auth": st.sampled_from(["bearer", "api-key"]),
+        "base_url": st.sampled_from(["https://a.example.com", "http://b.example.com/v1"]),
+        "stream_options": st.booleans(),
+    },
+)
+
+
+@given(ROW_DATA, ROW_DATA)
+def test_overlay_is_what_dictionaries_do(upper: dict[str, JsonValue], lower: dict[str, JsonValue]) -> None:
+    """Laying one row over another equals merging what was written, as one row."""
+    laid = Row.model_validate(upper).laid_over(Row.model_validate(lower))
+    assert laid == Row.model_validate({**lower, **upper})
+
+
+def test_a_row_cannot_be_changed() -> None:
+    """Rows are values: a changed row is a new one."""
+    with pytest.raises(ValidationError):
+        row_of("deepseek").label = "other"
+
+
+@pytest.mark.parametrize(
+    ("text", "url", "note"),
+    [
+        (" https://api.example.com/v1/ ", "https://api.example.com/v1", ""),
+        ("https://api.example.com", "https://api.example.com", ""),
+        ("HTTP://[::1]:8000/v1", "http://[::1]:8000/v1", ""),
+        (
+            "https://api.example.com/v1/chat/completions",
+            "https://api.example.com/v1",
+            "/chat/completions was cut off the base URL: it is added to every request anyway",
+        ),
+        (
+            "https://api.example.com/v1/chat/completions/",
+            "https://api.example.com/v1",
+            "/chat/completions was cut off the base URL: it is added to every request anyway",
+        ),
+    ],
+)
+def test_a_base_url_is_cleaned(text: str, url: str, note: str) -> None:
+    """Blanks and a last slash go; a pasted request address is mended, and that is said."""
+    address = read_address(text)
+    assert (address.url, "".join(address.notes)) == (url, note)
+
+
+def test_a_missing_path_is_added_where_the_row_knows_it() -> None:
+    """A local server's bare address gets /v1, with a note; an address with a path is left alone."""
+    address = read_address("http://localhost:8000", "/v1")
+    assert (address.url, address.notes) == (
+        "http://localhost:8000/v1",
+        ("/v1 was added to the base URL, which had no path",),
+    )
+    assert read_address("http://localhost:8000/api", "/v1").notes == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "api.example.com", "ftp://api.example.com", "https://", "https:///v1", "file:///etc/passwd", "http://["),
+        *(
+            "https://api.example.com:port",
+            "https://user:swordfish@api.example.com",
+            "https://swordfish@api.example.com",
+        ),
+        *("https://api.example.com/v1?key=swordfish", "https://api.example.com/#swordfish", "https://api example.com"),
+        *("https://api.example.com/\nswordfish", "https://api.example.com\x00"),
+    ],
+)
+def test_an_unusable_base_url_is_refused_unquoted(text: str) -> None:
+    """What is no http address, or holds a secret, is refused in words that do not repeat it."""
+    with pytest.raises(InvalidAddress) as caught:
+        read_address(text)
+    assert "swordfish" not in str(caught.value)
+
+
+@given(st.text(max_size=60) | st.from_regex(r"https?://[a-z@:\[\]/?#%. ]{0,30}", fullmatch=True))
+def test_reading_an_address_ends_in_an_address_or_a_refusal(text: str) -> None:
+    """Nothing else is raised, and a cleaned address is clean when it is read again."""
+    try:
+        address = read_address(text)
+    except InvalidAddress:
+        return
+    again = read_address(address.url)
+    assert address.host
+    assert again.host == address.host
+    assert len(again.url) <= len(address.url)
+
+
+def test_the_nearest_config_is_found(tmp_path: Path) -> None:
+    """compare.yaml beside the suite wins over one in a parent folder; none at all is None."""
+    suite = tmp_path / "a" / "b" / "suite.yaml"
+    suite.parent.mkdir(parents=True)
+    suite.touch()
+    above = tmp_path / CONFIG_NAME
+    above.touch()
+    assert find_config(suite) == above
+    beside = suite.parent / CONFIG_NAME
+    beside.touch()
+    assert find_config(suite) == beside
+    assert find_config(tmp_path / "elsewhere") == above
+
+
+def test_the_sample_config_becomes_endpoints() -> None:
+    """An override, a region, a gateway and a local server are read from one file and can be asked."""
+    registry = builtin().with_rows(load_config(CONFIGS / "gateway.yaml"))
+    environ = {"OPENAI_API_KEY": "sk-dashscope-1", "MOONSHOT_API_KEY": "sk-moonshot-1", "GATEWAY_KEY": "house-key-1"}
+    asked = {endpoint.provider: endpoint for endpoint in read_configured(registry, environ).endpoints}
+    keys = {name: endpoint.key.reveal() if endpoint.key else None for name, endpoint in asked.items()}
+    urls = {name: endpoint.base_url for name, endpoint in asked.items()}
+    assert keys == {
+        "dashscope": "sk-dashscope-1",
+        "openai": "sk-dashscope-1",
+        "moonshot": "sk-moonshot-1",
+        "vllm": None,
+        "team-gateway": "house-key-1",
+    }
+    assert urls["moonshot"] == "https://api.moonshot.ai/v1"
+    assert urls["team-gateway"] == "https://llm.example.com/v1"
+    assert urls["vllm"] == "http://192.0.2.7:8000/v1"
+    assert default_targets("team-gateway", registry)[1] == TargetName("team-gateway", "1.10")
+
+
+def test_every_mistake_of_a_config_is_named_with_its_place() -> None:
+    """A broken compare.yaml lists all its problems at once, and quotes neither keys nor passwords."""
+    with pytest.raises(InvalidFile) as caught:
+        load_config(CONFIGS / "broken.yaml")
+    places = [(problem.line, problem.column) for problem in caught.value.problems]
+    assert places == [(4, 5), (5, 5), (7, 18), (8, 18), (9, 3), (12, 15), (13, 14), (15, 15), (16, 19), (17, 33)]
+    assert "Perhaps `concurrency` was meant" in str(caught.value)
+    assert "0123456789" not in str(caught.value)
+    assert "swordfish" not in str(caught.value)
+
+
+def test_nothing_is_configured_without_keys_or_rows() -> None:
+    """On a bare machine no provider counts, local servers included, whatever optional keys are set."""
+    assert read_configured(builtin(), {}).endpoints == ()
+    assert read_configured(builtin(), {"VLLM_API_KEY": "token-abc123"}).endpoints == ()
+
+
+def test_a_key_configures_its_provider() -> None:
+    """A provider whose key is present is asked at its built-in address, without notes."""
+    (endpoint,) = read_configured(builtin(), KEY).endpoints
+    assert (endpoint.provider, endpoint.base_url, endpoint.notes) == ("deepseek", "https://api.deepseek.com", ())
+    assert default_targets("deepseek", builtin()) == (TargetName("deepseek", "deepseek-flash"),)
+
+
+def test_what_was_configured_and_cannot_be_asked_is_said() -> None:
+    """A row without its key, a placeholder and a provider without default models each have their sentence."""
+    environ = {"ZHIPUAI_API_KEY": "your-api-key", "OPENROUTER_API_KEY": "sk-or-0123456789"}
+    configured = read_configured(rows_of("deepseek", concurrency=2), environ)
+    assert configured.endpoints == ()
+    assert {name: sentence.split(". ")[0] for name, sentence in configured.left_out.items()} == {
+        "zhipu": "ZHIPUAI_API_KEY is set, but its value looks like a placeholder from an example",
+        "deepseek": "DEEPSEEK_API_KEY is not set: DeepSeek cannot be asked without a key.",
+        "openrouter": "openrouter has no default model",
+    }
+
+
+def test_a_local_server_is_asked_once_it_is_named() -> None:
+    """Named, a keyless server has an endpoint without a key; with its optional variable set, with one."""
+    assert read_endpoint("ollama", builtin(), {}).key is None
+    assert read_endpoint("ollama", builtin(), {"OLLAMA_BASE_URL": "http://127.0.0.1:9999"}).base_url == (
+        "http://127.0.0.1:9999/v1"
+    )
+    assert read_endpoint("vllm", builtin(), {"VLLM_API_KEY": "token-abc123"}).key is not None
+
+
+def test_azure_is_found_by_its_endpoint() -> None:
+    """The resource's bare address gets the path of the current API; without it the variable is named."""
+    environ = {"AZURE_OPENAI_API_KEY": "0123456789abcdef", "AZURE_OPENAI_ENDPOINT": "https://mine.openai.azure.com/"}
+    endpoint = read_endpoint("azure", builtin(), environ)
+    assert (endpoint.base_url, endpoint.row.auth) == ("https://mine.openai.azure.com/openai/v1", "api-key")
+    with pytest.raises(CompareError, match=r"Set AZURE_OPENAI_ENDPOINT, or write base_url in compare\.yaml"):
+        read_endpoint("azure", builtin(), {"AZURE_OPENAI_API_KEY": "0123456789abcdef"})
+
+
+def test_a_key_that_goes_elsewhere_is_told() -> None:
+    """A row or variable that moves a provider's address says where the key goes, and that http is open to all."""
+    moved = read_endpoint("deepseek", rows_of("deepseek", base_url="http://proxy.example.com/v1"), KEY)
+    assert moved.notes == (
+        "deepseek: the key from DEEPSEEK_API_KEY goes to proxy.example.com, not to the built-in address.",
+        "deepseek: the key from DEEPSEEK_API_KEY travels unencrypted to proxy.example.com.",
+    )
+    assert "sk-0123456789" not in repr(moved)
+    added = rows_of("acme", base_url="https://llm.example.com", api_key_env="DEEPSEEK_API_KEY")
+    assert read_endpoint("acme", added, KEY).notes == ("acme: the key from DEEPSEEK_API_KEY goes to llm.example.com.",)
+
+
+def test_an_unknown_region_is_told_from_the_known_ones() -> None:
+    """A mistyped region names the nearest; the environment's address is read like a row's."""
+    with pytest.raises(CompareError, match=r"dashscope has no region 'intel'\. Did you mean intl\?"):
+        read_endpoint("dashscope", rows_of("dashscope", region="intel"), {})
+    with pytest.raises(CompareError, match=r"deepseek, by DEEPSEEK_API_BASE: the base URL does not start with"):
+        read_endpoint("deepseek", builtin(), KEY | {"DEEPSEEK_API_BASE": "localhost:1"})
+    with pytest.raises(MissingKey):
+        read_endpoint("deepseek", builtin(), {})
+
+
+EVERYTHING = Parameters(temperature=0.0, max_tokens=5, top_p=0.5, seed=7, stop=("END",), thinking="off")
+
+
+@pytest.mark.parametrize(
+    ("target", "body", "notes"),
+    [
+        (
+            "deepseek/deepseek-flash",
+            {"temperature": 0.0, "max_tokens": 5, "top_p": 0.5, "seed": 7, "stop": ["END"]}
+            | {"stream_options": {"include_usage": True}, "thinking": {"type": "disabled"}},
+            [],
+        ),
+        (
+            "moonshot/kimi-k3",
+            {"max_completion_tokens": 5, "top_p": 0.5, "seed": 7, "stop": ["END"]}
+            | {"stream_options": {"include_usage": True}},
+            [
+                "kimi-k3 refuses temperature, so it was not sent",
+                "kimi-k3 cannot be asked not to think: thinking: off was not sent",
+            ],
+        ),
+        (
+            "mistral/mistral-medium-latest",
+            {"temperature": 0.0, "max_tokens": 5, "top_p": 0.5, "stop": ["END"], "reasoning_effort": "none"},
+            ["mistral-medium-latest refuses seed, so it was not sent"],
+        ),
+        (
+            "lmstudio/any",
+            {"temperature": 0.0, "max_tokens": 5, "top_p": 0.5, "seed": 7, "stop": ["END"]}
+            | {"stream_options": {"include_usage": True}},
+            ["thinking: off is not known for any (known: none) and was not sent"],
+        ),
+    ],
+)
+def test_a_body_is_in_the_provider_s_dialect(target: str, body: dict[str, object], notes: list[str]) -> None:
+    """The same parameters become each provider's own fields; what it refuses is left out and told."""
+    name = parse_target(target, builtin())
+    sent, told = request_body(row_of(name.provider), name.model, EVERYTHING)
+    assert sent == {"model": name.model, "stream": True, **body}
+    assert list(told) == notes
+
+
+def test_what_is_not_asked_is_not_sent() -> None:
+    """Unset parameters leave the provider its defaults; without streaming no stream_options are sent."""
+    assert request_body(row_of("openai"), "m", Parameters(stream=False)) == ({"model": "m", "stream": False}, ())
+
+
+def test_extra_body_has_the_last_word() -> None:
+    """What a suite writes out for a target wins over every translation."""
+    asked = Parameters(
+        thinking="on", max_tokens=5, extra_body={"thinking": {"type": "auto"}, "max_tokens": 6, "top_k": 1}
+    )
+    body, _ = request_body(row_of("zhipu"), "glm-5.3", asked)
+    assert (body["thinking"], body["max_tokens"], body["top_k"]) == ({"type": "auto"}, 6, 1)
+
+
+@pytest.mark.parametrize("provider", builtin().rows)
+@pytest.mark.parametrize("setting", get_args(Thinking))
+def test_thinking_is_translated_or_its_absence_told(provider: str, setting: Thinking) -> None:
+    """For every provider and setting there is the row's fragment, or nothing and a note that says so."""
+    row = row_of(provider)
+    for model in (*row.models, "any"):
+        fixed = setting == "off" and matches_any(model, row.thinking_always)
+        body, note = thinking_body(row, model, setting)
+        assert (note is not None) == (fixed or setting not in row.thinking)
+        assert body == ({} if note else row.thinking[setting])
+        assert json.loads(json.dumps(body)) == body
+
+
+def written_table() -> str:
+    """Return the table of docs/providers.md as the built-in rows have it."""
+    lines = ["| provider | also called | base URL | key's variable | default models |", "|---|---|---|---|---|"]
+    for name, row in builtin().rows.items():
+        urls = [row.base_url or f"from `{row.base_url_env[0]}`", *(f"{k}: {v}" for k, v in row.regions.items())]
+        keys = [f"`{variable}`" for variable in row.api_key_env]
+        cells = [
+            f"`{name}`",
+            ", ".join(row.aliases),
+            "<br>".join(urls),
+            ", ".join(keys) + (" (optional)" if row.keyless else ""),
+            ", ".join(f"`{model}`" for model in row.models),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def written_doubts() -> str:
+    """Return the list of unconfirmed facts as the built-in rows have it."""
+    return "\n".join(f"- `{name}`: {doubt}" for name, row in builtin().rows.items() for doubt in row.unconfirmed)
+
+
+def written_fields() -> str:
+    """Return the list of a row's keys as its model describes them."""
+    return "\n".join(f"- `{name}`: {field.description}" for name, field in Row.model_fields.items())
+
+
+@pytest.mark.parametrize("part", [written_table, written_doubts, written_fields])
+def test_the_page_on_providers_says_what_the_rows_say(part: Callable[[], str]) -> None:
+    """docs/providers.md holds the table, the doubts and the keys exactly as the code has them."""
+    assert part() in PAGE.read_text(encoding="utf-8")
+
+
+def test_the_example_in_the_page_is_a_valid_config(tmp_path: Path) -> None:
+    """Every YAML block of docs/providers.md is a compare.yaml that loads."""
+    blocks = [block.split("```")[0] for block in PAGE.read_text(encoding="utf-8").split("```yaml\n")[1:]]
+    for block in blocks:
+        path = tmp_path / CONFIG_NAME
+        path.write_text(block, encoding="utf-8")
+        assert load_config(path)
+    assert blocks
+
+
+def test_rows_survive_json() -> None:
+    """Rows written as JSON are the same rows when they are read again."""
+    adapter = TypeAdapter(Rows)
+    rows = dict(builtin().rows)
+    assert adapter.validate_json(adapter.dump_json(rows)) == rows

@@ -1,0 +1,161 @@
+"""Every fault of the simulator, met by the real command: each ends as one would expect of a provider that does so."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from runner.simulator.faults import FAULTS
+from tests.conftest import RunCli
+from tests.support.command import compare, read_rows
+
+PACE = "ttft_ms=20&gap_ms=10&tokens=12"
+
+SUITE = """
+version: 1
+defaults:
+  timeouts: {connect: 10, first_token: 1.5, idle: 1.5, total: 20}
+cases:
+  - id: hello
+    prompt: Hello
+"""
+
+Ending = tuple[str, str, int, str]
+"""Outcome, error_type, attempts, flags."""
+
+EXPECTED: Mapping[str, Ending] = {
+    "unauthorized": ("auth", "key", 1, ""),
+    "unknown-model": ("not_found", "model", 1, ""),
+    "rate-limited": ("rate_limited", "rate", 3, ""),
+    "rate-limited-ms": ("rate_limited", "rate", 3, ""),
+    "rate-limited-date": ("rate_limited", "rate", 3, ""),
+    "no-balance": ("auth", "balance", 1, ""),
+    "server-error": ("provider_error", "server", 3, ""),
+    "bad-gateway": ("provider_error", "server", 3, ""),
+    "flaky": ("ok", "", 3, ""),
+    "redirect": ("bad_request", "redirect", 1, ""),
+    "no-stream-options": ("ok", "", 2, ""),
+    "html": ("bad_stream", "html", 1, ""),
+    "empty": ("bad_stream", "empty", 3, ""),
+    "error-with-200": ("provider_error", "server", 3, ""),
+    "not-streamed": ("ok", "", 1, "not_streamed"),
+    "slow-headers": ("timeout", "first_token", 3, ""),
+    "stall-first": ("timeout", "first_token", 3, ""),
+    "stall-middle": ("timeout", "idle", 1, ""),
+    "comments-forever": ("timeout", "first_token", 3, ""),
+    "burst": ("ok", "", 1, "buffered"),
+    "cut-mid-chunk": ("connection", "cut", 1, ""),
+    "reset": ("connection", "cut", 1, ""),
+    "cut-clean": ("truncated", "", 1, ""),
+    "no-done": ("ok", "", 1, ""),
+    "no-usage": ("ok", "", 1, ""),
+    "filtered": ("filtered", "", 1, ""),
+    "error-first": ("provider_error", "server", 3, ""),
+    "error-middle": ("provider_error", "server", 1, ""),
+    "broken-json": ("bad_stream", "broken_json", 1, ""),
+    "invalid-utf8": ("ok", "", 1, "invalid_utf8"),
+    "odd-framing": ("ok", "", 1, ""),
+    "lingers": ("ok", "", 1, ""),
+}
+
+OF_THIS_MACHINE = re.compile("client_late;?|;client_late")
+"""A flag that a busy machine may raise on any row."""
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
+    """Ask a model of every fault in one run; return its rows by the fault's name."""
+    folder = tmp_path_factory.mktemp("faults")
+    (folder / "suite.yaml").write_text(SUITE, encoding="utf-8")
+    models = [word for name in FAULTS for word in ("-m", f"sim/fault-{name}?{PACE}")]
+    done = compare(folder, "run", "suite.yaml", *models, "--concurrency", "40", "-o", "run")
+    assert done.returncode == 3, done.stderr
+    assert "Traceback" not in done.stderr
+    return {row["model"].removeprefix("fault-").partition("?")[0]: row for row in read_rows(folder / "run")}
+
+
+def test_every_fault_has_an_expected_ending() -> None:
+    """None is forgotten here."""
+    assert list(EXPECTED) == list(FAULTS)
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_fault_ends_as_expected(name: str, rows: Mapping[str, Mapping[str, str]]) -> None:
+    """Outcome, kind, attempts and flags are those of a provider that really does this; nothing is timed that failed."""
+    row = rows[name]
+    flags = OF_THIS_MACHINE.sub("", row["flags"])
+    assert (row["outcome"], row["error_type"], int(row["attempts"]), flags) == EXPECTED[name]
+    assert row["simulated"] == "true"
+
+
+@pytest.mark.parametrize("name", ["stall-middle", "cut-mid-chunk", "reset", "cut-clean", "error-middle", "broken-json"])
+def test_text_before_a_failure_is_kept(name: str, rows: Mapping[str, Mapping[str, str]]) -> None:
+    """What had been said is in the row, less than all of it."""
+    assert rows[name]["reply"]
+    assert rows["no-done"]["reply"].startswith(rows[name]["reply"])
+    assert len(rows[name]["reply"]) < len(rows["no-done"]["reply"])
+
+
+def test_without_usage_no_token_is_guessed(rows: Mapping[str, Mapping[str, str]]) -> None:
+    """Token columns and rates in tokens are blank; characters are facts, and so is their rate."""
+    row = rows["no-usage"]
+    counted = ("input_tokens", "output_tokens", "reasoning_tokens", "tokens_source", "tpot_s", "output_tps")
+    assert {row[name] for name in counted} == {""}
+    assert int(row["chars"]) > 0
+    assert float(row["output_cps"]) > 0
+
+
+def test_a_burst_has_no_speed(rows: Mapping[str, Mapping[str, str]]) -> None:
+    """Text that was held back tells nothing of a model's pace, nor does one that came in one piece."""
+    for name in ("burst", "not-streamed"):
+        assert (rows[name]["output_tps"], rows[name]["output_cps"], rows[name]["gap_p50_s"]) == ("", "", "")
+        assert rows[name]["output_tokens"] == "12"
+    assert rows["not-streamed"]["ttft_s"] == ""
+
+
+def test_waiting_is_counted_apart(rows: Mapping[str, Mapping[str, str]]) -> None:
+    """What a provider asks to wait is waited for, and not in any other duration."""
+    assert float(rows["rate-limited"]["backoff_s"]) >= 4
+    assert float(rows["flaky"]["backoff_s"]) >= 1.5
+    assert float(rows["flaky"]["total_s"]) < 1.5
+
+
+def test_the_faults_are_listed(run_cli: RunCli) -> None:
+    """`--fault list` names each with what it does, and serves nothing."""
+    listed = run_cli("serve", "--fault", "list").stdout.splitlines()
+    assert [line.split(None, 1) for line in listed] == [[name, fault.description] for name, fault in FAULTS.items()]
+
+
+def test_a_mistyped_fault_is_refused(run_cli: RunCli) -> None:
+    """A name that is nearly right is answered with the right one."""
+    done = run_cli("serve", "--fault", "flakey", "--port", "0")
+    assert done.returncode == 2
+    assert "Did you mean 'flaky'?" in done.stderr
+
+
+@contextmanager
+def serve(fault: str) -> Iterator[str]:
+    """Run `compare serve` with a fault for all its models; yield its base URL."""
+    command = [sys.executable, "-W", "error", "-m", "runner", "serve", "--port", "0", "--fault", fault]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        try:
+            found = re.search(r"http://\S+/v1", process.stdout.readline())
+            assert found is not None
+            yield found[0]
+        finally:
+            process.kill()
+
+
+def test_serve_spoils_every_model(run_cli: RunCli, tmp_path: Path) -> None:
+    """`compare serve --fault` makes a server that one's own client, here ours, finds as broken as it says."""
+    with serve("cut-clean") as url:
+        rows = f"version: 1\nproviders:\n  broken: {{base_url: '{url}', keyless: true}}\n"
+        (tmp_path / "compare.yaml").write_text(rows, encoding="utf-8")
+        done = run_cli("ask", "Hello", "-m", "broken/quick", "-o", "run", cwd=tmp_path)
+    assert done.returncode == 3
+    assert "broke off before its end" in done.stdout

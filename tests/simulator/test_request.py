@@ -1,0 +1,92 @@
+import json
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.simulator.chat import parse_chat
+from runner.simulator.refusal import Refusal
+from runner.simulator.request import HttpRequest, RequestReader
+
+
+def read_requests(pieces: list[bytes]) -> list[HttpRequest]:
+    """Feed bytes piece by piece and take out every request as soon as it is whole."""
+    reader, requests = RequestReader(), []
+    for piece in pieces:
+        reader.feed(piece)
+        while (request := reader.next_request()) is not None:
+            requests.append(request)
+    return requests
+
+
+THREE_REQUESTS = (
+    b"\r\nPOST /a?b HTTP/1.1\r\nHost: x\r\nX-Twice: 1\r\nx-twice: \t2 \r\nContent-Length: 3\r\n\r\nabc"
+    b"POST /c HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n3;why=not\r\nabc\r\n1\r\nd\r\n0\r\ntrailer: t\r\n\r\n"
+    b"GET /d HTTP/1.0\r\n\r\n"
+)
+
+
+@given(st.lists(st.integers(0, len(THREE_REQUESTS))))
+def test_requests_do_not_depend_on_how_the_bytes_are_cut(cuts: list[int]) -> None:
+    """Whole, byte by byte and at any cuts, the same three requests come out."""
+    edges = [0, *sorted(cuts), len(THREE_REQUESTS)]
+    pieces = [THREE_REQUESTS[start:end] for start, end in pairwise(edges)]
+    first, second, third = read_requests(pieces)
+
+    assert (first.method, first.path, first.headers["x-twice"], first.body) == ("POST", "/a", "1, 2", b"abc")
+    assert (second.body, second.keep_alive, third.keep_alive, third.chunked_allowed) == (b"abcd", True, False, False)
+    assert read_requests([bytes([byte]) for byte in THREE_REQUESTS]) == [first, second, third]
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"GET / HTTP/2.0\r\n\r\n",
+        b"GET  / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nno colon\r\n\r\n",
+        b"GET / HTTP/1.1\r\nspace : before\r\n\r\n",
+        b"GET / HTTP/1.1\r\nfolded: a\r\n b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nbare: a\nb\r\n\r\n",
+        b"POST / HTTP/1.1\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n",
+        b"POST / HTTP/1.1\r\ncontent-length: +1\r\n\r\n",
+        b"POST / HTTP/1.1\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n",
+        b"POST / HTTP/1.1\r\ntransfer-encoding: gzip, chunked\r\n\r\n",
+        b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n0x1\r\n",
+        b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n1\r\nabc",
+        b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nffffffff\r\n",
+    ],
+)
+def test_what_two_parsers_could_read_differently_is_refused(request_bytes: bytes) -> None:
+    """Ambiguous framing and malformed lines are never guessed at."""
+    with pytest.raises(Refusal) as refused:
+        read_requests([request_bytes])
+    assert refused.value.status in (400, 413)
+
+
+@given(st.lists(st.binary(max_size=60) | st.sampled_from([b"\r\n", b"\r\n\r\n", THREE_REQUESTS[:70]]), max_size=8))
+def test_arbitrary_bytes_never_crash_the_reader(pieces: list[bytes]) -> None:
+    """Any bytes are requests, too few, or refused."""
+    try:
+        status = 200 if read_requests(pieces) else 100
+    except Refusal as refusal:
+        status = refusal.status
+    assert status in (100, 200, 400, 413, 431)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+PARAMS = ["model", "messages", "stream", "stream_options", "n", "stop", "seed", "max_tokens", "thinking", "role"]
+
+
+@given(st.binary() | st.dictionaries(st.sampled_from(PARAMS), json_values).map(json.dumps).map(str.encode))
+def test_arbitrary_bodies_are_read_or_refused(body: bytes) -> None:
+    """The parser of bodies raises nothing but `Refusal`."""
+    try:
+        refused_with = None if parse_chat(body).messages else 0
+    except Refusal as refusal:
+        refused_with = refusal.status
+    assert refused_with in (None, 400)

@@ -1,0 +1,608 @@
+import json
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import anyio
+import openai
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import runner.simulator
+from runner.simulator.faults import FAULTS
+from runner.simulator.model import model_ids
+from runner.simulator.persona import MS, PERSONAS
+from runner.simulator.process import launch_sync
+from runner.simulator.request import BODY_BYTES_MAX, HEAD_BYTES_MAX, HttpRequest
+from runner.simulator.service import LOG_ENTRIES_MAX, Service
+
+PATIENCE_S = 20.0
+HOME = str(Path(runner.simulator.__path__[0]).parents[1])
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A raw HTTP response, chunked coding undone."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    complete: bool
+
+    @property
+    def events(self) -> list[dict[str, object]]:
+        """The JSON of each data line."""
+        lines = self.body.split(b"\n")
+        return [json.loads(line[6:]) for line in lines if line.startswith(b"data: {")]
+
+    @property
+    def error(self) -> dict[str, object]:
+        """The error object of an error response."""
+        error = json.loads(self.body)["error"]
+        assert isinstance(error, dict)
+        return error
+
+
+@pytest.fixture(scope="module")
+def base_url() -> Iterator[str]:
+    """Start one simulator for this module."""
+    with launch_sync() as url:
+        yield url
+
+
+@pytest.fixture
+def wire(base_url: str) -> Iterator[socket.socket]:
+    """Open a connection to it."""
+    with connect(base_url) as connection:
+        yield connection
+
+
+def connect(base_url: str) -> socket.socket:
+    """Open a connection to a simulator."""
+    host, _, port = base_url.removeprefix("http://").removesuffix("/v1").rpartition(":")
+    return socket.create_connection((host, int(port)), timeout=PATIENCE_S)
+
+
+def http(method: str, path: str, body: bytes = b"", *headers: str, version: str = "1.1") -> bytes:
+    """Write a request."""
+    lines = [f"{method} {path} HTTP/{version}", "host: simulator", f"content-length: {len(body)}", *headers, "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
+def chat_body(model: str = "sim/exact?ttft_ms=1&gap_ms=1&tokens=4", **fields: object) -> bytes:
+    """Write the JSON of a chat request."""
+    return json.dumps({"model": model, "messages": [{"role": "user", "content": "Hello?"}], **fields}).encode()
+
+
+def post(body: bytes, *headers: str, version: str = "1.1") -> bytes:
+    """Write a chat request."""
+    return http("POST", "/v1/chat/completions", body, *headers, version=version)
+
+
+def read_all(connection: socket.socket) -> bytes:
+    """Read until the server closes."""
+    return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def parse_reply(raw: bytes) -> Reply:
+    """Read a response as it came over the wire."""
+    head, _, rest = raw.partition(b"\r\n\r\n")
+    status_line, *lines = head.decode("latin-1").split("\r\n")
+    headers = dict(line.split(": ", 1) for line in lines)
+    if headers.get("transfer-encoding") != "chunked":
+        return Reply(int(status_line.split()[1]), headers, rest, complete=True)
+    body, complete = unchunk(rest)
+    return Reply(int(status_line.split()[1]), headers, body, complete)
+
+
+def unchunk(raw: bytes) -> tuple[bytes, bool]:
+    """Undo chunked coding; tell whether its end was there."""
+    chunks: list[bytes] = []
+    start = 0
+    while (line_end := raw.find(b"\r\n", start)) >= 0:
+        size, start = int(raw[start:line_end], 16), line_end + 2
+        if size == 0:
+            return b"".join(chunks), raw[start:] == b"\r\n"
+        chunks.append(raw[start : start + size])
+        start += size + 2
+    return b"".join(chunks), False
+
+
+def ask(base_url: str, request: bytes) -> Reply:
+    """Send one request on a connection of its own; the request must end the connection."""
+    with connect(base_url) as connection:
+        connection.sendall(request)
+        return parse_reply(read_all(connection))
+
+
+def ask_chat(base_url: str, model: str = "sim/exact?ttft_ms=1&gap_ms=1&tokens=4", **fields: object) -> Reply:
+    """Send one chat request."""
+    return ask(base_url, post(chat_body(model, **fields), "connection: close"))
+
+
+def deltas(reply: Reply, field: str) -> list[str]:
+    """Return the text of all chunks on one channel."""
+    return [
+        choice["delta"][field]
+        for event in reply.events
+        for choice in event["choices"]  # type: ignore[attr-defined]
+        if choice["delta"].get(field)
+    ]
+
+
+def stamps(reply: Reply) -> list[int]:
+    """Return `sent_ns` of the chunks that carry text."""
+    return [
+        int(str(event["sent_ns"]))
+        for event in reply.events
+        if event["choices"] and event["choices"][0]["delta"].get("content")  # type: ignore[index]
+    ]
+
+
+def test_a_stream_is_told_in_events_that_end_with_done(base_url: str) -> None:
+    """A streamed completion names its role, brings its text, a finish_reason, its usage and [DONE]."""
+    reply = ask_chat(base_url, stream=True, stream_options={"include_usage": True})
+
+    assert (reply.status, reply.complete) == (200, True)
+    assert reply.headers["content-type"].startswith("text/event-stream")
+    role, *_, finish, usage = reply.events
+    assert role["choices"][0]["delta"] == {"role": "assistant", "content": ""}  # type: ignore[index]
+    assert deltas(reply, "content") == [" one", " two", " three", " four"]
+    assert finish["choices"][0]["finish_reason"] == "stop"  # type: ignore[index]
+    assert (usage["choices"], usage["usage"]["completion_tokens"]) == ([], 4)  # type: ignore[index]
+    assert reply.body.endswith(b"\n\ndata: [DONE]\n\n")
+
+
+def test_usage_comes_only_when_asked_for(base_url: str) -> None:
+    """Without include_usage no event speaks of usage."""
+    assert all("usage" not in event for event in ask_chat(base_url, stream=True).events)
+
+
+def test_a_whole_completion_is_one_json_document(base_url: str) -> None:
+    """Without `stream` the same text comes at once, with usage."""
+    reply = ask_chat(base_url)
+    document = json.loads(reply.body)
+
+    assert reply.headers["content-length"] == str(len(reply.body))
+    assert document["choices"][0]["message"] == {"role": "assistant", "content": " one two three four"}
+    assert document["usage"]["total_tokens"] == document["usage"]["prompt_tokens"] + 4
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_everything_says_that_it_is_simulated(base_url: str, *, stream: bool) -> None:
+    """Header, fingerprint and model id name the simulation."""
+    reply = ask_chat(base_url, "quick", stream=stream)
+    documents = reply.events if stream else [json.loads(reply.body)]
+
+    assert reply.headers["x-simulated"] == "true"
+    assert {document["system_fingerprint"] for document in documents} == {"simulated"}
+    assert {document["model"] for document in documents} == {"sim/quick"}
+    assert reply.headers["x-request-id"].startswith("req-sim-")
+
+
+def test_a_connection_serves_one_request_after_the_other(wire: socket.socket) -> None:
+    """Pipelined requests are answered in order on one kept connection; `connection: close` ends it."""
+    wire.sendall(
+        post(chat_body(stream=True)) + http("GET", "/v1/models") + http("GET", "/log", b"", "connection: close")
+    )
+    raw = read_all(wire)
+
+    assert raw.count(b"HTTP/1.1 200 OK\r\n") == 3
+    assert raw.index(b"[DONE]") < raw.index(b'"owned_by"') < raw.index(b'"received_ns"')
+
+
+def test_an_old_client_is_read_to_the_end_of_the_connection(base_url: str) -> None:
+    """HTTP/1.0 gets no chunked coding."""
+    reply = ask(base_url, post(chat_body(stream=True), version="1.0"))
+
+    assert "transfer-encoding" not in reply.headers
+    assert reply.body.startswith(b"data: {")
+    assert reply.body.endswith(b"data: [DONE]\n\n")
+
+
+def test_a_client_that_waits_is_told_to_continue(wire: socket.socket) -> None:
+    """`Expect: 100-continue` is answered once, before the body is sent."""
+    body = chat_body()
+    request = post(body, "expect: 100-continue", "connection: close")
+    wire.sendall(request.removesuffix(body))
+    assert wire.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    wire.sendall(body)
+    assert parse_reply(read_all(wire)).status == 200
+
+
+def test_head_gets_no_body(base_url: str) -> None:
+    """A HEAD request is answered with a head alone."""
+    reply = ask(base_url, http("HEAD", "/v1/models", b"", "connection: close"))
+    assert (reply.status, reply.body) == (405, b"")
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status", "param", "words"),
+    [
+        (http("GET", "/", b"", "connection: close"), 404, None, "Unknown path"),
+        (http("GET", "/v1/chat/completions", b"", "connection: close"), 405, None, "POST only"),
+        (http("POST", "/v1/models", b"", "connection: close"), 405, None, "GET only"),
+        (post(b"{", "connection: close"), 400, None, "not valid JSON"),
+        (post(b"[" * 100_000, "connection: close"), 400, None, "not valid JSON"),
+        (post(b"[]", "connection: close"), 400, None, "JSON object"),
+        (post(b"{}", "connection: close"), 400, "model", "name of a model"),
+        (post(chat_body(messages=[]), "connection: close"), 400, "messages", "at least one"),
+        (post(chat_body(messages=["hi"]), "connection: close"), 400, "messages[0]", "an object"),
+        (post(chat_body(messages=[{"role": "x"}]), "connection: close"), 400, "messages[0].role", "one of"),
+        (post(chat_body(messages=[{"role": "user"}]), "connection: close"), 400, "messages[0].content", "a string"),
+        (post(chat_body(max_tokens=0), "connection: close"), 400, "max_tokens", "at least 1"),
+        (post(chat_body(max_tokens="9"), "connection: close"), 400, "max_tokens", "an integer"),
+        (post(chat_body(seed=True), "connection: close"), 400, "seed", "an integer"),
+        (post(chat_body(stream="yes"), "connection: close"), 400, "stream", "true or false"),
+        (post(chat_body(stop=[""]), "connection: close"), 400, "stop", "non-empty"),
+        (post(chat_body(stop={}), "connection: close"), 400, "stop", "a string or a list"),
+        (post(chat_body(n=2), "connection: close"), 400, "n", "one choice"),
+        (post(chat_body(thinking="off"), "connection: close"), 400, "thinking", "disabled"),
+        (post(chat_body(stream_options={}), "connection: close"), 400, "stream_options", "only allowed when"),
+        (post(chat_body("sim/qiuck"), "connection: close"), 404, "model", "Did you mean 'sim/quick'?"),
+        (post(chat_body("nobody/knows"), "connection: close"), 404, "model", "does not exist"),
+        (b"hello\r\n\r\n", 400, None, "request line"),
+        (http("GET", "/", b"", f"x: {'y' * HEAD_BYTES_MAX}"), 431, None, "exceeds"),
+        (http("GET", "/").replace(b"length: 0", b"length: %d" % (BODY_BYTES_MAX + 1)), 413, None, "exceeds"),
+    ],
+)
+def test_a_wrong_request_is_told_what_is_wrong(
+    base_url: str, request_bytes: bytes, status: int, param: str | None, words: str
+) -> None:
+    """Errors have OpenAI's shape, the fitting status, and name the parameter at fault."""
+    reply = ask(base_url, request_bytes)
+
+    assert (reply.status, reply.error["param"]) == (status, param)
+    assert words in str(reply.error["message"])
+
+
+def test_a_wrong_method_is_told_the_right_one(base_url: str) -> None:
+    """405 carries Allow."""
+    assert ask(base_url, http("GET", "/v1/chat/completions", b"", "connection: close")).headers["allow"] == "POST"
+
+
+def talk(base_url: str, use: Callable[[openai.AsyncOpenAI], object]) -> None:
+    """Run a coroutine function with an official client."""
+
+    async def main() -> None:
+        async with openai.AsyncOpenAI(base_url=base_url, api_key="unused", max_retries=0) as client:
+            await use(client)  # type: ignore[misc]
+
+    anyio.run(main)
+
+
+def test_the_official_client_hears_a_stream(base_url: str) -> None:
+    """AsyncOpenAI decodes the chunks, usage included, and keeps `sent_ns` as an extra field."""
+
+    async def use(client: openai.AsyncOpenAI) -> None:
+        stream = await client.chat.completions.create(
+            model="thinker",
+            messages=[{"role": "user", "content": "Who are you?"}],
+            stream=True,
+            stream_options={"include_usage": True},
+        )
+        chunks = [chunk async for chunk in stream]
+        text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+        usage = chunks[-1].usage
+        assert "“thinker”" in text
+        assert usage is not None
+        assert usage.completion_tokens_details is not None
+        assert (usage.completion_tokens_details.reasoning_tokens or 0) > 0
+        assert all(chunk.model_extra and chunk.model_extra["sent_ns"] > 0 for chunk in chunks)
+
+    talk(base_url, use)
+
+
+def test_the_official_client_gets_completions_models_and_errors(base_url: str) -> None:
+    """AsyncOpenAI reads a whole completion, the models, and maps errors to its own types."""
+
+    async def use(client: openai.AsyncOpenAI) -> None:
+        create = client.chat.completions.create
+        completion = await create(model="sim/quick", messages=[{"role": "user", "content": "2 + 3 = ?"}])
+        assert completion.choices[0].message.content == "2 + 3 = 5"
+        models = [model.id async for model in client.models.list()]
+        assert models == list(model_ids())
+        assert (await client.models.retrieve("sim/quick")).id == "sim/quick"
+        with pytest.raises(openai.NotFoundError, match="does not exist"):
+            await create(model="gone", messages=[{"role": "user", "content": "?"}])
+        with pytest.raises(openai.AuthenticationError, match="API key"):
+            await create(model="sim/fault-unauthorized", messages=[{"role": "user", "content": "?"}])
+
+    talk(base_url, use)
+
+
+def test_a_thinker_thinks_before_it_answers(base_url: str) -> None:
+    """Reasoning comes first, on its own channel; `thinking: disabled` leaves it out."""
+    aloud = ask_chat(base_url, "sim/thinker", stream=True)
+    silent = ask_chat(base_url, "sim/thinker", stream=True, thinking={"type": "disabled"})
+    keys = [key for event in aloud.events for key in event["choices"][0]["delta"]]  # type: ignore[index]
+
+    assert keys[2:].index("content") == keys.count("reasoning_content")
+    assert "".join(deltas(aloud, "content")) == "".join(deltas(silent, "content"))
+    assert deltas(silent, "reasoning_content") == []
+
+
+def test_max_tokens_and_stop_end_an_answer_early(base_url: str) -> None:
+    """The budget is kept and named as the reason; a stop word and what follows is left out."""
+    short = json.loads(ask_chat(base_url, "quick", max_tokens=3).body)
+    stopped = json.loads(ask_chat(base_url, "quick", stop="simulated").body)
+
+    assert (short["choices"][0]["finish_reason"], short["usage"]["completion_tokens"]) == ("length", 3)
+    assert stopped["choices"][0]["finish_reason"] == "stop"
+    assert stopped["choices"][0]["message"]["content"] != ""
+    assert "simulated" not in stopped["choices"][0]["message"]["content"]
+
+
+def test_a_lone_surrogate_does_no_harm(base_url: str) -> None:
+    """What JSON can spell and UTF-8 cannot is replaced."""
+    body = chat_body("quick").replace(b"Hello?", b"\\ud800 what?")
+    assert ask(base_url, post(body, "connection: close")).status == 200
+
+
+def test_no_token_is_early_and_stamps_never_go_back(base_url: str) -> None:
+    """Every token's stamp is at or after its moment, counted from the request and not from the last token."""
+    reply = ask_chat(base_url, "sim/exact?ttft_ms=30&gap_ms=3&tokens=60", stream=True)
+    received_ns, sent_ns = int(reply.headers["x-received-ns"]), stamps(reply)
+
+    assert sent_ns == sorted(sent_ns)
+    assert len(sent_ns) == 60
+    assert all(sent >= received_ns + (30 + 3 * index) * MS for index, sent in enumerate(sent_ns))
+
+
+def test_the_stamps_are_on_the_clock_of_this_process(base_url: str) -> None:
+    """On one machine, the server's stamps lie between our own before and after."""
+    before_ns = time.perf_counter_ns()
+    reply = ask_chat(base_url, stream=True)
+    received_ns = int(reply.headers["x-received-ns"])
+    assert before_ns <= received_ns <= stamps(reply)[0] <= time.perf_counter_ns()
+
+
+def test_a_slow_reader_gets_everything(wire: socket.socket) -> None:
+    """A stream faster than its reader is held back and lost nowhere."""
+    wire.sendall(post(chat_body("sim/exact?ttft_ms=0&gap_ms=0&tokens=40000", stream=True), "connection: close"))
+    time.sleep(0.2)
+    reply = parse_reply(read_all(wire))
+
+    assert reply.complete
+    assert len(deltas(reply, "content")) == 40_000
+
+
+def read_log(base_url: str) -> list[dict[str, object]]:
+    """Fetch the simulator's own log."""
+    log = json.loads(ask(base_url, http("GET", "/log", b"", "connection: close")).body)
+    assert isinstance(log, list)
+    return log
+
+
+def test_the_log_knows_how_many_were_under_way() -> None:
+    """Each chat request is logged with its model and how many were in flight with it, itself included."""
+    with launch_sync() as url:
+        connections = [connect(url) for _ in range(3)]
+        model = "sim/exact?ttft_ms=60000"
+        for count, connection in enumerate(connections, 1):
+            connection.sendall(post(chat_body(model, stream=True)))
+            assert connection.recv(9) == b"HTTP/1.1 "
+            assert read_log(url)[-1]["in_flight"] == count
+        for connection in connections:
+            connection.close()
+        await_true(lambda: (ask_chat(url), read_log(url)[-1]["in_flight"] == 1)[1])
+        assert [entry["model"] for entry in read_log(url)[:3]] == [model] * 3
+
+
+def await_true(true: Callable[[], bool]) -> None:
+    """Wait until a condition holds; fail when patience ends."""
+    deadline_s = time.monotonic() + PATIENCE_S
+    while not true():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.02)
+
+
+def test_the_log_is_bounded() -> None:
+    """A long-lived server forgets the oldest entries."""
+    service = Service()
+    request = HttpRequest(
+        "POST", "/v1/chat/completions", {}, chat_body("nobody"), keep_alive=True, chunked_allowed=True
+    )
+    for received_ns in range(LOG_ENTRIES_MAX + 10):
+        service.respond(request, received_ns)
+    log = service.respond(HttpRequest("GET", "/log", {}, b"", keep_alive=True, chunked_allowed=True), 0)
+    entries = json.loads(next(iter(log.steps)).head)
+    assert (len(entries), entries[0]["received_ns"]) == (LOG_ENTRIES_MAX, 10)
+
+
+QUICKLY = "ttft_ms=1&gap_ms=1&tokens=6"
+
+
+def ask_fault(base_url: str, name: str, options: str = QUICKLY, **fields: object) -> Reply:
+    """Stream from a model with a fault."""
+    fields = {"stream": True, "stream_options": {"include_usage": True}, **fields}
+    return ask_chat(base_url, f"sim/fault-{name}?{options}", **fields)
+
+
+def finish_reasons(reply: Reply) -> list[object]:
+    """Return all the finish reasons told."""
+    return [
+        event["choices"][0]["finish_reason"]  # type: ignore[index]
+        for event in reply.events
+        if event["choices"] and event["choices"][0]["finish_reason"]  # type: ignore[index]
+    ]
+
+
+def has_error(reply: Reply, status: int, code: str, **headers: str) -> bool:
+    """Check for an error with its status, code and headers."""
+    sent = {name: reply.headers.get(name.replace("_", "-")) for name in headers}
+    return (reply.status, reply.error["code"], sent) == (status, code, headers)
+
+
+def has_page(reply: Reply, status: int) -> bool:
+    """Check for an HTML page."""
+    return reply.status == status and reply.headers["content-type"].startswith("text/html") and b"<html" in reply.body
+
+
+def names_a_coming_date(reply: Reply) -> bool:
+    """Check for a Retry-After in the format of HTTP dates."""
+    date = time.strptime(reply.headers["retry-after"], "%a, %d %b %Y %H:%M:%S GMT")
+    return reply.status == 429 and len(date) == 9
+
+
+def is_broken_off(reply: Reply) -> bool:
+    """Check for four whole events and a part of the fifth."""
+    return not reply.complete and reply.body.count(b"}\n\n") == 4 and not reply.body.endswith(b"}\n\n")
+
+
+def breaks_json(reply: Reply) -> bool:
+    """Check for one event that is cut off, and an end."""
+    broken = [line for line in reply.body.split(b"\n") if line.startswith(b"data: {") and not line.endswith(b"}")]
+    return len(broken) == 1 and b"[DONE]" in reply.body
+
+
+def is_odd(reply: Reply) -> bool:
+    """Check for all the oddities at once."""
+    bom, ping = reply.body.startswith(b"\xef\xbb\xbf:"), b"event: ping\r\n\r\n" in reply.body
+    return bom and ping and b"id: 3\r\ndata:{" in reply.body and b"\n\n" not in reply.body
+
+
+FAULTS_ON_THE_WIRE: Mapping[str, Callable[[Reply], bool]] = {
+    "unauthorized": partial(has_error, status=401, code="invalid_api_key"),
+    "unknown-model": partial(has_error, status=404, code="model_not_found"),
+    "rate-limited": partial(has_error, status=429, code="rate_limit_exceeded", retry_after="2"),
+    "rate-limited-ms": partial(has_error, status=429, code="rate_limit_exceeded", retry_after_ms="300"),
+    "rate-limited-date": names_a_coming_date,
+    "no-balance": partial(has_error, status=429, code="insufficient_quota"),
+    "server-error": partial(has_error, status=500, code="internal_error"),
+    "bad-gateway": partial(has_page, status=502),
+    "redirect": lambda reply: (reply.status, reply.headers["location"]) == (301, "/moved/v1/chat/completions"),
+    "html": partial(has_page, status=200),
+    "empty": lambda reply: (reply.status, reply.body) == (200, b""),
+    "error-with-200": lambda reply: reply.status == 200 and "message" in reply.error,
+    "not-streamed": lambda reply: json.loads(reply.body)["object"] == "chat.completion",
+    "cut-mid-chunk": is_broken_off,
+    "reset": is_broken_off,
+    "cut-clean": lambda reply: reply.complete and len(reply.events) == 4 and not finish_reasons(reply),
+    "no-done": lambda reply: reply.complete and finish_reasons(reply) == ["stop"] and b"[DONE]" not in reply.body,
+    "no-usage": lambda reply: b"[DONE]" in reply.body and b'"usage"' not in reply.body,
+    "filtered": lambda reply: finish_reasons(reply) == ["content_filter"] and len(deltas(reply, "content")) == 3,
+    "error-first": lambda reply: reply.status == 200 and ["error" in event for event in reply.events] == [True],
+    "error-middle": lambda reply: ["error" in event for event in reply.events] == [False] * 4 + [True],
+    "broken-json": breaks_json,
+    "invalid-utf8": lambda reply: reply.body.count(b"\xff") == 1 and b"[DONE]" in reply.body,
+    "odd-framing": is_odd,
+    "burst": lambda reply: len(set(stamps(reply))) == 1 and len(stamps(reply)) == 6,
+}
+FAULTS_TESTED_APART = {
+    "flaky", "no-stream-options", "slow-headers", "stall-first", "stall-middle", "comments-forever", "lingers"
+}  # fmt: skip
+
+
+def test_no_fault_is_untested() -> None:
+    """Every row of the table has a test of what it does on the wire."""
+    assert {*FAULTS_ON_THE_WIRE, *FAULTS_TESTED_APART} == set(FAULTS)
+
+
+@pytest.mark.parametrize("name", FAULTS_ON_THE_WIRE)
+def test_a_fault_does_on_the_wire_what_it_says(base_url: str, name: str) -> None:
+    """One request, one spoiled response."""
+    reply = reply_before_reset(base_url) if name == "reset" else ask_fault(base_url, name)
+    assert FAULTS_ON_THE_WIRE[name](reply), reply
+
+
+def reply_before_reset(base_url: str) -> Reply:
+    """Read what there is until the connection is reset, and be sure that it is."""
+    pieces: list[bytes] = []
+    with connect(base_url) as connection:
+        connection.sendall(post(chat_body(f"sim/fault-reset?{QUICKLY}", stream=True)))
+        with pytest.raises(ConnectionResetError):
+            pieces.extend(iter(lambda: connection.recv(65536), b""))
+    return parse_reply(b"".join(pieces))
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_every_fault_answers_a_request_without_a_stream(base_url: str, name: str) -> None:
+    """Faults of the stream leave others in peace; faults of the status meet them too."""
+    reply = ask_chat(base_url, f"sim/fault-{name}?hold_ms=1&{QUICKLY}")
+    assert reply.complete
+    assert reply.status != 200 or name in {"html", "empty"} or json.loads(reply.body)
+
+
+def test_flaky_counts_by_content(base_url: str) -> None:
+    """The same content fails as often as its name says, then succeeds; other content starts anew."""
+    options = f"times=2&{QUICKLY}"
+    for seed in (1, 2):
+        assert [ask_fault(base_url, "flaky", options, seed=seed).status for _ in range(4)] == [503, 503, 200, 200]
+
+
+def test_stream_options_are_refused_by_name(base_url: str) -> None:
+    """400 naming the parameter; the same request without it is answered."""
+    refused = ask_fault(base_url, "no-stream-options")
+    assert (refused.status, refused.error["param"]) == (400, "stream_options")
+    assert ask_fault(base_url, "no-stream-options", stream_options=None).status == 200
+
+
+@pytest.mark.parametrize(
+    ("name", "told_before"),
+    [("slow-headers", b""), ("stall-first", b"\r\n\r\n"), ("stall-middle", b" three"), ("lingers", b"[DONE]")],
+)
+def test_a_held_back_stream_goes_on_after_its_time(base_url: str, name: str, told_before: bytes) -> None:
+    """What precedes the pause is sent before it; after it, all the rest is."""
+    with connect(base_url) as connection:
+        connection.sendall(post(chat_body(f"sim/fault-{name}?hold_ms=400&{QUICKLY}", stream=True), "connection: close"))
+        before = b""
+        while told_before not in before:
+            before += connection.recv(65536)
+        whole = parse_reply(before + read_all(connection))
+    cut = len(before.split(b'"content":" '))
+    assert {"slow-headers": 1, "stall-first": 1, "stall-middle": 4, "lingers": 7}[name] == cut
+    assert whole.complete
+    assert len(stamps(whole)) == 6
+
+
+@pytest.mark.parametrize(("name", "silent"), [("stall-first", True), ("stall-middle", False)])
+def test_a_stall_without_end_outlasts_any_client(base_url: str, name: str, *, silent: bool) -> None:
+    """Without `hold_ms` nothing more comes, and the connection stays open."""
+    with connect(base_url) as connection:
+        connection.sendall(post(chat_body(f"sim/fault-{name}?{QUICKLY}", stream=True)))
+        connection.settimeout(0.3)
+        pieces: list[bytes] = []
+        with pytest.raises(TimeoutError):
+            pieces.extend(iter(lambda: connection.recv(65536), b""))
+    received = b"".join(pieces)
+    assert received.startswith(b"HTTP/1.1 200")
+    assert (b"data:" not in received) == silent
+
+
+def test_comments_keep_coming_and_nothing_else(base_url: str) -> None:
+    """Comments only, one after the other."""
+    with connect(base_url) as connection:
+        connection.sendall(post(chat_body("sim/fault-comments-forever", stream=True)))
+        received = b""
+        while received.count(b": keep-alive\n\n") < 3:
+            received += connection.recv(65536)
+    assert b"data:" not in received
+
+
+def test_a_fault_can_be_given_to_the_whole_server() -> None:
+    """`--fault` spoils the answers of every persona."""
+    with launch_sync(fault="unauthorized") as url:
+        assert ask_chat(url, "quick").status == 401
+
+
+@given(st.binary(min_size=1, max_size=200))
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_client_that_sends_rubbish_harms_nobody(base_url: str, rubbish: bytes) -> None:
+    """After any bytes and a rude farewell, the server answers the next client."""
+    with connect(base_url) as rude:
+        rude.sendall(rubbish)
+    assert ask(base_url, http("GET", "/v1/models", b"", "connection: close")).status == 200
+
+
+def test_the_documentation_lists_every_fault_and_model() -> None:
+    """docs/simulator.md has a row for each, in the words of the tables."""
+    page = (Path(__file__).parents[2] / "docs" / "simulator.md").read_text(encoding="utf-8")
+    assert all(f"| `{fault.name}` | {fault.description} |" in page for fault in FAULTS.values())
+    assert all(
+        f"| `sim/{persona.name}` | {persona.first.median_ns // MS} ms |" in page for persona in PERSONAS.values()
+    )

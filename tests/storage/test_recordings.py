@@ -1,0 +1,395 @@
+"""What is recorded can be read whatever happens to the file, tells what the journal tells, and holds no key."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
+from gzip import compress
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.core.events import Failed, Outcome
+from runner.core.suite import Case, Parameters
+from runner.errors import JournalError
+from runner.planning.plan import Request, Target
+from runner.providers.key import Key
+from runner.providers.redaction import MARK, Redactor
+from runner.storage.recordings.frame import encode_frame, pack_reads, unpack_reads
+from runner.storage.recordings.reader import FILE_NAME, MAGIC, Recordings, read_recordings, scan_recordings
+from runner.storage.recordings.recording import Label, Reads, conversation_digest
+from runner.storage.recordings.writer import RecordingWriter
+from runner.wire.recording_buffer import RecordingBuffer, hide_keys
+from runner.wire.replay_decoder import hear_again
+from tests.support.command import compare, read_lines, write_config, write_yaml
+from tests.support.scripted_server import (
+    DONE,
+    END,
+    STREAM_HEAD,
+    Asked,
+    Reply,
+    delta,
+    event,
+    frame,
+    head,
+    play,
+    refuse,
+    stream,
+)
+from tests.support.scripted_server import (
+    Tape as Server,
+)
+from tests.test_secrets import ECHOES, VARIABLE, echoing, forms, make_key
+
+LABEL = Label("k-1", 1, "acme", "m", "c-1", epoch_ns=0)
+
+stamps = st.integers(-(2**62), 2**62)
+failures = st.builds(
+    Failed,
+    stamps,
+    st.sampled_from(Outcome),
+    st.text(),
+    error_type=st.none() | st.text(),
+    http_status=st.none() | st.integers(100, 999),
+    retry_after_s=st.none() | st.floats(0, 1e6),
+    worth_repeating=st.booleans(),
+)
+labels = st.builds(
+    Label,
+    key=st.text(max_size=20),
+    attempt=st.integers(1, 9),
+    provider=st.text(max_size=9),
+    model=st.text(max_size=9),
+    conversation=st.text(max_size=16),
+    epoch_ns=stamps,
+    sent_ns=st.none() | stamps,
+    status=st.none() | st.integers(100, 999),
+    headers=st.dictionaries(st.text(max_size=9), st.text(max_size=9), max_size=3),
+    headers_ns=st.none() | stamps,
+    closed_ns=st.none() | stamps,
+    failed=st.none() | failures,
+    flags=st.lists(st.text(max_size=9), max_size=2).map(tuple),
+    warmup=st.booleans(),
+    withheld=st.booleans(),
+)
+reads = st.lists(st.tuples(stamps, st.binary(max_size=50)), max_size=20)
+recordings = st.lists(st.tuples(labels, reads), min_size=1, max_size=4)
+
+
+def write(folder: Path, taken: Sequence[tuple[Label, Reads]]) -> list[int]:
+    """Write recordings anew; return where each frame ends."""
+    (folder / FILE_NAME).unlink(missing_ok=True)
+    ends = []
+    with RecordingWriter(folder) as writer:
+        for label, heard in taken:
+            writer.append(encode_frame(label, pack_reads(heard)))
+            ends.append((folder / FILE_NAME).stat().st_size)
+    return ends
+
+
+def contents(found: Recordings) -> list[tuple[Label, list[tuple[int, bytes]]]]:
+    """Return all that a file holds."""
+    return [(entry.label, found.reads(entry)) for entry in found.entries]
+
+
+@given(taken=recordings)
+def test_what_is_written_is_read(tmp_path_factory: pytest.TempPathFactory, taken: list[tuple[Label, Reads]]) -> None:
+    """Labels and reads come back as they were, whatever they hold."""
+    folder = tmp_path_factory.mktemp("run")
+    write(folder, taken)
+    found = read_recordings(folder)
+    assert contents(found) == taken
+    assert not found.is_torn
+
+
+@given(taken=recordings, more=recordings, data=st.data())
+def test_a_torn_tail_takes_nothing_else(
+    tmp_path_factory: pytest.TempPathFactory,
+    taken: list[tuple[Label, Reads]],
+    more: list[tuple[Label, Reads]],
+    data: st.DataObject,
+) -> None:
+    """Cut anywhere, a file holds the frames before the cut, says that it is torn, and can be appended to."""
+    folder = tmp_path_factory.mktemp("run")
+    ends = write(folder, taken)
+    size = data.draw(st.integers(0, ends[-1]), label="cut at")
+    path = folder / FILE_NAME
+    path.write_bytes(path.read_bytes()[:size])
+    whole = [take for take, end in zip(taken, ends, strict=True) if end <= size]
+    found = scan_recordings(folder)
+    assert contents(found) == whole
+    assert found.is_torn == (size > max((end for end in (len(MAGIC), *ends) if end <= size), default=size))
+    with RecordingWriter(folder) as writer:
+        for label, heard in more:
+            writer.append(encode_frame(label, pack_reads(heard)))
+    assert contents(scan_recordings(folder)) == [*whole, *more]
+
+
+@given(taken=recordings, data=st.data())
+def test_damage_is_never_read_as_something_else(
+    tmp_path_factory: pytest.TempPathFactory, taken: list[tuple[Label, Reads]], data: st.DataObject
+) -> None:
+    """With one byte changed, a file is refused, or cut short, or read as it was."""
+    folder = tmp_path_factory.mktemp("run")
+    size = write(folder, taken)[-1]
+    path = folder / FILE_NAME
+    damaged = bytearray(path.read_bytes())
+    damaged[data.draw(st.integers(0, size - 1), label="at")] ^= data.draw(st.integers(1, 255), label="by")
+    path.write_bytes(damaged)
+    with suppress(JournalError):
+        found = contents(scan_recordings(folder))
+        assert found == taken[: len(found)]
+
+
+def test_what_is_no_recording_is_refused(tmp_path: Path) -> None:
+    """A folder without one, and a file of another kind, are sentences that say what to do."""
+    with pytest.raises(JournalError, match="record a run first"):
+        read_recordings(tmp_path)
+    (tmp_path / FILE_NAME).write_bytes(b"compare recordings 2\n")
+    with pytest.raises(JournalError, match="upgrade compare"):
+        read_recordings(tmp_path)
+    write(tmp_path, [])
+    with pytest.raises(JournalError, match="no whole recording"):
+        read_recordings(tmp_path)
+
+
+# Keys
+
+KEY = "sk-0123456789abcdef"
+SECRETIVE = Redactor([Key(KEY, "ACME_API_KEY")])
+
+texts_with_keys = st.lists(st.sampled_from([KEY, KEY[:7], KEY[7:], "x", "你", '"}\n\n']), max_size=12).map("".join)
+
+
+def cut(body: bytes, places: Sequence[int]) -> list[bytes]:
+    """Cut bytes at some places."""
+    bounds = sorted({0, len(body), *(place % (len(body) + 1) for place in places)})
+    return [body[start:end] for start, end in pairwise(bounds)]
+
+
+@given(text=texts_with_keys, places=st.lists(st.integers(0, 300), max_size=8), slice_size=st.integers(1, 4))
+def test_a_key_is_found_and_hidden_however_it_is_cut(text: str, places: list[int], slice_size: int) -> None:
+    """Reads with the key hidden join to the text with the key hidden; none is lost; a tape knows if there was one."""
+    heard = list(enumerate(cut(text.encode(), places)))
+    tape = RecordingBuffer(SECRETIVE)
+    for start in range(0, len(heard), slice_size):
+        tape.keep(heard[start : start + slice_size])
+    packed = tape.wind_up()
+    assert unpack_reads(packed) == heard
+    assert tape.holds_key == (KEY in text)
+    hidden = hide_keys(packed, SECRETIVE)
+    assert b"".join(data for _, data in hidden).decode() == SECRETIVE.by_value(text) == text.replace(KEY, MARK)
+    assert [at_ns for at_ns, _ in hidden] == [at_ns for at_ns, _ in heard]
+
+
+def told(found: Recordings) -> Iterator[str]:
+    """Yield all that recordings hold as text: labels, bytes, and what the bytes tell when they are heard."""
+    for entry in found.entries:
+        heard = found.reads(entry)
+        fold = hear_again(entry.label, heard)
+        yield str(entry.label)
+        yield b"".join(data for _, data in heard).decode("utf-8", "replace")
+        yield str([getattr(fold, name) for name in ("failed", "opened", "usage", "finish_reason", "response_model")])
+        yield "".join(fold.text(channel) or "" for channel in ("r", "a", "t"))  # type: ignore[arg-type] # its letters
+
+
+@pytest.mark.parametrize("prefix", ["sk-", "plain-"])
+def test_no_recording_holds_a_key(tmp_path: Path, prefix: str) -> None:
+    """Every way a server can echo a key ends in recordings without it, in whatever pieces it was told."""
+    key = make_key(prefix)
+    write_yaml(tmp_path / "s.yaml", {"version": 1, "name": "echo", "cases": [{"id": "one", "turns": ["Hi"]}]})
+    with ExitStack() as stack:
+        tapes = {name: stack.enter_context(echoing(name)) for name in ECHOES}
+        rows = {name: {"base_url": tape.url, "api_key_env": VARIABLE, "models": ["m"]} for name, tape in tapes.items()}
+        write_config(tmp_path, **rows)
+        done = compare(tmp_path, "run", "s.yaml", "--record", "-o", "out", variables={VARIABLE: key})
+    assert done.returncode == 3, done.stderr
+    found = read_recordings(tmp_path / "out")
+    assert {entry.label.provider for entry in found.entries} == ECHOES.keys()
+    assert [text for text in told(found) if any(form in text for form in forms(key))] == []
+    withheld = [entry.label.provider for entry in found.entries if entry.label.withheld]
+    assert "spoken" in withheld, "a key told in many events cannot be taken out"
+    assert {"headed", "named", "counted", "led-on", "paged", "cut"}.isdisjoint(withheld)
+    again = compare(tmp_path, "rederive", "out", "-o", "again")
+    assert again.returncode == 0, again.stderr
+    assert f"not recorded: {len(withheld)}" in again.stdout
+
+
+# What is recorded, heard again
+
+COUNTED = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
+ANSWER = {"id": "c-1", "model": "m-1", "choices": [{"message": {"content": "Hello"}, "finish_reason": "stop"}]}
+ZIPPED = compress(delta("Hel") + delta("lo") + END + DONE)
+HALF = b"%x\r\n%b" % (4000, delta("Hel"))
+
+
+def twice_too_often(asked: Asked) -> Reply:
+    """Refuse the first attempt and answer the second."""
+    if asked.number == 0:
+        return refuse("429 Slow", {"error": {"message": "too often"}}, retry_after_ms="10", x_request_id="r-1")
+    return stream("at ", "last")
+
+
+def without_usage(asked: Asked) -> Reply:
+    """Refuse to count, as servers do that do not know how."""
+    if b"stream_options" in asked.content:
+        return refuse("400 Bad", {"error": {"message": "stream_options is not supported"}})
+    return stream("uncounted")
+
+
+KINDS: dict[str, Reply | Callable[[Asked], Reply]] = {
+    "good": stream("Hel", "lo ", "你好", pause_s=0.02, first_s=0.03),
+    "thinking": stream("<thi", "nk>hm</think>", "well"),
+    "whole": refuse("200 OK", {**ANSWER, "usage": COUNTED}),
+    "split": Reply(
+        [(0, STREAM_HEAD), *[(0.005, frame(bytes([byte]))) for byte in delta("é") + END + DONE], (0, b"0\r\n\r\n")]
+    ),
+    "zipped": Reply([(0, head(content_encoding="gzip", content_length=str(len(ZIPPED))) + ZIPPED)]),
+    "garbled": Reply([(0, STREAM_HEAD + frame(delta("x").replace(b"x", b"\xff") + END + DONE) + b"0\r\n\r\n")]),
+    "limited": twice_too_often,
+    "uncounting": without_usage,
+    "refused": refuse("401 No", {"error": {"message": "bad key", "code": "k"}, "request_id": "r-9"}),
+    "own-status": refuse("520 Web", "<html><title>Origin down</title></html>"),
+    "paged": refuse("200 OK", "<html><title>Sign in</title></html>"),
+    "moved": Reply([(0, head("307 Moved", location="https://elsewhere.test/", content_length="0"))]),
+    "truncated": Reply([(0, STREAM_HEAD + frame(delta("Hel")) + b"0\r\n\r\n")]),
+    "midway": Reply([(0, STREAM_HEAD + frame(delta("Hel") + event({"error": {"message": "no"}})) + b"0\r\n\r\n")]),
+    "cut": Reply([(0, STREAM_HEAD), (0.01, HALF)], "close"),
+    "reset": Reply([(0, STREAM_HEAD), (0.01, frame(delta("Hel"))), (0.05, b"")], "reset"),
+    "mute": Reply([(0, b"")], "close"),
+    "silent": Reply([(0, STREAM_HEAD), (0.01, frame(delta("Hel")))], linger_s=5),
+    "headless": Reply([(0, b"")], linger_s=5),
+}
+"""A provider each; what they do to a client is all that a reply can do."""
+
+UNREACHABLE = "http://127.0.0.1:9/v1"
+
+
+@contextmanager
+def all_kinds(folder: Path) -> Iterator[dict[str, Server]]:
+    """Run all these servers, and write their compare.yaml and a suite."""
+    timeouts = {"connect": 5, "first_token": 1, "idle": 1, "total": 20}
+    cases = [{"id": "hi", "turns": ["Hi"]}]
+    write_yaml(folder / "s.yaml", {"version": 1, "name": "kinds", "defaults": {"timeouts": timeouts}, "cases": cases})
+    with ExitStack() as stack:
+        servers = {name: stack.enter_context(play(answer)) for name, answer in KINDS.items()}
+        urls = {**{name: server.url for name, server in servers.items()}, "unreachable": UNREACHABLE}
+        write_config(
+            folder, **{name: {"base_url": url, "keyless": True, "models": ["m"]} for name, url in urls.items()}
+        )
+        yield servers
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder in which a run of all kinds was recorded as `out`."""
+    folder = tmp_path_factory.mktemp("kinds")
+    with all_kinds(folder):
+        done = compare(folder, "run", "s.yaml", "--record", "-o", "out")
+    assert done.returncode == 3, done.stdout + done.stderr
+    return folder
+
+
+def test_what_is_heard_again_is_what_was_heard(recorded: Path) -> None:
+    """From the bytes come the same records and failed attempts, stamp for stamp, whatever the reply was like."""
+    done = compare(recorded, "rederive", "out", "-o", "again")
+    assert done.returncode == 0, done.stderr
+    lines = [*read_lines(recorded / "out", "record"), *read_lines(recorded / "out", "attempt")]
+    assert f"told as before: {len(lines)}, told anew: 0, not recorded: 0" in done.stdout
+    again = [*read_lines(recorded / "again", "record"), *read_lines(recorded / "again", "attempt")]
+    assert again == lines
+    assert {line["outcome"] for line in lines} >= {
+        *(
+            "ok",
+            "rate_limited",
+            "bad_request",
+            "auth",
+            "provider_error",
+            "bad_stream",
+            "truncated",
+            "connection",
+            "timeout",
+        )
+    }
+    assert (recorded / "again" / "report.html").stat().st_size > 0
+
+
+def test_every_attempt_is_recorded(recorded: Path) -> None:
+    """There is a recording for each attempt, those that were repeated and those that nobody answered, too."""
+    found = {(entry.label.key, entry.label.attempt) for entry in read_recordings(recorded / "out").entries}
+    records = {(line["key"], line.get("attempts", 1)) for line in read_lines(recorded / "out", "record")}
+    repeated = {(line["key"], line["attempt"]) for line in read_lines(recorded / "out", "attempt")}
+    assert len(repeated) > 2
+    assert found == records | repeated
+
+
+def test_a_misread_journal_is_mended(recorded: Path, tmp_path: Path) -> None:
+    """What an older version told wrongly of the same bytes is told rightly, said to be, and the rest stays."""
+    old = tmp_path / "old"
+    old.mkdir()
+    (old / FILE_NAME).write_bytes((recorded / "out" / FILE_NAME).read_bytes())
+    journal = (recorded / "out" / "journal.jsonl").read_text(encoding="utf-8")
+    assert journal.count('"reply":"well"') == 1
+    (old / "journal.jsonl").write_text(journal.replace('"reply":"well"', '"reply":"ill"'), encoding="utf-8")
+    done = compare(tmp_path, "rederive", "old")
+    assert done.returncode == 0, done.stderr
+    assert "told anew: 1" in done.stdout
+    assert "reply: another in 1" in done.stdout
+    assert read_lines(tmp_path / "old-rederived", "record") == read_lines(recorded / "out", "record")
+    assert "ill" in (old / "journal.jsonl").read_text(encoding="utf-8"), "the run itself is left alone"
+
+
+def test_what_was_not_recorded_is_taken_over(recorded: Path, tmp_path: Path) -> None:
+    """A run that was recorded in part keeps the rest of its records as they were."""
+    part = tmp_path / "part"
+    part.mkdir()
+    (part / "journal.jsonl").write_bytes((recorded / "out" / "journal.jsonl").read_bytes())
+    found = read_recordings(recorded / "out")
+    write(part, contents(found)[:3])
+    done = compare(tmp_path, "rederive", "part")
+    assert "told as before: 3, told anew: 0" in done.stdout, done.stderr
+    assert read_lines(tmp_path / "part-rederived", "record") == read_lines(recorded / "out", "record")
+
+
+def test_a_used_folder_is_refused(recorded: Path) -> None:
+    """Nothing is written over another run, and nothing is told of a run without recordings."""
+    done = compare(recorded, "rederive", "out", "-o", "out")
+    assert (done.returncode, "holds a run already" in done.stderr) == (2, True)
+    with play(stream("Hi")) as server:
+        write_config(recorded, good={"base_url": server.url, "keyless": True, "models": ["m"]})
+        compare(recorded, "run", "s.yaml", "-o", "plain", "-p", "good")
+    assert not (recorded / "plain" / FILE_NAME).exists()
+    done = compare(recorded, "rederive", "plain")
+    assert (done.returncode, "--record" in done.stderr) == (2, True)
+
+
+def test_a_resumed_run_goes_on_recording(tmp_path: Path) -> None:
+    """What is asked anew stands behind what was recorded before, and each record finds its own bytes."""
+    write_yaml(tmp_path / "s.yaml", {"version": 1, "name": "twice", "cases": [{"id": "hi", "turns": ["Hi"]}]})
+    with play([refuse("401 No", {"error": {"message": "no"}}), stream("now")]) as server:
+        write_config(tmp_path, acme={"base_url": server.url, "keyless": True, "models": ["m"]})
+        compare(tmp_path, "run", "s.yaml", "--record", "-o", "out")
+        done = compare(tmp_path, "run", "--resume", "out", "--retry-errors", "--record")
+    assert done.returncode == 0, done.stderr
+    assert len(read_recordings(tmp_path / "out").entries) == 2
+    done = compare(tmp_path, "rederive", "out")
+    assert "told as before: 2, told anew: 0, not recorded: 0" in done.stdout, done.stderr
+
+
+# Questions
+
+
+@given(content=st.text(max_size=30), other=st.text(max_size=30))
+def test_a_nonce_does_not_count(content: str, other: str) -> None:
+    """With `cache: bust` a question is known in whatever run it is asked; another one is another."""
+    target = Target("acme", "m", replace(Parameters(), cache="bust"))
+    request = Request(target, Case("one", (content,)), repeat=1, block=1)
+    digests = {
+        conversation_digest("m", [(message.role, message.content) for message in request.messages(salt)])
+        for salt in ("run-1", "run-2")
+    }
+    assert digests == {conversation_digest("m", [("user", content)])}
+    assert (conversation_digest("m", [("user", other)]) in digests) == (content == other)
+    assert conversation_digest("m-2", [("user", content)]) not in digests

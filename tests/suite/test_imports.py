@@ -1,0 +1,571 @@
+"""Files of other tools become suites that `compare run` takes, and what is not taken is said with its place."""
+
+import json
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.commands.import_suite import Imported, import_file
+from runner.core.suite import Message, Suite
+from runner.document import Json, parse, write
+from runner.errors import CompareError, InvalidFile
+from runner.providers.registry import builtin
+from runner.suite.conversation import NotTaken
+from runner.suite.imports.draft import ImportSource
+from runner.suite.imports.promptfoo.assertions import assertion_in_words, checks_of
+from runner.suite.load import load
+
+
+def imported(text: str, name: str = "promptfooconfig.yaml") -> Imported:
+    """Import a file of this text."""
+    Path(name).write_text(dedent(text), encoding="utf-8")
+    return import_file(Path(name), None)
+
+
+def suite_of(made: Imported) -> dict[str, Any]:
+    """Return what the suite's text says."""
+    data = parse(made.text, "suite.yaml").data
+    assert isinstance(data, dict)
+    return data
+
+
+def loaded(made: Imported) -> Suite:
+    """Return the suite as `compare run` would."""
+    Path("suite.yaml").write_text(made.text, encoding="utf-8")
+    return load(Path("suite.yaml"), builtin().names)[0]
+
+
+# Writing YAML
+
+
+AWKWARD = (
+    *("1e3", "0x1F", "017", "no", "~", "", " a", "a ", "- b", "{{x}}", "a: b", "# c", "|", "a\nb", "a\n\n b\n", "\n"),
+    *("  a\nb", "12:30", "=", "<<", "1_000", ".5", "\u2028a", "\ufeffa", "a\tb", "'", '"', "- a\n- b", "a\r\nb", "..."),
+)
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30) | st.sampled_from(AWKWARD)
+SCALARS = TEXTS | st.integers(-(10**20), 10**20) | st.floats(allow_nan=False, allow_infinity=False) | st.booleans()
+DATA = st.recursive(
+    SCALARS | st.none(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(TEXTS, DATA, min_size=1))
+def test_what_is_written_is_read_back(data: dict[str, Json]) -> None:
+    """Any data is the same after it was written as YAML and read by our own strict reader."""
+    assert parse(write(data), "written.yaml").data == data
+
+
+def test_long_texts_are_written_to_be_read() -> None:
+    """A text of several lines stands as it is; keys keep their order; lists are indented; nothing is folded."""
+    data: Json = {"b": "one\ntwo\n", "a": ["x " * 100], "c": {"d": "no"}}
+    assert write(data) == f"b: |\n  one\n  two\na:\n  - '{'x ' * 100}'\nc:\n  d: 'no'\n"
+
+
+# promptfoo
+
+
+def test_every_test_is_asked_with_every_prompt() -> None:
+    """A configuration becomes cases, targets and defaults, and each list of values a matrix."""
+    made = imported("""
+        description: Greetings
+        prompts:
+          - 'Say {{word}} in {{language}}.'
+          - {id: 'Shout {{word}}!', label: Loud One}
+        providers:
+          - openai:chat:gpt-5-mini
+          - id: alibaba:qwen-plus
+            config: {temperature: 0.5, max_tokens: 90, reasoning_effort: low, stop: [END]}
+          - deepseek:deepseek-chat: {config: {top_p: 0.5}}
+          - ollama:chat:llama3.3:8b
+        evaluateOptions: {repeat: 2}
+        defaultTest:
+          vars: {language: French}
+          assert: [{type: latency, threshold: 2500}]
+        tests:
+          - description: Good morning!
+            vars: {word: [1.10, yes], language: German}
+            assert: [{type: contains, value: '{{word}}'}, {type: contains, value: x}]
+          - vars: {word: hello}
+    """)
+    assert made.left == ()
+    word = {"max_total_s": 2.5, "contains": ["{{word}}", "x"]}
+    assert suite_of(made) == {
+        "version": 1,
+        "description": "Greetings",
+        "targets": [
+            {"provider": "openai", "models": ["gpt-5-mini"]},
+            {
+                "provider": "dashscope",
+                "models": ["qwen-plus"],
+                "temperature": 0.5,
+                "max_tokens": 90,
+                "thinking": "low",
+                "stop": ["END"],
+            },
+            {"provider": "deepseek", "models": ["deepseek-chat"], "top_p": 0.5},
+            {"provider": "ollama", "models": ["llama3.3:8b"]},
+        ],
+        "defaults": {"repeat": 2},
+        "cases": [
+            {
+                "id": "good-morning-prompt-1",
+                "prompt": "Say {{word}} in {{language}}.",
+                "vars": {"language": "German"},
+                "matrix": {"word": ["1.10", "yes"]},
+                "checks": word,
+            },
+            {
+                "id": "good-morning-loud-one",
+                "prompt": "Shout {{word}}!",
+                "matrix": {"word": ["1.10", "yes"]},
+                "checks": word,
+            },
+            {
+                "id": "test-2-prompt-1",
+                "prompt": "Say {{word}} in {{language}}.",
+                "vars": {"language": "French", "word": "hello"},
+                "checks": {"max_total_s": 2.5},
+            },
+            {
+                "id": "test-2-loud-one",
+                "prompt": "Shout {{word}}!",
+                "vars": {"word": "hello"},
+                "checks": {"max_total_s": 2.5},
+            },
+        ],
+    }
+    assert len(loaded(made).cases) == 6
+
+
+ASSERTIONS: list[tuple[Json, Json]] = [
+    ({"type": "equals", "value": 4}, {"equals": "4"}),
+    ({"type": "equals", "value": {"a": [1]}}, {"json": {"const": {"a": [1]}}}),
+    ({"type": "contains", "value": "a"}, {"contains": ["a"]}),
+    ({"type": "contains-all", "value": ["a", "b"]}, {"contains": ["a", "b"]}),
+    ({"type": "contains-all", "value": 'a, "b, c"'}, {"contains": ["a", "b, c"]}),
+    ({"type": "contains-any", "value": ["a.b", "c"]}, {"regex": ["(a\\.b|c)"]}),
+    ({"type": "not-contains", "value": "a"}, {"not_contains": ["a"]}),
+    ({"type": "not-contains-any", "value": ["a", "b"]}, {"not_contains": ["a", "b"]}),
+    ({"type": "icontains", "value": "A+"}, {"regex": ["(?i)A\\+"]}),
+    ({"type": "icontains-all", "value": "a,b"}, {"regex": ["(?i)a", "(?i)b"]}),
+    ({"type": "icontains-any", "value": "a,b"}, {"regex": ["(?i)(a|b)"]}),
+    ({"type": "starts-with", "value": "Yes"}, {"starts_with": "Yes"}),
+    ({"type": "regex", "value": "^a+$"}, {"regex": ["^a+$"]}),
+    ({"type": "is-json"}, {"json": True}),
+    ({"type": "is-json", "value": {"type": "object"}}, {"json": {"type": "object"}}),
+    ({"type": "is-json", "value": '{"type": "object"}'}, {"json": {"type": "object"}}),
+    ({"type": "not-is-refusal"}, {"no_refusal": True}),
+    ({"type": "finish-reason", "value": "stop"}, {"finish_reason": "stop"}),
+    ({"type": "latency", "threshold": 3000}, {"max_total_s": 3}),
+    ({"type": "contains", "value": "a", "metric": "politeness"}, {"contains": ["a"]}),
+]
+
+
+def assertion(written: Json) -> ImportSource:
+    """Return an assertion as it stands in a file."""
+    return ImportSource(parse(write({"assert": written}), "c.yaml"), ("assert",))
+
+
+@pytest.mark.parametrize(("written", "checks"), ASSERTIONS)
+def test_an_assertion_becomes_the_check_that_says_the_same(written: Json, checks: Json) -> None:
+    """Each type that is taken has one meaning here."""
+    assert checks_of(assertion(written)) == checks
+
+
+@pytest.mark.parametrize(
+    ("written", "what"),
+    [
+        ({"type": "llm-rubric", "value": "polite"}, "its verdict is another model's"),
+        ({"type": "javascript", "value": "true"}, "it is code"),
+        ({"type": "cost", "threshold": 0.1}, "its amount is in dollars"),
+        ({"type": "not-equals", "value": "a"}, "there is no such check"),
+        ({"type": "no-such-thing"}, "there is no such check"),
+        ({"type": "regex", "value": "(?=a)"}, "invalid perl operator"),
+        ({"type": "regex", "value": "{{word}}"}, "patterns are no templates"),
+        ({"type": "icontains", "value": "{{word}}"}, "patterns are no templates"),
+        ({"type": "contains", "value": "file://a.txt"}, "takes its value from a file"),
+        ({"type": "contains", "value": "a", "transform": "output.trim()"}, "`contains` with `transform`"),
+        ({"type": "contains", "value": "a", "weight": 0}, "`contains` with `weight`"),
+        ({"type": "contains"}, "no value"),
+        ({"type": "contains-any", "value": [["a"]]}, "no text"),
+        ({"type": "is-json", "value": "type: object"}, "a text that is no JSON"),
+        ({"type": "is-json", "value": {"type": "objct"}}, "no JSON Schema"),
+        ({"type": "latency"}, "no threshold"),
+        ({"value": "a"}, "without a type"),
+        ("contains", "without a type"),
+    ],
+)
+def test_an_assertion_without_its_like_is_explained(written: Json, what: str) -> None:
+    """What no check says is not taken, and neither is what a key beside it turns into something else."""
+    with pytest.raises(NotTaken) as caught:
+        checks_of(assertion(written))
+    assert what in caught.value.what
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("cell", "written"),
+    [
+        ("Paris", {"type": "equals", "value": "Paris"}),
+        ("Yes: it is", {"type": "equals", "value": "Yes: it is"}),
+        ("contains: a: b", {"type": "contains", "value": "a: b"}),
+        ("not-contains:x", {"type": "not-contains", "value": "x"}),
+        ("is-json", {"type": "is-json"}),
+        ("similar(0.8): Hello", {"type": "similar", "value": "Hello", "threshold": 0.8}),
+        ("latency(1500)", {"type": "latency", "threshold": 1500}),
+    ],
+)
+def test_a_cell_demands_in_words(cell: str, written: Json) -> None:
+    """A table's cell names a type and a value; what names no type is the answer itself."""
+    assert assertion_in_words(cell) == written
+
+
+def test_each_thing_that_is_not_taken_is_said_with_its_place() -> None:
+    """Whatever would ask or judge something else is left out as a whole; the rest of the file is taken."""
+    made = imported("""\
+        prompts: ['{{q}}', file://made.py, exec:./make.sh, file://missing.txt, 'A {% for x in q %}{% endfor %}']
+        providers: [anthropic:claude, openai:embedding:x, 'openai:gpt-5', {id: openai:gpt-5, label: again}]
+        outputPath: out.json
+        tests:
+          - vars: {q: ok}
+            metadata: {topic: x}
+            assert:
+              - {type: equals, value: a}
+              - {type: equals, value: b}
+          - {vars: {q: x}, options: {prefix: 'Hey '}}
+          - {vars: {q: 'file://long.txt'}}
+          - {vars: {q: {a: 1}}}
+          - {vars: {q: x}, provider: openai:gpt-4}
+          - {vars: vars.yaml}
+          - {vars: {r: x}}
+          - file://nothing.csv
+          - {vars: {q: [ok, 'file://long.txt']}}
+    """)
+    assert [left.removeprefix("promptfooconfig.yaml:").partition(". ")[0] for left in made.left] == [
+        "1:20: prompts from `made.py` are not read",
+        "1:36: this prompt is made by a program or another service",
+        "1:52: `missing.txt`: there is no such file",
+        "2:13: `anthropic:claude` is none of the providers known here",
+        "2:31: `openai:embedding:x` is no chat completion",
+        "2:67: openai/gpt-5 is a target already",
+        "3:1: `outputPath` has no counterpart",
+        "5:5: no case of this: the template uses a loop, which has no place in a prompt",
+        "6:5: `metadata` has no counterpart",
+        "9:9: a second `equals` cannot be checked beside the first",
+        "10:5: a test with `options.prefix` is not taken",
+        "11:5: the variable `q` stands for a file or holds a template itself",
+        "12:5: the variable `q` is no text",
+        "13:5: a test with `provider` is not taken",
+        "14:5: this test's variables are in a file",
+        "15:5: no case of this: the template uses `q`, which has no value",
+        "16:5: `nothing.csv`: there is no such file",
+    ]
+    assert suite_of(made)["cases"] == [
+        {"id": "test-1-prompt-1", "prompt": "{{q}}", "vars": {"q": "ok"}, "checks": {"equals": "a"}}
+    ]
+
+
+def test_prompts_and_tests_come_from_files_beside_it() -> None:
+    """Texts, chats and tables are read; a file elsewhere is not, since a suite may not name it either."""
+    Path("p.txt").write_text("First {{q}}\n---\nSecond {{q}}\n")
+    Path("chat.json").write_text('[{"role": "system", "content": "Be {{how}}"}, {"role": "user", "content": "{{q}}"}]')
+    Path("t.csv").write_text('q,how,__expected,__description\n"a, b",kind,contains: A,One\nc,kind,,\n')
+    Path("t.yaml").write_text("- vars: {q: d, how: kind}\n")
+    Path("t.jsonl").write_text('{"vars": {"q": "e", "how": "kind"}, "assert": [{"type": "is-json"}]}\n')
+    made = imported("""
+        prompts: [file://p.txt, file://chat.json, file://../secret.txt]
+        tests: [file://t.csv, file://t.yaml, file://t.jsonl]
+    """)
+    assert len(made.left) == 1
+    assert "`../secret.txt` lies outside the suite's folder" in made.left[0]
+    suite = loaded(made)
+    assert [case.id for case in suite.cases][:3] == ["one-prompt-1", "one-prompt-2", "one-prompt-3"]
+    assert len(suite.cases) == 12
+    assert (suite.cases[2].system, suite.cases[2].turns) == ("Be kind", ("a, b",))
+    assert suite.cases[0].demands.checks == {"contains": "A"}
+    assert suite.cases[-1].demands.checks == {"json": True}
+
+
+def test_a_key_in_a_configuration_is_neither_shown_nor_kept() -> None:
+    """A secret written into a provider's config stands in no output."""
+    made = imported("""
+        prompts: [Hi]
+        providers: [{id: openai:gpt-5, config: {apiKey: sk-very-secret-0123456789}}]
+    """)
+    assert "very-secret" not in made.text + "".join(made.left)
+    assert "`apiKey` has no counterpart. Keys come from the environment" in made.left[0]
+
+
+WORDS = st.sampled_from(
+    [
+        "a",
+        "{{q}}",
+        "{{",
+        "{% if q %}x{% endif %}",
+        "{{ q | load }}",
+        "",
+        "no",
+        "file://x",
+        "- b",
+        "1e5",
+        "é",
+        "a\rb,c",
+        '"x',
+        "- role: user",
+        "[{]",
+        "  ",
+    ]
+)
+VALUES = WORDS | st.lists(WORDS, max_size=3) | st.integers() | st.booleans() | st.none() | st.just({"a": 1})
+KINDS = st.sampled_from(["equals", "contains", "icontains-any", "regex", "is-json", "llm-rubric", "not-contains", "x"])
+CLAIMS = st.fixed_dictionaries({"type": KINDS}, optional={"value": VALUES, "threshold": VALUES, "weight": VALUES})
+TESTS = st.fixed_dictionaries(
+    {},
+    optional={
+        "vars": st.dictionaries(st.sampled_from(["q", "r", "a b", ""]), VALUES, max_size=3),
+        "assert": st.lists(CLAIMS, max_size=3),
+        "description": WORDS,
+        "options": st.just({"runSerially": True}),
+    },
+)
+CONFIGS = st.fixed_dictionaries(
+    {"prompts": WORDS | st.lists(WORDS, max_size=3)},
+    optional={
+        "tests": st.lists(TESTS | WORDS, max_size=4) | WORDS,
+        "providers": VALUES | st.just(["openai:gpt-5", {"id": "deepseek:chat", "config": {"temperature": 9}}]),
+        "description": VALUES,
+        "evaluateOptions": st.fixed_dictionaries({"repeat": VALUES}),
+    },
+)
+
+
+@given(CONFIGS)
+def test_what_is_made_of_any_configuration_can_be_run(tmp_path_factory: pytest.TempPathFactory, config: Json) -> None:
+    """Either a suite comes out that is accepted as it is, or a sentence says why none does."""
+    path = tmp_path_factory.mktemp("import") / "promptfooconfig.yaml"
+    path.write_text(yaml.safe_dump(config, allow_unicode=True), encoding="utf-8")
+    output = path.with_name("suite.yaml")
+    try:
+        made = import_file(path, output)
+    except CompareError as refusal:
+        said = str(refusal)
+    else:
+        said = ""
+    assert "would not be accepted" not in said
+    if said:
+        assert not output.exists()
+        return
+    suite, _ = load(output, builtin().names)
+    assert len(suite.cases) >= made.cases > 0
+
+
+def test_the_documentation_shows_what_comes_out() -> None:
+    """docs/data.md holds a configuration and the suite that is made of it, to the letter."""
+    page = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+    blocks = dict(re.findall(r"^```yaml (\S+)\n(.*?)^```", page, re.MULTILINE | re.DOTALL))
+    assert imported(blocks["promptfooconfig.yaml"]).text == blocks["imported.yaml"]
+
+
+# OpenAI's messages
+
+
+EXAMPLES = [
+    {"messages": [{"role": "user", "content": "Hi {{name}}?"}, {"role": "assistant", "content": "Hello", "weight": 1}]},
+    {
+        "messages": [
+            {"role": "developer", "content": "Be brief"},
+            {"role": "user", "content": [{"type": "text", "text": "A"}]},
+        ]
+    },
+    {
+        "messages": [
+            {"role": "user", "content": "A"},
+            {"role": "assistant", "content": "B"},
+            {"role": "user", "content": "C"},
+            {"role": "assistant", "content": "D"},
+        ]
+    },
+]
+
+
+def test_examples_of_a_training_ask_what_the_user_said_last() -> None:
+    """History stays, the reply to learn does not, and braces are what they are."""
+    made = imported("".join(json.dumps(line) + "\n" for line in EXAMPLES), "training.jsonl")
+    (left,) = made.left
+    assert left.startswith("training.jsonl:1:1: the reply at the end is not asked. ")
+    assert left.endswith(" (1 more like it)")
+    first, second, third = loaded(made).cases
+    assert (first.id, first.turns) == ("line-1", ("Hi {{name}}?",))
+    assert (second.system, second.turns) == ("Be brief", ("A",))
+    assert third.history == (Message("user", "A"), Message("assistant", "B"))
+    assert third.turns == ("C",)
+
+
+def test_examples_of_a_training_can_be_named_by_a_suite() -> None:
+    """`cases_from` takes the very file, with the same cases."""
+    text = "".join(json.dumps(line) + "\n" for line in EXAMPLES)
+    converted = loaded(imported(text, "training.jsonl")).cases
+    Path("named.yaml").write_text("cases_from: training.jsonl\n")
+    named = load(Path("named.yaml"), builtin().names)[0].cases
+    said = [(case.id, case.turns, case.history, case.system) for case in named]
+    assert said == [(case.id, case.turns, case.history, case.system) for case in converted]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"messages": [{"role": "tool", "content": "x"}]}', "a message has the role `tool`"),
+        ('{"messages": [{"role": "assistant", "content": "x"}]}', "nobody asks anything in these messages"),
+        ('{"messages": [{"role": "user", "content": null}]}', "a message of the user has no text"),
+        ('{"messages": [{"role": "user", "content": "x", "name": "Bo"}]}', "a message of the user has `name`"),
+        ('{"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}', "or one that is no text"),
+        ('{"messages": []}', "`messages` is no list of messages"),
+        ('{"messages": ["x"]}', "a message is no mapping"),
+        ('{"custom_id": "a", "body": {}}', "this is a request of a batch"),
+    ],
+)
+def test_messages_that_cannot_be_asked_are_explained(line: str, message: str) -> None:
+    """A suite that names such a file is refused with the line; nothing is asked that was not written."""
+    Path("t.jsonl").write_text(EXAMPLES_LINE + line + "\n")
+    Path("suite.yaml").write_text("cases_from: t.jsonl\n")
+    with pytest.raises(InvalidFile) as caught:
+        load(Path("suite.yaml"), builtin().names)
+    (problem,) = caught.value.problems
+    assert (problem.path, problem.line) == ("t.jsonl", 2)
+    assert message in problem.what
+
+
+EXAMPLES_LINE = json.dumps(EXAMPLES[0]) + "\n"
+
+
+def batch(*bodies: dict[str, Json], url: str = "/v1/chat/completions") -> str:
+    """Return a batch file's lines."""
+    ask = {"messages": [{"role": "user", "content": "Hi"}]}
+    lines = ({"custom_id": f"r-{at}", "url": url, "body": ask | body} for at, body in enumerate(bodies, 1))
+    return "".join(json.dumps(line) + "\n" for line in lines)
+
+
+def test_what_all_requests_of_a_batch_ask_for_becomes_a_default() -> None:
+    """Parameters and other fields are kept where all agree, and named where they do not; a model is never guessed."""
+    agreed: dict[str, Json] = {"max_tokens": 9, "top_k": 3, "model": "m"}
+    made = imported(batch({**agreed, "temperature": 0}, {**agreed, "temperature": 1, "stream": True}), "b.jsonl")
+    suite = suite_of(made)
+    assert suite["defaults"] == {"max_tokens": 9, "extra_body": {"top_k": 3}}
+    assert [case["id"] for case in suite["cases"]] == ["r-1", "r-2"]
+    assert [left.partition(". ")[0] for left in made.left] == [
+        "b.jsonl:1:1: `model: m` does not tell whose model it is",
+        "b.jsonl:1:1: `temperature` is not the same in all requests",
+    ]
+
+
+def test_a_list_of_json_tells_the_lines_of_its_items() -> None:
+    """A .json file is read item by item; characters beyond the first 65,536 are whole."""
+    text = '[\n\n {"prompt": "a \\ud83d\\ude00"},\n {"promt": "b"}, 7\n]'
+    made = imported(text, "list.json")
+    assert [left.partition(". ")[0] for left in made.left] == [
+        "list.json:4:1: nothing here says what to ask",
+        "list.json:4:1: this is no object in braces",
+    ]
+    (case,) = loaded(made).cases
+    assert (case.id, case.turns) == ("line-3", ("a 😀",))
+
+
+def test_rows_like_a_case_of_ours_keep_all_they_say() -> None:
+    """Ids, turns, variables and checks stay; a key that is unknown is named."""
+    rows = [
+        {"id": "mine", "turns": ["{{a}}", "b"], "vars": {"a": "1"}, "checks": {"contains": "x"}},
+        {"prompt": "plain", "colour": "red"},
+    ]
+    made = imported("".join(json.dumps(row) + "\n" for row in rows), "rows.jsonl")
+    assert "`colour` has no counterpart" in made.left[0]
+    mine, plain = loaded(made).cases
+    assert (mine.id, mine.turns, mine.demands.checks) == ("mine", ("1", "b"), {"contains": "x"})
+    assert plain.id == "line-2"
+
+
+# Tables
+
+
+def test_a_table_needs_no_ids_and_may_have_more_columns() -> None:
+    """Lines give the ids; columns that mean nothing here are named once; braces wait for variables."""
+    made = imported('prompt,Category,vars.who,tags\n"Hi {{who}}",x,Bo,a;b\nPlain {{y}},,,\n', "t.csv")
+    assert [left.partition(". ")[0] for left in made.left] == ["t.csv:2:1: the column `Category` has no counterpart"]
+    first, second = loaded(made).cases
+    assert (first.id, first.turns, first.tags) == ("line-2", ("Hi Bo",), ("a", "b"))
+    assert (second.id, second.turns) == ("line-3", ("Plain {{y}}",))
+
+
+# The command
+
+
+Cli = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def test_a_suite_is_written_with_the_list_of_what_it_does_without(run_cli: Cli) -> None:
+    """What comes out is run as it is; the list stands on stderr and at the top of the suite."""
+    Path("promptfooconfig.yaml").write_text(
+        "prompts: ['Say {{word}}']\nproviders: [bedrock:x]\n"
+        "tests: [{vars: {word: hi}, assert: [{type: llm-rubric, value: nice}]}]\n"
+    )
+    made = run_cli("import", "promptfooconfig.yaml", "-o", "suite.yaml")
+    assert made.returncode == 0
+    assert "written: suite.yaml, 1 case" in made.stderr
+    for line in made.stderr.splitlines():
+        if line.startswith("not taken: "):
+            assert f"#   {line.removeprefix('not taken: ')}\n" in Path("suite.yaml").read_text(encoding="utf-8")
+    assert made.stderr.count("not taken: ") == 3
+    assert run_cli("import", "promptfooconfig.yaml").stdout == Path("suite.yaml").read_text(encoding="utf-8")
+    ran = run_cli("run", "suite.yaml", "-m", "sim/exact?ttft_ms=1&gap_ms=1&tokens=2")
+    assert ran.returncode == 0, ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.yaml", "prompts: []\ntests: []\n", "nothing in a.yaml becomes a case"),
+        ("a.yaml", "cases: [{id: a, prompt: Hi}]\n", "a.yaml is a suite already: compare run a.yaml"),
+        ("a.yaml", "prompts: [a\n", "a.yaml:1:10: "),
+        ("a.yaml", "prompts: [Hi]\nprompts: [Ho]\n", "a.yaml:2:1: the key `prompts` is repeated"),
+        ("a.yaml", "prompts: [Hi]\ndefaultTest: {vars: x.yaml}\n", "a.yaml:2:1: this test's variables are in a file"),
+        ("a.csv", "question\nHi\n", "a.csv:1:1: no column is called `prompt`"),
+        ("a.csv", "question,__expected\nHi,x\n", "import the promptfooconfig.yaml that names it"),
+        ("a.csv", "prompt\na,b\n", "a.csv:2:1: this row is not CSV: it has 2 cells, and the first row 1"),
+        ("a.jsonl", '{"prompt": "a"}\n{"prompt"\n', "a.jsonl:2:10: this is not JSON"),
+        ("a.jsonl", '{"prompt": "a", "prompt": "b"}\n', "a.jsonl:1:1: this cannot be read: a key is repeated in it"),
+        ("a.json", "[1, NaN]", "a.json:1:1: this cannot be read: NaN is no JSON"),
+        ("a.toml", "", "files called .toml are not read. Known: .yaml, .csv, .jsonl, .json."),
+    ],
+)
+def test_a_file_that_is_none_of_these_is_refused(run_cli: Cli, name: str, text: str, message: str) -> None:
+    """A sentence names place, cause and remedy, and nothing is written."""
+    Path(name).write_text(text)
+    refused = run_cli("import", name, "-o", "made.yaml")
+    assert refused.returncode == 2
+    assert message in refused.stderr
+    assert not Path("made.yaml").exists()
+
+
+def test_a_suite_that_is_there_is_never_overwritten(run_cli: Cli) -> None:
+    """It may hold somebody's work since."""
+    Path("a.csv").write_text("prompt\nHi\n")
+    Path("suite.yaml").write_text("mine")
+    refused = run_cli("import", "a.csv", "-o", "suite.yaml")
+    assert (refused.returncode, Path("suite.yaml").read_text()) == (2, "mine")
+    assert "there is such a file already" in refused.stderr
+
+
+def test_what_is_too_large_for_a_suite_is_refused() -> None:
+    """A suite of more than a megabyte could not be run; the sentence says what can."""
+    rows = "".join(json.dumps({"prompt": "x" * 1000}) + "\n" for _ in range(1100))
+    with pytest.raises(CompareError, match="the suite would not be accepted: the text is larger than 1 MiB"):
+        imported(rows, "large.jsonl")

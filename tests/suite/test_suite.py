@@ -1,0 +1,532 @@
+"""Suite files: what they mean, and the exact message for everything that is wrong with them."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from fnmatch import fnmatch
+from itertools import product
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft7Validator
+
+from runner.core.suite import Expectations, Message, Parameters, Suite, Timeouts
+from runner.document import read
+from runner.errors import CompareError, InvalidFile
+from runner.suite.checks import WrittenChecks
+from runner.suite.expectations import plain_demands
+from runner.suite.load import load, suite_from_prompts
+from runner.suite.matrix import combinations
+from runner.suite.schema import WrittenCase, WrittenDefaults, WrittenMessage, WrittenSuite, WrittenTarget, json_schema
+from runner.suite.templating import MAX_CHARACTERS, BadTemplate, read_template
+
+ROOT = Path(__file__).parents[2]
+BAD_SUITES = Path(__file__).parents[1] / "samples" / "bad_suites"
+SAMPLES = sorted((ROOT / "prompts").glob("*.yaml"))
+PAGE = (ROOT / "docs" / "suite.md").read_text(encoding="utf-8")
+BLOCKS = dict(re.findall(r"^```\w+ (\S+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
+PROVIDERS = ("dashscope", "deepseek", "openai", "zhipu")
+
+Load = Callable[[str], Suite]
+
+
+@pytest.fixture
+def load_text(tmp_path: Path) -> Load:
+    """Return a function that loads a suite from text, with its files in a folder of its own."""
+
+    def load_it(text: str) -> Suite:
+        path = tmp_path / "suite.yaml"
+        path.write_text(text, encoding="utf-8")
+        return load(path, PROVIDERS)[0]
+
+    return load_it
+
+
+@pytest.mark.parametrize("path", sorted(BAD_SUITES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_broken_suite_is_refused_in_exactly_these_words(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each broken sample gives the message that lies beside it, every problem of it, and nothing else."""
+    monkeypatch.chdir(BAD_SUITES)
+    with pytest.raises(InvalidFile) as caught:
+        load(Path(path.name), PROVIDERS)
+    assert f"{caught.value}\n" == path.with_suffix(".txt").read_text(encoding="utf-8")
+
+
+def test_there_are_many_broken_samples_and_a_message_for_each() -> None:
+    """The table holds at least forty suites, and no message without its suite."""
+    names = {path.stem for path in BAD_SUITES.glob("*.yaml")}
+    assert len(names) >= 40
+    assert names == {path.stem for path in BAD_SUITES.glob("*.txt")}
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
+def test_a_shipped_sample_loads_and_asks_every_provider(path: Path) -> None:
+    """The samples name no target, point editors at the schema, and give their cases in two languages."""
+    suite, rows = load(path, PROVIDERS)
+    assert (suite.targets, dict(rows), suite.name) == ((), {}, path.stem)
+    assert path.read_text(encoding="utf-8").startswith("# yaml-language-server: $schema=../docs/suite.schema.json\n")
+    assert any(case.id.endswith("-zh") or "zh" in case.tags for case in suite.cases)
+
+
+def test_the_basic_sample_shows_the_format() -> None:
+    """It has single and several turns, in both languages, and ids that the documented pattern finds."""
+    cases = {case.id: case for case in load(ROOT / "prompts" / "basic.yaml", ())[0].cases}
+    assert [id_ for id_ in cases if fnmatch(id_, "who-*")] == ["who-are-you-en", "who-are-you-zh"]
+    assert cases["who-are-you-zh"].turns == ("你是谁？请用一句话回答。",)
+    assert len(cases["remember-en"].turns) == len(cases["remember-zh"].turns) == 2
+    assert {"translate-French", "translate-Spanish"} < cases.keys()
+    assert cases["continue-en"].history[-1].role == "assistant"
+
+
+def test_the_committed_schema_is_the_one_the_code_gives() -> None:
+    """docs/suite.schema.json is what `compare schema` prints."""
+    committed = json.loads((ROOT / "docs" / "suite.schema.json").read_text(encoding="utf-8"))
+    assert committed == json_schema()
+    Draft7Validator.check_schema(committed)
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
+def test_the_schema_accepts_the_samples(path: Path) -> None:
+    """An editor finds nothing wrong with what is shipped."""
+    Draft7Validator(json_schema()).validate(read(path).data)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["mistyped_key", "temperature_too_high", "prompt_and_turns", "no_cases", "matrix_empty_list", "missing_provider"],
+)
+def test_the_schema_refuses_what_the_loader_refuses(name: str) -> None:
+    """An editor finds the mistakes that a schema can tell."""
+    assert not Draft7Validator(json_schema()).is_valid(read(BAD_SUITES / f"{name}.yaml").data)
+
+
+def test_the_schema_uses_only_what_draft_7_knows() -> None:
+    """No word of later drafts stands in it, and every key is described."""
+    text = json.dumps(json_schema())
+    assert not re.search(r'"(\$defs|prefixItems|unevaluated\w+|dependentRequired|const": \[)"', text)
+    for model in (WrittenSuite, WrittenDefaults, WrittenTarget, WrittenCase, WrittenMessage):
+        assert all(field.description for field in model.model_fields.values())
+
+
+@pytest.mark.parametrize("name", [name for name in BLOCKS if name.endswith(".yaml")])
+def test_an_example_of_the_documentation_loads(name: str, tmp_path: Path) -> None:
+    """Every suite shown in docs/suite.md works with the files shown beside it."""
+    for other, text in BLOCKS.items():
+        (tmp_path / other).write_text(text, encoding="utf-8")
+    suite, _ = load(tmp_path / name, PROVIDERS)
+    assert suite.cases
+    Draft7Validator(json_schema()).validate(read(tmp_path / name).data)
+
+
+def test_the_documentation_shows_and_explains_every_key() -> None:
+    """Each key of the format has its row in docs/suite.md, and stands in its example of everything."""
+    models = (WrittenSuite, WrittenDefaults, WrittenTarget, WrittenCase)
+    for key in {field.alias or name for model in models for name, field in model.model_fields.items()}:
+        assert f"`{key}`" in PAGE
+        assert re.search(rf"\b{key}:", BLOCKS["everything.yaml"])
+    for check in {field.alias or name for name, field in WrittenChecks.model_fields.items()}:
+        assert f"`{check}`" in PAGE
+
+
+def test_the_example_of_everything_means_what_it_says(tmp_path: Path) -> None:
+    """Names, layers of parameters, templates, matrices, turns, histories and files all arrive where they belong."""
+    for name, text in BLOCKS.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    suite, rows = load(tmp_path / "everything.yaml", PROVIDERS)
+    first, second = suite.targets
+    assert (suite.name, suite.repeat, rows["acme"].base_url) == ("capitals", 3, "https://api.acme.example/v1")
+    assert suite.parameters == Parameters(
+        system="You answer in one sentence.",
+        temperature=0,
+        max_tokens=500,
+        top_p=0.9,
+        seed=7,
+        stop=("END",),
+        thinking="off",
+        cache="bust",
+        timeouts=Timeouts(5, 60, 30, 300),
+        extra_body={"user": "compare"},
+    )
+    assert (first.models, first.parameters.temperature) == (("deepseek-chat", "deepseek-reasoner"), 0.3)
+    assert (second.models, second.parameters.temperature) == (("1.10",), None)
+    assert second.parameters.extra_body == {"user": "compare", "top_k": 20}
+    cases = {case.id: case for case in suite.cases}
+    assert list(cases) == ["capital-France", "capital-Peru", "remember", "continue", "summary", "weather"]
+    assert cases["capital-Peru"].turns == ("What is the capital of Peru? Answer in English.",)
+    assert cases["continue"].history == (Message("user", "Name a river."), Message("assistant", "The Douro."))
+    assert cases["summary"].turns == ("Summarise this letter in ten words: ...",)
+    assert cases["weather"].turns == ("What is the weather like in Turin in May?",)
+    assert cases["weather"].tags == ("short", "weather")
+
+
+@pytest.mark.parametrize("written", ["on", "off", "low", "medium", "high"])
+def test_thinking_is_a_word_also_where_yaml_11_would_see_a_truth_value(written: str, load_text: Load) -> None:
+    """`thinking: on` needs no quotes."""
+    suite = load_text(f"defaults: {{thinking: {written}}}\ncases: [{{id: a, prompt: hi}}]")
+    assert suite.parameters.thinking == written
+
+
+def test_texts_that_look_like_other_things_stay_as_written(load_text: Load) -> None:
+    """Ids, models, prompts and variables that look like numbers, dates or truth values are texts."""
+    suite = load_text(
+        "targets: [{provider: deepseek, models: [1.10, 2024-01-01]}]\n"
+        "cases:\n  - {id: 017, prompt: no}\n  - {id: 1.0, prompt: 'It is {{v}}', vars: {v: 1.50}}\n"
+    )
+    assert suite.targets[0].models == ("1.10", "2024-01-01")
+    assert [(case.id, case.turns) for case in suite.cases] == [("017", ("no",)), ("1.0", ("It is 1.50",))]
+
+
+def test_a_target_lies_over_the_defaults(load_text: Load) -> None:
+    """Values replace, mappings merge by key, and null takes a default back."""
+    suite = load_text(
+        "defaults: {seed: 1, stop: x, timeouts: {idle: 5, total: 50}, extra_body: {a: 1, b: 1}}\n"
+        "targets:\n"
+        "  - {provider: zhipu, seed: 2, timeouts: {total: 60}, extra_body: {b: 2}}\n"
+        "  - {provider: openai, seed: null, stop: null, timeouts: null, extra_body: null}\n"
+        "cases: [{id: a, prompt: hi}]"
+    )
+    over, back = (target.parameters for target in suite.targets)
+    assert over == Parameters(seed=2, stop=("x",), timeouts=Timeouts(idle=5, total=60), extra_body={"a": 1, "b": 2})
+    assert back == Parameters()
+
+
+def test_a_cases_demands_lie_over_the_defaults(load_text: Load) -> None:
+    """Checks replace each other by name; null and false take one back, `checks: null` all; so with pass and match."""
+    suite = load_text(
+        "defaults: {checks: {no_refusal: true, max_ttft_s: 2}, pass: 2 of 3, match: similar 0.9}\n"
+        "cases:\n"
+        "  - {id: a, prompt: hi}\n"
+        "  - {id: b, prompt: hi, checks: {no_refusal: false, max_ttft_s: null, equals: 42}, pass: all, match: exact}\n"
+        "  - {id: c, prompt: hi, checks: null, pass: null, match: null}\n"
+        "  - {id: d, prompt: hi, checks: {max_ttft_s: 3}}\n"
+    )
+    assert [case.demands for case in suite.cases] == [
+        Expectations({"no_refusal": True, "max_ttft_s": 2}, (2, 3), "similar 0.9"),
+        Expectations({"equals": "42"}, None, "exact"),
+        Expectations(),
+        Expectations({"no_refusal": True, "max_ttft_s": 3}, (2, 3), "similar 0.9"),
+    ]
+
+
+def test_texts_of_checks_are_templates(load_text: Load, tmp_path: Path) -> None:
+    """They are filled for each combination of a matrix, and count as a use of its values; patterns are left alone."""
+    suite = load_text(
+        "cases:\n  - id: a\n    prompt: hi\n    matrix: {who: [Ada, Bo]}\n"
+        "    checks: {contains: ['{{who}}', x], equals: 'I, {{who}}', regex: '{{who}}', json: {const: '{{who}}'}}\n"
+    )
+    assert [case.demands.checks for case in suite.cases] == [
+        {"contains": [who, "x"], "equals": f"I, {who}", "regex": "{{who}}", "json": {"const": "{{who}}"}}
+        for who in ("Ada", "Bo")
+    ]
+    (tmp_path / "c.csv").write_text("id,prompt,checks.contains,vars.n\na,{{n}}?,{{n}},7\nb,{{,,\n", encoding="utf-8")
+    first, second = load_text("cases_from: c.csv").cases
+    assert (first.demands.checks, second.demands.checks) == ({"contains": "7"}, {})
+
+
+def test_a_header_keeps_what_cases_demand(load_text: Load) -> None:
+    """As plain data, with the line and the number of turns; a case that demands nothing is not there."""
+    suite = load_text(
+        "cases:\n  - {id: a, turns: [x, y], checks: {json: {type: object}}, pass: 1 of 2}\n"
+        "  - {id: b, prompt: hi}\n  - {id: c, prompt: hi, match: exact}\n"
+    )
+    assert plain_demands(suite.cases) == {
+        "a": {"line": 2, "turns": 2, "checks": {"json": {"type": "object"}}, "pass": "1 of 2"},
+        "c": {"line": 4, "turns": 1, "match": "exact"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [("def f(:\n", "is no Python"), ("g = 1\n", "has no function `f`"), ("raise SystemExit\ndef f(r): ...\n", None)],
+)
+def test_a_function_is_looked_for_and_not_run(load_text: Load, tmp_path: Path, source: str, said: str | None) -> None:
+    """Its file is read as text: what is wrong with it is said, and nothing in it happens."""
+    (tmp_path / "own.py").write_text(source, encoding="utf-8")
+    text = "cases: [{id: a, prompt: hi, checks: {python: own:f}}]"
+    if said is None:
+        assert load_text(text).cases[0].demands.checks == {"python": "own:f"}
+        return
+    with pytest.raises(InvalidFile, match=said):
+        load_text(text)
+
+
+def test_the_digest_does_not_see_what_is_demanded(load_text: Load) -> None:
+    """A check changes nothing that is asked, so runs before and after it can be compared."""
+    demanding = SUITE.replace("tags: [x]", "tags: [x], checks: {contains: x}, match: exact, pass: 1 of 2")
+    assert load_text(demanding).digest == load_text(SUITE).digest
+
+
+def test_a_provider_may_be_an_alias_or_one_of_the_suites_own(load_text: Load) -> None:
+    """Known are the names given, in any case, and the suite's own rows with their aliases."""
+    suite = load_text(
+        "providers: {acme: {base_url: 'https://a.example/v1', aliases: [ac]}}\n"
+        "targets: [{provider: DeepSeek}, {provider: acme, models: [m]}, {provider: ac, models: [n]}]\n"
+        "cases: [{id: a, prompt: hi}]"
+    )
+    assert [target.provider for target in suite.targets] == ["DeepSeek", "acme", "ac"]
+
+
+def test_a_leading_system_message_becomes_the_cases_own(load_text: Load) -> None:
+    """A conversation's system message takes the place of the default one instead of standing beside it."""
+    (case,) = load_text(
+        "cases:\n  - id: a\n    vars: {who: pirate}\n    messages:\n"
+        "      - {role: system, content: 'You are a {{who}}.'}\n      - {role: user, content: hi}\n"
+    ).cases
+    assert (case.system, case.history, case.turns, case.line) == ("You are a pirate.", (), ("hi",), 2)
+
+
+def test_a_files_text_is_a_template_only_where_there_are_variables(tmp_path: Path, load_text: Load) -> None:
+    """Braces in a file are sent as they stand, unless the case has values to put into them."""
+    (tmp_path / "t.txt").write_text("Say {{name}} {# twice #}\r\n", encoding="utf-8", newline="")
+    (tmp_path / "c.jsonl").write_text('{"id": "c", "prompt": "{% x"}\n', encoding="utf-8")
+    suite = load_text(
+        "cases_from: c.jsonl\ncases: [{id: a, prompt_file: t.txt}, {id: b, prompt_file: t.txt, vars: {name: Ada}}]"
+    )
+    assert [case.turns[0] for case in suite.cases] == ["Say {{name}} {# twice #}", "Say Ada ", "{% x"]
+
+
+def test_rows_of_a_csv_file_are_cases(tmp_path: Path, load_text: Load) -> None:
+    """Quoted line ends, commas, marks first, empty cells and Windows line ends are read as spreadsheets write them."""
+    rows = '\ufeffid,prompt,system,tags,vars.n\r\na,"x, ""y""\r\nz {{n}}",,en; short,7\r\nb,你好,Be brief.,,\r\n'
+    (tmp_path / "c.csv").write_text(rows, encoding="utf-8", newline="")
+    first, second = load_text("cases_from: c.csv").cases
+    assert (first.turns, first.system, first.tags, first.line) == (('x, "y"\nz 7',), None, ("en", "short"), 1)
+    assert (second.turns, second.system, second.tags) == (("你好",), "Be brief.", ())
+
+
+def test_a_case_file_is_not_read_to_its_end_once_it_is_hopeless(tmp_path: Path, load_text: Load) -> None:
+    """A thousand faulty rows give twenty problems."""
+    (tmp_path / "c.jsonl").write_text("{}\n" * 1000, encoding="utf-8")
+    with pytest.raises(InvalidFile) as caught:
+        load_text("cases_from: c.jsonl")
+    assert len(caught.value.problems) == 20
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+def test_a_link_does_not_lead_out_of_the_folder(tmp_path: Path) -> None:
+    """A suite cannot send a file that lies elsewhere, by whatever name."""
+    home = tmp_path / "home"
+    home.mkdir()
+    (tmp_path / "secret.txt").write_text("secret", encoding="utf-8")
+    (home / "link.txt").symlink_to(tmp_path / "secret.txt")
+    (home / "s.yaml").write_text("cases: [{id: a, prompt_file: link.txt}]", encoding="utf-8")
+    with pytest.raises(InvalidFile, match="outside the suite's folder"):
+        load(home / "s.yaml", ())
+
+
+SUITE = "targets: [{provider: openai, seed: 1}]\ndefaults: {temperature: 1}\ncases: [{id: a, prompt: hi, tags: [x]}]\n"
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        "# a comment\n" + SUITE,
+        "name: other\ndescription: words\nversion: 1\n" + SUITE,
+        SUITE.replace("temperature: 1", "temperature: 1.0, stream: true"),
+        SUITE.replace("[{id: a, prompt: hi, tags: [x]}]", "\n  - {tags: ['x'], id: a, prompt: '{{v}}', vars: {v: hi}}"),
+    ],
+    ids=["comment", "name", "defaults-written-out", "other-way-of-writing"],
+)
+def test_the_digest_does_not_see_how_a_suite_is_written(same: str, load_text: Load) -> None:
+    """Comments, names, order, quotes and written-out defaults leave the digest alone."""
+    assert load_text(same).digest == load_text(SUITE).digest
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("prompt: hi", "prompt: ho"),
+        ("id: a", "id: b"),
+        ("tags: [x]", "tags: [y]"),
+        ("tags: [x]", "tags: [x], system: s"),
+        ("prompt: hi", "turns: [hi, hi]"),
+        ("seed: 1", "seed: 2"),
+        ("openai", "zhipu"),
+        ("temperature: 1", "temperature: 0"),
+        ("temperature: 1", "temperature: 1, repeat: 2"),
+        ("defaults:", "providers: {openai: {concurrency: 2}}\ndefaults:"),
+    ],
+)
+def test_the_digest_sees_every_change_of_meaning(old: str, new: str, load_text: Load) -> None:
+    """Whatever is asked, of whom or how, changes the digest."""
+    assert load_text(SUITE.replace(old, new)).digest != load_text(SUITE).digest
+
+
+def test_prompts_alone_make_a_suite() -> None:
+    """What `compare ask` is given is asked as it stands, braces and all."""
+    suite = suite_from_prompts(["你是谁？", "{{x}}"], parameters=Parameters(seed=1), repeat=2)
+    assert [(case.id, case.turns) for case in suite.cases] == [("prompt-1", ("你是谁？",)), ("prompt-2", ("{{x}}",))]
+    assert (suite.name, suite.repeat, suite.parameters.seed, len(suite.digest)) == ("ask", 2, 1, 64)
+
+
+@pytest.mark.parametrize("prompts", [[], [" \n"], ["hi", ""]])
+def test_an_empty_prompt_is_refused(prompts: list[str]) -> None:
+    """There must be something to ask."""
+    with pytest.raises(CompareError, match="A prompt is empty"):
+        suite_from_prompts(prompts)
+
+
+@pytest.mark.parametrize(
+    ("template", "filled"),
+    [
+        ("{{a}} {{ b|upper }}", "x TWO"),
+        ("{{ 'ab' * (n | int) }}", "ababab"),
+        ("{{ (n|int + 4) * 2 // 3 }}", "4"),
+        ("{% if a == 'x' and n|int > 2 %}yes{% elif b %}maybe{% else %}no{% endif %}", "yes"),
+        ("{{ 'short' if a|length < 2 else 'long' }}", "short"),
+        ("{% raw %}{{a}}{% endraw %}{# gone #}", "{{a}}"),
+        ("<{{ b }}> & 你\n", "<two> & 你\n"),
+    ],
+)
+def test_a_template_is_filled(template: str, filled: str) -> None:
+    """Variables, arithmetic, conditions, raw parts and filters work, and nothing is escaped for HTML."""
+    assert read_template(template).fill({"a": "x", "b": "two", "n": "3"}) == filled
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ 'a' * 10**9 }}",
+        "{{ 'a' * 1000000000 }}",
+        "{{ 1000000000 * 'a' }}",
+        "{{ ('a' * 1000000) * 1000000 }}",
+        "{{ [0] * 1000000000 }}",
+        "{{ 9 * 9" + " * 9999999999" * 90 + " }}",
+        "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
+        "{{ range(1000000000)|list }}",
+        "{{ lipsum(n=100000) }}",
+        "{{ '%1000000000d' % 1 }}",
+        "{{ '{:1000000000}'.format(1) }}",
+        "{{ 'a'.ljust(1000000000) }}",
+        "{{ 'a' | center(1000000000) }}",
+        "{{ ('a' * 100000) | join('b' * 100000) }}",
+        "{{ 'a' * 1000000 }}" * 3,
+        "{{ ('a' * 1000000)" + " ~ ('a' * 1000000)" * 90 + " }}",
+        "{% set x = 'a' * 1000000 %}{{ x }}",
+        "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
+        "{% include 'x' %}",
+        "{% import 'os' as os %}",
+        "{{ ''.__class__.__mro__[1].__subclasses__() }}",
+        "{{ self }}{{ cycler }}" + "{{ x" * 3,
+        "{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}",
+        "{{ " + "not " * 5000 + "1 }}",
+        "{% if 1 %}" * 500 + "{% endif %}" * 500,
+        "{{ 1 }}" * 5000,
+        "{{ 'a' - 1 }}",
+        "{{ 1 // 0 }}",
+        "{{ -'a' }}",
+        "{{ 'a' < 1 }}",
+        "{{ 'x' | int('a') }}",
+    ],
+    ids=lambda template: template[:40],
+)
+def test_a_template_that_asks_for_too_much_is_refused(template: str) -> None:
+    """Bombs, loops, calls and ways out of the sandbox end in a sentence, at once and without memory."""
+    with pytest.raises(BadTemplate) as caught:
+        read_template(template).fill({})
+    assert caught.value.remedy
+
+
+@given(st.text("{}%# abn*|()'\"1.+-~[]=,ifelsndwhtrp\n", max_size=60), st.text(max_size=5))
+def test_any_text_is_a_template_or_refused(text: str, value: str) -> None:
+    """No text makes the templates raise anything but their own error, or grow beyond the bound."""
+    try:
+        filler = read_template(text)
+        filled = filler.fill(dict.fromkeys(filler.names, value))
+    except BadTemplate:
+        return
+    assert len(filled) <= MAX_CHARACTERS + len(text)
+
+
+NAMES = st.from_regex("[a-z]{1,3}", fullmatch=True)
+MATRICES = st.dictionaries(NAMES, st.lists(st.text(max_size=6), min_size=1, max_size=4), max_size=3)
+
+
+@given(MATRICES)
+def test_a_matrix_gives_every_combination_an_id_of_its_own(matrix: dict[str, list[str]]) -> None:
+    """As many combinations as the lists multiply to, each with its own suffix and one value of each list."""
+    made = combinations(matrix)
+    suffixes = [suffix for suffix, _ in made]
+    assert len(set(suffixes)) == len(made)
+    assert [tuple(values.values()) for _, values in made] == list(product(*matrix.values()))
+
+
+WORDS = st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=8)
+NUMBERS = st.floats(0, 2, allow_nan=False)
+TURNS = st.lists(WORDS, min_size=1, max_size=3)
+CASE = st.tuples(WORDS, TURNS, st.lists(WORDS, max_size=2), st.none() | WORDS)
+CASES = st.lists(CASE, min_size=1, max_size=4, unique_by=lambda case: case[0])
+MODELS = st.lists(WORDS, min_size=1, unique=True)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(cases=CASES, temperature=NUMBERS, repeat=st.integers(1, 99), models=MODELS)
+def test_a_suite_that_is_written_out_is_read_as_meant(
+    load_text: Load,
+    cases: list[tuple[str, list[str], list[str], str | None]],
+    temperature: float,
+    repeat: int,
+    models: list[str],
+) -> None:
+    """Generated suites come back with every id, turn, tag, system message, model and parameter they had."""
+    written = {
+        "defaults": {"temperature": temperature, "repeat": repeat},
+        "targets": [{"provider": "openai", "models": models}],
+        "cases": [{"id": i, "turns": t, "tags": g, **({"system": s} if s else {})} for i, t, g, s in cases],
+    }
+    suite = load_text(json.dumps(written, ensure_ascii=False))
+    assert [(c.id, list(c.turns), list(c.tags), c.system) for c in suite.cases] == cases
+    assert (suite.parameters.temperature, suite.repeat) == (temperature, repeat)
+    assert list(suite.targets[0].models) == models
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(data=st.data())
+def test_a_damaged_suite_is_read_or_refused(load_text: Load, tmp_path: Path, data: st.DataObject) -> None:
+    """However a good suite is cut, spliced and scribbled upon, nothing but the one error is raised."""
+    for name in ("letter.txt", "more.csv"):
+        (tmp_path / name).write_text(BLOCKS[name], encoding="utf-8")
+    lines = BLOCKS["everything.yaml"].splitlines()
+    for _ in range(data.draw(st.integers(1, 4))):
+        index = data.draw(st.integers(0, len(lines) - 1))
+        other = data.draw(
+            st.sampled_from([*lines, "", "- 1", "{}", "  a: [", "null", "version: {}", "  system: {{x}}"])
+        )
+        at = data.draw(st.integers(0, len(lines[index])))
+        lines[index] = data.draw(
+            st.sampled_from([other, lines[index][:at] + other, lines[index][:at], lines[index][at:]])
+        )
+    with suppress(InvalidFile):
+        assert load_text("\n".join(lines)).cases
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    kind=st.sampled_from(["csv", "jsonl"]),
+    content=st.binary(max_size=60) | st.text("id,prompt\n\"{}[]:1\\u;x'", max_size=80),
+)
+def test_any_case_file_is_read_or_refused(load_text: Load, tmp_path: Path, kind: str, content: str | bytes) -> None:
+    """No bytes in a case file raise anything but the one error."""
+    raw = content.encode() if isinstance(content, str) else content
+    (tmp_path / f"c.{kind}").write_bytes(b"id,prompt\n" * (kind == "csv" and raw[:1] > b"a") + raw)
+    with suppress(InvalidFile):
+        assert load_text(f"cases_from: c.{kind}").cases
+
+
+def test_jinja2_is_loaded_only_where_there_is_something_to_fill(tmp_path: Path) -> None:
+    """Importing `runner.suite` costs nothing heavy, and a suite without templates never needs jinja2."""
+    (tmp_path / "plain.yaml").write_text(SUITE, encoding="utf-8")
+    program = (
+        "import sys, runner.core.suite; from pathlib import Path\n"
+        "assert not {'pydantic', 'yaml', 'jinja2'} & sys.modules.keys()\n"
+        "from runner.suite.load import load; load(Path('plain.yaml'), ['openai'])\n"
+        "assert 'jinja2' not in sys.modules\n"
+    )
+    subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True
+    )

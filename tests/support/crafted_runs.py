@@ -1,0 +1,105 @@
+"""Runs made by hand: whole journals whose every latency is known."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+from runner.analysis.run import Run
+from runner.core.events import Outcome
+from runner.core.record import Heard, Identity, Marks, Record
+from runner.storage import journal
+from runner.storage.journal import Header
+
+SECOND = 1_000_000_000
+BASE, NEW = "acme/old", "acme/new"
+
+
+def header(run_id: str = "base", targets: Sequence[str] = (BASE,), **details: object) -> Header:
+    """Return the header of a run of the suite `crafted`."""
+    made = Header(
+        run_id=run_id,
+        suite="crafted",
+        digest="d1",
+        seed=7,
+        started_at="2026-01-02T03:04:05+00:00",
+        simulated=False,
+        repeat=1,
+        targets=tuple(targets),
+        cases=("one", "two"),
+        planned_requests=1,
+        platform="Linux",
+        clock="transport",
+        versions={"compare": "1", "python": "3.11"},
+    )
+    return replace(made, **details)  # type: ignore[arg-type]
+
+
+def answered(
+    target: str = BASE,
+    case: str = "one",
+    block: int = 1,
+    ttft_s: float = 0.3,
+    reply: str = "Hello world",
+    **more: object,
+) -> Record:
+    """Return a reply of two pieces, the second half a second after the first."""
+    provider, _, model = target.partition("/")
+    first_us = round(ttft_s * 1e6)
+    record = Record(
+        identity=Identity(f"{target}-{case}-{block}", case, 1, block, block, provider, model, f"Tell {case}."),
+        marks=Marks(sent=SECOND, headers=SECOND, first_event=SECOND, last_event=SECOND + (first_us + 500_000) * 1000),
+        outcome=Outcome.OK,
+        heard=Heard((first_us, first_us + 500_000), "aa", (1, len(reply) - 1)),
+        reply=reply,
+        finish_reason="stop",
+        output_tokens=3,
+        late_ns=100_000,
+    )
+    return replace(record, **more)  # type: ignore[arg-type]
+
+
+def failed(target: str = BASE, case: str = "one", block: int = 1) -> Record:
+    """Return a request that the provider failed."""
+    good = answered(target, case, block)
+    return replace(good, outcome=Outcome.PROVIDER_ERROR, heard=Heard(), reply=None, error="oops", http_status=500)
+
+
+def jittered(
+    target: str,
+    blocks: int,
+    *,
+    slower: float = 1.0,
+    seed: int = 1,
+    sigma: float = 0.1,
+    cases: Sequence[str] = ("one", "two"),
+) -> Iterator[Record]:
+    """Yield a target's answers, log-normal about 300 ms times `slower`."""
+    random = Random(f"{target}{seed}")
+    for block in range(1, blocks + 1):
+        for case in cases:
+            yield answered(target, case, block, 0.3 * slower * random.lognormvariate(0, sigma))
+
+
+def run_of(records: Iterator[Record] | Sequence[Record], run_id: str = "base", **details: object) -> Run:
+    """Return a run of these records."""
+    kept = list(records)
+    targets = tuple(dict.fromkeys(record.identity.target for record in kept))
+    return Run.of(header(run_id, targets, planned_requests=len(kept), **details), kept)
+
+
+def write_run(folder: Path, records: Iterator[Record] | Sequence[Record], **details: object) -> Path:
+    """Write a finished run's journal; return its folder."""
+    kept = list(records)
+    targets = tuple(dict.fromkeys(record.identity.target for record in kept))
+    with journal.JournalWriter(folder) as log:
+        log.append_header(header(folder.name, targets, planned_requests=len(kept), **details))
+        for record in kept:
+            log.append_record(record)
+        log.append({"kind": "end"})
+    return folder
+
+
+def simulated(record: Record) -> Record:
+    """Return a record as the simulator would have answered it."""
+    return replace(record, identity=replace(record.identity, simulated=True))

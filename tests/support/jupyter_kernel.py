@@ -1,0 +1,86 @@
+"""Real Jupyter kernels for tests: of this interpreter, with this checkout, in a folder of their own."""
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from jupyter_client.blocking.client import BlockingKernelClient
+from jupyter_client.manager import KernelManager
+
+CHECKOUT = Path(__file__).parents[2]
+NAME = "checkout"
+PATIENCE_S = 120
+
+
+def install_kernel(folder: Path) -> dict[str, str]:
+    """Write a kernel's specification below a folder; return the environment in which Jupyter finds only that."""
+    spec = folder / "jupyter" / "kernels" / NAME
+    spec.mkdir(parents=True)
+    kernel = {
+        "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+        "display_name": NAME,
+        "language": "python",
+        "env": {"PYTHONPATH": str(CHECKOUT), "PYDEVD_DISABLE_FILE_VALIDATION": "1"},
+    }
+    (spec / "kernel.json").write_text(json.dumps(kernel), encoding="utf-8")
+    own = {name: str(folder / name.lower()) for name in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR")}
+    return {"JUPYTER_PATH": str(folder / "jupyter"), **own}
+
+
+class Kernel:
+    """A kernel that runs cells one after the other."""
+
+    def __init__(self, manager: KernelManager, client: BlockingKernelClient) -> None:
+        self._manager = manager
+        self._client = client
+
+    def begin(self, code: str) -> str:
+        """Send a cell; return the id by which its messages are known."""
+        return str(self._client.execute(code))
+
+    def hear(self, cell: str) -> Iterator[dict[str, Any]]:
+        """Yield a cell's messages until it is done."""
+        while True:
+            message = self._client.get_iopub_msg(timeout=PATIENCE_S)
+            if message["parent_header"].get("msg_id") != cell:
+                continue
+            if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
+                return
+            yield message
+
+    def run(self, code: str) -> list[dict[str, Any]]:
+        """Run a cell to its end; return its messages."""
+        return list(self.hear(self.begin(code)))
+
+    def interrupt(self) -> None:
+        """Do what the stop button does."""
+        self._manager.interrupt_kernel()
+
+
+@contextmanager
+def open_kernel(folder: Path) -> Iterator[Kernel]:
+    """Run a kernel whose working folder this is, for the length of a `with` block; see `install_kernel`."""
+    manager = KernelManager(kernel_name=NAME)
+    manager.start_kernel(cwd=str(folder), env=dict(os.environ))
+    client = manager.client()
+    client.start_channels()
+    try:
+        client.wait_for_ready(timeout=PATIENCE_S)
+        yield Kernel(manager, client)
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+
+
+def texts_of(messages: list[dict[str, Any]], kind: str, form: str = "text/plain") -> list[str]:
+    """Return what messages of a kind show, in one form."""
+    return [message["content"]["data"][form] for message in messages if message["msg_type"] == kind]
+
+
+def printed(messages: list[dict[str, Any]]) -> str:
+    """Return what a cell wrote to stdout and stderr."""
+    return "".join(message["content"]["text"] for message in messages if message["msg_type"] == "stream")

@@ -1,0 +1,148 @@
+"""What a picture's SVG draws, worked out as a browser would: where every path, rectangle and label lies."""
+
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+
+from runner.outputs.charts.chart import Chart
+from runner.outputs.charts.labels import width
+
+NAMESPACE = "{http://www.w3.org/2000/svg}"
+_COMMAND = re.compile(r"([MLHVhvl])([^MLHVhvl]*)")
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+
+
+@dataclass(frozen=True)
+class Box:
+    """Where a label lies, as wide as it is at most."""
+
+    text: str
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    def overlaps(self, other: "Box") -> bool:
+        """Tell whether two labels cover each other, by more than rounding."""
+        apart = (
+            self.right <= other.left + 0.2,
+            other.right <= self.left + 0.2,
+            self.bottom <= other.top + 0.2,
+            other.bottom <= self.top + 0.2,
+        )
+        return not any(apart)
+
+
+def parse(picture: Chart) -> ET.Element:
+    """Return a picture's root; the parser refuses what is not well-formed."""
+    return ET.fromstring(picture.svg)
+
+
+def describe(picture: Chart) -> str:
+    """Return what a picture says of itself to those who cannot see it."""
+    return parse(picture).findtext(f"{NAMESPACE}desc", "")
+
+
+def size(root: ET.Element) -> tuple[float, float]:
+    """Return the width and height of the view box."""
+    left, top, wide, high = map(float, root.attrib["viewBox"].split())
+    assert (left, top) == (0, 0)
+    return wide, high
+
+
+def drawn_points(root: ET.Element) -> Iterator[tuple[float, float]]:
+    """Yield the ends of all lines and the corners of all rectangles where they are seen."""
+    by_id = {element.attrib["id"]: element for element in root.iter() if "id" in element.attrib}
+    for child in root:
+        yield from _points(child, by_id, 0, 0)
+
+
+def _points(element: ET.Element, by_id: dict[str, ET.Element], x: float, y: float) -> Iterator[tuple[float, float]]:
+    match element.tag.removeprefix(NAMESPACE):
+        case "defs":
+            return
+        case "use":
+            at = (x + float(element.attrib["x"]), y + float(element.attrib["y"]))
+            yield from _points(by_id[element.attrib["href"].removeprefix("#")], by_id, *at)
+        case "path":
+            yield from ((x + across, y + down) for across, down in follow(element.attrib["d"]))
+        case "rect":
+            left, top = float(element.attrib["x"]), float(element.attrib["y"])
+            yield x + left, y + top
+            yield x + left + float(element.attrib["width"]), y + top + float(element.attrib["height"])
+    for child in element:
+        yield from _points(child, by_id, x, y)
+
+
+def follow(data: str) -> Iterator[tuple[float, float]]:
+    """Yield every point that a path goes through."""
+    assert "".join(command + rest for command, rest in _COMMAND.findall(data)) == data
+    x = y = 0.0
+    for command, rest in _COMMAND.findall(data):
+        numbers = [float(found) for found in _NUMBER.findall(rest)]
+        match command, numbers:
+            case ("M" | "L", [across, down]):
+                x, y = across, down
+            case "l", [across, down]:
+                x, y = x + across, y + down
+            case "H", [across]:
+                x = across
+            case "h", [across]:
+                x += across
+            case "V", [down]:
+                y = down
+            case "v", [down]:
+                y += down
+            case _:
+                raise AssertionError(f"{command}{rest} is no step of a path")
+        yield x, y
+
+
+def labels(root: ET.Element) -> list[Box]:
+    """Return the boxes of all labels."""
+    return [_box(element) for element in root.iter(f"{NAMESPACE}text")]
+
+
+def _box(element: ET.Element) -> Box:
+    text = "".join([element.text or "", *(child.tail or "" for child in element)])
+    x, y, high = (float(element.attrib[name]) for name in ("x", "y", "font-size"))
+    wide = width(text, high)
+    left = x - wide * {"start": 0, "middle": 0.5, "end": 1}[element.attrib.get("text-anchor", "start")]
+    return Box(text, left, y - high * 0.8, left + wide, y + high * 0.2)
+
+
+def check(picture: Chart, prefix: str) -> ET.Element:
+    """Assert all that is promised of every picture; return its root."""
+    root = parse(picture)
+    _check_safe(root, picture, prefix)
+    wide, high = size(root)
+    outside = [(x, y) for x, y in drawn_points(root) if not (-0.1 <= x <= wide + 0.1 and -0.1 <= y <= high + 0.1)]
+    assert outside == []
+    boxes = labels(root)
+    assert [box for box in boxes if box.left < -0.2 or box.right > wide + 0.2 or box.top < 0 or box.bottom > high] == []
+    assert [(a.text, b.text) for a, b in combinations(boxes, 2) if a.overlaps(b)] == []
+    assert picture.caption.endswith(".")
+    return root
+
+
+def _check_safe(root: ET.Element, picture: Chart, prefix: str) -> None:
+    """Assert that it says what it is, and that nothing in it runs, styles, or comes from elsewhere."""
+    assert root.tag == f"{NAMESPACE}svg"
+    assert root.attrib["role"] == "img"
+    ids = [element.attrib["id"] for element in root.iter() if "id" in element.attrib]
+    assert len(ids) == len(set(ids))
+    assert all(name.startswith(f"{prefix}-") for name in ids)
+    assert root.attrib["aria-labelledby"].split() == [f"{prefix}-title", f"{prefix}-desc"]
+    assert root.findtext(f"{NAMESPACE}title") == picture.title
+    assert "n " in describe(picture)
+    for element in root.iter():
+        assert element.tag.removeprefix(NAMESPACE) in {
+            *("svg", "title", "desc", "defs", "pattern", "g", "use", "path", "rect", "text"),
+        }
+        assert not [name for name in element.attrib if name == "style" or name.startswith("on")]
+        if "href" in element.attrib:
+            assert element.attrib["href"].removeprefix("#") in ids
+        for found in re.findall(r"url\(#([^)]*)\)", " ".join(element.attrib.values())):
+            assert found in ids

@@ -1,0 +1,47 @@
+"""Whose certificates are trusted is said by the environment, as for other programs."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from runner.core.events import Outcome
+from tests.support.certificate import make_certificate, serve_with
+from tests.support.scripted_server import play, stream
+from tests.wire.test_client import ask_once, failure
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    """Run on the loop that runs use."""
+    return "asyncio", {"use_uvloop": True}
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """Make a certificate that nobody has signed."""
+    return make_certificate(tmp_path)
+
+
+def hashed_folder(certificate: Path) -> Path:
+    """Return a folder in which OpenSSL finds a certificate: by a digest of its subject."""
+    command = ["openssl", "x509", "-hash", "-noout", "-in", str(certificate)]
+    digest = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    folder = certificate.with_name("authorities")
+    folder.mkdir()
+    (folder / f"{digest}.0").write_bytes(certificate.read_bytes())
+    return folder
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
+async def test_an_authority_of_ones_own_is_trusted(
+    variable: str, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file or a folder of certificates makes a company's gateway known; without it nothing is sent."""
+    with play(stream("Hello"), serve_with(certificate)) as tape:
+        assert failure(await ask_once(tape.url)) == (Outcome.CONNECTION, "tls_certificate")
+        assert tape.asked == []
+        place = certificate if variable == "SSL_CERT_FILE" else hashed_folder(certificate)
+        monkeypatch.setenv(variable, str(place))
+        assert (await ask_once(tape.url)).fold.outcome() is Outcome.OK

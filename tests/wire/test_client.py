@@ -1,0 +1,464 @@
+"""One provider's client over real sockets: all samples, four timeouts, and what reaches the server."""
+
+import gc
+import socket
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+import yaml
+from openai import AsyncOpenAI
+
+from runner.core.events import Channel, Outcome
+from runner.core.suite import Timeouts
+from runner.providers.endpoint import Endpoint
+from runner.providers.key import Key
+from runner.providers.row import Row
+from runner.wire.client import ChatRequestBody, Client, ProviderRefusal
+from runner.wire.read_loop import Attempt
+from tests.support.certificate import make_certificate, serve_with
+from tests.support.scripted_server import (
+    DONE,
+    END,
+    STREAM_HEAD,
+    Asked,
+    Reply,
+    delta,
+    event,
+    frame,
+    head,
+    play,
+    refuse,
+    stream,
+)
+from tests.support.wait_until import until
+from tests.wire.test_response_decoder import ALL, SAMPLES, Sample, expectation, observe
+
+pytestmark = pytest.mark.anyio
+
+KEY = "sk-" + "0123456789abcdef" * 2
+COMMENT = frame(b": keep-alive\n\n")
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    """Run on the loop that runs use."""
+    return "asyncio", {"use_uvloop": True}
+
+
+@pytest.fixture(autouse=True)
+def no_proxy_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep proxies of this machine out."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def endpoint_at(url: str, key: str | None = KEY, **row: object) -> Endpoint:
+    """Return where to ask, as the registry would."""
+    return Endpoint("acme", url, Key(key, "ACME_API_KEY") if key else None, Row.model_validate(row))
+
+
+QUESTION: Sequence[Mapping[str, object]] = [{"role": "user", "content": "你好"}]
+
+
+async def ask(endpoint: Endpoint, timeouts: Timeouts | None = None, times: int = 1) -> list[Attempt]:
+    """Ask an endpoint one after the other by one client; return the attempts."""
+    attempts = [Attempt() for _ in range(times)]
+    client = Client(endpoint)
+    try:
+        with anyio.fail_after(15):
+            for attempt in attempts:
+                await client.ask(ChatRequestBody("m-1", QUESTION, {"stream": True}, timeouts or Timeouts()), attempt)
+    finally:
+        await client.aclose()
+    return attempts
+
+
+async def ask_once(url: str, timeouts: Timeouts | None = None) -> Attempt:
+    """Ask a server once."""
+    return (await ask(endpoint_at(url), timeouts))[0]
+
+
+def failure(attempt: Attempt) -> tuple[Outcome, str | None]:
+    """Return how an attempt ended, and the stage or cause."""
+    failed = attempt.fold.failed
+    return attempt.fold.outcome(), failed.error_type if failed else None
+
+
+def reply_of(sample: Sample) -> Reply:
+    """Return what a server writes for a sample, its behaviour included."""
+    folder = SAMPLES / sample.name
+    behaviour = yaml.safe_load((folder / "expected.yaml").read_text(encoding="utf-8")).get("behaviour", {})
+    pieces: list[tuple[float, bytes]] = [(0, (folder / "response.http").read_bytes())]
+    if "repeat" in behaviour:
+        pieces += [(behaviour["every_ms"] / 1000, behaviour["repeat"].encode())] * 100
+    return Reply(pieces, "close", linger_s=behaviour.get("linger_ms", 0) / 1000)
+
+
+@pytest.mark.parametrize("sample", ALL, ids=lambda sample: sample.name)
+async def test_sample_is_heard_right_through_a_connection(sample: Sample) -> None:
+    """What providers really send gives the same record through a socket as its bytes alone."""
+    with play(reply_of(sample)) as tape:
+        attempt = await ask_once(tape.url, Timeouts(first_token=1))
+    observed, expected = observe(attempt.fold), expectation(sample)
+    if expected["outcome"] == "connection":  # in the words of the library that noticed
+        assert observed.pop("error")
+        assert observed.pop("worth_repeating")
+    assert observed == expected
+
+
+async def test_what_is_sent() -> None:
+    """The body holds the model, the messages and what the question adds, and nothing of the SDK's own."""
+    with play(stream("Hello")) as tape:
+        await ask_once(tape.url)
+    asked = tape.asked[0]
+    assert (asked.method, asked.target) == ("POST", "/v1/chat/completions")
+    assert asked.json == {"model": "m-1", "messages": QUESTION, "stream": True}
+
+
+async def test_only_the_first_request_is_the_sdks_and_all_are_alike() -> None:
+    """What stands above a question is what the SDK writes there, every time; an upgrade that varies it shows here."""
+    with play(stream("Hello")) as tape:
+        client = Client(endpoint_at(tape.url))
+        for _ in range(3):
+            await client.ask(ChatRequestBody("m-1", QUESTION, {}), Attempt())
+        drafts = {await client._draft() for _ in range(2)}
+        await client.aclose()
+        async with AsyncOpenAI(api_key=KEY, base_url=tape.url, max_retries=0) as sdk:
+            await sdk.chat.completions.with_raw_response.create(model="m-1", messages=())
+    *ours, by_sdk = [asked.headers for asked in tape.asked]
+    assert len(drafts) == 1
+    assert all(headers == ours[0] for headers in ours)
+    assert {**by_sdk, **DIFFERENT} == {**ours[0], **DIFFERENT}
+
+
+DIFFERENT = {"accept-encoding": "", "content-length": "", "x-stainless-read-timeout": "", "transfer-encoding": ""}
+
+
+@pytest.mark.parametrize("reply", [stream("Hello"), refuse("500 Oops", {"error": "x"}), Reply([(0, b"")], "reset")])
+async def test_no_question_leaves_work_for_the_garbage_collector(reply: Reply) -> None:
+    """A run keeps the collector away, so nothing that a question needed may wait for it, however it ended."""
+    with play(reply) as tape:
+        client = Client(endpoint_at(tape.url))
+        await client.ask(ChatRequestBody("m-1", QUESTION, {}), Attempt())
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(5):
+                await client.ask(ChatRequestBody("m-1", QUESTION, {}), Attempt())
+            assert gc.collect() == 0
+        finally:
+            gc.enable()
+        await client.aclose()
+
+
+HEAD_ONLY = Reply([(0, STREAM_HEAD)], linger_s=20)
+SILENCE = Reply([(0, b"")], linger_s=20)
+TEXT_THEN_COMMENTS = Reply([(0, STREAM_HEAD + frame(delta("Hel"))), *[(0.05, COMMENT)] * 100])
+COMMENTS = Reply([(0, STREAM_HEAD), *[(0.05, COMMENT)] * 100])
+TEXT_FOR_EVER = Reply([(0, STREAM_HEAD), *[(0.05, frame(delta("x")))] * 100])
+UNFINISHED_ERROR = Reply([(0, head("401 Unauthorized") + b'{"error":')], linger_s=20)
+
+
+@pytest.mark.parametrize(
+    ("reply", "timeouts", "stage"),
+    [
+        (SILENCE, Timeouts(connect=60, first_token=0.2), "first_token"),
+        (SILENCE, Timeouts(total=0.2), "total"),
+        (HEAD_ONLY, Timeouts(connect=60, first_token=0.2), "first_token"),
+        (HEAD_ONLY, Timeouts(total=0.2), "total"),
+        (COMMENTS, Timeouts(first_token=0.3, idle=0.1), "first_token"),
+        (TEXT_THEN_COMMENTS, Timeouts(idle=0.3), "idle"),
+        (TEXT_FOR_EVER, Timeouts(first_token=0.2, idle=2, total=0.5), "total"),
+    ],
+    ids=["silence", "silence-total", "head", "head-total", "comments", "text-comments", "text-for-ever"],
+)
+async def test_each_timeout_is_its_own_outcome(reply: Reply, timeouts: Timeouts, stage: str) -> None:
+    """What was waited for in vain is named; comments keep nothing alive, and text that came is kept."""
+    with play(reply) as tape:
+        attempt = await ask_once(tape.url, timeouts)
+    assert failure(attempt) == (Outcome.TIMEOUT, stage)
+    assert attempt.fold.failed is not None
+    assert attempt.fold.failed.worth_repeating == (stage == "first_token")
+    assert attempt.fold.has_text == (reply in (TEXT_THEN_COMMENTS, TEXT_FOR_EVER))
+
+
+async def test_an_error_whose_body_never_ends_keeps_its_status() -> None:
+    """A refusal is named by its status, though the rest of its body is waited for in vain."""
+    with play(UNFINISHED_ERROR) as tape:
+        attempt = await ask_once(tape.url, Timeouts(first_token=0.2))
+    assert failure(attempt) == (Outcome.AUTH, "key")
+
+
+async def test_a_connection_that_takes_too_long_is_a_connect_timeout() -> None:
+    """A TLS handshake that is never answered is still connecting: nothing was sent."""
+    with play(SILENCE) as tape:
+        attempt = await ask_once(tape.url.replace("http", "https"), Timeouts(connect=0.2, first_token=60))
+    assert failure(attempt) == (Outcome.TIMEOUT, "connect")
+    assert attempt.body.sent_ns is None
+
+
+async def test_text_of_a_cancelled_question_is_kept() -> None:
+    """Who interrupts a reply finds in the attempt what had come, decoded."""
+    with play(Reply([(0, STREAM_HEAD + frame(delta("Hel")) + frame(delta("lo")))], linger_s=20)) as tape:
+        client, attempt = Client(endpoint_at(tape.url)), Attempt()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(client.ask, ChatRequestBody("m-1", QUESTION, {}), attempt)
+            await until(lambda: attempt.body.undecoded > 0)
+            tasks.cancel_scope.cancel()
+        await client.aclose()
+    assert attempt.fold.text(Channel.ANSWER) == "Hello"
+
+
+@pytest.mark.parametrize("last", [DONE, event({"error": {"message": "gone"}})], ids=["done", "error"])
+async def test_a_server_that_lingers_behind_the_end_holds_no_slot(last: bytes) -> None:
+    """Behind [DONE] or an error nothing is waited for, though the server keeps its side open."""
+    with play(Reply([(0, STREAM_HEAD + frame(delta("Hello"))), (0.05, frame(END + last))], linger_s=30)) as tape:
+        first, second = await ask(endpoint_at(tape.url), times=2)
+    assert first.fold.text(Channel.ANSWER) == second.fold.text(Channel.ANSWER) == "Hello"
+    assert first.fold.outcome() is (Outcome.OK if last is DONE else Outcome.PROVIDER_ERROR)
+    assert tape.connections == 2
+
+
+async def test_a_whole_reply_gives_its_connection_back() -> None:
+    """Replies one after the other, refusals among them, share a connection."""
+    with play([stream("a"), refuse("429 Slow", {"error": "slow"}), stream("b")]) as tape:
+        attempts = await ask(endpoint_at(tape.url), times=3)
+    assert [attempt.body.phases.reused for attempt in attempts] == [False, True, True]
+    assert tape.connections == 1
+
+
+async def test_a_view_hears_text_before_the_reply_is_over() -> None:
+    """Who watches is told of each event while the reply is still coming."""
+    permit = threading.Event()
+    with play(Reply([(0, STREAM_HEAD + frame(delta("Hel"))), (permit, frame(END + DONE) + b"0\r\n\r\n")])) as tape:
+        client, attempt = Client(endpoint_at(tape.url)), Attempt()
+        with anyio.fail_after(10):
+            await client.ask(ChatRequestBody("m-1", QUESTION, {}), attempt, lambda _: permit.set())
+        await client.aclose()
+    assert attempt.fold.outcome() is Outcome.OK
+
+
+async def test_a_redirect_is_reported_and_not_followed() -> None:
+    """No other server is told anything; where to is in the row, without what may be secret there."""
+    with play(stream("Hello")) as other:
+        target = other.url.replace("//", "//user:word@") + "/chat?key=secret"
+        with play(Reply([(0, head("307 Temporary Redirect", location=target, content_length="0"))])) as tape:
+            attempt = await ask_once(tape.url)
+    assert failure(attempt) == (Outcome.BAD_REQUEST, "redirect")
+    assert attempt.fold.failed is not None
+    assert attempt.fold.failed.message == f"redirected to {other.url}/chat"
+    assert (len(tape.asked), other.asked) == (1, [])
+
+
+@pytest.mark.parametrize("status", ["408 Timeout", "409 Conflict", "429 Slow down", "500 Oops", "503 Busy"])
+async def test_the_sdk_repeats_nothing(status: str) -> None:
+    """Repeating is the engine's, which counts and times it; one question is one request."""
+    with play(refuse(status, {"error": {"message": "no"}}, retry_after="0")) as tape:
+        attempt = await ask_once(tape.url)
+    assert attempt.fold.failed is not None
+    assert attempt.fold.failed.worth_repeating
+    assert len(tape.asked) == 1
+
+
+AMBIENT = {
+    "OPENAI_API_KEY": "sk-ambient-key",
+    "OPENAI_ADMIN_KEY": "sk-ambient-admin",
+    "OPENAI_ORG_ID": "org-ambient",
+    "OPENAI_PROJECT_ID": "proj-ambient",
+    "OPENAI_CUSTOM_HEADERS": "X-Ambient: ambient\nAuthorization: Bearer ambient",
+}
+
+
+@pytest.mark.parametrize(
+    ("row", "key", "sent"),
+    [
+        ({}, KEY, {"authorization": f"Bearer {KEY}"}),
+        ({"auth": "api-key"}, KEY, {"api-key": KEY}),
+        ({"keyless": True}, None, {}),
+        ({"keyless": True}, KEY, {"authorization": f"Bearer {KEY}"}),
+        ({"headers": {"X-Own": "1"}}, KEY, {"authorization": f"Bearer {KEY}", "x-own": "1"}),
+    ],
+    ids=["bearer", "api-key", "keyless", "keyless-with-key", "headers"],
+)
+async def test_only_the_endpoints_own_headers_are_sent(
+    row: dict[str, object], key: str | None, sent: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key goes where its row says and nowhere else; what OPENAI_* variables hold is told to nobody."""
+    with play(stream("never")) as elsewhere, play(answer_any) as tape:
+        for name, value in {**AMBIENT, "OPENAI_BASE_URL": elsewhere.url}.items():
+            monkeypatch.setenv(name, value)
+        client = Client(endpoint_at(tape.url, key, **row))
+        await client.ask(ChatRequestBody("m-1", QUESTION, {}), Attempt())
+        await client.list_models()
+        await client.aclose()
+    assert elsewhere.asked == []
+    assert len(tape.asked) == 2
+    for asked in tape.asked:
+        told = {name: asked.headers[name] for name in ("authorization", "api-key", "x-own") if name in asked.headers}
+        assert told == sent
+        assert b"ambient" not in asked.raw.lower()
+
+
+def answer_any(asked: Asked) -> Reply:
+    """Answer a prompt with text, anything else with a list of models."""
+    return stream("Hello") if asked.method == "POST" else refuse("200 OK", {"data": [{"id": "m-1"}]})
+
+
+@pytest.mark.parametrize(
+    ("listed", "ids"),
+    [
+        ({"object": "list", "data": [{"id": "b"}, {"id": "a"}]}, ["b", "a"]),
+        ([{"id": "bare", "type": "chat"}], ["bare"]),
+        ({"data": [{"id": "models/gemini-9"}]}, ["gemini-9"]),
+        ({"data": []}, []),
+    ],
+)
+async def test_models_are_listed(listed: Any, ids: list[str]) -> None:
+    """Every spelling of a list of models gives its ids, in the endpoint's order."""
+    with play(refuse("200 OK", listed)) as tape:
+        client = Client(endpoint_at(tape.url))
+        assert await client.list_models() == ids
+        await client.aclose()
+    assert (tape.asked[0].method, tape.asked[0].target) == ("GET", "/v1/models")
+
+
+@pytest.mark.parametrize(
+    ("reply", "outcome"),
+    [
+        (refuse("404 Not Found", {"error": "no such page"}), Outcome.NOT_FOUND),
+        (refuse("401 Unauthorized", {"error": {"message": "who are you"}}), Outcome.AUTH),
+        (refuse("200 OK", "<html>"), Outcome.BAD_STREAM),
+        (refuse("200 OK", {"models": []}), Outcome.BAD_STREAM),
+        (refuse("200 OK", "null"), Outcome.BAD_STREAM),
+        (Reply([(0, b"")], "close"), Outcome.CONNECTION),
+    ],
+    ids=["404", "401", "html", "other-json", "null", "cut"],
+)
+async def test_a_list_that_does_not_come_is_a_refusal(reply: Reply, outcome: Outcome) -> None:
+    """Whatever comes instead of a list of models is named as it would be for a prompt."""
+    with play(reply) as tape:
+        client = Client(endpoint_at(tape.url))
+        with pytest.raises(ProviderRefusal) as refusal:
+            await client.list_models()
+        await client.aclose()
+    assert refusal.value.failed.outcome is outcome
+
+
+async def test_an_endpoint_that_never_lists_its_models_is_given_up() -> None:
+    """A list is waited for as long as any first answer, and no longer."""
+    with play(SILENCE) as tape:
+        client = Client(endpoint_at(tape.url))
+        with anyio.fail_after(10), pytest.raises(ProviderRefusal) as refusal:
+            await client.list_models(Timeouts(first_token=0.2))
+        await client.aclose()
+    assert refusal.value.failed.outcome is Outcome.TIMEOUT
+
+
+def closed_port() -> int:
+    """Return a port at which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@contextmanager
+def answer_in_the_clear() -> Iterator[int]:
+    """Run a server that answers a TLS handshake as a web server without TLS does; yield its port."""
+
+    def answer() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = threading.Thread(target=answer)
+        server.start()
+        yield listener.getsockname()[1]
+        server.join()
+
+
+async def test_a_certificate_nobody_vouches_for_is_named(tmp_path: Path) -> None:
+    """An untrusted server is a failure of its own, worth no second try; it is told nothing."""
+    with play(stream("Hello"), serve_with(make_certificate(tmp_path))) as tape:
+        attempt = await ask_once(tape.url)
+    assert failure(attempt) == (Outcome.CONNECTION, "tls_certificate")
+    assert attempt.fold.failed is not None
+    assert not attempt.fold.failed.worth_repeating
+    assert tape.asked == []
+
+
+PROXY_WORD = "pass" + "word-of-proxy"
+
+
+@pytest.mark.parametrize(
+    ("reply", "stage"),
+    [
+        (Reply([(0, b"")], "close"), "disconnected"),
+        (Reply([(0, b"")], "reset"), "reset"),
+        (Reply([(0, b"SSH-2.0-OpenSSH_9.6\r\n")], linger_s=5), "bad_http"),
+        (Reply([(0, STREAM_HEAD + frame(delta("Hel"))[:-10])], "close"), "cut"),
+        (Reply([(0, head(content_length="100") + b"data:")], "close"), "cut"),
+    ],
+    ids=["disconnected", "reset", "bad-http", "cut", "short"],
+)
+async def test_a_broken_connection_is_named_by_its_stage(reply: Reply, stage: str) -> None:
+    """What broke a connection is told in one sentence, whose stage a script can read."""
+    with play(reply) as tape:
+        attempt = await ask_once(tape.url)
+    assert failure(attempt) == (Outcome.CONNECTION, stage)
+    assert attempt.fold.failed is not None
+    assert attempt.fold.failed.worth_repeating == (stage != "bad_http")
+    assert "\n" not in attempt.fold.failed.message
+
+
+async def test_what_cannot_be_reached_is_named_by_its_stage() -> None:
+    """A closed port, a name nobody knows, and a port that speaks no TLS are three different failures."""
+    assert failure(await ask_once(f"http://127.0.0.1:{closed_port()}/v1")) == (Outcome.CONNECTION, "refused")
+    assert failure(await ask_once("http://nowhere.invalid/v1")) == (Outcome.CONNECTION, "dns")
+    with answer_in_the_clear() as port:
+        assert failure(await ask_once(f"https://127.0.0.1:{port}/v1")) == (Outcome.CONNECTION, "tls")
+
+
+@pytest.mark.parametrize(
+    ("proxy", "url", "stage"),
+    [
+        (f"http://user:{PROXY_WORD}@127.0.0.1:{{closed}}", "http://fake.test/v1", "proxy"),
+        (f"http://user:{PROXY_WORD}@127.0.0.1:{{refusing}}", "https://fake.test/v1", "proxy"),
+        (f"socks4://user:{PROXY_WORD}@127.0.0.1:{{refusing}}", "http://fake.test/v1", "bad_proxy"),
+        (f"http://user:{PROXY_WORD}@:80:80", "http://fake.test/v1", "bad_proxy"),
+    ],
+    ids=["closed", "refusing", "ftp", "garbage"],
+)
+async def test_a_proxy_that_fails_is_named_without_its_password(
+    proxy: str, url: str, stage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy is blamed for what it does, and told apart from one that cannot be used at all."""
+    with play(refuse("407 Proxy Authentication Required", "")) as tape:
+        address = proxy.format(closed=closed_port(), refusing=tape.port)
+        monkeypatch.setenv("http_proxy", address)
+        monkeypatch.setenv("https_proxy", address)
+        attempt = await ask_once(url)
+    assert failure(attempt) == (Outcome.CONNECTION, stage)
+    assert attempt.fold.failed is not None
+    assert PROXY_WORD not in attempt.fold.failed.message
+    assert attempt.fold.failed.worth_repeating == (stage == "proxy")
+
+
+async def test_a_proxy_may_be_named_without_a_scheme(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`host:port` means an HTTP proxy, as it does for curl."""
+    with play(stream("Hello")) as tape:
+        monkeypatch.setenv("http_proxy", f"127.0.0.1:{tape.port}")
+        assert (await ask_once("http://fake.test/v1")).fold.text(Channel.ANSWER) == "Hello"
+    assert tape.asked[0].target == "http://fake.test/v1/chat/completions"
+
+
+def test_every_sample_is_played() -> None:
+    """No folder of samples is left out."""
+    assert len(ALL) == sum(folder.is_dir() for folder in Path(SAMPLES).iterdir())

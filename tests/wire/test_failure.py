@@ -1,0 +1,260 @@
+"""Every failure is named: what it is to us, in the provider's words."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.core.events import Failed, Outcome
+from runner.wire.causes import BASE_RESP_CODES, CAUSES, CODES, PHRASES, STATUS_CLASSES, STATUSES, TYPES
+from runner.wire.error_body import LONGEST_MESSAGE, page_title
+from runner.wire.failure import classify, read_error, request_id
+from runner.wire.retry_after import parse_duration_s, retry_after_s
+
+
+def refusal(status: int, body: object = "", headers: dict[str, str] | None = None) -> Failed:
+    """Return the failure that a response reports; a body that is no text is sent as JSON."""
+    text = body if isinstance(body, str) else json.dumps(body)
+    return classify(status, headers or {}, text.encode(), at_ns=1)
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome", "again"),
+    [
+        (302, Outcome.BAD_REQUEST, False),
+        (400, Outcome.BAD_REQUEST, False),
+        (401, Outcome.AUTH, False),
+        (402, Outcome.AUTH, False),
+        (403, Outcome.AUTH, False),
+        (404, Outcome.NOT_FOUND, False),
+        (405, Outcome.NOT_FOUND, False),
+        (408, Outcome.PROVIDER_ERROR, True),
+        (409, Outcome.PROVIDER_ERROR, True),
+        (413, Outcome.BAD_REQUEST, False),
+        (418, Outcome.BAD_REQUEST, False),
+        (422, Outcome.BAD_REQUEST, False),
+        (429, Outcome.RATE_LIMITED, True),
+        (500, Outcome.PROVIDER_ERROR, True),
+        (501, Outcome.PROVIDER_ERROR, False),
+        (503, Outcome.PROVIDER_ERROR, True),
+        (529, Outcome.PROVIDER_ERROR, True),
+        (999, Outcome.PROVIDER_ERROR, True),
+    ],
+)
+def test_a_status_alone_decides_where_nothing_is_said(status: int, outcome: Outcome, again: bool) -> None:
+    """Every status has an outcome, and is worth repeating or not."""
+    failed = refusal(status)
+    assert (failed.outcome, failed.worth_repeating, failed.http_status) == (outcome, again, status)
+    assert str(status) in failed.message or status == 302
+
+
+def nested(code: object, message: str = "no", **more: object) -> dict[str, object]:
+    """Return an error in OpenAI's shape."""
+    return {"error": {"message": message, "code": code, **more}}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "cause"),
+    [
+        (429, nested("1113"), "balance"),
+        (429, nested(1113), "balance"),
+        (429, nested("1302"), "rate"),
+        (429, nested("1303"), "rate"),
+        (429, nested("1304"), "quota"),
+        (429, nested("1305"), "overloaded"),
+        (429, nested("1308"), "quota"),
+        (429, nested("1309"), "plan"),
+        (429, nested("1312"), "overloaded"),
+        (500, nested("1234"), "server"),
+        (400, nested("1211"), "model"),
+        (400, nested("1261"), "context"),
+        (400, nested("1301"), "content_filter"),
+        (401, nested("1002"), "key"),
+        (200, {"base_resp": {"status_code": 1002, "status_msg": "limit"}}, "rate"),
+        (200, {"base_resp": {"status_code": 1008, "status_msg": "x"}}, "balance"),
+        (200, {"base_resp": {"status_code": 9999, "status_msg": "x"}}, "server"),
+        (429, nested("insufficient_quota"), "balance"),
+        (429, nested(None, type="exceeded_current_quota_error"), "balance"),
+        (429, nested(429, status="RESOURCE_EXHAUSTED"), "rate"),
+        (404, nested("model_not_found"), "model"),
+        (400, {"code": "ModelNotFound", "message": "x"}, "model"),
+        (404, nested("DeploymentNotFound"), "model"),
+        (404, {"object": "error", "message": "The model `m` does not exist."}, "model"),
+        (404, nested(404, "No endpoints found for m/n."), "model"),
+        (404, {"detail": "Not Found"}, "address"),
+        (400, nested("data_inspection_failed"), "content_filter"),
+        (400, nested(None, innererror={"code": "ResponsibleAIPolicyViolation"}), "content_filter"),
+        (403, nested(403, "m requires moderation and your input was flagged"), "content_filter"),
+        (
+            400,
+            {"code": "Arrearage", "message": "Access denied, please make sure your account is in good standing."},
+            "balance",
+        ),
+        (403, nested("AccountOverdueError"), "balance"),
+        (500, nested(None, "insufficient balance (1008)"), "balance"),
+        (400, nested("context_length_exceeded"), "context"),
+        (400, nested(None, "This model's maximum context length is 4096 tokens"), "context"),
+        (400, nested("invalid_api_key"), "key"),
+        (400, nested(None, "Incorrect API key provided"), "key"),
+        (503, nested(503, "Loading model"), "overloaded"),
+        (200, nested(None, "too many requests, slow down"), "rate"),
+        (200, nested(402, "Payment"), "balance"),
+        (200, nested(None, type="invalid_request_error"), "request"),
+        (200, nested(None), "server"),
+        (429, nested(None, type="invalid_request_error"), "rate"),
+        (402, nested("invalid_request_error"), "balance"),
+    ],
+)
+def test_codes_and_words_decide_before_the_status(status: int, body: object, cause: str) -> None:
+    """A telling code goes first, then words, the status, and broad types last."""
+    failed = read_error(body, at_ns=1) if status == 200 else refusal(status, body)
+    assert failed.error_type == cause
+    assert (failed.outcome, failed.worth_repeating) == (CAUSES[cause].outcome, CAUSES[cause].worth_repeating)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ('{"error":{"message":"words"}}', "words"),
+        ('{"error":"words"}', "words"),
+        ('[{"error":{"message":"words"}}]', "words"),
+        ('{"error":[{"message":"words"}]}', "words"),
+        ('{"code":1,"msg":"words"}', "words"),
+        ('{"error_code":17,"error_msg":"words"}', "words"),
+        ('{"detail":"words"}', "words"),
+        ('{"detail":[{"loc":["body","n"],"msg":"words"},"more"]}', "body.n: words; more"),
+        ('{"message":{"detail":[{"loc":["body"],"msg":"words"}]}}', "body: words"),
+        ('{"error":{"message":"words","metadata":{"raw":"more"}}}', "words: more"),
+        ('{"error":{"message":"","code":7}}', '{"error":{"message":"","code":7}}'),
+        ('"words"', "words"),
+        ('event: error\ndata: {"code":"x","message":"words"}\n\n', "words"),
+        ('error 7:\n{"message":"words"}\n', "words"),
+        ('\ufeff{"message":"words"}', "words"),
+        ("words\n  and\tmore\n", "words and more"),
+        ("{ words", "{ words"),
+        ("<html><title>\nBad &lt;Gateway&gt; </title>", "Bad <Gateway>"),
+        ("\ufeff \n<?xml version='1.0'?><Error><Message>words</Message></Error>", "words"),
+        ("<html><body><h1>words</h1></body>", "words"),
+        ("<html></html>", "HTTP 500 Internal Server Error, without a word"),
+        ("", "HTTP 500 Internal Server Error, without a word"),
+        ("[]", "HTTP 500 Internal Server Error, without a word"),
+        ("{}", "{}"),
+    ],
+)
+def test_the_provider_is_heard_in_its_own_words(body: str, message: str) -> None:
+    """Words are found in every shape, on one line."""
+    assert refusal(500, body).message == message
+
+
+def test_words_are_bounded() -> None:
+    """A long body does not become a long message."""
+    for body in (
+        "x " * 100_000,
+        "<title>" + "x" * 100_000,
+        json.dumps({"error": {"message": "x" * 100_000, "code": "y" * 100_000}}),
+    ):
+        failed = refusal(500, body)
+        assert len(failed.message) == LONGEST_MESSAGE
+        assert failed.message.endswith("…")
+        assert len(failed.code or "") <= 100
+
+
+def test_the_code_is_the_one_that_tells_most() -> None:
+    """A code that only repeats an HTTP status is kept if there is no other."""
+    assert refusal(429, nested(429, status="RESOURCE_EXHAUSTED")).code == "RESOURCE_EXHAUSTED"
+    assert refusal(402, nested(402)).code == "402"
+    assert refusal(429, nested("1113")).code == "1113"
+    assert refusal(500, nested(None)).code is None
+
+
+@pytest.mark.parametrize(
+    ("location", "message"),
+    [
+        ("https://host.example/v1?key=secret", "redirected to https://host.example/v1"),
+        ("https://user:secret@host.example/v1", "redirected to https://host.example/v1"),
+        ("/login#top", "redirected to /login"),
+        ("//host.example/x", "redirected to host.example/x"),
+        ("http://[bad", "redirected, to what is no URL"),
+        (None, "redirected, without saying where to"),
+    ],
+)
+def test_a_redirect_names_its_place_without_secrets(location: str | None, message: str) -> None:
+    """Host and path are told; a query or a user is not."""
+    assert refusal(307, headers={"Location": location} if location else {}).message == message
+
+
+def test_tables_name_only_known_causes() -> None:
+    """Every cause that a table names exists; no code is both telling and broad."""
+    named = {*CODES.values(), *BASE_RESP_CODES.values(), *TYPES.values(), *STATUSES.values(), *STATUS_CLASSES.values()}
+    assert named | {cause for cause, _ in PHRASES} <= set(CAUSES)
+    assert not set(CODES) & set(TYPES)
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"retry-after": "7"}, 7.0),
+        ({"retry-after": "0.5"}, 0.5),
+        ({"retry-after": "-1"}, None),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": "1e999"}, None),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after-ms": "1500", "retry-after": "9"}, 1.5),
+        ({"retry-after-ms": "x", "retry-after": "9"}, 9.0),
+        ({"retry-after": "Sun, 22 Nov 2026 12:00:30 GMT"}, 20.0),
+        ({"retry-after": "Sun, 22 Nov 2026 12:00:30 GMT", "date": "Sun, 22 Nov 2026 12:00:00 GMT"}, 30.0),
+        ({"retry-after": "Sun, 22 Nov 2026 11:00:00 GMT"}, None),
+        ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "7.66s"}, 7.66),
+        ({"x-ratelimit-remaining-tokens": "5", "x-ratelimit-reset-tokens": "7.66s"}, None),
+        ({}, None),
+    ],
+)
+def test_waits_are_read_in_every_spelling(headers: dict[str, str], expected: float | None) -> None:
+    """Seconds, milliseconds, dates and resets are understood; what makes no sense is none."""
+    assert retry_after_s(headers, datetime(2026, 11, 22, 12, 0, 10, tzinfo=UTC)) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("6m0s", 360.0), ("1h2m3.5s", 3723.5), ("250ms", 0.25), ("2d", 172800.0), ("7", None), ("7x", None), ("", None)],
+)
+def test_durations_are_read(text: str, seconds: float | None) -> None:
+    """A duration is read whole or not at all."""
+    assert parse_duration_s(text) == seconds
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "expected"),
+    [
+        ({"X-Request-ID": "a", "cf-ray": "b"}, b"", "a"),
+        ({"CF-Ray": "b"}, b'{"id":"c"}', "b"),
+        ({"x-request-id": " "}, b'{"request_id":"c"}', "c"),
+        ({}, b'{"error":{"request_id":"c"}}', "c"),
+        ({}, b'{"id":7}', None),
+        ({}, b'event: error\ndata: {"request_id":"c"}\n\n', "c"),
+        ({}, b"<html>", None),
+        ({"x-request-id": "x" * 999}, b"", "x" * 200),
+    ],
+)
+def test_request_ids_are_found(headers: dict[str, str], body: bytes, expected: str | None) -> None:
+    """Headers go first, in a fixed order, whatever their case; then the body."""
+    assert request_id(headers, body) == expected
+
+
+@given(
+    st.integers(0, 999),
+    st.dictionaries(st.sampled_from(["retry-after", "date", "location"]), st.text(max_size=20)),
+    st.binary(max_size=99),
+)
+def test_any_response_is_named(status: int, headers: dict[str, str], body: bytes) -> None:
+    """Nothing raises, and there is always something to say."""
+    failed = classify(status, headers, body, at_ns=1)
+    assert failed.message
+    assert failed.error_type in CAUSES
+
+
+def test_a_page_of_openings_has_no_title() -> None:
+    """A page made to exhaust a pattern is read in one pass."""
+    assert page_title("<title" * 100_000) is None

@@ -1,0 +1,153 @@
+"""HTTP/1.1 framing: whatever the bytes and wherever they are cut, a response is heard right or named as broken."""
+
+import gzip
+import zlib
+from itertools import pairwise
+
+import aiohttp
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.wire.decompression import BadCompression
+from runner.wire.framing import LONGEST_HEAD, BadResponse, ResponseReader
+from runner.wire.response_body import ResponseBody
+
+CHUNKED = (
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-Id: 7\r\n\r\n5\r\nHello\r\n3;x=y\r\n, w\r\n0\r\nT: t\r\n\r\n"
+)
+COUNTED = b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\nX-Id: 7\r\n\r\nHello, w"
+HINTED = b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + COUNTED
+SLOPPY = COUNTED.replace(b"\r\n", b"\n")
+LAST = COUNTED.replace(b"X-Id", b"Connection: close\r\nX-Id")
+ENDLESS = b"HTTP/1.1 200 OK\r\nX-Id: 7\r\n\r\nHello, w"
+
+
+def read(raw: bytes, cuts: list[int] | None = None, reader: ResponseReader | None = None) -> ResponseBody:
+    """Feed a response in pieces; the stamp of each is its number, from 1."""
+    reader, body = reader or ResponseReader(), ResponseBody()
+    reader.begin(body)
+    places = [0, *sorted(cut for cut in cuts or [] if cut < len(raw)), len(raw)]
+    for number, (start, end) in enumerate(pairwise(places), 1):
+        if reader.body is not None:
+            reader.feed(number, raw[start:end])
+    return body
+
+
+def content(body: ResponseBody) -> bytes:
+    """Return all that a body holds."""
+    return b"".join(data for _, data in body.take())
+
+
+@pytest.mark.parametrize("raw", [CHUNKED, COUNTED, HINTED, SLOPPY, LAST, ENDLESS])
+@given(cuts=st.lists(st.integers(1, 140), max_size=12))
+def test_cuts_change_nothing(raw: bytes, cuts: list[int]) -> None:
+    """Wherever reads begin and end, the head and the body are the same, and stamps ascend."""
+    reader = ResponseReader()
+    body = read(raw, cuts, reader)
+    if raw is ENDLESS:
+        assert not body.complete
+        reader.close(None)
+    arrivals = body.take()
+    assert b"".join(data for _, data in arrivals) == b"Hello, w"
+    assert body.head is not None
+    assert (body.head.status, body.head.headers["x-id"]) == (200, "7")
+    assert (body.complete, body.error) == (True, None)
+    stamps = [body.sent_ns, body.headers_ns, *(at for at, _ in arrivals)]
+    assert stamps == sorted(stamps, key=lambda stamp: stamp or 0)
+    assert reader.reusable == (raw not in (LAST, ENDLESS))
+
+
+@given(st.binary(max_size=200), st.sampled_from([b"", b"HTTP/1.1 200 OK\r\n", CHUNKED[:70], COUNTED[:50]]))
+def test_no_bytes_raise(junk: bytes, before: bytes) -> None:
+    """Whatever comes is a response, an unfinished one, or a named failure; then the connection is not lent again."""
+    reader, body = ResponseReader(), ResponseBody()
+    reader.begin(body)
+    reader.feed(1, before + junk)
+    if not body.complete:
+        reader.close(None)
+    assert body.complete
+    assert body.error is None or not reader.reusable
+
+
+def test_one_connection_carries_many_responses() -> None:
+    """Responses of all kinds follow each other, and headers are not handed down."""
+    reader = ResponseReader()
+    for raw in (CHUNKED, COUNTED, HINTED, CHUNKED):
+        assert content(read(raw, reader=reader)) == b"Hello, w"
+        assert reader.reusable
+    empty = read(b"HTTP/1.1 204 No Content\r\n\r\n", reader=reader)
+    assert (empty.complete, empty.head and empty.head.headers) == (True, {})
+
+
+@pytest.mark.parametrize("more", [b"x", b"HTTP/1.1 408 Timeout\r\n\r\n"])
+def test_what_nobody_asked_for_spoils_the_connection(more: bytes) -> None:
+    """Bytes behind a response would be taken for the answer to the next request."""
+    reader = ResponseReader()
+    body = read(COUNTED + more, reader=reader)
+    assert (content(body), body.error, reader.reusable) == (b"Hello, w", None, False)
+
+
+@pytest.mark.parametrize(
+    ("raw", "broken_by", "error"),
+    [
+        (b"", None, aiohttp.ServerDisconnectedError),
+        (b"HTTP/1.1 200", ConnectionResetError(104, "reset"), aiohttp.ClientOSError),
+        (COUNTED[:-1], None, aiohttp.ClientPayloadError),
+        (CHUNKED[:-1], None, aiohttp.ClientPayloadError),
+        (COUNTED[:-1], ConnectionResetError(104, "reset"), aiohttp.ClientPayloadError),
+        (ENDLESS, ConnectionResetError(104, "reset"), aiohttp.ClientPayloadError),
+    ],
+)
+def test_a_broken_connection_is_told_by_where_it_broke(
+    raw: bytes, broken_by: OSError | None, error: type[Exception]
+) -> None:
+    """Before the head nobody answered; behind it the reply was cut."""
+    reader = ResponseReader()
+    body = read(raw, reader=reader)
+    reader.close(broken_by)
+    assert type(body.error) is error
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"SSH-2.0-OpenSSH_9.6\r\n",
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: " + b"x" * LONGEST_HEAD,
+        b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * (LONGEST_HEAD // 6),
+    ],
+    ids=["other", "switch", "long-header", "many-headers"],
+)
+def test_what_is_no_response_is_named(raw: bytes) -> None:
+    """Another protocol, or a head that does not end."""
+    assert isinstance(read(raw).error, BadResponse)
+
+
+def test_headers_of_one_name_are_joined() -> None:
+    """Values are kept as they came, in UTF-8 where they are that, and names in small letters."""
+    body = read(b"HTTP/1.1 200 OK\r\nA: 1\r\na: \xc3\xa9\r\nB: \xe9\r\nContent-Length: 0\r\n\r\n")
+    assert body.head is not None
+    assert body.head.headers == {"a": "1, é", "b": "é", "content-length": "0"}
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate"])
+@given(cuts=st.lists(st.integers(1, 300), max_size=8))
+def test_compression_is_undone(coding: str, cuts: list[int]) -> None:
+    """What is compressed unasked comes out as it was, wherever it is cut."""
+    plain = b"data: Hello\n\n" * 20
+    packed = gzip.compress(plain) if coding == "gzip" else zlib.compress(plain)
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: %b\r\nContent-Length: %d\r\n\r\n" % (coding.encode(), len(packed))
+    body = read(head + packed, cuts)
+    assert (content(body), body.compressed, body.error) == (plain, True, None)
+
+
+@pytest.mark.parametrize(
+    ("coding", "packed"),
+    [(b"br", b"x"), (b"gzip", b"no gzip at all"), (b"gzip", gzip.compress(bytes(2**25)))],
+    ids=["unknown", "broken", "bomb"],
+)
+def test_compression_that_cannot_be_undone_is_named(coding: bytes, packed: bytes) -> None:
+    """Nobody has to guess why nothing of it can be read."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: %b\r\nContent-Length: %d\r\n\r\n" % (coding, len(packed))
+    assert isinstance(read(head + packed).error, BadCompression)

@@ -1,0 +1,333 @@
+"""Proxies: which one the environment names, and SOCKS over real sockets."""
+
+import select
+import socket
+import ssl
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx2
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.core.events import Outcome
+from runner.wire.proxy import UnusableProxy, is_exempt, is_loopback, proxy_for
+from runner.wire.transport import StampingTransport
+from tests.conftest import RunCli
+from tests.support.certificate import make_certificate, serve_with
+from tests.support.scripted_server import Tape, play, stream
+from tests.wire.test_client import ask, ask_once, closed_port, endpoint_at, failure
+
+WORD = "pass" + "word-of-proxy"
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    """Run on the loop whose look-ups a test can replace."""
+    return "asyncio", {"use_uvloop": False}
+
+
+@pytest.mark.parametrize(
+    ("url", "environ", "named"),
+    [
+        ("https://a.test", {"https_proxy": "http://p.test:1", "all_proxy": "http://q.test:2"}, "http://p.test:1"),
+        ("http://a.test", {"https_proxy": "http://p.test:1", "all_proxy": "http://q.test:2"}, "http://q.test:2"),
+        ("https://a.test", {"HTTPS_PROXY": "http://p.test:1"}, "http://p.test:1"),
+        ("https://a.test", {"HTTPS_PROXY": "http://p.test:1", "https_proxy": "http://q.test:2"}, "http://q.test:2"),
+        ("https://a.test", {"HTTPS_PROXY": "http://p.test:1", "https_proxy": ""}, None),
+        ("http://a.test", {"HTTP_PROXY": "p.test:1"}, "http://p.test:1"),
+        ("http://a.test", {"HTTP_PROXY": " http://p.test:1\n"}, "http://p.test:1"),
+        ("http://a.test", {"HTTP_PROXY": "http://[::7]:1"}, "http://[::7]:1"),
+        ("https://a.test", {"ALL_PROXY": "socks5h://p.test"}, "socks5h://p.test"),
+        ("https://a.test", {"ALL_PROXY": "SOCKS5://p.test:9"}, "socks5://p.test:9"),
+        ("https://127.0.0.2", {"ALL_PROXY": "socks4://p.test"}, None),
+        ("http://localhost:8000/v1", {"ALL_PROXY": "http://p.test"}, None),
+        ("http://[::1]:8000/v1", {"ALL_PROXY": "http://p.test"}, None),
+        ("https://a.test", {"ALL_PROXY": "http://p.test", "NO_PROXY": "b.test a.test"}, None),
+        ("https://a.test", {}, None),
+    ],
+)
+def test_which_proxy_is_asked(url: str, environ: dict[str, str], named: str | None) -> None:
+    """The scheme's own variable goes before ALL_PROXY, small letters before capitals, loopback before everything."""
+    proxy = proxy_for(httpx2.URL(url), environ)
+    assert (proxy and str(proxy.url).rstrip("/")) == named
+
+
+@pytest.mark.parametrize(
+    "address", [f"socks4://u:{WORD}@p.test:1", f"http://u:{WORD}@:80:80", f"http://u:{WORD}@", f"ftp://{WORD}"]
+)
+def test_an_unusable_proxy_is_named_by_its_variable_alone(address: str) -> None:
+    """What is wrong can be found, and nothing of the value is repeated."""
+    with pytest.raises(UnusableProxy, match=r"^HTTPS_PROXY ") as unusable:
+        proxy_for(httpx2.URL("https://a.test"), {"HTTPS_PROXY": address})
+    assert WORD not in str(unusable.value)
+
+
+def test_a_proxys_password_is_in_no_repr() -> None:
+    """A proxy can be logged."""
+    proxy = proxy_for(httpx2.URL("https://a.test"), {"HTTPS_PROXY": f"http://u:{WORD}@p.test"})
+    assert proxy is not None
+    assert WORD not in repr(proxy)
+
+
+@given(st.text(max_size=40), st.text(max_size=40))
+def test_any_environment_is_survived(address: str, exceptions: str) -> None:
+    """Whatever the variables hold, there is a proxy, none, or a sentence."""
+    with suppress(UnusableProxy):
+        proxy = proxy_for(httpx2.URL("https://a.test"), {"HTTPS_PROXY": address, "NO_PROXY": exceptions})
+        assert proxy is None or proxy.url.host
+
+
+@pytest.mark.parametrize(
+    ("exceptions", "exempt"),
+    [
+        ("a.test", True),
+        (".a.test", True),
+        ("*.a.test", True),
+        ("test", True),
+        ("A.TEST.", True),
+        ("b.test,a.test", True),
+        ("b.test , a.test", True),
+        ("b.test\na.test\n", True),
+        ("b.test a.test", True),
+        ("api.a.test:8443", True),
+        ("api.a.test:443", False),
+        ("*", True),
+        ("", False),
+        ("x.api.a.test", False),
+        ("pi.a.test", False),
+        (",, ,", False),
+        (":8443", False),
+    ],
+)
+def test_no_proxy_spares_names(exceptions: str, exempt: bool) -> None:
+    """Names spare what lies below them, whatever stands between the rules; a rule with a port spares that port."""
+    assert is_exempt(httpx2.URL("https://api.a.test:8443/v1"), exceptions) is exempt
+
+
+@pytest.mark.parametrize(
+    ("url", "exceptions", "exempt"),
+    [
+        ("http://10.1.2.3/v1", "10.0.0.0/8", True),
+        ("http://10.1.2.3/v1", "10.1.2.3", True),
+        ("http://10.1.2.3/v1", "10.1.2.3:80", True),
+        ("https://10.1.2.3/v1", "10.1.2.3:80", False),
+        ("http://11.1.2.3/v1", "10.0.0.0/8", False),
+        ("http://[fd00::7]/v1", "fd00::7", True),
+        ("http://[fd00::7]/v1", "[fd00::7]", True),
+        ("http://[fd00::7]:81/v1", "[fd00::7]:81", True),
+        ("http://[fd00::7]:81/v1", "[fd00::7]:80", False),
+        ("http://[fd00::7]/v1", "[fd00:0::7]", True),
+        ("http://[fd00::7]/v1", "fd00::/8", True),
+        ("http://[fd00::7]/v1", "10.0.0.0/8", False),
+    ],
+)
+def test_no_proxy_spares_addresses(url: str, exceptions: str, exempt: bool) -> None:
+    """Addresses of both kinds, alone, as networks, and with ports, are understood."""
+    assert is_exempt(httpx2.URL(url), exceptions) is exempt
+
+
+@pytest.mark.parametrize(
+    ("host", "here"),
+    [
+        ("localhost", True),
+        ("LOCALHOST.", True),
+        ("x.localhost", True),
+        ("127.0.0.1", True),
+        ("127.9.9.9", True),
+        ("0.0.0.0", True),
+        ("::1", True),
+        ("::ffff:127.0.0.1", True),
+        ("128.0.0.1", False),
+        ("127.example.com", False),
+        ("localhost.example.com", False),
+        ("::2", False),
+    ],
+)
+def test_which_hosts_are_this_machine(host: str, here: bool) -> None:
+    """Names and addresses of loopback are known; what only begins like one is not."""
+    assert is_loopback(host) is here
+
+
+@dataclass
+class Socks:
+    """A SOCKS5 proxy that leads everybody to one server; it notes which hosts and users it was told."""
+
+    server_port: int
+    password: bytes | None = None
+    refusal: int = 0
+    port: int = 0
+    hosts: list[str] = field(default_factory=list)
+    users: list[bytes] = field(default_factory=list)
+
+    def hold(self, client: socket.socket) -> None:
+        """Lead one connection, or refuse it."""
+        with suppress(OSError), client:
+            if not self._let_in(client):
+                return
+            self.hosts.append(_read_host(client))
+            client.sendall(bytes([5, self.refusal, 0, 1, 0, 0, 0, 0, 0, 0]))
+            if self.refusal == 0:
+                with socket.create_connection(("127.0.0.1", self.server_port)) as server:
+                    _carry(client, server)
+
+    def _let_in(self, client: socket.socket) -> bool:
+        _read(client, _read(client, 2)[1])
+        if self.password is None:
+            client.sendall(b"\x05\x00")
+            return True
+        client.sendall(b"\x05\x02")
+        self.users.append(_read(client, _read(client, 2)[1]))
+        fits = _read(client, _read(client, 1)[0]) == self.password
+        client.sendall(b"\x01\x00" if fits else b"\x01\x01")
+        return fits
+
+
+def _read(client: socket.socket, size: int) -> bytes:
+    data = client.recv(size, socket.MSG_WAITALL)
+    if len(data) < size:
+        raise ConnectionError
+    return data
+
+
+def _read_host(client: socket.socket) -> str:
+    kind = _read(client, 4)[3]
+    host = _read(client, _read(client, 1)[0]).decode() if kind == 3 else socket.inet_ntoa(_read(client, 4))
+    _read(client, 2)
+    return host
+
+
+def _carry(client: socket.socket, server: socket.socket) -> None:
+    other = {client: server, server: client}
+    while data := (ready := select.select(list(other), [], [], 10)[0][0]).recv(65536):
+        other[ready].sendall(data)
+
+
+@contextmanager
+def socks_to(tape: Tape, **more: object) -> Iterator[Socks]:
+    """Run a SOCKS5 proxy while the block lasts."""
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=socks.hold, args=(listener.accept()[0],), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        socks = Socks(tape.port, port=listener.getsockname()[1], **more)  # type: ignore[arg-type]
+        threading.Thread(target=accept, daemon=True).start()
+        yield socks
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.anyio
+async def test_socks5h_leaves_the_name_to_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The proxy looks the name up; connections through it are stamped, kept and used again."""
+    with play(stream("Hello")) as tape, socks_to(tape) as socks:
+        monkeypatch.setenv("all_proxy", f"socks5h://127.0.0.1:{socks.port}")
+        first, second = await ask(endpoint_at("http://fake.test/v1"), times=2)
+    assert (socks.hosts, tape.connections, tape.asked[0].target) == (["fake.test"], 1, "/v1/chat/completions")
+    assert [attempt.fold.outcome() for attempt in (first, second)] == [Outcome.OK, Outcome.OK]
+    phases, sent_ns = first.body.phases, first.body.sent_ns
+    assert phases.tcp_start is not None
+    assert phases.tcp_end is not None
+    assert sent_ns is not None
+    assert phases.tcp_start <= phases.tcp_end <= sent_ns
+    assert (phases.reused, second.body.phases.reused) == (False, True)
+
+
+@pytest.mark.anyio
+async def test_socks5_looks_the_name_up_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The proxy is told an address, as curl would; a name that is unknown here is a failure of the name."""
+    look_up = socket.getaddrinfo
+    known = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.7", 80))
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda *of, **how: [known] if of[0] == "fake.test" else look_up(*of, **how)
+    )
+    with play(stream("Hello")) as tape, socks_to(tape) as socks:
+        monkeypatch.setenv("http_proxy", f"socks5://127.0.0.1:{socks.port}")
+        assert (await ask_once("http://fake.test/v1")).fold.outcome() is Outcome.OK
+        assert failure(await ask_once("http://nowhere.invalid/v1")) == (Outcome.CONNECTION, "dns")
+    assert socks.hosts == ["192.0.2.7"]
+
+
+@pytest.mark.anyio
+async def test_tls_goes_through_socks_end_to_end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The server proves itself by the name that was asked for, not the proxy's."""
+    certificate = make_certificate(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with play(stream("Hello"), serve_with(certificate)) as tape, socks_to(tape) as socks:
+        monkeypatch.setenv("https_proxy", f"socks5h://127.0.0.1:{socks.port}")
+        fitting = await ask_once("https://fake.test/v1")
+        other = await ask_once("https://other.test/v1")
+    assert fitting.fold.outcome() is Outcome.OK
+    assert fitting.body.phases.tls_end is not None
+    assert failure(other) == (Outcome.CONNECTION, "tls_certificate")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("fits", [True, False])
+async def test_socks_takes_a_user_and_a_password(fits: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both come from the proxy's address; a refusal tells neither."""
+    with play(stream("Hello")) as tape, socks_to(tape, password=b"p@ss" if fits else b"other") as socks:
+        monkeypatch.setenv("all_proxy", f"socks5h://me:p%40ss@127.0.0.1:{socks.port}")
+        attempt = await ask_once("http://fake.test/v1")
+    assert socks.users == [b"me"]
+    assert (attempt.fold.outcome() is Outcome.OK) is fits
+    if not fits:
+        assert failure(attempt) == (Outcome.CONNECTION, "proxy")
+        assert attempt.fold.failed is not None
+        assert "p@ss" not in attempt.fold.failed.message
+
+
+@pytest.mark.anyio
+async def test_a_socks_proxy_that_leads_nowhere_is_blamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy that cannot reach the host, and one that is not there, are failures of the proxy."""
+    with play(stream("never")) as tape, socks_to(tape, refusal=4) as socks:
+        for port in (socks.port, closed_port()):
+            monkeypatch.setenv("all_proxy", f"socks5h://me:{WORD}@127.0.0.1:{port}")
+            attempt = await ask_once("http://fake.test/v1")
+            assert failure(attempt) == (Outcome.CONNECTION, "proxy")
+            assert attempt.fold.failed is not None
+            assert WORD not in attempt.fold.failed.message
+    assert tape.asked == []
+
+
+@pytest.mark.anyio
+async def test_socks_without_its_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variable and the extra are named; nothing is sent past the proxy."""
+    monkeypatch.setitem(sys.modules, "python_socks", None)
+    monkeypatch.setenv("ALL_PROXY", f"socks5h://me:{WORD}@127.0.0.1:1")
+    attempt = await ask_once("http://fake.test/v1")
+    assert failure(attempt) == (Outcome.CONNECTION, "bad_proxy")
+    assert attempt.fold.failed is not None
+    assert attempt.fold.failed.message == (
+        "the proxy cannot be used: ALL_PROXY names a SOCKS proxy, which takes one library more: "
+        "pip install 'compare-runner[socks]'"
+    )
+
+
+def test_an_unusable_proxy_is_a_failed_row_and_no_traceback(run_cli: RunCli, tmp_path: Path) -> None:
+    """The command says which variable to correct; its password is nowhere."""
+    rows = "version: 1\nproviders:\n  acme: {base_url: http://fake.test/v1, keyless: true}\n"
+    (tmp_path / "compare.yaml").write_text(rows, encoding="utf-8")
+    proxy = {"ALL_PROXY": f"socks4://me:{WORD}@p.test:1"}
+    done = run_cli("ask", "Hello", "-m", "acme/m-1", "-o", "run", cwd=tmp_path, env=proxy)
+    written = "".join(path.read_text(encoding="utf-8") for path in (tmp_path / "run").iterdir() if path.is_file())
+    assert done.returncode == 3
+    assert "ALL_PROXY must name" in done.stdout
+    assert "Traceback" not in done.stderr
+    assert WORD not in done.stdout + done.stderr + written
+
+
+@pytest.mark.anyio
+async def test_warming_up_survives_what_a_request_will_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No connection is opened through a proxy that cannot be used, and nothing is raised."""
+    monkeypatch.setenv("all_proxy", "socks4://p.test:1")
+    transport = StampingTransport(ssl.create_default_context(), connect_s=5)
+    assert await transport.open_connections("http://fake.test/v1", 2) == []
+    await transport.aclose()

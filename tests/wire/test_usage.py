@@ -1,0 +1,54 @@
+"""Token counts from anywhere fit every table, or are absent."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.analysis.run import Run
+from runner.core.events import Outcome, Usage
+from runner.core.record import Identity, Marks, Record
+from runner.outputs import WRITERS
+from runner.storage import journal
+from runner.wire.response_decoder import ResponseDecoder
+from tests.core.test_hints import HEADER
+
+COUNTS = ("input_tokens", "output_tokens", "reasoning_tokens", "cached_tokens")
+ANY_COUNT = st.integers() | st.integers(2**52, 2**65) | st.floats() | st.booleans() | st.none()
+
+
+def hear_usage(said: object) -> Usage | None:
+    """Return what is heard of a chunk's usage; NaN and Infinity are written as Python writes them."""
+    hearing = ResponseDecoder(200, {})
+    body = b"data: " + json.dumps({"choices": [], "usage": said}).encode() + b"\n\n"
+    events = [*hearing.feed(1, body), *hearing.close(2)]
+    return next((event for event in events if isinstance(event, Usage)), None)
+
+
+@given(st.fixed_dictionaries(dict.fromkeys(("prompt_tokens", "completion_tokens", "total_tokens"), ANY_COUNT)))
+def test_every_count_fits_a_table(said: dict[str, object]) -> None:
+    """Whatever a provider counts, a count is a whole number of 64 bits, or absent."""
+    usage = hear_usage(said)
+    counts = [] if usage is None else [getattr(usage, name) for name in COUNTS]
+    assert pd.Series(counts, dtype="Int64").dropna().ge(0).all()
+
+
+def test_an_absurd_count_spoils_no_run(tmp_path: Path) -> None:
+    """Counts beyond all bounds reach the journal as they were sent, and no table."""
+    usage = hear_usage({"prompt_tokens": 2**63, "completion_tokens": 10**30, "total_tokens": 7})
+    assert usage is not None
+    record = Record(
+        Identity("k", "hello", 1, 1, 1, "zhipu", "glm-5.3", "Hello"),
+        Marks(sent=1),
+        Outcome.OK,
+        **{name: getattr(usage, name) for name in COUNTS},
+        usage=dict(usage.raw),
+    )
+    with journal.JournalWriter(tmp_path) as writer:
+        writer.append_header(HEADER)
+        writer.append_record(record)
+    run = Run.of_journal(journal.read(tmp_path / journal.FILE_NAME))
+    assert run.frame[list(COUNTS)].isna().all(axis=None)
+    assert all(write(run) for write in WRITERS.values())

@@ -1,0 +1,238 @@
+"""The tables of docs/wire.md are what happens: every sample is heard by the stock SDK, and the page compared.
+
+`python -m tests.wire.test_wire_docs --write` writes the tables anew; read the diff.
+"""
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import anyio
+import openai
+import pytest
+import yaml
+from openai import AsyncOpenAI
+
+from runner.core.events import TIMED, Outcome
+from runner.core.hints import REMEDIES
+from runner.outputs.text.words import FLAGS, OUTCOMES
+from runner.wire.causes import CAUSES
+from runner.wire.connection_failure import WORDS
+from tests.support.scripted_server import Asked, Reply, play, refuse
+from tests.wire.test_client import reply_of
+from tests.wire.test_response_decoder import ALL, SAMPLES, Sample
+
+PAGE = Path(__file__).parents[2] / "docs" / "wire.md"
+PATIENCE_S = 20.0
+PATIENCE_WITH_THE_ENDLESS_S = 1.0
+LONGEST_TEXT = 40
+
+ELSEWHERE = re.compile(rb"(?<=Location: )https://[^/]+")
+"""Where a sample redirects to; the SDK would follow it out of this machine."""
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Run where the SDK is at home."""
+    return "asyncio"
+
+
+class HastyOpenAI(AsyncOpenAI):
+    """The SDK as it is installed, less its waits between attempts."""
+
+    def _calculate_retry_timeout(self, *_: object, **__: object) -> float:
+        return 0.0
+
+
+@dataclass
+class Told:
+    """What a usual loop over the SDK's stream was told."""
+
+    text: str = ""
+    finish_reason: str | None = None
+    called_tools: bool = False
+    tokens: tuple[Any, Any] | None = None
+    ending: str = "no exception"
+    attempts: int = 1
+
+    async def listen(self, client: AsyncOpenAI, patience_s: float) -> None:
+        """Hear a reply out, or say why that was not possible."""
+        try:
+            with anyio.move_on_after(patience_s) as waiting:
+                await self._loop(client)
+        except Exception as error:  # noqa: BLE001 -- whatever is raised is the finding
+            self.ending = type(error).__name__
+        if waiting.cancelled_caught:
+            self.ending = "waits for ever"
+
+    async def _loop(self, client: AsyncOpenAI) -> None:
+        chunks = await client.chat.completions.create(
+            model="m-1", messages=[{"role": "user", "content": "Hello"}], stream=True
+        )
+        async for chunk in chunks:
+            if chunk.usage:
+                self.tokens = chunk.usage.prompt_tokens, chunk.usage.completion_tokens
+            if chunk.choices:
+                choice = chunk.choices[0]
+                self.text += choice.delta.content or ""
+                self.called_tools = self.called_tools or bool(choice.delta.tool_calls)
+                self.finish_reason = choice.finish_reason or self.finish_reason
+
+    def __str__(self) -> str:
+        """Describe it in a few words."""
+        reason = None if self.finish_reason in (None, "stop") else f"finish_reason {self.finish_reason}"
+        repeated = f"asked {self.attempts} times" if self.attempts > 1 else None
+        said = (show(self.text, self.called_tools), count(self.tokens), reason, self.ending, repeated)
+        return ", ".join(filter(None, said))
+
+
+def show(text: str, called_tools: bool) -> str:
+    """Return a text so that a table can hold it."""
+    if not text:
+        return "a tool call" if called_tools else "nothing"
+    plain = "".join(letter if letter.isprintable() else f"\\u{ord(letter):04x}" for letter in text[:LONGEST_TEXT])
+    return f"`{plain}{'…' if len(text) > LONGEST_TEXT else ''}`"
+
+
+def count(tokens: tuple[Any, Any] | None) -> str | None:
+    """Return token counts: input + output."""
+    return None if tokens is None else f"{tokens[0]} + {tokens[1]} tokens"
+
+
+async def ask_sdk(sample: Sample) -> Told:
+    """Have the SDK ask a server that plays a sample."""
+    told, reply = Told(), reply_of(sample)
+    patience_s = PATIENCE_S if len(reply.pieces) == 1 else PATIENCE_WITH_THE_ENDLESS_S
+
+    def answer(asked: Asked) -> Reply:
+        """Play the sample; whoever was redirected to us comes back with a GET, which no provider answers."""
+        if asked.method == "GET":
+            return refuse("405 Method Not Allowed", {"error": {"message": "POST, please"}})
+        here = f"http://{asked.headers['host']}".encode()
+        return replace(reply, pieces=[(pause, ELSEWHERE.sub(here, data)) for pause, data in reply.pieces])
+
+    with play(answer) as tape:
+        async with HastyOpenAI(api_key="none", base_url=tape.url) as client:
+            await told.listen(client, patience_s)
+        told.attempts = sum(asked.method == "POST" for asked in tape.asked)
+    return told
+
+
+def what_we_say(sample: Sample) -> str:
+    """Describe what a record says; that it does is what test_hearing.py and test_client.py are about."""
+    said = sample.expected
+    kind = [said.get("error_type"), f"code {said['code']}" if "code" in said else None]
+    details = ", ".join(filter(None, kind))
+    tokens = (said.get("input_tokens"), said.get("output_tokens")) if "output_tokens" in said else None
+    flags = " ".join(f"`{flag}`" for flag in (*said.get("notes", ()), *said.get("derived_flags", ())))
+    heard = show(said.get("reply", ""), "tool_calls" in said)
+    reasoning = f"reasoning {show(said['reasoning'], called_tools=False)}" if "reasoning" in said else None
+    outcome = f"**{said['outcome']}**{f' ({details})' if details else ''}"
+    return ", ".join(filter(None, (heard, reasoning, count(tokens), outcome, flags)))
+
+
+def row(*cells: str) -> str:
+    """Return a row of a Markdown table."""
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def table(*headings: str) -> list[str]:
+    """Return the beginning of a Markdown table."""
+    return [row(*headings), row(*("---" for _ in headings))]
+
+
+async def cases() -> list[str]:
+    """Return the table of what is on the wire, what we say of it, and what the SDK says."""
+    rows, silent, failed = [], 0, 0
+    for sample in ALL:
+        told = await ask_sdk(sample)
+        about = yaml.safe_load((SAMPLES / sample.name / "expected.yaml").read_text(encoding="utf-8"))
+        link = f"[{about['case']}](../tests/samples/wire/{sample.name})"
+        rows.append(row(link, about["title"], about["sent_by"], what_we_say(sample), str(told)))
+        is_failure = sample.expected["outcome"] not in TIMED
+        failed += is_failure
+        silent += is_failure and told.ending == "no exception"
+    summary = (
+        f"Of the {failed} samples that are failures, openai {openai.__version__} ends {silent} without an exception."
+    )
+    return [summary, "", *table("case", "on the wire", "sent by", "we say", "the SDK says"), *rows]
+
+
+def failures() -> list[str]:
+    """Return the table of all kinds of failure."""
+    outcomes = {
+        **{cause: known.outcome for cause, known in CAUSES.items()},
+        **dict.fromkeys(WORDS, Outcome.CONNECTION),
+    }
+    rows = [
+        row(f"`{kind}`", f"`{outcomes.get(kind, Outcome.TIMEOUT)}`", remedy.what, remedy.help.format(provider="NAME"))
+        for kind, remedy in REMEDIES.items()
+    ]
+    return [*table("`error_type`", "outcome", "what it means", "what to do"), *rows]
+
+
+def outcomes() -> list[str]:
+    """Return the table of all outcomes."""
+    return [*table("outcome", "in words"), *(row(f"`{outcome}`", words) for outcome, words in OUTCOMES.items())]
+
+
+def flags() -> list[str]:
+    """Return the table of all flags."""
+    return [*table("flag", "in words"), *(row(f"`{flag}`", words) for flag, words in FLAGS.items())]
+
+
+TABLES: dict[str, Callable[[], list[str]]] = {"outcomes": outcomes, "failures": failures, "flags": flags}
+
+
+def cut_out(page: str, name: str) -> tuple[str, str, str]:
+    """Return what stands before a table's mark, the table, and what stands behind it."""
+    before, mark, rest = page.partition(f"<!-- {name} -->\n")
+    content, end, after = rest.partition("<!-- end -->")
+    assert mark, f"docs/wire.md has lost its mark for {name}"
+    return before + mark, content.strip(), end + after
+
+
+def written(name: str) -> list[str]:
+    """Return the lines of a table as the page holds them."""
+    return cut_out(PAGE.read_text(encoding="utf-8"), name)[1].splitlines()
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_page_lists_all_words(name: str) -> None:
+    """Outcomes, kinds of failure and flags are explained on the page as they are in the source."""
+    assert written(name) == TABLES[name]()
+
+
+@pytest.mark.anyio
+async def test_the_page_tells_what_happens_to_every_sample() -> None:
+    """The table of cases is what we say and what the SDK does; of another version of the SDK it need not speak."""
+    ours = written("cases")
+    now = await cases()
+    if f"openai {openai.__version__} " in ours[0]:
+        assert ours == now
+    else:
+        assert list(without_sdk(ours)) == list(without_sdk(now))
+
+
+def without_sdk(lines: list[str]) -> Iterator[str]:
+    """Yield a table's lines without the last column and the sentence about it."""
+    return (line.rpartition(" | ")[0] for line in lines[1:])
+
+
+def write() -> None:
+    """Write all tables anew."""
+    page = PAGE.read_text(encoding="utf-8")
+    tables = {name: make() for name, make in TABLES.items()} | {"cases": anyio.run(cases)}
+    for name, lines in tables.items():
+        before, _, after = cut_out(page, name)
+        page = "\n".join([before, *lines, "", after])
+    PAGE.write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] != ["--write"]:
+        sys.exit("say --write")
+    write()

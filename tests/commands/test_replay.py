@@ -18,8 +18,7 @@ from hypothesis import strategies as st
 from runner.core.events import Failed, Outcome
 from runner.simulator.replay_session import FOREVER_NS, play_back
 from runner.simulator.response import STAMP_BYTES, Ending, Framing
-from runner.storage.recordings.frame import encode_frame, pack_reads
-from runner.storage.recordings.recording import Label, Reads, conversation_digest
+from runner.storage.recordings.recording import Label, Reads, conversation_digest, encode_frame, pack_reads
 from runner.storage.recordings.writer import RecordingWriter
 from tests.support.command import PATIENCE_S, compare, finish, read_lines, read_rows, start, write_config, write_yaml
 from tests.support.scripted_server import DONE, END, STREAM_HEAD, Reply, delta, frame, head, play, refuse, stream

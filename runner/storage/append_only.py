@@ -5,7 +5,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from runner.errors import JournalError, NotKept
+from runner.errors import JournalError, WriteFailed
 
 BINARY: int = getattr(os, "O_BINARY", 0)
 """Without it, Windows writes every newline as two bytes."""
@@ -42,15 +42,15 @@ class AppendOnlyFile:
         raise NotImplementedError
 
     def _append(self, data: bytes) -> None:
-        """Append bytes with one write; where that fails, leave the file as it was and raise NotKept."""
+        """Append bytes with one write; where that fails, leave the file as it was and raise WriteFailed."""
         try:
             written = os.write(self._file, data)
             if written < len(data):
                 os.truncate(self._file, self._end)
         except OSError as error:
-            raise NotKept(f"{self.path} cannot be written: {error.strerror}; {self.KEPT}") from error
+            raise WriteFailed(f"{self.path} cannot be written: {error.strerror}; {self.KEPT}") from error
         if written < len(data):
-            raise NotKept(f"{self.path}: the disk is full; {self.KEPT}")
+            raise WriteFailed(f"{self.path}: the disk is full; {self.KEPT}")
         self._end += len(data)
 
     def close(self) -> None:

@@ -112,7 +112,7 @@ def resume_state(plan: Plan, records: Iterable[Record], *, retry_errors: bool = 
     """
     openings, progress = _Openings(plan), _Progress()
     for record in records:
-        progress.last_ns = max(progress.last_ns, record.marks.last_event or 0)
+        progress.last_ns = max(progress.last_ns, record.timestamps.last_event or 0)
         if record.warmup:
             continue
         if _must_repeat(record.outcome, retry_errors=retry_errors):

@@ -127,7 +127,7 @@ async def try_out(base_url: str, workers: int, share: CalibrationLoad) -> Trial:
             before_s = sum(cpu_s(hand.pid) for hand in crew.hands)
             effort = await drive(base_url, load, Path(folder), distant_askers(crew, load.concurrency))
             worker_cpu_s = sum(cpu_s(hand.pid) for hand in crew.hands) - before_s
-            tokens = sum(len(record.heard.at_us) for record in journal.read(Path(folder)).records)
+            tokens = sum(len(record.text_events.at_us) for record in journal.read(Path(folder)).records)
     assert tokens == load.requests * load.tokens, "not all was heard"
     return Trial(workers, tokens, worker_cpu_s, effort.cpu_s, effort.wall_s)
 

@@ -12,16 +12,16 @@ from typing import Any
 import msgspec
 
 from runner.core.events import Outcome
-from runner.core.record import Heard, Identity, Marks, Record
+from runner.core.record import Identity, Record, TextEvents, Timestamps
 from runner.storage.stored_names import StoredNames
 
 _IDENTITY = StoredNames(Identity, "key", "case", "turn", "repeat", "block", "provider", "model", "prompt", "simulated")
-_MARKS = StoredNames(
-    Marks,
+_TIMESTAMPS = StoredNames(
+    Timestamps,
     *("planned", "ready", "slot", "dns_start", "dns_end", "tcp_start", "tcp_end", "tls_end", "sent", "headers"),
     *("first_event", "last_event"),
 )
-_NESTED = frozenset({"identity", "marks", "outcome", "heard"})
+_NESTED = frozenset({"identity", "timestamps", "outcome", "text_events"})
 """Fields of a record that are not stored as they are, but in a form of their own."""
 
 _RECORD = StoredNames(
@@ -29,8 +29,9 @@ _RECORD = StoredNames(
     *("reply", "reasoning", "tool_calls", "response_model", "finish_reason", "error_type", "error", "error_code"),
     *("http_status", "request_id", "input_tokens", "output_tokens", "reasoning_tokens", "cached_tokens", "usage"),
     *("reused", "attempts", "backoff_ns", "in_flight", "received_us", "late_ns", "clock", "noted", "started_at"),
-    *("node", "region", "warmup", "own_checks"),
+    *("node", "region", "warmup"),
     without=_NESTED,
+    own_checks="custom_checks",
 )
 _DEFAULTS = tuple(spec.default for spec in fields(Record) if spec.name not in _NESTED)
 
@@ -49,14 +50,14 @@ def encode_record(record: Record) -> dict[str, object]:
     """Return a record's line, without the members that are absent or at their default."""
     # Not asdict, which copies deeply and takes as long as all the rest.
     line: dict[str, object] = {"kind": "record", **_IDENTITY.encode(record.identity)}
-    marks = zip(_MARKS.names, _MARKS.values_of(record.marks), strict=True)
-    line["marks"] = {name: at for name, at in marks if at is not None}
+    timestamps = zip(_TIMESTAMPS.names, _TIMESTAMPS.values_of(record.timestamps), strict=True)
+    line["marks"] = {name: at for name, at in timestamps if at is not None}
     line["outcome"] = record.outcome.value
-    heard = record.heard
-    if heard.at_us:
-        line["heard"] = {"us": _differences(heard.at_us), "ch": heard.channels, "len": list(heard.lengths)}
-    if heard.origin_us:
-        line["origin_us"] = _differences(heard.origin_us)
+    text = record.text_events
+    if text.at_us:
+        line["heard"] = {"us": _differences(text.at_us), "ch": text.channels, "len": list(text.lengths)}
+    if text.origin_us:
+        line["origin_us"] = _differences(text.origin_us)
     for name, default, value in zip(_RECORD.names, _DEFAULTS, _RECORD.values_of(record), strict=True):
         if value != default:
             line[name] = _storable(value) if name == "usage" else value
@@ -80,18 +81,18 @@ def decode_record(line: Mapping[str, Any]) -> Record:
         values["noted"] = tuple(values["noted"])
     return Record(
         Identity(*_identity_in(line)),
-        Marks(*map(line["marks"].get, _MARKS.names)),
+        Timestamps(*map(line["marks"].get, _TIMESTAMPS.names)),
         Outcome(line["outcome"]),
-        _decode_heard(line),
+        _decode_text_events(line),
         **values,
     )
 
 
-def _decode_heard(line: Mapping[str, Any]) -> Heard:
+def _decode_text_events(line: Mapping[str, Any]) -> TextEvents:
     heard = line.get("heard")
     if heard is None:
-        return Heard()
-    return Heard(
+        return TextEvents()
+    return TextEvents(
         at_us=tuple(accumulate(heard["us"])),
         channels=heard["ch"],
         lengths=tuple(heard["len"]),

@@ -52,8 +52,8 @@ class Journal:
         custom_checks = self._custom_checks()
         for line in lines:
             record = self._decode(line)
-            own_checks = custom_checks.get(record.identity.key)
-            yield record if own_checks is None else replace(record, own_checks=own_checks)
+            results = custom_checks.get(record.identity.key)
+            yield record if results is None else replace(record, custom_checks=results)
 
     def _custom_checks(self) -> dict[str, dict[str, str | None]]:
         """Return key of a record -> the results of the suite's and plug-ins' own checks."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from runner.core.record import Record
-from runner.errors import JournalError, NotKept
+from runner.errors import JournalError, WriteFailed
 from runner.storage.append_only import AppendOnlyFile
 from runner.storage.journal.header import Header, encode_header
 from runner.storage.journal.line import encode_record, to_bytes
@@ -38,12 +38,12 @@ class JournalWriter(AppendOnlyFile):
         """Append one line whole.
 
         Raises:
-            NotKept: it cannot be written; the lines before it are as they were, unless the file itself was removed.
+            WriteFailed: it cannot be written; the lines before it are as they were, unless the file itself was removed.
 
         """
         self._append(to_bytes(line, self._redact))
         if os.fstat(self._file).st_nlink == 0:
-            raise NotKept(f"{self.path} was removed while the run wrote to it: its rows are lost")
+            raise WriteFailed(f"{self.path} was removed while the run wrote to it: its rows are lost")
 
     def append_header(self, header: Header) -> None:
         """Append the run's first line."""

@@ -31,7 +31,7 @@ class RecordingWriter(AppendOnlyFile):
         """Append a frame whole.
 
         Raises:
-            NotKept: it cannot be written; the file is as it was.
+            WriteFailed: it cannot be written; the file is as it was.
 
         """
         self._append(frame)

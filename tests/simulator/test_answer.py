@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import runner.simulator
@@ -124,7 +124,6 @@ messages_of_any_kind = st.lists(
     max_tokens=st.none() | st.integers(1, 50),
     stop=st.lists(st.text(min_size=1), max_size=2).map(tuple),
 )
-@settings(max_examples=60, deadline=None)
 def test_any_conversation_gets_a_consistent_answer(
     persona: Persona, messages: tuple[ChatMessage, ...], max_tokens: int | None, stop: tuple[str, ...]
 ) -> None:

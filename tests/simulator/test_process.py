@@ -20,17 +20,9 @@ from runner.simulator.persona import MS
 from runner.simulator.process import launch, launch_sync
 from runner.simulator.server import run
 from runner.simulator.timer import LoopTimer, Timer, make_timer
+from tests.support.wait_until import LIMIT_S, wait_until
 
-PATIENCE_S = 20.0
 HOME = str(Path(runner.simulator.__path__[0]).parents[1])
-
-
-def await_true(true: Callable[[], bool]) -> None:
-    """Wait until a condition holds; fail after PATIENCE_S."""
-    deadline_s = time.monotonic() + PATIENCE_S
-    while not true():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("make", [make_timer, LoopTimer])
@@ -45,7 +37,7 @@ def test_a_timer_calls_back_in_order_and_never_early(make: Callable[[object], Ti
         for due_ns in dues:
             timer.call_at(due_ns, lambda due_ns=due_ns: calls.append((due_ns, time.perf_counter_ns())))  # type: ignore[misc]
         timer.call_at(max(dues) + 5 * MS, all_called.set)
-        await asyncio.wait_for(all_called.wait(), PATIENCE_S)
+        await asyncio.wait_for(all_called.wait(), LIMIT_S)
         return calls
 
     calls = asyncio.run(main())
@@ -60,7 +52,7 @@ def is_listening(base_url: str) -> bool:
     """Return whether the address accepts connections."""
     host, port = base_url.removeprefix("http://").removesuffix("/v1").split(":")
     try:
-        socket.create_connection((host, int(port)), timeout=PATIENCE_S).close()
+        socket.create_connection((host, int(port)), timeout=LIMIT_S).close()
     except ConnectionRefusedError:
         return False
     return True
@@ -103,7 +95,7 @@ def test_a_cancelled_start_leaves_no_child(delay_s: float) -> None:
 
     async def launch_and_wait() -> None:
         async with launch():
-            await asyncio.sleep(PATIENCE_S)
+            await asyncio.sleep(LIMIT_S)
 
     async def main() -> None:
         task = asyncio.create_task(launch_and_wait())
@@ -130,7 +122,7 @@ def test_the_child_ends_with_a_killed_parent() -> None:
         url = parent.stdout.readline().strip()
         assert is_listening(url)
         parent.kill()
-    await_true(lambda: not is_listening(url))
+    wait_until(lambda: not is_listening(url))
 
 
 def test_a_failed_start_is_one_clear_error() -> None:
@@ -186,4 +178,4 @@ def test_the_module_prints_its_usage_and_ends_on_interrupt() -> None:
         assert is_listening(first.split()[3])
         assert example.startswith(f"curl -N {first.split()[3]}/chat/completions")
         alone.send_signal(signal.SIGINT)
-        assert alone.wait(PATIENCE_S) == 0
+        assert alone.wait(LIMIT_S) == 0

@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.simulator.chat import parse_chat
-from runner.simulator.request import HttpRequest, RequestError, RequestReader
+from runner.simulator.request import (
+    BODY_BYTES_MAX,
+    CHUNK_LINE_BYTES_MAX,
+    HEAD_BYTES_MAX,
+    HttpRequest,
+    RequestError,
+    RequestReader,
+)
 
 
 def read_requests(pieces: list[bytes]) -> list[HttpRequest]:
@@ -63,6 +70,41 @@ def test_ambiguous_or_malformed_requests_are_refused(request_bytes: bytes) -> No
     with pytest.raises(RequestError) as refused:
         read_requests([request_bytes])
     assert refused.value.status in (400, 413)
+
+
+def chunk_of(size: int) -> bytes:
+    """Return a chunk of a size in bytes."""
+    return b"%x\r\n%b\r\n" % (size, bytes(size))
+
+
+CHUNKED = b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (b"GET / HTTP/1.1\r\nx: " + b"y" * HEAD_BYTES_MAX, 431),
+        (b"POST / HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % (BODY_BYTES_MAX + 1), 413),
+        (CHUNKED + chunk_of(BODY_BYTES_MAX // 2) + chunk_of(BODY_BYTES_MAX // 2) + b"1\r\n", 413),
+        (CHUNKED + b"1;" + b"x" * CHUNK_LINE_BYTES_MAX, 400),
+    ],
+    ids=["head", "body", "chunks", "chunk line"],
+)
+def test_a_request_beyond_a_limit_is_refused_at_once(request_bytes: bytes, status: int) -> None:
+    """What is too large is refused before the rest of it has arrived."""
+    with pytest.raises(RequestError) as refused:
+        read_requests([request_bytes])
+    assert refused.value.status == status
+
+
+@pytest.mark.parametrize(
+    ("header", "body"), [(b"content-length: 3", b"abc"), (b"transfer-encoding: chunked", b"3\r\nabc\r\n0\r\n\r\n")]
+)
+def test_an_offer_to_upgrade_is_ignored(header: bytes, body: bytes) -> None:
+    """A client that offers HTTP/2 with its request is answered by HTTP/1.1, its body included."""
+    head = b"POST /a HTTP/1.1\r\nconnection: upgrade, http2-settings\r\nupgrade: h2c\r\n" + header + b"\r\n\r\n"
+    first, second = read_requests([head + body + b"GET /b HTTP/1.1\r\n\r\n"])
+    assert (first.path, first.body, first.keep_alive, second.path) == ("/a", b"abc", True, "/b")
 
 
 @given(st.lists(st.binary(max_size=60) | st.sampled_from([b"\r\n", b"\r\n\r\n", THREE_REQUESTS[:70]]), max_size=8))

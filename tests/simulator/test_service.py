@@ -21,8 +21,8 @@ from runner.simulator.persona import MS, PERSONAS
 from runner.simulator.process import launch_sync
 from runner.simulator.request import BODY_BYTES_MAX, HEAD_BYTES_MAX, HttpRequest
 from runner.simulator.service import LOG_ENTRIES_MAX, Service
+from tests.support.wait_until import LIMIT_S, wait_until
 
-PATIENCE_S = 20.0
 HOME = str(Path(runner.simulator.__path__[0]).parents[1])
 
 
@@ -66,7 +66,7 @@ def connection(base_url: str) -> Iterator[socket.socket]:
 def connect(base_url: str) -> socket.socket:
     """Open a connection to a simulator."""
     host, _, port = base_url.removeprefix("http://").removesuffix("/v1").rpartition(":")
-    return socket.create_connection((host, int(port)), timeout=PATIENCE_S)
+    return socket.create_connection((host, int(port)), timeout=LIMIT_S)
 
 
 def http(method: str, path: str, body: bytes = b"", *headers: str, version: str = "1.1") -> bytes:
@@ -391,16 +391,8 @@ def test_the_log_counts_the_requests_in_flight() -> None:
             assert read_log(url)[-1]["in_flight"] == count
         for connection in connections:
             connection.close()
-        await_true(lambda: (send_chat(url), read_log(url)[-1]["in_flight"] == 1)[1])
+        wait_until(lambda: (send_chat(url), read_log(url)[-1]["in_flight"] == 1)[1])
         assert [entry["model"] for entry in read_log(url)[:3]] == [model] * 3
-
-
-def await_true(true: Callable[[], bool]) -> None:
-    """Wait until a condition holds; fail after PATIENCE_S."""
-    deadline_s = time.monotonic() + PATIENCE_S
-    while not true():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.02)
 
 
 def test_the_log_is_bounded() -> None:
@@ -595,7 +587,7 @@ def test_a_server_fault_applies_to_every_model() -> None:
 
 
 @given(st.binary(min_size=1, max_size=200))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_invalid_bytes_do_not_affect_the_next_client(base_url: str, data: bytes) -> None:
     """After any bytes and a closed connection, the server answers the next client."""
     with connect(base_url) as client:

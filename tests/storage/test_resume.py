@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Self
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.core.events import TIMED, Outcome
@@ -280,7 +280,6 @@ def plans(draw: st.DrawFn) -> Plan:
     return Plan(cases, targets, repeat=draw(st.integers(1, 2)), seed=draw(st.integers(0, 3)), vantages=nodes)
 
 
-@settings(max_examples=200)
 @given(
     st.lists(st.tuples(plans(), st.booleans(), st.integers(0, 8)), max_size=5),
     plans(),

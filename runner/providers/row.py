@@ -5,6 +5,7 @@ The rows of builtin.yaml, of a user's compare.yaml and of a suite's `providers` 
 
 import re
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -145,6 +146,10 @@ class Row(BaseModel):
                 for problem in error.errors(include_input=False, include_url=False)
             ]
             raise ValidationError.from_exception_data(error.title, hidden, hide_input=True) from None
+
+    def limits_of(self, model: str) -> Limits | None:
+        """Return a model's own limits, from the first entry of `limits` that fits; None if none does."""
+        return next((limits for glob, limits in self.limits.items() if fnmatchcase(model, glob)), None)
 
     def laid_over(self, below: "Row") -> "Row":
         """Return the row below with the keys written here replaced.

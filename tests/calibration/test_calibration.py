@@ -22,16 +22,9 @@ from runner.analysis.calibration import (
     measure_errors,
     read_stamps,
 )
-from runner.calibration import measure as calibrate
-from runner.calibration.measure import (
-    Calibration,
-    CalibrationLoad,
-    CalibrationStep,
-    Capacity,
-    Effort,
-    find_clock_error,
-    store,
-)
+from runner.calibration import measure
+from runner.calibration.measure import Calibration, CalibrationLoad, Capacity, Effort, TrialResult
+from runner.calibration.stored import find_clock_error, store
 from runner.cli.calibrate import tabulate_calibration
 from runner.core.events import Outcome, ResponseStarted
 from runner.core.fold import Fold
@@ -221,9 +214,9 @@ def test_simulator_knows_the_model_of_any_load(ttft_ms: float, gap_ms: float, to
     assert persona.length.tokens == tokens
 
 
-def found_at(load: CalibrationLoad, limit: int) -> CalibrationStep:
+def found_at(load: CalibrationLoad, limit: int) -> TrialResult:
     """Return what a machine finds that measures as many at a time as told, and no more."""
-    return CalibrationStep(replace(ERRORS, timed=ERRORS.timed - (load.concurrency > limit)), Effort(1, 1), "transport")
+    return TrialResult(replace(ERRORS, timed=ERRORS.timed - (load.concurrency > limit)), Effort(1, 1), "transport")
 
 
 @pytest.mark.parametrize(("limit", "enclosed"), [(0, (0, 1)), (8, (8, 9)), (100, (96, 104)), (20_000, (10_000, None))])
@@ -231,46 +224,46 @@ def test_search_asks_until_the_limit_is_known(
     monkeypatch: pytest.MonkeyPatch, limit: int, enclosed: tuple[int, int | None]
 ) -> None:
     """Each probe asks enough for a 99th percentile, and the last two enclose what the machine can do."""
-    probed: list[CalibrationLoad] = []
+    tried: list[CalibrationLoad] = []
 
-    async def probe(_: str, load: CalibrationLoad) -> CalibrationStep:
-        probed.append(load)
+    async def run_trial(_: str, load: CalibrationLoad) -> TrialResult:
+        tried.append(load)
         return found_at(load, limit)
 
-    monkeypatch.setattr(calibrate, "probe", probe)
-    capacity = anyio.run(calibrate._search, found_at(LOAD, limit), "http://nowhere", LOAD, str)
+    monkeypatch.setattr(measure, "run_trial", run_trial)
+    capacity = anyio.run(measure._search, found_at(LOAD, limit), "http://nowhere", LOAD, str)
     assert capacity == Capacity(*enclosed)
-    assert all(load.requests >= max(100, 2 * load.concurrency) for load in probed if load != LOAD)
+    assert all(load.requests >= max(100, 2 * load.concurrency) for load in tried if load != LOAD)
 
 
 def test_a_concurrency_is_too_much_when_it_fails_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     """Other work on the machine, met once, does not lower the limit."""
     failed: set[int] = set()
 
-    async def probe(_: str, load: CalibrationLoad) -> CalibrationStep:
+    async def run_trial(_: str, load: CalibrationLoad) -> TrialResult:
         met_other_work = load.concurrency not in failed
         failed.add(load.concurrency)
         return found_at(load, 0 if met_other_work else 100)
 
-    monkeypatch.setattr(calibrate, "probe", probe)
-    assert anyio.run(calibrate._search, found_at(LOAD, 100), "http://nowhere", LOAD, str) == Capacity(96, 104)
+    monkeypatch.setattr(measure, "run_trial", run_trial)
+    assert anyio.run(measure._search, found_at(LOAD, 100), "http://nowhere", LOAD, str) == Capacity(96, 104)
 
 
 def test_search_stops_when_its_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without time for another probe the search says what it knows by then."""
 
-    async def probe(_: str, load: CalibrationLoad) -> CalibrationStep:
+    async def run_trial(_: str, load: CalibrationLoad) -> TrialResult:
         raise AssertionError(f"{load} was tried")
 
-    monkeypatch.setattr(calibrate, "probe", probe)
-    monkeypatch.setattr(calibrate, "SEARCH_S", -1.0)
-    assert anyio.run(calibrate._search, found_at(LOAD, 8), "http://nowhere", LOAD, str) == Capacity(8, None)
+    monkeypatch.setattr(measure, "run_trial", run_trial)
+    monkeypatch.setattr(measure, "SEARCH_S", -1.0)
+    assert anyio.run(measure._search, found_at(LOAD, 8), "http://nowhere", LOAD, str) == Capacity(8, None)
 
 
 def test_stored_calibration_speaks_for_this_machine(tmp_path: Path) -> None:
     """What was stored is found again, in short, as a header holds it."""
     path = tmp_path / "new" / "calibration.json"
-    store(calibration(), path)
+    store(calibration().to_json(), path)
     found = find_clock_error(NOW + timedelta(days=29), path)
     assert found == ClockError(NOW.isoformat(), 8, 120, 0.0002, 0.0031, 0.0031)
     assert found is not None
@@ -289,7 +282,7 @@ def test_stored_calibration_speaks_for_this_machine(tmp_path: Path) -> None:
 )
 def test_calibration_that_does_not_apply_is_not_found(tmp_path: Path, details: Mapping[str, object]) -> None:
     """A figure that says nothing about this run is not told."""
-    store(calibration(**details), tmp_path / "calibration.json")
+    store(calibration(**details).to_json(), tmp_path / "calibration.json")
     assert find_clock_error(NOW, tmp_path / "calibration.json") is None
 
 
@@ -309,7 +302,7 @@ def test_calibration_that_cannot_be_stored_says_so(tmp_path: Path) -> None:
     """A file in the way of the folder is one sentence."""
     (tmp_path / "results").write_text("")
     with pytest.raises(CompareError, match="cannot be created"):
-        store(calibration(), tmp_path / "results" / "calibration.json")
+        store(calibration().to_json(), tmp_path / "results" / "calibration.json")
 
 
 @given(st.dictionaries(st.sampled_from(["calibrated_at", "n", "other"]), st.integers()))

@@ -6,7 +6,7 @@
       MissingKey           a target asked for by name has no key, exit code 4
       BrokenPlugin         what another distribution brings cannot be used
       JournalError         a run's folder cannot be read or written
-        NotKept            what was heard, or made of it, does not go onto the disk, exit code 3
+        WriteFailed            what was heard, or made of it, does not go onto the disk, exit code 3
       ClusterLost          the workers of a run are gone, exit code 3
 
 A provider's failure is not in this tree: it is data, a `Record` with an outcome. A bug of ours
@@ -35,11 +35,11 @@ class Problem:
     line: int
     column: int
     what: str
-    remedy: str
+    hint: str
 
     def __str__(self) -> str:
-        """Render as `file:line:column: what. remedy.`, which editors can jump to."""
-        return f"{self.path}:{self.line}:{self.column}: {self.what}. {self.remedy}."
+        """Render as `file:line:column: what. hint.`, which editors can jump to."""
+        return f"{self.path}:{self.line}:{self.column}: {self.what}. {self.hint}."
 
 
 class InvalidFile(CompareError):
@@ -70,7 +70,7 @@ class JournalError(CompareError):
     """A run's folder cannot be read, or cannot be written."""
 
 
-class NotKept(JournalError):
+class WriteFailed(JournalError):
     """What was heard, or made of it, does not go onto the disk: requests were sent, and something is missing."""
 
     exit_code = 3

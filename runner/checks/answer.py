@@ -14,7 +14,7 @@ def answer_of(record: Record) -> str | None:
     """Return what was answered, empty where nothing was; None where the answer was heard but not kept."""
     if record.reply is not None:
         return record.reply.strip()
-    return None if Channel.ANSWER in record.heard.channels else ""
+    return None if Channel.ANSWER in record.text_events.channels else ""
 
 
 def read_off_answer(judge: Callable[[str, object], CheckFinding]) -> Callable[[Record, object], CheckFinding]:

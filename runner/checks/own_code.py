@@ -22,7 +22,7 @@ def said_by_plugins(record: Record, wanted: object) -> CheckFinding:
 
 
 def _said(record: Record, names: Iterable[str]) -> CheckFinding:
-    said = record.own_checks or {}
+    said = record.custom_checks or {}
     for name in names:
         if name not in said:
             return undecided(f"{name} was not asked")

@@ -49,7 +49,7 @@ class DoctorFinding:
     topic: str
     health: Health
     text: str
-    remedy: str | None = None
+    hint: str | None = None
 
 
 def examine(registry: Registry, environ: Mapping[str, str]) -> Iterator[DoctorFinding]:
@@ -123,9 +123,9 @@ def _find_authorities() -> DoctorFinding:
     place = os.environ.get(paths.openssl_cafile_env) or paths.cafile or paths.capath or paths.openssl_capath
     if count or (place and Path(place).is_dir()):
         return DoctorFinding("certificates", Health.GOOD, f"{count} authorities loaded, from {place}")
-    remedy = f"install ca-certificates, or set {paths.openssl_cafile_env}"
+    hint = f"install ca-certificates, or set {paths.openssl_cafile_env}"
     return DoctorFinding(
-        "certificates", Health.BAD, "no certificate authority is known: every HTTPS request will fail", remedy
+        "certificates", Health.BAD, "no certificate authority is known: every HTTPS request will fail", hint
     )
 
 
@@ -160,8 +160,8 @@ def configured_endpoints(registry: Registry, environ: Mapping[str, str]) -> tupl
 def _find_providers(registry: Registry, environ: Mapping[str, str]) -> Iterator[DoctorFinding]:
     endpoints, problems = configured_endpoints(registry, environ)
     if not endpoints:
-        remedy = "export DEEPSEEK_API_KEY=...; `compare providers` names every variable"
-        yield DoctorFinding("providers", Health.NOTE, "none is configured: the simulator will answer", remedy)
+        hint = "export DEEPSEEK_API_KEY=...; `compare providers` names every variable"
+        yield DoctorFinding("providers", Health.NOTE, "none is configured: the simulator will answer", hint)
     for problem in problems:
         yield DoctorFinding("providers", Health.BAD, problem)
     for endpoint in endpoints:

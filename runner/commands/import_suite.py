@@ -92,7 +92,7 @@ def _gathered(left: Sequence[Problem]) -> Iterator[str]:
     """Say each thing once, with the first of its places."""
     places: dict[tuple[str, str], list[Problem]] = {}
     for problem in sorted(left, key=lambda each: (each.path, each.line, each.column)):
-        places.setdefault((problem.what, problem.remedy), []).append(problem)
+        places.setdefault((problem.what, problem.hint), []).append(problem)
     for alike in places.values():
         more = f" ({len(alike) - 1:,} more like it)" if len(alike) > 1 else ""
         yield f"{alike[0]}{more}"

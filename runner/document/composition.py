@@ -79,12 +79,12 @@ class _Composer:
         root = self._node(next(self._events), 0)
         self.root = None if isinstance(root, Scalar) and root.written == "" else root
 
-    def _refuse(self, event: yaml.Event, what: str, remedy: str) -> InvalidFile:
-        self._note(_place_of(event), what, remedy)
+    def _refuse(self, event: yaml.Event, what: str, hint: str) -> InvalidFile:
+        self._note(_place_of(event), what, hint)
         return InvalidFile(self.problems)
 
-    def _note(self, place: Position, what: str, remedy: str) -> None:
-        self.problems.append(Problem(self._path, place.line, place.column, what, remedy))
+    def _note(self, place: Position, what: str, hint: str) -> None:
+        self.problems.append(Problem(self._path, place.line, place.column, what, hint))
 
     def _node(self, event: yaml.Event, depth: int) -> Node:
         self._values += 1
@@ -110,8 +110,8 @@ class _Composer:
 
     def _note_tag(self, event: _Valued) -> None:
         tag = str(event.tag).replace("tag:yaml.org,2002:", "!!")
-        remedy = "Put the value in quotes, if the exclamation mark belongs to it; else remove it"
-        self._note(_place_of(event), f"the tag `{tag}` has no meaning here", remedy)
+        hint = "Put the value in quotes, if the exclamation mark belongs to it; else remove it"
+        self._note(_place_of(event), f"the tag `{tag}` has no meaning here", hint)
 
     def _value(self, event: _Valued, depth: int) -> Node:
         if isinstance(event, yaml.SequenceStartEvent):
@@ -146,8 +146,8 @@ class _Composer:
     def _key(self, event: yaml.Event, depth: int) -> str:
         if not isinstance(event, yaml.ScalarEvent):
             kind = "an alias" if isinstance(event, yaml.AliasEvent) else "a list or mapping"
-            remedy = "Put a text that starts with `{{` in quotes, such as '{{name}} ...'"
-            raise self._refuse(event, f"{kind} stands where a key belongs", remedy)
+            hint = "Put a text that starts with `{{` in quotes, such as '{{name}} ...'"
+            raise self._refuse(event, f"{kind} stands where a key belongs", hint)
         if event.value == "<<" and event.implicit[0]:
             raise self._refuse(event, "`<<` does not merge mappings here", "Write the keys out, or use `defaults`")
         self._node(event, depth)

@@ -80,10 +80,10 @@ class Document:
             node = following
         return node.place
 
-    def problem(self, route: Route, what: str, remedy: str, *, of_key: bool = False) -> Problem:
+    def problem(self, route: Route, what: str, hint: str, *, of_key: bool = False) -> Problem:
         """Return a problem at the place of a value, or of the key that leads to it."""
         place = self.place(route, of_key=of_key)
-        return Problem(self.path, place.line, place.column, what, remedy)
+        return Problem(self.path, place.line, place.column, what, hint)
 
 
 def document_of(data: Json, path: str, line: int) -> Document:
@@ -112,6 +112,6 @@ def _step(node: Node | None, step: str | int) -> Node | None:
     return None
 
 
-def refusal(path: str, place: Position, what: str, remedy: str) -> InvalidFile:
+def refusal(path: str, place: Position, what: str, hint: str) -> InvalidFile:
     """Return an error of one problem."""
-    return InvalidFile([Problem(path, place.line, place.column, what, remedy)])
+    return InvalidFile([Problem(path, place.line, place.column, what, hint)])

@@ -62,15 +62,15 @@ def say(faults: Sequence[SchemaFault], outline: Outline, siblings: Collection[st
     if fault.kind in EXPECTED:
         return _say_shape(faults)
     if fault.kind in LIMITS:
-        name, remedy = LIMITS[fault.kind]
-        return f"{_subject(fault)} {_is(fault)}", remedy.format(_limit(fault.context[name]))
+        name, hint = LIMITS[fault.kind]
+        return f"{_subject(fault)} {_is(fault)}", hint.format(_limit(fault.context[name]))
     return _say_own_words(fault)
 
 
 def _say_missing(fault: SchemaFault, outline: Outline) -> tuple[str, str]:
     purpose = outline.description(fault.route)
-    remedy = f"Add `{fault.route[-1]}: ...`"
-    return f"`{fault.route[-1]}` is missing{_where(fault)}", f"{remedy}: {_trimmed(purpose)}" if purpose else remedy
+    hint = f"Add `{fault.route[-1]}: ...`"
+    return f"`{fault.route[-1]}` is missing{_where(fault)}", f"{hint}: {_trimmed(purpose)}" if purpose else hint
 
 
 def _say_unknown(fault: SchemaFault, outline: Outline, siblings: Collection[str]) -> tuple[str, str]:
@@ -91,14 +91,14 @@ def _say_shape(faults: Sequence[SchemaFault]) -> tuple[str, str]:
     value = faults[0].value
     if expected == ["a list"] and isinstance(value, str | int | float):
         expected = [f"a list, such as [{_shortened(str(value))}]"]
-    remedy = f"Write {' or '.join(expected)}"
-    return f"{_subject(faults[0])} {_is(faults[0])}", f"{remedy}, or remove the key" if value is None else remedy
+    hint = f"Write {' or '.join(expected)}"
+    return f"{_subject(faults[0])} {_is(faults[0])}", f"{hint}, or remove the key" if value is None else hint
 
 
 def _say_own_words(fault: SchemaFault) -> tuple[str, str]:
     """Split what a model's own validator says, `what is wrong. What to do`."""
-    what, remedy = (*re.split(r"[.;] ", _trimmed(fault.message), maxsplit=1), "correct it")[:2]
-    return f"{_subject(fault)}: {what}", remedy[:1].upper() + remedy[1:]
+    what, hint = (*re.split(r"[.;] ", _trimmed(fault.message), maxsplit=1), "correct it")[:2]
+    return f"{_subject(fault)}: {what}", hint[:1].upper() + hint[1:]
 
 
 def _subject(fault: SchemaFault) -> str:

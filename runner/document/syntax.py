@@ -55,11 +55,11 @@ def explain(error: yaml.YAMLError | ValueError | OverflowError, text: str, path:
     story = f"{error.context or ''} {error.problem or ''}"
     place = _place(error, story)
     fallback = (f"this is not YAML: {error.problem}", "Look at the lines around it")
-    what, remedy = next((said for part, said in _STORIES.items() if part in story), fallback)
+    what, hint = next((said for part, said in _STORIES.items() if part in story), fallback)
     line = text.split("\n")[place.line - 1 :][:1]
     if line and re.search(r"[:-]\s+\{\{", line[0]):
-        what, remedy = "a text that starts with `{{` is not quoted", _QUOTE_BRACES
-    return Problem(path, place.line, place.column, what, remedy)
+        what, hint = "a text that starts with `{{` is not quoted", _QUOTE_BRACES
+    return Problem(path, place.line, place.column, what, hint)
 
 
 def _place(error: yaml.MarkedYAMLError, story: str) -> Position:
@@ -79,8 +79,8 @@ def _impossible_character(text: str, path: str) -> Problem:
 def _bad_character(position: int, text: str, path: str) -> Problem:
     place = _place_at(position, text)
     what = f"the character U+{ord(text[position]):04X} may not stand in YAML"
-    remedy = 'Remove it, or write it as an escape between double quotes, such as "\\x1b"'
-    return Problem(path, place.line, place.column, what, remedy)
+    hint = 'Remove it, or write it as an escape between double quotes, such as "\\x1b"'
+    return Problem(path, place.line, place.column, what, hint)
 
 
 def _place_at(position: int, text: str) -> Position:

@@ -108,8 +108,8 @@ def _problems(faults: Sequence[SchemaFault], outline: Outline, document: Documen
         together.setdefault(fault.route, []).append(fault)
     problems = []
     for route, here in together.items():
-        what, remedy = say(here, outline, _siblings(document, route))
-        problems.append(document.problem(route, what, remedy, of_key=here[0].of_key))
+        what, hint = say(here, outline, _siblings(document, route))
+        problems.append(document.problem(route, what, hint, of_key=here[0].of_key))
     return problems
 
 

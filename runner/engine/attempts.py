@@ -80,7 +80,7 @@ class LocalAttemptRunner:
         if not attempt.fold.has_text:
             return Provenance()
         by_kernel = attempt.body.clock == KERNEL_CLOCK
-        timestamps_ns = doubtful_timestamps(attempt.fold.stamps_ns, by_kernel=by_kernel)
+        timestamps_ns = doubtful_timestamps(attempt.fold.timestamps_ns, by_kernel=by_kernel)
         late_ns = self.late.worst_ns(timestamps_ns)
         return Provenance(late_ns=late_ns + resting_ns() if by_kernel and timestamps_ns else late_ns)
 

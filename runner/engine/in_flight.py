@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from runner.core.events import Channel, Failed
 from runner.core.fold import Fold
-from runner.core.record import Marks, Record
+from runner.core.record import Record, Timestamps
 from runner.engine.attempts import Provenance
 from runner.planning.plan import Request
 from runner.providers.redaction import Redactor
@@ -46,7 +46,7 @@ class InFlightRequest:
         remote_epoch_ns = epoch_ns + provenance.clock_ahead_ns
         record = Record(
             identity=self.request.identity(),
-            marks=self._marks(epoch_ns, remote_epoch_ns),
+            timestamps=self._timestamps(epoch_ns, remote_epoch_ns),
             outcome=fold.outcome(),
             reused=body.phases.reused,
             attempts=self.attempts,
@@ -61,8 +61,8 @@ class InFlightRequest:
         )
         return with_response(record, fold, self.flags, redactor, sent_ns=body.sent_ns, epoch_ns=remote_epoch_ns)
 
-    def _marks(self, epoch_ns: int, remote_epoch_ns: int) -> Marks:
-        """Return all marks relative to the start of the run, as each clock saw it.
+    def _timestamps(self, epoch_ns: int, remote_epoch_ns: int) -> Timestamps:
+        """Return all timestamps relative to the start of the run, as each clock saw it.
 
         This process's clock stamps what comes before the connection is used, the measuring process's clock the rest.
         """
@@ -71,7 +71,7 @@ class InFlightRequest:
         def relative(at_ns: int | None) -> int | None:
             return None if at_ns is None else at_ns - remote_epoch_ns
 
-        return Marks(
+        return Timestamps(
             planned=None if self.planned_ns is None else self.planned_ns - epoch_ns,
             ready=self.ready_ns - epoch_ns,
             slot=self.slot_ns - epoch_ns,
@@ -101,7 +101,7 @@ def with_response(
         epoch_ns: the start of the run, by the same clock.
 
     """
-    failed, usage, started = fold.failed, fold.usage, fold.opened
+    failed, usage, started = fold.failed, fold.usage, fold.response_started
     first, last = (None if at_ns is None else at_ns - epoch_ns for at_ns in (fold.first_event, fold.last_event))
     simulated = record.identity.simulated or (started is not None and started.simulated)
 
@@ -113,9 +113,9 @@ def with_response(
         identity=record.identity
         if simulated == record.identity.simulated
         else replace(record.identity, simulated=True),
-        marks=replace(record.marks, first_event=first, last_event=last),
+        timestamps=replace(record.timestamps, first_event=first, last_event=last),
         outcome=fold.outcome(),
-        heard=fold.heard(sent_ns or epoch_ns),
+        text_events=fold.text_events(sent_ns or epoch_ns),
         reply=hide(_answer(fold)),
         reasoning=hide(fold.text(Channel.REASONING)),
         tool_calls=hide(fold.text(Channel.TOOL)),
@@ -143,7 +143,7 @@ def _microseconds_between(start_ns: int | None, at_ns: int | None) -> int | None
 def _answer(fold: Fold) -> str | None:
     """Return the text of the answer: empty if the response had none, None if there was no response."""
     answer = fold.text(Channel.ANSWER)
-    has_response = fold.opened is not None and fold.failed is None and fold.first_event is not None
+    has_response = fold.response_started is not None and fold.failed is None and fold.first_event is not None
     return "" if answer is None and has_response else answer
 
 

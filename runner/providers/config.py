@@ -56,8 +56,8 @@ def load_prices(path: Path, registry: Registry) -> Mapping[str, Price]:
         provider = registry.resolve(name)
         if provider is None:
             near = did_you_mean(name.lower(), registry.names)
-            remedy = f"Perhaps `{near}` was meant" if near else "`compare providers` lists the known ones"
-            problems.append(document.problem(("prices", target), f"unknown provider `{name}`", remedy, of_key=True))
+            hint = f"Perhaps `{near}` was meant" if near else "`compare providers` lists the known ones"
+            problems.append(document.problem(("prices", target), f"unknown provider `{name}`", hint, of_key=True))
         elif registry.rows[provider].simulated:
             what = f"`{name}` is simulated and costs nothing"
             problems.append(document.problem(("prices", target), what, "Remove its price", of_key=True))

@@ -76,8 +76,8 @@ def _read_base_url(provider: str, row: Row, environ: Mapping[str, str]) -> tuple
     text = environ[variable] if variable else _written_base_url(provider, row)
     if text is None:
         names = " or ".join(row.base_url_env)
-        remedy = f"Set {names}, or write" if names else "Write"
-        raise CompareError(f"{provider} has no base URL. {remedy} base_url in compare.yaml.")
+        hint = f"Set {names}, or write" if names else "Write"
+        raise CompareError(f"{provider} has no base URL. {hint} base_url in compare.yaml.")
     try:
         return read_address(text, row.default_path), variable
     except InvalidAddress as error:

@@ -24,9 +24,9 @@ class Site:
     in_suite: bool
     """False for a row of a case file, whose texts are templates only if it has variables."""
 
-    def problem(self, route: Route, what: str, remedy: str) -> Problem:
+    def problem(self, route: Route, what: str, hint: str) -> Problem:
         """Return a problem at a place within the case."""
-        return self.document.problem((*self.route, *route), what, remedy)
+        return self.document.problem((*self.route, *route), what, hint)
 
 
 def lay_out(case: WrittenCase, site: Site, line: int, defaults: WrittenDefaults) -> list[Case]:
@@ -52,8 +52,8 @@ def _shape_problems(case: WrittenCase, site: Site) -> Iterator[Problem]:
     if not ways:
         yield site.problem((), f"the case `{case.id}` asks nothing", f"Give it one of {', '.join(WAYS_TO_ASK)}")
     for way in ways[1:]:
-        remedy = "Keep one of them; split the case if both are to be asked"
-        yield site.problem((way,), f"the case `{case.id}` has `{ways[0]}` and `{way}`", remedy)
+        hint = "Keep one of them; split the case if both are to be asked"
+        yield site.problem((way,), f"the case `{case.id}` has `{ways[0]}` and `{way}`", hint)
     if case.messages:
         yield from _conversation_problems(case, site)
     for name in (case.vars or {}).keys() & (case.matrix or {}).keys():
@@ -104,7 +104,7 @@ def _file_text(name: str, site: Site) -> str:
     try:
         return read_named_text(site.folder, name).removesuffix("\n").removesuffix("\r")
     except BadName as error:
-        raise InvalidFile([site.problem(("prompt_file",), error.what, error.remedy)]) from None
+        raise InvalidFile([site.problem(("prompt_file",), error.what, error.hint)]) from None
 
 
 def _refuse_blank(filled: list[Texts], site: Site) -> None:

@@ -13,10 +13,10 @@ WITHOUT_EFFECT = frozenset({"weight"})
 class NotTaken(Exception):
     """A part of a foreign file has no counterpart in a suite: what it is, and what to do instead."""
 
-    def __init__(self, what: str, remedy: str) -> None:
+    def __init__(self, what: str, hint: str) -> None:
         super().__init__(what)
         self.what = what
-        self.remedy = remedy
+        self.hint = hint
 
 
 def read_conversation(messages: object) -> dict[str, Json]:

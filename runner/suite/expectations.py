@@ -82,13 +82,13 @@ def _plugin_fault(name: str) -> tuple[str, str] | None:
     try:
         load_function("compare.checks", name)
     except BrokenPlugin as error:
-        what, _, remedy = str(error).rpartition("; ")
-        return what, remedy.capitalize()
+        what, _, hint = str(error).rpartition("; ")
+        return what, hint.capitalize()
     except LookupError:
         known = plugin_names("compare.checks")
         near = did_you_mean(name, known)
-        remedy = f"Perhaps `{near}` was meant" if near else f"Installed are {', '.join(known) or 'none'}"
-        return f"no plug-in brings a check `{name}`", remedy
+        hint = f"Perhaps `{near}` was meant" if near else f"Installed are {', '.join(known) or 'none'}"
+        return f"no plug-in brings a check `{name}`", hint
     return None
 
 
@@ -99,7 +99,7 @@ def _function_fault(name: str, folder: Path) -> tuple[str, str] | None:
     try:
         tree = ast.parse(read_named_text(folder, file))
     except BadName as error:
-        return error.what, error.remedy
+        return error.what, error.hint
     except (SyntaxError, ValueError, RecursionError) as error:
         return f"`{file}` is no Python: {error}", "Correct it"
     if function not in _names_in(tree):

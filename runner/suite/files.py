@@ -27,10 +27,10 @@ CHECK_COLUMNS = tuple(f"checks.{name}" for name in WORDY_CHECKS)
 class BadName(Exception):
     """A file that a suite names cannot be used: what is wrong, and what to do."""
 
-    def __init__(self, what: str, remedy: str) -> None:
+    def __init__(self, what: str, hint: str) -> None:
         super().__init__(what)
         self.what = what
-        self.remedy = remedy
+        self.hint = hint
 
 
 def read_named_text(folder: Path, name: str, max_bytes: int = MAX_TEXT_BYTES) -> str:
@@ -41,7 +41,7 @@ def read_named_text(folder: Path, name: str, max_bytes: int = MAX_TEXT_BYTES) ->
     except InvalidFile as error:
         problem = error.problems[0]
         where = f", line {problem.line}" if problem.line > 1 else ""
-        raise BadName(f"`{name}`{where}: {problem.what}", problem.remedy) from None
+        raise BadName(f"`{name}`{where}: {problem.what}", problem.hint) from None
 
 
 def _locate(folder: Path, name: str) -> Path:
@@ -73,7 +73,7 @@ def _json_rows(text: str, path: str) -> Iterator[Document | Problem]:
         try:
             yield document_of(_json_case(line, number), path, number)
         except NotTaken as fault:
-            yield Problem(path, number, 1, fault.what, fault.remedy)
+            yield Problem(path, number, 1, fault.what, fault.hint)
         except json.JSONDecodeError as error:
             yield Problem(path, number, error.colno, f"this line is not JSON: {error.msg}", "Write one object a line")
         except (ValueError, RecursionError) as error:
@@ -128,8 +128,8 @@ def _csv_rows(text: str, path: str) -> Iterator[Document | Problem]:
                 yield _csv_row(header, cells, path, line)
             line = reader.line_num + 1
     except csv.Error as error:
-        remedy = "Quote cells as spreadsheets do; put texts beyond 128 KiB into a .jsonl file"
-        yield Problem(path, line, 1, f"this row is not CSV: {error}", remedy)
+        hint = "Quote cells as spreadsheets do; put texts beyond 128 KiB into a .jsonl file"
+        yield Problem(path, line, 1, f"this row is not CSV: {error}", hint)
 
 
 def _check_header(header: Sequence[str], path: str) -> list[Problem]:
@@ -142,8 +142,8 @@ def _check_header(header: Sequence[str], path: str) -> list[Problem]:
         elif column not in (*COLUMNS, *CHECK_COLUMNS) and not column.startswith("vars."):
             near = did_you_mean(column, (*COLUMNS, *CHECK_COLUMNS))
             known = f"Known are {', '.join(COLUMNS)}, checks such as checks.contains, and vars.NAME"
-            remedy = f"Perhaps `{near}` was meant" if near else known
-            problems.append(Problem(path, 1, 1, f"unknown column `{column}`", remedy))
+            hint = f"Perhaps `{near}` was meant" if near else known
+            problems.append(Problem(path, 1, 1, f"unknown column `{column}`", hint))
     if not problems and "id" not in header:
         problems.append(Problem(path, 1, 1, "the first row names no column `id`", "Name the columns in the first row"))
     return problems

@@ -137,7 +137,7 @@ class _Reading:
         try:
             rows = read_rows(self._folder, name)
         except BadName as error:
-            self._note(self._document.problem(("cases_from",), error.what, error.remedy))
+            self._note(self._document.problem(("cases_from",), error.what, error.hint))
             return
         faulty_before = len(self._problems)
         for row in rows:

@@ -69,12 +69,12 @@ def _unknown_provider(name: str, known: Collection[str], document: Document, rou
     provider, slash, model = name.partition("/")
     near = did_you_mean(name, list(known))
     if slash and provider in known:
-        remedy = f"Write `provider: {provider}` and `models: [{model}]`"
+        hint = f"Write `provider: {provider}` and `models: [{model}]`"
     elif near:
-        remedy = f"Perhaps `{near}` was meant"
+        hint = f"Perhaps `{near}` was meant"
     else:
-        remedy = f"Known are {', '.join(sorted(known))}; others need a row in `providers` or compare.yaml"
-    return document.problem(route, f"unknown provider `{name}`", remedy)
+        hint = f"Known are {', '.join(sorted(known))}; others need a row in `providers` or compare.yaml"
+    return document.problem(route, f"unknown provider `{name}`", hint)
 
 
 def parameter_problems(parameters: WrittenParameters, document: Document, route: Route) -> Iterator[Problem]:

@@ -32,10 +32,10 @@ _RAW = "put {% raw %} and {% endraw %} around text that is no template"
 class BadTemplate(Exception):
     """A template that cannot be filled: what is wrong, and what to do."""
 
-    def __init__(self, what: str, remedy: str) -> None:
+    def __init__(self, what: str, hint: str) -> None:
         super().__init__(what)
         self.what = what
-        self.remedy = remedy
+        self.hint = hint
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +89,8 @@ def _check(inner: list[nodes.Node]) -> None:
 def _check_filter(node: nodes.Filter) -> None:
     if node.name not in FILTERS:
         near = did_you_mean(node.name, FILTERS)
-        remedy = f"Perhaps `{near}` was meant" if near else f"Known are {', '.join(FILTERS)}"
-        raise BadTemplate(f"the template uses the unknown filter `{node.name}`", remedy)
+        hint = f"Perhaps `{near}` was meant" if near else f"Known are {', '.join(FILTERS)}"
+        raise BadTemplate(f"the template uses the unknown filter `{node.name}`", hint)
     if node.args or node.kwargs or node.dyn_args or node.dyn_kwargs:
         raise BadTemplate(f"the filter `{node.name}` takes nothing in brackets here", "Remove the brackets")
 

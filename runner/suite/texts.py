@@ -46,7 +46,7 @@ def _read_templates(texts: Texts, document: Document) -> tuple[dict[Route, "Fill
         try:
             fillers[route] = read_template(text)
         except BadTemplate as error:
-            problems.append(document.problem(route, error.what, error.remedy))
+            problems.append(document.problem(route, error.what, error.hint))
     return fillers, problems
 
 
@@ -54,19 +54,19 @@ def _undefined(filler: "Filler", variables: Mapping[str, Route], route: Route, d
     for name in filler.names:
         if name not in variables:
             near = did_you_mean(name, list(variables))
-            remedy = f"Perhaps `{near}` was meant" if near else f"Add `{name}` to the case's `vars`"
-            yield document.problem(route, f"the template uses `{name}`, which has no value", remedy)
+            hint = f"Perhaps `{near}` was meant" if near else f"Add `{name}` to the case's `vars`"
+            yield document.problem(route, f"the template uses `{name}`, which has no value", hint)
 
 
 def _unused(fillers: Mapping[Route, "Filler"], variables: Mapping[str, Route], document: Document) -> Iterator[Problem]:
     used = {name for filler in fillers.values() for name in filler.names}
     for name, route in variables.items():
         if not name.isidentifier():
-            remedy = "Use letters, digits and underscores"
-            yield document.problem(route, f"`{name}` cannot be the name of a variable", remedy, of_key=True)
+            hint = "Use letters, digits and underscores"
+            yield document.problem(route, f"`{name}` cannot be the name of a variable", hint, of_key=True)
         elif name not in used:
-            remedy = f"Write `{{{{{name}}}}}` where it belongs, or remove it"
-            yield document.problem(route, f"the variable `{name}` is used nowhere", remedy, of_key=True)
+            hint = f"Write `{{{{{name}}}}}` where it belongs, or remove it"
+            yield document.problem(route, f"the variable `{name}` is used nowhere", hint, of_key=True)
 
 
 def _fill_all(
@@ -93,4 +93,4 @@ def _fill_one(
     try:
         return fillers[route].fill(values)
     except BadTemplate as error:
-        raise InvalidFile([document.problem(route, error.what, error.remedy)]) from None
+        raise InvalidFile([document.problem(route, error.what, error.hint)]) from None

@@ -126,7 +126,7 @@ async def try_out(base_url: str, workers: int, share: CalibrationLoad) -> Trial:
             before_s = sum(cpu_s(worker.pid) for worker in pool.workers)
             effort = await run_load(base_url, load, Path(folder), remote_runners(pool, load.concurrency))
             worker_cpu_s = sum(cpu_s(worker.pid) for worker in pool.workers) - before_s
-            tokens = sum(len(record.heard.at_us) for record in journal.read(Path(folder)).records)
+            tokens = sum(len(record.text_events.at_us) for record in journal.read(Path(folder)).records)
     assert tokens == load.requests * load.tokens, "not all was heard"
     return Trial(workers, tokens, worker_cpu_s, effort.cpu_s, effort.wall_s)
 

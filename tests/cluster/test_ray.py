@@ -118,11 +118,11 @@ def test_timestamps_are_in_order(tmp_path: Path, on_ray: tuple[str, ...]) -> Non
         lineage.write_suite(CASES)
         assert lineage.run(*on_ray).returncode == 0
     for record in lineage.records():
-        marks = record.marks
+        marks = record.timestamps
         stages = (marks.ready, marks.slot, marks.sent, marks.headers, marks.first_event, marks.last_event)
         known = [at for at in stages if at is not None]
         assert (len(known), known) == (len(stages), sorted(known))
-        heard = record.heard
+        heard = record.text_events
         assert len(heard.at_us) == len(heard.origin_us) > 0
         assert all(at_us >= origin_us for at_us, origin_us in zip(heard.at_us, heard.origin_us, strict=True))
         assert record.late_ns is not None
@@ -247,7 +247,7 @@ def test_every_vantage_sends_everything_and_none_is_found_slower(tmp_path: Path,
     times_s = [entry["received_ns"] / 1e9 for entry in log]
     assert max(sum(start_s <= at_s < start_s + 60 for at_s in times_s) for start_s in times_s) <= rate
     assert max(entry["in_flight"] for entry in log) <= at_once
-    by_time = sorted(lineage.records(), key=lambda record: record.marks.slot or 0)
+    by_time = sorted(lineage.records(), key=lambda record: record.timestamps.slot or 0)
     for at in range(0, len(by_time), len(NODES)):
         close = by_time[at : at + len(NODES)]
         assert {record.node for record in close} == set(NODES), "all ask a question before anybody asks the next"
@@ -482,7 +482,7 @@ def test_key_reaches_the_workers_and_no_file(tmp_path: Path, cluster: Served, on
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:9", "nowhere", "ray://127.0.0.1:10001", SOMETHING_ELSE])
-def test_missing_cluster_is_an_error_with_a_remedy(tmp_path: Path, address: str) -> None:
+def test_missing_cluster_is_an_error_with_a_hint(tmp_path: Path, address: str) -> None:
     """Nothing is sent, and no folder is left behind."""
     with begin(tmp_path, "quick") as lineage:
         if address == SOMETHING_ELSE:

@@ -27,7 +27,7 @@ def test_soft_limit_is_raised_as_far_as_needed() -> None:
     assert output_for(150) == "250\n"
 
 
-def test_hard_limit_too_low_is_an_error_with_a_remedy() -> None:
+def test_hard_limit_too_low_is_an_error_with_a_hint() -> None:
     """The error names the limit and the option to lower; the soft limit is unchanged."""
     output = output_for(1000)
     assert "1100 open files; this system allows 300" in output

@@ -210,7 +210,7 @@ def test_an_assertion_without_its_like_is_explained(written: Json, what: str) ->
     with pytest.raises(NotTaken) as caught:
         checks_of(assertion(written))
     assert what in caught.value.what
-    assert caught.value.remedy
+    assert caught.value.hint
 
 
 @pytest.mark.parametrize(
@@ -547,7 +547,7 @@ def test_a_suite_is_written_with_the_list_of_what_it_does_without(run_cli: Cli) 
     ],
 )
 def test_a_file_that_is_none_of_these_is_refused(run_cli: Cli, name: str, text: str, message: str) -> None:
-    """A sentence names place, cause and remedy, and nothing is written."""
+    """A sentence names place, cause and hint, and nothing is written."""
     Path(name).write_text(text)
     refused = run_cli("import", name, "-o", "made.yaml")
     assert refused.returncode == 2

@@ -39,9 +39,9 @@ class ImportSource:
         """Return the items of a list, or this part alone where it is none."""
         return [self.at(index) for index in range(len(self.data))] if isinstance(self.data, list) else [self]
 
-    def problem(self, what: str, remedy: str) -> Problem:
+    def problem(self, what: str, hint: str) -> Problem:
         """Return a problem at this place: at the key that leads to it, if one does."""
-        return self.document.problem(self.route, what, remedy, of_key=True)
+        return self.document.problem(self.route, what, hint, of_key=True)
 
 
 @dataclass(slots=True)
@@ -57,19 +57,19 @@ class Draft:
 
     def leave(self, source: ImportSource, fault: NotTaken) -> None:
         """Note that a part is not taken."""
-        self.left.append(source.problem(fault.what, fault.remedy))
+        self.left.append(source.problem(fault.what, fault.hint))
 
-    def leave_keys(self, source: ImportSource, keys: Iterable[str], taken: Iterable[str], remedy: str) -> None:
+    def leave_keys(self, source: ImportSource, keys: Iterable[str], taken: Iterable[str], hint: str) -> None:
         """Note every key of a mapping that has no counterpart."""
         for key in keys:
             if key not in {*taken}:
-                self.left.append(source.at(key).problem(f"`{key}` has no counterpart", remedy))
+                self.left.append(source.at(key).problem(f"`{key}` has no counterpart", hint))
 
     def add(self, case: dict[str, Json], wanted_id: str, source: ImportSource) -> None:
         """Add a case under a name that is free, unless a suite would refuse it."""
         named: dict[str, Json] = {"id": self._free_id(wanted_id), **case}
         faults = faults_of(named, self.folder)
-        self.left += [source.problem(f"no case of this: {fault.what}", fault.remedy) for fault in faults]
+        self.left += [source.problem(f"no case of this: {fault.what}", fault.hint) for fault in faults]
         if not faults:
             self._ids.add(str(named["id"]))
             self.cases.append(named)

@@ -71,5 +71,5 @@ def not_a_parameter(name: str, value: Json) -> NotTaken | None:
     try:
         validate(document_of({name: value}, "", 1), WrittenDefaults)
     except InvalidFile as error:
-        return NotTaken(error.problems[0].what, error.problems[0].remedy)
+        return NotTaken(error.problems[0].what, error.problems[0].hint)
     return None

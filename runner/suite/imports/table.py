@@ -32,10 +32,10 @@ def draft_of_table(text: str, path: Path) -> Draft:
 
 def _check_columns(draft: Draft, source: ImportSource, cells: Mapping[str, str]) -> None:
     if not {*WAYS_TO_ASK} & cells.keys():
-        remedy = "Name the column that says what to ask `prompt`"
+        hint = "Name the column that says what to ask `prompt`"
         if any(column.startswith("__") for column in cells):
-            remedy = "If this is promptfoo's, import the promptfooconfig.yaml that names it"
-        raise InvalidFile([Problem(source.document.path, 1, 1, "no column is called `prompt`", remedy)])
+            hint = "If this is promptfoo's, import the promptfooconfig.yaml that names it"
+        raise InvalidFile([Problem(source.document.path, 1, 1, "no column is called `prompt`", hint)])
     for column in cells:
         if not _is_known(column):
             known = f"{', '.join(COLUMNS)}, checks such as checks.contains, and vars.NAME"

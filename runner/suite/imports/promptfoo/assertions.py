@@ -61,15 +61,15 @@ def checks_of(assertion: ImportSource) -> Checks:
     for key in data.keys() - LABELS:
         raise NotTaken(f"`{kind}` with `{key}` has no counterpart", "Write a check that does without it")
     if kind not in KINDS:
-        why, remedy = REASONS.get(kind.removeprefix("not-"), OTHER)
-        raise NotTaken(f"`{kind}` has no counterpart: {why[:1].lower()}{why[1:]}", remedy)
+        why, hint = REASONS.get(kind.removeprefix("not-"), OTHER)
+        raise NotTaken(f"`{kind}` has no counterpart: {why[:1].lower()}{why[1:]}", hint)
     if isinstance(data.get("value"), str) and str(data["value"]).startswith("file://"):
         raise NotTaken(f"`{kind}` takes its value from a file", "Write the value here")
     checks = KINDS[kind](assertion)
     try:
         validate(document_of(checks, "", 1), WrittenChecks)
     except InvalidFile as error:
-        raise NotTaken(f"`{kind}` has no counterpart: {error.problems[0].what}", error.problems[0].remedy) from None
+        raise NotTaken(f"`{kind}` has no counterpart: {error.problems[0].what}", error.problems[0].hint) from None
     return checks
 
 

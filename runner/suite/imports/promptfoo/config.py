@@ -72,7 +72,7 @@ def _read_default(draft: Draft, config: ImportSource) -> Test:
         return read_test(draft, source, Test())
     except NotTaken as fault:
         # Every test would be another one without it.
-        raise InvalidFile([source.problem(fault.what, fault.remedy)]) from None
+        raise InvalidFile([source.problem(fault.what, fault.hint)]) from None
 
 
 def _case(prompt: Prompt, test: Test) -> dict[str, Json]:

@@ -80,14 +80,14 @@ def named_text(name: str, draft: Draft) -> str:
     try:
         return read_named_text(draft.folder, name)
     except BadName as error:
-        raise NotTaken(error.what, error.remedy) from None
+        raise NotTaken(error.what, error.hint) from None
 
 
 def _chat(text: str, name: str) -> Json:
     try:
         return parse(text, name).data
     except InvalidFile as error:
-        raise NotTaken(f"`{name}`: {error.problems[0].what}", error.problems[0].remedy) from None
+        raise NotTaken(f"`{name}`: {error.problems[0].what}", error.problems[0].hint) from None
 
 
 def _text_asks(text: str) -> dict[str, Json]:
@@ -106,6 +106,6 @@ def _text_asks(text: str) -> dict[str, Json]:
 
 def _chat_asks(messages: Json) -> dict[str, Json]:
     if has_reply(messages):
-        remedy = "End with what the user says; a beginning of the reply cannot be given"
-        raise NotTaken("this prompt ends with words of the assistant", remedy)
+        hint = "End with what the user says; a beginning of the reply cannot be given"
+        raise NotTaken("this prompt ends with words of the assistant", hint)
     return read_conversation(messages)

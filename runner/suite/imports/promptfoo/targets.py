@@ -70,7 +70,7 @@ def _target(draft: Draft, source: ImportSource, others: list[Json]) -> dict[str,
     try:
         validate(document_of(target, "", 1), WrittenTarget)
     except InvalidFile as error:
-        raise NotTaken(error.problems[0].what, error.problems[0].remedy) from None
+        raise NotTaken(error.problems[0].what, error.problems[0].hint) from None
     if isinstance(config.data, dict):
         draft.leave_keys(config, config.data, ("id", "label", "config"), "Leave it out")
         target |= _parameters(draft, config)
@@ -80,8 +80,8 @@ def _target(draft: Draft, source: ImportSource, others: list[Json]) -> dict[str,
 def _name(id_: str) -> tuple[str, str]:
     prefix, _, rest = id_.partition(":")
     if prefix not in PROVIDERS or not rest:
-        remedy = "Add it to `targets`; a provider that is not built in needs a row in `providers`"
-        raise NotTaken(f"`{id_}` is none of the providers known here", remedy)
+        hint = "Add it to `targets`; a provider that is not built in needs a row in `providers`"
+        raise NotTaken(f"`{id_}` is none of the providers known here", hint)
     kind, _, behind = rest.partition(":")
     if kind in NOT_CHATS:
         raise NotTaken(f"`{id_}` is no chat completion", "Add the model to `targets` if it can chat")
@@ -106,7 +106,7 @@ def _parameters(draft: Draft, source: ImportSource) -> dict[str, Json]:
 
 
 def _without_counterpart(key: str) -> NotTaken:
-    remedy = "Fields of a request's body go into `extra_body`, an address into the provider's row: docs/providers.md"
+    hint = "Fields of a request's body go into `extra_body`, an address into the provider's row: docs/providers.md"
     if key.lower().startswith("apikey"):
-        remedy = "Keys come from the environment: `compare providers` names each provider's variable"
-    return NotTaken(f"`{key}` has no counterpart", remedy)
+        hint = "Keys come from the environment: `compare providers` names each provider's variable"
+    return NotTaken(f"`{key}` has no counterpart", hint)

@@ -111,8 +111,8 @@ def _refuse_what_alters(data: dict[str, Json]) -> None:
     given = options if isinstance(options, dict) else {}
     altering = {*(data.keys() - taken), *(f"options.{name}" for name in given.keys() - OPTIONS_WITHOUT_EFFECT)}
     if altering:
-        remedy = "Write the case by hand: docs/suite.md has all its keys"
-        raise NotTaken(f"a test with `{min(altering)}` is not taken", remedy)
+        hint = "Write the case by hand: docs/suite.md has all its keys"
+        raise NotTaken(f"a test with `{min(altering)}` is not taken", hint)
     if "vars" in data and not isinstance(data["vars"], dict):
         raise NotTaken("this test's variables are in a file", "Write them here")
 

@@ -41,13 +41,19 @@ settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option that `.ci/run` uses to test the command from outside."""
-    parser.addoption("--new-processes", action="store_true", help="start a process each time a test runs `compare`")
+    """Add the option of `.ci/run`, which has more time than a person who runs the tests."""
+    parser.addoption(
+        "--thorough",
+        action="store_true",
+        help="more examples for every property, a process of its own for every `compare`, documented commands in full",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Hand the option to the function that runs the command."""
-    command.always_start = config.getoption("--new-processes")
+    """Apply the option."""
+    command.always_start = config.getoption("--thorough")
+    if command.always_start:
+        settings.load_profile("ci")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -19,7 +19,7 @@ from runner.core.record import Record
 from runner.core.suite import Case, Parameters
 from runner.engine.observer import Observer
 from runner.planning.plan import Plan, Request, Target
-from runner.providers.endpoint import read_endpoint
+from runner.providers.endpoint import find_endpoint
 from runner.providers.redaction import Redactor
 from runner.providers.registry import builtin
 from runner.storage import journal
@@ -165,7 +165,7 @@ async def run_load(
     parameters = Parameters()
     target = Target(SIMULATOR, load.model, parameters, simulated=True)
     plan = Plan((Case("calibrate", ("Count.",)),), (target,), repeat=load.requests)
-    endpoint = replace(read_endpoint(SIMULATOR, builtin(), {}), base_url=base_url)
+    endpoint = replace(find_endpoint(SIMULATOR, builtin(), {}), base_url=base_url)
     timer = EffortTimer()
     with journal.JournalWriter(folder) as writer:
         writer.append_header(_header(plan, load))

@@ -17,10 +17,10 @@ from time import get_clock_info, perf_counter_ns
 import httpx2
 
 from runner.calibration.stored import find_clock_error
+from runner.document import find_nearest
 from runner.errors import CompareError
 from runner.providers.config import find_config
-from runner.providers.endpoint import Endpoint, is_configured, read_endpoint
-from runner.providers.nearest import find_nearest
+from runner.providers.endpoint import Endpoint, find_endpoint, is_configured
 from runner.providers.redaction import Redactor
 from runner.providers.registry import Registry
 from runner.storage.run_folder import RESULTS
@@ -151,7 +151,7 @@ def configured_endpoints(registry: Registry, environ: Mapping[str, str]) -> tupl
         if not is_configured(provider, registry, environ):
             continue
         try:
-            endpoints.append(read_endpoint(provider, registry, environ))
+            endpoints.append(find_endpoint(provider, registry, environ))
         except CompareError as error:
             problems.append(str(error))
     return endpoints, problems

@@ -28,7 +28,7 @@ from runner.cluster.messages import AttemptReport, WarmUpReport, WorkerSpan
 from runner.commands.run.perform import backend
 from runner.core.nodes import ClusterOptions, Node
 from runner.core.suite import Timeouts
-from runner.providers.endpoint import read_endpoint
+from runner.providers.endpoint import find_endpoint
 from runner.providers.registry import builtin
 from runner.simulator.process import launch, launch_sync
 from runner.storage import journal
@@ -216,7 +216,7 @@ async def hear_once(base_url: str, load: CalibrationLoad) -> AttemptReport:
     """Return a worker's report on one reply of the simulator."""
     from runner.cluster.worker import Worker  # noqa: PLC0415 -- its process has it anyway
 
-    worker, endpoint = Worker(), read_endpoint(SIMULATOR, builtin(), {})
+    worker, endpoint = Worker(), find_endpoint(SIMULATOR, builtin(), {})
     async with worker._stack:
         await worker.set_up({SIMULATOR: replace(endpoint, base_url=base_url)}, {}, 10, 1)
         request = ChatRequestBody(load.model, [{"role": "user", "content": "Count."}], {"stream": True}, Timeouts())

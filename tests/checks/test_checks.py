@@ -28,7 +28,7 @@ from runner.outputs import WRITERS
 from runner.outputs.terminal import render_summary
 from runner.storage import journal
 from runner.storage.journal import Header
-from runner.suite.checks import Language, WrittenChecks
+from runner.suite.schema import ChecksSchema, Language
 from tests.support.command import compare, read_lines, read_rows, write_yaml
 
 PASSED, FAILED, UNDECIDED = CheckVerdict.PASSED, CheckVerdict.FAILED, CheckVerdict.UNDECIDED
@@ -176,7 +176,7 @@ def test_no_pattern_stalls() -> None:
 
 def test_the_table_has_what_a_suite_may_demand() -> None:
     """A check that the format knows is judged, and one that is judged can be written; so with languages."""
-    written = {field.alias or name for name, field in WrittenChecks.model_fields.items()}
+    written = {field.alias or name for name, field in ChecksSchema.model_fields.items()}
     assert written == {*CHECKS, COST}
     assert get_args(Language) == LANGUAGES
 

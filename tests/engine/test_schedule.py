@@ -8,7 +8,7 @@ from itertools import pairwise
 from math import inf
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.core.load import LoadProfile
@@ -69,7 +69,6 @@ def of_lane(held: list[Held], name: str) -> list[Held]:
 SHAPES = st.tuples(st.integers(1, 4), st.integers(1, 6), ORDERS, st.integers(0, 99), st.integers(1, 2))
 
 
-@settings(max_examples=150)
 @given(SHAPES, WIDTHS, SLOWNESS, st.integers(0, 3), st.integers(0, 3))
 def test_every_conversation_is_held_once_in_order_within_the_limit(
     shape: tuple[int, int, Order, int, int], widths: dict[str, int], slowness: dict[str, int], lead: int, nodes: int
@@ -94,7 +93,6 @@ def most_in_flight(held: list[Held]) -> int:
     return most
 
 
-@settings(max_examples=150)
 @given(SHAPES, WIDTHS, SLOWNESS, st.integers(0, 3))
 def test_no_lane_leads_by_more_than_the_lead(
     shape: tuple[int, int, Order, int, int], widths: dict[str, int], slowness: dict[str, int], lead: int
@@ -125,7 +123,6 @@ def by_provider(lasts_s: dict[str, int]) -> Callable[[Request], int]:
 # Makespan
 
 
-@settings(max_examples=150)
 @given(SHAPES, WIDTHS, SLOWNESS, st.integers(0, 3))
 def test_makespan_is_the_lower_bound_of_the_order(
     shape: tuple[int, int, Order, int, int], widths: dict[str, int], slowness: dict[str, int], lead: int
@@ -157,7 +154,6 @@ def test_makespan_of_a_long_run_in_blocks_is_the_lower_bound() -> None:
 # Rates
 
 
-@settings(max_examples=150)
 @given(SHAPES, WIDTHS, SLOWNESS, LIMITS, st.none() | st.integers(20, 200))
 def test_no_minute_exceeds_its_limits(
     shape: tuple[int, int, Order, int, int],
@@ -184,7 +180,6 @@ def tokens_of(request: Request) -> tuple[int, int]:
     return 5, round(60 * draw(request))
 
 
-@settings(max_examples=100)
 @given(SHAPES, WIDTHS, SLOWNESS, LIMITS, st.integers(0, 2))
 def test_no_lane_is_idle_while_it_could_send(
     shape: tuple[int, int, Order, int, int],
@@ -213,7 +208,6 @@ def test_no_lane_is_idle_while_it_could_send(
 # An open loop
 
 
-@settings(max_examples=60)
 @given(st.floats(0.1, 50), st.sampled_from(["constant", "poisson"]), st.integers(0, 99), st.integers(1, 3), SLOWNESS)
 def test_open_loop_sends_at_the_planned_times(
     rate: float, arrivals: str, seed: int, models: int, slowness: dict[str, int]
@@ -256,7 +250,6 @@ def test_overdue_open_loop_conversations_are_counted(rate: float, arrivals: str,
 # Ends
 
 
-@settings(max_examples=60)
 @given(st.integers(1, 40), WIDTHS, SLOWNESS, st.integers(1, 3))
 def test_endless_run_stops_after_max_requests(
     most: int, widths: dict[str, int], slowness: dict[str, int], turns: int
@@ -302,7 +295,6 @@ def test_stop_check_is_called_before_each_conversation() -> None:
 # Resuming a run
 
 
-@settings(max_examples=80)
 @given(SHAPES, WIDTHS, SLOWNESS, st.sets(st.integers(0, 60)), st.none() | st.integers(1, 30), st.booleans())
 def test_resumed_run_sends_only_what_is_missing(  # noqa: PLR0917 -- hypothesis names them all
     shape: tuple[int, int, Order, int, int],

@@ -2,7 +2,7 @@
 
 Starting a process that imports pandas and the SDK takes several times as long as a small run against the simulator. So
 the command is called in the process of the tests, with a folder, an environment and streams of its own, unless what is
-tested can only be seen from outside. With pytest's option `--new-processes` every call starts a process.
+tested can only be seen from outside. With pytest's option `--thorough` every call starts a process.
 """
 
 import csv
@@ -110,7 +110,7 @@ def finish(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
 # In this process
 
 always_start = False
-"""Whether `call` starts a process each time: the option `--new-processes`."""
+"""Whether `call` starts a process each time: the option `--thorough`."""
 
 
 def call(

@@ -1,4 +1,4 @@
-"""A table of prompts becomes cases: as `cases_from` has it, only that ids may be missing and columns too many."""
+"""Import a CSV table of prompts: a file as for `cases_from`, but ids are optional and unknown columns are skipped."""
 
 import csv
 from collections.abc import Iterator, Mapping
@@ -7,15 +7,20 @@ from pathlib import Path
 
 from runner.document import document_of
 from runner.errors import InvalidFile, Problem
-from runner.suite.conversation import NotTaken, as_it_stands
-from runner.suite.files import CHECK_COLUMNS, COLUMNS, case_of_cells
+from runner.suite.case_files import CHECK_COLUMNS, COLUMNS, case_of_cells
 from runner.suite.imports.draft import Draft, ImportSource
+from runner.suite.openai_messages import NotImportable, as_literal
 
-WAYS_TO_ASK = ("prompt", "prompt_file")
+PROMPT_COLUMNS = ("prompt", "prompt_file")
 
 
 def draft_of_table(text: str, path: Path) -> Draft:
-    """Read a table; raise `InvalidFile` where nothing in it says what to ask."""
+    """Return the draft of a CSV file.
+
+    Raises:
+        InvalidFile: the text is not valid CSV, or no column holds prompts.
+
+    """
     draft = Draft(path.parent)
     for number, (line, cells) in enumerate(rows_of_table(text, path)):
         source = ImportSource(document_of(dict(cells), str(path), line))
@@ -24,14 +29,14 @@ def draft_of_table(text: str, path: Path) -> Draft:
         filled = {column: cell for column, cell in cells.items() if cell and _is_known(column)}
         case = case_of_cells(filled)
         if "vars" not in case:
-            case |= {key: as_it_stands(str(case[key])) for key in ("prompt", "system") if key in case}
+            case |= {key: as_literal(str(case[key])) for key in ("prompt", "system") if key in case}
         id_ = str(case.pop("id", f"line-{line}"))
         draft.add(case, id_, source)
     return draft
 
 
 def _check_columns(draft: Draft, source: ImportSource, cells: Mapping[str, str]) -> None:
-    if not {*WAYS_TO_ASK} & cells.keys():
+    if not {*PROMPT_COLUMNS} & cells.keys():
         hint = "Name the column that says what to ask `prompt`"
         if any(column.startswith("__") for column in cells):
             hint = "If this is promptfoo's, import the promptfooconfig.yaml that names it"
@@ -39,7 +44,7 @@ def _check_columns(draft: Draft, source: ImportSource, cells: Mapping[str, str])
     for column in cells:
         if not _is_known(column):
             known = f"{', '.join(COLUMNS)}, checks such as checks.contains, and vars.NAME"
-            draft.leave(source, NotTaken(f"the column `{column}` has no counterpart", f"Known are {known}"))
+            draft.skip(source, NotImportable(f"the column `{column}` has no counterpart", f"Known are {known}"))
 
 
 def _is_known(column: str) -> bool:
@@ -47,7 +52,12 @@ def _is_known(column: str) -> bool:
 
 
 def rows_of_table(text: str, path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield each row's first line and its cells by their columns; raise `InvalidFile` where it is no table."""
+    """Yield each row's first line and its cells by column.
+
+    Raises:
+        InvalidFile: the text is not valid CSV.
+
+    """
     reader = csv.reader(StringIO(text, newline=""), strict=True)
     line = 1
     try:

@@ -1,13 +1,13 @@
-"""Plain data becomes YAML text that people like to read, and that this package reads back as the very same data."""
+"""Write plain data as readable YAML that `parse` returns unchanged."""
 
 import yaml
 
-from runner.document.composition import reads_as_text
 from runner.document.nodes import Json
+from runner.document.yaml_parser import reads_as_text
 
 
 def write(data: Json) -> str:
-    """Return data as YAML: keys in their order, texts of several lines as they are written, nothing folded."""
+    """Return data as YAML: keys in their order, texts of several lines as blocks, no line folded."""
     text: str = yaml.dump(
         data, Dumper=_Dumper, allow_unicode=True, sort_keys=False, default_flow_style=False, width=float("inf")
     )
@@ -15,14 +15,14 @@ def write(data: Json) -> str:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes lists indented below their key, and each value in its place rather than once with a name."""
+    """Indents lists below their key, and writes no aliases."""
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002 -- PyYAML's own
         """Indent the items of a list below its key."""
         super().increase_indent(flow, indentless=False)
 
     def ignore_aliases(self, _data: object) -> bool:
-        """Write a value as often as it stands there."""
+        """Write a repeated value out each time."""
         return True
 
 
@@ -31,7 +31,7 @@ def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 
 
 def _style(text: str) -> str | None:
-    """Choose how a text is quoted: None leaves it to PyYAML, which knows when it must be."""
+    """Return the quoting style of a text; None leaves the choice to PyYAML."""
     if text.isprintable():
         return None if reads_as_text(text) else '"'
     is_block = text.replace("\n", "").isprintable() and not text.startswith((" ", "\n"))

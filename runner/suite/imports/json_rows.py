@@ -1,4 +1,4 @@
-"""Rows of JSON become cases: OpenAI's examples for training, its batches, and rows like a case of ours."""
+"""Import rows of JSON: OpenAI's training examples, its batch requests, and rows with the keys of a case."""
 
 import json
 import re
@@ -7,95 +7,105 @@ from pathlib import Path
 
 from runner.document import Json, document_of
 from runner.errors import InvalidFile, Problem
-from runner.suite.conversation import NotTaken, as_it_stands, has_reply, read_conversation
-from runner.suite.files import strict_json
-from runner.suite.imports.draft import Draft, ImportSource, faults_of
-from runner.suite.imports.settings import Settings
-from runner.suite.schema import WAYS_TO_ASK, WrittenCase
+from runner.suite.case_files import strict_json
+from runner.suite.imports.draft import Draft, ImportSource, case_problems
+from runner.suite.imports.parameters import BatchParameters
+from runner.suite.openai_messages import NotImportable, as_literal, has_reply, read_conversation
+from runner.suite.schema import WAYS_TO_ASK, CaseSchema
 
-OWN_KEYS = tuple(field.alias or name for name, field in WrittenCase.model_fields.items())
+OWN_KEYS = tuple(field.alias or name for name, field in CaseSchema.model_fields.items())
 CHAT_URL = "/chat/completions"
 _ITEM = re.compile(r"[^\s,]")
-REPLY_LEFT = NotTaken("the reply at the end is not asked", "Compare replies with it by `checks` if that is wanted")
+REPLY_LEFT = NotImportable("the reply at the end is not asked", "Compare replies with it by `checks` if that is wanted")
 
 
 def draft_of_json(text: str, path: Path) -> Draft:
-    """Read a .json file that holds one row or a list of them, or a .jsonl file of one a line."""
-    draft, settings = Draft(path.parent), Settings()
+    """Return the draft of a .json file with one row or a list of rows, or of a .jsonl file with a row on each line.
+
+    Raises:
+        InvalidFile: the text is not valid JSON.
+
+    """
+    draft, parameters = Draft(path.parent), BatchParameters()
     for source in sources_of_json(text, path):
         try:
-            _add(draft, settings, source)
-        except NotTaken as fault:
-            draft.leave(source, fault)
-    defaults = settings.agreed(draft)
+            _add(draft, parameters, source)
+        except NotImportable as reason:
+            draft.skip(source, reason)
+    defaults = parameters.common_defaults(draft)
     if defaults:
         draft.head["defaults"] = defaults
     return draft
 
 
 def sources_of_json(text: str, path: Path) -> Iterator[ImportSource]:
-    """Yield the rows of a .jsonl file, or the items of a .json file; raise `InvalidFile` where it is none."""
+    """Yield the rows of a .jsonl file, or the items of a .json file.
+
+    Raises:
+        InvalidFile: the text is not valid JSON.
+
+    """
     return _lines(text, path) if path.suffix.lower() == ".jsonl" else _items(text, path)
 
 
-def _add(draft: Draft, settings: Settings, source: ImportSource) -> None:
+def _add(draft: Draft, parameters: BatchParameters, source: ImportSource) -> None:
     row = source.data
     if not isinstance(row, dict):
-        raise NotTaken("this is no object in braces", "Write one object for each case")
+        raise NotImportable("this is no object in braces", "Write one object for each case")
     id_ = str(row.get("id") or row.get("custom_id") or f"line-{source.document.root.place.line}")
     if "body" in row:
-        draft.add(_batch_case(row, settings, source), id_, source)
-    elif "id" in row and not faults_of(row, draft.folder):
+        draft.add(_batch_case(row, parameters, source), id_, source)
+    elif "id" in row and not case_problems(row, draft.folder):
         draft.add(_verbatim({key: value for key, value in row.items() if key != "id"}), id_, source)
     elif "messages" in row:
         if has_reply(row["messages"]):
-            draft.leave(source, REPLY_LEFT)
-        draft.leave_keys(source, row, ("id", "messages"), "Leave it out; what is sent to all belongs in `extra_body`")
+            draft.skip(source, REPLY_LEFT)
+        draft.skip_keys(source, row, ("id", "messages"), "Leave it out; what is sent to all belongs in `extra_body`")
         draft.add(_verbatim(read_conversation(row["messages"])), id_, source)
     elif any(way in row for way in WAYS_TO_ASK):
-        draft.leave_keys(source, row, OWN_KEYS, f"Known are {', '.join(OWN_KEYS)}")
+        draft.skip_keys(source, row, OWN_KEYS, f"Known are {', '.join(OWN_KEYS)}")
         case = {key: value for key, value in row.items() if key in OWN_KEYS and key != "id"}
         draft.add(_verbatim(case), id_, source)
     else:
-        raise NotTaken("nothing here says what to ask", f"Write one of {', '.join(WAYS_TO_ASK)}")
+        raise NotImportable("nothing here says what to ask", f"Write one of {', '.join(WAYS_TO_ASK)}")
 
 
-def _batch_case(row: dict[str, Json], settings: Settings, source: ImportSource) -> dict[str, Json]:
+def _batch_case(row: dict[str, Json], parameters: BatchParameters, source: ImportSource) -> dict[str, Json]:
     body, url = row["body"], str(row.get("url", CHAT_URL))
     if not url.endswith(CHAT_URL) or not isinstance(body, dict):
-        raise NotTaken(f"this asks {url} and no chat", f"Only requests to {CHAT_URL} become cases")
+        raise NotImportable(f"this asks {url} and no chat", f"Only requests to {CHAT_URL} become cases")
     case = _verbatim(read_conversation(body.get("messages")))
-    settings.hear(source.at("body"))
+    parameters.add(source.at("body"))
     return case
 
 
 def _verbatim(case: dict[str, Json]) -> dict[str, Json]:
-    """Keep braces in texts from a file what they are, unless the row has variables to fill in."""
+    """Return a case whose texts are no templates, unless it has variables to fill in."""
     if "vars" in case or "matrix" in case:
         return case
-    return {key: _plain(value) if key in {*WAYS_TO_ASK, "system"} else value for key, value in case.items()}
+    return {key: _literal(value) if key in {*WAYS_TO_ASK, "system"} else value for key, value in case.items()}
 
 
-def _plain(value: Json) -> Json:
+def _literal(value: Json) -> Json:
     match value:
         case str():
-            return as_it_stands(value)
+            return as_literal(value)
         case list():
-            return [_plain(item) for item in value]
+            return [_literal(item) for item in value]
         case dict():
-            return {key: _plain(item) for key, item in value.items()}
+            return {key: _literal(item) for key, item in value.items()}
     return value
 
 
 def _lines(text: str, path: Path) -> Iterator[ImportSource]:
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
-            yield _source(_read(line, path, number), path, number)
+            yield _source(_parse(line, path, number), path, number)
 
 
 def _items(text: str, path: Path) -> Iterator[ImportSource]:
-    """Yield the items of a list, each with the line it begins on; anything else is one item."""
-    items = _read(text, path, 1)
+    """Yield the items of a list, each with the line it starts on; any other value is one item."""
+    items = _parse(text, path, 1)
     if not isinstance(items, list):
         yield _source(items, path, 1)
         return
@@ -110,7 +120,7 @@ def _items(text: str, path: Path) -> Iterator[ImportSource]:
         line += text.count("\n", start, at)
 
 
-def _read(text: str, path: Path, line: int) -> Json:
+def _parse(text: str, path: Path, line: int) -> Json:
     try:
         return strict_json(text)
     except json.JSONDecodeError as error:

@@ -1,4 +1,4 @@
-"""Checks of what was measured: a time, a speed, a cost, the reason to finish. What was not measured is not decided."""
+"""Checks of measurements: times, token rate, cost and finish reason. Without a measurement they do not decide."""
 
 from runner.checks.answer import either, listed
 from runner.checks.finding import PASSED, CheckFinding, failed, undecided
@@ -6,7 +6,7 @@ from runner.core.record import Record
 
 
 def finish_reason(record: Record, wanted: object) -> CheckFinding:
-    """Pass where the reply finished for one of the reasons, in the provider's own spelling."""
+    """Pass if the finish reason is one of those wanted, in the provider's own spelling."""
     if record.finish_reason is None:
         return undecided("no finish_reason was sent")
     reasons = listed(wanted)
@@ -14,17 +14,17 @@ def finish_reason(record: Record, wanted: object) -> CheckFinding:
 
 
 def max_ttft_s(record: Record, most_s: float) -> CheckFinding:
-    """Pass where the first text came in time."""
+    """Pass if the time to first text is within `most_s` seconds."""
     return _at_most(record.ttft_s, most_s, "s", "there is no time to first text")
 
 
 def max_total_s(record: Record, most_s: float) -> CheckFinding:
-    """Pass where the reply was whole in time."""
+    """Pass if the total time is within `most_s` seconds."""
     return _at_most(record.total_s, most_s, "s", "there is no total time")
 
 
 def min_output_tps(record: Record, least: float) -> CheckFinding:
-    """Pass where tokens came fast enough."""
+    """Pass if the output rate is at least `least` tokens per second."""
     tps = record.output_tps
     if tps is None:
         return undecided("no speed in tokens is known")
@@ -32,7 +32,7 @@ def min_output_tps(record: Record, least: float) -> CheckFinding:
 
 
 def max_cost(cost: float | None, most: float) -> CheckFinding:
-    """Pass where a request cost no more; both are in the currency of the target's prices."""
+    """Pass if a request cost at most `most`; both are in the currency of the target's prices."""
     return _at_most(cost, most, "", "the cost is not known")
 
 

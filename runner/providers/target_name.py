@@ -1,4 +1,4 @@
-"""How one provider's one model is named: `provider/model`, the provider ending at the first slash."""
+"""Parse target names: `provider/model`, where the provider ends at the first slash."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from runner.providers.registry import Registry
 
 @dataclass(frozen=True, slots=True)
 class TargetName:
-    """A provider's id and a model's name as the provider knows it."""
+    """A provider's id and the provider's own name of a model."""
 
     provider: str
     model: str
@@ -18,7 +18,13 @@ class TargetName:
 
 
 def parse_target(text: str, registry: Registry) -> TargetName:
-    """Read `provider/model`; the provider may be an alias, the model may be any name, slashes included."""
+    """Parse `provider/model`; the provider may be an alias, the model any name, slashes included.
+
+    Raises:
+        UnknownTarget: the form is wrong, or there is no such provider.
+        BrokenPlugin: the plug-in that brings the provider cannot be used.
+
+    """
     name, slash, model = text.strip().partition("/")
     if not slash or not model.strip():
         raise UnknownTarget(f"{text!r} names no target. Write provider/model, as in deepseek/deepseek-flash.")
@@ -26,10 +32,16 @@ def parse_target(text: str, registry: Registry) -> TargetName:
 
 
 def resolve_provider(name: str, registry: Registry) -> str:
-    """Return the provider a name or alias means; raise with the nearest known name otherwise."""
+    """Return the id of the provider with this name or alias.
+
+    Raises:
+        UnknownTarget: there is none; the message names the nearest known one.
+        BrokenPlugin: the plug-in that brings the provider cannot be used.
+
+    """
     provider = registry.resolve(name)
-    if provider is None and name in registry.faults:
-        raise BrokenPlugin(registry.faults[name])
+    if provider is None and name in registry.plugin_errors:
+        raise BrokenPlugin(registry.plugin_errors[name])
     if provider is None:
         near = did_you_mean(name.lower(), registry.names)
         hint = f"Did you mean {near}?" if near else "`compare providers` lists the known ones."
@@ -38,5 +50,5 @@ def resolve_provider(name: str, registry: Registry) -> str:
 
 
 def default_targets(provider: str, registry: Registry) -> tuple[TargetName, ...]:
-    """Return what a provider is asked when no model is named."""
+    """Return a provider's default models as targets."""
     return tuple(TargetName(provider, model) for model in registry.rows[provider].models)

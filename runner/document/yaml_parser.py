@@ -1,4 +1,4 @@
-"""YAML text becomes a document: the parser's events are composed into nodes, strictly and within bounds."""
+"""Parse YAML text into a document, strictly and within bounds, from the events of PyYAML's parser."""
 
 import re
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from runner.document.nodes import (
     Scalar,
     refusal,
 )
-from runner.document.syntax import explain
+from runner.document.yaml_errors import explain
 from runner.errors import InvalidFile, Problem
 
 MAX_BYTES = 1 << 20
@@ -31,13 +31,18 @@ _CONSTANTS: dict[str, bool | None] = {
 }
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,99})")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]{1,99}|(0|[1-9][0-9]{0,99})(\.[0-9]{0,99})?)([eE][-+]?[0-9]{1,3})?")
-"""Bounded, so that they are quickly read; what is longer stays text."""
+"""Bounded so that matching is fast; longer numbers stay text."""
 
 _Valued = yaml.ScalarEvent | yaml.SequenceStartEvent | yaml.MappingStartEvent
 
 
 def parse(text: str, path: str) -> Document:
-    """Read YAML text; `path` is what messages call it. Raise `InvalidFile` where it is not to be read."""
+    """Return the document in YAML text; `path` is its name in messages.
+
+    Raises:
+        InvalidFile: the text is empty, too large, or not valid.
+
+    """
     if len(text) > MAX_BYTES:
         raise refusal(path, Position(1, 1), "the text is larger than 1 MiB", "Split it")
     composer = _compose(text, path)
@@ -48,7 +53,7 @@ def parse(text: str, path: str) -> Document:
 
 
 def _compose(text: str, path: str) -> "_Composer":
-    """Compose by libyaml where it is there, which is twenty times faster; let PyYAML's own parser judge errors."""
+    """Compose with libyaml if it is installed, which is twenty times faster; take errors from PyYAML's own parser."""
     try:
         return _Composer(yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)), path)
     except yaml.YAMLError:
@@ -60,7 +65,7 @@ def _compose(text: str, path: str) -> "_Composer":
 
 
 class _Composer:
-    """Builds nodes from the parser's events; `root` is None where the file holds nothing."""
+    """Builds nodes from the parser's events; `root` is None if the file is empty."""
 
     def __init__(self, events: Iterator[yaml.Event], path: str) -> None:
         self.problems: list[Problem] = []
@@ -93,7 +98,7 @@ class _Composer:
         if self._values > MAX_VALUES:
             raise self._refuse(event, f"the file holds more than {MAX_VALUES} values", "Split it")
         if isinstance(event, yaml.AliasEvent):
-            return self._named_before(event)
+            return self._anchored(event)
         assert isinstance(event, _Valued)
         if event.tag is not None:
             self._note_tag(event)
@@ -102,7 +107,7 @@ class _Composer:
             self._anchors[event.anchor] = node
         return node
 
-    def _named_before(self, event: yaml.AliasEvent) -> Node:
+    def _anchored(self, event: yaml.AliasEvent) -> Node:
         if event.anchor not in self._anchors:
             what = f"`*{event.anchor}` repeats a value, and none before it is named `&{event.anchor}`"
             raise self._refuse(event, what, "Put the text in quotes, if the asterisk belongs to it")
@@ -155,7 +160,7 @@ class _Composer:
 
 
 class _Expansion:
-    """Turns nodes into data, and refuses aliases that repeat one another without bound."""
+    """Converts nodes to data, and refuses aliases that expand beyond the bounds."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -163,7 +168,7 @@ class _Expansion:
         self._characters = 0
 
     def data(self, node: Node, depth: int) -> Json:
-        """Return the value of a node and all below it."""
+        """Return a node's value with all values below it."""
         self._values += 1
         if self._values > MAX_VALUES or self._characters > MAX_BYTES or depth > MAX_DEPTH:
             raise refusal(self._path, node.place, "aliases repeat too much", "Write the values out")
@@ -189,7 +194,7 @@ def _scalar(event: yaml.ScalarEvent) -> Scalar:
 
 
 def reads_as_text(text: str) -> bool:
-    """Tell whether a scalar without quotes means the text itself, and not a number, a truth value or null."""
+    """Return whether a scalar without quotes is text, and not a number, a truth value or null."""
     return type(_plain_value(text)) is str
 
 

@@ -1,4 +1,4 @@
-"""What PyYAML's parser stumbled over, said to the person who wrote the file."""
+"""Explain the errors of PyYAML's parser in terms of the file."""
 
 import re
 
@@ -14,7 +14,7 @@ _ESCAPE = (
     "a backslash has a meaning between double quotes, and this is none",
     "Use single quotes, in which a backslash is plain, or write two backslashes",
 )
-_STORIES = {
+_EXPLANATIONS = {
     "mapping values are not allowed": (
         "a second colon on this line, or a line indented too far",
         "Put a text that holds a colon and a space in quotes; align the keys of one mapping",
@@ -47,25 +47,25 @@ _NO_CHARACTER = re.compile(r"\\U(?!000[0-9A-F]|0010)[0-9A-F]{8}", re.IGNORECASE)
 
 
 def explain(error: yaml.YAMLError | ValueError | OverflowError, text: str, path: str) -> Problem:
-    """Return the problem that a parser's error stands for."""
+    """Return the problem behind an error of the parser."""
     if isinstance(error, yaml.reader.ReaderError):
         return _bad_character(error.position, text, path)
     if not isinstance(error, yaml.MarkedYAMLError):
         return _impossible_character(text, path)
-    story = f"{error.context or ''} {error.problem or ''}"
-    place = _place(error, story)
+    message = f"{error.context or ''} {error.problem or ''}"
+    place = _place(error, message)
     fallback = (f"this is not YAML: {error.problem}", "Look at the lines around it")
-    what, hint = next((said for part, said in _STORIES.items() if part in story), fallback)
+    what, hint = next((found for part, found in _EXPLANATIONS.items() if part in message), fallback)
     line = text.split("\n")[place.line - 1 :][:1]
     if line and re.search(r"[:-]\s+\{\{", line[0]):
         what, hint = "a text that starts with `{{` is not quoted", _QUOTE_BRACES
     return Problem(path, place.line, place.column, what, hint)
 
 
-def _place(error: yaml.MarkedYAMLError, story: str) -> Position:
-    """Return where the trouble starts, which for what has no end lies before the place where that shows."""
-    endless = story.startswith(("while scanning a", "while parsing a flow")) and "escape" not in story
-    mark = (error.context_mark if endless else None) or error.problem_mark
+def _place(error: yaml.MarkedYAMLError, message: str) -> Position:
+    """Return the place of the mistake: of something without an end, the place where it starts."""
+    unclosed = message.startswith(("while scanning a", "while parsing a flow")) and "escape" not in message
+    mark = (error.context_mark if unclosed else None) or error.problem_mark
     return Position(mark.line + 1, mark.column + 1) if mark else Position(1, 1)
 
 

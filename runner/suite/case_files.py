@@ -1,6 +1,6 @@
-"""Files that a suite names: texts, and cases by the row. All lie in the suite's folder or below it.
+"""Files that a suite names: prompt files, and CSV or JSONL files with a case in each row.
 
-A suite that someone else wrote can thus not send a file of one's own to a provider.
+All must lie in the suite's folder or below it, so that a foreign suite cannot send your own files to a provider.
 """
 
 import csv
@@ -12,20 +12,20 @@ from pathlib import Path
 
 from runner.document import Document, Json, document_of, read_text
 from runner.errors import InvalidFile, Problem, did_you_mean
-from runner.suite.conversation import NotTaken, read_conversation
+from runner.suite.openai_messages import NotImportable, read_conversation
 
 MAX_TEXT_BYTES = 1 << 20
 MAX_ROWS_BYTES = 64 << 20
 COLUMNS = ("id", "prompt", "prompt_file", "system", "tags")
-"""What a column of a CSV file may hold, beside `vars.NAME` and the checks below."""
+"""Columns of a CSV file, beside `vars.NAME` and the checks below."""
 
-WORDY_CHECKS = ("equals", "contains", "not_contains", "starts_with", "regex", "language", "finish_reason", "python")
-CHECK_COLUMNS = tuple(f"checks.{name}" for name in WORDY_CHECKS)
-"""Checks that want one text, which a cell is."""
+TEXT_CHECKS = ("equals", "contains", "not_contains", "starts_with", "regex", "language", "finish_reason", "python")
+CHECK_COLUMNS = tuple(f"checks.{name}" for name in TEXT_CHECKS)
+"""Checks that take one text, as a cell holds it."""
 
 
-class BadName(Exception):
-    """A file that a suite names cannot be used: what is wrong, and what to do."""
+class UnusableFile(Exception):
+    """A file that a suite names cannot be used; `what` is wrong, `hint` is what to do."""
 
     def __init__(self, what: str, hint: str) -> None:
         super().__init__(what)
@@ -34,34 +34,46 @@ class BadName(Exception):
 
 
 def read_named_text(folder: Path, name: str, max_bytes: int = MAX_TEXT_BYTES) -> str:
-    """Return the text of a file that a suite in `folder` names; raise `BadName` where there is none to be had."""
+    """Return the text of a file that a suite in `folder` names.
+
+    Raises:
+        UnusableFile: the file is missing, unreadable, too large, or outside the folder.
+
+    """
     path = _locate(folder, name)
     try:
         return read_text(path, max_bytes)
     except InvalidFile as error:
         problem = error.problems[0]
         where = f", line {problem.line}" if problem.line > 1 else ""
-        raise BadName(f"`{name}`{where}: {problem.what}", problem.hint) from None
+        raise UnusableFile(f"`{name}`{where}: {problem.what}", problem.hint) from None
 
 
 def _locate(folder: Path, name: str) -> Path:
     try:
         home, path = folder.resolve(), (folder / name).resolve()
     except (OSError, RuntimeError, ValueError):
-        raise BadName("this is no name of a file", "Correct it") from None
+        raise UnusableFile("this is no name of a file", "Correct it") from None
     if not path.is_relative_to(home):
-        raise BadName(f"`{name}` lies outside the suite's folder", "Move it beside the suite, or into a folder there")
+        raise UnusableFile(
+            f"`{name}` lies outside the suite's folder", "Move it beside the suite, or into a folder there"
+        )
     if path.exists() and not path.is_file():
-        raise BadName(f"`{name}` is not a file", "Name a file")
+        raise UnusableFile(f"`{name}` is not a file", "Name a file")
     return path
 
 
 def read_rows(folder: Path, name: str) -> Iterator[Document | Problem]:
-    """Yield a case file's rows in order, each as a document of one line, or what is wrong with it."""
+    """Yield each row of a case file, in order, as a document of one line or as its problem.
+
+    Raises:
+        UnusableFile: the file cannot be read, or is neither CSV nor JSONL.
+
+    """
     path = str(folder / name)
     suffix = Path(name).suffix.lower()
     if suffix not in {".csv", ".jsonl"}:
-        raise BadName(f"`{name}` is neither a .csv nor a .jsonl file", "Rename it after what it is")
+        raise UnusableFile(f"`{name}` is neither a .csv nor a .jsonl file", "Rename it after what it is")
     text = read_named_text(folder, name, MAX_ROWS_BYTES)
     return _csv_rows(text, path) if suffix == ".csv" else _json_rows(text, path)
 
@@ -72,7 +84,7 @@ def _json_rows(text: str, path: str) -> Iterator[Document | Problem]:
             continue
         try:
             yield document_of(_json_case(line, number), path, number)
-        except NotTaken as fault:
+        except NotImportable as fault:
             yield Problem(path, number, 1, fault.what, fault.hint)
         except json.JSONDecodeError as error:
             yield Problem(path, number, error.colno, f"this line is not JSON: {error.msg}", "Write one object a line")
@@ -83,10 +95,10 @@ def _json_rows(text: str, path: str) -> Iterator[Document | Problem]:
 
 
 def _json_case(line: str, number: int) -> dict[str, Json]:
-    """Return a line as a case: one of ours, or an example of OpenAI's, which is nothing but `messages`."""
+    """Return the case on a line: one with the keys of a suite, or an OpenAI example, which has only `messages`."""
     row = _json_row(line)
     if "body" in row:
-        raise NotTaken("this is a request of a batch", "Make a suite of the file: compare import")
+        raise NotImportable("this is a request of a batch", "Make a suite of the file: compare import")
     return {"id": f"line-{number}", **read_conversation(row["messages"])} if row.keys() == {"messages"} else row
 
 
@@ -98,7 +110,7 @@ def _json_row(line: str) -> dict[str, Json]:
 
 
 def strict_json(text: str) -> Json:
-    """Read JSON; raise ValueError where it is none, NaN and repeated keys included."""
+    """Return parsed JSON; raise ValueError where it is invalid, NaN and repeated keys included."""
     value: Json = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
     return value
 
@@ -158,7 +170,7 @@ def _csv_row(header: Sequence[str], cells: Sequence[str], path: str, line: int) 
 
 
 def case_of_cells(filled: Mapping[str, str]) -> dict[str, Json]:
-    """Return the case that a row of a table stands for: column -> its cell, the empty ones left out."""
+    """Return the case in a row of a table; `filled` maps each column to its cell, without the empty ones."""
     row: dict[str, Json] = {column: cell for column, cell in filled.items() if column in COLUMNS}
     if "tags" in filled:
         row["tags"] = [tag.strip() for tag in filled["tags"].split(";") if tag.strip()]

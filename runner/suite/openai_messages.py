@@ -1,4 +1,4 @@
-"""Messages as OpenAI's interface has them become what a case asks."""
+"""Convert messages of OpenAI's API to the keys of a case."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,11 +7,11 @@ from runner.document import Json
 
 ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
 WITHOUT_EFFECT = frozenset({"weight"})
-"""Keys of a message that say something to a training, and nothing to a model that is asked."""
+"""Keys of a message that matter for training and have no effect on a request."""
 
 
-class NotTaken(Exception):
-    """A part of a foreign file has no counterpart in a suite: what it is, and what to do instead."""
+class NotImportable(Exception):
+    """A part of another tool's file has no counterpart in a suite; `what` it is, `hint` is what to do instead."""
 
     def __init__(self, what: str, hint: str) -> None:
         super().__init__(what)
@@ -20,17 +20,21 @@ class NotTaken(Exception):
 
 
 def read_conversation(messages: object) -> dict[str, Json]:
-    """Return the part of a case that asks the last message of the user; raise `NotTaken` where a case cannot.
+    """Return the keys of a case that sends these messages up to the last one of the user.
 
-    What the assistant says behind it, as the examples for a training do, is the reply to learn and is not asked.
+    Messages of the assistant after it, as training examples have them, are the reply to learn and are dropped.
+
+    Raises:
+        NotImportable: a case cannot express these messages.
+
     """
     if not isinstance(messages, list) or not messages:
-        raise NotTaken("`messages` is no list of messages", "Write a list with a role and a content in each")
+        raise NotImportable("`messages` is no list of messages", "Write a list with a role and a content in each")
     read = [_message(message) for message in messages]
     while read and read[-1]["role"] == "assistant":
         read.pop()
     if not read:
-        raise NotTaken("nobody asks anything in these messages", "Add a message of the user")
+        raise NotImportable("nobody asks anything in these messages", "Add a message of the user")
     texts = [message["content"] for message in read]
     match [message["role"] for message in read]:
         case ["user"]:
@@ -41,22 +45,22 @@ def read_conversation(messages: object) -> dict[str, Json]:
 
 
 def has_reply(messages: object) -> bool:
-    """Tell whether messages end with the reply that a training would teach."""
+    """Return whether messages end with a reply of the assistant, as training examples do."""
     last = messages[-1] if isinstance(messages, list) and messages else None
     return isinstance(last, dict) and last.get("role") == "assistant"
 
 
 def _message(message: object) -> Mapping[str, str]:
     if not isinstance(message, dict):
-        raise NotTaken("a message is no mapping", "Write a role and a content")
+        raise NotImportable("a message is no mapping", "Write a role and a content")
     role = ROLES.get(str(message.get("role")))
     if role is None:
-        raise NotTaken(
+        raise NotImportable(
             f"a message has the role `{message.get('role')}`", "Only system, user and assistant can be asked"
         )
     unknown = [key for key, value in message.items() if key not in {"role", "content", *WITHOUT_EFFECT} and value]
     if unknown:
-        raise NotTaken(f"a message of the {role} has `{unknown[0]}`", "Only role and content can be sent")
+        raise NotImportable(f"a message of the {role} has `{unknown[0]}`", "Only role and content can be sent")
     return {"role": role, "content": _text(message.get("content"), role)}
 
 
@@ -67,10 +71,12 @@ def _text(content: Any, role: str) -> str:
         case [{"type": "text", "text": str(text)}]:
             return text
         case list():
-            raise NotTaken(f"a message of the {role} has several parts, or one that is no text", "Write it as one text")
-    raise NotTaken(f"a message of the {role} has no text", "Write its content")
+            raise NotImportable(
+                f"a message of the {role} has several parts, or one that is no text", "Write it as one text"
+            )
+    raise NotImportable(f"a message of the {role} has no text", "Write its content")
 
 
-def as_it_stands(text: str) -> str:
-    """Return a text as a template that means just that text."""
+def as_literal(text: str) -> str:
+    """Return a template whose result is this very text."""
     return "{% raw %}" + text + "{% endraw %}" if any(mark in text for mark in ("{{", "{%", "{#")) else text

@@ -1,6 +1,6 @@
-"""Regular expressions by RE2: time grows with the text alone, so that neither a pattern nor a reply can stall a reader.
+"""Regular expressions by RE2, whose time is linear in the text: no pattern and no reply can take forever.
 
-RE2 knows no look-around and no back-references, which is the price of that; it refuses them when a suite is read.
+RE2 has no look-around and no back-references; patterns with them are refused when a suite is read.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ import re2  # type: ignore[import-untyped]
 
 @lru_cache(maxsize=256)
 def compile_pattern(pattern: str) -> Any:
-    """Return RE2's own compiled pattern; raise ValueError with what is wrong with it."""
+    """Return RE2's compiled pattern; raise ValueError with the reason if it is invalid."""
     options = re2.Options()
     options.log_errors = False
     try:
@@ -23,16 +23,16 @@ def compile_pattern(pattern: str) -> Any:
 
 
 def is_found(pattern: str, text: str) -> bool:
-    """Tell whether a pattern matches anywhere in a text."""
+    """Return whether a pattern matches anywhere in a text."""
     return compile_pattern(pattern).search(_whole_characters(text)) is not None
 
 
 def named_matches(pattern: str, text: str) -> Iterator[tuple[str, str]]:
-    """Yield the name of the group that matched and what it matched, one after another."""
+    """Yield, for each match, the name of the group that matched and the matched text."""
     for match in compile_pattern(pattern).finditer(_whole_characters(text)):
         yield match.lastgroup, match[0]
 
 
 def _whole_characters(text: str) -> str:
-    """Put a question mark for half a surrogate pair, which RE2's UTF-8 cannot hold."""
+    """Return a text with a question mark for half a surrogate pair, which UTF-8 cannot encode."""
     return text.encode(errors="replace").decode()

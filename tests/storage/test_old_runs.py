@@ -97,7 +97,9 @@ def test_an_old_header_keeps_what_it_said() -> None:
 
 def test_old_checks_of_the_suites_own_are_read() -> None:
     """What a suite's function said of a record is in its `check` line, and is not asked again."""
-    said = [record.custom_checks for record in journal.read(RUNS / "complete").records if record.custom_checks is not None]
+    said = [
+        record.custom_checks for record in journal.read(RUNS / "complete").records if record.custom_checks is not None
+    ]
     assert said == [{"own_checks:is_short": None}] * 12
 
 

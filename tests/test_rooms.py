@@ -512,9 +512,13 @@ def test_no_module_has_a_vague_name() -> None:
 
 def test_a_class_name_is_defined_once() -> None:
     """A class can be found by its name alone."""
-    defined = Counter(
-        node.name for tree in modules().values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)
-    )
+    places = {
+        (name, node.name)
+        for name, tree in modules().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+    }
+    defined = Counter(class_name for _, class_name in places)
     assert [name for name, count in defined.items() if count > 1] == []
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from runner.analysis.calibration import read_stamps
-from runner.calibration.measure import CalibrationLoad, drive
+from runner.calibration.measure import CalibrationLoad, run_load
 from runner.storage import journal
 from tests.benchmarks.measured import Measured, be_client
 
@@ -12,7 +12,7 @@ from tests.benchmarks.measured import Measured, be_client
 async def ask(base_url: str, load: CalibrationLoad) -> Measured:
     """Ask, then read the stamps out of the journal."""
     with TemporaryDirectory() as folder:
-        effort = await drive(base_url, load, Path(folder))
+        effort = await run_load(base_url, load, Path(folder))
         records = list(journal.read(Path(folder)).records)
     replies = [told for record in records if (told := read_stamps(record)) is not None]
     return Measured(replies, effort.cpu_s, effort.wall_s)

@@ -12,7 +12,7 @@ from typing import Any
 
 from runner.analysis.run import Run
 from runner.core.record import Record
-from runner.engine.in_flight import describe_failure, with_heard
+from runner.engine.in_flight import describe_failure, with_response
 from runner.errors import CompareError
 from runner.outputs import find_writer
 from runner.providers.redaction import Redactor
@@ -119,7 +119,7 @@ class _Takes:
     def _hear(self, record: Record, entry: RecordingEntry) -> Record:
         label = entry.label
         fold = hear_again(label, self._recordings.reads(entry))
-        return with_heard(record, fold, label.flags, Redactor(), sent_ns=label.sent_ns, epoch_ns=label.epoch_ns)
+        return with_response(record, fold, label.flags, Redactor(), sent_ns=label.sent_ns, epoch_ns=label.epoch_ns)
 
     def tell_attempt(self, line: Mapping[str, Any]) -> Mapping[str, object] | None:
         """Return the line of an attempt that failed and was repeated, heard anew; None if it was not recorded."""

@@ -13,7 +13,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import count
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -23,10 +22,9 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from tabulate import tabulate
 
-from runner.calibration.measure import SIMULATOR, CalibrationLoad, drive
+from runner.calibration.measure import SIMULATOR, CalibrationLoad, run_load
 from runner.cluster.connect import join_cluster
-from runner.cluster.messages import RemoteOpened, Report, WorkerStay
-from runner.cluster.open_pool import distant_askers
+from runner.cluster.messages import AttemptReport, WarmUpReport, WorkerSpan
 from runner.commands.run.perform import backend
 from runner.core.nodes import ClusterOptions, Node
 from runner.core.suite import Timeouts
@@ -125,14 +123,15 @@ def measure_workers(numbers: Sequence[int], repeats: int, share: CalibrationLoad
 
 async def run_trial(base_url: str, workers: int, share: CalibrationLoad) -> Trial:
     """Put a share of load on each of a number of new workers; return the cost."""
-    from runner.cluster.worker_pool import open_crew  # noqa: PLC0415 -- brings Ray
+    from runner.cluster.remote_attempts import remote_runners  # noqa: PLC0415 -- brings Ray
+    from runner.cluster.start_workers import start_pool  # noqa: PLC0415
 
     load = replace(share, concurrency=share.concurrency * workers, requests=share.requests * workers)
-    async with open_crew(ClusterOptions(workers=workers), ()) as crew:
+    async with start_pool(ClusterOptions(workers=workers), ()) as pool:
         with TemporaryDirectory() as folder:
-            before_s = sum(cpu_s(hand.pid) for hand in crew.hands)
-            effort = await drive(base_url, load, Path(folder), distant_askers(crew, load.concurrency))
-            worker_cpu_s = sum(cpu_s(hand.pid) for hand in crew.hands) - before_s
+            before_s = sum(cpu_s(worker.pid) for worker in pool.workers)
+            effort = await run_load(base_url, load, Path(folder), remote_runners(pool, load.concurrency))
+            worker_cpu_s = sum(cpu_s(worker.pid) for worker in pool.workers) - before_s
             tokens = sum(len(record.text_events.at_us) for record in journal.read(Path(folder)).records)
     assert tokens == load.requests * load.tokens, "tokens are missing"
     return Trial(workers, tokens, worker_cpu_s, effort.cpu_s, effort.wall_s)
@@ -199,12 +198,14 @@ def measure_driver(records: int) -> DriverCost:
 
 async def drive_simulated(records: int) -> DriverCost:
     """Drive workers that return immediately, each time, a report that a real worker made once."""
+    from runner.cluster.remote_attempts import remote_runners  # noqa: PLC0415 -- brings Ray
+
     load = replace(STEADY, concurrency=CONCURRENCY, requests=records)
     async with launch() as base_url:
         report = pickle.dumps(await report_once(base_url, load))
     with TemporaryDirectory() as folder:
-        effort = await drive(
-            "http://127.0.0.1:9/v1", load, Path(folder), distant_askers(simulate_workers(report), CONCURRENCY)
+        effort = await run_load(
+            "http://127.0.0.1:9/v1", load, Path(folder), remote_runners(simulate_pool(report), CONCURRENCY)
         )
     return DriverCost(records, effort.cpu_s, own_peak_bytes())
 
@@ -217,31 +218,33 @@ def own_peak_bytes() -> int:
     return next(int(line.split()[1]) * 1024 for line in status.read_text().splitlines() if line.startswith("VmHWM"))
 
 
-async def report_once(base_url: str, load: CalibrationLoad) -> Report:
+async def report_once(base_url: str, load: CalibrationLoad) -> AttemptReport:
     """Return a worker's report on one reply of the simulator."""
     from runner.cluster.worker import Worker  # noqa: PLC0415 -- its process has it anyway
 
     worker, endpoint = Worker(), find_endpoint(SIMULATOR, builtin(), {})
     async with worker._stack:
-        await worker.open({SIMULATOR: replace(endpoint, base_url=base_url)}, {}, 10, 1)
-        question = ChatRequestBody(load.model, [{"role": "user", "content": "Count."}], {"stream": True}, Timeouts())
-        return await worker.hear(SIMULATOR, 1, question)
+        await worker.set_up({SIMULATOR: replace(endpoint, base_url=base_url)}, {}, 10, 1)
+        request = ChatRequestBody(load.model, [{"role": "user", "content": "Count."}], {"stream": True}, Timeouts())
+        return await worker.run_attempt(SIMULATOR, 1, request)
 
 
-def simulate_workers(report: bytes) -> "WorkerPool":
+def simulate_pool(report: bytes) -> "WorkerPool":
     """Return workers without a process; each of their reports is unpickled again, as Ray does."""
-    from runner.cluster.worker_handle import WorkerHandle  # noqa: PLC0415
-    from runner.cluster.worker_pool import WorkerPool  # noqa: PLC0415 -- brings Ray
+    from runner.cluster.worker_pool import WorkerHandle, WorkerPool  # noqa: PLC0415 -- brings Ray
 
-    handle = SimpleNamespace(
-        open=_answer(lambda: None),
-        warm_up=_answer(lambda: RemoteOpened([], WorkerStay(0, 0))),
-        hear=_answer(lambda: pickle.loads(report)),
+    actor = SimpleNamespace(
+        set_up=_answer(lambda: None),
+        warm_up=_answer(lambda: WarmUpReport([], WorkerSpan(0, 0))),
+        run_attempt=_answer(lambda: pickle.loads(report)),
     )
-    node = Node("simulated", None)
-    return WorkerPool(
-        [WorkerHandle(handle, f"worker {at}", node, os.uname().nodename, 0) for at in range(SIMULATED_WORKERS)], count()
-    )
+    node, host = Node("simulated", None), os.uname().nodename
+
+    async def start_replacement(_: Node) -> WorkerHandle:
+        raise AssertionError("no simulated worker is lost")
+
+    workers = [WorkerHandle(actor, f"worker {at}", node, host, 0) for at in range(SIMULATED_WORKERS)]
+    return WorkerPool(workers, start_replacement)
 
 
 def _answer(make: Callable[[], Any]) -> SimpleNamespace:

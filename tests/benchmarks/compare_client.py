@@ -4,7 +4,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from runner.analysis.calibration import read_stamps
-from runner.calibration.measure import CalibrationLoad, drive
+from runner.calibration.measure import CalibrationLoad, run_load
 from runner.storage import journal
 from tests.benchmarks.client import Measurement, run_client
 
@@ -12,7 +12,7 @@ from tests.benchmarks.client import Measurement, run_client
 async def ask(base_url: str, load: CalibrationLoad) -> Measurement:
     """Send the requests, and read the timestamps from the journal."""
     with TemporaryDirectory() as folder:
-        effort = await drive(base_url, load, Path(folder))
+        effort = await run_load(base_url, load, Path(folder))
         records = list(journal.read(Path(folder)).records)
     replies = [reply for record in records if (reply := read_stamps(record)) is not None]
     return Measurement(replies, effort.cpu_s, effort.wall_s)

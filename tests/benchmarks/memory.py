@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 
 import anyio
 
-from runner.calibration.measure import CalibrationLoad, drive
+from runner.calibration.measure import CalibrationLoad, run_load
 from runner.commands.run.perform import backend
 from runner.simulator.process import launch_sync
 from runner.wire.response_body import UNDECODED_LIMIT
@@ -33,7 +33,7 @@ def main() -> None:
     options = parse_options()
     if options.drive:
         base_url, load, folder = options.drive
-        anyio.run(drive, base_url, CalibrationLoad(**json.loads(load)), Path(folder), **backend())
+        anyio.run(run_load, base_url, CalibrationLoad(**json.loads(load)), Path(folder), **backend())
         return
     per_stream = measure_streams(options.streams)
     print(f"a stream in flight: {per_stream / 1024:.1f} KiB ({FEW_STREAMS} against {options.streams} streams)")

@@ -28,7 +28,7 @@ from runner.providers.registry import builtin
 from runner.storage import journal
 from runner.storage.run_folder import RESULTS, write_atomically
 from runner.version import __version__
-from runner.wire.time_slices import DEPARTURE_INTERVAL_NS
+from runner.wire.time_slices import SEND_INTERVAL_NS
 
 if TYPE_CHECKING:
     from runner.engine.attempts import OpenAskers
@@ -79,7 +79,7 @@ class CalibrationLoad:
         Requests leave one after the other: the first streams would else be over before the last one begins, and so
         many as are named never heard at once.
         """
-        begun_ms = self.concurrency * DEPARTURE_INTERVAL_NS / 1e6
+        begun_ms = self.concurrency * SEND_INTERVAL_NS / 1e6
         tokens = ceil((2 * begun_ms - self.ttft_ms) / self.gap_ms) + 1
         return replace(self, tokens=max(self.tokens, tokens))
 

@@ -14,8 +14,9 @@ import anyio
 from runner.core.nodes import Node
 from runner.engine.lateness import LateSpans, doubtful, measure_lateness
 from runner.providers.endpoint import Endpoint
-from runner.wire.batched_reads import resting_ns
-from runner.wire.client import ChatRequestBody, Client
+from runner.wire.batched_reads import max_batch_delay_ns
+from runner.wire.chat_request import ChatRequest
+from runner.wire.client import Client
 from runner.wire.read_loop import Attempt, Watch
 from runner.wire.response_body import KERNEL_CLOCK, Phases
 from runner.wire.time_slices import TimeSlices
@@ -40,7 +41,7 @@ class AttemptRunner(Protocol):
         """Open connections before anything is measured; return what each took, by this process's clock."""
 
     async def ask(
-        self, question: ChatRequestBody, attempt: Attempt, watch: Watch | None = None, *, vantage: Node | None = None
+        self, question: ChatRequest, attempt: Attempt, watch: Watch | None = None, *, vantage: Node | None = None
     ) -> None:
         """Send a question and hear the reply out, into `attempt`, which is also filled as far as a cancellation.
 
@@ -69,7 +70,7 @@ class LocalAttemptRunner:
         return await self.client.warm_up(connections)
 
     async def ask(
-        self, question: ChatRequestBody, attempt: Attempt, watch: Watch | None = None, *, vantage: Node | None = None
+        self, question: ChatRequest, attempt: Attempt, watch: Watch | None = None, *, vantage: Node | None = None
     ) -> None:
         """Ask on this loop."""
         assert vantage is None, "only a cluster has nodes to ask from"
@@ -82,7 +83,7 @@ class LocalAttemptRunner:
         by_kernel = attempt.body.clock == KERNEL_CLOCK
         stamps_ns = doubtful(attempt.fold.stamps_ns, by_kernel=by_kernel)
         late_ns = self.late.worst_ns(stamps_ns)
-        return Vantage(late_ns=late_ns + resting_ns() if by_kernel and stamps_ns else late_ns)
+        return Vantage(late_ns=late_ns + max_batch_delay_ns() if by_kernel and stamps_ns else late_ns)
 
 
 @asynccontextmanager

@@ -24,7 +24,7 @@ from runner.engine.retry import RetryPolicy
 from runner.planning.plan import Request
 from runner.providers.redaction import Redactor
 from runner.storage.journal import JournalWriter
-from runner.wire.client import ChatRequestBody
+from runner.wire.chat_request import ChatRequest
 from runner.wire.read_loop import Attempt
 from runner.wire.time_slices import TimeSlices
 
@@ -166,10 +166,10 @@ class RequestExchange:
         asked.flags |= form.flags
         asked.body = form.body
         asked.attempts += 1
-        asked.attempt = Attempt(tape=self.recorder.tape() if self.recorder else None)
+        asked.attempt = Attempt(recording=self.recorder.tape() if self.recorder else None)
         asked.started_at = asked.started_at or datetime.now(UTC).isoformat(timespec="milliseconds")
         messages = [{"role": m.role, "content": m.content} for m in asked.request.messages(self.salt)]
-        question = ChatRequestBody(form.target.model, messages, form.body, form.timeouts)
+        question = ChatRequest(form.target.model, messages, form.body, form.timeouts)
 
         def watch(event: Event) -> None:
             if isinstance(event, Text):

@@ -12,7 +12,7 @@ from runner.storage.recordings.frame import PackedReads, encode_frame, pack_read
 from runner.storage.recordings.recording import UNKEPT_HEADERS, Label, conversation_digest
 from runner.storage.recordings.writer import RecordingWriter
 from runner.wire.recording_buffer import RecordingBuffer, hide_keys
-from runner.wire.replay_decoder import hear_again
+from runner.wire.response_decoder import decode_recording
 
 
 class Recorder:
@@ -36,10 +36,10 @@ class Recorder:
 
         """
         attempt = asked.attempt
-        tape, attempt.tape = attempt.tape, None
+        tape, attempt.recording = attempt.recording, None
         if tape is None:
             return
-        label, reads = self._label(asked, said, epoch_ns), tape.wind_up()
+        label, reads = self._label(asked, said, epoch_ns), tape.finish()
         if tape.holds_key or _tells_key(attempt.fold, self._redactor):
             label, reads = self._cleaned(label, reads, attempt.fold)
         self._writer.append(encode_frame(label, reads))
@@ -48,7 +48,7 @@ class Recorder:
         attempt, target, hide = asked.attempt, asked.request.target, self._redactor.by_value
         body = attempt.body
         head = body.head if attempt.fold.opened is not None else None
-        failed = attempt.fold.failed if attempt.closed_ns is None else attempt.cut
+        failed = attempt.fold.failed if attempt.closed_ns is None else attempt.ended_by
         return Label(
             key=asked.request.key,
             attempt=asked.attempts,
@@ -74,7 +74,7 @@ class Recorder:
     def _cleaned(self, label: Label, reads: PackedReads, fold: Fold) -> tuple[Label, PackedReads]:
         """Take the keys out; where the rest would tell something else, or a key all the same, keep no reads."""
         clean = hide_keys(reads, self._redactor)
-        again = hear_again(label, clean)
+        again = decode_recording(label, clean)
         if _tells_key(again, self._redactor) or _gist(again, Redactor()) != _gist(fold, self._redactor):
             return replace(label, withheld=True), pack_reads(())
         return label, pack_reads(clean)

@@ -22,7 +22,7 @@ from runner.storage.recordings.reader import FILE_NAME, MAGIC, Recordings, read_
 from runner.storage.recordings.recording import Label, Reads, conversation_digest
 from runner.storage.recordings.writer import RecordingWriter
 from runner.wire.recording_buffer import RecordingBuffer, hide_keys
-from runner.wire.replay_decoder import hear_again
+from runner.wire.response_decoder import decode_recording
 from tests.support.command import compare, read_lines, write_config, write_yaml
 from tests.support.scripted_server import (
     DONE,
@@ -175,8 +175,8 @@ def test_a_key_is_found_and_hidden_however_it_is_cut(text: str, places: list[int
     heard = list(enumerate(cut(text.encode(), places)))
     tape = RecordingBuffer(SECRETIVE)
     for start in range(0, len(heard), slice_size):
-        tape.keep(heard[start : start + slice_size])
-    packed = tape.wind_up()
+        tape.add(heard[start : start + slice_size])
+    packed = tape.finish()
     assert unpack_reads(packed) == heard
     assert tape.holds_key == (KEY in text)
     hidden = hide_keys(packed, SECRETIVE)
@@ -188,7 +188,7 @@ def told(found: Recordings) -> Iterator[str]:
     """Yield all that recordings hold as text: labels, bytes, and what the bytes tell when they are heard."""
     for entry in found.entries:
         heard = found.reads(entry)
-        fold = hear_again(entry.label, heard)
+        fold = decode_recording(entry.label, heard)
         yield str(entry.label)
         yield b"".join(data for _, data in heard).decode("utf-8", "replace")
         yield str([getattr(fold, name) for name in ("failed", "opened", "usage", "finish_reason", "response_model")])

@@ -14,7 +14,7 @@ from runner.cluster.worker_pool import WorkerPool
 from runner.core.events import Failed, Outcome
 from runner.core.nodes import Node
 from runner.engine.attempts import Vantage
-from runner.wire.chat_request import ChatRequest
+from runner.wire.completion_request import CompletionRequest
 from runner.wire.read_loop import Attempt, Watch
 from runner.wire.response_body import Phases, ResponseBody
 
@@ -64,7 +64,7 @@ class RemoteAttemptRunner:
 
     async def ask(
         self,
-        question: ChatRequest,
+        question: CompletionRequest,
         attempt: Attempt,
         watch: Watch | None = None,  # noqa: ARG002
         *,
@@ -81,7 +81,9 @@ class RemoteAttemptRunner:
             return
         await self._have_heard(hand, question, attempt, body)
 
-    async def _have_heard(self, hand: WorkerHandle, question: ChatRequest, attempt: Attempt, body: _RemoteBody) -> None:
+    async def _have_heard(
+        self, hand: WorkerHandle, question: CompletionRequest, attempt: Attempt, body: _RemoteBody
+    ) -> None:
         body.standpoint = _at(hand.node)
         number, handed_ns = self.crew.next_number(), perf_counter_ns()
         reference = hand.handle.hear.remote(self.provider, number, question)

@@ -25,7 +25,7 @@ from runner.engine.descriptors import allow_connections
 from runner.engine.gc_pause import keep_collector_away
 from runner.providers.endpoint import Endpoint
 from runner.version import __version__
-from runner.wire.chat_request import ChatRequest
+from runner.wire.completion_request import CompletionRequest
 from runner.wire.read_loop import Attempt
 from runner.wire.time_slices import TimeSlices
 
@@ -80,7 +80,7 @@ class Worker:
         phases = await self._askers[provider].warm_up(connections)
         return RemoteOpened(phases, WorkerStay(begun_ns, perf_counter_ns()))
 
-    async def hear(self, provider: str, number: int, question: ChatRequest) -> Report:
+    async def hear(self, provider: str, number: int, question: CompletionRequest) -> Report:
         """Ask once, and return what was heard; what was heard so far if `hush` is called with this number."""
         begun_ns = perf_counter_ns()
         asker, attempt = self._askers[provider], Attempt()

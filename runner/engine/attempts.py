@@ -15,8 +15,8 @@ from runner.core.nodes import Node
 from runner.engine.lateness import LateSpans, doubtful, measure_lateness
 from runner.providers.endpoint import Endpoint
 from runner.wire.batched_reads import max_batch_delay_ns
-from runner.wire.chat_request import ChatRequest
 from runner.wire.client import Client
+from runner.wire.completion_request import CompletionRequest
 from runner.wire.read_loop import Attempt, Watch
 from runner.wire.response_body import KERNEL_CLOCK, Phases
 from runner.wire.time_slices import TimeSlices
@@ -41,7 +41,7 @@ class AttemptRunner(Protocol):
         """Open connections before anything is measured; return what each took, by this process's clock."""
 
     async def ask(
-        self, question: ChatRequest, attempt: Attempt, watch: Watch | None = None, *, vantage: Node | None = None
+        self, question: CompletionRequest, attempt: Attempt, watch: Watch | None = None, *, vantage: Node | None = None
     ) -> None:
         """Send a question and hear the reply out, into `attempt`, which is also filled as far as a cancellation.
 
@@ -70,7 +70,7 @@ class LocalAttemptRunner:
         return await self.client.warm_up(connections)
 
     async def ask(
-        self, question: ChatRequest, attempt: Attempt, watch: Watch | None = None, *, vantage: Node | None = None
+        self, question: CompletionRequest, attempt: Attempt, watch: Watch | None = None, *, vantage: Node | None = None
     ) -> None:
         """Ask on this loop."""
         assert vantage is None, "only a cluster has nodes to ask from"

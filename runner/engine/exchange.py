@@ -24,7 +24,7 @@ from runner.engine.retry import RetryPolicy
 from runner.planning.plan import Request
 from runner.providers.redaction import Redactor
 from runner.storage.journal import JournalWriter
-from runner.wire.chat_request import ChatRequest
+from runner.wire.completion_request import CompletionRequest
 from runner.wire.read_loop import Attempt
 from runner.wire.time_slices import TimeSlices
 
@@ -169,7 +169,7 @@ class RequestExchange:
         asked.attempt = Attempt(recording=self.recorder.tape() if self.recorder else None)
         asked.started_at = asked.started_at or datetime.now(UTC).isoformat(timespec="milliseconds")
         messages = [{"role": m.role, "content": m.content} for m in asked.request.messages(self.salt)]
-        question = ChatRequest(form.target.model, messages, form.body, form.timeouts)
+        question = CompletionRequest(form.target.model, messages, form.body, form.timeouts)
 
         def watch(event: Event) -> None:
             if isinstance(event, Text):

@@ -1,4 +1,4 @@
-"""A client for one provider's endpoint: sends chat requests, lists models, opens connections.
+"""A client for one provider's endpoint: sends completion requests, lists models, opens connections.
 
 The SDK (`AsyncOpenAI`) only builds requests: their URL, headers and authentication. It builds one of each kind, since
 the requests to one endpoint differ in the body alone. The timestamping transport sends them, and this package reads
@@ -24,7 +24,7 @@ from runner.core.events import Failed, Outcome
 from runner.core.suite import Timeouts
 from runner.providers.endpoint import Endpoint
 from runner.providers.redaction import Redactor
-from runner.wire.chat_request import ChatRequest, send_by_sdk
+from runner.wire.completion_request import CompletionRequest, send_by_sdk
 from runner.wire.connection_failure import CONNECTION_ERRORS, connection_failure
 from runner.wire.failure import classify_response
 from runner.wire.read_loop import Attempt, Watch, read_response
@@ -38,7 +38,7 @@ SDK_LOGGER = logging.getLogger("openai._base_client")
 
 
 class ProviderRefusal(Exception):
-    """A request other than a chat request failed."""
+    """A request for the list of models failed."""
 
     def __init__(self, failed: Failed) -> None:
         super().__init__(failed.message)
@@ -56,9 +56,9 @@ class Client:
         self._open.enter_context(_keys_hidden_in_log(Redactor([endpoint.key] if endpoint.key is not None else [])))
         bearer = endpoint.key is not None and endpoint.row.auth == "bearer"
         self._omitted: dict[str, Any] = {} if bearer else {"Authorization": Omit()}
-        self._chat_head: RequestHead | None = None
+        self._head: RequestHead | None = None
 
-    async def ask(self, request: ChatRequest, attempt: Attempt, watch: Watch | None = None) -> None:
+    async def ask(self, request: CompletionRequest, attempt: Attempt, watch: Watch | None = None) -> None:
         """Send a request and read the response into `attempt`. A provider's failure is an event in its fold."""
         attempt.body = body = ResponseBody(self._time_slices)
         try:
@@ -75,18 +75,18 @@ class Client:
         finally:
             await body.aclose()
 
-    async def _send(self, request: ChatRequest, body: ResponseBody) -> ResponseHead:
+    async def _send(self, request: CompletionRequest, body: ResponseBody) -> ResponseHead:
         """Build the request in one time slice, which the transport ends when it starts to wait for a connection."""
         await self._time_slices.acquire_to_send()
         try:
-            head = await self._head_of_chats()
+            head = await self._completion_head()
             return await self._transport.send(head, request.encode(), body)
         finally:
             self._time_slices.release()
 
     async def warm_up(self, connections: int) -> list[Phases]:
         """Build the requests' head, open connections for them, and return how each connection was made."""
-        head = await self._head_of_chats()
+        head = await self._completion_head()
         return await self._transport.open_connections(str(head.url), connections)
 
     async def list_models(self, timeouts: Timeouts | None = None) -> list[str]:
@@ -117,11 +117,11 @@ class Client:
         self._open.close()
         await self._transport.aclose()
 
-    async def _head_of_chats(self) -> RequestHead:
-        """Return the head that all chat requests share."""
-        if self._chat_head is None:
-            self._chat_head = await self._head_by_sdk(lambda sdk: send_by_sdk(sdk, self._omitted))
-        return self._chat_head
+    async def _completion_head(self) -> RequestHead:
+        """Return the head that all completion requests share."""
+        if self._head is None:
+            self._head = await self._head_by_sdk(lambda sdk: send_by_sdk(sdk, self._omitted))
+        return self._head
 
     async def _head_by_sdk(self, send: Callable[[AsyncOpenAI], Awaitable[object]]) -> RequestHead:
         """Return the head of the request that a call of the SDK builds; nothing is sent."""

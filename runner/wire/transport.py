@@ -21,7 +21,7 @@ from runner.wire.proxy import Proxy, proxy_for
 from runner.wire.response_body import Phases, ResponseBody, ResponseHead
 
 OWN_HEADERS = frozenset({b"accept-encoding", b"content-length", b"transfer-encoding"})
-"""Headers of a request that are set here, whatever the caller's say."""
+"""Headers of a request that are set here; the caller's are replaced."""
 
 IDENTITY = (b"accept-encoding", b"identity")
 """Compressed text arrives in bursts, which no timestamp can undo."""

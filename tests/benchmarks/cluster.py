@@ -34,7 +34,7 @@ from runner.providers.endpoint import read_endpoint
 from runner.providers.registry import builtin
 from runner.simulator.process import launch, launch_sync
 from runner.storage import journal
-from runner.wire.chat_request import ChatRequest
+from runner.wire.completion_request import CompletionRequest
 from tests.benchmarks.accuracy import CHECKOUT, STEADY
 from tests.benchmarks.memory import MAXRSS_BYTES
 from tests.benchmarks.targets import Target, ratio
@@ -216,7 +216,7 @@ async def hear_once(base_url: str, load: CalibrationLoad) -> Report:
     worker, endpoint = Worker(), read_endpoint(SIMULATOR, builtin(), {})
     async with worker._stack:
         await worker.open({SIMULATOR: replace(endpoint, base_url=base_url)}, {}, 10, 1)
-        question = ChatRequest(load.model, [{"role": "user", "content": "Count."}], {"stream": True}, Timeouts())
+        question = CompletionRequest(load.model, [{"role": "user", "content": "Count."}], {"stream": True}, Timeouts())
         return await worker.hear(SIMULATOR, 1, question)
 
 

@@ -18,8 +18,8 @@ from runner.core.suite import Timeouts
 from runner.providers.endpoint import Endpoint
 from runner.providers.key import Key
 from runner.providers.row import Row
-from runner.wire.chat_request import ChatRequest, send_by_sdk
 from runner.wire.client import Client, ProviderRefusal
+from runner.wire.completion_request import CompletionRequest, send_by_sdk
 from runner.wire.read_loop import Attempt
 from tests.support.certificate import make_certificate, serve_with
 from tests.support.scripted_server import (
@@ -74,7 +74,7 @@ async def ask(endpoint: Endpoint, timeouts: Timeouts | None = None, times: int =
     try:
         with anyio.fail_after(15):
             for attempt in attempts:
-                await client.ask(ChatRequest("m-1", QUESTION, {"stream": True}, timeouts or Timeouts()), attempt)
+                await client.ask(CompletionRequest("m-1", QUESTION, {"stream": True}, timeouts or Timeouts()), attempt)
     finally:
         await client.aclose()
     return attempts
@@ -127,7 +127,7 @@ async def test_request_head_is_the_sdks_and_the_same_every_time() -> None:
     with play(stream("Hello")) as server:
         client = Client(endpoint_at(server.url))
         for _ in range(3):
-            await client.ask(ChatRequest("m-1", QUESTION, {}), Attempt())
+            await client.ask(CompletionRequest("m-1", QUESTION, {}), Attempt())
         heads = {await client._head_by_sdk(lambda sdk: send_by_sdk(sdk, {})) for _ in range(2)}
         await client.aclose()
         async with AsyncOpenAI(api_key=KEY, base_url=server.url, max_retries=0) as sdk:
@@ -146,12 +146,12 @@ async def test_request_leaves_no_work_for_the_garbage_collector(reply: Reply) ->
     """A run pauses the collector, so a request must leave no reference cycles, however it ended."""
     with play(reply) as server:
         client = Client(endpoint_at(server.url))
-        await client.ask(ChatRequest("m-1", QUESTION, {}), Attempt())
+        await client.ask(CompletionRequest("m-1", QUESTION, {}), Attempt())
         gc.collect()
         gc.disable()
         try:
             for _ in range(5):
-                await client.ask(ChatRequest("m-1", QUESTION, {}), Attempt())
+                await client.ask(CompletionRequest("m-1", QUESTION, {}), Attempt())
             assert gc.collect() == 0
         finally:
             gc.enable()
@@ -209,7 +209,7 @@ async def test_text_of_a_cancelled_request_is_kept() -> None:
     with play(Reply([(0, STREAM_HEAD + frame(delta("Hel")) + frame(delta("lo")))], linger_s=20)) as server:
         client, attempt = Client(endpoint_at(server.url)), Attempt()
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(client.ask, ChatRequest("m-1", QUESTION, {}), attempt)
+            tasks.start_soon(client.ask, CompletionRequest("m-1", QUESTION, {}), attempt)
             await until(lambda: len(attempt.body._pieces) > 0)
             tasks.cancel_scope.cancel()
         await client.aclose()
@@ -240,7 +240,7 @@ async def test_watch_receives_text_before_the_reply_is_complete() -> None:
     with play(Reply([(0, STREAM_HEAD + frame(delta("Hel"))), (permit, frame(END + DONE) + b"0\r\n\r\n")])) as server:
         client, attempt = Client(endpoint_at(server.url)), Attempt()
         with anyio.fail_after(10):
-            await client.ask(ChatRequest("m-1", QUESTION, {}), attempt, lambda _: permit.set())
+            await client.ask(CompletionRequest("m-1", QUESTION, {}), attempt, lambda _: permit.set())
         await client.aclose()
     assert attempt.fold.outcome() is Outcome.OK
 
@@ -295,7 +295,7 @@ async def test_only_the_headers_of_the_endpoint_are_sent(
         for name, value in {**AMBIENT, "OPENAI_BASE_URL": elsewhere.url}.items():
             monkeypatch.setenv(name, value)
         client = Client(endpoint_at(server.url, key, **row))
-        await client.ask(ChatRequest("m-1", QUESTION, {}), Attempt())
+        await client.ask(CompletionRequest("m-1", QUESTION, {}), Attempt())
         await client.list_models()
         await client.aclose()
     assert elsewhere.asked == []
@@ -342,7 +342,7 @@ async def test_list_of_models_is_parsed_in_every_spelling(listed: Any, ids: list
     ids=["404", "401", "html", "other-json", "null", "cut"],
 )
 async def test_failed_list_of_models_is_a_provider_refusal(reply: Reply, outcome: Outcome) -> None:
-    """Anything but a list of models is classified as for a chat request."""
+    """Anything but a list of models is classified as for a completion request."""
     with play(reply) as server:
         client = Client(endpoint_at(server.url))
         with pytest.raises(ProviderRefusal) as refusal:

@@ -1,4 +1,4 @@
-"""The request of the chat completions dialect: its JSON body, and the SDK call that shows its head."""
+"""The request of the chat completions dialect: its JSON body, and the SDK call that builds its head."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from runner.wire.json_value import encode_json
 
 
 @dataclass(frozen=True, slots=True)
-class ChatRequest:
+class CompletionRequest:
     """One attempt's request: the model, the messages, all other fields of the JSON body, and the timeouts."""
 
     model: str
@@ -25,5 +25,5 @@ class ChatRequest:
 
 
 async def send_by_sdk(sdk: AsyncOpenAI, headers: Mapping[str, Any]) -> None:
-    """Have the SDK send a chat completions request, to learn its URL and headers from its transport."""
+    """Have the SDK send a completion request, whose head its transport captures."""
     await sdk.chat.completions.with_raw_response.create(model="", messages=(), extra_headers=headers)

@@ -97,7 +97,7 @@ def resume(plan: Plan, records: Iterable[Record], *, retry_errors: bool = False)
     """
     places, tally = _Places(plan), _Tally()
     for record in records:
-        tally.last_ns = max(tally.last_ns, record.marks.last_event or 0)
+        tally.last_ns = max(tally.last_ns, record.timestamps.last_event or 0)
         if record.warmup:
             continue
         if _is_redone(record.outcome, retry_errors=retry_errors):

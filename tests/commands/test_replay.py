@@ -21,7 +21,7 @@ from runner.simulator.response import STAMP_BYTES, Ending, Framing
 from runner.storage.recordings.frame import encode_frame, pack_reads
 from runner.storage.recordings.recording import Label, Reads, conversation_digest
 from runner.storage.recordings.writer import RecordingWriter
-from tests.support.command import PATIENCE_S, compare, finish, read_lines, read_rows, start, write_config, write_yaml
+from tests.support.command import TIMEOUT_S, compare, finish, read_lines, read_rows, start, write_config, write_yaml
 from tests.support.scripted_server import DONE, END, STREAM_HEAD, Reply, delta, frame, head, play, refuse, stream
 
 TOLD = ("case", "turn", "repeat", "provider", "model", "outcome", "error_type", "finish_reason", "chars", "chunks")
@@ -184,7 +184,7 @@ def ask(url: str, *said: str, model: str = "m", **more: object) -> tuple[int, Ma
     messages = [{"role": "user", "content": text} for text in said]
     body = json.dumps({"model": model, "messages": messages, **more}).encode()
     try:
-        with urlopen(Request(f"{url}/chat/completions", body), timeout=PATIENCE_S) as answer:
+        with urlopen(Request(f"{url}/chat/completions", body), timeout=TIMEOUT_S) as answer:
             return answer.status, dict(answer.headers), answer.read()
     except HTTPError as refusal:
         return refusal.code, dict(refusal.headers), refusal.read()
@@ -259,7 +259,7 @@ def test_any_client_can_ask(tmp_path: Path) -> None:
             "Nothing of 'nobody' was recorded; there is acme, ernie.",
         )
         assert complaint(ask(url))[0] == 400
-        with urlopen(f"{url}/models", timeout=PATIENCE_S) as answer:
+        with urlopen(f"{url}/models", timeout=TIMEOUT_S) as answer:
             assert [model["id"] for model in json.load(answer)["data"]] == ["m"]
 
 

@@ -25,7 +25,7 @@ from runner.analysis.frame import frame_of, rows_of
 from runner.analysis.run import Run
 from runner.analysis.summary import summarize
 from runner.core.events import Outcome
-from runner.core.record import Heard, Identity, Marks, Record
+from runner.core.record import Identity, Record, TextEvents, Timestamps
 from runner.errors import JournalError
 from runner.outputs import WRITERS
 from runner.outputs import csv as csv_output
@@ -65,9 +65,9 @@ def answered(reply: str | None = "Hello", **details: object) -> Record:
     identity = Identity(key="k", case="one", turn=1, repeat=1, block=1, provider="a", model="x", prompt="Hi")
     record = Record(
         identity=identity,
-        marks=Marks(sent=0, last_event=2_000_000_000),
+        timestamps=Timestamps(sent=0, last_event=2_000_000_000),
         outcome=Outcome.OK,
-        heard=Heard((500_000, 1_000_000), "aa", (2, 3)),
+        text_events=TextEvents((500_000, 1_000_000), "aa", (2, 3)),
         reply=reply,
         output_tokens=6,
     )

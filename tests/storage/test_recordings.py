@@ -191,7 +191,9 @@ def told(found: Recordings) -> Iterator[str]:
         fold = decode_recording(entry.label, heard)
         yield str(entry.label)
         yield b"".join(data for _, data in heard).decode("utf-8", "replace")
-        yield str([getattr(fold, name) for name in ("failed", "opened", "usage", "finish_reason", "response_model")])
+        yield str(
+            [getattr(fold, name) for name in ("failed", "response_started", "usage", "finish_reason", "response_model")]
+        )
         yield "".join(fold.text(channel) or "" for channel in ("r", "a", "t"))  # type: ignore[arg-type] # its letters
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from runner.core.events import TIMED, Outcome
 from runner.core.nodes import Node
-from runner.core.record import Marks, Record, skipped
+from runner.core.record import Record, Timestamps, skipped
 from runner.core.suite import Case, Parameters
 from runner.planning.plan import Plan, Request, Target
 from runner.storage import journal
@@ -34,7 +34,7 @@ def plan_of(*turns: int, targets: int = 1, repeat: int | None = 1, levels: int =
 def record_of(request: Request, outcome: Outcome = Outcome.OK, reply: str | None = None) -> Record:
     """Return the record of a request that ended so."""
     node = request.vantage.name if request.vantage else None
-    return Record(request.identity(), Marks(), outcome, reply=reply, node=node)
+    return Record(request.identity(), Timestamps(), outcome, reply=reply, node=node)
 
 
 def requests_of(plan: Plan) -> Iterator[Request]:

@@ -91,8 +91,8 @@ def observe(fold: Fold) -> dict[str, Any]:
         "code": failed and failed.code,
         "retry_after_s": failed and failed.retry_after_s,
         "worth_repeating": failed and failed.worth_repeating,
-        "http_status": fold.opened and fold.opened.status,
-        "request_id": fold.opened and fold.opened.request_id,
+        "http_status": fold.response_started and fold.response_started.status,
+        "request_id": fold.response_started and fold.response_started.request_id,
         "reply": fold.text(Channel.ANSWER),
         "reasoning": fold.text(Channel.REASONING),
         "tool_calls": fold.text(Channel.TOOL),
@@ -370,9 +370,9 @@ def test_request_id_is_taken_from_the_body_without_a_header(
 ) -> None:
     """It is the first id in a stream or in an error; a header takes precedence."""
     sample = sample_of(body, status, headers)
-    opened = fold_of(sample, decode(sample, [body])).opened
-    assert opened is not None
-    assert opened.request_id == expected
+    started = fold_of(sample, decode(sample, [body])).response_started
+    assert started is not None
+    assert started.request_id == expected
 
 
 def test_invalid_utf8_is_replaced_and_flagged_once_per_frame() -> None:

@@ -17,7 +17,7 @@ from runner.planning.plan import Plan, Target
 from runner.planning.prices import Prices, find_prices
 from runner.planning.targets import SelectedTargets, choose_cases, choose_targets
 from runner.providers.config import find_config, load_config, load_prices
-from runner.providers.endpoint import read_endpoint
+from runner.providers.endpoint import find_endpoint
 from runner.providers.environment import read_environment
 from runner.providers.plugins import with_plugins
 from runner.providers.registry import Registry, builtin
@@ -169,7 +169,7 @@ def _plan(suite: Suite, choice: SelectedTargets, options: RunOptions) -> Plan:
 def _simulated_choice(suite: Suite, registry: Registry, notes: Sequence[str]) -> SelectedTargets:
     targets = tuple(Target(SIMULATOR, persona, suite.parameters, simulated=True) for persona in PERSONAS)
     why = "no provider is configured, so the built-in simulator answers; `compare providers` shows which keys count"
-    return SelectedTargets(targets, {SIMULATOR: read_endpoint(SIMULATOR, registry, {})}, (*notes, why))
+    return SelectedTargets(targets, {SIMULATOR: find_endpoint(SIMULATOR, registry, {})}, (*notes, why))
 
 
 def _check_writers(outputs: Sequence[Path], folder: Path) -> None:

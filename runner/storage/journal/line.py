@@ -12,18 +12,25 @@ from typing import Any
 import msgspec
 
 from runner.core.events import Outcome
-from runner.core.record import Heard, Identity, Marks, Record
+from runner.core.record import Identity, Record, TextEvents, Timestamps
 
-_NESTED = frozenset({"identity", "marks", "heard", "outcome"})
-_PLAIN = {spec.name: spec.default for spec in fields(Record) if spec.name not in _NESTED}
+_NESTED = frozenset({"identity", "timestamps", "text_events", "outcome"})
+_STORED = {"custom_checks": "own_checks"}
+"""A record's field -> the name of its member in the journal, where they differ."""
+
+_PLAIN = {
+    _STORED.get(spec.name, spec.name): (spec.name, spec.default) for spec in fields(Record) if spec.name not in _NESTED
+}
+"""Name in the journal -> the record's field and its default."""
+
 _IDENTITY = tuple(spec.name for spec in fields(Identity))
-_MARKS = tuple(spec.name for spec in fields(Marks))
+_TIMESTAMPS = tuple(spec.name for spec in fields(Timestamps))
 
 # One call for all the fields: a call for each takes three times as long, on the core that measures.
-_plain_of = attrgetter(*_PLAIN)
+_plain_of = attrgetter(*(name for name, _ in _PLAIN.values()))
 _identity_of = attrgetter(*_IDENTITY)
 _identity_in = itemgetter(*_IDENTITY)
-_marks_of = attrgetter(*_MARKS)
+_timestamps_of = attrgetter(*_TIMESTAMPS)
 
 _NUMBERS = frozenset({"marks", "heard", "origin_us"})
 """Members of a record's line that hold no text, and are long: nothing is to be hidden in them."""
@@ -42,14 +49,16 @@ def encode_record(record: Record) -> dict[str, object]:
     """Turn a record into its line; what is absent or at its default is left out."""
     # Not asdict, which copies deeply and takes as long as all the rest.
     line: dict[str, object] = {"kind": "record", **dict(zip(_IDENTITY, _identity_of(record.identity), strict=True))}
-    line["marks"] = {name: at for name, at in zip(_MARKS, _marks_of(record.marks), strict=True) if at is not None}
+    line["marks"] = {
+        name: at for name, at in zip(_TIMESTAMPS, _timestamps_of(record.timestamps), strict=True) if at is not None
+    }
     line["outcome"] = record.outcome.value
-    heard = record.heard
+    heard = record.text_events
     if heard.at_us:
         line["heard"] = {"us": _steps(tuple(heard.at_us)), "ch": heard.channels, "len": list(heard.lengths)}
     if heard.origin_us:
         line["origin_us"] = _steps(tuple(heard.origin_us))
-    for (name, default), value in zip(_PLAIN.items(), _plain_of(record), strict=True):
+    for (name, (_, default)), value in zip(_PLAIN.items(), _plain_of(record), strict=True):
         if value != default:
             line[name] = _held_by_every_reader(value) if name == "usage" else value
     return line
@@ -57,23 +66,23 @@ def encode_record(record: Record) -> dict[str, object]:
 
 def decode_record(line: Mapping[str, Any]) -> Record:
     """Turn a line back into its record; a name this version does not know is ignored."""
-    values = {name: line[name] for name in line.keys() & _PLAIN.keys()}
+    values = {_PLAIN[name][0]: line[name] for name in line.keys() & _PLAIN.keys()}
     if "noted" in values:
         values["noted"] = tuple(values["noted"])
     return Record(
         Identity(*_identity_in(line)),
-        Marks(*map(line["marks"].get, _MARKS)),
+        Timestamps(*map(line["marks"].get, _TIMESTAMPS)),
         Outcome(line["outcome"]),
         _decode_heard(line),
         **values,
     )
 
 
-def _decode_heard(line: Mapping[str, Any]) -> Heard:
+def _decode_heard(line: Mapping[str, Any]) -> TextEvents:
     heard = line.get("heard")
     if heard is None:
-        return Heard()
-    return Heard(
+        return TextEvents()
+    return TextEvents(
         at_us=tuple(accumulate(heard["us"])),
         channels=heard["ch"],
         lengths=tuple(heard["len"]),

@@ -53,7 +53,7 @@ class Journal:
         for line in lines:
             record = self._decode(line)
             own_checks = said.get(record.identity.key)
-            yield record if own_checks is None else replace(record, own_checks=own_checks)
+            yield record if own_checks is None else replace(record, custom_checks=own_checks)
 
     def _own_checks(self) -> dict[str, dict[str, str | None]]:
         """Return what functions that are not ours said, by the key of the record they said it of."""

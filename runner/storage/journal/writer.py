@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from runner.core.record import Record
-from runner.errors import JournalError, NotKept
+from runner.errors import JournalError, WriteFailed
 from runner.storage.journal.header import Header, encode_header
 from runner.storage.journal.line import encode_record, to_bytes
 
@@ -50,7 +50,7 @@ class JournalWriter:
         """Append one line whole.
 
         Raises:
-            NotKept: it cannot be kept; the lines before it are as they were, unless the file itself is gone.
+            WriteFailed: it cannot be kept; the lines before it are as they were, unless the file itself is gone.
 
         """
         data = to_bytes(line, self._redact)
@@ -59,14 +59,14 @@ class JournalWriter:
             if written < len(data):
                 os.truncate(self._file, self._end)
         except OSError as error:
-            raise NotKept(
+            raise WriteFailed(
                 f"{self.path} cannot be written: {error.strerror}; what was written before is safe"
             ) from error
         if written < len(data):
-            raise NotKept(f"{self.path}: the disk is full; what was written before is safe")
+            raise WriteFailed(f"{self.path}: the disk is full; what was written before is safe")
         self._end += len(data)
         if os.fstat(self._file).st_nlink == 0:
-            raise NotKept(f"{self.path} was removed while the run wrote to it: its rows are lost")
+            raise WriteFailed(f"{self.path} was removed while the run wrote to it: its rows are lost")
 
     def append_header(self, header: Header) -> None:
         """Write the run's first line."""

@@ -5,7 +5,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from runner.errors import JournalError, NotKept
+from runner.errors import JournalError, WriteFailed
 from runner.storage.recordings.reader import FILE_NAME, MAGIC, scan_recordings
 
 BINARY: int = getattr(os, "O_BINARY", 0)
@@ -28,15 +28,15 @@ class RecordingWriter:
             self.append(MAGIC)
 
     def append(self, frame: bytes) -> None:
-        """Append a frame whole, or raise NotKept and leave the file as it was."""
+        """Append a frame whole, or raise WriteFailed and leave the file as it was."""
         try:
             written = os.write(self._file, frame)
             if written < len(frame):
                 os.truncate(self._file, self._end)
         except OSError as error:
-            raise NotKept(f"{self._path} cannot be written: {error.strerror}; what was recorded is safe") from error
+            raise WriteFailed(f"{self._path} cannot be written: {error.strerror}; what was recorded is safe") from error
         if written < len(frame):
-            raise NotKept(f"{self._path}: the disk is full; what was recorded is safe")
+            raise WriteFailed(f"{self._path}: the disk is full; what was recorded is safe")
         self._end += written
 
     def close(self) -> None:

@@ -98,7 +98,7 @@ async def test_many_connections_are_read_at_intervals(
 
 
 async def test_connection_closed_by_another_of_its_batch_is_not_read(connections: list[Connection]) -> None:
-    """A read may close another connection that is ready in the same reads_of_loop."""
+    """A read may close another connection that is ready in the same batch."""
     reads_of_loop = batched_reads.batched_reads()
     first, second = Connection(reads_of_loop), Connection(reads_of_loop)
     connections += [first, second]
@@ -115,7 +115,7 @@ async def test_connection_closed_by_another_of_its_batch_is_not_read(connections
 
 
 async def test_epoll_is_closed_with_the_last_connection(connections: list[Connection]) -> None:
-    """The next connection opens a new epoll."""
+    """The epoll of a loop is closed with its last connection, and the next connection opens a new one."""
     before = batched_reads.batched_reads()
     connections.append(Connection(before))
     connections[0].close()

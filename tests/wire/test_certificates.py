@@ -13,7 +13,7 @@ from tests.wire.test_client import ask_once, failure
 
 @pytest.fixture
 def anyio_backend() -> tuple[str, dict[str, bool]]:
-    """Run on the loop that runs use."""
+    """Run each test on uvloop, as the command does."""
     return "asyncio", {"use_uvloop": True}
 
 

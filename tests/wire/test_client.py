@@ -47,7 +47,7 @@ COMMENT = frame(b": keep-alive\n\n")
 
 @pytest.fixture
 def anyio_backend() -> tuple[str, dict[str, bool]]:
-    """Run on the loop that runs use."""
+    """Run each test on uvloop, as the command does."""
     return "asyncio", {"use_uvloop": True}
 
 
@@ -114,7 +114,7 @@ async def test_sample_is_decoded_as_expected_over_a_connection(sample: Sample) -
 
 
 async def test_request_body_holds_the_model_the_messages_and_the_parameters() -> None:
-    """The SDK adds nothing to it."""
+    """The JSON body holds what the caller gave, and nothing that the SDK adds."""
     with play(stream("Hello")) as server:
         await ask_once(server.url)
     asked = server.asked[0]
@@ -123,7 +123,7 @@ async def test_request_body_holds_the_model_the_messages_and_the_parameters() ->
 
 
 async def test_request_head_is_the_sdks_and_the_same_every_time() -> None:
-    """If an upgrade of the SDK makes it vary, this test fails."""
+    """The headers are those that the SDK itself sends; if an upgrade makes them vary, this test fails."""
     with play(stream("Hello")) as server:
         client = Client(endpoint_at(server.url))
         for _ in range(3):
@@ -218,7 +218,7 @@ async def test_text_of_a_cancelled_request_is_kept() -> None:
 
 @pytest.mark.parametrize("last", [DONE, event({"error": {"message": "gone"}})], ids=["done", "error"])
 async def test_server_that_lingers_behind_done_is_not_waited_for(last: bytes) -> None:
-    """Nor behind an error, though the server keeps the connection open."""
+    """Reading ends at [DONE] or an error, though the server keeps the connection open."""
     with play(Reply([(0, STREAM_HEAD + frame(delta("Hello"))), (0.05, frame(END + last))], linger_s=30)) as server:
         first, second = await ask(endpoint_at(server.url), times=2)
     assert first.fold.text(Channel.ANSWER) == second.fold.text(Channel.ANSWER) == "Hello"
@@ -352,7 +352,7 @@ async def test_failed_list_of_models_is_a_provider_refusal(reply: Reply, outcome
 
 
 async def test_list_of_models_has_a_timeout() -> None:
-    """It is that of the first token."""
+    """An endpoint that does not respond is given up after the timeout of the first token."""
     with play(SILENCE) as server:
         client = Client(endpoint_at(server.url))
         with anyio.fail_after(10), pytest.raises(ProviderRefusal) as refusal:
@@ -386,7 +386,7 @@ def answer_in_the_clear() -> Iterator[int]:
 
 
 async def test_untrusted_certificate_is_its_own_error_type(tmp_path: Path) -> None:
-    """It is not worth repeating, and nothing is sent."""
+    """An untrusted certificate is not worth repeating, and nothing is sent."""
     with play(stream("Hello"), serve_with(make_certificate(tmp_path))) as server:
         attempt = await ask_once(server.url)
     assert failure(attempt) == (Outcome.CONNECTION, "tls_certificate")

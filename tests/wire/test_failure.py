@@ -144,7 +144,7 @@ def test_codes_and_messages_precede_the_status(status: int, body: object, cause:
     ],
 )
 def test_message_of_the_provider_is_found_in_every_shape(body: str, message: str) -> None:
-    """It is put on one line."""
+    """Any shape of an error body gives the message, on one line."""
     assert refusal(500, body).message == message
 
 

@@ -81,7 +81,7 @@ def test_responses_follow_each_other_on_one_connection() -> None:
 
 @pytest.mark.parametrize("more", [b"x", b"HTTP/1.1 408 Timeout\r\n\r\n"])
 def test_unrequested_bytes_make_the_connection_unusable(more: bytes) -> None:
-    """They would be taken for the response to the next request."""
+    """Bytes behind a response would be taken for the response to the next request."""
     reader = ResponseReader()
     body = read(COUNTED + more, reader=reader)
     assert (content(body), body.error, reader.reusable) == (b"Hello, w", None, False)
@@ -119,7 +119,7 @@ def test_broken_connection_raises_by_where_it_broke(
     ids=["other", "switch", "long-header", "many-headers"],
 )
 def test_bytes_that_are_no_response_are_a_bad_response(raw: bytes) -> None:
-    """They are another protocol, or a head without end."""
+    """Another protocol and a head without end are errors of the body."""
     assert isinstance(read(raw).error, BadResponse)
 
 
@@ -147,6 +147,6 @@ def test_unrequested_compression_is_undone(coding: str, cuts: list[int]) -> None
     ids=["unknown", "broken", "bomb"],
 )
 def test_unusable_compression_is_a_bad_compression_error(coding: bytes, packed: bytes) -> None:
-    """It is unknown, broken, or a decompression bomb."""
+    """An unknown coding, broken data and a decompression bomb are errors of the body."""
     head = b"HTTP/1.1 200 OK\r\nContent-Encoding: %b\r\nContent-Length: %d\r\n\r\n" % (coding, len(packed))
     assert isinstance(read(head + packed).error, BadCompression)

@@ -25,6 +25,6 @@ def test_json_is_decoded_leniently(data: bytes, expected: tuple[object, bool]) -
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[" * 100_000, b"1" * 10_000, b"{} {}", b"[DONE]", b"{'a':1}"])
 def test_bytes_that_are_not_json_raise_value_error(data: bytes) -> None:
-    """Nothing else is raised."""
+    """Whatever the bytes are, no other exception is raised."""
     with pytest.raises(ValueError, match=r"."):
         read_json(data)

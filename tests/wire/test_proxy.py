@@ -69,7 +69,7 @@ def test_unusable_proxy_is_reported_by_its_variable_alone(address: str) -> None:
 
 
 def test_repr_of_a_proxy_holds_no_password() -> None:
-    """A proxy may be logged."""
+    """A proxy may be logged without showing its password."""
     proxy = proxy_for(httpx2.URL("https://a.test"), {"HTTPS_PROXY": f"http://u:{WORD}@p.test"})
     assert proxy is not None
     assert WORD not in repr(proxy)
@@ -286,7 +286,7 @@ async def test_socks_user_and_password_are_sent_and_never_shown(fits: bool, monk
 
 @pytest.mark.anyio
 async def test_failing_socks_proxy_is_a_proxy_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It cannot reach the host, or cannot be reached itself."""
+    """A proxy that cannot reach the host, or cannot be reached itself, is named in the failure."""
     with play(stream("never")) as server, socks_to(server, refusal=4) as socks:
         for port in (socks.port, closed_port()):
             monkeypatch.setenv("all_proxy", f"socks5h://me:{WORD}@127.0.0.1:{port}")

@@ -253,7 +253,7 @@ def test_memory_of_a_body_without_end_is_bounded(piece: bytes) -> None:
 
 
 def test_deeply_nested_json_is_a_bad_stream() -> None:
-    """It does not exhaust the stack."""
+    """Deep nesting does not exhaust the stack."""
     body = b"data: " + b'{"a":' * 100_000 + b"\n\n"
     assert fold_of(sample_of(body), decode(sample_of(body), [body])).outcome() is Outcome.BAD_STREAM
 
@@ -368,7 +368,7 @@ BAD = b'{"error":{"message":"no"},"request_id":"bad-1"}'
 def test_request_id_is_taken_from_the_body_without_a_header(
     body: bytes, status: int, headers: dict[str, str], expected: str
 ) -> None:
-    """It is the first id in a stream or in an error; a header takes precedence."""
+    """The first id in a stream or in an error is taken; a header takes precedence."""
     sample = sample_of(body, status, headers)
     started = fold_of(sample, decode(sample, [body])).response_started
     assert started is not None

@@ -101,7 +101,7 @@ def test_frame_beyond_the_limit_stops_reading() -> None:
 
 
 def test_done_is_recognised_with_and_without_quotes() -> None:
-    """Nothing else is taken for the sentinel."""
+    """The sentinel is recognised in both spellings, and nothing else is taken for it."""
     assert [is_done(data) for data in (b"[DONE]", b' "[DONE]"', b"[DONE", b"DONE", b'{"a":"[DONE]"}')] == [
         True,
         True,

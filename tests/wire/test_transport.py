@@ -43,7 +43,7 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]
 
 @pytest.fixture(autouse=True)
 def no_proxy_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep proxies of this machine out."""
+    """Unset the proxy variables of this machine."""
     for name in PROXY_VARIABLES:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
@@ -120,7 +120,7 @@ def tls(
 
 
 async def test_timestamps_are_in_order() -> None:
-    """Connect, send, head, each read of the body."""
+    """The connection, the request, the head and each read of the body have ascending timestamps."""
     with play(Reply([(0.01, STREAM_HEAD), (0.01, frame(b"one")), (0.01, frame(b"two") + b"0\r\n\r\n")])) as server:
         async with open_transport() as transport:
             fetched = await fetch(transport, server.url)
@@ -215,7 +215,7 @@ async def test_connection_of_an_unread_body_is_closed(tls: ssl.SSLContext | None
 
 
 async def test_connection_that_the_server_closed_is_not_reused(tls: ssl.SSLContext | None) -> None:
-    """A new connection is opened."""
+    """An idle connection that the server has closed is replaced by a new one."""
     with play(Reply([(0, head(content_length="2") + b"ok")], ending="close"), tls) as server:
         async with open_transport() as transport:
             await fetch(transport, server.url)
@@ -236,7 +236,7 @@ async def test_name_look_up_is_timestamped() -> None:
 
 
 async def test_body_is_the_same_wherever_the_network_cuts_the_response() -> None:
-    """Cuts may be inside the head and inside chunk sizes."""
+    """The body does not depend on cuts, which may be inside the head and inside chunk sizes."""
     content = [b"data: \xe4\xbd\xa0\n\n", b"x" * 300, b"\r\n0\r\n\r\n", b"data: [DONE]\n\n"]
     raw = STREAM_HEAD + b"".join(map(frame, content)) + b"0\r\n\r\n"
 
@@ -279,7 +279,7 @@ async def test_compressed_body_is_decompressed_and_marked() -> None:
 
 
 async def test_broken_compression_ends_the_body_with_an_error() -> None:
-    """Nothing is raised where the connection is read."""
+    """The error is kept in the body, and nothing is raised where the connection is read."""
     with play(whole(b"this is no gzip at all", content_encoding="gzip")) as server:
         async with open_transport() as transport:
             assert isinstance((await fetch(transport, server.url)).body.error, aiohttp.ClientPayloadError)
@@ -361,7 +361,7 @@ async def test_certificate_named_by_ssl_cert_file_is_trusted(
 
 
 async def test_untrusted_certificate_is_refused(server_tls: ssl.SSLContext) -> None:
-    """Nothing is sent to the server."""
+    """A server with an untrusted certificate receives no request."""
     with play(whole(b"hello"), server_tls) as server:
         async with open_transport() as transport:
             with pytest.raises(aiohttp.ClientConnectorCertificateError):
@@ -571,7 +571,7 @@ def bytes_waiting(body: ResponseBody) -> int:
 
 
 async def test_line_end_in_a_header_is_refused() -> None:
-    """It would smuggle in another header; the error is raised before anything is sent."""
+    """A line end would smuggle in another header; the error is raised before anything is sent."""
     request = httpx2.Request("POST", "http://127.0.0.1:9", headers={"x": "1\r\ny: 2"})
     with pytest.raises(ValueError, match="end of a line"):
         RequestHead.of(request)

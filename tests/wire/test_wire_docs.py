@@ -202,7 +202,7 @@ def written(name: str) -> list[str]:
 
 @pytest.mark.parametrize("name", TABLES)
 def test_page_lists_all_outcomes_failures_and_flags(name: str) -> None:
-    """They are explained on the page as in the source."""
+    """The page explains outcomes, failures and flags as the source does."""
     assert written(name) == TABLES[name]()
 
 

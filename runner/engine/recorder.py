@@ -8,8 +8,14 @@ from runner.core.events import Channel, Failed
 from runner.core.fold import Fold
 from runner.engine.in_flight import InFlightRequest
 from runner.providers.redaction import Redactor
-from runner.storage.recordings.frame import PackedReads, encode_frame, pack_reads
-from runner.storage.recordings.recording import UNKEPT_HEADERS, Label, conversation_digest
+from runner.storage.recordings.recording import (
+    UNKEPT_HEADERS,
+    Label,
+    PackedReads,
+    conversation_digest,
+    encode_frame,
+    pack_reads,
+)
 from runner.storage.recordings.writer import RecordingWriter
 from runner.wire.recording_buffer import RecordingBuffer, hide_keys
 from runner.wire.response_decoder import decode_recording

@@ -189,7 +189,7 @@ def some_records(draw: st.DrawFn) -> list[Record]:
 
 
 @given(some_records())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 def test_every_picture_keeps_its_promises(records: list[Record]) -> None:
     """Whatever the names and times: well-formed, inside its frame, labels apart, nothing a strict policy refuses."""
     run = run_of(records)

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 import pandas as pd
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -236,7 +236,6 @@ def test_load_says_that_a_file_is_missing(tmp_path: Path) -> None:
 # -- JSON --------------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=40)
 @given(st.lists(st.builds(answered, st.none() | ANY_TEXT), max_size=3))
 def test_json_and_jsonl_hold_every_row(records: list[Record]) -> None:
     """Both hold the same rows as the table, absent cells null, in bytes that are UTF-8."""
@@ -302,7 +301,6 @@ def test_markdown_fence_holds_any_text(text: str) -> None:
     assert tokens[0].content == printable(text) + "\n"
 
 
-@settings(max_examples=40)
 @given(NASTY, NASTY)
 @example("</details>", "<details>")
 def test_markdown_document_keeps_its_shape(reply: str, error: str) -> None:

@@ -192,12 +192,10 @@ def test_a_line_is_one_line_of_utf8(tmp_path: Path) -> None:
 def test_lines_are_found_by_their_kind_again_and_again(tmp_path: Path) -> None:
     """A journal may be gone through twice, and knows whether the run came to its end."""
     with JournalWriter(tmp_path) as writer:
-        was_new = writer.is_new
         writer.append_header(HEADER)
         writer.append({"kind": "limit", "provider": "a"})
         writer.append_record(PLAIN)
         writer.append({"kind": "end"})
-        assert (was_new, writer.is_new) == (True, False)
     read = journal.read(tmp_path / FILE_NAME)
     assert list(read.records) == list(read.records) == [PLAIN]
     assert list(read.lines("limit")) == [{"kind": "limit", "provider": "a"}]
@@ -249,7 +247,7 @@ def test_what_is_asked_anew_stands_once(tmp_path: Path) -> None:
             writer.append_record(named("again", reply=reply))
             writer.append_record(named(reply))
             assert [record.reply for record in journal.read(tmp_path).records if record.reply] == [reply]
-            writer.append_resume({}, redone={"again"}, dropped=())
+            writer.append_resume({}, repeated={"again"}, dropped=())
         writer.append_record(named("again", reply="four"))
     read = journal.read(tmp_path)
     assert [record.identity.key for record in read.records] == ["one", "two", "three", "again"]
@@ -264,7 +262,7 @@ def test_what_the_plan_does_not_hold_comes_back_with_it(tmp_path: Path) -> None:
         for key in ("a", "b"):
             writer.append_record(named(key))
         for dropped in (["a"], ["b"], []):
-            writer.append_resume({}, redone=(), dropped=dropped)
+            writer.append_resume({}, repeated=(), dropped=dropped)
             keys = {record.identity.key for record in journal.read(tmp_path).records}
             assert keys == {"a", "b"} - set(dropped)
     assert len(list(journal.read(tmp_path).kept_records)) == 2
@@ -336,8 +334,7 @@ def test_a_long_torn_line_is_cut_off_whole(tmp_path: Path, length: int) -> None:
     """The end of the last whole line is found however far back it lies, and though there may be none."""
     for before in (write(tmp_path, PLAIN), b""):
         (tmp_path / FILE_NAME).write_bytes(before + b"x" * length)
-        with JournalWriter(tmp_path) as writer:
-            assert writer.is_new is (before == b"")
+        JournalWriter(tmp_path).close()
         assert (tmp_path / FILE_NAME).read_bytes() == before
 
 

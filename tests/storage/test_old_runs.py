@@ -11,6 +11,7 @@ import pytest
 
 import runner
 from runner.analysis.run import Run
+from runner.core.load import LoadProfile
 from runner.core.nodes import Node
 from runner.core.suite import Case, Parameters, Suite
 from runner.outputs import WRITERS
@@ -90,6 +91,8 @@ def test_an_old_header_keeps_what_it_said() -> None:
     assert rated.load == {"lead": 3, "rate": 40.0, "arrivals": "poisson", "max_requests": 5}
     assert (rated.budgets, rated.until_ci, rated.late_bound_s, rated.case_patterns) == (("5 USD",), 0.5, 0.02, ("c*",))
     assert swept.load == {"max_requests": 3, "levels": [1, 2]}
+    assert LoadProfile.of(rated.load) == LoadProfile(lead=3, rate=40, arrivals="poisson", max_requests=5)
+    assert LoadProfile.of(swept.load) == LoadProfile(max_requests=3, levels=(1, 2))
     assert vantages.vantages == {"north": "eu", "south": None}
     assert journal.read(RUNS / "replayed").header.replay_of == "complete"
     assert journal.read(RUNS / "oldest").header.vantages == {}
@@ -97,10 +100,8 @@ def test_an_old_header_keeps_what_it_said() -> None:
 
 def test_old_checks_of_the_suites_own_are_read() -> None:
     """What a suite's function said of a record is in its `check` line, and is not asked again."""
-    said = [
-        record.custom_checks for record in journal.read(RUNS / "complete").records if record.custom_checks is not None
-    ]
-    assert said == [{"own_checks:is_short": None}] * 12
+    results = (record.custom_checks for record in journal.read(RUNS / "complete").records)
+    assert [result for result in results if result is not None] == [{"own_checks:is_short": None}] * 12
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,15 @@ from runner.errors import JournalError
 from runner.planning.plan import Request, Target
 from runner.providers.key import Key
 from runner.providers.redaction import MARK, Redactor
-from runner.storage.recordings.frame import encode_frame, pack_reads, unpack_reads
 from runner.storage.recordings.reader import FILE_NAME, MAGIC, Recordings, read_recordings, scan_recordings
-from runner.storage.recordings.recording import Label, Reads, conversation_digest
+from runner.storage.recordings.recording import (
+    Label,
+    Reads,
+    conversation_digest,
+    encode_frame,
+    pack_reads,
+    unpack_reads,
+)
 from runner.storage.recordings.writer import RecordingWriter
 from runner.wire.recording_buffer import RecordingBuffer, hide_keys
 from runner.wire.response_decoder import decode_recording

@@ -28,7 +28,7 @@ from runner.providers.registry import Registry
 from runner.providers.target_name import resolve_provider
 from runner.storage import journal
 from runner.storage.recordings import writer as recordings
-from runner.storage.resume_state import ResumeState
+from runner.storage.resume import ResumedRun
 from runner.storage.run_folder import RESULTS, name_latest, write_atomically
 from runner.version import __version__
 
@@ -91,7 +91,7 @@ async def perform(job: PreparedRun, observer: Observer | None = None) -> Finishe
     observer = observer or Observer()
     observer.planned(job.plan)
     if job.past is not None:
-        observer.resumed(job.past.resumption.recorded)
+        observer.resumed(job.past.state.completed)
     if job.past is not None and job.left == 0:
         finished = _finish(job)
     else:
@@ -165,12 +165,12 @@ def open_journal(job: PreparedRun) -> Iterator[journal.JournalWriter]:
         yield writer
 
 
-def _continue_journal(writer: journal.JournalWriter, past: ResumeState, header: journal.Header) -> None:
+def _continue_journal(writer: journal.JournalWriter, past: ResumedRun, header: journal.Header) -> None:
     if writer.found_size != past.journal.size:
         raise JournalError(f"{writer.path} has changed since it was read: another run went on with it. Try again")
     changes = journal.changes_between(past.journal.header, header)
-    writer.append_resume(changes, past.resumption.redone, past.resumption.dropped)
-    for record in past.resumption.owed:
+    writer.append_resume(changes, past.state.to_repeat, past.state.dropped)
+    for record in past.state.missing:
         writer.append_record(record)
 
 

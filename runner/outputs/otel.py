@@ -105,17 +105,17 @@ def _span_ns(record: Record) -> tuple[int, int]:
     start_ns = round(started.timestamp() * 1000) * 1_000_000
     origin_ns = _origin_ns(record)
     assert origin_ns is not None
-    last_ns = max(mark for mark in (*_later_marks(record), origin_ns) if mark is not None)
+    last_ns = max(at_ns for at_ns in (*_later_timestamps(record), origin_ns) if at_ns is not None)
     return start_ns, start_ns + last_ns - origin_ns
 
 
 def _origin_ns(record: Record) -> int | None:
-    return record.marks.sent if record.marks.slot is None else record.marks.slot
+    return record.timestamps.sent if record.timestamps.slot is None else record.timestamps.slot
 
 
-def _later_marks(record: Record) -> Iterator[int | None]:
-    marks = record.marks
-    yield from (marks.dns_end, marks.tcp_end, marks.tls_end, marks.sent, marks.headers, marks.last_event)
+def _later_timestamps(record: Record) -> Iterator[int | None]:
+    at = record.timestamps
+    yield from (at.dns_end, at.tcp_end, at.tls_end, at.sent, at.headers, at.last_event)
 
 
 def _convention_attributes(record: Record) -> dict[str, Any]:
@@ -132,7 +132,7 @@ def _convention_attributes(record: Record) -> dict[str, Any]:
 
 def _finish_reason(record: Record) -> str | None:
     """Return a reply's finish reason; `error`, as the conventions require, for a reply that broke off."""
-    broken_off = record.heard.at_us and record.outcome not in TIMED
+    broken_off = record.text_events.at_us and record.outcome not in TIMED
     return record.finish_reason or ("error" if broken_off else None)
 
 

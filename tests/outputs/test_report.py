@@ -109,7 +109,6 @@ def squeezed(text: str) -> str:
 # -- A reply -----------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=150)
 @given(TEXTS)
 @example("[x](http://[)")
 @example("![a](http://x 'onload=\"x')")
@@ -213,7 +212,6 @@ def test_the_page_loads_nothing() -> None:
     assert [link for link in links if not link.startswith("#")] == ["https://x.example"]
 
 
-@settings(max_examples=40)
 @given(TEXTS, TEXTS)
 def test_scripts_get_every_reply(reply: str, prompt: str) -> None:
     """The data of the scripts holds the replies as they were written, control characters replaced."""

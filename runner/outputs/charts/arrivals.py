@@ -62,7 +62,7 @@ def _sample_arrivals(run: Run, records: Iterable[Record]) -> Mapping[str, Spaced
     """Return the replies to draw of each target that has any, in the suite's order."""
     arrivals = {each.target: SpacedSample[Arrival](MAX_LINES) for each in run.summary}
     for record in records:
-        if record.timed and record.heard.at_us:
+        if record.timed and record.text_events.at_us:
             arrivals[record.identity.target].add(read_arrival(record))
     return {target: sample for target, sample in arrivals.items() if sample.seen}
 
@@ -72,10 +72,10 @@ def read_arrival(record: Record) -> Arrival:
 
     All text from the first answer event on counts as answer.
     """
-    heard = record.heard
-    times_s = [at / 1e6 for at in heard.at_us]
-    points = [(times_s[0], 0.0), *zip(times_s, map(float, accumulate(heard.lengths)), strict=True)]
-    first = heard.channels.find(Channel.ANSWER)
+    events = record.text_events
+    times_s = [at / 1e6 for at in events.at_us]
+    points = [(times_s[0], 0.0), *zip(times_s, map(float, accumulate(events.lengths)), strict=True)]
+    first = events.channels.find(Channel.ANSWER)
     turn = len(points) if first < 0 else first
     return Arrival(thin(points[: turn + 1], MAX_STEPS) if turn else (), thin(points[turn:], MAX_STEPS))
 

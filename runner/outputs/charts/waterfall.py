@@ -103,16 +103,23 @@ def _sample_spans(run: Run, records: Iterable[Record]) -> tuple[Mapping[str, Spa
 def read_span(record: Record) -> RequestSpan | None:
     """Return when a record's request was in flight; None if it was never sent.
 
-    A request that failed ends with its last mark: how long it was waited for afterwards is not recorded.
+    A request that failed ends with its last timestamp: how long it was waited for afterwards is not recorded.
     """
-    marks = record.marks
-    start_ns = marks.sent if marks.slot is None else marks.slot
+    timestamps = record.timestamps
+    start_ns = timestamps.sent if timestamps.slot is None else timestamps.slot
     if start_ns is None:
         return None
-    candidates = (start_ns, marks.tcp_end, marks.tls_end, marks.sent, marks.headers, marks.last_event)
+    candidates = (
+        start_ns,
+        timestamps.tcp_end,
+        timestamps.tls_end,
+        timestamps.sent,
+        timestamps.headers,
+        timestamps.last_event,
+    )
     end_ns = max(at for at in candidates if at is not None)
-    text_us = record.heard.at_us
-    text_s = (marks.sent + text_us[0] * 1000) / 1e9 if marks.sent is not None and text_us else None
+    text_us = record.text_events.at_us
+    text_s = (timestamps.sent + text_us[0] * 1000) / 1e9 if timestamps.sent is not None and text_us else None
     return RequestSpan(start_ns / 1e9, text_s, end_ns / 1e9, not record.timed)
 
 

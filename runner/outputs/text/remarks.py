@@ -10,7 +10,7 @@ from runner.analysis.run import Run
 from runner.analysis.spending import TargetCost, summarize_costs
 from runner.analysis.summary import TargetSummary
 from runner.analysis.workers import WorkerSummary, Workforce
-from runner.core.hints import advise
+from runner.core.hints import hint_for
 from runner.outputs.text.figures import count, milliseconds, rate, seconds
 from runner.outputs.text.labels import describe_flag, describe_outcome
 from runner.pricing.money import add_up
@@ -188,4 +188,4 @@ def describe_failure(failure: Failure) -> str:
 
 def advise_on(failure: Failure) -> str | None:
     """Return what may help against a failure; None where nothing is known to."""
-    return advise(failure.provider, failure.outcome, failure.error_type, attempts=failure.attempts)
+    return hint_for(failure.provider, failure.outcome, failure.error_type, attempts=failure.attempts)

@@ -18,7 +18,7 @@ from openai import AsyncOpenAI
 
 from runner.core.events import TIMED, Outcome
 from runner.core.hints import HINTS
-from runner.outputs.text.words import FLAGS, OUTCOMES
+from runner.outputs.text.labels import FLAGS, OUTCOMES
 from runner.wire.causes import CAUSES
 from runner.wire.connection_failure import DESCRIPTIONS
 from tests.support.scripted_server import Asked, Reply, play, refuse

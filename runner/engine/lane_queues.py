@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 
 from runner.engine.lane import Lane
 from runner.engine.lane_queue import LaneQueue
@@ -36,7 +35,7 @@ class LaneQueues:
         return self._own[model]
 
     def _limits_of(self, model: str) -> Limits | None:
-        return next((limits for glob, limits in self.row.limits.items() if fnmatchcase(model, glob)), None)
+        return self.row.limits_of(model)
 
     def _own_lane(self, model: str, limits: Limits) -> Lane:
         shared = self.shared.lane

@@ -100,4 +100,4 @@ def _texts(fold: Fold) -> Iterator[str]:
 def _gist(fold: Fold, redactor: Redactor) -> tuple[object, ...]:
     """Return how an attempt ended and what was said in it, in how many pieces."""
     said = [redactor.by_value(fold.text(channel) or "") for channel in Channel]
-    return (fold.outcome(), fold.text_count, said)
+    return (fold.outcome(), len(fold.timestamps_ns), said)

@@ -25,9 +25,9 @@ LOADS = st.builds(
 @given(LOADS)
 def test_a_header_holds_a_load_whole(load: LoadProfile) -> None:
     """What differs from the default is enough to have the load again; what a later version adds is ignored."""
-    assert LoadProfile.of(load.altered) == load
-    assert LoadProfile.of({**load.altered, "of a later version": 1}) == load
-    assert LoadProfile().altered == {}
+    assert LoadProfile.from_plain(load.to_plain()) == load
+    assert LoadProfile.from_plain({**load.to_plain(), "of a later version": 1}) == load
+    assert LoadProfile().to_plain() == {}
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_a_header_holds_a_load_whole(load: LoadProfile) -> None:
         ({"duration_s": -3}, "more than 0"),
         ({"max_requests": 0}, "1 or more"),
         ({"levels": (1, 0)}, "1 or more"),
-        ({"levels": (1, 2, 1)}, "each but once"),
+        ({"levels": (1, 2, 1)}, "each only once"),
         ({"levels": (1, 2), "rate": 1}, "--sweep or --rate"),
         ({"levels": (1, 2), "adaptive": True}, "choose one"),
         ({"arrivals": "bursts"}, "constant or poisson, not bursts"),

@@ -18,6 +18,7 @@ from runner.engine.lane import Lane
 from runner.engine.limit import fix
 from runner.engine.window import MINUTE_NS, SPAN_NS, Window
 from runner.planning.plan import Order, Plan, Request, Target
+from tests.support.plans import first_requests
 from tests.support.virtual_run import SECOND_NS, Held, VirtualRun, shortest_ns
 
 PROVIDERS = "abc"
@@ -77,10 +78,10 @@ def test_everything_is_held_once_in_order_and_within_every_limit(
     """Each lane holds its part of the plan, in the plan's order, and never more at once than it may, over all nodes."""
     plan = replace(plan_of(*shape), vantages=tuple(Node(f"n{at}", None) for at in range(nodes)))
     held = VirtualRun(plan, lanes_of(widths), uneven(slowness), LoadProfile(lead=lead)).run()
-    assert Counter(each.request.key for each in held) == Counter(r.key for r in plan.opening_requests())
+    assert Counter(each.request.key for each in held) == Counter(r.key for r in first_requests(plan))
     for name, width in widths.items():
         mine = of_lane(held, name)
-        assert [each.request for each in mine] == [r for r in plan.opening_requests() if r.target.provider == name]
+        assert [each.request for each in mine] == [r for r in first_requests(plan) if r.target.provider == name]
         assert most_at_once(mine) <= width
 
 
@@ -195,7 +196,7 @@ def test_no_lane_is_idle_while_it_could_work(
 ) -> None:
     """Whenever all is quiet, each lane that has work left is full, or ahead, or has used its minute up."""
     plan = plan_of(*shape)
-    queues = {name: [r for r in plan.opening_requests() if r.target.provider == name] for name in widths}
+    queues = {name: [r for r in first_requests(plan) if r.target.provider == name] for name in widths}
 
     def look(run: VirtualRun, now_ns: int) -> None:
         done = Counter(each.lane for each in run.held)
@@ -316,7 +317,7 @@ def test_what_is_done_is_not_done_again(  # noqa: PLR0917 -- hypothesis names th
 ) -> None:
     """A resumed run holds the rest; what had been asked counts towards a number of requests."""
     plan = plan_of(*shape)
-    keys = {request.key for number, request in enumerate(plan.opening_requests()) if number in done}
+    keys = {request.key for number, request in enumerate(first_requests(plan)) if number in done}
 
     def resume(opening: Request) -> Request | None:
         return None if opening.key in keys else opening

@@ -21,6 +21,7 @@ from runner.pricing.rates import Price, Rates
 from runner.providers.registry import builtin
 from runner.providers.row import Limits, Row
 from tests.support.command import compare, write_yaml
+from tests.support.plans import first_requests
 
 ROW = Row(keyless=True)
 BRIEF = Parameters(max_tokens=100)
@@ -69,7 +70,7 @@ def test_no_prompt_has_more_bytes_than_tokens_foreseen(
     target = Target("p", "a", Parameters(system=system, max_tokens=limit, cache=cache))  # type: ignore[arg-type]
     case = Case("c", tuple(turns), history=(Message("user", earlier), Message("assistant", earlier)))
     plan = Plan((case,), (target,))
-    sent, request = 0, next(plan.opening_requests())
+    sent, request = 0, next(first_requests(plan))
     while request is not None:
         sent += sum(len(message.content.encode(errors="surrogatepass")) for message in request.messages("salt"))
         following = request.follow("x" * limit)

@@ -21,6 +21,7 @@ from runner.core.load import level_of
 from runner.core.nodes import Node
 from runner.core.suite import Case, Message, Parameters, Timeouts
 from runner.planning.plan import Plan, Request, Target, _shuffle
+from tests.support.plans import first_requests
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -57,7 +58,7 @@ def order(plan: Plan) -> list[tuple[int, str, str]]:
 
 def order_of(plan: Plan) -> Iterator[tuple[int, str, str]]:
     """Yield the same, one by one."""
-    return ((request.block, request.target.name, request.case.id) for request in plan.opening_requests())
+    return ((request.block, request.target.name, request.case.id) for request in first_requests(plan))
 
 
 def with_parameters(request: Request, **parameters: object) -> Request:
@@ -82,7 +83,7 @@ def contents(request: Request, salt: str = "salt") -> list[tuple[str, str]]:
 @given(PLANS)
 def test_a_block_holds_each_target_and_case_once(plan: Plan) -> None:
     """Every block is the whole product, blocks follow each other, and a repeat is a block."""
-    blocks = [(request.block, request.repeat) for request in plan.opening_requests()]
+    blocks = [(request.block, request.repeat) for request in first_requests(plan)]
     assert blocks == sorted(blocks)
     assert all(block == repeat for block, repeat in blocks)
     expected = {
@@ -97,7 +98,7 @@ def test_a_block_holds_each_target_and_case_once(plan: Plan) -> None:
 @given(PLANS)
 def test_a_plan_knows_its_length_before_it_begins(plan: Plan) -> None:
     """`len` counts the later turns too."""
-    assert len(plan) == sum(len(conversation(opening)) for opening in plan.opening_requests())
+    assert len(plan) == sum(len(conversation(opening)) for opening in first_requests(plan))
 
 
 @given(PLANS, st.integers(1, 3))
@@ -106,7 +107,7 @@ def test_each_lane_gets_its_own_part_in_the_plans_order(plan: Plan, levels: int)
     swept = replace(plan, levels=levels)
     for provider in "abc":
         names = {target.name for target in plan.targets if target.provider == provider}
-        mine = [request for request in swept.opening_requests() if request.target.name in names]
+        mine = [request for request in first_requests(swept) if request.target.name in names]
         assert [request for level in range(levels) for request in swept.openings_at(level, names)] == mine
     assert set(plan.providers()) == {target.provider for target in plan.targets}
     assert len(set(plan.providers())) == len(plan.providers())
@@ -130,7 +131,7 @@ def test_a_seed_gives_the_same_order_and_keys_in_a_fresh_process() -> None:
     """Neither the order nor a key depends on what differs between processes, such as how strings are hashed."""
     program = (
         "import json, runpy, sys; this = runpy.run_path(sys.argv[1]); plan = this['TWENTY']\n"
-        "print(json.dumps([this['order'](plan), [request.key for request in plan.opening_requests()]]))"
+        "print(json.dumps([this['order'](plan), [request.key for request in this['first_requests'](plan)]]))"
     )
     told = [
         subprocess.run(
@@ -141,7 +142,7 @@ def test_a_seed_gives_the_same_order_and_keys_in_a_fresh_process() -> None:
         ).stdout
         for hash_seed in ("1", "2")
     ]
-    here = [[list(row) for row in order(TWENTY)], [request.key for request in TWENTY.opening_requests()]]
+    here = [[list(row) for row in order(TWENTY)], [request.key for request in first_requests(TWENTY)]]
     assert [json.loads(out) for out in told] == [here, here]
 
 
@@ -170,13 +171,13 @@ def test_a_plan_is_lazy() -> None:
     """A plan of a billion requests gives its first one at once."""
     plan = replace(TWENTY, repeat=50_000_000)
     assert len(plan) == plan.requests == 1_000_000_000
-    assert next(plan.opening_requests()).block == 1
+    assert next(first_requests(plan)).block == 1
 
 
 def test_a_block_of_a_million_begins_at_once() -> None:
     """A large block is shuffled as it is taken, not before."""
     plan = Plan(TWENTY.cases * 1000, TWENTY.targets * 50, seed=7)
-    before = tracemalloc_peak(lambda: next(plan.opening_requests()))
+    before = tracemalloc_peak(lambda: next(first_requests(plan)))
     assert before < 10_000_000, "the block was laid out whole"
 
 
@@ -199,13 +200,13 @@ def test_every_node_asks_everything_once(plan: Plan, vantages: tuple[Node, ...],
     alone, wide = replace(plan, warmups=warmups), replace(plan, warmups=warmups, vantages=vantages)
     assert len(wide) == len(alone) * len(vantages) == wide.requests_a_block * (plan.repeat or 0)
     assert wide.conversations_with("a") == (alone.conversations_with("a") or 0) * len(vantages)
-    asked = [request for opening in wide.opening_requests() for request in conversation(opening)]
+    asked = [request for opening in first_requests(wide) for request in conversation(opening)]
     if plan.cases:
         asked += [request for provider in plan.providers() for request in wide.warmup_requests(provider)]
         assert len({request.key for request in asked}) == len(asked)
     for vantage in vantages:
         of_node = [replace(request, vantage=None) for request in asked if request.vantage == vantage]
-        whole = [request for opening in alone.opening_requests() for request in conversation(opening)]
+        whole = [request for opening in first_requests(alone) for request in conversation(opening)]
         if plan.cases:
             whole += [request for provider in plan.providers() for request in alone.warmup_requests(provider)]
         assert Counter(request.key for request in of_node) == Counter(request.key for request in whole)
@@ -214,9 +215,9 @@ def test_every_node_asks_everything_once(plan: Plan, vantages: tuple[Node, ...],
 @given(PLANS, VANTAGES)
 def test_nodes_ask_a_pair_one_after_the_other(plan: Plan, vantages: tuple[Node, ...]) -> None:
     """The order is that of a run on one machine, each request of it as often as there are nodes before the next."""
-    asked = list(replace(plan, vantages=vantages).opening_requests())
+    asked = list(first_requests(replace(plan, vantages=vantages)))
     groups = [asked[at : at + len(vantages)] for at in range(0, len(asked), len(vantages))]
-    assert [replace(group[0], vantage=None) for group in groups] == list(plan.opening_requests())
+    assert [replace(group[0], vantage=None) for group in groups] == list(first_requests(plan))
     for group in groups:
         assert {request.vantage for request in group} == set(vantages)
         assert len({replace(request, vantage=None).key for request in group}) == 1
@@ -226,9 +227,9 @@ def test_no_node_is_always_first() -> None:
     """Who asks a pair first is drawn anew for each, by the seed: a cache that the first one warms favours nobody."""
     nodes = tuple(Node(name, None) for name in "xyz")
     plan = replace(TWENTY, repeat=60, vantages=nodes)
-    firsts = Counter(request.vantage for request in itertools.islice(plan.opening_requests(), 0, None, len(nodes)))
+    firsts = Counter(request.vantage for request in itertools.islice(first_requests(plan), 0, None, len(nodes)))
     assert min(firsts[node] for node in nodes) > 0.9 * sum(firsts.values()) / len(nodes)
-    written = replace(plan, order="as-written").opening_requests()
+    written = first_requests(replace(plan, order="as-written"))
     assert [request.vantage for request in itertools.islice(written, 6)] == [*nodes, *nodes]
 
 
@@ -262,8 +263,8 @@ def test_a_plan_without_end_begins_as_any_other(plan: Plan) -> None:
 
 def test_a_plan_without_end_and_without_cases_is_over_at_once() -> None:
     """There is nothing to go on with."""
-    assert list(Plan((), (TARGET,), repeat=None).opening_requests()) == []
-    assert list(Plan((CASE,), (), repeat=None).opening_requests()) == []
+    assert list(first_requests(Plan((), (TARGET,), repeat=None))) == []
+    assert list(first_requests(Plan((CASE,), (), repeat=None))) == []
 
 
 @given(PLANS, st.integers(1, 3), st.booleans())
@@ -304,7 +305,7 @@ def test_warming_up_is_extra(plan: Plan, warmups: int) -> None:
     extra = [request for provider in warm.providers() for request in warm.warmup_requests(provider)]
     assert Counter(request.target.name for request in extra) == {t.name: warmups for t in plan.targets if warmups}
     assert all(request.warmup and request.block == 0 for request in extra)
-    keys = [request.key for request in (*extra, *warm.opening_requests())]
+    keys = [request.key for request in (*extra, *first_requests(warm))]
     assert len(set(keys)) == len(keys)
     assert (len(warm), order(warm)) == (len(plan), order(plan))
 
@@ -312,7 +313,7 @@ def test_warming_up_is_extra(plan: Plan, warmups: int) -> None:
 @given(PLANS)
 def test_conversations_are_counted_by_provider(plan: Plan) -> None:
     """The count is of what each lane is given to open."""
-    opened = Counter(request.target.provider for request in plan.opening_requests())
+    opened = Counter(request.target.provider for request in first_requests(plan))
     assert {provider: plan.conversations_with(provider) for provider in plan.providers()} == {
         provider: opened[provider] for provider in plan.providers()
     }
@@ -397,7 +398,7 @@ def test_a_nonce_comes_first_and_only_where_caches_are_to_be_missed(
 def test_no_two_requests_of_a_run_share_a_nonce() -> None:
     """Neither a repeat nor a later turn finds its beginning in a cache."""
     plan = Plan((CASE,), (with_parameters(REQUEST, cache="bust").target,), repeat=3)
-    requests = [request for opening in plan.opening_requests() for request in conversation(opening)]
+    requests = [request for opening in first_requests(plan) for request in conversation(opening)]
     assert len({contents(request)[0] for request in requests}) == len(requests) == 9
 
 

@@ -20,6 +20,7 @@ from runner.planning.plan import Plan, Request, Target
 from runner.storage import journal
 from runner.storage.journal import Header, JournalWriter
 from runner.storage.resume import ANSWERED, ResumePlan, resume
+from tests.support.plans import first_requests
 
 OUTCOMES = (Outcome.OK, Outcome.OK, Outcome.LENGTH, Outcome.FILTERED, Outcome.PROVIDER_ERROR, Outcome.TIMEOUT)
 
@@ -39,19 +40,19 @@ def record_of(request: Request, outcome: Outcome = Outcome.OK, reply: str | None
 
 def requests_of(plan: Plan) -> Iterator[Request]:
     """Yield every request of a plan that is not without end, later turns with replies left open."""
-    for opening in plan.opening_requests():
+    for opening in first_requests(plan):
         yield opening
         yield from opening.unasked()
 
 
 def only(plan: Plan) -> Request:
     """Return the first request of a plan."""
-    return next(plan.opening_requests())
+    return next(first_requests(plan))
 
 
 def left(plan: Plan, resumption: ResumePlan) -> list[Request]:
     """Return where each conversation that is not over is taken up."""
-    starts = map(resumption.first_missing, plan.opening_requests())
+    starts = map(resumption.first_missing, first_requests(plan))
     return [request for request in starts if request is not None]
 
 
@@ -61,14 +62,14 @@ def left(plan: Plan, resumption: ResumePlan) -> list[Request]:
 def test_without_records_everything_is_left() -> None:
     """A run that was killed before its first answer begins at the beginning."""
     plan = plan_of(1, 2, targets=2, repeat=2)
-    assert left(plan, resume(plan, ())) == list(plan.opening_requests())
+    assert left(plan, resume(plan, ())) == list(first_requests(plan))
 
 
 def test_what_is_answered_is_not_asked() -> None:
     """Whatever the outcome but an interruption, a request that has its row is done with."""
     outcomes = [outcome for outcome in Outcome if outcome is not Outcome.SKIPPED]
     plan = plan_of(*[1] * len(outcomes))
-    records = [record_of(*pair) for pair in zip(plan.opening_requests(), outcomes, strict=True)]
+    records = [record_of(*pair) for pair in zip(first_requests(plan), outcomes, strict=True)]
     resumption = resume(plan, records)
     (again,) = left(plan, resumption)
     (cancelled,) = (record for record in records if record.outcome is Outcome.CANCELLED)
@@ -120,7 +121,7 @@ def test_failures_are_asked_again_if_that_is_wanted() -> None:
     """With what was skipped because of them, and without what a filter refused."""
     plan = plan_of(3, 1, 1)
     talk, filtered, fine = plan_of(3, 1, 1).cases
-    by_case = {request.case.id: request for request in plan.opening_requests()}
+    by_case = {request.case.id: request for request in first_requests(plan)}
     second = by_case[talk.id].follow("one")
     assert second is not None
     (third,) = second.unasked()
@@ -244,7 +245,7 @@ class Life:
     def _lines(self, plan: Plan, resumption: ResumePlan) -> Iterator[Record]:
         """Do as the engine does, one conversation after the other."""
         yield from resumption.owed
-        for opening in plan.opening_requests():
+        for opening in first_requests(plan):
             request = resumption.first_missing(opening)
             while request is not None:
                 assert request.replies == self._heard_before(request)

@@ -132,7 +132,7 @@ def servers(tmp_path: Path) -> Iterator[dict[str, Tape]]:
 
 
 def test_no_file_and_no_stream_holds_a_key(tmp_path: Path, servers: dict[str, Tape], key: str) -> None:
-    """Every way a server can echo a key ends in files and lines that do not hold it, in any form."""
+    """However a server echoes a key, no file and no output has it in any form."""
     write_yaml(tmp_path / "s.yaml", {"version": 1, "name": "echo", "cases": [{"id": "one", "turns": ["Hi", "And?"]}]})
     further = [word for suffix in ("csv", "md", "json", "jsonl", "html") for word in ("-o", f"more.{suffix}")]
     done = compare(
@@ -151,8 +151,8 @@ def test_no_file_and_no_stream_holds_a_key(tmp_path: Path, servers: dict[str, Ta
     assert len(read_rows(tmp_path / "out")) == 2 * len(lines)
 
 
-def test_what_is_shown_at_once_holds_no_key(tmp_path: Path, servers: dict[str, Tape], key: str) -> None:
-    """Replies printed by `ask` and `--json` go the same way as files; a key in a .env file is a key."""
+def test_ask_and_json_output_hold_no_key(tmp_path: Path, servers: dict[str, Tape], key: str) -> None:
+    """Replies printed by `ask` and `--json` are redacted like files; a key in a .env file is a key."""
     (tmp_path / ".env").write_text(f"{VARIABLE}={key}\n")
     done = compare(tmp_path, "ask", "Hi", "--json", "-p", "spoken", "-p", "refused", "-p", "limited", variables=LOUDEST)
     printed = done.stdout + done.stderr
@@ -164,7 +164,7 @@ def test_what_is_shown_at_once_holds_no_key(tmp_path: Path, servers: dict[str, T
 
 @pytest.mark.parametrize("name", ["refused", "headed", "paged", "led-on", "no-http"])
 def test_a_refused_list_of_models_holds_no_key(tmp_path: Path, name: str) -> None:
-    """`compare providers --models` says what the endpoint said, less the key."""
+    """`compare providers --models` shows the endpoint's message without the key."""
     key = make_key("plain-")
     with echoing(name) as tape:
         write_config(tmp_path, acme={"base_url": tape.url, "api_key_env": VARIABLE})
@@ -202,8 +202,8 @@ main()
     ],
     ids=["environment", "plain-environment", "env-file", "plain-env-file"],
 )
-def test_a_bugs_traceback_holds_no_key(tmp_path: Path, prefix: str, *, in_file: bool) -> None:
-    """A crash is shown whole, its causes included, with each key in it hidden, wherever the key came from."""
+def test_a_traceback_holds_no_key(tmp_path: Path, prefix: str, *, in_file: bool) -> None:
+    """A crash is shown whole, its causes included, with each key hidden, wherever it came from."""
     key = make_key(prefix)
     write_config(tmp_path, acme={"base_url": "http://127.0.0.1:9/v1", "api_key_env": VARIABLE, "models": ["m"]})
     if in_file:

@@ -23,8 +23,8 @@ LOADS = st.builds(
 
 
 @given(LOADS)
-def test_a_header_holds_a_load_whole(load: LoadProfile) -> None:
-    """What differs from the default is enough to have the load again; what a later version adds is ignored."""
+def test_load_profile_survives_a_header(load: LoadProfile) -> None:
+    """The values that differ from the defaults restore the profile; names of a later version are ignored."""
     assert LoadProfile.from_plain(load.to_plain()) == load
     assert LoadProfile.from_plain({**load.to_plain(), "of a later version": 1}) == load
     assert LoadProfile().to_plain() == {}
@@ -46,15 +46,15 @@ def test_a_header_holds_a_load_whole(load: LoadProfile) -> None:
         ({"arrivals": "bursts"}, "constant or poisson, not bursts"),
     ],
 )
-def test_what_nobody_can_mean_is_refused(values: dict[str, Any], words: str) -> None:
-    """Each sentence says what would do."""
+def test_invalid_load_profile_is_refused(values: dict[str, Any], words: str) -> None:
+    """Each message names the values that are allowed."""
     with pytest.raises(CompareError, match=words):
         LoadProfile(**values)
 
 
 @given(st.integers(1, 9), st.integers(0, 8), LEVELS.filter(bool), st.booleans())
-def test_a_level_can_be_told_from_a_block(repeat: int, within: int, levels: tuple[int, ...], is_open: bool) -> None:
-    """Levels follow each other, as many blocks each as are repeated, or a million where that number was open."""
+def test_level_of_a_block(repeat: int, within: int, levels: tuple[int, ...], is_open: bool) -> None:
+    """Levels follow each other, with `repeat` block numbers each, or a million without a limit."""
     each = BLOCKS_A_LEVEL if is_open else repeat
     blocks = [place * each + within % each + 1 for place in range(len(levels))]
     assert [level_of(block, levels, None if is_open else repeat) for block in blocks] == list(levels)
@@ -88,8 +88,8 @@ def given_options(*words: str) -> tuple[LoadProfile | None, str]:
         ("--sweep 1,2,4", LoadProfile(levels=(1, 2, 4))),
     ],
 )
-def test_options_say_a_load(words: str, load: LoadProfile) -> None:
-    """Each option is a value, and what is not given is at its default."""
+def test_load_options_become_a_load_profile(words: str, load: LoadProfile) -> None:
+    """Each option sets a value; those not given stay at their defaults."""
     assert given_options(*words.split()) == (load, "")
 
 
@@ -98,7 +98,7 @@ def test_options_say_a_load(words: str, load: LoadProfile) -> None:
     [
         ("--duration soon", "write 30s, 5m or 1h"),
         ("--duration -5s", "write 30s, 5m or 1h"),
-        ("--duration 0s", "give more than 0"),
+        ("--duration 0s", "must be more than 0"),
         ("--sweep 1,,2", "write 1,2,4,8"),
         ("--sweep one", "write 1,2,4,8"),
         ("--sweep 0,1", "1 or more"),
@@ -110,8 +110,8 @@ def test_options_say_a_load(words: str, load: LoadProfile) -> None:
         ("--order random", "'blocks', 'free', 'as-written'"),
     ],
 )
-def test_a_mistyped_load_is_told_how(words: str, said: str) -> None:
-    """The message says what would do; nothing is run."""
+def test_invalid_load_options_are_refused_with_a_hint(words: str, said: str) -> None:
+    """The message says what is allowed, and nothing runs."""
     load, output = given_options(*words.split())
     assert load is None
     assert said in " ".join(output.split())

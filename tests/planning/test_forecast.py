@@ -47,7 +47,7 @@ def foresee(plan: Plan, *, row: Row = ROW, load: LoadProfile | None = None, **pr
     st.lists(st.integers(1, 3), min_size=1, max_size=3),
     *(st.integers(1, 4), st.integers(1, 3), st.integers(0, 3), st.tuples(st.integers(1, 3), st.integers(0, 3))),
 )
-def test_the_requests_are_those_of_the_plan(
+def test_forecast_counts_the_requests_of_the_plan(
     turns: list[int], repeat: int, models: int, warmups: int, times: tuple[int, int]
 ) -> None:
     """Every turn, repeat, target, level and node once, and the warm-ups of each target."""
@@ -63,10 +63,10 @@ def test_the_requests_are_those_of_the_plan(
     st.lists(st.text(max_size=60), min_size=1, max_size=4),
     *(st.none() | st.text(max_size=30), st.text(max_size=40), st.sampled_from(["allow", "bust"]), st.integers(1, 50)),
 )
-def test_no_prompt_has_more_bytes_than_tokens_foreseen(
+def test_forecast_bounds_the_tokens_of_every_prompt(
     turns: list[str], system: str | None, earlier: str, cache: str, limit: int
 ) -> None:
-    """Every message that is really sent, earlier replies of full length included, fits into the bound."""
+    """Every message that is sent, earlier replies of full length included, is within the bound."""
     target = Target("p", "a", Parameters(system=system, max_tokens=limit, cache=cache))  # type: ignore[arg-type]
     case = Case("c", tuple(turns), history=(Message("user", earlier), Message("assistant", earlier)))
     plan = Plan((case,), (target,))
@@ -83,8 +83,8 @@ def test_no_prompt_has_more_bytes_than_tokens_foreseen(
     assert bound.output_tokens == limit * len(turns)
 
 
-def test_history_grows_with_the_replies() -> None:
-    """A second turn sends the first reply again, as long as it may be; without a limit nothing bounds it."""
+def test_forecast_includes_earlier_replies() -> None:
+    """A second turn sends the first reply again, at its longest; without a limit nothing bounds it."""
     one, two = (foresee(plan_of(count)).targets[0].input_tokens for count in (1, 2))
     assert one is not None
     assert two is not None
@@ -95,7 +95,7 @@ def test_history_grows_with_the_replies() -> None:
 
 
 def test_an_unlimited_reply_has_no_bound_and_no_cost() -> None:
-    """It is told apart from a target without a price."""
+    """It differs from a target without a price."""
     unlimited = (Target("p", "a", Parameters()), Target("p", "b", BRIEF))
     forecast = foresee(plan_of(1, targets=unlimited), a=PRICE)
     assert [each.output_tokens for each in forecast.targets] == [None, 100]
@@ -112,12 +112,12 @@ def test_an_unlimited_reply_has_no_bound_and_no_cost() -> None:
         ("deepseek", Parameters(), None),
     ],
 )
-def test_the_limit_is_the_one_that_is_sent(provider: str, parameters: Parameters, limit: int | None) -> None:
+def test_reply_limit_is_the_one_that_is_sent(provider: str, parameters: Parameters, limit: int | None) -> None:
     """By whatever name, from the suite or from extra_body."""
     assert reply_limit(Target(provider, "any", parameters), builtin().rows[provider]) == limit
 
 
-def test_a_limit_that_a_model_refuses_is_none() -> None:
+def test_a_limit_that_a_model_refuses_does_not_count() -> None:
     """It is not sent, so it bounds nothing."""
     assert reply_limit(Target("p", "a", BRIEF), Row(refuses={"max_tokens": ("a",)})) is None
 
@@ -125,7 +125,7 @@ def test_a_limit_that_a_model_refuses_is_none() -> None:
 # Money
 
 
-def test_the_cost_is_that_of_every_request_at_its_longest() -> None:
+def test_cost_is_that_of_every_request_at_its_longest() -> None:
     """Two turns of 100 tokens each at 10 dollars a million, and their prompts at one."""
     bound = foresee(plan_of(2, repeat=3), a=PRICE).targets[0]
     assert bound.input_tokens is not None
@@ -133,21 +133,21 @@ def test_the_cost_is_that_of_every_request_at_its_longest() -> None:
     assert bound.dearest_conversation == Money(bound.cost.amount / 3, "USD")
 
 
-def test_long_prompts_are_priced_one_by_one() -> None:
-    """Only requests that pass the threshold pay its rates, not all because their sum passes it."""
+def test_long_prompts_are_priced_per_request() -> None:
+    """Only requests above the threshold have its rates, not all because their sum is above it."""
     short = foresee(plan_of(1, repeat=100), a=TIERED).targets[0]
     assert short.input_tokens is not None
     assert short.input_tokens > 1000
     assert short.cost == Money(Decimal(short.input_tokens + 100 * 100) / 1_000_000, "CNY")
 
 
-def test_what_is_free_is_bounded() -> None:
+def test_a_price_of_zero_bounds_the_cost() -> None:
     """A price of zero is a price."""
     bound = foresee(plan_of(1), a=Price("EUR", (Rates(Decimal(0), Decimal(0)),), "test")).targets[0]
     assert (bound.cost, bound.dearest_conversation) == (Money(Decimal(0), "EUR"), Money(Decimal(0), "EUR"))
 
 
-def test_currencies_stay_apart() -> None:
+def test_forecast_has_one_sum_for_each_currency() -> None:
     """Two targets, two sums."""
     targets = (Target("p", "a", BRIEF), Target("p", "b", BRIEF))
     forecast = foresee(plan_of(1, targets=targets), a=PRICE, b=TIERED)
@@ -155,7 +155,7 @@ def test_currencies_stay_apart() -> None:
 
 
 def test_a_simulated_target_costs_nothing() -> None:
-    """It is neither priced nor missing a price."""
+    """It has no price, and is not listed as unpriced."""
     forecast = foresee(plan_of(1, targets=(Target("p", "a", BRIEF, simulated=True),)), a=PRICE)
     assert (forecast.costs, forecast.unpriced, forecast.targets[0].price) == ((), (), None)
 
@@ -163,28 +163,28 @@ def test_a_simulated_target_costs_nothing() -> None:
 # Bounds on load, and time
 
 
-def test_a_number_of_requests_bounds_blocks_without_end() -> None:
-    """Of two turns a block, five requests are three blocks at most, and five requests."""
+def test_max_requests_bounds_an_unlimited_number_of_blocks() -> None:
+    """With two turns per block, five requests are three blocks at most, and five requests."""
     forecast = foresee(plan_of(2, repeat=None), load=LoadProfile(max_requests=5))
     assert (forecast.blocks, forecast.requests, forecast.has_end) == (3, 5, True)
 
 
 def test_a_rate_and_a_duration_bound_a_run() -> None:
-    """Two a second for ten seconds are twenty conversations with each target, and take ten seconds."""
+    """Two per second for ten seconds are twenty conversations with each target, and take ten seconds."""
     forecast = foresee(plan_of(1, repeat=None), load=LoadProfile(rate=2, duration_s=10))
     assert (forecast.requests, forecast.lanes[0].by_requests_s) == (20, 10)
 
 
-def test_a_duration_alone_bounds_nothing_but_time() -> None:
-    """How many requests fit depends on the replies."""
+def test_a_duration_alone_bounds_only_the_time() -> None:
+    """The number of requests depends on the replies."""
     forecast = foresee(plan_of(1, repeat=None), load=LoadProfile(duration_s=10), a=PRICE)
     assert (forecast.blocks, forecast.requests, forecast.has_end) == (None, None, True)
     assert forecast.unbounded == ("p/a",)
     assert not foresee(plan_of(1, repeat=None)).has_end
 
 
-def test_limits_per_minute_tell_the_time() -> None:
-    """Requests tell how long it takes at least, tokens how long at most; what is not known is None."""
+def test_limits_per_minute_determine_the_time() -> None:
+    """Requests give a lower bound of the time, tokens an upper bound; unknown ones are None."""
     row = Row(
         requests_per_minute=30, tokens_per_minute=1000, limits={"b*": Limits(concurrency=1, requests_per_minute=6)}
     )
@@ -197,8 +197,8 @@ def test_limits_per_minute_tell_the_time() -> None:
     assert foresee(plan_of(1)).lanes[0].by_requests_s is None
 
 
-def test_the_words_name_what_has_no_limit() -> None:
-    """An unlimited reply, a target without a price, and how long a slow limit takes."""
+def test_printed_forecast_names_what_has_no_limit() -> None:
+    """An unlimited reply, a target without a price, and the time that a slow limit takes."""
     targets = (Target("p", "a", Parameters()), Target("p", "b", BRIEF), Target("p", "s", BRIEF, simulated=True))
     forecast = foresee(plan_of(1, targets=targets, repeat=200), row=Row(requests_per_minute=2), a=PRICE)
     cells = [(row[0], row[3], row[4]) for row in tabulate_forecast(forecast).rows]
@@ -214,8 +214,8 @@ def test_the_words_name_what_has_no_limit() -> None:
     assert describe_plan("s", forecast) == "s: 1 case with 1 turn in all, asked 200 times, of 3 targets: 600 requests."
 
 
-def test_nodes_that_each_ask_everything_are_counted() -> None:
-    """Requests, tokens and cost are of all nodes together; what bounds the requests in all leaves each fewer blocks."""
+def test_forecast_counts_every_node_that_asks_everything() -> None:
+    """Requests, tokens and cost are those of all nodes; a limit on all requests leaves fewer blocks for each."""
     vantages = (Node("x", None), Node("y", None))
     alone, wide = (foresee(plan_of(1, repeat=3, vantages=nodes), a=PRICE) for nodes in ((), vantages))
     assert describe_plan("s", wide).endswith("asked 3 times, of 1 target, from each of 2 nodes: 6 requests.")
@@ -241,8 +241,8 @@ def files_in(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*")}
 
 
-def test_a_plan_needs_no_key_and_makes_no_file(tmp_path: Path) -> None:
-    """A named target without its key is shown with what to do, where `run` would stop with 4."""
+def test_compare_plan_needs_no_key_and_writes_no_file(tmp_path: Path) -> None:
+    """A named target without its key is shown with a hint, where `run` would stop with 4."""
     write_yaml(tmp_path / "compare.yaml", {"prices": {"zhipu/*": {"currency": "CNY", "input": 8, "output": 28}}})
     said = run_plan(tmp_path, "-m", "zhipu/glm-5.3", "-m", "deepseek/deepseek-flash", "--repeat", "10")
     assert "asked 10 times, of 2 targets: 20 requests." in said
@@ -254,16 +254,16 @@ def test_a_plan_needs_no_key_and_makes_no_file(tmp_path: Path) -> None:
     assert compare(tmp_path, "run", "suite.yaml", "-m", "zhipu/glm-5.3").returncode == 4
 
 
-def test_a_plan_asks_whom_a_run_would_ask(tmp_path: Path) -> None:
-    """With one key its provider, without any the simulator; a key of another is not said to be missing."""
+def test_compare_plan_selects_the_targets_of_a_run(tmp_path: Path) -> None:
+    """With one key its provider, without any the simulator; a key of another is not reported as missing."""
     alone = run_plan(tmp_path, variables={"DEEPSEEK_API_KEY": "sk-0123456789abcdef"})
     assert "deepseek/deepseek-flash" in alone
     assert "Key missing" not in alone
     assert "sim/quick (simulated)" in run_plan(tmp_path)
 
 
-def test_a_plan_as_json_is_plain_data(tmp_path: Path) -> None:
-    """Money is text, what is not known is null and says why."""
+def test_compare_plan_as_json(tmp_path: Path) -> None:
+    """Money is text, unknown values are null with a reason."""
     said = json.loads(run_plan(tmp_path, "-m", "dashscope/qwen3.8-max", "-m", "sim/quick", "--json"))
     first, second = said["targets"]
     assert (said["suite"], said["requests"], said["cost"]) == ("suite", 2, {})
@@ -273,8 +273,8 @@ def test_a_plan_as_json_is_plain_data(tmp_path: Path) -> None:
     assert list(said["missing_keys"]) == ["dashscope"]
 
 
-def test_a_faulty_price_stops_a_plan_with_its_place(tmp_path: Path) -> None:
-    """Line and column, as for everything else in a compare.yaml."""
+def test_compare_plan_refuses_an_invalid_price(tmp_path: Path) -> None:
+    """The message has line and column, as for everything else in a compare.yaml."""
     write_yaml(tmp_path / "suite.yaml", {"cases": [{"id": "c", "prompt": "hello"}]})
     write_yaml(tmp_path / "compare.yaml", {"prices": {"zhipu/*": {"currency": "CNY", "input": -8, "output": 28}}})
     ran = compare(tmp_path, "plan", "suite.yaml")

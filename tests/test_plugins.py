@@ -1,4 +1,4 @@
-"""Plug-ins are found where they are installed, loaded when they are wanted, and break nothing but themselves."""
+"""Plug-ins: how they are found and loaded, and that a broken one affects nothing else."""
 
 import os
 import re
@@ -18,18 +18,18 @@ EXACT = "sim/exact?ttft_ms=5&gap_ms=1&tokens=3"
 
 @dataclass(frozen=True)
 class Machine:
-    """A folder to work in, and one where distributions are installed."""
+    """A working folder, and a folder with installed distributions."""
 
     folder: Path
     installed: Path
 
     def compare(self, *arguments: str, **variables: str) -> CompletedProcess[str]:
-        """Run the command where the distributions are found."""
+        """Run the command with the distributions installed."""
         found = {"PYTHONPATH": os.pathsep.join((str(ROOT), str(self.installed)))}
         return compare(self.folder, *arguments, variables=found | variables)
 
     def install(self, name: str, entry_points: Mapping[str, Mapping[str, str]], **modules: str) -> None:
-        """Install a distribution of these modules."""
+        """Install a distribution with these modules."""
         files = {f"{module}.py": text for module, text in modules.items()}
         install(self.installed, name, "1.0", entry_points, files)
 
@@ -55,7 +55,7 @@ def sample(machine: Machine) -> Machine:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[str]:
-    """Run the simulator as a server of somebody's own; yield its address."""
+    """Run the simulator as a local server; yield its base URL."""
     process = start(tmp_path, "serve", "--port", "0")
     assert process.stdout is not None
     try:

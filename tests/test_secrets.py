@@ -1,4 +1,4 @@
-"""No key leaves by any way but its own request: nothing written or printed holds one, whatever a server echoes."""
+"""Secrets: no file and no output holds a key, whatever a server echoes."""
 
 import base64
 import secrets
@@ -32,7 +32,7 @@ MARK = "‹key›"
 
 
 def make_key(prefix: str) -> str:
-    """Make a key that is in no file of this project and cannot be met by chance."""
+    """Return a random key, which is in no file of this project."""
     return prefix + "TEST" + "SECRET" + secrets.token_hex(8) + "/a+b=c"
 
 
@@ -49,7 +49,7 @@ def forms(key: str) -> tuple[str, ...]:
 
 
 def streamed(*chunks: bytes) -> Reply:
-    """Return a stream of these events that ends well."""
+    """Return a stream of these events that ends regularly."""
     return Reply([(0, STREAM_HEAD), *[(0, frame(chunk)) for chunk in chunks], (0, frame(END + DONE) + b"0\r\n\r\n")])
 
 
@@ -59,12 +59,12 @@ def chunk(**parts: object) -> bytes:
 
 
 def call(arguments: str) -> dict[str, object]:
-    """Return a piece of a tool call."""
+    """Return the delta of a tool call."""
     return {"index": 0, "function": {"name": "look", "arguments": arguments}}
 
 
 def in_pieces(text: str) -> list[str]:
-    """Cut a text as a model's tokens cut it."""
+    """Return a text in pieces like those of a model's tokens."""
     return [text[place : place + 3] for place in range(0, len(text), 3)]
 
 
@@ -95,7 +95,7 @@ HAVE_NO_PLACE_FOR_IT = {"phrased", "no-http"}
 
 @contextmanager
 def echoing(name: str) -> Iterator[Tape]:
-    """Run a server that tells the key it was sent in one of the ways above."""
+    """Run a server that echoes the key it received in one of the ways above."""
 
     def answer(asked: Asked) -> Reply:
         key = asked.headers["authorization"].removeprefix("Bearer ")
@@ -115,13 +115,13 @@ def found(folder: Path, printed: str, key: str) -> list[str]:
 
 @pytest.fixture(params=["sk-", "plain-"])
 def key(request: pytest.FixtureRequest) -> str:
-    """Return a key that looks like one, and one that is known by its value alone."""
+    """Return a key with a known form, and one that is recognised by its value only."""
     return make_key(request.param)
 
 
 @pytest.fixture
 def servers(tmp_path: Path) -> Iterator[dict[str, Tape]]:
-    """Run all echoing servers, one of them behind a certificate nobody trusts, and write their compare.yaml."""
+    """Run all echoing servers, one of them with an untrusted certificate, and write their compare.yaml."""
     with ExitStack() as stack:
         tapes = {name: stack.enter_context(echoing(name)) for name in ECHOES}
         untrusted = stack.enter_context(play(streamed(), serve_with(make_certificate(tmp_path))))

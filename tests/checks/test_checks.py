@@ -1,4 +1,4 @@
-"""Checks: what passes, what fails, what is not decided, and how repeats and turns make one verdict."""
+"""Checks: their verdicts, and the verdict of several repeats and turns."""
 
 import json
 import re
@@ -71,7 +71,7 @@ def answered(
 
 
 def find_one(check: str, wanted: object, reply: str | None) -> CheckFinding:
-    """Judge a reply by one check."""
+    """Return the finding of one check of a reply."""
     return judge({check: wanted}, answered(reply), cost=0.5, is_last_turn=True)[check]
 
 
@@ -228,8 +228,8 @@ def test_parse_matching(text: str) -> None:
     assert not ratio or read_matching(text).least_ratio == float(ratio)
 
 
-def demanding(**cases: Mapping[str, Any]) -> Header:
-    """Return a header whose cases demand this."""
+def header_with(**cases: Mapping[str, Any]) -> Header:
+    """Return a header with these checks of cases."""
     return replace(HEADER, checks=cases)
 
 
@@ -249,14 +249,14 @@ def test_verdict_of_several_repeats(
     share: str | None, replies: str, verdict: CheckVerdict, counts: tuple[int, int, int]
 ) -> None:
     """All must pass, or the share that the suite has, rounded up."""
-    header = demanding(a={"checks": {"equals": "y"}, "turns": 1, **({"pass": share} if share else {})})
+    header = header_with(a={"checks": {"equals": "y"}, "turns": 1, **({"pass": share} if share else {})})
     (cell,) = check_cells(header, [answered(reply, repeat=at) for at, reply in enumerate(replies, 1)])
     assert (cell.verdict, (cell.passed, cell.failed, cell.undecided)) == (verdict, counts)
 
 
 def test_undecided_repeats_count_separately() -> None:
     """Two passes and an undecided one are neither three passes nor a failure."""
-    header = demanding(a={"checks": {"language": "en"}, "turns": 1})
+    header = header_with(a={"checks": {"language": "en"}, "turns": 1})
     replies = ["It rains in the north of Spain.", "It snows in the south of Chile.", "Yes."]
     (cell,) = check_cells(header, [answered(reply, repeat=at) for at, reply in enumerate(replies, 1)])
     assert (cell.verdict, cell.passed, cell.undecided, cell.faults[0].verdict) == (UNDECIDED, 2, 1, UNDECIDED)
@@ -264,7 +264,7 @@ def test_undecided_repeats_count_separately() -> None:
 
 def test_a_failed_request_fails_its_case() -> None:
     """Its check columns are empty, and the cell has the outcome of the request."""
-    header = demanding(a={"checks": {"not_contains": "x"}, "turns": 1})
+    header = header_with(a={"checks": {"not_contains": "x"}, "turns": 1})
     failed = replace(answered(None, outcome=Outcome.TIMEOUT), error="no text in 60 s")
     (cell,) = check_cells(header, [failed])
     assert find(header, failed) is None
@@ -273,21 +273,21 @@ def test_a_failed_request_fails_its_case() -> None:
 
 def test_an_interrupted_repeat_is_not_decided() -> None:
     """A cancelled request, or a conversation without its last turn, has no verdict."""
-    header = demanding(a={"checks": {"contains": "y", "max_ttft_s": 5}, "turns": 2})
+    header = header_with(a={"checks": {"contains": "y", "max_ttft_s": 5}, "turns": 2})
     cells = check_cells(header, [answered("y", model="m"), answered(None, model="n", outcome=Outcome.CANCELLED)])
     assert [cell.verdict for cell in cells] == [UNDECIDED, UNDECIDED]
 
 
 def test_text_checks_apply_to_the_last_turn_and_measurements_to_each() -> None:
     """`contains` applies to the last reply, `max_ttft_s` to both."""
-    header = demanding(a={"checks": {"contains": "Ada", "max_ttft_s": 0.5}, "turns": 2})
+    header = header_with(a={"checks": {"contains": "Ada", "max_ttft_s": 0.5}, "turns": 2})
     first, last = (find(header, answered("Ada", turn=turn)) or {} for turn in (1, 2))
     assert (list(first), list(last)) == (["max_ttft_s"], ["contains", "max_ttft_s"])
 
 
 def test_every_output_shows_failed_checks() -> None:
     """CSV has the columns, and JSON, Markdown, JUnit and the terminal name the cell and the reason."""
-    header = demanding(a={"checks": {"contains": "y|", "max_ttft_s": 5}, "turns": 1, "line": 7})
+    header = header_with(a={"checks": {"contains": "y|", "max_ttft_s": 5}, "turns": 1, "line": 7})
     run = Run.of(header, [answered("n", model="m"), answered("y|", model="n"), answered("?", case="b")])
     assert run.frame["checks_passed"].tolist()[:2] == [1, 2]
     assert run.frame["checks_failed"].tolist()[:2] == [1, 0]
@@ -301,7 +301,7 @@ def test_every_output_shows_failed_checks() -> None:
 
 def test_every_output_shows_how_many_repeats_passed() -> None:
     """A case that passed in two of three repeats is shown differently from one that passed in all."""
-    header = demanding(a={"checks": {"contains": "y"}, "turns": 1, "pass": "2 of 3"})
+    header = header_with(a={"checks": {"contains": "y"}, "turns": 1, "pass": "2 of 3"})
     replies = {"m": "yyy", "n": "yny"}
     run = Run.of(
         header,
@@ -352,7 +352,7 @@ RUN = ("run", "suite.yaml", "-m", "sim/quick", "-o", "out", "--json")
 
 
 def write_own(folder: Path, *functions: str) -> None:
-    """Write a suite whose case demands what these functions say."""
+    """Write a suite with a case that is checked by these functions."""
     (folder / "own.py").write_text(OWN, encoding="utf-8")
     case = {"id": "a", "prompt": "hi", "checks": {"python": [f"own:{name}" for name in functions]}}
     write_yaml(folder / "suite.yaml", {"cases": [case]})
@@ -396,7 +396,7 @@ def test_modules_of_two_suites_may_share_a_name(tmp_path: Path) -> None:
         folder = tmp_path / name
         folder.mkdir()
         (folder / "own.py").write_text(f"def f(record):\n    return {said}\n", encoding="utf-8")
-        header = replace(demanding(a={"checks": {"python": "own:f"}, "turns": 1}), path=str(folder / "s.yaml"))
+        header = replace(header_with(a={"checks": {"python": "own:f"}, "turns": 1}), path=str(folder / "s.yaml"))
         with journal.JournalWriter(folder / "out") as writer:
             writer.append_header(header)
             writer.append_record(answered("x"))

@@ -1,4 +1,4 @@
-"""Beside every failure stands what to do about it, wherever a person meets it."""
+"""Hints on failed requests: their table, and every place that shows them."""
 
 from dataclasses import replace
 from io import StringIO
@@ -92,7 +92,7 @@ def test_progress_line_of_a_failure_ends_with_its_hint() -> None:
 
 
 def rendered(run: Run) -> dict[str, str]:
-    """Return what a person reads of a run, by where."""
+    """Return the text of a run in each output, by the output's name."""
     console = Console(file=StringIO(), width=200)
     console.print(render_summary(run))
     return {

@@ -1,4 +1,4 @@
-"""How hard a run presses: as values, as a header holds them, as options on a command line."""
+"""Load profiles: their values, their form in a header, and the options on the command line."""
 
 from typing import Any
 
@@ -60,8 +60,8 @@ def test_level_of_a_block(repeat: int, within: int, levels: tuple[int, ...], is_
     assert [level_of(block, levels, None if is_open else repeat) for block in blocks] == list(levels)
 
 
-def given_options(*words: str) -> tuple[LoadProfile | None, str]:
-    """Return what a command line means, and what is said where it means nothing."""
+def parse_options(*words: str) -> tuple[LoadProfile | None, str]:
+    """Return the load profile of a command line, and the output if it is refused."""
     found: list[LoadProfile] = []
 
     @click.command()
@@ -90,7 +90,7 @@ def given_options(*words: str) -> tuple[LoadProfile | None, str]:
 )
 def test_load_options_become_a_load_profile(words: str, load: LoadProfile) -> None:
     """Each option sets a value; those not given stay at their defaults."""
-    assert given_options(*words.split()) == (load, "")
+    assert parse_options(*words.split()) == (load, "")
 
 
 @pytest.mark.parametrize(
@@ -112,6 +112,6 @@ def test_load_options_become_a_load_profile(words: str, load: LoadProfile) -> No
 )
 def test_invalid_load_options_are_refused_with_a_hint(words: str, said: str) -> None:
     """The message says what is allowed, and nothing runs."""
-    load, output = given_options(*words.split())
+    load, output = parse_options(*words.split())
     assert load is None
     assert said in " ".join(output.split())

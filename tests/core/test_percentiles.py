@@ -1,4 +1,4 @@
-"""Percentiles as a user chooses them: read, named, and shown in every table of a summary."""
+"""Percentiles that a user chooses: parsed, named, and shown in every table of a summary."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Every duration of the clock table, derived from stamps; what is absent stays absent."""
+"""The record and the fold: every duration of the clock table, and what stays blank."""
 
 from collections.abc import Sequence
 from dataclasses import fields, replace
@@ -72,19 +72,19 @@ RESTS_ON = {
 }
 
 
-def heard(*at_ms: float, channels: str | None = None, lengths: Sequence[int] | None = None) -> TextEvents:
-    """Hear an answer of one character at each of the given milliseconds, unless told otherwise."""
+def arrived(*at_ms: float, channels: str | None = None, lengths: Sequence[int] | None = None) -> TextEvents:
+    """Return text events at these milliseconds, by default of one character of the answer each."""
     at_us = tuple(round(at * 1000) for at in at_ms)
     return TextEvents(at_us, channels or "a" * len(at_us), lengths or (1,) * len(at_us))
 
 
 def recorded(said: TextEvents, **rest: object) -> Record:
-    """Record a reply."""
+    """Return the record of a reply with these text events."""
     return replace(Record(ASKED, FULL, Outcome.OK, said), **rest)  # type: ignore[arg-type]
 
 
 def folded(*events: Event) -> Fold:
-    """Fold events into what a record needs."""
+    """Return the fold of these events."""
     fold = Fold()
     for event in events:
         fold.add(event)
@@ -92,16 +92,16 @@ def folded(*events: Event) -> Fold:
 
 
 def text(at_ns: int, said: str = "a", channel: Channel = Channel.ANSWER) -> Text:
-    """Hear a piece of text."""
+    """Return a text event."""
     return Text(at_ns, channel, said)
 
 
 def usage(at_ns: int, output: int) -> Usage:
-    """Hear a count of tokens."""
+    """Return a usage event."""
     return Usage(at_ns, None, output, None, None, {})
 
 
-# The clock table: marks
+# The clock table: timestamps
 
 
 @pytest.mark.parametrize(("name", "seconds"), CLOCK.items())
@@ -140,18 +140,18 @@ def test_client_error_of_zero_differs_from_unknown() -> None:
 
 def test_ttft_counts_any_channel_and_ttfa_only_the_answer() -> None:
     """`ttft_s` is the first text on any channel, `ttfa_s` the first of the answer."""
-    record = recorded(heard(300, 310, 500, 520, channels="rtaa"))
+    record = recorded(arrived(300, 310, 500, 520, channels="rtaa"))
     assert (record.ttft_s, record.ttfa_s) == (0.3, 0.5)
 
 
 def test_ttfa_is_blank_without_an_answer() -> None:
     """Reasoning alone leaves `ttfa_s` blank."""
-    assert recorded(heard(300, 310, channels="rr")).ttfa_s is None
+    assert recorded(arrived(300, 310, channels="rr")).ttfa_s is None
 
 
 def test_tpot_excludes_the_first_token() -> None:
     """51 tokens over a second, the first at its start, take 20 ms each, which is 50 per second."""
-    record = recorded(heard(200, 700, 1200), output_tokens=51)
+    record = recorded(arrived(200, 700, 1200), output_tokens=51)
     assert record.tpot_s == pytest.approx(0.02)
     assert record.output_tps == pytest.approx(50)
 
@@ -159,13 +159,13 @@ def test_tpot_excludes_the_first_token() -> None:
 @pytest.mark.parametrize("tokens", [None, 0, 1])
 def test_tpot_needs_two_tokens(tokens: int | None) -> None:
     """With fewer known tokens there is no time per token and no rate."""
-    record = recorded(heard(200, 700, 1200), output_tokens=tokens)
+    record = recorded(arrived(200, 700, 1200), output_tokens=tokens)
     assert (record.tpot_s, record.output_tps) == (None, None)
 
 
 def test_output_cps_excludes_the_first_text() -> None:
     """The characters of the first event took none of the span."""
-    assert recorded(heard(200, 700, 1200, lengths=(100, 3, 7))).output_cps == pytest.approx(10)
+    assert recorded(arrived(200, 700, 1200, lengths=(100, 3, 7))).output_cps == pytest.approx(10)
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_streamed_tokens_exclude_hidden_reasoning(
     output: int | None, reasoning: int | None, channels: str, expected: int | None
 ) -> None:
     """Hidden reasoning is counted and paid, but is not part of the span that a rate is computed from."""
-    record = recorded(heard(1, 20, 40, channels=channels), output_tokens=output, reasoning_tokens=reasoning)
+    record = recorded(arrived(1, 20, 40, channels=channels), output_tokens=output, reasoning_tokens=reasoning)
     assert record.streamed_tokens == expected
 
 
@@ -202,7 +202,7 @@ def test_streamed_tokens_exclude_hidden_reasoning(
 )
 def test_a_burst_gives_no_rate(at_ms: tuple[float, ...], flagged: bool, has_rate: bool) -> None:
     """Text that comes at once was buffered on its way; from three pieces on the row is flagged."""
-    record = recorded(heard(*at_ms), output_tokens=50)
+    record = recorded(arrived(*at_ms), output_tokens=50)
     assert BURST_S == 0.005
     assert record.buffered is flagged
     assert ("buffered" in record.flags) is flagged
@@ -213,17 +213,17 @@ def test_a_burst_gives_no_rate(at_ms: tuple[float, ...], flagged: bool, has_rate
 
 def test_a_non_streamed_reply_has_a_total_and_no_ttft() -> None:
     """Only connection set-up, headers and total are known."""
-    record = recorded(heard(1200), noted=("not_streamed",), output_tokens=50)
+    record = recorded(arrived(1200), noted=("not_streamed",), output_tokens=50)
     assert [getattr(record, name) for name in ("ttfc_s", *RESTS_ON_TEXT)] == [None] * 6
     assert (record.total_s, record.headers_s, record.gap_s(1.0)) == (1.2, 0.04, None)
 
 
-# Gaps
+# Inter-chunk latency
 
 
 def test_inter_chunk_latency_quantiles_use_nearest_rank() -> None:
     """Of 1, 2, 3 and 10 ms the median is 2, and both the 99th percentile and the maximum are 10."""
-    record = recorded(heard(100, 102, 112, 113, 116))
+    record = recorded(arrived(100, 102, 112, 113, 116))
     assert record.gaps_s == (0.001, 0.002, 0.003, 0.01)
     assert [record.gap_s(quantile) for quantile in (0.0, 0.25, 0.5, 0.99, 1.0)] == [0.001, 0.001, 0.002, 0.01, 0.01]
 
@@ -245,7 +245,7 @@ def test_inter_chunk_latency_quantile_is_the_smallest_that_covers_its_share(at_u
 @pytest.mark.parametrize("at_ms", [(), (200,), (200, 201, 202)])
 def test_inter_chunk_latency_needs_two_separate_events(at_ms: tuple[float, ...]) -> None:
     """One text, none, or one burst has no latency between chunks."""
-    assert recorded(heard(*at_ms)).gap_s(0.5) is None
+    assert recorded(arrived(*at_ms)).gap_s(0.5) is None
 
 
 # Counts and flags
@@ -253,7 +253,7 @@ def test_inter_chunk_latency_needs_two_separate_events(at_ms: tuple[float, ...])
 
 def test_chars_and_chunks_count_the_received_text() -> None:
     """They are computed from the stream, whatever the provider counts."""
-    record = recorded(heard(1, 20, 40, lengths=(3, 4, 5)), reply="abcdefghijkl")
+    record = recorded(arrived(1, 20, 40, lengths=(3, 4, 5)), reply="abcdefghijkl")
     assert (record.chars, record.chunks, record.tokens_source) == (12, 3, None)
 
 
@@ -270,7 +270,7 @@ def test_tokens_source_is_usage_if_either_side_is_counted(counted: str) -> None:
 
 def test_flags_are_sorted_and_unique() -> None:
     """Flags of the wire and derived flags form one list."""
-    record = recorded(heard(1, 2, 3), noted=("retired_model", "buffered"), cached_tokens=5, warmup=True)
+    record = recorded(arrived(1, 2, 3), noted=("retired_model", "buffered"), cached_tokens=5, warmup=True)
     assert record.flags == ("buffered", "cached", "retired_model", "warmup")
     assert recorded(TextEvents(), cached_tokens=0).flags == ()
 
@@ -280,7 +280,7 @@ def test_flags_are_sorted_and_unique() -> None:
 )
 def test_client_late_by_ten_milliseconds_or_a_share_of_ttft(ttft_ms: float | None, bound_ms: float) -> None:
     """The bound is 10 ms, 5 % of a short TTFT, and never less than the clock's resolution."""
-    said = TextEvents() if ttft_ms is None else heard(ttft_ms)
+    said = TextEvents() if ttft_ms is None else arrived(ttft_ms)
     late = [recorded(said, late_ns=round(bound_ms * MS) + extra).client_late() for extra in (-1000, 1000)]
     assert late == [False, True]
     assert recorded(said, late_ns=None).client_late() is False
@@ -404,7 +404,7 @@ CARRYING_DATA: st.SearchStrategy[EmptyChunk | Text | Usage | Finished] = st.one_
 
 @st.composite
 def streams(draw: st.DrawFn) -> list[Event]:
-    """Draw events that carry data, at stamps that never go back, ending as a stream does."""
+    """Draw events with data in the order of their timestamps, ending as a stream does."""
     events = sorted(draw(st.lists(CARRYING_DATA, min_size=1, max_size=30)), key=lambda event: event.at_ns)
     later_ns = events[-1].at_ns + draw(AT)
     return [*events, StreamDone(later_ns), Ended(later_ns)]

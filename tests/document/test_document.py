@@ -1,4 +1,4 @@
-"""Strict YAML: what its scalars mean, where they stand, and what is said of everything that is refused."""
+"""Strict YAML: the meaning of scalars, their places, and the message for everything that is refused."""
 
 import json
 from contextlib import suppress
@@ -27,7 +27,7 @@ JSON = st.recursive(
 
 
 class Fruit(BaseModel):
-    """A model with one field of each kind that the sentences know."""
+    """A model with a field of each kind that has a message."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -43,7 +43,7 @@ class Fruit(BaseModel):
 
 
 def problems_of(text: str, model: type[BaseModel] = Fruit) -> list[str]:
-    """Return what is said of a text, without its path."""
+    """Return the problems of a text, without their path."""
     with pytest.raises(InvalidFile) as caught:
         validate(parse(text, "f"), model)
     return [str(problem).removeprefix("f:") for problem in caught.value.problems]

@@ -1,4 +1,4 @@
-"""A plan asks everything once a block, in an order that its seed alone decides, under keys made of content."""
+"""The plan: its blocks, its seeded order, and the keys of its requests."""
 
 import itertools
 import json
@@ -52,23 +52,23 @@ def conversation(opening: Request) -> list[Request]:
 
 
 def order(plan: Plan) -> list[tuple[int, str, str]]:
-    """Return what is asked in which block, in order."""
+    """Return block, target and case of every request, in order."""
     return list(order_of(plan))
 
 
 def order_of(plan: Plan) -> Iterator[tuple[int, str, str]]:
-    """Yield the same, one by one."""
+    """Yield block, target and case of every request, in order."""
     return ((request.block, request.target.name, request.case.id) for request in first_requests(plan))
 
 
 def with_parameters(request: Request, **parameters: object) -> Request:
-    """Ask the same in another way."""
+    """Return a request with other parameters."""
     asked = replace(request.target.parameters, **parameters)  # type: ignore[arg-type]
     return replace(request, target=replace(request.target, parameters=asked))
 
 
 def with_case(request: Request, **values: object) -> Request:
-    """Ask something else."""
+    """Return a request with another case."""
     return replace(request, case=replace(request.case, **values))  # type: ignore[arg-type]
 
 
@@ -182,7 +182,7 @@ def test_a_block_of_a_million_starts_at_once() -> None:
 
 
 def tracemalloc_peak(act: Callable[[], object]) -> int:
-    """Return the most memory that an act held, in bytes."""
+    """Return the peak memory of a call, in bytes."""
     tracemalloc.start()
     try:
         act()

@@ -1,4 +1,4 @@
-"""Whom a run asks: what is named must be there, what is configured is asked, and nobody else ever is."""
+"""Target selection: named targets must have a key, configured ones are the default, and no others are asked."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -49,12 +49,12 @@ def choose(
 
 
 def chosen(*models: str, **rest: object) -> list[str]:
-    """Return the names of those chosen."""
+    """Return the names of the selected targets."""
     return [target.name for target in choose(*models, **rest).targets]  # type: ignore[arg-type]
 
 
 def listing(*rows: tuple[str, tuple[str, ...]], parameters: Parameters = COLD) -> Suite:
-    """Return a suite that lists these targets."""
+    """Return a suite with these targets."""
     targets = tuple(SuiteTarget(provider, models, parameters) for provider, models in rows)
     return Suite("s", SUITE.cases, "d", targets=targets, parameters=SUITE.parameters)
 
@@ -260,10 +260,12 @@ SUITES = st.lists(st.sampled_from([("red", ("x",)), ("blue", ()), ("local", ())]
 
 
 @given(SUITES, ANY_WISH, ENVIRONMENTS)
-def test_every_selected_target_has_an_endpoint(suite: Suite, wish: TargetSelection, environ: dict[str, str]) -> None:
+def test_every_selected_target_has_an_endpoint(
+    suite: Suite, selection: TargetSelection, environ: dict[str, str]
+) -> None:
     """Each target is there once, with an endpoint and its key, or was named; otherwise there is one error."""
     try:
-        choice = choose_targets(suite, wish, REGISTRY, environ)
+        choice = choose_targets(suite, selection, REGISTRY, environ)
     except CompareError:
         return
     names = [target.name for target in choice.targets]
@@ -272,9 +274,9 @@ def test_every_selected_target_has_an_endpoint(suite: Suite, wish: TargetSelecti
     for provider, endpoint in choice.endpoints.items():
         row = REGISTRY.rows[provider]
         assert row.keyless or (endpoint.key is not None and endpoint.key.variable in environ)
-        named = [*wish.models, *wish.providers, *(target.provider for target in suite.targets)]
+        named = [*selection.models, *selection.providers, *(target.provider for target in suite.targets)]
         assert not row.keyless or any(name.partition("/")[0] in {provider, "*"} for name in named)
-    assert names or not (wish.models or wish.providers or suite.targets or environ)
+    assert names or not (selection.models or selection.providers or suite.targets or environ)
 
 
 # Cases

@@ -1,4 +1,4 @@
-"""What tokens cost: money, prices, those published, those written by the user, and which one a target has."""
+"""Money and prices: rates, published prices, user prices, and the price of a target."""
 
 import subprocess
 import sys
@@ -32,13 +32,13 @@ DAY = datetime(2026, 11, 20, tzinfo=UTC)
 
 
 def rated(input_rate: str = "1", output_rate: str = "2", **parts: str) -> Rates:
-    """Return rates from text."""
+    """Return rates with these values."""
     own: dict[str, Any] = {part: Decimal(rate) for part, rate in parts.items()}
     return Rates(Decimal(input_rate), Decimal(output_rate), **own)
 
 
 def price(input_rate: str = "1", output_rate: str = "2", **parts: str) -> Price:
-    """Return a price in dollars with these ordinary rates."""
+    """Return a price in dollars with these rates."""
     return Price("USD", (rated(input_rate, output_rate, **parts),), "test")
 
 
@@ -205,7 +205,7 @@ VENDORS = {
 
 
 def sold() -> Iterator[tuple[str, str, str]]:
-    """Yield address, vendor and model of all that is priced by the token alone."""
+    """Yield base URL, vendor and model of everything that is priced by tokens only."""
     for url, vendor in VENDORS.items():
         provider = next(each for each in data.providers if each.id == vendor)
         for model in provider.models:
@@ -312,7 +312,7 @@ print(*find_prices([target], {"openai": "https://api.openai.com/v1"}, {}, dateti
 
 
 def run_python(code: str) -> str:
-    """Run code in a process of its own; return what it printed."""
+    """Run code in another process; return its output."""
     ran = subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=Path(__file__).parents[2]
     )
@@ -354,8 +354,8 @@ prices:
 """
 
 
-def written(folder: Path, text: str, registry: Registry | None = None) -> dict[str, Price]:
-    """Read prices from a compare.yaml with this text."""
+def user_prices(folder: Path, text: str, registry: Registry | None = None) -> dict[str, Price]:
+    """Return the prices of a compare.yaml with this text."""
     file = folder / "compare.yaml"
     file.write_text(text, encoding="utf-8")
     return dict(load_prices(file, registry or builtin()))
@@ -363,7 +363,7 @@ def written(folder: Path, text: str, registry: Registry | None = None) -> dict[s
 
 def test_user_prices_are_read_exactly(tmp_path: Path) -> None:
     """Rates keep their digits; an alias stands for its provider; without a source the file itself is the source."""
-    found = written(tmp_path, OWN.replace("16:00-24:00", "16:00-23:30"))
+    found = user_prices(tmp_path, OWN.replace("16:00-24:00", "16:00-23:30"))
     assert list(found) == ["dashscope/qwen3.8-max", "dashscope/*"]
     exact = found["dashscope/qwen3.8-max"]
     assert (exact.currency, exact.origin) == ("CNY", "the vendor's page, 2026-11-20")
@@ -382,9 +382,9 @@ def test_prices_in_a_config_are_optional(tmp_path: Path) -> None:
     registry = builtin().with_rows(load_config(file))
     assert load_prices(file, registry) == {}
     rows = file.read_text(encoding="utf-8")
-    assert list(written(tmp_path, rows + "prices:\n  mine/x: {currency: EUR, input: 1, output: 1}\n", registry)) == [
-        "mine/x"
-    ]
+    assert list(
+        user_prices(tmp_path, rows + "prices:\n  mine/x: {currency: EUR, input: 1, output: 1}\n", registry)
+    ) == ["mine/x"]
 
 
 @pytest.mark.parametrize(
@@ -420,7 +420,7 @@ def test_a_problem_of_a_price_is_reported_with_its_place(tmp_path: Path, price: 
     """The message has line, column, what is wrong and what to write."""
     registry = builtin().with_rows({"gpt": Row(keyless=True)})
     with pytest.raises(InvalidFile) as caught:
-        written(tmp_path, f"prices:\n  gpt/x: {price}\n", registry)
+        user_prices(tmp_path, f"prices:\n  gpt/x: {price}\n", registry)
     assert problem in str(caught.value)
     assert str(caught.value).startswith(f"{tmp_path / 'compare.yaml'}:2:")
 
@@ -429,7 +429,7 @@ def test_every_unknown_target_of_a_price_is_reported_at_once(tmp_path: Path) -> 
     """An unknown provider, and the simulator, which costs nothing."""
     rates = "{currency: USD, input: 1, output: 1}"
     with pytest.raises(InvalidFile) as caught:
-        written(tmp_path, f"prices:\n  depseek/x: {rates}\n  sim/quick: {rates}\n  nobody/x: {rates}\n")
+        user_prices(tmp_path, f"prices:\n  depseek/x: {rates}\n  sim/quick: {rates}\n  nobody/x: {rates}\n")
     said = str(caught.value)
     assert ":2:3: unknown provider `depseek`. Perhaps `deepseek` was meant." in said
     assert ":3:3: `sim` is simulated and costs nothing. Remove its price." in said
@@ -441,7 +441,7 @@ def test_every_unknown_target_of_a_price_is_reported_at_once(tmp_path: Path) -> 
 
 def test_a_user_price_overrides_the_published_one(tmp_path: Path) -> None:
     """An exact name wins over a pattern above it; a simulated target has no price and is not listed as unknown."""
-    own = written(
+    own = user_prices(
         tmp_path,
         "prices:\n  openai/*: {currency: EUR, input: 1, output: 1}\n"
         "  openai/gpt-6-luna: {currency: EUR, input: 2, output: 2}\n",

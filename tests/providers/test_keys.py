@@ -1,4 +1,4 @@
-"""Keys: found where they may be, refused in words one can act on, and shown nowhere."""
+"""Keys: where they are found, how they are refused, and that nothing shows them."""
 
 import copy
 import json
@@ -33,7 +33,7 @@ KEY_ROW = Row(base_url="https://api.example.com/v1", api_key_env=("EXAMPLE_API_K
 
 
 def refusal(environ: Mapping[str, str], row: Row = KEY_ROW, provider: str = "example") -> str:
-    """Return the sentence with which a key is refused."""
+    """Return the message with which a key is refused."""
     with pytest.raises(MissingKey) as caught:
         find_key(provider, row, environ)
     return str(caught.value)

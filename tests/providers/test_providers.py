@@ -1,4 +1,4 @@
-"""Whom to ask: the built-in rows, the user's own over them, names, addresses and dialects."""
+"""Providers: built-in rows, the user's rows, names, base URLs and request bodies."""
 
 import json
 from collections.abc import Callable
@@ -28,7 +28,7 @@ KEY = {"DEEPSEEK_API_KEY": "sk-0123456789abcdef"}
 
 
 def rows_of(provider: str, **fields: object) -> Registry:
-    """Return the built-in registry with one row of the user's own."""
+    """Return the built-in registry with one row by the user."""
     return builtin().with_rows({provider: Row.model_validate(fields)})
 
 
@@ -476,8 +476,8 @@ def test_thinking_is_translated_or_noted(provider: str, setting: Thinking) -> No
         assert json.loads(json.dumps(body)) == body
 
 
-def written_table() -> str:
-    """Return the table of docs/providers.md as the built-in rows have it."""
+def expected_table() -> str:
+    """Return the table of docs/providers.md of the built-in rows."""
     lines = ["| provider | also called | base URL | key's variable | default models |", "|---|---|---|---|---|"]
     for name, row in builtin().rows.items():
         urls = [row.base_url or f"from `{row.base_url_env[0]}`", *(f"{k}: {v}" for k, v in row.regions.items())]
@@ -493,17 +493,17 @@ def written_table() -> str:
     return "\n".join(lines)
 
 
-def written_doubts() -> str:
-    """Return the list of unconfirmed facts as the built-in rows have it."""
+def expected_doubts() -> str:
+    """Return the list of unconfirmed facts of the built-in rows."""
     return "\n".join(f"- `{name}`: {doubt}" for name, row in builtin().rows.items() for doubt in row.unconfirmed)
 
 
-def written_fields() -> str:
+def expected_fields() -> str:
     """Return the list of a row's keys as its model describes them."""
     return "\n".join(f"- `{name}`: {field.description}" for name, field in Row.model_fields.items())
 
 
-@pytest.mark.parametrize("part", [written_table, written_doubts, written_fields])
+@pytest.mark.parametrize("part", [expected_table, expected_doubts, expected_fields])
 def test_the_providers_page_matches_the_rows(part: Callable[[], str]) -> None:
     """docs/providers.md has the table, the unconfirmed assumptions and the keys exactly as the code has them."""
     assert part() in PAGE.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Files of other tools become suites that `compare run` takes, and what is not taken is said with its place."""
+"""Imports from other tools: suites that `compare run` accepts, and a list of what was skipped."""
 
 import json
 import re
@@ -31,14 +31,14 @@ def imported(text: str, name: str = "promptfooconfig.yaml") -> Imported:
 
 
 def suite_of(made: Imported) -> dict[str, Any]:
-    """Return what the suite's text says."""
+    """Return the data in the suite's text."""
     data = parse(made.text, "suite.yaml").data
     assert isinstance(data, dict)
     return data
 
 
 def loaded(made: Imported) -> Suite:
-    """Return the suite as `compare run` would."""
+    """Return the suite as `compare run` loads it."""
     Path("suite.yaml").write_text(made.text, encoding="utf-8")
     return load(Path("suite.yaml"), builtin().names)[0]
 
@@ -172,7 +172,7 @@ ASSERTIONS: list[tuple[Json, Json]] = [
 
 
 def assertion(written: Json) -> ImportSource:
-    """Return an assertion as it stands in a file."""
+    """Return an assertion as a part of a file."""
     return ImportSource(parse(write({"assert": written}), "c.yaml"), ("assert",))
 
 

@@ -1,4 +1,4 @@
-"""Suite files: what they mean, and the exact message for everything that is wrong with them."""
+"""Suite files: their meaning, and the exact message for every problem."""
 
 import json
 import os
@@ -45,7 +45,7 @@ Load = Callable[[str], Suite]
 
 @pytest.fixture
 def load_text(tmp_path: Path) -> Load:
-    """Return a function that loads a suite from text, with its files in a folder of its own."""
+    """Return a function that loads a suite from text, with its files in its own folder."""
 
     def load_it(text: str) -> Suite:
         path = tmp_path / "suite.yaml"

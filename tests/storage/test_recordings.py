@@ -28,7 +28,7 @@ from runner.storage.recordings.recording import (
 )
 from runner.storage.recordings.writer import RecordingWriter
 from runner.wire.recording_buffer import RecordingBuffer, hide_keys
-from runner.wire.replay_decoder import hear_again
+from runner.wire.response_decoder import decode_recording
 from tests.support.command import compare, read_lines, write_config, write_yaml
 from tests.support.scripted_server import (
     DONE,
@@ -181,8 +181,8 @@ def test_a_key_is_found_and_redacted_however_it_is_cut(text: str, places: list[i
     chunks = list(enumerate(cut(text.encode(), places)))
     buffer = RecordingBuffer(SECRETIVE)
     for start in range(0, len(chunks), slice_size):
-        buffer.keep(chunks[start : start + slice_size])
-    packed = buffer.wind_up()
+        buffer.add(chunks[start : start + slice_size])
+    packed = buffer.finish()
     assert unpack_reads(packed) == chunks
     assert buffer.holds_key == (KEY in text)
     hidden = hide_keys(packed, SECRETIVE)
@@ -194,7 +194,7 @@ def texts_of(found: Recordings) -> Iterator[str]:
     """Yield all texts in recordings: labels, bytes, and what is decoded from the bytes."""
     for entry in found.entries:
         chunks = found.reads(entry)
-        fold = hear_again(entry.label, chunks)
+        fold = decode_recording(entry.label, chunks)
         yield str(entry.label)
         yield b"".join(data for _, data in chunks).decode("utf-8", "replace")
         yield str(

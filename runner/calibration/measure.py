@@ -24,7 +24,7 @@ from runner.providers.redaction import Redactor
 from runner.providers.registry import builtin
 from runner.storage import journal
 from runner.version import __version__
-from runner.wire.time_slices import DEPARTURE_INTERVAL_NS
+from runner.wire.time_slices import SEND_INTERVAL_NS
 
 if TYPE_CHECKING:
     from runner.engine.attempts import OpenAttemptRunners
@@ -73,7 +73,7 @@ class CalibrationLoad:
         Requests are sent one after the other: otherwise the first streams would end before the last one begins, and the
         named concurrency would never be reached.
         """
-        sending_ms = self.concurrency * DEPARTURE_INTERVAL_NS / 1e6
+        sending_ms = self.concurrency * SEND_INTERVAL_NS / 1e6
         tokens = ceil((2 * sending_ms - self.ttft_ms) / self.gap_ms) + 1
         return replace(self, tokens=max(self.tokens, tokens))
 

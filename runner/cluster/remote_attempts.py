@@ -15,7 +15,7 @@ from runner.core.events import Failed, Outcome
 from runner.core.nodes import Node
 from runner.engine.attempts import AttemptRunner, OpenAttemptRunners, Provenance
 from runner.providers.endpoint import Endpoint
-from runner.wire.client import ChatRequestBody
+from runner.wire.completion_request import CompletionRequest
 from runner.wire.read_loop import Attempt, Watch
 from runner.wire.response_body import Phases, ResponseBody
 from runner.wire.time_slices import TimeSlices
@@ -80,7 +80,7 @@ class RemoteAttemptRunner:
 
     async def run(
         self,
-        request: ChatRequestBody,
+        request: CompletionRequest,
         attempt: Attempt,
         watch: Watch | None = None,  # noqa: ARG002
         *,
@@ -98,7 +98,7 @@ class RemoteAttemptRunner:
         await self._run_on(worker, request, attempt, body)
 
     async def _run_on(
-        self, worker: WorkerHandle, request: ChatRequestBody, attempt: Attempt, body: _RemoteBody
+        self, worker: WorkerHandle, request: CompletionRequest, attempt: Attempt, body: _RemoteBody
     ) -> None:
         body.provenance = _provenance_on(worker.node)
         number, called_ns = self.pool.next_attempt_number(), perf_counter_ns()

@@ -24,7 +24,7 @@ from runner.engine.attempts import AttemptRunner, open_local_runners
 from runner.engine.process import allow_connections, gc_pause
 from runner.providers.endpoint import Endpoint
 from runner.version import __version__
-from runner.wire.client import ChatRequestBody
+from runner.wire.completion_request import CompletionRequest
 from runner.wire.read_loop import Attempt
 from runner.wire.time_slices import TimeSlices
 
@@ -84,7 +84,7 @@ class Worker:
         phases = await self._runners[provider].warm_up(connections)
         return WarmUpReport(phases, WorkerSpan(began_ns, perf_counter_ns()))
 
-    async def run_attempt(self, provider: str, number: int, request: ChatRequestBody) -> AttemptReport:
+    async def run_attempt(self, provider: str, number: int, request: CompletionRequest) -> AttemptReport:
         """Make one attempt; return what was received, in part if `cancel` is called with this number."""
         began_ns = perf_counter_ns()
         runner, attempt = self._runners[provider], Attempt()

@@ -14,8 +14,9 @@ import anyio
 from runner.core.nodes import Node
 from runner.engine.lateness import LateSpans, doubtful_timestamps, measure_lateness
 from runner.providers.endpoint import Endpoint
-from runner.wire.batched_reads import resting_ns
-from runner.wire.client import ChatRequestBody, Client
+from runner.wire.batched_reads import max_batch_delay_ns
+from runner.wire.client import Client
+from runner.wire.completion_request import CompletionRequest
 from runner.wire.read_loop import Attempt, Watch
 from runner.wire.response_body import KERNEL_CLOCK, Phases
 from runner.wire.time_slices import TimeSlices
@@ -40,7 +41,7 @@ class AttemptRunner(Protocol):
         """Open connections before anything is measured; return the phases of each, by this process's clock."""
 
     async def run(
-        self, request: ChatRequestBody, attempt: Attempt, watch: Watch | None = None, *, vantage: Node | None = None
+        self, request: CompletionRequest, attempt: Attempt, watch: Watch | None = None, *, vantage: Node | None = None
     ) -> None:
         """Send a request and receive the response into `attempt`, which keeps what came before a cancellation.
 
@@ -69,7 +70,7 @@ class LocalAttemptRunner:
         return await self.client.warm_up(connections)
 
     async def run(
-        self, request: ChatRequestBody, attempt: Attempt, watch: Watch | None = None, *, vantage: Node | None = None
+        self, request: CompletionRequest, attempt: Attempt, watch: Watch | None = None, *, vantage: Node | None = None
     ) -> None:
         """Send a request on this event loop and receive the response into `attempt`."""
         assert vantage is None, "only a cluster has nodes to send from"
@@ -82,7 +83,7 @@ class LocalAttemptRunner:
         by_kernel = attempt.body.clock == KERNEL_CLOCK
         timestamps_ns = doubtful_timestamps(attempt.fold.timestamps_ns, by_kernel=by_kernel)
         late_ns = self.late.worst_ns(timestamps_ns)
-        return Provenance(late_ns=late_ns + resting_ns() if by_kernel and timestamps_ns else late_ns)
+        return Provenance(late_ns=late_ns + max_batch_delay_ns() if by_kernel and timestamps_ns else late_ns)
 
 
 @asynccontextmanager

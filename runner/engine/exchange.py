@@ -23,7 +23,7 @@ from runner.engine.retry import RetryPolicy
 from runner.planning.plan import Request
 from runner.providers.redaction import Redactor
 from runner.storage.journal import JournalWriter
-from runner.wire.client import ChatRequestBody
+from runner.wire.completion_request import CompletionRequest
 from runner.wire.read_loop import Attempt
 from runner.wire.time_slices import TimeSlices
 
@@ -166,10 +166,10 @@ class RequestExchange:
         in_flight.flags |= template.flags
         in_flight.body = template.body
         in_flight.attempts += 1
-        in_flight.attempt = Attempt(tape=self.recorder.new_buffer() if self.recorder else None)
+        in_flight.attempt = Attempt(recording=self.recorder.new_buffer() if self.recorder else None)
         in_flight.started_at = in_flight.started_at or datetime.now(UTC).isoformat(timespec="milliseconds")
         messages = [{"role": m.role, "content": m.content} for m in request.messages(self.salt)]
-        request_body = ChatRequestBody(template.target.model, messages, template.body, template.timeouts)
+        request_body = CompletionRequest(template.target.model, messages, template.body, template.timeouts)
 
         def watch(event: Event) -> None:
             if isinstance(event, Text):

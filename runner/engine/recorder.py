@@ -18,7 +18,7 @@ from runner.storage.recordings.recording import (
 )
 from runner.storage.recordings.writer import RecordingWriter
 from runner.wire.recording_buffer import RecordingBuffer, hide_keys
-from runner.wire.replay_decoder import hear_again
+from runner.wire.response_decoder import decode_recording
 
 
 class Recorder:
@@ -42,10 +42,10 @@ class Recorder:
 
         """
         attempt = in_flight.attempt
-        buffer, attempt.tape = attempt.tape, None
+        buffer, attempt.recording = attempt.recording, None
         if buffer is None:
             return
-        label, reads = self._label(in_flight, messages, epoch_ns), buffer.wind_up()
+        label, reads = self._label(in_flight, messages, epoch_ns), buffer.finish()
         if buffer.holds_key or _holds_key(attempt.fold, self._redactor):
             label, reads = self._without_keys(label, reads, attempt.fold)
         self._writer.append(encode_frame(label, reads))
@@ -54,7 +54,7 @@ class Recorder:
         attempt, target, hide = in_flight.attempt, in_flight.request.target, self._redactor.by_value
         body = attempt.body
         head = body.head if attempt.fold.response_started is not None else None
-        failed = attempt.fold.failed if attempt.closed_ns is None else attempt.cut
+        failed = attempt.fold.failed if attempt.closed_ns is None else attempt.ended_by
         return Label(
             key=in_flight.request.key,
             attempt=in_flight.attempts,
@@ -80,7 +80,7 @@ class Recorder:
     def _without_keys(self, label: Label, reads: PackedReads, fold: Fold) -> tuple[Label, PackedReads]:
         """Return a label and reads without keys; no reads if they would yield another reply, or a key all the same."""
         clean = hide_keys(reads, self._redactor)
-        replayed = hear_again(label, clean)
+        replayed = decode_recording(label, clean)
         if _holds_key(replayed, self._redactor) or _gist(replayed, Redactor()) != _gist(fold, self._redactor):
             return replace(label, withheld=True), pack_reads(())
         return label, pack_reads(clean)
@@ -106,4 +106,4 @@ def _provider_texts(fold: Fold) -> Iterator[str]:
 def _gist(fold: Fold, redactor: Redactor) -> tuple[object, ...]:
     """Return how an attempt ended, its texts, and in how many pieces they came."""
     texts = [redactor.by_value(fold.text(channel) or "") for channel in Channel]
-    return (fold.outcome(), fold.text_count, texts)
+    return (fold.outcome(), len(fold.timestamps_ns), texts)

@@ -32,7 +32,7 @@ from runner.providers.endpoint import find_endpoint
 from runner.providers.registry import builtin
 from runner.simulator.process import launch, launch_sync
 from runner.storage import journal
-from runner.wire.client import ChatRequestBody
+from runner.wire.completion_request import CompletionRequest
 from tests.benchmarks.accuracy import CHECKOUT, STEADY
 from tests.benchmarks.memory import MAXRSS_BYTES
 from tests.benchmarks.targets import Target, ratio
@@ -225,7 +225,7 @@ async def report_once(base_url: str, load: CalibrationLoad) -> AttemptReport:
     worker, endpoint = Worker(), find_endpoint(SIMULATOR, builtin(), {})
     async with worker._stack:
         await worker.set_up({SIMULATOR: replace(endpoint, base_url=base_url)}, {}, 10, 1)
-        request = ChatRequestBody(load.model, [{"role": "user", "content": "Count."}], {"stream": True}, Timeouts())
+        request = CompletionRequest(load.model, [{"role": "user", "content": "Count."}], {"stream": True}, Timeouts())
         return await worker.run_attempt(SIMULATOR, 1, request)
 
 

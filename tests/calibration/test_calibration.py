@@ -34,8 +34,8 @@ from runner.core.record import Identity, Record, TextEvents, Timestamps
 from runner.errors import CompareError
 from runner.simulator.model import parse_model
 from runner.simulator.persona import MS
-from runner.wire.read_loop import received_ns
-from runner.wire.time_slices import DEPARTURE_INTERVAL_NS
+from runner.wire.response_decoder import received_ns
+from runner.wire.time_slices import SEND_INTERVAL_NS
 from tests.support.command import compare, finish, read_lines, start
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
@@ -84,7 +84,7 @@ def record(**details: object) -> Record:
 def test_all_streams_of_a_load_are_in_flight_at_once(concurrency: int, gap_ms: float, tokens: int) -> None:
     """However many are sent one after the other, the first has not ended when the last is sent; none gets shorter."""
     load = CalibrationLoad(concurrency=8, requests=120, ttft_ms=200, gap_ms=gap_ms, tokens=tokens).at(concurrency)
-    last_leaves_ms = (concurrency - 1) * DEPARTURE_INTERVAL_NS / 1e6
+    last_leaves_ms = (concurrency - 1) * SEND_INTERVAL_NS / 1e6
     assert load.ttft_ms + load.gap_ms * (load.tokens - 1) >= 2 * last_leaves_ms * (1 - 1e-9)
     assert load.tokens >= tokens
 

@@ -24,6 +24,7 @@ from runner.providers.redaction import Redactor
 from runner.providers.row import Row
 from runner.storage import journal
 from tests.support.command import finish, read_lines, read_rows, start, write_config, write_yaml
+from tests.support.plans import first_requests
 from tests.support.scripted_server import (
     DONE,
     END,
@@ -331,7 +332,7 @@ async def test_finished_request_is_recorded_despite_an_interruption(tmp_path: Pa
             limits={"one": 1}, connect_s=5, journal=writer, observer=Observer(), redactor=Redactor(), salt="",
         ) as exchanges, anyio.create_task_group() as tasks:  # fmt: skip
             exchange = exchanges["one"]
-            tasks.start_soon(exchange.send, next(plan.opening_requests()), 0)
+            tasks.start_soon(exchange.send, next(first_requests(plan)), 0)
             await until(lambda: exchange.queues.shared.lane.in_flight == 1)
             await until(lambda: exchange.queues.shared.lane.in_flight == 0)
             tasks.cancel_scope.cancel()

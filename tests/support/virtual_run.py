@@ -9,6 +9,7 @@ from runner.core.load import LoadProfile
 from runner.engine.lane import Lane
 from runner.engine.schedule import Begin, Schedule, Wait, never_stop, resume_nothing
 from runner.planning.plan import Plan, Request, Target
+from tests.support.plans import first_requests
 
 SECOND_NS = 1_000_000_000
 
@@ -100,7 +101,7 @@ def shortest_ns(plan: Plan, widths: Mapping[str, int], lasts_ns: Callable[[Reque
     places = {name: [0] * width for name, width in widths.items()}
     begun_ns: dict[tuple[str, int], int] = {}
     previous_ns = dict.fromkeys(widths, 0)
-    for request in plan.opening_requests():
+    for request in first_requests(plan):
         lane, block = request.target.provider, request.block
         behind = 0 if lead is None else block - lead - 1
         released_ns = max((begun_ns.get((other, behind), 0) for other in widths if other != lane), default=0)

@@ -257,7 +257,7 @@ def _header(job: PreparedRun) -> journal.Header:
         until_ci=job.options.until_ci,
         late_bound_s=job.options.late_bound_s,
         vantages={node.name: node.region for node in job.plan.vantages},
-        load=job.load.altered,
+        load=job.load.to_plain(),
         prices=job.prices.to_plain(),
         platform=platform.platform(),
         versions={

@@ -37,7 +37,7 @@ from runner.outputs.github import (
 from runner.storage.journal import Header
 from tests.support.command import ROOT, compare, read_lines, write_yaml
 
-SLOW, FAST = "sim/exact?ttft_ms=60&gap_ms=2&tokens=5", "sim/exact?ttft_ms=30&gap_ms=2&tokens=5"
+SLOW, FAST = "sim/exact?ttft_ms=300&gap_ms=2&tokens=5", "sim/exact?ttft_ms=150&gap_ms=2&tokens=5"
 HEADER = Header(
     run_id="r",
     suite="s",
@@ -140,11 +140,12 @@ def slowed_copy(journal: Path, folder: Path, factor: float) -> Path:
 def test_a_run_is_held_against_a_snapshot_and_another_run(tmp_path: Path) -> None:
     """What `snapshot --update` keeps is a baseline; a faster one shuts the gate, and a failed check goes first."""
     write_yaml(tmp_path / "suite.yaml", SUITE)
-    ask = ("-m", FAST, "--repeat", "12", "-q")
+    # So slow that a busy machine does not make it slower by half.
+    ask = ("-m", "sim/exact?ttft_ms=400&gap_ms=2&tokens=5", "--repeat", "12", "--concurrency", "8", "-q")
     assert compare(tmp_path, "snapshot", "suite.yaml", *ask, "--update", "-o", "base").returncode == 0
     gate = ("--gate", "--metric", "ttft", "--min-effect", "50%")
     done = compare(tmp_path, "run", "suite.yaml", *ask, *gate, "--baseline", "suite.snapshot", "-o", "same", "--json")
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads(done.stdout)["run"]["run_id"] == "same"
     slowed_copy(tmp_path / "suite.snapshot" / "journal.jsonl", tmp_path / "faster", 0.4)
     assert compare(tmp_path, "run", "suite.yaml", *ask, *gate, "--baseline", "faster").returncode == 1

@@ -110,7 +110,7 @@ def resume_state(plan: Plan, records: Iterable[Record], *, retry_errors: bool = 
 
     A reply is in memory only until all turns of its conversation have been read.
     """
-    openings, progress = _Openings(plan), _Progress()
+    openings, progress = _OpeningFinder(plan), _Progress()
     for record in records:
         progress.last_ns = max(progress.last_ns, record.timestamps.last_event or 0)
         if record.warmup:
@@ -134,7 +134,7 @@ def _series_of(opening: Request) -> Series:
     return (opening.vantage.name if opening.vantage else None, opening.target.name, opening.case.id)
 
 
-class _Openings:
+class _OpeningFinder:
     """Finds the first request of a recorded turn's conversation in a plan."""
 
     def __init__(self, plan: Plan) -> None:

@@ -49,7 +49,7 @@ class GrowingReplies(View):
         """Begin to count how long a target keeps one waiting."""
         self._growing[request.target.name].started_ns = self.told_ns
 
-    def heard(self, request: Request, event: Event) -> None:
+    def received(self, request: Request, event: Event) -> None:
         """Add a piece of text to its column."""
         if not isinstance(event, Text):
             return

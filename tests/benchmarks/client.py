@@ -1,4 +1,4 @@
-"""What a client hands to the benchmark that started it: all its stamps, and what taking them cost."""
+"""The measurement of one client: its timestamps, and the time and CPU they took. Passed between processes as JSON."""
 
 import json
 import sys
@@ -16,8 +16,8 @@ from runner.commands.run.perform import backend
 
 
 @dataclass(slots=True)
-class Measured:
-    """A load as one client saw it. CPU is that of the client's process alone."""
+class Measurement:
+    """The replies to a load as one client timed them; `cpu_s` is the CPU time of the client's process alone."""
 
     replies: list[Stamps] = field(default_factory=list)
     cpu_s: float = 0.0
@@ -25,29 +25,29 @@ class Measured:
 
     @contextmanager
     def timing(self) -> Iterator[None]:
-        """Note what the block costs: from just before the first request to just after the last."""
+        """Measure the CPU and wall time of a block, which sends the first request and ends after the last."""
         cpu_ns, wall_ns = process_time_ns(), perf_counter_ns()
         yield
         self.cpu_s, self.wall_s = (process_time_ns() - cpu_ns) / 1e9, (perf_counter_ns() - wall_ns) / 1e9
 
     def to_json(self) -> str:
-        """Return it as one line."""
+        """Return the measurement as one line of JSON."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Read it back."""
+        """Parse what `to_json` returned."""
         values = json.loads(text)
         return cls([Stamps(*reply) for reply in values["replies"]], values["cpu_s"], values["wall_s"])
 
 
-def stamps_since(sent_ns: int, received_ns: int, at_ns: list[int], origin_ns: list[int]) -> Stamps:
-    """Return a reply's stamps relative to the moment its request was sent."""
+def timestamps_since(sent_ns: int, received_ns: int, at_ns: list[int], origin_ns: list[int]) -> Stamps:
+    """Return a reply's timestamps in microseconds since its request was sent; arguments in nanoseconds of one clock."""
     at_us, origin_us = ([(at - sent_ns) // 1000 for at in column] for column in (at_ns, origin_ns))
     return Stamps((received_ns - sent_ns) // 1000, at_us, origin_us)
 
 
-def be_client(ask: Callable[[str, CalibrationLoad], Coroutine[None, None, Measured]]) -> None:
-    """Do in this process as its arguments say, on uvloop where there is one, and print what was measured."""
+def run_client(ask: Callable[[str, CalibrationLoad], Coroutine[None, None, Measurement]]) -> None:
+    """Put the load that the process's arguments name on their base URL, and print the measurement."""
     base_url, load = sys.argv[1], CalibrationLoad(**json.loads(sys.argv[2]))
     print(anyio.run(ask, base_url, load, **backend()).to_json())

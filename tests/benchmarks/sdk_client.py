@@ -1,4 +1,4 @@
-"""The client that everybody writes: `async for chunk in` the official SDK's stream, a stamp at each chunk."""
+"""The client `sdk`: `async for chunk in` the SDK's stream, with a timestamp at each chunk, as most scripts do."""
 
 import asyncio
 from time import perf_counter_ns
@@ -6,12 +6,12 @@ from time import perf_counter_ns
 from openai import AsyncOpenAI
 
 from runner.calibration.measure import CalibrationLoad
-from tests.benchmarks.measured import Measured, be_client, stamps_since
+from tests.benchmarks.client import Measurement, run_client, timestamps_since
 
 
-async def ask(base_url: str, load: CalibrationLoad) -> Measured:
-    """Ask from as many tasks as there are streams."""
-    measured, left = Measured(), iter(range(load.requests))
+async def ask(base_url: str, load: CalibrationLoad) -> Measurement:
+    """Send the requests from as many tasks as there are streams."""
+    measurement, left = Measurement(), iter(range(load.requests))
     async with AsyncOpenAI(api_key="none", base_url=base_url, max_retries=0) as client:
 
         async def work() -> None:
@@ -27,12 +27,12 @@ async def ask(base_url: str, load: CalibrationLoad) -> Measured:
                         at_ns.append(now_ns)
                         origin_ns.append((chunk.model_extra or {})["sent_ns"])
                 received_ns = int(stream.response.headers["x-received-ns"])
-                measured.replies.append(stamps_since(sent_ns, received_ns, at_ns, origin_ns))
+                measurement.replies.append(timestamps_since(sent_ns, received_ns, at_ns, origin_ns))
 
-        with measured.timing():
+        with measurement.timing():
             await asyncio.gather(*(work() for _ in range(load.concurrency)))
-    return measured
+    return measurement
 
 
 if __name__ == "__main__":
-    be_client(ask)
+    run_client(ask)

@@ -1,11 +1,14 @@
-"""The four timeouts as arithmetic on stamps: connect, first token, idle, total. Reads no clock."""
+"""The four timeouts of a request as arithmetic on timestamps: connect, first token, idle, total. Reads no clock.
+
+All moments are `perf_counter_ns`; a request that was not sent counts from 0.
+"""
 
 from runner.core.events import Failed, Outcome
 from runner.core.suite import Timeouts
 
 
-def due_ns(sent_ns: int | None, has_text: bool, last_event_ns: int | None, timeouts: Timeouts) -> int:
-    """Return when the next timer runs out. Only data resets `idle`; comments and blank lines do not."""
+def next_deadline_ns(sent_ns: int | None, has_text: bool, last_event_ns: int | None, timeouts: Timeouts) -> int:
+    """Return when the next timeout expires. Only data resets `idle`; comments and blank lines do not."""
     start_ns = sent_ns or 0
     total_ns = start_ns + int(timeouts.total * 1e9)
     if not has_text:
@@ -13,11 +16,11 @@ def due_ns(sent_ns: int | None, has_text: bool, last_event_ns: int | None, timeo
     return min(total_ns, (last_event_ns or start_ns) + int(timeouts.idle * 1e9))
 
 
-def expired(
+def expired_timeout(
     sent_ns: int | None, has_text: bool, last_event_ns: int | None, timeouts: Timeouts, now_ns: int
 ) -> Failed | None:
-    """Return the timeout that has run out, None if none has."""
-    if now_ns < due_ns(sent_ns, has_text, last_event_ns, timeouts):
+    """Return the failure by the timeout that has expired; None if none has."""
+    if now_ns < next_deadline_ns(sent_ns, has_text, last_event_ns, timeouts):
         return None
     if now_ns >= (sent_ns or 0) + int(timeouts.total * 1e9):
         return _timeout(now_ns, "total", f"not finished after {timeouts.total:g} s")
@@ -27,7 +30,7 @@ def expired(
 
 
 def head_timeout(sent_ns: int | None, timeouts: Timeouts, now_ns: int) -> Failed:
-    """Return the timeout of a request whose answer never began."""
+    """Return the failure of a request whose response did not start in time."""
     if sent_ns is None:
         return _timeout(now_ns, "connect", f"no connection after {timeouts.connect:g} s")
     if timeouts.total <= timeouts.first_token:

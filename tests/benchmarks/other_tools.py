@@ -1,6 +1,6 @@
-"""AIPerf and GuideLLM, where somebody has installed them: run as their users do, and read what they report.
+"""AIPerf and GuideLLM, if they are installed: run them as their users do, and read their reports.
 
-They tell no stamps, so their TTFT can only be held against the delay that the server was asked for.
+They report no timestamps, so the error of their TTFT is its difference from the delay that the server was asked for.
 """
 
 import json
@@ -21,7 +21,7 @@ LIMIT_S = 900
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a rival says of a load. `measuring_s` is its own word; `wall_s` is the whole command."""
+    """A tool's report on a load. `measuring_s` is the duration it reports; `wall_s` is that of the whole command."""
 
     ttft_ms: tuple[float, ...]
     tokens: int
@@ -29,7 +29,7 @@ class Report:
     wall_s: float
 
     def errors(self, load: CalibrationLoad) -> Errors:
-        """Hold the report against the delay that was asked for."""
+        """Return the errors of the reported TTFT against the delay that the server was asked for."""
         us = [round(ttft * 1000) for ttft in self.ttft_ms]
         off_us = [at - round(load.ttft_ms * 1000) for at in us]
         return Errors(
@@ -46,7 +46,7 @@ class Report:
 
 def run_aiperf(executable: str, tokenizer: str, base_url: str, load: CalibrationLoad) -> Report:
     """Run `aiperf profile` against a running simulator."""
-    with _folder() as folder:
+    with _new_folder() as folder:
         options = {
             "--model": load.model,
             "--url": base_url.removesuffix("/v1"),
@@ -58,7 +58,7 @@ def run_aiperf(executable: str, tokenizer: str, base_url: str, load: Calibration
             "--artifact-dir": folder,
             "--ui": "none",
         }
-        wall_s = _run([executable, "profile", "--streaming", "--use-server-token-count", *_flat(options)])
+        wall_s = _run([executable, "profile", "--streaming", "--use-server-token-count", *_flattened(options)])
         rows = [json.loads(line) for line in (folder / "profile_export.jsonl").read_text().splitlines()]
         whole = json.loads((folder / "profile_export_aiperf.json").read_text())
     return Report(
@@ -70,9 +70,9 @@ def run_aiperf(executable: str, tokenizer: str, base_url: str, load: Calibration
 
 
 def run_guidellm(executable: str, tokenizer: str, base_url: str, load: CalibrationLoad) -> Report:
-    """Run `guidellm run` against a running simulator, which has no /health for it to ask."""
+    """Run `guidellm run` against a running simulator, without a health check: the simulator has no such route."""
     target = base_url.removesuffix("/v1")
-    with _folder() as folder:
+    with _new_folder() as folder:
         options = {
             "--backend": {"kind": "openai_http", "target": target, "model": load.model, "validate_backend": False},
             "--profile": {"kind": "concurrent", "streams": [load.concurrency]},
@@ -81,7 +81,7 @@ def run_guidellm(executable: str, tokenizer: str, base_url: str, load: Calibrati
             "--tokenizer": {"kind": "hf_auto", "model": tokenizer},
             "--output": {"kind": "json", "path": str(folder / "report.json")},
         }
-        wall_s = _run([executable, "run", "--disable-console", *_flat(options)])
+        wall_s = _run([executable, "run", "--disable-console", *_flattened(options)])
         [benchmark] = json.loads((folder / "report.json").read_text())["benchmarks"]
     rows = benchmark["requests"]["successful"]
     return Report(
@@ -92,23 +92,23 @@ def run_guidellm(executable: str, tokenizer: str, base_url: str, load: Calibrati
     )
 
 
-RIVALS = {"aiperf": run_aiperf, "guidellm": run_guidellm}
+OTHER_TOOLS = {"aiperf": run_aiperf, "guidellm": run_guidellm}
 
 
 @contextmanager
-def _folder() -> Iterator[Path]:
+def _new_folder() -> Iterator[Path]:
     with TemporaryDirectory() as name:
         yield Path(name)
 
 
-def _flat(options: Mapping[str, object]) -> Iterator[str]:
+def _flattened(options: Mapping[str, object]) -> Iterator[str]:
     for name, value in options.items():
         yield name
         yield json.dumps(value) if isinstance(value, dict) else str(value)
 
 
 def _run(command: list[str]) -> float:
-    """Run a command to its end; return the seconds it took. What it said is shown only if it failed."""
+    """Run a command to its end; return the seconds it took. Its output is printed only if it failed."""
     start = perf_counter()
     done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
     if done.returncode:

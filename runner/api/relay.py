@@ -1,69 +1,48 @@
-"""What a run tells in the thread that measures, told on in the thread that watches."""
+"""Pass what an observer is told from the thread that measures to the thread that shows it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from functools import partial
+from inspect import isfunction
 from queue import Empty, SimpleQueue
 from time import perf_counter_ns
 
-from runner.api.notebook.view import View
-from runner.core.events import Event
-from runner.core.record import Record
 from runner.engine.observer import Observer
-from runner.planning.plan import Plan, Request, Target
+
+CALLS = tuple(name for name, member in vars(Observer).items() if isfunction(member))
+"""Names of the calls that an observer gets."""
+
+
+class View(Observer):
+    """An observer that draws only when it is asked to; by itself it shows nothing."""
+
+    called_ns = 0
+    """When the present call was made in the run's thread, by `perf_counter_ns`."""
+
+    def draw(self) -> None:
+        """Show how the run stands."""
+
+    def conclude(self, sentence: str) -> None:
+        """Show that the run is over, and what became of it."""
 
 
 class Relay(Observer):
-    """Keeps each call until `pass_on` makes it, in the order they came; a call costs the run no more than a queue."""
+    """Queues each call until `pass_on` makes it, in the order they came; a call costs the run no more than a queue."""
 
-    def __init__(self, listener: View) -> None:
-        self._listener = listener
-        self._calls: SimpleQueue[tuple[int, Callable[[], None]]] = SimpleQueue()
-        self.watches_text = listener.watches_text
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._queue: SimpleQueue[tuple[int, Callable[[], None]]] = SimpleQueue()
+        self.watches_text = view.watches_text
+        for name in CALLS:
+            setattr(self, name, partial(self._put, getattr(view, name)))
+
+    def _put(self, call: Callable[..., None], *arguments: object) -> None:
+        self._queue.put((perf_counter_ns(), partial(call, *arguments)))
 
     def pass_on(self) -> None:
-        """Tell the listener all that was told since, in this thread."""
+        """Make the queued calls in this thread."""
         try:
             while True:
-                self._listener.told_ns, call = self._calls.get_nowait()
+                self._view.called_ns, call = self._queue.get_nowait()
                 call()
         except Empty:
             return
-
-    def _keep(self, call: Callable[[], None]) -> None:
-        self._calls.put((perf_counter_ns(), call))
-
-    def planned(self, plan: Plan) -> None:
-        """Keep it."""
-        self._keep(partial(self._listener.planned, plan))
-
-    def resumed(self, recorded: Mapping[str, int]) -> None:
-        """Keep it."""
-        self._keep(partial(self._listener.resumed, recorded))
-
-    def connected(self, provider: str, connections: int) -> None:
-        """Keep it."""
-        self._keep(partial(self._listener.connected, provider, connections))
-
-    def started(self, request: Request) -> None:
-        """Keep it."""
-        self._keep(partial(self._listener.started, request))
-
-    def heard(self, request: Request, event: Event) -> None:
-        """Keep it."""
-        self._keep(partial(self._listener.heard, request, event))
-
-    def opened(self, lane: str, targets: Sequence[Target], limit: int) -> None:
-        """Keep it."""
-        self._keep(partial(self._listener.opened, lane, targets, limit))
-
-    def limited(self, lane: str, limit: int, why: str) -> None:
-        """Keep it."""
-        self._keep(partial(self._listener.limited, lane, limit, why))
-
-    def paused(self, lane: str, wait_s: float, why: str) -> None:
-        """Keep it."""
-        self._keep(partial(self._listener.paused, lane, wait_s, why))
-
-    def finished(self, record: Record) -> None:
-        """Keep it."""
-        self._keep(partial(self._listener.finished, record))

@@ -25,6 +25,7 @@ from runner.planning.plan import Plan, Request, Target
 from runner.providers.endpoint import read_endpoint
 from runner.providers.redaction import Redactor
 from runner.providers.registry import builtin
+from runner.simulator.model import PROVIDER as SIMULATOR
 from runner.storage import journal
 from runner.storage.run_folder import RESULTS, write_atomically
 from runner.version import __version__
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
 CALIBRATION = RESULTS / "calibration.json"
 GOOD_FOR = timedelta(days=30)
-SIMULATOR = "sim"
 
 SEARCH_S = 30.0
 """By when the last trial of the search for the highest concurrency must have begun, judged by the one before."""

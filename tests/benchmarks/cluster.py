@@ -20,18 +20,18 @@ from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-import anyio
 from tabulate import tabulate
 
-from runner.calibration.measure import SIMULATOR, CalibrationLoad, drive
+from runner.calibration.measure import CalibrationLoad, drive
 from runner.cluster.connect import join_cluster
 from runner.cluster.messages import RemoteOpened, Report, WorkerStay
 from runner.cluster.open_pool import distant_askers
-from runner.commands.run.perform import backend
+from runner.commands.run.event_loop import run_async
 from runner.core.nodes import ClusterOptions, Node
 from runner.core.suite import Timeouts
 from runner.providers.endpoint import read_endpoint
 from runner.providers.registry import builtin
+from runner.simulator.model import PROVIDER as SIMULATOR
 from runner.simulator.process import launch, launch_sync
 from runner.storage import journal
 from runner.wire.client import ChatRequestBody
@@ -86,7 +86,7 @@ def main() -> None:
     """Measure both and print them against their targets."""
     options = read_options()
     if options.drive is not None:
-        print(json.dumps(asdict(anyio.run(drive_simulated, options.drive, **backend()))))
+        print(json.dumps(asdict(run_async(drive_simulated, options.drive))))
         return
     if options.workers:
         share = replace(STEADY, concurrency=options.streams, requests=options.streams * ROUNDS)
@@ -112,9 +112,7 @@ def read_options() -> argparse.Namespace:
 def measure_workers(numbers: Sequence[int], repeats: int, share: CalibrationLoad) -> list[list[Trial]]:
     """Return rounds of trials, one for each number of workers, on a cluster that is started for that."""
     with launch_cluster() as cluster, join_cluster(cluster.address), launch_sync() as base_url:
-        return [
-            [anyio.run(try_out, base_url, workers, share, **backend()) for workers in numbers] for _ in range(repeats)
-        ]
+        return [[run_async(try_out, base_url, workers, share) for workers in numbers] for _ in range(repeats)]
 
 
 async def try_out(base_url: str, workers: int, share: CalibrationLoad) -> Trial:

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.commands.run.stop_rules import StopRule, measure_narrowness, parse_share, stop_rule
+from runner.commands.run.options import parse_share
+from runner.commands.run.stop_rules import StopRule, measure_narrowness, stop_rule
 from runner.core.events import Channel, Outcome
 from runner.core.load import LoadProfile
 from runner.core.nodes import Node
@@ -90,7 +91,7 @@ def test_a_budget_is_never_passed(
         request = under_way.pop(chance.randrange(len(under_way)))
         tokens = next(length)
         spent += Decimal(tokens) / 100
-        rule.hear(answer(request, tokens))
+        rule.finished(answer(request, tokens))
         if (following := request.follow("x")) is not None:
             under_way.append(following)
     assert spent <= dollars
@@ -116,7 +117,7 @@ def test_what_is_not_counted_is_charged_at_its_most() -> None:
     left = {}
     for name, record in charges.items():
         rule = budgeted(plan, "1.50USD", a=PRICE)
-        rule.hear(record)
+        rule.finished(record)
         left[name] = rule() is None
     assert left == {"no usage": False, "cut": False, "refused": True, "unsent": True, "skipped": True}
 
@@ -126,7 +127,7 @@ def test_a_missing_part_is_charged_at_the_dearest_rate() -> None:
     cached = Price("USD", (Rates(Decimal(0), Decimal(10_000), cached=Decimal(1)),), "test")
     plan = plan_of("a")
     rule = budgeted(plan, "2USD", a=cached)
-    rule.hear(answer(next(plan.opening_requests()), 50))
+    rule.finished(answer(next(plan.opening_requests()), 50))
     assert rule() is None
 
 
@@ -137,8 +138,8 @@ def test_a_skipped_turn_ends_its_conversation() -> None:
     opening = next(plan.opening_requests())
     assert rule() is None
     assert rule() is not None
-    rule.hear(replace(answer(opening, None), outcome=Outcome.RATE_LIMITED, http_status=429))
-    rule.hear(Record(next(iter(opening.unasked())).identity(), Marks(), Outcome.SKIPPED, attempts=0))
+    rule.finished(replace(answer(opening, None), outcome=Outcome.RATE_LIMITED, http_status=429))
+    rule.finished(Record(next(iter(opening.unasked())).identity(), Marks(), Outcome.SKIPPED, attempts=0))
     assert rule() is None
 
 
@@ -146,7 +147,7 @@ def test_an_earlier_part_of_the_run_counts() -> None:
     """What a resumed run hears first is spent, and frees nothing that was never begun."""
     plan = plan_of("a")
     rule = budgeted(plan, "2.50USD", a=PRICE)
-    rule.hear(answer(next(plan.opening_requests())))
+    rule.finished(answer(next(plan.opening_requests())))
     assert rule() is None
     assert rule() is not None
 
@@ -156,9 +157,9 @@ def test_without_a_limit_the_dearest_reply_so_far_stands_in() -> None:
     plan = plan_of("a", parameters=Parameters())
     rule, openings = budgeted(plan, "5USD", a=PRICE), plan.opening_requests()
     assert [rule(), rule()] == [None, None]
-    rule.hear(answer(next(openings), 200))
+    rule.finished(answer(next(openings), 200))
     assert rule() is not None
-    rule.hear(answer(next(openings), 50))
+    rule.finished(answer(next(openings), 50))
     assert rule() is None
 
 
@@ -167,7 +168,7 @@ def test_warm_ups_cost_money_too() -> None:
     plan = plan_of("a", warmups=1)
     rule = budgeted(plan, "2USD", a=PRICE)
     for request in plan.warmup_requests("p"):
-        rule.hear(answer(request, warmup=True))
+        rule.finished(answer(request, warmup=True))
     assert rule() is None
     assert rule() is not None
 
@@ -179,9 +180,9 @@ def test_each_currency_has_a_budget_of_its_own() -> None:
     rule = budgeted(plan, "50USD", "1.50CNY", a=PRICE, b=yuan)
     first, second = sorted(list(plan.opening_requests())[:2], key=lambda request: request.target.model)
     assert rule() is None
-    rule.hear(answer(first))
+    rule.finished(answer(first))
     assert rule() is None
-    rule.hear(answer(second))
+    rule.finished(answer(second))
     assert str(rule()).startswith("the budget of 1.50 CNY is reached: 1.00 CNY spent")
 
 
@@ -216,7 +217,7 @@ def hear_blocks(rule: StopRule, plan: Plan, spread: float) -> int | None:
     for at, request in enumerate(plan.opening_requests()):
         if at % a_block == 0 and rule() is not None:
             return at // a_block
-        rule.hear(answer(request, ttft_s=1 + spread * (chance.random() - 0.5)))
+        rule.finished(answer(request, ttft_s=1 + spread * (chance.random() - 0.5)))
     return None
 
 
@@ -239,7 +240,7 @@ def test_the_reason_names_the_least_well_known_target_with_its_n() -> None:
     plan = plan_of("a", "b")
     rule = narrowed(plan, 0.1)
     for request in list(plan.opening_requests())[:16]:
-        rule.hear(answer(request, ttft_s=1.0 if request.target.model == "a" else 1 + 0.01 * request.block))
+        rule.finished(answer(request, ttft_s=1.0 if request.target.model == "a" else 1 + 0.01 * request.block))
     (found,) = measure_narrowness({"p/b": ([1 + 0.01 * block for block in range(1, 9)], range(8))})
     assert found.share is not None
     wanted = f"least well p/b's, to ±{100 * found.share:.2g} % (n 8, 8 blocks)"
@@ -252,9 +253,9 @@ def test_a_block_counts_when_it_is_whole() -> None:
     rule = narrowed(plan, 0.9)
     for request in plan.opening_requests():
         if request.target.model == "a" or request.block < 6:
-            rule.hear(answer(request))
+            rule.finished(answer(request))
     assert rule() is None
-    rule.hear(answer(next(r for r in plan.opening_requests() if r.block == 6 and r.target.model == "b")))
+    rule.finished(answer(next(r for r in plan.opening_requests() if r.block == 6 and r.target.model == "b")))
     assert "6 blocks" in str(rule())
 
 
@@ -266,9 +267,9 @@ def test_a_target_is_to_be_known_from_every_vantage() -> None:
         assert request.vantage is not None
         name = request.vantage.name
         record = answer(request, ttft_s=1.0 if name == "x" else 1 + 0.01 * request.block, node=name)
-        rule.hear(record)
+        rule.finished(record)
         if name == "x":
-            of_x_alone.hear(record)
+            of_x_alone.finished(record)
     reason = str(rule())
     assert reason.startswith("every target's median TTFT is known to ±10 %, least well p/a from y's")
     assert reason.endswith("(n 8, 8 blocks)")
@@ -281,8 +282,8 @@ def test_a_target_without_times_is_never_known() -> None:
     rule = narrowed(plan, 0.9)
     for request in plan.opening_requests():
         failed = request.target.model == "b"
-        rule.hear(replace(answer(request), outcome=Outcome.TIMEOUT) if failed else answer(request))
-        rule.hear(answer(request, warmup=True))
+        rule.finished(replace(answer(request), outcome=Outcome.TIMEOUT) if failed else answer(request))
+        rule.finished(answer(request, warmup=True))
         assert rule() is None
 
 
@@ -302,7 +303,7 @@ def test_a_judgement_under_way_holds_nobody_up() -> None:
     later = Later()
     rule = narrowed(plan, 0.5, later)
     for request in plan.opening_requests():
-        rule.hear(answer(request))
+        rule.finished(answer(request))
     assert [rule(), rule()] == [None, None]
     waiting.set_result(measure_narrowness(*later.asked))
     assert rule() is not None
@@ -314,7 +315,7 @@ def test_the_judgement_may_run_on_a_thread() -> None:
     with ThreadPoolExecutor(1) as executor:
         rule = narrowed(plan, 0.5, executor)
         for request in plan.opening_requests():
-            rule.hear(answer(request))
+            rule.finished(answer(request))
         at_once = rule()  # a quick thread is done before this looks
     assert at_once or rule()
 

@@ -37,7 +37,7 @@ class Stamps(NamedTuple):
 
 def read_stamps(record: Record) -> Stamps | None:
     """Return a record's stamps; None if it is no whole reply, or its server told no clock."""
-    heard = record.heard
+    heard = record.text_events
     if not record.timed or record.received_us is None or not heard.origin_us:
         return None
     return Stamps(record.received_us, heard.at_us, heard.origin_us)

@@ -68,7 +68,7 @@ class _LevelSample:
 
     def add(self, record: Record) -> None:
         """Count a request in."""
-        self._add_span(record.marks.sent, record.marks.last_event)
+        self._add_span(record.timestamps.sent, record.timestamps.last_event)
         if record.outcome not in TIMED:
             self.errors += 1
             return

@@ -1,15 +1,10 @@
-"""Pass what an observer is told from the thread that measures to the thread that shows it."""
+"""Pass the calls of an observer from the thread that measures to the thread that shows them."""
 
 from collections.abc import Callable
-from functools import partial
-from inspect import isfunction
 from queue import Empty, SimpleQueue
 from time import perf_counter_ns
 
-from runner.engine.observer import Observer
-
-CALLS = tuple(name for name, member in vars(Observer).items() if isfunction(member))
-"""Names of the calls that an observer gets."""
+from runner.engine.observer import ForwardingObserver, Observer
 
 
 class View(Observer):
@@ -25,24 +20,23 @@ class View(Observer):
         """Show that the run is over, and what became of it."""
 
 
-class Relay(Observer):
-    """Queues each call until `pass_on` makes it, in the order they came; a call costs the run no more than a queue."""
+class Relay(ForwardingObserver):
+    """Queues each call until `pass_on` makes it, in order; a call costs the run no more than a queue does."""
 
     def __init__(self, view: View) -> None:
         self._view = view
-        self._queue: SimpleQueue[tuple[int, Callable[[], None]]] = SimpleQueue()
+        self._calls: SimpleQueue[tuple[int, Callable[[Observer], None]]] = SimpleQueue()
         self.watches_text = view.watches_text
-        for name in CALLS:
-            setattr(self, name, partial(self._put, getattr(view, name)))
 
-    def _put(self, call: Callable[..., None], *arguments: object) -> None:
-        self._queue.put((perf_counter_ns(), partial(call, *arguments)))
+    def forward(self, call: Callable[[Observer], None]) -> None:
+        """Queue a call."""
+        self._calls.put((perf_counter_ns(), call))
 
     def pass_on(self) -> None:
-        """Make the queued calls in this thread."""
+        """Make the queued calls, in this thread."""
         try:
             while True:
-                self._view.called_ns, call = self._queue.get_nowait()
-                call()
+                self._view.called_ns, call = self._calls.get_nowait()
+                call(self._view)
         except Empty:
             return

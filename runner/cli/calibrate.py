@@ -52,7 +52,8 @@ def calibrate(
     compare calibrate
     compare calibrate -j 200 --rate 50
     """
-    from runner.calibration.measure import CALIBRATION, CalibrationInterrupted, store  # noqa: PLC0415 -- heavy
+    from runner.calibration.measure import CalibrationInterrupted  # noqa: PLC0415 -- heavy imports wait until there is work
+    from runner.calibration.stored import CALIBRATION, store  # noqa: PLC0415
     from runner.commands.calibrate import calibrate  # noqa: PLC0415
 
     try:
@@ -61,14 +62,14 @@ def calibrate(
             tokens_per_s=rate,
             requests=requests,
             search=not no_search,
-            say=lambda line: click.echo(line, err=True),
+            report=lambda line: click.echo(line, err=True),
         )
     except (CalibrationInterrupted, KeyboardInterrupt):
         click.echo("interrupted: nothing is stored", err=True)
         sys.exit(130)
     click.echo(found.to_json() if as_json else tabulate_calibration(found), nl=not as_json)
     path = output or CALIBRATION
-    store(found, path)
+    store(found.to_json(), path)
     click.echo(f"written: {path}", err=True)
 
 

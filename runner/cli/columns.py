@@ -79,7 +79,7 @@ class LiveReplies(Observer):
         """Start to time the wait for a target's first text."""
         self._started_ns[request.target.name] = perf_counter_ns()
 
-    def heard(self, request: Request, event: Event) -> None:
+    def received(self, request: Request, event: Event) -> None:
         """Add a piece of text to its column."""
         if not isinstance(event, TextEvent):
             return

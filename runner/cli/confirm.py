@@ -76,7 +76,7 @@ def _describe(prepared: "PreparedRun", forecast: "Forecast") -> str:
     """Return how many requests there are, and what they cost at most, as far as that is known."""
     count = _count(prepared, forecast)
     requests = "requests without a fixed number" if count is None else f"{count:,} requests"
-    of_all = " for the whole of the resumed run" if prepared.resume_state else ""
+    of_all = " for the whole of the resumed run" if prepared.resumed else ""
     costs = f", at most {' + '.join(map(str, forecast.costs))}{of_all}," if forecast.costs else ""
     open_ends = len(forecast.unpriced) + len(forecast.unbounded)
     unknown = f" (cost unknown for {open_ends} target{'' if open_ends == 1 else 's'})" if open_ends else ""

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from runner.core.events import TIMED
-from runner.core.hints import advise
+from runner.core.hints import hint_for
 from runner.core.record import Record
 from runner.engine.observer import Observer
 from runner.outputs.text.figures import MISSING, count, seconds
@@ -53,7 +53,7 @@ def describe_record(record: Record) -> str:
 
 
 def _hint_on(record: Record) -> str | None:
-    return advise(
+    return hint_for(
         record.identity.provider,
         record.outcome,
         record.error_type,
@@ -78,11 +78,11 @@ class PlainProgress(Observer):
         """Leave out the completed requests."""
         self._total = None if self._total is None else self._total - sum(recorded.values())
 
-    def limited(self, lane: str, limit: int, why: str) -> None:
+    def limit_changed(self, lane: str, limit: int, why: str) -> None:
         """Print a lane's new limit, and why it changed."""
         self._print(f"{lane}: at most {count(limit, 'request')} at a time now: {why}")
 
-    def paused(self, lane: str, wait_s: float, why: str) -> None:
+    def lane_paused(self, lane: str, wait_s: float, why: str) -> None:
         """Print why a lane pauses, and for how long."""
         self._print(f"{lane}: waiting {wait_s:.1f} s: {why}")
 
@@ -169,7 +169,7 @@ class LiveProgress(Observer):
         """Note the completed requests."""
         self._recorded = recorded
 
-    def opened(self, lane: str, targets: Sequence[Target], limit: int) -> None:
+    def lane_opened(self, lane: str, targets: Sequence[Target], limit: int) -> None:
         """Add a row for a lane."""
         total = None if self._plan is None else self._plan.requests_to(targets)
         if total is not None:
@@ -177,7 +177,7 @@ class LiveProgress(Observer):
         self._lanes[lane] = LaneProgress(limit, total, perf_counter_ns())
         self._lane_of |= {target.name: self._lanes[lane] for target in targets}
 
-    def limited(self, lane: str, limit: int, why: str) -> None:  # noqa: ARG002 -- there is no room for the reason
+    def limit_changed(self, lane: str, limit: int, why: str) -> None:  # noqa: ARG002 -- there is no room for the reason
         """Update a lane's limit."""
         self._lanes[lane].limit = limit
         self._redraw()

@@ -13,12 +13,11 @@ from runner.commands.run.prepared_run import PreparedRun
 from runner.core.suite import Parameters
 from runner.engine.observer import Observer
 from runner.planning.plan import Request
-from runner.suite.from_data import suite_of
-from runner.suite.load import suite_from_prompts
-from runner.suite.schema import WrittenParameters
+from runner.suite.load import suite_from_data, suite_from_prompts
+from runner.suite.schema import ParametersSchema
 
 NAME = "ask"
-PARAMETERS = tuple(WrittenParameters.model_fields)
+PARAMETERS = tuple(ParametersSchema.model_fields)
 """Names of the parameters that a conversation may be asked with."""
 
 ReplyHistory = Mapping[str, tuple[str, ...]]
@@ -34,7 +33,9 @@ def prepare_prompt(prompt: str, options: RunOptions, *, system: str | None = Non
 def prepare_turns(turns: Sequence[str], parameters: Mapping[str, Any], options: RunOptions) -> PreparedRun:
     """Return a run that asks the turns of one conversation, with parameters as a suite file has them."""
     prompts: dict[str, Any] = {"prompt": turns[0]} if len(turns) == 1 else {"turns": list(turns)}
-    return prepare(suite_of([{"id": NAME, **prompts}], parameters, name=NAME), load_registry(Path.cwd()), options)
+    return prepare(
+        suite_from_data([{"id": NAME, **prompts}], parameters, name=NAME), load_registry(Path.cwd()), options
+    )
 
 
 async def ask_last_turn(prepared: PreparedRun, observer: Observer, replies: ReplyHistory) -> FinishedRun:
@@ -46,5 +47,5 @@ async def ask_last_turn(prepared: PreparedRun, observer: Observer, replies: Repl
 
     observer.planned(prepared.plan)
     async with open_run(prepared, observer) as (exchanges, writer):
-        finished = await execute(prepared.plan, exchanges, writer, load=prepared.load, resume=last_turn)
+        finished = await execute(prepared.plan, exchanges, writer, load=prepared.load, first_missing=last_turn)
     return write_outputs(prepared, interrupted=not finished)

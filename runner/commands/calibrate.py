@@ -17,7 +17,7 @@ def calibrate(
     tokens_per_s: float,
     requests: int | None,
     search: bool,
-    say: Callable[[str], None],
+    report: Callable[[str], None],
 ) -> Calibration:
     """Return how far timestamps are off at a load.
 
@@ -26,7 +26,7 @@ def calibrate(
         tokens_per_s: tokens a second of each reply.
         requests: requests in all; None for 3 per slot, but at least 100.
         search: whether to look for the highest concurrency that is measured well.
-        say: gets a line on each step.
+        report: gets a line on each step.
 
     Raises:
         CalibrationInterrupted: a signal came before all was measured.
@@ -41,6 +41,6 @@ def calibrate(
     ).overlapping()
 
     async def measure_load() -> Calibration:
-        return await measure(load, search=search, say=say)
+        return await measure(load, search=search, report=report)
 
     return run_async(measure_load)

@@ -46,7 +46,7 @@ class Chat:
             case = Case(NAME, (*(prompt for prompt, _ in history), text))
             replies = tuple(reply for _, reply in history)
             request = Request(target, case, repeat=self._turns, block=self._turns, replies=replies)
-            record = await self._exchanges[target.provider].hold(request, perf_counter_ns())
+            record = await self._exchanges[target.provider].send(request, perf_counter_ns())
             records[target.name] = record
             if record.outcome in TIMED:
                 self._histories[target.name] += ((text, record.reply or ""),)

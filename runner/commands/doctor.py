@@ -16,14 +16,14 @@ from time import get_clock_info, perf_counter_ns
 
 import httpx2
 
-from runner.calibration.measure import find_clock_error
+from runner.calibration.stored import find_clock_error
 from runner.commands.providers import load_registry
 from runner.commands.run.event_loop import run_async
+from runner.document import find_nearest
 from runner.errors import CompareError
 from runner.providers.config import find_config
-from runner.providers.endpoint import Endpoint, is_configured, read_endpoint
+from runner.providers.endpoint import Endpoint, find_endpoint, is_configured
 from runner.providers.environment import read_environment
-from runner.providers.nearest import find_nearest
 from runner.providers.redaction import Redactor
 from runner.providers.registry import Registry
 from runner.storage.run_folder import RESULTS
@@ -165,7 +165,7 @@ def _configured_endpoints(registry: Registry, environ: Mapping[str, str]) -> tup
         if not is_configured(provider, registry, environ):
             continue
         try:
-            endpoints.append(read_endpoint(provider, registry, environ))
+            endpoints.append(find_endpoint(provider, registry, environ))
         except CompareError as error:
             problems.append(str(error))
     return endpoints, problems

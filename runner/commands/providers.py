@@ -7,12 +7,12 @@ from typing import Any
 from runner.commands.run.event_loop import run_async
 from runner.errors import CompareError
 from runner.providers.config import find_config, load_config
-from runner.providers.endpoint import read_endpoint
-from runner.providers.naming import resolve_provider
+from runner.providers.endpoint import find_endpoint
 from runner.providers.plugins import with_plugins
 from runner.providers.redaction import Redactor
 from runner.providers.registry import Registry, builtin
 from runner.providers.row import Row
+from runner.providers.target_name import resolve_provider
 
 
 def load_registry(start: Path) -> Registry:
@@ -50,7 +50,7 @@ def list_models(name: str, registry: Registry, environ: Mapping[str, str]) -> li
     """
     from runner.wire.client import Client, ProviderRefusal  # noqa: PLC0415 -- brings the SDK
 
-    endpoint = read_endpoint(resolve_provider(name, registry), registry, environ)
+    endpoint = find_endpoint(resolve_provider(name, registry), registry, environ)
     redactor = Redactor([endpoint.key] if endpoint.key is not None else [])
 
     async def request_models() -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 from runner.analysis.run import Run
 from runner.commands.run.perform import DEFAULT_OUTPUTS
 from runner.core.record import Record
-from runner.engine.in_flight import describe_failure, with_heard
+from runner.engine.in_flight import describe_failure, with_response
 from runner.errors import CompareError
 from runner.outputs import find_writer
 from runner.providers.redaction import Redactor
@@ -18,7 +18,7 @@ from runner.storage.journal import Journal, JournalWriter, decode_record, encode
 from runner.storage.recordings.reader import RecordingEntry, Recordings, read_recordings
 from runner.storage.run_folder import find_run, refuse_used_folder, write_atomically
 from runner.version import __version__
-from runner.wire.replay_decoder import hear_again
+from runner.wire.response_decoder import decode_recording
 
 
 @dataclass(slots=True)
@@ -109,7 +109,7 @@ class _RecordedAttempts:
     def rederive_record(self, line: Mapping[str, Any]) -> Mapping[str, object] | None:
         """Return a record's line, recomputed; None if its last attempt was not recorded."""
         record = decode_record(line)
-        sent_ns = record.marks.sent
+        sent_ns = record.timestamps.sent
         for entry in self._by_attempt.get((record.identity.key, record.attempts), ()):
             label = entry.label
             # A request that was repeated in a resumed run has several last attempts.
@@ -119,8 +119,8 @@ class _RecordedAttempts:
 
     def _decode(self, record: Record, entry: RecordingEntry) -> Record:
         label = entry.label
-        fold = hear_again(label, self._recordings.reads(entry))
-        return with_heard(record, fold, label.flags, Redactor(), sent_ns=label.sent_ns, epoch_ns=label.epoch_ns)
+        fold = decode_recording(label, self._recordings.reads(entry))
+        return with_response(record, fold, label.flags, Redactor(), sent_ns=label.sent_ns, epoch_ns=label.epoch_ns)
 
     def rederive_failure(self, line: Mapping[str, Any]) -> Mapping[str, object] | None:
         """Return the line of an attempt that failed and was retried, recomputed; None if it was not recorded."""
@@ -128,6 +128,6 @@ class _RecordedAttempts:
             label = entry.label
             if label.sent_ns is not None and label.sent_ns - label.epoch_ns > line["at_ns"]:
                 continue
-            failed = hear_again(label, self._recordings.reads(entry)).failed
+            failed = decode_recording(label, self._recordings.reads(entry)).failed
             return line if failed is None else {**line, **describe_failure(failed, label.epoch_ns, Redactor())}
         return None

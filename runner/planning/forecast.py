@@ -9,20 +9,17 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from fnmatch import fnmatchcase
 from itertools import chain
 from math import ceil
 
 from runner.core.load import LoadProfile
 from runner.core.suite import Case
+from runner.core.token_estimate import UPPER_BOUND
 from runner.planning.plan import Plan, Target
 from runner.pricing.money import Money, add_up
 from runner.pricing.rates import Price, highest_cost
 from runner.providers.request_body import request_body
 from runner.providers.row import Limits, Row
-
-TOKENS_A_MESSAGE, TOKENS_A_REQUEST = 16, 128
-"""What a model's template adds to texts, generously: role marks, and a preamble of the vendor's own."""
 
 REPLY_LIMITS = ("max_tokens", "max_completion_tokens")
 
@@ -214,18 +211,14 @@ def _input_sizes(case: Case, target: Target, reply: int | None) -> Iterator[int 
     """Yield the most input tokens of each turn: all that was said before is sent again."""
     system = case.system or target.parameters.system
     texts = [*([system] if system else []), *(message.content for message in case.history)]
-    said = sum(map(_most_tokens, texts)) + _most_tokens(json.dumps(dict(target.parameters.extra_body), default=str))
+    said = UPPER_BOUND.of_messages((*texts, json.dumps(dict(target.parameters.extra_body), default=str)))
     for turn, prompt in enumerate(case.turns):
         if turn and reply is None:
             yield None
             continue
-        said += _most_tokens(prompt)
-        yield said + TOKENS_A_REQUEST
-        said += (reply or 0) + TOKENS_A_MESSAGE
-
-
-def _most_tokens(text: str) -> int:
-    return len(text.encode(errors="surrogatepass")) + TOKENS_A_MESSAGE
+        said += UPPER_BOUND.of_messages((prompt,))
+        yield said + UPPER_BOUND.per_request
+        said += (reply or 0) + UPPER_BOUND.per_message
 
 
 def reply_limit(target: Target, row: Row) -> int | None:
@@ -245,11 +238,11 @@ def _foresee_lanes(
     """Yield a lane for each provider, and one for each model that has limits of its own."""
     shares: dict[tuple[str, str | None], list[TargetForecast]] = {}
     for target, share in zip(asked, targets, strict=True):
-        has_own = _own_limits(rows[target.provider], target.model) is not None
+        has_own = rows[target.provider].limits_of(target.model) is not None
         shares.setdefault((target.provider, target.model if has_own else None), []).append(share)
     for (provider, model), group in shares.items():
         row = rows[provider]
-        own = (None if model is None else _own_limits(row, model)) or Limits()
+        own = (None if model is None else row.limits_of(model)) or Limits()
         yield _foresee_lane(
             provider if model is None else f"{provider}/{model}",
             group,
@@ -260,10 +253,6 @@ def _foresee_lanes(
             ),
             load.rate,
         )
-
-
-def _own_limits(row: Row, model: str) -> Limits | None:
-    return next((limits for glob, limits in row.limits.items() if fnmatchcase(model, glob)), None)
 
 
 def _foresee_lane(name: str, group: Sequence[TargetForecast], limits: Limits, rate: float | None) -> LaneForecast:

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from runner.cli.progress import STEP, LaneProgress, LiveProgress, PlainProgress, RunningMedian, format_eta
 from runner.core.events import Outcome
-from runner.core.record import Heard, Marks, Record
+from runner.core.record import Record, TextEvents, Timestamps
 from runner.core.suite import Case, Parameters
 from runner.planning.plan import Plan, Request, Target
 
@@ -20,8 +20,8 @@ PLAN = Plan((Case("case", ("Hello?",)),), TARGETS, repeat=5)
 
 def answer(request: Request, outcome: Outcome = Outcome.OK, ttft_s: float = 0.1, *, warmup: bool = False) -> Record:
     """Return how a request ended."""
-    heard = Heard((round(ttft_s * 1e6), 900_000), "aa", (1, 1))
-    return Record(request.identity(), Marks(sent=0, last_event=10**9), outcome, heard, warmup=warmup)
+    heard = TextEvents((round(ttft_s * 1e6), 900_000), "aa", (1, 1))
+    return Record(request.identity(), Timestamps(sent=0, last_event=10**9), outcome, heard, warmup=warmup)
 
 
 def screen(progress: LiveProgress) -> list[str]:
@@ -36,14 +36,14 @@ def watch(plan: Plan) -> LiveProgress:
     """Return what has watched a lane: three requests under way, of which one ended well, one badly, and a warm-up."""
     progress = LiveProgress()
     progress.planned(plan)
-    progress.opened("acme", TARGETS, 4)
+    progress.lane_opened("acme", TARGETS, 4)
     requests = list(zip(plan.opening_requests(), range(4), strict=False))
     for request, _ in requests:
         progress.started(request)
     progress.finished(answer(requests[0][0], warmup=True, ttft_s=9))
     progress.finished(answer(requests[1][0]))
     progress.finished(answer(requests[2][0], Outcome.RATE_LIMITED))
-    progress.limited("acme", 2, "slow down")
+    progress.limit_changed("acme", 2, "slow down")
     return progress
 
 
@@ -68,8 +68,8 @@ def test_plain_progress_is_a_line_for_each_thing_that_happened() -> None:
     request = next(PLAN.opening_requests())
     progress.planned(PLAN)
     progress.finished(answer(request))
-    progress.limited("acme", 1, "slow down")
-    progress.paused("acme", 2.0, "slow down")
+    progress.limit_changed("acme", 1, "slow down")
+    progress.lane_paused("acme", 2.0, "slow down")
     progress.planned(Plan(PLAN.cases, TARGETS, repeat=None))
     progress.finished(answer(request))
     target = request.target.name

@@ -1,7 +1,7 @@
-"""Write the golden journal and every output of it anew: `python tests/golden/regenerate.py`, then read the diff.
+"""Regenerate the golden journal and all its outputs: `python tests/golden/regenerate.py`, then read the diff.
 
-The journal holds one of each thing that outputs must survive: Chinese, several turns, failures, buffered text,
-a simulated target among real ones, a warm-up, and a reply that tries to break out of every format.
+The journal contains what outputs must handle: Chinese, several turns, failures, buffered text, a simulated target
+among real ones, a warm-up, and a reply that tries to break out of every format.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from rich.console import Console
 
 from runner.analysis.run import Run
 from runner.core.events import Outcome
-from runner.core.record import Heard, Identity, Marks, Record
+from runner.core.record import Identity, Record, TextEvents, Timestamps
 from runner.outputs import WRITERS
 from runner.outputs.terminal import render_summary
 from runner.storage import journal
@@ -50,7 +50,7 @@ CHAT = ("Remember 42.", "Which number?")
 
 
 def asked(case: str, target: str, repeat: int = 1, turn: int = 1) -> Identity:
-    """Identify a request of the golden suite."""
+    """Return the identity of a request of the golden suite."""
     provider, _, model = target.partition("/")
     return Identity(
         key=f"{case}-{turn}-{provider}",
@@ -66,11 +66,11 @@ def asked(case: str, target: str, repeat: int = 1, turn: int = 1) -> Identity:
 
 
 def answered(identity: Identity, reply: str, ttft_us: int, step_us: int, size: int = 4) -> Record:
-    """Record a reply heard in even steps: `size` characters, one token, at each."""
+    """Return the record of a reply that arrived in even steps: `size` characters, one token, at each."""
     lengths = tuple(len(reply[start : start + size]) for start in range(0, len(reply), size))
     return Record(
         identity=identity,
-        marks=Marks(
+        timestamps=Timestamps(
             ready=SECOND,
             slot=SECOND + 2_000_000,
             sent=2 * SECOND,
@@ -79,7 +79,7 @@ def answered(identity: Identity, reply: str, ttft_us: int, step_us: int, size: i
             last_event=2 * SECOND + (ttft_us + step_us * len(lengths)) * 1000,
         ),
         outcome=Outcome.OK,
-        heard=Heard(
+        text_events=TextEvents(
             at_us=tuple(ttft_us + step_us * step for step in range(len(lengths))),
             channels="a" * len(lengths),
             lengths=lengths,
@@ -100,20 +100,20 @@ def answered(identity: Identity, reply: str, ttft_us: int, step_us: int, size: i
 
 
 def failed(identity: Identity, outcome: Outcome, error: str | None, **details: object) -> Record:
-    """Record a request of which nothing was heard."""
-    record = Record(identity=identity, marks=Marks(sent=2 * SECOND), outcome=outcome, error=error)
+    """Return the record of a request without a reply."""
+    record = Record(identity=identity, timestamps=Timestamps(sent=2 * SECOND), outcome=outcome, error=error)
     return replace(record, **details)  # type: ignore[arg-type]
 
 
 def records() -> Iterator[Record]:
-    """Yield the golden run's records as they finished."""
+    """Yield the golden run's records in the order in which they finished."""
     deepseek, zhipu, simulator = HEADER.targets
     yield replace(answered(asked("who-are-you", deepseek), "warm-up", 5_000_000, 1000), warmup=True)
     yield answered(asked("who-are-you", deepseek), "I am DeepSeek, a model that answers.", 300_000, 100_000)
     yield answered(asked("who-are-you", deepseek, 2), "I am a model by DeepSeek.", 500_000, 50_000)
     yield replace(
         answered(asked("who-are-you", zhipu), "我是智谱的模型，很高兴认识你！", 200_000, 300_000),
-        heard=Heard((200_000, 400_000, 900_000, 1_000_000), "rraa", (5, 4, 8, 7)),
+        text_events=TextEvents((200_000, 400_000, 900_000, 1_000_000), "rraa", (5, 4, 8, 7)),
         reasoning="用户想知道我是谁。",
         output_tokens=11,
         cached_tokens=8,
@@ -157,7 +157,7 @@ def records() -> Iterator[Record]:
         "no data for 60 s",
         error_type="idle",
         reply="It is",
-        heard=Heard((320_000,), "a", (5,)),
+        text_events=TextEvents((320_000,), "a", (5,)),
     )
     yield failed(
         asked("chat", zhipu),
@@ -170,7 +170,7 @@ def records() -> Iterator[Record]:
 
 
 def write_journal() -> None:
-    """Write the golden journal as a run would that was killed before its end."""
+    """Write the golden journal like that of a run that was killed before its end."""
     (GOLDEN / journal.FILE_NAME).unlink(missing_ok=True)
     with journal.JournalWriter(GOLDEN) as log:
         log.append_header(HEADER)

@@ -49,7 +49,7 @@ class GrowingReplies(View):
         """Start to time the wait for a target's first text."""
         self._growing[request.target.name].started_ns = self.called_ns
 
-    def heard(self, request: Request, event: Event) -> None:
+    def received(self, request: Request, event: Event) -> None:
         """Add a piece of text to its column."""
         if not isinstance(event, Text):
             return

@@ -53,7 +53,7 @@ def _has_custom_checks(expectations: Mapping[str, Any]) -> bool:
 def _is_unchecked(record: Record, expectations: Mapping[str, Any]) -> bool:
     """Return whether a record is the answered last turn of a case with custom checks that were not run on it yet."""
     counts = record.outcome in TIMED and not record.warmup and record.identity.turn == expectations.get("turns")
-    return counts and _has_custom_checks(expectations) and record.own_checks is None
+    return counts and _has_custom_checks(expectations) and record.custom_checks is None
 
 
 @contextmanager

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version as installed_version
 
-from runner.calibration.measure import find_clock_error
+from runner.calibration.stored import find_clock_error
 from runner.commands.run.prepared_run import PreparedRun
 from runner.errors import JournalError
 from runner.storage.journal import Header, JournalWriter, changes_between
-from runner.storage.resume_state import ResumeState
+from runner.storage.resume import ResumedRun
 from runner.storage.run_folder import RESULTS, name_latest
 from runner.version import __version__
 
@@ -27,28 +27,28 @@ def open_journal(prepared: PreparedRun) -> Iterator[JournalWriter]:
     """
     header = _header_of(prepared)
     with JournalWriter(prepared.folder, prepared.redactor.by_value) as writer:
-        if prepared.resume_state is None:
+        if prepared.resumed is None:
             writer.append_header(header)
         else:
-            _append_resume(writer, prepared.resume_state, header)
+            _append_resume(writer, prepared.resumed, header)
         # Now, not at the end: a run that is killed is the one to be found again as `latest`.
         if prepared.folder.absolute().parent.name == RESULTS.name:
             name_latest(prepared.folder.absolute())
         yield writer
 
 
-def _append_resume(writer: JournalWriter, state: ResumeState, header: Header) -> None:
+def _append_resume(writer: JournalWriter, resumed: ResumedRun, header: Header) -> None:
     """Write what is different from now on, and the rows of turns that can no longer be asked."""
-    if writer.found_size != state.journal.size:
+    if writer.found_size != resumed.journal.size:
         raise JournalError(f"{writer.path} has changed since it was read: another run went on with it. Try again")
-    changes = changes_between(state.journal.header, header)
-    writer.append_resume(changes, state.resumption.redone, state.resumption.dropped)
-    for record in state.resumption.owed:
+    changes = changes_between(resumed.journal.header, header)
+    writer.append_resume(changes, resumed.state.to_repeat, resumed.state.dropped)
+    for record in resumed.state.missing:
         writer.append_record(record)
 
 
 def _header_of(prepared: PreparedRun) -> Header:
-    from runner.suite.expectations import plain_demands  # noqa: PLC0415 -- brings pydantic
+    from runner.suite.expectations import plain_expectations  # noqa: PLC0415 -- brings pydantic
 
     options, plan, suite = prepared.options, prepared.plan, prepared.suite
     # Each worker of a cluster has a clock error of its own, in a line of its own.
@@ -82,5 +82,5 @@ def _header_of(prepared: PreparedRun) -> Header:
             **{name: installed_version(name) for name in LIBRARIES},
         },
         calibration=None if clock_error is None else clock_error.facts(),
-        checks=plain_demands(suite.cases),
+        checks=plain_expectations(suite.cases),
     )

@@ -14,8 +14,7 @@ import anyio
 from runner.commands.run.custom_checks import run_custom_checks
 from runner.commands.run.open_journal import open_journal
 from runner.commands.run.prepared_run import PreparedRun
-from runner.engine.composite_observer import CompositeObserver
-from runner.engine.observer import Observer
+from runner.engine.observer import CompositeObserver, Observer
 from runner.outputs import find_writer
 from runner.providers.endpoint import Endpoint
 from runner.simulator.model import PROVIDER as SIMULATOR
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from runner.analysis.run import Run
     from runner.cluster.worker_pool import WorkerPool
     from runner.commands.run.stop_rules import StopRule
-    from runner.engine.attempts import OpenAskers
+    from runner.engine.attempts import OpenAttemptRunners
     from runner.engine.exchange import RequestExchange
     from runner.engine.recorder import Recorder
 
@@ -55,7 +54,7 @@ def settle_vantages(prepared: PreparedRun) -> PreparedRun:
     cluster = prepared.options.cluster
     if cluster is None or not prepared.wants_vantages:
         return prepared
-    from runner.cluster.open_pool import find_vantages  # noqa: PLC0415 -- brings an extra
+    from runner.cluster.connect import find_vantages  # noqa: PLC0415 -- brings an extra
 
     return prepared.with_vantages(anyio.run(find_vantages, cluster))
 
@@ -64,9 +63,9 @@ async def perform(prepared: PreparedRun, observer: Observer | None = None) -> Fi
     """Perform a run; its journal, tables and further outputs are on disk when this returns."""
     observer = observer or Observer()
     observer.planned(prepared.plan)
-    if prepared.resume_state is not None:
-        observer.resumed(prepared.resume_state.resumption.recorded)
-    if prepared.resume_state is not None and prepared.remaining_requests == 0:
+    if prepared.resumed is not None:
+        observer.resumed(prepared.resumed.state.completed)
+    if prepared.resumed is not None and prepared.remaining_requests == 0:
         finished = _append_end(prepared)
     else:
         finished = await _send_remaining(prepared, observer)
@@ -88,8 +87,10 @@ async def _send_remaining(prepared: PreparedRun, observer: Observer) -> bool:
         async with _open_workers(prepared) as workers, open_run(prepared, observers, workers) as (exchanges, writer):
             from runner.engine.run import execute  # noqa: PLC0415 -- brings the SDK
 
-            resume = prepared.first_missing
-            return await execute(prepared.plan, exchanges, writer, load=prepared.load, resume=resume, stop=rule)
+            first_missing = prepared.first_missing
+            return await execute(
+                prepared.plan, exchanges, writer, load=prepared.load, first_missing=first_missing, stop=rule
+            )
 
 
 @contextmanager
@@ -108,8 +109,8 @@ def open_stop_rule(prepared: PreparedRun) -> Iterator["StopRule | None"]:
 
     with ThreadPoolExecutor(max_workers=1) as executor:
         rule = stop_rule(prepared.plan, prepared.forecast, budgets=budgets, until_ci=until_ci, executor=executor)
-        if rule is not None and prepared.resume_state is not None:
-            for record in prepared.resume_state.records:
+        if rule is not None and prepared.resumed is not None:
+            for record in prepared.resumed.records:
                 rule.finished(record)
         yield rule
 
@@ -119,7 +120,7 @@ async def open_run(
     prepared: PreparedRun, observer: Observer, workers: "WorkerPool | None" = None
 ) -> AsyncIterator[tuple[dict[str, "RequestExchange"], journal.JournalWriter]]:
     """Open a run's journal and an exchange for each provider, through a cluster's workers if there are any."""
-    state = prepared.resume_state
+    resumed = prepared.resumed
     with open_journal(prepared) as writer, _open_recorder(prepared) as recorder:
         async with _open_endpoints(prepared) as endpoints:
             from runner.engine.run import open_exchanges  # noqa: PLC0415 -- brings the SDK
@@ -132,9 +133,9 @@ async def open_run(
                 observer=observer,
                 redactor=prepared.redactor,
                 salt=prepared.salt,
-                elapsed_ns=0 if state is None else state.elapsed_ns(prepared.started),
+                elapsed_ns=0 if resumed is None else resumed.elapsed_ns(prepared.started),
                 recorder=recorder,
-                open_askers=_attempt_runners(prepared, workers, writer),
+                open_runners=_attempt_runners(prepared, workers, writer),
             ) as exchanges:
                 yield exchanges, writer
 
@@ -177,24 +178,24 @@ def _open_workers(prepared: PreparedRun) -> AbstractAsyncContextManager["WorkerP
     cluster = prepared.options.cluster
     if cluster is None:
         return nullcontext()
-    from runner.cluster.open_pool import muster  # noqa: PLC0415 -- brings an extra
+    from runner.cluster.connect import open_pool  # noqa: PLC0415 -- brings an extra
 
     assert prepared.plan.vantages or not cluster.vantage, "settle_vantages was not called"
-    return muster(cluster, prepared.plan.vantages)
+    return open_pool(cluster, prepared.plan.vantages)
 
 
 def _attempt_runners(
     prepared: PreparedRun, workers: "WorkerPool | None", writer: journal.JournalWriter
-) -> "OpenAskers":
+) -> "OpenAttemptRunners":
     """Return what opens the attempt runners: of this process, or of workers, which write to the journal, too."""
     if workers is None:
-        from runner.engine.attempts import open_own_askers  # noqa: PLC0415 -- brings the SDK
+        from runner.engine.attempts import open_local_runners  # noqa: PLC0415 -- brings the SDK
 
-        return open_own_askers
-    from runner.cluster.open_pool import distant_askers  # noqa: PLC0415 -- brings an extra
+        return open_local_runners
+    from runner.cluster.remote_attempts import remote_runners  # noqa: PLC0415 -- brings an extra
 
     workers.write_to(writer.append)
-    return distant_askers(workers, sum(prepared.limits.values()))
+    return remote_runners(workers, sum(prepared.limits.values()))
 
 
 def write_outputs(prepared: PreparedRun, *, interrupted: bool) -> FinishedRun:

@@ -10,7 +10,7 @@ from pathlib import Path
 from runner.commands.run.options import RunOptions
 from runner.commands.run.prepared_run import PreparedRun
 from runner.commands.run.replay_source import ReplaySource, open_replay_source
-from runner.commands.run.resume import find_resume_state, open_resumed, settle_options, vantages_of
+from runner.commands.run.resume import find_resumed_run, open_resumed_journal, settle_options, vantages_of
 from runner.core.nodes import Node
 from runner.core.suite import Suite
 from runner.errors import CompareError
@@ -19,7 +19,7 @@ from runner.planning.plan import Plan, Target
 from runner.planning.prices import Prices, find_prices
 from runner.planning.targets import SelectedTargets, TargetSelection, choose_cases, choose_targets
 from runner.providers.config import find_config, load_prices
-from runner.providers.endpoint import read_endpoint
+from runner.providers.endpoint import find_endpoint
 from runner.providers.environment import read_environment
 from runner.providers.registry import Registry
 from runner.simulator.model import PROVIDER as SIMULATOR
@@ -42,16 +42,16 @@ def prepare(suite: Suite, registry: Registry, options: RunOptions) -> PreparedRu
         MissingKey: a target that was asked for by name has no key.
 
     """
-    resumed = open_resumed(suite, options)
-    options = settle_options(options, resumed)
+    journal = open_resumed_journal(suite, options)
+    options = settle_options(options, journal)
     source = open_replay_source(options.replay, fast=options.fast)
     start = Path(suite.path) if suite.path else Path.cwd()
     environ = read_environment(options.env_files, start, os.environ)
     suite = choose_cases(suite, options.cases)
     selected = _select_targets(suite, options, registry, environ, source)
     started = datetime.now().astimezone()
-    folder, outputs = _place_outputs(options.outputs, suite.name, started, resumed)
-    plan = _make_plan(suite, selected, options, vantages_of(resumed))
+    folder, outputs = _place_outputs(options.outputs, suite.name, started, journal)
+    plan = _make_plan(suite, selected, options, vantages_of(journal))
     prepared = PreparedRun(
         suite=suite,
         plan=plan,
@@ -61,7 +61,7 @@ def prepare(suite: Suite, registry: Registry, options: RunOptions) -> PreparedRu
         outputs=outputs,
         prices=_find_prices(selected, registry, start, started),
         started=started,
-        resume_state=find_resume_state(resumed, plan, retry_errors=options.retry_errors),
+        resumed=find_resumed_run(journal, plan, retry_errors=options.retry_errors),
         replay_source=source,
     )
     _refuse_missing_cluster(prepared)
@@ -93,18 +93,18 @@ def _select_recorded(
 def _select_simulator(suite: Suite, registry: Registry, notes: Sequence[str]) -> SelectedTargets:
     targets = tuple(Target(SIMULATOR, persona, suite.parameters, simulated=True) for persona in PERSONAS)
     why = "no provider is configured, so the built-in simulator answers; `compare providers` shows which keys count"
-    return SelectedTargets(targets, {SIMULATOR: read_endpoint(SIMULATOR, registry, {})}, (*notes, why))
+    return SelectedTargets(targets, {SIMULATOR: find_endpoint(SIMULATOR, registry, {})}, (*notes, why))
 
 
 def _place_outputs(
-    outputs: Sequence[Path], suite: str, started: datetime, resumed: Journal | None
+    outputs: Sequence[Path], suite: str, started: datetime, journal: Journal | None
 ) -> tuple[Path, tuple[Path, ...]]:
     """Return the run's folder, and the further files to write, each of which has a writer."""
     folders = [path for path in outputs if not path.suffix or os.path.isdir(path)]  # noqa: PTH112 -- never raises
     if len(folders) > 1:
         raise CompareError(f"-o names two folders, {folders[0]} and {folders[1]}; a run has one")
-    if resumed is not None:
-        folder = resumed.path.parent
+    if journal is not None:
+        folder = journal.path.parent
         if folders:
             raise CompareError(f"-o {folders[0]} names a folder; a resumed run stays in its own, {folder}")
     else:

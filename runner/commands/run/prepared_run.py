@@ -18,7 +18,7 @@ from runner.planning.prices import Prices
 from runner.planning.targets import SelectedTargets
 from runner.providers.redaction import Redactor
 from runner.providers.row import Row
-from runner.storage.resume_state import ResumeState
+from runner.storage.resume import ResumedRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +34,22 @@ class PreparedRun:
     """Files to write beside those in the folder."""
     prices: Prices
     started: datetime
-    resume_state: ResumeState | None = None
-    """What a resumed run has recorded already; None for a new run."""
+    resumed: ResumedRun | None = None
+    """The earlier part of a resumed run; None for a new run."""
     replay_source: ReplaySource | None = None
     """The recorded run that replies are played back from; None where providers are asked."""
 
     @property
     def run_id(self) -> str:
         """The run's name; a resumed run keeps its own."""
-        return self.folder.name if self.resume_state is None else self.resume_state.journal.header.run_id
+        return self.folder.name if self.resumed is None else self.resumed.journal.header.run_id
 
     @property
     def salt(self) -> str:
         """Text that makes the nonces of `cache: bust` differ between runs, and between the parts of a resumed run."""
-        if self.resume_state is None:
+        if self.resumed is None:
             return self.run_id
-        return f"{self.run_id}/{self.resume_state.journal.resumptions + 1}"
+        return f"{self.run_id}/{self.resumed.journal.resumptions + 1}"
 
     @property
     def simulated(self) -> bool:
@@ -97,17 +97,17 @@ class PreparedRun:
     @property
     def remaining_requests(self) -> int | None:
         """How many of the planned requests are still to be sent; None where that is not known."""
-        if self.planned_requests is None or self.resume_state is None:
+        if self.planned_requests is None or self.resumed is None:
             return self.planned_requests
-        return max(0, self.planned_requests - self.resume_state.recorded)
+        return max(0, self.planned_requests - self.resumed.completed)
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What the user should know before the run starts, a sentence each."""
-        resumed = () if self.resume_state is None else self.resume_state.notes(self.plan, self.suite)
+        earlier = () if self.resumed is None else self.resumed.notes(self.plan, self.suite)
         vantages = ", ".join(map(str, self.plan.vantages))
         nodes = (f"everything is asked from each of {vantages}",) if vantages else ()
-        return (*self.selected.notes, *self.prices.notes(), *nodes, *resumed)
+        return (*self.selected.notes, *self.prices.notes(), *nodes, *earlier)
 
     @property
     def wants_vantages(self) -> bool:
@@ -135,4 +135,4 @@ class PreparedRun:
 
     def first_missing(self, opening: Request) -> Request | None:
         """Return the first request to send of the conversation that `opening` starts; None where it is completed."""
-        return opening if self.resume_state is None else self.resume_state.resumption.first_missing(opening)
+        return opening if self.resumed is None else self.resumed.state.first_missing(opening)

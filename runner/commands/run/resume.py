@@ -1,4 +1,4 @@
-"""The run that is resumed: which it is, the options taken from it, and what of the plan it has completed."""
+"""The run that is resumed: its journal, the options taken from it, and what of the plan it has completed."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,13 +12,13 @@ from runner.errors import CompareError
 from runner.planning.plan import Order, Plan
 from runner.pricing.money import parse_money
 from runner.storage.journal import Journal, read
-from runner.storage.resume import resume
-from runner.storage.resume_state import (
-    ResumeState,
+from runner.storage.resume import (
+    ResumedRun,
     refuse_foreign_suite,
-    refuse_other_vantages,
-    refuse_other_voices,
+    refuse_mixed_replay,
+    refuse_new_vantages,
     refuse_timed_load,
+    resume_state,
 )
 from runner.storage.run_folder import find_run
 
@@ -40,7 +40,7 @@ def find_suite_of(run: Path) -> Path:
     return Path(header.path)
 
 
-def open_resumed(suite: Suite, options: RunOptions) -> Journal | None:
+def open_resumed_journal(suite: Suite, options: RunOptions) -> Journal | None:
     """Return the journal of the run to resume, None for a new run.
 
     Raises:
@@ -51,17 +51,17 @@ def open_resumed(suite: Suite, options: RunOptions) -> Journal | None:
         return None
     journal = read(find_run(options.resume))
     refuse_foreign_suite(suite, journal.header)
-    refuse_other_voices(journal.header, replayed=options.replay is not None)
-    refuse_other_vantages(journal.header, wanted=options.cluster is not None and options.cluster.vantage)
+    refuse_mixed_replay(journal.header, replayed=options.replay is not None)
+    refuse_new_vantages(journal.header, wanted=options.cluster is not None and options.cluster.vantage)
     refuse_timed_load(_merge_load(options, journal), journal.header)
     return journal
 
 
-def settle_options(options: RunOptions, resumed: Journal | None) -> RunOptions:
+def settle_options(options: RunOptions, journal: Journal | None) -> RunOptions:
     """Return the options, with those left out taken from the resumed run."""
-    if resumed is None:
+    if journal is None:
         return options
-    header, load = resumed.header, _merge_load(options, resumed)
+    header, load = journal.header, _merge_load(options, journal)
     return replace(
         options,
         models=options.models if options.models or options.providers else header.targets,
@@ -77,17 +77,17 @@ def settle_options(options: RunOptions, resumed: Journal | None) -> RunOptions:
     )
 
 
-def _merge_load(options: RunOptions, resumed: Journal) -> LoadProfile:
-    return LoadProfile.of({**resumed.header.load, **options.load.altered})
+def _merge_load(options: RunOptions, journal: Journal) -> LoadProfile:
+    return LoadProfile.of({**journal.header.load, **options.load.altered})
 
 
-def vantages_of(resumed: Journal | None) -> tuple[Node, ...]:
+def vantages_of(journal: Journal | None) -> tuple[Node, ...]:
     """Return the nodes from which a resumed run asks everything; those of a new run are found in the cluster."""
-    return () if resumed is None else tuple(Node(name, region) for name, region in resumed.header.vantages.items())
+    return () if journal is None else tuple(Node(name, region) for name, region in journal.header.vantages.items())
 
 
-def find_resume_state(resumed: Journal | None, plan: Plan, *, retry_errors: bool) -> ResumeState | None:
-    """Return what of a plan the resumed run has completed, None for a new run."""
-    if resumed is None:
+def find_resumed_run(journal: Journal | None, plan: Plan, *, retry_errors: bool) -> ResumedRun | None:
+    """Return the earlier part of a resumed run, with what it leaves to do of the plan; None for a new run."""
+    if journal is None:
         return None
-    return ResumeState(resumed, resume(plan, resumed.kept_records, retry_errors=retry_errors))
+    return ResumedRun(journal, resume_state(plan, journal.kept_records, retry_errors=retry_errors))

@@ -7,7 +7,7 @@ from runner.analysis.connections import Setup
 from runner.analysis.failures import Failure
 from runner.analysis.run import Run
 from runner.analysis.summary import Statistic, TargetSummary
-from runner.core.hints import advise
+from runner.core.hints import hint_for
 from runner.core.percentiles import PERCENTILES, name_extreme, name_percentile, smallest_sample
 from runner.outputs.text.costs import describe_costs
 from runner.outputs.text.figures import MISSING, count, milliseconds, rate, seconds, with_interval, with_sample
@@ -239,4 +239,4 @@ def describe_failure(failure: Failure) -> str:
 
 def advise_on(failure: Failure) -> str | None:
     """Say what to do about a failure; None where nothing can be done."""
-    return advise(failure.provider, failure.outcome, failure.error_type, attempts=failure.attempts)
+    return hint_for(failure.provider, failure.outcome, failure.error_type, attempts=failure.attempts)

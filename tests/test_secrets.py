@@ -177,17 +177,17 @@ def test_a_refused_list_of_models_holds_no_key(tmp_path: Path, name: str) -> Non
 
 CRASH = """
 import httpx2
-from runner.wire.transport import StampingTransport
+from runner.wire.transport import TimestampingTransport
 from runner.cli import main
 
-async def break_down(transport, letterhead, content, body):
-    headers = {name.decode(): value.decode() for name, value in letterhead.headers}
+async def break_down(transport, head, content, body):
+    headers = {name.decode(): value.decode() for name, value in head.headers}
     try:
         raise KeyError(headers)
     except KeyError as error:
         raise RuntimeError("a bug, with " + headers["authorization"].removeprefix("Bearer ")) from error
 
-StampingTransport.send = break_down
+TimestampingTransport.send = break_down
 main()
 """
 

@@ -1,14 +1,14 @@
-"""The nodes of a cluster, and the options of a run on one."""
+"""Nodes of a cluster and the options of a run on one: plain values."""
 
 from dataclasses import dataclass
 
 NEAREST = "auto"
-"""The address that stands for the cluster of this machine."""
+"""The address of the cluster that this machine belongs to."""
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node of a cluster; a vantage, if a run asks everything from it."""
+    """A node of a cluster, as tables name it; a vantage if a run sends the whole plan from it."""
 
     name: str
     region: str | None
@@ -19,11 +19,11 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class ClusterOptions:
-    """The options of a run on a Ray cluster."""
+    """The workers of a Ray cluster that run a plan."""
 
     address: str = NEAREST
     """HOST:PORT of the cluster's head, or `auto`."""
     workers: int | None = None
-    """The number of workers, each on its own CPU; None for one on each node. With `vantage`, the number per node."""
+    """The number of workers, each with a CPU; None for one on each node. With `vantage`, the number on each node."""
     vantage: bool = False
-    """Whether each node asks everything instead of a share."""
+    """Whether each node sends the whole plan, instead of a share of it."""

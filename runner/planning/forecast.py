@@ -14,14 +14,12 @@ from math import ceil
 
 from runner.core.load import LoadProfile
 from runner.core.suite import Case
+from runner.core.token_estimate import UPPER_BOUND
 from runner.planning.plan import Plan, Target
 from runner.pricing.money import Money, add_up
 from runner.pricing.rates import Price, highest_cost
 from runner.providers.request_body import request_body
 from runner.providers.row import Limits, Row
-
-TOKENS_A_MESSAGE, TOKENS_A_REQUEST = 16, 128
-"""Generous bounds on what a model's template adds to texts: role marks, and a preamble by the vendor."""
 
 REPLY_LIMITS = ("max_tokens", "max_completion_tokens")
 
@@ -216,18 +214,14 @@ def _input_sizes(case: Case, target: Target, reply: int | None) -> Iterator[int 
     """Yield the highest number of input tokens of each turn, with all earlier messages, which are sent again."""
     system = case.system or target.parameters.system
     texts = [*([system] if system else []), *(message.content for message in case.history)]
-    tokens = sum(map(_most_tokens, texts)) + _most_tokens(json.dumps(dict(target.parameters.extra_body), default=str))
+    tokens = UPPER_BOUND.of_messages((*texts, json.dumps(dict(target.parameters.extra_body), default=str)))
     for turn, prompt in enumerate(case.turns):
         if turn and reply is None:
             yield None
             continue
-        tokens += _most_tokens(prompt)
-        yield tokens + TOKENS_A_REQUEST
-        tokens += (reply or 0) + TOKENS_A_MESSAGE
-
-
-def _most_tokens(text: str) -> int:
-    return len(text.encode(errors="surrogatepass")) + TOKENS_A_MESSAGE
+        tokens += UPPER_BOUND.of_messages((prompt,))
+        yield tokens + UPPER_BOUND.per_request
+        tokens += (reply or 0) + UPPER_BOUND.per_message
 
 
 def reply_limit(target: Target, row: Row) -> int | None:

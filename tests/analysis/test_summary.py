@@ -196,7 +196,6 @@ RECORDS = st.lists(
 )
 
 
-@settings(max_examples=40)
 @given(st.data(), RECORDS)
 def test_order_of_records_changes_no_statistic(data: st.DataObject, records: list[Record]) -> None:
     """Summary and failures are the same in whatever order requests finished."""
@@ -206,7 +205,6 @@ def test_order_of_records_changes_no_statistic(data: st.DataObject, records: lis
     assert one.failures == other.failures
 
 
-@settings(max_examples=40)
 @given(RECORDS)
 def test_no_request_is_lost(records: list[Record]) -> None:
     """Outcomes add up to the requests made, failures to the requests not timed."""

@@ -19,7 +19,7 @@ from runner.outputs import WRITERS
 from runner.outputs.terminal import render_summary
 from runner.storage.journal import Header
 from runner.wire.causes import CAUSES
-from runner.wire.connection_failure import STAGES, WORDS
+from runner.wire.connection_failure import DESCRIPTIONS, STAGES
 
 SPENT = Record(
     Identity("k", "hello", 1, 1, 1, "zhipu", "glm-5.3", "Hello"),
@@ -48,7 +48,7 @@ def test_every_error_type_has_a_hint() -> None:
     """Every cause, stage and timeout that a row can name is in the table, and nothing else is."""
     stages = {stage for _, stage in STAGES}
     assert set(HINTS) == {*CAUSES, *stages, *Timeouts.__dataclass_fields__, WORKER_LOST}
-    assert set(WORDS) == stages
+    assert set(DESCRIPTIONS) == stages
 
 
 def test_a_hint_is_one_clause() -> None:

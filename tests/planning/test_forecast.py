@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from runner.core.load import LoadProfile
 from runner.core.nodes import Node
 from runner.core.suite import Case, Message, Parameters
-from runner.outputs.plan import describe_bounds, describe_plan, tabulate_forecast
+from runner.outputs.plan import describe_bounds, describe_plan, tabulate_plan
 from runner.planning.forecast import Forecast, reply_limit, worst_case
 from runner.planning.plan import Plan, Target
 from runner.pricing.money import Money
@@ -201,7 +201,7 @@ def test_printed_forecast_names_what_has_no_limit() -> None:
     """An unlimited reply, a target without a price, and the time that a slow limit takes."""
     targets = (Target("p", "a", Parameters()), Target("p", "b", BRIEF), Target("p", "s", BRIEF, simulated=True))
     forecast = forecast_of(plan_of(1, targets=targets, repeat=200), row=Row(requests_per_minute=2), a=PRICE)
-    cells = [(row[0], row[3], row[4]) for row in tabulate_forecast(forecast).rows]
+    cells = [(row[0], row[3], row[4]) for row in tabulate_plan(forecast).rows]
     assert cells == [
         ("p/a", "no limit", "no limit"),
         ("p/b", "20,000", "unknown"),

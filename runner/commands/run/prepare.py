@@ -22,13 +22,13 @@ from runner.providers.environment import read_environment
 from runner.providers.plugins import with_plugins
 from runner.providers.registry import Registry, builtin
 from runner.storage.journal import Journal, read
-from runner.storage.resume import resume
-from runner.storage.resume_state import (
-    ResumeState,
+from runner.storage.resume import (
+    ResumedRun,
     refuse_foreign_suite,
-    refuse_other_vantages,
-    refuse_other_voices,
+    refuse_mixed_replay,
+    refuse_new_vantages,
     refuse_timed_load,
+    resume_state,
 )
 from runner.storage.run_folder import RESULTS, check_outputs, find_run, new_run_id, refuse_used_folder
 
@@ -134,8 +134,8 @@ def _open_journal(suite: Suite, options: RunOptions) -> Journal | None:
         return None
     journal = read(find_run(options.resume))
     refuse_foreign_suite(suite, journal.header)
-    refuse_other_voices(journal.header, replayed=options.replay is not None)
-    refuse_other_vantages(journal.header, wanted=options.fleet is not None and options.fleet.vantage)
+    refuse_mixed_replay(journal.header, replayed=options.replay is not None)
+    refuse_new_vantages(journal.header, wanted=options.fleet is not None and options.fleet.vantage)
     refuse_timed_load(LoadProfile.from_plain({**journal.header.load, **options.load.to_plain()}), journal.header)
     return journal
 
@@ -148,8 +148,8 @@ def _find_prices(choice: SelectedTargets, registry: Registry, start: Path, at: d
     return find_prices(choice.targets, base_urls, written, at)
 
 
-def _past(journal: Journal, plan: Plan, *, retry_errors: bool) -> ResumeState:
-    return ResumeState(journal, resume(plan, journal.kept_records, retry_errors=retry_errors))
+def _past(journal: Journal, plan: Plan, *, retry_errors: bool) -> ResumedRun:
+    return ResumedRun(journal, resume_state(plan, journal.kept_records, retry_errors=retry_errors))
 
 
 def _plan(suite: Suite, choice: SelectedTargets, options: RunOptions) -> Plan:

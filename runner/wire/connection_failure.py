@@ -3,7 +3,8 @@
 import aiohttp
 
 from runner.core.events import Failed, Outcome
-from runner.wire.framing import BadCompression, BadResponse
+from runner.wire.decompression import BadCompression
+from runner.wire.framing import BadResponse
 from runner.wire.proxy import UnusableProxy
 from runner.wire.socks import ProxyRefusal
 
@@ -45,6 +46,9 @@ DESCRIPTIONS = {
     "connection": "the connection failed",
 }
 
+PROXY_REFUSALS = frozenset({401, 407})
+"""Statuses by which a proxy refuses a tunnel for want of a password; 401 is tinyproxy's. Asked again, it may lock."""
+
 LASTING = frozenset({"bad_proxy", "tls_certificate", "compression", "bad_http", "bad_url"})
 """Stages that fail the same way at the next attempt."""
 
@@ -53,6 +57,9 @@ def connection_failure(error: BaseException, at_ns: int) -> Failed:
     """Return the failure of a connection: a timeout if connecting took too long, else `connection`."""
     if isinstance(error, TimeoutError):
         return Failed(at_ns, Outcome.TIMEOUT, "no connection in time", error_type="connect", worth_repeating=True)
+    if isinstance(error, aiohttp.ClientHttpProxyError) and error.status in PROXY_REFUSALS:
+        message = f"the proxy refused user or password: {_detail(error)}"
+        return Failed(at_ns, Outcome.AUTH, message, error_type="proxy_auth", http_status=error.status)
     stage = next(stage for kind, stage in STAGES if isinstance(error, kind))
     message = f"{DESCRIPTIONS[stage]}: {_detail(error)}"
     return Failed(at_ns, Outcome.CONNECTION, message, error_type=stage, worth_repeating=stage not in LASTING)

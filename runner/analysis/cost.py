@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 
+from runner.core.charge import CHARGED_IN, charged_cost
 from runner.core.record import Record
 from runner.errors import JournalError
 from runner.pricing.rates import PLAIN_ERRORS, Price, Tokens, cost
@@ -22,20 +23,37 @@ def price_of(header: Header, target: str) -> Price | None:
 
 
 def record_cost(header: Header, record: Record) -> Decimal | None:
-    """Return what a request cost; None where its price, a count of its tokens or a needed hour is not known."""
-    price = None if record.identity.simulated else price_of(header, record.identity.target)
-    return None if price is None else cost_by(price, record)
+    """Return what a request cost: what its provider says it charged, else by the price that the run knew.
+
+    None where its price, a count of its tokens or a needed hour is not known.
+    """
+    if record.identity.simulated:
+        return None
+    price = price_of(header, record.identity.target)
+    charged = charged_cost(record.usage)
+    if charged and (price is None or price.currency != CHARGED_IN):
+        return charged
+    return charged if price is None else cost_by(price, record)
 
 
 def cost_by(price: Price, record: Record) -> Decimal | None:
-    """Return what a request costs by a price; None where a count of its tokens or a needed hour is not known."""
+    """Return what a request costs: what its provider says in the price's currency, else by the price.
+
+    None where a count of its tokens or a needed hour is not known.
+    """
+    charged = charged_cost(record.usage)
+    if charged and price.currency == CHARGED_IN:
+        return charged
     started = None if record.started_at is None else datetime.fromisoformat(record.started_at)
     return cost(price, tokens_of(record), started)
 
 
 def record_currency(header: Header, record: Record) -> str | None:
     """Return the currency of a request's cost; None where there is no cost."""
-    return None if record_cost(header, record) is None else str(header.prices[record.identity.target]["currency"])
+    if record_cost(header, record) is None:
+        return None
+    price = price_of(header, record.identity.target)
+    return CHARGED_IN if price is None or charged_cost(record.usage) else price.currency
 
 
 def tokens_of(record: Record) -> Tokens:

@@ -18,6 +18,8 @@ class TargetCost:
     spent: Money
     n: int
     sent: int
+    charged: int = 0
+    """Of the `n`: those whose cost the provider has said itself."""
 
 
 def summarize_costs(table: pd.DataFrame) -> tuple[TargetCost, ...]:
@@ -31,8 +33,11 @@ def summarize_costs(table: pd.DataFrame) -> tuple[TargetCost, ...]:
 def _add_up(target: str, sent: pd.DataFrame) -> list[TargetCost]:
     """Return one sum for each currency: prices may differ between the runs of a joined table."""
     known = sent[sent["cost"].notna()]
+    charged = known["flags"].fillna("").astype(str).str.contains(r"(?:^|;)provider_cost(?:;|$)", regex=True)
     return [
-        TargetCost(target, Money(Decimal(repr(fsum(costs))), str(currency)), len(costs), len(sent))
+        TargetCost(
+            target, Money(Decimal(repr(fsum(costs))), str(currency)), len(costs), len(sent), int(charged[own].sum())
+        )
         for currency in known["currency"].unique()
-        if (costs := known.loc[known["currency"] == currency, "cost"].tolist())
+        if (costs := known.loc[own := known["currency"] == currency, "cost"].tolist())
     ]

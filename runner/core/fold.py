@@ -138,7 +138,9 @@ class Fold:
                 self._choices.append((len(self._at_ns), event.choice))
             case ChoiceKept():
                 pieces = [
-                    piece for place, piece in enumerate(self._pieces()) if self._choice_at(place) in (None, event.choice)
+                    piece
+                    for place, piece in enumerate(self._pieces())
+                    if self._choice_at(place) in (None, event.choice)
                 ]
                 self._rebuild(pieces)
                 self._choices.clear()

@@ -19,7 +19,7 @@ from runner.engine.lane_queue import LaneQueue, LaneQueues
 from runner.engine.observer import Observer
 from runner.engine.recorder import Recorder
 from runner.engine.request_template import RequestTemplates
-from runner.engine.retry import RetryPolicy
+from runner.engine.retry import RetryPolicy, say_wait
 from runner.planning.plan import Request
 from runner.providers.redaction import Redactor
 from runner.storage.journal import JournalWriter
@@ -130,6 +130,8 @@ class RequestExchange:
         failed = in_flight.attempt.fold.failed
         if failed is None or in_flight.attempt.fold.has_text:
             return None
+        if (failed.retry_after_s or 0.0) > self.retry.longest_wait_s:
+            failed = in_flight.attempt.fold.failed = say_wait(failed)
         if self.templates.learn_refusal(in_flight.request.target, in_flight.body, failed):
             wait_s: float | None = 0.0
         else:

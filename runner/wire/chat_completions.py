@@ -115,7 +115,9 @@ class ChatCompletionsDecoder:
 
     def _select(self, value: Mapping[str, object], at_ns: int) -> tuple[list[Choice], list[Event]]:
         listed = value.get("choices")
-        choices: list[Choice] = [choice for choice in listed if isinstance(choice, dict)] if isinstance(listed, list) else []
+        choices: list[Choice] = (
+            [choice for choice in listed if isinstance(choice, dict)] if isinstance(listed, list) else []
+        )
         if not choices:
             return [], []
         self._source = next(filter(None, (_reasoning_of(part)[0] for c in choices for part in _parts_of(c))), "")

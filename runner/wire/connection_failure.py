@@ -5,7 +5,7 @@ import aiohttp
 from runner.core.events import Failed, Outcome
 from runner.wire.decompression import BadCompression
 from runner.wire.framing import BadResponse
-from runner.wire.proxy import UnusableProxy
+from runner.wire.proxy import PROXY_REFUSALS, UnusableProxy
 from runner.wire.socks import ProxyRefusal
 
 CONNECTION_ERRORS = (aiohttp.ClientError, OSError)
@@ -45,9 +45,6 @@ DESCRIPTIONS = {
     "bad_url": "the base URL cannot be used",
     "connection": "the connection failed",
 }
-
-PROXY_REFUSALS = frozenset({401, 407})
-"""Statuses by which a proxy refuses a tunnel for want of a password; 401 is tinyproxy's. Asked again, it may lock."""
 
 LASTING = frozenset({"bad_proxy", "tls_certificate", "compression", "bad_http", "bad_url"})
 """Stages that fail the same way at the next attempt."""

@@ -55,6 +55,16 @@ class Decompression:
             data = layer.feed(data)
         return data
 
+    def finish(self) -> bytes:
+        """Return what was held back at the end of the body."""
+        if self._layers is not None or not self._begin:
+            return b""
+        self._accept()
+        data, self._begin = self._begin, b""
+        for layer in self._layers or ():
+            data = layer.feed(data)
+        return data
+
     def _decide(self) -> bool:
         """Decide from the first bytes whether the body is compressed; return whether that is known."""
         begin = self._begin
@@ -63,12 +73,16 @@ class Decompression:
             return True
         if len(begin) < 2 or (self._could_be_plain(begin) and len(begin) < DECIDING_BYTES):
             return False
+        self._accept()
+        return True
+
+    def _accept(self) -> None:
+        """Take the body for compressed."""
         unknown = [coding for coding in self._codings if coding not in GZIP | {"deflate", "zlib"}]
         if unknown:
             raise BadCompression(f"{unknown[0]!r} was not asked for")
         self._layers = [_Layer() for _ in self._codings]
         self.is_compressed = True
-        return True
 
     def _could_be_plain(self, begin: bytes) -> bool:
         return begin.isascii() and CONTROL.search(begin) is None

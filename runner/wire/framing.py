@@ -5,6 +5,7 @@ that end with their connection, unrequested compression. It performs no I/O and 
 """
 
 import re
+from contextlib import suppress
 
 import aiohttp
 import httptools
@@ -101,12 +102,19 @@ class ResponseReader:
         if body is None:
             return
         if body.head is not None:
+            with suppress(BadCompression):
+                self._finish_decompression()
             whole = error is None and self._ends_with_connection
             self._end(None if whole else aiohttp.ClientPayloadError(str(error or "not all came that was announced")))
         elif isinstance(error, OSError):
             self._end(aiohttp.ClientOSError(*error.args))
         else:
             self._end(aiohttp.ServerDisconnectedError())
+
+    def _finish_decompression(self) -> None:
+        """Add what decompression held back; raise `BadCompression` where that is not possible."""
+        if self._decompressor is not None and self.body is not None and (data := self._decompressor.finish()):
+            self.body.receive(self._at_ns, data)
 
     def _end(self, error: BaseException | None) -> None:
         """Finish the body in progress, if any: bytes may also arrive that no request asked for."""
@@ -154,6 +162,7 @@ class ResponseReader:
         assert self._parser is not None
         if self.body is None or self.body.head is None:
             return
+        self._finish_decompression()
         self.reusable = self._parser.should_keep_alive()
         self._end(None)
 

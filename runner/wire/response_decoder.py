@@ -16,7 +16,7 @@ from runner.storage.recordings.recording import Label, Reads
 from runner.wire.chat_completions import ChatCompletionsDecoder
 from runner.wire.decompression import find_codings
 from runner.wire.error_body import READ_LIMIT, find_json, is_markup, one_line, page_title
-from runner.wire.failure import classify_error, classify_response, failure, request_id, request_id_in
+from runner.wire.failure import classify_error, classify_response, failure, has_own_id, request_id, request_id_in
 from runner.wire.json_value import read_json, read_json_halves, write_json
 from runner.wire.response_body import ResponseHead
 from runner.wire.sse import BYTE_ORDER_MARK, FRAME_LIMIT, Frame, FrameReader, is_done, is_whole
@@ -85,7 +85,7 @@ class ResponseDecoder:
         self._headers = headers
         self._now = now
         self._limit = limit
-        self._reply = _ReplyDecoder(status, dialect(status), needs_id=request_id(headers) is None)
+        self._reply = _ReplyDecoder(status, dialect(status), needs_id=not has_own_id(headers))
         self._stream: _StreamDecoder | None = None
         self._body = bytearray()
         self._last_ns: int | None = None

@@ -133,7 +133,7 @@ class FrameReader:
 
 def is_done(data: bytes) -> bool:
     """Return whether a frame's data is the `[DONE]` sentinel, which some relays put in quotes or in small letters."""
-    return len(data) < 16 and data.replace(b" ", b"").strip(b"\t\"'").upper() in (b"[DONE]", b"DONE")
+    return len(data) < 16 and data.replace(b" ", b"").strip(b"\t\"'").upper() == b"[DONE]"
 
 
 def is_whole(data: bytes) -> bool:

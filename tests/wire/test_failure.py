@@ -229,7 +229,9 @@ def test_durations_are_parsed(text: str, seconds: float | None) -> None:
     ("headers", "body", "expected"),
     [
         ({"X-Request-ID": "a", "cf-ray": "b"}, b"", "a"),
-        ({"CF-Ray": "b"}, b'{"id":"c"}', "b"),
+        ({"CF-Ray": "b"}, b'{"id":"c"}', "c"),
+        ({"CF-Ray": "b"}, b"", "b"),
+        ({"x-litellm-call-id": "d", "cf-ray": "b"}, b"", "d"),
         ({"x-request-id": " "}, b'{"request_id":"c"}', "c"),
         ({}, b'{"error":{"request_id":"c"}}', "c"),
         ({}, b'{"id":7}', None),

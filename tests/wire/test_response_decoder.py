@@ -408,7 +408,11 @@ class EchoDialect:
         """Return whether a value is a text or the end."""
         return isinstance(value, dict) and bool(value.keys() & {"say", "stop"})
 
-    def flush(self) -> list[Text]:
+    def is_ping(self, value: object) -> bool:
+        """Return whether a value is an empty object."""
+        return value == {}
+
+    def flush(self) -> list[Event]:
         """Return nothing: no text is held back."""
         return []
 

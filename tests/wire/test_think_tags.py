@@ -26,7 +26,7 @@ def split_think_tags(pieces: list[str]) -> dict[Channel, str]:
     ("answer", "reasoning", "rest"),
     [
         ("<think>r</think>a", "r", "a"),
-        (" \n<think>\nr\n</think>\n\na", "\nr\n", "\n\na"),
+        (" \n<think>\nr\n</think>\n\na", "\nr\n", "a"),
         ("<thinking>r</think></thinking>a", "r</think>", "a"),
         ("<thought>r</thought>", "r", ""),
         ("<think></think>a", "", "a"),

@@ -93,16 +93,25 @@ def describe_costs(run: Run) -> list[str]:
         sums = add_up(each.spent for each in costs)
         unconverted = "; currencies are not converted" if len(sums) > 1 else ""
         total_n = sum(each.n for each in costs)
-        sentences.append(f"cost of all: {' + '.join(map(str, sums))}, n {total_n:,}{unconverted}")
+        unknown = _describe_unknown(int((run.table["attempts"] > 0).sum()) - total_n)
+        sentences.append(f"cost of all: {' + '.join(map(str, sums))}, n {total_n:,}{unknown}{unconverted}")
     return sentences
 
 
 def _describe_cost(run: Run, each: TargetCost) -> str:
     price = price_of(run.header, each.target)
-    origin = f"; prices: {price.origin}" if price else ""
-    unknown = each.sent - each.n
-    rest = f"; the cost of {count(unknown, 'more request')} is not known" if unknown else ""
-    return f"cost of {each.target}: {each.spent}, n {each.n:,}{rest}{origin}"
+    by_price = each.n - each.charged
+    origins = [f"{each.charged:,} as the provider charged" if by_price else "as the provider charged"] * bool(
+        each.charged
+    )
+    origins += [f"prices: {price.origin}"] * bool(price and by_price)
+    origin = f"; {', '.join(origins)}" if origins else ""
+    return f"cost of {each.target}: {each.spent}, n {each.n:,}{_describe_unknown(each.sent - each.n)}{origin}"
+
+
+def _describe_unknown(unknown: int) -> str:
+    """Return how many requests have no known cost; empty if none."""
+    return f"; the cost of {count(unknown, 'more request')} is not known" if unknown else ""
 
 
 # Clock errors and workers

@@ -11,6 +11,9 @@ TICKS_NAME = "cost_in_usd_ticks"
 TICK = Decimal(1).scaleb(-10)
 """xAI's unit: a ten-billionth of a dollar."""
 
+LARGEST = 10**15
+"""No amount, in whatever unit, is larger."""
+
 
 def charged_cost(usage: Mapping[str, object] | None) -> Decimal | None:
     """Return what the provider says it charged, in dollars; None if it does not say."""
@@ -41,4 +44,4 @@ def _amount(value: object) -> Decimal | None:
         amount = Decimal(str(value))
     except InvalidOperation:
         return None
-    return amount if amount.is_finite() and 0 <= amount < 10**6 else None
+    return amount if amount.is_finite() and 0 <= amount < LARGEST else None

@@ -85,9 +85,7 @@ class Fold:
                     replace(self.response_started, request_id=event.request_id) if self.response_started else event
                 )
             case EmptyChunk():
-                self.response_model = self.response_model or event.response_model
-                if self.finish_reason is None:  # behind the finish it carries nothing of the reply
-                    self._note_data(event.at_ns)
+                self._add_empty(event)
             case Usage():
                 self.usage = event
                 self._note_data(event.at_ns)
@@ -99,12 +97,15 @@ class Fold:
                 self._notes.add(event.flag)
             case Failed():
                 self.failed = self.failed or event
-            case WholeMessage():
-                self._take_whole(event)
-            case ChoiceChanged() | ChoiceKept() | AnswerWasReasoning():
-                self._revise(event)
             case Ended():
                 pass
+            case _:
+                self._revise(event)
+
+    def _add_empty(self, event: EmptyChunk) -> None:
+        self.response_model = self.response_model or event.response_model
+        if self.finish_reason is None:  # behind the finish it carries nothing of the reply
+            self._note_data(event.at_ns)
 
     def _finish(self, event: Finished) -> None:
         """Note a finish_reason. A later one replaces it only if it says more."""
@@ -132,8 +133,10 @@ class Fold:
             elif text.strip() != heard.strip():
                 self._notes.add("message_differs")
 
-    def _revise(self, event: ChoiceChanged | ChoiceKept | AnswerWasReasoning) -> None:
+    def _revise(self, event: Revision) -> None:
         match event:
+            case WholeMessage():
+                self._take_whole(event)
             case ChoiceChanged():
                 self._choices.append((len(self._at_ns), event.choice))
             case ChoiceKept():
@@ -145,8 +148,18 @@ class Fold:
                 self._rebuild(pieces)
                 self._choices.clear()
             case AnswerWasReasoning():
-                moved = {Channel.ANSWER: Channel.REASONING}
-                self._rebuild([p._replace(channel=moved.get(p.channel, p.channel)) for p in self._pieces()])
+                self._move_answer()
+
+    def _move_answer(self) -> None:
+        """Turn the answer so far into reasoning, unless a field has brought the same reasoning already."""
+        answer, reasoning = (self._texts[channel].getvalue().strip() for channel in (Channel.ANSWER, Channel.REASONING))
+        repeated: Channel | None = None
+        if answer and reasoning:
+            repeated = Channel.ANSWER if reasoning.startswith(answer) else None
+            repeated = Channel.REASONING if repeated is None and answer.startswith(reasoning) else repeated
+        moved = {Channel.ANSWER: Channel.REASONING}
+        pieces = [piece for piece in self._pieces() if piece.channel is not repeated]
+        self._rebuild([piece._replace(channel=moved.get(piece.channel, piece.channel)) for piece in pieces])
 
     def _choice_at(self, place: int) -> str | None:
         """Return the choice under which a text event came; None if there is only one."""

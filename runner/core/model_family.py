@@ -8,8 +8,8 @@ import re
 from functools import lru_cache
 
 ANY_MODEL = re.compile(
-    r"(auto|default|model|router|model-router|gpt|local|local-model|test|latest|ep-.*|ft:.*|.*/auto|switchpoint/.*|custom|"
-    r"deployment|assistant|(my|our)[-_ ].*)",
+    r"(auto|default|model|router|model-router|gpt|local|local-model|test|latest|ep-.*|ft:.*|.*/auto|switchpoint/.*|"
+    r"custom|deployment|assistant|(my|our)[-_ ].*)",
     re.IGNORECASE,
 )
 """Names that ask for no certain model: routers choose, Volcengine's endpoints and fine-tunes have names of their own."""
@@ -21,10 +21,103 @@ DATE = re.compile(
     r"[-_@:.](\d{4}-\d{2}-\d{2}|\d{8}|\d{6}|\d{4}|\d{2}-\d{4}|\d{2}-\d{2}|00\d)(?=$|[-_@:./])", re.IGNORECASE
 )
 NOISE = frozenset(
-    ["latest", "preview", "exp", "experimental", "beta", "alpha", "stable", "release", "ga", "it", "instruct", "chat", "base", "hf", "fp8", "fp4", "nvfp4", "mxfp4", "bf16", "fp16", "int4", "int8", "awq", "gptq", "gguf", "exl2", "4bit", "8bit", "quantized", "free", "paid", "online", "nitro", "floor", "exacto", "extended", "instant", "high", "low", "medium", "reasoner", "tee", "fast", "turbo-fp8", "maas", "public", "api", "us", "eu", "global", "apac", "version", "model", "v1", "v2", "0"]
+    [
+        "latest",
+        "preview",
+        "exp",
+        "experimental",
+        "beta",
+        "alpha",
+        "stable",
+        "release",
+        "ga",
+        "it",
+        "instruct",
+        "chat",
+        "base",
+        "hf",
+        "fp8",
+        "fp4",
+        "nvfp4",
+        "mxfp4",
+        "bf16",
+        "fp16",
+        "int4",
+        "int8",
+        "awq",
+        "gptq",
+        "gguf",
+        "exl2",
+        "4bit",
+        "8bit",
+        "quantized",
+        "free",
+        "paid",
+        "online",
+        "nitro",
+        "floor",
+        "exacto",
+        "extended",
+        "instant",
+        "high",
+        "low",
+        "medium",
+        "reasoner",
+        "tee",
+        "fast",
+        "turbo-fp8",
+        "maas",
+        "public",
+        "api",
+        "us",
+        "eu",
+        "global",
+        "apac",
+        "version",
+        "model",
+        "v1",
+        "v2",
+        "0",
+    ]
 )
 TIERS = frozenset(
-    ["mini", "nano", "micro", "small", "tiny", "lite", "light", "flash", "haiku", "sonnet", "opus", "air", "pro", "max", "plus", "ultra", "turbo", "large", "medium", "big", "distill", "codex", "coder", "code", "vision", "vl", "audio", "image", "embed", "thinking", "omni", "guard", "safeguard", "scout", "maverick"]
+    [
+        "mini",
+        "nano",
+        "micro",
+        "small",
+        "tiny",
+        "lite",
+        "light",
+        "flash",
+        "haiku",
+        "sonnet",
+        "opus",
+        "air",
+        "pro",
+        "max",
+        "plus",
+        "ultra",
+        "turbo",
+        "large",
+        "medium",
+        "big",
+        "distill",
+        "codex",
+        "coder",
+        "code",
+        "vision",
+        "vl",
+        "audio",
+        "image",
+        "embed",
+        "thinking",
+        "omni",
+        "guard",
+        "safeguard",
+        "scout",
+        "maverick",
+    ]
 )
 SIZE = re.compile(r"(a?\d+(\.\d+)?[bmt]|\d+x\d+(\.\d+)?b)")
 VERSION = re.compile(r"[vrkmo]?\d+(\.\d+)*[a-z]?")

@@ -18,12 +18,11 @@ RENAMED = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_
 
 VALUE_CODES = re.compile(r"value|integer_(above|below)|out_of_range|too_large|string_above", re.IGNORECASE)
 NAME_CODES = re.compile(
-    r"(unsupported|unknown|unrecognized|invalid|extra)_?(parameter|field|argument|key)s?$|extra_forbidden",
-    re.IGNORECASE,
+    r"(unsupported|unknown|unrecognized|extra)_?(parameter|field|argument|key)s?$|extra_forbidden", re.IGNORECASE
 )
 OF_VALUE = re.compile(
-    r"""\bvalues?\b|\brange\b|too[ ](large|big|high|small|low)|at[ ](most|least)|(less|greater|larger|smaller|more)[ ]than
-    |must[ ]be|should[ ]be|\bexceed|\bmaximum|\bminimum|\bat[ ]most|up[ ]to[ ]\d|budget|between|positive|not[ ]an?[ ]integer
+    r"""\bvalues?\b|\brange\b|too[ ](large|big|high|small|low)|at[ ](most|least)
+    |(less|greater|larger|smaller|more)[ ]than|must[ ]be|should[ ]be|\bexceed|\bmaximum|\bminimum|up[ ]to[ ]\d|budget|between|positive|not[ ]an?[ ]integer
     |valid[ ]integer|\bcontext\b|<=|>=|[<>]|超出|超过|范围|不能大于|不能小于|取值|最大|最小""",
     re.VERBOSE | re.IGNORECASE,
 )
@@ -89,6 +88,8 @@ class RequestTemplates:
         named = next((name for name in REFUSABLE if name in sent and name in failed.message), None)
         if named is None or (named in RENAMED and not refuses_name(named, failed.message, failed.code)):
             return False
+        if RENAMED.get(named) in self._refused.get(target.name, set()):
+            return False  # both names are refused, so the value is meant
         self._refused.setdefault(target.name, set()).add(named)
         self._made.pop(target.name, None)
         return self.for_target(target).body != sent

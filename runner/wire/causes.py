@@ -84,6 +84,7 @@ CODES = _by_code(
             no_db_connection""",
         "balance": """1113 1008 30001 insufficient_quota insufficient_balance insufficient_balance_error
             insufficient_user_quota exceeded_current_quota_error billing_hard_limit_reached billing_not_active
+            budget_exceeded insufficient_credits insufficient_funds credits_exhausted spending_limit_exceeded
             Arrearage AccountOverdueError AllocationQuota.FreeTierOnly""",
         "plan": "1309 1311 AccessDenied.Unpurchased ModelNotOpen",
         "permission": """1110 1111 1112 1120 1220 permission_denied permission_denied_error access_denied
@@ -94,7 +95,7 @@ CODES = _by_code(
         "rate": """1302 1303 rate_limit_exceeded rate_limit_reached_error RESOURCE_EXHAUSTED limit_requests
             limit_burst_rate Throttling Throttling.RateQuota Throttling.BurstRate too_many_requests
             rpm_rate_limit_exceeded tpm_rate_limit_exceeded""",
-        "quota": "1304 1308 1310 1313 QuotaExceeded",
+        "quota": "1304 1308 1310 1313 QuotaExceeded daily_limit_exceeded usage_limit_reached",
         "content_filter": """1301 content_filter content_policy_violation data_inspection_failed
             ResponsibleAIPolicyViolation SensitiveContentDetected InputTextSensitiveContentDetected
             OutputTextSensitiveContentDetected""",
@@ -144,17 +145,18 @@ BROAD_CAUSES = frozenset({"rate", "permission", "request", "server", "overloaded
 
 CAPS = _compile(
     {
-        "balance": r"""(used|exhausted|spent|consumed|run[ ]out[ ]of|ran[ ]out[ ]of|out[ ]of|no|not[ ]enough|insufficient)
-            [ ](up[ ])?(all[ ])?(of[ ])?(your[ ]|the[ ]|its[ ])?(available[ ]|remaining[ ]|free[ ]|account[ ]|prepaid[ ])*
-            (credits?|balance|funds)\b
+        "balance": r"""(used|exhausted|spent|consumed|r[au]n[ ]out[ ]of|out[ ]of|no|not[ ]enough|insufficient)
+            [ ](up[ ])?(all[ ])?(of[ ])?(your[ ]|the[ ]|its[ ])?
+            ((available|remaining|free|account|prepaid)[ ])*(credits?|balance|funds)\b
             |\bcredits?[ ](are[ ]|is[ ]|has[ ]been[ ]|have[ ]been[ ])?(exhausted|depleted|used[ ]up|expired|spent)
             |\b(credit[ ])?balance[ ](is[ ])?(too[ ]low|insufficient|exhausted|depleted|negative)
             |(requires|needs?)[ ]more[ ]credits
-            |(spend(ing)?|usage|billing|budget|cost|hard)[ ]?(limit|cap)[ ](has[ ]been[ ]|was[ ]|is[ ])?(reached|exceeded|hit)
-            |(reach|exceed|hit)(ed|s)?[ ](its|your|the|a|their)?[ ]?(\w+[ ]){0,2}(spend(ing)?|budget|billing)[ ](limit|cap)
-            |budget[ ]has[ ]been[ ]exceeded|exceeded[ ](your[ ]|the[ ]|its[ ])?(\w+[ ])?budget|over[ ]budget
-            |key[ ]limit[ ]exceeded|payment[ ]required|unpaid[ ](invoice|bill)|\barrears\b|overdue[ ](balance|payment)
-            |purchase[ ](more[ ])?credits|top[ ]up[ ]your|额度已用尽|额度不足|账户余额|余额不足|欠费""",
+            |(spend(ing)?|billing|budget|cost|hard)[ ]?(limit|cap)[ ](has[ ]been[ ]|was[ ]|is[ ])?(reached|exceeded|hit)
+            |(reach|exceed|hit)(ed|s)?[ ]((its|your|the|a|their)[ ])?(\w+[ ]){0,2}(spend(ing)?|budget|billing)
+            [ ](limit|cap)|budget[ ]has[ ]been[ ]exceeded|exceeded[ ](your|the|its)[ ](\w+[ ])?budget\b(?![ _]tokens)
+            |over[ ]budget|key[ ]limit[ ]exceeded|payment[ ]required|unpaid[ ](invoice|bill)|\barrears\b
+            |overdue[ ](balance|payment)|purchase[ ](more[ ])?credits|top[ ]up[ ]your
+            |额度已用尽|额度不足|账户余额|余额不足|欠费""",
         "quota": r"""free-models-per-day|per[ -]?(day|week|month)\b|PerDay|\b(RPD|TPD)\b
             |\b(daily|weekly|monthly)[ ](\w+[ ]){0,3}(limit|quota|cap|allowance|maximum)
             |(limit|quota|cap)[ ](\w+[ ]){0,3}(for[ ]today|today|this[ ](week|month))
@@ -167,8 +169,8 @@ CAPS = _compile(
 
 PHRASES = _compile(
     {
-        "plain_http": r"""plain[ ]HTTP[ ]request[ ]was[ ]sent[ ]to[ ]HTTPS[ ]port|HTTP[ ]request[ ]to[ ]an[ ]HTTPS[ ]server
-            |speaking[ ]plain[ ]HTTP[ ]to[ ]an[ ]SSL""",
+        "plain_http": r"""plain[ ]HTTP[ ]request[ ]was[ ]sent[ ]to[ ]HTTPS[ ]port
+            |HTTP[ ]request[ ]to[ ]an[ ]HTTPS[ ]server|speaking[ ]plain[ ]HTTP[ ]to[ ]an[ ]SSL""",
         "balance": r"""insufficient[ _](account[ _])?(balance|quota|credits?|funds)|exceeded[ ]your[ ]current[ ]quota
             |balance[ ](is[ ])?(too[ ]low|not[ ]enough|insufficient)|(out[ ]of|not[ ]enough)[ ]credits
             |余额不足|欠费""",

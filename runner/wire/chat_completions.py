@@ -83,8 +83,8 @@ class ChatCompletionsDecoder:
             return []
         choices, events = self._select(value, at_ns)
         events += decode_chunk(value, at_ns, choices, had_text=self._had_text)
-        events = self._interpret(events, at_ns)
         self._had_text = self._had_text or any(isinstance(event, Text) for event in events)
+        events = self._interpret(events, at_ns)
         reason = next((e.reason for e in events if isinstance(e, Finished) and _is_error(e.reason)), None)
         if reason is not None:
             message = f"the reply ended with finish_reason {reason}"
@@ -132,14 +132,16 @@ class ChatCompletionsDecoder:
                     interpreted += self._split(joined)
                 continue
             if isinstance(event, WholeMessage):
+                interpreted += self._deduplicated(self._tags.flush())  # it is compared with all that came before
                 interpreted.append(self._split_whole(event))
                 continue
             if isinstance(event, Finished):
                 interpreted += self._deduplicated(self._tags.flush())
-                event = replace(event, reason=replace_halves(event.reason)[0])
+                interpreted.append(replace(event, reason=replace_halves(event.reason)[0]))
             elif isinstance(event, Usage):
-                event = self._usage.add(event.raw, at_ns)
-            interpreted.append(event)
+                interpreted.append(self._usage.add(event.raw, at_ns))
+            else:
+                interpreted.append(event)
         if not any(isinstance(event, Text | EmptyChunk | Usage | Finished | WholeMessage) for event in interpreted):
             interpreted.append(EmptyChunk(at_ns))
         return interpreted
@@ -180,6 +182,10 @@ class ChatCompletionsDecoder:
         found = {channel: text for channel in Channel if (text := fold.text(channel)) is not None}
         rest = {channel: text for channel, text in event.texts.items() if channel is not Channel.ANSWER}
         return replace(event, texts=found | rest)
+
+
+def _objects(listed: object) -> list[Choice]:
+    return [choice for choice in listed if isinstance(choice, dict)] if isinstance(listed, list) else []
 
 
 def _is_error(reason: str) -> bool:
@@ -273,8 +279,7 @@ def decode_chunk(
 
     """
     if choices is None:
-        listed = chunk.get("choices")
-        choices = [choice for choice in listed if isinstance(choice, dict)] if isinstance(listed, list) else []
+        choices = _objects(chunk.get("choices"))
     model, origin_ns = chunk.get("model"), chunk.get("sent_ns")
     model = replace_halves(model)[0] if isinstance(model, str) and model else None
     origin_ns = origin_ns if type(origin_ns) is int and abs(origin_ns) < 2**63 else None

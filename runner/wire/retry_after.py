@@ -53,7 +53,7 @@ def parse_duration_s(text: str) -> float | None:
 
 
 def retry_in_message_s(message: str) -> float | None:
-    """Return the longest wait that an error's message asks for, as in "try again in 1m30s"; None if it asks for none."""
+    """Return the longest wait that an error's message asks for, as in "try again in 1m30s", else None."""
     waits = []
     for asked in ASKED.finditer(message):
         duration = _duration_at(message, asked.end())
@@ -69,7 +69,7 @@ def _duration_at(text: str, place: int) -> tuple[float, int] | None:
         total += float(part[1]) * DURATION_UNITS_S[part[2].lower()]
         end = part.end()
     ends_in_word = end > place and end < len(text) and text[end].isascii() and text[end].isalpha()
-    return None if end == place or ends_in_word else (total, end)
+    return None if end == place or ends_in_word else (round(total, 6), end)
 
 
 def _largest(value: str | None, headers: Mapping[str, str], now: datetime | None, unit_s: float = 1.0) -> float | None:

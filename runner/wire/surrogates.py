@@ -1,4 +1,4 @@
-"""Halves of surrogate pairs: a character that JSON writes as two escapes, cut in two between chunks, is joined again."""
+"""Halves of surrogate pairs: a character written as two JSON escapes and cut between chunks is joined again."""
 
 import re
 

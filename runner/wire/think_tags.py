@@ -14,7 +14,7 @@ from runner.core.events import AnswerWasReasoning, Channel, Event, Flagged, Text
 LONGEST_BLANK = 64
 """Characters of white space that may precede the tag."""
 
-LONGEST_TAG = 48
+LONGEST_TAG = 64
 """Characters that are held back at most because they may be the beginning of a tag."""
 
 STARTS = "<[◁"
@@ -50,7 +50,12 @@ NAMES = ("think", "thinking", "thought", "reasoning", "seed:think", "mm:think", 
 HARMONY = TagFamily(
     "harmony",
     "<|channel|>analysis<|message|>",
-    ("<|end|>", "<|channel|>final<|message|>", "<|start|>assistant<|channel|>final<|message|>"),
+    (
+        "<|end|><|start|>assistant<|channel|>final<|message|>",
+        "<|start|>assistant<|channel|>final<|message|>",
+        "<|channel|>final<|message|>",
+        "<|end|>",
+    ),
     ("<|start|>assistant", "<|channel|>final<|message|>"),
     ("<|return|>", "<|end|>"),
 )

@@ -189,6 +189,28 @@ async def test_each_timeout_has_its_own_error_type(reply: Reply, timeouts: Timeo
     assert attempt.fold.has_text == (reply in (TEXT_THEN_COMMENTS, ENDLESS_TEXT))
 
 
+PING = frame(event({"type": "ping"}))
+PINGED = Reply([(0, STREAM_HEAD + frame(delta("Hel"))), *[(0.05, PING)] * 100])
+PINGED_BEHIND = Reply(
+    [
+        (0, STREAM_HEAD + frame(delta("Hello")) + frame(event({"choices": [{"delta": {}, "finish_reason": "stop"}]}))),
+        *[(0.05, PING)] * 100,
+    ]
+)
+
+
+async def test_json_pings_feed_no_timeout_and_are_no_events_of_the_reply() -> None:
+    """A reply that falls silent is idle, whatever keeps its connection alive; behind the finish it is whole."""
+    with play(PINGED) as server:
+        silent = await ask_once(server.url, Timeouts(idle=0.3))
+    assert failure(silent) == (Outcome.TIMEOUT, "idle")
+    assert silent.fold.last_event == silent.fold.timestamps_ns[-1]
+    with play(PINGED_BEHIND) as server:
+        whole = await ask_once(server.url, Timeouts(idle=0.3))
+    assert whole.fold.outcome() is Outcome.OK
+    assert whole.fold.last_event == whole.fold.timestamps_ns[-1]
+
+
 async def test_error_whose_body_never_ends_is_classified_by_its_status() -> None:
     """The timeout of the rest of the body does not replace the refusal."""
     with play(UNFINISHED_ERROR) as server:

@@ -38,7 +38,7 @@ FLAGS = {
     "retired_model": "the provider has retired this model's name",
     "several_choices": "more than one reply came; the first is shown",
     "skipped_data": "some events could not be read and were skipped",
-    "tokens_from_total": "the output tokens were taken from the total, which counts thinking that is counted nowhere else",
+    "tokens_from_total": "output tokens were taken from the total, which alone counts the thinking",
     "unknown_finish_reason": "ended for a reason that is not known here, so it may not be whole",
     "unopened_thinking": "text before a closing think tag that was never opened was taken for reasoning",
     "warmup": "sent to warm up, and left out of every figure",

@@ -100,11 +100,11 @@ def describe_costs(run: Run) -> list[str]:
 
 def _describe_cost(run: Run, each: TargetCost) -> str:
     price = price_of(run.header, each.target)
-    by_price = each.n - each.charged
-    origins = [f"{each.charged:,} as the provider charged" if by_price else "as the provider charged"] * bool(
-        each.charged
-    )
-    origins += [f"prices: {price.origin}"] * bool(price and by_price)
+    by_price, origins = each.n - each.charged, []
+    if each.charged:
+        origins.append(f"{each.charged:,} as the provider charged" if by_price else "as the provider charged")
+    if price is not None and (by_price or not each.n):
+        origins.append(f"prices: {price.origin}")
     origin = f"; {', '.join(origins)}" if origins else ""
     return f"cost of {each.target}: {each.spent}, n {each.n:,}{_describe_unknown(each.sent - each.n)}{origin}"
 

@@ -33,8 +33,9 @@ def charged_cost(usage: Mapping[str, object] | None) -> Decimal | None:
 def _upstream(usage: Mapping[str, object]) -> Decimal:
     """Return what the vendor behind OpenRouter charges by the user's own key; `cost` is only the fee then."""
     details = usage.get("cost_details")
-    own_key = usage.get("is_byok") is True and isinstance(details, Mapping)
-    return (_amount(details.get("upstream_inference_cost")) if own_key else None) or Decimal(0)  # type: ignore[union-attr]
+    if usage.get("is_byok") is not True or not isinstance(details, Mapping):
+        return Decimal(0)
+    return _amount(details.get("upstream_inference_cost")) or Decimal(0)
 
 
 def _amount(value: object) -> Decimal | None:

@@ -12,7 +12,7 @@ ANY_MODEL = re.compile(
     r"custom|deployment|assistant|(my|our)[-_ ].*)",
     re.IGNORECASE,
 )
-"""Names that ask for no certain model: routers choose, Volcengine's endpoints and fine-tunes have names of their own."""
+"""Names that ask for no certain model: routers choose, endpoints and fine-tunes have names of their own."""
 
 OWN_NAMES = ("azure", "sim", "local", "ollama", "llamacpp", "llama.cpp", "lmstudio")
 """Providers whose users name their models and deployments as they like."""
@@ -124,7 +124,7 @@ VERSION = re.compile(r"[vrkmo]?\d+(\.\d+)*[a-z]?")
 
 
 def is_other_model(provider: str, asked: str, answered: str | None) -> bool:
-    """Return whether a reply names a model outside the family of the one that was asked; False where nobody can say."""
+    """Return whether a reply names a model outside the family of the one that was asked; False where it is unknown."""
     if not answered or ANY_MODEL.fullmatch(asked) or provider.lower().startswith(OWN_NAMES):
         return False
     return _differs(asked, answered)

@@ -21,9 +21,9 @@ NAME_CODES = re.compile(
     r"(unsupported|unknown|unrecognized|extra)_?(parameter|field|argument|key)s?$|extra_forbidden", re.IGNORECASE
 )
 OF_VALUE = re.compile(
-    r"""\bvalues?\b|\brange\b|too[ ](large|big|high|small|low)|at[ ](most|least)
-    |(less|greater|larger|smaller|more)[ ]than|must[ ]be|should[ ]be|\bexceed|\bmaximum|\bminimum|up[ ]to[ ]\d|budget|between|positive|not[ ]an?[ ]integer
-    |valid[ ]integer|\bcontext\b|<=|>=|[<>]|超出|超过|范围|不能大于|不能小于|取值|最大|最小""",
+    r"""\bvalues?\b|\brange\b|too[ ](large|big|high|small|low)|at[ ](most|least)|up[ ]to[ ]\d|between|positive
+    |(less|greater|larger|smaller|more)[ ]than|(must|should)[ ]be|\bexceed|\bmaximum|\bminimum|budget
+    |not[ ]an?[ ]integer|valid[ ]integer|\bcontext\b|<=|>=|[<>]|超出|超过|范围|不能大于|不能小于|取值|最大|最小""",
     re.VERBOSE | re.IGNORECASE,
 )
 OF_NAME = re.compile(

@@ -185,7 +185,10 @@ class ChatCompletionsDecoder:
 
 
 def _objects(listed: object) -> list[Choice]:
-    return [choice for choice in listed if isinstance(choice, dict)] if isinstance(listed, list) else []
+    objects: list[Choice] = []
+    if isinstance(listed, list):
+        objects += [choice for choice in listed if isinstance(choice, dict)]
+    return objects
 
 
 def _is_error(reason: str) -> bool:

@@ -46,9 +46,9 @@ class Decompression:
 
     def feed(self, data: bytes) -> bytes:
         """Return one read, decompressed; nothing while the first bytes do not show what they are."""
-        if self._layers is None:
+        if self._layers is None or self._begin:
             self._begin += data
-            if not self._decide():
+            if self._layers is None and not self._decide():
                 return b""
             data, self._begin = self._begin, b""
         for layer in self._layers or ():
@@ -60,10 +60,7 @@ class Decompression:
         if self._layers is not None or not self._begin:
             return b""
         self._accept()
-        data, self._begin = self._begin, b""
-        for layer in self._layers or ():
-            data = layer.feed(data)
-        return data
+        return self.feed(b"")
 
     def _decide(self) -> bool:
         """Decide from the first bytes whether the body is compressed; return whether that is known."""

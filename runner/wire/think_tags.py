@@ -187,7 +187,7 @@ class ThinkTags:
         channel = Channel.REASONING if self._state is _State.INSIDE else Channel.ANSWER
         if self._state is not _State.INSIDE:
             self._state = _State.ANSWER
-        released = self._take(len(self._joined), channel)
+        released: list[Event] = [*self._take(len(self._joined), channel)]
         self._had_answer = self._had_answer or (bool(released) and channel is Channel.ANSWER)
         return released
 

@@ -10,7 +10,7 @@ from runner.engine.request_template import refuses_name
     [
         (
             "max_tokens",
-            "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
+            "Unsupported parameter: 'max_tokens' is not supported here. Use 'max_completion_tokens' instead.",
             "unsupported_parameter",
         ),
         ("max_tokens", "Use 'max_completion_tokens' instead of max_tokens", None),

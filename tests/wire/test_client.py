@@ -453,7 +453,7 @@ async def test_unreachable_host_is_classified_by_its_stage() -> None:
     ("proxy", "url", "stage"),
     [
         (f"http://user:{PROXY_WORD}@127.0.0.1:{{closed}}", "http://fake.test/v1", "proxy"),
-        (f"http://user:{PROXY_WORD}@127.0.0.1:{{refusing}}", "https://fake.test/v1", "proxy"),
+        (f"http://user:{PROXY_WORD}@127.0.0.1:{{refusing}}", "https://fake.test/v1", "proxy_auth"),
         (f"socks4://user:{PROXY_WORD}@127.0.0.1:{{refusing}}", "http://fake.test/v1", "bad_proxy"),
         (f"http://user:{PROXY_WORD}@:80:80", "http://fake.test/v1", "bad_proxy"),
     ],
@@ -468,7 +468,7 @@ async def test_failing_proxy_is_reported_without_its_password(
         monkeypatch.setenv("http_proxy", address)
         monkeypatch.setenv("https_proxy", address)
         attempt = await ask_once(url)
-    assert failure(attempt) == (Outcome.CONNECTION, stage)
+    assert failure(attempt) == (Outcome.AUTH if stage == "proxy_auth" else Outcome.CONNECTION, stage)
     assert attempt.fold.failed is not None
     assert PROXY_WORD not in attempt.fold.failed.message
     assert attempt.fold.failed.worth_repeating == (stage == "proxy")

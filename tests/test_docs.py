@@ -23,6 +23,7 @@ DOCUMENTS = (*sorted(CHECKOUT.glob("*.md")), *sorted((CHECKOUT / "docs").glob("*
 
 FENCE = re.compile(r"^(?:<!-- (?P<mark>[^>]*) -->\n)?```(?P<language>\w*)\n(?P<body>.*?)^```", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`(compare(?: [^`\n]+)?)`")
+PATH = re.compile(r"`((?:runner|tests|docs|prompts)/[\w./-]+|[a-z_]+/[\w/]+\.py)`")
 LINK = re.compile(r"\]\((?!https?://|mailto:|#)(?P<path>[^)#\s]+)")
 
 UNTIL_STOPPED = ("serve", "replay")
@@ -116,6 +117,15 @@ def test_every_link_leads_to_a_file(document: Path) -> None:
     """A relative link of a document names a file of the checkout."""
     links = [found["path"] for found in LINK.finditer(document.read_text(encoding="utf-8"))]
     assert [link for link in links if not (document.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_path_named_exists(document: Path) -> None:
+    """A file or folder of the checkout that a document names is there; the CHANGELOG tells of former ones, too."""
+    if document.name != "CHANGELOG.md":
+        named_paths = PATH.findall(document.read_text(encoding="utf-8"))
+        missing = [path for path in named_paths if not any((CHECKOUT / up / path).exists() for up in ("", "runner"))]
+        assert missing == []
 
 
 @pytest.fixture(scope="module")

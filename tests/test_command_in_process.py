@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from runner.cli import commands
 from tests.support import command
 
 
@@ -48,7 +49,7 @@ def test_a_crash_is_printed_as_a_process_prints_it(tmp_path: Path, monkeypatch: 
     def break_down(**_: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(command.commands.commands["schema"], "callback", break_down)
+    monkeypatch.setattr(commands.commands["schema"], "callback", break_down)
     done = command.compare(tmp_path, "schema")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("Traceback")

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import pytest
 
 from runner.analysis.word_diff import tokenize
-from tests.support.command import compare, write_yaml
+from tests.support.command import finish, start, write_yaml
 from tests.support.hostile_replies import REPLIES, write_hostile_run
 
 pytest.importorskip("playwright", reason="installed by .ci/run")
@@ -42,9 +42,12 @@ ANONYMOUS = tuple(f"sim/exact?ttft_ms={40 + at}&gap_ms=1&tokens=9" for at in ran
 
 
 def reported(folder: Path, *arguments: str) -> Path:
-    """Run the suite with the simulator; return the report of the run."""
+    """Run the suite with the simulator; return the report of the run.
+
+    It runs in a new process: Playwright's event loop is running in this one.
+    """
     write_yaml(folder / "suite.yaml", SUITE)
-    done = compare(folder, "run", "suite.yaml", "--seed", "1", "-q", "-o", "run", *arguments)
+    done = finish(start(folder, "run", "suite.yaml", "--seed", "1", "-q", "-o", "run", *arguments))
     assert done.stderr == "", done.stderr
     return folder / "run" / "report.html"
 
@@ -66,7 +69,7 @@ def anonymous(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the report of a run in which every text is hostile."""
     folder = write_hostile_run(tmp_path_factory.mktemp("hostile") / "run")
-    assert compare(folder, "report", str(folder)).returncode == 0
+    assert finish(start(folder, "report", str(folder))).returncode == 0
     return folder / "report.html"
 
 

@@ -14,7 +14,7 @@ from tests.support.command import compare, read_lines, read_rows, write_config, 
 pytest.importorskip("xllamacpp", reason="built for few platforms")
 pytest.importorskip("gguf")
 
-from tests.support.real_engine import launch, make_model
+from tests.support.real_engine import launch_engine, make_model
 
 TOKENS = 48
 SUITE = {
@@ -45,7 +45,7 @@ class FinishedRun:
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Run the engine for the tests of this file."""
-    with launch(make_model(tmp_path_factory.mktemp("model") / "tiny.gguf")) as address:
+    with launch_engine(make_model(tmp_path_factory.mktemp("model") / "tiny.gguf")) as address:
         yield address
 
 

@@ -87,10 +87,10 @@ HOMES: dict[str, tuple[str, ...]] = {
     "ray": ("cluster",),
     "re2": ("checks",),
     "referencing": ("checks",),
-    "rich": ("cli", "outputs.diff.terminal", "outputs.diff.text", "outputs.snapshot", "outputs.terminal"),
-    "tabulate": ("cli", "outputs.text.markup"),
+    "rich": ("cli", "outputs.diff.terminal", "outputs.snapshot", "outputs.terminal"),
+    "tabulate": ("cli", "outputs.text.markdown"),
     "uvloop": ("commands.run", "simulator.server"),
-    "wcwidth": ("outputs.charts.labels", "outputs.text.printable"),
+    "wcwidth": ("outputs.charts.labels", "outputs.text.escape"),
     "yaml": ("document",),
     "yarl": ("wire",),
 }

@@ -117,7 +117,7 @@ class _LevelSample:
 
 def measure_levels(header: Header, records: Iterable[Record]) -> tuple[LoadPoint, ...]:
     """Return a point for each target and level of a sweep, targets in the suite's order; nothing without a sweep."""
-    levels = LoadProfile.of(header.load).levels
+    levels = LoadProfile.from_plain(header.load).levels
     if not levels:
         return ()
     samples = _gather(records, lambda r: (r.identity.target, level_of(r.identity.block, levels, header.repeat)))
@@ -127,7 +127,7 @@ def measure_levels(header: Header, records: Iterable[Record]) -> tuple[LoadPoint
 
 def measure_pace(header: Header, records: Iterable[Record]) -> tuple[PacedPoint, ...]:
     """Return a point for each target of an open loop, in the suite's order; nothing where replies set the pace."""
-    rate = LoadProfile.of(header.load).rate
+    rate = LoadProfile.from_plain(header.load).rate
     if rate is None:
         return ()
     samples = _gather(records, lambda r: r.identity.target)

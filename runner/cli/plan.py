@@ -35,20 +35,20 @@ def plan(suite: Path, *, options: "RunOptions", as_json: bool) -> None:
 def _render_json(preview: "PlanPreview") -> str:
     import json  # noqa: PLC0415
 
-    from runner.outputs.plan import forecast_document  # noqa: PLC0415
+    from runner.outputs.plan import plan_document  # noqa: PLC0415
 
     prepared = preview.prepared
-    document = forecast_document(prepared.forecast, preview.missing_keys, prepared.prices.unknown)
+    document = plan_document(prepared.forecast, preview.missing_keys, prepared.prices.unknown)
     return json.dumps({"suite": prepared.suite.name, **document}, ensure_ascii=False, indent=2)
 
 
 def _render_text(preview: "PlanPreview") -> str:
     from tabulate import tabulate  # noqa: PLC0415
 
-    from runner.outputs.plan import describe_bounds, describe_plan, tabulate_forecast  # noqa: PLC0415
+    from runner.outputs.plan import describe_bounds, describe_plan, tabulate_plan  # noqa: PLC0415
 
     forecast = preview.prepared.forecast
-    cells = tabulate_forecast(forecast)
+    cells = tabulate_plan(forecast)
     alignment = ["left" if at in cells.wordy else "right" for at in range(len(cells.headings))]
     table = tabulate(cells.rows, headers=cells.headings, tablefmt="simple", colalign=alignment, disable_numparse=True)
     keys = [f"Key missing: {why}" for why in preview.missing_keys.values()]

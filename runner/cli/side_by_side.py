@@ -8,7 +8,7 @@ from rich.console import Console, Group
 from rich.panel import Panel
 from rich.text import Text
 
-from runner.outputs.text.printable import one_line, printable
+from runner.outputs.text.escape import one_line, printable
 
 NARROWEST = 28
 """The narrowest column, in characters; where less is available, replies are shown one after another."""

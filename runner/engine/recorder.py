@@ -106,4 +106,4 @@ def _provider_texts(fold: Fold) -> Iterator[str]:
 def _gist(fold: Fold, redactor: Redactor) -> tuple[object, ...]:
     """Return how an attempt ended, its texts, and in how many pieces they came."""
     texts = [redactor.by_value(fold.text(channel) or "") for channel in Channel]
-    return (fold.outcome(), fold.text_count, texts)
+    return (fold.outcome(), len(fold.timestamps_ns), texts)

@@ -31,11 +31,11 @@ from runner.core.record import Record
 from runner.errors import CompareError
 from runner.outputs import WRITERS
 from runner.outputs.terminal import render_summary
-from runner.outputs.text.overview import tabulate_summary
+from runner.outputs.text.summary import tabulate_summary
 from runner.pricing.rates import Price, Rates
 from tests.support.command import compare, write_yaml
 from tests.support.crafted_runs import BASE, NEW, answered, failed, jittered, run_of, write_run
-from tests.support.killed_runs import Lineage, begin
+from tests.support.resumable_run import ResumableRun, open_run
 
 CASES = [{"id": "one", "prompt": "one"}, {"id": "two", "prompt": "two"}]
 NODES = {"alpha": "north", "beta": "north", "delta": "south"}
@@ -50,7 +50,7 @@ def prepared_run_of(place: Path) -> PreparedRun:
     return prepare(*load_suite(suite), options)
 
 
-def give_vantages(run: Lineage, *nodes: Node) -> None:
+def give_vantages(run: ResumableRun, *nodes: Node) -> None:
     """Change a journal as if its run had been asked from these nodes."""
     first, *others = run.journal.read_text(encoding="utf-8").splitlines()
     header = {**json.loads(first), "vantages": {node.name: node.region for node in nodes}}
@@ -80,19 +80,19 @@ def test_a_run_keeps_its_vantages(tmp_path: Path) -> None:
 
 def test_a_run_from_several_nodes_is_resumed_on_a_cluster(tmp_path: Path) -> None:
     """This machine alone cannot ask from elsewhere: one sentence, exit code 2, nobody is asked."""
-    with begin(tmp_path, "quick") as run:
+    with open_run(tmp_path, "quick") as run:
         run.write_suite(CASES)
         run.run()
-        asked = run.log()
+        asked = run.asked()
         give_vantages(run, NORTH, SOUTH)
         resumed = run.run()
-        assert (resumed.returncode, run.log()) == (2, asked)
+        assert (resumed.returncode, run.asked()) == (2, asked)
     assert "out asks everything from each of alpha, beta. Go on with --engine ray" in resumed.stderr
 
 
 def test_a_run_from_anywhere_is_not_asked_anew_from_everywhere(tmp_path: Path) -> None:
     """No row of it would count: that is said before a cluster is looked for."""
-    with begin(tmp_path, "quick") as run:
+    with open_run(tmp_path, "quick") as run:
         run.write_suite(CASES)
         run.run()
         resumed = compare(tmp_path, "run", "--resume", "out", "--engine", "ray", "--vantage")

@@ -13,6 +13,7 @@ from runner.core.events import Outcome
 from runner.core.record import Record, TextEvents, Timestamps
 from runner.core.suite import Case, Parameters
 from runner.planning.plan import Plan, Request, Target
+from tests.support.plans import first_requests
 
 TARGETS = (Target("acme", "m-1", Parameters()), Target("acme", "m-2", Parameters()))
 PLAN = Plan((Case("case", ("Hello?",)),), TARGETS, repeat=5)
@@ -37,7 +38,7 @@ def watch(plan: Plan) -> LiveProgress:
     progress = LiveProgress()
     progress.planned(plan)
     progress.lane_opened("acme", TARGETS, 4)
-    requests = list(zip(plan.opening_requests(), range(4), strict=False))
+    requests = list(zip(first_requests(plan), range(4), strict=False))
     for request, _ in requests:
         progress.started(request)
     progress.finished(answer(requests[0][0], warmup=True, ttft_s=9))
@@ -65,7 +66,7 @@ def test_plain_progress_prints_a_line_for_each_event() -> None:
     """Requests are numbered, with the total if it is known; pauses and limits give their reason."""
     said = StringIO()
     progress = PlainProgress(Console(file=said, width=200))
-    request = next(PLAN.opening_requests())
+    request = next(first_requests(PLAN))
     progress.planned(PLAN)
     progress.finished(answer(request))
     progress.limit_changed("acme", 1, "slow down")

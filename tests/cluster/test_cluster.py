@@ -12,7 +12,7 @@ from runner.analysis.workers import summarize_workers
 from runner.cluster.messages import WorkerSpan, pack_keys, shift_phases, unpack_keys
 from runner.cluster.nodes import list_vantages, name_nodes
 from runner.core.nodes import Node
-from runner.outputs.text.workers import describe_workforce
+from runner.outputs.text.remarks import describe_workers
 from runner.providers.endpoint import find_endpoint
 from runner.providers.registry import builtin
 from runner.wire.response_body import Phases
@@ -194,7 +194,7 @@ def worker_line(number: int, node: str, error_s: tuple[float, float] | None, n: 
 
 def test_summary_names_late_and_lost_workers() -> None:
     """It has each worker's clock error, and counts attempts repeated because of a lost worker, not refused ones."""
-    said = describe_workforce(
+    said = describe_workers(
         summarize_workers(
             [
                 worker_line(1, "alpha", (0.001, 0.002)),
@@ -207,15 +207,15 @@ def test_summary_names_late_and_lost_workers() -> None:
         )
     )
     assert said == [
-        "heard by 3 workers on 2 nodes: alpha 1, beta 2",
+        "measured by 3 workers on 2 nodes: alpha 1, beta 2",
         CLOCKS,
         LATE,
         "worker 3 on beta: its clock error could not be found",
-        "lost: worker 1 on alpha; 1 request asked again of others",
+        "lost: worker 1 on alpha; 1 request sent again by other workers",
     ]
 
 
 def test_summary_of_many_workers_has_the_spread_of_errors() -> None:
     """One line covers all of them."""
     lines = [worker_line(number, "alpha", (number / 1e5, number / 1e4), 100 - number) for number in range(1, 10)]
-    assert describe_workforce(summarize_workers(lines))[1:] == [MANY_CLOCKS]
+    assert describe_workers(summarize_workers(lines))[1:] == [MANY_CLOCKS]

@@ -18,7 +18,8 @@ from runner.engine.concurrency_limit import ConcurrencyLimit
 from runner.engine.lane import Lane
 from runner.engine.rate_limit import MINUTE_NS, SPAN_NS, RateWindow
 from runner.planning.plan import Order, Plan, Request, Target
-from tests.support.virtual_run import SECOND_NS, Held, VirtualRun, shortest_ns
+from tests.support.plans import first_requests
+from tests.support.virtual_run import SECOND_NS, TimedConversation, VirtualRun, shortest_ns
 
 PROVIDERS = "abc"
 WIDTHS = st.fixed_dictionaries({name: st.integers(1, 4) for name in PROVIDERS})
@@ -61,7 +62,7 @@ def uneven_durations(slowness: dict[str, int]) -> Callable[[Request], int]:
     return lasts_ns
 
 
-def of_lane(held: list[Held], name: str) -> list[Held]:
+def of_lane(held: list[TimedConversation], name: str) -> list[TimedConversation]:
     """Return one lane's conversations."""
     return [each for each in held if each.lane == name]
 
@@ -76,14 +77,14 @@ def test_every_conversation_is_held_once_in_order_within_the_limit(
     """Each lane holds its part of the plan in the plan's order, within its limit, over all nodes together."""
     plan = replace(plan_of(*shape), vantages=tuple(Node(f"n{at}", None) for at in range(nodes)))
     held = VirtualRun(plan, lanes_of(widths), uneven_durations(slowness), LoadProfile(lead=lead)).run()
-    assert Counter(each.request.key for each in held) == Counter(r.key for r in plan.opening_requests())
+    assert Counter(each.request.key for each in held) == Counter(r.key for r in first_requests(plan))
     for name, width in widths.items():
         mine = of_lane(held, name)
-        assert [each.request for each in mine] == [r for r in plan.opening_requests() if r.target.provider == name]
+        assert [each.request for each in mine] == [r for r in first_requests(plan) if r.target.provider == name]
         assert most_in_flight(mine) <= width
 
 
-def most_in_flight(held: list[Held]) -> int:
+def most_in_flight(held: list[TimedConversation]) -> int:
     """Return the highest number of conversations in flight at one time."""
     steps = sorted([(each.end_ns, -1) for each in held] + [(each.start_ns, 1) for each in held])
     in_flight = most = 0
@@ -190,7 +191,7 @@ def test_no_lane_is_idle_while_it_could_send(
 ) -> None:
     """After each moment, every lane with work left is full, or too far ahead, or has used up its minute."""
     plan = plan_of(*shape)
-    queues = {name: [r for r in plan.opening_requests() if r.target.provider == name] for name in widths}
+    queues = {name: [r for r in first_requests(plan) if r.target.provider == name] for name in widths}
 
     def look(run: VirtualRun, now_ns: int) -> None:
         done = Counter(each.lane for each in run.held)
@@ -306,7 +307,7 @@ def test_resumed_run_sends_only_what_is_missing(  # noqa: PLR0917 -- hypothesis 
 ) -> None:
     """Completed conversations are not held again; they count towards `max_requests`."""
     plan = plan_of(*shape)
-    keys = {request.key for number, request in enumerate(plan.opening_requests()) if number in done}
+    keys = {request.key for number, request in enumerate(first_requests(plan)) if number in done}
 
     def first_missing(opening: Request) -> Request | None:
         return None if opening.key in keys else opening

@@ -13,7 +13,7 @@ from runner.simulator.faults import FAULTS
 from tests.conftest import RunCli
 from tests.support.command import compare, read_rows
 
-PACE = "ttft_ms=20&gap_ms=10&tokens=12"
+PACE = "ttft_ms=20&gap_ms=60&tokens=12"
 
 SUITE = """
 version: 1

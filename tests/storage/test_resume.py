@@ -20,6 +20,7 @@ from runner.planning.plan import Plan, Request, Target
 from runner.storage import journal
 from runner.storage.journal import Header, JournalWriter
 from runner.storage.resume import FINAL, ResumeState, resume_state
+from tests.support.plans import first_requests
 
 OUTCOMES = (Outcome.OK, Outcome.OK, Outcome.LENGTH, Outcome.FILTERED, Outcome.PROVIDER_ERROR, Outcome.TIMEOUT)
 
@@ -39,19 +40,19 @@ def record_of(request: Request, outcome: Outcome = Outcome.OK, reply: str | None
 
 def requests_of(plan: Plan) -> Iterator[Request]:
     """Yield every request of a finite plan, the replies in later turns left empty."""
-    for opening in plan.opening_requests():
+    for opening in first_requests(plan):
         yield opening
         yield from opening.unasked()
 
 
 def first_request(plan: Plan) -> Request:
     """Return the first request of a plan."""
-    return next(plan.opening_requests())
+    return next(first_requests(plan))
 
 
 def first_missing_requests(plan: Plan, state: ResumeState) -> list[Request]:
     """Return the first missing request of each conversation that is not complete."""
-    starts = map(state.first_missing, plan.opening_requests())
+    starts = map(state.first_missing, first_requests(plan))
     return [request for request in starts if request is not None]
 
 
@@ -61,14 +62,14 @@ def first_missing_requests(plan: Plan, state: ResumeState) -> list[Request]:
 def test_without_records_everything_is_missing() -> None:
     """A run that was killed before its first record starts at the beginning."""
     plan = plan_of(1, 2, targets=2, repeat=2)
-    assert first_missing_requests(plan, resume_state(plan, ())) == list(plan.opening_requests())
+    assert first_missing_requests(plan, resume_state(plan, ())) == list(first_requests(plan))
 
 
 def test_recorded_requests_are_not_sent_again() -> None:
     """A request with a record is complete, whatever its outcome except cancelled."""
     outcomes = [outcome for outcome in Outcome if outcome is not Outcome.SKIPPED]
     plan = plan_of(*[1] * len(outcomes))
-    records = [record_of(*pair) for pair in zip(plan.opening_requests(), outcomes, strict=True)]
+    records = [record_of(*pair) for pair in zip(first_requests(plan), outcomes, strict=True)]
     state = resume_state(plan, records)
     (again,) = first_missing_requests(plan, state)
     (cancelled,) = (record for record in records if record.outcome is Outcome.CANCELLED)
@@ -122,7 +123,7 @@ def test_retry_errors_repeats_failures() -> None:
     """The turns skipped because of a failure are repeated too; replies that a filter refused are not."""
     plan = plan_of(3, 1, 1)
     talk, filtered, fine = plan_of(3, 1, 1).cases
-    by_case = {request.case.id: request for request in plan.opening_requests()}
+    by_case = {request.case.id: request for request in first_requests(plan)}
     second = by_case[talk.id].follow("one")
     assert second is not None
     (third,) = second.unasked()
@@ -246,7 +247,7 @@ class KilledRun:
     def _lines(self, plan: Plan, state: ResumeState) -> Iterator[Record]:
         """Yield the rows that the engine would write, one conversation after the other."""
         yield from state.missing
-        for opening in plan.opening_requests():
+        for opening in first_requests(plan):
             request = state.first_missing(opening)
             while request is not None:
                 assert request.replies == self._replies_before(request)

@@ -8,8 +8,8 @@ from runner.api.relay import View
 from runner.core.events import Channel, Event, Text
 from runner.core.record import Record
 from runner.outputs.side_by_side.html import write_growing, write_row
+from runner.outputs.text.escape import one_line
 from runner.outputs.text.figures import seconds
-from runner.outputs.text.printable import one_line
 from runner.planning.plan import Plan, Request
 
 

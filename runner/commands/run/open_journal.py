@@ -73,7 +73,7 @@ def _header_of(prepared: PreparedRun) -> Header:
         until_ci=options.until_ci,
         late_bound_s=options.late_bound_s,
         vantages={node.name: node.region for node in plan.vantages},
-        load=options.load.altered,
+        load=options.load.to_plain(),
         prices=prepared.prices.to_plain(),
         platform=platform.platform(),
         versions={

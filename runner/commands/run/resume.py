@@ -78,7 +78,7 @@ def settle_options(options: RunOptions, journal: Journal | None) -> RunOptions:
 
 
 def _merge_load(options: RunOptions, journal: Journal) -> LoadProfile:
-    return LoadProfile.of({**journal.header.load, **options.load.altered})
+    return LoadProfile.from_plain({**journal.header.load, **options.load.to_plain()})
 
 
 def vantages_of(journal: Journal | None) -> tuple[Node, ...]:

@@ -1,14 +1,14 @@
-"""A comparison for programs: every figure unrounded, every reply whole. What is absent is null."""
+"""JSON of a comparison for programs: every figure unrounded, every reply whole. What is absent is null."""
 
 import json
 from dataclasses import asdict
 
 from runner.analysis.diff import Difference, DiffFinding
-from runner.outputs.text.printable import escape_surrogates
+from runner.outputs.text.escape import escape_surrogates
 
 
 def write(difference: Difference) -> str:
-    """Write one JSON document."""
+    """Return one JSON document."""
     document = {
         "verdict": difference.verdict,
         **asdict(difference),
@@ -18,7 +18,7 @@ def write(difference: Difference) -> str:
 
 
 def _flatten(finding: DiffFinding) -> dict[str, object]:
-    """Put measure and ruling beside the figures, where a program looks for them."""
+    """Return a finding with its measure and ruling on one level with the figures."""
     plain = asdict(finding)
     ruling = plain.pop("ruling")
     measure = finding.measure

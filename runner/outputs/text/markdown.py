@@ -1,7 +1,7 @@
-"""The Markdown that any text may stand in: escaped inline text, fences and tables.
+"""Markdown for text from outside: escaped inline text, fenced blocks and tables.
 
-Written for CommonMark with GitHub's extensions. Nothing that goes in here can become a link, an image, HTML,
-a second cell or the end of its fence.
+Written for CommonMark with GitHub's extensions. No text that goes through here can become a link, an image, HTML, a
+second cell or the end of its fence.
 """
 
 import re
@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 
 from tabulate import tabulate
 
-from runner.outputs.text.printable import one_line, printable
+from runner.outputs.text.escape import one_line, printable
 
 # A pipe becomes an entity because parsers disagree on a backslash in front of `\|` in a table. The zero-width
 # space after @ keeps a reply from notifying a stranger where the file is pasted into an issue.
@@ -19,13 +19,13 @@ _ESCAPES = str.maketrans(
 )
 _AUTOLINK = re.compile(r":(?=//)|(?<=www)\.", re.IGNORECASE)
 _EMPHASIS = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
-"""An underscore that is not inside a word; `rate_limited` stays as it is."""
+"""An underscore at the edge of a word; those of `rate_limited` are not escaped."""
 
 _BACKTICKS = re.compile("`+")
 
 
 def inline(text: str, columns: int | None = None) -> str:
-    """Escape text for one line, cut to a width in terminal columns before it is escaped."""
+    """Escape text for one line; `columns` cuts it to a width in terminal columns before it is escaped."""
     escaped = one_line(text, columns).translate(_ESCAPES)
     return _EMPHASIS.sub(r"\\_", _AUTOLINK.sub(_as_entity, escaped))
 
@@ -35,7 +35,7 @@ def _as_entity(match: re.Match[str]) -> str:
 
 
 def fence(text: str) -> str:
-    """Put text into a code block whose fence is longer than any run of backticks inside."""
+    """Write text as a code block whose fence is longer than any run of backticks inside."""
     shown = printable(text)
     longest = max((len(run) for run in _BACKTICKS.findall(shown)), default=0)
     ticks = "`" * max(3, longest + 1)
@@ -43,6 +43,6 @@ def fence(text: str) -> str:
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]], wordy: Collection[int]) -> str:
-    """Lay out cells that are already escaped, aligned in a terminal; columns that are not wordy to the right."""
+    """Write a table of cells that are already escaped; columns not in `wordy` are aligned to the right."""
     alignment = ["left" if at in wordy else "right" for at in range(len(headings))]
     return tabulate(rows, headers=headings, tablefmt="pipe", colalign=alignment, disable_numparse=True)

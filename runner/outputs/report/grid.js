@@ -1,12 +1,12 @@
 "use strict";
-/* The board: which turns are shown, which repeat of each, and how its replies are. Everything it knows is in `state`,
-   everything in `state` is in the address, and `draw` makes the page agree with it. No reply becomes HTML here. */
+/* The comparison grid: which turns are shown, which repeat of each, and how its replies are shown. All of this is in
+   `state`, `state` is kept in the address, and `draw` updates the page from it. No reply becomes HTML here. */
 
 const data = JSON.parse(document.getElementById("texts").textContent);
 const controls = document.getElementById("controls");
-const board = document.getElementById("board");
-const headings = [...board.querySelectorAll("thead th[data-column]")];
-const turns = [...board.querySelectorAll("tr.turn")].map((element, at) => new Turn(element, data.turns[at]));
+const grid = document.getElementById("grid");
+const headings = [...grid.querySelectorAll("thead th[data-column]")];
+const turns = [...grid.querySelectorAll("tr.turn")].map((element, at) => new Turn(element, data.turns[at]));
 const state = { show: "all", find: "", raw: false, base: null, row: null, column: null, blind: false };
 
 /* One turn of one case: its row, and the texts of its replies by column and repeat. */
@@ -18,41 +18,41 @@ function Turn(element, { repeats, first, replies }) {
   this.at = repeats.indexOf(first);
   this.articles = this.cells.map((cell) => new Map([[first, cell.querySelector("article")]]));
   this.textOf = (column, at = this.at) => replies[column][repeats[at]] ?? null;
-  this.said = [element.querySelector("th").textContent, ...replies.flatMap(Object.values)].join("\n").toLowerCase();
+  this.searchable = [element.querySelector("th").textContent, ...replies.flatMap(Object.values)].join("\n").toLowerCase();
   this.drawn = null;
 }
 
 // The address
 
 function readAddress() {
-  const given = new URLSearchParams(location.hash.slice(1));
+  const parameters = new URLSearchParams(location.hash.slice(1));
   const number = (name, count) => {
-    const value = Number.parseInt(given.get(name), 10) - 1;
+    const value = Number.parseInt(parameters.get(name), 10) - 1;
     return value >= 0 && value < count ? value : null;
   };
-  state.show = ["different", "failed", "flagged"].find((known) => known === given.get("show")) ?? "all";
-  state.find = given.get("find") ?? "";
-  state.raw = given.has("raw");
+  state.show = ["different", "failed", "flagged"].find((known) => known === parameters.get("show")) ?? "all";
+  state.find = parameters.get("find") ?? "";
+  state.raw = parameters.has("raw");
   state.base = number("diff", headings.length);
   state.column = number("column", headings.length);
   state.row = number("row", turns.length);
-  state.blind = given.has("blind");
+  state.blind = parameters.has("blind");
 }
 
 function writeAddress() {
-  const told = new URLSearchParams();
-  if (state.show !== "all") told.set("show", state.show);
-  if (state.find) told.set("find", state.find);
-  if (state.raw) told.set("raw", "");
-  if (state.base !== null) told.set("diff", state.base + 1);
-  if (state.column !== null) told.set("column", state.column + 1);
-  if (state.row !== null) told.set("row", state.row + 1);
-  if (state.blind) told.set("blind", "");
-  const words = told.toString().replaceAll("=&", "&").replace(/=$/, "");
-  history.replaceState(null, "", words ? `#${words}` : location.href.split("#")[0]);
+  const parameters = new URLSearchParams();
+  if (state.show !== "all") parameters.set("show", state.show);
+  if (state.find) parameters.set("find", state.find);
+  if (state.raw) parameters.set("raw", "");
+  if (state.base !== null) parameters.set("diff", state.base + 1);
+  if (state.column !== null) parameters.set("column", state.column + 1);
+  if (state.row !== null) parameters.set("row", state.row + 1);
+  if (state.blind) parameters.set("blind", "");
+  const fragment = parameters.toString().replaceAll("=&", "&").replace(/=$/, "");
+  history.replaceState(null, "", fragment ? `#${fragment}` : location.href.split("#")[0]);
 }
 
-/* Change the state; the page and its address follow. */
+/* Change the state, and update the page and its address. */
 function change(changes) {
   Object.assign(state, changes);
   writeAddress();
@@ -81,7 +81,7 @@ function draw() {
 function fits(turn, words) {
   const { failed, flagged } = turn.element.dataset;
   const chosen = { all: true, failed: failed !== undefined, flagged: flagged !== undefined, different: differs(turn) };
-  return chosen[state.show] && words.every((word) => turn.said.includes(word));
+  return chosen[state.show] && words.every((word) => turn.searchable.includes(word));
 }
 
 function differs(turn) {
@@ -95,11 +95,11 @@ function drawControls() {
   controls.elements.base.value = state.base ?? "";
 }
 
-/* Bring a turn's cells into their order and form; what is far from the window waits until it comes near. */
+/* Draw a turn's cells in their order and form. Turns far from the window are drawn when they come near. */
 function drawReplies(turn) {
-  const wanted = JSON.stringify([turn.at, turn.order, state.raw, state.base, state.column, state.blind]);
-  if (turn.drawn === wanted) return;
-  turn.drawn = wanted;
+  const version = JSON.stringify([turn.at, turn.order, state.raw, state.base, state.column, state.blind]);
+  if (turn.drawn === version) return;
+  turn.drawn = version;
   turn.order.forEach((column, position) => {
     const cell = turn.cells[column];
     cell.querySelector(".name").textContent = nameAt(position);
@@ -124,18 +124,18 @@ function articleOf(turn, column) {
   const known = turn.articles[column];
   if (!known.has(repeat)) {
     const template = turn.cells[column].querySelector(`template[data-repeat="${repeat}"]`);
-    known.set(repeat, template ? template.content.firstElementChild.cloneNode(true) : unasked());
+    known.set(repeat, template ? template.content.firstElementChild.cloneNode(true) : notSent());
   }
   return known.get(repeat);
 }
 
-function unasked() {
+function notSent() {
   const article = document.createElement("article");
   article.append(element("p", "soft", "not asked in this repeat"));
   return article;
 }
 
-/* Show a reply as Markdown, as it was written, or as it differs from the one it is held against. */
+/* Show a reply as rendered Markdown, as it was written, or with its differences to the chosen base marked. */
 function drawText(article, turn, column, position) {
   const text = turn.textOf(column);
   article.querySelector(".written")?.remove();
@@ -176,7 +176,7 @@ function element(tag, className, text = "") {
   return made;
 }
 
-// What a person does
+// User actions
 
 function turnPage(turn, step) {
   turn.at = Math.min(Math.max(turn.at + step, 0), turn.repeats.length - 1);
@@ -193,7 +193,7 @@ function go(step) {
   bringIntoView(to);
 }
 
-/* Twice: rows that come near are laid out for the first time, and move what is below them. */
+/* Scroll twice: rows that come near are laid out for the first time then, and move the rows below. */
 function bringIntoView(turn) {
   const scroll = () => {
     turn.element.style.scrollMarginTop = `${coveredHeight()}px`;
@@ -203,9 +203,9 @@ function bringIntoView(turn) {
   requestAnimationFrame(() => requestAnimationFrame(scroll));
 }
 
-/* How much of the place that rows scroll in lies under what stays in sight. */
+/* Return the height, in pixels, of the sticky parts that cover rows at the top of the window. */
 function coveredHeight() {
-  const staying = [board.parentElement.matches(".wide") ? null : controls, board.tHead];
+  const staying = [grid.parentElement.matches(".wide") ? null : controls, grid.tHead];
   const sticky = staying.filter((each) => each && getComputedStyle(each).position === "sticky");
   return sticky.reduce((sum, each) => sum + each.offsetHeight, 0);
 }
@@ -249,7 +249,7 @@ controls.addEventListener("input", () => {
   change({ show: show.value, find: find.value, raw: raw.checked, base: base.value === "" ? null : Number(base.value) });
 });
 document.getElementById("ask-help").addEventListener("click", KEYS["?"]);
-board.addEventListener("click", (event) => {
+grid.addEventListener("click", (event) => {
   const row = event.target.closest("tr.turn");
   const turn = turns.find((each) => each.element === row);
   const step = event.target.closest(".pager button")?.dataset.step;

@@ -1,4 +1,4 @@
-"""What outcomes and flags are called in front of a person."""
+"""Words for outcomes and flags, as people read them."""
 
 from runner.analysis.columns import Row
 from runner.core.events import Outcome
@@ -24,7 +24,7 @@ FLAGS = {
     "adjusted": "the request was adapted to what this provider takes",
     "buffered": "text came in one burst, so no speed is given",
     "cached": "the provider read part of the prompt from its cache, which flatters TTFT",
-    "client_late": "this machine was late on the stamps; do not blame the provider",
+    "client_late": "timestamps on this row may be late: this machine was busy",
     "compressed": "the stream came compressed, so its times are those of whole blocks",
     "cut_after_finish": "the connection broke when the reply was already whole",
     "invalid_utf8": "some bytes were no UTF-8 and were replaced",
@@ -35,11 +35,11 @@ FLAGS = {
     "skipped_data": "some events could not be read and were skipped",
     "warmup": "sent to warm up, and left out of every figure",
 }
-"""Every flag that a row can carry."""
+"""A sentence for every flag that a row can carry."""
 
 
 def describe_outcome(outcome: str, error_type: str | None = None, http_status: int | None = None) -> str:
-    """Say how a request ended, with the kind of failure and the status if they were known."""
+    """Return how a request ended, with the kind of failure and the HTTP status if they are known."""
     status = None if http_status is None or http_status == 200 else f"HTTP {http_status}"
     details = ", ".join(detail for detail in (error_type, status) if detail)
     words = OUTCOMES[Outcome(outcome)]
@@ -47,12 +47,12 @@ def describe_outcome(outcome: str, error_type: str | None = None, http_status: i
 
 
 def describe_flag(flag: str) -> str:
-    """Say what a flag means; one from a later version, which has no sentence here, stands for itself."""
+    """Return a flag with its meaning; a flag of a later version, which has no sentence here, is returned alone."""
     return f"{flag}: {FLAGS[flag]}" if flag in FLAGS else flag
 
 
 def describe_row(row: Row) -> str:
-    """Say how a row of results ended."""
+    """Return how the request of a row of results ended."""
     error_type, http_status = row["error_type"], row["http_status"]
     return describe_outcome(
         str(row["outcome"]),

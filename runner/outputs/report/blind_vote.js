@@ -1,10 +1,10 @@
 "use strict";
-/* Blind review: names give way to letters, columns are shuffled case by case, and one votes for what was said.
-   Whatever else could tell who is who (summary, pictures, timings, reasoning) is hidden by the style sheet. */
+/* Blind votes: letters replace names, columns are shuffled in each case, and one votes for a reply. Everything else that
+   could identify a target (summary, charts, timings, reasoning) is hidden by the style sheet. */
 
 const VERDICTS = { tie: "a tie", none: "none is good" };
-const KEPT = `compare votes ${data.id}`;
-const votes = new Map(Object.entries(recall()));
+const STORAGE_KEY = `compare votes ${data.id}`;
+const votes = new Map(Object.entries(loadVotes()));
 const shuffles = new Map();
 let blindNow = false;
 
@@ -12,7 +12,7 @@ function letter(position) {
   return String.fromCharCode(65 + position);
 }
 
-/* Turns of one case keep their order: they are one conversation. */
+/* Return the order of a turn's columns. All turns of a case, which are one conversation, have the same order. */
 function shuffle(turn) {
   const { case: name } = turn.element.dataset;
   if (!shuffles.has(name)) {
@@ -26,7 +26,7 @@ function shuffle(turn) {
   return shuffles.get(name);
 }
 
-/* Make names, order and ballots agree with the state. */
+/* Update names, order and ballots from the state. */
 function drawBlindness() {
   document.documentElement.toggleAttribute("data-blind", state.blind);
   const button = document.getElementById("blind");
@@ -49,7 +49,7 @@ function drawBlindness() {
 function drawBallot(turn) {
   const ballot = turn.element.querySelector(".ballot");
   if (!state.blind) return ballot.replaceChildren();
-  if (!ballot.firstChild) ballot.append(...choicesOf(turn));
+  if (!ballot.firstChild) ballot.append(...ballotButtons(turn));
   const choice = votes.get(turn.element.dataset.at)?.choice;
   for (const button of ballot.querySelectorAll("button")) {
     const { position } = button.dataset;
@@ -58,7 +58,7 @@ function drawBallot(turn) {
   }
 }
 
-function choicesOf(turn) {
+function ballotButtons(turn) {
   const better = turn.order.map((_, position) => [position, letter(position), `${letter(position)} is best`]);
   const others = Object.entries(VERDICTS).map(([verdict, words]) => [verdict, verdict, words]);
   return [...better, ...others].map(([position, text, label]) => {
@@ -71,36 +71,36 @@ function choicesOf(turn) {
   });
 }
 
-/* Vote for a position, or "tie" or "none"; the same vote again takes it back. */
+/* Vote for a position, or "tie" or "none"; voting the same again withdraws the vote. */
 function vote(turn, position) {
   if (!turn || (position in VERDICTS) === (position in turn.order)) return;
   const { at } = turn.element.dataset;
   const choice = position in VERDICTS ? position : turn.order[position];
   if (votes.get(at)?.choice === choice) votes.delete(at);
   else votes.set(at, { choice, order: [...turn.order], repeat: turn.repeats[turn.at] });
-  keep();
+  saveVotes();
   draw();
 }
 
-// Votes outlive the page, where the browser lets them
+// Votes are kept in the browser's storage, if it allows that
 
-function recall() {
+function loadVotes() {
   try {
-    return JSON.parse(localStorage.getItem(KEPT)) ?? {};
+    return JSON.parse(localStorage.getItem(STORAGE_KEY)) ?? {};
   } catch {
     return {};
   }
 }
 
-function keep() {
+function saveVotes() {
   try {
-    localStorage.setItem(KEPT, JSON.stringify(Object.fromEntries(votes)));
+    localStorage.setItem(STORAGE_KEY, JSON.stringify(Object.fromEntries(votes)));
   } catch {
-    // A full or forbidden store loses no vote of this page.
+    // If storage is full or forbidden, votes last as long as the page.
   }
 }
 
-// The count
+// Counting and export
 
 function tally() {
   const counts = [...data.columns.keys(), ...Object.keys(VERDICTS)].map((choice) => [choice, 0]);
@@ -124,7 +124,7 @@ function drawTally() {
   );
 }
 
-function exported() {
+function exportedVotes() {
   const cast = [...votes].map(([at, { choice, order, repeat }]) => ({
     case: data.turns[at].case,
     turn: data.turns[at].turn,
@@ -139,13 +139,13 @@ document.getElementById("blind").addEventListener("click", KEYS.b);
 document.getElementById("export").addEventListener("click", () => {
   const link = document.createElement("a");
   link.download = `votes-${data.id}.json`;
-  link.href = URL.createObjectURL(new Blob([JSON.stringify(exported(), null, 2)], { type: "application/json" }));
+  link.href = URL.createObjectURL(new Blob([JSON.stringify(exportedVotes(), null, 2)], { type: "application/json" }));
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 });
 document.getElementById("clear").addEventListener("click", () => {
   votes.clear();
-  keep();
+  saveVotes();
   draw();
 });
 

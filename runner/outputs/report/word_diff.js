@@ -1,13 +1,13 @@
 "use strict";
-/* What changed between two texts, in words: the words of runner/analysis/wording.py, aligned as E. W. Myers does
+/* The word diff of two texts: the words of runner/analysis/word_diff.py, aligned by the algorithm of E. W. Myers
    ("An O(ND) Difference Algorithm and Its Variations", Algorithmica 1, 1986). */
 
-const ONE_BY_ONE = "\\u2E80-\\u312F\\u31A0-\\u9FFF\\uF900-\\uFAFF\\uFF00-\\uFFEF\\u{20000}-\\u{3FFFF}";
-const WORD = new RegExp(`[^\\S\\uFEFF]+|(?:(?![${ONE_BY_ONE}])[\\p{L}\\p{N}\\p{M}])+|.`, "gsu");
+const SINGLE_CHARACTER_WORDS = "\\u2E80-\\u312F\\u31A0-\\u9FFF\\uF900-\\uFAFF\\uFF00-\\uFFEF\\u{20000}-\\u{3FFFF}";
+const WORD = new RegExp(`[^\\S\\uFEFF]+|(?:(?![${SINGLE_CHARACTER_WORDS}])[\\p{L}\\p{N}\\p{M}])+|.`, "gsu");
 
-/* Beyond these, marks would hide the text instead of explaining it, and take long to find. */
-const LEAST_SHARE = 0.4;
-const MOST_EDITS = 2000;
+/* Beyond these limits, marks would hide the text instead of explaining it, and take long to find. */
+const MIN_SHARED = 0.4;
+const MAX_EDITS = 2000;
 
 function tokenize(text) {
   return text.match(WORD) ?? [];
@@ -16,13 +16,14 @@ function tokenize(text) {
 /* Return pieces {change: "same" | "removed" | "added", text}; null where the texts share too little. */
 function diffWords(before, after) {
   const [old, fresh] = [tokenize(before), tokenize(after)];
-  const most = Math.min(MOST_EDITS, Math.floor((1 - LEAST_SHARE) * (old.length + fresh.length)));
-  const trail = search(old, fresh, most);
-  return trail && joinAcrossBlanks(gather(retrace(trail, old, fresh)));
+  const most = Math.min(MAX_EDITS, Math.floor((1 - MIN_SHARED) * (old.length + fresh.length)));
+  const trail = findEdits(old, fresh, most);
+  return trail && joinAcrossBlanks(joinNeighbours(retrace(trail, old, fresh)));
 }
 
-/* Return for each number of edits how far one came along each diagonal before it; null where `most` do not do. */
-function search(old, fresh, most) {
+/* Return, for each number of edits, the furthest point reached on each diagonal before it; null where `most` edits are
+   not enough. */
+function findEdits(old, fresh, most) {
   const middle = most + 1;
   const reached = new Int32Array(2 * most + 3);
   const trail = [];
@@ -43,7 +44,7 @@ function goesDown(diagonal, edits, left, right) {
   return diagonal === -edits || (diagonal !== edits && left < right);
 }
 
-/* Walk a search back from the end of both texts; return its steps in reading order. */
+/* Follow the edits back from the end of both texts; return the steps in reading order. */
 function retrace(trail, old, fresh) {
   const steps = [];
   let [x, y] = [old.length, fresh.length];
@@ -61,7 +62,7 @@ function retrace(trail, old, fresh) {
 }
 
 /* Join neighbouring steps of one kind. */
-function gather(steps) {
+function joinNeighbours(steps) {
   const runs = [];
   for (const { change, text } of steps) {
     if (runs.at(-1)?.change === change) runs.at(-1).text += text;
@@ -70,7 +71,7 @@ function gather(steps) {
   return runs;
 }
 
-/* Join changes that only a blank keeps apart, removed before added: else every second piece would be a blank. */
+/* Join changes with only blanks between them, removed before added; otherwise every second piece would be a blank. */
 function joinAcrossBlanks(runs) {
   const pieces = [];
   let [removed, added] = ["", ""];

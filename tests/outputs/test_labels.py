@@ -1,16 +1,16 @@
-"""Whatever a row says in one word has a sentence for people."""
+"""Words for outcomes and flags: every flag that a row can carry has a sentence."""
 
 import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from runner.outputs.text.words import FLAGS, describe_flag
+from runner.outputs.text.labels import FLAGS, describe_flag
 
-PACKAGE = Path(__file__).parents[3] / "runner"
+PACKAGE = Path(__file__).parents[2] / "runner"
 
 
 def raised_flags() -> Iterator[str]:
-    """Find every flag in the source: noted by the wire, added by the engine, derived by the record."""
+    """Yield every flag in the source: set by the wire, added by the engine, derived by the record."""
     for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             match node:
@@ -23,13 +23,13 @@ def raised_flags() -> Iterator[str]:
 
 
 def test_every_flag_has_a_sentence() -> None:
-    """What the source can raise is in the table, and the table holds nothing that is never raised."""
+    """Every flag in the source has a sentence, and every sentence belongs to a flag in the source."""
     raised = set(raised_flags())
-    assert {"not_streamed", "adjusted", "client_late"} <= raised  # of each kind one: the search has not gone blind
+    assert {"not_streamed", "adjusted", "client_late"} <= raised  # one of each kind: the search finds all three
     assert raised == set(FLAGS)
 
 
-def test_a_flag_of_a_later_version_stands_for_itself() -> None:
-    """A journal may hold words that this version does not know."""
+def test_an_unknown_flag_is_returned_alone() -> None:
+    """A journal of a later version may hold flags that this version does not know."""
     assert describe_flag("warmup").startswith("warmup: ")
     assert describe_flag("from_the_future") == "from_the_future"

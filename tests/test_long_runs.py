@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from runner.analysis import cells, frame, permutation
+from runner.analysis import frame, permutation
 from runner.analysis.columns import COLUMNS, Cell, Kind, ResultColumn
 from runner.analysis.intervals import t_quantile
 from runner.analysis.run import Run
@@ -91,7 +91,7 @@ def test_each_further_request_takes_little_memory_until_all_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A record is 700 bytes of JSON and 5 KiB of objects; all outputs together hold less than 1.5 KiB of it."""
-    monkeypatch.setattr(cells, "STRETCH", 512)
+    monkeypatch.setattr(frame, "SEGMENT", 512)
     monkeypatch.setattr(frame, "BATCH", 64)
     monkeypatch.setattr(sampling, "MAX_REPLIES", 100)  # as many on both pages
     monkeypatch.setattr(permutation, "_CHUNK", 10_000)  # as large for both runs
@@ -104,7 +104,7 @@ def test_each_further_request_takes_little_memory_until_all_is_written(
 
 def test_a_table_takes_no_more_memory_while_it_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows are not held as objects, of which each takes ten times as much, nor is the table there twice."""
-    monkeypatch.setattr(cells, "STRETCH", 512)
+    monkeypatch.setattr(frame, "SEGMENT", 512)
     monkeypatch.setattr(frame, "BATCH", 64)
 
     def tabulate(size: int) -> pd.DataFrame:
@@ -195,7 +195,7 @@ def test_rows_are_those_of_the_table_and_more() -> None:
     assert rows == list(frame.rows_of(run.frame))
     assert run.rows_at([7, 3]) == {3: rows[3], 7: rows[7]}
     pd.testing.assert_frame_equal(run.table, run.frame[list(run.table.columns)])
-    assert {*run.frame.columns} - {*run.table.columns} > frame.INDIVIDUAL
+    assert {*run.frame.columns} - {*run.table.columns} > frame.UNIQUE_TEXTS
 
 
 def test_a_part_of_a_run_is_a_run_of_its_own(tmp_path: Path) -> None:
@@ -209,13 +209,13 @@ def test_a_part_of_a_run_is_a_run_of_its_own(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.tuples(*KIND_CELLS.values()), max_size=12))
-def test_cells_are_gathered_across_stretches(rows: list[tuple[Cell, ...]]) -> None:
+def test_columns_grow_across_segments(rows: list[tuple[Cell, ...]]) -> None:
     """Wherever one stretch of a column ends, every cell comes out as pandas itself would have it."""
     columns = [ResultColumn(kind.value, kind, lambda *_: None) for kind in KIND_CELLS]
     as_found = pd.DataFrame(rows, columns=pd.Index(KIND_CELLS), dtype=object)
-    expected = as_found.astype(dict(zip(KIND_CELLS, (cells.TEXT, "Int64", "float64", "boolean"), strict=True)))
+    expected = as_found.astype(dict(zip(KIND_CELLS, (frame.TEXT, "Int64", "float64", "boolean"), strict=True)))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cells, "STRETCH", 3)
+        patch.setattr(frame, "SEGMENT", 3)
         patch.setattr(frame, "BATCH", 4)
         made = frame.frame_of((dict(zip(KIND_CELLS, row, strict=True)) for row in rows), columns)
     pd.testing.assert_frame_equal(made, expected)

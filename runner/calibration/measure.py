@@ -16,7 +16,14 @@ from tempfile import TemporaryDirectory
 from time import perf_counter_ns, process_time_ns
 from typing import TYPE_CHECKING, Any
 
-from runner.analysis.calibration import ClockError, Errors, choose_next, is_sustained, measure_errors, read_stamps
+from runner.analysis.calibration import (
+    ClockError,
+    TimestampErrors,
+    is_sustained,
+    measure_errors,
+    next_concurrency,
+    read_timestamps,
+)
 from runner.core.record import Record
 from runner.core.suite import Case, Parameters
 from runner.engine.observer import Observer
@@ -96,7 +103,7 @@ class Effort:
 class CalibrationStep:
     """How a load went, and what a row's `clock` said."""
 
-    errors: Errors
+    errors: TimestampErrors
     effort: Effort
     clock: str | None
 
@@ -118,7 +125,7 @@ class Calibration:
     versions: Mapping[str, str]
     clock: str | None
     load: CalibrationLoad
-    errors: Errors
+    errors: TimestampErrors
     cpu_per_token_s: float | None
     capacity: Capacity | None
 
@@ -203,7 +210,7 @@ async def probe(base_url: str, load: CalibrationLoad) -> CalibrationStep:
     with TemporaryDirectory(prefix="compare-") as name:
         effort = await drive(base_url, load, Path(name))
         records = list(journal.read(Path(name)).records)
-    stamps = [each for record in records if (each := read_stamps(record)) is not None]
+    stamps = [each for record in records if (each := read_timestamps(record)) is not None]
     return CalibrationStep(measure_errors(stamps, load.requests), effort, records[0].clock)
 
 
@@ -243,7 +250,7 @@ async def _search(
     starts_well = await _sustains(first, base_url, load, say)
     sustained, exceeded = (load.concurrency, None) if starts_well else (0, load.concurrency)
     tried_s = 0.0
-    while (level := choose_next(sustained, exceeded, MOST)) is not None:
+    while (level := next_concurrency(sustained, exceeded, MOST)) is not None:
         began_s = (perf_counter_ns() - start_ns) / 1e9
         if began_s + tried_s > SEARCH_S:
             break

@@ -63,7 +63,7 @@ class Worker:
             ttft_p99_s=found.errors.ttft.p99_s,
             gap_p99_s=found.errors.gap.p99_s,
         )
-        return Calibrated(error.facts(), is_sustained(found.errors))
+        return Calibrated(error.to_plain(), is_sustained(found.errors))
 
     async def open(
         self, keyless: Mapping[str, Endpoint], keys: Mapping[str, PackedKey], connect_s: float, connections: int

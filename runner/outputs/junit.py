@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from xml.etree import ElementTree as ET
 
 from runner.analysis.checks import CheckedCell
-from runner.analysis.failures import Failure
+from runner.analysis.places import MeasuredTarget
 from runner.analysis.run import Run
+from runner.analysis.summary import Failure
 from runner.checks.finding import CheckVerdict
 from runner.outputs.text.checked import describe_cell, describe_fault
 from runner.outputs.text.overview import banner, describe_failure, partial
@@ -24,7 +25,7 @@ _TAGS = {CheckVerdict.FAILED: "failure", CheckVerdict.UNDECIDED: "skipped"}
 
 def write(run: Run) -> str:
     """Write one document."""
-    return _document(f"compare run: {run.header.suite}", [_suite(run, target) for target in run.header.targets])
+    return _document(f"compare run: {run.header.suite}", [_suite(run, target) for target in run.targets])
 
 
 def join(*documents: str) -> str:
@@ -42,8 +43,8 @@ def _document(name: str, suites: Iterable[ET.Element]) -> str:
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
 
 
-def _suite(run: Run, target: str) -> ET.Element:
-    suite = ET.Element("testsuite", name=_fit(target), timestamp=run.header.started_at[:19])
+def _suite(run: Run, target: MeasuredTarget) -> ET.Element:
+    suite = ET.Element("testsuite", name=_fit(str(target)), timestamp=run.header.started_at[:19])
     notices = {"partial": partial(run), "simulated": banner(run)}
     if any(notices.values()):
         properties = ET.SubElement(suite, "properties")
@@ -60,7 +61,7 @@ def _suite(run: Run, target: str) -> ET.Element:
 
 
 def _test(cell: CheckedCell) -> ET.Element:
-    test = ET.Element("testcase", classname=_fit(cell.target), name=_fit(cell.case), time="0")
+    test = ET.Element("testcase", classname=_fit(str(cell.target)), name=_fit(cell.case), time="0")
     if cell.line is not None:
         test.set("line", str(cell.line))
     if cell.verdict in _TAGS:
@@ -72,7 +73,7 @@ def _test(cell: CheckedCell) -> ET.Element:
 
 
 def _error(failure: Failure) -> ET.Element:
-    test = ET.Element("testcase", classname=_fit(failure.target), name=f"requests: {failure.outcome}", time="0")
+    test = ET.Element("testcase", classname=_fit(str(failure.target)), name=f"requests: {failure.outcome}", time="0")
     error = ET.SubElement(test, "error", type=failure.outcome, message=_fit(describe_failure(failure)))
     error.text = _fit(failure.error or "")
     return test

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from runner.analysis.columns import row
 from runner.analysis.cost import cost_by, tokens_of
 from runner.analysis.run import Run
-from runner.analysis.spending import summarize_costs
 from runner.core.events import Outcome
 from runner.core.record import Identity, Marks, Record
 from runner.errors import JournalError
@@ -130,8 +129,8 @@ def test_sums_are_per_target_and_currency_with_their_n() -> None:
             record("b", attempts=0, input_tokens=None),
         ],
     )
-    costs = summarize_costs(run.frame)
-    assert [(each.target, str(each.spent), each.n, each.sent) for each in costs] == [
+    costs = run.costs
+    assert [(str(each.target), str(each.spent), each.n, each.sent) for each in costs] == [
         ("p/a", "10.00 USD", 2, 3),
         ("p/b", "64.00 CNY", 1, 1),
     ]
@@ -160,7 +159,7 @@ def test_a_sum_is_that_of_the_rows(counts: list[tuple[int, int]]) -> None:
     """To a billionth: cells are floats."""
     run = Run.of(header(p_b=YUAN), [record("b", input_tokens=sent, output_tokens=heard) for sent, heard in counts])
     wanted = Decimal(sum(8 * sent + 28 * heard for sent, heard in counts)) / 1_000_000
-    costs = summarize_costs(run.frame)
+    costs = run.costs
     assert sum(each.n for each in costs) == len(counts)
     assert abs(sum((each.spent.amount for each in costs), Decimal(0)) - wanted) < Decimal("1e-9")
     assert {each.spent.currency for each in costs} <= {"CNY"}

@@ -13,9 +13,9 @@ from click.testing import CliRunner, Result
 from rich.console import Console
 
 from runner.analysis.diff import Difference, DiffFinding, diff_runs, diff_within
-from runner.analysis.replies import Likeness
+from runner.analysis.replies import ReplySimilarity
 from runner.analysis.run import Run
-from runner.analysis.verdict import Doubt, Rule, Verdict
+from runner.analysis.verdict import Rule, UndecidedReason, Verdict
 from runner.cli import commands
 from runner.core.events import Outcome
 from runner.core.record import Record
@@ -78,8 +78,8 @@ def test_estimate_is_the_mean_log_ratio_of_pairs() -> None:
 def test_few_blocks_are_undecided_and_say_how_many_would_do() -> None:
     """Three blocks of a tenfold slowdown prove nothing yet."""
     run = run_of([*jittered(BASE, 3), *jittered(NEW, 3, slower=10)])
-    ruling = finding(diff_within(run, BASE, NEW, Rule(measures=("ttft",)))).ruling
-    assert (ruling.verdict, ruling.doubt, ruling.needed) == (Verdict.UNDECIDED, Doubt.TOO_FEW, 8)
+    decision = finding(diff_within(run, BASE, NEW, Rule(measures=("ttft",)))).decision
+    assert (decision.verdict, decision.reason, decision.needed) == (Verdict.UNDECIDED, UndecidedReason.TOO_FEW, 8)
 
 
 def test_a_change_within_the_clocks_error_is_undecided() -> None:
@@ -90,7 +90,7 @@ def test_a_change_within_the_clocks_error_is_undecided() -> None:
         for block in range(1, 21)
     ]
     found = finding(diff_within(run_of(records), BASE, NEW))
-    assert (found.verdict, found.ruling.doubt, found.floor) == (Verdict.UNDECIDED, Doubt.CLOCK, 0.002)
+    assert (found.verdict, found.decision.reason, found.floor) == (Verdict.UNDECIDED, UndecidedReason.CLOCK, 0.002)
 
 
 def test_rows_that_say_the_same_are_tested_once() -> None:
@@ -251,7 +251,7 @@ def test_a_run_that_failed_altogether_regresses() -> None:
 @pytest.mark.parametrize("requests", [4, 24, 48, 72])
 def test_what_is_promised_of_failures_decides(requests: int) -> None:
     """However few never failed so far, the same number is named, and so many requests without a failure do decide."""
-    promised = finding(of_failures(requests, 0, 0), "failures").ruling.needed
+    promised = finding(of_failures(requests, 0, 0), "failures").decision.needed
     assert promised is not None
     assert promised == 73
     assert finding(of_failures(promised, 0, 0), "failures").verdict is Verdict.UNCHANGED
@@ -261,9 +261,9 @@ def test_what_is_promised_of_failures_decides(requests: int) -> None:
 def test_a_rise_that_goes_on_is_found_with_what_is_promised() -> None:
     """Two of ten fail: too few to say so; as many as are named, of which a fifth fail, regress."""
     few = finding(of_failures(10, 0, 2), "failures")
-    assert few.ruling.doubt is Doubt.NOISY
-    assert few.ruling.needed is not None
-    enough = of_failures(few.ruling.needed, 0, round(few.ruling.needed / 5))
+    assert few.decision.reason is UndecidedReason.NOISY
+    assert few.decision.needed is not None
+    enough = of_failures(few.decision.needed, 0, round(few.decision.needed / 5))
     assert finding(enough, "failures").verdict is Verdict.REGRESSED
 
 
@@ -292,16 +292,16 @@ def of_failures(requests: int, before: int, after: int) -> Difference:
 @pytest.mark.parametrize(
     ("reply", "likeness"),
     [
-        ("Hello  world\n", Likeness.SAME),
-        ("Hello, brave world", Likeness.REWORDED),
-        ("完全不同的回答", Likeness.CHANGED),
+        ("Hello  world\n", ReplySimilarity.SAME),
+        ("Hello, brave world", ReplySimilarity.REWORDED),
+        ("完全不同的回答", ReplySimilarity.CHANGED),
     ],
 )
-def test_replies_are_same_reworded_or_changed(reply: str, likeness: Likeness) -> None:
+def test_replies_are_same_reworded_or_changed(reply: str, likeness: ReplySimilarity) -> None:
     """Blanks do not count; three words of five are a new wording; none in common is a change."""
     new = [answered(BASE, "one", block, reply=reply) for block in (1, 2)]
     (change,) = diff_runs(run_of(jittered(BASE, 2, cases=("one",))), run_of(new, "new")).replies
-    assert (change.likeness, change.base.text, change.new.text) == (likeness, "Hello world", reply)
+    assert (change.similarity, change.base.text, change.new.text) == (likeness, "Hello world", reply)
     assert (change.new.n, change.new.agreement, change.new.length) == (2, 1, len(reply))
 
 
@@ -310,7 +310,7 @@ def test_a_base_that_never_agrees_with_itself_proves_no_change() -> None:
     base = [answered(BASE, "one", block, reply=f"word{block} said once") for block in (1, 2, 3)]
     new = [answered(BASE, "one", block, reply=f"term{block} said once") for block in (1, 2, 3)]
     (change,) = diff_runs(run_of(base), run_of(new, "new")).replies
-    assert change.likeness is Likeness.REWORDED
+    assert change.similarity is ReplySimilarity.REWORDED
     assert change.base.agreement == pytest.approx(1 / 3)
 
 
@@ -339,7 +339,7 @@ def test_a_stripped_baseline_compares_times_and_no_replies() -> None:
     base = run_of([stripped(each) for each in jittered(BASE, 20)])
     difference = diff_runs(base, run_of(jittered(BASE, 20, slower=1.3, seed=2), "new"))
     assert finding(difference).verdict is Verdict.REGRESSED
-    assert {change.likeness for change in difference.replies} == {Likeness.NOT_COMPARED}
+    assert {change.similarity for change in difference.replies} == {ReplySimilarity.NOT_COMPARED}
 
 
 # Outputs

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.analysis.estimate import estimate_tokens
+from runner.analysis.summary import estimate_tokens
 
 SUITE = "version: 1\ncases:\n  - {id: hello, prompt: Hello there}\n"
 UNCOUNTED = "sim/fault-no-usage?ttft_ms=20&gap_ms=10&tokens=20"

@@ -12,17 +12,17 @@ from runner.analysis.permutation import (
     COARSE,
     FINE,
     FINE_BELOW,
-    MOST_LISTED,
-    Flips,
+    MAX_ENUMERATED,
     Relabellings,
-    adjust,
-    is_persistent,
+    SignFlips,
+    holm_adjust,
+    is_autocorrelated,
     p_values,
+    sign_flip_test,
     smallest_p,
-    weigh_pairs,
-    weigh_runs,
+    two_sample_test,
 )
-from runner.analysis.proportions import Share, difference_interval, fisher_p, smallest_fisher_p
+from runner.analysis.proportions import Proportion, fisher_p, newcombe_interval, smallest_fisher_p
 
 SHIFTS = st.floats(-2, 2).map(lambda value: round(value, 3))
 
@@ -40,7 +40,7 @@ def test_paired_p_is_scipys_exact_one(differences: list[float]) -> None:
     scipys = stats.permutation_test(
         (values,), np.mean, permutation_type="samples", n_resamples=10_000, vectorized=True
     ).pvalue
-    assert weigh_pairs(values).p == pytest.approx(scipys)
+    assert sign_flip_test(values).p == pytest.approx(scipys)
 
 
 @settings(max_examples=30, deadline=None)
@@ -53,7 +53,7 @@ def test_unpaired_p_is_scipys_exact_one(base: list[float], new: list[float]) -> 
         n_resamples=10_000,
         vectorized=True,
     ).pvalue
-    assert weigh_runs(np.array(base), np.array(new)).p == pytest.approx(scipys)
+    assert two_sample_test(np.array(base), np.array(new)).p == pytest.approx(scipys)
 
 
 @pytest.mark.parametrize("n", [20, 60])
@@ -61,7 +61,7 @@ def test_random_ways_agree_with_the_t_test_where_it_holds(n: int) -> None:
     """Of normal units too many to list, p and interval are those of Student, but for chance."""
     values = units(3, n, 0.1)
     student = stats.ttest_1samp(values, 0)
-    evidence = weigh_pairs(values)
+    evidence = sign_flip_test(values)
     assert evidence.p == pytest.approx(student.pvalue, abs=0.02)
     assert evidence.interval is not None
     expected = student.confidence_interval()
@@ -72,10 +72,10 @@ def test_random_ways_agree_with_the_t_test_where_it_holds(n: int) -> None:
 def test_random_ways_agree_with_all_of_them(shift: float) -> None:
     """Of units a little too many to list, p is what scipy finds by listing every way, but for chance."""
     pairs, base, new = units(5, 16, shift), units(4, 9), units(5, 9, shift)
-    assert min(Flips(16).ways, Relabellings(9, 9).ways) > MOST_LISTED
+    assert min(SignFlips(16).count, Relabellings(9, 9).count) > MAX_ENUMERATED
     signs = stats.permutation_test((pairs,), np.mean, permutation_type="samples", n_resamples=2**17).pvalue
     labels = stats.permutation_test((new, base), lambda x, y: x.mean() - y.mean(), n_resamples=2**17).pvalue
-    for found, exact in ((weigh_pairs(pairs).p, signs), (weigh_runs(base, new).p, labels)):
+    for found, exact in ((sign_flip_test(pairs).p, signs), (two_sample_test(base, new).p, labels)):
         ways = FINE if found <= FINE_BELOW else COARSE
         assert found == pytest.approx(exact, abs=5 * math.sqrt(exact / ways))
 
@@ -86,9 +86,9 @@ def test_interval_holds_exactly_what_the_test_would_not_reject(paired: bool) -> 
     base, new = units(1, 7), units(2, 8, 0.5)
 
     def p_of_shift(shift: float) -> float:
-        return weigh_pairs(new - shift).p if paired else weigh_runs(base, new - shift).p
+        return sign_flip_test(new - shift).p if paired else two_sample_test(base, new - shift).p
 
-    interval = (weigh_pairs(new) if paired else weigh_runs(base, new)).interval
+    interval = (sign_flip_test(new) if paired else two_sample_test(base, new)).interval
     assert interval is not None
     assert p_of_shift(interval.low + 1e-9) > 0.05 >= p_of_shift(interval.low - 1e-9)
     assert p_of_shift(interval.high - 1e-9) > 0.05 >= p_of_shift(interval.high + 1e-9)
@@ -98,7 +98,7 @@ def test_interval_holds_exactly_what_the_test_would_not_reject(paired: bool) -> 
 @given(st.lists(SHIFTS, min_size=6, max_size=9), SHIFTS)
 def test_a_shift_moves_estimate_and_interval_alike(differences: list[float], shift: float) -> None:
     """What is added to every unit is added to estimate and interval."""
-    plain, moved = weigh_pairs(np.array(differences)), weigh_pairs(np.array(differences) + shift)
+    plain, moved = sign_flip_test(np.array(differences)), sign_flip_test(np.array(differences) + shift)
     assert moved.estimate == pytest.approx(plain.estimate + shift)
     assert plain.interval is not None
     assert moved.interval is not None
@@ -109,7 +109,7 @@ def test_a_shift_moves_estimate_and_interval_alike(differences: list[float], shi
 @given(st.lists(SHIFTS, min_size=1, max_size=30))
 def test_swapping_the_arms_turns_everything_round(differences: list[float]) -> None:
     """The p-value stays, estimate and interval change sign, for listed and for random ways."""
-    forth, back = weigh_pairs(np.array(differences)), weigh_pairs(-np.array(differences))
+    forth, back = sign_flip_test(np.array(differences)), sign_flip_test(-np.array(differences))
     assert (forth.p, forth.estimate) == (back.p, -back.estimate)
     assert (forth.interval is None) == (back.interval is None)
     if forth.interval and back.interval:
@@ -119,24 +119,28 @@ def test_swapping_the_arms_turns_everything_round(differences: list[float]) -> N
 @pytest.mark.parametrize(("n", "smallest"), [(1, 1.0), (5, 2 / 32), (8, 2 / 256)])
 def test_few_pairs_cannot_be_significant(n: int, smallest: float) -> None:
     """The clearest data there is reaches the smallest p, which is known beforehand."""
-    assert smallest_p(Flips(n)) == smallest
-    assert weigh_pairs(np.linspace(1, 2, n)).p == smallest
+    assert smallest_p(SignFlips(n)) == smallest
+    assert sign_flip_test(np.linspace(1, 2, n)).p == smallest
 
 
 def test_few_blocks_of_two_runs_cannot_be_significant() -> None:
     """Four blocks against four reach 2 in 70; five against five the first that is below 1 %."""
-    assert weigh_runs(np.arange(4.0), 10 + np.arange(4.0)).p == pytest.approx(2 / 70) == smallest_p(Relabellings(4, 4))
+    assert (
+        two_sample_test(np.arange(4.0), 10 + np.arange(4.0)).p
+        == pytest.approx(2 / 70)
+        == smallest_p(Relabellings(4, 4))
+    )
     assert smallest_p(Relabellings(5, 5)) < 0.01
 
 
 def test_p_of_random_ways_is_never_zero() -> None:
     """However clear the data, p is at least what the number of ways drawn supports."""
-    assert weigh_pairs(np.full(40, 1.0) + units(1, 40) / 100).p == 2 / (FINE + 1)
+    assert sign_flip_test(np.full(40, 1.0) + units(1, 40) / 100).p == 2 / (FINE + 1)
 
 
 def test_equal_units_prove_nothing() -> None:
     """Ties count against a difference: p is 1, and the interval is the point."""
-    evidence = weigh_pairs(np.zeros(30))
+    evidence = sign_flip_test(np.zeros(30))
     assert (evidence.p, evidence.estimate) == (1.0, 0.0)
     assert evidence.interval is not None
     assert (evidence.interval.low, evidence.interval.high) == (0.0, 0.0)
@@ -145,14 +149,14 @@ def test_equal_units_prove_nothing() -> None:
 def test_rows_judged_together_have_the_p_of_rows_judged_alone() -> None:
     """What the simulation does at once is what a comparison does row by row."""
     rows = np.stack([units(seed, 30, 0.1 * seed) for seed in range(6)])
-    assert p_values(rows, Flips(30)).tolist() == [weigh_pairs(row).p for row in rows]
+    assert p_values(rows, SignFlips(30)).tolist() == [sign_flip_test(row).p for row in rows]
 
 
 @pytest.mark.parametrize("n", [8, 30])
 def test_false_alarms_are_as_rare_as_p_says(n: int) -> None:
     """Of 2,000 rows of heavy-tailed noise, no more than 5 % and chance have p <= 5 %."""
     noise = np.random.default_rng(4).standard_t(1.5, (2000, n))
-    alarms = int((p_values(noise, Flips(n)) <= 0.05).sum())
+    alarms = int((p_values(noise, SignFlips(n)) <= 0.05).sum())
     assert stats.binomtest(alarms, 2000, 0.05, "greater").pvalue > 0.001
 
 
@@ -160,14 +164,14 @@ def test_false_alarms_are_as_rare_as_p_says(n: int) -> None:
 def test_interval_holds_the_truth_as_often_as_it_says(n: int) -> None:
     """In 200 samples of log-normal ratios the 95 % interval misses the truth in 5 of 100, or nearly."""
     rng = np.random.default_rng(8)
-    intervals = [weigh_pairs(rng.normal(0.2, 0.4, n)).interval for _ in range(200)]
+    intervals = [sign_flip_test(rng.normal(0.2, 0.4, n)).interval for _ in range(200)]
     assert 0.91 <= sum(each is not None and 0.2 in each for each in intervals) / 200 <= 0.995
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
 def test_holm_is_the_textbook_one(p: list[float]) -> None:
     """A row is rejected at a level exactly if Holm's step-down rejects it."""
-    adjusted = adjust(p)
+    adjusted = holm_adjust(p)
     for alpha in (0.01, 0.05, 0.3):
         rejected = set()
         for rank, at in enumerate(sorted(range(len(p)), key=lambda each: p[each])):
@@ -180,19 +184,19 @@ def test_holm_is_the_textbook_one(p: list[float]) -> None:
 def test_neighbours_that_resemble_each_other_are_noticed() -> None:
     """A slow spell of blocks in a row is told from the same blocks shuffled."""
     spell = np.repeat([0.0, 1.0, 0.0, 1.0], 10)
-    assert is_persistent(spell)
-    assert not is_persistent(np.random.default_rng(1).permutation(spell))
-    assert not is_persistent(np.zeros(10))
+    assert is_autocorrelated(spell)
+    assert not is_autocorrelated(np.random.default_rng(1).permutation(spell))
+    assert not is_autocorrelated(np.zeros(10))
 
 
 def test_rounding_is_no_spell_and_nothing_to_test() -> None:
     """Units that are equal but for the last digit neither resemble their neighbours nor count as a test."""
     rounded = np.repeat([0.1 + 0.2, 0.3], 10)
     assert rounded[0] != rounded[-1]
-    assert not is_persistent(rounded)
-    assert weigh_runs(rounded, np.full(20, 0.3)).constant
-    assert weigh_pairs(rounded - 0.3).constant
-    assert not weigh_pairs(rounded).constant
+    assert not is_autocorrelated(rounded)
+    assert two_sample_test(rounded, np.full(20, 0.3)).constant
+    assert sign_flip_test(rounded - 0.3).constant
+    assert not sign_flip_test(rounded).constant
 
 
 COUNTS = st.tuples(st.integers(1, 60), st.integers(1, 60)).flatmap(
@@ -206,8 +210,8 @@ def test_fishers_test_is_scipys(counts: tuple[int, int, int, int]) -> None:
     a, n, b, m = counts
     table = np.array([[a, n - a], [b, m - b]])
     tails = [stats.fisher_exact(table, alternative=side).pvalue for side in ("less", "greater")]
-    assert fisher_p(Share(a, n), Share(b, m)) == pytest.approx(min(1, 2 * min(tails)), rel=1e-6)
-    assert fisher_p(Share(a, n), Share(b, m)) >= smallest_fisher_p(n, m) * (1 - 1e-9)
+    assert fisher_p(Proportion(a, n), Proportion(b, m)) == pytest.approx(min(1, 2 * min(tails)), rel=1e-6)
+    assert fisher_p(Proportion(a, n), Proportion(b, m)) >= smallest_fisher_p(n, m) * (1 - 1e-9)
 
 
 @given(COUNTS)
@@ -216,7 +220,7 @@ def test_interval_of_shares_is_newcombes(counts: tuple[int, int, int, int]) -> N
     a, n, b, m = counts
     base, new = (stats.binomtest(k, of).proportion_ci(method="wilson") for k, of in ((a, n), (b, m)))
     p, q = a / n, b / m
-    interval = difference_interval(Share(a, n), Share(b, m))
+    interval = newcombe_interval(Proportion(a, n), Proportion(b, m))
     assert interval.low == pytest.approx(q - p - np.hypot(q - new.low, base.high - p), abs=1e-9)
     assert interval.high == pytest.approx(q - p + np.hypot(new.high - q, p - base.low), abs=1e-9)
     assert interval.low - 1e-9 <= q - p <= interval.high + 1e-9
@@ -224,6 +228,9 @@ def test_interval_of_shares_is_newcombes(counts: tuple[int, int, int, int]) -> N
 
 def test_no_failures_do_not_prove_that_there_are_none() -> None:
     """The interval of two arms without a failure has a width: 3 requests say little, 300 more."""
-    few, many = difference_interval(Share(0, 3), Share(0, 3)), difference_interval(Share(0, 300), Share(0, 300))
+    few, many = (
+        newcombe_interval(Proportion(0, 3), Proportion(0, 3)),
+        newcombe_interval(Proportion(0, 300), Proportion(0, 300)),
+    )
     assert few.high > 0.5
     assert 0 < many.high < 0.02

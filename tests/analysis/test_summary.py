@@ -10,11 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.analysis.columns import COLUMNS, row
-from runner.analysis.failures import gather_failures
 from runner.analysis.frame import frame, rows_of
-from runner.analysis.grid import lay_out
+from runner.analysis.places import MeasuredTarget
 from runner.analysis.run import Run
-from runner.analysis.summary import Adjusted, Statistic, median, percentile, summarize
+from runner.analysis.side_by_side import lay_out
+from runner.analysis.summary import (
+    ErrorAdjustedPercentile,
+    Statistic,
+    median,
+    percentile,
+    summarize,
+    summarize_failures,
+)
 from runner.core.events import Outcome
 from runner.core.percentiles import name_percentile, smallest_sample
 from runner.core.record import Heard, Identity, Marks, Record
@@ -42,6 +49,7 @@ HEADER = Header(
 )
 IDENTITY = Identity(key="k", case="one", turn=1, repeat=1, block=1, provider="a", model="x", prompt="Hi")
 SECOND = 1_000_000_000
+A_X, B_Y = MeasuredTarget("a/x"), MeasuredTarget("b/y")
 
 
 def heard(ttft_s: float = 0.3, **details: object) -> Record:
@@ -160,12 +168,12 @@ def test_only_good_requests_are_timed_and_all_are_counted() -> None:
         heard(9.0, outcome=Outcome.TRUNCATED),
         heard(9.0, warmup=True),
     ]
-    summary, silent = summarize(frame(HEADER, records), ("a/x", "b/y"))
+    summary, silent = summarize(frame(HEADER, records), (A_X, B_Y))
     assert (summary.n, summary.ok, summary.timed, summary.failed, summary.warmups) == (4, 1, 2, 2, 1)
     assert summary.outcomes == {"ok": 1, "length": 1, "truncated": 1, "timeout": 1}
     assert summary.ttft_p50 == Statistic("p50", 0.2, 2)
     assert summary.ttft_p95 == Statistic("max", 0.3, 2)
-    assert (silent.target, silent.n, silent.ttft_p50) == ("b/y", 0, None)
+    assert (silent.target, silent.n, silent.ttft_p50) == (B_Y, 0, None)
 
 
 def test_each_statistic_names_its_own_sample() -> None:
@@ -215,7 +223,7 @@ def test_equal_failures_are_gathered_with_the_providers_words() -> None:
     """Failures that say the same become one, the most frequent of a target first."""
     slow = heard(outcome=Outcome.RATE_LIMITED, error="slow down", http_status=429)
     refused = heard(outcome=Outcome.AUTH, error="bad key", http_status=401)
-    gathered = gather_failures(frame(HEADER, [refused, slow, heard(), slow, heard(outcome=Outcome.CANCELLED)]))
+    gathered = summarize_failures(frame(HEADER, [refused, slow, heard(), slow, heard(outcome=Outcome.CANCELLED)]))
     assert [(f.count, f.outcome, f.http_status, f.error) for f in gathered] == [
         (2, "rate_limited", 429, "slow down"),
         (1, "auth", 401, "bad key"),
@@ -229,9 +237,9 @@ def test_side_by_side_shows_the_first_ok_repeat() -> None:
     second = heard(identity=identified(repeat=2), reply="second")
     third = heard(identity=identified(repeat=3))
     (row_,) = lay_out(frame(HEADER, [heard(warmup=True), third, second, failed]))
-    assert row_.replies["a/x"]["reply"] == "second"
+    assert row_.replies[A_X]["reply"] == "second"
     (row_,) = lay_out(frame(HEADER, [failed, replace(second, outcome=Outcome.LENGTH)]))
-    assert row_.replies["a/x"]["outcome"] == "length"
+    assert row_.replies[A_X]["outcome"] == "length"
 
 
 def test_side_by_side_follows_the_suite() -> None:
@@ -244,10 +252,10 @@ def test_side_by_side_follows_the_suite() -> None:
     ]
     rows = lay_out(frame(HEADER, [heard(identity=identity) for identity in identities]), ("one", "two"))
     assert [(row_.label, list(row_.replies)) for row_ in rows] == [
-        ("one", ["a/x"]),
-        ("two", ["b/y"]),
-        ("two · turn 2", ["a/x"]),
-        ("unplanned", ["a/x"]),
+        ("one", [A_X]),
+        ("two", [B_Y]),
+        ("two · turn 2", [A_X]),
+        ("unplanned", [A_X]),
     ]
 
 
@@ -262,9 +270,9 @@ def test_any_simulated_row_makes_a_run_simulated() -> None:
 def test_a_comparison_of_texts_holds_replies_and_nothing_else_that_grows() -> None:
     """Beside the columns of figures there are the replies, each in the row of its request."""
     run = Run.of(HEADER, [heard(reply="one"), heard(outcome=Outcome.AUTH, reply=None), heard(reply="three")])
-    assert {*run.told.columns} - {*run.table.columns} == {"reply"}
-    assert run.told["reply"].equals(run.frame["reply"])
-    assert "reasoning" not in run.told
+    assert {*run.table_with_replies.columns} - {*run.table.columns} == {"reply"}
+    assert run.table_with_replies["reply"].equals(run.frame["reply"])
+    assert "reasoning" not in run.table_with_replies
 
 
 def test_table_is_plain_pandas() -> None:
@@ -332,7 +340,11 @@ def test_error_adjusted_percentiles_count_a_failure_as_never_answered() -> None:
     failed = [heard(outcome=Outcome.TIMEOUT), heard(outcome=Outcome.PROVIDER_ERROR)]
     aside = [heard(outcome=Outcome.CANCELLED), heard(outcome=Outcome.SKIPPED), heard(9.0, warmup=True)]
     (summary,) = summarize(frame(HEADER, [*failed, *answered, *aside]), percents=(80, 90))
-    assert summary.ttft_adjusted == (Adjusted("p50", 0.5, 10), Adjusted("p80", 0.8, 10), Adjusted("p90", None, 10))
+    assert summary.ttft_adjusted == (
+        ErrorAdjustedPercentile("p50", 0.5, 10),
+        ErrorAdjustedPercentile("p80", 0.8, 10),
+        ErrorAdjustedPercentile("p90", None, 10),
+    )
     assert summarize(frame(HEADER, answered))[0].ttft_adjusted == ()
 
 

@@ -9,13 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from runner.analysis.places import MeasuredTarget
 from runner.analysis.run import Run
-from runner.analysis.sweep import LoadPoint, PacedPoint, measure_levels, measure_pace
+from runner.analysis.sweep import LoadPoint, OpenLoopPoint, measure_levels, measure_open_loop
 from runner.core.events import Outcome
 from runner.core.record import Heard, Identity, Marks, Record
 from runner.outputs.markdown import write
 from runner.outputs.terminal import render_summary
-from runner.outputs.text.sweep_table import load_tables, tabulate_pace, tabulate_sweep
+from runner.outputs.text.sweep_table import load_tables, tabulate_open_loop, tabulate_sweep
 from runner.storage import journal
 from runner.storage.journal import Header
 
@@ -24,6 +25,7 @@ HEADER = Header(
     repeat=2, targets=("acme/m",), cases=("case",), planned_requests=8, load={"levels": [1, 4]},
 )  # fmt: skip
 MS = 1_000_000
+TARGET = MeasuredTarget("acme/m")
 
 
 def record_of(
@@ -64,8 +66,8 @@ SWEPT = [
 def test_a_point_is_what_happened_at_its_level() -> None:
     """Levels are told apart by blocks; rates are of all streams together, over their own time."""
     assert measure_levels(HEADER, SWEPT) == (
-        LoadPoint("acme/m", 1, 2, 0, 0.2, None, output_tps=10, requests_per_s=1, in_flight=1),
-        LoadPoint("acme/m", 4, 2, 1, 0.25, None, output_tps=30, requests_per_s=1, in_flight=1.5),
+        LoadPoint(TARGET, 1, 2, 0, 0.2, None, output_tps=10, requests_per_s=1, mean_in_flight=1),
+        LoadPoint(TARGET, 4, 2, 1, 0.25, None, output_tps=30, requests_per_s=1, mean_in_flight=1.5),
     )
 
 
@@ -93,9 +95,9 @@ def test_levels_without_end_are_told_apart_too() -> None:
 def test_there_is_nothing_to_say_of_a_plain_run() -> None:
     """Neither table is shown where neither a sweep nor a rate was asked for."""
     plain = replace(HEADER, load={})
-    assert (measure_levels(plain, SWEPT), measure_pace(plain, SWEPT)) == ((), ())
+    assert (measure_levels(plain, SWEPT), measure_open_loop(plain, SWEPT)) == ((), ())
     run = Run.of(plain, SWEPT)
-    assert (tabulate_sweep(run), tabulate_pace(run), load_tables(run)) == (None, None, ())
+    assert (tabulate_sweep(run), tabulate_open_loop(run), load_tables(run)) == (None, None, ())
 
 
 REQUESTS = st.lists(
@@ -111,7 +113,7 @@ def test_rates_follow_their_definitions(requests: list[tuple[int, int, int, int]
     span_s = (max(sent + total for sent, _, total, _ in requests) - min(sent for sent, *_ in requests)) / 1000
     assert point.requests_per_s == pytest.approx(len(requests) / span_s)
     assert point.output_tps == pytest.approx(sum(tokens for *_, tokens in requests) / span_s)
-    assert point.in_flight == pytest.approx(sum(total for _, _, total, _ in requests) / 1000 / span_s)
+    assert point.mean_in_flight == pytest.approx(sum(total for _, _, total, _ in requests) / 1000 / span_s)
 
 
 PACED = replace(HEADER, load={"rate": 2.0})
@@ -120,11 +122,11 @@ PACED = replace(HEADER, load={"rate": 2.0})
 def test_what_queued_here_is_in_the_time_from_the_plan() -> None:
     """Of two requests the second was sent two seconds late: TTFT does not know, and the time from the plan does."""
     records = [record_of(1, 0, 100, 1000, planned_ms=0), record_of(2, 2500, 100, 1000, planned_ms=500)]
-    assert measure_pace(PACED, records) == (
-        PacedPoint(
-            "acme/m", 2.0, 2, 0, 0.1, None,
-            ttft_from_planned_p50_s=1.1, ttft_from_planned_p95_s=None,
-            total_from_planned_p50_s=2.0, total_from_planned_p95_s=None,
+    assert measure_open_loop(PACED, records) == (
+        OpenLoopPoint(
+            TARGET, 2.0, 2, 0, 0.1, None,
+            ttft_from_scheduled_p50_s=1.1, ttft_from_scheduled_p95_s=None,
+            total_from_scheduled_p50_s=2.0, total_from_scheduled_p95_s=None,
             requests_per_s=2 / 3.5,
         ),
     )  # fmt: skip

@@ -17,8 +17,8 @@ from rich.console import Console
 
 from runner import diff, load
 from runner.analysis.diff import Difference, diff_places, diff_runs, diff_within
+from runner.analysis.places import MeasuredTarget, find_nodes, name_places
 from runner.analysis.run import Run
-from runner.analysis.vantages import find_nodes, name_places
 from runner.analysis.verdict import Verdict
 from runner.cli import commands
 from runner.commands.run.job import PreparedRun, RunOptions
@@ -29,6 +29,7 @@ from runner.core.record import Record
 from runner.errors import CompareError
 from runner.outputs import WRITERS
 from runner.outputs.terminal import render_summary
+from runner.outputs.text.costs import describe_costs
 from runner.outputs.text.overview import tabulate_summary
 from runner.pricing.rates import Price, Rates
 from tests.support.command import compare, write_yaml
@@ -146,12 +147,12 @@ def test_a_figure_of_a_place_rests_on_what_was_heard_there(heard: list[tuple[str
     ]
     summaries = {each.target: each for each in run_from(*records).by_place.summary}
     assert list(summaries) == [
-        f"{target} from {region}" for target in run_from(*records).header.targets for region in REGIONS
+        MeasuredTarget(target, region) for target in run_from(*records).header.targets for region in REGIONS
     ]
     for target in (BASE, NEW):
         for region in REGIONS:
             alone = run_of([each for each in records if (each.identity.target, each.region) == (target, region)])
-            assert replace(summaries[f"{target} from {region}"], target=target) == alone.summary[0]
+            assert replace(summaries[MeasuredTarget(target, region)], target=MeasuredTarget(target)) == alone.summary[0]
 
 
 def test_nodes_that_share_the_load_are_not_told_apart() -> None:
@@ -187,7 +188,8 @@ def test_a_price_is_the_models_from_wherever_it_was_asked() -> None:
     """What was spent is told for each target and place, by the same price."""
     price = Price("USD", (Rates(Decimal(1), Decimal(1)),), "test").to_plain()
     run = run_from(*seen("alpha", answered(BASE, input_tokens=1)), prices={BASE: price})
-    assert run.by_place.header.prices == {f"{BASE} from {region}": price for region in REGIONS}
+    assert [(str(each.target), each.spent.currency) for each in run.by_place.costs] == [(f"{BASE} from north", "USD")]
+    assert describe_costs(run.by_place) == [f"cost of {BASE} from north: 0.000004 USD, n 1; prices: test"]
 
 
 # Differences

@@ -14,7 +14,7 @@ from time import perf_counter_ns
 from typing import cast
 from urllib.parse import urlsplit
 
-from runner.analysis.calibration import Stamps
+from runner.analysis.calibration import ReplyTimestamps
 from runner.calibration.measure import CalibrationLoad
 from tests.benchmarks.measured import Measured, be_client, stamps_since
 
@@ -96,7 +96,7 @@ def _request(load: CalibrationLoad) -> bytes:
     return b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
 
 
-def _decode(sent_ns: int, reads: Reads) -> Stamps:
+def _decode(sent_ns: int, reads: Reads) -> ReplyTimestamps:
     """Find each text's read: the one that brought its event's last byte."""
     whole = b"".join(data for _, data in reads)
     ends = list(accumulate(len(data) for _, data in reads))

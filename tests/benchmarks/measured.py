@@ -10,7 +10,7 @@ from typing import Self
 
 import anyio
 
-from runner.analysis.calibration import Stamps
+from runner.analysis.calibration import ReplyTimestamps
 from runner.calibration.measure import CalibrationLoad
 from runner.commands.run.perform import backend
 
@@ -19,7 +19,7 @@ from runner.commands.run.perform import backend
 class Measured:
     """A load as one client saw it. CPU is that of the client's process alone."""
 
-    replies: list[Stamps] = field(default_factory=list)
+    replies: list[ReplyTimestamps] = field(default_factory=list)
     cpu_s: float = 0.0
     wall_s: float = 0.0
 
@@ -38,13 +38,13 @@ class Measured:
     def from_json(cls, text: str) -> Self:
         """Read it back."""
         values = json.loads(text)
-        return cls([Stamps(*reply) for reply in values["replies"]], values["cpu_s"], values["wall_s"])
+        return cls([ReplyTimestamps(*reply) for reply in values["replies"]], values["cpu_s"], values["wall_s"])
 
 
-def stamps_since(sent_ns: int, received_ns: int, at_ns: list[int], origin_ns: list[int]) -> Stamps:
+def stamps_since(sent_ns: int, received_ns: int, at_ns: list[int], origin_ns: list[int]) -> ReplyTimestamps:
     """Return a reply's stamps relative to the moment its request was sent."""
     at_us, origin_us = ([(at - sent_ns) // 1000 for at in column] for column in (at_ns, origin_ns))
-    return Stamps((received_ns - sent_ns) // 1000, at_us, origin_us)
+    return ReplyTimestamps((received_ns - sent_ns) // 1000, at_us, origin_us)
 
 
 def be_client(ask: Callable[[str, CalibrationLoad], Coroutine[None, None, Measured]]) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from runner.analysis.calibration import read_stamps
+from runner.analysis.calibration import read_timestamps
 from runner.calibration.measure import CalibrationLoad, drive
 from runner.storage import journal
 from tests.benchmarks.measured import Measured, be_client
@@ -14,7 +14,7 @@ async def ask(base_url: str, load: CalibrationLoad) -> Measured:
     with TemporaryDirectory() as folder:
         effort = await drive(base_url, load, Path(folder))
         records = list(journal.read(Path(folder)).records)
-    replies = [told for record in records if (told := read_stamps(record)) is not None]
+    replies = [told for record in records if (told := read_timestamps(record)) is not None]
     return Measured(replies, effort.cpu_s, effort.wall_s)
 
 

@@ -12,7 +12,7 @@ from runner.analysis.workers import summarize_workers
 from runner.cluster.messages import WorkerStay, pack_keys, shift, unpack_keys
 from runner.cluster.nodes import list_vantages, name_nodes
 from runner.core.nodes import Node
-from runner.outputs.text.workers import describe_workforce
+from runner.outputs.text.workers import describe_workers
 from runner.providers.endpoint import read_endpoint
 from runner.providers.registry import builtin
 from runner.wire.response_body import Phases
@@ -194,7 +194,7 @@ def worker_line(number: int, node: str, error_s: tuple[float, float] | None, n: 
 
 def test_the_summary_names_the_late_and_the_lost() -> None:
     """Each worker's error is told, the bad ones' again; a refused attempt was not asked again because of a lost one."""
-    said = describe_workforce(
+    said = describe_workers(
         summarize_workers(
             [
                 worker_line(1, "alpha", (0.001, 0.002)),
@@ -218,4 +218,4 @@ def test_the_summary_names_the_late_and_the_lost() -> None:
 def test_of_many_workers_the_spread_is_told() -> None:
     """One line for all errors, however many workers there are."""
     lines = [worker_line(number, "alpha", (number / 1e5, number / 1e4), 100 - number) for number in range(1, 10)]
-    assert describe_workforce(summarize_workers(lines))[1:] == [MANY_CLOCKS]
+    assert describe_workers(summarize_workers(lines))[1:] == [MANY_CLOCKS]

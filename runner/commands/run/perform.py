@@ -266,7 +266,7 @@ def _header(job: PreparedRun) -> journal.Header:
             "python": platform.python_version(),
             **{name: installed_version(name) for name in libraries},
         },
-        calibration=None if clock_error is None else clock_error.facts(),
+        calibration=None if clock_error is None else clock_error.to_plain(),
         checks=plain_demands(job.suite.cases),
     )
 

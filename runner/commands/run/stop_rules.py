@@ -15,7 +15,7 @@ from typing import Protocol
 
 from runner.analysis.cost import cost_by, tokens_of
 from runner.analysis.intervals import FEWEST_UNITS, median_interval
-from runner.analysis.vantages import name_from
+from runner.analysis.places import MeasuredTarget
 from runner.core.record import Record
 from runner.errors import CompareError
 from runner.planning.forecast import Forecast, TargetForecast
@@ -193,7 +193,7 @@ class Precision:
 
 def _name_sample(target: str, node: str | None) -> str:
     """Say of whom a median is, and as seen from where, if each node asks everything."""
-    return target if node is None else name_from(target, node)
+    return str(MeasuredTarget(target, node))
 
 
 def _percent(share: float) -> str:

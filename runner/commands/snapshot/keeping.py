@@ -10,9 +10,9 @@ from runner.analysis.snapshot import (
     KEEPABLE,
     WRONG,
     ComparedQuestion,
-    Scope,
     SnapshotComparison,
-    State,
+    SnapshotState,
+    SuiteScope,
     compare_snapshot,
     timings_of,
 )
@@ -61,15 +61,15 @@ def hold(suite: Suite, path: Path, source: Path) -> SnapshotResult:
     return SnapshotResult(run, log, folder, comparisons, _covers_all(scope, run, kept, comparisons))
 
 
-def _scope(suite: Suite) -> Scope:
+def _scope(suite: Suite) -> SuiteScope:
     names = {f"{row.provider}/{model}" for row in suite.targets for model in row.models}
     # A row without models asks the provider's default ones, which are not the suite's to list.
     lists_all = bool(suite.targets) and all(row.models for row in suite.targets)
-    return Scope({case.id: len(case.turns) for case in suite.cases}, names if lists_all else None)
+    return SuiteScope({case.id: len(case.turns) for case in suite.cases}, names if lists_all else None)
 
 
 def _covers_all(
-    scope: Scope, run: Run, kept: Mapping[ComparedQuestion, str], comparisons: Iterable[SnapshotComparison]
+    scope: SuiteScope, run: Run, kept: Mapping[ComparedQuestion, str], comparisons: Iterable[SnapshotComparison]
 ) -> bool:
     seen = {each.question for each in comparisons}
     return run.ended and scope.turns.keys() <= set(run.header.cases) and kept.keys() <= seen
@@ -77,7 +77,7 @@ def _covers_all(
 
 def keep(held: SnapshotResult, accepted: Iterable[SnapshotComparison]) -> list[SnapshotComparison]:
     """Keep the replies that were accepted, and forget what is orphaned among them; return whose files changed."""
-    changed = [each for each in accepted if each.state is State.ORPHANED or each.now not in {None, each.kept}]
+    changed = [each for each in accepted if each.state is SnapshotState.ORPHANED or each.now not in {None, each.kept}]
     for each in changed:
         if each.now is None:
             remove_reply(held.folder, each.question)
@@ -90,7 +90,7 @@ def keep_timings(held: SnapshotResult) -> str | None:
     """Keep the run's timings where they stand for the whole suite; return why not, where they do not."""
     if not held.covers_all:
         return "the timings were left as they are: this run did not ask all that the suite asks and all that is kept"
-    if any(each.state is State.MISSING for each in held.comparisons):
+    if any(each.state is SnapshotState.MISSING for each in held.comparisons):
         return "the timings were left as they are: requests failed in this run"
     write_timings(held.folder, held.journal, timings_of(held.run))
     return None

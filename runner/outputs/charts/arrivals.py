@@ -46,7 +46,7 @@ def draw_arrivals(run: Run, records: Iterable[Record], prefix: str = "arrivals")
     if not arrivals:
         return None
     sheet = _lay_out(prefix, [each.end for found in arrivals.values() for each in found.items], len(arrivals))
-    order = [each.target for each in run.summary]
+    order = [str(each.target) for each in run.summary]
     panels = [
         Panel(target, sizes([found.seen]), order.index(target), _draw(found.items, sheet))
         for target, found in arrivals.items()
@@ -61,10 +61,10 @@ def draw_arrivals(run: Run, records: Iterable[Record], prefix: str = "arrivals")
 
 def _gather(run: Run, records: Iterable[Record]) -> Mapping[str, Spaced[Arrival]]:
     """Read the replies to draw of each target that has any, in the suite's order."""
-    arrivals = {each.target: Spaced[Arrival](MOST_LINES) for each in run.summary}
+    arrivals = {str(each.target): Spaced[Arrival](MOST_LINES) for each in run.summary}
     for record in records:
         if record.timed and record.heard.at_us:
-            arrivals[record.identity.target].add(read_arrival(record))
+            arrivals[str(run.target_of(record))].add(read_arrival(record))
     return {target: found for target, found in arrivals.items() if found.seen}
 
 

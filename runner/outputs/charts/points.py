@@ -58,7 +58,7 @@ def draw_points(run: Run, over: ChartDuration, prefix: str = "points") -> Chart 
 
 
 def _spreads(run: Run, over: ChartDuration) -> list[PointSpread]:
-    medians = {each.target: over.median(each) for each in run.summary}
+    medians = {str(each.target): over.median(each) for each in run.summary}
     found = [
         PointSpread(each.target, each.place, tuple(sorted(each.numbers(over.column))), median)
         for each in timed_samples(run, over.column)

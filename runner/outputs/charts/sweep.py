@@ -63,7 +63,7 @@ def _draw(run: Run, curves: Sequence[Curve], quantity: Quantity, title: str, pre
         return None
     levels = {target: own for target, own in _by_target(run).items() if any(curve.points(own) for curve in drawn)}
     sheet = _lay_out(prefix, len(levels), points, quantity)
-    order = [each.target for each in run.summary]
+    order = [str(each.target) for each in run.summary]
     panels = [
         Panel(target, _sizes(own), order.index(target), "".join(_draw_curve(curve, own, sheet) for curve in drawn))
         for target, own in levels.items()
@@ -86,8 +86,8 @@ def _lay_out(prefix: str, count: int, points: Sequence[Point], quantity: Quantit
 def _by_target(run: Run) -> dict[str, list[LoadPoint]]:
     levels: dict[str, list[LoadPoint]] = {}
     for level in sorted(run.sweep, key=lambda each: each.concurrency):
-        levels.setdefault(level.target, []).append(level)
-    return {each.target: levels[each.target] for each in run.summary if each.target in levels}
+        levels.setdefault(str(level.target), []).append(level)
+    return {name: levels[name] for each in run.summary if (name := str(each.target)) in levels}
 
 
 def _draw_curve(curve: Curve, levels: Sequence[LoadPoint], sheet: Sheet) -> str:

@@ -72,7 +72,7 @@ def draw_waterfall(run: Run, records: Iterable[Record], prefix: str = "waterfall
     spans, never_sent = _gather(run, records)
     if not spans:
         return None
-    order = [each.target for each in run.summary]
+    order = [str(each.target) for each in run.summary]
     bands = [Band(target, order.index(target), found.seen, pack(found.items)) for target, found in spans.items()]
     pitch = min(max(ROOM / sum(len(band.lanes) for band in bands), THINNEST), THICKEST)
     rows = _rows(bands, pitch)
@@ -87,7 +87,7 @@ def draw_waterfall(run: Run, records: Iterable[Record], prefix: str = "waterfall
 
 def _gather(run: Run, records: Iterable[Record]) -> tuple[Mapping[str, Spaced[Span]], int]:
     """Read the requests to draw of each target that has any, in the suite's order; count those that were never sent."""
-    spans = {each.target: Spaced[Span](most_of_each(len(run.summary))) for each in run.summary}
+    spans = {str(each.target): Spaced[Span](most_of_each(len(run.summary))) for each in run.summary}
     never_sent = 0
     for record in records:
         if record.warmup:
@@ -96,7 +96,7 @@ def _gather(run: Run, records: Iterable[Record]) -> tuple[Mapping[str, Spaced[Sp
         if span is None:
             never_sent += 1
         else:
-            spans[record.identity.target].add(span)
+            spans[str(run.target_of(record))].add(span)
     return {target: found for target, found in spans.items() if found.seen}, never_sent
 
 

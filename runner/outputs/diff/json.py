@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict
 
 from runner.analysis.diff import Difference, DiffFinding
+from runner.analysis.replies import ReplyChange
 from runner.outputs.text.printable import escape_surrogates
 
 
@@ -13,6 +14,7 @@ def write(difference: Difference) -> str:
         "verdict": difference.verdict,
         **asdict(difference),
         "findings": [_flatten(finding) for finding in difference.findings],
+        "replies": [_flatten_reply(change) for change in difference.replies],
     }
     return escape_surrogates(json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2)) + "\n"
 
@@ -20,6 +22,18 @@ def write(difference: Difference) -> str:
 def _flatten(finding: DiffFinding) -> dict[str, object]:
     """Put measure and ruling beside the figures, where a program looks for them."""
     plain = asdict(finding)
-    ruling = plain.pop("ruling")
-    measure = finding.measure
-    return {**plain, "measure": measure.name, "unit": measure.unit, "better": measure.better, **ruling}
+    del plain["decision"]
+    measure, decision = finding.measure, finding.decision
+    return {
+        **plain,
+        "measure": measure.name,
+        "unit": measure.unit,
+        "better": measure.better,
+        "verdict": decision.verdict,
+        "doubt": decision.reason,
+        "needed": decision.needed,
+    }
+
+
+def _flatten_reply(change: ReplyChange) -> dict[str, object]:
+    return {("likeness" if name == "similarity" else name): value for name, value in asdict(change).items()}

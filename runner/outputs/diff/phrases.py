@@ -6,8 +6,8 @@ from decimal import Decimal
 
 from runner.analysis.diff import Difference, DiffFinding, Side
 from runner.analysis.measures import Measure, Unit
-from runner.analysis.replies import Likeness, ReplyChange, ReplyTally
-from runner.analysis.verdict import Doubt, Verdict
+from runner.analysis.replies import ReplyChange, ReplySimilarity, ReplyTally
+from runner.analysis.verdict import UndecidedReason, Verdict
 from runner.outputs.text.figures import MISSING, count, rate, seconds
 from runner.pricing.money import write_amount
 
@@ -140,21 +140,21 @@ def sample(finding: DiffFinding) -> str:
 
 def describe_doubt(finding: DiffFinding, difference: Difference) -> str | None:
     """Say why a row is undecided, and what would decide it; None for the others."""
-    ruling, what = finding.ruling, finding.measure.label
+    decision, what = finding.decision, finding.measure.label
     unit = "request" if finding.measure.unit is Unit.SHARE else "block"
     is_paired = difference.paired and unit == "block"
     there = "" if is_paired else " on each side" if finding.n[0] == finding.n[1] else " on the smaller side"
     have = f"{count(finding.units, unit)}{there}"
-    more = f"{count(ruling.needed, unit)}{'' if is_paired else ' on each side'}" if ruling.needed else ""
-    match ruling.doubt:
-        case Doubt.TOO_FEW:
+    more = f"{count(decision.needed, unit)}{'' if is_paired else ' on each side'}" if decision.needed else ""
+    match decision.reason:
+        case UndecidedReason.TOO_FEW:
             return f"{what}: {have} cannot be significant, whatever they say; about {more} would decide{_repeat(unit)}"
-        case Doubt.NOISY:
+        case UndecidedReason.NOISY:
             return f"{what}: {have} do not decide; about {more} like these would{_repeat(unit)}"
-        case Doubt.CLOCK:
+        case UndecidedReason.CLOCK:
             floor = level(finding.measure, finding.floor or 0)
             return f"{what}: the change is within what the clock may be off, {floor}; `compare calibrate` tells more"
-        case Doubt.BORDERLINE:
+        case UndecidedReason.BORDERLINE:
             return f"{what}: so near the minimum effect that no sample of a feasible size would decide"
         case None:
             return None
@@ -177,8 +177,8 @@ def doubts(difference: Difference, target: str) -> Iterator[str]:
 
 def count_replies(difference: Difference) -> str:
     """Say how many questions were answered alike: `replies: 3 same, 1 changed`."""
-    counts = Counter(change.likeness for change in difference.replies)
-    return "replies: " + (", ".join(f"{counts[each]} {each}" for each in Likeness if counts[each]) or "none")
+    counts = Counter(change.similarity for change in difference.replies)
+    return "replies: " + (", ".join(f"{counts[each]} {each}" for each in ReplySimilarity if counts[each]) or "none")
 
 
 def label(change: ReplyChange) -> str:
@@ -189,7 +189,7 @@ def label(change: ReplyChange) -> str:
 def describe_reply(change: ReplyChange) -> str:
     """Say how two arms' replies compare, in figures."""
     shared = "" if change.shared is None else f", {100 * change.shared:.0f} % of words shared"
-    return f"{change.likeness}{shared}; base {_told(change.base)}; new {_told(change.new)}"
+    return f"{change.similarity}{shared}; base {_told(change.base)}; new {_told(change.new)}"
 
 
 def _told(told: ReplyTally) -> str:

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from runner.analysis.calibration import ClockError
+from runner.analysis.places import describe_vantages
 from runner.analysis.run import Run
-from runner.analysis.vantages import describe_vantages
 from runner.outputs.text.workers import describe_clocks, describe_spread
 
 
@@ -45,7 +45,7 @@ def _load(run: Run) -> str:
 
 def _clock(run: Run) -> str:
     told = [_own_clock(run.clock_error)] if run.clock_error else []
-    told += describe_clocks(run.workforce)
+    told += describe_clocks(run.cluster)
     return "; ".join(told) or "not calibrated; compare calibrate tells how far it is off"
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from runner.analysis.places import MeasuredTarget
 from runner.analysis.run import Run
 from runner.analysis.summary import TargetSummary
 
@@ -12,13 +13,13 @@ class TargetColumn:
     """One target of one run; `summary` goes by the column's label."""
 
     run: Run
-    target: str
+    target: MeasuredTarget
     summary: TargetSummary
 
     @property
     def label(self) -> str:
         """What the column is headed with: the target, and of several runs which one."""
-        return self.summary.target
+        return str(self.summary.target)
 
 
 def line_up(runs: Sequence[Run]) -> tuple[TargetColumn, ...]:
@@ -35,6 +36,6 @@ def name_run(number: int, count: int) -> str:
     return f"run {number}" if count > 1 else ""
 
 
-def name_target(target: str, number: int, count: int) -> str:
-    """Return what a target of one of several runs is called."""
-    return f"{target} · {name_run(number, count)}" if count > 1 else target
+def name_target(target: MeasuredTarget, number: int, count: int) -> MeasuredTarget:
+    """Return a target as it is named among those of several runs."""
+    return replace(target, run=name_run(number, count) or None)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from runner.analysis.columns import Row
 from runner.analysis.frame import measured, targets_of
-from runner.analysis.grid import lay_out
+from runner.analysis.side_by_side import lay_out
 from runner.outputs.report.reply import ShownReply, describe_ending, show
 from runner.outputs.text.excerpt import excerpt
 from runner.outputs.text.figures import count
@@ -61,8 +61,8 @@ def compose(table: "pd.DataFrame", targets: Sequence[str], cases: Sequence[str] 
             row.label,
             row.prompt,
             tuple(
-                _answer(target, row.replies[target])
-                for target in sorted(row.replies, key=lambda name: (place.get(name, len(place)), name))
+                _answer(str(target), row.replies[target])
+                for target in sorted(row.replies, key=lambda target: (place.get(str(target), len(place)), str(target)))
             ),
         )
         for row in shown.rows
@@ -78,5 +78,9 @@ def _answer(target: str, row: Row) -> SideAnswer:
 
 def _tell_of_repeats(table: "pd.DataFrame") -> str | None:
     rows = measured(table)
-    most = int(rows.groupby(["case", "turn", targets_of(rows)], dropna=False).size().max()) if len(rows) else 1
+    most = (
+        int(rows.groupby(["case", "turn", targets_of(rows)], dropna=False, observed=True).size().max())
+        if len(rows)
+        else 1
+    )
     return None if most == 1 else f"Of up to {most} repeats the first that ended well is shown."

@@ -3,16 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from runner.analysis.connections import Setup
-from runner.analysis.failures import Failure
 from runner.analysis.run import Run
-from runner.analysis.summary import Statistic, TargetSummary
+from runner.analysis.summary import ConnectionSummary, Failure, Statistic, TargetSummary
 from runner.core.hints import advise
 from runner.core.percentiles import PERCENTILES, name_extreme, name_percentile, smallest_sample
 from runner.outputs.text.costs import describe_costs
 from runner.outputs.text.figures import MISSING, count, milliseconds, rate, seconds, with_interval, with_sample
 from runner.outputs.text.words import describe_flag, describe_outcome
-from runner.outputs.text.workers import describe_spread, describe_workforce
+from runner.outputs.text.workers import describe_spread, describe_workers
 
 _CAPTION = (
     "In brackets is the 95 % interval, where the sample is large enough for one. Figures rest on the timed requests, "
@@ -31,7 +29,7 @@ class SummaryTable:
 
 _Column = tuple[str, Callable[[TargetSummary], str]]
 
-_TARGET: _Column = ("target", lambda each: each.target + (" (simulated)" if each.simulated else ""))
+_TARGET: _Column = ("target", lambda each: str(each.target) + (" (simulated)" if each.simulated else ""))
 _N: _Column = ("n", lambda each: str(each.n))
 _OK: _Column = ("ok", lambda each: str(each.ok))
 _FAILED: _Column = ("failed", lambda each: str(each.failed))
@@ -169,7 +167,7 @@ def banner(run: Run) -> str | None:
         return None
     if run.header.replay_of is not None:
         return f"replies recorded in {run.header.replay_of} were played back; no provider was asked."
-    real = sorted(each.target for each in run.summary if each.n and not each.simulated)
+    real = sorted(str(each.target) for each in run.summary if each.n and not each.simulated)
     subject = f"every target but {', '.join(real)} is" if real else "every target is"
     return f"{subject} the built-in simulator; its figures say nothing about any provider."
 
@@ -189,9 +187,9 @@ def remarks(run: Run) -> list[str]:
     warmups = sum(each.warmups for each in run.summary)
     if warmups:
         said.append(f"{count(warmups, 'warm-up request')} left out of every figure")
-    said += map(_describe_setup, run.setups)
+    said += map(_describe_connections, run.connections)
     said += _describe_clock(run)
-    said += describe_workforce(run.workforce)
+    said += describe_workers(run.cluster)
     said += describe_costs(run)
     said += [
         f"{each.target}: ~{rate(each.output_tps)} tokens/s, estimated from characters, n {each.n}; none were counted"
@@ -215,9 +213,9 @@ def _describe_adjusted(summary: TargetSummary) -> list[str]:
     return [f"{summary.target}: {said} {', '.join(figures)}, n {ranks[0].n}"]
 
 
-def _describe_setup(setup: Setup) -> str:
-    phases = ", ".join(f"{phase} {milliseconds(seconds)}" for phase, seconds in setup.phases_s.items())
-    opened = f"{setup.provider}: {count(setup.n, 'connection')} opened before the first request"
+def _describe_connections(connections: ConnectionSummary) -> str:
+    phases = ", ".join(f"{phase} {milliseconds(seconds)}" for phase, seconds in connections.phases_s.items())
+    opened = f"{connections.provider}: {count(connections.n, 'connection')} opened before the first request"
     return f"{opened} ({phases}, medians)" if phases else opened
 
 
@@ -239,4 +237,4 @@ def describe_failure(failure: Failure) -> str:
 
 def advise_on(failure: Failure) -> str | None:
     """Say what to do about a failure; None where nothing can be done."""
-    return advise(failure.provider, failure.outcome, failure.error_type, attempts=failure.attempts)
+    return advise(failure.target.provider, failure.outcome, failure.error_type, attempts=failure.attempts)

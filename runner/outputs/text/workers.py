@@ -3,35 +3,35 @@
 from collections.abc import Iterable, Sequence
 
 from runner.analysis.calibration import ClockError
-from runner.analysis.workers import WorkerSummary, Workforce
+from runner.analysis.workers import ClusterSummary, WorkerSummary
 from runner.outputs.text.figures import count, milliseconds
 
 FEW = 8
 """Workers that are each told of; of more than these it is told how they spread."""
 
 
-def describe_workforce(workforce: Workforce) -> list[str]:
+def describe_workers(cluster: ClusterSummary) -> list[str]:
     """Say who heard a run on a cluster, whose stamps may be late, and who was lost; nothing of one machine's run."""
-    if not workforce.workers:
+    if not cluster.workers:
         return []
-    nodes = ", ".join(f"{node} {workers}" for node, workers in sorted(workforce.nodes.items()))
-    said = [f"heard by {count(len(workforce.workers), 'worker')} on {count(len(workforce.nodes), 'node')}: {nodes}"]
-    said += describe_clocks(workforce)
-    said += [_describe_error(worker) for worker in workforce.workers if not worker.within_bound]
-    if workforce.lost:
-        names = ", ".join(map(str, workforce.lost))
-        said.append(f"lost: {names}; {count(workforce.asked_again, 'request')} asked again of others")
+    nodes = ", ".join(f"{node} {workers}" for node, workers in sorted(cluster.nodes.items()))
+    said = [f"heard by {count(len(cluster.workers), 'worker')} on {count(len(cluster.nodes), 'node')}: {nodes}"]
+    said += describe_clocks(cluster)
+    said += [_describe_error(worker) for worker in cluster.workers if not worker.within_bound]
+    if cluster.lost:
+        names = ", ".join(map(str, cluster.lost))
+        said.append(f"lost: {names}; {count(cluster.repeated, 'request')} asked again of others")
     return said
 
 
-def describe_clocks(workforce: Workforce) -> list[str]:
+def describe_clocks(cluster: ClusterSummary) -> list[str]:
     """Say how far the stamps of each worker were off when it was calibrated; nothing where none could be."""
-    errors = [worker.error for worker in workforce.workers if worker.error is not None]
+    errors = [worker.error for worker in cluster.workers if worker.error is not None]
     if not errors:
         return []
     how = f"at the start, {errors[0].concurrency} requests at a time"
-    if len(workforce.workers) <= FEW:
-        return [f"clock error (TTFT) of each worker {how}: {_each_error(workforce.workers)}"]
+    if len(cluster.workers) <= FEW:
+        return [f"clock error (TTFT) of each worker {how}: {_each_error(cluster.workers)}"]
     return [f"clock error (TTFT) of {count(len(errors), 'worker')} {how}: {_spread_of_errors(errors)}"]
 
 

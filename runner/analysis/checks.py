@@ -84,7 +84,7 @@ def check_cells(
     Args:
         header: of the run.
         records: of the run; they are read once.
-        places: node -> place, where targets are told apart by place.
+        places: node -> place, where targets are split by place.
 
     """
     if not any(expectations.get("checks") for expectations in header.checks.values()):

@@ -139,7 +139,7 @@ def diff_within(run: Run, a: str, b: str, rule: Rule | None = None, *, with_repl
     """Return the difference of target b to target a of one run, in pairs of requests of the same block.
 
     Args:
-        run: with both targets. If it tells them apart by place, requests are paired whichever node sent them.
+        run: with both targets. If it splits them by place, requests are paired whichever node sent them.
         a: the base, as tables name it.
         b: the new target.
         rule: the thresholds of a verdict.

@@ -43,7 +43,7 @@ FIGURE_COLUMNS = tuple(column for column in COLUMNS if column.name not in _NOT_I
 REPLY_COLUMN = tuple(column for column in COLUMNS if column.name == "reply")
 
 PLACE = "place"
-"""Column of a table whose targets are told apart by place. It is derived from `node`, and not a column of results."""
+"""Column of a table whose targets are split by place. It is derived from `node`, and not a column of results."""
 
 
 def frame(header: Header, records: Iterable[Record], columns: Sequence[ResultColumn] = COLUMNS) -> pd.DataFrame:
@@ -77,7 +77,7 @@ def _plain_cells(column: "pd.Series[Any]") -> list[Cell]:
 
 
 def targets_of(table: pd.DataFrame) -> "pd.Series[Any]":
-    """Return the target of each row, told apart by place if the table has that column.
+    """Return the target of each row, split by place if the table has that column.
 
     Returns:
         a categorical column of `MeasuredTarget`, of the table's length and with its index.

@@ -1,6 +1,6 @@
-"""The places a run was sent from in full (`--vantage`), and the targets of a run, told apart by place.
+"""The places a run was sent from in full (`--vantage`), and the targets of a run, split by place.
 
-A place is a region, or a node where regions do not tell the nodes apart. A run that was sent from several places has a
+A place is a region, or a node where regions do not distinguish the nodes. A run that was sent from several places has a
 row for each target and place in every table, and a curve for each in every chart.
 """
 
@@ -18,7 +18,7 @@ class MeasuredTarget:
     name: str
     """provider/model"""
     place: str | None = None
-    """Where the requests were sent from; None where places are not told apart."""
+    """Where the requests were sent from; None where targets are not split by place."""
     run: str | None = None
     """The run, where a table has several."""
 
@@ -34,13 +34,13 @@ class MeasuredTarget:
 
 
 def list_targets(names: Iterable[str], places: Mapping[str, str]) -> tuple[MeasuredTarget, ...]:
-    """Return each target, once for each place where `places` (node -> place) tells them apart."""
+    """Return each target, once for each place if there are `places` (node -> place)."""
     each_place = tuple(dict.fromkeys(places.values())) or (None,)
     return tuple(MeasuredTarget(name, place) for name in names for place in each_place)
 
 
 def target_of(record: Record, places: Mapping[str, str]) -> MeasuredTarget:
-    """Return the target of a record; `places` maps a node to its place, and is empty where they are not told apart."""
+    """Return the target of a record, split by place if `places` (node -> place) has the node that sent it."""
     return MeasuredTarget(record.identity.target, places.get(record.node or ""))
 
 

@@ -79,7 +79,7 @@ class Run:
     source: RecordSource
     """The records, for what the table leaves out."""
     table: pd.DataFrame
-    """A row per record with FIGURE_COLUMNS, and `place` if targets are told apart by place."""
+    """A row per record with FIGURE_COLUMNS, and `place` if targets are split by place."""
     ended: bool = True
     stop_reason: str | None = None
     """Why the run ended before its plan did; None if it did not."""
@@ -92,7 +92,7 @@ class Run:
     checked: tuple[CheckedCell, ...] = ()
     """The result of the suite's checks for each case and target that has any."""
     places: Mapping[str, str] = field(default_factory=dict)
-    """Node -> place, if targets are told apart by place; else empty. See `by_place`."""
+    """Node -> place, if targets are split by place; else empty. See `by_place`."""
 
     @classmethod
     def of(cls, header: Header, records: Iterable[Record], *, ended: bool = True) -> Self:
@@ -123,7 +123,7 @@ class Run:
 
     @property
     def by_place(self) -> Self:
-        """The run with targets told apart by place; the run itself if it was sent from one place."""
+        """The run with targets split by place; the run itself if it was sent from one place."""
         several = len({*name_places(self.header.vantages).values()}) > 1
         return self._split_by_place if several and not self.places else self
 
@@ -135,11 +135,11 @@ class Run:
 
     @property
     def targets(self) -> tuple[MeasuredTarget, ...]:
-        """The targets of the header, told apart by place if the run is."""
+        """The targets of the header, split by place if the run is."""
         return list_targets(self.header.targets, self.places)
 
     def target_of(self, record: Record) -> MeasuredTarget:
-        """Return the target of a record, told apart by place if the run is."""
+        """Return the target of a record, split by place if the run is."""
         return target_of(record, self.places)
 
     @property

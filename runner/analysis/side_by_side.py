@@ -48,7 +48,7 @@ def choose(table: pd.DataFrame, cases: Sequence[str] = ()) -> pd.DataFrame:
 
 
 def arrange(rows: Iterable[Row], places: Mapping[str, str] | None = None) -> tuple[GridRow, ...]:
-    """Return the grid of rows that were chosen and ordered; `places` maps nodes to the places that are told apart."""
+    """Return the grid of rows that were chosen and ordered; `places` maps nodes to the places that split targets."""
     turns = groupby(rows, key=lambda row: (str(row["case"]), int(row["turn"] or 0)))
     return tuple(_grid_row(case, turn, replies, places or {}) for (case, turn), replies in turns)
 

@@ -126,7 +126,7 @@ def measure_levels(
     Args:
         header: of the run.
         records: of the run; they are read once.
-        places: node -> place, where targets are told apart by place.
+        places: node -> place, where targets are split by place.
 
     """
     levels = LoadProfile.of(header.load).levels

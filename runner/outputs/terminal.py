@@ -1,6 +1,8 @@
 """The summary on a terminal: one table, then what to know before trusting it."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from textwrap import wrap
 
 from rich.console import Group
 from rich.table import Table
@@ -29,6 +31,8 @@ MAX_FAILURES = 10
 MAX_CELLS = 20
 PERCENTILES_ABREAST = 4
 ERROR_COLUMNS = 300
+HEADING_COLUMNS = 10
+"""Longer headings of the tables about load are folded, so that these fit 80 columns."""
 
 
 def render_summary(run: Run) -> Group:
@@ -62,7 +66,8 @@ def _percentiles(run: Run) -> Iterator[Text | Table]:
 def _load(run: Run) -> Iterator[Text | Table]:
     for title, table, caption in load_tables(run):
         yield Text(f"\n{title}", style="bold")
-        yield _table(table)
+        folded = (wrap(heading, HEADING_COLUMNS, break_long_words=False) for heading in table.headings)
+        yield _table(replace(table, headings=tuple(map("\n".join, folded))))
         yield Text(f"note: {caption}")
 
 

@@ -271,7 +271,7 @@ def test_sides_of_two_sizes_are_told_apart() -> None:
     """A short run against a long one: what is said of it is said of the smaller side, what it takes of each."""
     difference = diff_runs(run_of(jittered(BASE, 12)), run_of(jittered(BASE, 6, seed=2), "new"))
     said = plain.write(difference)
-    assert "12 requests on the smaller side do not decide; about 73 requests on each side" in said
+    assert "inconclusive with 12 requests on the smaller side; about 73 requests on each side should be enough" in said
     assert "12 requests on each side" not in said
     assert "24/12" in said
 

@@ -56,12 +56,12 @@ def kind(difference: Difference) -> str:
 
 
 def demands(difference: Difference) -> str:
-    """Say what a change must show to be called one."""
+    """Return what a change must show to be reported."""
     rule = difference.rule
     tests = sum(finding.tested for finding in difference.findings)
     holm = f" after Holm over {count(tests, 'test')}" if tests else ""
     return (
-        f"a change is called one if it is significant at {100 * rule.alpha:g} %{holm}, "
+        f"a change is reported only if it is significant at {100 * rule.alpha:g} %{holm}, "
         f"at least {100 * rule.min_effect:g} % (failures {100 * rule.min_failure_rise:g} points), "
         "and beyond the clock's error"
     )
@@ -139,23 +139,24 @@ def sample(finding: DiffFinding) -> str:
 
 
 def describe_doubt(finding: DiffFinding, difference: Difference) -> str | None:
-    """Say why a row is undecided, and what would decide it; None for the others."""
+    """Return why a row is undecided, and which sample should be enough; None for other rows."""
     decision, what = finding.decision, finding.measure.label
     unit = "request" if finding.measure.unit is Unit.SHARE else "block"
     is_paired = difference.paired and unit == "block"
     there = "" if is_paired else " on each side" if finding.n[0] == finding.n[1] else " on the smaller side"
     have = f"{count(finding.units, unit)}{there}"
     more = f"{count(decision.needed, unit)}{'' if is_paired else ' on each side'}" if decision.needed else ""
+    enough = f"about {more} should be enough{_repeat(unit)}"
     match decision.reason:
         case UndecidedReason.TOO_FEW:
-            return f"{what}: {have} cannot be significant, whatever they say; about {more} would decide{_repeat(unit)}"
+            return f"{what}: {have} cannot be significant, whatever they show; {enough}"
         case UndecidedReason.NOISY:
-            return f"{what}: {have} do not decide; about {more} like these would{_repeat(unit)}"
+            return f"{what}: inconclusive with {have}; {enough}"
         case UndecidedReason.CLOCK:
             floor = level(finding.measure, finding.floor or 0)
-            return f"{what}: the change is within what the clock may be off, {floor}; `compare calibrate` tells more"
+            return f"{what}: the change is within the clock error, {floor}; see `compare calibrate`"
         case UndecidedReason.BORDERLINE:
-            return f"{what}: so near the minimum effect that no sample of a feasible size would decide"
+            return f"{what}: too close to the minimum effect to resolve"
         case None:
             return None
 

@@ -1,4 +1,4 @@
-"""Speed against load in rows of text: for a sweep, and for an open loop."""
+"""Speed under load as tables of text: of a sweep, and of an open loop."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -11,43 +11,46 @@ from runner.outputs.text.overview import SummaryTable
 Point = TypeVar("Point", LoadPoint, OpenLoopPoint)
 
 SWEEP_CAPTION = (
-    "at once: requests that a target's lane may have under way; busy: how many of this target were, in the mean. "
+    "concurrency: the most requests in flight in a target's lane; mean in flight: those of this target, on average. "
     "Tokens/s and requests/s are of all its replies together, from the first request sent to the last data. "
     "TTFT rests on the n timed requests; a p95 needs 20."
 )
 OPEN_LOOP_CAPTION = (
-    "Requests are begun at set times, whether or not earlier ones were answered. TTFT counts from sending; from plan "
-    "(TTFT) and total from plan count from the moment at which sending was due, so that what queued here is in them. "
+    "Requests are scheduled at a constant rate, whether or not earlier ones were answered. TTFT counts from sending; from "
+    "scheduled time (TTFT) and total from scheduled time include the wait before a request was sent. "
     "Figures are p50 / p95 of the n timed requests; a p95 needs 20."
 )
 
 
 def tabulate_sweep(run: Run) -> SummaryTable | None:
-    """Lay out a row for each target and level; None where the run was no sweep."""
+    """Return a row for each target and level; None if the run was no sweep."""
     columns: tuple[tuple[str, Callable[[LoadPoint], str]], ...] = (
         ("target", lambda point: str(point.target)),
-        ("at once", lambda point: str(point.concurrency)),
+        ("concurrency", lambda point: str(point.concurrency)),
         ("n", lambda point: str(point.n)),
         ("failed", lambda point: str(point.errors)),
         ("TTFT p50 / p95", lambda point: _pair(point.ttft_p50_s, point.ttft_p95_s)),
         ("tokens/s", lambda point: rate(point.output_tps)),
         ("requests/s", lambda point: rate(point.requests_per_s)),
-        ("busy", lambda point: rate(point.mean_in_flight)),
+        ("mean in flight", lambda point: rate(point.mean_in_flight)),
     )
     return _tabulate(run.sweep, columns)
 
 
 def tabulate_open_loop(run: Run) -> SummaryTable | None:
-    """Lay out a row for each target of an open loop; None where replies set the pace."""
+    """Return a row for each target; None if the run was no open loop."""
     columns: tuple[tuple[str, Callable[[OpenLoopPoint], str]], ...] = (
         ("target", lambda point: str(point.target)),
-        ("begun/s", lambda point: f"{point.request_rate:g}"),
+        ("request rate", lambda point: f"{point.request_rate:g}"),
         ("answered/s", lambda point: rate(point.requests_per_s)),
         ("n", lambda point: str(point.n)),
         ("failed", lambda point: str(point.errors)),
         ("TTFT p50 / p95", lambda point: _pair(point.ttft_p50_s, point.ttft_p95_s)),
-        ("from plan", lambda point: _pair(point.ttft_from_scheduled_p50_s, point.ttft_from_scheduled_p95_s)),
-        ("total from plan", lambda point: _pair(point.total_from_scheduled_p50_s, point.total_from_scheduled_p95_s)),
+        ("from scheduled time", lambda point: _pair(point.ttft_from_scheduled_p50_s, point.ttft_from_scheduled_p95_s)),
+        (
+            "total from scheduled time",
+            lambda point: _pair(point.total_from_scheduled_p50_s, point.total_from_scheduled_p95_s),
+        ),
     )
     return _tabulate(run.open_loop, columns)
 
@@ -64,7 +67,7 @@ def _tabulate(points: Sequence[Point], columns: Sequence[tuple[str, Callable[[Po
 
 
 def load_tables(run: Run) -> tuple[tuple[str, SummaryTable, str], ...]:
-    """Return what a run has to say about load: title, table and caption of each table."""
+    """Return title, table and caption of each table about load that a run has."""
     tables = (
         ("Speed under load", tabulate_sweep(run), SWEEP_CAPTION),
         ("An open loop", tabulate_open_loop(run), OPEN_LOOP_CAPTION),

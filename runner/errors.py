@@ -1,16 +1,15 @@
-"""Every sentence a user sees instead of a traceback.
+"""The errors that a user sees as a message instead of a traceback.
 
-    CompareError           one clear sentence, exit code 2
-      InvalidFile          every problem of a suite, a configuration or a case file, at once
-      UnknownTarget        a -m or -p that matches nothing
-      MissingKey           a target asked for by name has no key, exit code 4
-      BrokenPlugin         what another distribution brings cannot be used
-      JournalError         a run's folder cannot be read or written
-        NotKept            what was heard, or made of it, does not go onto the disk, exit code 3
-      ClusterLost          the workers of a run are gone, exit code 3
+    CompareError           base class, exit code 2
+    ├── InvalidFile        a suite, configuration or case file has problems; the message lists all of them
+    ├── UnknownTarget      a target, provider or pattern matches nothing
+    ├── MissingKey         a target named by the user has no API key, exit code 4
+    ├── BrokenPlugin       a plug-in of another distribution cannot be used
+    ├── JournalError       a run's folder cannot be read or written
+    │   └── WriteFailed    results could not be written after requests were sent, exit code 3
+    └── ClusterLost        the workers of a run are gone, exit code 3
 
-A provider's failure is not in this tree: it is data, a `Record` with an outcome. A bug of ours
-is not in it either: it stays a traceback.
+Failed requests are not errors but data: a `Record` with an outcome. Bugs raise other exceptions and show a traceback.
 """
 
 from collections.abc import Sequence
@@ -18,7 +17,7 @@ from dataclasses import dataclass
 
 
 class CompareError(Exception):
-    """Shown as one sentence; `exit_code` is what the command then returns."""
+    """The base class of all errors; a command prints its message and exits with `exit_code`."""
 
     exit_code = 2
 
@@ -29,21 +28,21 @@ class CompareError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong at one place: what it is, and what to do about it."""
+    """One mistake in a file: its place, what is wrong, and a hint on what to do."""
 
     path: str
     line: int
     column: int
     what: str
-    remedy: str
+    hint: str
 
     def __str__(self) -> str:
-        """Render as `file:line:column: what. remedy.`, which editors can jump to."""
-        return f"{self.path}:{self.line}:{self.column}: {self.what}. {self.remedy}."
+        """Return `file:line:column: what. hint.`, a form that editors can jump to."""
+        return f"{self.path}:{self.line}:{self.column}: {self.what}. {self.hint}."
 
 
 class InvalidFile(CompareError):
-    """All the problems found, in the order of their places."""
+    """One or more files have problems, listed in the order of their places."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(sorted(problems, key=lambda p: (p.path, p.line, p.column)))
@@ -53,37 +52,37 @@ class InvalidFile(CompareError):
 
 
 class UnknownTarget(CompareError):
-    """A target, provider or pattern that names nothing known."""
+    """A target, provider or pattern matches nothing known."""
 
 
 class MissingKey(CompareError):
-    """A target that was asked for by name cannot be asked: its key is not there."""
+    """A target that the user named has no API key."""
 
     exit_code = 4
 
 
 class BrokenPlugin(CompareError):
-    """What another distribution brings cannot be used; the sentence names the distribution."""
+    """A plug-in cannot be used; the message names its distribution."""
 
 
 class JournalError(CompareError):
-    """A run's folder cannot be read, or cannot be written."""
+    """A run's folder cannot be read or written."""
 
 
-class NotKept(JournalError):
-    """What was heard, or made of it, does not go onto the disk: requests were sent, and something is missing."""
+class WriteFailed(JournalError):
+    """Results could not be written to the disk although requests were sent, so some are missing."""
 
     exit_code = 3
 
 
 class ClusterLost(CompareError):
-    """The workers that heard a run are gone: requests were sent, and the others are not."""
+    """The workers of a run are gone; requests were sent, and the remaining ones cannot be."""
 
     exit_code = 3
 
 
 def did_you_mean(word: str, known: Sequence[str]) -> str | None:
-    """Return the known word closest to a mistyped one; None if none is near."""
+    """Return the known word closest to a mistyped one; None if none is similar."""
     from difflib import get_close_matches  # noqa: PLC0415 -- only a mistake needs it
 
     close = get_close_matches(word, known, n=1, cutoff=0.6)

@@ -1,11 +1,11 @@
-"""What other distributions bring: entry points of three groups, each a name and what it stands for.
+"""Load plug-ins: entry points of other distributions, in three groups.
 
-    compare.providers   an id -> its row, as a compare.yaml has it
-    compare.outputs     a suffix without its dot -> a function of a run, which returns text or bytes
-    compare.checks      a name -> a function of an answer and of what the suite wants of it
+    compare.providers   an id -> its row, as in a compare.yaml
+    compare.outputs     a suffix without its dot -> a function of a run that returns text or bytes
+    compare.checks      a name -> a function of an answer and of the value that the suite gives the check
 
-Nothing is looked for before a feature asks for it, and nothing is loaded but what was named. A plug-in that cannot be
-used is one sentence that names its distribution.
+Entry points are looked up when a feature needs them, and only those that are named are loaded. An error names the
+distribution of the plug-in.
 """
 
 import sys
@@ -23,17 +23,17 @@ Group = Literal["compare.providers", "compare.outputs", "compare.checks"]
 
 
 def plugin_names(group: Group) -> tuple[str, ...]:
-    """Return what is brought to a group, in alphabetical order."""
+    """Return the names in a group, in alphabetical order."""
     return tuple(sorted({entry.name for entry in _entries(group)}))
 
 
 @cache
 def load_plugin(group: Group, name: str) -> object:
-    """Return what a name stands for.
+    """Return the object that an entry point names.
 
     Raises:
-        BrokenPlugin: it cannot be imported, or several distributions bring the name.
-        LookupError: none does.
+        BrokenPlugin: it cannot be imported, or several distributions have an entry point of this name.
+        LookupError: there is no entry point of this name.
 
     """
     found = [entry for entry in _entries(group) if entry.name == name]
@@ -43,7 +43,7 @@ def load_plugin(group: Group, name: str) -> object:
         owners = " and ".join(sorted(_distribution(entry) for entry in found))
         raise BrokenPlugin(f"{name} of {group} is brought by {owners}; uninstall one of them")
     try:
-        # What a module prints when it is imported must not get between results.
+        # What a module prints on import must not mix with results on stdout.
         with redirect_stdout(sys.stderr):
             return found[0].load()
     except (Exception, SystemExit) as error:
@@ -51,21 +51,27 @@ def load_plugin(group: Group, name: str) -> object:
 
 
 def load_function(group: Group, name: str) -> Callable[..., object]:
-    """Return the function that a name stands for; raise as `load_plugin` does, or where it is none."""
+    """Return the function that an entry point names.
+
+    Raises:
+        BrokenPlugin: as for `load_plugin`, or the object is not callable.
+        LookupError: there is no entry point of this name.
+
+    """
     found = load_plugin(group, name)
     if not callable(found):
         raise broken(group, name, f"is {type(found).__name__}, and no function")
     return found
 
 
-def broken(group: Group, name: str, fault: str) -> BrokenPlugin:
-    """Return the sentence on a plug-in that cannot be used: which, whose, and why."""
+def broken(group: Group, name: str, reason: str) -> BrokenPlugin:
+    """Return the error of a plug-in that cannot be used: its name, its distribution and the reason."""
     owner = next(_distribution(entry) for entry in _entries(group) if entry.name == name)
-    return BrokenPlugin(f"the plug-in {name} ({group}) of {owner} {fault}; mend or uninstall it")
+    return BrokenPlugin(f"the plug-in {name} ({group}) of {owner} {reason}; mend or uninstall it")
 
 
 def describe(error: BaseException) -> str:
-    """Say what a stranger's code has raised."""
+    """Return an exception's type and message."""
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 

@@ -1,8 +1,7 @@
-"""What every test can rely on: an environment and a folder of its own, and the command as a real process."""
+"""What every test relies on: an environment and a folder of its own, the command to run, and how thorough to be."""
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-CHECKOUT = Path(__file__).parents[1]
+from tests.support import command
 
 FOREIGN = (
     "*_API_BASE",
@@ -32,13 +31,29 @@ FOREIGN = (
     "TERM",
     "TTY_*",
 )
-"""Variables that steer the tool or a library of it: what a developer has set decides no test."""
+"""Variables that steer the tool or a library of it: no test depends on what a developer has set."""
 
 RunCli = Callable[..., subprocess.CompletedProcess[str]]
 
-settings.register_profile("local", deadline=None)
-settings.register_profile("continuous", deadline=None, derandomize=True, print_blob=True)
-settings.load_profile("continuous" if os.environ.get("CI") else "local")
+settings.register_profile("local", deadline=None, max_examples=25)
+settings.register_profile("ci", deadline=None, max_examples=200, derandomize=True, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option of `.ci/run`, which has more time than a person who runs the tests."""
+    parser.addoption(
+        "--thorough",
+        action="store_true",
+        help="more examples for every property, a process of its own for every `compare`, documented commands in full",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Apply the option."""
+    command.always_start = config.getoption("--thorough")
+    if command.always_start:
+        settings.load_profile("ci")
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -59,24 +74,15 @@ def _own_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="session")
 def run_cli() -> RunCli:
-    """Return a function that runs `compare` with its arguments, in a process where warnings are errors."""
+    """Return a function that runs `compare` in the folder and the environment of the test."""
 
     def run(
-        *args: str | Path,
+        *arguments: str | Path,
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         input: str = "",  # noqa: A002 -- as subprocess.run calls it
-        timeout: float = 120,
     ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-W", "error", "-m", "runner", *map(str, args)],
-            env={**os.environ, "PYTHONPATH": str(CHECKOUT), "PYTHONIOENCODING": "utf-8", **(env or {})},
-            cwd=cwd,
-            input=input,
-            timeout=timeout,
-            capture_output=True,
-            check=False,
-            encoding="utf-8",
-        )
+        environment = {**os.environ, "PYTHONPATH": str(command.ROOT), "PYTHONIOENCODING": "utf-8", **(env or {})}
+        return command.call([*map(str, arguments)], cwd or Path.cwd(), environment, input)
 
     return run

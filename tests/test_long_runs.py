@@ -29,7 +29,7 @@ from runner.storage import journal
 from runner.storage.run_folder import write_atomically
 from tests.benchmarks.scale import CASES, header, records, write_journal
 
-FEW, MANY = 1_000, 3_000
+FEW, MANY = 500, 1_500
 
 KIND_CELLS: dict[Kind, st.SearchStrategy[Cell]] = {
     Kind.TEXT: st.none() | st.text(max_size=3),

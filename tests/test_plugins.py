@@ -1,16 +1,17 @@
-"""Plug-ins are found where they are installed, loaded when they are wanted, and break nothing but themselves."""
+"""Plug-ins are found where they are installed, loaded when they are used, and break nothing but themselves."""
 
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
 
+from tests.support import command
 from tests.support.command import ROOT, compare, read_lines, read_rows, start, write_yaml
-from tests.support.distribution import install, install_project
+from tests.support.distribution import install_project, installed, write_distribution
 
 SAMPLE = Path(__file__).parent / "samples" / "plugin"
 EXACT = "sim/exact?ttft_ms=5&gap_ms=1&tokens=3"
@@ -25,13 +26,16 @@ class Machine:
 
     def compare(self, *arguments: str, **variables: str) -> CompletedProcess[str]:
         """Run the command where the distributions are found."""
-        found = {"PYTHONPATH": os.pathsep.join((str(ROOT), str(self.installed)))}
-        return compare(self.folder, *arguments, variables=found | variables)
+        if command.always_start:
+            path = {"PYTHONPATH": os.pathsep.join((str(ROOT), str(self.installed)))}
+            return compare(self.folder, *arguments, variables=path | variables)
+        with installed(self.installed):
+            return compare(self.folder, *arguments, variables=variables)
 
     def install(self, name: str, entry_points: Mapping[str, Mapping[str, str]], **modules: str) -> None:
         """Install a distribution of these modules."""
         files = {f"{module}.py": text for module, text in modules.items()}
-        install(self.installed, name, "1.0", entry_points, files)
+        write_distribution(self.installed, name, "1.0", entry_points, files)
 
     def write_suite(self, **case: object) -> None:
         """Write a suite of one case."""
@@ -46,17 +50,24 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path / "work", tmp_path / "installed")
 
 
+@pytest.fixture(scope="module")
+def installed_sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Let pip install the sample; return the folder."""
+    place = tmp_path_factory.mktemp("sample") / "installed"
+    install_project(SAMPLE, place)
+    return place
+
+
 @pytest.fixture
-def sample(machine: Machine) -> Machine:
+def sample(machine: Machine, installed_sample: Path) -> Machine:
     """Return a machine on which the sample is installed."""
-    install_project(SAMPLE, machine.installed)
-    return machine
+    return replace(machine, installed=installed_sample)
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[str]:
-    """Run the simulator as a server of somebody's own; yield its address."""
-    process = start(tmp_path, "serve", "--port", "0")
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Run the simulator as a server of a user's own; yield its address."""
+    process = start(tmp_path_factory.mktemp("server"), "serve", "--port", "0")
     assert process.stdout is not None
     try:
         yield process.stdout.readline().split()[3]
@@ -140,8 +151,8 @@ def test_a_broken_plug_in_breaks_nothing_else(machine: Machine) -> None:
     machine.install("acme-broken", groups, broken="raise RuntimeError('no licence')")
     sentence = "of acme-broken 1.0 cannot be imported: RuntimeError: no licence"
     machine.write_suite()
-    for command in (["--help"], ["schema"], ["providers"]):
-        assert sentence not in machine.compare(*command).stderr
+    for arguments in (["--help"], ["schema"], ["providers"]):
+        assert sentence not in machine.compare(*arguments).stderr
     ran = machine.compare("run", "suite.yaml", "-m", EXACT)
     assert (ran.returncode, sentence in ran.stderr) == (0, False)
     without_names = machine.compare("run", "suite.yaml")
@@ -259,6 +270,6 @@ def test_entry_points_are_looked_for_only_where_they_matter(machine: Machine) ->
     machine.install("loud", groups, loud="import sys; print('loud was imported', file=sys.stderr); thing = {}")
     machine.write_suite()
     assert "loud was imported" in machine.compare("run", "suite.yaml", "-m", EXACT, "-o", "out").stderr
-    for command in (["--version"], ["run", "--help"], ["schema"], ["export", "out", "-o", "rows.csv"]):
-        ran = machine.compare(*command)
+    for arguments in (["--version"], ["run", "--help"], ["schema"], ["export", "out", "-o", "rows.csv"]):
+        ran = machine.compare(*arguments)
         assert (ran.returncode, "loud was imported" in ran.stderr) == (0, False)

@@ -37,10 +37,10 @@ class ReplyTimestamps(NamedTuple):
 
 def read_timestamps(record: Record) -> ReplyTimestamps | None:
     """Return a record's timestamps; None if the reply is incomplete, or the server sent none of its own."""
-    heard = record.heard
-    if not record.timed or record.received_us is None or not heard.origin_us:
+    text = record.text_events
+    if not record.timed or record.received_us is None or not text.origin_us:
         return None
-    return ReplyTimestamps(record.received_us, heard.at_us, heard.origin_us)
+    return ReplyTimestamps(record.received_us, text.at_us, text.origin_us)
 
 
 @dataclass(frozen=True, slots=True)

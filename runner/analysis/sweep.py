@@ -71,7 +71,7 @@ class _LoadSample:
 
     def add(self, record: Record) -> None:
         """Add one request."""
-        self._add_span(record.marks.sent, record.marks.last_event)
+        self._add_span(record.timestamps.sent, record.timestamps.last_event)
         if record.outcome not in TIMED:
             self.errors += 1
             return

@@ -22,11 +22,11 @@ from runner.core.events import TIMED
 from runner.engine.observer import Observer
 from runner.errors import CompareError
 from runner.planning.plan import Request
-from runner.suite.from_data import suite_of
-from runner.suite.schema import WrittenParameters
+from runner.suite.load import suite_from_data
+from runner.suite.schema import ParametersSchema
 
 NAME = "ask"
-PARAMETERS = tuple(WrittenParameters.model_fields)
+PARAMETERS = tuple(ParametersSchema.model_fields)
 History = Mapping[str, tuple[str, ...]]
 """Target -> what it has replied so far."""
 
@@ -101,7 +101,7 @@ def prepare_turns(turns: tuple[str, ...], options: Mapping[str, Any]) -> Prepare
     """Make a conversation ready whose options are those of `ask`."""
     parameters = {name: _plain(options[name]) for name in PARAMETERS if options.get(name) is not None}
     asked: dict[str, Any] = {"prompt": turns[0]} if len(turns) == 1 else {"turns": list(turns)}
-    suite = suite_of([{"id": NAME} | asked], parameters, name=NAME)
+    suite = suite_from_data([{"id": NAME} | asked], parameters, name=NAME)
     chosen = read_options({name: value for name, value in options.items() if name in TARGET_OPTIONS})
     return prepare(suite, load_registry(Path.cwd()), chosen)
 

@@ -13,9 +13,9 @@ from runner.commands.run.prepare import find_suite, load_registry, load_suite
 from runner.core.suite import Suite
 from runner.errors import CompareError, did_you_mean
 from runner.providers.registry import Registry
-from runner.suite.from_data import suite_of
+from runner.suite.filling import is_template
+from runner.suite.load import suite_from_data
 from runner.suite.templating import BadTemplate, read_template
-from runner.suite.texts import is_template
 
 Prompt = str | Sequence[str] | Mapping[str, Any]
 Prompts = str | Sequence[Prompt] | pd.DataFrame
@@ -42,7 +42,7 @@ def read_what_to_ask(
     if isinstance(suite, pd.DataFrame):
         suite, prompts = None, suite
     if prompts is not None:
-        return suite_of(read_cases(prompts), defaults or {}, name=NAME), load_registry(Path.cwd())
+        return suite_from_data(read_cases(prompts), defaults or {}, name=NAME), load_registry(Path.cwd())
     if defaults is not None:
         raise CompareError("defaults are for prompts; a suite file has `defaults` of its own")
     return load_suite(find_suite(None if suite is None else Path(suite), options))

@@ -29,7 +29,7 @@ from runner.core.suite import Case, Parameters
 from runner.engine.observer import Observer
 from runner.errors import CompareError
 from runner.planning.plan import Plan, Request, Target
-from runner.providers.endpoint import read_endpoint
+from runner.providers.endpoint import find_endpoint
 from runner.providers.redaction import Redactor
 from runner.providers.registry import builtin
 from runner.storage import journal
@@ -170,7 +170,7 @@ async def drive(base_url: str, load: CalibrationLoad, folder: Path, open_askers:
     parameters = Parameters()
     target = Target(SIMULATOR, load.model, parameters, simulated=True)
     plan = Plan((Case("calibrate", ("Count.",)),), (target,), repeat=load.requests)
-    endpoint = replace(read_endpoint(SIMULATOR, builtin(), {}), base_url=base_url)
+    endpoint = replace(find_endpoint(SIMULATOR, builtin(), {}), base_url=base_url)
     stopwatch = CpuTimer()
     with journal.JournalWriter(folder) as writer:
         writer.append_header(_header(plan, load))

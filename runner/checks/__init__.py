@@ -1,5 +1,5 @@
-"""What a suite demands of a reply: a small closed set of checks, each a pure function of one record.
+"""The checks that a suite can make of a reply, each a pure function of one record.
 
-`CHECKS` names them as a suite does. Demands are plain data, as a run's header stores them, so that verdicts are
-derived whenever a journal is read.
+`table.CHECKS` has them by the names that a suite uses. The values that a suite gives them are plain data in a run's
+header, so that verdicts are computed whenever a journal is read.
 """

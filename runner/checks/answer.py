@@ -1,9 +1,9 @@
-"""Checks of what an answer says. Space and line ends around the answer never count; its case does."""
+"""Checks of an answer's text. They ignore white space around the answer, and are case-sensitive."""
 
 from collections.abc import Callable, Mapping, Sequence
 
 from runner.checks.finding import PASSED, CheckFinding, failed, undecided
-from runner.checks.pattern import is_found
+from runner.checks.regex import is_found
 from runner.core.events import Channel
 from runner.core.record import Record
 
@@ -11,14 +11,14 @@ MAX_QUOTED = 60
 
 
 def answer_of(record: Record) -> str | None:
-    """Return what was answered, empty where nothing was; None where the answer was heard but not kept."""
+    """Return the answer, empty if there was none; None if an answer arrived but was not stored."""
     if record.reply is not None:
         return record.reply.strip()
-    return None if Channel.ANSWER in record.heard.channels else ""
+    return None if Channel.ANSWER in record.text_events.channels else ""
 
 
-def read_off_answer(judge: Callable[[str, object], CheckFinding]) -> Callable[[Record, object], CheckFinding]:
-    """Make a check of a record out of one of a text."""
+def check_of_answer(judge: Callable[[str, object], CheckFinding]) -> Callable[[Record, object], CheckFinding]:
+    """Return a check of a record that applies a check of a text to its answer."""
 
     def judge_record(record: Record, wanted: object) -> CheckFinding:
         answer = answer_of(record)
@@ -28,37 +28,37 @@ def read_off_answer(judge: Callable[[str, object], CheckFinding]) -> Callable[[R
 
 
 def equals(answer: str, wanted: object) -> CheckFinding:
-    """Pass where the answer is one of the texts."""
+    """Pass if the answer is one of the texts."""
     texts = listed(wanted)
     return PASSED if answer in [text.strip() for text in texts] else failed(f"{quote(answer)} is not {either(texts)}")
 
 
 def starts_with(answer: str, wanted: object) -> CheckFinding:
-    """Pass where the answer begins with one of the texts."""
+    """Pass if the answer begins with one of the texts."""
     texts = listed(wanted)
     return PASSED if answer.startswith(texts) else failed(f"{quote(answer)} does not begin with {either(texts)}")
 
 
 def contains(answer: str, wanted: object) -> CheckFinding:
-    """Pass where every one of the texts is in the answer."""
+    """Pass if the answer contains every text."""
     missing = [quote(text) for text in listed(wanted) if text not in answer]
     return failed(f"{', '.join(missing)} is not in it") if missing else PASSED
 
 
 def not_contains(answer: str, wanted: object) -> CheckFinding:
-    """Pass where none of the texts is in the answer."""
+    """Pass if the answer contains none of the texts."""
     found = [quote(text) for text in listed(wanted) if text in answer]
     return failed(f"{', '.join(found)} is in it") if found else PASSED
 
 
 def match_patterns(answer: str, wanted: object) -> CheckFinding:
-    """Pass where every one of the patterns is found somewhere in the answer."""
+    """Pass if every pattern matches somewhere in the answer."""
     missing = [quote(pattern) for pattern in listed(wanted) if not is_found(pattern, answer)]
     return failed(f"{', '.join(missing)} is found nowhere in it") if missing else PASSED
 
 
 def length(answer: str, wanted: object) -> CheckFinding:
-    """Pass where the answer has at least `min` and at most `max` characters."""
+    """Pass if the answer has at least `min` and at most `max` characters."""
     assert isinstance(wanted, Mapping)
     least, most = wanted.get("min"), wanted.get("max")
     if least is not None and len(answer) < least:
@@ -69,7 +69,7 @@ def length(answer: str, wanted: object) -> CheckFinding:
 
 
 def listed(wanted: object) -> tuple[str, ...]:
-    """Return one text or several as several."""
+    """Return one text or several as a tuple."""
     if isinstance(wanted, str):
         return (wanted,)
     assert isinstance(wanted, Sequence)
@@ -77,11 +77,11 @@ def listed(wanted: object) -> tuple[str, ...]:
 
 
 def either(texts: Sequence[str]) -> str:
-    """Name alternatives."""
+    """Return texts in quotes, joined by `or`."""
     return " or ".join(map(quote, texts))
 
 
 def quote(text: str) -> str:
-    """Show the beginning of a text on one line."""
+    """Return the beginning of a text in quotes, on one line."""
     flat = " ".join(text.split())
     return f"“{flat}”" if len(flat) <= MAX_QUOTED else f"“{flat[: MAX_QUOTED - 1]}…”"

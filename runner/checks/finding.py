@@ -1,11 +1,11 @@
-"""What a check found: passed, failed, or not decided for want of what it would need to know."""
+"""The result of a check: passed, failed, or not decided because something is unknown."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class CheckVerdict(StrEnum):
-    """How a check came out. What is not decided is counted apart: it is no pass."""
+    """The verdict of a check. `not decided` counts separately, not as a pass."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -14,7 +14,7 @@ class CheckVerdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CheckFinding:
-    """A verdict, and why it is not a pass."""
+    """A verdict, with the reason if it is not a pass."""
 
     verdict: CheckVerdict
     why: str | None = None
@@ -24,10 +24,10 @@ PASSED = CheckFinding(CheckVerdict.PASSED)
 
 
 def failed(why: str) -> CheckFinding:
-    """Return the finding of a check that was not met."""
+    """Return the finding of a check that failed."""
     return CheckFinding(CheckVerdict.FAILED, why)
 
 
 def undecided(why: str) -> CheckFinding:
-    """Return the finding of a check that lacks what it would need to know."""
+    """Return the finding of a check that cannot decide because something is unknown."""
     return CheckFinding(CheckVerdict.UNDECIDED, why)

@@ -1,6 +1,6 @@
-"""The check `json`: whether an answer is JSON, and of the shape that a JSON Schema asks for.
+"""The check `json`: the answer is valid JSON, and fits a JSON Schema if the suite gives one.
 
-The answer is the JSON alone, or one fenced code block that holds nothing else; words around it fail the check.
+The answer must be the JSON alone, or one fenced code block with nothing else; text around it fails the check.
 """
 
 import json
@@ -21,7 +21,7 @@ _FENCED = re.compile(r"(`{3,}|~{3,})(?:json)?[ \t]*\n(.*)\n[ \t]*\1", re.DOTALL 
 
 
 def is_json(answer: str, wanted: object) -> CheckFinding:
-    """Pass where the answer is JSON and fits the schema, if `wanted` is one."""
+    """Pass if the answer is JSON, and fits `wanted` if that is a schema."""
     fenced = _FENCED.fullmatch(answer)
     try:
         value = json.loads(fenced[2] if fenced else answer, parse_constant=_refuse_constant)
@@ -50,13 +50,13 @@ def _fits(value: Any, schema: str) -> CheckFinding:
 
 @lru_cache(maxsize=64)
 def _validator(schema: str) -> Validator:
-    """Return what validates by a schema, of which nothing is fetched from anywhere."""
+    """Return a validator for a schema; it never fetches references from elsewhere."""
     parsed = json.loads(schema)
     return validator_for(parsed, default=Draft202012Validator)(parsed, registry=EMPTY_REGISTRY)
 
 
 def schema_fault(schema: Any) -> str | None:
-    """Say what is wrong with a JSON Schema; None if nothing is."""
+    """Return what is wrong with a JSON Schema; None if it is valid."""
     try:
         validator_for(schema, default=Draft202012Validator).check_schema(schema)
     except SchemaError as error:

@@ -1,8 +1,8 @@
-"""The check `language`: which language an answer is written in. A heuristic, and careful about short texts.
+"""The check `language`: detect the language of an answer by a heuristic that does not decide about short texts.
 
-A script decides where it can: Han characters are Chinese unless there is kana, Hangul is Korean. Languages that share
-a script are told apart by py3langid's model, among those of that script alone: left to all of its 142 it takes short
-Chinese for Wu and short English for Afrikaans. Under 20 letters even that is guessing, so nothing is decided.
+The script decides where it can: Han characters are Chinese unless there is kana, Hangul is Korean. Among languages of
+one script py3langid's model decides, limited to these languages: among all of its 142 it takes short Chinese for Wu
+and short English for Afrikaans. Below 20 letters the model guesses, so the check does not decide.
 """
 
 import re
@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from runner.checks.finding import PASSED, CheckFinding, failed, undecided
-from runner.checks.pattern import named_matches
+from runner.checks.regex import named_matches
 
 if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier  # type: ignore[import-untyped]
@@ -26,13 +26,13 @@ SHARED_SCRIPTS = MappingProxyType(
 )
 LANGUAGES = ("zh", "ja", "ko", *(language for languages in SHARED_SCRIPTS.values() for language in languages))
 FEWEST_LETTERS = 20
-"""What the model needs to tell languages of one script apart."""
+"""The letters that the model needs to distinguish languages of one script."""
 
 MOST_LETTERS = 2_000
-"""What it reads of a long answer."""
+"""The letters of a long answer that the model reads."""
 
 Word = tuple[str, str]
-"""Its script, and its letters."""
+"""The script and the letters of a word."""
 
 _CODE = re.compile(r"^(`{3,}|~{3,}).*?(?:^\1|\Z)", re.DOTALL | re.MULTILINE)
 _WORDS = (
@@ -42,7 +42,7 @@ _WORDS = (
 
 
 def language(answer: str, wanted: object) -> CheckFinding:
-    """Pass where most words are in the language; code blocks do not count, a Chinese character is a word."""
+    """Pass if most words are in the language; code blocks do not count, and each Chinese character is a word."""
     words = list(named_matches(_WORDS, _CODE.sub("", answer)))
     if not words:
         return undecided("there are no words in it")
@@ -61,7 +61,7 @@ def _leading_script(words: Sequence[Word]) -> str:
 
 
 def _language_of(words: Sequence[Word], script: str) -> str | None:
-    """Return the language of most words; None where they are too few to tell."""
+    """Return the language of most words; None if there are too few letters."""
     if script == "Han":
         return "ja" if any(script == "Kana" for script, _ in words) else "zh"
     if script == "Hangul":

@@ -1,4 +1,4 @@
-"""How strictly a reply is held against the one kept of it, and how many repeats must pass: read off a suite's words."""
+"""Parse a suite's `match`, how a reply is compared with a snapshot, and `pass`, how many repeats must pass."""
 
 import re
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Literal
 Way = Literal["exact", "normalized", "similar", "checks-only"]
 
 SIMILAR_ENOUGH = 0.8
-"""Where the suite says `similar` and no number."""
+"""The least similarity for `similar` without a number, from 0 to 1."""
 
 SHARE_PATTERN = r"^(all|[1-9][0-9]{0,5} of [1-9][0-9]{0,5})$"
 MATCH_PATTERN = r"^(exact|normalized|checks-only|similar( (0\.[0-9]+|1(\.0+)?))?)$"
@@ -15,14 +15,14 @@ MATCH_PATTERN = r"^(exact|normalized|checks-only|similar( (0\.[0-9]+|1(\.0+)?))?
 
 @dataclass(frozen=True, slots=True)
 class Matching:
-    """A way to compare; `least_ratio` counts only where texts need be no more than similar."""
+    """A way to compare texts; `least_ratio` applies to `similar` only."""
 
     way: Way
     least_ratio: float = SIMILAR_ENOUGH
 
 
 def read_matching(text: str) -> Matching:
-    """Read `exact`, `normalized`, `similar`, `similar 0.9` or `checks-only`; raise ValueError for anything else."""
+    """Parse `exact`, `normalized`, `similar`, `similar 0.9` or `checks-only`; raise ValueError for anything else."""
     if not re.fullmatch(MATCH_PATTERN, text):
         raise ValueError(f"`{text}` is no way to compare. Write exact, normalized, similar, similar 0.9 or checks-only")
     way, _, ratio = text.partition(" ")
@@ -30,7 +30,7 @@ def read_matching(text: str) -> Matching:
 
 
 def read_share(text: str) -> tuple[int, int] | None:
-    """Read `2 of 3`, or `all`, which is None; raise ValueError for anything else."""
+    """Parse `2 of 3` to (2, 3) and `all` to None; raise ValueError for anything else."""
     if not re.fullmatch(SHARE_PATTERN, text):
         raise ValueError(f"`{text}` is no share of the repeats. Write all, or a share such as 2 of 3")
     if text == "all":

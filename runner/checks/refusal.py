@@ -1,7 +1,7 @@
-"""The check `no_refusal`: whether a model declined to answer. A heuristic, which looks for set phrases.
+"""The check `no_refusal`: detect that a model declined to answer, by a heuristic that looks for set phrases.
 
-It reads the beginning of an answer, where models decline, in English and Chinese. A polite answer that begins like a
-refusal is taken for one, and a refusal in other words, or in another language, is missed.
+It reads the beginning of an answer, in English and Chinese. It takes a polite answer that begins like a refusal for
+one, and misses a refusal in other words or in another language.
 """
 
 import re
@@ -11,7 +11,7 @@ from runner.checks.finding import PASSED, CheckFinding, failed, undecided
 from runner.core.record import Record
 
 BEGINNING = 200
-"""Characters that are read."""
+"""The number of characters that are searched."""
 
 _SORRY = r"(?:i(?:['’]m| am) (?:very |so |really )?sorry|sorry|i apologi[sz]e|unfortunately|my apologies)"
 _CANNOT = r"(?:can(?:not|['’]t| not)|am (?:not able|unable|not allowed) to|['’]m (?:not able|unable|not allowed) to)"
@@ -30,7 +30,7 @@ _REFUSAL = re.compile("|".join(_REFUSALS), re.IGNORECASE)
 
 
 def no_refusal(record: Record, _wanted: object) -> CheckFinding:
-    """Pass where the answer does not begin as refusals do, and the provider marked none."""
+    """Pass if the answer does not begin like a refusal, and the provider did not mark one."""
     if "refusal" in record.flags:
         return failed("the model said, in a field of its own, that it will not answer")
     answer = answer_of(record)
@@ -41,6 +41,6 @@ def no_refusal(record: Record, _wanted: object) -> CheckFinding:
 
 
 def find_refusal(answer: str) -> str | None:
-    """Return the phrase with which an answer declines; None if it does not begin like a refusal."""
+    """Return the phrase that declines to answer; None if the answer does not begin like a refusal."""
     phrase = _REFUSAL.search(answer.strip()[:BEGINNING])
     return phrase[0] if phrase else None

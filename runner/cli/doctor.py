@@ -63,5 +63,5 @@ def _ping_all(endpoints: "list[Endpoint]") -> "list[DoctorFinding]":
 
 
 def _line(finding: "DoctorFinding") -> str:
-    remedy = f"\n        -> {finding.remedy}" if finding.remedy else ""
-    return f"{MARKS[finding.health.value]} {finding.topic}: {finding.text}{remedy}"
+    hint = f"\n        -> {finding.hint}" if finding.hint else ""
+    return f"{MARKS[finding.health.value]} {finding.topic}: {finding.text}{hint}"

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from runner.cli.running_median import RunningMedian
 from runner.core.events import TIMED
-from runner.core.hints import advise
+from runner.core.hints import hint_for
 from runner.core.record import Record
 from runner.engine.observer import Observer
 from runner.outputs.text.figures import MISSING, count, seconds
@@ -53,7 +53,7 @@ def describe(record: Record) -> str:
 
 
 def _advise_on(record: Record) -> str | None:
-    return advise(
+    return hint_for(
         record.identity.provider,
         record.outcome,
         record.error_type,

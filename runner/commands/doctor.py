@@ -17,10 +17,10 @@ from time import get_clock_info, perf_counter_ns
 import httpx2
 
 from runner.calibration.measure import find_clock_error
+from runner.document import find_nearest
 from runner.errors import CompareError
 from runner.providers.config import find_config
-from runner.providers.endpoint import Endpoint, is_configured, read_endpoint
-from runner.providers.nearest import find_nearest
+from runner.providers.endpoint import Endpoint, find_endpoint, is_configured
 from runner.providers.redaction import Redactor
 from runner.providers.registry import Registry
 from runner.storage.run_folder import RESULTS
@@ -49,7 +49,7 @@ class DoctorFinding:
     topic: str
     health: Health
     text: str
-    remedy: str | None = None
+    hint: str | None = None
 
 
 def examine(registry: Registry, environ: Mapping[str, str]) -> Iterator[DoctorFinding]:
@@ -123,9 +123,9 @@ def _find_authorities() -> DoctorFinding:
     place = os.environ.get(paths.openssl_cafile_env) or paths.cafile or paths.capath or paths.openssl_capath
     if count or (place and Path(place).is_dir()):
         return DoctorFinding("certificates", Health.GOOD, f"{count} authorities loaded, from {place}")
-    remedy = f"install ca-certificates, or set {paths.openssl_cafile_env}"
+    hint = f"install ca-certificates, or set {paths.openssl_cafile_env}"
     return DoctorFinding(
-        "certificates", Health.BAD, "no certificate authority is known: every HTTPS request will fail", remedy
+        "certificates", Health.BAD, "no certificate authority is known: every HTTPS request will fail", hint
     )
 
 
@@ -151,7 +151,7 @@ def configured_endpoints(registry: Registry, environ: Mapping[str, str]) -> tupl
         if not is_configured(provider, registry, environ):
             continue
         try:
-            endpoints.append(read_endpoint(provider, registry, environ))
+            endpoints.append(find_endpoint(provider, registry, environ))
         except CompareError as error:
             problems.append(str(error))
     return endpoints, problems
@@ -160,8 +160,8 @@ def configured_endpoints(registry: Registry, environ: Mapping[str, str]) -> tupl
 def _find_providers(registry: Registry, environ: Mapping[str, str]) -> Iterator[DoctorFinding]:
     endpoints, problems = configured_endpoints(registry, environ)
     if not endpoints:
-        remedy = "export DEEPSEEK_API_KEY=...; `compare providers` names every variable"
-        yield DoctorFinding("providers", Health.NOTE, "none is configured: the simulator will answer", remedy)
+        hint = "export DEEPSEEK_API_KEY=...; `compare providers` names every variable"
+        yield DoctorFinding("providers", Health.NOTE, "none is configured: the simulator will answer", hint)
     for problem in problems:
         yield DoctorFinding("providers", Health.BAD, problem)
     for endpoint in endpoints:

@@ -9,10 +9,10 @@ from runner.document.files import read_text
 from runner.errors import CompareError, InvalidFile, Problem
 from runner.providers.registry import builtin
 from runner.storage.run_folder import check_outputs, write_atomically
+from runner.suite.imports.csv_table import draft_of_table
 from runner.suite.imports.draft import Draft
-from runner.suite.imports.promptfoo.config import MARKS, draft_of_config
-from runner.suite.imports.rows import draft_of_json
-from runner.suite.imports.table import draft_of_table
+from runner.suite.imports.json_rows import draft_of_json
+from runner.suite.imports.promptfoo.config import TYPICAL_KEYS, draft_of_config
 from runner.suite.load import load_document
 
 MAX_BYTES = 64 << 20
@@ -46,7 +46,7 @@ def import_file(path: Path, output: Path | None) -> Imported:
         check_suite_file(output)
     place = output or path.with_suffix(".yaml")
     draft = _draft(path)
-    left = tuple(_gathered(draft.left))
+    left = tuple(_gathered(draft.skipped))
     if not draft.cases:
         raise CompareError("\n".join([*left, f"nothing in {path} becomes a case, so there is no suite"]))
     text = _suite_text(path, draft, left)
@@ -78,7 +78,7 @@ def _is_config(text: str, path: Path) -> bool:
         data = parse(text, str(path)).data
     except InvalidFile:
         return False
-    return isinstance(data, dict) and not MARKS.isdisjoint(data)
+    return isinstance(data, dict) and not TYPICAL_KEYS.isdisjoint(data)
 
 
 def _draft_of_config(text: str, path: Path) -> Draft:
@@ -92,7 +92,7 @@ def _gathered(left: Sequence[Problem]) -> Iterator[str]:
     """Say each thing once, with the first of its places."""
     places: dict[tuple[str, str], list[Problem]] = {}
     for problem in sorted(left, key=lambda each: (each.path, each.line, each.column)):
-        places.setdefault((problem.what, problem.remedy), []).append(problem)
+        places.setdefault((problem.what, problem.hint), []).append(problem)
     for alike in places.values():
         more = f" ({len(alike) - 1:,} more like it)" if len(alike) > 1 else ""
         yield f"{alike[0]}{more}"

@@ -108,7 +108,7 @@ class _Takes:
     def tell_record(self, line: Mapping[str, Any]) -> Mapping[str, object] | None:
         """Return a record's line, heard anew; None if its last attempt was not recorded."""
         record = decode_record(line)
-        sent_ns = record.marks.sent
+        sent_ns = record.timestamps.sent
         for entry in self._of.get((record.identity.key, record.attempts), ()):
             label = entry.label
             # A request that was asked anew in a resumed run has several last attempts.

@@ -19,7 +19,7 @@ from runner.core.events import (
     Text,
     Usage,
 )
-from runner.core.record import Heard
+from runner.core.record import TextEvents
 
 LENGTH_REASONS = frozenset({"length", "max_tokens", "MAX_TOKENS", "model_context_window_exceeded"})
 FILTER_REASONS = frozenset(
@@ -40,7 +40,7 @@ class Fold:
         self._notes: set[str] = set()
         self.first_event: int | None = None
         self.last_event: int | None = None
-        self.opened: ResponseStarted | None = None
+        self.response_started: ResponseStarted | None = None
         self.usage: Usage | None = None
         self.failed: Failed | None = None
         self.finish_reason: str | None = None
@@ -61,7 +61,9 @@ class Fold:
         match event:
             case ResponseStarted():
                 # A later one only brings the id that the head did not give.
-                self.opened = replace(self.opened, request_id=event.request_id) if self.opened else event
+                self.response_started = (
+                    replace(self.response_started, request_id=event.request_id) if self.response_started else event
+                )
             case EmptyChunk():
                 self.response_model = self.response_model or event.response_model
                 self._mark(event.at_ns)
@@ -111,7 +113,7 @@ class Fold:
         return len(self._at_ns)
 
     @property
-    def stamps_ns(self) -> Sequence[int]:
+    def timestamps_ns(self) -> Sequence[int]:
         """The stamps of all text events, ascending."""
         return self._at_ns
 
@@ -124,10 +126,10 @@ class Fold:
         """Flags the wire raised."""
         return tuple(sorted(self._notes))
 
-    def heard(self, sent_ns: int) -> Heard:
+    def text_events(self, sent_ns: int) -> TextEvents:
         """Return the text events relative to the moment the request was sent."""
         complete = len(self._origin_ns) == len(self._at_ns)
-        return Heard(
+        return TextEvents(
             at_us=tuple((at - sent_ns) // 1000 for at in self._at_ns),
             channels=self._channels.getvalue(),
             lengths=tuple(self._lengths),

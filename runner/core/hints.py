@@ -16,7 +16,7 @@ class Hint:
     help: str
 
 
-REMEDIES: dict[str, Hint] = {
+HINTS: dict[str, Hint] = {
     # The provider, or what stands before it, refused.
     "key": Hint("key refused", "check that the key belongs to this provider and region"),
     "balance": Hint("balance used up", "top up"),
@@ -65,20 +65,20 @@ REMEDIES: dict[str, Hint] = {
 }
 """By `error_type`."""
 
-OUTCOME_REMEDIES = {
+OUTCOME_HINTS = {
     Outcome.TRUNCATED: Hint("ended without a finish_reason", "try again; a gateway on the way may have cut it"),
-    Outcome.FILTERED: REMEDIES["content_filter"],
+    Outcome.FILTERED: HINTS["content_filter"],
 }
 """For outcomes that need no `error_type` to be clear."""
 
 
-def advise(
+def hint_for(
     provider: str, outcome: str, error_type: str | None, *, code: str | None = None, attempts: int = 1
 ) -> str | None:
     """Say in one clause what was wrong, what to do next, and what has been tried; None where nothing can be done."""
-    remedy = REMEDIES.get(error_type or "") or OUTCOME_REMEDIES.get(Outcome(outcome))
-    if remedy is None:
+    hint = HINTS.get(error_type or "") or OUTCOME_HINTS.get(Outcome(outcome))
+    if hint is None:
         return None
     named = f" (code {code})" if code else ""
     tried = "not retried" if attempts <= 1 else f"given up after {attempts} attempts"
-    return f"{remedy.what} at {provider}{named}: {remedy.help.format(provider=provider)}; {tried}"
+    return f"{hint.what} at {provider}{named}: {hint.help.format(provider=provider)}; {tried}"

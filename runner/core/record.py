@@ -21,7 +21,7 @@ floor cannot be told apart from ticks."""
 
 
 @dataclass(frozen=True, slots=True)
-class Marks:
+class Timestamps:
     """When a request reached each stage, in nanoseconds since the run's start.
 
     None is a stage that never happened: a reused connection has no `tcp_start`.
@@ -42,7 +42,7 @@ class Marks:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class TextEvents:
     """The text events of a reply as parallel columns: microseconds since `sent`, channel, characters.
 
     `origin_us` is the sender's own clock for each event, on the same scale; empty unless it sent one.
@@ -79,9 +79,9 @@ class Record:
     """All that was observed of one request."""
 
     identity: Identity
-    marks: Marks
+    timestamps: Timestamps
     outcome: Outcome
-    heard: Heard = field(default_factory=Heard)
+    text_events: TextEvents = field(default_factory=TextEvents)
     reply: str | None = None
     reasoning: str | None = None
     tool_calls: str | None = None
@@ -110,7 +110,7 @@ class Record:
     node: str | None = None
     region: str | None = None
     warmup: bool = False
-    own_checks: dict[str, str | None] | None = None
+    custom_checks: dict[str, str | None] | None = None
     """What functions of the suite's own and of plug-ins said: name -> why it fails, None where it passed."""
 
     def _span_s(self, start: int | None, end: int | None) -> float | None:
@@ -118,18 +118,18 @@ class Record:
 
     def _since_sent_s(self, mark: int | None) -> float | None:
         """Return whole microseconds, as text is stamped: else a first event would come after its own text."""
-        sent = self.marks.sent
+        sent = self.timestamps.sent
         return None if sent is None or mark is None else (mark - sent) // 1000 / 1e6
 
     @property
     def planned_s(self) -> float | None:
         """Start of the run -> when the schedule wanted it sent."""
-        return None if self.marks.planned is None else self.marks.planned / 1e9
+        return None if self.timestamps.planned is None else self.timestamps.planned / 1e9
 
     @property
     def queue_s(self) -> float | None:
         """The lane could have taken it -> a slot was free."""
-        return self._span_s(self.marks.ready, self.marks.slot)
+        return self._span_s(self.timestamps.ready, self.timestamps.slot)
 
     @property
     def backoff_s(self) -> float:
@@ -139,88 +139,88 @@ class Record:
     @property
     def dns_s(self) -> float | None:
         """Name look-up for the connection this request opened."""
-        return self._span_s(self.marks.dns_start, self.marks.dns_end)
+        return self._span_s(self.timestamps.dns_start, self.timestamps.dns_end)
 
     @property
     def tcp_s(self) -> float | None:
         """TCP connect for the connection this request opened."""
-        return self._span_s(self.marks.tcp_start, self.marks.tcp_end)
+        return self._span_s(self.timestamps.tcp_start, self.timestamps.tcp_end)
 
     @property
     def tls_s(self) -> float | None:
         """TLS handshake for the connection this request opened; blank on plain HTTP."""
-        return self._span_s(self.marks.tcp_end, self.marks.tls_end)
+        return self._span_s(self.timestamps.tcp_end, self.timestamps.tls_end)
 
     @property
     def headers_s(self) -> float | None:
         """Sent -> response headers."""
-        return self._since_sent_s(self.marks.headers)
+        return self._since_sent_s(self.timestamps.headers)
 
     @property
     def ttfc_s(self) -> float | None:
         """Sent -> first SSE event of any kind."""
-        return None if "not_streamed" in self.noted else self._since_sent_s(self.marks.first_event)
+        return None if "not_streamed" in self.noted else self._since_sent_s(self.timestamps.first_event)
 
     @property
     def ttft_s(self) -> float | None:
         """Sent -> first non-empty text of any channel."""
-        return self.heard.at_us[0] / 1e6 if self._streamed else None
+        return self.text_events.at_us[0] / 1e6 if self._streamed else None
 
     @property
     def ttfa_s(self) -> float | None:
         """Sent -> first non-empty answer text."""
-        first = self.heard.channels.find(Channel.ANSWER)
-        return self.heard.at_us[first] / 1e6 if self._streamed and first >= 0 else None
+        first = self.text_events.channels.find(Channel.ANSWER)
+        return self.text_events.at_us[first] / 1e6 if self._streamed and first >= 0 else None
 
     @property
     def total_s(self) -> float | None:
         """Sent -> last event that carried data."""
-        return self._since_sent_s(self.marks.last_event)
+        return self._since_sent_s(self.timestamps.last_event)
 
     @property
     def ttft_from_planned_s(self) -> float | None:
         """The schedule wanted it sent -> first text: what a caller met who would not wait for others' replies."""
-        late_s = self._span_s(self.marks.planned, self.marks.sent)
+        late_s = self._span_s(self.timestamps.planned, self.timestamps.sent)
         return None if late_s is None or self.ttft_s is None else late_s + self.ttft_s
 
     @property
     def total_from_planned_s(self) -> float | None:
         """The schedule wanted it sent -> last event that carried data."""
-        return self._span_s(self.marks.planned, self.marks.last_event)
+        return self._span_s(self.timestamps.planned, self.timestamps.last_event)
 
     @property
     def _streamed(self) -> bool:
-        return bool(self.heard.at_us) and "not_streamed" not in self.noted
+        return bool(self.text_events.at_us) and "not_streamed" not in self.noted
 
     @property
     def _text_span_s(self) -> float | None:
         """First text -> last text; None where there is no span to speak of."""
         if not self._streamed or self._in_one_burst:
             return None
-        return (self.heard.at_us[-1] - self.heard.at_us[0]) / 1e6
+        return (self.text_events.at_us[-1] - self.text_events.at_us[0]) / 1e6
 
     @property
     def _in_one_burst(self) -> bool:
-        return self.heard.at_us[-1] - self.heard.at_us[0] <= BURST_S * 1e6
+        return self.text_events.at_us[-1] - self.text_events.at_us[0] <= BURST_S * 1e6
 
     @property
     def buffered(self) -> bool:
         """Several pieces of text in one burst: something between the model and us held them back."""
-        return self._streamed and len(self.heard.at_us) >= 3 and self._in_one_burst
+        return self._streamed and len(self.text_events.at_us) >= 3 and self._in_one_burst
 
     @property
-    def heard_tokens(self) -> int | None:
+    def streamed_tokens(self) -> int | None:
         """Output tokens less reasoning tokens that were never streamed; None where unknown."""
         if self.output_tokens is None:
             return None
-        if self.reasoning_tokens and Channel.REASONING not in self.heard.channels:
+        if self.reasoning_tokens and Channel.REASONING not in self.text_events.channels:
             return self.output_tokens - self.reasoning_tokens
         return self.output_tokens
 
     @property
     def tpot_s(self) -> float | None:
         """(last text - first text) / (heard tokens - 1), as vLLM defines TPOT."""
-        span, tokens = self._text_span_s, self.heard_tokens
+        span, tokens = self._text_span_s, self.streamed_tokens
         return None if span is None or tokens is None or tokens < 2 else span / (tokens - 1)
 
     @property
@@ -232,14 +232,14 @@ class Record:
     def output_cps(self) -> float | None:
         """Characters after the first text a second; comparable where tokenizers differ."""
         span = self._text_span_s
-        return sum(self.heard.lengths[1:]) / span if span else None
+        return sum(self.text_events.lengths[1:]) / span if span else None
 
     @cached_property
     def gaps_s(self) -> tuple[float, ...]:
         """Seconds between successive events that carry text, ascending."""
         if not self._streamed or self.buffered:
             return ()
-        return tuple(sorted((b - a) / 1e6 for a, b in pairwise(self.heard.at_us)))
+        return tuple(sorted((b - a) / 1e6 for a, b in pairwise(self.text_events.at_us)))
 
     def gap_s(self, quantile: float) -> float | None:
         """Nearest-rank quantile of the gaps between text events; 1.0 is the longest."""
@@ -261,12 +261,12 @@ class Record:
     @property
     def chars(self) -> int | None:
         """Characters heard on all channels; None where no reply began."""
-        return None if self.reply is None and not self.heard.lengths else sum(self.heard.lengths)
+        return None if self.reply is None and not self.text_events.lengths else sum(self.text_events.lengths)
 
     @property
     def chunks(self) -> int | None:
         """Events that carried text."""
-        return len(self.heard.lengths) or None
+        return len(self.text_events.lengths) or None
 
     def client_late(self, bound_s: float = LATE_S) -> bool:
         """Tell whether this process may have falsified the row: by more than a bound, or by 5 % of its TTFT."""
@@ -299,4 +299,4 @@ class Record:
 def skipped(identity: Identity, failed_turn: int) -> Record:
     """Return the row of a turn that is not asked because an earlier one of its conversation failed."""
     reason = f"turn {failed_turn} of this conversation failed"
-    return Record(identity, Marks(), Outcome.SKIPPED, error=reason, attempts=0)
+    return Record(identity, Timestamps(), Outcome.SKIPPED, error=reason, attempts=0)

@@ -65,7 +65,7 @@ class Case:
     system: str | None = None
     tags: tuple[str, ...] = ()
     line: int | None = None
-    demands: Expectations = field(default_factory=Expectations)
+    expectations: Expectations = field(default_factory=Expectations)
 
 
 @dataclass(frozen=True, slots=True)

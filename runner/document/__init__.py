@@ -1,22 +1,34 @@
-"""Files that people write, read strictly: plain JSON data, and the line and column of every key and value.
+"""Read, validate and write YAML files: plain JSON data with the line and column of every key and value.
 
 The syntax is YAML with the scalars of YAML 1.2: `no`, `12:30`, `2024-01-01` and `017` are text. Repeated
 keys, tags, merge keys and several documents in one file are refused, as are files built to exhaust memory.
 
-A configuration file is read and then validated with a pydantic model, which names every mistake at once:
+A file is read and then validated with a pydantic model; the error lists every mistake at once:
 
     document = read(Path("compare.yaml"))
     config = validate(document, Config)
     raise InvalidFile([document.problem(("providers", "acme"), "what is wrong", "What to do")])
 
-A model's own validators say `what is wrong. What to do` in a ValueError. A number is taken as it is written
-where the model wants text, so that a model called 1.10 stays 1.10.
+A model's own validators raise a ValueError with the text `what is wrong. What to do`. A number stays as it is written
+where the model expects text, so that a model called 1.10 stays 1.10.
 """
 
-from runner.document.composition import parse
-from runner.document.files import read, read_text
+from runner.document.files import find_nearest, read, read_text
 from runner.document.nodes import Document, Json, Position, Route, document_of
 from runner.document.validation import validate
-from runner.document.writing import write
+from runner.document.yaml_parser import parse
+from runner.document.yaml_writer import write
 
-__all__ = ["Document", "Json", "Position", "Route", "document_of", "parse", "read", "read_text", "validate", "write"]
+__all__ = [
+    "Document",
+    "Json",
+    "Position",
+    "Route",
+    "document_of",
+    "find_nearest",
+    "parse",
+    "read",
+    "read_text",
+    "validate",
+    "write",
+]

@@ -1,21 +1,37 @@
-"""A file's text, bounded in size and surely UTF-8."""
+"""Find and read files: bounded in size, and valid UTF-8."""
 
 from pathlib import Path
 
-from runner.document.composition import MAX_BYTES, parse
 from runner.document.nodes import Document, Position, refusal
+from runner.document.yaml_parser import MAX_BYTES, parse
 from runner.errors import InvalidFile
 
 _START = Position(1, 1)
 
 
+def find_nearest(name: str, start: Path) -> Path | None:
+    """Return the nearest file of a name in `start` and the folders above it; `start` is a folder, or a file in one."""
+    start = start.absolute()
+    return next((folder / name for folder in (start, *start.parents) if (folder / name).is_file()), None)
+
+
 def read(path: Path) -> Document:
-    """Read a YAML file; raise `InvalidFile` where it cannot be read as one."""
+    """Return the document in a YAML file.
+
+    Raises:
+        InvalidFile: the file cannot be read, or is not valid YAML.
+
+    """
     return parse(read_text(path, MAX_BYTES), str(path))
 
 
 def read_text(path: Path, max_bytes: int) -> str:
-    """Return a UTF-8 file's text without byte order mark; raise `InvalidFile` naming what is wrong with it."""
+    """Return a UTF-8 file's text without byte order mark.
+
+    Raises:
+        InvalidFile: the file is missing, unreadable, larger than `max_bytes`, or not UTF-8.
+
+    """
     name = str(path)
     try:
         with path.open("rb") as file:

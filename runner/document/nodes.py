@@ -1,4 +1,4 @@
-"""The tree of a document: values as they were read, each with its place."""
+"""The tree of a document: values with their places in the file."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -8,16 +8,16 @@ from runner.errors import InvalidFile, Problem
 
 MAX_DEPTH = 32
 SURROGATE = re.compile("[\ud800-\udfff]")
-"""Half of a character, which an escape can write and UTF-8 cannot hold."""
+"""Half of a surrogate pair, which an escape can express and UTF-8 cannot encode."""
 
 Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
 Route = tuple[str | int, ...]
-"""The keys and indices that lead from the top of a document to a value."""
+"""Keys and indices from the top of a document to a value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where something stands in a file, counted from 1."""
+    """A line and column of a file, counted from 1."""
 
     line: int
     column: int
@@ -25,7 +25,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """A leaf; `written` is its text where the value is only one reading of it, as with 1.10."""
+    """A leaf; `written` is its text in the file if the value is not text, such as 1.10."""
 
     value: str | float | bool | None
     place: Position
@@ -54,7 +54,7 @@ Node = Scalar | Listing | Fields
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A file's data with its places; `problems` are those that left it readable."""
+    """A file's data with its places; `problems` are those that did not prevent reading it."""
 
     path: str
     data: Json
@@ -69,7 +69,7 @@ class Document:
         return node
 
     def place(self, route: Route, *, of_key: bool = False) -> Position:
-        """Return where a value stands, or the key that leads to it; where it is not there, what is around it."""
+        """Return the place of a value, or of its key; of the nearest value around it if there is none."""
         node = self.root
         for position, step in enumerate(route, 1):
             if of_key and position == len(route) and isinstance(node, Fields) and step in node.keys:
@@ -80,14 +80,19 @@ class Document:
             node = following
         return node.place
 
-    def problem(self, route: Route, what: str, remedy: str, *, of_key: bool = False) -> Problem:
-        """Return a problem at the place of a value, or of the key that leads to it."""
+    def problem(self, route: Route, what: str, hint: str, *, of_key: bool = False) -> Problem:
+        """Return a problem at the place of a value, or of its key."""
         place = self.place(route, of_key=of_key)
-        return Problem(self.path, place.line, place.column, what, remedy)
+        return Problem(self.path, place.line, place.column, what, hint)
 
 
 def document_of(data: Json, path: str, line: int) -> Document:
-    """Return data that was read by other means, such as a line of JSON, as a document that stands on one line."""
+    """Return data from another source, such as a line of JSON, as a document with everything on one line.
+
+    Raises:
+        InvalidFile: the data is nested too deeply, or holds half of a surrogate pair.
+
+    """
     return Document(path, data, _node_of(data, path, Position(line, 1), 0))
 
 
@@ -112,6 +117,6 @@ def _step(node: Node | None, step: str | int) -> Node | None:
     return None
 
 
-def refusal(path: str, place: Position, what: str, remedy: str) -> InvalidFile:
-    """Return an error of one problem."""
-    return InvalidFile([Problem(path, place.line, place.column, what, remedy)])
+def refusal(path: str, place: Position, what: str, hint: str) -> InvalidFile:
+    """Return an error with one problem."""
+    return InvalidFile([Problem(path, place.line, place.column, what, hint)])

@@ -1,4 +1,4 @@
-"""A document held against a pydantic model: every mistake becomes a problem with its place."""
+"""Validate a document with a pydantic model, and turn every error into a problem with its place."""
 
 import json
 from collections.abc import Sequence
@@ -8,29 +8,33 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from runner.document.messages import Schema, SchemaError, SchemaKeys, message_of
 from runner.document.nodes import Document, Json, Node, Route, Scalar
-from runner.document.outline import Outline, Schema
-from runner.document.sentences import SchemaFault, say
 from runner.errors import InvalidFile, Problem, did_you_mean
 
 Model = TypeVar("Model", bound=BaseModel)
 
-ECHOES = frozenset(
+CONSEQUENCES = frozenset(
     {"string_type", "list_type", "tuple_type", "dict_type", "model_type", "int_type", "float_type", "too_short"}
 )
-"""What pydantic says of a whole when a part of it is wrong, or when a union's other branch came nearer."""
+"""Errors that pydantic reports for a value when a part of it is wrong, or when another branch of a union is closer."""
 
 
 def validate(document: Document, model: type[Model], at: Route = ()) -> Model:
-    """Return the data at a route as a model; raise `InvalidFile` with every problem of it, and the document's own."""
+    """Return the data at a route as a model.
+
+    Raises:
+        InvalidFile: the data does not fit the model, or the document has problems; the error lists all of them.
+
+    """
     data = _data_at(document.data, at)
     own = document.problems if not at else ()
     try:
-        value = _read_as(model, data, document, at)
+        value = _validated(model, data, document, at)
     except ValidationError as error:
-        faults = [_fault(details, document, at) for details in error.errors(include_url=False)]
-        outline = Outline(_schema_of(model), at)
-        raise InvalidFile([*own, *_problems(faults, outline, document)]) from None
+        errors = [_schema_error(details, document, at) for details in error.errors(include_url=False)]
+        keys = SchemaKeys(_schema_of(model), at)
+        raise InvalidFile([*own, *_problems(errors, keys, document)]) from None
     if own:
         raise InvalidFile(own)
     return value
@@ -48,8 +52,8 @@ def _data_at(data: Json, route: Route) -> Json:
     return data
 
 
-def _read_as(model: type[Model], data: Json, document: Document, at: Route) -> Model:
-    """Validate; where only text will do, take numbers as they are written and validate again."""
+def _validated(model: type[Model], data: Json, document: Document, at: Route) -> Model:
+    """Return validated data; where the model expects text, replace numbers by their text and validate again."""
     try:
         return model.model_validate_json(json.dumps(data))
     except ValidationError as error:
@@ -86,13 +90,13 @@ def _route(details: ErrorDetails, document: Document, at: Route) -> Route:
     return (*route, details["loc"][-1]) if missing else route
 
 
-def _fault(details: ErrorDetails, document: Document, at: Route) -> SchemaFault:
+def _schema_error(details: ErrorDetails, document: Document, at: Route) -> SchemaError:
     route = _route(details, document, at)
     context = details.get("ctx", {})
     of_key = details["loc"][-1:] == ("[key]",)
     shown = details["type"] != "missing" and not of_key and _data_at(document.data, route) == details["input"]
     message = str(context["error"]) if "error" in context else details["msg"].removeprefix("Value error, ")
-    return SchemaFault(
+    return SchemaError(
         kind=details["type"],
         route=route,
         of_key=of_key or details["type"] == "extra_forbidden",
@@ -102,14 +106,14 @@ def _fault(details: ErrorDetails, document: Document, at: Route) -> SchemaFault:
     )
 
 
-def _problems(faults: Sequence[SchemaFault], outline: Outline, document: Document) -> list[Problem]:
-    together: dict[Route, list[SchemaFault]] = {}
-    for fault in _without_echoes(faults, outline):
-        together.setdefault(fault.route, []).append(fault)
+def _problems(errors: Sequence[SchemaError], keys: SchemaKeys, document: Document) -> list[Problem]:
+    by_route: dict[Route, list[SchemaError]] = {}
+    for error in _without_consequences(errors, keys):
+        by_route.setdefault(error.route, []).append(error)
     problems = []
-    for route, here in together.items():
-        what, remedy = say(here, outline, _siblings(document, route))
-        problems.append(document.problem(route, what, remedy, of_key=here[0].of_key))
+    for route, here in by_route.items():
+        what, hint = message_of(here, keys, _siblings(document, route))
+        problems.append(document.problem(route, what, hint, of_key=here[0].of_key))
     return problems
 
 
@@ -118,16 +122,18 @@ def _siblings(document: Document, route: Route) -> frozenset[str]:
     return frozenset(parent) if isinstance(parent, dict) else frozenset()
 
 
-def _without_echoes(faults: Sequence[SchemaFault], outline: Outline) -> list[SchemaFault]:
-    """Leave out what another fault explains: the missing twin of a mistyped key, a whole with a faulty part."""
+def _without_consequences(errors: Sequence[SchemaError], keys: SchemaKeys) -> list[SchemaError]:
+    """Return the errors that no other explains: a mistyped key explains a missing one, a part its whole."""
     meant = {
-        (*fault.route[:-1], did_you_mean(str(fault.route[-1]), outline.keys(fault.route[:-1])))
-        for fault in faults
-        if fault.kind == "extra_forbidden"
+        (*error.route[:-1], did_you_mean(str(error.route[-1]), keys.at(error.route[:-1])))
+        for error in errors
+        if error.kind == "extra_forbidden"
     }
-    wholes = {fault.route[:size] for fault in faults for size in range(len(fault.route))}
+    wholes = {error.route[:size] for error in errors for size in range(len(error.route))}
     return [
-        fault
-        for fault in faults
-        if not (fault.route in meant if fault.kind == "missing" else fault.kind in ECHOES and fault.route in wholes)
+        error
+        for error in errors
+        if not (
+            error.route in meant if error.kind == "missing" else error.kind in CONSEQUENCES and error.route in wholes
+        )
     ]

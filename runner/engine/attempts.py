@@ -80,7 +80,7 @@ class LocalAttemptRunner:
         if not attempt.fold.has_text:
             return Vantage()
         by_kernel = attempt.body.clock == KERNEL_CLOCK
-        stamps_ns = doubtful(attempt.fold.stamps_ns, by_kernel=by_kernel)
+        stamps_ns = doubtful(attempt.fold.timestamps_ns, by_kernel=by_kernel)
         late_ns = self.late.worst_ns(stamps_ns)
         return Vantage(late_ns=late_ns + resting_ns() if by_kernel and stamps_ns else late_ns)
 

@@ -1,6 +1,6 @@
 """One request becomes one record: attempts are made, waited between, and written down.
 
-Marks come in as `perf_counter_ns` and leave relative to the run's start, so that a journal can be read anywhere.
+Timestamps come in as `perf_counter_ns` and leave relative to the run's start, so that a journal can be read anywhere.
 """
 
 from dataclasses import asdict, dataclass, field

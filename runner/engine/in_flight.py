@@ -1,6 +1,6 @@
 """A request under way, and the record that it becomes.
 
-Marks come in as `perf_counter_ns` and leave relative to the run's start, so that a journal can be read anywhere.
+Timestamps come in as `perf_counter_ns` and leave relative to the run's start, so that a journal can be read anywhere.
 """
 
 from collections.abc import Collection, Mapping
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from runner.core.events import Channel, Failed
 from runner.core.fold import Fold
-from runner.core.record import Marks, Record
+from runner.core.record import Record, Timestamps
 from runner.engine.attempts import Vantage
 from runner.planning.plan import Request
 from runner.providers.redaction import Redactor
@@ -38,7 +38,7 @@ class InFlightRequest:
         hearing_epoch_ns = epoch_ns + standpoint.ahead_ns
         asked = Record(
             identity=self.request.identity(),
-            marks=self._marks(epoch_ns, hearing_epoch_ns),
+            timestamps=self._timestamps(epoch_ns, hearing_epoch_ns),
             outcome=fold.outcome(),
             reused=body.phases.reused,
             attempts=self.attempts,
@@ -53,14 +53,14 @@ class InFlightRequest:
         )
         return with_heard(asked, fold, self.flags, redactor, sent_ns=body.sent_ns, epoch_ns=hearing_epoch_ns)
 
-    def _marks(self, epoch_ns: int, hearing_epoch_ns: int) -> Marks:
+    def _timestamps(self, epoch_ns: int, hearing_epoch_ns: int) -> Timestamps:
         """Return all marks since the run's start: of before the request was sent by our clock, the others by its."""
         body, phases = self.attempt.body, self.attempt.body.phases
 
         def relative(at_ns: int | None) -> int | None:
             return None if at_ns is None else at_ns - hearing_epoch_ns
 
-        return Marks(
+        return Timestamps(
             planned=None if self.planned_ns is None else self.planned_ns - epoch_ns,
             ready=self.ready_ns - epoch_ns,
             slot=self.slot_ns - epoch_ns,
@@ -90,7 +90,7 @@ def with_heard(
         epoch_ns: when the run began, by the same clock.
 
     """
-    failed, usage, opened = fold.failed, fold.usage, fold.opened
+    failed, usage, opened = fold.failed, fold.usage, fold.response_started
     first, last = (None if at_ns is None else at_ns - epoch_ns for at_ns in (fold.first_event, fold.last_event))
     simulated = record.identity.simulated or (opened is not None and opened.simulated)
 
@@ -102,9 +102,9 @@ def with_heard(
         identity=record.identity
         if simulated == record.identity.simulated
         else replace(record.identity, simulated=True),
-        marks=replace(record.marks, first_event=first, last_event=last),
+        timestamps=replace(record.timestamps, first_event=first, last_event=last),
         outcome=fold.outcome(),
-        heard=fold.heard(sent_ns or epoch_ns),
+        text_events=fold.text_events(sent_ns or epoch_ns),
         reply=hide(_reply(fold)),
         reasoning=hide(fold.text(Channel.REASONING)),
         tool_calls=hide(fold.text(Channel.TOOL)),
@@ -132,7 +132,7 @@ def _since(start_ns: int | None, at_ns: int | None) -> int | None:
 def _reply(fold: Fold) -> str | None:
     """Return the answer; the empty string for a reply that came and said nothing, None for none."""
     answer = fold.text(Channel.ANSWER)
-    came = fold.opened is not None and fold.failed is None and fold.first_event is not None
+    came = fold.response_started is not None and fold.failed is None and fold.first_event is not None
     return "" if answer is None and came else answer
 
 

@@ -8,8 +8,14 @@ from runner.core.events import Channel, Failed
 from runner.core.fold import Fold
 from runner.engine.in_flight import InFlightRequest
 from runner.providers.redaction import Redactor
-from runner.storage.recordings.frame import PackedReads, encode_frame, pack_reads
-from runner.storage.recordings.recording import UNKEPT_HEADERS, Label, conversation_digest
+from runner.storage.recordings.recording import (
+    UNKEPT_HEADERS,
+    Label,
+    PackedReads,
+    conversation_digest,
+    encode_frame,
+    pack_reads,
+)
 from runner.storage.recordings.writer import RecordingWriter
 from runner.wire.recording_buffer import RecordingBuffer, hide_keys
 from runner.wire.replay_decoder import hear_again
@@ -47,7 +53,7 @@ class Recorder:
     def _label(self, asked: InFlightRequest, said: Sequence[tuple[str, str]], epoch_ns: int) -> Label:
         attempt, target, hide = asked.attempt, asked.request.target, self._redactor.by_value
         body = attempt.body
-        head = body.head if attempt.fold.opened is not None else None
+        head = body.head if attempt.fold.response_started is not None else None
         failed = attempt.fold.failed if attempt.closed_ns is None else attempt.cut
         return Label(
             key=asked.request.key,
@@ -91,7 +97,7 @@ def _texts(fold: Fold) -> Iterator[str]:
         *(fold.text(channel) for channel in Channel),
         *(fold.response_model, fold.finish_reason),
         *((failed.message, failed.code) if failed else ()),
-        fold.opened.request_id if fold.opened else None,
+        fold.response_started.request_id if fold.response_started else None,
         json.dumps(fold.usage.raw, ensure_ascii=False) if fold.usage else None,
     )
     return (text for text in texts if text)

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from runner.errors import CompareError, NotKept
+from runner.errors import CompareError, WriteFailed
 from runner.plugins import broken, describe, load_function, plugin_names
 
 if TYPE_CHECKING:
@@ -99,10 +99,10 @@ def _plugged_in(name: str) -> Writer:
         try:
             content = function(run)
         except Exception as error:
-            raise NotKept(f"{broken('compare.outputs', name, f'fails: {describe(error)}')}") from error
+            raise WriteFailed(f"{broken('compare.outputs', name, f'fails: {describe(error)}')}") from error
         if not isinstance(content, str | bytes):
             fault = f"returns {type(content).__name__}, neither text nor bytes"
-            raise NotKept(f"{broken('compare.outputs', name, fault)}")
+            raise WriteFailed(f"{broken('compare.outputs', name, fault)}")
         return content
 
     return write

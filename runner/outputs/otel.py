@@ -107,11 +107,11 @@ def _span_ns(record: Record) -> tuple[int, int]:
 
 
 def _origin_ns(record: Record) -> int | None:
-    return record.marks.sent if record.marks.slot is None else record.marks.slot
+    return record.timestamps.sent if record.timestamps.slot is None else record.timestamps.slot
 
 
 def _heard_marks(record: Record) -> Iterator[int | None]:
-    marks = record.marks
+    marks = record.timestamps
     yield from (marks.dns_end, marks.tcp_end, marks.tls_end, marks.sent, marks.headers, marks.last_event)
 
 
@@ -129,7 +129,7 @@ def _described(record: Record) -> dict[str, Any]:
 
 def _finish_reason(record: Record) -> str | None:
     """Return why a reply finished: `error`, as the conventions want it, where it began and broke off."""
-    broken_off = record.heard.at_us and record.outcome not in TIMED
+    broken_off = record.text_events.at_us and record.outcome not in TIMED
     return record.finish_reason or ("error" if broken_off else None)
 
 

@@ -8,11 +8,11 @@ end. Performs no I/O and reads no clock.
 
 import json
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from hashlib import sha256
 from itertools import count, islice
 from random import Random
-from typing import Literal
+from typing import Any, Literal
 
 from runner.core.load import blocks_a_level
 from runner.core.nodes import Node
@@ -36,6 +36,25 @@ class Target:
     def name(self) -> str:
         """The target as it is written everywhere."""
         return f"{self.provider}/{self.model}"
+
+
+_ALWAYS_KEYED = frozenset(
+    {
+        *("system", "temperature", "max_tokens", "top_p", "seed", "stop", "thinking", "stream", "cache"),
+        *("timeouts", "connect", "first_token", "idle", "total", "extra_body", "role", "content"),
+    }
+)
+"""Fields of parameters, timeouts and messages that are in every request's key. A field that is not named here is in it
+only where it differs from its default: a new field changes no key, and runs made before it can be resumed."""
+
+
+def _keyed_fields(value: Any) -> dict[str, object]:
+    """Return the fields of a dataclass that a request's key digests."""
+    defaults = {
+        spec.name: spec.default_factory() if callable(spec.default_factory) else spec.default for spec in fields(value)
+    }
+    members = {name: getattr(value, name) for name in defaults}
+    return {name: item for name, item in members.items() if name in _ALWAYS_KEYED or item != defaults[name]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +85,16 @@ class Request:
         """A digest of what is asked, of whom, how and, if that matters, from where: equal content, equal key."""
         asked = {
             "target": self.target.name,
-            "parameters": asdict(self.target.parameters),
+            "parameters": self.target.parameters,
             "system": self.case.system,
-            "history": [asdict(message) for message in self.case.history],
+            "history": self.case.history,
             "turns": self.case.turns[: self.turn],
             "case": self.case.id,
             "repeat": self.repeat,
         }
         if self.vantage is not None:
             asked["vantage"] = self.vantage.name
-        return sha256(json.dumps(asked, sort_keys=True, ensure_ascii=True).encode()).hexdigest()[:16]
+        return sha256(json.dumps(asked, sort_keys=True, default=_keyed_fields).encode()).hexdigest()[:16]
 
     def identity(self) -> Identity:
         """Return what a record needs to know of this request."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from runner.core.suite import Parameters
-from runner.pricing.published import Unpublished, published_price
+from runner.pricing.published import NoPublishedPrice, published_price
 from runner.pricing.rates import Price
 from runner.providers.config import find_config, load_prices
 from runner.providers.registry import Registry
@@ -16,7 +16,7 @@ from runner.providers.registry import Registry
 ORDINARY_TIERS = (None, "default")
 """Values of `service_tier` at which the list price holds."""
 
-REMEDY = "Write it under `prices` in compare.yaml, or do without costs."
+PRICE_HINT = "Write it under `prices` in compare.yaml, or do without costs."
 
 
 class Priceable(Protocol):
@@ -60,7 +60,7 @@ class Prices:
         for target, reason in self.unknown.items():
             by_reason.setdefault(reason, []).append(target)
         said = [f"No price is known for {', '.join(targets)}: {reason}." for reason, targets in by_reason.items()]
-        return (*said[:-1], f"{said[-1]} {REMEDY}") if said else ()
+        return (*said[:-1], f"{said[-1]} {PRICE_HINT}") if said else ()
 
 
 def read_prices(
@@ -95,7 +95,7 @@ def find_prices(
             continue
         try:
             known[target.name] = _own_price(target, written) or _list_price(target, base_urls, at)
-        except Unpublished as reason:
+        except NoPublishedPrice as reason:
             unknown[target.name] = str(reason)
     return Prices(known, unknown)
 
@@ -110,7 +110,7 @@ def _own_price(target: Priceable, written: Mapping[str, Price]) -> Price | None:
 def _list_price(target: Priceable, base_urls: Mapping[str, str], at: datetime) -> Price:
     tier = target.parameters.extra_body.get("service_tier")
     if tier not in ORDINARY_TIERS:
-        raise Unpublished(f"what the service tier {tier} costs is not known")
+        raise NoPublishedPrice(f"what the service tier {tier} costs is not known")
     if target.provider not in base_urls:
-        raise Unpublished("it is not known where the provider is asked")
+        raise NoPublishedPrice("it is not known where the provider is asked")
     return published_price(base_urls[target.provider], target.model, at)

@@ -11,10 +11,10 @@ from fnmatch import fnmatchcase
 from runner.core.suite import Suite
 from runner.errors import CompareError, MissingKey, UnknownTarget, did_you_mean
 from runner.planning.plan import Target
-from runner.providers.endpoint import Endpoint, read_configured, read_endpoint
-from runner.providers.naming import default_targets, parse_target, resolve_provider
+from runner.providers.endpoint import Endpoint, find_configured, find_endpoint
 from runner.providers.registry import Registry
 from runner.providers.request_body import request_body, retirement
+from runner.providers.target_name import default_targets, parse_target, resolve_provider
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def choose_targets(
     """
     listed, notes = list(_listed(suite, registry)), list[str]()
     if not suite.targets:
-        configured = read_configured(registry, environ)
+        configured = find_configured(registry, environ)
         notes += configured.left_out.values()
         providers = [endpoint.provider for endpoint in configured.endpoints]
         listed = [target for provider in providers for target in _defaults(provider, suite, registry)]
@@ -65,7 +65,7 @@ def choose_targets(
     if missing and not (wish.skip_missing and targets):
         raise MissingKey("\n".join(missing))
     # Who names targets need not hear of the others.
-    told = [*([*notes, *registry.faults.values()] if is_open else []), *missing, *_notes(targets, endpoints)]
+    told = [*([*notes, *registry.plugin_errors.values()] if is_open else []), *missing, *_notes(targets, endpoints)]
     return SelectedTargets(targets, endpoints, tuple(dict.fromkeys(told)))
 
 
@@ -98,7 +98,7 @@ def _apply(wish: TargetSelection, listed: Sequence[Target], suite: Suite, regist
 
 def _names_target(pattern: str, registry: Registry) -> bool:
     provider, slash, model = pattern.partition("/")
-    is_known = registry.resolve(provider) is not None or provider in registry.faults
+    is_known = registry.resolve(provider) is not None or provider in registry.plugin_errors
     # `?` stays a letter here: the simulator's exact models have one in their names.
     return bool(slash) and is_known and "*" not in model
 
@@ -116,7 +116,7 @@ def _add_named_providers(
     """Return what each -p fits; a known provider that is not listed is named, and so brings its own models."""
     fitting: dict[str, list[Target]] = {}
     for pattern in patterns:
-        id_ = resolve_provider(pattern, registry) if pattern in registry.faults else registry.resolve(pattern)
+        id_ = resolve_provider(pattern, registry) if pattern in registry.plugin_errors else registry.resolve(pattern)
         fits = [t for t in listed if t.provider == id_ or fnmatchcase(t.provider, pattern)]
         fitting[pattern] = fits or (_defaults(id_, suite, registry) if id_ else [])
         if not fitting[pattern] and id_:
@@ -157,7 +157,7 @@ def _find_endpoints(
     endpoints, missing = {}, []
     for provider in dict.fromkeys(target.provider for target in targets):
         try:
-            endpoints[provider] = read_endpoint(provider, registry, environ)
+            endpoints[provider] = find_endpoint(provider, registry, environ)
         except MissingKey as error:
             missing.append(str(error))
     return endpoints, missing

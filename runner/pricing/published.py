@@ -46,7 +46,7 @@ KEYS = {
 """Our names of its rates for a million tokens."""
 
 
-class Unpublished(LookupError):
+class NoPublishedPrice(LookupError):
     """Says in a clause why there is no published price."""
 
 
@@ -72,14 +72,14 @@ def published_price(base_url: str, model: str, at: datetime) -> Price:
         at: when; a price announced for a later day does not count yet.
 
     Raises:
-        Unpublished: the package is not there, does not know the model, or its price cannot be relied on.
+        NoPublishedPrice: the package is not there, does not know the model, or its price cannot be relied on.
 
     """
     snapshot = _snapshot()
     try:
         vendor, info = snapshot.find_provider_model(model, None, None, base_url)
     except LookupError:
-        raise Unpublished(f"{PACKAGE} does not know this model at this address") from None
+        raise NoPublishedPrice(f"{PACKAGE} does not know this model at this address") from None
     _refuse_unreliable(base_url, vendor, info)
     rates, since = _rates_of(info, at)
     source = f"{PACKAGE} {version(PACKAGE)}" + (EVERY_DAY if any(each.hours for each in rates) else "")
@@ -93,20 +93,22 @@ def _snapshot() -> "DataSnapshot":
         from genai_prices.data import providers  # noqa: PLC0415 -- an optional extra, and large
         from genai_prices.data_snapshot import DataSnapshot  # noqa: PLC0415
     except ImportError:
-        raise Unpublished("list prices are not installed (pip install 'compare-runner[prices]' brings them)") from None
+        raise NoPublishedPrice(
+            "list prices are not installed (pip install 'compare-runner[prices]' brings them)"
+        ) from None
     return DataSnapshot(providers=providers, from_auto_update=False)
 
 
 def _refuse_unreliable(base_url: str, vendor: "Provider", info: "ModelInfo") -> None:
     parts = urlsplit(base_url)
     if (parts.hostname or "").endswith(SOLD_IN_YUAN):
-        raise Unpublished(f"it is sold in yuan there, and {PACKAGE} holds dollars")
+        raise NoPublishedPrice(f"it is sold in yuan there, and {PACKAGE} holds dollars")
     if SUBSCRIPTIONS in f"{parts.path}/":
-        raise Unpublished("a subscription has no price for a token")
+        raise NoPublishedPrice("a subscription has no price for a token")
     if vendor.id in UNSETTLED:
-        raise Unpublished(UNSETTLED[vendor.id])
+        raise NoPublishedPrice(UNSETTLED[vendor.id])
     if any("CNY" in remark for remark in (vendor.price_comments, info.price_comments) if remark):
-        raise Unpublished(f"{PACKAGE} holds yuan there, converted to dollars")
+        raise NoPublishedPrice(f"{PACKAGE} holds yuan there, converted to dollars")
 
 
 def _rates_of(info: "ModelInfo", at: datetime) -> tuple[tuple[Rates, ...], date | None]:
@@ -151,10 +153,10 @@ def _start_of(conditional: "ConditionalPrice") -> date | None:
 def _tiered_rates(prices: "ModelPrice", hours: Hours | None = None) -> Iterator[Rates]:
     """Yield the base rates, then those of each tier, which hold for the whole of a longer request."""
     if prices.requests_kcount is not None:
-        raise Unpublished("each request costs something by itself there")
+        raise NoPublishedPrice("each request costs something by itself there")
     tiers = {ours: found for ours, theirs in KEYS.items() if (found := _tiers_of(getattr(prices, theirs))) is not None}
     if not {"input", "output"} <= tiers.keys():
-        raise Unpublished(f"{PACKAGE} holds no price of its input or output tokens")
+        raise NoPublishedPrice(f"{PACKAGE} holds no price of its input or output tokens")
     for start in sorted({0}.union(*(each.above for each in tiers.values()))):
         yield Rates(**{name: each.at(start) for name, each in tiers.items()}, above_input_tokens=start, hours=hours)
 

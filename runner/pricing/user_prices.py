@@ -59,7 +59,7 @@ def _exactly(number: float | None) -> Decimal | None:
     return None if number is None else Decimal(repr(number))
 
 
-class WrittenRates(BaseModel):
+class RatesSchema(BaseModel):
     """What a million tokens cost."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -90,7 +90,7 @@ class WrittenRates(BaseModel):
         )
 
 
-class WrittenException(WrittenRates):
+class ConditionalRatesSchema(RatesSchema):
     """Rates that hold instead, for long prompts or in some hours."""
 
     above_input_tokens: PositiveInt | None = Field(
@@ -107,16 +107,16 @@ class WrittenException(WrittenRates):
     def rates(self) -> Rates:
         """Return the rates with their conditions."""
         hours = None if self.hours_utc is None else read_hours(self.hours_utc)
-        return replace(WrittenRates.rates(self), above_input_tokens=self.above_input_tokens or 0, hours=hours)
+        return replace(RatesSchema.rates(self), above_input_tokens=self.above_input_tokens or 0, hours=hours)
 
 
-class WrittenPrice(WrittenRates):
+class PriceSchema(RatesSchema):
     """A target's price, by the user's word."""
 
     currency: Currency = Field(description="Three letters: USD, CNY, EUR. Nothing is ever converted.")
     source: str | None = Field(default=None, description="Where the price was read. Left out: this file.")
     date: Day | None = Field(default=None, description="When the price was read, as 2026-11-22.")
-    instead: tuple[WrittenException, ...] = Field(
+    instead: tuple[ConditionalRatesSchema, ...] = Field(
         default=(), description="Rates for long prompts or certain hours; of several that hold, the last counts."
     )
 

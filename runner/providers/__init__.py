@@ -1,1 +1,1 @@
-"""Whom to ask: registry rows, the user's rows, keys."""
+"""Providers: registry rows, the user's compare.yaml, keys, base URLs, request bodies and redaction."""

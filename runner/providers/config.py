@@ -1,4 +1,4 @@
-"""The user's own rows and prices: a compare.yaml beside the suite, or in a folder above it."""
+"""Read the user's provider rows and prices from the compare.yaml beside the suite or in a folder above it."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,11 +6,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from runner.document import read, validate
+from runner.document import find_nearest, read, validate
 from runner.errors import InvalidFile, did_you_mean
 from runner.pricing.rates import Price
-from runner.pricing.user_prices import TargetGlob, WrittenPrice
-from runner.providers.nearest import find_nearest
+from runner.pricing.user_prices import PriceSchema, TargetGlob
 from runner.providers.registry import Registry
 from runner.providers.row import Rows
 
@@ -26,43 +25,48 @@ class Config(BaseModel):
     providers: Rows = Field(
         default_factory=dict, description="Provider -> its row, or what differs from the built-in one."
     )
-    prices: dict[TargetGlob, WrittenPrice] = Field(
+    prices: dict[TargetGlob, PriceSchema] = Field(
         default_factory=dict, description="provider/model -> what its tokens cost; `*` stands for any part of a name."
     )
 
 
 def find_config(start: Path) -> Path | None:
-    """Return the compare.yaml nearest to a suite or folder; None if there is none."""
+    """Return the compare.yaml nearest to a suite or folder, upwards; None if there is none."""
     return find_nearest(CONFIG_NAME, start)
 
 
 def load_config(path: Path) -> Rows:
-    """Return the rows of a compare.yaml; raise `InvalidFile` with every problem and its place."""
+    """Return the rows of a compare.yaml.
+
+    Raises:
+        InvalidFile: the file has problems; the error lists all of them.
+
+    """
     return validate(read(path), Config).providers
 
 
 def load_prices(path: Path, registry: Registry) -> Mapping[str, Price]:
-    """Return the prices of a compare.yaml by provider/model, the provider by its id, in the file's order.
+    """Return the prices of a compare.yaml by target, with the provider's id in place of an alias, in the file's order.
 
     Raises:
-        InvalidFile: with every problem and its place, such as a price of a provider that is not known.
+        InvalidFile: the file has problems, such as a price of an unknown provider; the error lists all of them.
 
     """
     document = read(path)
     prices: dict[str, Price] = {}
     problems = []
-    for target, written in validate(document, Config).prices.items():
+    for target, price in validate(document, Config).prices.items():
         name, _, model = target.partition("/")
         provider = registry.resolve(name)
         if provider is None:
             near = did_you_mean(name.lower(), registry.names)
-            remedy = f"Perhaps `{near}` was meant" if near else "`compare providers` lists the known ones"
-            problems.append(document.problem(("prices", target), f"unknown provider `{name}`", remedy, of_key=True))
+            hint = f"Perhaps `{near}` was meant" if near else "`compare providers` lists the known ones"
+            problems.append(document.problem(("prices", target), f"unknown provider `{name}`", hint, of_key=True))
         elif registry.rows[provider].simulated:
             what = f"`{name}` is simulated and costs nothing"
             problems.append(document.problem(("prices", target), what, "Remove its price", of_key=True))
         else:
-            prices[f"{provider}/{model}"] = written.price(path.name)
+            prices[f"{provider}/{model}"] = price.price(path.name)
     if problems:
         raise InvalidFile(problems)
     return prices

@@ -1,11 +1,11 @@
-"""Where a provider is asked, and with which key: its row met with the environment."""
+"""Find a provider's base URL and key from its row and the environment."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from runner.errors import CompareError, did_you_mean
-from runner.providers.address import Address, InvalidAddress, read_address
+from runner.providers.base_url import InvalidBaseUrl, ParsedBaseUrl, parse_base_url
 from runner.providers.key import Key, find_key
 from runner.providers.registry import Registry
 from runner.providers.row import Row
@@ -15,7 +15,7 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A provider ready to be asked; `notes` are sentences its user should see once."""
+    """A provider's base URL, key and row; `notes` are sentences to show the user once."""
 
     provider: str
     base_url: str
@@ -26,33 +26,42 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Configured:
-    """What is asked when no target is named, and why some of what was configured is not."""
+    """The providers to ask when no target is named.
+
+    `left_out` maps each configured provider that cannot be asked to the reason.
+    """
 
     endpoints: tuple[Endpoint, ...]
     left_out: Mapping[str, str]
 
 
-def read_endpoint(provider: str, registry: Registry, environ: Mapping[str, str]) -> Endpoint:
-    """Find a provider's address and key; raise `MissingKey` or `CompareError` saying what to do."""
+def find_endpoint(provider: str, registry: Registry, environ: Mapping[str, str]) -> Endpoint:
+    """Return a provider's base URL and key.
+
+    Raises:
+        MissingKey: the provider needs a key and none is set.
+        CompareError: there is no base URL, or it cannot be used.
+
+    """
     row = registry.rows[provider]
-    address, source = _read_base_url(provider, row, environ)
+    base_url, variable = _find_base_url(provider, row, environ)
     key = find_key(provider, row, environ)
-    notes = [f"{provider}: {note}." for note in address.notes]
-    if source:
-        notes.append(f"{provider}: asked at the base URL that {source} holds.")
+    notes = [f"{provider}: {note}." for note in base_url.notes]
+    if variable:
+        notes.append(f"{provider}: asked at the base URL that {variable} holds.")
     if key:
-        notes += _warn_of_address(provider, address, key, registry)
-    return Endpoint(provider, address.url, key, row, tuple(notes))
+        notes += _warn_of_host(provider, base_url, key, registry)
+    return Endpoint(provider, base_url.url, key, row, tuple(notes))
 
 
-def read_configured(registry: Registry, environ: Mapping[str, str]) -> Configured:
-    """Gather the providers that have their key, or a row of the user's own, and a default model."""
+def find_configured(registry: Registry, environ: Mapping[str, str]) -> Configured:
+    """Return the providers that have a key, or a row by the user, and a default model."""
     endpoints, left_out = [], {}
     for provider, row in registry.rows.items():
         if not is_configured(provider, registry, environ):
             continue
         try:
-            endpoint = read_endpoint(provider, registry, environ)
+            endpoint = find_endpoint(provider, registry, environ)
         except CompareError as error:
             left_out[provider] = str(error)
             continue
@@ -64,27 +73,27 @@ def read_configured(registry: Registry, environ: Mapping[str, str]) -> Configure
 
 
 def is_configured(provider: str, registry: Registry, environ: Mapping[str, str]) -> bool:
-    """Tell whether the user set a provider up; a keyless one only by a row of their own."""
+    """Return whether the user set up a provider, by a key or by a row; a keyless one needs a row."""
     row = registry.rows[provider]
     has_key = not row.keyless and any(environ.get(name, "").strip() for name in row.api_key_env)
     return has_key or provider in registry.own
 
 
-def _read_base_url(provider: str, row: Row, environ: Mapping[str, str]) -> tuple[Address, str | None]:
-    """Return the address and the variable it came from, if it came from one."""
+def _find_base_url(provider: str, row: Row, environ: Mapping[str, str]) -> tuple[ParsedBaseUrl, str | None]:
+    """Return the base URL and the environment variable that holds it, if one does."""
     variable = next((name for name in row.base_url_env if environ.get(name, "").strip()), None)
-    text = environ[variable] if variable else _written_base_url(provider, row)
+    text = environ[variable] if variable else _base_url_of_row(provider, row)
     if text is None:
         names = " or ".join(row.base_url_env)
-        remedy = f"Set {names}, or write" if names else "Write"
-        raise CompareError(f"{provider} has no base URL. {remedy} base_url in compare.yaml.")
+        hint = f"Set {names}, or write" if names else "Write"
+        raise CompareError(f"{provider} has no base URL. {hint} base_url in compare.yaml.")
     try:
-        return read_address(text, row.default_path), variable
-    except InvalidAddress as error:
+        return parse_base_url(text, row.default_path), variable
+    except InvalidBaseUrl as error:
         raise CompareError(f"{provider}, by {variable or 'its row'}: {error}.") from None
 
 
-def _written_base_url(provider: str, row: Row) -> str | None:
+def _base_url_of_row(provider: str, row: Row) -> str | None:
     if row.region is None:
         return row.base_url
     if row.region not in row.regions:
@@ -94,14 +103,14 @@ def _written_base_url(provider: str, row: Row) -> str | None:
     return row.regions[row.region]
 
 
-def _warn_of_address(provider: str, address: Address, key: Key, registry: Registry) -> list[str]:
-    """Say where a key goes if a row or variable sends it elsewhere: the row may come from somebody else's suite."""
+def _warn_of_host(provider: str, base_url: ParsedBaseUrl, key: Key, registry: Registry) -> list[str]:
+    """Return notes on a key that goes to another host than the vendor's; the row may come from a foreign suite."""
     notes = []
     home = registry.home_hosts.get(provider)
     if home is None:
-        notes.append(f"{provider}: the key from {key.variable} goes to {address.host}.")
-    elif home and address.host not in home:
-        notes.append(f"{provider}: the key from {key.variable} goes to {address.host}, not to the built-in address.")
-    if urlsplit(address.url).scheme == "http" and address.host not in LOOPBACK:
-        notes.append(f"{provider}: the key from {key.variable} travels unencrypted to {address.host}.")
+        notes.append(f"{provider}: the key from {key.variable} goes to {base_url.host}.")
+    elif home and base_url.host not in home:
+        notes.append(f"{provider}: the key from {key.variable} goes to {base_url.host}, not to the built-in address.")
+    if urlsplit(base_url.url).scheme == "http" and base_url.host not in LOOPBACK:
+        notes.append(f"{provider}: the key from {key.variable} travels unencrypted to {base_url.host}.")
     return notes

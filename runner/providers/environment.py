@@ -1,4 +1,4 @@
-"""The variables a run may read: the real environment over the user's .env files, without changing it."""
+"""Read environment variables: those of the process, then those of the user's .env files."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from io import StringIO
@@ -7,17 +7,20 @@ from pathlib import Path
 from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 
-from runner.document import read_text
+from runner.document import find_nearest, read_text
 from runner.errors import InvalidFile, Problem
-from runner.providers.nearest import find_nearest
 
 MAX_BYTES = 1 << 20
 
 
 def read_environment(env_files: Sequence[Path], start: Path, environ: Mapping[str, str]) -> Mapping[str, str]:
-    """Return the variables: `environ` wins over the files named, later ones first, and they over the nearest .env.
+    """Return all variables: `environ` wins over `env_files`, the last of them first, and those over the nearest .env.
 
-    Nothing is added to the process's own environment, so no child process inherits a key from a file.
+    The process's own environment is not changed, so that no child process inherits a key from a file.
+
+    Raises:
+        InvalidFile: a file cannot be read, or has a broken line.
+
     """
     nearest = find_nearest(".env", start)
     files = [*([nearest] if nearest else []), *env_files]
@@ -28,7 +31,12 @@ def read_environment(env_files: Sequence[Path], start: Path, environ: Mapping[st
 
 
 def read_env_file(path: Path) -> Mapping[str, str]:
-    """Return the variables of one .env file as they are written: `${...}` in a value is not replaced."""
+    """Return the variables of one .env file as they are written: `${...}` in a value is not replaced.
+
+    Raises:
+        InvalidFile: the file cannot be read, or has a broken line.
+
+    """
     text = read_text(path, MAX_BYTES)
     problems = [
         Problem(str(path), line, 1, "this is not NAME=value", "Close the quotes, or write # before a remark")
@@ -43,5 +51,5 @@ def read_env_file(path: Path) -> Mapping[str, str]:
 
 
 def _unreadable_lines(text: str) -> Iterable[int]:
-    """Find the lines python-dotenv would skip with no more than a warning."""
+    """Return the numbers of the lines that python-dotenv would skip with a warning."""
     return (binding.original.line for binding in parse_stream(StringIO(text)) if binding.error)

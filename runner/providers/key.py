@@ -1,4 +1,4 @@
-"""A provider's key: found in the variables its row names, checked, and never shown."""
+"""Find a provider's API key in the environment variables of its row, check it, and never show it."""
 
 import re
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from runner.errors import MissingKey
 from runner.providers.row import Row
 
 SHARED_VARIABLE = "OPENAI_API_KEY"
-"""The variable many tutorials put another vendor's key into."""
+"""The variable that many tutorials use for another vendor's key."""
 
 PLACEHOLDER = re.compile(
     r"""
@@ -26,7 +26,7 @@ PLACEHOLDER = re.compile(
 
 
 class Key:
-    """A secret that is written nowhere: only `reveal` gives its value."""
+    """A secret that no representation shows; only `reveal` returns its value."""
 
     __slots__ = ("_value", "variable")
 
@@ -49,11 +49,16 @@ class Key:
 
 
 def find_key(provider: str, row: Row, environ: Mapping[str, str]) -> Key | None:
-    """Return the key from the first variable of the row that holds one; None if none is set and none is needed."""
+    """Return the key from the row's first variable that holds one; None if none is set and none is needed.
+
+    Raises:
+        MissingKey: a key is needed, and none is set, or what is set cannot be one.
+
+    """
     filled = [name for name in row.api_key_env if environ.get(name, "").strip()]
     for variable in filled:
         value = environ[variable].strip()
-        if row.keyless or not _is_placeholder(value, variable):  # a server of one's own may take any word
+        if row.keyless or not _is_placeholder(value, variable):  # a local server may accept any word
             return _checked_key(value, variable)
     if filled:
         raise MissingKey(
@@ -70,7 +75,7 @@ def _is_placeholder(value: str, variable: str) -> bool:
 
 
 def _checked_key(value: str, variable: str) -> Key:
-    """Refuse what no header can carry, before a library quotes it in a traceback."""
+    """Return the key; refuse a value that no header can carry, before a library quotes it in a traceback."""
     if not value.isascii() or not value.isprintable():
         where = next(i for i, character in enumerate(value, 1) if not ("!" <= character <= "~"))
         raise MissingKey(

@@ -1,9 +1,10 @@
-"""Providers that other distributions bring: entry points of `compare.providers`, each an id and its row.
+"""Load providers from plug-ins: entry points of `compare.providers`, each an id and its row.
 
-What is wrong with one plug-in is kept as a sentence about it alone: whoever asks another provider must not fail by it.
+The error of a broken plug-in is stored and raised only for its own provider, so that others stay usable.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from pydantic import TypeAdapter, ValidationError
@@ -15,25 +16,25 @@ from runner.providers.row import Row, Rows
 
 
 def with_plugins(registry: Registry) -> Registry:
-    """Add the rows that plug-ins bring to the built-in ones; none of these is replaced."""
-    faults: dict[str, str] = {}
+    """Return a registry with the rows of all plug-ins added; they replace no built-in row."""
+    errors: dict[str, str] = {}
     for name in plugin_names("compare.providers"):
         try:
-            registry = registry.with_foreign_row(name, _row(name, registry))
+            registry = registry.with_plugin_row(name, _load_row(name, registry))
         except BrokenPlugin as error:
-            faults[name] = str(error)
-    return registry.with_faults(MappingProxyType(faults)) if faults else registry
+            errors[name] = str(error)
+    return replace(registry, plugin_errors=MappingProxyType(errors)) if errors else registry
 
 
-def _row(name: str, registry: Registry) -> Row:
-    row = _read(name, load_plugin("compare.providers", name))
+def _load_row(name: str, registry: Registry) -> Row:
+    row = _validated(name, load_plugin("compare.providers", name))
     taken = [each for each in (name, *row.aliases) if registry.resolve(each) is not None]
     if taken:
         raise broken("compare.providers", name, f"is called {taken[0]}, as another provider is")
     return row
 
 
-def _read(name: str, data: object) -> Row:
+def _validated(name: str, data: object) -> Row:
     if not isinstance(data, Mapping):
         raise broken("compare.providers", name, f"is {type(data).__name__}, and no mapping with the keys of a row")
     try:

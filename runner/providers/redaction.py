@@ -1,4 +1,4 @@
-"""Keys taken out of text: known ones anywhere, and in error texts whatever looks like one."""
+"""Redact keys: known ones in every text, and in error texts also whatever looks like one."""
 
 import base64
 import json
@@ -10,10 +10,10 @@ from urllib.parse import quote
 from runner.providers.key import Key
 
 SHORTEST = 8
-"""Shorter values occur in ordinary text by chance."""
+"""The shortest value that is redacted, since shorter ones occur in ordinary text by chance."""
 
 MARK = "‹key›"
-"""Stands where a key stood. It starts and ends outside ASCII, so no key can span it."""
+"""The replacement of a key. It starts and ends with characters outside ASCII, so that no key can span it."""
 
 LOOKS_LIKE_A_KEY = re.compile(
     r"""
@@ -32,7 +32,7 @@ BASE64 = (base64.b64encode, base64.urlsafe_b64encode)
 
 
 class Redactor:
-    """Knows a run's keys and hides them. Its own repr shows nothing."""
+    """Hides a run's keys in texts and bytes. Its repr does not show them."""
 
     __slots__ = ("_forms", "_known")
 
@@ -43,20 +43,20 @@ class Redactor:
         self._forms = tuple(form.encode() for form in longest_first)
 
     def by_value(self, text: str) -> str:
-        """Hide the known keys and nothing else, so that no reply is falsified."""
+        """Return a text with the known keys hidden and nothing else changed, as replies need it."""
         return self._known.sub(MARK, text) if self._known else text
 
     @property
     def longest(self) -> int:
-        """Bytes of the longest form in which a known key may be written; 0 if none is known."""
+        """The length in bytes of the longest form of a known key; 0 if there is none."""
         return max(map(len, self._forms), default=0)
 
     def occurs_in(self, data: bytes) -> bool:
-        """Tell whether bytes hold a known key."""
+        """Return whether bytes hold a known key."""
         return any(form in data for form in self._forms)
 
     def in_pieces(self, pieces: Sequence[bytes]) -> list[bytes]:
-        """Hide the known keys in bytes that came in pieces; a key cut in two is hidden in the piece it begins in."""
+        """Return pieces of a byte stream with the known keys hidden; a key across pieces is hidden in its first one."""
         joined = b"".join(pieces)
         found = re.finditer(b"|".join(map(re.escape, self._forms)), joined) if self._forms else ()
         spans = [match.span() for match in found]
@@ -64,12 +64,12 @@ class Redactor:
         return [_without(spans, joined, start, end) for start, end in pairwise(ends)]
 
     def in_errors(self, text: str) -> str:
-        """Hide the known keys and whatever looks like one. For errors and logs, never for replies."""
+        """Return a text with known keys and whatever looks like one hidden: for errors and logs, not for replies."""
         return LOOKS_LIKE_A_KEY.sub(MARK, self.by_value(text))
 
 
 def _without(spans: Iterable[tuple[int, int]], data: bytes, start: int, end: int) -> bytes:
-    """Return a part of some data without what is in the spans; a mark stands where one begins."""
+    """Return `data[start:end]` without the spans; a mark stands where a span starts."""
     kept = bytearray()
     for first, behind in spans:
         if behind <= start:
@@ -84,7 +84,7 @@ def _without(spans: Iterable[tuple[int, int]], data: bytes, start: int, end: int
 
 
 def _written_forms(value: str) -> set[str]:
-    """Return a key as it may appear: bare, in a URL, in JSON, in the base64 of basic authentication."""
+    """Return the forms in which a key may appear: bare, in a URL, in JSON, in the base64 of basic authentication."""
     encoded, quoted = value.encode(), json.dumps(value)[1:-1]
     return {
         value,

@@ -1,4 +1,4 @@
-"""Which providers there are: the built-in rows with the user's own laid over them."""
+"""The registry of providers: built-in rows merged with those of plug-ins and of the user."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -10,31 +10,29 @@ from pydantic import TypeAdapter
 
 from runner.document import read
 from runner.errors import CompareError
-from runner.providers.address import read_address
+from runner.providers.base_url import parse_base_url
 from runner.providers.row import Row, Rows
 
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """Rows by canonical id.
-
-    `own` are the ids that a compare.yaml or a suite has a row for; `home_hosts` are the machines that the
-    built-in row of an id names, whatever was laid over it, and none where users have their own. `faults` are ids that
-    plug-ins bring and that cannot be used, each with the sentence that says why.
-    """
+    """Provider rows by id."""
 
     rows: Mapping[str, Row]
     own: frozenset[str] = frozenset()
+    """Ids for which a compare.yaml or a suite has a row."""
     home_hosts: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    faults: Mapping[str, str] = field(default_factory=dict)
+    """Id -> the hosts of its built-in row, even if the user replaced it; empty for servers that users run."""
+    plugin_errors: Mapping[str, str] = field(default_factory=dict)
+    """Id of a plug-in's provider that cannot be used -> the reason."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every id and alias, those that cannot be used as well."""
-        return (*(name for id_, row in self.rows.items() for name in (id_, *row.aliases)), *self.faults)
+        """All ids and aliases, with those that cannot be used."""
+        return (*(name for id_, row in self.rows.items() for name in (id_, *row.aliases)), *self.plugin_errors)
 
     def resolve(self, name: str) -> str | None:
-        """Return the id that a name or alias means, in any case; None if it means none."""
+        """Return the id of a name or alias, in any case; None if it is unknown."""
         wanted = name.strip().lower()
         for id_, row in self.rows.items():
             if wanted in (id_.lower(), *map(str.lower, row.aliases)):
@@ -42,27 +40,28 @@ class Registry:
         return None
 
     def with_rows(self, rows: Mapping[str, Row]) -> "Registry":
-        """Lay the user's rows over these: an id or alias that is known changes its row, others are added."""
+        """Return a registry with the user's rows merged in: a known id or alias changes its row, others are added.
+
+        Raises:
+            CompareError: two providers would share a name.
+
+        """
         merged, own = dict(self.rows), set(self.own)
         for name, row in rows.items():
             id_ = self.resolve(name) or name
-            merged[id_] = row.laid_over(merged[id_]) if id_ in merged else row
+            merged[id_] = row.merged_onto(merged[id_]) if id_ in merged else row
             own.add(id_)
         _refuse_shared_names(merged)
         return replace(self, rows=MappingProxyType(merged), own=frozenset(own))
 
-    def with_foreign_row(self, id_: str, row: Row) -> "Registry":
-        """Add a row under a name that is free; it is nobody's own."""
+    def with_plugin_row(self, id_: str, row: Row) -> "Registry":
+        """Return a registry with the row of a plug-in added under an unused id."""
         return replace(self, rows=MappingProxyType({**self.rows, id_: row}))
-
-    def with_faults(self, faults: Mapping[str, str]) -> "Registry":
-        """Keep why ids cannot be used."""
-        return replace(self, faults=faults)
 
 
 @cache
 def builtin() -> Registry:
-    """Return the providers known from the start."""
+    """Return the registry of the built-in providers."""
     document = read(Path(__file__).with_name("builtin.yaml"))
     rows = TypeAdapter(Rows).validate_python(document.data)
     _refuse_shared_names(rows)
@@ -71,9 +70,9 @@ def builtin() -> Registry:
 
 
 def _home_hosts(row: Row) -> frozenset[str]:
-    """Return where the vendor is; nowhere in particular for servers that users run themselves."""
+    """Return the vendor's hosts; none for servers that users run themselves."""
     urls = () if row.keyless or row.base_url is None else (row.base_url, *row.regions.values())
-    return frozenset(read_address(url).host for url in urls)
+    return frozenset(parse_base_url(url).host for url in urls)
 
 
 def _refuse_shared_names(rows: Mapping[str, Row]) -> None:

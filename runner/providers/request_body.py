@@ -1,4 +1,4 @@
-"""What a request asks for beside its messages, in the provider's dialect. Pure."""
+"""Build the body of a request, except its messages, in the provider's dialect. Pure."""
 
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
@@ -10,7 +10,7 @@ Body = dict[str, object]
 
 
 def request_body(row: Row, model: str, parameters: Parameters) -> tuple[Body, tuple[str, ...]]:
-    """Return the body without its messages, with a sentence for each thing asked for and not sent as such."""
+    """Return the body without its messages, and a sentence on each parameter that was not sent as the suite has it."""
     sampling, notes = _sampling(row, model, parameters)
     thinking, note = thinking_body(row, model, parameters.thinking)
     body: Body = {"model": model, **sampling, "stream": parameters.stream}
@@ -20,7 +20,7 @@ def request_body(row: Row, model: str, parameters: Parameters) -> tuple[Body, tu
 
 
 def thinking_body(row: Row, model: str, setting: Thinking | None) -> tuple[Body, str | None]:
-    """Translate `thinking` into what this provider reads; a note says if it cannot be done."""
+    """Return the fields that stand for a `thinking` setting at this provider, or a note that there are none."""
     if setting is None:
         return {}, None
     if setting == "off" and matches_any(model, row.thinking_always):
@@ -32,12 +32,12 @@ def thinking_body(row: Row, model: str, setting: Thinking | None) -> tuple[Body,
 
 
 def retirement(row: Row, model: str) -> str | None:
-    """Return what is known of a model name that is no longer current; it is sent all the same."""
+    """Return a note on a model name that is no longer current, but sent all the same; None for other names."""
     return next((f"{model}: {text}" for name, text in row.retired.items() if fnmatchcase(model, name)), None)
 
 
 def matches_any(model: str, globs: Iterable[str]) -> bool:
-    """Tell whether a model's name fits one of the globs."""
+    """Return whether a model's name matches one of the globs."""
     return any(fnmatchcase(model, glob) for glob in globs)
 
 

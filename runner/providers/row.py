@@ -1,10 +1,11 @@
-"""One provider as data: where it is, which variable holds its key, what its requests look like.
+"""The schema of a provider's row: its base URL, the variable with its key, the dialect of its requests, its limits.
 
-The rows of builtin.yaml, of a user's compare.yaml and of a suite's `providers` are all this model.
+Rows of builtin.yaml, of a user's compare.yaml and of a suite's `providers` all have this schema.
 """
 
 import re
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -22,13 +23,14 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from runner.core.suite import Thinking
-from runner.providers.address import read_address
-from runner.providers.variable import check_variable
+from runner.providers.base_url import parse_base_url
 
 PROVIDER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 AUTHORITY_HEADERS = frozenset({"authorization", "api-key", "x-api-key", "proxy-authorization"})
 HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
+KEY_PREFIX = re.compile(r"(?:sk|pk|gsk|hf|r8)_|AIza|eyJ")
 
 
 def _as_list(value: object) -> object:
@@ -36,8 +38,26 @@ def _as_list(value: object) -> object:
 
 
 def _check_base_url(text: str) -> str:
-    read_address(text)
+    parse_base_url(text)
     return text
+
+
+def check_variable(name: str) -> str:
+    """Return the name of an environment variable; refuse what may be a key, without repeating it."""
+    if not VARIABLE.fullmatch(name) or _may_be_key(name):
+        raise ValueError(
+            "this looks like a key where the name of an environment variable belongs. "
+            "Put the key into a variable, not into a file, and write the variable's name here"
+        )
+    return name
+
+
+def _may_be_key(name: str) -> bool:
+    """Return whether a word looks like a key: people name variables by words in capitals with underscores."""
+    digits = sum(character.isdigit() for character in name)
+    in_one_word = "_" not in name and len(name) >= (20 if digits else 32)
+    jumbled = not name.isupper() and digits >= 4 and len(name) >= 20
+    return bool(KEY_PREFIX.match(name)) or in_one_word or jumbled
 
 
 def _check_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
@@ -60,7 +80,7 @@ Parameter = Literal["temperature", "max_tokens", "top_p", "seed", "stop"]
 
 
 class Limits(BaseModel):
-    """What one model is asked at most; what is not written here is the provider's."""
+    """Limits of one model; those left out are the provider's."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -70,7 +90,7 @@ class Limits(BaseModel):
 
 
 class Row(BaseModel):
-    """A provider. Only the keys that are written replace those of the built-in row of the same name."""
+    """A provider. The keys in it replace those of the built-in row of the same name."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -132,7 +152,7 @@ class Row(BaseModel):
     @model_validator(mode="wrap")
     @classmethod
     def _hide_input(cls, value: Any, validate: ModelWrapValidatorHandler[Self]) -> Self:
-        """Keep the input out of errors, since a key may have been written into any field."""
+        """Validate without the input in errors, since a key may have been written into any field."""
         try:
             return validate(value)
         except ValidationError as error:
@@ -146,17 +166,21 @@ class Row(BaseModel):
             ]
             raise ValidationError.from_exception_data(error.title, hidden, hide_input=True) from None
 
-    def laid_over(self, below: "Row") -> "Row":
-        """Return the row below with the keys written here replaced.
+    def limits_of(self, model: str) -> Limits | None:
+        """Return the limits of a model that has its own; None if the provider's apply."""
+        return next((limits for glob, limits in self.limits.items() if fnmatchcase(model, glob)), None)
 
-        An address written here beats the variables that could replace the built-in one.
+    def merged_onto(self, other: "Row") -> "Row":
+        """Return the other row with the keys of this one replaced.
+
+        A base URL or region in this row also removes the variables that could replace the base URL.
         """
-        written = {name: getattr(self, name) for name in self.model_fields_set}
-        if {"base_url", "region"} & written.keys():
-            written.setdefault("base_url_env", ())
-        if "base_url" in written:
-            written.setdefault("region", None)
-        return below.model_copy(update=written)
+        update = {name: getattr(self, name) for name in self.model_fields_set}
+        if {"base_url", "region"} & update.keys():
+            update.setdefault("base_url_env", ())
+        if "base_url" in update:
+            update.setdefault("region", None)
+        return other.model_copy(update=update)
 
 
 def _check_provider_id(name: str) -> str:

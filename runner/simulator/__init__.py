@@ -1,1 +1,1 @@
-"""An OpenAI-compatible server with a known clock."""
+"""The simulator: an OpenAI-compatible server with a known clock, for calibration, replays and tries without a key."""

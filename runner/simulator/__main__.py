@@ -1,24 +1,26 @@
-"""`python -m runner.simulator`: the server alone, in the foreground or as a run's child."""
+"""Run the simulator alone, in the foreground or as a child of a run: `python -m runner.simulator`."""
 
 import argparse
 import sys
 from pathlib import Path
 
 from runner.errors import CompareError
-from runner.simulator.replay import play
+from runner.simulator import replay
 from runner.simulator.server import DEFAULT_PORT, LOOPBACK, run, serve
 
 
 def main() -> int:
-    """Serve as the options say; return the exit code."""
+    """Serve as the options say and return the exit code."""
     options = _parser().parse_args()
     try:
         if options.replay is not None:
-            play(options.replay, options.host, options.port, fast=options.fast, on_ready=_say, until_stdin_closes=True)
+            replay.run(
+                options.replay, options.host, options.port, fast=options.fast, on_ready=_print, until_stdin_closes=True
+            )
         elif options.until_stdin_closes:
-            run(options.host, options.port, fault=options.fault, on_ready=_say, until_stdin_closes=True)
+            run(options.host, options.port, fault=options.fault, on_ready=_print, until_stdin_closes=True)
         else:
-            serve(options.host, options.port, fault=options.fault, announce=_say)
+            serve(options.host, options.port, fault=options.fault, announce=_print)
     except CompareError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
@@ -29,8 +31,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m runner.simulator", description=__doc__)
     parser.add_argument("--host", default=LOOPBACK)
     parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="0 takes any that is free")
-    parser.add_argument("--fault", metavar="NAME", help="spoil every answer in this way")
-    parser.add_argument("--replay", type=Path, metavar="FOLDER", help="play what was recorded of a run, as a child")
+    parser.add_argument("--fault", metavar="NAME", help="inject this fault into every answer")
+    parser.add_argument("--replay", type=Path, metavar="FOLDER", help="replay the recordings of a run, as a child")
     parser.add_argument("--fast", action="store_true", help="with --replay: as fast as possible")
     parser.add_argument(
         "--until-stdin-closes", action="store_true", help="print the base URL only, end with the parent"
@@ -38,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _say(line: str) -> None:
+def _print(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 

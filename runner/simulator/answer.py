@@ -1,7 +1,7 @@
-"""An answer with its timetable: which piece of text is due how long after the request. Pure.
+"""Plan an answer: its chunks of text, and the delay of each after the request. Performs no I/O.
 
-The same persona, messages and seed give the same words, on every machine; asked for the n-th time they give the same
-delays as any other n-th time, but not those of the times before, or repeats would tell nothing.
+The same persona, messages and seed give the same words on every machine. The n-th request for them has the same delays
+as any other n-th request, but other delays than the requests before, so that repeats vary.
 """
 
 import json
@@ -18,11 +18,11 @@ from runner.simulator.reply import compose
 from runner.simulator.tokens import tokenize
 
 WORDS = (" one", " two", " three", " four", " five", " six", " seven", " eight", " nine", " ten")
-"""What a reply of a given length consists of."""
+"""The words of a reply whose length is given."""
 
 
 class Chunk(NamedTuple):
-    """One piece of text and its moment, counted from the request's last byte."""
+    """A piece of text, and its delay after the request's last byte, in nanoseconds."""
 
     due_ns: int
     delta: bytes
@@ -31,7 +31,7 @@ class Chunk(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TimedAnswer:
-    """All that will be said to one request, and when."""
+    """The answer to one request, with the time of each chunk."""
 
     chunks: tuple[Chunk, ...]
     reasoning: str
@@ -43,26 +43,26 @@ class TimedAnswer:
 
     @property
     def last_due_ns(self) -> int:
-        """When all is said."""
+        """The delay of the last chunk, in nanoseconds."""
         return self.chunks[-1].due_ns if self.chunks else self.first_due_ns
 
 
 @dataclass(frozen=True, slots=True)
-class _Speech:
-    """Tokens, thought and spoken, before they have a time."""
+class _Tokens:
+    """The tokens of an answer: its reasoning and its text."""
 
-    thoughts: tuple[str, ...]
-    words: tuple[str, ...]
+    reasoning: tuple[str, ...]
+    text: tuple[str, ...]
 
-    def within(self, max_tokens: int | None) -> "_Speech":
-        """Return as much of it as a budget allows; thinking is paid first."""
+    def within(self, max_tokens: int | None) -> "_Tokens":
+        """Return as many tokens as a budget allows; reasoning is counted first."""
         if max_tokens is None:
             return self
-        return _Speech(self.thoughts[:max_tokens], self.words[: max(0, max_tokens - len(self.thoughts))])
+        return _Tokens(self.reasoning[:max_tokens], self.text[: max(0, max_tokens - len(self.reasoning))])
 
 
 def answer(persona: Persona, chat: ChatRequest, nth: int = 1) -> TimedAnswer:
-    """Say what the persona answers, and when, to a content that is asked for the n-th time."""
+    """Return the persona's answer to the n-th request with this content."""
     thinks = persona.thinks and not chat.thinking_off
     if persona.length is not None and not persona.varies:
         return _answer_at_length(persona, persona.length, chat.max_tokens, "", thinks=thinks)
@@ -70,33 +70,35 @@ def answer(persona: Persona, chat: ChatRequest, nth: int = 1) -> TimedAnswer:
     pace = f"{seed}/{nth}"
     if persona.length is not None:
         return _answer_at_length(persona, persona.length, chat.max_tokens, pace, thinks=thinks)
-    return _time(persona, _speak(persona, chat.messages, seed, chat.stop, thinks=thinks), chat.max_tokens, pace)
+    return _schedule(
+        persona, _compose_tokens(persona, chat.messages, seed, chat.stop, thinks=thinks), chat.max_tokens, pace
+    )
 
 
 @lru_cache(maxsize=64)
 def _answer_at_length(
     persona: Persona, length: Length, max_tokens: int | None, pace: str, *, thinks: bool
 ) -> TimedAnswer:
-    speech = _Speech(
-        thoughts=_count_up(length.thinking_tokens or 0 if thinks else 0),
-        words=_count_up(length.tokens),
+    tokens = _Tokens(
+        reasoning=_count_up(length.thinking_tokens or 0 if thinks else 0),
+        text=_count_up(length.tokens),
     )
-    return _time(persona, speech, max_tokens, pace)
+    return _schedule(persona, tokens, max_tokens, pace)
 
 
 @lru_cache(maxsize=256)
-def _speak(
+def _compose_tokens(
     persona: Persona, messages: tuple[ChatMessage, ...], seed: int, stop: tuple[str, ...], *, thinks: bool
-) -> _Speech:
+) -> _Tokens:
     reply = compose(persona, messages, random.Random(seed))  # noqa: S311 - repeatable, not secret
-    return _Speech(
-        thoughts=tokenize(reply.reasoning) if thinks and reply.reasoning else (),
-        words=tokenize(_cut_at_stop(reply.answer, stop)),
+    return _Tokens(
+        reasoning=tokenize(reply.reasoning) if thinks and reply.reasoning else (),
+        text=tokenize(_cut_at_stop(reply.answer, stop)),
     )
 
 
 def _seed(persona: Persona, messages: Sequence[ChatMessage], seed: int | None) -> int:
-    conversation = json.dumps([persona.name, seed, [(said.role, said.text) for said in messages]])
+    conversation = json.dumps([persona.name, seed, [(message.role, message.text) for message in messages]])
     return int.from_bytes(blake2b(conversation.encode(), digest_size=8).digest())
 
 
@@ -109,26 +111,26 @@ def _cut_at_stop(text: str, stops: Sequence[str]) -> str:
     return text[: min(ends)] if ends else text
 
 
-def _time(persona: Persona, whole: _Speech, max_tokens: int | None, pace: str) -> TimedAnswer:
+def _schedule(persona: Persona, whole: _Tokens, max_tokens: int | None, pace: str) -> TimedAnswer:
     rng = random.Random(pace)  # noqa: S311 - repeatable, not secret
-    speech = whole.within(max_tokens)
+    tokens = whole.within(max_tokens)
     first_due_ns = persona.first.draw_ns(rng)
     return TimedAnswer(
-        chunks=tuple(_chunks(persona, speech, first_due_ns, rng)),
-        reasoning="".join(speech.thoughts),
-        text="".join(speech.words),
-        reasoning_tokens=len(speech.thoughts),
-        output_tokens=len(speech.thoughts) + len(speech.words),
-        finish_reason="stop" if speech == whole else "length",
+        chunks=tuple(_chunks(persona, tokens, first_due_ns, rng)),
+        reasoning="".join(tokens.reasoning),
+        text="".join(tokens.text),
+        reasoning_tokens=len(tokens.reasoning),
+        output_tokens=len(tokens.reasoning) + len(tokens.text),
+        finish_reason="stop" if tokens == whole else "length",
         first_due_ns=first_due_ns,
     )
 
 
-def _chunks(persona: Persona, speech: _Speech, first_due_ns: int, rng: random.Random) -> Iterator[Chunk]:
+def _chunks(persona: Persona, tokens: _Tokens, first_due_ns: int, rng: random.Random) -> Iterator[Chunk]:
     due_ns = first_due_ns
-    for field, tokens in (("reasoning_content", speech.thoughts), ("content", speech.words)):
-        for start in range(0, len(tokens), persona.chunk_tokens):
-            text = "".join(tokens[start : start + persona.chunk_tokens])
+    for field, words in (("reasoning_content", tokens.reasoning), ("content", tokens.text)):
+        for start in range(0, len(words), persona.chunk_tokens):
+            text = "".join(words[start : start + persona.chunk_tokens])
             yield Chunk(due_ns, _delta(field, text))
             due_ns += persona.gap.draw_ns(rng)
 

@@ -1,11 +1,60 @@
-"""Simple things a person tries first: who are you, hello, a sum, a capital, say this."""
+"""Canned replies: what a persona answers to simple questions, and to questions about the conversation itself.
+
+Each rule answers a dialogue's last question, or returns None.
+"""
 
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
-from runner.simulator.dialogue import Dialogue
+from runner.simulator.chat import ChatMessage
+from runner.simulator.persona import Persona
 from runner.simulator.tokens import HAS_CJK
+
+Language = Literal["en", "zh"]
+QUOTE_CHARS = 60
+QUESTION_CHARS_READ = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class Dialogue:
+    """The last question, the messages before it, and the persona that answers."""
+
+    question: str
+    before: tuple[ChatMessage, ...]
+    language: Language
+    persona: Persona
+
+    def said_by(self, role: str) -> list[str]:
+        """Return the texts of one role before the question, oldest first."""
+        return [message.text for message in self.before if message.role == role]
+
+    def choose(self, *, zh: str, en: str) -> str:
+        """Return the text in the question's language."""
+        return zh if self.language == "zh" else en
+
+
+def read_dialogue(persona: Persona, messages: Sequence[ChatMessage]) -> Dialogue:
+    """Return a conversation as a dialogue, with its last question."""
+    last = max((index for index, message in enumerate(messages) if message.role == "user"), default=len(messages))
+    question = messages[last].text.strip()[:QUESTION_CHARS_READ] if last < len(messages) else ""
+    return Dialogue(
+        question=question,
+        before=tuple(messages[:last]),
+        language="zh" if HAS_CJK.search(question) else "en",
+        persona=persona,
+    )
+
+
+def quote(text: str) -> str:
+    """Return a text in quotation marks, on one line, shortened."""
+    line = " ".join(text[:QUESTION_CHARS_READ].split())
+    return f"“{line}”" if len(line) <= QUOTE_CHARS else f"“{line[:QUOTE_CHARS].rstrip()}…”"
+
+
+# Simple questions
 
 ASKS_IDENTITY = re.compile(
     r"who are you|what are you\b|your name|introduce yourself"
@@ -53,7 +102,7 @@ ASKS_CAPITAL = re.compile(
 
 
 def introduce(dialogue: Dialogue) -> str | None:
-    """Answer "who are you"."""
+    """Answer questions such as "who are you"."""
     if not ASKS_IDENTITY.search(dialogue.question):
         return None
     persona = dialogue.persona
@@ -64,7 +113,7 @@ def introduce(dialogue: Dialogue) -> str | None:
 
 
 def greet(dialogue: Dialogue) -> str | None:
-    """Answer a greeting or thanks, if there is nothing else."""
+    """Answer a greeting or thanks that stand alone."""
     name = dialogue.persona.name
     if GREETS.fullmatch(dialogue.question):
         return dialogue.choose(
@@ -77,21 +126,21 @@ def greet(dialogue: Dialogue) -> str | None:
 
 
 def echo(dialogue: Dialogue) -> str | None:
-    """Say the quoted words, and nothing else, when asked to."""
-    asked = ASKS_ECHO.search(dialogue.question)
-    return (asked[1] or asked[2]) if asked else None
+    """Repeat quoted words if the question asks for them."""
+    match = ASKS_ECHO.search(dialogue.question)
+    return (match[1] or match[2]) if match else None
 
 
 def calculate(dialogue: Dialogue) -> str | None:
-    """Work out the first sum of two whole numbers."""
-    asked = SUM.search(dialogue.question)
-    if asked is None:
+    """Calculate with the first two whole numbers in the question."""
+    match = SUM.search(dialogue.question)
+    if match is None:
         return None
-    left, sign, right = int(asked[1]), asked[2].lower(), int(asked[3])
-    return f"{left} {asked[2]} {right} = {_work_out(left, sign, right, dialogue)}"
+    left, sign, right = int(match[1]), match[2].lower(), int(match[3])
+    return f"{left} {match[2]} {right} = {_result(left, sign, right, dialogue)}"
 
 
-def _work_out(left: int, sign: str, right: int, dialogue: Dialogue) -> str:
+def _result(left: int, sign: str, right: int, dialogue: Dialogue) -> str:
     if sign in OPERATIONS:
         return str(OPERATIONS[sign](left, right))
     if right == 0:
@@ -100,10 +149,72 @@ def _work_out(left: int, sign: str, right: int, dialogue: Dialogue) -> str:
 
 
 def name_capital(dialogue: Dialogue) -> str | None:
-    """Name one of the few capitals known here."""
-    asked = ASKS_CAPITAL.search(dialogue.question)
-    country = (asked[1] or asked[2]) if asked else ""
+    """Answer with one of the few capitals that are known."""
+    match = ASKS_CAPITAL.search(dialogue.question)
+    country = (match[1] or match[2]) if match else ""
     capital = CAPITALS.get(country.lower())
     if capital is None:
         return None
     return dialogue.choose(zh=f"{country}的首都是{capital}。", en=f"The capital of {country} is {capital}.")
+
+
+# Conversation memory
+
+ASKS_NAME = re.compile(
+    r"what(?:'s| is) my name|(?:know|remember) my name|who am i\b|我(?:叫|是)(?:什么|谁|啥)|我的名字",
+    re.IGNORECASE,
+)
+STATES_NAME = re.compile(
+    r"(?i:my name is|my name's|call me)\s+([^\W\d_][\w'-]*)"
+    r"|(?:I am|I'm)\s+([A-Z][\w'-]*)"
+    r"|(?:我叫|我的名字(?:是|叫)|叫我)\s*([^\W\d_]{1,12})"
+)
+NOT_NAMES = ("什么", "啥", "谁")
+ASKS_BEFORE = re.compile(
+    r"what (?:did|have) i (?:just )?(?:say|said|ask|asked|tell|told|mention|write)"
+    r"|what(?:'s| is| was| are) my\b"
+    r"|my (?:last|previous|first|earlier) (?:question|message|sentence)"
+    r"|did i (?:ask|tell) you|i (?:told|asked) you|do you remember"
+    r"|我(?:们)?(?:刚才|刚刚|之前|前面|上一句|先前)|(?:刚才|之前|上一个|上个|前面).{0,6}(?:什么|问题|哪)"
+    r"|还?记得|我的?最.{0,12}(?:什么|哪|多少)|我的.{0,12}(?:什么|哪|多少)",
+    re.IGNORECASE,
+)
+ASKS_OWN_WORDS = re.compile(
+    r"what did you (?:just )?(?:say|answer|reply)|你(?:刚才|刚刚|之前|前面)(?:说|答|回答)",
+    re.IGNORECASE,
+)
+
+
+def recall_name(dialogue: Dialogue) -> str | None:
+    """Answer "what is my name" from what the user said before."""
+    if not ASKS_NAME.search(dialogue.question):
+        return None
+    names = [name for text in dialogue.said_by("user") if (name := _stated_name(text))]
+    if not names:
+        return dialogue.choose(zh="你还没有告诉我你的名字。", en="You have not told me your name yet.")
+    return dialogue.choose(zh=f"你叫{names[-1]}。", en=f"Your name is {names[-1]}.")
+
+
+def _stated_name(text: str) -> str | None:
+    names = (match[1] or match[2] or match[3] for match in STATES_NAME.finditer(text))
+    return next((name for name in names if not name.startswith(NOT_NAMES)), None)
+
+
+def recall_answer(dialogue: Dialogue) -> str | None:
+    """Answer "what did you just say" with the last reply."""
+    if not ASKS_OWN_WORDS.search(dialogue.question):
+        return None
+    texts = dialogue.said_by("assistant")
+    if not texts:
+        return dialogue.choose(zh="我还什么都没有说过。", en="I have said nothing before this.")
+    return dialogue.choose(zh=f"我刚才说的是：{quote(texts[-1])}。", en=f"I said: {quote(texts[-1])}.")
+
+
+def recall_question(dialogue: Dialogue) -> str | None:
+    """Answer "what did I say before", and other questions about the user's own words, with all of them."""
+    if not ASKS_BEFORE.search(dialogue.question):
+        return None
+    texts = [quote(text) for text in dialogue.said_by("user")]
+    if not texts:
+        return dialogue.choose(zh="在这之前你什么也没有说过。", en="You have said nothing before this.")
+    return dialogue.choose(zh=f"你之前说过：{'；'.join(texts)}。", en=f"Before this you said: {'; '.join(texts)}.")

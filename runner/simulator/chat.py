@@ -1,10 +1,10 @@
-"""The body of POST /v1/chat/completions, read as strictly as its senders deserve. Performs no I/O."""
+"""Parse and check the body of POST /v1/chat/completions. Performs no I/O."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from runner.simulator.refusal import Refusal
+from runner.simulator.request import RequestError
 
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 STOPS_MAX = 16
@@ -20,7 +20,7 @@ class ChatMessage:
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """What was asked. Parameters that a simulated model cannot obey (temperature, top_p) are not kept."""
+    """A chat request, without the parameters that a simulated model cannot obey (temperature, top_p)."""
 
     model: str
     messages: tuple[ChatMessage, ...]
@@ -34,19 +34,24 @@ class ChatRequest:
 
     @property
     def question(self) -> str:
-        """What the user said last."""
-        return next((said.text for said in reversed(self.messages) if said.role == "user"), "")
+        """The user's last message; empty if there is none."""
+        return next((message.text for message in reversed(self.messages) if message.role == "user"), "")
 
 
 def parse_chat(body: bytes) -> ChatRequest:
-    """Read a request's body; raise `Refusal` naming the first thing that is wrong with it."""
+    """Parse a request's body.
+
+    Raises:
+        RequestError: names the first thing that is wrong with it.
+
+    """
     fields = _parse_object(body)
     options = fields.get("stream_options")
     stream = _flag(fields, "stream")
     if options is not None and not isinstance(options, dict):
         raise _invalid("stream_options", "an object")
     if options is not None and not stream:
-        raise Refusal(400, "'stream_options' is only allowed when 'stream' is true.", param="stream_options")
+        raise RequestError(400, "'stream_options' is only allowed when 'stream' is true.", param="stream_options")
     if fields.get("n") not in (None, 1):
         raise _invalid("n", "1: the simulator gives one choice")
     return ChatRequest(
@@ -63,7 +68,12 @@ def parse_chat(body: bytes) -> ChatRequest:
 
 
 def parse_conversation(body: bytes) -> tuple[str, tuple[ChatMessage, ...]]:
-    """Read the model and the messages alone, whatever else a request says; raise `Refusal` if they are wrong."""
+    """Return the model and the messages of a request's body; the rest is not checked.
+
+    Raises:
+        RequestError: the model or the messages are wrong.
+
+    """
     fields = _parse_object(body)
     return _model(fields), _messages(fields.get("messages"))
 
@@ -72,18 +82,18 @@ def _parse_object(body: bytes) -> Mapping[str, object]:
     try:
         fields = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise Refusal(400, f"The request's body is not valid JSON: {error}.") from error
+        raise RequestError(400, f"The request's body is not valid JSON: {error}.") from error
     if not isinstance(fields, dict):
-        raise Refusal(400, "The request's body must be a JSON object.")
+        raise RequestError(400, "The request's body must be a JSON object.")
     return fields
 
 
-def _invalid(param: str, wanted: str) -> Refusal:
-    return Refusal(400, f"'{param}' must be {wanted}.", param=param)
+def _invalid(param: str, wanted: str) -> RequestError:
+    return RequestError(400, f"'{param}' must be {wanted}.", param=param)
 
 
-def _text(value: str) -> str:
-    """Replace lone surrogates, which JSON can spell and UTF-8 cannot."""
+def _without_surrogates(value: str) -> str:
+    """Return a text without lone surrogates, which JSON allows and UTF-8 does not."""
     return value.encode("utf-8", "replace").decode("utf-8")
 
 
@@ -107,7 +117,7 @@ def _model(fields: Mapping[str, object]) -> str:
     model = fields.get("model")
     if not isinstance(model, str) or not model:
         raise _invalid("model", "the name of a model")
-    return _text(model)
+    return _without_surrogates(model)
 
 
 def _max_tokens(fields: Mapping[str, object]) -> int | None:
@@ -126,7 +136,7 @@ def _stop(stop: object) -> tuple[str, ...]:
         return ()
     if not isinstance(stops, list) or len(stops) > STOPS_MAX:
         raise _invalid("stop", f"a string or a list of at most {STOPS_MAX} strings")
-    words = tuple(_text(word) for word in stops if isinstance(word, str) and word)
+    words = tuple(_without_surrogates(word) for word in stops if isinstance(word, str) and word)
     if len(words) != len(stops):
         raise _invalid("stop", "non-empty strings")
     return words
@@ -157,11 +167,11 @@ def _message(message: object, place: str) -> ChatMessage:
 
 def _content(content: object, role: str, place: str) -> str:
     if isinstance(content, str):
-        return _text(content)
-    # An assistant that only called tools said nothing.
+        return _without_surrogates(content)
+    # An assistant's message that only calls tools has no text.
     if content is None and role == "assistant":
         return ""
     if isinstance(content, list) and all(isinstance(part, dict) for part in content):
         texts = [part.get("text") for part in content if part.get("type") == "text"]
-        return _text("".join(text for text in texts if isinstance(text, str)))
+        return _without_surrogates("".join(text for text in texts if isinstance(text, str)))
     raise _invalid(place, "a string or a list of content parts")

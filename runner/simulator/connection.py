@@ -1,72 +1,76 @@
-"""One client's connection: requests in, responses played against the clock."""
+"""Serve one client's connection: read requests, send each part of a response when it is due."""
 
 import asyncio
 import gc
 import socket
 import struct
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from time import perf_counter_ns
 from typing import Protocol, cast
 
-from runner.simulator.alarm import Alarm
-from runner.simulator.performance import Performance
-from runner.simulator.refusal import Refusal
-from runner.simulator.request import HttpRequest, RequestReader
-from runner.simulator.response import Ending, Framing, Response, error_response
+from runner.simulator.request import HttpRequest, RequestError, RequestReader
+from runner.simulator.response import STAMP_BYTES, Ending, Framing, Response, Step, error_response
+from runner.simulator.timer import Timer
 
 PIPELINED_BYTES_MAX = 1024 * 1024
 PHRASES = {status.value: status.phrase for status in HTTPStatus}
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
+STEPS_PER_WRITE = 64
+"""After so many steps without a delay, other streams have their turn."""
+
+LAST_CHUNK = b"0\r\n\r\n"
+
 
 class Responder(Protocol):
-    """What knows the answers; `in_flight` is kept by the connections."""
+    """Answers requests; the connections count those in flight."""
 
     in_flight: int
 
     def respond(self, request: HttpRequest, received_ns: int) -> Response:
-        """Answer one request, whatever it is."""
+        """Return the response to any request."""
 
 
 class Connection(asyncio.Protocol):
-    """Serves one request after the other; pipelined ones wait for their turn."""
+    """Serves one request after the other; pipelined requests wait."""
 
-    def __init__(self, service: Responder, alarm: Alarm) -> None:
+    def __init__(self, service: Responder, timer: Timer) -> None:
         self._service = service
-        self._alarm = alarm
+        self._timer = timer
         self._reader = RequestReader()
-        self._playing: Performance | None = None
-        self._alarm_set = False
+        self._sending: TimedResponse | None = None
+        self._timer_set = False
         self._paused = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the connection."""
+        """Keep the transport."""
         self._transport = cast("asyncio.Transport", transport)
-        # With a buffer allowed, uvloop writes at the end of its turn, long after the stamp was taken.
+        # With a buffer allowed, uvloop writes at the end of its turn, long after the timestamp was taken.
         self._transport.set_write_buffer_limits(high=0)
 
     def connection_lost(self, _: Exception | None) -> None:
-        """Forget what was being played to a client that left."""
-        if self._playing is not None:
-            self._leave()
+        """Drop the response that was being sent."""
+        if self._sending is not None:
+            self._finish()
 
     def pause_writing(self) -> None:
-        """Wait: the client reads too slowly."""
+        """Stop writing: the client reads too slowly."""
         self._paused = True
 
     def resume_writing(self) -> None:
-        """Go on with all that fell due meanwhile."""
+        """Write what became due in the meantime."""
         self._paused = False
         self._advance()
 
     def data_received(self, data: bytes) -> None:
-        """Read on, and answer if no answer is under way."""
+        """Parse what arrived, and answer unless another answer is being sent."""
         received_ns = perf_counter_ns()
         if self._transport.is_closing():
             return
         self._reader.feed(data)
-        if self._playing is None:
+        if self._sending is None:
             self._serve_next(received_ns)
         elif self._reader.buffered > PIPELINED_BYTES_MAX:
             self._transport.abort()
@@ -74,52 +78,52 @@ class Connection(asyncio.Protocol):
     def _serve_next(self, received_ns: int) -> None:
         try:
             request = self._reader.next_request()
-        except Refusal as refusal:
-            self._enter()
-            self._play(replace(error_response(refusal), ending=Ending.CLOSE), received_ns)
+        except RequestError as error:
+            self._begin()
+            self._send(replace(error_response(error), ending=Ending.CLOSE), received_ns)
             return
         if request is not None:
-            self._enter()
+            self._begin()
             response = _adapt(self._service.respond(request, received_ns), request)
-            self._play(response, received_ns, bodiless=request.method == "HEAD")
+            self._send(response, received_ns, bodiless=request.method == "HEAD")
         elif self._reader.take_expectation():
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
-    def _enter(self) -> None:
+    def _begin(self) -> None:
         self._service.in_flight += 1
         gc.disable()
 
-    def _leave(self) -> None:
-        self._playing = None
+    def _finish(self) -> None:
+        self._sending = None
         self._service.in_flight -= 1
         if self._service.in_flight == 0:
             gc.enable()
 
-    def _play(self, response: Response, received_ns: int, *, bodiless: bool = False) -> None:
+    def _send(self, response: Response, received_ns: int, *, bodiless: bool = False) -> None:
         head = None if response.status is None else _render_head(response.status, response, received_ns)
-        self._playing = Performance.of(response, head, received_ns, bodiless=bodiless)
+        self._sending = TimedResponse.of(response, head, received_ns, bodiless=bodiless)
         self._advance()
 
-    def _ring(self) -> None:
-        self._alarm_set = False
+    def _on_timer(self) -> None:
+        self._timer_set = False
         self._advance()
 
     def _advance(self) -> None:
-        """Write what is due, then wait for what is next."""
-        playing = self._playing
-        if playing is None or self._paused:
+        """Write what is due, then set the timer for the next part."""
+        sending = self._sending
+        if sending is None or self._paused:
             return
-        if data := playing.take_due(perf_counter_ns()):
+        if data := sending.take_due(perf_counter_ns()):
             self._transport.write(data)
-        due_ns = playing.due_ns
+        due_ns = sending.due_ns
         if due_ns is None:
-            self._end(playing.ending)
-        elif not self._alarm_set:
-            self._alarm_set = True
-            self._alarm.set(due_ns, self._ring)
+            self._end(sending.ending)
+        elif not self._timer_set:
+            self._timer_set = True
+            self._timer.call_at(due_ns, self._on_timer)
 
     def _end(self, ending: Ending) -> None:
-        self._leave()
+        self._finish()
         if ending is Ending.RESET:
             self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
             self._transport.abort()
@@ -130,12 +134,73 @@ class Connection(asyncio.Protocol):
             asyncio.get_running_loop().call_soon(self._serve_pipelined)
 
     def _serve_pipelined(self) -> None:
-        if self._playing is None and not self._transport.is_closing():
+        if self._sending is None and not self._transport.is_closing():
             self._serve_next(perf_counter_ns())
 
 
+@dataclass(slots=True)
+class TimedResponse:
+    """A response while it is sent: the bytes that are due, with their timestamp. Performs no I/O.
+
+    A step is due so long after the request's last byte, not after the step before, so that delays do not add up. Steps
+    that are due at the same time are sent together, with one timestamp. `head` and `step` are the next to be sent, None
+    where there is none.
+    """
+
+    head: bytes | None
+    step: Step | None
+    steps: Iterator[Step]
+    start_ns: int
+    head_due_ns: int
+    chunked: bool
+    ending: Ending
+
+    @classmethod
+    def of(cls, response: Response, head: bytes | None, start_ns: int, *, bodiless: bool) -> "TimedResponse":
+        """Return a response ready to be sent; its delays count from `start_ns`."""
+        steps = iter(() if bodiless else response.steps)
+        return cls(
+            head=head,
+            step=next(steps, None),
+            steps=steps,
+            start_ns=start_ns,
+            head_due_ns=response.head_due_ns,
+            chunked=response.framing is Framing.CHUNKED,
+            ending=response.ending,
+        )
+
+    @property
+    def due_ns(self) -> int | None:
+        """The time of the next part, by `perf_counter_ns`; None once all is sent."""
+        if self.head is not None:
+            return self.start_ns + self.head_due_ns
+        return None if self.step is None else self.start_ns + self.step.due_ns
+
+    def take_due(self, now_ns: int) -> bytes:
+        """Return the bytes that are due by now, with the current time as their timestamp."""
+        head = self._take_head(now_ns)
+        steps = self._take_steps(now_ns) if self.head is None else []
+        end = LAST_CHUNK if self.chunked and self.due_ns is None else b""
+        stamp = b"%*d" % (STAMP_BYTES, perf_counter_ns())
+        return b"".join([head, *(_frame(step, stamp, chunked=self.chunked) for step in steps), end])
+
+    def _take_head(self, now_ns: int) -> bytes:
+        if self.head is None or self.start_ns + self.head_due_ns > now_ns:
+            return b""
+        head, self.head = self.head, None
+        return head
+
+    def _take_steps(self, now_ns: int) -> list[Step]:
+        taken: list[Step] = []
+        due_by_ns = now_ns - self.start_ns
+        while self.step is not None and self.step.due_ns <= due_by_ns and len(taken) < STEPS_PER_WRITE:
+            taken.append(self.step)
+            self.step = next(self.steps, None)
+        return taken
+
+
 def _adapt(response: Response, request: HttpRequest) -> Response:
-    """Fit a response to what the request allows."""
+    """Return a response in the framing, and with the ending, that the request allows."""
     if response.framing is Framing.CHUNKED and not request.chunked_allowed:
         response = replace(response, framing=Framing.RAW, ending=Ending.CLOSE)
     if response.ending is Ending.KEEP and not request.keep_alive:
@@ -156,7 +221,7 @@ def _render_head(status: int, response: Response, received_ns: int) -> bytes:
 
 
 def _phrase(status: int) -> str:
-    """Return the words behind a status; gateways have statuses of their own, such as 520, which have none."""
+    """Return the reason phrase of a status; empty for those of gateways, such as 520."""
     return PHRASES.get(status, "")
 
 
@@ -166,3 +231,9 @@ def _framing_headers(response: Response) -> list[tuple[str, str]]:
     if response.framing is Framing.LENGTH:
         return [("content-length", str(sum(step.size for step in response.steps)))]
     return []
+
+
+def _frame(step: Step, stamp: bytes, *, chunked: bool) -> bytes:
+    body = step.head if step.tail is None else step.head + stamp + step.tail
+    # An empty chunk would be the last one.
+    return b"%x\r\n%b\r\n" % (len(body), body) if chunked and body else body

@@ -1,64 +1,281 @@
-"""Everything that goes wrong on purpose, by name: `compare serve --fault NAME`, or the model `sim/fault-NAME`."""
+"""Faults to inject, by name: `compare serve --fault NAME`, or the model `sim/fault-NAME`.
 
-from dataclasses import dataclass
+Each makes a response out of one exchange; a fault of the stream leaves a request without a stream alone. Performs no
+I/O.
+"""
 
-from runner.simulator.inject import (
-    HTML,
-    STEPS_BEFORE_FAULT,
-    Spoil,
-    break_framing,
-    break_json,
-    break_utf8,
-    comment_forever,
-    delay_headers,
-    edit_stream,
-    fail_at_first,
-    filter_content,
-    leave_out_done,
-    leave_out_usage,
-    limit_rate,
-    limit_rate_until_date,
-    linger,
-    redirect,
-    refuse,
-    refuse_stream_options,
-    report_error,
-    send_error_with_200,
-    send_in_one_burst,
-    send_page,
-    send_whole,
-    stall,
-    stop_early,
-    write_oddly,
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import count, islice
+
+from runner.simulator.answer import TimedAnswer
+from runner.simulator.chat import ChatRequest
+from runner.simulator.request import RequestError
+from runner.simulator.response import (
+    DONE,
+    FOREVER_NS,
+    Ending,
+    Envelope,
+    Framing,
+    Headers,
+    Response,
+    Step,
+    completion_response,
+    error_response,
+    json_response,
+    stream_response,
+    stream_steps,
+    whole_response,
 )
-from runner.simulator.response import Ending
+
+SECOND_NS = 1_000_000_000
+HOLD_NS = 5 * SECOND_NS
+COMMENT_GAP_NS = SECOND_NS // 10
+
+STEPS_BEFORE_FAULT = 4
+"""The event with the role, then three with text."""
+
+HTML = b"<!DOCTYPE html><html><head><title>Simulated gateway</title></head><body><h1>Not an API</h1></body></html>\n"
+HTML_TYPE = ("content-type", "text/html; charset=utf-8")
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedExchange:
+    """A chat request with its answer, and what a fault may need besides."""
+
+    chat: ChatRequest
+    answer: TimedAnswer
+    envelope: Envelope
+    attempt: int
+    """Counts the requests with this content, from 1."""
+    wall_s: float
+    hold_ns: int | None = None
+    times: int | None = None
+
+    @property
+    def intact(self) -> Response:
+        """The response without a fault."""
+        if not self.chat.stream:
+            return completion_response(self.answer, self.envelope)
+        return stream_response(stream_steps(self.answer, self.envelope))
+
+
+Inject = Callable[[SimulatedExchange], Response]
+EditSteps = Callable[[Iterator[Step], SimulatedExchange], Iterable[Step]]
+
+
+def refuse(status: int, message: str, *, code: str | None, kind: str, headers: Headers = ()) -> Inject:
+    """Return a fault that answers every request with one error."""
+    error = RequestError(status, message, code=code, kind=kind)
+    return lambda _: error_response(error, headers)
+
+
+def send_page(status: int, body: bytes) -> Inject:
+    """Return a fault that answers with an HTML page, or with nothing, instead of JSON or a stream."""
+    return lambda _: whole_response(status, body, (HTML_TYPE,))
+
+
+def edit_stream(edit: EditSteps, *, ending: Ending = Ending.KEEP) -> Inject:
+    """Return a fault that changes the steps of a stream."""
+
+    def inject(exchange: SimulatedExchange) -> Response:
+        intact = exchange.intact
+        if not exchange.chat.stream:
+            return intact
+        return replace(intact, steps=edit(iter(intact.steps), exchange), ending=ending)
+
+    return inject
+
+
+def break_framing(ending: Ending) -> Inject:
+    """Return a fault that ends the connection half-way through a chunk."""
+
+    def inject(exchange: SimulatedExchange) -> Response:
+        intact = exchange.intact
+        if not exchange.chat.stream:
+            return intact
+        headers = (*intact.headers, ("transfer-encoding", "chunked"))
+        return replace(intact, headers=headers, steps=_cut_chunk(intact.steps), framing=Framing.RAW, ending=ending)
+
+    return inject
+
+
+def _cut_chunk(steps: Iterable[Step]) -> Iterator[Step]:
+    for number, (due_ns, head, tail) in enumerate(steps):
+        size = b"%x\r\n" % Step(due_ns, head, tail).size
+        if number == STEPS_BEFORE_FAULT:
+            yield Step(due_ns, size + head[: len(head) // 2])
+            return
+        yield Step(due_ns, size + head, None if tail is None else tail + b"\r\n")
+
+
+def limit_rate(*headers: tuple[str, str]) -> Inject:
+    """Return a fault that answers with 429; the headers say when to retry."""
+    message = "Simulated: too many requests."
+    return refuse(429, message, code="rate_limit_exceeded", kind="rate_limit_error", headers=headers)
+
+
+def limit_rate_until_date(exchange: SimulatedExchange) -> Response:
+    """Answer with 429 and a date two seconds from now."""
+    date = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(exchange.wall_s + 2))
+    return limit_rate(("retry-after", date))(exchange)
+
+
+def send_error_with_200(_: SimulatedExchange) -> Response:
+    """Answer with an error whose status is 200."""
+    return json_response(200, RequestError(500, "Simulated: an error behind status 200.", kind="server_error").body)
+
+
+def send_whole(exchange: SimulatedExchange) -> Response:
+    """Answer with the whole completion, although a stream was requested."""
+    return completion_response(exchange.answer, exchange.envelope)
+
+
+def redirect(_: SimulatedExchange) -> Response:
+    """Redirect the client to another path."""
+    return whole_response(301, b"", (("location", "/moved/v1/chat/completions"),))
+
+
+def refuse_stream_options(exchange: SimulatedExchange) -> Response:
+    """Refuse `stream_options` as unknown, as some servers do; answer normally without it."""
+    if not exchange.chat.stream_options_sent:
+        return exchange.intact
+    message = "Unrecognized request argument supplied: stream_options"
+    return error_response(RequestError(400, message, param="stream_options"))
+
+
+def fail_at_first(exchange: SimulatedExchange) -> Response:
+    """Fail the first requests with this content, then answer normally."""
+    times = 2 if exchange.times is None else exchange.times
+    if exchange.attempt > times:
+        return exchange.intact
+    message = f"Simulated: attempt {exchange.attempt} of {times} that fail."
+    return error_response(RequestError(503, message, code="service_unavailable", kind="server_error"))
+
+
+def delay_headers(exchange: SimulatedExchange) -> Response:
+    """Delay the whole response, its head included."""
+    intact = exchange.intact
+    return replace(intact, head_due_ns=intact.head_due_ns + _hold_ns(exchange, HOLD_NS))
+
+
+def _hold_ns(exchange: SimulatedExchange, default_ns: int) -> int:
+    return default_ns if exchange.hold_ns is None else exchange.hold_ns
+
+
+def stop_early(steps: Iterator[Step], _: SimulatedExchange) -> Iterable[Step]:
+    """End the body properly in the middle of the answer."""
+    return islice(steps, STEPS_BEFORE_FAULT)
+
+
+def leave_out_done(steps: Iterator[Step], _: SimulatedExchange) -> Iterable[Step]:
+    """Leave the `[DONE]` event out."""
+    return (step for step in steps if step.head != DONE)
+
+
+def leave_out_usage(_: Iterator[Step], exchange: SimulatedExchange) -> Iterable[Step]:
+    """Leave the token counts out."""
+    return stream_steps(exchange.answer, replace(exchange.envelope, include_usage=False))
+
+
+def filter_content(_: Iterator[Step], exchange: SimulatedExchange) -> Iterable[Step]:
+    """End the answer as a content filter does."""
+    first = exchange.answer.chunks[: STEPS_BEFORE_FAULT - 1]
+    filtered = replace(exchange.answer, chunks=first, finish_reason="content_filter")
+    return stream_steps(filtered, exchange.envelope)
+
+
+def report_error(after: int) -> EditSteps:
+    """Return an edit that sends an error after some events, and ends."""
+    event = (
+        b'data: {"error":{"message":"Simulated: the model failed.","type":"server_error","code":"engine_error"}}\n\n'
+    )
+
+    def edit(steps: Iterator[Step], _: SimulatedExchange) -> Iterator[Step]:
+        yield from islice(steps, after)
+        yield Step(next(steps).due_ns, event)
+
+    return edit
+
+
+def stall(after: int) -> EditSteps:
+    """Return an edit that sends nothing for a while after some events, with the connection open."""
+
+    def edit(steps: Iterator[Step], exchange: SimulatedExchange) -> Iterator[Step]:
+        yield from islice(steps, after)
+        hold_ns = _hold_ns(exchange, FOREVER_NS)
+        for step in steps:
+            yield step._replace(due_ns=step.due_ns + hold_ns)
+
+    return edit
+
+
+def comment_forever(_: Iterator[Step], __: SimulatedExchange) -> Iterable[Step]:
+    """Send keep-alive comments for ever, and no event."""
+    return (Step(number * COMMENT_GAP_NS, b": keep-alive\n\n") for number in count())
+
+
+def send_in_one_burst(steps: Iterator[Step], exchange: SimulatedExchange) -> Iterable[Step]:
+    """Send all events when the last is due, as a buffering proxy does."""
+    return (step._replace(due_ns=exchange.answer.last_due_ns) for step in steps)
+
+
+def break_json(steps: Iterator[Step], _: SimulatedExchange) -> Iterator[Step]:
+    """Cut one event's JSON off in the middle."""
+    for number, step in enumerate(steps):
+        broken = number == STEPS_BEFORE_FAULT
+        yield Step(step.due_ns, step.head[: len(step.head) // 2] + b"\n\n") if broken else step
+
+
+def break_utf8(steps: Iterator[Step], _: SimulatedExchange) -> Iterator[Step]:
+    """Put a byte that is not UTF-8 before one event's text."""
+    for number, step in enumerate(steps):
+        broken = number == STEPS_BEFORE_FAULT - 1
+        yield step._replace(head=step.head.replace(b'content":"', b'content":"\xff', 1)) if broken else step
+
+
+def write_oddly(steps: Iterator[Step], _: SimulatedExchange) -> Iterator[Step]:
+    """Use what the format of server-sent events allows and few servers send."""
+    yield Step(0, b"\xef\xbb\xbf: a byte order mark, then a comment\r\n\r\n")
+    for number, (due_ns, head, tail) in enumerate(steps):
+        if number == STEPS_BEFORE_FAULT:
+            yield Step(due_ns, b"event: ping\r\n\r\nretry: 3000\r\n\r\ndata:\r\n\r\n: ping\r\n\r\n")
+        field = b"id: %d\r\n" % number + head.replace(b"data: ", b"data:", 1).replace(b"\n\n", b"\r\n\r\n")
+        yield Step(due_ns, field, None if tail is None else tail.replace(b"\n\n", b"\r\n\r\n"))
+
+
+def linger(steps: Iterator[Step], exchange: SimulatedExchange) -> Iterator[Step]:
+    """Leave the body open for a while after the last event."""
+    yield from steps
+    yield Step(exchange.answer.last_due_ns + _hold_ns(exchange, HOLD_NS), b"")
 
 
 @dataclass(frozen=True, slots=True)
 class InjectedFault:
-    """One thing that goes wrong: its name, what a client meets, and how it is made."""
+    """A fault: its name, what a client observes, and the function that makes the response."""
 
     name: str
     description: str
-    spoil: Spoil
+    inject: Inject
 
 
-def _refuse_key() -> Spoil:
+def _refuse_key() -> Inject:
     message = "Simulated: incorrect API key provided."
     return refuse(401, message, code="invalid_api_key", kind="authentication_error")
 
 
-def _refuse_model() -> Spoil:
+def _refuse_model() -> Inject:
     message = "Simulated: the model does not exist or you have no access to it."
     return refuse(404, message, code="model_not_found", kind="invalid_request_error")
 
 
-def _refuse_balance() -> Spoil:
+def _refuse_balance() -> Inject:
     message = "Simulated: your balance is used up, please top up."
     return refuse(429, message, code="insufficient_quota", kind="insufficient_quota")
 
 
-def _refuse_all() -> Spoil:
+def _refuse_all() -> Inject:
     return refuse(500, "Simulated: internal server error.", code="internal_error", kind="server_error")
 
 

@@ -1,4 +1,4 @@
-"""Model names: `quick`, `sim/quick`, `sim/exact?ttft_ms=200&gap_ms=20&tokens=100`, `sim/fault-html?hold_ms=5`."""
+"""Parse model names: `quick`, `sim/quick`, `sim/exact?ttft_ms=200&gap_ms=20&tokens=100`, `sim/fault-html?hold_ms=5`."""
 
 import re
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from functools import lru_cache
 from runner.errors import did_you_mean
 from runner.simulator.faults import FAULTS, InjectedFault
 from runner.simulator.persona import EXACT, MS, PERSONAS, Delay, Length, Persona
-from runner.simulator.refusal import Refusal
+from runner.simulator.request import RequestError
 
 PREFIX = "sim/"
 FAULT_PREFIX = "fault-"
@@ -26,7 +26,7 @@ FAULT_OPTIONS = ("hold_ms", "times")
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """Who answers, and what goes wrong on the way."""
+    """A simulated model: the persona that answers, and the fault that is injected."""
 
     name: str
     persona: Persona
@@ -36,7 +36,7 @@ class Model:
 
 
 def model_ids() -> Mapping[str, str]:
-    """List every model by its id, with one line on what it does."""
+    """Return the id of every model with a one-line description."""
     return {
         **{PREFIX + persona.name: persona.manner for persona in (*PERSONAS.values(), EXACT)},
         **{PREFIX + FAULT_PREFIX + fault.name: fault.description for fault in FAULTS.values()},
@@ -45,7 +45,12 @@ def model_ids() -> Mapping[str, str]:
 
 @lru_cache(maxsize=512)
 def parse_model(name: str) -> Model:
-    """Read a model's name; raise `Refusal`, 404 for an unknown model and 400 for a wrong option."""
+    """Return the model of a name.
+
+    Raises:
+        RequestError: 404 for an unknown model, 400 for a wrong option.
+
+    """
     stem, mark, query = name.removeprefix(PREFIX).partition("?")
     if stem in PERSONAS:
         if mark:
@@ -64,14 +69,14 @@ def parse_model(name: str) -> Model:
     )
 
 
-def _unknown_model(name: str) -> Refusal:
+def _unknown_model(name: str) -> RequestError:
     near = did_you_mean(PREFIX + name.removeprefix(PREFIX), list(model_ids()))
     hint = f"Did you mean '{near}'?" if near else "GET /v1/models lists those there are."
-    return Refusal(404, f"The model '{name}' does not exist. {hint}", code="model_not_found", param="model")
+    return RequestError(404, f"The model '{name}' does not exist. {hint}", code="model_not_found", param="model")
 
 
-def _refuse_option(sentence: str) -> Refusal:
-    return Refusal(400, f"{sentence}.", code="invalid_model_option", param="model")
+def _refuse_option(sentence: str) -> RequestError:
+    return RequestError(400, f"{sentence}.", code="invalid_model_option", param="model")
 
 
 def _split_options(query: str, known: tuple[str, ...]) -> Mapping[str, str]:
@@ -87,7 +92,7 @@ def _split_options(query: str, known: tuple[str, ...]) -> Mapping[str, str]:
 
 
 def _pace(options: Mapping[str, str]) -> Persona:
-    """Return the exact persona with the numbers the name asks for."""
+    """Return the exact persona with the numbers in a model's name."""
     default = EXACT.length or Length(tokens=1)
     thinking = _whole(options.get("thinking", "0"), "thinking", 0, TOKENS_MAX)
     jitter = _sigma(options.get("jitter", "0"))

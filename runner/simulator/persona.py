@@ -1,4 +1,4 @@
-"""The simulated models: how fast each answers, and in which manner. Data, and no vendor's name."""
+"""The simulated personas: how fast each answers, and in which manner. Data only, without vendors' names."""
 
 import random
 from dataclasses import dataclass
@@ -9,19 +9,19 @@ MS = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Delay:
-    """A log-normal distribution of waiting times; with sigma 0 it is exactly its median."""
+    """A log-normal distribution of delays; with sigma 0 every delay is the median."""
 
     median_ns: int
     sigma: float = 0.0
 
     def draw_ns(self, rng: random.Random) -> int:
-        """Draw one waiting time."""
+        """Return a random delay, in nanoseconds."""
         return int(self.median_ns * exp(rng.gauss(0, self.sigma))) if self.sigma else self.median_ns
 
 
 @dataclass(frozen=True, slots=True)
 class Length:
-    """A reply of a given number of tokens, whose words say nothing."""
+    """The number of tokens of a reply whose words do not matter."""
 
     tokens: int
     thinking_tokens: int | None = None
@@ -35,15 +35,15 @@ class Persona:
     manner: str
     manner_zh: str
     first: Delay
-    """Request received -> first text."""
+    """The delay of the first text after the request."""
     gap: Delay
-    """Chunk -> chunk."""
+    """The delay of each chunk after the one before."""
     chunk_tokens: int = 1
     points: int = 0
-    """How many points it makes where it knows nothing to say: its length of speech."""
+    """How many points it lists where no rule answers: how long its replies are."""
     thinks: bool = False
     length: Length | None = None
-    """Set where the reply's length is asked for; None where the reply follows from the question."""
+    """The reply's length, where it is given; None where the reply follows from the question."""
 
     @property
     def varies(self) -> bool:
@@ -99,4 +99,4 @@ EXACT = Persona(
     gap=Delay(20 * MS),
     length=Length(tokens=100),
 )
-"""For calibration; its numbers are the ones named in the model's name."""
+"""For calibration; a model's name sets its numbers."""

@@ -1,7 +1,6 @@
-"""The simulator as a child process that cannot outlive its parent.
+"""Run the simulator as a child process that cannot outlive its parent.
 
-The child ends when its standard input does: when the parent closes it, and also when the parent is
-killed, since the system then closes it in the parent's stead.
+The child ends when its standard input is closed: by the parent, or by the system when the parent was killed.
 """
 
 import contextlib
@@ -23,7 +22,7 @@ from runner.simulator.server import LOOPBACK
 START_LIMIT_S = 20.0
 
 PASSED_ON = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHOME", "SYSTEMROOT", "TMPDIR")
-"""All that the child gets of the environment: no keys, no proxies."""
+"""The environment variables that the child gets: no keys, no proxies."""
 
 
 @contextlib.asynccontextmanager
@@ -35,20 +34,29 @@ async def launch(
     fast: bool = False,
     start_limit_s: float = START_LIMIT_S,
 ) -> AsyncIterator[str]:
-    """Run a simulator for the length of an `async with` block; its base URL is what is bound.
+    """Run a simulator during an `async with` block; yield its base URL.
 
-    With `replay`, a run's folder, it plays what was recorded there, `fast` or at the recorded pace.
+    Args:
+        port: where to listen; 0 for any free port.
+        fault: the fault to inject into every answer.
+        replay: the folder of a run whose recordings are to be replayed.
+        fast: whether to replay as fast as possible, not at the recorded pace.
+        start_limit_s: seconds to wait for the child.
+
+    Raises:
+        CompareError: the simulator did not start.
+
     """
     arguments = [*(["--replay", str(replay)] if replay else []), *(["--fast"] if fast else [])]
-    with _child(port, fault, *arguments) as (child, complaints):
-        yield await anyio.to_thread.run_sync(_await_base_url, child, complaints, start_limit_s)
+    with _child(port, fault, *arguments) as (child, stderr):
+        yield await anyio.to_thread.run_sync(_await_base_url, child, stderr, start_limit_s)
 
 
 @contextlib.contextmanager
 def launch_sync(*, port: int = 0, fault: str | None = None, start_limit_s: float = START_LIMIT_S) -> Iterator[str]:
-    """Do the same in a plain `with` block."""
-    with _child(port, fault) as (child, complaints):
-        yield _await_base_url(child, complaints, start_limit_s)
+    """Run a simulator during a `with` block; yield its base URL, as `launch` does."""
+    with _child(port, fault) as (child, stderr):
+        yield _await_base_url(child, stderr, start_limit_s)
 
 
 @contextlib.contextmanager
@@ -56,21 +64,21 @@ def _child(port: int, fault: str | None, *further: str) -> Iterator[tuple[subpro
     command = [sys.executable, "-P", "-m", runner.simulator.__name__, "--until-stdin-closes"]
     command += ["--host", LOOPBACK, "--port", str(port), *(["--fault", fault] if fault else []), *further]
     with (
-        # A file, since a pipe that nobody reads would one day fill up and stop the child.
-        tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as complaints,
+        # A file, since a pipe that nobody reads would fill up and stop the child.
+        tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as stderr,
         subprocess.Popen(  # noqa: S603 - our own module, no shell
             command,
             env=_environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=complaints,
+            stderr=stderr,
             text=True,
         ) as child,
     ):
         try:
-            yield child, complaints
+            yield child, stderr
         finally:
-            # It has nothing to save. Leaving the block closes the pipes and reaps it.
+            # It has nothing to save. Leaving the block closes the pipes and waits for it.
             child.kill()
 
 
@@ -80,8 +88,8 @@ def _environment() -> dict[str, str]:
     return {**kept, "PYTHONPATH": str(package_home), "PYTHONUTF8": "1"}
 
 
-def _await_base_url(child: subprocess.Popen[str], complaints: IO[str], start_limit_s: float) -> str:
-    """Return the line that the child prints once it listens; a child that prints none is killed."""
+def _await_base_url(child: subprocess.Popen[str], stderr: IO[str], start_limit_s: float) -> str:
+    """Return the line that the child prints when it listens; kill a child that prints none in time."""
     assert child.stdout is not None
     limit = threading.Timer(start_limit_s, child.kill)
     limit.start()
@@ -91,7 +99,7 @@ def _await_base_url(child: subprocess.Popen[str], complaints: IO[str], start_lim
         limit.cancel()
     if not line:
         child.wait()
-        complaints.seek(0)
-        last_words = complaints.read().strip().splitlines() or [f"it said nothing for {start_limit_s:g} s"]
-        raise CompareError(f"The simulator did not start: {last_words[-1]}")
+        stderr.seek(0)
+        messages = stderr.read().strip().splitlines() or [f"it said nothing for {start_limit_s:g} s"]
+        raise CompareError(f"The simulator did not start: {messages[-1]}")
     return line

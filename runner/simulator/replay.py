@@ -1,70 +1,91 @@
-"""Recorded replies served again: the same bytes, at the recorded pace or as fast as they can be written.
+"""Replay a run's recordings: the same bytes, at the recorded pace or as fast as they can be written.
 
-A question is known by its model and its messages. Asked for the n-th time, it gets its n-th recording, in the order
-in which they were sent; behind the last one comes the first again. Every head says `x-simulated: true`.
+A conversation is identified by its model and its messages. The n-th request for it gets its n-th recording, in the
+order in which they were sent; after the last comes the first again. Every head says `x-simulated: true`.
 """
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
+from runner.core.events import Failed, Outcome
 from runner.errors import did_you_mean
 from runner.simulator.chat import parse_conversation
-from runner.simulator.refusal import Refusal
-from runner.simulator.replay_session import play_back
-from runner.simulator.request import HttpRequest
-from runner.simulator.response import Response, error_response, json_response
+from runner.simulator.request import HttpRequest, RequestError
+from runner.simulator.response import (
+    FOREVER_NS,
+    Ending,
+    Framing,
+    Headers,
+    Response,
+    Step,
+    error_response,
+    json_response,
+)
 from runner.simulator.server import answer_with
 from runner.storage.recordings.reader import RecordingEntry, Recordings, read_recordings
-from runner.storage.recordings.recording import conversation_digest
+from runner.storage.recordings.recording import Label, Reads, conversation_digest
 
 PATH = re.compile(r"(?:/(?P<provider>[^/]+))?/v1/(?P<what>chat/completions|models)/?")
 METHODS = {"chat/completions": "POST", "models": "GET"}
 
+NOT_REPLAYED_HEADERS = frozenset(
+    {
+        *("alt-svc", "connection", "content-encoding", "content-length", "keep-alive", "proxy-authenticate", "trailer"),
+        *("transfer-encoding", "upgrade", "x-received-ns", "x-simulated"),
+    }
+)
+"""Headers about the recorded connection, and those that every head gets anyway."""
 
-class Replay:
-    """Answers from the recordings of one run."""
+UNSENDABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+RECORDED_STAMP = re.compile(rb'(?<="sent_ns":) *[0-9]{1,19}')
+"""The simulator's own timestamp in a recording; a replay puts the current time in its place."""
+
+
+class ReplayService:
+    """Answers requests from the recordings of one run."""
 
     def __init__(self, recordings: Recordings, *, fast: bool) -> None:
         self.in_flight = 0
         self._recordings = recordings
         self._fast = fast
         self._entries: dict[tuple[str | None, str], list[RecordingEntry]] = defaultdict(list)
-        self._times_asked: Counter[tuple[str | None, str]] = Counter()
-        for entry in sorted(recordings.entries, key=_began_ns):
+        self._requests: Counter[tuple[str | None, str]] = Counter()
+        for entry in sorted(recordings.entries, key=_started_ns):
             for provider in (entry.label.provider, None):
                 self._entries[provider, entry.label.conversation].append(entry)
 
     @property
     def providers(self) -> tuple[str, ...]:
-        """Who was recorded."""
+        """The providers that were recorded."""
         return tuple(dict.fromkeys(entry.label.provider for entry in self._recordings.entries))
 
     def models_of(self, provider: str | None) -> tuple[str, ...]:
-        """Return which models of a provider, or of all, were recorded."""
+        """Return the recorded models of a provider, or of all."""
         labels = (entry.label for entry in self._recordings.entries)
         return tuple(dict.fromkeys(label.model for label in labels if provider in (None, label.provider)))
 
     def respond(self, request: HttpRequest, received_ns: int) -> Response:  # noqa: ARG002 -- a replay depends on no clock
-        """Answer one request; what was not recorded is answered with an error."""
+        """Return the recorded response to a request, or an error."""
         try:
             return self._route(request)
-        except Refusal as refusal:
-            return error_response(refusal)
+        except RequestError as error:
+            return error_response(error)
 
     def _route(self, request: HttpRequest) -> Response:
         found = PATH.fullmatch(request.path)
         if found is None:
             known = "/v1/chat/completions, /v1/models, and both behind a provider's name, as in /acme/v1/models"
-            raise Refusal(404, f"Unknown path '{request.path}': there are {known}.", code="unknown_url")
+            raise RequestError(404, f"Unknown path '{request.path}': there are {known}.", code="unknown_url")
         provider, what = found["provider"], found["what"]
         if provider is not None and provider not in self.providers:
             recorded = ", ".join(self.providers) or "nobody"
-            raise Refusal(404, f"Nothing of '{provider}' was recorded; there is {recorded}.", code="unknown_url")
+            raise RequestError(404, f"Nothing of '{provider}' was recorded; there is {recorded}.", code="unknown_url")
         if request.method != METHODS[what]:
-            refusal = Refusal(405, f"'{request.path}' answers {METHODS[what]} only.", code="method_not_allowed")
-            return error_response(refusal, (("allow", METHODS[what]),))
+            error = RequestError(405, f"'{request.path}' answers {METHODS[what]} only.", code="method_not_allowed")
+            return error_response(error, (("allow", METHODS[what]),))
         return self._list_models(provider) if what == "models" else self._reply(provider, request.body)
 
     def _list_models(self, provider: str | None) -> Response:
@@ -73,14 +94,14 @@ class Replay:
 
     def _reply(self, provider: str | None, body: bytes) -> Response:
         model, messages = parse_conversation(body)
-        question = provider, conversation_digest(model, ((said.role, said.text) for said in messages))
-        recorded = self._entries.get(question, [])
-        playable = _playable(recorded)
-        if not playable:
-            raise Refusal(404, self._why_not(provider, model, recorded), code="not_recorded", param="messages")
-        entry = playable[self._times_asked[question] % len(playable)]
-        self._times_asked[question] += 1
-        return play_back(entry.label, self._recordings.reads(entry), fast=self._fast)
+        conversation = provider, conversation_digest(model, ((message.role, message.text) for message in messages))
+        recorded = self._entries.get(conversation, [])
+        usable = _usable(recorded)
+        if not usable:
+            raise RequestError(404, self._why_not(provider, model, recorded), code="not_recorded", param="messages")
+        entry = usable[self._requests[conversation] % len(usable)]
+        self._requests[conversation] += 1
+        return replay_response(entry.label, self._recordings.reads(entry), fast=self._fast)
 
     def _why_not(self, provider: str | None, model: str, recorded: list[RecordingEntry]) -> str:
         models = self.models_of(provider)
@@ -96,25 +117,87 @@ class Replay:
         return f"'{model}' was not asked this when it was recorded. All messages, of the system too, must be the same."
 
 
-def _began_ns(entry: RecordingEntry) -> int:
-    """Return when an attempt was sent, or failed without, counted from the run's start: runs may span processes."""
+def _started_ns(entry: RecordingEntry) -> int:
+    """Return when an attempt was sent, or failed before that, in nanoseconds since the run's start."""
+    # Not by the clock itself: a resumed run has several processes, each with a clock of its own.
     label = entry.label
     at_ns = label.sent_ns if label.sent_ns is not None else label.failed.at_ns if label.failed else label.epoch_ns
     return at_ns - label.epoch_ns
 
 
-def _playable(entries: Iterable[RecordingEntry]) -> list[RecordingEntry]:
-    """Leave out what nobody heard to its end; and warm-up requests, unless there is nothing else."""
+def _usable(entries: Iterable[RecordingEntry]) -> list[RecordingEntry]:
+    """Return the complete recordings, without those of warm-up requests unless there are no others."""
     whole = [entry for entry in entries if not entry.label.withheld and not entry.label.is_interrupted]
     return [entry for entry in whole if not entry.label.warmup] or whole
 
 
+def replay_response(label: Label, reads: Reads, *, fast: bool) -> Response:
+    """Return a recorded attempt as a response: its status, headers, reads and end, each at its time.
+
+    A timeout stays a timeout, however fast the replay: it must not become another failure.
+    """
+    start_ns = label.sent_ns if label.sent_ns is not None else label.epoch_ns
+    steps = [Step(0 if fast else max(0, at_ns - start_ns), data) for at_ns, data in reads]
+    head_due_ns = 0 if fast or label.headers_ns is None else max(0, label.headers_ns - start_ns)
+    end_due_ns = max([head_due_ns, *(step.due_ns for step in steps)])
+    if label.failed is not None and not fast:
+        end_due_ns = max(end_due_ns, label.failed.at_ns - start_ns)
+    if label.headers.get("x-simulated") == "true":
+        steps = [part for step in steps for part in _with_new_stamps(step)]
+    if label.failed is None:
+        framing = Framing.CHUNKED if steps else Framing.LENGTH
+        return Response(label.status, _replayed_headers(label.headers), tuple(steps), framing, head_due_ns)
+    return _cut_response(label, label.failed, steps, head_due_ns, end_due_ns)
+
+
+def _cut_response(label: Label, failed: Failed, steps: list[Step], head_due_ns: int, end_due_ns: int) -> Response:
+    """Return an incomplete response: nothing more is sent, or its connection is closed or reset."""
+    silent = failed.outcome is Outcome.TIMEOUT
+    last = Step(FOREVER_NS if silent else end_due_ns, b"")
+    ending = Ending.RESET if failed.error_type == "reset" else Ending.CLOSE
+    if label.status is None:
+        return Response(None, (), (last,), Framing.RAW, ending=ending)
+    headers = (*_replayed_headers(label.headers), ("transfer-encoding", "chunked"))
+    return Response(label.status, headers, (*_in_chunks(steps), last), Framing.RAW, head_due_ns, ending)
+
+
+def _in_chunks(steps: Iterable[Step]) -> Iterator[Step]:
+    """Yield steps as chunks of a body whose last chunk never comes."""
+    for step in steps:
+        if step.size:
+            head = b"%x\r\n%b" % (step.size, step.head)
+            yield (
+                Step(step.due_ns, head + b"\r\n") if step.tail is None else Step(step.due_ns, head, step.tail + b"\r\n")
+            )
+
+
+def _with_new_stamps(step: Step) -> Iterator[Step]:
+    """Yield a step cut at the simulator's timestamps, so that each is replaced by the current time."""
+    stamps = list(RECORDED_STAMP.finditer(step.head))
+    if not stamps:
+        yield step
+        return
+    head, ends = step.head[: stamps[0].start()], [*(stamp.start() for stamp in stamps[1:]), len(step.head)]
+    for stamp, end in zip(stamps, ends, strict=True):
+        yield Step(step.due_ns, head, step.head[stamp.end() : end])
+        head = b""
+
+
+def _replayed_headers(headers: Mapping[str, str]) -> Headers:
+    """Return the recorded headers that can be sent again."""
+    return tuple(
+        (name, UNSENDABLE.sub(" ", value).encode().decode("latin-1"))
+        for name, value in headers.items()
+        if name not in NOT_REPLAYED_HEADERS
+    )
+
+
 def provider_url(base_url: str, provider: str) -> str:
-    """Return where the replies of one provider alone are, on a server with this base URL."""
+    """Return the base URL of one provider's recordings, on a server with this base URL."""
     return f"{base_url.removesuffix('/v1')}/{provider}/v1"
 
 
-def play(
+def run(
     folder: Path,
     host: str,
     port: int,
@@ -123,29 +206,34 @@ def play(
     on_ready: Callable[[str], None],
     until_stdin_closes: bool = False,
 ) -> None:
-    """Serve what was recorded of a run until a signal; `on_ready` is given the base URL.
+    """Serve a run's recordings until a signal; call `on_ready` with the base URL.
 
     Raises:
-        CompareError: nothing was recorded, or the address cannot be listened on.
+        CompareError: there are no recordings, or the address cannot be used.
 
     """
-    replay = Replay(read_recordings(folder), fast=fast)
-    answer_with(replay, host, port, on_ready=on_ready, until_stdin_closes=until_stdin_closes)
+    service = ReplayService(read_recordings(folder), fast=fast)
+    answer_with(service, host, port, on_ready=on_ready, until_stdin_closes=until_stdin_closes)
 
 
 def serve(folder: Path, host: str, port: int, *, fast: bool, announce: Callable[[str], object]) -> None:
-    """Do so in the foreground; `announce` is given the lines that say how to use it."""
-    recordings = read_recordings(folder)
-    replay = Replay(recordings, fast=fast)
+    """Serve a run's recordings in the foreground; call `announce` with each line on how to use them.
 
-    def say_how(base_url: str) -> None:
+    Raises:
+        CompareError: there are no recordings, or the address cannot be used.
+
+    """
+    recordings = read_recordings(folder)
+    service = ReplayService(recordings, fast=fast)
+
+    def announce_usage(base_url: str) -> None:
         pace = "as fast as possible" if fast else "at the recorded pace"
         announce(f"{len(recordings.entries)} recorded replies at {base_url}, {pace} (Ctrl-C ends it).")
         if recordings.is_torn:
             announce("The last one was cut off when it was recorded, and is left out.")
         announce("Parameters do not count; a question is known by its model and its messages. Each provider alone:")
-        for provider in replay.providers:
-            announce(f"  {provider_url(base_url, provider)}  {', '.join(replay.models_of(provider))}")
+        for provider in service.providers:
+            announce(f"  {provider_url(base_url, provider)}  {', '.join(service.models_of(provider))}")
         announce(f"Without a server: compare run SUITE --replay {folder}")
 
-    answer_with(replay, host, port, on_ready=say_how)
+    answer_with(service, host, port, on_ready=announce_usage)

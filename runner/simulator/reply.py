@@ -1,16 +1,26 @@
-"""What a persona says: sensible sentences, made from the conversation alone. Pure and deterministic."""
+"""Compose a persona's reply from the conversation alone, deterministically. Performs no I/O."""
 
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from runner.simulator.canned_replies import calculate, echo, greet, introduce, name_capital
+from runner.simulator.canned_replies import (
+    Dialogue,
+    calculate,
+    echo,
+    greet,
+    introduce,
+    name_capital,
+    quote,
+    read_dialogue,
+    recall_answer,
+    recall_name,
+    recall_question,
+)
 from runner.simulator.chat import ChatMessage
-from runner.simulator.conversation_memory import recall_answer, recall_name, recall_question
-from runner.simulator.dialogue import Dialogue, Rule, quote, read_dialogue
 from runner.simulator.persona import Persona
 
-RULES: tuple[Rule, ...] = (
+RULES = (
     recall_name,
     recall_answer,
     recall_question,
@@ -50,17 +60,17 @@ class PersonaReply:
 
 
 def compose(persona: Persona, messages: Sequence[ChatMessage], rng: random.Random) -> PersonaReply:
-    """Write the reply; the generator only chooses among wordings."""
+    """Return the reply; the generator only chooses among wordings."""
     dialogue = read_dialogue(persona, messages)
     answers = (rule(dialogue) for rule in RULES)
     return PersonaReply(
-        answer=next((answer for answer in answers if answer is not None), None) or _admit(dialogue, rng),
+        answer=next((answer for answer in answers if answer is not None), None) or _placeholder(dialogue, rng),
         reasoning=_think_aloud(dialogue, rng) if persona.thinks else None,
     )
 
 
-def _admit(dialogue: Dialogue, rng: random.Random) -> str:
-    """Repeat the question and say honestly that nobody thought about it."""
+def _placeholder(dialogue: Dialogue, rng: random.Random) -> str:
+    """Return an answer that repeats the question and says that no model stands behind it."""
     name, quoted = dialogue.persona.name, quote(dialogue.question)
     opening = rng.randrange(len(OPENINGS_EN))
     paragraph = dialogue.choose(

@@ -1,24 +1,47 @@
-"""HTTP/1.1 requests out of bytes, however the bytes are cut. Performs no I/O.
+"""Parse HTTP/1.1 requests from bytes, however they are cut. Performs no I/O.
 
-`RequestReader.feed` takes what arrived, `next_request` gives a whole request, None for "need more", or
-raises `Refusal`, after which the connection is beyond repair and must be closed.
-The grammar is RFC 9112, read strictly: what two parsers could understand differently is refused.
+Where two parsers could read a request differently, it is refused (RFC 9112).
 """
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
-from runner.simulator.refusal import Refusal
+from httptools import HttpParserError, HttpParserInvalidMethodError, HttpParserUpgrade, HttpRequestParser
 
 HEAD_BYTES_MAX = 64 * 1024
 BODY_BYTES_MAX = 32 * 1024 * 1024
-
-REQUEST_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([\x21-\x7e]+) HTTP/1\.([01])")
-FIELD_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)")
-CHUNK_SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?")
 CHUNK_LINE_BYTES_MAX = 4096
-LENGTH = re.compile(r"[0-9]{1,12}")
+
+REQUEST_LINE = re.compile(rb"(\S+) (\S+) HTTP/1\.([01])")
+CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]+")
+CHUNKED_HEAD = b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+class RequestError(Exception):
+    """A request is answered with an error, in the shape that OpenAI's clients expect."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        code: str | None = None,
+        param: str | None = None,
+        kind: str = "invalid_request_error",
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.code = code
+        self.param = param
+        self.kind = kind
+
+    @property
+    def body(self) -> Mapping[str, object]:
+        """The error as JSON."""
+        return {"error": {"message": self.message, "type": self.kind, "param": self.param, "code": self.code}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +54,7 @@ class HttpRequest:
     body: bytes
     keep_alive: bool
     chunked_allowed: bool
-    """HTTP/1.0 knows no chunked transfer: such a client reads until the connection closes."""
+    """Whether the response may be chunked: HTTP/1.0 has no chunks, such a client reads until the connection closes."""
 
     @property
     def path(self) -> str:
@@ -39,178 +62,177 @@ class HttpRequest:
         return self.target.partition("?")[0]
 
 
-@dataclass(frozen=True, slots=True)
-class _Head:
-    """A request whose body is still to come; `length` is None for a chunked body."""
-
-    method: str
-    target: str
-    minor: int
-    headers: Mapping[str, str]
-    length: int | None
-
-
 class RequestReader:
-    """Collects one connection's bytes, hands out its requests one by one."""
+    """Splits one connection's bytes into requests.
+
+    `feed` takes what was read from the socket. `next_request` returns a request, None while bytes are missing, or
+    raises `RequestError`, after which the connection must be closed.
+    """
 
     def __init__(self) -> None:
         self._buffer = bytearray()
-        self._head: _Head | None = None
-        self._chunks: ChunkedBody | None = None
+        self._head: HttpRequest | None = None
+        self._chunks: _ChunkedBody | None = None
         self._continue_expected = False
 
     def feed(self, data: bytes) -> None:
-        """Take in what was read from the socket."""
+        """Add bytes that were read from the socket."""
         self._buffer += data
 
     @property
     def buffered(self) -> int:
-        """Bytes fed and not yet handed out."""
+        """The number of bytes that were fed and not yet parsed."""
         return len(self._buffer)
 
     def take_expectation(self) -> bool:
-        """Tell once whether the client holds its body back until it hears `100 Continue`."""
+        """Return, once for a request, whether the client waits for `100 Continue` before it sends the body."""
         expected, self._continue_expected = self._continue_expected, False
         return expected
 
     def next_request(self) -> HttpRequest | None:
-        """Return the next whole request, or None while more bytes are needed."""
+        """Return the next complete request, or None while more bytes are needed.
+
+        Raises:
+            RequestError: the bytes are no valid request, or it is too large.
+
+        """
         if self._head is None:
             self._head = self._take_head()
-            self._continue_expected = self._head is not None and _expects_continue(self._head)
         if self._head is None:
             return None
         body = self._take_body(self._head)
         if body is None:
             return None
-        head, self._head, self._chunks = self._head, None, None
-        return HttpRequest(
-            method=head.method,
-            target=head.target,
-            headers=head.headers,
-            body=body,
-            keep_alive=_keeps_alive(head),
-            chunked_allowed=head.minor == 1,
-        )
+        request, self._head, self._chunks = replace(self._head, body=body), None, None
+        return request
 
-    def _take_head(self) -> _Head | None:
-        # RFC 9112 2.2: tolerate empty lines before a request line.
+    def _take_head(self) -> HttpRequest | None:
+        # RFC 9112 2.2: ignore empty lines before a request line.
         while self._buffer.startswith(b"\r\n"):
             del self._buffer[:2]
         end = self._buffer.find(b"\r\n\r\n", 0, HEAD_BYTES_MAX)
         if end < 0:
             if len(self._buffer) >= HEAD_BYTES_MAX:
-                raise Refusal(431, f"The request's head exceeds {HEAD_BYTES_MAX} bytes.")
+                raise RequestError(431, f"The request's head exceeds {HEAD_BYTES_MAX} bytes.")
             return None
-        lines = bytes(self._buffer[:end]).split(b"\r\n")
+        head = parse_head(bytes(self._buffer[: end + 4]))
         del self._buffer[: end + 4]
-        return _parse_head(lines)
+        self._continue_expected = head.chunked_allowed and head.headers.get("expect", "").lower() == "100-continue"
+        if "transfer-encoding" in head.headers:
+            self._chunks = _ChunkedBody()
+        return head
 
-    def _take_body(self, head: _Head) -> bytes | None:
-        if head.length is None:
-            self._chunks = self._chunks or ChunkedBody()
+    def _take_body(self, head: HttpRequest) -> bytes | None:
+        if self._chunks is not None:
             return self._chunks.take(self._buffer)
-        if len(self._buffer) < head.length:
+        length = int(head.headers.get("content-length", "0"))
+        if len(self._buffer) < length:
             return None
-        body = bytes(self._buffer[: head.length])
-        del self._buffer[: head.length]
+        body = bytes(self._buffer[:length])
+        del self._buffer[:length]
         return body
 
 
-class ChunkedBody:
-    """A body in chunked transfer coding; trailers are read over."""
+class _HeadFields:
+    """Collects what a parser reports of a head."""
 
     def __init__(self) -> None:
-        self._body = bytearray()
-        self._in_trailers = False
+        self.parser = HttpRequestParser(self)
+        self.headers: dict[str, str] = {}
+        self.keep_alive = False
 
-    def take(self, buffer: bytearray) -> bytes | None:
-        """Move whole chunks out of the buffer; return the body once its end was seen."""
-        while not self._in_trailers:
-            line_end = _line_end(buffer)
-            if line_end is None:
-                return None
-            size = _chunk_size(bytes(buffer[:line_end]))
-            if len(self._body) + size > BODY_BYTES_MAX:
-                raise _too_long()
-            data_end = line_end + 2 + size
-            if size and len(buffer) < data_end + 2:
-                return None
-            if size and buffer[data_end : data_end + 2] != b"\r\n":
-                raise Refusal(400, "A chunk of the body does not end where its size says.")
-            self._body += buffer[line_end + 2 : data_end]
-            self._in_trailers = size == 0
-            del buffer[: data_end + 2 if size else data_end]
-        return self._take_trailers(buffer)
+    def on_header(self, field: bytes, content: bytes) -> None:
+        name, value = field.decode("ascii").lower(), content.decode("latin-1").rstrip(" \t")
+        self.headers[name] = f"{self.headers[name]}, {value}" if name in self.headers else value
 
-    def _take_trailers(self, buffer: bytearray) -> bytes | None:
-        while (line_end := _line_end(buffer)) is not None:
-            del buffer[: line_end + 2]
-            if line_end == 0:
-                return bytes(self._body)
-        return None
+    def on_headers_complete(self) -> None:
+        self.keep_alive = self.parser.should_keep_alive()
 
 
-def _line_end(buffer: bytearray) -> int | None:
-    """Return where the buffer's first line ends; None if it has not ended yet."""
-    end = buffer.find(b"\r\n", 0, CHUNK_LINE_BYTES_MAX)
-    if end < 0 and len(buffer) >= CHUNK_LINE_BYTES_MAX:
-        raise Refusal(400, f"A line of the chunked body exceeds {CHUNK_LINE_BYTES_MAX} bytes.")
-    return end if end >= 0 else None
+def parse_head(data: bytes) -> HttpRequest:
+    """Return the request that a head announces, its body still empty.
 
+    Raises:
+        RequestError: this is no head of HTTP/1.1, its framing is ambiguous, or the body would be too large.
 
-def _chunk_size(line: bytes) -> int:
-    match = CHUNK_SIZE_LINE.fullmatch(line)
-    if match is None:
-        raise Refusal(400, "A chunk of the body has no valid size.")
-    return int(match[1], 16)
-
-
-def _parse_head(lines: list[bytes]) -> _Head:
-    request_line = REQUEST_LINE.fullmatch(lines[0])
-    if request_line is None:
-        raise Refusal(400, "The request line is not that of an HTTP/1.1 request.")
-    headers: dict[str, str] = {}
-    for line in lines[1:]:
-        field = FIELD_LINE.fullmatch(line)
-        if field is None:
-            raise Refusal(400, "A header line is malformed.")
-        name, value = field[1].decode("ascii").lower(), field[2].decode("latin-1").rstrip(" \t")
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return _Head(
-        method=request_line[1].decode("ascii"),
-        target=request_line[2].decode("ascii"),
-        minor=int(request_line[3]),
-        headers=headers,
-        length=_body_length(headers),
+    """
+    line = REQUEST_LINE.fullmatch(data.partition(b"\r\n")[0])
+    if line is None:
+        raise _wrong_request_line()
+    fields = _HeadFields()
+    with suppress(HttpParserUpgrade):  # a server may ignore the offer, and this one does
+        _feed(fields.parser, data)
+    if fields.headers.get("transfer-encoding", "chunked").lower() != "chunked":
+        raise RequestError(400, "The only transfer coding of a request that is understood is chunked.")
+    if int(fields.headers.get("content-length", "0")) > BODY_BYTES_MAX:
+        raise _too_long()
+    return HttpRequest(
+        method=line[1].decode("ascii"),
+        target=line[2].decode("latin-1"),
+        headers=fields.headers,
+        body=b"",
+        keep_alive=fields.keep_alive,
+        chunked_allowed=line[3] == b"1",
     )
 
 
-def _body_length(headers: Mapping[str, str]) -> int | None:
-    """Return the body's length in bytes, None for a chunked one."""
-    coding, length = headers.get("transfer-encoding"), headers.get("content-length")
-    if coding is not None:
-        # Both at once is how requests are smuggled (RFC 9112 6.1).
-        if length is not None or coding.lower() != "chunked":
-            raise Refusal(400, "The request's framing is ambiguous: send Content-Length or chunked, not both.")
-        return None
-    if length is None:
-        return 0
-    if LENGTH.fullmatch(length) is None:
-        raise Refusal(400, "Content-Length is not a number.")
-    if int(length) > BODY_BYTES_MAX:
-        raise _too_long()
-    return int(length)
+class _ChunkedBody:
+    """Decodes a body in chunked transfer coding; trailers are dropped."""
+
+    def __init__(self) -> None:
+        self._body = bytearray()
+        self._line = b""
+        """The part read so far of a line that is no chunk's data."""
+        self._in_data = self._ended = False
+        self._parser = HttpRequestParser(self)
+        self._parser.feed_data(CHUNKED_HEAD)
+
+    def take(self, buffer: bytearray) -> bytes | None:
+        """Move the body's bytes out of a buffer; return the body once it is complete."""
+        # Line by line, so that what follows the body stays in the buffer.
+        while buffer and not self._ended:
+            end = buffer.find(b"\n") + 1 or len(buffer)
+            piece = bytes(buffer[:end])
+            del buffer[:end]
+            if not self._in_data:
+                self._line += piece
+            if len(self._line) > CHUNK_LINE_BYTES_MAX:
+                raise RequestError(400, f"A line of the chunked body exceeds {CHUNK_LINE_BYTES_MAX} bytes.")
+            _feed(self._parser, piece)
+            if piece.endswith(b"\n"):
+                self._line = b""
+        return bytes(self._body) if self._ended else None
+
+    def on_chunk_header(self) -> None:
+        size = CHUNK_SIZE.match(self._line)
+        if size is None or len(self._body) + int(size[0], 16) > BODY_BYTES_MAX:
+            raise _too_long()
+        self._in_data = True
+
+    def on_body(self, data: bytes) -> None:
+        self._body += data
+
+    def on_chunk_complete(self) -> None:
+        self._in_data = False
+
+    def on_message_complete(self) -> None:
+        self._ended = True
 
 
-def _too_long() -> Refusal:
-    return Refusal(413, f"The request's body exceeds {BODY_BYTES_MAX} bytes.")
+def _feed(parser: HttpRequestParser, data: bytes) -> None:
+    try:
+        parser.feed_data(data)
+    except HttpParserInvalidMethodError as error:
+        raise _wrong_request_line() from error
+    except HttpParserError as error:
+        if isinstance(error.__context__, RequestError):
+            raise error.__context__ from None
+        raise RequestError(400, f"The request is not valid HTTP/1.1: {error}.") from error
 
 
-def _expects_continue(head: _Head) -> bool:
-    return head.minor == 1 and head.headers.get("expect", "").lower() == "100-continue"
+def _wrong_request_line() -> RequestError:
+    return RequestError(400, "The request line is not that of an HTTP/1.1 request.")
 
 
-def _keeps_alive(head: _Head) -> bool:
-    options = {option.strip().lower() for option in head.headers.get("connection", "").split(",")}
-    return "close" not in options if head.minor == 1 else "keep-alive" in options
+def _too_long() -> RequestError:
+    return RequestError(413, f"The request's body exceeds {BODY_BYTES_MAX} bytes.")

@@ -1,6 +1,6 @@
-"""What the server sends back, as data: a head, a body in timed steps, an ending. Performs no I/O.
+"""Responses as data: a head, a body in timed steps, an ending. Performs no I/O.
 
-Whoever plays a `Response` needs to know nothing of chats or faults; whoever makes one, nothing of sockets.
+What sends a `Response` knows nothing of chats or faults; what makes one knows nothing of sockets.
 """
 
 import json
@@ -10,10 +10,13 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from runner.simulator.answer import TimedAnswer
-from runner.simulator.refusal import Refusal
+from runner.simulator.request import RequestError
+
+FOREVER_NS = 24 * 3600 * 1_000_000_000
+"""A delay that outlasts any client."""
 
 STAMP_BYTES = 19
-"""Width of a 64-bit clock; a stamp is padded to it with blanks, so that lengths are known in advance."""
+"""The width of a 64-bit clock; a timestamp is padded to it with blanks, so that lengths are known in advance."""
 
 DONE = b"data: [DONE]\n\n"
 JSON_TYPE = ("content-type", "application/json")
@@ -22,9 +25,9 @@ Headers = tuple[tuple[str, str], ...]
 
 
 class Step(NamedTuple):
-    """A part of the body: what to send, and when, counted from the request's last byte.
+    """A part of the body, and its delay after the request's last byte, in nanoseconds.
 
-    Where `tail` is not None, the clock's reading at the moment of sending goes between the two.
+    Where `tail` is not None, the time of sending, by `perf_counter_ns`, goes between the two.
     """
 
     due_ns: int
@@ -33,21 +36,21 @@ class Step(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Bytes it will have on the wire."""
+        """Its size in bytes, as sent."""
         return len(self.head) + (0 if self.tail is None else STAMP_BYTES + len(self.tail))
 
 
 class Framing(Enum):
-    """How the body's end is made known."""
+    """How the end of the body is marked."""
 
     LENGTH = auto()
     CHUNKED = auto()
     RAW = auto()
-    """The steps, or nothing at all, carry the framing themselves."""
+    """The steps contain the framing, or there is none."""
 
 
 class Ending(Enum):
-    """What becomes of the connection."""
+    """What happens to the connection afterwards."""
 
     KEEP = auto()
     CLOSE = auto()
@@ -56,7 +59,7 @@ class Ending(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One answer to one HTTP request. With `Framing.LENGTH` the steps must be a tuple; no status means no head."""
+    """The response to a request. With `Framing.LENGTH` the steps must be a tuple; without a status no head is sent."""
 
     status: int | None
     headers: Headers
@@ -68,7 +71,7 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """What is the same in all chunks of a completion."""
+    """The members that all chunks of a completion share."""
 
     id: str
     created: int
@@ -87,13 +90,13 @@ def json_response(status: int, payload: object, headers: Headers = ()) -> Respon
     return whole_response(status, _encode(payload), (JSON_TYPE, *headers))
 
 
-def error_response(refusal: Refusal, headers: Headers = ()) -> Response:
+def error_response(error: RequestError, headers: Headers = ()) -> Response:
     """Return an error as OpenAI's clients expect it."""
-    return json_response(refusal.status, refusal.body, headers)
+    return json_response(error.status, error.body, headers)
 
 
 def completion_response(answer: TimedAnswer, envelope: Envelope) -> Response:
-    """Return the whole answer at once, at the moment a stream of it would have ended."""
+    """Return the whole answer as JSON, sent when a stream of it would have ended."""
     message: dict[str, object] = {"role": "assistant", "content": answer.text}
     if answer.reasoning:
         message["reasoning_content"] = answer.reasoning
@@ -108,13 +111,13 @@ def completion_response(answer: TimedAnswer, envelope: Envelope) -> Response:
 
 
 def stream_response(steps: Iterable[Step]) -> Response:
-    """Return server-sent events, the head at once."""
+    """Return a response of server-sent events, its head sent at once."""
     headers = (("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-cache"))
     return Response(200, headers, steps, Framing.CHUNKED)
 
 
 def stream_steps(answer: TimedAnswer, envelope: Envelope) -> Iterator[Step]:
-    """Tell the answer chunk by chunk; every chunk is stamped as `sent_ns`."""
+    """Yield the answer chunk by chunk; every chunk has its timestamp as `sent_ns`."""
     opening, closing = _chunk_frame(envelope, finish_reason=None)
     if answer.chunks:
         yield Step(answer.first_due_ns, opening + b'{"role":"assistant","content":""}' + closing, b"}\n\n")
@@ -129,13 +132,13 @@ def stream_steps(answer: TimedAnswer, envelope: Envelope) -> Iterator[Step]:
 
 
 def usage_event(answer: TimedAnswer, envelope: Envelope) -> bytes:
-    """Return the chunk with the counts and no choices, up to its stamp."""
+    """Return the chunk with the token counts, up to its timestamp."""
     usage = count_usage(answer, envelope)
     return b"data: " + _open_stamp({**_identity("chat.completion.chunk", envelope), "choices": [], "usage": usage})
 
 
 def count_usage(answer: TimedAnswer, envelope: Envelope) -> dict[str, object]:
-    """Count what was read and said."""
+    """Return the token counts of a request and its answer."""
     return {
         "prompt_tokens": envelope.input_tokens,
         "completion_tokens": answer.output_tokens,
@@ -156,7 +159,7 @@ def _identity(kind: str, envelope: Envelope) -> dict[str, object]:
 
 
 def _chunk_frame(envelope: Envelope, finish_reason: str | None) -> tuple[bytes, bytes]:
-    """Return what stands before and after the delta, up to the stamp."""
+    """Return the bytes before and after a chunk's delta, up to the timestamp."""
     delta = "\0delta"
     choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
     usage = {"usage": None} if envelope.include_usage else {}
@@ -166,7 +169,7 @@ def _chunk_frame(envelope: Envelope, finish_reason: str | None) -> tuple[bytes, 
 
 
 def _open_stamp(document: dict[str, object]) -> bytes:
-    """Return a document up to the place where its `sent_ns` belongs; a brace closes it."""
+    """Return a JSON document up to the value of `sent_ns`; after it, a brace is missing."""
     return _encode(document)[:-1] + b',"sent_ns":'
 
 

@@ -1,4 +1,4 @@
-"""The simulator's process: a loop, a socket, and nothing else in its way."""
+"""Run the simulator's event loop and socket."""
 
 import asyncio
 import contextlib
@@ -12,10 +12,10 @@ import threading
 from collections.abc import Callable
 
 from runner.errors import CompareError, did_you_mean
-from runner.simulator.alarm import make_alarm
 from runner.simulator.connection import Connection, Responder
 from runner.simulator.faults import FAULTS, InjectedFault
 from runner.simulator.service import Service
+from runner.simulator.timer import make_timer
 
 LOOPBACK = "127.0.0.1"
 DEFAULT_PORT = 8765
@@ -31,16 +31,21 @@ def serve(
     fault: str | None = None,
     announce: Callable[[str], object],
 ) -> None:
-    """Run in the foreground until Ctrl-C; `announce` is given the lines that say how to use it."""
+    """Serve the simulated models in the foreground until Ctrl-C; call `announce` with each line on how to use them.
 
-    def say_how(base_url: str) -> None:
+    Raises:
+        CompareError: there is no such fault, or the address cannot be used.
+
+    """
+
+    def announce_usage(base_url: str) -> None:
         announce(f"Simulated models at {base_url} (Ctrl-C ends it). Try:")
         announce(
             f"curl -N {base_url}/chat/completions -d "
             """'{"model":"sim/quick","stream":true,"messages":[{"role":"user","content":"Who are you?"}]}'"""
         )
 
-    run(host, port, fault=fault, on_ready=say_how)
+    run(host, port, fault=fault, on_ready=announce_usage)
 
 
 def run(
@@ -51,31 +56,41 @@ def run(
     on_ready: Callable[[str], None],
     until_stdin_closes: bool = False,
 ) -> None:
-    """Serve the simulated models until a signal, or whoever holds the other end of standard input, says stop."""
+    """Serve the simulated models until a signal, or until standard input is closed; call `on_ready` with the base URL.
+
+    Raises:
+        CompareError: there is no such fault, or the address cannot be used.
+
+    """
     answer_with(Service(_find_fault(fault)), host, port, on_ready=on_ready, until_stdin_closes=until_stdin_closes)
 
 
 def answer_with(
     service: Responder, host: str, port: int, *, on_ready: Callable[[str], None], until_stdin_closes: bool = False
 ) -> None:
-    """Serve whatever knows the answers, likewise."""
+    """Serve the answers of a service until a signal, or until standard input is closed.
+
+    Raises:
+        CompareError: the address cannot be used.
+
+    """
     if not 0 <= port <= PORT_MAX:
         raise CompareError(f"The port {port} is not between 0 and {PORT_MAX}.")
     loop = _make_loop()
     try:
-        alarm = make_alarm(loop)
-        server = _listen(loop, lambda: Connection(service, alarm), host, port)
+        timer = make_timer(loop)
+        server = _listen(loop, lambda: Connection(service, timer), host, port)
         _raise_file_limit()
         _stop_on_signals(loop, interruptible=not until_stdin_closes)
         if until_stdin_closes:
             threading.Thread(target=_stop_at_eof, args=(loop,), daemon=True).start()
         gc.freeze()
-        # From inside the loop: uvloop hears no signal before it runs, and whoever is told may send one.
+        # From inside the loop: uvloop handles no signal before it runs, and `on_ready` may lead to one.
         loop.call_soon(on_ready, _base_url(server))
-        with contextlib.suppress(KeyboardInterrupt):  # where loops know no signals
+        with contextlib.suppress(KeyboardInterrupt):  # where loops cannot handle signals
             loop.run_forever()
         server.close()
-        loop.run_until_complete(asyncio.sleep(0))  # uvloop takes its handle back in a turn of the loop
+        loop.run_until_complete(asyncio.sleep(0))  # uvloop releases its handle in an iteration of the loop
     finally:
         loop.close()
 
@@ -122,7 +137,7 @@ def _base_url(server: asyncio.Server) -> str:
 
 
 def _raise_file_limit() -> None:
-    """Allow as many connections as the system does."""
+    """Raise the limit of open files as far as the system allows."""
     with contextlib.suppress(ImportError, OSError, ValueError):
         resource = importlib.import_module("resource")
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -132,7 +147,7 @@ def _raise_file_limit() -> None:
 
 def _stop_on_signals(loop: asyncio.AbstractEventLoop, *, interruptible: bool) -> None:
     if not interruptible:
-        # A terminal's Ctrl-C reaches the whole group; a run that winds down still needs its server.
+        # A terminal's Ctrl-C reaches the whole process group; a run that is stopping still needs its server.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     signals = (signal.SIGTERM, signal.SIGINT) if interruptible else (signal.SIGTERM,)
     with contextlib.suppress(NotImplementedError):
@@ -141,9 +156,9 @@ def _stop_on_signals(loop: asyncio.AbstractEventLoop, *, interruptible: bool) ->
 
 
 def _stop_at_eof(loop: asyncio.AbstractEventLoop) -> None:
-    """Wait, in a thread, until the parent closes our standard input, or dies and lets the system do it."""
+    """Stop the loop when standard input is closed; runs in a thread of its own."""
     with contextlib.suppress(OSError):
         while os.read(0, 4096):
             pass
-    with contextlib.suppress(RuntimeError):  # the loop has ended by itself
+    with contextlib.suppress(RuntimeError):  # the loop has already ended
         loop.call_soon_threadsafe(loop.stop)

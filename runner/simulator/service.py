@@ -1,4 +1,4 @@
-"""From a request to its response: routes, models, faults, the log. Knows no socket."""
+"""Answer requests: routes, models, faults, the log. Opens no socket."""
 
 import time
 from collections import OrderedDict, deque
@@ -8,11 +8,9 @@ from urllib.parse import unquote
 
 from runner.simulator.answer import answer
 from runner.simulator.chat import ChatRequest, parse_chat
-from runner.simulator.faults import InjectedFault
-from runner.simulator.inject import SimulatedExchange
+from runner.simulator.faults import InjectedFault, SimulatedExchange
 from runner.simulator.model import Model, model_ids, parse_model
-from runner.simulator.refusal import Refusal
-from runner.simulator.request import HttpRequest
+from runner.simulator.request import HttpRequest, RequestError
 from runner.simulator.response import Envelope, Response, error_response, json_response
 from runner.simulator.tokens import count_prompt_tokens
 
@@ -22,13 +20,13 @@ LOG = "/log"
 METHODS = {CHAT: "POST", MODELS: "GET", LOG: "GET"}
 
 LOG_ENTRIES_MAX = 20_000
-QUESTION_LOGGED = 100
-"""Characters."""
+LOGGED_CHARS = 100
+"""Characters of a question that the log keeps."""
 CONTENTS_REMEMBERED = 10_000
 
 
 class Service:
-    """All the state there is: how many requests are under way, what was asked how often, the log."""
+    """The simulator's service and its state: requests in flight, how often each content was requested, the log."""
 
     def __init__(self, fault: InjectedFault | None = None) -> None:
         self.in_flight = 0
@@ -40,21 +38,23 @@ class Service:
         self._log: deque[dict[str, object]] = deque(maxlen=LOG_ENTRIES_MAX)
 
     def respond(self, request: HttpRequest, received_ns: int) -> Response:
-        """Answer one request; what cannot be done is answered with an error."""
+        """Return the response to a request, an error if it is wrong."""
         try:
             response = self._route(request, received_ns)
-        except Refusal as refusal:
-            response = error_response(refusal)
+        except RequestError as error:
+            response = error_response(error)
         return replace(response, headers=(*response.headers, ("x-request-id", f"req-sim-{next(self._request_ids)}")))
 
     def _route(self, request: HttpRequest, received_ns: int) -> Response:
         path = request.path.rstrip("/")
         known = MODELS if path.startswith(MODELS + "/") else path
         if known not in METHODS:
-            raise Refusal(404, f"Unknown path '{request.path}': there are {', '.join(METHODS)}.", code="unknown_url")
+            raise RequestError(
+                404, f"Unknown path '{request.path}': there are {', '.join(METHODS)}.", code="unknown_url"
+            )
         if request.method != METHODS[known]:
-            refusal = Refusal(405, f"'{path}' answers {METHODS[known]} only.", code="method_not_allowed")
-            return error_response(refusal, (("allow", METHODS[known]),))
+            error = RequestError(405, f"'{path}' answers {METHODS[known]} only.", code="method_not_allowed")
+            return error_response(error, (("allow", METHODS[known]),))
         if known == CHAT:
             return self._chat(request, received_ns)
         if known == LOG:
@@ -73,12 +73,12 @@ class Service:
 
     def _chat(self, request: HttpRequest, received_ns: int) -> Response:
         chat = parse_chat(request.body)
-        asked = {"model": chat.model, "question": chat.question[:QUESTION_LOGGED]}
-        self._log.append({"received_ns": received_ns, **asked, "in_flight": self.in_flight})
+        logged = {"model": chat.model, "question": chat.question[:LOGGED_CHARS]}
+        self._log.append({"received_ns": received_ns, **logged, "in_flight": self.in_flight})
         model = parse_model(chat.model)
         exchange = self._exchange(chat, model)
         fault = model.fault or self._fault
-        return fault.spoil(exchange) if fault else exchange.good
+        return fault.inject(exchange) if fault else exchange.intact
 
     def _exchange(self, chat: ChatRequest, model: Model) -> SimulatedExchange:
         wall_s = time.time()

@@ -1,4 +1,4 @@
-"""Tokens as the simulator counts them: a CJK character, up to eight letters of a word, a sign."""
+"""Tokens as the simulator counts them: one CJK character, up to eight letters of a word, or one sign."""
 
 import re
 from collections.abc import Iterable
@@ -12,10 +12,10 @@ TOKENS_PER_MESSAGE = 3
 
 
 def tokenize(text: str) -> tuple[str, ...]:
-    """Cut a text into tokens; joined, they are the text again."""
+    """Return a text cut into tokens; joined, they are the text again."""
     return tuple(TOKEN.findall(text))
 
 
 def count_prompt_tokens(messages: Iterable[ChatMessage]) -> int:
-    """Count what a conversation costs as input."""
-    return sum(TOKENS_PER_MESSAGE + len(TOKEN.findall(said.text)) for said in messages)
+    """Return the number of input tokens of a conversation."""
+    return sum(TOKENS_PER_MESSAGE + len(TOKEN.findall(message.text)) for message in messages)

@@ -1,1 +1,1 @@
-"""A run's folder on disk: journal, recordings, and what a resumed run reads back."""
+"""A run's folder on disk: the journal, the recordings, and the state that a resumed run starts from."""

@@ -1,61 +1,164 @@
-"""What a journal leaves to do of a plan: which conversations to take up where, and which records count no longer.
+"""Resume a run: which requests of its plan are completed, to be repeated or still missing. Performs no I/O.
 
-Pure. A record counts if the request that the plan has in its place has its key, so that an edited suite asks anew what
-was edited, and nothing else.
+A record counts if the request at its place in the plan has its key. So an edited suite repeats what was edited, and
+nothing else.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import NamedTuple
 
 from runner.core.events import TIMED, Outcome
-from runner.core.load import blocks_a_level
+from runner.core.load import LoadProfile, blocks_a_level
 from runner.core.record import Record
+from runner.core.suite import Suite
+from runner.errors import CompareError
 from runner.planning.plan import Plan, Request
+from runner.storage.journal import Header, Journal
 
-ANSWERED = TIMED | {Outcome.FILTERED}
-"""Outcomes that no repetition would better."""
+FINAL = TIMED | {Outcome.FILTERED}
+"""Outcomes that a repetition would not improve."""
 
-
-Question = tuple[str | None, str, str]
-"""The node that asks, where each asks everything; the target; the case."""
+Series = tuple[str | None, str, str]
+"""The repeats of one case for one target: the node that sends them, where each node sends all; the target; the case."""
 
 
 @dataclass(frozen=True, slots=True)
-class ResumePlan:
-    """How a run goes on, given what its journal holds."""
+class ResumeState:
+    """What a journal leaves to do of a plan."""
 
-    redone: AbstractSet[str] = frozenset()
-    """Keys to ask anew: what an interruption cut short, and failures if they are to be repeated."""
+    to_repeat: AbstractSet[str] = frozenset()
+    """Keys to request again: what an interruption cut short, and failures if they are to be repeated."""
     dropped: AbstractSet[str] = frozenset()
-    """Keys of records whose request the plan does not hold."""
-    recorded: Mapping[str, int] = field(default_factory=dict)
-    """Target -> how many requests of the plan need not be asked."""
-    owed: tuple[Record, ...] = ()
-    """Rows of turns that cannot be asked since one before them failed, and that a killed run did not get to write."""
-    over: Mapping[Question, AbstractSet[int]] = field(default_factory=dict)
-    """The repeats of each question in which nothing is left to ask."""
-    begun: Mapping[tuple[Question, int], Request] = field(default_factory=dict)
-    """A question and its repeat that are under way -> its first turn to ask, the replies so far filled in."""
+    """Keys of records whose request is not in the plan."""
+    completed: Mapping[str, int] = field(default_factory=dict)
+    """Target -> how many requests of the plan need not be sent."""
+    missing: tuple[Record, ...] = ()
+    """Rows of turns that are skipped because an earlier one failed, and that a killed run did not write."""
+    completed_repeats: Mapping[Series, AbstractSet[int]] = field(default_factory=dict)
+    """The repeats in which nothing is left to send."""
+    started: Mapping[tuple[Series, int], Request] = field(default_factory=dict)
+    """A series and its repeat, where only a part is recorded -> the first turn to send, with the replies so far."""
     last_ns: int = 0
-    """The last stamp, in nanoseconds since the run's start."""
+    """The last timestamp, in nanoseconds since the run's start."""
 
     def first_missing(self, opening: Request) -> Request | None:
-        """Return where to take up the conversation that a request would open; None where nothing is left."""
-        question, repeat = _question_of(opening), opening.repeat
-        if repeat in self.over.get(question, ()):
+        """Return the first turn to send of the conversation that `opening` begins; None where nothing is left."""
+        series, repeat = _series_of(opening), opening.repeat
+        if repeat in self.completed_repeats.get(series, ()):
             return None
-        return self.begun.get((question, repeat), opening)
+        return self.started.get((series, repeat), opening)
 
 
-def _question_of(opening: Request) -> Question:
+@dataclass(frozen=True, slots=True)
+class ResumedRun:
+    """The earlier part of a run that is resumed."""
+
+    journal: Journal
+    state: ResumeState
+
+    @property
+    def records(self) -> Iterator[Record]:
+        """The records that count in the resumed run."""
+        superseded = self.state.to_repeat | self.state.dropped
+        return (record for record in self.journal.kept_records if record.identity.key not in superseded)
+
+    @property
+    def completed(self) -> int:
+        """The number of planned requests that need not be sent."""
+        return sum(self.state.completed.values())
+
+    def elapsed_ns(self, at: datetime) -> int:
+        """Return the nanoseconds since the run's start by the wall clock, at least those of its last timestamp."""
+        seconds = (at - datetime.fromisoformat(self.journal.header.started_at).astimezone()).total_seconds()
+        return max(round(seconds * 1e9), self.state.last_ns)
+
+    def notes(self, plan: Plan, suite: Suite) -> Iterator[str]:
+        """Yield sentences on how much is left, and on what differs from the earlier part."""
+        header, total = self.journal.header, "" if plan.requests is None else f" of {plan.requests:,}"
+        yield f"resuming {header.run_id}: {self.completed:,}{total} requests are done"
+        if self.state.to_repeat:
+            yield f"asked again, because they failed or were cut short: {len(self.state.to_repeat):,}"
+        if suite.digest != header.digest:
+            yield "the suite has changed since; what it changed is asked anew"
+        if self.state.dropped:
+            yield f"in the journal, no longer in the plan, and so in no table: {len(self.state.dropped):,}"
+        yield from _differences(header, plan)
+
+
+def _differences(header: Header, plan: Plan) -> Iterator[str]:
+    targets = tuple(target.name for target in plan.targets)
+    if targets != header.targets:
+        yield f"targets are {', '.join(targets)}; they were {', '.join(header.targets)}"
+    for name, now, before in (
+        ("repeat is", plan.repeat, header.repeat),
+        ("the order is", plan.order, header.order),
+        ("the order's seed is", plan.seed, header.seed),
+    ):
+        if now != before:
+            yield f"{name} {now}; it was {before}"
+
+
+# The state
+
+
+def resume_state(plan: Plan, records: Iterable[Record], *, retry_errors: bool = False) -> ResumeState:
+    """Return what a journal's records leave to do of a plan; with `retry_errors`, failures are to be repeated.
+
+    A reply is in memory only until all turns of its conversation have been read.
+    """
+    openings, progress = _Openings(plan), _Progress()
+    for record in records:
+        progress.last_ns = max(progress.last_ns, record.timestamps.last_event or 0)
+        if record.warmup:
+            continue
+        if _must_repeat(record.outcome, retry_errors=retry_errors):
+            progress.to_repeat.add(record.identity.key)
+        elif (opening := openings.find(record)) is None:
+            progress.dropped.add(record.identity.key)
+        else:
+            progress.add(opening, record)
+    return progress.state()
+
+
+def _must_repeat(outcome: Outcome, *, retry_errors: bool) -> bool:
+    # Whether a skipped turn is sent follows from the turn that failed.
+    failed = outcome not in FINAL and outcome is not Outcome.SKIPPED
+    return outcome is Outcome.CANCELLED or (retry_errors and failed)
+
+
+def _series_of(opening: Request) -> Series:
     return (opening.vantage.name if opening.vantage else None, opening.target.name, opening.case.id)
 
 
+class _Openings:
+    """Finds the first request of a recorded turn's conversation in a plan."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._targets = {target.name: target for target in plan.targets}
+        self._cases = {case.id: case for case in plan.cases}
+        self._vantages = {node.name: node for node in plan.vantages}
+        self._repeats = plan.levels * blocks_a_level(plan.repeat)
+
+    def find(self, record: Record) -> Request | None:
+        """Return the first request of the conversation that a record belongs to; None if it is not planned."""
+        identity = record.identity
+        target, case = self._targets.get(identity.target), self._cases.get(identity.case)
+        if target is None or case is None or identity.repeat > self._repeats or identity.turn > len(case.turns):
+            return None
+        vantage = self._vantages.get(record.node or "")
+        if vantage is None and self._vantages:
+            return None
+        opening = Request(target, case, identity.repeat, identity.block, vantage=vantage)
+        planned = replace(opening, replies=("",) * (identity.turn - 1))
+        return opening if planned.key == identity.key else None
+
+
 class _Turn(NamedTuple):
-    """What a recorded turn means for those behind it."""
+    """A recorded turn, as far as later turns depend on it."""
 
     key: str
     outcome: Outcome
@@ -64,20 +167,20 @@ class _Turn(NamedTuple):
 
 @dataclass(slots=True)
 class _Conversation:
-    """One conversation of the plan, and its recorded turns by their number, from 1."""
+    """A conversation of the plan, with its recorded turns by their number, from 1."""
 
     opening: Request
     turns: dict[int, _Turn] = field(default_factory=dict)
 
     @property
-    def is_whole(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether every turn has its row."""
         return len(self.turns) == len(self.opening.case.turns)
 
-    def reach(self) -> tuple[Request | None, bool]:
-        """Return the first turn that is neither answered nor failed, None behind the last; and whether one failed.
+    def first_open_turn(self) -> tuple[Request | None, bool]:
+        """Return the first turn that was not answered, None after the last; and whether that turn failed.
 
-        A turn skipped for a failure that is to be repeated, or has been, is still to be asked.
+        A skipped turn counts as not sent: the failure before it is to be repeated, or has been.
         """
         request: Request | None = self.opening
         while request is not None:
@@ -90,101 +193,95 @@ class _Conversation:
         return None, False
 
 
-def resume(plan: Plan, records: Iterable[Record], *, retry_errors: bool = False) -> ResumePlan:
-    """Hold a journal's records against a plan; with `retry_errors`, failures are to be asked again.
-
-    Replies are held in memory only while their conversation is not whole.
-    """
-    places, tally = _Places(plan), _Tally()
-    for record in records:
-        tally.last_ns = max(tally.last_ns, record.marks.last_event or 0)
-        if record.warmup:
-            continue
-        if _is_redone(record.outcome, retry_errors=retry_errors):
-            tally.redone.add(record.identity.key)
-        elif (opening := places.opening_of(record)) is None:
-            tally.dropped.add(record.identity.key)
-        else:
-            tally.add(opening, record)
-    return tally.resumption()
-
-
-def _is_redone(outcome: Outcome, *, retry_errors: bool) -> bool:
-    # Whether a skipped turn is asked follows from the one that failed.
-    failed = outcome not in ANSWERED and outcome is not Outcome.SKIPPED
-    return outcome is Outcome.CANCELLED or (retry_errors and failed)
-
-
-class _Places:
-    """A plan's conversations by where they stand in it."""
-
-    def __init__(self, plan: Plan) -> None:
-        self._targets = {target.name: target for target in plan.targets}
-        self._cases = {case.id: case for case in plan.cases}
-        self._vantages = {node.name: node for node in plan.vantages}
-        self._repeats = plan.levels * blocks_a_level(plan.repeat)
-
-    def opening_of(self, record: Record) -> Request | None:
-        """Return the first request of the conversation that a recorded turn belongs to; None if it is not planned."""
-        identity = record.identity
-        target, case = self._targets.get(identity.target), self._cases.get(identity.case)
-        if target is None or case is None or identity.repeat > self._repeats or identity.turn > len(case.turns):
-            return None
-        vantage = self._vantages.get(record.node or "")
-        if vantage is None and self._vantages:
-            return None
-        opening = Request(target, case, identity.repeat, identity.block, vantage=vantage)
-        asked = replace(opening, replies=("",) * (identity.turn - 1))
-        return opening if asked.key == identity.key else None
-
-
 @dataclass(slots=True)
-class _Tally:
-    """Conversations as their records come in; those that are whole are settled at once and forgotten."""
+class _Progress:
+    """A resume state while records are read; complete conversations are settled at once and forgotten."""
 
-    redone: set[str] = field(default_factory=set)
+    to_repeat: set[str] = field(default_factory=set)
     dropped: set[str] = field(default_factory=set)
-    recorded: Counter[str] = field(default_factory=Counter)
+    completed: Counter[str] = field(default_factory=Counter)
     last_ns: int = 0
-    owed: list[Record] = field(default_factory=list)
-    over: dict[Question, set[int]] = field(default_factory=dict)
-    begun: dict[tuple[Question, int], Request] = field(default_factory=dict)
-    open: dict[tuple[Question, int], _Conversation] = field(default_factory=dict)
+    missing: list[Record] = field(default_factory=list)
+    completed_repeats: dict[Series, set[int]] = field(default_factory=dict)
+    started: dict[tuple[Series, int], Request] = field(default_factory=dict)
+    unsettled: dict[tuple[Series, int], _Conversation] = field(default_factory=dict)
 
     def add(self, opening: Request, record: Record) -> None:
-        """Take in a record of the plan."""
-        place = (_question_of(opening), opening.repeat)
-        conversation = self.open.setdefault(place, _Conversation(opening))
+        """Add a record of the plan."""
+        place = (_series_of(opening), opening.repeat)
+        conversation = self.unsettled.setdefault(place, _Conversation(opening))
         turn = _Turn(record.identity.key, record.outcome, record.reply or "")
         conversation.turns[record.identity.turn] = turn
-        if conversation.is_whole:
-            self._settle(self.open.pop(place))
+        if conversation.is_complete:
+            self._settle(self.unsettled.pop(place))
 
-    def resumption(self) -> ResumePlan:
-        """Settle what is left."""
-        for conversation in self.open.values():
+    def state(self) -> ResumeState:
+        """Settle the remaining conversations and return the result."""
+        for conversation in self.unsettled.values():
             self._settle(conversation)
-        return ResumePlan(
-            redone=self.redone,
+        return ResumeState(
+            to_repeat=self.to_repeat,
             dropped=self.dropped,
-            recorded=self.recorded,
-            owed=tuple(self.owed),
-            over=self.over,
-            begun=self.begun,
+            completed=self.completed,
+            missing=tuple(self.missing),
+            completed_repeats=self.completed_repeats,
+            started=self.started,
             last_ns=self.last_ns,
         )
 
     def _settle(self, conversation: _Conversation) -> None:
         opening, turns = conversation.opening, conversation.turns
-        question, target, repeat = _question_of(opening), opening.target.name, opening.repeat
-        reached, failed = conversation.reach()
-        if reached is not None and not failed:
-            self.begun[question, repeat] = reached
-            self.recorded[target] += reached.turn - 1
-            self.redone |= {turn.key for number, turn in turns.items() if number >= reached.turn}
+        series, target, repeat = _series_of(opening), opening.target.name, opening.repeat
+        request, failed = conversation.first_open_turn()
+        if request is not None and not failed:
+            self.started[series, repeat] = request
+            self.completed[target] += request.turn - 1
+            self.to_repeat |= {turn.key for number, turn in turns.items() if number >= request.turn}
             return
-        self.over.setdefault(question, set()).add(repeat)
-        self.recorded[target] += len(opening.case.turns)
-        if reached is not None:
-            unwritten = (request for request in reached.unasked() if request.turn not in turns)
-            self.owed += [request.skipped(reached.turn) for request in unwritten]
+        self.completed_repeats.setdefault(series, set()).add(repeat)
+        self.completed[target] += len(opening.case.turns)
+        if request is not None:
+            unwritten = (later for later in request.unasked() if later.turn not in turns)
+            self.missing += [later.skipped(request.turn) for later in unwritten]
+
+
+# Runs that cannot be resumed in this way
+
+
+def refuse_foreign_suite(suite: Suite, header: Header) -> None:
+    """Raise CompareError if the suite is not the run's own: all rows would leave the tables."""
+    if suite.name != header.suite:
+        raise CompareError(
+            f"{header.run_id} is a run of the suite {header.suite!r}, not of {suite.name!r}. "
+            "Resume it with its own suite, or leave --resume out."
+        )
+
+
+def refuse_timed_load(load: LoadProfile, header: Header) -> None:
+    """Raise CompareError if the run measured one stretch of time, which cannot be continued later."""
+    if load.levels or load.duration_s is not None:
+        what = "--sweep" if load.levels else "--duration"
+        raise CompareError(
+            f"{header.run_id} cannot be resumed with {what}: it is about one stretch of time. Run it anew; "
+            "what it recorded stays as it is."
+        )
+
+
+def refuse_mixed_replay(header: Header, *, replayed: bool) -> None:
+    """Raise CompareError if one run would hold both replayed replies and those of providers."""
+    if header.replay_of is not None and not replayed:
+        raise CompareError(
+            f"{header.run_id} plays back {header.replay_of}. "
+            f"Go on with --replay {header.replay_of}, or leave --resume out."
+        )
+    if header.replay_of is None and replayed:
+        raise CompareError(f"{header.run_id} asked its providers; --replay would mix them with what is played back.")
+
+
+def refuse_new_vantages(header: Header, *, wanted: bool) -> None:
+    """Raise CompareError if each node is now to send everything and was not before: no earlier row would count."""
+    if wanted and not header.vantages:
+        raise CompareError(
+            f"{header.run_id} was not begun with --vantage, which would ask all of it anew. "
+            "Run it anew, or leave --vantage out."
+        )

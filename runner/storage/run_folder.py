@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
-from runner.errors import CompareError, JournalError, NotKept
+from runner.errors import CompareError, JournalError, WriteFailed
 from runner.storage.journal import FILE_NAME
 
 RESULTS = Path("results")
@@ -99,7 +99,7 @@ def _unwritable(path: Path, suffixes: tuple[str, ...], own: Path | None) -> str 
 
 
 def write_atomically(path: Path, content: str | Iterable[str] | bytes, encoding: str = "utf-8") -> None:
-    """Write a file so that it is seen whole or not at all; raise NotKept where that fails.
+    """Write a file so that it is seen whole or not at all; raise WriteFailed where that fails.
 
     Pieces of text are written as they come, so that they need not all be in memory.
     """
@@ -114,7 +114,7 @@ def write_atomically(path: Path, content: str | Iterable[str] | bytes, encoding:
         finally:
             fresh.unlink(missing_ok=True)
     except OSError as error:
-        raise NotKept(f"{path} cannot be written: {error.strerror}; the journal is complete") from error
+        raise WriteFailed(f"{path} cannot be written: {error.strerror}; the journal is complete") from error
 
 
 def _open(fresh: Path, *, encoding: str | None) -> IO[Any]:

@@ -1,1 +1,1 @@
-"""What to ask: suite files read strictly, their variables filled, their cases laid out."""
+"""Suite files: their schema, templates, case files, and imports from other tools."""

@@ -1,91 +1,122 @@
-"""Cases as they are written become cases as they are asked: texts filled, matrices multiplied."""
+"""Expand the cases of a suite file: fill their templates and multiply their matrices."""
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
+from math import prod
 from pathlib import Path
 
 from runner.core.suite import Case, Message
 from runner.document import Document, Route
 from runner.errors import InvalidFile, Problem
-from runner.suite.expectations import check_texts, demands_of, function_problems
-from runner.suite.files import BadName, read_named_text
-from runner.suite.matrix import MAX_COMBINATIONS, combination_count, combinations
-from runner.suite.schema import WAYS_TO_ASK, WrittenCase, WrittenDefaults
-from runner.suite.texts import Texts, fill
+from runner.suite.case_files import UnusableFile, read_named_text
+from runner.suite.expectations import check_texts, expectations_of, function_problems
+from runner.suite.filling import Texts, fill
+from runner.suite.schema import WAYS_TO_ASK, CaseSchema, DefaultsSchema
+
+MAX_COMBINATIONS = 10_000
+MAX_SUFFIX = 80
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
-    """Where a case is written: its document, the route to it, and the folder its files are in."""
+class CaseLocation:
+    """The place of a case: its document, the route to it, and the folder of the files that it names."""
 
     document: Document
     route: Route
     folder: Path
     in_suite: bool
-    """False for a row of a case file, whose texts are templates only if it has variables."""
+    """False for a row of a case file, whose texts are templates only if the case has variables."""
 
-    def problem(self, route: Route, what: str, remedy: str) -> Problem:
+    def problem(self, route: Route, what: str, hint: str) -> Problem:
         """Return a problem at a place within the case."""
-        return self.document.problem((*self.route, *route), what, remedy)
+        return self.document.problem((*self.route, *route), what, hint)
 
 
-def lay_out(case: WrittenCase, site: Site, line: int, defaults: WrittenDefaults) -> list[Case]:
-    """Return the cases that a written one stands for; raise `InvalidFile` with all that is wrong with it.
+def expand_case(case: CaseSchema, location: CaseLocation, line: int, defaults: DefaultsSchema) -> list[Case]:
+    """Return the cases that one case of a file stands for, one for each combination of its matrix.
 
-    `line` is where the suite file names the case.
+    `line` is the line of the suite file that names the case.
+
+    Raises:
+        InvalidFile: the case has problems; the error lists all of them.
+
     """
     problems = [
-        *_shape_problems(case, site),
-        *function_problems(case.checks, site.document, site.route, site.folder),
+        *_shape_problems(case, location),
+        *function_problems(case.checks, location.document, location.route, location.folder),
     ]
     if problems:
         raise InvalidFile(problems)
-    matrix = case.matrix or {}
-    chosen = [(case.id + suffix, {**(case.vars or {}), **values}) for suffix, values in combinations(matrix)]
-    filled = _filled(case, site, [values for _, values in chosen])
-    _refuse_blank(filled, site)
+    chosen = [(case.id + suffix, {**(case.vars or {}), **values}) for suffix, values in combinations(case.matrix or {})]
+    filled = _fill_texts(case, location, [values for _, values in chosen])
+    _refuse_blank(filled, location)
     return [_case(case, id_, texts, line, defaults) for (id_, _), texts in zip(chosen, filled, strict=True)]
 
 
-def _shape_problems(case: WrittenCase, site: Site) -> Iterator[Problem]:
+def combinations(matrix: Mapping[str, Sequence[str]]) -> list[tuple[str, dict[str, str]]]:
+    """Return each combination's suffix for the case's id, such as `-paris-2`, and its values by name.
+
+    Suffixes consist of the values' words, or of their numbers where the words are long or not unique.
+    """
+    values = [dict(zip(matrix, chosen, strict=True)) for chosen in product(*matrix.values())]
+    suffixes = _join_labels([[_label(value) for value in column] for column in matrix.values()])
+    if matrix and (
+        len(set(suffixes)) < len(suffixes) or not all(2 <= len(suffix) <= MAX_SUFFIX for suffix in suffixes)
+    ):
+        suffixes = _join_labels([[str(number) for number in range(1, len(column) + 1)] for column in matrix.values()])
+    return list(zip(suffixes, values, strict=True))
+
+
+def _join_labels(columns: Sequence[Sequence[str]]) -> list[str]:
+    return ["".join(f"-{label}" for label in chosen) for chosen in product(*columns)]
+
+
+def _label(value: str) -> str:
+    return re.sub(r"[^\w.]+", "-", value).strip("-")
+
+
+def _shape_problems(case: CaseSchema, location: CaseLocation) -> Iterator[Problem]:
     ways = [way for way in WAYS_TO_ASK if getattr(case, way) is not None]
     if not ways:
-        yield site.problem((), f"the case `{case.id}` asks nothing", f"Give it one of {', '.join(WAYS_TO_ASK)}")
+        yield location.problem((), f"the case `{case.id}` asks nothing", f"Give it one of {', '.join(WAYS_TO_ASK)}")
     for way in ways[1:]:
-        remedy = "Keep one of them; split the case if both are to be asked"
-        yield site.problem((way,), f"the case `{case.id}` has `{ways[0]}` and `{way}`", remedy)
+        hint = "Keep one of them; split the case if both are to be asked"
+        yield location.problem((way,), f"the case `{case.id}` has `{ways[0]}` and `{way}`", hint)
     if case.messages:
-        yield from _conversation_problems(case, site)
+        yield from _conversation_problems(case, location)
     for name in (case.vars or {}).keys() & (case.matrix or {}).keys():
-        yield site.problem(("matrix", name), f"`{name}` is in `vars` too", "Keep one of them")
-    count = combination_count(case.matrix or {})
+        yield location.problem(("matrix", name), f"`{name}` is in `vars` too", "Keep one of them")
+    count = prod(map(len, (case.matrix or {}).values()))
     if count > MAX_COMBINATIONS:
         what = f"the matrix makes {count} cases of one, more than {MAX_COMBINATIONS}"
-        yield site.problem(("matrix",), what, "Make it smaller")
+        yield location.problem(("matrix",), what, "Make it smaller")
 
 
-def _conversation_problems(case: WrittenCase, site: Site) -> Iterator[Problem]:
+def _conversation_problems(case: CaseSchema, location: CaseLocation) -> Iterator[Problem]:
     messages = case.messages or ()
     last = len(messages) - 1
     if messages[last].role != "user":
         what = f"the last message is the {messages[last].role}'s, so there is nothing to answer"
-        yield site.problem(("messages", last), what, "End with a message of the user")
+        yield location.problem(("messages", last), what, "End with a message of the user")
     if messages[0].role == "system" and case.system is not None:
-        yield site.problem(("messages", 0), "the case has a `system` beside this system message", "Keep one of them")
+        what = "the case has a `system` beside this system message"
+        yield location.problem(("messages", 0), what, "Keep one of them")
 
 
-def _filled(case: WrittenCase, site: Site, values: list[Mapping[str, str]]) -> list[Texts]:
-    """Fill what is a template; leave a file's text alone where the case has no variables."""
-    texts = {(*site.route, *route): text for route, text in _texts(case, site)}
-    variables = {name: (*site.route, "vars", name) for name in case.vars or {}}
-    variables |= {name: (*site.route, "matrix", name) for name in case.matrix or {}}
-    from_file = {(*site.route, "prompt_file")} if site.in_suite else set(texts)
+def _fill_texts(case: CaseSchema, location: CaseLocation, values: list[Mapping[str, str]]) -> list[Texts]:
+    """Return the texts for each combination of values; a file's text is no template if the case has no variables."""
+    texts = {(*location.route, *route): text for route, text in _texts_of(case, location)}
+    variables = {name: (*location.route, "vars", name) for name in case.vars or {}}
+    variables |= {name: (*location.route, "matrix", name) for name in case.matrix or {}}
+    from_file = {(*location.route, "prompt_file")} if location.in_suite else set(texts)
     verbatim = {} if variables else {route: text for route, text in texts.items() if route in from_file}
     templates = {route: text for route, text in texts.items() if route not in verbatim}
-    return [{**verbatim, **filled} for filled in fill(templates, variables, values, site.document)]
+    return [{**verbatim, **filled} for filled in fill(templates, variables, values, location.document)]
 
 
-def _texts(case: WrittenCase, site: Site) -> Iterator[tuple[Route, str]]:
+def _texts_of(case: CaseSchema, location: CaseLocation) -> Iterator[tuple[Route, str]]:
     if case.prompt is not None:
         yield ("prompt",), case.prompt
     for index, turn in enumerate(case.turns or ()):
@@ -93,25 +124,25 @@ def _texts(case: WrittenCase, site: Site) -> Iterator[tuple[Route, str]]:
     for index, message in enumerate(case.messages or ()):
         yield ("messages", index, "content"), message.content
     if case.prompt_file is not None:
-        yield ("prompt_file",), _file_text(case.prompt_file, site)
+        yield ("prompt_file",), _read_prompt_file(case.prompt_file, location)
     if case.system is not None:
         yield ("system",), case.system
     yield from check_texts(case.checks)
 
 
-def _file_text(name: str, site: Site) -> str:
-    """Return a prompt's file without the line end that editors put last."""
+def _read_prompt_file(name: str, location: CaseLocation) -> str:
+    """Return a prompt file's text without the line end that editors put last."""
     try:
-        return read_named_text(site.folder, name).removesuffix("\n").removesuffix("\r")
-    except BadName as error:
-        raise InvalidFile([site.problem(("prompt_file",), error.what, error.remedy)]) from None
+        return read_named_text(location.folder, name).removesuffix("\n").removesuffix("\r")
+    except UnusableFile as error:
+        raise InvalidFile([location.problem(("prompt_file",), error.what, error.hint)]) from None
 
 
-def _refuse_blank(filled: list[Texts], site: Site) -> None:
+def _refuse_blank(filled: list[Texts], location: CaseLocation) -> None:
     blank = dict.fromkeys(route for texts in filled for route, text in texts.items() if not text.strip())
     if blank:
         raise InvalidFile(
-            [site.document.problem(route, f"{_name(route)} is empty", "Write some text") for route in blank]
+            [location.document.problem(route, f"{_name(route)} is empty", "Write some text") for route in blank]
         )
 
 
@@ -120,23 +151,23 @@ def _name(route: Route) -> str:
     return f"`{last}`" if isinstance(last, str) else f"item {last + 1} of `{route[-2]}`"
 
 
-def _case(case: WrittenCase, id_: str, texts: Texts, line: int, defaults: WrittenDefaults) -> Case:
+def _case(case: CaseSchema, id_: str, texts: Texts, line: int, defaults: DefaultsSchema) -> Case:
     of_checks = {route: text for route, text in texts.items() if "checks" in route}
-    asked = {route: text for route, text in texts.items() if route not in of_checks}
-    said = [text for route, text in asked.items() if route[-1] != "system"]
-    system = next((text for route, text in asked.items() if route[-1] == "system"), None)
+    sent = {route: text for route, text in texts.items() if route not in of_checks}
+    turns = [text for route, text in sent.items() if route[-1] != "system"]
+    system = next((text for route, text in sent.items() if route[-1] == "system"), None)
     history: tuple[Message, ...] = ()
     if case.messages is not None:
-        history = tuple(Message(message.role, text) for message, text in zip(case.messages, said, strict=True))[:-1]
-        said = said[-1:]
+        history = tuple(Message(message.role, text) for message, text in zip(case.messages, turns, strict=True))[:-1]
+        turns = turns[-1:]
     if history and history[0].role == "system":
         system, history = history[0].content, history[1:]
     return Case(
         id=id_,
-        turns=tuple(said),
+        turns=tuple(turns),
         history=history,
         system=system,
         tags=case.tags,
         line=line,
-        demands=demands_of(case, defaults, of_checks),
+        expectations=expectations_of(case, defaults, of_checks),
     )

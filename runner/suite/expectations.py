@@ -1,4 +1,4 @@
-"""What a case demands of its replies: its own checks laid over those of the suite's defaults."""
+"""The expectations of a case: its checks merged with those of the suite's defaults, and verified."""
 
 import ast
 from collections.abc import Iterable, Iterator
@@ -11,16 +11,15 @@ from runner.core.suite import Case, Expectations
 from runner.document import Document, Route
 from runner.errors import BrokenPlugin, Problem, did_you_mean
 from runner.plugins import load_function, plugin_names
-from runner.suite.checks import WrittenChecks, plain_checks
-from runner.suite.files import BadName, read_named_text
-from runner.suite.schema import WrittenCase, WrittenDefaults
-from runner.suite.texts import Texts, is_template
+from runner.suite.case_files import UnusableFile, read_named_text
+from runner.suite.filling import Texts, is_template
+from runner.suite.schema import CaseSchema, ChecksSchema, DefaultsSchema, plain_checks
 
 TEMPLATES = ("equals", "contains", "not_contains", "starts_with")
-"""The checks whose texts are templates, as a case's own texts are."""
+"""Checks whose texts are templates, as the texts of a case are."""
 
 
-def check_texts(checks: WrittenChecks | None) -> Iterator[tuple[Route, str]]:
+def check_texts(checks: ChecksSchema | None) -> Iterator[tuple[Route, str]]:
     """Yield the texts of a case's checks that are templates."""
     for name in TEMPLATES:
         wanted = getattr(checks, name, None)
@@ -30,17 +29,17 @@ def check_texts(checks: WrittenChecks | None) -> Iterator[tuple[Route, str]]:
             yield ("checks", name, index), text
 
 
-def demands_of(case: WrittenCase, defaults: WrittenDefaults, filled: Texts) -> Expectations:
-    """Return a case's demands; what it writes replaces what the defaults say, check by check."""
+def expectations_of(case: CaseSchema, defaults: DefaultsSchema, filled: Texts) -> Expectations:
+    """Return a case's expectations: its own checks replace those of the defaults, one by one."""
     own = _with_texts(plain_checks(case.checks), filled) if case.checks else {}
-    below = plain_checks(defaults.checks) if defaults.checks and not _takes_back(case, "checks") else {}
-    checks = {name: wanted for name, wanted in (below | own).items() if wanted is not None}
+    inherited = plain_checks(defaults.checks) if defaults.checks and not _is_null(case, "checks") else {}
+    checks = {name: wanted for name, wanted in (inherited | own).items() if wanted is not None}
     share = case.pass_ if "pass_" in case.model_fields_set else defaults.pass_
     match = case.match if "match" in case.model_fields_set else defaults.match
     return Expectations(checks, read_share(share or "all"), match)
 
 
-def _takes_back(case: WrittenCase, key: str) -> bool:
+def _is_null(case: CaseSchema, key: str) -> bool:
     return key in case.model_fields_set and getattr(case, key) is None
 
 
@@ -54,8 +53,8 @@ def _with_texts(checks: dict[str, Any], filled: Texts) -> dict[str, Any]:
     return checks
 
 
-def default_problems(defaults: WrittenDefaults, document: Document, folder: Path) -> Iterator[Problem]:
-    """Yield what is wrong with checks that hold for all cases."""
+def default_problems(defaults: DefaultsSchema, document: Document, folder: Path) -> Iterator[Problem]:
+    """Yield the problems of checks that apply to all cases."""
     for route, text in check_texts(defaults.checks):
         if is_template(text):
             what = "this text is for all cases and no template"
@@ -63,10 +62,8 @@ def default_problems(defaults: WrittenDefaults, document: Document, folder: Path
     yield from function_problems(defaults.checks, document, ("defaults",), folder)
 
 
-def function_problems(
-    checks: WrittenChecks | None, document: Document, route: Route, folder: Path
-) -> Iterator[Problem]:
-    """Yield what is wrong with the functions that checks name. Files beside the suite are read here, and not run."""
+def function_problems(checks: ChecksSchema | None, document: Document, route: Route, folder: Path) -> Iterator[Problem]:
+    """Yield the problems of functions that checks name. Files beside the suite are read here, but not executed."""
     for name in (checks.plugin if checks else None) or ():
         if fault := _plugin_fault(name):
             yield document.problem((*route, "checks", "plugin", name), *fault, of_key=True)
@@ -78,28 +75,28 @@ def function_problems(
 
 
 def _plugin_fault(name: str) -> tuple[str, str] | None:
-    """Say what is wrong with a plug-in's check and what to do, None if nothing is."""
+    """Return what is wrong with a plug-in's check and what to do; None if it can be used."""
     try:
         load_function("compare.checks", name)
     except BrokenPlugin as error:
-        what, _, remedy = str(error).rpartition("; ")
-        return what, remedy.capitalize()
+        what, _, hint = str(error).rpartition("; ")
+        return what, hint.capitalize()
     except LookupError:
         known = plugin_names("compare.checks")
         near = did_you_mean(name, known)
-        remedy = f"Perhaps `{near}` was meant" if near else f"Installed are {', '.join(known) or 'none'}"
-        return f"no plug-in brings a check `{name}`", remedy
+        hint = f"Perhaps `{near}` was meant" if near else f"Installed are {', '.join(known) or 'none'}"
+        return f"no plug-in brings a check `{name}`", hint
     return None
 
 
 def _function_fault(name: str, folder: Path) -> tuple[str, str] | None:
-    """Say what is wrong with the name of a function and what to do, None if nothing is."""
+    """Return what is wrong with the name of a function and what to do; None if it can be used."""
     module, _, function = name.partition(":")
     file = f"{module.replace('.', '/')}.py"
     try:
         tree = ast.parse(read_named_text(folder, file))
-    except BadName as error:
-        return error.what, error.remedy
+    except UnusableFile as error:
+        return error.what, error.hint
     except (SyntaxError, ValueError, RecursionError) as error:
         return f"`{file}` is no Python: {error}", "Correct it"
     if function not in _names_in(tree):
@@ -108,7 +105,7 @@ def _function_fault(name: str, folder: Path) -> tuple[str, str] | None:
 
 
 def _names_in(tree: ast.Module) -> set[str]:
-    """Return the names that a module's top level binds in plain sight."""
+    """Return the names that definitions, imports and assignments at a module's top level bind."""
     names = set()
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
@@ -120,18 +117,18 @@ def _names_in(tree: ast.Module) -> set[str]:
     return names
 
 
-def plain_demands(cases: Iterable[Case]) -> dict[str, dict[str, Any]]:
-    """Return what cases demand by their ids, as a run's header keeps it; who demands nothing is not there."""
-    return {case.id: _plain(case) for case in cases if case.demands != Expectations()}
+def plain_expectations(cases: Iterable[Case]) -> dict[str, dict[str, Any]]:
+    """Return expectations as plain data by case id, as a run's header stores them; cases without any are left out."""
+    return {case.id: _plain(case) for case in cases if case.expectations != Expectations()}
 
 
 def _plain(case: Case) -> dict[str, Any]:
-    demands = case.demands
+    expectations = case.expectations
     plain: dict[str, Any] = {"line": case.line, "turns": len(case.turns)}
-    if demands.checks:
-        plain["checks"] = dict(demands.checks)
-    if demands.share:
-        plain["pass"] = "{} of {}".format(*demands.share)
-    if demands.match:
-        plain["match"] = demands.match
+    if expectations.checks:
+        plain["checks"] = dict(expectations.checks)
+    if expectations.share:
+        plain["pass"] = "{} of {}".format(*expectations.share)
+    if expectations.match:
+        plain["match"] = expectations.match
     return plain

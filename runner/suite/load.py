@@ -1,4 +1,7 @@
-"""A suite file becomes a `Suite`, or one error that names everything wrong with it."""
+"""Build a `Suite` from a YAML file, from Python data or from bare prompts.
+
+Everything wrong with the input is reported in one error.
+"""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -8,18 +11,18 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from runner.core.suite import Case, Parameters, Suite
-from runner.document import Document, Json, Route, read, validate
+from runner.document import Document, Json, Route, document_of, read, validate
 from runner.errors import CompareError, InvalidFile, Problem
 from runner.providers.row import Row
-from runner.suite.cases import Site, lay_out
+from runner.suite.case_files import UnusableFile, read_rows
+from runner.suite.cases import CaseLocation, expand_case
 from runner.suite.digest import digest_of
 from runner.suite.expectations import default_problems
-from runner.suite.files import BadName, read_rows
-from runner.suite.schema import WrittenCase, WrittenDefaults, WrittenSuite, WrittenTarget
-from runner.suite.targets import lay_over, parameter_problems, suite_target, target_problems
+from runner.suite.schema import CaseSchema, DefaultsSchema, SuiteSchema, TargetSchema
+from runner.suite.targets import merge_parameters, parameter_problems, suite_target, target_problems
 
 MAX_FAULTY_ROWS = 20
-"""After so many faulty rows of a case file the rest is not looked at."""
+"""Reading a case file stops after this many faulty rows."""
 
 MAX_CASES = 1_000_000
 MAX_CHARACTERS = 512 << 20
@@ -28,65 +31,105 @@ Part = TypeVar("Part", bound=BaseModel)
 
 
 def load(path: Path, known_providers: Collection[str]) -> tuple[Suite, Mapping[str, Row]]:
-    """Read a suite file; return the suite and the provider rows it brings.
+    """Read a suite file; return the suite and the provider rows in it.
 
     `known_providers` are ids and aliases; the suite may use these and those of its own rows.
 
     Raises:
-        InvalidFile: something is wrong with the file, or with a file that it names; all of it is in the error.
+        InvalidFile: the file, or a file that it names, has problems; the error lists all of them.
 
     """
     return load_document(read(path), path, known_providers)
 
 
 def load_document(document: Document, path: Path, known_providers: Collection[str]) -> tuple[Suite, Mapping[str, Row]]:
-    """Read a suite as if it stood in a file; see `load`."""
+    """Read a suite from a document as if `path` held it.
+
+    Raises:
+        InvalidFile: as for `load`.
+
+    """
     return _Reading(document, path.parent).result(known_providers, path)
+
+
+def suite_from_data(cases: Sequence[Mapping[str, Json]], defaults: Mapping[str, Json], *, name: str) -> Suite:
+    """Return the suite that a file with these `cases` and `defaults` would give.
+
+    A text is a template only in a case that has `vars` or a `matrix`. The line of a case, and of a problem with it,
+    is the number of the case, counted from 1.
+
+    Raises:
+        InvalidFile: a case or the defaults have problems; the error lists all of them.
+
+    """
+    parameters = _defaults_from_data(defaults)
+    problems: list[Problem] = []
+    expanded: list[Case] = []
+    for number, case in enumerate(cases, 1):
+        try:
+            expanded += _cases_from_data(case, number, name, parameters)
+        except InvalidFile as error:
+            problems += error.problems
+    problems += [*_repeated_ids(expanded, name), *_named_functions(expanded, name)]
+    if not cases:
+        problems.append(Problem(name, 1, 1, "there is nothing to ask", "Give one prompt at least"))
+    if problems:
+        raise InvalidFile(problems)
+    merged = merge_parameters(parameters)
+    return _with_digest(Suite(name, tuple(expanded), digest="", parameters=merged, repeat=parameters.repeat))
 
 
 def suite_from_prompts(
     prompts: Sequence[str], *, name: str = "ask", parameters: Parameters | None = None, repeat: int = 1
 ) -> Suite:
-    """Return a suite that asks each prompt as it stands; raise `CompareError` where there is nothing to ask."""
+    """Return a suite that sends each prompt as it is, without templating.
+
+    Raises:
+        CompareError: there is no prompt, or a blank one.
+
+    """
     if not prompts or not all(prompt.strip() for prompt in prompts):
         raise CompareError("A prompt is empty. Write what to ask.")
     cases = tuple(Case(id=f"prompt-{number}", turns=(prompt,)) for number, prompt in enumerate(prompts, 1))
-    suite = Suite(name=name, cases=cases, digest="", parameters=parameters or Parameters(), repeat=repeat)
+    return _with_digest(Suite(name, cases, digest="", parameters=parameters or Parameters(), repeat=repeat))
+
+
+def _with_digest(suite: Suite) -> Suite:
     return replace(suite, digest=digest_of(suite, {}))
 
 
 class _Reading:
-    """The reading of one suite file, which gathers problems instead of stopping at the first."""
+    """Reads one suite file and gathers its problems instead of stopping at the first."""
 
     def __init__(self, document: Document, folder: Path) -> None:
         self._document = document
         self._folder = folder
         self._problems: list[Problem] = []
-        self._defaults = self._well_formed_defaults()
+        self._defaults = self._valid_defaults()
         self._ids: dict[str, str] = {}
         self._characters = 0
 
     def result(self, known_providers: Collection[str], path: Path) -> tuple[Suite, Mapping[str, Row]]:
-        """Return what the file means; raise `InvalidFile` with every problem."""
-        written = self._whole()
+        """Return the suite and its provider rows; raise `InvalidFile` with every problem."""
+        whole = self._valid_whole()
         cases = [*self._own_cases(), *self._cases_from_file()]
         if not cases and not self._problems:
             self._note(self._nothing_to_ask())
         self._check_parameters(known_providers)
-        if self._problems or written is None:
+        if self._problems or whole is None:
             raise InvalidFile(list(dict.fromkeys(self._problems)))
         suite = Suite(
-            name=written.name or path.stem,
+            name=whole.name or path.stem,
             cases=tuple(cases),
             digest="",
-            description=written.description,
+            description=whole.description,
             path=str(path),
-            targets=tuple(suite_target(target, self._defaults) for target in written.targets or ()),
-            parameters=lay_over(self._defaults),
+            targets=tuple(suite_target(target, self._defaults) for target in whole.targets or ()),
+            parameters=merge_parameters(self._defaults),
             repeat=self._defaults.repeat,
         )
-        rows = {id_: row.model_dump(mode="json", exclude_unset=True) for id_, row in written.providers.items()}
-        return replace(suite, digest=digest_of(suite, rows)), written.providers
+        rows = {id_: row.model_dump(mode="json", exclude_unset=True) for id_, row in whole.providers.items()}
+        return replace(suite, digest=digest_of(suite, rows)), whole.providers
 
     def _note(self, *problems: Problem) -> None:
         self._problems.extend(problems)
@@ -96,15 +139,15 @@ class _Reading:
             return self._document.problem(("cases_from",), "this file holds no cases", "Add a row for each")
         return self._document.problem((), "there is nothing to ask", "Add `cases` or `cases_from`")
 
-    def _whole(self) -> WrittenSuite | None:
+    def _valid_whole(self) -> SuiteSchema | None:
         try:
-            return validate(self._document, WrittenSuite)
+            return validate(self._document, SuiteSchema)
         except InvalidFile as error:
             self._note(*error.problems)
             return None
 
-    def _part(self, model: type[Part], route: Route) -> Part | None:
-        """Return a part that is well-formed by itself, so that it can be judged even if others are not."""
+    def _valid_part(self, model: type[Part], route: Route) -> Part | None:
+        """Return the part at a route if it is valid by itself, so that it can be checked even if others are not."""
         try:
             return validate(self._document, model, route)
         except InvalidFile:
@@ -113,21 +156,21 @@ class _Reading:
     def _top(self, key: str) -> Json:
         return self._document.data.get(key) if isinstance(self._document.data, dict) else None
 
-    def _well_formed_defaults(self) -> WrittenDefaults:
-        written = self._part(WrittenDefaults, ("defaults",)) if self._top("defaults") else None
-        return written or WrittenDefaults()
+    def _valid_defaults(self) -> DefaultsSchema:
+        defaults = self._valid_part(DefaultsSchema, ("defaults",)) if self._top("defaults") else None
+        return defaults or DefaultsSchema()
 
-    def _items(self, key: str, model: type[Part]) -> Iterator[tuple[Route, Part]]:
+    def _valid_items(self, key: str, model: type[Part]) -> Iterator[tuple[Route, Part]]:
         items = self._top(key)
         for index in range(len(items) if isinstance(items, list) else 0):
-            part = self._part(model, (key, index))
+            part = self._valid_part(model, (key, index))
             if part is not None:
                 yield (key, index), part
 
     def _own_cases(self) -> Iterator[Case]:
-        for route, written in self._items("cases", WrittenCase):
-            site = Site(self._document, route, self._folder, in_suite=True)
-            yield from self._laid_out(written, site, self._document.place(route).line)
+        for route, case in self._valid_items("cases", CaseSchema):
+            location = CaseLocation(self._document, route, self._folder, in_suite=True)
+            yield from self._expanded(case, location, self._document.place(route).line)
 
     def _cases_from_file(self) -> Iterator[Case]:
         name = self._top("cases_from")
@@ -136,62 +179,95 @@ class _Reading:
         line = self._document.place(("cases_from",), of_key=True).line
         try:
             rows = read_rows(self._folder, name)
-        except BadName as error:
-            self._note(self._document.problem(("cases_from",), error.what, error.remedy))
+        except UnusableFile as error:
+            self._note(self._document.problem(("cases_from",), error.what, error.hint))
             return
         faulty_before = len(self._problems)
         for row in rows:
-            yield from self._row(row, line)
+            yield from self._cases_of_row(row, line)
             if len(self._problems) - faulty_before >= MAX_FAULTY_ROWS:
                 return
 
-    def _row(self, row: Document | Problem, line: int) -> Iterator[Case]:
+    def _cases_of_row(self, row: Document | Problem, line: int) -> Iterator[Case]:
         if isinstance(row, Problem):
             self._note(row)
             return
         try:
-            written = validate(row, WrittenCase)
+            case = validate(row, CaseSchema)
         except InvalidFile as error:
             self._note(*error.problems)
             return
-        yield from self._laid_out(written, Site(row, (), self._folder, in_suite=False), line)
+        yield from self._expanded(case, CaseLocation(row, (), self._folder, in_suite=False), line)
 
-    def _laid_out(self, written: WrittenCase, site: Site, line: int) -> Iterator[Case]:
+    def _expanded(self, case: CaseSchema, location: CaseLocation, line: int) -> Iterator[Case]:
         try:
-            cases = lay_out(written, site, line, self._defaults)
+            cases = expand_case(case, location, line, self._defaults)
         except InvalidFile as error:
             self._note(*error.problems)
             cases = []
-        if not cases and not written.matrix:
-            self._check_id(written.id, site)
-        for case in cases:
-            self._check_id(case.id, site)
-            self._check_size(case, site)
-            yield case
+        if not cases and not case.matrix:
+            self._check_id(case.id, location)
+        for each in cases:
+            self._check_id(each.id, location)
+            self._check_size(each, location)
+            yield each
 
-    def _check_id(self, id_: str, site: Site) -> None:
-        place = site.document.place((*site.route, "id"))
+    def _check_id(self, id_: str, location: CaseLocation) -> None:
+        place = location.document.place((*location.route, "id"))
         if id_ in self._ids:
             what = f"the id `{id_}` is taken by the case at {self._ids[id_]}"
-            self._note(site.problem(("id",), what, "Choose another"))
-        self._ids.setdefault(id_, f"{site.document.path}:{place.line}")
+            self._note(location.problem(("id",), what, "Choose another"))
+        self._ids.setdefault(id_, f"{location.document.path}:{place.line}")
 
-    def _check_size(self, case: Case, site: Site) -> None:
+    def _check_size(self, case: Case, location: CaseLocation) -> None:
         self._characters += sum(map(len, case.turns)) + sum(len(message.content) for message in case.history)
         if len(self._ids) > MAX_CASES or self._characters > MAX_CHARACTERS:
             what = f"the suite holds more than {MAX_CASES} cases or {MAX_CHARACTERS >> 20} MiB of text"
-            raise InvalidFile([*self._problems, site.problem((), what, "Split it")])
+            raise InvalidFile([*self._problems, location.problem((), what, "Split it")])
 
     def _check_parameters(self, known_providers: Collection[str]) -> None:
-        targets = dict(self._items("targets", WrittenTarget))
+        targets = dict(self._valid_items("targets", TargetSchema))
         rows = self._top("providers")
         own = rows if isinstance(rows, dict) else {}
-        aliases = [alias for row in own.values() if isinstance(row, dict) for alias in _texts_in(row.get("aliases"))]
+        aliases = [alias for row in own.values() if isinstance(row, dict) for alias in _strings_in(row.get("aliases"))]
         self._note(*target_problems(targets, [*known_providers, *own, *aliases], self._document))
         for route, parameters in [*targets.items(), (("defaults",), self._defaults)]:
             self._note(*parameter_problems(parameters, self._document, route))
         self._note(*default_problems(self._defaults, self._document, self._folder))
 
 
-def _texts_in(value: Json) -> list[str]:
+def _strings_in(value: Json) -> list[str]:
     return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+
+
+def _defaults_from_data(data: Mapping[str, Json]) -> DefaultsSchema:
+    document = document_of(dict(data), "defaults", 1)
+    defaults = validate(document, DefaultsSchema)
+    problems = [*parameter_problems(defaults, document, ()), *default_problems(defaults, document, Path.cwd())]
+    if problems:
+        raise InvalidFile(problems)
+    return defaults
+
+
+def _cases_from_data(data: Mapping[str, Json], number: int, name: str, defaults: DefaultsSchema) -> list[Case]:
+    document = document_of(dict(data), name, number)
+    case = validate(document, CaseSchema)
+    return expand_case(case, CaseLocation(document, (), Path.cwd(), in_suite=False), number, defaults)
+
+
+def _repeated_ids(cases: Sequence[Case], name: str) -> Iterator[Problem]:
+    seen: dict[str, int] = {}
+    for case in cases:
+        number = case.line or 0
+        if case.id in seen:
+            what = f"the id `{case.id}` is taken by case {seen[case.id]}"
+            yield Problem(name, number, 1, what, "Choose another")
+        seen.setdefault(case.id, number)
+
+
+def _named_functions(cases: Sequence[Case], name: str) -> Iterator[Problem]:
+    """Yield a problem for each check that names a function, since functions are read from beside a suite file."""
+    for case in cases:
+        if "python" in case.expectations.checks:
+            what = f"the case `{case.id}` is checked by a function, which only a suite file can name"
+            yield Problem(name, case.line or 0, 1, what, "Write the suite to a file")

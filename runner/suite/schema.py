@@ -1,18 +1,17 @@
-"""The suite file as people write it: every key, what it may hold and what it is for."""
+"""The schema of a suite file: every key, what it may hold and what it is for."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+import re
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, WithJsonSchema, model_validator
 
+from runner.checks.matching import MATCH_PATTERN, SHARE_PATTERN, read_matching, read_share
 from runner.core.suite import Role, Thinking
 from runner.providers.row import Rows
-from runner.suite.checks import Match, Share, WrittenChecks
-from runner.suite.schema_types import Name, Seconds, Text, Value, Values, VariableName, Written
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 WAYS_TO_ASK = ("prompt", "turns", "messages", "prompt_file")
-
 
 CHECKS = "What a reply must be like. A case's own checks lie over those of the defaults."
 SHARE = "How many repeats must pass: `all`, or a share such as `2 of 3`. Left out: all."
@@ -21,8 +20,148 @@ MATCH = (
     "Left out: exact for the simulator, checks-only for live models."
 )
 
+DAY_S = 86_400
 
-class WrittenTimeouts(Written):
+
+def _check_printable(text: str) -> str:
+    if text != text.strip() or not text.isprintable():
+        raise ValueError("spaces at its ends and characters that cannot be seen do not belong here. Remove them")
+    return text
+
+
+NAME_SCHEMA = {"type": ["string", "number", "boolean"], "minLength": 1, "maxLength": 200}
+VALUE_SCHEMA = {"type": ["string", "number", "boolean"]}
+"""Editors accept numbers and truth values too; they are read as the text that was written."""
+
+Text = Annotated[str, Field(min_length=1)]
+Name = Annotated[
+    str, Field(min_length=1, max_length=200), AfterValidator(_check_printable), WithJsonSchema(NAME_SCHEMA)
+]
+VariableName = Annotated[str, Field(min_length=1, max_length=200)]
+Value = Annotated[str, WithJsonSchema(VALUE_SCHEMA)]
+Values = Annotated[tuple[Value, ...], Field(min_length=1)]
+Seconds = Annotated[float, Field(gt=0, le=DAY_S)]
+OneOrMore = Text | Annotated[tuple[Text, ...], Field(min_length=1, max_length=100)]
+
+
+class StrictModel(BaseModel):
+    """The base of every part of the file: unknown keys and converted types are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+def checked(read: Callable[[str], object]) -> Callable[[str], str]:
+    """Return a validator that keeps a text as written if `read` accepts it; `read` raises ValueError otherwise."""
+
+    def check(text: str) -> str:
+        read(text)
+        return text
+
+    return check
+
+
+# Checks
+
+FUNCTION_PATTERN = r"^([A-Za-z_][A-Za-z0-9_]*\.)*[A-Za-z_][A-Za-z0-9_]*:[A-Za-z_][A-Za-z0-9_]*$"
+
+Language = Literal[
+    "zh", "ja", "ko", "en", "fr", "de", "es", "it", "pt", "nl", "sv", "pl", "tr", "vi", "id", "ru", "uk", "bg"
+]
+
+
+def _read_pattern(text: str) -> None:
+    from runner.checks.regex import compile_pattern  # noqa: PLC0415 -- few suites need RE2
+
+    try:
+        compile_pattern(text)
+    except ValueError as error:
+        raise ValueError(f"this pattern cannot be read: {error}. Correct it; RE2 knows no look-around") from None
+
+
+def _read_function(text: str) -> None:
+    if not re.fullmatch(FUNCTION_PATTERN, text):
+        raise ValueError(f"`{text}` names no function. Write module:function, such as haiku:has_three_lines")
+
+
+def _check_schema(schema: bool | Mapping[str, JsonValue]) -> bool | Mapping[str, JsonValue]:
+    from runner.checks.json_answer import schema_fault  # noqa: PLC0415 -- brings jsonschema
+
+    fault = None if isinstance(schema, bool) else schema_fault(schema)
+    if fault:
+        raise ValueError(f"this is no JSON Schema: {fault.replace('. ', ', ')}. Correct it")
+    return schema
+
+
+Pattern = Annotated[Text, Field(max_length=10_000), AfterValidator(checked(_read_pattern))]
+Patterns = Pattern | Annotated[tuple[Pattern, ...], Field(min_length=1, max_length=100)]
+TrueOrSchema = Annotated[bool | Mapping[str, JsonValue], AfterValidator(_check_schema)]
+Function = Annotated[
+    str, AfterValidator(checked(_read_function)), WithJsonSchema({"type": "string", "pattern": FUNCTION_PATTERN})
+]
+PluginChecks = Annotated[Mapping[Text, JsonValue], Field(min_length=1, max_length=100)]
+Functions = Function | Annotated[tuple[Function, ...], Field(min_length=1, max_length=100)]
+Characters = Annotated[int, Field(ge=0, le=100_000_000)]
+Amount = Annotated[float, Field(gt=0, le=1e12)]
+Share = Annotated[
+    str, AfterValidator(checked(read_share)), WithJsonSchema({"type": "string", "pattern": SHARE_PATTERN})
+]
+Match = Annotated[
+    str, AfterValidator(checked(read_matching)), WithJsonSchema({"type": "string", "pattern": MATCH_PATTERN})
+]
+
+
+class LengthSchema(StrictModel):
+    """Bounds on the number of characters in an answer."""
+
+    min: Characters | None = Field(default=None, description="The fewest characters.")
+    max: Characters | None = Field(default=None, description="The most characters.")
+
+    @model_validator(mode="after")
+    def _check_bounds(self) -> Self:
+        if self.min is None and self.max is None:
+            raise ValueError("neither `min` nor `max` is here. Write one of them, or both")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"`min` {self.min} is more than `max` {self.max}. Exchange them")
+        return self
+
+
+class ChecksSchema(StrictModel):
+    """Checks of a reply by name. `null` removes a default."""
+
+    equals: OneOrMore | None = Field(default=None, description="The whole answer; of several texts, one of them.")
+    contains: OneOrMore | None = Field(default=None, description="Texts that are all in the answer.")
+    not_contains: OneOrMore | None = Field(default=None, description="Texts of which none is in the answer.")
+    starts_with: OneOrMore | None = Field(default=None, description="How the answer begins; of several, one of them.")
+    regex: Patterns | None = Field(default=None, description="RE2 patterns that are all found in the answer.")
+    json_: TrueOrSchema | None = Field(
+        default=None, alias="json", description="True: the answer is JSON. A JSON Schema: it fits that, too."
+    )
+    length: LengthSchema | None = Field(default=None, description="How many characters the answer has.")
+    language: Language | None = Field(default=None, description="The language most of the answer is in; a heuristic.")
+    no_refusal: bool | None = Field(default=None, description="True: the model does not decline; a heuristic.")
+    finish_reason: OneOrMore | None = Field(default=None, description="The reason to finish; of several, one of them.")
+    max_ttft_s: Seconds | None = Field(default=None, description="Seconds in which the first text has come.")
+    max_total_s: Seconds | None = Field(default=None, description="Seconds in which the reply is whole.")
+    min_output_tps: Amount | None = Field(default=None, description="Tokens a second, at least.")
+    max_cost: Amount | None = Field(default=None, description="What a request may cost, in its target's currency.")
+    python: Functions | None = Field(
+        default=None, description="Functions beside the suite, as module:function; each is called with the record."
+    )
+    plugin: PluginChecks | None = Field(
+        default=None, description="Checks of installed plug-ins: the name of each, and what it wants of an answer."
+    )
+
+
+def plain_checks(checks: ChecksSchema) -> dict[str, Any]:
+    """Return checks by name as plain data; None where a default is removed."""
+    plain = checks.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    return {name: None if wanted is False else wanted for name, wanted in plain.items()}
+
+
+# Parameters, targets and cases
+
+
+class TimeoutsSchema(StrictModel):
     """Seconds after which a request is given up."""
 
     connect: Seconds | None = Field(default=None, description="Seconds to reach the provider. Left out: 10.")
@@ -31,8 +170,8 @@ class WrittenTimeouts(Written):
     total: Seconds | None = Field(default=None, description="Seconds for the whole request. Left out: 600.")
 
 
-class WrittenParameters(Written):
-    """What is asked of a model beside the messages. `null` takes a default back."""
+class ParametersSchema(StrictModel):
+    """Parameters of a request beside its messages. `null` removes a default."""
 
     system: Text | None = Field(default=None, description="The system message, for cases that have none of their own.")
     temperature: Annotated[float, Field(ge=0, le=2)] | None = Field(
@@ -61,22 +200,22 @@ class WrittenParameters(Written):
         default="allow",
         description="`bust` puts a random word first, so that the provider's prompt cache does not answer.",
     )
-    timeouts: WrittenTimeouts | None = Field(default=None, description="Seconds after which a request is given up.")
+    timeouts: TimeoutsSchema | None = Field(default=None, description="Seconds after which a request is given up.")
     extra_body: Mapping[str, JsonValue] | None = Field(
         default=None, description="Further fields of the request's JSON body, sent as they are."
     )
 
 
-class WrittenDefaults(WrittenParameters):
-    """Parameters of targets that do not set their own, how often each case is asked, what is demanded of replies."""
+class DefaultsSchema(ParametersSchema):
+    """Parameters of targets that do not set their own, the number of repeats, and the checks of all cases."""
 
     repeat: Annotated[int, Field(ge=1, le=1_000_000)] = Field(default=1, description="How often each case is asked.")
-    checks: WrittenChecks | None = Field(default=None, description=CHECKS)
+    checks: ChecksSchema | None = Field(default=None, description=CHECKS)
     pass_: Share | None = Field(default=None, alias="pass", description=SHARE)
     match: Match | None = Field(default=None, description=MATCH)
 
 
-class WrittenTarget(WrittenParameters):
+class TargetSchema(ParametersSchema):
     """A provider, its models, and the parameters for them."""
 
     provider: Name = Field(description="The id of a built-in provider, or of one in `providers` or compare.yaml.")
@@ -85,15 +224,15 @@ class WrittenTarget(WrittenParameters):
     )
 
 
-class WrittenMessage(Written):
+class MessageSchema(StrictModel):
     """One message of a conversation that has already happened."""
 
     role: Role = Field(description="Who speaks.")
     content: Text = Field(description="What is said. A template.")
 
 
-class WrittenCase(Written):
-    """One conversation to hold: exactly one of prompt, turns, messages and prompt_file."""
+class CaseSchema(StrictModel):
+    """One conversation: exactly one of prompt, turns, messages and prompt_file."""
 
     model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": [way]} for way in WAYS_TO_ASK]})
 
@@ -102,7 +241,7 @@ class WrittenCase(Written):
     turns: Annotated[tuple[str, ...], Field(min_length=1)] | None = Field(
         default=None, description="What to ask one after another; each reply is part of the next question. Templates."
     )
-    messages: Annotated[tuple[WrittenMessage, ...], Field(min_length=1)] | None = Field(
+    messages: Annotated[tuple[MessageSchema, ...], Field(min_length=1)] | None = Field(
         default=None, description="A conversation so far; its last message is the user's, and is asked."
     )
     prompt_file: Text | None = Field(
@@ -119,26 +258,26 @@ class WrittenCase(Written):
     matrix: Annotated[Mapping[VariableName, Values], Field(min_length=1)] | None = Field(
         default=None, description="Lists of values for `{{name}}`; the case is asked with every combination of them."
     )
-    checks: WrittenChecks | None = Field(default=None, description=CHECKS)
+    checks: ChecksSchema | None = Field(default=None, description=CHECKS)
     pass_: Share | None = Field(default=None, alias="pass", description=SHARE)
     match: Match | None = Field(default=None, description=MATCH)
 
 
-class WrittenSuite(Written):
-    """What to ask, of whom, and how: a suite file of `compare`."""
+class SuiteSchema(StrictModel):
+    """A suite file of `compare`: cases, targets and parameters."""
 
     model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["cases"]}, {"required": ["cases_from"]}]})
 
     version: Literal[1] = Field(default=1, description="The version of this format.")
     name: Name | None = Field(default=None, description="The suite's name in results. Left out: the file's name.")
     description: Text | None = Field(default=None, description="What the suite is for.")
-    targets: Annotated[tuple[WrittenTarget, ...], Field(min_length=1)] | None = Field(
+    targets: Annotated[tuple[TargetSchema, ...], Field(min_length=1)] | None = Field(
         default=None, description="Whom to ask. Left out: every configured provider with its default models."
     )
-    defaults: WrittenDefaults | None = Field(
+    defaults: DefaultsSchema | None = Field(
         default=None, description="Parameters of every target that does not set its own."
     )
-    cases: Annotated[tuple[WrittenCase, ...], Field(min_length=1)] | None = Field(
+    cases: Annotated[tuple[CaseSchema, ...], Field(min_length=1)] | None = Field(
         default=None, description="The conversations to hold."
     )
     cases_from: Text | None = Field(
@@ -148,13 +287,13 @@ class WrittenSuite(Written):
 
 
 def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema of a suite file, in what draft 7 and later drafts have in common."""
-    schema = WrittenSuite.model_json_schema()
+    """Return the JSON Schema of a suite file, limited to what draft 7 and later drafts share."""
+    schema = SuiteSchema.model_json_schema()
     return {"$schema": DRAFT, **_in_draft_7(schema)}
 
 
 def _in_draft_7(node: Any) -> Any:
-    """Move definitions to where draft 7 has them; drop the titles that only repeat a key."""
+    """Return a schema with definitions where draft 7 has them, and without titles that only repeat a key."""
     if isinstance(node, list):
         return [_in_draft_7(item) for item in node]
     if isinstance(node, str):

@@ -1,4 +1,4 @@
-"""Templates of a suite: `{{name}}` filled by jinja2's sandbox, narrowed until nothing in it can run away.
+"""The template language of a suite: jinja2's sandbox, restricted so that no template can exhaust time or memory.
 
 A template holds variables, constants, arithmetic, comparisons, `{% if %}`, `{% raw %}` and a few filters.
 It has no loops, calls, attributes or assignments, so that only `*` can make a text longer than what the
@@ -30,23 +30,28 @@ _RAW = "put {% raw %} and {% endraw %} around text that is no template"
 
 
 class BadTemplate(Exception):
-    """A template that cannot be filled: what is wrong, and what to do."""
+    """A template cannot be filled; `what` is wrong, `hint` is what to do."""
 
-    def __init__(self, what: str, remedy: str) -> None:
+    def __init__(self, what: str, hint: str) -> None:
         super().__init__(what)
         self.what = what
-        self.remedy = remedy
+        self.hint = hint
 
 
 @dataclass(frozen=True, slots=True)
-class Filler:
-    """A template that was found harmless, and the names of the variables it wants."""
+class SafeTemplate:
+    """A template that passed all checks, and the names of its variables."""
 
     names: tuple[str, ...]
     _template: Template
 
     def fill(self, values: Mapping[str, str]) -> str:
-        """Return the text with all variables in their places; raise `BadTemplate` where that does not work."""
+        """Return the text with the values of all variables.
+
+        Raises:
+            BadTemplate: a value is missing, an expression fails, or the text is too long.
+
+        """
         pieces, size = [], 0
         try:
             for piece in self._template.generate(values):
@@ -59,8 +64,13 @@ class Filler:
         return "".join(pieces)
 
 
-def read_template(text: str) -> Filler:
-    """Return a text as a template; raise `BadTemplate` where it is none, or asks for too much."""
+def read_template(text: str) -> SafeTemplate:
+    """Parse and check a template.
+
+    Raises:
+        BadTemplate: its syntax is wrong, or it uses what is not allowed.
+
+    """
     environment = _environment()
     try:
         tree = environment.parse(text)
@@ -72,7 +82,7 @@ def read_template(text: str) -> Filler:
         raise BadTemplate(f"the template is broken{where}: {_trimmed(error)}", f"Mend it, or {_RAW}") from None
     except (RecursionError, SyntaxError, MemoryError):
         raise BadTemplate("the template is nested too deeply", "Simplify it") from None
-    return Filler(tuple(dict.fromkeys(node.name for node in inner if isinstance(node, nodes.Name))), template)
+    return SafeTemplate(tuple(dict.fromkeys(node.name for node in inner if isinstance(node, nodes.Name))), template)
 
 
 def _check(inner: list[nodes.Node]) -> None:
@@ -89,8 +99,8 @@ def _check(inner: list[nodes.Node]) -> None:
 def _check_filter(node: nodes.Filter) -> None:
     if node.name not in FILTERS:
         near = did_you_mean(node.name, FILTERS)
-        remedy = f"Perhaps `{near}` was meant" if near else f"Known are {', '.join(FILTERS)}"
-        raise BadTemplate(f"the template uses the unknown filter `{node.name}`", remedy)
+        hint = f"Perhaps `{near}` was meant" if near else f"Known are {', '.join(FILTERS)}"
+        raise BadTemplate(f"the template uses the unknown filter `{node.name}`", hint)
     if node.args or node.kwargs or node.dyn_args or node.dyn_kwargs:
         raise BadTemplate(f"the filter `{node.name}` takes nothing in brackets here", "Remove the brackets")
 
@@ -113,12 +123,12 @@ def _trimmed(error: TemplateSyntaxError) -> str:
 
 
 class _Sandbox(ImmutableSandboxedEnvironment):
-    """Jinja2 whose operators work only on what they can finish."""
+    """Jinja2's sandbox with operators limited to bounded operands."""
 
     intercepted_binops = frozenset({"+", "-", "*", "/", "//", "%"})
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        """Compute one operation of two numbers, or a text times a number."""
+        """Return the result of an operation on two numbers, or of a text times a number."""
         if operator == "*" and isinstance(left, str):
             return _repeated(left, right)
         if not all(isinstance(side, int | float) and abs(side) <= MAX_NUMBER for side in (left, right)):

@@ -8,7 +8,7 @@ from runner.core.events import Outcome
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """What follows from a cause: how the request ended, and whether to ask again. What to do is in runner/remedy.py."""
+    """What follows from a cause: how the request ended, and whether to ask again. What to do is in runner/hint.py."""
 
     outcome: Outcome
     worth_repeating: bool = False

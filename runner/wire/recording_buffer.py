@@ -5,8 +5,7 @@ little memory, and a short one little time.
 """
 
 from runner.providers.redaction import Redactor
-from runner.storage.recordings.frame import PackedReads, ReadsPacker, unpack_reads
-from runner.storage.recordings.recording import Reads
+from runner.storage.recordings.recording import PackedReads, Reads, ReadsPacker, unpack_reads
 
 
 class RecordingBuffer:

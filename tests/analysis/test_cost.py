@@ -12,7 +12,7 @@ from runner.analysis.columns import row
 from runner.analysis.cost import cost_by, tokens_of
 from runner.analysis.run import Run
 from runner.core.events import Outcome
-from runner.core.record import Identity, Marks, Record
+from runner.core.record import Identity, Record, Timestamps
 from runner.errors import JournalError
 from runner.outputs.text.costs import describe_costs
 from runner.outputs.text.overview import remarks
@@ -44,7 +44,7 @@ def record(model: str = "a", /, **values: object) -> Record:
     """Return a request to p/MODEL that sent a million tokens and heard two."""
     identity = Identity("k", "c", 1, 1, 1, "p", model, "hello")
     counts: dict[str, object] = {"input_tokens": 1_000_000, "output_tokens": 2_000_000, "cached_tokens": 0}
-    return Record(identity, Marks(sent=1), Outcome.OK, **(counts | values))  # type: ignore[arg-type]
+    return Record(identity, Timestamps(sent=1), Outcome.OK, **(counts | values))  # type: ignore[arg-type]
 
 
 def test_the_columns_hold_the_cost_and_its_currency() -> None:

@@ -32,7 +32,7 @@ def units(seed: int, n: int, shift: float = 0.0) -> np.ndarray[tuple[int], np.dt
     return np.random.default_rng(seed).normal(shift, 0.4, n)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(SHIFTS, min_size=2, max_size=10))
 def test_paired_p_is_scipys_exact_one(differences: list[float]) -> None:
     """All signs exchanged one by one give the p-value that scipy finds."""
@@ -43,7 +43,7 @@ def test_paired_p_is_scipys_exact_one(differences: list[float]) -> None:
     assert sign_flip_test(values).p == pytest.approx(scipys)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(SHIFTS, min_size=2, max_size=6), st.lists(SHIFTS, min_size=2, max_size=6))
 def test_unpaired_p_is_scipys_exact_one(base: list[float], new: list[float]) -> None:
     """All labels exchanged one by one give the p-value that scipy finds."""
@@ -94,7 +94,7 @@ def test_interval_holds_exactly_what_the_test_would_not_reject(paired: bool) -> 
     assert p_of_shift(interval.high - 1e-9) > 0.05 >= p_of_shift(interval.high + 1e-9)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(SHIFTS, min_size=6, max_size=9), SHIFTS)
 def test_a_shift_moves_estimate_and_interval_alike(differences: list[float], shift: float) -> None:
     """What is added to every unit is added to estimate and interval."""
@@ -105,7 +105,7 @@ def test_a_shift_moves_estimate_and_interval_alike(differences: list[float], shi
     assert moved.interval.low == pytest.approx(plain.interval.low + shift)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(SHIFTS, min_size=1, max_size=30))
 def test_swapping_the_arms_turns_everything_round(differences: list[float]) -> None:
     """The p-value stays, estimate and interval change sign, for listed and for random ways."""

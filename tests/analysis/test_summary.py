@@ -24,7 +24,7 @@ from runner.analysis.summary import (
 )
 from runner.core.events import Outcome
 from runner.core.percentiles import name_percentile, smallest_sample
-from runner.core.record import Heard, Identity, Marks, Record
+from runner.core.record import Identity, Record, TextEvents, Timestamps
 from runner.storage.journal import Header
 
 DOCUMENTED_COLUMNS = """
@@ -57,9 +57,11 @@ def heard(ttft_s: float = 0.3, **details: object) -> Record:
     first_us = round(ttft_s * 1e6)
     record = Record(
         identity=IDENTITY,
-        marks=Marks(sent=SECOND, headers=SECOND, first_event=SECOND, last_event=SECOND + (first_us + 500_000) * 1000),
+        timestamps=Timestamps(
+            sent=SECOND, headers=SECOND, first_event=SECOND, last_event=SECOND + (first_us + 500_000) * 1000
+        ),
         outcome=Outcome.OK,
-        heard=Heard((first_us, first_us + 500_000), "aa", (6, 5)),
+        text_events=TextEvents((first_us, first_us + 500_000), "aa", (6, 5)),
         reply="Hello world",
         output_tokens=3,
     )
@@ -104,7 +106,7 @@ def test_row_holds_what_was_observed_and_what_follows() -> None:
 
 def test_types_are_the_same_for_full_blank_and_no_rows() -> None:
     """Every column has the type of its kind, whatever is in it."""
-    blank = Record(identity=IDENTITY, marks=Marks(), outcome=Outcome.CANCELLED)
+    blank = Record(identity=IDENTITY, timestamps=Timestamps(), outcome=Outcome.CANCELLED)
     tables = [frame(HEADER, [heard()]), frame(HEADER, [blank]), frame(HEADER, [])]
     assert len({tuple(map(str, table.dtypes)) for table in tables}) == 1
     types = tables[0].dtypes
@@ -118,14 +120,17 @@ def test_types_are_the_same_for_full_blank_and_no_rows() -> None:
 
 def test_absent_is_missing_and_never_zero() -> None:
     """What was not observed is missing in the table; an empty reply is not."""
-    table = frame(HEADER, [Record(identity=IDENTITY, marks=Marks(), outcome=Outcome.OK, reply="")])
+    table = frame(HEADER, [Record(identity=IDENTITY, timestamps=Timestamps(), outcome=Outcome.OK, reply="")])
     assert table[["ttft_s", "total_s", "output_tokens", "reused", "reasoning", "flags"]].isna().all(axis=None)
     assert table["reply"].tolist() == [""]
 
 
 def test_rows_come_back_as_they_went_in() -> None:
     """A table gives its rows back as plain Python values of the same types."""
-    records = [heard(), Record(identity=IDENTITY, marks=Marks(), outcome=Outcome.TIMEOUT, reply="half \ud83d")]
+    records = [
+        heard(),
+        Record(identity=IDENTITY, timestamps=Timestamps(), outcome=Outcome.TIMEOUT, reply="half \ud83d"),
+    ]
     rows = [row(HEADER, record) for record in records]
     given_back = list(rows_of(frame(HEADER, records)))
     assert given_back == rows
@@ -178,7 +183,7 @@ def test_only_good_requests_are_timed_and_all_are_counted() -> None:
 
 def test_each_statistic_names_its_own_sample() -> None:
     """A request without a figure is missing from that figure's sample alone."""
-    burst = heard(heard=Heard((300_000, 300_100, 300_200), "aaa", (1, 1, 1)))
+    burst = heard(text_events=TextEvents((300_000, 300_100, 300_200), "aaa", (1, 1, 1)))
     (summary,) = summarize(frame(HEADER, [heard(), burst, heard(noted=("not_streamed",))]))
     assert summary.total_p50 == Statistic("p50", 0.8, 3)
     assert summary.ttft_p50 == Statistic("p50", 0.3, 2)
@@ -199,7 +204,6 @@ RECORDS = st.lists(
 )
 
 
-@settings(max_examples=40)
 @given(st.data(), RECORDS)
 def test_order_of_records_changes_no_statistic(data: st.DataObject, records: list[Record]) -> None:
     """Summary and failures are the same in whatever order requests finished."""
@@ -209,7 +213,6 @@ def test_order_of_records_changes_no_statistic(data: st.DataObject, records: lis
     assert one.failures == other.failures
 
 
-@settings(max_examples=40)
 @given(RECORDS)
 def test_no_request_is_lost(records: list[Record]) -> None:
     """Outcomes add up to the requests made, failures to the requests not timed."""

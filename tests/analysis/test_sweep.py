@@ -13,7 +13,7 @@ from runner.analysis.places import MeasuredTarget
 from runner.analysis.run import Run
 from runner.analysis.sweep import LoadPoint, OpenLoopPoint, measure_levels, measure_open_loop
 from runner.core.events import Outcome
-from runner.core.record import Heard, Identity, Marks, Record
+from runner.core.record import Identity, Record, TextEvents, Timestamps
 from runner.outputs.markdown import write
 from runner.outputs.terminal import render_summary
 from runner.outputs.text.sweep_table import load_tables, tabulate_open_loop, tabulate_sweep
@@ -34,14 +34,14 @@ def record_of(
     """Return a good request, its stamps in milliseconds since the run's start."""
     return Record(
         identity=Identity(f"{block}/{sent_ms}", "case", 1, block, block, "acme", "m", "Hello?"),
-        marks=Marks(
+        timestamps=Timestamps(
             planned=None if planned_ms is None else planned_ms * MS,
             sent=sent_ms * MS,
             first_event=(sent_ms + ttft_ms) * MS,
             last_event=(sent_ms + total_ms) * MS,
         ),
         outcome=Outcome.OK,
-        heard=Heard((ttft_ms * 1000, total_ms * 1000), "aa", (1, 1)),
+        text_events=TextEvents((ttft_ms * 1000, total_ms * 1000), "aa", (1, 1)),
         reply="ab",
         output_tokens=tokens,
     )
@@ -49,8 +49,10 @@ def record_of(
 
 def failed(record: Record) -> Record:
     """Let a request fail before anything was heard."""
-    marks = replace(record.marks, first_event=None, last_event=None)
-    return replace(record, outcome=Outcome.RATE_LIMITED, marks=marks, heard=Heard(), reply=None, output_tokens=None)
+    marks = replace(record.timestamps, first_event=None, last_event=None)
+    return replace(
+        record, outcome=Outcome.RATE_LIMITED, timestamps=marks, text_events=TextEvents(), reply=None, output_tokens=None
+    )
 
 
 SWEPT = [

@@ -30,7 +30,7 @@ from runner.cluster.open_pool import distant_askers
 from runner.commands.run.perform import backend
 from runner.core.nodes import ClusterOptions, Node
 from runner.core.suite import Timeouts
-from runner.providers.endpoint import read_endpoint
+from runner.providers.endpoint import find_endpoint
 from runner.providers.registry import builtin
 from runner.simulator.process import launch, launch_sync
 from runner.storage import journal
@@ -127,7 +127,7 @@ async def try_out(base_url: str, workers: int, share: CalibrationLoad) -> Trial:
             before_s = sum(cpu_s(hand.pid) for hand in crew.hands)
             effort = await drive(base_url, load, Path(folder), distant_askers(crew, load.concurrency))
             worker_cpu_s = sum(cpu_s(hand.pid) for hand in crew.hands) - before_s
-            tokens = sum(len(record.heard.at_us) for record in journal.read(Path(folder)).records)
+            tokens = sum(len(record.text_events.at_us) for record in journal.read(Path(folder)).records)
     assert tokens == load.requests * load.tokens, "not all was heard"
     return Trial(workers, tokens, worker_cpu_s, effort.cpu_s, effort.wall_s)
 
@@ -213,7 +213,7 @@ async def hear_once(base_url: str, load: CalibrationLoad) -> Report:
     """Return a worker's report on one reply of the simulator."""
     from runner.cluster.worker import Worker  # noqa: PLC0415 -- its process has it anyway
 
-    worker, endpoint = Worker(), read_endpoint(SIMULATOR, builtin(), {})
+    worker, endpoint = Worker(), find_endpoint(SIMULATOR, builtin(), {})
     async with worker._stack:
         await worker.open({SIMULATOR: replace(endpoint, base_url=base_url)}, {}, 10, 1)
         question = ChatRequestBody(load.model, [{"role": "user", "content": "Count."}], {"stream": True}, Timeouts())

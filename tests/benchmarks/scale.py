@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from time import perf_counter, process_time
 
 from runner.core.events import Outcome
-from runner.core.record import Heard, Identity, Marks, Record
+from runner.core.record import Identity, Record, TextEvents, Timestamps
 from runner.storage.journal import Header, JournalWriter
 from tests.benchmarks.accuracy import CHECKOUT
 
@@ -137,7 +137,7 @@ def record(at: int, block: int, model: str, case: str, random: Random) -> Record
             prompt=f"Tell me about {case}.",
             simulated=True,
         ),
-        marks=Marks(
+        timestamps=Timestamps(
             ready=sent - 90_000,
             slot=sent - 80_000,
             sent=sent,
@@ -146,7 +146,7 @@ def record(at: int, block: int, model: str, case: str, random: Random) -> Record
             last_event=sent + (at_us[-1] + 30) * 1000,
         ),
         outcome=Outcome.PROVIDER_ERROR if failed else Outcome.OK,
-        heard=Heard() if failed else Heard(at_us, "a" * tokens, tuple(map(len, WORDS[:tokens]))),
+        text_events=TextEvents() if failed else TextEvents(at_us, "a" * tokens, tuple(map(len, WORDS[:tokens]))),
         reply=None if failed else "".join(WORDS[:tokens]),
         error=f"upstream is busy, request {at}" if failed else None,
         http_status=503 if failed else 200,

@@ -35,7 +35,7 @@ from runner.calibration.measure import (
 from runner.cli.calibrate import tabulate_calibration
 from runner.core.events import Outcome, ResponseStarted
 from runner.core.fold import Fold
-from runner.core.record import Heard, Identity, Marks, Record
+from runner.core.record import Identity, Record, TextEvents, Timestamps
 from runner.errors import CompareError
 from runner.simulator.model import parse_model
 from runner.simulator.persona import MS
@@ -80,8 +80,8 @@ def calibration(**details: object) -> Calibration:
 def record(**details: object) -> Record:
     """Return an ok record whose server told its clock."""
     identity = Identity(key="k", case="one", turn=1, repeat=1, block=1, provider="sim", model="exact", prompt="Hi")
-    heard = Heard((205, 310), "aa", (2, 3), (200, 300))
-    whole = Record(identity, Marks(sent=0), Outcome.OK, heard, received_us=10)
+    heard = TextEvents((205, 310), "aa", (2, 3), (200, 300))
+    whole = Record(identity, Timestamps(sent=0), Outcome.OK, heard, received_us=10)
     return replace(whole, **details)  # type: ignore[arg-type]
 
 
@@ -147,8 +147,8 @@ def test_stamps_are_those_of_both_sides() -> None:
         {"outcome": Outcome.TRUNCATED},
         {"warmup": True},
         {"received_us": None},
-        {"heard": Heard((205,), "a", (2,))},
-        {"heard": Heard()},
+        {"text_events": TextEvents((205,), "a", (2,))},
+        {"text_events": TextEvents()},
     ],
     ids=["failed", "warm-up", "not received", "no clock", "silent"],
 )
@@ -208,7 +208,7 @@ def test_id_that_comes_later_leaves_the_clock() -> None:
     fold = Fold()
     fold.add(ResponseStarted(5, 200, None, received_ns=3))
     fold.add(ResponseStarted(9, 200, "chat-1"))
-    assert fold.opened == ResponseStarted(5, 200, "chat-1", received_ns=3)
+    assert fold.response_started == ResponseStarted(5, 200, "chat-1", received_ns=3)
 
 
 @given(st.floats(0, 10_000), st.floats(0, 10_000), st.integers(1, 10_000))

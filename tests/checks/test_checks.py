@@ -23,12 +23,12 @@ from runner.checks.matching import read_matching, read_share
 from runner.checks.table import CHECKS, COST, judge
 from runner.commands.run.custom_checks import ask_own_checks
 from runner.core.events import Outcome
-from runner.core.record import Heard, Identity, Marks, Record
+from runner.core.record import Identity, Record, TextEvents, Timestamps
 from runner.outputs import WRITERS
 from runner.outputs.terminal import render_summary
 from runner.storage import journal
 from runner.storage.journal import Header
-from runner.suite.checks import Language, WrittenChecks
+from runner.suite.schema import ChecksSchema, Language
 from tests.support.command import compare, read_lines, read_rows, write_yaml
 
 PASSED, FAILED, UNDECIDED = CheckVerdict.PASSED, CheckVerdict.FAILED, CheckVerdict.UNDECIDED
@@ -60,9 +60,9 @@ def answered(
     identity = Identity(f"{case}{turn}{repeat}{model}", case, turn, repeat, repeat, "acme", model, "?")
     return Record(
         identity=identity,
-        marks=Marks(sent=0, headers=1, first_event=10**9, last_event=2 * 10**9),
+        timestamps=Timestamps(sent=0, headers=1, first_event=10**9, last_event=2 * 10**9),
         outcome=outcome,
-        heard=Heard(at_us=(1_000_000, 2_000_000), channels="aa", lengths=(1, 1)) if reply else Heard(),
+        text_events=TextEvents(at_us=(1_000_000, 2_000_000), channels="aa", lengths=(1, 1)) if reply else TextEvents(),
         reply=reply,
         finish_reason="stop",
         output_tokens=11,
@@ -176,7 +176,7 @@ def test_no_pattern_stalls() -> None:
 
 def test_the_table_has_what_a_suite_may_demand() -> None:
     """A check that the format knows is judged, and one that is judged can be written; so with languages."""
-    written = {field.alias or name for name, field in WrittenChecks.model_fields.items()}
+    written = {field.alias or name for name, field in ChecksSchema.model_fields.items()}
     assert written == {*CHECKS, COST}
     assert get_args(Language) == LANGUAGES
 

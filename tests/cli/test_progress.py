@@ -11,7 +11,7 @@ from rich.console import Console
 from runner.cli.progress import LaneProgress, LiveProgress, PlainProgress, remaining
 from runner.cli.running_median import STEP, RunningMedian
 from runner.core.events import Outcome
-from runner.core.record import Heard, Marks, Record
+from runner.core.record import Record, TextEvents, Timestamps
 from runner.core.suite import Case, Parameters
 from runner.planning.plan import Plan, Request, Target
 
@@ -21,8 +21,8 @@ PLAN = Plan((Case("case", ("Hello?",)),), TARGETS, repeat=5)
 
 def answer(request: Request, outcome: Outcome = Outcome.OK, ttft_s: float = 0.1, *, warmup: bool = False) -> Record:
     """Return how a request ended."""
-    heard = Heard((round(ttft_s * 1e6), 900_000), "aa", (1, 1))
-    return Record(request.identity(), Marks(sent=0, last_event=10**9), outcome, heard, warmup=warmup)
+    heard = TextEvents((round(ttft_s * 1e6), 900_000), "aa", (1, 1))
+    return Record(request.identity(), Timestamps(sent=0, last_event=10**9), outcome, heard, warmup=warmup)
 
 
 def screen(progress: LiveProgress) -> list[str]:

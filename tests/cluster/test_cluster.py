@@ -13,7 +13,7 @@ from runner.cluster.messages import WorkerStay, pack_keys, shift, unpack_keys
 from runner.cluster.nodes import list_vantages, name_nodes
 from runner.core.nodes import Node
 from runner.outputs.text.workers import describe_workers
-from runner.providers.endpoint import read_endpoint
+from runner.providers.endpoint import find_endpoint
 from runner.providers.registry import builtin
 from runner.wire.response_body import Phases
 from tests.support.command import ROOT, compare, read_rows, write_yaml
@@ -157,7 +157,7 @@ def test_phases_keep_their_lengths(phases: Phases, by_ns: int) -> None:
 
 def test_a_packed_key_is_not_shown() -> None:
     """An endpoint arrives with its key, which no repr on the way tells; one without a key arrives without."""
-    sent = {name: read_endpoint(name, builtin(), {"DEEPSEEK_API_KEY": KEY}) for name in ("deepseek", "sim")}
+    sent = {name: find_endpoint(name, builtin(), {"DEEPSEEK_API_KEY": KEY}) for name in ("deepseek", "sim")}
     packed = pack_keys(sent)
     arrived = unpack_keys(*pickle.loads(pickle.dumps(packed)))
     assert (arrived["deepseek"].key or pytest.fail("lost")).reveal() == KEY
@@ -171,7 +171,7 @@ def test_a_packed_key_is_not_shown() -> None:
 def test_keys_travel_apart_from_what_may_be_long() -> None:
     """However long a row is, the argument with its key is far below what Ray would put into its object store."""
     row = builtin().rows["deepseek"].model_copy(update={"notes": ("long " * 30_000,)})
-    endpoint = replace(read_endpoint("deepseek", builtin(), {"DEEPSEEK_API_KEY": KEY}), row=row)
+    endpoint = replace(find_endpoint("deepseek", builtin(), {"DEEPSEEK_API_KEY": KEY}), row=row)
     keyless, keys = map(pickle.dumps, pack_keys({"deepseek": endpoint}))
     assert len(keyless) > OBJECT_STORE_TAKES > 100 * len(keys)
     assert KEY.encode() not in keyless

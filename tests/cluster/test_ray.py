@@ -118,11 +118,11 @@ def test_stamps_come_in_their_order(tmp_path: Path, on_ray: tuple[str, ...]) -> 
         lineage.write_suite(CASES)
         assert lineage.run(*on_ray).returncode == 0
     for record in lineage.records():
-        marks = record.marks
+        marks = record.timestamps
         stages = (marks.ready, marks.slot, marks.sent, marks.headers, marks.first_event, marks.last_event)
         known = [at for at in stages if at is not None]
         assert (len(known), known) == (len(stages), sorted(known))
-        heard = record.heard
+        heard = record.text_events
         assert len(heard.at_us) == len(heard.origin_us) > 0
         assert all(at_us >= origin_us for at_us, origin_us in zip(heard.at_us, heard.origin_us, strict=True))
         assert record.late_ns is not None
@@ -247,7 +247,7 @@ def test_every_node_asks_everything_and_none_looks_worse(tmp_path: Path, on_ray:
     times_s = [entry["received_ns"] / 1e9 for entry in log]
     assert max(sum(start_s <= at_s < start_s + 60 for at_s in times_s) for start_s in times_s) <= rate
     assert max(entry["in_flight"] for entry in log) <= at_once
-    by_time = sorted(lineage.records(), key=lambda record: record.marks.slot or 0)
+    by_time = sorted(lineage.records(), key=lambda record: record.timestamps.slot or 0)
     for at in range(0, len(by_time), len(NODES)):
         close = by_time[at : at + len(NODES)]
         assert {record.node for record in close} == set(NODES), "all ask a question before anybody asks the next"

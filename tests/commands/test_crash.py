@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from tests.support.command import PATIENCE_S, read_rows
+from tests.support.command import TIMEOUT_S, read_rows
 from tests.support.killed_runs import Lineage, begin
 from tests.support.wait_until import wait_until
 
@@ -48,7 +48,7 @@ def kill_at_random(run: Lineage, chance: Random) -> None:
         assert process.poll() is None, process.communicate()
     finally:
         process.kill()
-        process.communicate(timeout=PATIENCE_S)
+        process.communicate(timeout=TIMEOUT_S)
     assert process.returncode == -signal.SIGKILL
 
 

@@ -32,7 +32,7 @@ def findings_of(run_cli: RunCli, *arguments: str, env: dict[str, str] | None = N
 
 
 def test_a_machine_without_keys_is_told_how_to_get_on(run_cli: RunCli) -> None:
-    """Nothing configured is a note with a remedy, not a failure; versions and certificates are named."""
+    """Nothing configured is a note with a hint, not a failure; versions and certificates are named."""
     told = run_cli("doctor")
 
     assert told.returncode == 0

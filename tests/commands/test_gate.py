@@ -22,7 +22,7 @@ from runner.analysis.run import Run
 from runner.commands.diff import Rule
 from runner.commands.gate import Gate
 from runner.core.events import Outcome
-from runner.core.record import Heard, Identity, Marks, Record
+from runner.core.record import Identity, Record, TextEvents, Timestamps
 from runner.outputs import junit, step_summary
 from runner.outputs.annotations import MOST, Annotation, annotate, write_command
 from runner.outputs.github import append_summary, workflow_commands
@@ -51,9 +51,9 @@ def asked(model: str, repeat: int, ttft_ms: float, reply: str = "yes", outcome: 
     first_us = round(ttft_ms * 1000) + repeat * 37 % 100
     return Record(
         identity=Identity(f"{model}{repeat}", "one", 1, repeat, repeat, "sim", model, "?", simulated=True),
-        marks=Marks(sent=0, headers=1, first_event=first_us * 1000, last_event=(first_us + 90_000) * 1000),
+        timestamps=Timestamps(sent=0, headers=1, first_event=first_us * 1000, last_event=(first_us + 90_000) * 1000),
         outcome=outcome,
-        heard=Heard(tuple(first_us + 10_000 * at for at in range(10)), "a" * 10, (3,) * 10),
+        text_events=TextEvents(tuple(first_us + 10_000 * at for at in range(10)), "a" * 10, (3,) * 10),
         reply=reply,
         error="it broke\r\nat 100 %, twice" if outcome is not Outcome.OK else None,
         output_tokens=10,

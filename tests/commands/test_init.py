@@ -43,7 +43,7 @@ def test_the_example_of_variables_names_every_provider_and_sets_none(tmp_path: P
 
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(run_cli: RunCli, tmp_path: Path) -> None:
-    """A file in the way ends in exit code 2, with the place and a remedy."""
+    """A file in the way ends in exit code 2, with the place and a hint."""
     (tmp_path / "prompts").write_text("", encoding="utf-8")
     told = run_cli("init")
 

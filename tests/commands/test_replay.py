@@ -16,12 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.core.events import Failed, Outcome
-from runner.simulator.replay_session import FOREVER_NS, play_back
-from runner.simulator.response import STAMP_BYTES, Ending, Framing
-from runner.storage.recordings.frame import encode_frame, pack_reads
-from runner.storage.recordings.recording import Label, Reads, conversation_digest
+from runner.simulator.replay import replay_response
+from runner.simulator.response import FOREVER_NS, STAMP_BYTES, Ending, Framing
+from runner.storage.recordings.recording import Label, Reads, conversation_digest, encode_frame, pack_reads
 from runner.storage.recordings.writer import RecordingWriter
-from tests.support.command import PATIENCE_S, compare, finish, read_lines, read_rows, start, write_config, write_yaml
+from tests.support.command import TIMEOUT_S, compare, finish, read_lines, read_rows, start, write_config, write_yaml
 from tests.support.scripted_server import DONE, END, STREAM_HEAD, Reply, delta, frame, head, play, refuse, stream
 
 TOLD = ("case", "turn", "repeat", "provider", "model", "outcome", "error_type", "finish_reason", "chars", "chunks")
@@ -184,7 +183,7 @@ def ask(url: str, *said: str, model: str = "m", **more: object) -> tuple[int, Ma
     messages = [{"role": "user", "content": text} for text in said]
     body = json.dumps({"model": model, "messages": messages, **more}).encode()
     try:
-        with urlopen(Request(f"{url}/chat/completions", body), timeout=PATIENCE_S) as answer:
+        with urlopen(Request(f"{url}/chat/completions", body), timeout=TIMEOUT_S) as answer:
             return answer.status, dict(answer.headers), answer.read()
     except HTTPError as refusal:
         return refusal.code, dict(refusal.headers), refusal.read()
@@ -259,7 +258,7 @@ def test_any_client_can_ask(tmp_path: Path) -> None:
             "Nothing of 'nobody' was recorded; there is acme, ernie.",
         )
         assert complaint(ask(url))[0] == 400
-        with urlopen(f"{url}/models", timeout=PATIENCE_S) as answer:
+        with urlopen(f"{url}/models", timeout=TIMEOUT_S) as answer:
             assert [model["id"] for model in json.load(answer)["data"]] == ["m"]
 
 
@@ -290,7 +289,7 @@ def test_each_read_is_due_when_it_came(sent: int, head_ns: int, later: list[tupl
     """At the recorded pace head and reads are due as long after the request as they came; fast, at once."""
     label = Label("k", 1, "acme", "m", "c", epoch_ns=0, sent_ns=sent, status=200, headers_ns=sent + head_ns)
     reads = [(sent + after, data) for after, data in sorted(later)]
-    paced, fast = play_back(label, reads, fast=False), play_back(label, reads, fast=True)
+    paced, fast = replay_response(label, reads, fast=False), replay_response(label, reads, fast=True)
     assert paced.head_due_ns == head_ns
     assert [(step.due_ns, step.head) for step in paced.steps] == [(at - sent, data) for at, data in reads]
     assert [(step.due_ns, step.head) for step in fast.steps] == [(0, data) for _, data in reads]
@@ -302,7 +301,7 @@ def test_silence_stays_silence(*, fast: bool) -> None:
     """What was waited for in vain does not become a closed connection, however fast the rest is played."""
     timeout = Failed(5_000_000_000, Outcome.TIMEOUT, "no text", error_type="idle")
     label = Label("k", 1, "acme", "m", "c", epoch_ns=0, sent_ns=0, status=200, headers_ns=1, failed=timeout)
-    played = play_back(label, [(2, b"x")], fast=fast)
+    played = replay_response(label, [(2, b"x")], fast=fast)
     assert [step.due_ns for step in played.steps] == [0 if fast else 2, FOREVER_NS]
 
 
@@ -312,9 +311,9 @@ def test_simulated_stamps_are_made_anew() -> None:
     text = b'{"said":"\\"sent_ns\\": 12"}'
     real = Label("k", 1, "acme", "m", "c", epoch_ns=0, sent_ns=0, status=200, headers_ns=0)
     simulated = replace(real, headers={"x-simulated": "true"})
-    steps = tuple(play_back(simulated, [(0, event + text + event)], fast=True).steps)
+    steps = tuple(replay_response(simulated, [(0, event + text + event)], fast=True).steps)
     assert sum(step.size for step in steps) == 2 * len(event) + len(text)
     stamp = b"." * STAMP_BYTES
     written = b"".join(step.head + (b"" if step.tail is None else stamp + step.tail) for step in steps)
     assert written == (event + text + event).replace(b"%19d" % 7, stamp)
-    assert [step.head for step in play_back(real, [(0, event)], fast=True).steps] == [event]
+    assert [step.head for step in replay_response(real, [(0, event)], fast=True).steps] == [event]

@@ -69,7 +69,7 @@ def test_stamps_go_on_by_the_wall_clock(run: Lineage) -> None:
     run.run()
     cut(run, 2)
     run.run()
-    sent = [record.marks.sent or 0 for record in run.records()]
+    sent = [record.timestamps.sent or 0 for record in run.records()]
     assert sent == sorted(sent)
     assert sent[2] - sent[1] > 100_000_000
 

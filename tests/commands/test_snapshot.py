@@ -27,7 +27,7 @@ from runner.commands.snapshot.names import MAX_BYTES, escape, unescape
 from runner.commands.snapshot.store import path_of, read_replies, remove_reply, write_reply
 from runner.commands.snapshot.stripping import strip, stripped_lines
 from runner.core.events import Outcome
-from runner.core.record import Heard, Identity, Marks, Record
+from runner.core.record import Identity, Record, TextEvents, Timestamps
 from runner.errors import CompareError
 from runner.storage import journal
 from runner.storage.journal import Header
@@ -78,7 +78,7 @@ def test_names_stay_readable(name: str, escaped: str) -> None:
 
 
 def test_a_name_too_long_for_a_file_is_refused_in_words() -> None:
-    """The name and the remedy are told."""
+    """The name and the hint are told."""
     assert len(escape("a" * MAX_BYTES)) == MAX_BYTES
     with pytest.raises(CompareError, match="too long for a file's name; shorten it"):
         escape("谁" * MAX_BYTES)
@@ -171,9 +171,9 @@ def replied(reply: str | None, *, simulated: bool = True, repeat: int = 1, outco
     """Make a record of one request."""
     return Record(
         identity=Identity(f"k{repeat}", "a", 1, repeat, repeat, "acme", "m", "my question", simulated=simulated),
-        marks=Marks(sent=0, first_event=1, last_event=2),
+        timestamps=Timestamps(sent=0, first_event=1, last_event=2),
         outcome=outcome,
-        heard=Heard(at_us=(5, 9), channels="ra", lengths=(4, 4)),
+        text_events=TextEvents(at_us=(5, 9), channels="ra", lengths=(4, 4)),
         reply=reply,
         reasoning="my thoughts",
         tool_calls="my tools",

@@ -15,7 +15,7 @@ from runner.commands.run.stop_rules import StopRule, measure_narrowness, parse_s
 from runner.core.events import Channel, Outcome
 from runner.core.load import LoadProfile
 from runner.core.nodes import Node
-from runner.core.record import Heard, Marks, Record
+from runner.core.record import Record, TextEvents, Timestamps
 from runner.core.suite import Case, Parameters
 from runner.errors import CompareError
 from runner.planning.forecast import worst_case
@@ -47,9 +47,9 @@ def plan_of(*models: str, turns: int = 1, parameters: Parameters = BRIEF, repeat
 
 def answer(request: Request, tokens: int | None = 100, ttft_s: float = 0.1, **values: Any) -> Record:
     """Return a good record of a request."""
-    heard = Heard(at_us=(round(ttft_s * 1e6),), channels=Channel.ANSWER, lengths=(1,))
+    heard = TextEvents(at_us=(round(ttft_s * 1e6),), channels=Channel.ANSWER, lengths=(1,))
     counts: dict[str, Any] = {"input_tokens": None if tokens is None else 5, "output_tokens": tokens}
-    return Record(request.identity(), Marks(sent=1), Outcome.OK, heard=heard, **(counts | values))
+    return Record(request.identity(), Timestamps(sent=1), Outcome.OK, text_events=heard, **(counts | values))
 
 
 def budgeted(plan: Plan, *budgets: str, **prices: Price) -> StopRule:
@@ -110,8 +110,8 @@ def test_what_is_not_counted_is_charged_at_its_most() -> None:
         "no usage": answer(opening, None),
         "cut": replace(answer(opening, None), outcome=Outcome.TRUNCATED),
         "refused": replace(answer(opening, None), outcome=Outcome.RATE_LIMITED, http_status=429),
-        "unsent": replace(answer(opening, None), outcome=Outcome.CONNECTION, marks=Marks()),
-        "skipped": replace(answer(opening, None), outcome=Outcome.SKIPPED, marks=Marks(), attempts=0),
+        "unsent": replace(answer(opening, None), outcome=Outcome.CONNECTION, timestamps=Timestamps()),
+        "skipped": replace(answer(opening, None), outcome=Outcome.SKIPPED, timestamps=Timestamps(), attempts=0),
     }
     left = {}
     for name, record in charges.items():
@@ -138,7 +138,7 @@ def test_a_skipped_turn_ends_its_conversation() -> None:
     assert rule() is None
     assert rule() is not None
     rule.hear(replace(answer(opening, None), outcome=Outcome.RATE_LIMITED, http_status=429))
-    rule.hear(Record(next(iter(opening.unasked())).identity(), Marks(), Outcome.SKIPPED, attempts=0))
+    rule.hear(Record(next(iter(opening.unasked())).identity(), Timestamps(), Outcome.SKIPPED, attempts=0))
     assert rule() is None
 
 

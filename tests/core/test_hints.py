@@ -12,8 +12,8 @@ from runner.analysis.run import Run
 from runner.analysis.workers import WORKER_LOST
 from runner.cli.progress import describe
 from runner.core.events import TIMED, Outcome
-from runner.core.hints import OUTCOME_REMEDIES, REMEDIES, advise
-from runner.core.record import Identity, Marks, Record
+from runner.core.hints import HINTS, OUTCOME_HINTS, hint_for
+from runner.core.record import Identity, Record, Timestamps
 from runner.core.suite import Timeouts
 from runner.outputs import WRITERS
 from runner.outputs.terminal import render_summary
@@ -23,7 +23,7 @@ from runner.wire.connection_failure import STAGES, WORDS
 
 SPENT = Record(
     Identity("k", "hello", 1, 1, 1, "zhipu", "glm-5.3", "Hello"),
-    Marks(sent=1),
+    Timestamps(sent=1),
     Outcome.AUTH,
     error_type="balance",
     error="余额不足",
@@ -44,20 +44,20 @@ HEADER = Header(
 )
 
 
-def test_every_kind_of_failure_has_a_remedy() -> None:
+def test_every_kind_of_failure_has_a_hint() -> None:
     """Every cause, stage and timeout that a row can name is in the table, and nothing else is."""
     stages = {stage for _, stage in STAGES}
-    assert set(REMEDIES) == {*CAUSES, *stages, *Timeouts.__dataclass_fields__, WORKER_LOST}
+    assert set(HINTS) == {*CAUSES, *stages, *Timeouts.__dataclass_fields__, WORKER_LOST}
     assert set(WORDS) == stages
 
 
 def test_advice_is_one_clause() -> None:
     """The clause says what is wrong, at whom, by which code, what to do, and what has been tried."""
-    spent = advise("zhipu", "auth", "balance", code="1113")
+    spent = hint_for("zhipu", "auth", "balance", code="1113")
     assert spent == "balance used up at zhipu (code 1113): top up; not retried"
-    busy = advise("vllm", "provider_error", "overloaded", attempts=3)
+    busy = hint_for("vllm", "provider_error", "overloaded", attempts=3)
     assert busy == "overloaded at vllm: try again later; given up after 3 attempts"
-    assert "`compare providers --models openai`" in str(advise("openai", "not_found", "model"))
+    assert "`compare providers --models openai`" in str(hint_for("openai", "not_found", "model"))
 
 
 @pytest.mark.parametrize(
@@ -66,21 +66,21 @@ def test_advice_is_one_clause() -> None:
 )
 def test_some_outcomes_need_no_kind(outcome: Outcome, advised: bool) -> None:
     """A reply that broke off needs advice without an error; what a person did needs none."""
-    assert (advise("vllm", outcome, None) is not None) is advised
+    assert (hint_for("vllm", outcome, None) is not None) is advised
 
 
-@given(st.sampled_from(Outcome), st.sampled_from([*REMEDIES, "kind of a later version", None]), st.text(max_size=9))
+@given(st.sampled_from(Outcome), st.sampled_from([*HINTS, "kind of a later version", None]), st.text(max_size=9))
 def test_any_failure_is_survived(outcome: Outcome, error_type: str | None, code: str) -> None:
     """Whatever a journal holds, advice is a line without a gap in it, or none."""
-    advice = advise("vllm", outcome, error_type, code=code)
-    known = error_type in REMEDIES or outcome in OUTCOME_REMEDIES
+    advice = hint_for("vllm", outcome, error_type, code=code)
+    known = error_type in HINTS or outcome in OUTCOME_HINTS
     assert (advice is not None) is known
     assert "{" not in str(advice).replace(code, "")
 
 
 def test_good_ends_need_no_advice() -> None:
     """What is timed has not failed."""
-    assert not set(OUTCOME_REMEDIES) & TIMED
+    assert not set(OUTCOME_HINTS) & TIMED
 
 
 def test_progress_says_what_to_do_with_the_providers_own_code() -> None:

@@ -47,7 +47,7 @@ def test_a_name_holds_the_number(percent: float) -> None:
 
 
 def test_all_that_is_wrong_is_said_at_once() -> None:
-    """Every bad number is in the one sentence, with its cause and the remedy."""
+    """Every bad number is in the one sentence, with its cause and the hint."""
     with pytest.raises(CompareError) as refused:
         parse_percentiles("0,abc,90,120,nan,")
     assert str(refused.value) == (

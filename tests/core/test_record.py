@@ -23,12 +23,12 @@ from runner.core.events import (
     Usage,
 )
 from runner.core.fold import ERROR_REASONS, FILTER_REASONS, LENGTH_REASONS, Fold
-from runner.core.record import BURST_S, Heard, Identity, Marks, Record
+from runner.core.record import BURST_S, Identity, Record, TextEvents, Timestamps
 
 MS = 1_000_000
 ASKED = Identity("k1", "case", 1, 1, 1, "a", "x", "Hello?")
 
-FULL = Marks(
+FULL = Timestamps(
     planned=100 * MS,
     ready=110 * MS,
     slot=125 * MS,
@@ -72,13 +72,13 @@ RESTS_ON = {
 }
 
 
-def heard(*at_ms: float, channels: str | None = None, lengths: Sequence[int] | None = None) -> Heard:
+def heard(*at_ms: float, channels: str | None = None, lengths: Sequence[int] | None = None) -> TextEvents:
     """Hear an answer of one character at each of the given milliseconds, unless told otherwise."""
     at_us = tuple(round(at * 1000) for at in at_ms)
-    return Heard(at_us, channels or "a" * len(at_us), lengths or (1,) * len(at_us))
+    return TextEvents(at_us, channels or "a" * len(at_us), lengths or (1,) * len(at_us))
 
 
-def recorded(said: Heard, **rest: object) -> Record:
+def recorded(said: TextEvents, **rest: object) -> Record:
     """Record a reply."""
     return replace(Record(ASKED, FULL, Outcome.OK, said), **rest)  # type: ignore[arg-type]
 
@@ -110,7 +110,7 @@ def test_a_duration_runs_from_its_mark_to_its_mark(name: str, seconds: float) ->
     assert getattr(Record(ASKED, FULL, Outcome.OK), name) == pytest.approx(seconds, abs=1e-12)
 
 
-@pytest.mark.parametrize("mark", [field.name for field in fields(Marks)])
+@pytest.mark.parametrize("mark", [field.name for field in fields(Timestamps)])
 def test_a_mark_that_never_came_blanks_what_rests_on_it(mark: str) -> None:
     """Without a mark its durations are None, never 0, and all others are untouched."""
     record = Record(ASKED, replace(FULL, **{mark: None}), Outcome.OK)
@@ -120,7 +120,7 @@ def test_a_mark_that_never_came_blanks_what_rests_on_it(mark: str) -> None:
 @pytest.mark.parametrize("name", [*CLOCK, *RESTS_ON_TEXT, "client_error_s", "chars", "chunks", "tokens_source"])
 def test_nothing_observed_is_nothing_told(name: str) -> None:
     """A request that never got anywhere has blanks, not zeros."""
-    assert getattr(Record(ASKED, Marks(), Outcome.SKIPPED), name) is None
+    assert getattr(Record(ASKED, Timestamps(), Outcome.SKIPPED), name) is None
 
 
 def test_waiting_between_attempts_is_added_up_in_its_own_column() -> None:
@@ -184,7 +184,7 @@ def test_tokens_that_were_never_streamed_are_not_heard(
 ) -> None:
     """Hidden reasoning is counted and paid, but took no part in the span that a rate is read off."""
     record = recorded(heard(1, 20, 40, channels=channels), output_tokens=output, reasoning_tokens=reasoning)
-    assert record.heard_tokens == expected
+    assert record.streamed_tokens == expected
 
 
 @pytest.mark.parametrize(
@@ -231,7 +231,7 @@ def test_gaps_are_told_by_nearest_rank() -> None:
 @given(st.lists(st.integers(0, 10**7), min_size=3, max_size=300).map(sorted), st.sampled_from([50, 90, 95, 99, 100]))
 def test_a_gap_quantile_is_a_gap_that_so_many_do_not_exceed(at_us: list[int], percent: int) -> None:
     """The value is one of the gaps, the smallest that at least this share stays at or below."""
-    record = recorded(Heard(tuple(at_us), "a" * len(at_us), (1,) * len(at_us)))
+    record = recorded(TextEvents(tuple(at_us), "a" * len(at_us), (1,) * len(at_us)))
     gaps = sorted((b - a) / 1e6 for a, b in pairwise(at_us))
     value = record.gap_s(percent / 100)
     if record.buffered:
@@ -259,20 +259,20 @@ def test_characters_and_chunks_count_what_was_heard() -> None:
 
 def test_an_empty_reply_has_no_characters_and_a_missing_one_is_blank() -> None:
     """A reply that came and said nothing is told from none."""
-    assert (recorded(Heard(), reply="").chars, recorded(Heard(), reply=None).chars) == (0, None)
+    assert (recorded(TextEvents(), reply="").chars, recorded(TextEvents(), reply=None).chars) == (0, None)
 
 
 @pytest.mark.parametrize("counted", ["input_tokens", "output_tokens"])
 def test_counted_tokens_name_their_source(counted: str) -> None:
     """A count on either side comes from the provider's usage."""
-    assert recorded(Heard(), **{counted: 5}).tokens_source == "usage"
+    assert recorded(TextEvents(), **{counted: 5}).tokens_source == "usage"
 
 
 def test_flags_are_sorted_and_each_is_there_once() -> None:
     """What the wire noted and what follows from the record are one list."""
     record = recorded(heard(1, 2, 3), noted=("retired_model", "buffered"), cached_tokens=5, warmup=True)
     assert record.flags == ("buffered", "cached", "retired_model", "warmup")
-    assert recorded(Heard(), cached_tokens=0).flags == ()
+    assert recorded(TextEvents(), cached_tokens=0).flags == ()
 
 
 @pytest.mark.parametrize(
@@ -280,7 +280,7 @@ def test_flags_are_sorted_and_each_is_there_once() -> None:
 )
 def test_a_row_is_late_by_ten_milliseconds_or_a_share_of_its_beginning(ttft_ms: float | None, bound_ms: float) -> None:
     """The bound is 10 ms, 5 % of a short TTFT, and never less than a clock's tick can be told from."""
-    said = Heard() if ttft_ms is None else heard(ttft_ms)
+    said = TextEvents() if ttft_ms is None else heard(ttft_ms)
     late = [recorded(said, late_ns=round(bound_ms * MS) + extra).client_late() for extra in (-1000, 1000)]
     assert late == [False, True]
     assert recorded(said, late_ns=None).client_late() is False
@@ -330,7 +330,7 @@ def test_each_channel_keeps_its_own_text() -> None:
     """What is said on a channel is joined; a silent channel is None."""
     fold = folded(text(1, "thin", Channel.REASONING), text(2, "an"), text(3, "k", Channel.REASONING), text(4, "swer"))
     assert [fold.text(channel) for channel in Channel] == ["think", "answer", None]
-    assert (fold.text_count, fold.heard(0).channels, fold.heard(0).lengths) == (4, "rara", (4, 2, 1, 4))
+    assert (fold.text_count, fold.text_events(0).channels, fold.text_events(0).lengths) == (4, "rara", (4, 2, 1, 4))
 
 
 def test_the_last_usage_wins_and_is_never_summed() -> None:
@@ -346,7 +346,7 @@ def test_the_first_failure_is_the_cause() -> None:
 
 def test_a_later_head_only_brings_the_id() -> None:
     """Where the headers gave no id, the first body that does is not taken for another response."""
-    assert folded(ResponseStarted(1, 200, None), ResponseStarted(9, 500, "id-1")).opened == ResponseStarted(
+    assert folded(ResponseStarted(1, 200, None), ResponseStarted(9, 500, "id-1")).response_started == ResponseStarted(
         1, 200, "id-1"
     )
 
@@ -361,8 +361,8 @@ def test_the_model_that_answers_is_the_first_one_named() -> None:
 def test_the_senders_clock_counts_only_if_every_text_has_it() -> None:
     """A column with holes could not be set beside the stamps."""
     stamped = Text(5000, Channel.ANSWER, "a", origin_ns=4000)
-    assert folded(stamped, stamped).heard(1000).origin_us == (3, 3)
-    assert folded(stamped, text(6000)).heard(1000).origin_us == ()
+    assert folded(stamped, stamped).text_events(1000).origin_us == (3, 3)
+    assert folded(stamped, text(6000)).text_events(1000).origin_us == ()
 
 
 OUTCOMES: list[tuple[tuple[Event, ...], Outcome]] = [
@@ -414,8 +414,8 @@ def test_the_clock_never_runs_backwards(events: list[Event], wait_ns: int) -> No
     """First event <= first text <= first answer <= total, to the last digit, and the gaps fill the text's span."""
     sent_ns = events[0].at_ns - wait_ns
     fold = folded(*events)
-    marks = Marks(sent=sent_ns, first_event=fold.first_event, last_event=fold.last_event)
-    record = Record(ASKED, marks, fold.outcome(), fold.heard(sent_ns))
+    marks = Timestamps(sent=sent_ns, first_event=fold.first_event, last_event=fold.last_event)
+    record = Record(ASKED, marks, fold.outcome(), fold.text_events(sent_ns))
     stages = [record.ttfc_s, record.ttft_s, record.ttfa_s, record.total_s]
     reached = [stage for stage in stages if stage is not None]
     assert reached == sorted(reached)
@@ -423,6 +423,6 @@ def test_the_clock_never_runs_backwards(events: list[Event], wait_ns: int) -> No
     assert (record.ttft_s is None) is not fold.has_text
     assert record.chars == (sum(len(e.text) for e in events if isinstance(e, Text)) or None)
     if record.gaps_s:
-        span_us = record.heard.at_us[-1] - record.heard.at_us[0]
+        span_us = record.text_events.at_us[-1] - record.text_events.at_us[0]
         assert sum(record.gaps_s) == pytest.approx(span_us / 1e6)
         assert min(record.gaps_s) >= 0

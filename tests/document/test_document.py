@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from runner.document import Document, Position, document_of, parse, read, read_text, validate
-from runner.document.composition import MAX_BYTES
+from runner.document.yaml_parser import MAX_BYTES
 from runner.errors import InvalidFile, Problem
 from runner.providers.row import Row
 

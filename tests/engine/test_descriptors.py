@@ -28,7 +28,7 @@ def test_the_soft_limit_is_raised_as_far_as_needed() -> None:
 
 
 def test_the_hard_limit_is_a_clear_sentence() -> None:
-    """What the system forbids is said with its number and a remedy, and nothing is changed."""
+    """What the system forbids is said with its number and a hint, and nothing is changed."""
     said = said_for(1000)
     assert "1100 open files; this system allows 300" in said
     assert "--concurrency" in said

@@ -8,7 +8,7 @@ from itertools import pairwise
 from math import inf
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.core.load import LoadProfile
@@ -69,7 +69,6 @@ def of_lane(held: list[Held], name: str) -> list[Held]:
 SHAPES = st.tuples(st.integers(1, 4), st.integers(1, 6), ORDERS, st.integers(0, 99), st.integers(1, 2))
 
 
-@settings(max_examples=150)
 @given(SHAPES, WIDTHS, SLOWNESS, st.integers(0, 3), st.integers(0, 3))
 def test_everything_is_held_once_in_order_and_within_every_limit(
     shape: tuple[int, int, Order, int, int], widths: dict[str, int], slowness: dict[str, int], lead: int, nodes: int
@@ -94,7 +93,6 @@ def most_at_once(held: list[Held]) -> int:
     return most
 
 
-@settings(max_examples=150)
 @given(SHAPES, WIDTHS, SLOWNESS, st.integers(0, 3))
 def test_no_lane_leads_by_more_than_it_may(
     shape: tuple[int, int, Order, int, int], widths: dict[str, int], slowness: dict[str, int], lead: int
@@ -125,7 +123,6 @@ def by_provider(lasts_s: dict[str, int]) -> Callable[[Request], int]:
 # Makespan
 
 
-@settings(max_examples=150)
 @given(SHAPES, WIDTHS, SLOWNESS, st.integers(0, 3))
 def test_no_run_takes_longer_than_its_order_needs(
     shape: tuple[int, int, Order, int, int], widths: dict[str, int], slowness: dict[str, int], lead: int
@@ -157,7 +154,6 @@ def test_a_long_run_in_blocks_is_as_short_as_its_order_can_be() -> None:
 # Rates
 
 
-@settings(max_examples=150)
 @given(SHAPES, WIDTHS, SLOWNESS, LIMITS, st.none() | st.integers(20, 200))
 def test_no_minute_holds_more_than_it_may(
     shape: tuple[int, int, Order, int, int],
@@ -184,7 +180,6 @@ def tokens_of(request: Request) -> tuple[int, int]:
     return 5, round(60 * draw(request))
 
 
-@settings(max_examples=100)
 @given(SHAPES, WIDTHS, SLOWNESS, LIMITS, st.integers(0, 2))
 def test_no_lane_is_idle_while_it_could_work(
     shape: tuple[int, int, Order, int, int],
@@ -213,7 +208,6 @@ def test_no_lane_is_idle_while_it_could_work(
 # An open loop
 
 
-@settings(max_examples=60)
 @given(st.floats(0.1, 50), st.sampled_from(["constant", "poisson"]), st.integers(0, 99), st.integers(1, 3), SLOWNESS)
 def test_an_open_loop_sends_when_it_was_planned(
     rate: float, arrivals: str, seed: int, models: int, slowness: dict[str, int]
@@ -258,7 +252,6 @@ def test_what_an_open_loop_could_not_begin_in_time_is_counted(
 # Ends
 
 
-@settings(max_examples=60)
 @given(st.integers(1, 40), WIDTHS, SLOWNESS, st.integers(1, 3))
 def test_a_run_without_end_stops_after_so_many_requests(
     most: int, widths: dict[str, int], slowness: dict[str, int], turns: int
@@ -304,7 +297,6 @@ def test_whoever_says_stop_is_asked_before_each_conversation() -> None:
 # Going on with a run
 
 
-@settings(max_examples=80)
 @given(SHAPES, WIDTHS, SLOWNESS, st.sets(st.integers(0, 60)), st.none() | st.integers(1, 30), st.booleans())
 def test_what_is_done_is_not_done_again(  # noqa: PLR0917 -- hypothesis names them all
     shape: tuple[int, int, Order, int, int],

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from runner.analysis.run import Run
 from runner.core.events import Outcome
-from runner.core.record import Heard, Identity, Marks, Record
+from runner.core.record import Identity, Record, TextEvents, Timestamps
 from runner.outputs import WRITERS
 from runner.outputs.terminal import render_summary
 from runner.storage import journal
@@ -70,7 +70,7 @@ def answered(identity: Identity, reply: str, ttft_us: int, step_us: int, size: i
     lengths = tuple(len(reply[start : start + size]) for start in range(0, len(reply), size))
     return Record(
         identity=identity,
-        marks=Marks(
+        timestamps=Timestamps(
             ready=SECOND,
             slot=SECOND + 2_000_000,
             sent=2 * SECOND,
@@ -79,7 +79,7 @@ def answered(identity: Identity, reply: str, ttft_us: int, step_us: int, size: i
             last_event=2 * SECOND + (ttft_us + step_us * len(lengths)) * 1000,
         ),
         outcome=Outcome.OK,
-        heard=Heard(
+        text_events=TextEvents(
             at_us=tuple(ttft_us + step_us * step for step in range(len(lengths))),
             channels="a" * len(lengths),
             lengths=lengths,
@@ -101,7 +101,7 @@ def answered(identity: Identity, reply: str, ttft_us: int, step_us: int, size: i
 
 def failed(identity: Identity, outcome: Outcome, error: str | None, **details: object) -> Record:
     """Record a request of which nothing was heard."""
-    record = Record(identity=identity, marks=Marks(sent=2 * SECOND), outcome=outcome, error=error)
+    record = Record(identity=identity, timestamps=Timestamps(sent=2 * SECOND), outcome=outcome, error=error)
     return replace(record, **details)  # type: ignore[arg-type]
 
 
@@ -113,7 +113,7 @@ def records() -> Iterator[Record]:
     yield answered(asked("who-are-you", deepseek, 2), "I am a model by DeepSeek.", 500_000, 50_000)
     yield replace(
         answered(asked("who-are-you", zhipu), "我是智谱的模型，很高兴认识你！", 200_000, 300_000),
-        heard=Heard((200_000, 400_000, 900_000, 1_000_000), "rraa", (5, 4, 8, 7)),
+        text_events=TextEvents((200_000, 400_000, 900_000, 1_000_000), "rraa", (5, 4, 8, 7)),
         reasoning="用户想知道我是谁。",
         output_tokens=11,
         cached_tokens=8,
@@ -157,7 +157,7 @@ def records() -> Iterator[Record]:
         "no data for 60 s",
         error_type="idle",
         reply="It is",
-        heard=Heard((320_000,), "a", (5,)),
+        text_events=TextEvents((320_000,), "a", (5,)),
     )
     yield failed(
         asked("chat", zhipu),

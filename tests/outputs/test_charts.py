@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from runner.analysis.intervals import median_interval
 from runner.analysis.run import Run
 from runner.core.events import Outcome
-from runner.core.record import Heard, Identity, Marks, Record
+from runner.core.record import Identity, Record, TextEvents, Timestamps
 from runner.outputs.charts import (
     TOTAL,
     TTFT,
@@ -75,7 +75,7 @@ def request(
     slot, sent = round(start_s * S), round((start_s + 0.1) * S)
     at_us = tuple(round(at * 1e6) for at in times_s)
     first, last = (sent + at * 1000 for at in (at_us[0], at_us[-1]))
-    marks = Marks(
+    marks = Timestamps(
         ready=0,
         slot=slot,
         tcp_start=slot,
@@ -99,7 +99,7 @@ def request(
         identity,
         marks,
         Outcome.OK,
-        Heard(at_us, "a" * len(at_us), (1 + block % 9,) * len(at_us)),
+        TextEvents(at_us, "a" * len(at_us), (1 + block % 9,) * len(at_us)),
         reply="word " * len(at_us),
     )
     return replace(record, **details)  # type: ignore[arg-type]
@@ -165,8 +165,12 @@ def some_records(draw: st.DrawFn) -> list[Record]:
     counts = draw(st.lists(st.integers(1, 25), min_size=len(names), max_size=len(names)))
     times = draw(st.lists(TIMES, min_size=1, max_size=6))
     failed: dict[str, object] = {"outcome": Outcome.PROVIDER_ERROR, "reply": None}
-    silent: dict[str, object] = {"heard": Heard(), "outcome": Outcome.CONNECTION, "marks": Marks(ready=0, slot=S)}
-    skipped: dict[str, object] = {"heard": Heard(), "outcome": Outcome.SKIPPED, "marks": Marks()}
+    silent: dict[str, object] = {
+        "text_events": TextEvents(),
+        "outcome": Outcome.CONNECTION,
+        "timestamps": Timestamps(ready=0, slot=S),
+    }
+    skipped: dict[str, object] = {"text_events": TextEvents(), "outcome": Outcome.SKIPPED, "timestamps": Timestamps()}
     fates: list[dict[str, object]] = [
         {},
         {},
@@ -185,7 +189,7 @@ def some_records(draw: st.DrawFn) -> list[Record]:
 
 
 @given(some_records())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 def test_every_picture_keeps_its_promises(records: list[Record]) -> None:
     """Whatever the names and times: well-formed, inside its frame, labels apart, nothing a strict policy refuses."""
     run = run_of(records)
@@ -323,11 +327,14 @@ def test_phases_add_up_to_the_median_request() -> None:
     """The bar is the request at the median, its phases those of its record; the queue stands before it."""
     records = [
         request(
-            "a/x", block, times_s=(0.2, 0.5, end), heard=Heard((200_000, 500_000, round(end * 1e6)), "rra", (1, 1, 1))
+            "a/x",
+            block,
+            times_s=(0.2, 0.5, end),
+            text_events=TextEvents((200_000, 500_000, round(end * 1e6)), "rra", (1, 1, 1)),
         )
         for block, end in enumerate((0.9, 2.0, 30.0), start=1)
     ]
-    slow_lane = [replace(record, marks=replace(record.marks, ready=-7 * S)) for record in records]
+    slow_lane = [replace(record, timestamps=replace(record.timestamps, ready=-7 * S)) for record in records]
     picture = drawn(draw_phases(run_of(slow_lane)))
     assert "a/x: queue 7.00 s, connecting 50 ms, to first text 200 ms, thinking 1.80 s, 2.05 s without" in describe(
         picture
@@ -384,7 +391,7 @@ def test_an_arrival_ends_where_the_text_does(events: list[tuple[int, str, int]])
     """However much it is thinned, a line begins with the first text, ends with the last, and never falls."""
     at_us = tuple(accumulate(step for step, _, _ in events))
     channels, lengths = "".join(channel for _, channel, _ in events), tuple(length for _, _, length in events)
-    arrival = read_arrival(request("a/x", heard=Heard(at_us, channels, lengths)))
+    arrival = read_arrival(request("a/x", text_events=TextEvents(at_us, channels, lengths)))
     line = [*arrival.thinking, *arrival.answer]
     assert line == sorted(line)
     assert list(line[0]) == [at_us[0] / 1e6, 0]
@@ -395,7 +402,7 @@ def test_an_arrival_ends_where_the_text_does(events: list[tuple[int, str, int]])
 
 def test_thinking_has_a_manner_of_its_own() -> None:
     """Where somebody thought, its line is dashed, and a key says so; else there is no key."""
-    thought = request("a/x", heard=Heard((1, 2, 3), "rra", (5, 5, 5)))
+    thought = request("a/x", text_events=TextEvents((1, 2, 3), "rra", (5, 5, 5)))
     picture = drawn(draw_arrivals(run_of([thought]), [thought]))
     assert {"thinking", "answer"} <= set(texts(picture))
     assert len(paths(picture, stroke_dasharray="2 2", fill="none")) == 1
@@ -435,14 +442,14 @@ def test_lanes_are_as_few_as_ran_at_once(spans: list[Span]) -> None:
         ({}, Span(3.0, 3.3, 3.6, failed=False)),
         ({"outcome": Outcome.TRUNCATED}, Span(3.0, 3.3, 3.6, failed=True)),
         (
-            {"marks": Marks(slot=3 * S), "heard": Heard(), "outcome": Outcome.CONNECTION},
+            {"timestamps": Timestamps(slot=3 * S), "text_events": TextEvents(), "outcome": Outcome.CONNECTION},
             Span(3.0, None, 3.0, failed=True),
         ),
         (
-            {"marks": Marks(slot=3 * S, sent=4 * S), "heard": Heard(), "outcome": Outcome.TIMEOUT},
+            {"timestamps": Timestamps(slot=3 * S, sent=4 * S), "text_events": TextEvents(), "outcome": Outcome.TIMEOUT},
             Span(3.0, None, 4.0, failed=True),
         ),
-        ({"marks": Marks(ready=0), "heard": Heard(), "outcome": Outcome.SKIPPED}, None),
+        ({"timestamps": Timestamps(ready=0), "text_events": TextEvents(), "outcome": Outcome.SKIPPED}, None),
     ],
 )
 def test_a_span_is_read_off_the_marks(details: dict[str, object], span: Span | None) -> None:
@@ -456,7 +463,7 @@ def test_the_waterfall_marks_failures_and_counts_what_was_never_sent() -> None:
         request("a/x", 1),
         request("a/x", 2, outcome=Outcome.TRUNCATED),
         request("a/x", 3, warmup=True),
-        request("a/x", 4, marks=Marks(), heard=Heard(), outcome=Outcome.SKIPPED),
+        request("a/x", 4, timestamps=Timestamps(), text_events=TextEvents(), outcome=Outcome.SKIPPED),
     ]
     picture = drawn(draw_waterfall(run_of(records), records))
     (crosses,) = paths(picture, stroke_width="1.3")

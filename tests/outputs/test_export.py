@@ -20,7 +20,7 @@ from runner.analysis.columns import COLUMNS
 from runner.analysis.run import Run
 from runner.commands.export import ExportForm, export
 from runner.core.events import Outcome
-from runner.core.record import Identity, Marks, Record, skipped
+from runner.core.record import Identity, Record, Timestamps, skipped
 from runner.errors import CompareError
 from runner.outputs import excel, find_writer, otel, parquet, promptfoo
 from runner.storage import journal
@@ -72,7 +72,7 @@ def test_a_request_is_a_span_with_the_conventions_names(written: Callable[..., R
     record = answered(
         "moonshot/kimi",
         started_at=STARTED,
-        marks=Marks(slot=0, sent=20_000_000, first_event=120_000_000, last_event=900_000_000),
+        timestamps=Timestamps(slot=0, sent=20_000_000, first_event=120_000_000, last_event=900_000_000),
         response_model="kimi-0711",
         input_tokens=11,
         cached_tokens=4,

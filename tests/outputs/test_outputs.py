@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 import pandas as pd
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -25,7 +25,7 @@ from runner.analysis.frame import frame_of, rows_of
 from runner.analysis.run import Run
 from runner.analysis.summary import summarize
 from runner.core.events import Outcome
-from runner.core.record import Heard, Identity, Marks, Record
+from runner.core.record import Identity, Record, TextEvents, Timestamps
 from runner.errors import JournalError
 from runner.outputs import WRITERS
 from runner.outputs import csv as csv_output
@@ -65,9 +65,9 @@ def answered(reply: str | None = "Hello", **details: object) -> Record:
     identity = Identity(key="k", case="one", turn=1, repeat=1, block=1, provider="a", model="x", prompt="Hi")
     record = Record(
         identity=identity,
-        marks=Marks(sent=0, last_event=2_000_000_000),
+        timestamps=Timestamps(sent=0, last_event=2_000_000_000),
         outcome=Outcome.OK,
-        heard=Heard((500_000, 1_000_000), "aa", (2, 3)),
+        text_events=TextEvents((500_000, 1_000_000), "aa", (2, 3)),
         reply=reply,
         output_tokens=6,
     )
@@ -236,7 +236,6 @@ def test_load_says_that_a_file_is_missing(tmp_path: Path) -> None:
 # -- JSON --------------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=40)
 @given(st.lists(st.builds(answered, st.none() | ANY_TEXT), max_size=3))
 def test_json_and_jsonl_hold_every_row(records: list[Record]) -> None:
     """Both hold the same rows as the table, absent cells null, in bytes that are UTF-8."""
@@ -302,7 +301,6 @@ def test_markdown_fence_holds_any_text(text: str) -> None:
     assert tokens[0].content == printable(text) + "\n"
 
 
-@settings(max_examples=40)
 @given(NASTY, NASTY)
 @example("</details>", "<details>")
 def test_markdown_document_keeps_its_shape(reply: str, error: str) -> None:

@@ -110,7 +110,6 @@ def squeezed(text: str) -> str:
 # -- A reply -----------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=150)
 @given(TEXTS)
 @example("[x](http://[)")
 @example("![a](http://x 'onload=\"x')")
@@ -214,7 +213,6 @@ def test_nothing_is_loaded() -> None:
     assert [link for link in links if not link.startswith("#")] == ["https://x.example"]
 
 
-@settings(max_examples=40)
 @given(TEXTS, TEXTS)
 def test_scripts_get_every_reply(reply: str, prompt: str) -> None:
     """The block of data holds the replies as they were written, their controls made visible."""

@@ -21,7 +21,7 @@ from runner.planning.plan import Target
 from runner.planning.prices import find_prices
 from runner.pricing import published
 from runner.pricing.money import Money, add_up, parse_money, write_amount
-from runner.pricing.published import Unpublished, published_price
+from runner.pricing.published import NoPublishedPrice, published_price
 from runner.pricing.rates import PLAIN_ERRORS, Hours, Price, Rates, Tokens, cost, highest_cost
 from runner.providers.config import load_config, load_prices
 from runner.providers.registry import Registry, builtin
@@ -218,7 +218,7 @@ def sold() -> Iterator[tuple[str, str, str]]:
 def _is_by_the_token(url: str, model: str) -> bool:
     try:
         published_price(url, model, NOON)
-    except Unpublished:
+    except NoPublishedPrice:
         return False
     return True
 
@@ -272,7 +272,7 @@ def test_a_price_announced_for_later_does_not_count_yet() -> None:
 )
 def test_what_is_not_sure_is_not_priced(url: str, model: str, why: str) -> None:
     """Yuan that were converted, deployments, auctions and subscriptions stay blank, and say why."""
-    with pytest.raises(Unpublished, match=why):
+    with pytest.raises(NoPublishedPrice, match=why):
         published_price(url, model, NOON)
 
 
@@ -286,7 +286,7 @@ def test_a_price_by_the_request_is_left_blank(monkeypatch: pytest.MonkeyPatch) -
     _, info = published._snapshot().find_provider_model("gpt-4o-mini", None, "openai", None)
     per_request = ModelPrice(input_mtok=Decimal(1), output_mtok=Decimal(1), requests_kcount=Decimal(5))
     monkeypatch.setattr(info, "prices", per_request)
-    with pytest.raises(Unpublished, match="each request costs something"):
+    with pytest.raises(NoPublishedPrice, match="each request costs something"):
         published_price("https://api.openai.com/v1", "gpt-4o-mini", NOON)
 
 
@@ -476,7 +476,7 @@ def test_a_service_tier_has_no_list_price() -> None:
 
 
 def test_what_is_unknown_is_said_once_for_each_reason() -> None:
-    """Targets with the same reason share a sentence, and the remedy comes last."""
+    """Targets with the same reason share a sentence, and the hint comes last."""
     targets = [Target("dashscope", model, Parameters()) for model in ("a", "b")]
     targets.append(Target("zhipu", "glm-5.3", Parameters()))
     urls = {id_: row.base_url for id_, row in builtin().rows.items() if row.base_url}

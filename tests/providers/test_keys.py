@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from runner.errors import CompareError, InvalidFile, MissingKey
 from runner.providers.config import load_config
-from runner.providers.endpoint import read_endpoint
+from runner.providers.endpoint import find_endpoint
 from runner.providers.environment import read_environment
 from runner.providers.key import Key, find_key
 from runner.providers.redaction import MARK, SHORTEST, Redactor
@@ -243,7 +243,7 @@ def test_openai_s_key_reaches_no_other_provider(provider: str) -> None:
 def test_openai_s_key_reaches_dashscope_if_the_user_says_so() -> None:
     """The row that the message proposes makes it true."""
     registry = builtin().with_rows({"dashscope": Row.model_validate({"api_key_env": "OPENAI_API_KEY"})})
-    endpoint = read_endpoint("dashscope", registry, {"OPENAI_API_KEY": "sk-abcdefghijk"})
+    endpoint = find_endpoint("dashscope", registry, {"OPENAI_API_KEY": "sk-abcdefghijk"})
     assert endpoint.key is not None
     assert endpoint.key.reveal() == "sk-abcdefghijk"
     assert endpoint.base_url == "https://dashscope.aliyuncs.com/compatible-mode/v1"

@@ -12,13 +12,13 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from runner.core.suite import Parameters, Thinking
 from runner.errors import CompareError, InvalidFile, MissingKey, UnknownTarget
-from runner.providers.address import InvalidAddress, read_address
+from runner.providers.base_url import InvalidBaseUrl, parse_base_url
 from runner.providers.config import CONFIG_NAME, find_config, load_config
-from runner.providers.endpoint import read_configured, read_endpoint
-from runner.providers.naming import TargetName, default_targets, parse_target
+from runner.providers.endpoint import find_configured, find_endpoint
 from runner.providers.registry import Registry, builtin
 from runner.providers.request_body import matches_any, request_body, retirement, thinking_body
 from runner.providers.row import Row, Rows
+from runner.providers.target_name import TargetName, default_targets, parse_target
 
 CONFIGS = Path(__file__).parents[1] / "samples" / "config"
 PAGE = Path(__file__).parents[2] / "docs" / "providers.md"
@@ -64,7 +64,7 @@ def test_every_built_in_row_can_be_used(provider: str) -> None:
     assert bool(row.models) == (provider not in {*LOCAL, "openrouter", "azure"})
     assert not row.simulated
     for url in filter(None, (row.base_url, *row.regions.values())):
-        assert read_address(url, row.default_path).notes == ()
+        assert parse_base_url(url, row.default_path).notes == ()
         assert url.startswith("https://") or provider in LOCAL
 
 
@@ -192,9 +192,9 @@ def test_a_suite_s_row_is_laid_over_the_config_s() -> None:
 def test_an_address_in_a_row_beats_the_environment() -> None:
     """A base_url that the user wrote is not replaced by a variable that only the built-in row names."""
     environ = KEY | {"DEEPSEEK_API_BASE": "https://elsewhere.example.com"}
-    assert read_endpoint("deepseek", builtin(), environ).base_url == "https://elsewhere.example.com"
+    assert find_endpoint("deepseek", builtin(), environ).base_url == "https://elsewhere.example.com"
     mine = rows_of("deepseek", base_url="https://mine.example.com")
-    assert read_endpoint("deepseek", mine, environ).base_url == "https://mine.example.com"
+    assert find_endpoint("deepseek", mine, environ).base_url == "https://mine.example.com"
 
 
 def test_two_providers_of_one_name_are_refused() -> None:
@@ -220,7 +220,7 @@ ROW_DATA: st.SearchStrategy[dict[str, JsonValue]] = st.fixed_dictionaries(
 @given(ROW_DATA, ROW_DATA)
 def test_overlay_is_what_dictionaries_do(upper: dict[str, JsonValue], lower: dict[str, JsonValue]) -> None:
     """Laying one row over another equals merging what was written, as one row."""
-    laid = Row.model_validate(upper).laid_over(Row.model_validate(lower))
+    laid = Row.model_validate(upper).merged_onto(Row.model_validate(lower))
     assert laid == Row.model_validate({**lower, **upper})
 
 
@@ -250,18 +250,18 @@ def test_a_row_cannot_be_changed() -> None:
 )
 def test_a_base_url_is_cleaned(text: str, url: str, note: str) -> None:
     """Blanks and a last slash go; a pasted request address is mended, and that is said."""
-    address = read_address(text)
+    address = parse_base_url(text)
     assert (address.url, "".join(address.notes)) == (url, note)
 
 
 def test_a_missing_path_is_added_where_the_row_knows_it() -> None:
     """A local server's bare address gets /v1, with a note; an address with a path is left alone."""
-    address = read_address("http://localhost:8000", "/v1")
+    address = parse_base_url("http://localhost:8000", "/v1")
     assert (address.url, address.notes) == (
         "http://localhost:8000/v1",
         ("/v1 was added to the base URL, which had no path",),
     )
-    assert read_address("http://localhost:8000/api", "/v1").notes == ()
+    assert parse_base_url("http://localhost:8000/api", "/v1").notes == ()
 
 
 @pytest.mark.parametrize(
@@ -279,8 +279,8 @@ def test_a_missing_path_is_added_where_the_row_knows_it() -> None:
 )
 def test_an_unusable_base_url_is_refused_unquoted(text: str) -> None:
     """What is no http address, or holds a secret, is refused in words that do not repeat it."""
-    with pytest.raises(InvalidAddress) as caught:
-        read_address(text)
+    with pytest.raises(InvalidBaseUrl) as caught:
+        parse_base_url(text)
     assert "swordfish" not in str(caught.value)
 
 
@@ -288,10 +288,10 @@ def test_an_unusable_base_url_is_refused_unquoted(text: str) -> None:
 def test_reading_an_address_ends_in_an_address_or_a_refusal(text: str) -> None:
     """Nothing else is raised, and a cleaned address is clean when it is read again."""
     try:
-        address = read_address(text)
-    except InvalidAddress:
+        address = parse_base_url(text)
+    except InvalidBaseUrl:
         return
-    again = read_address(address.url)
+    again = parse_base_url(address.url)
     assert address.host
     assert again.host == address.host
     assert len(again.url) <= len(address.url)
@@ -315,7 +315,7 @@ def test_the_sample_config_becomes_endpoints() -> None:
     """An override, a region, a gateway and a local server are read from one file and can be asked."""
     registry = builtin().with_rows(load_config(CONFIGS / "gateway.yaml"))
     environ = {"OPENAI_API_KEY": "sk-dashscope-1", "MOONSHOT_API_KEY": "sk-moonshot-1", "GATEWAY_KEY": "house-key-1"}
-    asked = {endpoint.provider: endpoint for endpoint in read_configured(registry, environ).endpoints}
+    asked = {endpoint.provider: endpoint for endpoint in find_configured(registry, environ).endpoints}
     keys = {name: endpoint.key.reveal() if endpoint.key else None for name, endpoint in asked.items()}
     urls = {name: endpoint.base_url for name, endpoint in asked.items()}
     assert keys == {
@@ -344,13 +344,13 @@ def test_every_mistake_of_a_config_is_named_with_its_place() -> None:
 
 def test_nothing_is_configured_without_keys_or_rows() -> None:
     """On a bare machine no provider counts, local servers included, whatever optional keys are set."""
-    assert read_configured(builtin(), {}).endpoints == ()
-    assert read_configured(builtin(), {"VLLM_API_KEY": "token-abc123"}).endpoints == ()
+    assert find_configured(builtin(), {}).endpoints == ()
+    assert find_configured(builtin(), {"VLLM_API_KEY": "token-abc123"}).endpoints == ()
 
 
 def test_a_key_configures_its_provider() -> None:
     """A provider whose key is present is asked at its built-in address, without notes."""
-    (endpoint,) = read_configured(builtin(), KEY).endpoints
+    (endpoint,) = find_configured(builtin(), KEY).endpoints
     assert (endpoint.provider, endpoint.base_url, endpoint.notes) == ("deepseek", "https://api.deepseek.com", ())
     assert default_targets("deepseek", builtin()) == (TargetName("deepseek", "deepseek-flash"),)
 
@@ -358,7 +358,7 @@ def test_a_key_configures_its_provider() -> None:
 def test_what_was_configured_and_cannot_be_asked_is_said() -> None:
     """A row without its key, a placeholder and a provider without default models each have their sentence."""
     environ = {"ZHIPUAI_API_KEY": "your-api-key", "OPENROUTER_API_KEY": "sk-or-0123456789"}
-    configured = read_configured(rows_of("deepseek", concurrency=2), environ)
+    configured = find_configured(rows_of("deepseek", concurrency=2), environ)
     assert configured.endpoints == ()
     assert {name: sentence.split(". ")[0] for name, sentence in configured.left_out.items()} == {
         "zhipu": "ZHIPUAI_API_KEY is set, but its value looks like a placeholder from an example",
@@ -369,42 +369,42 @@ def test_what_was_configured_and_cannot_be_asked_is_said() -> None:
 
 def test_a_local_server_is_asked_once_it_is_named() -> None:
     """Named, a keyless server has an endpoint without a key; with its optional variable set, with one."""
-    assert read_endpoint("ollama", builtin(), {}).key is None
-    assert read_endpoint("ollama", builtin(), {"OLLAMA_BASE_URL": "http://127.0.0.1:9999"}).base_url == (
+    assert find_endpoint("ollama", builtin(), {}).key is None
+    assert find_endpoint("ollama", builtin(), {"OLLAMA_BASE_URL": "http://127.0.0.1:9999"}).base_url == (
         "http://127.0.0.1:9999/v1"
     )
-    assert read_endpoint("vllm", builtin(), {"VLLM_API_KEY": "token-abc123"}).key is not None
+    assert find_endpoint("vllm", builtin(), {"VLLM_API_KEY": "token-abc123"}).key is not None
 
 
 def test_azure_is_found_by_its_endpoint() -> None:
     """The resource's bare address gets the path of the current API; without it the variable is named."""
     environ = {"AZURE_OPENAI_API_KEY": "0123456789abcdef", "AZURE_OPENAI_ENDPOINT": "https://mine.openai.azure.com/"}
-    endpoint = read_endpoint("azure", builtin(), environ)
+    endpoint = find_endpoint("azure", builtin(), environ)
     assert (endpoint.base_url, endpoint.row.auth) == ("https://mine.openai.azure.com/openai/v1", "api-key")
     with pytest.raises(CompareError, match=r"Set AZURE_OPENAI_ENDPOINT, or write base_url in compare\.yaml"):
-        read_endpoint("azure", builtin(), {"AZURE_OPENAI_API_KEY": "0123456789abcdef"})
+        find_endpoint("azure", builtin(), {"AZURE_OPENAI_API_KEY": "0123456789abcdef"})
 
 
 def test_a_key_that_goes_elsewhere_is_told() -> None:
     """A row or variable that moves a provider's address says where the key goes, and that http is open to all."""
-    moved = read_endpoint("deepseek", rows_of("deepseek", base_url="http://proxy.example.com/v1"), KEY)
+    moved = find_endpoint("deepseek", rows_of("deepseek", base_url="http://proxy.example.com/v1"), KEY)
     assert moved.notes == (
         "deepseek: the key from DEEPSEEK_API_KEY goes to proxy.example.com, not to the built-in address.",
         "deepseek: the key from DEEPSEEK_API_KEY travels unencrypted to proxy.example.com.",
     )
     assert "sk-0123456789" not in repr(moved)
     added = rows_of("acme", base_url="https://llm.example.com", api_key_env="DEEPSEEK_API_KEY")
-    assert read_endpoint("acme", added, KEY).notes == ("acme: the key from DEEPSEEK_API_KEY goes to llm.example.com.",)
+    assert find_endpoint("acme", added, KEY).notes == ("acme: the key from DEEPSEEK_API_KEY goes to llm.example.com.",)
 
 
 def test_an_unknown_region_is_told_from_the_known_ones() -> None:
     """A mistyped region names the nearest; the environment's address is read like a row's."""
     with pytest.raises(CompareError, match=r"dashscope has no region 'intel'\. Did you mean intl\?"):
-        read_endpoint("dashscope", rows_of("dashscope", region="intel"), {})
+        find_endpoint("dashscope", rows_of("dashscope", region="intel"), {})
     with pytest.raises(CompareError, match=r"deepseek, by DEEPSEEK_API_BASE: the base URL does not start with"):
-        read_endpoint("deepseek", builtin(), KEY | {"DEEPSEEK_API_BASE": "localhost:1"})
+        find_endpoint("deepseek", builtin(), KEY | {"DEEPSEEK_API_BASE": "localhost:1"})
     with pytest.raises(MissingKey):
-        read_endpoint("deepseek", builtin(), {})
+        find_endpoint("deepseek", builtin(), {})
 
 
 EVERYTHING = Parameters(temperature=0.0, max_tokens=5, top_p=0.5, seed=7, stop=("END",), thinking="off")

@@ -14,10 +14,10 @@ import pytest
 import runner.simulator
 from runner.errors import CompareError
 from runner.simulator import process
-from runner.simulator.alarm import Alarm, LoopAlarm, make_alarm
 from runner.simulator.persona import MS
 from runner.simulator.process import launch, launch_sync
 from runner.simulator.server import run
+from runner.simulator.timer import LoopTimer, Timer, make_timer
 
 PATIENCE_S = 20.0
 HOME = str(Path(runner.simulator.__path__[0]).parents[1])
@@ -31,18 +31,18 @@ def await_true(true: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("make", [make_alarm, LoopAlarm])
-def test_an_alarm_rings_in_order_and_never_early(make: Callable[[object], Alarm]) -> None:
+@pytest.mark.parametrize("make", [make_timer, LoopTimer])
+def test_an_alarm_rings_in_order_and_never_early(make: Callable[[object], Timer]) -> None:
     """Every callback comes once, at or after its moment, whatever the order of setting."""
 
     async def main() -> list[tuple[int, int]]:
         all_rung = asyncio.Event()
-        alarm, rung = make(asyncio.get_running_loop()), list[tuple[int, int]]()
+        timer, rung = make(asyncio.get_running_loop()), list[tuple[int, int]]()
         start_ns = time.perf_counter_ns()
         dues = [start_ns + offset * 300_000 for offset in random.Random(5).sample(range(-3, 60), 63)]
         for due_ns in dues:
-            alarm.set(due_ns, lambda due_ns=due_ns: rung.append((due_ns, time.perf_counter_ns())))  # type: ignore[misc]
-        alarm.set(max(dues) + 5 * MS, all_rung.set)
+            timer.call_at(due_ns, lambda due_ns=due_ns: rung.append((due_ns, time.perf_counter_ns())))  # type: ignore[misc]
+        timer.call_at(max(dues) + 5 * MS, all_rung.set)
         await asyncio.wait_for(all_rung.wait(), PATIENCE_S)
         return rung
 
@@ -50,7 +50,7 @@ def test_an_alarm_rings_in_order_and_never_early(make: Callable[[object], Alarm]
     assert all(rung_ns >= due_ns for due_ns, rung_ns in rung)
     future = [due_ns for due_ns, _ in rung][4:]
     assert len({due_ns for due_ns, _ in rung}) == 63
-    if make is make_alarm:
+    if make is make_timer:
         assert future == sorted(future)
 
 

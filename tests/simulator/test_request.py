@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.simulator.chat import parse_chat
-from runner.simulator.refusal import Refusal
-from runner.simulator.request import HttpRequest, RequestReader
+from runner.simulator.request import HttpRequest, RequestError, RequestReader
 
 
 def read_requests(pieces: list[bytes]) -> list[HttpRequest]:
@@ -59,7 +58,7 @@ def test_requests_do_not_depend_on_how_the_bytes_are_cut(cuts: list[int]) -> Non
 )
 def test_what_two_parsers_could_read_differently_is_refused(request_bytes: bytes) -> None:
     """Ambiguous framing and malformed lines are never guessed at."""
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(RequestError) as refused:
         read_requests([request_bytes])
     assert refused.value.status in (400, 413)
 
@@ -69,7 +68,7 @@ def test_arbitrary_bytes_never_crash_the_reader(pieces: list[bytes]) -> None:
     """Any bytes are requests, too few, or refused."""
     try:
         status = 200 if read_requests(pieces) else 100
-    except Refusal as refusal:
+    except RequestError as refusal:
         status = refusal.status
     assert status in (100, 200, 400, 413, 431)
 
@@ -84,9 +83,9 @@ PARAMS = ["model", "messages", "stream", "stream_options", "n", "stop", "seed", 
 
 @given(st.binary() | st.dictionaries(st.sampled_from(PARAMS), json_values).map(json.dumps).map(str.encode))
 def test_arbitrary_bodies_are_read_or_refused(body: bytes) -> None:
-    """The parser of bodies raises nothing but `Refusal`."""
+    """The parser of bodies raises nothing but `RequestError`."""
     try:
         refused_with = None if parse_chat(body).messages else 0
-    except Refusal as refusal:
+    except RequestError as refusal:
         refused_with = refusal.status
     assert refused_with in (None, 400)

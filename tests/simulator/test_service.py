@@ -591,7 +591,7 @@ def test_a_fault_can_be_given_to_the_whole_server() -> None:
 
 
 @given(st.binary(min_size=1, max_size=200))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_client_that_sends_rubbish_harms_nobody(base_url: str, rubbish: bytes) -> None:
     """After any bytes and a rude farewell, the server answers the next client."""
     with connect(base_url) as rude:

@@ -17,8 +17,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from runner.core.events import Channel, Outcome
-from runner.core.record import Heard, Identity, Marks, Record
-from runner.errors import JournalError, NotKept
+from runner.core.record import Identity, Record, TextEvents, Timestamps
+from runner.errors import JournalError, WriteFailed
 from runner.providers.key import Key
 from runner.providers.redaction import MARK, Redactor
 from runner.storage import journal
@@ -38,8 +38,8 @@ HEADER = Header(
     cases=("one",),
     planned_requests=1,
 )
-PLAIN = Record(Identity("k1", "one", 1, 1, 1, "a", "x", "Hello?"), Marks(sent=5), Outcome.OK)
-HEARD = replace(PLAIN, heard=Heard((10, 30, 25), "raa", (1, 2, 3)), reply="你好", usage={"total_tokens": 3})
+PLAIN = Record(Identity("k1", "one", 1, 1, 1, "a", "x", "Hello?"), Timestamps(sent=5), Outcome.OK)
+HEARD = replace(PLAIN, text_events=TextEvents((10, 30, 25), "raa", (1, 2, 3)), reply="你好", usage={"total_tokens": 3})
 
 
 def joined(text: str) -> str:
@@ -67,12 +67,12 @@ JSON = st.recursive(
 
 
 @st.composite
-def replies(draw: st.DrawFn) -> Heard:
+def replies(draw: st.DrawFn) -> TextEvents:
     """Draw what was heard: columns of one length, stamps in any order, a sender's clock or none."""
     count = draw(st.integers(0, 6))
     columns = st.lists(st.integers(-(10**15), 10**15), min_size=count, max_size=count).map(tuple)
     channels = draw(st.lists(st.sampled_from(Channel), min_size=count, max_size=count))
-    return Heard(draw(columns), "".join(channels), draw(columns), draw(columns | st.just(())))
+    return TextEvents(draw(columns), "".join(channels), draw(columns), draw(columns | st.just(())))
 
 
 RECORDS = st.builds(
@@ -83,9 +83,9 @@ RECORDS = st.builds(
         *(st.integers(1, 9), st.integers(1, 9), st.integers(1, 9)),
         *(TEXTS, TEXTS, TEXTS, st.booleans()),
     ),
-    marks=st.builds(Marks, **{field.name: COUNTS for field in fields(Marks)}),
+    timestamps=st.builds(Timestamps, **{field.name: COUNTS for field in fields(Timestamps)}),
     outcome=st.sampled_from(Outcome),
-    heard=replies(),
+    text_events=replies(),
     usage=st.none() | st.dictionaries(TEXTS, JSON, max_size=4),
     attempts=st.integers(0, 9),
     backoff_ns=st.integers(0, 10**12),
@@ -192,12 +192,10 @@ def test_a_line_is_one_line_of_utf8(tmp_path: Path) -> None:
 def test_lines_are_found_by_their_kind_again_and_again(tmp_path: Path) -> None:
     """A journal may be gone through twice, and knows whether the run came to its end."""
     with JournalWriter(tmp_path) as writer:
-        was_new = writer.is_new
         writer.append_header(HEADER)
         writer.append({"kind": "limit", "provider": "a"})
         writer.append_record(PLAIN)
         writer.append({"kind": "end"})
-        assert (was_new, writer.is_new) == (True, False)
     read = journal.read(tmp_path / FILE_NAME)
     assert list(read.records) == list(read.records) == [PLAIN]
     assert list(read.lines("limit")) == [{"kind": "limit", "provider": "a"}]
@@ -249,7 +247,7 @@ def test_what_is_asked_anew_stands_once(tmp_path: Path) -> None:
             writer.append_record(named("again", reply=reply))
             writer.append_record(named(reply))
             assert [record.reply for record in journal.read(tmp_path).records if record.reply] == [reply]
-            writer.append_resume({}, redone={"again"}, dropped=())
+            writer.append_resume({}, repeated={"again"}, dropped=())
         writer.append_record(named("again", reply="four"))
     read = journal.read(tmp_path)
     assert [record.identity.key for record in read.records] == ["one", "two", "three", "again"]
@@ -264,7 +262,7 @@ def test_what_the_plan_does_not_hold_comes_back_with_it(tmp_path: Path) -> None:
         for key in ("a", "b"):
             writer.append_record(named(key))
         for dropped in (["a"], ["b"], []):
-            writer.append_resume({}, redone=(), dropped=dropped)
+            writer.append_resume({}, repeated=(), dropped=dropped)
             keys = {record.identity.key for record in journal.read(tmp_path).records}
             assert keys == {"a", "b"} - set(dropped)
     assert len(list(journal.read(tmp_path).kept_records)) == 2
@@ -336,8 +334,7 @@ def test_a_long_torn_line_is_cut_off_whole(tmp_path: Path, length: int) -> None:
     """The end of the last whole line is found however far back it lies, and though there may be none."""
     for before in (write(tmp_path, PLAIN), b""):
         (tmp_path / FILE_NAME).write_bytes(before + b"x" * length)
-        with JournalWriter(tmp_path) as writer:
-            assert writer.is_new is (before == b"")
+        JournalWriter(tmp_path).close()
         assert (tmp_path / FILE_NAME).read_bytes() == before
 
 
@@ -366,7 +363,7 @@ def test_a_killed_writer_leaves_what_it_had_written(tmp_path: Path) -> None:
         process.wait()
         records = list(journal.read(tmp_path).records)
     assert len(records) >= 100
-    assert set(records[0].heard.at_us) == {10, 30, 25}
+    assert set(records[0].text_events.at_us) == {10, 30, 25}
     assert all(record == HEARD for record in records)
 
 
@@ -402,7 +399,7 @@ def test_a_disk_that_was_always_full_is_told(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).symlink_to("/dev/full")
     with (
         JournalWriter(tmp_path) as writer,
-        pytest.raises(NotKept, match="No space left on device; what was written before"),
+        pytest.raises(WriteFailed, match="No space left on device; what was written before"),
     ):
         writer.append_header(HEADER)
 
@@ -416,7 +413,7 @@ def test_a_journal_that_is_removed_is_told(tmp_path: Path) -> None:
         folder.rename(tmp_path / "moved")
         writer.append_record(PLAIN)
         shutil.rmtree(tmp_path / "moved")
-        with pytest.raises(NotKept, match="was removed while the run wrote to it: its rows are lost") as caught:
+        with pytest.raises(WriteFailed, match="was removed while the run wrote to it: its rows are lost") as caught:
             writer.append_record(PLAIN)
     assert caught.value.exit_code == 3
 
@@ -438,8 +435,8 @@ def test_a_key_is_written_nowhere_and_breaks_nothing(tmp_path: Path, key: str) -
     """A key that a provider repeats is hidden; numbers and names that happen to look like one are left alone."""
     record = replace(
         PLAIN,
-        marks=Marks(sent=1234567890),
-        heard=Heard((12345678,), "a", (1,)),
+        timestamps=Timestamps(sent=1234567890),
+        text_events=TextEvents((12345678,), "a", (1,)),
         reply=f"Your key is {key}.",
         error=f"bad key {key}",
         usage={"said": [{"key": key}, 12345678]},

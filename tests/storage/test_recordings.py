@@ -17,9 +17,15 @@ from runner.errors import JournalError
 from runner.planning.plan import Request, Target
 from runner.providers.key import Key
 from runner.providers.redaction import MARK, Redactor
-from runner.storage.recordings.frame import encode_frame, pack_reads, unpack_reads
 from runner.storage.recordings.reader import FILE_NAME, MAGIC, Recordings, read_recordings, scan_recordings
-from runner.storage.recordings.recording import Label, Reads, conversation_digest
+from runner.storage.recordings.recording import (
+    Label,
+    Reads,
+    conversation_digest,
+    encode_frame,
+    pack_reads,
+    unpack_reads,
+)
 from runner.storage.recordings.writer import RecordingWriter
 from runner.wire.recording_buffer import RecordingBuffer, hide_keys
 from runner.wire.replay_decoder import hear_again
@@ -191,7 +197,9 @@ def told(found: Recordings) -> Iterator[str]:
         fold = hear_again(entry.label, heard)
         yield str(entry.label)
         yield b"".join(data for _, data in heard).decode("utf-8", "replace")
-        yield str([getattr(fold, name) for name in ("failed", "opened", "usage", "finish_reason", "response_model")])
+        yield str(
+            [getattr(fold, name) for name in ("failed", "response_started", "usage", "finish_reason", "response_model")]
+        )
         yield "".join(fold.text(channel) or "" for channel in ("r", "a", "t"))  # type: ignore[arg-type] # its letters
 
 

@@ -9,17 +9,17 @@ from tempfile import TemporaryDirectory
 from typing import Self
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.core.events import TIMED, Outcome
 from runner.core.nodes import Node
-from runner.core.record import Marks, Record, skipped
+from runner.core.record import Record, Timestamps, skipped
 from runner.core.suite import Case, Parameters
 from runner.planning.plan import Plan, Request, Target
 from runner.storage import journal
 from runner.storage.journal import Header, JournalWriter
-from runner.storage.resume import ANSWERED, ResumePlan, resume
+from runner.storage.resume import FINAL, ResumeState, resume_state
 
 OUTCOMES = (Outcome.OK, Outcome.OK, Outcome.LENGTH, Outcome.FILTERED, Outcome.PROVIDER_ERROR, Outcome.TIMEOUT)
 
@@ -34,7 +34,7 @@ def plan_of(*turns: int, targets: int = 1, repeat: int | None = 1, levels: int =
 def record_of(request: Request, outcome: Outcome = Outcome.OK, reply: str | None = None) -> Record:
     """Return the record of a request that ended so."""
     node = request.vantage.name if request.vantage else None
-    return Record(request.identity(), Marks(), outcome, reply=reply, node=node)
+    return Record(request.identity(), Timestamps(), outcome, reply=reply, node=node)
 
 
 def requests_of(plan: Plan) -> Iterator[Request]:
@@ -49,9 +49,9 @@ def only(plan: Plan) -> Request:
     return next(plan.opening_requests())
 
 
-def left(plan: Plan, resumption: ResumePlan) -> list[Request]:
+def left(plan: Plan, state: ResumeState) -> list[Request]:
     """Return where each conversation that is not over is taken up."""
-    starts = map(resumption.first_missing, plan.opening_requests())
+    starts = map(state.first_missing, plan.opening_requests())
     return [request for request in starts if request is not None]
 
 
@@ -61,7 +61,7 @@ def left(plan: Plan, resumption: ResumePlan) -> list[Request]:
 def test_without_records_everything_is_left() -> None:
     """A run that was killed before its first answer begins at the beginning."""
     plan = plan_of(1, 2, targets=2, repeat=2)
-    assert left(plan, resume(plan, ())) == list(plan.opening_requests())
+    assert left(plan, resume_state(plan, ())) == list(plan.opening_requests())
 
 
 def test_what_is_answered_is_not_asked() -> None:
@@ -69,11 +69,11 @@ def test_what_is_answered_is_not_asked() -> None:
     outcomes = [outcome for outcome in Outcome if outcome is not Outcome.SKIPPED]
     plan = plan_of(*[1] * len(outcomes))
     records = [record_of(*pair) for pair in zip(plan.opening_requests(), outcomes, strict=True)]
-    resumption = resume(plan, records)
-    (again,) = left(plan, resumption)
+    state = resume_state(plan, records)
+    (again,) = left(plan, state)
     (cancelled,) = (record for record in records if record.outcome is Outcome.CANCELLED)
-    assert resumption.redone == {again.key} == {cancelled.identity.key}
-    assert resumption.recorded == {"p/m-0": len(outcomes) - 1}
+    assert state.to_repeat == {again.key} == {cancelled.identity.key}
+    assert state.completed == {"p/m-0": len(outcomes) - 1}
 
 
 def test_a_conversation_goes_on_at_its_first_missing_turn() -> None:
@@ -82,7 +82,7 @@ def test_a_conversation_goes_on_at_its_first_missing_turn() -> None:
     first = only(plan)
     second = first.follow("one")
     assert second is not None
-    (start,) = left(plan, resume(plan, [record_of(first, reply="one"), record_of(second, reply=None)]))
+    (start,) = left(plan, resume_state(plan, [record_of(first, reply="one"), record_of(second, reply=None)]))
     assert (start.turn, start.replies) == (3, ("one", ""))
     assert [message.content for message in start.messages("")] == ["0.0", "one", "0.1", "", "0.2"]
 
@@ -93,15 +93,15 @@ def test_each_node_goes_on_for_itself() -> None:
     plan = replace(plan_of(2), vantages=(north, south))
     opening = replace(only(plan), vantage=north)
     gone = record_of(replace(opening, vantage=Node("c", None)))
-    resumption = resume(plan, [record_of(opening, reply="one"), gone])
-    assert {request.vantage: request.turn for request in left(plan, resumption)} == {north: 2, south: 1}
-    assert (resumption.dropped, resumption.recorded) == ({gone.identity.key}, {"p/m-0": 1})
+    state = resume_state(plan, [record_of(opening, reply="one"), gone])
+    assert {request.vantage: request.turn for request in left(plan, state)} == {north: 2, south: 1}
+    assert (state.dropped, state.completed) == ({gone.identity.key}, {"p/m-0": 1})
 
 
 def test_where_it_does_not_matter_who_asks_a_row_counts_from_anywhere() -> None:
     """Nodes that only shared the load leave nothing to ask from another."""
     plan = plan_of(1)
-    assert left(plan, resume(plan, [replace(record_of(only(plan)), node="a")])) == []
+    assert left(plan, resume_state(plan, [replace(record_of(only(plan)), node="a")])) == []
 
 
 @pytest.mark.parametrize("written", [0, 1])
@@ -110,10 +110,10 @@ def test_turns_behind_a_failure_get_the_rows_they_lack(written: int) -> None:
     plan = plan_of(3)
     failed = only(plan)
     behind = [skipped(request.identity(), failed.turn) for request in failed.unasked()]
-    resumption = resume(plan, [record_of(failed, Outcome.TIMEOUT), *behind[:written]])
-    assert left(plan, resumption) == []
-    assert list(resumption.owed) == behind[written:]
-    assert resumption.recorded == {"p/m-0": 3}
+    state = resume_state(plan, [record_of(failed, Outcome.TIMEOUT), *behind[:written]])
+    assert left(plan, state) == []
+    assert list(state.missing) == behind[written:]
+    assert state.completed == {"p/m-0": 3}
 
 
 def test_failures_are_asked_again_if_that_is_wanted() -> None:
@@ -131,11 +131,11 @@ def test_failures_are_asked_again_if_that_is_wanted() -> None:
         record_of(by_case[filtered.id], Outcome.FILTERED),
         record_of(by_case[fine.id]),
     ]
-    assert left(plan, resume(plan, records)) == []
-    resumption = resume(plan, records, retry_errors=True)
-    assert left(plan, resumption) == [second]
-    assert resumption.redone == {second.key, third.key}
-    assert resumption.owed == ()
+    assert left(plan, resume_state(plan, records)) == []
+    state = resume_state(plan, records, retry_errors=True)
+    assert left(plan, state) == [second]
+    assert state.to_repeat == {second.key, third.key}
+    assert state.missing == ()
 
 
 def test_an_edited_turn_is_asked_with_those_behind_it() -> None:
@@ -144,11 +144,11 @@ def test_an_edited_turn_is_asked_with_those_behind_it() -> None:
     records = [record_of(request, reply="said") for request in requests_of(plan)]
     talk = replace(plan.cases[0], turns=("0.0", "other", "0.2"))
     edited = replace(plan, cases=(talk, plan.cases[1]))
-    resumption = resume(edited, records)
-    (start,) = left(edited, resumption)
+    state = resume_state(edited, records)
+    (start,) = left(edited, state)
     assert (start.prompt, start.replies) == ("other", ("said",))
-    assert resumption.dropped == {record.identity.key for record in records if record.identity.turn > 1}
-    assert resumption.redone == set()
+    assert state.dropped == {record.identity.key for record in records if record.identity.turn > 1}
+    assert state.to_repeat == set()
 
 
 def test_what_is_not_in_the_plan_is_left_out() -> None:
@@ -162,17 +162,17 @@ def test_what_is_not_in_the_plan_is_left_out() -> None:
         replace(plan, repeat=1),
         replace(plan, targets=(other, plan.targets[1])),
     ):
-        resumption = resume(smaller, records)
+        state = resume_state(smaller, records)
         planned = {request.key for request in requests_of(smaller)}
-        assert resumption.dropped == {record.identity.key for record in records} - planned
-        assert sum(resumption.recorded.values()) == len(records) - len(resumption.dropped)
+        assert state.dropped == {record.identity.key for record in records} - planned
+        assert sum(state.completed.values()) == len(records) - len(state.dropped)
 
 
 def test_warm_ups_are_no_part_of_it() -> None:
     """They are neither planned nor dropped, though each part of a run sends its own."""
     plan = replace(plan_of(1), warmups=2)
     records = [replace(record_of(request), warmup=True) for request in plan.warmup_requests("p")]
-    assert resume(plan, records) == ResumePlan()
+    assert resume_state(plan, records) == ResumeState()
 
 
 @pytest.mark.parametrize(("repeat", "levels"), [(None, 1), (2, 3), (None, 3)])
@@ -181,9 +181,9 @@ def test_blocks_may_have_no_end_and_levels_their_own_numbers(repeat: int | None,
     plan = plan_of(1, repeat=repeat, levels=levels)
     for level in range(levels):
         opening = next(plan.openings_at(level, {"p/m-0"}))
-        resumption = resume(plan, [record_of(opening)])
-        assert resumption.first_missing(opening) is None
-        assert resumption.dropped == set()
+        state = resume_state(plan, [record_of(opening)])
+        assert state.first_missing(opening) is None
+        assert state.dropped == set()
 
 
 def test_replies_are_held_only_until_their_conversation_is_whole() -> None:
@@ -208,7 +208,7 @@ def test_replies_are_held_only_until_their_conversation_is_whole() -> None:
             assert len(alive) < 10
             yield record_of(request, reply=Reply())
 
-    assert left(plan, resume(plan, records())) == []
+    assert left(plan, resume_state(plan, records())) == []
 
 
 # Runs killed again and again
@@ -225,12 +225,12 @@ class Life:
         """Go on with the run, until it is through or as many lines are written; check that nothing is asked twice."""
         is_new = not (self.folder / journal.FILE_NAME).exists()
         past = () if is_new else journal.read(self.folder).kept_records
-        resumption = resume(plan, past, retry_errors=retry_errors)
-        lines = self._lines(plan, resumption)
+        state = resume_state(plan, past, retry_errors=retry_errors)
+        lines = self._lines(plan, state)
         with JournalWriter(self.folder) as writer:
             if is_new:
                 writer.append_header(Header("r", "s", "d", 1, "2026", False, 1, (), (), len(plan)))
-            writer.append_resume({}, resumption.redone, resumption.dropped)
+            writer.append_resume({}, state.to_repeat, state.dropped)
             standing = {record.identity.key: record for record in journal.read(self.folder).records}
             for record in lines:
                 if patience == 0:
@@ -241,11 +241,11 @@ class Life:
                 patience = None if patience is None else patience - 1
             writer.append({"kind": "end"})
 
-    def _lines(self, plan: Plan, resumption: ResumePlan) -> Iterator[Record]:
+    def _lines(self, plan: Plan, state: ResumeState) -> Iterator[Record]:
         """Do as the engine does, one conversation after the other."""
-        yield from resumption.owed
+        yield from state.missing
         for opening in plan.opening_requests():
-            request = resumption.first_missing(opening)
+            request = state.first_missing(opening)
             while request is not None:
                 assert request.replies == self._heard_before(request)
                 record = record_of(request, self.chance.choice(OUTCOMES), reply=f"reply {self.chance.random()}")
@@ -278,7 +278,6 @@ def plans(draw: st.DrawFn) -> Plan:
     return Plan(cases, targets, repeat=draw(st.integers(1, 2)), seed=draw(st.integers(0, 3)), vantages=nodes)
 
 
-@settings(max_examples=200)
 @given(
     st.lists(st.tuples(plans(), st.booleans(), st.integers(0, 8)), max_size=5),
     plans(),
@@ -309,7 +308,7 @@ def test_failures_can_be_repeated_until_none_is_left(plan: Plan, seed: int) -> N
         for _ in range(200):
             life.live(plan, retry_errors=True, patience=None)
             records = list(journal.read(life.folder).records)
-            if all(record.outcome in ANSWERED | {Outcome.SKIPPED} for record in records):
+            if all(record.outcome in FINAL | {Outcome.SKIPPED} for record in records):
                 break
         else:
             pytest.fail("it never came to an end")

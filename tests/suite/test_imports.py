@@ -18,10 +18,10 @@ from runner.core.suite import Message, Suite
 from runner.document import Json, parse, write
 from runner.errors import CompareError, InvalidFile
 from runner.providers.registry import builtin
-from runner.suite.conversation import NotTaken
 from runner.suite.imports.draft import ImportSource
-from runner.suite.imports.promptfoo.assertions import assertion_in_words, checks_of
+from runner.suite.imports.promptfoo.assertions import checks_of, parse_assertion
 from runner.suite.load import load
+from runner.suite.openai_messages import NotImportable
 
 
 def imported(text: str, name: str = "promptfooconfig.yaml") -> Imported:
@@ -207,10 +207,10 @@ def test_an_assertion_becomes_the_check_that_says_the_same(written: Json, checks
 )
 def test_an_assertion_without_its_like_is_explained(written: Json, what: str) -> None:
     """What no check says is not taken, and neither is what a key beside it turns into something else."""
-    with pytest.raises(NotTaken) as caught:
+    with pytest.raises(NotImportable) as caught:
         checks_of(assertion(written))
     assert what in caught.value.what
-    assert caught.value.remedy
+    assert caught.value.hint
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def test_an_assertion_without_its_like_is_explained(written: Json, what: str) ->
 )
 def test_a_cell_demands_in_words(cell: str, written: Json) -> None:
     """A table's cell names a type and a value; what names no type is the answer itself."""
-    assert assertion_in_words(cell) == written
+    assert parse_assertion(cell) == written
 
 
 def test_each_thing_that_is_not_taken_is_said_with_its_place() -> None:
@@ -292,8 +292,8 @@ def test_prompts_and_tests_come_from_files_beside_it() -> None:
     assert [case.id for case in suite.cases][:3] == ["one-prompt-1", "one-prompt-2", "one-prompt-3"]
     assert len(suite.cases) == 12
     assert (suite.cases[2].system, suite.cases[2].turns) == ("Be kind", ("a, b",))
-    assert suite.cases[0].demands.checks == {"contains": "A"}
-    assert suite.cases[-1].demands.checks == {"json": True}
+    assert suite.cases[0].expectations.checks == {"contains": "A"}
+    assert suite.cases[-1].expectations.checks == {"json": True}
 
 
 def test_a_key_in_a_configuration_is_neither_shown_nor_kept() -> None:
@@ -489,7 +489,7 @@ def test_rows_like_a_case_of_ours_keep_all_they_say() -> None:
     made = imported("".join(json.dumps(row) + "\n" for row in rows), "rows.jsonl")
     assert "`colour` has no counterpart" in made.left[0]
     mine, plain = loaded(made).cases
-    assert (mine.id, mine.turns, mine.demands.checks) == ("mine", ("1", "b"), {"contains": "x"})
+    assert (mine.id, mine.turns, mine.expectations.checks) == ("mine", ("1", "b"), {"contains": "x"})
     assert plain.id == "line-2"
 
 
@@ -547,7 +547,7 @@ def test_a_suite_is_written_with_the_list_of_what_it_does_without(run_cli: Cli) 
     ],
 )
 def test_a_file_that_is_none_of_these_is_refused(run_cli: Cli, name: str, text: str, message: str) -> None:
-    """A sentence names place, cause and remedy, and nothing is written."""
+    """A sentence names place, cause and hint, and nothing is written."""
     Path(name).write_text(text)
     refused = run_cli("import", name, "-o", "made.yaml")
     assert refused.returncode == 2

@@ -19,11 +19,18 @@ from jsonschema import Draft7Validator
 from runner.core.suite import Expectations, Message, Parameters, Suite, Timeouts
 from runner.document import read
 from runner.errors import CompareError, InvalidFile
-from runner.suite.checks import WrittenChecks
-from runner.suite.expectations import plain_demands
+from runner.suite.cases import combinations
+from runner.suite.expectations import plain_expectations
 from runner.suite.load import load, suite_from_prompts
-from runner.suite.matrix import combinations
-from runner.suite.schema import WrittenCase, WrittenDefaults, WrittenMessage, WrittenSuite, WrittenTarget, json_schema
+from runner.suite.schema import (
+    CaseSchema,
+    ChecksSchema,
+    DefaultsSchema,
+    MessageSchema,
+    SuiteSchema,
+    TargetSchema,
+    json_schema,
+)
 from runner.suite.templating import MAX_CHARACTERS, BadTemplate, read_template
 
 ROOT = Path(__file__).parents[2]
@@ -109,7 +116,7 @@ def test_the_schema_uses_only_what_draft_7_knows() -> None:
     """No word of later drafts stands in it, and every key is described."""
     text = json.dumps(json_schema())
     assert not re.search(r'"(\$defs|prefixItems|unevaluated\w+|dependentRequired|const": \[)"', text)
-    for model in (WrittenSuite, WrittenDefaults, WrittenTarget, WrittenCase, WrittenMessage):
+    for model in (SuiteSchema, DefaultsSchema, TargetSchema, CaseSchema, MessageSchema):
         assert all(field.description for field in model.model_fields.values())
 
 
@@ -125,11 +132,11 @@ def test_an_example_of_the_documentation_loads(name: str, tmp_path: Path) -> Non
 
 def test_the_documentation_shows_and_explains_every_key() -> None:
     """Each key of the format has its row in docs/suite.md, and stands in its example of everything."""
-    models = (WrittenSuite, WrittenDefaults, WrittenTarget, WrittenCase)
+    models = (SuiteSchema, DefaultsSchema, TargetSchema, CaseSchema)
     for key in {field.alias or name for model in models for name, field in model.model_fields.items()}:
         assert f"`{key}`" in PAGE
         assert re.search(rf"\b{key}:", BLOCKS["everything.yaml"])
-    for check in {field.alias or name for name, field in WrittenChecks.model_fields.items()}:
+    for check in {field.alias or name for name, field in ChecksSchema.model_fields.items()}:
         assert f"`{check}`" in PAGE
 
 
@@ -205,7 +212,7 @@ def test_a_cases_demands_lie_over_the_defaults(load_text: Load) -> None:
         "  - {id: c, prompt: hi, checks: null, pass: null, match: null}\n"
         "  - {id: d, prompt: hi, checks: {max_ttft_s: 3}}\n"
     )
-    assert [case.demands for case in suite.cases] == [
+    assert [case.expectations for case in suite.cases] == [
         Expectations({"no_refusal": True, "max_ttft_s": 2}, (2, 3), "similar 0.9"),
         Expectations({"equals": "42"}, None, "exact"),
         Expectations(),
@@ -219,13 +226,13 @@ def test_texts_of_checks_are_templates(load_text: Load, tmp_path: Path) -> None:
         "cases:\n  - id: a\n    prompt: hi\n    matrix: {who: [Ada, Bo]}\n"
         "    checks: {contains: ['{{who}}', x], equals: 'I, {{who}}', regex: '{{who}}', json: {const: '{{who}}'}}\n"
     )
-    assert [case.demands.checks for case in suite.cases] == [
+    assert [case.expectations.checks for case in suite.cases] == [
         {"contains": [who, "x"], "equals": f"I, {who}", "regex": "{{who}}", "json": {"const": "{{who}}"}}
         for who in ("Ada", "Bo")
     ]
     (tmp_path / "c.csv").write_text("id,prompt,checks.contains,vars.n\na,{{n}}?,{{n}},7\nb,{{,,\n", encoding="utf-8")
     first, second = load_text("cases_from: c.csv").cases
-    assert (first.demands.checks, second.demands.checks) == ({"contains": "7"}, {})
+    assert (first.expectations.checks, second.expectations.checks) == ({"contains": "7"}, {})
 
 
 def test_a_header_keeps_what_cases_demand(load_text: Load) -> None:
@@ -234,7 +241,7 @@ def test_a_header_keeps_what_cases_demand(load_text: Load) -> None:
         "cases:\n  - {id: a, turns: [x, y], checks: {json: {type: object}}, pass: 1 of 2}\n"
         "  - {id: b, prompt: hi}\n  - {id: c, prompt: hi, match: exact}\n"
     )
-    assert plain_demands(suite.cases) == {
+    assert plain_expectations(suite.cases) == {
         "a": {"line": 2, "turns": 2, "checks": {"json": {"type": "object"}}, "pass": "1 of 2"},
         "c": {"line": 4, "turns": 1, "match": "exact"},
     }
@@ -249,7 +256,7 @@ def test_a_function_is_looked_for_and_not_run(load_text: Load, tmp_path: Path, s
     (tmp_path / "own.py").write_text(source, encoding="utf-8")
     text = "cases: [{id: a, prompt: hi, checks: {python: own:f}}]"
     if said is None:
-        assert load_text(text).cases[0].demands.checks == {"python": "own:f"}
+        assert load_text(text).cases[0].expectations.checks == {"python": "own:f"}
         return
     with pytest.raises(InvalidFile, match=said):
         load_text(text)
@@ -429,7 +436,7 @@ def test_a_template_that_asks_for_too_much_is_refused(template: str) -> None:
     """Bombs, loops, calls and ways out of the sandbox end in a sentence, at once and without memory."""
     with pytest.raises(BadTemplate) as caught:
         read_template(template).fill({})
-    assert caught.value.remedy
+    assert caught.value.hint
 
 
 @given(st.text("{}%# abn*|()'\"1.+-~[]=,ifelsndwhtrp\n", max_size=60), st.text(max_size=5))

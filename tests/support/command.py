@@ -1,24 +1,42 @@
-"""Runs the command in a process of its own, in a folder that knows only the providers it is given."""
+"""The command `compare`, called in this process or in a new one, and the files it reads and writes.
+
+Starting a process that imports pandas and the SDK takes several times as long as a small run against the simulator. So
+the command is called in the process of the tests, with a folder, an environment and streams of its own, unless what is
+tested can only be seen from outside. With pytest's option `--thorough` every call starts a process.
+"""
 
 import csv
+import faulthandler
+import io
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
+from runner.cli import commands
+from runner.cli.crash import print_redacted
+
 ROOT = Path(__file__).parents[2]
-KEPT = ("PATH", "SYSTEMROOT", "TMPDIR", "LD_LIBRARY_PATH")
+KEPT_VARIABLES = ("PATH", "SYSTEMROOT", "TMPDIR", "LD_LIBRARY_PATH")
+READ_AT_START = ("PYTHON", "OPENAI_LOG")
+"""How the names of variables begin that the interpreter or a library reads only once."""
+
 COMPARE = ("-m", "runner")
-PATIENCE_S = 60
+TIMEOUT_S = 120
+
+
+# Files
 
 
 def write_yaml(path: Path, content: object) -> Path:
-    """Write a suite or a configuration."""
+    """Write a suite or a configuration; return its path."""
     path.write_text(yaml.safe_dump(content, allow_unicode=True, sort_keys=False), encoding="utf-8")
     return path
 
@@ -26,40 +44,6 @@ def write_yaml(path: Path, content: object) -> Path:
 def write_config(folder: Path, **rows: Mapping[str, object]) -> None:
     """Write a compare.yaml with rows for these providers."""
     write_yaml(folder / "compare.yaml", {"providers": rows})
-
-
-def start(
-    folder: Path, *arguments: str, program: tuple[str, ...] = COMPARE, variables: Mapping[str, str] | None = None
-) -> subprocess.Popen[str]:
-    """Start the command in a folder, with these variables and none that a developer's machine may have."""
-    environ = {name: os.environ[name] for name in KEPT if name in os.environ}
-    environ |= {"HOME": str(folder), "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8", **(variables or {})}
-    return subprocess.Popen(
-        [sys.executable, *program, *arguments],
-        cwd=folder,
-        env=environ,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-    )
-
-
-def finish(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
-    """Wait for a process that was started; kill it rather than wait for ever."""
-    try:
-        stdout, stderr = process.communicate(timeout=PATIENCE_S)
-    finally:
-        process.kill()
-    return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
-
-
-def compare(
-    folder: Path, *arguments: str, program: tuple[str, ...] = COMPARE, variables: Mapping[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Run the command to its end."""
-    return finish(start(folder, *arguments, program=program, variables=variables))
 
 
 def read_lines(folder: Path, kind: str) -> list[dict[str, Any]]:
@@ -72,3 +56,133 @@ def read_rows(folder: Path) -> list[dict[str, str]]:
     """Return the rows of a run's CSV."""
     with (folder / "results.csv").open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
+
+
+# The command
+
+
+def compare(
+    folder: Path, *arguments: str, program: Sequence[str] = COMPARE, variables: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end in a folder that is its home, without a developer's keys and proxies.
+
+    Another `program`, and variables that the interpreter reads at its start, need a new process and get one.
+    """
+    if program != COMPARE or any(name.startswith(READ_AT_START) for name in variables or ()):
+        return finish(start(folder, *arguments, program=program, variables=variables))
+    return call(arguments, folder, own_environment(folder, variables))
+
+
+def own_environment(folder: Path, variables: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return an environment whose home is a folder, with these variables and none that a developer may have set."""
+    kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+    return {**kept, "HOME": str(folder), "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8", **(variables or {})}
+
+
+# In a new process
+
+
+def start(
+    folder: Path, *arguments: str, program: Sequence[str] = COMPARE, variables: Mapping[str, str] | None = None
+) -> subprocess.Popen[str]:
+    """Start the command in a folder that is its home, without a developer's keys and proxies."""
+    return subprocess.Popen(
+        [sys.executable, *program, *arguments],
+        cwd=folder,
+        env=own_environment(folder, variables),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
+    """Wait for a process that was started; kill it rather than wait for ever."""
+    try:
+        stdout, stderr = process.communicate(timeout=TIMEOUT_S)
+    finally:
+        process.kill()
+    return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+
+# In this process
+
+always_start = False
+"""Whether `call` starts a process each time: the option `--thorough`."""
+
+
+def call(
+    arguments: Sequence[str], folder: Path, environment: Mapping[str, str], stdin: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Call the command in a folder and an environment; return its exit code and what it printed."""
+    if always_start:
+        return _run_in_new_process(arguments, folder, environment, stdin)
+    with _streams(stdin) as (stdout, stderr), chdir(folder), _variables(environment), _exit_if_stuck():
+        code = _exit_code(arguments)
+        return subprocess.CompletedProcess(arguments, code, _text(stdout), _text(stderr))
+
+
+def _run_in_new_process(
+    arguments: Sequence[str], folder: Path, environment: Mapping[str, str], stdin: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the command where warnings are errors, as they are in the process of the tests."""
+    return subprocess.run(
+        [sys.executable, "-W", "error", *COMPARE, *arguments],
+        cwd=folder,
+        env=environment,
+        input=stdin,
+        timeout=TIMEOUT_S,
+        capture_output=True,
+        check=False,
+        encoding="utf-8",
+    )
+
+
+def _exit_code(arguments: Sequence[str]) -> int:
+    try:
+        commands.main(args=list(arguments), prog_name="compare")
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else 0
+    except Exception as error:  # noqa: BLE001 -- a bug: as the interpreter does by `sys.excepthook`
+        print_redacted(type(error), error, error.__traceback__)
+        return 1
+
+
+@contextmanager
+def _streams(stdin: str) -> Iterator[tuple[io.BytesIO, io.BytesIO]]:
+    """Replace the standard streams for a block; yield what is written to stdout and stderr."""
+    stdout, stderr = io.BytesIO(), io.BytesIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode()), "utf-8"))
+        patch.setattr(sys, "stdout", io.TextIOWrapper(stdout, "utf-8", write_through=True))
+        patch.setattr(sys, "stderr", io.TextIOWrapper(stderr, "utf-8", "backslashreplace", write_through=True))
+        yield stdout, stderr
+
+
+def _text(written: io.BytesIO) -> str:
+    return written.getvalue().decode("utf-8").replace(os.linesep, "\n")
+
+
+@contextmanager
+def _variables(environment: Mapping[str, str]) -> Iterator[None]:
+    """Replace the environment for a block."""
+    before = dict(os.environ)
+    try:
+        os.environ.clear()
+        os.environ.update(environment)
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@contextmanager
+def _exit_if_stuck() -> Iterator[None]:
+    """Print all stacks and end the process if a block never ends."""
+    faulthandler.dump_traceback_later(TIMEOUT_S, exit=True, file=2)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()

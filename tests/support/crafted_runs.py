@@ -7,7 +7,7 @@ from random import Random
 
 from runner.analysis.run import Run
 from runner.core.events import Outcome
-from runner.core.record import Heard, Identity, Marks, Record
+from runner.core.record import Identity, Record, TextEvents, Timestamps
 from runner.storage import journal
 from runner.storage.journal import Header
 
@@ -48,9 +48,11 @@ def answered(
     first_us = round(ttft_s * 1e6)
     record = Record(
         identity=Identity(f"{target}-{case}-{block}", case, 1, block, block, provider, model, f"Tell {case}."),
-        marks=Marks(sent=SECOND, headers=SECOND, first_event=SECOND, last_event=SECOND + (first_us + 500_000) * 1000),
+        timestamps=Timestamps(
+            sent=SECOND, headers=SECOND, first_event=SECOND, last_event=SECOND + (first_us + 500_000) * 1000
+        ),
         outcome=Outcome.OK,
-        heard=Heard((first_us, first_us + 500_000), "aa", (1, len(reply) - 1)),
+        text_events=TextEvents((first_us, first_us + 500_000), "aa", (1, len(reply) - 1)),
         reply=reply,
         finish_reason="stop",
         output_tokens=3,
@@ -62,7 +64,9 @@ def answered(
 def failed(target: str = BASE, case: str = "one", block: int = 1) -> Record:
     """Return a request that the provider failed."""
     good = answered(target, case, block)
-    return replace(good, outcome=Outcome.PROVIDER_ERROR, heard=Heard(), reply=None, error="oops", http_status=500)
+    return replace(
+        good, outcome=Outcome.PROVIDER_ERROR, text_events=TextEvents(), reply=None, error="oops", http_status=500
+    )
 
 
 def jittered(

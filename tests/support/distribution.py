@@ -1,34 +1,48 @@
-"""Distributions made and installed for a test: a wheel by hand, since a build backend would have to be fetched."""
+"""Distributions for tests: one built from a project and installed by pip, or written where Python finds it."""
 
 import subprocess
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from zipfile import ZipFile
 
+import pytest
+
+from runner import plugins
+
+EntryPoints = Mapping[str, Mapping[str, str]]
+"""Group -> name -> `module:object`."""
+
 
 def install_project(project: Path, place: Path) -> None:
-    """Install a project of single modules, as its pyproject.toml describes it, into a folder."""
+    """Let pip install a project of single modules, as its pyproject.toml describes it, into a folder."""
     about = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     modules = {path.name: path.read_text(encoding="utf-8") for path in project.glob("*.py")}
-    install(place, about["name"], about["version"], about["entry-points"], modules)
-
-
-def install(
-    place: Path, name: str, version: str, entry_points: Mapping[str, Mapping[str, str]], modules: Mapping[str, str]
-) -> None:
-    """Let pip install a distribution into a folder."""
-    wheel = _write_wheel(place.parent, name, version, entry_points, modules)
+    # Built by hand, since a build backend would have to be downloaded.
+    wheel = place.parent / f"{_stem(about['name'], about['version'])}-py3-none-any.whl"
+    with ZipFile(wheel, "w") as archive:
+        for path, text in distribution_files(about["name"], about["version"], about["entry-points"], modules).items():
+            archive.writestr(path, text)
     command = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-index", "--no-deps"]
     subprocess.run([sys.executable, *command, "--target", place, wheel], check=True, capture_output=True)
 
 
-def _write_wheel(
-    folder: Path, name: str, version: str, entry_points: Mapping[str, Mapping[str, str]], modules: Mapping[str, str]
-) -> Path:
-    stem = f"{name.replace('-', '_')}-{version}"
-    info = f"{stem}.dist-info"
+def write_distribution(
+    place: Path, name: str, version: str, entry_points: EntryPoints, modules: Mapping[str, str]
+) -> None:
+    """Write a distribution's modules and metadata into a folder, as pip does with a wheel of them."""
+    for path, text in distribution_files(name, version, entry_points, modules).items():
+        (place / path).parent.mkdir(exist_ok=True)
+        (place / path).write_text(text, encoding="utf-8")
+
+
+def distribution_files(
+    name: str, version: str, entry_points: EntryPoints, modules: Mapping[str, str]
+) -> dict[str, str]:
+    """Return path -> text of a wheel's files; `modules` are file name -> source."""
+    info = f"{_stem(name, version)}.dist-info"
     groups = "".join(
         f"[{group}]\n" + "".join(f"{entry} = {value}\n" for entry, value in entries.items())
         for group, entries in entry_points.items()
@@ -39,9 +53,30 @@ def _write_wheel(
         f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
         f"{info}/entry_points.txt": groups,
     }
-    files[f"{info}/RECORD"] = "".join(f"{path},,\n" for path in (*files, f"{info}/RECORD"))
-    wheel = folder / f"{stem}-py3-none-any.whl"
-    with ZipFile(wheel, "w") as archive:
-        for path, text in files.items():
-            archive.writestr(path, text)
-    return wheel
+    return files | {f"{info}/RECORD": "".join(f"{path},,\n" for path in (*files, f"{info}/RECORD"))}
+
+
+def _stem(name: str, version: str) -> str:
+    return f"{name.replace('-', '_')}-{version}"
+
+
+@contextmanager
+def installed(place: Path) -> Iterator[None]:
+    """Let this process find the distributions of a folder for a block, and forget them and their modules afterwards."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(place)
+        _forget_found()
+        try:
+            yield
+        finally:
+            _forget_found()
+            for name, module in list(sys.modules.items()):
+                if Path(getattr(module, "__file__", None) or "/").parent == place:
+                    del sys.modules[name]
+
+
+def _forget_found() -> None:
+    """Empty the caches of what was found and loaded."""
+    for function in vars(plugins).values():
+        if hasattr(function, "cache_clear"):
+            function.cache_clear()

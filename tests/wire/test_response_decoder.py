@@ -89,8 +89,8 @@ def observe(fold: Fold) -> dict[str, Any]:
         "code": failed and failed.code,
         "retry_after_s": failed and failed.retry_after_s,
         "worth_repeating": failed and failed.worth_repeating,
-        "http_status": fold.opened and fold.opened.status,
-        "request_id": fold.opened and fold.opened.request_id,
+        "http_status": fold.response_started and fold.response_started.status,
+        "request_id": fold.response_started and fold.response_started.request_id,
         "reply": fold.text(Channel.ANSWER),
         "reasoning": fold.text(Channel.REASONING),
         "tool_calls": fold.text(Channel.TOOL),
@@ -368,7 +368,7 @@ def test_request_is_named_by_its_body_where_no_header_does(
 ) -> None:
     """The first id in a stream, or in an error, names the request; a header goes before it."""
     sample = sample_of(body, status, headers)
-    opened = fold_of(sample, hear(sample, [body])).opened
+    opened = fold_of(sample, hear(sample, [body])).response_started
     assert opened is not None
     assert opened.request_id == expected
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from runner.analysis.run import Run
 from runner.core.events import Outcome, Usage
-from runner.core.record import Identity, Marks, Record
+from runner.core.record import Identity, Record, Timestamps
 from runner.outputs import WRITERS
 from runner.storage import journal
 from runner.wire.response_decoder import ResponseDecoder
@@ -41,7 +41,7 @@ def test_an_absurd_count_spoils_no_run(tmp_path: Path) -> None:
     assert usage is not None
     record = Record(
         Identity("k", "hello", 1, 1, 1, "zhipu", "glm-5.3", "Hello"),
-        Marks(sent=1),
+        Timestamps(sent=1),
         Outcome.OK,
         **{name: getattr(usage, name) for name in COUNTS},
         usage=dict(usage.raw),

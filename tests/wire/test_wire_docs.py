@@ -17,7 +17,7 @@ import yaml
 from openai import AsyncOpenAI
 
 from runner.core.events import TIMED, Outcome
-from runner.core.hints import REMEDIES
+from runner.core.hints import HINTS
 from runner.outputs.text.words import FLAGS, OUTCOMES
 from runner.wire.causes import CAUSES
 from runner.wire.connection_failure import WORDS
@@ -168,8 +168,8 @@ def failures() -> list[str]:
         **dict.fromkeys(WORDS, Outcome.CONNECTION),
     }
     rows = [
-        row(f"`{kind}`", f"`{outcomes.get(kind, Outcome.TIMEOUT)}`", remedy.what, remedy.help.format(provider="NAME"))
-        for kind, remedy in REMEDIES.items()
+        row(f"`{kind}`", f"`{outcomes.get(kind, Outcome.TIMEOUT)}`", hint.what, hint.help.format(provider="NAME"))
+        for kind, hint in HINTS.items()
     ]
     return [*table("`error_type`", "outcome", "what it means", "what to do"), *rows]
 

@@ -51,7 +51,7 @@ def _asks(demands: Mapping[str, Any]) -> bool:
 def _is_open(record: Record, demands: Mapping[str, Any]) -> bool:
     """Tell whether a record is one to ask about: a last turn that was answered, and not asked about before."""
     counts = record.outcome in TIMED and not record.warmup and record.identity.turn == demands.get("turns")
-    return counts and _asks(demands) and record.own_checks is None
+    return counts and _asks(demands) and record.custom_checks is None
 
 
 @contextmanager

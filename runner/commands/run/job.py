@@ -19,8 +19,8 @@ from runner.planning.targets import SelectedTargets, TargetSelection
 from runner.pricing.money import Money, parse_money
 from runner.providers.redaction import Redactor
 from runner.storage.journal import Header
-from runner.storage.resume_state import (
-    ResumeState,
+from runner.storage.resume import (
+    ResumedRun,
 )
 
 
@@ -93,7 +93,7 @@ class PreparedRun:
     outputs: tuple[Path, ...]
     prices: Prices
     started: datetime
-    past: ResumeState | None = None
+    past: ResumedRun | None = None
     """What is there already of a run that is resumed."""
     stand_in: ReplaySource | None = None
     """Whose recordings answer in place of the providers."""
@@ -153,7 +153,7 @@ class PreparedRun:
         """How many of them are still to be asked."""
         if self.planned_requests is None or self.past is None:
             return self.planned_requests
-        return max(0, self.planned_requests - self.past.recorded)
+        return max(0, self.planned_requests - self.past.completed)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -189,4 +189,4 @@ class PreparedRun:
 
     def first_missing(self, opening: Request) -> Request | None:
         """Return where to take up the conversation that a request would open; None where nothing of it is left."""
-        return opening if self.past is None else self.past.resumption.first_missing(opening)
+        return opening if self.past is None else self.past.state.first_missing(opening)

@@ -22,13 +22,13 @@ from runner.engine.composite_observer import CompositeObserver
 from runner.engine.observer import Observer
 from runner.errors import CompareError, JournalError
 from runner.outputs import find_writer
-from runner.providers.endpoint import Endpoint, read_endpoint
-from runner.providers.naming import resolve_provider
+from runner.providers.endpoint import Endpoint, find_endpoint
 from runner.providers.redaction import Redactor
 from runner.providers.registry import Registry
+from runner.providers.target_name import resolve_provider
 from runner.storage import journal
 from runner.storage.recordings import writer as recordings
-from runner.storage.resume_state import ResumeState
+from runner.storage.resume import ResumedRun
 from runner.storage.run_folder import RESULTS, name_latest, write_atomically
 from runner.version import __version__
 
@@ -91,7 +91,7 @@ async def perform(job: PreparedRun, observer: Observer | None = None) -> Finishe
     observer = observer or Observer()
     observer.planned(job.plan)
     if job.past is not None:
-        observer.resumed(job.past.resumption.recorded)
+        observer.resumed(job.past.state.completed)
     if job.past is not None and job.left == 0:
         finished = _finish(job)
     else:
@@ -165,12 +165,12 @@ def open_journal(job: PreparedRun) -> Iterator[journal.JournalWriter]:
         yield writer
 
 
-def _continue_journal(writer: journal.JournalWriter, past: ResumeState, header: journal.Header) -> None:
+def _continue_journal(writer: journal.JournalWriter, past: ResumedRun, header: journal.Header) -> None:
     if writer.found_size != past.journal.size:
         raise JournalError(f"{writer.path} has changed since it was read: another run went on with it. Try again")
     changes = journal.changes_between(past.journal.header, header)
-    writer.append_resume(changes, past.resumption.redone, past.resumption.dropped)
-    for record in past.resumption.owed:
+    writer.append_resume(changes, past.state.to_repeat, past.state.dropped)
+    for record in past.state.missing:
         writer.append_record(record)
 
 
@@ -233,7 +233,7 @@ def _open_recorder(job: PreparedRun) -> Iterator["Recorder | None"]:
 
 
 def _header(job: PreparedRun) -> journal.Header:
-    from runner.suite.expectations import plain_demands  # noqa: PLC0415 -- brings pydantic
+    from runner.suite.expectations import plain_expectations  # noqa: PLC0415 -- brings pydantic
 
     libraries = ("openai", "aiohttp", "pandas")
     # Of a cluster's workers each has its own, on a line of its own.
@@ -267,7 +267,7 @@ def _header(job: PreparedRun) -> journal.Header:
             **{name: installed_version(name) for name in libraries},
         },
         calibration=None if clock_error is None else clock_error.to_plain(),
-        checks=plain_demands(job.suite.cases),
+        checks=plain_expectations(job.suite.cases),
     )
 
 
@@ -298,7 +298,7 @@ def list_models(name: str, registry: Registry, environ: Mapping[str, str]) -> li
     """
     from runner.wire.client import Client, ProviderRefusal  # noqa: PLC0415 -- brings the SDK
 
-    endpoint = read_endpoint(resolve_provider(name, registry), registry, environ)
+    endpoint = find_endpoint(resolve_provider(name, registry), registry, environ)
     redactor = Redactor([endpoint.key] if endpoint.key is not None else [])
 
     async def ask() -> list[str]:

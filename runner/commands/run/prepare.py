@@ -17,18 +17,18 @@ from runner.planning.plan import Plan, Target
 from runner.planning.prices import Prices, find_prices
 from runner.planning.targets import SelectedTargets, choose_cases, choose_targets
 from runner.providers.config import find_config, load_config, load_prices
-from runner.providers.endpoint import read_endpoint
+from runner.providers.endpoint import find_endpoint
 from runner.providers.environment import read_environment
 from runner.providers.plugins import with_plugins
 from runner.providers.registry import Registry, builtin
 from runner.storage.journal import Journal, read
-from runner.storage.resume import resume
-from runner.storage.resume_state import (
-    ResumeState,
+from runner.storage.resume import (
+    ResumedRun,
     refuse_foreign_suite,
-    refuse_other_vantages,
-    refuse_other_voices,
+    refuse_mixed_replay,
+    refuse_new_vantages,
     refuse_timed_load,
+    resume_state,
 )
 from runner.storage.run_folder import RESULTS, check_outputs, find_run, new_run_id, refuse_used_folder
 
@@ -134,8 +134,8 @@ def _open_journal(suite: Suite, options: RunOptions) -> Journal | None:
         return None
     journal = read(find_run(options.resume))
     refuse_foreign_suite(suite, journal.header)
-    refuse_other_voices(journal.header, replayed=options.replay is not None)
-    refuse_other_vantages(journal.header, wanted=options.fleet is not None and options.fleet.vantage)
+    refuse_mixed_replay(journal.header, replayed=options.replay is not None)
+    refuse_new_vantages(journal.header, wanted=options.fleet is not None and options.fleet.vantage)
     refuse_timed_load(LoadProfile.of({**journal.header.load, **options.load.altered}), journal.header)
     return journal
 
@@ -148,8 +148,8 @@ def _find_prices(choice: SelectedTargets, registry: Registry, start: Path, at: d
     return find_prices(choice.targets, base_urls, written, at)
 
 
-def _past(journal: Journal, plan: Plan, *, retry_errors: bool) -> ResumeState:
-    return ResumeState(journal, resume(plan, journal.kept_records, retry_errors=retry_errors))
+def _past(journal: Journal, plan: Plan, *, retry_errors: bool) -> ResumedRun:
+    return ResumedRun(journal, resume_state(plan, journal.kept_records, retry_errors=retry_errors))
 
 
 def _plan(suite: Suite, choice: SelectedTargets, options: RunOptions) -> Plan:
@@ -169,7 +169,7 @@ def _plan(suite: Suite, choice: SelectedTargets, options: RunOptions) -> Plan:
 def _simulated_choice(suite: Suite, registry: Registry, notes: Sequence[str]) -> SelectedTargets:
     targets = tuple(Target(SIMULATOR, persona, suite.parameters, simulated=True) for persona in PERSONAS)
     why = "no provider is configured, so the built-in simulator answers; `compare providers` shows which keys count"
-    return SelectedTargets(targets, {SIMULATOR: read_endpoint(SIMULATOR, registry, {})}, (*notes, why))
+    return SelectedTargets(targets, {SIMULATOR: find_endpoint(SIMULATOR, registry, {})}, (*notes, why))
 
 
 def _check_writers(outputs: Sequence[Path], folder: Path) -> None:

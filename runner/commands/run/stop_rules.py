@@ -91,7 +91,7 @@ class Budget:
         if tokens.input is not None and tokens.output is not None:
             return highest_cost(price, tokens.input, tokens.output)
         was_refused = record.http_status is not None and record.http_status >= 400
-        if record.marks.sent is None or was_refused:
+        if record.timestamps.sent is None or was_refused:
             return Decimal(0)
         return self._dearest_conversation if self._is_bounded else self._dearest_request
 

@@ -22,7 +22,7 @@ from runner.core.suite import Suite
 from runner.errors import CompareError
 from runner.storage.journal import Journal, read
 from runner.storage.run_folder import find_run
-from runner.suite.expectations import plain_demands
+from runner.suite.expectations import plain_expectations
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def hold(suite: Suite, path: Path, source: Path) -> SnapshotResult:
     log = read(find_run(source))
     if log.header.suite != suite.name:
         raise CompareError(f"{log.header.run_id} is a run of the suite {log.header.suite}, not of {suite.name}")
-    log = replace(log, header=replace(log.header, checks=plain_demands(suite.cases)))
+    log = replace(log, header=replace(log.header, checks=plain_expectations(suite.cases)))
     run, folder = Run.of_journal(log), folder_of(path)
     kept, scope = read_replies(folder), _scope(suite)
     comparisons = compare_snapshot(kept, run, scope)

@@ -25,12 +25,12 @@ def strip(record: Record) -> Record:
     return replace(
         record,
         identity=replace(record.identity, prompt=""),
-        heard=replace(record.heard, origin_us=()),
+        text_events=replace(record.text_events, origin_us=()),
         reply=None,
         reasoning=None,
         tool_calls=None,
         error=None,
         request_id=None,
         node=None,
-        own_checks=None,
+        custom_checks=None,
     )

@@ -63,14 +63,14 @@ def _gather(run: Run, records: Iterable[Record]) -> Mapping[str, Spaced[Arrival]
     """Read the replies to draw of each target that has any, in the suite's order."""
     arrivals = {str(each.target): Spaced[Arrival](MOST_LINES) for each in run.summary}
     for record in records:
-        if record.timed and record.heard.at_us:
+        if record.timed and record.text_events.at_us:
             arrivals[str(run.target_of(record))].add(read_arrival(record))
     return {target: found for target, found in arrivals.items() if found.seen}
 
 
 def read_arrival(record: Record) -> Arrival:
     """Follow a record's text events, one at least; what comes after the first of the answer counts as answer."""
-    heard = record.heard
+    heard = record.text_events
     times_s = [at / 1e6 for at in heard.at_us]
     points = [(times_s[0], 0.0), *zip(times_s, map(float, accumulate(heard.lengths)), strict=True)]
     first = heard.channels.find(Channel.ANSWER)

@@ -105,13 +105,13 @@ def read_span(record: Record) -> Span | None:
 
     One that failed ends with the last sign of it: how long it was waited for afterwards is not on record.
     """
-    marks = record.marks
+    marks = record.timestamps
     start_ns = marks.sent if marks.slot is None else marks.slot
     if start_ns is None:
         return None
     signs = (start_ns, marks.tcp_end, marks.tls_end, marks.sent, marks.headers, marks.last_event)
     end_ns = max(at for at in signs if at is not None)
-    heard_us = record.heard.at_us
+    heard_us = record.text_events.at_us
     text_s = (marks.sent + heard_us[0] * 1000) / 1e9 if marks.sent is not None and heard_us else None
     return Span(start_ns / 1e9, text_s, end_ns / 1e9, not record.timed)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from runner.analysis.run import Run
 from runner.analysis.summary import ConnectionSummary, Failure, Statistic, TargetSummary
-from runner.core.hints import advise
+from runner.core.hints import hint_for
 from runner.core.percentiles import PERCENTILES, name_extreme, name_percentile, smallest_sample
 from runner.outputs.text.costs import describe_costs
 from runner.outputs.text.figures import MISSING, count, milliseconds, rate, seconds, with_interval, with_sample
@@ -237,4 +237,4 @@ def describe_failure(failure: Failure) -> str:
 
 def advise_on(failure: Failure) -> str | None:
     """Say what to do about a failure; None where nothing can be done."""
-    return advise(failure.target.provider, failure.outcome, failure.error_type, attempts=failure.attempts)
+    return hint_for(failure.target.provider, failure.outcome, failure.error_type, attempts=failure.attempts)

@@ -16,8 +16,8 @@ SWEEP_CAPTION = (
     "TTFT rests on the n timed requests; a p95 needs 20."
 )
 OPEN_LOOP_CAPTION = (
-    "Requests are scheduled at a constant rate, whether or not earlier ones were answered. TTFT counts from sending; from "
-    "scheduled time (TTFT) and total from scheduled time include the wait before a request was sent. "
+    "Requests are scheduled at a constant rate, whether or not earlier ones were answered. TTFT counts from sending; "
+    "from scheduled time (TTFT) and total from scheduled time include the wait before a request was sent. "
     "Figures are p50 / p95 of the n timed requests; a p95 needs 20."
 )
 

@@ -1,22 +1,23 @@
-"""A run's facts as lines: what was observed goes in, records come out. Owns the format and its history.
+"""A run's journal: observations as JSON lines, from which records are read. This package defines the format.
 
 Format 1 (0.1.0): one JSON object a line, each with a `kind`: `header` first, then `connection`, `attempt`,
-`record` and `limit` as they happen, `end` when the run came to its own end. Stamps are nanoseconds since the run's
-start; text events are three columns, their times in microseconds since `sent`, each as the step from the one before.
+`record` and `limit` as they happen, `end` when the run ended by itself. Timestamps are nanoseconds since the run's
+start; text events are three columns, their times in microseconds since `sent`, each as the difference from the last.
 
-A run that goes on later adds a `resume` line: what has changed of the header (`changes`), the keys whose records
-before it count no longer since they are asked anew (`redone`), and the keys of all records that the plan does not
-hold (`dropped`; the newest such line decides). So each planned request stands in a journal once, though nothing is
-ever changed in it. Its stamps go on by the wall clock.
+A resumed run adds a `resume` line: the members of the header that changed (`changes`), the keys whose earlier records
+no longer count because they are requested again (`redone`), and the keys of all records that are not in the plan
+(`dropped`; the newest such line decides). So each planned request has one record that counts, and no line is ever
+changed. Timestamps after a resumption continue by the wall clock.
 
 Where a suite brings functions of its own as checks, a `check` line holds what they `said` of the record with its `key`:
-each one's name, and why it fails or null. They are asked once; whoever reads a journal runs no code.
+the name of each, and why it failed, or null. They are called once; reading a journal runs no code.
 
-A run heard by a cluster has a `worker` line for each worker, with what its calibration found, and a `worker_lost` line
-for each that was lost while it was needed. Where each node asked everything, the header's `vantages` names them.
+A run on a cluster has a `worker` line for each worker, with the result of its calibration, and a `worker_lost` line
+for each worker that was lost while it was needed. Where each node sent every request, the header's `vantages` names
+the nodes.
 
 A line is appended with one write and never changed. A torn last line, as a killed run leaves it, is
-tolerated, reported, and cut off before anything is appended behind it.
+tolerated, reported, and cut off before anything is appended after it.
 """
 
 from runner.storage.journal.header import FORMAT, Header, changes_between

@@ -1,20 +1,23 @@
-"""How a run was made: a journal's first line, and what a resumption changes of it."""
+"""A journal's first line: how the run was made, and what a resumption changes of it."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
+
+from runner.storage.stored_names import StoredNames
 
 FORMAT = 1
 
-LASTING = frozenset({"run_id", "started_at", "format"})
-"""What a run keeps however often it is resumed."""
+UNCHANGED_BY_RESUME = frozenset({"run_id", "started_at", "format"})
+"""Members that a run keeps however often it is resumed, by their stored names."""
 
 _TUPLES = ("targets", "cases", "case_patterns", "budgets")
+"""Fields that are tuples in the code and lists in JSON."""
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """How a run was made: enough to repeat it, and to know whether two runs may be compared."""
+    """How a run was made: what is needed to repeat it, and to decide whether two runs are comparable."""
 
     run_id: str
     suite: str
@@ -23,11 +26,11 @@ class Header:
     started_at: str
     simulated: bool
     repeat: int | None
-    """Blocks, at each level of a sweep; None where the number was open."""
+    """Rounds, at each level of a sweep; None where the number was open."""
     targets: tuple[str, ...]
     cases: tuple[str, ...]
     planned_requests: int | None
-    """None where the number was open, and somebody or something was to end the run."""
+    """None where the number was open, and a stop rule or the user ended the run."""
     order: str = "blocks"
     concurrency: int | None = None
     path: str | None = None
@@ -36,64 +39,72 @@ class Header:
     versions: Mapping[str, str] = field(default_factory=dict)
     calibration: Mapping[str, object] | None = None
     load: Mapping[str, Any] = field(default_factory=dict)
-    """How hard the run pressed: `runner.core.load.Load` as plain data, what is at its default left out."""
+    """The load profile, `runner.core.load.LoadProfile`, as plain data without the values at their defaults."""
     prices: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Target -> what a million tokens cost, in which currency, by whose word and of which date."""
+    """Target -> the price of a million tokens, its currency, its source and its date."""
     checks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Case -> its checks as the suite has them, how many repeats must pass, how its snapshot is matched."""
+    """Case -> its checks as written in the suite, how many repeats must pass, how its snapshot is matched."""
     case_patterns: tuple[str, ...] = ()
-    """The globs that chose the cases; none for the whole suite."""
+    """The globs that selected the cases; empty for the whole suite."""
     budgets: tuple[str, ...] = ()
-    """Sums at which the run was to end, such as `5 USD`."""
+    """Sums at which the run stops, such as `5 USD`."""
     until_ci: float | None = None
-    """The share of every target's median TTFT within which it was to be known for the run to end."""
+    """The run stops when the confidence interval of every target's median TTFT is this narrow, as a share of it."""
     replay_of: str | None = None
-    """The run whose recordings answered, if no provider was asked."""
+    """The run whose recordings were replayed; None where providers were asked."""
     vantages: Mapping[str, str | None] = field(default_factory=dict)
-    """Node -> its region, of the nodes that each asked everything; none where it did not matter who asked."""
+    """Node -> its region, of the nodes that each sent every request; empty where any node could send it."""
     late_bound_s: float | None = None
-    """How late stamps may be before a row is flagged; None for the bound that this version has."""
+    """How late timestamps may be before a row is flagged, in seconds; None for the default."""
     format: int = FORMAT
 
     @property
     def short_digest(self) -> str:
-        """As much of the digest as a person compares at a glance; 48 bits do not agree by chance."""
+        """The first 48 bits of the suite's digest: short enough to compare by eye, too long to agree by chance."""
         return self.digest[:12]
 
     @property
     def planned(self) -> str:
-        """How many requests were planned, in words."""
+        """The number of planned requests, as text."""
         return "an open number" if self.planned_requests is None else f"{self.planned_requests:,}"
 
 
+_STORED = StoredNames(
+    Header,
+    *("run_id", "suite", "digest", "seed", "started_at", "simulated", "repeat", "targets", "cases", "planned_requests"),
+    *("order", "concurrency", "path", "clock", "platform", "versions", "calibration", "load", "prices", "checks"),
+    *("case_patterns", "budgets", "until_ci", "replay_of", "vantages", "late_bound_s", "format"),
+)
+
+
 def encode_header(header: Header) -> dict[str, object]:
-    """Turn a header into a journal's first line."""
-    return {"kind": "header", **asdict(header)}
+    """Return a journal's first line."""
+    return {"kind": "header", **_STORED.encode(header)}
 
 
 def decode_header(line: Mapping[str, Any]) -> Header:
-    """Turn a line back into its header; a name this version does not know is ignored.
+    """Return the header that a line holds; names that this version does not know are ignored.
 
     Raises:
         KeyError, TypeError: the line is no header.
 
     """
-    values = {spec.name: line[spec.name] for spec in fields(Header) if spec.name in line}
+    values = _STORED.decode(line)
     values |= {name: tuple(values[name]) for name in _TUPLES if name in values}
     return Header(**values)
 
 
 def changes_between(old: Header, new: Header) -> dict[str, object]:
-    """Return what a resumption changes, as its line holds it."""
-    before, after = asdict(old), asdict(new)
-    return {name: value for name, value in after.items() if name not in LASTING and value != before[name]}
+    """Return the members that a resumption changes, by their stored names."""
+    before, after = _STORED.encode(old), _STORED.encode(new)
+    return {name: value for name, value in after.items() if name not in UNCHANGED_BY_RESUME and value != before[name]}
 
 
 def apply_changes(header: Header, changes: Mapping[str, Any]) -> Header:
-    """Return a header as a resumption left it.
+    """Return a header with the changes of a resumption applied.
 
     Raises:
         KeyError, TypeError: these are no changes of a header.
 
     """
-    return decode_header({**asdict(header), **changes})
+    return decode_header({**_STORED.encode(header), **changes})

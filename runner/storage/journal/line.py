@@ -1,79 +1,98 @@
-"""Records <-> lines, lines <-> bytes. Pure."""
+"""Conversion between records and a journal's lines, and between lines and bytes. Performs no I/O."""
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from itertools import accumulate, pairwise
 from math import isfinite
-from operator import attrgetter, itemgetter
+from operator import itemgetter
 from typing import Any
 
 import msgspec
 
 from runner.core.events import Outcome
-from runner.core.record import Heard, Identity, Marks, Record
+from runner.core.record import Identity, Record, TextEvents, Timestamps
+from runner.storage.stored_names import StoredNames
 
-_NESTED = frozenset({"identity", "marks", "heard", "outcome"})
-_PLAIN = {spec.name: spec.default for spec in fields(Record) if spec.name not in _NESTED}
-_IDENTITY = tuple(spec.name for spec in fields(Identity))
-_MARKS = tuple(spec.name for spec in fields(Marks))
+_IDENTITY = StoredNames(Identity, "key", "case", "turn", "repeat", "block", "provider", "model", "prompt", "simulated")
+_TIMESTAMPS = StoredNames(
+    Timestamps,
+    *("planned", "ready", "slot", "dns_start", "dns_end", "tcp_start", "tcp_end", "tls_end", "sent", "headers"),
+    *("first_event", "last_event"),
+)
+_NESTED = frozenset({"identity", "timestamps", "outcome", "text_events"})
+"""Fields of a record that are not stored as they are, but in a form of their own."""
 
-# One call for all the fields: a call for each takes three times as long, on the core that measures.
-_plain_of = attrgetter(*_PLAIN)
-_identity_of = attrgetter(*_IDENTITY)
-_identity_in = itemgetter(*_IDENTITY)
-_marks_of = attrgetter(*_MARKS)
+_RECORD = StoredNames(
+    Record,
+    *("reply", "reasoning", "tool_calls", "response_model", "finish_reason", "error_type", "error", "error_code"),
+    *("http_status", "request_id", "input_tokens", "output_tokens", "reasoning_tokens", "cached_tokens", "usage"),
+    *("reused", "attempts", "backoff_ns", "in_flight", "received_us", "late_ns", "clock", "noted", "started_at"),
+    *("node", "region", "warmup"),
+    without=_NESTED,
+    own_checks="custom_checks",
+)
+_DEFAULTS = tuple(spec.default for spec in fields(Record) if spec.name not in _NESTED)
+
+_identity_in = itemgetter(*_IDENTITY.names)
 
 _NUMBERS = frozenset({"marks", "heard", "origin_us"})
-"""Members of a record's line that hold no text, and are long: nothing is to be hidden in them."""
+"""Long members of a record's line that hold no text from outside, so that no key can be in them."""
 
-DEEPEST = 32
-"""Levels of a provider's usage that are kept."""
+MAX_DEPTH = 32
+"""Levels of nesting that are kept of a provider's usage."""
 
 _KIND = re.compile(rb'\{\s*"kind"\s*:\s*"(\w+)"')
 
 
-def _steps(times: tuple[int, ...]) -> list[int]:
-    return [b - a for a, b in pairwise((0, *times))]
-
-
 def encode_record(record: Record) -> dict[str, object]:
-    """Turn a record into its line; what is absent or at its default is left out."""
+    """Return a record's line, without the members that are absent or at their default."""
     # Not asdict, which copies deeply and takes as long as all the rest.
-    line: dict[str, object] = {"kind": "record", **dict(zip(_IDENTITY, _identity_of(record.identity), strict=True))}
-    line["marks"] = {name: at for name, at in zip(_MARKS, _marks_of(record.marks), strict=True) if at is not None}
+    line: dict[str, object] = {"kind": "record", **_IDENTITY.encode(record.identity)}
+    timestamps = zip(_TIMESTAMPS.names, _TIMESTAMPS.values_of(record.timestamps), strict=True)
+    line["marks"] = {name: at for name, at in timestamps if at is not None}
     line["outcome"] = record.outcome.value
-    heard = record.heard
-    if heard.at_us:
-        line["heard"] = {"us": _steps(tuple(heard.at_us)), "ch": heard.channels, "len": list(heard.lengths)}
-    if heard.origin_us:
-        line["origin_us"] = _steps(tuple(heard.origin_us))
-    for (name, default), value in zip(_PLAIN.items(), _plain_of(record), strict=True):
+    text = record.text_events
+    if text.at_us:
+        line["heard"] = {"us": _differences(text.at_us), "ch": text.channels, "len": list(text.lengths)}
+    if text.origin_us:
+        line["origin_us"] = _differences(text.origin_us)
+    for name, default, value in zip(_RECORD.names, _DEFAULTS, _RECORD.values_of(record), strict=True):
         if value != default:
-            line[name] = _held_by_every_reader(value) if name == "usage" else value
+            line[name] = _storable(value) if name == "usage" else value
     return line
 
 
+def _differences(times: Sequence[int]) -> list[int]:
+    """Return the first time, then each as the difference to the one before."""
+    return [b - a for a, b in pairwise((0, *times))]
+
+
 def decode_record(line: Mapping[str, Any]) -> Record:
-    """Turn a line back into its record; a name this version does not know is ignored."""
-    values = {name: line[name] for name in line.keys() & _PLAIN.keys()}
+    """Return the record that a line holds; names that this version does not know are ignored.
+
+    Raises:
+        AttributeError, KeyError, TypeError, ValueError: the line holds no record.
+
+    """
+    values = _RECORD.decode(line)
     if "noted" in values:
         values["noted"] = tuple(values["noted"])
     return Record(
         Identity(*_identity_in(line)),
-        Marks(*map(line["marks"].get, _MARKS)),
+        Timestamps(*map(line["marks"].get, _TIMESTAMPS.names)),
         Outcome(line["outcome"]),
-        _decode_heard(line),
+        _decode_text_events(line),
         **values,
     )
 
 
-def _decode_heard(line: Mapping[str, Any]) -> Heard:
+def _decode_text_events(line: Mapping[str, Any]) -> TextEvents:
     heard = line.get("heard")
     if heard is None:
-        return Heard()
-    return Heard(
+        return TextEvents()
+    return TextEvents(
         at_us=tuple(accumulate(heard["us"])),
         channels=heard["ch"],
         lengths=tuple(heard["len"]),
@@ -81,14 +100,14 @@ def _decode_heard(line: Mapping[str, Any]) -> Heard:
     )
 
 
-def _held_by_every_reader(value: object, depth: int = DEEPEST) -> object:
-    """Turn what some readers of JSON cannot hold into text: the 1e400 of a careless provider, 2**64, endless lists."""
+def _storable(value: object, depth: int = MAX_DEPTH) -> object:
+    """Return a value with text for what some JSON readers refuse: 1e400, integers beyond 64 bits, deep nesting."""
     if isinstance(value, dict | list) and not depth:
         return "(nested too deeply)"
     if isinstance(value, dict):
-        return {name: _held_by_every_reader(item, depth - 1) for name, item in value.items()}
+        return {name: _storable(item, depth - 1) for name, item in value.items()}
     if isinstance(value, list):
-        return [_held_by_every_reader(item, depth - 1) for item in value]
+        return [_storable(item, depth - 1) for item in value]
     if isinstance(value, float):
         return value if isfinite(value) else str(value)
     if isinstance(value, int):
@@ -97,8 +116,8 @@ def _held_by_every_reader(value: object, depth: int = DEEPEST) -> object:
 
 
 def to_bytes(line: Mapping[str, object], redact: Callable[[str], str]) -> bytes:
-    """Write a line as JSON with its newline, keys hidden, in UTF-8."""
-    hidden = {name: item if name in _NUMBERS else _hide(item, redact) for name, item in line.items()}
+    """Return a line as JSON in UTF-8 with its newline, its texts passed through `redact`."""
+    hidden = {name: item if name in _NUMBERS else _redact_texts(item, redact) for name, item in line.items()}
     try:
         return msgspec.json.encode(hidden) + b"\n"
     except UnicodeEncodeError:
@@ -106,32 +125,32 @@ def to_bytes(line: Mapping[str, object], redact: Callable[[str], str]) -> bytes:
         return json.dumps(hidden, separators=(",", ":")).encode() + b"\n"
 
 
-def _hide(value: object, redact: Callable[[str], str]) -> object:
-    """Hide keys in texts only: the key of somebody's own server may look like a number, or like a name of ours."""
+def _redact_texts(value: object, redact: Callable[[str], str]) -> object:
+    """Return a value with its texts redacted; a key may look like a number or a member's name, which stay."""
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, dict):
-        return {name: _hide(item, redact) for name, item in value.items()}
+        return {name: _redact_texts(item, redact) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_hide(item, redact) for item in value]
+        return [_redact_texts(item, redact) for item in value]
     return value
 
 
 def from_bytes(raw: bytes) -> dict[str, Any]:
-    """Read a line.
+    """Parse a line.
 
     Raises:
         ValueError: this is not a JSON object with a kind.
 
     """
-    # msgspec refuses half an emoji, and what else the standard library takes for JSON.
-    line = _load_fast(raw) if kind_of(raw) == "record" else json.loads(raw)
+    # msgspec refuses lone surrogates and other things that the standard library accepts as JSON.
+    line = _parse_record(raw) if kind_of(raw) == "record" else json.loads(raw)
     if not isinstance(line, dict) or not isinstance(line.get("kind"), str):
         raise ValueError("no kind")  # noqa: TRY004 -- a value from a file, not a caller's mistake
     return line
 
 
-def _load_fast(raw: bytes) -> object:
+def _parse_record(raw: bytes) -> object:
     try:
         return msgspec.json.decode(raw)
     except msgspec.DecodeError:
@@ -139,6 +158,6 @@ def _load_fast(raw: bytes) -> object:
 
 
 def kind_of(raw: bytes) -> str | None:
-    """Tell a line's kind without reading the rest of it; None where that takes reading."""
+    """Return a line's kind without parsing the rest of it; None where that takes parsing."""
     found = _KIND.match(raw)
     return found[1].decode() if found else None

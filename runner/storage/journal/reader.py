@@ -1,4 +1,4 @@
-"""A journal on disk, read lazily: a million lines need no memory."""
+"""Read a journal from disk, line by line: a million lines take no more memory than ten."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,47 +17,47 @@ from runner.storage.journal.writer import FILE_NAME
 
 @dataclass(frozen=True, slots=True)
 class Journal:
-    """A journal on disk. Lines are read anew at each iteration; only keys given up are held in memory."""
+    """A journal on disk. Each iteration reads the file again; only the keys that were requested again are in memory."""
 
     path: Path
     header: Header
-    """As the last resumption left it."""
+    """The header with the changes of all resumptions."""
     size: int
-    """Bytes when it was opened; a writer that finds as many knows that nobody else has written since."""
+    """Size in bytes when it was opened; a writer that finds the same size knows that nobody has written since."""
     resumptions: int = 0
-    redone: Mapping[str, int] = field(default_factory=dict)
-    """Key -> the last resumption (from 1) that asked it anew: its records before that one are history."""
+    repeated: Mapping[str, int] = field(default_factory=dict)
+    """Key -> the last resumption, from 1, that requested it again: its records before that one do not count."""
     dropped: frozenset[str] = frozenset()
-    """Keys that the plan of the last resumption does not hold."""
+    """Keys that are not in the plan of the last resumption."""
 
     @property
     def records(self) -> Iterator[Record]:
-        """Records in the order in which they finished, one for each planned request that has been answered."""
+        """Records in the order in which they finished, one for each planned request that has finished."""
         return self._decode_all(self._planned_lines())
 
     def records_at(self, places: AbstractSet[int]) -> Iterator[Record]:
-        """Those records at these places, from 0, in their order; of the others little is read."""
+        """Return the records at these places, from 0, in their order; the others are not decoded."""
         chosen = (line for place, line in enumerate(self._planned_lines()) if place in places)
         return self._decode_all(islice(chosen, len(places)))
 
     @property
     def kept_records(self) -> Iterator[Record]:
-        """All records, with those that the plan of the last resumption does not hold, but another's may."""
+        """All records that count, including those that are not in the plan of the last resumption."""
         return self._decode_all(self._kept_lines("record"))
 
     def _planned_lines(self) -> Iterator[dict[str, Any]]:
         return (line for line in self._kept_lines("record") if line.get("key") not in self.dropped)
 
     def _decode_all(self, lines: Iterable[Mapping[str, Any]]) -> Iterator[Record]:
-        said = self._own_checks()
+        custom_checks = self._custom_checks()
         for line in lines:
             record = self._decode(line)
-            own_checks = said.get(record.identity.key)
-            yield record if own_checks is None else replace(record, own_checks=own_checks)
+            results = custom_checks.get(record.identity.key)
+            yield record if results is None else replace(record, custom_checks=results)
 
-    def _own_checks(self) -> dict[str, dict[str, str | None]]:
-        """Return what functions that are not ours said, by the key of the record they said it of."""
-        if all({"python", "plugin"}.isdisjoint(demands.get("checks", ())) for demands in self.header.checks.values()):
+    def _custom_checks(self) -> dict[str, dict[str, str | None]]:
+        """Return key of a record -> the results of the suite's and plug-ins' own checks."""
+        if all({"python", "plugin"}.isdisjoint(case.get("checks", ())) for case in self.header.checks.values()):
             return {}
         return {line["key"]: line["said"] for line in self._kept_lines("check")}
 
@@ -66,7 +66,7 @@ class Journal:
         for line in self.lines(kind, "resume"):
             if line["kind"] == "resume":
                 resumptions += 1
-            elif self.redone.get(line.get("key", ""), 0) <= resumptions:
+            elif self.repeated.get(line.get("key", ""), 0) <= resumptions:
                 yield line
 
     def _decode(self, line: Mapping[str, Any]) -> Record:
@@ -76,19 +76,19 @@ class Journal:
             raise JournalError(f"{self.path}: the record {line.get('key')} is damaged: {error!r}") from error
 
     def lines(self, *kinds: str) -> Iterator[dict[str, Any]]:
-        """Lines of these kinds, or of all, as they were written; none that came after the journal was opened."""
+        """Yield the lines of these kinds, or all lines, up to the size that the journal had when it was opened."""
         return _read_lines(self.path, self.size, *kinds)
 
     @property
     def torn(self) -> bool:
-        """Whether the last line was cut off, as by a kill or a full disk."""
+        """Whether the last line is incomplete, as after a kill or on a full disk."""
         with self.path.open("rb") as file:
             file.seek(-1, os.SEEK_END)
             return file.read(1) != b"\n"
 
     @property
     def end(self) -> Mapping[str, Any] | None:
-        """The line with which the run came to its own end, None if it has not, or went on afterwards."""
+        """The `end` line; None where the run did not end by itself, or was resumed afterwards."""
         last = None
         for line in self.lines("end", "resume"):
             last = line if line["kind"] == "end" else None
@@ -96,7 +96,7 @@ class Journal:
 
     @property
     def ended(self) -> bool:
-        """Whether the run came to its own end."""
+        """Whether the run ended by itself."""
         return self.end is not None
 
 
@@ -104,7 +104,7 @@ def read(path: Path) -> Journal:
     """Open a run's folder, or its journal itself.
 
     Raises:
-        JournalError: there is none, it does not begin with a header, or its format is newer than this version.
+        JournalError: there is no journal, it does not begin with a header, or its format is newer than this version.
 
     """
     file = path / FILE_NAME if path.is_dir() else path
@@ -127,18 +127,18 @@ def _read_journal(file: Path) -> Journal:
             raise JournalError(
                 f"{file} has format {first['format']}; this version reads up to {FORMAT}: upgrade compare"
             )
-        header, redone, dropped, count = decode_header(first), dict[str, int](), frozenset[str](), 0
+        header, repeated, dropped, count = decode_header(first), dict[str, int](), frozenset[str](), 0
         for count, line in enumerate(lines, 1):
             header = apply_changes(header, line["changes"])
-            redone |= dict.fromkeys(line["redone"], count)
+            repeated |= dict.fromkeys(line["redone"], count)
             dropped = frozenset(line["dropped"])
     except (KeyError, TypeError) as error:
         raise JournalError(f"{file}: its header is damaged: {error!r}") from error
-    return Journal(file, header, size, count, redone, dropped)
+    return Journal(file, header, size, count, repeated, dropped)
 
 
 def _read_lines(path: Path, size: int, *kinds: str) -> Iterator[dict[str, Any]]:
-    """Yield the whole lines of these kinds in so many bytes of a file; the others are passed over unread."""
+    """Yield the complete lines of these kinds in the first `size` bytes of a file; other lines are not parsed."""
     with path.open("rb") as file:
         for number, raw in enumerate(file, start=1):
             size -= len(raw)

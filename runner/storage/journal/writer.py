@@ -1,100 +1,72 @@
-"""Lines onto a disk: each whole or not at all, by one process at a time, and never lost without a word."""
+"""Write a journal: each line whole or not at all, by one process at a time."""
 
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from runner.core.record import Record
-from runner.errors import JournalError, NotKept
+from runner.errors import JournalError, WriteFailed
+from runner.storage.append_only import AppendOnlyFile
 from runner.storage.journal.header import Header, encode_header
 from runner.storage.journal.line import encode_record, to_bytes
 
 FILE_NAME = "journal.jsonl"
 
-BINARY: int = getattr(os, "O_BINARY", 0)
-"""Windows would write every newline as two bytes."""
 
-
-class JournalWriter:
+class JournalWriter(AppendOnlyFile):
     """Appends lines to a run's journal, each passed through `redact`, which hides keys.
 
-    One process at a time: the file is locked while it is open. `found_size` is how many bytes it then had.
+    One process at a time: the file is locked while it is open. `found_size` is its size in bytes when it was opened.
+
+    Raises:
+        JournalError: the file cannot be written, or another process writes it.
+
     """
+
+    KEPT = "what was written before is safe"
 
     def __init__(self, folder: Path, redact: Callable[[str], str] = str) -> None:
         self._redact = redact
-        self.path = folder / FILE_NAME
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | BINARY, 0o644)
-        except OSError as error:
-            raise JournalError(
-                f"{self.path} cannot be written: {error.strerror}; choose another folder with -o"
-            ) from error
-        try:
-            _lock(self._file, self.path)
-            self.found_size = os.fstat(self._file).st_size
-            self._end = _cut_torn_line(self._file)
-        except BaseException:
-            os.close(self._file)
-            raise
+        super().__init__(folder / FILE_NAME)
 
-    @property
-    def is_new(self) -> bool:
-        """Whether nothing has been written yet."""
-        return self._end == 0
+    def _find_end(self) -> int:
+        _lock(self._file, self.path)
+        self.found_size = os.fstat(self._file).st_size
+        return _end_of_last_line(self._file)
 
     def append(self, line: Mapping[str, object]) -> None:
         """Append one line whole.
 
         Raises:
-            NotKept: it cannot be kept; the lines before it are as they were, unless the file itself is gone.
+            WriteFailed: it cannot be written; the lines before it are as they were, unless the file itself was removed.
 
         """
-        data = to_bytes(line, self._redact)
-        try:
-            written = os.write(self._file, data)
-            if written < len(data):
-                os.truncate(self._file, self._end)
-        except OSError as error:
-            raise NotKept(
-                f"{self.path} cannot be written: {error.strerror}; what was written before is safe"
-            ) from error
-        if written < len(data):
-            raise NotKept(f"{self.path}: the disk is full; what was written before is safe")
-        self._end += len(data)
+        self._append(to_bytes(line, self._redact))
         if os.fstat(self._file).st_nlink == 0:
-            raise NotKept(f"{self.path} was removed while the run wrote to it: its rows are lost")
+            raise WriteFailed(f"{self.path} was removed while the run wrote to it: its rows are lost")
 
     def append_header(self, header: Header) -> None:
-        """Write the run's first line."""
+        """Append the run's first line."""
         self.append(encode_header(header))
 
-    def append_resume(self, changes: Mapping[str, object], redone: Iterable[str], dropped: Iterable[str]) -> None:
-        """Write that the run goes on, differing from its header in `changes`."""
-        self.append({"kind": "resume", "changes": changes, "redone": sorted(redone), "dropped": sorted(dropped)})
+    def append_resume(self, changes: Mapping[str, object], repeated: Iterable[str], dropped: Iterable[str]) -> None:
+        """Append the line of a resumption.
+
+        Args:
+            changes: the members of the header that are different from now on, by their stored names.
+            repeated: keys that are requested again; their records so far no longer count.
+            dropped: keys of records that are not in the plan.
+
+        """
+        self.append({"kind": "resume", "changes": changes, "redone": sorted(repeated), "dropped": sorted(dropped)})
 
     def append_record(self, record: Record) -> None:
-        """Write a finished request."""
+        """Append a finished request."""
         self.append(encode_record(record))
-
-    def close(self) -> None:
-        """Release the journal; nothing is buffered, so nothing can be lost here."""
-        os.close(self._file)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _lock(file: int, path: Path) -> None:
-    """Refuse a second writer; where the platform or the disk has no flock, the unique folder names must do."""
+    """Refuse a second writer, where the platform and the file system have flock; elsewhere folder names are unique."""
     try:
         import fcntl  # noqa: PLC0415 -- POSIX only
     except ImportError:
@@ -109,18 +81,14 @@ def _lock(file: int, path: Path) -> None:
         return
 
 
-def _cut_torn_line(file: int) -> int:
-    """Cut off what a killed run left behind the last whole line; return where the file then ends."""
+def _end_of_last_line(file: int) -> int:
+    """Return where the last complete line of a file ends, in bytes; 0 where there is none."""
     end = os.lseek(file, 0, os.SEEK_END)
-    whole = end
-    while whole > 0:
-        start = max(0, whole - 65536)
+    while end > 0:
+        start = max(0, end - 65536)
         os.lseek(file, start, os.SEEK_SET)
-        newline = os.read(file, whole - start).rfind(b"\n")
+        newline = os.read(file, end - start).rfind(b"\n")
         if newline >= 0:
-            whole = start + newline + 1
-            break
-        whole = start
-    if whole < end:
-        os.truncate(file, whole)
-    return whole
+            return start + newline + 1
+        end = start
+    return 0

@@ -1,4 +1,4 @@
-"""A run's recordings on disk: labels are read at once, reads when they are wanted."""
+"""Read a run's recordings from disk: all labels at once, the reads of an attempt on demand."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from runner.errors import JournalError
-from runner.storage.recordings.frame import SIZES, Damaged, PackedReads, read_label, unpack_reads
-from runner.storage.recordings.recording import Label
+from runner.storage.recordings.recording import SIZES, DamagedRecording, Label, PackedReads, read_label, unpack_reads
 
 FILE_NAME = "recordings.bin"
 MAGIC = b"compare recordings 1\n"
@@ -15,7 +14,7 @@ MAGIC = b"compare recordings 1\n"
 
 @dataclass(frozen=True, slots=True)
 class RecordingEntry:
-    """A recording's label, and where its reads lie in the file."""
+    """A recording's label, and the place of its reads in the file, in bytes."""
 
     label: Label
     at: int
@@ -25,24 +24,24 @@ class RecordingEntry:
 
     @property
     def end(self) -> int:
-        """Where the next frame begins."""
+        """The place of the next frame."""
         return self.at + self.steps_size + self.sizes_size + self.body_size
 
 
 @dataclass(frozen=True, slots=True)
 class Recordings:
-    """All that was recorded of a run, in the order in which the attempts ended."""
+    """The recordings of a run, in the order in which the attempts ended."""
 
     path: Path
     entries: tuple[RecordingEntry, ...]
     is_torn: bool
-    """Whether the last frame was cut off, as by a kill or a full disk."""
+    """Whether the last frame is incomplete, as after a kill or on a full disk."""
 
     def reads(self, entry: RecordingEntry) -> list[tuple[int, bytes]]:
-        """Return what one attempt heard.
+        """Return the reads of one attempt.
 
         Raises:
-            JournalError: the file is damaged there, or cannot be read any more.
+            JournalError: the file is damaged there, or can no longer be read.
 
         """
         try:
@@ -52,15 +51,15 @@ class Recordings:
             return unpack_reads(PackedReads(*parts))
         except OSError as error:
             raise _unreadable(self.path, error) from error
-        except Damaged as error:
+        except DamagedRecording as error:
             raise _damaged(self.path, entry.at, error) from error
 
 
 def read_recordings(folder: Path) -> Recordings:
-    """Open what was recorded of a run.
+    """Open a run's recordings.
 
     Raises:
-        JournalError: nothing was, the file is damaged, or this version does not know its format.
+        JournalError: there is none, the file is damaged, or this version does not know its format.
 
     """
     recordings = scan_recordings(folder)
@@ -72,7 +71,7 @@ def read_recordings(folder: Path) -> Recordings:
 
 
 def scan_recordings(folder: Path) -> Recordings:
-    """Open a run's recordings likewise, though there may be no whole one among them."""
+    """Open a run's recordings, even if there is no complete one among them; raise JournalError as `read_recordings`."""
     path = folder / FILE_NAME
     try:
         size = path.stat().st_size
@@ -86,11 +85,11 @@ def scan_recordings(folder: Path) -> Recordings:
 
 
 def _read_entries(file: BinaryIO, path: Path, size: int) -> Iterator[RecordingEntry]:
-    """Yield what is whole in a file."""
+    """Yield the complete recordings in a file."""
     start = file.read(len(MAGIC))
     if start != MAGIC:
         if MAGIC.startswith(start):
-            return  # killed at the very beginning
+            return  # the writer was killed before its first frame
         raise JournalError(f"{path} is not what this version of compare records: upgrade compare, or record anew")
     at = len(MAGIC)
     while size - at >= SIZES.size:
@@ -100,7 +99,7 @@ def _read_entries(file: BinaryIO, path: Path, size: int) -> Iterator[RecordingEn
             return
         try:
             label = read_label(file.read(label_size))
-        except Damaged as error:
+        except DamagedRecording as error:
             raise _damaged(path, at, error) from error
         entry = RecordingEntry(label, reads_at, *reads_sizes)
         yield entry
@@ -111,5 +110,5 @@ def _unreadable(path: Path, error: OSError) -> JournalError:
     return JournalError(f"{path} cannot be read: {error.strerror}; see that it is there and that you may read it")
 
 
-def _damaged(path: Path, at: int, error: Damaged) -> JournalError:
+def _damaged(path: Path, at: int, error: DamagedRecording) -> JournalError:
     return JournalError(f"{path} is damaged at byte {at}: {error}; take it from a backup, or record anew")

@@ -1,86 +1,211 @@
-"""One attempt as it was heard: a label, and reads with their stamps. Pure."""
+"""One recorded attempt: its label, its reads, and the frame that stores both. Performs no I/O."""
 
 import json
 import re
+import struct
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any
+from itertools import accumulate, pairwise
 
 from runner.core.events import Failed, Outcome
+from runner.storage.stored_names import StoredNames
 
 Reads = Sequence[tuple[int, bytes]]
-"""Pairs of a stamp in nanoseconds and the bytes of the body that a read brought."""
+"""Pairs of a timestamp in nanoseconds and the bytes of the body that a read returned."""
 
 NONCE = re.compile(r"\[[0-9a-f]{12}\] ")
-"""What `cache: bust` begins a conversation with; it differs from run to run, and says nothing."""
+"""The prefix that `cache: bust` puts before a conversation; it differs from run to run."""
 
 UNKEPT_HEADERS = frozenset({"set-cookie", "openai-organization", "openai-project"})
-"""Headers of a response that are a secret between two, or tell whose account was used."""
+"""Headers of a response that are secret, or name the account."""
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """All of a recording but its reads. Stamps are of the clock that heard it, None where there was no such moment."""
+    """A recording without its reads. Timestamps are `perf_counter_ns` of the process that read them, None if absent."""
 
     key: str
     attempt: int
     provider: str
     model: str
     conversation: str
-    """By which the same question is known when it is asked again: see `conversation_digest`."""
+    """Identifies the conversation in a replay: see `conversation_digest`."""
     epoch_ns: int
     sent_ns: int | None = None
     status: int | None = None
-    """None where no answer began."""
+    """None where no response began."""
     headers: Mapping[str, str] = field(default_factory=dict)
     headers_ns: int | None = None
     closed_ns: int | None = None
-    """When it was clear that nothing more would be heard; None if no answer began, or the run was interrupted."""
+    """When the response had ended or failed; None if none began, or the run was interrupted."""
     failed: Failed | None = None
-    """What ended the attempt that its bytes do not tell: a timer, the connection, an interrupted run."""
+    """The failure that ended the attempt and is not in its bytes: a timeout, the connection, an interrupted run."""
     flags: tuple[str, ...] = ()
-    """What the row's flags held beside those that the body tells."""
+    """The row's flags that do not follow from the body."""
     warmup: bool = False
     withheld: bool = False
-    """Whether the reads are missing because a key is scattered among them."""
+    """Whether the reads are left out because a key is spread over several of them."""
 
     @property
     def target(self) -> str:
-        """Who was asked, as it is written everywhere."""
+        """The target's name: provider/model."""
         return f"{self.provider}/{self.model}"
 
     @property
     def is_interrupted(self) -> bool:
-        """Whether the run ended before the attempt did: nobody knows what would have come."""
+        """Whether the run was interrupted before the attempt ended, so that the rest of the reply is unknown."""
         return self.failed is not None and self.failed.outcome is Outcome.CANCELLED
 
 
-def conversation_digest(model: str, said: Iterable[tuple[str, str]]) -> str:
-    """Digest a question by its model and its messages, pairs of role and text; parameters do not count."""
-    messages = list(said)
-    if messages:
-        role, text = messages[0]
-        messages[0] = (role, text[nonce.end() :] if (nonce := NONCE.match(text)) else text)
-    # Half an emoji becomes a question mark, as it does in a request's UTF-8.
-    return sha256(json.dumps([model, messages], ensure_ascii=False).encode(errors="replace")).hexdigest()[:16]
+def conversation_digest(model: str, messages: Iterable[tuple[str, str]]) -> str:
+    """Return a digest of a model and its messages, pairs of role and text; parameters do not count."""
+    texts = list(messages)
+    if texts:
+        role, text = texts[0]
+        texts[0] = (role, text[nonce.end() :] if (nonce := NONCE.match(text)) else text)
+    # A lone surrogate becomes a question mark, as it does in a request's UTF-8.
+    return sha256(json.dumps([model, texts], ensure_ascii=False).encode(errors="replace")).hexdigest()[:16]
+
+
+_LABEL = StoredNames(
+    Label,
+    *("key", "attempt", "provider", "model", "conversation", "epoch_ns", "sent_ns", "status", "headers", "headers_ns"),
+    *("closed_ns", "failed", "flags", "warmup", "withheld"),
+)
+_FAILED = StoredNames(
+    Failed,
+    *("at_ns", "outcome", "message", "error_type", "http_status", "code", "retry_after_s", "worth_repeating"),
+)
 
 
 def encode_label(label: Label) -> bytes:
-    """Turn a label into JSON."""
-    return json.dumps(asdict(label), separators=(",", ":")).encode()
+    """Return a label as JSON."""
+    members = _LABEL.encode(label)
+    if label.failed is not None:
+        members["failed"] = _FAILED.encode(label.failed)
+    return json.dumps(members, separators=(",", ":")).encode()
 
 
 def decode_label(data: bytes) -> Label:
-    """Turn JSON back into a label; a name this version does not know is ignored.
+    """Parse a label; names that this version does not know are ignored.
 
     Raises:
-        ValueError, KeyError, TypeError: this is no label.
+        AttributeError, KeyError, TypeError, ValueError: this is no label.
 
     """
-    values: dict[str, Any] = json.loads(data)
-    known = {name: values[name] for name in Label.__dataclass_fields__ if name in values}
-    failed = known.get("failed")
-    known["failed"] = None if failed is None else Failed(**{**failed, "outcome": Outcome(failed["outcome"])})
-    known["flags"] = tuple(known.get("flags", ()))
-    return Label(**known)
+    values = _LABEL.decode(json.loads(data))
+    if values.get("failed") is not None:
+        failed = _FAILED.decode(values["failed"])
+        values["failed"] = Failed(**{**failed, "outcome": Outcome(failed["outcome"])})
+    values["flags"] = tuple(values.get("flags", ()))
+    return Label(**values)
+
+
+SIZES = struct.Struct("<IIIQ")
+"""Compressed sizes in bytes: of the label, of the reads' time steps and sizes, and of the body."""
+
+COMPRESSION_LEVEL = 1
+"""zlib's fastest level: it reduces a stream to a tenth or less, and the next level takes twice the time."""
+
+
+class DamagedRecording(ValueError):
+    """The bytes are no recording."""
+
+
+@dataclass(frozen=True, slots=True)
+class PackedReads:
+    """Compressed reads: the differences of their timestamps, their sizes, and their bytes joined."""
+
+    steps: bytes
+    sizes: bytes
+    body: bytes
+
+
+class ReadsPacker:
+    """Compresses reads as they arrive, a few at a time, so that a long stream takes little memory."""
+
+    def __init__(self) -> None:
+        self._last_ns = 0
+        self._steps, self._sizes, self._body = _Compressed(), _Compressed(), _Compressed()
+
+    def add(self, reads: Reads) -> bytes:
+        """Add reads in the order in which they arrived; return their bytes, joined."""
+        times_ns = [at_ns for at_ns, _ in reads]
+        joined = b"".join([data for _, data in reads])
+        self._steps.add(_pack_numbers([b - a for a, b in pairwise((self._last_ns, *times_ns))]))
+        self._sizes.add(_pack_numbers([len(data) for _, data in reads]))
+        self._body.add(joined)
+        self._last_ns = times_ns[-1] if times_ns else self._last_ns
+        return joined
+
+    def finish(self) -> PackedReads:
+        """Return all reads, compressed; nothing can be added afterwards."""
+        return PackedReads(self._steps.finish(), self._sizes.finish(), self._body.finish())
+
+
+class _Compressed:
+    def __init__(self) -> None:
+        self._compressor = zlib.compressobj(COMPRESSION_LEVEL)
+        self._data = bytearray()
+
+    def add(self, data: bytes) -> None:
+        self._data += self._compressor.compress(data)
+
+    def finish(self) -> bytes:
+        return bytes(self._data + self._compressor.flush())
+
+
+def pack_reads(reads: Reads) -> PackedReads:
+    """Return reads, compressed."""
+    packer = ReadsPacker()
+    packer.add(reads)
+    return packer.finish()
+
+
+def unpack_reads(packed: PackedReads) -> list[tuple[int, bytes]]:
+    """Return the reads that were compressed.
+
+    Raises:
+        DamagedRecording: the bytes are no compressed reads.
+
+    """
+    try:
+        steps, sizes = _unpack_numbers(packed.steps), _unpack_numbers(packed.sizes)
+        body = zlib.decompress(packed.body)
+    except (zlib.error, struct.error) as error:
+        raise DamagedRecording(str(error)) from error
+    if len(sizes) != len(steps) or min(sizes, default=0) < 0 or sum(sizes) != len(body):
+        raise DamagedRecording("its columns do not fit its bytes")
+    bounds = pairwise(accumulate(sizes, initial=0))
+    return [(at_ns, body[start:end]) for at_ns, (start, end) in zip(accumulate(steps), bounds, strict=True)]
+
+
+def _pack_numbers(values: Sequence[int]) -> bytes:
+    return struct.pack(f"<{len(values)}q", *values)
+
+
+def _unpack_numbers(packed: bytes) -> tuple[int, ...]:
+    raw = zlib.decompress(packed)
+    return struct.unpack(f"<{len(raw) // 8}q", raw)
+
+
+def encode_frame(label: Label, reads: PackedReads) -> bytes:
+    """Return the frame that stores a recording."""
+    packed_label = zlib.compress(encode_label(label), COMPRESSION_LEVEL)
+    sizes = SIZES.pack(len(packed_label), len(reads.steps), len(reads.sizes), len(reads.body))
+    return b"".join((sizes, packed_label, reads.steps, reads.sizes, reads.body))
+
+
+def read_label(packed: bytes) -> Label:
+    """Return the label at the beginning of a frame.
+
+    Raises:
+        DamagedRecording: the bytes are no label.
+
+    """
+    try:
+        return decode_label(zlib.decompress(packed))
+    except (zlib.error, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DamagedRecording(repr(error)) from error

@@ -1,1 +1,1 @@
-"""Files of other tools become suites, and a list of what in them has no counterpart here."""
+"""Imports from other tools: each file becomes a suite and a list of what has no counterpart in one."""

@@ -1,4 +1,4 @@
-"""What the readers of foreign files have in common: a suite in the making, and the things it does without."""
+"""The suite that an import builds up, with the parts of the source file that it skips."""
 
 import re
 from collections.abc import Iterable
@@ -8,23 +8,23 @@ from pathlib import Path
 from runner.document import Document, Json, Route, document_of, validate
 from runner.document.nodes import Scalar
 from runner.errors import InvalidFile, Problem
-from runner.suite.cases import Site, lay_out
-from runner.suite.conversation import NotTaken
-from runner.suite.schema import WrittenCase, WrittenDefaults
+from runner.suite.cases import CaseLocation, expand_case
+from runner.suite.openai_messages import NotImportable
+from runner.suite.schema import CaseSchema, DefaultsSchema
 
 LONGEST_ID = 60
 
 
 @dataclass(frozen=True, slots=True)
 class ImportSource:
-    """A part of a foreign file: its document, and the route to it."""
+    """A part of the file to import: its document, and the route to it."""
 
     document: Document
     route: Route = ()
 
     @property
     def data(self) -> Json:
-        """What is written there."""
+        """The value at this place."""
         data = self.document.data
         for step in self.route:
             assert isinstance(data, dict | list)
@@ -32,45 +32,45 @@ class ImportSource:
         return data
 
     def at(self, *steps: str | int) -> "ImportSource":
-        """Return a part of this part."""
+        """Return the part below this one at the given keys and indices."""
         return ImportSource(self.document, (*self.route, *steps))
 
     def items(self) -> list["ImportSource"]:
-        """Return the items of a list, or this part alone where it is none."""
+        """Return the items of a list; of any other value, this part alone."""
         return [self.at(index) for index in range(len(self.data))] if isinstance(self.data, list) else [self]
 
-    def problem(self, what: str, remedy: str) -> Problem:
-        """Return a problem at this place: at the key that leads to it, if one does."""
-        return self.document.problem(self.route, what, remedy, of_key=True)
+    def problem(self, what: str, hint: str) -> Problem:
+        """Return a problem at this place, or at its key if it has one."""
+        return self.document.problem(self.route, what, hint, of_key=True)
 
 
 @dataclass(slots=True)
 class Draft:
-    """A suite in the making; `left` are the things that were not taken, each with its place."""
+    """A suite under construction; `skipped` lists the parts that were not imported, each with its place."""
 
     folder: Path
     head: dict[str, Json] = field(default_factory=dict)
-    """Its top keys, the cases apart."""
+    """The suite's top keys, without the cases."""
     cases: list[dict[str, Json]] = field(default_factory=list)
-    left: list[Problem] = field(default_factory=list)
+    skipped: list[Problem] = field(default_factory=list)
     _ids: set[str] = field(default_factory=set)
 
-    def leave(self, source: ImportSource, fault: NotTaken) -> None:
-        """Note that a part is not taken."""
-        self.left.append(source.problem(fault.what, fault.remedy))
+    def skip(self, source: ImportSource, reason: NotImportable) -> None:
+        """Note that a part is not imported."""
+        self.skipped.append(source.problem(reason.what, reason.hint))
 
-    def leave_keys(self, source: ImportSource, keys: Iterable[str], taken: Iterable[str], remedy: str) -> None:
-        """Note every key of a mapping that has no counterpart."""
+    def skip_keys(self, source: ImportSource, keys: Iterable[str], known: Iterable[str], hint: str) -> None:
+        """Note every key of a mapping that is not a known one."""
         for key in keys:
-            if key not in {*taken}:
-                self.left.append(source.at(key).problem(f"`{key}` has no counterpart", remedy))
+            if key not in {*known}:
+                self.skipped.append(source.at(key).problem(f"`{key}` has no counterpart", hint))
 
     def add(self, case: dict[str, Json], wanted_id: str, source: ImportSource) -> None:
-        """Add a case under a name that is free, unless a suite would refuse it."""
+        """Add a case under an unused id, or note why a suite would refuse it."""
         named: dict[str, Json] = {"id": self._free_id(wanted_id), **case}
-        faults = faults_of(named, self.folder)
-        self.left += [source.problem(f"no case of this: {fault.what}", fault.remedy) for fault in faults]
-        if not faults:
+        problems = case_problems(named, self.folder)
+        self.skipped += [source.problem(f"no case of this: {each.what}", each.hint) for each in problems]
+        if not problems:
             self._ids.add(str(named["id"]))
             self.cases.append(named)
 
@@ -85,19 +85,19 @@ class Draft:
         return id_
 
 
-def faults_of(case: dict[str, Json], folder: Path) -> tuple[Problem, ...]:
-    """Return what a suite in a folder would say against a case."""
+def case_problems(case: dict[str, Json], folder: Path) -> tuple[Problem, ...]:
+    """Return the problems that a case would have in a suite of this folder."""
     try:
         document = document_of(case, "", 1)
-        written = validate(document, WrittenCase)
-        lay_out(written, Site(document, (), folder, in_suite=True), 1, WrittenDefaults())
+        location = CaseLocation(document, (), folder, in_suite=True)
+        expand_case(validate(document, CaseSchema), location, 1, DefaultsSchema())
     except InvalidFile as error:
         return error.problems
     return ()
 
 
 def text_of(source: ImportSource) -> str | None:
-    """Return a single value as it is written: 1.10 stays 1.10; None where there is none, or several."""
+    """Return a scalar as it is written, so that 1.10 stays 1.10; None for null, lists and mappings."""
     node = source.document.node(source.route)
     if not isinstance(node, Scalar) or node.value is None:
         return None
@@ -107,5 +107,5 @@ def text_of(source: ImportSource) -> str | None:
 
 
 def short_name(text: str) -> str:
-    """Make a case's id of words: letters and digits of any language, joined by dashes; empty where there are none."""
+    """Return an id made of a text's letters and digits, in any language, joined by dashes; empty if it has none."""
     return "-".join(re.findall(r"\w+", text.lower()))[:LONGEST_ID].strip("-_")

@@ -1,5 +1,5 @@
-"""promptfoo's configuration becomes a suite: prompts times tests are cases, assertions checks, providers targets.
+"""Import promptfoo configurations: prompts times tests become cases, assertions checks, providers targets.
 
-Taken is what is plain data. What is code, what is judged by a model and what this project computes otherwise is left,
-each with its place; a test that would ask or judge something else without it is left as a whole.
+Only plain data is imported. Code, verdicts of a model and what this project computes differently are skipped and
+listed with their places; a test whose meaning would change without them is skipped as a whole.
 """

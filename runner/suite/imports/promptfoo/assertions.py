@@ -1,4 +1,4 @@
-"""promptfoo's assertions become checks, where one of ours says the same."""
+"""Import promptfoo's assertions as checks of the same meaning."""
 
 import csv
 import json
@@ -8,20 +8,20 @@ from types import MappingProxyType
 
 from runner.document import Json, document_of, validate
 from runner.errors import InvalidFile
-from runner.suite.checks import WrittenChecks
-from runner.suite.conversation import NotTaken
+from runner.suite.filling import is_template
 from runner.suite.imports.draft import ImportSource, text_of
-from runner.suite.texts import is_template
+from runner.suite.openai_messages import NotImportable
+from runner.suite.schema import ChecksSchema
 
 Checks = dict[str, Json]
 
 ALL_OF = frozenset({"contains", "not_contains", "regex"})
-"""Checks of several texts that must all hold, so that two assertions can be one check."""
+"""Checks whose texts must all hold, so that two assertions can become one check."""
 
-LABELS = frozenset({"type", "value", "threshold", "metric"})
-"""Keys of an assertion beside which it still means what its type says."""
+KNOWN_KEYS_OF_ASSERTION = frozenset({"type", "value", "threshold", "metric"})
+"""Keys of an assertion that do not change the meaning of its type."""
 
-JUDGED = ("Its verdict is another model's", "Write what can be checked in the text itself, or keep promptfoo for it")
+BY_MODEL = ("Its verdict is another model's", "Write what can be checked in the text itself, or keep promptfoo for it")
 CODE = ("It is code", "Write it as a function for the check `python`")
 OTHER = (
     "There is no such check",
@@ -36,7 +36,7 @@ REASONS = MappingProxyType(
                 *("conversation-relevance", "factuality", "g-eval", "llm-rubric", "model-graded-closedqa"),
                 *("model-graded-factuality", "moderation", "pi", "search-rubric", "select-best", "similar"),
             ),
-            JUDGED,
+            BY_MODEL,
         ),
         "cost": ("Its amount is in dollars", "Write `max_cost`, in the currency of the target's prices"),
         **dict.fromkeys(
@@ -50,31 +50,41 @@ REASONS = MappingProxyType(
         ),
     }
 )
-"""Types that are not taken -> why, and what to do."""
+"""Types that cannot be imported -> why, and what to do."""
 
 
 def checks_of(assertion: ImportSource) -> Checks:
-    """Return what an assertion demands as checks; raise `NotTaken` where none says the same."""
+    """Return the checks of the same meaning as an assertion.
+
+    Raises:
+        NotImportable: there are none.
+
+    """
     data = assertion.data
     if not isinstance(data, dict) or not isinstance(kind := data.get("type"), str):
-        raise NotTaken("an assertion without a type", "Write its type and its value")
-    for key in data.keys() - LABELS:
-        raise NotTaken(f"`{kind}` with `{key}` has no counterpart", "Write a check that does without it")
+        raise NotImportable("an assertion without a type", "Write its type and its value")
+    for key in data.keys() - KNOWN_KEYS_OF_ASSERTION:
+        raise NotImportable(f"`{kind}` with `{key}` has no counterpart", "Write a check that does without it")
     if kind not in KINDS:
-        why, remedy = REASONS.get(kind.removeprefix("not-"), OTHER)
-        raise NotTaken(f"`{kind}` has no counterpart: {why[:1].lower()}{why[1:]}", remedy)
+        why, hint = REASONS.get(kind.removeprefix("not-"), OTHER)
+        raise NotImportable(f"`{kind}` has no counterpart: {why[:1].lower()}{why[1:]}", hint)
     if isinstance(data.get("value"), str) and str(data["value"]).startswith("file://"):
-        raise NotTaken(f"`{kind}` takes its value from a file", "Write the value here")
+        raise NotImportable(f"`{kind}` takes its value from a file", "Write the value here")
     checks = KINDS[kind](assertion)
     try:
-        validate(document_of(checks, "", 1), WrittenChecks)
+        validate(document_of(checks, "", 1), ChecksSchema)
     except InvalidFile as error:
-        raise NotTaken(f"`{kind}` has no counterpart: {error.problems[0].what}", error.problems[0].remedy) from None
+        raise NotImportable(f"`{kind}` has no counterpart: {error.problems[0].what}", error.problems[0].hint) from None
     return checks
 
 
 def merge(checks: Checks, more: Checks) -> Checks:
-    """Return what demands both; raise `NotTaken` where no check says both at once."""
+    """Return checks that require both.
+
+    Raises:
+        NotImportable: both have a check of which a suite can have only one.
+
+    """
     merged = dict(checks)
     for name, wanted in more.items():
         if name not in merged or merged[name] == wanted:
@@ -82,13 +92,13 @@ def merge(checks: Checks, more: Checks) -> Checks:
         elif name in ALL_OF:
             merged[name] = list(dict.fromkeys([*_listed(merged[name]), *_listed(wanted)]))
         else:
-            raise NotTaken(f"a second `{name}` cannot be checked beside the first", "Keep one of them")
+            raise NotImportable(f"a second `{name}` cannot be checked beside the first", "Keep one of them")
     return merged
 
 
-def assertion_in_words(text: str) -> dict[str, Json]:
-    """Read an assertion as a cell of a table has it: `contains: Paris`, `similar(0.8): Hello`, or the answer itself."""
-    found = _IN_WORDS.fullmatch(text.strip())
+def parse_assertion(text: str) -> dict[str, Json]:
+    """Parse an assertion in a cell of a table: `contains: Paris`, `similar(0.8): Hello`, or the answer itself."""
+    found = _ASSERTION.fullmatch(text.strip())
     kind = found["kind"] if found else ""
     if found is None or kind.removeprefix("not-") not in _NAMES:
         return {"type": "equals", "value": text}
@@ -103,7 +113,7 @@ def _listed(value: Json) -> list[str]:
 def _text(assertion: ImportSource) -> str:
     text = text_of(assertion.at("value"))
     if not text:
-        raise NotTaken("the assertion has no value", "Write the text it is about")
+        raise NotImportable("the assertion has no value", "Write the text it is about")
     return text
 
 
@@ -112,14 +122,14 @@ def _value(assertion: ImportSource, key: str = "value") -> Json:
 
 
 def _texts(assertion: ImportSource) -> list[Json]:
-    """Return one text or several, which may be one text with commas."""
+    """Return the texts of an assertion: a list, or one text separated by commas."""
     value = _value(assertion)
     if isinstance(value, list):
         texts = [text_of(assertion.at("value", index)) for index in range(len(value))]
     else:
         texts = [*_separated(_text(assertion))]
     if not texts or not all(texts):
-        raise NotTaken("the assertion lists something that is no text", "Write a list of texts")
+        raise NotImportable("the assertion lists something that is no text", "Write a list of texts")
     return [text for text in texts if text]
 
 
@@ -128,7 +138,9 @@ def _separated(text: str) -> Iterator[str]:
         for line in csv.reader([text], skipinitialspace=True):
             yield from map(str.strip, line)
     except csv.Error as error:
-        raise NotTaken(f"the texts between commas cannot be told apart: {error}", "Write a list of texts") from None
+        raise NotImportable(
+            f"the texts between commas cannot be told apart: {error}", "Write a list of texts"
+        ) from None
 
 
 def _equals(assertion: ImportSource) -> Checks:
@@ -144,7 +156,7 @@ def _is_json(assertion: ImportSource) -> Checks:
         try:
             value = json.loads(value)
         except ValueError:
-            raise NotTaken("the JSON Schema is a text that is no JSON", "Write it as keys and values") from None
+            raise NotImportable("the JSON Schema is a text that is no JSON", "Write it as keys and values") from None
     return {"json": value}
 
 
@@ -157,23 +169,23 @@ def _each_of(assertion: ImportSource, flags: str) -> Checks:
 
 
 def _literal(text: Json) -> str:
-    """Write a text as a pattern that finds just that."""
+    """Return a pattern that matches this very text."""
     if is_template(str(text)):
-        raise NotTaken("it wants a variable in a pattern, and patterns are no templates", "Write the value out")
+        raise NotImportable("it wants a variable in a pattern, and patterns are no templates", "Write the value out")
     return re.sub(r"([\\.+*?()|\[\]{}^$])", r"\\\1", str(text))
 
 
 def _regex(assertion: ImportSource) -> Checks:
     pattern = _text(assertion)
     if is_template(pattern):
-        raise NotTaken("it wants a variable in a pattern, and patterns are no templates", "Write the value out")
+        raise NotImportable("it wants a variable in a pattern, and patterns are no templates", "Write the value out")
     return {"regex": [pattern]}
 
 
 def _latency(assertion: ImportSource) -> Checks:
     threshold = _value(assertion, "threshold")
     if not isinstance(threshold, int | float) or threshold <= 0:
-        raise NotTaken("`latency` has no threshold", "Write `max_total_s`, in seconds")
+        raise NotImportable("`latency` has no threshold", "Write `max_total_s`, in seconds")
     return {"max_total_s": threshold / 1000 if threshold % 1000 else int(threshold // 1000)}
 
 
@@ -198,7 +210,7 @@ KINDS: MappingProxyType[str, Callable[[ImportSource], Checks]] = MappingProxyTyp
         "latency": _latency,
     }
 )
-"""Types that are taken -> the checks that say the same."""
+"""Types that can be imported -> the checks of the same meaning."""
 
 _NAMES = frozenset({*KINDS, *REASONS})
-_IN_WORDS = re.compile(r"(?P<kind>[a-z-]+)(?:\((?P<threshold>\d+(?:\.\d+)?)\))?(?::\s*(?P<value>.*))?", re.DOTALL)
+_ASSERTION = re.compile(r"(?P<kind>[a-z-]+)(?:\((?P<threshold>\d+(?:\.\d+)?)\))?(?::\s*(?P<value>.*))?", re.DOTALL)

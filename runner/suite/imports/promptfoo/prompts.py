@@ -1,4 +1,4 @@
-"""promptfoo's prompts: texts, chats in JSON or YAML, and files of either."""
+"""Import promptfoo's prompts: texts, chats in JSON or YAML, and files of either."""
 
 import json
 import re
@@ -8,30 +8,30 @@ from pathlib import PurePosixPath
 
 from runner.document import Json, parse
 from runner.errors import InvalidFile
-from runner.suite.conversation import NotTaken, has_reply, read_conversation
-from runner.suite.files import BadName, read_named_text
+from runner.suite.case_files import UnusableFile, read_named_text
 from runner.suite.imports.draft import Draft, ImportSource, short_name
+from runner.suite.openai_messages import NotImportable, has_reply, read_conversation
 
 TEXTS = frozenset({".txt", ".md", ".j2", ""})
 CHATS = frozenset({".json", ".yaml", ".yml"})
 DEFAULT = "{{prompt}}"
-"""What promptfoo asks where a configuration names no prompt."""
+"""The prompt that promptfoo uses where a configuration has none."""
 
-_BETWEEN_PROMPTS = re.compile(r"^---[ \t]*\n", re.MULTILINE)
-_MADE_ELSEWHERE = re.compile(r"(exec|python|[a-z]+:/)[:/]\S")
+_SEPARATOR = re.compile(r"^---[ \t]*\n", re.MULTILINE)
+_GENERATED = re.compile(r"(exec|python|[a-z]+:/)[:/]\S")
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A prompt as the part of a case that asks it, and a short name for it."""
+    """A prompt: a short name for it, the keys of a case that sends it, and its place."""
 
     name: str
-    asks: dict[str, Json]
+    keys: dict[str, Json]
     source: ImportSource
 
 
 def read_prompts(draft: Draft, config: ImportSource) -> list[Prompt]:
-    """Return a configuration's prompts; those that are not taken are noted."""
+    """Return a configuration's prompts; note those that cannot be imported."""
     data = config.data
     assert isinstance(data, dict)
     if "prompts" not in data:
@@ -39,59 +39,64 @@ def read_prompts(draft: Draft, config: ImportSource) -> list[Prompt]:
     prompts: list[Prompt] = []
     for source in config.at("prompts").items():
         try:
-            prompts += _read(source, draft, len(prompts) + 1)
-        except NotTaken as fault:
-            draft.leave(source, fault)
+            prompts += _prompts_of(source, draft, len(prompts) + 1)
+        except NotImportable as reason:
+            draft.skip(source, reason)
     return prompts
 
 
-def _read(source: ImportSource, draft: Draft, number: int) -> Iterator[Prompt]:
+def _prompts_of(source: ImportSource, draft: Draft, number: int) -> Iterator[Prompt]:
     written, label = source.data, ""
     if isinstance(written, dict):
-        draft.leave_keys(source, written, ("id", "raw", "label"), "Write it into the prompt or the targets")
+        draft.skip_keys(source, written, ("id", "raw", "label"), "Write it into the prompt or the targets")
         label, written = str(written.get("label") or ""), written.get("raw") or written.get("id")
     if not isinstance(written, str) or not written.strip():
-        raise NotTaken("this prompt is no text", "Write the prompt, or the name of its file")
-    for offset, asks in enumerate(_asks(written, draft)):
+        raise NotImportable("this prompt is no text", "Write the prompt, or the name of its file")
+    for offset, keys in enumerate(_keys_of(written, draft)):
         name = short_name(label) if not offset else ""
-        yield Prompt(name or f"prompt-{number + offset}", asks, source)
+        yield Prompt(name or f"prompt-{number + offset}", keys, source)
 
 
-def _asks(written: str, draft: Draft) -> list[dict[str, Json]]:
+def _keys_of(written: str, draft: Draft) -> list[dict[str, Json]]:
     if written.startswith("file://"):
-        return _file_asks(written.removeprefix("file://"), draft)
-    if _MADE_ELSEWHERE.match(written):
-        raise NotTaken("this prompt is made by a program or another service", "Write the text it makes")
-    return [_text_asks(written)]
+        return _keys_of_file(written.removeprefix("file://"), draft)
+    if _GENERATED.match(written):
+        raise NotImportable("this prompt is made by a program or another service", "Write the text it makes")
+    return [_keys_of_text(written)]
 
 
-def _file_asks(name: str, draft: Draft) -> list[dict[str, Json]]:
+def _keys_of_file(name: str, draft: Draft) -> list[dict[str, Json]]:
     suffix = PurePosixPath(name).suffix.lower()
     if "*" in name or suffix not in TEXTS | CHATS:
-        raise NotTaken(f"prompts from `{name}` are not read", "Name single files of text, JSON or YAML")
+        raise NotImportable(f"prompts from `{name}` are not read", "Name single files of text, JSON or YAML")
     text = named_text(name, draft)
     if suffix in CHATS:
-        return [_chat_asks(_chat(text, name))]
-    return [_text_asks(piece.strip()) for piece in _BETWEEN_PROMPTS.split(text) if piece.strip()]
+        return [_keys_of_chat(_parse_chat(text, name))]
+    return [_keys_of_text(piece.strip()) for piece in _SEPARATOR.split(text) if piece.strip()]
 
 
 def named_text(name: str, draft: Draft) -> str:
-    """Return the text of a file that a configuration names; raise `NotTaken` where there is none to be had."""
+    """Return the text of a file that a configuration names.
+
+    Raises:
+        NotImportable: the file cannot be used.
+
+    """
     try:
         return read_named_text(draft.folder, name)
-    except BadName as error:
-        raise NotTaken(error.what, error.remedy) from None
+    except UnusableFile as error:
+        raise NotImportable(error.what, error.hint) from None
 
 
-def _chat(text: str, name: str) -> Json:
+def _parse_chat(text: str, name: str) -> Json:
     try:
         return parse(text, name).data
     except InvalidFile as error:
-        raise NotTaken(f"`{name}`: {error.problems[0].what}", error.problems[0].remedy) from None
+        raise NotImportable(f"`{name}`: {error.problems[0].what}", error.problems[0].hint) from None
 
 
-def _text_asks(text: str) -> dict[str, Json]:
-    """Read a text that is a chat in JSON or YAML as promptfoo does; any other is the prompt itself."""
+def _keys_of_text(text: str) -> dict[str, Json]:
+    """Return the keys for a chat in JSON or YAML, which promptfoo recognises; any other text is a prompt."""
     messages: Json = None
     if text.lstrip().startswith("["):
         try:
@@ -99,13 +104,13 @@ def _text_asks(text: str) -> dict[str, Json]:
         except ValueError:
             messages = None
     elif re.match(r"\s*- role:", text):
-        messages = _chat(text, "prompt")
+        messages = _parse_chat(text, "prompt")
     is_chat = isinstance(messages, list) and bool(messages) and all(isinstance(each, dict) for each in messages)
-    return _chat_asks(messages) if is_chat else {"prompt": text}
+    return _keys_of_chat(messages) if is_chat else {"prompt": text}
 
 
-def _chat_asks(messages: Json) -> dict[str, Json]:
+def _keys_of_chat(messages: Json) -> dict[str, Json]:
     if has_reply(messages):
-        remedy = "End with what the user says; a beginning of the reply cannot be given"
-        raise NotTaken("this prompt ends with words of the assistant", remedy)
+        hint = "End with what the user says; a beginning of the reply cannot be given"
+        raise NotImportable("this prompt ends with words of the assistant", hint)
     return read_conversation(messages)

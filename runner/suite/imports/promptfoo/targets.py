@@ -1,13 +1,13 @@
-"""promptfoo's providers become targets, where they are chats of a provider that is known here."""
+"""Import promptfoo's providers as targets, if they are chat models of a provider that is known here."""
 
 from types import MappingProxyType
 
 from runner.document import Json, document_of, validate
 from runner.errors import InvalidFile
-from runner.suite.conversation import NotTaken
 from runner.suite.imports.draft import Draft, ImportSource
-from runner.suite.imports.settings import PARAMETERS, not_a_parameter
-from runner.suite.schema import WrittenTarget
+from runner.suite.imports.parameters import PARAMETERS, parameter_fault
+from runner.suite.openai_messages import NotImportable
+from runner.suite.schema import TargetSchema
 
 PROVIDERS = MappingProxyType(
     {
@@ -26,7 +26,7 @@ PROVIDERS = MappingProxyType(
         "xai": "xai",
     }
 )
-"""Their prefix -> our id."""
+"""promptfoo's prefix -> the provider's id."""
 
 NOT_CHATS = frozenset(
     {"assistant", "audio", "completion", "embedding", "embeddings", "image", "live", "moderation", "realtime"}
@@ -36,7 +36,7 @@ EFFORTS = MappingProxyType({"none": "off", "low": "low", "medium": "medium", "hi
 
 
 def read_targets(draft: Draft, config: ImportSource) -> list[Json]:
-    """Return the targets of a configuration; what is not taken is noted."""
+    """Return the targets of a configuration; note those that cannot be imported."""
     data = config.data
     assert isinstance(data, dict)
     key = next((key for key in ("providers", "targets") if data.get(key) is not None), None)
@@ -47,10 +47,10 @@ def read_targets(draft: Draft, config: ImportSource) -> list[Json]:
     for source in written.items():
         try:
             targets.append(_target(draft, source, targets))
-        except NotTaken as fault:
-            draft.leave(source, fault)
+        except NotImportable as reason:
+            draft.skip(source, reason)
     if not targets:
-        draft.leave(written, NotTaken("no target is left", "Name some with -m, or every configured one is asked"))
+        draft.skip(written, NotImportable("no target is left", "Name some with -m, or every configured one is asked"))
     return targets
 
 
@@ -66,13 +66,13 @@ def _target(draft: Draft, source: ImportSource, others: list[Json]) -> dict[str,
     if any(
         isinstance(other, dict) and other["provider"] == provider and other["models"] == [model] for other in others
     ):
-        raise NotTaken(f"{provider}/{model} is a target already", "Give the provider a second id in `providers`")
+        raise NotImportable(f"{provider}/{model} is a target already", "Give the provider a second id in `providers`")
     try:
-        validate(document_of(target, "", 1), WrittenTarget)
+        validate(document_of(target, "", 1), TargetSchema)
     except InvalidFile as error:
-        raise NotTaken(error.problems[0].what, error.problems[0].remedy) from None
+        raise NotImportable(error.problems[0].what, error.problems[0].hint) from None
     if isinstance(config.data, dict):
-        draft.leave_keys(config, config.data, ("id", "label", "config"), "Leave it out")
+        draft.skip_keys(config, config.data, ("id", "label", "config"), "Leave it out")
         target |= _parameters(draft, config)
     return target
 
@@ -80,11 +80,11 @@ def _target(draft: Draft, source: ImportSource, others: list[Json]) -> dict[str,
 def _name(id_: str) -> tuple[str, str]:
     prefix, _, rest = id_.partition(":")
     if prefix not in PROVIDERS or not rest:
-        remedy = "Add it to `targets`; a provider that is not built in needs a row in `providers`"
-        raise NotTaken(f"`{id_}` is none of the providers known here", remedy)
+        hint = "Add it to `targets`; a provider that is not built in needs a row in `providers`"
+        raise NotImportable(f"`{id_}` is none of the providers known here", hint)
     kind, _, behind = rest.partition(":")
     if kind in NOT_CHATS:
-        raise NotTaken(f"`{id_}` is no chat completion", "Add the model to `targets` if it can chat")
+        raise NotImportable(f"`{id_}` is no chat completion", "Add the model to `targets` if it can chat")
     return PROVIDERS[prefix], behind if kind in {"chat", "messages"} and behind else rest
 
 
@@ -97,16 +97,16 @@ def _parameters(draft: Draft, source: ImportSource) -> dict[str, Json]:
         name, value = PARAMETERS.get(key), place.data
         if key == "reasoning_effort" and value in EFFORTS:
             name, value = "thinking", EFFORTS[str(value)]
-        fault = not_a_parameter(name, value) if name else _without_counterpart(key)
+        fault = parameter_fault(name, value) if name else _without_counterpart(key)
         if name is None or fault is not None:
-            draft.leave(place, fault or _without_counterpart(key))
+            draft.skip(place, fault or _without_counterpart(key))
         else:
             parameters[name] = value
     return parameters
 
 
-def _without_counterpart(key: str) -> NotTaken:
-    remedy = "Fields of a request's body go into `extra_body`, an address into the provider's row: docs/providers.md"
+def _without_counterpart(key: str) -> NotImportable:
+    hint = "Fields of a request's body go into `extra_body`, an address into the provider's row: docs/providers.md"
     if key.lower().startswith("apikey"):
-        remedy = "Keys come from the environment: `compare providers` names each provider's variable"
-    return NotTaken(f"`{key}` has no counterpart", remedy)
+        hint = "Keys come from the environment: `compare providers` names each provider's variable"
+    return NotImportable(f"`{key}` has no counterpart", hint)

@@ -1,0 +1,208 @@
+"""Parse YAML text into a document, strictly and within bounds, from the events of PyYAML's parser."""
+
+import re
+from collections.abc import Iterator
+from math import isfinite
+
+import yaml
+
+from runner.document.nodes import (
+    MAX_DEPTH,
+    SURROGATE,
+    Document,
+    Fields,
+    Json,
+    Listing,
+    Node,
+    Position,
+    Scalar,
+    refusal,
+)
+from runner.document.yaml_errors import explain
+from runner.errors import InvalidFile, Problem
+
+MAX_BYTES = 1 << 20
+MAX_VALUES = 100_000
+
+_CONSTANTS: dict[str, bool | None] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,99})")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]{1,99}|(0|[1-9][0-9]{0,99})(\.[0-9]{0,99})?)([eE][-+]?[0-9]{1,3})?")
+"""Bounded so that matching is fast; longer numbers stay text."""
+
+_Valued = yaml.ScalarEvent | yaml.SequenceStartEvent | yaml.MappingStartEvent
+
+
+def parse(text: str, path: str) -> Document:
+    """Return the document in YAML text; `path` is its name in messages.
+
+    Raises:
+        InvalidFile: the text is empty, too large, or not valid.
+
+    """
+    if len(text) > MAX_BYTES:
+        raise refusal(path, Position(1, 1), "the text is larger than 1 MiB", "Split it")
+    composer = _compose(text, path)
+    if composer.root is None:
+        raise refusal(path, Position(1, 1), "the file is empty", "Write at least one key")
+    data = _Expansion(path).data(composer.root, 0)
+    return Document(path, data, composer.root, tuple(composer.problems))
+
+
+def _compose(text: str, path: str) -> "_Composer":
+    """Compose with libyaml if it is installed, which is twenty times faster; take errors from PyYAML's own parser."""
+    try:
+        return _Composer(yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)), path)
+    except yaml.YAMLError:
+        pass
+    try:
+        return _Composer(yaml.parse(text, Loader=yaml.SafeLoader), path)
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        raise InvalidFile([explain(error, text, path)]) from None
+
+
+class _Composer:
+    """Builds nodes from the parser's events; `root` is None if the file is empty."""
+
+    def __init__(self, events: Iterator[yaml.Event], path: str) -> None:
+        self.problems: list[Problem] = []
+        self.root: Node | None = None
+        self._path = path
+        self._events = events
+        self._anchors: dict[str, Node] = {}
+        self._values = 0
+        for event in events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                self._compose_document(event)
+
+    def _compose_document(self, event: yaml.DocumentStartEvent) -> None:
+        if self.root is not None:
+            raise self._refuse(event, "a second document starts here", "Keep one document in a file, without `---`")
+        root = self._node(next(self._events), 0)
+        self.root = None if isinstance(root, Scalar) and root.written == "" else root
+
+    def _refuse(self, event: yaml.Event, what: str, hint: str) -> InvalidFile:
+        self._note(_place_of(event), what, hint)
+        return InvalidFile(self.problems)
+
+    def _note(self, place: Position, what: str, hint: str) -> None:
+        self.problems.append(Problem(self._path, place.line, place.column, what, hint))
+
+    def _node(self, event: yaml.Event, depth: int) -> Node:
+        self._values += 1
+        if depth > MAX_DEPTH:
+            raise self._refuse(event, f"values are nested deeper than {MAX_DEPTH} levels", "Flatten them")
+        if self._values > MAX_VALUES:
+            raise self._refuse(event, f"the file holds more than {MAX_VALUES} values", "Split it")
+        if isinstance(event, yaml.AliasEvent):
+            return self._anchored(event)
+        assert isinstance(event, _Valued)
+        if event.tag is not None:
+            self._note_tag(event)
+        node = self._value(event, depth)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = node
+        return node
+
+    def _anchored(self, event: yaml.AliasEvent) -> Node:
+        if event.anchor not in self._anchors:
+            what = f"`*{event.anchor}` repeats a value, and none before it is named `&{event.anchor}`"
+            raise self._refuse(event, what, "Put the text in quotes, if the asterisk belongs to it")
+        return self._anchors[event.anchor]
+
+    def _note_tag(self, event: _Valued) -> None:
+        tag = str(event.tag).replace("tag:yaml.org,2002:", "!!")
+        hint = "Put the value in quotes, if the exclamation mark belongs to it; else remove it"
+        self._note(_place_of(event), f"the tag `{tag}` has no meaning here", hint)
+
+    def _value(self, event: _Valued, depth: int) -> Node:
+        if isinstance(event, yaml.SequenceStartEvent):
+            return self._listing(_place_of(event), depth)
+        if isinstance(event, yaml.MappingStartEvent):
+            return self._fields(_place_of(event), depth)
+        if SURROGATE.search(event.value):
+            raise self._refuse(event, "half of a character stands alone here", "Write the whole character")
+        return _scalar(event)
+
+    def _listing(self, place: Position, depth: int) -> Listing:
+        nodes: list[Node] = []
+        while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
+            nodes.append(self._node(event, depth + 1))
+        return Listing(nodes, place)
+
+    def _fields(self, place: Position, depth: int) -> Fields:
+        nodes: dict[str, Node] = {}
+        keys: dict[str, Position] = {}
+        while not isinstance(event := next(self._events), yaml.MappingEndEvent):
+            key = self._key(event, depth)
+            node = self._node(next(self._events), depth + 1)
+            if key in keys:
+                first = f"line {keys[key].line}, column {keys[key].column}"
+                self._note(
+                    _place_of(event), f"the key `{key}` is repeated; it stands at {first} too", "Keep one of them"
+                )
+                continue
+            nodes[key], keys[key] = node, _place_of(event)
+        return Fields(nodes, keys, place)
+
+    def _key(self, event: yaml.Event, depth: int) -> str:
+        if not isinstance(event, yaml.ScalarEvent):
+            kind = "an alias" if isinstance(event, yaml.AliasEvent) else "a list or mapping"
+            hint = "Put a text that starts with `{{` in quotes, such as '{{name}} ...'"
+            raise self._refuse(event, f"{kind} stands where a key belongs", hint)
+        if event.value == "<<" and event.implicit[0]:
+            raise self._refuse(event, "`<<` does not merge mappings here", "Write the keys out, or use `defaults`")
+        self._node(event, depth)
+        return event.value
+
+
+class _Expansion:
+    """Converts nodes to data, and refuses aliases that expand beyond the bounds."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._values = 0
+        self._characters = 0
+
+    def data(self, node: Node, depth: int) -> Json:
+        """Return a node's value with all values below it."""
+        self._values += 1
+        if self._values > MAX_VALUES or self._characters > MAX_BYTES or depth > MAX_DEPTH:
+            raise refusal(self._path, node.place, "aliases repeat too much", "Write the values out")
+        if isinstance(node, Fields):
+            self._characters += sum(map(len, node.nodes))
+            return {key: self.data(value, depth + 1) for key, value in node.nodes.items()}
+        if isinstance(node, Listing):
+            return [self.data(value, depth + 1) for value in node.nodes]
+        self._characters += len(node.value) if isinstance(node.value, str) else 0
+        return node.value
+
+
+def _place_of(event: yaml.Event) -> Position:
+    assert event.start_mark is not None
+    return Position(event.start_mark.line + 1, event.start_mark.column + 1)
+
+
+def _scalar(event: yaml.ScalarEvent) -> Scalar:
+    text, place = event.value, _place_of(event)
+    if not event.implicit[0] or reads_as_text(text):
+        return Scalar(text, place)
+    return Scalar(_plain_value(text), place, text)
+
+
+def reads_as_text(text: str) -> bool:
+    """Return whether a scalar without quotes is text, and not a number, a truth value or null."""
+    return type(_plain_value(text)) is str
+
+
+def _plain_value(text: str) -> str | float | bool | None:
+    if text in _CONSTANTS:
+        return _CONSTANTS[text]
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    if _FLOAT.fullmatch(text) and isfinite(float(text)):
+        return float(text)
+    return text

@@ -1,0 +1,111 @@
+"""Fill a case's templates, once for every combination of its variables' values."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from runner.document import Document, Route
+from runner.errors import InvalidFile, Problem, did_you_mean
+
+if TYPE_CHECKING:
+    from runner.suite.templating import SafeTemplate
+
+MAX_CHARACTERS = 64 << 20
+"""Limit on the length of one case's texts, all combinations together."""
+
+Texts = Mapping[Route, str]
+
+
+def is_template(text: str) -> bool:
+    """Return whether a text holds template syntax."""
+    return any(mark in text for mark in ("{{", "{%", "{#"))
+
+
+def fill(
+    texts: Texts, variables: Mapping[str, Route], combinations: Sequence[Mapping[str, str]], document: Document
+) -> list[Texts]:
+    """Return the filled texts for each combination of values.
+
+    Args:
+        texts: templates and plain texts by their places in the document.
+        variables: the name of each variable -> the place where its values are given.
+        combinations: the values by name, for each combination.
+        document: the file that problems are reported in.
+
+    Raises:
+        InvalidFile: a template is broken, a variable is missing or unused, or the result is too long.
+
+    """
+    templates, problems = _read_templates(texts, document)
+    for route, template in templates.items():
+        problems += _undefined(template, variables, route, document)
+    if problems := problems or list(_unused(templates, variables, document)):
+        raise InvalidFile(problems)
+    return _fill_all(texts, templates, combinations, document)
+
+
+def _read_templates(texts: Texts, document: Document) -> tuple[dict[Route, "SafeTemplate"], list[Problem]]:
+    unread = {route: text for route, text in texts.items() if is_template(text)}
+    if not unread:
+        return {}, []
+    from runner.suite.templating import BadTemplate, read_template  # noqa: PLC0415 - few suites need jinja2
+
+    templates, problems = {}, []
+    for route, text in unread.items():
+        try:
+            templates[route] = read_template(text)
+        except BadTemplate as error:
+            problems.append(document.problem(route, error.what, error.hint))
+    return templates, problems
+
+
+def _undefined(
+    template: "SafeTemplate", variables: Mapping[str, Route], route: Route, document: Document
+) -> Iterator[Problem]:
+    for name in template.names:
+        if name not in variables:
+            near = did_you_mean(name, list(variables))
+            hint = f"Perhaps `{near}` was meant" if near else f"Add `{name}` to the case's `vars`"
+            yield document.problem(route, f"the template uses `{name}`, which has no value", hint)
+
+
+def _unused(
+    templates: Mapping[Route, "SafeTemplate"], variables: Mapping[str, Route], document: Document
+) -> Iterator[Problem]:
+    used = {name for template in templates.values() for name in template.names}
+    for name, route in variables.items():
+        if not name.isidentifier():
+            hint = "Use letters, digits and underscores"
+            yield document.problem(route, f"`{name}` cannot be the name of a variable", hint, of_key=True)
+        elif name not in used:
+            hint = f"Write `{{{{{name}}}}}` where it belongs, or remove it"
+            yield document.problem(route, f"the variable `{name}` is used nowhere", hint, of_key=True)
+
+
+def _fill_all(
+    texts: Texts,
+    templates: Mapping[Route, "SafeTemplate"],
+    combinations: Sequence[Mapping[str, str]],
+    document: Document,
+) -> list[Texts]:
+    filled: list[Texts] = []
+    size = 0
+    for values in combinations:
+        filled.append({route: _fill_one(route, text, templates, values, document) for route, text in texts.items()})
+        size += sum(map(len, filled[-1].values()))
+        if size > MAX_CHARACTERS:
+            what = f"the matrix makes more than {MAX_CHARACTERS >> 20} million characters of this case"
+            raise InvalidFile([document.problem(next(iter(texts)), what, "Make it smaller")])
+    return filled
+
+
+def _fill_one(
+    route: Route, text: str, templates: Mapping[Route, "SafeTemplate"], values: Mapping[str, str], document: Document
+) -> str:
+    if route not in templates:
+        return text
+    from runner.suite.templating import BadTemplate  # noqa: PLC0415 - loaded already where there are templates
+
+    try:
+        return templates[route].fill(values)
+    except BadTemplate as error:
+        raise InvalidFile([document.problem(route, error.what, error.hint)]) from None

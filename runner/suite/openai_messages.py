@@ -1,0 +1,82 @@
+"""Convert messages of OpenAI's API to the keys of a case."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from runner.document import Json
+
+ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
+WITHOUT_EFFECT = frozenset({"weight"})
+"""Keys of a message that matter for training and have no effect on a request."""
+
+
+class NotImportable(Exception):
+    """A part of another tool's file has no counterpart in a suite; `what` it is, `hint` is what to do instead."""
+
+    def __init__(self, what: str, hint: str) -> None:
+        super().__init__(what)
+        self.what = what
+        self.hint = hint
+
+
+def read_conversation(messages: object) -> dict[str, Json]:
+    """Return the keys of a case that sends these messages up to the last one of the user.
+
+    Messages of the assistant after it, as training examples have them, are the reply to learn and are dropped.
+
+    Raises:
+        NotImportable: a case cannot express these messages.
+
+    """
+    if not isinstance(messages, list) or not messages:
+        raise NotImportable("`messages` is no list of messages", "Write a list with a role and a content in each")
+    read = [_message(message) for message in messages]
+    while read and read[-1]["role"] == "assistant":
+        read.pop()
+    if not read:
+        raise NotImportable("nobody asks anything in these messages", "Add a message of the user")
+    texts = [message["content"] for message in read]
+    match [message["role"] for message in read]:
+        case ["user"]:
+            return {"prompt": texts[0]}
+        case ["system", "user"]:
+            return {"system": texts[0], "prompt": texts[1]}
+    return {"messages": [dict(message) for message in read]}
+
+
+def has_reply(messages: object) -> bool:
+    """Return whether messages end with a reply of the assistant, as training examples do."""
+    last = messages[-1] if isinstance(messages, list) and messages else None
+    return isinstance(last, dict) and last.get("role") == "assistant"
+
+
+def _message(message: object) -> Mapping[str, str]:
+    if not isinstance(message, dict):
+        raise NotImportable("a message is no mapping", "Write a role and a content")
+    role = ROLES.get(str(message.get("role")))
+    if role is None:
+        raise NotImportable(
+            f"a message has the role `{message.get('role')}`", "Only system, user and assistant can be asked"
+        )
+    unknown = [key for key, value in message.items() if key not in {"role", "content", *WITHOUT_EFFECT} and value]
+    if unknown:
+        raise NotImportable(f"a message of the {role} has `{unknown[0]}`", "Only role and content can be sent")
+    return {"role": role, "content": _text(message.get("content"), role)}
+
+
+def _text(content: Any, role: str) -> str:
+    match content:
+        case str():
+            return content
+        case [{"type": "text", "text": str(text)}]:
+            return text
+        case list():
+            raise NotImportable(
+                f"a message of the {role} has several parts, or one that is no text", "Write it as one text"
+            )
+    raise NotImportable(f"a message of the {role} has no text", "Write its content")
+
+
+def as_literal(text: str) -> str:
+    """Return a template whose result is this very text."""
+    return "{% raw %}" + text + "{% endraw %}" if any(mark in text for mark in ("{{", "{%", "{#")) else text

@@ -1,0 +1,248 @@
+"""Runs, recordings and snapshots written by earlier versions load, resume, replay, rederive and diff."""
+
+import csv
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+import runner
+from runner.analysis.run import Run
+from runner.core.load import LoadProfile
+from runner.core.nodes import Node
+from runner.core.suite import Case, Parameters, Suite
+from runner.outputs import WRITERS
+from runner.planning.plan import Plan, Request, Target
+from runner.providers.registry import builtin
+from runner.storage import journal
+from runner.suite.load import load as load_suite
+from tests.support.command import compare, read_lines, read_rows
+
+RUNS = Path(__file__).parents[1] / "samples" / "runs"
+NAMES = sorted(path.parent.name for path in RUNS.glob("*/journal.jsonl") if path.parent.suffix != ".snapshot")
+SUITE_OF = {name: f"{name}.yaml" for name in ("complete", "partial", "kept", "swept")} | {
+    "oldest": "complete.yaml",
+    "rated": "swept.yaml",
+    "replayed": "complete.yaml",
+    "resumed": "partial.yaml",
+}
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    """Return a copy of the folder with all runs and their suites."""
+    return Path(shutil.copytree(RUNS, tmp_path / "runs"))
+
+
+def suite_of(name: str) -> Suite:
+    """Return the suite that a run was made from."""
+    suite, _ = load_suite(RUNS / SUITE_OF[name], builtin().names)
+    return suite
+
+
+def replies_of(run: Path) -> Counter[tuple[str, str | None]]:
+    """Count a run's requests by their key and reply, warm-ups apart."""
+    return Counter((record.identity.key, record.reply) for record in journal.read(run).records if not record.warmup)
+
+
+def recorded_keys(name: str) -> Counter[str]:
+    """Count the keys in a run's journal, warm-ups apart."""
+    return Counter(record.identity.key for record in journal.read(RUNS / name).records if not record.warmup)
+
+
+def test_every_old_run_has_a_suite_or_needs_none() -> None:
+    """No folder is forgotten by the tests below."""
+    assert sorted([*SUITE_OF, "vantages"]) == NAMES
+
+
+# Reading
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_old_run_loads_with_the_rows_it_had(name: str) -> None:
+    """Return from `runner.load` each row of the table that was written with the run."""
+    frame, rows = runner.load(RUNS / name), read_rows(RUNS / name)
+    assert len(frame) == len(rows)
+    assert frame.attrs["run_id"] == rows[0]["run_id"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("suffix", sorted(WRITERS))
+def test_an_old_run_makes_every_output(name: str, suffix: str) -> None:
+    """No format needs what an old journal lacks."""
+    assert WRITERS[suffix](Run.of_journal(journal.read(RUNS / name)))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_old_run_keeps_its_figures(name: str) -> None:
+    """Every cell of the table that was written with the run is written again, under the same column."""
+    text = WRITERS[".csv"](Run.of_journal(journal.read(RUNS / name)))
+    assert isinstance(text, str)
+    old, new = read_rows(RUNS / name), list(csv.DictReader(text.splitlines(keepends=True)))
+    assert [{column: row[column] for column in old[0]} for row in new] == old
+
+
+def test_an_old_header_keeps_what_it_said() -> None:
+    """Load profile, stop rules and vantages are read under the names they were stored under."""
+    rated, swept, vantages = (journal.read(RUNS / name).header for name in ("rated", "swept", "vantages"))
+    assert rated.load == {"lead": 3, "rate": 40.0, "arrivals": "poisson", "max_requests": 5}
+    assert (rated.budgets, rated.until_ci, rated.late_bound_s, rated.case_patterns) == (("5 USD",), 0.5, 0.02, ("c*",))
+    assert swept.load == {"max_requests": 3, "levels": [1, 2]}
+    assert LoadProfile.of(rated.load) == LoadProfile(lead=3, rate=40, arrivals="poisson", max_requests=5)
+    assert LoadProfile.of(swept.load) == LoadProfile(max_requests=3, levels=(1, 2))
+    assert vantages.vantages == {"north": "eu", "south": None}
+    assert journal.read(RUNS / "replayed").header.replay_of == "complete"
+    assert journal.read(RUNS / "oldest").header.vantages == {}
+
+
+def test_old_checks_of_the_suites_own_are_read() -> None:
+    """What a suite's function said of a record is in its `check` line, and is not asked again."""
+    results = (record.custom_checks for record in journal.read(RUNS / "complete").records)
+    assert [result for result in results if result is not None] == [{"own_checks:is_short": None}] * 12
+
+
+@pytest.mark.parametrize(
+    ("base", "new"), [("complete", "oldest"), ("oldest", "replayed"), ("partial", "resumed"), ("kept.snapshot", "kept")]
+)
+def test_old_runs_diff(base: str, new: str) -> None:
+    """Two old runs of one suite are compared, replies and times."""
+    done = compare(RUNS, "diff", base, new)
+    assert done.returncode == 0, done.stderr
+    assert "replies: " in done.stdout or base.endswith(".snapshot")
+
+
+# Going on
+
+
+def test_an_old_partial_run_resumes(runs: Path) -> None:
+    """Resuming asks what is missing or was cut short, and nothing else."""
+    before = journal.read(runs / "partial")
+    cancelled = {record.identity.key for record in before.records if record.outcome == "cancelled"}
+    completed = {record.identity.key for record in before.records} - cancelled
+    done = compare(runs, "run", "--resume", "partial", "-q")
+    assert done.returncode == 3, done.stderr
+    assert "no longer in the plan" not in done.stderr
+    after = journal.read(runs / "partial")
+    asked = Counter(line["key"] for line in read_lines(runs / "partial", "record"))
+    assert after.ended
+    assert len(list(after.records)) == after.header.planned_requests == 32
+    assert {key for key, times in asked.items() if times > 1} == cancelled
+    assert completed < asked.keys()
+    (line,) = read_lines(runs / "partial", "resume")
+    assert (set(line["redone"]), line["dropped"]) == (cancelled, [])
+    assert line["changes"].keys() <= {"platform", "versions"}
+
+
+@pytest.mark.parametrize("name", ["complete", "resumed"])
+def test_an_old_finished_run_has_nothing_left(runs: Path, name: str) -> None:
+    """Resumed by its own suite, every request is known by its key, and none is sent."""
+    asked = len(read_lines(runs / name, "record"))
+    done = compare(runs, "run", "--resume", name, "-q")
+    assert done.returncode in (0, 1, 3), done.stderr
+    assert len(read_lines(runs / name, "record")) == asked
+    assert replies_of(runs / name) == replies_of(RUNS / name)
+
+
+@pytest.mark.parametrize("name", ["complete", "oldest"])
+def test_an_old_recording_replays(runs: Path, name: str) -> None:
+    """Each request is answered from the recording, with the reply that the run had."""
+    header = journal.read(runs / name).header
+    cases = [word for pattern in header.case_patterns for word in ("-k", pattern)]
+    repeat = ("--repeat", str(header.repeat))
+    done = compare(runs, "run", "complete.yaml", "--replay", name, "--fast", *cases, *repeat, "-o", "again", "-q")
+    assert done.returncode == 1, done.stderr
+    assert replies_of(runs / "again") == replies_of(RUNS / name)
+
+
+@pytest.mark.parametrize("name", ["complete", "oldest", "partial"])
+def test_an_old_recording_rederives_to_the_same_records(runs: Path, name: str) -> None:
+    """Read again, the recorded bytes say what the journal says."""
+    done = compare(runs, "rederive", name, "-o", "again")
+    assert done.returncode == 0, done.stderr
+    for kind in ("record", "attempt"):
+        assert read_lines(runs / "again", kind) == read_lines(runs / name, kind)
+
+
+def test_an_old_snapshot_is_still_kept(runs: Path) -> None:
+    """The run it was made of and a new one both agree with it, and no file changes."""
+    targets = ("-m", "sim/quick", "-m", "sim/exact?ttft_ms=30&gap_ms=2&tokens=4")
+    for source in (("--from", "kept"), targets):
+        done = compare(runs, "snapshot", "kept.yaml", *source, "-q")
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert _texts_below(runs / "kept.snapshot") == _texts_below(RUNS / "kept.snapshot")
+
+
+def _texts_below(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+# Keys and digests
+
+
+def plan_of(name: str) -> Plan:
+    """Return the plan of an old run, made anew from its suite and header."""
+    header, suite = journal.read(RUNS / name).header, suite_of(name)
+    parameters = {f"{row.provider}/{model}": row.parameters for row in suite.targets for model in row.models}
+    names = [target.partition("/")[::2] for target in header.targets]
+    return Plan(
+        cases=tuple(case for case in suite.cases if case.id in header.cases),
+        targets=tuple(Target(*name, parameters.get("/".join(name), suite.parameters)) for name in names),
+        repeat=header.repeat,
+        levels=max(1, len(header.load.get("levels", ()))),
+        seed=header.seed,
+    )
+
+
+def keys_of(plan: Plan) -> Iterator[str]:
+    """Yield the key of every request of a plan."""
+    names = {target.name for target in plan.targets}
+    for level in range(plan.levels):
+        for opening in plan.openings_at(level, names):
+            yield opening.key
+            yield from (request.key for request in opening.unasked())
+
+
+@pytest.mark.parametrize("name", ["complete", "kept", "oldest", "replayed", "resumed"])
+def test_the_keys_of_an_old_run_are_the_keys_of_its_suite_today(name: str) -> None:
+    """A request's key does not change with the code, or an old run could not be resumed."""
+    assert Counter(keys_of(plan_of(name))) == recorded_keys(name)
+
+
+@pytest.mark.parametrize("name", sorted(SUITE_OF))
+def test_the_digest_of_an_old_suite_is_the_one_it_had(name: str) -> None:
+    """A suite's digest does not change with the code, or every old run would count as made from another suite."""
+    assert suite_of(name).digest == journal.read(RUNS / name).header.digest
+
+
+def test_the_key_of_a_vantage_names_its_node() -> None:
+    """Each node's requests have the keys they had."""
+    case, target = Case("hello", ("Hello!", "Again!")), Target("acme", "m-1", Parameters(temperature=0.5))
+    plan = Plan((case,), (target,), repeat=2, seed=9, vantages=(Node("north", "eu"), Node("south", None)))
+    assert Counter(keys_of(plan)) == recorded_keys("vantages")
+
+
+def test_a_request_with_nothing_set_has_the_key_it_always_had() -> None:
+    """The key's content and its order are fixed."""
+    request = Request(Target("p", "m", Parameters()), Case("one", ("Hello?",)), repeat=1, block=1)
+    assert request.key == "8fdc85e8ee9ef0b5"
+
+
+@dataclass(frozen=True, slots=True)
+class LaterParameters(Parameters):
+    """Parameters of a version to come."""
+
+    tools: Mapping[str, str] = field(default_factory=dict)
+
+
+def test_a_parameter_that_comes_later_is_in_the_key_only_where_it_is_set() -> None:
+    """A new field at its default leaves every key as it was; set, it tells requests apart."""
+    case = Case("one", ("Hello?",))
+    now, unset, used = (
+        Request(Target("p", "m", parameters), case, repeat=1, block=1).key
+        for parameters in (Parameters(seed=3), LaterParameters(seed=3), LaterParameters(seed=3, tools={"a": "b"}))
+    )
+    assert unset == now
+    assert used != now

@@ -13,6 +13,7 @@ from runner.analysis.comparability import (
     warn_of_runs,
 )
 from runner.analysis.evidence import ComparedArms, MeasureEvidence, clock_error_s, clock_floor, gather_evidence
+from runner.analysis.frame import targets_of
 from runner.analysis.intervals import Interval
 from runner.analysis.measures import FAILURES, Measure, choose_measures
 from runner.analysis.pairing import Arm, arm_of
@@ -224,8 +225,10 @@ def _find_places(run: Run, a: str, b: str) -> tuple[frozenset[str], frozenset[st
 
 
 def _targets(run: Run) -> tuple[MeasuredTarget, ...]:
-    """Return the targets of a run that have measured requests."""
-    return tuple(each.target for each in run.summary if each.n)
+    """Return the targets that have measured requests: those of the header in its order, then any others by name."""
+    measured = set(targets_of(run.measured).unique())
+    listed = [target for target in run.targets if target in measured]
+    return (*listed, *sorted(measured.difference(listed), key=str))
 
 
 def _join(targets: Iterable[MeasuredTarget]) -> str:

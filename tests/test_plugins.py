@@ -19,7 +19,7 @@ EXACT = "sim/exact?ttft_ms=5&gap_ms=1&tokens=3"
 
 @dataclass(frozen=True)
 class Machine:
-    """A folder to work in, and one where distributions are installed."""
+    """A working folder, and a folder with installed distributions."""
 
     folder: Path
     installed: Path
@@ -33,7 +33,7 @@ class Machine:
             return compare(self.folder, *arguments, variables=variables)
 
     def install(self, name: str, entry_points: Mapping[str, Mapping[str, str]], **modules: str) -> None:
-        """Install a distribution of these modules."""
+        """Install a distribution with these modules."""
         files = {f"{module}.py": text for module, text in modules.items()}
         write_distribution(self.installed, name, "1.0", entry_points, files)
 
@@ -79,15 +79,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 # What a plug-in brings
 
 
-def test_the_documentation_shows_the_sample() -> None:
+def test_documentation_shows_the_sample_plugin() -> None:
     """The entry points in docs/plugins.md are those of the sample that these tests install."""
     page = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
     (shown,) = re.findall(r"^```toml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     assert shown in (SAMPLE / "pyproject.toml").read_text(encoding="utf-8")
 
 
-def test_a_provider_of_a_plug_in_is_asked_like_any_other(sample: Machine, server: str) -> None:
-    """Its row is listed, and its models are asked; that they are simulated is told by their own replies."""
+def test_a_plugin_provider_is_used_like_any_other(sample: Machine, server: str) -> None:
+    """Its row is listed, and its models are asked; its replies report that they are simulated."""
     assert "sample" in sample.compare("providers").stdout
     sample.write_suite()
     ran = sample.compare("run", "suite.yaml", "-p", "sample", "-o", "out", SAMPLE_BASE_URL=server)
@@ -97,8 +97,8 @@ def test_a_provider_of_a_plug_in_is_asked_like_any_other(sample: Machine, server
     assert "sample/quick (simulated)" in ran.stdout
 
 
-def test_a_row_of_ones_own_is_laid_over_that_of_a_plug_in(sample: Machine, server: str) -> None:
-    """A compare.yaml changes what a plug-in brings, as it changes what is built in."""
+def test_a_user_row_is_merged_onto_a_plugin_row(sample: Machine, server: str) -> None:
+    """A compare.yaml changes a plug-in's row as it changes a built-in one."""
     write_yaml(sample.folder / "compare.yaml", {"providers": {"sample": {"base_url": server, "models": ["steady"]}}})
     sample.write_suite()
     ran = sample.compare("run", "suite.yaml", "-o", "out")
@@ -106,8 +106,8 @@ def test_a_row_of_ones_own_is_laid_over_that_of_a_plug_in(sample: Machine, serve
     assert [row["model"] for row in read_rows(sample.folder / "out")] == ["steady"]
 
 
-def test_an_output_of_a_plug_in_is_written_by_its_suffix(sample: Machine) -> None:
-    """`-o` takes the suffix during a run and afterwards, and lists it among those it knows."""
+def test_a_plugin_output_is_written_by_its_suffix(sample: Machine) -> None:
+    """`-o` accepts the suffix during a run and afterwards, and lists it among those it knows."""
     sample.write_suite()
     ran = sample.compare("run", "suite.yaml", "-m", EXACT, "-o", "out", "-o", "rows.tsv")
     assert ran.returncode == 0, ran.stderr
@@ -121,8 +121,8 @@ def test_an_output_of_a_plug_in_is_written_by_its_suffix(sample: Machine) -> Non
     assert ".parquet, .tsv." in refused.stderr
 
 
-def test_a_check_of_a_plug_in_is_asked_once_and_kept(sample: Machine) -> None:
-    """Its verdict fails the run, stands in the journal, and is read from there when the plug-in is gone."""
+def test_a_plugin_check_runs_once_and_is_stored(sample: Machine) -> None:
+    """Its verdict fails the run, is in the journal, and is read from there when the plug-in is gone."""
     sample.write_suite(checks={"plugin": {"lines": 3}})
     ran = sample.compare("run", "suite.yaml", "-m", EXACT, "-o", "out")
     assert ran.returncode == 1, ran.stderr
@@ -134,7 +134,7 @@ def test_a_check_of_a_plug_in_is_asked_once_and_kept(sample: Machine) -> None:
     assert sample.compare("run", "suite.yaml", "-m", EXACT, "-o", "again").returncode == 0
 
 
-def test_a_check_that_nobody_brings_is_refused_with_its_place(sample: Machine) -> None:
+def test_an_unknown_plugin_check_is_refused_with_its_place(sample: Machine) -> None:
     """A mistyped name is a problem of the suite, found before anything is sent."""
     sample.write_suite(checks={"plugin": {"line": 3}})
     refused = sample.compare("run", "suite.yaml", "-m", EXACT)
@@ -145,8 +145,8 @@ def test_a_check_that_nobody_brings_is_refused_with_its_place(sample: Machine) -
 # What is wrong with a plug-in
 
 
-def test_a_broken_plug_in_breaks_nothing_else(machine: Machine) -> None:
-    """A module that cannot be imported is told in one sentence where it matters; other commands do not meet it."""
+def test_a_broken_plugin_does_not_affect_other_commands(machine: Machine) -> None:
+    """A module that cannot be imported gives one message where it is used; other commands do not import it."""
     groups = {f"compare.{group}": {"bad": "broken:thing"} for group in ("providers", "outputs", "checks")}
     machine.install("acme-broken", groups, broken="raise RuntimeError('no licence')")
     sentence = "of acme-broken 1.0 cannot be imported: RuntimeError: no licence"
@@ -183,8 +183,8 @@ TAKEN = {"base_url": "https://example.com", "aliases": ["deepseek"], "keyless": 
         ("acme", "MISSING", "cannot be imported: AttributeError: module 'rows' has no attribute 'MISSING'"),
     ],
 )
-def test_a_row_that_cannot_be_used_is_explained(machine: Machine, id_: str, name: str, fault: str) -> None:
-    """What is wrong with a row is said with its distribution, and the built-in providers stay what they are."""
+def test_an_invalid_plugin_row_is_explained(machine: Machine, id_: str, name: str, fault: str) -> None:
+    """The message names the distribution, and the built-in providers are unchanged."""
     machine.install("acme-rows", {"compare.providers": {id_: f"rows:{name}"}}, rows=ROWS)
     machine.write_suite()
     ran = machine.compare("run", "suite.yaml")
@@ -193,8 +193,8 @@ def test_a_row_that_cannot_be_used_is_explained(machine: Machine, id_: str, name
     assert "https://example.com" not in machine.compare("providers").stdout
 
 
-def test_two_distributions_cannot_bring_one_name(machine: Machine) -> None:
-    """Neither is taken by chance: both are named."""
+def test_two_distributions_with_the_same_name_are_refused(machine: Machine) -> None:
+    """Neither is chosen: the message names both."""
     for name in ("first", "second"):
         entry = {"compare.outputs": {"tsv": f"{name}_tsv:write"}}
         machine.install(name, entry, **{f"{name}_tsv": "def write(run): return ''"})
@@ -219,8 +219,8 @@ number = 7
         ("number", 2, "is int, and no function"),
     ],
 )
-def test_an_output_that_fails_costs_no_reply(machine: Machine, name: str, code: int, fault: str) -> None:
-    """The run's own files are whole, and a sentence tells whose output is missing."""
+def test_a_failing_plugin_output_loses_no_reply(machine: Machine, name: str, code: int, fault: str) -> None:
+    """The run's own files are complete, and a message names the missing output."""
     machine.install("acme-writers", {"compare.outputs": {"x": f"writers:{name}"}}, writers=WRITERS)
     machine.write_suite()
     ran = machine.compare("run", "suite.yaml", "-m", EXACT, "-o", "out", "-o", "rows.x")
@@ -243,8 +243,8 @@ def told(answer, wanted):
 """
 
 
-def test_what_a_check_does_wrong_is_a_failed_check(machine: Machine) -> None:
-    """It may raise, leave or return what it likes; what it prints stays out of the results."""
+def test_a_misbehaving_plugin_check_fails(machine: Machine) -> None:
+    """It may raise, exit or return anything; what it prints does not mix with the results."""
     names = {name: f"checks:{name}" for name in ("fail", "leave", "odd", "told")}
     machine.install("acme-checks", {"compare.checks": names}, checks=CHECKS)
     machine.write_suite(checks={"plugin": {"fail": 1, "leave": 1, "odd": 1, "told": {"of": [1, 2]}}})
@@ -264,7 +264,7 @@ def test_what_a_check_does_wrong_is_a_failed_check(machine: Machine) -> None:
 # What is not looked at
 
 
-def test_entry_points_are_looked_for_only_where_they_matter(machine: Machine) -> None:
+def test_plugins_are_imported_only_where_they_are_used(machine: Machine) -> None:
     """Neither a suite's schema nor an export to a built-in format imports a plug-in's module."""
     groups = {f"compare.{group}": {"loud": "loud:thing"} for group in ("providers", "outputs", "checks")}
     machine.install("loud", groups, loud="import sys; print('loud was imported', file=sys.stderr); thing = {}")

@@ -1,14 +1,20 @@
-"""The house stands: imports go down, heavy libraries stay at home, the command starts light, nothing leaks."""
+"""Rules of the layout: imports between rooms, where libraries, files and clocks are used, what is loaded, names.
+
+A room is an entry of runner/: a package, or one of the few modules beside them.
+"""
 
 import ast
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
@@ -53,12 +59,12 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "__main__": ("cli",),
     "": ("api", "errors", "version"),
 }
-"""Room -> the rooms it may import, itself apart."""
+"""Room -> the other rooms it may import."""
 
 HOMES: dict[str, tuple[str, ...]] = {
     "IPython": ("api.notebook.screen",),
     "aiohttp": ("wire",),
-    "anyio": ("api", "calibration", "cli", "cluster", "commands", "engine", "simulator.process", "wire"),
+    "anyio": ("api", "cli", "cluster", "commands", "engine", "simulator.process", "wire"),
     "click": ("cli",),
     "dotenv": ("providers.environment",),
     "genai_prices": ("pricing",),
@@ -74,23 +80,63 @@ HOMES: dict[str, tuple[str, ...]] = {
     "openai": ("wire",),
     "pandas": ("analysis", "api", "outputs.csv"),
     "pydantic": ("document", "pricing", "providers", "suite"),
-    "pydantic_core": ("document", "pricing", "providers"),
+    "pydantic_core": ("document", "providers"),
     "pyarrow": ("outputs.parquet",),
     "py3langid": ("checks",),
     "python_socks": ("wire",),
     "ray": ("cluster",),
     "re2": ("checks",),
     "referencing": ("checks",),
-    "rich": ("cli", "outputs.diff.terminal", "outputs.diff.text", "outputs.snapshot", "outputs.terminal"),
-    "tabulate": ("cli", "outputs.text.markup"),
+    "rich": ("cli", "outputs.diff.terminal", "outputs.snapshot", "outputs.terminal"),
+    "tabulate": ("cli", "outputs.text.markdown"),
     "uvloop": ("commands.run", "simulator.server"),
-    "wcwidth": ("outputs.charts.labels", "outputs.text.printable"),
+    "wcwidth": ("outputs.charts.labels", "outputs.text.escape"),
     "yaml": ("document",),
     "yarl": ("wire",),
 }
-"""Library -> where it is known. A new one needs a line here and a reason in docs/decisions.md."""
+"""Library -> the modules and packages that may import it. A new one needs a line here and a reason in
+docs/decisions.md."""
 
 HOMES_OF_TYPES = {"pandas": ("outputs.side_by_side", "outputs.charts")}
+
+FILES = (
+    "calibration",
+    "commands",
+    "document",
+    "outputs.github",
+    "providers.environment",
+    "simulator.process",
+    "storage",
+)
+"""Where files are opened, written and removed. What lies in the package itself is read anywhere."""
+
+PATHS = (*FILES, "api", "outputs.csv", "providers", "suite")
+"""Where it is looked up whether a file exists and what a folder holds."""
+
+FILE_METHODS = frozenset(
+    {"mkdir", "read_bytes", "read_text", "rmdir", "symlink_to", "touch", "unlink", "write_bytes", "write_text"}
+)
+FILE_LIBRARIES = frozenset({"fcntl", "fileinput", "mmap", "shutil", "tempfile", "zipfile"})
+FILE_FUNCTIONS_OF_OS = frozenset(
+    {
+        "fsync",
+        "link",
+        "listdir",
+        "lseek",
+        "makedirs",
+        "mkdir",
+        "open",
+        "remove",
+        "rename",
+        "replace",
+        "rmdir",
+        "scandir",
+    }
+    | {"symlink", "truncate", "unlink", "walk"}
+)
+PATH_METHODS = frozenset(
+    {"exists", "glob", "is_dir", "is_file", "is_symlink", "iterdir", "readlink", "rglob", "samefile", "stat"}
+)
 
 CLOCKS = ("api", "calibration", "cli", "cluster", "commands", "engine", "simulator", "wire")
 CONNECTIONS = {
@@ -99,6 +145,17 @@ CONNECTIONS = {
     "http.client": (),
     "urllib.request": ("wire",),
 }
+"""Library that opens a connection -> the rooms and modules that may import it."""
+
+CONNECTING = {
+    "connect_tcp": ("cluster.connect",),
+    "create_connection": ("wire",),
+    "create_server": ("simulator",),
+    "open_connection": (),
+    "start_server": (),
+    "urlopen": (),
+}
+"""Function that opens a connection -> the rooms and modules that may call it."""
 
 HEAVY = frozenset(
     {"aiohttp", "anyio", "httpx2", "jinja2", "numpy", "openai", "pandas", "pydantic", "rich", "tabulate", "yaml"}
@@ -122,7 +179,7 @@ class Import:
 
 
 def within(module: str, *rooms: str) -> bool:
-    """Tell whether a module is one of these rooms, or lies in one."""
+    """Return whether a module is one of these rooms, or lies in one."""
     return any(module == room or module.startswith(f"{room}.") for room in rooms)
 
 
@@ -171,10 +228,38 @@ def _names_imported(node: ast.AST) -> Iterator[str]:
             yield module
         case ast.ImportFrom():
             yield "runner.a relative import"
-        case ast.Call(
-            func=ast.Name(id="import_module") | ast.Attribute(attr="import_module"), args=[ast.Constant(name)]
-        ):
+        case ast.Call(func=function, args=[ast.Constant(name)]) if is_importer(function):
             yield str(name)
+        case ast.Call() if any(map(is_importer, arguments_of(node))):
+            # Such as `Thread(target=import_module, args=("runner.engine.run",))`.
+            yield from constants_of(node)
+
+
+def is_importer(node: ast.AST) -> bool:
+    """Return whether an expression is the function that imports a module by its name."""
+    return isinstance(node, (ast.Name, ast.Attribute)) and ast.unparse(node).endswith(("import_module", "__import__"))
+
+
+def arguments_of(call: ast.Call) -> list[ast.expr]:
+    """Return the positional and the named arguments of a call."""
+    return [*call.args, *(keyword.value for keyword in call.keywords)]
+
+
+def constants_of(call: ast.Call) -> list[str]:
+    """Return every text among the arguments of a call, those in tuples and lists included."""
+    inner = [node for argument in arguments_of(call) for node in ast.walk(argument)]
+    return [node.value for node in inner if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+
+
+def calls() -> Iterator[tuple[str, ast.Call, str, str]]:
+    """Yield every call of the package: its module, itself, what its function is read from, and the function's name."""
+    for name, tree in modules().items():
+        for node in ast.walk(tree):
+            match node:
+                case ast.Call(func=ast.Name(id=function)):
+                    yield name, node, "", function
+                case ast.Call(func=ast.Attribute(value=owner, attr=function)):
+                    yield name, node, ast.unparse(owner), function
 
 
 def library_of(name: str) -> str:
@@ -182,7 +267,7 @@ def library_of(name: str) -> str:
     return name.partition(".")[0]
 
 
-def told(found: Iterator[Import]) -> list[str]:
+def listed(found: Iterator[Import]) -> list[str]:
     """Return imports as lines of a failure's message."""
     return sorted(map(str, found))
 
@@ -190,13 +275,13 @@ def told(found: Iterator[Import]) -> list[str]:
 # Imports
 
 
-def test_the_table_lists_every_room_and_no_other() -> None:
-    """Every entry of runner/ has its line in the table, and the table has no line without an entry."""
+def test_the_table_lists_every_room() -> None:
+    """Every entry of runner/ has its line in the table, and every line an entry."""
     assert {name.partition(".")[0] for name in modules()} == set(ARROWS)
 
 
 def test_the_table_permits_no_import_that_is_not_made() -> None:
-    """A permission that nobody uses is removed."""
+    """Every permission of the table is used."""
     used = {(room_of(found.importer), room_of(found.imported)) for found in imports() if found.of_ours}
     unused = [
         f"{room} -> {below}" for room, allowed in ARROWS.items() for below in allowed if (room, below) not in used
@@ -204,15 +289,15 @@ def test_the_table_permits_no_import_that_is_not_made() -> None:
     assert unused == []
 
 
-def test_the_table_goes_down() -> None:
-    """No room stands above itself: the arrows have no cycle."""
+def test_the_rooms_have_no_cycle() -> None:
+    """The table's arrows lead from no room back to itself."""
     TopologicalSorter(ARROWS).prepare()
 
 
 def test_imports_go_along_the_arrows() -> None:
-    """No module imports what its room may not, inside a function or for types either."""
+    """A module imports only what the table permits its room, inside functions and for types too."""
     assert (
-        told(
+        listed(
             found
             for found in imports()
             if found.of_ours
@@ -223,8 +308,8 @@ def test_imports_go_along_the_arrows() -> None:
     )
 
 
-def test_measuring_and_viewing_do_not_meet() -> None:
-    """Neither side reaches the other, by however many steps."""
+def test_measuring_and_output_import_nothing_of_each_other() -> None:
+    """`engine` and `wire` reach neither `analysis` nor `outputs` by any number of imports, nor the other way round."""
     for side, other in ((("engine", "wire"), ("analysis", "outputs")), (("analysis", "outputs"), ("engine", "wire"))):
         reached = set(side)
         for _ in ARROWS:
@@ -232,8 +317,8 @@ def test_measuring_and_viewing_do_not_meet() -> None:
         assert reached & set(other) == set()
 
 
-def test_no_two_modules_import_each_other() -> None:
-    """There is no cycle of modules, counted with what is imported late or for types only."""
+def test_modules_have_no_import_cycle() -> None:
+    """No module imports itself by way of others, imports inside functions and for types included."""
     graph: dict[str, set[str]] = {name: set() for name in modules()}
     for found in imports():
         if found.of_ours and found.imported in graph:
@@ -241,23 +326,40 @@ def test_no_two_modules_import_each_other() -> None:
     TopologicalSorter(graph).prepare()
 
 
-def test_what_is_imported_by_a_computed_name_is_imported_at_a_door() -> None:
-    """Only the package's own door and that of the outputs compute names; every other import can be read."""
-    computing = {
-        name
-        for name, tree in modules().items()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call)
-        and ast.unparse(node.func).endswith(("import_module", "__import__"))
-        and not isinstance(node.args[0], ast.Constant)
-    }
+def test_modules_are_imported_by_a_computed_name_in_two_places_only() -> None:
+    """The package itself and `outputs` look modules up in a table; other imports name the module where they stand."""
+    computing = set()
+    for name, tree in modules().items():
+        readable = {
+            id(inner)
+            for call in ast.walk(tree)
+            if isinstance(call, ast.Call) and list(_names_imported(call))
+            for inner in (call.func, *arguments_of(call))
+        }
+        imported = {id(alias) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
+        used = {id(node) for node in ast.walk(tree) if is_importer(node)} - imported
+        if used - readable:
+            computing.add(name)
     assert computing == {"", "outputs"}
 
 
-def test_heavy_libraries_stay_at_home() -> None:
-    """Each library is known in few places, and none is known that has no home."""
+def test_an_importing_function_handed_on_is_seen() -> None:
+    """The tables see a module that is imported in a thread, named by text, or inside a function."""
+    source = """
+        from importlib import import_module
+        Thread(target=import_module, args=("runner.engine.run",)).start()
+        importlib.import_module("runner.wire.client")
+        def late():
+            from runner.core.record import Record
+    """
+    seen = {found.imported for found in _imports_of("made.up", ast.parse(dedent(source))) if found.of_ours}
+    assert seen == {"engine.run", "wire.client", "core.record"}
+
+
+def test_libraries_are_imported_where_the_table_says() -> None:
+    """Each library is imported by the modules of its line only, and every library has a line."""
     assert (
-        told(
+        listed(
             found
             for found in imports()
             if not found.of_ours
@@ -269,10 +371,24 @@ def test_heavy_libraries_stay_at_home() -> None:
     )
 
 
-def test_connections_are_opened_in_two_places() -> None:
-    """Only the wire and the simulator import what opens a socket."""
+def test_every_line_of_the_table_of_libraries_is_used() -> None:
+    """Each place of a library's line imports it."""
+    users: dict[str, set[str]] = {}
+    for found in imports():
+        users.setdefault(library_of(found.imported), set()).add(found.importer)
+    unused = [
+        f"{library} in {place}"
+        for library, places in HOMES.items()
+        for place in places
+        if not any(within(user, place) for user in users.get(library, ()))
+    ]
+    assert unused == []
+
+
+def test_connections_are_opened_by_the_wire_and_the_simulator() -> None:
+    """Libraries and functions that open a socket are used where their tables say."""
     assert (
-        told(
+        listed(
             found
             for found in imports()
             if not found.of_ours
@@ -281,12 +397,57 @@ def test_connections_are_opened_in_two_places() -> None:
         )
         == []
     )
+    opened = [
+        f"{name}: {owner}.{function}()"
+        for name, _, owner, function in calls()
+        if function in CONNECTING and owner != "super()" and not within(name, *CONNECTING[function])
+    ]
+    assert opened == []
+
+
+def test_files_are_opened_and_written_where_the_table_says() -> None:
+    """Other rooms get what a file held, and return what it is to hold."""
+    assert (
+        listed(
+            found
+            for found in imports()
+            if library_of(found.imported) in FILE_LIBRARIES and not within(found.importer, *FILES)
+        )
+        == []
+    )
+    touched = [
+        f"{name}: {ast.unparse(call.func)}()"
+        for name, call, owner, function in calls()
+        if not within(name, *FILES) and touches_file(call, owner, function)
+    ]
+    assert touched == []
+
+
+def touches_file(call: ast.Call, owner: str, function: str) -> bool:
+    """Return whether a call opens, writes or removes a file that does not belong to the package."""
+    if owner.startswith("files("):  # importlib.resources
+        return False
+    if function == "open":  # Connections and bodies are opened, too, but with no mode and no encoding.
+        named = {keyword.arg for keyword in call.keywords}
+        return owner in {"", "io", "os"} or bool(constants_of(call)) or bool(named & {"encoding", "mode"})
+    return (owner == "os" and function in FILE_FUNCTIONS_OF_OS) or (owner != "" and function in FILE_METHODS)
+
+
+def test_paths_are_looked_up_where_the_table_says() -> None:
+    """Other rooms do not ask whether a file exists, or what is in a folder."""
+    looked_up = [
+        f"{name}: {owner}.{function}()"
+        for name, _, owner, function in calls()
+        if not within(name, *PATHS)
+        and (function in PATH_METHODS or (owner == "os" and function in {"access", "stat"}) or owner == "os.path")
+    ]
+    assert looked_up == []
 
 
 def test_pure_rooms_read_no_clock() -> None:
-    """Time is an argument everywhere but where something happens."""
+    """Other rooms than those of the table get the time as an argument."""
     pure = {name: tree for name, tree in modules().items() if not within(name, *CLOCKS)}
-    assert told(found for found in imports() if found.importer in pure and library_of(found.imported) == "time") == []
+    assert listed(found for found in imports() if found.importer in pure and library_of(found.imported) == "time") == []
     reading = {"now", "utcnow", "today", "current_time"}
     calls = [(name, node.func) for name, tree in pure.items() for node in ast.walk(tree) if isinstance(node, ast.Call)]
     assert [name for name, func in calls if isinstance(func, ast.Attribute) and func.attr in reading] == []
@@ -296,7 +457,7 @@ def test_pure_rooms_read_no_clock() -> None:
 
 
 def loaded(*command: str) -> set[str]:
-    """Run Python with a command in a fresh process; return the modules that were imported on the way."""
+    """Run Python with a command in a new process; return the modules that it imported."""
     ran = subprocess.run(
         [sys.executable, "-X", "importtime", "-W", "error", *command],
         env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
@@ -332,32 +493,59 @@ def test_the_table_of_outputs_is_light() -> None:
 # Names
 
 
-def test_every_module_says_what_it_is_for() -> None:
-    """Each has a docstring."""
+def test_every_module_has_a_docstring() -> None:
+    """Each module states what is in it."""
     assert [name or "runner" for name, tree in modules().items() if not ast.get_docstring(tree)] == []
 
 
+def test_every_package_states_its_purpose_in_one_line() -> None:
+    """The first line of a package's docstring is a whole sentence or a list of what is in it, ended by a full stop."""
+    packages = [".".join(path.parent.relative_to(PACKAGE).parts) for path in PACKAGE.rglob("__init__.py")]
+    first_lines = {name: (ast.get_docstring(modules()[name]) or "").partition("\n")[0] for name in packages if name}
+    assert {name: line for name, line in first_lines.items() if not line.endswith(".")} == {}
+
+
 def test_no_module_has_a_vague_name() -> None:
-    """What a module is for can be told from its name."""
+    """No module is called `utils`, `base`, `manager` or the like."""
     assert [name for name in modules() if set(name.split(".")) & VAGUE_NAMES] == []
+
+
+def test_a_class_name_is_defined_once() -> None:
+    """A class can be found by its name alone."""
+    places = {
+        (name, node.name)
+        for name, tree in modules().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+    }
+    defined = Counter(class_name for _, class_name in places)
+    assert [name for name, count in defined.items() if count > 1] == []
+
+
+def test_the_architecture_page_lists_every_room() -> None:
+    """The listing in docs/architecture.md is the listing of runner/, a line each with its purpose."""
+    page = (CHECKOUT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    block = page.partition("    runner/\n")[2].partition("\n\n")[0]
+    entries = re.findall(r"^ {6}(\S+?)(?:/|\.py) +\S", block, re.MULTILINE)
+    assert len(entries) == len(set(entries)) == len(block.splitlines())
+    assert set(entries) == {room_of(name) or "__init__" for name in modules()}
 
 
 # Leaks
 
 
-def versioned_files() -> list[Path]:
-    """Return what is in the repository, or would be with the next commit."""
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+def tracked_files() -> list[Path]:
+    """Return the files that git tracks, those added to its index included, and nothing else of the checkout."""
     try:
-        listed = subprocess.run(command, cwd=CHECKOUT, check=True, capture_output=True).stdout
+        printed = subprocess.run(["git", "ls-files", "-z"], cwd=CHECKOUT, check=True, capture_output=True).stdout
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("this is no git checkout")
-    paths = [CHECKOUT / os.fsdecode(name) for name in listed.split(b"\0") if name]
+    paths = [CHECKOUT / os.fsdecode(name) for name in printed.split(b"\0") if name]
     return [path for path in paths if path.is_file()]
 
 
 def paths_of_this_machine() -> Iterator[str]:
-    """Yield where things are here, and nowhere else."""
+    """Yield the folders that only this machine has: the checkout, the environment, the home."""
     for path in (CHECKOUT, Path(sys.prefix), Path(sys.executable).parent.parent):
         if len(path.parts) > 2 and path != Path(sys.base_prefix):
             yield str(path)
@@ -382,14 +570,28 @@ FORBIDDEN = tuple(
 )
 
 
-def test_nothing_names_this_machine_or_a_registry() -> None:
-    """No file in the repository holds a path of whoever wrote it, or the host that packages came from."""
+def naming_this_machine(paths: Iterable[Path]) -> list[str]:
+    """Return which of these files hold a path of this machine or the host of a registry, and which words."""
     words = [*FORBIDDEN, *paths_of_this_machine()]
-    found = [
-        f"{path.relative_to(CHECKOUT)}: {word}"
-        for path in versioned_files()
+    return [
+        f"{path.name}: {word}"
+        for path in paths
         for text in [path.read_bytes().decode("utf-8", "replace")]
         for word in words
         if word in text
     ]
-    assert found == []
+
+
+def test_nothing_names_this_machine_or_a_registry() -> None:
+    """No tracked file holds a path of whoever wrote it, or the host that packages came from."""
+    assert naming_this_machine(tracked_files()) == []
+
+
+def test_what_names_this_machine_is_found(tmp_path: Path) -> None:
+    """A path of the checkout is found in a file; an environment beside the tracked files is not looked at."""
+    leaking = tmp_path / "leaking.md"
+    leaking.write_text(f"See {CHECKOUT}/docs.", encoding="utf-8")
+    assert [found for found in naming_this_machine([leaking]) if str(CHECKOUT) in found]
+    tracked = tracked_files()
+    assert Path(__file__) in tracked
+    assert not [path for path in tracked if path.is_relative_to(sys.prefix) and Path(sys.prefix) != CHECKOUT]

@@ -1,4 +1,4 @@
-"""No key leaves by any way but its own request: nothing written or printed holds one, whatever a server echoes."""
+"""Secrets: no file and no output holds a key, whatever a server echoes."""
 
 import base64
 import secrets
@@ -32,7 +32,7 @@ MARK = "‹key›"
 
 
 def make_key(prefix: str) -> str:
-    """Make a key that is in no file of this project and cannot be met by chance."""
+    """Return a random key, which is in no file of this project."""
     return prefix + "TEST" + "SECRET" + secrets.token_hex(8) + "/a+b=c"
 
 
@@ -49,7 +49,7 @@ def forms(key: str) -> tuple[str, ...]:
 
 
 def streamed(*chunks: bytes) -> Reply:
-    """Return a stream of these events that ends well."""
+    """Return a stream of these events that ends regularly."""
     return Reply([(0, STREAM_HEAD), *[(0, frame(chunk)) for chunk in chunks], (0, frame(END + DONE) + b"0\r\n\r\n")])
 
 
@@ -59,12 +59,12 @@ def chunk(**parts: object) -> bytes:
 
 
 def call(arguments: str) -> dict[str, object]:
-    """Return a piece of a tool call."""
+    """Return the delta of a tool call."""
     return {"index": 0, "function": {"name": "look", "arguments": arguments}}
 
 
 def in_pieces(text: str) -> list[str]:
-    """Cut a text as a model's tokens cut it."""
+    """Return a text in pieces like those of a model's tokens."""
     return [text[place : place + 3] for place in range(0, len(text), 3)]
 
 
@@ -95,7 +95,7 @@ HAVE_NO_PLACE_FOR_IT = {"phrased", "no-http"}
 
 @contextmanager
 def echoing(name: str) -> Iterator[Tape]:
-    """Run a server that tells the key it was sent in one of the ways above."""
+    """Run a server that echoes the key it received in one of the ways above."""
 
     def answer(asked: Asked) -> Reply:
         key = asked.headers["authorization"].removeprefix("Bearer ")
@@ -115,13 +115,13 @@ def found(folder: Path, printed: str, key: str) -> list[str]:
 
 @pytest.fixture(params=["sk-", "plain-"])
 def key(request: pytest.FixtureRequest) -> str:
-    """Return a key that looks like one, and one that is known by its value alone."""
+    """Return a key with a known form, and one that is recognised by its value only."""
     return make_key(request.param)
 
 
 @pytest.fixture
 def servers(tmp_path: Path) -> Iterator[dict[str, Tape]]:
-    """Run all echoing servers, one of them behind a certificate nobody trusts, and write their compare.yaml."""
+    """Run all echoing servers, one of them with an untrusted certificate, and write their compare.yaml."""
     with ExitStack() as stack:
         tapes = {name: stack.enter_context(echoing(name)) for name in ECHOES}
         untrusted = stack.enter_context(play(streamed(), serve_with(make_certificate(tmp_path))))
@@ -132,7 +132,7 @@ def servers(tmp_path: Path) -> Iterator[dict[str, Tape]]:
 
 
 def test_no_file_and_no_stream_holds_a_key(tmp_path: Path, servers: dict[str, Tape], key: str) -> None:
-    """Every way a server can echo a key ends in files and lines that do not hold it, in any form."""
+    """However a server echoes a key, no file and no output has it in any form."""
     write_yaml(tmp_path / "s.yaml", {"version": 1, "name": "echo", "cases": [{"id": "one", "turns": ["Hi", "And?"]}]})
     further = [word for suffix in ("csv", "md", "json", "jsonl", "html") for word in ("-o", f"more.{suffix}")]
     done = compare(
@@ -151,8 +151,8 @@ def test_no_file_and_no_stream_holds_a_key(tmp_path: Path, servers: dict[str, Ta
     assert len(read_rows(tmp_path / "out")) == 2 * len(lines)
 
 
-def test_what_is_shown_at_once_holds_no_key(tmp_path: Path, servers: dict[str, Tape], key: str) -> None:
-    """Replies printed by `ask` and `--json` go the same way as files; a key in a .env file is a key."""
+def test_ask_and_json_output_hold_no_key(tmp_path: Path, servers: dict[str, Tape], key: str) -> None:
+    """Replies printed by `ask` and `--json` are redacted like files; a key in a .env file is a key."""
     (tmp_path / ".env").write_text(f"{VARIABLE}={key}\n")
     done = compare(tmp_path, "ask", "Hi", "--json", "-p", "spoken", "-p", "refused", "-p", "limited", variables=LOUDEST)
     printed = done.stdout + done.stderr
@@ -164,7 +164,7 @@ def test_what_is_shown_at_once_holds_no_key(tmp_path: Path, servers: dict[str, T
 
 @pytest.mark.parametrize("name", ["refused", "headed", "paged", "led-on", "no-http"])
 def test_a_refused_list_of_models_holds_no_key(tmp_path: Path, name: str) -> None:
-    """`compare providers --models` says what the endpoint said, less the key."""
+    """`compare providers --models` shows the endpoint's message without the key."""
     key = make_key("plain-")
     with echoing(name) as tape:
         write_config(tmp_path, acme={"base_url": tape.url, "api_key_env": VARIABLE})
@@ -177,17 +177,17 @@ def test_a_refused_list_of_models_holds_no_key(tmp_path: Path, name: str) -> Non
 
 CRASH = """
 import httpx2
-from runner.wire.transport import StampingTransport
+from runner.wire.transport import TimestampingTransport
 from runner.cli import main
 
-async def break_down(transport, letterhead, content, body):
-    headers = {name.decode(): value.decode() for name, value in letterhead.headers}
+async def break_down(transport, head, content, body):
+    headers = {name.decode(): value.decode() for name, value in head.headers}
     try:
         raise KeyError(headers)
     except KeyError as error:
         raise RuntimeError("a bug, with " + headers["authorization"].removeprefix("Bearer ")) from error
 
-StampingTransport.send = break_down
+TimestampingTransport.send = break_down
 main()
 """
 
@@ -202,8 +202,8 @@ main()
     ],
     ids=["environment", "plain-environment", "env-file", "plain-env-file"],
 )
-def test_a_bugs_traceback_holds_no_key(tmp_path: Path, prefix: str, *, in_file: bool) -> None:
-    """A crash is shown whole, its causes included, with each key in it hidden, wherever the key came from."""
+def test_a_traceback_holds_no_key(tmp_path: Path, prefix: str, *, in_file: bool) -> None:
+    """A crash is shown whole, its causes included, with each key hidden, wherever it came from."""
     key = make_key(prefix)
     write_config(tmp_path, acme={"base_url": "http://127.0.0.1:9/v1", "api_key_env": VARIABLE, "models": ["m"]})
     if in_file:

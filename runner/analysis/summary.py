@@ -18,10 +18,10 @@ from runner.analysis.columns import Cell
 from runner.analysis.frame import measured, rows_of, targets_of
 from runner.analysis.intervals import Interval, median_interval, percentile_interval
 from runner.analysis.places import MeasuredTarget, target_of
-from runner.analysis.word_diff import UNSPACED_SCRIPTS
 from runner.core.events import TIMED, Outcome
 from runner.core.percentiles import MEDIAN, PERCENTILES, name_extreme, name_percentile, nearest_rank, smallest_sample
 from runner.core.record import Record
+from runner.core.token_estimate import likely_tokens
 
 _SUMMARY_COLUMNS = ["block", "simulated", "outcome", "flags", "ttft_s", "ttfa_s", "total_s", "output_tps", "output_cps"]
 
@@ -300,15 +300,6 @@ def _median_phases_s(timestamps: Sequence[Mapping[str, int]]) -> dict[str, float
 
 # Token rates of replies without usage. A rule of thumb, wrong by a third either way: shown with `~`, in a remark.
 
-CHARACTERS_PER_TOKEN = 4.0
-"""Of alphabetic scripts, as vendors say of English."""
-
-CJK_CHARACTERS_PER_TOKEN = 1.5
-"""Of Chinese, Japanese and Korean script, as Chinese vendors say of Chinese."""
-
-CJK = (*UNSPACED_SCRIPTS, (0x3130, 0x319F), (0xAC00, 0xD7AF))
-"""Code points of Chinese, Japanese and Korean script, first and last of each range."""
-
 
 @dataclass(frozen=True, slots=True)
 class EstimatedRate:
@@ -319,17 +310,11 @@ class EstimatedRate:
     n: int
 
 
-def estimate_tokens(text: str) -> float:
-    """Return an estimate of the number of tokens in a text, from its characters and their script."""
-    cjk = sum(any(first <= ord(character) <= last for first, last in CJK) for character in text)
-    return cjk / CJK_CHARACTERS_PER_TOKEN + (len(text) - cjk) / CHARACTERS_PER_TOKEN
-
-
 def estimate_rates(records: Iterable[Record], places: Mapping[str, str]) -> tuple[EstimatedRate, ...]:
     """Return an estimate for each target that has timed replies without counted tokens; see `target_of` for places."""
     rates: dict[MeasuredTarget, list[float]] = defaultdict(list)
     for record in records:
         reply, cps = record.reply, record.output_cps
         if record.timed and record.output_tokens is None and cps is not None and reply:
-            rates[target_of(record, places)].append(cps * estimate_tokens(reply) / len(reply))
+            rates[target_of(record, places)].append(cps * likely_tokens(reply) / len(reply))
     return tuple(EstimatedRate(target, median_of(values), len(values)) for target, values in rates.items())

@@ -129,7 +129,7 @@ def measure_levels(
         places: node -> place, where targets are split by place.
 
     """
-    levels = LoadProfile.of(header.load).levels
+    levels = LoadProfile.from_plain(header.load).levels
     if not levels:
         return ()
     at, repeat = places or {}, header.repeat
@@ -145,7 +145,7 @@ def measure_open_loop(
 
     The arguments are those of `measure_levels`.
     """
-    rate, at = LoadProfile.of(header.load).rate, places or {}
+    rate, at = LoadProfile.from_plain(header.load).rate, places or {}
     if rate is None:
         return ()
     samples = _sample(records, lambda record: target_of(record, at))

@@ -131,7 +131,7 @@ async def ask_last_turn(job: PreparedRun, observer: Observer, said: History) -> 
 
     observer.planned(job.plan)
     async with open_run(job, observer) as (exchanges, writer):
-        finished = await execute(job.plan, exchanges, writer, load=job.load, resume=take_up)
+        finished = await execute(job.plan, exchanges, writer, load=job.load, first_missing=take_up)
     return write_outputs(job, interrupted=not finished)
 
 

@@ -9,7 +9,7 @@ from runner.analysis.diff import Difference, DiffFinding, diff_places, diff_runs
 from runner.analysis.verdict import Rule, Verdict
 from runner.api.tables import RunName, run_of
 from runner.errors import CompareError
-from runner.outputs.diff import html, markdown, phrases, text
+from runner.outputs.diff import html, markdown, phrases, terminal
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class TwoRuns:
         return pd.DataFrame([_row(finding, self.difference) for finding in self.difference.findings])
 
     def __repr__(self) -> str:
-        return text.write(self.difference)
+        return terminal.write_plain(self.difference)
 
     def _repr_html_(self) -> str:
         return html.write(self.difference)
@@ -106,5 +106,5 @@ def _row(finding: DiffFinding, difference: Difference) -> dict[str, object]:
         "n_new": finding.n[1],
         "units": finding.units,
         "verdict": finding.verdict.value,
-        "why": None if doubt is None else doubt.partition(": ")[2],
+        "why": doubt,
     }

@@ -10,10 +10,9 @@ import pandas as pd
 
 from runner.api.tables import IDENTITY, RunName, run_of
 from runner.errors import CompareError
-from runner.outputs.charts import Chart
-from runner.outputs.report.charts import draw_run
+from runner.outputs.charts import Chart, draw_charts
 from runner.outputs.side_by_side import html, text
-from runner.outputs.side_by_side.page import SideBySidePage, compose
+from runner.outputs.side_by_side.page import SideBySidePage, compose_side_by_side
 
 SHOWN = (*IDENTITY, "outcome", "prompt", "reply", "reasoning", "error")
 
@@ -47,7 +46,7 @@ def side_by_side(table: pd.DataFrame) -> SideBySide:
     missing = [name for name in SHOWN if name not in table.columns]
     if missing:
         raise CompareError(f"this is no table of results: it has no column {missing[0]}; give what run() returned")
-    return SideBySide(compose(table, table.attrs.get("targets", ()), table.attrs.get("cases", ())))
+    return SideBySide(compose_side_by_side(table, table.attrs.get("targets", ()), table.attrs.get("cases", ())))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +105,8 @@ def pictures(run: pd.DataFrame | RunName) -> Gallery:
 
     """
     found = run_of(run)
-    drawn = draw_run(found, f"{found.header.run_id}-{next(_GALLERIES)}")
-    return Gallery([Drawing(picture) for picture in drawn if picture])
+    charts = draw_charts(found, f"{found.header.run_id}-{next(_GALLERIES)}")
+    return Gallery([Drawing(chart) for chart in charts])
 
 
 _GALLERIES = count(1)

@@ -89,7 +89,7 @@ class _StreamObserver(Observer):
     def started(self, request: Request) -> None:  # noqa: ARG002 -- there is but one
         self._started_ns = perf_counter_ns()
 
-    def heard(self, request: Request, event: Event) -> None:  # noqa: ARG002
+    def received(self, request: Request, event: Event) -> None:  # noqa: ARG002
         if isinstance(event, Text):
             self._put(event.at_ns, _CHANNELS[event.channel], event.text)
 

@@ -56,7 +56,8 @@ def calibrate(
     """
     import anyio  # noqa: PLC0415 -- heavy imports wait until there is work
 
-    from runner.calibration.measure import CALIBRATION, CalibrationInterrupted, CalibrationLoad, store  # noqa: PLC0415
+    from runner.calibration.measure import CalibrationInterrupted, CalibrationLoad  # noqa: PLC0415
+    from runner.calibration.stored import CALIBRATION, store  # noqa: PLC0415
     from runner.commands.run.perform import backend  # noqa: PLC0415
 
     load = CalibrationLoad(
@@ -73,14 +74,14 @@ def calibrate(
         sys.exit(130)
     click.echo(found.to_json() if as_json else tabulate_calibration(found), nl=not as_json)
     path = output or CALIBRATION
-    store(found, path)
+    store(found.to_json(), path)
     click.echo(f"written: {path}", err=True)
 
 
 async def _calibrate(load: "CalibrationLoad", search: bool) -> "Calibration":
     from runner.calibration.measure import calibrate as measure  # noqa: PLC0415
 
-    return await measure(load, search=search, say=lambda line: click.echo(line, err=True))
+    return await measure(load, search=search, report=lambda line: click.echo(line, err=True))
 
 
 def tabulate_calibration(found: "Calibration") -> str:

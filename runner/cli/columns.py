@@ -77,7 +77,7 @@ class LiveReplies(Observer):
         """Begin to count how long a target keeps one waiting."""
         self._started_ns[request.target.name] = perf_counter_ns()
 
-    def heard(self, request: Request, event: Event) -> None:
+    def received(self, request: Request, event: Event) -> None:
         """Add a piece of text to its column."""
         if not isinstance(event, Heard):
             return

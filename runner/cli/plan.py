@@ -40,19 +40,19 @@ def plan(suite: Path, **chosen: Any) -> None:
 def _write_json(seen: "Preview") -> str:
     import json  # noqa: PLC0415
 
-    from runner.outputs.plan import forecast_document  # noqa: PLC0415
+    from runner.outputs.plan import plan_document  # noqa: PLC0415
 
-    document = forecast_document(seen.job.forecast, seen.missing_keys, seen.job.prices.unknown)
+    document = plan_document(seen.job.forecast, seen.missing_keys, seen.job.prices.unknown)
     return json.dumps({"suite": seen.job.suite.name, **document}, ensure_ascii=False, indent=2)
 
 
 def _write_text(seen: "Preview") -> str:
     from tabulate import tabulate  # noqa: PLC0415
 
-    from runner.outputs.plan import describe_bounds, describe_plan, tabulate_forecast  # noqa: PLC0415
+    from runner.outputs.plan import describe_bounds, describe_plan, tabulate_plan  # noqa: PLC0415
 
     forecast = seen.job.forecast
-    cells = tabulate_forecast(forecast)
+    cells = tabulate_plan(forecast)
     alignment = ["left" if at in cells.wordy else "right" for at in range(len(cells.headings))]
     table = tabulate(cells.rows, headers=cells.headings, tablefmt="simple", colalign=alignment, disable_numparse=True)
     keys = [f"Key missing: {why}" for why in seen.missing_keys.values()]

@@ -78,11 +78,11 @@ class PlainProgress(Observer):
         """Leave out what is done already."""
         self._total = None if self._total is None else self._total - sum(recorded.values())
 
-    def limited(self, lane: str, limit: int, why: str) -> None:
+    def limit_changed(self, lane: str, limit: int, why: str) -> None:
         """Print that a lane has become narrower or wider, and why."""
         self._print(f"{lane}: at most {count(limit, 'request')} at a time now: {why}")
 
-    def paused(self, lane: str, wait_s: float, why: str) -> None:
+    def lane_paused(self, lane: str, wait_s: float, why: str) -> None:
         """Print why a lane is left in peace."""
         self._print(f"{lane}: waiting {wait_s:.1f} s: {why}")
 
@@ -142,7 +142,7 @@ class LiveProgress(Observer):
         """Remember what is done already."""
         self._recorded = recorded
 
-    def opened(self, lane: str, targets: Sequence[Target], limit: int) -> None:
+    def lane_opened(self, lane: str, targets: Sequence[Target], limit: int) -> None:
         """Lay out a lane's row."""
         total = None if self._plan is None else self._plan.requests_to(targets)
         if total is not None:
@@ -150,7 +150,7 @@ class LiveProgress(Observer):
         self._lanes[lane] = LaneProgress(limit, total, perf_counter_ns())
         self._lane_of |= {target.name: self._lanes[lane] for target in targets}
 
-    def limited(self, lane: str, limit: int, why: str) -> None:  # noqa: ARG002 -- there is no room for the reason
+    def limit_changed(self, lane: str, limit: int, why: str) -> None:  # noqa: ARG002 -- there is no room for the reason
         """Show a lane's new limit."""
         self._lanes[lane].limit = limit
         self._redraw()

@@ -8,10 +8,16 @@ from rich.rule import Rule
 from rich.text import Text
 
 from runner.cli.side_by_side import SaidReply, arrange, fits, print_plainly
-from runner.outputs.report.comparison_grid import Replies, Turn, lay_out, read_replies
+from runner.outputs.report.comparison_grid import (
+    GridTurn,
+    Replies,
+    TargetColumn,
+    grid_turns,
+    read_replies,
+    target_columns,
+)
 from runner.outputs.report.reply import describe_ending
-from runner.outputs.report.target_header import TargetColumn, line_up
-from runner.outputs.text.printable import one_line, printable
+from runner.outputs.text.escape import one_line, printable
 
 if TYPE_CHECKING:
     from runner.analysis.columns import Cell, Row
@@ -20,14 +26,14 @@ if TYPE_CHECKING:
 
 def print_replies(runs: "Sequence[Run]", console: Console) -> None:
     """Print every turn, in the repeat that a page would show first."""
-    columns = line_up(runs)
-    turns = [turn.at(turn.first) for turn in lay_out(columns)]
+    columns = target_columns(runs)
+    turns = [turn.only_repeats(turn.first) for turn in grid_turns(columns)]
     replies = read_replies(turns, columns)
     for turn in turns:
         _print_turn(turn, columns, replies, console)
 
 
-def _print_turn(turn: Turn, columns: Sequence[TargetColumn], replies: Replies, console: Console) -> None:
+def _print_turn(turn: GridTurn, columns: Sequence[TargetColumn], replies: Replies, console: Console) -> None:
     said = [
         _said(column.label, rows[cell[turn.first].place] if cell else None)
         for column, cell, rows in zip(columns, turn.cells, replies, strict=True)

@@ -8,7 +8,7 @@ from rich.console import Console, Group
 from rich.panel import Panel
 from rich.text import Text
 
-from runner.outputs.text.printable import one_line, printable
+from runner.outputs.text.escape import one_line, printable
 
 NARROWEST = 28
 """A column narrower than this cannot be read; replies are then shown one after another."""

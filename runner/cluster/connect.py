@@ -1,29 +1,72 @@
-"""Joining a Ray cluster, or saying in one sentence why that cannot be."""
+"""Connecting to a Ray cluster, and opening the worker pool of a run on it."""
 
 import logging
 import os
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING
 
 import anyio
 from anyio.abc import ByteStream
 
-from runner.core.nodes import NEAREST
+from runner.core.nodes import NEAREST, ClusterOptions, Node
 from runner.errors import CompareError
 
+if TYPE_CHECKING:
+    from runner.cluster.worker_pool import WorkerPool
+
 DIAL_LIMIT_S = 5.0
-"""Ray itself would try for minutes, then end the process."""
+"""Seconds to wait for the cluster's head; Ray itself would try for minutes, then end the process."""
 
-HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
-"""How HTTP/2, and so gRPC, begins: the preface, then SETTINGS that change nothing."""
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
+"""The first bytes of an HTTP/2 client, and so of gRPC: the preface, then an empty SETTINGS frame."""
 
-SETTINGS = b"\4"
-"""The type of the frame by which a server of HTTP/2 answers at once."""
+SETTINGS_FRAME = b"\4"
+"""The type of the frame that an HTTP/2 server sends at once."""
+
+
+@asynccontextmanager
+async def open_pool(options: ClusterOptions, vantages: Sequence[Node] = ()) -> AsyncIterator["WorkerPool"]:
+    """Join a cluster and start workers, on these nodes if some are named, for the length of an `async with` block.
+
+    Raises:
+        CompareError: Ray is not installed, no such cluster answers, or it has no room; nothing was sent.
+
+    """
+    address = await check_cluster(options.address)
+    from runner.cluster.start_workers import start_pool  # noqa: PLC0415 -- imports Ray, an extra
+
+    with join_cluster(address):
+        async with start_pool(options, vantages) as pool:
+            yield pool
+
+
+async def find_vantages(options: ClusterOptions) -> tuple[Node, ...]:
+    """Return the nodes of a cluster that can run a worker, in the order of their names.
+
+    Raises:
+        CompareError: Ray is not installed, no such cluster answers, or none of its nodes has a CPU to give.
+
+    """
+    address = await check_cluster(options.address)
+    from runner.cluster.nodes import list_vantages  # noqa: PLC0415 -- few runs need it
+    from runner.cluster.start_workers import list_nodes  # noqa: PLC0415 -- imports Ray, an extra
+
+    with join_cluster(address):
+        vantages = tuple(list_vantages(await list_nodes()).values())
+    if not vantages:
+        raise CompareError("no node of the cluster has a CPU to give to a worker. Nothing was sent")
+    return vantages
 
 
 async def check_cluster(address: str) -> str:
-    """Return the address to join; raise `CompareError` where Ray is not installed or nobody answers there."""
+    """Return the address to join.
+
+    Raises:
+        CompareError: Ray is not installed, or no cluster answers at the address.
+
+    """
     try:
         import ray  # noqa: F401, PLC0415 -- an extra
     except ImportError:
@@ -58,22 +101,25 @@ async def _dial(address: str) -> None:
 
 
 async def _speaks_grpc(stream: ByteStream) -> bool:
-    """Tell a cluster's head from most others, whom Ray would ask for minutes; one behind TLS is taken on trust."""
+    """Return whether a server answers as a cluster's head does; Ray would wait for another one for minutes.
+
+    A server behind TLS is assumed to be a head.
+    """
     if os.environ.get("RAY_USE_TLS", "0").lower() in {"1", "true"}:
         return True
-    await stream.send(HELLO)
+    await stream.send(PREFACE)
     try:
-        return (await stream.receive())[3:4] == SETTINGS
+        return (await stream.receive())[3:4] == SETTINGS_FRAME
     except anyio.EndOfStream:
         return False
 
 
 @contextmanager
 def join_cluster(address: str) -> Iterator[None]:
-    """Be the driver of a cluster for the length of a `with` block; one that this process has joined already stays so.
+    """Join a cluster as its driver for the length of a `with` block; if this process has joined it, it stays joined.
 
     Raises:
-        CompareError: there is none, or it runs other versions of Ray or Python than this process.
+        CompareError: no cluster is there, or it runs other versions of Ray or Python than this process.
 
     """
     import ray  # noqa: PLC0415 -- an extra
@@ -81,13 +127,13 @@ def join_cluster(address: str) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    with _quiet():
+    with _ray_silenced():
         try:
             ray.init(address=address, log_to_driver=False, configure_logging=False)
         except (ConnectionError, RuntimeError, ValueError) as error:
-            said = next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")
+            reason = next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")
             raise CompareError(
-                f"the Ray cluster {address} cannot be joined: {said}. This command must run on a machine of the "
+                f"the Ray cluster {address} cannot be joined: {reason}. This command must run on a machine of the "
                 "cluster, with the cluster's token if it has one (docs/ray.md). Nothing was sent"
             ) from None
         try:
@@ -97,8 +143,8 @@ def join_cluster(address: str) -> Iterator[None]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep Ray from printing: it tells of dead workers on stdout, also where it is not to log, between our JSON."""
+def _ray_silenced() -> Iterator[None]:
+    """Keep Ray from printing: it reports dead workers on stdout, among our JSON, even if it is not to log."""
     from ray._private import worker  # noqa: PLC0415 -- an extra; no public name does it
 
     log = logging.getLogger("ray")

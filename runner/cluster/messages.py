@@ -1,4 +1,4 @@
-"""What passes between the driver and a worker. Pure."""
+"""Messages between the driver and a worker. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -11,7 +11,7 @@ from runner.wire.response_body import Phases
 
 @dataclass(frozen=True, slots=True)
 class WorkerIntroduction:
-    """Who a worker is."""
+    """Where a worker runs, and which version of this package it has."""
 
     version: str
     node_id: str
@@ -20,8 +20,8 @@ class WorkerIntroduction:
 
 
 @dataclass(frozen=True, slots=True)
-class Calibrated:
-    """How late a worker's stamps were in a trial against a known clock, and whether that is within the bound."""
+class WorkerCalibration:
+    """A worker's clock error, measured against a known clock, and whether it is within the bound."""
 
     facts: Mapping[str, object]
     is_within_bound: bool
@@ -29,17 +29,17 @@ class Calibrated:
 
 @dataclass(frozen=True, slots=True)
 class PackedKey:
-    """A key on its way to a worker. A `Key` refuses to be pickled: this is the one form in which it may travel."""
+    """A key on its way to a worker. A `Key` refuses to be pickled: only in this form may it be sent."""
 
     variable: str
     value: str = field(repr=False)
 
 
 def pack_keys(endpoints: Mapping[str, Endpoint]) -> tuple[dict[str, Endpoint], dict[str, PackedKey]]:
-    """Part endpoints from their keys, each by its provider.
+    """Return endpoints without their keys, and the keys, each by provider.
 
     Ray puts an argument of more than 100 KiB into its object store, which spills to disk. Keys are an argument of
-    their own, so that they stay below that however long somebody's rows are.
+    their own, so that they stay below that however long the providers' rows are.
     """
     keys = {name: each.key for name, each in endpoints.items() if each.key is not None}
     packed = {name: PackedKey(key.variable, key.reveal()) for name, key in keys.items()}
@@ -47,43 +47,43 @@ def pack_keys(endpoints: Mapping[str, Endpoint]) -> tuple[dict[str, Endpoint], d
 
 
 def unpack_keys(endpoints: Mapping[str, Endpoint], packed: Mapping[str, PackedKey]) -> dict[str, Endpoint]:
-    """Give endpoints their keys back."""
+    """Return endpoints with their keys again."""
     keys = {name: Key(each.value, each.variable) for name, each in packed.items()}
     return {name: replace(each, key=keys.get(name)) for name, each in endpoints.items()}
 
 
 @dataclass(frozen=True, slots=True)
-class WorkerStay:
-    """When something was at the worker, by the worker's clock."""
+class WorkerSpan:
+    """When a worker began and ended a call, in `perf_counter_ns` of the worker."""
 
-    begun_ns: int
+    began_ns: int
     ended_ns: int
 
-    def clock_ahead_ns(self, handed_ns: int, returned_ns: int) -> int:
-        """Return how far the worker's clock is ahead of the driver's.
+    def clock_ahead_ns(self, called_ns: int, returned_ns: int) -> int:
+        """Return how far the worker's clock is ahead of the driver's, in nanoseconds.
 
-        Taken as if the way there were as long as the way back: wrong by no more than half of what both took. It is
-        worked out for each attempt anew, since clocks drift apart.
+        It assumes that the call took as long to arrive as its result to return: the error is at most half of both
+        together. It is computed for each attempt, since clocks drift apart.
 
         Args:
-            handed_ns: when the driver handed it over, by its own clock.
-            returned_ns: when the driver had it back.
+            called_ns: when the driver made the call, in its own `perf_counter_ns`.
+            returned_ns: when the driver had the result.
 
         """
-        return ((self.begun_ns - handed_ns) + (self.ended_ns - returned_ns)) // 2
+        return ((self.began_ns - called_ns) + (self.ended_ns - returned_ns)) // 2
 
 
 @dataclass(frozen=True, slots=True)
-class RemoteOpened:
-    """Connections that a worker has opened."""
+class WarmUpReport:
+    """The connections that a worker has opened; timestamps are the worker's."""
 
     phases: list[Phases]
-    stay: WorkerStay
+    span: WorkerSpan
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """All that a worker heard of one attempt; stamps are its own clock's."""
+class AttemptReport:
+    """Everything that a worker received in one attempt; timestamps are the worker's."""
 
     fold: Fold
     sent_ns: int | None
@@ -91,11 +91,11 @@ class Report:
     phases: Phases
     clock: str
     late_ns: int | None
-    stay: WorkerStay
+    span: WorkerSpan
 
 
-def shift(phases: Phases, by_ns: int) -> Phases:
-    """Return a connection's phases by another clock."""
+def shift_phases(phases: Phases, by_ns: int) -> Phases:
+    """Return a connection's phases with all timestamps moved, as by another clock."""
 
     def moved(at_ns: int | None) -> int | None:
         return None if at_ns is None else at_ns + by_ns

@@ -1,4 +1,4 @@
-"""What a cluster's nodes are called, and where they are. Pure."""
+"""Names and regions of a cluster's nodes. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -7,17 +7,16 @@ from typing import Any
 from runner.core.nodes import Node
 
 REGION_LABELS = ("ray.io/availability-region", "topology.kubernetes.io/region", "region")
-"""Labels of a node that may name its region, the first one found."""
+"""Labels that may hold a node's region; the first one that is set counts."""
 
-SHORT = 8
-"""Digits of a node's id that tell it from another of the same name."""
+SHORT_ID = 8
+"""Digits of a node's id that distinguish it from another node of the same name."""
 
 
 def name_nodes(rows: Iterable[Mapping[str, Any]]) -> dict[str, Node]:
-    """Return each living node by its id, given what `ray.nodes()` tells.
+    """Return each node that is alive by its id, given what `ray.nodes()` returns.
 
-    A node is called what its owner called it, else by its host; where two are called the same, by a part of their id
-    as well.
+    A node has the name that its owner gave it, else its host's; nodes of the same name have a part of their id as well.
     """
     alive = [row for row in rows if row["Alive"]]
     shared = {name for name, count in Counter(map(_own_name, alive)).items() if count > 1}
@@ -25,21 +24,21 @@ def name_nodes(rows: Iterable[Mapping[str, Any]]) -> dict[str, Node]:
 
 
 def list_vantages(rows: Iterable[Mapping[str, Any]]) -> dict[str, Node]:
-    """Return each node by its id that has a CPU to give, in the order of their names; those without hear nothing."""
+    """Return each node by its id that has a CPU for a worker, in the order of their names."""
     rows = list(rows)
-    able = {row["NodeID"] for row in rows if (row.get("Resources") or {}).get("CPU", 0) >= 1}
-    named = sorted(name_nodes(rows).items(), key=lambda item: item[1].name)
-    return {node_id: node for node_id, node in named if node_id in able}
+    with_cpu = {row["NodeID"] for row in rows if (row.get("Resources") or {}).get("CPU", 0) >= 1}
+    by_name = sorted(name_nodes(rows).items(), key=lambda item: item[1].name)
+    return {node_id: node for node_id, node in by_name if node_id in with_cpu}
 
 
 def _own_name(row: Mapping[str, Any]) -> str:
-    named, address = row.get("NodeName"), row.get("NodeManagerAddress")
-    return str(named if named and named != address else row["NodeManagerHostname"])
+    name, address = row.get("NodeName"), row.get("NodeManagerAddress")
+    return str(name if name and name != address else row["NodeManagerHostname"])
 
 
 def _name(row: Mapping[str, Any], shared: set[str]) -> str:
     name = _own_name(row)
-    return f"{name} {row['NodeID'][:SHORT]}" if name in shared else name
+    return f"{name} {row['NodeID'][:SHORT_ID]}" if name in shared else name
 
 
 def _region(labels: Mapping[str, str]) -> str | None:

@@ -1,128 +1,144 @@
-"""The engine's asker on a cluster: hands each attempt to the worker that has least to do."""
+"""Attempts on a cluster: each is given to the worker that has the fewest in flight."""
 
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from time import perf_counter_ns
 
 import anyio
 
 from runner.analysis.workers import WORKER_LOST
-from runner.cluster.messages import RemoteOpened, Report, shift
-from runner.cluster.worker_handle import WorkerHandle, WorkerLost
-from runner.cluster.worker_pool import WorkerPool
+from runner.cluster.messages import AttemptReport, WarmUpReport, shift_phases
+from runner.cluster.worker_pool import WorkerHandle, WorkerLost, WorkerPool
 from runner.core.events import Failed, Outcome
 from runner.core.nodes import Node
-from runner.engine.attempts import Vantage
-from runner.wire.client import ChatRequestBody
+from runner.engine.attempts import AttemptRunner, OpenAttemptRunners, Provenance
+from runner.providers.endpoint import Endpoint
+from runner.wire.completion_request import CompletionRequest
 from runner.wire.read_loop import Attempt, Watch
 from runner.wire.response_body import Phases, ResponseBody
+from runner.wire.time_slices import TimeSlices
 
-HUSH_LIMIT_S = 5.0
-"""How long an interrupted run waits for what a worker has heard so far."""
+CANCEL_LIMIT_S = 5.0
+"""Seconds that an interrupted run waits for what a worker has received so far."""
+
+
+def remote_runners(pool: WorkerPool, connections: int) -> OpenAttemptRunners:
+    """Return what opens attempt runners on a pool's workers, each of which may need so many connections."""
+
+    @asynccontextmanager
+    async def open_runners(
+        endpoints: Mapping[str, Endpoint], connect_s: float, _time_slices: TimeSlices
+    ) -> AsyncIterator[dict[str, AttemptRunner]]:
+        await pool.set_up(endpoints, connect_s, connections)
+        yield {name: RemoteAttemptRunner(name, pool) for name in endpoints}
+
+    return open_runners
 
 
 class _RemoteBody(ResponseBody):
-    """What is known here of a response that another process hears."""
+    """What the driver knows of a response that a worker receives."""
 
-    standpoint = Vantage()
+    provenance = Provenance()
 
-    def take_from(self, report: Report, hand: WorkerHandle, handed_ns: int) -> None:
-        """Keep what a worker reports."""
+    def take_from(self, report: AttemptReport, worker: WorkerHandle, called_ns: int) -> None:
+        """Keep what a worker reports, given when it was called."""
         self.sent_ns, self.headers_ns = report.sent_ns, report.headers_ns
         self.phases, self.clock = report.phases, report.clock
-        ahead_ns = report.stay.clock_ahead_ns(handed_ns, perf_counter_ns())
-        self.standpoint = Vantage(report.late_ns, ahead_ns, hand.node.name, hand.node.region)
+        ahead_ns = report.span.clock_ahead_ns(called_ns, perf_counter_ns())
+        self.provenance = Provenance(report.late_ns, ahead_ns, worker.node.name, worker.node.region)
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteAttemptRunner:
-    """Asks one provider through a crew."""
+    """Runs attempts at one provider on a pool's workers."""
 
     provider: str
-    crew: WorkerPool
+    pool: WorkerPool
 
     async def warm_up(self, connections: int) -> list[Phases]:
-        """Open connections from all workers, as many from each."""
-        hands = tuple(self.crew.hands) or (await self.crew.choose(),)
-        shares = _share_out(connections, len(hands), evenly=bool(self.crew.vantages))
+        """Open connections from all workers, the same number from each; return the phases by this process's clock."""
+        workers = tuple(self.pool.workers) or (await self.pool.least_busy(),)
+        shares = _share_out(connections, len(workers), evenly=bool(self.pool.vantages))
         opened: list[Phases] = []
 
-        async def open_share(hand: WorkerHandle, share: int) -> None:
-            handed_ns = perf_counter_ns()
+        async def open_share(worker: WorkerHandle, share: int) -> None:
+            called_ns = perf_counter_ns()
+            call = worker.actor.warm_up.remote(self.provider, share)
             try:
-                found: RemoteOpened = await self.crew.collect(hand, hand.handle.warm_up.remote(self.provider, share))
+                report: WarmUpReport = await self.pool.result_of(worker, call)
             except WorkerLost:
-                return  # another takes its place, and opens connections when it needs them
-            ahead_ns = found.stay.clock_ahead_ns(handed_ns, perf_counter_ns())
-            opened.extend(shift(phases, -ahead_ns) for phases in found.phases)
+                return  # its replacement opens connections when it needs them
+            ahead_ns = report.span.clock_ahead_ns(called_ns, perf_counter_ns())
+            opened.extend(shift_phases(phases, -ahead_ns) for phases in report.phases)
 
-        async with anyio.create_task_group() as opening:
-            for hand, share in zip(hands, shares, strict=True):
-                opening.start_soon(open_share, hand, share)
+        async with anyio.create_task_group() as tasks:
+            for worker, share in zip(workers, shares, strict=True):
+                tasks.start_soon(open_share, worker, share)
         return opened
 
-    async def ask(
+    async def run(
         self,
-        question: ChatRequestBody,
+        request: CompletionRequest,
         attempt: Attempt,
         watch: Watch | None = None,  # noqa: ARG002
         *,
         vantage: Node | None = None,
     ) -> None:
-        """Have a question asked, from a vantage or by anybody; events are not passed on one by one."""
+        """Have a worker run an attempt, on a vantage if one is given; its events are not passed to `watch`."""
         attempt.body = body = _RemoteBody()
         if vantage is not None:
-            body.standpoint = _at(vantage)
+            body.provenance = _provenance_on(vantage)
         try:
-            hand = await self.crew.choose(vantage)
+            worker = await self.pool.least_busy(vantage)
         except WorkerLost as lost:
             attempt.fold.add(Failed(perf_counter_ns(), Outcome.CONNECTION, str(lost), WORKER_LOST))
             return
-        await self._have_heard(hand, question, attempt, body)
+        await self._run_on(worker, request, attempt, body)
 
-    async def _have_heard(
-        self, hand: WorkerHandle, question: ChatRequestBody, attempt: Attempt, body: _RemoteBody
+    async def _run_on(
+        self, worker: WorkerHandle, request: CompletionRequest, attempt: Attempt, body: _RemoteBody
     ) -> None:
-        body.standpoint = _at(hand.node)
-        number, handed_ns = self.crew.next_number(), perf_counter_ns()
-        reference = hand.handle.hear.remote(self.provider, number, question)
+        body.provenance = _provenance_on(worker.node)
+        number, called_ns = self.pool.next_attempt_number(), perf_counter_ns()
+        call = worker.actor.run_attempt.remote(self.provider, number, request)
 
         async def fetch() -> None:
-            report: Report = await self.crew.collect(hand, reference)
-            body.take_from(report, hand, handed_ns)
+            report: AttemptReport = await self.pool.result_of(worker, call)
+            body.take_from(report, worker, called_ns)
             attempt.fold = report.fold
 
-        hand.busy += 1
+        worker.in_flight += 1
         try:
             await fetch()
         except anyio.get_cancelled_exc_class():
-            await _hush(hand, number, fetch)
+            await _cancel(worker, number, fetch)
             raise
         except WorkerLost as lost:
             failed = Failed(perf_counter_ns(), Outcome.CONNECTION, str(lost), WORKER_LOST, worth_repeating=True)
             attempt.fold.add(failed)
         finally:
-            hand.busy -= 1
+            worker.in_flight -= 1
 
-    def standpoint(self, attempt: Attempt) -> Vantage:
-        """Tell which worker heard an attempt, and how its stamps are to be read."""
-        return attempt.body.standpoint if isinstance(attempt.body, _RemoteBody) else Vantage()
-
-
-def _at(node: Node) -> Vantage:
-    return Vantage(node=node.name, region=node.region)
+    def provenance_of(self, attempt: Attempt) -> Provenance:
+        """Return which worker's node measured an attempt, and how its timestamps are to be read."""
+        return attempt.body.provenance if isinstance(attempt.body, _RemoteBody) else Provenance()
 
 
-def _share_out(connections: int, hands: int, *, evenly: bool) -> list[int]:
-    """Return how many connections each opens: no more in all than are needed, or the same number each, rounded up."""
+def _provenance_on(node: Node) -> Provenance:
+    return Provenance(node=node.name, region=node.region)
+
+
+def _share_out(connections: int, workers: int, *, evenly: bool) -> list[int]:
+    """Return how many connections each worker opens: those needed in all, or the same number each, rounded up."""
     if evenly:
-        return [-(-connections // hands)] * hands
-    return [connections // hands + (at < connections % hands) for at in range(hands)]
+        return [-(-connections // workers)] * workers
+    return [connections // workers + (at < connections % workers) for at in range(workers)]
 
 
-async def _hush(hand: WorkerHandle, number: int, fetch: Callable[[], Awaitable[None]]) -> None:
-    """Let a worker end an attempt here and now, and fetch what it has heard by then, if it can still tell."""
-    with anyio.move_on_after(HUSH_LIMIT_S, shield=True), contextlib.suppress(WorkerLost):
-        await hand.collect(hand.handle.hush.remote(number))
+async def _cancel(worker: WorkerHandle, number: int, fetch: Callable[[], Awaitable[None]]) -> None:
+    """Cancel an attempt at its worker, and fetch what was received by then, if the worker still responds."""
+    with anyio.move_on_after(CANCEL_LIMIT_S, shield=True), contextlib.suppress(WorkerLost):
+        await worker.result_of(worker.actor.cancel.remote(number))
         await fetch()

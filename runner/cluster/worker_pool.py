@@ -1,31 +1,105 @@
-"""The workers of a run: made ready, chosen between, and replaced when they are lost."""
+"""The worker pool of a run: handles of the workers, which one takes the next attempt, and replacements of lost ones."""
 
 import asyncio
 import platform
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from runner.cluster.messages import PackedKey, pack_keys
-from runner.cluster.start_workers import START_LIMIT_S, recruit, recruit_at, recruit_back
-from runner.cluster.worker_handle import WorkerHandle, WorkerLost
-from runner.core.nodes import ClusterOptions, Node
+import ray
+from ray.exceptions import RayError, RayTaskError
+
+from runner.cluster.messages import PackedKey, WorkerCalibration, pack_keys
+from runner.core.nodes import Node
 from runner.errors import ClusterLost, CompareError
 from runner.providers.endpoint import LOOPBACK, Endpoint
 
-Told = TypeVar("Told")
+Result = TypeVar("Result")
 
-Tell = Callable[[Mapping[str, object]], None]
+START_LIMIT_S = 60.0
+"""Seconds that workers may take to start, also on a node that must come back first."""
+
+WriteLine = Callable[[Mapping[str, object]], None]
 """Writes a line into the journal."""
+
+
+class WorkerLost(Exception):
+    """A worker is gone, and with it its attempts in flight."""
+
+    def __init__(self, what: str, why: str) -> None:
+        super().__init__(what)
+        self.why = why
+
+
+@dataclass(slots=True, eq=False)
+class WorkerHandle:
+    """The driver's handle of a worker that has introduced itself."""
+
+    actor: Any
+    """Ray's handle of the `Worker`."""
+    name: str
+    node: Node
+    host: str
+    pid: int
+    calibration: WorkerCalibration | None = None
+    in_flight: int = 0
+    """The worker's attempts in flight."""
+
+    def __str__(self) -> str:
+        return f"{self.name} on {self.node.name}"
+
+    def journal_line(self) -> dict[str, object]:
+        """Return the worker's line in the journal."""
+        return {
+            "kind": "worker",
+            "name": self.name,
+            "node": self.node.name,
+            "region": self.node.region,
+            "host": self.host,
+            "pid": self.pid,
+            "calibration": None if self.calibration is None else self.calibration.facts,
+            "within_bound": self.calibration is not None and self.calibration.is_within_bound,
+        }
+
+    async def result_of(self, call: Awaitable[Result]) -> Result:
+        """Return the result of a call to the worker.
+
+        Raises:
+            WorkerLost: the worker is gone.
+            CompareError: the worker raised it.
+
+        """
+        try:
+            return await call
+        except RayTaskError as error:
+            if isinstance(error.cause, CompareError):
+                raise CompareError(f"{self}: {error.cause}") from None
+            raise
+        except RayError as error:
+            # Its process, its node, or the result is lost: a long reply stays on its node until it is fetched.
+            raise WorkerLost(f"{self} was lost", first_line(error)) from None
+
+    def stop(self) -> None:
+        """Stop the worker, whatever it does."""
+        stop_actor(self.actor)
+
+
+def stop_actor(actor: Any) -> None:
+    """Stop a worker, which need not have introduced itself."""
+    ray.kill(actor, no_restart=True)
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of Ray's message on a loss, which has several pages."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerSetup:
-    """What a worker is given before it hears anything."""
+    """The arguments of `Worker.set_up`."""
 
     keyless: Mapping[str, Endpoint]
     keys: Mapping[str, PackedKey]
@@ -34,52 +108,60 @@ class WorkerSetup:
 
 
 class WorkerPool:
-    """The workers there are now, at least one at first. All of it runs on the driver's loop.
+    """The workers that there are now, at least one at first. All of it runs on the driver's event loop.
 
-    With vantages, each has workers of its own, and a lost one is replaced on its own node.
+    With vantages, each node has workers of its own, and a lost one is replaced on its own node.
     """
 
-    def __init__(self, hands: list[WorkerHandle], names: "count[int]", vantages: Sequence[Node] = ()) -> None:
-        self.hands = hands
+    def __init__(
+        self,
+        workers: list[WorkerHandle],
+        start_replacement: Callable[[Node], Awaitable[WorkerHandle]],
+        vantages: Sequence[Node] = (),
+    ) -> None:
+        self.workers = workers
         self.vantages = vantages
-        self._names = names
-        self._tell: Tell = _ignore
-        self._numbers = count(1)
-        self._equipment: WorkerSetup | None = None
+        self._start_replacement = start_replacement
+        self._write_line: WriteLine = _discard
+        self._attempt_numbers = count(1)
+        self._setup: WorkerSetup | None = None
         self._replacements: dict[asyncio.Task[None], Node] = {}
 
-    def write_to(self, tell: Tell) -> None:
-        """Let a journal know of all workers there are, and of all changes from now on."""
-        self._tell = tell
-        for hand in self.hands:
-            tell(hand.facts())
+    def write_to(self, write_line: WriteLine) -> None:
+        """Write a journal line for each worker now, and one for each change from now on."""
+        self._write_line = write_line
+        for worker in self.workers:
+            write_line(worker.journal_line())
 
-    async def equip(self, endpoints: Mapping[str, Endpoint], connect_s: float, connections: int) -> None:
-        """Give all workers, and those that come later, what they need to ask.
+    async def set_up(self, endpoints: Mapping[str, Endpoint], connect_s: float, connections: int) -> None:
+        """Prepare all workers, and those that come later, for attempts at these endpoints.
 
         Raises:
-            CompareError: an address means another machine to a worker, or a worker lacks file descriptors.
+            CompareError: an address means another machine to a worker, a worker cannot have that many connections, or
+                one is lost.
 
         """
-        self._equipment = WorkerSetup(*pack_keys(endpoints), connect_s, connections)
+        self._setup = WorkerSetup(*pack_keys(endpoints), connect_s, connections)
         try:
-            await asyncio.gather(*(_hand_out(self._equipment, hand) for hand in self.hands))
+            await asyncio.gather(*(_set_up_worker(worker, self._setup) for worker in self.workers))
         except WorkerLost as lost:
             raise CompareError(f"{lost} before anything was sent: {lost.why}") from None
 
-    async def choose(self, vantage: Node | None = None) -> WorkerHandle:
-        """Return the worker with least to do, of a vantage if one is given; wait for a replacement where there is none.
+    async def least_busy(self, vantage: Node | None = None) -> WorkerHandle:
+        """Return the worker with the fewest attempts in flight, on a vantage if one is given.
+
+        If there is none, it waits for a replacement that is being started.
 
         Raises:
-            ClusterLost: no worker is left, and none comes.
-            WorkerLost: none is left at the vantage, and none comes.
+            ClusterLost: no worker is left, and none is being started.
+            WorkerLost: none is left on the vantage, and none is being started there.
 
         """
-        while not (hands := [hand for hand in self.hands if vantage in {None, hand.node}]):
-            coming = [replacement for replacement, node in self._replacements.items() if vantage in {None, node}]
-            if coming:
-                await asyncio.wait(coming, return_when=asyncio.FIRST_COMPLETED)
-            elif vantage is None or not (self.hands or self._replacements):
+        while not (workers := [worker for worker in self.workers if vantage in {None, worker.node}]):
+            starting = [task for task, node in self._replacements.items() if vantage in {None, node}]
+            if starting:
+                await asyncio.wait(starting, return_when=asyncio.FIRST_COMPLETED)
+            elif vantage is None or not (self.workers or self._replacements):
                 raise ClusterLost(
                     "the last worker of the cluster was lost. What was recorded is safe: go on with `compare run "
                     f"--resume`, on a cluster{'' if self.vantages else ' or without one'}"
@@ -87,101 +169,77 @@ class WorkerPool:
             else:
                 why = f"{vantage.name} was lost and not back within {START_LIMIT_S:g} s; no other node asks for it"
                 raise WorkerLost(why, why)
-        return min(hands, key=lambda hand: hand.busy)
+        return min(workers, key=lambda worker: worker.in_flight)
 
-    def next_number(self) -> int:
-        """Return a number by which an attempt can be named to its worker."""
-        return next(self._numbers)
+    def next_attempt_number(self) -> int:
+        """Return a number that identifies an attempt to its worker."""
+        return next(self._attempt_numbers)
 
-    async def collect(self, hand: WorkerHandle, reference: Awaitable[Told]) -> Told:
-        """Await what a worker was told to do.
+    async def result_of(self, worker: WorkerHandle, call: Awaitable[Result]) -> Result:
+        """Return the result of a call to a worker.
 
         Raises:
-            WorkerLost: it is gone, and another one on its way.
+            WorkerLost: the worker is gone, and a replacement is being started.
 
         """
         try:
-            return await hand.collect(reference)
+            return await worker.result_of(call)
         except WorkerLost as lost:
-            self._strike_off(hand, lost)
+            self._remove(worker, lost)
             raise
 
-    def _strike_off(self, hand: WorkerHandle, lost: WorkerLost) -> None:
-        """Count on a worker no more, stop what it may still do, and look for another."""
-        if hand not in self.hands:
-            return  # others were waiting for it, too
-        self.hands.remove(hand)
-        hand.dismiss()
+    def _remove(self, worker: WorkerHandle, lost: WorkerLost) -> None:
+        """Remove a lost worker, stop what it may still do, and start a replacement."""
+        if worker not in self.workers:
+            return  # another call has found it lost before
+        self.workers.remove(worker)
+        worker.stop()
         at = datetime.now(UTC).isoformat(timespec="milliseconds")
-        what = {"name": hand.name, "node": hand.node.name, "under_way": hand.busy, "why": lost.why}
-        self._tell({"kind": "worker_lost", "at": at, **what})
-        replacement = asyncio.create_task(self._replace(hand.node))
-        self._replacements[replacement] = hand.node
+        what = {"name": worker.name, "node": worker.node.name, "under_way": worker.in_flight, "why": lost.why}
+        self._write_line({"kind": "worker_lost", "at": at, **what})
+        replacement = asyncio.create_task(self._replace(worker.node))
+        self._replacements[replacement] = worker.node
         replacement.add_done_callback(self._replacements.pop)
 
     async def _replace(self, node: Node) -> None:
-        """Hire one worker more, if the cluster, or the very node, has room for it; if not, the others do without."""
-        assert self._equipment is not None
-        names = name_workers(self._names)
+        """Start one more worker, if the cluster has room for it; if not, the others do without."""
+        assert self._setup is not None
         try:
-            hand = await recruit_back(node, names) if self.vantages else (await recruit(1, names))[0]
+            worker = await self._start_replacement(node)
         except CompareError:
             return
         try:
-            await _hand_out(self._equipment, hand)
+            await _set_up_worker(worker, self._setup)
         except (CompareError, WorkerLost):
-            hand.dismiss()
+            worker.stop()
             return
-        self._tell(hand.facts())
-        self.hands.append(hand)
+        self._write_line(worker.journal_line())
+        self.workers.append(worker)
 
-    async def disband(self) -> None:
-        """Stop all workers, those on their way as well."""
+    async def close(self) -> None:
+        """Stop all workers, those that are being started as well."""
         for replacement in self._replacements:
             replacement.cancel()
         await asyncio.gather(*self._replacements, return_exceptions=True)
-        for hand in self.hands:
-            hand.dismiss()
+        for worker in self.workers:
+            worker.stop()
 
 
-def _ignore(_line: Mapping[str, object]) -> None:
+def _discard(_line: Mapping[str, object]) -> None:
     """Write nothing: there is no journal yet."""
 
 
-async def _hand_out(equipment: WorkerSetup, hand: WorkerHandle) -> None:
-    for endpoint in equipment.keyless.values():
-        _refuse_loopback(endpoint, hand)
+async def _set_up_worker(worker: WorkerHandle, setup: WorkerSetup) -> None:
+    for endpoint in setup.keyless.values():
+        _refuse_loopback(endpoint, worker)
     # By a call, whose arguments go from process to process. Those of a constructor are stored by Ray.
-    opened = hand.handle.open.remote(equipment.keyless, equipment.keys, equipment.connect_s, equipment.connections)
-    await hand.collect(opened)
+    call = worker.actor.set_up.remote(setup.keyless, setup.keys, setup.connect_s, setup.connections)
+    await worker.result_of(call)
 
 
-def _refuse_loopback(endpoint: Endpoint, hand: WorkerHandle) -> None:
-    if hand.host != platform.node() and urlsplit(endpoint.base_url).hostname in LOOPBACK:
+def _refuse_loopback(endpoint: Endpoint, worker: WorkerHandle) -> None:
+    if worker.host != platform.node() and urlsplit(endpoint.base_url).hostname in LOOPBACK:
         raise CompareError(
-            f"{endpoint.provider} is asked at {endpoint.base_url}, which {hand} would look for on its own machine. "
+            f"{endpoint.provider} is asked at {endpoint.base_url}, which {worker} would look for on its own machine. "
             "Give an address that every node reaches; `compare serve` runs the simulator on one"
         )
-
-
-def name_workers(numbers: "count[int]") -> "map[str]":
-    """Yield names without end."""
-    return map("worker {}".format, numbers)
-
-
-@asynccontextmanager
-async def open_crew(fleet: ClusterOptions, vantages: Sequence[Node]) -> AsyncIterator[WorkerPool]:
-    """Hire workers, on each of the vantages if there are any, for the length of an `async with` block.
-
-    Raises:
-        CompareError: the cluster that this process has joined cannot give them.
-
-    """
-    numbers = count(1)
-    names = name_workers(numbers)
-    hired = recruit_at(vantages, fleet.workers or 1, names) if vantages else recruit(fleet.workers, names)
-    crew = WorkerPool(await hired, numbers, vantages)
-    try:
-        yield crew
-    finally:
-        await crew.disband()

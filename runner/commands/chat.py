@@ -40,7 +40,7 @@ class Chat:
             replies = tuple(reply for _, reply in self._said[target.name])
             case = Case("chat", (*asked, text))
             request = Request(target, case, repeat=self._turns, block=self._turns, replies=replies)
-            record = await self._exchanges[target.provider].hold(request, perf_counter_ns())
+            record = await self._exchanges[target.provider].send(request, perf_counter_ns())
             records[target.name] = record
             if record.outcome in TIMED:
                 self._said[target.name] += ((text, record.reply or ""),)

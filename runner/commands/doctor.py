@@ -16,7 +16,7 @@ from time import get_clock_info, perf_counter_ns
 
 import httpx2
 
-from runner.calibration.measure import find_clock_error
+from runner.calibration.stored import find_clock_error
 from runner.document import find_nearest
 from runner.errors import CompareError
 from runner.providers.config import find_config

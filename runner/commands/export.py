@@ -10,8 +10,7 @@ from runner.analysis.run import Run
 from runner.commands.diff import open_run
 from runner.core.percentiles import PERCENTILES
 from runner.errors import CompareError
-from runner.outputs import BUILT_IN, find_writer, known_suffixes
-from runner.outputs.export import Export
+from runner.outputs import BUILT_IN, Export, find_writer, known_suffixes
 from runner.storage.run_folder import check_outputs, write_atomically
 
 

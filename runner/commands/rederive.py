@@ -12,7 +12,7 @@ from typing import Any
 
 from runner.analysis.run import Run
 from runner.core.record import Record
-from runner.engine.in_flight import describe_failure, with_heard
+from runner.engine.in_flight import describe_failure, with_response
 from runner.errors import CompareError
 from runner.outputs import find_writer
 from runner.providers.redaction import Redactor
@@ -20,7 +20,7 @@ from runner.storage.journal import Journal, JournalWriter, decode_record, encode
 from runner.storage.recordings.reader import RecordingEntry, Recordings, read_recordings
 from runner.storage.run_folder import find_run, refuse_used_folder, write_atomically
 from runner.version import __version__
-from runner.wire.replay_decoder import hear_again
+from runner.wire.response_decoder import decode_recording
 
 TABLES = ("results.csv", "results.md", "report.html")
 
@@ -118,8 +118,8 @@ class _Takes:
 
     def _hear(self, record: Record, entry: RecordingEntry) -> Record:
         label = entry.label
-        fold = hear_again(label, self._recordings.reads(entry))
-        return with_heard(record, fold, label.flags, Redactor(), sent_ns=label.sent_ns, epoch_ns=label.epoch_ns)
+        fold = decode_recording(label, self._recordings.reads(entry))
+        return with_response(record, fold, label.flags, Redactor(), sent_ns=label.sent_ns, epoch_ns=label.epoch_ns)
 
     def tell_attempt(self, line: Mapping[str, Any]) -> Mapping[str, object] | None:
         """Return the line of an attempt that failed and was repeated, heard anew; None if it was not recorded."""
@@ -127,6 +127,6 @@ class _Takes:
             label = entry.label
             if label.sent_ns is not None and label.sent_ns - label.epoch_ns > line["at_ns"]:
                 continue
-            failed = hear_again(label, self._recordings.reads(entry)).failed
+            failed = decode_recording(label, self._recordings.reads(entry)).failed
             return line if failed is None else {**line, **describe_failure(failed, label.epoch_ns, Redactor())}
         return None

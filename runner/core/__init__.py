@@ -1,1 +1,1 @@
-"""The values that every room speaks in: suite, load profile, events, fold, record, hints."""
+"""Values that all other packages use: suite, load profile, nodes, events, fold, record, percentiles, hints."""

@@ -1,6 +1,6 @@
-"""What a reply's stream can tell, one type each. Knows no bytes, no vendor and no clock but the stamp.
+"""The events of a reply's stream, one type each, independent of the vendor and its wire format.
 
-Every event carries `at_ns`, the `time.perf_counter_ns` of the socket read that completed it.
+Every event has `at_ns`, the `time.perf_counter_ns` of the socket read that completed it.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 
 class Channel(StrEnum):
-    """Where heard text belongs; the value is the letter the journal stores."""
+    """The kind of a text; its value is the letter that the journal stores."""
 
     REASONING = "r"
     ANSWER = "a"
@@ -41,10 +41,10 @@ TIMED = frozenset({Outcome.OK, Outcome.LENGTH})
 
 @dataclass(frozen=True, slots=True)
 class ResponseStarted:
-    """The response's head: status and the ids by which a provider can find the request again.
+    """The head of a response: its status, and the id by which the provider can find the request.
 
-    `received_ns` is when the request's last byte arrived, by the sender's own clock, where it says so.
-    `simulated` is whether the sender says that no model stands behind it.
+    `received_ns` is the time at which the request's last byte arrived, by the sender's own clock, if it reports that.
+    `simulated` is whether the sender reports that it is a simulator.
     """
 
     at_ns: int
@@ -56,16 +56,16 @@ class ResponseStarted:
 
 @dataclass(frozen=True, slots=True)
 class EmptyChunk:
-    """An SSE event that carried data but no text: role-only chunks, filter results, padding."""
+    """An SSE event with data but without text: a role-only chunk, filter results, padding."""
 
     at_ns: int
     response_model: str | None = None
 
 
 class Text(NamedTuple):
-    """Non-empty text on one channel. `origin_ns` is the sender's own clock, where it sent one.
+    """Non-empty text on one channel. `origin_ns` is the sender's own timestamp, if it sent one.
 
-    A tuple, because there is one for every token, and a frozen dataclass takes three times as long to make.
+    A tuple, since there is one for every token, and creating a frozen dataclass takes three times as long.
     """
 
     at_ns: int
@@ -77,7 +77,7 @@ class Text(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Token counts as the provider reported them; None where it said nothing. The last one wins."""
+    """Token counts as the provider reported them; None for those it did not report. The last event counts."""
 
     at_ns: int
     input_tokens: int | None
@@ -104,7 +104,7 @@ class StreamDone:
 
 @dataclass(frozen=True, slots=True)
 class Flagged:
-    """Something odd that is no failure: `invalid_utf8`, `not_streamed`, `skipped_data`, `compressed` ..."""
+    """An irregularity that is no failure: `invalid_utf8`, `not_streamed`, `skipped_data`, `compressed` ..."""
 
     at_ns: int
     flag: str
@@ -112,9 +112,9 @@ class Flagged:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The request failed, in the provider's own words where it gave any.
+    """The failure of a request, with the provider's own message if there is one.
 
-    `retry_after_s` is what the provider asked for; `worth_repeating` is false for spent balances,
+    `retry_after_s` is the wait that the provider asked for; `worth_repeating` is false for used-up balances,
     bad keys and bad requests.
     """
 
@@ -130,7 +130,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The body ended cleanly: the last byte HTTP framing promised has arrived."""
+    """The regular end of the body: the last byte that HTTP framing announced has arrived."""
 
     at_ns: int
 

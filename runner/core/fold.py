@@ -1,4 +1,4 @@
-"""The fold: events become flat columns, and a verdict on how the attempt ended. Performs no I/O, reads no clock."""
+"""The fold of an attempt's events into flat columns and an outcome. Performs no I/O, reads no clock."""
 
 from array import array
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ ERROR_REASONS = frozenset({"error", "network_error", "insufficient_system_resour
 
 
 class Fold:
-    """Listens to one attempt's events and remembers only what a record needs, in flat columns."""
+    """The state of one attempt, built from its events: only what a record needs, in flat columns."""
 
     def __init__(self) -> None:
         self._at_ns = array("q")
@@ -46,10 +46,9 @@ class Fold:
         self.finish_reason: str | None = None
         self.response_model: str | None = None
         self.saw_done = False
-        self.ended_at: int | None = None
 
     def add(self, event: Event) -> None:
-        """Take one event in; the order of calls is the order on the wire."""
+        """Add an event; events are added in their order on the wire."""
         if isinstance(event, Text):
             self._add_text(event)
         else:
@@ -60,19 +59,19 @@ class Fold:
     ) -> None:
         match event:
             case ResponseStarted():
-                # A later one only brings the id that the head did not give.
+                # A later one only has the id that was missing in the head.
                 self.response_started = (
                     replace(self.response_started, request_id=event.request_id) if self.response_started else event
                 )
             case EmptyChunk():
                 self.response_model = self.response_model or event.response_model
-                self._mark(event.at_ns)
+                self._note_data(event.at_ns)
             case Usage():
                 self.usage = event
-                self._mark(event.at_ns)
+                self._note_data(event.at_ns)
             case Finished():
                 self.finish_reason = event.reason
-                self._mark(event.at_ns)
+                self._note_data(event.at_ns)
             case StreamDone():
                 self.saw_done = True
             case Flagged():
@@ -80,17 +79,17 @@ class Fold:
             case Failed():
                 self.failed = self.failed or event
             case Ended():
-                self.ended_at = event.at_ns
+                pass
 
-    def _mark(self, at_ns: int) -> None:
-        """Note the stamp of an event that carried data; the last one is where the reply ended."""
+    def _note_data(self, at_ns: int) -> None:
+        """Note the timestamp of an event with data; the reply ends with the last one."""
         if self.last_event is None:
             self.first_event = self.last_event = at_ns
-        elif at_ns > self.last_event:  # text held back, because it might have been part of a tag, has its old stamp
+        elif at_ns > self.last_event:  # text that was held back as a possible tag keeps its earlier timestamp
             self.last_event = at_ns
 
     def _add_text(self, event: Text) -> None:
-        """Take text in: the hot one of all events, unpacked once instead of looked into field by field."""
+        """Add text. This is the most frequent event, so it is unpacked once, which is faster than field access."""
         at_ns, channel, text, origin_ns, model = event
         self._at_ns.append(at_ns)
         self._lengths.append(len(text))
@@ -100,34 +99,29 @@ class Fold:
             self._origin_ns.append(origin_ns)
         if self.response_model is None:
             self.response_model = model
-        self._mark(at_ns)
+        self._note_data(at_ns)
 
     @property
     def has_text(self) -> bool:
-        """Whether any text was heard: from then on nothing may be sent again."""
+        """Whether any text has arrived, after which the request must not be sent again."""
         return bool(self._at_ns)
 
     @property
-    def text_count(self) -> int:
-        """Text events so far."""
-        return len(self._at_ns)
-
-    @property
     def timestamps_ns(self) -> Sequence[int]:
-        """The stamps of all text events, ascending."""
+        """The timestamps of all text events in ascending order, in `perf_counter_ns`."""
         return self._at_ns
 
     def text(self, channel: Channel) -> str | None:
-        """All that was heard on a channel; None if it stayed silent."""
+        """Return the whole text of a channel; None if there is none."""
         return self._texts[channel].getvalue() or None
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Flags the wire raised."""
+        """The flags of the attempt, sorted."""
         return tuple(sorted(self._notes))
 
     def text_events(self, sent_ns: int) -> TextEvents:
-        """Return the text events relative to the moment the request was sent."""
+        """Return the text events in microseconds since the request was sent, at `sent_ns`."""
         complete = len(self._origin_ns) == len(self._at_ns)
         return TextEvents(
             at_us=tuple((at - sent_ns) // 1000 for at in self._at_ns),
@@ -137,7 +131,7 @@ class Fold:
         )
 
     def outcome(self) -> Outcome:
-        """Judge how the attempt ended; a stream proves its success by a finish_reason or [DONE]."""
+        """Return how the attempt ended; it succeeded only if there was a finish_reason or [DONE]."""
         if self.failed is not None:
             return self.failed.outcome
         reason = self.finish_reason

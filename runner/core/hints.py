@@ -1,6 +1,6 @@
-"""What to do about a request that failed, in one clause for each kind of failure.
+"""Hints on what to do about failed requests, one for each kind of failure.
 
-Derived on reading from what a record says, so that better advice also serves old journals.
+They are derived from a record when it is read, so that better hints also appear for old journals.
 """
 
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from runner.core.events import Outcome
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """What is wrong, in a few words, and what may help."""
+    """What is wrong, in a few words, and what to do."""
 
     what: str
     help: str
 
 
 HINTS: dict[str, Hint] = {
-    # The provider, or what stands before it, refused.
+    # The provider, or a gateway before it, refused the request.
     "key": Hint("key refused", "check that the key belongs to this provider and region"),
     "balance": Hint("balance used up", "top up"),
     "plan": Hint("not covered by the plan", "change the plan or the model"),
@@ -36,7 +36,7 @@ HINTS: dict[str, Hint] = {
     "server": Hint("failure", "try again later"),
     "server_timeout": Hint("time-out", "try again later"),
     "unsupported": Hint("not supported", "ask without it, or another model"),
-    # What came was no reply.
+    # The response was no reply.
     "empty": Hint("empty answer", "try again later"),
     "broken_json": Hint("broken JSON", "try again later"),
     "html": Hint("a web page", "check base_url, or log in to the network"),
@@ -63,19 +63,19 @@ HINTS: dict[str, Hint] = {
     "idle": Hint("fell silent", "try again later, or raise timeouts.idle"),
     "total": Hint("not finished in time", "lower max_tokens, or raise timeouts.total"),
 }
-"""By `error_type`."""
+"""`error_type` -> its hint."""
 
 OUTCOME_HINTS = {
     Outcome.TRUNCATED: Hint("ended without a finish_reason", "try again; a gateway on the way may have cut it"),
     Outcome.FILTERED: HINTS["content_filter"],
 }
-"""For outcomes that need no `error_type` to be clear."""
+"""Hints for outcomes without an `error_type`."""
 
 
 def hint_for(
     provider: str, outcome: str, error_type: str | None, *, code: str | None = None, attempts: int = 1
 ) -> str | None:
-    """Say in one clause what was wrong, what to do next, and what has been tried; None where nothing can be done."""
+    """Return a clause on what was wrong, what to do, and how often it was tried; None if there is no hint."""
     hint = HINTS.get(error_type or "") or OUTCOME_HINTS.get(Outcome(outcome))
     if hint is None:
         return None

@@ -1,7 +1,4 @@
-"""How hard a run presses on those it asks: plain values, as a command, the engine and a header share them.
-
-Not called `load`, which is the name of a public function of the package.
-"""
+"""The load profile of a run: rate, arrivals, limits and levels of concurrency."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -14,18 +11,18 @@ Arrivals = Literal["constant", "poisson"]
 ARRIVALS: tuple[Arrivals, ...] = get_args(Arrivals)
 
 CONCURRENCY = 4
-"""Requests under way in a lane where nobody said otherwise: equal load for all."""
+"""The default number of requests in flight in each lane, the same for all providers."""
 
 OPEN_LOOP_CONCURRENCY = 1000
-"""The same under a rate, whose point is that nothing waits for replies; it only keeps a dead server from taking all."""
+"""The default under a rate, where requests do not wait for replies; it only limits those to a dead server."""
 
 BLOCKS_A_LEVEL = 1_000_000
-"""Numbers set aside for each level of a sweep whose blocks have no end."""
+"""Block numbers reserved for each level of a sweep without a limit on blocks."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoadProfile:
-    """The pressure of a run; what is at its default presses as a plain comparison does.
+    """The load that a run puts on its targets; the defaults are those of a plain comparison.
 
     Raises:
         CompareError: a value is out of range, or two exclude each other.
@@ -33,64 +30,63 @@ class LoadProfile:
     """
 
     lead: int = 2
-    """Blocks by which one lane may be ahead of the slowest, in the order `blocks`."""
+    """The number of blocks by which a lane may be ahead of the slowest one, in the order `blocks`."""
     adaptive: bool = False
-    """Whether a lane's limit may grow beyond what was set."""
+    """Whether a lane's concurrency may grow beyond its setting."""
     rate: float | None = None
-    """Conversations begun a second with each target, whether or not earlier ones were answered."""
+    """Conversations started per second with each target, whether or not earlier ones have ended."""
     arrivals: Arrivals = "constant"
-    """How those are spaced: evenly, or at random as independent callers are."""
+    """The spacing of starts under a rate: even, or random as by independent callers."""
     duration_s: float | None = None
-    """Begin nothing more after so many seconds; under a sweep, at each level."""
+    """Start no request after this many seconds since the start of the run; in a sweep, of each level."""
     max_requests: int | None = None
-    """Ask no more than this in all, warm-ups and repeated attempts apart; under a sweep, at each level."""
+    """Send at most this many requests, warm-ups and repeated attempts not counted; in a sweep, at each level."""
     levels: tuple[int, ...] = ()
-    """Concurrencies to hold one after the other, each for a whole pass; empty for none."""
+    """The concurrencies of a sweep, each held for a whole pass; empty for no sweep."""
 
     def __post_init__(self) -> None:
-        """Refuse what nobody can mean."""
-        wrong = next(self._contradictions(), None)
-        if wrong is not None:
-            raise CompareError(wrong)
+        """Refuse impossible values."""
+        problem = next(self._problems(), None)
+        if problem is not None:
+            raise CompareError(problem)
 
-    def _contradictions(self) -> Iterator[str]:
+    def _problems(self) -> Iterator[str]:
         if self.lead < 0:
-            yield f"a lead of {self.lead} blocks is none: give 0 or more"
+            yield f"lead must be 0 or more, not {self.lead}"
         if not _is_positive(self.rate):
-            yield f"a rate of {self.rate} a second sends nothing: give more than 0"
+            yield f"rate must be more than 0 per second, not {self.rate}"
         if not _is_positive(self.duration_s):
-            yield f"a duration of {self.duration_s} s is none: give more than 0"
+            yield f"duration must be more than 0 s, not {self.duration_s} s"
         if not _is_positive(self.max_requests):
-            yield f"{self.max_requests} requests are none: give 1 or more"
+            yield f"the number of requests must be 1 or more, not {self.max_requests}"
         if self.arrivals not in ARRIVALS:
-            yield f"arrivals are {' or '.join(ARRIVALS)}, not {self.arrivals}"
+            yield f"arrivals must be {' or '.join(ARRIVALS)}, not {self.arrivals}"
         if any(level < 1 for level in self.levels) or len(set(self.levels)) < len(self.levels):
-            yield "a sweep's levels are requests at a time: give 1 or more each, and each but once"
+            yield "each level of a sweep is a number of requests in flight: give 1 or more, and each only once"
         if self.levels and self.rate is not None:
-            yield "a sweep sets how many requests are under way, a rate how many begin: choose --sweep or --rate"
+            yield "a sweep sets the requests in flight, a rate the requests per second: choose --sweep or --rate"
         if self.levels and self.adaptive:
-            yield "a sweep holds each level as it is, which --adaptive would not: choose one of the two"
+            yield "a sweep keeps the concurrency of each level, --adaptive changes it: choose one of the two"
 
     @property
     def is_bounded(self) -> bool:
-        """Whether time or a number of requests ends the run, so that its blocks need no number."""
+        """Whether a duration or a number of requests ends the run, so that the number of blocks may be unlimited."""
         return self.duration_s is not None or self.max_requests is not None
 
     @property
     def concurrency(self) -> int:
-        """Requests that a lane may have under way where neither its row nor the user says it."""
+        """The concurrency of a lane for which neither its row nor the user sets one."""
         return CONCURRENCY if self.rate is None else OPEN_LOOP_CONCURRENCY
 
-    @property
-    def altered(self) -> dict[str, Any]:
-        """The values that differ from their defaults, as a header holds them."""
+    def to_plain(self) -> dict[str, Any]:
+        """Return the values that differ from their defaults as plain data, for a journal's header."""
         values = {spec.name: getattr(self, spec.name) for spec in fields(self)}
         return {spec.name: values[spec.name] for spec in fields(self) if values[spec.name] != spec.default}
 
     @classmethod
-    def of(cls, altered: Mapping[str, Any]) -> Self:
-        """Return the load that a header tells of; what this version does not know is ignored."""
-        known = {spec.name: altered[spec.name] for spec in fields(cls) if spec.name in altered}
+    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
+        """Return the load profile in a header; names that this version does not know are ignored."""
+        known = {spec.name: plain[spec.name] for spec in fields(cls) if spec.name in plain}
         return cls(**{**known, "levels": tuple(known.get("levels", ()))})
 
 
@@ -99,14 +95,14 @@ def _is_positive(value: float | None) -> bool:
 
 
 def blocks_a_level(repeat: int | None) -> int:
-    """Return how many block numbers each level of a sweep has to itself."""
+    """Return the number of block numbers that each level of a sweep has; `repeat` is None without a limit."""
     return BLOCKS_A_LEVEL if repeat is None else repeat
 
 
 def level_of(block: int, levels: Sequence[int], repeat: int | None) -> int:
-    """Return the concurrency at which a block was asked.
+    """Return the concurrency of a block.
 
-    Blocks count from 1. Those of the first level come first: as many as `repeat` says, or, where blocks had no end,
-    the million numbers that are set aside for each level.
+    Blocks count from 1. The first level has the first `repeat` numbers, or without a limit on blocks the first
+    `BLOCKS_A_LEVEL`; the next level those after them.
     """
     return levels[(block - 1) // blocks_a_level(repeat)]

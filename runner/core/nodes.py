@@ -1,14 +1,14 @@
-"""Which machines hear a run, if others than this one do: plain values that plan, command and composer share."""
+"""Nodes of a cluster and the options of a run on one: plain values."""
 
 from dataclasses import dataclass
 
 NEAREST = "auto"
-"""The cluster that this machine belongs to."""
+"""The address of the cluster that this machine belongs to."""
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One node of a cluster, as a table names it; a vantage, where a run asks everything from it."""
+    """A node of a cluster, as tables name it; a vantage if a run sends the whole plan from it."""
 
     name: str
     region: str | None
@@ -19,11 +19,11 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class ClusterOptions:
-    """Workers of a Ray cluster."""
+    """The workers of a Ray cluster that run a plan."""
 
     address: str = NEAREST
     """HOST:PORT of the cluster's head, or `auto`."""
     workers: int | None = None
-    """How many, each with a CPU of its own; None for one on each node. With `vantage`, how many on each node."""
+    """The number of workers, each with a CPU; None for one on each node. With `vantage`, the number on each node."""
     vantage: bool = False
-    """Whether each node is to ask everything, and not only its share."""
+    """Whether each node sends the whole plan, instead of a share of it."""

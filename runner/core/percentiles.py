@@ -1,4 +1,4 @@
-"""Which percentiles stand beside the median: as a user names them, what each is called, how many values it takes."""
+"""The percentiles that tables show beside the median: parsing, names, and the sample size that each needs."""
 
 import math
 from collections.abc import Iterable
@@ -12,42 +12,47 @@ if TYPE_CHECKING:
 MEDIAN = 50.0
 
 PERCENTILES = (95.0,)
-"""Shown beside the median unless somebody asks for others."""
+"""The default percentiles beside the median."""
 
 _EXAMPLE = "Name numbers above 0 and below 100, such as 50,90,99."
 
 
 def parse_percentiles(text: str) -> tuple[float, ...]:
-    """Read `50,90,99`; see `choose_percentiles`."""
+    """Parse `50,90,99`.
+
+    Raises:
+        CompareError: as for `choose_percentiles`.
+
+    """
     return choose_percentiles(part.strip() for part in text.split(","))
 
 
 def choose_percentiles(wanted: Iterable[object]) -> tuple[float, ...]:
-    """Return the percentiles to show beside the median, in the order in which they were named, each once.
+    """Return the percentiles to show beside the median, in the given order, each once.
 
-    The median itself may be named, and is left out: it is shown anyway, with its own interval.
+    The median may be given, but is left out, since tables show it anyway with its own interval.
 
     Raises:
-        CompareError: something is no percentile, or nothing is named; all that is wrong is in one sentence.
+        CompareError: a value is no percentile, or there is none; the message lists all wrong values.
 
     """
-    named = tuple(wanted)
-    read = [_number(each) for each in named]
-    strange = [repr(each) for each, number in zip(named, read, strict=True) if number is None]
-    beyond = [
-        str(each) for each, number in zip(named, read, strict=True) if number is not None and not _is_rank(number)
+    given = tuple(wanted)
+    numbers = [_number(each) for each in given]
+    not_numbers = [repr(each) for each, number in zip(given, numbers, strict=True) if number is None]
+    out_of_range = [
+        str(each) for each, number in zip(given, numbers, strict=True) if number is not None and not _is_rank(number)
     ]
     problems = [
-        f"{', '.join(which)} {is_wrong if len(which) == 1 else are_wrong}"
-        for which, is_wrong, are_wrong in (
-            (strange, "is no number", "are no numbers"),
-            (beyond, "is not between 0 and 100", "are not between 0 and 100"),
+        f"{', '.join(values)} {is_wrong if len(values) == 1 else are_wrong}"
+        for values, is_wrong, are_wrong in (
+            (not_numbers, "is no number", "are no numbers"),
+            (out_of_range, "is not between 0 and 100", "are not between 0 and 100"),
         )
-        if which
+        if values
     ]
-    if problems or not named:
+    if problems or not given:
         raise CompareError(f"percentiles: {'; '.join(problems) or 'none is named'}. {_EXAMPLE}")
-    return tuple(dict.fromkeys(number for number in read if number is not None and number != MEDIAN))
+    return tuple(dict.fromkeys(number for number in numbers if number is not None and number != MEDIAN))
 
 
 def _number(value: object) -> float | None:
@@ -64,31 +69,32 @@ def _is_rank(percent: float) -> bool:
 
 
 def name_percentile(percent: float) -> str:
-    """Return what a percentile is called: `p95`, `p99.9`."""
+    """Return a percentile's name: `p95`, `p99.9`."""
     return f"p{str(percent).removesuffix('.0')}"
 
 
 def smallest_sample(percent: float) -> int:
-    """Return how many values it takes until one is expected beyond the percentile: p90 10, p95 and p5 20, p99 100.
+    """Return the sample size at which one value is expected beyond a percentile: p90 10, p95 and p5 20, p99 100.
 
-    100 / (100 - percent), below the median 100 / percent, rounded up. A smaller sample shows its extreme instead.
+    It is 100 / (100 - percent), below the median 100 / percent, rounded up. For a smaller sample, tables show its
+    extreme instead.
     """
-    exact = _as_written(percent)
+    exact = _exact(percent)
     return math.ceil(100 / min(exact, 100 - exact))
 
 
 def nearest_rank(percent: float, n: int) -> int:
-    """Return which of n values in rising order, from 1, is the first that `percent` of them do not exceed."""
-    return math.ceil(_as_written(percent) * n / 100)
+    """Return the rank, from 1, of a percentile among n values in ascending order, by the nearest-rank method."""
+    return math.ceil(_exact(percent) * n / 100)
 
 
-def _as_written(percent: float) -> "Fraction":
-    """Return the decimal that a person wrote: 99.9 in binary would need a thousand and one values."""
+def _exact(percent: float) -> "Fraction":
+    """Return the decimal that was written; the binary 99.9 would need a sample of 1,001."""
     from fractions import Fraction  # noqa: PLC0415 -- the help needs none
 
     return Fraction(str(float(percent)))
 
 
 def name_extreme(percent: float) -> str:
-    """Return what stands in a percentile's place while the sample is smaller than that."""
+    """Return the name of the extreme that replaces a percentile in a sample too small for it."""
     return "max" if percent >= MEDIAN else "min"

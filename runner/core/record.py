@@ -1,8 +1,8 @@
-"""What was observed of one request. Every duration is derived here and nowhere else.
+"""The record of one request. Every duration is derived here and nowhere else.
 
-A record stores observations only: stamps, texts, counts as sent. Durations, rates and the flags that
-follow from them are properties, so that a better definition can re-read an old journal.
-Definitions and their sources are in docs/metrics.md. Performs no I/O and reads no clock.
+A record stores observations only: timestamps, texts, counts as sent. Durations, rates and the flags that follow from
+them are properties, so that a better definition also applies to old journals. The definitions and their sources are in
+docs/metrics.md. Performs no I/O and reads no clock.
 """
 
 from collections.abc import Sequence
@@ -13,18 +13,18 @@ from itertools import pairwise
 from runner.core.events import TIMED, Channel, Outcome
 
 BURST_S = 0.005
-"""Text that arrives whole within this span was buffered somewhere: no rate can be read off it."""
+"""Text that arrives completely within this span was buffered on its way, so that it gives no rate."""
 
 LATE_S, LATE_SHARE, LATE_FLOOR_S = 0.010, 0.05, 0.002
-"""A row whose stamps may be later than this, or than this share of its TTFT, is flagged; what is shorter than the
-floor cannot be told apart from ticks."""
+"""A row is flagged if its timestamps may be late by more than this, or by more than this share of its TTFT. A delay
+below the floor cannot be distinguished from the clock's ticks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timestamps:
-    """When a request reached each stage, in nanoseconds since the run's start.
+    """The timestamps of a request's stages, in nanoseconds since the start of the run; `marks` in the journal.
 
-    None is a stage that never happened: a reused connection has no `tcp_start`.
+    None for a stage that did not take place: a reused connection has no `tcp_start`.
     """
 
     planned: int | None = None
@@ -43,9 +43,10 @@ class Timestamps:
 
 @dataclass(frozen=True, slots=True)
 class TextEvents:
-    """The text events of a reply as parallel columns: microseconds since `sent`, channel, characters.
+    """The text events of a reply as parallel columns; `heard` in the journal.
 
-    `origin_us` is the sender's own clock for each event, on the same scale; empty unless it sent one.
+    `at_us` and `origin_us` are in microseconds since `sent`, by this machine's clock and by the sender's, which is
+    empty unless it sent timestamps. `channels` has a letter and `lengths` the number of characters of each event.
     """
 
     at_us: Sequence[int] = ()
@@ -56,7 +57,7 @@ class TextEvents:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Which request of the run this is. `key` digests its content, for resuming and for pairing."""
+    """The identity of a request in its run. `key` is a digest of its content, for resuming and for pairing."""
 
     key: str
     case: str
@@ -70,13 +71,13 @@ class Identity:
 
     @property
     def target(self) -> str:
-        """The target as it is written everywhere: provider/model."""
+        """The target as `provider/model`."""
         return f"{self.provider}/{self.model}"
 
 
 @dataclass(frozen=True)
 class Record:
-    """All that was observed of one request."""
+    """All observations of one request."""
 
     identity: Identity
     timestamps: Timestamps
@@ -102,7 +103,7 @@ class Record:
     backoff_ns: int = 0
     in_flight: int | None = None
     received_us: int | None = None
-    """When the request had arrived, by the sender's own clock, since `sent`; None unless it said so."""
+    """The time at which the request had arrived, in microseconds since `sent`, by the sender's clock if it sent it."""
     late_ns: int | None = None
     clock: str | None = None
     noted: tuple[str, ...] = ()
@@ -111,44 +112,44 @@ class Record:
     region: str | None = None
     warmup: bool = False
     custom_checks: dict[str, str | None] | None = None
-    """What functions of the suite's own and of plug-ins said: name -> why it fails, None where it passed."""
+    """The verdicts of the suite's own functions and of plug-ins: name -> why it failed, None if it passed."""
 
     def _span_s(self, start: int | None, end: int | None) -> float | None:
         return None if start is None or end is None else (end - start) / 1e9
 
-    def _since_sent_s(self, mark: int | None) -> float | None:
-        """Return whole microseconds, as text is stamped: else a first event would come after its own text."""
+    def _since_sent_s(self, at_ns: int | None) -> float | None:
+        """Return seconds in whole microseconds, as text events have them, so that none precedes the first event."""
         sent = self.timestamps.sent
-        return None if sent is None or mark is None else (mark - sent) // 1000 / 1e6
+        return None if sent is None or at_ns is None else (at_ns - sent) // 1000 / 1e6
 
     @property
     def planned_s(self) -> float | None:
-        """Start of the run -> when the schedule wanted it sent."""
+        """Start of the run -> scheduled time."""
         return None if self.timestamps.planned is None else self.timestamps.planned / 1e9
 
     @property
     def queue_s(self) -> float | None:
-        """The lane could have taken it -> a slot was free."""
+        """The lane was ready for it -> a slot was free."""
         return self._span_s(self.timestamps.ready, self.timestamps.slot)
 
     @property
     def backoff_s(self) -> float:
-        """Waited between attempts, all of them."""
+        """The sum of the waits between attempts."""
         return self.backoff_ns / 1e9
 
     @property
     def dns_s(self) -> float | None:
-        """Name look-up for the connection this request opened."""
+        """The name look-up for the connection that this request opened."""
         return self._span_s(self.timestamps.dns_start, self.timestamps.dns_end)
 
     @property
     def tcp_s(self) -> float | None:
-        """TCP connect for the connection this request opened."""
+        """The TCP connect for the connection that this request opened."""
         return self._span_s(self.timestamps.tcp_start, self.timestamps.tcp_end)
 
     @property
     def tls_s(self) -> float | None:
-        """TLS handshake for the connection this request opened; blank on plain HTTP."""
+        """The TLS handshake for the connection that this request opened; None on plain HTTP."""
         return self._span_s(self.timestamps.tcp_end, self.timestamps.tls_end)
 
     @property
@@ -174,18 +175,18 @@ class Record:
 
     @property
     def total_s(self) -> float | None:
-        """Sent -> last event that carried data."""
+        """Sent -> last event with data."""
         return self._since_sent_s(self.timestamps.last_event)
 
     @property
     def ttft_from_planned_s(self) -> float | None:
-        """The schedule wanted it sent -> first text: what a caller met who would not wait for others' replies."""
+        """Scheduled time -> first text: the wait of a caller who does not depend on other replies."""
         late_s = self._span_s(self.timestamps.planned, self.timestamps.sent)
         return None if late_s is None or self.ttft_s is None else late_s + self.ttft_s
 
     @property
     def total_from_planned_s(self) -> float | None:
-        """The schedule wanted it sent -> last event that carried data."""
+        """Scheduled time -> last event with data."""
         return self._span_s(self.timestamps.planned, self.timestamps.last_event)
 
     @property
@@ -194,7 +195,7 @@ class Record:
 
     @property
     def _text_span_s(self) -> float | None:
-        """First text -> last text; None where there is no span to speak of."""
+        """First text -> last text; None if the text was not streamed or came in one burst."""
         if not self._streamed or self._in_one_burst:
             return None
         return (self.text_events.at_us[-1] - self.text_events.at_us[0]) / 1e6
@@ -205,12 +206,12 @@ class Record:
 
     @property
     def buffered(self) -> bool:
-        """Several pieces of text in one burst: something between the model and us held them back."""
+        """Whether several pieces of text came in one burst, so that something on the way held them back."""
         return self._streamed and len(self.text_events.at_us) >= 3 and self._in_one_burst
 
     @property
     def streamed_tokens(self) -> int | None:
-        """Output tokens less reasoning tokens that were never streamed; None where unknown."""
+        """Output tokens less reasoning tokens that were never streamed; None if unknown."""
         if self.output_tokens is None:
             return None
         if self.reasoning_tokens and Channel.REASONING not in self.text_events.channels:
@@ -219,30 +220,30 @@ class Record:
 
     @property
     def tpot_s(self) -> float | None:
-        """(last text - first text) / (heard tokens - 1), as vLLM defines TPOT."""
+        """Time per output token: (last text - first text) / (streamed tokens - 1), as vLLM defines TPOT."""
         span, tokens = self._text_span_s, self.streamed_tokens
         return None if span is None or tokens is None or tokens < 2 else span / (tokens - 1)
 
     @property
     def output_tps(self) -> float | None:
-        """Tokens a second while text arrived: 1 / tpot_s."""
+        """Tokens per second while text arrived: 1 / tpot_s."""
         return 1 / self.tpot_s if self.tpot_s else None
 
     @property
     def output_cps(self) -> float | None:
-        """Characters after the first text a second; comparable where tokenizers differ."""
+        """Characters per second after the first text; comparable across tokenizers."""
         span = self._text_span_s
         return sum(self.text_events.lengths[1:]) / span if span else None
 
     @cached_property
     def gaps_s(self) -> tuple[float, ...]:
-        """Seconds between successive events that carry text, ascending."""
+        """Inter-chunk latencies (ICL): seconds between successive text events, in ascending order."""
         if not self._streamed or self.buffered:
             return ()
         return tuple(sorted((b - a) / 1e6 for a, b in pairwise(self.text_events.at_us)))
 
     def gap_s(self, quantile: float) -> float | None:
-        """Nearest-rank quantile of the gaps between text events; 1.0 is the longest."""
+        """Return the nearest-rank quantile of the inter-chunk latencies; 1.0 is the longest."""
         if not self.gaps_s:
             return None
         rank = -int(-quantile * len(self.gaps_s) // 1)
@@ -250,26 +251,26 @@ class Record:
 
     @property
     def client_error_s(self) -> float | None:
-        """How late this process may have been on this row's stamps."""
+        """An upper bound on how late this process took the row's timestamps."""
         return None if self.late_ns is None else self.late_ns / 1e9
 
     @property
     def tokens_source(self) -> str | None:
-        """Where the token counts come from; None where nobody counted."""
+        """The source of the token counts; None if there are none."""
         return None if self.output_tokens is None and self.input_tokens is None else "usage"
 
     @property
     def chars(self) -> int | None:
-        """Characters heard on all channels; None where no reply began."""
+        """The characters received on all channels; None if no reply began."""
         return None if self.reply is None and not self.text_events.lengths else sum(self.text_events.lengths)
 
     @property
     def chunks(self) -> int | None:
-        """Events that carried text."""
+        """The number of events with text; None if there are none."""
         return len(self.text_events.lengths) or None
 
     def client_late(self, bound_s: float = LATE_S) -> bool:
-        """Tell whether this process may have falsified the row: by more than a bound, or by 5 % of its TTFT."""
+        """Return whether the row's timestamps may be late by more than `bound_s`, or by more than 5 % of its TTFT."""
         if self.client_error_s is None:
             return False
         share_s = bound_s if self.ttft_s is None else LATE_SHARE * self.ttft_s
@@ -277,11 +278,11 @@ class Record:
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """Words on what to know before trusting this row, sorted."""
+        """The flags of the row, sorted: what to know before trusting it."""
         return self.flags_within(LATE_S)
 
     def flags_within(self, late_bound_s: float) -> tuple[str, ...]:
-        """Return the flags where stamps may be so late before the row is flagged for it."""
+        """Return the flags of the row, where timestamps may be late by `late_bound_s` without a flag."""
         derived = {
             "client_late": self.client_late(late_bound_s),
             "buffered": self.buffered,
@@ -297,6 +298,6 @@ class Record:
 
 
 def skipped(identity: Identity, failed_turn: int) -> Record:
-    """Return the row of a turn that is not asked because an earlier one of its conversation failed."""
+    """Return the record of a turn that is not sent because an earlier turn of its conversation failed."""
     reason = f"turn {failed_turn} of this conversation failed"
     return Record(identity, Timestamps(), Outcome.SKIPPED, error=reason, attempts=0)

@@ -1,4 +1,4 @@
-"""A suite once it is read: plain, frozen values with nothing left to fill in."""
+"""A suite as plain, frozen values: complete, with all templates filled."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds: to connect, to the first text, between data (comments do not count), in all."""
+    """Timeouts in seconds: to connect, to the first text, between data (comments do not count), and in total."""
 
     connect: float = 10.0
     first_token: float = 120.0
@@ -28,7 +28,7 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """What is asked of a model beside the messages; None leaves the provider its own default."""
+    """The parameters of a request beside its messages; None for the provider's own default."""
 
     system: str | None = None
     temperature: float | None = None
@@ -45,9 +45,10 @@ class Parameters:
 
 @dataclass(frozen=True, slots=True)
 class Expectations:
-    """What a case's replies must be like: `checks` by name, as plain data; `match` is how a snapshot is compared.
+    """The expectations of a case's replies.
 
-    `share` is how many of how many repeats must pass; None is all of them.
+    `checks` are the checks by name, as plain data. `share` is how many of how many repeats must pass, and None for all.
+    `match` is how a snapshot compares replies.
     """
 
     checks: Mapping[str, object] = field(default_factory=dict)
@@ -57,7 +58,7 @@ class Expectations:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One conversation to hold: the history given, then the user's turns, each asked and measured."""
+    """A conversation: the given history, then the user's turns, each of which is sent and measured."""
 
     id: str
     turns: tuple[str, ...]
@@ -70,17 +71,17 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class SuiteTarget:
-    """A row of the suite's `targets`; no models means the provider's default ones."""
+    """A row of the suite's `targets`; without models, the provider's default ones."""
 
     provider: str
     models: tuple[str, ...]
     parameters: Parameters
-    """The suite's defaults with this target's own values laid over them."""
+    """The suite's defaults merged with the target's own values."""
 
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """A suite file's whole meaning. `digest` changes when, and only when, its meaning does."""
+    """All that a suite file says. `digest` changes if, and only if, what the suite sends changes."""
 
     name: str
     cases: tuple[Case, ...]

@@ -1,1 +1,1 @@
-"""Lanes and the run itself."""
+"""The run: schedule, lanes, attempts, retries, and the records that come of them."""

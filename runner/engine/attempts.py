@@ -1,7 +1,7 @@
-"""Who sends a request and hears its reply out: this process, or another one in its stead.
+"""Attempt runners: what sends a request and receives its response, in this process or, on a cluster, in another.
 
-The schedule, the lanes, retries and the journal do not care which. Whoever asks needs leave for each attempt, so a
-lane's promise holds wherever its requests leave from.
+The schedule, the lanes, retries and the journal do not depend on which. Each attempt needs a permit of its lane, so a
+lane's limits hold wherever its requests are sent from.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -12,85 +12,86 @@ from typing import Protocol
 import anyio
 
 from runner.core.nodes import Node
-from runner.engine.lateness import LateSpans, doubtful, measure_lateness
+from runner.engine.lateness import LateSpans, doubtful_timestamps, measure_lateness
 from runner.providers.endpoint import Endpoint
-from runner.wire.batched_reads import resting_ns
-from runner.wire.client import ChatRequestBody, Client
+from runner.wire.batched_reads import max_batch_delay_ns
+from runner.wire.client import Client
+from runner.wire.completion_request import CompletionRequest
 from runner.wire.read_loop import Attempt, Watch
 from runner.wire.response_body import KERNEL_CLOCK, Phases
 from runner.wire.time_slices import TimeSlices
 
 
 @dataclass(frozen=True, slots=True)
-class Vantage:
-    """Where an attempt was heard, and how its stamps are to be read."""
+class Provenance:
+    """Where an attempt was measured, and how its timestamps are to be read."""
 
     late_ns: int | None = None
-    """How late they may be; None where no text was heard."""
-    ahead_ns: int = 0
-    """How far the clock that stamped was ahead of this process's own."""
+    """How late they may be, at most; None if no text was received."""
+    clock_ahead_ns: int = 0
+    """How far the measuring clock is ahead of this process's clock."""
     node: str | None = None
     region: str | None = None
 
 
 class AttemptRunner(Protocol):
-    """Asks one provider."""
+    """Runs attempts at one provider."""
 
     async def warm_up(self, connections: int) -> list[Phases]:
-        """Open connections before anything is measured; return what each took, by this process's clock."""
+        """Open connections before anything is measured; return the phases of each, by this process's clock."""
 
-    async def ask(
-        self, question: ChatRequestBody, attempt: Attempt, watch: Watch | None = None, *, vantage: Node | None = None
+    async def run(
+        self, request: CompletionRequest, attempt: Attempt, watch: Watch | None = None, *, vantage: Node | None = None
     ) -> None:
-        """Send a question and hear the reply out, into `attempt`, which is also filled as far as a cancellation.
+        """Send a request and receive the response into `attempt`, which keeps what came before a cancellation.
 
-        With a vantage, from there alone.
+        With a vantage, the request is sent from that node and no other.
         """
 
-    def standpoint(self, attempt: Attempt) -> Vantage:
-        """Tell where an attempt was heard."""
+    def provenance_of(self, attempt: Attempt) -> Provenance:
+        """Return where an attempt was measured."""
 
 
-OpenAskers = Callable[
+OpenAttemptRunners = Callable[
     [Mapping[str, Endpoint], float, TimeSlices], AbstractAsyncContextManager[Mapping[str, AttemptRunner]]
 ]
-"""Given endpoints, the seconds that connecting may take, and the loop's airtime: opens an asker for each provider."""
+"""Opens an attempt runner for each provider, given endpoints, seconds to connect and the event loop's time slices."""
 
 
 @dataclass(frozen=True, slots=True)
 class LocalAttemptRunner:
-    """Asks from this process."""
+    """Runs attempts in this process."""
 
     client: Client
     late: LateSpans
 
     async def warm_up(self, connections: int) -> list[Phases]:
-        """Open connections."""
+        """Open connections; return the phases of each."""
         return await self.client.warm_up(connections)
 
-    async def ask(
-        self, question: ChatRequestBody, attempt: Attempt, watch: Watch | None = None, *, vantage: Node | None = None
+    async def run(
+        self, request: CompletionRequest, attempt: Attempt, watch: Watch | None = None, *, vantage: Node | None = None
     ) -> None:
-        """Ask on this loop."""
-        assert vantage is None, "only a cluster has nodes to ask from"
-        await self.client.ask(question, attempt, watch)
+        """Send a request on this event loop and receive the response into `attempt`."""
+        assert vantage is None, "only a cluster has nodes to send from"
+        await self.client.ask(request, attempt, watch)
 
-    def standpoint(self, attempt: Attempt) -> Vantage:
-        """Tell how late this loop may have been."""
+    def provenance_of(self, attempt: Attempt) -> Provenance:
+        """Return how late this event loop may have been during an attempt."""
         if not attempt.fold.has_text:
-            return Vantage()
+            return Provenance()
         by_kernel = attempt.body.clock == KERNEL_CLOCK
-        stamps_ns = doubtful(attempt.fold.timestamps_ns, by_kernel=by_kernel)
-        late_ns = self.late.worst_ns(stamps_ns)
-        return Vantage(late_ns=late_ns + resting_ns() if by_kernel and stamps_ns else late_ns)
+        timestamps_ns = doubtful_timestamps(attempt.fold.timestamps_ns, by_kernel=by_kernel)
+        late_ns = self.late.worst_ns(timestamps_ns)
+        return Provenance(late_ns=late_ns + max_batch_delay_ns() if by_kernel and timestamps_ns else late_ns)
 
 
 @asynccontextmanager
-async def open_own_askers(
-    endpoints: Mapping[str, Endpoint], connect_s: float, airtime: TimeSlices
+async def open_local_runners(
+    endpoints: Mapping[str, Endpoint], connect_s: float, time_slices: TimeSlices
 ) -> AsyncIterator[dict[str, LocalAttemptRunner]]:
-    """Open a client for each provider in this process, and measure how late its loop is."""
-    clients = {name: Client(endpoint, connect_s, airtime) for name, endpoint in endpoints.items()}
+    """Open a client for each provider in this process, and measure how late its event loop is."""
+    clients = {name: Client(endpoint, connect_s, time_slices) for name, endpoint in endpoints.items()}
     try:
         with measure_lateness() as late:
             yield {name: LocalAttemptRunner(client, late) for name, client in clients.items()}

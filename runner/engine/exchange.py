@@ -1,6 +1,6 @@
-"""One request becomes one record: attempts are made, waited between, and written down.
+"""Requests to one provider, each of which becomes a record: permits, attempts, retries and journal lines.
 
-Timestamps come in as `perf_counter_ns` and leave relative to the run's start, so that a journal can be read anywhere.
+Timestamps are `perf_counter_ns` in here and relative to the start of the run in the journal.
 """
 
 from dataclasses import asdict, dataclass, field
@@ -15,8 +15,7 @@ from runner.core.record import Record
 from runner.engine.attempts import AttemptRunner
 from runner.engine.in_flight import InFlightRequest, describe_failure
 from runner.engine.lane import Lane, LimitChange, Permit
-from runner.engine.lane_queue import LaneQueue
-from runner.engine.lane_queues import LaneQueues
+from runner.engine.lane_queue import LaneQueue, LaneQueues
 from runner.engine.observer import Observer
 from runner.engine.recorder import Recorder
 from runner.engine.request_template import RequestTemplates
@@ -24,175 +23,176 @@ from runner.engine.retry import RetryPolicy
 from runner.planning.plan import Request
 from runner.providers.redaction import Redactor
 from runner.storage.journal import JournalWriter
-from runner.wire.client import ChatRequestBody
+from runner.wire.completion_request import CompletionRequest
 from runner.wire.read_loop import Attempt
 from runner.wire.time_slices import TimeSlices
 
 OVERLOADED = "overloaded"
-"""The `error_type` of a provider that could not keep up; like a 429, it asks for less."""
+"""The `error_type` of a provider that cannot keep up; like a 429, it lowers the concurrency limit."""
 
 
 @dataclass(slots=True)
 class RequestExchange:
-    """What all requests to one provider share."""
+    """Everything that the requests to one provider share."""
 
-    asker: AttemptRunner
-    forms: RequestTemplates
-    doors: LaneQueues
+    runner: AttemptRunner
+    templates: RequestTemplates
+    queues: LaneQueues
     journal: JournalWriter
     observer: Observer
     redactor: Redactor
-    airtime: TimeSlices
+    time_slices: TimeSlices
     epoch_ns: int
+    """The start of the run, in `perf_counter_ns`."""
     salt: str
     recorder: Recorder | None = None
-    """Keeps the bytes of every attempt, if the run wants that."""
+    """Keeps the bytes of every attempt, if the run is recorded."""
     retry: RetryPolicy = field(default_factory=RetryPolicy)
-    chance: Random = field(default_factory=Random)
+    random: Random = field(default_factory=Random)
 
     async def warm_up(self, connections: int) -> None:
-        """Open connections before anything is measured; each is a line of the journal."""
-        provider = self.doors.provider
-        opened = await self.asker.warm_up(connections)
+        """Open connections before anything is measured; each becomes a line of the journal."""
+        provider = self.queues.provider
+        opened = await self.runner.warm_up(connections)
         for phases in opened:
             marks = {name: at - self.epoch_ns for name, at in asdict(phases).items() if type(at) is int}
             self.journal.append({"kind": "connection", "provider": provider, "marks": marks})
         self.observer.connected(provider, len(opened))
 
-    async def hold(
-        self, request: Request, ready_ns: int, *, planned_ns: int | None = None, ticket: Permit | None = None
+    async def send(
+        self, request: Request, ready_ns: int, *, planned_ns: int | None = None, permit: Permit | None = None
     ) -> Record:
-        """Ask a request, again where that is worth it; return its record, which is in the journal by then.
+        """Send a request, again where a retry may help; return its record, which the journal holds by then.
 
-        A cancellation leaves a record of what had been heard, then goes on.
+        A cancellation writes a record of what had been received, and is raised again.
 
         Args:
-            request: what to ask.
-            ready_ns: when the lane could have taken it.
-            planned_ns: when an open loop wanted it sent.
-            ticket: leave to send it at once; without one it waits for its lane.
+            request: the request to send.
+            ready_ns: when the lane could have sent it at the earliest, in `perf_counter_ns`.
+            planned_ns: when an open loop scheduled it, in `perf_counter_ns`.
+            permit: permission to send it at once; without one it waits in its lane's queue.
 
         """
-        door = self.doors.of(request.target.model)
-        ticket = ticket or await door.enter(request)
-        asked = InFlightRequest(request, ready_ns, planned_ns, slot_ns=ticket.at_ns, in_flight=ticket.in_flight)
+        queue = self.queues.for_model(request.target.model)
+        permit = permit or await queue.acquire(request)
+        in_flight = InFlightRequest(request, ready_ns, planned_ns, permit.at_ns, permit.in_flight)
         self.observer.started(request)
         try:
-            await self._attempt_until_settled(asked, door, ticket)
+            await self._attempt_until_settled(in_flight, queue, permit)
         except anyio.get_cancelled_exc_class():
-            if not asked.attempt.fold.saw_done:
-                asked.attempt.fold.add(Failed(perf_counter_ns(), Outcome.CANCELLED, "the run was interrupted"))
-            self._write(asked)
+            if not in_flight.attempt.fold.saw_done:
+                in_flight.attempt.fold.add(Failed(perf_counter_ns(), Outcome.CANCELLED, "the run was interrupted"))
+            self._write_record(in_flight)
             raise
-        with anyio.CancelScope(shield=True):  # a reply that is whole is written, though the run may end meanwhile
-            async with self.airtime:
-                record = self._write(asked)
+        with anyio.CancelScope(shield=True):  # a complete reply is written even if the run is interrupted meanwhile
+            async with self.time_slices:
+                record = self._write_record(in_flight)
         return record
 
-    def _write(self, asked: InFlightRequest) -> Record:
-        self._keep_recording(asked)
-        record = asked.record(self.epoch_ns, self.asker.standpoint(asked.attempt), self.redactor)
+    def _write_record(self, in_flight: InFlightRequest) -> Record:
+        self._write_recording(in_flight)
+        record = in_flight.record(self.epoch_ns, self.runner.provenance_of(in_flight.attempt), self.redactor)
         self.write(record)
         return record
 
     def write(self, record: Record) -> None:
-        """Append a record to the journal, then tell the observer."""
+        """Append a record to the journal, then notify the observer."""
         self.journal.append_record(record)
         self.observer.finished(record)
 
-    async def _attempt_until_settled(self, asked: InFlightRequest, door: LaneQueue, ticket: Permit) -> None:
+    async def _attempt_until_settled(self, in_flight: InFlightRequest, queue: LaneQueue, permit: Permit) -> None:
         while True:
-            wait_s = await self._attempt(asked, door, ticket)
+            wait_s = await self._attempt(in_flight, queue, permit)
             if wait_s is None:
                 return
-            waited_from = perf_counter_ns()
+            waiting_since_ns = perf_counter_ns()
             await anyio.sleep(wait_s)
-            ticket = await door.enter(asked.request)
-            asked.backoff_ns += perf_counter_ns() - waited_from
+            permit = await queue.acquire(in_flight.request)
+            in_flight.backoff_ns += perf_counter_ns() - waiting_since_ns
 
-    async def _attempt(self, asked: InFlightRequest, door: LaneQueue, ticket: Permit) -> float | None:
-        """Ask once; return the seconds to wait before the next attempt, None if this one was the last."""
+    async def _attempt(self, in_flight: InFlightRequest, queue: LaneQueue, permit: Permit) -> float | None:
+        """Make one attempt; return the seconds to wait before the next one, None if this was the last."""
         try:
-            await self._ask_once(asked)
-            wait_s = self._wait_before_next(asked)
-            self._tell_lane(asked, door.lane, ticket, wait_s)
+            await self._send_once(in_flight)
+            wait_s = self._wait_before_next(in_flight)
+            self._adjust_lane(in_flight, queue.lane, permit, wait_s)
         finally:
-            usage = asked.attempt.fold.usage
-            door.lane.leave(
-                ticket,
+            usage = in_flight.attempt.fold.usage
+            queue.lane.release(
+                permit,
                 input_tokens=usage.input_tokens if usage else None,
                 output_tokens=usage.output_tokens if usage else None,
             )
-            door.ring()
+            queue.wake()
         return wait_s
 
-    def _wait_before_next(self, asked: InFlightRequest) -> float | None:
-        failed = asked.attempt.fold.failed
-        if failed is None or asked.attempt.fold.has_text:
+    def _wait_before_next(self, in_flight: InFlightRequest) -> float | None:
+        failed = in_flight.attempt.fold.failed
+        if failed is None or in_flight.attempt.fold.has_text:
             return None
-        if self.forms.learn_refusal(asked.request.target, asked.body, failed):
+        if self.templates.learn_refusal(in_flight.request.target, in_flight.body, failed):
             wait_s: float | None = 0.0
         else:
-            wait_s = self.retry.wait_s(failed, asked.attempts, self.chance)
+            wait_s = self.retry.wait_s(failed, in_flight.attempts, self.random)
         if wait_s is not None:
-            self._write_attempt(asked, failed, wait_s)
+            self._write_attempt(in_flight, failed, wait_s)
         return wait_s
 
-    def _tell_lane(self, asked: InFlightRequest, lane: Lane, ticket: Permit, retry_s: float | None) -> None:
-        """Let the lane draw its conclusions from how an attempt ended."""
-        failed, now_ns = asked.attempt.fold.failed, perf_counter_ns()
+    def _adjust_lane(self, in_flight: InFlightRequest, lane: Lane, permit: Permit, retry_s: float | None) -> None:
+        """Raise, lower or close a lane's limit, given how an attempt ended."""
+        failed, now_ns = in_flight.attempt.fold.failed, perf_counter_ns()
         if failed is None:
-            self.note_limit(lane, lane.succeeded(ticket, now_ns))
+            self.note_limit(lane, lane.note_success(permit, now_ns))
             return
         if failed.outcome is not Outcome.RATE_LIMITED and failed.error_type != OVERLOADED:
             return
         why = self.redactor.in_errors(failed.message)
         wait_s = self.retry.pause_s(failed, retry_s)
-        self.note_limit(lane, lane.refused(ticket, now_ns, wait_s=wait_s, why=why))
+        self.note_limit(lane, lane.note_refusal(permit, now_ns, wait_s=wait_s, why=why))
         if wait_s:
-            self.observer.paused(lane.name, wait_s, why)
+            self.observer.lane_paused(lane.name, wait_s, why)
 
     def note_limit(self, lane: Lane, change: LimitChange | None) -> None:
-        """Write down that a lane's limit is another now, if it is."""
+        """Write a change of a lane's limit to the journal and notify the observer, if there is one."""
         if change is None:
             return
         place = {"provider": lane.provider} | ({} if lane.model is None else {"model": lane.model})
         moved = {"at_ns": change.at_ns - self.epoch_ns, "from": change.before, "to": change.after, "why": change.why}
         self.journal.append({"kind": "limit", **place, **moved})
-        self.observer.limited(lane.name, change.after, change.why)
+        self.observer.limit_changed(lane.name, change.after, change.why)
 
-    async def _ask_once(self, asked: InFlightRequest) -> None:
-        form = self.forms.of(asked.request.target)
-        asked.flags |= form.flags
-        asked.body = form.body
-        asked.attempts += 1
-        asked.attempt = Attempt(tape=self.recorder.tape() if self.recorder else None)
-        asked.started_at = asked.started_at or datetime.now(UTC).isoformat(timespec="milliseconds")
-        messages = [{"role": m.role, "content": m.content} for m in asked.request.messages(self.salt)]
-        question = ChatRequestBody(form.target.model, messages, form.body, form.timeouts)
+    async def _send_once(self, in_flight: InFlightRequest) -> None:
+        request, template = in_flight.request, self.templates.for_target(in_flight.request.target)
+        in_flight.flags |= template.flags
+        in_flight.body = template.body
+        in_flight.attempts += 1
+        in_flight.attempt = Attempt(recording=self.recorder.new_buffer() if self.recorder else None)
+        in_flight.started_at = in_flight.started_at or datetime.now(UTC).isoformat(timespec="milliseconds")
+        messages = [{"role": m.role, "content": m.content} for m in request.messages(self.salt)]
+        request_body = CompletionRequest(template.target.model, messages, template.body, template.timeouts)
 
         def watch(event: Event) -> None:
             if isinstance(event, Text):
                 event = event._replace(text=self.redactor.by_value(event.text))
-            self.observer.heard(asked.request, event)
+            self.observer.received(request, event)
 
         watching = watch if self.observer.watches_text else None
-        await self.asker.ask(question, asked.attempt, watching, vantage=asked.request.vantage)
+        await self.runner.run(request_body, in_flight.attempt, watching, vantage=request.vantage)
 
-    def _keep_recording(self, asked: InFlightRequest) -> None:
+    def _write_recording(self, in_flight: InFlightRequest) -> None:
         if self.recorder is not None:
-            said = [(message.role, message.content) for message in asked.request.messages(self.salt)]
-            self.recorder.keep(asked, said, self.epoch_ns)
+            messages = [(message.role, message.content) for message in in_flight.request.messages(self.salt)]
+            self.recorder.write(in_flight, messages, self.epoch_ns)
 
-    def _write_attempt(self, asked: InFlightRequest, failed: Failed, wait_s: float) -> None:
-        self._keep_recording(asked)
-        epoch_ns = self.epoch_ns + self.asker.standpoint(asked.attempt).ahead_ns
+    def _write_attempt(self, in_flight: InFlightRequest, failed: Failed, wait_s: float) -> None:
+        self._write_recording(in_flight)
+        epoch_ns = self.epoch_ns + self.runner.provenance_of(in_flight.attempt).clock_ahead_ns
         self.journal.append(
             {
                 "kind": "attempt",
-                "key": asked.request.key,
-                "target": asked.request.target.name,
-                "attempt": asked.attempts,
+                "key": in_flight.request.key,
+                "target": in_flight.request.target.name,
+                "attempt": in_flight.attempts,
                 **describe_failure(failed, epoch_ns, self.redactor),
                 "wait_s": wait_s,
             }

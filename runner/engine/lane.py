@@ -1,20 +1,19 @@
-"""A lane: those who wait for one provider, or for one model with limits of its own, and when each may go.
+"""A lane: the requests to one provider, or to a model with limits of its own, and when each of them may be sent.
 
-Pure: time is an argument, in nanoseconds of any clock that does not jump. Waiting is the door's affair.
+Pure: time is an argument, in nanoseconds of any monotonic clock. `lane_queue` does the waiting.
 """
 
 from collections import deque
 from dataclasses import dataclass, field
 
-from runner.engine.limit import Limit, refuse, succeed
-from runner.engine.token_estimate import TokenEstimate
-from runner.engine.window import Window, WindowEntry
+from runner.engine.concurrency_limit import ConcurrencyLimit
+from runner.engine.rate_limit import RateWindow, TokenEstimate, WindowEntry
 from runner.planning.plan import Request
 
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """Leave to send a request once, at `at_ns`; with it so many are under way."""
+    """Permission to send a request once, given at `at_ns`; `in_flight` counts the lane's requests with this one."""
 
     target: str
     at_ns: int
@@ -24,14 +23,14 @@ class Permit:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Waiter:
-    """A place in the row of those who have begun and want to send again. No two claims are equal."""
+    """A place in a lane's queue, for another attempt or a later turn of a conversation. No two are equal."""
 
     request: Request
 
 
 @dataclass(frozen=True, slots=True)
 class LimitChange:
-    """A lane's limit as it was and as it is."""
+    """A lane's concurrency limit before and after a change."""
 
     at_ns: int
     before: int
@@ -41,68 +40,69 @@ class LimitChange:
 
 @dataclass(slots=True)
 class Lane:
-    """One promise: so many at once, so many a minute. What is asked of one lane never holds up another.
+    """The limits that requests share: in flight, and per minute. One lane never holds up another.
 
-    `in_flight` counts requests that are being sent or heard, `begun` conversations, of which some wait between two
-    attempts: they keep their place, so that a provider that fails at once is not asked ever faster.
+    `in_flight` counts requests whose response has not ended, `conversations` those that have begun and not ended, some
+    of which wait between two attempts: they keep their place, so that a provider that fails at once is not sent ever
+    more requests.
     """
 
     provider: str
-    limit: Limit
+    limit: ConcurrencyLimit
     model: str | None = None
-    requests: Window | None = None
-    tokens: Window | None = None
+    requests: RateWindow | None = None
+    tokens: RateWindow | None = None
     in_flight: int = 0
-    begun: int = 0
-    _claims: deque[Waiter] = field(default_factory=deque)
-    _appetite: TokenEstimate = field(default_factory=TokenEstimate)
+    conversations: int = 0
+    _waiters: deque[Waiter] = field(default_factory=deque)
+    _estimate: TokenEstimate = field(default_factory=TokenEstimate)
 
     @property
     def name(self) -> str:
-        """What the lane is called: its provider, or provider/model."""
+        """The lane's name: its provider, or provider/model."""
         return self.provider if self.model is None else f"{self.provider}/{self.model}"
 
-    def begins_at(self, request: Request, now_ns: int) -> int | None:
+    def may_begin_at(self, request: Request, now_ns: int) -> int | None:
         """Return when a new conversation may begin; None if something in the lane must end first.
 
-        Those who have begun go first.
+        Conversations that have begun go first.
         """
-        if self._claims or self.begun >= self.limit.width:
+        if self._waiters or self.conversations >= self.limit.width:
             return None
         return self._opens_at(request, now_ns)
 
     def begin(self, request: Request, now_ns: int) -> Permit:
-        """Let a new conversation send its first request."""
-        self.begun += 1
-        return self._admit(request, now_ns)
+        """Begin a conversation: permit its first request."""
+        self.conversations += 1
+        return self._permit(request, now_ns)
 
     def end(self) -> None:
-        """Give the place of a conversation free."""
-        self.begun -= 1
+        """End a conversation, which frees its place."""
+        self.conversations -= 1
 
     @property
-    def first(self) -> Waiter | None:
-        """Who is first in the row; None if nobody waits."""
-        return self._claims[0] if self._claims else None
+    def first_waiter(self) -> Waiter | None:
+        """The first place in the queue; None if nobody waits."""
+        return self._waiters[0] if self._waiters else None
 
-    def queue(self, request: Request) -> Waiter:
-        """Get into the row for another attempt, or for a later turn."""
-        claim = Waiter(request)
-        self._claims.append(claim)
-        return claim
+    def enqueue(self, request: Request) -> Waiter:
+        """Add a request to the queue, for another attempt or a later turn."""
+        waiter = Waiter(request)
+        self._waiters.append(waiter)
+        return waiter
 
-    def returns_at(self, claim: Waiter, now_ns: int) -> int | None:
-        """Return when a claim may go; None if others must go, or something must end, first."""
-        return self._opens_at(claim.request, now_ns) if self._claims[0] is claim else None
+    def may_send_at(self, waiter: Waiter, now_ns: int) -> int | None:
+        """Return when a waiter may send; None if others are before it, or something in the lane must end first."""
+        return self._opens_at(waiter.request, now_ns) if self._waiters[0] is waiter else None
 
-    def readmit(self, claim: Waiter, now_ns: int) -> Permit:
-        """Let the first of the row send."""
-        self.withdraw(claim)
-        return self._admit(claim.request, now_ns)
+    def admit(self, waiter: Waiter, now_ns: int) -> Permit:
+        """Take the first waiter out of the queue and permit its request."""
+        self.withdraw(waiter)
+        return self._permit(waiter.request, now_ns)
 
-    def withdraw(self, claim: Waiter) -> None:
-        """Leave the row."""
-        self._claims.remove(claim)
+    def withdraw(self, waiter: Waiter) -> None:
+        """Take a waiter out of the queue."""
+        self._waiters.remove(waiter)
 
     def _opens_at(self, request: Request, now_ns: int) -> int | None:
         if self.in_flight >= self.limit.width:
@@ -111,38 +111,36 @@ class Lane:
         if self.requests is not None:
             opens_ns = max(opens_ns, self.requests.opens_at(1, now_ns))
         if self.tokens is not None:
-            opens_ns = max(opens_ns, self.tokens.opens_at(self._appetite.expect(request), now_ns))
+            opens_ns = max(opens_ns, self.tokens.opens_at(self._estimate.expect(request), now_ns))
         return opens_ns
 
-    def _admit(self, request: Request, now_ns: int) -> Permit:
+    def _permit(self, request: Request, now_ns: int) -> Permit:
         self.in_flight += 1
         if self.requests is not None:
             self.requests.take(1, now_ns)
-        entry = None if self.tokens is None else self.tokens.take(self._appetite.expect(request), now_ns)
+        entry = None if self.tokens is None else self.tokens.take(self._estimate.expect(request), now_ns)
         return Permit(request.target.name, now_ns, self.in_flight, entry)
 
-    def leave(self, ticket: Permit, *, input_tokens: int | None = None, output_tokens: int | None = None) -> None:
-        """Note that an attempt is over, and what it used, where the provider said so."""
+    def release(self, permit: Permit, *, input_tokens: int | None = None, output_tokens: int | None = None) -> None:
+        """Return a permit after its attempt, with the tokens that were used, if the provider reported them."""
         self.in_flight -= 1
-        if self.tokens is None or ticket.tokens is None or output_tokens is None:
+        if self.tokens is None or permit.tokens is None or output_tokens is None:
             return
-        self._appetite.learn(ticket.target, output_tokens)
+        self._estimate.learn(permit.target, output_tokens)
         if input_tokens is not None:
-            self.tokens.correct(ticket.tokens, input_tokens + output_tokens)
+            self.tokens.correct(permit.tokens, input_tokens + output_tokens)
 
-    def refused(self, ticket: Permit, now_ns: int, *, wait_s: float, why: str) -> LimitChange | None:
-        """Halve, and let nobody send until the wait is over; return the change if there is one."""
-        return self._limit(refuse(self.limit, sent_ns=ticket.at_ns, at_ns=now_ns, wait_s=wait_s), now_ns, why)
+    def note_refusal(self, permit: Permit, now_ns: int, *, wait_s: float, why: str) -> LimitChange | None:
+        """Halve the limit and close the lane for `wait_s` seconds; return the change of the limit, if there is one."""
+        limit = self.limit.after_refusal(sent_ns=permit.at_ns, at_ns=now_ns, wait_s=wait_s)
+        return self.set_limit(limit, now_ns, why)
 
-    def succeeded(self, ticket: Permit, now_ns: int) -> LimitChange | None:
-        """Count a good reply, which may widen the lane; return the change if it did."""
-        limit = succeed(self.limit, sent_ns=ticket.at_ns, in_flight=ticket.in_flight)
-        return self._limit(limit, now_ns, "a round of good replies")
+    def note_success(self, permit: Permit, now_ns: int) -> LimitChange | None:
+        """Count a successful reply, which may raise the limit; return the change, if there is one."""
+        limit = self.limit.after_success(sent_ns=permit.at_ns, in_flight=permit.in_flight)
+        return self.set_limit(limit, now_ns, "a round of good replies")
 
-    def set_limit(self, limit: Limit, now_ns: int, why: str) -> LimitChange | None:
-        """Put another limit in force, as each level of a sweep does; return the change if there is one."""
-        return self._limit(limit, now_ns, why)
-
-    def _limit(self, limit: Limit, now_ns: int, why: str) -> LimitChange | None:
+    def set_limit(self, limit: ConcurrencyLimit, now_ns: int, why: str) -> LimitChange | None:
+        """Put another limit in force; return the change of the width, if there is one."""
         before, self.limit = self.limit.width, limit
         return None if before == limit.width else LimitChange(now_ns, before, limit.width, why)

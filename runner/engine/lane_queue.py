@@ -1,4 +1,4 @@
-"""Where requests wait for their lane: the real clock and loop around what the lane decides."""
+"""Queues of requests that wait for their lane, by the real clock; one for each lane of a provider."""
 
 from dataclasses import dataclass, field
 from time import perf_counter_ns
@@ -6,23 +6,26 @@ from time import perf_counter_ns
 import anyio
 import anyio.lowlevel
 
+from runner.engine.concurrency_limit import ConcurrencyLimit
 from runner.engine.lane import Lane, Permit, Waiter
+from runner.engine.rate_limit import RateWindow
 from runner.planning.plan import Request
+from runner.providers.row import Limits, Row
 
 
 @dataclass(slots=True)
-class LaneTimer:
-    """Wakes one who waits, before the time or without one."""
+class TimedEvent:
+    """An event that can be waited for until a deadline, and used again."""
 
     _event: anyio.Event = field(default_factory=anyio.Event)
 
-    def ring(self) -> None:
-        """Wake whoever waits now."""
+    def wake(self) -> None:
+        """Wake every task that waits now."""
         self._event.set()
         self._event = anyio.Event()
 
     async def wait_until(self, at_ns: int | None) -> None:
-        """Return at a time, or earlier if the bell rings; None waits for the bell alone."""
+        """Wait for the event or the deadline, whichever comes first; None waits for the event alone."""
         left_s = None if at_ns is None else (at_ns - perf_counter_ns()) / 1e9
         if left_s is not None and left_s <= 0:
             await anyio.lowlevel.checkpoint()
@@ -33,30 +36,74 @@ class LaneTimer:
 
 @dataclass(slots=True)
 class LaneQueue:
-    """The door of one lane. It wakes only those whose turn it may be: the first of the row, and who begins new ones."""
+    """The tasks that wait for one lane. Only those that may go on are woken: the first waiter, and `starts`."""
 
     lane: Lane
-    newcomers: LaneTimer = field(default_factory=LaneTimer)
-    _row: dict[Waiter, LaneTimer] = field(default_factory=dict)
+    starts: TimedEvent = field(default_factory=TimedEvent)
+    """What the task that begins the lane's conversations waits for."""
+    _events: dict[Waiter, TimedEvent] = field(default_factory=dict)
 
-    async def enter(self, request: Request) -> Permit:
-        """Wait for leave to send a request, behind those who came before."""
-        claim, bell = self.lane.queue(request), LaneTimer()
-        self._row[claim] = bell
+    async def acquire(self, request: Request) -> Permit:
+        """Wait for a permit to send a request, behind those that came before."""
+        waiter, event = self.lane.enqueue(request), TimedEvent()
+        self._events[waiter] = event
         try:
-            while (at_ns := self.lane.returns_at(claim, now_ns := perf_counter_ns())) is None or at_ns > now_ns:
-                await bell.wait_until(at_ns)
-            return self.lane.readmit(claim, now_ns)
+            while (at_ns := self.lane.may_send_at(waiter, now_ns := perf_counter_ns())) is None or at_ns > now_ns:
+                await event.wait_until(at_ns)
+            return self.lane.admit(waiter, now_ns)
         except BaseException:
-            self.lane.withdraw(claim)
+            self.lane.withdraw(waiter)
             raise
         finally:
-            del self._row[claim]
-            self.ring()  # for the next in the row
+            del self._events[waiter]
+            self.wake()  # for the next waiter
 
-    def ring(self) -> None:
-        """Let those be woken who may go, now that something has changed."""
-        first = self.lane.first
+    def wake(self) -> None:
+        """Wake those that may go, after something has changed in the lane."""
+        first = self.lane.first_waiter
         if first is not None:
-            self._row[first].ring()
-        self.newcomers.ring()
+            self._events[first].wake()
+        self.starts.wake()
+
+
+@dataclass(slots=True)
+class LaneQueues:
+    """A provider's lanes: one for each model with limits of its own, and one that all other models share.
+
+    Limits that a model's own entry leaves open are shared with the provider's other models.
+    """
+
+    provider: str
+    row: Row
+    concurrency: int
+    shared: LaneQueue = field(init=False)
+    _own: dict[str, LaneQueue] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Open the shared lane."""
+        limit = ConcurrencyLimit.of(self.concurrency)
+        requests, tokens = _window(self.row.requests_per_minute), _window(self.row.tokens_per_minute)
+        self.shared = LaneQueue(Lane(self.provider, limit, requests=requests, tokens=tokens))
+
+    def for_model(self, model: str) -> LaneQueue:
+        """Return the queue for requests to a model."""
+        limits = self.row.limits_of(model)
+        if limits is None:
+            return self.shared
+        if model not in self._own:
+            self._own[model] = LaneQueue(self._own_lane(model, limits))
+        return self._own[model]
+
+    def _own_lane(self, model: str, limits: Limits) -> Lane:
+        shared = self.shared.lane
+        return Lane(
+            self.provider,
+            ConcurrencyLimit.of(limits.concurrency or self.concurrency),
+            model,
+            requests=_window(limits.requests_per_minute) or shared.requests,
+            tokens=_window(limits.tokens_per_minute) or shared.tokens,
+        )
+
+
+def _window(limit: int | None) -> RateWindow | None:
+    return None if limit is None else RateWindow(limit)

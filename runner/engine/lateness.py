@@ -1,8 +1,8 @@
-"""How late this process was, measured: a clock ticks on the loop that stamps, and every late tick is kept.
+"""How late this process's timestamps may be, measured by a timer that ticks on the event loop.
 
-A tick that was due at one moment and ran at another shows that the loop looked at nothing in between. A read
-stamped in that span, or just behind it, may have been waiting since the tick was due. This is an upper bound:
-the bytes may as well have come a moment before their stamp.
+A tick that ran later than it was due shows that the loop looked at nothing in between. A read stamped in that span,
+or just behind it, may have waited since the tick was due. This is an upper bound: the bytes may as well have arrived
+a moment before their timestamp.
 """
 
 import asyncio
@@ -14,10 +14,10 @@ from itertools import pairwise
 from time import perf_counter_ns
 
 PERIOD_NS = 2_000_000
-"""Two milliseconds between ticks: 500 ticks a second cost a thousandth of a core."""
+"""Time between ticks, two milliseconds: 500 ticks a second cost a thousandth of a core."""
 
 NEGLIGIBLE_NS = 500_000
-"""A tick less late than this is not kept; a row is never said to be surer than this."""
+"""The least lateness that is recorded; no row claims to be more exact than this."""
 
 SPANS_KEPT = 100_000
 """Late ticks remembered: more than three minutes of a loop that is late all the time."""
@@ -31,7 +31,7 @@ class LateSpans:
     ran_ns: list[int] = field(default_factory=list)
 
     def add(self, due_ns: int, ran_ns: int) -> None:
-        """Note when a tick was due and when it ran."""
+        """Record when a tick was due and when it ran, if it was late."""
         if ran_ns - due_ns < NEGLIGIBLE_NS:
             return
         self.due_ns.append(due_ns)
@@ -39,45 +39,47 @@ class LateSpans:
         if len(self.due_ns) > 2 * SPANS_KEPT:
             del self.due_ns[:SPANS_KEPT], self.ran_ns[:SPANS_KEPT]
 
-    def worst_ns(self, stamps_ns: Sequence[int]) -> int:
-        """Return how late any of these ascending stamps may be, at most."""
+    def worst_ns(self, timestamps_ns: Sequence[int]) -> int:
+        """Return how late any of these ascending timestamps may be, at most."""
         worst = NEGLIGIBLE_NS
-        if not stamps_ns:
+        if not timestamps_ns:
             return worst
-        # Whoever was held up with a tick is stamped in the same turn of the loop: at most one period behind it.
-        first = bisect_left(self.ran_ns, stamps_ns[0] - PERIOD_NS)
+        # A read held up with a tick is stamped in the same iteration of the loop: at most one period behind the tick.
+        first = bisect_left(self.ran_ns, timestamps_ns[0] - PERIOD_NS)
         for due_ns, ran_ns in zip(self.due_ns[first:], self.ran_ns[first:], strict=True):
-            if due_ns > stamps_ns[-1]:
+            if due_ns > timestamps_ns[-1]:
                 break
-            at = bisect_left(stamps_ns, due_ns)
-            if at < len(stamps_ns) and stamps_ns[at] <= ran_ns + PERIOD_NS:
+            at = bisect_left(timestamps_ns, due_ns)
+            if at < len(timestamps_ns) and timestamps_ns[at] <= ran_ns + PERIOD_NS:
                 worst = max(worst, ran_ns - due_ns)
         return worst
 
 
-def doubtful(stamps_ns: Sequence[int], *, by_kernel: bool) -> Sequence[int]:
-    """Return the stamps that a busy loop may have made late.
+def doubtful_timestamps(timestamps_ns: Sequence[int], *, by_kernel: bool) -> Sequence[int]:
+    """Return the timestamps that a busy loop may have made late.
 
-    Of the loop's own that is all of them. The kernel tells when the last byte of a read came, however late it is
-    read: in doubt are the stamps that several pieces of text share.
+    Of the loop's own timestamps that is all of them. The kernel records when the last byte of a read arrived, however
+    late it is read: there only timestamps that several pieces of text share are in doubt.
     """
-    return [at_ns for at_ns, next_ns in pairwise(stamps_ns) if at_ns == next_ns] if by_kernel else stamps_ns
+    if not by_kernel:
+        return timestamps_ns
+    return [at_ns for at_ns, next_ns in pairwise(timestamps_ns) if at_ns == next_ns]
 
 
 @contextmanager
 def measure_lateness() -> Iterator[LateSpans]:
     """Tick on the running loop for the length of a `with` block."""
     spans = LateSpans()
-    clock = _Ticker(asyncio.get_running_loop(), spans)
-    clock.wind()
+    ticker = _Ticker(asyncio.get_running_loop(), spans)
+    ticker.schedule()
     try:
         yield spans
     finally:
-        clock.stop()
+        ticker.stop()
 
 
 class _Ticker:
-    """Winds itself up again at each tick; a bare timer costs a fifth of a task that sleeps."""
+    """Schedules itself again at each tick; a bare timer costs a fifth of a task that sleeps."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, spans: LateSpans) -> None:
         self._loop = loop
@@ -85,16 +87,16 @@ class _Ticker:
         self._due_ns = 0
         self._timer: asyncio.TimerHandle | None = None
 
-    def wind(self) -> None:
-        """Set the next tick."""
+    def schedule(self) -> None:
+        """Schedule the next tick."""
         self._due_ns = perf_counter_ns() + PERIOD_NS
         self._timer = self._loop.call_later(PERIOD_NS / 1e9, self._tick)
 
     def stop(self) -> None:
-        """Tick no more."""
+        """Cancel the next tick."""
         if self._timer is not None:
             self._timer.cancel()
 
     def _tick(self) -> None:
         self._spans.add(self._due_ns, perf_counter_ns())
-        self.wind()
+        self.schedule()

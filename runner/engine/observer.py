@@ -1,6 +1,7 @@
-"""What a run tells those who watch it. Measuring knows no view; a view overrides what it wants to hear."""
+"""Observers of a run: what a view overrides to follow it, and how calls are passed on to other observers."""
 
-from collections.abc import Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 
 from runner.core.events import Event
 from runner.core.record import Record
@@ -8,34 +9,97 @@ from runner.planning.plan import Plan, Request, Target
 
 
 class Observer:
-    """Hears of each request, and by itself does nothing. Calls share the loop that measures: keep them short."""
+    """Ignores everything; subclasses override what they need. Calls share the loop that measures: keep them short."""
 
     watches_text = False
-    """Whether `heard` is wanted; decoding early for a view has a price."""
+    """Whether `received` is wanted: decoding early for a live view costs time."""
 
     def planned(self, plan: Plan) -> None:
-        """Learn of the whole run before it starts."""
+        """Handle the whole plan, before the run starts."""
 
     def resumed(self, recorded: Mapping[str, int]) -> None:
-        """Learn how many requests to each target need not be asked, since the run goes on where it was left."""
+        """Handle the number of requests, by target, that an earlier part of a resumed run has completed."""
 
     def connected(self, provider: str, connections: int) -> None:
-        """Learn that a provider's connections are open, before the first request."""
+        """Handle the connections opened to a provider, before the first request."""
+
+    def lane_opened(self, lane: str, targets: Sequence[Target], limit: int) -> None:
+        """Handle a lane, its targets and its concurrency limit, before the first request."""
+
+    def limit_changed(self, lane: str, limit: int, why: str) -> None:
+        """Handle a lane's new concurrency limit."""
+
+    def lane_paused(self, lane: str, wait_s: float, why: str) -> None:
+        """Handle a pause, in seconds, in which a lane sends nothing."""
 
     def started(self, request: Request) -> None:
-        """Learn that a request has left its lane."""
+        """Handle a request that has left its lane."""
 
-    def heard(self, request: Request, event: Event) -> None:
-        """Learn of an event of a reply, soon after it arrived."""
-
-    def opened(self, lane: str, targets: Sequence[Target], limit: int) -> None:
-        """Learn of a lane, whom it asks and how many requests it may have under way, before the first request."""
-
-    def limited(self, lane: str, limit: int, why: str) -> None:
-        """Learn that a lane may have more, or fewer, requests under way from now on."""
-
-    def paused(self, lane: str, wait_s: float, why: str) -> None:
-        """Learn that a lane is given time before anything more is sent."""
+    def received(self, request: Request, event: Event) -> None:
+        """Handle an event of a response, soon after it arrived."""
 
     def finished(self, record: Record) -> None:
-        """Learn of a finished request; its record is in the journal already."""
+        """Handle the record of a finished request; the journal holds it already."""
+
+
+class ForwardingObserver(Observer, ABC):
+    """Turns every call into one value, which a subclass passes on to other observers."""
+
+    @abstractmethod
+    def forward(self, call: Callable[[Observer], None]) -> None:
+        """Have `call` applied to each observer that is to see it."""
+
+    def planned(self, plan: Plan) -> None:
+        """Forward the call."""
+        self.forward(lambda observer: observer.planned(plan))
+
+    def resumed(self, recorded: Mapping[str, int]) -> None:
+        """Forward the call."""
+        self.forward(lambda observer: observer.resumed(recorded))
+
+    def connected(self, provider: str, connections: int) -> None:
+        """Forward the call."""
+        self.forward(lambda observer: observer.connected(provider, connections))
+
+    def lane_opened(self, lane: str, targets: Sequence[Target], limit: int) -> None:
+        """Forward the call."""
+        self.forward(lambda observer: observer.lane_opened(lane, targets, limit))
+
+    def limit_changed(self, lane: str, limit: int, why: str) -> None:
+        """Forward the call."""
+        self.forward(lambda observer: observer.limit_changed(lane, limit, why))
+
+    def lane_paused(self, lane: str, wait_s: float, why: str) -> None:
+        """Forward the call."""
+        self.forward(lambda observer: observer.lane_paused(lane, wait_s, why))
+
+    def started(self, request: Request) -> None:
+        """Forward the call."""
+        self.forward(lambda observer: observer.started(request))
+
+    def received(self, request: Request, event: Event) -> None:
+        """Forward the call."""
+        self.forward(lambda observer: observer.received(request, event))
+
+    def finished(self, record: Record) -> None:
+        """Forward the call."""
+        self.forward(lambda observer: observer.finished(record))
+
+
+class CompositeObserver(ForwardingObserver):
+    """Passes each call on to several observers, one after the other."""
+
+    def __init__(self, observers: Sequence[Observer]) -> None:
+        self._observers = tuple(observers)
+        self._text_watchers = tuple(observer for observer in observers if observer.watches_text)
+        self.watches_text = bool(self._text_watchers)
+
+    def forward(self, call: Callable[[Observer], None]) -> None:
+        """Apply a call to all observers."""
+        for observer in self._observers:
+            call(observer)
+
+    def received(self, request: Request, event: Event) -> None:
+        """Pass an event on to the observers that watch text."""
+        for observer in self._text_watchers:
+            observer.received(request, event)

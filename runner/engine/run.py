@@ -1,4 +1,4 @@
-"""The run itself: lanes are opened and warmed up, then each level of load is gone through.
+"""The run itself: open the exchanges and lanes, warm up, and hold all conversations of each level of load.
 
 Each provider has its own lanes, so that a slow or failing one holds up another by no more than the order demands.
 Conversations are taken from a lazy plan: memory does not grow with their number.
@@ -12,18 +12,16 @@ from time import perf_counter_ns
 import anyio
 
 from runner.core.load import LoadProfile
-from runner.engine.attempts import OpenAskers, open_own_askers
-from runner.engine.descriptors import allow_connections
-from runner.engine.dispatch import Track, dispatch
+from runner.engine.attempts import OpenAttemptRunners, open_local_runners
+from runner.engine.concurrency_limit import ConcurrencyLimit
+from runner.engine.conversations import OpenLane, hold_conversations
 from runner.engine.exchange import RequestExchange
-from runner.engine.gc_pause import keep_collector_away
-from runner.engine.interrupt import stop_on_signals
-from runner.engine.lane_queues import LaneQueues
-from runner.engine.limit import fix, reset
+from runner.engine.lane_queue import LaneQueues
 from runner.engine.observer import Observer
+from runner.engine.process import allow_connections, cancel_on_signals, gc_pause
 from runner.engine.recorder import Recorder
 from runner.engine.request_template import RequestTemplates
-from runner.engine.schedule import Resume, Schedule, Stop, from_the_start, never
+from runner.engine.schedule import FirstMissing, Schedule, StopCheck, never_stop, resume_nothing
 from runner.errors import CompareError
 from runner.planning.plan import Plan, Target
 from runner.providers.endpoint import Endpoint
@@ -44,41 +42,44 @@ async def open_exchanges(
     salt: str,
     elapsed_ns: int = 0,
     recorder: Recorder | None = None,
-    open_askers: OpenAskers = open_own_askers,
+    open_runners: OpenAttemptRunners = open_local_runners,
 ) -> AsyncIterator[dict[str, RequestExchange]]:
-    """Open an asker and the lanes for each provider; the run's clock starts when all are ready.
+    """Open an exchange for each provider; the run's clock starts when all are open.
 
     Args:
-        endpoints: where each provider is.
-        limits: how many requests each provider may have under way, models with limits of their own apart.
+        endpoints: provider -> where its requests go.
+        limits: provider -> requests in flight at most, apart from models with limits of their own.
         connect_s: seconds that opening a connection may take.
-        journal: where records go.
-        observer: who wants to know.
-        redactor: hides keys in what providers say of their failures.
+        journal: where records are written.
+        observer: what follows the run.
+        redactor: hides keys in providers' error messages.
         salt: differs between runs; keeps nonces of `cache: bust` from repeating.
-        elapsed_ns: how long ago the run was begun, if it goes on where it was left: stamps go on as well.
-        recorder: keeps what is heard, byte for byte, if that is wanted.
-        open_askers: opens those who send and hear; they do it in this process, unless somebody says otherwise.
+        elapsed_ns: nanoseconds since the start of a run that is resumed, whose timestamps continue.
+        recorder: keeps the bytes of every attempt, if the run is recorded.
+        open_runners: opens what runs attempts; in this process, if not given.
+
+    Raises:
+        CompareError: this process cannot have that many connections.
 
     """
     allow_connections(sum(limits[name] for name in endpoints))
-    airtime = TimeSlices()
+    time_slices = TimeSlices()
     epoch_ns = perf_counter_ns() - elapsed_ns
-    async with open_askers(endpoints, connect_s, airtime) as askers:
+    async with open_runners(endpoints, connect_s, time_slices) as runners:
         yield {
             name: RequestExchange(
-                asker=asker,
-                forms=RequestTemplates(endpoints[name].row),
-                doors=LaneQueues(name, endpoints[name].row, limits[name]),
+                runner=runner,
+                templates=RequestTemplates(endpoints[name].row),
+                queues=LaneQueues(name, endpoints[name].row, limits[name]),
                 journal=journal,
                 observer=observer,
                 redactor=redactor,
-                airtime=airtime,
+                time_slices=time_slices,
                 epoch_ns=epoch_ns,
                 salt=salt,
                 recorder=recorder,
             )
-            for name, asker in askers.items()
+            for name, runner in runners.items()
         }
 
 
@@ -88,58 +89,67 @@ async def execute(
     journal: JournalWriter,
     *,
     load: LoadProfile | None = None,
-    resume: Resume | None = None,
-    stop: Stop | None = None,
+    first_missing: FirstMissing | None = None,
+    stop: StopCheck | None = None,
 ) -> bool:
-    """Ask all that a plan holds; return whether the run came to its end and was not interrupted by a signal.
+    """Send all requests of a plan; return whether the run came to its end, which a signal may prevent.
 
     Args:
-        plan: what to ask, of whom, in which order.
-        exchanges: provider -> what asks it.
-        journal: where the end is noted, with the reason if it came early.
-        load: how hard to press.
-        resume: told a conversation's first request, says where to begin; None if nothing of it is left.
-        stop: asked before each conversation; a sentence means that none is begun any more. Those under way end.
+        plan: which requests go to which targets, in which order.
+        exchanges: provider -> what sends its requests.
+        journal: where the end is written, with the reason if it came early.
+        load: the load profile.
+        first_missing: returns, given a conversation's first request, the first one to send; None if none is left.
+        stop: called before each conversation; once it returns a reason, none begins any more, and those begun end.
+
+    Raises:
+        CompareError: the journal cannot be written, or another failure that ends the run.
 
     """
     reason = None
-    async with stop_on_signals() as interrupt:
-        with interrupt.scope:
-            reason = await _ask_all(plan, exchanges, load or LoadProfile(), resume, stop)
-    finished = not interrupt.scope.cancel_called
+    async with cancel_on_signals() as scope:
+        with scope:
+            reason = await _run_levels(plan, exchanges, load or LoadProfile(), first_missing, stop)
+    finished = not scope.cancel_called
     if finished:
         journal.append({"kind": "end"} if reason is None else {"kind": "end", "reason": reason})
     return finished
 
 
-async def _ask_all(
-    plan: Plan, exchanges: Mapping[str, RequestExchange], load: LoadProfile, resume: Resume | None, stop: Stop | None
+async def _run_levels(
+    plan: Plan,
+    exchanges: Mapping[str, RequestExchange],
+    load: LoadProfile,
+    first_missing: FirstMissing | None,
+    stop: StopCheck | None,
 ) -> str | None:
-    """Warm up and go through every level; return why the run was ended early, None if it was not."""
-    tracks = _lay_tracks(plan, exchanges, load)
-    lanes = {track.door.lane.name: track.targets for track in tracks}
-    allow_connections(sum(max(load.levels, default=track.door.lane.limit.highest) for track in tracks))
+    """Warm up and run every level; return why the run ended early, None if it did not."""
+    lanes = _open_lanes(plan, exchanges, load)
+    targets_of = {lane.queue.lane.name: lane.targets for lane in lanes}
+    allow_connections(sum(max(load.levels, default=lane.queue.lane.limit.highest) for lane in lanes))
     reason = None
     try:
-        async with anyio.create_task_group() as warming:
+        async with anyio.create_task_group() as tasks:
             for provider in plan.providers():
-                warming.start_soon(_warm_up, plan, exchanges[provider], _connections(plan, load, provider, tracks))
-        with keep_collector_away():
+                tasks.start_soon(_warm_up, plan, exchanges[provider], _connections(plan, load, provider, lanes))
+        with gc_pause():
             for level, width in enumerate(load.levels or (None,)):
                 now_ns = perf_counter_ns()
                 if width is not None:
-                    _hold_level(tracks, width, now_ns)
-                schedule = Schedule(plan, load, lanes, now_ns, level, resume or from_the_start, stop or never)
-                await dispatch(schedule, tracks)
-                reason = schedule.account()
+                    _set_level(lanes, width, now_ns)
+                schedule = Schedule(
+                    plan, load, targets_of, now_ns, level, first_missing or resume_nothing, stop or never_stop
+                )
+                await hold_conversations(schedule, lanes)
+                reason = schedule.describe_early_end()
                 if schedule.is_stopped:
                     break
     except ExceptionGroup as group:
-        # Several conversations meet the same full disk; one sentence says it.
-        told, bugs = group.split(CompareError)
-        if told is None or bugs is not None:
+        # Several conversations meet the same full disk, which is reported once.
+        expected, bugs = group.split(CompareError)
+        if expected is None or bugs is not None:
             raise
-        raise _first_leaf(told) from None
+        raise _first_leaf(expected) from None
     return reason
 
 
@@ -148,48 +158,51 @@ def _first_leaf(group: BaseExceptionGroup[CompareError]) -> CompareError:
     return _first_leaf(first) if isinstance(first, BaseExceptionGroup) else first
 
 
-def _lay_tracks(plan: Plan, exchanges: Mapping[str, RequestExchange], load: LoadProfile) -> list[Track]:
-    """Sort the targets into their lanes, and let everybody who watches know of them."""
+def _open_lanes(plan: Plan, exchanges: Mapping[str, RequestExchange], load: LoadProfile) -> list[OpenLane]:
+    """Return the lanes with the targets of each, and notify the observers of them."""
     targets_of: dict[str, list[Target]] = {}
     for target in plan.targets:
-        lane = exchanges[target.provider].doors.of(target.model).lane
-        targets_of.setdefault(lane.name, []).append(target)
-    tracks = []
+        queue = exchanges[target.provider].queues.for_model(target.model)
+        targets_of.setdefault(queue.lane.name, []).append(target)
+    opened = []
     for name, targets in targets_of.items():
         exchange = exchanges[targets[0].provider]
-        track = Track(exchange, exchange.doors.of(targets[0].model), tuple(targets))
-        lane = track.door.lane
-        lane.limit = fix(lane.limit.ceiling, adaptive=load.adaptive)
-        exchange.observer.opened(name, track.targets, lane.limit.width)
-        tracks.append(track)
-    return tracks
+        open_lane = OpenLane(exchange, exchange.queues.for_model(targets[0].model), tuple(targets))
+        lane = open_lane.queue.lane
+        lane.limit = ConcurrencyLimit.of(lane.limit.ceiling, adaptive=load.adaptive)
+        exchange.observer.lane_opened(name, open_lane.targets, lane.limit.width)
+        opened.append(open_lane)
+    return opened
 
 
-def _hold_level(tracks: Sequence[Track], width: int, now_ns: int) -> None:
-    """Set every lane to a level of the sweep."""
-    for track in tracks:
-        lane = track.door.lane
-        track.exchange.note_limit(lane, lane.set_limit(reset(lane.limit, width), now_ns, f"the sweep is at {width}"))
+def _set_level(lanes: Sequence[OpenLane], width: int, now_ns: int) -> None:
+    """Set every lane's limit to a level of the sweep."""
+    for open_lane in lanes:
+        lane = open_lane.queue.lane
+        change = lane.set_limit(lane.limit.at_level(width), now_ns, f"the sweep is at {width}")
+        open_lane.exchange.note_limit(lane, change)
 
 
-def _connections(plan: Plan, load: LoadProfile, provider: str, tracks: Sequence[Track]) -> int:
-    """Return how many connections to open beforehand: as many as are used at once, as far as that is known."""
-    lanes = [track.door.lane for track in tracks if track.door.lane.provider == provider]
-    at_once = sum(max(load.levels, default=lane.limit.width) for lane in lanes)
+def _connections(plan: Plan, load: LoadProfile, provider: str, lanes: Sequence[OpenLane]) -> int:
+    """Return how many connections to a provider to open beforehand: as many as are in use at once, if that is known."""
+    widths = [
+        max(load.levels, default=lane.queue.lane.limit.width) for lane in lanes if lane.queue.lane.provider == provider
+    ]
+    connections = sum(widths)
     if load.rate is not None:
-        at_once = min(at_once, ceil(load.rate * sum(target.provider == provider for target in plan.targets)))
+        connections = min(connections, ceil(load.rate * sum(target.provider == provider for target in plan.targets)))
     conversations = plan.conversations_with(provider)
-    return at_once if conversations is None else min(at_once, conversations)
+    return connections if conversations is None else min(connections, conversations)
 
 
 async def _warm_up(plan: Plan, exchange: RequestExchange, connections: int) -> None:
-    """Open a provider's connections, then send the warm-up requests that were asked for, if any."""
+    """Open a provider's connections, then send the plan's warm-up requests to it, if there are any."""
     await exchange.warm_up(connections)
-    requests = plan.warmup_requests(exchange.doors.provider)
+    requests = plan.warmup_requests(exchange.queues.provider)
 
     async def work() -> None:
         for request in requests:
-            await exchange.hold(request, perf_counter_ns())
+            await exchange.send(request, perf_counter_ns())
 
     async with anyio.create_task_group() as workers:
         for _ in range(connections):

@@ -1,124 +1,126 @@
-"""Which conversation a lane begins now, and if none, when to ask again. Pure.
+"""The schedule: which conversation a lane begins now, and if none, how long it waits. Pure.
 
-A lane takes its conversations in the plan's order. What may keep it waiting is its own limit, the slowest lane (in
-the order `blocks`), or, in an open loop, the time that was set for the next one. The same object decides under the
-real clock and under a test's.
+A lane takes its conversations in the plan's order. It waits for its own limits, for the slowest lane (in the order
+`blocks`), or, in an open loop, for the time at which the next conversation is due. The same code decides under the real
+clock and under a test's virtual one.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from math import inf
+from random import Random
 
-from runner.core.load import LoadProfile
-from runner.engine.arrivals import arrival_times
+from runner.core.load import Arrivals, LoadProfile
 from runner.engine.lane import Lane, Permit
 from runner.planning.plan import Plan, Request, Target
 
-Resume = Callable[[Request], Request | None]
-"""Told a conversation's first request: the first one that is still to be asked, None if there is none."""
+FirstMissing = Callable[[Request], Request | None]
+"""Returns, given a conversation's first request, the first one without a record; None if all of them have one."""
 
-Stop = Callable[[], str | None]
-"""Why no further conversation may begin; None while one may."""
+StopCheck = Callable[[], str | None]
+"""Returns why no further conversation may begin; None while one may."""
 
-SKIPS_A_STEP = 32
-"""Conversations already held that one decision passes over: a resumed run may have a hundred thousand."""
+SKIPS_PER_STEP = 32
+"""Completed conversations that one decision skips at most: a resumed run may have a hundred thousand of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """Begin a conversation: its first request has left the lane by this ticket."""
+    """Begin a conversation; the lane has permitted its first request."""
 
     request: Request
-    ticket: Permit
+    permit: Permit
     ready_ns: int
     planned_ns: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Ask again at a time, or as soon as something changes; None is then only."""
+    """Decide again at `until_ns`, or as soon as something changes in the lane; None waits for a change alone."""
 
     until_ns: int | None
 
 
 @dataclass(slots=True)
-class _CaseQueue:
-    """Conversations in their order and, in an open loop, the times at which they are due."""
+class _Openings:
+    """The first requests of conversations, in order, and, in an open loop, the times at which they are due."""
 
-    openings: Iterator[Request]
+    requests: Iterator[Request]
     times_ns: Iterator[int] | None
     due_ns: int | None = None
 
     def __post_init__(self) -> None:
-        self.proceed()
+        self.advance()
 
-    def proceed(self) -> None:
-        """Go on to the next time."""
+    def advance(self) -> None:
+        """Move on to the next due time."""
         self.due_ns = None if self.times_ns is None else next(self.times_ns)
 
     def count_overdue(self, ends_ns: int) -> int:
-        """Count the conversations that were due by a time and are not begun; this uses them up."""
+        """Return how many requests were due before a time and have not begun; this uses them up."""
         overdue = 0
-        while self.due_ns is not None and self.due_ns < ends_ns and next(self.openings, None) is not None:
+        while self.due_ns is not None and self.due_ns < ends_ns and next(self.requests, None) is not None:
             overdue += 1
-            self.proceed()
+            self.advance()
         return overdue
 
 
 @dataclass(slots=True)
-class _Course:
-    """One lane's way through the plan."""
+class _LaneProgress:
+    """How far a lane has come in the plan."""
 
-    sources: list[_CaseQueue]
+    openings: list[_Openings]
     block: float = 0
-    """Where the lane has come to: the block of what it begins next, infinite behind the last."""
+    """The block of what the lane begins next; infinite after the last."""
     next: Request | None = None
     due_ns: int | None = None
 
     def count_overdue(self, ends_ns: int) -> int:
-        """Count what an open loop wanted begun by a time, and is not; this uses it up."""
-        waiting = self.next is not None and self.due_ns is not None and self.due_ns < ends_ns
-        return waiting + sum(source.count_overdue(ends_ns) for source in self.sources)
+        """Return how many requests an open loop had due before a time and has not begun; this uses them up."""
+        is_next_overdue = self.next is not None and self.due_ns is not None and self.due_ns < ends_ns
+        return is_next_overdue + sum(openings.count_overdue(ends_ns) for openings in self.openings)
 
 
-def from_the_start(opening: Request) -> Request:
-    """Resume nothing: every conversation begins with its first request."""
+def resume_nothing(opening: Request) -> Request:
+    """Return the first request of a conversation as the first missing one: nothing has been recorded."""
     return opening
 
 
-def never() -> None:
-    """Stop for no reason."""
+def never_stop() -> None:
+    """Return no reason to stop."""
 
 
 @dataclass(slots=True)
 class Schedule:
-    """One level of a run, or the whole of it where there is no sweep. `reason` says why it was ended early."""
+    """The schedule of one level of a sweep, or of the whole run. `reason` says why it ended early."""
 
     plan: Plan
     load: LoadProfile
     lanes: Mapping[str, Sequence[Target]]
-    """Lane -> whom it asks."""
+    """Lane -> its targets."""
     start_ns: int
     level: int = 0
-    resume: Resume = from_the_start
-    stop: Stop = never
+    first_missing: FirstMissing = resume_nothing
+    stop: StopCheck = never_stop
     reason: str | None = None
     is_stopped: bool = False
-    """Whether `stop` gave that reason: it speaks for the levels to come as well."""
+    """Whether `stop` gave the reason, which then holds for the remaining levels, too."""
     _counted: int = 0
-    _courses: dict[str, _Course] = field(default_factory=dict)
+    """Requests begun, and those that a resumed run has completed before."""
+    _progress: dict[str, _LaneProgress] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Lay out each lane's way and find its beginning."""
-        self._courses = {name: _Course(self._sources(targets)) for name, targets in self.lanes.items()}
-        for course in self._courses.values():
-            self._find_next(course)
+        """Find the first conversation of each lane."""
+        self._progress = {name: _LaneProgress(self._openings(targets)) for name, targets in self.lanes.items()}
+        for progress in self._progress.values():
+            self._find_next(progress)
 
-    def _sources(self, targets: Sequence[Target]) -> list[_CaseQueue]:
+    def _openings(self, targets: Sequence[Target]) -> list[_Openings]:
         if self.load.rate is None:
-            return [_CaseQueue(self.plan.openings_at(self.level, {target.name for target in targets}), None)]
+            return [_Openings(self.plan.openings_at(self.level, {target.name for target in targets}), None)]
         return [
-            _CaseQueue(self.plan.openings_at(self.level, {target.name}), self._times_of(target)) for target in targets
+            _Openings(self.plan.openings_at(self.level, {target.name}), self._times_of(target)) for target in targets
         ]
 
     def _times_of(self, target: Target) -> Iterator[int]:
@@ -129,86 +131,109 @@ class Schedule:
 
     @property
     def slowest_block(self) -> float:
-        """The block at which the slowest lane is; infinite when all are through."""
-        return min(course.block for course in self._courses.values())
+        """The block that the slowest lane has reached; infinite when all lanes have begun everything."""
+        return min(progress.block for progress in self._progress.values())
 
     def decide(self, lane: Lane, now_ns: int) -> Begin | Wait | None:
-        """Say what a lane does now; None if it begins nothing more."""
-        course = self._courses[lane.name]
-        if course.next is None and self.reason is None:
-            self._find_next(course)
-        if course.block == inf or self._is_over(course, now_ns):
+        """Return what a lane does now; None if it begins nothing more."""
+        progress = self._progress[lane.name]
+        if progress.next is None and self.reason is None:
+            self._find_next(progress)
+        if progress.block == inf or self._has_ended(progress, now_ns):
             return None
-        if course.next is None:
+        if progress.next is None:
             return Wait(now_ns)
-        begins_ns = self._begins_at(lane, course, course.next, now_ns)
+        begins_ns = self._begins_at(lane, progress, progress.next, now_ns)
         if begins_ns is None or begins_ns > now_ns:
-            return Wait(self._at_the_latest(begins_ns))
+            return Wait(self._or_end(begins_ns))
         self.reason = self.stop()
         self.is_stopped = self.reason is not None
-        return None if self.is_stopped else self._begin(lane, course, course.next, now_ns)
+        return None if self.is_stopped else self._begin(lane, progress, progress.next, now_ns)
 
-    def _begins_at(self, lane: Lane, course: _Course, opening: Request, now_ns: int) -> int | None:
-        if self._leads_too_far(course):
+    def _begins_at(self, lane: Lane, progress: _LaneProgress, opening: Request, now_ns: int) -> int | None:
+        if self._leads_too_far(progress):
             return None
-        if course.due_ns is not None and course.due_ns > now_ns:
-            return course.due_ns
-        return lane.begins_at(opening, now_ns)
+        if progress.due_ns is not None and progress.due_ns > now_ns:
+            return progress.due_ns
+        return lane.may_begin_at(opening, now_ns)
 
-    def _leads_too_far(self, course: _Course) -> bool:
+    def _leads_too_far(self, progress: _LaneProgress) -> bool:
         keeps_close = self.plan.order == "blocks" and self.load.rate is None
-        return keeps_close and course.block > self.slowest_block + self.load.lead
+        return keeps_close and progress.block > self.slowest_block + self.load.lead
 
-    def _begin(self, lane: Lane, course: _Course, request: Request, now_ns: int) -> Begin:
-        ready_ns = self.start_ns if course.due_ns is None else course.due_ns
-        begin = Begin(request, lane.begin(request, now_ns), ready_ns, course.due_ns)
+    def _begin(self, lane: Lane, progress: _LaneProgress, request: Request, now_ns: int) -> Begin:
+        ready_ns = self.start_ns if progress.due_ns is None else progress.due_ns
+        begin = Begin(request, lane.begin(request, now_ns), ready_ns, progress.due_ns)
         self._counted += len(request.case.turns)
-        self._find_next(course)
+        self._find_next(progress)
         return begin
 
-    def _find_next(self, course: _Course) -> None:
-        """Go on to the next conversation that is still to be held, as far as one step may go."""
-        course.next = None
-        for _ in range(SKIPS_A_STEP):
-            if not course.sources:
-                course.block = inf
+    def _find_next(self, progress: _LaneProgress) -> None:
+        """Move on to the next conversation with a missing request, as far as one step may go."""
+        progress.next = None
+        for _ in range(SKIPS_PER_STEP):
+            if not progress.openings:
+                progress.block = inf
                 return
-            source = min(course.sources, key=lambda source: source.due_ns or 0)
-            opening = next(source.openings, None)
+            openings = min(progress.openings, key=lambda openings: openings.due_ns or 0)
+            opening = next(openings.requests, None)
             if opening is None:
-                course.sources.remove(source)
+                progress.openings.remove(openings)
                 continue
-            course.block = opening.block
-            course.next = self.resume(opening)
-            if course.next is not None:
-                course.due_ns = source.due_ns
-                source.proceed()
+            progress.block = opening.block
+            progress.next = self.first_missing(opening)
+            if progress.next is not None:
+                progress.due_ns = openings.due_ns
+                openings.advance()
                 return
             self._counted += len(opening.case.turns)
 
-    def _is_over(self, course: _Course, now_ns: int) -> bool:
-        """Tell whether nothing more may begin, and keep the reason."""
-        most, turns = self.load.max_requests, 0 if course.next is None else len(course.next.case.turns)
+    def _has_ended(self, progress: _LaneProgress, now_ns: int) -> bool:
+        """Return whether nothing more may begin, and keep the reason."""
+        most, turns = self.load.max_requests, 0 if progress.next is None else len(progress.next.case.turns)
         if self.reason is None and self._ends_ns is not None and now_ns >= self._ends_ns:
-            self.reason = f"{self.load.duration_s:g} s are over, as asked"
+            self.reason = f"stopped after {self.load.duration_s:g} s (--duration)"
         elif self.reason is None and most is not None and self._counted + turns > most:
             self.reason = f"{self._counted} of at most {most} requests are asked"
         return self.reason is not None
 
-    def account(self) -> str | None:
-        """Say why the schedule was ended early, once it is over; None if it was not.
+    def describe_early_end(self) -> str | None:
+        """Return why the schedule ended early, once it has ended; None if it did not.
 
-        What an open loop wanted begun in time and could not is named: left out in silence, it flatters all figures.
+        It counts the conversations that an open loop had due and could not begin: without them the figures look better
+        than they are.
         """
         ends_ns = self._ends_ns
         if self.reason is None or self.is_stopped or ends_ns is None:
             return self.reason
-        overdue = sum(course.count_overdue(ends_ns) for course in self._courses.values())
+        overdue = sum(progress.count_overdue(ends_ns) for progress in self._progress.values())
         return f"{self.reason}; {overdue} conversations due by then were not begun" if overdue else self.reason
 
     @property
     def _ends_ns(self) -> int | None:
         return None if self.load.duration_s is None else self.start_ns + round(self.load.duration_s * 1e9)
 
-    def _at_the_latest(self, begins_ns: int | None) -> int | None:
+    def _or_end(self, begins_ns: int | None) -> int | None:
         return min((at_ns for at_ns in (begins_ns, self._ends_ns) if at_ns is not None), default=None)
+
+
+def arrival_times(rate: float, arrivals: Arrivals, seed: int, phase: float = 0.0) -> Iterator[int]:
+    """Yield the times at which an open loop sends, in nanoseconds since its start: ascending, without end.
+
+    Args:
+        rate: mean arrivals per second.
+        arrivals: evenly spaced, or with the exponential gaps of a Poisson process.
+        seed: determines the gaps; every target has the same ones.
+        phase: moves all times by this share of the mean gap, so that targets do not send at the same instant.
+
+    """
+    gap_ns = 1e9 / rate
+    if arrivals == "constant":
+        return (round((number + phase) * gap_ns) for number in count())
+    return _poisson_times(gap_ns, Random(f"arrivals/{seed}"), phase * gap_ns)  # noqa: S311 -- a load, not a secret
+
+
+def _poisson_times(gap_ns: float, random: Random, at_ns: float) -> Iterator[int]:
+    while True:
+        at_ns += random.expovariate(1 / gap_ns)
+        yield round(at_ns)

@@ -1,10 +1,11 @@
-"""One file a format; a writer returns what the file is to hold: text, pieces of text one by one, or bytes.
+"""Output formats of a run, one file for each; this module finds the writer of a file's suffix.
 
-Writers are found by the suffix a person asks for. A format's libraries are loaded at its first use, so that
-knowing which formats there are costs nothing.
+A writer takes a run and returns the file's content: text, an iterator of pieces of text, or bytes. A format's
+libraries are loaded at its first use, so that listing the formats is cheap.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from types import MappingProxyType
@@ -19,6 +20,14 @@ if TYPE_CHECKING:
 TextWriter = Callable[["Run"], str]
 StreamWriter = Callable[["Run"], Iterator[str]]
 Writer = Callable[["Run"], str | Iterator[str] | bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """A run in another tool's form: the file's text, and a note on each thing left out, cut or changed."""
+
+    text: str
+    notes: tuple[str, ...] = ()
 
 
 def _writer(module: str) -> TextWriter:
@@ -37,8 +46,14 @@ def _stream_writer(module: str) -> StreamWriter:
     return stream
 
 
+def _write_html(run: "Run") -> str:
+    from runner.outputs.report.document import write_report  # noqa: PLC0415
+
+    return write_report([run])
+
+
 def _write_parquet(run: "Run") -> bytes:
-    from runner.outputs.parquet import write  # noqa: PLC0415 -- brings pyarrow, which need not be installed
+    from runner.outputs.parquet import write  # noqa: PLC0415 -- needs pyarrow, an optional dependency
 
     return write(run)
 
@@ -49,14 +64,14 @@ WRITERS = MappingProxyType(
         ".md": _writer("markdown"),
         ".json": _writer("json"),
         ".jsonl": _writer("jsonl"),
-        ".html": _writer("html"),
+        ".html": _write_html,
         ".xml": _writer("junit"),
     }
 )
 """Every text they return can be encoded as UTF-8; write it with `newline=""`, or bare CRs are lost."""
 
 STREAM_WRITERS = MappingProxyType({f".{name}": _stream_writer(name) for name in ("csv", "json", "jsonl")})
-"""The same text in pieces, where it grows with the run: a million rows take no more memory than ten."""
+"""Writers of the formats that grow with the run; they yield the text in pieces, so that memory does not grow."""
 
 BINARY_WRITERS = MappingProxyType({".parquet": _write_parquet})
 
@@ -64,17 +79,17 @@ BUILT_IN = (*WRITERS, *BINARY_WRITERS)
 
 
 def known_suffixes(wanted: Iterable[str]) -> tuple[str, ...]:
-    """Return every suffix that has a writer; plug-ins are looked for only where one that is wanted is not built in."""
+    """Return every suffix that has a writer. Plug-ins are looked up only if a wanted suffix is not built in."""
     if set(wanted) <= {*BUILT_IN}:
         return BUILT_IN
     return (*BUILT_IN, *(f".{name}" for name in plugin_names("compare.outputs") if f".{name}" not in BUILT_IN))
 
 
 def find_writer(suffix: str) -> Writer:
-    """Return what writes a format, ready to be called.
+    """Return the writer of a suffix.
 
     Raises:
-        CompareError: nothing writes it, or what would is broken or lacks a library.
+        CompareError: nothing writes this suffix, or its writer is broken or lacks a library.
 
     """
     if suffix in STREAM_WRITERS:
@@ -83,16 +98,16 @@ def find_writer(suffix: str) -> Writer:
         return WRITERS[suffix]
     if suffix in BINARY_WRITERS:
         if find_spec("pyarrow") is None:
-            raise CompareError(f"{suffix} is written by pyarrow, which is not here: install compare-runner[parquet]")
+            raise CompareError(f"{suffix} needs pyarrow: pip install 'compare-runner[parquet]'")
         return BINARY_WRITERS[suffix]
     try:
-        return _plugged_in(suffix.removeprefix("."))
+        return _plugin_writer(suffix.removeprefix("."))
     except LookupError:
         known = ", ".join(known_suffixes([suffix]))
         raise CompareError(f"no output is called {suffix or 'nothing'}. Known: {known}.") from None
 
 
-def _plugged_in(name: str) -> Writer:
+def _plugin_writer(name: str) -> Writer:
     function = load_function("compare.outputs", name)
 
     def write(run: "Run") -> str | bytes:

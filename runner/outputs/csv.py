@@ -1,18 +1,17 @@
-r"""`results.csv`: every row, safe to open in a spreadsheet, and the loader that undoes what made it safe.
+r"""CSV of a run's rows, safe to open in a spreadsheet, and the loader that reads the same values back.
 
-Text is always quoted; numbers, `true` and `false` are bare; an empty cell is null. Escapes, all undone by `load`:
+Text is always quoted; numbers, `true` and `false` are bare; an empty cell is null. `load` undoes the escapes:
 
 - text that begins with `=`, `+`, `-`, `@`, tab, CR or `'` gets one `'` in front, or a spreadsheet would run it;
 - the empty string is written `'`;
-- text with a NUL or half a surrogate pair, which no spreadsheet or no UTF-8 can hold, is written as `'` and
-  then a JSON string: `'"a\u0000b"`.
+- text with a NUL, which no spreadsheet can hold, or with half a surrogate pair, which UTF-8 cannot encode, is written
+  as `'` and a JSON string: `'"a\u0000b"`.
 """
 
 import json
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TextIO
 
 import pandas as pd
 
@@ -20,30 +19,26 @@ from runner.analysis.columns import COLUMNS, Cell, Kind, Row
 from runner.analysis.frame import frame, frame_of
 from runner.analysis.run import Run
 from runner.errors import JournalError
+from runner.outputs.text.escape import RISKY_STARTS
 from runner.storage import journal
 
 FILE_NAME = "results.csv"
 
-_RISKY_STARTS = ("=", "+", "-", "@", "\t", "\r", "'")
 _UNWRITABLE = re.compile("[\0\ud800-\udfff]")
 
 
 def write(run: Run) -> str:
-    """Write a run's rows; encode them as `utf-8-sig` where Excel is to read Chinese as it was written."""
+    """Return a run's rows as CSV; encode it as `utf-8-sig` if Excel is to read Chinese."""
     return "".join(stream(run))
 
 
 def stream(run: Run) -> Iterator[str]:
-    """Write line by line: a long run's rows do not fit into memory."""
-    return _lines(run.rows)
+    """Yield the CSV line by line: a long run's rows do not fit into memory."""
+    return write_rows(run.rows)
 
 
-def write_rows(rows: Iterable[Row], file: TextIO) -> None:
-    """Write rows one by one; open the file as UTF-8 with `newline=""`."""
-    file.writelines(_lines(rows))
-
-
-def _lines(rows: Iterable[Row]) -> Iterator[str]:
+def write_rows(rows: Iterable[Row]) -> Iterator[str]:
+    """Yield the headings and each row as a line of CSV; write them as UTF-8 with `newline=""`."""
     yield ",".join(column.name for column in COLUMNS) + "\n"
     for row in rows:
         yield ",".join([_encode(row[column.name]) for column in COLUMNS]) + "\n"
@@ -62,26 +57,26 @@ def _encode(cell: Cell) -> str:
 
 
 def escape(text: str) -> str:
-    """Make text safe to stand in a cell."""
+    """Escape text so that no spreadsheet runs it, and UTF-8 can encode it."""
     if _UNWRITABLE.search(text):
         return "'" + json.dumps(text)
-    return "'" + text if text == "" or text.startswith(_RISKY_STARTS) else text
+    return "'" + text if text == "" or text.startswith(RISKY_STARTS) else text
 
 
 def unescape(cell: str) -> str | None:
-    """Undo `escape`; an empty cell is null."""
+    """Return the text that `escape` made a cell of; None for an empty cell."""
     if cell.startswith("'\""):
         return str(json.loads(cell[1:]))
     return cell.removeprefix("'") if cell else None
 
 
 def load(path: str | Path) -> pd.DataFrame:
-    """Read a `results.csv`, or the folder of a run, into the very values and types that were written.
+    """Read a `results.csv`, or a run's folder, with the values and types that were written.
 
-    A folder without one, as a killed run leaves it, is read from its journal.
+    A folder without a `results.csv`, as a killed run leaves it, is read from its journal.
 
     Raises:
-        JournalError: there is nothing to read, or it is not what was written.
+        JournalError: there is nothing to read, or it was changed since it was written.
 
     """
     place = Path(path)
@@ -130,7 +125,7 @@ def _decode(cell: str, kind: Kind) -> Cell:
 
 
 def _decode_truth(cell: str) -> bool:
-    match cell.lower():  # a spreadsheet saves TRUE
+    match cell.lower():  # spreadsheets save TRUE
         case "true":
             return True
         case "false":

@@ -1,8 +1,8 @@
-"""A run's rows as a CSV that Excel opens as it is meant: for people to look at, not to be read back.
+"""CSV of a run's rows for people to look at in Excel; it cannot be read back.
 
-It begins with a byte order mark, without which Excel takes UTF-8 for something else, and a line ends with CR and LF.
-A text that Excel would calculate, or take for a number or a date, gets a `'` in front. One that is longer than a cell
-holds is cut, and says so at its end.
+The text begins with a byte order mark, without which Excel does not read it as UTF-8, and lines end with CR and LF. A
+cell that Excel would calculate, or take for a number or a date, gets a `'` in front. A cell longer than Excel holds is
+cut, with a note at its end.
 """
 
 import re
@@ -11,45 +11,45 @@ from itertools import islice
 
 from runner.analysis.columns import COLUMNS, Cell, Row
 from runner.analysis.run import Run
-from runner.outputs.export import Export, counted
-from runner.outputs.text.printable import printable
+from runner.outputs import Export
+from runner.outputs.text.escape import RISKY_STARTS, printable
+from runner.outputs.text.figures import count
 
 MAX_CHARACTERS = 32_767
-"""What a cell holds, in UTF-16's units: Microsoft's own list of limits."""
+"""The limit of a cell in UTF-16 code units, from Microsoft's list of limits."""
 
 MAX_ROWS = 1_048_576
-"""Of a sheet, the headings included."""
+"""The limit of a sheet, headings included."""
 
-_RISKY_STARTS = ("=", "+", "-", "@", "\t", "\r", "'")
 _LONGEST_NUMBER = 40
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
 _NUMBER = re.compile(rf"[\d.,:/%$€£¥ -]+|[\d.,]+e[+-]?\d+|[\d ,./-]*{_MONTH}[\d ,./-]*|true|false", re.IGNORECASE)
-"""What Excel takes for a number, a date, a time or a truth value; roughly, for it depends on the language of Excel."""
+"""Text that Excel takes for a number, date, time or truth value; approximate, since it depends on Excel's language."""
 
 
 def write(run: Run) -> Export:
-    """Write the rows that fit a sheet; what was cut and what is missing is in the notes."""
+    """Return the rows that fit a sheet, with notes on what is cut and left out."""
     lines, cut = [",".join(column.name for column in COLUMNS)], list[str]()
     fitting = min(len(run.table), MAX_ROWS - 1)
-    for each in islice(run.rows, fitting):
-        cut += _cut_cells(each)
-        lines.append(",".join(_encode(each[column.name]) for column in COLUMNS))
+    for row in islice(run.rows, fitting):
+        cut += _cut_cells(row)
+        lines.append(",".join(_encode(row[column.name]) for column in COLUMNS))
     return Export("\ufeff" + "\r\n".join([*lines, ""]), tuple(_notes(cut, len(run.table) - fitting)))
 
 
 def _notes(cut: list[str], missing_rows: int) -> Iterator[str]:
     if cut:
-        cells = counted(len(cut), "cell was", "cells were")
+        cells = count(len(cut), "cell was", "cells were")
         more = f", and {len(cut) - 3:,} more" if len(cut) > 3 else ""
         yield f"{cells} cut to the {MAX_CHARACTERS:,} characters that Excel holds: {'; '.join(cut[:3])}{more}"
     if missing_rows:
-        yield f"left out: {counted(missing_rows, 'row', 'rows')} beyond the {MAX_ROWS:,} of a sheet"
+        yield f"left out: {count(missing_rows, 'row')} beyond the {MAX_ROWS:,} of a sheet"
 
 
 def _cut_cells(cells: Row) -> Iterator[str]:
-    """Name the cells of a row that are too long."""
+    """Yield a name for each cell of a row that is too long."""
     for name, cell in cells.items():
-        if isinstance(cell, str) and _units(_safe(cell)) > MAX_CHARACTERS:
+        if isinstance(cell, str) and _utf16_units(_quote_risky(cell)) > MAX_CHARACTERS:
             yield f"{name} of {cells['provider']}/{cells['model']}, {cells['case']}, repeat {cells['repeat']}"
 
 
@@ -58,27 +58,29 @@ def _encode(cell: Cell) -> str:
         case None:
             return ""
         case str():
-            return '"' + _fit(_safe(cell)).replace('"', '""') + '"'
+            return '"' + _cut_to_limit(_quote_risky(cell)).replace('"', '""') + '"'
         case bool():
             return "TRUE" if cell else "FALSE"
         case _:
             return repr(cell)
 
 
-def _safe(text: str) -> str:
+def _quote_risky(text: str) -> str:
+    """Put a `'` in front of text that Excel would calculate or convert."""
     shown = printable(text)
     looks_like_number = len(shown) <= _LONGEST_NUMBER and _NUMBER.fullmatch(shown)
-    return f"'{shown}" if looks_like_number or shown.startswith(_RISKY_STARTS) else shown
+    return f"'{shown}" if looks_like_number or shown.startswith(RISKY_STARTS) else shown
 
 
-def _fit(text: str) -> str:
-    if _units(text) <= MAX_CHARACTERS:
+def _cut_to_limit(text: str) -> str:
+    if _utf16_units(text) <= MAX_CHARACTERS:
         return text
     ending = f" … [cut: {len(text):,} characters]"
-    # Two bytes a unit; a pair that is cut in two goes with its second half.
+    # A unit is two bytes; of a surrogate pair that is cut in two, neither half is kept.
     kept = text.encode("utf-16-le")[: 2 * (MAX_CHARACTERS - len(ending))]
     return kept.decode("utf-16-le", "ignore") + ending
 
 
-def _units(text: str) -> int:
+def _utf16_units(text: str) -> int:
+    """Return the length in UTF-16 code units; of texts far below the limit, the number of characters."""
     return len(text) + sum(character > "\uffff" for character in text) if len(text) > MAX_CHARACTERS // 2 else len(text)

@@ -1,36 +1,135 @@
-"""What GitHub Actions is told of a run: a summary for the job's page, and annotations beside the suite's lines."""
+"""GitHub Actions: a summary of a run for the job's page, and annotations beside the lines of the suite."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from runner.analysis.diff import Difference
 from runner.analysis.run import Run
+from runner.analysis.verdict import Verdict
+from runner.checks.finding import CheckVerdict
 from runner.errors import CompareError
-from runner.outputs import step_summary
-from runner.outputs.annotations import annotate, write_command
+from runner.outputs import markdown
+from runner.outputs.diff import phrases
+from runner.outputs.diff.formats import DIFFERENCE_WRITERS
+from runner.outputs.text.checks import describe_cell, describe_fault, not_passed
+from runner.outputs.text.remarks import describe_failure
 
 SUMMARY, WORKSPACE = "GITHUB_STEP_SUMMARY", "GITHUB_WORKSPACE"
 
+MAX_SUMMARY_BYTES = 1_000_000
+"""GitHub drops the whole summary of a step beyond 1 MiB; the rest is left to what else the step writes."""
+
+MAX_ANNOTATIONS = 10
+"""GitHub shows no more errors of one step."""
+
+
+# The summary
+
 
 def append_summary(environ: Mapping[str, str], run: Run, difference: Difference | None) -> None:
-    """Append to the step's summary, where the job has one."""
+    """Append the run to the step's summary, if the job has one.
+
+    Raises:
+        CompareError: the file of the summary cannot be written.
+
+    """
     if not environ.get(SUMMARY):
         return
     path = Path(environ[SUMMARY])
     try:
         with path.open("a", encoding="utf-8", newline="") as file:
-            file.write(step_summary.write(run, difference))
+            file.write(write_summary(run, difference))
     except OSError as error:
         raise CompareError(f"{path}, named by {SUMMARY}, cannot be written: {error.strerror}") from error
 
 
+def write_summary(run: Run, difference: Difference | None) -> str:
+    """Return the comparison, if there is one, then the run without its replies in full."""
+    comparison = [DIFFERENCE_WRITERS[".md"](difference).rstrip("\n")] if difference else []
+    return join_sections([*comparison, *markdown.sections(run)], MAX_SUMMARY_BYTES)
+
+
+def join_sections(sections: Iterable[str], max_bytes: int) -> str:
+    """Join whole sections up to the first that does not fit, with a note if there is one."""
+    page = ""
+    note = "\n\nLeft out: what did not fit; `results.md` has it.\n"
+    for section in sections:
+        longer = f"{page}\n\n{section}" if page else section
+        if len(longer.encode()) + len(note) > max_bytes:
+            return page + note
+        page = longer
+    return page + "\n"
+
+
+# Annotations
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """One remark; without a line it is about the whole file."""
+
+    level: Literal["error", "warning"]
+    title: str
+    message: str
+    line: int | None = None
+
+
 def workflow_commands(environ: Mapping[str, str], run: Run, difference: Difference | None) -> list[str]:
-    """Return a line for each annotation, to be printed; paths are relative to the repository, as GitHub has them."""
-    file = _in_repository(run.header.path, environ.get(WORKSPACE))
+    """Return a line to print for each annotation; paths are relative to the repository, as GitHub expects them."""
+    file = _path_in_repository(run.header.path, environ.get(WORKSPACE))
     return [write_command(annotation, file) for annotation in annotate(run, difference)]
 
 
-def _in_repository(path: str | None, workspace: str | None) -> str | None:
+def annotate(run: Run, difference: Difference | None) -> list[Annotation]:
+    """Return an annotation for each fault of a run, errors first; if there are too many, the last counts the rest."""
+    found = sorted(
+        [*_annotate_checks(run), *_annotate_failures(run), *_annotate_regressions(difference)],
+        key=lambda each: each.level,
+    )
+    if len(found) <= MAX_ANNOTATIONS:
+        return found
+    more = Annotation("warning", "compare", f"{len(found) - MAX_ANNOTATIONS + 1} more, in the step's summary")
+    return [*found[: MAX_ANNOTATIONS - 1], more]
+
+
+def _annotate_checks(run: Run) -> Iterator[Annotation]:
+    for cell in not_passed(run.checked):
+        level: Literal["error", "warning"] = "error" if cell.verdict is CheckVerdict.FAILED else "warning"
+        yield Annotation(level, describe_cell(cell), "\n".join(map(describe_fault, cell.faults)), cell.line)
+
+
+def _annotate_failures(run: Run) -> Iterator[Annotation]:
+    for failure in run.failures:
+        yield Annotation("warning", describe_failure(failure), failure.error or "no reason was given")
+
+
+def _annotate_regressions(difference: Difference | None) -> Iterator[Annotation]:
+    for finding in difference.having(Verdict.REGRESSED) if difference else ():
+        cells = zip(phrases.FINDING_HEADINGS, phrases.finding_cells(finding), strict=True)
+        message = ", ".join(f"{heading} {cell}" for heading, cell in cells)
+        yield Annotation("error", f"{finding.target}: {finding.measure.label} regressed", message)
+
+
+def write_command(annotation: Annotation, file: str | None) -> str:
+    """Return an annotation as a workflow command: one line, without its end."""
+    place = {"file": file, "line": annotation.line if file else None, "title": annotation.title}
+    properties = ",".join(
+        f"{name}={_escape_property(str(value))}" for name, value in place.items() if value is not None
+    )
+    return f"::{annotation.level} {properties}::{_escape_message(annotation.message)}"
+
+
+def _escape_message(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _escape_property(text: str) -> str:
+    return _escape_message(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def _path_in_repository(path: str | None, workspace: str | None) -> str | None:
     if path is None or not workspace:
         return path
     whole = Path(path).absolute()

@@ -1,22 +1,22 @@
-"""A run for machines: how it was made, the summary, every row. What is absent is null."""
+"""JSON of a run for programs: its header, the summary, every row. What is absent is null."""
 
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
 
 from runner.analysis.run import Run
-from runner.outputs.text.printable import escape_surrogates
+from runner.outputs.text.escape import escape_surrogates
 
-_LEVEL = "  "
+_INDENT = "  "
 
 
 def write(run: Run) -> str:
-    """Write one JSON document."""
+    """Return one JSON document."""
     return "".join(stream(run))
 
 
 def stream(run: Run) -> Iterator[str]:
-    """Write the document piece by piece: a long run's rows do not fit into memory."""
+    """Yield the document in pieces: a long run's rows do not fit into memory."""
     document = {
         "simulated": run.simulated,
         "ended": run.ended,
@@ -25,13 +25,13 @@ def stream(run: Run) -> Iterator[str]:
         "failures": [{**asdict(each), "target": str(each.target)} for each in run.failures],
         "checks": [{**asdict(each), "target": str(each.target), "verdict": each.verdict} for each in run.checked],
     }
-    yield _dump(document).removesuffix("\n}") + f',\n{_LEVEL}"rows": ['
+    yield _dump(document).removesuffix("\n}") + f',\n{_INDENT}"rows": ['
     separator, end = "", "]"
     for row in run.rows:
-        yield f"{separator}\n{_dump(row)}".replace("\n", f"\n{_LEVEL * 2}")
-        separator, end = ",", f"\n{_LEVEL}]"
+        yield f"{separator}\n{_dump(row)}".replace("\n", f"\n{_INDENT * 2}")
+        separator, end = ",", f"\n{_INDENT}]"
     yield f"{end}\n}}\n"
 
 
 def _dump(value: object) -> str:
-    return escape_surrogates(json.dumps(value, ensure_ascii=False, allow_nan=False, indent=_LEVEL))
+    return escape_surrogates(json.dumps(value, ensure_ascii=False, allow_nan=False, indent=_INDENT))

@@ -1,18 +1,18 @@
-"""A run's rows for machines that read line by line: one JSON object a row, what is absent null."""
+"""JSON Lines of a run's rows for programs: one JSON object for each row. What is absent is null."""
 
 import json
 from collections.abc import Iterator
 
 from runner.analysis.run import Run
-from runner.outputs.text.printable import escape_surrogates
+from runner.outputs.text.escape import escape_surrogates
 
 
 def write(run: Run) -> str:
-    """Write one line a row."""
+    """Return one line for each row."""
     return "".join(stream(run))
 
 
 def stream(run: Run) -> Iterator[str]:
-    """Write line by line: a long run's rows do not fit into memory."""
+    """Yield line by line: a long run's rows do not fit into memory."""
     for row in run.rows:
         yield escape_surrogates(json.dumps(row, ensure_ascii=False, allow_nan=False)) + "\n"

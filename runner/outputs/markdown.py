@@ -1,4 +1,4 @@
-"""`results.md`: a run to read and to paste, in a terminal, an editor or a pull request."""
+"""Markdown of a run, to read in a terminal or an editor and to paste into a pull request."""
 
 from collections.abc import Sequence
 
@@ -9,21 +9,19 @@ from runner.analysis.run import Run
 from runner.analysis.side_by_side import GridRow
 from runner.analysis.summary import Failure
 from runner.core.events import TIMED, Outcome
-from runner.outputs.text.checked import describe_cell, describe_checks, describe_fault, tabulate_cells, unmet
+from runner.outputs.text.checks import describe_cell, describe_checks, describe_fault, not_passed, tabulate_cells
 from runner.outputs.text.excerpt import Excerpt, excerpt_of
 from runner.outputs.text.figures import MISSING, count, rate, seconds
-from runner.outputs.text.markup import fence, inline, table
-from runner.outputs.text.overview import (
+from runner.outputs.text.labels import describe_row
+from runner.outputs.text.markdown import fence, inline, table
+from runner.outputs.text.remarks import (
     advise_on,
-    banner,
-    caption,
     describe_failure,
-    partial,
+    describe_partial,
+    describe_simulated,
     remarks,
-    tabulate_summary,
 )
-from runner.outputs.text.sweep_table import load_tables
-from runner.outputs.text.words import describe_row
+from runner.outputs.text.summary import load_tables, summary_caption, tabulate_summary
 
 MAX_CASES = 50
 MAX_BYTES = 200_000
@@ -35,26 +33,26 @@ _ELSEWHERE = "in the run's `results.csv` and `journal.jsonl`"
 
 
 def write(run: Run) -> str:
-    """Write heading, summary, failures, replies side by side, then replies in full."""
-    return "\n\n".join([*sections(run), *_replies(run.by_place)]) + "\n"
+    """Return heading, summary, failures, replies side by side, then replies in full."""
+    return "\n\n".join([*sections(run), *_replies_in_full(run.by_place)]) + "\n"
 
 
 def sections(run: Run) -> list[str]:
-    """Return all but the replies in full, as blocks to be joined by an empty line."""
-    seen = run.by_place
+    """Return all parts but the replies in full, to be joined by an empty line."""
+    split = run.by_place
     return [
         *_heading(run),
-        *_summary(seen),
-        *_load(seen),
-        *_failures(seen),
-        *_checks(seen),
-        *_side_by_side(seen),
+        *_summary(split),
+        *_load(split),
+        *_failures(split),
+        *_checks(split),
+        *_side_by_side(split),
     ]
 
 
 def _heading(run: Run) -> list[str]:
     header = run.header
-    notices = {"partial": partial(run), "simulated": banner(run)}
+    notices = {"partial": describe_partial(run), "simulated": describe_simulated(run)}
     versions = ", ".join(f"{name} {version}" for name, version in header.versions.items())
     facts = {
         "suite": f"{header.suite} (digest {header.digest})",
@@ -78,16 +76,16 @@ def _summary(run: Run) -> list[str]:
     return [
         "## Summary",
         table(summary.headings, cells, summary.wordy),
-        caption(run.percents),
+        summary_caption(run.percents),
         *([notes] if notes else []),
     ]
 
 
 def _load(run: Run) -> list[str]:
     parts = []
-    for title, content, explained in load_tables(run):
+    for title, content, caption in load_tables(run):
         cells = [[inline(cell) for cell in row] for row in content.rows]
-        parts += [f"## {title}", table(content.headings, cells, content.wordy), explained]
+        parts += [f"## {title}", table(content.headings, cells, content.wordy), caption]
     return parts
 
 
@@ -100,24 +98,24 @@ def _failures(run: Run) -> list[str]:
 
 
 def _failure(failure: Failure) -> str:
-    said, advice = failure.error, advise_on(failure)
-    line = f"- {inline(describe_failure(failure))}" + (f": {inline(said, 400)}" if said else "")
+    error, advice = failure.error, advise_on(failure)
+    line = f"- {inline(describe_failure(failure))}" + (f": {inline(error, 400)}" if error else "")
     return f"{line}\n  - {inline(advice)}" if advice else line
 
 
 def _checks(run: Run) -> list[str]:
     if not run.checked:
         return []
-    cells = unmet(run.checked)
+    cells = not_passed(run.checked)
     more = len(cells) - MAX_CELLS
-    lines = [line for cell in cells[:MAX_CELLS] for line in _unmet(cell)]
+    lines = [line for cell in cells[:MAX_CELLS] for line in _faults(cell)]
     rest = [f"{count(more, 'more cell')}, {_ELSEWHERE}."] if more > 0 else []
-    told = f"{describe_checks(run.checked)}."
-    return ["## Checks", told, *_cells(run.checked), *(["\n".join(lines)] if lines else []), *rest]
+    counts = f"{describe_checks(run.checked)}."
+    return ["## Checks", counts, *_check_table(run.checked), *(["\n".join(lines)] if lines else []), *rest]
 
 
-def _cells(cells: Sequence[CheckedCell]) -> list[str]:
-    """Give every cell's result; of a long suite those of the first cases."""
+def _check_table(cells: Sequence[CheckedCell]) -> list[str]:
+    """Return the table of the cells' results; of a long suite, those of the first cases."""
     content = tabulate_cells(cells)
     rows = [[inline(cell) for cell in row] for row in content.rows[:MAX_CELLS]]
     more = len(content.rows) - len(rows)
@@ -125,7 +123,7 @@ def _cells(cells: Sequence[CheckedCell]) -> list[str]:
     return [table([*map(inline, content.headings)], rows, content.wordy), *rest]
 
 
-def _unmet(cell: CheckedCell) -> list[str]:
+def _faults(cell: CheckedCell) -> list[str]:
     return [f"- {inline(describe_cell(cell))}", *(f"  - {inline(describe_fault(fault), 400)}" for fault in cell.faults)]
 
 
@@ -153,7 +151,7 @@ def _left_out(shown: Excerpt) -> list[str]:
     return [f"Left out: {count(shown.left_out, 'further case')}, {_ELSEWHERE}."] if shown.left_out else []
 
 
-def _replies(run: Run) -> list[str]:
+def _replies_in_full(run: Run) -> list[str]:
     shown = excerpt_of(run, MAX_CASES, MAX_BYTES)
     if not shown.rows:
         return []
@@ -164,7 +162,7 @@ def _replies(run: Run) -> list[str]:
 def _turn(row: GridRow, targets: Sequence[MeasuredTarget]) -> list[str]:
     answered = [target for target in targets if target in row.replies]
     parts = [part for target in answered for part in _reply(str(target), row.replies[target])]
-    return [f"### {inline(row.label)}", _whole(row.prompt), *parts]
+    return [f"### {inline(row.label)}", _fenced(row.prompt), *parts]
 
 
 def _reply(target: str, row: Row) -> list[str]:
@@ -172,27 +170,27 @@ def _reply(target: str, row: Row) -> list[str]:
     reasoning, reply, error = row["reasoning"], row["reply"], row["error"]
     if isinstance(reasoning, str):
         summary = f"<summary>reasoning, {count(len(reasoning), 'character')}</summary>"
-        parts += [f"<details>{summary}", _whole(reasoning), "</details>"]
+        parts += [f"<details>{summary}", _fenced(reasoning), "</details>"]
     if isinstance(reply, str):
-        parts.append(_whole(reply))
+        parts.append(_fenced(reply))
     if isinstance(error, str):
-        parts += ["Error:", _whole(error)]
+        parts += ["Error:", _fenced(error)]
     return parts
 
 
 def _facts(row: Row) -> str:
-    ttft, total, speed = (_number(row[name]) for name in ("ttft_s", "total_s", "output_tps"))
+    ttft, total, speed = (_as_float(row[name]) for name in ("ttft_s", "total_s", "output_tps"))
     repeat = f"repeat {row['repeat']}"
     simulated = ["simulated"] if row["simulated"] else []
     timing = [f"TTFT {seconds(ttft)}", f"total {seconds(total)}", f"{rate(speed)} tokens/s"]
     return " · ".join([*simulated, describe_row(row), repeat, *timing])
 
 
-def _number(cell: object) -> float | None:
+def _as_float(cell: object) -> float | None:
     return cell if isinstance(cell, float) else None
 
 
-def _whole(text: str) -> str:
+def _fenced(text: str) -> str:
     if len(text) <= MAX_REPLY_CHARACTERS:
         return fence(text)
     more = count(len(text) - MAX_REPLY_CHARACTERS, "more character")

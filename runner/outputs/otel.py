@@ -1,8 +1,8 @@
-"""A run's requests as OpenTelemetry spans in OTLP's JSON encoding, one line a request, as collectors read files.
+"""OpenTelemetry spans of a run's requests in OTLP's JSON encoding: one line for each request, as collectors read files.
 
-Attributes have the names of the GenAI semantic conventions as of November 2026, where they are still in development; a
-column of ours that has no such name is `compare.COLUMN`. What was asked, answered, and said of a failure goes in only
-where somebody wants it. A span begins with the first attempt and ends with the last that was heard of the reply.
+Attributes have the names of the GenAI semantic conventions as of November 2026, which are still in development; a
+column that has no such name is `compare.COLUMN`. Prompts, replies and error messages are left out unless they are
+asked for. A span starts with the first attempt and ends with the last event of the reply.
 """
 
 import json
@@ -16,8 +16,9 @@ from runner.analysis.columns import Cell, Row, row
 from runner.analysis.run import Run
 from runner.core.events import TIMED
 from runner.core.record import Record
-from runner.outputs.export import Export, counted
-from runner.outputs.text.printable import escape_surrogates
+from runner.outputs import Export
+from runner.outputs.text.escape import escape_surrogates
+from runner.outputs.text.figures import count
 
 NAMES = MappingProxyType(
     {
@@ -31,10 +32,10 @@ NAMES = MappingProxyType(
         "http_status": "http.response.status_code",
     }
 )
-"""Column -> the conventions' name for what it holds."""
+"""Column -> the attribute of the conventions that holds it."""
 
 ELSEWHERE = frozenset({"provider", "finish_reason", "started_at", "prompt", "reply", "reasoning", "error"})
-"""Columns that become something else than an attribute of their own, or nothing."""
+"""Columns that have no attribute of their own: they are left out, or are in another part of the span."""
 
 PROVIDERS = MappingProxyType(
     {
@@ -45,22 +46,22 @@ PROVIDERS = MappingProxyType(
         "xai": "x_ai",
     }
 )
-"""Our id -> the conventions' own, where theirs differs; providers they do not know keep ours."""
+"""Provider id -> its name in the conventions, where that differs; providers they do not know keep their id."""
 
 CLIENT, ERROR = 3, 2
-"""OTLP's numbers of a span's kind and of its status."""
+"""OTLP's numbers for a span's kind and its status."""
 
 
 def write(run: Run, *, with_content: bool = False) -> Export:
-    """Write a line a request; those that were never sent have no time, and no line."""
+    """Return a line for each request; requests that were never sent have no times, and are left out with a note."""
     lines, unsent = [], 0
     for record in run.records:
         if record.started_at is None or _origin_ns(record) is None:
             unsent += 1
         else:
             lines.append(json.dumps(_message(run, record, with_content=with_content), ensure_ascii=False) + "\n")
-    left = f"left out: {counted(unsent, 'request that was', 'requests that were')} never sent"
-    return Export(escape_surrogates("".join(lines)), (left,) if unsent else ())
+    note = f"left out: {count(unsent, 'request that was', 'requests that were')} never sent"
+    return Export(escape_surrogates("".join(lines)), (note,) if unsent else ())
 
 
 def _message(run: Run, record: Record, *, with_content: bool) -> dict[str, Any]:
@@ -78,9 +79,9 @@ def _message(run: Run, record: Record, *, with_content: bool) -> dict[str, Any]:
 def _span(run: Run, record: Record, *, with_content: bool) -> dict[str, Any]:
     start_ns, end_ns = _span_ns(record)
     digest = sha256(f"{run.header.run_id}/{record.identity.key}".encode()).hexdigest()
-    attributes = {**_described(record), **_measured(row(run.header, record))}
+    attributes = {**_convention_attributes(record), **_column_attributes(row(run.header, record))}
     if with_content:
-        attributes |= _content(record)
+        attributes |= _content_attributes(record)
     return {
         "traceId": digest[:32],
         "spanId": digest[32:48],
@@ -94,15 +95,17 @@ def _span(run: Run, record: Record, *, with_content: bool) -> dict[str, Any]:
 
 
 def _span_ns(record: Record) -> tuple[int, int]:
-    """Return when the first attempt began, by the wall clock, and when the last was heard, by the run's own."""
+    """Return a span's start and end in nanoseconds since the epoch.
+
+    The start is the wall clock's at the first attempt; the length is measured by the run's monotonic clock.
+    """
     assert record.started_at is not None
     started = datetime.fromisoformat(record.started_at)
-    start_ns = (
-        round(started.timestamp() * 1000) * 1_000_000
-    )  # the stamp has milliseconds; a float has not all its digits
+    # `started_at` has milliseconds; a float of seconds cannot hold nanoseconds of today.
+    start_ns = round(started.timestamp() * 1000) * 1_000_000
     origin_ns = _origin_ns(record)
     assert origin_ns is not None
-    last_ns = max(mark for mark in (*_heard_marks(record), origin_ns) if mark is not None)
+    last_ns = max(at_ns for at_ns in (*_later_timestamps(record), origin_ns) if at_ns is not None)
     return start_ns, start_ns + last_ns - origin_ns
 
 
@@ -110,13 +113,13 @@ def _origin_ns(record: Record) -> int | None:
     return record.timestamps.sent if record.timestamps.slot is None else record.timestamps.slot
 
 
-def _heard_marks(record: Record) -> Iterator[int | None]:
-    marks = record.timestamps
-    yield from (marks.dns_end, marks.tcp_end, marks.tls_end, marks.sent, marks.headers, marks.last_event)
+def _later_timestamps(record: Record) -> Iterator[int | None]:
+    at = record.timestamps
+    yield from (at.dns_end, at.tcp_end, at.tls_end, at.sent, at.headers, at.last_event)
 
 
-def _described(record: Record) -> dict[str, Any]:
-    """Return what the conventions ask for and no column holds as such."""
+def _convention_attributes(record: Record) -> dict[str, Any]:
+    """Return the attributes of the conventions that no column holds."""
     provider, reason = record.identity.provider, _finish_reason(record)
     return {
         "gen_ai.operation.name": "chat",
@@ -128,30 +131,30 @@ def _described(record: Record) -> dict[str, Any]:
 
 
 def _finish_reason(record: Record) -> str | None:
-    """Return why a reply finished: `error`, as the conventions want it, where it began and broke off."""
+    """Return a reply's finish reason; `error`, as the conventions require, for a reply that broke off."""
     broken_off = record.text_events.at_us and record.outcome not in TIMED
     return record.finish_reason or ("error" if broken_off else None)
 
 
-def _measured(cells: Row) -> dict[str, Cell]:
+def _column_attributes(cells: Row) -> dict[str, Cell]:
     return {NAMES.get(name, f"compare.{name}"): cell for name, cell in cells.items() if name not in ELSEWHERE}
 
 
-def _content(record: Record) -> dict[str, str]:
-    """Return what was asked and answered, in the form of the conventions' JSON Schemas, as JSON."""
-    asked = [{"role": "user", "parts": [{"type": "text", "content": record.identity.prompt}]}]
-    said = (("reasoning", record.reasoning), ("text", record.reply))
-    parts = [{"type": kind, "content": text} for kind, text in said if text]
+def _content_attributes(record: Record) -> dict[str, str]:
+    """Return prompt and reply as JSON, in the form of the conventions' JSON Schemas."""
+    prompt = [{"role": "user", "parts": [{"type": "text", "content": record.identity.prompt}]}]
+    texts = (("reasoning", record.reasoning), ("text", record.reply))
+    parts = [{"type": kind, "content": text} for kind, text in texts if text]
     answer = {"role": "assistant", "parts": parts, "finish_reason": _finish_reason(record) or "unknown"}
-    messages = {"gen_ai.input.messages": asked} | ({"gen_ai.output.messages": [answer]} if parts else {})
+    messages = {"gen_ai.input.messages": prompt} | ({"gen_ai.output.messages": [answer]} if parts else {})
     return {name: json.dumps(value, ensure_ascii=False) for name, value in messages.items()}
 
 
 def _status(record: Record, *, with_content: bool) -> dict[str, Any]:
     if record.outcome in TIMED:
         return {}
-    said = {"message": record.error} if with_content and record.error else {}
-    return {"code": ERROR, **said}
+    message = {"message": record.error} if with_content and record.error else {}
+    return {"code": ERROR, **message}
 
 
 def _attributes(values: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -163,7 +166,7 @@ def _value(value: Any) -> dict[str, Any]:
         case bool():
             return {"boolValue": value}
         case int():
-            return {"intValue": str(value)}  # a string, as protobuf's JSON writes 64 bits
+            return {"intValue": str(value)}  # a string: protobuf's JSON writes 64-bit integers so
         case float():
             return {"doubleValue": value}
         case list():

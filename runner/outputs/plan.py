@@ -1,10 +1,10 @@
-"""What a plan would send and cost at worst, in words and figures."""
+"""A plan's upper bounds in words and figures: requests, tokens, cost and time."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from runner.outputs.text.figures import count
-from runner.outputs.text.overview import SummaryTable
+from runner.outputs.text.summary import TextTable
 from runner.planning.forecast import Forecast, LaneForecast, TargetForecast
 from runner.pricing.money import Money
 
@@ -14,17 +14,17 @@ UNKNOWN = "unknown"
 HEADINGS = ("target", "requests", "input tokens", "output tokens", "cost at most")
 
 
-def tabulate_forecast(forecast: Forecast) -> SummaryTable:
-    """Lay out a row for each target; every figure is the most that it may be."""
-    return SummaryTable(HEADINGS, tuple(_row(each) for each in forecast.targets), frozenset({0}))
+def tabulate_plan(forecast: Forecast) -> TextTable:
+    """Return a row for each target; every figure is an upper bound."""
+    return TextTable(HEADINGS, tuple(_row(each) for each in forecast.targets), frozenset({0}))
 
 
 def _row(each: TargetForecast) -> tuple[str, ...]:
-    figures = (_most(each.requests), _most(each.input_tokens), _most(each.output_tokens))
+    figures = (_write_bound(each.requests), _write_bound(each.input_tokens), _write_bound(each.output_tokens))
     return (each.target + (" (simulated)" if each.simulated else ""), *figures, _write_cost(each))
 
 
-def _most(figure: int | None) -> str:
+def _write_bound(figure: int | None) -> str:
     return NO_LIMIT if figure is None else f"{figure:,}"
 
 
@@ -37,7 +37,7 @@ def _write_cost(each: TargetForecast) -> str:
 
 
 def describe_plan(suite: str, forecast: Forecast) -> str:
-    """Say in a sentence what would be asked."""
+    """Return in a sentence what would be sent."""
     asked = f"{count(forecast.cases, 'case')} with {count(forecast.turns, 'turn')} in all"
     repeats = {None: "as long as it goes on", 1: "once"}
     times = repeats.get(forecast.blocks, f"{forecast.blocks} times")
@@ -47,15 +47,17 @@ def describe_plan(suite: str, forecast: Forecast) -> str:
 
 
 def describe_bounds(forecast: Forecast) -> list[str]:
-    """Say what the figures rest on, what the whole costs and how long it takes, as far as that is known."""
-    said = [*_describe_costs(forecast), *_describe_prices(forecast), *_describe_lanes(forecast.lanes)]
+    """Return what the figures rest on, what the whole costs and how long it takes, as far as that is known."""
+    sentences = [*_describe_costs(forecast), *_describe_prices(forecast), *_describe_lanes(forecast.lanes)]
     unlimited = [each.target for each in forecast.targets if each.reply_limit is None]
     if unlimited:
-        said.append(f"No max_tokens is sent to {', '.join(unlimited)}: nothing but the model ends a reply.")
+        sentences.append(f"No max_tokens is sent to {', '.join(unlimited)}: nothing but the model ends a reply.")
     thinking = [each.target for each in forecast.targets if each.thinks and not each.simulated and each.reply_limit]
     if thinking:
-        said.append(f"{', '.join(thinking)} may think first, which some providers do not count against max_tokens.")
-    return [*said, "Input tokens are counted upward, one for each byte; repeated attempts are not counted."]
+        sentences.append(
+            f"{', '.join(thinking)} may think first, which some providers do not count against max_tokens."
+        )
+    return [*sentences, "Input tokens are counted upward, one for each byte; repeated attempts are not counted."]
 
 
 def _describe_costs(forecast: Forecast) -> list[str]:
@@ -100,17 +102,15 @@ def _describe_times(lane: LaneForecast) -> Iterator[str]:
 
 
 def _write_time(seconds: float) -> str:
-    """Write a span as a person plans with it: `40 s`, `12 min`, `3 h 20 min`."""
+    """Format a duration of a plan: `40 s`, `12 min`, `3 h 20 min`."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def forecast_document(
-    forecast: Forecast, missing_keys: Mapping[str, str], unknown: Mapping[str, str]
-) -> dict[str, Any]:
-    """Return the same as plain data; what nothing bounds, or nobody knows, is null, and money is text."""
+def plan_document(forecast: Forecast, missing_keys: Mapping[str, str], unknown: Mapping[str, str]) -> dict[str, Any]:
+    """Return the plan as plain data: what is unbounded or unknown is null, and money is text."""
     return {
         "cases": forecast.cases,
         "turns": forecast.turns,

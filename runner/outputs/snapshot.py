@@ -1,4 +1,4 @@
-"""A snapshot's comparison on a terminal: counts first, then each question that is not as it was, with what changed."""
+"""A snapshot's comparison on a terminal: counts, then each question whose reply changed, with what changed in it."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -9,8 +9,8 @@ from rich.text import Text
 from runner.analysis.snapshot import COMPARED, WRONG, SnapshotComparison, SnapshotState
 from runner.analysis.word_diff import word_diff
 from runner.outputs.diff.terminal import MARKS
+from runner.outputs.text.escape import one_line, printable
 from runner.outputs.text.figures import count
-from runner.outputs.text.printable import one_line, printable
 
 MAX_SHOWN = 50
 MAX_CHARACTERS = 2_000
@@ -27,34 +27,34 @@ STYLES = {
 
 
 def render_comparisons(comparisons: Sequence[SnapshotComparison]) -> Group:
-    """Return what a console prints."""
-    told = [each for each in comparisons if each.state in WRONG or each.state is SnapshotState.NOT_COMPARED]
-    more = len(told) - MAX_SHOWN
+    """Return the comparison for a rich console: counts, then the questions that are not the same."""
+    shown = [each for each in comparisons if each.state in WRONG or each.state is SnapshotState.NOT_COMPARED]
+    more = len(shown) - MAX_SHOWN
     rest = [Text(f"and {count(more, 'more question')}")] if more > 0 else []
-    return Group(Text(describe_counts(comparisons), "bold"), *map(render_comparison, told[:MAX_SHOWN]), *rest)
+    return Group(Text(describe_counts(comparisons), "bold"), *map(render_comparison, shown[:MAX_SHOWN]), *rest)
 
 
 def describe_counts(comparisons: Sequence[SnapshotComparison]) -> str:
-    """Say how many questions were compared and what came of them: `snapshot: 6 of 9 compared: 5 same, 1 changed`."""
+    """Return how many questions were compared, by result: `snapshot: 6 of 9 questions compared: 5 same, 1 changed`."""
     counts = Counter(each.state for each in comparisons)
     compared = sum(counts[state] for state in COMPARED)
-    said = ", ".join(f"{counts[state]} {state.value}" for state in SnapshotState if counts[state])
-    return f"snapshot: {compared} of {count(len(comparisons), 'question')} compared" + (f": {said}" if said else "")
+    states = ", ".join(f"{counts[state]} {state.value}" for state in SnapshotState if counts[state])
+    return f"snapshot: {compared} of {count(len(comparisons), 'question')} compared" + (f": {states}" if states else "")
 
 
 def render_comparison(comparison: SnapshotComparison) -> Text:
-    """Show one question: how it came out, why, and what changed in the reply."""
+    """Return one question with its result, the reason, and what changed in the reply."""
     why = f" ({comparison.why})" if comparison.why else ""
     heading = Text.assemble(
         one_line(str(comparison.question)), ": ", (comparison.state.value, STYLES[comparison.state])
     )
     heading.append(why)
     if comparison.state in {SnapshotState.CHANGED, SnapshotState.NEW, SnapshotState.ORPHANED}:
-        heading.append("\n").append_text(_mark_words(comparison))
+        heading.append("\n").append_text(_marked_words(comparison))
     return heading
 
 
-def _mark_words(comparison: SnapshotComparison) -> Text:
+def _marked_words(comparison: SnapshotComparison) -> Text:
     marked = Text("  ")
     for piece in word_diff(comparison.kept or "", comparison.now or ""):
         before, after, style = MARKS.get(piece.change, ("", "", ""))

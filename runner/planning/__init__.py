@@ -1,1 +1,1 @@
-"""Which targets a run asks, the plan of its requests, and the plan's upper bound in tokens and money."""
+"""Target selection, the plan of a run's requests, prices, and upper bounds in tokens and money."""

@@ -1,9 +1,9 @@
-"""Suite x targets x repeats become keyed requests, lazily, in a seeded, interleaved order.
+"""The plan of a run: suite x targets x repeats become keyed requests, lazily, in a seeded, interleaved order.
 
-A block holds every (target, case) once, shuffled: whatever drifts during a run drifts for all targets alike,
-and what is compared lies close in time. Where several nodes ask everything, each asks a pair before the next pair
-comes, in shuffled order as well. Nothing is kept that grows with the number of blocks, which may have no
-end. Performs no I/O and reads no clock.
+A block (shown to users as a round) holds every pair of target and case once, shuffled, so that drift during a run
+affects all targets alike and compared requests are close in time. If several nodes each ask everything, all of them
+ask a pair, in shuffled order, before the next pair. The number of blocks may be unlimited; memory does not grow with
+it. Performs no I/O and reads no clock.
 """
 
 import json
@@ -20,12 +20,13 @@ from runner.core.record import Identity, Record, skipped
 from runner.core.suite import Case, Message, Parameters
 
 Order = Literal["blocks", "free", "as-written"]
-"""Shuffled blocks whose lanes stay close in time; shuffled blocks, each lane for itself; the suite's own sequence."""
+"""`blocks`: shuffled blocks whose lanes stay close in time; `free`: shuffled blocks, each lane independent;
+`as-written`: the suite's own sequence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A model at a provider, with what is asked of it."""
+    """A model at a provider, with the parameters of its requests."""
 
     provider: str
     model: str
@@ -34,7 +35,7 @@ class Target:
 
     @property
     def name(self) -> str:
-        """The target as it is written everywhere."""
+        """The target as `provider/model`."""
         return f"{self.provider}/{self.model}"
 
 
@@ -59,7 +60,7 @@ def _keyed_fields(value: Any) -> dict[str, object]:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One turn of one case, for one target, in one repeat; `replies` are what it was told so far."""
+    """One turn of a case, for one target, in one repeat; `replies` are those to the earlier turns."""
 
     target: Target
     case: Case
@@ -68,22 +69,22 @@ class Request:
     replies: tuple[str, ...] = ()
     warmup: bool = False
     vantage: Node | None = None
-    """The only node that may ask it; None where it does not matter who does."""
+    """The node that must send it; None for any."""
 
     @property
     def turn(self) -> int:
-        """Which of the user's turns this asks, from 1."""
+        """The number of this turn of the user, from 1."""
         return len(self.replies) + 1
 
     @property
     def prompt(self) -> str:
-        """What the user says in this turn."""
+        """The user's message in this turn."""
         return self.case.turns[self.turn - 1]
 
     @property
     def key(self) -> str:
-        """A digest of what is asked, of whom, how and, if that matters, from where: equal content, equal key."""
-        asked = {
+        """A digest of target, parameters, messages of the user, repeat and vantage: equal content has an equal key."""
+        content: dict[str, object] = {
             "target": self.target.name,
             "parameters": self.target.parameters,
             "system": self.case.system,
@@ -93,11 +94,11 @@ class Request:
             "repeat": self.repeat,
         }
         if self.vantage is not None:
-            asked["vantage"] = self.vantage.name
-        return sha256(json.dumps(asked, sort_keys=True, default=_keyed_fields).encode()).hexdigest()[:16]
+            content["vantage"] = self.vantage.name
+        return sha256(json.dumps(content, sort_keys=True, default=_keyed_fields).encode()).hexdigest()[:16]
 
     def identity(self) -> Identity:
-        """Return what a record needs to know of this request."""
+        """Return the part of a record that identifies this request."""
         return Identity(
             key=self.key,
             case=self.case.id,
@@ -111,10 +112,10 @@ class Request:
         )
 
     def messages(self, salt: str) -> tuple[Message, ...]:
-        """Return the whole conversation to send, this turn last.
+        """Return all messages to send, those of this turn last.
 
-        With `cache: bust` the first message begins with a nonce made of `salt` and the key: prompt caches
-        work on prefixes, so nothing behind it can be answered from one.
+        With `cache: bust` the first message begins with a nonce made of `salt` and the key: since prompt caches
+        match prefixes, none can match.
         """
         system = self.case.system or self.target.parameters.system
         messages = [Message("system", system)] if system else []
@@ -128,18 +129,18 @@ class Request:
         return tuple(messages)
 
     def follow(self, reply: str) -> "Request | None":
-        """Return the request for the next turn, now that this one was answered; None after the last."""
+        """Return the request for the next turn, given the reply to this one; None after the last turn."""
         if self.turn == len(self.case.turns):
             return None
         return replace(self, replies=(*self.replies, reply))
 
     def skipped(self, failed_turn: int) -> Record:
-        """Return the row of this turn if it is not asked, because an earlier one of its conversation failed."""
+        """Return the record of this turn if it is not sent because an earlier turn of its conversation failed."""
         row = skipped(self.identity(), failed_turn)
         return row if self.vantage is None else replace(row, node=self.vantage.name, region=self.vantage.region)
 
     def unasked(self) -> "Iterator[Request]":
-        """Yield the later turns, which cannot be asked because this one failed."""
+        """Yield the requests of the later turns, which cannot be sent if this one failed."""
         following = self.follow("")
         while following is not None:
             yield following
@@ -148,59 +149,59 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All that a run will ask."""
+    """All requests of a run."""
 
     cases: tuple[Case, ...]
     targets: tuple[Target, ...]
     repeat: int | None = 1
-    """Blocks, at each level; None goes on until somebody stops it."""
+    """The number of blocks at each level; None for no limit."""
     seed: int = 0
     order: Order = "blocks"
     warmups: int = 0
     """Requests to each target before the first that counts."""
     levels: int = 1
-    """Levels of load at which all of it is asked anew."""
+    """The number of load levels, each of which repeats all blocks."""
     vantages: tuple[Node, ...] = ()
-    """The nodes that each ask all of it; none where it does not matter who does."""
+    """The nodes that each ask everything; empty if any node may send a request."""
 
     def __len__(self) -> int:
-        """Count the requests, later turns included; TypeError where blocks have no end: see `requests`."""
+        """Return the number of requests, later turns included; raise TypeError without a limit: see `requests`."""
         if self.requests is None:
             raise TypeError("a plan without end has no length")
         return self.requests
 
     @property
     def requests(self) -> int | None:
-        """How many requests there are in all, later turns included; None where blocks have no end."""
+        """The number of requests, later turns included; None without a limit on blocks."""
         return self.requests_to(self.targets)
 
     @property
     def requests_a_block(self) -> int:
-        """How many requests ask everything once."""
+        """The number of requests in a block."""
         return len(self.targets) * len(self.origins) * sum(len(case.turns) for case in self.cases)
 
     @property
     def origins(self) -> tuple[Node | None, ...]:
-        """Where every question is asked from, once each; None is anywhere."""
+        """The nodes that each ask everything; a single None if there are none."""
         return self.vantages or (None,)
 
     def requests_to(self, targets: Collection[Target]) -> int | None:
-        """Count the requests to some of the targets; None where blocks have no end."""
+        """Return the number of requests to some of the targets; None without a limit on blocks."""
         turns = sum(len(case.turns) for case in self.cases)
         each = len(targets) * len(self.origins) * turns
         return None if self.repeat is None else self.repeat * self.levels * each
 
     def conversations_with(self, provider: str) -> int | None:
-        """Count the conversations to hold with a provider at each level; None where blocks have no end."""
+        """Return the number of conversations with a provider at each level; None without a limit on blocks."""
         each = sum(target.provider == provider for target in self.targets) * len(self.origins) * len(self.cases)
         return None if self.repeat is None else self.repeat * each
 
     def providers(self) -> tuple[str, ...]:
-        """Return the providers asked, in the targets' order."""
+        """Return the providers of all targets, in the targets' order."""
         return tuple(dict.fromkeys(target.provider for target in self.targets))
 
     def warmup_requests(self, provider: str) -> Iterator[Request]:
-        """Yield what a provider is asked before the first block; it is marked, and left out of every statistic."""
+        """Yield the requests to a provider before the first block; they are marked, and count in no statistic."""
         for number in range(self.warmups):
             case = self.cases[number % len(self.cases)]
             for target in self.targets:
@@ -208,16 +209,10 @@ class Plan:
                     for origin in self.origins:
                         yield Request(target, case, repeat=-number, block=0, warmup=True, vantage=origin)
 
-    def opening_requests(self) -> Iterator[Request]:
-        """Yield every conversation's first request in the run's order, level after level."""
-        names = {target.name for target in self.targets}
-        for level in range(self.levels):
-            yield from self.openings_at(level, names)
-
     def openings_at(self, level: int, names: Collection[str]) -> Iterator[Request]:
-        """Yield the first requests of one level, counted from 0, to the targets with these names."""
+        """Yield the first request of every conversation of one level, from 0, with the targets of these names."""
         for block in self._blocks_of(level):
-            for index in self._arranged(block):
+            for index in self._order_of(block):
                 target, case = self.targets[index // len(self.cases)], self.cases[index % len(self.cases)]
                 if target.name in names:
                     for origin in self._origins_of(block, index):
@@ -229,31 +224,31 @@ class Plan:
             return ()
         return blocks if self.repeat is None else islice(blocks, self.repeat)
 
-    def _arranged(self, block: int) -> Iterable[int]:
-        """Return the pairs of target and case, by their numbers, in a block's order."""
+    def _order_of(self, block: int) -> Iterable[int]:
+        """Return the numbers of the pairs of target and case, in a block's order."""
         pairs = len(self.targets) * len(self.cases)
         if self.order == "as-written":
             return range(pairs)
-        # Random seeded with a string is stable across Python versions and processes.
+        # `Random` seeded with a string is stable across Python versions and processes.
         return _shuffle(pairs, Random(f"{self.seed}/{block}"))  # noqa: S311 -- an order, not a secret
 
     def _origins_of(self, block: int, pair: int) -> Iterable[Node | None]:
-        """Return where a pair is asked from, in an order of its own: no node is the first to ask more often."""
+        """Return the nodes that ask a pair, shuffled for each pair so that no node is first more often."""
         if len(self.origins) == 1 or self.order == "as-written":
             return self.origins
-        chance = Random(f"{self.seed}/{block}/{pair}")  # noqa: S311 -- an order, not a secret
-        return (self.origins[at] for at in _shuffle(len(self.origins), chance))
+        random = Random(f"{self.seed}/{block}/{pair}")  # noqa: S311 -- an order, not a secret
+        return (self.origins[at] for at in _shuffle(len(self.origins), random))
 
 
-def _shuffle(count: int, chance: Random) -> Iterator[int]:
-    """Yield the numbers below `count`, each once, shuffled as Fisher and Yates do, but only as far as they are taken.
+def _shuffle(count: int, random: Random) -> Iterator[int]:
+    """Yield the numbers below `count` in random order, by a Fisher-Yates shuffle that runs only as far as it is read.
 
-    A block of 100,000 pairs shuffled at once would hold up for a tenth of a second whoever takes its first one.
+    Shuffling a block of 100,000 pairs at once would delay its first request by a tenth of a second.
     """
     moved: dict[int, int] = {}
     for at in range(count):
-        # Of Python's random numbers only those of random() are promised to stay the same.
-        picked = at + int(chance.random() * (count - at))
+        # Only random() is guaranteed to return the same numbers in later Python versions.
+        picked = at + int(random.random() * (count - at))
         yield moved.get(picked, picked)
         moved[picked] = moved.get(at, at)
         moved.pop(at, None)

@@ -1,30 +1,27 @@
-"""What each target costs: by the user's word, else by what is published, else unknown with the reason."""
+"""Find each target's price: the user's own, else the published one, else none with the reason."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Protocol
 
 from runner.core.suite import Parameters
 from runner.pricing.published import NoPublishedPrice, published_price
 from runner.pricing.rates import Price
-from runner.providers.config import find_config, load_prices
-from runner.providers.registry import Registry
 
 ORDINARY_TIERS = (None, "default")
-"""Values of `service_tier` at which the list price holds."""
+"""Values of `service_tier` for which the list price applies."""
 
 PRICE_HINT = "Write it under `prices` in compare.yaml, or do without costs."
 
 
 class Priceable(Protocol):
-    """A target, as far as its price is concerned."""
+    """The attributes of a target on which its price depends."""
 
     @property
     def provider(self) -> str:
-        """Its provider's id."""
+        """The provider's id."""
 
     @property
     def model(self) -> str:
@@ -32,60 +29,47 @@ class Priceable(Protocol):
 
     @property
     def name(self) -> str:
-        """The target as it is written everywhere."""
+        """The target as `provider/model`."""
 
     @property
     def parameters(self) -> Parameters:
-        """What is asked of it beside the messages."""
+        """The parameters of its requests."""
 
     @property
     def simulated(self) -> bool:
-        """Whether it costs nothing."""
+        """Whether it is simulated and costs nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """The prices of a run's targets, by name; `unknown` says in a clause why a real target has none."""
+    """The prices of a run's targets by name; `unknown` has the reason why a real target has none, as a clause."""
 
     known: Mapping[str, Price] = field(default_factory=dict)
     unknown: Mapping[str, str] = field(default_factory=dict)
 
     def to_plain(self) -> dict[str, dict[str, object]]:
-        """Return the known ones as plain data, for a journal's header."""
+        """Return the known prices as plain data, for a journal's header."""
         return {target: price.to_plain() for target, price in self.known.items()}
 
     def notes(self) -> tuple[str, ...]:
-        """Say in a sentence for each reason who has no price, and once what to do about it."""
+        """Return a sentence for each reason with the targets that have no price, and one hint at the end."""
         by_reason: dict[str, list[str]] = {}
         for target, reason in self.unknown.items():
             by_reason.setdefault(reason, []).append(target)
-        said = [f"No price is known for {', '.join(targets)}: {reason}." for reason, targets in by_reason.items()]
-        return (*said[:-1], f"{said[-1]} {PRICE_HINT}") if said else ()
-
-
-def read_prices(
-    targets: Iterable[Priceable], base_urls: Mapping[str, str], registry: Registry, start: Path, at: datetime
-) -> Prices:
-    """Find a price for each target, with those of the nearest compare.yaml; `start` is the suite or its folder.
-
-    Raises:
-        InvalidFile: a price is written wrong.
-
-    """
-    config = find_config(start)
-    return find_prices(targets, base_urls, load_prices(config, registry) if config else {}, at)
+        notes = [f"No price is known for {', '.join(targets)}: {reason}." for reason, targets in by_reason.items()]
+        return (*notes[:-1], f"{notes[-1]} {PRICE_HINT}") if notes else ()
 
 
 def find_prices(
-    targets: Iterable[Priceable], base_urls: Mapping[str, str], written: Mapping[str, Price], at: datetime
+    targets: Iterable[Priceable], base_urls: Mapping[str, str], user_prices: Mapping[str, Price], at: datetime
 ) -> Prices:
-    """Find a price for each target; a simulated one has none, and lacks none.
+    """Return the price of each target; simulated ones have none and are not listed as unknown.
 
     Args:
-        targets: whom a run asks.
-        base_urls: provider -> where it is asked, which tells whose list price holds.
-        written: the user's own prices by provider/model, `*` standing for any part of the model's name.
-        at: the day of the run, of whose prices those published are taken.
+        targets: the targets of a run.
+        base_urls: provider -> its base URL, which identifies the vendor whose list price applies.
+        user_prices: the user's own prices by provider/model; `*` stands for any part of the model's name.
+        at: the time of the run; published prices are those of its day.
 
     """
     known: dict[str, Price] = {}
@@ -94,17 +78,17 @@ def find_prices(
         if target.simulated:
             continue
         try:
-            known[target.name] = _own_price(target, written) or _list_price(target, base_urls, at)
+            known[target.name] = _user_price(target, user_prices) or _list_price(target, base_urls, at)
         except NoPublishedPrice as reason:
             unknown[target.name] = str(reason)
     return Prices(known, unknown)
 
 
-def _own_price(target: Priceable, written: Mapping[str, Price]) -> Price | None:
-    """Return the price written for this very name, else for the first pattern that it fits."""
-    if target.name in written:
-        return written[target.name]
-    return next((price for pattern, price in written.items() if fnmatchcase(target.name, pattern)), None)
+def _user_price(target: Priceable, user_prices: Mapping[str, Price]) -> Price | None:
+    """Return the user's price for this very name, else for the first pattern that matches it."""
+    if target.name in user_prices:
+        return user_prices[target.name]
+    return next((price for pattern, price in user_prices.items() if fnmatchcase(target.name, pattern)), None)
 
 
 def _list_price(target: Priceable, base_urls: Mapping[str, str], at: datetime) -> Price:

@@ -1,7 +1,7 @@
-"""Which targets a run asks: what the suite lists, what the command names, what is configured. Pure.
+"""Select the targets and cases of a run from the suite, the command line and the configured providers. Pure.
 
-Being *named* matters: a named target without a key stops the run before anything is sent, while a configured
-one that turns out unusable is only left out, and said to be.
+A target that the user names and that has no key stops the run before anything is sent; a configured one that cannot be
+used is left out with a note.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ from runner.providers.target_name import default_targets, parse_target, resolve_
 
 @dataclass(frozen=True, slots=True)
 class TargetSelection:
-    """What the command line says about targets: -m, -p and --skip-missing."""
+    """The user's options on targets: -m, -p and --skip-missing."""
 
     models: tuple[str, ...] = ()
     providers: tuple[str, ...] = ()
@@ -28,7 +28,7 @@ class TargetSelection:
 
 @dataclass(frozen=True, slots=True)
 class SelectedTargets:
-    """Whom to ask, where they are, and what their user should know first."""
+    """The targets of a run, the endpoints of their providers, and notes to show the user first."""
 
     targets: tuple[Target, ...]
     endpoints: Mapping[str, Endpoint]
@@ -36,24 +36,24 @@ class SelectedTargets:
 
 
 def choose_targets(
-    suite: Suite, wish: TargetSelection, registry: Registry, environ: Mapping[str, str]
+    suite: Suite, selection: TargetSelection, registry: Registry, environ: Mapping[str, str]
 ) -> SelectedTargets:
-    """Choose a run's targets; an empty choice means that nothing is named and nothing configured.
+    """Return a run's targets; none if the user names none and no provider is configured.
 
     Raises:
-        CompareError: nothing is named, and nothing of what is configured can be asked.
-        MissingKey: a named target has no usable key; every such target is in the message.
-        UnknownTarget: a name or pattern fits nothing.
+        CompareError: the user names no target, and no configured provider can be asked.
+        MissingKey: targets that the user names have no usable key; the message lists all of them.
+        UnknownTarget: a name or pattern matches nothing.
 
     """
-    listed, notes = list(_listed(suite, registry)), list[str]()
+    listed, notes = list(_listed_targets(suite, registry)), list[str]()
     if not suite.targets:
         configured = find_configured(registry, environ)
         notes += configured.left_out.values()
         providers = [endpoint.provider for endpoint in configured.endpoints]
-        listed = [target for provider in providers for target in _defaults(provider, suite, registry)]
-    is_open = not (wish.models or wish.providers)
-    wanted = listed if is_open else _apply(wish, listed, suite, registry)
+        listed = [target for provider in providers for target in _default_targets(provider, suite, registry)]
+    names_none = not (selection.models or selection.providers)
+    wanted = listed if names_none else _apply(selection, listed, suite, registry)
     if notes and not wanted:
         raise CompareError("\n".join([*notes, "The built-in simulator needs no key: -p sim asks it."]))
     endpoints, missing = _find_endpoints(wanted, registry, environ)
@@ -62,14 +62,15 @@ def choose_targets(
         for target in {target.name: target for target in wanted}.values()
         if target.provider in endpoints
     )
-    if missing and not (wish.skip_missing and targets):
+    if missing and not (selection.skip_missing and targets):
         raise MissingKey("\n".join(missing))
-    # Who names targets need not hear of the others.
-    told = [*([*notes, *registry.plugin_errors.values()] if is_open else []), *missing, *_notes(targets, endpoints)]
-    return SelectedTargets(targets, endpoints, tuple(dict.fromkeys(told)))
+    # Notes on other targets are left out where the user names some.
+    general = [*notes, *registry.plugin_errors.values()] if names_none else []
+    shown = [*general, *missing, *_notes_on(targets, endpoints)]
+    return SelectedTargets(targets, endpoints, tuple(dict.fromkeys(shown)))
 
 
-def _listed(suite: Suite, registry: Registry) -> Iterator[Target]:
+def _listed_targets(suite: Suite, registry: Registry) -> Iterator[Target]:
     for row in suite.targets:
         provider = resolve_provider(row.provider, registry)
         models = row.models or registry.rows[provider].models
@@ -78,66 +79,68 @@ def _listed(suite: Suite, registry: Registry) -> Iterator[Target]:
         yield from (Target(provider, model, row.parameters) for model in models)
 
 
-def _defaults(provider: str, suite: Suite, registry: Registry) -> list[Target]:
+def _default_targets(provider: str, suite: Suite, registry: Registry) -> list[Target]:
     return [Target(name.provider, name.model, suite.parameters) for name in default_targets(provider, registry)]
 
 
-def _apply(wish: TargetSelection, listed: Sequence[Target], suite: Suite, registry: Registry) -> list[Target]:
-    """Return the targets named as provider/model, then those listed that fit the bare patterns."""
-    named = [pattern for pattern in wish.models if _names_target(pattern, registry)]
-    patterns = [pattern for pattern in wish.models if pattern not in named]
+def _apply(selection: TargetSelection, listed: Sequence[Target], suite: Suite, registry: Registry) -> list[Target]:
+    """Return the targets named as provider/model, then the listed ones that match the other patterns."""
+    named = [pattern for pattern in selection.models if _names_target(pattern, registry)]
+    patterns = [pattern for pattern in selection.models if pattern not in named]
     parameters = {target.name: target.parameters for target in listed}
     chosen = []
     for pattern in named:
         name = parse_target(pattern, registry)
         chosen.append(Target(name.provider, name.model, parameters.get(str(name), suite.parameters)))
-    if patterns or wish.providers:
-        chosen += _filter(listed, patterns, _add_named_providers(wish.providers, listed, suite, registry), registry)
+    if patterns or selection.providers:
+        by_provider = _targets_by_pattern(selection.providers, listed, suite, registry)
+        chosen += _filter(listed, patterns, by_provider, registry)
     return chosen
 
 
 def _names_target(pattern: str, registry: Registry) -> bool:
     provider, slash, model = pattern.partition("/")
     is_known = registry.resolve(provider) is not None or provider in registry.plugin_errors
-    # `?` stays a letter here: the simulator's exact models have one in their names.
+    # `?` is an ordinary letter here: the names of the simulator's exact models contain it.
     return bool(slash) and is_known and "*" not in model
 
 
-def _fits(target: Target, pattern: str, registry: Registry) -> bool:
+def _matches(target: Target, pattern: str, registry: Registry) -> bool:
     provider, _, model = pattern.partition("/")
     if registry.resolve(provider) == target.provider:
         return fnmatchcase(target.model, model)
     return fnmatchcase(target.model, pattern) or fnmatchcase(target.name, pattern)
 
 
-def _add_named_providers(
+def _targets_by_pattern(
     patterns: Sequence[str], listed: Sequence[Target], suite: Suite, registry: Registry
 ) -> Mapping[str, list[Target]]:
-    """Return what each -p fits; a known provider that is not listed is named, and so brings its own models."""
-    fitting: dict[str, list[Target]] = {}
+    """Return the targets that each -p matches: listed ones, else the default models of a provider of this name."""
+    matching: dict[str, list[Target]] = {}
     for pattern in patterns:
         id_ = resolve_provider(pattern, registry) if pattern in registry.plugin_errors else registry.resolve(pattern)
-        fits = [t for t in listed if t.provider == id_ or fnmatchcase(t.provider, pattern)]
-        fitting[pattern] = fits or (_defaults(id_, suite, registry) if id_ else [])
-        if not fitting[pattern] and id_:
+        matches = [t for t in listed if t.provider == id_ or fnmatchcase(t.provider, pattern)]
+        matching[pattern] = matches or (_default_targets(id_, suite, registry) if id_ else [])
+        if not matching[pattern] and id_:
             raise UnknownTarget(f"{id_} has no default model. Name one: -m {id_}/MODEL.")
-        if not fitting[pattern]:
+        if not matching[pattern]:
             raise UnknownTarget(_no_match("-p", pattern, [*registry.names, *(t.provider for t in listed)]))
-    return fitting
+    return matching
 
 
 def _filter(
     listed: Sequence[Target], patterns: Sequence[str], by_provider: Mapping[str, list[Target]], registry: Registry
 ) -> list[Target]:
-    pool = [target for fits in by_provider.values() for target in fits] if by_provider else list(listed)
+    """Return the targets of the -p patterns, or all if there are none, that match the -m patterns."""
+    candidates = [target for matches in by_provider.values() for target in matches] if by_provider else list(listed)
     if not patterns:
-        return pool
+        return candidates
     chosen = []
     for pattern in patterns:
-        fits = [target for target in pool if _fits(target, pattern, registry)]
-        if not fits:
-            raise UnknownTarget(_no_match("-m", pattern, [target.model for target in pool], registry))
-        chosen += fits
+        matches = [target for target in candidates if _matches(target, pattern, registry)]
+        if not matches:
+            raise UnknownTarget(_no_match("-m", pattern, [target.model for target in candidates], registry))
+        chosen += matches
     return chosen
 
 
@@ -153,7 +156,7 @@ def _no_match(option: str, pattern: str, known: Sequence[str], registry: Registr
 def _find_endpoints(
     targets: Sequence[Target], registry: Registry, environ: Mapping[str, str]
 ) -> tuple[dict[str, Endpoint], list[str]]:
-    """Return an endpoint for each provider that can be asked, and a sentence for each that cannot."""
+    """Return an endpoint for each provider with a key, and a sentence for each without one."""
     endpoints, missing = {}, []
     for provider in dict.fromkeys(target.provider for target in targets):
         try:
@@ -163,8 +166,8 @@ def _find_endpoints(
     return endpoints, missing
 
 
-def _notes(targets: Sequence[Target], endpoints: Mapping[str, Endpoint]) -> list[str]:
-    """Say once what is asked for and cannot be sent as such, and which model names are past their time."""
+def _notes_on(targets: Sequence[Target], endpoints: Mapping[str, Endpoint]) -> list[str]:
+    """Return notes on endpoints, retired model names and parameters that are not sent as the suite has them."""
     notes = [note for endpoint in endpoints.values() for note in endpoint.notes]
     for target in targets:
         row = endpoints[target.provider].row
@@ -175,18 +178,23 @@ def _notes(targets: Sequence[Target], endpoints: Mapping[str, Endpoint]) -> list
 
 
 def choose_cases(suite: Suite, patterns: Sequence[str]) -> Suite:
-    """Keep the cases whose id fits one of the globs; raise if one fits none."""
+    """Return a suite with the cases whose id matches one of the globs; without globs, all of them.
+
+    Raises:
+        CompareError: a glob matches no case.
+
+    """
     if not patterns:
         return suite
     ids = [case.id for case in suite.cases]
     for pattern in patterns:
-        if not any(_fits_case(id_, pattern) for id_ in ids):
+        if not any(_matches_case(id_, pattern) for id_ in ids):
             near = did_you_mean(pattern, ids)
             hint = f"Did you mean {near}?" if near else f"The suite has: {', '.join(ids[:20])}."
             raise CompareError(f"-k {pattern} fits no case. {hint}")
-    kept = tuple(case for case in suite.cases if any(_fits_case(case.id, pattern) for pattern in patterns))
+    kept = tuple(case for case in suite.cases if any(_matches_case(case.id, pattern) for pattern in patterns))
     return replace(suite, cases=kept)
 
 
-def _fits_case(id_: str, pattern: str) -> bool:
+def _matches_case(id_: str, pattern: str) -> bool:
     return id_ == pattern or fnmatchcase(id_, pattern)

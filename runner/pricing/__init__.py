@@ -1,1 +1,1 @@
-"""Money, rates, and where prices come from: published lists and the user's own."""
+"""Money, token rates, published list prices and the user's own prices."""

@@ -1,4 +1,4 @@
-"""An amount in one currency. Currencies are never added to one another, and never converted."""
+"""Amounts of money, each in one currency; currencies are never added to one another and never converted."""
 
 import re
 from collections.abc import Iterable
@@ -8,14 +8,14 @@ from decimal import Decimal
 from runner.errors import CompareError
 
 CURRENCY = re.compile(r"[A-Z]{3}")
-"""The shape of an ISO 4217 code."""
+"""The form of an ISO 4217 code."""
 
-_WRITTEN = re.compile(r"(?P<amount>[0-9]{1,12}(\.[0-9]{1,12})?)\s*(?P<currency>[A-Za-z]{3})")
+_AMOUNT = re.compile(r"(?P<amount>[0-9]{1,12}(\.[0-9]{1,12})?)\s*(?P<currency>[A-Za-z]{3})")
 
 
 @dataclass(frozen=True, slots=True)
 class Money:
-    """So much of a currency, named by its ISO 4217 code."""
+    """An amount of a currency, which is named by its ISO 4217 code."""
 
     amount: Decimal
     currency: str
@@ -25,18 +25,23 @@ class Money:
 
 
 def parse_money(text: str) -> Money:
-    """Read `5USD` or `0.5 cny`; raise `CompareError` where there is no currency, or nothing to spend."""
-    written = _WRITTEN.fullmatch(text.strip())
-    if written is None:
+    """Parse `5USD` or `0.5 cny`.
+
+    Raises:
+        CompareError: the text is no amount with a currency, or the amount is zero.
+
+    """
+    found = _AMOUNT.fullmatch(text.strip())
+    if found is None:
         raise CompareError(f"{text!r} is no sum of money. Write a number and its currency: 5USD or 20CNY.")
-    money = Money(Decimal(written["amount"]), written["currency"].upper())
+    money = Money(Decimal(found["amount"]), found["currency"].upper())
     if not money.amount:
-        raise CompareError(f"{text!r} is nothing. Write a sum above zero: 5USD or 20CNY.")
+        raise CompareError(f"{text!r} must be greater than zero: write 5USD or 20CNY.")
     return money
 
 
 def write_amount(amount: Decimal) -> str:
-    """Write a sum with three digits that count, and whole cents from 1 on: `0.00123`, `0.456`, `1,234.50`."""
+    """Return an amount with three significant digits below 1, and with cents from 1 on: `0.00123`, `1,234.50`."""
     if amount == 0:
         return "0"
     if abs(amount) >= Decimal("0.9995"):
@@ -45,7 +50,7 @@ def write_amount(amount: Decimal) -> str:
 
 
 def add_up(sums: Iterable[Money]) -> tuple[Money, ...]:
-    """Return one sum for each currency, by its code."""
+    """Return one sum for each currency, sorted by its code."""
     totals: dict[str, Decimal] = {}
     for money in sums:
         totals[money.currency] = totals.get(money.currency, Decimal(0)) + money.amount

@@ -1,7 +1,7 @@
-"""Prices that the package genai-prices holds: list prices of vendors who sell in dollars. Never asks the network.
+"""Published list prices, from the package genai-prices; the network is never used.
 
-Its prices are dollars throughout. Where they were converted from another currency, or where the name of a model
-does not settle its price, nothing is taken from it: a blank is better than a wrong figure.
+The package has dollars only. A price that it converted from another currency, or that does not follow from the model's
+name, is not used: no price is better than a wrong one.
 """
 
 from collections.abc import Iterator, Mapping
@@ -25,16 +25,16 @@ UNSETTLED = {
     "azure": "the name of a deployment does not tell its model",
     "openrouter": "which vendor answers, and so the price, may change from request to request",
 }
-"""Its providers of which a model's name does not settle the price."""
+"""Providers at which a model's name does not determine the price -> the reason."""
 
 SOLD_IN_YUAN = (".cn", "api.minimaxi.com")
-"""Endings of hosts whose customers pay in yuan, whatever the vendor asks in dollars elsewhere."""
+"""Endings of hosts whose customers pay in yuan, even if the vendor has dollar prices elsewhere."""
 
 SUBSCRIPTIONS = "/coding/"
-"""Part of the path of addresses that are paid by the month."""
+"""A part of the path of base URLs that are paid by the month."""
 
 EVERY_DAY = " (dear hours on every day; on a weekend they may be cheaper)"
-"""It knows hours, and no days of the week."""
+"""A remark on prices by the hour, since the package knows no days of the week."""
 
 KEYS = {
     "input": "input_mtok",
@@ -43,36 +43,36 @@ KEYS = {
     "cache_write": "cache_write_mtok",
     "reasoning": "output_reasoning_mtok",
 }
-"""Our names of its rates for a million tokens."""
+"""A rate's name here -> the package's name of it, for a million tokens."""
 
 
 class NoPublishedPrice(LookupError):
-    """Says in a clause why there is no published price."""
+    """There is no published price; the message is a clause with the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tiers:
-    """One rate of a model: its base, and what replaces it above so many input tokens."""
+    """One rate of a model: its base, and the rates that replace it above a number of input tokens."""
 
     base: Decimal
     above: Mapping[int, Decimal]
 
     def at(self, input_tokens: int) -> Decimal:
-        """Return the rate for requests of more than so many input tokens."""
+        """Return the rate for requests of more than `input_tokens`."""
         reached = [start for start in self.above if start <= input_tokens]
         return self.above[max(reached)] if reached else self.base
 
 
 def published_price(base_url: str, model: str, at: datetime) -> Price:
-    """Return a model's list price at the address it is asked at.
+    """Return a model's list price at a base URL.
 
     Args:
-        base_url: where the provider is asked; the vendor is told by it.
+        base_url: the provider's base URL, which identifies the vendor.
         model: the model's name as it is sent.
-        at: when; a price announced for a later day does not count yet.
+        at: the time of the run; prices announced for a later day are not used.
 
     Raises:
-        NoPublishedPrice: the package is not there, does not know the model, or its price cannot be relied on.
+        NoPublishedPrice: the package is not installed, does not know the model, or its price is not reliable.
 
     """
     snapshot = _snapshot()
@@ -88,7 +88,7 @@ def published_price(base_url: str, model: str, at: datetime) -> Price:
 
 @cache
 def _snapshot() -> "DataSnapshot":
-    """Return the prices that came with the package, never those that something else in this process fetched."""
+    """Return the prices in the installed package, never those that other code of this process fetched."""
     try:
         from genai_prices.data import providers  # noqa: PLC0415 -- an optional extra, and large
         from genai_prices.data_snapshot import DataSnapshot  # noqa: PLC0415
@@ -112,7 +112,7 @@ def _refuse_unreliable(base_url: str, vendor: "Provider", info: "ModelInfo") -> 
 
 
 def _rates_of(info: "ModelInfo", at: datetime) -> tuple[tuple[Rates, ...], date | None]:
-    """Return the rates that hold on a day in the order in which they replace one another, and since when they do."""
+    """Return the rates of a day, in the order in which they replace one another, and the day since which they apply."""
     from genai_prices.types import ModelPrice  # noqa: PLC0415
 
     if isinstance(info.prices, ModelPrice):
@@ -137,7 +137,7 @@ def _hours_of(conditional: "ConditionalPrice") -> Hours | None:
 
 
 def _in_utc(clock: time) -> time:
-    """Return a time of day in UTC; one without an offset is in it already."""
+    """Return a time of day in UTC; a time without an offset is in UTC already."""
     if clock.tzinfo is None:
         return clock
     return datetime.combine(date(1970, 1, 1), clock).astimezone(UTC).time()
@@ -151,7 +151,7 @@ def _start_of(conditional: "ConditionalPrice") -> date | None:
 
 
 def _tiered_rates(prices: "ModelPrice", hours: Hours | None = None) -> Iterator[Rates]:
-    """Yield the base rates, then those of each tier, which hold for the whole of a longer request."""
+    """Yield the base rates, then those of each tier, which apply to all tokens of a longer request."""
     if prices.requests_kcount is not None:
         raise NoPublishedPrice("each request costs something by itself there")
     tiers = {ours: found for ours, theirs in KEYS.items() if (found := _tiers_of(getattr(prices, theirs))) is not None}

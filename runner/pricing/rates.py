@@ -1,7 +1,7 @@
-"""What tokens cost: a price as plain values, what a request costs by it, and what one may cost at most. Pure.
+"""Token prices: rates for a million tokens, the cost of a request, and its upper bound. Pure.
 
-A price is a list of rates. The first always holds; each further one holds above so many input tokens, or in some
-hours of the day, and replaces the whole of those before it. Long prompts and dear hours are sold that way.
+A price is a list of rates. The first one always applies; each further one applies above a number of input tokens, or
+in some hours of the day, and then replaces those before it, as vendors price long prompts and peak hours.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,15 +13,15 @@ from typing import Any
 MILLION = Decimal(1_000_000)
 
 PLAIN_ERRORS = (ArithmeticError, AttributeError, KeyError, TypeError, ValueError)
-"""What reading something else than a plain price may raise."""
+"""The errors of `Price.from_plain` for data that is no price."""
 
 PARTS = ("cached", "cache_write", "reasoning")
-"""Rates for a part of the input or output; a part without a rate of its own costs what the whole does."""
+"""Rates for a part of the input or output; a part without a rate of its own has the rate of the whole."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hours:
-    """Hours of every day in UTC, the end excluded; they may cross midnight."""
+    """A span of hours of every day in UTC, without its end; it may cross midnight."""
 
     start: time
     end: time
@@ -34,33 +34,33 @@ class Hours:
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """What a million tokens cost where this holds."""
+    """Prices of a million tokens, and the conditions under which they apply."""
 
     input: Decimal
     output: Decimal
     cached: Decimal | None = None
-    """Input tokens that the provider read from its cache."""
+    """The rate of input tokens that the provider read from its cache."""
     cache_write: Decimal | None = None
-    """Input tokens that the provider put into its cache."""
+    """The rate of input tokens that the provider wrote to its cache."""
     reasoning: Decimal | None = None
-    """Output tokens that were thought, not answered."""
+    """The rate of reasoning tokens in the output."""
     above_input_tokens: int = 0
     hours: Hours | None = None
 
     @property
     def dearest_input(self) -> Decimal:
-        """The most that any kind of input token costs."""
+        """The highest rate of any kind of input token."""
         return max(rate for rate in (self.input, self.cached, self.cache_write) if rate is not None)
 
     @property
     def dearest_output(self) -> Decimal:
-        """The most that any kind of output token costs."""
+        """The highest rate of any kind of output token."""
         return max(rate for rate in (self.output, self.reasoning) if rate is not None)
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What a target costs, in which currency, by whose word and of which date."""
+    """The price of a target's tokens, with its currency, source and date."""
 
     currency: str
     rates: tuple[Rates, ...]
@@ -69,17 +69,17 @@ class Price:
 
     @property
     def origin(self) -> str:
-        """By whose word, and of which date if that is known."""
+        """The source, with its date if that is known."""
         return f"{self.source}, {self.date}" if self.date else self.source
 
     def to_plain(self) -> dict[str, Any]:
-        """Return plain data, with decimals as text so that none is rounded."""
+        """Return plain data with decimals as text, so that none is rounded."""
         plain: dict[str, Any] = {"currency": self.currency, "source": self.source, "date": self.date}
         return plain | {"rates": [_plain_rates(rates) for rates in self.rates]}
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> "Price":
-        """Read what `to_plain` gave; raise one of `PLAIN_ERRORS` where it is something else."""
+        """Return the price in data of `to_plain`; raise one of `PLAIN_ERRORS` for other data."""
         rates = tuple(map(_read_rates, plain["rates"]))
         if not rates:
             raise ValueError("a price without rates")
@@ -88,7 +88,7 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """A request's tokens as the provider counted them; None is a count that it did not give.
+    """A request's tokens as the provider counted them; None for a count that it did not report.
 
     `cached` and `cache_write` are parts of the input, `reasoning` is a part of the output.
     """
@@ -101,7 +101,7 @@ class Tokens:
 
 
 def cost(price: Price, tokens: Tokens, at: datetime | None = None) -> Decimal | None:
-    """Return what a request begun at a time costs; None where a count or the hour is needed and unknown."""
+    """Return the cost of a request that started at a time; None if a count or the hour is needed and unknown."""
     if tokens.input is None or tokens.output is None:
         return None
     rates = _rates_at(price.rates, tokens.input, at)
@@ -115,7 +115,7 @@ def cost(price: Price, tokens: Tokens, at: datetime | None = None) -> Decimal | 
 
 
 def highest_cost(price: Price, input_tokens: int, output_tokens: int) -> Decimal:
-    """Return what a request of at most so many tokens costs at most, in the dearest hour and of the dearest kind."""
+    """Return the highest cost of a request with at most these tokens, at any hour and for any kind of token."""
     possible = [rates for rates in price.rates if rates.above_input_tokens < max(input_tokens, 1)]
     dearest_input = max(rates.dearest_input for rates in possible)
     dearest_output = max(rates.dearest_output for rates in possible)
@@ -123,7 +123,7 @@ def highest_cost(price: Price, input_tokens: int, output_tokens: int) -> Decimal
 
 
 def _rates_at(rates: Sequence[Rates], input_tokens: int, at: datetime | None) -> Rates | None:
-    """Return the last rates that hold; None if that depends on an hour that is unknown."""
+    """Return the last rates that apply; None if that depends on an unknown hour."""
     for candidate in reversed(rates):
         if input_tokens <= candidate.above_input_tokens > 0:
             continue
@@ -137,7 +137,7 @@ def _rates_at(rates: Sequence[Rates], input_tokens: int, at: datetime | None) ->
 
 
 def _split_cost(total: int, rate: Decimal, parts: Sequence[tuple[int | None, Decimal | None]]) -> Decimal | None:
-    """Charge each part at its own rate and the rest at the whole's; None if a count is missing or cannot be true."""
+    """Return the cost of parts at their own rates and the rest at `rate`; None if a count is missing or impossible."""
     spent, rest = Decimal(0), total
     for count, own_rate in parts:
         if own_rate is None or own_rate == rate:

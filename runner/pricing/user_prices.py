@@ -1,4 +1,4 @@
-"""A price as people write it in a compare.yaml: every key, what it may hold and what it is for."""
+"""The schema of a price in compare.yaml: every key, what it may hold and what it is for."""
 
 import re
 from dataclasses import replace
@@ -21,7 +21,7 @@ def _check_currency(text: str) -> str:
 
 
 def _check_hours(text: str) -> str:
-    read_hours(text)
+    parse_hours(text)
     return text
 
 
@@ -34,12 +34,12 @@ def _check_target(text: str) -> str:
     return text
 
 
-def read_hours(text: str) -> Hours:
-    """Read `01:00-04:00`; raise ValueError saying what to write."""
-    written = HOURS.fullmatch(text)
+def parse_hours(text: str) -> Hours:
+    """Parse `01:00-04:00`; raise ValueError with a hint for anything else."""
+    found = HOURS.fullmatch(text)
     try:
-        assert written is not None
-        hours = Hours(time.fromisoformat(written["start"]), time.fromisoformat(written["end"]))
+        assert found is not None
+        hours = Hours(time.fromisoformat(found["start"]), time.fromisoformat(found["end"]))
     except (AssertionError, ValueError):
         raise ValueError("these are no hours of a day. Write 01:00-04:00, in UTC") from None
     if hours.start == hours.end:
@@ -54,13 +54,13 @@ TargetGlob = Annotated[str, AfterValidator(_check_target)]
 HoursText = Annotated[str, AfterValidator(_check_hours)]
 
 
-def _exactly(number: float | None) -> Decimal | None:
-    """Return a number as it was written."""
+def _exact(number: float | None) -> Decimal | None:
+    """Return a number with the digits that were written."""
     return None if number is None else Decimal(repr(number))
 
 
 class RatesSchema(BaseModel):
-    """What a million tokens cost."""
+    """Prices of a million tokens."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -75,23 +75,23 @@ class RatesSchema(BaseModel):
     reasoning: Rate | None = Field(default=None, description="What a million tokens of reasoning cost.")
 
     @property
-    def written_parts(self) -> tuple[str, ...]:
-        """The parts of the input or output that have a rate of their own."""
+    def own_parts(self) -> tuple[str, ...]:
+        """The parts of the input or output with a rate of their own."""
         return tuple(part for part in PARTS if getattr(self, part) is not None)
 
     def rates(self) -> Rates:
-        """Return the rates as they hold."""
+        """Return the rates."""
         return Rates(
             input=Decimal(repr(self.input)),
             output=Decimal(repr(self.output)),
-            cached=_exactly(self.cached),
-            cache_write=_exactly(self.cache_write),
-            reasoning=_exactly(self.reasoning),
+            cached=_exact(self.cached),
+            cache_write=_exact(self.cache_write),
+            reasoning=_exact(self.reasoning),
         )
 
 
 class ConditionalRatesSchema(RatesSchema):
-    """Rates that hold instead, for long prompts or in some hours."""
+    """Rates that apply instead, for long prompts or in some hours."""
 
     above_input_tokens: PositiveInt | None = Field(
         default=None, description="Holds for requests of more input tokens than this."
@@ -106,12 +106,12 @@ class ConditionalRatesSchema(RatesSchema):
 
     def rates(self) -> Rates:
         """Return the rates with their conditions."""
-        hours = None if self.hours_utc is None else read_hours(self.hours_utc)
+        hours = None if self.hours_utc is None else parse_hours(self.hours_utc)
         return replace(RatesSchema.rates(self), above_input_tokens=self.above_input_tokens or 0, hours=hours)
 
 
 class PriceSchema(RatesSchema):
-    """A target's price, by the user's word."""
+    """A target's price as the user gives it."""
 
     currency: Currency = Field(description="Three letters: USD, CNY, EUR. Nothing is ever converted.")
     source: str | None = Field(default=None, description="Where the price was read. Left out: this file.")
@@ -121,14 +121,14 @@ class PriceSchema(RatesSchema):
     )
 
     @model_validator(mode="after")
-    def _exceptions_are_complete(self) -> Self:
-        for exception in self.instead:
-            if exception.written_parts != self.written_parts:
-                wanted = ", ".join(("input", "output", *self.written_parts))
+    def _check_conditional_rates(self) -> Self:
+        for each in self.instead:
+            if each.own_parts != self.own_parts:
+                wanted = ", ".join(("input", "output", *self.own_parts))
                 raise ValueError(f"rates in `instead` replace all others. Write {wanted} in each, and nothing else")
         return self
 
     def price(self, file: str) -> Price:
-        """Return what the file says, with the file itself as its source where none is named."""
+        """Return the price; its source is `file` if the user names none."""
         rates = (self.rates(), *(each.rates() for each in self.instead))
         return Price(self.currency, rates, self.source or file, self.date.isoformat() if self.date else None)

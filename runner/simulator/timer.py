@@ -73,10 +73,11 @@ else:
             self._settime = libc.timerfd_settime
             # `struct itimerspec` of 64-bit Linux: seconds and nanoseconds of the interval, then of the time.
             self._spec = (ctypes.c_long * 4)()
+            self._spec_reference = ctypes.byref(self._spec)
 
         def arm(self, due_ns: int) -> None:
             self._spec[2], self._spec[3] = divmod(due_ns, SECOND_NS)
-            self._settime(self.fd, self.ABSTIME, self._spec, None)
+            self._settime(self.fd, self.ABSTIME, self._spec_reference, None)
 
 
 class KernelTimer:

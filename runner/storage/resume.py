@@ -110,14 +110,14 @@ def resume_state(plan: Plan, records: Iterable[Record], *, retry_errors: bool = 
 
     A reply is in memory only until all turns of its conversation have been read.
     """
-    openings, progress = _Openings(plan), _Progress()
+    conversations, progress = _PlannedConversations(plan), _Progress()
     for record in records:
         progress.last_ns = max(progress.last_ns, record.timestamps.last_event or 0)
         if record.warmup:
             continue
         if _must_repeat(record.outcome, retry_errors=retry_errors):
             progress.to_repeat.add(record.identity.key)
-        elif (opening := openings.find(record)) is None:
+        elif (opening := conversations.first_request(record)) is None:
             progress.dropped.add(record.identity.key)
         else:
             progress.add(opening, record)
@@ -134,7 +134,7 @@ def _series_of(opening: Request) -> Series:
     return (opening.vantage.name if opening.vantage else None, opening.target.name, opening.case.id)
 
 
-class _Openings:
+class _PlannedConversations:
     """Finds the first request of a recorded turn's conversation in a plan."""
 
     def __init__(self, plan: Plan) -> None:
@@ -143,7 +143,7 @@ class _Openings:
         self._vantages = {node.name: node for node in plan.vantages}
         self._repeats = plan.levels * blocks_a_level(plan.repeat)
 
-    def find(self, record: Record) -> Request | None:
+    def first_request(self, record: Record) -> Request | None:
         """Return the first request of the conversation that a record belongs to; None if it is not planned."""
         identity = record.identity
         target, case = self._targets.get(identity.target), self._cases.get(identity.case)

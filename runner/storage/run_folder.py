@@ -1,4 +1,4 @@
-"""A run's folder and the files beside it: named, checked before anything costs money, written whole or not at all."""
+"""A run's folder and its files: names, checks before the run, atomic writes."""
 
 import os
 import secrets
@@ -16,16 +16,16 @@ LATEST = "latest"
 
 
 def new_run_id(suite: str, started: datetime) -> str:
-    """Return a name that sorts by time, tells the suite, and never repeats."""
+    """Return a run id that sorts by time, contains the suite's name, and is unique."""
     safe = "".join(c if c.isalnum() else "-" for c in suite).strip("-")[:40] or "run"
     return f"{started:%Y%m%dT%H%M%S}-{safe}-{secrets.token_hex(2)}"
 
 
 def find_run(name: Path) -> Path:
-    """Return the folder of a run named by it, by its journal, by its id in results/, or as `latest`.
+    """Return a run's folder, named by the folder, by its journal, by its id in results/, or as `latest`.
 
     Raises:
-        JournalError: there is no run of that name.
+        JournalError: there is no such run, or its folder cannot be read.
 
     """
     try:
@@ -41,7 +41,7 @@ def find_run(name: Path) -> Path:
 
 
 def _follow(path: Path) -> Path:
-    """Return what `latest` names by now: the next run will let it name another folder."""
+    """Return the folder that `latest` names now, since the next run changes it."""
     if path.name != LATEST:
         return path
     if path.is_symlink():
@@ -50,7 +50,7 @@ def _follow(path: Path) -> Path:
 
 
 def refuse_used_folder(folder: Path) -> None:
-    """Refuse a folder that holds a run already: two runs in one could not be told apart."""
+    """Raise JournalError if a folder contains a run already, or cannot be a folder."""
     try:
         if folder.exists() and not folder.is_dir():
             raise JournalError(f"{folder} is a file, not a folder; choose another with -o")
@@ -63,7 +63,7 @@ def refuse_used_folder(folder: Path) -> None:
 
 
 def _holds_run(journal: Path) -> bool:
-    """Tell whether a journal holds a whole line; a run killed at its very beginning leaves none."""
+    """Return whether a journal has a complete line; a run killed at its very beginning leaves none."""
     if not journal.exists():
         return False
     with journal.open("rb") as file:
@@ -71,17 +71,24 @@ def _holds_run(journal: Path) -> bool:
 
 
 def check_outputs(paths: Iterable[Path], suffixes: Iterable[str], own: Path | None = None) -> None:
-    """Raise, naming every one, if an output could not be written once the run is over.
+    """Check that all outputs can be written when the run is over.
 
-    `own` is the run's own folder, which need not be there yet.
+    Args:
+        paths: the outputs.
+        suffixes: the suffixes of the known formats.
+        own: the run's own folder, which need not exist yet.
+
+    Raises:
+        CompareError: names every output that could not be written, and why.
+
     """
     known = tuple(suffixes)
-    problems = [problem for path in paths if (problem := _unwritable(path, known, own))]
+    problems = [problem for path in paths if (problem := _output_problem(path, known, own))]
     if problems:
         raise CompareError("\n".join(problems))
 
 
-def _unwritable(path: Path, suffixes: tuple[str, ...], own: Path | None) -> str | None:
+def _output_problem(path: Path, suffixes: tuple[str, ...], own: Path | None) -> str | None:
     if path.suffix.lower() not in suffixes:
         fault = f"no output is called {path.suffix}" if path.suffix else "its suffix tells the format, and it has none"
         return f"-o {path}: {fault}. Known: {', '.join(suffixes)}."
@@ -99,41 +106,43 @@ def _unwritable(path: Path, suffixes: tuple[str, ...], own: Path | None) -> str 
 
 
 def write_atomically(path: Path, content: str | Iterable[str] | bytes, encoding: str = "utf-8") -> None:
-    """Write a file so that it is seen whole or not at all; raise WriteFailed where that fails.
+    """Write a file so that readers see all of it or the old one. Pieces of text are written as they come.
 
-    Pieces of text are written as they come, so that they need not all be in memory.
+    Raises:
+        WriteFailed: the file cannot be written; an old one is left as it was.
+
     """
-    fresh = path.with_name(f".{secrets.token_hex(8)}.tmp")
+    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
         try:
-            with _open(fresh, encoding=None if isinstance(content, bytes) else encoding) as file:
+            with _open(temporary, encoding=None if isinstance(content, bytes) else encoding) as file:
                 file.writelines([content] if isinstance(content, str | bytes) else content)
                 file.flush()
-                os.fsync(file.fileno())  # else a power cut could leave the new name with nothing behind it
-            fresh.replace(path)
+                os.fsync(file.fileno())  # else a power cut could leave an empty file under the new name
+            temporary.replace(path)
         finally:
-            fresh.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
     except OSError as error:
         raise WriteFailed(f"{path} cannot be written: {error.strerror}; the journal is complete") from error
 
 
-def _open(fresh: Path, *, encoding: str | None) -> IO[Any]:
-    """Open a file that is not there yet; without an encoding, for bytes."""
-    return fresh.open("xb") if encoding is None else fresh.open("x", encoding=encoding, newline="")
+def _open(path: Path, *, encoding: str | None) -> IO[Any]:
+    """Open a new file for writing: text, or bytes where `encoding` is None."""
+    return path.open("xb") if encoding is None else path.open("x", encoding=encoding, newline="")
 
 
 def name_latest(folder: Path) -> None:
-    """Let `latest` beside a run's folder name it: a link, or a file with the name where links are not to be had.
+    """Point `latest` beside a run's folder to it: by a symbolic link, or a file with its name where there are no links.
 
-    It is a convenience: where it cannot be made, or is something of the user's own, such as a folder, nothing happens.
+    Where it cannot be written, or the user has a folder of that name, nothing happens.
     """
-    fresh = folder.parent / f".{LATEST}-{secrets.token_hex(4)}"
+    temporary = folder.parent / f".{LATEST}-{secrets.token_hex(4)}"
     with suppress(OSError):
         try:
-            _link_or_write(fresh, folder.name)
-            fresh.replace(folder.parent / LATEST)
+            _link_or_write(temporary, folder.name)
+            temporary.replace(folder.parent / LATEST)
         finally:
-            fresh.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
 
 
 def _link_or_write(path: Path, name: str) -> None:

@@ -1,1 +1,1 @@
-"""The one door to the network: bytes in, stamped events out."""
+"""The network: connections, timestamps, framing, and the decoders that turn bytes into timestamped events."""

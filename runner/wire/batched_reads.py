@@ -1,42 +1,42 @@
-"""Reads sockets in rounds: each that has something to read, in one look at all of them.
+"""Batched reads: one epoll for all connections of a loop, polled at intervals while many connections are open.
 
-Looking as soon as anything comes means falling asleep and waking up for every token, which costs as much as all the
-rest of hearing it. Where the kernel stamps what comes (`kernel_clock`), looking later makes no stamp late, but for
-pieces of one reply that lie in the same read by then: they share the stamp of the last.
+Waking up for each token costs as much CPU as all other work on it. Where the kernel timestamps what arrives
+(`kernel_clock`), a later read has the same timestamp, except for pieces of one reply that are taken by the same read:
+they share the timestamp of the last one.
 """
 
 import asyncio
 import select
 from collections.abc import Callable
 
-CROWD = 64
-"""From so many connections on, the loop rests after each round: the reads that come meanwhile are then many. With
-fewer it looks at once, and two pieces of a fast reply that are told apart by less than a rest stay apart."""
+MANY_CONNECTIONS = 64
+"""From this many connections on, the loop waits between two batches, so that a batch holds many reads. With fewer
+connections it reads at once, and two pieces of a fast reply keep their own timestamps."""
 
-REST_NS = 2_000_000
-"""Between two rounds of a crowd. Who speaks faster than that, in a crowd, is more than one process can hear anyway."""
+BATCH_INTERVAL_NS = 2_000_000
+"""Time between two batches. With so many connections, one process cannot receive more reads than that from each."""
 
 
 class BatchedReads:
-    """Calls back for each socket that has something to read; one for all connections of a loop.
+    """Calls a function for each socket that has something to read; one object serves all connections of a loop.
 
-    It asks again for what a callback leaves unread, so that a callback may read once and go.
+    The function may read once and return: it is called again while something is left to read.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._epoll = select.epoll()
         self._readers: dict[int, Callable[[], None]] = {}
-        self._rest: asyncio.TimerHandle | None = None
+        self._next_batch: asyncio.TimerHandle | None = None
         loop.add_reader(self._epoll.fileno(), self._wake)
 
     def add(self, fd: int, read: Callable[[], None]) -> None:
-        """Watch a descriptor. Its end, in order or not, counts as something to read."""
+        """Call `read` whenever a descriptor has something to read; its end, clean or not, counts as such."""
         self._epoll.register(fd, select.EPOLLIN)
         self._readers[fd] = read
 
     def remove(self, fd: int) -> None:
-        """Watch a descriptor no more; behind the last one, nothing is left of the rounds."""
+        """Stop watching a descriptor; with the last one, close the epoll."""
         if self._readers.pop(fd, None) is None:
             return
         self._epoll.unregister(fd)
@@ -44,55 +44,55 @@ class BatchedReads:
             self._close()
 
     @property
-    def rest_ns(self) -> int:
-        """How long a read is left lying on purpose, at most."""
-        return REST_NS if len(self._readers) >= CROWD else 0
+    def max_delay_ns(self) -> int:
+        """The longest time that a read is delayed to make a batch, in nanoseconds."""
+        return BATCH_INTERVAL_NS if len(self._readers) >= MANY_CONNECTIONS else 0
 
     def _wake(self) -> None:
-        if self.rest_ns:
+        if self.max_delay_ns:
             self._loop.remove_reader(self._epoll.fileno())
-            self._go_round()
+            self._read_batch()
         else:
             self._read(self._epoll.poll(0))
 
-    def _go_round(self) -> None:
-        """Read, and rest; wait to be woken again once there is nothing to read."""
+    def _read_batch(self) -> None:
+        """Read a batch and schedule the next one; without anything to read, wait to be woken again."""
         ready = self._epoll.poll(0)
         if ready:
-            self._rest = self._loop.call_later(REST_NS / 1e9, self._go_round)
+            self._next_batch = self._loop.call_later(BATCH_INTERVAL_NS / 1e9, self._read_batch)
             self._read(ready)
         else:
-            self._rest = None
+            self._next_batch = None
             self._loop.add_reader(self._epoll.fileno(), self._wake)
 
     def _read(self, ready: list[tuple[int, int]]) -> None:
         for fd, _ in ready:
-            read = self._readers.get(fd)  # none if a read of this round has closed it
+            read = self._readers.get(fd)  # None if an earlier read of this batch has closed it
             if read is not None:
                 read()
 
     def _close(self) -> None:
-        if self._rest is not None:
-            self._rest.cancel()
+        if self._next_batch is not None:
+            self._next_batch.cancel()
         self._loop.remove_reader(self._epoll.fileno())
         self._epoll.close()
         del _OPEN[self._loop]
 
 
 _OPEN: dict[asyncio.AbstractEventLoop, BatchedReads] = {}
-"""Those of each loop that has connections to read; the last one that leaves takes them away."""
+"""The batched reads of each loop that has connections; removed with the last connection."""
 
 
-def running_rounds() -> BatchedReads:
-    """Return the running loop's rounds, to which a connection is to be added."""
+def batched_reads() -> BatchedReads:
+    """Return the running loop's batched reads. The caller adds a connection to them."""
     loop = asyncio.get_running_loop()
-    rounds = _OPEN.get(loop)
-    if rounds is None:
-        rounds = _OPEN[loop] = BatchedReads(loop)
-    return rounds
+    reads = _OPEN.get(loop)
+    if reads is None:
+        reads = _OPEN[loop] = BatchedReads(loop)
+    return reads
 
 
-def resting_ns() -> int:
-    """Return how long the running loop leaves a read lying on purpose, at most."""
-    rounds = _OPEN.get(asyncio.get_running_loop())
-    return 0 if rounds is None else rounds.rest_ns
+def max_batch_delay_ns() -> int:
+    """Return the longest time that the running loop delays a read to make a batch, in nanoseconds."""
+    reads = _OPEN.get(asyncio.get_running_loop())
+    return 0 if reads is None else reads.max_delay_ns

@@ -1,4 +1,4 @@
-"""Why a provider refuses or fails, as tables: what each cause means to us, and who calls it what."""
+"""Causes of a provider's failure, as tables: their outcomes, and the statuses, codes and phrases that name them."""
 
 import re
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from runner.core.events import Outcome
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """What follows from a cause: how the request ended, and whether to ask again. What to do is in runner/hint.py."""
+    """The outcome of a cause, and whether the request may be repeated. `core.hints` says what the user can do."""
 
     outcome: Outcome
     worth_repeating: bool = False
@@ -47,7 +47,7 @@ STATUSES: dict[int, str] = {
     405: "address",
     407: "proxy_auth",
     408: "server_timeout",
-    409: "server",  # a lock that another request holds
+    409: "server",  # another request holds a lock
     410: "model",
     413: "context",
     429: "rate",
@@ -56,17 +56,17 @@ STATUSES: dict[int, str] = {
     503: "overloaded",
     504: "server_timeout",
     505: "unsupported",
-    522: "server_timeout",  # of Cloudflare, as 524
+    522: "server_timeout",  # Cloudflare's, like 524
     524: "server_timeout",
     529: "overloaded",
 }
 
 STATUS_CLASSES: dict[int, str] = {3: "redirect", 4: "request"}
-"""For a status that is not in the table; whatever else it is, the server failed."""
+"""The causes of statuses that are not in the table; those of other classes are failures of the server."""
 
 
 def normalise(code: str) -> str:
-    """Spell a code as the tables do: `ModelNotFound` and `model_not_found` are the same."""
+    """Return a code in the spelling of the tables: `ModelNotFound` and `model_not_found` are the same."""
     return re.sub(r"[\W_]", "", code).lower()
 
 
@@ -101,7 +101,7 @@ CODES = _by_code(
         "server_timeout": "DEADLINE_EXCEEDED RequestTimeOut",
     }
 )
-"""Codes that tell more than the status beside them, and decide before it."""
+"""Codes that are more specific than the status beside them, and take precedence over it."""
 
 BASE_RESP_CODES = _by_code(
     {
@@ -114,7 +114,7 @@ BASE_RESP_CODES = _by_code(
         "server": "1000 1013 1024 1033",
     }
 )
-"""MiniMax's own numbers, in `base_resp`: some of them mean other things to Zhipu."""
+"""MiniMax's numbers, in `base_resp`: some of them have other meanings at Zhipu."""
 
 TYPES = _by_code(
     {
@@ -127,14 +127,14 @@ TYPES = _by_code(
         "server_timeout": "timeout_error timeout",
     }
 )
-"""Kinds so broad that they only decide where neither the words nor a status do."""
+"""Error types so broad that they decide only where neither the message nor a status does."""
 
 
-def _by_words(phrases: dict[str, str]) -> list[tuple[str, re.Pattern[str]]]:
+def _compile(phrases: dict[str, str]) -> list[tuple[str, re.Pattern[str]]]:
     return [(cause, re.compile(phrase, re.VERBOSE | re.IGNORECASE)) for cause, phrase in phrases.items()]
 
 
-PHRASES = _by_words(
+PHRASES = _compile(
     {
         "balance": r"""insufficient[ _](account[ _])?(balance|quota|credits?|funds)|exceeded[ ]your[ ]current[ ]quota
             |balance[ ](is[ ])?(too[ ]low|not[ ]enough|insufficient)|(out[ ]of|not[ ]enough)[ ]credits
@@ -149,4 +149,4 @@ PHRASES = _by_words(
         "overloaded": r"overloaded|server[ ]is[ ]busy|loading[ ]model",
     }
 )
-"""Words by which a cause is known where no code names it, in the order they are looked for."""
+"""Phrases of a message that name a cause where no code does, in the order in which they are searched."""

@@ -1,193 +1,220 @@
-"""Connections that stamp what they read; aiohttp opens them, keeps them and lends them.
+"""Timestamped connections: aiohttp opens them, keeps them alive and lends them; reads are timestamped first of all.
 
-It owns what is hard about connections: DNS, happy eyeballs, TLS, proxies, keep-alive. From then on each read is
-stamped before anything else happens to it, and goes to the response that waits for it.
+aiohttp does the hard part of connections: DNS, happy eyeballs, TLS, proxies, keep-alive. Once a connection is open,
+each read gets its timestamp before anything else is done with it, and goes to the response that waits for it.
 """
 
 import asyncio
 import socket
 import ssl
+from copy import copy
 from functools import partial
 from time import perf_counter_ns
+from types import SimpleNamespace
 from typing import Any, cast
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
 
 from runner.wire.framing import ResponseReader
-from runner.wire.kernel_clock import KernelReader, hand_over, read_by_kernel
+from runner.wire.kernel_clock import KernelReader, feed_protocol, take_over_reading
 from runner.wire.proxy import Proxy
-from runner.wire.response_body import KERNEL_CLOCK, TRANSPORT_CLOCK, ResponseBody, listening
+from runner.wire.response_body import KERNEL_CLOCK, TRANSPORT_CLOCK, Phases, ResponseBody
 from runner.wire.socks import open_socket
 
-LOOK_S = 0.001
-"""Between two looks at whether a request that was sealed by TLS has left."""
+POLL_S = 0.001
+"""Time between two checks whether the socket has taken a request that TLS encrypted."""
 
 
-class StampingProtocol(ResponseHandler):
-    """A connection's two ends of time: requests are stamped as they leave, reads as they come.
+class TimestampingProtocol(ResponseHandler):
+    """The protocol of one connection: timestamps requests as they leave and reads as they arrive.
 
     Its constructor runs when TCP is connected and `connection_made` when TLS is done, because aiohttp connects the
-    socket itself and then hands it to `create_connection`. aiohttp's own parser hears nothing but what a proxy
-    answers to CONNECT, and what comes unasked, after which it does not lend the connection again.
+    socket itself and then passes it to `create_connection`. aiohttp's own parser sees only a proxy's response to
+    CONNECT, and bytes that no request asked for, after which aiohttp does not lend the connection again.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop=loop)
         self.tcp_end = perf_counter_ns()
         self.ready_ns: int | None = None
-        self.carrier: asyncio.Transport | None = None
-        """What carries TLS's records, where there is TLS."""
+        self.raw_transport: asyncio.Transport | None = None
+        """The transport beneath TLS; None without TLS."""
         self._reader = ResponseReader()
         self._leaving: ResponseBody | None = None
-        self._by_kernel: KernelReader | None = None
+        self._kernel_reader: KernelReader | None = None
         self._arrived_ns: int | None = None
         self._broken_by: OSError | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Stamp the end of the TLS handshake, or of TCP where there is no TLS."""
+        """Timestamp the end of the TLS handshake, or of TCP's where there is no TLS."""
         self.ready_ns = perf_counter_ns()
         if isinstance(transport, asyncio.WriteTransport):
-            # uvloop keeps small writes until the end of its turn, behind the stamp of `sent`, unless the limit is 0.
-            # At 0, TLS would call itself paused with nothing left to write, every second time it looks.
+            # uvloop delays small writes until the end of its iteration, after `sent` is timestamped, unless the limit
+            # is 0. With 0, TLS would call itself paused at every second check, with nothing left to write.
             is_tls = transport.get_extra_info("ssl_object") is not None
             transport.set_write_buffer_limits(high=int(is_tls), low=0)
         super().connection_made(transport)
 
-    def ask(self, message: bytes, body: ResponseBody) -> None:
-        """Send a request, whose answer goes into `body`; `sent` is when its last byte was handed over."""
+    def send_request(self, message: bytes, body: ResponseBody) -> None:
+        """Send a request whose response is read into `body`; `sent` is when the socket took its last byte."""
         if self.transport is None:
             raise aiohttp.ServerDisconnectedError
-        if self._by_kernel is None:
-            hear = self._hear if self.carrier is None else self._hear_sealed
-            self._by_kernel = read_by_kernel(self.carrier or self.transport, hear, self._hear_end)
-        body.clock = TRANSPORT_CLOCK if self._by_kernel is None else KERNEL_CLOCK
+        if self._kernel_reader is None:
+            on_read = self._feed if self.raw_transport is None else self._feed_tls
+            self._kernel_reader = take_over_reading(self.raw_transport or self.transport, on_read, self._on_end)
+        body.clock = TRANSPORT_CLOCK if self._kernel_reader is None else KERNEL_CLOCK
         self._reader.begin(body)
         self.transport.write(message)
         self._leaving = body
-        self._see_off()
+        self._timestamp_sent()
 
     def resume_writing(self) -> None:
-        """Stamp `sent` of a request that was too long to leave at once."""
+        """Timestamp `sent` of a request that was too long to be written at once."""
         super().resume_writing()
-        self._see_off()
+        self._timestamp_sent()
 
-    def _see_off(self) -> None:
-        """Stamp `sent` once the socket has taken the request's last byte."""
-        body, carrier = self._leaving, self.carrier
+    def _timestamp_sent(self) -> None:
+        """Timestamp `sent` once the socket has taken the request's last byte."""
+        body, raw = self._leaving, self.raw_transport
         if body is None or self.writing_paused:
             return
-        if carrier is not None and carrier.get_write_buffer_size():
-            self._loop.call_later(LOOK_S, self._see_off)  # TLS is told when that is over, but tells nobody
+        if raw is not None and raw.get_write_buffer_size():
+            self._loop.call_later(POLL_S, self._timestamp_sent)  # only TLS is notified when the buffer is empty
             return
         self._leaving = None
         if body.sent_ns is None:
             body.mark_sent(perf_counter_ns())
 
     def data_received(self, data: bytes) -> None:
-        """Stamp a read, unless it was stamped before TLS opened it."""
-        self._hear(self._arrived_ns or perf_counter_ns(), data)
+        """Timestamp a read, unless it was timestamped before TLS decrypted it."""
+        self._feed(self._arrived_ns or perf_counter_ns(), data)
 
-    def _hear_sealed(self, at_ns: int, data: bytes) -> None:
-        """Have TLS open what came by the kernel's clock: it calls `data_received` before this returns."""
-        assert self.carrier is not None
+    def _feed_tls(self, at_ns: int, data: bytes) -> None:
+        """Have TLS decrypt a read with the kernel's timestamp: it calls `data_received` before this returns."""
+        assert self.raw_transport is not None
         self._arrived_ns = at_ns
         try:
-            hand_over(data, cast("asyncio.BufferedProtocol", self.carrier.get_protocol()))
+            feed_protocol(data, cast("asyncio.BufferedProtocol", self.raw_transport.get_protocol()))
         finally:
             self._arrived_ns = None
 
-    def _hear(self, at_ns: int, data: bytes) -> None:
+    def _feed(self, at_ns: int, data: bytes) -> None:
         reader, body = self._reader, self._reader.body
         if body is None:
             super().data_received(data)
         elif body.sent_ns is not None and at_ns < body.sent_ns:
-            reader.feed(body.sent_ns, data)  # by the kernel's clock, it was here before we had looked at ours
+            reader.feed(body.sent_ns, data)  # by the kernel's clock it arrived before `sent` was read from ours
         else:
             reader.feed(at_ns, data)
 
-    def _hear_end(self, error: OSError | None) -> None:
-        """Close what the other side has ended."""
+    def _on_end(self, error: OSError | None) -> None:
+        """Close a connection that the other side has ended."""
         self._broken_by = error
-        # Not the transport of TLS, which would wait for an answer to its farewell.
-        transport = self.carrier or self.transport
+        # Not the transport of TLS, which would wait for the answer to its closing message.
+        transport = self.raw_transport or self.transport
         if transport is not None:
             transport.abort() if error else transport.close()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Pass on how the connection ended; what had arrived before is kept."""
-        if self._by_kernel is not None:
-            self._by_kernel.close()
-            self._by_kernel = None  # it knows this object, which only the garbage collector could tell
+        """End the response in progress; what arrived before is kept."""
+        if self._kernel_reader is not None:
+            self._kernel_reader.close()
+            self._kernel_reader = None  # it refers back to this object; only the garbage collector could free the cycle
         exc = exc or self._broken_by
         super().connection_lost(exc)
-        self._leaving = self._broken_by = self.carrier = None
+        self._leaving = self._broken_by = self.raw_transport = None
         self._reader.close(exc)
 
     @property
     def should_close(self) -> bool:
-        """Whether nobody may be lent this connection again."""
+        """Whether the connection must not be lent again."""
         return super().should_close or not self._reader.reusable
 
 
-class StampingResolver(aiohttp.ThreadedResolver):
-    """The system's resolver, stamped. A cached answer does not come here, so its phase stays blank."""
-
-    async def resolve(self, host: str, port: int = 0, family: Any = 0) -> Any:
-        """Look a name up and tell the request that waits for it how long that took."""
-        body = listening()
-        if body is not None:
-            body.phases.dns_start = perf_counter_ns()
-        addresses = await super().resolve(host, port, family)
-        if body is not None:
-            body.phases.dns_end = perf_counter_ns()
-        return addresses
+_NO_CALLBACKS = aiohttp.TraceConfig()
+_NO_CALLBACKS.freeze()
 
 
-class StampingConnector(aiohttp.TCPConnector):
-    """A connector whose connections stamp what they read, and tell each request how it got one."""
+class LookUpTrace(Trace):
+    """Timestamps a name look-up. aiohttp reports a look-up to the traces of the request that causes it.
+
+    A cached answer causes none, so its phase stays blank.
+    """
+
+    def __init__(self, phases: Phases) -> None:
+        super().__init__(cast("aiohttp.ClientSession", None), _NO_CALLBACKS, SimpleNamespace())
+        self._phases = phases
+
+    async def send_dns_resolvehost_start(self, host: str) -> None:  # noqa: ARG002 -- aiohttp's signature
+        """Timestamp the start of the look-up."""
+        self._phases.dns_start = perf_counter_ns()
+
+    async def send_dns_resolvehost_end(self, host: str) -> None:  # noqa: ARG002 -- aiohttp's signature
+        """Timestamp its end."""
+        self._phases.dns_end = perf_counter_ns()
+
+
+class TimestampingConnector(aiohttp.TCPConnector):
+    """A connector whose connections timestamp their reads, and which records how each request got its connection."""
 
     def __init__(self, tls: ssl.SSLContext, socks: Proxy | None = None) -> None:
         # Lanes limit concurrency; a second limit here would be a hidden queue.
-        super().__init__(limit=0, ssl=tls, keepalive_timeout=60, resolver=StampingResolver())
+        super().__init__(limit=0, ssl=tls, keepalive_timeout=60, resolver=aiohttp.ThreadedResolver())
         self._socks = socks
-        self._factory = partial(StampingProtocol, loop=self._loop)  # type: ignore[assignment]  # a subclass will do
+        self._factory = partial(TimestampingProtocol, loop=self._loop)  # type: ignore[assignment]  # a subclass will do
 
-    async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:  # noqa: ASYNC109 -- aiohttp's signature
-        """Lend a connection to the request that this task is sending."""
+    async def lend(self, request: aiohttp.ClientRequest, timeout: aiohttp.ClientTimeout, phases: Phases) -> Connection:  # noqa: ASYNC109 -- aiohttp's type
+        """Return a connection from the pool or a new one, and record in `phases` how it was made."""
         start_ns = perf_counter_ns()
-        connection = await super().connect(req, traces, timeout)
-        body, protocol = listening(), connection.protocol
-        if body is not None and isinstance(protocol, StampingProtocol):
-            phases = body.phases
-            phases.reused = protocol.tcp_end < start_ns
-            if not phases.reused:
-                phases.tcp_start = phases.dns_end or start_ns
-                phases.tcp_end = protocol.tcp_end
-                phases.tls_end = protocol.ready_ns if req.is_ssl() else None
+        connection = await self.connect(request, [LookUpTrace(phases)], timeout)
+        protocol = cast("TimestampingProtocol", connection.protocol)
+        phases.reused = protocol.tcp_end < start_ns
+        if not phases.reused:
+            phases.tcp_start = phases.dns_end or start_ns
+            phases.tcp_end = protocol.tcp_end
+            phases.tls_end = protocol.ready_ns if request.is_ssl() else None
         return connection
 
+    async def _create_proxy_connection(self, req: Any, traces: Any, timeout: Any) -> Any:  # noqa: ASYNC109 -- aiohttp's signature
+        """Open a connection through an HTTP proxy.
+
+        aiohttp does not trace the look-up of the proxy's name. So the traces are carried by the request, and by the
+        request to the proxy that aiohttp derives from it.
+        """
+        traced = copy(req)
+        traced.traces = traces
+        return await super()._create_proxy_connection(traced, traces, timeout)
+
+    def _update_proxy_auth_header_and_build_proxy_req(self, req: Any) -> Any:
+        to_proxy: Any = super()._update_proxy_auth_header_and_build_proxy_req(req)
+        to_proxy.traces = getattr(req, "traces", [])
+        return to_proxy
+
     async def _create_direct_connection(self, req: Any, traces: Any, timeout: Any, **more: Any) -> Any:  # noqa: ASYNC109
-        """Open a connection, through a SOCKS proxy if there is one; aiohttp itself knows the other kinds."""
+        """Open a connection, through a SOCKS proxy if there is one; aiohttp itself supports the other kinds."""
         if self._socks is None:
+            traces = traces or getattr(req, "traces", [])
             return await super()._create_direct_connection(req, traces, timeout, **more)
         host, tls = req.url.raw_host, self._get_ssl_context(req)
         try:
-            led = await open_socket(self._socks, host, req.port, timeout.connect)
+            tunnel = await open_socket(self._socks, host, req.port, timeout.connect)
         except socket.gaierror as error:
             raise aiohttp.ClientConnectorDNSError(req.connection_key, error) from error
-        opened = await self._wrap_existing_connection(self._factory, req=req, timeout=timeout, sock=led)
+        opened = await self._wrap_existing_connection(self._factory, req=req, timeout=timeout, sock=tunnel)
         return opened if tls is None else await self._start_tls_connection(opened[0], req, timeout)
 
     async def _wrap_create_connection(self, *args: Any, req: Any, timeout: Any, **more: Any) -> Any:  # noqa: ASYNC109
-        """Open a connection, and TLS on it in a second step: in one, nobody is told what carries it."""
+        """Open a connection, and TLS on it in a second step: a single step gives no access to the raw transport."""
         tls = more.pop("ssl", None)
         more.pop("server_hostname", None)
         opened = await super()._wrap_create_connection(*args, req=req, timeout=timeout, **more)
         return opened if tls is None else await self._start_tls_connection(opened[0], req, timeout)
 
     async def _start_tls_connection(self, underlying_transport: Any, req: Any, timeout: Any, *more: Any) -> Any:  # noqa: ASYNC109
-        """Open TLS on a connection, whose protocol is then told what carries it."""
+        """Start TLS on a connection, and give its protocol the raw transport."""
         transport, protocol = await super()._start_tls_connection(underlying_transport, req, timeout, *more)
-        cast("StampingProtocol", protocol).carrier = underlying_transport
+        cast("TimestampingProtocol", protocol).raw_transport = underlying_transport
         return transport, protocol

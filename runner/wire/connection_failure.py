@@ -1,17 +1,14 @@
-"""A broken connection becomes a `Failed`: which stage broke, in one sentence without secrets."""
+"""Connection failures: an exception becomes a `Failed` with the stage that failed, in one sentence without secrets."""
 
 import aiohttp
-from openai import APIConnectionError
 
 from runner.core.events import Failed, Outcome
-from runner.wire.decompression import BadCompression
-from runner.wire.framing import BadResponse
+from runner.wire.framing import BadCompression, BadResponse
 from runner.wire.proxy import UnusableProxy
 from runner.wire.socks import ProxyRefusal
 
-CONNECTION_ERRORS = (aiohttp.ClientError, OSError, APIConnectionError)
-"""What a connection can raise; the SDK wraps what TLS raised. Anything else is a bug of ours, and stays a traceback."""
-
+CONNECTION_ERRORS = (aiohttp.ClientError, OSError)
+"""Exceptions that a connection can raise. Any other is a bug of this package and is not caught."""
 
 STAGES: tuple[tuple[type[BaseException], str], ...] = (
     (UnusableProxy, "bad_proxy"),
@@ -30,9 +27,9 @@ STAGES: tuple[tuple[type[BaseException], str], ...] = (
     (aiohttp.InvalidURL, "bad_url"),
     (BaseException, "connection"),
 )
-"""Which stage of a connection an error belongs to: the first kind that it is of."""
+"""The stage of each exception: the first class that it is an instance of decides."""
 
-WORDS = {
+DESCRIPTIONS = {
     "bad_proxy": "the proxy cannot be used",
     "proxy": "the proxy refused",
     "dns": "the host name does not resolve",
@@ -49,29 +46,27 @@ WORDS = {
 }
 
 LASTING = frozenset({"bad_proxy", "tls_certificate", "compression", "bad_http", "bad_url"})
-"""What is the same at the next attempt."""
+"""Stages that fail the same way at the next attempt."""
 
 
-def describe(error: BaseException, at_ns: int) -> Failed:
-    """Name a connection's failure. Timeouts of connecting are timeouts, all else is `connection`."""
-    if isinstance(error, APIConnectionError) and error.__cause__ is not None:
-        error = error.__cause__
+def connection_failure(error: BaseException, at_ns: int) -> Failed:
+    """Return the failure of a connection: a timeout if connecting took too long, else `connection`."""
     if isinstance(error, TimeoutError):
         return Failed(at_ns, Outcome.TIMEOUT, "no connection in time", error_type="connect", worth_repeating=True)
     stage = next(stage for kind, stage in STAGES if isinstance(error, kind))
-    message = f"{WORDS[stage]}: {_detail(error)}"
+    message = f"{DESCRIPTIONS[stage]}: {_detail(error)}"
     return Failed(at_ns, Outcome.CONNECTION, message, error_type=stage, worth_repeating=stage not in LASTING)
 
 
 def _detail(error: BaseException) -> str:
-    """Return the library's own words in one line, less the URL it may add: a proxy's holds a password."""
+    """Return an exception's message in one line, without the URL it may contain: a proxy's holds a password."""
     match error:
         case aiohttp.ClientConnectorError():
-            words = str(error.os_error)
+            text = str(error.os_error)
         case aiohttp.ClientResponseError():
-            words = f"{error.status} {error.message}"
+            text = f"{error.status} {error.message}"
         case aiohttp.InvalidURL():
-            words = error.description or ""
+            text = error.description or ""
         case _:
-            words = str(error)
-    return next(iter(words.strip().splitlines()), type(error).__name__)[:200]
+            text = str(error)
+    return next(iter(text.strip().splitlines()), type(error).__name__)[:200]

@@ -1,4 +1,4 @@
-"""A refusal or an error -> `Failed`: what it is to us, in the provider's own words."""
+"""Provider failures: an HTTP status or an error inside a stream becomes a `Failed`, with the provider's own message."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from runner.core.events import Failed
 from runner.wire.causes import BASE_RESP_CODES, CAUSES, CODES, PHRASES, STATUS_CLASSES, STATUSES, TYPES, normalise
-from runner.wire.error_body import ErrorBody, as_status, find_value, read_body, read_complaint, shorten
+from runner.wire.error_body import ErrorBody, as_status, find_json, one_line, parse_error, parse_error_body
 from runner.wire.json_value import as_object
 from runner.wire.retry_after import retry_after_s
 
@@ -28,26 +28,26 @@ REQUEST_ID_NAMES = ("request_id", "requestId", "id")
 LONGEST_ID = 200
 
 
-def classify(
+def classify_response(
     status: int, headers: Mapping[str, str], body: bytes, *, at_ns: int, now: datetime | None = None
 ) -> Failed:
-    """Name the failure that an HTTP response other than 200 reports."""
+    """Return the failure that an HTTP response with a status other than 2xx reports."""
     fields = lower_names(headers)
     if 300 <= status < 400:
-        return fail("redirect", _describe_redirect(fields.get("location")), at_ns, status=status)
-    complaint = read_body(body)
+        return failure("redirect", _describe_redirect(fields.get("location")), at_ns, status=status)
+    error = parse_error_body(body)
     wait_s = retry_after_s(fields, now)
-    return _failed(complaint, status, complaint.retry_after_s if wait_s is None else wait_s, at_ns)
+    return _failed(error, status, error.retry_after_s if wait_s is None else wait_s, at_ns)
 
 
-def read_error(error: object, *, at_ns: int, status: int = 200) -> Failed:
-    """Name the failure that an error inside a stream reports."""
-    complaint = read_complaint(error)
-    return _failed(complaint, status, complaint.retry_after_s, at_ns)
+def classify_error(value: object, *, at_ns: int, status: int = 200) -> Failed:
+    """Return the failure that a JSON value inside a stream reports."""
+    error = parse_error(value)
+    return _failed(error, status, error.retry_after_s, at_ns)
 
 
-def fail(cause: str, message: str, at_ns: int, *, status: int, code: str | None = None) -> Failed:
-    """Return the failure of a known cause."""
+def failure(cause: str, message: str, at_ns: int, *, status: int, code: str | None = None) -> Failed:
+    """Return the failure with a known cause, a key of `CAUSES`."""
     known = CAUSES[cause]
     return Failed(
         at_ns,
@@ -61,14 +61,14 @@ def fail(cause: str, message: str, at_ns: int, *, status: int, code: str | None 
 
 
 def request_id(headers: Mapping[str, str], body: bytes = b"") -> str | None:
-    """Return the id by which the provider can find a request again, from the headers, else from a JSON body."""
+    """Return the id under which the provider logs a request, from the headers, else from a JSON body."""
     fields = lower_names(headers)
-    named = next((stated for name in REQUEST_ID_HEADERS if (stated := fields.get(name, "").strip())), None)
-    return named[:LONGEST_ID] if named is not None else request_id_in(find_value(body))
+    named = next((value for name in REQUEST_ID_HEADERS if (value := fields.get(name, "").strip())), None)
+    return named[:LONGEST_ID] if named is not None else request_id_in(find_json(body))
 
 
 def request_id_in(value: object) -> str | None:
-    """Return the id that a JSON object or the error in it gives."""
+    """Return the request's id in a JSON object or in its error; None if there is none."""
     outer = as_object(value)
     layers = (outer, as_object(outer.get("error")))
     ids = (layer.get(name) for layer in layers for name in REQUEST_ID_NAMES)
@@ -76,34 +76,34 @@ def request_id_in(value: object) -> str | None:
 
 
 def lower_names(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return headers under lower-case names."""
+    """Return headers with their names in lower case."""
     return {name.lower(): value for name, value in headers.items()}
 
 
-def _failed(complaint: ErrorBody, status: int, wait_s: float | None, at_ns: int) -> Failed:
-    cause = CAUSES[name := _cause(complaint, status)]
+def _failed(error: ErrorBody, status: int, wait_s: float | None, at_ns: int) -> Failed:
+    cause = CAUSES[name := _cause(error, status)]
     return Failed(
         at_ns,
         cause.outcome,
-        complaint.words or _describe_status(status),
+        error.message or _describe_status(status),
         error_type=name,
         http_status=status,
-        code=complaint.code,
+        code=error.code,
         retry_after_s=wait_s,
         worth_repeating=cause.worth_repeating,
     )
 
 
-def _cause(complaint: ErrorBody, status: int) -> str:
-    """Look a cause up: by a telling code, by the words, by the status, by a broad type."""
-    codes = [normalise(code) for code in complaint.codes]
-    table = BASE_RESP_CODES if complaint.is_base_resp else CODES
-    words = complaint.words or ""
+def _cause(error: ErrorBody, status: int) -> str:
+    """Return the cause: by a specific code, else by the message, else by the status, else by a broad type."""
+    codes = [normalise(code) for code in error.codes]
+    table = BASE_RESP_CODES if error.is_base_resp else CODES
+    message = error.message or ""
     return (
         _first(table.get(code) for code in codes)
-        or _first(cause for cause, phrase in PHRASES if phrase.search(words))
+        or _first(cause for cause, phrase in PHRASES if phrase.search(message))
         or _cause_of_status(status)
-        or _first(_cause_of_status(as_status(code)) for code in complaint.codes)
+        or _first(_cause_of_status(as_status(code)) for code in error.codes)
         or _first(TYPES.get(code) for code in codes)
         or "server"
     )
@@ -125,7 +125,7 @@ def _describe_status(status: int) -> str:
 
 
 def _describe_redirect(location: str | None) -> str:
-    """Name where a redirect points to: no query and no user, which may hold secrets."""
+    """Return where a redirect points to, without its query and user, which may hold secrets."""
     if not location:
         return "redirected, without saying where to"
     try:
@@ -133,4 +133,4 @@ def _describe_redirect(location: str | None) -> str:
         host = parts.netloc.rpartition("@")[2]
     except ValueError:
         return "redirected, to what is no URL"
-    return shorten(f"redirected to {parts.scheme + '://' if parts.scheme else ''}{host}{parts.path}")
+    return one_line(f"redirected to {parts.scheme + '://' if parts.scheme else ''}{host}{parts.path}")

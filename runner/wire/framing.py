@@ -1,23 +1,33 @@
-"""HTTP/1.1 framing: the bytes of one connection -> the heads and bodies of the responses on it, one after the other.
+"""HTTP/1.1 framing: the bytes of one connection become the heads and bodies of the responses on it.
 
-The grammar is llhttp's, by httptools. What is decided here is what it leaves open: provisional answers, bodies
-that end with their connection, compression that nobody asked for. Performs no I/O and reads no clock.
+The grammar is llhttp's, through httptools. This file decides what llhttp leaves open: provisional responses, bodies
+that end with their connection, unrequested compression. It performs no I/O and reads no clock.
 """
+
+import zlib
 
 import aiohttp
 import httptools
 
-from runner.wire.decompression import BadCompression, Decompressor, is_compressed
-from runner.wire.response_body import Head, ResponseBody
+from runner.wire.response_body import ResponseBody, ResponseHead
 
 LONGEST_HEAD = 64 * 1024
-"""Bytes in which a response's head must end: what is longer is no chat, and memory stays bounded."""
+"""Bytes in which a response's head must end, so that memory stays bounded."""
+
+LONGEST_DECOMPRESSED = 16 * 1024 * 1024
+"""Bytes that one read may become when decompressed, so that memory stays bounded."""
 
 BODYLESS = frozenset({204, 304})
+CODINGS = frozenset({"gzip", "x-gzip", "deflate"})
+ZLIB_OR_GZIP = zlib.MAX_WBITS + 32
 
 
 class BadResponse(aiohttp.ClientError):
-    """What came is not a response as HTTP/1.1 has it."""
+    """The bytes are not a response by HTTP/1.1."""
+
+
+class BadCompression(aiohttp.ClientPayloadError):
+    """The body is compressed and cannot be decompressed."""
 
 
 class ResponseReader:
@@ -25,23 +35,23 @@ class ResponseReader:
 
     def __init__(self) -> None:
         self.reusable = True
-        """Whether another response can follow: nothing is under way, and the server keeps the connection."""
+        """Whether another request can be sent: no response is in progress, and the server keeps the connection."""
         self.body: ResponseBody | None = None
-        """What the response goes into that is waited for, or under way."""
+        """The body of the response that is expected or in progress."""
         self._parser: httptools.HttpResponseParser | None = _make_parser(self)
         self._at_ns = 0
         self._headers: list[tuple[bytes, bytes]] = []
         self._size_without_head = 0
-        self._inflater: Decompressor | None = None
+        self._decompressor: Decompressor | None = None
         self._ends_with_connection = False
 
     def begin(self, body: ResponseBody) -> None:
-        """Read the next response into a body."""
+        """Read the next response into `body`."""
         self.body, self.reusable = body, False
         self._size_without_head = 0
 
     def feed(self, at_ns: int, data: bytes) -> None:
-        """Take one read and its stamp."""
+        """Parse one read, which arrived at `at_ns`."""
         self._at_ns = at_ns
         assert self._parser is not None
         try:
@@ -53,16 +63,16 @@ class ResponseReader:
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._end(BadResponse(str(error)))
         if self.body is not None and self.body.head is None:
-            self._bound_head(len(data))
+            self._limit_head(len(data))
 
-    def _bound_head(self, size: int) -> None:
+    def _limit_head(self, size: int) -> None:
         self._size_without_head += size
         if self._size_without_head > LONGEST_HEAD:
             self._end(BadResponse("a head without end"))
 
     def close(self, error: BaseException | None) -> None:
-        """Take the end of the connection; `error` is what broke it, if it was not closed in order."""
-        self._parser = None  # it holds this object, which only the garbage collector could tell
+        """End the response in progress with the connection; `error` is what broke it, None if it was closed."""
+        self._parser = None  # it refers back to this object; only the garbage collector could free the cycle
         body = self.body
         if body is None:
             return
@@ -75,46 +85,46 @@ class ResponseReader:
             self._end(aiohttp.ServerDisconnectedError())
 
     def _end(self, error: BaseException | None) -> None:
-        """Finish the body that is being read; without one, bytes came that nobody asked for."""
+        """Finish the body in progress, if any: bytes may also arrive that no request asked for."""
         body, self.body = self.body, None
         self.reusable = self.reusable and error is None
         if body is not None:
             body.finish(error)
 
     def on_message_begin(self) -> None:
-        """Forget the headers of the response before; one that nobody asked for spoils the connection."""
+        """Forget the headers of the previous response; one that no request asked for makes the connection unusable."""
         self.reusable = self.reusable and self.body is not None
         self._headers = []
-        self._inflater = None
+        self._decompressor = None
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header of the head; what trails a body is of no use here."""
+        """Keep a header of the head; trailers behind the body are ignored."""
         if self.body is not None and self.body.head is None:
             self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        """Hand the head over, unless it is a provisional answer's."""
+        """Set the body's head, unless the response is provisional."""
         assert self._parser is not None
         status = self._parser.get_status_code()
         if status < 200 or self.body is None:
             return
-        head = Head(status, _join(self._headers))
-        coding = head.headers.get("content-encoding", "")
-        self._inflater = Decompressor(coding) if is_compressed(coding) else None
+        head = ResponseHead(status, _join(self._headers))
+        coding = head.headers.get("content-encoding", "").strip().lower()
+        self._decompressor = None if coding in ("", "identity") else Decompressor(coding)
         framed = "content-length" in head.headers or "chunked" in head.headers.get("transfer-encoding", "").lower()
         self._ends_with_connection = not framed and status not in BODYLESS
-        self.body.open(self._at_ns, head)
+        self.body.start(self._at_ns, head)
 
     def on_body(self, data: bytes) -> None:
-        """Hand a piece of the body over."""
+        """Add a piece to the body."""
         if self.body is None:
             return
-        if self._inflater is not None:
-            data = self._inflater.feed(data)
+        if self._decompressor is not None:
+            data = self._decompressor.feed(data)
         self.body.receive(self._at_ns, data)
 
     def on_message_complete(self) -> None:
-        """End the response, unless it was a provisional answer."""
+        """End the response, unless it was provisional."""
         assert self._parser is not None
         if self.body is None or self.body.head is None:
             return
@@ -122,8 +132,27 @@ class ResponseReader:
         self._end(None)
 
 
+class Decompressor:
+    """Decompresses one body read by read; raises `BadCompression` where that is not possible."""
+
+    def __init__(self, coding: str) -> None:
+        if coding not in CODINGS:
+            raise BadCompression(f"{coding!r} was not asked for")
+        self._stream = zlib.decompressobj(ZLIB_OR_GZIP)
+
+    def feed(self, data: bytes) -> bytes:
+        """Return one read, decompressed."""
+        try:
+            plain = self._stream.decompress(data, LONGEST_DECOMPRESSED)
+        except zlib.error as error:
+            raise BadCompression(str(error)) from error
+        if self._stream.unconsumed_tail:
+            raise BadCompression("one read became too long")
+        return plain
+
+
 def _make_parser(reader: ResponseReader) -> httptools.HttpResponseParser:
-    """Return a parser that forgives servers what aiohttp forgives them."""
+    """Return a parser that tolerates the same deviations as aiohttp."""
     parser = httptools.HttpResponseParser(reader)
     parser.set_dangerous_leniencies(
         lenient_headers=True, lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
@@ -140,7 +169,7 @@ def _join(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:
 
 
 def _decode(value: bytes) -> str:
-    """Read a header as UTF-8, which some servers write though none may; else as what it was once meant to be."""
+    """Return a header's value as UTF-8, which some servers send against the standard, else as Latin-1."""
     try:
         return value.decode()
     except UnicodeDecodeError:

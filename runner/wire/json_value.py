@@ -1,24 +1,24 @@
-"""Bytes that ought to be one JSON value. Whatever they are, nothing but `ValueError` is raised."""
+"""JSON values, decoded and encoded leniently: of any bytes, decoding raises nothing but `ValueError`."""
 
 import json
 
 import msgspec
 
-# Lenient where providers are sloppy: raw control characters in strings pass, NaN and Infinity are nothing.
+# Lenient where providers are sloppy: control characters in strings are accepted, NaN and Infinity become None.
 _DECODER = json.JSONDecoder(strict=False, parse_constant=lambda _: None)
 
 
 def read_json(data: bytes) -> tuple[object, bool]:
-    """Return the value, and whether characters in it had to be replaced to make it text.
+    """Return the value of some bytes, and whether characters in it had to be replaced because they are not valid text.
 
     Raises:
-        ValueError: this is not one whole JSON value.
+        ValueError: the bytes are not one whole JSON value.
 
     """
     try:
         return msgspec.json.decode(data), False
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        # Stricter than what providers send. The standard library is the judge of what it refuses.
+        # msgspec refuses some of what providers send. The standard library decides about that.
         return _read_leniently(data)
 
 
@@ -30,15 +30,15 @@ def _read_leniently(data: bytes) -> tuple[object, bool]:
     try:
         value: object = _DECODER.decode(text)
         if "\\ud" in text or "\\uD" in text:
-            value, mended = _mend_surrogates(value)
-            replaced = replaced or mended
+            value, repaired = _repair_surrogates(value)
+            replaced = replaced or repaired
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
     return value, replaced
 
 
 def write_json(value: object) -> str:
-    """Render a part of a JSON value compactly, to be read by a person."""
+    """Return a JSON value as compact text for people to read."""
     try:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     except RecursionError:
@@ -46,21 +46,21 @@ def write_json(value: object) -> str:
 
 
 def encode_json(value: object) -> bytes:
-    """Return a value as it is sent."""
+    """Return a value as JSON bytes, to be sent."""
     try:
         return msgspec.json.encode(value)
     except UnicodeEncodeError:
-        # Half an emoji: rare, and no reason not to ask.
+        # Half of a surrogate pair (an emoji cut in two), which only the standard library encodes.
         return json.dumps(value, separators=(",", ":")).encode()
 
 
 def as_object(value: object) -> dict[str, object]:
-    """Return a JSON object as it is, and an empty one for everything else."""
+    """Return a JSON object unchanged, and an empty one for any other value."""
     return value if isinstance(value, dict) else {}
 
 
-def _mend_surrogates(value: object) -> tuple[object, bool]:
-    r"""Replace halves of `\ud83d\ude00` pairs, which no encoder could write down again."""
+def _repair_surrogates(value: object) -> tuple[object, bool]:
+    r"""Replace halves of `\ud83d\ude00` pairs, which cannot be encoded again; return also whether there were any."""
     text = json.dumps(value, ensure_ascii=False)
-    mended = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return (value, False) if mended == text else (_DECODER.decode(mended), True)
+    repaired = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return (value, False) if repaired == text else (_DECODER.decode(repaired), True)

@@ -1,7 +1,7 @@
-"""Reads a connection with the kernel's stamp: when the last bytes of a read reached this machine (Linux).
+"""Reads with the kernel's timestamp: when the last byte of a read reached this machine (Linux).
 
-The event loop's own reads come without it. So a connection's reading, and only that, is taken out of the loop's
-hands: its transport still writes, and closes. Under TLS a read is handed to the layer that opens it.
+The event loop's own reads come without it. So the reading of a connection, and nothing else, is taken from the loop:
+the connection's transport still writes and closes. With TLS, each read is fed to the TLS layer.
 """
 
 import asyncio
@@ -12,80 +12,84 @@ import sys
 from collections.abc import Callable
 from time import perf_counter_ns, time_ns
 
-from runner.wire.batched_reads import running_rounds
+from runner.wire.batched_reads import batched_reads
 
 SO_TIMESTAMPNS = 35
 TIMESPEC = struct.Struct("@ll")
-NOTE_SPACE = socket.CMSG_SPACE(TIMESPEC.size) if sys.platform != "win32" else 0
+ANCILLARY_SIZE = socket.CMSG_SPACE(TIMESPEC.size) if sys.platform != "win32" else 0
 READ_SIZE = 64 * 1024
 
-STEP_NS = 10_000_000_000
-"""A wait longer than this is a clock that was set in between."""
+LONGEST_WAIT_NS = 10_000_000_000
+"""A longer wait in the kernel is taken for a wall clock that was set meanwhile."""
 
 
 class KernelReader:
-    """Hands over each read with the moment it arrived, until the connection ends or `close` is called."""
+    """Passes each read to `on_read` with the moment it arrived, until the connection ends or `close` is called."""
 
     def __init__(
         self,
-        reading: socket.socket,
-        hear: Callable[[int, bytes], None],
-        end: Callable[[OSError | None], None],
+        sock: socket.socket,
+        on_read: Callable[[int, bytes], None],
+        on_end: Callable[[OSError | None], None],
     ) -> None:
-        self._socket = reading
-        self._hear = hear
-        self._end = end
-        self._rounds = running_rounds()
-        self._rounds.add(reading.fileno(), self._read)
+        self._socket = sock
+        self._on_read = on_read
+        self._on_end = on_end
+        self._batched_reads = batched_reads()
+        self._batched_reads.add(sock.fileno(), self._read)
 
     def _read(self) -> None:
         try:
-            data, notes, _, _ = self._socket.recvmsg(READ_SIZE, NOTE_SPACE)
+            data, ancillary, _, _ = self._socket.recvmsg(READ_SIZE, ANCILLARY_SIZE)
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
-            self._finish(error)
+            self._end(error)
             return
-        # In this order: who is interrupted between the two looks at a clock stamps too late, as without the kernel.
-        waited_ns = _waited_ns(notes, time_ns())
+        # In this order: an interruption between the two clocks makes the timestamp late, as without the kernel's.
+        waited_ns = _waited_ns(ancillary, time_ns())
         at_ns = perf_counter_ns() - waited_ns
         if not data:
-            self._finish(None)
+            self._end(None)
             return
-        self._hear(at_ns, data)
+        self._on_read(at_ns, data)
 
-    def _finish(self, error: OSError | None) -> None:
-        self._rounds.remove(self._socket.fileno())
-        self._end(error)
+    def _end(self, error: OSError | None) -> None:
+        self._batched_reads.remove(self._socket.fileno())
+        self._on_end(error)
 
     def close(self) -> None:
-        """Read no more."""
-        self._rounds.remove(self._socket.fileno())
+        """Stop reading."""
+        self._batched_reads.remove(self._socket.fileno())
         self._socket.close()
 
 
-def read_by_kernel(
-    transport: asyncio.Transport, hear: Callable[[int, bytes], None], end: Callable[[OSError | None], None]
+def take_over_reading(
+    transport: asyncio.Transport, on_read: Callable[[int, bytes], None], on_end: Callable[[OSError | None], None]
 ) -> KernelReader | None:
-    """Take over the reading of a socket's own transport; None, and all is as before, where the kernel tells no stamps.
+    """Return a reader in place of a transport's own reading; None, and the transport reads on, without kernel support.
 
-    `hear` is given the `perf_counter_ns` at which a read's last byte arrived, and the read; `end` why there is no more.
+    Args:
+        transport: a transport directly on a socket, without TLS.
+        on_read: called with the `perf_counter_ns` at which a read's last byte arrived, and the read.
+        on_end: called with the error that ended the connection, None if it was closed cleanly.
+
     """
     own = transport.get_extra_info("socket")
     if sys.platform != "linux" or own is None or transport.get_extra_info("ssl_object") is not None:
         return None
-    # Another descriptor of the same socket: loops refuse to watch the one that a transport uses.
+    # Another descriptor of the same socket: loops refuse to watch a descriptor that a transport uses.
     with contextlib.suppress(OSError, NotImplementedError):
-        reading = socket.socket(fileno=socket.dup(own.fileno()))
-        reading.setblocking(False)
-        reading.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        duplicate = socket.socket(fileno=socket.dup(own.fileno()))
+        duplicate.setblocking(False)
+        duplicate.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         transport.pause_reading()
-        return KernelReader(reading, hear, end)
+        return KernelReader(duplicate, on_read, on_end)
     return None
 
 
-def hand_over(data: bytes, protocol: asyncio.BufferedProtocol) -> None:
-    """Give a read to a protocol as its transport would."""
+def feed_protocol(data: bytes, protocol: asyncio.BufferedProtocol) -> None:
+    """Pass a read to a protocol as its transport would."""
     left = memoryview(data)
     while left:
         space = memoryview(protocol.get_buffer(len(left)))
@@ -95,11 +99,11 @@ def hand_over(data: bytes, protocol: asyncio.BufferedProtocol) -> None:
         left = left[size:]
 
 
-def _waited_ns(notes: list[tuple[int, int, bytes]], now_ns: int) -> int:
-    """Return how long a read lay in the kernel, by the stamp beside it; 0 without one."""
-    for level, kind, stamp in notes:
+def _waited_ns(ancillary: list[tuple[int, int, bytes]], now_ns: int) -> int:
+    """Return how long a read waited in the kernel, in nanoseconds, by the timestamp beside it; 0 without one."""
+    for level, kind, timestamp in ancillary:
         if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS):
-            seconds, rest_ns = TIMESPEC.unpack(stamp)
+            seconds, rest_ns = TIMESPEC.unpack(timestamp)
             waited_ns: int = now_ns - seconds * 1_000_000_000 - rest_ns
-            return waited_ns if 0 <= waited_ns < STEP_NS else 0
+            return waited_ns if 0 <= waited_ns < LONGEST_WAIT_NS else 0
     return 0

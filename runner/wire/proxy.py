@@ -1,7 +1,7 @@
-"""Which proxy the environment names for a URL: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, and NO_PROXY's exceptions.
+"""Proxies from the environment: HTTP_PROXY, HTTPS_PROXY and ALL_PROXY, and the exceptions in NO_PROXY.
 
-Read as curl reads them: the scheme's own variable goes before ALL_PROXY, small letters before capitals. A server
-on this machine is never asked through a proxy. Performs no I/O.
+As with curl, the scheme's own variable takes precedence over ALL_PROXY, and lower case over upper case. A server on
+this machine is never reached through a proxy. Performs no I/O.
 """
 
 import os
@@ -23,27 +23,27 @@ RULE = re.compile(r"(?P<bracketed>\[[^\]]*\])(?::(?P<port>\d+))?|(?P<name>[^:]*)
 
 
 class UnusableProxy(aiohttp.ClientError):
-    """A variable names a proxy that cannot be asked. Its value may hold a password and is not told."""
+    """A variable names a proxy that cannot be used. Its value may hold a password and is not in the message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """A proxy, and the variable that names it."""
+    """A proxy and the variable that names it."""
 
     url: URL = field(repr=False)
     variable: str
 
     @property
     def is_socks(self) -> bool:
-        """Whether it is asked by SOCKS, which aiohttp does not speak."""
+        """Whether its protocol is SOCKS, which aiohttp does not support."""
         return self.url.scheme in SOCKS_SCHEMES
 
 
 def proxy_for(url: httpx2.URL, environ: Mapping[str, str] = os.environ) -> Proxy | None:
-    """Return the proxy to ask a URL through; None to ask it directly.
+    """Return the proxy for a URL; None for a direct connection.
 
     Raises:
-        UnusableProxy: a proxy is named that cannot be asked.
+        UnusableProxy: the proxy that is named cannot be used.
 
     """
     _, exceptions = _look_up("no_proxy", environ)
@@ -52,13 +52,13 @@ def proxy_for(url: httpx2.URL, environ: Mapping[str, str] = os.environ) -> Proxy
     for name in (f"{url.scheme}_proxy", "all_proxy"):
         variable, value = _look_up(name, environ)
         if value:
-            return Proxy(_read_address(value, variable), variable)
+            return Proxy(_parse_address(value, variable), variable)
     return None
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine."""
-    name = _bare(host)
+    """Return whether a host is this machine."""
+    name = _normalise(host)
     if name == "localhost" or name.endswith(".localhost"):
         return True
     try:
@@ -70,19 +70,19 @@ def is_loopback(host: str) -> bool:
 
 
 def is_exempt(url: httpx2.URL, exceptions: str) -> bool:
-    """Whether NO_PROXY spares a URL: by name, by a parent's name, by address or network, with or without a port."""
+    """Return whether NO_PROXY excepts a URL: by name, parent domain, address or network, with or without a port."""
     port = url.port or {"http": 80, "https": 443}.get(url.scheme)
-    return any(_fits(rule, _bare(url.host), port) for rule in re.split(r"[\s,;]+", exceptions) if rule)
+    return any(_matches(rule, _normalise(url.host), port) for rule in re.split(r"[\s,;]+", exceptions) if rule)
 
 
 def _look_up(name: str, environ: Mapping[str, str]) -> tuple[str, str]:
-    """Return a variable's own spelling and its value; a blank one in small letters switches the other off."""
+    """Return a variable's spelling and value; a blank one in lower case overrides the one in upper case."""
     spelled = name if name in environ else name.upper()
     return spelled, environ.get(spelled, "").strip()
 
 
-def _read_address(text: str, variable: str) -> URL:
-    """Read a proxy's address, in which `http://` may be left out."""
+def _parse_address(text: str, variable: str) -> URL:
+    """Return the URL of a proxy's address, in which `http://` may be left out."""
     try:
         url = URL(text if "://" in text else f"http://{text}")
     except ValueError:
@@ -92,7 +92,8 @@ def _read_address(text: str, variable: str) -> URL:
     return url
 
 
-def _fits(rule: str, host: str, port: int | None) -> bool:
+def _matches(rule: str, host: str, port: int | None) -> bool:
+    """Return whether a NO_PROXY rule matches a host and port."""
     if rule == "*":
         return True
     split = RULE.fullmatch(rule)
@@ -101,17 +102,17 @@ def _fits(rule: str, host: str, port: int | None) -> bool:
         if wanted is not None and int(wanted) != port:
             return False
         rule = split["bracketed"] or split["name"]
-    name = _bare(rule).lstrip("*").lstrip(".")
+    name = _normalise(rule).lstrip("*").lstrip(".")
     return host == name or host.endswith(f".{name}") or _is_within(host, name)
 
 
 def _is_within(host: str, network: str) -> bool:
-    """Whether a host is an address of a network such as 10.0.0.0/8; a single address is a network, too."""
+    """Return whether a host is an address of a network such as 10.0.0.0/8; a single address is a network, too."""
     try:
         return ip_address(host) in ip_network(network, strict=False)
     except ValueError:
         return False
 
 
-def _bare(host: str) -> str:
+def _normalise(host: str) -> str:
     return host.lower().strip("[]").rstrip(".")

@@ -1,134 +1,117 @@
-"""Hears one reply out: decodes what arrived, seldom, in slices, and watches the clock meanwhile."""
+"""The read loop of one response: decodes what arrived, in time slices, and enforces the timeouts."""
 
-import re
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter_ns
 
 import anyio
 
-from runner.core.events import Event, Failed, Flagged, ResponseStarted
+from runner.core.events import Event, Failed, Flagged
 from runner.core.fold import Fold
 from runner.core.suite import Timeouts
-from runner.wire.connection_failure import describe
-from runner.wire.failure import request_id
+from runner.wire.connection_failure import connection_failure
 from runner.wire.recording_buffer import RecordingBuffer
-from runner.wire.response_body import Head, ResponseBody
-from runner.wire.response_decoder import ResponseDecoder
+from runner.wire.response_body import ResponseBody, ResponseHead
+from runner.wire.response_decoder import ResponseDecoder, response_started
 from runner.wire.time_slices import READS_PER_SLICE, TimeSlices
-from runner.wire.timers import due_ns, expired
+from runner.wire.timeouts import expired_timeout, next_deadline_ns
 
 Watch = Callable[[Event], None]
 """Called with each event soon after it arrived, for a live view."""
 
 WATCH_INTERVAL_NS = 50_000_000
-"""A live view decodes at most 20 times a second, so that it cannot disturb what it shows."""
+"""Time between two decodings for a live view: 20 a second at most, so that the view does not disturb the timing."""
 
 LINGER_NS = 100_000_000
-"""How long to wait for the end of the body behind [DONE], which lets the connection be used again."""
-
-
-STAMP = re.compile(r"[0-9]{1,18}")
-"""A clock's nanoseconds; what is longer fits no column of 64-bit numbers."""
+"""How long to wait for the end of the body behind [DONE]; a body read to its end leaves its connection reusable."""
 
 
 @dataclass(slots=True)
 class Attempt:
-    """One try as it is being heard. What was heard before a cancellation is here, too."""
+    """One attempt at a request, up to the present or to its cancellation."""
 
     body: ResponseBody = field(default_factory=ResponseBody)
     fold: Fold = field(default_factory=Fold)
-    tape: RecordingBuffer | None = None
-    """Where reads are kept, if the run is recorded."""
+    recording: RecordingBuffer | None = None
+    """Where the reads are kept, if the run is recorded."""
     closed_ns: int | None = None
-    """When it was clear that nothing more would be heard of the body."""
-    cut: Failed | None = None
-    """Why not, if the body did not end by itself."""
+    """When reading the body ended, in `perf_counter_ns`."""
+    ended_by: Failed | None = None
+    """The timeout or connection failure that ended it early."""
 
 
-def opened(head: Head, at_ns: int) -> ResponseStarted:
-    """Return the event of a response's head."""
-    simulated = head.headers.get("x-simulated") == "true"
-    return ResponseStarted(at_ns, head.status, request_id(head.headers), received_ns(head.headers), simulated)
-
-
-def received_ns(headers: Mapping[str, str]) -> int | None:
-    """Return when a server with a known clock, as the simulator is, says that it had the whole request."""
-    said = headers.get("x-received-ns", "")
-    return int(said) if STAMP.fullmatch(said) else None
-
-
-async def hear_out(head: Head, timeouts: Timeouts, attempt: Attempt, airtime: TimeSlices, watch: Watch | None) -> None:
-    """Decode until the reply ends, or a timer says that it will not."""
-    listener = _ReadLoop(attempt, ResponseDecoder(head.status, head.headers), airtime, watch)
+async def read_response(
+    head: ResponseHead, timeouts: Timeouts, attempt: Attempt, time_slices: TimeSlices, watch: Watch | None
+) -> None:
+    """Read and decode the attempt's body into its fold, until the reply ends or a timeout expires."""
+    loop = _ReadLoop(attempt, ResponseDecoder(head.status, head.headers), time_slices, watch)
     body, fold = attempt.body, attempt.fold
-    fold.add(opened(head, body.headers_ns or perf_counter_ns()))
+    fold.add(response_started(head, body.headers_ns or perf_counter_ns()))
     if body.compressed:
         fold.add(Flagged(perf_counter_ns(), "compressed"))
     try:
-        failed = await _hear_until_due(listener, timeouts)
-        if listener.hearing.over:
+        expired = await loop.read_until_timeout(timeouts)
+        if loop.decoder.over:
             await body.wait(perf_counter_ns() + LINGER_NS)
-        await listener.decode()
+        await loop.decode()
     except anyio.get_cancelled_exc_class():
-        listener.decode_at_once()
+        loop.decode_at_once()
         raise
-    broken = describe(body.error, perf_counter_ns()) if body.error is not None else None
-    attempt.cut = failed or broken
-    listener.close()
-
-
-async def _hear_until_due(listener: "_ReadLoop", timeouts: Timeouts) -> Failed | None:
-    """Decode until the body ends, nothing more of it matters, or a timer runs out, which is returned."""
-    body, fold = listener.attempt.body, listener.attempt.fold
-    # Text may have come that nobody has decoded yet, and be followed by silence: look at least that often.
-    interval_ns = int(timeouts.idle * 1e9) if listener.watch is None else WATCH_INTERVAL_NS
-    failed: Failed | None = None
-    while failed is None and not body.complete and not listener.hearing.over:
-        limit_ns = due_ns(body.sent_ns, fold.has_text, fold.last_event, timeouts)
-        await body.wait(min(limit_ns, perf_counter_ns() + interval_ns))
-        await listener.decode()
-        if not body.complete:
-            failed = expired(body.sent_ns, fold.has_text, fold.last_event, timeouts, perf_counter_ns())
-    return failed
+    broken = connection_failure(body.error, perf_counter_ns()) if body.error is not None else None
+    attempt.ended_by = expired or broken
+    loop.close()
 
 
 @dataclass(slots=True)
 class _ReadLoop:
-    """Takes arrivals out of a body, and puts events into a fold."""
+    """Takes reads out of a body and adds their events to a fold."""
 
     attempt: Attempt
-    hearing: ResponseDecoder
-    airtime: TimeSlices
+    decoder: ResponseDecoder
+    time_slices: TimeSlices
     watch: Watch | None
-    arrivals: deque[tuple[int, bytes]] = field(default_factory=deque)
+    undecoded: deque[tuple[int, bytes]] = field(default_factory=deque)
+
+    async def read_until_timeout(self, timeouts: Timeouts) -> Failed | None:
+        """Decode until the body ends, the rest of it is of no use, or a timeout expires, which is returned."""
+        body, fold = self.attempt.body, self.attempt.fold
+        # Text may have arrived that is not decoded yet, and be followed by silence: decode at least this often.
+        interval_ns = int(timeouts.idle * 1e9) if self.watch is None else WATCH_INTERVAL_NS
+        expired: Failed | None = None
+        while expired is None and not body.complete and not self.decoder.over:
+            deadline_ns = next_deadline_ns(body.sent_ns, fold.has_text, fold.last_event, timeouts)
+            await body.wait(min(deadline_ns, perf_counter_ns() + interval_ns))
+            await self.decode()
+            if not body.complete:
+                expired = expired_timeout(body.sent_ns, fold.has_text, fold.last_event, timeouts, perf_counter_ns())
+        return expired
 
     async def decode(self) -> None:
-        """Decode all that has arrived, a slice at a time."""
-        self.arrivals.extend(self.attempt.body.take())
-        while self.arrivals:
-            async with self.airtime:
+        """Decode all reads that have arrived, one time slice after the other."""
+        self.undecoded.extend(self.attempt.body.take())
+        while self.undecoded:
+            async with self.time_slices:
                 self._decode(READS_PER_SLICE)
 
     def decode_at_once(self) -> None:
-        """Decode all that has arrived, where no turn can be waited for any more."""
-        self.arrivals.extend(self.attempt.body.take())
-        self._decode(len(self.arrivals))
+        """Decode all reads that have arrived, where a time slice can no longer be awaited."""
+        self.undecoded.extend(self.attempt.body.take())
+        self._decode(len(self.undecoded))
 
-    def _decode(self, reads: int) -> None:
-        taken = [self.arrivals.popleft() for _ in range(min(reads, len(self.arrivals)))]
-        for at_ns, data in taken:
-            self._take_in(self.hearing.feed(at_ns, data))
-        if self.attempt.tape is not None:
-            self.attempt.tape.keep(taken)
+    def _decode(self, count: int) -> None:
+        reads = [self.undecoded.popleft() for _ in range(min(count, len(self.undecoded)))]
+        for at_ns, data in reads:
+            self._add(self.decoder.feed(at_ns, data))
+        if self.attempt.recording is not None:
+            self.attempt.recording.add(reads)
 
     def close(self) -> None:
-        """Say that nothing more comes, and why if it should have."""
+        """Add the events of the body's end."""
         self.attempt.closed_ns = perf_counter_ns()
-        self._take_in(self.hearing.close(self.attempt.closed_ns, self.attempt.cut))
+        self._add(self.decoder.close(self.attempt.closed_ns, self.attempt.ended_by))
 
-    def _take_in(self, events: Sequence[Event]) -> None:
+    def _add(self, events: Sequence[Event]) -> None:
         for event in events:
             self.attempt.fold.add(event)
             if self.watch is not None:

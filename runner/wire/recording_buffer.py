@@ -1,6 +1,6 @@
-"""Keeps what an attempt hears, to be heard again: reads and stamps, compressed as they come.
+"""The recording buffer of one attempt: its reads with their timestamps, compressed as they arrive.
 
-A slice of reads is compressed in one call, in the slice of airtime in which it is decoded anyway: a long stream needs
+The reads of a time slice are compressed in one call, in the same slice in which they are decoded: a long stream needs
 little memory, and a short one little time.
 """
 
@@ -13,30 +13,30 @@ class RecordingBuffer:
 
     def __init__(self, redactor: Redactor) -> None:
         self.holds_key = False
-        """Whether a known key stands in the bytes, however they were cut."""
+        """Whether the bytes contain a known key, also one that two reads divide."""
         self._redactor = redactor
         self._packer = ReadsPacker()
         self._last = b""
 
-    def keep(self, reads: Reads) -> None:
-        """Take in reads, in the order in which they came."""
-        self._look_for_key(self._packer.add(reads))
+    def add(self, reads: Reads) -> None:
+        """Add reads, in the order in which they arrived."""
+        self._search_key(self._packer.add(reads))
 
-    def _look_for_key(self, data: bytes) -> None:
-        """Look behind the last cut, too: half a key may have come before it."""
+    def _search_key(self, data: bytes) -> None:
+        """Search for a key, also across the border to the bytes before."""
         if self.holds_key or not self._redactor.longest:
             return
-        seen = self._last + data
-        self.holds_key = self._redactor.occurs_in(seen)
-        self._last = seen[1 - self._redactor.longest :]
+        searched = self._last + data
+        self.holds_key = self._redactor.occurs_in(searched)
+        self._last = searched[1 - self._redactor.longest :]
 
-    def wind_up(self) -> PackedReads:
-        """Return all that was kept; the tape is used up."""
+    def finish(self) -> PackedReads:
+        """Return all reads. Nothing can be added afterwards."""
         return self._packer.finish()
 
 
-def hide_keys(reads: PackedReads, redactor: Redactor) -> list[tuple[int, bytes]]:
-    """Return reads with the known keys hidden in their bytes; each read keeps its stamp."""
-    heard = unpack_reads(reads)
-    hidden = redactor.in_pieces([data for _, data in heard])
-    return [(at_ns, data) for (at_ns, _), data in zip(heard, hidden, strict=True)]
+def hide_keys(packed: PackedReads, redactor: Redactor) -> list[tuple[int, bytes]]:
+    """Return reads with the known keys hidden in their bytes; each read keeps its timestamp."""
+    reads = unpack_reads(packed)
+    hidden = redactor.in_pieces([data for _, data in reads])
+    return [(at_ns, data) for (at_ns, _), data in zip(reads, hidden, strict=True)]

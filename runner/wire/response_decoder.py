@@ -1,49 +1,98 @@
-"""A response's body, whatever it turns out to be -> events.
+"""The response decoder: turns the reads of one response into events, whatever its body is.
 
-The body itself says what it is, for content types lie: servers stream as text/plain, and send web pages and
-JSON errors with status 200 as text/event-stream.
+The body itself shows whether it is an event stream, a JSON document, a web page or an error: content types are not
+reliable, since servers stream as text/plain and send web pages and JSON errors with status 200 as text/event-stream.
+The meaning of the JSON values is left to a `DialectDecoder`, one for each API dialect.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import ClassVar, Protocol
 
-from runner.core.events import Ended, Event, Failed, Flagged
-from runner.wire.error_body import find_value
-from runner.wire.event_stream import EventStream
-from runner.wire.failure import classify, fail, request_id
-from runner.wire.non_streamed import read_whole_body
-from runner.wire.reply import ReplyDecoder
-from runner.wire.sse import BYTE_ORDER_MARK, FRAME_LIMIT, is_whole
+from runner.core.events import Ended, Event, Failed, Finished, Flagged, ResponseStarted, StreamDone, Text
+from runner.core.fold import Fold
+from runner.storage.recordings.recording import Label, Reads
+from runner.wire.chat_completions import ChatCompletionsDecoder
+from runner.wire.error_body import READ_LIMIT, find_json, is_markup, one_line, page_title
+from runner.wire.failure import classify_error, classify_response, failure, request_id, request_id_in
+from runner.wire.json_value import read_json, write_json
+from runner.wire.response_body import ResponseHead
+from runner.wire.sse import BYTE_ORDER_MARK, FRAME_LIMIT, Frame, FrameReader, is_done, is_whole
 
 BLANKS = b" \t\r\n"
 DOCUMENT_STARTS = (b"{", b"[", b"<")
 
 ERROR_BODY_LIMIT = 64 * 1024
-"""Bytes of an error's body that are read: its words come first."""
+"""Bytes of an error's body that are kept: its message comes first."""
+
+FIELD = re.compile(rb"(?:^|[\r\n])(?:data|event|id|retry|error)?:")
+"""How a line of an event stream begins; a colon alone begins a comment."""
+
+PREFIX_SIZE = 1024
+"""Bytes kept from the beginning of a stream, to quote them if it turns out not to be one."""
+
+NANOSECONDS = re.compile(r"[0-9]{1,18}")
+"""A clock's value; a longer one does not fit a 64-bit integer."""
+
+
+class DialectDecoder(Protocol):
+    """The decoder of one API dialect: turns the JSON values of one response into events."""
+
+    reply_name: ClassVar[str]
+    """What the dialect calls a reply, for messages."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether `decode_plain` may be called: no text is held back that later text decides about."""
+
+    def decode_plain(self, data: bytes, at_ns: int) -> Text | None:
+        """Return the text of a JSON object that adds one piece of text and nothing else; None for every other.
+
+        Called first for each event, since nearly all of them are of that kind; `decode` returns the same for them.
+        """
+
+    def decode(self, value: Mapping[str, object], at_ns: int) -> list[Event]:
+        """Return the events of a JSON object; a `StreamDone` or `Failed` at their end is the end of the response."""
+
+    def find_error(self, value: object) -> Mapping[str, object] | None:
+        """Return the object within a JSON value that reports an error; None if there is none."""
+
+    def holds_reply(self, value: object) -> bool:
+        """Return whether a JSON value is a reply or a part of one, with or without an error."""
+
+    def flush(self) -> list[Text]:
+        """Return the text that is held back."""
 
 
 class ResponseDecoder:
-    """Hears one response out. Never raises, whatever the bytes; keeps at most `limit` of them."""
+    """Decodes one response. Raises nothing, whatever the bytes, and keeps at most `limit` of them."""
 
     def __init__(
-        self, status: int, headers: Mapping[str, str], *, now: datetime | None = None, limit: int = FRAME_LIMIT
+        self,
+        status: int,
+        headers: Mapping[str, str],
+        *,
+        dialect: Callable[[int], DialectDecoder] = ChatCompletionsDecoder,
+        now: datetime | None = None,
+        limit: int = FRAME_LIMIT,
     ) -> None:
         self._status = status
         self._headers = headers
         self._now = now
         self._limit = limit
-        self._reply = ReplyDecoder(status, needs_id=request_id(headers) is None)
-        self._stream: EventStream | None = None
+        self._reply = _ReplyDecoder(status, dialect(status), needs_id=request_id(headers) is None)
+        self._stream: _StreamDecoder | None = None
         self._body = bytearray()
         self._last_ns: int | None = None
 
     @property
     def over(self) -> bool:
-        """Whether [DONE] or a failure was heard: nothing that still comes will matter."""
+        """Whether [DONE] or a failure was decoded: the rest of the body is ignored."""
         return self._reply.over
 
     def feed(self, at_ns: int, data: bytes) -> list[Event]:
-        """Take one read and its stamp; return what it told."""
+        """Return the events of one read, which arrived at `at_ns`."""
         if self._stream is not None:
             return self._stream.feed(at_ns, data)
         if not data or self.over:
@@ -55,52 +104,232 @@ class ResponseDecoder:
         self._body += data
         self._drop_blanks()
         if self._is_stream():
-            self._stream = EventStream(self._reply, self._limit)
+            self._stream = _StreamDecoder(self._reply, self._limit)
             body, self._body = bytes(self._body), bytearray()
             return self._stream.feed(at_ns, body)
         if len(self._body) > self._limit:
             self._body.clear()
-            return self._reply.end(fail("too_long", "a body without end", at_ns, status=self._status))
+            return self._reply.fail("too_long", "a body without end", at_ns)
         return []
 
-    def close(self, at_ns: int, cut: Failed | None = None) -> list[Event]:
-        """Return what was left to tell, and how it ended. `cut` is why nothing more came, if not by itself.
+    def close(self, at_ns: int, ended_by: Failed | None = None) -> list[Event]:
+        """Return the events of the body's end; `ended_by` is the failure that ended it early.
 
-        A connection that breaks behind a finish_reason or [DONE] takes nothing from the reply.
+        A connection that breaks behind a finish_reason or [DONE] does not change the outcome.
         """
-        events = self._close_body(at_ns, cut)
+        events = self._close_body(at_ns, ended_by)
         if self._reply.failed:
             return events
-        if cut is None:
+        if ended_by is None:
             return [*events, Ended(at_ns)]
         if not self._reply.proven:
-            return [*events, cut]
+            return [*events, ended_by]
         return events if self.over else [*events, Flagged(at_ns, "cut_after_finish")]
 
     @property
     def _is_success(self) -> bool:
         return 200 <= self._status < 300
 
-    def _close_body(self, at_ns: int, cut: Failed | None) -> list[Event]:
+    def _close_body(self, at_ns: int, ended_by: Failed | None) -> list[Event]:
         if self.over:
             return []
         if self._stream is not None:
-            return self._stream.close(at_ns, was_cut=cut is not None)
+            return self._stream.close(at_ns, was_cut=ended_by is not None)
         body, body_ns = bytes(self._body), self._last_ns or at_ns
         if not self._is_success:
-            failed = classify(self._status, self._headers, body, at_ns=body_ns, now=self._now)
-            return [*self._reply.name_request(find_value(body), body_ns), *self._reply.end(failed)]
-        if cut is not None and not (body.startswith(b"<") or is_whole(body)):
+            failed = classify_response(self._status, self._headers, body, at_ns=body_ns, now=self._now)
+            return [*self._reply.name_request(find_json(body), body_ns), *self._reply.end(failed)]
+        if ended_by is not None and not (body.startswith(b"<") or is_whole(body)):
             return []
-        return read_whole_body(body, body_ns, self._reply)
+        return _decode_document(body, body_ns, self._reply)
 
     def _drop_blanks(self) -> None:
-        """Drop what may stand before any body: a byte order mark, blank lines that keep a connection alive."""
+        """Drop what may precede any body: a byte order mark, and blank lines that keep a connection alive."""
         del self._body[: len(self._body) - len(self._body.lstrip(BLANKS))]
         if self._body.startswith(BYTE_ORDER_MARK):
             del self._body[: len(BYTE_ORDER_MARK)]
             self._drop_blanks()
 
     def _is_stream(self) -> bool:
-        undecided = BYTE_ORDER_MARK.startswith(self._body)  # also where nothing has come
+        undecided = BYTE_ORDER_MARK.startswith(self._body)  # also while the body is empty
         return not undecided and not self._body.startswith(DOCUMENT_STARTS)
+
+
+class _ReplyDecoder:
+    """Decodes the JSON values of one reply and records how far it is."""
+
+    def __init__(self, status: int, dialect: DialectDecoder, *, needs_id: bool) -> None:
+        self.status = status
+        self.dialect = dialect
+        self.over = False
+        """Whether [DONE] or a failure was decoded: everything behind it is ignored."""
+        self.proven = False
+        """Whether a finish_reason or [DONE] was decoded: the reply is complete, whatever happens to the connection."""
+        self.failed = False
+        self.settled = False
+        """Whether the dialect's `decode_plain` may be used: the first values have brought the request's id."""
+        self._needs_id = needs_id
+
+    def decode(self, value: object, at_ns: int) -> list[Event]:
+        """Return the events of one JSON value."""
+        error = self.dialect.find_error(value)
+        if not isinstance(value, dict):
+            return [Flagged(at_ns, "skipped_data")] if error is None else self.decode_error(error, at_ns)
+        if error is not None and not self.dialect.holds_reply(value):
+            return self.decode_error(error, at_ns)
+        events = self.dialect.decode(value, at_ns)
+        last = events[-1] if events else None
+        if isinstance(last, StreamDone | Failed):
+            events.pop()
+        events += self.name_request(value, at_ns)
+        self.proven = self.proven or any(isinstance(event, Finished) for event in events)
+        self.settled = self.dialect.settled and not self._needs_id
+        if error is not None:
+            return events + self.decode_error(error, at_ns)
+        return events + self.end(last) if isinstance(last, StreamDone | Failed) else events
+
+    def decode_error(self, error: object, at_ns: int) -> list[Event]:
+        """Return the events of a JSON value that is known to report an error."""
+        return [*self.name_request(error, at_ns), *self.end(classify_error(error, at_ns=at_ns, status=self.status))]
+
+    def name_request(self, value: object, at_ns: int) -> list[Event]:
+        """Return the request's id as an event, from the first value that contains one."""
+        found = request_id_in(value) if self._needs_id else None
+        self._needs_id = self._needs_id and found is None
+        return [] if found is None else [ResponseStarted(at_ns, self.status, found)]
+
+    def fail(self, cause: str, message: str, at_ns: int) -> list[Event]:
+        """Return the last events of a reply that failed by a known cause."""
+        return self.end(failure(cause, message, at_ns, status=self.status))
+
+    def end(self, last: StreamDone | Failed) -> list[Event]:
+        """Return the last event of the reply, behind the text that was held back."""
+        self.over = True
+        self.failed = isinstance(last, Failed)
+        self.proven = self.proven or not self.failed
+        return [*self.dialect.flush(), last]
+
+
+class _StreamDecoder:
+    """Decodes the body of a streamed response: reads become frames, frames become events, until [DONE] or a failure."""
+
+    def __init__(self, reply: _ReplyDecoder, limit: int) -> None:
+        self._reply = reply
+        self._reader = FrameReader(limit)
+        self._prefix = b""
+        self._had_frames = False
+
+    def feed(self, at_ns: int, data: bytes) -> list[Event]:
+        """Return the events of one read."""
+        reply = self._reply
+        if reply.over:
+            return []
+        if reply.settled and (lone := self._reader.lone_object(data)) is not None:
+            plain = reply.dialect.decode_plain(lone, at_ns)
+            return self._decode_frame(Frame(at_ns, lone)) if plain is None else [plain]
+        if len(self._prefix) < PREFIX_SIZE:
+            self._prefix += data[: PREFIX_SIZE - len(self._prefix)]
+        events = self._decode_frames(self._reader.feed(data, at_ns))
+        if self._reader.overflowed and not reply.over:
+            events += reply.fail("too_long", "an event without end", at_ns)
+        return events
+
+    def close(self, at_ns: int, *, was_cut: bool) -> list[Event]:
+        """Return the events that could not be decided before the body's end."""
+        if self._reply.over:
+            return []
+        events = self._decode_frames(self._reader.close())
+        if not (self._had_frames or was_cut or FIELD.search(self._prefix)):
+            text = f"text instead of a reply: {one_line(self._prefix.decode(errors='replace'))}"
+            return self._reply.fail("not_a_reply", text, at_ns)
+        return [*events, *self._reply.dialect.flush()]
+
+    def _decode_frames(self, frames: list[Frame]) -> list[Event]:
+        events: list[Event] = []
+        for frame in frames:
+            if self._reply.over:
+                break
+            self._had_frames = True
+            events += self._decode_frame(frame)
+        return events
+
+    def _decode_frame(self, frame: Frame) -> list[Event]:
+        if is_done(frame.data):
+            return self._reply.end(StreamDone(frame.at_ns))
+        try:
+            value, replaced = read_json(frame.data)
+        except ValueError:
+            return self._decode_text(frame)
+        if frame.event == b"error":
+            return self._reply.decode_error(value, frame.at_ns)
+        events = self._reply.decode(value, frame.at_ns)
+        if replaced:
+            events.append(Flagged(frame.at_ns, "invalid_utf8"))
+        return events
+
+    def _decode_text(self, frame: Frame) -> list[Event]:
+        """Return the events of data that is not JSON: an error in plain text, truncated JSON, a gateway's greeting."""
+        text = one_line(frame.data.decode(errors="replace"))
+        if frame.event == b"error":
+            return self._reply.decode_error(text, frame.at_ns)
+        if text.startswith(("{", "[")):
+            return self._reply.fail("broken_json", f"broken JSON: {text}", frame.at_ns)
+        return [Flagged(frame.at_ns, "skipped_data")]
+
+
+def _decode_document(body: bytes, at_ns: int, reply: _ReplyDecoder) -> list[Event]:
+    """Return the events of a non-streamed body of a success: a whole reply, an error, or something else.
+
+    Their timestamp is that of the body's last byte.
+    """
+    if not body:
+        return reply.fail("empty", f"HTTP {reply.status} with an empty body", at_ns)
+    text = body[: READ_LIMIT * 4].decode(errors="replace")
+    if is_markup(text):
+        return reply.fail("html", f"a web page instead of a reply: {page_title(text) or 'it has no title'}", at_ns)
+    try:
+        value, replaced = read_json(body)
+    except ValueError:
+        return reply.fail("broken_json", f"broken JSON: {one_line(text)}", at_ns)
+    flags: list[Event] = [Flagged(at_ns, "invalid_utf8")] if replaced else []
+    if reply.dialect.holds_reply(value):
+        events = [*flags, Flagged(at_ns, "not_streamed"), *reply.decode(value, at_ns)]
+        return events if reply.over else events + reply.end(StreamDone(at_ns))
+    if reply.dialect.find_error(value) is not None:
+        return flags + reply.decode(value, at_ns)
+    return flags + reply.fail("not_a_reply", f"no {reply.dialect.reply_name}: {one_line(write_json(value))}", at_ns)
+
+
+def response_started(head: ResponseHead, at_ns: int) -> ResponseStarted:
+    """Return the event of a response's head."""
+    simulated = head.headers.get("x-simulated") == "true"
+    return ResponseStarted(at_ns, head.status, request_id(head.headers), received_ns(head.headers), simulated)
+
+
+def received_ns(headers: Mapping[str, str]) -> int | None:
+    """Return when a server with a known clock, such as the simulator, received the request's last byte, in ns."""
+    value = headers.get("x-received-ns", "")
+    return int(value) if NANOSECONDS.fullmatch(value) else None
+
+
+def decode_recording(label: Label, reads: Reads) -> Fold:
+    """Return the fold of a recorded attempt, decoded again from its reads and their timestamps."""
+    fold = Fold()
+    if label.status is not None and label.headers_ns is not None:
+        _decode_recorded_response(label, ResponseHead(label.status, label.headers), label.headers_ns, reads, fold)
+    if label.failed is not None and label.closed_ns is None:
+        fold.add(label.failed)
+    return fold
+
+
+def _decode_recorded_response(label: Label, head: ResponseHead, headers_ns: int, reads: Reads, fold: Fold) -> None:
+    fold.add(response_started(head, headers_ns))
+    if "content-encoding" in head.headers:
+        fold.add(Flagged(headers_ns, "compressed"))
+    decoder = ResponseDecoder(head.status, head.headers)
+    for at_ns, data in reads:
+        for event in decoder.feed(at_ns, data):
+            fold.add(event)
+    if label.closed_ns is not None:
+        for event in decoder.close(label.closed_ns, label.failed):
+            fold.add(event)

@@ -1,4 +1,4 @@
-"""How long a provider asks us to wait, in all the ways it may say so."""
+"""Retry-After and its relatives: how long a provider asks the client to wait, in every header that it may use."""
 
 import math
 import re
@@ -12,22 +12,23 @@ LIMITS = ("requests", "tokens")
 
 
 def retry_after_s(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """Return the seconds that the headers (lower-case names) ask for; None for none, past or absurd ones.
+    """Return the seconds to wait that the headers ask for; None if they ask for none, or for a nonsensical number.
 
-    A date is compared with the response's own `Date`, so that a wrong clock here does no harm, else with `now`.
+    A date is compared with the response's own `Date`, so that a wrong clock on this machine does no harm, else with
+    `now`. The headers' names are in lower case.
     """
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
-        return _sensible(milliseconds / 1000)
-    said = headers.get("retry-after")
-    if said is None:
+        return _if_sensible(milliseconds / 1000)
+    value = headers.get("retry-after")
+    if value is None:
         return _until_reset_s(headers)
-    seconds = _number(said)
-    return _sensible(_until_s(said, headers.get("date"), now) if seconds is None else seconds)
+    seconds = _number(value)
+    return _if_sensible(_until_s(value, headers.get("date"), now) if seconds is None else seconds)
 
 
 def parse_duration_s(text: str) -> float | None:
-    """Return the seconds of a duration such as `6m0s`, `7.66s` or `250ms`."""
+    """Return the seconds of a duration such as `6m0s`, `7.66s` or `250ms`; None if the text is not one."""
     parts = DURATION_PART.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text.strip():
         return None
@@ -41,7 +42,7 @@ def _until_s(date: str, server_date: str | None, now: datetime | None) -> float 
 
 
 def _until_reset_s(headers: Mapping[str, str]) -> float | None:
-    """Return when the used-up ones of Groq's and OpenAI's limits are reset."""
+    """Return the seconds until all used-up limits are reset, by the headers of Groq and OpenAI."""
     spent = [limit for limit in LIMITS if headers.get(f"x-ratelimit-remaining-{limit}") == "0"]
     waits = [parse_duration_s(headers.get(f"x-ratelimit-reset-{limit}", "")) for limit in spent]
     return max((wait for wait in waits if wait is not None), default=None)
@@ -62,5 +63,5 @@ def _parse_date(text: str | None) -> datetime | None:
     return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
-def _sensible(seconds: float | None) -> float | None:
+def _if_sensible(seconds: float | None) -> float | None:
     return seconds if seconds is not None and math.isfinite(seconds) and seconds >= 0 else None

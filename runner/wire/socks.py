@@ -1,4 +1,4 @@
-"""A socket that a SOCKS5 proxy has connected; the protocol is spoken by python-socks, an optional extra."""
+"""SOCKS5: a socket connected through a proxy. python-socks, an optional extra, implements the protocol."""
 
 import socket
 
@@ -10,29 +10,29 @@ INSTALL = "pip install 'compare-runner[socks]'"
 
 
 class ProxyRefusal(aiohttp.ClientError):
-    """A SOCKS proxy cannot be reached, or will not lead on."""
+    """A SOCKS proxy cannot be reached, or refuses to connect to the host."""
 
 
 async def open_socket(proxy: Proxy, host: str, port: int, timeout_s: float | None) -> socket.socket:
     """Return a socket that a proxy has connected to a host.
 
-    As with curl, `socks5://` looks the host's name up here, `socks5h://` leaves that to the proxy.
+    As with curl, `socks5://` resolves the host's name on this machine, `socks5h://` has the proxy resolve it.
 
     Raises:
         UnusableProxy: the extra is not installed.
-        ProxyRefusal: the proxy does not do it; it tells why.
-        socket.gaierror: the host's name is unknown here.
+        ProxyRefusal: the proxy cannot be reached or refuses; the message holds its reason.
+        socket.gaierror: this machine cannot resolve the host's name.
         TimeoutError: it takes longer than `timeout_s`.
 
     """
     try:
         import python_socks  # noqa: PLC0415 -- an extra
-        from python_socks.async_ import asyncio as spoken  # noqa: PLC0415
+        from python_socks.async_ import asyncio as python_socks_asyncio  # noqa: PLC0415
     except ImportError:
         raise UnusableProxy(f"{proxy.variable} names a SOCKS proxy, which takes one library more: {INSTALL}") from None
     url = proxy.url
     assert url.host is not None
-    tunnel = spoken.Proxy(
+    tunnel = python_socks_asyncio.Proxy(
         python_socks.ProxyType.SOCKS5,
         url.host,
         url.port or SOCKS_PORT,

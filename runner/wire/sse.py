@@ -1,8 +1,8 @@
-"""Server-sent events: bytes, however a network cut them, become frames, each with the stamp of its last data line.
+"""Server-sent events: bytes, however they are cut into reads, become frames with the timestamp of their last data line.
 
-The grammar is the HTML standard's, bent where real servers break it: frames without data are ignored, a
-missing blank line between events or behind the last one is made up for, llama.cpp's `error:` field and a bare
-JSON object are data. Pure and fast: it shares a core with what is being measured.
+The grammar is the HTML standard's, relaxed where real servers break it: frames without data are ignored, a missing
+blank line between events or behind the last one is supplied, llama.cpp's `error:` field and a bare JSON object are
+data. The code is pure and fast, because it shares a core with what is being measured.
 """
 
 from typing import NamedTuple
@@ -12,11 +12,11 @@ from runner.wire.json_value import read_json
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 FRAME_LIMIT = 16 * 1024 * 1024
-"""Bytes of one frame: more is no chat, and memory stays bounded."""
+"""Bytes of one frame, so that memory stays bounded."""
 
 
 class Frame(NamedTuple):
-    """The data of one event. `at_ns` is the stamp of the read that completed its last data line."""
+    """The data of one event. `at_ns` is the timestamp of the read that completed its last data line."""
 
     at_ns: int
     data: bytes
@@ -24,11 +24,11 @@ class Frame(NamedTuple):
 
 
 class FrameReader:
-    """Takes reads of any size, gives frames."""
+    """Parses reads of any size into frames."""
 
     def __init__(self, limit: int = FRAME_LIMIT) -> None:
         self.overflowed = False
-        """A frame was longer than the limit: nothing more is read, what was kept of it is gone."""
+        """Whether a frame was longer than the limit: nothing more is read, and the frame is dropped."""
         self._limit = limit
         self._tail = bytearray()
         self._tail_at_ns = 0
@@ -41,7 +41,7 @@ class FrameReader:
         self._data_event: bytes | None = None
 
     def feed(self, data: bytes, at_ns: int) -> list[Frame]:
-        """Take one read; return the frames that it completed."""
+        """Return the frames that one read completes."""
         if not data or self.overflowed:
             return []
         frames: list[Frame] = []
@@ -52,9 +52,9 @@ class FrameReader:
         return frames
 
     def lone_object(self, data: bytes) -> bytes | None:
-        """Return the JSON object that a read holds in one whole frame and nothing beside it; None for other reads.
+        """Return the JSON object of a read that is one whole frame and nothing else; None for other reads.
 
-        Nearly all reads are like that. `feed` says the same of them in four times the time.
+        Nearly all reads are of that kind. `feed` returns the same for them in four times the time.
         """
         is_lone = data[:7] == b"data: {" and data.find(b"\n") == len(data) - 2 and data[-3:] == b"}\n\n"
         if not is_lone or b"\r" in data or self._tail or self._data or self._event is not None or self.overflowed:
@@ -63,7 +63,7 @@ class FrameReader:
         return data[6:-2]
 
     def close(self) -> list[Frame]:
-        """Return the frame that no blank line closed. A line cut short counts only if its JSON is whole."""
+        """Return the frame that no blank line has closed. A line cut short counts only if its JSON is whole."""
         frames: list[Frame] = []
         if self._tail:
             self._take_line(bytes(self._tail), self._tail_at_ns, frames)
@@ -109,7 +109,7 @@ class FrameReader:
         if not value.strip():
             return
         if len(self._data) == 1 and is_whole(self._data[0]):
-            # No JSON value goes on behind its end: a blank line between two events is missing.
+            # Nothing can follow a whole JSON value: a blank line between two events is missing.
             self._dispatch(self._data_event, frames)
         self._data.append(value)
         self._data_size += len(value)
@@ -130,12 +130,12 @@ class FrameReader:
 
 
 def is_done(data: bytes) -> bool:
-    """Whether a frame's data is the `[DONE]` sentinel, which some relays put in quotes."""
+    """Return whether a frame's data is the `[DONE]` sentinel, which some relays put in quotes."""
     return data.strip(b' \t"') == b"[DONE]"
 
 
 def is_whole(data: bytes) -> bool:
-    """Whether data makes sense without what may follow."""
+    """Return whether data is a whole JSON value or the `[DONE]` sentinel."""
     try:
         read_json(data)
     except ValueError:

@@ -1,9 +1,8 @@
-"""Shares the event loop so that stamping comes first.
+"""Time slices of the event loop, so that reads are timestamped before any other work is done.
 
-All reads that are ready are stamped each time the loop polls its sockets. What else there is to do (building a
-request, decoding, writing a record) would delay the next poll by its own length, and by the sum of all lengths
-where two hundred streams end at once. So such work is cut into slices of a millisecond or two, and one slice
-runs between two polls.
+Each time the loop polls its sockets, it timestamps all reads that are ready. Other work (building a request, decoding,
+writing a record) delays the next poll by its own duration, and by the sum of all durations where 200 streams end at
+once. Such work is therefore cut into slices of 1 to 2 ms, and one slice runs between two polls.
 """
 
 import asyncio
@@ -11,37 +10,36 @@ from time import perf_counter_ns
 from types import TracebackType
 
 READS_PER_SLICE = 128
-"""Reads decoded in one slice: about half a millisecond, at some four microseconds each."""
+"""Reads decoded in one slice: about 0.5 ms at 4 µs each."""
 
-
-DEPARTURE_INTERVAL_NS = 750_000
-"""Between two requests that leave. In a burst they would wait for each other at the server, which nobody could tell
-from the model's own time."""
+SEND_INTERVAL_NS = 750_000
+"""Least time between two requests. Sent in a burst, they would wait for each other at the server, and that wait cannot
+be told from the model's own time."""
 
 
 class TimeSlices:
-    """Turns on the loop: `async with airtime:` runs a slice after the sockets have been polled once more.
+    """Slices of one loop: the block of `async with time_slices:` runs after the sockets have been polled once more.
 
-    Turns are given in the order in which they were asked for. A slice contains no await, unless `release` gives
-    the turn back first.
+    Slices are granted in the order in which they were requested. A slice contains no await, unless `release` ends it
+    first.
     """
 
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
         self._holder: asyncio.Task[object] | None = None
-        self._next_departure_ns = 0
+        self._next_send_ns = 0
 
-    async def depart(self) -> None:
-        """Wait for a turn in which to send a request, a little behind the one that left before."""
+    async def acquire_to_send(self) -> None:
+        """Wait for a slice in which to send a request, at least `SEND_INTERVAL_NS` after the request before."""
         now_ns = perf_counter_ns()
-        at_ns = max(now_ns, self._next_departure_ns)
-        self._next_departure_ns = at_ns + DEPARTURE_INTERVAL_NS
+        at_ns = max(now_ns, self._next_send_ns)
+        self._next_send_ns = at_ns + SEND_INTERVAL_NS
         if at_ns > now_ns:
             await asyncio.sleep((at_ns - now_ns) / 1e9)
         await self.acquire()
 
     async def acquire(self) -> None:
-        """Wait for a turn."""
+        """Wait for a slice."""
         await self._lock.acquire()
         self._holder = asyncio.current_task()
         try:
@@ -51,7 +49,7 @@ class TimeSlices:
             raise
 
     def release(self) -> None:
-        """Give the turn to whoever is next; nothing happens if the running task has none."""
+        """End the running task's slice; do nothing if it has none."""
         if self._holder is not None and self._holder is asyncio.current_task():
             self._holder = None
             self._lock.release()

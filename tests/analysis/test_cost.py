@@ -14,8 +14,7 @@ from runner.analysis.run import Run
 from runner.core.events import Outcome
 from runner.core.record import Identity, Record, Timestamps
 from runner.errors import JournalError
-from runner.outputs.text.costs import describe_costs
-from runner.outputs.text.overview import remarks
+from runner.outputs.text.remarks import describe_costs, remarks
 from runner.pricing.rates import Hours, Price, Rates
 from runner.storage.journal import Header
 

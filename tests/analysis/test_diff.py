@@ -20,10 +20,9 @@ from runner.cli import commands
 from runner.core.events import Outcome
 from runner.core.record import Record
 from runner.errors import CompareError
-from runner.outputs.diff import text as plain
 from runner.outputs.diff.formats import DIFFERENCE_WRITERS
 from runner.outputs.diff.markdown import MAX_CHARACTERS
-from runner.outputs.diff.terminal import render_difference
+from runner.outputs.diff.terminal import render_difference, write_plain
 from tests.support.crafted_runs import BASE, NEW, answered, failed, jittered, run_of, simulated, write_run
 
 
@@ -160,7 +159,7 @@ def test_costs_are_compared_and_shown_in_their_currency() -> None:
     assert (found.verdict, found.currency) == (Verdict.REGRESSED, "CNY")
     assert found.change == pytest.approx(2)
     assert finding(difference).currency is None
-    for text in (plain.write(difference), DIFFERENCE_WRITERS[".md"](difference)):
+    for text in (write_plain(difference), DIFFERENCE_WRITERS[".md"](difference)):
         assert "cost, CNY" in text
     assert [each["currency"] for each in json.loads(DIFFERENCE_WRITERS[".json"](difference))["findings"]][-1] == "CNY"
 
@@ -236,7 +235,7 @@ def test_warnings_stand_before_the_figures() -> None:
     """They come first on a terminal and in Markdown."""
     run = run_of(jittered(BASE, 6))
     difference = diff_runs(run, run)
-    for text in (plain.write(difference), DIFFERENCE_WRITERS[".md"](difference)):
+    for text in (write_plain(difference), DIFFERENCE_WRITERS[".md"](difference)):
         assert 0 < text.index("the same run") < text.index("TTFT")
 
 
@@ -269,8 +268,8 @@ def test_number_of_requests_needed_finds_a_rise_of_failures() -> None:
 def test_undecided_names_the_smaller_side() -> None:
     """Of runs of different size the reason counts the smaller side, and the number needed is of each."""
     difference = diff_runs(run_of(jittered(BASE, 12)), run_of(jittered(BASE, 6, seed=2), "new"))
-    said = plain.write(difference)
-    assert "inconclusive with 12 requests on the smaller side; about 73 requests on each side should be enough" in said
+    said = write_plain(difference)
+    assert "inconclusive with 12 requests on the smaller side; about 73 requests on each side" in said
     assert "12 requests on each side" not in said
     assert "24/12" in said
 
@@ -325,7 +324,7 @@ def test_refusals_are_counted() -> None:
     new += [answered(BASE, "one", 5, noted=("refusal",)), answered(BASE, "one", 6, outcome=Outcome.FILTERED)]
     (change,) = diff_runs(run_of(jittered(BASE, 6, cases=("one",))), run_of(new, "new")).replies
     assert (change.base.refusals, change.new.refusals) == (0, 4)
-    assert "4 refusals" in plain.write(diff_runs(run_of(jittered(BASE, 6, cases=("one",))), run_of(new, "new")))
+    assert "4 refusals" in write_plain(diff_runs(run_of(jittered(BASE, 6, cases=("one",))), run_of(new, "new")))
 
 
 def stripped(record: Record) -> Record:

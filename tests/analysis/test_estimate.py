@@ -5,25 +5,9 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-from runner.analysis.summary import estimate_tokens
 
 SUITE = "version: 1\ncases:\n  - {id: hello, prompt: Hello there}\n"
 UNCOUNTED = "sim/fault-no-usage?ttft_ms=20&gap_ms=10&tokens=20"
-
-
-@pytest.mark.parametrize(("text", "tokens"), [("", 0), ("four", 1), ("你好吗", 2), ("你好吗four", 3)])
-def test_a_token_is_four_letters_or_one_and_a_half_chinese_characters(text: str, tokens: float) -> None:
-    """Each character counts by its script."""
-    assert estimate_tokens(text) == pytest.approx(tokens)
-
-
-@given(st.text(), st.text())
-def test_token_estimates_add_up(one: str, other: str) -> None:
-    """The estimate of two texts together is the sum of both."""
-    assert estimate_tokens(one + other) == pytest.approx(estimate_tokens(one) + estimate_tokens(other))
 
 
 @pytest.mark.parametrize("wanted", [True, False])

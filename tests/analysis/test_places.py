@@ -31,8 +31,8 @@ from runner.core.record import Record
 from runner.errors import CompareError
 from runner.outputs import WRITERS
 from runner.outputs.terminal import render_summary
-from runner.outputs.text.costs import describe_costs
-from runner.outputs.text.overview import tabulate_summary
+from runner.outputs.text.remarks import describe_costs
+from runner.outputs.text.summary import tabulate_summary
 from runner.pricing.rates import Price, Rates
 from tests.support.command import compare, write_yaml
 from tests.support.crafted_runs import BASE, NEW, answered, failed, jittered, run_of, write_run

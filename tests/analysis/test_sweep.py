@@ -16,7 +16,7 @@ from runner.core.events import Outcome
 from runner.core.record import Identity, Record, TextEvents, Timestamps
 from runner.outputs.markdown import write
 from runner.outputs.terminal import render_summary
-from runner.outputs.text.sweep_table import load_tables, tabulate_open_loop, tabulate_sweep
+from runner.outputs.text.summary import load_tables, tabulate_open_loop, tabulate_sweep
 from runner.storage import journal
 from runner.storage.journal import Header
 

@@ -180,7 +180,7 @@ def test_a_growing_reply_cannot_do_anything() -> None:
     view.planned(Plan((case,), (target,)))
     request = Request(target, case, repeat=1, block=1)
     view.started(request)
-    view.heard(request, Text(2, Channel.ANSWER, "<script>"))
+    view.received(request, Text(2, Channel.ANSWER, "<script>"))
     view.draw()
     assert "<script>" not in seen[1]
     assert "&lt;script&gt;" in seen[1]

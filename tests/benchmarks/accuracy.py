@@ -1,6 +1,6 @@
-"""Measures how wrong a client's TTFT is and what a token costs it: all clients in one run, against one server.
+"""Measure the error of each client's TTFT and the CPU time of a token: all clients in one run, against one server.
 
-python tests/benchmarks/accuracy.py [--saturated | --scale] [--clients ours,stock,floor,aiperf,guidellm]
+python tests/benchmarks/accuracy.py [--saturated | --scale] [--clients compare,sdk,bare,aiperf,guidellm]
 """
 
 import argparse
@@ -18,12 +18,14 @@ from tabulate import tabulate
 from runner.analysis.calibration import ErrorSpread, TimestampErrors, measure_errors
 from runner.calibration.measure import CalibrationLoad
 from runner.simulator.process import launch_sync
-from tests.benchmarks.measured import Measured
-from tests.benchmarks.rivals import RIVALS
+from tests.benchmarks.client import Measurement
+from tests.benchmarks.other_tools import OTHER_TOOLS
 from tests.benchmarks.targets import Target, ratio
 
 CHECKOUT = Path(__file__).parents[2]
-OWN = ("ours", "stock", "floor")
+CLIENTS = ("compare", "sdk", "bare")
+"""Those in modules beside this one: `compare_client` and so on."""
+
 LIMIT_S = 900
 
 STEADY = CalibrationLoad(concurrency=200, requests=600, ttft_ms=200, gap_ms=20, tokens=100)
@@ -33,7 +35,7 @@ SATURATED = CalibrationLoad(concurrency=32, requests=640, ttft_ms=0, gap_ms=0, t
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One client's figures; what it does not tell, or what cannot be compared, is None."""
+    """One client's figures; one that it does not report, or that cannot be compared, is None."""
 
     client: str
     errors: TimestampErrors
@@ -48,39 +50,39 @@ class Row:
 
 def main() -> None:
     """Run every client once and print the table."""
-    options = read_options()
-    load = read_load(options)
+    options = parse_options()
+    load = load_of(options)
     busy = ", ".join(f"{share:.2f}" for share in os.getloadavg()) if hasattr(os, "getloadavg") else "unknown"
     machine = f"{platform.platform()}, {os.cpu_count()} CPUs, Python {platform.python_version()}, load before: {busy}"
     with launch_sync() as base_url:
         rows = list(run_clients(options, base_url, load))
     if options.json:
-        told = [{**asdict(row), "tokens_per_s": row.tokens_per_s} for row in rows]
-        print(json.dumps({"machine": machine, "load": asdict(load), "rows": told}, indent=2))
+        figures = [{**asdict(row), "tokens_per_s": row.tokens_per_s} for row in rows]
+        print(json.dumps({"machine": machine, "load": asdict(load), "rows": figures}, indent=2))
     else:
         print(render(machine, load, rows))
 
 
-def read_options() -> argparse.Namespace:
+def parse_options() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--saturated", action="store_true", help="no delays, 32 streams: how much can a client take?")
     mode.add_argument("--scale", action="store_true", help="1000 streams of 20 tokens a second")
-    parser.add_argument("--streams", type=int, help="requests under way at once (200)")
+    parser.add_argument("--streams", type=int, help="requests in flight (200)")
     parser.add_argument("--rate", type=float, help="tokens a second of each stream (50)")
     parser.add_argument("--tokens", type=int, help="tokens of each reply (100)")
     parser.add_argument("--requests", type=int, help="requests in all (600)")
-    parser.add_argument("--clients", default=",".join((*OWN, *RIVALS)), help="which ones, in which order")
-    for name in RIVALS:
+    parser.add_argument("--clients", default=",".join((*CLIENTS, *OTHER_TOOLS)), help="which ones, in which order")
+    for name in OTHER_TOOLS:
         parser.add_argument(f"--{name}", default=os.environ.get(name.upper()), metavar="EXECUTABLE")
-    parser.add_argument("--tokenizer", default=os.environ.get("TOKENIZER", "gpt2"), help="what the rivals load")
+    parser.add_argument("--tokenizer", default=os.environ.get("TOKENIZER", "gpt2"), help="what the other tools load")
     parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
     return parser.parse_args()
 
 
-def read_load(options: argparse.Namespace) -> CalibrationLoad:
-    """Return the mode's load with what the command line says laid over it."""
+def load_of(options: argparse.Namespace) -> CalibrationLoad:
+    """Return the load of the mode, changed by the options of the command line."""
     mode = SATURATED if options.saturated else SCALE if options.scale else STEADY
     return CalibrationLoad(
         concurrency=options.streams or mode.concurrency,
@@ -92,30 +94,30 @@ def read_load(options: argparse.Namespace) -> CalibrationLoad:
 
 
 def run_clients(options: argparse.Namespace, base_url: str, load: CalibrationLoad) -> Iterator[Row]:
-    """Run one client after the other, each in a process of its own."""
+    """Run one client after the other, each in a process of its own; yield its row."""
     for name in options.clients.split(","):
-        if name in OWN:
-            yield run_own(name, base_url, load)
-        elif name not in RIVALS:
-            sys.exit(f"no client is called {name}; there are {', '.join((*OWN, *RIVALS))}")
+        if name in CLIENTS:
+            yield run_client_process(name, base_url, load)
+        elif name not in OTHER_TOOLS:
+            sys.exit(f"no client is called {name}; there are {', '.join((*CLIENTS, *OTHER_TOOLS))}")
         elif executable := getattr(options, name):
-            report = RIVALS[name](executable, options.tokenizer, base_url, load)
+            report = OTHER_TOOLS[name](executable, options.tokenizer, base_url, load)
             yield Row(name, report.errors(load), None, report.measuring_s)
         else:
             print(f"{name}: skipped; --{name} or {name.upper()} names its executable", file=sys.stderr)
 
 
-def run_own(name: str, base_url: str, load: CalibrationLoad) -> Row:
-    """Run one of the clients beside this file."""
-    command = [sys.executable, "-m", f"tests.benchmarks.{name}", base_url, json.dumps(asdict(load))]
+def run_client_process(name: str, base_url: str, load: CalibrationLoad) -> Row:
+    """Run one of the clients beside this module in a new process; return its row."""
+    command = [sys.executable, "-m", f"tests.benchmarks.{name}_client", base_url, json.dumps(asdict(load))]
     done = subprocess.run(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True, timeout=LIMIT_S, check=True)
-    measured = Measured.from_json(done.stdout)
-    errors = measure_errors(measured.replies, load.requests)
-    return Row(name, errors, ratio(measured.cpu_s, errors.tokens), measured.wall_s)
+    measurement = Measurement.from_json(done.stdout)
+    errors = measure_errors(measurement.replies, load.requests)
+    return Row(name, errors, ratio(measurement.cpu_s, errors.tokens), measurement.wall_s)
 
 
 def render(machine: str, load: CalibrationLoad, rows: Sequence[Row]) -> str:
-    """Return all that a person wants to see."""
+    """Return the table with the machine, the load, ratios of clients, and verdicts on the targets."""
     pace = f"{1000 / load.gap_ms:g} tokens/s each" if load.gap_ms else "no delays"
     head = f"{load.concurrency} streams, {pace}, {load.requests} requests of {load.tokens} tokens"
     found = {row.client: row for row in rows}
@@ -123,7 +125,7 @@ def render(machine: str, load: CalibrationLoad, rows: Sequence[Row]) -> str:
 
 
 def tabulate_rows(rows: Sequence[Row]) -> str:
-    """Return the table; milliseconds but for CPU, which is in microseconds."""
+    """Return the table, in milliseconds; CPU in microseconds."""
     reported, error = ("TTFT p50", "p90", "p99"), ("TTFT error p50", "p90", "p99", "max")
     headers = ("client", "n", *reported, *error, "gaps", "gap error p99", "CPU us/token", "tokens/s", "wall s")
     table = [
@@ -150,12 +152,12 @@ def _milliseconds(spread: ErrorSpread | None) -> tuple[str, ...]:
 
 
 def ratios(found: Mapping[str, Row]) -> list[str]:
-    """Say how clients compare, where both were run."""
+    """Return a line for each ratio of two clients that were both run."""
     figures = {
-        "CPU per token, ours / floor": _cpu_ratio(found, "ours", "floor"),
-        "CPU per token, stock / ours": _cpu_ratio(found, "stock", "ours"),
-        "tokens/s, ours / stock": _speed_ratio(found, "ours", "stock"),
-        "tokens/s, floor / ours": _speed_ratio(found, "floor", "ours"),
+        "CPU per token, compare / bare": _cpu_ratio(found, "compare", "bare"),
+        "CPU per token, sdk / compare": _cpu_ratio(found, "sdk", "compare"),
+        "tokens/s, compare / sdk": _speed_ratio(found, "compare", "sdk"),
+        "tokens/s, bare / compare": _speed_ratio(found, "bare", "compare"),
     }
     return [f"{words}: {value:.2f}" for words, value in figures.items() if value is not None]
 
@@ -174,7 +176,7 @@ def _speed_ratio(found: Mapping[str, Row], above: str, below: str) -> float | No
 
 def judge(load: CalibrationLoad, found: Mapping[str, Row]) -> list[Target]:
     """Return the targets that are stated for a load; none for any other."""
-    errors = found["ours"].errors if "ours" in found else None
+    errors = found["compare"].errors if "compare" in found else None
     ttft, gap = (errors.ttft, errors.gap) if errors else (None, None)
     p50, p99 = (ttft.p50_s * 1000, ttft.p99_s * 1000) if ttft else (None, None)
     pace = load.concurrency, load.gap_ms
@@ -183,13 +185,13 @@ def judge(load: CalibrationLoad, found: Mapping[str, Row]) -> list[Target]:
             Target(1, "TTFT error p50", p50, 0.5, " ms"),
             Target(1, "TTFT error p99", p99, 5, " ms"),
             Target(1, "gap error p99", gap.p99_s * 1000 if gap else None, 5, " ms"),
-            Target(3, "CPU per token, ours / floor", _cpu_ratio(found, "ours", "floor"), 2),
-            Target(3, "CPU per token, ours / stock", _cpu_ratio(found, "ours", "stock"), 0.2),
+            Target(3, "CPU per token, compare / bare", _cpu_ratio(found, "compare", "bare"), 2),
+            Target(3, "CPU per token, compare / sdk", _cpu_ratio(found, "compare", "sdk"), 0.2),
         ]
     if pace == (SCALE.concurrency, SCALE.gap_ms):
         return [Target(2, "TTFT error p50", p50, 2, " ms"), Target(2, "TTFT error p99", p99, 25, " ms")]
     if pace == (SATURATED.concurrency, SATURATED.gap_ms):
-        return [Target(4, "tokens/s, stock / ours", _speed_ratio(found, "stock", "ours"), 0.1)]
+        return [Target(4, "tokens/s, sdk / compare", _speed_ratio(found, "sdk", "compare"), 0.1)]
     return []
 
 

@@ -1,4 +1,4 @@
-"""Measures what a run on Ray costs: a token at one worker and at several, a record at the driver of few and of many.
+"""Measure the cost of a run on Ray: of a token with one and with several workers, and of a record at the driver.
 
 python tests/benchmarks/cluster.py [--workers 1 2 4] [--sizes 10000 100000 1000000]
 """
@@ -13,7 +13,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import count
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -23,10 +22,9 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from tabulate import tabulate
 
-from runner.calibration.measure import SIMULATOR, CalibrationLoad, drive
+from runner.calibration.measure import SIMULATOR, CalibrationLoad, run_load
 from runner.cluster.connect import join_cluster
-from runner.cluster.messages import RemoteOpened, Report, WorkerStay
-from runner.cluster.open_pool import distant_askers
+from runner.cluster.messages import AttemptReport, WarmUpReport, WorkerSpan
 from runner.commands.run.perform import backend
 from runner.core.nodes import ClusterOptions, Node
 from runner.core.suite import Timeouts
@@ -34,7 +32,7 @@ from runner.providers.endpoint import find_endpoint
 from runner.providers.registry import builtin
 from runner.simulator.process import launch, launch_sync
 from runner.storage import journal
-from runner.wire.client import ChatRequestBody
+from runner.wire.completion_request import CompletionRequest
 from tests.benchmarks.accuracy import CHECKOUT, STEADY
 from tests.benchmarks.memory import MAXRSS_BYTES
 from tests.benchmarks.targets import Target, ratio
@@ -44,17 +42,17 @@ if TYPE_CHECKING:
     from runner.cluster.worker_pool import WorkerPool
 
 ROUNDS = 6
-"""Requests that each stream asks for, one after the other."""
+"""Requests that each stream sends, one after the other."""
 
 SIMULATED_WORKERS = 4
-AT_ONCE = 200
+CONCURRENCY = 200
 LEAST_SHARE = 0.9
 FLAT = 1.1
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A load heard by so many workers."""
+    """A load on a number of workers, and its cost."""
 
     workers: int
     tokens: int
@@ -64,13 +62,13 @@ class Trial:
 
     @property
     def tokens_per_cpu_s(self) -> float:
-        """Tokens heard in a second of the workers' processor time."""
+        """Tokens received in a second of the workers' CPU time."""
         return self.tokens / self.worker_cpu_s
 
 
 @dataclass(frozen=True, slots=True)
-class Driven:
-    """What so many records cost a driver whose workers are simulated."""
+class DriverCost:
+    """The cost of a number of records at a driver whose workers are simulated."""
 
     records: int
     cpu_s: float
@@ -78,13 +76,13 @@ class Driven:
 
     @property
     def cpu_per_record_s(self) -> float:
-        """Processor time of one record."""
+        """CPU time of one record."""
         return self.cpu_s / self.records
 
 
 def main() -> None:
-    """Measure both and print them against their targets."""
-    options = read_options()
+    """Measure both and print them with their targets."""
+    options = parse_options()
     if options.drive is not None:
         print(json.dumps(asdict(anyio.run(drive_simulated, options.drive, **backend()))))
         return
@@ -95,10 +93,16 @@ def main() -> None:
         report_driver([measure_driver(size) for size in options.sizes])
 
 
-def read_options() -> argparse.Namespace:
+def parse_options() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--workers", type=int, nargs="*", default=[1, 2, 4], help="how many, the first is the measure")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        nargs="*",
+        default=[1, 2, 4],
+        help="numbers of workers; the first is what others are compared with",
+    )
     parser.add_argument("--streams", type=int, default=50, help="streams of each worker (50)")
     parser.add_argument("--repeats", type=int, default=5, help="rounds of trials, one of each number of workers (5)")
     parser.add_argument("--sizes", type=int, nargs="*", default=[10_000, 100_000, 1_000_000], metavar="RECORDS")
@@ -113,33 +117,34 @@ def measure_workers(numbers: Sequence[int], repeats: int, share: CalibrationLoad
     """Return rounds of trials, one for each number of workers, on a cluster that is started for that."""
     with launch_cluster() as cluster, join_cluster(cluster.address), launch_sync() as base_url:
         return [
-            [anyio.run(try_out, base_url, workers, share, **backend()) for workers in numbers] for _ in range(repeats)
+            [anyio.run(run_trial, base_url, workers, share, **backend()) for workers in numbers] for _ in range(repeats)
         ]
 
 
-async def try_out(base_url: str, workers: int, share: CalibrationLoad) -> Trial:
-    """Have so many new workers hear a share of load each."""
-    from runner.cluster.worker_pool import open_crew  # noqa: PLC0415 -- brings Ray
+async def run_trial(base_url: str, workers: int, share: CalibrationLoad) -> Trial:
+    """Put a share of load on each of a number of new workers; return the cost."""
+    from runner.cluster.remote_attempts import remote_runners  # noqa: PLC0415 -- brings Ray
+    from runner.cluster.start_workers import start_pool  # noqa: PLC0415
 
     load = replace(share, concurrency=share.concurrency * workers, requests=share.requests * workers)
-    async with open_crew(ClusterOptions(workers=workers), ()) as crew:
+    async with start_pool(ClusterOptions(workers=workers), ()) as pool:
         with TemporaryDirectory() as folder:
-            before_s = sum(cpu_s(hand.pid) for hand in crew.hands)
-            effort = await drive(base_url, load, Path(folder), distant_askers(crew, load.concurrency))
-            worker_cpu_s = sum(cpu_s(hand.pid) for hand in crew.hands) - before_s
+            before_s = sum(cpu_s(worker.pid) for worker in pool.workers)
+            effort = await run_load(base_url, load, Path(folder), remote_runners(pool, load.concurrency))
+            worker_cpu_s = sum(cpu_s(worker.pid) for worker in pool.workers) - before_s
             tokens = sum(len(record.text_events.at_us) for record in journal.read(Path(folder)).records)
-    assert tokens == load.requests * load.tokens, "not all was heard"
+    assert tokens == load.requests * load.tokens, "tokens are missing"
     return Trial(workers, tokens, worker_cpu_s, effort.cpu_s, effort.wall_s)
 
 
 def cpu_s(pid: int) -> float:
-    """Return the processor time that a process has used, all its threads together. Linux only."""
+    """Return the CPU time of a process in seconds, all its threads included. Linux only."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def report_workers(rounds: Sequence[Sequence[Trial]], share: CalibrationLoad) -> None:
-    """Print what became of each number of workers, and what that is of the first one's in the same round."""
+    """Print the cost with each number of workers, and its ratio to the first number's in the same round."""
     pace = f"{1000 / share.gap_ms:g} tokens/s each, {share.requests} requests of {share.tokens} tokens"
     print(f"each worker: {share.concurrency} streams, {pace}; {len(rounds)} rounds, medians (least to most)")
     columns = list(zip(*rounds, strict=True))
@@ -184,56 +189,62 @@ def _spread(values: Iterable[float], form: str) -> str:
 # The driver
 
 
-def measure_driver(records: int) -> Driven:
-    """Return what it costs in a process of its own."""
+def measure_driver(records: int) -> DriverCost:
+    """Return the cost of a number of records, measured in a new process."""
     command = [sys.executable, "-m", "tests.benchmarks.cluster", "--drive", str(records)]
     done = subprocess.run(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True, check=True)
-    return Driven(**json.loads(done.stdout))
+    return DriverCost(**json.loads(done.stdout))
 
 
-async def drive_simulated(records: int) -> Driven:
-    """Drive workers that hand back, at once and over and over, what a real one has heard once."""
-    load = replace(STEADY, concurrency=AT_ONCE, requests=records)
+async def drive_simulated(records: int) -> DriverCost:
+    """Drive workers that return immediately, each time, a report that a real worker made once."""
+    from runner.cluster.remote_attempts import remote_runners  # noqa: PLC0415 -- brings Ray
+
+    load = replace(STEADY, concurrency=CONCURRENCY, requests=records)
     async with launch() as base_url:
-        heard = pickle.dumps(await hear_once(base_url, load))
+        report = pickle.dumps(await report_once(base_url, load))
     with TemporaryDirectory() as folder:
-        effort = await drive("http://127.0.0.1:9/v1", load, Path(folder), distant_askers(simulate_crew(heard), AT_ONCE))
-    return Driven(records, effort.cpu_s, own_peak_bytes())
+        effort = await run_load(
+            "http://127.0.0.1:9/v1", load, Path(folder), remote_runners(simulate_pool(report), CONCURRENCY)
+        )
+    return DriverCost(records, effort.cpu_s, own_peak_bytes())
 
 
 def own_peak_bytes() -> int:
-    """Return the most memory that this process had. `getrusage` would say its parent's, if that was larger."""
+    """Return the peak memory of this process. `getrusage` returns its parent's if that is larger."""
     status = Path("/proc/self/status")
     if not status.exists():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * MAXRSS_BYTES
     return next(int(line.split()[1]) * 1024 for line in status.read_text().splitlines() if line.startswith("VmHWM"))
 
 
-async def hear_once(base_url: str, load: CalibrationLoad) -> Report:
+async def report_once(base_url: str, load: CalibrationLoad) -> AttemptReport:
     """Return a worker's report on one reply of the simulator."""
     from runner.cluster.worker import Worker  # noqa: PLC0415 -- its process has it anyway
 
     worker, endpoint = Worker(), find_endpoint(SIMULATOR, builtin(), {})
     async with worker._stack:
-        await worker.open({SIMULATOR: replace(endpoint, base_url=base_url)}, {}, 10, 1)
-        question = ChatRequestBody(load.model, [{"role": "user", "content": "Count."}], {"stream": True}, Timeouts())
-        return await worker.hear(SIMULATOR, 1, question)
+        await worker.set_up({SIMULATOR: replace(endpoint, base_url=base_url)}, {}, 10, 1)
+        request = CompletionRequest(load.model, [{"role": "user", "content": "Count."}], {"stream": True}, Timeouts())
+        return await worker.run_attempt(SIMULATOR, 1, request)
 
 
-def simulate_crew(heard: bytes) -> "WorkerPool":
-    """Return workers without a process, each of whose reports is unpacked anew, as Ray does."""
-    from runner.cluster.worker_handle import WorkerHandle  # noqa: PLC0415
-    from runner.cluster.worker_pool import WorkerPool  # noqa: PLC0415 -- brings Ray
+def simulate_pool(report: bytes) -> "WorkerPool":
+    """Return workers without a process; each of their reports is unpickled again, as Ray does."""
+    from runner.cluster.worker_pool import WorkerHandle, WorkerPool  # noqa: PLC0415 -- brings Ray
 
-    handle = SimpleNamespace(
-        open=_answer(lambda: None),
-        warm_up=_answer(lambda: RemoteOpened([], WorkerStay(0, 0))),
-        hear=_answer(lambda: pickle.loads(heard)),
+    actor = SimpleNamespace(
+        set_up=_answer(lambda: None),
+        warm_up=_answer(lambda: WarmUpReport([], WorkerSpan(0, 0))),
+        run_attempt=_answer(lambda: pickle.loads(report)),
     )
-    node = Node("simulated", None)
-    return WorkerPool(
-        [WorkerHandle(handle, f"worker {at}", node, os.uname().nodename, 0) for at in range(SIMULATED_WORKERS)], count()
-    )
+    node, host = Node("simulated", None), os.uname().nodename
+
+    async def start_replacement(_: Node) -> WorkerHandle:
+        raise AssertionError("no simulated worker is lost")
+
+    workers = [WorkerHandle(actor, f"worker {at}", node, host, 0) for at in range(SIMULATED_WORKERS)]
+    return WorkerPool(workers, start_replacement)
 
 
 def _answer(make: Callable[[], Any]) -> SimpleNamespace:
@@ -244,9 +255,9 @@ def _answer(make: Callable[[], Any]) -> SimpleNamespace:
     return SimpleNamespace(remote=lambda *_: answer())
 
 
-def report_driver(driven: Sequence[Driven]) -> None:
-    """Print what a record costs in runs of different sizes."""
-    load = f"{AT_ONCE} requests at once, {STEADY.tokens} tokens each"
+def report_driver(driven: Sequence[DriverCost]) -> None:
+    """Print the cost of a record in runs of different sizes."""
+    load = f"{CONCURRENCY} requests in flight, {STEADY.tokens} tokens each"
     print(f"driver of {SIMULATED_WORKERS} simulated workers, {load}; n 1 each")
     first = driven[0]
     table = [

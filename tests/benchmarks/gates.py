@@ -1,9 +1,9 @@
-"""How often a gate cries wolf, and how often it hears one: the rule of `compare diff` against simulated latencies.
+"""Measure the false alarms and the detections of a gate: the rule of `compare diff` on simulated latencies.
 
     python tests/benchmarks/gates.py
 
-Every gate judges 1 or 24 rows (a measure of a target each). Beside the rule stand two that are in use elsewhere: a bare
-threshold (the median is 10 % above), and Welch's t-test on seconds (p < 0.05, unpaired). Nothing is measured here.
+Every gate judges 1 or 24 rows, each a measure of a target. Two common rules are judged beside it: a bare threshold (the
+median is 10 % higher) and Welch's t-test on seconds (p < 0.05, unpaired). No request is sent.
 """
 
 import sys
@@ -38,10 +38,10 @@ SIZES = (6, 10, 20, 50, 200)
 ROWS = (1, 24)
 SIGMA = 0.3
 AT_ONCE = 4_800
-"""Rows whose p-values are found together, which bounds the memory."""
+"""Rows whose p-values are computed together, which bounds the memory."""
 
 GATES = {1: 20_000, 24: 4_000}
-"""Simulated for each line of a table, by rows a gate; half as many at n 200, a quarter where something changed,
+"""Rows per gate -> gates simulated for each line of a table; half as many at n 200, a quarter where something changed,
 a tenth where the assumptions do not hold."""
 
 ALARMS_AT_MOST = 0.01
@@ -49,7 +49,7 @@ DETECTED_AT_LEAST = 0.90
 
 
 def lognormal(rng: np.random.Generator, rows: int, n: int) -> Floats:
-    """Return latencies around 1 with the spread of an ordinary provider."""
+    """Return latencies around 1 with the spread of an ordinary provider, as an array of rows x n."""
     return np.exp(SIGMA * rng.standard_normal((rows, n)))
 
 
@@ -59,13 +59,13 @@ def bimodal(rng: np.random.Generator, rows: int, n: int) -> Floats:
 
 
 def heavy_tail(rng: np.random.Generator, rows: int, n: int) -> Floats:
-    """Return latencies of which one in twenty is caught in a queue without a mean to speak of."""
+    """Return latencies of which one in twenty waits in a queue, with a Pareto tail that has hardly a mean."""
     queued = np.where(rng.random((rows, n)) < 0.05, 1 + rng.pareto(1.1, (rows, n)), 1.0)
     return lognormal(rng, rows, n) * queued
 
 
 def drift(rng: np.random.Generator, rows: int, n: int) -> Floats:
-    """Return what a run's time does to every request: it doubles the latency on the way, and wanders."""
+    """Return factors that drift over a run: they double from the first to the last, and walk at random."""
     trend = np.linspace(0, np.log(2), n)
     wander = np.cumsum(0.1 * rng.standard_normal((rows, n)), axis=1)
     return np.exp(trend + wander)
@@ -77,18 +77,18 @@ def alike(latencies: Callable[[np.random.Generator, int, int], Floats]) -> Draw:
 
 
 def drifting(rng: np.random.Generator, rows: int, n: int) -> tuple[Floats, Floats]:
-    """Return two arms of one interleaved run: what drifts, drifts for both."""
+    """Return two arms of one interleaved run, which share its drift."""
     shared = drift(rng, rows, n)
     return lognormal(rng, rows, n) * shared, lognormal(rng, rows, n) * shared
 
 
 def drifting_apart(rng: np.random.Generator, rows: int, n: int) -> tuple[Floats, Floats]:
-    """Return two arms of two runs, each with the drift of its own hour."""
+    """Return two arms of two runs, each with a drift of its own."""
     return lognormal(rng, rows, n) * drift(rng, rows, n), lognormal(rng, rows, n) * drift(rng, rows, n)
 
 
 def slow_spells(rng: np.random.Generator, rows: int, n: int) -> tuple[Floats, Floats]:
-    """Return two arms of one run that each have slow spells of their own, five blocks or so long."""
+    """Return two arms of one run, each with slow spells of its own that last about five blocks."""
     return tuple(lognormal(rng, rows, n) * np.exp(_spell(rng, rows, n)) for _ in range(2))  # type: ignore[return-value]
 
 
@@ -103,7 +103,7 @@ def _spell(rng: np.random.Generator, rows: int, n: int) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Where latencies come from, and whether the rule compares within one run or across two."""
+    """A source of latencies; `paired` where the rule compares within one run, not across two."""
 
     name: str
     draw: Draw
@@ -133,17 +133,17 @@ LIMITS = (
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Of so many gates, how many said `regressed`, by rule; and how many of ours claimed any change at all."""
+    """How many of a number of gates each rule failed; and in how many `compare` claimed a change either way."""
 
     gates: int
-    ours: int
-    ours_either_way: int
+    compare: int
+    compare_either_way: int
     threshold: int
     t_test: int
 
 
 def simulate(world: World, rows: int, n: int, gates: int, *, effect: float, seed: int) -> Tally:
-    """Let every rule judge the same gates; `effect` is what was really added, 0.3 for +30 %."""
+    """Apply every rule to the same simulated gates; `effect` is the true change, 0.3 for +30 %."""
     rng = np.random.default_rng([seed, rows, n, round(1000 * effect)])
     base, new = world.draw(rng, gates * rows, n)
     new = new * (1 + effect)
@@ -161,7 +161,7 @@ def _any(rows_failed: Truths, rows: int) -> int:
 
 
 def _apply_rule(world: World, rows: int, base: Floats, new: Floats) -> tuple[int, int]:
-    """Count the gates that the rule fails, and those in which it claims a change either way."""
+    """Return the number of gates that the rule fails, and of those in which it claims a change either way."""
     n = base.shape[1]
     old, now = np.log(base), np.log(new)
     units = now - old if world.paired else np.concatenate([old, now], axis=1)
@@ -198,13 +198,15 @@ def interval(count: int, gates: int) -> Interval:
 
 
 def rate(count: int, gates: int) -> str:
-    """Write a share with its interval, in percent."""
+    """Render a share with its interval, in percent."""
     ends = interval(count, gates)
     return f"{100 * count / gates:.2f} [{100 * ends.low:.2f}, {100 * ends.high:.2f}]"
 
 
-def lay_out(title: str, worlds: Sequence[World], effect: float, share: float, seed: int) -> Iterator[tuple[str, Tally]]:
-    """Print a table, a line as each is known; yield the tallies with what they are of."""
+def print_table(
+    title: str, worlds: Sequence[World], effect: float, share: float, seed: int
+) -> Iterator[tuple[str, Tally]]:
+    """Print a table line by line; yield each line's label and tally."""
     print(f"\n### {title}\n")
     print("| latencies | rows | n | gates | `compare`, % | any claim, % | bare threshold, % | t-test, % |")
     print("|:--|--:|--:|--:|--:|--:|--:|--:|")
@@ -213,7 +215,7 @@ def lay_out(title: str, worlds: Sequence[World], effect: float, share: float, se
             for n in SIZES:
                 gates = max(20, round(share * GATES[rows] / (2 if n == 200 else 1) / (4 if effect else 1)))
                 tally = simulate(world, rows, n, gates, effect=effect, seed=seed)
-                counts = (tally.ours, tally.ours_either_way, tally.threshold, tally.t_test)
+                counts = (tally.compare, tally.compare_either_way, tally.threshold, tally.t_test)
                 cells = (world.name, rows, n, f"{gates:,}", *(rate(count, gates) for count in counts))
                 print(f"| {' | '.join(map(str, cells))} |", flush=True)
                 yield f"{world.name}, {rows} rows, n {n}", tally
@@ -228,14 +230,16 @@ def main() -> int:
     started = time.monotonic()
     print(f"{datetime.now(tz=UTC):%Y-%m-%d}, seed {chosen.seed}; in brackets the exact 95 % interval of a rate")
     alarms = [
-        *lay_out("Nothing changed", (*WITHIN, *ACROSS), 0.0, chosen.share, chosen.seed),
+        *print_table("Nothing changed", (*WITHIN, *ACROSS), 0.0, chosen.share, chosen.seed),
     ]
-    slower = dict(lay_out("Really slower: +30 %", (*WITHIN, ACROSS[0]), 0.30, chosen.share, chosen.seed))
-    slightly = dict(lay_out("Really slower: +15 %", (*WITHIN, ACROSS[0]), 0.15, chosen.share, chosen.seed))
-    list(lay_out("Nothing changed, and the assumptions do not hold", LIMITS, 0.0, chosen.share / 10, chosen.seed))
-    missed = [f"false alarms, {of}" for of, tally in alarms if interval(tally.ours, tally.gates).low > ALARMS_AT_MOST]
+    slower = dict(print_table("Really slower: +30 %", (*WITHIN, ACROSS[0]), 0.30, chosen.share, chosen.seed))
+    slightly = dict(print_table("Really slower: +15 %", (*WITHIN, ACROSS[0]), 0.15, chosen.share, chosen.seed))
+    list(print_table("Nothing changed, and the assumptions do not hold", LIMITS, 0.0, chosen.share / 10, chosen.seed))
+    missed = [
+        f"false alarms, {of}" for of, tally in alarms if interval(tally.compare, tally.gates).low > ALARMS_AT_MOST
+    ]
     goals = {"+30 %": slower["log-normal, 1 rows, n 50"], "+15 %": slightly["log-normal, 1 rows, n 200"]}
-    missed += [of for of, tally in goals.items() if interval(tally.ours, tally.gates).high < DETECTED_AT_LEAST]
+    missed += [of for of, tally in goals.items() if interval(tally.compare, tally.gates).high < DETECTED_AT_LEAST]
     print(f"\ntargets {'missed: ' + '; '.join(missed) if missed else 'met'}; {time.monotonic() - started:.0f} s")
     return 1 if missed else 0
 

@@ -1,4 +1,4 @@
-"""Measures how much memory a stream takes, and whether a run of many requests takes more than one of few.
+"""Measure the memory of a stream, and whether the peak of a run grows with its number of requests.
 
 python tests/benchmarks/memory.py [--streams 500] [--sizes 10000 100000]
 """
@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 
 import anyio
 
-from runner.calibration.measure import CalibrationLoad, drive
+from runner.calibration.measure import CalibrationLoad, run_load
 from runner.commands.run.perform import backend
 from runner.simulator.process import launch_sync
 from runner.wire.response_body import UNDECODED_LIMIT
@@ -29,11 +29,11 @@ MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024
 
 
 def main() -> None:
-    """Measure both and print them against their targets."""
-    options = read_options()
+    """Measure both and print them with their targets."""
+    options = parse_options()
     if options.drive:
         base_url, load, folder = options.drive
-        anyio.run(drive, base_url, CalibrationLoad(**json.loads(load)), Path(folder), **backend())
+        anyio.run(run_load, base_url, CalibrationLoad(**json.loads(load)), Path(folder), **backend())
         return
     per_stream = measure_streams(options.streams)
     print(f"a stream in flight: {per_stream / 1024:.1f} KiB ({FEW_STREAMS} against {options.streams} streams)")
@@ -48,22 +48,22 @@ def main() -> None:
     print(Target(7, f"whole command, {sizes}", ratio(command[-1], command[0]), 1.3))
 
 
-def read_options() -> argparse.Namespace:
+def parse_options() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--streams", type=int, default=500, help="streams in flight at once (500)")
+    parser.add_argument("--streams", type=int, default=500, help="streams in flight (500)")
     parser.add_argument("--sizes", type=int, nargs=2, default=[10_000, 100_000], help="short requests (10000 100000)")
     parser.add_argument("--drive", nargs=3, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
 def short(requests: int) -> CalibrationLoad:
-    """Return a load of requests that are answered at once with one token."""
+    """Return a load of requests that are answered immediately with one token."""
     return CalibrationLoad(SHORT_STREAMS, requests, ttft_ms=0, gap_ms=0, tokens=1)
 
 
 def measure_streams(streams: int) -> float:
-    """Return the bytes that one more stream takes, all of them hearing two hundred tokens over two seconds."""
+    """Return the bytes that one more stream takes, each receiving two hundred tokens over two seconds."""
     few, many = (
         measure_engine(CalibrationLoad(count, count, ttft_ms=200, gap_ms=10, tokens=200))
         for count in (FEW_STREAMS, streams)
@@ -85,7 +85,7 @@ def measure_command(load: CalibrationLoad) -> int:
 
 
 def peak_bytes(command: Sequence[str]) -> int:
-    """Run a command in the checkout; return the most memory that it, or any child of it, had at once."""
+    """Run a command in the checkout; return the peak memory of its process in bytes."""
     process = subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)  # Popen cannot know that it was waited for
@@ -96,8 +96,8 @@ def peak_bytes(command: Sequence[str]) -> int:
 
 def report(what: str, sizes: Sequence[int], peaks: Sequence[int]) -> None:
     """Print the peaks of runs of different sizes."""
-    told = ", ".join(f"{peak / 2**20:.1f} MiB for {size:,}" for size, peak in zip(sizes, peaks, strict=True))
-    print(f"{what}: peak {told} short requests (n 1 each)")
+    figures = ", ".join(f"{peak / 2**20:.1f} MiB for {size:,}" for size, peak in zip(sizes, peaks, strict=True))
+    print(f"{what}: peak {figures} short requests (n 1 each)")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Measures how long runs of many short requests are read: their journals are made up, the reading is real.
+"""Measure the time and memory of reading long runs, from generated journals of many short requests.
 
 python tests/benchmarks/scale.py [--sizes 10000 100000 1000000]
 """
@@ -37,20 +37,20 @@ open_run(Path(sys.argv[1])).summary
 
 
 @dataclass(frozen=True, slots=True)
-class Effort:
-    """What a process took."""
+class ProcessCost:
+    """The time and the memory of a process."""
 
     wall_s: float
     cpu_s: float
     peak_bytes: int
 
     def __str__(self) -> str:
-        """Write it for a table."""
+        """Render as cells of a table."""
         return f"{self.wall_s:7.1f} s {self.cpu_s:7.1f} s of CPU {self.peak_bytes / 2**20:8.1f} MiB"
 
 
 def main() -> None:
-    """Make journals, read them, and print what it took."""
+    """Generate journals, read them, and print the cost."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000], metavar="RECORDS")
     for size in parser.parse_args().sizes:
@@ -59,31 +59,31 @@ def main() -> None:
 
 
 def measure(folder: Path, size: int) -> None:
-    """Print what it takes to read a run of so many requests, n 1 each."""
-    begun = process_time()
+    """Print the cost of writing and reading a run of `size` requests; n 1 each."""
+    start = process_time()
     write_journal(folder, size)
-    print(f"{size:>9,} records  written, {(process_time() - begun) / size * 1e6:.0f} us of CPU each", flush=True)
-    for what, arguments in {
+    print(f"{size:>9,} records  written, {(process_time() - start) / size * 1e6:.0f} us of CPU each", flush=True)
+    for label, arguments in {
         "summary": ("-c", SUM_UP, folder),
         "compare report": ("-m", "runner", "report", folder),
         "compare export to CSV": ("-m", "runner", "export", folder, "-o", folder / "rows.csv"),
     }.items():
-        print(f"{size:>9,} records  {what:22}{spend(*arguments)}", flush=True)
+        print(f"{size:>9,} records  {label:22}{run_python(*arguments)}", flush=True)
 
 
-def spend(*arguments: str | Path) -> Effort:
-    """Run Python in the checkout; return the time it took, and its memory at the most."""
-    begun = perf_counter()
+def run_python(*arguments: str | Path) -> ProcessCost:
+    """Run Python in the checkout; return its time and peak memory."""
+    start = perf_counter()
     process = subprocess.Popen([sys.executable, *map(str, arguments)], cwd=CHECKOUT, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)  # Popen cannot know that it was waited for
     if process.returncode:
         sys.exit(f"{' '.join(map(str, arguments))} failed")
-    return Effort(perf_counter() - begun, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * MAXRSS_BYTES)
+    return ProcessCost(perf_counter() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * MAXRSS_BYTES)
 
 
 def write_journal(folder: Path, size: int) -> None:
-    """Write the journal of a run of so many requests."""
+    """Write the journal of a run of `size` requests."""
     with JournalWriter(folder) as writer:
         writer.append_header(header(size))
         for record in records(size):
@@ -92,7 +92,7 @@ def write_journal(folder: Path, size: int) -> None:
 
 
 def header(size: int) -> Header:
-    """Return the header of a run of so many requests."""
+    """Return the header of a run of `size` requests."""
     return Header(
         run_id=f"long-{size}",
         suite="long",
@@ -110,7 +110,7 @@ def header(size: int) -> Header:
 
 
 def records(size: int) -> Iterator[Record]:
-    """Yield so many records, block after block, as a run of ten thousand tokens a second would."""
+    """Yield `size` records, block after block."""
     random = Random(size)
     places = [(model, case) for model in MODELS for case in CASES]
     for at in range(size):
@@ -119,7 +119,7 @@ def records(size: int) -> Iterator[Record]:
 
 
 def record(at: int, block: int, model: str, case: str, random: Random) -> Record:
-    """Return one request of a few tokens, which fails now and then."""
+    """Return the record of a request with a few tokens, or of one that failed."""
     tokens = random.randint(2, len(WORDS))
     first_us = round(200_000 * random.lognormvariate(0, 0.1))
     at_us = tuple(first_us + step * 20_000 + random.randrange(500) for step in range(tokens))

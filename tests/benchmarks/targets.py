@@ -1,11 +1,11 @@
-"""What the measured figures ought to be, and whether they are. Printed, never asserted: machines differ."""
+"""Targets for measured figures. Whether they are met is printed, never asserted: machines differ."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A figure that must not be above its limit; `value` is None where it was not measured."""
+    """A figure that should not exceed its limit; `value` is None where it was not measured."""
 
     number: int
     words: str
@@ -23,5 +23,5 @@ class Target:
 
 
 def ratio(above: float | None, below: float | None) -> float | None:
-    """Divide; None where either is unknown or there is nothing to divide by."""
+    """Return a quotient, or None where a value is unknown or the divisor is 0."""
     return above / below if above is not None and below else None

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.benchmarks.accuracy import CLIENTS
+
 CHECKOUT = Path(__file__).parents[2]
 TINY = ("--streams", "2", "--rate", "500", "--tokens", "5", "--requests", "6")
 
 
 def accuracy(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the benchmark by its path, as its README says, without the rivals that a developer may have."""
+    """Run the benchmark by its path, as its README says, without other tools that a developer may have."""
     environ = {name: value for name, value in os.environ.items() if name not in {"AIPERF", "GUIDELLM"}}
     return subprocess.run(
         [sys.executable, "tests/benchmarks/accuracy.py", *TINY, *arguments],
@@ -24,38 +26,39 @@ def accuracy(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_table_has_a_row_for_each_client_that_can_be_run() -> None:
-    """All three own clients hear every request; the rivals that are not installed are said to be skipped."""
+def test_accuracy_prints_a_row_for_each_client_and_names_tools_that_are_not_installed() -> None:
+    """The table counts every request of the three clients beside it; stderr names the other tools as skipped."""
     done = accuracy()
     assert done.returncode == 0, done.stderr
     rows = {line.split()[0]: line.split() for line in done.stdout.splitlines() if line}
-    assert [rows[client][1] for client in ("ours", "stock", "floor")] == ["6"] * 3
-    assert "CPU per token, ours / floor: " in done.stdout
-    assert "target" not in done.stdout, "targets are stated for another load"
+    assert [rows[client][1] for client in CLIENTS] == ["6"] * 3
+    assert "CPU per token, compare / bare: " in done.stdout
+    assert "target" not in done.stdout, "targets are for another load"
     assert [line.partition(":")[0] for line in done.stderr.splitlines()] == ["aiperf", "guidellm"]
 
 
-@pytest.mark.parametrize("client", ["ours", "stock", "floor"])
-def test_json_counts_every_request_token_and_gap(client: str) -> None:
+def test_accuracy_counts_every_request_token_and_gap() -> None:
     """A client's figures rest on all that the server sent: six replies of five tokens, four gaps in each."""
-    done = accuracy("--clients", client, "--json")
+    done = accuracy("--clients", ",".join(CLIENTS), "--json")
     assert done.returncode == 0, done.stderr
-    [row] = json.loads(done.stdout)["rows"]
-    errors = row["errors"]
-    counts = [errors["requests"], errors["timed"], errors["tokens"], errors["ttft"]["n"], errors["gap"]["n"]]
-    assert counts == [6, 6, 30, 6, 24]
-    assert row["cpu_per_token_s"] > 0
+    rows = json.loads(done.stdout)["rows"]
+    assert [row["client"] for row in rows] == [*CLIENTS]
+    for row in rows:
+        errors = row["errors"]
+        counts = [errors["requests"], errors["timed"], errors["tokens"], errors["ttft"]["n"], errors["gap"]["n"]]
+        assert counts == [6, 6, 30, 6, 24]
+        assert row["cpu_per_token_s"] > 0
 
 
-def test_unknown_client_is_refused() -> None:
-    """A mistyped client is named, not left out of the table in silence."""
-    done = accuracy("--clients", "hours")
-    assert (done.returncode, "no client is called hours" in done.stderr) == (1, True)
+def test_accuracy_refuses_an_unknown_client() -> None:
+    """A mistyped client is named in an error."""
+    done = accuracy("--clients", "comparee")
+    assert (done.returncode, "no client is called comparee" in done.stderr) == (1, True)
 
 
 @pytest.mark.ray
-def test_a_clusters_law_is_measured_and_judged() -> None:
-    """A tiny load goes through both halves, and every comparison gets a verdict."""
+def test_cluster_measures_workers_and_driver() -> None:
+    """A tiny load runs in both parts, and every target gets a verdict."""
     tiny = ("--workers", "1", "2", "--streams", "2", "--repeats", "1", "--sizes", "20", "40")
     done = subprocess.run(
         [sys.executable, "tests/benchmarks/cluster.py", *tiny],

@@ -1,3 +1,5 @@
+"""Calibration: errors against a known clock, the search for the highest concurrency, and the stored result."""
+
 import json
 import platform
 import signal
@@ -22,16 +24,9 @@ from runner.analysis.calibration import (
     next_concurrency,
     read_timestamps,
 )
-from runner.calibration import measure as calibrate
-from runner.calibration.measure import (
-    Calibration,
-    CalibrationLoad,
-    CalibrationStep,
-    Capacity,
-    Effort,
-    find_clock_error,
-    store,
-)
+from runner.calibration import measure
+from runner.calibration.measure import Calibration, CalibrationLoad, Capacity, Effort, TrialResult
+from runner.calibration.stored import find_clock_error, store
 from runner.cli.calibrate import tabulate_calibration
 from runner.core.events import Outcome, ResponseStarted
 from runner.core.fold import Fold
@@ -39,8 +34,8 @@ from runner.core.record import Identity, Record, TextEvents, Timestamps
 from runner.errors import CompareError
 from runner.simulator.model import parse_model
 from runner.simulator.persona import MS
-from runner.wire.read_loop import received_ns
-from runner.wire.time_slices import DEPARTURE_INTERVAL_NS
+from runner.wire.response_decoder import received_ns
+from runner.wire.time_slices import SEND_INTERVAL_NS
 from tests.support.command import compare, finish, read_lines, start
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
@@ -53,7 +48,7 @@ US = st.integers(-1_000_000, 1_000_000)
 
 @st.composite
 def truths(draw: st.DrawFn) -> tuple[int, tuple[int, ...]]:
-    """Draw when a server had a request, and when it sent each piece of its reply."""
+    """Draw when a server had received a request, and when it sent each piece of its reply, in microseconds."""
     received_us = draw(st.integers(-1000, 1_000_000))
     gaps = draw(st.lists(st.integers(0, 100_000), min_size=1, max_size=20))
     origin_us = [received_us]
@@ -78,7 +73,7 @@ def calibration(**details: object) -> Calibration:
 
 
 def record(**details: object) -> Record:
-    """Return an ok record whose server told its clock."""
+    """Return an ok record of a server with a known clock."""
     identity = Identity(key="k", case="one", turn=1, repeat=1, block=1, provider="sim", model="exact", prompt="Hi")
     heard = TextEvents((205, 310), "aa", (2, 3), (200, 300))
     whole = Record(identity, Timestamps(sent=0), Outcome.OK, heard, received_us=10)
@@ -86,17 +81,17 @@ def record(**details: object) -> Record:
 
 
 @given(st.integers(1, 10_000), st.floats(0.1, 1000), st.integers(1, 30))
-def test_all_streams_of_a_load_are_under_way_at_once(concurrency: int, gap_ms: float, tokens: int) -> None:
-    """However many leave one after the other, the first is still heard when the last has left; none gets shorter."""
+def test_all_streams_of_a_load_are_in_flight_at_once(concurrency: int, gap_ms: float, tokens: int) -> None:
+    """However many are sent one after the other, the first has not ended when the last is sent; none gets shorter."""
     load = CalibrationLoad(concurrency=8, requests=120, ttft_ms=200, gap_ms=gap_ms, tokens=tokens).at(concurrency)
-    last_leaves_ms = (concurrency - 1) * DEPARTURE_INTERVAL_NS / 1e6
+    last_leaves_ms = (concurrency - 1) * SEND_INTERVAL_NS / 1e6
     assert load.ttft_ms + load.gap_ms * (load.tokens - 1) >= 2 * last_leaves_ms * (1 - 1e-9)
     assert load.tokens >= tokens
 
 
 @given(st.lists(US, min_size=1, max_size=300))
 def test_spread_is_by_nearest_rank(values_us: list[int]) -> None:
-    """Each percentile is a size that occurs: at least that share is no larger, and less than it is smaller."""
+    """Each percentile is a size that occurs: at least that share is no larger, and less than that share smaller."""
     spread = ErrorSpread.of(values_us)
     assert spread is not None
     sizes = [abs(value) / 1e6 for value in values_us]
@@ -107,14 +102,14 @@ def test_spread_is_by_nearest_rank(values_us: list[int]) -> None:
     assert spread.n == len(values_us)
 
 
-def test_spread_of_nothing_is_nothing() -> None:
-    """No error is absent, not zero."""
+def test_spread_without_errors_is_none() -> None:
+    """Without any error there is no spread, rather than one of zero."""
     assert ErrorSpread.of([]) is None
 
 
 @given(truths(), st.integers(0, 100_000))
-def test_constant_delay_falsifies_ttft_and_no_gap(truth: tuple[int, tuple[int, ...]], delay_us: int) -> None:
-    """Whoever stamps everything late by the same amount is wrong by it, and by what the request took to arrive."""
+def test_constant_delay_affects_ttft_and_no_gap(truth: tuple[int, tuple[int, ...]], delay_us: int) -> None:
+    """If every timestamp is late by the same time, TTFT is wrong by it and by the time the request took to arrive."""
     received_us, origin_us = truth
     errors = measure_errors([ReplyTimestamps(received_us, [at + delay_us for at in origin_us], origin_us)], requests=1)
     assert errors.ttft == ErrorSpread.of([delay_us + received_us])
@@ -126,7 +121,7 @@ def test_constant_delay_falsifies_ttft_and_no_gap(truth: tuple[int, tuple[int, .
 
 @given(truths(), st.data())
 def test_gap_error_is_the_difference_of_two_delays(truth: tuple[int, tuple[int, ...]], data: st.DataObject) -> None:
-    """A gap is wrong by as much as its two ends are wrong apart."""
+    """A gap is wrong by the difference between the delays of its two ends."""
     received_us, origin_us = truth
     delays = data.draw(st.lists(st.integers(0, 5000), min_size=len(origin_us), max_size=len(origin_us)))
     at_us = [at + delay for at, delay in zip(origin_us, delays, strict=True)]
@@ -136,8 +131,8 @@ def test_gap_error_is_the_difference_of_two_delays(truth: tuple[int, tuple[int, 
     assert measure_errors([ReplyTimestamps(received_us, at_us, origin_us)], requests=1).gap == expected
 
 
-def test_stamps_are_those_of_both_sides() -> None:
-    """A whole reply of a server with a known clock gives its stamps as they are."""
+def test_timestamps_are_those_of_both_sides() -> None:
+    """A complete reply of a server with a known clock yields both clocks' timestamps unchanged."""
     assert read_timestamps(record()) == ReplyTimestamps(10, (205, 310), (200, 300))
 
 
@@ -152,8 +147,8 @@ def test_stamps_are_those_of_both_sides() -> None:
     ],
     ids=["failed", "warm-up", "not received", "no clock", "silent"],
 )
-def test_record_without_a_truth_gives_no_stamps(details: Mapping[str, object]) -> None:
-    """What cannot be compared is left out, and so counted as missing."""
+def test_record_without_server_timestamps_is_left_out(details: Mapping[str, object]) -> None:
+    """A record that cannot be compared counts as missing."""
     assert read_timestamps(record(**details)) is None
 
 
@@ -168,13 +163,13 @@ def test_record_without_a_truth_gives_no_stamps(details: Mapping[str, object]) -
     ids=["good", "one failed", "too late", "nothing"],
 )
 def test_concurrency_is_sustained_when_all_went_well(errors: TimestampErrors, sustained: bool) -> None:
-    """One failed request, or a 99th percentile at the bound, is too much."""
+    """One failed request, or a 99th percentile at the bound, is enough to fail."""
     assert is_sustained(errors) is sustained
 
 
 @given(st.integers(1, 10_000), st.integers(0, 12_000), st.integers(10_000, 20_000))
 def test_search_finds_the_limit_to_an_eighth(first: int, limit: int, most: int) -> None:
-    """Whatever the machine's limit, few tries enclose it, or reach the most that is tried."""
+    """Whatever the machine's limit, few tries enclose it, or reach the highest concurrency that is tried."""
     sustained, exceeded = (first, None) if first <= limit else (0, first)
     tries = 0
     while (level := next_concurrency(sustained, exceeded, most)) is not None:
@@ -192,19 +187,19 @@ def test_search_finds_the_limit_to_an_eighth(first: int, limit: int, most: int) 
 
 @given(st.text() | st.from_regex(r"[0-9]{1,25}", fullmatch=True))
 def test_received_header_is_a_clock_or_nothing(text: str) -> None:
-    """Any header is read: to a number that a 64-bit column can hold, or to None."""
+    """Any header yields a number that a 64-bit column can hold, or None."""
     received = received_ns({"x-received-ns": text})
     assert received is None or (0 <= received < 2**63 and str(received) == text.lstrip("0").rjust(1, "0"))
 
 
 def test_received_header_is_read() -> None:
-    """A server's clock is taken over as it is."""
+    """The value is the server's clock; without the header it is None."""
     assert received_ns({"x-received-ns": "123456789012"}) == 123456789012
     assert received_ns({}) is None
 
 
-def test_id_that_comes_later_leaves_the_clock() -> None:
-    """A stream whose id stands in its chunks keeps what its head said about the clock."""
+def test_request_id_in_a_chunk_keeps_the_server_clock() -> None:
+    """A stream whose id comes in its chunks keeps the clock of its response headers."""
     fold = Fold()
     fold.add(ResponseStarted(5, 200, None, received_ns=3))
     fold.add(ResponseStarted(9, 200, "chat-1"))
@@ -212,8 +207,8 @@ def test_id_that_comes_later_leaves_the_clock() -> None:
 
 
 @given(st.floats(0, 10_000), st.floats(0, 10_000), st.integers(1, 10_000))
-def test_simulator_knows_the_model_of_any_load(ttft_ms: float, gap_ms: float, tokens: int) -> None:
-    """A load's model is answered at its pace, to a thousandth of a millisecond."""
+def test_simulator_parses_the_model_of_any_load(ttft_ms: float, gap_ms: float, tokens: int) -> None:
+    """The persona has the load's pace, to a thousandth of a millisecond."""
     persona = parse_model(CalibrationLoad(1, 1, ttft_ms, gap_ms, tokens).model).persona
     assert persona.first.median_ns / MS == pytest.approx(ttft_ms, abs=0.001)
     assert persona.gap.median_ns / MS == pytest.approx(gap_ms, abs=0.001)
@@ -221,56 +216,56 @@ def test_simulator_knows_the_model_of_any_load(ttft_ms: float, gap_ms: float, to
     assert persona.length.tokens == tokens
 
 
-def found_at(load: CalibrationLoad, limit: int) -> CalibrationStep:
-    """Return what a machine finds that measures as many at a time as told, and no more."""
-    return CalibrationStep(replace(ERRORS, timed=ERRORS.timed - (load.concurrency > limit)), Effort(1, 1), "transport")
+def trial_at(load: CalibrationLoad, limit: int) -> TrialResult:
+    """Return the result of a trial on a machine that sustains a concurrency of `limit`."""
+    return TrialResult(replace(ERRORS, timed=ERRORS.timed - (load.concurrency > limit)), Effort(1, 1), "transport")
 
 
 @pytest.mark.parametrize(("limit", "enclosed"), [(0, (0, 1)), (8, (8, 9)), (100, (96, 104)), (20_000, (10_000, None))])
-def test_search_asks_until_the_limit_is_known(
+def test_search_encloses_the_limit(
     monkeypatch: pytest.MonkeyPatch, limit: int, enclosed: tuple[int, int | None]
 ) -> None:
-    """Each probe asks enough for a 99th percentile, and the last two enclose what the machine can do."""
-    probed: list[CalibrationLoad] = []
+    """Each trial has requests enough for a 99th percentile, and the last two enclose the machine's limit."""
+    tried: list[CalibrationLoad] = []
 
-    async def probe(_: str, load: CalibrationLoad) -> CalibrationStep:
-        probed.append(load)
-        return found_at(load, limit)
+    async def run_trial(_: str, load: CalibrationLoad) -> TrialResult:
+        tried.append(load)
+        return trial_at(load, limit)
 
-    monkeypatch.setattr(calibrate, "probe", probe)
-    capacity = anyio.run(calibrate._search, found_at(LOAD, limit), "http://nowhere", LOAD, str)
+    monkeypatch.setattr(measure, "run_trial", run_trial)
+    capacity = anyio.run(measure._search, trial_at(LOAD, limit), "http://nowhere", LOAD, str)
     assert capacity == Capacity(*enclosed)
-    assert all(load.requests >= max(100, 2 * load.concurrency) for load in probed if load != LOAD)
+    assert all(load.requests >= max(100, 2 * load.concurrency) for load in tried if load != LOAD)
 
 
-def test_a_concurrency_is_too_much_when_it_fails_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Other work on the machine, met once, does not lower the limit."""
+def test_concurrency_is_exceeded_only_if_it_fails_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A single failure, which other work on the machine may cause, does not lower the limit."""
     failed: set[int] = set()
 
-    async def probe(_: str, load: CalibrationLoad) -> CalibrationStep:
+    async def run_trial(_: str, load: CalibrationLoad) -> TrialResult:
         met_other_work = load.concurrency not in failed
         failed.add(load.concurrency)
-        return found_at(load, 0 if met_other_work else 100)
+        return trial_at(load, 0 if met_other_work else 100)
 
-    monkeypatch.setattr(calibrate, "probe", probe)
-    assert anyio.run(calibrate._search, found_at(LOAD, 100), "http://nowhere", LOAD, str) == Capacity(96, 104)
+    monkeypatch.setattr(measure, "run_trial", run_trial)
+    assert anyio.run(measure._search, trial_at(LOAD, 100), "http://nowhere", LOAD, str) == Capacity(96, 104)
 
 
 def test_search_stops_when_its_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without time for another probe the search says what it knows by then."""
+    """Without time for another trial it returns what it knows by then."""
 
-    async def probe(_: str, load: CalibrationLoad) -> CalibrationStep:
+    async def run_trial(_: str, load: CalibrationLoad) -> TrialResult:
         raise AssertionError(f"{load} was tried")
 
-    monkeypatch.setattr(calibrate, "probe", probe)
-    monkeypatch.setattr(calibrate, "SEARCH_S", -1.0)
-    assert anyio.run(calibrate._search, found_at(LOAD, 8), "http://nowhere", LOAD, str) == Capacity(8, None)
+    monkeypatch.setattr(measure, "run_trial", run_trial)
+    monkeypatch.setattr(measure, "SEARCH_S", -1.0)
+    assert anyio.run(measure._search, trial_at(LOAD, 8), "http://nowhere", LOAD, str) == Capacity(8, None)
 
 
-def test_stored_calibration_speaks_for_this_machine(tmp_path: Path) -> None:
-    """What was stored is found again, in short, as a header holds it."""
+def test_stored_calibration_is_found_on_this_machine(tmp_path: Path) -> None:
+    """Its clock error is found as a journal's header holds it."""
     path = tmp_path / "new" / "calibration.json"
-    store(calibration(), path)
+    store(calibration().to_json(), path)
     found = find_clock_error(NOW + timedelta(days=29), path)
     assert found == ClockError(NOW.isoformat(), 8, 120, 0.0002, 0.0031, 0.0031)
     assert found is not None
@@ -288,38 +283,38 @@ def test_stored_calibration_speaks_for_this_machine(tmp_path: Path) -> None:
     ids=["old", "another machine", "another Python", "nothing timed"],
 )
 def test_calibration_that_does_not_apply_is_not_found(tmp_path: Path, details: Mapping[str, object]) -> None:
-    """A figure that says nothing about this run is not told."""
-    store(calibration(**details), tmp_path / "calibration.json")
+    """A calibration that is old, of another machine, or without any timed request is ignored."""
+    store(calibration(**details).to_json(), tmp_path / "calibration.json")
     assert find_clock_error(NOW, tmp_path / "calibration.json") is None
 
 
 @pytest.mark.parametrize("text", ["", "[]", "null", "{}", '{"machine": 1, "errors": {}}', "\ud83d"])
-def test_damaged_calibration_is_not_found(tmp_path: Path, text: str) -> None:
-    """No run fails because of a file beside it."""
+def test_damaged_calibration_is_ignored(tmp_path: Path, text: str) -> None:
+    """No run fails because of it."""
     (tmp_path / "calibration.json").write_text(text, encoding="utf-8", errors="surrogatepass")
     assert find_clock_error(NOW, tmp_path / "calibration.json") is None
 
 
-def test_missing_calibration_is_not_found(tmp_path: Path) -> None:
-    """A machine that was never calibrated has nothing to say."""
+def test_missing_calibration_yields_none(tmp_path: Path) -> None:
+    """A machine that was never calibrated has no clock error."""
     assert find_clock_error(NOW, tmp_path / "calibration.json") is None
 
 
-def test_calibration_that_cannot_be_stored_says_so(tmp_path: Path) -> None:
-    """A file in the way of the folder is one sentence."""
+def test_calibration_that_cannot_be_stored_is_an_error(tmp_path: Path) -> None:
+    """A file in place of the folder is reported."""
     (tmp_path / "results").write_text("")
     with pytest.raises(CompareError, match="cannot be created"):
-        store(calibration(), tmp_path / "results" / "calibration.json")
+        store(calibration().to_json(), tmp_path / "results" / "calibration.json")
 
 
 @given(st.dictionaries(st.sampled_from(["calibrated_at", "n", "other"]), st.integers()))
 def test_clock_error_of_another_version_is_none(facts: dict[str, int]) -> None:
-    """A header that knows other figures is read all the same."""
+    """A header with other members can still be read."""
     assert ClockError.from_plain(facts) is None
 
 
-def test_table_has_n_beside_every_figure() -> None:
-    """Counts, percentiles, what a token costs and the limit are there, in words that name them."""
+def test_table_shows_n_beside_every_figure() -> None:
+    """It has counts, percentiles, the CPU time of a token and the limit, each with its name."""
     shown = tabulate_calibration(calibration(capacity=Capacity(64, 72)))
     rows = shown.splitlines()[4:8]
     assert all(line.split()[-9:] == ["120", "0.20", "ms", "0.80", "ms", "3.10", "ms", "12.00", "ms"] for line in rows)
@@ -327,8 +322,8 @@ def test_table_has_n_beside_every_figure() -> None:
     assert "up to 64 at a time; 72 is too much" in shown
 
 
-def test_table_without_figures_has_dashes() -> None:
-    """What could not be measured is a dash, not a zero."""
+def test_table_shows_dashes_for_missing_figures() -> None:
+    """A figure that could not be measured is a dash, not a zero."""
     nothing = TimestampErrors(100, 0, 0, None, None, None, None, None)
     shown = tabulate_calibration(calibration(errors=nothing, cpu_per_token_s=None, capacity=Capacity(0, 1)))
     assert "0 of 100 requests timed" in shown
@@ -339,8 +334,8 @@ def test_table_without_figures_has_dashes() -> None:
 SMALL = ("calibrate", "-j", "3", "--requests", "6", "--rate", "400", "--no-search")
 
 
-def test_command_measures_stores_and_is_told_by_later_runs(tmp_path: Path) -> None:
-    """A calibration rests on every request, is kept beside the results, and appears in the next run's summary."""
+def test_command_stores_the_calibration_for_later_runs(tmp_path: Path) -> None:
+    """It counts every request, is stored beside the results, and appears in the next run's summary."""
     done = compare(tmp_path, *SMALL, "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
@@ -358,8 +353,8 @@ def test_command_measures_stores_and_is_told_by_later_runs(tmp_path: Path) -> No
     assert f"n 6, 3 at a time, calibrated on {found['calibrated_at'][:10]}" in ran.stdout
 
 
-def test_command_prints_a_table_and_stores_where_it_is_told(tmp_path: Path) -> None:
-    """Results go to stdout, what is waited for to stderr, the file to -o alone."""
+def test_command_prints_a_table_and_stores_in_output(tmp_path: Path) -> None:
+    """Results go to stdout, progress to stderr, and the file to -o alone."""
     done = compare(tmp_path, *SMALL, "-o", "mine.json")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("6 of 6 requests timed, 3 at a time, 400 tokens/s each, clock ")
@@ -368,7 +363,7 @@ def test_command_prints_a_table_and_stores_where_it_is_told(tmp_path: Path) -> N
 
 
 def test_interrupted_command_stores_nothing(tmp_path: Path) -> None:
-    """Ctrl-C, whenever it comes, ends it with 130; half a calibration is none."""
+    """Ctrl-C ends it with exit code 130, and nothing is written."""
     process = start(tmp_path, "calibrate", "-j", "1", "--requests", "1000", "--no-search")
     assert process.stderr is not None
     assert "about" in process.stderr.readline()

@@ -1,4 +1,4 @@
-"""Checks: what passes, what fails, what is not decided, and how repeats and turns make one verdict."""
+"""Checks: their verdicts, and the verdict of several repeats and turns."""
 
 import json
 import re
@@ -71,7 +71,7 @@ def answered(
 
 
 def find_one(check: str, wanted: object, reply: str | None) -> CheckFinding:
-    """Judge a reply by one check."""
+    """Return the finding of one check of a reply."""
     return judge({check: wanted}, answered(reply), cost=0.5, is_last_turn=True)[check]
 
 
@@ -147,35 +147,35 @@ def find_one(check: str, wanted: object, reply: str | None) -> CheckFinding:
         ("from_a_later_version", 1, "x", UNDECIDED),
     ],
 )
-def test_a_check_gives_its_verdict_and_a_reason(
+def test_a_check_gives_a_verdict_and_a_reason(
     check: str, wanted: object, reply: str | None, verdict: CheckVerdict
 ) -> None:
-    """Each check passes what it should, and says why it does not pass the rest."""
+    """Each check passes the right replies, and has a reason for the others."""
     found = find_one(check, wanted, reply)
     assert (found.verdict, found.why is None) == (verdict, verdict is PASSED)
 
 
-def test_a_cost_that_nobody_knows_is_not_decided() -> None:
+def test_an_unknown_cost_is_not_decided() -> None:
     """Without prices or counts there is no cost, and no pass."""
     assert judge({COST: 1.0}, answered("x"), cost=None, is_last_turn=True)[COST].verdict is UNDECIDED
 
 
-def test_a_reply_that_was_not_kept_is_not_taken_for_an_empty_one() -> None:
-    """In a stripped journal an answer was heard and is gone: its checks are not decided, not passed or failed."""
+def test_a_reply_that_was_not_stored_is_not_decided() -> None:
+    """In a stripped journal the answer is missing: its checks are neither passed nor failed."""
     stripped = replace(answered("Paris"), reply=None)
     checks = {"not_contains": "x", "contains": "x", "json": True, "no_refusal": True, "length": {"max": 9}}
     verdicts = {finding.verdict for finding in judge(checks, stripped, cost=None, is_last_turn=True).values()}
     assert verdicts == {UNDECIDED}
 
 
-def test_no_pattern_stalls() -> None:
-    """A pattern that backtracks without end elsewhere is answered at once, for or against."""
+def test_no_pattern_takes_exponential_time() -> None:
+    """A pattern that backtracks for ever elsewhere is decided at once."""
     assert find_one("regex", "(a+)+$", "a" * 50_000 + "b").verdict is FAILED
     assert find_one("regex", "(a|aa)+b$", "a" * 50_000 + "b").verdict is PASSED
 
 
-def test_the_table_has_what_a_suite_may_demand() -> None:
-    """A check that the format knows is judged, and one that is judged can be written; so with languages."""
+def test_the_table_has_every_check_of_the_schema() -> None:
+    """Every check of the suite's schema is in the table, and the other way round; so are languages."""
     written = {field.alias or name for name, field in ChecksSchema.model_fields.items()}
     assert written == {*CHECKS, COST}
     assert get_args(Language) == LANGUAGES
@@ -185,8 +185,8 @@ WANTED = st.one_of(st.text(), st.lists(st.text(), min_size=1, max_size=3))
 
 
 @given(check=st.sampled_from(["equals", "contains", "not_contains", "starts_with"]), wanted=WANTED, reply=st.text())
-def test_checks_of_texts_decide_about_any_text(check: str, wanted: str | list[str], reply: str) -> None:
-    """Whatever is wanted and replied, there is a verdict; and a text is always in its negation's way."""
+def test_text_checks_decide_about_any_text(check: str, wanted: str | list[str], reply: str) -> None:
+    """Any value and reply give a verdict, and a text is never both contained and not contained."""
     found = find_one(check, wanted, reply).verdict
     assert found in {PASSED, FAILED}
     if check == "contains" and isinstance(wanted, str):
@@ -194,15 +194,15 @@ def test_checks_of_texts_decide_about_any_text(check: str, wanted: str | list[st
 
 
 @given(st.text())
-def test_no_reply_breaks_a_heuristic(reply: str) -> None:
-    """Language, refusal and JSON say something about any text."""
+def test_heuristics_accept_any_reply(reply: str) -> None:
+    """Language, refusal and JSON give a verdict for any text."""
     checks = {"language": "en", "no_refusal": True, "json": {"type": "object"}, "regex": r"\w+$"}
     assert judge(checks, answered(reply), cost=None, is_last_turn=True).keys() == checks.keys()
 
 
 @given(st.recursive(st.none() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False) | st.text(), st.lists))
-def test_whatever_json_writes_is_json(value: object) -> None:
-    """Any JSON passes, bare and in a fence."""
+def test_any_json_passes_the_json_check(value: object) -> None:
+    """It passes bare and in a fenced block."""
     text = json.dumps(value)
     assert find_one("json", True, text).verdict is PASSED
     assert find_one("json", True, f"```json\n{text}\n```").verdict is PASSED
@@ -211,8 +211,8 @@ def test_whatever_json_writes_is_json(value: object) -> None:
 @pytest.mark.parametrize(
     ("text", "share"), [("all", None), ("2 of 3", (2, 3)), ("3 of 2", ...), ("0 of 2", ...), ("2/3", ...), ("", ...)]
 )
-def test_a_share_is_read_or_refused(text: str, share: object) -> None:
-    """`all` and `N of M` are understood, with N at most M; nothing else is."""
+def test_parse_share(text: str, share: object) -> None:
+    """`all` and `N of M` are valid, with N at most M; nothing else is."""
     if share is not ...:
         assert read_share(text) == share
         return
@@ -221,15 +221,15 @@ def test_a_share_is_read_or_refused(text: str, share: object) -> None:
 
 
 @pytest.mark.parametrize("text", ["exact", "normalized", "similar", "similar 0.95", "similar 1", "checks-only"])
-def test_a_way_to_compare_is_read(text: str) -> None:
-    """The words of the documentation are understood."""
+def test_parse_matching(text: str) -> None:
+    """The documented ways to compare are valid."""
     way, _, ratio = text.partition(" ")
     assert read_matching(text).way == way
     assert not ratio or read_matching(text).least_ratio == float(ratio)
 
 
-def demanding(**cases: Mapping[str, Any]) -> Header:
-    """Return a header whose cases demand this."""
+def header_with(**cases: Mapping[str, Any]) -> Header:
+    """Return a header with these checks of cases."""
     return replace(HEADER, checks=cases)
 
 
@@ -245,26 +245,26 @@ def demanding(**cases: Mapping[str, Any]) -> Header:
         ("2 of 3", "n", FAILED, (0, 1, 0)),
     ],
 )
-def test_repeats_make_a_verdict(
+def test_verdict_of_several_repeats(
     share: str | None, replies: str, verdict: CheckVerdict, counts: tuple[int, int, int]
 ) -> None:
-    """All must pass, or the share asked for, rounded up."""
-    header = demanding(a={"checks": {"equals": "y"}, "turns": 1, **({"pass": share} if share else {})})
+    """All must pass, or the share that the suite has, rounded up."""
+    header = header_with(a={"checks": {"equals": "y"}, "turns": 1, **({"pass": share} if share else {})})
     (cell,) = check_cells(header, [answered(reply, repeat=at) for at, reply in enumerate(replies, 1)])
     assert (cell.verdict, (cell.passed, cell.failed, cell.undecided)) == (verdict, counts)
 
 
-def test_what_is_not_decided_is_counted_apart() -> None:
-    """Two passes and an open one are not three passes, and not a failure either."""
-    header = demanding(a={"checks": {"language": "en"}, "turns": 1})
+def test_undecided_repeats_count_separately() -> None:
+    """Two passes and an undecided one are neither three passes nor a failure."""
+    header = header_with(a={"checks": {"language": "en"}, "turns": 1})
     replies = ["It rains in the north of Spain.", "It snows in the south of Chile.", "Yes."]
     (cell,) = check_cells(header, [answered(reply, repeat=at) for at, reply in enumerate(replies, 1)])
     assert (cell.verdict, cell.passed, cell.undecided, cell.faults[0].verdict) == (UNDECIDED, 2, 1, UNDECIDED)
 
 
-def test_a_failed_request_fails_its_case_and_runs_no_check() -> None:
-    """Its columns stay empty, and the cell says how the request ended."""
-    header = demanding(a={"checks": {"not_contains": "x"}, "turns": 1})
+def test_a_failed_request_fails_its_case() -> None:
+    """Its check columns are empty, and the cell has the outcome of the request."""
+    header = header_with(a={"checks": {"not_contains": "x"}, "turns": 1})
     failed = replace(answered(None, outcome=Outcome.TIMEOUT), error="no text in 60 s")
     (cell,) = check_cells(header, [failed])
     assert check_record(header, failed) is None
@@ -272,22 +272,22 @@ def test_a_failed_request_fails_its_case_and_runs_no_check() -> None:
 
 
 def test_an_interrupted_repeat_is_not_decided() -> None:
-    """A cancelled request, or a conversation that did not reach its last turn, says nothing of the model."""
-    header = demanding(a={"checks": {"contains": "y", "max_ttft_s": 5}, "turns": 2})
+    """A cancelled request, or a conversation without its last turn, has no verdict."""
+    header = header_with(a={"checks": {"contains": "y", "max_ttft_s": 5}, "turns": 2})
     cells = check_cells(header, [answered("y", model="m"), answered(None, model="n", outcome=Outcome.CANCELLED)])
     assert [cell.verdict for cell in cells] == [UNDECIDED, UNDECIDED]
 
 
-def test_what_is_said_is_checked_in_the_last_turn_and_what_is_measured_in_each() -> None:
-    """`contains` waits for the last reply, `max_ttft_s` holds for both."""
-    header = demanding(a={"checks": {"contains": "Ada", "max_ttft_s": 0.5}, "turns": 2})
+def test_text_checks_apply_to_the_last_turn_and_measurements_to_each() -> None:
+    """`contains` applies to the last reply, `max_ttft_s` to both."""
+    header = header_with(a={"checks": {"contains": "Ada", "max_ttft_s": 0.5}, "turns": 2})
     first, last = (check_record(header, answered("Ada", turn=turn)) or {} for turn in (1, 2))
     assert (list(first), list(last)) == (["max_ttft_s"], ["contains", "max_ttft_s"])
 
 
-def test_every_output_shows_what_failed() -> None:
+def test_every_output_shows_failed_checks() -> None:
     """CSV has the columns, and JSON, Markdown, JUnit and the terminal name the cell and the reason."""
-    header = demanding(a={"checks": {"contains": "y|", "max_ttft_s": 5}, "turns": 1, "line": 7})
+    header = header_with(a={"checks": {"contains": "y|", "max_ttft_s": 5}, "turns": 1, "line": 7})
     run = Run.of(header, [answered("n", model="m"), answered("y|", model="n"), answered("?", case="b")])
     assert run.frame["checks_passed"].tolist()[:2] == [1, 2]
     assert run.frame["checks_failed"].tolist()[:2] == [1, 0]
@@ -299,9 +299,9 @@ def test_every_output_shows_what_failed() -> None:
     assert 'line="7"' in WRITERS[".xml"](run)
 
 
-def test_every_cell_has_its_result_for_people() -> None:
-    """A case that passed with two of three repeats is told from one that passed with all, wherever a person looks."""
-    header = demanding(a={"checks": {"contains": "y"}, "turns": 1, "pass": "2 of 3"})
+def test_every_output_shows_how_many_repeats_passed() -> None:
+    """A case that passed in two of three repeats is shown differently from one that passed in all."""
+    header = header_with(a={"checks": {"contains": "y"}, "turns": 1, "pass": "2 of 3"})
     replies = {"m": "yyy", "n": "yny"}
     run = Run.of(
         header,
@@ -352,14 +352,14 @@ RUN = ("run", "suite.yaml", "-m", "sim/quick", "-o", "out", "--json")
 
 
 def write_own(folder: Path, *functions: str) -> None:
-    """Write a suite whose case demands what these functions say."""
+    """Write a suite with a case that is checked by these functions."""
     (folder / "own.py").write_text(OWN, encoding="utf-8")
     case = {"id": "a", "prompt": "hi", "checks": {"python": [f"own:{name}" for name in functions]}}
     write_yaml(folder / "suite.yaml", {"cases": [case]})
 
 
 def test_functions_of_the_suite_are_checks(tmp_path: Path) -> None:
-    """What they say and raise is a verdict with their words; what they print is not in the way of the results."""
+    """Their results and exceptions are verdicts with reasons; their prints do not mix with the results."""
     write_own(tmp_path, "short", "rude", "broken", "silent", "leaving")
     done = compare(tmp_path, *RUN)
     (line,) = read_lines(tmp_path / "out", "check")
@@ -375,8 +375,8 @@ def test_functions_of_the_suite_are_checks(tmp_path: Path) -> None:
     assert "asked" in done.stderr
 
 
-def test_functions_are_asked_once(tmp_path: Path) -> None:
-    """Reading the run again gives their verdict without their code, and asking again asks nothing."""
+def test_functions_run_once_for_each_record(tmp_path: Path) -> None:
+    """Reading the run again gives their verdicts without their code, and a second call runs nothing."""
     write_own(tmp_path, "short")
     assert compare(tmp_path, *RUN).returncode == 0
     (tmp_path / "own.py").write_text("raise RuntimeError('asked again')", encoding="utf-8")
@@ -389,14 +389,14 @@ def test_functions_are_asked_once(tmp_path: Path) -> None:
     assert read_rows(tmp_path / "out")[0]["checks_passed"] == "1"
 
 
-def test_modules_of_two_suites_may_be_called_the_same(tmp_path: Path) -> None:
-    """In one process each suite is asked by its own functions, helpers beside it included."""
+def test_modules_of_two_suites_may_share_a_name(tmp_path: Path) -> None:
+    """In one process each suite uses its own functions, imported helpers included."""
     verdicts = []
     for name, said in (("one", "True"), ("two", "False")):
         folder = tmp_path / name
         folder.mkdir()
         (folder / "own.py").write_text(f"def f(record):\n    return {said}\n", encoding="utf-8")
-        header = replace(demanding(a={"checks": {"python": "own:f"}, "turns": 1}), path=str(folder / "s.yaml"))
+        header = replace(header_with(a={"checks": {"python": "own:f"}, "turns": 1}), path=str(folder / "s.yaml"))
         with journal.JournalWriter(folder / "out") as writer:
             writer.append_header(header)
             writer.append_record(answered("x"))
@@ -406,8 +406,8 @@ def test_modules_of_two_suites_may_be_called_the_same(tmp_path: Path) -> None:
     assert str(tmp_path / "one") not in sys.path
 
 
-def test_the_command_fails_where_a_check_fails(tmp_path: Path) -> None:
-    """Exit code 1, and a line on the terminal that names case, target and reason."""
+def test_a_failed_check_gives_exit_code_1(tmp_path: Path) -> None:
+    """A line on the terminal names case, target and reason."""
     case = {"id": "a", "prompt": "hi", "checks": {"contains": "zebra"}}
     write_yaml(tmp_path / "suite.yaml", {"cases": [case]})
     done = compare(tmp_path, "run", "suite.yaml", "-m", "sim/quick", "-o", "junit.xml")

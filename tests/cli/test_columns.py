@@ -46,8 +46,8 @@ def test_the_first_text_is_timed_as_it_comes() -> None:
     columns = LiveReplies(console, [BASE, NEW])
     columns.started(request(BASE))
     assert re.search(r"waiting \d", shown(console, columns))
-    columns.heard(request(BASE), Text(perf_counter_ns(), Channel.REASONING, "Let me see. "))
-    columns.heard(request(BASE), Text(perf_counter_ns(), Channel.ANSWER, "Hello"))
+    columns.received(request(BASE), Text(perf_counter_ns(), Channel.REASONING, "Let me see. "))
+    columns.received(request(BASE), Text(perf_counter_ns(), Channel.ANSWER, "Hello"))
     text = shown(console, columns)
     assert re.search(r"first text ~\d+(\.\d)? ms", text)
     assert "Let me see." in text
@@ -61,7 +61,7 @@ def test_columns_show_the_newest_text() -> None:
     console = terminal(height=12)
     columns = LiveReplies(console, [BASE, NEW])
     text = "\n".join(f"line {at}" for at in range(40))
-    columns.heard(request(BASE), Text(0, Channel.ANSWER, text))
+    columns.received(request(BASE), Text(0, Channel.ANSWER, text))
     growing = shown(console, columns)
     assert "line 39" in growing
     assert "line 2 " not in growing

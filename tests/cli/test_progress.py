@@ -14,6 +14,7 @@ from runner.core.events import Outcome
 from runner.core.record import Record, TextEvents, Timestamps
 from runner.core.suite import Case, Parameters
 from runner.planning.plan import Plan, Request, Target
+from tests.support.plans import first_requests
 
 TARGETS = (Target("acme", "m-1", Parameters()), Target("acme", "m-2", Parameters()))
 PLAN = Plan((Case("case", ("Hello?",)),), TARGETS, repeat=5)
@@ -37,14 +38,14 @@ def watch(plan: Plan) -> LiveProgress:
     """Return what has watched a lane: three requests under way, of which one ended well, one badly, and a warm-up."""
     progress = LiveProgress()
     progress.planned(plan)
-    progress.opened("acme", TARGETS, 4)
-    requests = list(zip(plan.opening_requests(), range(4), strict=False))
+    progress.lane_opened("acme", TARGETS, 4)
+    requests = list(zip(first_requests(plan), range(4), strict=False))
     for request, _ in requests:
         progress.started(request)
     progress.finished(answer(requests[0][0], warmup=True, ttft_s=9))
     progress.finished(answer(requests[1][0]))
     progress.finished(answer(requests[2][0], Outcome.RATE_LIMITED))
-    progress.limited("acme", 2, "slow down")
+    progress.limit_changed("acme", 2, "slow down")
     return progress
 
 
@@ -66,11 +67,11 @@ def test_plain_progress_is_a_line_for_each_thing_that_happened() -> None:
     """Requests are numbered, of how many if that is known; pauses and limits say why."""
     said = StringIO()
     progress = PlainProgress(Console(file=said, width=200))
-    request = next(PLAN.opening_requests())
+    request = next(first_requests(PLAN))
     progress.planned(PLAN)
     progress.finished(answer(request))
-    progress.limited("acme", 1, "slow down")
-    progress.paused("acme", 2.0, "slow down")
+    progress.limit_changed("acme", 1, "slow down")
+    progress.lane_paused("acme", 2.0, "slow down")
     progress.planned(Plan(PLAN.cases, TARGETS, repeat=None))
     progress.finished(answer(request))
     target = request.target.name

@@ -1,4 +1,4 @@
-"""What a run on a cluster rests on, and what one machine has of it: no Ray, no nodes, and one sentence each."""
+"""The parts of a cluster run that need no cluster, and the errors of a machine without Ray."""
 
 import pickle
 from dataclasses import replace
@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.analysis.workers import summarize_workers
-from runner.cluster.messages import WorkerStay, pack_keys, shift, unpack_keys
+from runner.cluster.messages import WorkerSpan, pack_keys, shift_phases, unpack_keys
 from runner.cluster.nodes import list_vantages, name_nodes
 from runner.core.nodes import Node
-from runner.outputs.text.workers import describe_workers
+from runner.outputs.text.remarks import describe_workers
 from runner.providers.endpoint import find_endpoint
 from runner.providers.registry import builtin
 from runner.wire.response_body import Phases
@@ -33,14 +33,14 @@ MANY_CLOCKS = (
     "(p99), from the best worker to the worst, n at least 91 each"
 )
 KEY = "sk-none-of-Rays-business"
-OBJECT_STORE_TAKES = 100 * 1024
-"""Bytes of an argument from which on Ray does not send it from process to process."""
+OBJECT_STORE_MIN_BYTES = 100 * 1024
+"""Size in bytes from which on Ray puts an argument into its object store."""
 
 
 def node_row(
     name: str, number: int, *, alive: bool = True, labels: dict[str, str] | None = None, cpus: float = 2.0
 ) -> dict[str, object]:
-    """Return what Ray tells of a node."""
+    """Return a node's row as `ray.nodes()` has it."""
     address = f"10.0.0.{number}"
     rest = {
         "Alive": alive,
@@ -54,7 +54,7 @@ def node_row(
 
 @pytest.fixture
 def without_ray(tmp_path: Path) -> dict[str, str]:
-    """Return variables of a process in which Ray cannot be imported."""
+    """Return environment variables of a process that cannot import Ray."""
     shadow = tmp_path / "shadow"
     shadow.mkdir()
     (shadow / "ray.py").write_text("raise ImportError('not installed')\n", encoding="utf-8")
@@ -64,8 +64,8 @@ def without_ray(tmp_path: Path) -> dict[str, str]:
 # One machine
 
 
-def test_one_machine_needs_no_ray(tmp_path: Path, without_ray: dict[str, str]) -> None:
-    """A run on this machine never imports it; its rows name no node, and its summary tells of no workers."""
+def test_run_on_one_machine_needs_no_ray(tmp_path: Path, without_ray: dict[str, str]) -> None:
+    """It never imports Ray; its rows name no node, and its summary no workers."""
     write_yaml(tmp_path / "suite.yaml", SUITE)
     ran = compare(tmp_path, "run", "suite.yaml", "-m", "sim/quick", "-o", "out", variables=without_ray)
     assert ran.returncode == 0, ran.stderr
@@ -73,8 +73,8 @@ def test_one_machine_needs_no_ray(tmp_path: Path, without_ray: dict[str, str]) -
     assert "worker" not in ran.stdout
 
 
-def test_an_absent_extra_is_one_sentence(tmp_path: Path, without_ray: dict[str, str]) -> None:
-    """It names what to install; nothing is sent, and no folder is left behind."""
+def test_missing_ray_is_an_error_that_names_the_extra(tmp_path: Path, without_ray: dict[str, str]) -> None:
+    """Nothing is sent, and no folder is left behind."""
     write_yaml(tmp_path / "suite.yaml", SUITE)
     ran = compare(tmp_path, "run", "suite.yaml", "--engine", "ray", "-o", "out", variables=without_ray)
     assert ran.returncode == 2
@@ -84,15 +84,15 @@ def test_an_absent_extra_is_one_sentence(tmp_path: Path, without_ray: dict[str, 
 
 
 @pytest.mark.parametrize("option", [("--workers", "2"), ("--address", "auto"), ("--vantage",)])
-def test_options_of_a_cluster_need_one(tmp_path: Path, option: tuple[str, ...]) -> None:
-    """Who names workers and means this machine is asked what is meant."""
+def test_cluster_options_need_the_ray_engine(tmp_path: Path, option: tuple[str, ...]) -> None:
+    """The error names --engine ray."""
     write_yaml(tmp_path / "suite.yaml", SUITE)
     ran = compare(tmp_path, "run", "suite.yaml", *option)
     assert (ran.returncode, "--engine ray" in ran.stderr) == (2, True)
 
 
-def test_a_cluster_is_not_recorded(tmp_path: Path) -> None:
-    """The bytes are read elsewhere: that is said before anything is sent."""
+def test_recording_on_a_cluster_is_refused(tmp_path: Path) -> None:
+    """The workers have the bytes: the run is refused before anything is sent."""
     write_yaml(tmp_path / "suite.yaml", SUITE)
     ran = compare(tmp_path, "run", "suite.yaml", "--engine", "ray", "--record", "-o", "out")
     assert (ran.returncode, (tmp_path / "out").exists()) == (2, False)
@@ -102,8 +102,8 @@ def test_a_cluster_is_not_recorded(tmp_path: Path) -> None:
 # Nodes
 
 
-def test_nodes_are_called_what_their_owner_calls_them() -> None:
-    """A name that is only the address gives way to the host; the dead are not there; labels tell the region."""
+def test_nodes_have_the_names_their_owner_gave_them() -> None:
+    """A name that is only the address is replaced by the host; dead nodes are left out; labels give the region."""
     rows = [
         node_row("alpha", 1, labels={"ray.io/availability-region": "north"}),
         node_row("", 2, labels={"topology.kubernetes.io/region": "south"}),
@@ -112,14 +112,14 @@ def test_nodes_are_called_what_their_owner_calls_them() -> None:
     assert list(name_nodes(rows).values()) == [Node("alpha", "north"), Node("host-2", "south")]
 
 
-def test_nodes_of_one_name_are_told_apart() -> None:
-    """By the beginning of what differs anyway."""
+def test_nodes_of_the_same_name_have_a_part_of_their_id() -> None:
+    """Eight digits of it follow the name."""
     rows = [{**node_row("twin", number), "NodeID": f"{number}" * 56} for number in (1, 2)]
     assert [node.name for node in name_nodes(rows).values()] == ["twin 11111111", "twin 22222222"]
 
 
-def test_a_node_without_a_cpu_is_no_vantage() -> None:
-    """Nobody could hear there; of the others each is one, in the order of their names, by the same names."""
+def test_node_without_a_cpu_is_no_vantage() -> None:
+    """No worker could run there; the other nodes are vantages, in the order of their names."""
     rows = [
         node_row("beta", 1, cpus=1),
         node_row("head", 2, cpus=0),
@@ -135,28 +135,28 @@ def test_a_node_without_a_cpu_is_no_vantage() -> None:
 
 
 @given(NANOSECONDS, st.integers(-(10**18), 10**18), NANOSECONDS, NANOSECONDS, NANOSECONDS)
-def test_a_clocks_advance_is_known_to_half_of_the_way(
-    handed_ns: int, ahead_ns: int, there_ns: int, stay_ns: int, back_ns: int
+def test_clock_offset_is_known_to_half_the_round_trip(
+    called_ns: int, ahead_ns: int, there_ns: int, call_ns: int, back_ns: int
 ) -> None:
-    """However far apart two clocks are, and however unequal the ways are."""
-    begun_ns = handed_ns + there_ns + ahead_ns
-    returned_ns = handed_ns + there_ns + stay_ns + back_ns
-    found_ns = WorkerStay(begun_ns, begun_ns + stay_ns).clock_ahead_ns(handed_ns, returned_ns)
+    """That holds however far apart the clocks are, and however unequal both directions are."""
+    began_ns = called_ns + there_ns + ahead_ns
+    returned_ns = called_ns + there_ns + call_ns + back_ns
+    found_ns = WorkerSpan(began_ns, began_ns + call_ns).clock_ahead_ns(called_ns, returned_ns)
     assert abs(found_ns - ahead_ns) <= (there_ns + back_ns + 1) // 2
 
 
 @given(st.builds(Phases, *[st.one_of(st.none(), NANOSECONDS)] * 5, st.booleans()), st.integers(-(10**9), 10**9))
-def test_phases_keep_their_lengths(phases: Phases, by_ns: int) -> None:
-    """By another clock each span is as long, and what did not happen still did not."""
-    assert shift(shift(phases, by_ns), -by_ns) == phases
-    assert (shift(phases, by_ns).tcp_end is None) == (phases.tcp_end is None)
+def test_shifted_phases_keep_their_durations(phases: Phases, by_ns: int) -> None:
+    """Shifting there and back changes nothing, and a phase that is absent stays absent."""
+    assert shift_phases(shift_phases(phases, by_ns), -by_ns) == phases
+    assert (shift_phases(phases, by_ns).tcp_end is None) == (phases.tcp_end is None)
 
 
 # Keys
 
 
-def test_a_packed_key_is_not_shown() -> None:
-    """An endpoint arrives with its key, which no repr on the way tells; one without a key arrives without."""
+def test_packed_key_is_not_in_any_repr() -> None:
+    """An endpoint is pickled with its key, which no repr contains; one without a key arrives without."""
     sent = {name: find_endpoint(name, builtin(), {"DEEPSEEK_API_KEY": KEY}) for name in ("deepseek", "sim")}
     packed = pack_keys(sent)
     arrived = unpack_keys(*pickle.loads(pickle.dumps(packed)))
@@ -168,17 +168,17 @@ def test_a_packed_key_is_not_shown() -> None:
         pickle.dumps(sent)
 
 
-def test_keys_travel_apart_from_what_may_be_long() -> None:
-    """However long a row is, the argument with its key is far below what Ray would put into its object store."""
+def test_keys_are_pickled_apart_from_long_rows() -> None:
+    """However long a row is, the argument with its key is far too small for Ray's object store."""
     row = builtin().rows["deepseek"].model_copy(update={"notes": ("long " * 30_000,)})
     endpoint = replace(find_endpoint("deepseek", builtin(), {"DEEPSEEK_API_KEY": KEY}), row=row)
     keyless, keys = map(pickle.dumps, pack_keys({"deepseek": endpoint}))
-    assert len(keyless) > OBJECT_STORE_TAKES > 100 * len(keys)
+    assert len(keyless) > OBJECT_STORE_MIN_BYTES > 100 * len(keys)
     assert KEY.encode() not in keyless
     assert KEY.encode() in keys
 
 
-# In words
+# Summaries
 
 
 def worker_line(number: int, node: str, error_s: tuple[float, float] | None, n: int = 100) -> dict[str, object]:
@@ -192,8 +192,8 @@ def worker_line(number: int, node: str, error_s: tuple[float, float] | None, n: 
     return {"kind": "worker", "name": f"worker {number}", "node": node, "region": None, **bound}
 
 
-def test_the_summary_names_the_late_and_the_lost() -> None:
-    """Each worker's error is told, the bad ones' again; a refused attempt was not asked again because of a lost one."""
+def test_summary_names_late_and_lost_workers() -> None:
+    """It has each worker's clock error, and counts attempts repeated because of a lost worker, not refused ones."""
     said = describe_workers(
         summarize_workers(
             [
@@ -207,15 +207,15 @@ def test_the_summary_names_the_late_and_the_lost() -> None:
         )
     )
     assert said == [
-        "heard by 3 workers on 2 nodes: alpha 1, beta 2",
+        "measured by 3 workers on 2 nodes: alpha 1, beta 2",
         CLOCKS,
         LATE,
         "worker 3 on beta: its clock error could not be found",
-        "lost: worker 1 on alpha; 1 request asked again of others",
+        "lost: worker 1 on alpha; 1 request sent again by other workers",
     ]
 
 
-def test_of_many_workers_the_spread_is_told() -> None:
-    """One line for all errors, however many workers there are."""
+def test_summary_of_many_workers_has_the_spread_of_errors() -> None:
+    """One line covers all of them."""
     lines = [worker_line(number, "alpha", (number / 1e5, number / 1e4), 100 - number) for number in range(1, 10)]
     assert describe_workers(summarize_workers(lines))[1:] == [MANY_CLOCKS]

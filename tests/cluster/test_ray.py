@@ -1,4 +1,4 @@
-"""A run heard by a cluster of three nodes: the same rows, the same limits, nothing lost with a worker or a driver."""
+"""Runs on a cluster of three nodes: the same rows and limits as on one machine, and nothing lost with a worker."""
 
 import json
 import os
@@ -32,7 +32,7 @@ CASES: list[dict[str, Any]] = [
     {"id": "hello", "prompt": "Hello"},
     {"id": "talk", "turns": ["My name is Ada.", "What is my name?"]},
 ]
-PATIENCE_S = 150
+TIMEOUT_S = 150
 SOMETHING_ELSE = "a server that is no cluster"
 
 
@@ -46,13 +46,13 @@ def cluster() -> Iterator[Served]:
 
 @pytest.fixture
 def on_ray(cluster: Served) -> tuple[str, ...]:
-    """Return the options that have a run heard by the cluster."""
+    """Return the options of a run on the cluster."""
     return ("--engine", "ray", "--address", cluster.address)
 
 
 def await_line(path: Path, kind: str) -> dict[str, Any]:
     """Wait for the first line of a kind in a journal that is being written."""
-    for _ in range(PATIENCE_S * 10):
+    for _ in range(TIMEOUT_S * 10):
         for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
             if f'"kind":"{kind}"' in line and line.endswith("}"):
                 found: dict[str, Any] = json.loads(line)
@@ -64,24 +64,24 @@ def await_line(path: Path, kind: str) -> dict[str, Any]:
 def finish(process: "Popen[str]") -> tuple[int, str, str]:
     """Wait for a command; return its exit code and what it printed."""
     try:
-        stdout, stderr = process.communicate(timeout=PATIENCE_S)
+        stdout, stderr = process.communicate(timeout=TIMEOUT_S)
     finally:
         process.kill()
     return process.returncode, stdout, stderr
 
 
-def planned(cases: list[dict[str, Any]], repeat: int) -> Counter[tuple[str, int, int]]:
-    """Count the rows that a plan is to have: once for each case, turn and repeat."""
+def planned_rows(cases: list[dict[str, Any]], repeat: int) -> Counter[tuple[str, int, int]]:
+    """Count the rows that a plan leads to: one for each case, turn and repeat."""
     turns = [(case["id"], turn) for case in cases for turn in range(1, len(case.get("turns", "1")) + 1)]
     return Counter((case, turn, number) for case, turn in turns for number in range(1, repeat + 1))
 
 
-def recorded(folder: Path) -> Counter[tuple[str, int, int]]:
+def recorded_rows(folder: Path) -> Counter[tuple[str, int, int]]:
     """Count the rows that a run has."""
     return Counter((row["case"], int(row["turn"]), int(row["repeat"])) for row in read_rows(folder))
 
 
-def entries(lineage: Lineage) -> list[dict[str, Any]]:
+def simulator_log(lineage: Lineage) -> list[dict[str, Any]]:
     """Return the simulator's own log."""
     with urlopen(lineage.base_url.removesuffix("/v1") + "/log") as reply:
         log: list[dict[str, Any]] = json.load(reply)
@@ -91,8 +91,8 @@ def entries(lineage: Lineage) -> list[dict[str, Any]]:
 # The same run
 
 
-def test_the_same_rows_as_on_one_machine(tmp_path: Path, on_ray: tuple[str, ...]) -> None:
-    """Keys, outcomes, replies and turns are those of a run in one process; each row names its node and region."""
+def test_cluster_run_has_the_same_rows_as_one_machine(tmp_path: Path, on_ray: tuple[str, ...]) -> None:
+    """Keys, outcomes, replies and attempts are those of a run in one process; each row names its node and region."""
     with begin(tmp_path, "quick", "quick?fault=http_500") as lineage:
         lineage.write_suite(CASES)
         common = ("run", "suite.yaml", "-p", "acme", "--repeat", "3", "--seed", "1", "--allow-errors", "100%")
@@ -100,11 +100,11 @@ def test_the_same_rows_as_on_one_machine(tmp_path: Path, on_ray: tuple[str, ...]
         there = compare(tmp_path, *common, "-o", "there", *on_ray)
     assert (here.returncode, there.returncode) == (0, 0), there.stderr
 
-    def told(folder: str) -> set[tuple[object, ...]]:
+    def recorded(folder: str) -> set[tuple[object, ...]]:
         lines = read_lines(tmp_path / folder, "record")
         return {(line["key"], line["outcome"], line.get("reply"), line.get("attempts")) for line in lines}
 
-    assert told("there") == told("here")
+    assert recorded("there") == recorded("here")
     rows = [row for row in read_rows(tmp_path / "there") if row["outcome"] != "skipped"]
     page = (tmp_path / "there" / "report.html").read_text(encoding="utf-8")
     shown = f"clock error (TTFT) of each worker at the start, {TRIAL.concurrency} requests at a time: worker 1 on "
@@ -112,8 +112,8 @@ def test_the_same_rows_as_on_one_machine(tmp_path: Path, on_ray: tuple[str, ...]
     assert {(row["node"], row["region"]) for row in rows} == {(name, region or "") for name, region in NODES.items()}
 
 
-def test_stamps_come_in_their_order(tmp_path: Path, on_ray: tuple[str, ...]) -> None:
-    """What the driver stamped lies before what the worker did, and no text is heard before the simulator sent it."""
+def test_timestamps_are_in_order(tmp_path: Path, on_ray: tuple[str, ...]) -> None:
+    """The driver's timestamps precede the worker's, and no text is received before the simulator sent it."""
     with begin(tmp_path, SLOW) as lineage:
         lineage.write_suite(CASES)
         assert lineage.run(*on_ray).returncode == 0
@@ -131,8 +131,8 @@ def test_stamps_come_in_their_order(tmp_path: Path, on_ray: tuple[str, ...]) -> 
 # Loss
 
 
-def test_a_killed_worker_costs_no_request(tmp_path: Path, on_ray: tuple[str, ...]) -> None:
-    """Kill -9 in the middle: what it heard is asked again, every row is there once, the summary says so."""
+def test_killed_worker_loses_no_request(tmp_path: Path, on_ray: tuple[str, ...]) -> None:
+    """After kill -9 its attempts are repeated, every row is there once, and the summary names the lost worker."""
     with begin(tmp_path, SLOW) as lineage:
         lineage.write_suite(CASES)
         running = lineage.start(*on_ray, "--repeat", "8", "--concurrency", "6", "--json")
@@ -141,7 +141,7 @@ def test_a_killed_worker_costs_no_request(tmp_path: Path, on_ray: tuple[str, ...
         os.kill(victim["pid"], signal.SIGKILL)
         code, stdout, stderr = finish(running)
     assert code == 0, stderr
-    assert recorded(lineage.out) == planned(CASES, 8)
+    assert recorded_rows(lineage.out) == planned_rows(CASES, 8)
     (lost,) = read_lines(lineage.out, "worker_lost")
     assert (lost["name"], lost["node"]) == (victim["name"], victim["node"])
     again = [line for line in read_lines(lineage.out, "attempt") if line["error_type"] == "worker_lost"]
@@ -150,8 +150,8 @@ def test_a_killed_worker_costs_no_request(tmp_path: Path, on_ray: tuple[str, ...
     assert f"lost: {victim['name']}" in (lineage.out / "results.md").read_text(encoding="utf-8")
 
 
-def test_a_lost_node_costs_no_request(tmp_path: Path, cluster: Served, on_ray: tuple[str, ...]) -> None:
-    """A whole node gone at once: what it heard is asked again, by the server's own log within the limit."""
+def test_lost_node_loses_no_request(tmp_path: Path, cluster: Served, on_ray: tuple[str, ...]) -> None:
+    """After a whole node is gone, its attempts are repeated, within the limit by the server's own log."""
     at_once, repeat = 6, 24
     with begin(tmp_path, SLOW) as lineage:
         row = {"base_url": lineage.base_url, "keyless": True, "models": [SLOW]}
@@ -164,9 +164,9 @@ def test_a_lost_node_costs_no_request(tmp_path: Path, cluster: Served, on_ray: t
             code, stdout, stderr = finish(running)
         finally:
             cluster.toggle("beta")
-        log = entries(lineage)
+        log = simulator_log(lineage)
     assert code == 0, stderr
-    assert recorded(lineage.out) == planned(CASES, repeat)
+    assert recorded_rows(lineage.out) == planned_rows(CASES, repeat)
     (lost,) = read_lines(lineage.out, "worker_lost")
     assert lost["node"] == "beta"
     again = [line for line in read_lines(lineage.out, "attempt") if line["error_type"] == "worker_lost"]
@@ -176,8 +176,8 @@ def test_a_lost_node_costs_no_request(tmp_path: Path, cluster: Served, on_ray: t
     assert len(log) == 3 * repeat + len(again)
 
 
-def test_a_killed_driver_is_resumed(tmp_path: Path, on_ray: tuple[str, ...]) -> None:
-    """Kill -9 of the command itself: `--resume` asks what is missing, on the cluster again."""
+def test_run_of_a_killed_driver_is_resumed(tmp_path: Path, on_ray: tuple[str, ...]) -> None:
+    """After kill -9 of the command itself, `--resume` sends what is missing, on the cluster again."""
     with begin(tmp_path, SLOW) as lineage:
         lineage.write_suite(CASES)
         running = lineage.start(*on_ray, "--repeat", "6")
@@ -186,14 +186,14 @@ def test_a_killed_driver_is_resumed(tmp_path: Path, on_ray: tuple[str, ...]) -> 
         finish(running)
         resumed = lineage.run(*on_ray)
     assert resumed.returncode == 0, resumed.stderr
-    assert recorded(lineage.out) == planned(CASES, 6)
+    assert recorded_rows(lineage.out) == planned_rows(CASES, 6)
 
 
 # Limits
 
 
 def test_limits_hold_for_the_whole_cluster(tmp_path: Path, on_ray: tuple[str, ...]) -> None:
-    """By the server's own log: no more a minute, and no more at once, than one lane may, though a worker is killed."""
+    """By the server's own log, no more requests per minute or in flight than a lane allows, even after a kill."""
     rate, at_once, repeat = 14, 3, 18
     cases = CASES[:1]
     with begin(tmp_path, SLOW) as lineage:
@@ -204,25 +204,25 @@ def test_limits_hold_for_the_whole_cluster(tmp_path: Path, on_ray: tuple[str, ..
         await_line(lineage.journal, "record")
         os.kill(await_line(lineage.journal, "worker")["pid"], signal.SIGKILL)
         code, _, stderr = finish(running)
-        log = entries(lineage)
+        log = simulator_log(lineage)
     assert code == 0, stderr
-    assert recorded(lineage.out) == planned(cases, repeat)
+    assert recorded_rows(lineage.out) == planned_rows(cases, repeat)
     times_s = [entry["received_ns"] / 1e9 for entry in log]
     busiest = max(sum(start_s <= at_s < start_s + 60 for at_s in times_s) for start_s in times_s)
     assert (busiest, len(log) >= repeat) == (rate, True)
     assert max(entry["in_flight"] for entry in log) < at_once + 1
 
 
-# From every node
+# Vantages
 
 
-def from_each_node(counts: Counter[tuple[str, int, int]]) -> dict[str, Counter[tuple[str, int, int]]]:
-    """Return the rows that each node is to have: all of the plan's."""
+def rows_from_each_node(counts: Counter[tuple[str, int, int]]) -> dict[str, Counter[tuple[str, int, int]]]:
+    """Return the rows that each node is to have: all of the plan."""
     return dict.fromkeys(NODES, counts)
 
 
-def recorded_from(folder: Path) -> dict[str, Counter[tuple[str, int, int]]]:
-    """Count the rows that a run has of each node; one that has no node is nobody's."""
+def rows_by_node(folder: Path) -> dict[str, Counter[tuple[str, int, int]]]:
+    """Count the rows of each node in a run; every row must have a node."""
     found: dict[str, Counter[tuple[str, int, int]]] = {}
     for row in read_rows(folder):
         assert (row["region"] or None) == NODES[row["node"]]
@@ -230,8 +230,8 @@ def recorded_from(folder: Path) -> dict[str, Counter[tuple[str, int, int]]]:
     return found
 
 
-def test_every_node_asks_everything_and_none_looks_worse(tmp_path: Path, on_ray: tuple[str, ...]) -> None:
-    """Each request once from each node, within limits by the provider's own log; equal places are not told apart."""
+def test_every_vantage_sends_everything_and_none_is_found_slower(tmp_path: Path, on_ray: tuple[str, ...]) -> None:
+    """Each request is sent once from each node, within limits by the server's own log; equal places are unchanged."""
     rate, at_once, repeat = 30, 3, 11
     cases = CASES[:1]
     with begin(tmp_path, "exact?ttft_ms=200&gap_ms=10&tokens=10") as lineage:
@@ -239,10 +239,10 @@ def test_every_node_asks_everything_and_none_looks_worse(tmp_path: Path, on_ray:
         write_config(tmp_path, acme={**row, "requests_per_minute": rate, "concurrency": at_once})
         lineage.write_suite(cases)
         code, _, stderr = finish(lineage.start(*on_ray, "--vantage", "--repeat", str(repeat)))
-        log = entries(lineage)
+        log = simulator_log(lineage)
     assert code == 0, stderr
     assert "everything is asked from each of alpha (north), beta (south), gamma" in stderr
-    assert recorded_from(lineage.out) == from_each_node(planned(cases, repeat))
+    assert rows_by_node(lineage.out) == rows_from_each_node(planned_rows(cases, repeat))
     assert len(log) == len(NODES) * repeat
     times_s = [entry["received_ns"] / 1e9 for entry in log]
     assert max(sum(start_s <= at_s < start_s + 60 for at_s in times_s) for start_s in times_s) <= rate
@@ -267,8 +267,8 @@ def test_every_node_asks_everything_and_none_looks_worse(tmp_path: Path, on_ray:
 
 
 @contextmanager
-def road_to(base_url: str, delay_s: float) -> Iterator[str]:
-    """Serve a proxy that leads to one server, whatever its name, and holds every request back for so long."""
+def delaying_proxy(base_url: str, delay_s: float) -> Iterator[str]:
+    """Serve a proxy that sends every request to one server, whatever its host, after a delay."""
     server_at = urlsplit(base_url).netloc
 
     class Passing(BaseHTTPRequestHandler):
@@ -292,28 +292,28 @@ def road_to(base_url: str, delay_s: float) -> Iterator[str]:
             upstream.close()
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     with serving(Passing) as address:
         yield address
 
 
-def test_a_place_at_the_end_of_a_slow_road_is_found_slower(tmp_path: Path) -> None:
-    """One node asks through a slow proxy, two through a fast one: that node alone is regressed, as a gate."""
+def test_node_behind_a_slow_proxy_is_found_slower(tmp_path: Path) -> None:
+    """One node sends through a slow proxy, two through a fast one: the gate finds that node alone regressed."""
     model = "exact?ttft_ms=200&gap_ms=10&tokens=10"
     with (
         begin(tmp_path, model) as lineage,
-        road_to(lineage.base_url, 0) as short,
-        road_to(lineage.base_url, 0.15) as long,
+        delaying_proxy(lineage.base_url, 0) as fast,
+        delaying_proxy(lineage.base_url, 0.15) as slow,
     ):
-        roads = {name: {"HTTP_PROXY": long if name == "gamma" else short} for name in NODES}
+        proxies = {name: {"HTTP_PROXY": slow if name == "gamma" else fast} for name in NODES}
         write_config(tmp_path, acme={"base_url": "http://provider.test/v1", "keyless": True, "models": [model]})
         lineage.write_suite(CASES[:1])
-        with launch(**roads) as served:
+        with launch(**proxies) as served:
             on_ray = ("--engine", "ray", "--address", served.address)
             code, _, stderr = finish(lineage.start(*on_ray, "--vantage", "--repeat", "12"))
     assert code == 0, stderr
-    assert recorded_from(lineage.out) == from_each_node(planned(CASES[:1], 12))
+    assert rows_by_node(lineage.out) == rows_from_each_node(planned_rows(CASES[:1], 12))
     codes = {}
     for names in (("alpha", "gamma"), ("gamma", "beta"), ("north", "south")):
         codes[names] = compare(tmp_path, "diff", "out", "--between-regions", *names, "--metric", "ttft", "--gate")
@@ -325,8 +325,8 @@ def test_a_place_at_the_end_of_a_slow_road_is_found_slower(tmp_path: Path) -> No
     assert "improved" in codes["gamma", "beta"].stdout
 
 
-def test_a_worker_is_replaced_on_its_own_node(tmp_path: Path, on_ray: tuple[str, ...]) -> None:
-    """Kill -9 in the middle: what it heard is asked again from the same node, and every row is there once."""
+def test_lost_worker_is_replaced_on_its_own_node(tmp_path: Path, on_ray: tuple[str, ...]) -> None:
+    """After kill -9 its attempts are repeated from the same node, and every row is there once."""
     with begin(tmp_path, SLOW) as lineage:
         lineage.write_suite(CASES)
         running = lineage.start(*on_ray, "--vantage", "--workers", "2", "--repeat", "4", "--concurrency", "6")
@@ -335,13 +335,13 @@ def test_a_worker_is_replaced_on_its_own_node(tmp_path: Path, on_ray: tuple[str,
         os.kill(victim["pid"], signal.SIGKILL)
         code, _, stderr = finish(running)
     assert code == 0, stderr
-    assert recorded_from(lineage.out) == from_each_node(planned(CASES, 4))
+    assert rows_by_node(lineage.out) == rows_from_each_node(planned_rows(CASES, 4))
     workers = [line["node"] for line in read_lines(lineage.out, "worker")]
     assert sorted(workers) == sorted([*NODES, *NODES, victim["node"]])
 
 
-def test_a_killed_driver_goes_on_from_the_same_nodes(tmp_path: Path, on_ray: tuple[str, ...]) -> None:
-    """Kill -9 of the command itself: --vantage need not be said again, and no node asks anything twice."""
+def test_resumed_run_keeps_its_vantages(tmp_path: Path, on_ray: tuple[str, ...]) -> None:
+    """After kill -9 of the command, --vantage need not be given again, and no node sends anything twice."""
     with begin(tmp_path, SLOW) as lineage:
         lineage.write_suite(CASES)
         running = lineage.start(*on_ray, "--vantage", "--repeat", "4")
@@ -350,16 +350,16 @@ def test_a_killed_driver_goes_on_from_the_same_nodes(tmp_path: Path, on_ray: tup
         finish(running)
         before = {record.identity.key for record in lineage.records()}
         code, _, stderr = finish(lineage.start(*on_ray))
-        log = entries(lineage)
+        log = simulator_log(lineage)
     assert code == 0, stderr
-    assert recorded_from(lineage.out) == from_each_node(planned(CASES, 4))
+    assert rows_by_node(lineage.out) == rows_from_each_node(planned_rows(CASES, 4))
     keys = [record.identity.key for record in lineage.records()]
     assert (len(set(keys)), before <= set(keys)) == (len(keys), True)
     assert len(log) <= len(keys) + 4, "only what was under way may have been asked twice"
 
 
-def test_a_lost_node_is_asked_for_by_no_other(tmp_path: Path) -> None:
-    """Its raylet killed for good: what was left to it is recorded as failed, what others have is whole."""
+def test_no_node_sends_requests_of_a_lost_vantage(tmp_path: Path) -> None:
+    """After its raylet is killed for good, its remaining requests are recorded as failed, all others are complete."""
     with launch() as served, begin(tmp_path, SLOW) as lineage:
         lineage.write_suite(CASES)
         running = lineage.start("--engine", "ray", "--address", served.address, "--vantage", "--repeat", "12")
@@ -367,7 +367,7 @@ def test_a_lost_node_is_asked_for_by_no_other(tmp_path: Path) -> None:
         os.kill(raylet_of("gamma", served), signal.SIGKILL)
         code, _, stderr = finish(running)
     assert code == 3, stderr
-    assert recorded_from(lineage.out) == from_each_node(planned(CASES, 12))
+    assert rows_by_node(lineage.out) == rows_from_each_node(planned_rows(CASES, 12))
     for row in read_rows(lineage.out):
         if row["node"] != "gamma":
             assert row["outcome"] == "ok"
@@ -378,8 +378,8 @@ def test_a_lost_node_is_asked_for_by_no_other(tmp_path: Path) -> None:
     assert any("gamma was lost and not back within" in row["error"] for row in lost)
 
 
-def test_a_node_that_comes_back_asks_the_rest_itself(tmp_path: Path) -> None:
-    """Its raylet killed, and started again by the same name: what was left to it waited, and no request is failed."""
+def test_vantage_that_comes_back_sends_its_remaining_requests(tmp_path: Path) -> None:
+    """After its raylet is killed and started again by the same name, its requests have waited, and none fails."""
     with launch() as served, begin(tmp_path, SLOW) as lineage:
         lineage.write_suite(CASES)
         running = lineage.start("--engine", "ray", "--address", served.address, "--vantage", "--repeat", "12")
@@ -389,13 +389,13 @@ def test_a_node_that_comes_back_asks_the_rest_itself(tmp_path: Path) -> None:
         with started_again("gamma", served):
             code, _, stderr = finish(running)
     assert code == 0, stderr
-    assert recorded_from(lineage.out) == from_each_node(planned(CASES, 12))
+    assert rows_by_node(lineage.out) == rows_from_each_node(planned_rows(CASES, 12))
     assert {row["outcome"] for row in read_rows(lineage.out)} == {"ok"}
 
 
 @contextmanager
 def started_again(node: str, served: Served) -> Iterator[None]:
-    """Let a node of this name join a cluster while the block lasts."""
+    """Start a node of this name in a cluster for the length of a `with` block."""
     command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--address", served.address]
     options = ["--node-name", node, "--num-cpus", "2", "--object-store-memory", str(OBJECT_STORE_BYTES)]
     with Popen([*command, *options], stdout=DEVNULL, stderr=DEVNULL) as process:
@@ -406,7 +406,7 @@ def started_again(node: str, served: Served) -> Iterator[None]:
 
 
 def raylet_of(node: str, served: Served) -> int:
-    """Return the process that is a node of this cluster."""
+    """Return the process id of a node's raylet."""
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():
             with suppress(OSError):
@@ -422,7 +422,7 @@ def raylet_of(node: str, served: Served) -> int:
 
 @contextmanager
 def quoting_server(seen: list[str]) -> Iterator[str]:
-    """Serve refusals that quote the key they were sent."""
+    """Serve refusals that quote the key of the request."""
 
     class Refusing(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -436,7 +436,7 @@ def quoting_server(seen: list[str]) -> Iterator[str]:
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     with serving(Refusing) as address:
         yield f"{address}/v1"
@@ -444,7 +444,7 @@ def quoting_server(seen: list[str]) -> Iterator[str]:
 
 @contextmanager
 def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
-    """Serve on this machine while the block lasts."""
+    """Serve on this machine for the length of a `with` block."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -457,13 +457,13 @@ def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
 
 
 def files_with(text: str, folder: Path) -> list[Path]:
-    """Return the plain files below a folder that hold a text."""
+    """Return the regular files below a folder that contain a text."""
     paths = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
     return [path for path in paths if text.encode() in path.read_bytes()]
 
 
-def test_a_key_reaches_the_workers_and_no_file(tmp_path: Path, cluster: Served, on_ray: tuple[str, ...]) -> None:
-    """All of Ray's session, its logs and what it spills, and all of the run's own files know nothing of it."""
+def test_key_reaches_the_workers_and_no_file(tmp_path: Path, cluster: Served, on_ray: tuple[str, ...]) -> None:
+    """Neither Ray's session, with its logs and spilled objects, nor the run's own files contain it."""
     seen: list[str] = []
     with quoting_server(seen) as base_url:
         write_config(tmp_path, acme={"base_url": base_url, "api_key_env": "ACME_API_KEY", "models": ["m"]})
@@ -478,18 +478,18 @@ def test_a_key_reaches_the_workers_and_no_file(tmp_path: Path, cluster: Served, 
     assert KEY not in ran.stdout + ran.stderr
 
 
-# What cannot be
+# Errors
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:9", "nowhere", "ray://127.0.0.1:10001", SOMETHING_ELSE])
-def test_no_cluster_is_one_sentence(tmp_path: Path, address: str) -> None:
-    """It says what to do; nothing was sent, and no folder is left behind."""
+def test_missing_cluster_is_an_error_with_a_hint(tmp_path: Path, address: str) -> None:
+    """Nothing is sent, and no folder is left behind."""
     with begin(tmp_path, "quick") as lineage:
         if address == SOMETHING_ELSE:
             address = urlsplit(lineage.base_url).netloc
         lineage.write_suite(CASES)
         ran = compare(tmp_path, "run", "suite.yaml", "-o", "out", "--engine", "ray", "--address", address)
-        assert entries(lineage) == []
+        assert simulator_log(lineage) == []
     assert ran.returncode == 2
     assert ran.stderr.strip().splitlines()[-1].endswith("Nothing was sent")
     assert "Traceback" not in ran.stderr

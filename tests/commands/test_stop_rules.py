@@ -23,6 +23,7 @@ from runner.planning.plan import Plan, Request, Target
 from runner.pricing.money import Money
 from runner.pricing.rates import Price, Rates
 from runner.providers.row import Row
+from tests.support.plans import first_requests
 
 BRIEF = Parameters(max_tokens=100)
 PRICE = Price("USD", (Rates(Decimal(0), Decimal(10_000)),), "test")
@@ -75,7 +76,7 @@ def test_a_budget_is_never_passed(
     """However many conversations are under way, in whatever order they end, and however long replies are."""
     plan = plan_of("a", turns=turns)
     rule = budgeted(plan, f"{dollars}USD", a=PRICE)
-    openings, under_way, spent = plan.opening_requests(), list[Request](), Decimal(0)
+    openings, under_way, spent = first_requests(plan), list[Request](), Decimal(0)
     told, length = None, iter(lengths)
     while True:
         while told is None and len(under_way) < at_once and (opening := next(openings, None)) is not None:
@@ -105,7 +106,7 @@ def test_a_budget_below_one_conversation_sends_nothing() -> None:
 def test_what_is_not_counted_is_charged_at_its_most() -> None:
     """A reply without usage, a cut one too; a refused or never sent request is free, as are skipped turns."""
     plan = plan_of("a")
-    opening = next(plan.opening_requests())
+    opening = next(first_requests(plan))
     charges = {
         "no usage": answer(opening, None),
         "cut": replace(answer(opening, None), outcome=Outcome.TRUNCATED),
@@ -126,7 +127,7 @@ def test_a_missing_part_is_charged_at_the_dearest_rate() -> None:
     cached = Price("USD", (Rates(Decimal(0), Decimal(10_000), cached=Decimal(1)),), "test")
     plan = plan_of("a")
     rule = budgeted(plan, "2USD", a=cached)
-    rule.hear(answer(next(plan.opening_requests()), 50))
+    rule.hear(answer(next(first_requests(plan)), 50))
     assert rule() is None
 
 
@@ -134,7 +135,7 @@ def test_a_skipped_turn_ends_its_conversation() -> None:
     """What was held back for it is free again."""
     plan = plan_of("a", turns=2)
     rule = budgeted(plan, "3USD", a=PRICE)
-    opening = next(plan.opening_requests())
+    opening = next(first_requests(plan))
     assert rule() is None
     assert rule() is not None
     rule.hear(replace(answer(opening, None), outcome=Outcome.RATE_LIMITED, http_status=429))
@@ -146,7 +147,7 @@ def test_an_earlier_part_of_the_run_counts() -> None:
     """What a resumed run hears first is spent, and frees nothing that was never begun."""
     plan = plan_of("a")
     rule = budgeted(plan, "2.50USD", a=PRICE)
-    rule.hear(answer(next(plan.opening_requests())))
+    rule.hear(answer(next(first_requests(plan))))
     assert rule() is None
     assert rule() is not None
 
@@ -154,7 +155,7 @@ def test_an_earlier_part_of_the_run_counts() -> None:
 def test_without_a_limit_the_dearest_reply_so_far_stands_in() -> None:
     """Nothing bounds a reply, so that the budget may be passed by what is under way, and not by more."""
     plan = plan_of("a", parameters=Parameters())
-    rule, openings = budgeted(plan, "5USD", a=PRICE), plan.opening_requests()
+    rule, openings = budgeted(plan, "5USD", a=PRICE), first_requests(plan)
     assert [rule(), rule()] == [None, None]
     rule.hear(answer(next(openings), 200))
     assert rule() is not None
@@ -177,7 +178,7 @@ def test_each_currency_has_a_budget_of_its_own() -> None:
     yuan = replace(PRICE, currency="CNY")
     plan = plan_of("a", "b")
     rule = budgeted(plan, "50USD", "1.50CNY", a=PRICE, b=yuan)
-    first, second = sorted(list(plan.opening_requests())[:2], key=lambda request: request.target.model)
+    first, second = sorted(list(first_requests(plan))[:2], key=lambda request: request.target.model)
     assert rule() is None
     rule.hear(answer(first))
     assert rule() is None
@@ -213,7 +214,7 @@ def narrowed(plan: Plan, share: float, executor: Executor | None = None) -> Stop
 def hear_blocks(rule: StopRule, plan: Plan, spread: float) -> int | None:
     """Let a rule hear block after block; return after how many it stopped, None if never."""
     chance, a_block = Random(1), len(plan.targets)
-    for at, request in enumerate(plan.opening_requests()):
+    for at, request in enumerate(first_requests(plan)):
         if at % a_block == 0 and rule() is not None:
             return at // a_block
         rule.hear(answer(request, ttft_s=1 + spread * (chance.random() - 0.5)))
@@ -238,7 +239,7 @@ def test_the_reason_names_the_least_well_known_target_with_its_n() -> None:
     """Half of the interval's width as a share of the median, in percent."""
     plan = plan_of("a", "b")
     rule = narrowed(plan, 0.1)
-    for request in list(plan.opening_requests())[:16]:
+    for request in list(first_requests(plan))[:16]:
         rule.hear(answer(request, ttft_s=1.0 if request.target.model == "a" else 1 + 0.01 * request.block))
     (found,) = measure_narrowness({"p/b": ([1 + 0.01 * block for block in range(1, 9)], range(8))})
     assert found.share is not None
@@ -250,11 +251,11 @@ def test_a_block_counts_when_it_is_whole() -> None:
     """Values of a block that still goes on are left out, however many there are."""
     plan = plan_of("a", "b", repeat=10)
     rule = narrowed(plan, 0.9)
-    for request in plan.opening_requests():
+    for request in first_requests(plan):
         if request.target.model == "a" or request.block < 6:
             rule.hear(answer(request))
     assert rule() is None
-    rule.hear(answer(next(r for r in plan.opening_requests() if r.block == 6 and r.target.model == "b")))
+    rule.hear(answer(next(r for r in first_requests(plan) if r.block == 6 and r.target.model == "b")))
     assert "6 blocks" in str(rule())
 
 
@@ -262,7 +263,7 @@ def test_a_target_is_to_be_known_from_every_vantage() -> None:
     """A block is whole when all nodes have asked it, and the median as seen from one says nothing of another's."""
     plan = plan_of("a", repeat=8, vantages=(Node("x", None), Node("y", None)))
     rule, of_x_alone = narrowed(plan, 0.1), narrowed(plan, 0.1)
-    for request in plan.opening_requests():
+    for request in first_requests(plan):
         assert request.vantage is not None
         name = request.vantage.name
         record = answer(request, ttft_s=1.0 if name == "x" else 1 + 0.01 * request.block, node=name)
@@ -279,7 +280,7 @@ def test_a_target_without_times_is_never_known() -> None:
     """Failures and warm-ups give no TTFT, and the other targets do not vouch for it."""
     plan = plan_of("a", "b", repeat=10)
     rule = narrowed(plan, 0.9)
-    for request in plan.opening_requests():
+    for request in first_requests(plan):
         failed = request.target.model == "b"
         rule.hear(replace(answer(request), outcome=Outcome.TIMEOUT) if failed else answer(request))
         rule.hear(answer(request, warmup=True))
@@ -301,7 +302,7 @@ def test_a_judgement_under_way_holds_nobody_up() -> None:
 
     later = Later()
     rule = narrowed(plan, 0.5, later)
-    for request in plan.opening_requests():
+    for request in first_requests(plan):
         rule.hear(answer(request))
     assert [rule(), rule()] == [None, None]
     waiting.set_result(measure_narrowness(*later.asked))
@@ -313,7 +314,7 @@ def test_the_judgement_may_run_on_a_thread() -> None:
     plan = plan_of("a", repeat=6)
     with ThreadPoolExecutor(1) as executor:
         rule = narrowed(plan, 0.5, executor)
-        for request in plan.opening_requests():
+        for request in first_requests(plan):
             rule.hear(answer(request))
         at_once = rule()  # a quick thread is done before this looks
     assert at_once or rule()

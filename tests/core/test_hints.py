@@ -1,4 +1,4 @@
-"""Beside every failure stands what to do about it, wherever a person meets it."""
+"""Hints on failed requests: their table, and every place that shows them."""
 
 from dataclasses import replace
 from io import StringIO
@@ -19,7 +19,7 @@ from runner.outputs import WRITERS
 from runner.outputs.terminal import render_summary
 from runner.storage.journal import Header
 from runner.wire.causes import CAUSES
-from runner.wire.connection_failure import STAGES, WORDS
+from runner.wire.connection_failure import DESCRIPTIONS, STAGES
 
 SPENT = Record(
     Identity("k", "hello", 1, 1, 1, "zhipu", "glm-5.3", "Hello"),
@@ -44,15 +44,15 @@ HEADER = Header(
 )
 
 
-def test_every_kind_of_failure_has_a_hint() -> None:
+def test_every_error_type_has_a_hint() -> None:
     """Every cause, stage and timeout that a row can name is in the table, and nothing else is."""
     stages = {stage for _, stage in STAGES}
     assert set(HINTS) == {*CAUSES, *stages, *Timeouts.__dataclass_fields__, WORKER_LOST}
-    assert set(WORDS) == stages
+    assert set(DESCRIPTIONS) == stages
 
 
-def test_advice_is_one_clause() -> None:
-    """The clause says what is wrong, at whom, by which code, what to do, and what has been tried."""
+def test_a_hint_is_one_clause() -> None:
+    """The clause has the problem, the provider, its code, what to do, and the number of attempts."""
     spent = hint_for("zhipu", "auth", "balance", code="1113")
     assert spent == "balance used up at zhipu (code 1113): top up; not retried"
     busy = hint_for("vllm", "provider_error", "overloaded", attempts=3)
@@ -64,27 +64,27 @@ def test_advice_is_one_clause() -> None:
     ("outcome", "advised"),
     [(Outcome.TRUNCATED, True), (Outcome.FILTERED, True), (Outcome.CANCELLED, False), (Outcome.SKIPPED, False)],
 )
-def test_some_outcomes_need_no_kind(outcome: Outcome, advised: bool) -> None:
-    """A reply that broke off needs advice without an error; what a person did needs none."""
+def test_outcomes_without_error_type_have_a_hint_if_one_helps(outcome: Outcome, advised: bool) -> None:
+    """A truncated or filtered reply has a hint; a cancelled or skipped one has none."""
     assert (hint_for("vllm", outcome, None) is not None) is advised
 
 
 @given(st.sampled_from(Outcome), st.sampled_from([*HINTS, "kind of a later version", None]), st.text(max_size=9))
-def test_any_failure_is_survived(outcome: Outcome, error_type: str | None, code: str) -> None:
-    """Whatever a journal holds, advice is a line without a gap in it, or none."""
+def test_a_hint_for_any_failure_is_complete_or_none(outcome: Outcome, error_type: str | None, code: str) -> None:
+    """Whatever a journal holds, the hint has no unfilled placeholder, or there is none."""
     advice = hint_for("vllm", outcome, error_type, code=code)
     known = error_type in HINTS or outcome in OUTCOME_HINTS
     assert (advice is not None) is known
     assert "{" not in str(advice).replace(code, "")
 
 
-def test_good_ends_need_no_advice() -> None:
-    """What is timed has not failed."""
+def test_successful_outcomes_have_no_hint() -> None:
+    """No outcome that enters timing statistics has a hint."""
     assert not set(OUTCOME_HINTS) & TIMED
 
 
-def test_progress_says_what_to_do_with_the_providers_own_code() -> None:
-    """The line of a failed request ends with the clause."""
+def test_progress_line_of_a_failure_ends_with_its_hint() -> None:
+    """The hint includes the provider's own error code."""
     advice = "balance used up at zhipu (code 1113): top up; not retried"
     assert describe(SPENT) == f"zhipu/glm-5.3  hello  auth 429: 余额不足 · {advice}"
     silent = replace(SPENT, error=None, error_type=None, http_status=None, outcome=Outcome.SKIPPED)
@@ -92,7 +92,7 @@ def test_progress_says_what_to_do_with_the_providers_own_code() -> None:
 
 
 def rendered(run: Run) -> dict[str, str]:
-    """Return what a person reads of a run, by where."""
+    """Return the text of a run in each output, by the output's name."""
     console = Console(file=StringIO(), width=200)
     console.print(render_summary(run))
     return {
@@ -103,8 +103,8 @@ def rendered(run: Run) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("place", ["terminal", "markdown", "html"])
-def test_summaries_say_what_to_do(place: str) -> None:
-    """Failures told alike are one line with one clause; those that were tried more often are another."""
+def test_summaries_show_a_hint_for_each_kind_of_failure(place: str) -> None:
+    """Equal failures share one line with one hint; those with another number of attempts have their own."""
     records = [SPENT, SPENT, replace(SPENT, attempts=3)]
     text = rendered(Run.of(HEADER, records))[place]
     assert text.count("balance used up at zhipu: top up; not retried") == 1

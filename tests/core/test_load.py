@@ -1,4 +1,4 @@
-"""How hard a run presses: as values, as a header holds them, as options on a command line."""
+"""Load profiles: their values, their form in a header, and the options on the command line."""
 
 from typing import Any
 
@@ -23,11 +23,11 @@ LOADS = st.builds(
 
 
 @given(LOADS)
-def test_a_header_holds_a_load_whole(load: LoadProfile) -> None:
-    """What differs from the default is enough to have the load again; what a later version adds is ignored."""
-    assert LoadProfile.of(load.altered) == load
-    assert LoadProfile.of({**load.altered, "of a later version": 1}) == load
-    assert LoadProfile().altered == {}
+def test_load_profile_survives_a_header(load: LoadProfile) -> None:
+    """The values that differ from the defaults restore the profile; names of a later version are ignored."""
+    assert LoadProfile.from_plain(load.to_plain()) == load
+    assert LoadProfile.from_plain({**load.to_plain(), "of a later version": 1}) == load
+    assert LoadProfile().to_plain() == {}
 
 
 @pytest.mark.parametrize(
@@ -40,28 +40,28 @@ def test_a_header_holds_a_load_whole(load: LoadProfile) -> None:
         ({"duration_s": -3}, "more than 0"),
         ({"max_requests": 0}, "1 or more"),
         ({"levels": (1, 0)}, "1 or more"),
-        ({"levels": (1, 2, 1)}, "each but once"),
+        ({"levels": (1, 2, 1)}, "each only once"),
         ({"levels": (1, 2), "rate": 1}, "--sweep or --rate"),
         ({"levels": (1, 2), "adaptive": True}, "choose one"),
         ({"arrivals": "bursts"}, "constant or poisson, not bursts"),
     ],
 )
-def test_what_nobody_can_mean_is_refused(values: dict[str, Any], words: str) -> None:
-    """Each sentence says what would do."""
+def test_invalid_load_profile_is_refused(values: dict[str, Any], words: str) -> None:
+    """Each message names the values that are allowed."""
     with pytest.raises(CompareError, match=words):
         LoadProfile(**values)
 
 
 @given(st.integers(1, 9), st.integers(0, 8), LEVELS.filter(bool), st.booleans())
-def test_a_level_can_be_told_from_a_block(repeat: int, within: int, levels: tuple[int, ...], is_open: bool) -> None:
-    """Levels follow each other, as many blocks each as are repeated, or a million where that number was open."""
+def test_level_of_a_block(repeat: int, within: int, levels: tuple[int, ...], is_open: bool) -> None:
+    """Levels follow each other, with `repeat` block numbers each, or a million without a limit."""
     each = BLOCKS_A_LEVEL if is_open else repeat
     blocks = [place * each + within % each + 1 for place in range(len(levels))]
     assert [level_of(block, levels, None if is_open else repeat) for block in blocks] == list(levels)
 
 
-def given_options(*words: str) -> tuple[LoadProfile | None, str]:
-    """Return what a command line means, and what is said where it means nothing."""
+def parse_options(*words: str) -> tuple[LoadProfile | None, str]:
+    """Return the load profile of a command line, and the output if it is refused."""
     found: list[LoadProfile] = []
 
     @click.command()
@@ -88,9 +88,9 @@ def given_options(*words: str) -> tuple[LoadProfile | None, str]:
         ("--sweep 1,2,4", LoadProfile(levels=(1, 2, 4))),
     ],
 )
-def test_options_say_a_load(words: str, load: LoadProfile) -> None:
-    """Each option is a value, and what is not given is at its default."""
-    assert given_options(*words.split()) == (load, "")
+def test_load_options_become_a_load_profile(words: str, load: LoadProfile) -> None:
+    """Each option sets a value; those not given stay at their defaults."""
+    assert parse_options(*words.split()) == (load, "")
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_options_say_a_load(words: str, load: LoadProfile) -> None:
     [
         ("--duration soon", "write 30s, 5m or 1h"),
         ("--duration -5s", "write 30s, 5m or 1h"),
-        ("--duration 0s", "give more than 0"),
+        ("--duration 0s", "must be more than 0"),
         ("--sweep 1,,2", "write 1,2,4,8"),
         ("--sweep one", "write 1,2,4,8"),
         ("--sweep 0,1", "1 or more"),
@@ -110,8 +110,8 @@ def test_options_say_a_load(words: str, load: LoadProfile) -> None:
         ("--order random", "'blocks', 'free', 'as-written'"),
     ],
 )
-def test_a_mistyped_load_is_told_how(words: str, said: str) -> None:
-    """The message says what would do; nothing is run."""
-    load, output = given_options(*words.split())
+def test_invalid_load_options_are_refused_with_a_hint(words: str, said: str) -> None:
+    """The message says what is allowed, and nothing runs."""
+    load, output = parse_options(*words.split())
     assert load is None
     assert said in " ".join(output.split())

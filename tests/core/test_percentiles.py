@@ -1,4 +1,4 @@
-"""Percentiles as a user chooses them: read, named, and shown in every table of a summary."""
+"""Percentiles that a user chooses: parsed, named, and shown in every table of a summary."""
 
 import json
 import re
@@ -23,16 +23,16 @@ RANKS = st.floats(0, 100, exclude_min=True, exclude_max=True)
 
 
 @given(st.lists(RANKS, min_size=1))
-def test_what_was_named_is_shown_once_and_in_order(percents: list[float]) -> None:
-    """Repetitions go, and the median, which is there anyway; nothing else does."""
+def test_percentiles_keep_their_order_without_repetitions_and_median(percents: list[float]) -> None:
+    """Repeated values and the median, which is shown anyway, are left out; all others stay."""
     expected = tuple(dict.fromkeys(percent for percent in percents if percent != 50))
     assert parse_percentiles(", ".join(map(str, percents))) == expected
     assert choose_percentiles(percents) == expected
 
 
 @given(st.text())
-def test_any_text_is_read_or_refused_in_a_sentence(text: str) -> None:
-    """Whatever is typed, it is percentiles or a CompareError."""
+def test_any_text_is_parsed_or_refused(text: str) -> None:
+    """Any text gives percentiles or a CompareError."""
     try:
         percents = parse_percentiles(text)
     except CompareError:
@@ -41,13 +41,13 @@ def test_any_text_is_read_or_refused_in_a_sentence(text: str) -> None:
 
 
 @given(RANKS)
-def test_a_name_holds_the_number(percent: float) -> None:
+def test_percentile_name_holds_the_exact_number(percent: float) -> None:
     """No two percentiles share a name: a rounded one would promise what was not computed."""
     assert float(name_percentile(percent).removeprefix("p")) == percent
 
 
-def test_all_that_is_wrong_is_said_at_once() -> None:
-    """Every bad number is in the one sentence, with its cause and the hint."""
+def test_all_invalid_percentiles_are_reported_at_once() -> None:
+    """The message lists every wrong value with its cause and a hint."""
     with pytest.raises(CompareError) as refused:
         parse_percentiles("0,abc,90,120,nan,")
     assert str(refused.value) == (
@@ -70,8 +70,8 @@ def crafted_run(tmp_path: Path) -> Path:
     return folder
 
 
-def test_chosen_percentiles_stand_in_every_summary(crafted_run: Path, run_cli: RunCli) -> None:
-    """Terminal, page, Markdown and JSON show them, by name or by that of the extreme; p50 has its column anyway."""
+def test_every_summary_shows_the_chosen_percentiles(crafted_run: Path, run_cli: RunCli) -> None:
+    """Terminal, page, Markdown and JSON show them by name, or the name of the extreme; p50 has its own column."""
     shown = run_cli("report", str(crafted_run), "--percentiles", "50,90,99.9,5")
     assert shown.returncode == 0, shown.stderr
     brief, apart = [line.split() for line in shown.stdout.splitlines() if line.startswith("target")]
@@ -93,8 +93,8 @@ def test_chosen_percentiles_stand_in_every_summary(crafted_run: Path, run_cli: R
             assert "maximum or minimum stands in" in text
 
 
-def test_a_run_shows_them_and_a_resumed_one_has_to_be_told_again(run_cli: RunCli, tmp_path: Path) -> None:
-    """They are a way of looking: no part of the run, so that resuming shows the usual ones unless others are named."""
+def test_percentiles_are_not_stored_in_a_run(run_cli: RunCli, tmp_path: Path) -> None:
+    """A resumed run shows the default percentiles unless others are given."""
     (tmp_path / "s.yaml").write_text("cases: [{id: a, prompt: Hi}]\n", encoding="utf-8")
     asked = ("run", "s.yaml", "-m", "sim/quick", "--repeat", "2", "-o", "out", "--percentiles", "90")
     first = run_cli(*asked)
@@ -107,8 +107,8 @@ def test_a_run_shows_them_and_a_resumed_one_has_to_be_told_again(run_cli: RunCli
 
 @settings(max_examples=20)
 @given(st.lists(st.integers(1, 99), min_size=2, max_size=12, unique=True))
-def test_no_figure_is_cut_on_a_terminal_of_80_columns(percents: list[float]) -> None:
-    """However many percentiles are named, each stands whole under its whole name, for TTFT and for total."""
+def test_percentiles_fit_a_terminal_of_80_columns(percents: list[float]) -> None:
+    """Each percentile appears whole under its whole name, for TTFT and for total, however many there are."""
     percents = list(choose_percentiles([*percents, 99.9]))
     run = replace(run_of([*jittered(BASE, 6), *jittered(NEW, 3)]), percents=tuple(percents))
     console = Console(file=StringIO(), width=80)

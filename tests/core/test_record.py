@@ -1,4 +1,4 @@
-"""Every duration of the clock table, derived from stamps; what is absent stays absent."""
+"""The record and the fold: every duration of the clock table, and what stays blank."""
 
 from collections.abc import Sequence
 from dataclasses import fields, replace
@@ -72,19 +72,19 @@ RESTS_ON = {
 }
 
 
-def heard(*at_ms: float, channels: str | None = None, lengths: Sequence[int] | None = None) -> TextEvents:
-    """Hear an answer of one character at each of the given milliseconds, unless told otherwise."""
+def arrived(*at_ms: float, channels: str | None = None, lengths: Sequence[int] | None = None) -> TextEvents:
+    """Return text events at these milliseconds, by default of one character of the answer each."""
     at_us = tuple(round(at * 1000) for at in at_ms)
     return TextEvents(at_us, channels or "a" * len(at_us), lengths or (1,) * len(at_us))
 
 
 def recorded(said: TextEvents, **rest: object) -> Record:
-    """Record a reply."""
+    """Return the record of a reply with these text events."""
     return replace(Record(ASKED, FULL, Outcome.OK, said), **rest)  # type: ignore[arg-type]
 
 
 def folded(*events: Event) -> Fold:
-    """Fold events into what a record needs."""
+    """Return the fold of these events."""
     fold = Fold()
     for event in events:
         fold.add(event)
@@ -92,45 +92,45 @@ def folded(*events: Event) -> Fold:
 
 
 def text(at_ns: int, said: str = "a", channel: Channel = Channel.ANSWER) -> Text:
-    """Hear a piece of text."""
+    """Return a text event."""
     return Text(at_ns, channel, said)
 
 
 def usage(at_ns: int, output: int) -> Usage:
-    """Hear a count of tokens."""
+    """Return a usage event."""
     return Usage(at_ns, None, output, None, None, {})
 
 
-# The clock table: marks
+# The clock table: timestamps
 
 
 @pytest.mark.parametrize(("name", "seconds"), CLOCK.items())
-def test_a_duration_runs_from_its_mark_to_its_mark(name: str, seconds: float) -> None:
-    """Each column of the clock table spans the two marks that the table names."""
+def test_each_duration_spans_the_two_timestamps_of_its_definition(name: str, seconds: float) -> None:
+    """Each column of the clock table spans the two timestamps that the table names."""
     assert getattr(Record(ASKED, FULL, Outcome.OK), name) == pytest.approx(seconds, abs=1e-12)
 
 
 @pytest.mark.parametrize("mark", [field.name for field in fields(Timestamps)])
-def test_a_mark_that_never_came_blanks_what_rests_on_it(mark: str) -> None:
-    """Without a mark its durations are None, never 0, and all others are untouched."""
+def test_a_missing_timestamp_leaves_its_durations_blank(mark: str) -> None:
+    """Durations that need it are None, never 0, and all others are unchanged."""
     record = Record(ASKED, replace(FULL, **{mark: None}), Outcome.OK)
     assert {name for name in CLOCK if getattr(record, name) is None} == RESTS_ON[mark]
 
 
 @pytest.mark.parametrize("name", [*CLOCK, *RESTS_ON_TEXT, "client_error_s", "chars", "chunks", "tokens_source"])
-def test_nothing_observed_is_nothing_told(name: str) -> None:
-    """A request that never got anywhere has blanks, not zeros."""
+def test_a_record_without_observations_is_blank(name: str) -> None:
+    """A request that was never sent has blanks, not zeros."""
     assert getattr(Record(ASKED, Timestamps(), Outcome.SKIPPED), name) is None
 
 
-def test_waiting_between_attempts_is_added_up_in_its_own_column() -> None:
-    """The back-off is a sum, so a request that never waited waited 0 seconds."""
+def test_backoff_is_the_sum_of_the_waits_between_attempts() -> None:
+    """A request that never waited has a back-off of 0 seconds."""
     record = Record(ASKED, FULL, Outcome.OK)
     assert (record.backoff_s, replace(record, backoff_ns=1500 * MS).backoff_s) == (0.0, 1.5)
 
 
-def test_a_measured_lateness_of_zero_is_not_unknown() -> None:
-    """`client_error_s` tells a clock that was right from one that was not looked at."""
+def test_client_error_of_zero_differs_from_unknown() -> None:
+    """`client_error_s` is 0 if no delay was measured, and None if none was looked for."""
     record = Record(ASKED, FULL, Outcome.OK)
     assert (record.client_error_s, replace(record, late_ns=0).client_error_s) == (None, 0.0)
 
@@ -138,34 +138,34 @@ def test_a_measured_lateness_of_zero_is_not_unknown() -> None:
 # The clock table: text
 
 
-def test_the_first_text_counts_on_any_channel_and_the_answer_by_itself() -> None:
-    """`ttft_s` is the first text whatever it is, `ttfa_s` the first of the answer."""
-    record = recorded(heard(300, 310, 500, 520, channels="rtaa"))
+def test_ttft_counts_any_channel_and_ttfa_only_the_answer() -> None:
+    """`ttft_s` is the first text on any channel, `ttfa_s` the first of the answer."""
+    record = recorded(arrived(300, 310, 500, 520, channels="rtaa"))
     assert (record.ttft_s, record.ttfa_s) == (0.3, 0.5)
 
 
-def test_a_reply_without_an_answer_has_no_first_answer() -> None:
+def test_ttfa_is_blank_without_an_answer() -> None:
     """Reasoning alone leaves `ttfa_s` blank."""
-    assert recorded(heard(300, 310, channels="rr")).ttfa_s is None
+    assert recorded(arrived(300, 310, channels="rr")).ttfa_s is None
 
 
-def test_time_per_token_leaves_the_first_token_out() -> None:
-    """51 tokens over a second, the first at its beginning, are 20 ms each, 50 a second."""
-    record = recorded(heard(200, 700, 1200), output_tokens=51)
+def test_tpot_excludes_the_first_token() -> None:
+    """51 tokens over a second, the first at its start, take 20 ms each, which is 50 per second."""
+    record = recorded(arrived(200, 700, 1200), output_tokens=51)
     assert record.tpot_s == pytest.approx(0.02)
     assert record.output_tps == pytest.approx(50)
 
 
 @pytest.mark.parametrize("tokens", [None, 0, 1])
-def test_a_rate_needs_two_tokens(tokens: int | None) -> None:
-    """Where fewer are known there is no time per token and no rate."""
-    record = recorded(heard(200, 700, 1200), output_tokens=tokens)
+def test_tpot_needs_two_tokens(tokens: int | None) -> None:
+    """With fewer known tokens there is no time per token and no rate."""
+    record = recorded(arrived(200, 700, 1200), output_tokens=tokens)
     assert (record.tpot_s, record.output_tps) == (None, None)
 
 
-def test_characters_a_second_leave_the_first_text_out() -> None:
-    """What arrived at the first stamp took none of the span."""
-    assert recorded(heard(200, 700, 1200, lengths=(100, 3, 7))).output_cps == pytest.approx(10)
+def test_output_cps_excludes_the_first_text() -> None:
+    """The characters of the first event took none of the span."""
+    assert recorded(arrived(200, 700, 1200, lengths=(100, 3, 7))).output_cps == pytest.approx(10)
 
 
 @pytest.mark.parametrize(
@@ -179,11 +179,11 @@ def test_characters_a_second_leave_the_first_text_out() -> None:
         (100, 40, "raa", 100),
     ],
 )
-def test_tokens_that_were_never_streamed_are_not_heard(
+def test_streamed_tokens_exclude_hidden_reasoning(
     output: int | None, reasoning: int | None, channels: str, expected: int | None
 ) -> None:
-    """Hidden reasoning is counted and paid, but took no part in the span that a rate is read off."""
-    record = recorded(heard(1, 20, 40, channels=channels), output_tokens=output, reasoning_tokens=reasoning)
+    """Hidden reasoning is counted and paid, but is not part of the span that a rate is computed from."""
+    record = recorded(arrived(1, 20, 40, channels=channels), output_tokens=output, reasoning_tokens=reasoning)
     assert record.streamed_tokens == expected
 
 
@@ -201,8 +201,8 @@ def test_tokens_that_were_never_streamed_are_not_heard(
     ],
 )
 def test_a_burst_gives_no_rate(at_ms: tuple[float, ...], flagged: bool, has_rate: bool) -> None:
-    """Text that comes at once was held back somewhere; from three pieces on the row says so."""
-    record = recorded(heard(*at_ms), output_tokens=50)
+    """Text that comes at once was buffered on its way; from three pieces on the row is flagged."""
+    record = recorded(arrived(*at_ms), output_tokens=50)
     assert BURST_S == 0.005
     assert record.buffered is flagged
     assert ("buffered" in record.flags) is flagged
@@ -211,26 +211,26 @@ def test_a_burst_gives_no_rate(at_ms: tuple[float, ...], flagged: bool, has_rate
     )
 
 
-def test_an_answer_that_was_not_streamed_has_an_end_and_no_beginning() -> None:
-    """Its first text is the whole: only set-up, headers and total are told."""
-    record = recorded(heard(1200), noted=("not_streamed",), output_tokens=50)
+def test_a_non_streamed_reply_has_a_total_and_no_ttft() -> None:
+    """Only connection set-up, headers and total are known."""
+    record = recorded(arrived(1200), noted=("not_streamed",), output_tokens=50)
     assert [getattr(record, name) for name in ("ttfc_s", *RESTS_ON_TEXT)] == [None] * 6
     assert (record.total_s, record.headers_s, record.gap_s(1.0)) == (1.2, 0.04, None)
 
 
-# Gaps
+# Inter-chunk latency
 
 
-def test_gaps_are_told_by_nearest_rank() -> None:
+def test_inter_chunk_latency_quantiles_use_nearest_rank() -> None:
     """Of 1, 2, 3 and 10 ms the median is 2, and both the 99th percentile and the maximum are 10."""
-    record = recorded(heard(100, 102, 112, 113, 116))
+    record = recorded(arrived(100, 102, 112, 113, 116))
     assert record.gaps_s == (0.001, 0.002, 0.003, 0.01)
     assert [record.gap_s(quantile) for quantile in (0.0, 0.25, 0.5, 0.99, 1.0)] == [0.001, 0.001, 0.002, 0.01, 0.01]
 
 
 @given(st.lists(st.integers(0, 10**7), min_size=3, max_size=300).map(sorted), st.sampled_from([50, 90, 95, 99, 100]))
-def test_a_gap_quantile_is_a_gap_that_so_many_do_not_exceed(at_us: list[int], percent: int) -> None:
-    """The value is one of the gaps, the smallest that at least this share stays at or below."""
+def test_inter_chunk_latency_quantile_is_the_smallest_that_covers_its_share(at_us: list[int], percent: int) -> None:
+    """The value is one of the latencies, the smallest that at least this share does not exceed."""
     record = recorded(TextEvents(tuple(at_us), "a" * len(at_us), (1,) * len(at_us)))
     gaps = sorted((b - a) / 1e6 for a, b in pairwise(at_us))
     value = record.gap_s(percent / 100)
@@ -243,34 +243,34 @@ def test_a_gap_quantile_is_a_gap_that_so_many_do_not_exceed(at_us: list[int], pe
 
 
 @pytest.mark.parametrize("at_ms", [(), (200,), (200, 201, 202)])
-def test_without_a_gap_there_is_no_quantile(at_ms: tuple[float, ...]) -> None:
-    """One text, none, or one burst has no gap to speak of."""
-    assert recorded(heard(*at_ms)).gap_s(0.5) is None
+def test_inter_chunk_latency_needs_two_separate_events(at_ms: tuple[float, ...]) -> None:
+    """One text, none, or one burst has no latency between chunks."""
+    assert recorded(arrived(*at_ms)).gap_s(0.5) is None
 
 
 # Counts and flags
 
 
-def test_characters_and_chunks_count_what_was_heard() -> None:
-    """They are facts of the stream, whatever a provider counts."""
-    record = recorded(heard(1, 20, 40, lengths=(3, 4, 5)), reply="abcdefghijkl")
+def test_chars_and_chunks_count_the_received_text() -> None:
+    """They are computed from the stream, whatever the provider counts."""
+    record = recorded(arrived(1, 20, 40, lengths=(3, 4, 5)), reply="abcdefghijkl")
     assert (record.chars, record.chunks, record.tokens_source) == (12, 3, None)
 
 
-def test_an_empty_reply_has_no_characters_and_a_missing_one_is_blank() -> None:
-    """A reply that came and said nothing is told from none."""
+def test_an_empty_reply_has_zero_chars_and_a_missing_one_is_blank() -> None:
+    """A reply without text differs from no reply."""
     assert (recorded(TextEvents(), reply="").chars, recorded(TextEvents(), reply=None).chars) == (0, None)
 
 
 @pytest.mark.parametrize("counted", ["input_tokens", "output_tokens"])
-def test_counted_tokens_name_their_source(counted: str) -> None:
+def test_tokens_source_is_usage_if_either_side_is_counted(counted: str) -> None:
     """A count on either side comes from the provider's usage."""
     assert recorded(TextEvents(), **{counted: 5}).tokens_source == "usage"
 
 
-def test_flags_are_sorted_and_each_is_there_once() -> None:
-    """What the wire noted and what follows from the record are one list."""
-    record = recorded(heard(1, 2, 3), noted=("retired_model", "buffered"), cached_tokens=5, warmup=True)
+def test_flags_are_sorted_and_unique() -> None:
+    """Flags of the wire and derived flags form one list."""
+    record = recorded(arrived(1, 2, 3), noted=("retired_model", "buffered"), cached_tokens=5, warmup=True)
     assert record.flags == ("buffered", "cached", "retired_model", "warmup")
     assert recorded(TextEvents(), cached_tokens=0).flags == ()
 
@@ -278,9 +278,9 @@ def test_flags_are_sorted_and_each_is_there_once() -> None:
 @pytest.mark.parametrize(
     ("ttft_ms", "bound_ms"), [(None, 10.0), (1000, 10.0), (200, 10.0), (100, 5.0), (40, 2.0), (10, 2.0), (0, 2.0)]
 )
-def test_a_row_is_late_by_ten_milliseconds_or_a_share_of_its_beginning(ttft_ms: float | None, bound_ms: float) -> None:
-    """The bound is 10 ms, 5 % of a short TTFT, and never less than a clock's tick can be told from."""
-    said = TextEvents() if ttft_ms is None else heard(ttft_ms)
+def test_client_late_by_ten_milliseconds_or_a_share_of_ttft(ttft_ms: float | None, bound_ms: float) -> None:
+    """The bound is 10 ms, 5 % of a short TTFT, and never less than the clock's resolution."""
+    said = TextEvents() if ttft_ms is None else arrived(ttft_ms)
     late = [recorded(said, late_ns=round(bound_ms * MS) + extra).client_late() for extra in (-1000, 1000)]
     assert late == [False, True]
     assert recorded(said, late_ns=None).client_late() is False
@@ -288,8 +288,8 @@ def test_a_row_is_late_by_ten_milliseconds_or_a_share_of_its_beginning(ttft_ms: 
 
 
 @pytest.mark.parametrize("outcome", Outcome)
-def test_only_whole_replies_enter_timing_statistics(outcome: Outcome) -> None:
-    """`ok` and `length` do, unless they warmed up; nothing else ever does."""
+def test_only_ok_and_length_enter_timing_statistics(outcome: Outcome) -> None:
+    """`ok` and `length` do, except warm-ups; no other outcome does."""
     record = Record(ASKED, FULL, outcome)
     assert record.timed is (outcome in {Outcome.OK, Outcome.LENGTH})
     assert replace(record, warmup=True).timed is False
@@ -298,8 +298,8 @@ def test_only_whole_replies_enter_timing_statistics(outcome: Outcome) -> None:
 # The fold
 
 
-def test_the_reply_ends_with_the_last_event_that_carried_data() -> None:
-    """[DONE], the body's end and remarks come after it and do not move it."""
+def test_a_reply_ends_with_its_last_event_with_data() -> None:
+    """[DONE], the end of the body and flags come after it and do not move it."""
     fold = folded(
         ResponseStarted(1, 200, "id"),
         EmptyChunk(10),
@@ -310,56 +310,57 @@ def test_the_reply_ends_with_the_last_event_that_carried_data() -> None:
         StreamDone(50),
         Ended(60),
     )
-    assert (fold.first_event, fold.last_event, fold.ended_at) == (10, 40, 60)
+    assert (fold.first_event, fold.last_event) == (10, 40)
 
 
-def test_text_that_was_held_back_does_not_move_the_end_back() -> None:
-    """It carries the stamp at which it came, which may lie before that of another event."""
+def test_held_back_text_does_not_move_the_end_back() -> None:
+    """It keeps the timestamp at which it arrived, which may be before that of another event."""
     fold = folded(EmptyChunk(10), usage(30, 5), text(20, "<"))
     assert (fold.first_event, fold.last_event) == (10, 30)
 
 
 @pytest.mark.parametrize("event", [ResponseStarted(5, 200, None), StreamDone(5), Flagged(5, "compressed"), Ended(5)])
 def test_an_event_without_data_is_no_first_event(event: Event) -> None:
-    """Headers, sentinels and remarks neither begin nor end a reply."""
+    """Headers, [DONE] and flags neither start nor end a reply."""
     fold = folded(event)
     assert (fold.first_event, fold.last_event, fold.has_text) == (None, None, False)
 
 
-def test_each_channel_keeps_its_own_text() -> None:
-    """What is said on a channel is joined; a silent channel is None."""
+def test_each_channel_has_its_own_text() -> None:
+    """The texts of a channel are joined; a channel without text is None."""
     fold = folded(text(1, "thin", Channel.REASONING), text(2, "an"), text(3, "k", Channel.REASONING), text(4, "swer"))
     assert [fold.text(channel) for channel in Channel] == ["think", "answer", None]
-    assert (fold.text_count, fold.text_events(0).channels, fold.text_events(0).lengths) == (4, "rara", (4, 2, 1, 4))
+    events = fold.text_events(0)
+    assert (len(fold.timestamps_ns), events.channels, events.lengths) == (4, "rara", (4, 2, 1, 4))
 
 
 def test_the_last_usage_wins_and_is_never_summed() -> None:
-    """Cumulative counts in every chunk end with the whole."""
+    """Cumulative counts in every chunk end with the total."""
     assert folded(usage(1, 5), usage(2, 9)).usage == usage(2, 9)
 
 
-def test_the_first_failure_is_the_cause() -> None:
-    """What fails after it fails because of it."""
+def test_the_first_failure_is_kept() -> None:
+    """Later failures are consequences of the first."""
     first, second = Failed(1, Outcome.PROVIDER_ERROR, "first"), Failed(2, Outcome.CONNECTION, "second")
     assert folded(first, second).failed is first
 
 
-def test_a_later_head_only_brings_the_id() -> None:
-    """Where the headers gave no id, the first body that does is not taken for another response."""
+def test_a_later_response_start_only_adds_the_request_id() -> None:
+    """If the headers have no id, the first body that has one does not count as another response."""
     assert folded(ResponseStarted(1, 200, None), ResponseStarted(9, 500, "id-1")).response_started == ResponseStarted(
         1, 200, "id-1"
     )
 
 
-def test_the_model_that_answers_is_the_first_one_named() -> None:
-    """A chunk that names none leaves it unknown, a later name does not replace it."""
+def test_response_model_is_the_first_one_named() -> None:
+    """A chunk without a model changes nothing, and a later name does not replace the first."""
     assert (
         folded(EmptyChunk(1), EmptyChunk(2, "m-1"), Text(3, Channel.ANSWER, "a", None, "m-2")).response_model == "m-1"
     )
 
 
-def test_the_senders_clock_counts_only_if_every_text_has_it() -> None:
-    """A column with holes could not be set beside the stamps."""
+def test_origin_timestamps_are_kept_only_if_complete() -> None:
+    """A column with gaps could not be compared with the timestamps."""
     stamped = Text(5000, Channel.ANSWER, "a", origin_ns=4000)
     assert folded(stamped, stamped).text_events(1000).origin_us == (3, 3)
     assert folded(stamped, text(6000)).text_events(1000).origin_us == ()
@@ -385,8 +386,8 @@ OUTCOMES: list[tuple[tuple[Event, ...], Outcome]] = [
 
 
 @pytest.mark.parametrize(("events", "outcome"), OUTCOMES)
-def test_a_stream_proves_how_it_ended(events: tuple[Event, ...], outcome: Outcome) -> None:
-    """A failure says so itself; success needs a finish_reason, or [DONE] behind some data."""
+def test_outcome_of_a_stream(events: tuple[Event, ...], outcome: Outcome) -> None:
+    """A failure gives its own outcome; success needs a finish_reason, or [DONE] after some data."""
     assert folded(*events).outcome() is outcome
 
 
@@ -403,15 +404,15 @@ CARRYING_DATA: st.SearchStrategy[EmptyChunk | Text | Usage | Finished] = st.one_
 
 @st.composite
 def streams(draw: st.DrawFn) -> list[Event]:
-    """Draw events that carry data, at stamps that never go back, ending as a stream does."""
+    """Draw events with data in the order of their timestamps, ending as a stream does."""
     events = sorted(draw(st.lists(CARRYING_DATA, min_size=1, max_size=30)), key=lambda event: event.at_ns)
     later_ns = events[-1].at_ns + draw(AT)
     return [*events, StreamDone(later_ns), Ended(later_ns)]
 
 
 @given(streams(), st.integers(0, 10**9))
-def test_the_clock_never_runs_backwards(events: list[Event], wait_ns: int) -> None:
-    """First event <= first text <= first answer <= total, to the last digit, and the gaps fill the text's span."""
+def test_durations_of_a_stream_are_ordered(events: list[Event], wait_ns: int) -> None:
+    """First event <= first text <= first answer <= total, exactly; inter-chunk latencies sum to the text's span."""
     sent_ns = events[0].at_ns - wait_ns
     fold = folded(*events)
     marks = Timestamps(sent=sent_ns, first_event=fold.first_event, last_event=fold.last_event)

@@ -1,4 +1,4 @@
-"""Strict YAML: what its scalars mean, where they stand, and what is said of everything that is refused."""
+"""Strict YAML: the meaning of scalars, their places, and the message for everything that is refused."""
 
 import json
 from contextlib import suppress
@@ -27,7 +27,7 @@ JSON = st.recursive(
 
 
 class Fruit(BaseModel):
-    """A model with one field of each kind that the sentences know."""
+    """A model with a field of each kind that has a message."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -43,7 +43,7 @@ class Fruit(BaseModel):
 
 
 def problems_of(text: str, model: type[BaseModel] = Fruit) -> list[str]:
-    """Return what is said of a text, without its path."""
+    """Return the problems of a text, without their path."""
     with pytest.raises(InvalidFile) as caught:
         validate(parse(text, "f"), model)
     return [str(problem).removeprefix("f:") for problem in caught.value.problems]
@@ -70,7 +70,7 @@ def problems_of(text: str, model: type[BaseModel] = Fruit) -> list[str]:
     ],
 )
 def test_a_scalar_that_yaml_12_does_not_interpret_is_text(text: str) -> None:
-    """What YAML 1.1 would read as a truth value, a time, a date or an octal number stays text."""
+    """What YAML 1.1 reads as a truth value, a time, a date or an octal number stays text."""
     assert parse(f"a: {text}", "f").data == {"a": text}
 
 
@@ -94,28 +94,28 @@ def test_a_scalar_that_yaml_12_does_not_interpret_is_text(text: str) -> None:
         ("|\n  12", "12"),
     ],
 )
-def test_a_scalar_means_what_yaml_12_says(text: str, value: object) -> None:
-    """Truth values, null and decimal numbers are read; what is quoted is text."""
+def test_a_scalar_has_its_yaml_12_meaning(text: str, value: object) -> None:
+    """Truth values, null and decimal numbers are interpreted; quoted scalars are text."""
     data = parse(f"a: {text}", "f").data
     assert data == {"a": value}
     assert type(data["a"]) is type(value)
 
 
 @pytest.mark.parametrize("written", ["1.10", "4.60", "1e3", "007", "+1", "true", "12"])
-def test_where_text_is_wanted_a_scalar_is_taken_as_written(written: str) -> None:
+def test_a_number_stays_as_written_where_text_is_expected(written: str) -> None:
     """A name, a list of texts and a union with text get 1.10, and not 1.1."""
     fruit = validate(parse(f"name: {written}\ntags: [{written}]\neaten_by: {written}", "f"), Fruit)
     assert (fruit.name, fruit.tags, fruit.eaten_by) == (written, (written,), written)
 
 
-def test_where_anything_goes_a_number_stays_a_number() -> None:
-    """Free-form data keeps its types, even in a document in which another number became text."""
+def test_a_number_stays_a_number_in_free_form_data() -> None:
+    """Free-form data keeps its types, even if another number of the document becomes text."""
     fruit = validate(parse("name: 1.10\nmore: {a: 1.10, b: [true, 2, x]}", "f"), Fruit)
     assert fruit.more == {"a": 1.1, "b": [True, 2, "x"]}
 
 
 def test_keys_and_values_have_places() -> None:
-    """A route leads to the line and column of a value, and of the key before it."""
+    """A route gives the line and column of a value, and of its key."""
     document = parse("a: 1\nb:\n  - x\n  - c: {d: 你好, e: y}\n", "f")
     assert document.place(("b", 1, "c", "e")) == Position(4, 19)
     assert document.place(("b", 1, "c", "e"), of_key=True) == Position(4, 16)
@@ -123,13 +123,13 @@ def test_keys_and_values_have_places() -> None:
     assert document.place(("b", 1, "c", "nothing", "there")) == Position(4, 8)
 
 
-def test_a_key_that_repeats_on_the_way_is_not_taken_for_the_last() -> None:
-    """The place of a key is that of the last step, also where an earlier step has the same name."""
+def test_place_of_a_key_whose_name_repeats_on_the_route() -> None:
+    """The place is that of the last step, even if an earlier step has the same name."""
     assert parse("a:\n  b:\n    a: 1\n", "f").place(("a", "b", "a"), of_key=True) == Position(3, 5)
 
 
-def test_all_mistakes_are_told_at_once_in_their_order() -> None:
-    """Repeated keys and a model's complaints come together, each in its own place."""
+def test_all_problems_are_reported_at_once_in_order() -> None:
+    """Repeated keys and errors of the model are reported together, each at its place."""
     text = "nmae: x\ncolour: blue\nweight: 0\nseeds: 1.5\nripe: yes\ntags: a\ntags: b\ninner: {name: [a], seed: 1}\n"
     assert problems_of(text) == [
         "1:1: unknown key `nmae`. Perhaps `name` was meant.",
@@ -144,38 +144,38 @@ def test_all_mistakes_are_told_at_once_in_their_order() -> None:
     ]
 
 
-def test_a_missing_key_is_told_apart_from_a_mistyped_one() -> None:
-    """An unknown key that resembles no missing one leaves both to be told."""
+def test_missing_and_unknown_keys_are_both_reported_if_unlike() -> None:
+    """An unknown key that resembles no missing one does not replace its report."""
     assert problems_of("colours: red") == [
         "1:1: `name` is missing. Add `name: ...`.",
         "1:1: unknown key `colours`. Perhaps `colour` was meant.",
     ]
 
 
-def test_a_union_is_told_by_the_branch_that_came_nearest() -> None:
-    """A wrong item of a list is told as such; a wrong whole names every shape it may have."""
+def test_an_error_in_a_union_names_the_closest_branch() -> None:
+    """A wrong item of a list is reported as such; a wrong whole names every form that is allowed."""
     assert problems_of("name: x\neaten_by: [a, [b]]") == ["2:15: item 2 of `eaten_by` is a list. Write text."]
     assert problems_of("name: x\neaten_by: {a: b}") == ["2:11: `eaten_by` is a mapping. Write text or a list."]
 
 
-def test_what_a_model_hides_is_not_shown() -> None:
-    """A key written into the wrong field of a provider's row does not come back in a message."""
+def test_hidden_input_is_not_shown() -> None:
+    """A key in the wrong field of a provider's row does not appear in a message."""
     secret = "sk-0123456789abcdef0123456789abcdef"
     told = problems_of(f"concurrency: {secret}\nkeyless: {secret}\nlabel: [{secret}]\nheaders: {{a: [{secret}]}}", Row)
     assert len(told) == 4
     assert secret not in " ".join(told)
 
 
-def test_a_part_is_validated_with_places_in_the_whole() -> None:
-    """A route to a part makes its problems stand where they are in the file."""
+def test_a_part_is_validated_with_places_in_the_whole_file() -> None:
+    """Problems of a part have their places in the file."""
     document = parse("fruits:\n  - name: x\n  - name: y\n    seeds: many\n", "f")
     assert validate(document, Fruit, ("fruits", 0)).name == "x"
     with pytest.raises(InvalidFile, match="f:4:12: `seeds` is the text `many`"):
         validate(document, Fruit, ("fruits", 1))
 
 
-def test_a_document_of_one_line_stands_on_it() -> None:
-    """Data read by other means is validated alike, at the line it came from."""
+def test_data_from_elsewhere_is_placed_on_its_line() -> None:
+    """Data from another source is validated alike, at the line it came from."""
     assert validate(document_of({"name": 7}, "f", 3), Fruit).name == "7"
     with pytest.raises(InvalidFile, match=r"f:3:1: `name` is 7\.5\."):
         validate(document_of({"name": 7.5}, "f", 3), Fruit)
@@ -183,7 +183,7 @@ def test_a_document_of_one_line_stands_on_it() -> None:
 
 @given(st.text(max_size=80) | YAML_LIKE)
 def test_any_text_is_a_document_or_refused(text: str) -> None:
-    """No text makes the reader raise anything but its own error, with a place inside the text."""
+    """No text makes the reader raise another error, and each problem has a place inside the text."""
     problems: tuple[Problem, ...] = ()
     data: object = None
     try:
@@ -195,15 +195,15 @@ def test_any_text_is_a_document_or_refused(text: str) -> None:
 
 
 @given(JSON)
-def test_what_was_written_is_read(data: JsonValue) -> None:
-    """Data that is written as JSON, which is YAML, is read as it was."""
+def test_json_is_read_as_yaml(data: JsonValue) -> None:
+    """Data written as JSON, which is YAML, is read unchanged."""
     document = parse(json.dumps({"a": data}, ensure_ascii=False), "f")
     assert document.data == {"a": data}
 
 
 @given(YAML_LIKE.filter(lambda text: "\ufeff" not in text))
-def test_libyaml_and_pyyaml_are_read_alike(text: str) -> None:
-    """A text that both parsers accept has the same data, so no machine reads a file otherwise."""
+def test_libyaml_and_pyyaml_give_the_same_data(text: str) -> None:
+    """A text that both parsers accept has the same data on every machine."""
 
     def read_by(loader: object) -> object:
         with pytest.MonkeyPatch.context() as patch, suppress(InvalidFile):
@@ -230,14 +230,14 @@ def test_libyaml_and_pyyaml_are_read_alike(text: str) -> None:
     ],
     ids=["bytes", "lists", "mappings", "values", "alias-values", "alias-characters", "alias-depth", "recursion"],
 )
-def test_a_document_built_to_exhaust_is_refused(text: str, told: str) -> None:
-    """Size, depth, count and repetition are bounded."""
+def test_an_exhausting_document_is_refused(text: str, told: str) -> None:
+    """Size, depth, number of values and repetition are bounded."""
     with pytest.raises(InvalidFile, match=told):
         parse(text, "f")
 
 
 def test_aliases_repeat_values_within_bounds() -> None:
-    """An alias is a copy of what its anchor named."""
+    """An alias is a copy of the value at its anchor."""
     assert parse("a: &x [1, {b: c}]\nd: *x\n", "f").data == {"a": [1, {"b": "c"}], "d": [1, {"b": "c"}]}
 
 
@@ -251,7 +251,7 @@ def test_aliases_repeat_values_within_bounds() -> None:
         (b"\xef\xbb\xbf", "the file is empty"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, content: bytes | None, told: str) -> None:
+def test_an_unreadable_file_is_refused(tmp_path: Path, content: bytes | None, told: str) -> None:
     """A missing, undecodable, oversized or empty file is one problem with its place."""
     path = tmp_path / "x.yaml"
     if content is not None:
@@ -260,14 +260,14 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, content: bytes | 
         read(path)
 
 
-def test_a_folder_is_not_a_file(tmp_path: Path) -> None:
-    """The reader says so, rather than that something cannot be read."""
+def test_a_folder_is_refused_as_such(tmp_path: Path) -> None:
+    """The message says that it is a folder."""
     with pytest.raises(InvalidFile, match="this is a folder"):
         read(tmp_path)
 
 
-def test_a_byte_order_mark_is_no_text(tmp_path: Path) -> None:
-    """Files from editors that put a mark first read as if it were not there, with the same places."""
+def test_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:
+    """A file with one is read with the same data and places as without it."""
     path = tmp_path / "x.yaml"
     path.write_text("a: 1\n", encoding="utf-8-sig")
     document = read(path)

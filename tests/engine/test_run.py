@@ -1,4 +1,4 @@
-"""Runs against scripted servers: lanes, conversations, repeated attempts, and being interrupted."""
+"""Runs against scripted servers: lanes, conversations, retries, and interruptions."""
 
 import signal
 import subprocess
@@ -24,6 +24,7 @@ from runner.providers.redaction import Redactor
 from runner.providers.row import Row
 from runner.storage import journal
 from tests.support.command import finish, read_lines, read_rows, start, write_config, write_yaml
+from tests.support.plans import first_requests
 from tests.support.scripted_server import (
     DONE,
     END,
@@ -43,7 +44,7 @@ from tests.support.wait_until import until, wait_until
 pytestmark = pytest.mark.anyio
 
 TICK_S = 0.005
-"""The loop's timers count whole milliseconds, and may be that much early."""
+"""The event loop's timers count whole milliseconds, and may be early by this much."""
 
 QUICK = RetryPolicy(first_wait_s=0.01, longest_wait_s=2.0)
 OVERLOADED = refuse("503 Service Unavailable", {"error": {"message": "overloaded"}})
@@ -51,13 +52,13 @@ OVERLOADED = refuse("503 Service Unavailable", {"error": {"message": "overloaded
 
 @pytest.fixture
 def anyio_backend() -> tuple[str, dict[str, bool]]:
-    """Run on the loop that runs use."""
+    """Return the event loop that runs use."""
     return "asyncio", {"use_uvloop": True}
 
 
 @dataclass(frozen=True)
-class Ran:
-    """What a run left in its journal."""
+class Written:
+    """The lines that a run has left in its journal."""
 
     records: list[Record]
     attempts: list[dict[str, Any]]
@@ -75,8 +76,8 @@ async def run(
     *,
     limit: int = 4,
     parameters: Parameters | None = None,
-) -> Ran:
-    """Ask every server every case, with short waits; return what the journal then holds."""
+) -> Written:
+    """Send every case to every server, with short waits; return what the journal then holds."""
     targets = tuple(Target(provider, "m-1", parameters or Parameters()) for provider in servers)
     plan = Plan(tuple(cases), targets, seed=1)
     row = Row.model_validate({"keyless": True})
@@ -96,22 +97,22 @@ async def run(
             with anyio.fail_after(20):
                 await execute(plan, exchanges, writer)
     written = journal.read(folder)
-    return Ran(list(written.records), list(written.lines("attempt")), written.ended)
+    return Written(list(written.records), list(written.lines("attempt")), written.ended)
 
 
 def header_of(plan: Plan) -> journal.Header:
-    """Return the least that a journal begins with."""
+    """Return the smallest header of a journal."""
     return journal.Header("run", "suite", "0", 1, "2026-01-01", simulated=False, repeat=1, targets=(), cases=(),
                           planned_requests=len(plan))  # fmt: skip
 
 
 def cases(count: int) -> list[Case]:
-    """Return so many cases of one turn."""
+    """Return cases of one turn each."""
     return [Case(f"case-{place}", (f"Question {place}",)) for place in range(count)]
 
 
-async def test_a_lane_is_filled_and_never_overfilled(tmp_path: Path) -> None:
-    """Each provider has as many requests under way as its limit says: by its own count, and at no time more."""
+async def test_lane_is_filled_and_never_overfilled(tmp_path: Path) -> None:
+    """Each provider has as many requests in flight as its limit allows, by the server's own count, and never more."""
     full = {name: threading.Event() for name in ("one", "two")}
     servers: dict[str, Tape] = {}
 
@@ -132,8 +133,8 @@ async def test_a_lane_is_filled_and_never_overfilled(tmp_path: Path) -> None:
     assert one.connections == 3
 
 
-async def test_a_slow_and_a_failing_provider_disturb_no_other(tmp_path: Path) -> None:
-    """One provider answers only when another has been asked everything, while a third refuses everything."""
+async def test_slow_and_failing_providers_hold_up_no_other(tmp_path: Path) -> None:
+    """One provider answers only when another has all its requests, while a third refuses everything."""
     permit = threading.Event()
 
     def answer(asked: Asked) -> Reply:
@@ -148,25 +149,25 @@ async def test_a_slow_and_a_failing_provider_disturb_no_other(tmp_path: Path) ->
     assert ran.outcomes("broken") == ["provider_error"] * 10
 
 
-async def test_a_conversation_sends_what_was_really_replied(tmp_path: Path) -> None:
-    """Each turn carries the history given, and every question and reply before it, of its own provider."""
+async def test_conversation_sends_the_real_replies_as_history(tmp_path: Path) -> None:
+    """Each turn sends the given history, and every prompt and reply before it, of its own provider."""
     case = Case("talk", ("One?", "Two?", "Three?"), history=(Message("user", "Hi"), Message("assistant", "Yes?")),
                 system="Be brief.")  # fmt: skip
     with play(lambda asked: stream("a", str(asked.number))) as one, play(lambda _: stream("b")) as two:
         ran = await run(tmp_path, {"one": one, "two": two}, [case])
     assert ran.outcomes() == ["ok"] * 6
-    told = [(message["role"], message["content"]) for message in one.asked[2].json["messages"]]
-    given = [("system", "Be brief."), ("user", "Hi"), ("assistant", "Yes?")]
-    said = [("user", "One?"), ("assistant", "a0"), ("user", "Two?"), ("assistant", "a1"), ("user", "Three?")]
-    assert told == given + said
+    sent = [(message["role"], message["content"]) for message in one.asked[2].json["messages"]]
+    history = [("system", "Be brief."), ("user", "Hi"), ("assistant", "Yes?")]
+    turns_before = [("user", "One?"), ("assistant", "a0"), ("user", "Two?"), ("assistant", "a1"), ("user", "Three?")]
+    assert sent == history + turns_before
     assert [asked.prompt for asked in one.asked] == ["One?", "Two?", "Three?"]
     assert [message["content"] for message in two.asked[2].json["messages"]][4] == "b"
     turns = [record.identity.turn for record in ran.records if record.identity.provider == "one"]
     assert turns == [1, 2, 3]
 
 
-async def test_turns_behind_a_failed_one_are_skipped_and_said_to_be(tmp_path: Path) -> None:
-    """What cannot be asked any more has its row all the same, and the server is left alone."""
+async def test_turns_after_a_failed_one_are_recorded_as_skipped(tmp_path: Path) -> None:
+    """Each has its row, and nothing more of the conversation is sent."""
     with play([stream("a"), refuse("400 Bad Request", {"error": {"message": "no"}})]) as tape:
         ran = await run(tmp_path, {"one": tape}, [Case("talk", ("One?", "Two?", "Three?", "Four?"))])
     assert ran.outcomes() == ["ok", "bad_request", "skipped", "skipped"]
@@ -175,8 +176,8 @@ async def test_turns_behind_a_failed_one_are_skipped_and_said_to_be(tmp_path: Pa
     assert len(tape.asked) == 2
 
 
-async def test_what_may_pass_is_asked_again(tmp_path: Path) -> None:
-    """Attempts before the first text are repeated, counted, written down, and waited between."""
+async def test_temporary_failure_is_retried(tmp_path: Path) -> None:
+    """Attempts that fail before the first text are repeated after a wait, counted, and written to the journal."""
     with play([OVERLOADED, Reply([(0, b"")], "close"), stream("Hello")]) as tape:
         ran = await run(tmp_path, {"one": tape}, cases(1))
     (record,) = ran.records
@@ -188,8 +189,8 @@ async def test_what_may_pass_is_asked_again(tmp_path: Path) -> None:
     assert record.error is None
 
 
-async def test_nobody_is_asked_for_ever(tmp_path: Path) -> None:
-    """After the last attempt the row says what the last one met."""
+async def test_retries_end_after_the_last_attempt(tmp_path: Path) -> None:
+    """The row has the failure of the last attempt."""
     with play(OVERLOADED) as tape:
         ran = await run(tmp_path, {"one": tape}, cases(1))
     assert [(record.outcome.value, record.attempts) for record in ran.records] == [("provider_error", QUICK.attempts)]
@@ -211,18 +212,18 @@ ERROR = event({"error": {"message": "overloaded", "code": 503}})
         (refuse("400 Bad Request", {"error": {"message": "temperature too high"}}), "bad_request"),
         (refuse("429 Too Many", {"error": {"message": "slow down"}}, retry_after="3600"), "rate_limited"),
     ],
-    ids=["error-behind-text", "cut-behind-text", "key", "balance", "zhipu-balance", "model", "request", "long-wait"],
+    ids=["error-after-text", "cut-after-text", "key", "balance", "zhipu-balance", "model", "request", "long-wait"],
 )
-async def test_what_would_not_pass_is_asked_once(tmp_path: Path, reply: Reply, outcome: str) -> None:
-    """Nothing is sent twice behind a first text, nor where asking again cannot help."""
+async def test_permanent_failure_is_not_retried(tmp_path: Path, reply: Reply, outcome: str) -> None:
+    """Nothing is sent twice after a first text, nor where a retry cannot help."""
     with play(reply) as tape:
         ran = await run(tmp_path, {"one": tape}, cases(1))
     assert ran.outcomes() == [outcome]
     assert (len(tape.asked), ran.attempts) == (1, [])
 
 
-async def test_a_provider_that_wants_a_pause_is_given_it(tmp_path: Path) -> None:
-    """From a 429 on, no worker of the lane sends anything until the wait that was asked for is over."""
+async def test_retry_after_pauses_the_whole_lane(tmp_path: Path) -> None:
+    """After a 429 the lane sends nothing until the requested wait is over; other lanes go on."""
     busy = refuse("429 Too Many Requests", {"error": {"message": "slow down"}}, retry_after_ms="300")
 
     def answer(asked: Asked) -> Reply:
@@ -240,8 +241,8 @@ async def test_a_provider_that_wants_a_pause_is_given_it(tmp_path: Path) -> None
     assert ran.attempts[0]["wait_s"] >= 0.3
 
 
-async def test_a_lanes_pause_has_its_column(tmp_path: Path) -> None:
-    """Who was refused waited as back-off; who came while the lane was closed waited in the queue, not under way."""
+async def test_pause_of_a_lane_counts_as_backoff_or_queueing(tmp_path: Path) -> None:
+    """It is back-off for the refused request, and time in the queue for one that came while the lane was closed."""
     busy = refuse("429 Too Many Requests", {"error": {"message": "slow down"}}, retry_after_ms="200")
     with play([busy, stream("Hello", first_s=0.02), stream("Hello")]) as tape:
         ran = await run(tmp_path, {"one": tape}, cases(4), limit=2)
@@ -252,13 +253,13 @@ async def test_a_lanes_pause_has_its_column(tmp_path: Path) -> None:
 
 
 def refusing(field: str, message: str) -> Any:
-    """Return a server's choice: refuse requests that hold a field, answer others."""
+    """Return a server's answer: refuse requests with a field, answer others."""
     refusal = refuse("400 Bad Request", {"error": {"message": message}})
     return lambda asked: refusal if field in asked.json else stream("Hello")
 
 
-async def test_stream_options_are_left_out_where_they_are_refused(tmp_path: Path) -> None:
-    """A refused field is left out at once, which costs one attempt, and never sent again."""
+async def test_stream_options_are_dropped_when_refused(tmp_path: Path) -> None:
+    """A refused field costs one attempt, is left out at once, and is never sent again."""
     with play(refusing("stream_options", "Unrecognized request argument: stream_options")) as tape:
         ran = await run(tmp_path, {"one": tape}, cases(4), limit=1)
     assert ran.outcomes() == ["ok"] * 4
@@ -267,8 +268,8 @@ async def test_stream_options_are_left_out_where_they_are_refused(tmp_path: Path
     assert [line["wait_s"] for line in ran.attempts] == [0]
 
 
-async def test_requests_under_way_learn_of_a_refused_field_together(tmp_path: Path) -> None:
-    """Those that had been sent with it before the first refusal came are asked again as well."""
+async def test_requests_in_flight_with_a_refused_field_are_retried_without_it(tmp_path: Path) -> None:
+    """Those sent with the field before the first refusal came are repeated as well."""
     everyone = threading.Event()
 
     def answer(asked: Asked) -> Reply:
@@ -283,7 +284,7 @@ async def test_requests_under_way_learn_of_a_refused_field_together(tmp_path: Pa
     assert sum("stream_options" in asked.json for asked in tape.asked) == 4
 
 
-OPENAI_WORDS = (
+OPENAI_MESSAGE = (
     "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
 )
 
@@ -291,26 +292,26 @@ OPENAI_WORDS = (
 @pytest.mark.parametrize(
     ("row_field", "message", "sent"),
     [
-        ("max_tokens", OPENAI_WORDS, [{"max_tokens": 9}, {"max_completion_tokens": 9}, {"max_completion_tokens": 9}]),
+        ("max_tokens", OPENAI_MESSAGE, [{"max_tokens": 9}, {"max_completion_tokens": 9}, {"max_completion_tokens": 9}]),
         ("max_tokens", "max_tokens is too large: 9", [{"max_tokens": 9}, {"max_completion_tokens": 9}]),
     ],
     ids=["renamed", "refused-both"],
 )
-async def test_the_limit_of_tokens_has_two_names(
+async def test_max_tokens_is_tried_under_both_names(
     tmp_path: Path, row_field: str, message: str, sent: list[dict[str, int]]
 ) -> None:
-    """Where one name is refused the other is tried; where the value was meant, the row says so in the end."""
-    refused = {row_field} if message is OPENAI_WORDS else {"max_tokens", "max_completion_tokens"}
+    """If one name is refused the other is tried; if both are, the value was meant, and the row has the error."""
+    refused = {row_field} if message is OPENAI_MESSAGE else {"max_tokens", "max_completion_tokens"}
     refusal = refuse("400 Bad Request", {"error": {"message": message}})
     with play(lambda asked: refusal if refused & asked.json.keys() else stream("Hello")) as tape:
         ran = await run(tmp_path, {"one": tape}, cases(len(sent) - 1), limit=1, parameters=Parameters(max_tokens=9))
     names = ("max_tokens", "max_completion_tokens")
     assert [{name: asked.json[name] for name in names if name in asked.json} for asked in tape.asked] == sent
-    assert set(ran.outcomes()) == {"ok" if message is OPENAI_WORDS else "bad_request"}
+    assert set(ran.outcomes()) == {"ok" if message is OPENAI_MESSAGE else "bad_request"}
 
 
-async def test_a_full_disk_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A journal that cannot be written ends the run with its own error, not with a group of them."""
+async def test_full_disk_ends_the_run_with_one_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A journal that cannot be written ends the run with its own error, not with an exception group."""
 
     def fail(*_: object) -> None:
         raise JournalError("the disk is full")
@@ -320,8 +321,8 @@ async def test_a_full_disk_is_one_sentence(tmp_path: Path, monkeypatch: pytest.M
         await run(tmp_path, {"one": tape}, cases(8))
 
 
-async def test_a_finished_row_is_written_though_it_waits_for_its_turn(tmp_path: Path) -> None:
-    """An interruption between a reply's end and its record does not lose the record."""
+async def test_finished_request_is_recorded_despite_an_interruption(tmp_path: Path) -> None:
+    """An interruption between the end of a reply and the writing of its record does not lose the record."""
     plan = Plan((Case("case", ("Question?",)),), (Target("one", "m-1", Parameters()),))
     row = Row.model_validate({"keyless": True})
     with play(stream("Hello")) as tape, journal.JournalWriter(tmp_path) as writer:
@@ -331,9 +332,9 @@ async def test_a_finished_row_is_written_though_it_waits_for_its_turn(tmp_path: 
             limits={"one": 1}, connect_s=5, journal=writer, observer=Observer(), redactor=Redactor(), salt="",
         ) as exchanges, anyio.create_task_group() as tasks:  # fmt: skip
             exchange = exchanges["one"]
-            tasks.start_soon(exchange.hold, next(plan.opening_requests()), 0)
-            await until(lambda: exchange.doors.shared.lane.in_flight == 1)
-            await until(lambda: exchange.doors.shared.lane.in_flight == 0)
+            tasks.start_soon(exchange.send, next(first_requests(plan)), 0)
+            await until(lambda: exchange.queues.shared.lane.in_flight == 1)
+            await until(lambda: exchange.queues.shared.lane.in_flight == 0)
             tasks.cancel_scope.cancel()
     assert [record.outcome for record in journal.read(tmp_path).records] == [Outcome.OK]
 
@@ -342,14 +343,14 @@ PARTIAL = Reply([(0, STREAM_HEAD + frame(delta("Hel")) + frame(delta("lo")))], l
 
 
 def answer_in_part(asked: Asked) -> Reply:
-    """Answer one question, begin another, and leave the rest without a word."""
+    """Answer one prompt, begin to answer another, and leave the rest without any response."""
     if asked.method == "GET":
         return refuse("404 Not Found", "")
     return {"quick": stream("Hello"), "begun": PARTIAL}.get(asked.prompt, Reply([(0, b"")], linger_s=60))
 
 
 def prepare(folder: Path, tape: Tape) -> Path:
-    """Write the suite of those three questions, one of them with a second turn."""
+    """Write the suite of those three prompts, one of them with a second turn."""
     write_config(folder, acme={"base_url": tape.url, "keyless": True, "models": ["m-1"]})
     suite = {"version": 1, "name": "three", "cases": [{"id": "quick", "prompt": "quick"},
              {"id": "begun", "turns": ["begun", "more"]}, {"id": "silent", "prompt": "silent"}]}  # fmt: skip
@@ -357,13 +358,13 @@ def prepare(folder: Path, tape: Tape) -> Path:
 
 
 def await_rows(folder: Path, count: int) -> None:
-    """Return when a journal holds so many records."""
+    """Wait until a journal holds this many records."""
     wait_until((folder / "journal.jsonl").exists)
     wait_until(lambda: len(read_lines(folder, "record")) >= count)
 
 
 def interrupt(folder: Path, tape: Tape, number: int, program: tuple[str, ...] = ("-m", "runner")) -> Any:
-    """Start a run, wait until it is in the middle, and send it a signal."""
+    """Start a run, wait until one of its requests is finished, and send it a signal."""
     process = start(folder, "run", "suite.yaml", "-o", "out", "--progress", "plain", program=program)
     try:
         tape.await_requests(3)
@@ -376,15 +377,15 @@ def interrupt(folder: Path, tape: Tape, number: int, program: tuple[str, ...] = 
 
 
 def finish_hard(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
-    """Kill a process that should have ended, and return what it had said."""
+    """Kill a process that should have ended, and return its output."""
     process.kill()
     return finish(process)
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="signals as POSIX has them")
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs POSIX signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_keeps_what_it_has(tmp_path: Path, number: int) -> None:
-    """The first signal ends the run: finished rows stay, begun ones are kept as cancelled, tables are written."""
+def test_interrupted_run_keeps_finished_and_partial_rows(tmp_path: Path, number: int) -> None:
+    """The first signal ends the run: finished rows stay, those begun are kept as cancelled, tables are written."""
     with play(answer_in_part) as tape:
         prepare(tmp_path, tape)
         done = finish(interrupt(tmp_path, tape, number))
@@ -412,10 +413,10 @@ main()
 """
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="signals as POSIX has them")
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs POSIX signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_second_signal_leaves_at_once(tmp_path: Path, number: int) -> None:
-    """Who is still busy when the second signal comes drops everything; the journal is complete anyway."""
+def test_second_signal_ends_the_process_at_once(tmp_path: Path, number: int) -> None:
+    """A process that is still busy when the second signal comes writes no tables; the journal is complete anyway."""
     with play(answer_in_part) as tape:
         prepare(tmp_path, tape)
         process = interrupt(tmp_path, tape, number, program=("-c", STUCK))

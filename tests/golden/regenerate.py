@@ -1,7 +1,7 @@
-"""Write the golden journal and every output of it anew: `python tests/golden/regenerate.py`, then read the diff.
+"""Regenerate the golden journal and all its outputs: `python tests/golden/regenerate.py`, then read the diff.
 
-The journal holds one of each thing that outputs must survive: Chinese, several turns, failures, buffered text,
-a simulated target among real ones, a warm-up, and a reply that tries to break out of every format.
+The journal contains what outputs must handle: Chinese, several turns, failures, buffered text, a simulated target
+among real ones, a warm-up, and a reply that tries to break out of every format.
 """
 
 from collections.abc import Iterator
@@ -50,7 +50,7 @@ CHAT = ("Remember 42.", "Which number?")
 
 
 def asked(case: str, target: str, repeat: int = 1, turn: int = 1) -> Identity:
-    """Identify a request of the golden suite."""
+    """Return the identity of a request of the golden suite."""
     provider, _, model = target.partition("/")
     return Identity(
         key=f"{case}-{turn}-{provider}",
@@ -66,7 +66,7 @@ def asked(case: str, target: str, repeat: int = 1, turn: int = 1) -> Identity:
 
 
 def answered(identity: Identity, reply: str, ttft_us: int, step_us: int, size: int = 4) -> Record:
-    """Record a reply heard in even steps: `size` characters, one token, at each."""
+    """Return the record of a reply that arrived in even steps: `size` characters, one token, at each."""
     lengths = tuple(len(reply[start : start + size]) for start in range(0, len(reply), size))
     return Record(
         identity=identity,
@@ -100,13 +100,13 @@ def answered(identity: Identity, reply: str, ttft_us: int, step_us: int, size: i
 
 
 def failed(identity: Identity, outcome: Outcome, error: str | None, **details: object) -> Record:
-    """Record a request of which nothing was heard."""
+    """Return the record of a request without a reply."""
     record = Record(identity=identity, timestamps=Timestamps(sent=2 * SECOND), outcome=outcome, error=error)
     return replace(record, **details)  # type: ignore[arg-type]
 
 
 def records() -> Iterator[Record]:
-    """Yield the golden run's records as they finished."""
+    """Yield the golden run's records in the order in which they finished."""
     deepseek, zhipu, simulator = HEADER.targets
     yield replace(answered(asked("who-are-you", deepseek), "warm-up", 5_000_000, 1000), warmup=True)
     yield answered(asked("who-are-you", deepseek), "I am DeepSeek, a model that answers.", 300_000, 100_000)
@@ -170,7 +170,7 @@ def records() -> Iterator[Record]:
 
 
 def write_journal() -> None:
-    """Write the golden journal as a run would that was killed before its end."""
+    """Write the golden journal like that of a run that was killed before its end."""
     (GOLDEN / journal.FILE_NAME).unlink(missing_ok=True)
     with journal.JournalWriter(GOLDEN) as log:
         log.append_header(HEADER)

@@ -1,4 +1,4 @@
-"""Pictures: what they promise of every run, and that each shows what was measured."""
+"""Charts: what holds for all of them, and that each shows what was measured."""
 
 import math
 import random
@@ -24,22 +24,22 @@ from runner.outputs.charts import (
     TTFT,
     Chart,
     draw_arrivals,
+    draw_ecdf,
     draw_phases,
-    draw_points,
-    draw_shares,
+    draw_swarm,
     draw_tokens_under_load,
     draw_total_against_reply,
     draw_ttft_against_prompt,
     draw_ttft_under_load,
     draw_waterfall,
 )
-from runner.outputs.charts.arrivals import MOST_LINES, MOST_STEPS, read_arrival
+from runner.outputs.charts.arrivals import MAX_LINES, MAX_STEPS, read_arrival
+from runner.outputs.charts.axis import Scale, fit_scale
 from runner.outputs.charts.labels import elide, width
 from runner.outputs.charts.phases import ANSWER, CONNECT, FIRST, THINKING, phases_of
-from runner.outputs.charts.sample import Spaced, most_of_each, thin
-from runner.outputs.charts.scale import Scale, fit
-from runner.outputs.charts.swarm import SMALLEST, pile, pile_all
-from runner.outputs.charts.waterfall import Span, pack, read_span
+from runner.outputs.charts.sample import SpacedSample, max_points, thin
+from runner.outputs.charts.swarm import SMALLEST_DOT, arrange_dots, stack_dots
+from runner.outputs.charts.waterfall import RequestSpan, pack, read_span
 from runner.outputs.text.figures import seconds
 from runner.storage import journal
 from runner.storage.journal import Header
@@ -51,7 +51,7 @@ LONG_NAME = "智谱清言/非常非常非常非常非常非常非常非常长的
 
 
 def header(targets: Sequence[str], **details: object) -> Header:
-    """Return the header of a run that asked these targets."""
+    """Return the header of a run of these targets."""
     plain = Header(
         run_id="run-1",
         suite="basic",
@@ -70,7 +70,7 @@ def header(targets: Sequence[str], **details: object) -> Header:
 def request(
     target: str, block: int = 1, *, start_s: float = 0.0, times_s: Sequence[float] = (0.2, 0.5), **details: object
 ) -> Record:
-    """Return an ok record that was sent a tenth of a second after `start_s`, with a word at each of these times."""
+    """Return an ok record, sent a tenth of a second after `start_s`, with a word at each of these times."""
     provider, _, model = target.partition("/")
     slot, sent = round(start_s * S), round((start_s + 0.1) * S)
     at_us = tuple(round(at * 1e6) for at in times_s)
@@ -106,21 +106,21 @@ def request(
 
 
 def run_of(records: Sequence[Record], **details: object) -> Run:
-    """Return the run of these records, targets in the order in which they come first."""
+    """Return a run of these records, with the targets in the order of their first records."""
     return Run.of(header(list(dict.fromkeys(record.identity.target for record in records)), **details), records)
 
 
 def with_ttft(target: str, values_s: Sequence[float]) -> list[Record]:
-    """Return a record for each TTFT, one a block."""
+    """Return a record for each TTFT, one in each block."""
     return [request(target, block, times_s=(value, value + 0.3)) for block, value in enumerate(values_s, start=1)]
 
 
 def draw_all(run: Run, records: Sequence[Record]) -> dict[str, Chart | None]:
-    """Draw every picture of a run that needs no sweep, each under its prefix."""
+    """Draw every chart of a run that needs no sweep; return each under its prefix."""
     return {
-        "points": draw_points(run, TTFT),
-        "total": draw_points(run, TOTAL, "total"),
-        "shares": draw_shares(run, TTFT),
+        "swarm": draw_swarm(run, TTFT),
+        "total": draw_swarm(run, TOTAL, "total"),
+        "ecdf": draw_ecdf(run, TTFT),
         "phases": draw_phases(run),
         "prompt-size": draw_ttft_against_prompt(run),
         "reply-size": draw_total_against_reply(run),
@@ -129,26 +129,24 @@ def draw_all(run: Run, records: Sequence[Record]) -> dict[str, Chart | None]:
     }
 
 
-def drawn(picture: Chart | None) -> Chart:
-    """Return a picture that must be there."""
-    assert picture is not None
-    return picture
+def drawn(chart: Chart | None) -> Chart:
+    """Return a chart that must not be None."""
+    assert chart is not None
+    return chart
 
 
-def texts(picture: Chart) -> list[str]:
-    """Return all labels of a picture, in the order in which they are drawn."""
-    return [box.text for box in labels(parse(picture))]
+def texts(chart: Chart) -> list[str]:
+    """Return all labels of a chart, in the order in which they are drawn."""
+    return [box.text for box in labels(parse(chart))]
 
 
-def paths(picture: Chart, **attributes: str) -> list[str]:
+def paths(chart: Chart, **attributes: str) -> list[str]:
     """Return the data of the paths with these attributes."""
     wanted = {name.replace("_", "-"): value for name, value in attributes.items()}
-    return [
-        each.attrib["d"] for each in parse(picture).iter(f"{NAMESPACE}path") if wanted.items() <= each.attrib.items()
-    ]
+    return [each.attrib["d"] for each in parse(chart).iter(f"{NAMESPACE}path") if wanted.items() <= each.attrib.items()]
 
 
-# All pictures
+# All charts
 
 NAMES = st.one_of(
     st.text(st.characters(exclude_characters="/", exclude_categories=["Cs"]), min_size=1, max_size=40),
@@ -159,7 +157,7 @@ TIMES = st.lists(st.floats(0, 1e4), min_size=1, max_size=5).map(lambda gaps: lis
 
 @st.composite
 def some_records(draw: st.DrawFn) -> list[Record]:
-    """Return records of up to thirteen targets, some of which failed in one way or another."""
+    """Return records of up to thirteen targets, some of which failed in different ways."""
     names = draw(st.lists(NAMES, min_size=1, max_size=13, unique=True))
     rng = random.Random(draw(st.integers(0, 99)))
     counts = draw(st.lists(st.integers(1, 25), min_size=len(names), max_size=len(names)))
@@ -190,56 +188,56 @@ def some_records(draw: st.DrawFn) -> list[Record]:
 
 @given(some_records())
 @settings(suppress_health_check=[HealthCheck.too_slow])
-def test_every_picture_keeps_its_promises(records: list[Record]) -> None:
-    """Whatever the names and times: well-formed, inside its frame, labels apart, nothing a strict policy refuses."""
+def test_every_chart_is_well_formed_and_legible(records: list[Record]) -> None:
+    """Whatever the names and times, a chart is well-formed, inside its frame, with labels apart, and safe."""
     run = run_of(records)
-    for prefix, picture in draw_all(run, records).items():
-        if picture is not None:
-            check(picture, prefix)
+    for prefix, chart in draw_all(run, records).items():
+        if chart is not None:
+            check(chart, prefix)
 
 
-def test_nothing_is_drawn_of_nothing() -> None:
-    """A run without a timed request has no pictures but the waterfall of what failed."""
+def test_a_run_without_timed_requests_has_only_a_waterfall() -> None:
+    """Without a timed request there is no chart but the waterfall of failures; without requests there is none."""
     failed = replace(request("a/x"), outcome=Outcome.TIMEOUT)
-    pictures = draw_all(run_of([failed]), [failed])
-    assert [prefix for prefix, picture in pictures.items() if picture is not None] == ["waterfall"]
+    charts = draw_all(run_of([failed]), [failed])
+    assert [prefix for prefix, chart in charts.items() if chart is not None] == ["waterfall"]
     run = Run.of(header(["a/x"]), [])
     assert set(draw_all(run, []).values()) == {None}
     assert draw_ttft_under_load(run) is None
     assert draw_tokens_under_load(run) is None
 
 
-def test_the_same_run_gives_the_same_text() -> None:
-    """Nothing is drawn at random."""
+def test_charts_of_the_same_run_are_equal() -> None:
+    """Charts are deterministic."""
     records = [each for name in ("a/x", "b/y") for each in with_ttft(name, [0.1 * at for at in range(1, 40)])]
     assert draw_all(run_of(records), records) == draw_all(run_of(records), records)
 
 
-def test_a_simulated_run_says_so_under_every_picture() -> None:
-    """No caption of a simulated run can be taken for a provider's figures."""
+def test_every_caption_of_a_simulated_run_says_so() -> None:
+    """Every caption of a simulated run warns of it, and no other caption does."""
     records = [each for name in ("a/x", "b/y") for each in with_ttft(name, [0.1 * at for at in range(1, 30)])]
-    for prefix, picture in draw_all(run_of(records, simulated=True), records).items():
-        assert drawn(picture).caption.endswith("Simulated: this says nothing about any provider."), prefix
-    for picture in draw_all(run_of(records), records).values():
-        assert "imulated" not in drawn(picture).caption
+    for prefix, chart in draw_all(run_of(records, simulated=True), records).items():
+        assert drawn(chart).caption.endswith("Simulated: this says nothing about any provider."), prefix
+    for chart in draw_all(run_of(records), records).values():
+        assert "imulated" not in drawn(chart).caption
 
 
-def test_many_requests_stay_small() -> None:
-    """Far more requests than dots, to six targets, take less than 50 kB a picture, and it says what it left out."""
+def test_charts_of_many_requests_are_small() -> None:
+    """A chart of 1,920 requests to six targets has less than 50 kB, and its caption counts what is drawn."""
     rng = random.Random(3)
     records = [
         request(f"p/model-{at % 6}", at // 6, start_s=at / 50, times_s=sorted(rng.uniform(0.1, 9) for _ in range(5)))
         for at in range(1920)
     ]
-    for prefix, picture in draw_all(run_of(records), records).items():
-        assert len(drawn(picture).svg) < 50_000, prefix
-        assert prefix == "phases" or " are drawn" in drawn(picture).caption, prefix
+    for prefix, chart in draw_all(run_of(records), records).items():
+        assert len(drawn(chart).svg) < 50_000, prefix
+        assert prefix == "phases" or " are drawn" in drawn(chart).caption, prefix
 
 
-def test_a_cut_name_is_there_in_full() -> None:
-    """A name that has no room keeps its beginning and its end, and its whole in a title."""
-    picture = drawn(draw_points(run_of([request(LONG_NAME), request("b/y")]), TTFT))
-    label = next(each for each in parse(picture).iter(f"{NAMESPACE}text") if "智谱" in "".join(each.itertext()))
+def test_a_name_that_is_cut_is_in_full_in_its_tooltip() -> None:
+    """A name that does not fit keeps its beginning and its end, and its title holds the whole name."""
+    chart = drawn(draw_swarm(run_of([request(LONG_NAME), request("b/y")]), TTFT))
+    label = next(each for each in parse(chart).iter(f"{NAMESPACE}text") if "智谱" in "".join(each.itertext()))
     assert label.findtext(f"{NAMESPACE}title") == LONG_NAME
     shown = label[0].tail or ""
     head, _, tail = shown.partition("…")
@@ -248,83 +246,83 @@ def test_a_cut_name_is_there_in_full() -> None:
     assert len(tail) > 3
 
 
-# Points and shares
+# Swarm and ECDF
 
 
-def test_points_show_every_value_and_the_median() -> None:
-    """As many dots as values; the median and its interval are those of the statistics."""
+def test_swarm_shows_every_value_and_the_median() -> None:
+    """There are as many dots as values; median and interval are those of the statistics."""
     values = [0.11, 0.52, 0.23, 0.94, 0.35, 0.36, 0.77]
-    picture = drawn(draw_points(run_of(with_ttft("a/x", values)), TTFT))
-    dots = paths(picture, stroke_linecap="round")
+    chart = drawn(draw_swarm(run_of(with_ttft("a/x", values)), TTFT))
+    dots = paths(chart, stroke_linecap="round")
     assert sum(data.count("h0") for data in dots) == len(values)
     interval = median_interval(values, range(1, 8))
     assert interval is not None
-    said = f"a/x: median 360 ms, 95 % interval {seconds(interval.low)} to {seconds(interval.high)}, n 7"
-    assert said in describe(picture)
-    assert {"360 ms", "7"} <= set(texts(picture))
+    description = f"a/x: median 360 ms, 95 % interval {seconds(interval.low)} to {seconds(interval.high)}, n 7"
+    assert description in describe(chart)
+    assert {"360 ms", "7"} <= set(texts(chart))
 
 
 def test_a_dot_lies_where_its_value_is() -> None:
     """On a linear scale from zero, the dot of half the longest time is half as far from zero."""
-    picture = drawn(draw_points(run_of(with_ttft("a/x", [0.25, 0.5, 1.0])), TTFT))
-    root = parse(picture)
+    chart = drawn(draw_swarm(run_of(with_ttft("a/x", [0.25, 0.5, 1.0])), TTFT))
+    root = parse(chart)
     zero, one = (box.left + (box.right - box.left) / 2 for box in labels(root) if box.text in {"0", "1"})
-    (data,) = paths(picture, stroke_linecap="round")
+    (data,) = paths(chart, stroke_linecap="round")
     at = [float(each.split(" ")[0]) for each in data.removeprefix("M").split("M")]
     assert at == pytest.approx([zero + share * (one - zero) for share in (0.25, 0.5, 1.0)], abs=0.11)
 
 
 def test_too_few_values_have_no_interval() -> None:
-    """Below six values there is a median alone, and the caption says why."""
-    picture = drawn(draw_points(run_of(with_ttft("a/x", [0.1, 0.2, 0.3, 0.4, 0.5])), TTFT))
-    assert "interval" not in describe(picture)
-    assert "Below n 6 there is no interval." in picture.caption
+    """Below six values only the median is drawn, and the caption gives the reason."""
+    chart = drawn(draw_swarm(run_of(with_ttft("a/x", [0.1, 0.2, 0.3, 0.4, 0.5])), TTFT))
+    assert "interval" not in describe(chart)
+    assert "Below n 6 there is no interval." in chart.caption
 
 
 def test_the_fastest_target_comes_first() -> None:
-    """Rows are by median, colours by the suite's order."""
+    """Rows are ordered by median, colours by the suite's order."""
     slow, quick = with_ttft("a/slow", [0.9] * 7), with_ttft("b/quick", [0.1] * 7)
-    picture = drawn(draw_points(run_of([*slow, *quick]), TTFT))
-    assert [text for text in texts(picture) if "/" in text] == ["b/quick", "a/slow"]
+    chart = drawn(draw_swarm(run_of([*slow, *quick]), TTFT))
+    assert [text for text in texts(chart) if "/" in text] == ["b/quick", "a/slow"]
     colours = [
-        each.attrib["stroke"] for each in parse(picture).iter(f"{NAMESPACE}path") if "stroke-linecap" in each.attrib
+        each.attrib["stroke"] for each in parse(chart).iter(f"{NAMESPACE}path") if "stroke-linecap" in each.attrib
     ]
     assert ["--series-2" in colours[0], "--series-1" in colours[1]] == [True, True]
 
 
 def test_a_wide_range_is_logarithmic_and_says_so() -> None:
-    """From a factor of twenty the scale is logarithmic: the axis and the caption name it."""
-    narrow = drawn(draw_points(run_of(with_ttft("a/x", [0.1, 1.9])), TTFT))
-    wide = drawn(draw_points(run_of(with_ttft("a/x", [0.1, 2.1])), TTFT))
+    """Above a ratio of twenty the scale is logarithmic, and the axis and the caption say so."""
+    narrow = drawn(draw_swarm(run_of(with_ttft("a/x", [0.1, 1.9])), TTFT))
+    wide = drawn(draw_swarm(run_of(with_ttft("a/x", [0.1, 2.1])), TTFT))
     assert "TTFT, s" in texts(narrow)
     assert "logarithmic" not in narrow.caption
     assert "TTFT, s (log scale)" in texts(wide)
     assert "The scale is logarithmic." in wide.caption
 
 
-def test_what_is_not_drawn_is_counted() -> None:
-    """Failures and replies without a TTFT are in the caption."""
+def test_captions_count_requests_that_are_not_drawn() -> None:
+    """The caption counts failures, and replies without a TTFT."""
     failed = replace(request("a/x", 8), outcome=Outcome.TIMEOUT)
     whole = replace(request("a/x", 9), noted=("not_streamed",))
     run = run_of([*with_ttft("a/x", [0.1, 0.2]), failed, whole])
-    assert "2 of 4 requests are not drawn: they failed, or brought no TTFT." in drawn(draw_points(run, TTFT)).caption
-    assert "1 of 4 requests is not drawn" in drawn(draw_points(run, TOTAL)).caption
+    assert "2 of 4 requests are not drawn: they failed, or brought no TTFT." in drawn(draw_swarm(run, TTFT)).caption
+    assert "1 of 4 requests is not drawn" in drawn(draw_swarm(run, TOTAL)).caption
 
 
-def test_shares_need_twenty_values() -> None:
-    """An ECDF is drawn from n 20; targets with fewer are left out by number."""
+def test_ecdf_needs_twenty_values() -> None:
+    """An ECDF is drawn from n 20; the caption counts targets with fewer values."""
     few, many = with_ttft("a/few", [0.1] * 19), with_ttft("b/many", [0.01 * at for at in range(1, 21)])
-    assert draw_shares(run_of(few), TTFT) is None
-    picture = drawn(draw_shares(run_of([*few, *many]), TTFT))
-    assert "1 of 2 targets is not drawn: below n 20." in picture.caption
-    assert "b/many: half within 100 ms, 95 % within 190 ms, n 20" in describe(picture)
+    assert draw_ecdf(run_of(few), TTFT) is None
+    chart = drawn(draw_ecdf(run_of([*few, *many]), TTFT))
+    assert "1 of 2 targets is not drawn: below n 20." in chart.caption
+    assert "b/many: half within 100 ms, 95 % within 190 ms, n 20" in describe(chart)
 
 
 # Phases
 
 
 def test_phases_add_up_to_the_median_request() -> None:
-    """The bar is the request at the median, its phases those of its record; the queue stands before it."""
+    """The bar is the median request with the phases of its record; the queue stands before it."""
     records = [
         request(
             "a/x",
@@ -335,11 +333,11 @@ def test_phases_add_up_to_the_median_request() -> None:
         for block, end in enumerate((0.9, 2.0, 30.0), start=1)
     ]
     slow_lane = [replace(record, timestamps=replace(record.timestamps, ready=-7 * S)) for record in records]
-    picture = drawn(draw_phases(run_of(slow_lane)))
+    chart = drawn(draw_phases(run_of(slow_lane)))
     assert "a/x: queue 7.00 s, connecting 50 ms, to first text 200 ms, thinking 1.80 s, 2.05 s without" in describe(
-        picture
+        chart
     )
-    assert {"7.00 s", "1.80 s", "2.05 s", "queue"} <= set(texts(picture))
+    assert {"7.00 s", "1.80 s", "2.05 s", "queue"} <= set(texts(chart))
 
 
 ROW = dict.fromkeys(("queue_s", "dns_s", "tcp_s", "tls_s", "ttft_s", "ttfa_s", "total_s", "reasoning"))
@@ -358,26 +356,26 @@ ROW = dict.fromkeys(("queue_s", "dns_s", "tcp_s", "tls_s", "ttft_s", "ttfa_s", "
     ],
 )
 def test_phases_of_a_request(cells: dict[str, float | str | None], phases: dict[str, float] | None) -> None:
-    """Each stretch of time belongs to one phase, whatever a reply lacks."""
+    """Each part of the time belongs to one phase, whatever a reply lacks."""
     assert phases_of({**ROW, **cells}) == phases
 
 
-# Sizes
+# Scatter
 
 
 def test_sizes_are_tokens_only_if_all_were_counted() -> None:
-    """One reply without usage, and the axis is in characters, for all, and says why."""
+    """If one reply has no usage, the axis is in characters for all, and the caption gives the reason."""
     counted = [request("a/x", block, input_tokens=10 * block, output_tokens=5 * block) for block in range(1, 5)]
     assert "prompt, tokens" in texts(drawn(draw_ttft_against_prompt(run_of(counted))))
     uncounted = [*counted, request("a/x", 5)]
-    picture = drawn(draw_ttft_against_prompt(run_of(uncounted)))
-    assert "prompt, characters" in texts(picture)
-    assert "not every reply came with a count" in picture.caption
-    assert "a/x: sizes 1 to 5, times 200 ms to 200 ms, n 5" in describe(picture)
+    chart = drawn(draw_ttft_against_prompt(run_of(uncounted)))
+    assert "prompt, characters" in texts(chart)
+    assert "not every reply came with a count" in chart.caption
+    assert "a/x: sizes 1 to 5, times 200 ms to 200 ms, n 5" in describe(chart)
 
 
-def test_one_size_relates_to_nothing() -> None:
-    """Where all are of one size there is no picture."""
+def test_no_scatter_is_drawn_if_all_sizes_are_equal() -> None:
+    """If all prompts, or all replies, have one size, there is no chart."""
     same = [request("a/x", block, output_tokens=5, input_tokens=9) for block in range(1, 5)]
     assert draw_total_against_reply(run_of(same)) is None
     assert draw_ttft_against_prompt(run_of(same)) is None
@@ -387,8 +385,8 @@ def test_one_size_relates_to_nothing() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 10**6), st.sampled_from("rat"), st.integers(1, 99)), min_size=1, max_size=200))
-def test_an_arrival_ends_where_the_text_does(events: list[tuple[int, str, int]]) -> None:
-    """However much it is thinned, a line begins with the first text, ends with the last, and never falls."""
+def test_an_arrival_starts_and_ends_with_the_text(events: list[tuple[int, str, int]]) -> None:
+    """However much it is thinned, a line starts with the first text, ends with the last, and never falls."""
     at_us = tuple(accumulate(step for step, _, _ in events))
     channels, lengths = "".join(channel for _, channel, _ in events), tuple(length for _, _, length in events)
     arrival = read_arrival(request("a/x", text_events=TextEvents(at_us, channels, lengths)))
@@ -396,87 +394,87 @@ def test_an_arrival_ends_where_the_text_does(events: list[tuple[int, str, int]])
     assert line == sorted(line)
     assert list(line[0]) == [at_us[0] / 1e6, 0]
     assert list(arrival.end) == [at_us[-1] / 1e6, sum(lengths)]
-    assert max(len(arrival.thinking), len(arrival.answer)) <= MOST_STEPS
+    assert max(len(arrival.thinking), len(arrival.answer)) <= MAX_STEPS
     assert bool(arrival.thinking) == (channels[0] != "a")
 
 
-def test_thinking_has_a_manner_of_its_own() -> None:
-    """Where somebody thought, its line is dashed, and a key says so; else there is no key."""
+def test_thinking_is_dashed_and_has_a_key() -> None:
+    """Thinking is drawn as a dashed line with a key; without thinking there is no key."""
     thought = request("a/x", text_events=TextEvents((1, 2, 3), "rra", (5, 5, 5)))
-    picture = drawn(draw_arrivals(run_of([thought]), [thought]))
-    assert {"thinking", "answer"} <= set(texts(picture))
-    assert len(paths(picture, stroke_dasharray="2 2", fill="none")) == 1
+    chart = drawn(draw_arrivals(run_of([thought]), [thought]))
+    assert {"thinking", "answer"} <= set(texts(chart))
+    assert len(paths(chart, stroke_dasharray="2 2", fill="none")) == 1
     plain = request("a/x")
     assert "thinking" not in texts(drawn(draw_arrivals(run_of([plain]), [plain])))
 
 
-def test_replies_left_out_are_counted() -> None:
-    """Of many replies few are drawn, and the caption says how many."""
-    records = [request("a/x", block) for block in range(1, 3 * MOST_LINES + 1)]
-    picture = drawn(draw_arrivals(run_of(records), records))
-    assert f"n {3 * MOST_LINES}, in" in picture.caption
-    assert f"of {3 * MOST_LINES} replies are drawn" in picture.caption
+def test_arrivals_caption_counts_replies_left_out() -> None:
+    """Of many replies a few are drawn, and the caption says how many."""
+    records = [request("a/x", block) for block in range(1, 3 * MAX_LINES + 1)]
+    chart = drawn(draw_arrivals(run_of(records), records))
+    assert f"n {3 * MAX_LINES}, in" in chart.caption
+    assert f"of {3 * MAX_LINES} replies are drawn" in chart.caption
 
 
 # Waterfall
 
 SPANS = st.builds(
-    lambda start, long: Span(start, None, start + long, failed=False), st.floats(0, 100), st.floats(0.001, 50)
+    lambda start, long: RequestSpan(start, None, start + long, failed=False), st.floats(0, 100), st.floats(0.001, 50)
 )
 
 
 @given(st.lists(SPANS, max_size=60))
-def test_lanes_are_as_few_as_ran_at_once(spans: list[Span]) -> None:
-    """No two requests of a lane overlap, none is lost, and there are no more lanes than requests at one moment."""
-    lanes = pack(spans)
-    assert sorted(map(repr, spans)) == sorted(repr(span) for lane in lanes for span in lane)
-    for lane in lanes:
-        assert all(before.end_s <= after.start_s for before, after in pairwise(lane))
-    at_once = [sum(each.start_s <= span.start_s < each.end_s for each in spans) for span in spans]
-    assert len(lanes) == max(at_once, default=0)
+def test_tracks_are_as_few_as_requests_overlap(spans: list[RequestSpan]) -> None:
+    """Requests of a track do not overlap, none is lost, and there are as few tracks as possible."""
+    tracks = pack(spans)
+    assert sorted(map(repr, spans)) == sorted(repr(span) for track in tracks for span in track)
+    for track in tracks:
+        assert all(before.end_s <= after.start_s for before, after in pairwise(track))
+    overlapping = [sum(each.start_s <= span.start_s < each.end_s for each in spans) for span in spans]
+    assert len(tracks) == max(overlapping, default=0)
 
 
 @pytest.mark.parametrize(
     ("details", "span"),
     [
-        ({}, Span(3.0, 3.3, 3.6, failed=False)),
-        ({"outcome": Outcome.TRUNCATED}, Span(3.0, 3.3, 3.6, failed=True)),
+        ({}, RequestSpan(3.0, 3.3, 3.6, failed=False)),
+        ({"outcome": Outcome.TRUNCATED}, RequestSpan(3.0, 3.3, 3.6, failed=True)),
         (
             {"timestamps": Timestamps(slot=3 * S), "text_events": TextEvents(), "outcome": Outcome.CONNECTION},
-            Span(3.0, None, 3.0, failed=True),
+            RequestSpan(3.0, None, 3.0, failed=True),
         ),
         (
             {"timestamps": Timestamps(slot=3 * S, sent=4 * S), "text_events": TextEvents(), "outcome": Outcome.TIMEOUT},
-            Span(3.0, None, 4.0, failed=True),
+            RequestSpan(3.0, None, 4.0, failed=True),
         ),
         ({"timestamps": Timestamps(ready=0), "text_events": TextEvents(), "outcome": Outcome.SKIPPED}, None),
     ],
 )
-def test_a_span_is_read_off_the_marks(details: dict[str, object], span: Span | None) -> None:
-    """From the slot to the last sign of life; what was never sent has no span."""
+def test_span_is_read_from_the_marks(details: dict[str, object], span: RequestSpan | None) -> None:
+    """A span lasts from the slot to the last mark; a request that was never sent has none."""
     assert read_span(replace(request("a/x", start_s=3.0), **details)) == span  # type: ignore[arg-type]
 
 
-def test_the_waterfall_marks_failures_and_counts_what_was_never_sent() -> None:
-    """A cross for each failure; warm-ups are left out, as everywhere; the skipped are in the caption."""
+def test_waterfall_marks_failures_and_counts_requests_never_sent() -> None:
+    """There is a cross for each failure; warm-ups are left out, and the caption counts skipped requests."""
     records = [
         request("a/x", 1),
         request("a/x", 2, outcome=Outcome.TRUNCATED),
         request("a/x", 3, warmup=True),
         request("a/x", 4, timestamps=Timestamps(), text_events=TextEvents(), outcome=Outcome.SKIPPED),
     ]
-    picture = drawn(draw_waterfall(run_of(records), records))
-    (crosses,) = paths(picture, stroke_width="1.3")
+    chart = drawn(draw_waterfall(run_of(records), records))
+    (crosses,) = paths(chart, stroke_width="1.3")
     assert crosses.count("M") == 2
-    assert "1 failed, n 2" in describe(picture)
-    assert "1 of 3 requests is not drawn: they were never sent." in picture.caption
+    assert "1 failed, n 2" in describe(chart)
+    assert "1 of 3 requests is not drawn: they were never sent." in chart.caption
 
 
 # Sweeps
 
 
 def swept(folder: Path, requests: int) -> Run:
-    """Return a run of two targets over the levels 1, 4 and 16, of so many requests each."""
+    """Return a run of two targets over the levels 1, 4 and 16, with this many requests at each."""
     levels = [1, 4, 16]
     made = header(["a/x", "b/模型"], load={"levels": levels}, repeat=requests)
     with journal.JournalWriter(folder) as writer:
@@ -489,31 +487,31 @@ def swept(folder: Path, requests: int) -> Run:
     return Run.of_journal(journal.read(folder))
 
 
-def test_a_sweep_is_drawn_level_by_level(tmp_path: Path) -> None:
-    """Each target has its medians, and its 95th percentiles from n 20, at every level, which the axis names."""
+def test_sweep_shows_the_figures_of_every_level(tmp_path: Path) -> None:
+    """Each target has its p50, and from n 20 its p95, at every level, and the axis names the levels."""
     run = swept(tmp_path, 20)
-    picture = drawn(draw_ttft_under_load(run))
-    check(picture, "sweep-ttft")
-    assert "a/x: p50 100 ms at 1, 400 ms at 4, 1.60 s at 16; p95 100 ms at 1" in describe(picture)
-    assert {"1", "4", "16", "p50", "p95", "b/模型", "n 20 each, by level"} <= set(texts(picture))
+    chart = drawn(draw_ttft_under_load(run))
+    check(chart, "sweep-ttft")
+    assert "a/x: p50 100 ms at 1, 400 ms at 4, 1.60 s at 16; p95 100 ms at 1" in describe(chart)
+    assert {"1", "4", "16", "p50", "p95", "b/模型", "n 20 each, by level"} <= set(texts(chart))
     check(drawn(draw_tokens_under_load(run)), "sweep-tokens")
 
 
-def test_a_percentile_without_a_sample_is_not_drawn(tmp_path: Path) -> None:
-    """Below n 20 there is no p95, in the picture or in its key, and the caption counts what is missing."""
-    picture = drawn(draw_ttft_under_load(swept(tmp_path, 3)))
-    assert "p50" in texts(picture)
-    assert "p95" not in texts(picture)
-    assert "6 of 12 figures are not drawn: too few requests were timed" in picture.caption
+def test_p95_is_not_drawn_below_n_20(tmp_path: Path) -> None:
+    """Below n 20 there is no p95 in the chart or its key, and the caption counts the missing figures."""
+    chart = drawn(draw_ttft_under_load(swept(tmp_path, 3)))
+    assert "p50" in texts(chart)
+    assert "p95" not in texts(chart)
+    assert "6 of 12 figures are not drawn: too few requests were timed" in chart.caption
 
 
-# Scales, samples, swarms, letters
+# Scales, samples, dots, labels
 
 
 @given(st.lists(st.floats(0, 1e12), max_size=20), st.integers(2, 12), st.booleans())
 def test_a_scale_holds_its_values(values: list[float], ticks: int, linear: bool) -> None:
-    """Values lie between the ends, in their order; ticks are within, ascending, and no more than asked for."""
-    scale = fit(values, 10.0, 110.0, ticks=ticks, linear=linear)
+    """Values lie between the ends in their order; ticks are within, ascending, and no more than allowed."""
+    scale = fit_scale(values, 10.0, 110.0, ticks=ticks, linear=linear)
     places = [scale(value) for value in sorted(values)]
     assert places == sorted(places)
     assert all(10 <= place <= 110 for place in places)
@@ -535,22 +533,22 @@ def test_a_scale_holds_its_values(values: list[float], ticks: int, linear: bool)
         ([0.001, 900], 6, (0.001, 0.1, 10, 1000)),
     ],
 )
-def test_ticks_are_round(values: list[float], ticks: int, expected: tuple[float, ...]) -> None:
-    """They are the numbers that a person would choose."""
-    assert fit(values, 0, 100, ticks=ticks).ticks == pytest.approx(expected)
+def test_ticks_are_round_numbers(values: list[float], ticks: int, expected: tuple[float, ...]) -> None:
+    """Ticks are the numbers that a person would choose."""
+    assert fit_scale(values, 0, 100, ticks=ticks).ticks == pytest.approx(expected)
 
 
 def test_a_logarithmic_scale_spaces_ratios_evenly() -> None:
-    """From 1 to 10 is as far as from 10 to 100."""
+    """The distance from 1 to 10 is that from 10 to 100."""
     scale = Scale(1, 100, 0, 200, (1, 10, 100), logarithmic=True)
     assert [scale(value) for value in (1, 10, 100)] == pytest.approx([0, 100, 200])
     assert math.isclose(scale(math.sqrt(1000)), 150)
 
 
 @given(st.integers(0, 3000), st.integers(2, 300))
-def test_what_is_kept_of_a_stream_is_evenly_spaced(count: int, most: int) -> None:
-    """A stream's sample is bounded, holds the first, skips as many each time, and knows how many came."""
-    kept = Spaced[int](most)
+def test_sample_of_a_stream_is_evenly_spaced(count: int, most: int) -> None:
+    """A sample is bounded, holds the first item, has an even stride, and counts all items."""
+    kept = SpacedSample[int](most)
     for at in range(count):
         kept.add(at)
     assert kept.seen == count
@@ -561,7 +559,7 @@ def test_what_is_kept_of_a_stream_is_evenly_spaced(count: int, most: int) -> Non
 
 @given(st.integers(0, 2000), st.integers(2, 300))
 def test_thinning_keeps_both_ends(count: int, most: int) -> None:
-    """The smallest and the largest are always drawn, and nothing twice."""
+    """Thinned items hold the first and the last, and nothing twice."""
     kept = thin(range(count), most)
     assert len(kept) == min(count, most)
     assert len(set(kept)) == len(kept)
@@ -569,48 +567,48 @@ def test_thinning_keeps_both_ends(count: int, most: int) -> None:
     assert list(kept[-1:]) == list(range(count))[-1:]
 
 
-def test_the_bound_falls_with_the_number_of_targets() -> None:
+def test_points_per_target_fall_with_the_number_of_targets() -> None:
     """All targets together have a few thousand points, and each has enough to show a shape."""
-    assert [most_of_each(targets) for targets in (1, 12, 60, 10_000)] == [300, 300, 100, 20]
+    assert [max_points(targets) for targets in (1, 12, 60, 10_000)] == [300, 300, 100, 20]
 
 
 @given(st.lists(st.floats(0, 300), max_size=60), st.floats(5, 30))
 def test_dots_do_not_cover_each_other(xs: list[float], reach: float) -> None:
-    """Where there is room, dots of one lane are a diameter apart; where there is none, all are still within reach."""
-    (swarm,) = pile_all([xs], reach)
+    """With room, dots of one offset are a diameter apart; without, all are still within reach."""
+    (swarm,) = arrange_dots([xs], reach)
     assert [x for x, _ in swarm.points] == sorted(xs)
     assert all(abs(offset) <= reach for _, offset in swarm.points)
-    piled = pile(xs, reach, swarm.dot)
-    assume(piled is not None)
-    by_lane: dict[float, list[float]] = {}
-    for x, lane in piled or []:
-        by_lane.setdefault(lane, []).append(x)
-    assert all(b - a >= swarm.dot for lane in by_lane.values() for a, b in pairwise(lane))
+    stacked = stack_dots(xs, reach, swarm.diameter)
+    assume(stacked is not None)
+    by_offset: dict[float, list[float]] = {}
+    for x, offset in stacked or []:
+        by_offset.setdefault(offset, []).append(x)
+    assert all(b - a >= swarm.diameter for row in by_offset.values() for a, b in pairwise(row))
 
 
-def test_a_crowd_is_strewn_in_small_dots() -> None:
-    """Where dots of no size have room, the smallest are spread over the whole height."""
-    crowd = [float(at % 20) for at in range(300)]
-    (swarm,) = pile_all([crowd], 8.0)
-    assert swarm.dot == SMALLEST
+def test_too_many_dots_are_small_and_spread_over_the_row() -> None:
+    """If dots of no size have room, the smallest are spread over the whole height."""
+    xs = [float(at % 20) for at in range(300)]
+    (swarm,) = arrange_dots([xs], 8.0)
+    assert swarm.diameter == SMALLEST_DOT
     assert min(offset for _, offset in swarm.points) < -7
     assert max(offset for _, offset in swarm.points) > 7
 
 
 @given(st.text(max_size=80), st.floats(20, 300))
-def test_a_cut_line_fits(text: str, room: float) -> None:
-    """An elided line is never wider than its room, and what fits is left as it is."""
+def test_elided_text_fits(text: str, room: float) -> None:
+    """Elided text is never wider than its room, and text that fits is not changed."""
     shown = elide(text, room)
     assert width(shown) <= room or shown == "…"
     if width(" ".join(text.split())) <= room and text.isprintable():
         assert shown == " ".join(text.split())
 
 
-# In earnest
+# A real run
 
 
 def real_run(folder: Path) -> Run:
-    """Run a suite against the simulator, with the command."""
+    """Run a suite against the simulator with the command; return the run."""
     (folder / "suite.yaml").write_text(
         "cases:\n  - id: 问候\n    prompt: 你好\n  - id: count\n    prompt: Count to twenty.\n", encoding="utf-8"
     )
@@ -622,19 +620,19 @@ def real_run(folder: Path) -> Run:
     return Run.of_journal(journal.read(folder / "out"))
 
 
-def test_a_real_run_is_drawn(tmp_path: Path) -> None:
-    """Every picture but the ECDF, which has too few values, is drawn from what a run wrote."""
+def test_every_chart_of_a_real_run_is_drawn(tmp_path: Path) -> None:
+    """Every chart but the ECDF, which has too few values, is drawn from a run of the command."""
     run = real_run(tmp_path)
-    pictures = draw_all(run, list(run.records))
-    assert [prefix for prefix, picture in pictures.items() if picture is None] == ["shares"]
-    for prefix, picture in pictures.items():
-        if picture is not None:
-            check(picture, prefix)
-    assert "sim/quick: median " in describe(drawn(pictures["points"]))
-    assert "thinking" in texts(drawn(pictures["arrivals"]))
-    assert "sim/fault-cut-clean" in texts(drawn(pictures["waterfall"]))
+    charts = draw_all(run, list(run.records))
+    assert [prefix for prefix, chart in charts.items() if chart is None] == ["ecdf"]
+    for prefix, chart in charts.items():
+        if chart is not None:
+            check(chart, prefix)
+    assert "sim/quick: median " in describe(drawn(charts["swarm"]))
+    assert "thinking" in texts(drawn(charts["arrivals"]))
+    assert "sim/fault-cut-clean" in texts(drawn(charts["waterfall"]))
     shown = [row["ttft_s"] for row in run.measured.to_dict("records") if row["model"] == "quick"]
-    assert f"sim/quick: median {seconds(median(shown))}" in describe(drawn(pictures["points"]))
+    assert f"sim/quick: median {seconds(median(shown))}" in describe(drawn(charts["swarm"]))
 
 
 READ_BOXES = """() => [...document.querySelectorAll("svg")].map(svg => {
@@ -649,8 +647,8 @@ READ_BOXES = """() => [...document.querySelectorAll("svg")].map(svg => {
 
 
 @pytest.mark.browser
-def test_labels_are_apart_in_a_real_browser(tmp_path: Path) -> None:
-    """Chromium, with its fonts and a policy without inline styles, keeps every label inside and apart."""
+def test_labels_do_not_overlap_in_a_browser(tmp_path: Path) -> None:
+    """Chromium, with its fonts and a strict policy, keeps every label inside the frame and apart."""
     from playwright.sync_api import sync_playwright  # noqa: PLC0415 -- only where a browser is
 
     records = [
@@ -658,26 +656,26 @@ def test_labels_are_apart_in_a_real_browser(tmp_path: Path) -> None:
         for at, name in enumerate([LONG_NAME, "openai/MMMMWWWWMMMMWWWW", *(f"p/模型-{n}" for n in range(9)), "q/gpt"])
         for block in range(1, 31)
     ]
-    pictures = draw_all(run_of(records), records).values()
+    charts = draw_all(run_of(records), records).values()
     style = "body{width:640px;margin:0}"
     digest = b64encode(sha256(style.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'"
     page = tmp_path / "page.html"
     page.write_text(
         f'<!doctype html><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{policy}">'
-        f"<style>{style}</style>{''.join(drawn(picture).svg for picture in pictures)}",
+        f"<style>{style}</style>{''.join(drawn(chart).svg for chart in charts)}",
         encoding="utf-8",
     )
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"))
         tab = browser.new_page()
-        complaints: list[str] = []
-        tab.on("console", lambda message: complaints.append(message.text))
+        messages: list[str] = []
+        tab.on("console", lambda message: messages.append(message.text))
         tab.goto(page.as_uri())
         shown = tab.evaluate(READ_BOXES)
         browser.close()
-    assert complaints == []
-    assert len(shown) == len(pictures)
+    assert messages == []
+    assert len(shown) == len(charts)
     for svg in shown:
         for at, (text, left, right, top, bottom) in enumerate(svg["boxes"]):
             assert left >= -1, text

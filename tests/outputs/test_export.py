@@ -1,4 +1,4 @@
-"""A run that is over becomes what other tools read: spans, replies, a sheet, a table of columns."""
+"""Exports of a finished run for other tools: OpenTelemetry spans, promptfoo, Excel and Parquet."""
 
 import csv
 import json
@@ -56,7 +56,7 @@ def read_spans(text: str) -> list[dict[str, Any]]:
 
 
 def plain(value: dict[str, Any]) -> object:
-    """Return an attribute's value as OTLP's JSON means it."""
+    """Return an attribute's value, decoded from OTLP's JSON."""
     ((kind, content),) = value.items()
     if kind == "arrayValue":
         return [plain(item) for item in content["values"]]
@@ -67,8 +67,8 @@ def plain(value: dict[str, Any]) -> object:
 # OpenTelemetry
 
 
-def test_a_request_is_a_span_with_the_conventions_names(written: Callable[..., Run]) -> None:
-    """What the conventions name has their name, what they do not is ours, and times are the record's."""
+def test_a_span_has_the_attribute_names_of_the_conventions(written: Callable[..., Run]) -> None:
+    """Attributes have the names of the conventions, or compare.COLUMN, and times are those of the record."""
     record = answered(
         "moonshot/kimi",
         started_at=STARTED,
@@ -103,15 +103,15 @@ def test_a_request_is_a_span_with_the_conventions_names(written: Callable[..., R
     assert span["attributes"]["compare.run_id"] == "run"
 
 
-def test_every_column_is_an_attribute_or_known_to_be_none() -> None:
-    """A column that is added later reaches the spans by itself; those that do not are named."""
+def test_every_column_is_an_attribute_or_listed_as_none() -> None:
+    """New columns become attributes by themselves; columns that do not are listed."""
     names = {column.name for column in COLUMNS}
     assert otel.NAMES.keys() | otel.ELSEWHERE <= names
     assert otel.NAMES.keys().isdisjoint(otel.ELSEWHERE)
 
 
-def test_a_span_says_nothing_of_what_was_said_unless_it_is_wanted(written: Callable[..., Run]) -> None:
-    """Prompts, replies, reasoning and a provider's own words go in with content alone, in the conventions' form."""
+def test_spans_have_no_texts_without_the_content_option(written: Callable[..., Run]) -> None:
+    """Prompts, replies, reasoning and error messages are in the spans only with content."""
     good = answered(reply="hidden reply", reasoning="hidden thought", started_at=STARTED)
     bad = replace(failed(block=2), error="hidden quote", started_at=STARTED)
     run = written(good, bad)
@@ -129,8 +129,8 @@ def test_a_span_says_nothing_of_what_was_said_unless_it_is_wanted(written: Calla
     assert broken["status"] == {"code": 2, "message": "hidden quote"}
 
 
-def test_a_failure_is_an_error_of_a_known_type(written: Callable[..., Run]) -> None:
-    """A span that failed has a status and a type; a reply that broke off has finished by an error."""
+def test_a_failed_request_is_a_span_with_error_status(written: Callable[..., Run]) -> None:
+    """A span that failed has a status and a type; the finish reason of a reply that broke off is error."""
     refused = replace(failed(), finish_reason=None, started_at=STARTED)
     torn = answered(block=2, outcome=Outcome.TRUNCATED, finish_reason=None, started_at=STARTED)
     first, second = read_spans(otel.write(written(refused, torn)).text)
@@ -140,8 +140,8 @@ def test_a_failure_is_an_error_of_a_known_type(written: Callable[..., Run]) -> N
     assert second["attributes"]["error.type"] == "truncated"
 
 
-def test_what_was_never_sent_has_no_span(written: Callable[..., Run]) -> None:
-    """A turn that was skipped took no time; that it is missing is said."""
+def test_a_request_that_was_never_sent_has_no_span(written: Callable[..., Run]) -> None:
+    """A skipped turn took no time; a note says that it is left out."""
     identity = Identity("k2", "one", 2, 1, 1, "acme", "old", "And then?")
     made = otel.write(written(answered(started_at=STARTED), skipped(identity, 1)))
     assert len(made.text.splitlines()) == 1
@@ -163,7 +163,7 @@ def test_any_reply_stays_one_line_of_utf_8(tmp_path_factory: pytest.TempPathFact
 
 
 def test_replies_are_a_list_of_outputs_with_tags(written: Callable[..., Run]) -> None:
-    """Each reply says whose it is; a request without one, and a warm-up, is left out."""
+    """Each reply has its tags; requests without a reply, and warm-ups, are left out."""
     run = written(
         answered(reply="A “b”"), simulated(answered(block=2)), failed(block=3), answered(block=4, warmup=True)
     )
@@ -178,7 +178,7 @@ def test_replies_are_a_list_of_outputs_with_tags(written: Callable[..., Run]) ->
 
 
 def cells_of(text: str) -> list[dict[str, str]]:
-    """Read a sheet as a spreadsheet would: by its byte order mark, then by CSV's rules."""
+    """Return a sheet's rows as a spreadsheet reads them: past its byte order mark, by the rules of CSV."""
     assert text.startswith("\ufeffrun_id,")
     return list(csv.DictReader(StringIO(text.removeprefix("\ufeff"), newline="")))
 
@@ -202,14 +202,14 @@ def cells_of(text: str) -> list[dict[str, str]]:
         ("bell \a", "bell ␇"),
     ],
 )
-def test_a_cell_shows_what_was_said(reply: str, shown: str) -> None:
-    """Nothing is calculated, nothing becomes a number or a date, no character is one that a sheet cannot hold."""
+def test_an_excel_cell_shows_the_text(reply: str, shown: str) -> None:
+    """Nothing is calculated, nothing becomes a number or a date, and control characters are replaced."""
     (row,) = cells_of(excel.write(run_of([answered(reply=reply)])).text)
     assert row["reply"] == shown
 
 
-def test_a_long_cell_is_cut_and_said_to_be() -> None:
-    """A cell holds 32,767 units of UTF-16, of which an emoji takes two; what is cut says so twice."""
+def test_a_long_excel_cell_is_cut_with_a_note() -> None:
+    """A cell holds 32,767 UTF-16 units, of which an emoji takes two; a cut is noted in the cell and beside."""
     records = [answered(reply="😀" * 20_000), answered(block=2, reply="x" * 32_767)]
     made = excel.write(run_of(records))
     long, whole = cells_of(made.text)
@@ -220,7 +220,7 @@ def test_a_long_cell_is_cut_and_said_to_be() -> None:
 
 
 def test_rows_beyond_a_sheet_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A sheet that is full leaves the rest out and says how much that is."""
+    """A full sheet leaves the rest out, with a note on how many rows that is."""
     monkeypatch.setattr(excel, "MAX_ROWS", 3)
     made = excel.write(run_of([answered(block=block) for block in range(1, 6)]))
     assert len(cells_of(made.text)) == 2
@@ -229,7 +229,7 @@ def test_rows_beyond_a_sheet_are_counted(monkeypatch: pytest.MonkeyPatch) -> Non
 
 @given(st.text(st.characters(codec=None), max_size=60))
 def test_no_text_breaks_a_sheet(reply: str) -> None:
-    """Whatever is said stays in its cell, can be encoded, and does not begin a formula."""
+    """Any text stays in its cell, can be encoded, and does not start a formula."""
     made = excel.write(run_of([answered(reply=reply), answered(block=2, reply="next")]))
     first, second = cells_of(made.text.encode().decode())
     assert second["reply"] == "next"
@@ -240,7 +240,7 @@ def test_no_text_breaks_a_sheet(reply: str) -> None:
 
 
 def test_parquet_holds_every_column_in_its_type() -> None:
-    """What pandas reads back has the values and types of the run's own table, and the file knows its run."""
+    """Pandas reads the values and types of the run's own table, and the file's metadata holds the header."""
     run = run_of([answered(reply="你好"), replace(failed(block=2), in_flight=3)])
     content = parquet.write(run)
     read = pd.read_parquet(BytesIO(content))
@@ -253,16 +253,16 @@ def test_parquet_holds_every_column_in_its_type() -> None:
     assert kept == json.loads(json.dumps(asdict(run.header)))
 
 
-def test_half_an_emoji_does_not_stop_parquet() -> None:
-    """What UTF-8 cannot hold is replaced, and nothing else is."""
+def test_parquet_replaces_half_a_surrogate_pair() -> None:
+    """Characters that UTF-8 cannot encode are replaced, and no others."""
     read = pd.read_parquet(BytesIO(parquet.write(run_of([answered(reply="a\ud83d b 😀")]))))
     assert read["reply"][0] == "a\ufffd b 😀"
 
 
-def test_parquet_without_its_library_is_refused_before_anything_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A sentence names what to install."""
+def test_parquet_without_pyarrow_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message names what to install."""
     monkeypatch.setattr("runner.outputs.find_spec", lambda _: None)
-    with pytest.raises(CompareError, match=r"pyarrow, which is not here: install compare-runner\[parquet\]"):
+    with pytest.raises(CompareError, match=r"needs pyarrow: pip install 'compare-runner\[parquet\]'"):
         find_writer(".parquet")
 
 
@@ -275,10 +275,10 @@ def folder(tmp_path: Path) -> Path:
     return write_run(tmp_path / "results" / "r1", [answered(started_at=STARTED), replace(failed(), started_at=STARTED)])
 
 
-def test_a_form_goes_to_stdout_or_to_a_file(
+def test_export_goes_to_stdout_or_to_a_file(
     folder: Path, run_cli: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
-    """Both hold the same; what was left out is said on stderr."""
+    """Both hold the same text; notes on what is left out go to stderr."""
     shown = run_cli("export", folder, "--promptfoo")
     kept = run_cli("export", folder, "--promptfoo", "-o", "replies.json")
     assert (shown.returncode, kept.returncode) == (0, 0)
@@ -288,13 +288,13 @@ def test_a_form_goes_to_stdout_or_to_a_file(
 
 
 def test_a_run_is_named_by_its_folder_its_journal_or_its_id(folder: Path) -> None:
-    """All three are the same run."""
+    """All three name the same run."""
     texts = {export(name, ExportForm.OTEL, None) for name in (folder, folder / "journal.jsonl", Path("r1"))}
     assert len(texts) == 1
 
 
-def test_without_a_form_the_suffix_tells_the_format(folder: Path) -> None:
-    """An old run becomes any format that a new one can be written in."""
+def test_export_without_a_form_takes_the_format_of_the_suffix(folder: Path) -> None:
+    """An old run can be written in every format of a new one."""
     assert export(folder, None, Path("rows.csv")) is None
     assert load("rows.csv").equals(load(folder))
     export(folder, None, Path("rows.parquet"))
@@ -313,17 +313,17 @@ def test_without_a_form_the_suffix_tells_the_format(folder: Path) -> None:
         (["--excel", "--otel"], "--excel and --otel are two forms; choose one."),
     ],
 )
-def test_a_wrong_wish_is_refused(
+def test_wrong_export_options_are_refused(
     folder: Path, run_cli: Callable[..., subprocess.CompletedProcess[str]], arguments: list[str], message: str
 ) -> None:
-    """Nothing is written, and a sentence tells what was meant."""
+    """Nothing is written, and the message says what to change."""
     refused = run_cli("export", folder, *arguments)
     assert refused.returncode == 2
     assert message in refused.stderr
     assert refused.stdout == ""
 
 
-def test_a_run_that_is_not_there_is_refused() -> None:
-    """The sentence names what was looked for."""
+def test_export_of_a_missing_run_is_refused() -> None:
+    """The message names what was looked for."""
     with pytest.raises(CompareError, match="there is no results/latest here"):
         export(Path("latest"), ExportForm.EXCEL, None)

@@ -1,4 +1,4 @@
-"""A run becomes text that reads back, breaks out of nothing and says what is simulated."""
+"""Outputs of a run: CSV that loads back, JSON, Markdown and the terminal, with any text in them."""
 
 import csv
 import json
@@ -30,12 +30,12 @@ from runner.errors import JournalError
 from runner.outputs import WRITERS
 from runner.outputs import csv as csv_output
 from runner.outputs.terminal import render_summary
+from runner.outputs.text.escape import one_line, printable
 from runner.outputs.text.excerpt import excerpt
 from runner.outputs.text.figures import rate, seconds
-from runner.outputs.text.markup import fence, inline, table
-from runner.outputs.text.overview import tabulate_summary
-from runner.outputs.text.printable import one_line, printable
-from runner.outputs.text.words import describe_outcome
+from runner.outputs.text.labels import describe_outcome
+from runner.outputs.text.markdown import fence, inline, table
+from runner.outputs.text.summary import tabulate_summary
 from runner.storage import journal
 from runner.storage.journal import Header
 
@@ -75,12 +75,12 @@ def answered(reply: str | None = "Hello", **details: object) -> Record:
 
 
 def run_of(*records: Record, **header: object) -> Run:
-    """Return a finished run."""
+    """Return a finished run of these records."""
     return Run.of(replace(HEADER, **header), records)  # type: ignore[arg-type]
 
 
 def printed(run: Run, width: int = 100) -> str:
-    """Return what a terminal without colour shows."""
+    """Return the text that a terminal without colour shows."""
     file = StringIO()
     Console(file=file, width=width).print(render_summary(run))
     return file.getvalue()
@@ -88,22 +88,22 @@ def printed(run: Run, width: int = 100) -> str:
 
 @cache
 def golden_run() -> Run:
-    """Return the golden journal's run."""
+    """Return the run of the golden journal."""
     return Run.of_journal(journal.read(GOLDEN))
 
 
 @pytest.mark.parametrize("suffix", sorted({*WRITERS} - {".html"}))
 def test_golden_journal_gives_the_golden_output(suffix: str) -> None:
-    """Each writer makes of the golden journal what was read and agreed to; a page is looked at, in a browser."""
+    """Each writer makes the reviewed output of the golden journal; a page is looked at in a browser instead."""
     assert WRITERS[suffix](golden_run()).encode() == (GOLDEN / f"results{suffix}").read_bytes()
 
 
 def test_golden_journal_gives_the_golden_terminal() -> None:
-    """The terminal shows of the golden journal what was read and agreed to."""
+    """The terminal shows the reviewed text for the golden journal."""
     assert printed(golden_run(), width=120).encode() == (GOLDEN / "terminal.txt").read_bytes()
 
 
-def test_knowing_the_formats_loads_no_library() -> None:
+def test_importing_outputs_loads_no_heavy_library() -> None:
     """Importing the package of outputs loads none of the libraries that the formats need."""
     code = (
         "import runner.outputs, sys; print(*sorted({'pandas', 'numpy', 'rich', 'jinja2', 'tabulate'} & {*sys.modules}))"
@@ -128,20 +128,18 @@ ROWS = st.lists(st.fixed_dictionaries({column.name: CELLS[column.kind] for colum
 
 @given(ROWS)
 def test_csv_loads_as_it_was_written(rows: list[dict[str, Cell]]) -> None:
-    """Every row reads back to the same values and types, whatever its text."""
+    """Every row loads with the values and types that were written, whatever its text."""
     with TemporaryDirectory() as folder:
         path = Path(folder, "results.csv")
-        with path.open("w", encoding="utf-8", newline="") as file:
-            csv_output.write_rows(rows, file)
+        path.write_text("".join(csv_output.write_rows(rows)), encoding="utf-8", newline="")
         pd.testing.assert_frame_equal(runner.load(path), frame_of(rows))
 
 
 @given(ROWS)
 def test_csv_is_plain_csv(rows: list[dict[str, Cell]]) -> None:
-    """Python's own reader finds the same cells, once the escapes are undone."""
-    file = StringIO(newline="")
-    csv_output.write_rows(rows, file)
-    read = list(csv.DictReader(StringIO(file.getvalue(), newline=""), strict=True))
+    """Python's csv module reads the same cells, once the escapes are undone."""
+    text = "".join(csv_output.write_rows(rows))
+    read = list(csv.DictReader(StringIO(text, newline=""), strict=True))
     texts = [column.name for column in COLUMNS if column.kind is Kind.TEXT]
     assert [[csv_output.unescape(row[name]) for name in texts] for row in read] == [
         [row[name] for name in texts] for row in rows
@@ -153,7 +151,7 @@ def test_csv_is_plain_csv(rows: list[dict[str, Cell]]) -> None:
 @example("\t=1")
 @example("")
 def test_csv_cell_runs_nothing_and_can_be_encoded(text: str) -> None:
-    """No cell begins like a formula or looks absent, and all is UTF-8 without a NUL."""
+    """No cell starts like a formula or looks absent, and all text is UTF-8 without a NUL."""
     cell = csv_output.escape(text)
     assert cell[0] not in "=+-@\t\r"
     assert b"\0" not in cell.encode()
@@ -174,12 +172,12 @@ def test_csv_cell_runs_nothing_and_can_be_encoded(text: str) -> None:
     ],
 )
 def test_csv_escapes_are_the_documented_ones(text: str, cell: str) -> None:
-    """Escaped text looks as the documentation says."""
+    """Escaped text is as the documentation says."""
     assert csv_output.escape(text) == cell
 
 
 def test_csv_keeps_long_replies(tmp_path: Path) -> None:
-    """A reply longer than the csv module's own bound comes back whole, through pandas' plain reader too."""
+    """A reply longer than the csv module's limit loads whole, with pandas' plain reader too."""
     reply = "长\r\n" * 100_000
     path = tmp_path / "results.csv"
     path.write_text(WRITERS[".csv"](run_of(answered(reply))), encoding="utf-8", newline="")
@@ -187,8 +185,8 @@ def test_csv_keeps_long_replies(tmp_path: Path) -> None:
     assert pd.read_csv(path)["reply"].tolist() == [reply]
 
 
-def test_csv_with_a_bom_and_a_spreadsheets_truths_loads_alike(tmp_path: Path) -> None:
-    """A byte order mark and TRUE in capitals, as spreadsheets save them, change nothing."""
+def test_csv_with_a_bom_and_capital_true_loads_alike(tmp_path: Path) -> None:
+    """A byte order mark, and TRUE in capitals, as spreadsheets save them, change nothing."""
     text = WRITERS[".csv"](run_of(answered()))
     path = tmp_path / "results.csv"
     path.write_text(text.replace(",false,", ",FALSE,"), encoding="utf-8-sig", newline="")
@@ -196,7 +194,7 @@ def test_csv_with_a_bom_and_a_spreadsheets_truths_loads_alike(tmp_path: Path) ->
 
 
 def test_load_reads_a_folder_by_its_journal(tmp_path: Path) -> None:
-    """A folder loads by its journal, which a killed run has, too; a results.csv by itself."""
+    """A folder loads from its journal, which a killed run has too; a results.csv loads by itself."""
     with journal.JournalWriter(tmp_path) as log:
         log.append_header(HEADER)
         log.append_record(answered("from the journal"))
@@ -207,7 +205,7 @@ def test_load_reads_a_folder_by_its_journal(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "complaint"),
+    ("content", "message"),
     [
         (b"", "no table of results"),
         (b"name,age\nx,1\n", "no column run_id"),
@@ -219,16 +217,16 @@ def test_load_reads_a_folder_by_its_journal(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_load_says_what_is_wrong_with_a_file(tmp_path: Path, content: bytes, complaint: str) -> None:
-    """A file that is no table of results, or was broken since, is one clear sentence."""
+def test_load_says_what_is_wrong_with_a_file(tmp_path: Path, content: bytes, message: str) -> None:
+    """A file that is not a table of results, or was changed since, is refused with a clear message."""
     path = tmp_path / "results.csv"
     path.write_bytes(content)
-    with pytest.raises(JournalError, match=complaint):
+    with pytest.raises(JournalError, match=message):
         runner.load(path)
 
 
 def test_load_says_that_a_file_is_missing(tmp_path: Path) -> None:
-    """A file that is not there is one clear sentence, too."""
+    """A missing file is refused with a clear message."""
     with pytest.raises(JournalError, match="cannot be read: No such file"):
         runner.load(tmp_path / "none.csv")
 
@@ -238,7 +236,7 @@ def test_load_says_that_a_file_is_missing(tmp_path: Path) -> None:
 
 @given(st.lists(st.builds(answered, st.none() | ANY_TEXT), max_size=3))
 def test_json_and_jsonl_hold_every_row(records: list[Record]) -> None:
-    """Both hold the same rows as the table, absent cells null, in bytes that are UTF-8."""
+    """Both hold the rows of the table as UTF-8, absent cells as null."""
     run = run_of(*records)
     rows = list(rows_of(run.frame))
     document = json.loads(WRITERS[".json"](run).encode())
@@ -248,7 +246,7 @@ def test_json_and_jsonl_hold_every_row(records: list[Record]) -> None:
 
 
 def test_json_summary_has_a_sample_size_beside_every_statistic() -> None:
-    """A statistic is its name, its value and its n; one without a value is null."""
+    """A statistic has its name, value and n; without a value it is null."""
     (summary,) = json.loads(WRITERS[".json"](run_of(answered(), answered())))["summary"]
     assert summary["ttft_p95"] == {"name": "max", "value": 0.5, "n": 2, "interval": None}
     assert summary["output_tps_p50"] == {"name": "p50", "value": 10.0, "n": 2, "interval": None}
@@ -260,7 +258,7 @@ def test_json_summary_has_a_sample_size_beside_every_statistic() -> None:
 
 
 def cells_of(markdown: str) -> list[list[Token]]:
-    """Return the inline tokens of a document that is one table, row by row, heading included."""
+    """Return the inline tokens of a document that is one table, row by row, headings included."""
     tokens = GITHUB.parse(markdown)
     assert [token.type for token in tokens if token.level == 0] == ["table_open", "table_close"]
     rows: list[list[Token]] = []
@@ -273,7 +271,7 @@ def cells_of(markdown: str) -> list[list[Token]]:
 
 
 def shown(cell: Token) -> str:
-    """Return a cell's text; anything but text in it is a failure."""
+    """Return a cell's text; anything in it but text is a failure."""
     kinds = {child.type for child in cell.children or ()}
     assert kinds <= {"text", "text_special"}, kinds
     return "".join(child.content for child in cell.children or ()).replace("@\u200b", "@")
@@ -283,7 +281,7 @@ def shown(cell: Token) -> str:
 @example([("\\|", "| x |"), ("`", "`|`")], "a|b")
 @example([("![x](http://x)", "<b>"), ("&lt;", "&#124;")], "_a_ **b** ~~c~~")
 def test_markdown_cell_holds_any_text(rows: list[tuple[str, str]], heading: str) -> None:
-    """Whatever is in the cells, a table has its rows and columns, and nothing in it but that text."""
+    """Whatever is in its cells, a table keeps its rows and columns, and shows only that text."""
     markdown = table(["first", inline(heading)], [[inline(cell) for cell in row] for row in rows], {0})
     read = cells_of(markdown)
     expected = [("first", heading), *rows]
@@ -295,7 +293,7 @@ def test_markdown_cell_holds_any_text(rows: list[tuple[str, str]], heading: str)
 @example("~~~\r```")
 @example("    indented\n")
 def test_markdown_fence_holds_any_text(text: str) -> None:
-    """A fence ends only where it should, and shows the text as it is."""
+    """A fence ends only at its end, and shows the text as it is."""
     tokens = GITHUB.parse(f"{fence(text)}\n\nafter\n")
     assert [token.type for token in tokens] == ["fence", "paragraph_open", "inline", "paragraph_close"]
     assert tokens[0].content == printable(text) + "\n"
@@ -317,20 +315,20 @@ def test_markdown_document_keeps_its_shape(reply: str, error: str) -> None:
 
 
 def test_markdown_does_not_link_or_notify() -> None:
-    """A bare address does not become a link on GitHub, nor an @ a notification."""
+    """On GitHub, a bare address does not become a link, nor an @ a notification."""
     assert inline("see https://x.example or WWW.x.example, @someone") == (
         "see https&#58;//x.example or WWW&#46;x.example, @\u200bsomeone"
     )
 
 
 def test_markdown_tables_are_aligned_with_chinese() -> None:
-    """Every line of a table is equally wide on a terminal, where a Chinese character takes two columns."""
+    """All lines of a table are equally wide on a terminal, where a Chinese character takes two columns."""
     lines = table(["模型", "n"], [["通义千问", "1"], ["plain", "22"]], {0}).splitlines()
     assert len({wcswidth(line) for line in lines}) == 1
 
 
-def test_markdown_names_what_it_left_out() -> None:
-    """Beyond 50 cases, the first ones are shown, and a line says how many are not, and where they are."""
+def test_markdown_counts_the_cases_left_out() -> None:
+    """Of more than 50 cases the first are shown; a line says how many are left out, and where they are."""
     records = [answered(identity=replace(answered().identity, case=f"case-{at:03}")) for at in range(62)]
     text = WRITERS[".md"](run_of(*records))
     assert text.count("### case-") == 50
@@ -338,7 +336,7 @@ def test_markdown_names_what_it_left_out() -> None:
 
 
 def test_markdown_cuts_a_very_long_reply_and_says_so() -> None:
-    """A reply of a megabyte does not make a document of a megabyte."""
+    """A reply of a megabyte is cut, with a note on how much is left out."""
     text = WRITERS[".md"](run_of(answered("x" * 1_000_000)))
     assert len(text) < 30_000
     assert "Left out: 980,000 more characters" in text
@@ -348,7 +346,7 @@ def test_markdown_cuts_a_very_long_reply_and_says_so() -> None:
     ("sizes", "shown_cases", "left_out"), [([10, 10, 10], 3, 0), ([10, 95, 10], 1, 2), ([500, 1], 1, 1), ([], 0, 0)]
 )
 def test_excerpt_takes_whole_cases_that_fit(sizes: list[int], shown_cases: int, left_out: int) -> None:
-    """An excerpt ends before the first case that does not fit, but never shows nothing of something."""
+    """An excerpt ends before the first case that does not fit, but holds at least one."""
     identity = replace(answered().identity, prompt="")
     records = [answered("x" * size, identity=replace(identity, case=str(at))) for at, size in enumerate(sizes)]
     taken = excerpt(run_of(*records).grid, max_cases=10, max_bytes=100)
@@ -358,8 +356,8 @@ def test_excerpt_takes_whole_cases_that_fit(sizes: list[int], shown_cases: int, 
 # -- Terminal ----------------------------------------------------------------------------------------------------------
 
 
-def test_terminal_obeys_nothing_that_a_provider_says() -> None:
-    """Neither escape sequences nor rich's own markup in an error or a name have an effect."""
+def test_terminal_shows_escape_sequences_of_a_provider_as_text() -> None:
+    """Neither escape sequences nor rich markup in an error or a name have an effect."""
     identity = replace(answered().identity, model="[red]x[/red]")
     bad = answered(identity=identity, outcome=Outcome.AUTH, error="\x1b[2J[bold]no[/bold]\x07")
     text = printed(run_of(bad, targets=()))
@@ -377,20 +375,20 @@ def test_terminal_aligns_chinese_names() -> None:
     assert len(column_ends) == 1
 
 
-def test_terminal_bounds_the_failures_it_names() -> None:
-    """A provider that words every failure differently does not flood the terminal."""
+def test_terminal_lists_at_most_ten_failures() -> None:
+    """A provider with a different message for every failure does not flood the terminal."""
     records = [answered(outcome=Outcome.PROVIDER_ERROR, error=f"request {at} failed") for at in range(25)]
     text = printed(run_of(*records))
     assert text.count("the provider failed") == 10
     assert "and 15 more kinds of failure, in the run's results.csv" in text
 
 
-# -- What they share ---------------------------------------------------------------------------------------------------
+# -- Every output ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("suffix", [*WRITERS, "terminal"])
-def test_every_output_says_simulated_where_it_is(suffix: str) -> None:
-    """Simulated figures are called so in every output, real ones in none that a person reads."""
+def test_every_output_marks_simulated_figures(suffix: str) -> None:
+    """Every output marks simulated figures, and none that people read marks real ones."""
     write = WRITERS.get(suffix, printed)
     simulated = answered(identity=replace(answered().identity, simulated=True))
     assert "simulated" in write(run_of(simulated, simulated=True)).replace('"simulated": false', "")
@@ -402,13 +400,13 @@ def test_every_output_says_simulated_where_it_is(suffix: str) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".md", ".html", "terminal"])
-def test_failures_and_flags_are_named(suffix: str) -> None:
-    """What went wrong and what to know before trusting a row stand beside the figures."""
+def test_failures_and_flags_are_described(suffix: str) -> None:
+    """Failures and flags are described beside the figures."""
     write = WRITERS.get(suffix, printed)
     late = answered(noted=("client_late",))
     limited = answered(outcome=Outcome.RATE_LIMITED, error="slow down", http_status=429)
     text = " ".join(write(run_of(late, limited, limited)).split())
-    assert "a/x: 1 × client_late: this machine was late on the stamps" in text
+    assert "a/x: 1 × client_late: timestamps on this row may be late: this machine was busy" in text
     assert "a/x: 2 × rate limited (HTTP 429)" in text
     assert "slow down" in text
 
@@ -422,8 +420,8 @@ def test_a_run_without_rows_can_be_written(suffix: str) -> None:
         assert "unfinished: 0 requests of 1 planned" in text
 
 
-def test_tail_is_named_for_what_it_is() -> None:
-    """One heading serves while all targets have a p95; where samples differ, each figure says what it is."""
+def test_percentile_heading_names_p95_or_max() -> None:
+    """One heading serves while all targets have a p95; where they differ, each figure has its own name."""
     many = [answered() for _ in range(20)]
     few = answered(identity=replace(answered().identity, model="y"))
     alike = tabulate_summary(summarize(run_of(*many).frame))
@@ -433,8 +431,8 @@ def test_tail_is_named_for_what_it_is() -> None:
     assert [row[6] for row in mixed.rows] == ["p95 500 ms", "max 500 ms"]
 
 
-def test_figure_with_a_smaller_sample_names_it() -> None:
-    """A figure that not all timed requests could give says how many did."""
+def test_figure_with_a_smaller_sample_shows_its_n() -> None:
+    """A figure that not every timed request has shows how many have it."""
     unstreamed = answered(noted=("not_streamed",))
     (row,) = tabulate_summary(summarize(run_of(answered(), unstreamed).frame)).rows
     assert (row[4], row[5], row[8]) == ("2", "500 ms (n 1)", "2.00 s")
@@ -455,20 +453,20 @@ def test_figure_with_a_smaller_sample_names_it() -> None:
         (75.31, "75.3 s"),
     ],
 )
-def test_seconds_read_as_a_person_writes_them(value: float | None, text: str) -> None:
-    """Milliseconds below a second, seconds from there, three digits, and a dash for what is absent."""
+def test_seconds_format(value: float | None, text: str) -> None:
+    """Milliseconds below a second, seconds from there, three digits, and a dash for an absent value."""
     assert seconds(value) == text
 
 
 @pytest.mark.parametrize(("value", "text"), [(None, "–"), (8.26, "8.3"), (99.96, "100"), (142.4, "142")])
-def test_rates_read_as_a_person_writes_them(value: float | None, text: str) -> None:
-    """One decimal below a hundred, none from there, and a dash for what is absent."""
+def test_rate_format(value: float | None, text: str) -> None:
+    """One decimal below a hundred, none from there, and a dash for an absent value."""
     assert rate(value) == text
 
 
 @pytest.mark.parametrize("outcome", Outcome)
 def test_every_outcome_has_words(outcome: Outcome) -> None:
-    """No outcome is shown without words for it."""
+    """Every outcome has words for it."""
     assert describe_outcome(outcome.value)
     assert describe_outcome(outcome.value, "idle", 429).endswith("(idle, HTTP 429)")
 
@@ -482,16 +480,16 @@ def test_every_outcome_has_words(outcome: Outcome) -> None:
         ("中文 😀 שלום", "中文 😀 שלום"),
     ],
 )
-def test_control_characters_are_shown_and_not_obeyed(text: str, shown_as: str) -> None:
-    """What could drive a terminal or turn a line around becomes a picture; all other text stays."""
+def test_printable_replaces_control_characters(text: str, shown_as: str) -> None:
+    """Characters that could drive a terminal or reverse a line are replaced; all other text is kept."""
     assert printable(text) == shown_as
 
 
 @given(NASTY, st.integers(2, 40))
 @example("中文中文", 4)
 @example("ab", 2)
-def test_preview_is_one_line_of_bounded_width(text: str, columns: int) -> None:
-    """A preview is one line that drives no terminal, no wider than asked, and whole where it fits."""
+def test_one_line_is_one_printable_line_of_bounded_width(text: str, columns: int) -> None:
+    """The line drives no terminal, is no wider than asked, and is whole if it fits."""
     line, whole = one_line(text, columns), one_line(text)
     assert len(line.splitlines()) <= 1
     assert line.isprintable() or not any(ord(character) < 0xA0 and not character.isprintable() for character in line)

@@ -1,4 +1,4 @@
-"""The page is one file that holds any text as text, says what it left out, and claims no more than was measured."""
+"""The HTML report: any text stays text, everything left out is noted, and rankings claim no more than was measured."""
 
 import json
 import re
@@ -18,13 +18,12 @@ from wcwidth import wcswidth
 from runner.analysis.run import Run
 from runner.core.record import Record
 from runner.outputs.report import sampling
-from runner.outputs.report.comparison_grid import Turn, lay_out
+from runner.outputs.report.comparison_grid import GridTurn, grid_turns, target_columns
 from runner.outputs.report.document import write_report
-from runner.outputs.report.findings import find
+from runner.outputs.report.ranking import rank_targets
 from runner.outputs.report.safe_html import MAX_CHARACTERS, safe_html
-from runner.outputs.report.sampling import MAX_REPLIES, take_sample
-from runner.outputs.report.target_header import line_up
-from runner.outputs.text.printable import printable
+from runner.outputs.report.sampling import MAX_REPLIES, sample_turns
+from runner.outputs.text.escape import printable
 from runner.storage import journal
 from tests.conftest import RunCli
 from tests.support.crafted_runs import BASE, NEW, answered, failed, header, jittered
@@ -43,7 +42,7 @@ REPLY_ATTRIBUTES = {"class", "href", "rel", "start", "target", "title"}
 
 
 class Page(HTMLParser):
-    """A page as a browser would read it: its elements with their attributes, its text, its scripts and styles."""
+    """A parsed page: its elements with their attributes, its text, its scripts and styles."""
 
     def __init__(self, html: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -55,7 +54,7 @@ class Page(HTMLParser):
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Take note of an element."""
+        """Record an element."""
         attributes = dict(attrs)
         self.elements.append((tag, attributes))
         self._kind = "json" if attributes.get("type") == "application/json" else tag if tag in self.sources else None
@@ -63,19 +62,19 @@ class Page(HTMLParser):
             self.sources[self._kind].append("")
 
     def handle_data(self, data: str) -> None:
-        """Take note of text."""
+        """Record text."""
         if self._kind:
             self.sources[self._kind][-1] += data
         else:
             self.text += data
 
     def handle_endtag(self, tag: str) -> None:  # noqa: ARG002 -- as HTMLParser calls it
-        """Leave an element."""
+        """Record that an element ended."""
         self._kind = None
 
     @property
     def tags(self) -> set[str]:
-        """Every kind of element there is."""
+        """The names of all elements."""
         return {tag for tag, _ in self.elements}
 
     @property
@@ -86,24 +85,24 @@ class Page(HTMLParser):
 
     @property
     def texts(self) -> dict[str, object]:
-        """What the scripts are given."""
+        """The data of the scripts."""
         (block,) = self.sources["json"]
         loaded: dict[str, object] = json.loads(block)
         return loaded
 
 
 def run_of(records: Iterable[Record], targets: Sequence[str] = (BASE, NEW), **details: object) -> Run:
-    """Return a run of two targets."""
+    """Return a run of these records, by default of two targets."""
     return Run.of(header("mine", targets, **details), records)
 
 
-def turns_of(run: Run) -> tuple[Turn, ...]:
-    """Lay out the only run."""
-    return lay_out(line_up([run]))
+def turns_of(run: Run) -> tuple[GridTurn, ...]:
+    """Return the grid's rows of a single run."""
+    return grid_turns(target_columns([run]))
 
 
 def squeezed(text: str) -> str:
-    """Return text with its blanks made one."""
+    """Return text with every run of blanks replaced by one space."""
     return " ".join(text.split())
 
 
@@ -113,8 +112,8 @@ def squeezed(text: str) -> str:
 @given(TEXTS)
 @example("[x](http://[)")
 @example("![a](http://x 'onload=\"x')")
-def test_a_reply_becomes_harmless_html(text: str) -> None:
-    """Whatever is written, only listed elements and attributes come of it, and links that lead out by known schemes."""
+def test_a_reply_becomes_safe_html(text: str) -> None:
+    """Any reply has only the listed elements and attributes, and links of known schemes."""
     page = Page(safe_html(printable(text)))
     assert page.tags <= REPLY_TAGS
     assert {name for _, attributes in page.elements for name in attributes} <= REPLY_ATTRIBUTES
@@ -139,12 +138,12 @@ def test_a_reply_becomes_harmless_html(text: str) -> None:
     ],
 )
 def test_markdown_is_rendered(markdown: str, html: str) -> None:
-    """Markdown is what it means, but headings are no headings of the page, images do not load, HTML is text."""
+    """Markdown is rendered, but headings become paragraphs, images become text, and HTML is escaped."""
     assert safe_html(markdown) == html
 
 
-def test_a_long_reply_is_shown_as_it_is() -> None:
-    """What would take long to read as Markdown is not read as Markdown."""
+def test_a_very_long_reply_is_not_rendered() -> None:
+    """A reply that would take long to read as Markdown is shown as text."""
     assert safe_html("[" * (MAX_CHARACTERS + 1)) == f'<div class="text">{"[" * (MAX_CHARACTERS + 1)}</div>'
 
 
@@ -156,10 +155,10 @@ def test_a_long_reply_is_shown_as_it_is() -> None:
 @example("</script><script>alert(1)</script>")
 @example("</template></article><script>")
 def test_any_text_stays_text(text: str) -> None:
-    """Reply, prompt, reasoning, error, names and suite add no element and no attribute that a plain run lacks."""
+    """Reply, prompt, reasoning, error, names and suite add no element or attribute that a plain run lacks."""
     records = [answered(BASE, "one", block) for block in (1, 2)]
     plain = Page(write_report([run_of(records)]))
-    loud = [
+    changed = [
         replace(
             each,
             identity=replace(each.identity, case=f"c{text}", model=f"m{text}", prompt=text),
@@ -170,7 +169,7 @@ def test_any_text_stays_text(text: str) -> None:
         )
         for each in records
     ]
-    page = Page(write_report([run_of([*loud, failed()], (f"acme/m{text}", BASE), suite=f"s{text}", platform=text)]))
+    page = Page(write_report([run_of([*changed, failed()], (f"acme/m{text}", BASE), suite=f"s{text}", platform=text)]))
     assert page.tags <= plain.tags | REPLY_TAGS | {
         "svg",
         "g",
@@ -190,7 +189,7 @@ def test_any_text_stays_text(text: str) -> None:
 
 
 def test_the_policy_allows_the_pages_own_style_and_scripts_alone() -> None:
-    """Every script and style is named by its digest, nothing else is allowed, and no script may make HTML of text."""
+    """The policy lists the digests of all scripts and styles, and forbids scripts to make HTML of text."""
     page = Page(write_report([run_of([answered()])]))
 
     def digests(kind: str) -> str:
@@ -203,8 +202,8 @@ def test_the_policy_allows_the_pages_own_style_and_scripts_alone() -> None:
     )
 
 
-def test_nothing_is_loaded() -> None:
-    """No element of the page names an address to load from; links are those of replies."""
+def test_the_page_loads_nothing() -> None:
+    """No element names an address to load from, and all links are those of replies."""
     page = Page(write_report([run_of([answered(reply="[a](https://x.example)")])]))
     loading = {"src", "srcset", "data", "poster", "action", "background", "ping"}
     assert not [found for _, found in page.elements if loading & set(found)]
@@ -215,7 +214,7 @@ def test_nothing_is_loaded() -> None:
 
 @given(TEXTS, TEXTS)
 def test_scripts_get_every_reply(reply: str, prompt: str) -> None:
-    """The block of data holds the replies as they were written, their controls made visible."""
+    """The data of the scripts holds the replies as they were written, control characters replaced."""
     record = answered(reply=reply)
     page = Page(write_report([run_of([replace(record, identity=replace(record.identity, prompt=prompt))])]))
     turns = page.texts["turns"]
@@ -223,15 +222,15 @@ def test_scripts_get_every_reply(reply: str, prompt: str) -> None:
     assert [turn["replies"] for turn in turns] == [[{"1": printable(reply)}, {}]]
 
 
-def test_the_page_reads_without_scripts() -> None:
-    """Summary, every prompt and the first reply of each cell are in the page itself."""
+def test_the_page_is_readable_without_scripts() -> None:
+    """Summary, prompts and the first reply of each cell are in the HTML."""
     text = squeezed(Page(write_report([run_of([answered(BASE, reply="First"), answered(NEW, reply="Second")])])).text)
     for words in ("Who was fastest", "Summary", "Tell one.", "First", "Second", "TTFT 300 ms", "finish stop"):
         assert words in text
 
 
-def test_every_danger_is_written_down(tmp_path: Path) -> None:
-    """A whole run of hostile replies makes a page of listed elements only, and of bounded size."""
+def test_hostile_replies_add_no_other_elements(tmp_path: Path) -> None:
+    """A run of hostile replies makes a page of listed elements only, and of bounded size."""
     run = Run.of_journal(journal.read(write_hostile_run(tmp_path / "run")))
     html = write_report([run])
     page = Page(html)
@@ -243,10 +242,10 @@ def test_every_danger_is_written_down(tmp_path: Path) -> None:
 # -- The top -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_clear_lead_is_called_one() -> None:
-    """Twelve blocks of half the time are more than chance."""
+def test_a_clear_lead_is_more_than_chance() -> None:
+    """Twelve blocks at half the time are more than chance."""
     run = run_of([*jittered(BASE, 12), *jittered(NEW, 12, slower=2)])
-    first, whole = find(line_up([run]))
+    first, whole = rank_targets(target_columns([run]))
     assert re.fullmatch(rf"First text: {BASE} after \d+ ms, ahead of everyone else by more than chance", first.headline)
     assert [place.label for place in first.places] == [BASE, NEW]
     assert first.places[1].comparison is not None
@@ -255,70 +254,70 @@ def test_a_clear_lead_is_called_one() -> None:
 
 
 def test_a_lead_of_few_blocks_is_not_decided() -> None:
-    """Two blocks say nothing, however far apart, and the page says how many would."""
+    """Two blocks decide nothing, however far apart, and the page says how many would."""
     run = run_of([*jittered(BASE, 2), *jittered(NEW, 2, slower=5)])
-    first, _ = find(line_up([run]))
+    first, _ = rank_targets(target_columns([run]))
     assert first.headline.endswith("but its lead is not decided")
     (doubt,) = first.doubts
     assert doubt.startswith("not decided: 2 blocks cannot be significant")
     assert {place.interval for place in first.places} == {"–"}
 
 
-def test_each_reason_for_doubt_names_whom_it_concerns() -> None:
-    """Where some pairs have too few blocks and another has none, a reader is told which is which."""
+def test_each_reason_for_doubt_names_its_targets() -> None:
+    """If some pairs have too few blocks and another has none, each reason names its targets."""
     others = [jittered(name, 2, slower=2) for name in ("acme/second", "acme/third")]
     alone = [answered("acme/fourth", block=7, ttft_s=3.0)]
     records = [*jittered(BASE, 2), *others[0], *others[1], *alone]
     run = run_of(records, tuple(dict.fromkeys(record.identity.target for record in records)))
-    first, _ = find(line_up([run]))
+    first, _ = rank_targets(target_columns([run]))
     few, none = first.doubts
     assert re.match("acme/(second, acme/third|third, acme/second): not decided: 2 blocks", few)
     assert none.startswith("acme/fourth: not tested: nothing to compare")
 
 
 def test_runs_are_not_tested_against_each_other() -> None:
-    """Columns of two runs stand side by side, but no test of pairs is made of them."""
+    """Columns of two runs stand side by side, but pairs are not tested across runs."""
     runs = [run_of(jittered(BASE, 12), (BASE,)), run_of(jittered(BASE, 12, slower=3), (BASE,))]
-    columns = line_up(runs)
+    columns = target_columns(runs)
     assert [column.label for column in columns] == [f"{BASE} · run 1", f"{BASE} · run 2"]
-    first, _ = find(columns)
+    first, _ = rank_targets(columns)
     assert first.doubts == ("not tested: these are different runs; compare diff compares runs",)
 
 
-def test_nothing_timed_is_said() -> None:
-    """A run in which everything failed has no leader."""
+def test_a_run_without_timed_requests_has_no_ranking() -> None:
+    """The page of a run in which everything failed says that nothing was timed."""
     text = Page(write_report([run_of([failed()])])).text
     assert "Nothing was timed." in text
     assert f"{BASE}: 1 × the provider failed" in text
 
 
-# -- The board ---------------------------------------------------------------------------------------------------------
+# -- The comparison grid -----------------------------------------------------------------------------------------------
 
 
-def test_the_first_repeat_shown_is_the_best_one() -> None:
-    """It is the earliest in which most targets answered."""
+def test_the_first_repeat_shown_is_the_earliest_with_most_good_replies() -> None:
+    """It is the earliest of those in which most targets answered."""
     (turn,) = turns_of(
         run_of([failed(BASE, block=1), answered(NEW, block=1), answered(BASE, block=2), answered(NEW, block=2)])
     )
     assert (turn.repeats, turn.first) == ([1, 2], 2)
 
 
-def test_a_case_that_was_asked_otherwise_is_a_row_of_its_own() -> None:
-    """Two runs of a suite that was changed in between do not show answers to one prompt beside another."""
+def test_a_case_with_another_prompt_is_a_row_of_its_own() -> None:
+    """If a suite was changed between two runs, replies to different prompts are not in one row."""
     changed = answered(BASE, reply="changed")
     runs = [
         run_of([answered(BASE)], (BASE,)),
         run_of([replace(changed, identity=replace(changed.identity, prompt="Tell one better."))], (BASE,)),
     ]
-    turns = lay_out(line_up(runs))
+    turns = grid_turns(target_columns(runs))
     assert [(turn.prompt, [len(cell) for cell in turn.cells]) for turn in turns] == [
         ("Tell one better.", [0, 1]),
         ("Tell one.", [1, 0]),
     ]
 
 
-def test_rows_say_what_failed_and_what_is_flagged() -> None:
-    """The marks that filters go by are on the rows themselves."""
+def test_rows_are_marked_as_failed_or_flagged() -> None:
+    """Rows have the attributes that the filters use."""
     records = [answered(BASE, "one"), failed(NEW, "one"), answered(BASE, "two", noted=("buffered",))]
     rows = [
         found for tag, found in Page(write_report([run_of(records)])).elements if tag == "tr" and "data-at" in found
@@ -326,8 +325,8 @@ def test_rows_say_what_failed_and_what_is_flagged() -> None:
     assert [("data-failed" in row, "data-flagged" in row) for row in rows] == [(True, False), (False, True)]
 
 
-def test_warmups_are_no_replies() -> None:
-    """What was sent to warm up is not shown as an answer."""
+def test_warmups_are_not_in_the_grid() -> None:
+    """A warm-up request is not shown as a reply."""
     (turn,) = turns_of(run_of([answered(BASE, reply="cold", warmup=True), answered(BASE, block=2)]))
     assert turn.repeats == [2]
 
@@ -336,7 +335,7 @@ def test_warmups_are_no_replies() -> None:
 
 
 def many(cases: int, repeats: int, reply: str = "Hello world") -> Run:
-    """Return a run of two targets."""
+    """Return a run of two targets with this many cases and repeats."""
     names = tuple(f"case-{at:04}" for at in range(cases))
     records = (
         answered(target, case, block, reply=reply)
@@ -351,25 +350,25 @@ def many(cases: int, repeats: int, reply: str = "Hello world") -> Run:
     ("cases", "repeats", "shown"), [(10, 100, (10, 100)), (10, 200, (10, 100)), (1500, 2, (1000, 1))]
 )
 def test_a_large_run_is_sampled(cases: int, repeats: int, shown: tuple[int, int]) -> None:
-    """Repeats give way first, then cases; both are spread evenly, and what is left out is said."""
+    """Repeats are left out first, then cases, both spread evenly, and a note counts them."""
     turns = turns_of(many(cases, repeats))
-    sample = take_sample(turns)
+    sample = sample_turns(turns)
     assert (len(sample.turns), len(sample.turns[0].repeats)) == shown
     assert sum(len(cell) for turn in sample.turns for cell in turn.cells) <= MAX_REPLIES
-    told = " ".join(sample.left_out)
-    assert (f"{shown[0]:,} of {cases:,} cases" in told) == (shown[0] < cases)
-    assert (f"{shown[1]} of up to {repeats} repeats" in told) == (shown[1] < repeats)
+    notes = " ".join(sample.left_out)
+    assert (f"{shown[0]:,} of {cases:,} cases" in notes) == (shown[0] < cases)
+    assert (f"{shown[1]} of up to {repeats} repeats" in notes) == (shown[1] < repeats)
 
 
 def test_a_sample_keeps_the_repeat_that_is_shown_first() -> None:
-    """Spread repeats would leave it out; a sample of failures alone would say nothing."""
+    """Evenly spread repeats would leave it out; a sample of failures alone would say nothing."""
     records = [failed(BASE, block=block) if block != 2999 else answered(BASE, block=block) for block in range(1, 3001)]
-    (turn,) = take_sample(turns_of(run_of(records, (BASE,)))).turns
+    (turn,) = sample_turns(turns_of(run_of(records, (BASE,)))).turns
     assert (turn.first, len(turn.repeats)) == (2999, MAX_REPLIES)
 
 
 def test_long_replies_are_cut_and_short_ones_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where texts do not fit, the long ones give way, and the page says where they were cut."""
+    """If texts do not fit, long ones are cut, and the page says where."""
     monkeypatch.setattr(sampling, "MAX_BYTES", 3000)
     run = run_of([answered(BASE, reply="short"), answered(NEW, reply="x" * 10_000)])
     page = write_report([run])
@@ -383,7 +382,7 @@ def test_long_replies_are_cut_and_short_ones_are_not(monkeypatch: pytest.MonkeyP
 
 
 def test_two_thousand_replies_are_less_than_thirty_megabytes() -> None:
-    """The largest page that is not sampled has the size of a photograph or two."""
+    """The largest page that is not sampled has less than 30 MB."""
     reply = "A **reply** of usual length, `code` and 中文 included.\n\n- a list\n- of things\n\n" * 20
     html = write_report([many(100, 10, reply)])
     assert html.count("<article>") == 2000
@@ -395,7 +394,7 @@ def test_two_thousand_replies_are_less_than_thirty_megabytes() -> None:
 
 @pytest.fixture
 def crafted_run(tmp_path: Path) -> Path:
-    """Write a run of two targets, Chinese included; return its folder."""
+    """Write a run of two targets, with Chinese text; return its folder."""
     folder = tmp_path / "results" / "mine"
     with journal.JournalWriter(folder) as log:
         log.append_header(header("mine", (BASE, NEW)))
@@ -406,7 +405,7 @@ def crafted_run(tmp_path: Path) -> Path:
 
 
 def test_report_goes_into_the_runs_folder(crafted_run: Path, run_cli: RunCli) -> None:
-    """By default the page lies beside the journal, whatever way the run was named; the summary is printed."""
+    """By default the page is written beside the journal, however the run was named; the summary is printed."""
     for name in (crafted_run, crafted_run / "journal.jsonl", "mine"):
         (crafted_run / "report.html").unlink(missing_ok=True)
         done = run_cli("report", name, cwd=crafted_run.parents[1])
@@ -417,7 +416,7 @@ def test_report_goes_into_the_runs_folder(crafted_run: Path, run_cli: RunCli) ->
 
 
 def test_several_runs_become_one_report(crafted_run: Path, run_cli: RunCli) -> None:
-    """Their targets stand side by side, told apart by number, and the page goes where one is."""
+    """Their targets stand side by side, numbered by run, and the page goes into the current folder."""
     done = run_cli("report", crafted_run, crafted_run, cwd=crafted_run.parents[1])
     assert (done.returncode, done.stderr) == (0, "written: report.html\n")
     page = Page((crafted_run.parents[1] / "report.html").read_text(encoding="utf-8"))
@@ -425,7 +424,7 @@ def test_several_runs_become_one_report(crafted_run: Path, run_cli: RunCli) -> N
 
 
 @pytest.mark.parametrize(
-    ("arguments", "complaint"),
+    ("arguments", "message"),
     [
         (("nowhere",), "nowhere holds no journal.jsonl"),
         (("latest",), "there is no results/latest here"),
@@ -434,18 +433,18 @@ def test_several_runs_become_one_report(crafted_run: Path, run_cli: RunCli) -> N
         ((), "Missing argument 'RUN...'"),
     ],
 )
-def test_a_report_that_cannot_be_made_is_one_sentence(
-    crafted_run: Path, run_cli: RunCli, arguments: tuple[str, ...], complaint: str
+def test_report_of_a_missing_run_or_to_a_wrong_path_is_refused(
+    crafted_run: Path, run_cli: RunCli, arguments: tuple[str, ...], message: str
 ) -> None:
-    """A run that is not there, or a place that is none, is said before anything is done."""
+    """A missing run, or a path that cannot be written, is refused before anything is done."""
     done = run_cli("report", *arguments, cwd=crafted_run.parents[1])
     assert done.returncode == 2
-    assert complaint in done.stderr
+    assert message in done.stderr
     assert done.stdout == ""
 
 
-def test_replies_are_printed_one_after_another_where_there_is_no_terminal(crafted_run: Path, run_cli: RunCli) -> None:
-    """In a pipe every reply is whole below its target's name, and drives nothing."""
+def test_replies_are_printed_one_after_another_in_a_pipe(crafted_run: Path, run_cli: RunCli) -> None:
+    """In a pipe every reply is whole below its target's name, and control characters are replaced."""
     done = run_cli("report", crafted_run, "--replies")
     assert f"── {BASE} (TTFT 300 ms" in done.stdout
     assert "你好，世界。这是一个很长的回答，需要换行才能放进一列里。" in done.stdout
@@ -453,7 +452,7 @@ def test_replies_are_printed_one_after_another_where_there_is_no_terminal(crafte
 
 
 def test_replies_stand_side_by_side_on_a_terminal(crafted_run: Path, run_cli: RunCli) -> None:
-    """Columns fit the width, and Chinese takes two columns a character: the borders stand below each other."""
+    """Columns fit the width, and Chinese takes two columns a character: borders are aligned."""
     done = run_cli("report", crafted_run, "--replies", env={"FORCE_COLOR": "1", "COLUMNS": "80"})
     plain = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)
     boxed = [line for line in plain.splitlines() if line.startswith(("╭", "│", "╰"))]

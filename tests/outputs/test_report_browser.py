@@ -1,4 +1,4 @@
-"""Reports of real runs in a real browser: what is clicked and typed works, what is hostile does nothing."""
+"""HTML reports of real runs in a real browser: controls, blind review, accessibility and hostile replies."""
 
 import json
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from typing import Any, Literal
 import pytest
 
 from runner.analysis.word_diff import tokenize
-from tests.support.command import compare, write_yaml
+from tests.support.command import finish, start, write_yaml
 from tests.support.hostile_replies import REPLIES, write_hostile_run
 
 pytest.importorskip("playwright", reason="installed by .ci/run")
@@ -37,14 +37,17 @@ SUITE = {
 }
 ROWS = ("sum", "自我介绍", "slow-start", "talk", "talk · turn 2")
 
-# Replies that do not tell who they are, for blind review; twelve of them, for width.
+# Targets whose replies do not name them, for blind review; twelve, for a wide grid.
 ANONYMOUS = tuple(f"sim/exact?ttft_ms={40 + at}&gap_ms=1&tokens=9" for at in range(12))
 
 
 def reported(folder: Path, *arguments: str) -> Path:
-    """Run the suite with the simulator; return the report that the run has written."""
+    """Run the suite with the simulator; return the report of the run.
+
+    It runs in a new process: Playwright's event loop is running in this one.
+    """
     write_yaml(folder / "suite.yaml", SUITE)
-    done = compare(folder, "run", "suite.yaml", "--seed", "1", "-q", "-o", "run", *arguments)
+    done = finish(start(folder, "run", "suite.yaml", "--seed", "1", "-q", "-o", "run", *arguments))
     assert done.stderr == "", done.stderr
     return folder / "run" / "report.html"
 
@@ -66,13 +69,13 @@ def anonymous(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the report of a run in which every text is hostile."""
     folder = write_hostile_run(tmp_path_factory.mktemp("hostile") / "run")
-    assert compare(folder, "report", str(folder)).returncode == 0
+    assert finish(start(folder, "report", str(folder))).returncode == 0
     return folder / "report.html"
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Run a browser while this module is tested."""
+    """Run a browser for the tests of this module."""
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield launched
@@ -80,23 +83,23 @@ def browser() -> Iterator[Browser]:
 
 
 class Opener:
-    """Opens reports, and takes note of all that they ask for or complain about."""
+    """Opens reports, and records everything that they request, log or raise."""
 
     def __init__(self, browser: Browser) -> None:
         self._browser = browser
-        self.heard: list[str] = []
+        self.events: list[str] = []
         self._opened: list[Page] = []
 
     def __call__(self, report: Path, fragment: str = "", **options: Any) -> Page:
         """Open a report in a window of its own."""
         page = self._browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options}).new_page()
-        page.on("console", lambda message: self.heard.append(f"console: {message.text}"))
-        page.on("pageerror", lambda error: self.heard.append(f"error: {error}"))
-        page.on("dialog", lambda dialog: self.heard.append(f"dialog: {dialog.message}"))
-        page.on("request", lambda request: self.heard.append(f"request: {request.url}"))
+        page.on("console", lambda message: self.events.append(f"console: {message.text}"))
+        page.on("pageerror", lambda error: self.events.append(f"error: {error}"))
+        page.on("dialog", lambda dialog: self.events.append(f"dialog: {dialog.message}"))
+        page.on("request", lambda request: self.events.append(f"request: {request.url}"))
         page.goto(f"{report.as_uri()}{fragment}")
         self._opened.append(page)
-        self.heard.remove(f"request: {report.as_uri()}")
+        self.events.remove(f"request: {report.as_uri()}")
         return page
 
     def close(self) -> None:
@@ -107,20 +110,20 @@ class Opener:
 
 @pytest.fixture
 def opening(browser: Browser) -> Iterator[Opener]:
-    """Return what opens reports; afterwards, none of them may have asked for anything or complained."""
+    """Return an opener; at the end, no report may have requested, logged or raised anything."""
     opener = Opener(browser)
     yield opener
     opener.close()
-    assert opener.heard == []
+    assert opener.events == []
 
 
 def labels(page: Page) -> list[str]:
-    """Return the turns that are shown."""
+    """Return the labels of the turns that are shown."""
     return page.locator("tr.turn:not([hidden]) .label").all_text_contents()
 
 
 def unroll(page: Page) -> Page:
-    """Lay out every row, those far below the window, too: only then can their texts be asked for as they are seen."""
+    """Lay out every row, those far below the window too, so that their texts can be read as they are seen."""
     page.evaluate("turns.forEach(turn => turn.element.style.contentVisibility = 'visible')")
     return page
 
@@ -131,33 +134,33 @@ def row(page: Page, label: str) -> Locator:
 
 
 def against(page: Page) -> Locator:
-    """Return the choice of what to hold replies against."""
+    """Return the control that chooses the base of differences."""
     return page.locator("select[name=base]")
 
 
 def fragment(page: Page) -> str:
-    """Return the state as the address tells it."""
+    """Return the fragment of the page's address, which holds its state."""
     return str(page.evaluate("location.hash"))
 
 
 def overflow(page: Page) -> int:
-    """Return by how much the page is wider than its window."""
+    """Return by how many pixels the page is wider than its window."""
     return int(page.evaluate("document.documentElement.scrollWidth - innerWidth"))
 
 
-# -- What is clicked and typed -----------------------------------------------------------------------------------------
+# -- Mouse and keyboard ------------------------------------------------------------------------------------------------
 
 
 def test_a_report_opens_from_disk(opening: Opener, real: Path) -> None:
-    """Every turn and target is there, the first of each column below its name."""
+    """Every turn and target is shown, each column below its name."""
     page = opening(real)
     assert labels(page) == [*ROWS]
     assert page.locator("thead .name").all_inner_texts() == [*TARGETS]
     expect(page.locator("#shown")).to_have_text("5 shown")
 
 
-def test_filters_show_what_they_say(opening: Opener, real: Path) -> None:
-    """Failed are those with a failed check, different those whose replies differ; search looks at all that was said."""
+def test_filters_and_search(opening: Opener, real: Path) -> None:
+    """Failed shows turns with a failed check, different turns whose replies differ; search covers all texts."""
     page = opening(real)
     page.get_by_text("failed", exact=True).click()
     assert labels(page) == ["sum"]
@@ -172,8 +175,8 @@ def test_filters_show_what_they_say(opening: Opener, real: Path) -> None:
     expect(page.locator("#shown")).to_have_text("1 of 5 shown")
 
 
-def test_keys_walk_and_choose(opening: Opener, real: Path) -> None:
-    """The keys j and k walk over the turns that are shown, digits choose a column, h and l turn repeats."""
+def test_keys_move_between_turns_columns_and_repeats(opening: Opener, real: Path) -> None:
+    """The keys j and k move over the turns that are shown, digits choose a column, h and l change the repeat."""
     page = opening(real)
     for key in "jjjk":
         page.keyboard.press(key)
@@ -191,8 +194,8 @@ def test_keys_walk_and_choose(opening: Opener, real: Path) -> None:
     expect(page.get_by_role("dialog")).to_be_hidden()
 
 
-def test_keys_are_letters_while_one_types(opening: Opener, real: Path) -> None:
-    """In the search field, j is a j."""
+def test_keys_are_letters_in_the_search_field(opening: Opener, real: Path) -> None:
+    """In the search field, j is a letter."""
     page = opening(real)
     page.keyboard.press("/")
     page.keyboard.type("jd1?")
@@ -203,8 +206,8 @@ def test_keys_are_letters_while_one_types(opening: Opener, real: Path) -> None:
     expect(page.get_by_role("checkbox")).to_be_checked()
 
 
-def test_differences_are_marked_in_words(opening: Opener, real: Path) -> None:
-    """Against a chosen column, what went is struck and what came is underlined, and both make up the two replies."""
+def test_differences_to_a_base_are_marked_word_by_word(opening: Opener, real: Path) -> None:
+    """Against a base, removed words are struck and added ones underlined, and both texts are whole."""
     page = opening(real)
     against(page).select_option("sim/quick")
     for turn in page.locator("tr.turn").all():
@@ -221,8 +224,8 @@ def test_differences_are_marked_in_words(opening: Opener, real: Path) -> None:
     assert row(page, "sum").locator("td").nth(1).locator(".written").inner_text().startswith("the same words")
 
 
-def test_raw_shows_what_was_written(opening: Opener, real: Path) -> None:
-    """The switch turns rendered Markdown into its source, and back."""
+def test_as_written_shows_the_source(opening: Opener, real: Path) -> None:
+    """The switch shows the source of the Markdown in place of its rendering, and back."""
     page = opening(real)
     cell = row(page, "slow-start").locator("td").nth(1)
     expect(cell.locator("ol li").first).to_be_visible()
@@ -234,7 +237,7 @@ def test_raw_shows_what_was_written(opening: Opener, real: Path) -> None:
 
 
 def test_reasoning_is_folded(opening: Opener, real: Path) -> None:
-    """Thoughts are behind a click, which the keyboard can make, too."""
+    """Reasoning is hidden until it is opened, by mouse or keyboard."""
     page = unroll(opening(real))
     thoughts = row(page, "slow-start").locator("td").nth(2).locator("details")
     expect(thoughts.locator(".text")).to_be_hidden()
@@ -243,7 +246,7 @@ def test_reasoning_is_folded(opening: Opener, real: Path) -> None:
 
 
 def test_the_address_holds_the_state(opening: Opener, real: Path) -> None:
-    """A reload, a link and the address typed anew bring back what was looked at."""
+    """A reload, a link and an edited address restore filters, search and base."""
     page = opening(real)
     page.get_by_text("different", exact=True).click()
     page.get_by_role("searchbox").fill("TCP")
@@ -251,7 +254,7 @@ def test_the_address_holds_the_state(opening: Opener, real: Path) -> None:
     page.keyboard.press("Tab")
     assert fragment(page) == "#show=different&find=TCP&diff=3"
     page.reload()
-    opening.heard.clear()
+    opening.events.clear()
     assert labels(page) == ["slow-start"]
     expect(against(page)).to_have_value("2")
     page.evaluate("location.hash = '#show=failed&raw'")
@@ -264,14 +267,14 @@ def test_the_address_holds_the_state(opening: Opener, real: Path) -> None:
 # -- Blind review ------------------------------------------------------------------------------------------------------
 
 
-def test_blind_review_names_nobody(opening: Opener, anonymous: Path) -> None:
-    """No text that can be seen or read aloud tells who said what; timings and pictures are gone as well."""
+def test_blind_review_hides_the_targets(opening: Opener, anonymous: Path) -> None:
+    """No text that is visible or read aloud names a target; timings and charts are hidden too."""
     page = opening(anonymous)
     assert "exact?" in page.locator("body").inner_text()
     page.get_by_role("button", name="blind").click()
-    said = unroll(page).locator("body").inner_text() + page.locator("body").aria_snapshot() + page.title()
-    assert "exact?" not in said
-    assert "TTFT" not in said
+    visible = unroll(page).locator("body").inner_text() + page.locator("body").aria_snapshot() + page.title()
+    assert "exact?" not in visible
+    assert "TTFT" not in visible
     assert page.locator("svg:visible").count() == 0
     assert page.locator("thead .name").all_inner_texts() == [*"ABCDEFGHIJKL"]
     page.get_by_role("button", name="reveal names").click()
@@ -279,13 +282,13 @@ def test_blind_review_names_nobody(opening: Opener, anonymous: Path) -> None:
 
 
 def test_a_report_can_be_opened_blind(opening: Opener, anonymous: Path) -> None:
-    """The address alone is enough, for one who must not see the names even for a moment."""
+    """With #blind in the address, names are hidden from the first paint."""
     page = opening(anonymous, "#blind")
     assert "exact?" not in unroll(page).locator("body").inner_text()
 
 
 def test_columns_are_shuffled_case_by_case(opening: Opener, anonymous: Path) -> None:
-    """Of twelve columns none keeps its place everywhere, and turns of one conversation keep one order."""
+    """Twelve columns have another order in each case, and the turns of one conversation have the same."""
     page = opening(anonymous, "#blind")
     orders = page.evaluate("turns.map(turn => turn.order.join())")
     assert orders[3] == orders[4]
@@ -296,7 +299,7 @@ def test_columns_are_shuffled_case_by_case(opening: Opener, anonymous: Path) -> 
 
 
 def test_votes_are_cast_counted_and_exported(opening: Opener, anonymous: Path, tmp_path: Path) -> None:
-    """A vote goes to the target behind the letter; names come back with the count, and the file holds every vote."""
+    """A vote goes to the target behind the letter; revealing names shows the count; the file has every vote."""
     page = opening(anonymous, "#blind")
     page.keyboard.press("j")
     page.keyboard.press("2")
@@ -308,13 +311,13 @@ def test_votes_are_cast_counted_and_exported(opening: Opener, anonymous: Path, t
     expect(page.locator("#voted")).to_have_text("2 of 5 voted")
     expect(page.locator("#tally")).to_be_hidden()
     page.reload()
-    opening.heard.clear()
+    opening.events.clear()
     expect(page.locator("#voted")).to_have_text("2 of 5 voted")
     page.keyboard.press("b")
     expect(page.locator("#tally tr").filter(has_text=chosen).get_by_role("cell")).to_have_text("1")
     with page.expect_download() as download:
         page.get_by_role("button", name="export as JSON").click()
-    opening.heard.clear()  # the download is a blob of the page's own
+    opening.events.clear()  # the download is a blob of the page's own
     download.value.save_as(tmp_path / "votes.json")
     exported = json.loads((tmp_path / "votes.json").read_text(encoding="utf-8"))
     assert exported["n"] == 2
@@ -325,7 +328,7 @@ def test_votes_are_cast_counted_and_exported(opening: Opener, anonymous: Path, t
     expect(page.locator("#votes")).to_be_hidden()
 
 
-# -- The words of the differences --------------------------------------------------------------------------------------
+# -- Word diffs --------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -346,8 +349,8 @@ def test_words_are_those_of_the_analysis(words: Page, text: str) -> None:
     assert words.evaluate("text => tokenize(text)", shown) == tokenize(shown)
 
 
-def test_pieces_make_up_both_texts(words: Page) -> None:
-    """Of thousands of pairs, what stayed and went is the old text, what stayed and came is the new one."""
+def test_word_diff_makes_up_both_texts(words: Page) -> None:
+    """Of thousands of pairs, same and removed pieces are the old text, same and added ones the new."""
     random = Random(1)
     pairs = [["".join(random.choices("ab 中文，\n", k=random.randrange(25))) for _ in range(2)] for _ in range(3000)]
     wrong = words.evaluate(
@@ -368,13 +371,13 @@ def test_pieces_make_up_both_texts(words: Page) -> None:
     assert words.evaluate("diffWords('alpha', 'beta')") is None
 
 
-# -- Everybody and everywhere ------------------------------------------------------------------------------------------
+# -- Accessibility, widths, print --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("state", ["", "#diff=1", "#raw&row=2&column=2", "#blind&row=1"])
 def test_a_report_is_accessible(opening: Opener, real: Path, scheme: Scheme, state: str) -> None:
-    """axe-core finds nothing to object to, contrast included, in either scheme."""
+    """axe-core finds no violation, contrast included, in either colour scheme."""
     found = Axe().run(opening(real, state, color_scheme=scheme))
     assert found.violations_count == 0, found.generate_report()
 
@@ -383,14 +386,14 @@ def test_a_report_is_accessible(opening: Opener, real: Path, scheme: Scheme, sta
 def test_hostile_and_wide_reports_are_accessible(
     opening: Opener, hostile: Path, anonymous: Path, scheme: Scheme
 ) -> None:
-    """Nor do replies, or many columns, bring in what hinders."""
+    """Hostile replies and many columns cause no violation either."""
     for report in (hostile, anonymous):
         found = Axe().run(opening(report, color_scheme=scheme))
         assert found.violations_count == 0, found.generate_report()
 
 
-def test_dark_is_dark(opening: Opener, real: Path) -> None:
-    """The page follows the system's scheme."""
+def test_the_page_follows_the_colour_scheme(opening: Opener, real: Path) -> None:
+    """The background is white, or dark where the system prefers it."""
     colours = [
         opening(real, color_scheme=scheme).evaluate("getComputedStyle(document.body).backgroundColor")
         for scheme in SCHEMES
@@ -402,15 +405,15 @@ def test_dark_is_dark(opening: Opener, real: Path) -> None:
 def test_no_page_is_wider_than_its_window(
     opening: Opener, real: Path, hostile: Path, anonymous: Path, width: int
 ) -> None:
-    """On a phone, a tablet and a desk, the page is never scrolled sideways."""
+    """On a phone, a tablet and a desktop, the page does not scroll sideways."""
     for report in (real, hostile, anonymous):
         for state in ("", "#raw", "#diff=1"):
             page = opening(report, state, viewport={"width": width, "height": 800})
             assert overflow(page) <= 0, (report, state)
 
 
-def test_a_phone_names_every_reply(opening: Opener, real: Path) -> None:
-    """One reply stands below the other, each below its target's name."""
+def test_on_a_phone_replies_stand_below_each_other_with_names(opening: Opener, real: Path) -> None:
+    """Each reply is below its target's name."""
     page = opening(real, viewport={"width": 390, "height": 844})
     cells = row(page, "slow-start").locator("td")
     tops = [cell.bounding_box() for cell in cells.all()]
@@ -418,7 +421,7 @@ def test_a_phone_names_every_reply(opening: Opener, real: Path) -> None:
     assert unroll(page).locator("tr.turn").nth(2).locator(".name").all_inner_texts() == [*TARGETS]
 
 
-def test_a_report_prints(opening: Opener, real: Path) -> None:
+def test_a_printed_report_has_no_controls(opening: Opener, real: Path) -> None:
     """On paper there are replies and no controls."""
     page = opening(real)
     page.emulate_media(media="print")
@@ -427,8 +430,8 @@ def test_a_report_prints(opening: Opener, real: Path) -> None:
     assert page.pdf().startswith(b"%PDF")
 
 
-def test_a_report_reads_without_javascript(opening: Opener, real: Path) -> None:
-    """Summary, pictures and a reply of each target are there; controls that would do nothing are not."""
+def test_a_report_is_readable_without_javascript(opening: Opener, real: Path) -> None:
+    """Summary and a reply of each target are shown; controls, which would do nothing, are hidden."""
     page = opening(real, java_script_enabled=False)
     expect(page.locator("#controls")).to_be_hidden()
     expect(page.get_by_role("heading", name="Who was fastest")).to_be_visible()
@@ -441,7 +444,7 @@ def test_a_report_reads_without_javascript(opening: Opener, real: Path) -> None:
 
 @pytest.mark.parametrize("state", ["", "#raw", "#diff=2", "#blind"])
 def test_hostile_replies_do_nothing(opening: Opener, hostile: Path, state: str) -> None:
-    """No script, no handler, no link, no image, no style of theirs has an effect; the table keeps its shape."""
+    """No script, handler, link, image or style of a reply has an effect, and the grid keeps its shape."""
     page = opening(hostile, state)
     for turn in page.locator("tr.turn").all():
         turn.scroll_into_view_if_needed()
@@ -455,7 +458,7 @@ def test_hostile_replies_do_nothing(opening: Opener, hostile: Path, state: str) 
 
 
 def test_hostile_replies_stay_in_their_cells(opening: Opener, hostile: Path) -> None:
-    """However long or wide a word is, and whichever way it runs, it ends at its cell's border."""
+    """However long or wide a word is, and in whichever direction it runs, it ends at its cell's border."""
     page = opening(hostile)
     for turn in page.locator("tr.turn").all():
         turn.scroll_into_view_if_needed()
@@ -465,8 +468,8 @@ def test_hostile_replies_stay_in_their_cells(opening: Opener, hostile: Path) -> 
         assert outside == 0
 
 
-def test_a_link_of_a_reply_opens_apart(opening: Opener, hostile: Path) -> None:
-    """A link that is allowed tells its target nothing of the report, and leaves the report open."""
+def test_a_link_of_a_reply_opens_in_a_new_window_without_referrer(opening: Opener, hostile: Path) -> None:
+    """The link tells its target nothing of the report, and leaves the report open."""
     link = row(opening(hostile), "links").locator("article a[href^='https://good.example']").first
     assert link.get_attribute("target") == "_blank"
     assert link.get_attribute("rel") == "noopener noreferrer nofollow"

@@ -1,4 +1,4 @@
-"""What a plan would send and cost at worst, and the command that tells it."""
+"""The forecast of a plan, and the command `compare plan` that shows it."""
 
 import json
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from runner.core.load import LoadProfile
 from runner.core.nodes import Node
 from runner.core.suite import Case, Message, Parameters
-from runner.outputs.plan import describe_bounds, describe_plan, tabulate_forecast
+from runner.outputs.plan import describe_bounds, describe_plan, tabulate_plan
 from runner.planning.forecast import Forecast, reply_limit, worst_case
 from runner.planning.plan import Plan, Target
 from runner.pricing.money import Money
@@ -21,6 +21,7 @@ from runner.pricing.rates import Price, Rates
 from runner.providers.registry import builtin
 from runner.providers.row import Limits, Row
 from tests.support.command import compare, write_yaml
+from tests.support.plans import first_requests
 
 ROW = Row(keyless=True)
 BRIEF = Parameters(max_tokens=100)
@@ -29,13 +30,13 @@ TIERED = Price("CNY", (Rates(Decimal(1), Decimal(1)), Rates(Decimal(5), Decimal(
 
 
 def plan_of(*turns: int, targets: tuple[Target, ...] = (Target("p", "a", BRIEF),), **options: Any) -> Plan:
-    """Return a plan with a case of so many turns each."""
+    """Return a plan with a case for each of these numbers of turns."""
     cases = tuple(Case(f"c{at}", ("hi",) * count) for at, count in enumerate(turns))
     return Plan(cases, targets, **options)
 
 
-def foresee(plan: Plan, *, row: Row = ROW, load: LoadProfile | None = None, **prices: Price) -> Forecast:
-    """Foresee a plan whose only provider is p; `a=` prices p/a."""
+def forecast_of(plan: Plan, *, row: Row = ROW, load: LoadProfile | None = None, **prices: Price) -> Forecast:
+    """Return the forecast of a plan whose only provider is p; `a=` is the price of p/a."""
     return worst_case(plan, {"p": row}, {f"p/{model}": price for model, price in prices.items()}, load)
 
 
@@ -46,7 +47,7 @@ def foresee(plan: Plan, *, row: Row = ROW, load: LoadProfile | None = None, **pr
     st.lists(st.integers(1, 3), min_size=1, max_size=3),
     *(st.integers(1, 4), st.integers(1, 3), st.integers(0, 3), st.tuples(st.integers(1, 3), st.integers(0, 3))),
 )
-def test_the_requests_are_those_of_the_plan(
+def test_forecast_counts_the_requests_of_the_plan(
     turns: list[int], repeat: int, models: int, warmups: int, times: tuple[int, int]
 ) -> None:
     """Every turn, repeat, target, level and node once, and the warm-ups of each target."""
@@ -55,48 +56,48 @@ def test_the_requests_are_those_of_the_plan(
     vantages = tuple(Node(f"n{at}", None) for at in range(nodes))
     plan = plan_of(*turns, targets=targets, repeat=repeat, warmups=warmups, levels=levels, vantages=vantages)
     warm = sum(1 for _ in plan.warmup_requests("p"))
-    assert foresee(plan).requests == len(plan) + warm
+    assert forecast_of(plan).requests == len(plan) + warm
 
 
 @given(
     st.lists(st.text(max_size=60), min_size=1, max_size=4),
     *(st.none() | st.text(max_size=30), st.text(max_size=40), st.sampled_from(["allow", "bust"]), st.integers(1, 50)),
 )
-def test_no_prompt_has_more_bytes_than_tokens_foreseen(
+def test_forecast_bounds_the_tokens_of_every_prompt(
     turns: list[str], system: str | None, earlier: str, cache: str, limit: int
 ) -> None:
-    """Every message that is really sent, earlier replies of full length included, fits into the bound."""
+    """Every message that is sent, earlier replies of full length included, is within the bound."""
     target = Target("p", "a", Parameters(system=system, max_tokens=limit, cache=cache))  # type: ignore[arg-type]
     case = Case("c", tuple(turns), history=(Message("user", earlier), Message("assistant", earlier)))
     plan = Plan((case,), (target,))
-    sent, request = 0, next(plan.opening_requests())
+    sent, request = 0, next(first_requests(plan))
     while request is not None:
         sent += sum(len(message.content.encode(errors="surrogatepass")) for message in request.messages("salt"))
         following = request.follow("x" * limit)
         if following is None:
             break
         request = following
-    bound = foresee(plan).targets[0]
+    bound = forecast_of(plan).targets[0]
     assert bound.input_tokens is not None
     assert sent <= bound.input_tokens
     assert bound.output_tokens == limit * len(turns)
 
 
-def test_history_grows_with_the_replies() -> None:
-    """A second turn sends the first reply again, as long as it may be; without a limit nothing bounds it."""
-    one, two = (foresee(plan_of(count)).targets[0].input_tokens for count in (1, 2))
+def test_forecast_includes_earlier_replies() -> None:
+    """A second turn sends the first reply again, at its longest; without a limit nothing bounds it."""
+    one, two = (forecast_of(plan_of(count)).targets[0].input_tokens for count in (1, 2))
     assert one is not None
     assert two is not None
     assert two - 2 * one >= 100
     unlimited = (Target("p", "a", Parameters()),)
-    assert foresee(plan_of(1, targets=unlimited)).targets[0].input_tokens == one
-    assert foresee(plan_of(2, targets=unlimited)).targets[0].input_tokens is None
+    assert forecast_of(plan_of(1, targets=unlimited)).targets[0].input_tokens == one
+    assert forecast_of(plan_of(2, targets=unlimited)).targets[0].input_tokens is None
 
 
 def test_an_unlimited_reply_has_no_bound_and_no_cost() -> None:
-    """It is told apart from a target without a price."""
+    """It differs from a target without a price."""
     unlimited = (Target("p", "a", Parameters()), Target("p", "b", BRIEF))
-    forecast = foresee(plan_of(1, targets=unlimited), a=PRICE)
+    forecast = forecast_of(plan_of(1, targets=unlimited), a=PRICE)
     assert [each.output_tokens for each in forecast.targets] == [None, 100]
     assert (forecast.unbounded, forecast.unpriced, forecast.costs) == (("p/a",), ("p/b",), ())
 
@@ -111,12 +112,12 @@ def test_an_unlimited_reply_has_no_bound_and_no_cost() -> None:
         ("deepseek", Parameters(), None),
     ],
 )
-def test_the_limit_is_the_one_that_is_sent(provider: str, parameters: Parameters, limit: int | None) -> None:
+def test_reply_limit_is_the_one_that_is_sent(provider: str, parameters: Parameters, limit: int | None) -> None:
     """By whatever name, from the suite or from extra_body."""
     assert reply_limit(Target(provider, "any", parameters), builtin().rows[provider]) == limit
 
 
-def test_a_limit_that_a_model_refuses_is_none() -> None:
+def test_a_limit_that_a_model_refuses_does_not_count() -> None:
     """It is not sent, so it bounds nothing."""
     assert reply_limit(Target("p", "a", BRIEF), Row(refuses={"max_tokens": ("a",)})) is None
 
@@ -124,83 +125,83 @@ def test_a_limit_that_a_model_refuses_is_none() -> None:
 # Money
 
 
-def test_the_cost_is_that_of_every_request_at_its_longest() -> None:
+def test_cost_is_that_of_every_request_at_its_longest() -> None:
     """Two turns of 100 tokens each at 10 dollars a million, and their prompts at one."""
-    bound = foresee(plan_of(2, repeat=3), a=PRICE).targets[0]
+    bound = forecast_of(plan_of(2, repeat=3), a=PRICE).targets[0]
     assert bound.input_tokens is not None
     assert bound.cost == Money((bound.input_tokens + Decimal(10) * 3 * 200) / 1_000_000, "USD")
     assert bound.dearest_conversation == Money(bound.cost.amount / 3, "USD")
 
 
-def test_long_prompts_are_priced_one_by_one() -> None:
-    """Only requests that pass the threshold pay its rates, not all because their sum passes it."""
-    short = foresee(plan_of(1, repeat=100), a=TIERED).targets[0]
+def test_long_prompts_are_priced_per_request() -> None:
+    """Only requests above the threshold have its rates, not all because their sum is above it."""
+    short = forecast_of(plan_of(1, repeat=100), a=TIERED).targets[0]
     assert short.input_tokens is not None
     assert short.input_tokens > 1000
     assert short.cost == Money(Decimal(short.input_tokens + 100 * 100) / 1_000_000, "CNY")
 
 
-def test_what_is_free_is_bounded() -> None:
+def test_a_price_of_zero_bounds_the_cost() -> None:
     """A price of zero is a price."""
-    bound = foresee(plan_of(1), a=Price("EUR", (Rates(Decimal(0), Decimal(0)),), "test")).targets[0]
+    bound = forecast_of(plan_of(1), a=Price("EUR", (Rates(Decimal(0), Decimal(0)),), "test")).targets[0]
     assert (bound.cost, bound.dearest_conversation) == (Money(Decimal(0), "EUR"), Money(Decimal(0), "EUR"))
 
 
-def test_currencies_stay_apart() -> None:
+def test_forecast_has_one_sum_for_each_currency() -> None:
     """Two targets, two sums."""
     targets = (Target("p", "a", BRIEF), Target("p", "b", BRIEF))
-    forecast = foresee(plan_of(1, targets=targets), a=PRICE, b=TIERED)
+    forecast = forecast_of(plan_of(1, targets=targets), a=PRICE, b=TIERED)
     assert [money.currency for money in forecast.costs] == ["CNY", "USD"]
 
 
 def test_a_simulated_target_costs_nothing() -> None:
-    """It is neither priced nor missing a price."""
-    forecast = foresee(plan_of(1, targets=(Target("p", "a", BRIEF, simulated=True),)), a=PRICE)
+    """It has no price, and is not listed as unpriced."""
+    forecast = forecast_of(plan_of(1, targets=(Target("p", "a", BRIEF, simulated=True),)), a=PRICE)
     assert (forecast.costs, forecast.unpriced, forecast.targets[0].price) == ((), (), None)
 
 
 # Bounds on load, and time
 
 
-def test_a_number_of_requests_bounds_blocks_without_end() -> None:
-    """Of two turns a block, five requests are three blocks at most, and five requests."""
-    forecast = foresee(plan_of(2, repeat=None), load=LoadProfile(max_requests=5))
+def test_max_requests_bounds_an_unlimited_number_of_blocks() -> None:
+    """With two turns per block, five requests are three blocks at most, and five requests."""
+    forecast = forecast_of(plan_of(2, repeat=None), load=LoadProfile(max_requests=5))
     assert (forecast.blocks, forecast.requests, forecast.has_end) == (3, 5, True)
 
 
 def test_a_rate_and_a_duration_bound_a_run() -> None:
-    """Two a second for ten seconds are twenty conversations with each target, and take ten seconds."""
-    forecast = foresee(plan_of(1, repeat=None), load=LoadProfile(rate=2, duration_s=10))
+    """Two per second for ten seconds are twenty conversations with each target, and take ten seconds."""
+    forecast = forecast_of(plan_of(1, repeat=None), load=LoadProfile(rate=2, duration_s=10))
     assert (forecast.requests, forecast.lanes[0].by_requests_s) == (20, 10)
 
 
-def test_a_duration_alone_bounds_nothing_but_time() -> None:
-    """How many requests fit depends on the replies."""
-    forecast = foresee(plan_of(1, repeat=None), load=LoadProfile(duration_s=10), a=PRICE)
+def test_a_duration_alone_bounds_only_the_time() -> None:
+    """The number of requests depends on the replies."""
+    forecast = forecast_of(plan_of(1, repeat=None), load=LoadProfile(duration_s=10), a=PRICE)
     assert (forecast.blocks, forecast.requests, forecast.has_end) == (None, None, True)
     assert forecast.unbounded == ("p/a",)
-    assert not foresee(plan_of(1, repeat=None)).has_end
+    assert not forecast_of(plan_of(1, repeat=None)).has_end
 
 
-def test_limits_per_minute_tell_the_time() -> None:
-    """Requests tell how long it takes at least, tokens how long at most; what is not known is None."""
+def test_limits_per_minute_determine_the_time() -> None:
+    """Requests give a lower bound of the time, tokens an upper bound; unknown ones are None."""
     row = Row(
         requests_per_minute=30, tokens_per_minute=1000, limits={"b*": Limits(concurrency=1, requests_per_minute=6)}
     )
     targets = (Target("p", "a", BRIEF), Target("p", "b", BRIEF))
-    shared, own = foresee(plan_of(1, targets=targets, repeat=60), row=row).lanes
+    shared, own = forecast_of(plan_of(1, targets=targets, repeat=60), row=row).lanes
     assert (shared.name, shared.concurrency, shared.by_requests_s) == ("p", 4, 120)
     assert (own.name, own.concurrency, own.by_requests_s) == ("p/b", 1, 600)
     assert own.by_tokens_s is not None
     assert own.by_tokens_s > 60 * 60 * 100 / 1000
-    assert foresee(plan_of(1)).lanes[0].by_requests_s is None
+    assert forecast_of(plan_of(1)).lanes[0].by_requests_s is None
 
 
-def test_the_words_name_what_has_no_limit() -> None:
-    """An unlimited reply, a target without a price, and how long a slow limit takes."""
+def test_printed_forecast_names_what_has_no_limit() -> None:
+    """An unlimited reply, a target without a price, and the time that a slow limit takes."""
     targets = (Target("p", "a", Parameters()), Target("p", "b", BRIEF), Target("p", "s", BRIEF, simulated=True))
-    forecast = foresee(plan_of(1, targets=targets, repeat=200), row=Row(requests_per_minute=2), a=PRICE)
-    cells = [(row[0], row[3], row[4]) for row in tabulate_forecast(forecast).rows]
+    forecast = forecast_of(plan_of(1, targets=targets, repeat=200), row=Row(requests_per_minute=2), a=PRICE)
+    cells = [(row[0], row[3], row[4]) for row in tabulate_plan(forecast).rows]
     assert cells == [
         ("p/a", "no limit", "no limit"),
         ("p/b", "20,000", "unknown"),
@@ -213,22 +214,22 @@ def test_the_words_name_what_has_no_limit() -> None:
     assert describe_plan("s", forecast) == "s: 1 case with 1 turn in all, asked 200 times, of 3 targets: 600 requests."
 
 
-def test_nodes_that_each_ask_everything_are_counted() -> None:
-    """Requests, tokens and cost are of all nodes together; what bounds the requests in all leaves each fewer blocks."""
+def test_forecast_counts_every_node_that_asks_everything() -> None:
+    """Requests, tokens and cost are those of all nodes; a limit on all requests leaves fewer blocks for each."""
     vantages = (Node("x", None), Node("y", None))
-    alone, wide = (foresee(plan_of(1, repeat=3, vantages=nodes), a=PRICE) for nodes in ((), vantages))
+    alone, wide = (forecast_of(plan_of(1, repeat=3, vantages=nodes), a=PRICE) for nodes in ((), vantages))
     assert describe_plan("s", wide).endswith("asked 3 times, of 1 target, from each of 2 nodes: 6 requests.")
     assert [each.amount for each in wide.costs] == [2 * each.amount for each in alone.costs]
     assert wide.targets[0].input_tokens == 2 * (alone.targets[0].input_tokens or 0)
     assert wide.targets[0].dearest_conversation == alone.targets[0].dearest_conversation
-    assert foresee(plan_of(1, repeat=None, vantages=vantages), load=LoadProfile(max_requests=6)).blocks == 3
+    assert forecast_of(plan_of(1, repeat=None, vantages=vantages), load=LoadProfile(max_requests=6)).blocks == 3
 
 
 # The command
 
 
 def run_plan(folder: Path, *arguments: str, variables: Mapping[str, str] | None = None) -> str:
-    """Run `compare plan` on a small suite; return what it prints."""
+    """Run `compare plan` on a small suite; return its output."""
     write_yaml(folder / "suite.yaml", {"defaults": {"max_tokens": 50}, "cases": [{"id": "c", "prompt": "hello"}]})
     ran = compare(folder, "plan", "suite.yaml", *arguments, variables=variables)
     assert (ran.returncode, ran.stderr) == (0, "")
@@ -236,12 +237,12 @@ def run_plan(folder: Path, *arguments: str, variables: Mapping[str, str] | None 
 
 
 def files_in(folder: Path) -> set[str]:
-    """Return the names of all that is in a folder."""
+    """Return the names of all files in a folder."""
     return {str(path.relative_to(folder)) for path in folder.rglob("*")}
 
 
-def test_a_plan_needs_no_key_and_makes_no_file(tmp_path: Path) -> None:
-    """A named target without its key is shown with what to do, where `run` would stop with 4."""
+def test_compare_plan_needs_no_key_and_writes_no_file(tmp_path: Path) -> None:
+    """A named target without its key is shown with a hint, where `run` would stop with 4."""
     write_yaml(tmp_path / "compare.yaml", {"prices": {"zhipu/*": {"currency": "CNY", "input": 8, "output": 28}}})
     said = run_plan(tmp_path, "-m", "zhipu/glm-5.3", "-m", "deepseek/deepseek-flash", "--repeat", "10")
     assert "asked 10 times, of 2 targets: 20 requests." in said
@@ -253,16 +254,16 @@ def test_a_plan_needs_no_key_and_makes_no_file(tmp_path: Path) -> None:
     assert compare(tmp_path, "run", "suite.yaml", "-m", "zhipu/glm-5.3").returncode == 4
 
 
-def test_a_plan_asks_whom_a_run_would_ask(tmp_path: Path) -> None:
-    """With one key its provider, without any the simulator; a key of another is not said to be missing."""
+def test_compare_plan_selects_the_targets_of_a_run(tmp_path: Path) -> None:
+    """With one key its provider, without any the simulator; a key of another is not reported as missing."""
     alone = run_plan(tmp_path, variables={"DEEPSEEK_API_KEY": "sk-0123456789abcdef"})
     assert "deepseek/deepseek-flash" in alone
     assert "Key missing" not in alone
     assert "sim/quick (simulated)" in run_plan(tmp_path)
 
 
-def test_a_plan_as_json_is_plain_data(tmp_path: Path) -> None:
-    """Money is text, what is not known is null and says why."""
+def test_compare_plan_as_json(tmp_path: Path) -> None:
+    """Money is text, unknown values are null with a reason."""
     said = json.loads(run_plan(tmp_path, "-m", "dashscope/qwen3.8-max", "-m", "sim/quick", "--json"))
     first, second = said["targets"]
     assert (said["suite"], said["requests"], said["cost"]) == ("suite", 2, {})
@@ -272,8 +273,8 @@ def test_a_plan_as_json_is_plain_data(tmp_path: Path) -> None:
     assert list(said["missing_keys"]) == ["dashscope"]
 
 
-def test_a_faulty_price_stops_a_plan_with_its_place(tmp_path: Path) -> None:
-    """Line and column, as for everything else in a compare.yaml."""
+def test_compare_plan_refuses_an_invalid_price(tmp_path: Path) -> None:
+    """The message has line and column, as for everything else in a compare.yaml."""
     write_yaml(tmp_path / "suite.yaml", {"cases": [{"id": "c", "prompt": "hello"}]})
     write_yaml(tmp_path / "compare.yaml", {"prices": {"zhipu/*": {"currency": "CNY", "input": -8, "output": 28}}})
     ran = compare(tmp_path, "plan", "suite.yaml")

@@ -1,4 +1,4 @@
-"""A plan asks everything once a block, in an order that its seed alone decides, under keys made of content."""
+"""The plan: its blocks, its seeded order, and the keys of its requests."""
 
 import itertools
 import json
@@ -21,6 +21,7 @@ from runner.core.load import level_of
 from runner.core.nodes import Node
 from runner.core.suite import Case, Message, Parameters, Timeouts
 from runner.planning.plan import Plan, Request, Target, _shuffle
+from tests.support.plans import first_requests
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -51,23 +52,23 @@ def conversation(opening: Request) -> list[Request]:
 
 
 def order(plan: Plan) -> list[tuple[int, str, str]]:
-    """Return what is asked in which block, in order."""
+    """Return block, target and case of every request, in order."""
     return list(order_of(plan))
 
 
 def order_of(plan: Plan) -> Iterator[tuple[int, str, str]]:
-    """Yield the same, one by one."""
-    return ((request.block, request.target.name, request.case.id) for request in plan.opening_requests())
+    """Yield block, target and case of every request, in order."""
+    return ((request.block, request.target.name, request.case.id) for request in first_requests(plan))
 
 
 def with_parameters(request: Request, **parameters: object) -> Request:
-    """Ask the same in another way."""
+    """Return a request with other parameters."""
     asked = replace(request.target.parameters, **parameters)  # type: ignore[arg-type]
     return replace(request, target=replace(request.target, parameters=asked))
 
 
 def with_case(request: Request, **values: object) -> Request:
-    """Ask something else."""
+    """Return a request with another case."""
     return replace(request, case=replace(request.case, **values))  # type: ignore[arg-type]
 
 
@@ -82,7 +83,7 @@ def contents(request: Request, salt: str = "salt") -> list[tuple[str, str]]:
 @given(PLANS)
 def test_a_block_holds_each_target_and_case_once(plan: Plan) -> None:
     """Every block is the whole product, blocks follow each other, and a repeat is a block."""
-    blocks = [(request.block, request.repeat) for request in plan.opening_requests()]
+    blocks = [(request.block, request.repeat) for request in first_requests(plan)]
     assert blocks == sorted(blocks)
     assert all(block == repeat for block, repeat in blocks)
     expected = {
@@ -95,26 +96,26 @@ def test_a_block_holds_each_target_and_case_once(plan: Plan) -> None:
 
 
 @given(PLANS)
-def test_a_plan_knows_its_length_before_it_begins(plan: Plan) -> None:
+def test_length_of_a_plan(plan: Plan) -> None:
     """`len` counts the later turns too."""
-    assert len(plan) == sum(len(conversation(opening)) for opening in plan.opening_requests())
+    assert len(plan) == sum(len(conversation(opening)) for opening in first_requests(plan))
 
 
 @given(PLANS, st.integers(1, 3))
-def test_each_lane_gets_its_own_part_in_the_plans_order(plan: Plan, levels: int) -> None:
-    """What lanes take one by one is together the whole plan, each in the order of the whole."""
+def test_each_lane_gets_its_own_requests_in_the_plans_order(plan: Plan, levels: int) -> None:
+    """The lanes' requests together are the plan, each lane in the order of the plan."""
     swept = replace(plan, levels=levels)
     for provider in "abc":
         names = {target.name for target in plan.targets if target.provider == provider}
-        mine = [request for request in swept.opening_requests() if request.target.name in names]
+        mine = [request for request in first_requests(swept) if request.target.name in names]
         assert [request for level in range(levels) for request in swept.openings_at(level, names)] == mine
     assert set(plan.providers()) == {target.provider for target in plan.targets}
     assert len(set(plan.providers())) == len(plan.providers())
 
 
 @given(PLANS)
-def test_a_seed_decides_the_order(plan: Plan) -> None:
-    """The same plan is asked in the same order each time."""
+def test_the_seed_determines_the_order(plan: Plan) -> None:
+    """The same plan has the same order each time."""
     assert order(plan) == order(replace(plan))
 
 
@@ -126,11 +127,11 @@ TWENTY = Plan(
 )
 
 
-def test_a_seed_gives_the_same_order_and_keys_in_a_fresh_process() -> None:
-    """Neither the order nor a key depends on what differs between processes, such as how strings are hashed."""
+def test_order_and_keys_are_the_same_in_another_process() -> None:
+    """Neither depends on what differs between processes, such as the hash seed of strings."""
     program = (
         "import json, runpy, sys; this = runpy.run_path(sys.argv[1]); plan = this['TWENTY']\n"
-        "print(json.dumps([this['order'](plan), [request.key for request in plan.opening_requests()]]))"
+        "print(json.dumps([this['order'](plan), [request.key for request in this['first_requests'](plan)]]))"
     )
     told = [
         subprocess.run(
@@ -141,12 +142,12 @@ def test_a_seed_gives_the_same_order_and_keys_in_a_fresh_process() -> None:
         ).stdout
         for hash_seed in ("1", "2")
     ]
-    here = [[list(row) for row in order(TWENTY)], [request.key for request in TWENTY.opening_requests()]]
+    here = [[list(row) for row in order(TWENTY)], [request.key for request in first_requests(TWENTY)]]
     assert [json.loads(out) for out in told] == [here, here]
 
 
 def test_blocks_and_seeds_are_shuffled_differently() -> None:
-    """No two blocks share an order, and another seed is another order."""
+    """No two blocks share an order, and another seed gives another order."""
     shuffled = order(TWENTY)
     blocks = [tuple(row[1:] for row in shuffled if row[0] == block) for block in (1, 2, 3)]
     assert len(set(blocks)) == 3
@@ -154,14 +155,14 @@ def test_blocks_and_seeds_are_shuffled_differently() -> None:
 
 
 def test_targets_are_interleaved_within_a_block() -> None:
-    """No target is asked all its cases in a row: what drifts, drifts for all."""
+    """No target is asked all its cases in a row, so that drift affects all targets."""
     block = [target for number, target, _ in order(TWENTY) if number == 1]
     runs = 1 + sum(before != after for before, after in pairwise(block))
     assert runs > 2 * len(TWENTY.targets)
 
 
 def test_as_written_goes_target_by_target_and_case_by_case() -> None:
-    """The other order is the suite's own."""
+    """The order `as-written` is that of the suite."""
     plan = replace(TWENTY, order="as-written", repeat=1)
     assert order(plan) == [(1, target.name, case.id) for target in plan.targets for case in plan.cases]
 
@@ -170,18 +171,18 @@ def test_a_plan_is_lazy() -> None:
     """A plan of a billion requests gives its first one at once."""
     plan = replace(TWENTY, repeat=50_000_000)
     assert len(plan) == plan.requests == 1_000_000_000
-    assert next(plan.opening_requests()).block == 1
+    assert next(first_requests(plan)).block == 1
 
 
-def test_a_block_of_a_million_begins_at_once() -> None:
-    """A large block is shuffled as it is taken, not before."""
+def test_a_block_of_a_million_starts_at_once() -> None:
+    """A large block is shuffled while it is read, not before."""
     plan = Plan(TWENTY.cases * 1000, TWENTY.targets * 50, seed=7)
-    before = tracemalloc_peak(lambda: next(plan.opening_requests()))
+    before = tracemalloc_peak(lambda: next(first_requests(plan)))
     assert before < 10_000_000, "the block was laid out whole"
 
 
 def tracemalloc_peak(act: Callable[[], object]) -> int:
-    """Return the most memory that an act held, in bytes."""
+    """Return the peak memory of a call, in bytes."""
     tracemalloc.start()
     try:
         act()
@@ -194,53 +195,53 @@ def tracemalloc_peak(act: Callable[[], object]) -> int:
 
 
 @given(PLANS, VANTAGES, st.integers(0, 2))
-def test_every_node_asks_everything_once(plan: Plan, vantages: tuple[Node, ...], warmups: int) -> None:
-    """Each request of the plan is there for each node, under a key of its own; warm-ups as well."""
+def test_every_vantage_asks_everything_once(plan: Plan, vantages: tuple[Node, ...], warmups: int) -> None:
+    """Each request exists for each node, under its own key; warm-ups too."""
     alone, wide = replace(plan, warmups=warmups), replace(plan, warmups=warmups, vantages=vantages)
     assert len(wide) == len(alone) * len(vantages) == wide.requests_a_block * (plan.repeat or 0)
     assert wide.conversations_with("a") == (alone.conversations_with("a") or 0) * len(vantages)
-    asked = [request for opening in wide.opening_requests() for request in conversation(opening)]
+    asked = [request for opening in first_requests(wide) for request in conversation(opening)]
     if plan.cases:
         asked += [request for provider in plan.providers() for request in wide.warmup_requests(provider)]
         assert len({request.key for request in asked}) == len(asked)
     for vantage in vantages:
         of_node = [replace(request, vantage=None) for request in asked if request.vantage == vantage]
-        whole = [request for opening in alone.opening_requests() for request in conversation(opening)]
+        whole = [request for opening in first_requests(alone) for request in conversation(opening)]
         if plan.cases:
             whole += [request for provider in plan.providers() for request in alone.warmup_requests(provider)]
         assert Counter(request.key for request in of_node) == Counter(request.key for request in whole)
 
 
 @given(PLANS, VANTAGES)
-def test_nodes_ask_a_pair_one_after_the_other(plan: Plan, vantages: tuple[Node, ...]) -> None:
-    """The order is that of a run on one machine, each request of it as often as there are nodes before the next."""
-    asked = list(replace(plan, vantages=vantages).opening_requests())
+def test_vantages_ask_a_pair_one_after_the_other(plan: Plan, vantages: tuple[Node, ...]) -> None:
+    """The order is that of a run on one machine, with each request once for every node before the next."""
+    asked = list(first_requests(replace(plan, vantages=vantages)))
     groups = [asked[at : at + len(vantages)] for at in range(0, len(asked), len(vantages))]
-    assert [replace(group[0], vantage=None) for group in groups] == list(plan.opening_requests())
+    assert [replace(group[0], vantage=None) for group in groups] == list(first_requests(plan))
     for group in groups:
         assert {request.vantage for request in group} == set(vantages)
         assert len({replace(request, vantage=None).key for request in group}) == 1
 
 
-def test_no_node_is_always_first() -> None:
-    """Who asks a pair first is drawn anew for each, by the seed: a cache that the first one warms favours nobody."""
+def test_no_vantage_is_always_first() -> None:
+    """The first node is drawn for each pair, by the seed, so that a warm cache favours none."""
     nodes = tuple(Node(name, None) for name in "xyz")
     plan = replace(TWENTY, repeat=60, vantages=nodes)
-    firsts = Counter(request.vantage for request in itertools.islice(plan.opening_requests(), 0, None, len(nodes)))
+    firsts = Counter(request.vantage for request in itertools.islice(first_requests(plan), 0, None, len(nodes)))
     assert min(firsts[node] for node in nodes) > 0.9 * sum(firsts.values()) / len(nodes)
-    written = replace(plan, order="as-written").opening_requests()
+    written = first_requests(replace(plan, order="as-written"))
     assert [request.vantage for request in itertools.islice(written, 6)] == [*nodes, *nodes]
 
 
-def test_a_plan_without_vantages_has_the_keys_it_always_had() -> None:
-    """Old journals go on: nothing of a node enters a key where it does not matter who asks."""
+def test_keys_without_vantages_are_unchanged() -> None:
+    """Old journals can be resumed: no node is part of a key unless the run has vantages."""
     assert (REQUEST.key, replace(REQUEST, vantage=Node("x", None)).key) == ("4d432c57f926faa2", "6a95d3612c23f168")
     moved = [replace(REQUEST, vantage=Node("x", region)).key for region in ("north", "south")]
     assert len(set(moved)) == 1, "a label is no place: it may be put on later"
 
 
-def test_a_turn_that_is_skipped_names_its_node() -> None:
-    """Where it was never heard, either: each node has its row."""
+def test_a_skipped_turn_has_its_vantage() -> None:
+    """Each node has its row, even if nothing was sent."""
     (second, _) = replace(REQUEST, vantage=Node("x", "north")).unasked()
     assert (second.skipped(1).node, second.skipped(1).region) == ("x", "north")
     assert (REQUEST.skipped(1).node, REQUEST.skipped(1).region) == (None, None)
@@ -250,8 +251,8 @@ def test_a_turn_that_is_skipped_names_its_node() -> None:
 
 
 @given(PLANS)
-def test_a_plan_without_end_begins_as_any_other(plan: Plan) -> None:
-    """Blocks follow each other in the same order, only that nobody can say how many there will be."""
+def test_an_unlimited_plan_has_the_order_of_a_limited_one(plan: Plan) -> None:
+    """Blocks have the same order, and the number of requests is unknown."""
     endless = replace(plan, repeat=None)
     same = itertools.islice(order_of(endless), len(order(plan)))
     assert list(same) == order(plan)
@@ -260,15 +261,15 @@ def test_a_plan_without_end_begins_as_any_other(plan: Plan) -> None:
         len(endless)
 
 
-def test_a_plan_without_end_and_without_cases_is_over_at_once() -> None:
-    """There is nothing to go on with."""
-    assert list(Plan((), (TARGET,), repeat=None).opening_requests()) == []
-    assert list(Plan((CASE,), (), repeat=None).opening_requests()) == []
+def test_an_unlimited_plan_without_cases_is_empty() -> None:
+    """It does not loop for ever."""
+    assert list(first_requests(Plan((), (TARGET,), repeat=None))) == []
+    assert list(first_requests(Plan((CASE,), (), repeat=None))) == []
 
 
 @given(PLANS, st.integers(1, 3), st.booleans())
-def test_each_level_has_blocks_of_its_own(plan: Plan, levels: int, endless: bool) -> None:
-    """A level can be told from a block's number, every level asks everything, and no key comes twice."""
+def test_each_level_has_its_own_blocks(plan: Plan, levels: int, endless: bool) -> None:
+    """The level follows from a block's number, every level asks everything, and keys are unique."""
     swept = replace(plan, levels=levels, repeat=None if endless else plan.repeat)
     keys = []
     for level in range(levels):
@@ -281,13 +282,13 @@ def test_each_level_has_blocks_of_its_own(plan: Plan, levels: int, endless: bool
 
 
 @given(st.integers(0, 60), SEEDS)
-def test_a_shuffle_holds_each_number_once(count: int, seed: int) -> None:
-    """It is a permutation, whatever the seed."""
+def test_a_shuffle_is_a_permutation(count: int, seed: int) -> None:
+    """It has each number once, whatever the seed."""
     assert sorted(_shuffle(count, Random(seed))) == list(range(count))
 
 
-def test_a_shuffle_prefers_no_order() -> None:
-    """Of 24,000 shuffles of four, each of the 24 orders comes about a thousand times: within five sigma."""
+def test_a_shuffle_is_uniform() -> None:
+    """Of 24,000 shuffles of four, each of the 24 orders occurs about a thousand times: within five sigma."""
     met = Counter(tuple(_shuffle(4, Random(seed))) for seed in range(24_000))
     assert len(met) == 24
     assert all(abs(times - 1000) < 5 * 31 for times in met.values())
@@ -297,22 +298,22 @@ def test_a_shuffle_prefers_no_order() -> None:
 
 
 @given(PLANS, st.integers(0, 3))
-def test_warming_up_is_extra(plan: Plan, warmups: int) -> None:
-    """Each target is asked so often before all blocks, under keys of its own, and the plan's length is the same."""
+def test_warmups_are_extra_requests(plan: Plan, warmups: int) -> None:
+    """Each target has them before all blocks, under their own keys, and the plan's length is unchanged."""
     assume(plan.cases)
     warm = replace(plan, warmups=warmups)
     extra = [request for provider in warm.providers() for request in warm.warmup_requests(provider)]
     assert Counter(request.target.name for request in extra) == {t.name: warmups for t in plan.targets if warmups}
     assert all(request.warmup and request.block == 0 for request in extra)
-    keys = [request.key for request in (*extra, *warm.opening_requests())]
+    keys = [request.key for request in (*extra, *first_requests(warm))]
     assert len(set(keys)) == len(keys)
     assert (len(warm), order(warm)) == (len(plan), order(plan))
 
 
 @given(PLANS)
 def test_conversations_are_counted_by_provider(plan: Plan) -> None:
-    """The count is of what each lane is given to open."""
-    opened = Counter(request.target.provider for request in plan.opening_requests())
+    """The count is the number of conversations of each lane."""
+    opened = Counter(request.target.provider for request in first_requests(plan))
     assert {provider: plan.conversations_with(provider) for provider in plan.providers()} == {
         provider: opened[provider] for provider in plan.providers()
     }
@@ -322,7 +323,7 @@ def test_conversations_are_counted_by_provider(plan: Plan) -> None:
 
 
 def test_a_reply_leads_to_the_next_turn() -> None:
-    """Each turn asks its own text, behind everything said before it; the last one leads nowhere."""
+    """Each turn sends its own text after everything before it; the last one has no next turn."""
     second = REQUEST.follow("I am a model.")
     assert second is not None
     assert (second.turn, second.prompt) == (2, "And who am I?")
@@ -339,7 +340,7 @@ def test_a_reply_leads_to_the_next_turn() -> None:
 
 
 @given(st.integers(0, 2), st.text(max_size=3))
-def test_the_turns_after_a_failed_one_are_its_unasked(answered: int, reply: str) -> None:
+def test_unasked_turns_after_a_failure(answered: int, reply: str) -> None:
     """They are those that a reply would have led to, under the same keys."""
     failed = replace(REQUEST, replies=(reply,) * answered)
     unasked = list(failed.unasked())
@@ -347,8 +348,8 @@ def test_the_turns_after_a_failed_one_are_its_unasked(answered: int, reply: str)
     assert [request.key for request in unasked] == [request.key for request in conversation(REQUEST)][answered + 1 :]
 
 
-def test_a_request_tells_its_record_who_it_is() -> None:
-    """The identity repeats the request, this turn's own text included."""
+def test_identity_of_a_request() -> None:
+    """The identity has the request's values and the text of this turn."""
     request = replace(REQUEST, repeat=2, block=3, replies=("I am.",), target=replace(TARGET, simulated=True))
     identity = request.identity()
     told = (identity.case, identity.turn, identity.repeat, identity.block, identity.target, identity.prompt)
@@ -359,8 +360,8 @@ def test_a_request_tells_its_record_who_it_is() -> None:
 # Messages
 
 
-def test_a_conversation_is_system_history_turns() -> None:
-    """What is given comes before what is asked, and the case's system message beats the default one."""
+def test_messages_are_system_history_turns() -> None:
+    """The given messages precede the user's turns, and the case's system message replaces the default."""
     history = (Message("user", "Hi"), Message("assistant", "Hello"))
     request = with_parameters(with_case(REQUEST, history=history), system="Be brief.")
     assert contents(request) == [
@@ -378,10 +379,8 @@ HISTORIES = st.lists(st.builds(Message, st.sampled_from(["user", "assistant"]), 
 
 
 @given(HISTORIES, st.none() | st.text(max_size=5), st.integers(0, 2))
-def test_a_nonce_comes_first_and_only_where_caches_are_to_be_missed(
-    history: tuple[Message, ...], system: str | None, turn: int
-) -> None:
-    """`cache: bust` changes the beginning of the first message and nothing else; `allow` changes nothing."""
+def test_a_nonce_is_first_and_only_with_cache_bust(history: tuple[Message, ...], system: str | None, turn: int) -> None:
+    """`cache: bust` changes the start of the first message and nothing else; `allow` changes nothing."""
     plain = replace(with_case(REQUEST, history=history, system=system), replies=("ok",) * turn)
     busting = with_parameters(plain, cache="bust")
     (role, first), *rest = contents(plain)
@@ -395,9 +394,9 @@ def test_a_nonce_comes_first_and_only_where_caches_are_to_be_missed(
 
 
 def test_no_two_requests_of_a_run_share_a_nonce() -> None:
-    """Neither a repeat nor a later turn finds its beginning in a cache."""
+    """Neither a repeat nor a later turn can be answered from a cache."""
     plan = Plan((CASE,), (with_parameters(REQUEST, cache="bust").target,), repeat=3)
-    requests = [request for opening in plan.opening_requests() for request in conversation(opening)]
+    requests = [request for opening in first_requests(plan) for request in conversation(opening)]
     assert len({contents(request)[0] for request in requests}) == len(requests) == 9
 
 
@@ -430,8 +429,8 @@ CHANGES: dict[str, Callable[[Request], Request]] = {
 }
 
 
-def test_every_change_of_content_is_another_key() -> None:
-    """Whatever is asked, of whom and how decides the key, and each of it by itself."""
+def test_every_change_of_content_changes_the_key() -> None:
+    """Target, parameters and messages each change the key."""
     keys = {name: change(REQUEST).key for name, change in CHANGES.items()} | {"nothing": REQUEST.key}
     shared = {name: key for name, key in keys.items() if list(keys.values()).count(key) > 1}
     assert shared == {}
@@ -448,20 +447,20 @@ UNCHANGED: dict[str, Callable[[Request], Request]] = {
 
 
 @pytest.mark.parametrize("name", UNCHANGED)
-def test_what_is_no_content_leaves_the_key(name: str) -> None:
-    """Where a case is written, what a later turn says and what was replied are not part of what is asked."""
+def test_the_key_ignores_what_is_not_sent(name: str) -> None:
+    """The line of a case, later turns and replies are not part of the key."""
     request = with_parameters(REQUEST, extra_body={"a": 2, "b": 1})
     assert UNCHANGED[name](request).key == request.key
 
 
-def test_what_was_replied_leaves_the_key() -> None:
-    """A turn keeps its key from run to run, though no two replies are equal."""
+def test_the_key_ignores_replies() -> None:
+    """A turn keeps its key from run to run, though replies differ."""
     assert REQUEST.follow("yes").key == REQUEST.follow("no").key  # type: ignore[union-attr]
 
 
 @given(CASES, CASES)
-def test_keys_are_equal_where_the_content_is(one: tuple[Case, ...], other: tuple[Case, ...]) -> None:
-    """Two cases' requests share a key if, and only if, id and turns so far are the same."""
+def test_keys_are_equal_if_the_content_is(one: tuple[Case, ...], other: tuple[Case, ...]) -> None:
+    """Requests of two cases share a key if, and only if, id and turns so far are equal."""
     assume(one and other)
     first, second = (Request(TARGET, cases[0], 1, 1) for cases in (one, other))
     same = (first.case.id, first.case.turns[:1]) == (second.case.id, second.case.turns[:1])
@@ -471,7 +470,7 @@ def test_keys_are_equal_where_the_content_is(one: tuple[Case, ...], other: tuple
 @given(st.text(min_size=1, max_size=5))
 @example("\ud83d")
 def test_any_text_has_a_key(said: str) -> None:
-    """Half an emoji, as a case file may hold it, is digested like any other text."""
+    """Half a surrogate pair, as a case file may hold it, is digested like any other text."""
     key = with_case(REQUEST, id=said, turns=(said,)).key
     assert len(key) == 16
     assert set(key) <= set("0123456789abcdef")

@@ -1,4 +1,4 @@
-"""Whom a run asks: what is named must be there, what is configured is asked, and nobody else ever is."""
+"""Target selection: named targets must have a key, configured ones are the default, and no others are asked."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -49,12 +49,12 @@ def choose(
 
 
 def chosen(*models: str, **rest: object) -> list[str]:
-    """Return the names of those chosen."""
+    """Return the names of the selected targets."""
     return [target.name for target in choose(*models, **rest).targets]  # type: ignore[arg-type]
 
 
 def listing(*rows: tuple[str, tuple[str, ...]], parameters: Parameters = COLD) -> Suite:
-    """Return a suite that lists these targets."""
+    """Return a suite with these targets."""
     targets = tuple(SuiteTarget(provider, models, parameters) for provider, models in rows)
     return Suite("s", SUITE.cases, "d", targets=targets, parameters=SUITE.parameters)
 
@@ -72,34 +72,34 @@ def listing(*rows: tuple[str, tuple[str, ...]], parameters: Parameters = COLD) -
         ({"OPENAI_API_KEY": "sk-0123456789"}, []),
     ],
 )
-def test_without_a_name_the_configured_ones_are_asked(environ: dict[str, str], names: list[str]) -> None:
-    """A key makes a provider configured, for its default models; without any the choice is empty."""
+def test_configured_targets_are_the_default(environ: dict[str, str], names: list[str]) -> None:
+    """A key configures a provider with its default models; without any there are no targets."""
     assert chosen(environ=environ) == names
 
 
-def test_a_row_of_ones_own_configures_a_local_server() -> None:
-    """A keyless server is asked unnamed only where the user wrote a row for it."""
+def test_a_user_row_configures_a_local_server() -> None:
+    """A keyless server is a default target only if the user wrote a row for it."""
     assert chosen(environ={}) == []
     assert chosen(environ={}, registry=REGISTRY.with_rows({"local": Row(concurrency=1)})) == ["local/tiny"]
 
 
 def test_the_simulator_is_asked_only_by_name() -> None:
-    """It is never among the configured, and says what it is where it was named."""
+    """It is never among the configured providers, and is marked as simulated if it is named."""
     assert "sim/quick" not in chosen()
     targets = choose("sim/quick", "red/red-big").targets
     assert [(target.name, target.simulated) for target in targets] == [("sim/quick", True), ("red/red-big", False)]
 
 
-def test_what_is_configured_and_unusable_is_left_out_and_told() -> None:
-    """The others are asked, and a note says why one is not."""
+def test_an_unusable_configured_provider_is_left_out_with_a_note() -> None:
+    """The others are asked, and a note has the reason."""
     choice = choose(environ={**RED, "BLUE_API_KEY": "your-api-key", **BARE})
     assert [target.provider for target in choice.targets] == ["red", "red"]
     assert [note.split()[0] for note in choice.notes] == ["BLUE_API_KEY", "bare"]
 
 
 @pytest.mark.parametrize("environ", [{"BLUE_API_KEY": "your-api-key"}, BARE])
-def test_a_configuration_of_which_nothing_is_usable_is_an_error(environ: dict[str, str]) -> None:
-    """The simulator does not stand in for a provider that somebody has set up; the message offers it."""
+def test_no_usable_configured_provider_is_an_error(environ: dict[str, str]) -> None:
+    """The simulator does not replace a provider that the user set up; the message offers it."""
     with pytest.raises(CompareError, match=r"(placeholder|no default model)[^\0]*-p sim") as caught:
         choose(environ=environ)
     assert caught.value.exit_code == 2
@@ -108,8 +108,8 @@ def test_a_configuration_of_which_nothing_is_usable_is_an_error(environ: dict[st
 # What the suite lists
 
 
-def test_a_suites_targets_are_asked_and_no_others() -> None:
-    """Listed ones come in the suite's order with their own parameters, default models where none are listed."""
+def test_a_suites_targets_are_the_only_ones() -> None:
+    """They are in the suite's order with their own parameters, with default models if none are listed."""
     choice = choose(suite=listing(("blue", ("blue-9",)), ("rouge", ())))
     assert [target.name for target in choice.targets] == ["blue/blue-9", "red/red-big", "red/red-small"]
     assert all(target.parameters == COLD for target in choice.targets)
@@ -117,14 +117,14 @@ def test_a_suites_targets_are_asked_and_no_others() -> None:
 
 
 def test_a_suites_targets_keep_their_parameters_when_named() -> None:
-    """-m on a listed target changes nothing but the selection; on another one the suite's defaults hold."""
+    """-m on a listed target changes only the selection; another one has the suite's defaults."""
     suite = listing(("blue", ("blue-9",)))
     listed, other = choose("blue/blue-9", "red/x", suite=suite).targets
     assert (listed.parameters, other.parameters) == (COLD, SUITE.parameters)
 
 
-def test_a_listed_provider_without_models_needs_one() -> None:
-    """A provider that has no default model cannot be listed bare."""
+def test_a_listed_provider_without_default_model_needs_one() -> None:
+    """A provider without a default model cannot be listed without models."""
     with pytest.raises(UnknownTarget, match="bare has no default model"):
         choose(suite=listing(("bare", ())))
 
@@ -159,8 +159,8 @@ def test_a_listed_provider_without_models_needs_one() -> None:
         (["red/x"], ["blue"], ["red/x", "blue/blue-1"]),
     ],
 )
-def test_names_and_patterns(models: list[str], providers: list[str], names: list[str]) -> None:
-    """provider/model names any model; a bare pattern filters; -p keeps a provider, or brings one by its name."""
+def test_target_names_and_patterns(models: list[str], providers: list[str], names: list[str]) -> None:
+    """provider/model names any model; another pattern filters; -p keeps a provider, or adds one by its name."""
     assert chosen(*models, providers=tuple(providers), environ={**RED, **BLUE, **BARE}) == names
 
 
@@ -180,15 +180,15 @@ def test_names_and_patterns(models: list[str], providers: list[str], names: list
         (["red/x", "gpt*"], [], "-m gpt* fits no configured model."),
     ],
 )
-def test_what_fits_nothing_is_told_with_a_hint(models: list[str], providers: list[str], told: str) -> None:
-    """Each pattern must fit something, and the message says what would; exit code 2."""
+def test_a_pattern_without_match_is_refused_with_a_hint(models: list[str], providers: list[str], told: str) -> None:
+    """Each pattern must match something, and the message says what would; exit code 2."""
     with pytest.raises(UnknownTarget) as caught:
         choose(*models, providers=tuple(providers))
     assert str(caught.value).startswith(told)
     assert caught.value.exit_code == 2
 
 
-def test_a_pattern_on_a_bare_machine_says_that_nothing_is_configured() -> None:
+def test_a_pattern_on_a_bare_machine_is_refused() -> None:
     """A filter never falls back to the simulator."""
     with pytest.raises(UnknownTarget, match="To choose from: none"):
         choose("qwen*", environ={})
@@ -205,39 +205,39 @@ def test_a_pattern_on_a_bare_machine_says_that_nothing_is_configured() -> None:
         ((), (), listing(("red", ("x",)), ("local", ()), ("blue", ()))),
     ],
 )
-def test_every_named_target_without_a_key_is_told_at_once(
+def test_all_named_targets_without_a_key_are_reported(
     models: tuple[str, ...], providers: tuple[str, ...], suite: Suite
 ) -> None:
-    """Named by -m, -p or the suite, a missing key stops the run with exit code 4, and all are named."""
+    """Named by -m, -p or the suite, a missing key stops the run with exit code 4, and the message has all of them."""
     with pytest.raises(MissingKey) as caught:
         choose(*models, providers=providers, suite=suite, environ={})
     assert caught.value.exit_code == 4
     assert [line.split()[0] for line in str(caught.value).splitlines()] == ["RED_API_KEY", "BLUE_API_KEY"]
 
 
-def test_missing_ones_are_left_out_on_demand_and_told() -> None:
-    """--skip-missing asks the others, and a note names each that is not asked."""
+def test_skip_missing_leaves_out_targets_without_a_key() -> None:
+    """The others are asked, and a note has each that is left out."""
     choice = choose("red/x", "blue/y", environ=RED, skip_missing=True)
     assert [target.name for target in choice.targets] == ["red/x"]
     assert set(choice.endpoints) == {"red"}
     assert [note.split()[0] for note in choice.notes] == ["BLUE_API_KEY"]
 
 
-def test_to_leave_out_all_is_no_run() -> None:
-    """--skip-missing does not turn a run into one of nobody, or of the simulator."""
+def test_skip_missing_needs_one_target_with_a_key() -> None:
+    """--skip-missing does not give a run without targets, or of the simulator."""
     with pytest.raises(MissingKey):
         choose("red/x", environ={}, skip_missing=True)
 
 
-def test_a_placeholder_is_told_once() -> None:
-    """A provider both configured in vain and named by -p is one sentence."""
+def test_a_placeholder_key_is_reported_once() -> None:
+    """A provider that is configured and named by -p has one message."""
     environ = {**RED, "BLUE_API_KEY": "your-api-key"}
     notes = choose(providers=("red", "blue"), environ=environ, skip_missing=True).notes
     assert [note.split()[0] for note in notes] == ["BLUE_API_KEY"]
 
 
-def test_what_is_known_of_a_model_is_noted_and_the_name_passes_through() -> None:
-    """A retired name is asked as it is written."""
+def test_a_retired_model_is_asked_with_a_note() -> None:
+    """Its name is sent as it is written."""
     choice = choose("blue/blue-0")
     assert [target.model for target in choice.targets] == ["blue-0"]
     assert choice.notes == ("blue-0: gone since June",)
@@ -260,10 +260,12 @@ SUITES = st.lists(st.sampled_from([("red", ("x",)), ("blue", ()), ("local", ())]
 
 
 @given(SUITES, ANY_WISH, ENVIRONMENTS)
-def test_whoever_is_chosen_can_be_asked(suite: Suite, wish: TargetSelection, environ: dict[str, str]) -> None:
-    """Each target is there once, has an endpoint, and its key; a keyless one was named. Else it is one sentence."""
+def test_every_selected_target_has_an_endpoint(
+    suite: Suite, selection: TargetSelection, environ: dict[str, str]
+) -> None:
+    """Each target is there once, with an endpoint and its key, or was named; otherwise there is one error."""
     try:
-        choice = choose_targets(suite, wish, REGISTRY, environ)
+        choice = choose_targets(suite, selection, REGISTRY, environ)
     except CompareError:
         return
     names = [target.name for target in choice.targets]
@@ -272,9 +274,9 @@ def test_whoever_is_chosen_can_be_asked(suite: Suite, wish: TargetSelection, env
     for provider, endpoint in choice.endpoints.items():
         row = REGISTRY.rows[provider]
         assert row.keyless or (endpoint.key is not None and endpoint.key.variable in environ)
-        named = [*wish.models, *wish.providers, *(target.provider for target in suite.targets)]
+        named = [*selection.models, *selection.providers, *(target.provider for target in suite.targets)]
         assert not row.keyless or any(name.partition("/")[0] in {provider, "*"} for name in named)
-    assert names or not (wish.models or wish.providers or suite.targets or environ)
+    assert names or not (selection.models or selection.providers or suite.targets or environ)
 
 
 # Cases
@@ -292,8 +294,8 @@ CASES = Suite("s", tuple(Case(id_, ("?",)) for id_ in ("who-en", "who-zh", "math
         (["who[1]"], ["who[1]"]),
     ],
 )
-def test_cases_are_chosen_by_glob_or_by_name_in_the_suites_order(patterns: list[str], ids: list[str]) -> None:
-    """-k keeps what fits any of the patterns; a case's whole id always fits."""
+def test_cases_are_selected_by_glob_or_id_in_the_suites_order(patterns: list[str], ids: list[str]) -> None:
+    """-k keeps cases that match any pattern; a case's whole id always matches."""
     assert [case.id for case in choose_cases(CASES, patterns).cases] == ids
 
 
@@ -305,8 +307,8 @@ def test_cases_are_chosen_by_glob_or_by_name_in_the_suites_order(patterns: list[
         ("WHO-*", "-k WHO-* fits no case."),
     ],
 )
-def test_a_pattern_without_a_case_is_told_with_a_hint(pattern: str, told: str) -> None:
-    """Every pattern must fit a case, even where another one does."""
+def test_a_case_pattern_without_match_is_refused_with_a_hint(pattern: str, told: str) -> None:
+    """Every pattern must match a case, even if another one does."""
     with pytest.raises(CompareError) as caught:
         choose_cases(CASES, ["math", pattern])
     assert str(caught.value).startswith(told)

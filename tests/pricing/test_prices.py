@@ -1,4 +1,4 @@
-"""What tokens cost: money, prices, those published, those written by the user, and which one a target has."""
+"""Money and prices: rates, published prices, user prices, and the price of a target."""
 
 import subprocess
 import sys
@@ -32,13 +32,13 @@ DAY = datetime(2026, 11, 20, tzinfo=UTC)
 
 
 def rated(input_rate: str = "1", output_rate: str = "2", **parts: str) -> Rates:
-    """Return rates from text."""
+    """Return rates with these values."""
     own: dict[str, Any] = {part: Decimal(rate) for part, rate in parts.items()}
     return Rates(Decimal(input_rate), Decimal(output_rate), **own)
 
 
 def price(input_rate: str = "1", output_rate: str = "2", **parts: str) -> Price:
-    """Return a price in dollars with these ordinary rates."""
+    """Return a price in dollars with these rates."""
     return Price("USD", (rated(input_rate, output_rate, **parts),), "test")
 
 
@@ -53,21 +53,21 @@ def price(input_rate: str = "1", output_rate: str = "2", **parts: str) -> Price:
         ("7 eur", Money(Decimal(7), "EUR")),
     ],
 )
-def test_a_sum_is_read_with_its_currency(text: str, money: Money) -> None:
+def test_parse_money(text: str, money: Money) -> None:
     """A number and three letters, in any case, with or without a space."""
     assert parse_money(text) == money
 
 
 @pytest.mark.parametrize("text", ["5", "$5", "USD", "5 dollars", "-5USD", "1,000USD", "5USDX", "", "nanUSD", "1e3USD"])
-def test_what_is_no_sum_is_refused_with_an_example(text: str) -> None:
-    """A sign for a currency is refused too: $ and ¥ each mean several."""
+def test_invalid_money_is_refused_with_an_example(text: str) -> None:
+    """A currency sign is refused too: $ and ¥ each have several meanings."""
     with pytest.raises(CompareError, match="Write a number and its currency: 5USD or 20CNY"):
         parse_money(text)
 
 
-def test_a_sum_of_nothing_is_refused() -> None:
-    """A budget of nothing would send nothing."""
-    with pytest.raises(CompareError, match="is nothing"):
+def test_an_amount_of_zero_is_refused() -> None:
+    """A budget of zero would send nothing."""
+    with pytest.raises(CompareError, match="must be greater than zero"):
         parse_money("0.00USD")
 
 
@@ -78,14 +78,14 @@ def test_a_sum_of_nothing_is_refused() -> None:
         *(("1234.5", "1,234.50"), ("0.00000012", "0.00000012"), ("12", "12.00"), ("0.000999999", "0.001")),
     ],
 )
-def test_a_sum_is_written_without_false_precision(amount: str, written: str) -> None:
+def test_amounts_are_written_without_false_precision(amount: str, written: str) -> None:
     """Three digits below one, whole cents above."""
     assert write_amount(Decimal(amount)) == written
 
 
 @given(st.lists(st.tuples(st.decimals(0, 10, places=4), st.sampled_from(["USD", "CNY"]))))
 def test_currencies_are_never_added_to_one_another(sums: list[tuple[Decimal, str]]) -> None:
-    """Each has a sum of its own."""
+    """Each currency has its own sum."""
     totals = {money.currency: money.amount for money in add_up(Money(*each) for each in sums)}
     for currency in ("USD", "CNY"):
         assert totals.get(currency, Decimal(0)) == sum(amount for amount, of in sums if of == currency)
@@ -94,42 +94,42 @@ def test_currencies_are_never_added_to_one_another(sums: list[tuple[Decimal, str
 # Arithmetic
 
 
-def test_parts_cost_their_own_rates() -> None:
-    """Cached and written tokens are taken out of the input, reasoning out of the output."""
+def test_parts_have_their_own_rates() -> None:
+    """Cached and written tokens are subtracted from the input, reasoning from the output."""
     rates = price("10", "100", cached="1", cache_write="20", reasoning="50")
     tokens = Tokens(input=1000, output=300, cached=600, cache_write=100, reasoning=200)
     assert cost(rates, tokens) == Decimal(300 * 10 + 600 * 1 + 100 * 20 + 100 * 100 + 200 * 50) / 1_000_000
 
 
-def test_a_part_without_a_rate_costs_what_the_whole_does() -> None:
-    """So its count need not be known."""
+def test_a_part_without_its_own_rate_has_that_of_the_whole() -> None:
+    """Its count need not be known."""
     assert cost(price(), Tokens(1_000_000, 1_000_000)) == Decimal(3)
     assert cost(price(), Tokens(1_000_000, 1_000_000, cached=5, cache_write=5, reasoning=5)) == Decimal(3)
 
 
 @pytest.mark.parametrize("missing", ["input", "output", "cached", "cache_write", "reasoning"])
-def test_a_cost_needs_every_count_that_has_a_rate(missing: str) -> None:
-    """One that is not known makes the cost unknown, not lower."""
+def test_cost_needs_every_count_that_has_a_rate(missing: str) -> None:
+    """A missing count makes the cost unknown, not lower."""
     rates = price(cached="0.1", cache_write="2", reasoning="3")
     whole = Tokens(input=10, output=10, cached=1, cache_write=1, reasoning=1)
     assert cost(rates, whole) is not None
     assert cost(rates, replace(whole, **{missing: None})) is None
 
 
-def test_counts_that_cannot_be_true_have_no_cost() -> None:
-    """More cached tokens than there was input would come out too cheap."""
+def test_impossible_counts_have_no_cost() -> None:
+    """More cached tokens than input tokens would give too low a cost."""
     assert cost(price(cached="0.1"), Tokens(input=10, output=10, cached=11)) is None
 
 
-def test_long_prompts_cost_other_rates_as_a_whole() -> None:
-    """The rates above a threshold hold for all tokens of a request that is longer, and for none that is as long."""
+def test_long_prompts_have_other_rates_as_a_whole() -> None:
+    """The rates above a threshold apply to all tokens of a longer request, and to none of an equal one."""
     tiered = Price("USD", (rated(), replace(rated("5"), above_input_tokens=100)), "test")
     assert cost(tiered, Tokens(100, 0)) == Decimal(100) / 1_000_000
     assert cost(tiered, Tokens(101, 0)) == Decimal(505) / 1_000_000
 
 
-def test_hours_are_those_of_utc() -> None:
-    """The end is excluded, and the request's own offset is minded."""
+def test_hours_are_in_utc() -> None:
+    """The end is excluded, and the request's own offset is respected."""
     dear = replace(rated("5"), hours=Hours(time(1), time(4)))
     hourly = Price("USD", (rated(), dear), "test")
     beijing = timezone(timedelta(hours=8))
@@ -140,7 +140,7 @@ def test_hours_are_those_of_utc() -> None:
 
 
 def test_hours_may_cross_midnight() -> None:
-    """From late to early is one span."""
+    """A span from late to early is one span."""
     night = Hours(time(23), time(2))
     assert [hour for hour in (22, 23, 0, 1, 2) if time(hour) in night] == [23, 0, 1]
 
@@ -166,10 +166,8 @@ moments = st.datetimes(datetime(2026, 1, 1), datetime(2027, 1, 1), timezones=st.
 
 
 @given(prices, st.integers(0, 5000), st.integers(0, 5000), st.data())
-def test_no_request_costs_more_than_the_highest_cost(
-    any_price: Price, sent: int, heard: int, data: st.DataObject
-) -> None:
-    """Whatever the hour, the parts and the lengths up to those given."""
+def test_highest_cost_is_an_upper_bound(any_price: Price, sent: int, heard: int, data: st.DataObject) -> None:
+    """It holds for any hour, any parts and any lengths up to those given."""
     count = data.draw(st.integers(0, sent))
     cached = data.draw(st.integers(0, count))
     output = data.draw(st.integers(0, heard))
@@ -180,14 +178,14 @@ def test_no_request_costs_more_than_the_highest_cost(
 
 
 @given(prices)
-def test_a_price_survives_a_journal(any_price: Price) -> None:
-    """Plain data and back, with no digit lost."""
+def test_a_price_survives_plain_data(any_price: Price) -> None:
+    """No digit is lost."""
     assert Price.from_plain(any_price.to_plain()) == any_price
 
 
 @pytest.mark.parametrize("damage", [{"rates": []}, {"rates": [{"input": "x", "output": "1"}]}, {"rates": 1}, {}])
-def test_a_damaged_price_raises_what_it_says(damage: dict[str, object]) -> None:
-    """Whoever reads a journal catches one set of errors."""
+def test_a_damaged_price_raises_only_the_listed_errors(damage: dict[str, object]) -> None:
+    """A reader of journals catches one set of errors."""
     with pytest.raises(PLAIN_ERRORS):
         Price.from_plain({"currency": "USD", "source": "test", **damage})
 
@@ -207,7 +205,7 @@ VENDORS = {
 
 
 def sold() -> Iterator[tuple[str, str, str]]:
-    """Yield address, vendor and model of all that is priced by the token alone."""
+    """Yield base URL, vendor and model of everything that is priced by tokens only."""
     for url, vendor in VENDORS.items():
         provider = next(each for each in data.providers if each.id == vendor)
         for model in provider.models:
@@ -226,17 +224,17 @@ def _is_by_the_token(url: str, model: str) -> bool:
 SOLD = tuple(sold())
 
 
-def test_most_of_what_the_vendors_sell_has_a_price() -> None:
-    """The tests below are about something, and the vendors are told by their addresses."""
+def test_most_models_of_the_vendors_have_a_published_price() -> None:
+    """The tests below cover real data, and the vendors are found by their base URLs."""
     assert len(SOLD) > 200
     assert {vendor for _, vendor, _ in SOLD} == set(VENDORS.values())
 
 
 @given(st.sampled_from(SOLD), moments, st.integers(0, 400_000), st.integers(0, 50_000), st.data())
-def test_published_prices_come_to_what_the_package_calculates(
+def test_published_prices_match_the_packages_own_calculation(
     what: tuple[str, str, str], at: datetime, sent: int, heard: int, drawn: st.DataObject
 ) -> None:
-    """Tiers, hours and dates of introduction included: our flat list of rates has the meaning of its rules."""
+    """Tiers, hours and start dates included: the list of rates has the meaning of the package's rules."""
     url, vendor, model = what
     cached = drawn.draw(st.integers(0, sent))
     written = drawn.draw(st.integers(0, sent - cached))
@@ -247,8 +245,8 @@ def test_published_prices_come_to_what_the_package_calculates(
     assert cost(published_price(url, model, at), tokens, at) == wanted
 
 
-def test_a_price_announced_for_later_does_not_count_yet() -> None:
-    """The day of the run decides, and the price tells since when it holds."""
+def test_a_price_announced_for_a_later_day_is_not_used() -> None:
+    """The day of the run decides, and the price has the date since which it applies."""
     url, model = "https://api.mistral.ai/v1", "mistral-medium-latest"
     before, after = (published_price(url, model, datetime(2026, 6, day, tzinfo=UTC)) for day in (15, 16))
     assert (before.rates[0].input, before.date) == (Decimal("0.4"), None)
@@ -270,19 +268,19 @@ def test_a_price_announced_for_later_does_not_count_yet() -> None:
         ("http://127.0.0.1:8000/v1", "gpt-4o", "does not know"),
     ],
 )
-def test_what_is_not_sure_is_not_priced(url: str, model: str, why: str) -> None:
-    """Yuan that were converted, deployments, auctions and subscriptions stay blank, and say why."""
+def test_uncertain_prices_are_left_out_with_a_reason(url: str, model: str, why: str) -> None:
+    """Converted yuan, deployments, auctions and subscriptions have no price, and a reason."""
     with pytest.raises(NoPublishedPrice, match=why):
         published_price(url, model, NOON)
 
 
-def test_hours_are_told_to_be_those_of_every_day() -> None:
-    """The package knows hours and no weekends; whoever reads a cost is told."""
+def test_prices_by_the_hour_have_a_remark_on_weekends() -> None:
+    """The package has hours and no weekends, so the source has a remark."""
     assert "every day" in published_price("https://api.deepseek.com", "deepseek-flash", NOON).origin
 
 
-def test_a_price_by_the_request_is_left_blank(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only tokens are counted here."""
+def test_a_price_per_request_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only tokens are priced here."""
     _, info = published._snapshot().find_provider_model("gpt-4o-mini", None, "openai", None)
     per_request = ModelPrice(input_mtok=Decimal(1), output_mtok=Decimal(1), requests_kcount=Decimal(5))
     monkeypatch.setattr(info, "prices", per_request)
@@ -314,19 +312,19 @@ print(*find_prices([target], {"openai": "https://api.openai.com/v1"}, {}, dateti
 
 
 def run_python(code: str) -> str:
-    """Run code in a process of its own; return what it printed."""
+    """Run code in another process; return its output."""
     ran = subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=Path(__file__).parents[2]
     )
     return ran.stdout.strip()
 
 
-def test_published_prices_never_ask_the_network() -> None:
-    """No connection, no name looked up, no thread left to do it later."""
+def test_published_prices_never_use_the_network() -> None:
+    """No connection, no name look-up, no thread for later."""
     assert run_python(WITHOUT_NETWORK) == "0.15 1"
 
 
-def test_without_the_package_one_sentence_says_how_to_get_it() -> None:
+def test_without_genai_prices_a_message_says_how_to_install_it() -> None:
     """Nothing fails; the price is unknown."""
     said = run_python(WITHOUT_PACKAGE)
     assert said == (
@@ -356,16 +354,16 @@ prices:
 """
 
 
-def written(folder: Path, text: str, registry: Registry | None = None) -> dict[str, Price]:
-    """Read prices from a compare.yaml with this text."""
+def user_prices(folder: Path, text: str, registry: Registry | None = None) -> dict[str, Price]:
+    """Return the prices of a compare.yaml with this text."""
     file = folder / "compare.yaml"
     file.write_text(text, encoding="utf-8")
     return dict(load_prices(file, registry or builtin()))
 
 
-def test_a_price_is_read_as_it_is_written(tmp_path: Path) -> None:
-    """Rates keep their digits; an alias means its provider; without a source the file itself is the source."""
-    found = written(tmp_path, OWN.replace("16:00-24:00", "16:00-23:30"))
+def test_user_prices_are_read_exactly(tmp_path: Path) -> None:
+    """Rates keep their digits; an alias stands for its provider; without a source the file itself is the source."""
+    found = user_prices(tmp_path, OWN.replace("16:00-24:00", "16:00-23:30"))
     assert list(found) == ["dashscope/qwen3.8-max", "dashscope/*"]
     exact = found["dashscope/qwen3.8-max"]
     assert (exact.currency, exact.origin) == ("CNY", "the vendor's page, 2026-11-20")
@@ -377,16 +375,16 @@ def test_a_price_is_read_as_it_is_written(tmp_path: Path) -> None:
     assert found["dashscope/*"].origin == "compare.yaml"
 
 
-def test_prices_may_stand_beside_rows_or_be_left_out(tmp_path: Path) -> None:
-    """A compare.yaml without prices is what it was before."""
+def test_prices_in_a_config_are_optional(tmp_path: Path) -> None:
+    """A compare.yaml without prices has the same meaning as before."""
     file = tmp_path / "compare.yaml"
     file.write_text("providers:\n  mine: {base_url: http://127.0.0.1:1/v1, keyless: true}\n", encoding="utf-8")
     registry = builtin().with_rows(load_config(file))
     assert load_prices(file, registry) == {}
     rows = file.read_text(encoding="utf-8")
-    assert list(written(tmp_path, rows + "prices:\n  mine/x: {currency: EUR, input: 1, output: 1}\n", registry)) == [
-        "mine/x"
-    ]
+    assert list(
+        user_prices(tmp_path, rows + "prices:\n  mine/x: {currency: EUR, input: 1, output: 1}\n", registry)
+    ) == ["mine/x"]
 
 
 @pytest.mark.parametrize(
@@ -418,20 +416,20 @@ def test_prices_may_stand_beside_rows_or_be_left_out(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_mistake_is_named_with_its_place(tmp_path: Path, price: str, problem: str) -> None:
-    """Line, column, what is wrong and what to write."""
+def test_a_problem_of_a_price_is_reported_with_its_place(tmp_path: Path, price: str, problem: str) -> None:
+    """The message has line, column, what is wrong and what to write."""
     registry = builtin().with_rows({"gpt": Row(keyless=True)})
     with pytest.raises(InvalidFile) as caught:
-        written(tmp_path, f"prices:\n  gpt/x: {price}\n", registry)
+        user_prices(tmp_path, f"prices:\n  gpt/x: {price}\n", registry)
     assert problem in str(caught.value)
     assert str(caught.value).startswith(f"{tmp_path / 'compare.yaml'}:2:")
 
 
-def test_every_faulty_target_is_named_at_once(tmp_path: Path) -> None:
+def test_every_unknown_target_of_a_price_is_reported_at_once(tmp_path: Path) -> None:
     """An unknown provider, and the simulator, which costs nothing."""
     rates = "{currency: USD, input: 1, output: 1}"
     with pytest.raises(InvalidFile) as caught:
-        written(tmp_path, f"prices:\n  depseek/x: {rates}\n  sim/quick: {rates}\n  nobody/x: {rates}\n")
+        user_prices(tmp_path, f"prices:\n  depseek/x: {rates}\n  sim/quick: {rates}\n  nobody/x: {rates}\n")
     said = str(caught.value)
     assert ":2:3: unknown provider `depseek`. Perhaps `deepseek` was meant." in said
     assert ":3:3: `sim` is simulated and costs nothing. Remove its price." in said
@@ -441,9 +439,9 @@ def test_every_faulty_target_is_named_at_once(tmp_path: Path) -> None:
 # Whose price a target has
 
 
-def test_the_users_price_beats_the_published_one(tmp_path: Path) -> None:
-    """An exact name beats a pattern above it; a simulated target has no price and lacks none."""
-    own = written(
+def test_a_user_price_overrides_the_published_one(tmp_path: Path) -> None:
+    """An exact name wins over a pattern above it; a simulated target has no price and is not listed as unknown."""
+    own = user_prices(
         tmp_path,
         "prices:\n  openai/*: {currency: EUR, input: 1, output: 1}\n"
         "  openai/gpt-6-luna: {currency: EUR, input: 2, output: 2}\n",
@@ -464,7 +462,7 @@ def test_the_users_price_beats_the_published_one(tmp_path: Path) -> None:
 
 
 def test_a_service_tier_has_no_list_price() -> None:
-    """Flex and priority cost something else; the default tier is the list price."""
+    """Flex and priority have other prices; the default tier has the list price."""
     urls = {"openai": "https://api.openai.com/v1"}
     targets = [
         Target("openai", "gpt-4o-mini", Parameters(extra_body={"service_tier": tier})) for tier in ("flex", "default")
@@ -475,7 +473,7 @@ def test_a_service_tier_has_no_list_price() -> None:
     assert list(find_prices(targets[1:], urls, {}, DAY).known) == ["openai/gpt-4o-mini"]
 
 
-def test_what_is_unknown_is_said_once_for_each_reason() -> None:
+def test_unknown_prices_share_a_sentence_for_each_reason() -> None:
     """Targets with the same reason share a sentence, and the hint comes last."""
     targets = [Target("dashscope", model, Parameters()) for model in ("a", "b")]
     targets.append(Target("zhipu", "glm-5.3", Parameters()))

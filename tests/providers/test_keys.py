@@ -1,4 +1,4 @@
-"""Keys: found where they may be, refused in words one can act on, and shown nowhere."""
+"""Keys: where they are found, how they are refused, and that nothing shows them."""
 
 import copy
 import json
@@ -33,14 +33,14 @@ KEY_ROW = Row(base_url="https://api.example.com/v1", api_key_env=("EXAMPLE_API_K
 
 
 def refusal(environ: Mapping[str, str], row: Row = KEY_ROW, provider: str = "example") -> str:
-    """Return the sentence with which a key is refused."""
+    """Return the message with which a key is refused."""
     with pytest.raises(MissingKey) as caught:
         find_key(provider, row, environ)
     return str(caught.value)
 
 
 @given(SECRETS)
-def test_a_key_shows_itself_nowhere(secret: str) -> None:
+def test_no_representation_shows_a_key(secret: str) -> None:
     """No way to print, format or list a key gives its value."""
     key = Key(secret, "EXAMPLE_API_KEY")
     shown = [repr(key), str(key), f"{key}", f"{key:>80}", "%s" % key, repr([key]), repr({"k": key})]  # noqa: UP031
@@ -49,8 +49,8 @@ def test_a_key_shows_itself_nowhere(secret: str) -> None:
 
 
 @pytest.mark.parametrize("leave", [pickle.dumps, copy.copy, copy.deepcopy])
-def test_a_key_does_not_leave_its_process(leave: Callable[[Key], object]) -> None:
-    """Pickling and copying a key fail, and the error does not quote it."""
+def test_a_key_cannot_be_pickled_or_copied(leave: Callable[[Key], object]) -> None:
+    """Both fail, and the error does not quote the key."""
     with pytest.raises(TypeError) as caught:
         leave(Key("sk-0123456789abcdef", "EXAMPLE_API_KEY"))
     assert "0123456789" not in str(caught.value)
@@ -61,7 +61,7 @@ def test_a_key_does_not_leave_its_process(leave: Callable[[Key], object]) -> Non
 @example("sk-0123456789“abcdef”")
 @example("sk-0123456789 abcdef")
 def test_no_error_quotes_a_value(value: str) -> None:
-    """Whatever a variable holds, it is a key or is refused, and neither an error nor its traceback repeats it."""
+    """A variable's value is a key or is refused, and neither the error nor its traceback repeats it."""
     secret = f"Zq{value}qZ"
     told = ""
     try:
@@ -75,7 +75,7 @@ def test_no_error_quotes_a_value(value: str) -> None:
 
 @given(SECRETS, st.sampled_from(["api_key_env", "api_key", "base_url", "headers", "models", "keyless", "thinking"]))
 def test_a_key_in_a_row_is_not_quoted(secret: str, field: str) -> None:
-    """A key written into any field of a row stays out of pydantic's errors, printed or as data."""
+    """A key in any field of a row does not appear in pydantic's errors, printed or as data."""
     secret = f"{secret}0 "
     with pytest.raises(ValidationError) as caught:
         Row.model_validate({field: {"authorization": secret} if field == "headers" else secret, "concurrency": 0})
@@ -100,7 +100,7 @@ def test_a_key_in_a_row_is_not_quoted(secret: str, field: str) -> None:
         "",
     ],
 )
-def test_a_key_is_told_from_a_variable_name(key: str, tmp_path: Path) -> None:
+def test_a_key_in_place_of_a_variable_name_is_refused(key: str, tmp_path: Path) -> None:
     """`api_key_env: sk-...` is refused with its place in the file and without the key."""
     path = tmp_path / "compare.yaml"
     path.write_text(f"providers:\n  deepseek:\n    api_key_env: {json.dumps(key)}\n")
@@ -124,8 +124,8 @@ def test_a_key_is_told_from_a_variable_name(key: str, tmp_path: Path) -> None:
         "my_team_gateway_key_2",
     ],
 )
-def test_variable_names_pass(name: str) -> None:
-    """Names people give to variables are no keys."""
+def test_variable_names_are_accepted(name: str) -> None:
+    """Common names of variables are not taken for keys."""
     assert Row.model_validate({"api_key_env": name}).api_key_env == (name,)
 
 
@@ -163,8 +163,8 @@ SHARED = (
         ),
     ],
 )
-def test_each_way_to_have_no_key_has_its_sentence(environ: dict[str, str], sentence: str) -> None:
-    """Not set, empty, a placeholder, an impossible character and another vendor's key are told apart."""
+def test_each_kind_of_missing_key_has_its_message(environ: dict[str, str], sentence: str) -> None:
+    """Not set, empty, a placeholder, an impossible character and another vendor's key have different messages."""
     assert refusal(environ) == sentence
 
 
@@ -194,8 +194,8 @@ def test_each_way_to_have_no_key_has_its_sentence(environ: dict[str, str], sente
         *("put-your-key-here", "insert_api_key_here", "{{key}}", "none"),
     ],
 )
-def test_placeholders_are_known(value: str) -> None:
-    """What examples write in a key's place is called a placeholder, not sent and answered with 401."""
+def test_placeholders_are_refused(value: str) -> None:
+    """The placeholders of examples are reported as such, not sent and answered with 401."""
     assert refusal({"EXAMPLE_API_KEY": value}) == PLACEHOLDER
 
 
@@ -206,23 +206,23 @@ def test_placeholders_are_known(value: str) -> None:
 )
 @example("EMPTY")
 @example("sk-no-auth")
-def test_real_keys_are_no_placeholders(value: str) -> None:
-    """Keys of the shapes that vendors hand out pass, blanks around them removed."""
+def test_real_keys_are_accepted(value: str) -> None:
+    """Keys in the forms that vendors issue are accepted, with blanks around them removed."""
     key = find_key("example", KEY_ROW, {"EXAMPLE_API_KEY": f" {value}\r\n"})
     assert key is not None
     assert key.reveal() == value
 
 
 @pytest.mark.parametrize("value", ["EMPTY", "none", "sk-xxx", "secret"])
-def test_a_server_of_one_s_own_takes_any_word(value: str) -> None:
-    """What would be a placeholder elsewhere may be what a keyless server was started with."""
+def test_a_keyless_server_accepts_any_word_as_key(value: str) -> None:
+    """A placeholder may be the word that a local server was started with."""
     key = find_key("vllm", builtin().rows["vllm"], {"VLLM_API_KEY": value})
     assert key is not None
     assert key.reveal() == value
 
 
 def test_the_first_variable_with_a_key_is_used() -> None:
-    """Accepted names are tried in the row's order; an empty one or a placeholder does not hide a later key."""
+    """Variables are tried in the row's order; an empty one or a placeholder does not hide a later key."""
     assert find_key("example", KEY_ROW, {"EXAMPLE_API_KEY": "sk-xxx", "OTHER_API_KEY": "sk-abcdefghijk"}) is not None
     both = find_key("example", KEY_ROW, {"OTHER_API_KEY": "sk-second", "EXAMPLE_API_KEY": "sk-first"})
     assert both is not None
@@ -230,7 +230,7 @@ def test_the_first_variable_with_a_key_is_used() -> None:
 
 
 @pytest.mark.parametrize("provider", [name for name in builtin().rows if name != "openai"])
-def test_openai_s_key_reaches_no_other_provider(provider: str) -> None:
+def test_openai_key_is_sent_to_no_other_provider(provider: str) -> None:
     """With OPENAI_API_KEY alone set, no other built-in provider gets a key."""
     environ = {"OPENAI_API_KEY": "sk-abcdefghijk"}
     row = builtin().rows[provider]
@@ -240,8 +240,8 @@ def test_openai_s_key_reaches_no_other_provider(provider: str) -> None:
         assert f"{provider}:\n        api_key_env: OPENAI_API_KEY" in refusal(environ, row, provider)
 
 
-def test_openai_s_key_reaches_dashscope_if_the_user_says_so() -> None:
-    """The row that the message proposes makes it true."""
+def test_openai_key_is_sent_to_dashscope_if_a_row_says_so() -> None:
+    """The row that the message proposes has that effect."""
     registry = builtin().with_rows({"dashscope": Row.model_validate({"api_key_env": "OPENAI_API_KEY"})})
     endpoint = find_endpoint("dashscope", registry, {"OPENAI_API_KEY": "sk-abcdefghijk"})
     assert endpoint.key is not None
@@ -249,8 +249,8 @@ def test_openai_s_key_reaches_dashscope_if_the_user_says_so() -> None:
     assert endpoint.base_url == "https://dashscope.aliyuncs.com/compatible-mode/v1"
 
 
-def test_a_row_without_a_variable_says_what_it_lacks() -> None:
-    """A provider that is not keyless and names no variable is told how to be either."""
+def test_a_row_without_key_variable_is_explained() -> None:
+    """The message says how to name a variable, or to make the row keyless."""
     assert refusal({}, Row(base_url="https://api.example.com")) == (
         "The row of example names no variable for its key. Write api_key_env: NAME, or keyless: true."
     )
@@ -263,8 +263,8 @@ def write(path: Path, text: str | bytes) -> Path:
     return path
 
 
-def test_the_environment_wins_over_named_files_over_the_nearest(tmp_path: Path) -> None:
-    """Real variables, then --env-file from last to first, then the nearest .env and no other."""
+def test_precedence_of_environment_and_env_files(tmp_path: Path) -> None:
+    """Variables of the process, then --env-file from last to first, then the nearest .env and no other."""
     write(tmp_path / ".env", "FAR=far\n")
     write(tmp_path / "a" / ".env", "A=nearest\nB=nearest\nC=nearest\nD=nearest\n")
     first = write(tmp_path / "first.env", "A=first\nB=first\nC=first\n")
@@ -274,8 +274,8 @@ def test_the_environment_wins_over_named_files_over_the_nearest(tmp_path: Path) 
     assert variables == {"A": "real", "B": "second", "C": "first", "D": "nearest"}
 
 
-def test_env_files_are_read_as_written(tmp_path: Path) -> None:
-    """Quotes, export, comments, a byte order mark and CRLF are understood; ${...} stays as it is."""
+def test_env_file_syntax(tmp_path: Path) -> None:
+    """Quotes, export, comments, a byte order mark and CRLF are understood; ${...} is not replaced."""
     text = "\ufeffexport A='one two'\r\n# remark\r\nB=\"x\" # remark\r\nC=${HOME}\r\nD\r\nE=\r\n"
     path = write(tmp_path / "named.env", text)
     assert read_environment([path], tmp_path, {}) == {"A": "one two", "B": "x", "C": "${HOME}", "E": ""}
@@ -292,8 +292,8 @@ def test_env_files_are_read_as_written(tmp_path: Path) -> None:
         (b"#" * (1 << 20) + b"#", 1, "the file is larger than 1 MiB"),
     ],
 )
-def test_a_broken_env_file_is_named_with_its_line(content: bytes, line: int, what: str, tmp_path: Path) -> None:
-    """A file that python-dotenv would half read is refused, and its text is not quoted."""
+def test_a_broken_env_file_is_refused_with_its_line(content: bytes, line: int, what: str, tmp_path: Path) -> None:
+    """A file that python-dotenv would read in part is refused, and its text is not quoted."""
     path = write(tmp_path / "broken.env", content)
     with pytest.raises(InvalidFile) as caught:
         read_environment([path], tmp_path, {})
@@ -302,16 +302,16 @@ def test_a_broken_env_file_is_named_with_its_line(content: bytes, line: int, wha
     assert "0123456789" not in str(caught.value)
 
 
-def test_a_named_env_file_must_exist_and_the_nearest_need_not(tmp_path: Path) -> None:
-    """A missing --env-file is an error; a folder called .env, as some name virtual environments, is passed by."""
+def test_a_named_env_file_must_exist(tmp_path: Path) -> None:
+    """A missing --env-file is an error; a folder called .env, such as a virtual environment, is ignored."""
     (tmp_path / ".env").mkdir()
     assert read_environment([], tmp_path, {}) == {}
     with pytest.raises(InvalidFile, match="there is no such file"):
         read_environment([tmp_path / "absent.env"], tmp_path, {})
 
 
-def test_env_files_do_not_leak_into_child_processes(tmp_path: Path) -> None:
-    """A variable read from a file is in the result and not in the environment a child inherits."""
+def test_env_files_do_not_change_the_process_environment(tmp_path: Path) -> None:
+    """A variable of a file is in the result and not in the environment of a child process."""
     path = write(tmp_path / ".env", "COMPARE_TEST_LEAK=sk-0123456789abcdef\n")
     script = (
         "import os, subprocess, sys\n"
@@ -331,8 +331,8 @@ TEXTS = st.text(max_size=40)
 
 
 @given(SECRETS, TEXTS, TEXTS)
-def test_known_keys_vanish_in_every_form(secret: str, before: str, after: str) -> None:
-    """A key disappears bare, from a URL, from JSON and from base64, and the text around it stays."""
+def test_known_keys_are_redacted_in_every_form(secret: str, before: str, after: str) -> None:
+    """A key is removed bare, from a URL, from JSON and from base64, and the text around it stays."""
     redactor = Redactor([Key(secret, "K")])
     forms = [secret, quote(secret, safe=""), json.dumps(secret)[1:-1], b64encode(secret.encode()).decode().rstrip("=")]
     for form in forms:
@@ -343,8 +343,8 @@ def test_known_keys_vanish_in_every_form(secret: str, before: str, after: str) -
 
 
 @given(st.lists(SECRETS, min_size=1, max_size=4), st.lists(st.integers(0, 3), max_size=8), TEXTS)
-def test_no_key_survives_among_others(secrets: list[str], order: list[int], between: str) -> None:
-    """With several keys, prefixes of each other included, none is left, and redacting again changes nothing."""
+def test_several_keys_are_all_redacted(secrets: list[str], order: list[int], between: str) -> None:
+    """With several keys, prefixes of each other included, none remains, and redacting again changes nothing."""
     secrets.append(secrets[0] + "more")
     redactor = Redactor([Key(secret, "K") for secret in secrets])
     hidden = redactor.by_value(between.join(secrets[index % len(secrets)] for index in order))
@@ -353,13 +353,13 @@ def test_no_key_survives_among_others(secrets: list[str], order: list[int], betw
 
 
 @given(st.text(VISIBLE, min_size=1, max_size=SHORTEST - 1), TEXTS)
-def test_short_keys_do_not_falsify_replies(secret: str, text: str) -> None:
-    """A value below eight characters is no reason to change a reply."""
+def test_short_keys_are_not_redacted(secret: str, text: str) -> None:
+    """A value below eight characters never changes a reply."""
     assert Redactor([Key(secret, "K")]).by_value(text + secret) == text + secret
 
 
-def test_replies_are_not_searched_for_patterns() -> None:
-    """A reply about keys stays whole; only the run's own key is taken out of it."""
+def test_replies_are_redacted_by_value_only() -> None:
+    """A reply about keys stays whole; only the run's own keys are removed."""
     reply = "A key looks like sk-0123456789abcdef; send it as Bearer sk-0123456789abcdef."
     assert Redactor([Key("another-key-0123", "K")]).by_value(reply) == reply
     assert Redactor().by_value(reply) == reply
@@ -383,16 +383,16 @@ def test_replies_are_not_searched_for_patterns() -> None:
         ),
     ],
 )
-def test_errors_hide_what_looks_like_a_key(text: str, hidden: str) -> None:
-    """Vendors repeat parts of bad keys; in errors every such shape goes, and ordinary words stay."""
+def test_errors_hide_whatever_looks_like_a_key(text: str, hidden: str) -> None:
+    """Vendors repeat parts of bad keys; in errors all such forms are hidden, and ordinary words stay."""
     assert Redactor().in_errors(text) == hidden
 
 
-def test_a_redactor_does_not_show_what_it_knows() -> None:
-    """Its repr, which a traceback with locals would print, holds no key."""
+def test_redactor_repr_shows_no_key() -> None:
+    """A traceback with locals would print it."""
     assert "0123456789" not in repr(Redactor([Key("sk-0123456789", "K")]))
 
 
-def test_a_missing_key_is_its_own_exit_code() -> None:
+def test_missing_key_has_its_own_exit_code() -> None:
     """A command whose target has no key ends with 4, other mistakes with 2."""
     assert (MissingKey.exit_code, CompareError.exit_code) == (4, 2)

@@ -1,4 +1,4 @@
-"""Whom to ask: the built-in rows, the user's own over them, names, addresses and dialects."""
+"""Providers: built-in rows, the user's rows, names, base URLs and request bodies."""
 
 import json
 from collections.abc import Callable
@@ -28,7 +28,7 @@ KEY = {"DEEPSEEK_API_KEY": "sk-0123456789abcdef"}
 
 
 def rows_of(provider: str, **fields: object) -> Registry:
-    """Return the built-in registry with one row of the user's own."""
+    """Return the built-in registry with one row by the user."""
     return builtin().with_rows({provider: Row.model_validate(fields)})
 
 
@@ -37,8 +37,8 @@ def row_of(provider: str) -> Row:
     return builtin().rows[provider]
 
 
-def test_the_built_in_rows_are_those_promised_in_their_order() -> None:
-    """Every provider of the plan has its row, the three first-class ones first."""
+def test_built_in_providers_in_their_order() -> None:
+    """Every planned provider has a row, the three first-class ones first."""
     promised = (
         "dashscope zhipu deepseek openai zai moonshot siliconflow volcengine minimax tencent qianfan stepfun "
         "openrouter groq together mistral gemini xai azure ollama vllm llamacpp lmstudio sim"
@@ -46,16 +46,16 @@ def test_the_built_in_rows_are_those_promised_in_their_order() -> None:
     assert " ".join(builtin().rows) == promised
 
 
-def test_the_simulator_alone_is_simulated() -> None:
-    """One row stands for no provider; it needs no key and has models to ask."""
+def test_only_the_simulator_is_simulated() -> None:
+    """It is the only row that stands for no provider; it needs no key and has models."""
     assert [name for name, row in builtin().rows.items() if row.simulated] == ["sim"]
     assert row_of("sim").keyless
     assert row_of("sim").models
 
 
 @pytest.mark.parametrize("provider", [name for name in builtin().rows if name != "sim"])
-def test_every_built_in_row_can_be_used(provider: str) -> None:
-    """A label, an address, a key's variable; default models unless it is local, an aggregator or one's own cloud."""
+def test_every_built_in_row_is_complete(provider: str) -> None:
+    """It has label, base URL and key variable, and default models unless local, an aggregator or a private cloud."""
     row = row_of(provider)
     assert row.label
     assert row.base_url or row.base_url_env
@@ -69,8 +69,8 @@ def test_every_built_in_row_can_be_used(provider: str) -> None:
 
 
 @pytest.mark.parametrize("provider", FIRST_CLASS)
-def test_the_first_class_rows_are_complete(provider: str) -> None:
-    """They say which tutorials' names are retired, how thinking is switched and what is to know."""
+def test_first_class_rows_are_complete(provider: str) -> None:
+    """They list retired names of tutorials, the settings of thinking, and notes."""
     row = row_of(provider)
     assert row.regions
     assert row.base_url_env
@@ -80,27 +80,27 @@ def test_the_first_class_rows_are_complete(provider: str) -> None:
 
 
 def test_no_default_model_is_retired() -> None:
-    """What is asked by default is never a name that the same row calls retired."""
+    """No default model is in the same row's list of retired names."""
     stale = [
         f"{name}/{model}" for name, row in builtin().rows.items() for model in row.models if retirement(row, model)
     ]
     assert stale == []
 
 
-def test_no_name_means_two_providers() -> None:
+def test_provider_names_are_unique() -> None:
     """Ids and aliases are unique over all rows, in any case."""
     names = [name.lower() for name in builtin().names]
     assert len(names) == len(set(names))
 
 
-def test_no_variable_serves_two_providers() -> None:
+def test_no_variable_is_shared_by_two_providers() -> None:
     """No key and no base URL of one provider is read for another."""
     variables = [name for row in builtin().rows.values() for name in (*row.api_key_env, *row.base_url_env)]
     assert len(variables) == len(set(variables))
 
 
 def test_every_field_of_a_row_is_described() -> None:
-    """The JSON Schema that editors show explains every key."""
+    """The JSON Schema that editors show has a description of every key."""
     fields = Row.model_json_schema()["properties"]
     assert [name for name, schema in fields.items() if not schema.get("description")] == []
 
@@ -114,8 +114,8 @@ def test_every_field_of_a_row_is_described() -> None:
         ("deepseek-reasoner", "deepseek"),
     ],
 )
-def test_names_of_tutorials_pass_untouched_with_a_note(model: str, provider: str) -> None:
-    """An old name is sent as it is written, and the row knows what to say about it."""
+def test_retired_model_names_are_sent_with_a_note(model: str, provider: str) -> None:
+    """An old name is sent as it is written, and the row has a note on it."""
     assert parse_target(f"{provider}/{model}", builtin()) == TargetName(provider, model)
     body, notes = request_body(row_of(provider), model, Parameters())
     assert (body["model"], notes) == (model, ())
@@ -124,8 +124,8 @@ def test_names_of_tutorials_pass_untouched_with_a_note(model: str, provider: str
     assert note.startswith(f"{model}: ")
 
 
-def test_globs_find_retired_names_and_others_have_no_note() -> None:
-    """A glob in `retired` covers a family; a current name has nothing said about it."""
+def test_retired_names_are_matched_by_globs() -> None:
+    """A glob in `retired` covers a family; a current name has no note."""
     assert retirement(row_of("moonshot"), "kimi-k2-0905-preview") == (
         "kimi-k2-0905-preview: discontinued in 2026; kimi-k3 is current"
     )
@@ -141,14 +141,14 @@ def test_globs_find_retired_names_and_others_have_no_note() -> None:
         (" qwen/通义 ", "dashscope/通义"),
     ],
 )
-def test_a_target_is_a_known_provider_and_any_model(text: str, target: str) -> None:
-    """The provider ends at the first slash and may be an alias in any case; the model is taken as it is."""
+def test_parse_target(text: str, target: str) -> None:
+    """The provider ends at the first slash and may be an alias in any case; the model is not changed."""
     assert str(parse_target(text, builtin())) == target
 
 
 @given(st.sampled_from(builtin().names), st.text(min_size=1).filter(lambda text: text == text.strip()))
-def test_any_model_name_survives(provider: str, model: str) -> None:
-    """No model name, with slashes or not, is changed by reading and writing a target."""
+def test_any_model_name_survives_parsing(provider: str, model: str) -> None:
+    """No model name, with slashes or not, is changed by parsing and writing a target."""
     target = parse_target(f"{provider}/{model}", builtin())
     assert target.model == model
     assert parse_target(str(target), builtin()) == target
@@ -166,15 +166,15 @@ def test_any_model_name_survives(provider: str, model: str) -> None:
         ("deepseek/", "'deepseek/' names no target. Write provider/model, as in deepseek/deepseek-flash."),
     ],
 )
-def test_a_target_that_names_nothing_is_refused(text: str, sentence: str) -> None:
-    """An unknown provider gets a hint, a missing model the form to write."""
+def test_an_unknown_target_is_refused(text: str, sentence: str) -> None:
+    """An unknown provider gets a suggestion, a missing model the form to write."""
     with pytest.raises(UnknownTarget) as caught:
         parse_target(text, builtin())
     assert str(caught.value) == sentence
 
 
-def test_a_row_s_written_keys_replace_and_the_others_stay() -> None:
-    """An override changes what it writes, under the canonical id even if written under an alias."""
+def test_a_user_row_replaces_only_its_own_keys() -> None:
+    """The change applies to the id even if the row is under an alias."""
     registry = rows_of("bailian", models=["qwen3.7-plus"], concurrency=2)
     row = registry.rows["dashscope"]
     assert (row.models, row.concurrency) == (("qwen3.7-plus",), 2)
@@ -183,14 +183,14 @@ def test_a_row_s_written_keys_replace_and_the_others_stay() -> None:
     assert row_of("dashscope").concurrency is None
 
 
-def test_a_suite_s_row_is_laid_over_the_config_s() -> None:
-    """Rows stack: each later one replaces only what it writes."""
+def test_a_suites_row_is_merged_onto_that_of_the_config() -> None:
+    """Rows stack: each later one replaces only its own keys."""
     registry = rows_of("deepseek", concurrency=2, models=["a"]).with_rows({"deepseek": Row(models=("b",))})
     assert (registry.rows["deepseek"].concurrency, registry.rows["deepseek"].models) == (2, ("b",))
 
 
-def test_an_address_in_a_row_beats_the_environment() -> None:
-    """A base_url that the user wrote is not replaced by a variable that only the built-in row names."""
+def test_a_base_url_in_a_row_overrides_the_environment() -> None:
+    """A base_url by the user is not replaced by a variable that only the built-in row names."""
     environ = KEY | {"DEEPSEEK_API_BASE": "https://elsewhere.example.com"}
     assert find_endpoint("deepseek", builtin(), environ).base_url == "https://elsewhere.example.com"
     mine = rows_of("deepseek", base_url="https://mine.example.com")
@@ -198,7 +198,7 @@ def test_an_address_in_a_row_beats_the_environment() -> None:
 
 
 def test_two_providers_of_one_name_are_refused() -> None:
-    """An alias that another provider has is an error, not a coin toss."""
+    """An alias that another provider has is an error."""
     with pytest.raises(CompareError, match="moonshot and mine are both called 'kimi'"):
         rows_of("mine", aliases=["Kimi"], base_url="https://llm.example.com")
 
@@ -218,14 +218,14 @@ ROW_DATA: st.SearchStrategy[dict[str, JsonValue]] = st.fixed_dictionaries(
 
 
 @given(ROW_DATA, ROW_DATA)
-def test_overlay_is_what_dictionaries_do(upper: dict[str, JsonValue], lower: dict[str, JsonValue]) -> None:
-    """Laying one row over another equals merging what was written, as one row."""
+def test_merging_rows_equals_merging_dictionaries(upper: dict[str, JsonValue], lower: dict[str, JsonValue]) -> None:
+    """The merge of two rows equals the row of the merged dictionaries."""
     laid = Row.model_validate(upper).merged_onto(Row.model_validate(lower))
     assert laid == Row.model_validate({**lower, **upper})
 
 
-def test_a_row_cannot_be_changed() -> None:
-    """Rows are values: a changed row is a new one."""
+def test_a_row_is_immutable() -> None:
+    """A changed row is a new one."""
     with pytest.raises(ValidationError):
         row_of("deepseek").label = "other"
 
@@ -248,14 +248,14 @@ def test_a_row_cannot_be_changed() -> None:
         ),
     ],
 )
-def test_a_base_url_is_cleaned(text: str, url: str, note: str) -> None:
-    """Blanks and a last slash go; a pasted request address is mended, and that is said."""
+def test_a_base_url_is_corrected(text: str, url: str, note: str) -> None:
+    """Blanks and a last slash are removed; a pasted request URL is shortened with a note."""
     address = parse_base_url(text)
     assert (address.url, "".join(address.notes)) == (url, note)
 
 
-def test_a_missing_path_is_added_where_the_row_knows_it() -> None:
-    """A local server's bare address gets /v1, with a note; an address with a path is left alone."""
+def test_the_default_path_is_added_to_a_bare_base_url() -> None:
+    """A local server's bare base URL gets /v1, with a note; one with a path is not changed."""
     address = parse_base_url("http://localhost:8000", "/v1")
     assert (address.url, address.notes) == (
         "http://localhost:8000/v1",
@@ -277,16 +277,16 @@ def test_a_missing_path_is_added_where_the_row_knows_it() -> None:
         *("https://api.example.com/\nswordfish", "https://api.example.com\x00"),
     ],
 )
-def test_an_unusable_base_url_is_refused_unquoted(text: str) -> None:
-    """What is no http address, or holds a secret, is refused in words that do not repeat it."""
+def test_an_invalid_base_url_is_refused_without_quoting_it(text: str) -> None:
+    """One that is not http, or holds a secret, is refused with a message that does not repeat it."""
     with pytest.raises(InvalidBaseUrl) as caught:
         parse_base_url(text)
     assert "swordfish" not in str(caught.value)
 
 
 @given(st.text(max_size=60) | st.from_regex(r"https?://[a-z@:\[\]/?#%. ]{0,30}", fullmatch=True))
-def test_reading_an_address_ends_in_an_address_or_a_refusal(text: str) -> None:
-    """Nothing else is raised, and a cleaned address is clean when it is read again."""
+def test_any_text_is_a_base_url_or_refused(text: str) -> None:
+    """No other error is raised, and a corrected base URL is not corrected again."""
     try:
         address = parse_base_url(text)
     except InvalidBaseUrl:
@@ -298,7 +298,7 @@ def test_reading_an_address_ends_in_an_address_or_a_refusal(text: str) -> None:
 
 
 def test_the_nearest_config_is_found(tmp_path: Path) -> None:
-    """compare.yaml beside the suite wins over one in a parent folder; none at all is None."""
+    """compare.yaml beside the suite wins over one in a parent folder; without any the result is None."""
     suite = tmp_path / "a" / "b" / "suite.yaml"
     suite.parent.mkdir(parents=True)
     suite.touch()
@@ -311,8 +311,8 @@ def test_the_nearest_config_is_found(tmp_path: Path) -> None:
     assert find_config(tmp_path / "elsewhere") == above
 
 
-def test_the_sample_config_becomes_endpoints() -> None:
-    """An override, a region, a gateway and a local server are read from one file and can be asked."""
+def test_the_sample_config_gives_endpoints() -> None:
+    """An override, a region, a gateway and a local server are read from one file and have endpoints."""
     registry = builtin().with_rows(load_config(CONFIGS / "gateway.yaml"))
     environ = {"OPENAI_API_KEY": "sk-dashscope-1", "MOONSHOT_API_KEY": "sk-moonshot-1", "GATEWAY_KEY": "house-key-1"}
     asked = {endpoint.provider: endpoint for endpoint in find_configured(registry, environ).endpoints}
@@ -331,7 +331,7 @@ def test_the_sample_config_becomes_endpoints() -> None:
     assert default_targets("team-gateway", registry)[1] == TargetName("team-gateway", "1.10")
 
 
-def test_every_mistake_of_a_config_is_named_with_its_place() -> None:
+def test_every_problem_of_a_config_is_reported_with_its_place() -> None:
     """A broken compare.yaml lists all its problems at once, and quotes neither keys nor passwords."""
     with pytest.raises(InvalidFile) as caught:
         load_config(CONFIGS / "broken.yaml")
@@ -343,20 +343,20 @@ def test_every_mistake_of_a_config_is_named_with_its_place() -> None:
 
 
 def test_nothing_is_configured_without_keys_or_rows() -> None:
-    """On a bare machine no provider counts, local servers included, whatever optional keys are set."""
+    """On a bare machine no provider is configured, local servers included, whatever optional keys are set."""
     assert find_configured(builtin(), {}).endpoints == ()
     assert find_configured(builtin(), {"VLLM_API_KEY": "token-abc123"}).endpoints == ()
 
 
 def test_a_key_configures_its_provider() -> None:
-    """A provider whose key is present is asked at its built-in address, without notes."""
+    """A provider with a key is asked at its built-in base URL, without notes."""
     (endpoint,) = find_configured(builtin(), KEY).endpoints
     assert (endpoint.provider, endpoint.base_url, endpoint.notes) == ("deepseek", "https://api.deepseek.com", ())
     assert default_targets("deepseek", builtin()) == (TargetName("deepseek", "deepseek-flash"),)
 
 
-def test_what_was_configured_and_cannot_be_asked_is_said() -> None:
-    """A row without its key, a placeholder and a provider without default models each have their sentence."""
+def test_configured_providers_that_cannot_be_asked_are_listed() -> None:
+    """A row without its key, a placeholder and a provider without default models each have their message."""
     environ = {"ZHIPUAI_API_KEY": "your-api-key", "OPENROUTER_API_KEY": "sk-or-0123456789"}
     configured = find_configured(rows_of("deepseek", concurrency=2), environ)
     assert configured.endpoints == ()
@@ -367,8 +367,8 @@ def test_what_was_configured_and_cannot_be_asked_is_said() -> None:
     }
 
 
-def test_a_local_server_is_asked_once_it_is_named() -> None:
-    """Named, a keyless server has an endpoint without a key; with its optional variable set, with one."""
+def test_a_named_keyless_server_has_an_endpoint() -> None:
+    """It has no key, or that of its optional variable if it is set."""
     assert find_endpoint("ollama", builtin(), {}).key is None
     assert find_endpoint("ollama", builtin(), {"OLLAMA_BASE_URL": "http://127.0.0.1:9999"}).base_url == (
         "http://127.0.0.1:9999/v1"
@@ -376,8 +376,8 @@ def test_a_local_server_is_asked_once_it_is_named() -> None:
     assert find_endpoint("vllm", builtin(), {"VLLM_API_KEY": "token-abc123"}).key is not None
 
 
-def test_azure_is_found_by_its_endpoint() -> None:
-    """The resource's bare address gets the path of the current API; without it the variable is named."""
+def test_azure_endpoint_from_its_variable() -> None:
+    """The resource's bare base URL gets the path of the current API; without it the variable is named."""
     environ = {"AZURE_OPENAI_API_KEY": "0123456789abcdef", "AZURE_OPENAI_ENDPOINT": "https://mine.openai.azure.com/"}
     endpoint = find_endpoint("azure", builtin(), environ)
     assert (endpoint.base_url, endpoint.row.auth) == ("https://mine.openai.azure.com/openai/v1", "api-key")
@@ -385,8 +385,8 @@ def test_azure_is_found_by_its_endpoint() -> None:
         find_endpoint("azure", builtin(), {"AZURE_OPENAI_API_KEY": "0123456789abcdef"})
 
 
-def test_a_key_that_goes_elsewhere_is_told() -> None:
-    """A row or variable that moves a provider's address says where the key goes, and that http is open to all."""
+def test_a_key_for_another_host_has_a_note() -> None:
+    """If a row or variable changes the base URL, a note has the host, and a warning if it is plain http."""
     moved = find_endpoint("deepseek", rows_of("deepseek", base_url="http://proxy.example.com/v1"), KEY)
     assert moved.notes == (
         "deepseek: the key from DEEPSEEK_API_KEY goes to proxy.example.com, not to the built-in address.",
@@ -397,8 +397,8 @@ def test_a_key_that_goes_elsewhere_is_told() -> None:
     assert find_endpoint("acme", added, KEY).notes == ("acme: the key from DEEPSEEK_API_KEY goes to llm.example.com.",)
 
 
-def test_an_unknown_region_is_told_from_the_known_ones() -> None:
-    """A mistyped region names the nearest; the environment's address is read like a row's."""
+def test_an_unknown_region_is_refused_with_a_suggestion() -> None:
+    """A mistyped region names the nearest; the base URL of a variable is parsed like a row's."""
     with pytest.raises(CompareError, match=r"dashscope has no region 'intel'\. Did you mean intl\?"):
         find_endpoint("dashscope", rows_of("dashscope", region="intel"), {})
     with pytest.raises(CompareError, match=r"deepseek, by DEEPSEEK_API_BASE: the base URL does not start with"):
@@ -441,21 +441,21 @@ EVERYTHING = Parameters(temperature=0.0, max_tokens=5, top_p=0.5, seed=7, stop=(
         ),
     ],
 )
-def test_a_body_is_in_the_provider_s_dialect(target: str, body: dict[str, object], notes: list[str]) -> None:
-    """The same parameters become each provider's own fields; what it refuses is left out and told."""
+def test_request_body_in_the_providers_dialect(target: str, body: dict[str, object], notes: list[str]) -> None:
+    """The same parameters become each provider's own fields; those it refuses are left out with a note."""
     name = parse_target(target, builtin())
     sent, told = request_body(row_of(name.provider), name.model, EVERYTHING)
     assert sent == {"model": name.model, "stream": True, **body}
     assert list(told) == notes
 
 
-def test_what_is_not_asked_is_not_sent() -> None:
-    """Unset parameters leave the provider its defaults; without streaming no stream_options are sent."""
+def test_unset_parameters_are_not_sent() -> None:
+    """The provider keeps its defaults; without streaming no stream_options are sent."""
     assert request_body(row_of("openai"), "m", Parameters(stream=False)) == ({"model": "m", "stream": False}, ())
 
 
-def test_extra_body_has_the_last_word() -> None:
-    """What a suite writes out for a target wins over every translation."""
+def test_extra_body_overrides_other_fields() -> None:
+    """Fields that a suite gives for a target override every translated one."""
     asked = Parameters(
         thinking="on", max_tokens=5, extra_body={"thinking": {"type": "auto"}, "max_tokens": 6, "top_k": 1}
     )
@@ -465,8 +465,8 @@ def test_extra_body_has_the_last_word() -> None:
 
 @pytest.mark.parametrize("provider", builtin().rows)
 @pytest.mark.parametrize("setting", get_args(Thinking))
-def test_thinking_is_translated_or_its_absence_told(provider: str, setting: Thinking) -> None:
-    """For every provider and setting there is the row's fragment, or nothing and a note that says so."""
+def test_thinking_is_translated_or_noted(provider: str, setting: Thinking) -> None:
+    """Every provider and setting gives the row's fields, or none and a note."""
     row = row_of(provider)
     for model in (*row.models, "any"):
         fixed = setting == "off" and matches_any(model, row.thinking_always)
@@ -476,8 +476,8 @@ def test_thinking_is_translated_or_its_absence_told(provider: str, setting: Thin
         assert json.loads(json.dumps(body)) == body
 
 
-def written_table() -> str:
-    """Return the table of docs/providers.md as the built-in rows have it."""
+def expected_table() -> str:
+    """Return the table of docs/providers.md of the built-in rows."""
     lines = ["| provider | also called | base URL | key's variable | default models |", "|---|---|---|---|---|"]
     for name, row in builtin().rows.items():
         urls = [row.base_url or f"from `{row.base_url_env[0]}`", *(f"{k}: {v}" for k, v in row.regions.items())]
@@ -493,23 +493,23 @@ def written_table() -> str:
     return "\n".join(lines)
 
 
-def written_doubts() -> str:
-    """Return the list of unconfirmed facts as the built-in rows have it."""
+def expected_doubts() -> str:
+    """Return the list of unconfirmed facts of the built-in rows."""
     return "\n".join(f"- `{name}`: {doubt}" for name, row in builtin().rows.items() for doubt in row.unconfirmed)
 
 
-def written_fields() -> str:
+def expected_fields() -> str:
     """Return the list of a row's keys as its model describes them."""
     return "\n".join(f"- `{name}`: {field.description}" for name, field in Row.model_fields.items())
 
 
-@pytest.mark.parametrize("part", [written_table, written_doubts, written_fields])
-def test_the_page_on_providers_says_what_the_rows_say(part: Callable[[], str]) -> None:
-    """docs/providers.md holds the table, the doubts and the keys exactly as the code has them."""
+@pytest.mark.parametrize("part", [expected_table, expected_doubts, expected_fields])
+def test_the_providers_page_matches_the_rows(part: Callable[[], str]) -> None:
+    """docs/providers.md has the table, the unconfirmed assumptions and the keys exactly as the code has them."""
     assert part() in PAGE.read_text(encoding="utf-8")
 
 
-def test_the_example_in_the_page_is_a_valid_config(tmp_path: Path) -> None:
+def test_documented_configs_load(tmp_path: Path) -> None:
     """Every YAML block of docs/providers.md is a compare.yaml that loads."""
     blocks = [block.split("```")[0] for block in PAGE.read_text(encoding="utf-8").split("```yaml\n")[1:]]
     for block in blocks:
@@ -520,7 +520,7 @@ def test_the_example_in_the_page_is_a_valid_config(tmp_path: Path) -> None:
 
 
 def test_rows_survive_json() -> None:
-    """Rows written as JSON are the same rows when they are read again."""
+    """Rows written as JSON are the same when they are read again."""
     adapter = TypeAdapter(Rows)
     rows = dict(builtin().rows)
     assert adapter.validate_json(adapter.dump_json(rows)) == rows

@@ -13,7 +13,8 @@ import pytest
 
 from runner.core.events import Channel, Outcome
 from runner.core.suite import Timeouts
-from runner.wire.client import ChatRequestBody, Client
+from runner.wire.client import Client
+from runner.wire.completion_request import CompletionRequest
 from runner.wire.read_loop import Attempt
 from tests.conftest import RunCli
 from tests.support.command import read_rows
@@ -189,9 +190,9 @@ async def test_usage_is_counted_when_asked_for(server: SecondServer) -> None:
     server.script({"type": "reply", "text": SAID, "times": 2})
     silent, counted = Attempt(), Attempt()
     client = Client(endpoint_at(server.base_url()))
-    await client.ask(ChatRequestBody("m-1", QUESTION, {"stream": True}), silent)
+    await client.ask(CompletionRequest("m-1", QUESTION, {"stream": True}), silent)
     options = {"include_usage": True}
-    await client.ask(ChatRequestBody("m-1", QUESTION, {"stream": True, "stream_options": options}), counted)
+    await client.ask(CompletionRequest("m-1", QUESTION, {"stream": True, "stream_options": options}), counted)
     await client.aclose()
     assert silent.fold.usage is None
     assert counted.fold.usage is not None

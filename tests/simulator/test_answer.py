@@ -1,3 +1,5 @@
+"""Answers of personas and the parsing of model names."""
+
 import json
 import os
 import subprocess
@@ -19,20 +21,20 @@ from runner.simulator.tokens import tokenize
 HOME = str(Path(runner.simulator.__path__[0]).parents[1])
 
 
-def said(*texts: str) -> tuple[ChatMessage, ...]:
-    """Lay texts out as a conversation that ends with the user."""
+def conversation(*texts: str) -> tuple[ChatMessage, ...]:
+    """Return texts as a conversation that ends with the user."""
     roles = ("user", "assistant")
     return tuple(ChatMessage(roles[index % 2], text) for index, text in enumerate(texts))
 
 
 def reply_text(*texts: str, persona: str = "quick", seed: int | None = None) -> str:
     """Return what a persona answers to a conversation."""
-    return answer(PERSONAS[persona], ChatRequest(model=persona, messages=said(*texts), seed=seed)).text
+    return answer(PERSONAS[persona], ChatRequest(model=persona, messages=conversation(*texts), seed=seed)).text
 
 
-def test_the_same_request_gets_the_same_answer_at_the_same_pace() -> None:
-    """Words and delays are a function of persona, messages and seed; another seed has other delays."""
-    chat = ChatRequest(model="steady", messages=said("Why is the sky blue?"), seed=1)
+def test_equal_requests_get_equal_answers_and_delays() -> None:
+    """Words and delays depend on persona, messages and seed only; another seed has other delays."""
+    chat = ChatRequest(model="steady", messages=conversation("Why is the sky blue?"), seed=1)
     answer_one = answer(PERSONAS["steady"], chat)
     process_answers = [_answer_in_another_process() for _ in range(2)]
 
@@ -42,9 +44,9 @@ def test_the_same_request_gets_the_same_answer_at_the_same_pace() -> None:
 
 
 @pytest.mark.parametrize("name", ["steady", "exact?jitter=0.3"])
-def test_a_repeat_is_another_draw_of_the_delays(name: str) -> None:
-    """Asked again, a persona says the same words at another pace; an exact one without jitter keeps its pace."""
-    chat = ChatRequest(model=name, messages=said("Why is the sky blue?"))
+def test_a_repeat_draws_other_delays(name: str) -> None:
+    """A repeated request gets the same words with other delays; an exact model without jitter keeps its delays."""
+    chat = ChatRequest(model=name, messages=conversation("Why is the sky blue?"))
     first, second = (answer(parse_model(name).persona, chat, nth) for nth in (1, 2))
 
     assert first.text == second.text
@@ -82,8 +84,8 @@ def _answer_in_another_process() -> str:
         (("我刚才说了什么？",), "什么也没有说过"),
     ],
 )
-def test_the_history_is_remembered(conversation: tuple[str, ...], words: str) -> None:
-    """Asked what was said before, a persona answers from the messages it was sent, and only from them."""
+def test_replies_use_the_conversation_history(conversation: tuple[str, ...], words: str) -> None:
+    """Questions about what was said before are answered from the messages in the request, and only from them."""
     assert words in reply_text(*conversation)
 
 
@@ -107,7 +109,7 @@ def test_the_history_is_remembered(conversation: tuple[str, ...], words: str) ->
     ],
 )
 def test_a_reply_fits_its_question(question: str, words: str) -> None:
-    """Simple questions are answered, others echoed with the admission that nobody thought about them."""
+    """Simple questions are answered; others are repeated with the note that no model stands behind the reply."""
     assert words in reply_text(question)
 
 
@@ -125,7 +127,7 @@ messages_of_any_kind = st.lists(
 def test_any_conversation_gets_a_consistent_answer(
     persona: Persona, messages: tuple[ChatMessage, ...], max_tokens: int | None, stop: tuple[str, ...]
 ) -> None:
-    """Chunks come in order and add up to the text; the counts keep to the budget."""
+    """Chunks are in order and join to the text; the counts respect max_tokens."""
     spoken = answer(persona, ChatRequest("m", messages, max_tokens=max_tokens, stop=stop))
     parts = [json.loads(chunk.delta) for chunk in spoken.chunks]
     dues = [chunk.due_ns for chunk in spoken.chunks]
@@ -144,10 +146,10 @@ def test_tokens_joined_are_the_text(text: str) -> None:
 
 
 @given(ttft=st.integers(0, 10**6), gap=st.integers(0, 10**6), tokens=st.integers(1, 999), chunk=st.integers(1, 9))
-def test_an_exact_model_keeps_exactly_the_timetable_in_its_name(ttft: int, gap: int, tokens: int, chunk: int) -> None:
-    """Chunk i is due at ttft + i * gap: multiples, so that nothing can drift."""
+def test_an_exact_model_has_exactly_the_delays_in_its_name(ttft: int, gap: int, tokens: int, chunk: int) -> None:
+    """Chunk i is due at ttft + i * gap, so that delays do not add up."""
     model = parse_model(f"sim/exact?ttft_ms={ttft}&gap_ms={gap}&tokens={tokens}&chunk={chunk}")
-    spoken = answer(model.persona, ChatRequest(model.name, said("?")))
+    spoken = answer(model.persona, ChatRequest(model.name, conversation("?")))
 
     assert spoken.output_tokens == tokens
     assert [c.due_ns for c in spoken.chunks] == [(ttft + i * gap) * MS for i in range(-(-tokens // chunk))]
@@ -173,15 +175,15 @@ def test_an_exact_model_keeps_exactly_the_timetable_in_its_name(ttft: int, gap: 
         ("", 404, "does not exist"),
     ],
 )
-def test_a_wrong_model_name_is_refused_in_a_clear_sentence(name: str, status: int, words: str) -> None:
-    """404 for what does not exist, 400 for an option that does not fit."""
+def test_a_wrong_model_name_is_a_clear_error(name: str, status: int, words: str) -> None:
+    """404 for an unknown model, 400 for an option that does not fit."""
     with pytest.raises(RequestError) as refused:
         parse_model(name)
     assert (refused.value.status, words in refused.value.message) == (status, True), refused.value.message
 
 
 @given(st.text() | st.builds("sim/{}?{}={}".format, st.sampled_from(["exact", "fault-flaky"]), st.text(), st.text()))
-def test_any_model_name_is_read_or_refused(name: str) -> None:
+def test_any_model_name_is_parsed_or_refused(name: str) -> None:
     """The parser of names raises nothing but `RequestError`."""
     try:
         outcome: Model | RequestError = parse_model(name)

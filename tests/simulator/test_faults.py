@@ -1,4 +1,4 @@
-"""Every fault of the simulator, met by the real command: each ends as one would expect of a provider that does so."""
+"""Each fault of the simulator in a run of the command: outcome, attempts and flags."""
 
 import re
 import subprocess
@@ -13,7 +13,7 @@ from runner.simulator.faults import FAULTS
 from tests.conftest import RunCli
 from tests.support.command import compare, read_rows
 
-PACE = "ttft_ms=20&gap_ms=10&tokens=12"
+PACE = "ttft_ms=20&gap_ms=60&tokens=12"
 
 SUITE = """
 version: 1
@@ -24,10 +24,10 @@ cases:
     prompt: Hello
 """
 
-Ending = tuple[str, str, int, str]
+Expected = tuple[str, str, int, str]
 """Outcome, error_type, attempts, flags."""
 
-EXPECTED: Mapping[str, Ending] = {
+EXPECTED: Mapping[str, Expected] = {
     "unauthorized": ("auth", "key", 1, ""),
     "unknown-model": ("not_found", "model", 1, ""),
     "rate-limited": ("rate_limited", "rate", 3, ""),
@@ -62,13 +62,13 @@ EXPECTED: Mapping[str, Ending] = {
     "lingers": ("ok", "", 1, ""),
 }
 
-OF_THIS_MACHINE = re.compile("client_late;?|;client_late")
-"""A flag that a busy machine may raise on any row."""
+MACHINE_FLAGS = re.compile("client_late;?|;client_late")
+"""A flag that a busy machine may put on any row."""
 
 
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
-    """Ask a model of every fault in one run; return its rows by the fault's name."""
+    """Run a model of every fault in one run; return its rows by the fault's name."""
     folder = tmp_path_factory.mktemp("faults")
     (folder / "suite.yaml").write_text(SUITE, encoding="utf-8")
     models = [word for name in FAULTS for word in ("-m", f"sim/fault-{name}?{PACE}")]
@@ -78,30 +78,30 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
     return {row["model"].removeprefix("fault-").partition("?")[0]: row for row in read_rows(folder / "run")}
 
 
-def test_every_fault_has_an_expected_ending() -> None:
-    """None is forgotten here."""
+def test_every_fault_has_an_expected_outcome() -> None:
+    """No fault is missing here."""
     assert list(EXPECTED) == list(FAULTS)
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_a_fault_ends_as_expected(name: str, rows: Mapping[str, Mapping[str, str]]) -> None:
-    """Outcome, kind, attempts and flags are those of a provider that really does this; nothing is timed that failed."""
+def test_a_fault_has_the_expected_outcome(name: str, rows: Mapping[str, Mapping[str, str]]) -> None:
+    """Outcome, error type, attempts and flags are those of a real provider with this fault; failures are not timed."""
     row = rows[name]
-    flags = OF_THIS_MACHINE.sub("", row["flags"])
+    flags = MACHINE_FLAGS.sub("", row["flags"])
     assert (row["outcome"], row["error_type"], int(row["attempts"]), flags) == EXPECTED[name]
     assert row["simulated"] == "true"
 
 
 @pytest.mark.parametrize("name", ["stall-middle", "cut-mid-chunk", "reset", "cut-clean", "error-middle", "broken-json"])
 def test_text_before_a_failure_is_kept(name: str, rows: Mapping[str, Mapping[str, str]]) -> None:
-    """What had been said is in the row, less than all of it."""
+    """The row contains the text that arrived before the failure."""
     assert rows[name]["reply"]
     assert rows["no-done"]["reply"].startswith(rows[name]["reply"])
     assert len(rows[name]["reply"]) < len(rows["no-done"]["reply"])
 
 
-def test_without_usage_no_token_is_guessed(rows: Mapping[str, Mapping[str, str]]) -> None:
-    """Token columns and rates in tokens are blank; characters are facts, and so is their rate."""
+def test_without_usage_tokens_are_blank(rows: Mapping[str, Mapping[str, str]]) -> None:
+    """Token columns and rates in tokens are blank; characters and their rate are not."""
     row = rows["no-usage"]
     counted = ("input_tokens", "output_tokens", "reasoning_tokens", "tokens_source", "tpot_s", "output_tps")
     assert {row[name] for name in counted} == {""}
@@ -110,28 +110,28 @@ def test_without_usage_no_token_is_guessed(rows: Mapping[str, Mapping[str, str]]
 
 
 def test_a_burst_has_no_speed(rows: Mapping[str, Mapping[str, str]]) -> None:
-    """Text that was held back tells nothing of a model's pace, nor does one that came in one piece."""
+    """Text that arrived at once has no rate, whether it was buffered or not streamed."""
     for name in ("burst", "not-streamed"):
         assert (rows[name]["output_tps"], rows[name]["output_cps"], rows[name]["gap_p50_s"]) == ("", "", "")
         assert rows[name]["output_tokens"] == "12"
     assert rows["not-streamed"]["ttft_s"] == ""
 
 
-def test_waiting_is_counted_apart(rows: Mapping[str, Mapping[str, str]]) -> None:
-    """What a provider asks to wait is waited for, and not in any other duration."""
+def test_backoff_is_counted_apart(rows: Mapping[str, Mapping[str, str]]) -> None:
+    """The wait that a provider asks for is in `backoff_s` and in no other duration."""
     assert float(rows["rate-limited"]["backoff_s"]) >= 4
     assert float(rows["flaky"]["backoff_s"]) >= 1.5
     assert float(rows["flaky"]["total_s"]) < 1.5
 
 
-def test_the_faults_are_listed(run_cli: RunCli) -> None:
-    """`--fault list` names each with what it does, and serves nothing."""
+def test_serve_lists_the_faults(run_cli: RunCli) -> None:
+    """`--fault list` prints each with its description, and serves nothing."""
     listed = run_cli("serve", "--fault", "list").stdout.splitlines()
     assert [line.split(None, 1) for line in listed] == [[name, fault.description] for name, fault in FAULTS.items()]
 
 
-def test_a_mistyped_fault_is_refused(run_cli: RunCli) -> None:
-    """A name that is nearly right is answered with the right one."""
+def test_serve_refuses_a_mistyped_fault(run_cli: RunCli) -> None:
+    """The error suggests the right name."""
     done = run_cli("serve", "--fault", "flakey", "--port", "0")
     assert done.returncode == 2
     assert "Did you mean 'flaky'?" in done.stderr
@@ -151,8 +151,8 @@ def serve(fault: str) -> Iterator[str]:
             process.kill()
 
 
-def test_serve_spoils_every_model(run_cli: RunCli, tmp_path: Path) -> None:
-    """`compare serve --fault` makes a server that one's own client, here ours, finds as broken as it says."""
+def test_serve_injects_a_fault_into_every_model(run_cli: RunCli, tmp_path: Path) -> None:
+    """A client of `compare serve --fault` gets the fault from any model."""
     with serve("cut-clean") as url:
         rows = f"version: 1\nproviders:\n  broken: {{base_url: '{url}', keyless: true}}\n"
         (tmp_path / "compare.yaml").write_text(rows, encoding="utf-8")

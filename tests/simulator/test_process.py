@@ -1,3 +1,5 @@
+"""The simulator's timers and its process: start, errors, and end with its parent."""
+
 import asyncio
 import os
 import random
@@ -18,54 +20,46 @@ from runner.simulator.persona import MS
 from runner.simulator.process import launch, launch_sync
 from runner.simulator.server import run
 from runner.simulator.timer import LoopTimer, Timer, make_timer
+from tests.support.wait_until import LIMIT_S, wait_until
 
-PATIENCE_S = 20.0
 HOME = str(Path(runner.simulator.__path__[0]).parents[1])
 
 
-def await_true(true: Callable[[], bool]) -> None:
-    """Wait until a condition holds; fail when patience ends."""
-    deadline_s = time.monotonic() + PATIENCE_S
-    while not true():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.02)
-
-
 @pytest.mark.parametrize("make", [make_timer, LoopTimer])
-def test_an_alarm_rings_in_order_and_never_early(make: Callable[[object], Timer]) -> None:
-    """Every callback comes once, at or after its moment, whatever the order of setting."""
+def test_a_timer_calls_back_in_order_and_never_early(make: Callable[[object], Timer]) -> None:
+    """Each callback is called once, at or after its time, whatever the order of the calls."""
 
     async def main() -> list[tuple[int, int]]:
-        all_rung = asyncio.Event()
-        timer, rung = make(asyncio.get_running_loop()), list[tuple[int, int]]()
+        all_called = asyncio.Event()
+        timer, calls = make(asyncio.get_running_loop()), list[tuple[int, int]]()
         start_ns = time.perf_counter_ns()
         dues = [start_ns + offset * 300_000 for offset in random.Random(5).sample(range(-3, 60), 63)]
         for due_ns in dues:
-            timer.call_at(due_ns, lambda due_ns=due_ns: rung.append((due_ns, time.perf_counter_ns())))  # type: ignore[misc]
-        timer.call_at(max(dues) + 5 * MS, all_rung.set)
-        await asyncio.wait_for(all_rung.wait(), PATIENCE_S)
-        return rung
+            timer.call_at(due_ns, lambda due_ns=due_ns: calls.append((due_ns, time.perf_counter_ns())))  # type: ignore[misc]
+        timer.call_at(max(dues) + 5 * MS, all_called.set)
+        await asyncio.wait_for(all_called.wait(), LIMIT_S)
+        return calls
 
-    rung = asyncio.run(main())
-    assert all(rung_ns >= due_ns for due_ns, rung_ns in rung)
-    future = [due_ns for due_ns, _ in rung][4:]
-    assert len({due_ns for due_ns, _ in rung}) == 63
+    calls = asyncio.run(main())
+    assert all(called_ns >= due_ns for due_ns, called_ns in calls)
+    future = [due_ns for due_ns, _ in calls][4:]
+    assert len({due_ns for due_ns, _ in calls}) == 63
     if make is make_timer:
         assert future == sorted(future)
 
 
 def is_listening(base_url: str) -> bool:
-    """Tell whether anyone takes a connection there."""
+    """Return whether the address accepts connections."""
     host, port = base_url.removeprefix("http://").removesuffix("/v1").split(":")
     try:
-        socket.create_connection((host, int(port)), timeout=PATIENCE_S).close()
+        socket.create_connection((host, int(port)), timeout=LIMIT_S).close()
     except ConnectionRefusedError:
         return False
     return True
 
 
 def has_zombies() -> bool:
-    """Tell whether a child of this process has ended and was not reaped."""
+    """Return whether a child of this process has ended and was not waited for."""
     if not hasattr(os, "waitid"):
         return False
     try:
@@ -75,12 +69,12 @@ def has_zombies() -> bool:
 
 
 def count_children() -> int:
-    """Count this process's children, where Linux tells."""
+    """Return the number of this process's children, on Linux."""
     return sum(len(path.read_text().split()) for path in Path("/proc/self/task").glob("*/children"))
 
 
 def test_the_child_ends_with_its_block() -> None:
-    """After the `async with` block, an exception included, nobody listens and nothing is left to reap."""
+    """After the `async with` block, even by an exception, the child has ended and was waited for."""
     seen: list[str] = []
 
     async def fail_inside() -> None:
@@ -96,12 +90,12 @@ def test_the_child_ends_with_its_block() -> None:
 
 
 @pytest.mark.parametrize("delay_s", [0.0, 0.01, 0.05])
-def test_a_start_that_is_cancelled_leaves_no_child(delay_s: float) -> None:
-    """A `launch` whose task is cancelled half-way still ends what it started."""
+def test_a_cancelled_start_leaves_no_child(delay_s: float) -> None:
+    """A `launch` whose task is cancelled ends the child."""
 
     async def launch_and_wait() -> None:
         async with launch():
-            await asyncio.sleep(PATIENCE_S)
+            await asyncio.sleep(LIMIT_S)
 
     async def main() -> None:
         task = asyncio.create_task(launch_and_wait())
@@ -116,8 +110,8 @@ def test_a_start_that_is_cancelled_leaves_no_child(delay_s: float) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
-def test_the_child_dies_with_a_killed_parent() -> None:
-    """A parent killed without a chance to clean up takes its simulator with it."""
+def test_the_child_ends_with_a_killed_parent() -> None:
+    """A parent that is killed without a clean-up takes its simulator with it."""
     code = (
         "import time; from runner.simulator.process import launch_sync\n"
         "with launch_sync() as url:\n    print(url, flush=True); time.sleep(600)"
@@ -128,11 +122,11 @@ def test_the_child_dies_with_a_killed_parent() -> None:
         url = parent.stdout.readline().strip()
         assert is_listening(url)
         parent.kill()
-    await_true(lambda: not is_listening(url))
+    wait_until(lambda: not is_listening(url))
 
 
-def test_a_failed_start_is_one_clear_sentence() -> None:
-    """A port in use, a port that is none and an unknown fault are `CompareError`s that say what to do."""
+def test_a_failed_start_is_one_clear_error() -> None:
+    """A used port, an invalid port and an unknown fault are `CompareError`s that say what to do."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         in_use = pytest.raises(
@@ -148,14 +142,14 @@ def test_a_failed_start_is_one_clear_sentence() -> None:
         pytest.fail("started with an unknown fault")
 
 
-def test_a_child_that_never_gets_ready_is_given_up() -> None:
-    """When patience ends, the child is ended and the error says so."""
+def test_a_child_that_does_not_start_in_time_is_killed() -> None:
+    """The error says how long it waited."""
     with pytest.raises(CompareError, match="nothing for 0 s"), launch_sync(start_limit_s=0):
         pytest.fail("started in no time")
 
 
 def test_no_key_reaches_the_child(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The child's environment is a short list of names."""
+    """The child gets a short list of environment variables."""
     monkeypatch.setenv("OPENAI_API_KEY", "secret")
     monkeypatch.setenv("HTTPS_PROXY", "secret")
     environment = process._environment()
@@ -164,7 +158,7 @@ def test_no_key_reaches_the_child(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_child_imports_nothing_heavy() -> None:
-    """The server's process starts fast: none of the big libraries is loaded in it."""
+    """None of the large libraries is loaded in the server's process."""
     code = "import sys, runner.simulator.__main__; print(*{name.partition('.')[0] for name in sys.modules})"
     output = subprocess.run(
         [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": HOME}, capture_output=True, text=True, check=True
@@ -174,7 +168,7 @@ def test_the_child_imports_nothing_heavy() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGINT")
-def test_served_alone_it_says_how_to_use_it_and_ends_on_interrupt() -> None:
+def test_the_module_prints_its_usage_and_ends_on_interrupt() -> None:
     """In the foreground: the base URL, a curl example, and exit code 0 on Ctrl-C."""
     command = [sys.executable, "-m", "runner.simulator", "--port", "0"]
     environment = {**os.environ, "PYTHONPATH": HOME}
@@ -184,4 +178,4 @@ def test_served_alone_it_says_how_to_use_it_and_ends_on_interrupt() -> None:
         assert is_listening(first.split()[3])
         assert example.startswith(f"curl -N {first.split()[3]}/chat/completions")
         alone.send_signal(signal.SIGINT)
-        assert alone.wait(PATIENCE_S) == 0
+        assert alone.wait(LIMIT_S) == 0

@@ -1,3 +1,5 @@
+"""The simulator over a real connection: streams, errors, timing, the log, and each fault on the wire."""
+
 import json
 import socket
 import time
@@ -19,8 +21,8 @@ from runner.simulator.persona import MS, PERSONAS
 from runner.simulator.process import launch_sync
 from runner.simulator.request import BODY_BYTES_MAX, HEAD_BYTES_MAX, HttpRequest
 from runner.simulator.service import LOG_ENTRIES_MAX, Service
+from tests.support.wait_until import LIMIT_S, wait_until
 
-PATIENCE_S = 20.0
 HOME = str(Path(runner.simulator.__path__[0]).parents[1])
 
 
@@ -55,7 +57,7 @@ def base_url() -> Iterator[str]:
 
 
 @pytest.fixture
-def wire(base_url: str) -> Iterator[socket.socket]:
+def connection(base_url: str) -> Iterator[socket.socket]:
     """Open a connection to it."""
     with connect(base_url) as connection:
         yield connection
@@ -64,32 +66,32 @@ def wire(base_url: str) -> Iterator[socket.socket]:
 def connect(base_url: str) -> socket.socket:
     """Open a connection to a simulator."""
     host, _, port = base_url.removeprefix("http://").removesuffix("/v1").rpartition(":")
-    return socket.create_connection((host, int(port)), timeout=PATIENCE_S)
+    return socket.create_connection((host, int(port)), timeout=LIMIT_S)
 
 
 def http(method: str, path: str, body: bytes = b"", *headers: str, version: str = "1.1") -> bytes:
-    """Write a request."""
+    """Return the bytes of a request."""
     lines = [f"{method} {path} HTTP/{version}", "host: simulator", f"content-length: {len(body)}", *headers, "", ""]
     return "\r\n".join(lines).encode() + body
 
 
 def chat_body(model: str = "sim/exact?ttft_ms=1&gap_ms=1&tokens=4", **fields: object) -> bytes:
-    """Write the JSON of a chat request."""
+    """Return the JSON of a chat request."""
     return json.dumps({"model": model, "messages": [{"role": "user", "content": "Hello?"}], **fields}).encode()
 
 
 def post(body: bytes, *headers: str, version: str = "1.1") -> bytes:
-    """Write a chat request."""
+    """Return the bytes of a chat request."""
     return http("POST", "/v1/chat/completions", body, *headers, version=version)
 
 
 def read_all(connection: socket.socket) -> bytes:
-    """Read until the server closes."""
+    """Return all bytes until the server closes."""
     return b"".join(iter(lambda: connection.recv(65536), b""))
 
 
 def parse_reply(raw: bytes) -> Reply:
-    """Read a response as it came over the wire."""
+    """Parse the bytes of a response."""
     head, _, rest = raw.partition(b"\r\n\r\n")
     status_line, *lines = head.decode("latin-1").split("\r\n")
     headers = dict(line.split(": ", 1) for line in lines)
@@ -100,7 +102,7 @@ def parse_reply(raw: bytes) -> Reply:
 
 
 def unchunk(raw: bytes) -> tuple[bytes, bool]:
-    """Undo chunked coding; tell whether its end was there."""
+    """Return a chunked body decoded, and whether its end was there."""
     chunks: list[bytes] = []
     start = 0
     while (line_end := raw.find(b"\r\n", start)) >= 0:
@@ -112,16 +114,16 @@ def unchunk(raw: bytes) -> tuple[bytes, bool]:
     return b"".join(chunks), False
 
 
-def ask(base_url: str, request: bytes) -> Reply:
+def send(base_url: str, request: bytes) -> Reply:
     """Send one request on a connection of its own; the request must end the connection."""
     with connect(base_url) as connection:
         connection.sendall(request)
         return parse_reply(read_all(connection))
 
 
-def ask_chat(base_url: str, model: str = "sim/exact?ttft_ms=1&gap_ms=1&tokens=4", **fields: object) -> Reply:
+def send_chat(base_url: str, model: str = "sim/exact?ttft_ms=1&gap_ms=1&tokens=4", **fields: object) -> Reply:
     """Send one chat request."""
-    return ask(base_url, post(chat_body(model, **fields), "connection: close"))
+    return send(base_url, post(chat_body(model, **fields), "connection: close"))
 
 
 def deltas(reply: Reply, field: str) -> list[str]:
@@ -143,9 +145,9 @@ def stamps(reply: Reply) -> list[int]:
     ]
 
 
-def test_a_stream_is_told_in_events_that_end_with_done(base_url: str) -> None:
-    """A streamed completion names its role, brings its text, a finish_reason, its usage and [DONE]."""
-    reply = ask_chat(base_url, stream=True, stream_options={"include_usage": True})
+def test_a_stream_is_events_that_end_with_done(base_url: str) -> None:
+    """A stream has a role, text, a finish_reason, usage and [DONE]."""
+    reply = send_chat(base_url, stream=True, stream_options={"include_usage": True})
 
     assert (reply.status, reply.complete) == (200, True)
     assert reply.headers["content-type"].startswith("text/event-stream")
@@ -157,14 +159,14 @@ def test_a_stream_is_told_in_events_that_end_with_done(base_url: str) -> None:
     assert reply.body.endswith(b"\n\ndata: [DONE]\n\n")
 
 
-def test_usage_comes_only_when_asked_for(base_url: str) -> None:
-    """Without include_usage no event speaks of usage."""
-    assert all("usage" not in event for event in ask_chat(base_url, stream=True).events)
+def test_usage_is_sent_only_with_include_usage(base_url: str) -> None:
+    """Without include_usage no event has usage."""
+    assert all("usage" not in event for event in send_chat(base_url, stream=True).events)
 
 
-def test_a_whole_completion_is_one_json_document(base_url: str) -> None:
+def test_a_completion_without_a_stream_is_one_json_document(base_url: str) -> None:
     """Without `stream` the same text comes at once, with usage."""
-    reply = ask_chat(base_url)
+    reply = send_chat(base_url)
     document = json.loads(reply.body)
 
     assert reply.headers["content-length"] == str(len(reply.body))
@@ -173,9 +175,9 @@ def test_a_whole_completion_is_one_json_document(base_url: str) -> None:
 
 
 @pytest.mark.parametrize("stream", [True, False])
-def test_everything_says_that_it_is_simulated(base_url: str, *, stream: bool) -> None:
+def test_every_response_is_marked_as_simulated(base_url: str, *, stream: bool) -> None:
     """Header, fingerprint and model id name the simulation."""
-    reply = ask_chat(base_url, "quick", stream=stream)
+    reply = send_chat(base_url, "quick", stream=stream)
     documents = reply.events if stream else [json.loads(reply.body)]
 
     assert reply.headers["x-simulated"] == "true"
@@ -184,39 +186,39 @@ def test_everything_says_that_it_is_simulated(base_url: str, *, stream: bool) ->
     assert reply.headers["x-request-id"].startswith("req-sim-")
 
 
-def test_a_connection_serves_one_request_after_the_other(wire: socket.socket) -> None:
-    """Pipelined requests are answered in order on one kept connection; `connection: close` ends it."""
-    wire.sendall(
+def test_pipelined_requests_are_answered_in_order(connection: socket.socket) -> None:
+    """They are answered on one connection that stays open; `connection: close` ends it."""
+    connection.sendall(
         post(chat_body(stream=True)) + http("GET", "/v1/models") + http("GET", "/log", b"", "connection: close")
     )
-    raw = read_all(wire)
+    raw = read_all(connection)
 
     assert raw.count(b"HTTP/1.1 200 OK\r\n") == 3
     assert raw.index(b"[DONE]") < raw.index(b'"owned_by"') < raw.index(b'"received_ns"')
 
 
-def test_an_old_client_is_read_to_the_end_of_the_connection(base_url: str) -> None:
-    """HTTP/1.0 gets no chunked coding."""
-    reply = ask(base_url, post(chat_body(stream=True), version="1.0"))
+def test_http_1_0_gets_no_chunks(base_url: str) -> None:
+    """The response to HTTP/1.0 ends with the connection."""
+    reply = send(base_url, post(chat_body(stream=True), version="1.0"))
 
     assert "transfer-encoding" not in reply.headers
     assert reply.body.startswith(b"data: {")
     assert reply.body.endswith(b"data: [DONE]\n\n")
 
 
-def test_a_client_that_waits_is_told_to_continue(wire: socket.socket) -> None:
+def test_expect_100_continue_is_answered(connection: socket.socket) -> None:
     """`Expect: 100-continue` is answered once, before the body is sent."""
     body = chat_body()
     request = post(body, "expect: 100-continue", "connection: close")
-    wire.sendall(request.removesuffix(body))
-    assert wire.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
-    wire.sendall(body)
-    assert parse_reply(read_all(wire)).status == 200
+    connection.sendall(request.removesuffix(body))
+    assert connection.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    connection.sendall(body)
+    assert parse_reply(read_all(connection)).status == 200
 
 
 def test_head_gets_no_body(base_url: str) -> None:
-    """A HEAD request is answered with a head alone."""
-    reply = ask(base_url, http("HEAD", "/v1/models", b"", "connection: close"))
+    """A HEAD request is answered without a body."""
+    reply = send(base_url, http("HEAD", "/v1/models", b"", "connection: close"))
     assert (reply.status, reply.body) == (405, b"")
 
 
@@ -250,22 +252,22 @@ def test_head_gets_no_body(base_url: str) -> None:
         (http("GET", "/").replace(b"length: 0", b"length: %d" % (BODY_BYTES_MAX + 1)), 413, None, "exceeds"),
     ],
 )
-def test_a_wrong_request_is_told_what_is_wrong(
+def test_a_wrong_request_gets_a_clear_error(
     base_url: str, request_bytes: bytes, status: int, param: str | None, words: str
 ) -> None:
-    """Errors have OpenAI's shape, the fitting status, and name the parameter at fault."""
-    reply = ask(base_url, request_bytes)
+    """Errors have OpenAI's shape, the right status, and name the wrong parameter."""
+    reply = send(base_url, request_bytes)
 
     assert (reply.status, reply.error["param"]) == (status, param)
     assert words in str(reply.error["message"])
 
 
-def test_a_wrong_method_is_told_the_right_one(base_url: str) -> None:
-    """405 carries Allow."""
-    assert ask(base_url, http("GET", "/v1/chat/completions", b"", "connection: close")).headers["allow"] == "POST"
+def test_a_405_response_has_allow(base_url: str) -> None:
+    """405 names the allowed method."""
+    assert send(base_url, http("GET", "/v1/chat/completions", b"", "connection: close")).headers["allow"] == "POST"
 
 
-def talk(base_url: str, use: Callable[[openai.AsyncOpenAI], object]) -> None:
+def with_official_client(base_url: str, use: Callable[[openai.AsyncOpenAI], object]) -> None:
     """Run a coroutine function with an official client."""
 
     async def main() -> None:
@@ -275,7 +277,7 @@ def talk(base_url: str, use: Callable[[openai.AsyncOpenAI], object]) -> None:
     anyio.run(main)
 
 
-def test_the_official_client_hears_a_stream(base_url: str) -> None:
+def test_the_official_client_reads_a_stream(base_url: str) -> None:
     """AsyncOpenAI decodes the chunks, usage included, and keeps `sent_ns` as an extra field."""
 
     async def use(client: openai.AsyncOpenAI) -> None:
@@ -294,11 +296,11 @@ def test_the_official_client_hears_a_stream(base_url: str) -> None:
         assert (usage.completion_tokens_details.reasoning_tokens or 0) > 0
         assert all(chunk.model_extra and chunk.model_extra["sent_ns"] > 0 for chunk in chunks)
 
-    talk(base_url, use)
+    with_official_client(base_url, use)
 
 
-def test_the_official_client_gets_completions_models_and_errors(base_url: str) -> None:
-    """AsyncOpenAI reads a whole completion, the models, and maps errors to its own types."""
+def test_the_official_client_reads_completions_models_and_errors(base_url: str) -> None:
+    """AsyncOpenAI reads a completion and the models, and maps errors to its own types."""
 
     async def use(client: openai.AsyncOpenAI) -> None:
         create = client.chat.completions.create
@@ -312,13 +314,13 @@ def test_the_official_client_gets_completions_models_and_errors(base_url: str) -
         with pytest.raises(openai.AuthenticationError, match="API key"):
             await create(model="sim/fault-unauthorized", messages=[{"role": "user", "content": "?"}])
 
-    talk(base_url, use)
+    with_official_client(base_url, use)
 
 
-def test_a_thinker_thinks_before_it_answers(base_url: str) -> None:
+def test_a_thinking_persona_sends_reasoning_first(base_url: str) -> None:
     """Reasoning comes first, on its own channel; `thinking: disabled` leaves it out."""
-    aloud = ask_chat(base_url, "sim/thinker", stream=True)
-    silent = ask_chat(base_url, "sim/thinker", stream=True, thinking={"type": "disabled"})
+    aloud = send_chat(base_url, "sim/thinker", stream=True)
+    silent = send_chat(base_url, "sim/thinker", stream=True, thinking={"type": "disabled"})
     keys = [key for event in aloud.events for key in event["choices"][0]["delta"]]  # type: ignore[index]
 
     assert keys[2:].index("content") == keys.count("reasoning_content")
@@ -327,9 +329,9 @@ def test_a_thinker_thinks_before_it_answers(base_url: str) -> None:
 
 
 def test_max_tokens_and_stop_end_an_answer_early(base_url: str) -> None:
-    """The budget is kept and named as the reason; a stop word and what follows is left out."""
-    short = json.loads(ask_chat(base_url, "quick", max_tokens=3).body)
-    stopped = json.loads(ask_chat(base_url, "quick", stop="simulated").body)
+    """max_tokens is respected and named as the reason; a stop word and the text after it are left out."""
+    short = json.loads(send_chat(base_url, "quick", max_tokens=3).body)
+    stopped = json.loads(send_chat(base_url, "quick", stop="simulated").body)
 
     assert (short["choices"][0]["finish_reason"], short["usage"]["completion_tokens"]) == ("length", 3)
     assert stopped["choices"][0]["finish_reason"] == "stop"
@@ -337,15 +339,15 @@ def test_max_tokens_and_stop_end_an_answer_early(base_url: str) -> None:
     assert "simulated" not in stopped["choices"][0]["message"]["content"]
 
 
-def test_a_lone_surrogate_does_no_harm(base_url: str) -> None:
-    """What JSON can spell and UTF-8 cannot is replaced."""
+def test_a_lone_surrogate_is_replaced(base_url: str) -> None:
+    """JSON allows it and UTF-8 does not."""
     body = chat_body("quick").replace(b"Hello?", b"\\ud800 what?")
-    assert ask(base_url, post(body, "connection: close")).status == 200
+    assert send(base_url, post(body, "connection: close")).status == 200
 
 
-def test_no_token_is_early_and_stamps_never_go_back(base_url: str) -> None:
-    """Every token's stamp is at or after its moment, counted from the request and not from the last token."""
-    reply = ask_chat(base_url, "sim/exact?ttft_ms=30&gap_ms=3&tokens=60", stream=True)
+def test_no_token_is_early_and_timestamps_never_decrease(base_url: str) -> None:
+    """Each token's timestamp is at or after its time, counted from the request and not from the last token."""
+    reply = send_chat(base_url, "sim/exact?ttft_ms=30&gap_ms=3&tokens=60", stream=True)
     received_ns, sent_ns = int(reply.headers["x-received-ns"]), stamps(reply)
 
     assert sent_ns == sorted(sent_ns)
@@ -353,33 +355,33 @@ def test_no_token_is_early_and_stamps_never_go_back(base_url: str) -> None:
     assert all(sent >= received_ns + (30 + 3 * index) * MS for index, sent in enumerate(sent_ns))
 
 
-def test_the_stamps_are_on_the_clock_of_this_process(base_url: str) -> None:
-    """On one machine, the server's stamps lie between our own before and after."""
+def test_timestamps_are_on_the_clock_of_this_process(base_url: str) -> None:
+    """On one machine, the server's timestamps lie between the client's before and after."""
     before_ns = time.perf_counter_ns()
-    reply = ask_chat(base_url, stream=True)
+    reply = send_chat(base_url, stream=True)
     received_ns = int(reply.headers["x-received-ns"])
     assert before_ns <= received_ns <= stamps(reply)[0] <= time.perf_counter_ns()
 
 
-def test_a_slow_reader_gets_everything(wire: socket.socket) -> None:
-    """A stream faster than its reader is held back and lost nowhere."""
-    wire.sendall(post(chat_body("sim/exact?ttft_ms=0&gap_ms=0&tokens=40000", stream=True), "connection: close"))
+def test_a_slow_reader_gets_everything(connection: socket.socket) -> None:
+    """A stream faster than its reader waits, and nothing is lost."""
+    connection.sendall(post(chat_body("sim/exact?ttft_ms=0&gap_ms=0&tokens=40000", stream=True), "connection: close"))
     time.sleep(0.2)
-    reply = parse_reply(read_all(wire))
+    reply = parse_reply(read_all(connection))
 
     assert reply.complete
     assert len(deltas(reply, "content")) == 40_000
 
 
 def read_log(base_url: str) -> list[dict[str, object]]:
-    """Fetch the simulator's own log."""
-    log = json.loads(ask(base_url, http("GET", "/log", b"", "connection: close")).body)
+    """Return the simulator's own log."""
+    log = json.loads(send(base_url, http("GET", "/log", b"", "connection: close")).body)
     assert isinstance(log, list)
     return log
 
 
-def test_the_log_knows_how_many_were_under_way() -> None:
-    """Each chat request is logged with its model and how many were in flight with it, itself included."""
+def test_the_log_counts_the_requests_in_flight() -> None:
+    """Each chat request is logged with its model and the number of requests in flight, itself included."""
     with launch_sync() as url:
         connections = [connect(url) for _ in range(3)]
         model = "sim/exact?ttft_ms=60000"
@@ -389,20 +391,12 @@ def test_the_log_knows_how_many_were_under_way() -> None:
             assert read_log(url)[-1]["in_flight"] == count
         for connection in connections:
             connection.close()
-        await_true(lambda: (ask_chat(url), read_log(url)[-1]["in_flight"] == 1)[1])
+        wait_until(lambda: (send_chat(url), read_log(url)[-1]["in_flight"] == 1)[1])
         assert [entry["model"] for entry in read_log(url)[:3]] == [model] * 3
 
 
-def await_true(true: Callable[[], bool]) -> None:
-    """Wait until a condition holds; fail when patience ends."""
-    deadline_s = time.monotonic() + PATIENCE_S
-    while not true():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.02)
-
-
 def test_the_log_is_bounded() -> None:
-    """A long-lived server forgets the oldest entries."""
+    """A long-running server drops the oldest entries."""
     service = Service()
     request = HttpRequest(
         "POST", "/v1/chat/completions", {}, chat_body("nobody"), keep_alive=True, chunked_allowed=True
@@ -414,17 +408,17 @@ def test_the_log_is_bounded() -> None:
     assert (len(entries), entries[0]["received_ns"]) == (LOG_ENTRIES_MAX, 10)
 
 
-QUICKLY = "ttft_ms=1&gap_ms=1&tokens=6"
+FAST_PACE = "ttft_ms=1&gap_ms=1&tokens=6"
 
 
-def ask_fault(base_url: str, name: str, options: str = QUICKLY, **fields: object) -> Reply:
-    """Stream from a model with a fault."""
+def send_to_fault(base_url: str, name: str, options: str = FAST_PACE, **fields: object) -> Reply:
+    """Send a streamed chat request to a model with a fault."""
     fields = {"stream": True, "stream_options": {"include_usage": True}, **fields}
-    return ask_chat(base_url, f"sim/fault-{name}?{options}", **fields)
+    return send_chat(base_url, f"sim/fault-{name}?{options}", **fields)
 
 
 def finish_reasons(reply: Reply) -> list[object]:
-    """Return all the finish reasons told."""
+    """Return the finish reasons of a stream."""
     return [
         event["choices"][0]["finish_reason"]  # type: ignore[index]
         for event in reply.events
@@ -433,35 +427,35 @@ def finish_reasons(reply: Reply) -> list[object]:
 
 
 def has_error(reply: Reply, status: int, code: str, **headers: str) -> bool:
-    """Check for an error with its status, code and headers."""
+    """Return whether a reply is an error with this status, code and headers."""
     sent = {name: reply.headers.get(name.replace("_", "-")) for name in headers}
     return (reply.status, reply.error["code"], sent) == (status, code, headers)
 
 
 def has_page(reply: Reply, status: int) -> bool:
-    """Check for an HTML page."""
+    """Return whether a reply is an HTML page."""
     return reply.status == status and reply.headers["content-type"].startswith("text/html") and b"<html" in reply.body
 
 
-def names_a_coming_date(reply: Reply) -> bool:
-    """Check for a Retry-After in the format of HTTP dates."""
+def has_future_retry_date(reply: Reply) -> bool:
+    """Return whether Retry-After is an HTTP date."""
     date = time.strptime(reply.headers["retry-after"], "%a, %d %b %Y %H:%M:%S GMT")
     return reply.status == 429 and len(date) == 9
 
 
-def is_broken_off(reply: Reply) -> bool:
-    """Check for four whole events and a part of the fifth."""
+def is_cut_in_a_chunk(reply: Reply) -> bool:
+    """Return whether a reply has four complete events and a part of the fifth."""
     return not reply.complete and reply.body.count(b"}\n\n") == 4 and not reply.body.endswith(b"}\n\n")
 
 
-def breaks_json(reply: Reply) -> bool:
-    """Check for one event that is cut off, and an end."""
+def has_broken_json(reply: Reply) -> bool:
+    """Return whether one event is cut off, and the stream ends."""
     broken = [line for line in reply.body.split(b"\n") if line.startswith(b"data: {") and not line.endswith(b"}")]
     return len(broken) == 1 and b"[DONE]" in reply.body
 
 
-def is_odd(reply: Reply) -> bool:
-    """Check for all the oddities at once."""
+def has_odd_framing(reply: Reply) -> bool:
+    """Return whether a reply has all the oddities at once."""
     bom, ping = reply.body.startswith(b"\xef\xbb\xbf:"), b"event: ping\r\n\r\n" in reply.body
     return bom and ping and b"id: 3\r\ndata:{" in reply.body and b"\n\n" not in reply.body
 
@@ -471,7 +465,7 @@ FAULTS_ON_THE_WIRE: Mapping[str, Callable[[Reply], bool]] = {
     "unknown-model": partial(has_error, status=404, code="model_not_found"),
     "rate-limited": partial(has_error, status=429, code="rate_limit_exceeded", retry_after="2"),
     "rate-limited-ms": partial(has_error, status=429, code="rate_limit_exceeded", retry_after_ms="300"),
-    "rate-limited-date": names_a_coming_date,
+    "rate-limited-date": has_future_retry_date,
     "no-balance": partial(has_error, status=429, code="insufficient_quota"),
     "server-error": partial(has_error, status=500, code="internal_error"),
     "bad-gateway": partial(has_page, status=502),
@@ -480,41 +474,41 @@ FAULTS_ON_THE_WIRE: Mapping[str, Callable[[Reply], bool]] = {
     "empty": lambda reply: (reply.status, reply.body) == (200, b""),
     "error-with-200": lambda reply: reply.status == 200 and "message" in reply.error,
     "not-streamed": lambda reply: json.loads(reply.body)["object"] == "chat.completion",
-    "cut-mid-chunk": is_broken_off,
-    "reset": is_broken_off,
+    "cut-mid-chunk": is_cut_in_a_chunk,
+    "reset": is_cut_in_a_chunk,
     "cut-clean": lambda reply: reply.complete and len(reply.events) == 4 and not finish_reasons(reply),
     "no-done": lambda reply: reply.complete and finish_reasons(reply) == ["stop"] and b"[DONE]" not in reply.body,
     "no-usage": lambda reply: b"[DONE]" in reply.body and b'"usage"' not in reply.body,
     "filtered": lambda reply: finish_reasons(reply) == ["content_filter"] and len(deltas(reply, "content")) == 3,
     "error-first": lambda reply: reply.status == 200 and ["error" in event for event in reply.events] == [True],
     "error-middle": lambda reply: ["error" in event for event in reply.events] == [False] * 4 + [True],
-    "broken-json": breaks_json,
+    "broken-json": has_broken_json,
     "invalid-utf8": lambda reply: reply.body.count(b"\xff") == 1 and b"[DONE]" in reply.body,
-    "odd-framing": is_odd,
+    "odd-framing": has_odd_framing,
     "burst": lambda reply: len(set(stamps(reply))) == 1 and len(stamps(reply)) == 6,
 }
-FAULTS_TESTED_APART = {
+OTHER_FAULTS = {
     "flaky", "no-stream-options", "slow-headers", "stall-first", "stall-middle", "comments-forever", "lingers"
 }  # fmt: skip
 
 
-def test_no_fault_is_untested() -> None:
+def test_every_fault_is_tested_on_the_wire() -> None:
     """Every row of the table has a test of what it does on the wire."""
-    assert {*FAULTS_ON_THE_WIRE, *FAULTS_TESTED_APART} == set(FAULTS)
+    assert {*FAULTS_ON_THE_WIRE, *OTHER_FAULTS} == set(FAULTS)
 
 
 @pytest.mark.parametrize("name", FAULTS_ON_THE_WIRE)
-def test_a_fault_does_on_the_wire_what_it_says(base_url: str, name: str) -> None:
-    """One request, one spoiled response."""
-    reply = reply_before_reset(base_url) if name == "reset" else ask_fault(base_url, name)
+def test_a_fault_does_on_the_wire_what_its_description_says(base_url: str, name: str) -> None:
+    """One request gets one faulty response."""
+    reply = reply_before_reset(base_url) if name == "reset" else send_to_fault(base_url, name)
     assert FAULTS_ON_THE_WIRE[name](reply), reply
 
 
 def reply_before_reset(base_url: str) -> Reply:
-    """Read what there is until the connection is reset, and be sure that it is."""
+    """Return the bytes before the connection is reset, and check that it is."""
     pieces: list[bytes] = []
     with connect(base_url) as connection:
-        connection.sendall(post(chat_body(f"sim/fault-reset?{QUICKLY}", stream=True)))
+        connection.sendall(post(chat_body(f"sim/fault-reset?{FAST_PACE}", stream=True)))
         with pytest.raises(ConnectionResetError):
             pieces.extend(iter(lambda: connection.recv(65536), b""))
     return parse_reply(b"".join(pieces))
@@ -522,36 +516,38 @@ def reply_before_reset(base_url: str) -> Reply:
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_every_fault_answers_a_request_without_a_stream(base_url: str, name: str) -> None:
-    """Faults of the stream leave others in peace; faults of the status meet them too."""
-    reply = ask_chat(base_url, f"sim/fault-{name}?hold_ms=1&{QUICKLY}")
+    """Faults of the stream do not change other responses; faults of the status do."""
+    reply = send_chat(base_url, f"sim/fault-{name}?hold_ms=1&{FAST_PACE}")
     assert reply.complete
     assert reply.status != 200 or name in {"html", "empty"} or json.loads(reply.body)
 
 
 def test_flaky_counts_by_content(base_url: str) -> None:
-    """The same content fails as often as its name says, then succeeds; other content starts anew."""
-    options = f"times=2&{QUICKLY}"
+    """The same content fails as often as the model's name says, then succeeds; other content is counted apart."""
+    options = f"times=2&{FAST_PACE}"
     for seed in (1, 2):
-        assert [ask_fault(base_url, "flaky", options, seed=seed).status for _ in range(4)] == [503, 503, 200, 200]
+        assert [send_to_fault(base_url, "flaky", options, seed=seed).status for _ in range(4)] == [503, 503, 200, 200]
 
 
 def test_stream_options_are_refused_by_name(base_url: str) -> None:
-    """400 naming the parameter; the same request without it is answered."""
-    refused = ask_fault(base_url, "no-stream-options")
+    """400 names the parameter; the same request without it is answered."""
+    refused = send_to_fault(base_url, "no-stream-options")
     assert (refused.status, refused.error["param"]) == (400, "stream_options")
-    assert ask_fault(base_url, "no-stream-options", stream_options=None).status == 200
+    assert send_to_fault(base_url, "no-stream-options", stream_options=None).status == 200
 
 
 @pytest.mark.parametrize(
-    ("name", "told_before"),
+    ("name", "sent_before"),
     [("slow-headers", b""), ("stall-first", b"\r\n\r\n"), ("stall-middle", b" three"), ("lingers", b"[DONE]")],
 )
-def test_a_held_back_stream_goes_on_after_its_time(base_url: str, name: str, told_before: bytes) -> None:
-    """What precedes the pause is sent before it; after it, all the rest is."""
+def test_a_delayed_stream_continues_after_its_delay(base_url: str, name: str, sent_before: bytes) -> None:
+    """The part before the delay is sent before it, the rest after it."""
     with connect(base_url) as connection:
-        connection.sendall(post(chat_body(f"sim/fault-{name}?hold_ms=400&{QUICKLY}", stream=True), "connection: close"))
+        connection.sendall(
+            post(chat_body(f"sim/fault-{name}?hold_ms=400&{FAST_PACE}", stream=True), "connection: close")
+        )
         before = b""
-        while told_before not in before:
+        while sent_before not in before:
             before += connection.recv(65536)
         whole = parse_reply(before + read_all(connection))
     cut = len(before.split(b'"content":" '))
@@ -564,7 +560,7 @@ def test_a_held_back_stream_goes_on_after_its_time(base_url: str, name: str, tol
 def test_a_stall_without_end_outlasts_any_client(base_url: str, name: str, *, silent: bool) -> None:
     """Without `hold_ms` nothing more comes, and the connection stays open."""
     with connect(base_url) as connection:
-        connection.sendall(post(chat_body(f"sim/fault-{name}?{QUICKLY}", stream=True)))
+        connection.sendall(post(chat_body(f"sim/fault-{name}?{FAST_PACE}", stream=True)))
         connection.settimeout(0.3)
         pieces: list[bytes] = []
         with pytest.raises(TimeoutError):
@@ -574,8 +570,8 @@ def test_a_stall_without_end_outlasts_any_client(base_url: str, name: str, *, si
     assert (b"data:" not in received) == silent
 
 
-def test_comments_keep_coming_and_nothing_else(base_url: str) -> None:
-    """Comments only, one after the other."""
+def test_comments_forever_sends_only_comments(base_url: str) -> None:
+    """One comment follows another."""
     with connect(base_url) as connection:
         connection.sendall(post(chat_body("sim/fault-comments-forever", stream=True)))
         received = b""
@@ -584,23 +580,23 @@ def test_comments_keep_coming_and_nothing_else(base_url: str) -> None:
     assert b"data:" not in received
 
 
-def test_a_fault_can_be_given_to_the_whole_server() -> None:
-    """`--fault` spoils the answers of every persona."""
+def test_a_server_fault_applies_to_every_model() -> None:
+    """`--fault` is injected into the answers of every persona."""
     with launch_sync(fault="unauthorized") as url:
-        assert ask_chat(url, "quick").status == 401
+        assert send_chat(url, "quick").status == 401
 
 
 @given(st.binary(min_size=1, max_size=200))
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_client_that_sends_rubbish_harms_nobody(base_url: str, rubbish: bytes) -> None:
-    """After any bytes and a rude farewell, the server answers the next client."""
-    with connect(base_url) as rude:
-        rude.sendall(rubbish)
-    assert ask(base_url, http("GET", "/v1/models", b"", "connection: close")).status == 200
+def test_invalid_bytes_do_not_affect_the_next_client(base_url: str, data: bytes) -> None:
+    """After any bytes and a closed connection, the server answers the next client."""
+    with connect(base_url) as client:
+        client.sendall(data)
+    assert send(base_url, http("GET", "/v1/models", b"", "connection: close")).status == 200
 
 
 def test_the_documentation_lists_every_fault_and_model() -> None:
-    """docs/simulator.md has a row for each, in the words of the tables."""
+    """docs/simulator.md has a row for each, with the same description."""
     page = (Path(__file__).parents[2] / "docs" / "simulator.md").read_text(encoding="utf-8")
     assert all(f"| `{fault.name}` | {fault.description} |" in page for fault in FAULTS.values())
     assert all(

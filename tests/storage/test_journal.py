@@ -1,4 +1,4 @@
-"""What is written is read back, whatever it holds, whoever kills the writer, and whenever the disk is full."""
+"""The journal: records and headers round-trip, torn lines are cut off, keys are redacted, damage is reported."""
 
 import json
 import os
@@ -39,15 +39,17 @@ HEADER = Header(
     planned_requests=1,
 )
 PLAIN = Record(Identity("k1", "one", 1, 1, 1, "a", "x", "Hello?"), Timestamps(sent=5), Outcome.OK)
-HEARD = replace(PLAIN, text_events=TextEvents((10, 30, 25), "raa", (1, 2, 3)), reply="你好", usage={"total_tokens": 3})
+WITH_TEXT = replace(
+    PLAIN, text_events=TextEvents((10, 30, 25), "raa", (1, 2, 3)), reply="你好", usage={"total_tokens": 3}
+)
 
 
-def joined(text: str) -> str:
-    """Make one character of two halves that stand side by side, as JSON does."""
+def join_surrogates(text: str) -> str:
+    """Return a text whose adjacent surrogates are one character, as JSON reads them."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
 
 
-TEXTS = st.text(st.characters(exclude_categories=[]), max_size=20).map(joined)
+TEXTS = st.text(st.characters(exclude_categories=[]), max_size=20).map(join_surrogates)
 MAYBE_TEXTS = st.none() | TEXTS
 COUNTS = st.none() | st.integers(-(2**63), 2**63)
 MAYBE: dict[object, st.SearchStrategy[object]] = {
@@ -67,8 +69,8 @@ JSON = st.recursive(
 
 
 @st.composite
-def replies(draw: st.DrawFn) -> TextEvents:
-    """Draw what was heard: columns of one length, stamps in any order, a sender's clock or none."""
+def text_events(draw: st.DrawFn) -> TextEvents:
+    """Draw text events: columns of one length, timestamps in any order, with or without a sender's clock."""
     count = draw(st.integers(0, 6))
     columns = st.lists(st.integers(-(10**15), 10**15), min_size=count, max_size=count).map(tuple)
     channels = draw(st.lists(st.sampled_from(Channel), min_size=count, max_size=count))
@@ -85,7 +87,7 @@ RECORDS = st.builds(
     ),
     timestamps=st.builds(Timestamps, **{field.name: COUNTS for field in fields(Timestamps)}),
     outcome=st.sampled_from(Outcome),
-    text_events=replies(),
+    text_events=text_events(),
     usage=st.none() | st.dictionaries(TEXTS, JSON, max_size=4),
     attempts=st.integers(0, 9),
     backoff_ns=st.integers(0, 10**12),
@@ -105,7 +107,7 @@ def write(folder: Path, *records: Record, header: Header = HEADER) -> bytes:
 
 
 def write_lines(folder: Path, *lines: object) -> Path:
-    """Write lines as somebody else might; return the folder."""
+    """Write lines as another program might; return the folder."""
     (folder / FILE_NAME).write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     return folder
 
@@ -118,10 +120,10 @@ def header_line(**changes: object) -> dict[str, Any]:
 
 @contextmanager
 def writing_process(folder: Path, then: str) -> Iterator[subprocess.Popen[str]]:
-    """Run a process that has begun the journal of a folder, said so, and goes on with a statement."""
+    """Run a process that begins a folder's journal, says so, and executes a statement."""
     program = (
         "import runpy, sys; from pathlib import Path; from runner.storage.journal import JournalWriter\n"
-        "this = runpy.run_path(sys.argv[1]); folder = Path(sys.argv[2]); record = this['HEARD']\n"
+        "this = runpy.run_path(sys.argv[1]); folder = Path(sys.argv[2]); record = this['WITH_TEXT']\n"
         "writer = JournalWriter(folder); writer.append_header(this['HEADER']); print('begun', flush=True)\n"
     )
     with subprocess.Popen(
@@ -147,9 +149,9 @@ def _stdout(process: subprocess.Popen[str]) -> IO[str]:
 
 
 @given(st.lists(RECORDS, max_size=3))
-@example([replace(HEARD, reply="\ud83d", error="\0\x1b\x85\u2028\r\n", reasoning="")])
-def test_records_are_read_back_as_they_were(records: list[Record]) -> None:
-    """Half emojis, NUL, line separators and every absence survive the disk."""
+@example([replace(WITH_TEXT, reply="\ud83d", error="\0\x1b\x85\u2028\r\n", reasoning="")])
+def test_records_round_trip(records: list[Record]) -> None:
+    """Lone surrogates, NUL, line separators and absent values survive."""
     with TemporaryDirectory() as folder:
         write(Path(folder), *records)
         read = journal.read(Path(folder))
@@ -166,31 +168,31 @@ def test_records_are_read_back_as_they_were(records: list[Record]) -> None:
         versions=st.dictionaries(TEXTS, TEXTS, max_size=3),
     )
 )
-def test_a_header_is_read_back_as_it_was(header: Header) -> None:
-    """How a run was made is known to the letter."""
+def test_a_header_round_trips(header: Header) -> None:
+    """All members of a header are read as they were written."""
     with TemporaryDirectory() as folder:
         write(Path(folder), header=header)
         assert journal.read(Path(folder)).header == header
 
 
 @given(RECORDS)
-def test_what_is_absent_is_not_written(record: Record) -> None:
-    """A line holds no null but those inside a provider's own usage."""
+def test_absent_values_are_not_written(record: Record) -> None:
+    """A line contains no null except inside a provider's usage."""
     line = encode_record(record)
     assert [name for name, value in line.items() if value is None] == []
     assert decode_record(line) == record
 
 
 def test_a_line_is_one_line_of_utf8(tmp_path: Path) -> None:
-    """Chinese stays readable, and no text can end a line."""
-    data = write(tmp_path, replace(HEARD, error="a\nb\rc\u2028d"))
+    """Chinese is stored as it is, and no text can end a line."""
+    data = write(tmp_path, replace(WITH_TEXT, error="a\nb\rc\u2028d"))
     assert "你好".encode() in data
     assert data.count(b"\n") == 2
     assert data.endswith(b"\n")
 
 
-def test_lines_are_found_by_their_kind_again_and_again(tmp_path: Path) -> None:
-    """A journal may be gone through twice, and knows whether the run came to its end."""
+def test_lines_are_read_by_kind_repeatedly(tmp_path: Path) -> None:
+    """A journal can be iterated twice, and knows whether the run ended."""
     with JournalWriter(tmp_path) as writer:
         writer.append_header(HEADER)
         writer.append({"kind": "limit", "provider": "a"})
@@ -212,16 +214,16 @@ def test_lines_are_found_by_their_kind_again_and_again(tmp_path: Path) -> None:
         (-0.0, -0.0),
     ],
 )
-def test_a_number_that_json_cannot_hold_is_kept_as_its_text(tmp_path: Path, number: float, kept: object) -> None:
-    """Whatever a provider counts, every line is JSON to every reader, and nothing is rounded unseen."""
+def test_a_number_outside_of_json_is_stored_as_text(tmp_path: Path, number: float, kept: object) -> None:
+    """Whatever a provider counts, every JSON reader can read each line, and nothing is rounded."""
     data = write(tmp_path, replace(PLAIN, usage={"total": number, "parts": [{"of": number}]}))
     assert not any(word in data for word in (b"Infinity", b"NaN"))
     (record,) = journal.read(tmp_path).records
     assert repr(record.usage) == repr({"total": kept, "parts": [{"of": kept}]})
 
 
-def test_a_usage_without_bottom_is_kept_in_part(tmp_path: Path) -> None:
-    """A provider that nests a thousand lists does not end the run."""
+def test_a_deeply_nested_usage_is_truncated(tmp_path: Path) -> None:
+    """A provider that nests a thousand objects does not end the run."""
     usage: dict[str, Any] = {}
     for _ in range(1000):
         usage = {"more": usage}
@@ -234,33 +236,33 @@ def test_a_usage_without_bottom_is_kept_in_part(tmp_path: Path) -> None:
 # Runs that go on
 
 
-def named(key: str, **changes: Any) -> Record:
+def record_with_key(key: str, **changes: Any) -> Record:
     """Return a record with a key."""
     return replace(PLAIN, identity=replace(PLAIN.identity, key=key), **changes)
 
 
-def test_what_is_asked_anew_stands_once(tmp_path: Path) -> None:
-    """Of a key that was given up only later records count, however often it is given up; nothing is removed."""
+def test_a_repeated_request_counts_once(tmp_path: Path) -> None:
+    """After a resumption that repeats a key only later records of it count; no line is removed."""
     with JournalWriter(tmp_path) as writer:
         writer.append_header(HEADER)
         for reply in ("one", "two", "three"):
-            writer.append_record(named("again", reply=reply))
-            writer.append_record(named(reply))
+            writer.append_record(record_with_key("again", reply=reply))
+            writer.append_record(record_with_key(reply))
             assert [record.reply for record in journal.read(tmp_path).records if record.reply] == [reply]
             writer.append_resume({}, repeated={"again"}, dropped=())
-        writer.append_record(named("again", reply="four"))
+        writer.append_record(record_with_key("again", reply="four"))
     read = journal.read(tmp_path)
     assert [record.identity.key for record in read.records] == ["one", "two", "three", "again"]
     assert len(list(read.lines("record"))) == 7
     assert read.resumptions == 3
 
 
-def test_what_the_plan_does_not_hold_comes_back_with_it(tmp_path: Path) -> None:
-    """The newest resumption says which records are out; those that an older one had left out may be in again."""
+def test_dropped_records_return_with_the_plan(tmp_path: Path) -> None:
+    """The newest resumption decides which records are dropped; those that an earlier one dropped may count again."""
     with JournalWriter(tmp_path) as writer:
         writer.append_header(HEADER)
         for key in ("a", "b"):
-            writer.append_record(named(key))
+            writer.append_record(record_with_key(key))
         for dropped in (["a"], ["b"], []):
             writer.append_resume({}, repeated=(), dropped=dropped)
             keys = {record.identity.key for record in journal.read(tmp_path).records}
@@ -268,8 +270,8 @@ def test_what_the_plan_does_not_hold_comes_back_with_it(tmp_path: Path) -> None:
     assert len(list(journal.read(tmp_path).kept_records)) == 2
 
 
-def test_a_header_is_as_the_last_resumption_left_it(tmp_path: Path) -> None:
-    """What changed is laid over what was; a run's name and its beginning stay."""
+def test_a_resumption_changes_the_header(tmp_path: Path) -> None:
+    """Changes are applied over the header; the run id and the start stay."""
     other = replace(HEADER, digest="d2", targets=("a/x", "b/y"), repeat=5, seed=2**80, run_id="x", started_at="later")
     with JournalWriter(tmp_path) as writer:
         writer.append_header(HEADER)
@@ -285,8 +287,8 @@ def test_a_header_is_as_the_last_resumption_left_it(tmp_path: Path) -> None:
     assert (read.header, read.ended) == (HEADER, True)
 
 
-def test_a_writer_knows_whether_anybody_wrote_since(tmp_path: Path) -> None:
-    """The size at which a journal was read is the one that its next writer finds, a torn line included."""
+def test_a_writer_detects_writes_since_the_journal_was_read(tmp_path: Path) -> None:
+    """The size when a journal was read is the size that its next writer finds, a torn line included."""
     write(tmp_path, PLAIN)
     with (tmp_path / FILE_NAME).open("ab") as file:
         file.write(b"torn")
@@ -301,9 +303,9 @@ def test_a_writer_knows_whether_anybody_wrote_since(tmp_path: Path) -> None:
 # Torn lines
 
 
-def test_a_journal_cut_at_any_byte_keeps_its_whole_lines(tmp_path: Path) -> None:
-    """However much of the last line is missing, what stands before it is read, and the cut is told."""
-    data = write(tmp_path, HEARD, PLAIN)
+def test_a_journal_cut_at_any_byte_keeps_its_complete_lines(tmp_path: Path) -> None:
+    """However much of the last line is missing, the lines before it are read, and the cut is reported."""
+    data = write(tmp_path, WITH_TEXT, PLAIN)
     ends = [place + 1 for place, byte in enumerate(data) if byte == ord("\n")]
     for size in range(len(data) + 1):
         (tmp_path / FILE_NAME).write_bytes(data[:size])
@@ -312,26 +314,26 @@ def test_a_journal_cut_at_any_byte_keeps_its_whole_lines(tmp_path: Path) -> None
                 journal.read(tmp_path)
             continue
         read = journal.read(tmp_path)
-        assert list(read.records) == [HEARD, PLAIN][: sum(end <= size for end in ends) - 1]
+        assert list(read.records) == [WITH_TEXT, PLAIN][: sum(end <= size for end in ends) - 1]
         assert read.torn is (size not in ends)
 
 
 def test_a_torn_line_is_cut_off_before_anything_is_appended(tmp_path: Path) -> None:
-    """Wherever the first writer was killed, the second one's lines begin on a line of their own."""
-    data = write(tmp_path, HEARD)
+    """Wherever the first writer was killed, the next one begins on a line of its own."""
+    data = write(tmp_path, WITH_TEXT)
     header_end = data.index(b"\n") + 1
     for size in range(header_end, len(data) + 1):
         (tmp_path / FILE_NAME).write_bytes(data[:size])
         with JournalWriter(tmp_path) as writer:
             writer.append_record(PLAIN)
         read = journal.read(tmp_path)
-        assert list(read.records) == ([HEARD, PLAIN] if size == len(data) else [PLAIN])
+        assert list(read.records) == ([WITH_TEXT, PLAIN] if size == len(data) else [PLAIN])
         assert not read.torn
 
 
 @pytest.mark.parametrize("length", [1, 65_535, 65_536, 65_537, 200_000])
-def test_a_long_torn_line_is_cut_off_whole(tmp_path: Path, length: int) -> None:
-    """The end of the last whole line is found however far back it lies, and though there may be none."""
+def test_a_long_torn_line_is_cut_off_completely(tmp_path: Path, length: int) -> None:
+    """The end of the last complete line is found however far back it is, and even if there is none."""
     for before in (write(tmp_path, PLAIN), b""):
         (tmp_path / FILE_NAME).write_bytes(before + b"x" * length)
         JournalWriter(tmp_path).close()
@@ -341,8 +343,8 @@ def test_a_long_torn_line_is_cut_off_whole(tmp_path: Path, length: int) -> None:
 # Writers
 
 
-def test_a_second_writer_is_refused_while_the_first_lives(tmp_path: Path) -> None:
-    """Two processes never write one journal; a killed one does not keep it."""
+def test_a_second_writer_is_refused_while_the_first_is_alive(tmp_path: Path) -> None:
+    """Two processes never write one journal; the lock of a killed one is released."""
     with writing_process(tmp_path, "input()") as process:
         with pytest.raises(JournalError, match="is being written by another run; let it end, or choose another folder"):
             JournalWriter(tmp_path)
@@ -354,8 +356,8 @@ def test_a_second_writer_is_refused_while_the_first_lives(tmp_path: Path) -> Non
     assert list(journal.read(tmp_path).records) == [PLAIN]
 
 
-def test_a_killed_writer_leaves_what_it_had_written(tmp_path: Path) -> None:
-    """Nothing waits in a buffer: what was appended before the kill is on disk, whole."""
+def test_a_killed_writer_loses_no_line(tmp_path: Path) -> None:
+    """Nothing is buffered: lines appended before the kill are on disk, complete."""
     with writing_process(tmp_path, "while True: writer.append_record(record); print('more', flush=True)") as process:
         for _ in range(100):
             _stdout(process).readline()
@@ -364,38 +366,38 @@ def test_a_killed_writer_leaves_what_it_had_written(tmp_path: Path) -> None:
         records = list(journal.read(tmp_path).records)
     assert len(records) >= 100
     assert set(records[0].text_events.at_us) == {10, 30, 25}
-    assert all(record == HEARD for record in records)
+    assert all(record == WITH_TEXT for record in records)
 
 
-def test_a_full_disk_leaves_whole_lines(tmp_path: Path) -> None:
-    """Whether a line fits in part or not at all, it is refused in a sentence and the others stay."""
+def test_a_full_disk_leaves_complete_lines(tmp_path: Path) -> None:
+    """A line that fits in part or not at all is refused with an error, and the others stay."""
     pytest.importorskip("resource")
     fill = (
         "import resource; from runner.errors import JournalError\n"
-        "for room in input().split():\n"
-        "    full = JournalWriter(folder / room); full.append_header(this['HEADER'])\n"
-        "    limit = full.path.stat().st_size + int(room)\n"
+        "for space in input().split():\n"
+        "    full = JournalWriter(folder / space); full.append_header(this['HEADER'])\n"
+        "    limit = full.path.stat().st_size + int(space)\n"
         "    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))\n"
         "    try:\n"
         "        while True: full.append_record(record)\n"
         "    except JournalError as error: print(error)\n"
     )
-    line = len(write(tmp_path / "once", HEARD)) - len(write(tmp_path / "none"))
-    rooms = (0, 1, line - 1, line, line + 1, 3 * line)
+    line = len(write(tmp_path / "once", WITH_TEXT)) - len(write(tmp_path / "none"))
+    spaces = (0, 1, line - 1, line, line + 1, 3 * line)
     with writing_process(tmp_path, fill) as process:
-        said, _ = process.communicate(" ".join(map(str, rooms)))
-    for room, sentence in zip(rooms, said.splitlines(), strict=True):
-        folder = tmp_path / str(room)
+        output, _ = process.communicate(" ".join(map(str, spaces)))
+    for space, sentence in zip(spaces, output.splitlines(), strict=True):
+        folder = tmp_path / str(space)
         assert sentence.startswith(str(folder / FILE_NAME))
         assert sentence.endswith("what was written before is safe")
         read = journal.read(folder)
-        assert list(read.records) == [HEARD] * (room // line)
+        assert list(read.records) == [WITH_TEXT] * (space // line)
         assert not read.torn
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
-def test_a_disk_that_was_always_full_is_told(tmp_path: Path) -> None:
-    """Not even the first line goes onto it."""
+def test_a_disk_without_space_for_the_header_is_an_error(tmp_path: Path) -> None:
+    """Not even the first line can be written."""
     (tmp_path / FILE_NAME).symlink_to("/dev/full")
     with (
         JournalWriter(tmp_path) as writer,
@@ -405,8 +407,8 @@ def test_a_disk_that_was_always_full_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="elsewhere a file in use is not removed")
-def test_a_journal_that_is_removed_is_told(tmp_path: Path) -> None:
-    """A line written to a file that nobody can find any more is not passed off as kept."""
+def test_a_removed_journal_is_an_error(tmp_path: Path) -> None:
+    """A line written to a file that was removed is not reported as written."""
     folder = tmp_path / "run"
     with JournalWriter(folder) as writer:
         writer.append_header(HEADER)
@@ -418,8 +420,8 @@ def test_a_journal_that_is_removed_is_told(tmp_path: Path) -> None:
     assert caught.value.exit_code == 3
 
 
-def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
-    """A file where the folder should be is a sentence, not a traceback."""
+def test_a_folder_that_cannot_be_created_is_an_error(tmp_path: Path) -> None:
+    """A file in place of the folder is an error message, not a traceback."""
     (tmp_path / "file").touch()
     with pytest.raises(JournalError, match=r"cannot be written: .*; choose another folder with -o"):
         JournalWriter(tmp_path / "file" / "run")
@@ -431,8 +433,8 @@ KEYS = ("sk-0123456789abcdef", "12345678", "response_model", 'back\\slash"quote'
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_a_key_is_written_nowhere_and_breaks_nothing(tmp_path: Path, key: str) -> None:
-    """A key that a provider repeats is hidden; numbers and names that happen to look like one are left alone."""
+def test_keys_are_redacted_in_texts_only(tmp_path: Path, key: str) -> None:
+    """A key that a provider repeats is redacted; numbers and member names that look like it stay."""
     record = replace(
         PLAIN,
         timestamps=Timestamps(sent=1234567890),
@@ -460,22 +462,22 @@ def test_a_key_is_written_nowhere_and_breaks_nothing(tmp_path: Path, key: str) -
 # Journals that cannot be read
 
 
-def refusal(path: Path) -> str:
-    """Return the sentence with which a journal is refused, records included."""
+def error_message(path: Path) -> str:
+    """Return the message with which a journal is refused, records included."""
     with pytest.raises(JournalError) as caught:
         list(journal.read(path).records)
     return str(caught.value)
 
 
 def test_a_newer_format_is_refused_and_says_what_to_do(tmp_path: Path) -> None:
-    """A version that does not know a format does not guess, even where the header has become another."""
+    """An unknown format is refused, even where the header is different."""
     write_lines(tmp_path, {"kind": "header", "format": FORMAT + 1, "run": "r"})
-    told = f"has format {FORMAT + 1}; this version reads up to {FORMAT}: upgrade compare"
-    assert refusal(tmp_path) == f"{tmp_path / FILE_NAME} {told}"
+    expected = f"has format {FORMAT + 1}; this version reads up to {FORMAT}: upgrade compare"
+    assert error_message(tmp_path) == f"{tmp_path / FILE_NAME} {expected}"
 
 
 @pytest.mark.parametrize(
-    ("data", "told"),
+    ("data", "expected"),
     [
         (b"", "is no journal: its first line is not a header"),
         (b'{"kind":"record"}\n', "is no journal: its first line is not a header"),
@@ -489,43 +491,43 @@ def test_a_newer_format_is_refused_and_says_what_to_do(tmp_path: Path) -> None:
         (b'{"kind":"header","format":1,"targets":[],"cases":[]}\n', ": its header is damaged: TypeError"),
     ],
 )
-def test_what_is_no_journal_is_told(tmp_path: Path, data: bytes, told: str) -> None:
-    """Any file may be named by mistake; each gets a sentence that names it."""
+def test_a_file_that_is_no_journal_is_an_error(tmp_path: Path, data: bytes, expected: str) -> None:
+    """Any file may be named by mistake; the error names the file."""
     (tmp_path / FILE_NAME).write_bytes(data)
-    said = refusal(tmp_path)
-    assert said.startswith(str(tmp_path / FILE_NAME))
-    assert told in said
+    message = error_message(tmp_path)
+    assert message.startswith(str(tmp_path / FILE_NAME))
+    assert expected in message
 
 
-def test_a_missing_journal_is_told(tmp_path: Path) -> None:
-    """Neither a folder without one nor a name of nothing is a traceback."""
-    assert f"name a run's folder or its {FILE_NAME}" in refusal(tmp_path)
-    assert f"name a run's folder or its {FILE_NAME}" in refusal(tmp_path / "nothing")
+def test_a_missing_journal_is_an_error(tmp_path: Path) -> None:
+    """A folder without a journal and a name of nothing are error messages."""
+    assert f"name a run's folder or its {FILE_NAME}" in error_message(tmp_path)
+    assert f"name a run's folder or its {FILE_NAME}" in error_message(tmp_path / "nothing")
 
 
 def test_a_damaged_line_is_named_by_its_number(tmp_path: Path) -> None:
-    """A whole line that is not JSON was changed by somebody, and is not passed over."""
+    """A complete line that is not JSON is reported, not skipped."""
     data = write(tmp_path, PLAIN, PLAIN)
     first, second, third = data.splitlines(keepends=True)
     (tmp_path / FILE_NAME).write_bytes(first + second[:-5] + b"\n" + third)
-    assert refusal(tmp_path).startswith(f"{tmp_path / FILE_NAME}:2: not a line of a journal")
+    assert error_message(tmp_path).startswith(f"{tmp_path / FILE_NAME}:2: not a line of a journal")
 
 
 @pytest.mark.parametrize(
     "damage", [{"outcome": "fine"}, {"marks": None}, {"heard": {"us": [1]}}, {"heard": 5}, {"case": ...}]
 )
-def test_a_damaged_record_is_a_sentence(tmp_path: Path, damage: dict[str, object]) -> None:
-    """JSON that is no record is told by the record's key."""
-    line = {name: value for name, value in {**encode_record(HEARD), **damage}.items() if value is not ...}
+def test_a_damaged_record_is_named_by_its_key(tmp_path: Path, damage: dict[str, object]) -> None:
+    """JSON that is no record is an error with the record's key."""
+    line = {name: value for name, value in {**encode_record(WITH_TEXT), **damage}.items() if value is not ...}
     write_lines(tmp_path, header_line(), line)
-    assert f"{FILE_NAME}: the record k1 is damaged: " in refusal(tmp_path)
+    assert f"{FILE_NAME}: the record k1 is damaged: " in error_message(tmp_path)
 
 
-def test_names_of_a_later_version_are_passed_over(tmp_path: Path) -> None:
-    """Within a format, lines may gain values and journals may gain kinds."""
-    line = encode_record(HEARD)
+def test_unknown_members_and_kinds_are_ignored(tmp_path: Path) -> None:
+    """Within a format, lines may gain members and journals may gain kinds."""
+    line = encode_record(WITH_TEXT)
     marks = {**line["marks"], "woken": 7}  # type: ignore[dict-item]
     write_lines(tmp_path, header_line(mood="good"), {"kind": "weather"}, {**line, "marks": marks, "mood": "good"})
     read = journal.read(tmp_path)
     assert read.header == HEADER
-    assert list(read.records) == [HEARD]
+    assert list(read.records) == [WITH_TEXT]

@@ -91,8 +91,8 @@ def test_an_old_header_keeps_what_it_said() -> None:
     assert rated.load == {"lead": 3, "rate": 40.0, "arrivals": "poisson", "max_requests": 5}
     assert (rated.budgets, rated.until_ci, rated.late_bound_s, rated.case_patterns) == (("5 USD",), 0.5, 0.02, ("c*",))
     assert swept.load == {"max_requests": 3, "levels": [1, 2]}
-    assert LoadProfile.of(rated.load) == LoadProfile(lead=3, rate=40, arrivals="poisson", max_requests=5)
-    assert LoadProfile.of(swept.load) == LoadProfile(max_requests=3, levels=(1, 2))
+    assert LoadProfile.from_plain(rated.load) == LoadProfile(lead=3, rate=40, arrivals="poisson", max_requests=5)
+    assert LoadProfile.from_plain(swept.load) == LoadProfile(max_requests=3, levels=(1, 2))
     assert vantages.vantages == {"north": "eu", "south": None}
     assert journal.read(RUNS / "replayed").header.replay_of == "complete"
     assert journal.read(RUNS / "oldest").header.vantages == {}

@@ -1,4 +1,4 @@
-"""What is recorded can be read whatever happens to the file, tells what the journal tells, and holds no key."""
+"""Recordings: they round-trip, survive torn files, agree with the journal, and contain no key."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -28,7 +28,7 @@ from runner.storage.recordings.recording import (
 )
 from runner.storage.recordings.writer import RecordingWriter
 from runner.wire.recording_buffer import RecordingBuffer, hide_keys
-from runner.wire.replay_decoder import hear_again
+from runner.wire.response_decoder import decode_recording
 from tests.support.command import compare, read_lines, write_config, write_yaml
 from tests.support.scripted_server import (
     DONE,
@@ -85,24 +85,24 @@ recordings = st.lists(st.tuples(labels, reads), min_size=1, max_size=4)
 
 
 def write(folder: Path, taken: Sequence[tuple[Label, Reads]]) -> list[int]:
-    """Write recordings anew; return where each frame ends."""
+    """Write recordings to a new file; return where each frame ends."""
     (folder / FILE_NAME).unlink(missing_ok=True)
     ends = []
     with RecordingWriter(folder) as writer:
-        for label, heard in taken:
-            writer.append(encode_frame(label, pack_reads(heard)))
+        for label, chunks in taken:
+            writer.append(encode_frame(label, pack_reads(chunks)))
             ends.append((folder / FILE_NAME).stat().st_size)
     return ends
 
 
 def contents(found: Recordings) -> list[tuple[Label, list[tuple[int, bytes]]]]:
-    """Return all that a file holds."""
+    """Return all recordings of a file."""
     return [(entry.label, found.reads(entry)) for entry in found.entries]
 
 
 @given(taken=recordings)
-def test_what_is_written_is_read(tmp_path_factory: pytest.TempPathFactory, taken: list[tuple[Label, Reads]]) -> None:
-    """Labels and reads come back as they were, whatever they hold."""
+def test_recordings_round_trip(tmp_path_factory: pytest.TempPathFactory, taken: list[tuple[Label, Reads]]) -> None:
+    """Labels and reads are read as they were written."""
     folder = tmp_path_factory.mktemp("run")
     write(folder, taken)
     found = read_recordings(folder)
@@ -111,13 +111,13 @@ def test_what_is_written_is_read(tmp_path_factory: pytest.TempPathFactory, taken
 
 
 @given(taken=recordings, more=recordings, data=st.data())
-def test_a_torn_tail_takes_nothing_else(
+def test_a_torn_frame_affects_no_other(
     tmp_path_factory: pytest.TempPathFactory,
     taken: list[tuple[Label, Reads]],
     more: list[tuple[Label, Reads]],
     data: st.DataObject,
 ) -> None:
-    """Cut anywhere, a file holds the frames before the cut, says that it is torn, and can be appended to."""
+    """Cut anywhere, a file holds the frames before the cut, reports that it is torn, and can be appended to."""
     folder = tmp_path_factory.mktemp("run")
     ends = write(folder, taken)
     size = data.draw(st.integers(0, ends[-1]), label="cut at")
@@ -128,16 +128,16 @@ def test_a_torn_tail_takes_nothing_else(
     assert contents(found) == whole
     assert found.is_torn == (size > max((end for end in (len(MAGIC), *ends) if end <= size), default=size))
     with RecordingWriter(folder) as writer:
-        for label, heard in more:
-            writer.append(encode_frame(label, pack_reads(heard)))
+        for label, chunks in more:
+            writer.append(encode_frame(label, pack_reads(chunks)))
     assert contents(scan_recordings(folder)) == [*whole, *more]
 
 
 @given(taken=recordings, data=st.data())
-def test_damage_is_never_read_as_something_else(
+def test_a_damaged_file_is_never_misread(
     tmp_path_factory: pytest.TempPathFactory, taken: list[tuple[Label, Reads]], data: st.DataObject
 ) -> None:
-    """With one byte changed, a file is refused, or cut short, or read as it was."""
+    """With one byte changed, a file is refused, cut short, or read as it was."""
     folder = tmp_path_factory.mktemp("run")
     size = write(folder, taken)[-1]
     path = folder / FILE_NAME
@@ -149,8 +149,8 @@ def test_damage_is_never_read_as_something_else(
         assert found == taken[: len(found)]
 
 
-def test_what_is_no_recording_is_refused(tmp_path: Path) -> None:
-    """A folder without one, and a file of another kind, are sentences that say what to do."""
+def test_a_file_that_is_no_recording_is_refused(tmp_path: Path) -> None:
+    """The errors for a missing, foreign or empty file say what to do."""
     with pytest.raises(JournalError, match="record a run first"):
         read_recordings(tmp_path)
     (tmp_path / FILE_NAME).write_bytes(b"compare recordings 2\n")
@@ -170,33 +170,33 @@ texts_with_keys = st.lists(st.sampled_from([KEY, KEY[:7], KEY[7:], "x", "你", '
 
 
 def cut(body: bytes, places: Sequence[int]) -> list[bytes]:
-    """Cut bytes at some places."""
+    """Return bytes cut at some places."""
     bounds = sorted({0, len(body), *(place % (len(body) + 1) for place in places)})
     return [body[start:end] for start, end in pairwise(bounds)]
 
 
 @given(text=texts_with_keys, places=st.lists(st.integers(0, 300), max_size=8), slice_size=st.integers(1, 4))
-def test_a_key_is_found_and_hidden_however_it_is_cut(text: str, places: list[int], slice_size: int) -> None:
-    """Reads with the key hidden join to the text with the key hidden; none is lost; a tape knows if there was one."""
-    heard = list(enumerate(cut(text.encode(), places)))
-    tape = RecordingBuffer(SECRETIVE)
-    for start in range(0, len(heard), slice_size):
-        tape.keep(heard[start : start + slice_size])
-    packed = tape.wind_up()
-    assert unpack_reads(packed) == heard
-    assert tape.holds_key == (KEY in text)
+def test_a_key_is_found_and_redacted_however_it_is_cut(text: str, places: list[int], slice_size: int) -> None:
+    """The redacted reads join to the redacted text; no read is lost; the buffer knows whether there was a key."""
+    chunks = list(enumerate(cut(text.encode(), places)))
+    buffer = RecordingBuffer(SECRETIVE)
+    for start in range(0, len(chunks), slice_size):
+        buffer.add(chunks[start : start + slice_size])
+    packed = buffer.finish()
+    assert unpack_reads(packed) == chunks
+    assert buffer.holds_key == (KEY in text)
     hidden = hide_keys(packed, SECRETIVE)
     assert b"".join(data for _, data in hidden).decode() == SECRETIVE.by_value(text) == text.replace(KEY, MARK)
-    assert [at_ns for at_ns, _ in hidden] == [at_ns for at_ns, _ in heard]
+    assert [at_ns for at_ns, _ in hidden] == [at_ns for at_ns, _ in chunks]
 
 
-def told(found: Recordings) -> Iterator[str]:
-    """Yield all that recordings hold as text: labels, bytes, and what the bytes tell when they are heard."""
+def texts_of(found: Recordings) -> Iterator[str]:
+    """Yield all texts in recordings: labels, bytes, and what is decoded from the bytes."""
     for entry in found.entries:
-        heard = found.reads(entry)
-        fold = hear_again(entry.label, heard)
+        chunks = found.reads(entry)
+        fold = decode_recording(entry.label, chunks)
         yield str(entry.label)
-        yield b"".join(data for _, data in heard).decode("utf-8", "replace")
+        yield b"".join(data for _, data in chunks).decode("utf-8", "replace")
         yield str(
             [getattr(fold, name) for name in ("failed", "response_started", "usage", "finish_reason", "response_model")]
         )
@@ -204,28 +204,30 @@ def told(found: Recordings) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("prefix", ["sk-", "plain-"])
-def test_no_recording_holds_a_key(tmp_path: Path, prefix: str) -> None:
-    """Every way a server can echo a key ends in recordings without it, in whatever pieces it was told."""
+def test_no_recording_contains_a_key(tmp_path: Path, prefix: str) -> None:
+    """However a server echoes a key, in whatever pieces, the recording does not contain it."""
     key = make_key(prefix)
     write_yaml(tmp_path / "s.yaml", {"version": 1, "name": "echo", "cases": [{"id": "one", "turns": ["Hi"]}]})
     with ExitStack() as stack:
-        tapes = {name: stack.enter_context(echoing(name)) for name in ECHOES}
-        rows = {name: {"base_url": tape.url, "api_key_env": VARIABLE, "models": ["m"]} for name, tape in tapes.items()}
+        servers = {name: stack.enter_context(echoing(name)) for name in ECHOES}
+        rows = {
+            name: {"base_url": buffer.url, "api_key_env": VARIABLE, "models": ["m"]} for name, buffer in servers.items()
+        }
         write_config(tmp_path, **rows)
         done = compare(tmp_path, "run", "s.yaml", "--record", "-o", "out", variables={VARIABLE: key})
     assert done.returncode == 3, done.stderr
     found = read_recordings(tmp_path / "out")
     assert {entry.label.provider for entry in found.entries} == ECHOES.keys()
-    assert [text for text in told(found) if any(form in text for form in forms(key))] == []
+    assert [text for text in texts_of(found) if any(form in text for form in forms(key))] == []
     withheld = [entry.label.provider for entry in found.entries if entry.label.withheld]
-    assert "spoken" in withheld, "a key told in many events cannot be taken out"
+    assert "spoken" in withheld, "a key spread over many events cannot be redacted"
     assert {"headed", "named", "counted", "led-on", "paged", "cut"}.isdisjoint(withheld)
     again = compare(tmp_path, "rederive", "out", "-o", "again")
     assert again.returncode == 0, again.stderr
     assert f"not recorded: {len(withheld)}" in again.stdout
 
 
-# What is recorded, heard again
+# Rederived runs
 
 COUNTED = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
 ANSWER = {"id": "c-1", "model": "m-1", "choices": [{"message": {"content": "Hello"}, "finish_reason": "stop"}]}
@@ -233,7 +235,7 @@ ZIPPED = compress(delta("Hel") + delta("lo") + END + DONE)
 HALF = b"%x\r\n%b" % (4000, delta("Hel"))
 
 
-def twice_too_often(asked: Asked) -> Reply:
+def rate_limited_once(asked: Asked) -> Reply:
     """Refuse the first attempt and answer the second."""
     if asked.number == 0:
         return refuse("429 Slow", {"error": {"message": "too often"}}, retry_after_ms="10", x_request_id="r-1")
@@ -241,7 +243,7 @@ def twice_too_often(asked: Asked) -> Reply:
 
 
 def without_usage(asked: Asked) -> Reply:
-    """Refuse to count, as servers do that do not know how."""
+    """Refuse stream_options, as servers without usage do."""
     if b"stream_options" in asked.content:
         return refuse("400 Bad", {"error": {"message": "stream_options is not supported"}})
     return stream("uncounted")
@@ -256,7 +258,7 @@ KINDS: dict[str, Reply | Callable[[Asked], Reply]] = {
     ),
     "zipped": Reply([(0, head(content_encoding="gzip", content_length=str(len(ZIPPED))) + ZIPPED)]),
     "garbled": Reply([(0, STREAM_HEAD + frame(delta("x").replace(b"x", b"\xff") + END + DONE) + b"0\r\n\r\n")]),
-    "limited": twice_too_often,
+    "limited": rate_limited_once,
     "uncounting": without_usage,
     "refused": refuse("401 No", {"error": {"message": "bad key", "code": "k"}, "request_id": "r-9"}),
     "own-status": refuse("520 Web", "<html><title>Origin down</title></html>"),
@@ -270,7 +272,7 @@ KINDS: dict[str, Reply | Callable[[Asked], Reply]] = {
     "silent": Reply([(0, STREAM_HEAD), (0.01, frame(delta("Hel")))], linger_s=5),
     "headless": Reply([(0, b"")], linger_s=5),
 }
-"""A provider each; what they do to a client is all that a reply can do."""
+"""Provider -> its server; together they cover all that a response can be."""
 
 UNREACHABLE = "http://127.0.0.1:9/v1"
 
@@ -292,7 +294,7 @@ def all_kinds(folder: Path) -> Iterator[dict[str, Server]]:
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder in which a run of all kinds was recorded as `out`."""
+    """Return a folder in which a run against all servers was recorded as `out`."""
     folder = tmp_path_factory.mktemp("kinds")
     with all_kinds(folder):
         done = compare(folder, "run", "s.yaml", "--record", "-o", "out")
@@ -300,8 +302,8 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_what_is_heard_again_is_what_was_heard(recorded: Path) -> None:
-    """From the bytes come the same records and failed attempts, stamp for stamp, whatever the reply was like."""
+def test_rederived_records_equal_the_recorded_ones(recorded: Path) -> None:
+    """The bytes decode to the same records and failed attempts, timestamps included, whatever the response was."""
     done = compare(recorded, "rederive", "out", "-o", "again")
     assert done.returncode == 0, done.stderr
     lines = [*read_lines(recorded / "out", "record"), *read_lines(recorded / "out", "attempt")]
@@ -325,7 +327,7 @@ def test_what_is_heard_again_is_what_was_heard(recorded: Path) -> None:
 
 
 def test_every_attempt_is_recorded(recorded: Path) -> None:
-    """There is a recording for each attempt, those that were repeated and those that nobody answered, too."""
+    """There is a recording for each attempt, retried and unanswered ones included."""
     found = {(entry.label.key, entry.label.attempt) for entry in read_recordings(recorded / "out").entries}
     records = {(line["key"], line.get("attempts", 1)) for line in read_lines(recorded / "out", "record")}
     repeated = {(line["key"], line["attempt"]) for line in read_lines(recorded / "out", "attempt")}
@@ -333,8 +335,8 @@ def test_every_attempt_is_recorded(recorded: Path) -> None:
     assert found == records | repeated
 
 
-def test_a_misread_journal_is_mended(recorded: Path, tmp_path: Path) -> None:
-    """What an older version told wrongly of the same bytes is told rightly, said to be, and the rest stays."""
+def test_rederive_corrects_a_wrong_journal(recorded: Path, tmp_path: Path) -> None:
+    """A record that differs from its bytes is corrected and counted; the rest and the run itself stay."""
     old = tmp_path / "old"
     old.mkdir()
     (old / FILE_NAME).write_bytes((recorded / "out" / FILE_NAME).read_bytes())
@@ -349,8 +351,8 @@ def test_a_misread_journal_is_mended(recorded: Path, tmp_path: Path) -> None:
     assert "ill" in (old / "journal.jsonl").read_text(encoding="utf-8"), "the run itself is left alone"
 
 
-def test_what_was_not_recorded_is_taken_over(recorded: Path, tmp_path: Path) -> None:
-    """A run that was recorded in part keeps the rest of its records as they were."""
+def test_rederive_copies_records_without_recordings(recorded: Path, tmp_path: Path) -> None:
+    """A run that was recorded in part keeps its other records."""
     part = tmp_path / "part"
     part.mkdir()
     (part / "journal.jsonl").write_bytes((recorded / "out" / "journal.jsonl").read_bytes())
@@ -361,8 +363,8 @@ def test_what_was_not_recorded_is_taken_over(recorded: Path, tmp_path: Path) -> 
     assert read_lines(tmp_path / "part-rederived", "record") == read_lines(recorded / "out", "record")
 
 
-def test_a_used_folder_is_refused(recorded: Path) -> None:
-    """Nothing is written over another run, and nothing is told of a run without recordings."""
+def test_rederive_refuses_a_used_folder_and_a_run_without_recordings(recorded: Path) -> None:
+    """No run is overwritten, and a run without recordings is an error."""
     done = compare(recorded, "rederive", "out", "-o", "out")
     assert (done.returncode, "holds a run already" in done.stderr) == (2, True)
     with play(stream("Hi")) as server:
@@ -373,8 +375,8 @@ def test_a_used_folder_is_refused(recorded: Path) -> None:
     assert (done.returncode, "--record" in done.stderr) == (2, True)
 
 
-def test_a_resumed_run_goes_on_recording(tmp_path: Path) -> None:
-    """What is asked anew stands behind what was recorded before, and each record finds its own bytes."""
+def test_a_resumed_run_appends_to_its_recordings(tmp_path: Path) -> None:
+    """Each record finds its own bytes, repeated requests included."""
     write_yaml(tmp_path / "s.yaml", {"version": 1, "name": "twice", "cases": [{"id": "hi", "turns": ["Hi"]}]})
     with play([refuse("401 No", {"error": {"message": "no"}}), stream("now")]) as server:
         write_config(tmp_path, acme={"base_url": server.url, "keyless": True, "models": ["m"]})
@@ -386,12 +388,12 @@ def test_a_resumed_run_goes_on_recording(tmp_path: Path) -> None:
     assert "told as before: 2, told anew: 0, not recorded: 0" in done.stdout, done.stderr
 
 
-# Questions
+# Conversations
 
 
 @given(content=st.text(max_size=30), other=st.text(max_size=30))
-def test_a_nonce_does_not_count(content: str, other: str) -> None:
-    """With `cache: bust` a question is known in whatever run it is asked; another one is another."""
+def test_a_conversation_digest_ignores_the_nonce(content: str, other: str) -> None:
+    """With `cache: bust` a conversation has the same digest in each run; another conversation has another."""
     target = Target("acme", "m", replace(Parameters(), cache="bust"))
     request = Request(target, Case("one", (content,)), repeat=1, block=1)
     digests = {

@@ -1,4 +1,4 @@
-"""A run's folder is named, checked before anything costs money, and its files are seen whole or not at all."""
+"""A run's folder: its name, the checks before the run, atomic writes, and `latest`."""
 
 import os
 import stat
@@ -31,7 +31,7 @@ LONG = "x" * 300
 
 
 def names(folder: Path) -> list[str]:
-    """Return what is in a folder, hidden files too."""
+    """Return the names in a folder, hidden files included."""
     return sorted(path.name for path in folder.iterdir())
 
 
@@ -39,8 +39,8 @@ def names(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("text", ["", "a\r\nb\rc\nd\u2028", "你好\0"])
-def test_a_file_holds_what_was_written(tmp_path: Path, text: str) -> None:
-    """No line end is translated, and nothing else is left in the folder."""
+def test_a_written_file_has_the_given_content(tmp_path: Path, text: str) -> None:
+    """Line ends are not translated, and no other file is left in the folder."""
     path = tmp_path / "results.csv"
     path.write_text("old")
     write_atomically(path, text)
@@ -49,20 +49,20 @@ def test_a_file_holds_what_was_written(tmp_path: Path, text: str) -> None:
 
 
 def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
-    """The encoding is the caller's."""
+    """The caller chooses the encoding."""
     write_atomically(tmp_path / "a.csv", "a", "utf-8-sig")
     assert (tmp_path / "a.csv").read_bytes() == b"\xef\xbb\xbfa"
 
 
-def test_a_relative_name_is_one_in_the_working_folder(tmp_path: Path) -> None:
-    """-o table.md is written where the command was called."""
+def test_a_relative_path_is_in_the_working_folder(tmp_path: Path) -> None:
+    """`-o table.md` is written where the command was run."""
     write_atomically(Path("table.md"), "a")
     assert names(tmp_path) == ["table.md"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="other systems have no mode")
-def test_a_file_is_as_readable_as_any_other(tmp_path: Path) -> None:
-    """What is written may be read by whom the umask allows, not by its owner alone."""
+def test_a_written_file_respects_the_umask(tmp_path: Path) -> None:
+    """A file is readable by everyone whom the umask allows."""
     path = tmp_path / "a.md"
     before = os.umask(0o027)
     try:
@@ -72,8 +72,8 @@ def test_a_file_is_as_readable_as_any_other(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
 
 
-def test_a_text_without_an_encoding_leaves_the_old_file(tmp_path: Path) -> None:
-    """A writer's bug shows itself, and takes nothing with it."""
+def test_a_text_that_cannot_be_encoded_leaves_the_old_file(tmp_path: Path) -> None:
+    """The error of a faulty writer is raised, and the old file stays."""
     path = tmp_path / "a.md"
     path.write_text("old")
     with pytest.raises(UnicodeEncodeError):
@@ -83,7 +83,7 @@ def test_a_text_without_an_encoding_leaves_the_old_file(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
-    """What does not fit is not there in part; the message says that the journal is complete."""
+    """No partial file is left; the message says that the journal is complete."""
     pytest.importorskip("resource")
     path = tmp_path / "a.md"
     path.write_text("old")
@@ -95,16 +95,16 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
         "except CompareError as error: print(error)\n"
     )
     command = [sys.executable, "-c", program, str(path)]
-    told = subprocess.run(command, cwd=CHECKOUT, check=True, capture_output=True, text=True).stdout
-    assert told.startswith(f"{path} cannot be written: ")
-    assert told.endswith("; the journal is complete\n")
+    expected = subprocess.run(command, cwd=CHECKOUT, check=True, capture_output=True, text=True).stdout
+    assert expected.startswith(f"{path} cannot be written: ")
+    assert expected.endswith("; the journal is complete\n")
     assert path.read_text() == "old"
     assert names(tmp_path) == ["a.md"]
 
 
 @pytest.mark.parametrize("name", ["missing/a.md", "file/a.md", "folder", f"{LONG}.md"])
-def test_what_cannot_be_written_is_a_sentence(tmp_path: Path, name: str) -> None:
-    """A folder that vanished meanwhile, a file in its place, a name too long: none is a traceback."""
+def test_a_path_that_cannot_be_written_is_an_error(tmp_path: Path, name: str) -> None:
+    """A missing folder, a file in its place and a name that is too long are error messages."""
     (tmp_path / "file").touch()
     (tmp_path / "folder" / "inside").mkdir(parents=True)
     with pytest.raises(CompareError, match="cannot be written"):
@@ -116,8 +116,8 @@ def test_what_cannot_be_written_is_a_sentence(tmp_path: Path, name: str) -> None
 
 
 @given(st.text(max_size=60), st.text(max_size=60), st.integers(1, 10**8))
-def test_run_ids_sort_by_time_and_name_one_folder(first: str, second: str, seconds: int) -> None:
-    """Whatever a suite is called, its run is a plain name, later than those before it."""
+def test_run_ids_sort_by_time_and_are_valid_folder_names(first: str, second: str, seconds: int) -> None:
+    """Whatever a suite is called, its run id is a plain name that sorts after earlier ones."""
     earlier, later = new_run_id(first, NOON), new_run_id(second, NOON + timedelta(seconds=seconds))
     assert earlier < later
     for name in (earlier, later):
@@ -127,29 +127,29 @@ def test_run_ids_sort_by_time_and_name_one_folder(first: str, second: str, secon
 
 
 def test_run_ids_of_one_second_differ() -> None:
-    """Two runs begun together have two folders."""
+    """Two runs that start together have two folders."""
     assert len({new_run_id("basic", NOON) for _ in range(20)}) > 15
 
 
-def test_a_run_id_tells_its_suite() -> None:
-    """A person finds a run by its suite's name."""
+def test_a_run_id_contains_the_suite_name() -> None:
+    """A run can be found by its suite's name."""
     assert new_run_id("基础 suite/1", NOON).startswith("20260102T120000-基础-suite-1-")
 
 
-def test_a_folder_is_used_once(tmp_path: Path) -> None:
-    """A new or empty folder may be used, and that of a run killed before its first line; one with a run may not."""
+def test_a_folder_with_a_run_is_refused(tmp_path: Path) -> None:
+    """A new or empty folder can be used, and that of a run killed before its first line; one with a run cannot."""
     refuse_used_folder(tmp_path / "new")
     refuse_used_folder(tmp_path)
     (tmp_path / FILE_NAME).write_text('{"kind":"head')
     refuse_used_folder(tmp_path)
     (tmp_path / FILE_NAME).write_text('{"kind":"header"}\n')
-    told = f"holds a run already; choose another folder with -o, or go on with it: --resume {tmp_path}"
-    with pytest.raises(JournalError, match=told):
+    expected = f"holds a run already; choose another folder with -o, or go on with it: --resume {tmp_path}"
+    with pytest.raises(JournalError, match=expected):
         refuse_used_folder(tmp_path)
 
 
-def test_a_run_is_found_by_each_of_its_names(tmp_path: Path) -> None:
-    """By its folder, its journal, its id, and as the latest, whose folder is told as it is called itself."""
+def test_a_run_is_found_by_folder_journal_id_and_latest(tmp_path: Path) -> None:
+    """`latest` resolves to the folder's own name."""
     folder = RESULTS / "mine"
     folder.mkdir(parents=True)
     (folder / FILE_NAME).touch()
@@ -159,8 +159,8 @@ def test_a_run_is_found_by_each_of_its_names(tmp_path: Path) -> None:
         assert find_run(name).name == "mine"
 
 
-def test_the_latest_run_is_found_where_there_are_no_links() -> None:
-    """A file with the name does as well."""
+def test_latest_is_read_from_a_file_where_links_do_not_exist() -> None:
+    """A file with the folder's name works as a link does."""
     folder = RESULTS / "mine"
     folder.mkdir(parents=True)
     (folder / FILE_NAME).touch()
@@ -168,25 +168,25 @@ def test_the_latest_run_is_found_where_there_are_no_links() -> None:
     assert find_run(Path(LATEST)) == folder
 
 
-def test_what_is_no_run_is_told() -> None:
-    """A name of nothing, of a folder without a journal, or that no disk takes, is a sentence."""
+def test_a_name_of_no_run_is_an_error() -> None:
+    """A missing folder, one without a journal and an impossible name are error messages."""
     (RESULTS / "empty").mkdir(parents=True)
-    told = {
+    expected = {
         "latest": "there is no results/latest here; name a run's folder",
         "nothing": "nothing holds no journal.jsonl; name a run's folder",
         "empty": "empty holds no journal.jsonl",
         LONG: "cannot be read: File name too long",
     }
-    for name, sentence in told.items():
+    for name, sentence in expected.items():
         with pytest.raises(JournalError, match=sentence):
             find_run(Path(name))
 
 
-def test_what_can_be_no_folder_is_refused(tmp_path: Path) -> None:
-    """A file, or a name that no disk takes, is a sentence before anything is sent."""
+def test_a_path_that_cannot_be_a_folder_is_refused(tmp_path: Path) -> None:
+    """A file and an impossible name are errors before anything is sent."""
     (tmp_path / "file").touch()
-    for folder, told in ((tmp_path / "file", "is a file, not a folder"), (tmp_path / LONG, "cannot be used")):
-        with pytest.raises(JournalError, match=f"{told}.*; choose another"):
+    for folder, expected in ((tmp_path / "file", "is a file, not a folder"), (tmp_path / LONG, "cannot be used")):
+        with pytest.raises(JournalError, match=f"{expected}.*; choose another"):
             refuse_used_folder(folder)
 
 
@@ -194,14 +194,14 @@ def test_what_can_be_no_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_outputs_that_can_be_written_pass(tmp_path: Path) -> None:
-    """Known suffixes in any case, in folders that exist, need no word; nothing is made yet."""
+    """Known suffixes in any case, in existing folders, are accepted; nothing is created yet."""
     (tmp_path / "old.md").write_text("old")
     check_outputs([tmp_path / "a.csv", tmp_path / "A.MD", tmp_path / "old.md", Path("b.md")], SUFFIXES)
     assert names(tmp_path) == ["old.md"]
 
 
-def test_all_outputs_that_cannot_be_written_are_told_at_once(tmp_path: Path) -> None:
-    """Each has its own line, which says what is wrong with it; exit code 2."""
+def test_all_outputs_that_cannot_be_written_are_listed_at_once(tmp_path: Path) -> None:
+    """Each has a line that says what is wrong; exit code 2."""
     (tmp_path / "folder.md").mkdir()
     (tmp_path / "file").touch()
     bad = {
@@ -215,13 +215,13 @@ def test_all_outputs_that_cannot_be_written_are_told_at_once(tmp_path: Path) -> 
         check_outputs([tmp_path / "fine.md", *(tmp_path / name for name in bad)], SUFFIXES)
     lines = str(caught.value).splitlines()
     assert len(lines) == len(bad)
-    for (name, told), line in zip(bad.items(), lines, strict=True):
-        assert line.startswith(f"-o {tmp_path / name}: {told}")
+    for (name, expected), line in zip(bad.items(), lines, strict=True):
+        assert line.startswith(f"-o {tmp_path / name}: {expected}")
     assert caught.value.exit_code == 2
 
 
-def test_a_folder_that_may_not_be_written_is_told(tmp_path: Path) -> None:
-    """Permissions are looked at before the run, not after it."""
+def test_an_output_in_a_read_only_folder_is_an_error(tmp_path: Path) -> None:
+    """Permissions are checked before the run."""
     folder = tmp_path / "kept"
     folder.mkdir(mode=0o555)
     if os.access(folder, os.W_OK):
@@ -234,7 +234,7 @@ def test_a_folder_that_may_not_be_written_is_told(tmp_path: Path) -> None:
 
 
 def test_latest_names_the_newest_run(tmp_path: Path) -> None:
-    """It is moved from run to run, and moves along with the folder that holds it."""
+    """It changes with each run, and stays valid when the results folder is moved."""
     results = tmp_path / "results"
     for name in ("first", "second"):
         (results / name).mkdir(parents=True)
@@ -245,8 +245,8 @@ def test_latest_names_the_newest_run(tmp_path: Path) -> None:
     assert (moved / LATEST).resolve() == (moved / "second").resolve()
 
 
-def test_latest_is_a_file_where_there_are_no_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A system without symbolic links finds the name in a file."""
+def test_latest_is_a_file_where_links_do_not_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A system without symbolic links has the name in a file."""
 
     def refuse(*_args: object, **_options: object) -> None:
         raise OSError("no links here")
@@ -258,15 +258,15 @@ def test_latest_is_a_file_where_there_are_no_links(tmp_path: Path, monkeypatch: 
     assert names(tmp_path) == [LATEST]
 
 
-def test_a_folder_called_latest_stays(tmp_path: Path) -> None:
-    """Somebody's own folder is not replaced, and nothing is left beside it."""
+def test_a_folder_called_latest_is_not_replaced(tmp_path: Path) -> None:
+    """The user's own folder stays, and no other file is left."""
     (tmp_path / LATEST / "mine").mkdir(parents=True)
     name_latest(tmp_path / "run")
     assert names(tmp_path) == [LATEST]
     assert names(tmp_path / LATEST) == ["mine"]
 
 
-def test_where_no_link_can_be_made_the_run_goes_on(tmp_path: Path) -> None:
-    """`latest` is a convenience: a folder that takes no more files costs nobody a run."""
+def test_a_failure_to_write_latest_is_ignored(tmp_path: Path) -> None:
+    """`latest` is a convenience: a folder that cannot be written does not end a run."""
     name_latest(tmp_path / "missing" / "run")
     assert names(tmp_path) == []

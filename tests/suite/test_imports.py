@@ -1,4 +1,4 @@
-"""Files of other tools become suites that `compare run` takes, and what is not taken is said with its place."""
+"""Imports from other tools: suites that `compare run` accepts, and a list of what was skipped."""
 
 import json
 import re
@@ -31,14 +31,14 @@ def imported(text: str, name: str = "promptfooconfig.yaml") -> Imported:
 
 
 def suite_of(made: Imported) -> dict[str, Any]:
-    """Return what the suite's text says."""
+    """Return the data in the suite's text."""
     data = parse(made.text, "suite.yaml").data
     assert isinstance(data, dict)
     return data
 
 
 def loaded(made: Imported) -> Suite:
-    """Return the suite as `compare run` would."""
+    """Return the suite as `compare run` loads it."""
     Path("suite.yaml").write_text(made.text, encoding="utf-8")
     return load(Path("suite.yaml"), builtin().names)[0]
 
@@ -60,13 +60,13 @@ DATA = st.recursive(
 
 
 @given(st.dictionaries(TEXTS, DATA, min_size=1))
-def test_what_is_written_is_read_back(data: dict[str, Json]) -> None:
-    """Any data is the same after it was written as YAML and read by our own strict reader."""
+def test_written_yaml_is_read_back(data: dict[str, Json]) -> None:
+    """Any data is the same after it was written as YAML and read by the strict reader."""
     assert parse(write(data), "written.yaml").data == data
 
 
-def test_long_texts_are_written_to_be_read() -> None:
-    """A text of several lines stands as it is; keys keep their order; lists are indented; nothing is folded."""
+def test_multiline_texts_are_written_as_blocks() -> None:
+    """A text of several lines is a block; keys keep their order; lists are indented; no line is folded."""
     data: Json = {"b": "one\ntwo\n", "a": ["x " * 100], "c": {"d": "no"}}
     assert write(data) == f"b: |\n  one\n  two\na:\n  - '{'x ' * 100}'\nc:\n  d: 'no'\n"
 
@@ -74,7 +74,7 @@ def test_long_texts_are_written_to_be_read() -> None:
 # promptfoo
 
 
-def test_every_test_is_asked_with_every_prompt() -> None:
+def test_promptfoo_config_becomes_a_case_for_each_test_and_prompt() -> None:
     """A configuration becomes cases, targets and defaults, and each list of values a matrix."""
     made = imported("""
         description: Greetings
@@ -172,13 +172,13 @@ ASSERTIONS: list[tuple[Json, Json]] = [
 
 
 def assertion(written: Json) -> ImportSource:
-    """Return an assertion as it stands in a file."""
+    """Return an assertion as a part of a file."""
     return ImportSource(parse(write({"assert": written}), "c.yaml"), ("assert",))
 
 
 @pytest.mark.parametrize(("written", "checks"), ASSERTIONS)
-def test_an_assertion_becomes_the_check_that_says_the_same(written: Json, checks: Json) -> None:
-    """Each type that is taken has one meaning here."""
+def test_an_assertion_becomes_a_check_of_the_same_meaning(written: Json, checks: Json) -> None:
+    """Each type that can be imported has one meaning here."""
     assert checks_of(assertion(written)) == checks
 
 
@@ -205,8 +205,8 @@ def test_an_assertion_becomes_the_check_that_says_the_same(written: Json, checks
         ("contains", "without a type"),
     ],
 )
-def test_an_assertion_without_its_like_is_explained(written: Json, what: str) -> None:
-    """What no check says is not taken, and neither is what a key beside it turns into something else."""
+def test_an_assertion_without_counterpart_is_explained(written: Json, what: str) -> None:
+    """An assertion is skipped if no check has its meaning, or if another key changes it."""
     with pytest.raises(NotImportable) as caught:
         checks_of(assertion(written))
     assert what in caught.value.what
@@ -225,13 +225,13 @@ def test_an_assertion_without_its_like_is_explained(written: Json, what: str) ->
         ("latency(1500)", {"type": "latency", "threshold": 1500}),
     ],
 )
-def test_a_cell_demands_in_words(cell: str, written: Json) -> None:
-    """A table's cell names a type and a value; what names no type is the answer itself."""
+def test_an_assertion_in_a_cell_is_parsed(cell: str, written: Json) -> None:
+    """A table's cell has a type and a value; a cell without a type is the answer itself."""
     assert parse_assertion(cell) == written
 
 
-def test_each_thing_that_is_not_taken_is_said_with_its_place() -> None:
-    """Whatever would ask or judge something else is left out as a whole; the rest of the file is taken."""
+def test_each_skipped_part_is_listed_with_its_place() -> None:
+    """A test whose meaning would change is skipped as a whole; the rest of the file is imported."""
     made = imported("""\
         prompts: ['{{q}}', file://made.py, exec:./make.sh, file://missing.txt, 'A {% for x in q %}{% endfor %}']
         providers: [anthropic:claude, openai:embedding:x, 'openai:gpt-5', {id: openai:gpt-5, label: again}]
@@ -275,8 +275,8 @@ def test_each_thing_that_is_not_taken_is_said_with_its_place() -> None:
     ]
 
 
-def test_prompts_and_tests_come_from_files_beside_it() -> None:
-    """Texts, chats and tables are read; a file elsewhere is not, since a suite may not name it either."""
+def test_prompts_and_tests_are_read_from_files_beside_the_config() -> None:
+    """Texts, chats and tables are read; a file outside the folder is not, since a suite may not name it either."""
     Path("p.txt").write_text("First {{q}}\n---\nSecond {{q}}\n")
     Path("chat.json").write_text('[{"role": "system", "content": "Be {{how}}"}, {"role": "user", "content": "{{q}}"}]')
     Path("t.csv").write_text('q,how,__expected,__description\n"a, b",kind,contains: A,One\nc,kind,,\n')
@@ -296,8 +296,8 @@ def test_prompts_and_tests_come_from_files_beside_it() -> None:
     assert suite.cases[-1].expectations.checks == {"json": True}
 
 
-def test_a_key_in_a_configuration_is_neither_shown_nor_kept() -> None:
-    """A secret written into a provider's config stands in no output."""
+def test_an_api_key_in_a_config_is_neither_shown_nor_kept() -> None:
+    """A secret in a provider's config appears in no output."""
     made = imported("""
         prompts: [Hi]
         providers: [{id: openai:gpt-5, config: {apiKey: sk-very-secret-0123456789}}]
@@ -350,8 +350,8 @@ CONFIGS = st.fixed_dictionaries(
 
 
 @given(CONFIGS)
-def test_what_is_made_of_any_configuration_can_be_run(tmp_path_factory: pytest.TempPathFactory, config: Json) -> None:
-    """Either a suite comes out that is accepted as it is, or a sentence says why none does."""
+def test_any_config_becomes_a_valid_suite_or_an_error(tmp_path_factory: pytest.TempPathFactory, config: Json) -> None:
+    """The result is a suite that is accepted as it is, or a message with the reason."""
     path = tmp_path_factory.mktemp("import") / "promptfooconfig.yaml"
     path.write_text(yaml.safe_dump(config, allow_unicode=True), encoding="utf-8")
     output = path.with_name("suite.yaml")
@@ -369,8 +369,8 @@ def test_what_is_made_of_any_configuration_can_be_run(tmp_path_factory: pytest.T
     assert len(suite.cases) >= made.cases > 0
 
 
-def test_the_documentation_shows_what_comes_out() -> None:
-    """docs/data.md holds a configuration and the suite that is made of it, to the letter."""
+def test_documented_import_example_is_exact() -> None:
+    """docs/data.md has a configuration and the suite that the import makes of it."""
     page = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
     blocks = dict(re.findall(r"^```yaml (\S+)\n(.*?)^```", page, re.MULTILINE | re.DOTALL))
     assert imported(blocks["promptfooconfig.yaml"]).text == blocks["imported.yaml"]
@@ -398,8 +398,8 @@ EXAMPLES = [
 ]
 
 
-def test_examples_of_a_training_ask_what_the_user_said_last() -> None:
-    """History stays, the reply to learn does not, and braces are what they are."""
+def test_training_examples_ask_the_last_user_message() -> None:
+    """The history stays, the reply to learn does not, and braces are literal."""
     made = imported("".join(json.dumps(line) + "\n" for line in EXAMPLES), "training.jsonl")
     (left,) = made.left
     assert left.startswith("training.jsonl:1:1: the reply at the end is not asked. ")
@@ -411,8 +411,8 @@ def test_examples_of_a_training_ask_what_the_user_said_last() -> None:
     assert third.turns == ("C",)
 
 
-def test_examples_of_a_training_can_be_named_by_a_suite() -> None:
-    """`cases_from` takes the very file, with the same cases."""
+def test_cases_from_reads_training_examples() -> None:
+    """`cases_from` reads the same file to the same cases."""
     text = "".join(json.dumps(line) + "\n" for line in EXAMPLES)
     converted = loaded(imported(text, "training.jsonl")).cases
     Path("named.yaml").write_text("cases_from: training.jsonl\n")
@@ -434,8 +434,8 @@ def test_examples_of_a_training_can_be_named_by_a_suite() -> None:
         ('{"custom_id": "a", "body": {}}', "this is a request of a batch"),
     ],
 )
-def test_messages_that_cannot_be_asked_are_explained(line: str, message: str) -> None:
-    """A suite that names such a file is refused with the line; nothing is asked that was not written."""
+def test_messages_that_cannot_be_sent_are_refused_with_their_line(line: str, message: str) -> None:
+    """A suite that names such a file is refused, and nothing is sent that was not written."""
     Path("t.jsonl").write_text(EXAMPLES_LINE + line + "\n")
     Path("suite.yaml").write_text("cases_from: t.jsonl\n")
     with pytest.raises(InvalidFile) as caught:
@@ -455,8 +455,8 @@ def batch(*bodies: dict[str, Json], url: str = "/v1/chat/completions") -> str:
     return "".join(json.dumps(line) + "\n" for line in lines)
 
 
-def test_what_all_requests_of_a_batch_ask_for_becomes_a_default() -> None:
-    """Parameters and other fields are kept where all agree, and named where they do not; a model is never guessed."""
+def test_parameters_that_a_batch_shares_become_defaults() -> None:
+    """Fields are kept if all requests share them, and listed otherwise; a model is never guessed."""
     agreed: dict[str, Json] = {"max_tokens": 9, "top_k": 3, "model": "m"}
     made = imported(batch({**agreed, "temperature": 0}, {**agreed, "temperature": 1, "stream": True}), "b.jsonl")
     suite = suite_of(made)
@@ -468,7 +468,7 @@ def test_what_all_requests_of_a_batch_ask_for_becomes_a_default() -> None:
     ]
 
 
-def test_a_list_of_json_tells_the_lines_of_its_items() -> None:
+def test_items_of_a_json_list_have_their_lines() -> None:
     """A .json file is read item by item; characters beyond the first 65,536 are whole."""
     text = '[\n\n {"prompt": "a \\ud83d\\ude00"},\n {"promt": "b"}, 7\n]'
     made = imported(text, "list.json")
@@ -480,8 +480,8 @@ def test_a_list_of_json_tells_the_lines_of_its_items() -> None:
     assert (case.id, case.turns) == ("line-3", ("a 😀",))
 
 
-def test_rows_like_a_case_of_ours_keep_all_they_say() -> None:
-    """Ids, turns, variables and checks stay; a key that is unknown is named."""
+def test_rows_with_the_keys_of_a_case_are_kept() -> None:
+    """Ids, turns, variables and checks stay; an unknown key is listed."""
     rows = [
         {"id": "mine", "turns": ["{{a}}", "b"], "vars": {"a": "1"}, "checks": {"contains": "x"}},
         {"prompt": "plain", "colour": "red"},
@@ -496,8 +496,8 @@ def test_rows_like_a_case_of_ours_keep_all_they_say() -> None:
 # Tables
 
 
-def test_a_table_needs_no_ids_and_may_have_more_columns() -> None:
-    """Lines give the ids; columns that mean nothing here are named once; braces wait for variables."""
+def test_a_csv_table_needs_no_ids_and_may_have_unknown_columns() -> None:
+    """Line numbers become ids; unknown columns are listed once; braces are literal without variables."""
     made = imported('prompt,Category,vars.who,tags\n"Hi {{who}}",x,Bo,a;b\nPlain {{y}},,,\n', "t.csv")
     assert [left.partition(". ")[0] for left in made.left] == ["t.csv:2:1: the column `Category` has no counterpart"]
     first, second = loaded(made).cases
@@ -511,8 +511,8 @@ def test_a_table_needs_no_ids_and_may_have_more_columns() -> None:
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def test_a_suite_is_written_with_the_list_of_what_it_does_without(run_cli: Cli) -> None:
-    """What comes out is run as it is; the list stands on stderr and at the top of the suite."""
+def test_an_imported_suite_lists_what_was_skipped(run_cli: Cli) -> None:
+    """The suite runs as it is; the list is on stderr and at the top of the suite."""
     Path("promptfooconfig.yaml").write_text(
         "prompts: ['Say {{word}}']\nproviders: [bedrock:x]\n"
         "tests: [{vars: {word: hi}, assert: [{type: llm-rubric, value: nice}]}]\n"
@@ -546,8 +546,8 @@ def test_a_suite_is_written_with_the_list_of_what_it_does_without(run_cli: Cli) 
         ("a.toml", "", "files called .toml are not read. Known: .yaml, .csv, .jsonl, .json."),
     ],
 )
-def test_a_file_that_is_none_of_these_is_refused(run_cli: Cli, name: str, text: str, message: str) -> None:
-    """A sentence names place, cause and hint, and nothing is written."""
+def test_an_unknown_file_type_is_refused(run_cli: Cli, name: str, text: str, message: str) -> None:
+    """The message has the place, the cause and a hint, and nothing is written."""
     Path(name).write_text(text)
     refused = run_cli("import", name, "-o", "made.yaml")
     assert refused.returncode == 2
@@ -555,8 +555,8 @@ def test_a_file_that_is_none_of_these_is_refused(run_cli: Cli, name: str, text: 
     assert not Path("made.yaml").exists()
 
 
-def test_a_suite_that_is_there_is_never_overwritten(run_cli: Cli) -> None:
-    """It may hold somebody's work since."""
+def test_import_never_overwrites_a_suite(run_cli: Cli) -> None:
+    """The existing file may have been edited since."""
     Path("a.csv").write_text("prompt\nHi\n")
     Path("suite.yaml").write_text("mine")
     refused = run_cli("import", "a.csv", "-o", "suite.yaml")
@@ -564,8 +564,8 @@ def test_a_suite_that_is_there_is_never_overwritten(run_cli: Cli) -> None:
     assert "there is such a file already" in refused.stderr
 
 
-def test_what_is_too_large_for_a_suite_is_refused() -> None:
-    """A suite of more than a megabyte could not be run; the sentence says what can."""
+def test_an_import_larger_than_a_suite_may_be_is_refused() -> None:
+    """A suite of more than a megabyte could not be run; the message says what to do."""
     rows = "".join(json.dumps({"prompt": "x" * 1000}) + "\n" for _ in range(1100))
     with pytest.raises(CompareError, match="the suite would not be accepted: the text is larger than 1 MiB"):
         imported(rows, "large.jsonl")

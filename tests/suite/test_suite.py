@@ -1,4 +1,4 @@
-"""Suite files: what they mean, and the exact message for everything that is wrong with them."""
+"""Suite files: their meaning, and the exact message for every problem."""
 
 import json
 import os
@@ -45,7 +45,7 @@ Load = Callable[[str], Suite]
 
 @pytest.fixture
 def load_text(tmp_path: Path) -> Load:
-    """Return a function that loads a suite from text, with its files in a folder of its own."""
+    """Return a function that loads a suite from text, with its files in its own folder."""
 
     def load_it(text: str) -> Suite:
         path = tmp_path / "suite.yaml"
@@ -56,24 +56,24 @@ def load_text(tmp_path: Path) -> Load:
 
 
 @pytest.mark.parametrize("path", sorted(BAD_SUITES.glob("*.yaml")), ids=lambda path: path.stem)
-def test_a_broken_suite_is_refused_in_exactly_these_words(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each broken sample gives the message that lies beside it, every problem of it, and nothing else."""
+def test_a_broken_suite_gives_its_exact_message(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each broken sample gives the message in the file beside it, with every problem and nothing else."""
     monkeypatch.chdir(BAD_SUITES)
     with pytest.raises(InvalidFile) as caught:
         load(Path(path.name), PROVIDERS)
     assert f"{caught.value}\n" == path.with_suffix(".txt").read_text(encoding="utf-8")
 
 
-def test_there_are_many_broken_samples_and_a_message_for_each() -> None:
-    """The table holds at least forty suites, and no message without its suite."""
+def test_every_broken_sample_has_a_message() -> None:
+    """There are at least forty broken suites, and no message without its suite."""
     names = {path.stem for path in BAD_SUITES.glob("*.yaml")}
     assert len(names) >= 40
     assert names == {path.stem for path in BAD_SUITES.glob("*.txt")}
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
-def test_a_shipped_sample_loads_and_asks_every_provider(path: Path) -> None:
-    """The samples name no target, point editors at the schema, and give their cases in two languages."""
+def test_a_shipped_sample_loads_and_names_no_target(path: Path) -> None:
+    """The samples name no target, point editors at the schema, and have cases in two languages."""
     suite, rows = load(path, PROVIDERS)
     assert (suite.targets, dict(rows), suite.name) == ((), {}, path.stem)
     assert path.read_text(encoding="utf-8").startswith("# yaml-language-server: $schema=../docs/suite.schema.json\n")
@@ -81,7 +81,7 @@ def test_a_shipped_sample_loads_and_asks_every_provider(path: Path) -> None:
 
 
 def test_the_basic_sample_shows_the_format() -> None:
-    """It has single and several turns, in both languages, and ids that the documented pattern finds."""
+    """It has single and multiple turns, in both languages, and ids that the documented pattern matches."""
     cases = {case.id: case for case in load(ROOT / "prompts" / "basic.yaml", ())[0].cases}
     assert [id_ for id_ in cases if fnmatch(id_, "who-*")] == ["who-are-you-en", "who-are-you-zh"]
     assert cases["who-are-you-zh"].turns == ("你是谁？请用一句话回答。",)
@@ -90,16 +90,16 @@ def test_the_basic_sample_shows_the_format() -> None:
     assert cases["continue-en"].history[-1].role == "assistant"
 
 
-def test_the_committed_schema_is_the_one_the_code_gives() -> None:
-    """docs/suite.schema.json is what `compare schema` prints."""
+def test_committed_schema_is_up_to_date() -> None:
+    """docs/suite.schema.json is the output of `compare schema`."""
     committed = json.loads((ROOT / "docs" / "suite.schema.json").read_text(encoding="utf-8"))
     assert committed == json_schema()
     Draft7Validator.check_schema(committed)
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
-def test_the_schema_accepts_the_samples(path: Path) -> None:
-    """An editor finds nothing wrong with what is shipped."""
+def test_schema_accepts_the_samples(path: Path) -> None:
+    """An editor reports nothing about the shipped samples."""
     Draft7Validator(json_schema()).validate(read(path).data)
 
 
@@ -107,13 +107,13 @@ def test_the_schema_accepts_the_samples(path: Path) -> None:
     "name",
     ["mistyped_key", "temperature_too_high", "prompt_and_turns", "no_cases", "matrix_empty_list", "missing_provider"],
 )
-def test_the_schema_refuses_what_the_loader_refuses(name: str) -> None:
-    """An editor finds the mistakes that a schema can tell."""
+def test_schema_refuses_what_the_loader_refuses(name: str) -> None:
+    """An editor reports the mistakes that a schema can express."""
     assert not Draft7Validator(json_schema()).is_valid(read(BAD_SUITES / f"{name}.yaml").data)
 
 
-def test_the_schema_uses_only_what_draft_7_knows() -> None:
-    """No word of later drafts stands in it, and every key is described."""
+def test_schema_uses_only_draft_7_keywords() -> None:
+    """It has no keyword of later drafts, and every key has a description."""
     text = json.dumps(json_schema())
     assert not re.search(r'"(\$defs|prefixItems|unevaluated\w+|dependentRequired|const": \[)"', text)
     for model in (SuiteSchema, DefaultsSchema, TargetSchema, CaseSchema, MessageSchema):
@@ -121,8 +121,8 @@ def test_the_schema_uses_only_what_draft_7_knows() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in BLOCKS if name.endswith(".yaml")])
-def test_an_example_of_the_documentation_loads(name: str, tmp_path: Path) -> None:
-    """Every suite shown in docs/suite.md works with the files shown beside it."""
+def test_documented_suites_load(name: str, tmp_path: Path) -> None:
+    """Every suite in docs/suite.md loads with the files shown beside it."""
     for other, text in BLOCKS.items():
         (tmp_path / other).write_text(text, encoding="utf-8")
     suite, _ = load(tmp_path / name, PROVIDERS)
@@ -130,8 +130,8 @@ def test_an_example_of_the_documentation_loads(name: str, tmp_path: Path) -> Non
     Draft7Validator(json_schema()).validate(read(tmp_path / name).data)
 
 
-def test_the_documentation_shows_and_explains_every_key() -> None:
-    """Each key of the format has its row in docs/suite.md, and stands in its example of everything."""
+def test_documentation_covers_every_key() -> None:
+    """Each key of the format has a row in docs/suite.md, and is in its complete example."""
     models = (SuiteSchema, DefaultsSchema, TargetSchema, CaseSchema)
     for key in {field.alias or name for model in models for name, field in model.model_fields.items()}:
         assert f"`{key}`" in PAGE
@@ -140,8 +140,8 @@ def test_the_documentation_shows_and_explains_every_key() -> None:
         assert f"`{check}`" in PAGE
 
 
-def test_the_example_of_everything_means_what_it_says(tmp_path: Path) -> None:
-    """Names, layers of parameters, templates, matrices, turns, histories and files all arrive where they belong."""
+def test_complete_example_has_the_documented_meaning(tmp_path: Path) -> None:
+    """Names, merged parameters, templates, matrices, turns, histories and files all have their documented effect."""
     for name, text in BLOCKS.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
     suite, rows = load(tmp_path / "everything.yaml", PROVIDERS)
@@ -172,13 +172,13 @@ def test_the_example_of_everything_means_what_it_says(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("written", ["on", "off", "low", "medium", "high"])
-def test_thinking_is_a_word_also_where_yaml_11_would_see_a_truth_value(written: str, load_text: Load) -> None:
-    """`thinking: on` needs no quotes."""
+def test_thinking_on_and_off_need_no_quotes(written: str, load_text: Load) -> None:
+    """YAML 1.1 would read these words as truth values."""
     suite = load_text(f"defaults: {{thinking: {written}}}\ncases: [{{id: a, prompt: hi}}]")
     assert suite.parameters.thinking == written
 
 
-def test_texts_that_look_like_other_things_stay_as_written(load_text: Load) -> None:
+def test_texts_that_look_like_numbers_or_dates_stay_as_written(load_text: Load) -> None:
     """Ids, models, prompts and variables that look like numbers, dates or truth values are texts."""
     suite = load_text(
         "targets: [{provider: deepseek, models: [1.10, 2024-01-01]}]\n"
@@ -188,8 +188,8 @@ def test_texts_that_look_like_other_things_stay_as_written(load_text: Load) -> N
     assert [(case.id, case.turns) for case in suite.cases] == [("017", ("no",)), ("1.0", ("It is 1.50",))]
 
 
-def test_a_target_lies_over_the_defaults(load_text: Load) -> None:
-    """Values replace, mappings merge by key, and null takes a default back."""
+def test_target_parameters_are_merged_with_the_defaults(load_text: Load) -> None:
+    """Values replace, mappings merge by key, and null removes a default."""
     suite = load_text(
         "defaults: {seed: 1, stop: x, timeouts: {idle: 5, total: 50}, extra_body: {a: 1, b: 1}}\n"
         "targets:\n"
@@ -202,8 +202,8 @@ def test_a_target_lies_over_the_defaults(load_text: Load) -> None:
     assert back == Parameters()
 
 
-def test_a_cases_demands_lie_over_the_defaults(load_text: Load) -> None:
-    """Checks replace each other by name; null and false take one back, `checks: null` all; so with pass and match."""
+def test_expectations_of_a_case_are_merged_with_the_defaults(load_text: Load) -> None:
+    """Checks replace each other by name; null and false remove one, `checks: null` all; so do pass and match."""
     suite = load_text(
         "defaults: {checks: {no_refusal: true, max_ttft_s: 2}, pass: 2 of 3, match: similar 0.9}\n"
         "cases:\n"
@@ -221,7 +221,7 @@ def test_a_cases_demands_lie_over_the_defaults(load_text: Load) -> None:
 
 
 def test_texts_of_checks_are_templates(load_text: Load, tmp_path: Path) -> None:
-    """They are filled for each combination of a matrix, and count as a use of its values; patterns are left alone."""
+    """They are filled for each combination of a matrix, and count as a use of its values; patterns are not filled."""
     suite = load_text(
         "cases:\n  - id: a\n    prompt: hi\n    matrix: {who: [Ada, Bo]}\n"
         "    checks: {contains: ['{{who}}', x], equals: 'I, {{who}}', regex: '{{who}}', json: {const: '{{who}}'}}\n"
@@ -235,8 +235,8 @@ def test_texts_of_checks_are_templates(load_text: Load, tmp_path: Path) -> None:
     assert (first.expectations.checks, second.expectations.checks) == ({"contains": "7"}, {})
 
 
-def test_a_header_keeps_what_cases_demand(load_text: Load) -> None:
-    """As plain data, with the line and the number of turns; a case that demands nothing is not there."""
+def test_expectations_as_plain_data(load_text: Load) -> None:
+    """They have the line and the number of turns; a case without expectations is left out."""
     suite = load_text(
         "cases:\n  - {id: a, turns: [x, y], checks: {json: {type: object}}, pass: 1 of 2}\n"
         "  - {id: b, prompt: hi}\n  - {id: c, prompt: hi, match: exact}\n"
@@ -251,8 +251,10 @@ def test_a_header_keeps_what_cases_demand(load_text: Load) -> None:
     ("source", "said"),
     [("def f(:\n", "is no Python"), ("g = 1\n", "has no function `f`"), ("raise SystemExit\ndef f(r): ...\n", None)],
 )
-def test_a_function_is_looked_for_and_not_run(load_text: Load, tmp_path: Path, source: str, said: str | None) -> None:
-    """Its file is read as text: what is wrong with it is said, and nothing in it happens."""
+def test_a_function_check_is_validated_without_running_it(
+    load_text: Load, tmp_path: Path, source: str, said: str | None
+) -> None:
+    """The function's file is read as text, its problems are reported, and nothing in it runs."""
     (tmp_path / "own.py").write_text(source, encoding="utf-8")
     text = "cases: [{id: a, prompt: hi, checks: {python: own:f}}]"
     if said is None:
@@ -262,14 +264,14 @@ def test_a_function_is_looked_for_and_not_run(load_text: Load, tmp_path: Path, s
         load_text(text)
 
 
-def test_the_digest_does_not_see_what_is_demanded(load_text: Load) -> None:
-    """A check changes nothing that is asked, so runs before and after it can be compared."""
+def test_digest_ignores_expectations(load_text: Load) -> None:
+    """A check changes nothing that is sent, so runs before and after it can be compared."""
     demanding = SUITE.replace("tags: [x]", "tags: [x], checks: {contains: x}, match: exact, pass: 1 of 2")
     assert load_text(demanding).digest == load_text(SUITE).digest
 
 
-def test_a_provider_may_be_an_alias_or_one_of_the_suites_own(load_text: Load) -> None:
-    """Known are the names given, in any case, and the suite's own rows with their aliases."""
+def test_a_provider_may_be_an_alias_or_a_row_of_the_suite(load_text: Load) -> None:
+    """The given names are known, in any case, and the suite's own rows with their aliases."""
     suite = load_text(
         "providers: {acme: {base_url: 'https://a.example/v1', aliases: [ac]}}\n"
         "targets: [{provider: DeepSeek}, {provider: acme, models: [m]}, {provider: ac, models: [n]}]\n"
@@ -278,8 +280,8 @@ def test_a_provider_may_be_an_alias_or_one_of_the_suites_own(load_text: Load) ->
     assert [target.provider for target in suite.targets] == ["DeepSeek", "acme", "ac"]
 
 
-def test_a_leading_system_message_becomes_the_cases_own(load_text: Load) -> None:
-    """A conversation's system message takes the place of the default one instead of standing beside it."""
+def test_a_leading_system_message_replaces_the_default(load_text: Load) -> None:
+    """A conversation's system message replaces the default one instead of being sent beside it."""
     (case,) = load_text(
         "cases:\n  - id: a\n    vars: {who: pirate}\n    messages:\n"
         "      - {role: system, content: 'You are a {{who}}.'}\n      - {role: user, content: hi}\n"
@@ -287,8 +289,8 @@ def test_a_leading_system_message_becomes_the_cases_own(load_text: Load) -> None
     assert (case.system, case.history, case.turns, case.line) == ("You are a pirate.", (), ("hi",), 2)
 
 
-def test_a_files_text_is_a_template_only_where_there_are_variables(tmp_path: Path, load_text: Load) -> None:
-    """Braces in a file are sent as they stand, unless the case has values to put into them."""
+def test_a_prompt_file_is_a_template_only_with_variables(tmp_path: Path, load_text: Load) -> None:
+    """Braces in a file are sent as they are, unless the case has values for them."""
     (tmp_path / "t.txt").write_text("Say {{name}} {# twice #}\r\n", encoding="utf-8", newline="")
     (tmp_path / "c.jsonl").write_text('{"id": "c", "prompt": "{% x"}\n', encoding="utf-8")
     suite = load_text(
@@ -298,7 +300,7 @@ def test_a_files_text_is_a_template_only_where_there_are_variables(tmp_path: Pat
 
 
 def test_rows_of_a_csv_file_are_cases(tmp_path: Path, load_text: Load) -> None:
-    """Quoted line ends, commas, marks first, empty cells and Windows line ends are read as spreadsheets write them."""
+    """Quoted line ends, commas, a byte order mark, empty cells and CRLF are read as spreadsheets write them."""
     rows = '\ufeffid,prompt,system,tags,vars.n\r\na,"x, ""y""\r\nz {{n}}",,en; short,7\r\nb,你好,Be brief.,,\r\n'
     (tmp_path / "c.csv").write_text(rows, encoding="utf-8", newline="")
     first, second = load_text("cases_from: c.csv").cases
@@ -306,7 +308,7 @@ def test_rows_of_a_csv_file_are_cases(tmp_path: Path, load_text: Load) -> None:
     assert (second.turns, second.system, second.tags) == (("你好",), "Be brief.", ())
 
 
-def test_a_case_file_is_not_read_to_its_end_once_it_is_hopeless(tmp_path: Path, load_text: Load) -> None:
+def test_a_case_file_reports_at_most_twenty_problems(tmp_path: Path, load_text: Load) -> None:
     """A thousand faulty rows give twenty problems."""
     (tmp_path / "c.jsonl").write_text("{}\n" * 1000, encoding="utf-8")
     with pytest.raises(InvalidFile) as caught:
@@ -315,8 +317,8 @@ def test_a_case_file_is_not_read_to_its_end_once_it_is_hopeless(tmp_path: Path, 
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
-def test_a_link_does_not_lead_out_of_the_folder(tmp_path: Path) -> None:
-    """A suite cannot send a file that lies elsewhere, by whatever name."""
+def test_a_symlink_cannot_leave_the_suites_folder(tmp_path: Path) -> None:
+    """A suite cannot send a file from elsewhere, by whatever name."""
     home = tmp_path / "home"
     home.mkdir()
     (tmp_path / "secret.txt").write_text("secret", encoding="utf-8")
@@ -339,8 +341,8 @@ SUITE = "targets: [{provider: openai, seed: 1}]\ndefaults: {temperature: 1}\ncas
     ],
     ids=["comment", "name", "defaults-written-out", "other-way-of-writing"],
 )
-def test_the_digest_does_not_see_how_a_suite_is_written(same: str, load_text: Load) -> None:
-    """Comments, names, order, quotes and written-out defaults leave the digest alone."""
+def test_digest_ignores_how_a_suite_is_written(same: str, load_text: Load) -> None:
+    """Comments, names, order, quotes and written-out defaults do not change the digest."""
     assert load_text(same).digest == load_text(SUITE).digest
 
 
@@ -359,13 +361,13 @@ def test_the_digest_does_not_see_how_a_suite_is_written(same: str, load_text: Lo
         ("defaults:", "providers: {openai: {concurrency: 2}}\ndefaults:"),
     ],
 )
-def test_the_digest_sees_every_change_of_meaning(old: str, new: str, load_text: Load) -> None:
-    """Whatever is asked, of whom or how, changes the digest."""
+def test_digest_changes_with_every_change_of_meaning(old: str, new: str, load_text: Load) -> None:
+    """Every change of prompts, targets or parameters changes the digest."""
     assert load_text(SUITE.replace(old, new)).digest != load_text(SUITE).digest
 
 
-def test_prompts_alone_make_a_suite() -> None:
-    """What `compare ask` is given is asked as it stands, braces and all."""
+def test_a_suite_from_prompts() -> None:
+    """The prompts of `compare ask` are sent as they are, braces included."""
     suite = suite_from_prompts(["你是谁？", "{{x}}"], parameters=Parameters(seed=1), repeat=2)
     assert [(case.id, case.turns) for case in suite.cases] == [("prompt-1", ("你是谁？",)), ("prompt-2", ("{{x}}",))]
     assert (suite.name, suite.repeat, suite.parameters.seed, len(suite.digest)) == ("ask", 2, 1, 64)
@@ -373,7 +375,7 @@ def test_prompts_alone_make_a_suite() -> None:
 
 @pytest.mark.parametrize("prompts", [[], [" \n"], ["hi", ""]])
 def test_an_empty_prompt_is_refused(prompts: list[str]) -> None:
-    """There must be something to ask."""
+    """There must be a prompt, and none may be blank."""
     with pytest.raises(CompareError, match="A prompt is empty"):
         suite_from_prompts(prompts)
 
@@ -432,8 +434,8 @@ def test_a_template_is_filled(template: str, filled: str) -> None:
     ],
     ids=lambda template: template[:40],
 )
-def test_a_template_that_asks_for_too_much_is_refused(template: str) -> None:
-    """Bombs, loops, calls and ways out of the sandbox end in a sentence, at once and without memory."""
+def test_a_dangerous_template_is_refused(template: str) -> None:
+    """Bombs, loops, calls and escapes from the sandbox give an error at once, without using memory."""
     with pytest.raises(BadTemplate) as caught:
         read_template(template).fill({})
     assert caught.value.hint
@@ -441,7 +443,7 @@ def test_a_template_that_asks_for_too_much_is_refused(template: str) -> None:
 
 @given(st.text("{}%# abn*|()'\"1.+-~[]=,ifelsndwhtrp\n", max_size=60), st.text(max_size=5))
 def test_any_text_is_a_template_or_refused(text: str, value: str) -> None:
-    """No text makes the templates raise anything but their own error, or grow beyond the bound."""
+    """No text makes the templates raise another error, or grow beyond the bound."""
     try:
         filler = read_template(text)
         filled = filler.fill(dict.fromkeys(filler.names, value))
@@ -455,8 +457,8 @@ MATRICES = st.dictionaries(NAMES, st.lists(st.text(max_size=6), min_size=1, max_
 
 
 @given(MATRICES)
-def test_a_matrix_gives_every_combination_an_id_of_its_own(matrix: dict[str, list[str]]) -> None:
-    """As many combinations as the lists multiply to, each with its own suffix and one value of each list."""
+def test_a_matrix_gives_every_combination_a_unique_id(matrix: dict[str, list[str]]) -> None:
+    """There are as many combinations as the product of the lists' lengths, each with its own suffix and values."""
     made = combinations(matrix)
     suffixes = [suffix for suffix, _ in made]
     assert len(set(suffixes)) == len(made)
@@ -473,14 +475,14 @@ MODELS = st.lists(WORDS, min_size=1, unique=True)
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(cases=CASES, temperature=NUMBERS, repeat=st.integers(1, 99), models=MODELS)
-def test_a_suite_that_is_written_out_is_read_as_meant(
+def test_a_generated_suite_is_read_back(
     load_text: Load,
     cases: list[tuple[str, list[str], list[str], str | None]],
     temperature: float,
     repeat: int,
     models: list[str],
 ) -> None:
-    """Generated suites come back with every id, turn, tag, system message, model and parameter they had."""
+    """Generated suites have every id, turn, tag, system message, model and parameter that was written."""
     written = {
         "defaults": {"temperature": temperature, "repeat": repeat},
         "targets": [{"provider": "openai", "models": models}],
@@ -495,7 +497,7 @@ def test_a_suite_that_is_written_out_is_read_as_meant(
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(data=st.data())
 def test_a_damaged_suite_is_read_or_refused(load_text: Load, tmp_path: Path, data: st.DataObject) -> None:
-    """However a good suite is cut, spliced and scribbled upon, nothing but the one error is raised."""
+    """However a valid suite is cut and changed, no other error is raised."""
     for name in ("letter.txt", "more.csv"):
         (tmp_path / name).write_text(BLOCKS[name], encoding="utf-8")
     lines = BLOCKS["everything.yaml"].splitlines()
@@ -518,15 +520,15 @@ def test_a_damaged_suite_is_read_or_refused(load_text: Load, tmp_path: Path, dat
     content=st.binary(max_size=60) | st.text("id,prompt\n\"{}[]:1\\u;x'", max_size=80),
 )
 def test_any_case_file_is_read_or_refused(load_text: Load, tmp_path: Path, kind: str, content: str | bytes) -> None:
-    """No bytes in a case file raise anything but the one error."""
+    """No bytes in a case file raise another error."""
     raw = content.encode() if isinstance(content, str) else content
     (tmp_path / f"c.{kind}").write_bytes(b"id,prompt\n" * (kind == "csv" and raw[:1] > b"a") + raw)
     with suppress(InvalidFile):
         assert load_text(f"cases_from: c.{kind}").cases
 
 
-def test_jinja2_is_loaded_only_where_there_is_something_to_fill(tmp_path: Path) -> None:
-    """Importing `runner.suite` costs nothing heavy, and a suite without templates never needs jinja2."""
+def test_jinja2_is_loaded_only_for_templates(tmp_path: Path) -> None:
+    """Importing `runner.suite` is light, and a suite without templates never needs jinja2."""
     (tmp_path / "plain.yaml").write_text(SUITE, encoding="utf-8")
     program = (
         "import sys, runner.core.suite; from pathlib import Path\n"

@@ -1,4 +1,4 @@
-"""What a picture's SVG draws, worked out as a browser would: where every path, rectangle and label lies."""
+"""Geometry of a chart's SVG: the positions of all paths, rectangles and labels, as a browser computes them."""
 
 import re
 import xml.etree.ElementTree as ET
@@ -16,7 +16,7 @@ _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 
 @dataclass(frozen=True)
 class Box:
-    """Where a label lies, as wide as it is at most."""
+    """The box of a label, as wide as the label can be."""
 
     text: str
     left: float
@@ -25,7 +25,7 @@ class Box:
     bottom: float
 
     def overlaps(self, other: "Box") -> bool:
-        """Tell whether two labels cover each other, by more than rounding."""
+        """Return whether two labels cover each other, by more than rounding."""
         apart = (
             self.right <= other.left + 0.2,
             other.right <= self.left + 0.2,
@@ -35,14 +35,14 @@ class Box:
         return not any(apart)
 
 
-def parse(picture: Chart) -> ET.Element:
-    """Return a picture's root; the parser refuses what is not well-formed."""
-    return ET.fromstring(picture.svg)
+def parse(chart: Chart) -> ET.Element:
+    """Return a chart's root; the parser refuses markup that is not well-formed."""
+    return ET.fromstring(chart.svg)
 
 
-def describe(picture: Chart) -> str:
-    """Return what a picture says of itself to those who cannot see it."""
-    return parse(picture).findtext(f"{NAMESPACE}desc", "")
+def describe(chart: Chart) -> str:
+    """Return a chart's description, which screen readers read."""
+    return parse(chart).findtext(f"{NAMESPACE}desc", "")
 
 
 def size(root: ET.Element) -> tuple[float, float]:
@@ -53,7 +53,7 @@ def size(root: ET.Element) -> tuple[float, float]:
 
 
 def drawn_points(root: ET.Element) -> Iterator[tuple[float, float]]:
-    """Yield the ends of all lines and the corners of all rectangles where they are seen."""
+    """Yield the ends of all lines and the corners of all rectangles, in the coordinates of the chart."""
     by_id = {element.attrib["id"]: element for element in root.iter() if "id" in element.attrib}
     for child in root:
         yield from _points(child, by_id, 0, 0)
@@ -113,30 +113,30 @@ def _box(element: ET.Element) -> Box:
     return Box(text, left, y - high * 0.8, left + wide, y + high * 0.2)
 
 
-def check(picture: Chart, prefix: str) -> ET.Element:
-    """Assert all that is promised of every picture; return its root."""
-    root = parse(picture)
-    _check_safe(root, picture, prefix)
+def check(chart: Chart, prefix: str) -> ET.Element:
+    """Assert everything that holds for every chart; return its root."""
+    root = parse(chart)
+    _check_safe(root, chart, prefix)
     wide, high = size(root)
     outside = [(x, y) for x, y in drawn_points(root) if not (-0.1 <= x <= wide + 0.1 and -0.1 <= y <= high + 0.1)]
     assert outside == []
     boxes = labels(root)
     assert [box for box in boxes if box.left < -0.2 or box.right > wide + 0.2 or box.top < 0 or box.bottom > high] == []
     assert [(a.text, b.text) for a, b in combinations(boxes, 2) if a.overlaps(b)] == []
-    assert picture.caption.endswith(".")
+    assert chart.caption.endswith(".")
     return root
 
 
-def _check_safe(root: ET.Element, picture: Chart, prefix: str) -> None:
-    """Assert that it says what it is, and that nothing in it runs, styles, or comes from elsewhere."""
+def _check_safe(root: ET.Element, chart: Chart, prefix: str) -> None:
+    """Assert that the chart describes itself, and that nothing in it runs, styles, or comes from elsewhere."""
     assert root.tag == f"{NAMESPACE}svg"
     assert root.attrib["role"] == "img"
     ids = [element.attrib["id"] for element in root.iter() if "id" in element.attrib]
     assert len(ids) == len(set(ids))
     assert all(name.startswith(f"{prefix}-") for name in ids)
     assert root.attrib["aria-labelledby"].split() == [f"{prefix}-title", f"{prefix}-desc"]
-    assert root.findtext(f"{NAMESPACE}title") == picture.title
-    assert "n " in describe(picture)
+    assert root.findtext(f"{NAMESPACE}title") == chart.title
+    assert "n " in describe(chart)
     for element in root.iter():
         assert element.tag.removeprefix(NAMESPACE) in {
             *("svg", "title", "desc", "defs", "pattern", "g", "use", "path", "rect", "text"),

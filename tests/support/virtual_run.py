@@ -7,8 +7,9 @@ from itertools import count
 
 from runner.core.load import LoadProfile
 from runner.engine.lane import Lane
-from runner.engine.schedule import Begin, Schedule, Wait, from_the_start, never
+from runner.engine.schedule import Begin, Schedule, Wait, never_stop, resume_nothing
 from runner.planning.plan import Plan, Request, Target
+from tests.support.plans import first_requests
 
 SECOND_NS = 1_000_000_000
 
@@ -26,15 +27,15 @@ class Held:
 
 @dataclass(slots=True)
 class VirtualRun:
-    """All that happens is in `held`, in the order of beginnings; `after_moment` may look on whenever all is quiet."""
+    """Conversations are in `held`, in the order of their beginnings; `after_moment` is called after each moment."""
 
     plan: Plan
     lanes: Mapping[str, Lane]
     lasts_ns: Callable[[Request], int]
     load: LoadProfile = field(default_factory=LoadProfile)
     level: int = 0
-    resume: Callable[[Request], Request | None] = from_the_start
-    stop: Callable[[], str | None] = never
+    first_missing: Callable[[Request], Request | None] = resume_nothing
+    stop: Callable[[], str | None] = never_stop
     uses: Callable[[Request], tuple[int, int]] = lambda _: (0, 0)
     """Tokens sent and received."""
     after_moment: Callable[["VirtualRun", int], None] = lambda _, __: None
@@ -48,7 +49,9 @@ class VirtualRun:
         whom: dict[str, list[Target]] = {name: [] for name in self.lanes}
         for target in self.plan.targets:
             whom[target.provider].append(target)
-        self.schedule = Schedule(self.plan, self.load, whom, 0, level=self.level, resume=self.resume, stop=self.stop)
+        self.schedule = Schedule(
+            self.plan, self.load, whom, 0, level=self.level, first_missing=self.first_missing, stop=self.stop
+        )
 
     def run(self) -> list[Held]:
         """Go from moment to moment until nothing is left."""
@@ -71,13 +74,13 @@ class VirtualRun:
 
     def _ask(self, lane: Lane, now_ns: int) -> bool:
         match self.schedule.decide(lane, now_ns):
-            case Begin(request, ticket, _, planned_ns):
+            case Begin(request, permit, _, planned_ns):
                 end_ns = now_ns + self.lasts_ns(request)
                 self.held.append(Held(lane.name, request, now_ns, end_ns, planned_ns))
                 sent, received = self.uses(request)
 
                 def finish(_: int) -> None:
-                    lane.leave(ticket, input_tokens=sent, output_tokens=received)
+                    lane.release(permit, input_tokens=sent, output_tokens=received)
                     lane.end()
 
                 heapq.heappush(self._moments, (end_ns, next(self._numbers), finish))
@@ -98,7 +101,7 @@ def shortest_ns(plan: Plan, widths: Mapping[str, int], lasts_ns: Callable[[Reque
     places = {name: [0] * width for name, width in widths.items()}
     begun_ns: dict[tuple[str, int], int] = {}
     previous_ns = dict.fromkeys(widths, 0)
-    for request in plan.opening_requests():
+    for request in first_requests(plan):
         lane, block = request.target.provider, request.block
         behind = 0 if lead is None else block - lead - 1
         released_ns = max((begun_ns.get((other, behind), 0) for other in widths if other != lane), default=0)

@@ -1,4 +1,4 @@
-"""Sockets are read in rounds: nothing is missed, a crowd is looked at seldom, and nothing is left behind."""
+"""Batched reads: nothing is missed, many connections are read at intervals, and nothing is left open."""
 
 import socket
 import sys
@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from runner.wire import batched_reads
-from runner.wire.batched_reads import BatchedReads, running_rounds
+from runner.wire.batched_reads import BatchedReads
 from tests.support.wait_until import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.skipif(sys.platform != "linux", reason="epoll is Linux's")]
@@ -20,106 +20,108 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]
     return "asyncio", {"use_uvloop": request.param}
 
 
-class Line:
-    """A connection whose one end is read in rounds, so many bytes at a time."""
+class Connection:
+    """A connection whose one end is read in batches, `size` bytes at a time."""
 
-    def __init__(self, going_round: BatchedReads, size: int = 1024) -> None:
+    def __init__(self, reads_of_loop: BatchedReads, size: int = 1024) -> None:
         self.far, self.near = socket.socketpair()
         self.near.setblocking(False)
         self.reads: list[bytes] = []
-        self._rounds = going_round
+        self._batched_reads = reads_of_loop
         self._size = size
-        going_round.add(self.near.fileno(), self._read)
+        reads_of_loop.add(self.near.fileno(), self._read)
 
     def _read(self) -> None:
         self.reads.append(self.near.recv(self._size))
 
     def close(self) -> None:
-        """Leave the rounds."""
-        self._rounds.remove(self.near.fileno())
+        """Stop reading and close both ends."""
+        self._batched_reads.remove(self.near.fileno())
         self.near.close()
         self.far.close()
 
 
 @pytest.fixture
-def lines() -> Iterator[list[Line]]:
-    """Close all lines that a test has opened."""
-    opened: list[Line] = []
+def connections() -> Iterator[list[Connection]]:
+    """Close all connections that a test has opened."""
+    opened: list[Connection] = []
     yield opened
-    for line in opened:
-        line.far.close()
-        line.near.close()
+    for connection in opened:
+        connection.far.close()
+        connection.near.close()
 
 
-async def test_what_a_read_leaves_is_asked_for_again(lines: list[Line]) -> None:
+async def test_reader_is_called_again_while_something_is_left_to_read(connections: list[Connection]) -> None:
     """A reader that takes one byte at a time is called until nothing is left, then for the end."""
-    line = Line(running_rounds(), size=1)
-    lines.append(line)
-    line.far.send(b"abc")
-    line.far.close()
+    connection = Connection(batched_reads.batched_reads(), size=1)
+    connections.append(connection)
+    connection.far.send(b"abc")
+    connection.far.close()
     with anyio.fail_after(10):
-        await until(lambda: b"" in line.reads)
-    line.close()
-    assert b"".join(line.reads) == b"abc"
+        await until(lambda: b"" in connection.reads)
+    connection.close()
+    assert b"".join(connection.reads) == b"abc"
 
 
-async def test_a_crowd_is_left_to_speak_between_two_rounds(lines: list[Line], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pieces that come during a rest are read together behind it; with fewer connections each is read at once."""
-    monkeypatch.setattr(batched_reads, "CROWD", 2)
-    monkeypatch.setattr(batched_reads, "REST_NS", 50_000_000)
-    going_round = running_rounds()
-    line = Line(going_round)
-    lines.append(line)
+async def test_many_connections_are_read_at_intervals(
+    connections: list[Connection], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pieces that arrive between two batches are read together; with fewer connections each is read at once."""
+    monkeypatch.setattr(batched_reads, "MANY_CONNECTIONS", 2)
+    monkeypatch.setattr(batched_reads, "BATCH_INTERVAL_NS", 50_000_000)
+    reads_of_loop = batched_reads.batched_reads()
+    connection = Connection(reads_of_loop)
+    connections.append(connection)
 
-    async def say(count: int) -> None:
+    async def send(count: int) -> None:
         for _ in range(count):
-            line.far.send(b"a")
+            connection.far.send(b"a")
             await anyio.sleep(0.005)
 
-    assert going_round.rest_ns == 0
-    await say(3)
-    assert line.reads == [b"a"] * 3
+    assert reads_of_loop.max_delay_ns == 0
+    await send(3)
+    assert connection.reads == [b"a"] * 3
 
-    lines.append(Line(going_round))
-    assert going_round.rest_ns == 50_000_000
-    await say(3)
+    connections.append(Connection(reads_of_loop))
+    assert reads_of_loop.max_delay_ns == 50_000_000
+    await send(3)
     with anyio.fail_after(10):
-        await until(lambda: b"".join(line.reads) == b"a" * 6)
-    assert len(line.reads) < 6
+        await until(lambda: b"".join(connection.reads) == b"a" * 6)
+    assert len(connection.reads) < 6
 
-    with anyio.fail_after(10):  # rested and found nothing: woken again by the next piece
+    with anyio.fail_after(10):  # an interval without anything to read: woken again by the next piece
         await anyio.sleep(0.12)
-        await say(1)
-        await until(lambda: b"".join(line.reads) == b"a" * 7)
-    for each in lines:
+        await send(1)
+        await until(lambda: b"".join(connection.reads) == b"a" * 7)
+    for each in connections:
         each.close()
 
 
-async def test_who_is_closed_in_a_round_is_not_read_in_it(lines: list[Line]) -> None:
-    """A read may end another connection that is due in the same round."""
-    going_round = running_rounds()
-    first, second = Line(going_round), Line(going_round)
-    lines += [first, second]
+async def test_connection_closed_by_another_of_its_batch_is_not_read(connections: list[Connection]) -> None:
+    """A read may close another connection that is ready in the same batch."""
+    reads_of_loop = batched_reads.batched_reads()
+    first, second = Connection(reads_of_loop), Connection(reads_of_loop)
+    connections += [first, second]
     for one, other in ((first, second), (second, first)):
-        going_round.remove(one.near.fileno())
-        going_round.add(one.near.fileno(), other.close)
+        reads_of_loop.remove(one.near.fileno())
+        reads_of_loop.add(one.near.fileno(), other.close)
     first.far.send(b"a")
     second.far.send(b"b")
     with anyio.fail_after(10):
         await until(lambda: -1 in (first.near.fileno(), second.near.fileno()))
-    left = [line for line in lines if line.near.fileno() != -1]
+    left = [connection for connection in connections if connection.near.fileno() != -1]
     assert len(left) == 1
     left[0].close()
 
 
-async def test_nothing_is_left_behind_the_last_connection(lines: list[Line]) -> None:
-    """The rounds of a loop end with their last connection, and begin anew with the next."""
-    before = running_rounds()
-    lines.append(Line(before))
-    lines[0].close()
-    after = running_rounds()
-    lines.append(Line(after))
+async def test_epoll_is_closed_with_the_last_connection(connections: list[Connection]) -> None:
+    """The epoll of a loop is closed with its last connection, and the next connection opens a new one."""
+    before = batched_reads.batched_reads()
+    connections.append(Connection(before))
+    connections[0].close()
+    after = batched_reads.batched_reads()
+    connections.append(Connection(after))
     assert after is not before
     assert before._epoll.closed
-    lines[1].close()
+    connections[1].close()
     assert not batched_reads._OPEN

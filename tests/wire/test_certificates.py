@@ -1,4 +1,4 @@
-"""Whose certificates are trusted is said by the environment, as for other programs."""
+"""Trusted certificates are named by the environment, as for other programs."""
 
 import subprocess
 from pathlib import Path
@@ -13,13 +13,13 @@ from tests.wire.test_client import ask_once, failure
 
 @pytest.fixture
 def anyio_backend() -> tuple[str, dict[str, bool]]:
-    """Run on the loop that runs use."""
+    """Run each test on uvloop, as the command does."""
     return "asyncio", {"use_uvloop": True}
 
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
-    """Make a certificate that nobody has signed."""
+    """Return a self-signed certificate."""
     return make_certificate(tmp_path)
 
 
@@ -35,13 +35,13 @@ def hashed_folder(certificate: Path) -> Path:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
-async def test_an_authority_of_ones_own_is_trusted(
+async def test_private_authority_named_by_the_environment_is_trusted(
     variable: str, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A file or a folder of certificates makes a company's gateway known; without it nothing is sent."""
-    with play(stream("Hello"), serve_with(certificate)) as tape:
-        assert failure(await ask_once(tape.url)) == (Outcome.CONNECTION, "tls_certificate")
-        assert tape.asked == []
+    """A file or a folder of certificates makes a company's gateway trusted; without it nothing is sent."""
+    with play(stream("Hello"), serve_with(certificate)) as server:
+        assert failure(await ask_once(server.url)) == (Outcome.CONNECTION, "tls_certificate")
+        assert server.asked == []
         place = certificate if variable == "SSL_CERT_FILE" else hashed_folder(certificate)
         monkeypatch.setenv(variable, str(place))
-        assert (await ask_once(tape.url)).fold.outcome() is Outcome.OK
+        assert (await ask_once(server.url)).fold.outcome() is Outcome.OK

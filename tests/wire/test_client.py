@@ -1,4 +1,4 @@
-"""One provider's client over real sockets: all samples, four timeouts, and what reaches the server."""
+"""The client over real sockets: all samples, the four timeouts, and what the server receives."""
 
 import gc
 import socket
@@ -18,7 +18,8 @@ from runner.core.suite import Timeouts
 from runner.providers.endpoint import Endpoint
 from runner.providers.key import Key
 from runner.providers.row import Row
-from runner.wire.client import ChatRequestBody, Client, ProviderRefusal
+from runner.wire.client import Client, ProviderRefusal
+from runner.wire.completion_request import CompletionRequest, send_by_sdk
 from runner.wire.read_loop import Attempt
 from tests.support.certificate import make_certificate, serve_with
 from tests.support.scripted_server import (
@@ -46,20 +47,20 @@ COMMENT = frame(b": keep-alive\n\n")
 
 @pytest.fixture
 def anyio_backend() -> tuple[str, dict[str, bool]]:
-    """Run on the loop that runs use."""
+    """Run each test on uvloop, as the command does."""
     return "asyncio", {"use_uvloop": True}
 
 
 @pytest.fixture(autouse=True)
 def no_proxy_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep proxies of this machine out."""
+    """Unset the proxy variables of this machine."""
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
 
 
 def endpoint_at(url: str, key: str | None = KEY, **row: object) -> Endpoint:
-    """Return where to ask, as the registry would."""
+    """Return an endpoint, as the registry would."""
     return Endpoint("acme", url, Key(key, "ACME_API_KEY") if key else None, Row.model_validate(row))
 
 
@@ -67,31 +68,31 @@ QUESTION: Sequence[Mapping[str, object]] = [{"role": "user", "content": "你好"
 
 
 async def ask(endpoint: Endpoint, timeouts: Timeouts | None = None, times: int = 1) -> list[Attempt]:
-    """Ask an endpoint one after the other by one client; return the attempts."""
+    """Send requests one after the other with one client; return the attempts."""
     attempts = [Attempt() for _ in range(times)]
     client = Client(endpoint)
     try:
         with anyio.fail_after(15):
             for attempt in attempts:
-                await client.ask(ChatRequestBody("m-1", QUESTION, {"stream": True}, timeouts or Timeouts()), attempt)
+                await client.ask(CompletionRequest("m-1", QUESTION, {"stream": True}, timeouts or Timeouts()), attempt)
     finally:
         await client.aclose()
     return attempts
 
 
 async def ask_once(url: str, timeouts: Timeouts | None = None) -> Attempt:
-    """Ask a server once."""
+    """Send one request; return the attempt."""
     return (await ask(endpoint_at(url), timeouts))[0]
 
 
 def failure(attempt: Attempt) -> tuple[Outcome, str | None]:
-    """Return how an attempt ended, and the stage or cause."""
+    """Return an attempt's outcome and error type."""
     failed = attempt.fold.failed
     return attempt.fold.outcome(), failed.error_type if failed else None
 
 
 def reply_of(sample: Sample) -> Reply:
-    """Return what a server writes for a sample, its behaviour included."""
+    """Return the scripted reply of a sample, its behaviour included."""
     folder = SAMPLES / sample.name
     behaviour = yaml.safe_load((folder / "expected.yaml").read_text(encoding="utf-8")).get("behaviour", {})
     pieces: list[tuple[float, bytes]] = [(0, (folder / "response.http").read_bytes())]
@@ -101,38 +102,38 @@ def reply_of(sample: Sample) -> Reply:
 
 
 @pytest.mark.parametrize("sample", ALL, ids=lambda sample: sample.name)
-async def test_sample_is_heard_right_through_a_connection(sample: Sample) -> None:
-    """What providers really send gives the same record through a socket as its bytes alone."""
-    with play(reply_of(sample)) as tape:
-        attempt = await ask_once(tape.url, Timeouts(first_token=1))
+async def test_sample_is_decoded_as_expected_over_a_connection(sample: Sample) -> None:
+    """What providers really send gives the same fold over a socket as its bytes alone."""
+    with play(reply_of(sample)) as server:
+        attempt = await ask_once(server.url, Timeouts(first_token=1))
     observed, expected = observe(attempt.fold), expectation(sample)
-    if expected["outcome"] == "connection":  # in the words of the library that noticed
+    if expected["outcome"] == "connection":  # the message is the library's
         assert observed.pop("error")
         assert observed.pop("worth_repeating")
     assert observed == expected
 
 
-async def test_what_is_sent() -> None:
-    """The body holds the model, the messages and what the question adds, and nothing of the SDK's own."""
-    with play(stream("Hello")) as tape:
-        await ask_once(tape.url)
-    asked = tape.asked[0]
+async def test_request_body_holds_the_model_the_messages_and_the_parameters() -> None:
+    """The JSON body holds what the caller gave, and nothing that the SDK adds."""
+    with play(stream("Hello")) as server:
+        await ask_once(server.url)
+    asked = server.asked[0]
     assert (asked.method, asked.target) == ("POST", "/v1/chat/completions")
     assert asked.json == {"model": "m-1", "messages": QUESTION, "stream": True}
 
 
-async def test_only_the_first_request_is_the_sdks_and_all_are_alike() -> None:
-    """What stands above a question is what the SDK writes there, every time; an upgrade that varies it shows here."""
-    with play(stream("Hello")) as tape:
-        client = Client(endpoint_at(tape.url))
+async def test_request_head_is_the_sdks_and_the_same_every_time() -> None:
+    """The headers are those that the SDK itself sends; if an upgrade makes them vary, this test fails."""
+    with play(stream("Hello")) as server:
+        client = Client(endpoint_at(server.url))
         for _ in range(3):
-            await client.ask(ChatRequestBody("m-1", QUESTION, {}), Attempt())
-        drafts = {await client._draft() for _ in range(2)}
+            await client.ask(CompletionRequest("m-1", QUESTION, {}), Attempt())
+        heads = {await client._head_by_sdk(lambda sdk: send_by_sdk(sdk, {})) for _ in range(2)}
         await client.aclose()
-        async with AsyncOpenAI(api_key=KEY, base_url=tape.url, max_retries=0) as sdk:
+        async with AsyncOpenAI(api_key=KEY, base_url=server.url, max_retries=0) as sdk:
             await sdk.chat.completions.with_raw_response.create(model="m-1", messages=())
-    *ours, by_sdk = [asked.headers for asked in tape.asked]
-    assert len(drafts) == 1
+    *ours, by_sdk = [asked.headers for asked in server.asked]
+    assert len(heads) == 1
     assert all(headers == ours[0] for headers in ours)
     assert {**by_sdk, **DIFFERENT} == {**ours[0], **DIFFERENT}
 
@@ -141,16 +142,16 @@ DIFFERENT = {"accept-encoding": "", "content-length": "", "x-stainless-read-time
 
 
 @pytest.mark.parametrize("reply", [stream("Hello"), refuse("500 Oops", {"error": "x"}), Reply([(0, b"")], "reset")])
-async def test_no_question_leaves_work_for_the_garbage_collector(reply: Reply) -> None:
-    """A run keeps the collector away, so nothing that a question needed may wait for it, however it ended."""
-    with play(reply) as tape:
-        client = Client(endpoint_at(tape.url))
-        await client.ask(ChatRequestBody("m-1", QUESTION, {}), Attempt())
+async def test_request_leaves_no_work_for_the_garbage_collector(reply: Reply) -> None:
+    """A run pauses the collector, so a request must leave no reference cycles, however it ended."""
+    with play(reply) as server:
+        client = Client(endpoint_at(server.url))
+        await client.ask(CompletionRequest("m-1", QUESTION, {}), Attempt())
         gc.collect()
         gc.disable()
         try:
             for _ in range(5):
-                await client.ask(ChatRequestBody("m-1", QUESTION, {}), Attempt())
+                await client.ask(CompletionRequest("m-1", QUESTION, {}), Attempt())
             assert gc.collect() == 0
         finally:
             gc.enable()
@@ -161,7 +162,7 @@ HEAD_ONLY = Reply([(0, STREAM_HEAD)], linger_s=20)
 SILENCE = Reply([(0, b"")], linger_s=20)
 TEXT_THEN_COMMENTS = Reply([(0, STREAM_HEAD + frame(delta("Hel"))), *[(0.05, COMMENT)] * 100])
 COMMENTS = Reply([(0, STREAM_HEAD), *[(0.05, COMMENT)] * 100])
-TEXT_FOR_EVER = Reply([(0, STREAM_HEAD), *[(0.05, frame(delta("x")))] * 100])
+ENDLESS_TEXT = Reply([(0, STREAM_HEAD), *[(0.05, frame(delta("x")))] * 100])
 UNFINISHED_ERROR = Reply([(0, head("401 Unauthorized") + b'{"error":')], linger_s=20)
 
 
@@ -174,96 +175,96 @@ UNFINISHED_ERROR = Reply([(0, head("401 Unauthorized") + b'{"error":')], linger_
         (HEAD_ONLY, Timeouts(total=0.2), "total"),
         (COMMENTS, Timeouts(first_token=0.3, idle=0.1), "first_token"),
         (TEXT_THEN_COMMENTS, Timeouts(idle=0.3), "idle"),
-        (TEXT_FOR_EVER, Timeouts(first_token=0.2, idle=2, total=0.5), "total"),
+        (ENDLESS_TEXT, Timeouts(first_token=0.2, idle=2, total=0.5), "total"),
     ],
-    ids=["silence", "silence-total", "head", "head-total", "comments", "text-comments", "text-for-ever"],
+    ids=["silence", "silence-total", "head", "head-total", "comments", "text-comments", "endless-text"],
 )
-async def test_each_timeout_is_its_own_outcome(reply: Reply, timeouts: Timeouts, stage: str) -> None:
-    """What was waited for in vain is named; comments keep nothing alive, and text that came is kept."""
-    with play(reply) as tape:
-        attempt = await ask_once(tape.url, timeouts)
+async def test_each_timeout_has_its_own_error_type(reply: Reply, timeouts: Timeouts, stage: str) -> None:
+    """Comments reset no timeout, and text that arrived is kept."""
+    with play(reply) as server:
+        attempt = await ask_once(server.url, timeouts)
     assert failure(attempt) == (Outcome.TIMEOUT, stage)
     assert attempt.fold.failed is not None
     assert attempt.fold.failed.worth_repeating == (stage == "first_token")
-    assert attempt.fold.has_text == (reply in (TEXT_THEN_COMMENTS, TEXT_FOR_EVER))
+    assert attempt.fold.has_text == (reply in (TEXT_THEN_COMMENTS, ENDLESS_TEXT))
 
 
-async def test_an_error_whose_body_never_ends_keeps_its_status() -> None:
-    """A refusal is named by its status, though the rest of its body is waited for in vain."""
-    with play(UNFINISHED_ERROR) as tape:
-        attempt = await ask_once(tape.url, Timeouts(first_token=0.2))
+async def test_error_whose_body_never_ends_is_classified_by_its_status() -> None:
+    """The timeout of the rest of the body does not replace the refusal."""
+    with play(UNFINISHED_ERROR) as server:
+        attempt = await ask_once(server.url, Timeouts(first_token=0.2))
     assert failure(attempt) == (Outcome.AUTH, "key")
 
 
-async def test_a_connection_that_takes_too_long_is_a_connect_timeout() -> None:
-    """A TLS handshake that is never answered is still connecting: nothing was sent."""
-    with play(SILENCE) as tape:
-        attempt = await ask_once(tape.url.replace("http", "https"), Timeouts(connect=0.2, first_token=60))
+async def test_slow_connection_is_a_connect_timeout() -> None:
+    """A TLS handshake without an answer counts as connecting: nothing was sent."""
+    with play(SILENCE) as server:
+        attempt = await ask_once(server.url.replace("http", "https"), Timeouts(connect=0.2, first_token=60))
     assert failure(attempt) == (Outcome.TIMEOUT, "connect")
     assert attempt.body.sent_ns is None
 
 
-async def test_text_of_a_cancelled_question_is_kept() -> None:
-    """Who interrupts a reply finds in the attempt what had come, decoded."""
-    with play(Reply([(0, STREAM_HEAD + frame(delta("Hel")) + frame(delta("lo")))], linger_s=20)) as tape:
-        client, attempt = Client(endpoint_at(tape.url)), Attempt()
+async def test_text_of_a_cancelled_request_is_kept() -> None:
+    """The attempt of a cancelled request holds what had arrived, decoded."""
+    with play(Reply([(0, STREAM_HEAD + frame(delta("Hel")) + frame(delta("lo")))], linger_s=20)) as server:
+        client, attempt = Client(endpoint_at(server.url)), Attempt()
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(client.ask, ChatRequestBody("m-1", QUESTION, {}), attempt)
-            await until(lambda: attempt.body.undecoded > 0)
+            tasks.start_soon(client.ask, CompletionRequest("m-1", QUESTION, {}), attempt)
+            await until(lambda: len(attempt.body._pieces) > 0)
             tasks.cancel_scope.cancel()
         await client.aclose()
     assert attempt.fold.text(Channel.ANSWER) == "Hello"
 
 
 @pytest.mark.parametrize("last", [DONE, event({"error": {"message": "gone"}})], ids=["done", "error"])
-async def test_a_server_that_lingers_behind_the_end_holds_no_slot(last: bytes) -> None:
-    """Behind [DONE] or an error nothing is waited for, though the server keeps its side open."""
-    with play(Reply([(0, STREAM_HEAD + frame(delta("Hello"))), (0.05, frame(END + last))], linger_s=30)) as tape:
-        first, second = await ask(endpoint_at(tape.url), times=2)
+async def test_server_that_lingers_behind_done_is_not_waited_for(last: bytes) -> None:
+    """Reading ends at [DONE] or an error, though the server keeps the connection open."""
+    with play(Reply([(0, STREAM_HEAD + frame(delta("Hello"))), (0.05, frame(END + last))], linger_s=30)) as server:
+        first, second = await ask(endpoint_at(server.url), times=2)
     assert first.fold.text(Channel.ANSWER) == second.fold.text(Channel.ANSWER) == "Hello"
     assert first.fold.outcome() is (Outcome.OK if last is DONE else Outcome.PROVIDER_ERROR)
-    assert tape.connections == 2
+    assert server.connections == 2
 
 
-async def test_a_whole_reply_gives_its_connection_back() -> None:
-    """Replies one after the other, refusals among them, share a connection."""
-    with play([stream("a"), refuse("429 Slow", {"error": "slow"}), stream("b")]) as tape:
-        attempts = await ask(endpoint_at(tape.url), times=3)
+async def test_connection_of_a_complete_reply_is_reused() -> None:
+    """Replies and refusals one after the other share a connection."""
+    with play([stream("a"), refuse("429 Slow", {"error": "slow"}), stream("b")]) as server:
+        attempts = await ask(endpoint_at(server.url), times=3)
     assert [attempt.body.phases.reused for attempt in attempts] == [False, True, True]
-    assert tape.connections == 1
+    assert server.connections == 1
 
 
-async def test_a_view_hears_text_before_the_reply_is_over() -> None:
-    """Who watches is told of each event while the reply is still coming."""
+async def test_watch_receives_text_before_the_reply_is_complete() -> None:
+    """Each event is passed on while the reply is still arriving."""
     permit = threading.Event()
-    with play(Reply([(0, STREAM_HEAD + frame(delta("Hel"))), (permit, frame(END + DONE) + b"0\r\n\r\n")])) as tape:
-        client, attempt = Client(endpoint_at(tape.url)), Attempt()
+    with play(Reply([(0, STREAM_HEAD + frame(delta("Hel"))), (permit, frame(END + DONE) + b"0\r\n\r\n")])) as server:
+        client, attempt = Client(endpoint_at(server.url)), Attempt()
         with anyio.fail_after(10):
-            await client.ask(ChatRequestBody("m-1", QUESTION, {}), attempt, lambda _: permit.set())
+            await client.ask(CompletionRequest("m-1", QUESTION, {}), attempt, lambda _: permit.set())
         await client.aclose()
     assert attempt.fold.outcome() is Outcome.OK
 
 
-async def test_a_redirect_is_reported_and_not_followed() -> None:
-    """No other server is told anything; where to is in the row, without what may be secret there."""
+async def test_redirect_is_reported_and_not_followed() -> None:
+    """No other server receives anything; the message holds the target without its user and query."""
     with play(stream("Hello")) as other:
         target = other.url.replace("//", "//user:word@") + "/chat?key=secret"
-        with play(Reply([(0, head("307 Temporary Redirect", location=target, content_length="0"))])) as tape:
-            attempt = await ask_once(tape.url)
+        with play(Reply([(0, head("307 Temporary Redirect", location=target, content_length="0"))])) as server:
+            attempt = await ask_once(server.url)
     assert failure(attempt) == (Outcome.BAD_REQUEST, "redirect")
     assert attempt.fold.failed is not None
     assert attempt.fold.failed.message == f"redirected to {other.url}/chat"
-    assert (len(tape.asked), other.asked) == (1, [])
+    assert (len(server.asked), other.asked) == (1, [])
 
 
 @pytest.mark.parametrize("status", ["408 Timeout", "409 Conflict", "429 Slow down", "500 Oops", "503 Busy"])
-async def test_the_sdk_repeats_nothing(status: str) -> None:
-    """Repeating is the engine's, which counts and times it; one question is one request."""
-    with play(refuse(status, {"error": {"message": "no"}}, retry_after="0")) as tape:
-        attempt = await ask_once(tape.url)
+async def test_sdk_does_not_retry(status: str) -> None:
+    """The engine retries, counts and times; one call of the client is one request."""
+    with play(refuse(status, {"error": {"message": "no"}}, retry_after="0")) as server:
+        attempt = await ask_once(server.url)
     assert attempt.fold.failed is not None
     assert attempt.fold.failed.worth_repeating
-    assert len(tape.asked) == 1
+    assert len(server.asked) == 1
 
 
 AMBIENT = {
@@ -286,22 +287,22 @@ AMBIENT = {
     ],
     ids=["bearer", "api-key", "keyless", "keyless-with-key", "headers"],
 )
-async def test_only_the_endpoints_own_headers_are_sent(
+async def test_only_the_headers_of_the_endpoint_are_sent(
     row: dict[str, object], key: str | None, sent: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A key goes where its row says and nowhere else; what OPENAI_* variables hold is told to nobody."""
-    with play(stream("never")) as elsewhere, play(answer_any) as tape:
+    """A key is sent in the header that its row names and nowhere else; values of OPENAI_* variables are not sent."""
+    with play(stream("never")) as elsewhere, play(answer_any) as server:
         for name, value in {**AMBIENT, "OPENAI_BASE_URL": elsewhere.url}.items():
             monkeypatch.setenv(name, value)
-        client = Client(endpoint_at(tape.url, key, **row))
-        await client.ask(ChatRequestBody("m-1", QUESTION, {}), Attempt())
+        client = Client(endpoint_at(server.url, key, **row))
+        await client.ask(CompletionRequest("m-1", QUESTION, {}), Attempt())
         await client.list_models()
         await client.aclose()
     assert elsewhere.asked == []
-    assert len(tape.asked) == 2
-    for asked in tape.asked:
-        told = {name: asked.headers[name] for name in ("authorization", "api-key", "x-own") if name in asked.headers}
-        assert told == sent
+    assert len(server.asked) == 2
+    for asked in server.asked:
+        names = [name for name in ("authorization", "api-key", "x-own") if name in asked.headers]
+        assert {name: asked.headers[name] for name in names} == sent
         assert b"ambient" not in asked.raw.lower()
 
 
@@ -319,13 +320,13 @@ def answer_any(asked: Asked) -> Reply:
         ({"data": []}, []),
     ],
 )
-async def test_models_are_listed(listed: Any, ids: list[str]) -> None:
-    """Every spelling of a list of models gives its ids, in the endpoint's order."""
-    with play(refuse("200 OK", listed)) as tape:
-        client = Client(endpoint_at(tape.url))
+async def test_list_of_models_is_parsed_in_every_spelling(listed: Any, ids: list[str]) -> None:
+    """The ids are in the endpoint's order."""
+    with play(refuse("200 OK", listed)) as server:
+        client = Client(endpoint_at(server.url))
         assert await client.list_models() == ids
         await client.aclose()
-    assert (tape.asked[0].method, tape.asked[0].target) == ("GET", "/v1/models")
+    assert (server.asked[0].method, server.asked[0].target) == ("GET", "/v1/models")
 
 
 @pytest.mark.parametrize(
@@ -340,20 +341,20 @@ async def test_models_are_listed(listed: Any, ids: list[str]) -> None:
     ],
     ids=["404", "401", "html", "other-json", "null", "cut"],
 )
-async def test_a_list_that_does_not_come_is_a_refusal(reply: Reply, outcome: Outcome) -> None:
-    """Whatever comes instead of a list of models is named as it would be for a prompt."""
-    with play(reply) as tape:
-        client = Client(endpoint_at(tape.url))
+async def test_failed_list_of_models_is_a_provider_refusal(reply: Reply, outcome: Outcome) -> None:
+    """Anything but a list of models is classified as for a completion request."""
+    with play(reply) as server:
+        client = Client(endpoint_at(server.url))
         with pytest.raises(ProviderRefusal) as refusal:
             await client.list_models()
         await client.aclose()
     assert refusal.value.failed.outcome is outcome
 
 
-async def test_an_endpoint_that_never_lists_its_models_is_given_up() -> None:
-    """A list is waited for as long as any first answer, and no longer."""
-    with play(SILENCE) as tape:
-        client = Client(endpoint_at(tape.url))
+async def test_list_of_models_has_a_timeout() -> None:
+    """An endpoint that does not respond is given up after the timeout of the first token."""
+    with play(SILENCE) as server:
+        client = Client(endpoint_at(server.url))
         with anyio.fail_after(10), pytest.raises(ProviderRefusal) as refusal:
             await client.list_models(Timeouts(first_token=0.2))
         await client.aclose()
@@ -361,7 +362,7 @@ async def test_an_endpoint_that_never_lists_its_models_is_given_up() -> None:
 
 
 def closed_port() -> int:
-    """Return a port at which nobody listens."""
+    """Return a port without a listener."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port
@@ -369,7 +370,7 @@ def closed_port() -> int:
 
 @contextmanager
 def answer_in_the_clear() -> Iterator[int]:
-    """Run a server that answers a TLS handshake as a web server without TLS does; yield its port."""
+    """Run a server that answers a TLS handshake in plain HTTP; yield its port."""
 
     def answer() -> None:
         connection, _ = listener.accept()
@@ -384,14 +385,14 @@ def answer_in_the_clear() -> Iterator[int]:
         server.join()
 
 
-async def test_a_certificate_nobody_vouches_for_is_named(tmp_path: Path) -> None:
-    """An untrusted server is a failure of its own, worth no second try; it is told nothing."""
-    with play(stream("Hello"), serve_with(make_certificate(tmp_path))) as tape:
-        attempt = await ask_once(tape.url)
+async def test_untrusted_certificate_is_its_own_error_type(tmp_path: Path) -> None:
+    """An untrusted certificate is not worth repeating, and nothing is sent."""
+    with play(stream("Hello"), serve_with(make_certificate(tmp_path))) as server:
+        attempt = await ask_once(server.url)
     assert failure(attempt) == (Outcome.CONNECTION, "tls_certificate")
     assert attempt.fold.failed is not None
     assert not attempt.fold.failed.worth_repeating
-    assert tape.asked == []
+    assert server.asked == []
 
 
 PROXY_WORD = "pass" + "word-of-proxy"
@@ -408,18 +409,18 @@ PROXY_WORD = "pass" + "word-of-proxy"
     ],
     ids=["disconnected", "reset", "bad-http", "cut", "short"],
 )
-async def test_a_broken_connection_is_named_by_its_stage(reply: Reply, stage: str) -> None:
-    """What broke a connection is told in one sentence, whose stage a script can read."""
-    with play(reply) as tape:
-        attempt = await ask_once(tape.url)
+async def test_broken_connection_is_classified_by_its_stage(reply: Reply, stage: str) -> None:
+    """The message is one sentence, the stage is the error type."""
+    with play(reply) as server:
+        attempt = await ask_once(server.url)
     assert failure(attempt) == (Outcome.CONNECTION, stage)
     assert attempt.fold.failed is not None
     assert attempt.fold.failed.worth_repeating == (stage != "bad_http")
     assert "\n" not in attempt.fold.failed.message
 
 
-async def test_what_cannot_be_reached_is_named_by_its_stage() -> None:
-    """A closed port, a name nobody knows, and a port that speaks no TLS are three different failures."""
+async def test_unreachable_host_is_classified_by_its_stage() -> None:
+    """A closed port, an unknown name, and a port without TLS are three different failures."""
     assert failure(await ask_once(f"http://127.0.0.1:{closed_port()}/v1")) == (Outcome.CONNECTION, "refused")
     assert failure(await ask_once("http://nowhere.invalid/v1")) == (Outcome.CONNECTION, "dns")
     with answer_in_the_clear() as port:
@@ -436,12 +437,12 @@ async def test_what_cannot_be_reached_is_named_by_its_stage() -> None:
     ],
     ids=["closed", "refusing", "ftp", "garbage"],
 )
-async def test_a_proxy_that_fails_is_named_without_its_password(
+async def test_failing_proxy_is_reported_without_its_password(
     proxy: str, url: str, stage: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A proxy is blamed for what it does, and told apart from one that cannot be used at all."""
-    with play(refuse("407 Proxy Authentication Required", "")) as tape:
-        address = proxy.format(closed=closed_port(), refusing=tape.port)
+    """A proxy that fails and one that cannot be used have different error types."""
+    with play(refuse("407 Proxy Authentication Required", "")) as server:
+        address = proxy.format(closed=closed_port(), refusing=server.port)
         monkeypatch.setenv("http_proxy", address)
         monkeypatch.setenv("https_proxy", address)
         attempt = await ask_once(url)
@@ -451,14 +452,14 @@ async def test_a_proxy_that_fails_is_named_without_its_password(
     assert attempt.fold.failed.worth_repeating == (stage == "proxy")
 
 
-async def test_a_proxy_may_be_named_without_a_scheme(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_proxy_may_be_named_without_a_scheme(monkeypatch: pytest.MonkeyPatch) -> None:
     """`host:port` means an HTTP proxy, as it does for curl."""
-    with play(stream("Hello")) as tape:
-        monkeypatch.setenv("http_proxy", f"127.0.0.1:{tape.port}")
+    with play(stream("Hello")) as server:
+        monkeypatch.setenv("http_proxy", f"127.0.0.1:{server.port}")
         assert (await ask_once("http://fake.test/v1")).fold.text(Channel.ANSWER) == "Hello"
-    assert tape.asked[0].target == "http://fake.test/v1/chat/completions"
+    assert server.asked[0].target == "http://fake.test/v1/chat/completions"
 
 
-def test_every_sample_is_played() -> None:
-    """No folder of samples is left out."""
+def test_every_sample_is_tested() -> None:
+    """Every folder of samples is loaded."""
     assert len(ALL) == sum(folder.is_dir() for folder in Path(SAMPLES).iterdir())

@@ -1,4 +1,4 @@
-"""Every failure is named: what it is to us, in the provider's words."""
+"""Provider failures: statuses, error bodies and waiting times of every shape are classified."""
 
 import json
 from datetime import UTC, datetime
@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from runner.core.events import Failed, Outcome
 from runner.wire.causes import BASE_RESP_CODES, CAUSES, CODES, PHRASES, STATUS_CLASSES, STATUSES, TYPES
 from runner.wire.error_body import LONGEST_MESSAGE, page_title
-from runner.wire.failure import classify, read_error, request_id
+from runner.wire.failure import classify_error, classify_response, request_id
 from runner.wire.retry_after import parse_duration_s, retry_after_s
 
 
 def refusal(status: int, body: object = "", headers: dict[str, str] | None = None) -> Failed:
-    """Return the failure that a response reports; a body that is no text is sent as JSON."""
+    """Return the failure that a response reports; a body that is not text is encoded as JSON."""
     text = body if isinstance(body, str) else json.dumps(body)
-    return classify(status, headers or {}, text.encode(), at_ns=1)
+    return classify_response(status, headers or {}, text.encode(), at_ns=1)
 
 
 @pytest.mark.parametrize(
@@ -43,8 +43,8 @@ def refusal(status: int, body: object = "", headers: dict[str, str] | None = Non
         (999, Outcome.PROVIDER_ERROR, True),
     ],
 )
-def test_a_status_alone_decides_where_nothing_is_said(status: int, outcome: Outcome, again: bool) -> None:
-    """Every status has an outcome, and is worth repeating or not."""
+def test_status_decides_where_the_body_is_empty(status: int, outcome: Outcome, again: bool) -> None:
+    """Every status has an outcome, and may be repeated or not."""
     failed = refusal(status)
     assert (failed.outcome, failed.worth_repeating, failed.http_status) == (outcome, again, status)
     assert str(status) in failed.message or status == 302
@@ -107,9 +107,9 @@ def nested(code: object, message: str = "no", **more: object) -> dict[str, objec
         (402, nested("invalid_request_error"), "balance"),
     ],
 )
-def test_codes_and_words_decide_before_the_status(status: int, body: object, cause: str) -> None:
-    """A telling code goes first, then words, the status, and broad types last."""
-    failed = read_error(body, at_ns=1) if status == 200 else refusal(status, body)
+def test_codes_and_messages_precede_the_status(status: int, body: object, cause: str) -> None:
+    """A specific code decides first, then the message, the status, and broad types last."""
+    failed = classify_error(body, at_ns=1) if status == 200 else refusal(status, body)
     assert failed.error_type == cause
     assert (failed.outcome, failed.worth_repeating) == (CAUSES[cause].outcome, CAUSES[cause].worth_repeating)
 
@@ -143,13 +143,13 @@ def test_codes_and_words_decide_before_the_status(status: int, body: object, cau
         ("{}", "{}"),
     ],
 )
-def test_the_provider_is_heard_in_its_own_words(body: str, message: str) -> None:
-    """Words are found in every shape, on one line."""
+def test_message_of_the_provider_is_found_in_every_shape(body: str, message: str) -> None:
+    """Any shape of an error body gives the message, on one line."""
     assert refusal(500, body).message == message
 
 
-def test_words_are_bounded() -> None:
-    """A long body does not become a long message."""
+def test_message_is_bounded() -> None:
+    """A long body does not become a long message or code."""
     for body in (
         "x " * 100_000,
         "<title>" + "x" * 100_000,
@@ -161,8 +161,8 @@ def test_words_are_bounded() -> None:
         assert len(failed.code or "") <= 100
 
 
-def test_the_code_is_the_one_that_tells_most() -> None:
-    """A code that only repeats an HTTP status is kept if there is no other."""
+def test_code_is_the_most_specific_one() -> None:
+    """A code that only repeats an HTTP status is taken if there is no other."""
     assert refusal(429, nested(429, status="RESOURCE_EXHAUSTED")).code == "RESOURCE_EXHAUSTED"
     assert refusal(402, nested(402)).code == "402"
     assert refusal(429, nested("1113")).code == "1113"
@@ -180,13 +180,13 @@ def test_the_code_is_the_one_that_tells_most() -> None:
         (None, "redirected, without saying where to"),
     ],
 )
-def test_a_redirect_names_its_place_without_secrets(location: str | None, message: str) -> None:
-    """Host and path are told; a query or a user is not."""
+def test_redirect_is_reported_without_secrets(location: str | None, message: str) -> None:
+    """The message holds host and path, and neither query nor user."""
     assert refusal(307, headers={"Location": location} if location else {}).message == message
 
 
-def test_tables_name_only_known_causes() -> None:
-    """Every cause that a table names exists; no code is both telling and broad."""
+def test_tables_of_codes_name_only_known_causes() -> None:
+    """No code is both specific and broad."""
     named = {*CODES.values(), *BASE_RESP_CODES.values(), *TYPES.values(), *STATUSES.values(), *STATUS_CLASSES.values()}
     assert named | {cause for cause, _ in PHRASES} <= set(CAUSES)
     assert not set(CODES) & set(TYPES)
@@ -211,8 +211,8 @@ def test_tables_name_only_known_causes() -> None:
         ({}, None),
     ],
 )
-def test_waits_are_read_in_every_spelling(headers: dict[str, str], expected: float | None) -> None:
-    """Seconds, milliseconds, dates and resets are understood; what makes no sense is none."""
+def test_retry_after_is_parsed_in_every_spelling(headers: dict[str, str], expected: float | None) -> None:
+    """Seconds, milliseconds, dates and resets are parsed; nonsensical values are ignored."""
     assert retry_after_s(headers, datetime(2026, 11, 22, 12, 0, 10, tzinfo=UTC)) == expected
 
 
@@ -220,8 +220,8 @@ def test_waits_are_read_in_every_spelling(headers: dict[str, str], expected: flo
     ("text", "seconds"),
     [("6m0s", 360.0), ("1h2m3.5s", 3723.5), ("250ms", 0.25), ("2d", 172800.0), ("7", None), ("7x", None), ("", None)],
 )
-def test_durations_are_read(text: str, seconds: float | None) -> None:
-    """A duration is read whole or not at all."""
+def test_durations_are_parsed(text: str, seconds: float | None) -> None:
+    """A duration is parsed as a whole or not at all."""
     assert parse_duration_s(text) == seconds
 
 
@@ -238,8 +238,8 @@ def test_durations_are_read(text: str, seconds: float | None) -> None:
         ({"x-request-id": "x" * 999}, b"", "x" * 200),
     ],
 )
-def test_request_ids_are_found(headers: dict[str, str], body: bytes, expected: str | None) -> None:
-    """Headers go first, in a fixed order, whatever their case; then the body."""
+def test_request_id_is_found_in_headers_and_body(headers: dict[str, str], body: bytes, expected: str | None) -> None:
+    """Headers precede the body, in a fixed order and in any case."""
     assert request_id(headers, body) == expected
 
 
@@ -248,13 +248,13 @@ def test_request_ids_are_found(headers: dict[str, str], body: bytes, expected: s
     st.dictionaries(st.sampled_from(["retry-after", "date", "location"]), st.text(max_size=20)),
     st.binary(max_size=99),
 )
-def test_any_response_is_named(status: int, headers: dict[str, str], body: bytes) -> None:
-    """Nothing raises, and there is always something to say."""
-    failed = classify(status, headers, body, at_ns=1)
+def test_any_response_is_classified(status: int, headers: dict[str, str], body: bytes) -> None:
+    """Nothing raises, and there is always a message."""
+    failed = classify_response(status, headers, body, at_ns=1)
     assert failed.message
     assert failed.error_type in CAUSES
 
 
-def test_a_page_of_openings_has_no_title() -> None:
-    """A page made to exhaust a pattern is read in one pass."""
+def test_page_of_unclosed_titles_is_searched_in_one_pass() -> None:
+    """A page made to exhaust a pattern has no title."""
     assert page_title("<title" * 100_000) is None

@@ -1,4 +1,4 @@
-"""HTTP/1.1 framing: whatever the bytes and wherever they are cut, a response is heard right or named as broken."""
+"""HTTP/1.1 framing: any bytes, cut anywhere, are a response or a named error."""
 
 import gzip
 import zlib
@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.wire.decompression import BadCompression
-from runner.wire.framing import LONGEST_HEAD, BadResponse, ResponseReader
+from runner.wire.framing import LONGEST_HEAD, BadCompression, BadResponse, ResponseReader
 from runner.wire.response_body import ResponseBody
 
 CHUNKED = (
@@ -24,7 +23,7 @@ ENDLESS = b"HTTP/1.1 200 OK\r\nX-Id: 7\r\n\r\nHello, w"
 
 
 def read(raw: bytes, cuts: list[int] | None = None, reader: ResponseReader | None = None) -> ResponseBody:
-    """Feed a response in pieces; the stamp of each is its number, from 1."""
+    """Return the body of a response fed in pieces; the timestamp of each piece is its number, from 1."""
     reader, body = reader or ResponseReader(), ResponseBody()
     reader.begin(body)
     places = [0, *sorted(cut for cut in cuts or [] if cut < len(raw)), len(raw)]
@@ -35,14 +34,14 @@ def read(raw: bytes, cuts: list[int] | None = None, reader: ResponseReader | Non
 
 
 def content(body: ResponseBody) -> bytes:
-    """Return all that a body holds."""
+    """Return the bytes of a body."""
     return b"".join(data for _, data in body.take())
 
 
 @pytest.mark.parametrize("raw", [CHUNKED, COUNTED, HINTED, SLOPPY, LAST, ENDLESS])
 @given(cuts=st.lists(st.integers(1, 140), max_size=12))
-def test_cuts_change_nothing(raw: bytes, cuts: list[int]) -> None:
-    """Wherever reads begin and end, the head and the body are the same, and stamps ascend."""
+def test_response_is_the_same_at_any_cuts(raw: bytes, cuts: list[int]) -> None:
+    """The head and the body are the same, and timestamps ascend."""
     reader = ResponseReader()
     body = read(raw, cuts, reader)
     if raw is ENDLESS:
@@ -53,14 +52,14 @@ def test_cuts_change_nothing(raw: bytes, cuts: list[int]) -> None:
     assert body.head is not None
     assert (body.head.status, body.head.headers["x-id"]) == (200, "7")
     assert (body.complete, body.error) == (True, None)
-    stamps = [body.sent_ns, body.headers_ns, *(at for at, _ in arrivals)]
-    assert stamps == sorted(stamps, key=lambda stamp: stamp or 0)
+    timestamps = [body.sent_ns, body.headers_ns, *(at for at, _ in arrivals)]
+    assert timestamps == sorted(timestamps, key=lambda at_ns: at_ns or 0)
     assert reader.reusable == (raw not in (LAST, ENDLESS))
 
 
 @given(st.binary(max_size=200), st.sampled_from([b"", b"HTTP/1.1 200 OK\r\n", CHUNKED[:70], COUNTED[:50]]))
-def test_no_bytes_raise(junk: bytes, before: bytes) -> None:
-    """Whatever comes is a response, an unfinished one, or a named failure; then the connection is not lent again."""
+def test_no_bytes_raise_an_error(junk: bytes, before: bytes) -> None:
+    """Any bytes are a response, or a named error after which the connection is not reused."""
     reader, body = ResponseReader(), ResponseBody()
     reader.begin(body)
     reader.feed(1, before + junk)
@@ -70,8 +69,8 @@ def test_no_bytes_raise(junk: bytes, before: bytes) -> None:
     assert body.error is None or not reader.reusable
 
 
-def test_one_connection_carries_many_responses() -> None:
-    """Responses of all kinds follow each other, and headers are not handed down."""
+def test_responses_follow_each_other_on_one_connection() -> None:
+    """Headers of one response are not in the next."""
     reader = ResponseReader()
     for raw in (CHUNKED, COUNTED, HINTED, CHUNKED):
         assert content(read(raw, reader=reader)) == b"Hello, w"
@@ -81,8 +80,8 @@ def test_one_connection_carries_many_responses() -> None:
 
 
 @pytest.mark.parametrize("more", [b"x", b"HTTP/1.1 408 Timeout\r\n\r\n"])
-def test_what_nobody_asked_for_spoils_the_connection(more: bytes) -> None:
-    """Bytes behind a response would be taken for the answer to the next request."""
+def test_unrequested_bytes_make_the_connection_unusable(more: bytes) -> None:
+    """Bytes behind a response would be taken for the response to the next request."""
     reader = ResponseReader()
     body = read(COUNTED + more, reader=reader)
     assert (content(body), body.error, reader.reusable) == (b"Hello, w", None, False)
@@ -99,10 +98,10 @@ def test_what_nobody_asked_for_spoils_the_connection(more: bytes) -> None:
         (ENDLESS, ConnectionResetError(104, "reset"), aiohttp.ClientPayloadError),
     ],
 )
-def test_a_broken_connection_is_told_by_where_it_broke(
+def test_broken_connection_raises_by_where_it_broke(
     raw: bytes, broken_by: OSError | None, error: type[Exception]
 ) -> None:
-    """Before the head nobody answered; behind it the reply was cut."""
+    """Before the head the server did not respond; behind it the response was cut."""
     reader = ResponseReader()
     body = read(raw, reader=reader)
     reader.close(broken_by)
@@ -119,13 +118,13 @@ def test_a_broken_connection_is_told_by_where_it_broke(
     ],
     ids=["other", "switch", "long-header", "many-headers"],
 )
-def test_what_is_no_response_is_named(raw: bytes) -> None:
-    """Another protocol, or a head that does not end."""
+def test_bytes_that_are_no_response_are_a_bad_response(raw: bytes) -> None:
+    """Another protocol and a head without end are errors of the body."""
     assert isinstance(read(raw).error, BadResponse)
 
 
 def test_headers_of_one_name_are_joined() -> None:
-    """Values are kept as they came, in UTF-8 where they are that, and names in small letters."""
+    """Values are decoded as UTF-8, else as Latin-1; names are in lower case."""
     body = read(b"HTTP/1.1 200 OK\r\nA: 1\r\na: \xc3\xa9\r\nB: \xe9\r\nContent-Length: 0\r\n\r\n")
     assert body.head is not None
     assert body.head.headers == {"a": "1, é", "b": "é", "content-length": "0"}
@@ -133,8 +132,8 @@ def test_headers_of_one_name_are_joined() -> None:
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])
 @given(cuts=st.lists(st.integers(1, 300), max_size=8))
-def test_compression_is_undone(coding: str, cuts: list[int]) -> None:
-    """What is compressed unasked comes out as it was, wherever it is cut."""
+def test_unrequested_compression_is_undone(coding: str, cuts: list[int]) -> None:
+    """The body is decompressed, wherever it is cut."""
     plain = b"data: Hello\n\n" * 20
     packed = gzip.compress(plain) if coding == "gzip" else zlib.compress(plain)
     head = b"HTTP/1.1 200 OK\r\nContent-Encoding: %b\r\nContent-Length: %d\r\n\r\n" % (coding.encode(), len(packed))
@@ -147,7 +146,7 @@ def test_compression_is_undone(coding: str, cuts: list[int]) -> None:
     [(b"br", b"x"), (b"gzip", b"no gzip at all"), (b"gzip", gzip.compress(bytes(2**25)))],
     ids=["unknown", "broken", "bomb"],
 )
-def test_compression_that_cannot_be_undone_is_named(coding: bytes, packed: bytes) -> None:
-    """Nobody has to guess why nothing of it can be read."""
+def test_unusable_compression_is_a_bad_compression_error(coding: bytes, packed: bytes) -> None:
+    """An unknown coding, broken data and a decompression bomb are errors of the body."""
     head = b"HTTP/1.1 200 OK\r\nContent-Encoding: %b\r\nContent-Length: %d\r\n\r\n" % (coding, len(packed))
     assert isinstance(read(head + packed).error, BadCompression)

@@ -1,4 +1,4 @@
-"""Proxies: which one the environment names, and SOCKS over real sockets."""
+"""Proxies: the one that the environment names, and SOCKS over real sockets."""
 
 import select
 import socket
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from runner.core.events import Outcome
 from runner.wire.proxy import UnusableProxy, is_exempt, is_loopback, proxy_for
-from runner.wire.transport import StampingTransport
+from runner.wire.transport import TimestampingTransport
 from tests.conftest import RunCli
 from tests.support.certificate import make_certificate, serve_with
 from tests.support.scripted_server import Tape, play, stream
@@ -28,7 +28,7 @@ WORD = "pass" + "word-of-proxy"
 
 @pytest.fixture
 def anyio_backend() -> tuple[str, dict[str, bool]]:
-    """Run on the loop whose look-ups a test can replace."""
+    """Run on the loop whose name look-ups a test can replace."""
     return "asyncio", {"use_uvloop": False}
 
 
@@ -52,8 +52,8 @@ def anyio_backend() -> tuple[str, dict[str, bool]]:
         ("https://a.test", {}, None),
     ],
 )
-def test_which_proxy_is_asked(url: str, environ: dict[str, str], named: str | None) -> None:
-    """The scheme's own variable goes before ALL_PROXY, small letters before capitals, loopback before everything."""
+def test_proxy_variable_with_precedence_is_used(url: str, environ: dict[str, str], named: str | None) -> None:
+    """The scheme's own variable precedes ALL_PROXY, lower case precedes upper case, loopback is never proxied."""
     proxy = proxy_for(httpx2.URL(url), environ)
     assert (proxy and str(proxy.url).rstrip("/")) == named
 
@@ -61,23 +61,23 @@ def test_which_proxy_is_asked(url: str, environ: dict[str, str], named: str | No
 @pytest.mark.parametrize(
     "address", [f"socks4://u:{WORD}@p.test:1", f"http://u:{WORD}@:80:80", f"http://u:{WORD}@", f"ftp://{WORD}"]
 )
-def test_an_unusable_proxy_is_named_by_its_variable_alone(address: str) -> None:
-    """What is wrong can be found, and nothing of the value is repeated."""
+def test_unusable_proxy_is_reported_by_its_variable_alone(address: str) -> None:
+    """The message holds nothing of the value."""
     with pytest.raises(UnusableProxy, match=r"^HTTPS_PROXY ") as unusable:
         proxy_for(httpx2.URL("https://a.test"), {"HTTPS_PROXY": address})
     assert WORD not in str(unusable.value)
 
 
-def test_a_proxys_password_is_in_no_repr() -> None:
-    """A proxy can be logged."""
+def test_repr_of_a_proxy_holds_no_password() -> None:
+    """A proxy may be logged without showing its password."""
     proxy = proxy_for(httpx2.URL("https://a.test"), {"HTTPS_PROXY": f"http://u:{WORD}@p.test"})
     assert proxy is not None
     assert WORD not in repr(proxy)
 
 
 @given(st.text(max_size=40), st.text(max_size=40))
-def test_any_environment_is_survived(address: str, exceptions: str) -> None:
-    """Whatever the variables hold, there is a proxy, none, or a sentence."""
+def test_any_environment_names_a_proxy_or_raises_unusable_proxy(address: str, exceptions: str) -> None:
+    """No other exception is raised, whatever the variables hold."""
     with suppress(UnusableProxy):
         proxy = proxy_for(httpx2.URL("https://a.test"), {"HTTPS_PROXY": address, "NO_PROXY": exceptions})
         assert proxy is None or proxy.url.host
@@ -105,8 +105,8 @@ def test_any_environment_is_survived(address: str, exceptions: str) -> None:
         (":8443", False),
     ],
 )
-def test_no_proxy_spares_names(exceptions: str, exempt: bool) -> None:
-    """Names spare what lies below them, whatever stands between the rules; a rule with a port spares that port."""
+def test_no_proxy_excepts_names(exceptions: str, exempt: bool) -> None:
+    """A name covers its subdomains, rules have various separators, and a rule with a port covers that port."""
     assert is_exempt(httpx2.URL("https://api.a.test:8443/v1"), exceptions) is exempt
 
 
@@ -127,8 +127,8 @@ def test_no_proxy_spares_names(exceptions: str, exempt: bool) -> None:
         ("http://[fd00::7]/v1", "10.0.0.0/8", False),
     ],
 )
-def test_no_proxy_spares_addresses(url: str, exceptions: str, exempt: bool) -> None:
-    """Addresses of both kinds, alone, as networks, and with ports, are understood."""
+def test_no_proxy_excepts_addresses_and_networks(url: str, exceptions: str, exempt: bool) -> None:
+    """IPv4 and IPv6, alone, as networks, and with ports."""
     assert is_exempt(httpx2.URL(url), exceptions) is exempt
 
 
@@ -149,14 +149,14 @@ def test_no_proxy_spares_addresses(url: str, exceptions: str, exempt: bool) -> N
         ("::2", False),
     ],
 )
-def test_which_hosts_are_this_machine(host: str, here: bool) -> None:
-    """Names and addresses of loopback are known; what only begins like one is not."""
+def test_loopback_hosts_are_recognised(host: str, here: bool) -> None:
+    """A name that only begins like one is not loopback."""
     assert is_loopback(host) is here
 
 
 @dataclass
 class Socks:
-    """A SOCKS5 proxy that leads everybody to one server; it notes which hosts and users it was told."""
+    """A SOCKS5 proxy that connects every client to one server, and keeps the hosts and users that it received."""
 
     server_port: int
     password: bytes | None = None
@@ -165,18 +165,18 @@ class Socks:
     hosts: list[str] = field(default_factory=list)
     users: list[bytes] = field(default_factory=list)
 
-    def hold(self, client: socket.socket) -> None:
-        """Lead one connection, or refuse it."""
+    def serve(self, client: socket.socket) -> None:
+        """Serve one connection, or refuse it."""
         with suppress(OSError), client:
-            if not self._let_in(client):
+            if not self._authenticate(client):
                 return
             self.hosts.append(_read_host(client))
             client.sendall(bytes([5, self.refusal, 0, 1, 0, 0, 0, 0, 0, 0]))
             if self.refusal == 0:
                 with socket.create_connection(("127.0.0.1", self.server_port)) as server:
-                    _carry(client, server)
+                    _relay(client, server)
 
-    def _let_in(self, client: socket.socket) -> bool:
+    def _authenticate(self, client: socket.socket) -> bool:
         _read(client, _read(client, 2)[1])
         if self.password is None:
             client.sendall(b"\x05\x00")
@@ -202,35 +202,35 @@ def _read_host(client: socket.socket) -> str:
     return host
 
 
-def _carry(client: socket.socket, server: socket.socket) -> None:
+def _relay(client: socket.socket, server: socket.socket) -> None:
     other = {client: server, server: client}
     while data := (ready := select.select(list(other), [], [], 10)[0][0]).recv(65536):
         other[ready].sendall(data)
 
 
 @contextmanager
-def socks_to(tape: Tape, **more: object) -> Iterator[Socks]:
+def socks_to(server: Tape, **more: object) -> Iterator[Socks]:
     """Run a SOCKS5 proxy while the block lasts."""
 
     def accept() -> None:
         with suppress(OSError):
             while True:
-                threading.Thread(target=socks.hold, args=(listener.accept()[0],), daemon=True).start()
+                threading.Thread(target=socks.serve, args=(listener.accept()[0],), daemon=True).start()
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        socks = Socks(tape.port, port=listener.getsockname()[1], **more)  # type: ignore[arg-type]
+        socks = Socks(server.port, port=listener.getsockname()[1], **more)  # type: ignore[arg-type]
         threading.Thread(target=accept, daemon=True).start()
         yield socks
         listener.shutdown(socket.SHUT_RDWR)
 
 
 @pytest.mark.anyio
-async def test_socks5h_leaves_the_name_to_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The proxy looks the name up; connections through it are stamped, kept and used again."""
-    with play(stream("Hello")) as tape, socks_to(tape) as socks:
+async def test_socks5h_has_the_proxy_resolve_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connections through it are timestamped and reused."""
+    with play(stream("Hello")) as server, socks_to(server) as socks:
         monkeypatch.setenv("all_proxy", f"socks5h://127.0.0.1:{socks.port}")
         first, second = await ask(endpoint_at("http://fake.test/v1"), times=2)
-    assert (socks.hosts, tape.connections, tape.asked[0].target) == (["fake.test"], 1, "/v1/chat/completions")
+    assert (socks.hosts, server.connections, server.asked[0].target) == (["fake.test"], 1, "/v1/chat/completions")
     assert [attempt.fold.outcome() for attempt in (first, second)] == [Outcome.OK, Outcome.OK]
     phases, sent_ns = first.body.phases, first.body.sent_ns
     assert phases.tcp_start is not None
@@ -241,14 +241,14 @@ async def test_socks5h_leaves_the_name_to_the_proxy(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.anyio
-async def test_socks5_looks_the_name_up_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The proxy is told an address, as curl would; a name that is unknown here is a failure of the name."""
+async def test_socks5_resolves_the_name_on_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The proxy receives an address, as with curl; a name that is unknown here is a `dns` failure."""
     look_up = socket.getaddrinfo
     known = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.7", 80))
     monkeypatch.setattr(
         socket, "getaddrinfo", lambda *of, **how: [known] if of[0] == "fake.test" else look_up(*of, **how)
     )
-    with play(stream("Hello")) as tape, socks_to(tape) as socks:
+    with play(stream("Hello")) as server, socks_to(server) as socks:
         monkeypatch.setenv("http_proxy", f"socks5://127.0.0.1:{socks.port}")
         assert (await ask_once("http://fake.test/v1")).fold.outcome() is Outcome.OK
         assert failure(await ask_once("http://nowhere.invalid/v1")) == (Outcome.CONNECTION, "dns")
@@ -256,11 +256,11 @@ async def test_socks5_looks_the_name_up_here(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.anyio
-async def test_tls_goes_through_socks_end_to_end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The server proves itself by the name that was asked for, not the proxy's."""
+async def test_tls_through_socks_is_end_to_end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The certificate is checked against the server's name, not the proxy's."""
     certificate = make_certificate(tmp_path)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    with play(stream("Hello"), serve_with(certificate)) as tape, socks_to(tape) as socks:
+    with play(stream("Hello"), serve_with(certificate)) as server, socks_to(server) as socks:
         monkeypatch.setenv("https_proxy", f"socks5h://127.0.0.1:{socks.port}")
         fitting = await ask_once("https://fake.test/v1")
         other = await ask_once("https://other.test/v1")
@@ -271,9 +271,9 @@ async def test_tls_goes_through_socks_end_to_end(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("fits", [True, False])
-async def test_socks_takes_a_user_and_a_password(fits: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both come from the proxy's address; a refusal tells neither."""
-    with play(stream("Hello")) as tape, socks_to(tape, password=b"p@ss" if fits else b"other") as socks:
+async def test_socks_user_and_password_are_sent_and_never_shown(fits: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both are taken from the proxy's address; the message of a refusal holds neither."""
+    with play(stream("Hello")) as server, socks_to(server, password=b"p@ss" if fits else b"other") as socks:
         monkeypatch.setenv("all_proxy", f"socks5h://me:p%40ss@127.0.0.1:{socks.port}")
         attempt = await ask_once("http://fake.test/v1")
     assert socks.users == [b"me"]
@@ -285,21 +285,21 @@ async def test_socks_takes_a_user_and_a_password(fits: bool, monkeypatch: pytest
 
 
 @pytest.mark.anyio
-async def test_a_socks_proxy_that_leads_nowhere_is_blamed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A proxy that cannot reach the host, and one that is not there, are failures of the proxy."""
-    with play(stream("never")) as tape, socks_to(tape, refusal=4) as socks:
+async def test_failing_socks_proxy_is_a_proxy_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy that cannot reach the host, or cannot be reached itself, is named in the failure."""
+    with play(stream("never")) as server, socks_to(server, refusal=4) as socks:
         for port in (socks.port, closed_port()):
             monkeypatch.setenv("all_proxy", f"socks5h://me:{WORD}@127.0.0.1:{port}")
             attempt = await ask_once("http://fake.test/v1")
             assert failure(attempt) == (Outcome.CONNECTION, "proxy")
             assert attempt.fold.failed is not None
             assert WORD not in attempt.fold.failed.message
-    assert tape.asked == []
+    assert server.asked == []
 
 
 @pytest.mark.anyio
-async def test_socks_without_its_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The variable and the extra are named; nothing is sent past the proxy."""
+async def test_socks_without_its_library_names_the_extra_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message names the variable and the extra; nothing is sent without the proxy."""
     monkeypatch.setitem(sys.modules, "python_socks", None)
     monkeypatch.setenv("ALL_PROXY", f"socks5h://me:{WORD}@127.0.0.1:1")
     attempt = await ask_once("http://fake.test/v1")
@@ -311,8 +311,8 @@ async def test_socks_without_its_library_says_what_to_install(monkeypatch: pytes
     )
 
 
-def test_an_unusable_proxy_is_a_failed_row_and_no_traceback(run_cli: RunCli, tmp_path: Path) -> None:
-    """The command says which variable to correct; its password is nowhere."""
+def test_unusable_proxy_is_a_failed_row_and_no_traceback(run_cli: RunCli, tmp_path: Path) -> None:
+    """The message names the variable to correct; its password is not printed or written."""
     rows = "version: 1\nproviders:\n  acme: {base_url: http://fake.test/v1, keyless: true}\n"
     (tmp_path / "compare.yaml").write_text(rows, encoding="utf-8")
     proxy = {"ALL_PROXY": f"socks4://me:{WORD}@p.test:1"}
@@ -325,9 +325,9 @@ def test_an_unusable_proxy_is_a_failed_row_and_no_traceback(run_cli: RunCli, tmp
 
 
 @pytest.mark.anyio
-async def test_warming_up_survives_what_a_request_will_tell(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No connection is opened through a proxy that cannot be used, and nothing is raised."""
+async def test_warm_up_raises_nothing_for_an_unusable_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No connection is opened; the first request reports the failure."""
     monkeypatch.setenv("all_proxy", "socks4://p.test:1")
-    transport = StampingTransport(ssl.create_default_context(), connect_s=5)
+    transport = TimestampingTransport(ssl.create_default_context(), connect_s=5)
     assert await transport.open_connections("http://fake.test/v1", 2) == []
     await transport.aclose()

@@ -1,11 +1,11 @@
-"""Every stream that providers really send is heard right, however its bytes are cut."""
+"""The response decoder: every stream that providers really send gives the expected events, however it is cut."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import yaml
@@ -22,10 +22,12 @@ from runner.core.events import (
     Flagged,
     Outcome,
     ResponseStarted,
+    StreamDone,
     Text,
     Usage,
 )
 from runner.core.fold import Fold
+from runner.wire.error_body import find_error
 from runner.wire.failure import request_id
 from runner.wire.response_decoder import ResponseDecoder
 
@@ -35,13 +37,13 @@ NEEDS_A_CONNECTION = {
     "16-gzip": "the transport undoes compression",
     "17-chunked-trailers": "the transport undoes HTTP chunks",
     "20-cut-in-http-chunk": "the transport undoes HTTP chunks, and notices the cut",
-    "59-comments-forever": "the client's clock ends it",
+    "59-comments-forever": "a timeout of the client ends it",
 }
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One recorded response and what must be heard in it."""
+    """One recorded response and its expected fold."""
 
     name: str
     status: int
@@ -51,7 +53,7 @@ class Sample:
 
 
 def load_sample(folder: Path) -> Sample:
-    """Read a sample's folder."""
+    """Return the sample in a folder."""
     head, _, body = (folder / "response.http").read_bytes().partition(b"\r\n\r\n")
     status_line, *lines = head.decode("ascii").split("\r\n")
     headers = dict(line.split(": ", 1) for line in lines)
@@ -63,15 +65,15 @@ ALL = [load_sample(folder) for folder in sorted(SAMPLES.iterdir()) if folder.is_
 PURE = [sample for sample in ALL if sample.name not in NEEDS_A_CONNECTION]
 
 
-def hear(sample: Sample, reads: Iterable[bytes], cut: Failed | None = None) -> list[Event]:
-    """Hear a sample in the given reads, all stamped alike."""
-    hearing = ResponseDecoder(sample.status, sample.headers)
-    events = [event for read in reads for event in hearing.feed(7, read)]
-    return [*events, *hearing.close(7, cut)]
+def decode(sample: Sample, reads: Iterable[bytes], ended_by: Failed | None = None) -> list[Event]:
+    """Return the events of a sample in the given reads, all with the same timestamp."""
+    decoder = ResponseDecoder(sample.status, sample.headers)
+    events = [event for read in reads for event in decoder.feed(7, read)]
+    return [*events, *decoder.close(7, ended_by)]
 
 
 def fold_of(sample: Sample, events: Iterable[Event]) -> Fold:
-    """Fold a sample's events as the client does."""
+    """Return the fold of a sample's events, as the client makes it."""
     fold = Fold()
     fold.add(ResponseStarted(5, sample.status, request_id(sample.headers)))
     for event in events:
@@ -80,7 +82,7 @@ def fold_of(sample: Sample, events: Iterable[Event]) -> Fold:
 
 
 def observe(fold: Fold) -> dict[str, Any]:
-    """Return what a record would say, without what it would leave blank."""
+    """Return the fields of a record that would not be blank."""
     failed = fold.failed
     observed = {
         "outcome": fold.outcome().value,
@@ -106,38 +108,38 @@ def observe(fold: Fold) -> dict[str, Any]:
 
 
 def expectation(sample: Sample) -> dict[str, Any]:
-    """Return what must be heard; flags that follow from stamps are not told by bytes."""
+    """Return the expected fields; flags that follow from timestamps cannot be expected of bytes."""
     return {name: value for name, value in sample.expected.items() if name != "derived_flags"}
 
 
 def split(data: bytes, cuts: Sequence[int]) -> list[bytes]:
-    """Cut bytes at the given places."""
+    """Return bytes cut at the given places."""
     edges = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
     return [data[start:end] for start, end in pairwise(edges)]
 
 
 @pytest.mark.parametrize("sample", PURE, ids=lambda sample: sample.name)
-def test_sample_is_heard_right_in_one_read(sample: Sample) -> None:
-    """A response that comes whole gives the record its sample names, and nothing more."""
-    assert observe(fold_of(sample, hear(sample, [sample.body]))) == expectation(sample)
+def test_sample_is_decoded_as_expected_in_one_read(sample: Sample) -> None:
+    """A response in one read gives the fields that its sample expects, and no others."""
+    assert observe(fold_of(sample, decode(sample, [sample.body]))) == expectation(sample)
 
 
 @pytest.mark.parametrize("sample", PURE, ids=lambda sample: sample.name)
-def test_sample_is_heard_alike_byte_by_byte(sample: Sample) -> None:
-    """Reads of one byte give the very events that one read gives."""
+def test_sample_is_decoded_the_same_byte_by_byte(sample: Sample) -> None:
+    """Reads of one byte give the same events as one read."""
     single_bytes = (sample.body[place : place + 1] for place in range(len(sample.body)))
-    assert hear(sample, single_bytes) == hear(sample, [sample.body])
+    assert decode(sample, single_bytes) == decode(sample, [sample.body])
 
 
 @given(st.sampled_from(PURE), st.lists(st.integers(0, 400_000), max_size=12))
 @settings(deadline=None)
-def test_sample_is_heard_alike_at_random_cuts(sample: Sample, cuts: list[int]) -> None:
-    """Wherever a network cuts a response, the events are the same."""
-    assert hear(sample, split(sample.body, cuts)) == hear(sample, [sample.body])
+def test_sample_is_decoded_the_same_at_random_cuts(sample: Sample, cuts: list[int]) -> None:
+    """Wherever reads cut a response, the events are the same."""
+    assert decode(sample, split(sample.body, cuts)) == decode(sample, [sample.body])
 
 
 def test_every_case_has_a_sample() -> None:
-    """The 62 cases are all there, and those that bytes alone cannot tell are known by name."""
+    """All 62 cases have samples; those that need a connection are listed by name."""
     cases = {int(sample.name[:2]) for sample in ALL}
     assert cases >= set(range(1, 63))
     assert set(NEEDS_A_CONNECTION) <= {sample.name for sample in ALL}
@@ -153,9 +155,9 @@ def sample_of(body: bytes, status: int = 200, headers: dict[str, str] | None = N
     st.sampled_from([200, 204, 301, 400, 429, 503, 599]),
     st.lists(st.integers(0, 300), max_size=4),
 )
-def test_arbitrary_bytes_end_in_an_outcome(body: bytes, status: int, cuts: list[int]) -> None:
-    """Nothing raises, whatever a server sends; what no server should send is never `ok`."""
-    fold = fold_of(sample_of(body, status), hear(sample_of(body, status), split(body, cuts)))
+def test_arbitrary_bytes_have_an_outcome_other_than_ok(body: bytes, status: int, cuts: list[int]) -> None:
+    """Nothing raises, whatever a server sends."""
+    fold = fold_of(sample_of(body, status), decode(sample_of(body, status), split(body, cuts)))
     assert fold.outcome() is not Outcome.OK
 
 
@@ -189,10 +191,10 @@ FRAMES = st.sampled_from([b"data: %s\n\n", b"event: error\ndata: %s\n\n", b"%s",
 
 
 @given(st.lists(CHUNKS | JSON, max_size=4), FRAMES)
-def test_arbitrary_json_in_known_places_is_survived(values: list[object], frame: bytes) -> None:
-    """Values of any shape under the names that are looked at raise nothing, and no event holds the wrong type."""
+def test_arbitrary_json_under_known_names_raises_nothing(values: list[object], frame: bytes) -> None:
+    """Values of any shape are accepted, and no event holds a value of the wrong type."""
     body = b"".join(frame % json_bytes(value) for value in values)
-    for event in hear(sample_of(body), [body]):
+    for event in decode(sample_of(body), [body]):
         match event:
             case Text():
                 assert isinstance(event.text, str)
@@ -207,7 +209,7 @@ def test_arbitrary_json_in_known_places_is_survived(values: list[object], frame:
 
 
 def json_bytes(value: object) -> bytes:
-    """Write a value as JSON, halves of surrogate pairs included."""
+    """Return a value as JSON, halves of surrogate pairs included."""
     return json.dumps(value).encode()
 
 
@@ -217,14 +219,14 @@ def json_bytes(value: object) -> bytes:
     st.lists(st.integers(0, 9_999), max_size=5),
 )
 @settings(deadline=None)
-def test_damaged_samples_are_survived(sample: Sample, damage: list[tuple[int, int]], cuts: list[int]) -> None:
-    """A response with some bytes changed raises nothing, and reads alike at any cuts."""
+def test_damaged_samples_raise_nothing(sample: Sample, damage: list[tuple[int, int]], cuts: list[int]) -> None:
+    """A response with some bytes changed gives the same events at any cuts."""
     body = bytearray(sample.body)
     for place, byte in damage:
         if body:
             body[place % len(body)] = byte
     damaged = replace(sample, body=bytes(body))
-    assert hear(damaged, [damaged.body]) == hear(damaged, split(damaged.body, cuts))
+    assert decode(damaged, [damaged.body]) == decode(damaged, split(damaged.body, cuts))
 
 
 @pytest.mark.parametrize(
@@ -239,21 +241,21 @@ def test_damaged_samples_are_survived(sample: Sample, damage: list[tuple[int, in
         b"\r" * 1000,
     ],
 )
-def test_memory_is_bounded(piece: bytes) -> None:
-    """A body without end is given up or forgotten: at no time is more than the limit kept."""
-    hearing = ResponseDecoder(200, {}, limit=10_000)
-    events = [event for _ in range(200) for event in hearing.feed(1, piece)]
-    kept = len(hearing._body) + (len(hearing._stream._reader._tail) if hearing._stream else 0)
-    if hearing._stream:
-        kept += hearing._stream._reader._data_size
+def test_memory_of_a_body_without_end_is_bounded(piece: bytes) -> None:
+    """The body fails or is dropped: never is more than the limit kept."""
+    decoder = ResponseDecoder(200, {}, limit=10_000)
+    events = [event for _ in range(200) for event in decoder.feed(1, piece)]
+    kept = len(decoder._body) + (len(decoder._stream._reader._tail) if decoder._stream else 0)
+    if decoder._stream:
+        kept += decoder._stream._reader._data_size
     assert kept <= 10_000 + len(piece)
     assert [event.error_type for event in events if isinstance(event, Failed)] in (["too_long"], [])
 
 
-def test_deep_nesting_is_broken_json() -> None:
-    """JSON nested beyond any sense does not exhaust the stack."""
+def test_deeply_nested_json_is_a_bad_stream() -> None:
+    """Deep nesting does not exhaust the stack."""
     body = b"data: " + b'{"a":' * 100_000 + b"\n\n"
-    assert fold_of(sample_of(body), hear(sample_of(body), [body])).outcome() is Outcome.BAD_STREAM
+    assert fold_of(sample_of(body), decode(sample_of(body), [body])).outcome() is Outcome.BAD_STREAM
 
 
 CHUNK = b'data: {"choices":[{"index":0,"delta":{"content":"Hel"}}]}\n\n'
@@ -261,89 +263,89 @@ FINISH = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n
 CUT = Failed(9, Outcome.CONNECTION, "reset")
 
 
-def test_cut_inside_a_reply_keeps_its_text() -> None:
-    """A connection that breaks before the reply is proven whole is a failure of the connection, text kept."""
+def test_cut_inside_a_reply_is_a_connection_failure_and_keeps_the_text() -> None:
+    """The reply was not complete when the connection broke."""
     body = CHUNK + FINISH[:30]
-    fold = fold_of(sample_of(body), hear(sample_of(body), [body], CUT))
+    fold = fold_of(sample_of(body), decode(sample_of(body), [body], CUT))
     assert (fold.outcome(), fold.text(Channel.ANSWER)) == (Outcome.CONNECTION, "Hel")
 
 
-def test_cut_behind_the_finish_takes_nothing() -> None:
-    """A connection that breaks behind finish_reason leaves the reply whole, and a note."""
+def test_cut_behind_the_finish_reason_is_flagged_and_ok() -> None:
+    """The reply was complete when the connection broke."""
     body = CHUNK + FINISH
-    fold = fold_of(sample_of(body), hear(sample_of(body), [body], CUT))
+    fold = fold_of(sample_of(body), decode(sample_of(body), [body], CUT))
     assert (fold.outcome(), fold.notes) == (Outcome.OK, ("cut_after_finish",))
 
 
-def test_cut_behind_done_is_not_even_noted() -> None:
-    """What becomes of a connection behind [DONE] does not matter."""
+def test_cut_behind_done_is_ignored() -> None:
+    """The state of the connection behind [DONE] does not matter."""
     body = CHUNK + b"data: [DONE]\n\n"
-    fold = fold_of(sample_of(body), hear(sample_of(body), [body], CUT))
+    fold = fold_of(sample_of(body), decode(sample_of(body), [body], CUT))
     assert (fold.outcome(), fold.notes) == (Outcome.OK, ())
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b'{"choices":[{}', b"data", b"Internal"])
-def test_cut_before_anything_was_clear_is_a_cut(body: bytes) -> None:
-    """Half a body says nothing about the provider: the connection failed."""
-    assert fold_of(sample_of(body), hear(sample_of(body), [body], CUT)).outcome() is Outcome.CONNECTION
+def test_cut_in_an_undecided_body_is_a_connection_failure(body: bytes) -> None:
+    """Half a body is not the provider's failure."""
+    assert fold_of(sample_of(body), decode(sample_of(body), [body], CUT)).outcome() is Outcome.CONNECTION
 
 
-def test_cut_behind_a_whole_document_takes_nothing() -> None:
-    """A completion in one piece proves itself whole."""
+def test_cut_behind_a_whole_completion_is_ok() -> None:
+    """A completion that is whole JSON is complete."""
     body = b'{"choices":[{"message":{"content":"Hello"},"finish_reason":"stop"}]}'
-    fold = fold_of(sample_of(body), hear(sample_of(body), [body], CUT))
+    fold = fold_of(sample_of(body), decode(sample_of(body), [body], CUT))
     assert (fold.outcome(), fold.text(Channel.ANSWER)) == (Outcome.OK, "Hello")
 
 
-def test_error_body_is_named_though_it_was_cut() -> None:
-    """A status of failure stays what it is when its body breaks off."""
+def test_cut_error_body_keeps_the_outcome_of_its_status() -> None:
+    """A refusal remains one when its body is cut."""
     sample = sample_of(b'{"error":{"mess', status=401)
-    assert fold_of(sample, hear(sample, [sample.body], CUT)).outcome() is Outcome.AUTH
+    assert fold_of(sample, decode(sample, [sample.body], CUT)).outcome() is Outcome.AUTH
 
 
-def test_clean_end_is_told_last() -> None:
-    """`Ended` is the last event of every body that was heard to a good end."""
+def test_ended_or_failed_is_the_last_event() -> None:
+    """`Ended` is the last event of every body without a failure."""
     for sample in PURE:
-        events = hear(sample, [sample.body])
+        events = decode(sample, [sample.body])
         failed = any(isinstance(event, Failed) for event in events)
         assert isinstance(events[-1], Failed if failed else Ended), sample.name
 
 
-def test_nothing_is_told_behind_the_end() -> None:
-    """What follows [DONE] or a failure is ignored, and `over` says so."""
+def test_no_events_follow_done_or_a_failure() -> None:
+    """The rest of the body is ignored, and `over` is true."""
     for end in (b"data: [DONE]\n\n", b'data: {"error":"gone"}\n\n'):
-        hearing = ResponseDecoder(200, {})
+        decoder = ResponseDecoder(200, {})
         over = []
         for at_ns, read in enumerate((CHUNK, end)):
-            hearing.feed(at_ns, read)
-            over.append(hearing.over)
+            decoder.feed(at_ns, read)
+            over.append(decoder.over)
         assert over == [False, True]
-        assert hearing.feed(3, CHUNK) == []
+        assert decoder.feed(3, CHUNK) == []
 
 
-def test_events_carry_the_stamp_of_the_read_that_completed_their_line() -> None:
-    """A late blank line does not make its event late, and each of several events in a read has that read's stamp."""
-    hearing = ResponseDecoder(200, {})
-    events = hearing.feed(1, CHUNK[:20])
-    events += hearing.feed(2, CHUNK[20:-1])
-    events += hearing.feed(3, b"\n" + CHUNK + CHUNK)
+def test_events_have_the_timestamp_of_the_read_that_completed_their_line() -> None:
+    """A late blank line does not make its event late, and all events in a read have its timestamp."""
+    decoder = ResponseDecoder(200, {})
+    events = decoder.feed(1, CHUNK[:20])
+    events += decoder.feed(2, CHUNK[20:-1])
+    events += decoder.feed(3, b"\n" + CHUNK + CHUNK)
     assert [event.at_ns for event in events if isinstance(event, Text)] == [2, 3, 3]
 
 
-def test_a_held_back_tag_marks_its_event() -> None:
-    """A chunk whose text waits for the rest of a tag still counts as an event; the text keeps its stamp."""
-    hearing = ResponseDecoder(200, {})
-    assert hearing.feed(1, CHUNK.replace(b"Hel", b"<")) == [EmptyChunk(1)]
-    events = hearing.feed(2, CHUNK)
+def test_text_held_back_for_a_tag_counts_as_an_event() -> None:
+    """A chunk whose text may be part of a tag is an empty chunk until then; the text keeps its timestamp."""
+    decoder = ResponseDecoder(200, {})
+    assert decoder.feed(1, CHUNK.replace(b"Hel", b"<")) == [EmptyChunk(1)]
+    events = decoder.feed(2, CHUNK)
     assert [(event.at_ns, event.text) for event in events if isinstance(event, Text)] == [(1, "<"), (2, "Hel")]
 
 
-def test_text_held_back_to_the_end_does_not_move_the_end() -> None:
-    """The reply's last event stays the last one that carried data."""
+def test_text_held_back_to_the_end_does_not_move_the_last_event() -> None:
+    """The last event remains the last one that carried data."""
     sample = sample_of(b"")
-    hearing = ResponseDecoder(200, {})
-    events = hearing.feed(1, CHUNK.replace(b"Hel", b"<")) + hearing.feed(2, CHUNK.replace(b"Hel", b""))
-    fold = fold_of(sample, [*events, *hearing.close(3)])
+    decoder = ResponseDecoder(200, {})
+    events = decoder.feed(1, CHUNK.replace(b"Hel", b"<")) + decoder.feed(2, CHUNK.replace(b"Hel", b""))
+    fold = fold_of(sample, [*events, *decoder.close(3)])
     assert (fold.first_event, fold.last_event, fold.text(Channel.ANSWER)) == (1, 2, "<")
 
 
@@ -363,18 +365,69 @@ BAD = b'{"error":{"message":"no"},"request_id":"bad-1"}'
         (BAD, 400, {"x-request-id": "req-1"}, "req-1"),
     ],
 )
-def test_request_is_named_by_its_body_where_no_header_does(
+def test_request_id_is_taken_from_the_body_without_a_header(
     body: bytes, status: int, headers: dict[str, str], expected: str
 ) -> None:
-    """The first id in a stream, or in an error, names the request; a header goes before it."""
+    """The first id in a stream or in an error is taken; a header takes precedence."""
     sample = sample_of(body, status, headers)
-    opened = fold_of(sample, hear(sample, [body])).response_started
-    assert opened is not None
-    assert opened.request_id == expected
+    started = fold_of(sample, decode(sample, [body])).response_started
+    assert started is not None
+    assert started.request_id == expected
 
 
-def test_plain_note_of_replaced_bytes_is_given_once_per_frame() -> None:
-    """Bytes that are no UTF-8 become the replacement character, and the row says so."""
+def test_invalid_utf8_is_replaced_and_flagged_once_per_frame() -> None:
+    """Invalid bytes become the replacement character."""
     body = CHUNK.replace(b"Hel", b"\xff\xfe")
-    events = hear(sample_of(body), [body])
+    events = decode(sample_of(body), [body])
     assert [event.flag for event in events if isinstance(event, Flagged)] == ["invalid_utf8"]
+
+
+class EchoDialect:
+    """The decoder of an invented dialect: `say` adds text, `stop` ends the response."""
+
+    reply_name: ClassVar[str] = "echo"
+    settled = True
+
+    def __init__(self, status: int) -> None:
+        self.status = status
+
+    def decode_plain(self, data: bytes, at_ns: int) -> Text | None:
+        """Leave every event to `decode`."""
+
+    def decode(self, value: Mapping[str, object], at_ns: int) -> list[Event]:
+        """Return the text of an event, or the end."""
+        if value.get("stop"):
+            return [Finished(at_ns, "stop"), StreamDone(at_ns)]
+        return [Text(at_ns, Channel.ANSWER, str(value["say"]))] if "say" in value else []
+
+    def find_error(self, value: object) -> Mapping[str, object] | None:
+        """Return an `error` object."""
+        return find_error(value)
+
+    def holds_reply(self, value: object) -> bool:
+        """Return whether a value is a text or the end."""
+        return isinstance(value, dict) and bool(value.keys() & {"say", "stop"})
+
+    def flush(self) -> list[Text]:
+        """Return nothing: no text is held back."""
+        return []
+
+
+@pytest.mark.parametrize(
+    ("body", "outcome", "answer"),
+    [
+        (b'data: {"say":"Hel"}\n\ndata: {}\n\ndata: {"say":"lo"}\n\ndata: {"stop":1}\n\n', Outcome.OK, "Hello"),
+        (b'data: {"say":"Hel"}\n\n', Outcome.TRUNCATED, "Hel"),
+        (b'data: {"say":"Hel"}\n\ndata: {"error":{"message":"no"}}\n\n', Outcome.PROVIDER_ERROR, "Hel"),
+        (b'{"say":"Hello"}', Outcome.OK, "Hello"),
+        (b'{"sing":"Hello"}', Outcome.BAD_STREAM, None),
+    ],
+)
+def test_another_dialect_needs_only_a_decoder(body: bytes, outcome: Outcome, answer: str | None) -> None:
+    """Framing, failures and the end of the response are the same for every dialect."""
+    decoder = ResponseDecoder(200, {}, dialect=EchoDialect)
+    events = [event for place in range(len(body)) for event in decoder.feed(7, body[place : place + 1])]
+    over = decoder.over
+    fold = fold_of(sample_of(body), [*events, *decoder.close(8)])
+    assert (fold.outcome(), fold.text(Channel.ANSWER)) == (outcome, answer)
+    assert over == (b"stop" in body or b"error" in body)

@@ -1,4 +1,4 @@
-"""Bytes become frames, wherever a network cuts them."""
+"""Server-sent events: bytes become frames, wherever reads cut them."""
 
 from itertools import pairwise
 
@@ -10,14 +10,14 @@ from runner.wire.sse import Frame, FrameReader, is_done
 
 
 def read(*reads: bytes) -> list[Frame]:
-    """Return the frames of a body; each read is stamped with its number, from 1."""
+    """Return the frames of a body; the timestamp of each read is its number, from 1."""
     reader = FrameReader()
     frames = [frame for at_ns, data in enumerate(reads, 1) for frame in reader.feed(data, at_ns)]
     return frames + reader.close()
 
 
 def data_of(*reads: bytes) -> list[bytes]:
-    """Return what the frames of a body say."""
+    """Return the data of a body's frames."""
     return [frame.data for frame in read(*reads)]
 
 
@@ -48,8 +48,8 @@ def data_of(*reads: bytes) -> list[bytes]:
         (b'data: {"a":1}\r}\n\n', [b'{"a":1}']),
     ],
 )
-def test_frames_are_read(body: bytes, expected: list[bytes]) -> None:
-    """Each way of writing events is understood."""
+def test_frames_are_parsed_in_every_spelling(body: bytes, expected: list[bytes]) -> None:
+    """Line ends, blank lines, fields and their spacing may vary."""
     assert data_of(body) == expected
 
 
@@ -64,31 +64,31 @@ def test_frames_are_read(body: bytes, expected: list[bytes]) -> None:
         (b"event: message\ndata: {}\nevent: error\ndata: gone\n", [b"message", b"error"]),
     ],
 )
-def test_events_keep_their_names(body: bytes, expected: list[bytes | None]) -> None:
-    """A name belongs to the data of its own event; an `error:` field is an event of that name."""
+def test_event_names_belong_to_the_data_of_their_event(body: bytes, expected: list[bytes | None]) -> None:
+    """An `error:` field is an event of that name."""
     assert [frame.event for frame in read(body)] == expected
 
 
-def test_a_frame_is_stamped_by_its_last_data_line() -> None:
-    """Neither a blank line that comes late nor the end of the body moves a stamp."""
-    stamps = [
+def test_frame_has_the_timestamp_of_its_last_data_line() -> None:
+    """Neither a late blank line nor the end of the body changes it."""
+    timestamps = [
         frame.at_ns for frame in read(b'data: {"a":', b"1}\n", b"\n", b"data: {}\n\ndata: {}\n", b"data: {}", b"")
     ]
-    assert stamps == [2, 4, 4, 5]
+    assert timestamps == [2, 4, 4, 5]
 
 
-def test_crlf_split_over_reads_is_one_line_end() -> None:
+def test_crlf_split_over_two_reads_is_one_line_end() -> None:
     """The LF of a CR LF that a read cut in two ends no event."""
     assert data_of(b'data: {"a":\r', b"\ndata: 1}\r", b"\n\r", b"\n") == [b'{"a":\n1}']
 
 
-def test_an_empty_read_changes_nothing() -> None:
+def test_empty_read_changes_nothing() -> None:
     """A read of no bytes between CR and LF does not make the LF a blank line."""
     assert data_of(b"data: one\r", b"", b"\ndata: two\r\n\r\n") == [b"one\ntwo"]
 
 
-def test_the_limit_stops_reading() -> None:
-    """A frame beyond the limit is given up, be it one line or many, and nothing is read from then on."""
+def test_frame_beyond_the_limit_stops_reading() -> None:
+    """A frame beyond the limit is dropped, in one line or in many, and nothing more is read."""
     for piece in (b"x" * 60, b"data: " + b"x" * 60 + b"\n"):
         reader = FrameReader(limit=100)
         overflowed = []
@@ -100,8 +100,8 @@ def test_the_limit_stops_reading() -> None:
         assert reader.close() == []
 
 
-def test_done_is_known_in_quotes() -> None:
-    """The sentinel is known with and without quotes, and nothing else is taken for it."""
+def test_done_is_recognised_with_and_without_quotes() -> None:
+    """The sentinel is recognised in both spellings, and nothing else is taken for it."""
     assert [is_done(data) for data in (b"[DONE]", b' "[DONE]"', b"[DONE", b"DONE", b'{"a":"[DONE]"}')] == [
         True,
         True,
@@ -134,8 +134,8 @@ BODIES = st.lists(st.tuples(LINES, ENDS), max_size=12).map(lambda lines: b"".joi
 
 
 @given(BODIES | st.binary(max_size=60), st.lists(st.integers(0, 200), max_size=6))
-def test_cuts_do_not_matter(body: bytes, cuts: list[int]) -> None:
-    """Any bytes give the same frames in one read, in single bytes, and at any cuts."""
+def test_frames_are_the_same_at_any_cuts(body: bytes, cuts: list[int]) -> None:
+    """Any bytes give the same frames in one read, in single bytes, and cut anywhere."""
     edges = [0, *sorted(cut % (len(body) + 1) for cut in cuts), len(body)]
     pieces = [body[start:end] for start, end in pairwise(edges)]
     whole = [(frame.data, frame.event) for frame in read(body)]

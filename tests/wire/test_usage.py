@@ -1,4 +1,4 @@
-"""Token counts from anywhere fit every table, or are absent."""
+"""Token counts: those of any provider fit every table, or are absent."""
 
 import json
 from pathlib import Path
@@ -19,25 +19,25 @@ COUNTS = ("input_tokens", "output_tokens", "reasoning_tokens", "cached_tokens")
 ANY_COUNT = st.integers() | st.integers(2**52, 2**65) | st.floats() | st.booleans() | st.none()
 
 
-def hear_usage(said: object) -> Usage | None:
-    """Return what is heard of a chunk's usage; NaN and Infinity are written as Python writes them."""
-    hearing = ResponseDecoder(200, {})
-    body = b"data: " + json.dumps({"choices": [], "usage": said}).encode() + b"\n\n"
-    events = [*hearing.feed(1, body), *hearing.close(2)]
+def decode_usage_chunk(usage: object) -> Usage | None:
+    """Return the usage event of a stream with one chunk; NaN and Infinity are written as Python writes them."""
+    decoder = ResponseDecoder(200, {})
+    body = b"data: " + json.dumps({"choices": [], "usage": usage}).encode() + b"\n\n"
+    events = [*decoder.feed(1, body), *decoder.close(2)]
     return next((event for event in events if isinstance(event, Usage)), None)
 
 
 @given(st.fixed_dictionaries(dict.fromkeys(("prompt_tokens", "completion_tokens", "total_tokens"), ANY_COUNT)))
-def test_every_count_fits_a_table(said: dict[str, object]) -> None:
-    """Whatever a provider counts, a count is a whole number of 64 bits, or absent."""
-    usage = hear_usage(said)
+def test_every_token_count_fits_64_bits(counted: dict[str, object]) -> None:
+    """Whatever a provider sends, a count is a whole number of 64 bits, or absent."""
+    usage = decode_usage_chunk(counted)
     counts = [] if usage is None else [getattr(usage, name) for name in COUNTS]
     assert pd.Series(counts, dtype="Int64").dropna().ge(0).all()
 
 
-def test_an_absurd_count_spoils_no_run(tmp_path: Path) -> None:
-    """Counts beyond all bounds reach the journal as they were sent, and no table."""
-    usage = hear_usage({"prompt_tokens": 2**63, "completion_tokens": 10**30, "total_tokens": 7})
+def test_absurd_token_counts_reach_the_journal_and_no_table(tmp_path: Path) -> None:
+    """Counts beyond all bounds are kept in the journal as they were sent, and every output can be written."""
+    usage = decode_usage_chunk({"prompt_tokens": 2**63, "completion_tokens": 10**30, "total_tokens": 7})
     assert usage is not None
     record = Record(
         Identity("k", "hello", 1, 1, 1, "zhipu", "glm-5.3", "Hello"),

@@ -1,6 +1,6 @@
-"""The tables of docs/wire.md are what happens: every sample is heard by the stock SDK, and the page compared.
+"""docs/wire.md: its tables match the code, and what the SDK makes of every sample.
 
-`python -m tests.wire.test_wire_docs --write` writes the tables anew; read the diff.
+`python -m tests.wire.test_wire_docs --write` rewrites the tables; review the diff.
 """
 
 import re
@@ -18,38 +18,38 @@ from openai import AsyncOpenAI
 
 from runner.core.events import TIMED, Outcome
 from runner.core.hints import HINTS
-from runner.outputs.text.words import FLAGS, OUTCOMES
+from runner.outputs.text.labels import FLAGS, OUTCOMES
 from runner.wire.causes import CAUSES
-from runner.wire.connection_failure import WORDS
+from runner.wire.connection_failure import DESCRIPTIONS
 from tests.support.scripted_server import Asked, Reply, play, refuse
 from tests.wire.test_client import reply_of
 from tests.wire.test_response_decoder import ALL, SAMPLES, Sample
 
 PAGE = Path(__file__).parents[2] / "docs" / "wire.md"
-PATIENCE_S = 20.0
-PATIENCE_WITH_THE_ENDLESS_S = 1.0
+LIMIT_S = 20.0
+ENDLESS_LIMIT_S = 1.0
 LONGEST_TEXT = 40
 
 ELSEWHERE = re.compile(rb"(?<=Location: )https://[^/]+")
-"""Where a sample redirects to; the SDK would follow it out of this machine."""
+"""A sample's redirect, which the SDK would follow to another machine."""
 
 
 @pytest.fixture
 def anyio_backend() -> str:
-    """Run where the SDK is at home."""
+    """Run on the SDK's own loop."""
     return "asyncio"
 
 
-class HastyOpenAI(AsyncOpenAI):
-    """The SDK as it is installed, less its waits between attempts."""
+class ImpatientOpenAI(AsyncOpenAI):
+    """The SDK without waiting between attempts."""
 
     def _calculate_retry_timeout(self, *_: object, **__: object) -> float:
         return 0.0
 
 
 @dataclass
-class Told:
-    """What a usual loop over the SDK's stream was told."""
+class SdkResult:
+    """What a usual loop over the SDK's stream received."""
 
     text: str = ""
     finish_reason: str | None = None
@@ -58,10 +58,10 @@ class Told:
     ending: str = "no exception"
     attempts: int = 1
 
-    async def listen(self, client: AsyncOpenAI, patience_s: float) -> None:
-        """Hear a reply out, or say why that was not possible."""
+    async def read(self, client: AsyncOpenAI, limit_s: float) -> None:
+        """Read a reply to its end, or keep how it failed."""
         try:
-            with anyio.move_on_after(patience_s) as waiting:
+            with anyio.move_on_after(limit_s) as waiting:
                 await self._loop(client)
         except Exception as error:  # noqa: BLE001 -- whatever is raised is the finding
             self.ending = type(error).__name__
@@ -82,15 +82,15 @@ class Told:
                 self.finish_reason = choice.finish_reason or self.finish_reason
 
     def __str__(self) -> str:
-        """Describe it in a few words."""
+        """Return a description in a few words."""
         reason = None if self.finish_reason in (None, "stop") else f"finish_reason {self.finish_reason}"
         repeated = f"asked {self.attempts} times" if self.attempts > 1 else None
-        said = (show(self.text, self.called_tools), count(self.tokens), reason, self.ending, repeated)
-        return ", ".join(filter(None, said))
+        parts = (show(self.text, self.called_tools), count(self.tokens), reason, self.ending, repeated)
+        return ", ".join(filter(None, parts))
 
 
 def show(text: str, called_tools: bool) -> str:
-    """Return a text so that a table can hold it."""
+    """Return a text for a cell of a table."""
     if not text:
         return "a tool call" if called_tools else "nothing"
     plain = "".join(letter if letter.isprintable() else f"\\u{ord(letter):04x}" for letter in text[:LONGEST_TEXT])
@@ -102,36 +102,36 @@ def count(tokens: tuple[Any, Any] | None) -> str | None:
     return None if tokens is None else f"{tokens[0]} + {tokens[1]} tokens"
 
 
-async def ask_sdk(sample: Sample) -> Told:
-    """Have the SDK ask a server that plays a sample."""
-    told, reply = Told(), reply_of(sample)
-    patience_s = PATIENCE_S if len(reply.pieces) == 1 else PATIENCE_WITH_THE_ENDLESS_S
+async def ask_sdk(sample: Sample) -> SdkResult:
+    """Return what the SDK makes of a server that plays a sample."""
+    result, reply = SdkResult(), reply_of(sample)
+    limit_s = LIMIT_S if len(reply.pieces) == 1 else ENDLESS_LIMIT_S
 
     def answer(asked: Asked) -> Reply:
-        """Play the sample; whoever was redirected to us comes back with a GET, which no provider answers."""
+        """Play the sample; a followed redirect arrives as a GET, which no provider answers."""
         if asked.method == "GET":
             return refuse("405 Method Not Allowed", {"error": {"message": "POST, please"}})
         here = f"http://{asked.headers['host']}".encode()
         return replace(reply, pieces=[(pause, ELSEWHERE.sub(here, data)) for pause, data in reply.pieces])
 
-    with play(answer) as tape:
-        async with HastyOpenAI(api_key="none", base_url=tape.url) as client:
-            await told.listen(client, patience_s)
-        told.attempts = sum(asked.method == "POST" for asked in tape.asked)
-    return told
+    with play(answer) as server:
+        async with ImpatientOpenAI(api_key="none", base_url=server.url) as client:
+            await result.read(client, limit_s)
+        result.attempts = sum(asked.method == "POST" for asked in server.asked)
+    return result
 
 
-def what_we_say(sample: Sample) -> str:
-    """Describe what a record says; that it does is what test_hearing.py and test_client.py are about."""
-    said = sample.expected
-    kind = [said.get("error_type"), f"code {said['code']}" if "code" in said else None]
+def describe_expected(sample: Sample) -> str:
+    """Return the expected record in a few words; test_response_decoder.py and test_client.py assert it."""
+    expected = sample.expected
+    kind = [expected.get("error_type"), f"code {expected['code']}" if "code" in expected else None]
     details = ", ".join(filter(None, kind))
-    tokens = (said.get("input_tokens"), said.get("output_tokens")) if "output_tokens" in said else None
-    flags = " ".join(f"`{flag}`" for flag in (*said.get("notes", ()), *said.get("derived_flags", ())))
-    heard = show(said.get("reply", ""), "tool_calls" in said)
-    reasoning = f"reasoning {show(said['reasoning'], called_tools=False)}" if "reasoning" in said else None
-    outcome = f"**{said['outcome']}**{f' ({details})' if details else ''}"
-    return ", ".join(filter(None, (heard, reasoning, count(tokens), outcome, flags)))
+    tokens = (expected.get("input_tokens"), expected.get("output_tokens")) if "output_tokens" in expected else None
+    flags = " ".join(f"`{flag}`" for flag in (*expected.get("notes", ()), *expected.get("derived_flags", ())))
+    reply = show(expected.get("reply", ""), "tool_calls" in expected)
+    reasoning = f"reasoning {show(expected['reasoning'], called_tools=False)}" if "reasoning" in expected else None
+    outcome = f"**{expected['outcome']}**{f' ({details})' if details else ''}"
+    return ", ".join(filter(None, (reply, reasoning, count(tokens), outcome, flags)))
 
 
 def row(*cells: str) -> str:
@@ -140,21 +140,21 @@ def row(*cells: str) -> str:
 
 
 def table(*headings: str) -> list[str]:
-    """Return the beginning of a Markdown table."""
+    """Return the head of a Markdown table."""
     return [row(*headings), row(*("---" for _ in headings))]
 
 
 async def cases() -> list[str]:
-    """Return the table of what is on the wire, what we say of it, and what the SDK says."""
+    """Return the table of the samples: what is on the wire, our record of it, and the SDK's."""
     rows, silent, failed = [], 0, 0
     for sample in ALL:
-        told = await ask_sdk(sample)
+        result = await ask_sdk(sample)
         about = yaml.safe_load((SAMPLES / sample.name / "expected.yaml").read_text(encoding="utf-8"))
         link = f"[{about['case']}](../tests/samples/wire/{sample.name})"
-        rows.append(row(link, about["title"], about["sent_by"], what_we_say(sample), str(told)))
+        rows.append(row(link, about["title"], about["sent_by"], describe_expected(sample), str(result)))
         is_failure = sample.expected["outcome"] not in TIMED
         failed += is_failure
-        silent += is_failure and told.ending == "no exception"
+        silent += is_failure and result.ending == "no exception"
     summary = (
         f"Of the {failed} samples that are failures, openai {openai.__version__} ends {silent} without an exception."
     )
@@ -165,7 +165,7 @@ def failures() -> list[str]:
     """Return the table of all kinds of failure."""
     outcomes = {
         **{cause: known.outcome for cause, known in CAUSES.items()},
-        **dict.fromkeys(WORDS, Outcome.CONNECTION),
+        **dict.fromkeys(DESCRIPTIONS, Outcome.CONNECTION),
     }
     rows = [
         row(f"`{kind}`", f"`{outcomes.get(kind, Outcome.TIMEOUT)}`", hint.what, hint.help.format(provider="NAME"))
@@ -188,7 +188,7 @@ TABLES: dict[str, Callable[[], list[str]]] = {"outcomes": outcomes, "failures": 
 
 
 def cut_out(page: str, name: str) -> tuple[str, str, str]:
-    """Return what stands before a table's mark, the table, and what stands behind it."""
+    """Return the text before a table, the table, and the text behind it."""
     before, mark, rest = page.partition(f"<!-- {name} -->\n")
     content, end, after = rest.partition("<!-- end -->")
     assert mark, f"docs/wire.md has lost its mark for {name}"
@@ -196,19 +196,19 @@ def cut_out(page: str, name: str) -> tuple[str, str, str]:
 
 
 def written(name: str) -> list[str]:
-    """Return the lines of a table as the page holds them."""
+    """Return the lines of a table in the page."""
     return cut_out(PAGE.read_text(encoding="utf-8"), name)[1].splitlines()
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_the_page_lists_all_words(name: str) -> None:
-    """Outcomes, kinds of failure and flags are explained on the page as they are in the source."""
+def test_page_lists_all_outcomes_failures_and_flags(name: str) -> None:
+    """The page explains outcomes, failures and flags as the source does."""
     assert written(name) == TABLES[name]()
 
 
 @pytest.mark.anyio
-async def test_the_page_tells_what_happens_to_every_sample() -> None:
-    """The table of cases is what we say and what the SDK does; of another version of the SDK it need not speak."""
+async def test_page_describes_every_sample() -> None:
+    """The SDK's column is compared only for the version of the SDK that the page names."""
     ours = written("cases")
     now = await cases()
     if f"openai {openai.__version__} " in ours[0]:
@@ -223,7 +223,7 @@ def without_sdk(lines: list[str]) -> Iterator[str]:
 
 
 def write() -> None:
-    """Write all tables anew."""
+    """Rewrite all tables."""
     page = PAGE.read_text(encoding="utf-8")
     tables = {name: make() for name, make in TABLES.items()} | {"cases": anyio.run(cases)}
     for name, lines in tables.items():

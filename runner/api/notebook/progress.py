@@ -8,8 +8,8 @@ from runner.api.notebook.screen import Screen, write_lines
 from runner.api.notebook.view import View
 from runner.core.events import TIMED
 from runner.core.record import Record
+from runner.outputs.text.escape import one_line
 from runner.outputs.text.figures import count, seconds
-from runner.outputs.text.printable import one_line
 from runner.planning.plan import Plan, Request
 
 

@@ -8,8 +8,8 @@ from runner.api.notebook.view import View
 from runner.core.events import Channel, Event, Text
 from runner.core.record import Record
 from runner.outputs.side_by_side.html import write_growing, write_row
+from runner.outputs.text.escape import one_line
 from runner.outputs.text.figures import seconds
-from runner.outputs.text.printable import one_line
 from runner.planning.plan import Plan, Request
 
 
@@ -49,7 +49,7 @@ class GrowingReplies(View):
         """Begin to count how long a target keeps one waiting."""
         self._growing[request.target.name].started_ns = self.told_ns
 
-    def heard(self, request: Request, event: Event) -> None:
+    def received(self, request: Request, event: Event) -> None:
         """Add a piece of text to its column."""
         if not isinstance(event, Text):
             return

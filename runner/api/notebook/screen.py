@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from html import escape
 from typing import Any, Protocol
 
-from runner.outputs.text.printable import one_line
+from runner.outputs.text.escape import one_line
 
 LINE_COLUMNS = 79
 

@@ -73,7 +73,7 @@ class RunOptions:
             seed=header.seed if self.seed is None else self.seed,
             order=self.order or cast("Order", header.order),
             concurrency=self.concurrency or header.concurrency,
-            load=LoadProfile.of({**header.load, **self.load.altered}),
+            load=LoadProfile.from_plain({**header.load, **self.load.to_plain()}),
             budgets=self.budgets or tuple(map(parse_money, header.budgets)),
             until_ci=self.until_ci or header.until_ci,
             late_bound_s=self.late_bound_s or header.late_bound_s,

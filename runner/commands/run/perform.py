@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from runner.calibration.measure import find_clock_error
+from runner.calibration.stored import find_clock_error
 from runner.commands.run.custom_checks import ask_own_checks
 from runner.commands.run.job import PreparedRun
 from runner.commands.run.prepare import SIMULATOR
 from runner.core.record import Record
-from runner.engine.composite_observer import CompositeObserver
-from runner.engine.observer import Observer
+from runner.engine.observer import CompositeObserver, Observer
 from runner.errors import CompareError, JournalError
 from runner.outputs import find_writer
 from runner.providers.endpoint import Endpoint, find_endpoint
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
     from runner.analysis.run import Run
     from runner.cluster.worker_pool import WorkerPool
     from runner.commands.run.stop_rules import StopRule
-    from runner.engine.attempts import OpenAskers
+    from runner.engine.attempts import OpenAttemptRunners
     from runner.engine.exchange import RequestExchange
     from runner.engine.recorder import Recorder
 
@@ -81,7 +80,7 @@ async def survey(job: PreparedRun) -> PreparedRun:
     """
     if job.options.fleet is None or not job.wants_vantages:
         return job
-    from runner.cluster.open_pool import find_vantages  # noqa: PLC0415 -- brings an extra
+    from runner.cluster.connect import find_vantages  # noqa: PLC0415 -- brings an extra
 
     return job.seen_from(await find_vantages(job.options.fleet))
 
@@ -107,7 +106,7 @@ async def _ask(job: PreparedRun, observer: Observer) -> bool:
         async with _muster(job) as crew, open_run(job, watching, crew) as (exchanges, writer):
             from runner.engine.run import execute  # noqa: PLC0415 -- brings the SDK
 
-            return await execute(job.plan, exchanges, writer, load=job.load, resume=job.first_missing, stop=rule)
+            return await execute(job.plan, exchanges, writer, load=job.load, first_missing=job.first_missing, stop=rule)
 
 
 class _Ears(Observer):
@@ -193,7 +192,7 @@ async def open_run(
                 salt=job.salt,
                 elapsed_ns=0 if job.past is None else job.past.elapsed_ns(job.started),
                 recorder=recorder,
-                open_askers=_find_askers(job, crew, writer),
+                open_runners=_find_askers(job, crew, writer),
             ) as exchanges:
                 yield exchanges, writer
 
@@ -202,22 +201,22 @@ def _muster(job: PreparedRun) -> AbstractAsyncContextManager["WorkerPool | None"
     """Hire the workers of a cluster, if the job wants any; to be entered before there is anything to clear away."""
     if job.options.fleet is None:
         return nullcontext()
-    from runner.cluster.open_pool import muster  # noqa: PLC0415 -- brings an extra
+    from runner.cluster.connect import open_pool  # noqa: PLC0415 -- brings an extra
 
     assert job.plan.vantages or not job.options.fleet.vantage, "nobody asked `survey` for the nodes"
-    return muster(job.options.fleet, job.plan.vantages)
+    return open_pool(job.options.fleet, job.plan.vantages)
 
 
-def _find_askers(job: PreparedRun, crew: "WorkerPool | None", writer: journal.JournalWriter) -> "OpenAskers":
+def _find_askers(job: PreparedRun, crew: "WorkerPool | None", writer: journal.JournalWriter) -> "OpenAttemptRunners":
     """Return what sends and hears: this process itself, or a crew, which the journal then knows of."""
     if crew is None:
-        from runner.engine.attempts import open_own_askers  # noqa: PLC0415 -- brings the SDK
+        from runner.engine.attempts import open_local_runners  # noqa: PLC0415 -- brings the SDK
 
-        return open_own_askers
-    from runner.cluster.open_pool import distant_askers  # noqa: PLC0415 -- brings an extra
+        return open_local_runners
+    from runner.cluster.remote_attempts import remote_runners  # noqa: PLC0415 -- brings an extra
 
     crew.write_to(writer.append)
-    return distant_askers(crew, sum(job.limits.values()))
+    return remote_runners(crew, sum(job.limits.values()))
 
 
 @contextmanager
@@ -258,7 +257,7 @@ def _header(job: PreparedRun) -> journal.Header:
         until_ci=job.options.until_ci,
         late_bound_s=job.options.late_bound_s,
         vantages={node.name: node.region for node in job.plan.vantages},
-        load=job.load.altered,
+        load=job.load.to_plain(),
         prices=job.prices.to_plain(),
         platform=platform.platform(),
         versions={

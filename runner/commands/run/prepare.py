@@ -136,7 +136,7 @@ def _open_journal(suite: Suite, options: RunOptions) -> Journal | None:
     refuse_foreign_suite(suite, journal.header)
     refuse_mixed_replay(journal.header, replayed=options.replay is not None)
     refuse_new_vantages(journal.header, wanted=options.fleet is not None and options.fleet.vantage)
-    refuse_timed_load(LoadProfile.of({**journal.header.load, **options.load.altered}), journal.header)
+    refuse_timed_load(LoadProfile.from_plain({**journal.header.load, **options.load.to_plain()}), journal.header)
     return journal
 
 

@@ -1,4 +1,4 @@
-"""Text as it arrived: characters heard so far against the time since the request was sent, a line for each reply."""
+"""Text arriving over time: characters received against the time since the request was sent, a line for each reply."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,106 +7,109 @@ from itertools import accumulate
 from runner.analysis.run import Run
 from runner.core.events import Channel
 from runner.core.record import Record
-from runner.outputs.charts.axis import Axis, Quantity, of_time
-from runner.outputs.charts.chart import Chart, caption, sizes
-from runner.outputs.charts.legend import Mark, draw_key
-from runner.outputs.charts.panels import TALL, Panel, Sheet, draw_panels, lay_out
-from runner.outputs.charts.sample import Spaced, thin
-from runner.outputs.charts.scale import fit
+from runner.outputs.charts.axis import Axis, Quantity, fit_scale, time_quantity
+from runner.outputs.charts.chart import Chart, join_sentences, sizes
+from runner.outputs.charts.labels import LineStyle, draw_key
+from runner.outputs.charts.panel_layout import PANEL_HEIGHT, Panel, PanelLayout, draw_panels, panel_grid
+from runner.outputs.charts.sample import SpacedSample, thin
 from runner.outputs.charts.svg import Point, element, figure, steps
 from runner.outputs.text.figures import seconds
 
-MOST_LINES = 12
-"""Of one target; more of them hide each other."""
+MAX_LINES = 12
+"""Lines of one target; more of them would hide each other."""
 
-MOST_STEPS = 30
-"""Of one line's thinking, and of its answer; a panel is not wide enough to show more."""
+MAX_STEPS = 30
+"""Steps of one line's thinking, and of its answer; a panel is not wide enough to show more."""
 
-CHARACTERS = Quantity("characters heard")
-THINKING: Mark = {"stroke_width": "0.9", "stroke_dasharray": "2 2"}
-ANSWER: Mark = {"stroke_width": "1.1"}
+CHARACTERS = Quantity("characters received")
+THINKING: LineStyle = {"stroke_width": "0.9", "stroke_dasharray": "2 2"}
+ANSWER: LineStyle = {"stroke_width": "1.1"}
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """How one reply's text came: seconds since `sent` and characters so far; the answer goes on from thinking."""
+    """One reply's text over time: seconds since `sent` and characters so far; the answer continues the thinking."""
 
     thinking: Sequence[Point]
     answer: Sequence[Point]
 
     @property
     def end(self) -> Point:
-        """When the last text came, and how many characters there were by then."""
+        """The time of the last text, and the number of characters by then."""
         return (self.answer or self.thinking)[-1]
 
 
 def draw_arrivals(run: Run, records: Iterable[Record], prefix: str = "arrivals") -> Chart | None:
-    """Draw how text arrived in the timed ones of these records; None where none of them heard any."""
-    arrivals = _gather(run, records)
+    """Draw how the text of timed requests arrived; None where none of these records has any."""
+    arrivals = _sample_arrivals(run, records)
     if not arrivals:
         return None
-    sheet = _lay_out(prefix, [each.end for found in arrivals.values() for each in found.items], len(arrivals))
+    layout = _layout(prefix, [each.end for sample in arrivals.values() for each in sample.items], len(arrivals))
     order = [str(each.target) for each in run.summary]
     panels = [
-        Panel(target, sizes([found.seen]), order.index(target), _draw(found.items, sheet))
-        for target, found in arrivals.items()
+        Panel(target, sizes([sample.seen]), order.index(target), _draw_lines(sample.items, layout))
+        for target, sample in arrivals.items()
     ]
-    thought = any(each.thinking for found in arrivals.values() for each in found.items)
-    key = draw_key([("thinking", THINKING), ("answer", ANSWER)]) if thought else ""
+    has_thinking = any(each.thinking for sample in arrivals.values() for each in sample.items)
+    key = draw_key([("thinking", THINKING), ("answer", ANSWER)]) if has_thinking else ""
     title = "Text arriving over time, by target"
-    words = "; ".join(_words(target, found) for target, found in arrivals.items())
-    svg = figure(prefix, title, f"{title}. {words}.", sheet.grid.height, draw_panels(sheet, panels, key))
-    return Chart(title, svg, _caption(run, list(arrivals.values())))
+    descriptions = "; ".join(_describe(target, sample) for target, sample in arrivals.items())
+    svg = figure(prefix, title, f"{title}. {descriptions}.", layout.grid.height, draw_panels(layout, panels, key))
+    return Chart(title, svg, _arrivals_caption(run, list(arrivals.values())))
 
 
-def _gather(run: Run, records: Iterable[Record]) -> Mapping[str, Spaced[Arrival]]:
-    """Read the replies to draw of each target that has any, in the suite's order."""
-    arrivals = {str(each.target): Spaced[Arrival](MOST_LINES) for each in run.summary}
+def _sample_arrivals(run: Run, records: Iterable[Record]) -> Mapping[str, SpacedSample[Arrival]]:
+    """Return the replies to draw of each target that has any, in the suite's order."""
+    arrivals = {str(each.target): SpacedSample[Arrival](MAX_LINES) for each in run.summary}
     for record in records:
         if record.timed and record.text_events.at_us:
             arrivals[str(run.target_of(record))].add(read_arrival(record))
-    return {target: found for target, found in arrivals.items() if found.seen}
+    return {target: sample for target, sample in arrivals.items() if sample.seen}
 
 
 def read_arrival(record: Record) -> Arrival:
-    """Follow a record's text events, one at least; what comes after the first of the answer counts as answer."""
-    heard = record.text_events
-    times_s = [at / 1e6 for at in heard.at_us]
-    points = [(times_s[0], 0.0), *zip(times_s, map(float, accumulate(heard.lengths)), strict=True)]
-    first = heard.channels.find(Channel.ANSWER)
+    """Return a record's text over time; it needs at least one text event.
+
+    All text from the first answer event on counts as answer.
+    """
+    events = record.text_events
+    times_s = [at / 1e6 for at in events.at_us]
+    points = [(times_s[0], 0.0), *zip(times_s, map(float, accumulate(events.lengths)), strict=True)]
+    first = events.channels.find(Channel.ANSWER)
     turn = len(points) if first < 0 else first
-    return Arrival(thin(points[: turn + 1], MOST_STEPS) if turn else (), thin(points[turn:], MOST_STEPS))
+    return Arrival(thin(points[: turn + 1], MAX_STEPS) if turn else (), thin(points[turn:], MAX_STEPS))
 
 
-def _lay_out(prefix: str, ends: Sequence[Point], count: int) -> Sheet:
-    up = Axis(fit([y for _, y in ends], TALL, 0.0, ticks=5, linear=True), CHARACTERS)
-    grid = lay_out(count, up)
-    across = fit([x for x, _ in ends], 0.0, grid.wide, ticks=5, linear=True)
-    return Sheet(prefix, grid, Axis(across, of_time("time since the request was sent", across.high)), up, context=False)
+def _layout(prefix: str, ends: Sequence[Point], count: int) -> PanelLayout:
+    y_axis = Axis(fit_scale([y for _, y in ends], PANEL_HEIGHT, 0.0, ticks=5, linear=True), CHARACTERS)
+    grid = panel_grid(count, y_axis)
+    x_scale = fit_scale([x for x, _ in ends], 0.0, grid.panel_width, ticks=5, linear=True)
+    x_axis = Axis(x_scale, time_quantity("time since the request was sent", x_scale.high))
+    return PanelLayout(prefix, grid, x_axis, y_axis, context=False)
 
 
-def _draw(arrivals: Sequence[Arrival], sheet: Sheet) -> str:
-    thinking = _trace([each.thinking for each in arrivals], THINKING, sheet)
-    return thinking + _trace([each.answer for each in arrivals], ANSWER, sheet)
+def _draw_lines(arrivals: Sequence[Arrival], layout: PanelLayout) -> str:
+    thinking = _draw_steps([each.thinking for each in arrivals], THINKING, layout)
+    return thinking + _draw_steps([each.answer for each in arrivals], ANSWER, layout)
 
 
-def _trace(parts: Sequence[Sequence[Point]], mark: Mark, sheet: Sheet) -> str:
-    across, up = sheet.across.scale, sheet.up.scale
-    data = "".join(steps([(across(x), up(y)) for x, y in part]) for part in parts if part)
-    return element("path", d=data, fill="none", **mark) if data else ""
+def _draw_steps(parts: Sequence[Sequence[Point]], style: LineStyle, layout: PanelLayout) -> str:
+    x_scale, y_scale = layout.x_axis.scale, layout.y_axis.scale
+    data = "".join(steps([(x_scale(x), y_scale(y)) for x, y in part]) for part in parts if part)
+    return element("path", d=data, fill="none", **style) if data else ""
 
 
-def _words(target: str, arrivals: Spaced[Arrival]) -> str:
-    times_s, characters = zip(*(each.end for each in arrivals.items), strict=True)
-    extent = f"replies of {min(characters):,.0f} to {max(characters):,.0f} characters"
-    return f"{target}: {extent}, whole after {seconds(min(times_s))} to {seconds(max(times_s))}, n {arrivals.seen:,}"
+def _describe(target: str, sample: SpacedSample[Arrival]) -> str:
+    times_s, characters = zip(*(each.end for each in sample.items), strict=True)
+    lengths = f"replies of {min(characters):,.0f} to {max(characters):,.0f} characters"
+    return f"{target}: {lengths}, whole after {seconds(min(times_s))} to {seconds(max(times_s))}, n {sample.seen:,}"
 
 
-def _caption(run: Run, shown: Sequence[Spaced[Arrival]]) -> str:
+def _arrivals_caption(run: Run, shown: Sequence[SpacedSample[Arrival]]) -> str:
     seen, drawn = sum(each.seen for each in shown), sum(len(each.items) for each in shown)
-    return caption(
+    return join_sentences(
         [
-            f"A line is one timed reply, {sizes([each.seen for each in shown])}, in at most {2 * MOST_STEPS} steps.",
+            f"A line is one timed reply, {sizes([each.seen for each in shown])}, in at most {2 * MAX_STEPS} steps.",
             f"{drawn:,} of {seen:,} replies are drawn, evenly spaced in time." if drawn < seen else None,
         ],
         simulated=run.simulated,

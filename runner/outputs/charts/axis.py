@@ -1,31 +1,116 @@
-"""Axes: a quantity with its unit, few ticks on round numbers, and rules too faint to be taken for data."""
+"""Axes and their scales: linear from zero, or logarithmic where values spread over more than a factor of 20.
 
+Ticks are few and on round numbers, and their rules too faint to be taken for data.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import NamedTuple, Self
 
-from runner.outputs.charts.labels import SMALL, width, write
-from runner.outputs.charts.scale import Scale
+from runner.outputs.charts.labels import SMALL, draw_label, width
 from runner.outputs.charts.svg import FAINT, element, number
+
+LOGARITHMIC_FROM = 20
+"""The ratio of the largest to the smallest value above which a linear scale would press small values together."""
+
+SMALLEST = 1e-9
+"""A nanosecond. No clock resolves less, so values below it count as it."""
 
 TICK_GAP = 8.0
 """Least distance between the labels of two ticks."""
 
 
+# Scales
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """A map of values low..high to positions start..end, with its ticks; values outside are clamped."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+    ticks: tuple[float, ...]
+    logarithmic: bool = False
+
+    def __call__(self, value: float) -> float:
+        """Return the position of a value."""
+        clamped = min(max(value, self.low), self.high)
+        if self.logarithmic:
+            share = math.log(clamped / self.low) / math.log(self.high / self.low)
+        else:
+            share = (clamped - self.low) / (self.high - self.low)
+        return self.start + share * (self.end - self.start)
+
+
+def fit_scale(values: Iterable[float], start: float, end: float, *, ticks: int, linear: bool = False) -> Scale:
+    """Return a scale that holds all values, from one round number to another, with at most this many ticks.
+
+    `linear` keeps it from becoming logarithmic, however far the values spread.
+    """
+    listed = list(values) or [1.0]
+    low, high = max(min(listed), SMALLEST), max(*listed, SMALLEST)
+    if not linear and low > SMALLEST and high / low > LOGARITHMIC_FROM:
+        places = _logarithmic_ticks(low, high)
+        return Scale(places[0], places[-1], start, end, _thin_ticks(places, ticks), logarithmic=True)
+    places = _linear_ticks(high, ticks)
+    return Scale(0.0, places[-1], start, end, places)
+
+
+def _linear_ticks(high: float, most: int) -> tuple[float, ...]:
+    step = next(step for step in _nice_numbers(high / most) if step * (most - 1) >= high * (1 - 1e-9))
+    return tuple(step * at for at in range(math.ceil(high / step * (1 - 1e-9)) + 1))
+
+
+def _logarithmic_ticks(low: float, high: float) -> tuple[float, ...]:
+    """Return 1, 2, 5, 10 ... from the last one not above `low` to the first one not below `high`, two at least."""
+    places = _times_powers_of_ten((1, 2, 5), low / 10, high * 10)
+    below = max(at for at, place in enumerate(places) if place <= low)
+    above = min(at for at, place in enumerate(places) if place >= high)
+    return places[below : max(above, below + 1) + 1]
+
+
+def _thin_ticks(places: tuple[float, ...], most: int) -> tuple[float, ...]:
+    """Return the ticks if they are few enough, else 1, 3, 10, 30 ..., else decades, else some of the decades."""
+    decades = _times_powers_of_ten((1,), places[0], places[-1])
+    stride = max(1, math.ceil(len(decades) / most))
+    choices = (places, _times_powers_of_ten((1, 3), places[0], places[-1]))
+    return next((choice for choice in choices if len(choice) <= most), decades[::stride])
+
+
+def _times_powers_of_ten(digits: Sequence[int], low: float, high: float) -> tuple[float, ...]:
+    """Return these digits times powers of ten, from `low` to `high`."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    return tuple(place for power in powers for digit in digits if low <= (place := digit * 10.0**power) <= high)
+
+
+def _nice_numbers(least: float) -> Iterator[float]:
+    """Yield 1, 2 and 5 times powers of ten, ascending, from about `least`."""
+    for power in count(math.floor(math.log10(least))):
+        yield from (digit * 10.0**power for digit in (1, 2, 5))
+
+
+# Axes
+
+
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """What an axis shows: its name, the unit its ticks are written in, and how many of those one value is."""
+    """The quantity of an axis: its name, the unit of its ticks, and the factor from a value to that unit."""
 
     name: str
     unit: str = ""
     factor: float = 1.0
 
-    def label(self, value: float) -> str:
-        """Write the value of a tick without its unit."""
+    def tick_label(self, value: float) -> str:
+        """Return the label of a tick, without its unit."""
         return f"{value * self.factor:,.6f}".rstrip("0").rstrip(".")
 
 
-def of_time(name: str, longest_s: float) -> Quantity:
-    """Return a quantity of seconds, written in milliseconds where all are below one."""
+def time_quantity(name: str, longest_s: float) -> Quantity:
+    """Return a quantity whose values are seconds; ticks are in milliseconds if all values are below a second."""
     return Quantity(name, "ms", 1000.0) if longest_s < 1 else Quantity(name, "s")
 
 
@@ -37,22 +122,22 @@ class Axis(NamedTuple):
 
     @property
     def title(self) -> str:
-        """The quantity, its unit, and that the scale is logarithmic where it is."""
+        """The quantity, its unit, and whether the scale is logarithmic."""
         name, unit = self.quantity.name, self.quantity.unit
         return f"{name}{', ' if unit else ''}{unit}{' (log scale)' if self.scale.logarithmic else ''}"
 
     def shifted(self, by: float) -> Self:
-        """Return the same axis at another place."""
+        """Return the same axis at another position."""
         scale = replace(self.scale, start=self.scale.start + by, end=self.scale.end + by)
         return self._replace(scale=scale)
 
 
-def draw_rules_across(scale: Scale, top: float, bottom: float) -> str:
+def draw_vertical_rules(scale: Scale, top: float, bottom: float) -> str:
     """Draw a faint vertical rule at every tick of a horizontal axis."""
     return _draw_rules("".join(f"M{number(scale(tick))} {number(top)}V{number(bottom)}" for tick in scale.ticks))
 
 
-def draw_rules_up(scale: Scale, left: float, right: float) -> str:
+def draw_horizontal_rules(scale: Scale, left: float, right: float) -> str:
     """Draw a faint horizontal rule at every tick of a vertical axis."""
     return _draw_rules("".join(f"M{number(left)} {number(scale(tick))}H{number(right)}" for tick in scale.ticks))
 
@@ -61,29 +146,30 @@ def _draw_rules(data: str) -> str:
     return element("path", d=data, stroke="currentColor", stroke_opacity=FAINT) if data else ""
 
 
-def label_across(axis: Axis, y: float, *, overhang: float) -> str:
-    """Write the ticks' labels below a horizontal axis, those that have room beside the one before.
+def draw_ticks_below(axis: Axis, y: float, *, overhang: float) -> str:
+    """Draw the labels of a horizontal axis' ticks, leaving out those that would touch the one before.
 
-    They reach over its ends by `overhang` at most.
+    They reach over the ends of the axis by `overhang` at most.
     """
     scale = axis.scale
-    written, free_from = [], scale.start - overhang
+    drawn, free_from = [], scale.start - overhang
     for tick in scale.ticks:
-        text = axis.quantity.label(tick)
+        text = axis.quantity.tick_label(tick)
         half = width(text, SMALL) / 2
         x = min(max(scale(tick), scale.start - overhang + half), scale.end + overhang - half)
         if x - half >= free_from:
-            written.append(write(x, y, text, size=SMALL, anchor="middle", soft=True))
+            drawn.append(draw_label(x, y, text, size=SMALL, anchor="middle", soft=True))
             free_from = x + half + TICK_GAP
-    return "".join(written)
+    return "".join(drawn)
 
 
-def label_up(axis: Axis, x: float) -> str:
-    """Write the ticks' labels beside a vertical axis, ending at `x`, those that have room above the one below."""
-    written, free_from = [], float("inf")
+def draw_ticks_beside(axis: Axis, x: float) -> str:
+    """Draw the labels of a vertical axis' ticks, which end at `x`, leaving out those that would touch the one below."""
+    drawn, free_from = [], float("inf")
     for tick in axis.scale.ticks:
         y = axis.scale(tick)
         if y + SMALL <= free_from:
-            written.append(write(x, y + SMALL / 3, axis.quantity.label(tick), size=SMALL, anchor="end", soft=True))
+            text = axis.quantity.tick_label(tick)
+            drawn.append(draw_label(x, y + SMALL / 3, text, size=SMALL, anchor="end", soft=True))
             free_from = y
-    return "".join(written)
+    return "".join(drawn)

@@ -1,17 +1,24 @@
-"""Words in a picture: how wide they are at most, and how a name that is too long is cut.
+"""Text in a chart: how wide a label is at most, names cut to fit, and the key of line styles.
 
-There is no font to ask: widths are those of the widest common fonts, so that what fits here fits everywhere.
+No font can be measured here: widths are those of the widest common fonts, so that a label that fits, fits everywhere.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeAlias
 
 from wcwidth import wcwidth
 
-from runner.outputs.charts.svg import SOFT, element, escaped
-from runner.outputs.text.printable import one_line
+from runner.outputs.charts.svg import SOFT, WIDTH, element, escaped, number
+from runner.outputs.text.escape import one_line
 
 SIZE, SMALL = 12.0, 11.0
-"""Of names and figures, and of what stands beside an axis, in units of the viewBox."""
+"""Font sizes of names and figures, and of text beside an axis, in units of the viewBox."""
+
+KEY_SAMPLE = 22.0
+"""The length of a line in the key."""
+
+LineStyle: TypeAlias = Mapping[str, str]
+"""The attributes of a path that distinguish it: width, dashes, opacity, caps."""
 
 _WIDTHS_EM = {
     **dict.fromkeys("fijlrt I|'!.,:;/\\-()[]·", 0.42),
@@ -22,23 +29,23 @@ _ASCII_EM, _WIDE_EM = 0.66, 1.0
 
 
 def width(text: str, size: float = SIZE) -> float:
-    """Return how wide a line of text is at most, in the unit of `size`."""
-    return size * sum(map(_em, text))
+    """Return the largest width that a line of text can have, in the unit of `size`."""
+    return size * sum(map(_width_em, text))
 
 
-def _em(character: str) -> float:
+def _width_em(character: str) -> float:
     if character.isascii() or character in _WIDTHS_EM:
         return _WIDTHS_EM.get(character, _ASCII_EM)
     return _WIDE_EM if wcwidth(character) else 0.0
 
 
 def widest(texts: Iterable[str], size: float = SIZE) -> float:
-    """Return the width of the widest text; 0 of none."""
+    """Return the width of the widest text; 0 if there is none."""
     return max((width(text, size) for text in texts), default=0.0)
 
 
 def elide(text: str, room: float, size: float = SIZE) -> str:
-    """Cut the middle out of a line that needs more room; a name's end tells more than its middle."""
+    """Cut the middle out of a line that is too long; the end of a name tells more than its middle."""
     shown = one_line(text)
     if width(shown, size) <= room:
         return shown
@@ -53,7 +60,7 @@ def elide(text: str, room: float, size: float = SIZE) -> str:
     return f"{head}…{tail}"
 
 
-def write(
+def draw_label(
     x: float,
     y: float,
     text: str,
@@ -63,7 +70,7 @@ def write(
     soft: bool = False,
     title: str | None = None,
 ) -> str:
-    """Write a line whose baseline is at `y`; `title` is what it says in full."""
+    """Draw a line of text whose baseline is at `y`; `title` is the text in full, shown as a tooltip."""
     full = element("title", escaped(title)) if title is not None and title != text else ""
     return element(
         "text",
@@ -77,6 +84,19 @@ def write(
     )
 
 
-def write_name(x: float, y: float, name: str, room: float, *, anchor: str = "start") -> str:
-    """Write a target's name in the room there is; where it had to be cut, in full in its title."""
-    return write(x, y, elide(name, room), anchor=anchor, title=one_line(name))
+def draw_name(x: float, y: float, name: str, room: float, *, anchor: str = "start") -> str:
+    """Draw a target's name, cut to the room there is; a name that was cut is in full in its tooltip."""
+    return draw_label(x, y, elide(name, room), anchor=anchor, title=one_line(name))
+
+
+def draw_key(styles: Sequence[tuple[str, LineStyle]], y: float = SMALL) -> str:
+    """Draw a sample of each line style with its name, aligned to the right end of a line of text."""
+    drawn, x = [], float(WIDTH)
+    for name, style in reversed(styles):
+        x -= width(name, SMALL)
+        drawn.append(draw_label(x, y, name, size=SMALL, soft=True))
+        x -= KEY_SAMPLE + 6
+        data = f"M{number(x)} {number(y - 4)}h{number(KEY_SAMPLE)}"
+        drawn.append(element("path", d=data, stroke="currentColor", **style))
+        x -= 14
+    return element("g", *drawn)

@@ -1,26 +1,41 @@
-"""What pictures are drawn from: the timed requests of a run, by target, and fewer of them where they are too many."""
+"""The data of charts: each target's timed requests, the durations that compare them, and samples of many points."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from runner.analysis.columns import Cell, Row
 from runner.analysis.frame import rows_of, targets_of
 from runner.analysis.run import Run
+from runner.analysis.summary import Statistic, TargetSummary
 from runner.core.events import TIMED
 
 if TYPE_CHECKING:
     import pandas as pd
 
-MOST_OF_ONE, MOST_OF_ALL, FEWEST_OF_ONE = 300, 6000, 20
-"""Points that are drawn of one target, of all targets together, and of one target however many there are."""
+MAX_POINTS, MAX_POINTS_IN_ALL, MIN_POINTS = 300, 6000, 20
+"""Points drawn of one target at most, of all targets together, and of one target however many targets there are."""
 
 Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
+class ChartDuration:
+    """A column of seconds: its short name for an axis, its description, and how to read its median."""
+
+    column: str
+    name: str
+    title: str
+    median: Callable[[TargetSummary], Statistic | None]
+
+
+TTFT = ChartDuration("ttft_s", "TTFT", "time to first text", lambda summary: summary.ttft_p50)
+TOTAL = ChartDuration("total_s", "total", "time to the end of the reply", lambda summary: summary.total_p50)
+
+
+@dataclass(frozen=True, slots=True)
 class ChartSample:
-    """One target's timed requests; `place`, from 0, is the target's in the suite's order, which gives it its colour."""
+    """One target's timed requests; `place`, from 0, is the target's in the suite's order, which sets its colour."""
 
     target: str
     place: int
@@ -28,11 +43,11 @@ class ChartSample:
 
     @property
     def rows(self) -> Iterator[Row]:
-        """Each request's cells, one by one."""
+        """The requests' cells, one request after another."""
         return rows_of(self.table)
 
     def numbers(self, column: str) -> list[float]:
-        """Return a column's numbers where there are any, in the order of the requests."""
+        """Return a column's numbers in the order of the requests, without absent ones."""
         values: list[float] = self.table[column].dropna().astype(float).tolist()
         return values
 
@@ -43,7 +58,7 @@ def as_number(cell: Cell) -> float | None:
 
 
 def timed_samples(run: Run, *columns: str) -> list[ChartSample]:
-    """Return these columns of each target's timed requests, in the suite's order, of the targets that have any."""
+    """Return these columns of each target's timed requests, in the suite's order, without targets that have none."""
     counted = run.measured
     timed = counted["outcome"].isin([outcome.value for outcome in TIMED])
     of_row = targets_of(counted)
@@ -54,20 +69,20 @@ def timed_samples(run: Run, *columns: str) -> list[ChartSample]:
     return [sample for sample in samples if len(sample.table)]
 
 
-def most_of_each(targets: int) -> int:
-    """Return how many points may be drawn of each of so many targets."""
-    return max(FEWEST_OF_ONE, min(MOST_OF_ONE, MOST_OF_ALL // targets))
+def max_points(targets: int) -> int:
+    """Return how many points may be drawn of each of this many targets."""
+    return max(MIN_POINTS, min(MAX_POINTS, MAX_POINTS_IN_ALL // targets))
 
 
 def thin(items: Sequence[Item], most: int) -> Sequence[Item]:
-    """Return at most so many items, evenly spaced, the first and the last among them."""
+    """Return at most `most` items, evenly spaced, with the first and the last."""
     if len(items) <= most:
         return items
     return [items[at * (len(items) - 1) // (most - 1)] for at in range(most)]
 
 
-class Spaced(Generic[Item]):
-    """At most so many items of a stream, evenly spaced, without holding the others: it may be a million records."""
+class SpacedSample(Generic[Item]):
+    """At most `most` items of a stream, evenly spaced, kept without holding the others: there may be a million."""
 
     def __init__(self, most: int) -> None:
         self.items: list[Item] = []
@@ -76,7 +91,7 @@ class Spaced(Generic[Item]):
         self._stride = 1
 
     def add(self, item: Item) -> None:
-        """Take the next item, or let it pass."""
+        """Add the next item of the stream, which is kept or dropped."""
         if self.seen % self._stride == 0:
             if len(self.items) == self._most:
                 self.items = self.items[::2]

@@ -1,30 +1,41 @@
-"""SVG as text: elements, paths, and the frame that every picture stands in.
+"""SVG as text: elements, path data, colours, and the `<svg>` element around every chart.
 
-Nothing here needs a script, a style attribute or anything from outside, so that a strict policy lets it stand.
+A chart needs no script, no style attribute and nothing from outside, so a strict Content-Security-Policy allows it.
 """
 
 import math
-import re
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from runner.outputs.text.printable import one_line
+from runner.outputs.text.escape import one_line, xml_text
 
 WIDTH = 640
-"""Of every picture, in units of its viewBox; a page may draw it smaller or larger."""
+"""The width of every chart, in units of its viewBox; a page may draw it smaller or larger."""
 
 FONT = "system-ui, 'Noto Sans CJK SC', 'PingFang SC', 'Microsoft YaHei', sans-serif"
 
 FAINT, SOFT = "0.14", "0.7"
-"""Opacities of the ink: of rules and of what stands behind, and of words that are not the data."""
+"""Opacities of the ink: of rules and the background, and of text that is not data."""
+
+_FALLBACK_COLOURS = ("#0072b2", "#c8590a", "#00875f", "#b5568c", "#a87400", "#3187c4", "#8662c7", "#7a7a7a")
+"""Hues that colour-blind people can tell apart, after Okabe and Ito, adjusted until each has a contrast of at least 3
+to white and to a dark page."""
 
 Point = tuple[float, float]
 
-_NOT_XML = re.compile("[\ufffe\uffff]")
+
+def series_colour(place: int) -> str:
+    """Return the colour of the target at a place, from 0, in the suite's order.
+
+    It is the page's own, or a fallback that stands out on white and on black. Colours repeat after eight: no chart
+    tells targets apart by colour alone.
+    """
+    at = place % len(_FALLBACK_COLOURS)
+    return f"var(--series-{at + 1}, {_FALLBACK_COLOURS[at]})"
 
 
 def element(name: str, *content: str, **attributes: str | float | None) -> str:
-    """Write an element around markup; attributes that are None are left out, `stroke_width` becomes `stroke-width`."""
+    """Return an element around markup; attributes that are None are left out, `stroke_width` becomes `stroke-width`."""
     written = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{_attribute(value)}"'
         for key, value in attributes.items()
@@ -39,15 +50,15 @@ def _attribute(value: str | float) -> str:
 
 
 def escaped(text: str) -> str:
-    """Make text from outside fit for content and attributes."""
-    return escape(_NOT_XML.sub("\ufffd", one_line(text)))
+    """Escape text from outside for content and attributes."""
+    return escape(xml_text(one_line(text)))
 
 
 def number(value: float) -> str:
-    """Write a coordinate to a tenth, which no eye can tell from the truth."""
+    """Format a coordinate, rounded to a tenth."""
     if not math.isfinite(value):
         raise ValueError(f"no coordinate: {value}")
-    return f"{round(value, 1) + 0:.1f}".removesuffix(".0")  # plus zero, because a negative one is written with its sign
+    return f"{round(value, 1) + 0:.1f}".removesuffix(".0")  # plus zero makes -0.0 positive
 
 
 def line(points: Sequence[Point]) -> str:
@@ -67,9 +78,9 @@ def dots(points: Iterable[Point]) -> str:
 
 
 def figure(prefix: str, title: str, description: str, height: float, *content: str) -> str:
-    """Stand content in a picture that scales, inherits the page's ink, and says in words what it shows.
+    """Return an `<svg>` element that scales, takes its ink from the page, and describes itself in words.
 
-    `prefix` begins every id, so that several pictures can stand in one page.
+    `prefix` begins every id, so that several charts can stand in one page.
     """
     return element(
         "svg",
@@ -77,7 +88,7 @@ def figure(prefix: str, title: str, description: str, height: float, *content: s
         element("desc", escaped(description), id=f"{prefix}-desc"),
         *content,
         xmlns="http://www.w3.org/2000/svg",
-        class_="picture",
+        class_="chart",
         role="img",
         aria_labelledby=f"{prefix}-title {prefix}-desc",
         viewBox=f"0 0 {WIDTH} {number(height)}",

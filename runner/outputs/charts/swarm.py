@@ -1,55 +1,171 @@
-"""Dots moved off the middle of their row, so that each can be seen."""
+"""A duration of every request as a dot, in a row for each target, with the median and its interval: a swarm plot."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from runner.outputs.charts.svg import Point
+from runner.analysis.intervals import FEWEST_UNITS
+from runner.analysis.run import Run
+from runner.analysis.summary import Statistic
+from runner.outputs.charts.axis import Axis, Scale, fit_scale, time_quantity
+from runner.outputs.charts.chart import Chart, join_sentences, left_out, sizes
+from runner.outputs.charts.row_layout import FigureColumn, RowLayout
+from runner.outputs.charts.sample import ChartDuration, max_points, thin, timed_samples
+from runner.outputs.charts.svg import Point, dots, element, figure, number, series_colour
+from runner.outputs.text.figures import seconds
 
-LARGEST, SMALLEST = 4.6, 2.2
+TOP = 22.0
+MIN_ROW_HEIGHT, MAX_ROW_HEIGHT, ROWS_HEIGHT = 36.0, 64.0, 300.0
+"""Rows share the height of all rows, within bounds."""
+
+MEDIAN_STROKE = 9.0
+"""The height of the stroke at the median."""
+
+LARGEST_DOT, SMALLEST_DOT = 4.6, 2.2
 """Diameters of a dot."""
 
-_SIZES = ((40, LARGEST), (120, 3.4))
-"""Up to how many dots in a row they have which diameter; more have the smallest."""
+_DOT_SIZES = ((40, LARGEST_DOT), (120, 3.4))
+"""Diameters of the dots of rows with up to this many; dots of fuller rows have the smallest."""
 
-_GOLDEN = 0.618034
+_GOLDEN_RATIO = 0.618034
+
+
+@dataclass(frozen=True, slots=True)
+class TargetValues:
+    """One target's values, ascending, and their median."""
+
+    target: str
+    place: int
+    values: tuple[float, ...]
+    median: Statistic
+
+    @property
+    def description(self) -> str:
+        """The target's median with its interval, and n, in words."""
+        interval = self.median.interval
+        ends = f", 95 % interval {seconds(interval.low)} to {seconds(interval.high)}" if interval else ""
+        return f"{self.target}: median {seconds(self.median.value)}{ends}, n {len(self.values):,}"
+
+
+def draw_swarm(run: Run, over: ChartDuration, prefix: str = "swarm") -> Chart | None:
+    """Draw each request's value, fastest target first; None where nothing was timed."""
+    shown = _target_values(run, over)
+    if not shown:
+        return None
+    layout = _layout(shown)
+    every = [value for each in shown for value in each.values]
+    scale = fit_scale(every, layout.left + LARGEST_DOT, layout.right - LARGEST_DOT, ticks=10)
+    axis = Axis(scale, time_quantity(over.name, scale.high))
+    title = f"{over.title} of every request, by target".capitalize()
+    descriptions = "; ".join(each.description for each in shown)
+    content = layout.draw(axis), _draw_rows(shown, layout, scale)
+    svg = figure(prefix, title, f"{title}. {descriptions}.", layout.height, *content)
+    return Chart(title, svg, _swarm_caption(run, shown, over, scale))
+
+
+def _target_values(run: Run, over: ChartDuration) -> list[TargetValues]:
+    medians = {str(each.target): over.median(each) for each in run.summary}
+    found = [
+        TargetValues(each.target, each.place, tuple(sorted(each.numbers(over.column))), median)
+        for each in timed_samples(run, over.column)
+        if (median := medians[each.target])
+    ]
+    return sorted(found, key=lambda each: each.median.value)
+
+
+def _layout(shown: Sequence[TargetValues]) -> RowLayout:
+    height = min(max(ROWS_HEIGHT / len(shown), MIN_ROW_HEIGHT), MAX_ROW_HEIGHT)
+    return RowLayout(
+        names=[each.target for each in shown],
+        figures=[
+            FigureColumn("median", tuple(seconds(each.median.value) for each in shown)),
+            FigureColumn("n", tuple(f"{len(each.values):,}" for each in shown)),
+        ],
+        heights=[height] * len(shown),
+        top=TOP,
+    )
+
+
+def _draw_rows(shown: Sequence[TargetValues], layout: RowLayout, scale: Scale) -> str:
+    """Draw in each row the dots, and below them the median."""
+    half, most = layout.heights[0] / 2, max_points(len(shown))
+    swarms = arrange_dots([[scale(value) for value in thin(each.values, most)] for each in shown], reach=half - 10)
+    return "".join(
+        _draw_dots(swarm, middle - 5, each.place) + _draw_median(each, middle + half - 8, scale)
+        for swarm, each, middle in zip(swarms, shown, layout.middles, strict=True)
+    )
+
+
+def _draw_median(each: TargetValues, y: float, scale: Scale) -> str:
+    """Draw the median as a stroke, on the line of its interval if it has one."""
+    data = f"M{number(scale(each.median.value))} {number(y - MEDIAN_STROKE / 2)}v{number(MEDIAN_STROKE)}"
+    stroke = element("path", d=data, stroke="currentColor", stroke_width=2.4)
+    if each.median.interval is None:
+        return stroke
+    data = f"M{number(scale(each.median.interval.low))} {number(y)}H{number(scale(each.median.interval.high))}"
+    return element("path", d=data, stroke="currentColor", stroke_width=1.6) + stroke
+
+
+def _swarm_caption(run: Run, shown: Sequence[TargetValues], over: ChartDuration, scale: Scale) -> str:
+    counts, requests, most = [len(each.values) for each in shown], len(run.measured), max_points(len(shown))
+    interval = ", on the line of its 95 % interval" if any(each.median.interval for each in shown) else ""
+    without_interval = any(each.median.interval is None for each in shown)
+    return join_sentences(
+        [
+            f"A dot is the {over.title} of one timed request, {sizes(counts)}.",
+            f"The stroke below is the median{interval}.",
+            f"Below n {FEWEST_UNITS} there is no interval." if without_interval else None,
+            "The scale is logarithmic." if scale.logarithmic else None,
+            left_out(requests - sum(counts), requests, "requests", "drawn", f"they failed, or brought no {over.name}"),
+            f"Of more than {most} a target, {most} are drawn, evenly spaced by rank." if max(counts) > most else None,
+        ],
+        simulated=run.simulated,
+    )
+
+
+# Dots, moved off the middle of their row so that each can be seen
 
 
 @dataclass(frozen=True, slots=True)
 class Swarm:
-    """The dots of one row: their diameter, and of each its x and how far it is off the middle."""
+    """The dots of one row: their diameter, and each one's x and offset from the middle of the row."""
 
-    dot: float
+    diameter: float
     points: tuple[Point, ...]
 
 
-def pile_all(rows: Sequence[Sequence[float]], reach: float) -> list[Swarm]:
-    """Pile up the dots of every row, by at most `reach`, in one size, the smaller the more there are.
+def _draw_dots(swarm: Swarm, middle: float, place: int) -> str:
+    data = dots((x, middle + offset) for x, offset in swarm.points)
+    return element("path", d=data, stroke=series_colour(place), stroke_width=swarm.diameter, stroke_linecap="round")
 
-    A row without room, for its values are many or all the same, is strewn, and its dots cover each other.
+
+def arrange_dots(rows: Sequence[Sequence[float]], reach: float) -> list[Swarm]:
+    """Return the dots of every row, offset by at most `reach`, all of one size, which is smaller for fuller rows.
+
+    In a row without room for separate dots, because there are many or all are equal, the dots cover each other.
     """
     most = max(map(len, rows))
-    dot = next((dot for count, dot in _SIZES if most <= count), SMALLEST)
-    return [Swarm(dot, tuple(pile(xs, reach, dot) or strew(xs, reach))) for xs in rows]
+    diameter = next((diameter for count, diameter in _DOT_SIZES if most <= count), SMALLEST_DOT)
+    return [Swarm(diameter, tuple(stack_dots(xs, reach, diameter) or spread_dots(xs, reach))) for xs in rows]
 
 
-def pile(xs: Sequence[float], reach: float, dot: float) -> list[Point] | None:
-    """Put each dot into the lane nearest the middle where it covers none; None where there are too few lanes."""
-    taken = dict.fromkeys(_lanes(reach, dot), float("-inf"))
-    piled = []
+def stack_dots(xs: Sequence[float], reach: float, diameter: float) -> list[Point] | None:
+    """Give each dot the offset nearest the middle at which it covers no other; None where there is no room."""
+    last_x = dict.fromkeys(_offsets(reach, diameter), float("-inf"))
+    stacked = []
     for x in sorted(xs):
-        lane = next((lane for lane, last in taken.items() if x - last >= dot), None)
-        if lane is None:
+        offset = next((offset for offset, last in last_x.items() if x - last >= diameter), None)
+        if offset is None:
             return None
-        taken[lane] = x
-        piled.append((x, lane))
-    return piled
+        last_x[offset] = x
+        stacked.append((x, offset))
+    return stacked
 
 
-def strew(xs: Sequence[float], reach: float) -> list[Point]:
-    """Spread dots evenly over the height, neighbours far apart: steps of the golden ratio, which never settle."""
-    return [(x, reach * (2 * (at * _GOLDEN % 1) - 1)) for at, x in enumerate(sorted(xs))]
+def spread_dots(xs: Sequence[float], reach: float) -> list[Point]:
+    """Spread dots evenly over the height, neighbours far apart: offsets advance by the golden ratio."""
+    return [(x, reach * (2 * (at * _GOLDEN_RATIO % 1) - 1)) for at, x in enumerate(sorted(xs))]
 
 
-def _lanes(reach: float, dot: float) -> list[float]:
-    """Return the offsets of the lanes, from the middle outwards."""
-    return [0.0, *(side * dot * at for at in range(1, int(reach // dot) + 1) for side in (-1, 1))]
+def _offsets(reach: float, diameter: float) -> list[float]:
+    """Return the offsets that dots may have, from the middle outwards."""
+    return [0.0, *(side * diameter * at for at in range(1, int(reach // diameter) + 1) for side in (-1, 1))]

@@ -1,39 +1,45 @@
-"""What becomes of speed when more requests run at once: curves over a sweep's levels, in a panel for each target."""
+"""Speed under load: TTFT and tokens/s against the concurrency of a sweep's levels, in a panel for each target."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from runner.analysis.run import Run
 from runner.analysis.sweep import LoadPoint
-from runner.outputs.charts.axis import Axis, Quantity, of_time
-from runner.outputs.charts.chart import Chart, caption, left_out, sizes
-from runner.outputs.charts.legend import Mark, draw_key
-from runner.outputs.charts.panels import BEHIND, TALL, Panel, Sheet, draw_panels, lay_out
-from runner.outputs.charts.scale import Scale, fit
+from runner.outputs.charts.axis import Axis, Quantity, Scale, fit_scale, time_quantity
+from runner.outputs.charts.chart import Chart, join_sentences, left_out, sizes
+from runner.outputs.charts.labels import LineStyle, draw_key
+from runner.outputs.charts.panel_layout import (
+    CONTEXT_SENTENCE,
+    PANEL_HEIGHT,
+    Panel,
+    PanelLayout,
+    draw_panels,
+    panel_grid,
+)
 from runner.outputs.charts.svg import Point, dots, element, figure, line
 from runner.outputs.text.figures import rate, seconds
 
-AT_ONCE = Quantity("requests at once")
-SOLID: Mark = {"stroke_width": "1.8"}
-DASHED: Mark = {"stroke_width": "1.2", "stroke_dasharray": "4 3"}
+CONCURRENCY = Quantity("concurrency")
+SOLID: LineStyle = {"stroke_width": "1.8"}
+DASHED: LineStyle = {"stroke_width": "1.2", "stroke_dasharray": "4 3"}
 DOT = 4.6
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One figure of each level: what it is called, how it is drawn, read and written."""
+    """A figure of each level: its name, its line style, and functions that read and format it."""
 
     name: str
-    mark: Mark
+    style: LineStyle
     read: Callable[[LoadPoint], float | None]
     write: Callable[[float | None], str]
 
     def points(self, levels: Sequence[LoadPoint]) -> list[Point]:
-        """Return the levels that have the figure, with it."""
+        """Return concurrency and figure of the levels that have the figure."""
         return [(level.concurrency, value) for level in levels if (value := self.read(level)) is not None]
 
-    def words(self, levels: Sequence[LoadPoint]) -> str:
-        """Write the figure of each level."""
+    def describe(self, levels: Sequence[LoadPoint]) -> str:
+        """Return the figure of each level in words: `p50 120 ms at 1, 180 ms at 4`."""
         return f"{self.name} {', '.join(f'{self.write(y)} at {x:,.0f}' for x, y in self.points(levels))}"
 
 
@@ -45,57 +51,58 @@ TOKENS_CURVES = (Curve("tokens/s", SOLID, lambda level: level.output_tps, rate),
 
 
 def draw_ttft_under_load(run: Run, prefix: str = "sweep-ttft") -> Chart | None:
-    """Draw TTFT against the requests that ran at once; None where the run swept no two levels."""
-    longest = max((y for curve in TTFT_CURVES for _, y in curve.points(run.sweep)), default=0.0)
-    return _draw(run, TTFT_CURVES, of_time("TTFT", longest), "TTFT under load, by target", prefix)
+    """Draw TTFT against concurrency; None where the run swept fewer than two levels."""
+    longest_s = max((y for curve in TTFT_CURVES for _, y in curve.points(run.sweep)), default=0.0)
+    return _draw_sweep(run, TTFT_CURVES, time_quantity("TTFT", longest_s), "TTFT under load, by target", prefix)
 
 
 def draw_tokens_under_load(run: Run, prefix: str = "sweep-tokens") -> Chart | None:
-    """Draw tokens a second, all replies together, likewise; None where the run swept no two levels."""
+    """Draw tokens/s of all replies together against concurrency; None where the run swept fewer than two levels."""
     quantity = Quantity("tokens/s, all replies together")
-    return _draw(run, TOKENS_CURVES, quantity, "Tokens a second under load, by target", prefix)
+    return _draw_sweep(run, TOKENS_CURVES, quantity, "Tokens a second under load, by target", prefix)
 
 
-def _draw(run: Run, curves: Sequence[Curve], quantity: Quantity, title: str, prefix: str) -> Chart | None:
+def _draw_sweep(run: Run, curves: Sequence[Curve], quantity: Quantity, title: str, prefix: str) -> Chart | None:
     drawn = [curve for curve in curves if curve.points(run.sweep)]
     points = [point for curve in drawn for point in curve.points(run.sweep)]
     if len({level for level, _ in points}) < 2:
         return None
     levels = {target: own for target, own in _by_target(run).items() if any(curve.points(own) for curve in drawn)}
-    sheet = _lay_out(prefix, len(levels), points, quantity)
+    layout = _layout(prefix, len(levels), points, quantity)
     order = [str(each.target) for each in run.summary]
     panels = [
-        Panel(target, _sizes(own), order.index(target), "".join(_draw_curve(curve, own, sheet) for curve in drawn))
+        Panel(target, _sizes(own), order.index(target), "".join(_draw_curve(curve, own, layout) for curve in drawn))
         for target, own in levels.items()
     ]
-    key = draw_key([(curve.name, curve.mark) for curve in drawn]) if len(curves) > 1 else ""
-    words = ". ".join(_describe(target, drawn, own) for target, own in levels.items())
-    svg = figure(prefix, title, f"{title}. {words}.", sheet.grid.height, draw_panels(sheet, panels, key))
-    return Chart(title, svg, _caption(run, curves))
+    key = draw_key([(curve.name, curve.style) for curve in drawn]) if len(curves) > 1 else ""
+    descriptions = ". ".join(_describe(target, drawn, own) for target, own in levels.items())
+    svg = figure(prefix, title, f"{title}. {descriptions}.", layout.grid.height, draw_panels(layout, panels, key))
+    return Chart(title, svg, _sweep_caption(run, curves))
 
 
-def _lay_out(prefix: str, count: int, points: Sequence[Point], quantity: Quantity) -> Sheet:
-    """Put a tick at every level that was held."""
-    up = Axis(fit([y for _, y in points], TALL, 0.0, ticks=5), quantity)
-    grid = lay_out(count, up)
-    reached = tuple(sorted({level for level, _ in points}))
-    across = Scale(reached[0], reached[-1], 0.0, grid.wide, reached, logarithmic=True)
-    return Sheet(prefix, grid, Axis(across, AT_ONCE), up)
+def _layout(prefix: str, count: int, points: Sequence[Point], quantity: Quantity) -> PanelLayout:
+    """Return a layout with a tick at every level of the sweep."""
+    y_axis = Axis(fit_scale([y for _, y in points], PANEL_HEIGHT, 0.0, ticks=5), quantity)
+    grid = panel_grid(count, y_axis)
+    levels = tuple(sorted({level for level, _ in points}))
+    x_scale = Scale(levels[0], levels[-1], 0.0, grid.panel_width, levels, logarithmic=True)
+    return PanelLayout(prefix, grid, Axis(x_scale, CONCURRENCY), y_axis)
 
 
 def _by_target(run: Run) -> dict[str, list[LoadPoint]]:
+    """Return each target's levels, ascending, targets in the suite's order."""
     levels: dict[str, list[LoadPoint]] = {}
     for level in sorted(run.sweep, key=lambda each: each.concurrency):
         levels.setdefault(str(level.target), []).append(level)
     return {name: levels[name] for each in run.summary if (name := str(each.target)) in levels}
 
 
-def _draw_curve(curve: Curve, levels: Sequence[LoadPoint], sheet: Sheet) -> str:
-    points = [(sheet.across.scale(x), sheet.up.scale(y)) for x, y in curve.points(levels)]
+def _draw_curve(curve: Curve, levels: Sequence[LoadPoint], layout: PanelLayout) -> str:
+    points = [(layout.x_axis.scale(x), layout.y_axis.scale(y)) for x, y in curve.points(levels)]
     if not points:
         return ""
     dotted = element("path", d=dots(points), stroke_width=DOT, stroke_linecap="round")
-    return element("path", d=line(points), fill="none", **curve.mark) + dotted
+    return element("path", d=line(points), fill="none", **curve.style) + dotted
 
 
 def _sizes(levels: Sequence[LoadPoint]) -> str:
@@ -103,18 +110,18 @@ def _sizes(levels: Sequence[LoadPoint]) -> str:
 
 
 def _describe(target: str, curves: Sequence[Curve], levels: Sequence[LoadPoint]) -> str:
-    said = "; ".join(curve.words(levels) for curve in curves if curve.points(levels))
-    return f"{target}: {said}; {_sizes(levels)}"
+    figures = "; ".join(curve.describe(levels) for curve in curves if curve.points(levels))
+    return f"{target}: {figures}; {_sizes(levels)}"
 
 
-def _caption(run: Run, curves: Sequence[Curve]) -> str:
+def _sweep_caption(run: Run, curves: Sequence[Curve]) -> str:
     figures = [curve.read(level) for curve in curves for level in run.sweep]
     why = "too few requests were timed, or not all tokens were counted"
-    return caption(
+    return join_sentences(
         [
             f"A dot is a level of the sweep, {sizes([level.n for level in run.sweep])}, of timed requests.",
-            BEHIND if len({level.target for level in run.sweep}) > 1 else None,
-            "A level is how many requests a provider's lane may have under way; levels are spaced by their ratio.",
+            CONTEXT_SENTENCE if len({level.target for level in run.sweep}) > 1 else None,
+            "A level is how many requests a provider's lane may have in flight; levels are spaced by their ratio.",
             left_out(figures.count(None), len(figures), "figures", "drawn", why),
         ],
         simulated=run.simulated,

@@ -5,33 +5,31 @@ from dataclasses import dataclass
 
 from runner.analysis.run import Run
 from runner.core.record import Record
-from runner.outputs.charts.axis import Axis, of_time
-from runner.outputs.charts.chart import Chart, caption, left_out
-from runner.outputs.charts.colours import series
-from runner.outputs.charts.legend import Mark, draw_key
-from runner.outputs.charts.rows import Figures, Rows
-from runner.outputs.charts.sample import Spaced, most_of_each
-from runner.outputs.charts.scale import Scale, fit
-from runner.outputs.charts.svg import element, figure, number
+from runner.outputs.charts.axis import Axis, Scale, fit_scale, time_quantity
+from runner.outputs.charts.chart import Chart, join_sentences, left_out
+from runner.outputs.charts.labels import LineStyle, draw_key
+from runner.outputs.charts.row_layout import FigureColumn, RowLayout
+from runner.outputs.charts.sample import SpacedSample, max_points
+from runner.outputs.charts.svg import element, figure, number, series_colour
 from runner.outputs.text.figures import seconds
 
 TOP = 40.0
-THINNEST, THICKEST, ROOM = 1.6, 8.0, 420.0
-"""A lane is as high as the room allows, within bounds."""
+MIN_TRACK_HEIGHT, MAX_TRACK_HEIGHT, TRACKS_HEIGHT = 1.6, 8.0, 420.0
+"""Tracks share the height of all tracks, within bounds."""
 
-ROW, BETWEEN = 20.0, 8.0
-"""The least height of a target's row, which its name needs; and what lies between the lanes of two targets."""
+MIN_ROW_HEIGHT, ROW_GAP = 20.0, 8.0
+"""The least height of a target's row, which its name needs; and the gap between the tracks of two targets."""
 
-WAITING: Mark = {"stroke_width": "0.9"}
-FAILED: Mark = {"stroke_width": "1.3"}
-KEY: tuple[tuple[str, Mark], ...] = (("waiting for text", WAITING), ("text arriving", {"stroke_width": "5"}))
+WAITING: LineStyle = {"stroke_width": "0.9"}
+FAILED: LineStyle = {"stroke_width": "1.3"}
+KEY: tuple[tuple[str, LineStyle], ...] = (("waiting for text", WAITING), ("text arriving", {"stroke_width": "5"}))
 
-SHORTEST, CROSS = 0.5, 2.4
-"""The least length of text that can be seen; half the width of the cross at the end of a request that failed."""
+MIN_TEXT_LENGTH, CROSS = 0.5, 2.4
+"""The least visible length of a bar of text; half the width of the cross at the end of a failed request."""
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class RequestSpan:
     """One request in seconds since the run's start; `text_s` is None where no text came."""
 
     start_s: float
@@ -41,53 +39,55 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class Band:
-    """One target's requests, of `n` those that are drawn, in lanes."""
+class TargetSpans:
+    """One target's requests: those that are drawn, of `n`, in tracks of requests that do not overlap."""
 
     target: str
     place: int
     n: int
-    lanes: Sequence[Sequence[Span]]
+    tracks: Sequence[Sequence[RequestSpan]]
 
     @property
-    def spans(self) -> list[Span]:
-        """The requests that are drawn, lane after lane."""
-        return [span for lane in self.lanes for span in lane]
+    def spans(self) -> list[RequestSpan]:
+        """The requests that are drawn, track after track."""
+        return [span for track in self.tracks for span in track]
 
     @property
     def end_s(self) -> float:
-        """When the last of them ended."""
+        """The end of the last request, in seconds since the run's start."""
         return max(span.end_s for span in self.spans)
 
     @property
-    def words(self) -> str:
-        """What the picture shows of this target."""
+    def description(self) -> str:
+        """The target's first start, last end, failures and n, in words."""
         start_s, failed = min(span.start_s for span in self.spans), sum(span.failed for span in self.spans)
         failures = f", {failed:,} failed" if failed else ""
         return f"{self.target}: from {seconds(start_s)} to {seconds(self.end_s)}{failures}, n {self.n:,}"
 
 
 def draw_waterfall(run: Run, records: Iterable[Record], prefix: str = "waterfall") -> Chart | None:
-    """Draw when each of these records' requests was under way, warm-ups left out; None where none was."""
-    spans, never_sent = _gather(run, records)
-    if not spans:
+    """Draw when each record's request was in flight, without warm-ups; None where none was sent."""
+    samples, never_sent = _sample_spans(run, records)
+    if not samples:
         return None
     order = [str(each.target) for each in run.summary]
-    bands = [Band(target, order.index(target), found.seen, pack(found.items)) for target, found in spans.items()]
-    pitch = min(max(ROOM / sum(len(band.lanes) for band in bands), THINNEST), THICKEST)
-    rows = _rows(bands, pitch)
-    scale = fit([band.end_s for band in bands], rows.left, rows.right - CROSS, ticks=10, linear=True)
-    axis = rows.draw(Axis(scale, of_time("time since the run's start", scale.high)))
-    drawn = [_draw_band(band, middle, pitch, scale) for band, middle in zip(bands, rows.middles, strict=True)]
+    shown = [
+        TargetSpans(target, order.index(target), sample.seen, pack(sample.items)) for target, sample in samples.items()
+    ]
+    height = min(max(TRACKS_HEIGHT / sum(len(each.tracks) for each in shown), MIN_TRACK_HEIGHT), MAX_TRACK_HEIGHT)
+    layout = _layout(shown, height)
+    scale = fit_scale([each.end_s for each in shown], layout.left, layout.right - CROSS, ticks=10, linear=True)
+    axis = layout.draw(Axis(scale, time_quantity("time since the run's start", scale.high)))
+    drawn = [_draw_spans(each, middle, height, scale) for each, middle in zip(shown, layout.middles, strict=True)]
     title = "Requests in time, by target"
-    words = "; ".join(band.words for band in bands)
-    svg = figure(prefix, title, f"{title}. {words}.", rows.height, draw_key(KEY), axis, *drawn)
-    return Chart(title, svg, _caption(run, bands, never_sent))
+    descriptions = "; ".join(each.description for each in shown)
+    svg = figure(prefix, title, f"{title}. {descriptions}.", layout.height, draw_key(KEY), axis, *drawn)
+    return Chart(title, svg, _waterfall_caption(run, shown, never_sent))
 
 
-def _gather(run: Run, records: Iterable[Record]) -> tuple[Mapping[str, Spaced[Span]], int]:
-    """Read the requests to draw of each target that has any, in the suite's order; count those that were never sent."""
-    spans = {str(each.target): Spaced[Span](most_of_each(len(run.summary))) for each in run.summary}
+def _sample_spans(run: Run, records: Iterable[Record]) -> tuple[Mapping[str, SpacedSample[RequestSpan]], int]:
+    """Return the requests to draw of each target that has any, in the suite's order, and how many were never sent."""
+    spans = {str(each.target): SpacedSample[RequestSpan](max_points(len(run.summary))) for each in run.summary}
     never_sent = 0
     for record in records:
         if record.warmup:
@@ -97,91 +97,98 @@ def _gather(run: Run, records: Iterable[Record]) -> tuple[Mapping[str, Spaced[Sp
             never_sent += 1
         else:
             spans[str(run.target_of(record))].add(span)
-    return {target: found for target, found in spans.items() if found.seen}, never_sent
+    return {target: sample for target, sample in spans.items() if sample.seen}, never_sent
 
 
-def read_span(record: Record) -> Span | None:
-    """Read off a record's marks when its request was under way; None if it never was.
+def read_span(record: Record) -> RequestSpan | None:
+    """Return when a record's request was in flight; None if it was never sent.
 
-    One that failed ends with the last sign of it: how long it was waited for afterwards is not on record.
+    A request that failed ends with its last timestamp: how long it was waited for afterwards is not recorded.
     """
-    marks = record.timestamps
-    start_ns = marks.sent if marks.slot is None else marks.slot
+    timestamps = record.timestamps
+    start_ns = timestamps.sent if timestamps.slot is None else timestamps.slot
     if start_ns is None:
         return None
-    signs = (start_ns, marks.tcp_end, marks.tls_end, marks.sent, marks.headers, marks.last_event)
-    end_ns = max(at for at in signs if at is not None)
-    heard_us = record.text_events.at_us
-    text_s = (marks.sent + heard_us[0] * 1000) / 1e9 if marks.sent is not None and heard_us else None
-    return Span(start_ns / 1e9, text_s, end_ns / 1e9, not record.timed)
+    candidates = (
+        start_ns,
+        timestamps.tcp_end,
+        timestamps.tls_end,
+        timestamps.sent,
+        timestamps.headers,
+        timestamps.last_event,
+    )
+    end_ns = max(at for at in candidates if at is not None)
+    text_us = record.text_events.at_us
+    text_s = (timestamps.sent + text_us[0] * 1000) / 1e9 if timestamps.sent is not None and text_us else None
+    return RequestSpan(start_ns / 1e9, text_s, end_ns / 1e9, not record.timed)
 
 
-def pack(spans: Iterable[Span]) -> list[list[Span]]:
-    """Put spans into lanes in which none overlap, by start, each into the first lane that is free."""
-    lanes: list[list[Span]] = []
+def pack(spans: Iterable[RequestSpan]) -> list[list[RequestSpan]]:
+    """Return tracks in which no spans overlap: each span, by start, goes into the first track that is free."""
+    tracks: list[list[RequestSpan]] = []
     for span in sorted(spans, key=lambda each: (each.start_s, each.end_s)):
-        lane = next((lane for lane in lanes if lane[-1].end_s <= span.start_s), None)
-        if lane is None:
-            lanes.append([span])
+        track = next((track for track in tracks if track[-1].end_s <= span.start_s), None)
+        if track is None:
+            tracks.append([span])
         else:
-            lane.append(span)
-    return lanes
+            track.append(span)
+    return tracks
 
 
-def _rows(bands: Sequence[Band], pitch: float) -> Rows:
-    return Rows(
-        names=[band.target for band in bands],
-        figures=[Figures("n", tuple(f"{band.n:,}" for band in bands))],
-        heights=[max(ROW, len(band.lanes) * pitch + BETWEEN) for band in bands],
+def _layout(shown: Sequence[TargetSpans], track_height: float) -> RowLayout:
+    return RowLayout(
+        names=[each.target for each in shown],
+        figures=[FigureColumn("n", tuple(f"{each.n:,}" for each in shown))],
+        heights=[max(MIN_ROW_HEIGHT, len(each.tracks) * track_height + ROW_GAP) for each in shown],
         top=TOP,
     )
 
 
-def _draw_band(band: Band, middle: float, pitch: float, scale: Scale) -> str:
-    """Draw the lanes around the middle of the row: what waited, what had text, and what failed, a path each."""
-    top = middle - (len(band.lanes) - 1) / 2 * pitch
-    placed = [(span, top + at * pitch) for at, lane in enumerate(band.lanes) for span in lane]
-    colour = series(band.place)
+def _draw_spans(each: TargetSpans, middle: float, track_height: float, scale: Scale) -> str:
+    """Draw the tracks around the middle of the row, with one path for waits, one for text and one for failures."""
+    top = middle - (len(each.tracks) - 1) / 2 * track_height
+    placed = [(span, top + at * track_height) for at, track in enumerate(each.tracks) for span in track]
+    colour = series_colour(each.place)
     layers = (
-        ("".join(_draw_waiting(span, y, scale) for span, y in placed), {"stroke": colour, **WAITING}),
+        ("".join(_wait_data(span, y, scale) for span, y in placed), {"stroke": colour, **WAITING}),
         (
-            "".join(_draw_text(span, y, scale) for span, y in placed),
-            {"stroke": colour, "stroke_width": f"{pitch * 0.7:.1f}"},
+            "".join(_text_data(span, y, scale) for span, y in placed),
+            {"stroke": colour, "stroke_width": f"{track_height * 0.7:.1f}"},
         ),
-        ("".join(_draw_cross(span, y, scale) for span, y in placed), {"stroke": "currentColor", **FAILED}),
+        ("".join(_cross_data(span, y, scale) for span, y in placed), {"stroke": "currentColor", **FAILED}),
     )
-    return "".join(element("path", d=data, **look) for data, look in layers if data)
+    return "".join(element("path", d=data, **style) for data, style in layers if data)
 
 
-def _draw_waiting(span: Span, y: float, scale: Scale) -> str:
+def _wait_data(span: RequestSpan, y: float, scale: Scale) -> str:
     end_s = span.end_s if span.text_s is None else min(span.text_s, span.end_s)
     return f"M{number(scale(span.start_s))} {number(y)}H{number(scale(end_s))}"
 
 
-def _draw_text(span: Span, y: float, scale: Scale) -> str:
+def _text_data(span: RequestSpan, y: float, scale: Scale) -> str:
     if span.text_s is None:
         return ""
     start = scale(min(span.text_s, span.end_s))
-    return f"M{number(start)} {number(y)}H{number(max(scale(span.end_s), start + SHORTEST))}"
+    return f"M{number(start)} {number(y)}H{number(max(scale(span.end_s), start + MIN_TEXT_LENGTH))}"
 
 
-def _draw_cross(span: Span, y: float, scale: Scale) -> str:
+def _cross_data(span: RequestSpan, y: float, scale: Scale) -> str:
     if not span.failed:
         return ""
-    x, wide = scale(span.end_s) - CROSS, number(2 * CROSS)
-    up, down = number(y - CROSS), number(y + CROSS)
-    return f"M{number(x)} {up}l{wide} {wide}M{number(x)} {down}l{wide} -{wide}"
+    x, width = scale(span.end_s) - CROSS, number(2 * CROSS)
+    top, bottom = number(y - CROSS), number(y + CROSS)
+    return f"M{number(x)} {top}l{width} {width}M{number(x)} {bottom}l{width} -{width}"
 
 
-def _caption(run: Run, bands: Sequence[Band], never_sent: int) -> str:
-    seen, drawn = sum(band.n for band in bands), sum(len(band.spans) for band in bands)
-    failed = any(span.failed for band in bands for span in band.spans)
-    return caption(
+def _waterfall_caption(run: Run, shown: Sequence[TargetSpans], never_sent: int) -> str:
+    seen, drawn = sum(each.n for each in shown), sum(len(each.spans) for each in shown)
+    failed = any(span.failed for each in shown for span in each.spans)
+    return join_sentences(
         [
             f"A bar is one request, n {seen:,}: thin while it connected and waited, thick while text arrived.",
-            "Requests of a target that overlap lie in lanes of their own.",
+            "Requests of a target that overlap are drawn below each other.",
             "A cross is the last sign of a request that failed." if failed else None,
-            f"{drawn:,} of {seen:,} are drawn, evenly spaced; more ran at once than it seems."
+            f"{drawn:,} of {seen:,} are drawn, evenly spaced; more were in flight together than are shown."
             if drawn < seen
             else None,
             left_out(never_sent, seen + never_sent, "requests", "drawn", "they were never sent"),

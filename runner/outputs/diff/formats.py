@@ -1,7 +1,6 @@
-"""The formats a comparison can be written in; their libraries are loaded at first use."""
+"""The file formats of a comparison, by suffix. A format's libraries are loaded at its first use."""
 
 from collections.abc import Callable
-from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -12,19 +11,22 @@ DifferenceWriter = Callable[["Difference"], str]
 
 
 def _write_markdown(difference: "Difference") -> str:
-    text: str = import_module("runner.outputs.diff.markdown").write(difference)
-    return text
+    from runner.outputs.diff.markdown import write  # noqa: PLC0415
+
+    return write(difference)
 
 
 def _write_json(difference: "Difference") -> str:
-    text: str = import_module("runner.outputs.diff.json").write(difference)
-    return text
+    from runner.outputs.diff.json import write  # noqa: PLC0415
+
+    return write(difference)
 
 
 def _write_junit(difference: "Difference") -> str:
-    text: str = import_module("runner.outputs.diff.junit").write(difference)
-    return text
+    from runner.outputs.diff.junit import write  # noqa: PLC0415
+
+    return write(difference)
 
 
 DIFFERENCE_WRITERS = MappingProxyType({".md": _write_markdown, ".json": _write_json, ".xml": _write_junit})
-"""By suffix. Every text they return can be encoded as UTF-8; write it with `newline=""`."""
+"""Every text they return can be encoded as UTF-8; write it with `newline=""`, or bare CRs are lost."""

@@ -1,4 +1,4 @@
-"""A comparison as HTML for a notebook's cell: what is written for a pull request, rendered."""
+"""HTML of a comparison for a notebook's cell: the Markdown of a pull request, rendered."""
 
 from functools import cache
 
@@ -15,7 +15,7 @@ _ATTRIBUTES = {"td": {"align"}, "th": {"align"}}
 
 
 def write(difference: Difference) -> str:
-    """Render the Markdown, in which all that came from outside is escaped; nothing unlisted gets through."""
+    """Return the rendered Markdown, in which all text from outside is escaped; nh3 removes tags not listed here."""
     return nh3.clean(_reader().render(markdown.write(difference)), tags=set(_TAGS), attributes=_ATTRIBUTES)
 
 

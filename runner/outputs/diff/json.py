@@ -1,15 +1,15 @@
-"""A comparison for programs: every figure unrounded, every reply whole. What is absent is null."""
+"""JSON of a comparison for programs: every figure unrounded, every reply whole. What is absent is null."""
 
 import json
 from dataclasses import asdict
 
 from runner.analysis.diff import Difference, DiffFinding
 from runner.analysis.replies import ReplyChange
-from runner.outputs.text.printable import escape_surrogates
+from runner.outputs.text.escape import escape_surrogates
 
 
 def write(difference: Difference) -> str:
-    """Write one JSON document."""
+    """Return one JSON document."""
     document = {
         "verdict": difference.verdict,
         **asdict(difference),
@@ -20,7 +20,7 @@ def write(difference: Difference) -> str:
 
 
 def _flatten(finding: DiffFinding) -> dict[str, object]:
-    """Put measure and ruling beside the figures, where a program looks for them."""
+    """Return a finding with its measure and decision on one level with the figures."""
     plain = asdict(finding)
     del plain["decision"]
     measure, decision = finding.measure, finding.decision
@@ -36,4 +36,5 @@ def _flatten(finding: DiffFinding) -> dict[str, object]:
 
 
 def _flatten_reply(change: ReplyChange) -> dict[str, object]:
+    """Return the change of a reply under the names that the document had from the first."""
     return {("likeness" if name == "similarity" else name): value for name, value in asdict(change).items()}

@@ -1,38 +1,40 @@
-"""A comparison as JUnit XML, which CI servers show as tests: a suite a target, a test a measure.
+"""JUnit XML of a comparison, which CI servers show as tests: a suite for each target, a test for each measure.
 
-A regression is a failure; what is undecided is skipped, so that nobody takes it for passed.
+A regression is a failure; an undecided row is skipped, so that nobody takes it for passed.
 """
 
-import re
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
 from runner.analysis.diff import Difference, DiffFinding
 from runner.analysis.verdict import Verdict
 from runner.outputs.diff import phrases
-
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML 1.0 cannot hold, not even escaped."""
+from runner.outputs.junit import write_document
+from runner.outputs.text.escape import xml_text
 
 
 def write(difference: Difference) -> str:
-    """Write one document."""
-    root = ET.Element("testsuites", {"name": f"compare diff: {difference.verdict}", **_totals(difference.findings)})
+    """Return the XML document of a comparison."""
+    suites = []
     for target in phrases.targets(difference):
         findings = [finding for finding in difference.findings if finding.target == target]
         if findings:
-            root.append(_suite(target, findings, difference))
-    ET.indent(root)
-    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
+            suites.append(_suite(target, findings, difference))
+    return write_document(f"compare diff: {difference.verdict}", suites)
 
 
 def _suite(target: str, findings: list[DiffFinding], difference: Difference) -> ET.Element:
-    suite = ET.Element("testsuite", {"name": _fit(target), **_totals(findings)})
+    suite = ET.Element("testsuite", {"name": xml_text(target), **_totals(findings)})
     properties = ET.SubElement(suite, "properties")
-    facts = (*phrases.sides(difference), phrases.kind(difference), phrases.demands(difference), *difference.warnings)
-    for at, fact in enumerate(facts, start=1):
-        ET.SubElement(properties, "property", name=f"note {at}", value=_fit(fact))
-    suite.extend(_case(finding, difference) for finding in findings)
+    notes = (
+        *phrases.describe_sides(difference),
+        phrases.describe_pairing(difference),
+        phrases.describe_rule(difference),
+        *difference.warnings,
+    )
+    for at, note in enumerate(notes, start=1):
+        ET.SubElement(properties, "property", name=f"note {at}", value=xml_text(note))
+    suite.extend(_test(finding, difference) for finding in findings)
     return suite
 
 
@@ -46,19 +48,14 @@ def _totals(findings: Sequence[DiffFinding]) -> dict[str, str]:
     }
 
 
-def _case(finding: DiffFinding, difference: Difference) -> ET.Element:
-    case = ET.Element("testcase", classname=_fit(finding.target), name=finding.measure.name, time="0")
-    said = _fit(", ".join(f"{name} {cell}" for name, cell in zip(_NAMES, phrases.cells(finding), strict=True)))
+def _test(finding: DiffFinding, difference: Difference) -> ET.Element:
+    test = ET.Element("testcase", classname=xml_text(finding.target), name=finding.measure.name, time="0")
+    cells = zip(phrases.FINDING_HEADINGS, phrases.finding_cells(finding), strict=True)
+    figures = xml_text(", ".join(f"{heading} {cell}" for heading, cell in cells))
     if finding.verdict is Verdict.REGRESSED:
-        ET.SubElement(case, "failure", type=finding.verdict.value, message=said).text = said
+        ET.SubElement(test, "failure", type=finding.verdict.value, message=figures).text = figures
     if finding.verdict is Verdict.UNDECIDED:
-        ET.SubElement(case, "skipped", message=_fit(phrases.describe_doubt(finding, difference) or said))
-    ET.SubElement(case, "system-out").text = said
-    return case
-
-
-_NAMES = phrases.FINDING_HEADINGS
-
-
-def _fit(text: str) -> str:
-    return _NOT_XML.sub("\ufffd", text)
+        doubt = phrases.describe_doubt(finding, difference)
+        ET.SubElement(test, "skipped", message=xml_text(f"{finding.measure.label}: {doubt}" if doubt else figures))
+    ET.SubElement(test, "system-out").text = figures
+    return test

@@ -1,4 +1,4 @@
-"""A comparison to paste into a pull request: never longer than a comment may be, and it says what was left out."""
+"""Markdown of a comparison for a pull request: no longer than a comment may be, with a note on what is left out."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -7,13 +7,13 @@ from runner.analysis.replies import ReplyChange, ReplySimilarity
 from runner.analysis.word_diff import WordChange, word_diff
 from runner.outputs.diff import phrases
 from runner.outputs.text.figures import count
-from runner.outputs.text.markup import inline, table
+from runner.outputs.text.markdown import inline, table
 
 MAX_CHARACTERS = 65_536
-"""What GitHub takes in a comment."""
+"""GitHub's limit for a comment."""
 
 FINDINGS_CHARACTERS, NOTES_CHARACTERS = 30_000, 8_000
-"""What the table, and each list below it, may take of that."""
+"""The share of the table, and of each list below it."""
 
 MAX_REPLY_CHARACTERS = 6_000
 NAME_COLUMNS = 80
@@ -22,55 +22,56 @@ TAGS = {WordChange.REMOVED: "del", WordChange.ADDED: "ins"}
 
 
 def write(difference: Difference) -> str:
-    """Write the verdict, the findings, what to know, then as many replies as fit."""
-    parts = [*_heading(difference), *_warnings(difference), *_findings(difference), _explain(difference)]
-    left = MAX_CHARACTERS - sum(len(part) + 2 for part in parts)
-    return "\n\n".join([*parts, *_replies(difference, left)]) + "\n"
+    """Return the verdict, the findings, the notes on them, then as many changed replies as fit."""
+    parts = [*_heading(difference), *_warnings(difference), *_findings(difference), _explanation(difference)]
+    room = MAX_CHARACTERS - sum(len(part) + 2 for part in parts)
+    return "\n\n".join([*parts, *_replies(difference, room)]) + "\n"
 
 
 def _heading(difference: Difference) -> Iterator[str]:
     yield f"## {inline(phrases.headline(difference))}"
-    simulated = phrases.banner(difference)
+    simulated = phrases.describe_simulated(difference)
     if simulated:
         yield f"> **simulated**: {simulated}"
-    facts = (*phrases.sides(difference), phrases.kind(difference))
+    facts = (*phrases.describe_sides(difference), phrases.describe_pairing(difference))
     yield "\n".join(f"- {inline(fact, LINE_COLUMNS)}" for fact in facts)
 
 
 def _findings(difference: Difference) -> Iterator[str]:
     rows = [
-        [inline(finding.target, NAME_COLUMNS), *map(inline, phrases.cells(finding))] for finding in difference.findings
+        [inline(finding.target, NAME_COLUMNS), *map(inline, phrases.finding_cells(finding))]
+        for finding in difference.findings
     ]
     shown = len(rows)
-    while len(_table(rows[:shown])) > FINDINGS_CHARACTERS:
+    while len(_findings_table(rows[:shown])) > FINDINGS_CHARACTERS:
         shown = shown * 3 // 4
-    yield _table(rows[:shown])
+    yield _findings_table(rows[:shown])
     if shown < len(rows):
         yield f"Left out: {count(len(rows) - shown, 'further row')}."
     reasons = [
         f"- {inline(target, NAME_COLUMNS)}: {inline(reason, LINE_COLUMNS)}"
         for target in phrases.targets(difference)
-        for reason in phrases.doubts(difference, target)
+        for reason in phrases.describe_doubts(difference, target)
     ]
-    yield from _listed(reasons, "further reason")
+    yield from _bounded_list(reasons, "further reason")
 
 
-def _table(rows: Sequence[Sequence[str]]) -> str:
+def _findings_table(rows: Sequence[Sequence[str]]) -> str:
     return table(("target", *phrases.FINDING_HEADINGS), rows, {0, *(at + 1 for at in phrases.WORDY)})
 
 
-def _explain(difference: Difference) -> str:
-    return f"{phrases.CAPTION} {_sentence(phrases.demands(difference))}."
+def _explanation(difference: Difference) -> str:
+    return f"{phrases.CAPTION} {_capitalized(phrases.describe_rule(difference))}."
 
 
 def _warnings(difference: Difference) -> Iterator[str]:
-    """Say what weakens the figures before they are read."""
+    """Yield the warnings, which stand above the figures they weaken."""
     warnings = (f"- ⚠️ {inline(warning, LINE_COLUMNS)}" for warning in difference.warnings)
-    yield from _listed(warnings, "further warning")
+    yield from _bounded_list(warnings, "further warning")
 
 
-def _listed(lines: Iterable[str], noun: str) -> Iterator[str]:
-    """Yield lines as one list while there is room, then how many there was none for."""
+def _bounded_list(lines: Iterable[str], noun: str) -> Iterator[str]:
+    """Yield the lines that fit as one list, then a note on how many do not."""
     shown, left_out, room = [], 0, NOTES_CHARACTERS
     for line in lines:
         room -= len(line) + 1
@@ -84,11 +85,11 @@ def _listed(lines: Iterable[str], noun: str) -> Iterator[str]:
         yield f"Left out: {count(left_out, noun)}."
 
 
-def _replies(difference: Difference, left: int) -> Iterator[str]:
-    """Yield the replies that differ while there is room, then how many there was none for."""
-    heading = f"### {_sentence(phrases.count_replies(difference))}"
+def _replies(difference: Difference, room: int) -> Iterator[str]:
+    """Yield the changed replies that fit, then a note on how many do not."""
+    heading = f"### {_capitalized(phrases.count_replies(difference))}"
     yield heading
-    left -= len(heading) + 100  # the last sentence needs room too
+    room -= len(heading) + 100  # for the note
     different = [
         change
         for change in difference.replies
@@ -96,21 +97,21 @@ def _replies(difference: Difference, left: int) -> Iterator[str]:
     ]
     for at, change in enumerate(different):
         part = _reply(change)
-        left -= len(part) + 2
-        if left < 0:
+        room -= len(part) + 2
+        if room < 0:
             yield f"Left out: what changed in {count(len(different) - at, 'further case')}."
             return
         yield part
 
 
 def _reply(change: ReplyChange) -> str:
-    heading = f"{inline(change.target, NAME_COLUMNS)} · {inline(phrases.label(change), NAME_COLUMNS)}"
+    heading = f"{inline(change.target, NAME_COLUMNS)} · {inline(phrases.question_label(change), NAME_COLUMNS)}"
     pieces = [
         f"<{tag}>{text}</{tag}>" if (tag := TAGS.get(piece.change)) else text
         for piece in word_diff(_cut(change.base.text), _cut(change.new.text))
-        if (text := _edged(piece.text))
+        if (text := _escape_piece(piece.text))
     ]
-    summary = f"<details><summary>{heading}: {inline(phrases.describe_reply(change), LINE_COLUMNS)}</summary>"
+    summary = f"<details><summary>{heading}: {inline(phrases.describe_reply_change(change), LINE_COLUMNS)}</summary>"
     return "\n\n".join([summary, "".join(pieces), "</details>"])
 
 
@@ -119,11 +120,11 @@ def _cut(text: str | None) -> str:
     return text if len(text) <= MAX_REPLY_CHARACTERS else f"{text[:MAX_REPLY_CHARACTERS]} … (cut)"
 
 
-def _edged(text: str) -> str:
-    """Escape a piece for one line; a blank at its edge parts it from its neighbour."""
+def _escape_piece(text: str) -> str:
+    """Escape a piece of text for one line; blanks at its ends are kept as one space."""
     inner = inline(text)
     return f"{' ' * text[:1].isspace()}{inner}{' ' * (text[-1:].isspace() and bool(inner))}"
 
 
-def _sentence(text: str) -> str:
+def _capitalized(text: str) -> str:
     return text[:1].upper() + text[1:]

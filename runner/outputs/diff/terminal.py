@@ -1,9 +1,10 @@
 """A comparison on a terminal: the verdict, a table for each target, why rows are undecided, how replies changed."""
 
 from collections.abc import Iterator
+from io import StringIO
 from itertools import chain
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -12,35 +13,45 @@ from runner.analysis.replies import ReplyChange, ReplySimilarity
 from runner.analysis.verdict import Verdict
 from runner.analysis.word_diff import DiffPiece, WordChange, word_diff
 from runner.outputs.diff import phrases
+from runner.outputs.text.escape import one_line
 from runner.outputs.text.figures import count
-from runner.outputs.text.printable import one_line
 
 MAX_REPLIES = 5
 MAX_CHARACTERS = 600
 CONTEXT = 40
-"""Characters of an unchanged stretch that are shown on either side of a change."""
+"""Characters of unchanged text that are shown on either side of a change."""
+
+PLAIN_COLUMNS = 120
 
 STYLES = {Verdict.REGRESSED: "bold red", Verdict.IMPROVED: "bold green", Verdict.UNCHANGED: "dim"}
 MARKS = {WordChange.REMOVED: ("[-", "-]", "red"), WordChange.ADDED: ("{+", "+}", "green")}
 
 
 def render_difference(difference: Difference) -> Group:
-    """Return what a console prints; colour and width are the console's affair."""
+    """Return a comparison for a rich console, which decides on colour and width."""
     parts = (_heading, _warnings, _findings, _notes, _replies)
     return Group(*chain.from_iterable(part(difference) for part in parts))
 
 
+def write_plain(difference: Difference) -> str:
+    """Return the text that a console without colour prints."""
+    file = StringIO()
+    console = Console(file=file, width=PLAIN_COLUMNS, color_system=None, force_terminal=False, force_jupyter=False)
+    console.print(render_difference(difference))
+    return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
+
+
 def _heading(difference: Difference) -> Iterator[Text]:
-    simulated = phrases.banner(difference)
+    simulated = phrases.describe_simulated(difference)
     if simulated:
         yield Text.assemble(("simulated", "bold yellow"), f": {simulated}")
     yield Text(phrases.headline(difference), STYLES.get(difference.verdict, "bold"))
-    yield from (Text(one_line(side)) for side in phrases.sides(difference))
-    yield Text(phrases.kind(difference))
+    yield from (Text(one_line(side)) for side in phrases.describe_sides(difference))
+    yield Text(phrases.describe_pairing(difference))
 
 
 def _warnings(difference: Difference) -> Iterator[Text]:
-    """Say what weakens the figures before they are read."""
+    """Yield the warnings, which stand above the figures they weaken."""
     yield from (Text(f"warning: {one_line(warning)}", "yellow") for warning in difference.warnings)
 
 
@@ -53,15 +64,15 @@ def _findings(difference: Difference) -> Iterator[RenderableType]:
             for at, heading in enumerate(phrases.FINDING_HEADINGS):
                 table.add_column(heading, justify="left" if at in phrases.WORDY else "right", no_wrap=True)
             for finding in rows:
-                *figures, verdict = phrases.cells(finding)
+                *figures, verdict = phrases.finding_cells(finding)
                 table.add_row(*figures, Text(verdict, STYLES.get(finding.verdict, "")))
             yield table
-            yield from (Text(f"  {reason}") for reason in phrases.doubts(difference, target))
+            yield from (Text(f"  {reason}") for reason in phrases.describe_doubts(difference, target))
 
 
 def _notes(difference: Difference) -> Iterator[Text]:
     yield Text(f"\n{phrases.CAPTION}", "dim")
-    yield Text(phrases.demands(difference), "dim")
+    yield Text(phrases.describe_rule(difference), "dim")
 
 
 def _replies(difference: Difference) -> Iterator[Text]:
@@ -72,23 +83,24 @@ def _replies(difference: Difference) -> Iterator[Text]:
         if change.similarity in {ReplySimilarity.CHANGED, ReplySimilarity.REWORDED}
     ]
     for change in different[:MAX_REPLIES]:
-        yield Text(f"{one_line(change.target)} {one_line(phrases.label(change))}: {phrases.describe_reply(change)}")
-        yield _word_diff(change)
+        question = f"{one_line(change.target)} {one_line(phrases.question_label(change))}"
+        yield Text(f"{question}: {phrases.describe_reply_change(change)}")
+        yield _marked_words(change)
     if len(different) > MAX_REPLIES:
         yield Text(f"and {count(len(different) - MAX_REPLIES, 'more case')}; -o report.md shows them")
 
 
-def _word_diff(change: ReplyChange) -> Text:
-    """Show what went and came, with a little of what stayed around it."""
+def _marked_words(change: ReplyChange) -> Text:
+    """Return the words removed and added, with a little of the unchanged text around them."""
     shown = Text("  ")
     for piece in word_diff(change.base.text or "", change.new.text or ""):
         if len(shown) > MAX_CHARACTERS:
             return shown.append(" …")
-        shown.append_text(_piece(piece))
+        shown.append_text(_marked_piece(piece))
     return shown
 
 
-def _piece(piece: DiffPiece) -> Text:
+def _marked_piece(piece: DiffPiece) -> Text:
     before, after, style = MARKS.get(piece.change, ("", "", ""))
     text = piece.text
     if piece.change is WordChange.SAME and len(text) > 2 * CONTEXT:

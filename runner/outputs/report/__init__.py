@@ -1,4 +1,5 @@
-"""`report.html`: one file to open from disk, in which replies are read side by side. Nothing comes from the network.
+"""`report.html`: one file to open from disk, with replies side by side. It loads nothing from the network.
 
-A page model is made of runs (`page`), a template is filled with it (`document`); what moves is in three small scripts.
+`page` makes a model of the page from runs, `document` fills the template with it, and four scripts add behaviour:
+`before_paint.js`, `word_diff.js`, `grid.js` and `blind_vote.js`.
 """

@@ -1,4 +1,4 @@
-"""The board: a row for each case and turn, a cell for each column, in it where each repeat's reply is to be found."""
+"""The comparison grid: a column for each target, a row for each turn, and in each cell the places of its replies."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -6,39 +6,79 @@ from typing import NamedTuple, Self
 
 from runner.analysis.columns import Row
 from runner.analysis.frame import rows_of, targets_of
+from runner.analysis.places import MeasuredTarget
 from runner.analysis.run import Run
+from runner.analysis.summary import TargetSummary
 from runner.core.events import TIMED
-from runner.outputs.report.target_header import TargetColumn
 
-_READ = ["case", "turn", "repeat", "prompt", "outcome", "checks_failed"]
+_COLUMNS_READ = ["case", "turn", "repeat", "prompt", "outcome", "checks_failed"]
 
 
-class GridAnswer(NamedTuple):
-    """Where in the table of its run a reply is, and whether it failed: the reply itself may never be shown."""
+# Columns
+
+
+@dataclass(frozen=True, slots=True)
+class TargetColumn:
+    """One target of one run; `summary` goes by the column's label."""
+
+    run: Run
+    target: MeasuredTarget
+    summary: TargetSummary
+
+    @property
+    def label(self) -> str:
+        """The heading of the column: the target and, where there are several runs, its run."""
+        return str(self.summary.target)
+
+
+def target_columns(runs: Sequence[Run]) -> tuple[TargetColumn, ...]:
+    """Return a column for each target of each run, run by run."""
+    return tuple(
+        TargetColumn(run, each.target, replace(each, target=name_target(each.target, number, len(runs))))
+        for number, run in enumerate(runs, start=1)
+        for each in run.summary
+    )
+
+
+def name_run(number: int, count: int) -> str:
+    """Return the name of one of several runs, counted from 1; empty for the only run."""
+    return f"run {number}" if count > 1 else ""
+
+
+def name_target(target: MeasuredTarget, number: int, count: int) -> MeasuredTarget:
+    """Return a target as it is named among those of several runs."""
+    return replace(target, run=name_run(number, count) or None)
+
+
+# Rows
+
+
+class ReplyPlace(NamedTuple):
+    """The place of a reply in the table of its run, and whether it failed. Its texts are read only if it is shown."""
 
     place: int
     failed: bool
 
 
-Cell = Mapping[int, GridAnswer]
-"""What one column made of a turn, by repeat; without what was not asked."""
+GridCell = Mapping[int, ReplyPlace]
+"""One column's replies to a turn, by repeat; repeats that were not sent are absent."""
 
 Replies = Sequence[Mapping[int, Row]]
-"""For each column the whole rows of its run, texts and all, by their place in the table."""
+"""For each column whole rows of its run, texts included, by their place in the table."""
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class GridTurn:
     """One turn of one case, and a cell for each column."""
 
     case: str
     turn: int
     prompt: str
-    cells: tuple[Cell, ...]
+    cells: tuple[GridCell, ...]
 
     @property
     def label(self) -> str:
-        """The case, and which turn of it from the second on."""
+        """The case and, from the second turn on, the turn."""
         return self.case if self.turn == 1 else f"{self.case} · turn {self.turn}"
 
     @property
@@ -48,36 +88,36 @@ class Turn:
 
     @property
     def first(self) -> int:
-        """The repeat to show first: the earliest of those in which most columns answered as they should."""
-        return max(self.repeats, key=lambda repeat: (self._good_in(repeat), -repeat))
+        """The repeat to show first: the earliest of those with the most replies that did not fail."""
+        return max(self.repeats, key=lambda repeat: (self._count_good(repeat), -repeat))
 
-    def at(self, *repeats: int) -> Self:
+    def only_repeats(self, *repeats: int) -> Self:
         """Return the turn with these repeats only."""
-        cells = ({repeat: answer for repeat, answer in cell.items() if repeat in repeats} for cell in self.cells)
+        cells = ({repeat: reply for repeat, reply in cell.items() if repeat in repeats} for cell in self.cells)
         return replace(self, cells=tuple(cells))
 
-    def _good_in(self, repeat: int) -> int:
+    def _count_good(self, repeat: int) -> int:
         return sum(repeat in cell and not cell[repeat].failed for cell in self.cells)
 
 
 def has_failed(row: Row) -> bool:
-    """Tell whether a reply did not end as it should, or does not say what the suite demands."""
+    """Return whether a request failed, or its reply failed a check."""
     return row["outcome"] not in TIMED or bool(row["checks_failed"])
 
 
-def lay_out(columns: Sequence[TargetColumn]) -> tuple[Turn, ...]:
-    """Lay replies side by side; the cases in their suites' order, and one that was asked otherwise apart."""
-    cells: dict[tuple[str, int, str], tuple[dict[int, GridAnswer], ...]] = {}
+def grid_turns(columns: Sequence[TargetColumn]) -> tuple[GridTurn, ...]:
+    """Return the grid's rows, cases in the order of their suites; equal cases with different prompts have own rows."""
+    cells: dict[tuple[str, int, str], tuple[dict[int, ReplyPlace], ...]] = {}
     for at, column in enumerate(columns):
         table = column.run.measured
-        own = table.loc[targets_of(table) == column.target, _READ]
+        own = table.loc[targets_of(table) == column.target, _COLUMNS_READ]
         for place, row in zip(own.index.tolist(), rows_of(own), strict=True):
             key = (str(row["case"]), int(row["turn"] or 0), str(row["prompt"] or ""))
             of_key = cells.setdefault(key, tuple({} for _ in columns))
-            of_key[at].setdefault(int(row["repeat"] or 0), GridAnswer(place, has_failed(row)))
+            of_key[at].setdefault(int(row["repeat"] or 0), ReplyPlace(place, has_failed(row)))
     order = _order_of_cases(columns)
     keys = sorted(cells, key=lambda key: (order.get(key[0], len(order)), *key))
-    return tuple(Turn(*key, cells[key]) for key in keys)
+    return tuple(GridTurn(*key, cells[key]) for key in keys)
 
 
 def _order_of_cases(columns: Sequence[TargetColumn]) -> dict[str, int]:
@@ -85,11 +125,11 @@ def _order_of_cases(columns: Sequence[TargetColumn]) -> dict[str, int]:
     return {case: at for at, case in enumerate(names)}
 
 
-def read_replies(turns: Iterable[Turn], columns: Sequence[TargetColumn]) -> Replies:
-    """Read what is shown of these turns; each run is read once, whatever number of columns it has."""
+def read_replies(turns: Iterable[GridTurn], columns: Sequence[TargetColumn]) -> Replies:
+    """Return the rows of these turns' replies; each run is read once, however many columns it has."""
     places: dict[Run, set[int]] = {column.run: set() for column in columns}
     for turn in turns:
         for column, cell in zip(columns, turn.cells, strict=True):
-            places[column.run].update(answer.place for answer in cell.values())
+            places[column.run].update(reply.place for reply in cell.values())
     rows = {run: run.rows_at(of_run) for run, of_run in places.items()}
     return [rows[column.run] for column in columns]

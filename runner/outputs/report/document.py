@@ -1,4 +1,4 @@
-"""The page model as one HTML file, under a policy that lets only its own style and scripts stand."""
+"""The report as one HTML file, whose Content-Security-Policy allows only its own style and scripts."""
 
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
@@ -10,18 +10,18 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from runner.analysis.run import Run
-from runner.outputs.report.page import compose
+from runner.outputs.report.page import compose_report
+from runner.outputs.text.escape import printable
 from runner.outputs.text.figures import count
-from runner.outputs.text.printable import printable
 
-_SCRIPTS = ("early", "words", "board", "blind")
+_SCRIPTS = ("before_paint", "word_diff", "grid", "blind_vote")
 
 
 def write_report(runs: Sequence[Run]) -> str:
-    """Write one page on one run, or on several side by side."""
-    page = compose(runs)
-    # A style attribute could not say how many columns there are: the policy lets none stand.
-    style = _asset("style.css") + Markup("#board {{ --columns: {} }}\n").format(len(page.columns))
+    """Return the HTML page of one run, or of several side by side."""
+    page = compose_report(runs)
+    # The number of columns cannot be in a style attribute: the policy allows none.
+    style = _asset("style.css") + Markup("#grid {{ --columns: {} }}\n").format(len(page.columns))
     scripts = {name: _asset(f"{name}.js") for name in _SCRIPTS}
     policy = _policy(style, scripts.values())
     template = _environment().get_template("page.html.j2")
@@ -37,25 +37,25 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        finalize=_fit_to_show,
+        finalize=_make_printable,
     )
-    environment.filters.update(count=count, drawn=Markup, thousands="{:,}".format)
+    environment.filters.update(count=count, markup=Markup, thousands="{:,}".format)
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}
     return environment
 
 
-def _fit_to_show(value: object) -> object:
-    # `type`, not isinstance: Markup must pass as it is.
+def _make_printable(value: object) -> object:
+    # `type`, not isinstance: Markup, a subclass of str, is left as it is.
     return printable(value) if type(value) is str else value
 
 
 def _asset(name: str) -> Markup:
-    """Return a file of this package, which is ours and needs no escaping."""
+    """Return a file of this package, which is trusted and not escaped."""
     return Markup(files(__package__).joinpath(name).read_text(encoding="utf-8"))  # noqa: S704
 
 
 def _policy(style: str, scripts: Iterable[str]) -> str:
-    """Shut out everything but this style and these scripts; and no script may make HTML of text."""
+    """Return a policy that allows only this style and these scripts, and forbids scripts to make HTML of text."""
     allowed = " ".join(map(_digest, scripts))
     return (
         f"default-src 'none'; style-src {_digest(style)}; script-src {allowed}; base-uri 'none'; form-action 'none'; "

@@ -1,4 +1,4 @@
-"""What the page shows: the model that the template is filled with, made of runs alone."""
+"""The model of a report's page, made from runs; the template is filled with it."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -6,55 +6,59 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from runner.analysis.run import Run
-from runner.outputs.charts.chart import Chart
-from runner.outputs.report.charts import draw_pictures
-from runner.outputs.report.comparison_grid import Replies, Turn, lay_out, read_replies
-from runner.outputs.report.findings import ReportFinding, find
-from runner.outputs.report.provenance import Fact, describe_making
-from runner.outputs.report.reply import ShownReply, shorten, show
-from runner.outputs.report.sampling import cut_to_fit, take_sample
-from runner.outputs.report.target_header import TargetColumn, line_up, name_run, name_target
-from runner.outputs.text.checked import describe_cell, describe_checks, describe_fault, tabulate_cells, unmet
-from runner.outputs.text.figures import count
-from runner.outputs.text.overview import (
-    SummaryTable,
-    advise_on,
-    banner,
-    caption,
-    describe_failure,
-    partial,
-    remarks,
-    tabulate_summary,
+from runner.outputs.charts import Chart, draw_charts
+from runner.outputs.report.comparison_grid import (
+    GridTurn,
+    Replies,
+    TargetColumn,
+    grid_turns,
+    name_run,
+    name_target,
+    read_replies,
+    target_columns,
 )
-from runner.outputs.text.printable import printable
+from runner.outputs.report.provenance import ProvenanceFact, provenance_facts
+from runner.outputs.report.ranking import DurationRanking, rank_targets
+from runner.outputs.report.reply import ShownReply, shorten, show_reply
+from runner.outputs.report.sampling import cut_to_fit, sample_turns
+from runner.outputs.text.checks import describe_cell, describe_checks, describe_fault, not_passed, tabulate_cells
+from runner.outputs.text.escape import printable
+from runner.outputs.text.figures import count
+from runner.outputs.text.remarks import (
+    advise_on,
+    describe_failure,
+    describe_partial,
+    describe_simulated,
+    remarks,
+)
+from runner.outputs.text.summary import TextTable, summary_caption, tabulate_summary
 
 MAX_FAILURES = 50
-MAX_UNMET = 100
+MAX_FAULTY_CELLS = 100
 MAX_CASES = 200
-MAX_FAULT = 400
-"""Characters of a fault."""
+MAX_FAULT_CHARACTERS = 400
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
-    """One way in which requests failed: what happened, what the provider said, what to do."""
+class ShownFailure:
+    """One way in which requests failed: a description, the provider's message, and advice."""
 
     what: str
-    said: str | None
+    error: str | None
     advice: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class Unmet:
-    """A case and target whose checks did not pass, and why."""
+class FaultyCell:
+    """A case and target whose checks did not pass, and the reasons."""
 
     what: str
     faults: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class GridRowModel:
-    """A turn with its replies ready to be shown: in each column, by repeat."""
+class ShownTurn:
+    """A row of the grid: a turn with its replies to show, in each column by repeat."""
 
     label: str
     case: str
@@ -69,86 +73,93 @@ class GridRowModel:
 
 @dataclass(frozen=True, slots=True)
 class ReportPage:
-    """All that one report says."""
+    """The content of a report."""
 
     title: str
-    began: str
+    started: str
     partial: str | None
-    """How much of an unfinished run is here, to follow that very word."""
+    """How much of an unfinished run there is, to follow the word "partial"."""
     simulated: str | None
-    """Which targets are simulated, to follow that very word."""
+    """Which targets are simulated, to follow the word "simulated"."""
     columns: tuple[TargetColumn, ...]
-    findings: tuple[ReportFinding, ...]
-    making: tuple[tuple[Fact, ...], ...]
+    rankings: tuple[DurationRanking, ...]
+    provenance: tuple[tuple[ProvenanceFact, ...], ...]
     """How each run was made."""
-    summary: SummaryTable
+    summary: TextTable
     caption: str
-    """What the summary's columns are."""
-    troubles: tuple[Trouble, ...]
+    """An explanation of the summary's columns."""
+    failures: tuple[ShownFailure, ...]
     remarks: tuple[str, ...]
     checks: str | None
-    """How the suite's checks came out, if it has any."""
-    cells: tuple[SummaryTable, ...]
-    """How each case came out for each target, a table for each run that has checks."""
-    unmet: tuple[Unmet, ...]
-    pictures: tuple[Chart, ...]
-    rows: tuple[GridRowModel, ...]
+    """The counts of the checks' results; None if the suite has no checks."""
+    check_tables: tuple[TextTable, ...]
+    """The checks' results by case and target, a table for each run that has checks."""
+    faulty_cells: tuple[FaultyCell, ...]
+    charts: tuple[Chart, ...]
+    rows: tuple[ShownTurn, ...]
     left_out: tuple[str, ...]
     run_ids: tuple[str, ...]
 
     @property
     def texts(self) -> dict[str, object]:
-        """Return what the scripts work on: replies as they were written, by row, column and repeat."""
+        """The data of the scripts: replies as they were written, by row, column and repeat."""
         labels = [printable(column.label) for column in self.columns]
         return {
             "id": sha256(json.dumps([self.run_ids, labels]).encode()).hexdigest()[:12],
             "runs": self.run_ids,
             "columns": labels,
-            "turns": [_texts_of(row) for row in self.rows],
+            "turns": [_turn_texts(row) for row in self.rows],
         }
 
 
-def compose(runs: Sequence[Run]) -> ReportPage:
-    """Make a page of one run, or of several side by side; a target asked from several places has a column for each."""
-    making = tuple(describe_making(run) for run in runs)
+def compose_report(runs: Sequence[Run]) -> ReportPage:
+    """Return the page of one run, or of several side by side; a target asked from several nodes has several columns."""
+    provenance = tuple(provenance_facts(run) for run in runs)
     runs = [run.by_place for run in runs]
-    columns = line_up(runs)
-    sample = take_sample(lay_out(columns))
+    columns = target_columns(runs)
+    sample = sample_turns(grid_turns(columns))
     replies = read_replies(sample.turns, columns)
     cut = cut_to_fit(replies)
-    troubles, more = _troubles(runs)
+    failures, more = _shown_failures(runs)
     return ReportPage(
         title=" and ".join(dict.fromkeys(run.header.suite for run in runs)),
-        began=" and ".join(f"run {run.header.run_id}, {run.header.started_at[:19].replace('T', ' ')}" for run in runs),
-        partial=" ".join(_of_each(runs, lambda run: [text] if (text := partial(run)) else [])) or None,
-        simulated=" ".join(_of_each(runs, lambda run: [text] if (text := banner(run)) else [])) or None,
+        started=" and ".join(
+            f"run {run.header.run_id}, {run.header.started_at[:19].replace('T', ' ')}" for run in runs
+        ),
+        partial=_join_sentences(runs, describe_partial),
+        simulated=_join_sentences(runs, describe_simulated),
         columns=columns,
-        findings=find(columns),
-        making=making,
+        rankings=rank_targets(columns),
+        provenance=provenance,
         summary=tabulate_summary([column.summary for column in columns], runs[0].percents),
-        caption=caption(runs[0].percents),
-        troubles=troubles,
-        remarks=(*more, *_of_each(runs, remarks)),
-        checks="; ".join(_of_each(runs, _count_checks)) or None,
-        cells=tuple(_tabulate_cells(runs)),
-        unmet=tuple(_unmet(runs))[:MAX_UNMET],
-        pictures=draw_pictures(runs),
+        caption=summary_caption(runs[0].percents),
+        failures=failures,
+        remarks=(*more, *_sentences(runs, remarks)),
+        checks="; ".join(_sentences(runs, _count_checks)) or None,
+        check_tables=tuple(_check_tables(runs)),
+        faulty_cells=tuple(_faulty_cells(runs))[:MAX_FAULTY_CELLS],
+        charts=tuple(chart for number, run in enumerate(runs, start=1) for chart in draw_charts(run, f"run-{number}")),
         rows=tuple(_show_turn(turn, replies, cut.characters) for turn in sample.turns),
         left_out=(*sample.left_out, *cut.left_out),
         run_ids=tuple(run.header.run_id for run in runs),
     )
 
 
-def _of_each(runs: Sequence[Run], tell: Callable[[Run], Sequence[str]]) -> list[str]:
-    """Return what there is to tell of each run; of several, with its name before it."""
-    told = [(name_run(number, len(runs)), tell(run)) for number, run in enumerate(runs, start=1)]
-    return [f"{name}: {sentence}" if name else sentence for name, sentences in told for sentence in sentences]
+def _sentences(runs: Sequence[Run], describe: Callable[[Run], Sequence[str]]) -> list[str]:
+    """Return the sentences on each run; where there are several runs, each begins with the run's name."""
+    described = [(name_run(number, len(runs)), describe(run)) for number, run in enumerate(runs, start=1)]
+    return [f"{name}: {sentence}" if name else sentence for name, sentences in described for sentence in sentences]
 
 
-def _troubles(runs: Sequence[Run]) -> tuple[tuple[Trouble, ...], list[str]]:
-    """Return the failures there is room for, and a remark on the others."""
+def _join_sentences(runs: Sequence[Run], describe: Callable[[Run], str | None]) -> str | None:
+    """Return the sentence on each run that has one, joined; None if there is none."""
+    return " ".join(_sentences(runs, lambda run: [sentence] if (sentence := describe(run)) else [])) or None
+
+
+def _shown_failures(runs: Sequence[Run]) -> tuple[tuple[ShownFailure, ...], list[str]]:
+    """Return the failures that fit, and a remark on the others."""
     found = [
-        Trouble(
+        ShownFailure(
             describe_failure(replace(each, target=name_target(each.target, number, len(runs)))),
             each.error,
             advise_on(each),
@@ -161,14 +172,14 @@ def _troubles(runs: Sequence[Run]) -> tuple[tuple[Trouble, ...], list[str]]:
 
 
 def _count_checks(run: Run) -> list[str]:
-    more = len(unmet(run.checked)) - MAX_UNMET
-    rest = f"; the first {MAX_UNMET} that did not are below" if more > 0 else ""
+    more = len(not_passed(run.checked)) - MAX_FAULTY_CELLS
+    rest = f"; the first {MAX_FAULTY_CELLS} that did not are below" if more > 0 else ""
     cases = len({cell.case for cell in run.checked})
     rest += f"; the table has the first {MAX_CASES} of {count(cases, 'case')}" if cases > MAX_CASES else ""
     return [describe_checks(run.checked) + rest] if run.checked else []
 
 
-def _tabulate_cells(runs: Sequence[Run]) -> Iterator[SummaryTable]:
+def _check_tables(runs: Sequence[Run]) -> Iterator[TextTable]:
     for number, run in enumerate(runs, start=1):
         if run.checked:
             named = [replace(cell, target=name_target(cell.target, number, len(runs))) for cell in run.checked]
@@ -176,20 +187,21 @@ def _tabulate_cells(runs: Sequence[Run]) -> Iterator[SummaryTable]:
             yield replace(table, rows=table.rows[:MAX_CASES])
 
 
-def _unmet(runs: Sequence[Run]) -> Iterator[Unmet]:
+def _faulty_cells(runs: Sequence[Run]) -> Iterator[FaultyCell]:
     for number, run in enumerate(runs, start=1):
-        for cell in unmet(run.checked):
+        for cell in not_passed(run.checked):
             named = replace(cell, target=name_target(cell.target, number, len(runs)))
-            yield Unmet(describe_cell(named), tuple(shorten(describe_fault(fault), MAX_FAULT) for fault in cell.faults))
+            faults = tuple(shorten(describe_fault(fault), MAX_FAULT_CHARACTERS) for fault in cell.faults)
+            yield FaultyCell(describe_cell(named), faults)
 
 
-def _show_turn(turn: Turn, replies: Replies, characters: int) -> GridRowModel:
+def _show_turn(turn: GridTurn, replies: Replies, characters: int) -> ShownTurn:
     cells = tuple(
-        {repeat: show(rows[answer.place], characters) for repeat, answer in cell.items()}
+        {repeat: show_reply(rows[reply.place], characters) for repeat, reply in cell.items()}
         for cell, rows in zip(turn.cells, replies, strict=True)
     )
     shown = [reply for cell in cells for reply in cell.values()]
-    return GridRowModel(
+    return ShownTurn(
         label=turn.label,
         case=turn.case,
         turn=turn.turn,
@@ -202,7 +214,7 @@ def _show_turn(turn: Turn, replies: Replies, characters: int) -> GridRowModel:
     )
 
 
-def _texts_of(row: GridRowModel) -> dict[str, object]:
+def _turn_texts(row: ShownTurn) -> dict[str, object]:
     return {
         "case": printable(row.case),
         "turn": row.turn,

@@ -1,4 +1,4 @@
-"""How a run was made: what one needs to know to repeat it, or to doubt it."""
+"""How a run was made: the facts that are needed to repeat it, or to doubt it."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -6,19 +6,19 @@ from typing import NamedTuple
 from runner.analysis.calibration import ClockError
 from runner.analysis.places import describe_vantages
 from runner.analysis.run import Run
-from runner.outputs.text.workers import describe_clocks, describe_spread
+from runner.outputs.text.remarks import describe_clock_error, describe_worker_clocks
 
 
-class Fact(NamedTuple):
-    """What something is, by its name."""
+class ProvenanceFact(NamedTuple):
+    """A fact about a run, with its name."""
 
     name: str
     value: str
 
 
-def describe_making(run: Run) -> tuple[Fact, ...]:
-    """Return the facts, those that there are."""
-    return tuple(Fact(name, value) for name, value in _facts(run) if value)
+def provenance_facts(run: Run) -> tuple[ProvenanceFact, ...]:
+    """Return the facts that are known."""
+    return tuple(ProvenanceFact(name, value) for name, value in _facts(run) if value)
 
 
 def _facts(run: Run) -> Iterator[tuple[str, str | None]]:
@@ -31,23 +31,23 @@ def _facts(run: Run) -> Iterator[tuple[str, str | None]]:
     yield "cases", f"only {', '.join(header.case_patterns)}" if header.case_patterns else None
     yield "repeat", None if header.repeat is None else str(header.repeat)
     yield "order", f"{header.order}, seed {header.seed}"
-    yield "load", _load(run)
+    yield "load", _describe_load(run)
     yield "machine", header.platform
     yield "versions", ", ".join(f"{name} {version}" for name, version in header.versions.items())
-    yield "clock", _clock(run)
+    yield "clock", _describe_clocks(run)
 
 
-def _load(run: Run) -> str:
+def _describe_load(run: Run) -> str:
     header = run.header
     lanes = [] if header.concurrency is None else [f"concurrency {header.concurrency}"]
     return ", ".join([*lanes, *(f"{name} {value}" for name, value in header.load.items())])
 
 
-def _clock(run: Run) -> str:
-    told = [_own_clock(run.clock_error)] if run.clock_error else []
-    told += describe_clocks(run.cluster)
-    return "; ".join(told) or "not calibrated; compare calibrate tells how far it is off"
+def _describe_clocks(run: Run) -> str:
+    clocks = [_describe_own_clock(run.clock_error)] if run.clock_error else []
+    clocks += describe_worker_clocks(run.cluster)
+    return "; ".join(clocks) or "not calibrated; compare calibrate tells how far it is off"
 
 
-def _own_clock(error: ClockError) -> str:
-    return f"TTFT off by {describe_spread(error)}, n {error.n}, {error.calibrated_at[:10]}"
+def _describe_own_clock(error: ClockError) -> str:
+    return f"TTFT off by {describe_clock_error(error)}, n {error.n}, {error.calibrated_at[:10]}"

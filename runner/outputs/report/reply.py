@@ -1,4 +1,4 @@
-"""One reply as the board shows it: its text made safe, and the facts about it in a line."""
+"""One reply as a page shows it: its text as safe HTML, and its figures as a list of facts."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,19 +10,19 @@ from runner.analysis.columns import Cell, Row
 from runner.core.events import TIMED, Outcome
 from runner.outputs.report.comparison_grid import has_failed
 from runner.outputs.report.safe_html import safe_html
+from runner.outputs.text.escape import printable
 from runner.outputs.text.figures import count, rate, seconds
-from runner.outputs.text.printable import printable
-from runner.outputs.text.words import describe_flag, describe_row
+from runner.outputs.text.labels import describe_flag, describe_row
 from runner.pricing.money import write_amount
 
 
 @dataclass(frozen=True, slots=True)
 class ShownReply:
-    """What was said; `text` is the reply as it was written, `html` the same, rendered."""
+    """A reply to show; `text` is the reply as it was written, `html` the same, rendered."""
 
     failed: bool
     ending: str | None
-    """How it ended, where that was not well."""
+    """How it ended; None if it ended ok."""
     facts: tuple[str, ...]
     flags: tuple[str, ...]
     text: str | None
@@ -32,9 +32,9 @@ class ShownReply:
     error: str | None
 
 
-def show(row: Row, characters: int) -> ShownReply:
-    """Make a row of the table fit to be shown, no text longer than so many characters."""
-    text = _shown(row["reply"], characters)
+def show_reply(row: Row, characters: int) -> ShownReply:
+    """Return the reply of a table's row, with no text longer than this many characters."""
+    text = _shortened(row["reply"], characters)
     return ShownReply(
         failed=has_failed(row),
         ending=None if row["outcome"] == Outcome.OK else describe_row(row),
@@ -42,24 +42,24 @@ def show(row: Row, characters: int) -> ShownReply:
         flags=tuple(map(describe_flag, str(row["flags"]).split(";"))) if row["flags"] else (),
         text=text,
         html=None if text is None else safe_html(text),
-        reasoning=_shown(row["reasoning"], characters),
+        reasoning=_shortened(row["reasoning"], characters),
         reasoning_characters=len(str(row["reasoning"] or "")),
-        error=_shown(row["error"], characters),
+        error=_shortened(row["error"], characters),
     )
 
 
-def _shown(cell: Cell, characters: int) -> str | None:
+def _shortened(cell: Cell, characters: int) -> str | None:
     return shorten(cell, characters) if isinstance(cell, str) else None
 
 
 def shorten(text: str, characters: int) -> str:
-    """Make a text fit to be shown: controls made visible, and a long one cut, which it then says itself."""
+    """Make a text printable and cut it to a length; a text that was cut ends with a note."""
     more = len(text) - characters
     return printable(text) if more <= 0 else f"{printable(text[:characters])}…\n\n[{count(more, 'more character')}]"
 
 
 def describe_ending(row: Row) -> str:
-    """Say in a line how a reply ended, and how long it took where it ended well."""
+    """Return in a line how a reply ended and, if it was timed, how long it took."""
     if row["outcome"] not in TIMED:
         return f"{describe_row(row)}: {row['error']}" if row["error"] else describe_row(row)
     ended = [] if row["outcome"] == Outcome.OK else [describe_row(row)]
@@ -67,7 +67,7 @@ def describe_ending(row: Row) -> str:
 
 
 def _facts(row: Row) -> Iterator[str]:
-    """Yield what was measured and counted, each with its name; nothing for what is absent."""
+    """Yield the figures that are known, each with its name."""
     yield from _times(row)
     yield from _tokens(row)
     if row["cost"] is not None:
@@ -95,6 +95,8 @@ def _times(row: Row) -> Iterator[str]:
 
 def _tokens(row: Row) -> Iterator[str]:
     names = {"input_tokens": "in", "output_tokens": "out", "reasoning_tokens": "thinking", "cached_tokens": "cached"}
-    told = [f"{row[column]:,} {name}" for column, name in names.items() if isinstance(row[column], int) and row[column]]
-    if told:
-        yield f"tokens {', '.join(told)}"
+    counts = [
+        f"{row[column]:,} {name}" for column, name in names.items() if isinstance(row[column], int) and row[column]
+    ]
+    if counts:
+        yield f"tokens {', '.join(counts)}"

@@ -1,6 +1,6 @@
-"""A reply's Markdown as HTML that can do nothing: no script, style, image or request, and no heading of the page.
+"""A reply's Markdown as safe HTML: no script, style, image or request, and no heading in the page's outline.
 
-Twice made safe: the Markdown reader takes no HTML, then nh3 lets nothing through that is not listed here.
+It is made safe twice: the Markdown reader escapes HTML, then nh3 removes every tag and attribute not listed here.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from markdown_it.utils import EnvType, OptionsDict
 from markupsafe import Markup
 
 MAX_CHARACTERS = 20_000
-"""Longer texts are shown as they are: reading Markdown can take time that grows with the square of the length."""
+"""Longer texts are not rendered: reading Markdown can take time that grows with the square of the length."""
 
 _SCHEMES = frozenset({"http", "https", "mailto"})
 _TAGS = frozenset(
@@ -28,7 +28,7 @@ _CLASSES = {"span": {"image"}, "p": {"heading"}}
 
 @lru_cache(maxsize=500)
 def safe_html(markdown: str) -> Markup:
-    """Render printable text; links lead to http, https and mailto alone, images are named by their text and address."""
+    """Render printable text. Only http, https and mailto links are kept; images become their text and address."""
     if len(markdown) > MAX_CHARACTERS:
         return Markup('<div class="text">{}</div>').format(markdown)
     cleaned = nh3.clean(
@@ -46,15 +46,15 @@ def safe_html(markdown: str) -> Markup:
 @cache
 def _reader() -> MarkdownIt:
     reader = MarkdownIt("js-default", {"breaks": True})
-    reader.validateLink = _leads_out  # type: ignore[method-assign]
+    reader.validateLink = _is_allowed_link  # type: ignore[method-assign]
     reader.add_render_rule("image", _name_image)
     reader.add_render_rule("heading_open", _open_heading)
     reader.add_render_rule("heading_close", _close_heading)
     return reader
 
 
-def _leads_out(url: str) -> bool:
-    """Tell whether a link may be followed: what is relative would lead into the reader's own disk."""
+def _is_allowed_link(url: str) -> bool:
+    """Return whether a link may be followed; a relative one would lead to the reader's own disk."""
     try:
         return urlsplit(url).scheme.lower() in _SCHEMES
     except ValueError:
@@ -67,7 +67,7 @@ def _name_image(_renderer: RendererHTML, tokens: Sequence[Token], at: int, _opti
 
 
 def _open_heading(*_: object) -> str:
-    """Make a paragraph of a reply's heading: the page's outline is the page's own."""
+    """Return a paragraph in place of a reply's heading, which would stand in the page's outline."""
     return '<p class="heading">'
 
 

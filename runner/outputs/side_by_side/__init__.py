@@ -1,1 +1,1 @@
-"""Replies side by side, for a notebook's cell: as HTML that stands alone, and as text."""
+"""Replies side by side for a notebook's cell: as HTML with its own style, and as plain text."""

@@ -1,4 +1,4 @@
-"""What is shown side by side: for each question the replies, one a target, in the targets' order."""
+"""The model of replies side by side: for each turn one reply of each target, in the targets' order."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from runner.analysis.columns import Row
 from runner.analysis.frame import measured, targets_of
 from runner.analysis.side_by_side import lay_out
-from runner.outputs.report.reply import ShownReply, describe_ending, show
+from runner.outputs.report.reply import ShownReply, describe_ending, show_reply
 from runner.outputs.text.excerpt import excerpt
 from runner.outputs.text.figures import count
 
@@ -21,62 +21,62 @@ SIMULATED = "simulated: the built-in simulator answered; nothing here is said ab
 
 
 @dataclass(frozen=True, slots=True)
-class SideAnswer:
-    """What one target made of a question."""
+class SideBySideReply:
+    """One target's reply to a turn."""
 
     target: str
     ending: str
-    """How it ended, and how long it took, in a line."""
+    """How it ended and how long it took, in a line."""
     reply: ShownReply
 
 
 @dataclass(frozen=True, slots=True)
-class SideQuestion:
-    """One turn of one case, and what the targets made of it."""
+class SideBySideTurn:
+    """One turn of one case, and the targets' replies."""
 
     label: str
     prompt: str
-    answers: tuple[SideAnswer, ...]
+    replies: tuple[SideBySideReply, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class SideBySidePage:
-    """Everything to show; `remarks` say what was left out, and whether anything is real."""
+    """The turns to show; `remarks` say what is left out, and whether figures are simulated."""
 
-    questions: tuple[SideQuestion, ...]
+    turns: tuple[SideBySideTurn, ...]
     remarks: tuple[str, ...]
 
     @property
     def columns(self) -> int:
-        """The most replies there are to one question."""
-        return max((len(question.answers) for question in self.questions), default=1)
+        """The largest number of replies to one turn."""
+        return max((len(turn.replies) for turn in self.turns), default=1)
 
 
-def compose(table: "pd.DataFrame", targets: Sequence[str], cases: Sequence[str] = ()) -> SideBySidePage:
-    """Lay out a table of results; targets and cases not named come after those that are, by name."""
+def compose_side_by_side(table: "pd.DataFrame", targets: Sequence[str], cases: Sequence[str] = ()) -> SideBySidePage:
+    """Return the page of a table of results; targets and cases not named come after those that are, by name."""
     shown = excerpt(lay_out(table, cases), MAX_CASES, MAX_BYTES)
     place = {target: at for at, target in enumerate(targets)}
-    questions = tuple(
-        SideQuestion(
+    turns = tuple(
+        SideBySideTurn(
             row.label,
             row.prompt,
             tuple(
-                _answer(str(target), row.replies[target])
+                _reply(str(target), row.replies[target])
                 for target in sorted(row.replies, key=lambda target: (place.get(str(target), len(place)), str(target)))
             ),
         )
         for row in shown.rows
     )
     left_out = f"Left out: {count(shown.left_out, 'further case')}; show part of the table." if shown.left_out else None
-    remarks = (SIMULATED if bool(table["simulated"].any()) else None, _tell_of_repeats(table), left_out)
-    return SideBySidePage(questions, tuple(remark for remark in remarks if remark))
+    remarks = (SIMULATED if bool(table["simulated"].any()) else None, _describe_repeats(table), left_out)
+    return SideBySidePage(turns, tuple(remark for remark in remarks if remark))
 
 
-def _answer(target: str, row: Row) -> SideAnswer:
-    return SideAnswer(target, describe_ending(row), show(row, MAX_CHARACTERS))
+def _reply(target: str, row: Row) -> SideBySideReply:
+    return SideBySideReply(target, describe_ending(row), show_reply(row, MAX_CHARACTERS))
 
 
-def _tell_of_repeats(table: "pd.DataFrame") -> str | None:
+def _describe_repeats(table: "pd.DataFrame") -> str | None:
     rows = measured(table)
     most = (
         int(rows.groupby(["case", "turn", targets_of(rows)], dropna=False, observed=True).size().max())

@@ -1,1 +1,1 @@
-"""Sentences, figures and escaping that several output formats share."""
+"""Sentences, figures, tables and escaping that several output formats share."""

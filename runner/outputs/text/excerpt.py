@@ -1,4 +1,4 @@
-"""How much of a run fits on a page: whole cases from the first on, and how many were left out."""
+"""The part of a run's replies that fits on a page: whole cases from the first one, and how many are left out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,12 +17,12 @@ class Excerpt:
 
 
 def excerpt(grid: Sequence[GridRow], max_cases: int, max_bytes: float = float("inf")) -> Excerpt:
-    """Take whole cases while they fit, and the first one in any case."""
+    """Return whole cases as long as they fit, and at least the first one."""
     cases = [tuple(turns) for _, turns in groupby(grid, key=lambda row: row.case)]
     shown: list[GridRow] = []
     size = 0
     for at, turns in enumerate(cases):
-        size += sum(map(_size, turns))
+        size += sum(map(_text_bytes, turns))
         if at == max_cases or (at > 0 and size > max_bytes):
             return Excerpt(tuple(shown), len(cases) - at)
         shown.extend(turns)
@@ -30,13 +30,13 @@ def excerpt(grid: Sequence[GridRow], max_cases: int, max_bytes: float = float("i
 
 
 def excerpt_of(run: Run, max_cases: int, max_bytes: float = float("inf")) -> Excerpt:
-    """Take an excerpt of a run's replies. No others are read, be the run ever so long."""
+    """Return an excerpt of a run's replies. Only the replies of the first cases are read, however long the run is."""
     cases = run.chosen["case"].unique()
     first = run.chosen[run.chosen["case"].isin(cases[:max_cases])]
     taken = excerpt(run.lay_out(first), max_cases, max_bytes)
     return replace(taken, left_out=taken.left_out + len(cases[max_cases:]))
 
 
-def _size(row: GridRow) -> int:
+def _text_bytes(row: GridRow) -> int:
     texts = (reply[column] for reply in row.replies.values() for column in ("reply", "reasoning", "error"))
     return sum(len(text.encode(errors="replace")) for text in (row.prompt, *texts) if isinstance(text, str))

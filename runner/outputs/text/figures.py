@@ -1,4 +1,4 @@
-"""Numbers as a person reads them: milliseconds below a second, no false precision, a dash for what is absent."""
+"""Numbers as people read them: milliseconds below a second, no false precision, a dash where a value is absent."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ MISSING = "–"
 
 
 def seconds(value: float | None) -> str:
-    """Write a duration: `4.2 ms`, `812 ms`, `1.24 s`, `75.3 s`."""
+    """Format a duration in seconds: `4.2 ms`, `812 ms`, `1.24 s`, `75.3 s`."""
     if value is None:
         return MISSING
     if value < 0.00995:
@@ -20,29 +20,32 @@ def seconds(value: float | None) -> str:
 
 
 def milliseconds(value: float | None) -> str:
-    """Write an error, however small, so that errors can be compared down a column: `0.04 ms`, `12.30 ms`."""
+    """Format a duration in seconds as milliseconds with two decimals: `0.04 ms`, `12.30 ms`.
+
+    Clock errors are written this way, so that they can be compared down a column.
+    """
     return MISSING if value is None else f"{value * 1000:.2f} ms"
 
 
 def rate(value: float | None) -> str:
-    """Write a speed: `8.3`, `142`."""
+    """Format a number per second: `8.3`, `142`."""
     if value is None:
         return MISSING
     return f"{value:.1f}" if value < 99.95 else f"{value:.0f}"
 
 
-def count(number: int, noun: str) -> str:
-    """Write how many of a thing there are: `1 request`, `2 requests`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+def count(number: int, noun: str, plural: str | None = None) -> str:
+    """Format a number with its noun: `1 request`, `2 requests`; `plural` is for nouns that do not just add an s."""
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def with_sample(figure: str, statistic: Statistic | None, expected: int) -> str:
-    """Name the sample behind a figure where it is not the one that a reader expects."""
+    """Append the sample size to a figure where it differs from the expected one: `350 ms (n 7)`."""
     return figure if statistic is None or statistic.n == expected else f"{figure} (n {statistic.n})"
 
 
 def with_interval(figure: str, interval: Interval | None, write: Callable[[float | None], str]) -> str:
-    """Put an interval behind its figure, its unit only where it is another: `350 ms [310–402]`."""
+    """Append an interval to a figure: `350 ms [310–402]`. The ends repeat the unit only where theirs differs."""
     if interval is None:
         return figure
     ends = [write(interval.low), write(interval.high)]

@@ -89,13 +89,13 @@ def decode_record(line: Mapping[str, Any]) -> Record:
 
 
 def _decode_text_events(line: Mapping[str, Any]) -> TextEvents:
-    heard = line.get("heard")
-    if heard is None:
+    columns = line.get("heard")
+    if columns is None:
         return TextEvents()
     return TextEvents(
-        at_us=tuple(accumulate(heard["us"])),
-        channels=heard["ch"],
-        lengths=tuple(heard["len"]),
+        at_us=tuple(accumulate(columns["us"])),
+        channels=columns["ch"],
+        lengths=tuple(columns["len"]),
         origin_us=tuple(accumulate(line.get("origin_us", ()))),
     )
 

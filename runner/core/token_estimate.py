@@ -1,0 +1,40 @@
+"""Token counts estimated from text, since nobody but the provider has its tokenizer."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class TokensByBytes:
+    """Tokens estimated from the size of messages in UTF-8, with an allowance for the roles and marks around them."""
+
+    bytes_per_token: int
+    per_message: int
+    per_request: int = 0
+
+    def of_messages(self, texts: Iterable[str]) -> int:
+        """Return the tokens of messages, without the allowance for the request."""
+        sizes = [len(text.encode(errors="surrogatepass")) for text in texts]
+        return sum(sizes) // self.bytes_per_token + self.per_message * len(sizes)
+
+
+UPPER_BOUND = TokensByBytes(bytes_per_token=1, per_message=16, per_request=128)
+"""For promises, such as the cost of a plan: a token is at least one byte, and a chat template adds some of its own."""
+
+RATE_LIMIT = TokensByBytes(bytes_per_token=3, per_message=8)
+"""For limits per minute: about right for Chinese, a third too many for English, since too few would be refused."""
+
+CHARACTERS_PER_TOKEN = 4.0
+"""For speeds: characters of alphabetic scripts in a token, as vendors say of English."""
+
+CJK_CHARACTERS_PER_TOKEN = 1.5
+"""For speeds: characters of Chinese, Japanese and Korean script in a token, as Chinese vendors say of Chinese."""
+
+CJK = ((0x2E80, 0x9FFF), (0xAC00, 0xD7AF), (0xF900, 0xFAFF), (0xFF00, 0xFFEF), (0x20000, 0x3FFFF))
+"""First and last code points of these scripts."""
+
+
+def likely_tokens(text: str) -> float:
+    """Return the most likely number of tokens of a text; it may be wrong by a third either way."""
+    cjk = sum(any(first <= ord(character) <= last for first, last in CJK) for character in text)
+    return cjk / CJK_CHARACTERS_PER_TOKEN + (len(text) - cjk) / CHARACTERS_PER_TOKEN

@@ -1,0 +1,100 @@
+"""Limits per minute: sliding windows over requests or tokens sent, and the tokens that a request counts for. Pure."""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from runner.core.token_estimate import RATE_LIMIT
+from runner.planning.plan import Request
+
+MINUTE_NS = 60_000_000_000
+
+MARGIN_NS = 1_000_000_000
+"""Added to the minute: the time between a permit and the request's arrival varies, and a provider counts arrivals."""
+
+SPAN_NS = MINUTE_NS + MARGIN_NS
+
+UNKNOWN_REPLY = 1000
+"""Tokens expected of a target's first reply, if nothing limits its length."""
+
+REMEMBERED = 20
+"""Number of a target's latest replies whose longest is expected of the next one."""
+
+
+@dataclass(slots=True)
+class WindowEntry:
+    """An amount taken from a window at a time; it may be corrected until it has expired."""
+
+    at_ns: int
+    amount: int
+    expired: bool = False
+
+
+@dataclass(slots=True)
+class RateWindow:
+    """At most `limit` in any span of a minute. An amount beyond the limit goes alone, since waiting would not help."""
+
+    limit: int
+    _entries: deque[WindowEntry] = field(default_factory=deque)
+    _total: int = 0
+
+    def opens_at(self, amount: int, now_ns: int) -> int:
+        """Return the first time, `now_ns` or later, at which an amount may be sent."""
+        self._expire(now_ns)
+        excess = self._total + amount - self.limit
+        opens_ns = now_ns
+        for entry in self._entries:
+            if excess <= 0:
+                break
+            excess -= entry.amount
+            opens_ns = entry.at_ns + SPAN_NS
+        return opens_ns
+
+    def take(self, amount: int, now_ns: int) -> WindowEntry:
+        """Count an amount as sent now."""
+        entry = WindowEntry(now_ns, amount)
+        self._entries.append(entry)
+        self._total += amount
+        return entry
+
+    def correct(self, entry: WindowEntry, amount: int) -> None:
+        """Replace an entry's estimated amount by the real one."""
+        if not entry.expired:
+            self._total += amount - entry.amount
+            entry.amount = amount
+
+    def _expire(self, now_ns: int) -> None:
+        while self._entries and self._entries[0].at_ns + SPAN_NS <= now_ns:
+            entry = self._entries.popleft()
+            entry.expired = True
+            self._total -= entry.amount
+
+
+@dataclass(slots=True)
+class TokenEstimate:
+    """The tokens that requests of a lane are expected to use, given what its targets have used so far.
+
+    It is rather too high than too low: the excess is given back when the usage is known.
+    """
+
+    _used: dict[str, deque[int]] = field(default_factory=dict)
+
+    def expect(self, request: Request) -> int:
+        """Return the tokens that a request is expected to send and receive."""
+        return RATE_LIMIT.of_messages(_texts_sent(request)) + self._expect_reply(request)
+
+    def _expect_reply(self, request: Request) -> int:
+        stated = request.target.parameters.max_tokens
+        if stated is not None:  # providers count all of it when a request arrives
+            return stated
+        return max(self._used.get(request.target.name, ()), default=UNKNOWN_REPLY)
+
+    def learn(self, target: str, output_tokens: int) -> None:
+        """Remember the tokens that a reply has used."""
+        self._used.setdefault(target, deque(maxlen=REMEMBERED)).append(output_tokens)
+
+
+def _texts_sent(request: Request) -> list[str]:
+    case = request.case
+    system = case.system or request.target.parameters.system or ""
+    history = [message.content for message in case.history]
+    return [system, *history, *case.turns[: request.turn], *request.replies]

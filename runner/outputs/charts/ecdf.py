@@ -1,0 +1,93 @@
+"""The share of requests within a time: the empirical distribution function (ECDF) of each target, from n 20."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from runner.analysis.run import Run
+from runner.outputs.charts.axis import Axis, Quantity, Scale, fit_scale, time_quantity
+from runner.outputs.charts.chart import Chart, join_sentences, left_out, sizes
+from runner.outputs.charts.panel_layout import (
+    CONTEXT_SENTENCE,
+    PANEL_HEIGHT,
+    Panel,
+    PanelLayout,
+    draw_panels,
+    panel_grid,
+)
+from runner.outputs.charts.sample import ChartDuration, max_points, thin, timed_samples
+from runner.outputs.charts.svg import Point, element, figure, steps
+from runner.outputs.text.figures import seconds
+
+MIN_VALUES = 20
+"""The steps of fewer values would be mistaken for structure."""
+
+SHARE = Quantity("share of requests", "%", 100.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """One target's values, ascending."""
+
+    target: str
+    place: int
+    values: tuple[float, ...]
+
+    def quantile(self, share: float) -> float:
+        """Return the quantile by nearest rank: the smallest value that this share of the values does not exceed."""
+        return self.values[max(-int(-share * len(self.values) // 1), 1) - 1]
+
+    @property
+    def description(self) -> str:
+        """The target's median, 95th percentile and n, in words."""
+        half, most = seconds(self.quantile(0.5)), seconds(self.quantile(0.95))
+        return f"{self.target}: half within {half}, 95 % within {most}, n {len(self.values):,}"
+
+
+def draw_ecdf(run: Run, over: ChartDuration, prefix: str = "ecdf") -> Chart | None:
+    """Draw the share of requests against the time they took; None where no target has 20 values."""
+    samples = timed_samples(run, over.column)
+    every = [Distribution(each.target, each.place, tuple(sorted(each.numbers(over.column)))) for each in samples]
+    shown = [each for each in every if len(each.values) >= MIN_VALUES]
+    if not shown:
+        return None
+    layout = _layout(prefix, shown, over)
+    most = max_points(len(shown))
+    panels = [
+        Panel(each.target, sizes([len(each.values)]), each.place, _draw_staircase(each, layout, most)) for each in shown
+    ]
+    title = f"Share of requests within a {over.title}, by target"
+    descriptions = "; ".join(each.description for each in shown)
+    svg = figure(prefix, title, f"{title}. {descriptions}.", layout.grid.height, draw_panels(layout, panels))
+    return Chart(title, svg, _ecdf_caption(run, shown, over))
+
+
+def _layout(prefix: str, shown: Sequence[Distribution], over: ChartDuration) -> PanelLayout:
+    y_axis = Axis(Scale(0.0, 1.0, PANEL_HEIGHT, 0.0, ticks=(0.0, 0.5, 1.0)), SHARE)
+    grid = panel_grid(len(shown), y_axis)
+    x_scale = fit_scale([value for each in shown for value in each.values], 0.0, grid.panel_width, ticks=5)
+    return PanelLayout(prefix, grid, Axis(x_scale, time_quantity(over.name, x_scale.high)), y_axis)
+
+
+def _draw_staircase(distribution: Distribution, layout: PanelLayout, most: int) -> str:
+    """Draw the steps, from the smallest value up to the largest."""
+    points = _staircase(distribution, layout.x_axis.scale, layout.y_axis.scale, most)
+    return element("path", d=steps(points), fill="none", stroke_width=1.8)
+
+
+def _staircase(distribution: Distribution, x_scale: Scale, y_scale: Scale, most: int) -> list[Point]:
+    n = len(distribution.values)
+    points = [(x_scale(value), y_scale(rank / n)) for rank, value in enumerate(distribution.values, start=1)]
+    return [(points[0][0], y_scale(0.0)), *thin(points, most)]
+
+
+def _ecdf_caption(run: Run, shown: Sequence[Distribution], over: ChartDuration) -> str:
+    counts, targets, most = [len(each.values) for each in shown], len(run.summary), max_points(len(shown))
+    return join_sentences(
+        [
+            f"The line is the share of a target's timed requests whose {over.title} was no longer, {sizes(counts)}.",
+            CONTEXT_SENTENCE if len(shown) > 1 else None,
+            left_out(targets - len(shown), targets, "targets", "drawn", f"below n {MIN_VALUES}"),
+            f"Of more than {most} steps, {most} are drawn." if max(counts) > most else None,
+        ],
+        simulated=run.simulated,
+    )

@@ -1,0 +1,146 @@
+"""A duration against the size of prompt or reply: every request a dot, in a panel for each target."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from runner.analysis.columns import Row
+from runner.analysis.run import Run
+from runner.outputs.charts.axis import Axis, Quantity, fit_scale, time_quantity
+from runner.outputs.charts.chart import Chart, join_sentences, left_out, sizes
+from runner.outputs.charts.panel_layout import (
+    CONTEXT_SENTENCE,
+    PANEL_HEIGHT,
+    Panel,
+    PanelLayout,
+    draw_panels,
+    panel_grid,
+)
+from runner.outputs.charts.sample import (
+    TOTAL,
+    TTFT,
+    ChartDuration,
+    ChartSample,
+    as_number,
+    max_points,
+    thin,
+    timed_samples,
+)
+from runner.outputs.charts.svg import Point, dots, element, figure
+from runner.outputs.text.figures import seconds
+
+DOT, SMALL_DOT = 4.2, 2.6
+"""The diameter of a dot, and of a dot among many."""
+
+MANY = 100
+
+
+@dataclass(frozen=True, slots=True)
+class TextSize:
+    """A measure of the size of prompts or replies: tokens, or characters where not all tokens were counted."""
+
+    of: str
+    column: str
+    unit: str
+    remark: str
+
+    def read(self, row: Row) -> float | None:
+        """Return a request's size; None where it is not known."""
+        cell = row[self.column]
+        return float(len(cell)) if isinstance(cell, str) else as_number(cell)
+
+
+_COUNTED = "Tokens are those that each provider counted; they differ between models."
+_UNCOUNTED = "Sizes are in characters, because not every reply came with a count of tokens."
+
+PROMPT_SIZES = (
+    TextSize("prompt", "input_tokens", "tokens", _COUNTED),
+    TextSize("prompt", "prompt", "characters", _UNCOUNTED),
+)
+REPLY_SIZES = (
+    TextSize("reply", "output_tokens", "tokens", _COUNTED),
+    TextSize("reply", "chars", "characters", _UNCOUNTED),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ScatterPoints:
+    """One target's requests as points of size and seconds, in the order in which they finished."""
+
+    target: str
+    place: int
+    points: tuple[Point, ...]
+
+    @property
+    def description(self) -> str:
+        """The ranges of the target's sizes and times, and n, in words."""
+        x, y_s = zip(*self.points, strict=True)
+        ranges = f"sizes {min(x):,.0f} to {max(x):,.0f}, times {seconds(min(y_s))} to {seconds(max(y_s))}"
+        return f"{self.target}: {ranges}, n {len(self.points):,}"
+
+
+def draw_ttft_against_prompt(run: Run, prefix: str = "prompt-size") -> Chart | None:
+    """Draw TTFT against the prompt's size; None where all prompts are of one size."""
+    return _draw_scatter(run, TTFT, PROMPT_SIZES, prefix)
+
+
+def draw_total_against_reply(run: Run, prefix: str = "reply-size") -> Chart | None:
+    """Draw the total time against the reply's size; None where all replies are of one size."""
+    return _draw_scatter(run, TOTAL, REPLY_SIZES, prefix)
+
+
+def _draw_scatter(run: Run, over: ChartDuration, choices: tuple[TextSize, TextSize], prefix: str) -> Chart | None:
+    samples = timed_samples(run, over.column, *(choice.column for choice in choices))
+    size = _choose_size(samples, choices)
+    shown = [points for sample in samples if (points := _scatter_points(sample, over, size)).points]
+    if len({x for each in shown for x, _ in each.points}) < 2:
+        return None
+    layout = _layout(prefix, shown, over, size)
+    panels = [Panel(each.target, sizes([len(each.points)]), each.place, _draw_dots(each, layout)) for each in shown]
+    title = f"{over.title} against the size of the {size.of}, by target".capitalize()
+    descriptions = "; ".join(each.description for each in shown)
+    description = f"{title}, in {size.unit}. {descriptions}."
+    svg = figure(prefix, title, description, layout.grid.height, draw_panels(layout, panels))
+    return Chart(title, svg, _scatter_caption(run, shown, over, size))
+
+
+def _choose_size(samples: Sequence[ChartSample], choices: tuple[TextSize, TextSize]) -> TextSize:
+    """Return tokens where all were counted, else characters."""
+    tokens, characters = choices
+    counted = all(tokens.read(row) is not None for sample in samples for row in sample.rows)
+    return tokens if counted else characters
+
+
+def _scatter_points(sample: ChartSample, over: ChartDuration, size: TextSize) -> ScatterPoints:
+    pairs = [(size.read(row), as_number(row[over.column])) for row in sample.rows]
+    return ScatterPoints(
+        sample.target, sample.place, tuple((x, y_s) for x, y_s in pairs if x is not None and y_s is not None)
+    )
+
+
+def _layout(prefix: str, shown: Sequence[ScatterPoints], over: ChartDuration, size: TextSize) -> PanelLayout:
+    points = [point for each in shown for point in each.points]
+    y_scale = fit_scale([y for _, y in points], PANEL_HEIGHT, 0.0, ticks=5)
+    y_axis = Axis(y_scale, time_quantity(over.name, y_scale.high))
+    grid = panel_grid(len(shown), y_axis)
+    x_scale = fit_scale([x for x, _ in points], 0.0, grid.panel_width, ticks=5)
+    return PanelLayout(prefix, grid, Axis(x_scale, Quantity(size.of, size.unit)), y_axis)
+
+
+def _draw_dots(scatter: ScatterPoints, layout: PanelLayout) -> str:
+    points = thin(scatter.points, max_points(layout.grid.count))
+    data = dots((layout.x_axis.scale(x), layout.y_axis.scale(y)) for x, y in points)
+    return element("path", d=data, stroke_width=DOT if len(points) < MANY else SMALL_DOT, stroke_linecap="round")
+
+
+def _scatter_caption(run: Run, shown: Sequence[ScatterPoints], over: ChartDuration, size: TextSize) -> str:
+    requests, counts, most = len(run.measured), [len(each.points) for each in shown], max_points(len(shown))
+    return join_sentences(
+        [
+            f"A dot is one timed request, {sizes(counts)}.",
+            CONTEXT_SENTENCE if len(shown) > 1 else None,
+            size.remark,
+            left_out(requests - sum(counts), requests, "requests", "drawn", f"they failed, or brought no {over.name}"),
+            f"Of more than {most} a target, {most} are drawn, evenly spaced in time." if max(counts) > most else None,
+        ],
+        simulated=run.simulated,
+    )

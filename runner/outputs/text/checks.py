@@ -1,0 +1,52 @@
+"""Results of the suite's checks in words: how many cells passed, and why the others did not."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from runner.analysis.checks import REQUEST, CheckedCell, CheckFault
+from runner.checks.finding import CheckVerdict
+from runner.outputs.text.figures import MISSING, count
+from runner.outputs.text.summary import TextTable
+
+
+def describe_checks(cells: Sequence[CheckedCell]) -> str:
+    """Count the cells by verdict: `12 of 15 cells (case × target) passed their checks, 2 failed, 1 not decided`."""
+    counts = Counter(cell.verdict for cell in cells)
+    parts = [f"{counts[CheckVerdict.PASSED]} of {count(len(cells), 'cell')} (case × target) passed their checks"]
+    parts += [
+        f"{counts[verdict]} {verdict.value}"
+        for verdict in (CheckVerdict.FAILED, CheckVerdict.UNDECIDED)
+        if counts[verdict]
+    ]
+    return ", ".join(parts)
+
+
+def tabulate_cells(cells: Sequence[CheckedCell]) -> TextTable:
+    """Return a row for each case and a column for each target, with each cell's verdict and repeats."""
+    cases = tuple(dict.fromkeys(cell.case for cell in cells))
+    targets = tuple(dict.fromkeys(str(cell.target) for cell in cells))
+    results = {(cell.case, str(cell.target)): f"{cell.verdict.value}, {cell.passed} of {cell.n}" for cell in cells}
+    rows = tuple((case, *(results.get((case, target), MISSING) for target in targets)) for case in cases)
+    return TextTable(("case", *targets), rows, wordy=frozenset(range(len(targets) + 1)))
+
+
+def describe_cell(cell: CheckedCell) -> str:
+    """Describe one cell's result: `rome · sim/quick: failed, 1 of 3 repeats passed, 2 needed`."""
+    passed = f"{cell.passed} of {count(cell.n, 'repeat')} passed, {cell.needed} needed"
+    return f"{cell.case} · {cell.target}: {cell.verdict.value}, {passed}"
+
+
+def describe_fault(fault: CheckFault) -> str:
+    """Describe a check that did not pass: its name, the reason, and how often if more than once."""
+    often = f" ({fault.count} ×)" if fault.count > 1 else ""
+    undecided = "not decided, " if fault.verdict is CheckVerdict.UNDECIDED else ""
+    name = "the request failed" if fault.check == REQUEST and not undecided else fault.check
+    return f"{name}: {undecided}{fault.why}{often}"
+
+
+def not_passed(cells: Sequence[CheckedCell]) -> list[CheckedCell]:
+    """Return the cells that failed, then those that are not decided."""
+    return sorted(
+        (cell for cell in cells if cell.verdict is not CheckVerdict.PASSED),
+        key=lambda cell: cell.verdict is CheckVerdict.UNDECIDED,
+    )

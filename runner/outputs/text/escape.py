@@ -1,0 +1,58 @@
+"""Escaping of text from outside: for people to look at, for XML, for JSON and for spreadsheets.
+
+Text that people look at goes through `printable` or `one_line`, so that it cannot drive a terminal, break a table or
+reverse a line's direction. CSV and JSON keep every character.
+"""
+
+import re
+
+from wcwidth import wcwidth
+
+RISKY_STARTS = ("=", "+", "-", "@", "\t", "\r", "'")
+"""First characters at which a spreadsheet would not show a cell as it is; such text gets a `'` in front."""
+
+_CONTROL_PICTURES = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\t\n"}
+_BIDI_CONTROLS = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
+_REPLACEMENTS = {
+    **_CONTROL_PICTURES,
+    0x7F: "\u2421",
+    **dict.fromkeys((*range(0x80, 0xA0), *range(0xD800, 0xE000), *_BIDI_CONTROLS), "\ufffd"),
+}
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that XML 1.0 cannot hold, not even escaped."""
+
+
+def printable(text: str) -> str:
+    """Replace control characters by visible ones, and every line end by a newline."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").translate(_REPLACEMENTS)
+
+
+def one_line(text: str, columns: int | None = None) -> str:
+    """Make text printable and fold it into one line.
+
+    `columns` cuts the line to a width in terminal columns; a Chinese character takes two.
+    """
+    line = " ".join(printable(text).split())
+    return line if columns is None else _cut(line, columns)
+
+
+def _cut(line: str, columns: int) -> str:
+    width, end = 0, None
+    for at, character in enumerate(line):
+        width += max(wcwidth(character), 0)
+        if end is None and width >= columns:
+            end = at
+        if width > columns:
+            return line[:end].rstrip() + "…"
+    return line
+
+
+def xml_text(text: str) -> str:
+    """Replace the characters that XML cannot hold. `<` and `&` are left to the XML writer."""
+    return _NOT_XML.sub("\ufffd", text)
+
+
+def escape_surrogates(json_text: str) -> str:
+    r"""Write each half of a surrogate pair, which UTF-8 cannot encode, as JSON's `\uXXXX`."""
+    return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", json_text)

@@ -1,0 +1,61 @@
+"""Words for outcomes and flags, as people read them."""
+
+from runner.analysis.columns import Row
+from runner.core.events import Outcome
+
+OUTCOMES = {
+    Outcome.OK: "ok",
+    Outcome.LENGTH: "cut at the length limit",
+    Outcome.FILTERED: "held back by a content filter",
+    Outcome.TRUNCATED: "broke off before its end",
+    Outcome.BAD_STREAM: "not what the protocol says",
+    Outcome.PROVIDER_ERROR: "the provider failed",
+    Outcome.RATE_LIMITED: "rate limited",
+    Outcome.AUTH: "key or balance refused",
+    Outcome.NOT_FOUND: "not found",
+    Outcome.BAD_REQUEST: "request refused",
+    Outcome.CONNECTION: "no connection",
+    Outcome.TIMEOUT: "timed out",
+    Outcome.CANCELLED: "cancelled",
+    Outcome.SKIPPED: "skipped, an earlier turn failed",
+}
+
+FLAGS = {
+    "adjusted": "the request was adapted to what this provider takes",
+    "buffered": "text came in one burst, so no speed is given",
+    "cached": "the provider read part of the prompt from its cache, which flatters TTFT",
+    "client_late": "timestamps on this row may be late: this machine was busy",
+    "compressed": "the stream came compressed, so its times are those of whole blocks",
+    "cut_after_finish": "the connection broke when the reply was already whole",
+    "invalid_utf8": "some bytes were no UTF-8 and were replaced",
+    "not_streamed": "the reply came in one piece, so there is no TTFT",
+    "refusal": "the model said, in a field of its own, that it will not answer",
+    "retired_model": "the provider has retired this model's name",
+    "several_choices": "more than one reply came; the first is shown",
+    "skipped_data": "some events could not be read and were skipped",
+    "warmup": "sent to warm up, and left out of every figure",
+}
+"""A sentence for every flag that a row can carry."""
+
+
+def describe_outcome(outcome: str, error_type: str | None = None, http_status: int | None = None) -> str:
+    """Return how a request ended, with the kind of failure and the HTTP status if they are known."""
+    status = None if http_status is None or http_status == 200 else f"HTTP {http_status}"
+    details = ", ".join(detail for detail in (error_type, status) if detail)
+    words = OUTCOMES[Outcome(outcome)]
+    return f"{words} ({details})" if details else words
+
+
+def describe_flag(flag: str) -> str:
+    """Return a flag with its meaning; a flag of a later version, which has no sentence here, is returned alone."""
+    return f"{flag}: {FLAGS[flag]}" if flag in FLAGS else flag
+
+
+def describe_row(row: Row) -> str:
+    """Return how the request of a row of results ended."""
+    error_type, http_status = row["error_type"], row["http_status"]
+    return describe_outcome(
+        str(row["outcome"]),
+        error_type if isinstance(error_type, str) else None,
+        http_status if isinstance(http_status, int) else None,
+    )

@@ -1,0 +1,187 @@
+"""Sentences beside a run's figures: what is simulated or unfinished, costs, clock errors, workers and failures."""
+
+from collections.abc import Iterable, Sequence
+
+from runner.analysis.calibration import ClockError
+from runner.analysis.cost import TargetCost, price_of
+from runner.analysis.run import Run
+from runner.analysis.summary import ConnectionSummary, Failure, TargetSummary
+from runner.analysis.workers import ClusterSummary, WorkerSummary
+from runner.core.hints import hint_for
+from runner.outputs.text.figures import count, milliseconds, rate, seconds
+from runner.outputs.text.labels import describe_flag, describe_outcome
+from runner.pricing.money import add_up
+
+MAX_WORKERS_LISTED = 8
+"""Of more workers than this, the range of their clock errors is given instead of each one's."""
+
+
+def describe_simulated(run: Run) -> str | None:
+    """Return which targets are simulated, to follow the word "simulated"; None if all are real."""
+    if not run.simulated:
+        return None
+    if run.header.replay_of is not None:
+        return f"replies recorded in {run.header.replay_of} were played back; no provider was asked."
+    real = sorted(str(each.target) for each in run.summary if each.n and not each.simulated)
+    subject = f"every target but {', '.join(real)} is" if real else "every target is"
+    return f"{subject} the built-in simulator; its figures say nothing about any provider."
+
+
+def describe_partial(run: Run) -> str | None:
+    """Return how much of an unfinished run there is, to follow the word "partial"; None if the run was finished."""
+    if run.ended:
+        return None
+    return f"the run is unfinished: {count(len(run.measured), 'request')} of {run.header.planned} planned"
+
+
+def remarks(run: Run) -> list[str]:
+    """Return what to know before trusting the figures, a sentence each."""
+    sentences = []
+    if run.stop_reason:
+        sentences.append(f"stopped: {run.stop_reason}")
+    warmups = sum(each.warmups for each in run.summary)
+    if warmups:
+        sentences.append(f"{count(warmups, 'warm-up request')} left out of every figure")
+    sentences += map(_describe_connections, run.connections)
+    sentences += _describe_clock(run)
+    sentences += describe_workers(run.cluster)
+    sentences += describe_costs(run)
+    sentences += [
+        f"{each.target}: ~{rate(each.output_tps)} tokens/s, estimated from characters, n {each.n}; none were counted"
+        for each in run.estimates
+    ]
+    for each in run.summary:
+        sentences += _describe_target(each)
+    return sentences
+
+
+def _describe_target(summary: TargetSummary) -> list[str]:
+    sentences = []
+    if summary.timed > summary.ok:
+        cut = summary.timed - summary.ok
+        sentences.append(f"{summary.target}: {cut} × cut at the length limit, timed like the others")
+    sentences.extend(f"{summary.target}: {n} × {describe_flag(flag)}" for flag, n in summary.flags.items())
+    return sentences + _describe_adjusted(summary)
+
+
+def _describe_adjusted(summary: TargetSummary) -> list[str]:
+    """Describe TTFT with failures counted as never answered."""
+    ranks = summary.ttft_adjusted
+    if not ranks:
+        return []
+    figures = [f"{each.name} {'never' if each.value is None else seconds(each.value)}" for each in ranks]
+    return [f"{summary.target}: counting failures as never answered, TTFT {', '.join(figures)}, n {ranks[0].n}"]
+
+
+def _describe_connections(opened: ConnectionSummary) -> str:
+    phases = ", ".join(f"{phase} {milliseconds(seconds)}" for phase, seconds in opened.phases_s.items())
+    sentence = f"{opened.provider}: {count(opened.n, 'connection')} opened before the first request"
+    return f"{sentence} ({phases}, medians)" if phases else sentence
+
+
+# Costs
+
+
+def describe_costs(run: Run) -> list[str]:
+    """Return each target's cost and, of several, their sum; empty where no cost is known."""
+    sentences = [_describe_cost(run, each) for each in run.costs]
+    if len(run.costs) > 1:
+        sums = add_up(each.spent for each in run.costs)
+        unconverted = "; currencies are not converted" if len(sums) > 1 else ""
+        total_n = sum(each.n for each in run.costs)
+        sentences.append(f"cost of all: {' + '.join(map(str, sums))}, n {total_n:,}{unconverted}")
+    return sentences
+
+
+def _describe_cost(run: Run, each: TargetCost) -> str:
+    price = price_of(run.header, each.target.name)
+    origin = f"; prices: {price.origin}" if price else ""
+    unknown = each.sent - each.n
+    rest = f"; the cost of {count(unknown, 'more request')} is not known" if unknown else ""
+    return f"cost of {each.target}: {each.spent}, n {each.n:,}{rest}{origin}"
+
+
+# Clock errors and workers
+
+
+def _describe_clock(run: Run) -> list[str]:
+    """Describe this machine's clock error as of its last calibration; empty if there was none."""
+    error = run.clock_error
+    if error is None:
+        return []
+    sample = f"n {error.n}, {error.concurrency} at a time"
+    calibrated = f"calibrated on {error.calibrated_at[:10]}"
+    return [f"this machine's clock error: TTFT off by {describe_clock_error(error)}, {sample}, {calibrated}"]
+
+
+def describe_clock_error(error: ClockError) -> str:
+    """Return by how much TTFT was off: `0.08 ms (p50) to 0.61 ms (p99)`."""
+    return f"{milliseconds(error.ttft_p50_s)} (p50) to {milliseconds(error.ttft_p99_s)} (p99)"
+
+
+def describe_workers(cluster: ClusterSummary) -> list[str]:
+    """Return which workers measured a run on a cluster, their clock errors, and which were lost; empty without any."""
+    if not cluster.workers:
+        return []
+    nodes = ", ".join(f"{node} {workers}" for node, workers in sorted(cluster.nodes.items()))
+    workers = f"{count(len(cluster.workers), 'worker')} on {count(len(cluster.nodes), 'node')}"
+    sentences = [f"measured by {workers}: {nodes}"]
+    sentences += describe_worker_clocks(cluster)
+    sentences += [_describe_late_worker(worker) for worker in cluster.workers if not worker.within_bound]
+    if cluster.lost:
+        names = ", ".join(map(str, cluster.lost))
+        sentences.append(f"lost: {names}; {count(cluster.repeated, 'request')} sent again by other workers")
+    return sentences
+
+
+def describe_worker_clocks(cluster: ClusterSummary) -> list[str]:
+    """Return the workers' clock errors as of their calibration at the start; empty where none was calibrated."""
+    errors = [worker.error for worker in cluster.workers if worker.error is not None]
+    if not errors:
+        return []
+    how = f"at the start, {errors[0].concurrency} requests at a time"
+    if len(cluster.workers) <= MAX_WORKERS_LISTED:
+        return [f"clock error (TTFT) of each worker {how}: {_list_errors(cluster.workers)}"]
+    return [f"clock error (TTFT) of {count(len(errors), 'worker')} {how}: {_error_range(errors)}"]
+
+
+def _list_errors(workers: Sequence[WorkerSummary]) -> str:
+    return "; ".join(
+        f"{worker} "
+        + ("unknown" if worker.error is None else f"{describe_clock_error(worker.error)}, n {worker.error.n}")
+        for worker in workers
+    )
+
+
+def _error_range(errors: Sequence[ClockError]) -> str:
+    p50 = _range(error.ttft_p50_s for error in errors)
+    p99 = _range(error.ttft_p99_s for error in errors)
+    smallest_n = min(error.n for error in errors)
+    return f"{p50} (p50), {p99} (p99), from the best worker to the worst, n at least {smallest_n} each"
+
+
+def _range(values: Iterable[float]) -> str:
+    ascending = sorted(values)
+    return f"{milliseconds(ascending[0])} to {milliseconds(ascending[-1])}"
+
+
+def _describe_late_worker(worker: WorkerSummary) -> str:
+    error = worker.error
+    if error is None:
+        return f"{worker}: its clock error could not be found"
+    spread = describe_clock_error(error)
+    return f"{worker} may be late: TTFT off by {spread} at the start, n {error.n}, which is above the bound"
+
+
+# Failures
+
+
+def describe_failure(failure: Failure) -> str:
+    """Return which target failed, how often and how. The provider's own message is not in it: callers escape that."""
+    outcome = describe_outcome(failure.outcome, failure.error_type, failure.http_status)
+    return f"{failure.target}: {failure.count} × {outcome}"
+
+
+def advise_on(failure: Failure) -> str | None:
+    """Return what may help against a failure; None where nothing is known to."""
+    return hint_for(failure.target.provider, failure.outcome, failure.error_type, attempts=failure.attempts)

@@ -1,0 +1,245 @@
+"""Tables of a run's figures as text: the summary of its targets, their percentiles, and speed against load."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
+
+from runner.analysis.run import Run
+from runner.analysis.summary import Statistic, TargetSummary
+from runner.analysis.sweep import LoadPoint, OpenLoopPoint
+from runner.core.percentiles import PERCENTILES, name_extreme, name_percentile, smallest_sample
+from runner.outputs.text.figures import MISSING, rate, seconds, with_interval, with_sample
+
+SWEEP_CAPTION = (
+    "concurrency: the requests that a target's lane may have in flight; mean in flight: how many of this target were. "
+    "Tokens/s and requests/s are of all its replies together, from the first request sent to the last data. "
+    "TTFT rests on the n timed requests; a p95 needs 20."
+)
+OPEN_LOOP_CAPTION = (
+    "Requests start at scheduled times, whether or not earlier ones were answered. TTFT counts from sending; from "
+    "scheduled time (TTFT) and total from scheduled time include the wait in the queue here. "
+    "Figures are p50 / p95 of the n timed requests; a p95 needs 20."
+)
+
+_SUMMARY_CAPTION = (
+    "In brackets is the 95 % interval, where the sample is large enough for one. Figures rest on the timed requests, "
+    "which ended ok or at the length limit; one that rests on fewer names its own n."
+)
+_WORDY_HEADINGS = frozenset({"target", "other outcomes"})
+
+
+@dataclass(frozen=True, slots=True)
+class TextTable:
+    """Headings and rows of text; the columns in `wordy` hold words, all others figures."""
+
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    wordy: frozenset[int]
+
+
+Item = TypeVar("Item")
+
+
+def _tabulate(items: Sequence[Item], columns: Sequence[tuple[str, Callable[[Item], str]]]) -> TextTable:
+    return TextTable(
+        headings=tuple(heading for heading, _ in columns),
+        rows=tuple(tuple(write(each) for _, write in columns) for each in items),
+        wordy=frozenset(at for at, (heading, _) in enumerate(columns) if heading in _WORDY_HEADINGS),
+    )
+
+
+# The summary: a row for each target
+
+_Column = tuple[str, Callable[[TargetSummary], str]]
+
+_TARGET: _Column = ("target", lambda each: str(each.target) + (" (simulated)" if each.simulated else ""))
+_N: _Column = ("n", lambda each: str(each.n))
+_OK: _Column = ("ok", lambda each: str(each.ok))
+_FAILED: _Column = ("failed", lambda each: str(each.failed))
+_OTHER_OUTCOMES: _Column = ("other outcomes", lambda each: _list_outcomes(each.other_outcomes))
+_TIMED: _Column = ("timed", lambda each: str(each.timed))
+_TTFT: _Column = ("TTFT p50", lambda each: _seconds(each.ttft_p50, each))
+_FIRST_ANSWER: _Column = ("first answer p50", lambda each: _seconds(each.ttfa_p50, each))
+_TOTAL: _Column = ("total p50", lambda each: _seconds(each.total_p50, each))
+_TOKENS: _Column = ("tokens/s p50", lambda each: _rate(each.output_tps_p50, each))
+_CHARACTERS: _Column = ("characters/s p50", lambda each: _rate(each.output_cps_p50, each))
+_TOTAL_BRIEFLY: _Column = ("total p50", lambda each: _seconds(each.total_p50, each, wide=False))
+_TOKENS_BRIEFLY: _Column = ("tok/s p50", lambda each: _rate(each.output_tps_p50, each, wide=False))
+
+
+class _Duration(NamedTuple):
+    """A duration whose percentiles are shown, and how to read them."""
+
+    name: str
+    percentiles: Callable[[TargetSummary], Sequence[Statistic]]
+
+
+_TTFT_DURATION = _Duration("TTFT", lambda each: each.ttft_percentiles)
+_TOTAL_DURATION = _Duration("total", lambda each: each.total_percentiles)
+
+
+def tabulate_summary(summaries: Sequence[TargetSummary], percents: Sequence[float] = PERCENTILES) -> TextTable:
+    """Return a row for each target with all its figures."""
+    counts = (_TARGET, _N, _OK, _OTHER_OUTCOMES, _TIMED)
+    ttft = (_TTFT, *_percentile_columns(_TTFT_DURATION, summaries, percents, wide=True))
+    total = (_TOTAL, *_percentile_columns(_TOTAL_DURATION, summaries, percents, wide=True))
+    return _tabulate(summaries, (*counts, *ttft, _FIRST_ANSWER, *total, _TOKENS, _CHARACTERS))
+
+
+def tabulate_briefly(summaries: Sequence[TargetSummary], percents: Sequence[float] = PERCENTILES) -> TextTable:
+    """Return a row for each target with the figures that fit a terminal of 80 columns; TTFT alone has its interval.
+
+    A single percentile has a column. Several do not fit: `tabulate_percentiles` lays them out.
+    """
+    tails = _percentile_columns(_TTFT_DURATION, summaries, percents, wide=False) if len(percents) == 1 else []
+    return _tabulate(summaries, (_TARGET, _N, _OK, _FAILED, _TTFT, *tails, _TOTAL_BRIEFLY, _TOKENS_BRIEFLY))
+
+
+def tabulate_percentiles(
+    summaries: Sequence[TargetSummary], percents: Sequence[float], places: Sequence[int]
+) -> TextTable:
+    """Return two rows for each target, TTFT and total, with the percentiles at `places`, which index `percents`."""
+    lines = [
+        (each, duration, duration.percentiles(each))
+        for each in summaries
+        for duration in (_TTFT_DURATION, _TOTAL_DURATION)
+    ]
+    names = [_names(percents[at], [found[at] for _, _, found in lines if found]) for at in places]
+    rows = [
+        (
+            _TARGET[1](each) if duration is _TTFT_DURATION else "",
+            duration.name,
+            str(each.timed),
+            *(_percentile(found, at, each, named=len(named) > 1) for at, named in zip(places, names, strict=True)),
+        )
+        for each, duration, found in lines
+    ]
+    headings = (_percentile_heading(percents[at], named) for at, named in zip(places, names, strict=True))
+    return TextTable(("target", "of", "timed", *headings), tuple(rows), frozenset({0, 1}))
+
+
+def _percentile_columns(
+    duration: _Duration, summaries: Sequence[TargetSummary], percents: Sequence[float], *, wide: bool
+) -> list[_Column]:
+    """Return a column for each percentile; wide ones have intervals."""
+    return [_percentile_column(duration, summaries, percents, at, wide=wide) for at in range(len(percents))]
+
+
+def _percentile_column(
+    duration: _Duration, summaries: Sequence[TargetSummary], percents: Sequence[float], at: int, *, wide: bool
+) -> _Column:
+    """Return one percentile's column; where targets differ between it and the extreme, each figure is named."""
+    names = _names(percents[at], [found[at] for each in summaries if (found := duration.percentiles(each))])
+    title = names[0] if len(percents) == 1 and len(names) == 1 else _percentile_heading(percents[at], names)
+    return (
+        f"{duration.name} {title}",
+        lambda each: _percentile(duration.percentiles(each), at, each, named=len(names) > 1, wide=wide),
+    )
+
+
+def _percentile_heading(percent: float, names: Sequence[str]) -> str:
+    """Return the heading of one of several percentiles: `p90`, `p90 or max`, or `p99: max` for the extreme alone."""
+    is_extreme = [*names] == [name_extreme(percent)]
+    return f"{name_percentile(percent)}: {names[0]}" if is_extreme else " or ".join(names)
+
+
+def _names(percent: float, found: Sequence[Statistic]) -> list[str]:
+    """Return the names of one percentile's figures: its own, that of the extreme, or both."""
+    return sorted({each.name for each in found}, reverse=True) or [name_percentile(percent)]
+
+
+def _percentile(found: Sequence[Statistic], at: int, summary: TargetSummary, *, named: bool, wide: bool = False) -> str:
+    if not found:
+        return MISSING
+    figure = _seconds(found[at], summary, wide=wide)
+    return f"{found[at].name} {figure}" if named else figure
+
+
+def _list_outcomes(outcomes: Mapping[str, int]) -> str:
+    return ", ".join(f"{n} {outcome}" for outcome, n in outcomes.items()) or "none"
+
+
+def _seconds(statistic: Statistic | None, summary: TargetSummary, *, wide: bool = True) -> str:
+    return _figure(statistic, summary, seconds, wide=wide)
+
+
+def _rate(statistic: Statistic | None, summary: TargetSummary, *, wide: bool = True) -> str:
+    return _figure(statistic, summary, rate, wide=wide)
+
+
+def _figure(
+    statistic: Statistic | None, summary: TargetSummary, write: Callable[[float | None], str], *, wide: bool
+) -> str:
+    if statistic is None:
+        return MISSING
+    figure = write(statistic.value)
+    estimate = with_interval(figure, statistic.interval, write) if wide else figure
+    return with_sample(estimate, statistic, summary.timed)
+
+
+def summary_caption(percents: Sequence[float] = PERCENTILES) -> str:
+    """Return the sentences that explain the columns of a summary with these percentiles."""
+    needs = [f"{name_percentile(percent)} needs {smallest_sample(percent):,} requests" for percent in percents]
+    extremes = {"max": "maximum", "min": "minimum"}
+    instead = " or ".join(dict.fromkeys(extremes[name_extreme(percent)] for percent in percents))
+    others = (
+        f" All others are by nearest rank: {', '.join(needs)}; below that the {instead} stands in." if needs else ""
+    )
+    return f"p50 is the median.{others} {_SUMMARY_CAPTION}"
+
+
+# Speed against load: a row for each target and level, or for each target of an open loop
+
+
+class LoadTable(NamedTuple):
+    """A table of speed against load with its title and caption."""
+
+    title: str
+    table: TextTable
+    caption: str
+
+
+def load_tables(run: Run) -> tuple[LoadTable, ...]:
+    """Return the run's tables of speed against load; empty where it was neither a sweep nor an open loop."""
+    tables = (
+        ("Speed under load", tabulate_sweep(run), SWEEP_CAPTION),
+        ("An open loop", tabulate_open_loop(run), OPEN_LOOP_CAPTION),
+    )
+    return tuple(LoadTable(title, table, caption) for title, table, caption in tables if table is not None)
+
+
+def tabulate_sweep(run: Run) -> TextTable | None:
+    """Return a row for each target and level; None where the run was no sweep."""
+    columns: tuple[tuple[str, Callable[[LoadPoint], str]], ...] = (
+        ("target", lambda point: str(point.target)),
+        ("concurrency", lambda point: str(point.concurrency)),
+        ("n", lambda point: str(point.n)),
+        ("failed", lambda point: str(point.errors)),
+        ("TTFT p50 / p95", lambda point: _pair(point.ttft_p50_s, point.ttft_p95_s)),
+        ("tokens/s", lambda point: rate(point.output_tps)),
+        ("requests/s", lambda point: rate(point.requests_per_s)),
+        ("mean in flight", lambda point: rate(point.mean_in_flight)),
+    )
+    return _tabulate(run.sweep, columns) if run.sweep else None
+
+
+def tabulate_open_loop(run: Run) -> TextTable | None:
+    """Return a row for each target of an open loop; None where the run was a closed loop."""
+    columns: tuple[tuple[str, Callable[[OpenLoopPoint], str]], ...] = (
+        ("target", lambda point: str(point.target)),
+        ("request rate/s", lambda point: f"{point.request_rate:g}"),
+        ("answered/s", lambda point: rate(point.requests_per_s)),
+        ("n", lambda point: str(point.n)),
+        ("failed", lambda point: str(point.errors)),
+        ("TTFT p50 / p95", lambda point: _pair(point.ttft_p50_s, point.ttft_p95_s)),
+        ("from scheduled time", lambda point: _pair(point.ttft_from_scheduled_p50_s, point.ttft_from_scheduled_p95_s)),
+        (
+            "total from scheduled time",
+            lambda point: _pair(point.total_from_scheduled_p50_s, point.total_from_scheduled_p95_s),
+        ),
+    )
+    return _tabulate(run.open_loop, columns) if run.open_loop else None
+
+
+def _pair(p50_s: float | None, p95_s: float | None) -> str:
+    return f"{seconds(p50_s)} / {seconds(p95_s)}"

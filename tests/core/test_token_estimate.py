@@ -1,0 +1,32 @@
+"""Token estimates: a bound that no text exceeds, an estimate for rate limits, and the likely number of a text."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.core.token_estimate import RATE_LIMIT, UPPER_BOUND, TokensByBytes, likely_tokens
+
+
+@pytest.mark.parametrize(("text", "tokens"), [("", 0), ("four", 1), ("你好吗", 2), ("你好吗four", 3)])
+def test_token_is_four_letters_or_one_and_a_half_chinese_characters(text: str, tokens: float) -> None:
+    """Scripts are distinguished character by character."""
+    assert likely_tokens(text) == pytest.approx(tokens)
+
+
+@given(st.text(), st.text())
+def test_likely_tokens_of_two_texts_add_up(one: str, other: str) -> None:
+    """Two texts together are estimated as the sum of both."""
+    assert likely_tokens(one + other) == pytest.approx(likely_tokens(one) + likely_tokens(other))
+
+
+@given(st.lists(st.text()))
+def test_upper_bound_is_the_highest_estimate(texts: list[str]) -> None:
+    """A promise on costs never counts fewer tokens than the estimate for a rate limit, or than are likely."""
+    assert UPPER_BOUND.of_messages(texts) >= RATE_LIMIT.of_messages(texts)
+    assert UPPER_BOUND.of_messages(texts) >= sum(map(likely_tokens, texts))
+
+
+def test_messages_count_their_bytes_and_an_allowance_each() -> None:
+    """Bytes are those of UTF-8, added up over all messages before they are divided; a lone surrogate has three."""
+    assert TokensByBytes(bytes_per_token=3, per_message=8).of_messages(["ab", "cd", "你"]) == 7 // 3 + 3 * 8
+    assert TokensByBytes(bytes_per_token=1, per_message=0).of_messages(["\ud83d"]) == 3

@@ -1,0 +1,35 @@
+"""A run raises its limit on open files as far as needed, or explains what to do."""
+
+import subprocess
+import sys
+
+CHILD = """
+import resource, sys
+from runner.engine.process import allow_connections
+from runner.errors import CompareError
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 300))
+try:
+    allow_connections(int(sys.argv[1]))
+except CompareError as error:
+    print(error)
+print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+"""
+
+
+def output_for(connections: int) -> str:
+    """Return the output of a process with limits of 64 and 300 open files that asks for connections."""
+    command = [sys.executable, "-c", CHILD, str(connections)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_soft_limit_is_raised_as_far_as_needed() -> None:
+    """150 connections and other open files fit below the hard limit."""
+    assert output_for(150) == "250\n"
+
+
+def test_hard_limit_too_low_is_an_error_with_a_hint() -> None:
+    """The error names the limit and the option to lower; the soft limit is unchanged."""
+    output = output_for(1000)
+    assert "1100 open files; this system allows 300" in output
+    assert "--concurrency" in output
+    assert output.endswith("\n64\n")

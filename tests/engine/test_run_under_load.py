@@ -1,0 +1,291 @@
+"""Runs under load against scripted servers: adaptive limits, open loops, sweeps, and runs that end early."""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from runner.core.events import Outcome
+from runner.core.load import LoadProfile, level_of
+from runner.core.record import Record
+from runner.core.suite import Case, Parameters
+from runner.engine.observer import Observer
+from runner.engine.retry import RetryPolicy
+from runner.engine.run import execute, open_exchanges
+from runner.planning.plan import Plan, Request, Target
+from runner.providers.endpoint import Endpoint
+from runner.providers.redaction import Redactor
+from runner.providers.row import Row
+from runner.storage import journal
+from tests.support.scripted_server import Asked, Reply, Tape, play, refuse, stream
+
+pytestmark = pytest.mark.anyio
+
+QUICK = RetryPolicy(attempts=3, first_wait_s=0.01, longest_wait_s=2.0)
+BUSY = refuse("429 Too Many Requests", {"error": {"message": "slow down"}}, retry_after_ms="30")
+OVERLOADED = refuse("503 Service Unavailable", {"error": {"message": "overloaded"}})
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    """Return the event loop that runs use."""
+    return "asyncio", {"use_uvloop": True}
+
+
+@dataclass(frozen=True)
+class Written:
+    """The lines that a run has left in its journal."""
+
+    records: list[Record]
+    limits: list[dict[str, Any]]
+    end: Mapping[str, Any] | None
+
+
+class LaneObserver(Observer):
+    """Keeps what it is told about lanes."""
+
+    def __init__(self) -> None:
+        self.opened: dict[str, tuple[list[str], int]] = {}
+        self.changes: list[tuple[str, int]] = []
+
+    def lane_opened(self, lane: str, targets: Any, limit: int) -> None:
+        """Keep a lane's targets and limit."""
+        self.opened[lane] = ([target.name for target in targets], limit)
+
+    def limit_changed(self, lane: str, limit: int, why: str) -> None:  # noqa: ARG002
+        """Keep a change of a limit."""
+        self.changes.append((lane, limit))
+
+
+async def run(
+    folder: Path,
+    servers: Mapping[str, Tape],
+    plan: Plan,
+    load: LoadProfile | None = None,
+    *,
+    limit: int = 4,
+    observer: Observer | None = None,
+    first_missing: Callable[[Request], Request | None] | None = None,
+    stop: Callable[[], str | None] | None = None,
+    **row: Any,
+) -> Written:
+    """Run a plan with short waits; return what the journal then holds."""
+    header = journal.Header("run", "suite", "0", 1, "2026-01-01", simulated=False, repeat=plan.repeat, targets=(),
+                            cases=(), planned_requests=plan.requests)  # fmt: skip
+    provider = Row.model_validate({"keyless": True, **row})
+    with journal.JournalWriter(folder) as writer:
+        writer.append_header(header)
+        async with open_exchanges(
+            {name: Endpoint(name, tape.url, None, provider) for name, tape in servers.items()},
+            limits=dict.fromkeys(servers, limit),
+            connect_s=5,
+            journal=writer,
+            observer=observer or Observer(),
+            redactor=Redactor(),
+            salt="salt",
+        ) as exchanges:
+            for exchange in exchanges.values():
+                exchange.retry = QUICK
+            with anyio.fail_after(30):
+                await execute(plan, exchanges, writer, load=load, first_missing=first_missing, stop=stop)
+    written = journal.read(folder)
+    return Written(list(written.records), list(written.lines("limit")), written.end)
+
+
+def plan_of(*targets: str, cases: int = 1, repeat: int | None = 1, turns: int = 1) -> Plan:
+    """Return a plan for targets, given as provider/model."""
+    pairs = [name.split("/", 1) for name in targets]
+    asked = tuple(Target(provider, model, Parameters()) for provider, model in pairs)
+    return Plan(tuple(Case(f"case-{n}", (f"Question {n}",) * turns) for n in range(cases)), asked, repeat, seed=1)
+
+
+async def test_limit_halves_after_a_refusal_and_recovers(tmp_path: Path) -> None:
+    """Rounds of successes raise it to its ceiling again, and each change is in the journal."""
+    watching = LaneObserver()
+    with play(lambda asked: BUSY if asked.number == 0 else stream("Hello", first_s=0.005)) as tape:
+        ran = await run(tmp_path, {"one": tape}, plan_of("one/m", cases=24), limit=4, observer=watching)
+    steps = [(line["provider"], line["from"], line["to"]) for line in ran.limits]
+    assert steps == [("one", 4, 2), ("one", 2, 3), ("one", 3, 4)]
+    assert [line["why"] for line in ran.limits] == ["slow down", *["a round of good replies"] * 2]
+    stamps = [line["at_ns"] for line in ran.limits]
+    assert stamps == sorted(stamps)
+    assert stamps[0] > 0
+    assert watching.opened == {"one": (["one/m"], 4)}
+    assert watching.changes == [("one", 2), ("one", 3), ("one", 4)]
+    assert all("model" not in line for line in ran.limits)
+
+
+@pytest.mark.parametrize("refusal", [BUSY, OVERLOADED], ids=["429", "overloaded"])
+async def test_requests_refused_together_halve_the_limit_once(tmp_path: Path, refusal: Reply) -> None:
+    """Four requests in flight that are refused count as one refusal; afterwards two are in flight at most."""
+    everyone, at_once_again = threading.Event(), []
+
+    def answer(asked: Asked) -> Reply:
+        if asked.number == 3:
+            everyone.set()
+        if asked.number < 4:
+            return Reply([(everyone, refusal.pieces[0][1])])
+        at_once_again.append(tape.under_way)
+        return stream("Hello", first_s=0.01)
+
+    with play(answer) as tape:
+        ran = await run(tmp_path, {"one": tape}, plan_of("one/m", cases=4), limit=4)
+    assert [(line["from"], line["to"]) for line in ran.limits][:1] == [(4, 2)]
+    assert max(at_once_again) == 2
+    assert [record.outcome for record in ran.records] == [Outcome.OK] * 4
+
+
+async def test_adaptive_limit_grows(tmp_path: Path) -> None:
+    """A full lane whose replies succeed passes its ceiling if the load profile is adaptive."""
+    with play(stream("Hello", first_s=0.005)) as tape:
+        ran = await run(tmp_path, {"one": tape}, plan_of("one/m", cases=60), LoadProfile(adaptive=True), limit=1)
+    assert [(line["from"], line["to"]) for line in ran.limits][:3] == [(1, 2), (2, 3), (3, 4)]
+    assert tape.most_under_way > 2
+
+
+async def test_model_with_limits_has_its_own_lane(tmp_path: Path) -> None:
+    """Its concurrency and its refusals do not affect the lane of the provider's other models."""
+    watching = LaneObserver()
+    under_way: dict[str, int] = {"big": 0, "small": 0}
+    with play(lambda asked: BUSY if asked.json["model"] == "big" and asked.number < 8 else stream("a", "b")) as tape:
+        ran = await run(
+            tmp_path,
+            {"one": tape},
+            plan_of("one/big", "one/small", cases=8),
+            limit=3,
+            observer=watching,
+            limits={"big": {"concurrency": 2}},
+        )
+    assert watching.opened == {"one/big": (["one/big"], 2), "one": (["one/small"], 3)}
+    for record in ran.records:
+        under_way[record.identity.model] = max(under_way[record.identity.model], record.in_flight or 0)
+    assert under_way == {"big": 2, "small": 3}
+    assert {(line["provider"], line.get("model")) for line in ran.limits} == {("one", "big")}
+
+
+async def test_fast_lane_waits_for_the_slowest(tmp_path: Path) -> None:
+    """It begins blocks up to two ahead of the slowest lane, and no more until that lane goes on."""
+    held, seen = threading.Event(), list[int]()
+
+    def look_and_go_on() -> None:
+        seen.append(len(fast.asked))
+        held.set()
+
+    def answer_slowly(asked: Asked) -> Reply:
+        if asked.number == 0:
+            threading.Timer(0.3, look_and_go_on).start()
+        return Reply([(held, stream("Hello").pieces[0][1]), *stream("Hello").pieces[1:]])
+
+    with play(answer_slowly) as slow, play(stream("Hello")) as fast:
+        ran = await run(tmp_path, {"slow": slow, "fast": fast}, plan_of("slow/m", "fast/m", repeat=9), limit=1)
+    # The slow lane has begun its block 1, and so is at 2.
+    assert seen == [4]
+    assert len(ran.records) == 18
+
+
+async def test_open_loop_does_not_wait_for_replies(tmp_path: Path) -> None:
+    """Requests are sent when they are due, though none is answered yet, and each record has its planned time."""
+    everyone = threading.Event()
+
+    def answer(asked: Asked) -> Reply:
+        if asked.number == 9:
+            everyone.set()
+        return Reply([(everyone, stream("Hello").pieces[0][1]), *stream("Hello").pieces[1:]])
+
+    with play(answer) as tape:
+        ran = await run(tmp_path, {"one": tape}, plan_of("one/m", cases=10), LoadProfile(rate=100), limit=50)
+    planned = sorted(record.planned_s or 0.0 for record in ran.records)
+    assert [round(after - before, 6) for before, after in pairwise(planned)] == [0.01] * 9
+    for record in ran.records:
+        assert record.queue_s is not None
+        assert record.queue_s >= 0
+        assert (record.ttft_from_planned_s or 0) > (record.ttft_s or 0) > 0
+        assert (record.total_from_planned_s or 0) >= (record.ttft_from_planned_s or 0)
+
+
+async def test_queueing_in_an_open_loop_shows_in_times_from_planned_only(tmp_path: Path) -> None:
+    """A lane too narrow for its rate leaves TTFT as it is, and lengthens TTFT from the planned time."""
+    with play(stream("Hello", first_s=0.05)) as tape:
+        ran = await run(tmp_path, {"one": tape}, plan_of("one/m", cases=8), LoadProfile(rate=1000), limit=1)
+    last = max(ran.records, key=lambda record: record.planned_s or 0.0)
+    assert last.ttft_from_planned_s is not None
+    assert last.ttft_s is not None
+    assert last.ttft_from_planned_s - last.ttft_s > 6 * 0.05
+    assert (last.queue_s or 0) > 6 * 0.05
+
+
+async def test_later_turns_have_no_planned_time(tmp_path: Path) -> None:
+    """Only a conversation's first request is scheduled; each later one is sent when the reply before it has ended."""
+    with play(stream("Hello")) as tape:
+        ran = await run(tmp_path, {"one": tape}, plan_of("one/m", turns=2), LoadProfile(rate=100))
+    assert [record.planned_s is None for record in ran.records] == [False, True]
+    assert [record.ttft_from_planned_s is None for record in ran.records] == [False, True]
+
+
+async def test_sweep_runs_one_level_after_the_other(tmp_path: Path) -> None:
+    """Each level runs the whole plan at its concurrency, and a record's block tells its level."""
+    plan = Plan(plan_of("one/m", cases=6).cases, plan_of("one/m").targets, repeat=2, seed=1, levels=3)
+    load = LoadProfile(levels=(1, 4, 2))
+    with play(stream("Hello", first_s=0.01)) as tape:
+        ran = await run(tmp_path, {"one": tape}, plan, load)
+    levels: dict[int, list[int]] = {}
+    for record in ran.records:
+        levels.setdefault(level_of(record.identity.block, load.levels, 2), []).append(record.in_flight or 0)
+    assert {level: (len(at_once), max(at_once)) for level, at_once in levels.items()} == {
+        1: (12, 1), 4: (12, 4), 2: (12, 2)}  # fmt: skip
+    assert [(line["from"], line["to"]) for line in ran.limits] == [(4, 1), (1, 4), (4, 2)]
+    assert ran.end == {"kind": "end"}
+
+
+async def test_run_ends_after_max_requests(tmp_path: Path) -> None:
+    """Exactly that many are sent, and the journal says why there are no more."""
+    with play(stream("Hello")) as tape:
+        ran = await run(tmp_path, {"one": tape}, plan_of("one/m", cases=3, repeat=None), LoadProfile(max_requests=20))
+    assert len(tape.asked) == len(ran.records) == 20
+    assert ran.end == {"kind": "end", "reason": "20 of at most 20 requests are asked"}
+
+
+async def test_run_ends_after_its_duration(tmp_path: Path) -> None:
+    """Blocks follow each other until the duration has passed; requests in flight by then end as usual."""
+    with play(stream("Hello", first_s=0.02)) as tape:
+        ran = await run(tmp_path, {"one": tape}, plan_of("one/m", repeat=None), LoadProfile(duration_s=0.2))
+    assert ran.end == {"kind": "end", "reason": "stopped after 0.2 s (--duration)"}
+    assert len(ran.records) == len(tape.asked) > 0
+    assert {record.outcome for record in ran.records} == {Outcome.OK}
+
+
+async def test_stop_check_ends_the_run_with_its_reason(tmp_path: Path) -> None:
+    """No conversation begins after it at any level, those begun are finished, and the journal has the reason."""
+    begun = []
+
+    def stop() -> str | None:
+        begun.append(1)
+        return None if len(begun) <= 5 else "the budget of 1 USD is spent"
+
+    plan = Plan(plan_of("one/m", cases=4, turns=2).cases, plan_of("one/m").targets, repeat=3, levels=2)
+    with play(stream("Hello")) as tape:
+        ran = await run(tmp_path, {"one": tape}, plan, LoadProfile(levels=(2, 3)), stop=stop)
+    assert len(ran.records) == 10
+    assert ran.end == {"kind": "end", "reason": "the budget of 1 USD is spent"}
+    assert len(ran.limits) == 1
+
+
+async def test_run_sends_only_missing_requests(tmp_path: Path) -> None:
+    """Completed conversations are skipped; others continue at their first missing turn, with the replies so far."""
+
+    def first_missing(opening: Request) -> Request | None:
+        if opening.case.id == "case-0":
+            return None
+        return opening.follow("earlier") if opening.case.id == "case-1" else opening
+
+    with play(stream("Hello")) as tape:
+        ran = await run(tmp_path, {"one": tape}, plan_of("one/m", cases=3, turns=2), first_missing=first_missing)
+    assert sorted((record.identity.case, record.identity.turn) for record in ran.records) == [
+        ("case-1", 2), ("case-2", 1), ("case-2", 2)]  # fmt: skip
+    continued = next(asked for asked in tape.asked if asked.prompt == "Question 1")
+    assert [message["content"] for message in continued.json["messages"]] == ["Question 1", "earlier", "Question 1"]

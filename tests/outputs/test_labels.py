@@ -1,0 +1,35 @@
+"""Words for outcomes and flags: every flag that a row can carry has a sentence."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from runner.outputs.text.labels import FLAGS, describe_flag
+
+PACKAGE = Path(__file__).parents[2] / "runner"
+
+
+def raised_flags() -> Iterator[str]:
+    """Yield every flag in the source: set by the wire, added by the engine, derived by the record."""
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            match node:
+                case ast.Call(func=ast.Name(id="Flagged"), args=[_, flag]):
+                    yield ast.literal_eval(flag)
+                case ast.Call(func=ast.Attribute(value=ast.Attribute(attr="flags"), attr="add"), args=[flag]):
+                    yield ast.literal_eval(flag)
+                case ast.Assign(targets=[ast.Name(id="derived" | "flags")], value=ast.Dict(keys=flags)):
+                    yield from (ast.literal_eval(flag) for flag in flags if flag is not None)
+
+
+def test_every_flag_has_a_sentence() -> None:
+    """Every flag in the source has a sentence, and every sentence belongs to a flag in the source."""
+    raised = set(raised_flags())
+    assert {"not_streamed", "adjusted", "client_late"} <= raised  # one of each kind: the search finds all three
+    assert raised == set(FLAGS)
+
+
+def test_an_unknown_flag_is_returned_alone() -> None:
+    """A journal of a later version may hold flags that this version does not know."""
+    assert describe_flag("warmup").startswith("warmup: ")
+    assert describe_flag("from_the_future") == "from_the_future"

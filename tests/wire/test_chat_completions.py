@@ -1,0 +1,211 @@
+"""Chat completions: chunks of every provider's shape become events, usage included."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.core.events import Channel, EmptyChunk, Event, Finished, Flagged, Text, Usage
+from runner.wire.chat_completions import ChatCompletionsDecoder, decode_chunk, decode_plain_chunk, decode_usage
+
+REASONING, ANSWER, TOOL = Channel.REASONING, Channel.ANSWER, Channel.TOOL
+
+
+def chunk_of(delta: object, **choice: object) -> dict[str, object]:
+    """Return a chunk with one choice."""
+    return {"choices": [{"index": 0, "delta": delta, **choice}]}
+
+
+def texts_of(events: list[Event]) -> list[tuple[Channel, str]]:
+    """Return the texts among some events."""
+    return [(event.channel, event.text) for event in events if isinstance(event, Text)]
+
+
+@pytest.mark.parametrize(
+    ("delta", "expected"),
+    [
+        ({"content": "a"}, [(ANSWER, "a")]),
+        ({"content": ""}, []),
+        ({"content": None}, []),
+        ({"content": 3}, []),
+        (None, []),
+        ([], []),
+        ({"reasoning_content": "r", "content": "a"}, [(REASONING, "r"), (ANSWER, "a")]),
+        ({"reasoning_content": "r", "reasoning": "r"}, [(REASONING, "r")]),
+        ({"reasoning_content": "", "reasoning": "r"}, [(REASONING, "r")]),
+        ({"reasoning": {"content": "r"}}, [(REASONING, "r")]),
+        ({"reasoning": {"effort": "low"}}, []),
+        ({"thinking": "r"}, [(REASONING, "r")]),
+        ({"reasoning_details": [{"text": "r"}, {"summary": "s"}, {"data": "x"}, 3]}, [(REASONING, "rs")]),
+        ({"content": [{"type": "text", "text": "a"}, "b", 3, {"type": "image"}]}, [(ANSWER, "ab")]),
+        ({"content": {"type": "text", "text": "a"}}, [(ANSWER, "a")]),
+        (
+            {"content": [{"type": "thinking", "thinking": "r"}, {"type": "text", "text": "a"}]},
+            [(REASONING, "r"), (ANSWER, "a")],
+        ),
+        ({"content": [{"type": "thinking", "thinking": [{"text": "r"}, {"text": "s"}]}]}, [(REASONING, "rs")]),
+        ({"content": [{"type": "reasoning", "text": "r"}]}, [(REASONING, "r")]),
+        ({"tool_calls": [{"function": {"name": "f", "arguments": ""}}]}, [(TOOL, "f")]),
+        ({"tool_calls": [{"function": {"name": None, "arguments": "{}"}}]}, [(TOOL, "{}")]),
+        ({"tool_calls": [{"function": {"name": "f", "arguments": {"a": "你"}}}]}, [(TOOL, 'f{"a":"你"}')]),
+        ({"tool_calls": [{"function": None}, None, {}]}, []),
+        ({"tool_calls": {}, "function_call": {"name": "f", "arguments": "{}"}}, [(TOOL, "f{}")]),
+        ({"refusal": "no"}, [(ANSWER, "no")]),
+    ],
+)
+def test_texts_of_a_delta_are_found_on_their_channels(delta: object, expected: list[tuple[Channel, str]]) -> None:
+    """Text is found wherever a delta holds it; a value that is not text is no event."""
+    events = decode_chunk(chunk_of(delta), 1)
+    assert texts_of(events) == expected
+    assert expected or events == [EmptyChunk(1)]
+
+
+@pytest.mark.parametrize(
+    "chunk", [{}, {"choices": None}, {"choices": []}, {"choices": [None, 1]}, {"choices": {}}, {"choices": "x"}]
+)
+def test_chunk_without_choices_is_an_empty_chunk(chunk: dict[str, object]) -> None:
+    """A chunk without content is an event all the same."""
+    assert decode_chunk({**chunk, "model": "m"}, 1) == [EmptyChunk(1, "m")]
+
+
+def test_whole_messages_and_legacy_texts_are_decoded() -> None:
+    """A message replaces a missing delta, and so does a legacy completion's text."""
+    assert texts_of(decode_chunk({"choices": [{"message": {"content": "a"}}]}, 1)) == [(ANSWER, "a")]
+    assert texts_of(decode_chunk({"choices": [{"delta": {"content": "a"}, "message": {"content": "ab"}}]}, 1)) == [
+        (ANSWER, "a")
+    ]
+    assert texts_of(decode_chunk({"choices": [{"text": "a"}]}, 1)) == [(ANSWER, "a")]
+
+
+def test_text_carries_the_senders_clock_and_model() -> None:
+    """`sent_ns` is kept where it is a whole number that fits; the model where it is a name."""
+    text = {"choices": [{"delta": {"content": "a"}}]}
+    assert decode_chunk({**text, "sent_ns": 5, "model": "m"}, 1) == [Text(1, ANSWER, "a", 5, "m")]
+    for odd in (True, 5.0, "5", None, 2**63):
+        assert decode_chunk({**text, "sent_ns": odd, "model": 3}, 1) == [Text(1, ANSWER, "a")]
+
+
+@pytest.mark.parametrize(
+    ("reason", "finishes"), [("stop", True), ("", False), ("null", False), (None, False), (3, False)]
+)
+def test_only_a_named_finish_reason_finishes(reason: object, finishes: bool) -> None:
+    """A finish_reason that is empty, null or no text is ignored."""
+    events = decode_chunk(chunk_of({}, finish_reason=reason), 1)
+    assert events == ([Finished(1, "stop")] if finishes else [EmptyChunk(1)])
+
+
+def test_other_choices_are_flagged_and_ignored() -> None:
+    """Only index 0 is decoded; a chunk for another index is an event without text."""
+    other = {"choices": [{"index": 1, "delta": {"content": "b"}, "finish_reason": "stop"}]}
+    assert decode_chunk(other, 1) == [EmptyChunk(1), Flagged(1, "several_choices")]
+
+
+VALUES = st.sampled_from(["", "a", None, 3, "你"])
+DELTAS = st.dictionaries(
+    st.sampled_from(["content", "reasoning_content", "reasoning", "refusal", "role", "tool_calls", "x"]),
+    VALUES,
+    max_size=3,
+)
+CHOICES = st.builds(
+    lambda delta, more: {"delta": delta, **more},
+    DELTAS,
+    st.dictionaries(
+        st.sampled_from(["index", "finish_reason", "text", "error", "usage"]), st.sampled_from([0, None, 1, "stop", ""])
+    ),
+)
+CHUNKS = st.builds(
+    lambda choices, more: {"choices": choices, **more},
+    st.lists(CHOICES, max_size=2) | st.just([{"index": 0, "delta": {"content": "a"}, "finish_reason": None}]),
+    st.dictionaries(
+        st.sampled_from(["id", "object", "model", "sent_ns", "usage", "error", "x_groq", "x"]),
+        st.sampled_from([None, "m", "", 5, -5, 2**63, {"prompt_tokens": 5}, True]),
+        max_size=4,
+    ),
+)
+
+
+@given(CHUNKS)
+def test_plain_chunk_decodes_to_the_same_event_as_any_chunk(chunk: dict[str, object]) -> None:
+    """Wherever `decode_plain_chunk` returns text, `decode_chunk` returns the same and there is no error."""
+    plain = decode_plain_chunk(json.dumps(chunk).encode(), 1)
+    assert plain is None or (decode_chunk(chunk, 1), ChatCompletionsDecoder(200).find_error(chunk)) == ([plain], None)
+
+
+@pytest.mark.parametrize(("name", "channel"), [("content", ANSWER), ("reasoning_content", REASONING)])
+def test_ordinary_chunks_of_openai_and_deepseek_are_plain(name: str, channel: Channel) -> None:
+    """A token's chunk as OpenAI, DeepSeek and most gateways send it is decoded by `decode_plain_chunk`."""
+    chunk = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m", "usage": None, "sent_ns": 5}
+    delta = {"role": "assistant", "content": None, "reasoning_content": None, name: "a"}
+    choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": None}
+    assert decode_plain_chunk(json.dumps({**chunk, "choices": [choice]}).encode(), 1) == Text(1, channel, "a", 5, "m")
+
+
+def usage(raw: object, **chunk: Any) -> Usage | None:
+    """Return the counts decoded from a chunk's usage."""
+    return decode_usage({"usage": raw, **chunk}, {}, 1)
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ({"prompt_tokens": 5, "completion_tokens": 2}, (5, 2, None, None)),
+        ({"input_tokens": 5, "output_tokens": 2}, (5, 2, None, None)),
+        ({"prompt_tokens": 5.0, "completion_tokens": None}, (5, None, None, None)),
+        ({"completion_tokens": 9, "completion_tokens_details": {"reasoning_tokens": 7}}, (None, 9, 7, None)),
+        ({"completion_tokens": 9, "completion_tokens_details": None, "reasoning_tokens": 7}, (None, 9, 7, None)),
+        (
+            {
+                "prompt_tokens": 5,
+                "completion_tokens": 9,
+                "total_tokens": 14,
+                "completion_tokens_details": {"reasoning_tokens": 7},
+            },
+            (5, 9, 7, None),
+        ),
+        (
+            {
+                "prompt_tokens": 5,
+                "completion_tokens": 9,
+                "total_tokens": 21,
+                "completion_tokens_details": {"reasoning_tokens": 7},
+            },
+            (5, 16, 7, None),
+        ),
+        ({"prompt_tokens": 5, "prompt_tokens_details": {"cached_tokens": 4}}, (5, None, None, 4)),
+        ({"prompt_tokens": 5, "prompt_cache_hit_tokens": 0}, (5, None, None, 0)),
+        ({"prompt_tokens": 5, "cached_tokens": 4}, (5, None, None, 4)),
+        ({"total_tokens": 14}, (None, None, None, None)),
+        ({"prompt_tokens": 5, "completion_tokens": -1}, (5, None, None, None)),
+        ({"prompt_tokens": 5, "completion_tokens": True}, (5, None, None, None)),
+        ({"prompt_tokens": 5, "completion_tokens": "2"}, (5, None, None, None)),
+    ],
+)
+def test_token_counts_are_found_under_every_name(raw: dict[str, object], expected: tuple[int | None, ...]) -> None:
+    """Each count is found wherever providers put it; a value that is not a count is absent."""
+    found = usage(raw)
+    assert found is not None
+    assert (found.input_tokens, found.output_tokens, found.reasoning_tokens, found.cached_tokens) == expected
+    assert found.raw == raw
+
+
+@pytest.mark.parametrize(
+    "raw", [None, {}, [], "x", {"prompt_tokens": None}, {"prompt_tokens": 0, "completion_tokens": 0}]
+)
+def test_usage_of_nulls_or_zeros_is_ignored(raw: object) -> None:
+    """A placeholder would overwrite the usage that has counts."""
+    assert usage(raw) is None
+
+
+def test_usage_of_the_chunk_precedes_that_of_the_choice_and_of_groq() -> None:
+    """An empty usage is passed over."""
+    own, inner, groq = ({"prompt_tokens": count} for count in (1, 2, 3))
+    everywhere = {"usage": own, "x_groq": {"usage": groq}}
+    for chunk, expected in ((everywhere, 1), ({**everywhere, "usage": None}, 2)):
+        found = decode_usage(chunk, {"usage": inner}, 1)
+        assert found is not None
+        assert found.input_tokens == expected
+    found = decode_usage({"usage": {}, "x_groq": {"usage": groq}}, {"usage": None}, 1)
+    assert found is not None
+    assert found.input_tokens == 3

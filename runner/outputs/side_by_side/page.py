@@ -78,9 +78,6 @@ def _reply(target: str, row: Row) -> SideBySideReply:
 
 def _describe_repeats(table: "pd.DataFrame") -> str | None:
     rows = measured(table)
-    most = (
-        int(rows.groupby(["case", "turn", targets_of(rows)], dropna=False, observed=True).size().max())
-        if len(rows)
-        else 1
-    )
+    replies = rows.groupby(["case", "turn", targets_of(rows)], dropna=False, observed=True).size()
+    most = int(replies.max()) if len(replies) else 1
     return None if most == 1 else f"Of up to {most} repeats the first that ended well is shown."

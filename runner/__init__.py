@@ -1,14 +1,14 @@
 """Compare language models across OpenAI-compatible providers: `from runner import run, ask, load, diff`.
 
-    run, arun         a suite or prompts to everyone; a DataFrame, one row a request
+    run, arun         ask all targets a suite or prompts; a DataFrame, one row a request
     ask, stream       one prompt: replies side by side, or one reply piece by piece
     load              an earlier run, as `run` returned it
-    diff              two runs, or two targets of one, and what may be said of their difference
+    diff              compare two runs, or two targets of one, with a verdict on each measure
     side_by_side      replies of a run in columns
-    pictures          a run in pictures
-    CompareError      what a mistake raises before anything is sent
+    pictures          charts of a run
+    CompareError      raised for a mistake, before anything is sent
 
-Names are loaded when they are first used, so that importing the package, as the command line does, costs nothing.
+Names are loaded when they are first used, so that importing the package, as the command line does, is fast.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""Plug-ins are found where they are installed, loaded when they are used, and break nothing but themselves."""
+"""Plug-ins: how they are found and loaded, and that a broken one affects nothing else."""
 
 import os
 import re
@@ -25,7 +25,7 @@ class Machine:
     installed: Path
 
     def compare(self, *arguments: str, **variables: str) -> CompletedProcess[str]:
-        """Run the command where the distributions are found."""
+        """Run the command with the distributions installed."""
         if command.always_start:
             path = {"PYTHONPATH": os.pathsep.join((str(ROOT), str(self.installed)))}
             return compare(self.folder, *arguments, variables=path | variables)
@@ -66,7 +66,7 @@ def sample(machine: Machine, installed_sample: Path) -> Machine:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Run the simulator as a server of a user's own; yield its address."""
+    """Run the simulator as a local server; yield its base URL."""
     process = start(tmp_path_factory.mktemp("server"), "serve", "--port", "0")
     assert process.stdout is not None
     try:

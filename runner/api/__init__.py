@@ -1,1 +1,1 @@
-"""What `from runner import ...` gives: runs as tables, replies side by side, differences, in a script or a notebook."""
+"""The public Python API: what `from runner import ...` gives, in a script or a notebook."""

@@ -1,9 +1,8 @@
-"""One prompt to everyone, the replies side by side; and the next turn, to which each brings its own history."""
+"""`ask`: one prompt to every target, the replies side by side; and the next turns of the conversation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -15,25 +14,15 @@ from runner.api.options import TARGET_OPTIONS, read_options, refuse_unknown
 from runner.api.perform import perform_watched
 from runner.api.side_by_side import side_by_side
 from runner.api.tables import tabulate
-from runner.commands.run.job import PreparedRun
-from runner.commands.run.perform import FinishedRun, open_run, write_outputs
-from runner.commands.run.prepare import load_registry, prepare
+from runner.commands.ask import PARAMETERS, ReplyHistory, ask_last_turn, prepare_turns
+from runner.commands.run.prepared_run import PreparedRun
 from runner.core.events import TIMED
-from runner.engine.observer import Observer
 from runner.errors import CompareError
-from runner.planning.plan import Request
-from runner.suite.load import suite_from_data
-from runner.suite.schema import ParametersSchema
-
-NAME = "ask"
-PARAMETERS = tuple(ParametersSchema.model_fields)
-History = Mapping[str, tuple[str, ...]]
-"""Target -> what it has replied so far."""
 
 
 @dataclass(frozen=True, eq=False)
 class Replies:
-    """What everyone said, turn by turn. In a notebook it is shown side by side.
+    """The replies of all targets, turn by turn. A notebook shows them side by side.
 
     `frame` has a row for each target and turn, with the columns of `run`.
     """
@@ -41,22 +30,22 @@ class Replies:
     frame: pd.DataFrame
     asked: tuple[str, ...]
     """The user's turns so far."""
-    said: History
-    """Target -> its replies; whoever failed in a turn is not there, and is not asked any more."""
+    said: ReplyHistory
+    """Target -> its replies; a target that failed in a turn is not in it, and is not asked again."""
     options: Mapping[str, Any]
 
     @property
     def texts(self) -> dict[str, str | None]:
         """Target -> its reply to the last turn, None where it failed."""
         last = self.frame[self.frame["turn"] == len(self.asked)]
-        return {f"{row['provider']}/{row['model']}": _reply(row) for row in rows_of(last)}
+        return {f"{row['provider']}/{row['model']}": _reply_in(row) for row in rows_of(last)}
 
     def then(self, prompt: str) -> "Replies":
-        """Ask the next turn: each target sees what was asked, and its own replies to it.
+        """Ask the next turn; each target sees the earlier turns, and its own replies to them.
 
         Raises:
-            CompareError: nobody is left to ask, or the prompt is empty.
-            KeyboardInterrupt: it was interrupted.
+            CompareError: no target has answered all turns, or the prompt is empty.
+            KeyboardInterrupt: the user stopped it.
 
         """
         if not self.said:
@@ -76,64 +65,46 @@ class Replies:
 
 
 def ask(prompt: str, *, live: bool = True, **options: Any) -> Replies:
-    """Ask everyone one prompt; in a notebook the replies grow side by side, and stay when they are whole.
+    """Ask every target one prompt; in a notebook the replies grow side by side, and stay when they are whole.
 
         ask("你是谁？", targets=["dashscope/qwen3.8-flash", "deepseek/deepseek-flash"], max_tokens=200)
         ask("My name is Ada.").then("What is my name?")
 
     Args:
         prompt: what to ask, as it stands.
-        live: show in a notebook how the replies grow.
-        **options: whom to ask, as for `run`: targets, provider, skip_missing, env_file, concurrency, output, bom.
-            And what is asked of the models beside the prompt, as in a suite: system, temperature, max_tokens, top_p,
-            seed, stop, thinking, stream, cache, timeouts, extra_body.
+        live: show the replies in a notebook while they grow.
+        **options: the targets, as for `run`: targets, provider, skip_missing, env_file, concurrency, output, bom. And
+            the parameters, as in a suite: system, temperature, max_tokens, top_p, seed, stop, thinking, stream,
+            cache, timeouts, extra_body.
 
     Raises:
         CompareError: an option, a name or a key is wrong; nothing was sent.
-        KeyboardInterrupt: it was interrupted; the message says where the finished replies are.
+        KeyboardInterrupt: the user stopped it; the message says where the finished replies are.
 
     """
     refuse_unknown(options, (*TARGET_OPTIONS, *PARAMETERS), "ask")
     return _converse((prompt,), {}, {**options, "live": live})
 
 
-def prepare_turns(turns: tuple[str, ...], options: Mapping[str, Any]) -> PreparedRun:
-    """Make a conversation ready whose options are those of `ask`."""
-    parameters = {name: _plain(options[name]) for name in PARAMETERS if options.get(name) is not None}
-    asked: dict[str, Any] = {"prompt": turns[0]} if len(turns) == 1 else {"turns": list(turns)}
-    suite = suite_from_data([{"id": NAME} | asked], parameters, name=NAME)
-    chosen = read_options({name: value for name, value in options.items() if name in TARGET_OPTIONS})
-    return prepare(suite, load_registry(Path.cwd()), chosen)
+def prepare_conversation(turns: tuple[str, ...], options: Mapping[str, Any]) -> PreparedRun:
+    """Return a run of a conversation; the options are those of `ask`."""
+    given = {name: value for name, value in options.items() if name in PARAMETERS and value is not None}
+    parameters = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
+    run_options = read_options({name: value for name, value in options.items() if name in TARGET_OPTIONS})
+    return prepare_turns(turns, parameters, run_options)
 
 
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
+def _converse(turns: tuple[str, ...], replies: ReplyHistory, options: Mapping[str, Any]) -> Replies:
+    """Ask the last of these turns; `replies` are those to all turns before it."""
+    prepared = prepare_conversation(turns, options)
+    view = GrowingReplies(find_screen() if options["live"] else Nowhere(), prepared.notes)
+    finished = perform_watched(prepared, view, partial(ask_last_turn, replies=replies))
+    frame = tabulate(finished.run, finished.folder, prepared.notes)
+    answered = {f"{row['provider']}/{row['model']}": _reply_in(row) for row in rows_of(frame)}
+    history = {target: (*replies.get(target, ()), reply) for target, reply in answered.items() if reply is not None}
+    next_options = {name: value for name, value in options.items() if name != "output"}
+    return Replies(frame, turns, history, next_options)
 
 
-def _converse(turns: tuple[str, ...], said: History, options: Mapping[str, Any]) -> Replies:
-    """Ask the last of these turns of those who answered all before it."""
-    job = prepare_turns(turns, options)
-    view = GrowingReplies(find_screen() if options["live"] else Nowhere(), job.notes)
-    done = perform_watched(job, view, partial(ask_last_turn, said=said))
-    frame = tabulate(done.run, done.folder, job.notes)
-    answered = {f"{row['provider']}/{row['model']}": _reply(row) for row in rows_of(frame)}
-    history = {target: (*said.get(target, ()), reply) for target, reply in answered.items() if reply is not None}
-    again = {name: value for name, value in options.items() if name != "output"}
-    return Replies(frame, turns, history, again)
-
-
-async def ask_last_turn(job: PreparedRun, observer: Observer, said: History) -> FinishedRun:
-    """Perform a job of one conversation, of which all turns but the last were answered before."""
-    from runner.engine.run import execute  # noqa: PLC0415 -- brings the SDK
-
-    def take_up(opening: Request) -> Request:
-        return replace(opening, replies=said.get(opening.target.name, ()))
-
-    observer.planned(job.plan)
-    async with open_run(job, observer) as (exchanges, writer):
-        finished = await execute(job.plan, exchanges, writer, load=job.load, first_missing=take_up)
-    return write_outputs(job, interrupted=not finished)
-
-
-def _reply(row: Mapping[str, Any]) -> str | None:
+def _reply_in(row: Mapping[str, Any]) -> str | None:
     return str(row["reply"] or "") if row["outcome"] in TIMED else None

@@ -1,20 +1,21 @@
-"""Two runs, or two targets or places of one, and what may be said of their difference; as a table, too."""
+"""`diff`: the comparison of two runs, or of two targets or places of one, also as a table."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
-from runner.analysis.diff import Difference, DiffFinding, diff_places, diff_runs, diff_within
+from runner.analysis.diff import Difference, DiffFinding
 from runner.analysis.verdict import Rule, Verdict
 from runner.api.tables import RunName, run_of
+from runner.commands.diff import compare
 from runner.errors import CompareError
 from runner.outputs.diff import html, markdown, phrases, terminal
 
 
 @dataclass(frozen=True, slots=True)
 class TwoRuns:
-    """A difference as a notebook shows it; `difference` holds everything, the replies that changed included."""
+    """A comparison as a notebook shows it; `difference` holds everything, the replies that changed included."""
 
     difference: Difference
 
@@ -29,7 +30,7 @@ class TwoRuns:
 
         base and new are typical values in `unit` (of a cost its currency), change is new to base as a ratio (of
         failures, a difference of shares), low and high its 95 % interval, p adjusted for all rows; n counts the blocks
-        behind a row, of failures the requests. `why` tells what would decide an undecided row.
+        behind a row, of failures the requests. `why` says what would decide an undecided row.
         """
         return pd.DataFrame([_row(finding, self.difference) for finding in self.difference.findings])
 
@@ -53,7 +54,7 @@ def diff(
     alpha: float = 0.01,
     min_effect: float = 0.10,
 ) -> TwoRuns:
-    """Compare run `new` with run `base`; or, within one run, the second of two targets or places with the first.
+    """Compare run `new` with run `base`, or the second of two targets or places of one run with the first.
 
         diff("results/monday", "latest").verdict
         diff(table, between=("deepseek/deepseek-flash", "zhipu/glm-5.3"))
@@ -61,7 +62,7 @@ def diff(
     Args:
         base: a run's folder, its id, `latest`, a journal, or what `run` or `load` returned, perhaps part of its rows.
         new: another run.
-        between: two targets of `base`, which is the stronger comparison: what drifted, drifted for both.
+        between: two targets of `base`: the stronger comparison, since conditions were the same for both.
         between_regions: two regions, or nodes, from which all of `base` was asked (`compare run --vantage`); as strong.
         metric: only these measures; fewer are easier to decide.
         alpha: level of the whole comparison, above 0 and below 0.5.
@@ -77,14 +78,15 @@ def diff(
             "diff() takes two runs, or one run and between=(target, target) or between_regions=(region, region)"
         )
     if new is not None:
-        return TwoRuns(diff_runs(run_of(base), run_of(new), rule))
+        return TwoRuns(compare(run_of(base), run_of(new), rule))
     if between is not None:
-        return TwoRuns(diff_within(run_of(base), *_two(between, "between", "sim/quick", "sim/steady"), rule))
-    assert between_regions is not None
-    return TwoRuns(diff_places(run_of(base), *_two(between_regions, "between_regions", "north", "south"), rule))
+        pair = _read_pair(between, "between", "sim/quick", "sim/steady")
+    else:
+        pair = _read_pair(between_regions or (), "between_regions", "north", "south")
+    return TwoRuns(compare(run_of(base), pair, rule, by_region=between is None))
 
 
-def _two(names: Sequence[str], option: str, *such: str) -> tuple[str, str]:
+def _read_pair(names: Sequence[str], option: str, *such: str) -> tuple[str, str]:
     if isinstance(names, str) or len(names) != 2:
         raise CompareError(f"{option}={names!r}: give two names, such as {such!r}")
     return names[0], names[1]

@@ -1,4 +1,4 @@
-"""Keyword arguments become `Options`: named as on the command line, each held to what it may be."""
+"""Read keyword arguments as `RunOptions`: they are named as on the command line, and each value is checked."""
 
 import operator
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -7,12 +7,11 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, TypedDict, get_args
 
-from runner.commands.run.job import RunOptions
-from runner.core.load import ARRIVALS, Arrivals, LoadProfile
+from runner.commands.run.options import KEYWORDS, RANGES, RunOptions, check_options, parse_share, spell_keyword
+from runner.core.load import ARRIVALS, Arrivals
 from runner.core.percentiles import choose_percentiles
 from runner.errors import CompareError, did_you_mean
 from runner.planning.plan import Order
-from runner.planning.targets import TargetSelection
 from runner.pricing.money import Money, parse_money
 
 Texts = str | Sequence[str]
@@ -21,7 +20,7 @@ Paths = PathName | Sequence[PathName]
 
 
 class TargetKeywords(TypedDict, total=False):
-    """Whom to ask, and where the results go."""
+    """Which targets to ask, and where the results go."""
 
     targets: Texts
     """`provider/model` names a target, any model allowed; a bare pattern filters the configured ones."""
@@ -40,16 +39,16 @@ class TargetKeywords(TypedDict, total=False):
 
 
 class RunKeywords(TargetKeywords, total=False):
-    """What a run can be told beside what to ask."""
+    """The options of `run` beside what to ask."""
 
     case: Texts
-    """Only the cases whose id fits one of these globs."""
+    """Only the cases whose id matches one of these globs."""
     repeat: int
-    """Ask everything so often, 1 or more, in as many shuffled blocks."""
+    """How often to ask everything, 1 or more, in as many shuffled blocks."""
     seed: int
     """Seed of the order; drawn, and written down, if not given."""
     warmup_requests: int
-    """Requests to each target beforehand, marked and left out of every figure."""
+    """Requests to send to each target first, marked and left out of every figure."""
     order: Order
     """`blocks`, `free` or `as-written`."""
     lead: int
@@ -57,33 +56,33 @@ class RunKeywords(TargetKeywords, total=False):
     adaptive: bool
     """Let a lane's limit grow while its provider keeps up."""
     rate: float
-    """Conversations begun a second with each target, answered or not."""
+    """Conversations to start a second with each target, whether or not earlier ones are answered."""
     arrivals: Arrivals
     """How `rate` spaces them: `constant` or `poisson`."""
     duration: float
-    """Seconds after which nothing more is begun."""
+    """Seconds after which no request is started."""
     requests: int
-    """Ask no more than this in all."""
+    """Send no more requests than this in all."""
     sweep: Sequence[int]
-    """Concurrencies to hold one after the other, such as `[1, 2, 4, 8]`."""
+    """Concurrencies to use one after the other, such as `[1, 2, 4, 8]`."""
     budget: Texts
-    """Begin nothing more when so much is spent: `"5USD"`, one for each currency."""
+    """Stop starting requests once this much is spent: `"5USD"`, or a list with one sum per currency."""
     until_ci: float | str
-    """Go on until every median TTFT is known to this share: `0.05` or `"5%"`."""
+    """Repeat block after block until every median TTFT is known to this share: `0.05` or `"5%"`."""
     late_bound: float
-    """Seconds by which this machine may be late on a row's stamps before the row is flagged; 0.01 if left out."""
+    """Flag rows whose timestamps may be late by more than this, in seconds; by default 0.01."""
     estimate_tokens: bool
     """Estimate tokens a second where a provider counts none."""
     percentiles: Sequence[float]
     """Percentiles to show beside the median in tables and in the report, such as `[50, 90, 99]`; by default 95."""
     resume: PathName
-    """A run to go on with: its folder, or `latest`."""
+    """A run to resume: its folder, or `latest`. Options you omit keep their values."""
     retry_errors: bool
-    """With `resume`, ask again what failed."""
+    """With `resume`, send failed requests again."""
     record: bool
     """Keep every reply byte for byte, with the time of each read."""
     replay: PathName
-    """Ask nobody: play back what was recorded in this run."""
+    """A recorded run whose replies are played back; no provider is asked."""
     fast: bool
     """With `replay`, as fast as possible."""
 
@@ -92,63 +91,59 @@ TARGET_OPTIONS = tuple(TargetKeywords.__annotations__)
 RUN_OPTIONS = tuple(RunKeywords.__annotations__)
 
 _OF_PROMPTS = ("system", "temperature", "max_tokens", "top_p", "stop", "thinking", "extra_body")
-_OTHER_NAMES = dict.fromkeys(("model", "models", "target"), "targets") | dict.fromkeys(_OF_PROMPTS, "defaults")
-"""What somebody may write -> what it is called here."""
+_SYNONYMS = dict.fromkeys(("model", "models", "target"), "targets") | dict.fromkeys(_OF_PROMPTS, "defaults")
+"""Name that a user may write -> the option it stands for."""
 
 
-class _Wrong(Exception):
-    """A value is not what its option takes; the message says what it takes."""
+class _WrongValue(Exception):
+    """A value that its option does not take; the message says what it takes."""
 
 
 def read_options(given: Mapping[str, Any]) -> RunOptions:
-    """Return the options that keyword arguments stand for; None is as good as not given.
+    """Return the options that keyword arguments set; None counts as not given.
 
     Raises:
-        CompareError: a value is not what its option takes, or two exclude each other.
+        CompareError: a value is not what its option takes, or two options exclude each other.
 
     """
-    read = {name: _read(name, value) for name, value in given.items() if value is not None}
-    _refuse_contradictions(read)
-    wish = TargetSelection(
-        read.get("targets", ()), read.get("provider", ()), skip_missing=read.get("skip_missing", False)
+    values = {name: _read_value(name, value) for name, value in given.items() if value is not None}
+    return check_options(
+        RunOptions(**{_FIELDS.get(name, name): value for name, value in values.items()}), spell_keyword
     )
-    chosen = {field: read[name] for name, field in _FIELDS.items() if name in read}
-    load = LoadProfile(**{field: read[name] for name, field in _LOAD_FIELDS.items() if name in read})
-    return RunOptions(wish=wish, load=load, **chosen)
 
 
 def refuse_unknown(given: Collection[str], known: Sequence[str], function: str) -> None:
-    """Raise for the first name that a function does not know, with the name that may have been meant."""
+    """Raise CompareError for the first option that a function does not have, with the one that may have been meant."""
     for name in given:
         if name not in known:
-            near = _OTHER_NAMES.get(name) or did_you_mean(name, known)
+            near = _SYNONYMS.get(name) or did_you_mean(name, known)
             hint = f"Did you mean `{near}`?" if near in known else f"It knows {', '.join(known)}."
             raise CompareError(f"{function}() has no option `{name}`. {hint}")
 
 
-def _read(name: str, value: object) -> Any:
+def _read_value(name: str, value: object) -> Any:
     try:
         return _READERS[name](value)
-    except _Wrong as wrong:
+    except _WrongValue as wrong:
         raise CompareError(f"{name}={value!r}: give {wrong}") from None
 
 
 def _texts(value: object) -> tuple[str, ...]:
     texts = (value,) if isinstance(value, str) else _items(value, "a text, or several in a list")
     if not all(isinstance(text, str) and text for text in texts):
-        raise _Wrong("a text, or several in a list")
+        raise _WrongValue("a text, or several in a list")
     return tuple(map(str, texts))
 
 
 def _items(value: object, wanted: str) -> tuple[object, ...]:
     if isinstance(value, Mapping | bytes) or not isinstance(value, Collection):
-        raise _Wrong(wanted)
+        raise _WrongValue(wanted)
     return tuple(value)
 
 
 def _path(value: object) -> Path:
     if not isinstance(value, str | PathLike) or not str(value):
-        raise _Wrong("a path")
+        raise _WrongValue("a path")
     return Path(value)
 
 
@@ -159,7 +154,7 @@ def _paths(value: object) -> tuple[Path, ...]:
 
 def _flag(value: object) -> bool:
     if not isinstance(value, bool):
-        raise _Wrong("True or False")
+        raise _WrongValue("True or False")
     return value
 
 
@@ -171,9 +166,9 @@ def _whole(lowest: int | None, highest: int | None = None) -> Callable[[object],
         try:
             number = operator.index(value)  # type: ignore[arg-type]
         except TypeError:
-            raise _Wrong(wanted) from None
+            raise _WrongValue(wanted) from None
         if isinstance(value, bool) or (lowest is not None and number < lowest) or (highest and number > highest):
-            raise _Wrong(wanted)
+            raise _WrongValue(wanted)
         return number
 
     return read
@@ -185,22 +180,22 @@ def _positive(value: object) -> float:
     except (TypeError, ValueError):
         number = 0.0
     if not 0 < number < inf:
-        raise _Wrong("a number above 0")
+        raise _WrongValue("a number above 0")
     return number
 
 
 def _seconds(value: object) -> float:
     try:
         return _positive(value)
-    except _Wrong:
-        raise _Wrong("seconds, a number above 0") from None
+    except _WrongValue:
+        raise _WrongValue("seconds, a number above 0") from None
 
 
 def _one_of(*known: str) -> Callable[[object], str]:
     def read(value: object) -> str:
         if not isinstance(value, str) or value not in known:
             near = did_you_mean(str(value), known)
-            raise _Wrong(f"one of {', '.join(known)}" + (f". Did you mean `{near}`?" if near else ""))
+            raise _WrongValue(f"one of {', '.join(known)}" + (f". Did you mean `{near}`?" if near else ""))
         return value
 
     return read
@@ -220,11 +215,9 @@ def _budgets(value: object) -> tuple[Money, ...]:
 
 def _share(value: object) -> float:
     if isinstance(value, str):
-        from runner.commands.run.stop_rules import parse_share  # noqa: PLC0415 -- brings numpy
-
         return parse_share(value)
     if _positive(value) > 1:
-        raise _Wrong("a share such as 0.05 or '5%'")
+        raise _WrongValue("a share such as 0.05 or '5%'")
     return _positive(value)
 
 
@@ -233,20 +226,20 @@ _READERS: Mapping[str, Callable[[object], object]] = {
     "provider": _texts,
     "skip_missing": _flag,
     "env_file": _paths,
-    "concurrency": _whole(1, 10_000),
+    "concurrency": _whole(*RANGES["concurrency"]),
     "output": _paths,
     "bom": _flag,
     "case": _texts,
-    "repeat": _whole(1),
+    "repeat": _whole(*RANGES["repeat"]),
     "seed": _whole(None),
-    "warmup_requests": _whole(0),
+    "warmup_requests": _whole(*RANGES["warmup_requests"]),
     "order": _one_of(*get_args(Order)),
-    "lead": _whole(0),
+    "lead": _whole(*RANGES["lead"]),
     "adaptive": _flag,
     "rate": _positive,
     "arrivals": _one_of(*ARRIVALS),
     "duration": _seconds,
-    "requests": _whole(1),
+    "requests": _whole(*RANGES["max_requests"]),
     "sweep": _levels,
     "budget": _budgets,
     "until_ci": _share,
@@ -260,31 +253,5 @@ _READERS: Mapping[str, Callable[[object], object]] = {
     "fast": _flag,
 }
 
-_FIELDS = {
-    "env_file": "env_files",
-    "output": "outputs",
-    "case": "cases",
-    "budget": "budgets",
-    "late_bound": "late_bound_s",
-    "percentiles": "percents",
-    **{name: name for name in ("concurrency", "bom", "repeat", "seed", "warmup_requests", "order", "until_ci")},
-    **{name: name for name in ("estimate_tokens", "resume", "retry_errors", "record", "replay", "fast")},
-}
-"""Our name -> the field of `Options`."""
-
-_LOAD_FIELDS = {
-    **{name: name for name in ("lead", "adaptive", "rate", "arrivals")},
-    "duration": "duration_s",
-    "requests": "max_requests",
-    "sweep": "levels",
-}
-"""Our name -> the field of `Load`."""
-
-
-def _refuse_contradictions(read: Mapping[str, Any]) -> None:
-    if "arrivals" in read and "rate" not in read:
-        raise CompareError("arrivals says how rate spaces requests; give rate, too")
-    if "sweep" in read and "concurrency" in read:
-        raise CompareError("sweep sets the concurrency, level by level; leave concurrency out")
-    if "lead" in read and read.get("order", "blocks") != "blocks":
-        raise CompareError(f"lead holds for order='blocks'; with {read['order']} nobody waits")
+_FIELDS = {keyword: field for field, keyword in KEYWORDS.items()}
+"""Keyword -> field of `RunOptions`, where the name differs."""

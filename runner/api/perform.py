@@ -1,27 +1,34 @@
-"""A job is performed while its caller watches; what an interruption leaves is kept, and said."""
+"""Perform a run on an event loop and in a thread of its own, while a view in the caller's thread shows its progress.
 
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+A run can thus be performed where an event loop runs already, as under a notebook's kernel, and nothing on that loop
+delays what is measured. An interrupted run keeps its finished rows.
+"""
+
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import Future, wait
+from contextlib import contextmanager, suppress
 from functools import partial
 from time import monotonic
+from typing import Generic, TypeVar
 
 import anyio
+from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from runner.api.notebook.view import View
-from runner.api.relay import Relay
-from runner.api.thread import start_apart
-from runner.commands.run.job import PreparedRun
+from runner.api.relay import Relay, View
+from runner.commands.run.event_loop import event_loop_options
 from runner.commands.run.perform import FinishedRun, perform, write_outputs
+from runner.commands.run.prepared_run import PreparedRun
 from runner.engine.observer import Observer
 from runner.errors import JournalError
 
+Result = TypeVar("Result")
 Work = Callable[[PreparedRun, Observer], Awaitable[FinishedRun]]
 
-LOOK_S = 0.1
-"""How often the run is looked after: its own thread is left in peace meanwhile."""
+POLL_S = 0.1
+"""Seconds between two looks at the run, whose own thread is not disturbed meanwhile."""
 
 DRAW_S = 0.25
-"""How often at most it is drawn."""
+"""Seconds between two drawings, at least."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -32,74 +39,111 @@ class Interrupted(KeyboardInterrupt):
         return [f"{KeyboardInterrupt.__name__}: {self}"]
 
 
-def perform_watched(job: PreparedRun, view: View, work: Work = perform) -> FinishedRun:
-    """Perform a job to its end in a thread of its own, and show in this one how far it is.
+def perform_watched(prepared: PreparedRun, view: View, work: Work = perform) -> FinishedRun:
+    """Perform a run in a thread of its own, and show its progress in this one.
 
     Raises:
         Interrupted: the user stopped it.
 
     """
     relay = Relay(view)
-    with start_apart(partial(work, job, relay)) as apart:
+    with start_in_thread(partial(work, prepared, relay)) as task:
         watch = _Watch(relay, view)
         try:
-            while not apart.has_ended(within_s=LOOK_S):
-                watch.look()
+            while not task.has_ended(within_s=POLL_S):
+                watch.update()
         except KeyboardInterrupt:
-            apart.stop()
-            apart.has_ended(within_s=None)
-            watch.look()
-            raise Interrupted(_keep(job, view)) from None
-        watch.look()
-        return _concluded(apart.result(), view)
+            task.stop()
+            task.has_ended(within_s=None)
+            watch.update()
+            raise Interrupted(_keep_finished(prepared, view)) from None
+        watch.update()
+        return _conclude(task.result(), view)
 
 
-async def perform_watched_async(job: PreparedRun, view: View) -> FinishedRun:
-    """Do the same beside what else the caller's loop does; a cancellation stops the run and keeps finished rows."""
+async def perform_watched_async(prepared: PreparedRun, view: View) -> FinishedRun:
+    """Perform a run in a thread of its own while the caller's loop goes on; a cancellation keeps finished rows."""
     relay = Relay(view)
-    with start_apart(partial(perform, job, relay)) as apart:
+    with start_in_thread(partial(perform, prepared, relay)) as task:
         watch = _Watch(relay, view)
         try:
-            while not apart.has_ended():
-                watch.look()
-                await anyio.sleep(LOOK_S)
+            while not task.has_ended():
+                watch.update()
+                await anyio.sleep(POLL_S)
         except anyio.get_cancelled_exc_class():
-            apart.stop()
-            apart.has_ended(within_s=None)  # holds up the caller's loop, for as long as closing connections takes
-            watch.look()
-            _keep(job, view)
+            task.stop()
+            task.has_ended(within_s=None)  # blocks the caller's loop, for as long as closing connections takes
+            watch.update()
+            _keep_finished(prepared, view)
             raise
-        watch.look()
-        return _concluded(apart.result(), view)
+        watch.update()
+        return _conclude(task.result(), view)
 
 
 class _Watch:
-    """Tells a view what the run has told, and lets it draw now and then."""
+    """Passes calls on to a view, and lets it draw now and then."""
 
     def __init__(self, relay: Relay, view: View) -> None:
         self._relay, self._view = relay, view
         self._draw_at_s = 0.0
 
-    def look(self) -> None:
+    def update(self) -> None:
         self._relay.pass_on()
         if monotonic() >= self._draw_at_s:
             self._view.draw()
             self._draw_at_s = monotonic() + DRAW_S
 
 
-def _concluded(done: FinishedRun | None, view: View) -> FinishedRun:
-    assert done is not None, "only an interruption stops the work, and it does not come here"
-    view.conclude(f"kept in {done.folder}")
-    return done
+def _conclude(finished: FinishedRun | None, view: View) -> FinishedRun:
+    assert finished is not None, "only a task that was stopped has no result"
+    view.conclude(f"kept in {finished.folder}")
+    return finished
 
 
-def _keep(job: PreparedRun, view: View) -> str:
-    """Write the tables of a run that was stopped; say where they are."""
+def _keep_finished(prepared: PreparedRun, view: View) -> str:
+    """Write the tables of a run that was stopped; return a sentence on where they are."""
     sentence = "stopped before anything was asked"
-    with suppress(JournalError):  # it never began
-        done = write_outputs(job, interrupted=True)
-        finished = int((done.run.measured["outcome"] != "cancelled").sum())
-        again = f'; run(resume="{done.folder}") goes on' if job.suite.path else ""
-        sentence = f'stopped; finished rows kept: {finished}. load("{done.folder}") returns them{again}'
+    with suppress(JournalError):  # the run never started
+        finished = write_outputs(prepared, interrupted=True)
+        rows = int((finished.run.measured["outcome"] != "cancelled").sum())
+        hint = f'; run(resume="{finished.folder}") goes on' if prepared.suite.path else ""
+        sentence = f'stopped; finished rows kept: {rows}. load("{finished.folder}") returns them{hint}'
     view.conclude(sentence)
     return sentence
+
+
+class ThreadedTask(Generic[Result]):
+    """A coroutine that runs in another thread."""
+
+    def __init__(self, portal: BlockingPortal, work: Callable[[], Awaitable[Result]]) -> None:
+        self._portal = portal
+        self._scope = portal.call(_open_scope)
+        self._future: Future[Result | None] = portal.start_task_soon(self._run, work)
+
+    async def _run(self, work: Callable[[], Awaitable[Result]]) -> Result | None:
+        with self._scope:
+            return await work()
+        return None
+
+    def has_ended(self, within_s: float | None = 0) -> bool:
+        """Return whether the task has ended, after waiting up to so many seconds for that; None waits for ever."""
+        return not wait([self._future], within_s).not_done
+
+    def stop(self) -> None:
+        """Cancel the task, which ends when it has cleaned up."""
+        self._portal.call(self._scope.cancel)
+
+    def result(self) -> Result | None:
+        """Return the result of a task that has ended, None if it was stopped; raise what it raised."""
+        return self._future.result()
+
+
+async def _open_scope() -> anyio.CancelScope:
+    return anyio.CancelScope()
+
+
+@contextmanager
+def start_in_thread(work: Callable[[], Awaitable[Result]]) -> Iterator[ThreadedTask[Result]]:
+    """Run a coroutine in a thread while a `with` block lasts; an error in the block stops it, and waits for its end."""
+    with start_blocking_portal("asyncio", event_loop_options().get("backend_options")) as portal:
+        yield ThreadedTask(portal, work)

@@ -1,4 +1,4 @@
-"""What a caller hands over to be asked: a suite's file, prompts in a list, or prompts in a table."""
+"""Make a suite of what a caller passes: a suite file, prompts in a list, or prompts in a table."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
@@ -8,8 +8,9 @@ from typing import Any
 import pandas as pd
 
 from runner.analysis.frame import rows_of
-from runner.commands.run.job import RunOptions
-from runner.commands.run.prepare import find_suite, load_registry, load_suite
+from runner.commands.providers import load_registry
+from runner.commands.run.load_suite import find_suite, load_suite
+from runner.commands.run.options import RunOptions
 from runner.core.suite import Suite
 from runner.errors import CompareError, did_you_mean
 from runner.providers.registry import Registry
@@ -25,13 +26,13 @@ NAME = "prompts"
 COLUMNS = ("prompt", "case", "system")
 
 
-def read_what_to_ask(
+def load_suite_or_prompts(
     suite: str | PathLike[str] | pd.DataFrame | None,
     prompts: Prompts | None,
     defaults: Mapping[str, Any] | None,
     options: RunOptions,
 ) -> tuple[Suite, Registry]:
-    """Return a suite, and the providers it is used with.
+    """Return a suite, and the provider rows it is used with.
 
     Raises:
         CompareError: both or neither are given, or what is given is no suite.
@@ -56,12 +57,12 @@ def read_cases(prompts: Prompts) -> list[Case]:
 
     """
     if isinstance(prompts, pd.DataFrame):
-        return list(_rows(prompts))
+        return list(_cases_of_table(prompts))
     listed = [prompts] if isinstance(prompts, str) else list(prompts)
-    return [{"id": f"prompt-{number}"} | _case(prompt, number) for number, prompt in enumerate(listed, 1)]
+    return [{"id": f"prompt-{number}"} | _case_of_prompt(prompt, number) for number, prompt in enumerate(listed, 1)]
 
 
-def _case(prompt: object, number: int) -> Case:
+def _case_of_prompt(prompt: object, number: int) -> Case:
     if isinstance(prompt, str):
         return {"prompt": prompt}
     if isinstance(prompt, Mapping):
@@ -72,7 +73,7 @@ def _case(prompt: object, number: int) -> Case:
     raise CompareError(f"prompt {number} is of type {type(prompt).__name__}; {wanted}")
 
 
-def _rows(table: pd.DataFrame) -> Iterator[Case]:
+def _cases_of_table(table: pd.DataFrame) -> Iterator[Case]:
     names = [str(name) for name in table.columns]
     if "prompt" not in names:
         near = did_you_mean("prompt", names)
@@ -85,7 +86,7 @@ def _rows(table: pd.DataFrame) -> Iterator[Case]:
 
 
 def _case_of_row(row: Mapping[str, object], number: int) -> Case:
-    """Turn a row into a case; its further columns are variables where its texts are templates."""
+    """Return a row as a case; its further columns are variables where its texts are templates."""
     if row["prompt"] is None:
         raise CompareError(f"row {number} of the table has no prompt; fill it in, or drop the row")
     id_ = row.get("case")
@@ -93,22 +94,22 @@ def _case_of_row(row: Mapping[str, object], number: int) -> Case:
     if row.get("system") is not None:
         case["system"] = str(row["system"])
     cells = {name: cell for name, cell in row.items() if name not in COLUMNS}
-    names = _mentioned([case["prompt"], case.get("system", "")], cells)
+    names = _columns_used([case["prompt"], case.get("system", "")], cells)
     blank = next((name for name in names if cells[name] is None), None)
     if blank is not None:
         raise CompareError(
             f"row {number} of the table has no `{blank}`, which its text uses; fill it in, or drop the row"
         )
-    return {**case, "vars": {name: _written(cells[name]) for name in names}} if names else dict(case)
+    return {**case, "vars": {name: _cell_text(cells[name]) for name in names}} if names else dict(case)
 
 
-def _written(cell: object) -> str:
-    """Write a value as a template wants it; 3.0 in a column with gaps was a 3 once."""
+def _cell_text(cell: object) -> str:
+    """Return a value as a template needs it; 3.0 in a column with gaps was read from a 3."""
     return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell)
 
 
-def _mentioned(texts: Sequence[str], cells: Mapping[str, object]) -> list[str]:
-    """Return the columns that templates mention; if they mention none, all that are filled, so that it is told."""
+def _columns_used(texts: Sequence[str], cells: Mapping[str, object]) -> list[str]:
+    """Return the columns that templates use; if they use none, all that are filled, so that an error names them."""
     templates = [text for text in texts if is_template(text)]
     filled = [name for name, cell in cells.items() if cell is not None]
     if not templates:

@@ -1,11 +1,23 @@
-"""A queue of observer calls between the thread that measures and the thread that shows."""
+"""Pass the calls of an observer from the thread that measures to the thread that shows them."""
 
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from time import perf_counter_ns
 
-from runner.api.notebook.view import View
 from runner.engine.observer import ForwardingObserver, Observer
+
+
+class View(Observer):
+    """An observer that draws only when it is asked to; by itself it shows nothing."""
+
+    called_ns = 0
+    """When the present call was made in the run's thread, by `perf_counter_ns`."""
+
+    def draw(self) -> None:
+        """Show how the run stands."""
+
+    def conclude(self, sentence: str) -> None:
+        """Show that the run is over, and what became of it."""
 
 
 class Relay(ForwardingObserver):
@@ -21,10 +33,10 @@ class Relay(ForwardingObserver):
         self._calls.put((perf_counter_ns(), call))
 
     def pass_on(self) -> None:
-        """Make all queued calls, in this thread."""
+        """Make the queued calls, in this thread."""
         try:
             while True:
-                self._view.told_ns, call = self._calls.get_nowait()
+                self._view.called_ns, call = self._calls.get_nowait()
                 call(self._view)
         except Empty:
             return

@@ -1,4 +1,4 @@
-"""A suite, or prompts, asked of everyone; a row for each request."""
+"""`run` and `arun`: ask every target what a suite or a list of prompts says; a row for each request."""
 
 from collections.abc import Mapping
 from os import PathLike
@@ -10,11 +10,11 @@ from runner.api.notebook.progress import Progress
 from runner.api.notebook.screen import Nowhere, find_screen
 from runner.api.options import RUN_OPTIONS, RunKeywords, read_options, refuse_unknown
 from runner.api.perform import perform_watched, perform_watched_async
-from runner.api.prompts import Prompts, read_what_to_ask
+from runner.api.prompts import Prompts, load_suite_or_prompts
 from runner.api.tables import tabulate
-from runner.commands.run.job import PreparedRun
 from runner.commands.run.perform import FinishedRun
 from runner.commands.run.prepare import prepare
+from runner.commands.run.prepared_run import PreparedRun
 
 SuiteName = str | PathLike[str]
 
@@ -29,31 +29,31 @@ def run(
     progress: bool = True,
     **options: Unpack[RunKeywords],
 ) -> pd.DataFrame:
-    """Ask everyone what a suite or a list of prompts says; return a row for each request.
+    """Ask every target what a suite or a list of prompts says; return a row for each request.
 
     Works in a script and in a notebook, whose event loop is left alone. Without any key the built-in simulator
-    answers, and the column `simulated` says so. Nothing is asked back, however much is sent: give a `budget`.
+    answers, and the column `simulated` says so. There is no question before much is sent: set a `budget`.
 
         run("prompts/basic.yaml", repeat=5)
         run(prompts=["你是谁？", "Who are you?"], targets=["deepseek/deepseek-flash", "zhipu/glm-5.3-flash"])
         run(pd.DataFrame({"prompt": ["Say {{word}}."], "word": ["hello"]}))
 
     Args:
-        suite: a suite file, or a table of prompts. None goes on with the suite of `resume`.
+        suite: a suite file, or a table of prompts. None takes the suite of `resume`.
         prompts: instead of a suite: texts; lists of texts, the turns of a conversation; mappings, cases as a suite
             file has them; or a table with a column `prompt`, perhaps `case` (a name) and `system`, whose other
             columns fill `{{name}}` in that row's texts.
-        defaults: with prompts, what the `defaults` of a suite file hold, such as `{"max_tokens": 200}`.
-        progress: show in a notebook how far the run is; a script never shows anything.
+        defaults: with prompts, the `defaults` of a suite file, such as `{"max_tokens": 200}`.
+        progress: show the progress in a notebook; nothing is shown in a script.
         **options: those of `compare run`, by the same names: targets (its -m), provider, skip_missing, env_file,
             case, repeat, seed, warmup_requests, order, lead, adaptive, concurrency, rate (a second), arrivals,
             duration (seconds), requests, sweep, budget ("5USD"), until_ci (0.05 or "5%"), estimate_tokens, percentiles
             ([50, 90, 99]), resume, retry_errors, output, bom.
 
     Returns:
-        The table of docs/metrics.md in the order in which requests ended: times in seconds, rates a second, what is
-        absent NA. A request that failed is a row with an `outcome` and an `error`. `attrs` holds the run's metadata:
-        run_id, folder, suite, seed, targets, simulated, notes and the rest of the journal's header.
+        The table of docs/metrics.md in the order in which requests ended: times in seconds, rates per second, NA
+        for what is absent. A request that failed is a row with an `outcome` and an `error`. `attrs` holds the run's
+        metadata: run_id, folder, suite, seed, targets, simulated, notes and the rest of the journal's header.
         Everything is on disk, too, in results/<run-id>/ or where `output` says.
 
     Raises:
@@ -62,8 +62,8 @@ def run(
 
     """
     refuse_unknown(options, (*ARGUMENTS, *RUN_OPTIONS), "run")
-    job = _prepare(suite, prompts, defaults, options)
-    return _table(job, perform_watched(job, _view(job, progress=progress)))
+    prepared = _prepare(suite, prompts, defaults, options)
+    return _tabulate(prepared, perform_watched(prepared, _open_view(prepared, progress=progress)))
 
 
 async def arun(
@@ -74,14 +74,14 @@ async def arun(
     progress: bool = True,
     **options: Unpack[RunKeywords],
 ) -> pd.DataFrame:
-    """Do what `run` does while the caller's event loop goes on; arguments, result and errors are those of `run`.
+    """Do what `run` does without blocking the caller's event loop; arguments, result and errors are those of `run`.
 
-    The run has a loop and a thread of its own, so that nothing else holds up what it measures. A cancellation stops
-    it, and what was finished is kept in its folder.
+    The run has a loop and a thread of its own, so that nothing else delays what it measures. A cancellation stops
+    it, and finished rows are kept in its folder.
     """
     refuse_unknown(options, (*ARGUMENTS, *RUN_OPTIONS), "arun")
-    job = _prepare(suite, prompts, defaults, options)
-    return _table(job, await perform_watched_async(job, _view(job, progress=progress)))
+    prepared = _prepare(suite, prompts, defaults, options)
+    return _tabulate(prepared, await perform_watched_async(prepared, _open_view(prepared, progress=progress)))
 
 
 def _prepare(
@@ -90,13 +90,13 @@ def _prepare(
     defaults: Mapping[str, Any] | None,
     options: RunKeywords,
 ) -> PreparedRun:
-    chosen = read_options(options)
-    return prepare(*read_what_to_ask(suite, prompts, defaults, chosen), chosen)
+    run_options = read_options(options)
+    return prepare(*load_suite_or_prompts(suite, prompts, defaults, run_options), run_options)
 
 
-def _view(job: PreparedRun, *, progress: bool) -> Progress:
-    return Progress(find_screen() if progress else Nowhere(), job.notes)
+def _open_view(prepared: PreparedRun, *, progress: bool) -> Progress:
+    return Progress(find_screen() if progress else Nowhere(), prepared.notes)
 
 
-def _table(job: PreparedRun, done: FinishedRun) -> pd.DataFrame:
-    return tabulate(done.run, done.folder, job.notes)
+def _tabulate(prepared: PreparedRun, finished: FinishedRun) -> pd.DataFrame:
+    return tabulate(finished.run, finished.folder, prepared.notes)

@@ -1,4 +1,4 @@
-"""What a notebook draws: replies side by side, and the pictures of a run. A console shows them as text."""
+"""`side_by_side` and `pictures`: replies in columns, and the charts of a run; a console shows them as text."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ SHOWN = (*IDENTITY, "outcome", "prompt", "reply", "reasoning", "error")
 
 @dataclass(frozen=True, slots=True)
 class SideBySide:
-    """Replies to each question in columns; a notebook draws it, `print` writes it."""
+    """Replies to each question in columns, as HTML in a notebook and as text elsewhere."""
 
     page: SideBySidePage
 
@@ -31,10 +31,10 @@ class SideBySide:
 
 
 def side_by_side(table: pd.DataFrame) -> SideBySide:
-    """Lay out a table's replies: a row for each case and turn, a column for each target.
+    """Return a table's replies side by side: a row for each case and turn, a column for each target.
 
-    Of several repeats the first that ended well is shown; of many cases the first 50. What models said is Markdown,
-    rendered without anything that could run, load or lead astray.
+    Of several repeats the first that ended well is shown; of many cases the first 50. Replies are rendered as
+    Markdown, without anything that could run, load or lead to another page.
 
     Args:
         table: what `run` or `load` returned, or some of its rows.
@@ -51,7 +51,7 @@ def side_by_side(table: pd.DataFrame) -> SideBySide:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """One picture with its caption. `picture` holds `title`, `svg` and `caption`."""
+    """One chart. `picture` holds its `title`, `svg` and `caption`."""
 
     picture: Chart
 
@@ -68,7 +68,7 @@ class Drawing:
 
 
 class Gallery(Sequence[Drawing]):
-    """Pictures of a run: a notebook draws them all, an index gives one."""
+    """The charts of a run: a notebook draws them all, an index gives one."""
 
     def __init__(self, drawings: Sequence[Drawing]) -> None:
         self._drawings = tuple(drawings)
@@ -93,15 +93,15 @@ class Gallery(Sequence[Drawing]):
 
 
 def pictures(run: pd.DataFrame | RunName) -> Gallery:
-    """Draw a run: TTFT and total of every request, their shares, phases, text arriving, requests in time, and more.
+    """Return charts of a run: TTFT and total of every request, their shares, phases, text arriving, and more.
 
-    What there is nothing to draw of is left out; each caption says how many requests are drawn, and of how many.
+    A chart without data is left out; each caption says how many requests are drawn, and of how many.
 
     Args:
         run: what `run` or `load` returned, or some of its rows; or a run's folder, its id or `latest`.
 
     Raises:
-        CompareError: there is no such run, or the table does not tell which it is from.
+        CompareError: there is no such run, or the table does not say which it is of.
 
     """
     found = run_of(run)
@@ -110,4 +110,4 @@ def pictures(run: pd.DataFrame | RunName) -> Gallery:
 
 
 _GALLERIES = count(1)
-"""Numbers, so that no two galleries in one notebook have ids in common."""
+"""Numbers that keep the ids of two galleries in one notebook apart."""

@@ -1,4 +1,4 @@
-"""One reply as it arrives, piece by piece."""
+"""`stream`: one reply piece by piece, as it arrives."""
 
 from collections.abc import Generator, Iterator
 from contextlib import suppress
@@ -9,12 +9,13 @@ from typing import Any, Literal, NamedTuple, Self
 
 import pandas as pd
 
-from runner.api.ask import PARAMETERS, prepare_turns
+from runner.api.ask import prepare_conversation
 from runner.api.options import TARGET_OPTIONS, refuse_unknown
+from runner.api.perform import ThreadedTask, start_in_thread
 from runner.api.tables import tabulate
-from runner.api.thread import ThreadedTask, start_apart
-from runner.commands.run.job import PreparedRun
+from runner.commands.ask import PARAMETERS
 from runner.commands.run.perform import FinishedRun, perform, write_outputs
+from runner.commands.run.prepared_run import PreparedRun
 from runner.core.events import TIMED, Channel, Event, Text
 from runner.core.record import Record
 from runner.engine.observer import Observer
@@ -22,7 +23,7 @@ from runner.errors import CompareError, JournalError
 from runner.planning.plan import Request
 
 WAIT_S = 0.1
-"""How long one wait for a piece is, so that an interruption is heard on every platform."""
+"""Seconds of one wait for a piece, short so that an interruption is noticed on every platform."""
 
 _CHANNELS: dict[Channel, Literal["reasoning", "answer", "tool"]] = {
     Channel.REASONING: "reasoning",
@@ -34,9 +35,9 @@ _CHANNELS: dict[Channel, Literal["reasoning", "answer", "tool"]] = {
 class StreamPiece(NamedTuple):
     """Some text of a reply.
 
-    `at_s` is how long after the request had left its lane it arrived, in seconds; TTFT proper, which counts from when
-    the request was sent, is a little less, and stands in the stream's `frame` when all is over. A `failure` comes last,
-    and its text says why.
+    `at_s` is when it arrived, in seconds since the request left its lane. TTFT, which counts from when the request was
+    sent, is a little less, and is in the stream's `frame` when the reply is over. A `failure` comes last, and its text
+    says why.
     """
 
     at_s: float
@@ -47,10 +48,10 @@ class StreamPiece(NamedTuple):
 class Stream(Iterator[StreamPiece]):
     """The pieces of one reply in the order they arrived; `close`, or leaving a `with` block, ends it early."""
 
-    def __init__(self, job: PreparedRun) -> None:
+    def __init__(self, prepared: PreparedRun) -> None:
         self.frame: pd.DataFrame | None = None
         """The reply's row, with the columns of `run`; None until the reply is over."""
-        self._pieces = self._listen(job)
+        self._pieces = self._stream(prepared)
 
     def __next__(self) -> StreamPiece:
         return next(self._pieces)
@@ -62,23 +63,23 @@ class Stream(Iterator[StreamPiece]):
         self.close()
 
     def close(self) -> None:
-        """Stop listening; what was heard so far is in the run's folder."""
+        """End the request; what arrived so far is in the run's folder."""
         self._pieces.close()
 
-    def _listen(self, job: PreparedRun) -> Generator[StreamPiece, None, None]:
-        ears, done = _StreamObserver(), None
+    def _stream(self, prepared: PreparedRun) -> Generator[StreamPiece, None, None]:
+        observer, finished = _StreamObserver(), None
         try:
-            with start_apart(partial(perform, job, ears)) as apart:
-                yield from _pieces_of(apart, ears)
-                done = apart.result()
+            with start_in_thread(partial(perform, prepared, observer)) as task:
+                yield from _pieces_of(task, observer)
+                finished = task.result()
         finally:
-            with suppress(JournalError):  # it never began
-                done = done or write_outputs(job, interrupted=True)
-                self.frame = tabulate(done.run, done.folder, job.notes)
+            with suppress(JournalError):  # the run never started
+                finished = finished or write_outputs(prepared, interrupted=True)
+                self.frame = tabulate(finished.run, finished.folder, prepared.notes)
 
 
 class _StreamObserver(Observer):
-    """Makes pieces of what is heard."""
+    """Queues the pieces of a reply."""
 
     watches_text = True
 
@@ -86,7 +87,7 @@ class _StreamObserver(Observer):
         self.pieces: SimpleQueue[StreamPiece] = SimpleQueue()
         self._started_ns = 0
 
-    def started(self, request: Request) -> None:  # noqa: ARG002 -- there is but one
+    def started(self, request: Request) -> None:  # noqa: ARG002 -- there is only one
         self._started_ns = perf_counter_ns()
 
     def received(self, request: Request, event: Event) -> None:  # noqa: ARG002
@@ -95,43 +96,42 @@ class _StreamObserver(Observer):
 
     def finished(self, record: Record) -> None:
         if record.outcome not in TIMED:
-            said = f"{record.outcome.value}: {record.error or 'no reason given'}"
-            self._put(perf_counter_ns(), "failure", said)
+            self._put(perf_counter_ns(), "failure", f"{record.outcome.value}: {record.error or 'no reason given'}")
 
     def _put(self, at_ns: int, channel: Literal["reasoning", "answer", "tool", "failure"], text: str) -> None:
         self.pieces.put(StreamPiece((at_ns - self._started_ns) / 1e9, channel, text))
 
 
-def _pieces_of(apart: ThreadedTask[FinishedRun], ears: _StreamObserver) -> Iterator[StreamPiece]:
-    """Yield pieces as they come, and those that were left when all was over."""
-    while not apart.has_ended():
+def _pieces_of(task: ThreadedTask[FinishedRun], observer: _StreamObserver) -> Iterator[StreamPiece]:
+    """Yield pieces as they arrive, until the task has ended and none is left."""
+    while not task.has_ended():
         with suppress(Empty):
-            yield ears.pieces.get(timeout=WAIT_S)
-    while not ears.pieces.empty():
-        yield ears.pieces.get()
+            yield observer.pieces.get(timeout=WAIT_S)
+    while not observer.pieces.empty():
+        yield observer.pieces.get()
 
 
 def stream(prompt: str, target: str | None = None, **options: Any) -> Stream:
-    """Ask one target one prompt, and listen to its reply as it arrives.
+    """Ask one target one prompt; return its reply as it arrives.
 
         for piece in stream("讲一个故事。", "deepseek/deepseek-flash"):
             print(piece.text, end="", flush=True)
 
     Args:
         prompt: what to ask, as it stands.
-        target: whom to ask, as `provider/model`; may be left out where only one model is configured.
+        target: the target, as `provider/model`; may be omitted where only one model is configured.
         **options: those of `ask`, apart from targets.
 
     Returns:
-        An iterator of pieces: seconds, channel, text. Its `frame` holds the exact timings when all is over.
+        An iterator of pieces: seconds, channel, text. Its `frame` holds the exact timings when the reply is over.
 
     Raises:
         CompareError: an option, a name or a key is wrong, or several targets are meant; nothing was sent.
 
     """
     refuse_unknown(options, (*(name for name in TARGET_OPTIONS if name != "targets"), *PARAMETERS), "stream")
-    job = prepare_turns((prompt,), {**options, "targets": target})
-    names = [each.name for each in job.plan.targets]
+    prepared = prepare_conversation((prompt,), {**options, "targets": target})
+    names = [each.name for each in prepared.plan.targets]
     if len(names) != 1:
         raise CompareError(f"a stream has one target, and {len(names)} are meant: {', '.join(names)}. Name one of them")
-    return Stream(job)
+    return Stream(prepared)

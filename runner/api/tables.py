@@ -1,4 +1,4 @@
-"""Runs as tables: one row a request, the run's metadata in `attrs`; and the way back from a table to its run."""
+"""`load`: runs as tables, a row for each request and the run's metadata in `attrs`; and the run that a table is of."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from runner.analysis.run import Run
-from runner.commands.diff import open_run
+from runner.commands.load import load_run
 from runner.core.record import Record
 from runner.errors import CompareError, JournalError
 from runner.outputs import csv
@@ -18,11 +18,11 @@ from runner.storage.run_folder import find_run
 RunName = str | PathLike[str]
 
 IDENTITY = ["provider", "model", "case", "turn", "repeat", "block"]
-"""The columns that tell a run's requests apart; where each of several nodes asked everything, with `node`."""
+"""The columns that identify a request of a run; where each of several nodes asked everything, with `node`."""
 
 
 def load(run: RunName) -> pd.DataFrame:
-    """Read an earlier run as `run` returned it.
+    """Load an earlier run as `run` returned it.
 
     Args:
         run: a run's folder, its id in results/, `latest`, or a results.csv, whose table has no metadata.
@@ -31,21 +31,21 @@ def load(run: RunName) -> pd.DataFrame:
         A row for each request; every column is defined in docs/metrics.md. Times are seconds.
 
     Raises:
-        JournalError: there is no such run, or it is not what was written.
+        JournalError: there is no such run, or its files are damaged.
 
     """
     place = Path(run)
     if place.suffix == ".csv" and not place.is_dir():
         return csv.load(place)
     folder = find_run(place)
-    return tabulate(open_run(folder), folder)
+    return tabulate(load_run(folder), folder)
 
 
 def tabulate(run: Run, folder: Path, notes: Sequence[str] = ()) -> pd.DataFrame:
-    """Return a run's table with what is known of the run: the journal's header, where it is, how it ended."""
+    """Return a run's table; its `attrs` hold the journal's header, the run's folder, and how it ended."""
     frame = run.frame
     frame.attrs = {
-        **_plain(asdict(run.header)),
+        **_to_lists(asdict(run.header)),
         "folder": str(folder.absolute()),
         "ended": run.ended,
         "stop_reason": run.stop_reason,
@@ -54,30 +54,30 @@ def tabulate(run: Run, folder: Path, notes: Sequence[str] = ()) -> pd.DataFrame:
     return frame
 
 
-def _plain(value: Any) -> Any:
-    """Return data with lists for tuples, as JSON would have it: pandas compares and stores `attrs`."""
+def _to_lists(value: Any) -> Any:
+    """Return data with lists for tuples, as JSON has it: pandas compares and stores `attrs`."""
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+        return {key: _to_lists(item) for key, item in value.items()}
+    return [_to_lists(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def run_of(table: pd.DataFrame | RunName) -> Run:
-    """Return the run that a table or a name stands for; of a table, with the rows that are left in it.
+    """Return the run of a table or of a name; of a table, with the rows that are left in it.
 
     Raises:
-        CompareError: there is no such run, or the table does not tell which it is from.
+        CompareError: there is no such run, or the table does not say which it is of.
 
     """
     if not isinstance(table, pd.DataFrame):
-        return open_run(Path(table))
-    run = _origin(table)
+        return load_run(Path(table))
+    run = _whole_run_of(table)
     names = [*IDENTITY, *(["node"] if run.header.vantages else [])]
     _refuse_missing(names, table)
-    left = set(table[names].itertuples(index=False, name=None))
-    return run.only(lambda record: _identify(record, names) in left)
+    kept = set(table[names].itertuples(index=False, name=None))
+    return run.only(lambda record: _identity_of(record, names) in kept)
 
 
-def _identify(record: Record, names: Sequence[str]) -> tuple[object, ...]:
+def _identity_of(record: Record, names: Sequence[str]) -> tuple[object, ...]:
     return tuple(record.node if name == "node" else getattr(record.identity, name) for name in names)
 
 
@@ -87,12 +87,12 @@ def _refuse_missing(names: Sequence[str], table: pd.DataFrame) -> None:
         raise CompareError(f"this is no table of results: it has no column {missing[0]}; give what run() returned")
 
 
-def _origin(table: pd.DataFrame) -> Run:
+def _whole_run_of(table: pd.DataFrame) -> Run:
     _refuse_missing(("run_id", *IDENTITY), table)
     runs = table["run_id"].dropna().unique().tolist()
     if len(runs) != 1:
         raise CompareError(f"the table has rows of {len(runs)} runs; give the rows of one")
     try:
-        return open_run(Path(table.attrs.get("folder", runs[0])))
+        return load_run(Path(table.attrs.get("folder", runs[0])))
     except JournalError as error:
         raise CompareError(f"the table is of run {runs[0]}, whose folder is not there any more: {error}") from None

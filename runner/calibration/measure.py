@@ -22,6 +22,7 @@ from runner.planning.plan import Plan, Request, Target
 from runner.providers.endpoint import find_endpoint
 from runner.providers.redaction import Redactor
 from runner.providers.registry import builtin
+from runner.simulator.model import PROVIDER as SIMULATOR
 from runner.storage import journal
 from runner.version import __version__
 from runner.wire.time_slices import SEND_INTERVAL_NS
@@ -29,7 +30,6 @@ from runner.wire.time_slices import SEND_INTERVAL_NS
 if TYPE_CHECKING:
     from runner.engine.attempts import OpenAttemptRunners
 
-SIMULATOR = "sim"
 
 SEARCH_S = 30.0
 """Seconds by which the last trial of the search for the highest concurrency must have begun."""

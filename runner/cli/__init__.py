@@ -1,12 +1,14 @@
-"""The command: options in, one call of the API, exit code out. One thin file a sub-command.
+"""The command line: options in, one use case of `commands`, exit code out. One file a command.
 
-Nothing heavy is imported here or at the top of a sub-command's file, so that `compare --help` is instant.
+Nothing heavy is imported here or at the top of a command's file, so that `compare --help` is instant.
 """
 
 import atexit
 import gc
+import os
 import sys
 from pathlib import PurePath
+from types import TracebackType
 
 import click
 
@@ -14,7 +16,6 @@ from runner.cli.ask import ask
 from runner.cli.calibrate import calibrate
 from runner.cli.chat import chat
 from runner.cli.completion import completion
-from runner.cli.crash import print_redacted
 from runner.cli.diff import diff
 from runner.cli.doctor import doctor
 from runner.cli.export import export
@@ -33,14 +34,17 @@ from runner.errors import CompareError, did_you_mean
 from runner.version import __version__
 
 YOUNG_OBJECTS = 500_000
-"""So many new containers before the garbage collector looks. Imports make fewer, and all of them stay: looking
-through them again and again takes a fifth of a second."""
+"""New objects before the garbage collector runs. Imports make fewer, and all of them stay: to traverse them again and
+again takes 0.2 s."""
 
-IMAGES = frozenset({".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".pdf", ".svg"})
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".pdf", ".svg"})
+
+SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD")
+"""An environment variable with one of these in its name is hidden from tracebacks."""
 
 
 class Commands(click.Group):
-    """Shows our errors as one sentence, and knows what a mistyped command may have meant."""
+    """Prints a `CompareError` as one sentence, and suggests a command for a mistyped one."""
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the sub-command."""
@@ -50,17 +54,17 @@ class Commands(click.Group):
             click.echo(f"compare: {error}", err=True)
             ctx.exit(error.exit_code)
         except KeyboardInterrupt:
-            # The second one: the first was the run's own affair.
+            # The second one: the run itself handles the first.
             click.echo("compare: interrupted", err=True)
             ctx.exit(130)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the sub-command; say so when ImageMagick's was meant."""
+        """Return the sub-command; refuse what looks like a call of ImageMagick's `compare`."""
         name = args[0]
         if self.get_command(ctx, name) is None:
-            if PurePath(name).suffix.lower() in IMAGES:
+            if PurePath(name).suffix.lower() in IMAGE_SUFFIXES:
                 ctx.fail(f"{name} is an image: this `compare` compares language models; ImageMagick's is elsewhere.")
             if PurePath(name).suffix.lower() in {".yaml", ".yml"}:
                 ctx.fail(f"{name} is no command. Did you mean `compare run {name}`?")
@@ -89,10 +93,30 @@ for command in (
     commands.add_command(command)
 
 
+def print_redacted(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print a traceback as Python does, with all keys hidden: chained errors of HTTP libraries print whole headers.
+
+    Hidden are the secrets in the environment, whatever looks like a key, and the keys in use. Those are found among
+    all objects, since a register of keys would be one more place to leak from.
+    """
+    import traceback  # noqa: PLC0415 -- only a crash needs it
+
+    from runner.providers.key import Key  # noqa: PLC0415
+    from runner.providers.redaction import Redactor  # noqa: PLC0415
+
+    gc.unfreeze()
+    keys = [each for each in gc.get_objects() if isinstance(each, Key)]
+    keys += [
+        Key(value, name) for name, value in os.environ.items() if value and any(word in name for word in SECRET_WORDS)
+    ]
+    text = "".join(traceback.format_exception(kind, error, trace))
+    sys.stderr.write(Redactor(keys).in_errors(text))
+
+
 def main() -> None:
-    """Run the command line; what escapes it is a bug of ours, shown without keys."""
+    """Run the command line; an exception that escapes it is a bug, printed without keys."""
     sys.excepthook = print_redacted
     gc.set_threshold(YOUNG_OBJECTS)
-    # At its end the interpreter looks through all objects several times, for a third of a second, but not frozen ones.
+    # At exit the interpreter traverses all objects several times, which takes 0.3 s, but not frozen ones.
     atexit.register(gc.freeze)
     commands(prog_name="compare")

@@ -1,4 +1,4 @@
-"""`compare calibrate`: how far this machine's stamps can be trusted."""
+"""`compare calibrate`: how far this machine's timestamps can be trusted."""
 
 import sys
 from pathlib import Path
@@ -6,20 +6,18 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runner.cli.options import whole_number
+
 if TYPE_CHECKING:
     from runner.analysis.calibration import ErrorSpread
-    from runner.calibration.measure import Calibration, CalibrationLoad, Capacity
-
-TTFT_MS = 200.0
-SPEECH_S = 0.5
-"""How long a simulated reply takes behind its first token: a run of a hundred must not take minutes."""
+    from runner.calibration.measure import Calibration, Capacity
 
 
 @click.command()
 @click.option(
     "-j",
     "--concurrency",
-    type=click.IntRange(1, 10_000),
+    type=whole_number("concurrency"),
     default=4,
     show_default=True,
     metavar="N",
@@ -48,27 +46,24 @@ SPEECH_S = 0.5
 def calibrate(
     concurrency: int, rate: float, requests: int | None, output: Path | None, *, no_search: bool, as_json: bool
 ) -> None:
-    """Measure this machine's own error: ask the simulator, whose clock is known, and compare every stamp.
+    """Measure this machine's own error: ask the simulator, whose clock is known, and compare every timestamp.
 
     \b
     compare calibrate
     compare calibrate -j 200 --rate 50
     """
-    import anyio  # noqa: PLC0415 -- heavy imports wait until there is work
-
-    from runner.calibration.measure import CalibrationInterrupted, CalibrationLoad  # noqa: PLC0415
+    from runner.calibration.measure import CalibrationInterrupted  # noqa: PLC0415 -- heavy imports wait until there is work
     from runner.calibration.stored import CALIBRATION, store  # noqa: PLC0415
-    from runner.commands.run.perform import backend  # noqa: PLC0415
+    from runner.commands.calibrate import calibrate  # noqa: PLC0415
 
-    load = CalibrationLoad(
-        concurrency=concurrency,
-        requests=requests or max(100, 3 * concurrency),
-        ttft_ms=TTFT_MS,
-        gap_ms=1000 / rate,
-        tokens=max(2, round(rate * SPEECH_S)),
-    ).overlapping()
     try:
-        found = anyio.run(_calibrate, load, not no_search, **backend())
+        found = calibrate(
+            concurrency=concurrency,
+            tokens_per_s=rate,
+            requests=requests,
+            search=not no_search,
+            report=lambda line: click.echo(line, err=True),
+        )
     except (CalibrationInterrupted, KeyboardInterrupt):
         click.echo("interrupted: nothing is stored", err=True)
         sys.exit(130)
@@ -78,22 +73,16 @@ def calibrate(
     click.echo(f"written: {path}", err=True)
 
 
-async def _calibrate(load: "CalibrationLoad", search: bool) -> "Calibration":
-    from runner.calibration.measure import calibrate as measure  # noqa: PLC0415
-
-    return await measure(load, search=search, report=lambda line: click.echo(line, err=True))
-
-
 def tabulate_calibration(found: "Calibration") -> str:
-    """Return the result as a table, with what it was measured at above and what follows from it below."""
+    """Return a calibration as a table, with the load above it and the capacity below it."""
     from tabulate import tabulate  # noqa: PLC0415 -- heavy
 
     errors, load = found.errors, found.load
     rows = [
-        ("TTFT, measured less true", *_figures(errors.ttft)),
-        ("gap between texts, measured less true", *_figures(errors.gap)),
-        ("request sent -> at the server", *_figures(errors.request)),
-        ("text sent by the server -> stamped", *_figures(errors.stamp)),
+        ("TTFT, measured less true", *_percentile_cells(errors.ttft)),
+        ("gap between texts, measured less true", *_percentile_cells(errors.gap)),
+        ("request sent -> at the server", *_percentile_cells(errors.request)),
+        ("text sent by the server -> stamped", *_percentile_cells(errors.stamp)),
     ]
     table = tabulate(rows, headers=("error of", "n", "p50", "p90", "p99", "max"), colalign=("left", *["right"] * 5))
     pace = f"{load.concurrency} at a time, {1000 / load.gap_ms:g} tokens/s each"
@@ -105,7 +94,7 @@ def tabulate_calibration(found: "Calibration") -> str:
     return "\n".join(lines)
 
 
-def _figures(spread: "ErrorSpread | None") -> tuple[str, ...]:
+def _percentile_cells(spread: "ErrorSpread | None") -> tuple[str, ...]:
     from runner.outputs.text.figures import MISSING, milliseconds  # noqa: PLC0415
 
     if spread is None:

@@ -1,4 +1,4 @@
-"""Replies as they stream: in columns, or where there is no room or no terminal whole, one after another."""
+"""Replies as they stream: growing in columns on a terminal with room, else one after another when they are whole."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -8,9 +8,9 @@ from rich.columns import Columns
 from rich.console import Console
 from rich.live import Live
 
-from runner.cli.side_by_side import SaidReply, arrange, fits, print_plainly
+from runner.cli.side_by_side import ShownReply, arrange, fits, print_plainly
 from runner.core.events import TIMED, Channel, Event
-from runner.core.events import Text as Heard
+from runner.core.events import Text as TextEvent
 from runner.core.record import Record
 from runner.engine.observer import Observer
 from runner.outputs.text.figures import seconds
@@ -19,7 +19,7 @@ from runner.planning.plan import Request
 REFRESH_HZ = 8
 
 _OUTSIDE_LINES = 4
-"""Lines of the terminal that growing columns leave free."""
+"""Lines of the terminal that growing columns do not use."""
 
 
 @contextmanager
@@ -42,8 +42,8 @@ def open_columns(mode: str, console: Console, targets: Sequence[str]) -> Iterato
         console.print(columns.render(whole=True))
 
 
-def _tell(record: Record) -> str:
-    """Say how a reply ended, below it."""
+def _describe_ending(record: Record) -> str:
+    """Return a line on how a reply ended."""
     if record.outcome not in TIMED:
         return f"{record.outcome.value}: {record.error or 'no reason given'}"
     ttft = "" if record.ttft_s is None else f"first text {seconds(record.ttft_s)}"
@@ -53,57 +53,59 @@ def _tell(record: Record) -> str:
 
 
 class PlainReplies(Observer):
-    """Each reply whole, when it is finished."""
+    """Prints each reply when it is finished."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
 
     def finished(self, record: Record) -> None:
         """Print a reply under its target's name."""
-        print_plainly(SaidReply(record.identity.target, _tell(record), reply=record.reply or ""), self._console)
+        print_plainly(
+            ShownReply(record.identity.target, _describe_ending(record), reply=record.reply or ""), self._console
+        )
 
 
 class LiveReplies(Observer):
-    """A column for each target; text appears as it is heard, and below it when the first of it came."""
+    """A column for each target, in which text appears as it arrives, above the time of the first text."""
 
     watches_text = True
 
     def __init__(self, console: Console, targets: Sequence[str]) -> None:
         self._console = console
-        self._said = {target: SaidReply(target, "waiting") for target in targets}
+        self._shown = {target: ShownReply(target, "waiting") for target in targets}
         self._started_ns: dict[str, int] = {}
 
     def started(self, request: Request) -> None:
-        """Begin to count how long a target keeps one waiting."""
+        """Start to time the wait for a target's first text."""
         self._started_ns[request.target.name] = perf_counter_ns()
 
     def received(self, request: Request, event: Event) -> None:
         """Add a piece of text to its column."""
-        if not isinstance(event, Heard):
+        if not isinstance(event, TextEvent):
             return
-        said = self._said[request.target.name]
-        if not (said.thoughts or said.reply):
-            said.ending = f"first text ~{self._waited(said.name, event.at_ns)}"
+        shown = self._shown[request.target.name]
+        if not (shown.reasoning or shown.reply):
+            shown.ending = f"first text ~{self._waited(shown.name, event.at_ns)}"
         if event.channel is Channel.REASONING:
-            said.thoughts += event.text
+            shown.reasoning += event.text
         else:
-            said.reply += event.text
+            shown.reply += event.text
 
     def finished(self, record: Record) -> None:
         """Close a column with its timings."""
-        said = self._said[record.identity.target]
-        said.reply, said.ending = record.reply or "", _tell(record)
-        self._started_ns.pop(said.name, None)
+        shown = self._shown[record.identity.target]
+        shown.reply, shown.ending = record.reply or "", _describe_ending(record)
+        self._started_ns.pop(shown.name, None)
 
     def render(self, *, whole: bool = False) -> Columns:
-        """Return the columns as they stand, whole or as much of them as the terminal holds."""
+        """Return the columns as they are now, whole or as much of them as the terminal holds."""
         now_ns = perf_counter_ns()
-        for said in self._said.values():
-            if said.name in self._started_ns and not (said.thoughts or said.reply):
-                said.ending = f"waiting {self._waited(said.name, now_ns)}"
+        for shown in self._shown.values():
+            if shown.name in self._started_ns and not (shown.reasoning or shown.reply):
+                shown.ending = f"waiting {self._waited(shown.name, now_ns)}"
         height = None if whole else max(self._console.height - _OUTSIDE_LINES, 5)
-        return arrange(list(self._said.values()), self._console, height)
+        return arrange(list(self._shown.values()), self._console, height)
 
     def _waited(self, name: str, until_ns: int) -> str:
-        """Return the time since a request left its lane: TTFT, less what building and sending it took."""
+        """Return the time since a request left its lane, which is a little before it was sent."""
         return seconds((until_ns - self._started_ns.get(name, until_ns)) / 1e9)

@@ -1,4 +1,4 @@
-"""`compare completion`: what a shell needs to finish words."""
+"""`compare completion`: shell completion."""
 
 import click
 

@@ -1,4 +1,4 @@
-"""Asks before much is sent, or much is spent."""
+"""Ask before many requests are sent, or much money is spent."""
 
 import sys
 from typing import TYPE_CHECKING, Any
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from runner.commands.run.job import PreparedRun
+    from runner.commands.run.prepared_run import PreparedRun
     from runner.planning.forecast import Forecast
     from runner.pricing.money import Money
 
@@ -32,36 +32,36 @@ class Threshold(click.ParamType["int | Money"]):
             self.fail(f"{text!r} is neither a number of requests nor a sum such as 5USD", param, ctx)
 
 
-def confirm(job: "PreparedRun", threshold: "int | Money", *, yes: bool) -> None:
-    """Ask once if a job passes the threshold, as far as that can be told; simulated targets cost nothing.
+def confirm(prepared: "PreparedRun", threshold: "int | Money", *, yes: bool) -> None:
+    """Ask once if a run exceeds the threshold, as far as that is known; simulated targets cost nothing.
 
     Raises:
         click.Abort: the answer was no.
-        click.UsageError: nobody is there to answer.
+        click.UsageError: standard input is no terminal.
 
     """
-    forecast = job.forecast
+    forecast = prepared.forecast
     real = [each for each in forecast.targets if not each.simulated]
-    if yes or not real or not _passes(job, forecast, threshold):
+    if yes or not real or not _exceeds(prepared, forecast, threshold):
         return
-    question = f"{_describe(job, forecast)} to {', '.join(each.target for each in real)}: send them?"
+    question = f"{_describe(prepared, forecast)} to {', '.join(each.target for each in real)}: send them?"
     if not sys.stdin.isatty():
         raise click.UsageError(f"{question} Nobody is here to answer; say -y, or raise --confirm-over.")
     if not click.confirm(question, err=True):
         raise click.Abort
 
 
-def _count(job: "PreparedRun", forecast: "Forecast") -> int | None:
+def _count(prepared: "PreparedRun", forecast: "Forecast") -> int | None:
     """Return how many requests to real targets are still to be sent at most, None if nothing limits them."""
     counts = [each.requests for each in forecast.targets if not each.simulated]
     if None in counts:
-        return job.left
+        return prepared.remaining_requests
     total = sum(filter(None, counts))
-    return total if job.left is None else min(total, job.left)
+    return total if prepared.remaining_requests is None else min(total, prepared.remaining_requests)
 
 
-def _passes(job: "PreparedRun", forecast: "Forecast", threshold: "int | Money") -> bool:
-    count = _count(job, forecast)
+def _exceeds(prepared: "PreparedRun", forecast: "Forecast", threshold: "int | Money") -> bool:
+    count = _count(prepared, forecast)
     if count == 0:
         return False
     if isinstance(threshold, int):
@@ -72,11 +72,11 @@ def _passes(job: "PreparedRun", forecast: "Forecast", threshold: "int | Money") 
     )
 
 
-def _describe(job: "PreparedRun", forecast: "Forecast") -> str:
-    """Say how many requests there are, and what they cost at most, as far as that is known."""
-    count = _count(job, forecast)
+def _describe(prepared: "PreparedRun", forecast: "Forecast") -> str:
+    """Return how many requests there are, and what they cost at most, as far as that is known."""
+    count = _count(prepared, forecast)
     requests = "requests without a fixed number" if count is None else f"{count:,} requests"
-    of_all = " for the whole of the resumed run" if job.past else ""
+    of_all = " for the whole of the resumed run" if prepared.resumed else ""
     costs = f", at most {' + '.join(map(str, forecast.costs))}{of_all}," if forecast.costs else ""
     open_ends = len(forecast.unpriced) + len(forecast.unbounded)
     unknown = f" (cost unknown for {open_ends} target{'' if open_ends == 1 else 's'})" if open_ends else ""

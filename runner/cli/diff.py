@@ -2,8 +2,16 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+from runner.cli.options import color_option, fail_undecided_option, gate_option, min_effect_option
+from runner.errors import CompareError
+
+if TYPE_CHECKING:
+    from runner.analysis.diff import Difference
+    from runner.analysis.verdict import Rule
 
 
 @click.command()
@@ -30,15 +38,9 @@ import click
 @click.option(
     "--alpha", type=float, default=0.01, show_default=True, help="Level of the whole comparison, all rows together."
 )
-@click.option(
-    "--min-effect",
-    default="10%",
-    show_default=True,
-    metavar="SHARE",
-    help="Smallest change that matters: 10% or 0.1.",
-)
-@click.option("--gate", is_flag=True, help="Exit with 1 if anything regressed.")
-@click.option("--fail-undecided", is_flag=True, help="A gate that exits with 5, too, if anything is undecided.")
+@min_effect_option
+@gate_option
+@fail_undecided_option
 @click.option(
     "-o",
     "--output",
@@ -49,13 +51,7 @@ import click
     help="Write a report as well: .md fits a pull request, .json is for programs, .xml is JUnit.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
-@click.option(
-    "--color",
-    type=click.Choice(["auto", "always", "never"]),
-    default="auto",
-    show_default=True,
-    help="Colour; auto obeys NO_COLOR and FORCE_COLOR.",
-)
+@color_option
 def diff(
     base: Path,
     new: Path | None,
@@ -64,7 +60,7 @@ def diff(
     between_regions: tuple[str, str] | None,
     metrics: tuple[str, ...],
     alpha: float,
-    min_effect: str,
+    min_effect: float,
     gate: bool,
     fail_undecided: bool,
     outputs: tuple[Path, ...],
@@ -82,29 +78,48 @@ def diff(
     Each measure of each target is regressed, improved, unchanged or undecided; docs/statistics.md tells the rule.
     Exit codes: 0 done, 1 regressed (--gate), 2 nothing can be compared, 5 undecided (--fail-undecided).
     """
-    from runner.commands.diff import Rule, contrast, exit_code, write_difference  # noqa: PLC0415 -- heavy
+    from runner.analysis.verdict import Rule  # noqa: PLC0415 -- heavy imports wait until there is work
+    from runner.commands.diff import write_difference  # noqa: PLC0415
+    from runner.commands.exit_codes import of_difference  # noqa: PLC0415
     from runner.outputs.diff.formats import DIFFERENCE_WRITERS  # noqa: PLC0415
     from runner.storage.run_folder import check_outputs  # noqa: PLC0415
 
     check_outputs(outputs, DIFFERENCE_WRITERS)
-    rule = Rule(alpha=alpha, min_effect=parse_effect(min_effect), measures=metrics)
-    difference = contrast(base, new, between, rule, between_regions=between_regions)
+    rule = Rule(alpha=alpha, min_effect=min_effect, measures=metrics)
+    difference = _compare(base, new, between, between_regions, rule)
     if as_json:
         click.echo(DIFFERENCE_WRITERS[".json"](difference), nl=False)
     else:
-        from runner.cli.console import open_console  # noqa: PLC0415
+        from runner.cli.view import open_console  # noqa: PLC0415
         from runner.outputs.diff.terminal import render_difference  # noqa: PLC0415
 
         open_console(color).print(render_difference(difference))
     write_difference(difference, outputs)
     if outputs:
         click.echo(f"written: {', '.join(map(str, outputs))}", err=True)
-    sys.exit(exit_code(difference, gate=gate or fail_undecided, fail_undecided=fail_undecided))
+    sys.exit(of_difference(difference, gate=gate, fail_undecided=fail_undecided))
 
 
-def parse_effect(text: str) -> float:
-    """Read `10%` or `0.1`."""
-    try:
-        return float(text.removesuffix("%")) / 100 if text.endswith("%") else float(text)
-    except ValueError:
-        raise click.BadParameter(f"{text!r} is neither a share nor a percentage", param_hint="--min-effect") from None
+def _compare(
+    base: Path,
+    new: Path | None,
+    between: tuple[str, str] | None,
+    between_regions: tuple[str, str] | None,
+    rule: "Rule",
+) -> "Difference":
+    from runner.commands.diff import compare  # noqa: PLC0415
+    from runner.commands.load import load_run  # noqa: PLC0415
+
+    named = [each for each in (new, between, between_regions) if each is not None]
+    if not named:
+        raise CompareError(f"{base} is compared with nothing; name a second run, or two of its targets: --between A B")
+    if len(named) > 1:
+        raise CompareError(
+            "--between compares two targets of one run, --between-regions two places it was asked from; "
+            "name one run and one of these, or two runs and neither"
+        )
+    (other,) = named
+    with_run = load_run(base)
+    return compare(
+        with_run, load_run(other) if isinstance(other, Path) else other, rule, by_region=between_regions is not None
+    )

@@ -1,7 +1,6 @@
-"""`compare doctor`: what a run depends on, looked over before a run does."""
+"""`compare doctor`: check what a run depends on."""
 
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,6 @@ from runner.cli.options import env_file_option
 
 if TYPE_CHECKING:
     from runner.commands.doctor import DoctorFinding
-    from runner.providers.endpoint import Endpoint
 
 MARKS = {"ok": "ok     ", "note": "note   ", "problem": "PROBLEM"}
 
@@ -21,7 +19,7 @@ MARKS = {"ok": "ok     ", "note": "note   ", "problem": "PROBLEM"}
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @env_file_option
 def doctor(env_files: tuple[Path, ...], *, pings: bool, as_json: bool) -> None:
-    """Say what is installed, configured and reachable, and what to do where something is amiss.
+    """Say what is installed, configured and reachable, and what to do where something is wrong.
 
     \b
     compare doctor
@@ -30,38 +28,23 @@ def doctor(env_files: tuple[Path, ...], *, pings: bool, as_json: bool) -> None:
     Exit codes: 0 nothing is wrong, 1 something is.
     """
     import json  # noqa: PLC0415
-    import os  # noqa: PLC0415
 
-    from runner.commands.doctor import Health, configured_endpoints, examine  # noqa: PLC0415 -- heavy
-    from runner.commands.run.prepare import load_registry  # noqa: PLC0415
-    from runner.providers.environment import read_environment  # noqa: PLC0415
+    from runner.commands.doctor import Health, examine  # noqa: PLC0415 -- heavy imports wait until there is work
 
-    registry = load_registry(Path.cwd())
-    environ = read_environment(env_files, Path.cwd(), os.environ)
-    findings = list(examine(registry, environ))
-    if pings:
-        findings += _ping_all(configured_endpoints(registry, environ)[0])
+    findings = examine(env_files, pings=pings)
     if as_json:
-        click.echo(json.dumps([asdict(finding) for finding in findings], ensure_ascii=False, indent=2))
+        click.echo(json.dumps(list(map(_to_plain, findings)), ensure_ascii=False, indent=2))
     else:
         for finding in findings:
-            click.echo(_line(finding))
+            click.echo(_render_line(finding))
     sys.exit(1 if any(finding.health is Health.BAD for finding in findings) else 0)
 
 
-def _ping_all(endpoints: "list[Endpoint]") -> "list[DoctorFinding]":
-    import anyio  # noqa: PLC0415
-
-    from runner.commands.doctor import ping  # noqa: PLC0415
-    from runner.commands.run.perform import backend  # noqa: PLC0415
-
-    async def ask() -> "list[DoctorFinding]":
-        # One after the other: together they would share the line, and tell its sharing.
-        return [await ping(endpoint) for endpoint in endpoints]
-
-    return anyio.run(ask, **backend())
+def _to_plain(finding: "DoctorFinding") -> dict[str, str | None]:
+    """Return a finding under the names that programs read."""
+    return {"topic": finding.topic, "health": finding.health, "text": finding.text, "remedy": finding.hint}
 
 
-def _line(finding: "DoctorFinding") -> str:
+def _render_line(finding: "DoctorFinding") -> str:
     hint = f"\n        -> {finding.hint}" if finding.hint else ""
     return f"{MARKS[finding.health.value]} {finding.topic}: {finding.text}{hint}"

@@ -1,11 +1,11 @@
-"""`compare export`: a run that is over, in the form of another tool."""
+"""`compare export`: a finished run, in the form of another tool."""
 
 import sys
 from pathlib import Path
 
 import click
 
-from runner.cli.options import is_said, percentiles_option
+from runner.cli.options import is_given, percentiles_option
 
 ROWS_ALONE = frozenset({".csv", ".jsonl", ".parquet", ".xml"})
 """Formats that hold no summary."""
@@ -43,13 +43,13 @@ def export(run: Path, *, output: Path | None, percents: tuple[float, ...], conte
         raise click.UsageError(f"{' and '.join(f'--{form}' for form in chosen)} are two forms; choose one.")
     if content and chosen != [ExportForm.OTEL]:
         raise click.UsageError("--content belongs to --otel; the other forms hold prompts and replies anyway.")
-    if is_said("percents") and (chosen or (output is not None and output.suffix.lower() in ROWS_ALONE)):
+    if is_given("percents") and (chosen or (output is not None and output.suffix.lower() in ROWS_ALONE)):
         raise click.UsageError("--percentiles belongs to a format with a summary: .md, .html or .json.")
-    made = export(run, chosen[0] if chosen else None, output, with_content=content, percents=percents)
-    for note in made.notes if made else ():
+    exported = export(run, chosen[0] if chosen else None, output, with_content=content, percents=percents)
+    for note in exported.notes if exported else ():
         click.echo(f"note: {note}", err=True)
     if output is not None:
         click.echo(f"written: {output}", err=True)
-    elif made is not None:
+    elif exported is not None:
         # Not click.echo: a console's own encoding must neither refuse a reply nor translate its line ends.
-        sys.stdout.buffer.write(made.text.encode())
+        sys.stdout.buffer.write(exported.text.encode())

@@ -23,7 +23,7 @@ def import_suite(file: Path, output: Path | None) -> None:
     from runner.commands.import_suite import import_file  # noqa: PLC0415 -- heavy imports wait until there is work
 
     imported = import_file(file, output)
-    for line in imported.left:
+    for line in imported.not_imported:
         click.echo(f"not taken: {line}", err=True)
     if output is None:
         click.echo(imported.text, nl=False)

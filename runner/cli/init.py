@@ -1,4 +1,4 @@
-"""`compare init`: what a newcomer's folder needs to begin."""
+"""`compare init`: a suite to start with, and the files around it."""
 
 from pathlib import Path
 
@@ -8,13 +8,13 @@ import click
 @click.command()
 @click.argument("folder", metavar="[DIR]", type=click.Path(path_type=Path, file_okay=False), default=Path())
 def init(folder: Path) -> None:
-    """Lay out a suite, a .env.example, lines for .gitignore and a CI workflow in DIR, or here.
+    """Write a suite, a .env.example, lines for .gitignore and a CI workflow into DIR, or here.
 
-    Nothing that is there already is changed.
+    Files that exist are not changed.
     """
-    from runner.commands.init import SUITE, lay_out  # noqa: PLC0415
-    from runner.commands.run.prepare import load_registry  # noqa: PLC0415 -- heavy
+    from runner.commands.init import SUITE, write_starter_files  # noqa: PLC0415
+    from runner.commands.providers import load_registry  # noqa: PLC0415 -- heavy
 
-    for laid in lay_out(folder, load_registry(Path.cwd()).rows):
-        click.echo(f"{laid.deed}: {laid.path}")
+    for file in write_starter_files(folder, load_registry(Path.cwd()).rows):
+        click.echo(f"{file.change}: {file.path}")
     click.echo(f"next: compare run {folder / SUITE}")

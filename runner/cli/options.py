@@ -1,19 +1,107 @@
-"""Options that several sub-commands share, and how they become `Options` and a way to watch."""
+"""Options that several commands share, and the decorators by which a command gets their values as one typed value."""
 
-from collections.abc import Callable
-from functools import reduce
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.core import ParameterSource
 
+from runner.commands.run.options import RANGES, RunOptions, check_options, parse_share, spell_option
+from runner.core.load import ARRIVALS
 from runner.core.percentiles import PERCENTILES, parse_percentiles
+from runner.errors import CompareError
 
 if TYPE_CHECKING:
-    from runner.commands.run.job import RunOptions
+    from runner.pricing.money import Money
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+Command = Callable[..., None]
+Decorator = Callable[[Command], Command]
+Value = TypeVar("Value")
+
+UNITS_S = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+# Types of values
+
+
+class DurationParam(click.ParamType[float]):
+    """Seconds, or a number with a unit."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return seconds."""
+        found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?(ms|s|m|h|)", str(value))
+        if found is None:
+            self.fail(f"{value!r} is no duration; write 30s, 5m or 1h", param, ctx)
+        return float(found[1]) * UNITS_S[found[2]]
+
+
+class LevelsParam(click.ParamType[tuple[int, ...]]):
+    """Whole numbers with commas between them."""
+
+    name = "levels"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        """Return the levels in the order written."""
+        if not re.fullmatch(r" *[0-9]+ *(, *[0-9]+ *)*", str(value)):
+            self.fail(f"{value!r} is no list of levels; write 1,2,4,8", param, ctx)
+        return tuple(int(level) for level in str(value).split(","))
+
+
+class EffectParam(click.ParamType[float]):
+    """A share, as a number or as a percentage."""
+
+    name = "effect"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the share: 0.1 for `10%` and for `0.1`."""
+        text = str(value)
+        try:
+            return float(text.removesuffix("%")) / 100 if text.endswith("%") else float(text)
+        except ValueError:
+            self.fail(f"{text!r} is neither a share nor a percentage", param, ctx)
+
+
+class MoneyParam(click.ParamType["Money"]):
+    """A sum of money with its currency."""
+
+    name = "sum"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> "Money":
+        """Return the sum."""
+        from runner.pricing.money import parse_money  # noqa: PLC0415 -- brings decimal
+
+        try:
+            return parse_money(str(value))
+        except CompareError as error:
+            self.fail(str(error), param, ctx)
+
+
+class ShareParam(click.ParamType[float]):
+    """A percentage above 0."""
+
+    name = "share"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the share: 0.05 for `5%`."""
+        try:
+            return parse_share(str(value))
+        except CompareError as error:
+            self.fail(str(error), param, ctx)
+
+
+def whole_number(field: str) -> click.IntRange:
+    """Return the type of a whole number of `RunOptions`, within its range."""
+    return click.IntRange(*RANGES[field])
+
+
+# Groups of options
+
 
 env_file_option = click.option(
     "--env-file",
@@ -24,7 +112,7 @@ env_file_option = click.option(
     help="Read variables from a file; the nearest .env is read anyway, the environment wins.",
 )
 
-_TARGETS = (
+TARGETS = (
     click.option(
         "-m",
         "--model",
@@ -40,7 +128,7 @@ _TARGETS = (
     env_file_option,
     click.option(
         "--concurrency",
-        type=click.IntRange(1, 10_000),
+        type=whole_number("concurrency"),
         metavar="N",
         help="Requests under way per provider (default 4).",
     ),
@@ -55,13 +143,16 @@ _TARGETS = (
     ),
     click.option("--bom", is_flag=True, help="Begin CSV files with a byte order mark, for Excel."),
 )
+"""Which targets to ask, and where the results go."""
 
-_SUITE = (
+REPEATS = (
     click.option("-k", "--case", "cases", multiple=True, metavar="GLOB", help="Only the cases whose id fits."),
-    click.option("--repeat", type=click.IntRange(1), metavar="N", help="Ask everything N times, in N shuffled blocks."),
+    click.option(
+        "--repeat", type=whole_number("repeat"), metavar="N", help="Ask everything N times, in N shuffled blocks."
+    ),
     click.option(
         "--warmup-requests",
-        type=click.IntRange(0),
+        type=whole_number("warmup_requests"),
         default=0,
         metavar="N",
         help="Send N requests to each target first, marked and left out of every figure. "
@@ -69,26 +160,60 @@ _SUITE = (
     ),
     click.option("--seed", type=int, metavar="N", help="Seed of the order; drawn, and written down, if not given."),
 )
+"""How much of a suite to ask, and how often."""
 
-_VIEW = (
-    click.option("--json", "as_json", is_flag=True, help="Print the summary and all rows as JSON instead of a table."),
-    click.option("-q", "--quiet", is_flag=True, help="No progress."),
+LOAD = (
     click.option(
-        "--progress",
-        type=click.Choice(["auto", "live", "plain", "none"]),
-        default="auto",
-        show_default=True,
-        help="How progress is shown on stderr; auto is live on a terminal, plain elsewhere.",
+        "--order",
+        type=click.Choice(["blocks", "free", "as-written"]),
+        help="blocks (default): shuffled, targets close in time; free: nobody waits; as-written: not shuffled.",
     ),
     click.option(
-        "--color",
-        type=click.Choice(["auto", "always", "never"]),
-        default="auto",
-        show_default=True,
-        help="Colour; auto obeys NO_COLOR and FORCE_COLOR.",
+        "--lead",
+        type=whole_number("lead"),
+        metavar="N",
+        help="With --order blocks, how many blocks a fast lane may be ahead of the slowest (default 2).",
+    ),
+    click.option(
+        "--adaptive",
+        is_flag=True,
+        help="Let a lane's limit grow while its provider keeps up; lanes are then not equally loaded.",
+    ),
+    click.option(
+        "--rate",
+        type=click.FloatRange(0, min_open=True),
+        metavar="R",
+        help="Start R conversations a second with each target, whether or not earlier ones are answered.",
+    ),
+    click.option(
+        "--arrivals",
+        type=click.Choice(ARRIVALS),
+        help="How --rate spaces them: evenly (default), or at random as independent callers do; seeded.",
+    ),
+    click.option(
+        "--duration",
+        "duration_s",
+        type=DurationParam(),
+        metavar="TIME",
+        help="Repeat block after block, and start no request after TIME: 30s, 5m, 1h. With --sweep, at each level.",
+    ),
+    click.option(
+        "--requests",
+        "--max-requests",
+        "max_requests",
+        type=whole_number("max_requests"),
+        metavar="N",
+        help="Repeat block after block, until N requests are sent in all. With --sweep, at each level.",
+    ),
+    click.option(
+        "--sweep",
+        "levels",
+        type=LevelsParam(),
+        metavar="N,N,...",
+        help="Ask everything at one concurrency after the other, such as 1,2,4,8, and tabulate speed against load.",
     ),
 )
-
+"""The order and the load profile."""
 
 percentiles_option = click.option(
     "--percentiles",
@@ -98,32 +223,73 @@ percentiles_option = click.option(
     help="Percentiles to show beside the median, such as 50,90,99 (default 95).",
 )
 
+color_option = click.option(
+    "--color",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    show_default=True,
+    help="Colour; auto obeys NO_COLOR and FORCE_COLOR.",
+)
 
-def is_said(name: str) -> bool:
-    """Tell whether an option was given to the command that runs, even if with the value it has by default."""
+gate_option = click.option("--gate", is_flag=True, help="Exit with 1 if anything regressed.")
+
+fail_undecided_option = click.option(
+    "--fail-undecided", is_flag=True, help="A gate that exits with 5, too, if anything is undecided."
+)
+
+min_effect_option = click.option(
+    "--min-effect",
+    type=EffectParam(),
+    default="10%",
+    show_default=True,
+    metavar="SHARE",
+    help="Smallest change that matters: 10% or 0.1.",
+)
+
+
+# Decorators
+
+
+def run_options(*groups: Sequence[Decorator]) -> Decorator:
+    """Return a decorator that adds groups of options to a command, which gets their values as `options: RunOptions`."""
+    return collect("options", RunOptions, [option for group in groups for option in group], _check)
+
+
+def _check(options: RunOptions) -> RunOptions:
+    try:
+        return check_options(options, spell_option)
+    except CompareError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def collect(
+    parameter: str, kind: type[Value], options: Sequence[Decorator], check: Callable[[Value], Value] = lambda v: v
+) -> Decorator:
+    """Return a decorator that adds options to a command, which gets their values as one value of a dataclass.
+
+    Args:
+        parameter: the command's parameter that gets the value.
+        kind: the dataclass; an option belongs to the field of its name.
+        options: the options.
+        check: returns the value, or raises if its fields contradict each other.
+
+    """
+    names = {spec.name for spec in fields(kind)}  # type: ignore[arg-type]
+
+    def decorate(command: Command) -> Command:
+        @wraps(command)
+        def call(**values: Any) -> None:
+            value = kind(**{name: values.pop(name) for name in names & values.keys()})
+            command(**values, **{parameter: check(value)})
+
+        decorated: Command = call
+        for option in reversed(options):
+            decorated = option(decorated)
+        return decorated
+
+    return decorate
+
+
+def is_given(name: str) -> bool:
+    """Return whether the user set an option of the command that runs, if only to its default."""
     return click.get_current_context().get_parameter_source(name) is not ParameterSource.DEFAULT
-
-
-def target_options(command: Command) -> Command:
-    """Add the options on whom to ask."""
-    return reduce(lambda decorated, option: option(decorated), reversed(_TARGETS), command)
-
-
-def suite_options(command: Command) -> Command:
-    """Add the options on how much of a suite to ask, and how often."""
-    return reduce(lambda decorated, option: option(decorated), reversed(_SUITE), command)
-
-
-def view_options(command: Command) -> Command:
-    """Add the options on what to show."""
-    return reduce(lambda decorated, option: option(decorated), reversed(_VIEW), command)
-
-
-def read_options(chosen: dict[str, Any], **more: Any) -> "RunOptions":
-    """Make the API's options of what click has parsed."""
-    from runner.commands.run.job import RunOptions  # noqa: PLC0415
-    from runner.planning.targets import TargetSelection  # noqa: PLC0415 -- heavy
-
-    wish = TargetSelection(chosen["models"], chosen["providers"], skip_missing=chosen["skip_missing"])
-    names = ("env_files", "concurrency", "outputs", "bom")
-    return RunOptions(wish=wish, **{name: chosen[name] for name in names}, **more)

@@ -1,8 +1,10 @@
-"""How a run looks while it goes on: a row a lane, live, on a terminal, a line a request elsewhere. On stderr."""
+"""The progress of a run: on a terminal a live row for each lane, elsewhere a line for each request."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import exp, log
 from time import perf_counter_ns
 
 from rich.console import Console
@@ -10,7 +12,6 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from runner.cli.running_median import RunningMedian
 from runner.core.events import TIMED
 from runner.core.hints import hint_for
 from runner.core.record import Record
@@ -19,7 +20,7 @@ from runner.outputs.text.figures import MISSING, count, seconds
 from runner.planning.plan import Plan, Request, Target
 
 REFRESH_HZ = 4
-"""Drawing shares the loop that measures; four times a second is enough to see that something happens."""
+"""Drawing shares the event loop that measures, so it is rare."""
 
 
 @contextmanager
@@ -38,21 +39,20 @@ def open_progress(mode: str, console: Console) -> Iterator[Observer]:
             yield progress
 
 
-def describe(record: Record) -> str:
-    """Say in a line how a request ended."""
-    asked = f"{record.identity.target}  {record.identity.case}"
+def describe_record(record: Record) -> str:
+    """Return a line on how a request ended."""
+    request = f"{record.identity.target}  {record.identity.case}"
     turn = f" turn {record.identity.turn}" if record.identity.turn > 1 else ""
     if record.outcome not in TIMED:
         status = f" {record.http_status}" if record.http_status else ""
-        said = [record.error, _advise_on(record)]
-        reasons = " · ".join(filter(None, said)) or "no reason given"
-        return f"{asked}{turn}  {record.outcome.value}{status}: {reasons}"
+        reasons = " · ".join(filter(None, (record.error, _hint_on(record)))) or "no reason given"
+        return f"{request}{turn}  {record.outcome.value}{status}: {reasons}"
     ttft = "–" if record.ttft_s is None else f"{record.ttft_s * 1000:.0f} ms"
     total = "–" if record.total_s is None else f"{record.total_s:.2f} s"
-    return f"{asked}{turn}  {record.outcome.value}  first text {ttft}  total {total}"
+    return f"{request}{turn}  {record.outcome.value}  first text {ttft}  total {total}"
 
 
-def _advise_on(record: Record) -> str | None:
+def _hint_on(record: Record) -> str | None:
     return hint_for(
         record.identity.provider,
         record.outcome,
@@ -71,32 +71,59 @@ class PlainProgress(Observer):
         self._done = 0
 
     def planned(self, plan: Plan) -> None:
-        """Remember how many lines there will be, if that is known."""
+        """Note how many requests there will be, if that is known."""
         self._total = plan.requests
 
     def resumed(self, recorded: Mapping[str, int]) -> None:
-        """Leave out what is done already."""
+        """Leave out the completed requests."""
         self._total = None if self._total is None else self._total - sum(recorded.values())
 
     def limit_changed(self, lane: str, limit: int, why: str) -> None:
-        """Print that a lane has become narrower or wider, and why."""
+        """Print a lane's new limit, and why it changed."""
         self._print(f"{lane}: at most {count(limit, 'request')} at a time now: {why}")
 
     def lane_paused(self, lane: str, wait_s: float, why: str) -> None:
-        """Print why a lane is left in peace."""
+        """Print why a lane pauses, and for how long."""
         self._print(f"{lane}: waiting {wait_s:.1f} s: {why}")
 
     def finished(self, record: Record) -> None:
         """Print how a request ended."""
         if record.warmup:
-            self._print(f"[warm-up] {describe(record)}")
+            self._print(f"[warm-up] {describe_record(record)}")
             return
         self._done += 1
         of_all = "" if self._total is None else f"/{self._total}"
-        self._print(f"[{self._done}{of_all}] {describe(record)}")
+        self._print(f"[{self._done}{of_all}] {describe_record(record)}")
 
     def _print(self, line: str) -> None:
         self._console.print(Text(line), soft_wrap=True)
+
+
+STEP = 0.004
+"""Durations that differ by less than 0.4 % are counted as one."""
+
+
+@dataclass(slots=True)
+class RunningMedian:
+    """The median of any number of durations in little memory: they are counted in bins 0.4 % wide."""
+
+    n: int = 0
+    _bins: Counter[int] = field(default_factory=Counter)
+
+    def add(self, duration_s: float) -> None:
+        """Count a duration in seconds; 0 counts as a microsecond."""
+        self.n += 1
+        self._bins[round(log(max(duration_s, 1e-6)) / STEP)] += 1
+
+    @property
+    def value(self) -> float | None:
+        """The median so far in seconds, within half a step; None before the first duration."""
+        passed = 0
+        for place in sorted(self._bins):
+            passed += self._bins[place]
+            if 2 * passed >= self.n:
+                return exp(place * STEP)
+        return None
 
 
 @dataclass(slots=True)
@@ -105,7 +132,7 @@ class LaneProgress:
 
     limit: int
     total: int | None
-    """None where nobody knows how many requests there will be."""
+    """How many requests there will be; None where that is not known."""
     opened_ns: int
     done: int = 0
     failed: int = 0
@@ -113,14 +140,14 @@ class LaneProgress:
     ttft: RunningMedian = field(default_factory=RunningMedian)
 
     def eta_s(self, now_ns: int) -> float | None:
-        """Return how long the rest will take at the pace so far; None while that cannot be known."""
+        """Return the seconds that the rest takes at the pace so far; None while that is not known."""
         if self.total is None or not self.done:
             return None
         return (now_ns - self.opened_ns) / 1e9 * (self.total - self.done) / self.done
 
 
 def _draw_nothing() -> None:
-    """Stand in until there is something to draw on."""
+    """Do nothing: the display is not open yet."""
 
 
 class LiveProgress(Observer):
@@ -135,15 +162,15 @@ class LiveProgress(Observer):
         self.refresh: Callable[[], None] = _draw_nothing
 
     def planned(self, plan: Plan) -> None:
-        """Remember what there is to do."""
+        """Note the plan."""
         self._plan = plan
 
     def resumed(self, recorded: Mapping[str, int]) -> None:
-        """Remember what is done already."""
+        """Note the completed requests."""
         self._recorded = recorded
 
     def lane_opened(self, lane: str, targets: Sequence[Target], limit: int) -> None:
-        """Lay out a lane's row."""
+        """Add a row for a lane."""
         total = None if self._plan is None else self._plan.requests_to(targets)
         if total is not None:
             total -= sum(self._recorded.get(target.name, 0) for target in targets)
@@ -151,7 +178,7 @@ class LiveProgress(Observer):
         self._lane_of |= {target.name: self._lanes[lane] for target in targets}
 
     def limit_changed(self, lane: str, limit: int, why: str) -> None:  # noqa: ARG002 -- there is no room for the reason
-        """Show a lane's new limit."""
+        """Update a lane's limit."""
         self._lanes[lane].limit = limit
         self._redraw()
 
@@ -178,26 +205,26 @@ class LiveProgress(Observer):
             self.refresh()
 
     def render(self) -> Table:
-        """Return the table as it stands."""
+        """Return the table as it is now."""
         table = Table(box=None, pad_edge=False)
         table.add_column("lane")
         for heading in ("done", "in flight", "failed", "TTFT p50 so far", "left"):
             table.add_column(heading, justify="right")
         for name, lane in self._lanes.items():
-            table.add_row(Text(name), *_cells(lane, perf_counter_ns()))
+            table.add_row(Text(name), *_lane_cells(lane, perf_counter_ns()))
         return table
 
 
-def _cells(lane: LaneProgress, now_ns: int) -> tuple[str | Text, ...]:
+def _lane_cells(lane: LaneProgress, now_ns: int) -> tuple[str | Text, ...]:
     done = f"{lane.done:,}" if lane.total is None else f"{lane.done:,}/{lane.total:,}"
     failed = Text(str(lane.failed), style="red" if lane.failed else "")
     ttft = seconds(lane.ttft.value)
     sample = f" (n {lane.ttft.n:,})" if lane.ttft.n else ""
-    return done, f"{lane.in_flight} of {lane.limit}", failed, ttft + sample, remaining(lane.eta_s(now_ns))
+    return done, f"{lane.in_flight} of {lane.limit}", failed, ttft + sample, format_eta(lane.eta_s(now_ns))
 
 
-def remaining(eta_s: float | None) -> str:
-    """Write how long something will take, roughly: `40 s`, `3 min`, `2 h 10 min`."""
+def format_eta(eta_s: float | None) -> str:
+    """Return a duration, rounded: `40 s`, `3 min`, `2 h 10 min`."""
     if eta_s is None:
         return MISSING
     if eta_s < 90:

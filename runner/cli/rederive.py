@@ -1,4 +1,4 @@
-"""`compare rederive`: a recorded run told anew, by the definitions of today."""
+"""`compare rederive`: recompute a recorded run's metrics from its raw bytes."""
 
 from pathlib import Path
 
@@ -15,18 +15,18 @@ import click
     help="Where the new run goes: else beside RUN, with -rederived behind its name.",
 )
 def rederive(run: Path, *, output: Path | None) -> None:
-    """Make a journal and tables anew from the bytes that were recorded of RUN.
+    """Recompute the metrics of RUN, a recorded run, from its raw bytes; write them as a new run.
 
     \b
     compare rederive latest
 
-    Useful when a definition has changed since, or a fault in reading replies was mended. RUN itself stays as it is;
-    what was not recorded is taken over.
+    Useful when the definition of a metric has changed since, or an error in decoding replies was fixed. RUN itself
+    stays as it is; what was not recorded is copied.
     """
     from runner.commands.rederive import rederive  # noqa: PLC0415 -- heavy imports wait until there is work
 
-    done = rederive(run, output)
-    click.echo(f"told as before: {done.same}, told anew: {done.told_anew}, not recorded: {done.unrecorded}")
-    for name, count in done.changed.most_common():
-        click.echo(f"  {name}: another in {count}")
-    click.echo(f"written: {done.folder}", err=True)
+    new_run = rederive(run, output)
+    click.echo(f"unchanged: {new_run.unchanged}, changed: {new_run.changed}, not recorded: {new_run.unrecorded}")
+    for name, count in new_run.changed_members.most_common():
+        click.echo(f"  {name}: changed in {count}")
+    click.echo(f"written: {new_run.folder}", err=True)

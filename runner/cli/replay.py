@@ -1,4 +1,4 @@
-"""`compare replay`: what was recorded of a run, served again."""
+"""`compare replay`: serve the recorded replies of a run."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import click
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8766, show_default=True, help="0 takes any free one.")
 def replay(run: Path, *, fast: bool, host: str, port: int) -> None:
-    """Serve what was recorded of RUN, until Ctrl-C, as an OpenAI-compatible server.
+    """Serve the recorded replies of RUN, until Ctrl-C, as an OpenAI-compatible server.
 
     \b
     compare run prompts/basic.yaml --record

@@ -1,4 +1,4 @@
-"""The replies of runs that are over, on a terminal: turn by turn, what each target said."""
+"""Print the replies of finished runs on a terminal, turn by turn, one column for each target."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.rule import Rule
 from rich.text import Text
 
-from runner.cli.side_by_side import SaidReply, arrange, fits, print_plainly
+from runner.cli.side_by_side import ShownReply, arrange, fits, print_plainly
 from runner.outputs.report.comparison_grid import (
     GridTurn,
     Replies,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def print_replies(runs: "Sequence[Run]", console: Console) -> None:
-    """Print every turn, in the repeat that a page would show first."""
+    """Print every turn, in the repeat that the report page shows first."""
     columns = target_columns(runs)
     turns = [turn.only_repeats(turn.first) for turn in grid_turns(columns)]
     replies = read_replies(turns, columns)
@@ -34,26 +34,26 @@ def print_replies(runs: "Sequence[Run]", console: Console) -> None:
 
 
 def _print_turn(turn: GridTurn, columns: Sequence[TargetColumn], replies: Replies, console: Console) -> None:
-    said = [
-        _said(column.label, rows[cell[turn.first].place] if cell else None)
+    shown = [
+        _shown_reply(column.label, rows[cell[turn.first].place] if cell else None)
         for column, cell, rows in zip(columns, turn.cells, replies, strict=True)
     ]
     if not fits(console, len(columns)):
         console.print(Text(f"# {one_line(turn.label)}", style="bold"), soft_wrap=True)
         console.print(Text(printable(turn.prompt), style="dim"), Text(), sep="\n", soft_wrap=True)
-        for each in said:
+        for each in shown:
             print_plainly(each, console)
         return
     console.print(Rule(Text(one_line(turn.label), style="bold"), align="left"))
     console.print(Text(printable(turn.prompt), style="dim", overflow="fold"))
-    console.print(arrange(said, console))
+    console.print(arrange(shown, console))
 
 
-def _said(label: str, row: "Row | None") -> SaidReply:
+def _shown_reply(label: str, row: "Row | None") -> ShownReply:
     if row is None:
-        return SaidReply(label, "not asked")
-    return SaidReply(label, describe_ending(row), _text(row["reasoning"]), _text(row["reply"]))
+        return ShownReply(label, "not asked")
+    return ShownReply(label, describe_ending(row), _text_or_empty(row["reasoning"]), _text_or_empty(row["reply"]))
 
 
-def _text(cell: "Cell") -> str:
+def _text_or_empty(cell: "Cell") -> str:
     return cell if isinstance(cell, str) else ""

@@ -1,10 +1,10 @@
-"""`compare report`: runs that are over, as one page to look at."""
+"""`compare report`: a page on finished runs."""
 
 from pathlib import Path
 
 import click
 
-from runner.cli.options import percentiles_option
+from runner.cli.options import color_option, percentiles_option
 
 
 @click.command()
@@ -18,13 +18,7 @@ from runner.cli.options import percentiles_option
 )
 @click.option("--replies", is_flag=True, help="Print the replies as well, side by side where there is room.")
 @percentiles_option
-@click.option(
-    "--color",
-    type=click.Choice(["auto", "always", "never"]),
-    default="auto",
-    show_default=True,
-    help="Colour; auto obeys NO_COLOR and FORCE_COLOR.",
-)
+@color_option
 def report(
     runs: tuple[Path, ...], *, output: Path | None, replies: bool, percents: tuple[float, ...], color: str
 ) -> None:
@@ -38,19 +32,19 @@ def report(
 
     The page is one file: it opens from disk, loads nothing, and keeps what a reply says from doing anything.
     """
-    from runner.cli.console import open_console  # noqa: PLC0415 -- heavy imports wait until there is work
-    from runner.cli.replies import print_replies  # noqa: PLC0415
-    from runner.commands.report import keep_report, open_runs, place_report  # noqa: PLC0415
+    from runner.cli.replies import print_replies  # noqa: PLC0415 -- heavy imports wait until there is work
+    from runner.cli.view import open_console  # noqa: PLC0415
+    from runner.commands.report import load_runs, place_report, write_report  # noqa: PLC0415
     from runner.outputs.terminal import render_summary  # noqa: PLC0415
 
     path = place_report(runs, output)
-    opened = open_runs(runs, percents)
+    loaded = load_runs(runs, percents)
     console = open_console(color)
-    for run in opened:
-        if len(opened) > 1:
+    for run in loaded:
+        if len(loaded) > 1:
             console.print(f"run {run.header.run_id}", style="bold", markup=False)
         console.print(render_summary(run))
     if replies:
-        print_replies(opened, console)
-    keep_report(opened, path)
+        print_replies(loaded, console)
+    write_report(loaded, path)
     click.echo(f"written: {path}", err=True)

@@ -1,68 +1,173 @@
-"""`compare run`: a suite file to everyone, tables out."""
+"""`compare run`: ask every target what a suite says, and write tables."""
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from runner.cli.cluster import cluster_options, read_fleet
 from runner.cli.confirm import CONFIRM_OVER, Threshold, confirm
-from runner.cli.gate import conclude, gate_options, read_gate
-from runner.cli.load import load_options, read_load
-from runner.cli.options import is_said, percentiles_option, read_options, suite_options, target_options, view_options
+from runner.cli.options import (
+    LOAD,
+    REPEATS,
+    TARGETS,
+    MoneyParam,
+    ShareParam,
+    fail_undecided_option,
+    gate_option,
+    min_effect_option,
+    percentiles_option,
+    run_options,
+    whole_number,
+)
+from runner.cli.view import ViewOptions, perform_with_progress, view_options
 
 if TYPE_CHECKING:
-    from runner.commands.run.job import PreparedRun, RunOptions
+    from runner.analysis.diff import Difference
+    from runner.commands.exit_codes import AllowedErrors
+    from runner.commands.gate import Gate
+    from runner.commands.run.options import RunOptions
     from runner.commands.run.perform import FinishedRun
+    from runner.commands.run.prepared_run import PreparedRun
+    from runner.pricing.money import Money
+
+RECORDED_RUNS = (
+    click.option(
+        "--resume",
+        type=click.Path(path_type=Path),
+        metavar="RUN",
+        help="Resume a run: its folder, or `latest`. Completed requests are not sent again; options you omit keep "
+        "their values.",
+    ),
+    click.option("--retry-errors", is_flag=True, help="With --resume, send failed requests again."),
+    click.option(
+        "--record", is_flag=True, help="Keep every reply byte for byte, with the time of each read; never a key."
+    ),
+    click.option(
+        "--replay",
+        type=click.Path(path_type=Path),
+        metavar="RUN",
+        help="Ask nobody: play back what was recorded in RUN. Needs no key.",
+    ),
+    click.option("--fast", is_flag=True, help="With --replay, as fast as possible, not at the recorded pace."),
+)
+
+CLUSTER = (
+    click.option(
+        "--engine",
+        type=click.Choice(["local", "ray"]),
+        default="local",
+        show_default=True,
+        help="Where requests are sent from: this machine, or the workers of a Ray cluster (docs/ray.md).",
+    ),
+    click.option(
+        "--address",
+        metavar="HOST:PORT",
+        help="With --engine ray, the cluster's head; `auto` (default) is the cluster this machine belongs to.",
+    ),
+    click.option(
+        "--workers",
+        type=whole_number("workers"),
+        metavar="N",
+        help="With --engine ray, how many workers, each with a CPU of its own (default one on each node); with "
+        "--vantage, how many on each node.",
+    ),
+    click.option(
+        "--vantage",
+        is_flag=True,
+        help="With --engine ray, ask everything from every node, to compare how targets look from each.",
+    ),
+)
+
+MEASUREMENT = (
+    click.option(
+        "--budget",
+        "budgets",
+        multiple=True,
+        type=MoneyParam(),
+        metavar="SUM",
+        help="Stop starting requests once this much is spent: 5USD. Repeatable, one per currency.",
+    ),
+    click.option(
+        "--until-ci",
+        type=ShareParam(),
+        metavar="N%",
+        help="Repeat block after block, until every target's median TTFT is known to ±N % (95 % interval).",
+    ),
+    click.option(
+        "--late-bound",
+        "late_bound_s",
+        type=click.FloatRange(min=0.5),
+        callback=lambda _, __, milliseconds: milliseconds and milliseconds / 1000,
+        metavar="MS",
+        help="Flag rows whose timestamps may be late by more than this (default 10), or by 5 % of their TTFT.",
+    ),
+    click.option(
+        "--estimate-tokens",
+        is_flag=True,
+        help="Estimate tokens/s from characters where a provider counts none; marked ~.",
+    ),
+    percentiles_option,
+)
+
+COMPARISON = (
+    click.option(
+        "--baseline",
+        type=click.Path(path_type=Path),
+        metavar="PATH",
+        help="Compare with this run afterwards: its folder, `latest`, or a snapshot's folder.",
+    ),
+    click.option(
+        "--ab",
+        "arms",
+        nargs=2,
+        metavar="BASE NEW",
+        help="Ask these two targets, interleaved, and compare the second with the first: the stronger comparison.",
+    ),
+    gate_option,
+    fail_undecided_option,
+    click.option(
+        "--metric",
+        "metrics",
+        multiple=True,
+        metavar="NAME",
+        help="Compare only this measure, such as ttft; repeatable. Fewer rows are easier to decide.",
+    ),
+    min_effect_option,
+)
+
+
+class AllowedErrorsParam(click.ParamType["AllowedErrors"]):
+    """A number of requests, or a percentage of them."""
+
+    name = "allowed errors"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> "AllowedErrors":
+        """Return how many requests may fail."""
+        from runner.commands.exit_codes import AllowedErrors  # noqa: PLC0415 -- heavy
+
+        text = str(value)
+        digits, is_percentage = text.removesuffix("%"), text.endswith("%")
+        try:
+            number = float(digits) if is_percentage else int(digits)
+        except ValueError:
+            self.fail(f"{text!r} is neither a number nor a percentage", param, ctx)
+        if number < 0 or (is_percentage and number > 100):
+            self.fail(f"{text} is out of range", param, ctx)
+        return AllowedErrors(number, is_percentage)
 
 
 @click.command()
 @click.argument("suite", required=False, type=click.Path(path_type=Path))
-@target_options
-@suite_options
+@run_options(TARGETS, REPEATS, RECORDED_RUNS, LOAD, CLUSTER, MEASUREMENT, COMPARISON)
 @click.option(
-    "--resume",
-    type=click.Path(path_type=Path),
-    metavar="RUN",
-    help="Go on with a run: its folder, or `latest`. What it has is not asked again; what is not said is as it was.",
-)
-@click.option("--retry-errors", is_flag=True, help="With --resume, ask again what failed.")
-@click.option("--record", is_flag=True, help="Keep every reply byte for byte, with the time of each read; never a key.")
-@click.option(
-    "--replay",
-    type=click.Path(path_type=Path),
-    metavar="RUN",
-    help="Ask nobody: play back what was recorded in RUN. Needs no key.",
-)
-@click.option("--fast", is_flag=True, help="With --replay, as fast as possible, not at the recorded pace.")
-@load_options
-@cluster_options
-@click.option(
-    "--budget",
-    "budgets",
-    multiple=True,
-    metavar="SUM",
-    help="Begin nothing more when so much is spent: 5USD. Once for each currency.",
-)
-@click.option(
-    "--until-ci",
-    metavar="N%",
-    help="Go on, block after block, until every target's median TTFT is known to ±N % (95 % interval).",
-)
-@click.option(
-    "--late-bound",
-    "late_bound_ms",
-    type=click.FloatRange(min=0.5),
-    metavar="MS",
-    help="Flag a row if this machine may be so late on its stamps (default 10), or by 5 % of its TTFT.",
-)
-@click.option(
-    "--estimate-tokens", is_flag=True, help="Estimate tokens/s from characters where a provider counts none; marked ~."
-)
-@percentiles_option
-@click.option(
-    "--allow-errors", default="0", metavar="N|N%", help="Exit with 0 although up to N requests, or N %, failed."
+    "--allow-errors",
+    "allowed",
+    type=AllowedErrorsParam(),
+    default="0",
+    metavar="N|N%",
+    help="Exit with 0 although up to N requests, or N %, failed.",
 )
 @click.option(
     "--confirm-over",
@@ -73,9 +178,16 @@ if TYPE_CHECKING:
     help="Ask before more than N requests, or more than a sum such as 5USD at worst, go to real providers.",
 )
 @click.option("-y", "--yes", is_flag=True, help="Answer yes to questions.")
-@gate_options
 @view_options
-def run(suite: Path | None, **chosen: Any) -> None:
+def run(
+    suite: Path | None,
+    *,
+    options: "RunOptions",
+    allowed: "AllowedErrors",
+    confirm_over: "int | Money",
+    yes: bool,
+    view: ViewOptions,
+) -> None:
     """Ask every configured provider and model what SUITE says.
 
     \b
@@ -87,111 +199,64 @@ def run(suite: Path | None, **chosen: Any) -> None:
     the options and nothing was sent, or nothing could be compared, 3 requests failed or could not be recorded, 4 a
     named target has no key and nothing was sent, 5 undecided (--fail-undecided), 130 interrupted, finished rows kept.
     """
-    from runner.commands.run.prepare import find_suite, load_suite, prepare  # noqa: PLC0415 -- heavy
+    from runner.commands.exit_codes import of_run  # noqa: PLC0415 -- heavy imports wait until there is work
+    from runner.commands.gate import open_gate  # noqa: PLC0415
 
-    allowed = parse_allowance(chosen["allow_errors"])
-    gate = read_gate(chosen)
-    options = _read_run_options({**chosen, "models": chosen["arms"] or chosen["models"]})
-    job = settle_vantages(prepare(*load_suite(find_suite(suite, options)), options))
-    gate = gate and gate.settle([target.name for target in job.plan.targets], [case.id for case in job.suite.cases])
-    confirm(job, chosen["confirm_over"], yes=chosen["yes"])
-    done = perform_watched(job, chosen)
-    sys.exit(conclude(done, gate, chosen, exit_code(done, allowed)))
-
-
-def _read_run_options(chosen: dict[str, Any]) -> "RunOptions":
-    from runner.pricing.money import parse_money  # noqa: PLC0415
-
-    names = ("cases", "repeat", "seed", "warmup_requests", "estimate_tokens", "percents", "resume", "retry_errors")
-    return read_options(
-        chosen,
-        **{name: chosen[name] for name in (*names, "record", "replay", "fast")},
-        order=chosen["order"] if is_said("order") else None,
-        load=read_load(chosen),
-        fleet=read_fleet(chosen),
-        budgets=tuple(map(parse_money, chosen["budgets"])),
-        until_ci=_read_share(chosen["until_ci"]),
-        late_bound_s=chosen["late_bound_ms"] and chosen["late_bound_ms"] / 1000,
-    )
+    gate = open_gate(options)
+    prepared = _prepare(suite, options)
+    if gate is not None:
+        targets, cases = prepared.plan.targets, prepared.suite.cases
+        gate = gate.settle([target.name for target in targets], [case.id for case in cases])
+    confirm(prepared, confirm_over, yes=yes)
+    finished = perform_with_progress(prepared, view)
+    sys.exit(_conclude(finished, gate, options, view, of_run(finished, allowed)))
 
 
-def settle_vantages(job: "PreparedRun") -> "PreparedRun":
-    """Find out from which nodes a job is asked, if each is to ask everything: then it is known how much that is."""
-    if not job.wants_vantages:
-        return job
-    import anyio  # noqa: PLC0415
+def _prepare(suite: Path | None, options: "RunOptions") -> "PreparedRun":
+    from runner.commands.run.load_suite import find_suite, load_suite  # noqa: PLC0415
+    from runner.commands.run.perform import settle_vantages  # noqa: PLC0415
+    from runner.commands.run.prepare import prepare  # noqa: PLC0415
 
-    from runner.commands.run.perform import survey  # noqa: PLC0415
-
-    return anyio.run(survey, job)
+    return settle_vantages(prepare(*load_suite(find_suite(suite, options)), options))
 
 
-def _read_share(text: str | None) -> float | None:
-    if text is None:
-        return None
-    from runner.commands.run.stop_rules import parse_share  # noqa: PLC0415 -- brings numpy
+def _conclude(finished: "FinishedRun", gate: "Gate | None", options: "RunOptions", view: ViewOptions, code: int) -> int:
+    """Compare a run with its baseline, report to GitHub, and return the exit code of the command.
 
-    return parse_share(text)
+    A run that is not whole keeps its own code.
+    """
+    from runner.commands.exit_codes import of_difference  # noqa: PLC0415
+    from runner.errors import CompareError  # noqa: PLC0415
 
-
-def parse_allowance(text: str) -> tuple[float, bool]:
-    """Read `N` or `N%`; return the number and whether it is a share."""
-    number, percent = text.removesuffix("%"), text.endswith("%")
+    difference = None
     try:
-        value = float(number) if percent else int(number)
-    except ValueError:
-        raise click.BadParameter(
-            f"{text!r} is neither a number nor a percentage", param_hint="--allow-errors"
-        ) from None
-    if value < 0 or (percent and value > 100):
-        raise click.BadParameter(f"{text} is out of range", param_hint="--allow-errors")
-    return value, percent
+        if gate is not None and not finished.interrupted:
+            difference = _print_difference(finished, gate, view)
+    except CompareError as error:
+        if code == 0:
+            raise
+        click.echo(f"compare: {error}", err=True)
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        _report_to_github(finished, difference)
+    if code or difference is None:
+        return code
+    return of_difference(difference, gate=options.gate, fail_undecided=options.fail_undecided)
 
 
-def perform_watched(job: "PreparedRun", chosen: dict[str, Any]) -> "FinishedRun":
-    """Run a job with progress on stderr; print its summary, or JSON, on stdout."""
-    import anyio  # noqa: PLC0415
+def _print_difference(finished: "FinishedRun", gate: "Gate", view: ViewOptions) -> "Difference":
+    from runner.commands.gate import write_verdicts  # noqa: PLC0415
+    from runner.outputs.diff.terminal import render_difference  # noqa: PLC0415
 
-    from runner.cli.console import open_console, print_notes  # noqa: PLC0415
-    from runner.cli.progress import open_progress  # noqa: PLC0415
-    from runner.commands.run.perform import backend, perform  # noqa: PLC0415
-
-    errors = open_console(chosen["color"], stderr=True)
-    if not chosen["quiet"]:
-        print_notes(job, errors)
-    with open_progress("none" if chosen["quiet"] else chosen["progress"], errors) as progress:
-        done = anyio.run(perform, job, progress, **backend())
-    show(done, chosen)
-    return done
+    difference = gate.judge(finished.run)
+    view.open_results().print(render_difference(difference))
+    written = write_verdicts(difference, finished)
+    click.echo(f"written: {', '.join(map(str, written))}", err=True)
+    return difference
 
 
-def show(done: "FinishedRun", chosen: dict[str, Any]) -> None:
-    """Print what a run found, and where it is."""
-    from runner.cli.console import open_console  # noqa: PLC0415
-    from runner.outputs import STREAM_WRITERS  # noqa: PLC0415
-    from runner.outputs.terminal import render_summary  # noqa: PLC0415
+def _report_to_github(finished: "FinishedRun", difference: "Difference | None") -> None:
+    from runner.outputs.github import append_summary, workflow_commands  # noqa: PLC0415
 
-    if chosen["as_json"]:
-        for piece in STREAM_WRITERS[".json"](done.run):
-            click.echo(piece, nl=False)
-    else:
-        open_console(chosen["color"]).print(render_summary(done.run))
-    if done.interrupted:
-        can_go_on = done.run.header.path is not None
-        hint = f" Go on with: compare run --resume {done.folder}" if can_go_on else ""
-        click.echo(f"interrupted: this is partial.{hint}", err=True)
-    if not chosen["quiet"]:
-        click.echo(f"written: {', '.join(map(str, done.written))}", err=True)
-
-
-def exit_code(done: "FinishedRun", allowed: tuple[float, bool]) -> int:
-    """Return 130 for an interrupted run, 3 where more requests failed than allowed, 1 where a check failed, else 0."""
-    if done.interrupted:
-        return 130
-    outcomes = done.run.measured["outcome"]
-    failed = int((~outcomes.isin(["ok", "length", "filtered"])).sum())
-    value, percent = allowed
-    limit = value * len(outcomes) / 100 if percent else value
-    if failed > limit:
-        return 3
-    return int(any(cell.verdict == "failed" for cell in done.run.checked))
+    append_summary(os.environ, finished.run, difference)
+    for line in workflow_commands(os.environ, finished.run, difference):
+        click.echo(line, err=True)

@@ -1,4 +1,4 @@
-"""`compare serve`: the simulator alone, for one's own clients."""
+"""`compare serve`: the simulator as a server for any client."""
 
 import click
 
@@ -6,11 +6,11 @@ import click
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="0 takes any free one.")
-@click.option("--fault", metavar="NAME", help="Spoil every answer in this way; `list` names them.")
+@click.option("--fault", metavar="NAME", help="Inject this fault into every answer; `list` names them.")
 def serve(host: str, port: int, fault: str | None) -> None:
     """Run the simulator until Ctrl-C: an OpenAI-compatible server with a known clock.
 
-    Its models are quick, steady, thinker and slow-start; sim/fault-NAME spoils single answers.
+    Its models are quick, steady, thinker and slow-start; sim/fault-NAME injects a fault into single answers.
     """
     from runner.simulator import faults  # noqa: PLC0415
     from runner.simulator.server import serve as serve_simulator  # noqa: PLC0415

@@ -1,24 +1,25 @@
-"""`compare snapshot`: a suite's replies held against those that are committed beside it."""
+"""`compare snapshot`: compare a suite's replies with those that are committed beside it."""
 
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from runner.cli.confirm import CONFIRM_OVER, confirm
-from runner.cli.options import read_options, suite_options, target_options, view_options
+from runner.cli.options import REPEATS, TARGETS, run_options
+from runner.cli.view import ViewOptions, perform_with_progress, view_options
 
 if TYPE_CHECKING:
     from runner.analysis.snapshot import SnapshotComparison
-    from runner.commands.snapshot.keeping import SnapshotResult
+    from runner.commands.run.options import RunOptions
+    from runner.commands.snapshot.compare import ComparedRun
 
 
 @click.command()
 @click.argument("suite", type=click.Path(path_type=Path))
-@target_options
-@suite_options
+@run_options(TARGETS, REPEATS)
 @click.option(
     "--from",
     "source",
@@ -30,7 +31,16 @@ if TYPE_CHECKING:
 @click.option("--review", is_flag=True, help="Show each change and ask: accept, reject or skip.")
 @click.option("-y", "--yes", is_flag=True, help="Answer yes to questions about cost.")
 @view_options
-def snapshot(suite: Path, **chosen: Any) -> None:
+def snapshot(
+    suite: Path,
+    *,
+    options: "RunOptions",
+    source: Path | None,
+    update: bool,
+    review: bool,
+    yes: bool,
+    view: ViewOptions,
+) -> None:
     """Compare what SUITE's targets reply with what is kept in SUITE.snapshot/, which is there to be committed.
 
     \b
@@ -44,70 +54,75 @@ def snapshot(suite: Path, **chosen: Any) -> None:
     """
     from runner.errors import CompareError  # noqa: PLC0415 -- heavy imports wait until there is work
 
-    if chosen["update"] and chosen["review"]:
+    if update and review:
         raise click.UsageError("--update accepts all, --review asks; choose one.")
-    if os.environ.get("CI", "").lower() in {"true", "1"} and (chosen["update"] or chosen["review"]):
+    if os.environ.get("CI", "").lower() in {"true", "1"} and (update or review):
         raise CompareError("CI is set, so no snapshot is changed; run --update or --review by hand and commit it")
-    held, code = _hold(suite, chosen)
+    if source is not None and (options.models or options.providers or options.cases):
+        raise click.UsageError("--from takes a run as it is; leave -m, -p and -k out.")
+    compared, code = _compare(suite, options, source, view, yes=yes)
     if code:
         sys.exit(code)
-    sys.exit(_settle(held, chosen))
+    if not review:
+        view.open_results().print(_render(compared), soft_wrap=True)
+    accepted = compared.comparisons if update else _review(compared, view) if review else ()
+    sys.exit(_keep(compared, accepted))
 
 
-def _hold(suite: Path, chosen: dict[str, Any]) -> tuple["SnapshotResult", int]:
-    """Run the suite, or take a run of it, and compare; return the exit code of a run that is not whole, too."""
-    from runner.cli.run import exit_code, perform_watched  # noqa: PLC0415
-    from runner.commands.run.prepare import load_suite, prepare  # noqa: PLC0415
-    from runner.commands.snapshot.keeping import hold  # noqa: PLC0415
+def _compare(
+    suite: Path, options: "RunOptions", source: Path | None, view: ViewOptions, *, yes: bool
+) -> tuple["ComparedRun", int]:
+    """Compare a run of the suite, performed now or named; return the exit code of an incomplete one, too."""
+    from runner.commands.exit_codes import NOT_GOOD, OK, of_run  # noqa: PLC0415
+    from runner.commands.run.load_suite import load_suite  # noqa: PLC0415
+    from runner.commands.run.prepare import prepare  # noqa: PLC0415
+    from runner.commands.snapshot.compare import compare_run  # noqa: PLC0415
 
     loaded, registry = load_suite(suite)
-    if chosen["source"] is not None:
-        if chosen["models"] or chosen["providers"] or chosen["cases"]:
-            raise click.UsageError("--from takes a run as it is; leave -m, -p and -k out.")
-        return hold(loaded, suite, chosen["source"]), 0
-    names = ("cases", "repeat", "seed", "warmup_requests")
-    options = read_options(chosen, **{name: chosen[name] for name in names})
-    job = prepare(loaded, registry, options)
-    confirm(job, int(CONFIRM_OVER), yes=chosen["yes"])
-    done = perform_watched(job, chosen)
-    code = exit_code(done, (0, False))
-    return hold(loaded, suite, done.folder), code if code != 1 else 0
+    if source is not None:
+        return compare_run(loaded, suite, source), OK
+    prepared = prepare(loaded, registry, options)
+    confirm(prepared, int(CONFIRM_OVER), yes=yes)
+    finished = perform_with_progress(prepared, view)
+    code = of_run(finished)
+    return compare_run(loaded, suite, finished.folder), OK if code == NOT_GOOD else code
 
 
-def _settle(held: "SnapshotResult", chosen: dict[str, Any]) -> int:
-    """Show the comparison, keep what is accepted, and return the exit code."""
-    from runner.cli.console import open_console  # noqa: PLC0415
-    from runner.commands.snapshot.keeping import exit_code, keep, keep_timings  # noqa: PLC0415
+def _render(compared: "ComparedRun") -> object:
     from runner.outputs.snapshot import render_comparisons  # noqa: PLC0415
 
-    console = open_console(chosen["color"], stderr=chosen["as_json"])
-    if not chosen["review"]:
-        console.print(render_comparisons(held.comparisons), soft_wrap=True)
-    accepted = held.comparisons if chosen["update"] else _review(held, chosen) if chosen["review"] else ()
-    settled = keep(held, accepted)
+    return render_comparisons(compared.comparisons)
+
+
+def _keep(compared: "ComparedRun", accepted: "tuple[SnapshotComparison, ...]") -> int:
+    """Keep what is accepted, and return the exit code."""
+    from runner.commands.exit_codes import NOTHING_COMPARED, of_snapshot  # noqa: PLC0415
+    from runner.commands.snapshot.compare import keep_replies, keep_timings  # noqa: PLC0415
+
+    changed = keep_replies(compared, accepted)
     if accepted:
-        is_open = any(change not in accepted for change in held.changes)
-        why = "its timings were left, since not all was accepted" if is_open else keep_timings(held)
-        kept = f"{len(settled)} {'reply' if len(settled) == 1 else 'replies'} changed in {held.folder}"
-        click.echo(kept + (f"; {why}" if why else ""), err=True)
-    code = exit_code(held, settled)
-    if code == 2:
+        is_open = any(change not in accepted for change in compared.changes)
+        why = "its timings were left, since not all was accepted" if is_open else keep_timings(compared)
+        replies = f"{len(changed)} {'reply' if len(changed) == 1 else 'replies'} changed in {compared.folder}"
+        click.echo(replies + (f"; {why}" if why else ""), err=True)
+    code = of_snapshot(compared, changed)
+    if code == NOTHING_COMPARED:
         click.echo("nothing was compared; --update keeps these replies, to compare with", err=True)
     return code
 
 
-def _review(held: "SnapshotResult", chosen: dict[str, Any]) -> list["SnapshotComparison"]:
-    """Ask about each change; return what was accepted."""
-    from runner.cli.console import open_console  # noqa: PLC0415
+def _review(compared: "ComparedRun", view: ViewOptions) -> "tuple[SnapshotComparison, ...]":
+    """Ask about each change; return those that were accepted."""
+    from runner.cli.view import open_console  # noqa: PLC0415
     from runner.outputs.snapshot import describe_counts, render_comparison  # noqa: PLC0415
 
-    console = open_console(chosen["color"])
-    console.print(describe_counts(held.comparisons), markup=False)
+    console = open_console(view.color)
+    console.print(describe_counts(compared.comparisons), markup=False)
     answers: dict[str, list[SnapshotComparison]] = {"a": [], "r": [], "s": []}
-    for at, change in enumerate(held.changes, 1):
-        console.print(f"\n[{at}/{len(held.changes)}] ", end="", markup=False)
+    for at, change in enumerate(compared.changes, 1):
+        console.print(f"\n[{at}/{len(compared.changes)}] ", end="", markup=False)
         console.print(render_comparison(change), soft_wrap=True)
         answer = click.prompt("accept, reject or skip", type=click.Choice(list(answers)), default="s", err=True)
         answers[answer].append(change)
     click.echo(f"{len(answers['a'])} accepted, {len(answers['r'])} rejected, {len(answers['s'])} skipped")
-    return answers["a"]
+    return tuple(answers["a"])

@@ -1,1 +1,1 @@
-"""One use case per command, under the command's name."""
+"""Use cases of the commands, one module per command, under the command's name."""

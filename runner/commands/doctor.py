@@ -1,11 +1,11 @@
-"""Looks over what a run depends on, and says what is amiss before a run does."""
+"""Check what a run depends on: the installation, files, certificates, the clock, keys and providers."""
 
 import os
 import platform
 import shutil
 import ssl
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -17,10 +17,13 @@ from time import get_clock_info, perf_counter_ns
 import httpx2
 
 from runner.calibration.stored import find_clock_error
+from runner.commands.providers import load_registry
+from runner.commands.run.event_loop import run_async
 from runner.document import find_nearest
 from runner.errors import CompareError
 from runner.providers.config import find_config
 from runner.providers.endpoint import Endpoint, find_endpoint, is_configured
+from runner.providers.environment import read_environment
 from runner.providers.redaction import Redactor
 from runner.providers.registry import Registry
 from runner.storage.run_folder import RESULTS
@@ -35,7 +38,7 @@ PING_S = 10.0
 
 
 class Health(StrEnum):
-    """How a finding is meant."""
+    """Whether something is as it should be."""
 
     GOOD = "ok"
     NOTE = "note"
@@ -44,7 +47,7 @@ class Health(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DoctorFinding:
-    """One thing that was looked at: what it is, how it is, and what to do where something is amiss."""
+    """The result of one check, with what to do where something is wrong."""
 
     topic: str
     health: Health
@@ -52,21 +55,30 @@ class DoctorFinding:
     hint: str | None = None
 
 
-def examine(registry: Registry, environ: Mapping[str, str]) -> Iterator[DoctorFinding]:
-    """Look at all that can be seen without the network."""
+def examine(env_files: Sequence[Path] = (), *, pings: bool = False) -> list[DoctorFinding]:
+    """Return the results of all checks; with `pings` those that need the network, too."""
+    registry = load_registry(Path.cwd())
+    environ = read_environment(env_files, Path.cwd(), os.environ)
+    findings = list(_examine_offline(registry, environ))
+    if pings:
+        findings += run_async(_ping_all, _configured_endpoints(registry, environ)[0])
+    return findings
+
+
+def _examine_offline(registry: Registry, environ: Mapping[str, str]) -> Iterator[DoctorFinding]:
     yield DoctorFinding(
         "version", Health.GOOD, f"compare {__version__}, Python {platform.python_version()}, {platform.platform()}"
     )
-    yield DoctorFinding("libraries", Health.GOOD, _name_versions(LIBRARIES))
-    yield _find_extras()
-    yield _find_command()
-    yield from _find_files()
-    yield _find_authorities()
-    yield _find_clock()
-    yield from _find_providers(registry, environ)
+    yield DoctorFinding("libraries", Health.GOOD, _list_versions(LIBRARIES))
+    yield _check_extras()
+    yield _check_command()
+    yield from _check_files()
+    yield _check_authorities()
+    yield _check_clock()
+    yield from _check_providers(registry, environ)
 
 
-def _name_versions(packages: tuple[str, ...]) -> str:
+def _list_versions(packages: tuple[str, ...]) -> str:
     return ", ".join(f"{name} {_version_of(name) or 'not installed'}" for name in packages)
 
 
@@ -77,7 +89,7 @@ def _version_of(package: str) -> str | None:
         return None
 
 
-def _find_extras() -> DoctorFinding:
+def _check_extras() -> DoctorFinding:
     absent = [extra for extra, package in EXTRAS.items() if _version_of(package) is None]
     if not absent:
         return DoctorFinding("extras", Health.GOOD, f"all installed: {', '.join(EXTRAS)}")
@@ -89,8 +101,8 @@ def _find_extras() -> DoctorFinding:
     )
 
 
-def _find_command() -> DoctorFinding:
-    """Say who answers to `compare`: ImageMagick has a command of that name."""
+def _check_command() -> DoctorFinding:
+    """Find out which program `compare` is: ImageMagick has a command of that name."""
     found = shutil.which("compare")
     if found is None:
         return DoctorFinding(
@@ -106,7 +118,7 @@ def _find_command() -> DoctorFinding:
     )
 
 
-def _find_files() -> Iterator[DoctorFinding]:
+def _check_files() -> Iterator[DoctorFinding]:
     here = Path.cwd()
     config, variables = find_config(here), find_nearest(".env", here)
     found = [str(path) for path in (config, variables) if path is not None]
@@ -116,8 +128,8 @@ def _find_files() -> Iterator[DoctorFinding]:
         yield DoctorFinding("results", Health.BAD, f"{place.absolute()} is not writable", "name another folder with -o")
 
 
-def _find_authorities() -> DoctorFinding:
-    """Say where the certificates come from that a server's is checked against."""
+def _check_authorities() -> DoctorFinding:
+    """Find the certificate authorities that a server's certificate is checked against."""
     count = ssl.create_default_context().cert_store_stats()["x509_ca"]
     paths = ssl.get_default_verify_paths()
     place = os.environ.get(paths.openssl_cafile_env) or paths.cafile or paths.capath or paths.openssl_capath
@@ -129,23 +141,25 @@ def _find_authorities() -> DoctorFinding:
     )
 
 
-def _find_clock() -> DoctorFinding:
+def _check_clock() -> DoctorFinding:
     clock = get_clock_info("perf_counter")
     loop = "uvloop" if _version_of("uvloop") else "asyncio's own loop"
-    told = f"{clock.implementation}, {clock.resolution * 1e9:g} ns, {loop}"
+    description = f"{clock.implementation}, {clock.resolution * 1e9:g} ns, {loop}"
     error = find_clock_error(datetime.now().astimezone())
     if error is None:
         return DoctorFinding(
-            "clock", Health.NOTE, f"{told}; this machine's error is not known", "run: compare calibrate"
+            "clock", Health.NOTE, f"{description}; this machine's error is not known", "run: compare calibrate"
         )
     p99_ms = error.ttft_p99_s * 1000
     return DoctorFinding(
-        "clock", Health.GOOD, f"{told}; TTFT p99 off by {p99_ms:.2f} ms (n {error.n}) on {error.calibrated_at[:10]}"
+        "clock",
+        Health.GOOD,
+        f"{description}; TTFT p99 off by {p99_ms:.2f} ms (n {error.n}) on {error.calibrated_at[:10]}",
     )
 
 
-def configured_endpoints(registry: Registry, environ: Mapping[str, str]) -> tuple[list[Endpoint], list[str]]:
-    """Return the providers that are set up, and a sentence for each that is set up and cannot be asked."""
+def _configured_endpoints(registry: Registry, environ: Mapping[str, str]) -> tuple[list[Endpoint], list[str]]:
+    """Return the endpoints of configured providers, and a sentence for each that is configured but cannot be used."""
     endpoints, problems = [], []
     for provider in registry.rows:
         if not is_configured(provider, registry, environ):
@@ -157,55 +171,59 @@ def configured_endpoints(registry: Registry, environ: Mapping[str, str]) -> tupl
     return endpoints, problems
 
 
-def _find_providers(registry: Registry, environ: Mapping[str, str]) -> Iterator[DoctorFinding]:
-    endpoints, problems = configured_endpoints(registry, environ)
+def _check_providers(registry: Registry, environ: Mapping[str, str]) -> Iterator[DoctorFinding]:
+    endpoints, problems = _configured_endpoints(registry, environ)
     if not endpoints:
         hint = "export DEEPSEEK_API_KEY=...; `compare providers` names every variable"
         yield DoctorFinding("providers", Health.NOTE, "none is configured: the simulator will answer", hint)
     for problem in problems:
         yield DoctorFinding("providers", Health.BAD, problem)
     for endpoint in endpoints:
-        yield _find_provider(endpoint, environ)
+        yield _check_provider(endpoint, environ)
 
 
-def _find_provider(endpoint: Endpoint, environ: Mapping[str, str]) -> DoctorFinding:
+def _check_provider(endpoint: Endpoint, environ: Mapping[str, str]) -> DoctorFinding:
     key = f"key from {endpoint.key.variable}" if endpoint.key else "no key needed"
     try:
         proxy = proxy_for(httpx2.URL(endpoint.base_url), environ)
     except UnusableProxy as error:
         return DoctorFinding(endpoint.provider, Health.BAD, str(error), "correct the variable, or unset it")
-    way = f", through the proxy of {proxy.variable}" if proxy else ""
-    told = f"{endpoint.base_url}, {key}{way}"
-    return DoctorFinding(
-        endpoint.provider, Health.NOTE if endpoint.notes else Health.GOOD, told, " ".join(endpoint.notes) or None
-    )
+    route = f", through the proxy of {proxy.variable}" if proxy else ""
+    health = Health.NOTE if endpoint.notes else Health.GOOD
+    text = f"{endpoint.base_url}, {key}{route}"
+    return DoctorFinding(endpoint.provider, health, text, " ".join(endpoint.notes) or None)
+
+
+async def _ping_all(endpoints: Sequence[Endpoint]) -> list[DoctorFinding]:
+    # One after the other: at the same time they would slow each other down.
+    return [await ping(endpoint) for endpoint in endpoints]
 
 
 async def ping(endpoint: Endpoint) -> DoctorFinding:
-    """Open one connection and ask for the list of models, which costs no tokens; tell how long each phase took."""
+    """Open one connection and request the list of models, which costs no tokens; return how long each phase took."""
     redactor = Redactor([endpoint.key] if endpoint.key is not None else [])
     client = Client(endpoint, PING_S)
     try:
         opened = await client.warm_up(1)
-        asked_ns = perf_counter_ns()
+        sent_ns = perf_counter_ns()
         models = await client.list_models()
-        answered_s = (perf_counter_ns() - asked_ns) / 1e9
+        answered_s = (perf_counter_ns() - sent_ns) / 1e9
     except ProviderRefusal as refusal:
         failed = refusal.failed
         status = f"HTTP {failed.http_status}" if failed.http_status else failed.outcome.value
-        said = f"{_name_phases(opened)}; GET /models: {status}: {redactor.in_errors(failed.message)}"
-        reached = failed.http_status in {404, 405}
-        return DoctorFinding(endpoint.provider, Health.NOTE if reached else Health.BAD, said)
+        text = f"{_describe_phases(opened)}; GET /models: {status}: {redactor.in_errors(failed.message)}"
+        has_no_list = failed.http_status in {404, 405}
+        return DoctorFinding(endpoint.provider, Health.NOTE if has_no_list else Health.BAD, text)
     finally:
         await client.aclose()
     return DoctorFinding(
         endpoint.provider,
         Health.GOOD,
-        f"{_name_phases(opened)}; GET /models {answered_s * 1000:.0f} ms, {len(models)} models",
+        f"{_describe_phases(opened)}; GET /models {answered_s * 1000:.0f} ms, {len(models)} models",
     )
 
 
-def _name_phases(opened: list[Phases]) -> str:
+def _describe_phases(opened: list[Phases]) -> str:
     if not opened:
         return "no connection could be opened"
     phases = opened[0]
@@ -214,5 +232,5 @@ def _name_phases(opened: list[Phases]) -> str:
         "TCP": (phases.tcp_start, phases.tcp_end),
         "TLS": (phases.tcp_end, phases.tls_end),
     }
-    told = [f"{name} {(end - start) / 1e6:.1f} ms" for name, (start, end) in spans.items() if start and end]
-    return ", ".join(told) or "connected"
+    described = [f"{name} {(end - start) / 1e6:.1f} ms" for name, (start, end) in spans.items() if start and end]
+    return ", ".join(described) or "connected"

@@ -1,4 +1,4 @@
-"""A run that is over, given to another tool: in that tool's own form, or in any format that has a writer."""
+"""Export a finished run: in the form that another tool reads, or in any format that has a writer."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from runner.analysis.run import Run
-from runner.commands.diff import open_run
+from runner.commands.load import load_run
 from runner.core.percentiles import PERCENTILES
 from runner.errors import CompareError
 from runner.outputs import BUILT_IN, Export, find_writer, known_suffixes
@@ -15,7 +15,7 @@ from runner.storage.run_folder import check_outputs, write_atomically
 
 
 class ExportForm(StrEnum):
-    """The form of a tool that reads what we write."""
+    """The tool that is to read the export."""
 
     OTEL = "otel"
     PROMPTFOO = "promptfoo"
@@ -25,7 +25,7 @@ class ExportForm(StrEnum):
 SUFFIXES: Mapping[ExportForm, tuple[str, ...]] = MappingProxyType(
     {ExportForm.OTEL: (".json", ".jsonl"), ExportForm.PROMPTFOO: (".json",), ExportForm.EXCEL: (".csv",)}
 )
-"""What the files of each form are called."""
+"""Suffixes that a file of each form may have."""
 
 
 def export(
@@ -36,12 +36,17 @@ def export(
     with_content: bool = False,
     percents: tuple[float, ...] = PERCENTILES,
 ) -> Export | None:
-    """Write a run to a file, or return it where none is named; without a form the file's suffix tells the format.
+    """Write a run to a file, or return it where none is named.
 
-    `percents` stand beside the medians of a format that holds a summary.
+    Args:
+        name: the run: its folder, its journal, or `latest`.
+        form: the tool that is to read it; None for the format that the file's suffix names.
+        output: the file; None to return the text.
+        with_content: whether prompts and replies are in an export for OpenTelemetry, too.
+        percents: percentiles to show beside the medians of a format that holds a summary.
 
     Raises:
-        CompareError: there is no such run, or the output cannot be written.
+        CompareError: there is no such run, or the file cannot be written.
 
     """
     if output is None and form is None:
@@ -52,21 +57,21 @@ def export(
     if output is not None:
         suffix = output.suffix.lower()
         check_outputs([output], known_suffixes([suffix]) if form is None else SUFFIXES[form])
-    run = replace(open_run(name), percents=percents)
+    run = replace(load_run(name), percents=percents)
     if form is None:
         assert output is not None
         write_atomically(output, find_writer(output.suffix.lower())(run))
         return None
-    made = _in_form(run, form, with_content=with_content)
+    exported = _write_form(run, form, with_content=with_content)
     if output is not None:
-        write_atomically(output, made.text)
-    return made
+        write_atomically(output, exported.text)
+    return exported
 
 
-def _in_form(run: Run, form: ExportForm, *, with_content: bool) -> Export:
+def _write_form(run: Run, form: ExportForm, *, with_content: bool) -> Export:
     match form:
         case ExportForm.OTEL:
-            from runner.outputs import otel  # noqa: PLC0415 -- only the one that is wanted
+            from runner.outputs import otel  # noqa: PLC0415 -- only the form that is asked for
 
             return otel.write(run, with_content=with_content)
         case ExportForm.PROMPTFOO:

@@ -1,20 +1,22 @@
-"""A run held against a baseline, or one of its targets against another, before a pipeline goes on."""
+"""The comparison that ends a run: with a baseline, or of one of its targets with another."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from runner.analysis.diff import Difference, diff_runs, diff_within
+from runner.analysis.diff import Difference
 from runner.analysis.measures import choose_measures
 from runner.analysis.run import Run
-from runner.commands.diff import Rule, exit_code, open_run, write_difference
+from runner.analysis.verdict import Rule
+from runner.commands.diff import compare, write_difference
+from runner.commands.load import load_run
+from runner.commands.run.options import RunOptions
+from runner.commands.run.perform import FinishedRun
 from runner.errors import CompareError
 from runner.outputs import junit
 from runner.outputs.diff.formats import DIFFERENCE_WRITERS
 from runner.storage.run_folder import write_atomically
-
-__all__ = ["Gate", "Rule", "open_gate"]
 
 FILE_NAMES = ("difference.md", "difference.json")
 MOST_NAMED = 5
@@ -22,24 +24,23 @@ MOST_NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What a run is held against: the `base` run, or else two targets of its own. Shut, a regression fails the run."""
+    """What a run is compared with: the run `base`, or else two targets of its own, the second with the first."""
 
     base: Run | None
     arms: tuple[str, str] | None
     rule: Rule
-    is_shut: bool
-    fail_undecided: bool
 
     def settle(self, targets: Sequence[str], cases: Sequence[str]) -> Self:
-        """Return the gate with its arms by the names of the targets that a run is about to ask.
+        """Return the gate with its arms named as in the plan of the run that is about to start.
 
         Raises:
             CompareError: it has arms, and these are not two; or its base has nothing that this run will have.
 
         """
         if self.arms is None:
-            self._refuse_strangers("target", targets, () if self.base is None else self.base.header.targets)
-            self._refuse_strangers("case", cases, () if self.base is None else self.base.header.cases)
+            if self.base is not None:
+                self._refuse_disjoint("target", targets, self.base.header.targets)
+                self._refuse_disjoint("case", cases, self.base.header.cases)
             return self
         match targets:
             case [base, new]:
@@ -47,28 +48,24 @@ class Gate:
         asked = ", ".join(targets) or "nobody"
         raise CompareError(f"--ab compares two targets, and this would ask {asked}. Name two that differ")
 
-    def _refuse_strangers(self, what: str, asked: Sequence[str], kept: Sequence[str]) -> None:
-        if self.base is not None and kept and not {*asked} & {*kept}:
+    def _refuse_disjoint(self, what: str, planned: Sequence[str], kept: Sequence[str]) -> None:
+        if self.base is not None and kept and not {*planned} & {*kept}:
             raise CompareError(
                 f"nothing could be compared: the baseline {self.base.header.run_id} has no {what} that this run "
-                f"asks. It has {_name_some(kept)}; this would ask {_name_some(asked)}"
+                f"asks. It has {_name_some(kept)}; this would ask {_name_some(planned)}"
             )
 
     def judge(self, run: Run) -> Difference:
-        """Compare.
+        """Return the comparison.
 
         Raises:
             CompareError: nothing could be compared, which must not look like a pass.
 
         """
         if self.base is not None:
-            return diff_runs(self.base, run, self.rule)
+            return compare(self.base, run, self.rule)
         assert self.arms is not None
-        return diff_within(run, *self.arms, self.rule)
-
-    def exit_code(self, difference: Difference) -> int:
-        """Return 1 for a regression behind a gate, 5 for what is undecided if that was to fail, else 0."""
-        return exit_code(difference, gate=self.is_shut or self.fail_undecided, fail_undecided=self.fail_undecided)
+        return compare(run, self.arms, self.rule)
 
 
 def _name_some(names: Sequence[str]) -> str:
@@ -76,24 +73,25 @@ def _name_some(names: Sequence[str]) -> str:
     return ", ".join(names[:MOST_NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
 
-def open_gate(
-    baseline: Path | None, arms: tuple[str, str] | None, rule: Rule, *, is_shut: bool, fail_undecided: bool
-) -> Gate:
-    """Return a gate, its baseline read: a run's folder, a snapshot's, or any journal, stripped or not.
+def open_gate(options: RunOptions) -> Gate | None:
+    """Return what a run is to be compared with, its baseline loaded; None where the options name nothing.
 
     Raises:
-        CompareError: there is no baseline there, or no such measure.
+        CompareError: there is no such baseline, or no such measure.
 
     """
+    if options.baseline is None and options.arms is None:
+        return None
+    rule = Rule(min_effect=options.min_effect, measures=options.metrics)
     choose_measures(rule.measures)
-    return Gate(None if baseline is None else open_run(baseline), arms, rule, is_shut, fail_undecided)
+    return Gate(None if options.baseline is None else load_run(options.baseline), options.arms, rule)
 
 
-def write_verdicts(difference: Difference, run: Run, folder: Path, outputs: tuple[Path, ...]) -> list[Path]:
-    """Write a comparison into a run's folder, and add it to the JUnit files that were asked for."""
-    written = [folder / name for name in FILE_NAMES]
-    write_difference(difference, written)
-    for path in outputs:
+def write_verdicts(difference: Difference, finished: FinishedRun) -> list[Path]:
+    """Write a comparison into the run's folder and into its JUnit files; return the new files."""
+    files = [finished.folder / name for name in FILE_NAMES]
+    write_difference(difference, files)
+    for path in finished.written:
         if path.suffix.lower() == ".xml":
-            write_atomically(path, junit.join(junit.write(run), DIFFERENCE_WRITERS[".xml"](difference)))
-    return written
+            write_atomically(path, junit.join(junit.write(finished.run), DIFFERENCE_WRITERS[".xml"](difference)))
+    return files

@@ -1,39 +1,41 @@
-"""What a command would send, without sending it: made ready as a run is, whether or not the keys are there."""
+"""Plan a run without starting it, whether or not its keys are set."""
 
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from runner.commands.run.job import PreparedRun, RunOptions
+from runner.commands.run.load_suite import load_suite
+from runner.commands.run.options import RunOptions
 from runner.commands.run.prepare import prepare
-from runner.core.suite import Suite
+from runner.commands.run.prepared_run import PreparedRun
 from runner.errors import MissingKey
 from runner.providers.environment import read_environment
 from runner.providers.key import find_key
 from runner.providers.registry import Registry
 
 NEEDS_NO_KEY: Mapping[str, object] = {"keyless": True, "api_key_env": ()}
-"""What to change in a provider's row so that it can be made ready without its key."""
+"""Values of a provider's row that let a run be prepared without its key."""
 
 
 @dataclass(frozen=True, slots=True)
-class Preview:
-    """A run that is not held. `missing_keys` says of a provider why it cannot be asked yet, and what to do."""
+class PlanPreview:
+    """A run that is not started. `missing_keys` holds for each provider without a key why it has none."""
 
-    job: PreparedRun
+    prepared: PreparedRun
     missing_keys: Mapping[str, str]
 
 
-def preview(suite: Suite, registry: Registry, options: RunOptions) -> Preview:
-    """Make a run ready as if all keys were there; nothing is sent, and no file is made.
+def preview_plan(path: Path, options: RunOptions) -> PlanPreview:
+    """Prepare a suite's run as if all keys were set; nothing is sent, and no file is written.
 
     Raises:
-        CompareError: the run could not be held for another reason than a missing key.
+        CompareError: the run could not be started for another reason than a missing key.
 
     """
+    suite, registry = load_suite(path)
     try:
-        return Preview(prepare(suite, registry, options), {})
+        return PlanPreview(prepare(suite, registry, options), {})
     except MissingKey:
         start = Path(suite.path) if suite.path else Path.cwd()
         environ = read_environment(options.env_files, start, os.environ)
@@ -41,8 +43,8 @@ def preview(suite: Suite, registry: Registry, options: RunOptions) -> Preview:
     rows = {
         name: row.model_copy(update=NEEDS_NO_KEY) if name in missing else row for name, row in registry.rows.items()
     }
-    job = prepare(suite, replace(registry, rows=rows), options)
-    return Preview(job, {name: why for name, why in missing.items() if name in job.plan.providers()})
+    prepared = prepare(suite, replace(registry, rows=rows), options)
+    return PlanPreview(prepared, {name: why for name, why in missing.items() if name in prepared.plan.providers()})
 
 
 def _missing_keys(registry: Registry, environ: Mapping[str, str]) -> dict[str, str]:

@@ -169,7 +169,7 @@ class RequestExchange:
         in_flight.attempt = Attempt(recording=self.recorder.new_buffer() if self.recorder else None)
         in_flight.started_at = in_flight.started_at or datetime.now(UTC).isoformat(timespec="milliseconds")
         messages = [{"role": m.role, "content": m.content} for m in request.messages(self.salt)]
-        request_body = CompletionRequest(template.target.model, messages, template.body, template.timeouts)
+        completion = CompletionRequest(template.target.model, messages, template.body, template.timeouts)
 
         def watch(event: Event) -> None:
             if isinstance(event, Text):
@@ -177,7 +177,7 @@ class RequestExchange:
             self.observer.received(request, event)
 
         watching = watch if self.observer.watches_text else None
-        await self.runner.run(request_body, in_flight.attempt, watching, vantage=request.vantage)
+        await self.runner.run(completion, in_flight.attempt, watching, vantage=request.vantage)
 
     def _write_recording(self, in_flight: InFlightRequest) -> None:
         if self.recorder is not None:

@@ -214,14 +214,14 @@ def _input_sizes(case: Case, target: Target, reply: int | None) -> Iterator[int 
     """Yield the highest number of input tokens of each turn, with all earlier messages, which are sent again."""
     system = case.system or target.parameters.system
     texts = [*([system] if system else []), *(message.content for message in case.history)]
-    said = UPPER_BOUND.of_messages((*texts, json.dumps(dict(target.parameters.extra_body), default=str)))
+    tokens = UPPER_BOUND.of_messages((*texts, json.dumps(dict(target.parameters.extra_body), default=str)))
     for turn, prompt in enumerate(case.turns):
         if turn and reply is None:
             yield None
             continue
-        said += UPPER_BOUND.of_messages((prompt,))
-        yield said + UPPER_BOUND.per_request
-        said += (reply or 0) + UPPER_BOUND.per_message
+        tokens += UPPER_BOUND.of_messages((prompt,))
+        yield tokens + UPPER_BOUND.per_request
+        tokens += (reply or 0) + UPPER_BOUND.per_message
 
 
 def reply_limit(target: Target, row: Row) -> int | None:

@@ -10,7 +10,10 @@ from runner.simulator.faults import FAULTS, InjectedFault
 from runner.simulator.persona import EXACT, MS, PERSONAS, Delay, Length, Persona
 from runner.simulator.request import RequestError
 
-PREFIX = "sim/"
+PROVIDER = "sim"
+"""The provider whose requests the simulator answers."""
+
+PREFIX = f"{PROVIDER}/"
 FAULT_PREFIX = "fault-"
 DELAY_MS_MAX = 3_600_000
 TOKENS_MAX = 100_000

@@ -23,10 +23,12 @@ from runner.analysis.places import MeasuredTarget, find_nodes, name_places
 from runner.analysis.run import Run
 from runner.analysis.verdict import Rule, Verdict
 from runner.cli import commands
-from runner.commands.run.job import PreparedRun, RunOptions
-from runner.commands.run.prepare import load_suite, prepare
+from runner.commands.run.load_suite import load_suite
+from runner.commands.run.options import RunOptions
+from runner.commands.run.prepare import prepare
+from runner.commands.run.prepared_run import PreparedRun
 from runner.core.events import Outcome
-from runner.core.nodes import ClusterOptions, Node
+from runner.core.nodes import Node
 from runner.core.record import Record
 from runner.errors import CompareError
 from runner.outputs import WRITERS
@@ -44,10 +46,10 @@ REGIONS = ("north", "south")
 NORTH, SOUTH = Node("alpha", "north"), Node("beta", "south")
 
 
-def job_of(place: Path) -> PreparedRun:
+def prepared_run_of(place: Path) -> PreparedRun:
     """Return a run of two requests to the simulator, prepared to be sent from every node of a cluster."""
     suite = write_yaml(place / "suite.yaml", {"version": 1, "name": "suite", "cases": CASES})
-    options = RunOptions(fleet=ClusterOptions(vantage=True), outputs=(place / "out",))
+    options = RunOptions(engine="ray", vantage=True, outputs=(place / "out",))
     return prepare(*load_suite(suite), options)
 
 
@@ -63,20 +65,20 @@ def give_vantages(run: Lineage, *nodes: Node) -> None:
 
 def test_a_prepared_run_counts_its_requests_once_per_node(tmp_path: Path) -> None:
     """Before the nodes are known they are counted once; then a note names the nodes."""
-    job = job_of(tmp_path)
-    assert job.wants_vantages
-    wide = job.seen_from((NORTH, Node("gamma", None)))
-    assert wide.planned_requests == wide.forecast.requests == 2 * (job.planned_requests or 0)
+    prepared = prepared_run_of(tmp_path)
+    assert prepared.wants_vantages
+    wide = prepared.with_vantages((NORTH, Node("gamma", None)))
+    assert wide.planned_requests == wide.forecast.requests == 2 * (prepared.planned_requests or 0)
     assert wide.notes[-1] == "everything is asked from each of alpha (north), gamma"
-    assert wide.limits == job.limits, "a limit is the provider's, however many nodes there are"
+    assert wide.limits == prepared.limits, "a limit is the provider's, however many nodes there are"
 
 
 def test_a_resumed_run_keeps_its_vantages(tmp_path: Path) -> None:
     """New nodes are ignored, and a node that is gone is named in the error."""
-    job = job_of(tmp_path).seen_from((NORTH, SOUTH))
-    assert job.seen_from((SOUTH, Node("alpha", "moved"), Node("gamma", None))).plan.vantages == (NORTH, SOUTH)
+    prepared = prepared_run_of(tmp_path).with_vantages((NORTH, SOUTH))
+    assert prepared.with_vantages((SOUTH, Node("alpha", "moved"), Node("gamma", None))).plan.vantages == (NORTH, SOUTH)
     with pytest.raises(CompareError, match=r"asks from alpha, too, .* it has beta"):
-        job.seen_from((SOUTH,))
+        prepared.with_vantages((SOUTH,))
 
 
 @pytest.fixture(scope="module")

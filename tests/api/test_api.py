@@ -322,7 +322,7 @@ def test_every_option_of_run_is_read() -> None:
     options = read_options(given_options)
     assert options.load == LoadProfile(5, adaptive=True, rate=2.5, arrivals="poisson", duration_s=60, max_requests=7)
     assert read_options({"sweep": [1, 2]}).load.levels == (1, 2)
-    assert (options.wish.models, options.wish.providers, options.wish.skip_missing) == (("sim/quick",), ("sim",), True)
+    assert (options.models, options.providers, options.skip_missing) == (("sim/quick",), ("sim",), True)
     assert [str(budget) for budget in options.budgets] == ["5.00 USD", "20.00 CNY"]
     assert (options.env_files, options.outputs) == ((Path("a.env"),), (Path("a"), Path("b.csv")))
     rest = ("concurrency", "bom", "cases", "repeat", "seed", "warmup_requests", "order", "until_ci", "estimate_tokens")

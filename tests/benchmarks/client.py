@@ -8,11 +8,9 @@ from dataclasses import asdict, dataclass, field
 from time import perf_counter_ns, process_time_ns
 from typing import Self
 
-import anyio
-
 from runner.analysis.calibration import ReplyTimestamps
 from runner.calibration.measure import CalibrationLoad
-from runner.commands.run.perform import backend
+from runner.commands.run.event_loop import run_async
 
 
 @dataclass(slots=True)
@@ -50,4 +48,4 @@ def timestamps_since(sent_ns: int, received_ns: int, at_ns: list[int], origin_ns
 def run_client(ask: Callable[[str, CalibrationLoad], Coroutine[None, None, Measurement]]) -> None:
     """Put the load that the process's arguments name on their base URL, and print the measurement."""
     base_url, load = sys.argv[1], CalibrationLoad(**json.loads(sys.argv[2]))
-    print(anyio.run(ask, base_url, load, **backend()).to_json())
+    print(run_async(ask, base_url, load).to_json())

@@ -19,17 +19,17 @@ from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-import anyio
 from tabulate import tabulate
 
-from runner.calibration.measure import SIMULATOR, CalibrationLoad, run_load
+from runner.calibration.measure import CalibrationLoad, run_load
 from runner.cluster.connect import join_cluster
 from runner.cluster.messages import AttemptReport, WarmUpReport, WorkerSpan
-from runner.commands.run.perform import backend
+from runner.commands.run.event_loop import run_async
 from runner.core.nodes import ClusterOptions, Node
 from runner.core.suite import Timeouts
 from runner.providers.endpoint import find_endpoint
 from runner.providers.registry import builtin
+from runner.simulator.model import PROVIDER as SIMULATOR
 from runner.simulator.process import launch, launch_sync
 from runner.storage import journal
 from runner.wire.completion_request import CompletionRequest
@@ -84,7 +84,7 @@ def main() -> None:
     """Measure both and print them with their targets."""
     options = parse_options()
     if options.drive is not None:
-        print(json.dumps(asdict(anyio.run(drive_simulated, options.drive, **backend()))))
+        print(json.dumps(asdict(run_async(drive_simulated, options.drive))))
         return
     if options.workers:
         share = replace(STEADY, concurrency=options.streams, requests=options.streams * ROUNDS)
@@ -116,9 +116,7 @@ def parse_options() -> argparse.Namespace:
 def measure_workers(numbers: Sequence[int], repeats: int, share: CalibrationLoad) -> list[list[Trial]]:
     """Return rounds of trials, one for each number of workers, on a cluster that is started for that."""
     with launch_cluster() as cluster, join_cluster(cluster.address), launch_sync() as base_url:
-        return [
-            [anyio.run(run_trial, base_url, workers, share, **backend()) for workers in numbers] for _ in range(repeats)
-        ]
+        return [[run_async(run_trial, base_url, workers, share) for workers in numbers] for _ in range(repeats)]
 
 
 async def run_trial(base_url: str, workers: int, share: CalibrationLoad) -> Trial:

@@ -13,10 +13,8 @@ from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import anyio
-
 from runner.calibration.measure import CalibrationLoad, run_load
-from runner.commands.run.perform import backend
+from runner.commands.run.event_loop import run_async
 from runner.simulator.process import launch_sync
 from runner.wire.response_body import UNDECODED_LIMIT
 from tests.benchmarks.accuracy import CHECKOUT
@@ -33,7 +31,7 @@ def main() -> None:
     options = parse_options()
     if options.drive:
         base_url, load, folder = options.drive
-        anyio.run(run_load, base_url, CalibrationLoad(**json.loads(load)), Path(folder), **backend())
+        run_async(run_load, base_url, CalibrationLoad(**json.loads(load)), Path(folder))
         return
     per_stream = measure_streams(options.streams)
     print(f"a stream in flight: {per_stream / 1024:.1f} KiB ({FEW_STREAMS} against {options.streams} streams)")

@@ -31,8 +31,8 @@ MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024
 SUM_UP = """\
 import sys
 from pathlib import Path
-from runner.commands.diff import open_run
-open_run(Path(sys.argv[1])).summary
+from runner.commands.load import load_run
+load_run(Path(sys.argv[1])).summary
 """
 
 

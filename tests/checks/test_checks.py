@@ -21,7 +21,7 @@ from runner.checks.finding import CheckFinding, CheckVerdict
 from runner.checks.language import LANGUAGES
 from runner.checks.matching import read_matching, read_share
 from runner.checks.table import CHECKS, COST, judge
-from runner.commands.run.custom_checks import ask_own_checks
+from runner.commands.run.custom_checks import run_custom_checks
 from runner.core.events import Outcome
 from runner.core.record import Identity, Record, TextEvents, Timestamps
 from runner.outputs import WRITERS
@@ -382,7 +382,7 @@ def test_functions_run_once_for_each_record(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text("raise RuntimeError('asked again')", encoding="utf-8")
     before = (tmp_path / "out" / "journal.jsonl").read_bytes()
     run = Run.of_journal(journal.read(tmp_path / "out"))
-    ask_own_checks(tmp_path / "out", str)
+    run_custom_checks(tmp_path / "out", str)
     assert [cell.verdict for cell in run.checked] == [PASSED]
     assert run.frame["checks_passed"].tolist() == [1]
     assert (tmp_path / "out" / "journal.jsonl").read_bytes() == before
@@ -400,7 +400,7 @@ def test_modules_of_two_suites_may_share_a_name(tmp_path: Path) -> None:
         with journal.JournalWriter(folder / "out") as writer:
             writer.append_header(header)
             writer.append_record(answered("x"))
-        ask_own_checks(folder / "out", str)
+        run_custom_checks(folder / "out", str)
         verdicts += [cell.verdict for cell in Run.of_journal(journal.read(folder / "out")).checked]
     assert verdicts == [PASSED, FAILED]
     assert str(tmp_path / "one") not in sys.path

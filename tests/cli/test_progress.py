@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from runner.cli.progress import LaneProgress, LiveProgress, PlainProgress, remaining
-from runner.cli.running_median import STEP, RunningMedian
+from runner.cli.progress import STEP, LaneProgress, LiveProgress, PlainProgress, RunningMedian, format_eta
 from runner.core.events import Outcome
 from runner.core.record import Record, TextEvents, Timestamps
 from runner.core.suite import Case, Parameters
@@ -99,7 +98,7 @@ def test_the_time_left_follows_from_the_pace_so_far() -> None:
 )
 def test_time_left_is_said_roughly(eta_s: float | None, said: str) -> None:
     """As long as it is, so coarse it is."""
-    assert remaining(eta_s) == said
+    assert format_eta(eta_s) == said
 
 
 @given(st.lists(st.floats(0.001, 1000), min_size=1, max_size=99).filter(lambda values: len(values) % 2 == 1))

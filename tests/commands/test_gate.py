@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from runner.analysis.diff import Difference
 from runner.analysis.run import Run
-from runner.commands.diff import Rule
+from runner.analysis.verdict import Rule
+from runner.commands.exit_codes import of_difference
 from runner.commands.gate import Gate
 from runner.core.events import Outcome
 from runner.core.record import Identity, Record, TextEvents, Timestamps
@@ -75,34 +76,40 @@ def run_of(**ttft_ms: float) -> Run:
     return Run.of(HEADER, records)
 
 
-def judge(base: Run | None, run: Run, arms: tuple[str, str] | None = None, **shut: bool) -> tuple[Difference, int]:
-    """Hold a run against a base, or two arms of it against each other; return what is said and the exit code."""
-    gate = Gate(base, arms, Rule(measures=("ttft",)), **{"is_shut": False, "fail_undecided": False, **shut})
-    difference = gate.judge(run)
-    return difference, gate.exit_code(difference)
+def judge(
+    base: Run | None,
+    run: Run,
+    arms: tuple[str, str] | None = None,
+    *,
+    gate: bool = False,
+    fail_undecided: bool = False,
+) -> tuple[Difference, int]:
+    """Compare a run with a base, or two arms of it with each other; return the comparison and the exit code."""
+    difference = Gate(base, arms, Rule(measures=("ttft",))).judge(run)
+    return difference, of_difference(difference, gate=gate, fail_undecided=fail_undecided)
 
 
 def test_a_gate_is_shut_to_what_is_slower() -> None:
     """Half as fast again is a regression, from run to run and between two targets of one; without a gate it is told."""
     base, run = run_of(a=100, b=100), run_of(a=100, b=150)
-    assert judge(base, run, is_shut=True)[1] == 1
-    assert judge(None, run, ("sim/a", "sim/b"), is_shut=True)[1] == 1
+    assert judge(base, run, gate=True)[1] == 1
+    assert judge(None, run, ("sim/a", "sim/b"), gate=True)[1] == 1
     assert judge(base, run)[1] == 0
 
 
 def test_a_gate_is_open_to_what_is_equal_or_faster() -> None:
     """The same again passes, and so does an improvement."""
     base = run_of(a=100, b=100)
-    assert judge(base, base, is_shut=True, fail_undecided=True)[1] == 0
-    assert judge(base, run_of(a=100, b=60), is_shut=True)[1] == 0
-    assert judge(None, base, ("sim/a", "sim/b"), is_shut=True)[1] == 0
+    assert judge(base, base, gate=True, fail_undecided=True)[1] == 0
+    assert judge(base, run_of(a=100, b=60), gate=True)[1] == 0
+    assert judge(None, base, ("sim/a", "sim/b"), gate=True)[1] == 0
 
 
 def test_too_little_is_undecided() -> None:
     """Three requests decide nothing: 0, or 5 for who asks for it."""
     few = Run.of(HEADER, [asked(model, repeat, 100 * repeat) for repeat in (1, 2, 3) for model in "ab"])
     other = Run.of(HEADER, [asked(model, repeat, 150 * repeat) for repeat in (1, 2, 3) for model in "ab"])
-    assert judge(few, other, is_shut=True)[1] == 0
+    assert judge(few, other, gate=True)[1] == 0
     assert judge(few, other, fail_undecided=True)[1] == 5
 
 

@@ -72,7 +72,7 @@ def test_a_replay_recorded_says_the_same(recorded: Path, tmp_path: Path) -> None
     out = tmp_path / "copy"
     options = ("--replay", "out", "--fast", "--record", "--seed", "1")
     compare(recorded, "run", "s.yaml", *options, "-o", str(out))
-    assert compare(tmp_path, "rederive", "copy").stdout.startswith("told as before: 9, told anew: 0, not recorded: 0")
+    assert compare(tmp_path, "rederive", "copy").stdout.startswith("unchanged: 9, changed: 0, not recorded: 0")
     for line in read_lines(out, "record"):
         assert sum(line["origin_us"]) < 60e6, "a stamp of the recording would lie far before the request"
         assert line["origin_us"][0] > -1e6

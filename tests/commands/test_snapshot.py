@@ -23,9 +23,17 @@ from runner.analysis.snapshot import (
     normalized,
     similarity,
 )
-from runner.commands.snapshot.names import MAX_BYTES, escape, unescape
-from runner.commands.snapshot.store import path_of, read_replies, remove_reply, write_reply
-from runner.commands.snapshot.stripping import strip, stripped_lines
+from runner.commands.snapshot.store import (
+    MAX_BYTES,
+    escape,
+    path_of,
+    read_replies,
+    remove_reply,
+    strip,
+    stripped_lines,
+    unescape,
+    write_reply,
+)
 from runner.core.events import Outcome
 from runner.core.record import Identity, Record, TextEvents, Timestamps
 from runner.errors import CompareError

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.commands.run.stop_rules import StopRule, measure_narrowness, parse_share, stop_rule
+from runner.commands.run.options import parse_share
+from runner.commands.run.stop_rules import StopRule, measure_narrowness, stop_rule
 from runner.core.events import Channel, Outcome
 from runner.core.load import LoadProfile
 from runner.core.nodes import Node
@@ -48,9 +49,9 @@ def plan_of(*models: str, turns: int = 1, parameters: Parameters = BRIEF, repeat
 
 def answer(request: Request, tokens: int | None = 100, ttft_s: float = 0.1, **values: Any) -> Record:
     """Return a good record of a request."""
-    heard = TextEvents(at_us=(round(ttft_s * 1e6),), channels=Channel.ANSWER, lengths=(1,))
+    text_events = TextEvents(at_us=(round(ttft_s * 1e6),), channels=Channel.ANSWER, lengths=(1,))
     counts: dict[str, Any] = {"input_tokens": None if tokens is None else 5, "output_tokens": tokens}
-    return Record(request.identity(), Timestamps(sent=1), Outcome.OK, text_events=heard, **(counts | values))
+    return Record(request.identity(), Timestamps(sent=1), Outcome.OK, text_events=text_events, **(counts | values))
 
 
 def budgeted(plan: Plan, *budgets: str, **prices: Price) -> StopRule:
@@ -91,7 +92,7 @@ def test_a_budget_is_never_passed(
         request = under_way.pop(chance.randrange(len(under_way)))
         tokens = next(length)
         spent += Decimal(tokens) / 100
-        rule.hear(answer(request, tokens))
+        rule.finished(answer(request, tokens))
         if (following := request.follow("x")) is not None:
             under_way.append(following)
     assert spent <= dollars
@@ -117,7 +118,7 @@ def test_what_is_not_counted_is_charged_at_its_most() -> None:
     left = {}
     for name, record in charges.items():
         rule = budgeted(plan, "1.50USD", a=PRICE)
-        rule.hear(record)
+        rule.finished(record)
         left[name] = rule() is None
     assert left == {"no usage": False, "cut": False, "refused": True, "unsent": True, "skipped": True}
 
@@ -127,7 +128,7 @@ def test_a_missing_part_is_charged_at_the_dearest_rate() -> None:
     cached = Price("USD", (Rates(Decimal(0), Decimal(10_000), cached=Decimal(1)),), "test")
     plan = plan_of("a")
     rule = budgeted(plan, "2USD", a=cached)
-    rule.hear(answer(next(first_requests(plan)), 50))
+    rule.finished(answer(next(first_requests(plan)), 50))
     assert rule() is None
 
 
@@ -138,8 +139,8 @@ def test_a_skipped_turn_ends_its_conversation() -> None:
     opening = next(first_requests(plan))
     assert rule() is None
     assert rule() is not None
-    rule.hear(replace(answer(opening, None), outcome=Outcome.RATE_LIMITED, http_status=429))
-    rule.hear(Record(next(iter(opening.unasked())).identity(), Timestamps(), Outcome.SKIPPED, attempts=0))
+    rule.finished(replace(answer(opening, None), outcome=Outcome.RATE_LIMITED, http_status=429))
+    rule.finished(Record(next(iter(opening.unasked())).identity(), Timestamps(), Outcome.SKIPPED, attempts=0))
     assert rule() is None
 
 
@@ -147,7 +148,7 @@ def test_an_earlier_part_of_the_run_counts() -> None:
     """What a resumed run hears first is spent, and frees nothing that was never begun."""
     plan = plan_of("a")
     rule = budgeted(plan, "2.50USD", a=PRICE)
-    rule.hear(answer(next(first_requests(plan))))
+    rule.finished(answer(next(first_requests(plan))))
     assert rule() is None
     assert rule() is not None
 
@@ -157,9 +158,9 @@ def test_without_a_limit_the_dearest_reply_so_far_stands_in() -> None:
     plan = plan_of("a", parameters=Parameters())
     rule, openings = budgeted(plan, "5USD", a=PRICE), first_requests(plan)
     assert [rule(), rule()] == [None, None]
-    rule.hear(answer(next(openings), 200))
+    rule.finished(answer(next(openings), 200))
     assert rule() is not None
-    rule.hear(answer(next(openings), 50))
+    rule.finished(answer(next(openings), 50))
     assert rule() is None
 
 
@@ -168,7 +169,7 @@ def test_warm_ups_cost_money_too() -> None:
     plan = plan_of("a", warmups=1)
     rule = budgeted(plan, "2USD", a=PRICE)
     for request in plan.warmup_requests("p"):
-        rule.hear(answer(request, warmup=True))
+        rule.finished(answer(request, warmup=True))
     assert rule() is None
     assert rule() is not None
 
@@ -180,9 +181,9 @@ def test_each_currency_has_a_budget_of_its_own() -> None:
     rule = budgeted(plan, "50USD", "1.50CNY", a=PRICE, b=yuan)
     first, second = sorted(list(first_requests(plan))[:2], key=lambda request: request.target.model)
     assert rule() is None
-    rule.hear(answer(first))
+    rule.finished(answer(first))
     assert rule() is None
-    rule.hear(answer(second))
+    rule.finished(answer(second))
     assert str(rule()).startswith("the budget of 1.50 CNY is reached: 1.00 CNY spent")
 
 
@@ -217,7 +218,7 @@ def hear_blocks(rule: StopRule, plan: Plan, spread: float) -> int | None:
     for at, request in enumerate(first_requests(plan)):
         if at % a_block == 0 and rule() is not None:
             return at // a_block
-        rule.hear(answer(request, ttft_s=1 + spread * (chance.random() - 0.5)))
+        rule.finished(answer(request, ttft_s=1 + spread * (chance.random() - 0.5)))
     return None
 
 
@@ -240,7 +241,7 @@ def test_the_reason_names_the_least_well_known_target_with_its_n() -> None:
     plan = plan_of("a", "b")
     rule = narrowed(plan, 0.1)
     for request in list(first_requests(plan))[:16]:
-        rule.hear(answer(request, ttft_s=1.0 if request.target.model == "a" else 1 + 0.01 * request.block))
+        rule.finished(answer(request, ttft_s=1.0 if request.target.model == "a" else 1 + 0.01 * request.block))
     (found,) = measure_narrowness({"p/b": ([1 + 0.01 * block for block in range(1, 9)], range(8))})
     assert found.share is not None
     wanted = f"least well p/b's, to ±{100 * found.share:.2g} % (n 8, 8 blocks)"
@@ -253,9 +254,9 @@ def test_a_block_counts_when_it_is_whole() -> None:
     rule = narrowed(plan, 0.9)
     for request in first_requests(plan):
         if request.target.model == "a" or request.block < 6:
-            rule.hear(answer(request))
+            rule.finished(answer(request))
     assert rule() is None
-    rule.hear(answer(next(r for r in first_requests(plan) if r.block == 6 and r.target.model == "b")))
+    rule.finished(answer(next(r for r in first_requests(plan) if r.block == 6 and r.target.model == "b")))
     assert "6 blocks" in str(rule())
 
 
@@ -267,9 +268,9 @@ def test_a_target_is_to_be_known_from_every_vantage() -> None:
         assert request.vantage is not None
         name = request.vantage.name
         record = answer(request, ttft_s=1.0 if name == "x" else 1 + 0.01 * request.block, node=name)
-        rule.hear(record)
+        rule.finished(record)
         if name == "x":
-            of_x_alone.hear(record)
+            of_x_alone.finished(record)
     reason = str(rule())
     assert reason.startswith("every target's median TTFT is known to ±10 %, least well p/a from y's")
     assert reason.endswith("(n 8, 8 blocks)")
@@ -282,8 +283,8 @@ def test_a_target_without_times_is_never_known() -> None:
     rule = narrowed(plan, 0.9)
     for request in first_requests(plan):
         failed = request.target.model == "b"
-        rule.hear(replace(answer(request), outcome=Outcome.TIMEOUT) if failed else answer(request))
-        rule.hear(answer(request, warmup=True))
+        rule.finished(replace(answer(request), outcome=Outcome.TIMEOUT) if failed else answer(request))
+        rule.finished(answer(request, warmup=True))
         assert rule() is None
 
 
@@ -303,7 +304,7 @@ def test_a_judgement_under_way_holds_nobody_up() -> None:
     later = Later()
     rule = narrowed(plan, 0.5, later)
     for request in first_requests(plan):
-        rule.hear(answer(request))
+        rule.finished(answer(request))
     assert [rule(), rule()] == [None, None]
     waiting.set_result(measure_narrowness(*later.asked))
     assert rule() is not None
@@ -315,7 +316,7 @@ def test_the_judgement_may_run_on_a_thread() -> None:
     with ThreadPoolExecutor(1) as executor:
         rule = narrowed(plan, 0.5, executor)
         for request in first_requests(plan):
-            rule.hear(answer(request))
+            rule.finished(answer(request))
         at_once = rule()  # a quick thread is done before this looks
     assert at_once or rule()
 

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from runner.analysis.run import Run
 from runner.analysis.workers import WORKER_LOST
-from runner.cli.progress import describe
+from runner.cli.progress import describe_record
 from runner.core.events import TIMED, Outcome
 from runner.core.hints import HINTS, OUTCOME_HINTS, hint_for
 from runner.core.record import Identity, Record, Timestamps
@@ -86,9 +86,9 @@ def test_successful_outcomes_have_no_hint() -> None:
 def test_progress_line_of_a_failure_ends_with_its_hint() -> None:
     """The hint includes the provider's own error code."""
     advice = "balance used up at zhipu (code 1113): top up; not retried"
-    assert describe(SPENT) == f"zhipu/glm-5.3  hello  auth 429: 余额不足 · {advice}"
+    assert describe_record(SPENT) == f"zhipu/glm-5.3  hello  auth 429: 余额不足 · {advice}"
     silent = replace(SPENT, error=None, error_type=None, http_status=None, outcome=Outcome.SKIPPED)
-    assert describe(silent) == "zhipu/glm-5.3  hello  skipped: no reason given"
+    assert describe_record(silent) == "zhipu/glm-5.3  hello  skipped: no reason given"
 
 
 def rendered(run: Run) -> dict[str, str]:

@@ -8,7 +8,8 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.cli.load import load_options, read_load
+from runner.cli.options import LOAD, run_options
+from runner.commands.run.options import RunOptions
 from runner.core.load import BLOCKS_A_LEVEL, LoadProfile, level_of
 from runner.errors import CompareError
 
@@ -65,10 +66,9 @@ def parse_options(*words: str) -> tuple[LoadProfile | None, str]:
     found: list[LoadProfile] = []
 
     @click.command()
-    @load_options
-    @click.option("--concurrency", type=int)
-    def command(**chosen: Any) -> None:
-        found.append(read_load(chosen))
+    @run_options(LOAD, [click.option("--concurrency", type=int)])
+    def command(*, options: RunOptions) -> None:
+        found.append(options.load)
 
     said = CliRunner().invoke(command, words).output
     return (found[0] if found else None), said

@@ -307,7 +307,7 @@ def test_rederived_records_equal_the_recorded_ones(recorded: Path) -> None:
     done = compare(recorded, "rederive", "out", "-o", "again")
     assert done.returncode == 0, done.stderr
     lines = [*read_lines(recorded / "out", "record"), *read_lines(recorded / "out", "attempt")]
-    assert f"told as before: {len(lines)}, told anew: 0, not recorded: 0" in done.stdout
+    assert f"unchanged: {len(lines)}, changed: 0, not recorded: 0" in done.stdout
     again = [*read_lines(recorded / "again", "record"), *read_lines(recorded / "again", "attempt")]
     assert again == lines
     assert {line["outcome"] for line in lines} >= {
@@ -345,8 +345,8 @@ def test_rederive_corrects_a_wrong_journal(recorded: Path, tmp_path: Path) -> No
     (old / "journal.jsonl").write_text(journal.replace('"reply":"well"', '"reply":"ill"'), encoding="utf-8")
     done = compare(tmp_path, "rederive", "old")
     assert done.returncode == 0, done.stderr
-    assert "told anew: 1" in done.stdout
-    assert "reply: another in 1" in done.stdout
+    assert "changed: 1" in done.stdout
+    assert "reply: changed in 1" in done.stdout
     assert read_lines(tmp_path / "old-rederived", "record") == read_lines(recorded / "out", "record")
     assert "ill" in (old / "journal.jsonl").read_text(encoding="utf-8"), "the run itself is left alone"
 
@@ -359,7 +359,7 @@ def test_rederive_copies_records_without_recordings(recorded: Path, tmp_path: Pa
     found = read_recordings(recorded / "out")
     write(part, contents(found)[:3])
     done = compare(tmp_path, "rederive", "part")
-    assert "told as before: 3, told anew: 0" in done.stdout, done.stderr
+    assert "unchanged: 3, changed: 0" in done.stdout, done.stderr
     assert read_lines(tmp_path / "part-rederived", "record") == read_lines(recorded / "out", "record")
 
 
@@ -385,7 +385,7 @@ def test_a_resumed_run_appends_to_its_recordings(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert len(read_recordings(tmp_path / "out").entries) == 2
     done = compare(tmp_path, "rederive", "out")
-    assert "told as before: 2, told anew: 0, not recorded: 0" in done.stdout, done.stderr
+    assert "unchanged: 2, changed: 0, not recorded: 0" in done.stdout, done.stderr
 
 
 # Conversations

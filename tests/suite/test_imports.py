@@ -13,7 +13,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.commands.import_suite import Imported, import_file
+from runner.commands.import_suite import ImportedSuite, import_file
 from runner.core.suite import Message, Suite
 from runner.document import Json, parse, write
 from runner.errors import CompareError, InvalidFile
@@ -24,21 +24,21 @@ from runner.suite.load import load
 from runner.suite.openai_messages import NotImportable
 
 
-def imported(text: str, name: str = "promptfooconfig.yaml") -> Imported:
+def imported(text: str, name: str = "promptfooconfig.yaml") -> ImportedSuite:
     """Import a file of this text."""
     Path(name).write_text(dedent(text), encoding="utf-8")
     return import_file(Path(name), None)
 
 
-def suite_of(made: Imported) -> dict[str, Any]:
-    """Return the data in the suite's text."""
+def suite_of(made: ImportedSuite) -> dict[str, Any]:
+    """Return what the suite's text says."""
     data = parse(made.text, "suite.yaml").data
     assert isinstance(data, dict)
     return data
 
 
-def loaded(made: Imported) -> Suite:
-    """Return the suite as `compare run` loads it."""
+def loaded(made: ImportedSuite) -> Suite:
+    """Return the suite as `compare run` would."""
     Path("suite.yaml").write_text(made.text, encoding="utf-8")
     return load(Path("suite.yaml"), builtin().names)[0]
 
@@ -97,7 +97,7 @@ def test_promptfoo_config_becomes_a_case_for_each_test_and_prompt() -> None:
             assert: [{type: contains, value: '{{word}}'}, {type: contains, value: x}]
           - vars: {word: hello}
     """)
-    assert made.left == ()
+    assert made.not_imported == ()
     word = {"max_total_s": 2.5, "contains": ["{{word}}", "x"]}
     assert suite_of(made) == {
         "version": 1,
@@ -251,7 +251,7 @@ def test_each_skipped_part_is_listed_with_its_place() -> None:
           - file://nothing.csv
           - {vars: {q: [ok, 'file://long.txt']}}
     """)
-    assert [left.removeprefix("promptfooconfig.yaml:").partition(". ")[0] for left in made.left] == [
+    assert [left.removeprefix("promptfooconfig.yaml:").partition(". ")[0] for left in made.not_imported] == [
         "1:20: prompts from `made.py` are not read",
         "1:36: this prompt is made by a program or another service",
         "1:52: `missing.txt`: there is no such file",
@@ -286,8 +286,8 @@ def test_prompts_and_tests_are_read_from_files_beside_the_config() -> None:
         prompts: [file://p.txt, file://chat.json, file://../secret.txt]
         tests: [file://t.csv, file://t.yaml, file://t.jsonl]
     """)
-    assert len(made.left) == 1
-    assert "`../secret.txt` lies outside the suite's folder" in made.left[0]
+    assert len(made.not_imported) == 1
+    assert "`../secret.txt` lies outside the suite's folder" in made.not_imported[0]
     suite = loaded(made)
     assert [case.id for case in suite.cases][:3] == ["one-prompt-1", "one-prompt-2", "one-prompt-3"]
     assert len(suite.cases) == 12
@@ -302,8 +302,8 @@ def test_an_api_key_in_a_config_is_neither_shown_nor_kept() -> None:
         prompts: [Hi]
         providers: [{id: openai:gpt-5, config: {apiKey: sk-very-secret-0123456789}}]
     """)
-    assert "very-secret" not in made.text + "".join(made.left)
-    assert "`apiKey` has no counterpart. Keys come from the environment" in made.left[0]
+    assert "very-secret" not in made.text + "".join(made.not_imported)
+    assert "`apiKey` has no counterpart. Keys come from the environment" in made.not_imported[0]
 
 
 WORDS = st.sampled_from(
@@ -401,7 +401,7 @@ EXAMPLES = [
 def test_training_examples_ask_the_last_user_message() -> None:
     """The history stays, the reply to learn does not, and braces are literal."""
     made = imported("".join(json.dumps(line) + "\n" for line in EXAMPLES), "training.jsonl")
-    (left,) = made.left
+    (left,) = made.not_imported
     assert left.startswith("training.jsonl:1:1: the reply at the end is not asked. ")
     assert left.endswith(" (1 more like it)")
     first, second, third = loaded(made).cases
@@ -462,7 +462,7 @@ def test_parameters_that_a_batch_shares_become_defaults() -> None:
     suite = suite_of(made)
     assert suite["defaults"] == {"max_tokens": 9, "extra_body": {"top_k": 3}}
     assert [case["id"] for case in suite["cases"]] == ["r-1", "r-2"]
-    assert [left.partition(". ")[0] for left in made.left] == [
+    assert [left.partition(". ")[0] for left in made.not_imported] == [
         "b.jsonl:1:1: `model: m` does not tell whose model it is",
         "b.jsonl:1:1: `temperature` is not the same in all requests",
     ]
@@ -472,7 +472,7 @@ def test_items_of_a_json_list_have_their_lines() -> None:
     """A .json file is read item by item; characters beyond the first 65,536 are whole."""
     text = '[\n\n {"prompt": "a \\ud83d\\ude00"},\n {"promt": "b"}, 7\n]'
     made = imported(text, "list.json")
-    assert [left.partition(". ")[0] for left in made.left] == [
+    assert [left.partition(". ")[0] for left in made.not_imported] == [
         "list.json:4:1: nothing here says what to ask",
         "list.json:4:1: this is no object in braces",
     ]
@@ -487,7 +487,7 @@ def test_rows_with_the_keys_of_a_case_are_kept() -> None:
         {"prompt": "plain", "colour": "red"},
     ]
     made = imported("".join(json.dumps(row) + "\n" for row in rows), "rows.jsonl")
-    assert "`colour` has no counterpart" in made.left[0]
+    assert "`colour` has no counterpart" in made.not_imported[0]
     mine, plain = loaded(made).cases
     assert (mine.id, mine.turns, mine.expectations.checks) == ("mine", ("1", "b"), {"contains": "x"})
     assert plain.id == "line-2"
@@ -499,7 +499,9 @@ def test_rows_with_the_keys_of_a_case_are_kept() -> None:
 def test_a_csv_table_needs_no_ids_and_may_have_unknown_columns() -> None:
     """Line numbers become ids; unknown columns are listed once; braces are literal without variables."""
     made = imported('prompt,Category,vars.who,tags\n"Hi {{who}}",x,Bo,a;b\nPlain {{y}},,,\n', "t.csv")
-    assert [left.partition(". ")[0] for left in made.left] == ["t.csv:2:1: the column `Category` has no counterpart"]
+    assert [left.partition(". ")[0] for left in made.not_imported] == [
+        "t.csv:2:1: the column `Category` has no counterpart"
+    ]
     first, second = loaded(made).cases
     assert (first.id, first.turns, first.tags) == ("line-2", ("Hi Bo",), ("a", "b"))
     assert (second.id, second.turns) == ("line-3", ("Plain {{y}}",))

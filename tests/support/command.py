@@ -20,8 +20,7 @@ from typing import Any
 import pytest
 import yaml
 
-from runner.cli import commands
-from runner.cli.crash import print_redacted
+from runner.cli import commands, print_redacted
 
 ROOT = Path(__file__).parents[2]
 KEPT_VARIABLES = ("PATH", "SYSTEMROOT", "TMPDIR", "LD_LIBRARY_PATH")

@@ -1,10 +1,10 @@
-"""Replies as they grow, side by side."""
+"""Replies side by side while they grow, in the output of a cell."""
 
 from collections.abc import Sequence
 from time import perf_counter_ns
 
 from runner.api.notebook.screen import Screen, write_lines
-from runner.api.notebook.view import View
+from runner.api.relay import View
 from runner.core.events import Channel, Event, Text
 from runner.core.record import Record
 from runner.outputs.side_by_side.html import write_growing, write_row
@@ -13,17 +13,17 @@ from runner.outputs.text.figures import seconds
 from runner.planning.plan import Plan, Request
 
 
-class _Growing:
-    """What one target has said so far."""
+class _GrowingReply:
+    """The text of one target's reply so far, and its state."""
 
     def __init__(self) -> None:
-        self.thoughts = self.reply = ""
+        self.reasoning = self.reply = ""
         self.started_ns: int | None = None
         self.first_ns: int | None = None
         self.ending: str | None = None
 
     def describe(self, now_ns: int) -> str:
-        """Say how it stands; the wait counts from when the request left its lane, a little before it was sent."""
+        """Return the state; a wait counts from when the request left its lane, a little before it was sent."""
         if self.ending or self.started_ns is None:
             return self.ending or "waiting"
         if self.first_ns is None:
@@ -32,22 +32,22 @@ class _Growing:
 
 
 class GrowingReplies(View):
-    """A column for each target, in which text appears; when all is over, a line takes their place."""
+    """A column for each target, in which text appears; when the run is over, a line replaces them."""
 
     watches_text = True
 
     def __init__(self, screen: Screen, notes: Sequence[str]) -> None:
         self._screen = screen
         self._notes = [f"note: {one_line(note)}" for note in notes]
-        self._growing: dict[str, _Growing] = {}
+        self._growing: dict[str, _GrowingReply] = {}
 
     def planned(self, plan: Plan) -> None:
-        """Lay out a column for each target."""
-        self._growing = {target.name: _Growing() for target in plan.targets}
+        """Add a column for each target."""
+        self._growing = {target.name: _GrowingReply() for target in plan.targets}
 
     def started(self, request: Request) -> None:
-        """Begin to count how long a target keeps one waiting."""
-        self._growing[request.target.name].started_ns = self.told_ns
+        """Start to time the wait for a target's first text."""
+        self._growing[request.target.name].started_ns = self.called_ns
 
     def received(self, request: Request, event: Event) -> None:
         """Add a piece of text to its column."""
@@ -56,26 +56,27 @@ class GrowingReplies(View):
         growing = self._growing[request.target.name]
         growing.first_ns = growing.first_ns or event.at_ns
         if event.channel is Channel.REASONING:
-            growing.thoughts += event.text
+            growing.reasoning += event.text
         else:
             growing.reply += event.text
 
     def finished(self, record: Record) -> None:
         """Close a column."""
-        said = record.outcome.value if record.ttft_s is None else f"first text {seconds(record.ttft_s)}"
-        self._growing[record.identity.target].ending = f"{said}, done"
+        state = record.outcome.value if record.ttft_s is None else f"first text {seconds(record.ttft_s)}"
+        self._growing[record.identity.target].ending = f"{state}, done"
 
     def draw(self) -> None:
         """Show the columns."""
         now_ns = perf_counter_ns()
-        told = {name: growing.describe(now_ns) for name, growing in self._growing.items()}
+        states = {name: growing.describe(now_ns) for name, growing in self._growing.items()}
         articles = (
-            write_growing(name, told[name], growing.thoughts, growing.reply) for name, growing in self._growing.items()
+            write_growing(name, states[name], growing.reasoning, growing.reply)
+            for name, growing in self._growing.items()
         )
-        self._screen.show("; ".join(f"{name}: {how}" for name, how in told.items()), write_row(articles))
+        self._screen.show("; ".join(f"{name}: {state}" for name, state in states.items()), write_row(articles))
 
     def conclude(self, sentence: str) -> None:
-        """Show where it is kept, in place of the columns: the replies themselves are what the cell returns."""
+        """Show where the run is, in place of the columns: the cell returns the replies themselves."""
         lines = [*self._notes, one_line(sentence)]
         self._screen.show("\n".join(lines), write_lines(lines))
         self._screen.settle()

@@ -1,4 +1,4 @@
-"""Where a running cell can be written to, over and over: an output of the notebook, or a line of the terminal."""
+"""A place that a running cell can write to, over and over: an output of the notebook, or a line of the terminal."""
 
 import sys
 from collections.abc import Iterable
@@ -11,17 +11,17 @@ LINE_COLUMNS = 79
 
 
 class Screen(Protocol):
-    """One place that shows one thing at a time."""
+    """A place that shows one thing at a time."""
 
     def show(self, text: str, html: str | None = None) -> None:
-        """Show this in place of what was there; `html` where it can be shown, else the text."""
+        """Replace what is shown, by `html` where it can be shown, else by the text."""
 
     def settle(self) -> None:
-        """Let stand what was shown last."""
+        """Keep what was shown last."""
 
 
 class Nowhere:
-    """Shows nothing, as a script wants it."""
+    """Shows nothing, in a script."""
 
     def show(self, text: str, html: str | None = None) -> None:
         """Do nothing."""
@@ -31,14 +31,14 @@ class Nowhere:
 
 
 class Cell:
-    """An output of the cell that is being run."""
+    """An output of the running cell."""
 
     def __init__(self) -> None:
         self._handle: Any = None
 
     def show(self, text: str, html: str | None = None) -> None:
-        """Put an output below the cell at first, afterwards replace it."""
-        from IPython.display import display  # noqa: PLC0415 -- there is an IPython, or this would be nowhere
+        """Show an output below the cell, or replace the one that is there."""
+        from IPython.display import display  # noqa: PLC0415 -- only where IPython is loaded
 
         shown = {"text/plain": text, "text/html": html or f"<pre>{escape(text)}</pre>"}
         if self._handle is None:
@@ -51,18 +51,18 @@ class Cell:
 
 
 class TerminalLine:
-    """A line of stderr, written over from its beginning."""
+    """A line of stderr that is overwritten."""
 
     def __init__(self) -> None:
         self._text = ""
 
-    def show(self, text: str, html: str | None = None) -> None:  # noqa: ARG002 -- a terminal has no use for it
-        """Write the last line of a text over what was there."""
+    def show(self, text: str, html: str | None = None) -> None:  # noqa: ARG002 -- a terminal cannot show it
+        """Overwrite the line with the last line of a text."""
         self._text = text
         self._write(one_line(text.rpartition("\n")[2], LINE_COLUMNS))
 
     def settle(self) -> None:
-        """Write the whole text, and leave it behind."""
+        """Write the whole text, and keep it."""
         self._write(f"{self._text}\n")
 
     def _write(self, text: str) -> None:
@@ -71,19 +71,19 @@ class TerminalLine:
 
 
 def write_lines(lines: Iterable[str]) -> str:
-    """Write lines of text as HTML, one below the other."""
+    """Return lines of text as HTML, one below the other."""
     return "".join(f"<div>{escape(line)}</div>" for line in lines)
 
 
 def find_screen() -> Screen:
-    """Return where the cell that is being run can show something; in a script that is nowhere."""
-    shell = _shell()
+    """Return where the running cell can show something; in a script that is nowhere."""
+    shell = _find_shell()
     if shell is None:
         return Nowhere()
     return Cell() if hasattr(shell, "kernel") else TerminalLine()
 
 
-def _shell() -> object | None:
+def _find_shell() -> object | None:
     """Return IPython's shell, if this process has loaded one."""
     if "IPython" not in sys.modules:
         return None

@@ -1,4 +1,4 @@
-"""What a newcomer's folder needs to begin: a suite, an example of .env, lines for git, a workflow."""
+"""`compare init`: write a suite, a .env.example, lines for .gitignore and a CI workflow into a folder."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,36 +12,36 @@ from runner.storage.run_folder import write_atomically
 
 SUITE = Path("prompts/first.yaml")
 ENV_EXAMPLE = Path(".env.example")
-IGNORED = Path(".gitignore")
+GITIGNORE = Path(".gitignore")
 WORKFLOW = Path(".github/workflows/compare.yml")
 IGNORED_LINES = (".env", "results/")
 
-Deed = Literal["written", "extended", "left as it is"]
+Change = Literal["written", "extended", "left as it is"]
 
 
 @dataclass(frozen=True, slots=True)
-class WrittenFiles:
-    """A file, and what became of it."""
+class StarterFile:
+    """A file, and what was done to it."""
 
     path: Path
-    deed: Deed
+    change: Change
 
 
-def lay_out(folder: Path, rows: Mapping[str, Row]) -> Iterator[WrittenFiles]:
-    """Write what is not there yet; what is there is never changed, but for lines that .gitignore lacks.
+def write_starter_files(folder: Path, rows: Mapping[str, Row]) -> Iterator[StarterFile]:
+    """Write each file that does not exist, and the lines that .gitignore lacks; no other file is changed.
 
     Raises:
-        CompareError: a place cannot be written.
+        CompareError: a file cannot be written.
 
     """
-    yield _write(folder / SUITE, _template("first.yaml"))
-    yield _write(folder / ENV_EXAMPLE, example_of_variables(rows))
-    yield _extend(folder / IGNORED, IGNORED_LINES)
-    yield _write(folder / WORKFLOW, _template("workflow.yml"))
+    yield _write_new(folder / SUITE, _template("first.yaml"))
+    yield _write_new(folder / ENV_EXAMPLE, env_example(rows))
+    yield _append_lines(folder / GITIGNORE, IGNORED_LINES)
+    yield _write_new(folder / WORKFLOW, _template("workflow.yml"))
 
 
-def example_of_variables(rows: Mapping[str, Row]) -> str:
-    """Return a .env.example with the first key variable of every provider, each switched off."""
+def env_example(rows: Mapping[str, Row]) -> str:
+    """Return a .env.example with the first key variable of every provider, each commented out."""
     lines = ["# Copy to .env, which git ignores, and fill in the keys you have.", ""]
     for name, row in rows.items():
         if row.api_key_env and not row.keyless:
@@ -53,22 +53,22 @@ def _template(name: str) -> str:
     return files(__name__).joinpath(name).read_text(encoding="utf-8")
 
 
-def _write(path: Path, text: str) -> WrittenFiles:
+def _write_new(path: Path, text: str) -> StarterFile:
     if path.exists():
-        return WrittenFiles(path, "left as it is")
+        return StarterFile(path, "left as it is")
     _save(path, text)
-    return WrittenFiles(path, "written")
+    return StarterFile(path, "written")
 
 
-def _extend(path: Path, lines: tuple[str, ...]) -> WrittenFiles:
-    """Append the lines that a file lacks."""
+def _append_lines(path: Path, lines: tuple[str, ...]) -> StarterFile:
+    """Append the lines that a file lacks, creating it if need be."""
     before = path.read_text(encoding="utf-8") if path.exists() else ""
     missing = [line for line in lines if line not in before.splitlines()]
     if not missing:
-        return WrittenFiles(path, "left as it is")
-    gap = "" if not before or before.endswith("\n") else "\n"
-    _save(path, before + gap + "\n".join(missing) + "\n")
-    return WrittenFiles(path, "extended" if before else "written")
+        return StarterFile(path, "left as it is")
+    separator = "" if not before or before.endswith("\n") else "\n"
+    _save(path, before + separator + "\n".join(missing) + "\n")
+    return StarterFile(path, "extended" if before else "written")
 
 
 def _save(path: Path, text: str) -> None:

@@ -1,8 +1,8 @@
-"""Functions that are not ours as checks: called once for each new record, what they said kept in the journal.
+"""Checks that are Python functions of the user or of a plug-in: call each once per record, keep results in the journal.
 
-A suite names functions in files beside it, and checks of installed plug-ins. This runs the code of whoever wrote them,
-and is the only place that does. It waits until the run is over, so that nothing of it is measured. Whatever a function
-does wrong is a failed check with its message, not a crash.
+A suite names functions in files beside it, and checks of installed plug-ins. This module alone runs their code, and
+only when the run is over, so that it does not disturb what is measured. An error of a function is a failed check with
+its message, not a crash.
 """
 
 import sys
@@ -21,42 +21,44 @@ from runner.errors import BrokenPlugin
 from runner.plugins import describe, load_function
 from runner.storage import journal
 
-Judge = Callable[[Record], object]
+CheckFunction = Callable[[Record], object]
 
 
-def ask_own_checks(folder: Path, redact: Callable[[str], str]) -> None:
-    """Ask the functions that a suite demands about the records of its run that they have not been asked about.
+def run_custom_checks(folder: Path, redact: Callable[[str], str]) -> None:
+    """Run the custom checks of a run's suite on the records that they have not been run on, and write the results.
 
     Nothing is imported, and nothing is written, where the suite has none.
     """
     log = journal.read(folder)
-    if log.header.path is None or not any(map(_asks, log.header.checks.values())):
+    if log.header.path is None or not any(map(_has_custom_checks, log.header.checks.values())):
         return
-    asked = [record for record in log.records if _is_open(record, log.header.checks.get(record.identity.case, {}))]
-    home = Path(log.header.path).parent
-    with _importing_from(home), journal.JournalWriter(folder, redact) as writer:
-        found: dict[str, Judge | str] = {}
-        for record in asked:
+    unchecked = [
+        record for record in log.records if _is_unchecked(record, log.header.checks.get(record.identity.case, {}))
+    ]
+    suite_folder = Path(log.header.path).parent
+    with _importing_from(suite_folder), journal.JournalWriter(folder, redact) as writer:
+        loaded: dict[str, CheckFunction | str] = {}
+        for record in unchecked:
             checks = log.header.checks[record.identity.case]["checks"]
-            judges = {name: _once(found, name, home) for name in listed(checks.get("python", ()))}
-            judges |= {name: _judge_of(name, wanted) for name, wanted in checks.get("plugin", {}).items()}
-            said = {name: _ask(judge, record) for name, judge in judges.items()}
-            writer.append({"kind": "check", "key": record.identity.key, "said": said})
+            functions = {name: _load_once(loaded, name, suite_folder) for name in listed(checks.get("python", ()))}
+            functions |= {name: _load_plugin(name, wanted) for name, wanted in checks.get("plugin", {}).items()}
+            failures = {name: _call(function, record) for name, function in functions.items()}
+            writer.append({"kind": "check", "key": record.identity.key, "said": failures})
 
 
-def _asks(demands: Mapping[str, Any]) -> bool:
-    return not {"python", "plugin"}.isdisjoint(demands.get("checks", {}))
+def _has_custom_checks(expectations: Mapping[str, Any]) -> bool:
+    return not {"python", "plugin"}.isdisjoint(expectations.get("checks", {}))
 
 
-def _is_open(record: Record, demands: Mapping[str, Any]) -> bool:
-    """Tell whether a record is one to ask about: a last turn that was answered, and not asked about before."""
-    counts = record.outcome in TIMED and not record.warmup and record.identity.turn == demands.get("turns")
-    return counts and _asks(demands) and record.custom_checks is None
+def _is_unchecked(record: Record, expectations: Mapping[str, Any]) -> bool:
+    """Return whether a record is the answered last turn of a case with custom checks that were not run on it yet."""
+    counts = record.outcome in TIMED and not record.warmup and record.identity.turn == expectations.get("turns")
+    return counts and _has_custom_checks(expectations) and record.custom_checks is None
 
 
 @contextmanager
 def _importing_from(folder: Path) -> Iterator[None]:
-    """Let modules of a folder be found first; what they print goes to stderr, for stdout holds results."""
+    """Put a folder first on the import path; what its modules print goes to stderr, since stdout holds results."""
     place = str(folder.resolve())
     sys.path.insert(0, place)
     try:
@@ -66,25 +68,25 @@ def _importing_from(folder: Path) -> Iterator[None]:
         sys.path.remove(place)
 
 
-def _once(found: dict[str, Judge | str], name: str, home: Path) -> Judge | str:
-    """Find a function unless it was found before: its module is loaded once."""
-    if name not in found:
-        found[name] = _find(name, home)
-    return found[name]
+def _load_once(loaded: dict[str, CheckFunction | str], name: str, suite_folder: Path) -> CheckFunction | str:
+    """Return a function, loaded unless it was loaded before."""
+    if name not in loaded:
+        loaded[name] = _load_function(name, suite_folder)
+    return loaded[name]
 
 
-def _find(name: str, home: Path) -> Judge | str:
-    """Return the function that a name stands for, or why it is not to be had."""
+def _load_function(name: str, suite_folder: Path) -> CheckFunction | str:
+    """Return the function that `module:function` names, or why it cannot be loaded."""
     module, _, function = name.partition(":")
     try:
-        found = getattr(_load(home.resolve() / f"{module.replace('.', '/')}.py"), function)
+        found = getattr(_load_module(suite_folder.resolve() / f"{module.replace('.', '/')}.py"), function)
     except (Exception, SystemExit) as error:  # noqa: BLE001 -- user code may raise anything
         return f"it cannot be imported: {describe(error)}"
     return found if callable(found) else "it is not a function"
 
 
-def _load(file: Path) -> ModuleType:
-    """Load a module under a name of its own: another suite's, loaded before, may be called the same."""
+def _load_module(file: Path) -> ModuleType:
+    """Load a module under a name made of its path, since two suites may have modules of one name."""
     spec = spec_from_file_location(f"suite_checks.{file}", file)
     assert spec is not None
     assert spec.loader is not None
@@ -94,31 +96,31 @@ def _load(file: Path) -> ModuleType:
     return module
 
 
-def _judge_of(name: str, wanted: object) -> Judge | str:
-    """Return a plug-in's check as a function of a record, or why it is not to be had."""
+def _load_plugin(name: str, wanted: object) -> CheckFunction | str:
+    """Return a plug-in's check as a function of a record, or why it cannot be loaded."""
     try:
         function = load_function("compare.checks", name)
     except BrokenPlugin as error:
         return str(error)
     except LookupError:
         return "no plug-in brings it any more"
-    return partial(_judge_answer, function, wanted)
+    return partial(_call_plugin, function, wanted)
 
 
-def _judge_answer(function: Callable[..., object], wanted: object, record: Record) -> object:
+def _call_plugin(function: Callable[..., object], wanted: object, record: Record) -> object:
     return function(answer_of(record) or "", wanted)
 
 
-def _ask(judge: Judge | str, record: Record) -> str | None:
-    """Return why a record fails a function, None if it passes."""
-    if isinstance(judge, str):
-        return judge
+def _call(function: CheckFunction | str, record: Record) -> str | None:
+    """Return why a record fails a check, None if it passes; a text in place of a function is why it was not loaded."""
+    if isinstance(function, str):
+        return function
     try:
-        said = judge(record)
+        result = function(record)
     except (Exception, SystemExit) as error:  # noqa: BLE001 -- user code may raise anything
         return describe(error)
-    if said is True:
+    if result is True:
         return None
-    if said is False:
+    if result is False:
         return "it returned False"
-    return said if isinstance(said, str) else f"it returned {type(said).__name__}, not True, False or a text"
+    return result if isinstance(result, str) else f"it returned {type(result).__name__}, not True, False or a text"

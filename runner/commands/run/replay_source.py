@@ -1,4 +1,4 @@
-"""Recordings stand in for providers: who can be asked then, and that it takes no key."""
+"""A recorded run that answers in place of providers: its targets, and provider rows that need no key."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -6,7 +6,6 @@ from pathlib import Path
 
 from runner.errors import CompareError
 from runner.planning.plan import Target
-from runner.planning.targets import TargetSelection
 from runner.providers.registry import Registry
 from runner.providers.row import Row
 from runner.storage.journal import read
@@ -24,24 +23,20 @@ OFFLINE: Mapping[str, object] = {
     "tokens_per_minute": None,
     "limits": {},
 }
-"""What is different of a row whose replies are played back: nothing of it is a secret or has a limit."""
+"""Values of a row whose replies are played back: no key, no address of its own, no limits."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplaySource:
-    """A recorded run that answers in place of its providers."""
+    """A recorded run whose replies are played back."""
 
     folder: Path
     run_id: str
     targets: tuple[str, ...]
     fast: bool
 
-    def wish(self, wish: TargetSelection) -> TargetSelection:
-        """Ask everyone who was recorded, unless somebody is named."""
-        return wish if wish.models or wish.providers else replace(wish, models=self.targets)
-
-    def registry(self, registry: Registry) -> Registry:
-        """Return a registry of rows that need no key, in which those who were recorded count as configured."""
+    def offline_registry(self, registry: Registry) -> Registry:
+        """Return a registry of rows that need no key, in which the recorded providers count as configured."""
         models: dict[str, list[str]] = {}
         for target in self.targets:
             provider, _, model = target.partition("/")
@@ -53,7 +48,7 @@ class ReplaySource:
         return replace(registry, rows=rows, own=frozenset(models), home_hosts={})
 
     def refuse_unrecorded(self, targets: Sequence[Target]) -> None:
-        """Raise CompareError if a target was not recorded: nobody could answer."""
+        """Raise CompareError if a target was not recorded."""
         unknown = [target.name for target in targets if target.name not in self.targets]
         if unknown:
             raise CompareError(
@@ -62,21 +57,19 @@ class ReplaySource:
 
     @property
     def note(self) -> str:
-        """What the run's user should know first."""
+        """A sentence on where the replies come from."""
         pace = "as fast as possible" if self.fast else "at the recorded pace"
         return f"replies are those recorded in {self.run_id}, {pace}; no provider is asked"
 
 
-def find_stand_in(run: Path | None, *, fast: bool) -> ReplaySource | None:
-    """Find the run whose recordings are to answer; None if none is.
+def open_replay_source(run: Path | None, *, fast: bool) -> ReplaySource | None:
+    """Open the recorded run that is to answer; return None if providers are to be asked.
 
     Raises:
-        CompareError: `fast` without a run; there is no such run, or nothing of it was recorded.
+        CompareError: there is no such run, or nothing of it was recorded.
 
     """
     if run is None:
-        if fast:
-            raise CompareError("--fast says how recorded replies are played. Name the run: --replay RUN")
         return None
     folder = find_run(run)
     recorded = {entry.label.target for entry in read_recordings(folder).entries}

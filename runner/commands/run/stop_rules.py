@@ -1,22 +1,24 @@
-"""When a run has spent enough, or knows enough: rules that hear of every record and are asked before each conversation.
+"""Rules that end a run early: a budget is spent, or every median is known precisely enough.
 
-A rule gives a sentence once it wants no further conversation begun; what is under way ends by itself. The rules read
-no clock and do no I/O. The bootstrap behind `Precision` takes up to a second, so it runs where the caller says: on a
-thread of its own, the loop that stamps is held up by 5 ms at most.
+A rule observes every record, and is called before each conversation starts. It returns a sentence once no further
+conversation is to start; those that have started run to their end. The rules read no clock and do no I/O. The bootstrap
+behind `Precision` takes up to a second, so it runs on the executor that the caller passes: a thread of its own holds up
+the event loop by 5 ms at most.
 """
 
+from abc import ABC, abstractmethod
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from decimal import Decimal
 from statistics import median
-from typing import Protocol
 
 from runner.analysis.cost import cost_by, tokens_of
 from runner.analysis.intervals import FEWEST_UNITS, median_interval
 from runner.analysis.places import MeasuredTarget
 from runner.core.record import Record
+from runner.engine.observer import Observer
 from runner.errors import CompareError
 from runner.planning.forecast import Forecast, TargetForecast
 from runner.planning.plan import Plan
@@ -24,21 +26,19 @@ from runner.pricing.money import Money
 from runner.pricing.rates import Price, highest_cost
 
 
-class StopRule(Protocol):
-    """Hears of every record, earlier ones of a resumed run first; called, it says why nothing more may begin."""
+class StopRule(Observer, ABC):
+    """Decides before each conversation whether it may start; observes records, those of a resumed run first."""
 
-    def hear(self, record: Record) -> None:
-        """Learn what came of one request."""
-
+    @abstractmethod
     def __call__(self) -> str | None:
         """Return why to stop, in a clause; None allows one more conversation."""
 
 
-class Budget:
-    """Stops before a sum of one currency may be passed, as far as that can be foreseen.
+class Budget(StopRule):
+    """Stops before a sum of one currency may be exceeded, as far as that can be foreseen.
 
-    It holds back what all conversations under way, and one more, may cost at most. Where nothing limits a reply, the
-    dearest one so far stands in for that, so that the last few conversations may still pass the budget.
+    It reserves the most that all conversations under way, and one more, may cost. Where nothing limits a reply, the
+    most expensive one so far counts as that most, so that the last few conversations may still exceed the budget.
     """
 
     def __init__(self, limit: Money, plan: Plan, targets: Sequence[TargetForecast]) -> None:
@@ -50,43 +50,44 @@ class Budget:
         self._is_bounded = None not in bounds
         self._dearest_conversation = max((bound.amount for bound in bounds if bound is not None), default=Decimal(0))
         self._dearest_request = Decimal(0)
-        self._begun = self._finished = 0
+        self._started = self._finished = 0
 
-    def hear(self, record: Record) -> None:
-        """Charge a request, and note if its conversation is over."""
+    def finished(self, record: Record) -> None:
+        """Charge a request, and count its conversation as finished if this was its last turn."""
         charge = self._charge(record)
         self.spent += charge
         self._dearest_request = max(self._dearest_request, charge)
         is_last = record.identity.turn == self._turns.get(record.identity.case)
-        if self._begun and is_last and not record.warmup:
+        if self._started and is_last and not record.warmup:
             self._finished += 1
 
     def __call__(self) -> str | None:
-        """Return why nothing more may begin; None counts one more conversation as begun."""
-        under_way = self._begun - self._finished
-        reserve = (under_way + 1) * self._reserve_of_one
+        """Return why no conversation may start; None counts one more as started."""
+        under_way = self._started - self._finished
+        reserve = (under_way + 1) * self._reserve_each
         if self.spent + reserve <= self.limit.amount and self.spent < self.limit.amount:
-            self._begun += 1
+            self._started += 1
             return None
         spent = Money(self.spent, self.limit.currency)
-        held_back = Money(reserve, self.limit.currency)
-        return f"the budget of {self.limit} is reached: {spent} spent, up to {held_back} for {_describe(under_way)}"
+        reserved = Money(reserve, self.limit.currency)
+        conversations = _describe_reserved(under_way)
+        return f"the budget of {self.limit} is reached: {spent} spent, up to {reserved} for {conversations}"
 
     @property
-    def _reserve_of_one(self) -> Decimal:
+    def _reserve_each(self) -> Decimal:
         if self._is_bounded:
             return self._dearest_conversation
         return max(self._dearest_conversation, self._dearest_request * max(self._turns.values(), default=1))
 
     def _charge(self, record: Record) -> Decimal:
-        """Return what a request costs, upward where that is not known; a refused one costs nothing."""
+        """Return what a request cost, at most where its tokens are not known; a refused one cost nothing."""
         price = self._prices.get(record.identity.target)
         if price is None:
             return Decimal(0)
         known = cost_by(price, record)
-        return self._most(price, record) if known is None else known
+        return self._highest_charge(price, record) if known is None else known
 
-    def _most(self, price: Price, record: Record) -> Decimal:
+    def _highest_charge(self, price: Price, record: Record) -> Decimal:
         tokens = tokens_of(record)
         if tokens.input is not None and tokens.output is not None:
             return highest_cost(price, tokens.input, tokens.output)
@@ -96,7 +97,7 @@ class Budget:
         return self._dearest_conversation if self._is_bounded else self._dearest_request
 
 
-def _describe(under_way: int) -> str:
+def _describe_reserved(under_way: int) -> str:
     if under_way == 0:
         return "one more conversation"
     return f"{under_way} conversation{'' if under_way == 1 else 's'} under way and one more"
@@ -104,7 +105,7 @@ def _describe(under_way: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Narrowness:
-    """Half of a median's 95 % interval as a share of the median; None where there is no interval yet."""
+    """Half the width of a median's 95 % interval, as a share of the median; None where there is no interval yet."""
 
     target: str
     share: float | None
@@ -112,11 +113,11 @@ class Narrowness:
 
 
 Sample = tuple[Sequence[float], Sequence[int]]
-"""Values, and the block of each."""
+"""TTFTs in seconds, and the block of each."""
 
 
 def measure_narrowness(samples: Mapping[str, Sample]) -> tuple[Narrowness, ...]:
-    """Return how narrow each target's interval is; takes about a tenth of a second for each."""
+    """Return how narrow each target's interval is. Takes about 0.1 s for each target."""
     return tuple(Narrowness(target, _half_width(*sample), len(sample[0])) for target, sample in samples.items())
 
 
@@ -126,11 +127,11 @@ def _half_width(values: Sequence[float], blocks: Sequence[int]) -> float | None:
     return (interval.high - interval.low) / 2 / middle if interval is not None and middle > 0 else None
 
 
-class Precision:
+class Precision(StopRule):
     """Stops when the 95 % interval of the median TTFT is narrow enough for every target, from every vantage.
 
-    Judged at ends of blocks alone, from whole blocks: to stop in the middle of one would favour the targets that
-    answered in it first. Conversations go on beginning while a judgement is under way.
+    Only whole blocks count: to stop in the middle of one would favour the targets that answered in it first.
+    Conversations keep starting while the intervals are computed.
     """
 
     def __init__(self, share: float, plan: Plan, executor: Executor) -> None:
@@ -138,31 +139,31 @@ class Precision:
         self._executor = executor
         self._requests_a_block = plan.requests_a_block
         self._has_vantages = bool(plan.vantages)
-        self._heard: Counter[int] = Counter()
+        self._recorded: Counter[int] = Counter()
         self._open: defaultdict[int, list[tuple[str, float]]] = defaultdict(list)
         self._samples: dict[str, tuple[list[float], list[int]]] = {
             _name_sample(target.name, origin.name if origin else None): ([], [])
             for target in plan.targets
             for origin in plan.origins
         }
-        self._blocks = self._judged = 0
-        self._judging: Future[tuple[Narrowness, ...]] | None = None
+        self._blocks = self._measured_blocks = 0
+        self._measuring: Future[tuple[Narrowness, ...]] | None = None
 
-    def hear(self, record: Record) -> None:
-        """Note a request's TTFT, if it counts, and whether it was the last of its block."""
+    def finished(self, record: Record) -> None:
+        """Take in a request's TTFT, if it counts, and close its block if this was the last request of it."""
         if record.warmup:
             return
         block = record.identity.block
         if record.timed and record.ttft_s is not None:
             node = record.node if self._has_vantages else None
             self._open[block].append((_name_sample(record.identity.target, node), record.ttft_s))
-        self._heard[block] += 1
-        if self._heard[block] == self._requests_a_block:
+        self._recorded[block] += 1
+        if self._recorded[block] == self._requests_a_block:
             self._close(block)
 
     def _close(self, block: int) -> None:
-        """Let the values of a whole block count."""
-        del self._heard[block]
+        """Add the values of a whole block to the samples."""
+        del self._recorded[block]
         self._blocks += 1
         for target, ttft_s in self._open.pop(block, ()):
             values, blocks = self._samples[target]
@@ -170,29 +171,29 @@ class Precision:
             blocks.append(block)
 
     def __call__(self) -> str | None:
-        """Return that all is known well enough, once it is."""
-        if self._judging is None and self._blocks >= FEWEST_UNITS and self._blocks > self._judged:
-            self._judged = self._blocks
+        """Return why to stop, once every interval is narrow enough."""
+        if self._measuring is None and self._blocks >= FEWEST_UNITS and self._blocks > self._measured_blocks:
+            self._measured_blocks = self._blocks
             samples = {target: (values[:], blocks[:]) for target, (values, blocks) in self._samples.items()}
-            self._judging = self._executor.submit(measure_narrowness, samples)
-        if self._judging is None or not self._judging.done():
+            self._measuring = self._executor.submit(measure_narrowness, samples)
+        if self._measuring is None or not self._measuring.done():
             return None
-        found, self._judging = self._judging.result(), None
-        return self._verdict(found)
+        found, self._measuring = self._measuring.result(), None
+        return self._judge(found)
 
-    def _verdict(self, found: Sequence[Narrowness]) -> str | None:
+    def _judge(self, found: Sequence[Narrowness]) -> str | None:
         shares = [each.share for each in found if each.share is not None]
         if len(shares) < len(found) or max(shares) > self.share:
             return None
         widest = max(found, key=lambda each: each.share or 0.0)
         return (
             f"every target's median TTFT is known to ±{_percent(self.share)}, "
-            f"least well {widest.target}'s, to ±{_percent(max(shares))} (n {widest.n}, {self._judged} blocks)"
+            f"least well {widest.target}'s, to ±{_percent(max(shares))} (n {widest.n}, {self._measured_blocks} blocks)"
         )
 
 
 def _name_sample(target: str, node: str | None) -> str:
-    """Say of whom a median is, and as seen from where, if each node asks everything."""
+    """Return the target's name, with that of the node if each node asks everything."""
     return str(MeasuredTarget(target, node))
 
 
@@ -200,19 +201,19 @@ def _percent(share: float) -> str:
     return f"{100 * share:.2g} %"
 
 
-class FirstOf:
-    """Several rules; the first that wants to stop has its way."""
+class FirstOf(StopRule):
+    """Stops as soon as one of several rules does."""
 
     def __init__(self, rules: Sequence[StopRule]) -> None:
         self._rules = tuple(rules)
 
-    def hear(self, record: Record) -> None:
-        """Tell all."""
+    def finished(self, record: Record) -> None:
+        """Pass a record to every rule."""
         for rule in self._rules:
-            rule.hear(record)
+            rule.finished(record)
 
     def __call__(self) -> str | None:
-        """Ask one after the other."""
+        """Return the reason of the first rule that stops."""
         return next((reason for rule in self._rules if (reason := rule()) is not None), None)
 
 
@@ -224,18 +225,18 @@ def stop_rule(
     until_ci: float | None = None,
     executor: Executor | None = None,
 ) -> StopRule | None:
-    """Return the rule that ends a run early; None if nothing does.
+    """Return the rule that ends a run early; None if it has none.
 
     Args:
-        plan: what is asked.
-        forecast: what it may cost, with the price of every target.
-        budgets: the sums that may be spent, one of each currency.
-        until_ci: how narrow every target's median TTFT is to be known, as a share of it.
-        executor: where the judgement on that is made.
+        plan: the run's plan.
+        forecast: the most it may cost, with the price of every target.
+        budgets: the sums that may be spent, one per currency.
+        until_ci: the share of it within which every target's median TTFT is to be known.
+        executor: computes the intervals of the medians.
 
     Raises:
-        CompareError: a budget cannot be kept, since a price is not known or in another currency; or narrowness may
-            never be reached, since nothing else ends the run, or a target is asked for its reply in one piece.
+        CompareError: a budget cannot be kept, since a price is not known or in another currency; or the precision may
+            never be reached, since nothing else ends the run, or a target does not stream its replies.
 
     """
     rules: list[StopRule] = []
@@ -286,15 +287,3 @@ def _refuse_unwatched(forecast: Forecast, budgets: Sequence[Money]) -> None:
 
 def _paid_in(currency: str, forecast: Forecast) -> list[TargetForecast]:
     return [each for each in forecast.targets if each.price is not None and each.price.currency == currency]
-
-
-def parse_share(text: str) -> float:
-    """Read `5%` as 0.05; raise `CompareError` for anything else."""
-    number = text.strip().removesuffix("%").strip()
-    try:
-        percent = float(number)
-    except ValueError:
-        percent = 0.0
-    if not text.strip().endswith("%") or not 0 < percent <= 100:
-        raise CompareError(f"{text!r} is no share. Write a percentage above 0, such as 5%.")
-    return percent / 100

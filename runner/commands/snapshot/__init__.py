@@ -1,1 +1,1 @@
-"""What is kept of a run beside its suite, to be committed: the replies as small text files, timings apart."""
+"""`compare snapshot`: keep a suite's replies as text files beside it, and compare runs with them."""

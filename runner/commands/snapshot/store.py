@@ -1,30 +1,54 @@
-"""A snapshot's folder beside its suite: `replies/CASE/PROVIDER/MODEL.txt`, `timings.json` and a stripped journal."""
+"""A snapshot's folder beside its suite: `replies/CASE/PROVIDER/MODEL.txt`, `timings.json` and a stripped journal.
+
+File names are those of cases and targets, escaped so that every file system keeps them apart, and that the name can be
+read back. Small letters, digits, `-`, `_`, `.` and letters without case, such as Chinese, stand for themselves. A
+capital letter is `^` and its small one, since macOS and Windows take `A` and `a` for the same. Anything else is `%` and
+two digits a byte. `+` is never part of an escaped name, and separates a case from its turn.
+"""
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 from runner.analysis.snapshot import ComparedQuestion, comparable
-from runner.commands.snapshot.names import escape, unescape
-from runner.commands.snapshot.stripping import stripped_lines
+from runner.core.record import Record
 from runner.errors import CompareError
-from runner.storage.journal import FILE_NAME, Journal
+from runner.storage.journal import FILE_NAME, Header, Journal, encode_record
+from runner.storage.journal.header import encode_header
 from runner.storage.journal.line import to_bytes
 from runner.storage.run_folder import write_atomically
 
 REPLIES, TIMINGS, SUFFIX = "replies", "timings.json", ".txt"
 TURN = "+"
-"""Between a case and its turn, from the second on; no escaped name has one."""
+"""Between a case and its turn, from the second turn on."""
+
+MAX_BYTES = 200
+"""Longest escaped name; most file systems take 255 bytes a name."""
+
+_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_.")
+_WINDOWS_DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(?=\.|$)")
+_ESCAPED = re.compile(r"\^([a-z])|((?:%[0-9a-f]{2})+)")
 
 
-def folder_of(suite: Path) -> Path:
-    """Return the folder that a suite's snapshot is kept in."""
+def snapshot_folder(suite: Path) -> Path:
+    """Return the folder of a suite's snapshot."""
     return suite.with_name(f"{suite.stem}.snapshot")
 
 
+# Replies
+
+
 def read_replies(folder: Path) -> dict[ComparedQuestion, str]:
-    """Return the replies that are kept; none where there is no folder yet."""
+    """Return the replies that are kept; none where there is no folder yet.
+
+    Raises:
+        CompareError: a file cannot be read, or was not written by `compare`.
+
+    """
     kept: dict[ComparedQuestion, str] = {}
     for path in sorted((folder / REPLIES).glob(f"*/*/*{SUFFIX}")):
         try:
@@ -37,14 +61,19 @@ def read_replies(folder: Path) -> dict[ComparedQuestion, str]:
 
 
 def write_reply(folder: Path, question: ComparedQuestion, text: str) -> None:
-    """Keep one reply."""
+    """Write the file of one reply."""
     path = path_of(folder, question)
     _make_folder(path.parent)
     write_atomically(path, comparable(text) + "\n")
 
 
 def remove_reply(folder: Path, question: ComparedQuestion) -> None:
-    """Keep a reply no longer, nor the folders that are empty without it."""
+    """Remove the file of a reply, and the folders that are empty without it.
+
+    Raises:
+        CompareError: it cannot be removed.
+
+    """
     path = path_of(folder, question)
     try:
         path.unlink(missing_ok=True)
@@ -55,16 +84,13 @@ def remove_reply(folder: Path, question: ComparedQuestion) -> None:
         raise CompareError(f"{path} cannot be removed: {error.strerror}") from error
 
 
-def write_timings(folder: Path, log: Journal, timings: Mapping[str, Any]) -> None:
-    """Keep a run's timings: as JSON to be read, and as the stripped journal that `--baseline` takes."""
-    _make_folder(folder)
-    write_atomically(folder / TIMINGS, json.dumps(timings, ensure_ascii=False, indent=2) + "\n")
-    lines = stripped_lines(log.header, log.records, log.end)
-    write_atomically(folder / FILE_NAME, "".join(to_bytes(line, str).decode() for line in lines))
-
-
 def path_of(folder: Path, question: ComparedQuestion) -> Path:
-    """Return the file that a reply is kept in."""
+    """Return the file of a reply.
+
+    Raises:
+        CompareError: the name of its case or target is too long for a file.
+
+    """
     turn = f"{TURN}{question.turn}" if question.turn > 1 else ""
     provider, _, model = question.target.partition("/")
     return folder / REPLIES / f"{escape(question.case)}{turn}" / escape(provider) / f"{escape(model)}{SUFFIX}"
@@ -84,3 +110,88 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CompareError(f"{folder} cannot be made: {error.strerror}") from error
+
+
+# File names
+
+
+def escape(name: str) -> str:
+    """Return the file name that stands for a name.
+
+    Raises:
+        CompareError: it would be too long.
+
+    """
+    escaped = "".join(map(_escape_character, name))
+    if _WINDOWS_DEVICES.match(escaped) or escaped.startswith("."):
+        escaped = _escape_bytes(escaped[0]) + escaped[1:]
+    if escaped.endswith("."):
+        escaped = escaped[:-1] + _escape_bytes(".")
+    if len(escaped.encode()) > MAX_BYTES:
+        raise CompareError(f"`{name[:40]}...` is too long for a file's name; shorten it to keep a snapshot of it")
+    return escaped
+
+
+def unescape(escaped: str) -> str:
+    """Return the name that a file name stands for."""
+    return _ESCAPED.sub(lambda match: match[1].upper() if match[1] else _unescape_bytes(match[2]), escaped)
+
+
+def _escape_character(character: str) -> str:
+    if character in _PLAIN:
+        return character
+    if character.isascii() and character.isupper():
+        return f"^{character.lower()}"
+    return character if _has_one_form(character) else _escape_bytes(character)
+
+
+def _has_one_form(character: str) -> bool:
+    """Return whether a letter beyond ASCII has no other case, and no other form that a file system might store."""
+    forms = {character, character.lower(), character.upper(), *(normalize(form, character) for form in ("NFD", "NFKC"))}
+    return not character.isascii() and character.isalpha() and forms == {character}
+
+
+def _escape_bytes(character: str) -> str:
+    return "".join(f"%{byte:02x}" for byte in character.encode(errors="surrogatepass"))
+
+
+def _unescape_bytes(escaped: str) -> str:
+    return bytes.fromhex(escaped.replace("%", "")).decode(errors="surrogatepass")
+
+
+# Timings
+
+
+def write_timings(folder: Path, log: Journal, timings: Mapping[str, Any]) -> None:
+    """Write a run's timings: as JSON to be read, and as the stripped journal that `--baseline` takes."""
+    _make_folder(folder)
+    write_atomically(folder / TIMINGS, json.dumps(timings, ensure_ascii=False, indent=2) + "\n")
+    lines = stripped_lines(log.header, log.records, log.end)
+    write_atomically(folder / FILE_NAME, "".join(to_bytes(line, str).decode() for line in lines))
+
+
+def stripped_lines(
+    header: Header, records: Iterable[Record], end: Mapping[str, Any] | None
+) -> Iterator[Mapping[str, Any]]:
+    """Yield the lines of a journal that holds timestamps, counts and outcomes, but no texts."""
+    yield encode_header(replace(header, path=None, checks={}))
+    for record in records:
+        yield encode_record(strip(record))
+    if end is not None:
+        yield end
+
+
+def strip(record: Record) -> Record:
+    """Return a record without prompts, replies and errors, and without ids that lead back to them."""
+    return replace(
+        record,
+        identity=replace(record.identity, prompt=""),
+        text_events=replace(record.text_events, origin_us=()),
+        reply=None,
+        reasoning=None,
+        tool_calls=None,
+        error=None,
+        request_id=None,
+        node=None,
+        custom_checks=None,
+    )

@@ -1,0 +1,126 @@
+"""What a command shows of a run: options on it, consoles, notes, progress and the results."""
+
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from runner.cli.options import collect, color_option
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from runner.commands.run.perform import FinishedRun
+    from runner.commands.run.prepared_run import PreparedRun
+    from runner.engine.observer import Observer
+
+WIDE = 100_000
+"""Columns of a pipe, so that no table is folded where there is no terminal."""
+
+
+@dataclass(frozen=True, slots=True)
+class ViewOptions:
+    """What to show, and how."""
+
+    as_json: bool
+    quiet: bool
+    progress: Literal["auto", "live", "plain", "none"]
+    color: Literal["auto", "always", "never"]
+
+    @property
+    def progress_mode(self) -> str:
+        """How progress is shown: auto, live, plain or none."""
+        return "none" if self.quiet else self.progress
+
+    def open_results(self) -> "Console":
+        """Return the console for results: standard output, but standard error where JSON goes to standard output."""
+        return open_console(self.color, stderr=self.as_json)
+
+    def open_errors(self) -> "Console":
+        """Return the console for notes and progress: standard error."""
+        return open_console(self.color, stderr=True)
+
+
+view_options = collect(
+    "view",
+    ViewOptions,
+    (
+        click.option(
+            "--json", "as_json", is_flag=True, help="Print the summary and all rows as JSON instead of a table."
+        ),
+        click.option("-q", "--quiet", is_flag=True, help="No progress."),
+        click.option(
+            "--progress",
+            type=click.Choice(["auto", "live", "plain", "none"]),
+            default="auto",
+            show_default=True,
+            help="How progress is shown on stderr; auto is live on a terminal, plain elsewhere.",
+        ),
+        color_option,
+    ),
+)
+"""Adds the options on what to show; the command gets `view: ViewOptions`."""
+
+
+def open_console(color: str, *, stderr: bool = False) -> "Console":
+    """Return a console; `color` is auto, always or never."""
+    from rich.console import Console  # noqa: PLC0415 -- heavy
+
+    forced = color == "always" or (color == "auto" and bool(os.environ.get("FORCE_COLOR")))
+    refused = color == "never" or (color == "auto" and bool(os.environ.get("NO_COLOR")))
+    console = Console(stderr=stderr, highlight=False, no_color=(refused and not forced) or None)
+    if forced:
+        console = Console(stderr=stderr, highlight=False, force_terminal=True, no_color=False)
+    if not console.is_terminal or not console.file.isatty():
+        console.width = int(os.environ.get("COLUMNS", "0")) or WIDE
+    return console
+
+
+def print_notes(prepared: "PreparedRun", view: ViewOptions) -> None:
+    """Print what the user should know before a run starts."""
+    if not view.quiet:
+        errors = view.open_errors()
+        for note in prepared.notes:
+            errors.print(f"note: {note}", markup=False)
+
+
+def perform_with_progress(prepared: "PreparedRun", view: ViewOptions) -> "FinishedRun":
+    """Perform a run with its progress on standard error, and print what it found."""
+    from runner.cli.progress import open_progress  # noqa: PLC0415 -- heavy
+
+    return perform_with(prepared, view, lambda: open_progress(view.progress_mode, view.open_errors()))
+
+
+def perform_with(
+    prepared: "PreparedRun", view: ViewOptions, open_observer: "Callable[[], AbstractContextManager[Observer]]"
+) -> "FinishedRun":
+    """Perform a run while an observer shows it, and print what it found."""
+    from runner.commands.run.event_loop import run_async  # noqa: PLC0415
+    from runner.commands.run.perform import perform  # noqa: PLC0415
+
+    print_notes(prepared, view)
+    with open_observer() as observer:
+        finished = run_async(perform, prepared, observer)
+    print_results(finished, view)
+    return finished
+
+
+def print_results(finished: "FinishedRun", view: ViewOptions) -> None:
+    """Print a run's summary, or JSON, and name the files that it wrote."""
+    from runner.outputs import STREAM_WRITERS  # noqa: PLC0415
+    from runner.outputs.terminal import render_summary  # noqa: PLC0415
+
+    if view.as_json:
+        for piece in STREAM_WRITERS[".json"](finished.run):
+            click.echo(piece, nl=False)
+    else:
+        view.open_results().print(render_summary(finished.run))
+    if finished.interrupted:
+        can_be_resumed = finished.run.header.path is not None
+        hint = f" Go on with: compare run --resume {finished.folder}" if can_be_resumed else ""
+        click.echo(f"interrupted: this is partial.{hint}", err=True)
+    if not view.quiet:
+        click.echo(f"written: {', '.join(map(str, finished.written))}", err=True)

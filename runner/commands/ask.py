@@ -1,0 +1,51 @@
+"""Ask one prompt, or the next turn of a conversation that each target has answered so far."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from runner.commands.providers import load_registry
+from runner.commands.run.options import RunOptions
+from runner.commands.run.perform import FinishedRun, open_run, write_outputs
+from runner.commands.run.prepare import prepare
+from runner.commands.run.prepared_run import PreparedRun
+from runner.core.suite import Parameters
+from runner.engine.observer import Observer
+from runner.planning.plan import Request
+from runner.suite.load import suite_from_data, suite_from_prompts
+from runner.suite.schema import ParametersSchema
+
+NAME = "ask"
+PARAMETERS = tuple(ParametersSchema.model_fields)
+"""Names of the parameters that a conversation may be asked with."""
+
+ReplyHistory = Mapping[str, tuple[str, ...]]
+"""Target -> its replies to the turns so far."""
+
+
+def prepare_prompt(prompt: str, options: RunOptions, *, system: str | None = None, name: str = NAME) -> PreparedRun:
+    """Return a run that asks one prompt as it stands."""
+    suite = suite_from_prompts([prompt], name=name, parameters=Parameters(system=system))
+    return prepare(suite, load_registry(Path.cwd()), options)
+
+
+def prepare_turns(turns: Sequence[str], parameters: Mapping[str, Any], options: RunOptions) -> PreparedRun:
+    """Return a run that asks the turns of one conversation, with parameters as a suite file has them."""
+    prompts: dict[str, Any] = {"prompt": turns[0]} if len(turns) == 1 else {"turns": list(turns)}
+    return prepare(
+        suite_from_data([{"id": NAME, **prompts}], parameters, name=NAME), load_registry(Path.cwd()), options
+    )
+
+
+async def ask_last_turn(prepared: PreparedRun, observer: Observer, replies: ReplyHistory) -> FinishedRun:
+    """Perform a run of one conversation, of which all turns but the last have been answered."""
+    from runner.engine.run import execute  # noqa: PLC0415 -- brings the SDK
+
+    def last_turn(opening: Request) -> Request:
+        return replace(opening, replies=replies.get(opening.target.name, ()))
+
+    observer.planned(prepared.plan)
+    async with open_run(prepared, observer) as (exchanges, writer):
+        finished = await execute(prepared.plan, exchanges, writer, load=prepared.load, first_missing=last_turn)
+    return write_outputs(prepared, interrupted=not finished)

@@ -1,0 +1,22 @@
+"""Load a finished run by its name."""
+
+from pathlib import Path
+
+from runner.analysis.run import Run
+from runner.storage import journal
+from runner.storage.run_folder import LATEST, find_run
+
+
+def load_run(name: Path) -> Run:
+    """Return a run named by its folder, its id in results/, `latest`, or any file that is a journal, stripped or not.
+
+    Raises:
+        JournalError: there is no such run, or it cannot be read.
+
+    """
+    return Run.of_journal(journal.read(name if is_journal_file(name) else find_run(name)))
+
+
+def is_journal_file(name: Path) -> bool:
+    """Return whether a name is a journal, which may be called anything; `latest` is a file where links do not exist."""
+    return name.is_file() and name.name != LATEST

@@ -1,0 +1,86 @@
+"""Open the journal of a prepared run: a new one with its header, or that of the resumed run with what has changed."""
+
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version as installed_version
+
+from runner.calibration.stored import find_clock_error
+from runner.commands.run.prepared_run import PreparedRun
+from runner.errors import JournalError
+from runner.storage.journal import Header, JournalWriter, changes_between
+from runner.storage.resume import ResumedRun
+from runner.storage.run_folder import RESULTS, name_latest
+from runner.version import __version__
+
+LIBRARIES = ("openai", "aiohttp", "pandas")
+"""Libraries whose versions the header holds."""
+
+
+@contextmanager
+def open_journal(prepared: PreparedRun) -> Iterator[JournalWriter]:
+    """Open a run's journal, new or resumed, and write all that comes before the first record.
+
+    Raises:
+        JournalError: the journal cannot be written, or another process has resumed the run meanwhile.
+
+    """
+    header = _header_of(prepared)
+    with JournalWriter(prepared.folder, prepared.redactor.by_value) as writer:
+        if prepared.resumed is None:
+            writer.append_header(header)
+        else:
+            _append_resume(writer, prepared.resumed, header)
+        # Now, not at the end: a run that is killed is the one to be found again as `latest`.
+        if prepared.folder.absolute().parent.name == RESULTS.name:
+            name_latest(prepared.folder.absolute())
+        yield writer
+
+
+def _append_resume(writer: JournalWriter, resumed: ResumedRun, header: Header) -> None:
+    """Write what is different from now on, and the rows of turns that can no longer be asked."""
+    if writer.found_size != resumed.journal.size:
+        raise JournalError(f"{writer.path} has changed since it was read: another run went on with it. Try again")
+    changes = changes_between(resumed.journal.header, header)
+    writer.append_resume(changes, resumed.state.to_repeat, resumed.state.dropped)
+    for record in resumed.state.missing:
+        writer.append_record(record)
+
+
+def _header_of(prepared: PreparedRun) -> Header:
+    from runner.suite.expectations import plain_expectations  # noqa: PLC0415 -- brings pydantic
+
+    options, plan, suite = prepared.options, prepared.plan, prepared.suite
+    # Each worker of a cluster has a clock error of its own, in a line of its own.
+    clock_error = find_clock_error(prepared.started) if options.cluster is None else None
+    return Header(
+        run_id=prepared.run_id,
+        suite=suite.name,
+        digest=suite.digest,
+        seed=plan.seed,
+        started_at=prepared.started.isoformat(timespec="milliseconds"),
+        simulated=prepared.simulated,
+        repeat=plan.repeat,
+        targets=tuple(target.name for target in plan.targets),
+        cases=tuple(case.id for case in suite.cases),
+        planned_requests=prepared.planned_requests,
+        order=plan.order,
+        concurrency=options.concurrency,
+        path=suite.path,
+        case_patterns=options.cases,
+        replay_of=None if prepared.replay_source is None else prepared.replay_source.run_id,
+        budgets=tuple(f"{money.amount:f} {money.currency}" for money in options.budgets),
+        until_ci=options.until_ci,
+        late_bound_s=options.late_bound_s,
+        vantages={node.name: node.region for node in plan.vantages},
+        load=options.load.to_plain(),
+        prices=prepared.prices.to_plain(),
+        platform=platform.platform(),
+        versions={
+            "compare": __version__,
+            "python": platform.python_version(),
+            **{name: installed_version(name) for name in LIBRARIES},
+        },
+        calibration=None if clock_error is None else clock_error.to_plain(),
+        checks=plain_expectations(suite.cases),
+    )

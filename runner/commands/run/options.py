@@ -1,0 +1,261 @@
+"""The options of a run: one value, made of a command line or of Python keywords, and checked in one place."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal
+
+from runner.core.load import Arrivals, LoadProfile
+from runner.core.nodes import NEAREST, ClusterOptions
+from runner.core.percentiles import PERCENTILES
+from runner.errors import CompareError
+
+if TYPE_CHECKING:
+    from runner.planning.plan import Order
+    from runner.pricing.money import Money
+
+RANGES: Mapping[str, tuple[int, int | None]] = MappingProxyType(
+    {
+        "concurrency": (1, 10_000),
+        "repeat": (1, None),
+        "warmup_requests": (0, None),
+        "lead": (0, None),
+        "max_requests": (1, None),
+        "workers": (1, None),
+    }
+)
+"""The lowest and the highest value of each whole number; None where there is no highest."""
+
+LOAD_FIELDS = tuple(spec.name for spec in fields(LoadProfile))
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What a caller sets beside the suite; None leaves the suite's value, or the default, in force."""
+
+    models: tuple[str, ...] = ()
+    """Targets as provider/model, and patterns that filter the configured ones."""
+    providers: tuple[str, ...] = ()
+    skip_missing: bool = False
+    """Leave out named targets that have no key."""
+    env_files: tuple[Path, ...] = ()
+    outputs: tuple[Path, ...] = ()
+    """Without a suffix the run's folder, with one a further file."""
+    bom: bool = False
+    """Begin CSV files with a byte order mark."""
+
+    cases: tuple[str, ...] = ()
+    """Globs of case ids; empty for all cases."""
+    repeat: int | None = None
+    seed: int | None = None
+    warmup_requests: int = 0
+
+    concurrency: int | None = None
+    order: "Order | None" = None
+    lead: int | None = None
+    adaptive: bool = False
+    rate: float | None = None
+    arrivals: Arrivals | None = None
+    duration_s: float | None = None
+    max_requests: int | None = None
+    levels: tuple[int, ...] | None = None
+    """Concurrencies of a sweep."""
+
+    budgets: "tuple[Money, ...]" = ()
+    until_ci: float | None = None
+    """Stop once every target's median TTFT is known to this share of it."""
+    late_bound_s: float | None = None
+    """Flag rows whose timestamps may be late by more than this."""
+    estimate_tokens: bool = False
+    percents: tuple[float, ...] = PERCENTILES
+    """Percentiles to show beside the median; not stored in the journal."""
+
+    resume: Path | None = None
+    """The run to resume: its folder, its journal, or `latest`. Options left out keep their values."""
+    retry_errors: bool = False
+    """Send failed requests of the resumed run again."""
+    record: bool = False
+    """Keep the bytes of every reply."""
+    replay: Path | None = None
+    """The recorded run whose replies are played back in place of asking providers."""
+    fast: bool = False
+    """Play recorded replies as fast as possible, not at the recorded pace."""
+
+    engine: Literal["local", "ray"] = "local"
+    address: str | None = None
+    workers: int | None = None
+    vantage: bool = False
+    """Ask everything from every node of the cluster."""
+
+    baseline: Path | None = None
+    """The run to compare with afterwards."""
+    arms: tuple[str, str] | None = None
+    """Two targets to ask and to compare, the second with the first."""
+    gate: bool = False
+    fail_undecided: bool = False
+    metrics: tuple[str, ...] = ()
+    min_effect: float = 0.10
+
+    @property
+    def load(self) -> LoadProfile:
+        """The load profile.
+
+        Raises:
+            CompareError: a value is out of range, or two exclude each other.
+
+        """
+        values = {name: getattr(self, name) for name in LOAD_FIELDS}
+        return LoadProfile(**{name: value for name, value in values.items() if value is not None})
+
+    @property
+    def cluster(self) -> ClusterOptions | None:
+        """The cluster whose workers send the requests; None where this machine sends them."""
+        if self.engine == "local":
+            return None
+        return ClusterOptions(self.address or NEAREST, self.workers, vantage=self.vantage)
+
+
+Spelling = Callable[..., str]
+"""Given a field of `RunOptions`, and perhaps a value, returns the option as its user writes it."""
+
+_FLAGS = {
+    "models": "-m",
+    "providers": "-p",
+    "cases": "-k",
+    "outputs": "-o",
+    "env_files": "--env-file",
+    "max_requests": "--requests",
+    "duration_s": "--duration",
+    "levels": "--sweep",
+    "late_bound_s": "--late-bound",
+    "budgets": "--budget",
+    "percents": "--percentiles",
+    "metrics": "--metric",
+    "arms": "--ab",
+}
+"""Field -> option of the command line, where the name differs."""
+
+KEYWORDS = {
+    "models": "targets",
+    "providers": "provider",
+    "cases": "case",
+    "outputs": "output",
+    "env_files": "env_file",
+    "max_requests": "requests",
+    "duration_s": "duration",
+    "levels": "sweep",
+    "late_bound_s": "late_bound",
+    "budgets": "budget",
+    "percents": "percentiles",
+}
+"""Field -> keyword of the Python functions, where the name differs."""
+
+
+def spell_option(field: str, value: object = None) -> str:
+    """Return an option as it is written on the command line: `--order blocks`."""
+    name = _FLAGS.get(field) or f"--{field.replace('_', '-')}"
+    return name if value is None else f"{name} {value}"
+
+
+def spell_keyword(field: str, value: object = None) -> str:
+    """Return an option as it is written in Python: `order='blocks'`."""
+    name = KEYWORDS.get(field, field)
+    return name if value is None else f"{name}={value!r}"
+
+
+def check_options(options: RunOptions, spell: Spelling) -> RunOptions:
+    """Return the options if they can be used together.
+
+    Args:
+        options: what the user set.
+        spell: spells an option as its user writes it.
+
+    Raises:
+        CompareError: two options exclude each other, one needs another, or a value is out of range.
+
+    """
+    contradiction = _find_contradiction(options, spell)
+    if contradiction is not None:
+        raise CompareError(contradiction)
+    _ = options.load  # raises where a value is out of range
+    return options
+
+
+def _find_contradiction(o: RunOptions, spell: Spelling) -> str | None:
+    """Return a sentence on the first options that do not go together."""
+    has_comparison = o.baseline is not None or o.arms is not None
+    cluster_only = next((name for name in ("address", "workers", "vantage") if getattr(o, name)), None)
+    sweep, rate = spell("levels"), spell("rate")
+    table = (
+        (
+            o.arrivals is not None and o.rate is None,
+            f"{spell('arrivals')} says how {rate} spaces requests; give {rate}, too",
+        ),
+        (
+            bool(o.levels and o.concurrency),
+            f"{sweep} sets the concurrency, level by level; leave {spell('concurrency')} out",
+        ),
+        (
+            bool(o.levels) and o.rate is not None,
+            f"a sweep sets how many requests are under way, a rate how many begin: choose {sweep} or {rate}",
+        ),
+        (
+            bool(o.levels) and o.adaptive,
+            f"a sweep holds each level as it is, which {spell('adaptive')} would not: choose one of the two",
+        ),
+        (
+            o.lead is not None and o.order not in {None, "blocks"},
+            f"{spell('lead')} holds for {spell('order', 'blocks')}; with {o.order} nobody waits",
+        ),
+        (
+            o.retry_errors and o.resume is None,
+            f"{spell('retry_errors')} repeats what failed in a run. Name the run: {spell('resume', 'RUN')}",
+        ),
+        (
+            o.fast and o.replay is None,
+            f"{spell('fast')} says how recorded replies are played. Name the run: {spell('replay', 'RUN')}",
+        ),
+        (
+            o.record and o.engine == "ray",
+            f"{spell('record')} keeps what this machine reads, {spell('engine', 'ray')} has others read it: choose one",
+        ),
+        (
+            cluster_only is not None and o.engine == "local",
+            f"{spell(cluster_only or '')} is about a cluster: say {spell('engine', 'ray')} as well",
+        ),
+        (
+            o.baseline is not None and o.arms is not None,
+            f"{spell('baseline')} compares with another run, {spell('arms')} within this one; choose one.",
+        ),
+        (
+            (o.gate or o.fail_undecided) and not has_comparison,
+            f"a gate needs something to compare with: {spell('baseline', 'PATH')}, or {spell('arms', 'BASE NEW')}.",
+        ),
+        (
+            o.arms is not None and bool(o.models or o.providers),
+            f"{spell('arms')} says whom to ask; leave {spell('models')} and {spell('providers')} out.",
+        ),
+        (
+            o.arms is not None and not all("/" in arm for arm in o.arms),
+            f"{spell('arms')} takes two targets, each written provider/model.",
+        ),
+    )
+    return next((sentence for applies, sentence in table if applies), None)
+
+
+def parse_share(text: str) -> float:
+    """Return the share that a percentage stands for: 0.05 for `5%`.
+
+    Raises:
+        CompareError: the text is no percentage above 0 and up to 100.
+
+    """
+    number = text.strip().removesuffix("%").strip()
+    try:
+        percent = float(number)
+    except ValueError:
+        percent = 0.0
+    if not text.strip().endswith("%") or not 0 < percent <= 100:
+        raise CompareError(f"{text!r} is no share. Write a percentage above 0, such as 5%.")
+    return percent / 100

@@ -1,0 +1,138 @@
+"""A run that is ready to start: its plan, its endpoints, its folder, and what follows from them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Self
+
+from runner.commands.run.options import RunOptions
+from runner.commands.run.replay_source import ReplaySource
+from runner.core.load import LoadProfile
+from runner.core.nodes import Node
+from runner.core.suite import Suite
+from runner.errors import CompareError
+from runner.planning.forecast import Forecast, worst_case
+from runner.planning.plan import Plan, Request
+from runner.planning.prices import Prices
+from runner.planning.targets import SelectedTargets
+from runner.providers.redaction import Redactor
+from runner.providers.row import Row
+from runner.storage.resume import ResumedRun
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedRun:
+    """A run that is ready to start: no file, name or key that it needs is missing."""
+
+    suite: Suite
+    plan: Plan
+    selected: SelectedTargets
+    folder: Path
+    options: RunOptions
+    outputs: tuple[Path, ...]
+    """Files to write beside those in the folder."""
+    prices: Prices
+    started: datetime
+    resumed: ResumedRun | None = None
+    """The earlier part of a resumed run; None for a new run."""
+    replay_source: ReplaySource | None = None
+    """The recorded run that replies are played back from; None where providers are asked."""
+
+    @property
+    def run_id(self) -> str:
+        """The run's name; a resumed run keeps its own."""
+        return self.folder.name if self.resumed is None else self.resumed.journal.header.run_id
+
+    @property
+    def salt(self) -> str:
+        """Text that makes the nonces of `cache: bust` differ between runs, and between the parts of a resumed run."""
+        if self.resumed is None:
+            return self.run_id
+        return f"{self.run_id}/{self.resumed.journal.resumptions + 1}"
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the built-in simulator answers for any target."""
+        return any(target.simulated for target in self.plan.targets)
+
+    @property
+    def _rows(self) -> dict[str, Row]:
+        return {name: endpoint.row for name, endpoint in self.selected.endpoints.items()}
+
+    @property
+    def limits(self) -> dict[str, int]:
+        """How many requests each provider may have under way."""
+        default = self.load.concurrency
+        return {name: self.concurrency or row.concurrency or default for name, row in self._rows.items()}
+
+    @property
+    def redactor(self) -> Redactor:
+        """Hides the keys that this run may use."""
+        endpoints = self.selected.endpoints.values()
+        return Redactor(endpoint.key for endpoint in endpoints if endpoint.key is not None)
+
+    @property
+    def load(self) -> LoadProfile:
+        """The load profile."""
+        return self.options.load
+
+    @property
+    def concurrency(self) -> int | None:
+        """Requests under way at each provider, if the user set it."""
+        return self.options.concurrency
+
+    @property
+    def forecast(self) -> Forecast:
+        """The most that the whole plan may send and cost, completed requests of a resumed run included."""
+        return worst_case(self.plan, self._rows, self.prices.known, self.load, self.concurrency)
+
+    @property
+    def planned_requests(self) -> int | None:
+        """How many requests the finished run will have; None where that is not known beforehand."""
+        most = self.load.max_requests
+        bounds = (self.plan.requests, most and most * self.plan.levels)
+        return min((bound for bound in bounds if bound is not None), default=None)
+
+    @property
+    def remaining_requests(self) -> int | None:
+        """How many of the planned requests are still to be sent; None where that is not known."""
+        if self.planned_requests is None or self.resumed is None:
+            return self.planned_requests
+        return max(0, self.planned_requests - self.resumed.completed)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know before the run starts, a sentence each."""
+        earlier = () if self.resumed is None else self.resumed.notes(self.plan, self.suite)
+        vantages = ", ".join(map(str, self.plan.vantages))
+        nodes = (f"everything is asked from each of {vantages}",) if vantages else ()
+        return (*self.selected.notes, *self.prices.notes(), *nodes, *earlier)
+
+    @property
+    def wants_vantages(self) -> bool:
+        """Whether each node of a cluster is to send all that remains."""
+        cluster = self.options.cluster
+        return cluster is not None and self.remaining_requests != 0 and (cluster.vantage or bool(self.plan.vantages))
+
+    def with_vantages(self, nodes: Sequence[Node]) -> Self:
+        """Return the run with these nodes as its vantages; a resumed run keeps its own.
+
+        Raises:
+            CompareError: a vantage of the resumed run is not among the nodes.
+
+        """
+        if not self.plan.vantages:
+            return replace(self, plan=replace(self.plan, vantages=tuple(nodes)))
+        names = {node.name for node in nodes}
+        absent = [node.name for node in self.plan.vantages if node.name not in names]
+        if absent:
+            raise CompareError(
+                f"{self.run_id} asks from {', '.join(absent)}, too, which the cluster does not have now; it has "
+                f"{', '.join(sorted(names))}. Start what is missing, or run anew. Nothing was sent"
+            )
+        return self
+
+    def first_missing(self, opening: Request) -> Request | None:
+        """Return the first request to send of the conversation that `opening` starts; None where it is completed."""
+        return opening if self.resumed is None else self.resumed.state.first_missing(opening)

@@ -1,0 +1,93 @@
+"""The run that is resumed: its journal, the options taken from it, and what of the plan it has completed."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+from runner.commands.run.options import LOAD_FIELDS, RunOptions
+from runner.core.load import LoadProfile
+from runner.core.nodes import Node
+from runner.core.suite import Suite
+from runner.errors import CompareError
+from runner.planning.plan import Order, Plan
+from runner.pricing.money import parse_money
+from runner.storage.journal import Journal, read
+from runner.storage.resume import (
+    ResumedRun,
+    refuse_foreign_suite,
+    refuse_mixed_replay,
+    refuse_new_vantages,
+    refuse_timed_load,
+    resume_state,
+)
+from runner.storage.run_folder import find_run
+
+
+def find_suite_of(run: Path) -> Path:
+    """Return the suite file that a run was made from.
+
+    Raises:
+        CompareError: there is no such run, it was not made from a file, or the file is not there.
+
+    """
+    header = read(find_run(run)).header
+    if header.path is None:
+        raise CompareError(f"{header.run_id} was not made from a suite file; only a run of `compare run` is resumed")
+    if not Path(header.path).is_file():
+        raise CompareError(
+            f"{header.path}, the suite of {header.run_id}, is not here. Name it: compare run SUITE --resume {run}"
+        )
+    return Path(header.path)
+
+
+def open_resumed_journal(suite: Suite, options: RunOptions) -> Journal | None:
+    """Return the journal of the run to resume, None for a new run.
+
+    Raises:
+        CompareError: there is no such run, or it cannot be resumed with this suite and these options.
+
+    """
+    if options.resume is None:
+        return None
+    journal = read(find_run(options.resume))
+    refuse_foreign_suite(suite, journal.header)
+    refuse_mixed_replay(journal.header, replayed=options.replay is not None)
+    refuse_new_vantages(journal.header, wanted=options.cluster is not None and options.cluster.vantage)
+    refuse_timed_load(_merge_load(options, journal), journal.header)
+    return journal
+
+
+def settle_options(options: RunOptions, journal: Journal | None) -> RunOptions:
+    """Return the options, with those left out taken from the resumed run."""
+    if journal is None:
+        return options
+    header, load = journal.header, _merge_load(options, journal)
+    return replace(
+        options,
+        models=options.models if options.models or options.providers else header.targets,
+        cases=options.cases or header.case_patterns,
+        repeat=options.repeat or header.repeat,
+        seed=header.seed if options.seed is None else options.seed,
+        order=options.order or cast("Order", header.order),
+        concurrency=options.concurrency or header.concurrency,
+        budgets=options.budgets or tuple(map(parse_money, header.budgets)),
+        until_ci=options.until_ci or header.until_ci,
+        late_bound_s=options.late_bound_s or header.late_bound_s,
+        **{name: getattr(load, name) for name in LOAD_FIELDS},
+    )
+
+
+def _merge_load(options: RunOptions, journal: Journal) -> LoadProfile:
+    return LoadProfile.from_plain({**journal.header.load, **options.load.to_plain()})
+
+
+def vantages_of(journal: Journal | None) -> tuple[Node, ...]:
+    """Return the nodes from which a resumed run asks everything; those of a new run are found in the cluster."""
+    return () if journal is None else tuple(Node(name, region) for name, region in journal.header.vantages.items())
+
+
+def find_resumed_run(journal: Journal | None, plan: Plan, *, retry_errors: bool) -> ResumedRun | None:
+    """Return the earlier part of a resumed run, with what it leaves to do of the plan; None for a new run."""
+    if journal is None:
+        return None
+    return ResumedRun(journal, resume_state(plan, journal.kept_records, retry_errors=retry_errors))

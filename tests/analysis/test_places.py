@@ -38,7 +38,7 @@ from runner.outputs.text.summary import tabulate_summary
 from runner.pricing.rates import Price, Rates
 from tests.support.command import compare, write_yaml
 from tests.support.crafted_runs import BASE, NEW, answered, failed, jittered, run_of, write_run
-from tests.support.killed_runs import Lineage, begin
+from tests.support.resumable_run import ResumableRun, open_run
 
 CASES = [{"id": "one", "prompt": "one"}, {"id": "two", "prompt": "two"}]
 NODES = {"alpha": "north", "beta": "north", "delta": "south"}
@@ -53,7 +53,7 @@ def prepared_run_of(place: Path) -> PreparedRun:
     return prepare(*load_suite(suite), options)
 
 
-def give_vantages(run: Lineage, *nodes: Node) -> None:
+def give_vantages(run: ResumableRun, *nodes: Node) -> None:
     """Change a journal as if its run had been sent from these nodes."""
     first, *others = run.journal.read_text(encoding="utf-8").splitlines()
     header = {**json.loads(first), "vantages": {node.name: node.region for node in nodes}}
@@ -82,25 +82,25 @@ def test_a_resumed_run_keeps_its_vantages(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lineage]:
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ResumableRun]:
     """Return a finished run of two requests, and the simulator that it was sent to."""
-    with begin(tmp_path_factory.mktemp("finished"), "quick") as run:
+    with open_run(tmp_path_factory.mktemp("finished"), "quick") as run:
         run.write_suite(CASES)
         run.run()
         yield run
 
 
-def test_a_run_with_vantages_cannot_be_resumed_without_a_cluster(finished_run: Lineage, tmp_path: Path) -> None:
+def test_a_run_with_vantages_cannot_be_resumed_without_a_cluster(finished_run: ResumableRun, tmp_path: Path) -> None:
     """Exit code 2, a message that names the option, and no request."""
     run = replace(finished_run, place=copytree(finished_run.place, tmp_path / "copy"))
     give_vantages(run, NORTH, SOUTH)
-    asked = run.log()
+    requests = run.asked()
     resumed = run.run()
-    assert (resumed.returncode, run.log()) == (2, asked)
+    assert (resumed.returncode, run.asked()) == (2, requests)
     assert "out asks everything from each of alpha, beta. Go on with --engine ray" in resumed.stderr
 
 
-def test_a_run_without_vantages_cannot_be_resumed_with_vantage(finished_run: Lineage, tmp_path: Path) -> None:
+def test_a_run_without_vantages_cannot_be_resumed_with_vantage(finished_run: ResumableRun, tmp_path: Path) -> None:
     """No row of it would count; that is refused before a cluster is started."""
     place = copytree(finished_run.place, tmp_path / "copy")
     resumed = compare(place, "run", "--resume", "out", "--engine", "ray", "--vantage")

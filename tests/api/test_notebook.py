@@ -18,7 +18,15 @@ from runner.core.events import Channel, Text
 from runner.core.suite import Case, Parameters
 from runner.planning.plan import Plan, Request, Target
 from runner.providers.registry import builtin
-from tests.support.jupyter_kernel import CHECKOUT, NAME, Kernel, install_kernel, open_kernel, printed, texts_of
+from tests.support.jupyter_kernel import (
+    CHECKOUT,
+    KERNEL_NAME,
+    Kernel,
+    install_kernel,
+    open_kernel,
+    printed_text,
+    texts_of,
+)
 
 NOTEBOOK = CHECKOUT / "docs" / "notebook.ipynb"
 QUICK = "sim/exact?ttft_ms=20&gap_ms=2&tokens=5"
@@ -46,7 +54,9 @@ def kernel(kernels: Path) -> Iterator[Kernel]:
 def executed(kernels: Path) -> nbformat.NotebookNode:
     """Execute the documents' notebook, as a reader without any key does."""
     notebook = read_notebook()
-    client = NotebookClient(notebook, kernel_name=NAME, timeout=300, resources={"metadata": {"path": str(kernels)}})
+    client = NotebookClient(
+        notebook, kernel_name=KERNEL_NAME, timeout=300, resources={"metadata": {"path": str(kernels)}}
+    )
     return client.execute()
 
 
@@ -101,7 +111,7 @@ def test_a_cell_shows_progress_in_one_output(kernel: Kernel) -> None:
         r"3 of 3 requests done, in .+; kept in results/\S+", texts_of(messages, "update_display_data")[-1]
     )
     assert texts_of(messages, "execute_result") == ["3"]
-    assert printed(messages) == ""
+    assert printed_text(messages) == ""
 
 
 def test_await_works_in_a_cell(kernel: Kernel) -> None:
@@ -113,10 +123,10 @@ def test_await_works_in_a_cell(kernel: Kernel) -> None:
 @pytest.mark.parametrize("call", ["run(", "await arun("])
 def test_the_stop_button_keeps_finished_rows(kernel: Kernel, call: str) -> None:
     """An interrupt under way raises KeyboardInterrupt; what it and the cell show leads to the rows finished by then."""
-    cell = kernel.begin(f"table = {call}prompts='one', targets={QUICK!r}, repeat=100_000, concurrency=1)")
+    cell = kernel.start(f"table = {call}prompts='one', targets={QUICK!r}, repeat=100_000, concurrency=1)")
     messages = []
     stopped = False
-    for message in kernel.hear(cell):
+    for message in kernel.messages(cell):
         messages.append(message)
         if not stopped and re.match("[1-9]", "".join(texts_of([message], "update_display_data"))):
             kernel.interrupt()

@@ -21,7 +21,18 @@ from runner.simulator.response import FOREVER_NS, STAMP_BYTES, Ending, Framing
 from runner.storage.recordings.recording import Label, Reads, conversation_digest, encode_frame, pack_reads
 from runner.storage.recordings.writer import RecordingWriter
 from tests.support.command import TIMEOUT_S, compare, finish, read_lines, read_rows, start, write_config, write_yaml
-from tests.support.scripted_server import DONE, END, STREAM_HEAD, Reply, delta, frame, head, play, refuse, stream
+from tests.support.scripted_server import (
+    DONE_EVENT,
+    FINISH_EVENT,
+    STREAM_HEAD,
+    ScriptedReply,
+    delta_event,
+    http_chunk,
+    http_head,
+    json_reply,
+    serve,
+    streamed_reply,
+)
 
 TOLD = ("case", "turn", "repeat", "provider", "model", "outcome", "error_type", "finish_reason", "chars", "chunks")
 TEXTS = ("prompt", "reply", "reasoning", "response_model", "input_tokens", "output_tokens", "http_status")
@@ -126,21 +137,26 @@ def test_a_replay_goes_on_as_a_replay_only(recorded: Path, tmp_path: Path) -> No
     assert (done.returncode, "would mix" in done.stderr) == (2, True)
 
 
-HALF = b"%x\r\n%b" % (4000, delta("Hel"))
+HALF = b"%x\r\n%b" % (4000, delta_event("Hel"))
 
-KINDS: Mapping[str, Reply | Sequence[Reply]] = {
-    "good": stream("Hel", "lo ", "你好", pause_s=0.01),
-    "limited": [refuse("429 Slow", {"error": {"message": "too often"}}, retry_after_ms="10"), stream("at ", "last")],
-    "refused": refuse("401 No", {"error": {"message": "bad key"}, "request_id": "r-9"}),
-    "own-status": refuse("520 Web", "<html><title>Origin down</title></html>"),
-    "whole": refuse("200 OK", {"choices": [{"message": {"content": "Hello"}, "finish_reason": "stop"}]}),
-    "empty": Reply([(0, head(content_length="0"))]),
-    "truncated": Reply([(0, STREAM_HEAD + frame(delta("Hel")) + b"0\r\n\r\n")]),
-    "cut": Reply([(0, STREAM_HEAD), (0.01, HALF)], "close"),
-    "mute": Reply([(0, b"")], "close"),
-    "silent": Reply([(0, STREAM_HEAD), (0.01, frame(delta("Hel")))], linger_s=5),
-    "headless": Reply([(0, b"")], linger_s=5),
-    "done-and-cut": Reply([(0, STREAM_HEAD + frame(delta("Hel") + END + DONE))], "close"),
+KINDS: Mapping[str, ScriptedReply | Sequence[ScriptedReply]] = {
+    "good": streamed_reply("Hel", "lo ", "你好", pause_s=0.01),
+    "limited": [
+        json_reply("429 Slow", {"error": {"message": "too often"}}, retry_after_ms="10"),
+        streamed_reply("at ", "last"),
+    ],
+    "refused": json_reply("401 No", {"error": {"message": "bad key"}, "request_id": "r-9"}),
+    "own-status": json_reply("520 Web", "<html><title>Origin down</title></html>"),
+    "whole": json_reply("200 OK", {"choices": [{"message": {"content": "Hello"}, "finish_reason": "stop"}]}),
+    "empty": ScriptedReply([(0, http_head(content_length="0"))]),
+    "truncated": ScriptedReply([(0, STREAM_HEAD + http_chunk(delta_event("Hel")) + b"0\r\n\r\n")]),
+    "cut": ScriptedReply([(0, STREAM_HEAD), (0.01, HALF)], "close"),
+    "mute": ScriptedReply([(0, b"")], "close"),
+    "silent": ScriptedReply([(0, STREAM_HEAD), (0.01, http_chunk(delta_event("Hel")))], linger_s=5),
+    "headless": ScriptedReply([(0, b"")], linger_s=5),
+    "done-and-cut": ScriptedReply(
+        [(0, STREAM_HEAD + http_chunk(delta_event("Hel") + FINISH_EVENT + DONE_EVENT))], "close"
+    ),
 }
 
 
@@ -155,7 +171,7 @@ def ill(tmp_path_factory: pytest.TempPathFactory) -> Path:
     cases = [{"id": "hi", "turns": ["Hi"]}]
     write_yaml(folder / "s.yaml", {"version": 1, "name": "ill", "defaults": defaults, "cases": cases})
     with ExitStack() as stack:
-        urls = {name: stack.enter_context(play(answer)).url for name, answer in KINDS.items()}
+        urls = {name: stack.enter_context(serve(answer)).url for name, answer in KINDS.items()}
         rows = {name: {"base_url": url, "keyless": True, "models": ["m"]} for name, url in urls.items()}
         write_config(folder, **rows)
         done = compare(folder, "run", "s.yaml", "--record", "-o", "out")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from runner.analysis.columns import Row
 from runner.analysis.frame import measured, targets_of
 from runner.analysis.side_by_side import lay_out
-from runner.outputs.report.reply import ShownReply, describe_ending, show_reply
+from runner.outputs.report.reply import PageReply, describe_ending, show_reply
 from runner.outputs.text.excerpt import excerpt
 from runner.outputs.text.figures import count
 
@@ -27,7 +27,7 @@ class SideBySideReply:
     target: str
     ending: str
     """How it ended and how long it took, in a line."""
-    reply: ShownReply
+    reply: PageReply
 
 
 @dataclass(frozen=True, slots=True)

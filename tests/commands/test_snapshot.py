@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from runner.analysis.run import Run
 from runner.analysis.snapshot import (
     ComparedQuestion,
-    Scope,
-    State,
+    SnapshotState,
+    SuiteScope,
     comparable,
     compare_snapshot,
     normalized,
@@ -172,7 +172,7 @@ HEADER = Header(
     path="secret/suite.yaml",
 )
 A = ComparedQuestion("a", 1, "acme/m")
-SCOPE = Scope({"a": 1}, None)
+SCOPE = SuiteScope({"a": 1}, None)
 
 
 def replied(reply: str | None, *, simulated: bool = True, repeat: int = 1, outcome: Outcome = Outcome.OK) -> Record:
@@ -192,8 +192,8 @@ def replied(reply: str | None, *, simulated: bool = True, repeat: int = 1, outco
 
 
 def state_of(
-    kept: str | None, *replies: Record, demands: Mapping[str, object] | None = None, scope: Scope = SCOPE
-) -> list[State]:
+    kept: str | None, *replies: Record, demands: Mapping[str, object] | None = None, scope: SuiteScope = SCOPE
+) -> list[SnapshotState]:
     """Hold replies against what is kept; return what came of each question."""
     run = Run.of(replace(HEADER, checks={"a": demands} if demands else {}), replies)
     return [each.state for each in compare_snapshot({} if kept is None else {A: kept}, run, scope)]
@@ -202,23 +202,23 @@ def state_of(
 @pytest.mark.parametrize(
     ("kept", "now", "demands", "state"),
     [
-        ("x", replied("x"), None, State.SAME),
-        ("x", replied("X"), None, State.CHANGED),
-        ("x", replied("X"), {"match": "normalized"}, State.SAME),
-        ("a b c d", replied("a b c e"), {"match": "similar 0.75"}, State.SAME),
-        ("a b c d", replied("a b c e"), {"match": "similar 0.76"}, State.CHANGED),
-        (None, replied("x"), None, State.NEW),
-        ("x", replied(None, outcome=Outcome.TIMEOUT), None, State.MISSING),
-        ("x", replied("y", simulated=False), None, State.NOT_COMPARED),
-        ("x", replied("y", simulated=False), {"match": "exact"}, State.CHANGED),
-        ("x", replied("y", simulated=False), {"checks": {"equals": "y"}}, State.PASSED),
-        ("x", replied("y", simulated=False), {"checks": {"equals": "x"}}, State.FAILED),
-        ("x", replied("y", simulated=False), {"checks": {"language": "en"}}, State.NOT_COMPARED),
-        ("x", replied("y"), {"match": "checks-only"}, State.NOT_COMPARED),
+        ("x", replied("x"), None, SnapshotState.SAME),
+        ("x", replied("X"), None, SnapshotState.CHANGED),
+        ("x", replied("X"), {"match": "normalized"}, SnapshotState.SAME),
+        ("a b c d", replied("a b c e"), {"match": "similar 0.75"}, SnapshotState.SAME),
+        ("a b c d", replied("a b c e"), {"match": "similar 0.76"}, SnapshotState.CHANGED),
+        (None, replied("x"), None, SnapshotState.NEW),
+        ("x", replied(None, outcome=Outcome.TIMEOUT), None, SnapshotState.MISSING),
+        ("x", replied("y", simulated=False), None, SnapshotState.NOT_COMPARED),
+        ("x", replied("y", simulated=False), {"match": "exact"}, SnapshotState.CHANGED),
+        ("x", replied("y", simulated=False), {"checks": {"equals": "y"}}, SnapshotState.PASSED),
+        ("x", replied("y", simulated=False), {"checks": {"equals": "x"}}, SnapshotState.FAILED),
+        ("x", replied("y", simulated=False), {"checks": {"language": "en"}}, SnapshotState.NOT_COMPARED),
+        ("x", replied("y"), {"match": "checks-only"}, SnapshotState.NOT_COMPARED),
     ],
 )
 def test_a_question_is_compared_as_its_case_says(
-    kept: str | None, now: Record, demands: Mapping[str, object] | None, state: State
+    kept: str | None, now: Record, demands: Mapping[str, object] | None, state: SnapshotState
 ) -> None:
     """Exactly for the simulator and by checks for live models, unless the suite says otherwise."""
     assert state_of(kept, now, demands=demands) == [state]
@@ -226,7 +226,7 @@ def test_a_question_is_compared_as_its_case_says(
 
 def test_the_first_ok_repeat_is_compared() -> None:
     """A failed first repeat does not hide a good second."""
-    assert state_of("x", replied(None, outcome=Outcome.TIMEOUT), replied("x", repeat=2)) == [State.SAME]
+    assert state_of("x", replied(None, outcome=Outcome.TIMEOUT), replied("x", repeat=2)) == [SnapshotState.SAME]
 
 
 def test_a_question_removed_from_the_suite_is_orphaned() -> None:
@@ -238,13 +238,13 @@ def test_a_question_removed_from_the_suite_is_orphaned() -> None:
         ComparedQuestion("a", 2, "acme/m"): "",
         ComparedQuestion("a", 1, "acme/n"): "",
     }
-    listed = compare_snapshot(kept, run, Scope({"a": 1, "b": 1}, {"acme/m"}))
-    assert [each.question for each in listed if each.state is State.ORPHANED] == [
+    listed = compare_snapshot(kept, run, SuiteScope({"a": 1, "b": 1}, {"acme/m"}))
+    assert [each.question for each in listed if each.state is SnapshotState.ORPHANED] == [
         ComparedQuestion("a", 2, "acme/m"),
         ComparedQuestion("a", 1, "acme/n"),
     ]
-    unlisted = compare_snapshot(kept, run, Scope({"a": 2, "b": 1}, None))
-    assert [each.state for each in unlisted] == [State.SAME]
+    unlisted = compare_snapshot(kept, run, SuiteScope({"a": 2, "b": 1}, None))
+    assert [each.state for each in unlisted] == [SnapshotState.SAME]
 
 
 def test_a_stripped_journal_holds_times_and_no_texts(tmp_path: Path) -> None:

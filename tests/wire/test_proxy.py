@@ -23,8 +23,8 @@ from runner.wire.proxy import UnusableProxy, is_exempt, is_loopback, proxy_for
 from runner.wire.read_loop import Attempt
 from runner.wire.transport import TimestampingTransport
 from tests.conftest import RunCli
-from tests.support.certificate import make_certificate, serve_with
-from tests.support.scripted_server import Tape, play, refuse, stream
+from tests.support.certificate import make_certificate, server_context
+from tests.support.scripted_server import ScriptedServer, json_reply, serve, streamed_reply
 from tests.wire.test_client import QUESTION, ask, ask_once, closed_port, endpoint_at, failure
 
 WORD = "pass" + "word-of-proxy"
@@ -213,7 +213,7 @@ def _relay(client: socket.socket, server: socket.socket) -> None:
 
 
 @contextmanager
-def socks_to(server: Tape, **more: object) -> Iterator[Socks]:
+def socks_to(server: ScriptedServer, **more: object) -> Iterator[Socks]:
     """Run a SOCKS5 proxy while the block lasts."""
 
     def accept() -> None:
@@ -231,10 +231,10 @@ def socks_to(server: Tape, **more: object) -> Iterator[Socks]:
 @pytest.mark.anyio
 async def test_socks5h_has_the_proxy_resolve_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """Connections through it are timestamped and reused."""
-    with play(stream("Hello")) as server, socks_to(server) as socks:
+    with serve(streamed_reply("Hello")) as server, socks_to(server) as socks:
         monkeypatch.setenv("all_proxy", f"socks5h://127.0.0.1:{socks.port}")
         first, second = await ask(endpoint_at("http://fake.test/v1"), times=2)
-    assert (socks.hosts, server.connections, server.asked[0].target) == (["fake.test"], 1, "/v1/chat/completions")
+    assert (socks.hosts, server.connections, server.requests[0].target) == (["fake.test"], 1, "/v1/chat/completions")
     assert [attempt.fold.outcome() for attempt in (first, second)] == [Outcome.OK, Outcome.OK]
     phases, sent_ns = first.body.phases, first.body.sent_ns
     assert phases.tcp_start is not None
@@ -252,7 +252,7 @@ async def test_socks5_resolves_the_name_on_this_machine(monkeypatch: pytest.Monk
     monkeypatch.setattr(
         socket, "getaddrinfo", lambda *of, **how: [known] if of[0] == "fake.test" else look_up(*of, **how)
     )
-    with play(stream("Hello")) as server, socks_to(server) as socks:
+    with serve(streamed_reply("Hello")) as server, socks_to(server) as socks:
         monkeypatch.setenv("http_proxy", f"socks5://127.0.0.1:{socks.port}")
         assert (await ask_once("http://fake.test/v1")).fold.outcome() is Outcome.OK
         assert failure(await ask_once("http://nowhere.invalid/v1")) == (Outcome.CONNECTION, "dns")
@@ -264,7 +264,7 @@ async def test_tls_through_socks_is_end_to_end(monkeypatch: pytest.MonkeyPatch, 
     """The certificate is checked against the server's name, not the proxy's."""
     certificate = make_certificate(tmp_path)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    with play(stream("Hello"), serve_with(certificate)) as server, socks_to(server) as socks:
+    with serve(streamed_reply("Hello"), server_context(certificate)) as server, socks_to(server) as socks:
         monkeypatch.setenv("https_proxy", f"socks5h://127.0.0.1:{socks.port}")
         fitting = await ask_once("https://fake.test/v1")
         other = await ask_once("https://other.test/v1")
@@ -277,7 +277,7 @@ async def test_tls_through_socks_is_end_to_end(monkeypatch: pytest.MonkeyPatch, 
 @pytest.mark.parametrize("fits", [True, False])
 async def test_socks_user_and_password_are_sent_and_never_shown(fits: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both are taken from the proxy's address; the message of a refusal holds neither."""
-    with play(stream("Hello")) as server, socks_to(server, password=b"p@ss" if fits else b"other") as socks:
+    with serve(streamed_reply("Hello")) as server, socks_to(server, password=b"p@ss" if fits else b"other") as socks:
         monkeypatch.setenv("all_proxy", f"socks5h://me:p%40ss@127.0.0.1:{socks.port}")
         attempt = await ask_once("http://fake.test/v1")
     assert socks.users == [b"me"]
@@ -291,14 +291,14 @@ async def test_socks_user_and_password_are_sent_and_never_shown(fits: bool, monk
 @pytest.mark.anyio
 async def test_failing_socks_proxy_is_a_proxy_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy that cannot reach the host, or cannot be reached itself, is named in the failure."""
-    with play(stream("never")) as server, socks_to(server, refusal=4) as socks:
+    with serve(streamed_reply("never")) as server, socks_to(server, refusal=4) as socks:
         for port in (socks.port, closed_port()):
             monkeypatch.setenv("all_proxy", f"socks5h://me:{WORD}@127.0.0.1:{port}")
             attempt = await ask_once("http://fake.test/v1")
             assert failure(attempt) == (Outcome.CONNECTION, "proxy")
             assert attempt.fold.failed is not None
             assert WORD not in attempt.fold.failed.message
-    assert server.asked == []
+    assert server.requests == []
 
 
 @pytest.mark.anyio
@@ -343,7 +343,7 @@ async def test_proxy_that_refuses_the_password_of_a_tunnel_is_asked_once(
     status: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A bad password, tried for every connection, locks an account; 401 is what tinyproxy sends."""
-    with play(refuse(status, {})) as proxy:
+    with serve(json_reply(status, {})) as proxy:
         monkeypatch.setenv("https_proxy", f"http://me:{WORD}@127.0.0.1:{proxy.port}")
         client = Client(endpoint_at("https://fake.test/v1"))
         attempts = [Attempt() for _ in range(3)]
@@ -353,7 +353,7 @@ async def test_proxy_that_refuses_the_password_of_a_tunnel_is_asked_once(
                 await client.ask(CompletionRequest("m-1", QUESTION, {}, Timeouts()), attempt)
         finally:
             await client.aclose()
-    assert [asked.method for asked in proxy.asked] == ["CONNECT"]
+    assert [asked.method for asked in proxy.requests] == ["CONNECT"]
     for attempt in attempts:
         assert failure(attempt) == (Outcome.AUTH, "proxy_auth")
         assert attempt.fold.failed is not None

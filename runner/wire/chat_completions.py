@@ -185,10 +185,8 @@ class ChatCompletionsDecoder:
 
 
 def _objects(listed: object) -> list[Choice]:
-    objects: list[Choice] = []
-    if isinstance(listed, list):
-        objects += [choice for choice in listed if isinstance(choice, dict)]
-    return objects
+    objects: list[object] = listed if isinstance(listed, list) else []
+    return [choice for choice in objects if isinstance(choice, dict)]
 
 
 def _is_error(reason: str) -> bool:

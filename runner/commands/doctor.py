@@ -216,11 +216,19 @@ async def ping(endpoint: Endpoint) -> DoctorFinding:
         return DoctorFinding(endpoint.provider, Health.NOTE if has_no_list else Health.BAD, text)
     finally:
         await client.aclose()
-    return DoctorFinding(
-        endpoint.provider,
-        Health.GOOD,
-        f"{_describe_phases(opened)}; GET /models {answered_s * 1000:.0f} ms, {len(models)} models",
-    )
+    text = f"{_describe_phases(opened)}; GET /models {answered_s * 1000:.0f} ms, {len(models)} models"
+    unlisted = find_unlisted(endpoint.row.models, models)
+    if unlisted:
+        text += f"; not listed, though asked when none is named: {', '.join(unlisted)}"
+        hint = f"correct `models`: `compare providers --models {endpoint.provider}` lists those there are"
+        return DoctorFinding(endpoint.provider, Health.NOTE, text, hint)
+    return DoctorFinding(endpoint.provider, Health.GOOD, text)
+
+
+def find_unlisted(asked: Sequence[str], listed: Sequence[str]) -> list[str]:
+    """Return the models that a list does not have, in any case and with any vendor before it; none of an empty list."""
+    names = {part for name in listed for part in (name.lower(), name.lower().rpartition("/")[2])}
+    return [model for model in asked if names and model.lower() not in names]
 
 
 def _describe_phases(opened: list[Phases]) -> str:

@@ -185,8 +185,10 @@ class ChatCompletionsDecoder:
 
 
 def _objects(listed: object) -> list[Choice]:
-    objects: list[object] = listed if isinstance(listed, list) else []
-    return [choice for choice in objects if isinstance(choice, dict)]
+    found: Iterable[Choice] = (
+        (choice for choice in listed if isinstance(choice, dict)) if isinstance(listed, list) else ()
+    )
+    return list(found)
 
 
 def _is_error(reason: str) -> bool:

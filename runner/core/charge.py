@@ -1,4 +1,4 @@
-"""What a provider says it charged for a request, in its usage: OpenRouter, DeepInfra, Perplexity, xAI and others."""
+"""Charges: the amount that a provider names for a request in its usage, as OpenRouter, DeepInfra, Perplexity and xAI do."""
 
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation

@@ -1,11 +1,11 @@
-"""Finish reasons: what each of the many spellings of a finish_reason means. Pure."""
+"""Finish reasons: the meaning of each of their many spellings. Pure."""
 
 import re
 from enum import IntEnum
 
 
 class FinishClass(IntEnum):
-    """What a finish_reason means; a higher one says more, so a lower one behind it takes nothing back."""
+    """Meanings of a finish_reason; a higher one says more, so a lower one behind it takes nothing back."""
 
     STOP = 0
     TOOLS = 1

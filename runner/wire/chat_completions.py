@@ -205,7 +205,8 @@ def _channels_of(choice: Choice) -> list[Channel]:
 
 
 def _parts_of(choice: Choice) -> list[Mapping[str, object]]:
-    parts = [part for name in ("delta", "message") if isinstance(part := choice.get(name), dict)]
+    named = (choice.get(name) for name in ("delta", "message"))
+    parts: list[Mapping[str, object]] = [part for part in named if isinstance(part, dict)]
     return parts or [{"content": choice.get("text")}]
 
 

@@ -1,4 +1,4 @@
-"""Charges: the amount that a provider names for a request in its usage, as OpenRouter, DeepInfra, Perplexity and xAI do."""
+"""Charges: the amount that a provider names for a request in its usage, as OpenRouter and xAI do."""
 
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation

@@ -127,7 +127,7 @@ def test_a_usual_table_needs_no_ids(form: str) -> None:
     mark = "," if form == ".csv" else "\t"
     rows = [["question", "A", "B", "answer", "level"], ["Why {{x}}?", "red", "blue", "A", "hard"]]
     Path(f"t{form}").write_text("".join(mark.join(row) + "\n" for row in rows))
-    case = ("line-2", None, [], ("Why {{x}}?\nA. red\nB. blue",))
+    case: tuple[Any, ...] = ("line-2", None, [], ("Why {{x}}?\nA. red\nB. blue",))
     assert asked(named(f"t{form}")) == asked(imported(f"t{form}")) == [case]
 
 

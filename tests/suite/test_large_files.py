@@ -98,7 +98,7 @@ def test_an_import_to_stdout_that_is_too_large_names_the_way() -> None:
     [
         ("- {id: a, prompt: hi}\n- {id: b, prompt: hi, prompt: ho}\n- [x]\n", 2, "the key `prompt` is repeated"),
         ("- {id: a, prompt: hi}\n- {id: a, prompt: ho}\n", 2, "the id `a` is taken"),
-        ("- {id: a, prompt: hi}\n- {id: b, prompt: [\n", 3, "this is not YAML"),
+        ("- {id: a, prompt: hi}\n- {id: b, prompt: [\n", 3, "a comma or the closing bracket is missing"),
         ("- {id: a, prompt: hi}\n  x: 1\n- b\n", 2, ""),
         ("cases: [{id: a, prompt: hi}]\ndefaults: {}\n", 2, "`defaults` stands beside the list of cases"),
         ("version: 1\ncases: []\n", 1, "here is no list of cases, but `version`"),

@@ -14,7 +14,7 @@ from runner.suite.filling import is_template
 from runner.suite.imports.draft import Draft, ImportSource, short_name, text_of
 from runner.suite.imports.promptfoo.assertions import Checks, checks_of, merge, parse_assertion
 from runner.suite.imports.promptfoo.files import SCHEME, TABLES, ending_of, named_document, named_files, named_text
-from runner.suite.imports.promptfoo.references import resolve_references
+from runner.suite.imports.promptfoo.references import REFERENCE, resolve_references
 from runner.suite.openai_messages import NotImportable
 
 WITHOUT_EFFECT = MappingProxyType(
@@ -168,6 +168,8 @@ def _skip_transforms(draft: Draft, source: ImportSource) -> bool:
 
 
 def _refuse_altering_keys(data: dict[str, Json]) -> None:
+    if REFERENCE in data:
+        raise NotImportable(f"`{data[REFERENCE]}` names nothing in this file", "Write out what it stands for")
     known = {"description", "vars", "assert", "options", *WITHOUT_EFFECT}
     written = data.get("options")
     options = written if isinstance(written, dict) else {}

@@ -1,6 +1,8 @@
 """Rows of other tools' data sets: the same cases by `cases_from` and by the import, with their reference answers."""
 
 import json
+import subprocess
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,8 @@ from runner.providers.registry import builtin
 from runner.suite.case_rows import ColumnNames, recognise
 from runner.suite.load import load
 from runner.suite.openai_messages import NotImportable
+
+Cli = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def named(file: str, **columns: str) -> tuple[Case, ...]:
@@ -156,6 +160,17 @@ def test_columns_with_other_names_are_named() -> None:
     assert asked(imported("t.csv", "frage", "Antwort")) == [("line-2", None, [], ("Warum?",))]
     Path("t.jsonl").write_text('{"turn": ["a", "b"], "prompt": "other", "id": "x"}\n')
     assert asked(named("t.jsonl", prompt="turn")) == [("x", None, [], ("a", "b"))]
+
+
+def test_the_import_command_takes_the_columns_names(run_cli: Cli) -> None:
+    """`--prompt-column` and `--expected-column` name them, and the suite that is written runs."""
+    Path("t.csv").write_text("Frage,Antwort\nWarum?,Darum\n")
+    refused = run_cli("import", "t.csv", "-o", "s.yaml")
+    assert refused.returncode == 2
+    assert "there are `Frage`, `Antwort`. Name the column of what to ask: --prompt-column NAME" in refused.stderr
+    made = run_cli("import", "t.csv", "--prompt-column", "Frage", "--expected-column", "Antwort", "-o", "s.yaml")
+    assert made.returncode == 0, made.stderr
+    assert run_cli("run", "s.yaml", "-m", "sim/exact?ttft_ms=1&gap_ms=1&tokens=2").returncode == 0
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from hashlib import sha256
 from fnmatch import fnmatch
+from hashlib import sha256
 from itertools import product
 from pathlib import Path
 

@@ -261,7 +261,7 @@ def _json_items(text: str, name: str) -> Iterator[FileRow | Problem]:
     try:
         items = strict_json(text)
     except json.JSONDecodeError as error:
-        yield Problem(name, error.lineno, error.colno, f"this is not JSON: {error.msg}", "Correct it")
+        yield Problem(name, error.lineno, error.colno, f"this is not JSON: {error.msg}", _json_hint(error))
         return
     except (ValueError, RecursionError) as error:
         yield Problem(name, 1, 1, f"this cannot be read: {error}", "Correct it")
@@ -281,6 +281,10 @@ def _json_items(text: str, name: str) -> Iterator[FileRow | Problem]:
             yield from error.problems
         _, at = decoder.raw_decode(text, start)
         line += text.count("\n", start, at)
+
+
+def _json_hint(error: json.JSONDecodeError) -> str:
+    return "Name it .jsonl, if each line is an object" if error.msg == "Extra data" else "Correct it"
 
 
 def strict_json(text: str) -> Json:

@@ -195,8 +195,8 @@ class _Reading:
     def _cases_from(self) -> CasesFromSchema | None:
         """Return the file with cases and its columns; None if there is none, or if they are not valid."""
         written = self._top("cases_from")
-        if isinstance(written, str) and written:
-            return CasesFromSchema(file=written)
+        if isinstance(written, str | int | float) and written != "":
+            return CasesFromSchema(file=str(written))
         return self._valid_part(CasesFromSchema, ("cases_from",)) if isinstance(written, dict) else None
 
     def _cases_of_row(self, row: Document | Problem, line: int) -> Iterator[Case]:

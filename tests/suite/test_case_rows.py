@@ -221,6 +221,9 @@ def test_all_unreadable_rows_are_reported_at_once_up_to_a_bound() -> None:
     with pytest.raises(InvalidFile) as caught:
         imported("r.jsonl")
     assert [problem.line for problem in caught.value.problems] == [2, 3]
+    Path("r.json").write_text('{"question": "a"}\n{"question": "b"}\n')
+    with pytest.raises(InvalidFile, match=r"Name it \.jsonl, if each line is an object"):
+        imported("r.json")
     Path("r.jsonl").write_text("{\n" * 1000)
     with pytest.raises(InvalidFile) as caught:
         imported("r.jsonl")
@@ -229,7 +232,14 @@ def test_all_unreadable_rows_are_reported_at_once_up_to_a_bound() -> None:
 
 def test_cases_from_takes_one_file_and_known_keys_only(tmp_path: Path) -> None:
     """A mapping without `file`, or with another key, is refused at its place."""
-    for written, said in (("{prompt: a}", "`file` is missing"), ("{file: a.csv, promt: b}", "unknown key `promt`")):
+    faults = {
+        "{prompt: a}": "`file` is missing",
+        "{file: a.csv, promt: b}": "unknown key `promt`",
+        "7": "`7` is no .csv",
+        "../a.csv": "lies outside the suite's folder",
+        "a.csv": "there is no such file",
+    }
+    for written, said in faults.items():
         (tmp_path / "s.yaml").write_text(f"cases_from: {written}\n")
         with pytest.raises(InvalidFile, match=said):
             load(tmp_path / "s.yaml", builtin().names)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runner.cli.confirm import ask_about_hosts
 from runner.cli.options import TARGETS, run_options
 from runner.cli.view import ViewOptions, perform_with, view_options
 
@@ -29,7 +30,7 @@ def ask(prompt: str, *, options: "RunOptions", system: str | None, view: ViewOpt
     from runner.commands.exit_codes import of_run  # noqa: PLC0415
 
     text = sys.stdin.read().strip() if prompt == "-" else prompt
-    prepared = prepare_prompt(text, options, system=system)
+    prepared = ask_about_hosts(lambda: prepare_prompt(text, options, system=system))
     names = [target.name for target in prepared.plan.targets]
     finished = perform_with(prepared, view, lambda: open_columns(view.progress_mode, view.open_results(), names))
     sys.exit(of_run(finished))

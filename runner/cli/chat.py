@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runner.cli.confirm import ask_about_hosts
 from runner.cli.options import TARGETS, run_options
 from runner.cli.view import ViewOptions, print_notes, view_options
 
@@ -28,7 +29,7 @@ def chat(*, options: "RunOptions", system: str | None, view: ViewOptions) -> Non
     from runner.commands.chat import prepare_chat  # noqa: PLC0415 -- heavy imports wait until there is work
     from runner.commands.run.event_loop import run_async  # noqa: PLC0415
 
-    prepared = prepare_chat(options, system=system)
+    prepared = ask_about_hosts(lambda: prepare_chat(options, system=system))
     try:
         run_async(_converse, prepared, view)
     except KeyboardInterrupt:

@@ -6,14 +6,18 @@ from typing import Any
 
 import click
 
-from runner.cli.options import env_file_option
+from runner.cli.confirm import ask_about_hosts
+from runner.cli.options import allow_host_option, env_file_option
 
 
 @click.command()
 @click.option("--models", "provider", metavar="NAME", help="List what this provider's GET /models says, instead.")
 @env_file_option
+@allow_host_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def providers(provider: str | None, env_files: tuple[Path, ...], *, as_json: bool) -> None:
+def providers(
+    provider: str | None, env_files: tuple[Path, ...], allow_hosts: tuple[str, ...], *, as_json: bool
+) -> None:
     """List every provider: base URL, key variable, whether a key is set (never its value), default models.
 
     \b
@@ -29,7 +33,7 @@ def providers(provider: str | None, env_files: tuple[Path, ...], *, as_json: boo
     registry = load_registry(Path.cwd())
     environ = read_environment(env_files, Path.cwd(), os.environ)
     if provider is not None:
-        models = list_models(provider, registry, environ)
+        models = ask_about_hosts(lambda: list_models(provider, registry, environ, allow_hosts))
         click.echo(json.dumps(models, ensure_ascii=False) if as_json else "\n".join(models))
         return
     rows = describe_providers(registry, environ)

@@ -7,6 +7,7 @@ import csv
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 from io import StringIO
 from pathlib import Path
 
@@ -22,6 +23,16 @@ COLUMNS = ("id", "prompt", "prompt_file", "system", "tags")
 TEXT_CHECKS = ("equals", "contains", "not_contains", "starts_with", "regex", "language", "finish_reason", "python")
 CHECK_COLUMNS = tuple(f"checks.{name}" for name in TEXT_CHECKS)
 """Checks that take one text, as a cell holds it."""
+
+
+SECRET_FILES = (
+    *(".env", ".env.*", ".env-*", "*.env", ".envrc", ".netrc", "_netrc", ".npmrc", ".pypirc", ".pgpass", ".htpasswd"),
+    *(".git-credentials", "credentials", "credentials.json", "id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*"),
+    *("*.pem", "*.key", "*.p12", "*.pfx", "*.jks", "*.kdbx", "*.ppk", "*.asc", "*.gpg"),
+)
+"""Names of files that are there to hold secrets; none of them is a prompt."""
+
+_PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY( BLOCK)?-----|PuTTY-User-Key-File-\d")
 
 
 class UnusableFile(Exception):
@@ -41,12 +52,26 @@ def read_named_text(folder: Path, name: str, max_bytes: int = MAX_TEXT_BYTES) ->
 
     """
     path = _locate(folder, name)
+    if holds_secrets(name) or holds_secrets(str(path.relative_to(folder.resolve()))):
+        raise UnusableFile(f"`{name}` is a file that holds keys, by its name", "Name another; its text would be sent")
     try:
-        return read_text(path, max_bytes)
+        text = read_text(path, max_bytes)
+        if _PRIVATE_KEY.search(text):
+            raise UnusableFile(f"`{name}` holds a private key", "Take it out; the file's text would be sent")
+        return text
     except InvalidFile as error:
         problem = error.problems[0]
         where = f", line {problem.line}" if problem.line > 1 else ""
         raise UnusableFile(f"`{name}`{where}: {problem.what}", problem.hint) from None
+
+
+def holds_secrets(name: str) -> bool:
+    """Return whether a file, or a folder on the way to it, is there to hold secrets, by its name in any case."""
+    parts = Path(name).parts
+    folders = {".ssh", ".aws", ".gnupg", ".kube", ".docker"}
+    return any(part.lower() in folders for part in parts) or any(
+        fnmatchcase(part.lower(), pattern) for part in parts[-1:] for pattern in SECRET_FILES
+    )
 
 
 def _locate(folder: Path, name: str) -> Path:

@@ -8,6 +8,7 @@ import click
 
 from runner.cli.confirm import ask_about_hosts
 from runner.cli.options import TARGETS, run_options
+from runner.cli.terminal import echo_json
 from runner.cli.view import ViewOptions, print_notes, view_options
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ async def _converse(prepared: "PreparedRun", view: ViewOptions) -> None:
             with open_columns(view.progress_mode, console, names) as columns:
                 await conversation.ask(text, columns)
     if view.as_json:
-        click.echo(WRITERS[".json"](load_run(prepared.folder)), nl=False)
+        echo_json(WRITERS[".json"](load_run(prepared.folder)), nl=False)
     click.echo(f"written: {prepared.folder}", err=True)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.cli.options import allow_host_option, env_file_option
+from runner.cli.terminal import echo_json
 
 if TYPE_CHECKING:
     from runner.commands.doctor import DoctorFinding
@@ -34,7 +35,7 @@ def doctor(env_files: tuple[Path, ...], allow_hosts: tuple[str, ...], *, pings: 
 
     findings = examine(env_files, pings=pings, allowed=allow_hosts)
     if as_json:
-        click.echo(json.dumps(list(map(_to_plain, findings)), ensure_ascii=False, indent=2))
+        echo_json(json.dumps(list(map(_to_plain, findings)), ensure_ascii=False, indent=2))
     else:
         for finding in findings:
             click.echo(_render_line(finding))

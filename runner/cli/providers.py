@@ -8,6 +8,8 @@ import click
 
 from runner.cli.confirm import ask_about_hosts
 from runner.cli.options import allow_host_option, env_file_option
+from runner.cli.terminal import echo_json
+from runner.outputs.text.escape import one_line
 
 
 @click.command()
@@ -34,10 +36,16 @@ def providers(
     environ = read_environment(env_files, Path.cwd(), os.environ)
     if provider is not None:
         models = ask_about_hosts(lambda: list_models(provider, registry, environ, allow_hosts))
-        click.echo(json.dumps(models, ensure_ascii=False) if as_json else "\n".join(models))
+        if as_json:
+            echo_json(json.dumps(models, ensure_ascii=False))
+        else:
+            click.echo("\n".join(map(one_line, models)))
         return
     rows = describe_providers(registry, environ)
-    click.echo(json.dumps(rows, ensure_ascii=False, indent=2) if as_json else tabulate_rows(rows))
+    if as_json:
+        echo_json(json.dumps(rows, ensure_ascii=False, indent=2))
+    else:
+        click.echo(tabulate_rows(rows))
 
 
 def tabulate_rows(rows: Sequence[Mapping[str, Any]]) -> str:

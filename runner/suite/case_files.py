@@ -56,13 +56,13 @@ def read_named_text(folder: Path, name: str, max_bytes: int = MAX_TEXT_BYTES) ->
         raise UnusableFile(f"`{name}` is a file that holds keys, by its name", "Name another; its text would be sent")
     try:
         text = read_text(path, max_bytes)
-        if _PRIVATE_KEY.search(text):
-            raise UnusableFile(f"`{name}` holds a private key", "Take it out; the file's text would be sent")
-        return text
     except InvalidFile as error:
         problem = error.problems[0]
         where = f", line {problem.line}" if problem.line > 1 else ""
         raise UnusableFile(f"`{name}`{where}: {problem.what}", problem.hint) from None
+    if _PRIVATE_KEY.search(text):
+        raise UnusableFile(f"`{name}` holds a private key", "Take it out; the file's text would be sent")
+    return text
 
 
 def holds_secrets(name: str) -> bool:

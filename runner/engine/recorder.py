@@ -46,7 +46,7 @@ class Recorder:
         if buffer is None:
             return
         label, reads = self._label(in_flight, messages, epoch_ns), buffer.finish()
-        if label.failed is not None and self._redactor.has_short:
+        if attempt.fold.failed is not None and self._redactor.has_short:
             label, reads = self._without_keys(label, reads, attempt.fold, self._redactor.with_short())
         elif buffer.holds_key or _holds_key(attempt.fold, self._redactor):
             label, reads = self._without_keys(label, reads, attempt.fold, self._redactor)

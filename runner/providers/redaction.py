@@ -45,7 +45,9 @@ _ESCAPE = re.compile(r"%[0-9a-f]{2}|\\[ux][0-9a-f]{2}|&(?:#|[a-z]+;)", re.IGNORE
 _OPEN_ESCAPE = re.compile(r"(?:%[0-9a-f]?|&(?:#x?[0-9a-f]{0,7}|[a-z]{0,8})|\\(?:[ux][0-9a-f]{0,3})?)\Z", re.IGNORECASE)
 """An escape at the end of a text, of which more may come."""
 
+_JSON_ESCAPE = re.compile(r"\\(?:u([0-9a-f]{4})|x([0-9a-f]{2}))", re.IGNORECASE)
 MOST_IGNORED = 3
+MOST_NESTED = 2
 LONGEST_ESCAPE = 12
 
 _ENTITIES: dict[str, list[str]] = {}
@@ -118,7 +120,10 @@ class _Forms:
         return len(text)
 
     def _may_begin(self, rest: str) -> bool:
-        bare = unquote(unescape(_OPEN_ESCAPE.sub("", rest))).lower().translate(_REMOVING)
+        bare = rest
+        for _ in range(MOST_NESTED):
+            bare = _unescaped(_OPEN_ESCAPE.sub("", bare))
+        bare = bare.lower().translate(_REMOVING)
         return any(value.startswith(bare) for value in self._bare) or any(
             form.startswith(rest) for form in self._encoded
         )
@@ -246,6 +251,12 @@ def short_key_notes(endpoints: Iterable[Endpoint]) -> list[str]:
         for each in endpoints
         if each.key is not None and len(each.key.reveal()) < SHORTEST
     ]
+
+
+def _unescaped(text: str) -> str:
+    """Return a text with the escapes of URLs, HTML and JSON replaced by what they stand for."""
+    plain = _JSON_ESCAPE.sub(lambda found: chr(int(found[1] or found[2], 16)), text)
+    return unquote(unescape(plain))
 
 
 def _unused(name: str, taken: Iterable[str]) -> str:

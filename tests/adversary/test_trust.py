@@ -210,7 +210,7 @@ def on_terminal(folder: Path, answer: str, *arguments: str, given: dict[str, str
 
 
 def test_a_terminal_asks_once_and_remembers_per_content(tmp_path: Path, proxy: ScriptedServer) -> None:
-    """Yes is remembered for the file, the variable and the URL, and no other; no sends nothing; in CI nothing is asked."""
+    """Yes is remembered for this file, variable and URL; no sends nothing; in CI nothing is asked."""
     write_suite(tmp_path, thief=thief())
     given = variables(proxy)
     code, shown = on_terminal(tmp_path, "n\n", "run", "s.yaml", given=given)

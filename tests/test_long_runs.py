@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from runner.analysis import cells, frame, permutation
+from runner.analysis import frame, permutation
 from runner.analysis.columns import COLUMNS, Cell, Kind, ResultColumn
 from runner.analysis.intervals import t_quantile
 from runner.analysis.run import Run
@@ -89,7 +89,7 @@ def write_everything(folder: Path) -> None:
 
 def test_memory_grows_little_with_the_number_of_requests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A record takes 700 bytes of JSON and 5 KiB as objects; all outputs together hold less than 1.5 KiB of it."""
-    monkeypatch.setattr(cells, "STRETCH", 512)
+    monkeypatch.setattr(frame, "SEGMENT", 512)
     monkeypatch.setattr(frame, "BATCH", 64)
     monkeypatch.setattr(sampling, "MAX_REPLIES", 100)  # as many on both pages
     monkeypatch.setattr(permutation, "_CHUNK", 10_000)  # as large for both runs
@@ -102,7 +102,7 @@ def test_memory_grows_little_with_the_number_of_requests(tmp_path: Path, monkeyp
 
 def test_a_table_takes_little_more_memory_while_it_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows are not held as objects, which take ten times as much, and the table is not held twice."""
-    monkeypatch.setattr(cells, "STRETCH", 512)
+    monkeypatch.setattr(frame, "SEGMENT", 512)
     monkeypatch.setattr(frame, "BATCH", 64)
 
     def tabulate(size: int) -> pd.DataFrame:
@@ -193,7 +193,7 @@ def test_rows_and_table_agree() -> None:
     assert rows == list(frame.rows_of(run.frame))
     assert run.rows_at([7, 3]) == {3: rows[3], 7: rows[7]}
     pd.testing.assert_frame_equal(run.table, run.frame[list(run.table.columns)])
-    assert {*run.frame.columns} - {*run.table.columns} > frame.INDIVIDUAL
+    assert {*run.frame.columns} - {*run.table.columns} > frame.UNIQUE_TEXTS
 
 
 def test_a_part_of_a_run_is_a_run(tmp_path: Path) -> None:
@@ -207,13 +207,13 @@ def test_a_part_of_a_run_is_a_run(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.tuples(*KIND_CELLS.values()), max_size=12))
-def test_cells_are_collected_across_stretches(rows: list[tuple[Cell, ...]]) -> None:
-    """Wherever a stretch of a column ends, every cell equals what pandas makes of the whole column."""
+def test_columns_grow_across_segments(rows: list[tuple[Cell, ...]]) -> None:
+    """Wherever a segment of a column ends, every cell equals what pandas makes of the whole column."""
     columns = [ResultColumn(kind.value, kind, lambda *_: None) for kind in KIND_CELLS]
     as_found = pd.DataFrame(rows, columns=pd.Index(KIND_CELLS), dtype=object)
-    expected = as_found.astype(dict(zip(KIND_CELLS, (cells.TEXT, "Int64", "float64", "boolean"), strict=True)))
+    expected = as_found.astype(dict(zip(KIND_CELLS, (frame.TEXT, "Int64", "float64", "boolean"), strict=True)))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cells, "STRETCH", 3)
+        patch.setattr(frame, "SEGMENT", 3)
         patch.setattr(frame, "BATCH", 4)
         made = frame.frame_of((dict(zip(KIND_CELLS, row, strict=True)) for row in rows), columns)
     pd.testing.assert_frame_equal(made, expected)

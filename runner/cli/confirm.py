@@ -44,13 +44,14 @@ def ask_about_hosts(prepare: Callable[[], Prepared]) -> Prepared:
 
     """
     from runner.commands.trust import remember  # noqa: PLC0415 -- heavy
+    from runner.providers.environment import is_ci  # noqa: PLC0415
     from runner.providers.trust import UntrustedHost  # noqa: PLC0415
 
     try:
         return prepare()
     except UntrustedHost as refusal:
         is_terminal = sys.stdin.isatty() and sys.stderr.isatty()
-        if not is_terminal or os.environ.get("CI", "").lower() not in {"", "0", "false"}:
+        if not is_terminal or is_ci(os.environ):
             raise
         for host in refusal.hosts:
             if not click.confirm(host.question, err=True):

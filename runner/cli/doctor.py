@@ -21,7 +21,7 @@ MARKS = {"ok": "ok     ", "note": "note   ", "problem": "PROBLEM"}
 @env_file_option
 @allow_host_option
 def doctor(env_files: tuple[Path, ...], allow_hosts: tuple[str, ...], *, pings: bool, as_json: bool) -> None:
-    """Say what is installed, configured and reachable, and what to do where something is wrong.
+    """Check what is installed, configured and reachable, and say what to do where something is wrong.
 
     \b
     compare doctor

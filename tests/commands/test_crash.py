@@ -53,7 +53,7 @@ def kill_at_random(run: ResumableRun, chance: Random) -> None:
 
 
 @pytest.mark.parametrize("number", RUNS)
-def test_a_run_killed_again_and_again_comes_to_its_end(tmp_path: Path, number: int) -> None:
+def test_a_run_killed_repeatedly_is_completed_by_resuming(tmp_path: Path, number: int) -> None:
     """Every planned request is recorded once, and one that was recorded is never asked again, by the server's count."""
     chance = Random(number)
     with open_run(tmp_path, WELL, BADLY) as run:

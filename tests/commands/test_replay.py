@@ -1,4 +1,4 @@
-"""A recorded run played back: the same replies, the same failures, in the same order, and marked as played."""
+"""Replayed runs: the same replies, the same failures, in the same order, marked as replayed."""
 
 import json
 import signal
@@ -66,7 +66,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("pace", [(), ("--fast",)], ids=["paced", "fast"])
-def test_a_run_played_back_says_the_same(recorded: Path, tmp_path: Path, pace: tuple[str, ...]) -> None:
+def test_a_replayed_run_has_the_recorded_replies(recorded: Path, tmp_path: Path, pace: tuple[str, ...]) -> None:
     """Texts, finish reasons, counts and pieces are those of the recording, with other nonces and whatever the pace."""
     out = tmp_path / "again"
     done = compare(recorded, "run", "s.yaml", "--replay", "out", *pace, "--repeat", "2", "--seed", "1", "-o", str(out))
@@ -78,8 +78,8 @@ def test_a_run_played_back_says_the_same(recorded: Path, tmp_path: Path, pace: t
     assert (header["replay_of"], header["simulated"]) == ("out", True)
 
 
-def test_a_replay_recorded_says_the_same(recorded: Path, tmp_path: Path) -> None:
-    """A recording of a replay is a recording like any other; its simulated stamps are of today."""
+def test_a_recorded_replay_has_the_recorded_replies(recorded: Path, tmp_path: Path) -> None:
+    """A recording of a replay is a recording like any other; its simulated timestamps are new."""
     out = tmp_path / "copy"
     options = ("--replay", "out", "--fast", "--record", "--seed", "1")
     compare(recorded, "run", "s.yaml", *options, "-o", str(out))
@@ -97,8 +97,8 @@ def refuse_all(folder: Path, *arguments: str) -> str:
     return done.stderr
 
 
-def test_what_cannot_be_played_is_refused(recorded: Path) -> None:
-    """A target that was not recorded, a pace without a replay and a run without recordings are sentences."""
+def test_a_replay_that_is_impossible_is_refused(recorded: Path) -> None:
+    """A target that was not recorded, --fast without a replay and a run without recordings are errors."""
     assert "sim/steady was not recorded in out. Recorded: sim/" in refuse_all(
         recorded, "--replay", "out", "-m", "sim/steady"
     )
@@ -110,15 +110,15 @@ def test_what_cannot_be_played_is_refused(recorded: Path) -> None:
 
 
 def test_a_suite_may_list_more_than_was_recorded(recorded: Path, tmp_path: Path) -> None:
-    """Whoever was recorded answers, though the suite names others, whose keys are not there."""
+    """The recorded targets answer, though the suite names others, whose keys are not set."""
     path = write_yaml(tmp_path / "more.yaml", {**SUITE, "targets": [{"provider": "zhipu"}, {"provider": "sim"}]})
     done = compare(recorded, "run", str(path), "--replay", "out", "--fast", "-k", "short", "-o", str(tmp_path / "more"))
     assert done.returncode == 0, done.stderr
     assert {row["provider"] for row in read_rows(tmp_path / "more")} == {"sim"}
 
 
-def test_a_price_of_ones_own_does_not_stop_a_replay(recorded: Path, tmp_path: Path) -> None:
-    """What was recorded costs nothing when it is played; the prices in compare.yaml stand there for real runs."""
+def test_user_prices_do_not_stop_a_replay(recorded: Path, tmp_path: Path) -> None:
+    """A replay costs nothing, whatever prices compare.yaml holds for real runs."""
     write_yaml(tmp_path / "s.yaml", SUITE)
     prices = {"deepseek/*": {"currency": "CNY", "input": 2, "output": 8}}
     write_yaml(tmp_path / "compare.yaml", {"prices": prices})
@@ -127,8 +127,8 @@ def test_a_price_of_ones_own_does_not_stop_a_replay(recorded: Path, tmp_path: Pa
     assert {row["cost"] for row in read_rows(tmp_path / "out")} == {""}
 
 
-def test_a_replay_goes_on_as_a_replay_only(recorded: Path, tmp_path: Path) -> None:
-    """No journal mixes what is played with what a provider says today."""
+def test_a_replay_is_resumed_only_as_a_replay(recorded: Path, tmp_path: Path) -> None:
+    """No journal mixes replayed replies with those of a provider."""
     out = str(tmp_path / "played")
     compare(recorded, "run", "s.yaml", "--replay", "out", "--fast", "-k", "short", "-o", out)
     done = compare(recorded, "run", "s.yaml", "--resume", out)
@@ -180,7 +180,7 @@ def ill(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_failures_fail_again(ill: Path) -> None:
+def test_recorded_failures_are_replayed(ill: Path) -> None:
     """Refusals, retries, cuts and silence end as they did, and the same model of several providers is told apart."""
     done = compare(ill, "run", "s.yaml", "--replay", "out", "--fast", "-o", "again")
     assert done.returncode == 3, done.stderr
@@ -248,7 +248,7 @@ def write(folder: Path, taken: Sequence[tuple[Label, Reads]]) -> None:
 CANCELLED = Failed(9, Outcome.CANCELLED, "the run was interrupted")
 
 
-def test_any_client_can_ask(tmp_path: Path) -> None:
+def test_any_client_can_ask_the_replay_server(tmp_path: Path) -> None:
     """Questions are known by model and messages; repeats come in the order in which they were sent, round and round."""
     later, first = take("acme", "Hi", "second", sent_ns=20), take("acme", "Hi", "first", sent_ns=10)
     other = take("ernie", "Hi", "other", sent_ns=30)
@@ -301,7 +301,7 @@ stamps = st.integers(0, 10**12)
     head_ns=stamps,
     later=st.lists(st.tuples(stamps, st.binary(min_size=1, max_size=20)), min_size=1, max_size=9),
 )
-def test_each_read_is_due_when_it_came(sent: int, head_ns: int, later: list[tuple[int, bytes]]) -> None:
+def test_a_replayed_read_is_due_when_it_was_recorded(sent: int, head_ns: int, later: list[tuple[int, bytes]]) -> None:
     """At the recorded pace head and reads are due as long after the request as they came; fast, at once."""
     label = Label("k", 1, "acme", "m", "c", epoch_ns=0, sent_ns=sent, status=200, headers_ns=sent + head_ns)
     reads = [(sent + after, data) for after, data in sorted(later)]
@@ -313,16 +313,16 @@ def test_each_read_is_due_when_it_came(sent: int, head_ns: int, later: list[tupl
 
 
 @pytest.mark.parametrize("fast", [False, True])
-def test_silence_stays_silence(*, fast: bool) -> None:
-    """What was waited for in vain does not become a closed connection, however fast the rest is played."""
+def test_a_recorded_silence_is_replayed_as_silence(*, fast: bool) -> None:
+    """A reply that never came does not become a closed connection, however fast the rest is played."""
     timeout = Failed(5_000_000_000, Outcome.TIMEOUT, "no text", error_type="idle")
     label = Label("k", 1, "acme", "m", "c", epoch_ns=0, sent_ns=0, status=200, headers_ns=1, failed=timeout)
     played = replay_response(label, [(2, b"x")], fast=fast)
     assert [step.due_ns for step in played.steps] == [0 if fast else 2, FOREVER_NS]
 
 
-def test_simulated_stamps_are_made_anew() -> None:
-    """Where the simulator said what its clock showed, it says what it shows now; of others nothing is changed."""
+def test_simulated_timestamps_are_renewed_in_a_replay() -> None:
+    """The simulator's own timestamps are replaced by new ones; replies of others are not changed."""
     event = b'data: {"a":1,"sent_ns":%19d}\n\n' % 7
     text = b'{"said":"\\"sent_ns\\": 12"}'
     real = Label("k", 1, "acme", "m", "c", epoch_ns=0, sent_ns=0, status=200, headers_ns=0)

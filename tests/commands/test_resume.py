@@ -1,4 +1,4 @@
-"""`compare run --resume`, and what becomes of a run that is interrupted, has no room, or loses its folder."""
+"""`compare run --resume`, and runs that are interrupted, run out of disk space, or lose their folder."""
 
 import json
 import os
@@ -38,7 +38,7 @@ def run(tmp_path: Path) -> Iterator[ResumableRun]:
 
 
 def cut(run: ResumableRun, records: int) -> None:
-    """Leave so many records in a journal, and half of the next line, as a kill may."""
+    """Keep a number of records of a journal, and half of the next line, as a kill may."""
     lines = run.journal.read_bytes().splitlines(keepends=True)
     ends = [at for at, line in enumerate(lines) if b'"kind":"record"' in line]
     kept = lines[: ends[records]]
@@ -48,8 +48,8 @@ def cut(run: ResumableRun, records: int) -> None:
 # Going on
 
 
-def test_a_run_goes_on_where_it_was_cut_off(run: ResumableRun) -> None:
-    """The suite need not be named, what differs is said, and the tables are those of the whole run."""
+def test_a_resumed_run_sends_what_is_missing(run: ResumableRun) -> None:
+    """The suite need not be named, the progress counts what is left, and the tables are those of the whole run."""
     run.run("--concurrency", "1", "--order", "as-written")
     cut(run, 2)
     asked = len(run.asked())
@@ -64,8 +64,8 @@ def test_a_run_goes_on_where_it_was_cut_off(run: ResumableRun) -> None:
     assert journal.read(run.out).header.concurrency == 1
 
 
-def test_stamps_go_on_by_the_wall_clock(run: ResumableRun) -> None:
-    """What was asked later has later stamps, though another process made them."""
+def test_timestamps_of_a_resumed_run_continue_by_the_wall_clock(run: ResumableRun) -> None:
+    """Requests sent later have later timestamps, though by another process."""
     run.run()
     cut(run, 2)
     run.run()
@@ -74,8 +74,8 @@ def test_stamps_go_on_by_the_wall_clock(run: ResumableRun) -> None:
     assert sent[2] - sent[1] > 100_000_000
 
 
-def test_a_whole_run_is_not_asked_again(run: ResumableRun) -> None:
-    """To resume what is finished asks nobody, and writes the tables anew, in further formats too."""
+def test_resuming_a_complete_run_sends_nothing(run: ResumableRun) -> None:
+    """It sends nothing, and writes the tables again, in further formats too."""
     run.run()
     asked = len(run.asked())
     (run.out / "results.csv").unlink()
@@ -87,8 +87,8 @@ def test_a_whole_run_is_not_asked_again(run: ResumableRun) -> None:
     assert journal.read(run.out).ended
 
 
-def test_an_edited_suite_asks_what_was_edited(run: ResumableRun) -> None:
-    """The second turn and what follows it, and a new case; what is out of the plan leaves the tables alone."""
+def test_resuming_with_an_edited_suite_sends_what_was_edited(run: ResumableRun) -> None:
+    """These are the edited turn, the turns after it and a new case; rows no longer planned leave the tables."""
     run.run()
     asked = len(run.asked())
     talk = {"id": "talk", "turns": ["first", "other", "third"]}
@@ -106,8 +106,8 @@ def test_an_edited_suite_asks_what_was_edited(run: ResumableRun) -> None:
     assert {row["prompt"] for row in read_rows(run.out)} == {"one", "first", "second", "third"}
 
 
-def test_more_repeats_are_added(run: ResumableRun) -> None:
-    """What is said otherwise is done, and told; the rest is as it was, the chosen cases included."""
+def test_resuming_with_more_repeats_adds_them(run: ResumableRun) -> None:
+    """A changed option is applied, and noted; the others keep their values, the selected cases included."""
     run.run("-k", "one", "--repeat", "2")
     asked = len(run.asked())
     done = run.run("--repeat", "3")
@@ -116,8 +116,8 @@ def test_more_repeats_are_added(run: ResumableRun) -> None:
     assert [row["repeat"] for row in read_rows(run.out)] == ["1", "2", "3"]
 
 
-def test_what_ends_a_run_ends_it_when_it_goes_on(run: ResumableRun) -> None:
-    """A run that was to go on until its medians are known still ends when they are, not never."""
+def test_a_resumed_run_keeps_its_stop_rule(run: ResumableRun) -> None:
+    """A run with --until-ci still ends when its medians are known."""
     run.run("--until-ci", "100%", "--requests", "60")
     cut(run, 2)
     done = run.run()
@@ -129,8 +129,8 @@ def test_what_ends_a_run_ends_it_when_it_goes_on(run: ResumableRun) -> None:
     assert (header.until_ci, header.repeat, header.load) == (1.0, None, {"max_requests": 60})
 
 
-def test_failures_are_repeated_if_that_is_wanted(tmp_path: Path) -> None:
-    """Not otherwise; and a target's skipped turns come with the one that failed."""
+def test_retry_errors_repeats_failures(tmp_path: Path) -> None:
+    """Without it they stay; skipped turns are repeated with the one that failed."""
     with open_run(tmp_path, FAILING) as run:
         run.write_suite(CASES)
         assert run.run().returncode == 3
@@ -144,8 +144,8 @@ def test_failures_are_repeated_if_that_is_wanted(tmp_path: Path) -> None:
         assert len(read_lines(run.out, "record")) == 8
 
 
-def test_the_latest_run_is_the_one_that_was_killed(run: ResumableRun) -> None:
-    """`latest` names a run from its first line on."""
+def test_latest_names_a_run_that_was_killed(run: ResumableRun) -> None:
+    """`latest` names a run as soon as its journal has a line."""
     process = start(run.place, "run", "suite.yaml", "-m", f"acme/{SLOW}")
     try:
         wait_until(lambda: bool(run.asked()))
@@ -183,7 +183,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ResumableRun]
         (("--resume", "out", "-m", "sim/nobody-*"), "fits no configured model"),
     ],
 )
-def test_what_cannot_be_resumed_is_a_sentence(
+def test_a_run_that_cannot_be_resumed_is_refused_in_a_sentence(
     finished: ResumableRun, arguments: tuple[str, ...], told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is sent, and the journal is left as it was."""
@@ -194,8 +194,8 @@ def test_what_cannot_be_resumed_is_a_sentence(
     assert (finished.journal.read_bytes(), len(finished.asked())) == (before, asked)
 
 
-def test_a_suite_that_has_moved_is_named(run: ResumableRun) -> None:
-    """The run knows where its suite was, and says so when it is not there."""
+def test_resuming_needs_the_place_of_a_suite_that_has_moved(run: ResumableRun) -> None:
+    """The error names where the suite was, and how to name it now."""
     run.run()
     (run.place / "suite.yaml").rename(run.place / "moved.yaml")
     done = run.run()
@@ -206,7 +206,7 @@ def test_a_suite_that_has_moved_is_named(run: ResumableRun) -> None:
 
 @posix
 def test_a_run_that_is_under_way_is_not_resumed(run: ResumableRun) -> None:
-    """The second process is refused before it asks anything, and the first one goes on."""
+    """The second process is refused before it sends anything, and the first one continues."""
     process = run.start("-m", f"acme/{STUCK}")
     try:
         wait_until(lambda: len(run.asked()) == 2)
@@ -224,8 +224,8 @@ def test_a_run_that_is_under_way_is_not_resumed(run: ResumableRun) -> None:
 
 @posix
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_is_partial_everywhere_and_goes_on(run: ResumableRun, number: int) -> None:
-    """Every output says that it is not all, the command says how to go on, and going on makes it whole."""
+def test_an_interrupted_run_is_marked_partial_and_can_be_resumed(run: ResumableRun, number: int) -> None:
+    """Every output says that it is partial, the command says how to resume, and resuming completes the run."""
     process = run.start("-m", f"acme/{SLOW}", "-o", "page.html")
     try:
         wait_until(lambda: len(run.records()) > 0)
@@ -256,7 +256,7 @@ main()
 
 
 def test_a_full_disk_ends_the_run_in_a_sentence(run: ResumableRun) -> None:
-    """The lines that fit are whole, the exit code says that something is missing, and with room the run goes on."""
+    """The lines that fit are whole, the exit code is 3, and with space the run can be resumed."""
     pytest.importorskip("resource")
     run.run()
     lines = run.journal.read_bytes().splitlines(keepends=True)
@@ -276,7 +276,7 @@ def test_a_full_disk_ends_the_run_in_a_sentence(run: ResumableRun) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="elsewhere a file in use is not removed")
 def test_a_folder_that_is_removed_ends_the_run_in_a_sentence(run: ResumableRun) -> None:
-    """What is heard from then on would be lost: nothing more is asked."""
+    """Later replies would be lost, so nothing more is sent."""
     process = run.start("-m", f"acme/{SLOW}", "--concurrency", "1")
     try:
         wait_until(lambda: len(run.records()) > 0)
@@ -290,7 +290,7 @@ def test_a_folder_that_is_removed_ends_the_run_in_a_sentence(run: ResumableRun) 
 
 @pytest.mark.parametrize("place", ["file/run", "missing/table.md"])
 def test_paths_are_checked_before_anything_is_sent(run: ResumableRun, place: str) -> None:
-    """What could not be written in the end is told in the beginning."""
+    """An output that cannot be written is an error at the start."""
     (run.place / "file").touch()
     done = compare(run.place, "run", "suite.yaml", "-o", place)
     assert (done.returncode, "Traceback" in done.stderr) == (2, False), done.stderr

@@ -15,15 +15,15 @@ from runner.commands.run.resume import find_resumed_run, open_resumed_journal, s
 from runner.commands.trust import find_unallowed
 from runner.core.nodes import Node
 from runner.core.suite import Suite
-from runner.errors import CompareError
+from runner.errors import CompareError, MissingKey
 from runner.outputs import find_writer, known_suffixes
 from runner.planning.plan import Plan, Target
 from runner.planning.prices import Prices, find_prices
-from runner.planning.targets import SelectedTargets, TargetSelection, choose_cases, choose_targets
+from runner.planning.targets import SelectedTargets, TargetSelection, choose_cases, choose_targets, describe_no_key
 from runner.pricing.rates import Price
 from runner.providers.config import find_configs, load_prices, user_config
 from runner.providers.endpoint import find_endpoint
-from runner.providers.environment import Environment, read_environment
+from runner.providers.environment import Environment, is_ci, read_environment
 from runner.providers.redaction import short_key_notes
 from runner.providers.registry import Registry
 from runner.providers.trust import UntrustedHost
@@ -35,16 +35,26 @@ PERSONAS = ("quick", "steady", "thinker")
 """Personas asked when no provider is configured."""
 
 
-def prepare(suite: Suite, registry: Registry, options: RunOptions, *, sends: bool = True) -> PreparedRun:
+def prepare(
+    suite: Suite, registry: Registry, options: RunOptions, *, simulate: bool | None = None, sends: bool = True
+) -> PreparedRun:
     """Return a run that is ready to start.
 
     The run to resume is opened, and options that are left out take its values. Cases are selected, then targets, of
     the configured providers or of a recorded run. The folder and the outputs are checked, the plan is made, and its
-    prices are found. With `sends=False`, as for a plan, hosts that were not allowed are notes.
+    prices are found.
+
+    Args:
+        suite: what to ask.
+        registry: the providers that are known.
+        options: the user's options.
+        simulate: whether the simulator answers where no provider is configured. By default it does not in CI and not
+            behind a gate, where an empty secret would otherwise pass.
+        sends: whether requests are to follow; for a plan, hosts that were not allowed are notes.
 
     Raises:
         CompareError: the run cannot be started as the suite and the options say.
-        MissingKey: a target that was asked for by name has no key.
+        MissingKey: a target that was asked for by name has no key, or no provider has one and nothing is simulated.
         UntrustedHost: a suite or a found file names a host that the user has not allowed.
 
     """
@@ -54,7 +64,9 @@ def prepare(suite: Suite, registry: Registry, options: RunOptions, *, sends: boo
     start = Path(suite.path) if suite.path else Path.cwd()
     environ = read_environment(options.env_files, start, os.environ)
     suite = choose_cases(suite, options.cases)
-    selected = _select_targets(suite, options, registry, environ, source)
+    if simulate is None:
+        simulate = not (options.gate or options.fail_undecided or is_ci(os.environ))
+    selected = _select_targets(suite, options, registry, environ, source, simulate=simulate)
     if source is None:
         selected = _check_trust(suite, selected, registry, environ, options.allow_hosts, sends=sends)
     started = datetime.now().astimezone()
@@ -77,14 +89,24 @@ def prepare(suite: Suite, registry: Registry, options: RunOptions, *, sends: boo
 
 
 def _select_targets(
-    suite: Suite, options: RunOptions, registry: Registry, environ: Mapping[str, str], source: ReplaySource | None
+    suite: Suite,
+    options: RunOptions,
+    registry: Registry,
+    environ: Mapping[str, str],
+    source: ReplaySource | None,
+    *,
+    simulate: bool,
 ) -> SelectedTargets:
     """Return the targets to ask: those that are named, else those listed or configured, else the simulator's."""
     selection = TargetSelection(options.arms or options.models, options.providers, skip_missing=options.skip_missing)
     if source is not None:
         return _select_recorded(suite, selection, registry, source)
     selected = choose_targets(suite, selection, registry, environ)
-    return selected if selected.targets else _select_simulator(suite, registry, selected.notes)
+    if selected.targets:
+        return selected
+    if not simulate:
+        raise MissingKey(describe_no_key(registry, environ))
+    return _select_simulator(suite, registry, selected.notes)
 
 
 def _check_trust(

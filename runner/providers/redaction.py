@@ -84,12 +84,18 @@ class _Forms:
         lowered = text.lower()
         if any(value in lowered for value in self._lowered) or any(form in text for form in self._encoded):
             return True
-        if _ESCAPE.search(text):
-            return True
-        if not _IGNORED.search(text):
+        is_escaped = _ESCAPE.search(text) is not None
+        if not is_escaped and not _IGNORED.search(text):
             return False
-        bare = lowered.translate(_REMOVING)
-        return any(value in bare for value in self._bare)
+        bare = _IGNORED.sub("", lowered)
+        if any(value in bare for value in self._bare):
+            return True
+        for _ in range(MOST_NESTED if is_escaped else 0):
+            text = _unescaped(text)
+            bare = _IGNORED.sub("", text.lower())
+            if any(value in bare for value in self._bare):
+                return True
+        return False
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:

@@ -48,17 +48,17 @@ class NewHost:
 
     @property
     def question(self) -> str:
-        """What to ask the user."""
+        """The question for the user."""
         return f"{self}. Allow that from now on?"
 
     @property
     def digest(self) -> str:
-        """What an answer is remembered by: the file's path, the variable and the base URL."""
+        """The name of a remembered answer: the file's path, the variable and the base URL."""
         return sha256("\0".join((self.path, self.variable or "", self.base_url)).encode()).hexdigest()
 
     @property
     def what(self) -> str:
-        """What would be sent."""
+        """The words for the values that would be sent."""
         return f"the value of {self.variable}, and the prompts," if self.variable else "the prompts"
 
     def __str__(self) -> str:

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from runner.document import Document, Json, document_of, read_items, read_lines, read_text
@@ -33,6 +34,16 @@ MAX_ROWS_BYTES = 64 << 20
 TOO_LARGE = "Write it as .jsonl, one object a line: such a file may have any size"
 ROW_FILES = (*DELIMITERS, ".json", ".jsonl", ".yaml", ".yml")
 _ITEM = re.compile(r"[^\s,]")
+
+
+SECRET_FILES = (
+    *(".env", ".env.*", ".env-*", "*.env", ".envrc", ".netrc", "_netrc", ".npmrc", ".pypirc", ".pgpass", ".htpasswd"),
+    *(".git-credentials", "credentials", "credentials.json", "id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*"),
+    *("*.pem", "*.key", "*.p12", "*.pfx", "*.jks", "*.kdbx", "*.ppk", "*.asc", "*.gpg"),
+)
+"""Names of files that are there to hold secrets; none of them is a prompt."""
+
+_PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY( BLOCK)?-----|PuTTY-User-Key-File-\d")
 
 
 class UnusableFile(Exception):
@@ -70,18 +81,30 @@ def read_named_text(folder: Path, name: str, max_bytes: int = MAX_TEXT_BYTES) ->
     """
     path = locate(folder, name)
     try:
-        return read_text(path, max_bytes)
+        text = read_text(path, max_bytes)
     except InvalidFile as error:
         problem = error.problems[0]
         where = f", line {problem.line}" if problem.line > 1 else ""
         raise UnusableFile(f"`{name}`{where}: {problem.what}", problem.hint) from None
+    if _PRIVATE_KEY.search(text):
+        raise UnusableFile(f"`{name}` holds a private key", "Take it out; the file's text would be sent")
+    return text
+
+
+def holds_secrets(name: str) -> bool:
+    """Return whether a file, or a folder on the way to it, is there to hold secrets, by its name in any case."""
+    parts = Path(name).parts
+    folders = {".ssh", ".aws", ".gnupg", ".kube", ".docker"}
+    return any(part.lower() in folders for part in parts) or any(
+        fnmatchcase(part.lower(), pattern) for part in parts[-1:] for pattern in SECRET_FILES
+    )
 
 
 def locate(folder: Path, name: str) -> Path:
     """Return the path of a file that a suite in `folder` names.
 
     Raises:
-        UnusableFile: it lies outside the folder, or is no file.
+        UnusableFile: it lies outside the folder, is no file, or is there to hold secrets.
 
     """
     try:
@@ -92,6 +115,8 @@ def locate(folder: Path, name: str) -> Path:
         raise UnusableFile(
             f"`{name}` lies outside the suite's folder", "Move it beside the suite, or into a folder there"
         )
+    if holds_secrets(name) or holds_secrets(str(path.relative_to(home))):
+        raise UnusableFile(f"`{name}` is a file that holds keys, by its name", "Name another; its text would be sent")
     if path.exists() and not path.is_file():
         raise UnusableFile(f"`{name}` is not a file", "Name a file")
     return path

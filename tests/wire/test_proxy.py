@@ -320,7 +320,8 @@ def test_unusable_proxy_is_a_failed_row_and_no_traceback(run_cli: RunCli, tmp_pa
     rows = "version: 1\nproviders:\n  acme: {base_url: http://fake.test/v1, keyless: true}\n"
     (tmp_path / "compare.yaml").write_text(rows, encoding="utf-8")
     proxy = {"ALL_PROXY": f"socks4://me:{WORD}@p.test:1"}
-    done = run_cli("ask", "Hello", "-m", "acme/m-1", "-o", "run", cwd=tmp_path, env=proxy)
+    allowed = ("--allow-host", "fake.test")
+    done = run_cli("ask", "Hello", "-m", "acme/m-1", *allowed, "-o", "run", cwd=tmp_path, env=proxy)
     written = "".join(path.read_text(encoding="utf-8") for path in (tmp_path / "run").iterdir() if path.is_file())
     assert done.returncode == 3
     assert "ALL_PROXY must name" in done.stdout

@@ -7,7 +7,7 @@ from itertools import count
 
 from runner.core.load import LoadProfile
 from runner.engine.lane import Lane
-from runner.engine.schedule import Begin, Schedule, Wait, never_stop, resume_nothing
+from runner.engine.schedule import Begin, Schedule, ScheduledLane, Wait, never_stop, resume_nothing
 from runner.planning.plan import Plan, Request, Target
 from tests.support.plans import first_requests
 
@@ -50,7 +50,13 @@ class VirtualRun:
         for target in self.plan.targets:
             whom[target.provider].append(target)
         self.schedule = Schedule(
-            self.plan, self.load, whom, 0, level=self.level, first_missing=self.first_missing, stop=self.stop
+            self.plan,
+            self.load,
+            [ScheduledLane(lane, whom[name]) for name, lane in self.lanes.items()],
+            0,
+            level=self.level,
+            first_missing=self.first_missing,
+            stop=self.stop,
         )
 
     def run(self) -> list[Held]:
@@ -67,9 +73,9 @@ class VirtualRun:
         """Ask every lane again until none begins anything more."""
         stirred = True
         while stirred:
-            before = self.schedule.slowest_block
+            before = self.schedule.milestone
             stirred = sum(self._ask(lane, now_ns) for lane in self.lanes.values()) > 0
-            stirred |= self.schedule.slowest_block != before
+            stirred |= self.schedule.milestone != before
         self.after_moment(self, now_ns)
 
     def _ask(self, lane: Lane, now_ns: int) -> bool:

@@ -148,25 +148,23 @@ async def test_slow_and_failing_providers_hold_up_no_other(tmp_path: Path) -> No
             permit.set()
         return streamed_reply("Hello")
 
-<<<<<<< HEAD
-    stalled = Reply([(permit, STREAM_HEAD), (0, frame(delta("Hi") + END + DONE) + b"0\r\n\r\n")])
-    with play(answer) as brisk, play(stalled) as slow, play(OVERLOADED) as broken:
-        servers = {"slow": slow, "broken": broken, "brisk": brisk}
-        ran = await run(tmp_path, servers, cases(10), limit=2, order="free")
-=======
     stalled = ScriptedReply(
         [(permit, STREAM_HEAD), (0, http_chunk(delta_event("Hi") + FINISH_EVENT + DONE_EVENT) + b"0\r\n\r\n")]
     )
     with serve(answer) as brisk, serve(stalled) as slow, serve(OVERLOADED) as broken:
-        ran = await run(tmp_path, {"slow": slow, "broken": broken, "brisk": brisk}, cases(10), limit=2)
->>>>>>> main
+        servers = {"slow": slow, "broken": broken, "brisk": brisk}
+        ran = await run(tmp_path, servers, cases(10), limit=2, order="free")
     assert ran.outcomes("brisk") == ran.outcomes("slow") == ["ok"] * 10
     assert ran.outcomes("broken") == ["provider_error"] * 10
 
 
 async def test_pairs_are_sent_together_whatever_the_lanes_speed(tmp_path: Path) -> None:
     """A lane ten times as fast, and one that refuses everything, send each case with the slow one's, in its order."""
-    with play(stream("Hello")) as brisk, play(stream("Hello", first_s=0.05)) as slow, play(OVERLOADED) as broken:
+    with (
+        serve(streamed_reply("Hello")) as brisk,
+        serve(streamed_reply("Hello", first_s=0.05)) as slow,
+        serve(OVERLOADED) as broken,
+    ):
         ran = await run(tmp_path, {"slow": slow, "broken": broken, "brisk": brisk}, cases(12), limit=2)
     assert ran.outcomes("brisk") == ran.outcomes("slow") == ["ok"] * 12
     assert ran.outcomes("broken") == ["provider_error"] * 12
@@ -188,16 +186,16 @@ def slot_of(record: Record) -> int:
 
 async def test_pause_of_one_lane_keeps_pairs_together(tmp_path: Path) -> None:
     """While a lane waits as its provider asked, the other begins nothing that would be without its pair."""
-    busy = refuse("429 Too Many Requests", {"error": {"message": "slow down"}}, retry_after_ms="200")
+    busy = json_reply("429 Too Many Requests", {"error": {"message": "slow down"}}, retry_after_ms="200")
 
-    def answer(asked: Asked) -> Reply:
-        return busy if asked.number == 0 else stream("Hello", first_s=0.02)
+    def answer(asked: ReceivedRequest) -> ScriptedReply:
+        return busy if asked.number == 0 else streamed_reply("Hello", first_s=0.02)
 
-    with play(answer) as tape, play(stream("Hello")) as other:
-        ran = await run(tmp_path, {"one": tape, "other": other}, cases(6), limit=2)
+    with serve(answer) as server, serve(streamed_reply("Hello")) as other:
+        ran = await run(tmp_path, {"one": server, "other": other}, cases(6), limit=2)
     assert ran.outcomes() == ["ok"] * 12
-    refused_s = tape.asked[0].at_s
-    assert all(asked.at_s - refused_s >= 0.2 - TICK_S for asked in other.asked[2:])
+    refused_s = server.requests[0].at_s
+    assert all(asked.at_s - refused_s >= 0.2 - TICK_S for asked in other.requests[2:])
 
 
 async def test_conversation_sends_the_real_replies_as_history(tmp_path: Path) -> None:
@@ -280,24 +278,14 @@ async def test_permanent_failure_is_not_retried(tmp_path: Path, reply: ScriptedR
 
 
 async def test_retry_after_pauses_the_whole_lane(tmp_path: Path) -> None:
-<<<<<<< HEAD
     """After a 429 the lane sends nothing until the requested wait is over; in free order other lanes go on."""
-    busy = refuse("429 Too Many Requests", {"error": {"message": "slow down"}}, retry_after_ms="300")
-=======
-    """After a 429 the lane sends nothing until the requested wait is over; other lanes go on."""
     busy = json_reply("429 Too Many Requests", {"error": {"message": "slow down"}}, retry_after_ms="300")
->>>>>>> main
 
     def answer(asked: ReceivedRequest) -> ScriptedReply:
         return busy if asked.number == 0 else streamed_reply("Hello", first_s=0.02)
 
-<<<<<<< HEAD
-    with play(answer) as tape, play(stream("Hello")) as other:
-        ran = await run(tmp_path, {"one": tape, "other": other}, cases(6), limit=2, order="free")
-=======
     with serve(answer) as server, serve(streamed_reply("Hello")) as other:
-        ran = await run(tmp_path, {"one": server, "other": other}, cases(6), limit=2)
->>>>>>> main
+        ran = await run(tmp_path, {"one": server, "other": other}, cases(6), limit=2, order="free")
     assert ran.outcomes() == ["ok"] * 12
     refused_s = server.requests[0].at_s
     later = [asked.at_s - refused_s for asked in server.requests[2:]]

@@ -190,14 +190,9 @@ async def test_fast_lane_waits_for_the_slowest(tmp_path: Path) -> None:
             threading.Timer(0.3, look_and_go_on).start()
         return ScriptedReply([(held, streamed_reply("Hello").pieces[0][1]), *streamed_reply("Hello").pieces[1:]])
 
-<<<<<<< HEAD
-    with play(answer_slowly) as slow, play(stream("Hello")) as fast:
+    with serve(answer_slowly) as slow, serve(streamed_reply("Hello")) as fast:
         plan = plan_of("slow/m", "fast/m", repeat=9)
         ran = await run(tmp_path, {"slow": slow, "fast": fast}, plan, LoadProfile(lead=2), limit=1)
-=======
-    with serve(answer_slowly) as slow, serve(streamed_reply("Hello")) as fast:
-        ran = await run(tmp_path, {"slow": slow, "fast": fast}, plan_of("slow/m", "fast/m", repeat=9), limit=1)
->>>>>>> main
     # The slow lane has begun its block 1, and so is at 2.
     assert seen == [4]
     assert len(ran.records) == 18

@@ -27,6 +27,7 @@ FLAGS = {
     "client_late": "timestamps on this row may be late: this machine was busy",
     "compressed": "the stream came compressed, so its times are those of whole blocks",
     "cut_after_finish": "the connection broke when the reply was already whole",
+    "filling": "sent before the load was steady, and left out of latencies",
     "invalid_utf8": "some bytes were no UTF-8 and were replaced",
     "not_streamed": "the reply came in one piece, so there is no TTFT",
     "refusal": "the model said, in a field of its own, that it will not answer",

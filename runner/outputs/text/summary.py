@@ -12,8 +12,10 @@ from runner.outputs.text.figures import MISSING, rate, seconds, with_interval, w
 
 SWEEP_CAPTION = (
     "concurrency: the requests that a target's lane may have in flight; mean in flight: how many of this target were. "
-    "Tokens/s and requests/s are of all its replies together, from the first request sent to the last data. "
-    "TTFT rests on the n timed requests; a p95 needs 20."
+    "TTFT rests on the n timed requests; a p95 needs 20. Left out of it are the first ones of each level, as many as "
+    "may be in flight, which meet a server that is not yet under that load. Tokens/s, requests/s and mean in flight count "
+    "from when as many have ended to the last request sent. A sweep without that column is an older one, and its "
+    "figures are of all its requests."
 )
 OPEN_LOOP_CAPTION = (
     "Requests start at scheduled times, whether or not earlier ones were answered. TTFT counts from sending; from "
@@ -208,12 +210,17 @@ def load_tables(run: Run) -> tuple[LoadTable, ...]:
     return tuple(LoadTable(title, table, caption) for title, table, caption in tables if table is not None)
 
 
+def _left_out(point: LoadPoint) -> str:
+    return str(point.left_out)
+
+
 def tabulate_sweep(run: Run) -> TextTable | None:
     """Return a row for each target and level; None where the run was no sweep."""
     columns: tuple[tuple[str, Callable[[LoadPoint], str]], ...] = (
         ("target", lambda point: str(point.target)),
         ("concurrency", lambda point: str(point.concurrency)),
         ("n", lambda point: str(point.n)),
+        *([("left out", _left_out)] if any(point.left_out for point in run.sweep) else []),
         ("failed", lambda point: str(point.errors)),
         ("TTFT p50 / p95", lambda point: _pair(point.ttft_p50_s, point.ttft_p95_s)),
         ("tokens/s", lambda point: rate(point.output_tps)),

@@ -134,7 +134,7 @@ class _SteadyRates:
     mean_in_flight: float | None = None
 
 
-def _numbers() -> array[float]:
+def _numbers() -> "array[float]":
     return array("d")
 
 
@@ -144,11 +144,11 @@ class _SteadySample:
 
     errors: int = 0
     timed: int = 0
-    sent_s: array[float] = field(default_factory=_numbers)
-    ended_s: array[float] = field(default_factory=_numbers)
-    ttft: array[float] = field(default_factory=_numbers)
-    tokens: array[float] = field(default_factory=_numbers)
-    is_timed: array[float] = field(default_factory=_numbers)
+    sent_s: "array[float]" = field(default_factory=_numbers)
+    ended_s: "array[float]" = field(default_factory=_numbers)
+    ttft: "array[float]" = field(default_factory=_numbers)
+    tokens: "array[float]" = field(default_factory=_numbers)
+    is_timed: "array[float]" = field(default_factory=_numbers)
 
     def add(self, record: Record) -> None:
         """Add one request."""

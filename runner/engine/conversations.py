@@ -1,6 +1,6 @@
 """Conversations: started when the schedule says so, and held turn by turn, each in a task of its own."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
 from time import perf_counter_ns
@@ -12,6 +12,7 @@ import anyio.lowlevel
 from runner.core.events import TIMED
 from runner.engine.exchange import RequestExchange
 from runner.engine.lane_queue import LaneQueue
+from runner.engine.levels import Levels
 from runner.engine.schedule import Begin, Schedule, ScheduledLane, Wait
 from runner.planning.plan import Request, Target
 
@@ -30,11 +31,7 @@ class OpenLane:
         return ScheduledLane(self.queue.lane, self.targets)
 
 
-EnterLevel = Callable[[int, OpenLane], Schedule | None]
-"""Returns the schedule of a level, from 0, for a lane that comes to it; None behind the last level."""
-
-
-async def hold_conversations(lanes: Sequence[OpenLane], enter_level: EnterLevel) -> None:
+async def hold_conversations(lanes: Sequence[OpenLane], levels: Levels) -> None:
     """Start and hold all conversations of all levels; return when the last one has ended.
 
     A lane comes to the next level when it has begun everything of the one before, whose last replies are still
@@ -42,18 +39,27 @@ async def hold_conversations(lanes: Sequence[OpenLane], enter_level: EnterLevel)
     """
     async with anyio.create_task_group() as tasks:
         for lane in lanes:
-            tasks.start_soon(_start_levels, lanes, lane, enter_level, tasks)
+            tasks.start_soon(_start_levels, lanes, lane, levels, tasks)
 
 
-async def _start_levels(
-    lanes: Sequence[OpenLane], lane: OpenLane, enter_level: EnterLevel, tasks: anyio.abc.TaskGroup
-) -> None:
+async def _start_levels(lanes: Sequence[OpenLane], lane: OpenLane, levels: Levels, tasks: anyio.abc.TaskGroup) -> None:
     """Start one lane's conversations, level after level, until it has no more."""
     for level in count():
-        schedule = enter_level(level, lane)
+        now_ns = perf_counter_ns()
+        schedule = levels.enter(level, now_ns)
         if schedule is None:
             return
+        width = levels.width(level)
+        if width is not None:
+            _set_level(lane, width, now_ns)
         await _start_conversations(schedule, lanes, lane, tasks)
+
+
+def _set_level(open_lane: OpenLane, width: int, now_ns: int) -> None:
+    """Set a lane's limit to a level of the sweep."""
+    lane = open_lane.queue.lane
+    change = lane.set_limit(lane.limit.at_level(width), now_ns, f"the sweep is at {width}")
+    open_lane.exchange.note_limit(lane, change)
 
 
 async def _start_conversations(

@@ -6,7 +6,6 @@ Conversations are taken from a lazy plan: memory does not grow with their number
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from math import ceil
 from time import perf_counter_ns
 
@@ -19,11 +18,12 @@ from runner.engine.conversations import OpenLane, hold_conversations
 from runner.engine.exchange import RequestExchange
 from runner.engine.group_order import FirstMissing
 from runner.engine.lane_queue import LaneQueues
+from runner.engine.levels import Levels
 from runner.engine.observer import Observer
 from runner.engine.process import allow_connections, cancel_on_signals, gc_pause
 from runner.engine.recorder import Recorder
 from runner.engine.request_template import RequestTemplates
-from runner.engine.schedule import Schedule, StopCheck, never_stop, resume_nothing
+from runner.engine.schedule import StopCheck, never_stop, resume_nothing
 from runner.errors import CompareError
 from runner.planning.plan import Plan, Target
 from runner.providers.endpoint import Endpoint
@@ -127,14 +127,15 @@ async def _run_levels(
 ) -> str | None:
     """Warm up and run every level; return why the run ended early, None if it did not."""
     lanes = _open_lanes(plan, exchanges, load)
-    levels = _Levels(plan, load, lanes, first_missing or resume_nothing, stop or never_stop)
+    scheduled = [lane.scheduled for lane in lanes]
+    levels = Levels(plan, load, scheduled, first_missing or resume_nothing, stop or never_stop)
     allow_connections(sum(max(load.levels, default=lane.queue.lane.limit.highest) for lane in lanes))
     try:
         async with anyio.create_task_group() as tasks:
             for provider in plan.providers():
                 tasks.start_soon(_warm_up, plan, exchanges[provider], _connections(plan, load, provider, lanes))
         with gc_pause():
-            await hold_conversations(lanes, levels.enter)
+            await hold_conversations(lanes, levels)
     except ExceptionGroup as group:
         # Several conversations meet the same full disk, which is reported once.
         expected, bugs = group.split(CompareError)
@@ -142,37 +143,6 @@ async def _run_levels(
             raise
         raise _first_leaf(expected) from None
     return levels.describe_early_end()
-
-
-@dataclass(slots=True)
-class _Levels:
-    """The schedules of a sweep's levels, each made when the first lane comes to it; of any other run, a single one."""
-
-    plan: Plan
-    load: LoadProfile
-    lanes: Sequence[OpenLane]
-    first_missing: FirstMissing
-    stop: StopCheck
-    schedules: list[Schedule] = field(default_factory=list)
-
-    def enter(self, level: int, open_lane: OpenLane) -> Schedule | None:
-        """Return the schedule of a level for a lane that comes to it, with its limit set; None if none is left."""
-        if level >= max(1, len(self.load.levels)) or any(schedule.is_stopped for schedule in self.schedules):
-            return None
-        now_ns = perf_counter_ns()
-        if level == len(self.schedules):
-            scheduled = [lane.scheduled for lane in self.lanes]
-            self.schedules.append(
-                Schedule(self.plan, self.load, scheduled, now_ns, level, self.first_missing, self.stop)
-            )
-        if self.load.levels:
-            _set_level(open_lane, self.load.levels[level], now_ns)
-        return self.schedules[level]
-
-    def describe_early_end(self) -> str | None:
-        """Return why the run ended early; None if it did not."""
-        stopped = [schedule for schedule in self.schedules if schedule.is_stopped]
-        return (*stopped, self.schedules[-1])[0].describe_early_end() if self.schedules else None
 
 
 def _first_leaf(group: BaseExceptionGroup[CompareError]) -> CompareError:
@@ -195,13 +165,6 @@ def _open_lanes(plan: Plan, exchanges: Mapping[str, RequestExchange], load: Load
         exchange.observer.lane_opened(name, open_lane.targets, lane.limit.width)
         opened.append(open_lane)
     return opened
-
-
-def _set_level(open_lane: OpenLane, width: int, now_ns: int) -> None:
-    """Set a lane's limit to a level of the sweep."""
-    lane = open_lane.queue.lane
-    change = lane.set_limit(lane.limit.at_level(width), now_ns, f"the sweep is at {width}")
-    open_lane.exchange.note_limit(lane, change)
 
 
 def _connections(plan: Plan, load: LoadProfile, provider: str, lanes: Sequence[OpenLane]) -> int:

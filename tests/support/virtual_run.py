@@ -7,6 +7,7 @@ from itertools import count
 
 from runner.core.load import LoadProfile
 from runner.engine.lane import Lane
+from runner.engine.levels import Levels
 from runner.engine.schedule import Begin, Schedule, ScheduledLane, Wait, never_stop, resume_nothing
 from runner.planning.plan import Plan, Request, Target
 from tests.support.plans import first_requests
@@ -41,6 +42,10 @@ class VirtualRun:
     after_moment: Callable[["VirtualRun", int], None] = lambda _, __: None
     held: list[TimedConversation] = field(default_factory=list)
     schedule: Schedule = field(init=False)
+    now_ns: int = 0
+    _levels: Levels | None = None
+    """Where lanes go from level to level."""
+    _level_of: dict[str, int] = field(default_factory=dict)
     _moments: list[tuple[int, int, Callable[[int], None]]] = field(default_factory=list)
     _numbers: Iterator[int] = field(default_factory=count)
 
@@ -59,11 +64,31 @@ class VirtualRun:
             stop=self.stop,
         )
 
+    def run_levels(self) -> list[TimedConversation]:
+        """Process events of a whole sweep, whose lanes come to each level by themselves; return all conversations."""
+        self._levels = Levels(self.plan, self.load, self.schedule.lanes, self.first_missing, self.stop)
+        for lane in self.lanes.values():
+            self._enter_level(lane, 0)
+        return self.run()
+
+    def _enter_level(self, lane: Lane, level: int) -> bool:
+        """Take a lane to a level; return whether there is one."""
+        if self._levels is None or self._levels.enter(level, self.now_ns) is None:
+            return False
+        self._level_of[lane.name] = level
+        width = self._levels.width(level)
+        if width is not None:
+            lane.set_limit(lane.limit.at_level(width), self.now_ns, "level")
+        return True
+
+    def _schedule_of(self, lane: Lane) -> Schedule:
+        return self.schedule if self._levels is None else self._levels.schedules[self._level_of[lane.name]]
+
     def run(self) -> list[TimedConversation]:
         """Process events until none is left; return all conversations."""
         self._begin_what_may(0)
         while self._moments:
-            now_ns = self._moments[0][0]
+            self.now_ns = now_ns = self._moments[0][0]
             while self._moments and self._moments[0][0] == now_ns:
                 heapq.heappop(self._moments)[2](now_ns)
             self._begin_what_may(now_ns)
@@ -73,13 +98,18 @@ class VirtualRun:
         """Ask every lane until none starts anything more."""
         stirred = True
         while stirred:
-            before = self.schedule.milestone
+            before = self._milestones()
             stirred = sum(self._ask(lane, now_ns) for lane in self.lanes.values()) > 0
-            stirred |= self.schedule.milestone != before
+            stirred |= self._milestones() != before
         self.after_moment(self, now_ns)
 
+    def _milestones(self) -> list[float]:
+        return [self._schedule_of(lane).milestone for lane in self.lanes.values()]
+
     def _ask(self, lane: Lane, now_ns: int) -> bool:
-        match self.schedule.decide(lane, now_ns):
+        match self._schedule_of(lane).decide(lane, now_ns):
+            case None:
+                return self._enter_level(lane, self._level_of.get(lane.name, 0) + 1)
             case Begin(request, permit, _, planned_ns):
                 end_ns = now_ns + self.lasts_ns(request)
                 self.held.append(TimedConversation(lane.name, request, now_ns, end_ns, planned_ns))

@@ -166,7 +166,7 @@ LOAD = (
     click.option(
         "--order",
         type=click.Choice(["blocks", "free", "as-written"]),
-        help="blocks (default): shuffled, all targets of a case together; free: nobody waits; as-written: not shuffled.",
+        help="blocks (default): shuffled, the targets of a case together; free: nobody waits; as-written: unshuffled.",
     ),
     click.option(
         "--lead",

@@ -84,7 +84,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Criteria:
-    """What the evidence on one measure must show.
+    """The conditions for a verdict on one measure.
 
     `min_effect` is in the unit of the estimate. `alpha` is the level of the whole comparison, `alpha_of_row` the part
     of it that one row has at worst. `smallest_p` and `project` are those of `MeasureEvidence`.

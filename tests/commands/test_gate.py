@@ -320,7 +320,8 @@ def action_step(name: str) -> Mapping[str, Any]:
 def run_action(folder: Path, **inputs: str) -> subprocess.CompletedProcess[str]:
     """Run the action's main step with these inputs."""
     step = action_step("Run")
-    variables = {name: inputs.get(name.removeprefix("COMPARE_").lower(), "") for name in step["env"]}
+    values = {"command": "compare", **inputs}
+    variables = {name: values.get(name.removeprefix("COMPARE_").lower(), "") for name in step["env"]}
     github = {
         "GITHUB_ACTIONS": "true",
         "GITHUB_OUTPUT": str(folder / "output"),
@@ -338,6 +339,22 @@ def test_the_action_is_composite_and_pastes_no_input_into_a_script() -> None:
     assert all(told["description"] for told in action["inputs"].values())
     assert not any("${{" in step["run"] for step in action["runs"]["steps"])
     assert action_step("Install")["env"]["COMPARE_SOURCE"] == "${{ inputs.version || github.action_path }}"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the action's shell is bash")
+def test_the_action_installs_into_its_own_environment(tmp_path: Path) -> None:
+    """The job's packages stay as they are, and the command is a path, so that no other `compare` is ever called."""
+    variables = {"COMPARE_SOURCE": ".", "RUNNER_TEMP": str(tmp_path), "GITHUB_OUTPUT": str(tmp_path / "output")}
+    install = action_step("Install")["run"]
+    script = install.replace('-m pip install --quiet "$COMPARE_SOURCE"', "-c 'import sys; print(sys.prefix)'")
+    assert script != install
+    done = shell(script, tmp_path, **variables)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str(tmp_path / "compare-environment")
+    command = (tmp_path / "output").read_text(encoding="utf-8").strip().removeprefix("command=")
+    assert Path(command).parent.is_dir()
+    assert Path(command).is_relative_to(tmp_path / "compare-environment")
+    assert action_step("Run")["env"]["COMPARE_COMMAND"] == "${{ steps.install.outputs.command }}"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the action's shell is bash")

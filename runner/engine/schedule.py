@@ -148,7 +148,7 @@ class Schedule:
 
     @property
     def milestone(self) -> float:
-        """What lanes may be waiting for in one another: a number that changes when one of them may go on.
+        """A number that changes when a lane that waits for another one may go on.
 
         It is the block that the slowest lane has reached, infinite when all lanes have begun everything; or where the
         targets of a case begin together, how many conversations have begun.

@@ -54,7 +54,7 @@ class RunKeywords(TargetKeywords, total=False):
     order: Order
     """`blocks`, `free` or `as-written`."""
     lead: int
-    """Blocks by which one lane may be ahead of the slowest; by default 2."""
+    """Blocks by which one lane may be ahead of the slowest; by default the targets of a case begin together."""
     adaptive: bool
     """Let a lane's limit grow while its provider keeps up."""
     rate: float

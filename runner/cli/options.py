@@ -175,13 +175,14 @@ LOAD = (
     click.option(
         "--order",
         type=click.Choice(["blocks", "free", "as-written"]),
-        help="blocks (default): shuffled, targets close in time; free: nobody waits; as-written: not shuffled.",
+        help="blocks (default): shuffled, the targets of a case together; free: nobody waits; as-written: unshuffled.",
     ),
     click.option(
         "--lead",
         type=whole_number("lead"),
         metavar="N",
-        help="With --order blocks, how many blocks a fast lane may be ahead of the slowest (default 2).",
+        help="With --order blocks, how many blocks a fast lane may be ahead of the slowest, instead of sending the "
+        "targets of a case together.",
     ),
     click.option(
         "--adaptive",

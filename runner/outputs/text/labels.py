@@ -27,6 +27,7 @@ FLAGS = {
     "client_late": "timestamps on this row may be late: this machine was busy",
     "compressed": "the stream came compressed, so its times are those of whole blocks",
     "cut_after_finish": "the connection broke when the reply was already whole",
+    "filling": "sent before the load was steady, and left out of latencies",
     "finish_reasons_differ": "two finish_reasons came; the one that says more is kept",
     "invalid_utf8": "some bytes were no UTF-8 and were replaced",
     "message_differs": "a whole message came behind its pieces and differs from them; the pieces are kept",

@@ -4,15 +4,20 @@ import math
 from dataclasses import dataclass
 from statistics import NormalDist
 
+import numpy as np
+from numpy.typing import NDArray
+
 from runner.analysis.intervals import LEVEL, Interval
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Proportion:
-    """A count out of `n`; n is at least 1."""
+    """A count out of `n`; n is at least 1. Neither is whole where both were divided by a design effect."""
 
-    count: int
-    n: int
+    count: float
+    n: float
 
     @property
     def value(self) -> float:
@@ -23,17 +28,55 @@ class Proportion:
         """Return the same proportion of another n, as nearly as whole counts allow."""
         return Proportion(round(self.value * n), n)
 
+    def divided(self, effect: float) -> "Proportion":
+        """Return the same proportion of fewer requests: as many independent ones as say as much."""
+        n = max(1.0, self.n / effect)
+        return Proportion(self.value * n, n)
+
+
+BATCHES, FEWEST_BATCHES = (1, 2, 4), 4
+"""Numbers of rounds that are taken together to see whether failures come in spells, and the fewest such batches."""
+
+
+def design_effect(failed: Floats, tried: Floats) -> float:
+    """Return by how much the variance of failures between rounds exceeds the binomial's: 1 at least.
+
+    The larger of those over batches of one, two and four rounds, since an outage may outlast a round. L. Kish, "Survey
+    Sampling", 1965; J. Rao and A. Scott, "A Simple Method for the Analysis of Clustered Binary Data", Biometrics 48,
+    1992.
+
+    Args:
+        failed: how many requests of each round failed, in the order of rounds; shape (rounds,).
+        tried: how many there were; shape (rounds,).
+
+    """
+    share = failed.sum() / tried.sum()
+    if not 0 < share < 1:
+        return 1.0
+    effects = [1.0]
+    for size in BATCHES:
+        count = len(failed) // size
+        if count < FEWEST_BATCHES and size > 1:
+            break
+        ends = np.arange(0, len(failed), size)[: max(count, 1)]
+        of_batch, total = np.add.reduceat(failed, ends), np.add.reduceat(tried, ends)
+        if count > 1:
+            squares = (of_batch - share * total) ** 2 / (total * share * (1 - share))
+            effects.append(float(squares.sum() / (count - 1)))
+    return max(effects)
+
 
 def fisher_p(base: Proportion, new: Proportion) -> float:
     """Return the two-sided p-value of Fisher's exact test: twice the smaller hypergeometric tail, 1 at most.
 
     R. Fisher, "The Logic of Inductive Inference", Journal of the Royal Statistical Society 98, 1935; of the ways to
-    make it two-sided, doubling is the one that agrees with two one-sided tests.
+    make it two-sided, doubling is the one that agrees with two one-sided tests. Counts are rounded to whole ones.
     """
-    failed = base.count + new.count
-    counts = range(max(0, failed - base.n), min(new.n, failed) + 1)
-    probabilities = [_hypergeometric(count, failed, base.n, new.n) for count in counts]
-    at = new.count - counts.start
+    failures, sizes = (round(base.count), round(new.count)), (round(base.n), round(new.n))
+    failed = sum(failures)
+    counts = range(max(0, failed - sizes[0]), min(sizes[1], failed) + 1)
+    probabilities = [_hypergeometric(count, failed, *sizes) for count in counts]
+    at = failures[1] - counts.start
     return min(1.0, 2 * min(math.fsum(probabilities[: at + 1]), math.fsum(probabilities[at:])))
 
 

@@ -24,6 +24,7 @@ from runner.analysis.permutation import (
     Permutations,
     Relabellings,
     SignFlips,
+    fewest_pairs,
     holm_adjust,
     p_values,
     smallest_p,
@@ -175,7 +176,7 @@ def _apply_rule(world: World, rows: int, base: Floats, new: Floats) -> tuple[int
         alpha_of_row=rule.alpha / rows,
         better=Better.LOWER,
         beyond_clock=True,
-        smallest_p=lambda _: 0.0,
+        fewest_units=fewest_pairs,
     )
     regressed = changed = 0
     for at in range(0, len(p), rows):

@@ -151,7 +151,7 @@ def _failure_evidence(arms: ComparedArms) -> MeasureEvidence | None:
     base, new = _failed(arms.base), _failed(arms.new)
     if not base.n or not new.n:
         return None
-    effect = max(design_effect(*_failed_by_round(arm)) for arm in (arms.base, arms.new))
+    effect = design_effect(_failed_by_round(arms.base), _failed_by_round(arms.new))
     return MeasureEvidence(
         arms,
         FAILURES,
@@ -180,6 +180,12 @@ def _compare_proportions(base: Proportion, new: Proportion, effect: float) -> Pe
         independent=independent,
         autocorrelated=effect >= ALIKE,
     )
+
+
+def compare_failures(base: tuple[Floats, Floats], new: tuple[Floats, Floats]) -> PermutationResult:
+    """Return the comparison of how many requests of each round failed, and how many there were, on both sides."""
+    old, now = (Proportion(float(failed.sum()), float(tried.sum())) for failed, tried in (base, new))
+    return _compare_proportions(old, now, design_effect(base, new))
 
 
 def _failed(arm: Arm) -> Proportion:

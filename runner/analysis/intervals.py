@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.analysis.spells import FEWEST_ROUNDS, mean_of_rounds
+from runner.analysis.spells import mean_of_rounds
 from runner.analysis.student import quantile
 
 LEVEL = 0.95
@@ -65,7 +65,7 @@ def _clustered_ranks(
     error = math.sqrt(float(found.variance[0])) * rounds / count
     half = float(quantile((1 + level) / 2, found.degrees)[0]) * error
     low, high = math.floor((share - half) * count + 1e-9) + 1, math.ceil((share + half) * count - 1e-9)
-    if rounds < FEWEST_ROUNDS:  # the extremes hold the median of six independent rounds with 96.9 %
+    if share == 0.5:  # the extremes hold the median of six independent rounds with 96.9 %, and of more with more
         low, high = max(low, 1), min(high, count)
     return (low, high) if 1 <= low <= high <= count else None
 
@@ -75,9 +75,10 @@ def _excess_by_round(values: Sequence[float], share: float, blocks: Sequence[int
     ordered = np.sort(np.asarray(values, dtype=float))
     at = max(math.ceil(share * len(ordered)), 1) - 1
     below = np.asarray(values, dtype=float) <= ordered[at]
-    excess = below - below.mean()
-    labels = np.arange(len(ordered)) if blocks is None else np.unique(np.asarray(blocks), return_inverse=True)[1]
-    totals: Floats = np.bincount(labels, weights=excess)
+    excess = (below - below.mean()).astype(np.float64)
+    if blocks is None:
+        return excess, len(excess)
+    totals = np.bincount(np.unique(np.asarray(blocks), return_inverse=True)[1], weights=excess)
     return totals, len(totals)
 
 

@@ -34,36 +34,38 @@ class Proportion:
         return Proportion(self.value * n, n)
 
 
-BATCHES, FEWEST_BATCHES = (1, 2, 4), 4
-"""Numbers of rounds that are taken together to see whether failures come in spells, and the fewest such batches."""
+BATCHES, FEWEST_BATCHES = (1, 2, 4), 8
+"""Numbers of rounds that are taken together to see whether failures come in spells, and the fewest batches of several
+rounds that tell it from chance."""
+
+FailuresByRound = tuple[Floats, Floats]
+"""How many requests of each round failed, and how many there were, in the order of rounds."""
 
 
-def design_effect(failed: Floats, tried: Floats) -> float:
+def design_effect(*arms: FailuresByRound) -> float:
     """Return by how much the variance of failures between rounds exceeds the binomial's: 1 at least.
 
-    The larger of those over batches of one, two and four rounds, since an outage may outlast a round. L. Kish, "Survey
-    Sampling", 1965; J. Rao and A. Scott, "A Simple Method for the Analysis of Clustered Binary Data", Biometrics 48,
-    1992.
-
-    Args:
-        failed: how many requests of each round failed, in the order of rounds; shape (rounds,).
-        tried: how many there were; shape (rounds,).
-
+    Of both arms together; the larger of those over batches of one, two and four rounds, since an outage may outlast a
+    round. J. Rao and A. Scott, "A Simple Method for the Analysis of Clustered Binary Data", Biometrics 48, 1992.
     """
-    share = failed.sum() / tried.sum()
-    if not 0 < share < 1:
-        return 1.0
     effects = [1.0]
     for size in BATCHES:
-        count = len(failed) // size
-        if count < FEWEST_BATCHES and size > 1:
-            break
-        ends = np.arange(0, len(failed), size)[: max(count, 1)]
-        of_batch, total = np.add.reduceat(failed, ends), np.add.reduceat(tried, ends)
-        if count > 1:
-            squares = (of_batch - share * total) ** 2 / (total * share * (1 - share))
-            effects.append(float(squares.sum() / (count - 1)))
+        parts = [_dispersion(failed, tried, size) for failed, tried in arms]
+        degrees = sum(degrees for _, degrees in parts)
+        if degrees:
+            effects.append(sum(squares for squares, _ in parts) / degrees)
     return max(effects)
+
+
+def _dispersion(failed: Floats, tried: Floats, size: int) -> tuple[float, int]:
+    """Return Pearson's chi-squared of failures over batches of rounds, and its degrees of freedom."""
+    share, batches = failed.sum() / tried.sum(), len(failed) // size
+    if not 0 < share < 1 or batches < (FEWEST_BATCHES if size > 1 else 2):
+        return 0.0, 0
+    starts = np.arange(batches) * size
+    of_batch, total = np.add.reduceat(failed, starts), np.add.reduceat(tried, starts)
+    squares = (of_batch - share * total) ** 2 / (total * share * (1 - share))
+    return float(squares.sum()), batches - 1
 
 
 def fisher_p(base: Proportion, new: Proportion) -> float:

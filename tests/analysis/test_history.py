@@ -29,17 +29,17 @@ def test_fewer_runs_than_two_weeks_decide_nothing() -> None:
 
 @pytest.mark.parametrize("sd", [0.03, 0.05, 0.15])
 def test_false_failures_of_a_night_stay_below_one_in_a_hundred(sd: float) -> None:
-    """Of 500 nights of 8 rows each without any change, at most 1 % fail, and chance."""
-    history = nights(4_000, sd)
+    """Of 300 nights of 8 rows each without any change, at most 1 % fail, and chance."""
+    history = nights(2_400, sd)
     rows = history[:, :20].tolist()
     failed = sum(
         any(
             found.moved and (found.change or 1) > 1
             for found in judge_against_history(rows[at : at + 8], history[at : at + 8, 20].tolist())
         )
-        for at in range(0, 4_000, 8)
+        for at in range(0, 2_400, 8)
     )
-    assert stats.binomtest(failed, 500, 0.01, "greater").pvalue > 0.001
+    assert stats.binomtest(failed, 300, 0.01, "greater").pvalue > 0.001
 
 
 def test_detectable_change_is_found_in_nine_nights_of_ten() -> None:

@@ -78,7 +78,8 @@ def _excess_by_round(values: Sequence[float], share: float, blocks: Sequence[int
     excess = (below - below.mean()).astype(np.float64)
     if blocks is None:
         return excess, len(excess)
-    totals = np.bincount(np.unique(np.asarray(blocks), return_inverse=True)[1], weights=excess)
+    labels = np.unique(np.asarray(blocks), return_inverse=True)[1]
+    totals = np.bincount(labels, weights=excess).astype(np.float64)
     return totals, len(totals)
 
 

@@ -130,7 +130,7 @@ def test_one_run_shows_what_its_pairs_show_and_opens_no_gate() -> None:
     assert claim.interval is not None
     assert claim.change in claim.interval
     assert difference.verdict is Verdict.UNDECIDED
-    said = "in this run, on these 13 questions, acme/new had more TTFT in 13 of 13 pairs"
+    said = "in this run, on these 13 questions, acme/new was slower in 13 of 13 pairs (TTFT"
     for text in (write_plain(difference), DIFFERENCE_WRITERS[".md"](difference)):
         assert said in " ".join(text.split())
     assert json.loads(DIFFERENCE_WRITERS[".json"](difference))["findings"][0]["this_run"]["agreeing"] == 13

@@ -195,10 +195,14 @@ def describe_this_run(finding: DiffFinding) -> str | None:
         return None
     interval = f" [{_ratio(claim.interval.low)}, {_ratio(claim.interval.high)}]" if claim.interval else ""
     questions = "this question" if claim.questions == 1 else f"these {claim.questions} questions"
+    is_more, label = claim.change > 1, finding.measure.label
+    if finding.measure.unit is Unit.SECONDS:
+        change, figure = f"was {'slower' if is_more else 'faster'}", f"{label} {_ratio(claim.change)}x"
+    else:
+        change, figure = f"had {'more' if is_more else 'less'} {label}", f"{_ratio(claim.change)}x"
     return (
-        f"in this run, on {questions}, {finding.target} had {'more' if claim.change > 1 else 'less'} "
-        f"{finding.measure.label} in {claim.agreeing} of {count(claim.pairs, 'pair')} "
-        f"({_ratio(claim.change)}x{interval}, p {write_p(claim.p)}); whether that holds at another time is not known"
+        f"in this run, on {questions}, {finding.target} {change} in {claim.agreeing} of {count(claim.pairs, 'pair')} "
+        f"({figure}{interval}, p {write_p(claim.p)}); whether that holds at another time is not known"
     )
 
 

@@ -8,7 +8,7 @@ from runner.analysis.diff import Difference, diff_within
 from runner.analysis.summary import Statistic, TargetSummary
 from runner.analysis.verdict import Rule, Verdict
 from runner.errors import CompareError
-from runner.outputs.diff.phrases import describe_doubt, write_change, write_p
+from runner.outputs.diff.phrases import describe_doubt, describe_this_run, write_change, write_p
 from runner.outputs.report.comparison_grid import TargetColumn
 from runner.outputs.text.figures import MISSING, seconds
 
@@ -50,6 +50,8 @@ class LeaderComparison:
     why: str | None = None
     is_slower: bool = False
     """Whether it was slower by more than chance."""
+    this_run: str | None = None
+    """What this run shows by itself, where its rounds are too few for a verdict."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,8 @@ class DurationRanking:
     headline: str
     places: tuple[RankedTarget, ...]
     doubts: tuple[str, ...]
+    this_run: tuple[str, ...] = ()
+    """What this run shows by itself, where its rounds are too few for a verdict."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +116,7 @@ def _ranking(duration: RankedDuration, ranked: Sequence[_RankedColumn], test: Pa
         headline=lead + _describe_certainty([each.is_slower for each in comparisons]),
         places=(first.place(None), *behind),
         doubts=_describe_doubts([other.column.label for other in others], comparisons),
+        this_run=tuple(each.this_run for each in comparisons if each.this_run),
     )
 
 
@@ -155,4 +160,5 @@ def _compare(first: TargetColumn, other: TargetColumn, duration: RankedDuration,
         blocks=f"{tested.units:,}",
         why=describe_doubt(tested, difference),
         is_slower=tested.verdict is Verdict.REGRESSED,
+        this_run=describe_this_run(tested),
     )

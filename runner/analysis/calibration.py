@@ -65,7 +65,7 @@ class ErrorSpread:
 
 @dataclass(frozen=True, slots=True)
 class TimestampErrors:
-    """How many requests were timed, and the errors of their timestamps; None where no reply has both timestamps.
+    """The errors of timestamps, and the number of requests that were timed; None where no reply has both timestamps.
 
     The field names are those of a calibration's file.
     """

@@ -25,7 +25,7 @@ class Unit(StrEnum):
 
 
 class ClockUse(StrEnum):
-    """How an error of the clock enters a measure."""
+    """The way in which a clock error enters a measure."""
 
     DURATION = "duration"
     """The measure is a duration, and wrong by the error."""

@@ -22,7 +22,7 @@ MAX_REPEATS = 5
 
 
 class ReplySimilarity(StrEnum):
-    """How similar the replies to one question are between the arms."""
+    """The similarity of both arms' replies to one question."""
 
     SAME = "same"
     REWORDED = "reworded"

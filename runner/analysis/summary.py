@@ -275,7 +275,7 @@ CONNECTION_PHASES = {"dns": ("dns_start", "dns_end"), "TCP": ("tcp_start", "tcp_
 
 @dataclass(frozen=True, slots=True)
 class ConnectionSummary:
-    """How many connections were opened to a provider before the first request, and the median seconds of each phase.
+    """The number of connections opened to a provider before the first request, and the median seconds of each phase.
 
     A phase that no connection went through is absent.
     """

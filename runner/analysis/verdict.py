@@ -93,7 +93,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Criteria:
-    """What the evidence on one measure must show.
+    """The conditions for a verdict on one measure.
 
     `min_effect` is in the unit of the estimate; with `is_bound` the whole interval must lie beyond it, else only the
     estimate. `alpha` is the level of the whole comparison, `alpha_of_row` the part of it that one row has at worst.

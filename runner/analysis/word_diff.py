@@ -21,7 +21,7 @@ Korean has spaces."""
 
 
 class WordChange(StrEnum):
-    """Whether a piece of text is in both texts, only in the old one, or only in the new one."""
+    """The change of a piece of text: in both texts, only in the old one, or only in the new one."""
 
     SAME = "same"
     REMOVED = "removed"

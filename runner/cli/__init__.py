@@ -30,6 +30,7 @@ from runner.cli.run import run
 from runner.cli.schema import schema
 from runner.cli.serve import serve
 from runner.cli.snapshot import snapshot
+from runner.cli.standard_streams import prepare_standard_streams
 from runner.errors import CompareError, did_you_mean
 from runner.version import __version__
 
@@ -115,6 +116,7 @@ def print_redacted(kind: type[BaseException], error: BaseException, trace: Trace
 
 def main() -> None:
     """Run the command line; an exception that escapes it is a bug, printed without keys."""
+    prepare_standard_streams()
     sys.excepthook = print_redacted
     gc.set_threshold(YOUNG_OBJECTS)
     # At exit the interpreter traverses all objects several times, which takes 0.3 s, but not frozen ones.

@@ -1,4 +1,4 @@
-"""What a command shows of a run: options on it, consoles, notes, progress and the results."""
+"""The view that a command has of a run: its options, consoles, notes, progress and results."""
 
 import os
 from collections.abc import Callable
@@ -23,7 +23,7 @@ WIDE = 100_000
 
 @dataclass(frozen=True, slots=True)
 class ViewOptions:
-    """What to show, and how."""
+    """The options that choose what is shown, and how."""
 
     as_json: bool
     quiet: bool

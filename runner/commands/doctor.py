@@ -38,7 +38,7 @@ PING_S = 10.0
 
 
 class Health(StrEnum):
-    """Whether something is as it should be."""
+    """The result of a check of this machine."""
 
     GOOD = "ok"
     NOTE = "note"

@@ -138,13 +138,13 @@ def test_costs_are_summed_by_target_and_currency() -> None:
 def test_summary_remarks_name_costs() -> None:
     """Each target has its sum, n and source of the price; the total is per currency."""
     run = Run.of(header(p_a=DOLLARS, p_b=YUAN), [record(), record(output_tokens=None), record("b")])
-    said = describe_costs(run)
-    assert said == [
+    sentences = describe_costs(run)
+    assert sentences == [
         "cost of p/a: 5.00 USD, n 1; the cost of 1 more request is not known; prices: the page, 2026-11-20",
         "cost of p/b: 64.00 CNY, n 1; prices: compare.yaml",
         "cost of all: 64.00 CNY + 5.00 USD, n 2; currencies are not converted",
     ]
-    assert [remark for remark in remarks(run) if remark.startswith("cost")] == said
+    assert [remark for remark in remarks(run) if remark.startswith("cost")] == sentences
 
 
 def test_summary_without_prices_has_no_cost_remark() -> None:
@@ -156,8 +156,10 @@ def test_summary_without_prices_has_no_cost_remark() -> None:
 @given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 10**6)), max_size=20))
 def test_sum_of_costs_is_exact_to_a_billionth(counts: list[tuple[int, int]]) -> None:
     """Cells are floats, and their sum is that of the decimals."""
-    run = Run.of(header(p_b=YUAN), [record("b", input_tokens=sent, output_tokens=heard) for sent, heard in counts])
-    wanted = Decimal(sum(8 * sent + 28 * heard for sent, heard in counts)) / 1_000_000
+    run = Run.of(
+        header(p_b=YUAN), [record("b", input_tokens=sent, output_tokens=received) for sent, received in counts]
+    )
+    wanted = Decimal(sum(8 * sent + 28 * received for sent, received in counts)) / 1_000_000
     costs = run.costs
     assert sum(each.n for each in costs) == len(counts)
     assert abs(sum((each.spent.amount for each in costs), Decimal(0)) - wanted) < Decimal("1e-9")

@@ -147,10 +147,12 @@ def test_a_change_that_may_be_smaller_than_the_minimum_is_undecided() -> None:
     assert found.p <= 0.01
 
 
-@pytest.mark.parametrize(("a", "b", "said"), [("acme/odl", NEW, "did you mean acme/old"), (BASE, BASE, "named twice")])
-def test_targets_that_cannot_be_compared_are_refused(a: str, b: str, said: str) -> None:
+@pytest.mark.parametrize(
+    ("a", "b", "message"), [("acme/odl", NEW, "did you mean acme/old"), (BASE, BASE, "named twice")]
+)
+def test_targets_that_cannot_be_compared_are_refused(a: str, b: str, message: str) -> None:
     """The error suggests the target that was probably meant, or says that one target was named twice."""
-    with pytest.raises(CompareError, match=said):
+    with pytest.raises(CompareError, match=message):
         diff_within(run_of([*jittered(BASE, 2), *jittered(NEW, 2)]), a, b)
 
 
@@ -182,10 +184,10 @@ def test_questions_of_only_one_run_are_left_out_and_named() -> None:
     ]
     new = [*reworded, *jittered("x/y", 6), *jittered(BASE, 6, cases=("three",))]
     difference = diff_runs(run_of(jittered(BASE, 6)), run_of(new, "new"))
-    said = " | ".join(difference.warnings)
-    assert "only in new, not compared: x/y" in said
-    assert "only in new, not compared: three" in said
-    assert "asked in other words, not compared: two" in said
+    warnings = " | ".join(difference.warnings)
+    assert "only in new, not compared: x/y" in warnings
+    assert "only in new, not compared: three" in warnings
+    assert "asked in other words, not compared: two" in warnings
     assert finding(difference).n == (6, 6)
     assert {change.case for change in difference.replies} == {"one"}
 
@@ -229,9 +231,9 @@ def test_differing_circumstances_are_warned_of() -> None:
         versions={"compare": "2", "python": "3.11"},
     )
     old = run_of([replace(each, response_model="one") for each in jittered(BASE, 2)])
-    said = diff_runs(old, new).warnings
+    warnings = diff_runs(old, new).warnings
     subjects = ("suites", "machines", "clocks", "concurrencies", "regions", "versions of compare", "another model")
-    assert [sum(subject in warning for warning in said) for subject in subjects] == [1] * len(subjects)
+    assert [sum(subject in warning for warning in warnings) for subject in subjects] == [1] * len(subjects)
     assert diff_runs(base, base).warnings == ("base and new are the same run, base",)
 
 
@@ -307,10 +309,10 @@ def test_number_of_requests_needed_finds_a_rise_of_failures() -> None:
 def test_undecided_names_the_smaller_side() -> None:
     """Of runs of different size the reason counts the smaller side, and the number needed is of each."""
     difference = diff_runs(run_of(jittered(BASE, 12)), run_of(jittered(BASE, 6, seed=2), "new"))
-    said = write_plain(difference)
-    assert "inconclusive with 12 requests on the smaller side; about 73 requests on each side" in said
-    assert "12 requests on each side" not in said
-    assert "24/12" in said
+    text = write_plain(difference)
+    assert "inconclusive with 12 requests on the smaller side; about 73 requests on each side" in text
+    assert "12 requests on each side" not in text
+    assert "24/12" in text
 
 
 def of_failures(requests: int, before: int, after: int) -> Difference:
@@ -482,7 +484,7 @@ def test_diff_exit_code(runs: Path, arguments: tuple[str, ...], code: int) -> No
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("base",), "--between A B"),
         (("base", "nowhere"), "nowhere"),
@@ -493,11 +495,11 @@ def test_diff_exit_code(runs: Path, arguments: tuple[str, ...], code: int) -> No
         (("base", "slow", "-o", "report.html"), ".md, .json, .xml"),
     ],
 )
-def test_diff_refuses_wrong_arguments(runs: Path, arguments: tuple[str, ...], said: str) -> None:
+def test_diff_refuses_wrong_arguments(runs: Path, arguments: tuple[str, ...], message: str) -> None:
     """The exit code is 2, and the message names the mistake."""
     done = compare_diff(*arguments)
     assert (done.exit_code, runs.is_dir()) == (2, True)
-    assert said in done.output
+    assert message in done.output
 
 
 def test_diff_writes_each_output(runs: Path) -> None:

@@ -19,7 +19,7 @@ def test_token_rates_are_estimated_only_with_the_option(
     flags = ["--estimate-tokens"] if wanted else []
     done = run_cli("run", "suite.yaml", "-m", UNCOUNTED, "-m", "sim/quick", "-o", "run", *flags, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    told = [line for line in done.stdout.splitlines() if "~" in line]
-    assert len(told) == wanted
-    assert all("estimated from characters, n 1" in line and "no-usage" in line for line in told)
+    estimates = [line for line in done.stdout.splitlines() if "~" in line]
+    assert len(estimates) == wanted
+    assert all("estimated from characters, n 1" in line and "no-usage" in line for line in estimates)
     assert "~" not in (tmp_path / "run" / "results.csv").read_text(encoding="utf-8")

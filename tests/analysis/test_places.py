@@ -60,7 +60,7 @@ def give_vantages(run: ResumableRun, *nodes: Node) -> None:
     run.journal.write_text("\n".join([json.dumps(header), *others, ""]), encoding="utf-8")
 
 
-# Made ready
+# Preparation
 
 
 def test_a_prepared_run_counts_its_requests_once_per_node(tmp_path: Path) -> None:
@@ -148,10 +148,10 @@ def run_from(*records: Record, **details: Any) -> Run:
 
 
 @given(st.lists(st.tuples(st.sampled_from([BASE, NEW]), st.sampled_from([*NODES]), st.integers(1, 999)), min_size=1))
-def test_summary_of_a_place_is_that_of_its_requests_alone(heard: list[tuple[str, str, int]]) -> None:
+def test_summary_of_a_place_is_that_of_its_requests_alone(requests: list[tuple[str, str, int]]) -> None:
     """Each target and place has the summary of a run with only these requests."""
     records = [
-        *(each for target, node, ms in heard for each in sent_from(node, answered(target, ttft_s=ms / 1000))),
+        *(each for target, node, ms in requests for each in sent_from(node, answered(target, ttft_s=ms / 1000))),
         *(each for node in NODES for target in (BASE, NEW) for each in sent_from(node, failed(target))),
     ]
     summaries = {each.target: each for each in run_from(*records).by_place.summary}
@@ -284,7 +284,7 @@ def test_runs_are_matched_by_place() -> None:
 
 
 @pytest.mark.parametrize(
-    ("a", "b", "said"),
+    ("a", "b", "message"),
     [
         ("nroth", "south", "was not asked from nroth; did you mean north?"),
         ("mars", "south", r"from mars; it was asked from alpha \(north\), beta \(north\), delta \(south\)"),
@@ -292,9 +292,9 @@ def test_runs_are_matched_by_place() -> None:
         ("north", "beta", "north and beta are not two places: beta is in both"),
     ],
 )
-def test_places_that_cannot_be_compared_are_refused(a: str, b: str, said: str) -> None:
+def test_places_that_cannot_be_compared_are_refused(a: str, b: str, message: str) -> None:
     """The error names the places of the run, or suggests one."""
-    with pytest.raises(CompareError, match=said):
+    with pytest.raises(CompareError, match=message):
         diff_places(run_from(*jittered_from("alpha", 2), *jittered_from("delta", 2)), a, b)
 
 

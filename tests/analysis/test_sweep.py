@@ -157,10 +157,10 @@ def test_sweep_table_in_markdown_and_terminal(tmp_path: Path) -> None:
     level = page[page.index("## Speed under load") :]
     assert cells_of(level, "| acme/m") == ["acme/m", "1", "2", "0", "200 ms / –", "10.0", "1.0", "1.0"]
     assert "stopped: 3 s are over, as asked" in page
-    said = StringIO()
-    Console(file=said, width=120).print(render_summary(run))
+    output = StringIO()
+    Console(file=output, width=120).print(render_summary(run))
     assert ["acme/m", "4", "2", "1", "250", "ms", "/", "–", "30.0", "1.0", "1.5"] in map(
-        str.split, said.getvalue().splitlines()
+        str.split, output.getvalue().splitlines()
     )
 
 

@@ -32,7 +32,7 @@ LOAD_FIELDS = tuple(spec.name for spec in fields(LoadProfile))
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """What a caller sets beside the suite; None leaves the suite's value, or the default, in force."""
+    """The options that a caller sets beside the suite; None keeps the suite's value, or the default."""
 
     models: tuple[str, ...] = ()
     """Targets as provider/model, and patterns that filter the configured ones."""

@@ -103,7 +103,7 @@ class PreparedRun:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the user should know before the run starts, a sentence each."""
+        """Notes for the user before the run starts, a sentence each."""
         earlier = () if self.resumed is None else self.resumed.notes(self.plan, self.suite)
         vantages = ", ".join(map(str, self.plan.vantages))
         nodes = (f"everything is asked from each of {vantages}",) if vantages else ()

@@ -28,7 +28,7 @@ from runner.storage.journal import Header
 
 @dataclass(frozen=True, slots=True)
 class RunClaim:
-    """What the pairs of requests of one run show of its questions, at its time and no other.
+    """A claim of the pairs of requests of one run on its questions, at its time and no other.
 
     `change`, its `interval` and `p` are those of a sign-flip test over all pairs of requests; p is adjusted for all
     rows that were tested so. `agreeing` of the `pairs` changed in this direction.

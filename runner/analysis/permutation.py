@@ -132,7 +132,7 @@ class Relabellings:
 
 @dataclass(frozen=True, slots=True)
 class IndependentResult:
-    """What p and interval would be if rounds were independent of one another."""
+    """The p and the interval that there would be if rounds were independent of one another."""
 
     p: float
     interval: Interval | None

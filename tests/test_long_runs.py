@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -16,8 +17,8 @@ from scipy import stats
 
 from runner.analysis import frame, permutation
 from runner.analysis.columns import COLUMNS, Cell, Kind, ResultColumn
-from runner.analysis.intervals import t_quantile
 from runner.analysis.run import Run
+from runner.analysis.student import quantile
 from runner.core.events import Outcome
 from runner.core.record import Record
 from runner.errors import JournalError
@@ -227,7 +228,7 @@ def test_every_kind_of_column_is_tested_above() -> None:
 @pytest.mark.parametrize("degrees", [999, 1000, 1001, 20_000, 10_000_000])
 def test_quantiles_of_students_t_are_right_for_many_degrees(degrees: int) -> None:
     """The quantile of ten million degrees of freedom is computed, and equals scipy's."""
-    assert math.isclose(t_quantile(0.975, degrees), stats.t.ppf(0.975, degrees), rel_tol=1e-9)
+    assert math.isclose(float(quantile(0.975, np.array([degrees]))[0]), stats.t.ppf(0.975, degrees), rel_tol=1e-9)
 
 
 def test_generated_journals_have_distinct_varied_records() -> None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from runner.analysis.comparability import (
     keep_common,
@@ -19,13 +19,29 @@ from runner.analysis.frame import targets_of
 from runner.analysis.intervals import Interval
 from runner.analysis.measures import FAILURES, Measure, choose_measures
 from runner.analysis.pairing import Arm, arm_of
-from runner.analysis.permutation import holm_adjust
+from runner.analysis.permutation import PermutationResult, draws_for, holm_adjust, sign_flip_test
 from runner.analysis.places import MeasuredTarget, describe_vantages, find_nodes, name_places
 from runner.analysis.replies import ReplyChange, compare_replies
 from runner.analysis.run import Run
-from runner.analysis.verdict import Criteria, Decision, Rule, Verdict, decide
+from runner.analysis.verdict import Criteria, Decision, Rule, UndecidedReason, Verdict, decide
 from runner.errors import CompareError, did_you_mean
 from runner.storage.journal import Header
+
+
+@dataclass(frozen=True, slots=True)
+class RunClaim:
+    """A claim of the pairs of requests of one run on its questions, at its time and no other.
+
+    `change`, its `interval` and `p` are those of a sign-flip test over all pairs of requests; p is adjusted for all
+    rows that were tested so. `agreeing` of the `pairs` changed in this direction.
+    """
+
+    change: float
+    interval: Interval | None
+    p: float
+    agreeing: int
+    pairs: int
+    questions: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +69,8 @@ class DiffFinding:
     """False where all values were equal, so that there was nothing to test."""
     currency: str | None = None
     """The currency of the levels of a cost; None for all other measures."""
+    this_run: RunClaim | None = None
+    """What this run shows by itself where its rounds are too few for a verdict; no gate looks at it."""
 
     @property
     def verdict(self) -> Verdict:
@@ -255,7 +273,8 @@ def _conclude(
     replies: tuple[ReplyChange, ...],
 ) -> Difference:
     measures = choose_measures(rule.measures)
-    rows = [row for arms in compared for row in gather_evidence(arms, measures)]
+    draws = draws_for(rule.alpha / max(1, len(compared) * len(measures)))
+    rows = [row for arms in compared for row in gather_evidence(arms, measures, draws)]
     findings = _decide_all(rows, rule)
     _refuse_empty(findings, compared, measures)
     return Difference(
@@ -301,7 +320,8 @@ def _warn_of_autocorrelation(rows: list[MeasureEvidence], findings: tuple[DiffFi
     changes = {Verdict.REGRESSED, Verdict.IMPROVED, Verdict.CHANGED}
     return [
         f"{finding.target}: neighbouring blocks resemble each other in {finding.measure.label}, as if one side had "
-        "slow spells of its own: p is too small; repeat the run before you rely on it"
+        "slow spells of its own: p allows for spells of a few rounds, not for longer ones; repeat the run before you "
+        "rely on it"
         for row, finding in zip(rows, findings, strict=True)
         if row.result.autocorrelated and finding.verdict in changes
     ]
@@ -311,19 +331,62 @@ def _decide_all(rows: list[MeasureEvidence], rule: Rule) -> tuple[DiffFinding, .
     """Apply the rule to all rows; those in which there is anything to test share its level."""
     tested = [row for row in rows if not row.result.constant]
     adjusted = dict(zip(map(id, tested), holm_adjust([row.result.p for row in tested]), strict=True))
-    return tuple(_decide(row, adjusted.get(id(row), 1.0), rule, max(1, len(tested))) for row in rows)
+    plain = dict(zip(map(id, tested), holm_adjust([_independent_p(row.result) for row in tested]), strict=True))
+    findings = [
+        _decide(row, (adjusted.get(id(row), 1.0), plain.get(id(row), 1.0)), rule, max(1, len(tested))) for row in rows
+    ]
+    claims = _claim_for_this_run(rows, findings, rule)
+    return tuple(replace(found, this_run=claims.get(at)) for at, found in enumerate(findings))
 
 
-def _decide(row: MeasureEvidence, p: float, rule: Rule, tests: int) -> DiffFinding:
+def _independent_p(result: PermutationResult) -> float:
+    return result.p if result.independent is None else result.independent.p
+
+
+def _claim_for_this_run(rows: list[MeasureEvidence], findings: list[DiffFinding], rule: Rule) -> dict[int, RunClaim]:
+    """Return what the pairs of requests show, by the position of each row whose rounds are too few for a verdict."""
+    open_rows = {
+        at: row.pairs
+        for at, (row, found) in enumerate(zip(rows, findings, strict=True))
+        if found.decision.reason is UndecidedReason.TOO_FEW and row.pairs is not None and len(row.pairs) > 1
+    }
+    draws = draws_for(rule.alpha / max(1, len(open_rows)))
+    results = {at: sign_flip_test(pairs, draws=draws) for at, pairs in open_rows.items()}
+    adjusted = holm_adjust([result.p for result in results.values()])
+    claims = {}
+    for (at, result), p in zip(results.items(), adjusted, strict=True):
+        is_beyond_clock = _is_beyond_clock(rows[at], result.estimate)
+        if p <= rule.alpha and abs(result.estimate) >= math.log1p(rule.min_effect) and is_beyond_clock:
+            claims[at] = RunClaim(
+                change=math.exp(result.estimate),
+                interval=None if result.interval is None else _exponential(result.interval),
+                p=p,
+                agreeing=int((open_rows[at] * result.estimate > 0).sum()),
+                pairs=len(open_rows[at]),
+                questions=rows[at].questions,
+            )
+    return claims
+
+
+def _is_beyond_clock(row: MeasureEvidence, estimate: float) -> bool:
+    floor = clock_floor(row)
+    return floor is None or row.levels[0] * abs(math.expm1(estimate)) > floor
+
+
+def _decide(row: MeasureEvidence, adjusted: tuple[float, float], rule: Rule, tests: int) -> DiffFinding:
+    """Return the finding on a row, from its adjusted p and the one there would be if rounds were independent."""
+    p, independent_p = adjusted
     is_failures, result, floor = row.measure is FAILURES, row.result, clock_floor(row)
     criteria = Criteria(
         min_effect=rule.min_failure_rise if is_failures else math.log1p(rule.min_effect),
         alpha=rule.alpha,
         alpha_of_row=rule.alpha / tests,
         better=row.measure.better,
-        beyond_clock=floor is None or row.levels[0] * abs(math.expm1(result.estimate)) > floor,
-        smallest_p=row.smallest_p,
+        beyond_clock=_is_beyond_clock(row, result.estimate),
+        fewest_units=row.fewest_units,
         project=row.project,
+        is_bound=not is_failures,
+        independent_p=independent_p,
     )
     return DiffFinding(
         target=row.arms.target,

@@ -2,23 +2,33 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from runner.analysis.intervals import LEVEL, Interval
 from runner.analysis.measures import FAILURES, TIMED_MEASURES, ClockUse, Measure, Unit
 from runner.analysis.pairing import Arm, BlockMeans, match_blocks, pair_blocks
 from runner.analysis.permutation import (
+    FINE,
+    IndependentResult,
     PermutationResult,
-    Relabellings,
-    SignFlips,
+    fewest_of_two_samples,
+    fewest_pairs,
     sign_flip_test,
-    smallest_p,
     two_sample_test,
 )
-from runner.analysis.proportions import Proportion, fisher_p, newcombe_interval, smallest_fisher_p
+from runner.analysis.proportions import Proportion, design_effect, fisher_p, newcombe_interval, smallest_fisher_p
 from runner.analysis.run import Run
+from runner.analysis.spells import judge_shift, mean_of_rounds
+from runner.core.events import TIMED
+
+Floats = NDArray[np.float64]
+
+ALIKE = 1.5
+"""From this factor on, by which spells inflate a variance, rounds are said to resemble one another."""
 
 MIN_CLOCK_ERROR_S = 0.001
 """The clock error that is assumed where none was measured, or a smaller one."""
@@ -42,9 +52,10 @@ class ComparedArms:
 class MeasureEvidence:
     """The evidence on one measure, before the rule is applied to all measures together.
 
-    `levels` and `n` are of base and new. `smallest_p` returns the smallest p-value that a number of units can reach;
-    `project` the result that a number of units would have if they were like those at hand, and is None where only their
-    spread is known.
+    `levels` and `n` are of base and new. `fewest_units` returns the fewest units whose clearest data is significant at
+    a level, None if no number is; `project` the result that a number of units would have if they were like those at
+    hand, and is None where only their spread is known. `pairs` are the differences of all pairs of requests of
+    `questions` questions, None where nothing is paired.
     """
 
     arms: ComparedArms
@@ -52,8 +63,10 @@ class MeasureEvidence:
     result: PermutationResult
     levels: tuple[float, float]
     n: tuple[int, int]
-    smallest_p: Callable[[int], float]
+    fewest_units: Callable[[float], int | None]
     project: Callable[[int], PermutationResult] | None = None
+    pairs: Floats | None = None
+    questions: int = 0
 
     @property
     def currency(self) -> str | None:
@@ -61,8 +74,8 @@ class MeasureEvidence:
         return next(iter(_currencies(self.arms)), None) if self.measure.unit is Unit.MONEY else None
 
 
-def gather_evidence(arms: ComparedArms, measures: tuple[Measure, ...]) -> list[MeasureEvidence]:
-    """Return the evidence on those of the measures that both arms have."""
+def gather_evidence(arms: ComparedArms, measures: tuple[Measure, ...], draws: int = FINE) -> list[MeasureEvidence]:
+    """Return the evidence on those of the measures that both arms have, with as many random permutations as given."""
     failures = _failure_evidence(arms) if FAILURES in measures else None
     average = pair_blocks if arms.paired else match_blocks
     comparable = [each for each in TIMED_MEASURES if each in measures and _is_in_one_currency(arms, each)]
@@ -71,7 +84,7 @@ def gather_evidence(arms: ComparedArms, measures: tuple[Measure, ...]) -> list[M
     ttft, answer = (next((m for m in blocks if m.name == name), None) for name in ("ttft_s", "ttfa_s"))
     if ttft and answer and _are_equal(blocks[ttft], blocks[answer]):
         del blocks[answer]  # no reply has reasoning: a second test of the same numbers only costs power
-    timed = [_block_evidence(arms, measure, means) for measure, means in blocks.items()]
+    timed = [_block_evidence(arms, measure, means, draws) for measure, means in blocks.items()]
     return [*([failures] if failures else []), *timed]
 
 
@@ -90,51 +103,101 @@ def _are_equal(one: BlockMeans, other: BlockMeans) -> bool:
     return np.array_equal(one.new, other.new)
 
 
-def _block_evidence(arms: ComparedArms, measure: Measure, blocks: BlockMeans) -> MeasureEvidence:
+def _block_evidence(arms: ComparedArms, measure: Measure, blocks: BlockMeans, draws: int) -> MeasureEvidence:
+    levels = (blocks.base_level, blocks.new_level)
     if blocks.base is None:
-        result, least = sign_flip_test(blocks.new), _smallest_sign_flip_p
+        result, fewest = sign_flip_test(blocks.new, draws=draws), fewest_pairs
     else:
-        result, least = two_sample_test(blocks.base, blocks.new), _smallest_two_sample_p
-    return MeasureEvidence(arms, measure, result, (blocks.base_level, blocks.new_level), blocks.n, least)
+        result, fewest = two_sample_test(blocks.base, blocks.new, draws=draws), fewest_of_two_samples
+    return MeasureEvidence(
+        arms,
+        measure,
+        allow_for_spells(result, blocks.new, blocks.base),
+        levels,
+        blocks.n,
+        fewest,
+        pairs=blocks.pairs,
+        questions=blocks.questions,
+    )
 
 
-def _smallest_sign_flip_p(blocks: int) -> float:
-    return smallest_p(SignFlips(blocks))
+def allow_for_spells(result: PermutationResult, new: Floats, base: Floats | None) -> PermutationResult:
+    """Return the result with the larger p, and the wider interval, of the permutation test and a test for spells.
 
+    Args:
+        result: of the permutation test, which takes rounds for independent.
+        new: differences of pairs, or the rounds of the new run, in the order of time.
+        base: the rounds of the base, or None for pairs.
 
-def _smallest_two_sample_p(blocks: int) -> float:
-    return smallest_p(Relabellings(blocks, blocks))
+    """
+    if result.constant or min(len(new), len(new) if base is None else len(base)) < 2:
+        return result
+    p, half = (float(each[0]) for each in judge_shift(new[None, :], None if base is None else base[None, :], LEVEL))
+    inflation = max(float(mean_of_rounds(each[None, :]).inflation[0]) for each in (new, base) if each is not None)
+    interval = result.interval and Interval(
+        min(result.interval.low, result.estimate - half), max(result.interval.high, result.estimate + half)
+    )
+    return replace(
+        result,
+        p=max(result.p, p),
+        interval=interval,
+        spread=result.spread * math.sqrt(inflation),
+        independent=IndependentResult(result.p, result.interval),
+        autocorrelated=result.autocorrelated or inflation >= ALIKE,
+    )
 
 
 def _failure_evidence(arms: ComparedArms) -> MeasureEvidence | None:
     base, new = _failed(arms.base), _failed(arms.new)
     if not base.n or not new.n:
         return None
+    effect = design_effect(_failed_by_round(arms.base), _failed_by_round(arms.new))
     return MeasureEvidence(
         arms,
         FAILURES,
-        _compare_proportions(base, new),
+        _compare_proportions(base, new, effect),
         (base.value, new.value),
-        (base.n, new.n),
-        smallest_p=lambda n: smallest_fisher_p(n, n),
-        project=lambda n: _compare_proportions(base.scaled(n), new.scaled(n)),
+        (int(base.n), int(new.n)),
+        fewest_units=fewest_of_two_samples,
+        project=lambda n: _compare_proportions(base.scaled(n), new.scaled(n), effect),
     )
 
 
-def _compare_proportions(base: Proportion, new: Proportion) -> PermutationResult:
+def _compare_proportions(base: Proportion, new: Proportion, effect: float) -> PermutationResult:
+    """Return the comparison of two proportions whose counts say as little as counts divided by the design effect."""
+    old, now = base.divided(effect), new.divided(effect)
+    independent = None
+    if effect > 1:
+        independent = IndependentResult(fisher_p(base, new), newcombe_interval(base, new))
     return PermutationResult(
         estimate=new.value - base.value,
-        p=fisher_p(base, new),
-        smallest_p=smallest_fisher_p(base.n, new.n),
-        spread=math.sqrt(sum(each.value * (1 - each.value) for each in (base, new))),
-        units=min(base.n, new.n),
-        interval=newcombe_interval(base, new),
+        p=fisher_p(old, now),
+        smallest_p=smallest_fisher_p(round(old.n), round(now.n)),
+        spread=math.sqrt(effect * sum(each.value * (1 - each.value) for each in (base, new))),
+        units=int(min(base.n, new.n)),
+        interval=newcombe_interval(old, now),
         constant=base.count + new.count in {0, base.n + new.n},
+        independent=independent,
+        autocorrelated=effect >= ALIKE,
     )
+
+
+def compare_failures(base: tuple[Floats, Floats], new: tuple[Floats, Floats]) -> PermutationResult:
+    """Return the comparison of how many requests of each round failed, and how many there were, on both sides."""
+    old, now = (Proportion(float(failed.sum()), float(tried.sum())) for failed, tried in (base, new))
+    return _compare_proportions(old, now, design_effect(base, new))
 
 
 def _failed(arm: Arm) -> Proportion:
     return Proportion(len(arm.tried) - len(arm.timed), len(arm.tried))
+
+
+def _failed_by_round(arm: Arm) -> tuple[Floats, Floats]:
+    """Return how many requests of each round failed, and how many there were, in the order of rounds."""
+    tried = arm.tried
+    failed = ~tried["outcome"].isin([outcome.value for outcome in TIMED])
+    by_round = failed.groupby(tried["block"].to_numpy()).agg(["sum", "count"]).sort_index()
+    return by_round["sum"].to_numpy(dtype=float), by_round["count"].to_numpy(dtype=float)
 
 
 def clock_floor(row: MeasureEvidence) -> float | None:

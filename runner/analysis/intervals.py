@@ -1,34 +1,25 @@
 """Confidence intervals of medians and percentiles; none where the sample is too small for one.
 
-Medians: bootstrap over blocks, so that variation between blocks widens the interval. Percentiles: order statistics,
-which assume nothing about the distribution. Pure; the bootstrap is seeded: equal samples have equal intervals.
+What is estimated is the quantile over these questions, as a longer run of the same suite would show it: the variation
+between rounds counts, the one between questions does not, since they are always the same. Pure and without chance.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
+from runner.analysis.spells import mean_of_rounds
+from runner.analysis.student import quantile
+
 LEVEL = 0.95
 
 FEWEST_UNITS = 6
-"""Of five values or fewer, all lie on one side of the median with a probability above 5 %."""
-
-MOST_RESAMPLES, FEWEST_RESAMPLES, WORK = 10_000, 200, 4_000_000
-"""There are WORK / values resamples, within these bounds: large samples have narrow intervals, which need fewer."""
-
-_CHUNK = 250_000
-"""Cells of one batch of resamples: few enough for a processor's cache, which takes a third of the time."""
-
-_MANY_DEGREES = 1000
-"""From this many degrees of freedom on, the expansion of Student's t about the normal is exact to ten digits."""
+"""Of five rounds or fewer, all lie on one side of the median with a probability above 5 %."""
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Counts = NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,144 +36,72 @@ class Interval:
 
 
 def median_interval(
-    values: Sequence[float], blocks: Sequence[int] | None = None, *, level: float = LEVEL, seed: int = 0
+    values: Sequence[float], blocks: Sequence[int] | None = None, *, level: float = LEVEL
 ) -> Interval | None:
-    """Return the confidence interval of a median by bootstrap over blocks; None for fewer than six values.
+    """Return the confidence interval of a median; None for fewer than six rounds, or six values without rounds.
 
-    The percentile bootstrap with its tails widened for few units: T. Hesterberg, "What Teachers Should Know About the
-    Bootstrap", The American Statistician 69, 2015, section 5.3, "expanded percentile".
+    R. Woodruff, "Confidence Intervals for Medians and Other Position Measures", JASA 47, 1952: the interval of the
+    share of values below the median, from the differences between rounds, is read as two quantiles.
 
     Args:
         values: any unit; the ends of the interval have the same.
-        blocks: the block of each value. With fewer than six blocks the variation between blocks is unknown: then, or
-            without blocks, each value is resampled by itself, and the interval is valid for the time of the run alone.
+        blocks: the round of each value; without them each value is a round by itself.
         level: the confidence level.
-        seed: of the bootstrap.
 
     """
-    units = _units(len(values), blocks)
-    count = len(np.unique(units))
-    if count < FEWEST_UNITS:
+    found = _clustered_ranks(values, 0.5, blocks, level)
+    return None if found is None else _between(values, found, level)
+
+
+def _clustered_ranks(
+    values: Sequence[float], share: float, blocks: Sequence[int] | None, level: float
+) -> tuple[int, int] | None:
+    """Return the ranks, from 1, between which the quantile lies; None where they are not in the sample."""
+    count = len(values)
+    totals, rounds = _excess_by_round(values, share, blocks)
+    if rounds < FEWEST_UNITS:
         return None
-    medians = _resampled_medians(np.asarray(values, dtype=float), units, seed)
-    tail = expanded_tail((1 - level) / 2, count)
-    low, high = np.quantile(medians, [tail, 1 - tail], method="inverted_cdf")
-    return Interval(float(low), float(high), level)
+    found = mean_of_rounds(totals[None, :])
+    error = math.sqrt(float(found.variance[0])) * rounds / count
+    half = float(quantile((1 + level) / 2, found.degrees)[0]) * error
+    low, high = math.floor((share - half) * count + 1e-9) + 1, math.ceil((share + half) * count - 1e-9)
+    if share == 0.5:  # the extremes hold the median of six independent rounds with 96.9 %, and of more with more
+        low, high = max(low, 1), min(high, count)
+    return (low, high) if 1 <= low <= high <= count else None
 
 
-def _units(count: int, blocks: Sequence[int] | None) -> Ints:
-    """Return the number of each of `count` values' resampling unit, from 0: its block, or itself if blocks are few."""
-    if blocks is not None:
-        labels: Ints = np.unique(np.asarray(blocks), return_inverse=True)[1]
-        if len(np.unique(labels)) >= FEWEST_UNITS:
-            return labels
-    return np.arange(count)
+def _excess_by_round(values: Sequence[float], share: float, blocks: Sequence[int] | None) -> tuple[Floats, int]:
+    """Return by how many more of each round's values than expected are below the quantile; and the number of rounds."""
+    ordered = np.sort(np.asarray(values, dtype=float))
+    at = max(math.ceil(share * len(ordered)), 1) - 1
+    below = np.asarray(values, dtype=float) <= ordered[at]
+    excess = (below - below.mean()).astype(np.float64)
+    if blocks is None:
+        return excess, len(excess)
+    labels = np.unique(np.asarray(blocks), return_inverse=True)[1]
+    totals = np.bincount(labels, weights=excess).astype(np.float64)
+    return totals, len(totals)
 
 
-def _resampled_medians(values: Floats, units: Ints, seed: int) -> Floats:
-    """Return the median of each resample, which has as many units as the sample, drawn with replacement.
-
-    Args:
-        values: one number per value; shape (values,).
-        units: the unit of each value, from 0; shape (values,).
-        seed: of the random numbers.
-
-    Returns:
-        medians in the unit of the values; shape (resamples,).
-
-    """
-    rng = np.random.default_rng(seed)
-    order = np.argsort(values, kind="stable")
-    ascending, owners = values[order], units[order]
-    resamples = min(max(WORK // len(values), FEWEST_RESAMPLES), MOST_RESAMPLES)
-    rows = max(1, _CHUNK // len(values))
-    parts = [min(rows, resamples - start) for start in range(0, resamples, rows)]
-    return np.concatenate([_weighted_medians(ascending, _draw(rng, part, units)[:, owners]) for part in parts])
-
-
-def _draw(rng: np.random.Generator, resamples: int, units: Ints) -> Counts:
-    """Return how often each unit is in each resample; shape (resamples, number of units)."""
-    count = int(units.max()) + 1
-    drawn = rng.integers(count, size=(resamples, count)) + count * np.arange(resamples)[:, None]
-    return np.bincount(drawn.ravel(), minlength=resamples * count).reshape(resamples, count).astype(np.int32)
-
-
-def _weighted_medians(ascending: Floats, weights: Counts) -> Floats:
-    """Return the median of the values repeated by their weights, for each row of weights.
-
-    Args:
-        ascending: sorted values; shape (values,).
-        weights: how often each value counts; shape (resamples, values).
-
-    Returns:
-        medians in the unit of the values; shape (resamples,).
-
-    """
-    reached = np.cumsum(weights, axis=1, dtype=np.int32)
-    total = reached[:, -1:]
-    lower = np.argmax(reached >= (total + 1) // 2, axis=1)
-    upper = np.argmax(reached >= total // 2 + 1, axis=1)
-    medians: Floats = (ascending[lower] + ascending[upper]) / 2
-    return medians
-
-
-def expanded_tail(tail: float, units: int) -> float:
-    """Return the share of the bootstrap distribution to cut off on each side, smaller for few units.
-
-    The bootstrap takes no account of an estimated variance (Student's t for the normal) and divides by n (Hesterberg,
-    see `median_interval`).
-    """
-    stretched = math.sqrt(units / (units - 1)) * t_quantile(1 - tail, units - 1)
-    return math.erfc(stretched / math.sqrt(2)) / 2
-
-
-def t_quantile(share: float, degrees: int) -> float:
-    """Return the quantile of Student's t at a share of at least 0.5, by bisection.
-
-    For many degrees of freedom it is expanded about the normal's: M. Abramowitz and I. Stegun, "Handbook of
-    Mathematical Functions", 1964, 26.7.5.
-    """
-    if degrees >= _MANY_DEGREES:
-        z = NormalDist().inv_cdf(share)
-        first, second = (z**3 + z) / 4, (5 * z**5 + 16 * z**3 + 3 * z) / 96
-        third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
-        return z + first / degrees + second / degrees**2 + third / degrees**3
-    low, high = 0.0, 1.0
-    while t_cdf(high, degrees) < share:
-        high *= 2
-    for _ in range(80):
-        middle = (low + high) / 2
-        low, high = (middle, high) if t_cdf(middle, degrees) < share else (low, middle)
-    return high
-
-
-def t_cdf(value: float, degrees: int) -> float:
-    """Return the distribution function of Student's t for whole degrees of freedom.
-
-    M. Abramowitz and I. Stegun, "Handbook of Mathematical Functions", 1964, 26.7.3 and 26.7.4.
-    """
-    angle = math.atan2(value, math.sqrt(degrees))
-    odd = degrees % 2
-    term = math.cos(angle) if odd else 1.0
-    series = term if degrees > 1 else 0.0
-    for k in range(2 + odd, degrees - 1, 2):
-        term *= (k - 1) / k * math.cos(angle) ** 2
-        series += term
-    within = 2 / math.pi * (angle + math.sin(angle) * series) if odd else math.sin(angle) * series
-    return (1 + within) / 2
-
-
-def percentile_interval(values: Sequence[float], percent: float, *, level: float = LEVEL) -> Interval | None:
-    """Return the confidence interval of a percentile by order statistics; None where the sample is too small.
-
-    p95 needs 72 values, p99 needs 368. Conservative for independent values of any continuous distribution: H. David
-    and H. Nagaraja, "Order Statistics", 3rd edition, 2003, section 7.1. The ends are in the unit of the values.
-    """
-    ranks = _interval_ranks(len(values), percent / 100, (1 - level) / 2)
-    if ranks is None:
-        return None
+def _between(values: Sequence[float], ranks: tuple[int, int], level: float) -> Interval:
     ascending = sorted(values)
     return Interval(ascending[ranks[0] - 1], ascending[ranks[1] - 1], level)
+
+
+def percentile_interval(
+    values: Sequence[float], percent: float, blocks: Sequence[int] | None = None, *, level: float = LEVEL
+) -> Interval | None:
+    """Return the confidence interval of a percentile; None where the sample, or the number of rounds, is too small.
+
+    With rounds it is Woodruff's (see `median_interval`), and never narrower than the one of independent values by order
+    statistics, which p95 needs 72 of, p99 368: H. David and H. Nagaraja, "Order Statistics", 3rd edition, 2003, section
+    7.1. The ends are in the unit of the values.
+    """
+    ranks = _interval_ranks(len(values), percent / 100, (1 - level) / 2)
+    if ranks is not None and blocks is not None:
+        clustered = _clustered_ranks(values, percent / 100, blocks, level)
+        ranks = clustered and (min(ranks[0], clustered[0]), max(ranks[1], clustered[1]))
+    return None if ranks is None else _between(values, ranks, level)
 
 
 def _interval_ranks(n: int, share: float, tail: float) -> tuple[int, int] | None:

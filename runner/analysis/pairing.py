@@ -6,6 +6,7 @@ mean.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -39,7 +40,7 @@ _COMPARED_COLUMNS = frozenset(
 """All others are left out of an arm: a copy of them would take more memory than anything else in a long run."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Arm:
     """One side of a comparison: the measured rows of one target in one run."""
 
@@ -51,7 +52,7 @@ class Arm:
         """The rows that are a success or a failure of the target."""
         return self.rows[~self.rows["outcome"].isin([outcome.value for outcome in UNTRIED])]
 
-    @property
+    @cached_property
     def timed(self) -> pd.DataFrame:
         """The rows that enter timing statistics."""
         return self.rows[self.rows["outcome"].isin([outcome.value for outcome in TIMED])]
@@ -76,7 +77,8 @@ class BlockMeans:
     """The mean logarithms of each block: of paired arms the differences, new less base; else of either run.
 
     `new` has shape (blocks,); `base` has shape (blocks of the base,), and is None if the arms are paired. `n` counts
-    the values behind them, of base and new. The levels are geometric means in the unit of the measure.
+    the values behind them, of base and new. The levels are geometric means in the unit of the measure. `pairs` are the
+    differences of all pairs, of so many `questions`; None if the arms are not paired.
     """
 
     new: Floats
@@ -84,6 +86,8 @@ class BlockMeans:
     n: tuple[int, int]
     base_level: float
     new_level: float
+    pairs: Floats | None = None
+    questions: int = 0
 
 
 def pair_blocks(base: Arm, new: Arm, column: str) -> BlockMeans | None:
@@ -91,10 +95,13 @@ def pair_blocks(base: Arm, new: Arm, column: str) -> BlockMeans | None:
     pairs = pd.concat({"base": _logs(base, column), "new": _logs(new, column)}, axis=1).dropna()
     if pairs.empty:
         return None
-    differences = _block_means(pairs["new"] - pairs["base"])
+    shifts = pairs["new"] - pairs["base"]
+    differences = _block_means(shifts)
     levels = np.exp(pairs.mean())
     n = (len(pairs), len(pairs))
-    return BlockMeans(differences, None, n, float(levels["base"]), float(levels["new"]))
+    questions = len({*zip(*(pairs.index.get_level_values(name) for name in QUESTION), strict=True)})
+    each = shifts.to_numpy(dtype=float)
+    return BlockMeans(differences, None, n, float(levels["base"]), float(levels["new"]), each, questions)
 
 
 def match_blocks(base: Arm, new: Arm, column: str) -> BlockMeans | None:
@@ -115,13 +122,15 @@ def match_blocks(base: Arm, new: Arm, column: str) -> BlockMeans | None:
 
 def _logs(arm: Arm, column: str) -> "pd.Series[float]":
     """Return the logarithm of a column by stratum and block; a reply without any character counts as one character."""
-    indexed = arm.timed.set_index(STRATUM_AND_BLOCK)
-    values: pd.Series[float] = indexed[column].dropna().astype(float)
+    values = arm.timed[column].to_numpy(dtype=float, na_value=np.nan)
     if column == "chars":
-        values = values.clip(lower=1)
-    values = values[values > 0]
-    logs = pd.Series(np.log(values.to_numpy()), index=values.index, dtype=float)
-    return logs.groupby(level=STRATUM_AND_BLOCK).mean()
+        values = np.where(np.isnan(values), values, np.maximum(values, 1))
+    known = np.greater(values, 0)  # False where there is no value
+    index = pd.MultiIndex.from_arrays(
+        [arm.timed[name].array[known] for name in STRATUM_AND_BLOCK], names=STRATUM_AND_BLOCK
+    )
+    logs = pd.Series(np.log(values[known]), index=index, dtype=float)
+    return logs if index.is_unique else logs.groupby(level=STRATUM_AND_BLOCK).mean()
 
 
 def _stratum_means(logs: "pd.Series[float]") -> "pd.Series[float]":

@@ -31,6 +31,9 @@ COARSE, FINE, FINE_BELOW = 1_999, 99_999, 0.02
 """Random permutations for a first p-value; for one that may matter; and up to which p it may. A p of at most FINE_BELOW
 comes from the fine ones alone, so that choosing between the two is no second chance."""
 
+MOST_DRAWS, FINEST_BELOW = 10_000_000, 0.001
+"""More random permutations are never drawn; and up to which p a test draws more than FINE, where its level needs it."""
+
 INTERVAL_DRAWS = 9_999
 """Random permutations for an interval."""
 
@@ -128,13 +131,22 @@ class Relabellings:
 
 
 @dataclass(frozen=True, slots=True)
+class IndependentResult:
+    """The p and the interval that there would be if rounds were independent of one another."""
+
+    p: float
+    interval: Interval | None
+
+
+@dataclass(frozen=True, slots=True)
 class PermutationResult:
     """The estimate of a shift, its confidence interval, and the p-value of there being none.
 
     `smallest_p` is the smallest p-value that this many units can reach. `spread` divided by the square root of the
     number of units of an arm is, nearly, the standard error. `interval` is None where the units are too few for one.
-    `autocorrelated` is true if neighbouring units resemble each other more than chance explains: then p is too small.
-    `constant` is true if no permutation changes anything: there is nothing to test, and p is 1.
+    `autocorrelated` is true if neighbouring units resemble each other more than chance explains. `independent` is set
+    where p and interval allow for that, and holds what they would be without. `constant` is true if no permutation
+    changes anything: there is nothing to test, and p is 1.
     """
 
     estimate: float
@@ -145,9 +157,10 @@ class PermutationResult:
     interval: Interval | None
     autocorrelated: bool = False
     constant: bool = False
+    independent: IndependentResult | None = None
 
 
-def sign_flip_test(differences: Floats, level: float = LEVEL) -> PermutationResult:
+def sign_flip_test(differences: Floats, level: float = LEVEL, draws: int = FINE) -> PermutationResult:
     """Return the result of the paired sign-flip permutation test.
 
     R. Fisher, "The Design of Experiments", 1935, chapter III.
@@ -155,13 +168,14 @@ def sign_flip_test(differences: Floats, level: float = LEVEL) -> PermutationResu
     Args:
         differences: new less base of each unit, in the order of time; shape (units,), at least one.
         level: the level of the interval.
+        draws: random permutations where there are too many to list; see `draws_for`.
 
     """
     flips = SignFlips(len(differences))
     return PermutationResult(
         estimate=float(differences.mean()),
-        p=float(p_values(differences[None, :], flips)[0]),
-        smallest_p=smallest_p(flips),
+        p=float(p_values(differences[None, :], flips, draws)[0]),
+        smallest_p=smallest_p(flips, draws),
         spread=_standard_deviation(differences),
         units=len(differences),
         interval=confidence_interval(differences, flips, level),
@@ -170,7 +184,7 @@ def sign_flip_test(differences: Floats, level: float = LEVEL) -> PermutationResu
     )
 
 
-def two_sample_test(base: Floats, new: Floats, level: float = LEVEL) -> PermutationResult:
+def two_sample_test(base: Floats, new: Floats, level: float = LEVEL, draws: int = FINE) -> PermutationResult:
     """Return the result of the two-sample permutation test of a difference of means.
 
     E. Pitman, "Significance Tests Which May be Applied to Samples From any Populations", Supplement to the Journal of
@@ -180,6 +194,7 @@ def two_sample_test(base: Floats, new: Floats, level: float = LEVEL) -> Permutat
         base: the units of the base, in the order of time; shape (units of the base,), at least one.
         new: the units of the new run, likewise.
         level: the level of the interval.
+        draws: random permutations where there are too many to list; see `draws_for`.
 
     Returns:
         the result; its `units` is the number of the smaller run's.
@@ -188,8 +203,8 @@ def two_sample_test(base: Floats, new: Floats, level: float = LEVEL) -> Permutat
     relabellings, values = Relabellings(len(base), len(new)), np.concatenate([base, new])
     return PermutationResult(
         estimate=float(new.mean() - base.mean()),
-        p=float(p_values(values[None, :], relabellings)[0]),
-        smallest_p=smallest_p(relabellings),
+        p=float(p_values(values[None, :], relabellings, draws)[0]),
+        smallest_p=smallest_p(relabellings, draws),
         spread=math.hypot(_standard_deviation(base), _standard_deviation(new)),
         units=min(len(base), len(new)),
         interval=confidence_interval(values, relabellings, level),
@@ -223,18 +238,46 @@ def _standard_deviation(values: Floats) -> float:
     return float(values.std(ddof=1)) if len(values) > 1 else 0.0
 
 
-def smallest_p(permutations: Permutations) -> float:
+def draws_for(share: float) -> int:
+    """Return how many random permutations a test at the level `share` draws: ten at least beyond the level."""
+    return min(MOST_DRAWS, max(FINE, math.ceil(10 / share)))
+
+
+def smallest_p(permutations: Permutations, draws: int = FINE) -> float:
     """Return the smallest two-sided p-value that this many units can reach."""
     enumerated = permutations.count <= MAX_ENUMERATED
-    return min(1.0, max(2 / permutations.count, 0 if enumerated else 2 / (FINE + 1)))
+    return min(1.0, max(2 / permutations.count, 0 if enumerated else 2 / (draws + 1)))
 
 
-def p_values(rows: Floats, permutations: Permutations) -> Floats:
+def fewest_pairs(share: float) -> int | None:
+    """Return the fewest pairs of which the clearest data has p <= share, 2 / 2^n; None if no number has."""
+    return max(2, math.ceil(math.log2(2 / share))) if _is_reachable(share) else None
+
+
+def fewest_of_two_samples(share: float) -> int | None:
+    """Return the fewest units on each side of which the clearest data has p <= share, 2 / C(2n, n); None if none has.
+
+    The clearest data: all units of one side exceed those of the other, or all of one side failed and none of the other.
+    """
+    if not _is_reachable(share):
+        return None
+    units = 1
+    while math.log(2) - (math.lgamma(2 * units + 1) - 2 * math.lgamma(units + 1)) > math.log(share):
+        units += 1
+    return units
+
+
+def _is_reachable(share: float) -> bool:
+    return share >= 2 / (MOST_DRAWS + 1)
+
+
+def p_values(rows: Floats, permutations: Permutations, draws: int = FINE) -> Floats:
     """Return the two-sided p-values of no shift: twice the smaller tail, 1 at most.
 
     Args:
         rows: one experiment per row; shape (rows, units).
         permutations: of the units of a row.
+        draws: random permutations where there are too many to list, FINE at least.
 
     Returns:
         shape (rows,).
@@ -243,9 +286,10 @@ def p_values(rows: Floats, permutations: Permutations) -> Floats:
     if permutations.count <= MAX_ENUMERATED:
         return _two_sided(rows, iter([permutations.list_all()]))
     found = _two_sided(rows, _draw_batches(permutations, COARSE))
-    may_matter = found <= FINE_BELOW
-    if may_matter.any():
-        found[may_matter] = _two_sided(rows[may_matter], _draw_batches(permutations, FINE))
+    for size, below in ((FINE, FINE_BELOW), *([(draws, FINEST_BELOW)] if draws > FINE else [])):
+        may_matter = found <= below
+        if may_matter.any():
+            found[may_matter] = _two_sided(rows[may_matter], _draw_batches(permutations, size))
     return found
 
 

@@ -4,15 +4,20 @@ import math
 from dataclasses import dataclass
 from statistics import NormalDist
 
+import numpy as np
+from numpy.typing import NDArray
+
 from runner.analysis.intervals import LEVEL, Interval
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Proportion:
-    """A count out of `n`; n is at least 1."""
+    """A count out of `n`; n is at least 1. Neither is whole where both were divided by a design effect."""
 
-    count: int
-    n: int
+    count: float
+    n: float
 
     @property
     def value(self) -> float:
@@ -23,17 +28,57 @@ class Proportion:
         """Return the same proportion of another n, as nearly as whole counts allow."""
         return Proportion(round(self.value * n), n)
 
+    def divided(self, effect: float) -> "Proportion":
+        """Return the same proportion of fewer requests: as many independent ones as say as much."""
+        n = max(1.0, self.n / effect)
+        return Proportion(self.value * n, n)
+
+
+BATCHES, FEWEST_BATCHES = (1, 2, 4), 8
+"""Numbers of rounds that are taken together to see whether failures come in spells, and the fewest batches of several
+rounds that tell it from chance."""
+
+FailuresByRound = tuple[Floats, Floats]
+"""How many requests of each round failed, and how many there were, in the order of rounds."""
+
+
+def design_effect(*arms: FailuresByRound) -> float:
+    """Return by how much the variance of failures between rounds exceeds the binomial's: 1 at least.
+
+    Of both arms together; the larger of those over batches of one, two and four rounds, since an outage may outlast a
+    round. J. Rao and A. Scott, "A Simple Method for the Analysis of Clustered Binary Data", Biometrics 48, 1992.
+    """
+    effects = [1.0]
+    for size in BATCHES:
+        parts = [_dispersion(failed, tried, size) for failed, tried in arms]
+        degrees = sum(degrees for _, degrees in parts)
+        if degrees:
+            effects.append(sum(squares for squares, _ in parts) / degrees)
+    return max(effects)
+
+
+def _dispersion(failed: Floats, tried: Floats, size: int) -> tuple[float, int]:
+    """Return Pearson's chi-squared of failures over batches of rounds, and its degrees of freedom."""
+    share, batches = failed.sum() / tried.sum(), len(failed) // size
+    if not 0 < share < 1 or batches < (FEWEST_BATCHES if size > 1 else 2):
+        return 0.0, 0
+    starts = np.arange(batches) * size
+    of_batch, total = np.add.reduceat(failed, starts), np.add.reduceat(tried, starts)
+    squares = (of_batch - share * total) ** 2 / (total * share * (1 - share))
+    return float(squares.sum()), batches - 1
+
 
 def fisher_p(base: Proportion, new: Proportion) -> float:
     """Return the two-sided p-value of Fisher's exact test: twice the smaller hypergeometric tail, 1 at most.
 
     R. Fisher, "The Logic of Inductive Inference", Journal of the Royal Statistical Society 98, 1935; of the ways to
-    make it two-sided, doubling is the one that agrees with two one-sided tests.
+    make it two-sided, doubling is the one that agrees with two one-sided tests. Counts are rounded to whole ones.
     """
-    failed = base.count + new.count
-    counts = range(max(0, failed - base.n), min(new.n, failed) + 1)
-    probabilities = [_hypergeometric(count, failed, base.n, new.n) for count in counts]
-    at = new.count - counts.start
+    failures, sizes = (round(base.count), round(new.count)), (round(base.n), round(new.n))
+    failed = sum(failures)
+    counts = range(max(0, failed - sizes[0]), min(sizes[1], failed) + 1)
+    probabilities = [_hypergeometric(count, failed, *sizes) for count in counts]
+    at = failures[1] - counts.start
     return min(1.0, 2 * min(math.fsum(probabilities[: at + 1]), math.fsum(probabilities[at:])))
 
 

@@ -115,13 +115,13 @@ def _summarize_target(target: MeasuredTarget, table: pd.DataFrame, percents: Seq
         outcomes=_count_outcomes(counted),
         flags=_count_flags(counted),
         ttft_p50=_median_of_column(timed, "ttft_s"),
-        ttft_p95=percentile(_present(timed["ttft_s"]), 95),
+        ttft_p95=_percentile_of_column(timed, "ttft_s", 95),
         ttfa_p50=_median_of_column(timed, "ttfa_s"),
         total_p50=_median_of_column(timed, "total_s"),
         output_tps_p50=_median_of_column(timed, "output_tps"),
         output_cps_p50=_median_of_column(timed, "output_cps"),
-        ttft_percentiles=_percentiles(_present(timed["ttft_s"]), percents),
-        total_percentiles=_percentiles(_present(timed["total_s"]), percents),
+        ttft_percentiles=_percentiles(timed, "ttft_s", percents),
+        total_percentiles=_percentiles(timed, "total_s", percents),
         ttft_adjusted=_error_adjusted(under_load, _present(timed["ttft_s"]), percents),
     )
 
@@ -136,8 +136,13 @@ def _median_of_column(timed: pd.DataFrame, column: str) -> Statistic | None:
     return median(known[column].tolist(), known["block"].tolist())
 
 
-def _percentiles(values: Sequence[float], percents: Sequence[float]) -> tuple[Statistic, ...]:
-    found = [percentile(values, percent) for percent in percents]
+def _percentile_of_column(timed: pd.DataFrame, column: str, percent: float) -> Statistic | None:
+    known = timed.loc[timed[column].notna(), [column, "block"]]
+    return percentile(known[column].tolist(), percent, known["block"].tolist())
+
+
+def _percentiles(timed: pd.DataFrame, column: str, percents: Sequence[float]) -> tuple[Statistic, ...]:
+    found = [_percentile_of_column(timed, column, percent) for percent in percents]
     return tuple(each for each in found if each is not None)
 
 
@@ -181,8 +186,10 @@ def median(values: Sequence[float], blocks: Sequence[int] | None = None) -> Stat
     return Statistic("p50", median_of(values), len(values), median_interval(values, blocks))
 
 
-def percentile(values: Sequence[float], percent: float) -> Statistic | None:
+def percentile(values: Sequence[float], percent: float, blocks: Sequence[int] | None = None) -> Statistic | None:
     """Return a percentile by nearest rank, an observed value; None without values.
+
+    The interval allows for the rounds of the values, `blocks`, if they are given.
 
     Of a sample too small for it, return the maximum, or below the median the minimum, under that name. Nearest rank is
     definition 1 of R. Hyndman and Y. Fan, "Sample Quantiles in Statistical Packages", The American Statistician 50,
@@ -192,7 +199,7 @@ def percentile(values: Sequence[float], percent: float) -> Statistic | None:
         return None
     name, value = _nearest_rank(values, percent)
     supported = len(values) >= smallest_sample(percent)
-    return Statistic(name, value, len(values), percentile_interval(values, percent) if supported else None)
+    return Statistic(name, value, len(values), percentile_interval(values, percent, blocks) if supported else None)
 
 
 def _nearest_rank(values: Sequence[float], percent: float) -> tuple[str, float]:

@@ -1,19 +1,22 @@
 """The rule by which evidence becomes a verdict. docs/statistics.md describes it in words.
 
-Regressed or improved: significant, at least the minimum effect, and beyond the clock error. Unchanged: the whole
+Regressed or improved: significant, surely at least the minimum effect, and beyond the clock error. Unchanged: the whole
 interval lies inside the minimum effect. All else is undecided, with the reason and the sample that should be enough.
 """
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from statistics import NormalDist
 
-from runner.analysis.intervals import LEVEL
+from runner.analysis.intervals import LEVEL, Interval
 from runner.analysis.measures import Better
 from runner.analysis.permutation import PermutationResult
 from runner.errors import CompareError
+
+POWER = 0.8
+"""The chance with which the number of units named decides, if all is as it was estimated."""
 
 MAX_UNITS = 100_000
 """A larger sample is never recommended."""
@@ -34,6 +37,12 @@ class UndecidedReason(StrEnum):
 
     TOO_FEW = "too few"
     """Not even the clearest data of this size could be significant."""
+    UNREACHABLE = "unreachable"
+    """The level of a row is so small that no test reaches it, whatever the sample."""
+    SPELLS = "slow spells"
+    """It would be decided if rounds were independent; but neighbouring rounds are alike."""
+    SIZE = "size"
+    """The change is significant, and its interval reaches below the minimum effect."""
     NOISY = "noisy"
     """A larger sample of the same kind should be enough."""
     CLOCK = "clock"
@@ -86,8 +95,10 @@ class Decision:
 class Criteria:
     """The conditions for a verdict on one measure.
 
-    `min_effect` is in the unit of the estimate. `alpha` is the level of the whole comparison, `alpha_of_row` the part
-    of it that one row has at worst. `smallest_p` and `project` are those of `MeasureEvidence`.
+    `min_effect` is in the unit of the estimate; with `is_bound` the whole interval must lie beyond it, else only the
+    estimate. `alpha` is the level of the whole comparison, `alpha_of_row` the part of it that one row has at worst.
+    `fewest_units` and `project` are those of `MeasureEvidence`. `independent_p` is the adjusted p that there would be
+    if rounds were independent.
     """
 
     min_effect: float
@@ -95,19 +106,29 @@ class Criteria:
     alpha_of_row: float
     better: Better
     beyond_clock: bool
-    smallest_p: Callable[[int], float]
+    fewest_units: Callable[[float], int | None]
     project: Callable[[int], PermutationResult] | None = None
+    is_bound: bool = True
+    independent_p: float | None = None
 
 
 def is_change(result: PermutationResult, adjusted_p: float, criteria: Criteria) -> bool:
-    """Return whether a change is significant, at least the minimum effect, and beyond the clock error."""
-    significant = adjusted_p <= criteria.alpha
-    return significant and abs(result.estimate) >= criteria.min_effect and criteria.beyond_clock
+    """Return whether a change is significant, surely at least the minimum effect, and beyond the clock error."""
+    return adjusted_p <= criteria.alpha and is_large(result, criteria) and criteria.beyond_clock
 
 
-def _is_unchanged(result: PermutationResult, criteria: Criteria) -> bool:
-    """Return whether the whole interval lies inside the minimum effect."""
+def is_large(result: PermutationResult, criteria: Criteria) -> bool:
+    """Return whether a change reaches the minimum effect: with the near end of its interval, if that is a bound."""
+    if abs(result.estimate) < criteria.min_effect:
+        return False
+    if not criteria.is_bound:
+        return True
     interval = result.interval
+    return interval is not None and (interval.low >= criteria.min_effect or interval.high <= -criteria.min_effect)
+
+
+def _is_unchanged(interval: Interval | None, criteria: Criteria) -> bool:
+    """Return whether the whole interval lies inside the minimum effect."""
     return interval is not None and -criteria.min_effect < interval.low and interval.high < criteria.min_effect
 
 
@@ -115,15 +136,33 @@ def decide(result: PermutationResult, adjusted_p: float, criteria: Criteria) -> 
     """Return the verdict on one measure."""
     if is_change(result, adjusted_p, criteria):
         return Decision(_direction(result.estimate, criteria.better))
-    if _is_unchanged(result, criteria):
+    if _is_unchanged(result.interval, criteria):
         return Decision(Verdict.UNCHANGED)
+    if criteria.fewest_units(criteria.alpha_of_row) is None:
+        return Decision(Verdict.UNDECIDED, UndecidedReason.UNREACHABLE)
     if result.smallest_p > criteria.alpha_of_row:
         return Decision(Verdict.UNDECIDED, UndecidedReason.TOO_FEW, _units_needed(result, criteria))
-    if adjusted_p <= criteria.alpha and abs(result.estimate) >= criteria.min_effect:
-        return Decision(Verdict.UNDECIDED, UndecidedReason.CLOCK)
+    reason = _doubt(result, adjusted_p, criteria)
+    if reason is UndecidedReason.CLOCK:
+        return Decision(Verdict.UNDECIDED, reason)
     needed = _units_needed(result, criteria)
-    reason = UndecidedReason.BORDERLINE if needed is None else UndecidedReason.NOISY
-    return Decision(Verdict.UNDECIDED, reason, needed)
+    return Decision(Verdict.UNDECIDED, UndecidedReason.BORDERLINE if needed is None else reason, needed)
+
+
+def _doubt(result: PermutationResult, adjusted_p: float, criteria: Criteria) -> UndecidedReason:
+    """Return why a sample that is large enough to be significant is undecided."""
+    if _is_decided_if_independent(result, criteria):
+        return UndecidedReason.SPELLS
+    if adjusted_p > criteria.alpha or abs(result.estimate) < criteria.min_effect:
+        return UndecidedReason.NOISY
+    return UndecidedReason.CLOCK if is_large(result, criteria) else UndecidedReason.SIZE
+
+
+def _is_decided_if_independent(result: PermutationResult, criteria: Criteria) -> bool:
+    if result.independent is None or criteria.independent_p is None or not result.autocorrelated:
+        return False
+    plain = replace(result, interval=result.independent.interval)
+    return is_change(plain, criteria.independent_p, criteria) or _is_unchanged(plain.interval, criteria)
 
 
 def _direction(estimate: float, better: Better) -> Verdict:
@@ -133,34 +172,43 @@ def _direction(estimate: float, better: Better) -> Verdict:
 
 
 def _units_needed(result: PermutationResult, criteria: Criteria) -> int | None:
-    """Return how many units like those at hand should be enough; None if no feasible number is.
+    """Return how many units like those at hand decide in four of five cases; None if no feasible number does.
 
-    By the normal approximation: n = (z * spread / distance)^2.
+    By the normal approximation: n = ((z + z of the power) * spread / distance)^2, and z^2 / 2 more for an estimated
+    spread (W. Guenther, "Sample Size Formulas for Normal Theory T Tests", The American Statistician 35, 1981).
     """
     if criteria.project is not None:
-        return _units_needed_by_projection(criteria.project, result.units + 1, criteria)
-    size = abs(result.estimate)
-    if size < criteria.min_effect:  # to be shown unchanged: the interval must fit inside
-        z, distance = NormalDist().inv_cdf((1 + LEVEL) / 2), criteria.min_effect - size
+        return _units_needed_by_projection(criteria.project, result, criteria)
+    size, normal = abs(result.estimate), NormalDist()
+    of_interval, of_power = normal.inv_cdf((1 + LEVEL) / 2), normal.inv_cdf(POWER)
+    if size < criteria.min_effect:  # to be shown unchanged: both ends of the interval must be inside
+        goals = [(of_interval, normal.inv_cdf((1 + POWER) / 2), criteria.min_effect - size)]
     else:
-        z, distance = NormalDist().inv_cdf(1 - criteria.alpha_of_row / 2), size
-    if distance * math.sqrt(MAX_UNITS) <= z * result.spread:
-        return None
-    by_noise = math.ceil((z * result.spread / distance) ** 2)
-    return max(by_noise, result.units + 1, _fewest_significant(criteria))
+        goals = [(normal.inv_cdf(1 - criteria.alpha_of_row / 2), of_power, size)]
+        if criteria.is_bound:
+            goals.append((of_interval, of_power, size - criteria.min_effect))
+    needed = [result.units + 1, criteria.fewest_units(criteria.alpha_of_row) or 0]
+    for z, more, distance in goals:
+        if distance * math.sqrt(MAX_UNITS) <= (z + more) * result.spread:
+            return None
+        needed.append(math.ceil(((z + more) * result.spread / distance) ** 2 + z**2 / 2) if result.spread else 0)
+    return max(needed)
 
 
 def _units_needed_by_projection(
-    project: Callable[[int], PermutationResult], units: int, criteria: Criteria
+    project: Callable[[int], PermutationResult], result: PermutationResult, criteria: Criteria
 ) -> int | None:
-    """Return the number of units, from `units` on, of which the rule decides: by doubling, then by bisection."""
+    """Return the number of units of which the rule decides: by doubling, then by bisection.
+
+    Where chance has a say the rule would decide so in half of all cases; the number is raised for the power.
+    """
 
     def decides(count: int) -> bool:
-        result = project(count)
-        adjusted_p = result.p * criteria.alpha / criteria.alpha_of_row
-        return _is_unchanged(result, criteria) or is_change(result, adjusted_p, criteria)
+        projected = project(count)
+        adjusted_p = projected.p * criteria.alpha / criteria.alpha_of_row
+        return _is_unchanged(projected.interval, criteria) or is_change(projected, adjusted_p, criteria)
 
-    too_few, enough = units - 1, units
+    too_few, enough = result.units, result.units + 1
     while not decides(enough):
         if enough >= MAX_UNITS:
             return None
@@ -168,12 +216,14 @@ def _units_needed_by_projection(
     while enough - too_few > 1:
         middle = (too_few + enough) // 2
         too_few, enough = (too_few, middle) if decides(middle) else (middle, enough)
-    return enough
+    return math.ceil(enough * _factor_for_power(result, criteria)) if result.spread else enough
 
 
-def _fewest_significant(criteria: Criteria) -> int:
-    """Return the smallest number of units of which the clearest data would be significant."""
-    units = 1
-    while criteria.smallest_p(units) > criteria.alpha_of_row and units < MAX_UNITS:
-        units += 1
-    return units
+def _factor_for_power(result: PermutationResult, criteria: Criteria) -> float:
+    """Return by how much a number of units that decides in half of cases grows to decide with the power."""
+    normal = NormalDist()
+    if abs(result.estimate) < criteria.min_effect:
+        z, more = normal.inv_cdf((1 + LEVEL) / 2), normal.inv_cdf((1 + POWER) / 2)
+    else:
+        z, more = normal.inv_cdf(1 - criteria.alpha_of_row / 2), normal.inv_cdf(POWER)
+    return ((z + more) / z) ** 2

@@ -6,6 +6,7 @@ from dataclasses import replace
 from io import StringIO
 from itertools import chain
 from pathlib import Path
+from random import Random
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -99,13 +100,51 @@ def test_ttfa_is_not_tested_where_it_equals_ttft() -> None:
     assert finding(diff_within(run, BASE, NEW, Rule(measures=("ttfa",))), "ttfa_s").units == 8
 
 
-def test_autocorrelated_blocks_are_warned_of() -> None:
-    """A slow stretch of one target alone is reported as a change, with a warning."""
+def test_a_slow_spell_of_one_target_is_undecided() -> None:
+    """A slow stretch of one target alone is no change that another hour would show; the doubt says why."""
     slow = [answered(NEW, "one", block, 0.3 * (3 if block > 10 else 1.2) + block / 1e4) for block in range(1, 21)]
     fast = [answered(BASE, "one", block, 0.3) for block in range(1, 21)]
     difference = diff_within(run_of([*fast, *slow]), BASE, NEW, Rule(measures=("ttft",)))
-    assert difference.verdict is Verdict.REGRESSED
-    assert "neighbouring blocks" in difference.warnings[0]
+    assert finding(difference).decision.reason is UndecidedReason.SPELLS
+    assert "slow spells last longer than a round" in write_plain(difference)
+
+
+def test_a_spell_does_not_make_a_run_unchanged() -> None:
+    """Rounds that wander together within the minimum effect might wander out of it: undecided, not unchanged."""
+    wander = [1.07 if (block // 8) % 2 else 0.94 for block in range(1, 25)]
+    new = [answered(NEW, "one", block, 0.3 * wander[block - 1] + block / 1e6) for block in range(1, 25)]
+    base = [answered(BASE, "one", block, 0.3) for block in range(1, 25)]
+    found = finding(diff_within(run_of([*base, *new]), BASE, NEW, Rule(measures=("ttft",))))
+    assert (found.verdict, found.decision.reason) == (Verdict.UNDECIDED, UndecidedReason.SPELLS)
+
+
+def test_one_run_shows_what_its_pairs_show_and_opens_no_gate() -> None:
+    """13 of 13 pairs are slower in one round: a scoped claim in every output, and the verdict stays undecided."""
+    cases = [f"case-{number}" for number in range(13)]
+    run = run_of([*jittered(BASE, 1, cases=cases), *jittered(NEW, 1, slower=1.9, cases=cases)])
+    difference = diff_within(run, BASE, NEW, Rule(measures=("ttft",)))
+    claim = finding(difference).this_run
+    assert claim is not None
+    assert (claim.agreeing, claim.pairs, claim.questions) == (13, 13, 13)
+    assert claim.p <= 0.01
+    assert claim.interval is not None
+    assert claim.change in claim.interval
+    assert difference.verdict is Verdict.UNDECIDED
+    said = "in this run, on these 13 questions, acme/new was slower in 13 of 13 pairs (TTFT"
+    for text in (write_plain(difference), DIFFERENCE_WRITERS[".md"](difference)):
+        assert said in " ".join(text.split())
+    assert json.loads(DIFFERENCE_WRITERS[".json"](difference))["findings"][0]["this_run"]["agreeing"] == 13
+    alike = run_of([*jittered(BASE, 1, cases=cases), *jittered(NEW, 1, seed=2, cases=cases)])
+    assert finding(diff_within(alike, BASE, NEW, Rule(measures=("ttft",)))).this_run is None
+
+
+def test_a_change_that_may_be_smaller_than_the_minimum_is_undecided() -> None:
+    """12 % more than chance, with an interval from 7 %: not surely the 10 % that a gate asks for."""
+    records = [answered(BASE, "one", block, 0.3) for block in range(1, 21)]
+    records += [answered(NEW, "one", block, 0.3 * (1.12 + (0.1 if block % 2 else -0.1))) for block in range(1, 21)]
+    found = finding(diff_within(run_of(records), BASE, NEW, Rule(measures=("ttft",))))
+    assert (found.verdict, found.decision.reason) == (Verdict.UNDECIDED, UndecidedReason.SIZE)
+    assert found.p <= 0.01
 
 
 @pytest.mark.parametrize(
@@ -281,7 +320,8 @@ def of_failures(requests: int, before: int, after: int) -> Difference:
 
     def failing(count: int, name: str) -> Run:
         blocks = range(1, requests + 1)
-        return run_of([failed(block=each) if each <= count else answered(block=each) for each in blocks], name)
+        failing = set(Random(3).sample(blocks, count))
+        return run_of([failed(block=each) if each in failing else answered(block=each) for each in blocks], name)
 
     return diff_runs(failing(before, "base"), failing(after, "new"), Rule(measures=("failures",)))
 
@@ -469,3 +509,30 @@ def test_diff_writes_each_output(runs: Path) -> None:
     assert done.stdout == (runs / "r.json").read_text(encoding="utf-8")
     assert (runs / "r.md").read_text(encoding="utf-8").startswith("## regressed")
     assert (runs / "r.xml").read_text(encoding="utf-8").startswith("<?xml")
+
+
+# Many targets
+
+
+@pytest.mark.parametrize("targets", [23, 30, 50])
+def test_ranking_of_many_targets_ends(targets: int) -> None:
+    """A level divided by all pairs of targets is below what 99,999 permutations reach, and is named all the same."""
+    models = [f"acme/model-{number}" for number in range(targets)]
+    records = chain.from_iterable(
+        jittered(model, 3, slower=1 + at / 10, cases=("one",)) for at, model in enumerate(models)
+    )
+    pairs = targets * (targets - 1) // 2
+    rule = Rule(alpha=0.01 / pairs, measures=("ttft", "total"))
+    decision = finding(diff_within(run_of(list(records)), models[0], models[-1], rule)).decision
+    assert decision.reason is UndecidedReason.TOO_FEW
+    assert decision.needed is not None
+    assert decision.needed >= math.ceil(math.log2(2 * 2 * pairs / 0.01))
+
+
+def test_a_tiny_alpha_is_named_reachable_or_not() -> None:
+    """1e-5 names the rounds it needs; 1e-9 cannot be decided, and the words say so."""
+    run = run_of([*jittered(BASE, 3, cases=("one",)), *jittered(NEW, 3, slower=9, cases=("one",))])
+    assert finding(diff_within(run, BASE, NEW, Rule(alpha=1e-5, measures=("ttft",)))).decision.needed == 18
+    never = diff_within(run, BASE, NEW, Rule(alpha=1e-9, measures=("ttft",)))
+    assert finding(never).decision.reason is UndecidedReason.UNREACHABLE
+    assert "cannot be decided" in write_plain(never)

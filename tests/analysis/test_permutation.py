@@ -16,6 +16,9 @@ from runner.analysis.permutation import (
     Relabellings,
     SignFlips,
     confidence_interval,
+    draws_for,
+    fewest_of_two_samples,
+    fewest_pairs,
     holm_adjust,
     is_autocorrelated,
     p_values,
@@ -239,3 +242,29 @@ def test_newcombe_interval_has_a_width_without_failures() -> None:
     )
     assert few.high > 0.5
     assert 0 < many.high < 0.02
+
+
+@given(st.floats(1e-6, 0.4))
+def test_fewest_units_are_the_first_whose_smallest_p_is_low_enough(share: float) -> None:
+    """The closed forms agree with counting, paired and unpaired; Fisher's test needs as many requests."""
+    draws = draws_for(share)
+    pairs, units = fewest_pairs(share), fewest_of_two_samples(share)
+    assert pairs is not None
+    assert units is not None
+    assert smallest_p(SignFlips(pairs), draws) <= share
+    assert pairs == 2 or smallest_p(SignFlips(pairs - 1), draws) > share
+    assert smallest_p(Relabellings(units, units), draws) <= share
+    assert units == 1 or smallest_p(Relabellings(units - 1, units - 1), draws) > share
+    assert smallest_fisher_p(units, units) == pytest.approx(2 / math.comb(2 * units, units))
+
+
+def test_a_level_below_any_p_is_reached_by_no_number_of_units() -> None:
+    """No sample helps where even ten million permutations cannot show so small a p."""
+    assert fewest_pairs(1e-9) is None
+    assert fewest_of_two_samples(1e-9) is None
+
+
+def test_a_small_level_draws_more_permutations() -> None:
+    """Forty clear pairs reach a p below that of 99,999 permutations, with at least ten draws beyond the level."""
+    result = sign_flip_test(np.full(40, 1.0) + units(1, 40) / 100, draws=draws_for(2e-6))
+    assert result.p == result.smallest_p == 2 / 5_000_001

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from runner.analysis.intervals import Interval
 from runner.analysis.measures import Better, choose_measures
-from runner.analysis.permutation import PermutationResult, SignFlips, smallest_p
+from runner.analysis.permutation import PermutationResult, SignFlips, fewest_pairs, smallest_p
 from runner.analysis.verdict import Criteria, Rule, UndecidedReason, Verdict, decide
 from runner.errors import CompareError
 
@@ -20,7 +20,7 @@ CRITERIA = Criteria(
     alpha_of_row=0.01,
     better=Better.LOWER,
     beyond_clock=True,
-    smallest_p=lambda units: smallest_p(SignFlips(units)),
+    fewest_units=fewest_pairs,
 )
 
 
@@ -78,15 +78,18 @@ def test_more_rows_need_more_blocks() -> None:
 
 
 def test_noise_names_the_number_needed() -> None:
-    """(2.58 * spread / change)^2 blocks find a change of twice the minimum effect."""
+    """((1.96 + 0.84) * spread / distance to the minimum effect)^2 + 1.96^2 / 2 blocks, in four of five cases."""
     decision = decide(result(0.2, 0.2, half=0.3, units=20, spread=0.7), 0.2, CRITERIA)
-    assert (decision.reason, decision.needed) == (UndecidedReason.NOISY, math.ceil((2.5758293 * 0.7 / 0.2) ** 2))
+    assert (decision.reason, decision.needed) == (
+        UndecidedReason.NOISY,
+        math.ceil(((1.959964 + 0.8416212) * 0.7 / (0.2 - MARGIN)) ** 2 + 1.92),
+    )
 
 
 def test_number_needed_for_unchanged_narrows_the_interval() -> None:
-    """1.96 standard errors must fit into the minimum effect."""
+    """1.96 standard errors, and 1.28 more for the power, must fit into the minimum effect."""
     decision = decide(result(0.0, 1.0, half=0.3, units=20, spread=0.7), 1.0, CRITERIA)
-    assert decision.needed == math.ceil((1.959964 * 0.7 / MARGIN) ** 2)
+    assert decision.needed == math.ceil(((1.959964 + 1.2815516) * 0.7 / MARGIN) ** 2 + 1.92)
 
 
 def test_a_change_at_the_minimum_effect_names_no_number() -> None:

@@ -33,6 +33,9 @@ def _heading(difference: Difference) -> Iterator[str]:
     simulated = phrases.describe_simulated(difference)
     if simulated:
         yield f"> **simulated**: {simulated}"
+    yield from _bounded_list(
+        (f"- {inline(each, LINE_COLUMNS)}" for each in phrases.describe_this_runs(difference)), "claim"
+    )
     facts = (*phrases.describe_sides(difference), phrases.describe_pairing(difference))
     yield "\n".join(f"- {inline(fact, LINE_COLUMNS)}" for fact in facts)
 

@@ -63,7 +63,7 @@ def describe_rule(difference: Difference) -> str:
     holm = f" after Holm over {count(tests, 'test')}" if tests else ""
     return (
         f"a change is reported only if it is significant at {100 * rule.alpha:g} %{holm}, "
-        f"at least {100 * rule.min_effect:g} % (failures {100 * rule.min_failure_rise:g} points), "
+        f"surely at least {100 * rule.min_effect:g} % (failures, as measured, {100 * rule.min_failure_rise:g} points), "
         "and beyond the clock's error"
     )
 
@@ -144,7 +144,7 @@ def _write_n(finding: DiffFinding) -> str:
 # Undecided rows
 
 
-def describe_doubt(finding: DiffFinding, difference: Difference) -> str | None:
+def describe_doubt(finding: DiffFinding, difference: Difference) -> str | None:  # noqa: PLR0911 -- a case per reason
     """Return why a finding is undecided, and what would decide it; None for a finding with a verdict."""
     decision = finding.decision
     unit = "request" if finding.measure.unit is Unit.SHARE else "block"
@@ -156,6 +156,17 @@ def describe_doubt(finding: DiffFinding, difference: Difference) -> str | None:
     match decision.reason:
         case UndecidedReason.TOO_FEW:
             return f"{present} cannot be significant, whatever they show; about {needed} should be enough{option}"
+        case UndecidedReason.UNREACHABLE:
+            return (
+                "cannot be decided: divided by all tests, the level is below any p-value; compare fewer targets or rows"
+            )
+        case UndecidedReason.SPELLS:
+            return (
+                "inconclusive: slow spells last longer than a round; more rounds spread over a longer time would decide"
+            )
+        case UndecidedReason.SIZE:
+            least = f"{100 * difference.rule.min_effect:g} %"
+            return f"changed by more than chance, not surely by {least}; about {needed} should be enough{option}"
         case UndecidedReason.NOISY:
             return f"inconclusive with {present}; about {needed} should be enough{option}"
         case UndecidedReason.CLOCK:
@@ -175,6 +186,29 @@ def describe_doubts(difference: Difference, target: str) -> Iterator[str]:
         if reason:
             measures.setdefault(reason, []).append(finding.measure.label)
     yield from (f"undecided {', '.join(labels)}: {reason}" for reason, labels in measures.items())
+
+
+def describe_this_run(finding: DiffFinding) -> str | None:
+    """Return what the run shows by itself where its rounds are too few for a verdict; None if nothing."""
+    claim = finding.this_run
+    if claim is None:
+        return None
+    interval = f" [{_ratio(claim.interval.low)}, {_ratio(claim.interval.high)}]" if claim.interval else ""
+    questions = "this question" if claim.questions == 1 else f"these {claim.questions} questions"
+    is_more, label = claim.change > 1, finding.measure.label
+    if finding.measure.unit is Unit.SECONDS:
+        change, figure = f"was {'slower' if is_more else 'faster'}", f"{label} {_ratio(claim.change)}x"
+    else:
+        change, figure = f"had {'more' if is_more else 'less'} {label}", f"{_ratio(claim.change)}x"
+    return (
+        f"in this run, on {questions}, {finding.target} {change} in {claim.agreeing} of {count(claim.pairs, 'pair')} "
+        f"({figure}{interval}, p {write_p(claim.p)}); whether that holds at another time is not known"
+    )
+
+
+def describe_this_runs(difference: Difference) -> Iterator[str]:
+    """Yield what the run shows by itself, of each row whose rounds are too few for a verdict."""
+    yield from filter(None, map(describe_this_run, difference.findings))
 
 
 # Replies

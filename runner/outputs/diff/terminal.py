@@ -46,6 +46,7 @@ def _heading(difference: Difference) -> Iterator[Text]:
     if simulated:
         yield Text.assemble(("simulated", "bold yellow"), f": {simulated}")
     yield Text(phrases.headline(difference), STYLES.get(difference.verdict, "bold"))
+    yield from (Text(one_line(claim), "bold") for claim in phrases.describe_this_runs(difference))
     yield from (Text(one_line(side)) for side in phrases.describe_sides(difference))
     yield Text(phrases.describe_pairing(difference))
 

@@ -8,7 +8,7 @@ from runner.analysis.diff import Difference, diff_within
 from runner.analysis.summary import Statistic, TargetSummary
 from runner.analysis.verdict import Rule, Verdict
 from runner.errors import CompareError
-from runner.outputs.diff.phrases import describe_doubt, write_change, write_p
+from runner.outputs.diff.phrases import describe_doubt, describe_this_run, write_change, write_p
 from runner.outputs.report.comparison_grid import TargetColumn
 from runner.outputs.text.figures import MISSING, seconds
 
@@ -52,6 +52,8 @@ class LeaderComparison:
     """Whether it was slower by more than chance."""
     warnings: tuple[str, ...] = ()
     """What weakens the comparison."""
+    this_run: str | None = None
+    """What this run shows by itself, where its rounds are too few for a verdict."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,8 @@ class DurationRanking:
     headline: str
     places: tuple[RankedTarget, ...]
     doubts: tuple[str, ...]
+    this_run: tuple[str, ...] = ()
+    """What this run shows by itself, where its rounds are too few for a verdict."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +121,7 @@ def _ranking(duration: RankedDuration, ranked: Sequence[_RankedColumn], test: Pa
             *_describe_doubts([other.column.label for other in others], comparisons),
             *dict.fromkeys(warning for comparison in comparisons for warning in comparison.warnings),
         ),
+        this_run=tuple(each.this_run for each in comparisons if each.this_run),
     )
 
 
@@ -161,4 +166,5 @@ def _compare(first: TargetColumn, other: TargetColumn, duration: RankedDuration,
         why=describe_doubt(tested, difference),
         is_slower=tested.verdict is Verdict.REGRESSED,
         warnings=difference.warnings,
+        this_run=describe_this_run(tested),
     )

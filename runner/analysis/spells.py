@@ -1,0 +1,105 @@
+"""The mean of a series of rounds that may have slow spells: how sure it is when neighbouring rounds are alike.
+
+A spell that outlasts a round makes the next round resemble it, so that n rounds say less than n independent ones.
+The lag-1 autocorrelation r is estimated and corrected for its bias in short series; the variance of the mean is then
+that of an autoregressive series of order 1, and the degrees of freedom are those of as many independent rounds.
+(M. Bartlett, "Some Aspects of the Time-Correlation Problem in Regard to Tests of Significance", Journal of the Royal
+Statistical Society 98, 1935; on the bias: F. Marriott and J. Pope, "Bias in the Estimation of Autocorrelations",
+Biometrika 41, 1954.)
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runner.analysis.student import quantile, two_sided_p
+
+FEWEST_ROUNDS = 8
+"""Of fewer rounds no autocorrelation is estimated: nothing could be told from chance."""
+
+LONG_RUN, CAUTION = 30, 0.75
+"""From so many rounds on, so many standard errors are added to r: a long run can afford them, and a large r is always
+estimated too low."""
+
+HIGHEST = 0.97
+
+_EQUAL = 1e-20
+"""Squares of logarithms that are equal but for rounding."""
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class MeanOfRounds:
+    """The means of some series, the variance of each mean, its degrees of freedom, and by how much spells inflate it.
+
+    Each has shape (series,).
+    """
+
+    mean: Floats
+    variance: Floats
+    degrees: Floats
+    inflation: Floats
+
+
+def mean_of_rounds(series: Floats) -> MeanOfRounds:
+    """Return the means of series of rounds, and how sure they are.
+
+    Args:
+        series: one series a row, in the order of time; shape (series, rounds), two rounds at least.
+
+    """
+    count = series.shape[1]
+    inflation = _inflation(autocorrelation(series), count)
+    # Within a spell rounds differ less than rounds of the whole time do: the variance, too, is estimated too low.
+    spread = series.var(axis=1, ddof=1) * (count - 1) / np.maximum(count - inflation, 0.5)
+    degrees = np.maximum(count / inflation - 1, 1.0)
+    return MeanOfRounds(series.mean(axis=1), spread * inflation / count, degrees, inflation)
+
+
+def autocorrelation(series: Floats) -> Floats:
+    """Return the lag-1 autocorrelation of each series, corrected for its bias and never negative; shape (series,)."""
+    count = series.shape[1]
+    if count < FEWEST_ROUNDS:
+        return np.zeros(len(series))
+    residuals = series - series.mean(axis=1, keepdims=True)
+    power = (residuals**2).sum(axis=1)
+    products = (residuals[:, 1:] * residuals[:, :-1]).sum(axis=1)
+    raw = np.divide(products, power, out=np.full(len(series), -1.0), where=power > _EQUAL)
+    found = (count * raw + 1) / (count - 3)
+    if count >= LONG_RUN:
+        found = found + CAUTION / np.sqrt(count)
+    correlations: Floats = np.clip(found, 0, HIGHEST)
+    return correlations
+
+
+def _inflation(correlations: Floats, count: int) -> Floats:
+    """Return by how much the variance of a mean exceeds that of independent rounds; shape (series,)."""
+    lags = np.arange(1, count)
+    weights: Floats = 1 - lags / count
+    inflation: Floats = 1 + 2 * (weights * correlations[:, None] ** lags).sum(axis=1)
+    return inflation
+
+
+def judge_shift(new: Floats, base: Floats | None, level: float) -> tuple[Floats, Floats]:
+    """Return the p-values of no shift by Student's t, and half the widths of the intervals; each of shape (series,).
+
+    Args:
+        new: differences of pairs, or the rounds of the new run; shape (series, rounds).
+        base: the rounds of the base, or None for pairs; with two runs the degrees of freedom are those of B. Welch,
+            "The Generalization of Student's Problem", Biometrika 34, 1947.
+        level: of the interval.
+
+    """
+    one = mean_of_rounds(new)
+    shift, variance, degrees = one.mean, one.variance, one.degrees
+    if base is not None:
+        other = mean_of_rounds(base)
+        shift, variance = shift - other.mean, variance + other.variance
+        parts = one.variance**2 / one.degrees + other.variance**2 / other.degrees
+        degrees = np.divide(variance**2, parts, out=np.ones_like(variance), where=parts > 0)
+    error = np.sqrt(variance)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = np.where(shift == 0, 0.0, np.abs(shift) / error)
+    return two_sided_p(t, degrees), quantile((1 + level) / 2, degrees) * error

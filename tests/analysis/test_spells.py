@@ -1,0 +1,67 @@
+"""Student's t held against scipy; the mean of rounds with slow spells held against theory and simulation."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from runner.analysis.spells import autocorrelation, judge_shift, mean_of_rounds
+from runner.analysis.student import quantile, two_sided_p
+
+
+@given(st.floats(0, 60), st.floats(1, 400))
+def test_two_sided_p_is_scipys(value: float, degrees: float) -> None:
+    """For any degrees of freedom, whole or not."""
+    ours = float(two_sided_p(np.array([value]), np.array([degrees]))[0])
+    assert ours == pytest.approx(2 * stats.t.sf(value, degrees), rel=1e-8, abs=1e-300)
+
+
+@given(st.sampled_from([0.9, 0.975, 0.995]), st.floats(1, 5000))
+def test_quantile_is_scipys(share: float, degrees: float) -> None:
+    """Newton's steps end at the root."""
+    assert float(quantile(share, np.array([degrees]))[0]) == pytest.approx(stats.t.ppf(share, degrees), rel=1e-8)
+
+
+def test_p_and_interval_of_few_rounds_are_students() -> None:
+    """Below eight rounds there is no correction: paired and Welch's tests are those of scipy."""
+    rng = np.random.default_rng(3)
+    new, base = rng.normal(0.4, 0.3, (1, 7)), rng.normal(0, 0.5, (1, 6))
+    p, half = judge_shift(new, None, 0.95)
+    student = stats.ttest_1samp(new[0], 0)
+    assert float(p[0]) == pytest.approx(student.pvalue)
+    assert float(half[0]) == pytest.approx(student.confidence_interval().high - new.mean())
+    p, _ = judge_shift(new, base, 0.95)
+    assert float(p[0]) == pytest.approx(stats.ttest_ind(new[0], base[0], equal_var=False).pvalue)
+
+
+def test_equal_rounds_are_certain() -> None:
+    """Without any variation a shift has p 0, and none has p 1."""
+    p, half = judge_shift(np.array([[0.3] * 10, [0.0] * 10]), None, 0.95)
+    assert p.tolist() == pytest.approx([0.0, 1.0], abs=1e-12)
+    assert half.tolist() == pytest.approx([0.0, 0.0], abs=1e-12)
+
+
+def spells(rows: int, rounds: int, rho: float = 0.8) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    """Return series of an autoregressive process with a standard deviation of 1."""
+    noise = np.random.default_rng(5).standard_normal((rows, rounds))
+    for at in range(1, rounds):
+        noise[:, at] = rho * noise[:, at - 1] + np.sqrt(1 - rho**2) * noise[:, at]
+    return noise
+
+
+@pytest.mark.parametrize("rounds", [20, 50, 200])
+def test_variance_of_a_mean_is_that_of_series_with_spells(rounds: int) -> None:
+    """The variance of the means of 2,000 series is about the one that a series estimates; without spells, too."""
+    series = spells(2000, rounds)
+    estimated = float(np.median(mean_of_rounds(series).variance))
+    assert 0.4 < estimated / float(series.mean(axis=1).var()) < 2
+    independent = spells(2000, rounds, 0.0)
+    assert 0.9 < float(np.median(mean_of_rounds(independent).variance)) * rounds < 1.6
+
+
+def test_autocorrelation_is_not_estimated_from_few_rounds() -> None:
+    """Seven rounds tell nothing; fifty tell a spell."""
+    assert autocorrelation(spells(10, 7)).tolist() == [0.0] * 10
+    assert 0.6 < float(np.median(autocorrelation(spells(500, 50)))) < 0.97
+    assert autocorrelation(np.ones((1, 20))).tolist() == [0.0]

@@ -15,7 +15,7 @@ from runner.core.events import TIMED, Channel, Outcome
 BURST_S = 0.005
 """Text that arrives completely within this span was buffered on its way, so that it gives no rate."""
 
-LATE_S, LATE_SHARE, LATE_FLOOR_S = 0.010, 0.05, 0.002
+LATE_S, LATE_SHARE, LATE_FLOOR_S = 0.010, 0.05, 0.003
 """A row is flagged if its timestamps may be late by more than this, or by more than this share of its TTFT. A delay
 below the floor cannot be distinguished from the clock's ticks."""
 
@@ -39,6 +39,8 @@ class Timestamps:
     headers: int | None = None
     first_event: int | None = None
     last_event: int | None = None
+    sent_by: int | None = None
+    """The latest moment at which the request's last byte can have left, where `sent` is the earliest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,8 +253,10 @@ class Record:
 
     @property
     def client_error_s(self) -> float | None:
-        """An upper bound on how late this process took the row's timestamps."""
-        return None if self.late_ns is None else self.late_ns / 1e9
+        """An upper bound on the error of a time since `sent`: how late its end was taken, how early its start."""
+        if self.late_ns is None:
+            return None
+        return self.late_ns / 1e9 + (self._span_s(self.timestamps.sent, self.timestamps.sent_by) or 0.0)
 
     @property
     def tokens_source(self) -> str | None:

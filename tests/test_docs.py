@@ -23,10 +23,11 @@ DOCUMENTS = (*sorted(CHECKOUT.glob("*.md")), *sorted((CHECKOUT / "docs").glob("*
 
 FENCE = re.compile(r"^(?:<!-- (?P<mark>[^>]*) -->\n)?```(?P<language>\w*)\n(?P<body>.*?)^```", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`(compare(?: [^`\n]+)?)`")
+PATH = re.compile(r"`((?:runner|tests|docs|prompts)/[\w./-]+|[a-z_]+/[\w/]+\.py)`")
 LINK = re.compile(r"\]\((?!https?://|mailto:|#)(?P<path>[^)#\s]+)")
 
 UNTIL_STOPPED = ("serve", "replay")
-"""Commands that serve until somebody stops them."""
+"""Commands that run until they are interrupted."""
 
 SHORTER = {"calibrate": ("--no-search", "--requests", "24"), "run": ("--concurrency", "24")}
 """Command -> options that leave out its waiting: a search of up to a minute, requests one after the other."""
@@ -52,7 +53,7 @@ with LLMockServer() as server:
 
 @dataclass(frozen=True)
 class Shown:
-    """A command as a document shows it, in a block of shell."""
+    """A command as a document shows it in a block of shell."""
 
     document: Path
     line: str
@@ -70,14 +71,14 @@ class Shown:
 
 
 def blocks_of(document: Path) -> Iterator[tuple[str, str]]:
-    """Yield each fenced block of shell with the mark in front of it."""
+    """Yield each fenced block of shell, and the mark above it."""
     for found in FENCE.finditer(document.read_text(encoding="utf-8")):
         if found["language"] == "sh":
             yield found["mark"] or "", found["body"]
 
 
 def commands_of(document: Path) -> list[Shown]:
-    """Return the commands that a document shows and does not say to need something else than this machine."""
+    """Return the commands of a document, without those of blocks that are marked as needing another machine."""
     lines = (
         line
         for mark, body in blocks_of(document)
@@ -88,7 +89,7 @@ def commands_of(document: Path) -> list[Shown]:
 
 
 def named(words: list[str]) -> tuple[click.Command, list[str]]:
-    """Return the command that words name, and the words behind it."""
+    """Return the command that words name, and the words after it."""
     found: click.Command = commands
     rest = words[1:]
     while rest and isinstance(found, click.Group) and not rest[0].startswith("-"):
@@ -99,8 +100,8 @@ def named(words: list[str]) -> tuple[click.Command, list[str]]:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_every_command_named_exists_with_its_options(document: Path) -> None:
-    """A command or an option that a document names, in a block or in a sentence, is one of the tool's."""
+def test_every_command_and_option_named_exists(document: Path) -> None:
+    """Each command and option that a document names, in a block or in a sentence, is defined."""
     text = document.read_text(encoding="utf-8")
     lines = [*(found[1] for found in INLINE.finditer(text)), *(shown.line for shown in commands_of(document))]
     for line in lines:
@@ -116,6 +117,15 @@ def test_every_link_leads_to_a_file(document: Path) -> None:
     """A relative link of a document names a file of the checkout."""
     links = [found["path"] for found in LINK.finditer(document.read_text(encoding="utf-8"))]
     assert [link for link in links if not (document.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_path_named_exists(document: Path) -> None:
+    """A file or folder of the checkout that a document names is there; the CHANGELOG tells of former ones, too."""
+    if document.name != "CHANGELOG.md":
+        named_paths = PATH.findall(document.read_text(encoding="utf-8"))
+        missing = [path for path in named_paths if not any((CHECKOUT / up / path).exists() for up in ("", "runner"))]
+        assert missing == []
 
 
 @pytest.fixture(scope="module")
@@ -226,7 +236,7 @@ def outline_of(document: Path) -> tuple[list[int], list[str], list[str]]:
     return levels, blocks, sorted({found["path"] for found in LINK.finditer(prose)} - {"README.md", "README.zh-CN.md"})
 
 
-def test_the_chinese_readme_keeps_step() -> None:
+def test_the_chinese_readme_matches_the_english_one() -> None:
     """Both READMEs have the same headings, the same blocks of code and the same links, and name the same commands."""
     english, chinese = (CHECKOUT / name for name in ("README.md", "README.zh-CN.md"))
 

@@ -1,4 +1,4 @@
-"""Long runs: what reads and writes them holds little of them in memory."""
+"""Long runs: records are read and written piece by piece, and little of them is held in memory."""
 
 import gc
 import math
@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from runner.analysis import cells, frame, permutation
+from runner.analysis import frame, permutation
 from runner.analysis.columns import COLUMNS, Cell, Kind, ResultColumn
 from runner.analysis.intervals import t_quantile
 from runner.analysis.run import Run
@@ -40,8 +40,8 @@ KIND_CELLS: dict[Kind, st.SearchStrategy[Cell]] = {
 
 
 @dataclass(slots=True)
-class Counted:
-    """A source of records that counts how many were read off it."""
+class CountingSource:
+    """A source of records that counts how many were read."""
 
     kept: tuple[Record, ...]
     read: int = 0
@@ -52,22 +52,22 @@ class Counted:
         return self.records_at(range(len(self.kept)))
 
     def records_at(self, places: object) -> Iterator[Record]:
-        """Those at these places."""
+        """Yield the records at these places."""
         for place, record in enumerate(self.kept):
             if place in places:  # type: ignore[operator]
                 self.read += 1
                 yield record
 
 
-def counted_run(size: int) -> tuple[Run, Counted]:
-    """Return a run and its source, of which nothing counts as read yet."""
-    source = Counted(tuple(records(size)))
+def counted_run(size: int) -> tuple[Run, CountingSource]:
+    """Return a run and its source, whose count is 0."""
+    source = CountingSource(tuple(records(size)))
     run = replace(Run.of(header(size), source.kept), source=source)
     return run, source
 
 
 def peak_bytes(work: Callable[[], object]) -> int:
-    """Return the most memory that some work had in use at once."""
+    """Return the peak memory of some work, in bytes."""
     gc.collect()
     tracemalloc.start()
     try:
@@ -81,30 +81,28 @@ def peak_bytes(work: Callable[[], object]) -> int:
 
 
 def write_everything(folder: Path) -> None:
-    """Do what ends a run: read its journal, sum it up, write its files."""
+    """Read a run's journal and write its files, as at the end of a run."""
     run = Run.of_journal(journal.read(folder))
     for suffix in (".csv", ".md", ".html", ".json", ".jsonl"):
         write_atomically(folder / f"results{suffix}", find_writer(suffix)(run))
 
 
-def test_each_further_request_takes_little_memory_until_all_is_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A record is 700 bytes of JSON and 5 KiB of objects; all outputs together hold less than 1.5 KiB of it."""
-    monkeypatch.setattr(cells, "STRETCH", 512)
+def test_memory_grows_little_with_the_number_of_requests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record takes 700 bytes of JSON and 5 KiB as objects; all outputs together hold less than 1.5 KiB of it."""
+    monkeypatch.setattr(frame, "SEGMENT", 512)
     monkeypatch.setattr(frame, "BATCH", 64)
     monkeypatch.setattr(sampling, "MAX_REPLIES", 100)  # as many on both pages
     monkeypatch.setattr(permutation, "_CHUNK", 10_000)  # as large for both runs
     for size in (FEW, MANY):
         write_journal(tmp_path / str(size), size)
-    write_everything(tmp_path / str(FEW))  # what is loaded once is no matter of size
+    write_everything(tmp_path / str(FEW))  # loads modules and caches, whose size does not grow
     peaks = [peak_bytes(partial(write_everything, tmp_path / str(size))) for size in (FEW, MANY)]
     assert (peaks[1] - peaks[0]) / (MANY - FEW) < 1500
 
 
-def test_a_table_takes_no_more_memory_while_it_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows are not held as objects, of which each takes ten times as much, nor is the table there twice."""
-    monkeypatch.setattr(cells, "STRETCH", 512)
+def test_a_table_takes_little_more_memory_while_it_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows are not held as objects, which take ten times as much, and the table is not held twice."""
+    monkeypatch.setattr(frame, "SEGMENT", 512)
     monkeypatch.setattr(frame, "BATCH", 64)
 
     def tabulate(size: int) -> pd.DataFrame:
@@ -115,16 +113,16 @@ def test_a_table_takes_no_more_memory_while_it_is_made(monkeypatch: pytest.Monke
     assert peaks[1] - peaks[0] < 1.7 * finished
 
 
-def test_texts_that_rows_share_are_held_once() -> None:
-    """A table has one object for each prompt, model and outcome, however many rows have it."""
+def test_equal_texts_of_rows_are_one_object() -> None:
+    """A table holds each prompt, model and outcome once, however many rows have it."""
     run = Run.of(header(100), records(100))
     for name in ("case", "model", "prompt", "outcome", "error"):
         held = run.table[name].dropna()
         assert len({id(text) for text in held}) == held.nunique()
 
 
-def test_pieces_are_written_as_they_come(tmp_path: Path) -> None:
-    """A file of 64 MB is written in less than one of memory; a piece that fails leaves nothing behind."""
+def test_a_file_is_written_piece_by_piece_or_not_at_all(tmp_path: Path) -> None:
+    """A file of 64 MB takes less than 1 MB of memory; if a piece fails, the old file stays and no other is left."""
     path = tmp_path / "rows.csv"
     assert peak_bytes(lambda: write_atomically(path, ("x" * 1000 for _ in range(64_000)))) < 1_000_000
     assert path.stat().st_size == 64_000_000
@@ -138,8 +136,8 @@ def test_pieces_are_written_as_they_come(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", STREAM_WRITERS)
-def test_a_writer_reads_a_record_when_its_piece_is_wanted(suffix: str) -> None:
-    """Three pieces need no more than three records; all pieces together are the whole text."""
+def test_a_writer_reads_records_when_its_pieces_are_taken(suffix: str) -> None:
+    """Three pieces read three records at most; all pieces together are the complete text."""
     run, source = counted_run(50)
     pieces = STREAM_WRITERS[suffix](run)
     first = [next(pieces) for _ in range(3)]
@@ -148,7 +146,7 @@ def test_a_writer_reads_a_record_when_its_piece_is_wanted(suffix: str) -> None:
 
 
 def test_only_replies_that_are_shown_are_read() -> None:
-    """An excerpt reads one reply a target of each case it shows; a page reads what it has room for."""
+    """An excerpt reads one reply per target of each case it shows; a report reads as many as it shows."""
     run, source = counted_run(5000)
     taken = excerpt_of(run, max_cases=2)
     assert (source.read, len(taken.rows), taken.left_out) == (4, 2, len(CASES) - 2)
@@ -160,7 +158,7 @@ def test_only_replies_that_are_shown_are_read() -> None:
 
 
 def test_records_are_found_by_their_place(tmp_path: Path) -> None:
-    """Those that were not chosen are not even decoded: a damaged one among them harms nobody."""
+    """Records at other places are not decoded: a damaged one among them raises nothing."""
     with journal.JournalWriter(tmp_path) as writer:
         writer.append_header(header(3))
         first, second = records(2)
@@ -174,8 +172,8 @@ def test_records_are_found_by_their_place(tmp_path: Path) -> None:
         list(log.records_at({1}))
 
 
-def test_a_journal_that_is_being_written_reads_the_same_each_time(tmp_path: Path) -> None:
-    """Table, rows and pictures are made in passes of their own: all see what was there when it was opened."""
+def test_a_journal_reads_the_same_while_it_grows(tmp_path: Path) -> None:
+    """Table, rows and charts read the journal separately; all see what it held when it was opened."""
     write_journal(tmp_path, 10)
     run = Run.of_journal(journal.read(tmp_path))
     with journal.JournalWriter(tmp_path) as writer:
@@ -185,21 +183,21 @@ def test_a_journal_that_is_being_written_reads_the_same_each_time(tmp_path: Path
     assert len(Run.of_journal(journal.read(tmp_path)).table) == 15
 
 
-# -- The same as ever --------------------------------------------------------------------------------------------------
+# -- The same values ---------------------------------------------------------------------------------------------------
 
 
-def test_rows_are_those_of_the_table_and_more() -> None:
-    """What is streamed, what is fetched and what is tabulated agree, cell by cell."""
+def test_rows_and_table_agree() -> None:
+    """Rows streamed, rows fetched by place and the table are equal, cell by cell."""
     run = Run.of(header(60), records(60))
     rows = list(run.rows)
     assert rows == list(frame.rows_of(run.frame))
     assert run.rows_at([7, 3]) == {3: rows[3], 7: rows[7]}
     pd.testing.assert_frame_equal(run.table, run.frame[list(run.table.columns)])
-    assert {*run.frame.columns} - {*run.table.columns} > frame.INDIVIDUAL
+    assert {*run.frame.columns} - {*run.table.columns} > frame.UNIQUE_TEXTS
 
 
-def test_a_part_of_a_run_is_a_run_of_its_own(tmp_path: Path) -> None:
-    """Table, rows and places are those of the requests that were chosen."""
+def test_a_part_of_a_run_is_a_run(tmp_path: Path) -> None:
+    """Its table, rows and places are those of the chosen requests."""
     write_journal(tmp_path, 60)
     run = Run.of_journal(journal.read(tmp_path))
     part = run.only(lambda asked: asked.identity.model == "quick" and asked.identity.block > 2)
@@ -209,31 +207,31 @@ def test_a_part_of_a_run_is_a_run_of_its_own(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.tuples(*KIND_CELLS.values()), max_size=12))
-def test_cells_are_gathered_across_stretches(rows: list[tuple[Cell, ...]]) -> None:
-    """Wherever one stretch of a column ends, every cell comes out as pandas itself would have it."""
+def test_columns_grow_across_segments(rows: list[tuple[Cell, ...]]) -> None:
+    """Wherever a segment of a column ends, every cell equals what pandas makes of the whole column."""
     columns = [ResultColumn(kind.value, kind, lambda *_: None) for kind in KIND_CELLS]
     as_found = pd.DataFrame(rows, columns=pd.Index(KIND_CELLS), dtype=object)
-    expected = as_found.astype(dict(zip(KIND_CELLS, (cells.TEXT, "Int64", "float64", "boolean"), strict=True)))
+    expected = as_found.astype(dict(zip(KIND_CELLS, (frame.TEXT, "Int64", "float64", "boolean"), strict=True)))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cells, "STRETCH", 3)
+        patch.setattr(frame, "SEGMENT", 3)
         patch.setattr(frame, "BATCH", 4)
         made = frame.frame_of((dict(zip(KIND_CELLS, row, strict=True)) for row in rows), columns)
     pd.testing.assert_frame_equal(made, expected)
 
 
-def test_every_kind_of_column_can_be_gathered() -> None:
-    """No column is of a kind that the property above leaves out."""
+def test_every_kind_of_column_is_tested_above() -> None:
+    """No column is of a kind that the property above omits."""
     assert {column.kind for column in COLUMNS} == {*KIND_CELLS}
 
 
 @pytest.mark.parametrize("degrees", [999, 1000, 1001, 20_000, 10_000_000])
-def test_students_t_needs_no_more_work_for_more_degrees(degrees: int) -> None:
-    """A run of ten million blocks has its quantile at once, and the right one."""
+def test_quantiles_of_students_t_are_right_for_many_degrees(degrees: int) -> None:
+    """The quantile of ten million degrees of freedom is computed, and equals scipy's."""
     assert math.isclose(t_quantile(0.975, degrees), stats.t.ppf(0.975, degrees), rel_tol=1e-9)
 
 
-def test_made_up_journals_are_as_long_as_they_should_be() -> None:
-    """The generator that these tests and the benchmark rest on makes real, varied records."""
+def test_generated_journals_have_distinct_varied_records() -> None:
+    """The generator of these tests and of the benchmark yields distinct records of two outcomes."""
     made = list(records(1000))
     assert len({record.identity.key for record in made}) == 1000
     assert {record.outcome for record in made} == {Outcome.OK, Outcome.PROVIDER_ERROR}

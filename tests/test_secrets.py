@@ -9,21 +9,21 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.support.certificate import make_certificate, serve_with
+from tests.support.certificate import make_certificate, server_context
 from tests.support.command import compare, read_lines, read_rows, write_config, write_yaml
 from tests.support.scripted_server import (
-    DONE,
-    END,
+    DONE_EVENT,
+    FINISH_EVENT,
     STREAM_HEAD,
-    Asked,
-    Reply,
-    Tape,
-    delta,
-    event,
-    frame,
-    head,
-    play,
-    refuse,
+    ReceivedRequest,
+    ScriptedReply,
+    ScriptedServer,
+    delta_event,
+    http_chunk,
+    http_head,
+    json_reply,
+    serve,
+    sse_event,
 )
 
 VARIABLE = "ACME_API_KEY"
@@ -48,14 +48,20 @@ def forms(key: str) -> tuple[str, ...]:
     )
 
 
-def streamed(*chunks: bytes) -> Reply:
+def streamed(*chunks: bytes) -> ScriptedReply:
     """Return a stream of these events that ends regularly."""
-    return Reply([(0, STREAM_HEAD), *[(0, frame(chunk)) for chunk in chunks], (0, frame(END + DONE) + b"0\r\n\r\n")])
+    return ScriptedReply(
+        [
+            (0, STREAM_HEAD),
+            *[(0, http_chunk(chunk)) for chunk in chunks],
+            (0, http_chunk(FINISH_EVENT + DONE_EVENT) + b"0\r\n\r\n"),
+        ]
+    )
 
 
 def chunk(**parts: object) -> bytes:
     """Return an event whose delta has these parts."""
-    return event({"choices": [{"index": 0, "delta": parts}]})
+    return sse_event({"choices": [{"index": 0, "delta": parts}]})
 
 
 def call(arguments: str) -> dict[str, object]:
@@ -68,41 +74,56 @@ def in_pieces(text: str) -> list[str]:
     return [text[place : place + 3] for place in range(0, len(text), 3)]
 
 
-ECHOES: dict[str, Callable[[str, str], Reply]] = {
-    "refused": lambda key, all_: refuse("401 Unauthorized", {"error": {"message": f"bad key: {all_}", "code": key}}),
-    "limited": lambda key, all_: refuse("429 Slow", {"error": {"message": f"{key} {all_}"}}, retry_after_ms="10"),
-    "headed": lambda key, _: Reply(
-        [(0, head(content_type="text/event-stream", x_request_id=key, x_echo=key) + delta("Hi") + END + DONE)], "close"
+ECHOES: dict[str, Callable[[str, str], ScriptedReply]] = {
+    "refused": lambda key, all_: json_reply(
+        "401 Unauthorized", {"error": {"message": f"bad key: {all_}", "code": key}}
     ),
-    "spoken": lambda _, all_: streamed(delta(all_), *map(delta, in_pieces(all_))),
-    "thought": lambda _, all_: streamed(chunk(reasoning_content=all_), delta("Hi")),
+    "limited": lambda key, all_: json_reply("429 Slow", {"error": {"message": f"{key} {all_}"}}, retry_after_ms="10"),
+    "headed": lambda key, _: ScriptedReply(
+        [
+            (
+                0,
+                http_head(content_type="text/event-stream", x_request_id=key, x_echo=key)
+                + delta_event("Hi")
+                + FINISH_EVENT
+                + DONE_EVENT,
+            )
+        ],
+        "close",
+    ),
+    "spoken": lambda _, all_: streamed(delta_event(all_), *map(delta_event, in_pieces(all_))),
+    "thought": lambda _, all_: streamed(chunk(reasoning_content=all_), delta_event("Hi")),
     "tooled": lambda _, all_: streamed(chunk(tool_calls=[call(all_)])),
-    "named": lambda key, _: streamed(event({"id": key, "model": key, "choices": []}), delta("Hi", finish_reason=key)),
-    "counted": lambda key, _: streamed(delta("Hi"), event({"choices": [], "usage": {"prompt_tokens": 1, "of": key}})),
-    "midway": lambda _, all_: streamed(delta("Hi"), event({"error": {"message": all_, "type": all_}})),
-    "led-on": lambda key, _: Reply(
-        [(0, head("307 Moved", location=f"https://{key}@h.test/{quote(key)}?key={key}", content_length="0"))]
+    "named": lambda key, _: streamed(
+        sse_event({"id": key, "model": key, "choices": []}), delta_event("Hi", finish_reason=key)
     ),
-    "paged": lambda _, all_: refuse("200 OK", f"<html><title>{all_}</title>{all_}</html>"),
-    "garbled": lambda _, all_: streamed(event(f"{{ {all_}")),
-    "phrased": lambda key, _: Reply([(0, head(f"400 {key}", content_length="0"))]),
-    "cut": lambda key, _: Reply([(0, head("500 Oops", content_length="9999") + key.encode())], "close"),
-    "no-http": lambda key, _: Reply([(0, f"{key} {key}\r\n\r\n".encode())], "close"),
+    "counted": lambda key, _: streamed(
+        delta_event("Hi"), sse_event({"choices": [], "usage": {"prompt_tokens": 1, "of": key}})
+    ),
+    "midway": lambda _, all_: streamed(delta_event("Hi"), sse_event({"error": {"message": all_, "type": all_}})),
+    "led-on": lambda key, _: ScriptedReply(
+        [(0, http_head("307 Moved", location=f"https://{key}@h.test/{quote(key)}?key={key}", content_length="0"))]
+    ),
+    "paged": lambda _, all_: json_reply("200 OK", f"<html><title>{all_}</title>{all_}</html>"),
+    "garbled": lambda _, all_: streamed(sse_event(f"{{ {all_}")),
+    "phrased": lambda key, _: ScriptedReply([(0, http_head(f"400 {key}", content_length="0"))]),
+    "cut": lambda key, _: ScriptedReply([(0, http_head("500 Oops", content_length="9999") + key.encode())], "close"),
+    "no-http": lambda key, _: ScriptedReply([(0, f"{key} {key}\r\n\r\n".encode())], "close"),
 }
 HAVE_NO_PLACE_FOR_IT = {"phrased", "no-http"}
 """What these say of a key is dropped with the words around it."""
 
 
 @contextmanager
-def echoing(name: str) -> Iterator[Tape]:
+def echoing(name: str) -> Iterator[ScriptedServer]:
     """Run a server that echoes the key it received in one of the ways above."""
 
-    def answer(asked: Asked) -> Reply:
+    def answer(asked: ReceivedRequest) -> ScriptedReply:
         key = asked.headers["authorization"].removeprefix("Bearer ")
         return ECHOES[name](key, " ".join(forms(key)))
 
-    with play(answer) as tape:
-        yield tape
+    with serve(answer) as server:
+        yield server
 
 
 def found(folder: Path, printed: str, key: str) -> list[str]:
@@ -120,18 +141,21 @@ def key(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def servers(tmp_path: Path) -> Iterator[dict[str, Tape]]:
+def servers(tmp_path: Path) -> Iterator[dict[str, ScriptedServer]]:
     """Run all echoing servers, one of them with an untrusted certificate, and write their compare.yaml."""
     with ExitStack() as stack:
-        tapes = {name: stack.enter_context(echoing(name)) for name in ECHOES}
-        untrusted = stack.enter_context(play(streamed(), serve_with(make_certificate(tmp_path))))
-        rows = {name: {"base_url": tape.url, "api_key_env": VARIABLE, "models": ["m"]} for name, tape in tapes.items()}
+        scripted_servers = {name: stack.enter_context(echoing(name)) for name in ECHOES}
+        untrusted = stack.enter_context(serve(streamed(), server_context(make_certificate(tmp_path))))
+        rows = {
+            name: {"base_url": server.url, "api_key_env": VARIABLE, "models": ["m"]}
+            for name, server in scripted_servers.items()
+        }
         rows["untrusted"] = {"base_url": untrusted.url, "api_key_env": VARIABLE, "models": ["m"]}
         write_config(tmp_path, **rows)
-        yield tapes
+        yield scripted_servers
 
 
-def test_no_file_and_no_stream_holds_a_key(tmp_path: Path, servers: dict[str, Tape], key: str) -> None:
+def test_no_file_and_no_stream_holds_a_key(tmp_path: Path, servers: dict[str, ScriptedServer], key: str) -> None:
     """However a server echoes a key, no file and no output has it in any form."""
     write_yaml(tmp_path / "s.yaml", {"version": 1, "name": "echo", "cases": [{"id": "one", "turns": ["Hi", "And?"]}]})
     further = [word for suffix in ("csv", "md", "json", "jsonl", "html") for word in ("-o", f"more.{suffix}")]
@@ -143,7 +167,7 @@ def test_no_file_and_no_stream_holds_a_key(tmp_path: Path, servers: dict[str, Ta
     assert "Traceback" not in printed
     assert "HTTP Request" in printed, "the loudest is not loud enough"
     assert found(tmp_path, printed, key) == []
-    heard = {name: tape.asked[0].headers["authorization"] for name, tape in servers.items()}
+    heard = {name: server.requests[0].headers["authorization"] for name, server in servers.items()}
     assert heard == dict.fromkeys(ECHOES, f"Bearer {key}")
     lines = {line["provider"]: str(line) for line in read_lines(tmp_path / "out", "record") if line["turn"] == 1}
     assert lines.keys() == {*ECHOES, "untrusted"}
@@ -151,14 +175,14 @@ def test_no_file_and_no_stream_holds_a_key(tmp_path: Path, servers: dict[str, Ta
     assert len(read_rows(tmp_path / "out")) == 2 * len(lines)
 
 
-def test_ask_and_json_output_hold_no_key(tmp_path: Path, servers: dict[str, Tape], key: str) -> None:
+def test_ask_and_json_output_hold_no_key(tmp_path: Path, servers: dict[str, ScriptedServer], key: str) -> None:
     """Replies printed by `ask` and `--json` are redacted like files; a key in a .env file is a key."""
     (tmp_path / ".env").write_text(f"{VARIABLE}={key}\n")
     done = compare(tmp_path, "ask", "Hi", "--json", "-p", "spoken", "-p", "refused", "-p", "limited", variables=LOUDEST)
     printed = done.stdout + done.stderr
     assert done.returncode == 3, printed
     assert printed.count(MARK) > 4
-    assert len(servers["spoken"].asked) == 1
+    assert len(servers["spoken"].requests) == 1
     assert found(tmp_path, printed, key) == []
 
 
@@ -166,10 +190,10 @@ def test_ask_and_json_output_hold_no_key(tmp_path: Path, servers: dict[str, Tape
 def test_a_refused_list_of_models_holds_no_key(tmp_path: Path, name: str) -> None:
     """`compare providers --models` shows the endpoint's message without the key."""
     key = make_key("plain-")
-    with echoing(name) as tape:
-        write_config(tmp_path, acme={"base_url": tape.url, "api_key_env": VARIABLE})
+    with echoing(name) as server:
+        write_config(tmp_path, acme={"base_url": server.url, "api_key_env": VARIABLE})
         done = compare(tmp_path, "providers", "--models", "acme", variables={**LOUDEST, VARIABLE: key})
-        assert len(tape.asked) >= 1
+        assert len(server.requests) >= 1
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
     assert found(tmp_path, done.stdout + done.stderr, key) == []

@@ -1,1 +1,1 @@
-"""Journals become tidy tables; all statistics."""
+"""Tables and statistics of runs: records in, data frames, summaries and verdicts out."""

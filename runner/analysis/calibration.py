@@ -1,4 +1,4 @@
-"""How far stamps are from the truth, where a server with a known clock told it. Pure: records in, errors out.
+"""Timestamp errors, measured against a server whose clock is known. Pure: records in, errors out.
 
 Client and server must read the same clock, as two processes of one machine do.
 """
@@ -11,41 +11,41 @@ from typing import Any, NamedTuple, Self
 from runner.core.record import Record
 
 TTFT_BOUND_S = 0.005
-"""What the 99th percentile of the TTFT error must stay under for a concurrency to count as sustained."""
+"""A concurrency is sustained if the 99th percentile of the TTFT error stays below this."""
 
 
-class Stamps(NamedTuple):
-    """One reply as both sides stamped it, in microseconds since the client took the request for sent."""
+class ReplyTimestamps(NamedTuple):
+    """The timestamps of one reply on both sides, in microseconds since the request was sent, by the client's stamp."""
 
     received_us: int
-    """The server: the whole request is here."""
+    """Server: the whole request has arrived."""
     at_us: Sequence[int]
-    """The client: each piece of text is here."""
+    """Client: each piece of text has arrived."""
     origin_us: Sequence[int]
-    """The server: each piece of text goes out."""
+    """Server: each piece of text is sent."""
 
     @property
     def ttft_error_us(self) -> int:
-        """What the client took for TTFT, less what it was."""
+        """The TTFT that the client measured, less the true one."""
         return self.at_us[0] - (self.origin_us[0] - self.received_us)
 
     @property
     def delays_us(self) -> list[int]:
-        """Each piece of text: sent by the server -> stamped."""
+        """For each piece of text: sent by the server -> stamped by the client."""
         return [at - origin for at, origin in zip(self.at_us, self.origin_us, strict=True)]
 
 
-def read_stamps(record: Record) -> Stamps | None:
-    """Return a record's stamps; None if it is no whole reply, or its server told no clock."""
-    heard = record.text_events
-    if not record.timed or record.received_us is None or not heard.origin_us:
+def read_timestamps(record: Record) -> ReplyTimestamps | None:
+    """Return a record's timestamps; None if the reply is incomplete, or the server sent none of its own."""
+    text = record.text_events
+    if not record.timed or record.received_us is None or not text.origin_us:
         return None
-    return Stamps(record.received_us, heard.at_us, heard.origin_us)
+    return ReplyTimestamps(record.received_us, text.at_us, text.origin_us)
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorSpread:
-    """Sizes of `n` errors, early or late, by nearest rank: the 99th percentile of fewer than 100 is the maximum."""
+    """Percentiles of the magnitude of `n` errors, by nearest rank: of fewer than 100, the 99th is the maximum."""
 
     n: int
     p50_s: float
@@ -55,7 +55,7 @@ class ErrorSpread:
 
     @classmethod
     def of(cls, values_us: Iterable[int]) -> Self | None:
-        """Return the spread of the values' magnitudes; None of none."""
+        """Return the spread of the magnitudes of values in microseconds; None without values."""
         sizes = sorted(map(abs, values_us))
         if not sizes:
             return None
@@ -64,25 +64,29 @@ class ErrorSpread:
 
 
 @dataclass(frozen=True, slots=True)
-class Errors:
-    """What became of the requests, and how far from the truth their stamps were; None where nothing can tell."""
+class TimestampErrors:
+    """The errors of timestamps, and the number of requests that were timed; None where no reply has both timestamps.
+
+    The field names are those of a calibration's file.
+    """
 
     requests: int
     timed: int
     tokens: int
     reported_ttft: ErrorSpread | None
-    """No error, but what was measured."""
+    """Not an error: the TTFT that was measured."""
     ttft: ErrorSpread | None
     gap: ErrorSpread | None
+    """Of the time between two pieces of text (inter-chunk latency)."""
     request: ErrorSpread | None
-    """The client takes a request for sent -> the server has it."""
+    """The client stamps a request as sent -> the server has received it."""
     stamp: ErrorSpread | None
-    """Each piece of text: the server sends it -> its stamp is taken."""
+    """For each piece of text: sent by the server -> stamped by the client."""
 
 
-def measure_errors(replies: Sequence[Stamps], requests: int) -> Errors:
-    """Compare what was stamped with what the server says, for the replies that so many requests brought."""
-    return Errors(
+def measure_errors(replies: Sequence[ReplyTimestamps], requests: int) -> TimestampErrors:
+    """Return the timestamp errors of the replies to a number of requests."""
+    return TimestampErrors(
         requests=requests,
         timed=len(replies),
         tokens=sum(len(each.at_us) for each in replies),
@@ -94,15 +98,15 @@ def measure_errors(replies: Sequence[Stamps], requests: int) -> Errors:
     )
 
 
-def is_sustained(errors: Errors) -> bool:
-    """Whether every request was answered, and TTFT measured well enough."""
+def is_sustained(errors: TimestampErrors) -> bool:
+    """Return whether every request was timed, and the TTFT error stayed within TTFT_BOUND_S."""
     return errors.timed == errors.requests and errors.ttft is not None and errors.ttft.p99_s < TTFT_BOUND_S
 
 
-def choose_next(sustained: int, exceeded: int | None, most: int) -> int | None:
-    """Return the concurrency to try next, given the highest that went well and the lowest that did not.
+def next_concurrency(sustained: int, exceeded: int | None, most: int) -> int | None:
+    """Return the concurrency to try next, given the highest that was sustained and the lowest that was not.
 
-    It doubles until one is too many, then halves what is left; None once the two are within an eighth.
+    Double until one is exceeded, then bisect; None once the two are within an eighth of each other.
     """
     if exceeded is None:
         return min(2 * sustained, most) if sustained < most else None
@@ -113,7 +117,7 @@ def choose_next(sustained: int, exceeded: int | None, most: int) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class ClockError:
-    """The gist of a calibration, as each later run's header carries it."""
+    """The figures of a calibration that the header of each later run holds, under these names."""
 
     calibrated_at: str
     concurrency: int
@@ -123,11 +127,11 @@ class ClockError:
     gap_p99_s: float
 
     @classmethod
-    def of(cls, facts: Mapping[str, Any]) -> Self | None:
-        """Read what a header holds; None where it has been written by a version that knew other figures."""
+    def from_plain(cls, plain: Mapping[str, Any]) -> Self | None:
+        """Return what a header holds; None where it lacks a figure, as that of another version may."""
         names = [spec.name for spec in fields(cls)]
-        return cls(**{name: facts[name] for name in names}) if facts.keys() >= set(names) else None
+        return cls(**{name: plain[name] for name in names}) if plain.keys() >= set(names) else None
 
-    def facts(self) -> dict[str, Any]:
-        """Return what a header is to hold."""
+    def to_plain(self) -> dict[str, Any]:
+        """Return the figures as a header holds them."""
         return asdict(self)

@@ -1,6 +1,6 @@
-"""The columns of every table of results, in order: name, kind of value, where it is read from.
+"""The columns of every table of results, in order: name, kind of value, and how a cell is read from a record.
 
-What each one means is in docs/metrics.md. Knows no pandas, so that rows can be streamed without it.
+Each column is defined in docs/metrics.md. This module does without pandas, so that rows can be streamed without it.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ Row = dict[str, Cell]
 
 
 class Kind(StrEnum):
-    """What a column holds; any cell of any kind may be absent."""
+    """The type of a column's cells; any cell may be absent."""
 
     TEXT = "text"
     COUNT = "count"
@@ -28,7 +28,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ResultColumn:
-    """One column, and how its cell is read off a run's header and one record."""
+    """One column; `read` returns its cell, given a run's header and one record."""
 
     name: str
     kind: Kind
@@ -110,5 +110,5 @@ COLUMNS = (
 
 
 def row(header: Header, record: Record, columns: Sequence[ResultColumn] = COLUMNS) -> Row:
-    """Read columns off one record."""
+    """Return the cells of one record by column name."""
     return {column.name: column.read(header, record) for column in columns}

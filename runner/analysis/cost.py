@@ -1,17 +1,30 @@
-"""What one request cost, by the price in its run's header and the tokens that its provider counted."""
+"""The cost of one request, by the price in its run's header and the counted tokens; the costs of each target."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from math import fsum
+from typing import TYPE_CHECKING, Any
 
+from runner.analysis.places import MeasuredTarget
 from runner.core.record import Record
 from runner.errors import JournalError
+from runner.pricing.money import Money
 from runner.pricing.rates import PLAIN_ERRORS, Price, Tokens, cost
 from runner.storage.journal import Header
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 def price_of(header: Header, target: str) -> Price | None:
-    """Return what a target cost when it was run; None where that was not known."""
+    """Return the price of a target when it was run; None where it was not known.
+
+    Raises:
+        JournalError: the price in the header is damaged.
+
+    """
     plain = header.prices.get(target)
     if plain is None:
         return None
@@ -22,13 +35,18 @@ def price_of(header: Header, target: str) -> Price | None:
 
 
 def record_cost(header: Header, record: Record) -> Decimal | None:
-    """Return what a request cost; None where its price, a count of its tokens or a needed hour is not known."""
+    """Return the cost of a request; None where its price, a token count or the hour that the price needs is unknown.
+
+    Raises:
+        JournalError: the price in the header is damaged.
+
+    """
     price = None if record.identity.simulated else price_of(header, record.identity.target)
     return None if price is None else cost_by(price, record)
 
 
 def cost_by(price: Price, record: Record) -> Decimal | None:
-    """Return what a request costs by a price; None where a count of its tokens or a needed hour is not known."""
+    """Return the cost of a request at a price; None where a token count or the hour that the price needs is unknown."""
     started = None if record.started_at is None else datetime.fromisoformat(record.started_at)
     return cost(price, tokens_of(record), started)
 
@@ -39,18 +57,51 @@ def record_currency(header: Header, record: Record) -> str | None:
 
 
 def tokens_of(record: Record) -> Tokens:
-    """Return what the provider counted."""
+    """Return the token counts that the provider sent."""
     return Tokens(
         record.input_tokens,
         record.output_tokens,
         record.cached_tokens,
-        _cache_write(record.usage or {}),
+        _cache_write_tokens(record.usage or {}),
         record.reasoning_tokens,
     )
 
 
-def _cache_write(usage: Mapping[str, object]) -> int | None:
-    """Return the tokens put into a cache, where OpenAI and Moonshot count them."""
+def _cache_write_tokens(usage: Mapping[str, object]) -> int | None:
+    """Return the tokens written to a cache, which OpenAI and Moonshot count."""
     details = usage.get("prompt_tokens_details")
     count = details.get("cache_write_tokens") if isinstance(details, dict) else None
     return count if isinstance(count, int) and count >= 0 else None
+
+
+@dataclass(frozen=True, slots=True)
+class TargetCost:
+    """The cost of a target's requests, warm-ups included: the sum over the `n` of `sent` whose cost is known."""
+
+    target: MeasuredTarget
+    spent: Money
+    n: int
+    sent: int
+
+
+def summarize_costs(table: "pd.DataFrame", targets: "pd.Series[Any]") -> tuple[TargetCost, ...]:
+    """Return the known costs of each target, in the order in which targets appear; targets without any are left out.
+
+    Args:
+        table: rows with `attempts`, `cost` and `currency`.
+        targets: the target of each row, see `frame.targets_of`.
+
+    """
+    was_sent = table["attempts"] > 0
+    sent, of_row = table[was_sent], targets[was_sent]
+    return tuple(each for target in of_row.unique() for each in _sum_by_currency(target, sent[of_row == target]))
+
+
+def _sum_by_currency(target: MeasuredTarget, sent: "pd.DataFrame") -> list[TargetCost]:
+    """Return one sum for each currency: prices may differ between the runs of a joined table."""
+    known = sent[sent["cost"].notna()]
+    return [
+        TargetCost(target, Money(Decimal(repr(fsum(costs))), str(currency)), len(costs), len(sent))
+        for currency in known["currency"].unique()
+        if (costs := known.loc[known["currency"] == currency, "cost"].tolist())
+    ]

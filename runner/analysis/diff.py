@@ -1,25 +1,27 @@
-"""Two runs, or two targets or places of one run, and what may be said of their difference."""
+"""The difference of two runs, or of two targets or places of one run, with a verdict on each measure."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from runner.analysis.comparability import (
     keep_common,
-    refuse_mixture,
+    refuse_simulated_against_real,
     warn_of_currencies,
     warn_of_models,
     warn_of_run,
     warn_of_runs,
 )
-from runner.analysis.evidence import Match, MeasureEvidence, clock_error_s, clock_floor, weigh
+from runner.analysis.evidence import ComparedArms, MeasureEvidence, clock_error_s, clock_floor, gather_evidence
+from runner.analysis.frame import targets_of
 from runner.analysis.intervals import Interval
 from runner.analysis.measures import FAILURES, Measure, choose_measures
 from runner.analysis.pairing import Arm, arm_of
-from runner.analysis.permutation import adjust
+from runner.analysis.permutation import holm_adjust
+from runner.analysis.places import MeasuredTarget, describe_vantages, find_nodes, name_places
 from runner.analysis.replies import ReplyChange, compare_replies
 from runner.analysis.run import Run
-from runner.analysis.vantages import describe_vantages, find_nodes, name_from, name_places
-from runner.analysis.verdict import Demand, Rule, Ruling, Verdict, judge
+from runner.analysis.verdict import Criteria, Decision, Rule, Verdict, decide
 from runner.errors import CompareError, did_you_mean
 from runner.storage.journal import Header
 
@@ -28,10 +30,10 @@ from runner.storage.journal import Header
 class DiffFinding:
     """One measure of one target, and the verdict on it.
 
-    `change` is a ratio, new to base, for all measures but failures, where it is a difference of two shares; so is its
-    `interval`. The levels are typical values: geometric means of what was compared, or the shares. `p` has been
-    adjusted for all rows tested together. `units` counts the blocks, of the smaller run where there are two, or the
-    requests where failures are told. `floor` is how far the clock may have been off, in the measure's own unit.
+    `change` and its `interval` are the ratio of new to base; for failures, a difference of proportions. The levels are
+    geometric means of what was compared, or the proportions. `p` is adjusted for all rows that were tested together.
+    `units` counts blocks, of the smaller run where there are two; for failures, requests. `floor` is by how much the
+    clocks may be wrong, in the measure's unit.
     """
 
     target: str
@@ -44,21 +46,21 @@ class DiffFinding:
     n: tuple[int, int]
     units: int
     floor: float | None
-    ruling: Ruling
+    decision: Decision
     tested: bool = True
-    """Whether there was anything to test; not where all values were equal."""
+    """False where all values were equal, so that there was nothing to test."""
     currency: str | None = None
-    """What the levels of a cost are in; None of all else."""
+    """The currency of the levels of a cost; None for all other measures."""
 
     @property
     def verdict(self) -> Verdict:
-        """What may be said."""
-        return self.ruling.verdict
+        """The verdict on the measure."""
+        return self.decision.verdict
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One side of a comparison: which run, and of a comparison within one run which target, or asked from where."""
+    """One side of a comparison: a run, and within one run the target or the place."""
 
     run_id: str
     suite: str
@@ -69,7 +71,7 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """All that may be said of two runs, or of two targets or places of one; `paired` is the latter, stronger kind."""
+    """The difference of two runs, or of two targets or places of one; `paired` is the latter, stronger kind."""
 
     base: Side
     new: Side
@@ -86,98 +88,125 @@ class Difference:
 
     @property
     def verdict(self) -> Verdict:
-        """Return the verdict of the whole: the worst there is, undecided being worse than changed."""
+        """The worst verdict of all findings; undecided is worse than changed."""
         severity = (Verdict.REGRESSED, Verdict.UNDECIDED, Verdict.CHANGED, Verdict.IMPROVED, Verdict.UNCHANGED)
         found = {finding.verdict for finding in self.findings}
         return next(verdict for verdict in severity if verdict in found)
 
 
 def diff_runs(base: Run, new: Run, rule: Rule | None = None) -> Difference:
-    """Compare what two runs found of the targets that they share, case by case.
+    """Return the difference of two runs, for the targets and cases that they share.
 
     Raises:
         CompareError: they share nothing, or a target is simulated in one and real in the other.
 
     """
-    matches, said = [], list(warn_of_runs(base, new))
+    compared, warnings = [], list(warn_of_runs(base, new))
     before, after = _targets(base), _targets(new)
     places = [name_places(run.header.vantages) for run in (base, new)]
     if set(places[0].values()).isdisjoint(places[1].values()):
-        places = [{}, {}]  # warned of: all that each run saw, from wherever, stands for its target
-    for target in [name for name in before if name in after]:
-        arms = [arm_of(run.told, target, target, called) for run, called in zip((base, new), places, strict=True)]
-        refuse_mixture(*(Arm(f"{target} in {name}", arm.rows) for name, arm in zip(("base", "new"), arms, strict=True)))
+        places = [{}, {}]  # there is a warning of it: all rows of a target are compared, whatever their place
+    for target in [target for target in before if target in after]:
+        arms = [
+            arm_of(run.table_with_replies, target, str(target), names)
+            for run, names in zip((base, new), places, strict=True)
+        ]
+        refuse_simulated_against_real(
+            *(Arm(f"{target} in {name}", arm.rows) for name, arm in zip(("base", "new"), arms, strict=True))
+        )
         old, now, left_out = keep_common(*arms)
-        said += [*left_out, *warn_of_models(old, now), *warn_of_currencies(old, now)]
+        warnings += [*left_out, *warn_of_models(old, now), *warn_of_currencies(old, now)]
         if not old.rows.empty:
-            matches.append(Match(target, old, now, paired=False, clock_error_s=clock_error_s(base, old, new, now)))
-    for name, only in (("base", [t for t in before if t not in after]), ("new", [t for t in after if t not in before])):
-        said += [f"only in {name}, not compared: {', '.join(only)}"] if only else []
-    if not matches:
+            error_s = clock_error_s(base, old, new, now)
+            compared.append(ComparedArms(str(target), old, now, paired=False, clock_error_s=error_s))
+    warnings += _warn_of_targets(before, after)
+    if not compared:
         raise CompareError(
             f"{base.header.run_id} and {new.header.run_id} have no target and case in common: "
-            f"{', '.join(before) or 'nobody'} in base, {', '.join(after) or 'nobody'} in new; compare runs of one suite"
+            f"{_join(before) or 'nobody'} in base, {_join(after) or 'nobody'} in new; compare runs of one suite"
         )
     sides = (_side(base.header), _side(new.header))
-    return _conclude(sides, matches, rule or Rule(), said, _compare_replies(matches))
+    return _conclude(sides, compared, rule or Rule(), warnings, _compare_replies(compared))
+
+
+def _warn_of_targets(before: tuple[MeasuredTarget, ...], after: tuple[MeasuredTarget, ...]) -> list[str]:
+    only_before = _join(target for target in before if target not in after)
+    only_after = _join(target for target in after if target not in before)
+    only = {"base": only_before, "new": only_after}
+    return [f"only in {name}, not compared: {targets}" for name, targets in only.items() if targets]
 
 
 def diff_within(run: Run, a: str, b: str, rule: Rule | None = None, *, with_replies: bool = True) -> Difference:
-    """Compare target b with target a of one run, in pairs of requests that lay in one block.
+    """Return the difference of target b to target a of one run, in pairs of requests of the same block.
 
-    What was replied is compared unless nobody wants to know: in a long run it takes time, and memory for every text.
+    Args:
+        run: with both targets. If it splits them by place, requests are paired whichever node sent them.
+        a: the base, as tables name it.
+        b: the new target.
+        rule: the thresholds of a verdict.
+        with_replies: whether to compare the replies, which takes time, and memory for every text.
 
     Raises:
         CompareError: the run has no such target, the two share no case, or one is simulated and the other is real.
 
     """
-    targets = _targets(run)
+    base_target, new_target = _find_targets(run, a, b)
+    table = run.table_with_replies if with_replies else run.table
+    vantages = {} if run.places else {node: node for node in run.header.vantages}
+    arms = (arm_of(table, base_target, a, vantages), arm_of(table, new_target, b, vantages))
+    refuse_simulated_against_real(*arms)
+    old, now, left_out = keep_common(*arms)
+    if old.rows.empty:
+        raise CompareError(f"{a} and {b} were asked no case in common in {run.header.run_id}")
+    compared = [ComparedArms(b, old, now, paired=True, clock_error_s=clock_error_s(run, old, run, now))]
+    sides = (_side(run.header, target=a), _side(run.header, target=b))
+    warnings = [*warn_of_run(run), *left_out, *warn_of_currencies(old, now)]
+    return _conclude(sides, compared, rule or Rule(), warnings, _compare_replies(compared) if with_replies else ())
+
+
+def _find_targets(run: Run, a: str, b: str) -> tuple[MeasuredTarget, MeasuredTarget]:
+    targets = {str(target): target for target in _targets(run)}
     for name in (a, b):
         if name not in targets:
-            near = did_you_mean(name, targets)
+            near = did_you_mean(name, tuple(targets))
             hint = f"did you mean {near}?" if near else f"it has {', '.join(targets) or 'none'}"
             raise CompareError(f"{run.header.run_id} has no target {name}; {hint}")
     if a == b:
         raise CompareError(f"{a} was named twice; a comparison needs two targets")
-    table = run.told if with_replies else run.table
-    nodes = {node: node for node in run.header.vantages}
-    arms = (arm_of(table, a, a, nodes), arm_of(table, b, b, nodes))
-    refuse_mixture(*arms)
-    old, now, left_out = keep_common(*arms)
-    if old.rows.empty:
-        raise CompareError(f"{a} and {b} were asked no case in common in {run.header.run_id}")
-    match = Match(b, old, now, paired=True, clock_error_s=clock_error_s(run, old, run, now))
-    sides = (_side(run.header, target=a), _side(run.header, target=b))
-    said = [*warn_of_run(run), *left_out, *warn_of_currencies(old, now)]
-    return _conclude(sides, [match], rule or Rule(), said, _compare_replies([match]) if with_replies else ())
+    return targets[a], targets[b]
 
 
 def diff_places(run: Run, a: str, b: str, rule: Rule | None = None) -> Difference:
-    """Compare how each target looked from place b with how it did from a, in pairs of requests that lay in one block.
+    """Return the difference of each target from place b to the same from place a, in pairs of the same block.
 
     Raises:
-        CompareError: the run was not asked from two such places, or from them no case in common.
+        CompareError: the run was not sent from two such places, or no case was sent from both.
 
     """
-    base, new = _sort_out(run, a, b)
-    matches, said = [], [*warn_of_run(run)]
+    nodes_of = dict(zip((a, b), _find_places(run, a, b), strict=True))
+    compared, warnings = [], [*warn_of_run(run)]
     for target in _targets(run):
         arms = [
-            arm_of(run.told[run.told["node"].isin(nodes)], target, name_from(target, place))
-            for nodes, place in ((base, a), (new, b))
+            arm_of(
+                run.table_with_replies[run.table_with_replies["node"].isin(nodes)],
+                target,
+                str(MeasuredTarget(target.name, place)),
+            )
+            for place, nodes in nodes_of.items()
         ]
         old, now, left_out = keep_common(*arms)
-        said += [*left_out, *warn_of_models(old, now)]
+        warnings += [*left_out, *warn_of_models(old, now)]
         if not old.rows.empty:
-            matches.append(Match(target, old, now, paired=True, clock_error_s=clock_error_s(run, old, run, now)))
-    if not matches:
+            error_s = clock_error_s(run, old, run, now)
+            compared.append(ComparedArms(target.name, old, now, paired=True, clock_error_s=error_s))
+    if not compared:
         raise CompareError(f"{run.header.run_id} was asked no case in common from {a} and {b}")
     sides = (_side(run.header, place=a), _side(run.header, place=b))
-    return _conclude(sides, matches, rule or Rule(), said, _compare_replies(matches))
+    return _conclude(sides, compared, rule or Rule(), warnings, _compare_replies(compared))
 
 
-def _sort_out(run: Run, a: str, b: str) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the nodes of two places that a run was asked from."""
+def _find_places(run: Run, a: str, b: str) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the nodes of two places that a run was sent from."""
     vantages, run_id = run.header.vantages, run.header.run_id
     if not vantages:
         raise CompareError(
@@ -195,97 +224,116 @@ def _sort_out(run: Run, a: str, b: str) -> tuple[frozenset[str], frozenset[str]]
     return found
 
 
-def _targets(run: Run) -> tuple[str, ...]:
-    return tuple(each.target for each in run.summary if each.n)
+def _targets(run: Run) -> tuple[MeasuredTarget, ...]:
+    """Return the targets that have measured requests: those of the header in its order, then any others by name."""
+    measured = set(targets_of(run.measured).unique())
+    listed = [target for target in run.targets if target in measured]
+    return (*listed, *sorted(measured.difference(listed), key=str))
+
+
+def _join(targets: Iterable[MeasuredTarget]) -> str:
+    return ", ".join(map(str, targets))
 
 
 def _side(header: Header, *, target: str | None = None, place: str | None = None) -> Side:
     return Side(header.run_id, header.suite, header.started_at, target, place)
 
 
-def _compare_replies(matches: list[Match]) -> tuple[ReplyChange, ...]:
-    return tuple(change for match in matches for change in compare_replies(match.target, match.base, match.new))
+def _compare_replies(compared: list[ComparedArms]) -> tuple[ReplyChange, ...]:
+    return tuple(change for arms in compared for change in compare_replies(arms.target, arms.base, arms.new))
 
 
 def _conclude(
     sides: tuple[Side, Side],
-    matches: list[Match],
+    compared: list[ComparedArms],
     rule: Rule,
     warnings: list[str],
     replies: tuple[ReplyChange, ...],
 ) -> Difference:
-    chosen = choose_measures(rule.measures)
-    rows = [row for match in matches for row in weigh(match, chosen)]
-    findings = _judge_all(rows, rule)
-    _refuse_silence(findings, matches, chosen)
+    measures = choose_measures(rule.measures)
+    rows = [row for arms in compared for row in gather_evidence(arms, measures)]
+    findings = _decide_all(rows, rule)
+    _refuse_empty(findings, compared, measures)
     return Difference(
         base=sides[0],
         new=sides[1],
-        paired=matches[0].paired,
-        simulated=any(bool(match.new.rows["simulated"].any()) for match in matches),
+        paired=compared[0].paired,
+        simulated=any(bool(arms.new.rows["simulated"].any()) for arms in compared),
         rule=rule,
         findings=findings,
         replies=replies,
-        warnings=(*warnings, *_not_measured(rows, matches, chosen), *_persistent(rows, findings)),
+        warnings=(
+            *warnings,
+            *_warn_of_unmeasured(rows, compared, measures),
+            *_warn_of_autocorrelation(rows, findings),
+        ),
     )
 
 
-def _refuse_silence(findings: tuple[DiffFinding, ...], matches: list[Match], chosen: tuple[Measure, ...]) -> None:
-    """Raise where nothing was measured: that must not look like a pass."""
-    measured = [finding for finding in findings if finding.measure is not FAILURES or len(chosen) == 1]
+def _refuse_empty(
+    findings: tuple[DiffFinding, ...], compared: list[ComparedArms], measures: tuple[Measure, ...]
+) -> None:
+    """Raise CompareError where nothing was measured, which must not look like a pass."""
+    measured = [finding for finding in findings if finding.measure is not FAILURES or len(measures) == 1]
     if not measured and not any(finding.verdict is Verdict.REGRESSED for finding in findings):
-        asked = ", ".join(match.target for match in matches)
-        names = ", ".join(measure.name for measure in chosen if measure is not FAILURES)
-        raise CompareError(f"nothing to compare: of {asked} no request that ended well has {names} on both sides")
+        targets = ", ".join(arms.target for arms in compared)
+        names = ", ".join(measure.name for measure in measures if measure is not FAILURES)
+        raise CompareError(f"nothing to compare: of {targets} no request that ended well has {names} on both sides")
 
 
-def _not_measured(rows: list[MeasureEvidence], matches: list[Match], chosen: tuple[Measure, ...]) -> list[str]:
-    """Name the targets of which no figure could be compared; a single blank column needs no words."""
-    heard = {row.match.target for row in rows if row.measure is not FAILURES}
-    silent = [match.target for match in matches if match.target not in heard]
-    only_failures = chosen == (FAILURES,)
-    return [f"no figures to compare, not compared: {', '.join(silent)}"] if silent and not only_failures else []
+def _warn_of_unmeasured(
+    rows: list[MeasureEvidence], compared: list[ComparedArms], measures: tuple[Measure, ...]
+) -> list[str]:
+    """Return a warning that names the targets without any figure to compare."""
+    measured = {row.arms.target for row in rows if row.measure is not FAILURES}
+    unmeasured = [arms.target for arms in compared if arms.target not in measured]
+    if not unmeasured or measures == (FAILURES,):
+        return []
+    return [f"no figures to compare, not compared: {', '.join(unmeasured)}"]
 
 
-def _persistent(rows: list[MeasureEvidence], findings: tuple[DiffFinding, ...]) -> list[str]:
-    """Name the changes whose p may be too small, since one target had spells of its own."""
-    claimed = {Verdict.REGRESSED, Verdict.IMPROVED, Verdict.CHANGED}
+def _warn_of_autocorrelation(rows: list[MeasureEvidence], findings: tuple[DiffFinding, ...]) -> list[str]:
+    """Return a warning of each change whose p may be too small, since neighbouring blocks resemble each other."""
+    changes = {Verdict.REGRESSED, Verdict.IMPROVED, Verdict.CHANGED}
     return [
         f"{finding.target}: neighbouring blocks resemble each other in {finding.measure.label}, as if one side had "
-        "spells of its own: p is too small; repeat the run before you believe it"
+        "slow spells of its own: p is too small; repeat the run before you rely on it"
         for row, finding in zip(rows, findings, strict=True)
-        if row.evidence.persistent and finding.verdict in claimed
+        if row.result.autocorrelated and finding.verdict in changes
     ]
 
 
-def _judge_all(rows: list[MeasureEvidence], rule: Rule) -> tuple[DiffFinding, ...]:
-    """Apply the rule; the level is shared by all rows in which there is anything to test."""
-    tested = [row for row in rows if not row.evidence.constant]
-    adjusted = dict(zip(map(id, tested), adjust([row.evidence.p for row in tested]), strict=True))
-    return tuple(_judge(row, adjusted.get(id(row), 1.0), rule, max(1, len(tested))) for row in rows)
+def _decide_all(rows: list[MeasureEvidence], rule: Rule) -> tuple[DiffFinding, ...]:
+    """Apply the rule to all rows; those in which there is anything to test share its level."""
+    tested = [row for row in rows if not row.result.constant]
+    adjusted = dict(zip(map(id, tested), holm_adjust([row.result.p for row in tested]), strict=True))
+    return tuple(_decide(row, adjusted.get(id(row), 1.0), rule, max(1, len(tested))) for row in rows)
 
 
-def _judge(row: MeasureEvidence, p: float, rule: Rule, tests: int) -> DiffFinding:
-    failures = row.measure is FAILURES
-    margin = rule.min_failure_rise if failures else math.log1p(rule.min_effect)
-    base_level, estimate = row.levels[0], row.evidence.estimate
-    floor = clock_floor(row)
-    beyond_clock = floor is None or base_level * abs(math.expm1(estimate)) > floor
-    demand = Demand(margin, rule.alpha, rule.alpha / tests, row.measure.better, beyond_clock, row.least, row.outlook)
-    interval = row.evidence.interval
+def _decide(row: MeasureEvidence, p: float, rule: Rule, tests: int) -> DiffFinding:
+    is_failures, result, floor = row.measure is FAILURES, row.result, clock_floor(row)
+    criteria = Criteria(
+        min_effect=rule.min_failure_rise if is_failures else math.log1p(rule.min_effect),
+        alpha=rule.alpha,
+        alpha_of_row=rule.alpha / tests,
+        better=row.measure.better,
+        beyond_clock=floor is None or row.levels[0] * abs(math.expm1(result.estimate)) > floor,
+        smallest_p=row.smallest_p,
+        project=row.project,
+    )
     return DiffFinding(
-        target=row.match.target,
+        target=row.arms.target,
         measure=row.measure,
-        base_level=base_level,
+        base_level=row.levels[0],
         new_level=row.levels[1],
-        change=estimate if failures else math.exp(estimate),
-        interval=interval if failures or interval is None else _exponential(interval),
+        change=result.estimate if is_failures else math.exp(result.estimate),
+        interval=result.interval if is_failures or result.interval is None else _exponential(result.interval),
         p=p,
         n=row.n,
-        units=row.evidence.units,
+        units=result.units,
         floor=floor,
-        ruling=judge(row.evidence, p, demand),
-        tested=not row.evidence.constant,
+        decision=decide(result, p, criteria),
+        tested=not result.constant,
         currency=row.currency,
     )
 

@@ -1,4 +1,4 @@
-"""What two arms' rows weigh: the evidence on each measure, before any rule is applied."""
+"""The evidence on each measure of two arms: levels, estimate, interval and p-value, before any rule is applied."""
 
 import math
 from collections.abc import Callable
@@ -8,21 +8,28 @@ import numpy as np
 import pandas as pd
 
 from runner.analysis.measures import FAILURES, TIMED_MEASURES, ClockUse, Measure, Unit
-from runner.analysis.pairing import Arm, Blocks, match_blocks, pair_blocks
-from runner.analysis.permutation import Flips, PermutationResult, Relabellings, smallest_p, weigh_pairs, weigh_runs
-from runner.analysis.proportions import Share, difference_interval, fisher_p, smallest_fisher_p
+from runner.analysis.pairing import Arm, BlockMeans, match_blocks, pair_blocks
+from runner.analysis.permutation import (
+    PermutationResult,
+    Relabellings,
+    SignFlips,
+    sign_flip_test,
+    smallest_p,
+    two_sample_test,
+)
+from runner.analysis.proportions import Proportion, fisher_p, newcombe_interval, smallest_fisher_p
 from runner.analysis.run import Run
 
-LEAST_CLOCK_ERROR_S = 0.001
-"""What a clock is taken to be off where nobody measured it, or measured less."""
+MIN_CLOCK_ERROR_S = 0.001
+"""The clock error that is assumed where none was measured, or a smaller one."""
 
-LATE_SHARE = 0.95
-"""Of the rows' own measured lateness, the percentile that speaks for them."""
+LATE_QUANTILE = 0.95
+"""The quantile of the rows' own client error that stands for all of them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
-    """Two arms ready to be compared, and how far the clock may have been off on their difference."""
+class ComparedArms:
+    """Two arms to compare, and by how much the clocks may be wrong on their difference, in seconds."""
 
     target: str
     base: Arm
@@ -33,119 +40,123 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class MeasureEvidence:
-    """What is known of one measure before the rule is applied to all rows together."""
+    """The evidence on one measure, before the rule is applied to all measures together.
 
-    match: Match
+    `levels` and `n` are of base and new. `smallest_p` returns the smallest p-value that a number of units can reach;
+    `project` the result that a number of units would have if they were like those at hand, and is None where only their
+    spread is known.
+    """
+
+    arms: ComparedArms
     measure: Measure
-    evidence: PermutationResult
+    result: PermutationResult
     levels: tuple[float, float]
     n: tuple[int, int]
-    least: Callable[[int], float]
-    outlook: Callable[[int], PermutationResult] | None = None
-    """What so many units would show, were they like those there are; None where only their spread tells."""
+    smallest_p: Callable[[int], float]
+    project: Callable[[int], PermutationResult] | None = None
 
     @property
     def currency(self) -> str | None:
-        """What its levels are in; None unless they are sums of money."""
-        return next(iter(_currencies(self.match)), None) if self.measure.unit is Unit.MONEY else None
+        """The currency of the levels; None unless they are sums of money."""
+        return next(iter(_currencies(self.arms)), None) if self.measure.unit is Unit.MONEY else None
 
 
-def weigh(match: Match, chosen: tuple[Measure, ...]) -> list[MeasureEvidence]:
-    """Weigh every measure that both arms have."""
-    rows = [row] if FAILURES in chosen and (row := _weigh_failures(match)) else []
-    compare = pair_blocks if match.paired else match_blocks
-    comparable = [each for each in TIMED_MEASURES if each in chosen and _one_currency(match, each)]
-    found = {each: compare(match.base, match.new, each.name) for each in comparable}
-    blocks = {measure: logs for measure, logs in found.items() if logs is not None}
-    first, answer = (next((m for m in blocks if m.name == name), None) for name in ("ttft_s", "ttfa_s"))
-    if first and answer and _equal(blocks[first], blocks[answer]):
-        del blocks[answer]  # no target reasoned aloud: a second test of the same numbers would only blunt the first
-    return [*rows, *(_weigh_blocks(match, measure, logs) for measure, logs in blocks.items())]
+def gather_evidence(arms: ComparedArms, measures: tuple[Measure, ...]) -> list[MeasureEvidence]:
+    """Return the evidence on those of the measures that both arms have."""
+    failures = _failure_evidence(arms) if FAILURES in measures else None
+    average = pair_blocks if arms.paired else match_blocks
+    comparable = [each for each in TIMED_MEASURES if each in measures and _is_in_one_currency(arms, each)]
+    found = {each: average(arms.base, arms.new, each.name) for each in comparable}
+    blocks = {measure: means for measure, means in found.items() if means is not None}
+    ttft, answer = (next((m for m in blocks if m.name == name), None) for name in ("ttft_s", "ttfa_s"))
+    if ttft and answer and _are_equal(blocks[ttft], blocks[answer]):
+        del blocks[answer]  # no reply has reasoning: a second test of the same numbers only costs power
+    timed = [_block_evidence(arms, measure, means) for measure, means in blocks.items()]
+    return [*([failures] if failures else []), *timed]
 
 
-def _one_currency(match: Match, measure: Measure) -> bool:
-    """Tell whether a ratio of two sums of money would mean something."""
-    if measure.unit is not Unit.MONEY:
-        return True
-    return len(_currencies(match)) <= 1
+def _is_in_one_currency(arms: ComparedArms, measure: Measure) -> bool:
+    """Return whether a ratio of levels has a meaning: two currencies have none."""
+    return measure.unit is not Unit.MONEY or len(_currencies(arms)) <= 1
 
 
-def _currencies(match: Match) -> set[str]:
-    return {*match.base.timed["currency"].dropna(), *match.new.timed["currency"].dropna()}
+def _currencies(arms: ComparedArms) -> set[str]:
+    return {*arms.base.timed["currency"].dropna(), *arms.new.timed["currency"].dropna()}
 
 
-def _equal(one: Blocks, other: Blocks) -> bool:
+def _are_equal(one: BlockMeans, other: BlockMeans) -> bool:
     if one.base is not None and other.base is not None and not np.array_equal(one.base, other.base):
         return False
     return np.array_equal(one.new, other.new)
 
 
-def _weigh_blocks(match: Match, measure: Measure, blocks: Blocks) -> MeasureEvidence:
+def _block_evidence(arms: ComparedArms, measure: Measure, blocks: BlockMeans) -> MeasureEvidence:
     if blocks.base is None:
-        evidence, least = weigh_pairs(blocks.new), _least_of_pairs
+        result, least = sign_flip_test(blocks.new), _smallest_sign_flip_p
     else:
-        evidence, least = weigh_runs(blocks.base, blocks.new), _least_of_runs
-    return MeasureEvidence(match, measure, evidence, (blocks.base_level, blocks.new_level), blocks.n, least)
+        result, least = two_sample_test(blocks.base, blocks.new), _smallest_two_sample_p
+    return MeasureEvidence(arms, measure, result, (blocks.base_level, blocks.new_level), blocks.n, least)
 
 
-def _least_of_pairs(blocks: int) -> float:
-    return smallest_p(Flips(blocks))
+def _smallest_sign_flip_p(blocks: int) -> float:
+    return smallest_p(SignFlips(blocks))
 
 
-def _least_of_runs(blocks: int) -> float:
+def _smallest_two_sample_p(blocks: int) -> float:
     return smallest_p(Relabellings(blocks, blocks))
 
 
-def _weigh_failures(match: Match) -> MeasureEvidence | None:
-    base, new = _failed(match.base), _failed(match.new)
+def _failure_evidence(arms: ComparedArms) -> MeasureEvidence | None:
+    base, new = _failed(arms.base), _failed(arms.new)
     if not base.n or not new.n:
         return None
     return MeasureEvidence(
-        match,
+        arms,
         FAILURES,
-        _evidence_of(base, new),
+        _compare_proportions(base, new),
         (base.value, new.value),
         (base.n, new.n),
-        least=lambda n: smallest_fisher_p(n, n),
-        outlook=lambda n: _evidence_of(base.scaled(n), new.scaled(n)),
+        smallest_p=lambda n: smallest_fisher_p(n, n),
+        project=lambda n: _compare_proportions(base.scaled(n), new.scaled(n)),
     )
 
 
-def _evidence_of(base: Share, new: Share) -> PermutationResult:
+def _compare_proportions(base: Proportion, new: Proportion) -> PermutationResult:
     return PermutationResult(
         estimate=new.value - base.value,
         p=fisher_p(base, new),
         smallest_p=smallest_fisher_p(base.n, new.n),
         spread=math.sqrt(sum(each.value * (1 - each.value) for each in (base, new))),
         units=min(base.n, new.n),
-        interval=difference_interval(base, new),
+        interval=newcombe_interval(base, new),
         constant=base.count + new.count in {0, base.n + new.n},
     )
 
 
-def _failed(arm: Arm) -> Share:
-    return Share(len(arm.asked) - len(arm.timed), len(arm.asked))
+def _failed(arm: Arm) -> Proportion:
+    return Proportion(len(arm.tried) - len(arm.timed), len(arm.tried))
 
 
 def clock_floor(row: MeasureEvidence) -> float | None:
-    """Return how far the clock may have been off on a row's difference; None where no clock had a part."""
-    match row.measure.stopwatch:
+    """Return by how much the clocks may be wrong on a difference, in the measure's unit; None if it uses no clock."""
+    match row.measure.clock_use:
         case ClockUse.NONE:
             return None
-        case ClockUse.ITSELF:
-            return row.match.clock_error_s
-        case ClockUse.TEXT:
-            spans_s = pd.concat([arm.timed["total_s"] - arm.timed["ttft_s"] for arm in (row.match.base, row.match.new)])
-            return row.levels[0] * row.match.clock_error_s / float(spans_s[spans_s > 0].median())
+        case ClockUse.DURATION:
+            return row.arms.clock_error_s
+        case ClockUse.TEXT_RATE:
+            spans_s = pd.concat([arm.timed["total_s"] - arm.timed["ttft_s"] for arm in (row.arms.base, row.arms.new)])
+            return row.levels[0] * row.arms.clock_error_s / float(spans_s[spans_s > 0].median())
 
 
-def clock_error_s(base: Run, old: Arm, new: Run, now: Arm) -> float:
-    """Add up how far either arm's stamps may have been off: the worst case of a difference."""
-    return _late_s(base, old.timed) + _late_s(new, now.timed)
+def clock_error_s(base_run: Run, base: Arm, new_run: Run, new: Arm) -> float:
+    """Return the sum of both arms' clock errors, in seconds: the worst case of a difference."""
+    return _arm_clock_error_s(base_run, base.timed) + _arm_clock_error_s(new_run, new.timed)
 
 
-def _late_s(run: Run, rows: pd.DataFrame) -> float:
-    late = rows["client_error_s"].dropna()
-    known = [LEAST_CLOCK_ERROR_S, *(error.ttft_p99_s for error in run.clock_errors)]
-    known += [float(late.quantile(LATE_SHARE, interpolation="higher"))] if len(late) else []
+def _arm_clock_error_s(run: Run, rows: pd.DataFrame) -> float:
+    client_errors_s = rows["client_error_s"].dropna()
+    known = [MIN_CLOCK_ERROR_S, *(error.ttft_p99_s for error in run.clock_errors)]
+    if len(client_errors_s):
+        known.append(float(client_errors_s.quantile(LATE_QUANTILE, interpolation="higher")))
     return max(known)

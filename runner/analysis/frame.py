@@ -1,82 +1,197 @@
-"""Records as a tidy DataFrame: one row a record, the columns of `columns.py`, what is absent NA."""
+"""Records as a tidy DataFrame: one row per record, the columns of `columns.py`, NA for absent cells.
 
-from collections.abc import Iterable, Iterator, Sequence
+Columns are built in segments, so that a long table takes hardly more memory while it grows than when it is finished.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any
+from math import nan
+from typing import Any, Protocol
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from runner.analysis.cells import TEXT, gather
-from runner.analysis.columns import COLUMNS, Cell, ResultColumn, Row, row
+from runner.analysis.columns import COLUMNS, Cell, Kind, ResultColumn, Row, row
+from runner.analysis.places import MeasuredTarget
 from runner.core.record import Record
 from runner.storage.journal import Header
 
-INDIVIDUAL = frozenset({"started_at", "request_id", "reply", "reasoning"})
-"""Texts of which every row has its own."""
+TEXT = pd.StringDtype("python")
+"""The type of text columns. Explicit, so that it is the same with pandas 2 and 3, with and without pyarrow, and holds
+lone surrogates, which pyarrow refuses."""
 
-_ONLY_SHOWN = INDIVIDUAL | {
+SEGMENT = 65_536
+"""Cells allocated at once. Pages of a segment that are never written take no memory."""
+
+BATCH = 1024
+"""Rows held as Python objects at once; they take several times their size in a table."""
+
+UNIQUE_TEXTS = frozenset({"started_at", "request_id", "reply", "reasoning"})
+"""Text columns whose cells are different in nearly every row; in all others, equal texts are stored once."""
+
+_NOT_IN_FIGURES = UNIQUE_TEXTS | {
     *("run_id", "suite", "in_flight", "planned_s", "queue_s", "backoff_s", "reused", "headers_s", "ttfc_s"),
     *("gap_p50_s", "gap_p99_s", "gap_max_s", "clock", "reasoning_tokens", "cached_tokens", "tokens_source"),
     *("chunks", "checks_passed"),
 }
-"""Columns that no figure, picture or comparison rests on; whoever comes to need one takes it out of here."""
+"""Columns that no summary, chart or comparison reads. Remove a name from here when one comes to need it."""
 
-FIGURE_COLUMNS = tuple(column for column in COLUMNS if column.name not in _ONLY_SHOWN)
-"""What of a long run is held in memory: a million rows take a few hundred megabytes."""
+FIGURE_COLUMNS = tuple(column for column in COLUMNS if column.name not in _NOT_IN_FIGURES)
+"""The columns of a run that are kept in memory: a million rows take a few hundred megabytes."""
 
 REPLY_COLUMN = tuple(column for column in COLUMNS if column.name == "reply")
 
-BATCH = 1024
-"""Rows that are in memory as Python objects at once, which take several times what they take in a table."""
+PLACE = "place"
+"""Column of a table whose targets are split by place. It is derived from `node`, and not a column of results."""
 
 
 def frame(header: Header, records: Iterable[Record], columns: Sequence[ResultColumn] = COLUMNS) -> pd.DataFrame:
-    """Tabulate a run's records in the order given."""
+    """Return a run's records as a table, in the order given."""
     return frame_of((row(header, record, columns) for record in records), columns)
 
 
 def frame_of(rows: Iterable[Row], columns: Sequence[ResultColumn] = COLUMNS) -> pd.DataFrame:
-    """Tabulate rows that have these columns."""
-    growing = {column.name: gather(column.kind, shared=column.name not in INDIVIDUAL) for column in columns}
+    """Return rows that have these columns as a table."""
+    growing = {column.name: _new_column(column.kind, unique=column.name in UNIQUE_TEXTS) for column in columns}
     rows = iter(rows)
     while batch := list(islice(rows, BATCH)):
         for name, cells in growing.items():
             cells.extend([each[name] for each in batch])
-    # Not copied into blocks: a long table would then take twice its room.
+    # Not copied into blocks: a long table would then take twice its memory.
     return pd.DataFrame({name: cells.series() for name, cells in growing.items()}, copy=False)
 
 
 def rows_of(table: pd.DataFrame) -> Iterator[Row]:
-    """Give the rows back as plain Python values, None where a cell is absent."""
+    """Yield the rows of a table as plain Python values, None for absent cells."""
     names = [str(name) for name in table.columns]
     for start in range(0, len(table), BATCH):
         batch = table.iloc[start : start + BATCH]
-        columns = [_plain(batch[name]) for name in batch.columns]
+        columns = [_plain_cells(batch[name]) for name in batch.columns]
         yield from (dict(zip(names, cells, strict=True)) for cells in zip(*columns, strict=True))
 
 
-def _plain(column: "pd.Series[Any]") -> list[Cell]:
+def _plain_cells(column: "pd.Series[Any]") -> list[Cell]:
     cells: list[Cell] = column.astype(object).where(column.notna(), None).tolist()
     return cells
 
 
-def targets_of(table: pd.DataFrame) -> "pd.Series[str]":
-    """Return each row's target as it is written everywhere: provider/model."""
-    names = _Targets()
-    cells = [names[place] for place in zip(table["provider"].tolist(), table["model"].tolist(), strict=True)]
-    targets: pd.Series[str] = pd.Series(cells, index=table.index, dtype=TEXT)
-    return targets
+def targets_of(table: pd.DataFrame) -> "pd.Series[Any]":
+    """Return the target of each row, split by place if the table has that column.
+
+    Returns:
+        a categorical column of `MeasuredTarget`, of the table's length and with its index.
+
+    """
+    columns = [table[name].tolist() for name in ("provider", "model", PLACE) if name in table]
+    codes: dict[tuple[str, ...], int] = {}
+    each = (codes.setdefault(key, len(codes)) for key in zip(*columns, strict=True))
+    of_row = np.fromiter(each, dtype=np.intp, count=len(table))
+    targets = pd.Index(
+        [MeasuredTarget(f"{provider}/{model}", *place) for provider, model, *place in codes], dtype=object
+    )
+    return pd.Series(pd.Categorical.from_codes(of_row, categories=targets), index=table.index)
 
 
-class _Targets(dict[tuple[str, str], str]):
-    """Names that are made once, however many rows have them."""
-
-    def __missing__(self, place: tuple[str, str]) -> str:
-        self[place] = "/".join(place)
-        return self[place]
+def with_places(table: pd.DataFrame, places: Mapping[str, str]) -> pd.DataFrame:
+    """Return a table with the place of each row, given the place of each node; None where the node has none."""
+    return table.assign(**{PLACE: pd.Series([places.get(node) for node in table["node"]], table.index, dtype=object)})
 
 
 def measured(table: pd.DataFrame) -> pd.DataFrame:
     """Return the rows that count: all but warm-ups."""
     warm = [flags for flags in table["flags"].dropna().unique() if "warmup" in flags.split(";")]
     return table[~table["flags"].isin(warm)] if warm else table
+
+
+# Columns that grow
+
+
+class _GrowingColumn(Protocol):
+    def extend(self, cells: Sequence[Cell]) -> None:
+        """Append cells; None is an absent one."""
+
+    def series(self) -> "pd.Series[Any]":
+        """Return the column and release what it was built from."""
+
+
+def _new_column(kind: Kind, *, unique: bool) -> _GrowingColumn:
+    match kind:
+        case Kind.NUMBER:
+            return _Numbers()
+        case Kind.COUNT:
+            return _Masked(np.int64, pd.arrays.IntegerArray)
+        case Kind.TRUTH:
+            return _Masked(np.bool_, pd.arrays.BooleanArray)
+        case Kind.TEXT:
+            return _Texts(unique=unique)
+
+
+class _GrowingArray:
+    """An array that grows by whole segments. Values are never moved, which would fragment memory."""
+
+    def __init__(self, kind: type) -> None:
+        self._kind = kind
+        self._segments: list[NDArray[Any]] = []
+        self._length = 0
+
+    def extend(self, values: Sequence[object]) -> None:
+        while values:
+            at = self._length % SEGMENT
+            if at == 0:
+                self._segments.append(np.empty(SEGMENT, dtype=self._kind))
+            fitting = values[: SEGMENT - at]
+            self._segments[-1][at : at + len(fitting)] = fitting
+            self._length += len(fitting)
+            values = values[len(fitting) :]
+
+    def join(self) -> NDArray[Any]:
+        """Return all values as one array and release the segments."""
+        segments, self._segments = self._segments, []
+        if not segments:
+            return np.empty(0, dtype=self._kind)
+        segments[-1] = segments[-1][: self._length - SEGMENT * (len(segments) - 1)]
+        return np.concatenate(segments)
+
+
+class _Numbers:
+    """Floating-point numbers; absent cells are NaN."""
+
+    def __init__(self) -> None:
+        self._values = _GrowingArray(np.float64)
+
+    def extend(self, cells: Sequence[Cell]) -> None:
+        self._values.extend([nan if cell is None else cell for cell in cells])
+
+    def series(self) -> "pd.Series[float]":
+        return pd.Series(self._values.join(), copy=False)
+
+
+class _Masked:
+    """Counts or truth values, with a mask of the absent cells."""
+
+    def __init__(self, kind: type, finished: type[pd.arrays.IntegerArray | pd.arrays.BooleanArray]) -> None:
+        self._finished = finished
+        self._values, self._absent = _GrowingArray(kind), _GrowingArray(np.bool_)
+
+    def extend(self, cells: Sequence[Cell]) -> None:
+        self._values.extend([0 if cell is None else cell for cell in cells])
+        self._absent.extend([cell is None for cell in cells])
+
+    def series(self) -> "pd.Series[Any]":
+        return pd.Series(self._finished(self._values.join(), self._absent.join()), copy=False)
+
+
+class _Texts:
+    """Texts; equal ones are stored once unless nearly all are different."""
+
+    def __init__(self, *, unique: bool) -> None:
+        self._values = _GrowingArray(object)
+        self._known: dict[Cell, Cell] | None = None if unique else {}
+
+    def extend(self, cells: Sequence[Cell]) -> None:
+        known = self._known
+        self._values.extend(cells if known is None else [known.setdefault(cell, cell) for cell in cells])
+
+    def series(self) -> "pd.Series[str]":
+        return pd.Series(self._values.join(), dtype=TEXT, copy=False)

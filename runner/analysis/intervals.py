@@ -1,6 +1,6 @@
-"""How well a sample locates a median or a percentile: 95 % intervals, and none where the sample is too small for one.
+"""Confidence intervals of medians and percentiles; none where the sample is too small for one.
 
-Medians: bootstrap over blocks, so that what moves a whole block moves the interval. Percentiles: order statistics,
+Medians: bootstrap over blocks, so that variation between blocks widens the interval. Percentiles: order statistics,
 which assume nothing about the distribution. Pure; the bootstrap is seeded: equal samples have equal intervals.
 """
 
@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 LEVEL = 0.95
 
 FEWEST_UNITS = 6
-"""Of five draws or fewer, all lie on one side of the median more often than once in twenty."""
+"""Of five values or fewer, all lie on one side of the median with a probability above 5 %."""
 
 MOST_RESAMPLES, FEWEST_RESAMPLES, WORK = 10_000, 200, 4_000_000
-"""Resamples times values stays near WORK: the interval of a large sample is narrow, and needs no sharper ends."""
+"""There are WORK / values resamples, within these bounds: large samples have narrow intervals, which need fewer."""
 
 _CHUNK = 250_000
-"""Cells of one batch of resamples: few enough to stay in a processor's cache, which takes a third of the time."""
+"""Cells of one batch of resamples: few enough for a processor's cache, which takes a third of the time."""
 
 _MANY_DEGREES = 1000
-"""From so many degrees of freedom on, the expansion of Student's t about the normal is exact to ten digits."""
+"""From this many degrees of freedom on, the expansion of Student's t about the normal is exact to ten digits."""
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -33,27 +33,32 @@ Counts = NDArray[np.int32]
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """What would hold the true value in `level` of all repetitions of the experiment."""
+    """A confidence interval: it holds the true value in a share `level` of all repetitions of the experiment."""
 
     low: float
     high: float
     level: float = LEVEL
 
     def __contains__(self, value: float) -> bool:
-        """Tell whether a value is compatible with the sample."""
+        """Return whether a value lies in the interval, ends included."""
         return self.low <= value <= self.high
 
 
 def median_interval(
     values: Sequence[float], blocks: Sequence[int] | None = None, *, level: float = LEVEL, seed: int = 0
 ) -> Interval | None:
-    """Return the interval of a median by bootstrap over blocks; None of fewer than six values.
+    """Return the confidence interval of a median by bootstrap over blocks; None for fewer than six values.
 
-    `blocks` names the block of each value. Fewer than six blocks cannot tell how far blocks vary: then, or without
-    blocks, each value is drawn by itself, and the interval speaks of the time of the run alone.
+    The percentile bootstrap with its tails widened for few units: T. Hesterberg, "What Teachers Should Know About the
+    Bootstrap", The American Statistician 69, 2015, section 5.3, "expanded percentile".
 
-    Percentile bootstrap with its tails widened for few units (T. Hesterberg, "What Teachers Should Know About the
-    Bootstrap", The American Statistician 69, 2015, section 5.3: "expanded percentile").
+    Args:
+        values: any unit; the ends of the interval have the same.
+        blocks: the block of each value. With fewer than six blocks the variation between blocks is unknown: then, or
+            without blocks, each value is resampled by itself, and the interval is valid for the time of the run alone.
+        level: the confidence level.
+        seed: of the bootstrap.
+
     """
     units = _units(len(values), blocks)
     count = len(np.unique(units))
@@ -66,7 +71,7 @@ def median_interval(
 
 
 def _units(count: int, blocks: Sequence[int] | None) -> Ints:
-    """Return the number of each value's unit, which is drawn as one: its block, or itself where blocks are too few."""
+    """Return the number of each of `count` values' resampling unit, from 0: its block, or itself if blocks are few."""
     if blocks is not None:
         labels: Ints = np.unique(np.asarray(blocks), return_inverse=True)[1]
         if len(np.unique(labels)) >= FEWEST_UNITS:
@@ -75,7 +80,17 @@ def _units(count: int, blocks: Sequence[int] | None) -> Ints:
 
 
 def _resampled_medians(values: Floats, units: Ints, seed: int) -> Floats:
-    """Return the median of each resample: as many units as there are, drawn with replacement."""
+    """Return the median of each resample, which has as many units as the sample, drawn with replacement.
+
+    Args:
+        values: one number per value; shape (values,).
+        units: the unit of each value, from 0; shape (values,).
+        seed: of the random numbers.
+
+    Returns:
+        medians in the unit of the values; shape (resamples,).
+
+    """
     rng = np.random.default_rng(seed)
     order = np.argsort(values, kind="stable")
     ascending, owners = values[order], units[order]
@@ -86,14 +101,23 @@ def _resampled_medians(values: Floats, units: Ints, seed: int) -> Floats:
 
 
 def _draw(rng: np.random.Generator, resamples: int, units: Ints) -> Counts:
-    """Return how often each unit is in each resample."""
+    """Return how often each unit is in each resample; shape (resamples, number of units)."""
     count = int(units.max()) + 1
     drawn = rng.integers(count, size=(resamples, count)) + count * np.arange(resamples)[:, None]
     return np.bincount(drawn.ravel(), minlength=resamples * count).reshape(resamples, count).astype(np.int32)
 
 
 def _weighted_medians(ascending: Floats, weights: Counts) -> Floats:
-    """Return the ordinary median of the values, each taken as often as its weight says, for each row of weights."""
+    """Return the median of the values repeated by their weights, for each row of weights.
+
+    Args:
+        ascending: sorted values; shape (values,).
+        weights: how often each value counts; shape (resamples, values).
+
+    Returns:
+        medians in the unit of the values; shape (resamples,).
+
+    """
     reached = np.cumsum(weights, axis=1, dtype=np.int32)
     total = reached[:, -1:]
     lower = np.argmax(reached >= (total + 1) // 2, axis=1)
@@ -103,18 +127,20 @@ def _weighted_medians(ascending: Floats, weights: Counts) -> Floats:
 
 
 def expanded_tail(tail: float, units: int) -> float:
-    """Return the share of the bootstrap distribution to cut off each side, smaller where there are few units.
+    """Return the share of the bootstrap distribution to cut off on each side, smaller for few units.
 
-    The bootstrap knows neither that a variance was estimated (Student's t for the normal) nor that it divides by n.
+    The bootstrap takes no account of an estimated variance (Student's t for the normal) and divides by n (Hesterberg,
+    see `median_interval`).
     """
     stretched = math.sqrt(units / (units - 1)) * t_quantile(1 - tail, units - 1)
     return math.erfc(stretched / math.sqrt(2)) / 2
 
 
 def t_quantile(share: float, degrees: int) -> float:
-    """Return the quantile of Student's t above the median, by bisection.
+    """Return the quantile of Student's t at a share of at least 0.5, by bisection.
 
-    That of many degrees is expanded about the normal's (Abramowitz and Stegun, 26.7.5).
+    For many degrees of freedom it is expanded about the normal's: M. Abramowitz and I. Stegun, "Handbook of
+    Mathematical Functions", 1964, 26.7.5.
     """
     if degrees >= _MANY_DEGREES:
         z = NormalDist().inv_cdf(share)
@@ -131,7 +157,10 @@ def t_quantile(share: float, degrees: int) -> float:
 
 
 def t_cdf(value: float, degrees: int) -> float:
-    """Return the distribution function of Student's t for whole degrees (Abramowitz and Stegun, 26.7.3 and 26.7.4)."""
+    """Return the distribution function of Student's t for whole degrees of freedom.
+
+    M. Abramowitz and I. Stegun, "Handbook of Mathematical Functions", 1964, 26.7.3 and 26.7.4.
+    """
     angle = math.atan2(value, math.sqrt(degrees))
     odd = degrees % 2
     term = math.cos(angle) if odd else 1.0
@@ -144,9 +173,10 @@ def t_cdf(value: float, degrees: int) -> float:
 
 
 def percentile_interval(values: Sequence[float], percent: float, *, level: float = LEVEL) -> Interval | None:
-    """Return the interval of a percentile by order statistics; None where the sample's extremes do not reach it.
+    """Return the confidence interval of a percentile by order statistics; None where the sample is too small.
 
-    So p95 needs 72 values and p99 needs 368. Exact for independent values of any continuous distribution.
+    p95 needs 72 values, p99 needs 368. Conservative for independent values of any continuous distribution: H. David
+    and H. Nagaraja, "Order Statistics", 3rd edition, 2003, section 7.1. The ends are in the unit of the values.
     """
     ranks = _interval_ranks(len(values), percent / 100, (1 - level) / 2)
     if ranks is None:
@@ -156,7 +186,7 @@ def percentile_interval(values: Sequence[float], percent: float, *, level: float
 
 
 def _interval_ranks(n: int, share: float, tail: float) -> tuple[int, int] | None:
-    """Return the innermost ranks, from 1, below and above which the quantile lies with at most `tail` each.
+    """Return the innermost ranks, from 1, beyond which the quantile lies with a probability of at most `tail` each.
 
     The quantile is below the r-th smallest value if fewer than r values are below the quantile.
     """
@@ -167,7 +197,7 @@ def _interval_ranks(n: int, share: float, tail: float) -> tuple[int, int] | None
 
 
 def _binomial(n: int, share: float) -> Floats:
-    """Return the probability of each number of successes in n tries, 0 to n."""
+    """Return the binomial probabilities of 0 to n successes in n tries; shape (n + 1,)."""
     k = np.arange(1, n + 1)
     steps = np.log((n - k + 1) / k) + math.log(share / (1 - share))
     logs = np.concatenate([[0.0], np.cumsum(steps)]) + n * math.log1p(-share)

@@ -1,4 +1,4 @@
-"""What two arms are compared by: each measure with its column, which way is better, and how its clock error is told."""
+"""The measures that two arms are compared by: column, unit, which direction is better, and how clock errors enter."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,7 +7,7 @@ from runner.errors import CompareError, did_you_mean
 
 
 class Better(StrEnum):
-    """Which way a measure should go."""
+    """The better direction of a measure."""
 
     LOWER = "lower"
     HIGHER = "higher"
@@ -15,7 +15,7 @@ class Better(StrEnum):
 
 
 class Unit(StrEnum):
-    """What a measure's values are."""
+    """The unit of a measure's values."""
 
     SECONDS = "s"
     CHARACTERS_PER_SECOND = "characters/s"
@@ -25,12 +25,12 @@ class Unit(StrEnum):
 
 
 class ClockUse(StrEnum):
-    """How a clock's error enters a measure."""
+    """The way in which a clock error enters a measure."""
 
-    ITSELF = "itself"
-    """It is a time, and off by the error."""
-    TEXT = "text"
-    """It is a pace over the time that text took, and off by the error's share of that."""
+    DURATION = "duration"
+    """The measure is a duration, and wrong by the error."""
+    TEXT_RATE = "text rate"
+    """The measure is a rate over the time in which text streamed, and wrong by the error's share of that time."""
     NONE = "none"
 
 
@@ -42,39 +42,39 @@ class Measure:
     label: str
     unit: Unit
     better: Better
-    stopwatch: ClockUse = ClockUse.NONE
+    clock_use: ClockUse = ClockUse.NONE
 
 
 FAILURES = Measure("failures", "failures", Unit.SHARE, Better.LOWER)
-"""The one measure that is a share of requests, and needs no answer to be measured."""
+"""The only measure that is a share of requests, and needs no reply."""
 
 TIMED_MEASURES = (
-    Measure("ttft_s", "TTFT", Unit.SECONDS, Better.LOWER, ClockUse.ITSELF),
-    Measure("ttfa_s", "first answer", Unit.SECONDS, Better.LOWER, ClockUse.ITSELF),
-    Measure("total_s", "total", Unit.SECONDS, Better.LOWER, ClockUse.ITSELF),
-    Measure("tpot_s", "time per token", Unit.SECONDS, Better.LOWER, ClockUse.TEXT),
-    Measure("output_cps", "characters/s", Unit.CHARACTERS_PER_SECOND, Better.HIGHER, ClockUse.TEXT),
+    Measure("ttft_s", "TTFT", Unit.SECONDS, Better.LOWER, ClockUse.DURATION),
+    Measure("ttfa_s", "first answer", Unit.SECONDS, Better.LOWER, ClockUse.DURATION),
+    Measure("total_s", "total", Unit.SECONDS, Better.LOWER, ClockUse.DURATION),
+    Measure("tpot_s", "time per token", Unit.SECONDS, Better.LOWER, ClockUse.TEXT_RATE),
+    Measure("output_cps", "characters/s", Unit.CHARACTERS_PER_SECOND, Better.HIGHER, ClockUse.TEXT_RATE),
     Measure("chars", "output length", Unit.CHARACTERS, Better.NEITHER),
     Measure("cost", "cost", Unit.MONEY, Better.LOWER),
 )
-"""Columns of the table, all compared as ratios."""
+"""The measures of timed requests, all compared as ratios."""
 
 MEASURES = (FAILURES, *TIMED_MEASURES)
 
 
 def choose_measures(names: tuple[str, ...]) -> tuple[Measure, ...]:
-    """Return the measures of these names, with or without their unit; all for none.
+    """Return the measures of these names, given with or without their unit; all measures if no name is given.
 
     Raises:
-        CompareError: names are no measure's; all of them are told.
+        CompareError: there is no measure of a name; the message has all such names.
 
     """
     known = {alias: each for each in MEASURES for alias in (each.name, each.name.removesuffix("_s"))}
-    strange = [name for name in names if name not in known]
-    if strange:
-        near = [did_you_mean(name, tuple(known)) for name in strange]
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        near = [did_you_mean(name, tuple(known)) for name in unknown]
         meant = f"did you mean {' and '.join(filter(None, near))}?" if all(near) else None
         hint = meant or f"known: {', '.join(each.name for each in MEASURES)}"
-        what = "is no measure" if len(strange) == 1 else "are no measures"
-        raise CompareError(f"{', '.join(strange)} {what} that can be compared; {hint}")
+        what = "is no measure" if len(unknown) == 1 else "are no measures"
+        raise CompareError(f"{', '.join(unknown)} {what} that can be compared; {hint}")
     return tuple(each for each in MEASURES if not names or each in {known[name] for name in names})

@@ -1,6 +1,7 @@
-"""What may be compared with what: two arms' rows become blocks, the units of evidence.
+"""The two arms of a comparison, and the blocks that their rows become: the units of the tests.
 
-Ratios are differences of logarithms: equal steps up and down weigh equally, and no one slow request decides a mean.
+Values are compared as logarithms, so that a ratio and its inverse weigh equally, and no single slow request decides a
+mean.
 """
 
 from collections.abc import Mapping
@@ -12,60 +13,62 @@ from numpy.typing import NDArray
 
 from runner.analysis.frame import measured, targets_of
 from runner.analysis.measures import TIMED_MEASURES
-from runner.core.events import TIMED, Outcome
+from runner.analysis.places import MeasuredTarget
+from runner.analysis.summary import UNTRIED
+from runner.core.events import TIMED
 
 Floats = NDArray[np.float64]
 
-STRATUM = ["case", "turn"]
-SCENE = [*STRATUM, "vantage"]
-PLACE = [*SCENE, "block"]
-"""`vantage` tells apart the nodes, or places, that each asked everything; it is blank where nobody cares who asked."""
+QUESTION = ["case", "turn"]
+STRATUM = [*QUESTION, "vantage"]
+"""Rows are compared within a stratum. `vantage` is the node or place that sent the request, blank if it is ignored."""
+STRATUM_AND_BLOCK = [*STRATUM, "block"]
 
-_TOLD = ("prompt", "reply", "outcome", "finish_reason", "flags", "simulated", "response_model", "currency")
-_READ = frozenset({*STRATUM, "block", *_TOLD, "client_error_s", *(measure.name for measure in TIMED_MEASURES)})
-"""The columns that are compared; in a long run, a copy of all others would take more memory than all else."""
-
-UNASKED = frozenset({Outcome.CANCELLED, Outcome.SKIPPED})
-"""Ways to end that say nothing about a target: we stopped it, or an earlier turn failed and counts already."""
+_DESCRIPTIVE = ("prompt", "reply", "outcome", "finish_reason", "flags", "simulated", "response_model", "currency")
+_COMPARED_COLUMNS = frozenset(
+    {*QUESTION, "block", *_DESCRIPTIVE, "client_error_s", *(measure.name for measure in TIMED_MEASURES)}
+)
+"""All others are left out of an arm: a copy of them would take more memory than anything else in a long run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """One side of a comparison: a target's measured rows of one run."""
+    """One side of a comparison: the measured rows of one target in one run."""
 
     label: str
     rows: pd.DataFrame
 
     @property
-    def asked(self) -> pd.DataFrame:
-        """Rows that tell success from failure."""
-        return self.rows[~self.rows["outcome"].isin([outcome.value for outcome in UNASKED])]
+    def tried(self) -> pd.DataFrame:
+        """The rows that are a success or a failure of the target."""
+        return self.rows[~self.rows["outcome"].isin([outcome.value for outcome in UNTRIED])]
 
     @property
     def timed(self) -> pd.DataFrame:
-        """Rows that enter figures."""
+        """The rows that enter timing statistics."""
         return self.rows[self.rows["outcome"].isin([outcome.value for outcome in TIMED])]
 
     def only(self, kept: "pd.Series[bool]") -> "Arm":
-        """Leave out rows."""
+        """Return the arm with the rows of a mask."""
         return Arm(self.label, self.rows[kept])
 
 
-def arm_of(table: pd.DataFrame, target: str, label: str, vantages: Mapping[str, str] | None = None) -> Arm:
-    """Return a target's arm. With vantages, node -> what it is called, rows are compared with those of the same one."""
+def arm_of(table: pd.DataFrame, target: MeasuredTarget, label: str, vantages: Mapping[str, str] | None = None) -> Arm:
+    """Return a target's arm. With vantages (node -> name), rows are compared only with rows of the same vantage."""
     counted = measured(table)
-    read = [name for name in counted.columns if name in _READ]
+    columns = [name for name in counted.columns if name in _COMPARED_COLUMNS]
     own = counted[targets_of(counted) == target]
-    called = vantages or {}
-    nodes = own["node"].fillna("").map(lambda node: called.get(node, ""))
-    return Arm(label, own[read].assign(vantage=nodes.astype(object)))
+    names = vantages or {}
+    vantage = own["node"].fillna("").map(lambda node: names.get(node, ""))
+    return Arm(label, own[columns].assign(vantage=vantage.astype(object)))
 
 
 @dataclass(frozen=True, slots=True)
-class Blocks:
-    """Logarithms by block. Paired: `base` is None and `new` holds differences; else the values of either run.
+class BlockMeans:
+    """The mean logarithms of each block: of paired arms the differences, new less base; else of either run.
 
-    `n` counts the values behind them, of both arms; the levels are typical values, geometric means.
+    `new` has shape (blocks,); `base` has shape (blocks of the base,), and is None if the arms are paired. `n` counts
+    the values behind them, of base and new. The levels are geometric means in the unit of the measure.
     """
 
     new: Floats
@@ -75,50 +78,53 @@ class Blocks:
     new_level: float
 
 
-def pair_blocks(base: Arm, new: Arm, column: str) -> Blocks | None:
-    """Pair rows of one run by case, turn and block; average by block. None if no pair has the figure."""
+def pair_blocks(base: Arm, new: Arm, column: str) -> BlockMeans | None:
+    """Pair the rows of one run by case, turn and block, and average by block; None if no pair has the figure."""
     pairs = pd.concat({"base": _logs(base, column), "new": _logs(new, column)}, axis=1).dropna()
     if pairs.empty:
         return None
-    differences = _by_block(pairs["new"] - pairs["base"])
+    differences = _block_means(pairs["new"] - pairs["base"])
     levels = np.exp(pairs.mean())
     n = (len(pairs), len(pairs))
-    return Blocks(differences, None, n, float(levels["base"]), float(levels["new"]))
+    return BlockMeans(differences, None, n, float(levels["base"]), float(levels["new"]))
 
 
-def match_blocks(base: Arm, new: Arm, column: str) -> Blocks | None:
-    """Take from each value what its scene usually gives, in the middle of both runs; average by run and block."""
+def match_blocks(base: Arm, new: Arm, column: str) -> BlockMeans | None:
+    """Subtract from each value the mean of its stratum, averaged over both runs, and average by run and block.
+
+    None if no stratum of both runs has the figure.
+    """
     old, now = _logs(base, column), _logs(new, column)
-    usual = pd.concat({"base": _by_scene(old), "new": _by_scene(now)}, axis=1).dropna()
-    if usual.empty:
+    stratum_means = pd.concat({"base": _stratum_means(old), "new": _stratum_means(now)}, axis=1).dropna()
+    if stratum_means.empty:
         return None
-    middle = usual.mean(axis=1)
-    old, now = _rest(old, middle), _rest(now, middle)
-    levels = np.exp(usual.mean())
+    middle = stratum_means.mean(axis=1)
+    old, now = _residuals(old, middle), _residuals(now, middle)
+    levels = np.exp(stratum_means.mean())
     n = (len(old), len(now))
-    return Blocks(_by_block(now), _by_block(old), n, float(levels["base"]), float(levels["new"]))
+    return BlockMeans(_block_means(now), _block_means(old), n, float(levels["base"]), float(levels["new"]))
 
 
 def _logs(arm: Arm, column: str) -> "pd.Series[float]":
-    """Return the logarithm of a column by place; a reply without any character counts as one of one character."""
-    places = arm.timed.set_index(PLACE)
-    values: pd.Series[float] = places[column].dropna().astype(float)
+    """Return the logarithm of a column by stratum and block; a reply without any character counts as one character."""
+    indexed = arm.timed.set_index(STRATUM_AND_BLOCK)
+    values: pd.Series[float] = indexed[column].dropna().astype(float)
     if column == "chars":
         values = values.clip(lower=1)
     values = values[values > 0]
     logs = pd.Series(np.log(values.to_numpy()), index=values.index, dtype=float)
-    return logs.groupby(level=PLACE).mean()
+    return logs.groupby(level=STRATUM_AND_BLOCK).mean()
 
 
-def _by_scene(logs: "pd.Series[float]") -> "pd.Series[float]":
-    return logs.groupby(level=SCENE).mean()
+def _stratum_means(logs: "pd.Series[float]") -> "pd.Series[float]":
+    return logs.groupby(level=STRATUM).mean()
 
 
-def _by_block(logs: "pd.Series[float]") -> Floats:
+def _block_means(logs: "pd.Series[float]") -> Floats:
     return np.asarray(logs.groupby(level="block").mean(), dtype=np.float64)
 
 
-def _rest(logs: "pd.Series[float]", usual: "pd.Series[float]") -> "pd.Series[float]":
-    """Take from each value what is usual for its scene; leave out scenes that only one run has."""
-    scenes = pd.MultiIndex.from_arrays([logs.index.get_level_values(name) for name in SCENE])
-    return (logs - usual.reindex(scenes).to_numpy(dtype=float)).dropna()
+def _residuals(logs: "pd.Series[float]", stratum_means: "pd.Series[float]") -> "pd.Series[float]":
+    """Subtract from each value the mean of its stratum; leave out strata that only one run has."""
+    strata = pd.MultiIndex.from_arrays([logs.index.get_level_values(name) for name in STRATUM])
+    return (logs - stratum_means.reindex(strata).to_numpy(dtype=float)).dropna()

@@ -1,12 +1,15 @@
-"""Tests that exchange what chance could have exchanged: the p-value of a shift, and the interval that belongs to it.
+"""Permutation tests of a shift, their confidence intervals, and Holm's correction for several tests.
 
-Paired units: had both arms been alike, each difference could as well have had the other sign. Unpaired units: each
-could as well have come from the other run. Both tests and both intervals follow from one fact. Let some units change
-sides: the test's statistic comes out at least as high as it was if, and only if, the mean shift among those that moved
-is at most the shift in question. So p is a share of such means, and the interval lies between two of them (J. Hartigan,
-"Using subsample values as typical values", JASA 64, 1969). Exact while all ways can be listed, else by seeded random
-ones with the way things are among them, which keeps the test valid (B. Phipson and G. Smyth, "Permutation p-values
-should never be zero", 2010).
+Paired units: a sign-flip test. Had both arms been alike, each difference could as well have had the other sign.
+Unpaired units: a two-sample test. Had both runs been alike, each unit could as well have come from the other run. Both
+tests and both intervals follow from one fact: let some units change sides; the test's statistic comes out at least as
+high as observed if, and only if, the mean shift among those that moved is at most the shift in question. So p is a
+share of such means, and the ends of the interval are two of them (J. Hartigan, "Using Subsample Values as Typical
+Values", JASA 64, 1969). Exact while all permutations can be enumerated. Otherwise they are drawn at random, seeded, and
+the observed one is counted among them, which keeps the test valid (B. Phipson and G. Smyth, "Permutation P-values
+Should Never Be Zero", Statistical Applications in Genetics and Molecular Biology 9, 2010).
+
+The estimate of the shift is the difference of means; of logarithms, it is that of geometric means.
 """
 
 import math
@@ -21,44 +24,49 @@ from numpy.typing import NDArray
 
 from runner.analysis.intervals import LEVEL, Interval
 
-MOST_LISTED = 20_000
-"""Ways to exchange that are listed one by one: 14 pairs, or 8 units against 8."""
+MAX_ENUMERATED = 20_000
+"""Up to this many permutations are enumerated: those of 14 pairs, or of 8 units against 8."""
 
 COARSE, FINE, FINE_BELOW = 1_999, 99_999, 0.02
-"""Random ways for a first p; for a p that may matter; and which p may. A p below FINE_BELOW comes of the fine ways
-alone, so that choosing between the two is no second chance."""
+"""Random permutations for a first p-value; for one that may matter; and up to which p it may. A p of at most FINE_BELOW
+comes from the fine ones alone, so that choosing between the two is no second chance."""
 
-INTERVAL_WAYS = 9_999
+INTERVAL_DRAWS = 9_999
+"""Random permutations for an interval."""
 
-ALIKE = 1e-12
-"""Units are logarithms: two that are so near each other are equal, and differ by rounding."""
+TOLERANCE = 1e-12
+"""Units are logarithms: two that differ by no more than this are equal but for rounding."""
 
 _CHUNK = 2_000_000
+"""Cells of one batch of random permutations."""
 
 Floats = NDArray[np.float64]
 
 
-class Exchangeable(Protocol):
-    """How units may change sides: a row for each way, in it 0 for what stays, else the sign it has in the sum."""
+class Permutations(Protocol):
+    """The permutations of some units, as an array of shape (permutations, units).
+
+    A row is one permutation: 0 for a unit that stays on its side, else the sign it has in the sum of shifts.
+    """
 
     @property
     def units(self) -> int:
-        """How many units there are, of both arms where they are not paired."""
+        """Number of units, of both arms where they are not paired."""
 
     @property
-    def ways(self) -> int:
-        """How many ways there are, none moving included."""
+    def count(self) -> int:
+        """Number of permutations, the observed one included."""
 
-    def all(self) -> Floats:
-        """List every way, none moving first."""
+    def list_all(self) -> Floats:
+        """Return every permutation, the observed one first; shape (count, units)."""
 
-    def draw(self, rng: np.random.Generator, count: int) -> Floats:
-        """Draw ways at random, none moving among them by chance only."""
+    def draw(self, rng: np.random.Generator, size: int) -> Floats:
+        """Return random permutations; shape (size, units). The observed one is among them by chance only."""
 
 
 @dataclass(frozen=True, slots=True)
-class Flips:
-    """Every set of `pairs` may have its arms swapped."""
+class SignFlips:
+    """The arms of any set of `pairs` are swapped."""
 
     pairs: int
 
@@ -68,65 +76,65 @@ class Flips:
         return self.pairs
 
     @property
-    def ways(self) -> int:
-        """All sets of pairs."""
+    def count(self) -> int:
+        """Number of sets of pairs."""
         return int(2**self.pairs)
 
-    def all(self) -> Floats:
-        """List all sets."""
-        bits = np.arange(self.ways)[:, None] >> np.arange(self.pairs)
+    def list_all(self) -> Floats:
+        """Return all sets; shape (count, pairs), 1 for a pair that is swapped."""
+        bits = np.arange(self.count)[:, None] >> np.arange(self.pairs)
         return (bits & 1).astype(float)
 
-    def draw(self, rng: np.random.Generator, count: int) -> Floats:
-        """Toss a coin for each pair."""
-        tosses = np.frombuffer(rng.bytes(-(-count * self.pairs // 8)), dtype=np.uint8)
-        return np.unpackbits(tosses, count=count * self.pairs).reshape(count, self.pairs).astype(float)
+    def draw(self, rng: np.random.Generator, size: int) -> Floats:
+        """Toss a coin for each pair; shape (size, pairs)."""
+        tosses = np.frombuffer(rng.bytes(-(-size * self.pairs // 8)), dtype=np.uint8)
+        return np.unpackbits(tosses, count=size * self.pairs).reshape(size, self.pairs).astype(float)
 
 
 @dataclass(frozen=True)
 class Relabellings:
-    """The units of two runs, `base` first, may be dealt out anew to as many places."""
+    """The units of two runs, those of `base` first, are dealt out to as many places of either run."""
 
     base: int
     new: int
 
     @property
     def units(self) -> int:
-        """Those of both runs."""
+        """Number of units of both runs."""
         return self.base + self.new
 
     @property
-    def ways(self) -> int:
-        """All choices of who is in the new run."""
+    def count(self) -> int:
+        """Number of ways to choose the units of the new run."""
         return math.comb(self.units, self.new)
 
     @cached_property
     def _is_new(self) -> NDArray[np.int8]:
         return np.repeat(np.array([0, 1], dtype=np.int8), (self.base, self.new))
 
-    def all(self) -> Floats:
-        """List all choices, the real one first."""
-        labels = np.zeros((self.ways, self.units), dtype=np.int8)
+    def list_all(self) -> Floats:
+        """Return all choices, the observed one first; shape (count, units), 1 for new to base, -1 for base to new."""
+        labels = np.zeros((self.count, self.units), dtype=np.int8)
         for row, chosen in enumerate(combinations(reversed(range(self.units)), self.new)):
             labels[row, chosen] = 1
-        ways: Floats = np.subtract(self._is_new, labels, dtype=float)
-        return ways
+        permutations: Floats = np.subtract(self._is_new, labels, dtype=float)
+        return permutations
 
-    def draw(self, rng: np.random.Generator, count: int) -> Floats:
-        """Shuffle the labels."""
-        labels = rng.permuted(np.broadcast_to(self._is_new, (count, self.units)), axis=1)
-        ways: Floats = np.subtract(self._is_new, labels, dtype=float)
-        return ways
+    def draw(self, rng: np.random.Generator, size: int) -> Floats:
+        """Shuffle the labels; shape (size, units)."""
+        labels = rng.permuted(np.broadcast_to(self._is_new, (size, self.units)), axis=1)
+        permutations: Floats = np.subtract(self._is_new, labels, dtype=float)
+        return permutations
 
 
 @dataclass(frozen=True, slots=True)
 class PermutationResult:
-    """What units say about a shift: its estimate and interval, and p of there being none.
+    """The estimate of a shift, its confidence interval, and the p-value of there being none.
 
-    `smallest_p` is what units as many as these could reach at best. `spread` divided by the root of how many units
-    an arm has is the standard error, or nearly. `interval` is None where the units are too few for one. `persistent`
-    tells that neighbouring units resemble each other more than chance explains: then p is too small. `constant` tells
-    that no exchange would change anything: there is nothing to test, and p is 1 whatever the arms are called.
+    `smallest_p` is the smallest p-value that this many units can reach. `spread` divided by the square root of the
+    number of units of an arm is, nearly, the standard error. `interval` is None where the units are too few for one.
+    `autocorrelated` is true if neighbouring units resemble each other more than chance explains: then p is too small.
+    `constant` is true if no permutation changes anything: there is nothing to test, and p is 1.
     """
 
     estimate: float
@@ -135,117 +143,168 @@ class PermutationResult:
     spread: float
     units: int
     interval: Interval | None
-    persistent: bool = False
+    autocorrelated: bool = False
     constant: bool = False
 
 
-def weigh_pairs(differences: Floats, level: float = LEVEL) -> PermutationResult:
-    """Weigh paired units, each the difference of its arms; at least one."""
-    exchange = Flips(len(differences))
+def sign_flip_test(differences: Floats, level: float = LEVEL) -> PermutationResult:
+    """Return the result of the paired sign-flip permutation test.
+
+    R. Fisher, "The Design of Experiments", 1935, chapter III.
+
+    Args:
+        differences: new less base of each unit, in the order of time; shape (units,), at least one.
+        level: the level of the interval.
+
+    """
+    flips = SignFlips(len(differences))
     return PermutationResult(
         estimate=float(differences.mean()),
-        p=float(p_values(differences[None, :], exchange)[0]),
-        smallest_p=smallest_p(exchange),
-        spread=_deviation(differences),
+        p=float(p_values(differences[None, :], flips)[0]),
+        smallest_p=smallest_p(flips),
+        spread=_standard_deviation(differences),
         units=len(differences),
-        interval=invert(differences, exchange, level),
-        persistent=is_persistent(differences),
-        constant=bool(np.abs(differences).max() <= ALIKE),
+        interval=confidence_interval(differences, flips, level),
+        autocorrelated=is_autocorrelated(differences),
+        constant=bool(np.abs(differences).max() <= TOLERANCE),
     )
 
 
-def weigh_runs(base: Floats, new: Floats, level: float = LEVEL) -> PermutationResult:
-    """Weigh the units of two runs, at least one each; `units` is that of the smaller run."""
-    exchange, values = Relabellings(len(base), len(new)), np.concatenate([base, new])
+def two_sample_test(base: Floats, new: Floats, level: float = LEVEL) -> PermutationResult:
+    """Return the result of the two-sample permutation test of a difference of means.
+
+    E. Pitman, "Significance Tests Which May be Applied to Samples From any Populations", Supplement to the Journal of
+    the Royal Statistical Society 4, 1937.
+
+    Args:
+        base: the units of the base, in the order of time; shape (units of the base,), at least one.
+        new: the units of the new run, likewise.
+        level: the level of the interval.
+
+    Returns:
+        the result; its `units` is the number of the smaller run's.
+
+    """
+    relabellings, values = Relabellings(len(base), len(new)), np.concatenate([base, new])
     return PermutationResult(
         estimate=float(new.mean() - base.mean()),
-        p=float(p_values(values[None, :], exchange)[0]),
-        smallest_p=smallest_p(exchange),
-        spread=math.hypot(_deviation(base), _deviation(new)),
+        p=float(p_values(values[None, :], relabellings)[0]),
+        smallest_p=smallest_p(relabellings),
+        spread=math.hypot(_standard_deviation(base), _standard_deviation(new)),
         units=min(len(base), len(new)),
-        interval=invert(values, exchange, level),
-        persistent=is_persistent(base) or is_persistent(new),
-        constant=_is_level(values),
+        interval=confidence_interval(values, relabellings, level),
+        autocorrelated=is_autocorrelated(base) or is_autocorrelated(new),
+        constant=_all_equal(values),
     )
 
 
-def is_persistent(units: Floats) -> bool:
-    """Tell whether units, in the order of time, have a lag-1 autocorrelation beyond two standard errors of none."""
-    if _is_level(units):
+def is_autocorrelated(units: Floats) -> bool:
+    """Return whether the lag-1 autocorrelation exceeds two standard errors of white noise, 2 / sqrt(n).
+
+    M. Bartlett, "On the Theoretical Specification and Sampling Properties of Autocorrelated Time-Series", Supplement to
+    the Journal of the Royal Statistical Society 8, 1946.
+
+    Args:
+        units: in the order of time; shape (units,), at least one.
+
+    """
+    if _all_equal(units):
         return False
-    rest = units - units.mean()
-    power = float(rest @ rest)
-    return float(rest[1:] @ rest[:-1]) / power > 2 / math.sqrt(len(units))
+    residuals = units - units.mean()
+    power = float(residuals @ residuals)
+    return float(residuals[1:] @ residuals[:-1]) / power > 2 / math.sqrt(len(units))
 
 
-def _is_level(values: Floats) -> bool:
-    return bool(np.ptp(values) <= ALIKE)
+def _all_equal(values: Floats) -> bool:
+    return bool(np.ptp(values) <= TOLERANCE)
 
 
-def _deviation(values: Floats) -> float:
+def _standard_deviation(values: Floats) -> float:
     return float(values.std(ddof=1)) if len(values) > 1 else 0.0
 
 
-def smallest_p(exchange: Exchangeable) -> float:
-    """Return the two-sided p that the clearest data of this size would have."""
-    return min(1.0, max(2 / exchange.ways, 0 if exchange.ways <= MOST_LISTED else 2 / (FINE + 1)))
+def smallest_p(permutations: Permutations) -> float:
+    """Return the smallest two-sided p-value that this many units can reach."""
+    enumerated = permutations.count <= MAX_ENUMERATED
+    return min(1.0, max(2 / permutations.count, 0 if enumerated else 2 / (FINE + 1)))
 
 
-def p_values(rows: Floats, exchange: Exchangeable) -> Floats:
-    """Return the two-sided p of no shift for each row of units: twice the smaller tail, 1 at most."""
-    if exchange.ways <= MOST_LISTED:
-        return _two_sided(rows, iter([exchange.all()]))
-    found = _two_sided(rows, _drawn(exchange, COARSE))
-    unclear = found <= FINE_BELOW
-    if unclear.any():
-        found[unclear] = _two_sided(rows[unclear], _drawn(exchange, FINE))
+def p_values(rows: Floats, permutations: Permutations) -> Floats:
+    """Return the two-sided p-values of no shift: twice the smaller tail, 1 at most.
+
+    Args:
+        rows: one experiment per row; shape (rows, units).
+        permutations: of the units of a row.
+
+    Returns:
+        shape (rows,).
+
+    """
+    if permutations.count <= MAX_ENUMERATED:
+        return _two_sided(rows, iter([permutations.list_all()]))
+    found = _two_sided(rows, _draw_batches(permutations, COARSE))
+    may_matter = found <= FINE_BELOW
+    if may_matter.any():
+        found[may_matter] = _two_sided(rows[may_matter], _draw_batches(permutations, FINE))
     return found
 
 
 def _two_sided(rows: Floats, batches: Iterator[Floats]) -> Floats:
-    """Return p from batches of ways, the way things are among them."""
-    blur = 1e-12 * np.abs(rows).sum(axis=1)
+    """Return p-values of shape (rows,), from batches of permutations that include the observed one."""
+    tolerance = 1e-12 * np.abs(rows).sum(axis=1)
     low = high = np.zeros(len(rows))
-    ways = 0
+    count = 0
     for batch in batches:
         sums = batch @ rows.T
-        low, high = low + (sums <= blur).sum(axis=0), high + (sums >= -blur).sum(axis=0)
-        ways += len(batch)
-    return np.minimum(1.0, 2 * np.minimum(low, high) / ways)
+        low, high = low + (sums <= tolerance).sum(axis=0), high + (sums >= -tolerance).sum(axis=0)
+        count += len(batch)
+    return np.minimum(1.0, 2 * np.minimum(low, high) / count)
 
 
-def _drawn(exchange: Exchangeable, count: int) -> Iterator[Floats]:
-    """Yield the way things are, then random ways, in batches that fit the memory; the same ones every time."""
-    rng = np.random.default_rng(count)
-    yield np.zeros((1, exchange.units))
-    step = max(1, _CHUNK // exchange.units)
-    for start in range(0, count, step):
-        yield exchange.draw(rng, min(step, count - start))
+def _draw_batches(permutations: Permutations, size: int) -> Iterator[Floats]:
+    """Yield the observed permutation, then random ones, in batches that fit into memory; the same ones every time."""
+    rng = np.random.default_rng(size)
+    yield np.zeros((1, permutations.units))
+    step = max(1, _CHUNK // permutations.units)
+    for start in range(0, size, step):
+        yield permutations.draw(rng, min(step, size - start))
 
 
-def invert(units: Floats, exchange: Exchangeable, level: float = LEVEL) -> Interval | None:
-    """Return the shifts that the test would not reject at 1 - level; None where it could reject none."""
-    listed = exchange.ways <= MOST_LISTED
-    batches = iter([exchange.all()]) if listed else _drawn(exchange, INTERVAL_WAYS)
+def confidence_interval(units: Floats, permutations: Permutations, level: float = LEVEL) -> Interval | None:
+    """Return the shifts that the test does not reject at 1 - level; None where it cannot reject any.
+
+    The test is inverted without a search: the ends are order statistics of the mean shifts (Hartigan, see above).
+
+    Args:
+        units: differences of pairs, or values of both runs, those of the base first; shape (units,).
+        permutations: of these units.
+        level: the confidence level.
+
+    """
+    enumerated = permutations.count <= MAX_ENUMERATED
+    batches = iter([permutations.list_all()]) if enumerated else _draw_batches(permutations, INTERVAL_DRAWS)
     means = np.sort(np.concatenate([_mean_shifts(batch, units) for batch in batches]))
-    ways = exchange.ways if listed else INTERVAL_WAYS + 1
-    # Where nobody moved there is no mean: it is beyond every shift, on either side.
-    beyond = ways - len(means)
-    rank = math.floor((1 - level) / 2 * ways * (1 + 1e-12)) - beyond
+    count = permutations.count if enumerated else INTERVAL_DRAWS + 1
+    # Where no unit moves there is no mean: such a permutation counts on either side of every shift.
+    without_mean = count - len(means)
+    rank = math.floor((1 - level) / 2 * count * (1 + 1e-12)) - without_mean
     return Interval(float(means[rank]), float(means[-1 - rank]), level) if 0 <= rank < len(means) else None
 
 
 def _mean_shifts(batch: Floats, units: Floats) -> Floats:
-    """Return the mean shift among the units that moved, for each way in which any did."""
+    """Return the mean shift of the units that move, of each permutation in which any does; shape (permutations,)."""
     moved = np.abs(batch).sum(axis=1)
-    # Of two runs as many move out of one as out of the other: each exchange is one shift.
+    # Between two runs as many units move one way as the other: each exchange is one shift.
     shifts = np.where((batch < 0).any(axis=1), moved / 2, moved)
     means: Floats = (batch[moved > 0] @ units) / shifts[moved > 0]
     return means
 
 
-def adjust(p: list[float]) -> list[float]:
-    """Return Holm's adjusted p-values: at most alpha for any false one in all, with probability alpha."""
+def holm_adjust(p: list[float]) -> list[float]:
+    """Return p-values adjusted by Holm's method: the chance of any false rejection at alpha is at most alpha.
+
+    S. Holm, "A Simple Sequentially Rejective Multiple Test Procedure", Scandinavian Journal of Statistics 6, 1979.
+    """
     order = sorted(range(len(p)), key=p.__getitem__)
     adjusted, reached = [0.0] * len(p), 0.0
     for rank, at in enumerate(order):

@@ -1,4 +1,4 @@
-"""What became of the replies: the same, reworded or changed, for each case and turn of two arms."""
+"""Replies of two arms compared: the same, reworded or changed, for each case and turn."""
 
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
@@ -9,20 +9,20 @@ from statistics import mean, median
 
 import pandas as pd
 
-from runner.analysis.pairing import STRATUM, Arm
+from runner.analysis.pairing import QUESTION, Arm
 from runner.analysis.word_diff import share_of_words
 from runner.checks.refusal import find_refusal
 from runner.core.events import Outcome
 
 REWORDED = 0.6
-"""Of the words, what must be shared for two replies to count as two wordings of one."""
+"""Two replies count as rewordings of each other from this share of common words on."""
 
-MOST_REPEATS = 5
-"""Of each arm that are compared with one another; all are counted."""
+MAX_REPEATS = 5
+"""Repeats of each arm that are compared with each other; all are counted."""
 
 
-class Likeness(StrEnum):
-    """How the replies to one question compare."""
+class ReplySimilarity(StrEnum):
+    """The similarity of both arms' replies to one question."""
 
     SAME = "same"
     REWORDED = "reworded"
@@ -32,10 +32,11 @@ class Likeness(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReplyTally:
-    """What one arm replied to one question in all its repeats. `text` is the commonest reply; None if there is none.
+    """The replies of one arm to one question in all repeats. `text` is the most frequent one; None without replies.
 
-    `agreement` is the share of the n replies that are that one, blanks apart. `refusals` counts what a content filter
-    stopped, what the model refused in a field of its own, and replies that begin as refusals do.
+    `agreement` is the share of the n replies that equal it, blanks apart. `length` is the median number of characters.
+    `refusals` counts replies stopped by a content filter, refusals in a field of their own, and texts that begin like
+    a refusal.
     """
 
     text: str | None
@@ -53,59 +54,60 @@ class ReplyChange:
     target: str
     case: str
     turn: int
-    likeness: Likeness
+    similarity: ReplySimilarity
     shared: float | None
     base: ReplyTally
     new: ReplyTally
 
 
 def compare_replies(target: str, base: Arm, new: Arm) -> tuple[ReplyChange, ...]:
-    """Compare the replies to every question that both arms were asked, in the order of the base."""
-    asked = dict(iter(base.rows.groupby(STRATUM, sort=False)))
-    answered = dict(iter(new.rows.groupby(STRATUM, sort=False)))
-    return tuple(_compare(target, key, asked[key], answered[key]) for key in asked if key in answered)
+    """Return the change of the replies to each question that both arms have, in the order of the base."""
+    before = dict(iter(base.rows.groupby(QUESTION, sort=False)))
+    after = dict(iter(new.rows.groupby(QUESTION, sort=False)))
+    return tuple(_compare(target, key, before[key], after[key]) for key in before if key in after)
 
 
 def _compare(target: str, key: Hashable, base: pd.DataFrame, new: pd.DataFrame) -> ReplyChange:
     case, turn = key if isinstance(key, tuple) else (key, 1)
-    before, after = _texts(base), _texts(new)
-    likeness, shared = _liken(before, after)
-    return ReplyChange(target, str(case), int(turn), likeness, shared, _tell(base, before), _tell(new, after))
+    before, after = _whole_replies(base), _whole_replies(new)
+    similarity, shared = _compare_texts(before, after)
+    return ReplyChange(target, str(case), int(turn), similarity, shared, _tally(base, before), _tally(new, after))
 
 
-def _texts(rows: pd.DataFrame) -> list[str]:
-    """Return the whole replies; a stripped journal holds none."""
+def _whole_replies(rows: pd.DataFrame) -> list[str]:
+    """Return the replies that ended `ok`; a stripped journal holds none."""
     texts: list[str] = rows.loc[rows["outcome"] == Outcome.OK.value, "reply"].dropna().tolist()
     return texts
 
 
-def _liken(before: Sequence[str], after: Sequence[str]) -> tuple[Likeness, float | None]:
-    """Judge two sets of replies, by how much the base differs from itself too."""
+def _compare_texts(before: Sequence[str], after: Sequence[str]) -> tuple[ReplySimilarity, float | None]:
+    """Return how similar two sets of replies are, given how similar the base is to itself; and their common words."""
     if not before or not after:
-        return Likeness.NOT_COMPARED, None
-    known = {_gist(text) for text in before}
-    old, new = before[:MOST_REPEATS], after[:MOST_REPEATS]
+        return ReplySimilarity.NOT_COMPARED, None
+    known = {_without_blanks(text) for text in before}
+    old, new = before[:MAX_REPEATS], after[:MAX_REPEATS]
     shared = mean(share_of_words(a, b) for a, b in product(old, new))
-    if all(_gist(text) in known for text in after):
-        return Likeness.SAME, shared
-    usual = [share_of_words(a, b) for at, a in enumerate(old) for b in old[:at]]
-    bar = min([REWORDED, *([mean(usual)] if usual else [])])
-    return Likeness.REWORDED if shared >= bar else Likeness.CHANGED, shared
+    if all(_without_blanks(text) in known for text in after):
+        return ReplySimilarity.SAME, shared
+    within_base = [share_of_words(a, b) for at, a in enumerate(old) for b in old[:at]]
+    threshold = min([REWORDED, *([mean(within_base)] if within_base else [])])
+    return ReplySimilarity.REWORDED if shared >= threshold else ReplySimilarity.CHANGED, shared
 
 
-def _gist(text: str) -> str:
+def _without_blanks(text: str) -> str:
+    """Return a text with every run of blanks as one space."""
     return " ".join(text.split())
 
 
-def _tell(rows: pd.DataFrame, texts: Sequence[str]) -> ReplyTally:
-    gists = Counter(map(_gist, texts))
-    commonest, times = gists.most_common(1)[0] if gists else (None, 0)
+def _tally(rows: pd.DataFrame, texts: Sequence[str]) -> ReplyTally:
+    counts = Counter(map(_without_blanks, texts))
+    most_frequent, times = counts.most_common(1)[0] if counts else (None, 0)
     declining = {text for text in set(texts) if find_refusal(text)}
     refused = rows["flags"].str.contains("refusal", na=False) | (rows["outcome"] == Outcome.FILTERED.value)
     refused |= rows["reply"].isin(declining)
     lengths = rows.loc[rows["outcome"] == Outcome.OK.value, "chars"].dropna().tolist()
     return ReplyTally(
-        text=next((text for text in texts if _gist(text) == commonest), None),
+        text=next((text for text in texts if _without_blanks(text) == most_frequent), None),
         n=len(texts),
         agreement=times / len(texts) if texts else None,
         length=median(lengths) if lengths else None,

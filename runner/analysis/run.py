@@ -1,61 +1,108 @@
-"""A run as the outputs see it: how it was made, its table, and what follows from the table."""
+"""A run as outputs read it: header, records, table, and everything that is derived from them."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Self
+from typing import Protocol, Self
 
 import pandas as pd
 
 from runner.analysis.calibration import ClockError
 from runner.analysis.checks import CheckedCell, check_cells
 from runner.analysis.columns import Row, row
-from runner.analysis.connections import Setup, summarize_connections
-from runner.analysis.estimate import Estimate, estimate_rates
-from runner.analysis.failures import Failure, gather_failures
-from runner.analysis.frame import FIGURE_COLUMNS, REPLY_COLUMN, frame, measured
-from runner.analysis.grid import GridRow, arrange, choose
-from runner.analysis.source import HeldRecords, PartOfRecords, RecordSource
-from runner.analysis.summary import TargetSummary, summarize
-from runner.analysis.sweep import LoadPoint, PacedPoint, measure_levels, measure_pace
-from runner.analysis.vantages import Seen, models_from, name_places, split_header
-from runner.analysis.workers import Workforce, summarize_workers
+from runner.analysis.cost import TargetCost, summarize_costs
+from runner.analysis.frame import FIGURE_COLUMNS, REPLY_COLUMN, frame, measured, targets_of, with_places
+from runner.analysis.places import MeasuredTarget, list_targets, name_places, target_of
+from runner.analysis.side_by_side import GridRow, arrange, choose
+from runner.analysis.summary import (
+    ConnectionSummary,
+    EstimatedRate,
+    Failure,
+    TargetSummary,
+    estimate_rates,
+    summarize,
+    summarize_connections,
+    summarize_failures,
+)
+from runner.analysis.sweep import LoadPoint, OpenLoopPoint, measure_levels, measure_open_loop
+from runner.analysis.workers import ClusterSummary, summarize_workers
 from runner.core.percentiles import PERCENTILES
 from runner.core.record import Record
 from runner.storage.journal import Header, Journal
 
 
+class RecordSource(Protocol):
+    """Records that can be read repeatedly, always the same in the same order: a journal, or one of the two below."""
+
+    @property
+    def records(self) -> Iterable[Record]:
+        """All records."""
+
+    def records_at(self, positions: AbstractSet[int]) -> Iterable[Record]:
+        """Return the records at these positions, from 0, in their order."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordsInMemory:
+    """Records held in memory."""
+
+    records: tuple[Record, ...]
+
+    def records_at(self, positions: AbstractSet[int]) -> Iterator[Record]:
+        """Return the records at these positions, from 0, in their order."""
+        return (self.records[position] for position in sorted(positions))
+
+
+@dataclass(frozen=True, slots=True)
+class FilteredRecords:
+    """The records of another source that meet a condition."""
+
+    source: RecordSource
+    holds: Callable[[Record], bool]
+
+    @property
+    def records(self) -> Iterator[Record]:
+        """All records that meet the condition."""
+        return (record for record in self.source.records if self.holds(record))
+
+    def records_at(self, positions: AbstractSet[int]) -> Iterator[Record]:
+        """Return the records at these positions among those that meet the condition, from 0, in their order."""
+        return (record for position, record in enumerate(self.records) if position in positions)
+
+
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A header with the table of its records; everything else is derived on demand, once."""
+    """A header with the table of its records; everything else is derived when it is first needed."""
 
     header: Header
     source: RecordSource
-    """Where the records are, for those who need what the table leaves out."""
+    """The records, for what the table leaves out."""
     table: pd.DataFrame
-    """A row for each record with the columns that figures rest on, and no others: a million rows fit into memory."""
+    """A row per record with FIGURE_COLUMNS, and `place` if targets are split by place."""
     ended: bool = True
     stop_reason: str | None = None
-    """Why the run was ended before its plan was; None if it was not."""
-    setups: tuple[Setup, ...] = ()
-    workforce: Workforce = field(default_factory=Workforce)
-    """Who heard it, if a cluster's workers did."""
+    """Why the run ended before its plan did; None if it did not."""
+    connections: tuple[ConnectionSummary, ...] = ()
+    cluster: ClusterSummary = field(default_factory=ClusterSummary)
     percents: tuple[float, ...] = PERCENTILES
     """Percentiles to show beside the median."""
     wants_estimates: bool = False
-    """Whether somebody asked for token rates to be estimated where nobody counted."""
+    """Whether to estimate token rates where no tokens were counted."""
     checked: tuple[CheckedCell, ...] = ()
-    """What became of the suite's checks, for each case and target that has some."""
+    """The result of the suite's checks for each case and target that has any."""
+    places: Mapping[str, str] = field(default_factory=dict)
+    """Node -> place, if targets are split by place; else empty. See `by_place`."""
 
     @classmethod
     def of(cls, header: Header, records: Iterable[Record], *, ended: bool = True) -> Self:
-        """Tabulate records under the header of the run they belong to."""
-        source = HeldRecords(tuple(records))
+        """Return the run of a header and its records."""
+        source = RecordsInMemory(tuple(records))
         return cls(header, source, _tabulate(header, source), ended, checked=check_cells(header, source.records))
 
     @classmethod
     def of_journal(cls, journal: Journal) -> Self:
-        """Tabulate what a journal holds, be the run finished or not."""
+        """Return the run of a journal, finished or not."""
         end = journal.end
         return cls(
             header=journal.header,
@@ -63,70 +110,78 @@ class Run:
             table=_tabulate(journal.header, journal),
             ended=end is not None,
             stop_reason=str(end["reason"]) if end and "reason" in end else None,
-            setups=summarize_connections(journal.lines("connection")),
-            workforce=summarize_workers(journal.lines("worker", "worker_lost", "attempt")),
+            connections=summarize_connections(journal.lines("connection")),
+            cluster=summarize_workers(journal.lines("worker", "worker_lost", "attempt")),
             checked=check_cells(journal.header, journal.records),
         )
 
     def only(self, holds: Callable[[Record], bool]) -> Self:
-        """Return the run as if no other requests had been sent."""
-        part = PartOfRecords(self.source, holds)
-        return replace(
-            self, source=part, table=_tabulate(self.header, part), checked=check_cells(self.header, part.records)
-        )
+        """Return the run with the records that meet a condition, as if no other requests had been sent."""
+        part = FilteredRecords(self.source, holds)
+        checked = check_cells(self.header, part.records)
+        return replace(self, source=part, table=_tabulate(self.header, part), checked=checked, places={})
 
     @property
     def by_place(self) -> Self:
-        """The run with a target for each of its targets and places; itself, if it was asked from one place."""
-        return self._split if len({*name_places(self.header.vantages).values()}) > 1 else self
+        """The run with targets split by place; the run itself if it was sent from one place."""
+        several = len({*name_places(self.header.vantages).values()}) > 1
+        return self._split_by_place if several and not self.places else self
 
     @cached_property
-    def _split(self) -> Self:
+    def _split_by_place(self) -> Self:
         places = name_places(self.header.vantages)
-        header, source = split_header(self.header, places), Seen(self.source, places)
-        table = self.table.assign(model=models_from(self.table, places))
-        return replace(self, header=header, source=source, table=table, checked=check_cells(header, source.records))
+        checked = check_cells(self.header, self.records, places)
+        return replace(self, places=places, table=with_places(self.table, places), checked=checked)
+
+    @property
+    def targets(self) -> tuple[MeasuredTarget, ...]:
+        """The targets of the header, split by place if the run is."""
+        return list_targets(self.header.targets, self.places)
+
+    def target_of(self, record: Record) -> MeasuredTarget:
+        """Return the target of a record, split by place if the run is."""
+        return target_of(record, self.places)
 
     @property
     def records(self) -> Iterable[Record]:
-        """The records anew, one by one."""
+        """The records, read again each time, one by one."""
         return self.source.records
 
     @property
     def rows(self) -> Iterator[Row]:
-        """Whole rows anew, one by one."""
+        """Rows with all columns of results, read again each time, one by one."""
         return (row(self.header, record) for record in self.records)
 
-    def rows_at(self, places: Collection[int]) -> dict[int, Row]:
-        """Return whole rows by their place in the table: their label in its index."""
-        chosen = frozenset(places)
+    def rows_at(self, positions: Collection[int]) -> dict[int, Row]:
+        """Return rows with all columns of results by their positions: their labels in the table's index."""
+        chosen = frozenset(positions)
         rows = (row(self.header, record) for record in self.source.records_at(chosen))
         return dict(zip(sorted(chosen), rows, strict=True))
 
     @cached_property
     def frame(self) -> pd.DataFrame:
-        """Whole rows, all of them, as a table: what Python users get. It takes as much memory as the texts do."""
+        """The table with all columns of results, as Python users get it. It takes as much memory as the texts do."""
         return frame(self.header, self.records)
 
     @cached_property
-    def told(self) -> pd.DataFrame:
-        """The table with what was replied, for those who compare texts."""
+    def table_with_replies(self) -> pd.DataFrame:
+        """The table with the column `reply`, for comparing texts."""
         return self.table.assign(reply=frame(self.header, self.records, REPLY_COLUMN)["reply"])
 
     @property
     def simulated(self) -> bool:
-        """Whether any figure here comes from the simulator."""
+        """Whether any figure comes from the simulator."""
         return self.header.simulated or bool(self.table["simulated"].any())
 
     @property
     def clock_error(self) -> ClockError | None:
-        """How far off this machine stamped when it was last calibrated, if it heard the run and ever was."""
-        return ClockError.of(self.header.calibration or {})
+        """The latest calibration of this machine when it measured the run; None if there was none."""
+        return ClockError.from_plain(self.header.calibration or {})
 
     @property
     def clock_errors(self) -> Iterator[ClockError]:
-        """The same of whoever heard it: this machine, or each of a cluster's workers."""
-        found = (self.clock_error, *(worker.error for worker in self.workforce.workers))
+        """The calibrations of all that measured the run: this machine, or the workers of a cluster."""
+        found = (self.clock_error, *(worker.error for worker in self.cluster.workers))
         return (error for error in found if error is not None)
 
     @cached_property
@@ -136,32 +191,37 @@ class Run:
 
     @cached_property
     def summary(self) -> tuple[TargetSummary, ...]:
-        """A row for each target, in the suite's order."""
-        return summarize(self.table, self.header.targets, self.percents)
+        """The summary of each target, in the suite's order."""
+        return summarize(self.table, self.targets, self.percents)
+
+    @cached_property
+    def costs(self) -> tuple[TargetCost, ...]:
+        """The known costs of each target and currency."""
+        return summarize_costs(self.table, targets_of(self.table))
 
     @cached_property
     def sweep(self) -> tuple[LoadPoint, ...]:
-        """A point for each target and level, if the run was a sweep."""
-        return measure_levels(self.header, self.records)
+        """A point for each target and level; empty if the run was no sweep."""
+        return measure_levels(self.header, self.records, self.places)
 
     @cached_property
-    def pace(self) -> tuple[PacedPoint, ...]:
-        """A point for each target, if the run was an open loop."""
-        return measure_pace(self.header, self.records)
+    def open_loop(self) -> tuple[OpenLoopPoint, ...]:
+        """A point for each target; empty if the run was no open loop."""
+        return measure_open_loop(self.header, self.records, self.places)
 
     @cached_property
-    def estimates(self) -> tuple[Estimate, ...]:
-        """Estimated rates, if they are wanted."""
-        return estimate_rates(self.records) if self.wants_estimates else ()
+    def estimates(self) -> tuple[EstimatedRate, ...]:
+        """Estimated token rates; empty unless they are wanted."""
+        return estimate_rates(self.records, self.places) if self.wants_estimates else ()
 
     @cached_property
     def failures(self) -> tuple[Failure, ...]:
-        """What went wrong, gathered by what was said about it."""
-        return gather_failures(self.table)
+        """The failed requests, equal ones counted together."""
+        return summarize_failures(self.table)
 
     @cached_property
     def chosen(self) -> pd.DataFrame:
-        """The rows of the table that speak for their target in a turn, in the suite's order of cases."""
+        """The rows of the table that stand for a target in a grid of replies, in the suite's order of cases."""
         return choose(self.table, self.header.cases)
 
     @cached_property
@@ -170,9 +230,9 @@ class Run:
         return self.lay_out(self.chosen)
 
     def lay_out(self, chosen: pd.DataFrame) -> tuple[GridRow, ...]:
-        """Lay some of the chosen replies side by side, in their order."""
+        """Return some of the chosen rows side by side, in their order."""
         rows = self.rows_at(chosen.index.tolist())
-        return arrange(rows[place] for place in chosen.index)
+        return arrange((rows[position] for position in chosen.index), self.places)
 
 
 def _tabulate(header: Header, source: RecordSource) -> pd.DataFrame:

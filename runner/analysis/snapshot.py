@@ -1,7 +1,7 @@
-"""Replies held against those that were kept: the same, changed, new, missing, orphaned, or not compared at all.
+"""Replies compared with those of a snapshot: the same, changed, new, missing, orphaned, or not compared.
 
-How closely is each case's own affair: a live model is not deterministic, so by default its replies need only pass their
-checks, while the simulator's must be the same to the letter. Knows no files.
+Each case chooses how strictly. A live model is not deterministic, so by default its replies need only pass their
+checks, while those of the simulator must be identical. Performs no I/O.
 """
 
 import re
@@ -22,8 +22,8 @@ from runner.checks.matching import Matching, read_matching
 from runner.core.events import Outcome
 
 
-class State(StrEnum):
-    """What became of one question's reply."""
+class SnapshotState(StrEnum):
+    """The state of one question's reply, compared with the snapshot."""
 
     SAME = "same"
     PASSED = "checks passed"
@@ -35,15 +35,17 @@ class State(StrEnum):
     NOT_COMPARED = "not compared"
 
 
-COMPARED = frozenset({State.SAME, State.PASSED, State.CHANGED, State.FAILED})
-WRONG = frozenset({State.CHANGED, State.FAILED, State.NEW, State.MISSING, State.ORPHANED})
-KEEPABLE = frozenset({State.CHANGED, State.NEW, State.ORPHANED})
-"""What accepting changes: texts are replaced, added, or removed."""
+COMPARED = frozenset({SnapshotState.SAME, SnapshotState.PASSED, SnapshotState.CHANGED, SnapshotState.FAILED})
+WRONG = frozenset(
+    {SnapshotState.CHANGED, SnapshotState.FAILED, SnapshotState.NEW, SnapshotState.MISSING, SnapshotState.ORPHANED}
+)
+KEEPABLE = frozenset({SnapshotState.CHANGED, SnapshotState.NEW, SnapshotState.ORPHANED})
+"""The states that accepting a snapshot changes: texts are replaced, added, or removed."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class ComparedQuestion:
-    """One turn of one case, asked of one target."""
+    """One turn of one case, sent to one target."""
 
     case: str
     turn: int
@@ -56,10 +58,10 @@ class ComparedQuestion:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotComparison:
-    """One question: what is kept of it, what is replied now (None for nothing), and what that makes."""
+    """One question: the reply of the snapshot, the reply now (None if there is none), and the resulting state."""
 
     question: ComparedQuestion
-    state: State
+    state: SnapshotState
     matching: Matching
     kept: str | None
     now: str | None
@@ -67,20 +69,20 @@ class SnapshotComparison:
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
-    """What the whole suite asks: its cases with their number of turns, and its targets if it lists any."""
+class SuiteScope:
+    """The questions of the whole suite: its cases with their number of turns, and its targets if it lists any."""
 
     turns: Mapping[str, int]
     targets: Collection[str] | None
 
     def holds(self, question: ComparedQuestion) -> bool:
-        """Tell whether the suite still asks this."""
+        """Return whether the suite still has a question."""
         listed = self.targets is None or question.target in self.targets
         return listed and question.turn <= self.turns.get(question.case, 0)
 
 
 def comparable(text: str) -> str:
-    """Return a text as a file can keep it: line ends as newlines, half a character as the replacement character."""
+    """Return a text as a file can hold it: line ends as newlines, lone surrogates as the replacement character."""
     return (
         text.replace("\r\n", "\n")
         .replace("\r", "\n")
@@ -89,16 +91,24 @@ def comparable(text: str) -> str:
     )
 
 
-def compare_snapshot(kept: Mapping[ComparedQuestion, str], run: Run, scope: Scope) -> tuple[SnapshotComparison, ...]:
-    """Hold a run's first ok replies against those that are kept.
+def compare_snapshot(
+    kept: Mapping[ComparedQuestion, str], run: Run, scope: SuiteScope
+) -> tuple[SnapshotComparison, ...]:
+    """Return the comparison of a run's first ok replies with those of a snapshot.
 
-    What is kept and was not asked this time is passed over, if the suite would still ask it.
+    A question of the snapshot that this run did not have is left out if the suite still has it, and else orphaned.
+
+    Args:
+        kept: the replies of the snapshot.
+        run: the run to compare with it.
+        scope: the questions of the whole suite.
+
     """
-    checked = {(cell.case, cell.target): cell for cell in run.checked}
-    asked = {question: _compare(question, row, kept.get(question), run, checked) for question, row in _asked(run)}
+    checked = {(cell.case, str(cell.target)): cell for cell in run.checked}
+    asked = {question: _compare(question, row, kept.get(question), run, checked) for question, row in _questions(run)}
     orphans = [
         SnapshotComparison(
-            question, State.ORPHANED, Matching("exact"), text, None, "the suite does not ask it any more"
+            question, SnapshotState.ORPHANED, Matching("exact"), text, None, "the suite does not ask it any more"
         )
         for question, text in kept.items()
         if question not in asked and not scope.holds(question)
@@ -106,19 +116,19 @@ def compare_snapshot(kept: Mapping[ComparedQuestion, str], run: Run, scope: Scop
     return (*asked.values(), *orphans)
 
 
-def _asked(run: Run) -> Iterator[tuple[ComparedQuestion, Row]]:
-    """Yield every question of a run with the row that speaks for it: the first ok one, else none that is ok."""
+def _questions(run: Run) -> Iterator[tuple[ComparedQuestion, Row]]:
+    """Yield every question of a run with its row in the grid, which is ok if any is."""
     for row in run.grid:
-        for target in run.header.targets:
+        for target in run.targets:
             if target in row.replies:
-                yield ComparedQuestion(row.case, row.turn, target), row.replies[target]
+                yield ComparedQuestion(row.case, row.turn, str(target)), row.replies[target]
 
 
 def _compare(
     question: ComparedQuestion, row: Row, kept: str | None, run: Run, checked: Mapping[tuple[str, str], CheckedCell]
 ) -> SnapshotComparison:
-    demands = run.header.checks.get(question.case, {})
-    matching = _matching(demands, simulated=bool(row["simulated"]))
+    expectations = run.header.checks.get(question.case, {})
+    matching = _matching(expectations, simulated=bool(row["simulated"]))
     reply = row["reply"]
     now = comparable(reply) if row["outcome"] == Outcome.OK and isinstance(reply, str) else None
     cell = checked.get((question.case, question.target))
@@ -126,34 +136,36 @@ def _compare(
     return SnapshotComparison(question, state, matching, kept, now, why)
 
 
-def _matching(demands: Mapping[str, Any], *, simulated: bool) -> Matching:
-    return read_matching(demands.get("match") or ("exact" if simulated else "checks-only"))
+def _matching(expectations: Mapping[str, Any], *, simulated: bool) -> Matching:
+    return read_matching(expectations.get("match") or ("exact" if simulated else "checks-only"))
 
 
-def _judge(matching: Matching, kept: str | None, now: str | None, cell: CheckedCell | None) -> tuple[State, str | None]:
+def _judge(
+    matching: Matching, kept: str | None, now: str | None, cell: CheckedCell | None
+) -> tuple[SnapshotState, str | None]:
     if matching.way == "checks-only":
         return _judge_by_checks(cell)
     if now is None:
-        return State.MISSING, "no request of it ended well"
+        return SnapshotState.MISSING, "no request of it ended well"
     if kept is None:
-        return State.NEW, None
+        return SnapshotState.NEW, None
     if matching.way == "similar":
         ratio = similarity(kept, now)
-        return State.SAME if ratio >= matching.least_ratio else State.CHANGED, f"similarity {ratio:.2f}"
+        return SnapshotState.SAME if ratio >= matching.least_ratio else SnapshotState.CHANGED, f"similarity {ratio:.2f}"
     same = kept == now or (matching.way == "normalized" and normalized(kept) == normalized(now))
-    return (State.SAME if same else State.CHANGED), None
+    return (SnapshotState.SAME if same else SnapshotState.CHANGED), None
 
 
-def _judge_by_checks(cell: CheckedCell | None) -> tuple[State, str | None]:
+def _judge_by_checks(cell: CheckedCell | None) -> tuple[SnapshotState, str | None]:
     if cell is None:
-        return State.NOT_COMPARED, "it is compared by its checks only, and has none"
+        return SnapshotState.NOT_COMPARED, "it is compared by its checks only, and has none"
     match cell.verdict:
         case CheckVerdict.PASSED:
-            return State.PASSED, None
+            return SnapshotState.PASSED, None
         case CheckVerdict.FAILED:
-            return State.FAILED, None
+            return SnapshotState.FAILED, None
         case CheckVerdict.UNDECIDED:
-            return State.NOT_COMPARED, "its checks are not decided"
+            return SnapshotState.NOT_COMPARED, "its checks are not decided"
 
 
 _VARYING = re.compile(
@@ -165,13 +177,17 @@ _VARYING = re.compile(
 
 
 def normalized(text: str) -> str:
-    """Return a text without what may vary from day to day: case, spaces, digits, dates, ids."""
+    """Return a text with what may vary between runs made equal: case, spaces, digits, dates, ids."""
     plain = normalize("NFKC", text).casefold()
     return " ".join(_VARYING.sub("0", plain).split())
 
 
 def similarity(kept: str, now: str) -> float:
-    """Return how alike two texts are, word by word and in order: 2 × words in common / all words; 1 for equal ones."""
+    """Return how similar two texts are, word by word and in order: 2 × words in common / all words; 1 if equal.
+
+    The ratio of `difflib.SequenceMatcher`, by J. Ratcliff and J. Obershelp ("Pattern Matching: the Gestalt Approach",
+    Dr. Dobb's Journal, July 1988).
+    """
     before, after = _words(kept), _words(now)
     return SequenceMatcher(None, before, after, autojunk=False).ratio()
 
@@ -181,9 +197,9 @@ def _words(text: str) -> list[str]:
 
 
 def timings_of(run: Run) -> dict[str, Any]:
-    """Return what is to be read of a run's timings, in milliseconds and tokens a second; medians of ok requests."""
+    """Return a run's timings for a snapshot: medians of ok requests, in milliseconds and tokens per second."""
     table = run.measured
-    ok = table[table["outcome"] == Outcome.OK.value].assign(target=targets_of(table))
+    ok = table[table["outcome"] == Outcome.OK.value].assign(target=targets_of(table).map(str).astype(object))
     grouped = ok.groupby(["case", "turn", "target"], sort=False)
     medians = grouped[["ttft_s", "total_s", "output_tps"]].median()
     cells = medians.assign(n=grouped.size()).reset_index()

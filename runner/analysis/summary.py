@@ -1,43 +1,48 @@
-"""What a target did in a run: how many requests, how they ended, how fast the good ones were.
+"""The summary of a run: for each target counts, outcomes and speed; failures; connections; estimated token rates.
 
-The unit is one request. Only `ok` and `length` enter timing statistics; all else is counted beside them.
+The unit is one request. Only `ok` and `length` enter timing statistics; all other outcomes are counted beside them.
 Nothing is trimmed, and a percentile that its sample cannot support gives way to the extreme, by name. Each figure
 has a 95 % interval where its sample is large enough for one.
 """
 
 import math
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median as median_of
+from typing import Any
 
 import pandas as pd
 
-from runner.analysis.frame import measured, targets_of
+from runner.analysis.columns import Cell
+from runner.analysis.frame import measured, rows_of, targets_of
 from runner.analysis.intervals import Interval, median_interval, percentile_interval
+from runner.analysis.places import MeasuredTarget, target_of
 from runner.core.events import TIMED, Outcome
 from runner.core.percentiles import MEDIAN, PERCENTILES, name_extreme, name_percentile, nearest_rank, smallest_sample
+from runner.core.record import Record
+from runner.core.token_estimate import likely_tokens
 
-_READ = ["block", "simulated", "outcome", "flags", "ttft_s", "ttfa_s", "total_s", "output_tps", "output_cps"]
+_SUMMARY_COLUMNS = ["block", "simulated", "outcome", "flags", "ttft_s", "ttfa_s", "total_s", "output_tps", "output_cps"]
 
 UNTRIED = frozenset({Outcome.CANCELLED, Outcome.SKIPPED})
-"""Outcomes that are no failures of the target: we stopped it, or an earlier turn failed, which counts already."""
+"""Outcomes that are no failure of the target: the run was stopped, or an earlier turn failed and counts already."""
 
 
 @dataclass(frozen=True, slots=True)
 class Statistic:
-    """A figure under the name it deserves (`p50`, `p95`, `max`) with the number of requests behind it."""
+    """A figure with its name (`p50`, `p95`, `max`) and the number of requests behind it."""
 
     name: str
     value: float
     n: int
     interval: Interval | None = None
-    """Where 95 of 100 such runs would have it; None where the sample is too small to say."""
+    """The 95 % interval; None where the sample is too small for one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Adjusted:
-    """A percentile in which a failed request counts as never answered. The value is None where it is one of those."""
+class ErrorAdjustedPercentile:
+    """A percentile in which a failed request counts as never answered. The value is None where it falls on one."""
 
     name: str
     value: float | None
@@ -46,9 +51,9 @@ class Adjusted:
 
 @dataclass(frozen=True, slots=True)
 class TargetSummary:
-    """One target's row. A statistic is None where no request can speak for it."""
+    """The summary of one target. A statistic is None where no request has the figure."""
 
-    target: str
+    target: MeasuredTarget
     simulated: bool
     n: int
     warmups: int
@@ -61,43 +66,44 @@ class TargetSummary:
     output_tps_p50: Statistic | None
     output_cps_p50: Statistic | None
     ttft_percentiles: tuple[Statistic, ...] = ()
-    """Those that were asked for, in their order; empty where no request can speak for them, or only for p50."""
+    """The percentiles requested, in their order; empty where no request has a TTFT, or only p50 was requested."""
     total_percentiles: tuple[Statistic, ...] = ()
-    ttft_adjusted: tuple[Adjusted, ...] = ()
-    """The median and those that were asked for, over all requests that could have been answered."""
+    """The percentiles requested of the total time, likewise."""
+    ttft_adjusted: tuple[ErrorAdjustedPercentile, ...] = ()
+    """The median and the percentiles requested, over all requests that could have been answered."""
 
     @property
     def ok(self) -> int:
-        """Requests that ended as they should."""
+        """Number of requests that ended `ok`."""
         return self.outcomes.get(Outcome.OK, 0)
 
     @property
     def timed(self) -> int:
-        """Requests whose times count: ok, or cut at the length limit."""
+        """Number of requests that enter timing statistics: `ok`, or cut at the length limit."""
         return sum(self.outcomes.get(outcome, 0) for outcome in TIMED)
 
     @property
     def failed(self) -> int:
-        """Requests whose times do not count."""
+        """Number of requests that do not enter timing statistics."""
         return self.n - self.timed
 
     @property
     def other_outcomes(self) -> dict[str, int]:
-        """Every other way in which requests ended, with how often."""
+        """How often each outcome but `ok` occurred."""
         return {outcome: count for outcome, count in self.outcomes.items() if outcome != Outcome.OK}
 
 
 def summarize(
-    table: pd.DataFrame, targets: Sequence[str] = (), percents: Sequence[float] = PERCENTILES
+    table: pd.DataFrame, targets: Sequence[MeasuredTarget] = (), percents: Sequence[float] = PERCENTILES
 ) -> tuple[TargetSummary, ...]:
-    """Summarize each target: those named first, in their order and even without a row, then the others."""
+    """Return the summary of each target: those given first, in their order and even without a row, then the others."""
     of_row = targets_of(table)
-    others = sorted(set(of_row) - set(targets))
+    others = sorted(set(of_row.unique()) - set(targets), key=str)
     every = (*targets, *others)
-    return tuple(_summarize_target(target, table.loc[of_row == target, _READ], percents) for target in every)
+    return tuple(_summarize_target(target, table.loc[of_row == target, _SUMMARY_COLUMNS], percents) for target in every)
 
 
-def _summarize_target(target: str, table: pd.DataFrame, percents: Sequence[float]) -> TargetSummary:
+def _summarize_target(target: MeasuredTarget, table: pd.DataFrame, percents: Sequence[float]) -> TargetSummary:
     counted = measured(table)
     timed = counted[counted["outcome"].isin([outcome.value for outcome in TIMED])]
     return TargetSummary(
@@ -107,15 +113,15 @@ def _summarize_target(target: str, table: pd.DataFrame, percents: Sequence[float
         warmups=len(table) - len(counted),
         outcomes=_count_outcomes(counted),
         flags=_count_flags(counted),
-        ttft_p50=_median(timed, "ttft_s"),
+        ttft_p50=_median_of_column(timed, "ttft_s"),
         ttft_p95=percentile(_present(timed["ttft_s"]), 95),
-        ttfa_p50=_median(timed, "ttfa_s"),
-        total_p50=_median(timed, "total_s"),
-        output_tps_p50=_median(timed, "output_tps"),
-        output_cps_p50=_median(timed, "output_cps"),
+        ttfa_p50=_median_of_column(timed, "ttfa_s"),
+        total_p50=_median_of_column(timed, "total_s"),
+        output_tps_p50=_median_of_column(timed, "output_tps"),
+        output_cps_p50=_median_of_column(timed, "output_cps"),
         ttft_percentiles=_percentiles(_present(timed["ttft_s"]), percents),
         total_percentiles=_percentiles(_present(timed["total_s"]), percents),
-        ttft_adjusted=_adjust(counted, _present(timed["ttft_s"]), percents),
+        ttft_adjusted=_error_adjusted(counted, _present(timed["ttft_s"]), percents),
     )
 
 
@@ -124,30 +130,31 @@ def _present(column: "pd.Series[float]") -> list[float]:
     return values
 
 
-def _median(timed: pd.DataFrame, column: str) -> Statistic | None:
+def _median_of_column(timed: pd.DataFrame, column: str) -> Statistic | None:
     known = timed.loc[timed[column].notna(), [column, "block"]]
     return median(known[column].tolist(), known["block"].tolist())
 
 
 def _percentiles(values: Sequence[float], percents: Sequence[float]) -> tuple[Statistic, ...]:
-    """Return the percentiles asked for, in their order; none of no values."""
     found = [percentile(values, percent) for percent in percents]
     return tuple(each for each in found if each is not None)
 
 
-def _adjust(counted: pd.DataFrame, answered: Sequence[float], percents: Sequence[float]) -> tuple[Adjusted, ...]:
-    """Return percentiles by nearest rank in which whatever failed comes last; none where nothing failed."""
+def _error_adjusted(
+    counted: pd.DataFrame, answered: Sequence[float], percents: Sequence[float]
+) -> tuple[ErrorAdjustedPercentile, ...]:
+    """Return percentiles by nearest rank in which failures rank last; none where nothing failed."""
     tried = counted[~counted["outcome"].isin([outcome.value for outcome in UNTRIED])]
     failed = len(tried) - int(tried["outcome"].isin([outcome.value for outcome in TIMED]).sum())
     values = [*answered, *[math.inf] * failed]
     if not failed:
         return ()
-    return tuple(dict.fromkeys(_adjusted(values, percent) for percent in (MEDIAN, *percents)))
+    return tuple(dict.fromkeys(_error_adjusted_percentile(values, percent) for percent in (MEDIAN, *percents)))
 
 
-def _adjusted(values: Sequence[float], percent: float) -> Adjusted:
+def _error_adjusted_percentile(values: Sequence[float], percent: float) -> ErrorAdjustedPercentile:
     name, value = _nearest_rank(values, percent)
-    return Adjusted(name, value if math.isfinite(value) else None, len(values))
+    return ErrorAdjustedPercentile(name, value if math.isfinite(value) else None, len(values))
 
 
 def _count_outcomes(table: pd.DataFrame) -> dict[str, int]:
@@ -161,14 +168,25 @@ def _count_flags(table: pd.DataFrame) -> dict[str, int]:
 
 
 def median(values: Sequence[float], blocks: Sequence[int] | None = None) -> Statistic | None:
-    """Return the ordinary median: the mean of the middle two where their number is even."""
+    """Return the median, the mean of the middle two of an even number of values; None without values.
+
+    Args:
+        values: any number of values.
+        blocks: the block of each value, for the interval; see `median_interval`.
+
+    """
     if not values:
         return None
     return Statistic("p50", median_of(values), len(values), median_interval(values, blocks))
 
 
 def percentile(values: Sequence[float], percent: float) -> Statistic | None:
-    """Return a percentile by nearest rank, an observed value; the maximum or minimum, so named, of a small sample."""
+    """Return a percentile by nearest rank, an observed value; None without values.
+
+    Of a sample too small for it, return the maximum, or below the median the minimum, under that name. Nearest rank is
+    definition 1 of R. Hyndman and Y. Fan, "Sample Quantiles in Statistical Packages", The American Statistician 50,
+    1996: the inverse of the empirical distribution function.
+    """
     if not values:
         return None
     name, value = _nearest_rank(values, percent)
@@ -181,3 +199,122 @@ def _nearest_rank(values: Sequence[float], percent: float) -> tuple[str, float]:
     if n < smallest_sample(percent):
         return name_extreme(percent), max(values) if percent >= MEDIAN else min(values)
     return name_percentile(percent), sorted(values)[nearest_rank(percent, n) - 1]
+
+
+# Failures
+
+_FAILURE_COLUMNS = ["outcome", "error_type", "http_status", "error", "attempts"]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One way in which a target failed, `count` times, with the provider's message where there was one."""
+
+    target: MeasuredTarget
+    count: int
+    outcome: str
+    error_type: str | None
+    http_status: int | None
+    error: str | None
+    attempts: int
+    """How often each of the requests was sent."""
+
+
+def summarize_failures(table: pd.DataFrame) -> tuple[Failure, ...]:
+    """Return the failed requests, equal ones counted together; the most frequent of a target first."""
+    counted = measured(table)
+    failed = counted[~counted["outcome"].isin([outcome.value for outcome in TIMED])]
+    counts = Counter(
+        (target, *row.items())
+        for target, row in zip(targets_of(failed), rows_of(failed[_FAILURE_COLUMNS]), strict=True)
+    )
+    return tuple(sorted((_failure(target, dict(row), count) for (target, *row), count in counts.items()), key=_rank))
+
+
+def _failure(target: MeasuredTarget, row: Mapping[str, Cell], count: int) -> Failure:
+    http_status, attempts = row["http_status"], row["attempts"]
+    return Failure(
+        target=target,
+        count=count,
+        outcome=str(row["outcome"]),
+        error_type=_text(row["error_type"]),
+        http_status=http_status if isinstance(http_status, int) else None,
+        error=_text(row["error"]),
+        attempts=attempts if isinstance(attempts, int) else 1,
+    )
+
+
+def _text(cell: Cell) -> str | None:
+    return None if cell is None else str(cell)
+
+
+def _rank(failure: Failure) -> tuple[str, int, str, str, int, str, int]:
+    return (
+        str(failure.target),
+        -failure.count,
+        failure.outcome,
+        failure.error_type or "",
+        failure.http_status or 0,
+        failure.error or "",
+        failure.attempts,
+    )
+
+
+# Connections
+
+CONNECTION_PHASES = {"dns": ("dns_start", "dns_end"), "TCP": ("tcp_start", "tcp_end"), "TLS": ("tcp_end", "tls_end")}
+"""The phases of connection set-up, each with the stamps at its start and end."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionSummary:
+    """The number of connections opened to a provider before the first request, and the median seconds of each phase.
+
+    A phase that no connection went through is absent.
+    """
+
+    provider: str
+    n: int
+    phases_s: Mapping[str, float]
+
+
+def summarize_connections(lines: Iterable[Mapping[str, Any]]) -> tuple[ConnectionSummary, ...]:
+    """Return a summary of a journal's `connection` lines for each provider, in order of appearance."""
+    by_provider: dict[str, list[Mapping[str, int]]] = defaultdict(list)
+    for line in lines:
+        by_provider[line["provider"]].append(line["marks"])
+    return tuple(
+        ConnectionSummary(provider, len(timestamps), _median_phases_s(timestamps))
+        for provider, timestamps in by_provider.items()
+    )
+
+
+def _median_phases_s(timestamps: Sequence[Mapping[str, int]]) -> dict[str, float]:
+    medians = {}
+    for phase, (start, end) in CONNECTION_PHASES.items():
+        spans_s = [(each[end] - each[start]) / 1e9 for each in timestamps if start in each and end in each]
+        if spans_s:
+            medians[phase] = median_of(spans_s)
+    return medians
+
+
+# Token rates of replies without usage. A rule of thumb, wrong by a third either way: shown with `~`, in a remark.
+
+
+@dataclass(frozen=True, slots=True)
+class EstimatedRate:
+    """A target's median tokens per second, estimated from the characters of n replies without usage."""
+
+    target: MeasuredTarget
+    output_tps: float
+    n: int
+
+
+def estimate_rates(records: Iterable[Record], places: Mapping[str, str]) -> tuple[EstimatedRate, ...]:
+    """Return an estimate for each target that has timed replies without counted tokens; see `target_of` for places."""
+    rates: dict[MeasuredTarget, list[float]] = defaultdict(list)
+    for record in records:
+        reply, cps = record.reply, record.output_cps
+        if record.timed and record.output_tokens is None and cps is not None and reply:
+            rates[target_of(record, places)].append(cps * likely_tokens(reply) / len(reply))
+    return tuple(EstimatedRate(target, median_of(values), len(values)) for target, values in rates.items())

@@ -1,7 +1,7 @@
-"""The rule by which evidence becomes a verdict. docs/statistics.md tells it in words.
+"""The rule by which evidence becomes a verdict. docs/statistics.md describes it in words.
 
-Regressed or improved: significant, and at least the minimum effect, and beyond what the clock may have been off.
-Unchanged: the whole interval lies inside the minimum effect. All else is undecided, and says what would decide it.
+Regressed or improved: significant, at least the minimum effect, and beyond the clock error. Unchanged: the whole
+interval lies inside the minimum effect. All else is undecided, with the reason and the sample that should be enough.
 """
 
 import math
@@ -15,12 +15,12 @@ from runner.analysis.measures import Better
 from runner.analysis.permutation import PermutationResult
 from runner.errors import CompareError
 
-FARTHEST = 100_000
-"""Blocks beyond which nobody is told to go on measuring."""
+MAX_UNITS = 100_000
+"""A larger sample is never recommended."""
 
 
 class Verdict(StrEnum):
-    """What may be said of one measure of one target. `changed` is for measures that know no better."""
+    """The verdict on one measure of one target. `changed` is for measures without a better direction."""
 
     REGRESSED = "regressed"
     IMPROVED = "improved"
@@ -29,25 +29,29 @@ class Verdict(StrEnum):
     UNDECIDED = "undecided"
 
 
-class Doubt(StrEnum):
-    """Why nothing may be said."""
+class UndecidedReason(StrEnum):
+    """Why a verdict is undecided."""
 
     TOO_FEW = "too few"
     """Not even the clearest data of this size could be significant."""
     NOISY = "noisy"
-    """More of the same would decide."""
+    """A larger sample of the same kind should be enough."""
     CLOCK = "clock"
-    """The change is real, and smaller than what the clock may have been off."""
+    """The change is significant, and smaller than the clock error."""
     BORDERLINE = "borderline"
-    """The change lies so near the minimum effect that no feasible sample would decide."""
+    """The change is so close to the minimum effect that no feasible sample would be enough."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a verdict demands; the defaults are the rule that the simulation in docs/statistics.md is about.
+    """The thresholds of a verdict; the defaults are those of the simulation in docs/statistics.md.
 
-    `measures` names what is compared, all if empty. `min_effect` is a ratio less one, the same either way:
-    0.1 means 1.1 times as much, or 1.1 times less. `min_failure_rise` is a difference of two shares.
+    `measures` names what is compared, everything if it is empty. `min_effect` is a ratio less one, the same in both
+    directions: 0.1 means 1.1 times as much, or 1.1 times less. `min_failure_rise` is a difference of proportions.
+
+    Raises:
+        CompareError: a threshold is out of its range; the message has all such thresholds.
+
     """
 
     alpha: float = 0.01
@@ -70,56 +74,56 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Ruling:
-    """A verdict; for an undecided one why, and how many units would decide it where any number would."""
+class Decision:
+    """A verdict; for an undecided one the reason, and the number of units that should be enough, if there is one."""
 
     verdict: Verdict
-    doubt: Doubt | None = None
+    reason: UndecidedReason | None = None
     needed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Demand:
-    """What one row must show: how far to move, in its own unit, and at which level.
+class Criteria:
+    """The conditions for a verdict on one measure.
 
-    `alpha` is the level of the whole comparison, of which `share` is this row's part at worst. `least` returns the
-    smallest p that so many units could reach. `outlook` returns what so many units would show, were they like those
-    there are; None where only their spread tells.
+    `min_effect` is in the unit of the estimate. `alpha` is the level of the whole comparison, `alpha_of_row` the part
+    of it that one row has at worst. `smallest_p` and `project` are those of `MeasureEvidence`.
     """
 
-    margin: float
+    min_effect: float
     alpha: float
-    share: float
+    alpha_of_row: float
     better: Better
     beyond_clock: bool
-    least: Callable[[int], float]
-    outlook: Callable[[int], PermutationResult] | None = None
+    smallest_p: Callable[[int], float]
+    project: Callable[[int], PermutationResult] | None = None
 
 
-def moved(evidence: PermutationResult, adjusted_p: float, demand: Demand) -> bool:
-    """Tell whether a change is significant, large enough to matter, and beyond the clock's error."""
-    significant = adjusted_p <= demand.alpha
-    return significant and abs(evidence.estimate) >= demand.margin and demand.beyond_clock
+def is_change(result: PermutationResult, adjusted_p: float, criteria: Criteria) -> bool:
+    """Return whether a change is significant, at least the minimum effect, and beyond the clock error."""
+    significant = adjusted_p <= criteria.alpha
+    return significant and abs(result.estimate) >= criteria.min_effect and criteria.beyond_clock
 
 
-def _stayed(evidence: PermutationResult, demand: Demand) -> bool:
-    """Tell whether all that the evidence allows is too small to matter."""
-    interval = evidence.interval
-    return interval is not None and -demand.margin < interval.low and interval.high < demand.margin
+def _is_unchanged(result: PermutationResult, criteria: Criteria) -> bool:
+    """Return whether the whole interval lies inside the minimum effect."""
+    interval = result.interval
+    return interval is not None and -criteria.min_effect < interval.low and interval.high < criteria.min_effect
 
 
-def judge(evidence: PermutationResult, adjusted_p: float, demand: Demand) -> Ruling:
-    """Apply the rule to one row."""
-    if moved(evidence, adjusted_p, demand):
-        return Ruling(_direction(evidence.estimate, demand.better))
-    if _stayed(evidence, demand):
-        return Ruling(Verdict.UNCHANGED)
-    if evidence.smallest_p > demand.share:
-        return Ruling(Verdict.UNDECIDED, Doubt.TOO_FEW, _units_needed(evidence, demand))
-    if adjusted_p <= demand.alpha and abs(evidence.estimate) >= demand.margin:
-        return Ruling(Verdict.UNDECIDED, Doubt.CLOCK)
-    needed = _units_needed(evidence, demand)
-    return Ruling(Verdict.UNDECIDED, Doubt.BORDERLINE if needed is None else Doubt.NOISY, needed)
+def decide(result: PermutationResult, adjusted_p: float, criteria: Criteria) -> Decision:
+    """Return the verdict on one measure."""
+    if is_change(result, adjusted_p, criteria):
+        return Decision(_direction(result.estimate, criteria.better))
+    if _is_unchanged(result, criteria):
+        return Decision(Verdict.UNCHANGED)
+    if result.smallest_p > criteria.alpha_of_row:
+        return Decision(Verdict.UNDECIDED, UndecidedReason.TOO_FEW, _units_needed(result, criteria))
+    if adjusted_p <= criteria.alpha and abs(result.estimate) >= criteria.min_effect:
+        return Decision(Verdict.UNDECIDED, UndecidedReason.CLOCK)
+    needed = _units_needed(result, criteria)
+    reason = UndecidedReason.BORDERLINE if needed is None else UndecidedReason.NOISY
+    return Decision(Verdict.UNDECIDED, reason, needed)
 
 
 def _direction(estimate: float, better: Better) -> Verdict:
@@ -128,44 +132,48 @@ def _direction(estimate: float, better: Better) -> Verdict:
     return Verdict.IMPROVED if (estimate < 0) == (better is Better.LOWER) else Verdict.REGRESSED
 
 
-def _units_needed(evidence: PermutationResult, demand: Demand) -> int | None:
-    """Return how many units would decide, were more of them like these; None if no feasible number would."""
-    if demand.outlook is not None:
-        return _first_to_decide(demand.outlook, evidence.units + 1, demand)
-    size = abs(evidence.estimate)
-    if size < demand.margin:  # to be shown unchanged: the interval must fit inside
-        z, room = NormalDist().inv_cdf((1 + LEVEL) / 2), demand.margin - size
+def _units_needed(result: PermutationResult, criteria: Criteria) -> int | None:
+    """Return how many units like those at hand should be enough; None if no feasible number is.
+
+    By the normal approximation: n = (z * spread / distance)^2.
+    """
+    if criteria.project is not None:
+        return _units_needed_by_projection(criteria.project, result.units + 1, criteria)
+    size = abs(result.estimate)
+    if size < criteria.min_effect:  # to be shown unchanged: the interval must fit inside
+        z, distance = NormalDist().inv_cdf((1 + LEVEL) / 2), criteria.min_effect - size
     else:
-        z, room = NormalDist().inv_cdf(1 - demand.share / 2), size
-    by_noise = (
-        math.ceil((z * evidence.spread / room) ** 2) if room * math.sqrt(FARTHEST) > z * evidence.spread else None
-    )
-    if by_noise is None:
+        z, distance = NormalDist().inv_cdf(1 - criteria.alpha_of_row / 2), size
+    if distance * math.sqrt(MAX_UNITS) <= z * result.spread:
         return None
-    return max(by_noise, evidence.units + 1, _fewest(demand))
+    by_noise = math.ceil((z * result.spread / distance) ** 2)
+    return max(by_noise, result.units + 1, _fewest_significant(criteria))
 
 
-def _first_to_decide(outlook: Callable[[int], PermutationResult], units: int, demand: Demand) -> int | None:
-    """Return how many units, from `units` on, the rule needs to decide: by doubling, then by bisection."""
+def _units_needed_by_projection(
+    project: Callable[[int], PermutationResult], units: int, criteria: Criteria
+) -> int | None:
+    """Return the number of units, from `units` on, of which the rule decides: by doubling, then by bisection."""
 
     def decides(count: int) -> bool:
-        seen = outlook(count)
-        return _stayed(seen, demand) or moved(seen, seen.p * demand.alpha / demand.share, demand)
+        result = project(count)
+        adjusted_p = result.p * criteria.alpha / criteria.alpha_of_row
+        return _is_unchanged(result, criteria) or is_change(result, adjusted_p, criteria)
 
     too_few, enough = units - 1, units
     while not decides(enough):
-        if enough >= FARTHEST:
+        if enough >= MAX_UNITS:
             return None
-        too_few, enough = enough, min(2 * enough, FARTHEST)
+        too_few, enough = enough, min(2 * enough, MAX_UNITS)
     while enough - too_few > 1:
         middle = (too_few + enough) // 2
         too_few, enough = (too_few, middle) if decides(middle) else (middle, enough)
     return enough
 
 
-def _fewest(demand: Demand) -> int:
-    """Return the fewest units of which the clearest data would be significant."""
+def _fewest_significant(criteria: Criteria) -> int:
+    """Return the smallest number of units of which the clearest data would be significant."""
     units = 1
-    while demand.least(units) > demand.share and units < FARTHEST:
+    while criteria.smallest_p(units) > criteria.alpha_of_row and units < MAX_UNITS:
         units += 1
     return units

@@ -1,6 +1,7 @@
-"""Which words two texts share. A word is a run of letters and digits; a Chinese or Japanese character is one by itself.
+"""Word diff: which words two texts have in common.
 
-Needs no dictionary and knows no language: it tells that words differ, never that meanings do.
+A word is a run of letters and digits; a Chinese or Japanese character is a word by itself. There is no dictionary and
+no language model: words are compared, not meanings.
 """
 
 from collections import Counter
@@ -12,14 +13,15 @@ from itertools import groupby
 from unicodedata import category
 
 MAX_WORDS = 5_000
-"""Longer texts are compared line by line: words would take time that grows with the square of the length."""
+"""Longer texts are compared line by line: the time of a comparison grows with the square of the length."""
 
-_ONE_BY_ONE = ((0x2E80, 0x312F), (0x31A0, 0x9FFF), (0xF900, 0xFAFF), (0xFF00, 0xFFEF), (0x20000, 0x3FFFF))
-"""Scripts written without spaces: Han, kana, bopomofo, full-width forms. Korean has spaces."""
+UNSPACED_SCRIPTS = ((0x2E80, 0x312F), (0x31A0, 0x9FFF), (0xF900, 0xFAFF), (0xFF00, 0xFFEF), (0x20000, 0x3FFFF))
+"""Code points of scripts written without spaces, first and last of each range: Han, kana, bopomofo, full-width forms.
+Korean has spaces."""
 
 
 class WordChange(StrEnum):
-    """What became of a piece of text."""
+    """The change of a piece of text: in both texts, only in the old one, or only in the new one."""
 
     SAME = "same"
     REMOVED = "removed"
@@ -28,19 +30,19 @@ class WordChange(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DiffPiece:
-    """Text that stayed, went or came as one."""
+    """Text that was kept, removed or added in one piece."""
 
     change: WordChange
     text: str
 
 
 def tokenize(text: str) -> list[str]:
-    """Split text into words, blanks and single signs; joined, they are the text again."""
-    return ["".join(group) for _, group in groupby(text, _Sorting())]
+    """Return the words, blanks and single signs of a text; joined, they are the text again."""
+    return ["".join(group) for _, group in groupby(text, _TokenKey())]
 
 
-class _Sorting:
-    """A key for `groupby` that is equal for neighbours within a word or a blank, and new for all else."""
+class _TokenKey:
+    """A key for `groupby`: equal for neighbours within a word or a blank, different for all other characters."""
 
     def __init__(self) -> None:
         self._signs = 0
@@ -48,16 +50,16 @@ class _Sorting:
     def __call__(self, character: str) -> object:
         if character.isspace():
             return "blank"
-        if category(character)[0] in "LNM" and not any(a <= ord(character) <= b for a, b in _ONE_BY_ONE):
+        if category(character)[0] in "LNM" and not any(a <= ord(character) <= b for a, b in UNSPACED_SCRIPTS):
             return "word"
         self._signs += 1
         return self._signs
 
 
 def word_diff(old: str, new: str) -> tuple[DiffPiece, ...]:
-    """Return what stayed, went and came, in reading order, what went before what came in its place.
+    """Return the pieces of both texts in reading order; a removed piece stands before the one that replaces it.
 
-    All but what was added is the old text, all but what was removed the new one.
+    The pieces that were not added make up the old text, those that were not removed the new one.
     """
     before, after = tokenize(old), tokenize(new)
     if max(len(before), len(after)) > MAX_WORDS:
@@ -66,29 +68,30 @@ def word_diff(old: str, new: str) -> tuple[DiffPiece, ...]:
 
 
 def _pieces(before: Sequence[str], after: Sequence[str]) -> Iterator[DiffPiece]:
-    gone = come = ""
+    removed = added = ""
     for tag, a, b, c, d in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
         old, new = "".join(before[a:b]), "".join(after[c:d])
-        if tag == "equal" and (not (gone or come) or not old.isspace()):
-            yield from _changed(gone, come)
-            gone = come = ""
+        if tag == "equal" and (not (removed or added) or not old.isspace()):
+            yield from _changed_pieces(removed, added)
+            removed = added = ""
             yield DiffPiece(WordChange.SAME, old)
         else:  # a blank between two changes joins them, else every second piece would be a blank
-            gone, come = gone + old, come + new
-    yield from _changed(gone, come)
+            removed, added = removed + old, added + new
+    yield from _changed_pieces(removed, added)
 
 
-def _changed(gone: str, come: str) -> Iterator[DiffPiece]:
-    if gone:
-        yield DiffPiece(WordChange.REMOVED, gone)
-    if come:
-        yield DiffPiece(WordChange.ADDED, come)
+def _changed_pieces(removed: str, added: str) -> Iterator[DiffPiece]:
+    if removed:
+        yield DiffPiece(WordChange.REMOVED, removed)
+    if added:
+        yield DiffPiece(WordChange.ADDED, added)
 
 
 def share_of_words(old: str, new: str) -> float:
-    """Return the share of words, blanks apart, that both texts have, in whatever order; 1 for two empty texts.
+    """Return the share of words, blanks apart, that two texts have in common, in any order; 1 for two empty texts.
 
-    Twice the common words by all words (Dice's coefficient, each word as often as it occurs).
+    The Sørensen-Dice coefficient of the multisets of words: twice the common words by all words (L. Dice, "Measures of
+    the Amount of Ecologic Association Between Species", Ecology 26, 1945).
     """
     before, after = (Counter(token for token in tokenize(text) if not token.isspace()) for text in (old, new))
     words = before.total() + after.total()

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from time import perf_counter_ns, process_time_ns
 from typing import TYPE_CHECKING
 
-from runner.analysis.calibration import Errors, choose_next, is_sustained, measure_errors, read_stamps
+from runner.analysis.calibration import TimestampErrors, is_sustained, measure_errors, next_concurrency, read_timestamps
 from runner.calibration.stored import identify_machine
 from runner.core.record import Record
 from runner.core.suite import Case, Parameters
@@ -90,7 +90,7 @@ class Effort:
 class TrialResult:
     """The errors and the effort of a trial, and the `clock` of its rows."""
 
-    errors: Errors
+    errors: TimestampErrors
     effort: Effort
     clock: str | None
 
@@ -112,7 +112,7 @@ class Calibration:
     versions: Mapping[str, str]
     clock: str | None
     load: CalibrationLoad
-    errors: Errors
+    errors: TimestampErrors
     cpu_per_token_s: float | None
     capacity: Capacity | None
 
@@ -210,7 +210,7 @@ async def run_trial(base_url: str, load: CalibrationLoad) -> TrialResult:
     with TemporaryDirectory(prefix="compare-") as name:
         effort = await run_load(base_url, load, Path(name))
         records = list(journal.read(Path(name)).records)
-    stamps = [each for record in records if (each := read_stamps(record)) is not None]
+    stamps = [each for record in records if (each := read_timestamps(record)) is not None]
     return TrialResult(measure_errors(stamps, load.requests), effort, records[0].clock)
 
 
@@ -250,7 +250,7 @@ async def _search(
     starts_well = await _sustains(first, base_url, load, report)
     sustained, exceeded = (load.concurrency, None) if starts_well else (0, load.concurrency)
     tried_s = 0.0
-    while (level := choose_next(sustained, exceeded, MOST)) is not None:
+    while (level := next_concurrency(sustained, exceeded, MOST)) is not None:
         began_s = (perf_counter_ns() - start_ns) / 1e9
         if began_s + tried_s > SEARCH_S:
             break

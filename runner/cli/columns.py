@@ -8,7 +8,7 @@ from rich.columns import Columns
 from rich.console import Console
 from rich.live import Live
 
-from runner.cli.side_by_side import ShownReply, arrange, fits, print_plainly
+from runner.cli.side_by_side import TerminalReply, arrange, fits, print_plainly
 from runner.core.events import TIMED, Channel, Event
 from runner.core.events import Text as TextEvent
 from runner.core.record import Record
@@ -61,7 +61,7 @@ class PlainReplies(Observer):
     def finished(self, record: Record) -> None:
         """Print a reply under its target's name."""
         print_plainly(
-            ShownReply(record.identity.target, _describe_ending(record), reply=record.reply or ""), self._console
+            TerminalReply(record.identity.target, _describe_ending(record), reply=record.reply or ""), self._console
         )
 
 
@@ -72,7 +72,7 @@ class LiveReplies(Observer):
 
     def __init__(self, console: Console, targets: Sequence[str]) -> None:
         self._console = console
-        self._shown = {target: ShownReply(target, "waiting") for target in targets}
+        self._shown = {target: TerminalReply(target, "waiting") for target in targets}
         self._started_ns: dict[str, int] = {}
 
     def started(self, request: Request) -> None:

@@ -1,4 +1,4 @@
-"""`compare diff`: two runs, or two targets or places of one run, and what may be said of their difference."""
+"""`compare diff`: compare two runs, or two targets or places of one run."""
 
 import sys
 from pathlib import Path
@@ -119,7 +119,5 @@ def _compare(
             "name one run and one of these, or two runs and neither"
         )
     (other,) = named
-    with_run = load_run(base)
-    return compare(
-        with_run, load_run(other) if isinstance(other, Path) else other, rule, by_region=between_regions is not None
-    )
+    new_run = load_run(other) if isinstance(other, Path) else other
+    return compare(load_run(base), new_run, rule, by_region=between_regions is not None)

@@ -19,7 +19,7 @@ MARKS = {"ok": "ok     ", "note": "note   ", "problem": "PROBLEM"}
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @env_file_option
 def doctor(env_files: tuple[Path, ...], *, pings: bool, as_json: bool) -> None:
-    """Say what is installed, configured and reachable, and what to do where something is wrong.
+    """Check what is installed, configured and reachable, and say what to do where something is wrong.
 
     \b
     compare doctor

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @run_options(TARGETS, REPEATS, LOAD)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def plan(suite: Path, *, options: "RunOptions", as_json: bool) -> None:
-    """Tell what `compare run SUITE` with the same options would send and cost at most, and to whom; send nothing.
+    """Show what `compare run SUITE` with the same options would send and cost at most; send nothing.
 
     \b
     compare plan prompts/basic.yaml

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.rule import Rule
 from rich.text import Text
 
-from runner.cli.side_by_side import ShownReply, arrange, fits, print_plainly
+from runner.cli.side_by_side import TerminalReply, arrange, fits, print_plainly
 from runner.outputs.report.comparison_grid import (
     GridTurn,
     Replies,
@@ -49,10 +49,10 @@ def _print_turn(turn: GridTurn, columns: Sequence[TargetColumn], replies: Replie
     console.print(arrange(shown, console))
 
 
-def _shown_reply(label: str, row: "Row | None") -> ShownReply:
+def _shown_reply(label: str, row: "Row | None") -> TerminalReply:
     if row is None:
-        return ShownReply(label, "not asked")
-    return ShownReply(label, describe_ending(row), _text_or_empty(row["reasoning"]), _text_or_empty(row["reply"]))
+        return TerminalReply(label, "not asked")
+    return TerminalReply(label, describe_ending(row), _text_or_empty(row["reasoning"]), _text_or_empty(row["reply"]))
 
 
 def _text_or_empty(cell: "Cell") -> str:

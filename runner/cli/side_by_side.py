@@ -18,7 +18,7 @@ _FRAME_COLUMNS, _FRAME_LINES = 4, 2
 
 
 @dataclass(slots=True)
-class ShownReply:
+class TerminalReply:
     """The text of one target's reply so far, and its state or how it ended."""
 
     name: str
@@ -38,14 +38,14 @@ def fits(console: Console, columns: int) -> bool:
     return console.is_terminal and console.width // max(columns, 1) >= NARROWEST
 
 
-def arrange(replies: Sequence[ShownReply], console: Console, height: int | None = None) -> Columns:
+def arrange(replies: Sequence[TerminalReply], console: Console, height: int | None = None) -> Columns:
     """Return replies in columns; with a height, in lines, only their ends, which have the newest text."""
     width = console.width // len(replies) - 1
     panels = [_panel(shown, width, height, console) for shown in replies]
     return Columns(panels, padding=(0, 1), expand=False)
 
 
-def _panel(shown: ShownReply, width: int, height: int | None, console: Console) -> Panel:
+def _panel(shown: TerminalReply, width: int, height: int | None, console: Console) -> Panel:
     body, ending = shown.texts(), Text(one_line(shown.ending), style="dim", overflow="fold")
     if height is not None:
         inside = width - _FRAME_COLUMNS
@@ -55,7 +55,7 @@ def _panel(shown: ShownReply, width: int, height: int | None, console: Console) 
     return Panel(Group(*body, ending), title=Text(one_line(shown.name)), width=width)
 
 
-def print_plainly(shown: ShownReply, console: Console) -> None:
+def print_plainly(shown: TerminalReply, console: Console) -> None:
     """Print one reply below its target's name."""
     console.print(Text(f"── {one_line(shown.name)} ({one_line(shown.ending)})", style="bold"), soft_wrap=True)
     console.print(Text(printable(shown.reply)), soft_wrap=True)

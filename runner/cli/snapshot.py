@@ -53,10 +53,11 @@ def snapshot(
     Exit codes: 0 as kept, 1 something differs or a check failed, 2 nothing was compared, 3 requests failed.
     """
     from runner.errors import CompareError  # noqa: PLC0415 -- heavy imports wait until there is work
+    from runner.providers.environment import is_ci  # noqa: PLC0415
 
     if update and review:
         raise click.UsageError("--update accepts all, --review asks; choose one.")
-    if os.environ.get("CI", "").lower() in {"true", "1"} and (update or review):
+    if (update or review) and is_ci(os.environ):
         raise CompareError("CI is set, so no snapshot is changed; run --update or --review by hand and commit it")
     if source is not None and (options.models or options.providers or options.cases):
         raise click.UsageError("--from takes a run as it is; leave -m, -p and -k out.")
@@ -81,7 +82,7 @@ def _compare(
     loaded, registry = load_suite(suite)
     if source is not None:
         return compare_run(loaded, suite, source), OK
-    prepared = prepare(loaded, registry, options)
+    prepared = prepare(loaded, registry, options, simulate=False)
     confirm(prepared, int(CONFIRM_OVER), yes=yes)
     finished = perform_with_progress(prepared, view)
     code = of_run(finished)

@@ -38,7 +38,7 @@ def remote_runners(pool: WorkerPool, connections: int) -> OpenAttemptRunners:
 
 
 class _RemoteBody(ResponseBody):
-    """What the driver knows of a response that a worker receives."""
+    """The part of a response that the driver knows while a worker receives it."""
 
     provenance = Provenance()
 

@@ -62,7 +62,7 @@ class Worker:
             ttft_p99_s=errors.ttft.p99_s,
             gap_p99_s=errors.gap.p99_s,
         )
-        return WorkerCalibration(clock_error.facts(), is_sustained(errors))
+        return WorkerCalibration(clock_error.to_plain(), is_sustained(errors))
 
     async def set_up(
         self, keyless: Mapping[str, Endpoint], keys: Mapping[str, PackedKey], connect_s: float, connections: int

@@ -10,7 +10,7 @@ from runner.core.events import Outcome
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """What is wrong, in a few words, and what to do."""
+    """A cause in a few words, and what to do about it."""
 
     what: str
     help: str

@@ -21,9 +21,9 @@ def stream(run: Run) -> Iterator[str]:
         "simulated": run.simulated,
         "ended": run.ended,
         "run": asdict(run.header),
-        "summary": [asdict(target) for target in run.summary],
-        "failures": [asdict(failure) for failure in run.failures],
-        "checks": [{**asdict(cell), "verdict": cell.verdict} for cell in run.checked],
+        "summary": [{**asdict(each), "target": str(each.target)} for each in run.summary],
+        "failures": [{**asdict(each), "target": str(each.target)} for each in run.failures],
+        "checks": [{**asdict(each), "target": str(each.target), "verdict": each.verdict} for each in run.checked],
     }
     yield _dump(document).removesuffix("\n}") + f',\n{_INDENT}"rows": ['
     separator, end = "", "]"

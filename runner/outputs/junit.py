@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from xml.etree import ElementTree as ET
 
 from runner.analysis.checks import CheckedCell
-from runner.analysis.failures import Failure
+from runner.analysis.places import MeasuredTarget
 from runner.analysis.run import Run
+from runner.analysis.summary import Failure
 from runner.checks.finding import CheckVerdict
 from runner.outputs.text.checks import describe_cell, describe_fault
 from runner.outputs.text.escape import xml_text
@@ -21,7 +22,7 @@ _TAGS = {CheckVerdict.FAILED: "failure", CheckVerdict.UNDECIDED: "skipped"}
 
 def write(run: Run) -> str:
     """Return the XML document of a run's checks."""
-    suites = [_suite(run, target) for target in run.header.targets]
+    suites = [_suite(run, target) for target in run.targets]
     return write_document(f"compare run: {run.header.suite}", suites)
 
 
@@ -43,8 +44,8 @@ def write_document(name: str, suites: Iterable[ET.Element]) -> str:
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
 
 
-def _suite(run: Run, target: str) -> ET.Element:
-    suite = ET.Element("testsuite", name=xml_text(target), timestamp=run.header.started_at[:19])
+def _suite(run: Run, target: MeasuredTarget) -> ET.Element:
+    suite = ET.Element("testsuite", name=xml_text(str(target)), timestamp=run.header.started_at[:19])
     notices = {"partial": describe_partial(run), "simulated": describe_simulated(run)}
     if any(notices.values()):
         properties = ET.SubElement(suite, "properties")
@@ -61,7 +62,7 @@ def _suite(run: Run, target: str) -> ET.Element:
 
 
 def _test(cell: CheckedCell) -> ET.Element:
-    test = ET.Element("testcase", classname=xml_text(cell.target), name=xml_text(cell.case), time="0")
+    test = ET.Element("testcase", classname=xml_text(str(cell.target)), name=xml_text(cell.case), time="0")
     if cell.line is not None:
         test.set("line", str(cell.line))
     if cell.verdict in _TAGS:
@@ -73,7 +74,9 @@ def _test(cell: CheckedCell) -> ET.Element:
 
 
 def _error(failure: Failure) -> ET.Element:
-    test = ET.Element("testcase", classname=xml_text(failure.target), name=f"requests: {failure.outcome}", time="0")
+    test = ET.Element(
+        "testcase", classname=xml_text(str(failure.target)), name=f"requests: {failure.outcome}", time="0"
+    )
     error = ET.SubElement(test, "error", type=failure.outcome, message=xml_text(describe_failure(failure)))
     error.text = xml_text(failure.error or "")
     return test

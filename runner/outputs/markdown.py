@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from runner.analysis.checks import CheckedCell
 from runner.analysis.columns import Row
-from runner.analysis.failures import Failure
-from runner.analysis.grid import GridRow
+from runner.analysis.places import MeasuredTarget, describe_vantages
 from runner.analysis.run import Run
-from runner.analysis.vantages import describe_vantages
+from runner.analysis.side_by_side import GridRow
+from runner.analysis.summary import Failure
 from runner.core.events import TIMED, Outcome
 from runner.outputs.text.checks import describe_cell, describe_checks, describe_fault, not_passed, tabulate_cells
 from runner.outputs.text.excerpt import Excerpt, excerpt_of
@@ -133,7 +133,7 @@ def _side_by_side(run: Run) -> list[str]:
         return []
     targets = [summary.target for summary in run.summary]
     rows = [[inline(row.label), *(_preview(row.replies.get(target)) for target in targets)] for row in shown.rows]
-    headings = ["case", *(inline(target) for target in targets)]
+    headings = ["case", *(inline(str(target)) for target in targets)]
     return ["## Side by side", table(headings, rows, range(len(headings))), *_left_out(shown)]
 
 
@@ -159,9 +159,9 @@ def _replies_in_full(run: Run) -> list[str]:
     return ["## Replies", *(part for row in shown.rows for part in _turn(row, targets)), *_left_out(shown)]
 
 
-def _turn(row: GridRow, targets: Sequence[str]) -> list[str]:
+def _turn(row: GridRow, targets: Sequence[MeasuredTarget]) -> list[str]:
     answered = [target for target in targets if target in row.replies]
-    parts = [part for target in answered for part in _reply(target, row.replies[target])]
+    parts = [part for target in answered for part in _reply(str(target), row.replies[target])]
     return [f"### {inline(row.label)}", _fenced(row.prompt), *parts]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from rich.console import Group
 from rich.text import Text
 
-from runner.analysis.snapshot import COMPARED, WRONG, SnapshotComparison, State
+from runner.analysis.snapshot import COMPARED, WRONG, SnapshotComparison, SnapshotState
 from runner.analysis.word_diff import word_diff
 from runner.outputs.diff.terminal import MARKS
 from runner.outputs.text.escape import one_line, printable
@@ -15,20 +15,20 @@ from runner.outputs.text.figures import count
 MAX_SHOWN = 50
 MAX_CHARACTERS = 2_000
 STYLES = {
-    State.SAME: "green",
-    State.PASSED: "green",
-    State.CHANGED: "red",
-    State.FAILED: "red",
-    State.MISSING: "red",
-    State.NEW: "yellow",
-    State.ORPHANED: "yellow",
-    State.NOT_COMPARED: "yellow",
+    SnapshotState.SAME: "green",
+    SnapshotState.PASSED: "green",
+    SnapshotState.CHANGED: "red",
+    SnapshotState.FAILED: "red",
+    SnapshotState.MISSING: "red",
+    SnapshotState.NEW: "yellow",
+    SnapshotState.ORPHANED: "yellow",
+    SnapshotState.NOT_COMPARED: "yellow",
 }
 
 
 def render_comparisons(comparisons: Sequence[SnapshotComparison]) -> Group:
     """Return the comparison for a rich console: counts, then the questions that are not the same."""
-    shown = [each for each in comparisons if each.state in WRONG or each.state is State.NOT_COMPARED]
+    shown = [each for each in comparisons if each.state in WRONG or each.state is SnapshotState.NOT_COMPARED]
     more = len(shown) - MAX_SHOWN
     rest = [Text(f"and {count(more, 'more question')}")] if more > 0 else []
     return Group(Text(describe_counts(comparisons), "bold"), *map(render_comparison, shown[:MAX_SHOWN]), *rest)
@@ -38,7 +38,7 @@ def describe_counts(comparisons: Sequence[SnapshotComparison]) -> str:
     """Return how many questions were compared, by result: `snapshot: 6 of 9 questions compared: 5 same, 1 changed`."""
     counts = Counter(each.state for each in comparisons)
     compared = sum(counts[state] for state in COMPARED)
-    states = ", ".join(f"{counts[state]} {state.value}" for state in State if counts[state])
+    states = ", ".join(f"{counts[state]} {state.value}" for state in SnapshotState if counts[state])
     return f"snapshot: {compared} of {count(len(comparisons), 'question')} compared" + (f": {states}" if states else "")
 
 
@@ -49,7 +49,7 @@ def render_comparison(comparison: SnapshotComparison) -> Text:
         one_line(str(comparison.question)), ": ", (comparison.state.value, STYLES[comparison.state])
     )
     heading.append(why)
-    if comparison.state in {State.CHANGED, State.NEW, State.ORPHANED}:
+    if comparison.state in {SnapshotState.CHANGED, SnapshotState.NEW, SnapshotState.ORPHANED}:
         heading.append("\n").append_text(_marked_words(comparison))
     return heading
 

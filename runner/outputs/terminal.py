@@ -8,8 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from runner.analysis.checks import CheckedCell
-from runner.analysis.failures import Failure
 from runner.analysis.run import Run
+from runner.analysis.summary import Failure
 from runner.checks.finding import CheckVerdict
 from runner.outputs.text.checks import describe_cell, describe_checks, describe_fault, not_passed, tabulate_cells
 from runner.outputs.text.escape import one_line

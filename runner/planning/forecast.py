@@ -102,6 +102,11 @@ class Forecast:
         return tuple(each.target for each in self.targets if each.price is not None and each.cost is None)
 
 
+def provider_limit(row: Row, load: LoadProfile, concurrency: int | None) -> int:
+    """Return how many requests may be in flight at a provider, apart from models with limits of their own."""
+    return concurrency or row.concurrency or load.concurrency
+
+
 def worst_case(
     plan: Plan,
     rows: Mapping[str, Row],
@@ -250,7 +255,7 @@ def _forecast_lanes(
             provider if model is None else f"{provider}/{model}",
             group,
             Limits(
-                concurrency=own.concurrency or concurrency or row.concurrency or load.concurrency,
+                concurrency=own.concurrency or provider_limit(row, load, concurrency),
                 requests_per_minute=own.requests_per_minute or row.requests_per_minute,
                 tokens_per_minute=own.tokens_per_minute or row.tokens_per_minute,
             ),

@@ -177,6 +177,22 @@ def _notes_on(targets: Sequence[Target], endpoints: Mapping[str, Endpoint]) -> l
     return notes
 
 
+def describe_no_key(registry: Registry, environ: Mapping[str, str]) -> str:
+    """Return why nobody can be asked where no provider is configured, naming the variables that are set but empty."""
+    variables = [name for row in registry.rows.values() if not row.keyless for name in row.api_key_env]
+    empty = [name for name in dict.fromkeys(variables) if name in environ]
+    if empty:
+        cause = (
+            f"{', '.join(empty)} {'is' if len(empty) == 1 else 'are'} set and empty, and no other provider has a key"
+        )
+    else:
+        cause = f"no provider has a key: none of {len(set(variables))} variables, such as {variables[0]}, is set"
+    return (
+        f"{cause}. Nothing was sent. Pass the key on as a secret of the pipeline (one from a fork gets none); "
+        "`compare providers` lists the variables. The simulator answers here only where it is named: -p sim"
+    )
+
+
 def choose_cases(suite: Suite, patterns: Sequence[str]) -> Suite:
     """Return a suite with the cases whose id matches one of the globs; without globs, all of them.
 

@@ -30,6 +30,11 @@ def read_environment(env_files: Sequence[Path], start: Path, environ: Mapping[st
     return variables | dict(environ)
 
 
+def is_ci(environ: Mapping[str, str]) -> bool:
+    """Return whether a CI server runs this process: it sets `CI`."""
+    return environ.get("CI", "").strip().lower() not in {"", "0", "false", "no"}
+
+
 def read_env_file(path: Path) -> Mapping[str, str]:
     """Return the variables of one .env file as they are written: `${...}` in a value is not replaced.
 

@@ -50,7 +50,7 @@ class Framing(Enum):
 
 
 class Ending(Enum):
-    """What happens to the connection afterwards."""
+    """The end of a response: what happens to its connection."""
 
     KEEP = auto()
     CLOSE = auto()

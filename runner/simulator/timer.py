@@ -19,7 +19,7 @@ SECOND_NS = 1_000_000_000
 
 
 class Timer(Protocol):
-    """What a stream needs of a timer."""
+    """The timer that a stream needs."""
 
     def call_at(self, due_ns: int, callback: Callable[[], None]) -> None:
         """Call back once, at the given time or as soon as possible after it."""

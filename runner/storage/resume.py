@@ -28,7 +28,7 @@ Series = tuple[str | None, str, str]
 
 @dataclass(frozen=True, slots=True)
 class ResumeState:
-    """What a journal leaves to do of a plan."""
+    """The requests of a plan that a journal leaves to be sent."""
 
     to_repeat: AbstractSet[str] = frozenset()
     """Keys to request again: what an interruption cut short, and failures if they are to be repeated."""

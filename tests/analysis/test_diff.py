@@ -1,4 +1,4 @@
-"""Two runs, or two targets of one, compared: from journals made by hand to every output and exit code."""
+"""Differences of two runs, and of two targets of one run, from crafted journals to outputs and exit codes."""
 
 import json
 import math
@@ -13,9 +13,9 @@ from click.testing import CliRunner, Result
 from rich.console import Console
 
 from runner.analysis.diff import Difference, DiffFinding, diff_runs, diff_within
-from runner.analysis.replies import Likeness
+from runner.analysis.replies import ReplySimilarity
 from runner.analysis.run import Run
-from runner.analysis.verdict import Doubt, Rule, Verdict
+from runner.analysis.verdict import Rule, UndecidedReason, Verdict
 from runner.cli import commands
 from runner.core.events import Outcome
 from runner.core.record import Record
@@ -33,7 +33,7 @@ def finding(difference: Difference, measure: str = "ttft_s") -> DiffFinding:
 
 
 def drifting(block: int) -> float:
-    """Return how much slower everything is by then: ten times, in the end."""
+    """Return the factor by which everything is slower in a block: ten in the end."""
     return math.exp(block / 9)
 
 
@@ -41,7 +41,7 @@ def drifting(block: int) -> float:
 
 
 def test_slower_target_of_one_run_is_regressed() -> None:
-    """Its ratio is found within its interval, with blocks as n, and the faster one's is the inverse."""
+    """The ratio lies in its interval, n is the number of blocks, and the opposite comparison has the inverse ratio."""
     run = run_of([*jittered(BASE, 20), *jittered(NEW, 20, slower=1.3)])
     forth, back = diff_within(run, BASE, NEW), diff_within(run, NEW, BASE)
     found = finding(forth)
@@ -52,8 +52,8 @@ def test_slower_target_of_one_run_is_regressed() -> None:
     assert finding(back).change == pytest.approx(1 / found.change)
 
 
-def test_drift_within_a_run_moves_no_verdict() -> None:
-    """Latencies that grow tenfold during the run, for both alike, leave them unchanged."""
+def test_drift_within_a_run_is_no_change() -> None:
+    """Latencies that grow tenfold during the run, for both targets alike, are unchanged."""
     records = [
         answered(each.identity.target, each.identity.case, each.identity.block, ttft_s)
         for each in chain(jittered(BASE, 20, sigma=0.02), jittered(NEW, 20, sigma=0.02))
@@ -65,7 +65,7 @@ def test_drift_within_a_run_moves_no_verdict() -> None:
 
 
 def test_estimate_is_the_mean_log_ratio_of_pairs() -> None:
-    """Two blocks, 2 and 8 times slower, are 4 times slower; what has no partner does not count."""
+    """Two blocks, 2 and 8 times slower, are 4 times slower; rows without a partner do not count."""
     records = [answered(BASE, "one", block, 0.1) for block in (1, 2, 3)]
     records += [answered(NEW, "one", 1, 0.2), answered(NEW, "one", 2, 0.8), answered(NEW, "two", 3, 9.0)]
     found = finding(diff_within(run_of(records), BASE, NEW))
@@ -74,33 +74,33 @@ def test_estimate_is_the_mean_log_ratio_of_pairs() -> None:
     assert [found.base_level, found.new_level] == pytest.approx([0.1, 0.4])
 
 
-def test_few_blocks_are_undecided_and_say_how_many_would_do() -> None:
-    """Three blocks of a tenfold slowdown prove nothing yet."""
+def test_few_blocks_are_undecided_and_name_the_number_needed() -> None:
+    """Three blocks of a tenfold slowdown cannot be significant; eight can."""
     run = run_of([*jittered(BASE, 3), *jittered(NEW, 3, slower=10)])
-    ruling = finding(diff_within(run, BASE, NEW, Rule(measures=("ttft",)))).ruling
-    assert (ruling.verdict, ruling.doubt, ruling.needed) == (Verdict.UNDECIDED, Doubt.TOO_FEW, 8)
+    decision = finding(diff_within(run, BASE, NEW, Rule(measures=("ttft",)))).decision
+    assert (decision.verdict, decision.reason, decision.needed) == (Verdict.UNDECIDED, UndecidedReason.TOO_FEW, 8)
 
 
-def test_a_change_within_the_clocks_error_is_undecided() -> None:
-    """Half as slow again, of a TTFT of 2 ms, is less than two clocks may be off."""
+def test_a_change_within_the_clock_error_is_undecided() -> None:
+    """A TTFT of 3 ms after 2 ms is within the error of two clocks."""
     records = [
         answered(target, "one", block, ttft_s + block / 1e6)
         for target, ttft_s in ((BASE, 0.002), (NEW, 0.003))
         for block in range(1, 21)
     ]
     found = finding(diff_within(run_of(records), BASE, NEW))
-    assert (found.verdict, found.ruling.doubt, found.floor) == (Verdict.UNDECIDED, Doubt.CLOCK, 0.002)
+    assert (found.verdict, found.decision.reason, found.floor) == (Verdict.UNDECIDED, UndecidedReason.CLOCK, 0.002)
 
 
-def test_rows_that_say_the_same_are_tested_once() -> None:
-    """Where nobody reasons, the first answer is the first text, and no second row blunts the first."""
+def test_ttfa_is_not_tested_where_it_equals_ttft() -> None:
+    """Without reasoning both measures are equal, and a second test would only cost power."""
     run = run_of([*jittered(BASE, 8), *jittered(NEW, 8)])
     assert "ttfa_s" not in {each.measure.name for each in diff_within(run, BASE, NEW).findings}
     assert finding(diff_within(run, BASE, NEW, Rule(measures=("ttfa",))), "ttfa_s").units == 8
 
 
-def test_spells_of_ones_own_are_told() -> None:
-    """A slow stretch of one target alone is called a change, and the reader is warned of it."""
+def test_autocorrelated_blocks_are_warned_of() -> None:
+    """A slow stretch of one target alone is reported as a change, with a warning."""
     slow = [answered(NEW, "one", block, 0.3 * (3 if block > 10 else 1.2) + block / 1e4) for block in range(1, 21)]
     fast = [answered(BASE, "one", block, 0.3) for block in range(1, 21)]
     difference = diff_within(run_of([*fast, *slow]), BASE, NEW, Rule(measures=("ttft",)))
@@ -108,25 +108,27 @@ def test_spells_of_ones_own_are_told() -> None:
     assert "neighbouring blocks" in difference.warnings[0]
 
 
-@pytest.mark.parametrize(("a", "b", "said"), [("acme/odl", NEW, "did you mean acme/old"), (BASE, BASE, "named twice")])
-def test_targets_that_cannot_be_compared_are_refused(a: str, b: str, said: str) -> None:
-    """A mistyped target is met with the right one, a target against itself with a reason."""
-    with pytest.raises(CompareError, match=said):
+@pytest.mark.parametrize(
+    ("a", "b", "message"), [("acme/odl", NEW, "did you mean acme/old"), (BASE, BASE, "named twice")]
+)
+def test_targets_that_cannot_be_compared_are_refused(a: str, b: str, message: str) -> None:
+    """The error suggests the target that was probably meant, or says that one target was named twice."""
+    with pytest.raises(CompareError, match=message):
         diff_within(run_of([*jittered(BASE, 2), *jittered(NEW, 2)]), a, b)
 
 
 # Across two runs
 
 
-def test_slower_run_is_regressed_and_told_to_be_the_weaker_comparison() -> None:
-    """Runs are matched by case; the comparison is not paired."""
+def test_slower_run_is_regressed_and_not_paired() -> None:
+    """Two runs are matched by case, which is not a paired comparison."""
     difference = diff_runs(run_of(jittered(BASE, 20)), run_of(jittered(BASE, 20, slower=1.3, seed=2), "new"))
     assert finding(difference).verdict is Verdict.REGRESSED
     assert not difference.paired
 
 
-def test_cases_are_matched() -> None:
-    """A run that asked the slow case more often is not slower for that."""
+def test_runs_are_matched_by_case() -> None:
+    """A run with more requests of the slow case is not slower for that."""
     base = [answered(BASE, "one", block, 0.1 + block / 1e4) for block in range(1, 11)]
     base += [answered(BASE, "two", block, 5.0 + block / 1e4) for block in range(1, 11)]
     new = [each for each in base if each.identity.case == "two" or each.identity.block < 4]
@@ -135,24 +137,24 @@ def test_cases_are_matched() -> None:
     assert found.verdict is Verdict.UNCHANGED
 
 
-def test_what_only_one_run_has_is_named_and_left_out() -> None:
-    """Targets and cases without a partner, and questions asked in other words, are not compared."""
+def test_questions_of_only_one_run_are_left_out_and_named() -> None:
+    """Targets and cases of one run, and questions with another prompt, are not compared."""
     reworded = [
         replace(each, identity=replace(each.identity, prompt="Something else")) if each.identity.case == "two" else each
         for each in jittered(BASE, 6, seed=2)
     ]
     new = [*reworded, *jittered("x/y", 6), *jittered(BASE, 6, cases=("three",))]
     difference = diff_runs(run_of(jittered(BASE, 6)), run_of(new, "new"))
-    said = " | ".join(difference.warnings)
-    assert "only in new, not compared: x/y" in said
-    assert "only in new, not compared: three" in said
-    assert "asked in other words, not compared: two" in said
+    warnings = " | ".join(difference.warnings)
+    assert "only in new, not compared: x/y" in warnings
+    assert "only in new, not compared: three" in warnings
+    assert "asked in other words, not compared: two" in warnings
     assert finding(difference).n == (6, 6)
     assert {change.case for change in difference.replies} == {"one"}
 
 
 def test_costs_are_compared_and_shown_in_their_currency() -> None:
-    """Twice the price is twice the cost, and every table names what it is paid in."""
+    """Twice the price is twice the cost, and every output names the currency."""
     cheap, dear = (priced("CNY", price, name) for price, name in (("2", "base"), ("4", "new")))
     difference = diff_runs(cheap, dear)
     found = finding(difference, "cost")
@@ -164,22 +166,22 @@ def test_costs_are_compared_and_shown_in_their_currency() -> None:
     assert [each["currency"] for each in json.loads(DIFFERENCE_WRITERS[".json"](difference))["findings"]][-1] == "CNY"
 
 
-def test_two_currencies_are_not_compared() -> None:
-    """Their ratio would mean nothing: there is no such row, and a sentence says why."""
+def test_costs_in_two_currencies_are_not_compared() -> None:
+    """There is no such finding, and a warning says why."""
     difference = diff_runs(priced("CNY", "2", "base"), priced("USD", "2", "new"))
     assert "cost" not in {each.measure.name for each in difference.findings}
     assert f"{BASE}: cost not compared: CNY in base, USD in new" in difference.warnings
 
 
 def priced(currency: str, price: str, name: str) -> Run:
-    """Return a run of 8 blocks whose tokens cost so much a million."""
+    """Return a run of 8 blocks with a price per million tokens."""
     rates = {"currency": currency, "source": "x", "rates": [{"input": price, "output": price}]}
     records = [replace(each, input_tokens=10) for each in jittered(BASE, 8)]
     return run_of(records, name, prices={BASE: rates})
 
 
-def test_circumstances_that_differ_are_told() -> None:
-    """Machine, versions, clock, suite, concurrency, region and the model that answered: one warning each."""
+def test_differing_circumstances_are_warned_of() -> None:
+    """Machine, versions, clock, suite, concurrency, region and response model have one warning each."""
     base = run_of(jittered(BASE, 2))
     new = run_of(
         [replace(each, region="eu", response_model="other") for each in jittered(BASE, 2)],
@@ -190,21 +192,21 @@ def test_circumstances_that_differ_are_told() -> None:
         versions={"compare": "2", "python": "3.11"},
     )
     old = run_of([replace(each, response_model="one") for each in jittered(BASE, 2)])
-    said = diff_runs(old, new).warnings
+    warnings = diff_runs(old, new).warnings
     subjects = ("suites", "machines", "clocks", "concurrencies", "regions", "versions of compare", "another model")
-    assert [sum(subject in warning for warning in said) for subject in subjects] == [1] * len(subjects)
+    assert [sum(subject in warning for warning in warnings) for subject in subjects] == [1] * len(subjects)
     assert diff_runs(base, base).warnings == ("base and new are the same run, base",)
 
 
 def test_simulated_is_never_compared_with_real() -> None:
-    """A run of the simulator against one of a provider is refused."""
+    """A simulated run and a real one are refused."""
     pretended = [simulated(each) for each in jittered(BASE, 3)]
     with pytest.raises(CompareError, match="base is simulated and acme/old in new is real"):
         diff_runs(run_of(pretended, simulated=True), run_of(jittered(BASE, 3), "new"))
 
 
-def test_runs_with_nothing_in_common_are_no_pass() -> None:
-    """Neither other targets, nor other cases, nor failures on both sides alone compare as unchanged."""
+def test_runs_with_nothing_in_common_are_refused() -> None:
+    """Other targets, other cases, or failures on both sides alone are an error, not unchanged."""
     base = run_of(jittered(BASE, 3))
     for new in (
         run_of(jittered("x/y", 3), "new"),
@@ -219,8 +221,8 @@ def test_runs_with_nothing_in_common_are_no_pass() -> None:
 # Failures
 
 
-def test_a_rise_of_failures_regresses_although_survivors_are_fast() -> None:
-    """Half of the requests fail, the others are as fast as ever: the gate is told."""
+def test_more_failures_are_regressed_though_replies_are_as_fast() -> None:
+    """Half of the requests fail, and the others are as fast as before."""
     new = [
         failed(BASE, each.identity.case, each.identity.block) if i % 2 else each
         for i, each in enumerate(jittered(BASE, 20))
@@ -231,16 +233,16 @@ def test_a_rise_of_failures_regresses_although_survivors_are_fast() -> None:
     assert finding(difference).verdict is not Verdict.REGRESSED
 
 
-def test_warnings_stand_before_the_figures_they_weaken() -> None:
-    """On a terminal and in Markdown a reader meets them first."""
+def test_warnings_stand_before_the_figures() -> None:
+    """They come first on a terminal and in Markdown."""
     run = run_of(jittered(BASE, 6))
     difference = diff_runs(run, run)
     for text in (write_plain(difference), DIFFERENCE_WRITERS[".md"](difference)):
         assert 0 < text.index("the same run") < text.index("TTFT")
 
 
-def test_a_run_that_failed_altogether_regresses() -> None:
-    """With no figure left to compare, the failures alone decide."""
+def test_a_run_of_failures_only_is_regressed() -> None:
+    """Without any figure to compare, the failures decide, and a warning says so."""
     new = run_of([failed(BASE, each.identity.case, each.identity.block) for each in jittered(BASE, 6)], "new")
     difference = diff_runs(run_of(jittered(BASE, 6)), new)
     assert difference.verdict is Verdict.REGRESSED
@@ -248,35 +250,34 @@ def test_a_run_that_failed_altogether_regresses() -> None:
 
 
 @pytest.mark.parametrize("requests", [4, 24, 48, 72])
-def test_what_is_promised_of_failures_decides(requests: int) -> None:
-    """However few never failed so far, the same number is named, and so many requests without a failure do decide."""
-    promised = finding(of_failures(requests, 0, 0), "failures").ruling.needed
-    assert promised is not None
-    assert promised == 73
-    assert finding(of_failures(promised, 0, 0), "failures").verdict is Verdict.UNCHANGED
+def test_number_of_requests_needed_without_failures_is_enough(requests: int) -> None:
+    """Of fewer requests without a failure the number needed is 73: 73 are unchanged, 72 undecided."""
+    needed = finding(of_failures(requests, 0, 0), "failures").decision.needed
+    assert needed == 73
+    assert finding(of_failures(needed, 0, 0), "failures").verdict is Verdict.UNCHANGED
     assert finding(of_failures(72, 0, 0), "failures").verdict is Verdict.UNDECIDED
 
 
-def test_a_rise_that_goes_on_is_found_with_what_is_promised() -> None:
-    """Two of ten fail: too few to say so; as many as are named, of which a fifth fail, regress."""
+def test_number_of_requests_needed_finds_a_rise_of_failures() -> None:
+    """2 failures in 10 are undecided; the same share of the number needed is regressed."""
     few = finding(of_failures(10, 0, 2), "failures")
-    assert few.ruling.doubt is Doubt.NOISY
-    assert few.ruling.needed is not None
-    enough = of_failures(few.ruling.needed, 0, round(few.ruling.needed / 5))
+    assert few.decision.reason is UndecidedReason.NOISY
+    assert few.decision.needed is not None
+    enough = of_failures(few.decision.needed, 0, round(few.decision.needed / 5))
     assert finding(enough, "failures").verdict is Verdict.REGRESSED
 
 
-def test_sides_of_two_sizes_are_told_apart() -> None:
-    """A short run against a long one: what is said of it is said of the smaller side, what it takes of each."""
+def test_undecided_names_the_smaller_side() -> None:
+    """Of runs of different size the reason counts the smaller side, and the number needed is of each."""
     difference = diff_runs(run_of(jittered(BASE, 12)), run_of(jittered(BASE, 6, seed=2), "new"))
-    said = write_plain(difference)
-    assert "inconclusive with 12 requests on the smaller side; about 73 requests on each side" in said
-    assert "12 requests on each side" not in said
-    assert "24/12" in said
+    text = write_plain(difference)
+    assert "inconclusive with 12 requests on the smaller side; about 73 requests on each side" in text
+    assert "12 requests on each side" not in text
+    assert "24/12" in text
 
 
 def of_failures(requests: int, before: int, after: int) -> Difference:
-    """Compare two runs by their failures alone: so many requests each, of which so many failed."""
+    """Return the difference in failures of two runs of so many requests each, given how many failed in either."""
 
     def failing(count: int, name: str) -> Run:
         blocks = range(1, requests + 1)
@@ -289,32 +290,32 @@ def of_failures(requests: int, before: int, after: int) -> Difference:
 
 
 @pytest.mark.parametrize(
-    ("reply", "likeness"),
+    ("reply", "similarity"),
     [
-        ("Hello  world\n", Likeness.SAME),
-        ("Hello, brave world", Likeness.REWORDED),
-        ("完全不同的回答", Likeness.CHANGED),
+        ("Hello  world\n", ReplySimilarity.SAME),
+        ("Hello, brave world", ReplySimilarity.REWORDED),
+        ("完全不同的回答", ReplySimilarity.CHANGED),
     ],
 )
-def test_replies_are_same_reworded_or_changed(reply: str, likeness: Likeness) -> None:
-    """Blanks do not count; three words of five are a new wording; none in common is a change."""
+def test_replies_are_same_reworded_or_changed(reply: str, similarity: ReplySimilarity) -> None:
+    """Blanks do not count; three common words of five are a rewording; none in common is a change."""
     new = [answered(BASE, "one", block, reply=reply) for block in (1, 2)]
     (change,) = diff_runs(run_of(jittered(BASE, 2, cases=("one",))), run_of(new, "new")).replies
-    assert (change.likeness, change.base.text, change.new.text) == (likeness, "Hello world", reply)
+    assert (change.similarity, change.base.text, change.new.text) == (similarity, "Hello world", reply)
     assert (change.new.n, change.new.agreement, change.new.length) == (2, 1, len(reply))
 
 
-def test_a_base_that_never_agrees_with_itself_proves_no_change() -> None:
-    """Replies that share as little with one another as with the new ones are new wordings at most."""
+def test_replies_that_vary_within_the_base_are_at_most_reworded() -> None:
+    """Base replies share as few words with each other as with the new ones."""
     base = [answered(BASE, "one", block, reply=f"word{block} said once") for block in (1, 2, 3)]
     new = [answered(BASE, "one", block, reply=f"term{block} said once") for block in (1, 2, 3)]
     (change,) = diff_runs(run_of(base), run_of(new, "new")).replies
-    assert change.likeness is Likeness.REWORDED
+    assert change.similarity is ReplySimilarity.REWORDED
     assert change.base.agreement == pytest.approx(1 / 3)
 
 
-def test_refusals_are_counted_whichever_way_they_come() -> None:
-    """In words of either language, in a field of its own, by a content filter; an apology in passing is none."""
+def test_refusals_are_counted() -> None:
+    """In words of two languages, in a field of its own, and by a content filter; an apology in passing is none."""
     replies = (
         "I'm sorry, but I can't help with that.",
         "抱歉，我无法回答这个问题。",
@@ -334,11 +335,11 @@ def stripped(record: Record) -> Record:
 
 
 def test_a_stripped_baseline_compares_times_and_no_replies() -> None:
-    """Without texts the figures are compared as ever, and the replies are said not to have been."""
+    """Figures are compared as usual, and replies are marked as not compared."""
     base = run_of([stripped(each) for each in jittered(BASE, 20)])
     difference = diff_runs(base, run_of(jittered(BASE, 20, slower=1.3, seed=2), "new"))
     assert finding(difference).verdict is Verdict.REGRESSED
-    assert {change.likeness for change in difference.replies} == {Likeness.NOT_COMPARED}
+    assert {change.similarity for change in difference.replies} == {ReplySimilarity.NOT_COMPARED}
 
 
 # Outputs
@@ -347,14 +348,14 @@ HOSTILE = "<script>alert(1)</script> | @everyone `x` [a](javascript:b) \x1b[31m 
 
 
 def hostile() -> Difference:
-    """Return a comparison whose replies try to break out of every format."""
+    """Return a difference whose replies try to break out of every format."""
     base = [answered(BASE, "one", block, 0.3 + block / 1e3, HOSTILE) for block in range(1, 11)]
     new = [answered(BASE, "one", block, 0.6 + block / 1e3, f"new {HOSTILE}") for block in range(1, 11)]
     return diff_runs(run_of(base), run_of(new, "new"))
 
 
-def test_markdown_shows_the_diff_and_obeys_nothing() -> None:
-    """What came stands in <ins>; no tag, link or mention of a reply survives."""
+def test_markdown_shows_the_word_diff_and_escapes_replies() -> None:
+    """Added text is in <ins>; no tag, link or mention of a reply remains."""
     text = DIFFERENCE_WRITERS[".md"](hostile())
     assert "<ins>new </ins>" in text
     assert "| regressed |" in text
@@ -363,18 +364,18 @@ def test_markdown_shows_the_diff_and_obeys_nothing() -> None:
     text.encode()
 
 
-def test_markdown_fits_a_comment_and_says_what_it_left_out() -> None:
-    """However many cases and warnings: one comment, and a count of the rest."""
+def test_markdown_fits_a_comment_and_counts_what_it_left_out() -> None:
+    """Many long changes stay within the limit of a comment."""
     cases = [f"case-{number}" for number in range(150)]
-    base = [answered(BASE, case, 1, reply="old " + "<" * 900) for case in cases]
-    new = [answered(BASE, case, 1, reply="new " + ">" * 900) for case in cases]
+    base = [answered(BASE, case, 1, reply="old " + "<" * 300) for case in cases]
+    new = [answered(BASE, case, 1, reply="new " + ">" * 300) for case in cases]
     text = DIFFERENCE_WRITERS[".md"](diff_runs(run_of(base), run_of(new, "new")))
     assert len(text) <= MAX_CHARACTERS
     assert "Left out: what changed in " in text
 
 
-def test_junit_is_a_suite_a_target_and_a_test_a_measure() -> None:
-    """A regression is a failure, what is undecided is skipped, and the counts agree with the tests."""
+def test_junit_has_a_suite_per_target_and_a_test_per_measure() -> None:
+    """Regressed is a failure, undecided is skipped, and the counts agree with the tests."""
     root = ET.fromstring(DIFFERENCE_WRITERS[".xml"](hostile()))
     (suite,) = root.findall("testsuite")
     cases = {case.attrib["name"]: case for case in suite.findall("testcase")}
@@ -384,8 +385,8 @@ def test_junit_is_a_suite_a_target_and_a_test_a_measure() -> None:
     assert [int(suite.attrib[name]) for name in ("tests", "failures", "skipped")] == counts
 
 
-def test_json_holds_every_figure_and_every_reply() -> None:
-    """It can be read back strictly; figures are unrounded, replies whole."""
+def test_json_has_unrounded_figures_and_whole_replies() -> None:
+    """It parses strictly, with the documented keys."""
     difference = hostile()
     read = json.loads(DIFFERENCE_WRITERS[".json"](difference))
     (ttft,) = (each for each in read["findings"] if each["measure"] == "ttft_s")
@@ -394,7 +395,7 @@ def test_json_holds_every_figure_and_every_reply() -> None:
 
 
 def test_terminal_fits_80_columns() -> None:
-    """The table does not fold, and control characters are shown, not obeyed."""
+    """The table does not fold, and control characters are escaped."""
     console = Console(file=StringIO(), width=80)
     console.print(render_difference(hostile()))
     text = console.file.getvalue()  # type: ignore[attr-defined]
@@ -408,7 +409,7 @@ def test_terminal_fits_80_columns() -> None:
 
 @pytest.fixture
 def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Write a few runs and stand among them."""
+    """Write a few runs into the working directory."""
     write_run(tmp_path / "base", jittered(BASE, 10))
     write_run(tmp_path / "slow", jittered(BASE, 10, slower=2, seed=2))
     write_run(tmp_path / "short", jittered(BASE, 2, slower=2, seed=2))
@@ -436,14 +437,14 @@ def compare_diff(*arguments: str) -> Result:
         (("base/journal.jsonl", "slow", "--gate", "--metric", "chars"), 0),
     ],
 )
-def test_exit_code_is_the_verdict(runs: Path, arguments: tuple[str, ...], code: int) -> None:
-    """1 for a regression behind a gate, 5 for undecided if asked for, else 0."""
+def test_diff_exit_code(runs: Path, arguments: tuple[str, ...], code: int) -> None:
+    """1 for a regression with --gate, 5 for undecided with --fail-undecided, else 0."""
     done = compare_diff(*arguments)
     assert (done.exit_code, runs.is_dir()) == (code, True), done.output
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("base",), "--between A B"),
         (("base", "nowhere"), "nowhere"),
@@ -454,15 +455,15 @@ def test_exit_code_is_the_verdict(runs: Path, arguments: tuple[str, ...], code: 
         (("base", "slow", "-o", "report.html"), ".md, .json, .xml"),
     ],
 )
-def test_what_cannot_be_done_is_2_and_says_why(runs: Path, arguments: tuple[str, ...], said: str) -> None:
-    """Each mistake is met with a sentence and exit code 2."""
+def test_diff_refuses_wrong_arguments(runs: Path, arguments: tuple[str, ...], message: str) -> None:
+    """The exit code is 2, and the message names the mistake."""
     done = compare_diff(*arguments)
     assert (done.exit_code, runs.is_dir()) == (2, True)
-    assert said in done.output
+    assert message in done.output
 
 
-def test_reports_are_written(runs: Path) -> None:
-    """Each -o is written in the format of its suffix; --json prints what the file holds."""
+def test_diff_writes_each_output(runs: Path) -> None:
+    """Each -o is written in the format of its suffix; --json prints the same as the file."""
     done = compare_diff("base", "slow", "--json", "-o", "r.md", "-o", "r.json", "-o", "r.xml")
     assert done.exit_code == 0
     assert done.stdout == (runs / "r.json").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Token rates that nobody counted: estimated for those who ask, marked, and kept out of the tables."""
+"""Estimated token rates: marked as such, shown only if requested, and kept out of tables."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,15 +11,15 @@ UNCOUNTED = "sim/fault-no-usage?ttft_ms=20&gap_ms=10&tokens=20"
 
 
 @pytest.mark.parametrize("wanted", [True, False])
-def test_an_estimate_is_shown_only_where_it_is_asked_for(
+def test_token_rates_are_estimated_only_with_the_option(
     run_cli: Callable[..., CompletedProcess[str]], tmp_path: Path, *, wanted: bool
 ) -> None:
-    """The remark names it as an estimate; the table, the CSV and a target that counts have none."""
+    """A remark shows the estimate; tables, CSV and a target with counted tokens have none."""
     (tmp_path / "suite.yaml").write_text(SUITE, encoding="utf-8")
     flags = ["--estimate-tokens"] if wanted else []
     done = run_cli("run", "suite.yaml", "-m", UNCOUNTED, "-m", "sim/quick", "-o", "run", *flags, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    told = [line for line in done.stdout.splitlines() if "~" in line]
-    assert len(told) == wanted
-    assert all("estimated from characters, n 1" in line and "no-usage" in line for line in told)
+    estimates = [line for line in done.stdout.splitlines() if "~" in line]
+    assert len(estimates) == wanted
+    assert all("estimated from characters, n 1" in line and "no-usage" in line for line in estimates)
     assert "~" not in (tmp_path / "run" / "results.csv").read_text(encoding="utf-8")

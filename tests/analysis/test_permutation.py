@@ -1,4 +1,4 @@
-"""Tests by exchange, exact and random, and the intervals that belong to them; Fisher's test; Holm's correction."""
+"""Permutation tests, exact and random, and their intervals; Fisher's test, Newcombe's interval, Holm's correction."""
 
 import math
 
@@ -12,56 +12,57 @@ from runner.analysis.permutation import (
     COARSE,
     FINE,
     FINE_BELOW,
-    MOST_LISTED,
-    Flips,
+    MAX_ENUMERATED,
     Relabellings,
-    adjust,
-    is_persistent,
+    SignFlips,
+    confidence_interval,
+    holm_adjust,
+    is_autocorrelated,
     p_values,
+    sign_flip_test,
     smallest_p,
-    weigh_pairs,
-    weigh_runs,
+    two_sample_test,
 )
-from runner.analysis.proportions import Share, difference_interval, fisher_p, smallest_fisher_p
+from runner.analysis.proportions import Proportion, fisher_p, newcombe_interval, smallest_fisher_p
 
 SHIFTS = st.floats(-2, 2).map(lambda value: round(value, 3))
 
 
 def units(seed: int, n: int, shift: float = 0.0) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Return n units about a shift."""
+    """Return n normal units around a shift."""
     return np.random.default_rng(seed).normal(shift, 0.4, n)
 
 
 @settings(max_examples=30)
 @given(st.lists(SHIFTS, min_size=2, max_size=10))
-def test_paired_p_is_scipys_exact_one(differences: list[float]) -> None:
-    """All signs exchanged one by one give the p-value that scipy finds."""
+def test_sign_flip_p_is_scipys_exact_p(differences: list[float]) -> None:
+    """With all sign flips enumerated, p is that of scipy."""
     values = np.array(differences)
     scipys = stats.permutation_test(
         (values,), np.mean, permutation_type="samples", n_resamples=10_000, vectorized=True
     ).pvalue
-    assert weigh_pairs(values).p == pytest.approx(scipys)
+    assert sign_flip_test(values).p == pytest.approx(scipys)
 
 
 @settings(max_examples=30)
 @given(st.lists(SHIFTS, min_size=2, max_size=6), st.lists(SHIFTS, min_size=2, max_size=6))
-def test_unpaired_p_is_scipys_exact_one(base: list[float], new: list[float]) -> None:
-    """All labels exchanged one by one give the p-value that scipy finds."""
+def test_two_sample_p_is_scipys_exact_p(base: list[float], new: list[float]) -> None:
+    """With all relabellings enumerated, p is that of scipy."""
     scipys = stats.permutation_test(
         (np.array(new), np.array(base)),
         lambda x, y, axis: x.mean(axis=axis) - y.mean(axis=axis),
         n_resamples=10_000,
         vectorized=True,
     ).pvalue
-    assert weigh_runs(np.array(base), np.array(new)).p == pytest.approx(scipys)
+    assert two_sample_test(np.array(base), np.array(new)).p == pytest.approx(scipys)
 
 
 @pytest.mark.parametrize("n", [20, 60])
-def test_random_ways_agree_with_the_t_test_where_it_holds(n: int) -> None:
-    """Of normal units too many to list, p and interval are those of Student, but for chance."""
+def test_random_permutations_agree_with_the_t_test_for_normal_units(n: int) -> None:
+    """Too many units to enumerate: p and interval are near those of Student."""
     values = units(3, n, 0.1)
     student = stats.ttest_1samp(values, 0)
-    evidence = weigh_pairs(values)
+    evidence = sign_flip_test(values)
     assert evidence.p == pytest.approx(student.pvalue, abs=0.02)
     assert evidence.interval is not None
     expected = student.confidence_interval()
@@ -69,26 +70,30 @@ def test_random_ways_agree_with_the_t_test_where_it_holds(n: int) -> None:
 
 
 @pytest.mark.parametrize("shift", [0.3, 0.9])
-def test_random_ways_agree_with_all_of_them(shift: float) -> None:
-    """Of units a little too many to list, p is what scipy finds by listing every way, but for chance."""
+def test_random_permutations_agree_with_all_of_them(shift: float) -> None:
+    """A few units too many to enumerate: p is near the one that scipy finds from all permutations."""
     pairs, base, new = units(5, 16, shift), units(4, 9), units(5, 9, shift)
-    assert min(Flips(16).ways, Relabellings(9, 9).ways) > MOST_LISTED
-    signs = stats.permutation_test((pairs,), np.mean, permutation_type="samples", n_resamples=2**17).pvalue
-    labels = stats.permutation_test((new, base), lambda x, y: x.mean() - y.mean(), n_resamples=2**17).pvalue
-    for found, exact in ((weigh_pairs(pairs).p, signs), (weigh_runs(base, new).p, labels)):
-        ways = FINE if found <= FINE_BELOW else COARSE
-        assert found == pytest.approx(exact, abs=5 * math.sqrt(exact / ways))
+    assert min(SignFlips(16).count, Relabellings(9, 9).count) > MAX_ENUMERATED
+    signs = stats.permutation_test(
+        (pairs,), np.mean, permutation_type="samples", n_resamples=2**17, vectorized=True
+    ).pvalue
+    labels = stats.permutation_test(
+        (new, base), lambda x, y, axis: x.mean(axis=axis) - y.mean(axis=axis), n_resamples=2**17, vectorized=True
+    ).pvalue
+    for found, exact in ((sign_flip_test(pairs).p, signs), (two_sample_test(base, new).p, labels)):
+        draws = FINE if found <= FINE_BELOW else COARSE
+        assert found == pytest.approx(exact, abs=5 * math.sqrt(exact / draws))
 
 
 @pytest.mark.parametrize("paired", [True, False])
-def test_interval_holds_exactly_what_the_test_would_not_reject(paired: bool) -> None:
-    """Just inside an end the test says p > 5 %, just outside p <= 5 %."""
+def test_interval_holds_exactly_the_shifts_that_are_not_rejected(paired: bool) -> None:
+    """Just inside an end p > 5 %, just outside p <= 5 %."""
     base, new = units(1, 7), units(2, 8, 0.5)
 
     def p_of_shift(shift: float) -> float:
-        return weigh_pairs(new - shift).p if paired else weigh_runs(base, new - shift).p
+        return sign_flip_test(new - shift).p if paired else two_sample_test(base, new - shift).p
 
-    interval = (weigh_pairs(new) if paired else weigh_runs(base, new)).interval
+    interval = (sign_flip_test(new) if paired else two_sample_test(base, new)).interval
     assert interval is not None
     assert p_of_shift(interval.low + 1e-9) > 0.05 >= p_of_shift(interval.low - 1e-9)
     assert p_of_shift(interval.high - 1e-9) > 0.05 >= p_of_shift(interval.high + 1e-9)
@@ -96,9 +101,9 @@ def test_interval_holds_exactly_what_the_test_would_not_reject(paired: bool) -> 
 
 @settings(max_examples=25)
 @given(st.lists(SHIFTS, min_size=6, max_size=9), SHIFTS)
-def test_a_shift_moves_estimate_and_interval_alike(differences: list[float], shift: float) -> None:
-    """What is added to every unit is added to estimate and interval."""
-    plain, moved = weigh_pairs(np.array(differences)), weigh_pairs(np.array(differences) + shift)
+def test_a_shift_moves_estimate_and_interval_by_as_much(differences: list[float], shift: float) -> None:
+    """The same number is added to all units, the estimate and the ends."""
+    plain, moved = sign_flip_test(np.array(differences)), sign_flip_test(np.array(differences) + shift)
     assert moved.estimate == pytest.approx(plain.estimate + shift)
     assert plain.interval is not None
     assert moved.interval is not None
@@ -107,9 +112,9 @@ def test_a_shift_moves_estimate_and_interval_alike(differences: list[float], shi
 
 @settings(max_examples=25)
 @given(st.lists(SHIFTS, min_size=1, max_size=30))
-def test_swapping_the_arms_turns_everything_round(differences: list[float]) -> None:
-    """The p-value stays, estimate and interval change sign, for listed and for random ways."""
-    forth, back = weigh_pairs(np.array(differences)), weigh_pairs(-np.array(differences))
+def test_swapping_the_arms_changes_only_the_sign(differences: list[float]) -> None:
+    """The p-value stays, estimate and interval change sign, for enumerated and random permutations."""
+    forth, back = sign_flip_test(np.array(differences)), sign_flip_test(-np.array(differences))
     assert (forth.p, forth.estimate) == (back.p, -back.estimate)
     assert (forth.interval is None) == (back.interval is None)
     if forth.interval and back.interval:
@@ -117,57 +122,61 @@ def test_swapping_the_arms_turns_everything_round(differences: list[float]) -> N
 
 
 @pytest.mark.parametrize(("n", "smallest"), [(1, 1.0), (5, 2 / 32), (8, 2 / 256)])
-def test_few_pairs_cannot_be_significant(n: int, smallest: float) -> None:
-    """The clearest data there is reaches the smallest p, which is known beforehand."""
-    assert smallest_p(Flips(n)) == smallest
-    assert weigh_pairs(np.linspace(1, 2, n)).p == smallest
+def test_few_pairs_reach_only_their_smallest_p(n: int, smallest: float) -> None:
+    """The clearest data reaches exactly the smallest p."""
+    assert smallest_p(SignFlips(n)) == smallest
+    assert sign_flip_test(np.linspace(1, 2, n)).p == smallest
 
 
-def test_few_blocks_of_two_runs_cannot_be_significant() -> None:
-    """Four blocks against four reach 2 in 70; five against five the first that is below 1 %."""
-    assert weigh_runs(np.arange(4.0), 10 + np.arange(4.0)).p == pytest.approx(2 / 70) == smallest_p(Relabellings(4, 4))
+def test_few_blocks_of_two_runs_reach_only_their_smallest_p() -> None:
+    """Four blocks of each run reach 2/70; with five, p can be below 1 %."""
+    assert (
+        two_sample_test(np.arange(4.0), 10 + np.arange(4.0)).p
+        == pytest.approx(2 / 70)
+        == smallest_p(Relabellings(4, 4))
+    )
     assert smallest_p(Relabellings(5, 5)) < 0.01
 
 
-def test_p_of_random_ways_is_never_zero() -> None:
-    """However clear the data, p is at least what the number of ways drawn supports."""
-    assert weigh_pairs(np.full(40, 1.0) + units(1, 40) / 100).p == 2 / (FINE + 1)
+def test_p_of_random_permutations_is_never_zero() -> None:
+    """The clearest data has the smallest p that the number of draws supports."""
+    assert sign_flip_test(np.full(40, 1.0) + units(1, 40) / 100).p == 2 / (FINE + 1)
 
 
-def test_equal_units_prove_nothing() -> None:
-    """Ties count against a difference: p is 1, and the interval is the point."""
-    evidence = weigh_pairs(np.zeros(30))
+def test_equal_units_have_p_1() -> None:
+    """The interval is the point of no shift."""
+    evidence = sign_flip_test(np.zeros(30))
     assert (evidence.p, evidence.estimate) == (1.0, 0.0)
     assert evidence.interval is not None
     assert (evidence.interval.low, evidence.interval.high) == (0.0, 0.0)
 
 
-def test_rows_judged_together_have_the_p_of_rows_judged_alone() -> None:
-    """What the simulation does at once is what a comparison does row by row."""
+def test_p_values_of_rows_are_those_of_each_row_alone() -> None:
+    """The simulation of the benchmarks tests many rows in one call."""
     rows = np.stack([units(seed, 30, 0.1 * seed) for seed in range(6)])
-    assert p_values(rows, Flips(30)).tolist() == [weigh_pairs(row).p for row in rows]
+    assert p_values(rows, SignFlips(30)).tolist() == [sign_flip_test(row).p for row in rows]
 
 
 @pytest.mark.parametrize("n", [8, 30])
-def test_false_alarms_are_as_rare_as_p_says(n: int) -> None:
+def test_false_alarms_are_as_rare_as_p(n: int) -> None:
     """Of 2,000 rows of heavy-tailed noise, no more than 5 % and chance have p <= 5 %."""
     noise = np.random.default_rng(4).standard_t(1.5, (2000, n))
-    alarms = int((p_values(noise, Flips(n)) <= 0.05).sum())
+    alarms = int((p_values(noise, SignFlips(n)) <= 0.05).sum())
     assert stats.binomtest(alarms, 2000, 0.05, "greater").pvalue > 0.001
 
 
 @pytest.mark.parametrize("n", [6, 12, 40])
-def test_interval_holds_the_truth_as_often_as_it_says(n: int) -> None:
-    """In 200 samples of log-normal ratios the 95 % interval misses the truth in 5 of 100, or nearly."""
+def test_permutation_interval_has_its_coverage(n: int) -> None:
+    """The 95 % interval holds the true shift in 91 to 99.5 % of 200 samples."""
     rng = np.random.default_rng(8)
-    intervals = [weigh_pairs(rng.normal(0.2, 0.4, n)).interval for _ in range(200)]
+    intervals = [confidence_interval(rng.normal(0.2, 0.4, n), SignFlips(n)) for _ in range(200)]
     assert 0.91 <= sum(each is not None and 0.2 in each for each in intervals) / 200 <= 0.995
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
-def test_holm_is_the_textbook_one(p: list[float]) -> None:
-    """A row is rejected at a level exactly if Holm's step-down rejects it."""
-    adjusted = adjust(p)
+def test_holm_rejects_as_its_step_down_procedure(p: list[float]) -> None:
+    """A row's adjusted p is at most a level exactly if the step-down procedure rejects it at that level."""
+    adjusted = holm_adjust(p)
     for alpha in (0.01, 0.05, 0.3):
         rejected = set()
         for rank, at in enumerate(sorted(range(len(p)), key=lambda each: p[each])):
@@ -177,22 +186,22 @@ def test_holm_is_the_textbook_one(p: list[float]) -> None:
         assert {at for at, each in enumerate(adjusted) if each <= alpha} == rejected
 
 
-def test_neighbours_that_resemble_each_other_are_noticed() -> None:
-    """A slow spell of blocks in a row is told from the same blocks shuffled."""
+def test_autocorrelation_of_blocks_is_found() -> None:
+    """Slow blocks in a row are autocorrelated, the same blocks shuffled are not."""
     spell = np.repeat([0.0, 1.0, 0.0, 1.0], 10)
-    assert is_persistent(spell)
-    assert not is_persistent(np.random.default_rng(1).permutation(spell))
-    assert not is_persistent(np.zeros(10))
+    assert is_autocorrelated(spell)
+    assert not is_autocorrelated(np.random.default_rng(1).permutation(spell))
+    assert not is_autocorrelated(np.zeros(10))
 
 
-def test_rounding_is_no_spell_and_nothing_to_test() -> None:
-    """Units that are equal but for the last digit neither resemble their neighbours nor count as a test."""
+def test_rounding_errors_are_constant_and_not_autocorrelated() -> None:
+    """Units that are equal but for the last digit are nothing to test."""
     rounded = np.repeat([0.1 + 0.2, 0.3], 10)
     assert rounded[0] != rounded[-1]
-    assert not is_persistent(rounded)
-    assert weigh_runs(rounded, np.full(20, 0.3)).constant
-    assert weigh_pairs(rounded - 0.3).constant
-    assert not weigh_pairs(rounded).constant
+    assert not is_autocorrelated(rounded)
+    assert two_sample_test(rounded, np.full(20, 0.3)).constant
+    assert sign_flip_test(rounded - 0.3).constant
+    assert not sign_flip_test(rounded).constant
 
 
 COUNTS = st.tuples(st.integers(1, 60), st.integers(1, 60)).flatmap(
@@ -201,29 +210,32 @@ COUNTS = st.tuples(st.integers(1, 60), st.integers(1, 60)).flatmap(
 
 
 @given(COUNTS)
-def test_fishers_test_is_scipys(counts: tuple[int, int, int, int]) -> None:
-    """Twice the smaller tail of scipy's exact test, 1 at most; and no data is clearer than the clearest."""
+def test_fisher_p_agrees_with_scipy(counts: tuple[int, int, int, int]) -> None:
+    """It is twice the smaller tail of scipy's exact test, 1 at most, and never below the smallest p."""
     a, n, b, m = counts
     table = np.array([[a, n - a], [b, m - b]])
     tails = [stats.fisher_exact(table, alternative=side).pvalue for side in ("less", "greater")]
-    assert fisher_p(Share(a, n), Share(b, m)) == pytest.approx(min(1, 2 * min(tails)), rel=1e-6)
-    assert fisher_p(Share(a, n), Share(b, m)) >= smallest_fisher_p(n, m) * (1 - 1e-9)
+    assert fisher_p(Proportion(a, n), Proportion(b, m)) == pytest.approx(min(1, 2 * min(tails)), rel=1e-6)
+    assert fisher_p(Proportion(a, n), Proportion(b, m)) >= smallest_fisher_p(n, m) * (1 - 1e-9)
 
 
 @given(COUNTS)
-def test_interval_of_shares_is_newcombes(counts: tuple[int, int, int, int]) -> None:
-    """It is put together from the Wilson intervals that scipy computes, and holds the difference."""
+def test_newcombe_interval_is_built_from_wilson_intervals(counts: tuple[int, int, int, int]) -> None:
+    """By the Wilson intervals of scipy; it holds the difference."""
     a, n, b, m = counts
     base, new = (stats.binomtest(k, of).proportion_ci(method="wilson") for k, of in ((a, n), (b, m)))
     p, q = a / n, b / m
-    interval = difference_interval(Share(a, n), Share(b, m))
+    interval = newcombe_interval(Proportion(a, n), Proportion(b, m))
     assert interval.low == pytest.approx(q - p - np.hypot(q - new.low, base.high - p), abs=1e-9)
     assert interval.high == pytest.approx(q - p + np.hypot(new.high - q, p - base.low), abs=1e-9)
     assert interval.low - 1e-9 <= q - p <= interval.high + 1e-9
 
 
-def test_no_failures_do_not_prove_that_there_are_none() -> None:
-    """The interval of two arms without a failure has a width: 3 requests say little, 300 more."""
-    few, many = difference_interval(Share(0, 3), Share(0, 3)), difference_interval(Share(0, 300), Share(0, 300))
+def test_newcombe_interval_has_a_width_without_failures() -> None:
+    """It is wide for 3 requests and narrow for 300."""
+    few, many = (
+        newcombe_interval(Proportion(0, 3), Proportion(0, 3)),
+        newcombe_interval(Proportion(0, 300), Proportion(0, 300)),
+    )
     assert few.high > 0.5
     assert 0 < many.high < 0.02

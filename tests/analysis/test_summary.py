@@ -1,4 +1,4 @@
-"""Records become tables, tables become statistics."""
+"""Records as tables, and tables as statistics."""
 
 import math
 from dataclasses import replace
@@ -10,11 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.analysis.columns import COLUMNS, row
-from runner.analysis.failures import gather_failures
 from runner.analysis.frame import frame, rows_of
-from runner.analysis.grid import lay_out
+from runner.analysis.places import MeasuredTarget
 from runner.analysis.run import Run
-from runner.analysis.summary import Adjusted, Statistic, median, percentile, summarize
+from runner.analysis.side_by_side import lay_out
+from runner.analysis.summary import (
+    ErrorAdjustedPercentile,
+    Statistic,
+    median,
+    percentile,
+    summarize,
+    summarize_failures,
+)
 from runner.core.events import Outcome
 from runner.core.percentiles import name_percentile, smallest_sample
 from runner.core.record import Identity, Record, TextEvents, Timestamps
@@ -42,9 +49,10 @@ HEADER = Header(
 )
 IDENTITY = Identity(key="k", case="one", turn=1, repeat=1, block=1, provider="a", model="x", prompt="Hi")
 SECOND = 1_000_000_000
+A_X, B_Y = MeasuredTarget("a/x"), MeasuredTarget("b/y")
 
 
-def heard(ttft_s: float = 0.3, **details: object) -> Record:
+def ok_record(ttft_s: float = 0.3, **details: object) -> Record:
     """Return an ok record of two words, half a second apart."""
     first_us = round(ttft_s * 1e6)
     record = Record(
@@ -66,15 +74,15 @@ def identified(**details: object) -> Identity:
 
 
 def test_columns_are_the_documented_ones_in_their_order() -> None:
-    """The table has exactly the columns that are documented, in that order."""
+    """The table has exactly the documented columns."""
     documented = DOCUMENTED_COLUMNS.replace("\n", " ").strip().split(", ")
     assert [column.name for column in COLUMNS] == [name.strip() for name in documented]
-    assert list(frame(HEADER, [heard()]).columns) == [column.name for column in COLUMNS]
+    assert list(frame(HEADER, [ok_record()]).columns) == [column.name for column in COLUMNS]
 
 
-def test_row_holds_what_was_observed_and_what_follows() -> None:
-    """A record's cells are its observations, its derived times, and None for the rest."""
-    cells = row(HEADER, heard(noted=("retired_model", "compressed"), backoff_ns=2 * SECOND))
+def test_row_has_observations_and_derived_figures() -> None:
+    """Cells without a value are None."""
+    cells = row(HEADER, ok_record(noted=("retired_model", "compressed"), backoff_ns=2 * SECOND))
     expected = {
         "run_id": "run-1",
         "provider": "a",
@@ -96,10 +104,10 @@ def test_row_holds_what_was_observed_and_what_follows() -> None:
     assert {name: cells[name] for name in expected} == expected
 
 
-def test_types_are_the_same_for_full_blank_and_no_rows() -> None:
-    """Every column has the type of its kind, whatever is in it."""
+def test_column_types_do_not_depend_on_the_rows() -> None:
+    """Full rows, blank ones and no rows give the same types."""
     blank = Record(identity=IDENTITY, timestamps=Timestamps(), outcome=Outcome.CANCELLED)
-    tables = [frame(HEADER, [heard()]), frame(HEADER, [blank]), frame(HEADER, [])]
+    tables = [frame(HEADER, [ok_record()]), frame(HEADER, [blank]), frame(HEADER, [])]
     assert len({tuple(map(str, table.dtypes)) for table in tables}) == 1
     types = tables[0].dtypes
     assert [str(types[name]) for name in ("turn", "ttft_s", "reused", "reply")] == [
@@ -110,17 +118,17 @@ def test_types_are_the_same_for_full_blank_and_no_rows() -> None:
     ]
 
 
-def test_absent_is_missing_and_never_zero() -> None:
-    """What was not observed is missing in the table; an empty reply is not."""
+def test_absent_cells_are_missing_and_never_zero() -> None:
+    """An empty reply is not missing."""
     table = frame(HEADER, [Record(identity=IDENTITY, timestamps=Timestamps(), outcome=Outcome.OK, reply="")])
     assert table[["ttft_s", "total_s", "output_tokens", "reused", "reasoning", "flags"]].isna().all(axis=None)
     assert table["reply"].tolist() == [""]
 
 
-def test_rows_come_back_as_they_went_in() -> None:
-    """A table gives its rows back as plain Python values of the same types."""
+def test_rows_of_a_table_are_those_it_was_made_of() -> None:
+    """They are plain Python values of the same types."""
     records = [
-        heard(),
+        ok_record(),
         Record(identity=IDENTITY, timestamps=Timestamps(), outcome=Outcome.TIMEOUT, reply="half \ud83d"),
     ]
     rows = [row(HEADER, record) for record in records]
@@ -130,7 +138,7 @@ def test_rows_come_back_as_they_went_in() -> None:
 
 
 @pytest.mark.parametrize(("percent", "needed"), [(90, 10), (95, 20), (99, 100)])
-def test_percentile_of_a_small_sample_is_called_what_it_is(percent: int, needed: int) -> None:
+def test_percentile_of_a_small_sample_is_named_max(percent: int, needed: int) -> None:
     """One request too few makes a percentile the maximum, by name."""
     values = [float(value) for value in range(1, needed + 1)]
     assert percentile(values[:-1], percent) == Statistic("max", needed - 1, needed - 1)
@@ -141,7 +149,7 @@ def test_percentile_of_a_small_sample_is_called_what_it_is(percent: int, needed:
 
 @given(st.lists(st.floats(0, 1e6), min_size=100, max_size=300), st.sampled_from([90, 95, 99]))
 def test_percentile_is_by_nearest_rank(values: list[float], percent: int) -> None:
-    """A percentile is an observed value, the one that numpy calls the inverted CDF."""
+    """A percentile is an observed value, numpy's inverted CDF."""
     found = percentile(values, percent)
     assert found is not None
     assert found.value in values
@@ -149,34 +157,34 @@ def test_percentile_is_by_nearest_rank(values: list[float], percent: int) -> Non
     assert found.value == np.quantile(values, percent / 100 - 1e-9, method="inverted_cdf")
 
 
-def test_median_of_an_even_sample_lies_between_the_middle_two() -> None:
-    """The median is the ordinary one, and there is none of nothing."""
+def test_median_of_an_even_sample_is_the_mean_of_the_middle_two() -> None:
+    """There is no statistic without values."""
     assert median([1.0, 4.0, 2.0, 3.0]) == Statistic("p50", 2.5, 4)
     assert median([]) is None
     assert percentile([], 95) is None
 
 
-def test_only_good_requests_are_timed_and_all_are_counted() -> None:
-    """Failures count beside the timings, warm-ups nowhere, replies cut at the length like good ones."""
+def test_only_ok_and_length_are_timed_and_all_outcomes_counted() -> None:
+    """Warm-ups are left out of both."""
     records = [
-        heard(0.1),
-        heard(0.3, outcome=Outcome.LENGTH),
-        heard(9.0, outcome=Outcome.TIMEOUT),
-        heard(9.0, outcome=Outcome.TRUNCATED),
-        heard(9.0, warmup=True),
+        ok_record(0.1),
+        ok_record(0.3, outcome=Outcome.LENGTH),
+        ok_record(9.0, outcome=Outcome.TIMEOUT),
+        ok_record(9.0, outcome=Outcome.TRUNCATED),
+        ok_record(9.0, warmup=True),
     ]
-    summary, silent = summarize(frame(HEADER, records), ("a/x", "b/y"))
+    summary, silent = summarize(frame(HEADER, records), (A_X, B_Y))
     assert (summary.n, summary.ok, summary.timed, summary.failed, summary.warmups) == (4, 1, 2, 2, 1)
     assert summary.outcomes == {"ok": 1, "length": 1, "truncated": 1, "timeout": 1}
     assert summary.ttft_p50 == Statistic("p50", 0.2, 2)
     assert summary.ttft_p95 == Statistic("max", 0.3, 2)
-    assert (silent.target, silent.n, silent.ttft_p50) == ("b/y", 0, None)
+    assert (silent.target, silent.n, silent.ttft_p50) == (B_Y, 0, None)
 
 
-def test_each_statistic_names_its_own_sample() -> None:
+def test_each_statistic_has_its_own_n() -> None:
     """A request without a figure is missing from that figure's sample alone."""
-    burst = heard(text_events=TextEvents((300_000, 300_100, 300_200), "aaa", (1, 1, 1)))
-    (summary,) = summarize(frame(HEADER, [heard(), burst, heard(noted=("not_streamed",))]))
+    burst = ok_record(text_events=TextEvents((300_000, 300_100, 300_200), "aaa", (1, 1, 1)))
+    (summary,) = summarize(frame(HEADER, [ok_record(), burst, ok_record(noted=("not_streamed",))]))
     assert summary.total_p50 == Statistic("p50", 0.8, 3)
     assert summary.ttft_p50 == Statistic("p50", 0.3, 2)
     assert summary.output_tps_p50 == Statistic("p50", 4.0, 1)
@@ -185,7 +193,7 @@ def test_each_statistic_names_its_own_sample() -> None:
 
 RECORDS = st.lists(
     st.builds(
-        heard,
+        ok_record,
         ttft_s=st.floats(0.001, 100),
         outcome=st.sampled_from(Outcome),
         warmup=st.booleans(),
@@ -206,7 +214,7 @@ def test_order_of_records_changes_no_statistic(data: st.DataObject, records: lis
 
 
 @given(RECORDS)
-def test_no_request_is_lost(records: list[Record]) -> None:
+def test_outcomes_add_up_to_the_requests(records: list[Record]) -> None:
     """Outcomes add up to the requests made, failures to the requests not timed."""
     run = Run.of(HEADER, records)
     counted = [record for record in records if not record.warmup]
@@ -214,11 +222,13 @@ def test_no_request_is_lost(records: list[Record]) -> None:
     assert sum(failure.count for failure in run.failures) == sum(not record.timed for record in counted)
 
 
-def test_equal_failures_are_gathered_with_the_providers_words() -> None:
-    """Failures that say the same become one, the most frequent of a target first."""
-    slow = heard(outcome=Outcome.RATE_LIMITED, error="slow down", http_status=429)
-    refused = heard(outcome=Outcome.AUTH, error="bad key", http_status=401)
-    gathered = gather_failures(frame(HEADER, [refused, slow, heard(), slow, heard(outcome=Outcome.CANCELLED)]))
+def test_equal_failures_are_counted_together() -> None:
+    """Each has the provider's message; the most frequent of a target comes first."""
+    slow = ok_record(outcome=Outcome.RATE_LIMITED, error="slow down", http_status=429)
+    refused = ok_record(outcome=Outcome.AUTH, error="bad key", http_status=401)
+    gathered = summarize_failures(
+        frame(HEADER, [refused, slow, ok_record(), slow, ok_record(outcome=Outcome.CANCELLED)])
+    )
     assert [(f.count, f.outcome, f.http_status, f.error) for f in gathered] == [
         (2, "rate_limited", 429, "slow down"),
         (1, "auth", 401, "bad key"),
@@ -227,60 +237,64 @@ def test_equal_failures_are_gathered_with_the_providers_words() -> None:
 
 
 def test_side_by_side_shows_the_first_ok_repeat() -> None:
-    """An ok repeat is preferred to an earlier failure, a cut one to a failure, and warm-ups are not shown."""
-    failed = heard(outcome=Outcome.AUTH, reply=None)
-    second = heard(identity=identified(repeat=2), reply="second")
-    third = heard(identity=identified(repeat=3))
-    (row_,) = lay_out(frame(HEADER, [heard(warmup=True), third, second, failed]))
-    assert row_.replies["a/x"]["reply"] == "second"
+    """An ok repeat is preferred to an earlier failure, a cut one to a failure; warm-ups are left out."""
+    failed = ok_record(outcome=Outcome.AUTH, reply=None)
+    second = ok_record(identity=identified(repeat=2), reply="second")
+    third = ok_record(identity=identified(repeat=3))
+    (row_,) = lay_out(frame(HEADER, [ok_record(warmup=True), third, second, failed]))
+    assert row_.replies[A_X]["reply"] == "second"
     (row_,) = lay_out(frame(HEADER, [failed, replace(second, outcome=Outcome.LENGTH)]))
-    assert row_.replies["a/x"]["outcome"] == "length"
+    assert row_.replies[A_X]["outcome"] == "length"
 
 
-def test_side_by_side_follows_the_suite() -> None:
-    """Cases come in the suite's order, turns in theirs, and a target that was not asked is not there."""
+def test_side_by_side_is_in_the_suites_order() -> None:
+    """Cases are in the suite's order, turns in theirs; a target without a request is absent."""
     identities = [
         identified(case="two", turn=2),
         identified(case="unplanned"),
         identified(case="two", provider="b", model="y"),
         identified(case="one"),
     ]
-    rows = lay_out(frame(HEADER, [heard(identity=identity) for identity in identities]), ("one", "two"))
+    rows = lay_out(frame(HEADER, [ok_record(identity=identity) for identity in identities]), ("one", "two"))
     assert [(row_.label, list(row_.replies)) for row_ in rows] == [
-        ("one", ["a/x"]),
-        ("two", ["b/y"]),
-        ("two · turn 2", ["a/x"]),
-        ("unplanned", ["a/x"]),
+        ("one", [A_X]),
+        ("two", [B_Y]),
+        ("two · turn 2", [A_X]),
+        ("unplanned", [A_X]),
     ]
 
 
 def test_any_simulated_row_makes_a_run_simulated() -> None:
-    """A run says simulated if its header does, or any row."""
-    simulated = heard(identity=identified(simulated=True))
-    assert not Run.of(HEADER, [heard()]).simulated
-    assert Run.of(HEADER, [heard(), simulated]).simulated
+    """A run is simulated if its header says so, or any row."""
+    simulated = ok_record(identity=identified(simulated=True))
+    assert not Run.of(HEADER, [ok_record()]).simulated
+    assert Run.of(HEADER, [ok_record(), simulated]).simulated
     assert Run.of(replace(HEADER, simulated=True), []).simulated
 
 
-def test_a_comparison_of_texts_holds_replies_and_nothing_else_that_grows() -> None:
-    """Beside the columns of figures there are the replies, each in the row of its request."""
-    run = Run.of(HEADER, [heard(reply="one"), heard(outcome=Outcome.AUTH, reply=None), heard(reply="three")])
-    assert {*run.told.columns} - {*run.table.columns} == {"reply"}
-    assert run.told["reply"].equals(run.frame["reply"])
-    assert "reasoning" not in run.told
+def test_table_with_replies_adds_only_replies() -> None:
+    """Each reply stands in the row of its request."""
+    run = Run.of(
+        HEADER, [ok_record(reply="one"), ok_record(outcome=Outcome.AUTH, reply=None), ok_record(reply="three")]
+    )
+    assert {*run.table_with_replies.columns} - {*run.table.columns} == {"reply"}
+    assert run.table_with_replies["reply"].equals(run.frame["reply"])
+    assert "reasoning" not in run.table_with_replies
 
 
-def test_table_is_plain_pandas() -> None:
-    """The usual pandas one-liners work on the table, missing cells included."""
-    table = frame(HEADER, [heard(), heard(0.5), heard(identity=identified(model="z"), outcome=Outcome.AUTH)])
+def test_table_works_with_plain_pandas() -> None:
+    """Filters and grouping work, missing cells included."""
+    table = frame(
+        HEADER, [ok_record(), ok_record(0.5), ok_record(identity=identified(model="z"), outcome=Outcome.AUTH)]
+    )
     medians = table[table["outcome"] == "ok"].groupby("model")["ttft_s"].median()
     assert isinstance(medians, pd.Series)
     assert medians.to_dict() == {"x": 0.4}
 
 
 def test_figures_have_an_interval_where_the_sample_is_large_enough() -> None:
-    """Six requests locate a median, 72 a 95th percentile; fewer leave it blank. Every n is told."""
-    records = [heard(0.1 + number / 1000, identity=identified(block=number)) for number in range(1, 73)]
+    """Six requests are enough for a median, 72 for a 95th percentile."""
+    records = [ok_record(0.1 + number / 1000, identity=identified(block=number)) for number in range(1, 73)]
     (few,) = summarize(frame(HEADER, records[:5]))
     (six,) = summarize(frame(HEADER, records[:6]))
     (many,) = summarize(frame(HEADER, records), percents=(90, 95, 99))
@@ -295,8 +309,8 @@ def test_figures_have_an_interval_where_the_sample_is_large_enough() -> None:
 
 
 @given(st.floats(0, 100, exclude_min=True, exclude_max=True), st.lists(st.floats(0.001, 100), min_size=1, max_size=60))
-def test_any_percentile_is_numpys_or_the_extreme_by_name(percent: float, values: list[float]) -> None:
-    """From the sample on in which one value is expected beyond it, it is the inverted CDF; below that max or min."""
+def test_any_percentile_is_numpys_or_the_named_extreme(percent: float, values: list[float]) -> None:
+    """It is the inverted CDF where one value is expected beyond it, else the maximum or minimum."""
     found = percentile(values, percent)
     assert found is not None
     assert found.n == len(values)
@@ -311,10 +325,8 @@ def test_any_percentile_is_numpys_or_the_extreme_by_name(percent: float, values:
 @pytest.mark.parametrize(
     ("percent", "shown", "bracketed"), [(95, 20, 72), (99, 100, 368), (90, 10, 36), (99.9, 1000, 3688), (5, 20, 72)]
 )
-def test_a_percentile_and_its_interval_are_shown_from_the_documented_n_on(
-    percent: float, shown: int, bracketed: int
-) -> None:
-    """One formula for the figure, 100 / (100 - p), one for its interval, ln 0.025 / ln p; mirrored below the median."""
+def test_percentile_and_interval_need_the_documented_n(percent: float, shown: int, bracketed: int) -> None:
+    """The figure needs 100 / (100 - p), its interval ln 0.025 / ln p; mirrored below the median."""
     assert smallest_sample(percent) == shown
     far = max(percent, 100 - percent) / 100
     assert math.ceil(math.log(0.025) / math.log(far)) == bracketed
@@ -330,21 +342,25 @@ def test_a_percentile_and_its_interval_are_shown_from_the_documented_n_on(
 
 
 def test_error_adjusted_percentiles_count_a_failure_as_never_answered() -> None:
-    """Of ten requests of which two failed, the 80th percentile is the slowest answer and the 90th is none."""
-    answered = [heard(0.1 * number) for number in range(1, 9)]
-    failed = [heard(outcome=Outcome.TIMEOUT), heard(outcome=Outcome.PROVIDER_ERROR)]
-    aside = [heard(outcome=Outcome.CANCELLED), heard(outcome=Outcome.SKIPPED), heard(9.0, warmup=True)]
+    """Of ten requests of which two failed, the 80th percentile is the slowest reply and the 90th is None."""
+    answered = [ok_record(0.1 * number) for number in range(1, 9)]
+    failed = [ok_record(outcome=Outcome.TIMEOUT), ok_record(outcome=Outcome.PROVIDER_ERROR)]
+    aside = [ok_record(outcome=Outcome.CANCELLED), ok_record(outcome=Outcome.SKIPPED), ok_record(9.0, warmup=True)]
     (summary,) = summarize(frame(HEADER, [*failed, *answered, *aside]), percents=(80, 90))
-    assert summary.ttft_adjusted == (Adjusted("p50", 0.5, 10), Adjusted("p80", 0.8, 10), Adjusted("p90", None, 10))
+    assert summary.ttft_adjusted == (
+        ErrorAdjustedPercentile("p50", 0.5, 10),
+        ErrorAdjustedPercentile("p80", 0.8, 10),
+        ErrorAdjustedPercentile("p90", None, 10),
+    )
     assert summarize(frame(HEADER, answered))[0].ttft_adjusted == ()
 
 
 @settings(max_examples=30)
 @given(st.integers(1, 40), st.integers(0, 40), st.sampled_from([50.0, 75.0, 90.0]))
 def test_error_adjusted_percentile_is_numpys_with_infinity(answered: int, failed: int, percent: float) -> None:
-    """It is the inverted CDF of the answers with an infinity for each failure."""
-    records = [heard(0.1 * number) for number in range(1, answered + 1)]
-    records += [heard(outcome=Outcome.TIMEOUT) for _ in range(failed)]
+    """It is the inverted CDF of the replies with an infinity for each failure."""
+    records = [ok_record(0.1 * number) for number in range(1, answered + 1)]
+    records += [ok_record(outcome=Outcome.TIMEOUT) for _ in range(failed)]
     (summary,) = summarize(frame(HEADER, records), percents=(percent,))
     for each in summary.ttft_adjusted:
         share = 1.0 if each.name == "max" else float(each.name.removeprefix("p")) / 100

@@ -1,4 +1,4 @@
-"""Speed against load: read off records by hand, by hypothesis against the plain definition, and as text."""
+"""Speed under load: from crafted records, against the plain definitions, and as text."""
 
 from dataclasses import replace
 from io import StringIO
@@ -9,13 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from runner.analysis.places import MeasuredTarget
 from runner.analysis.run import Run
-from runner.analysis.sweep import LoadPoint, PacedPoint, measure_levels, measure_pace
+from runner.analysis.sweep import LoadPoint, OpenLoopPoint, measure_levels, measure_open_loop
 from runner.core.events import Outcome
 from runner.core.record import Identity, Record, TextEvents, Timestamps
 from runner.outputs.markdown import write
 from runner.outputs.terminal import render_summary
-from runner.outputs.text.summary import load_tables, tabulate_pace, tabulate_sweep
+from runner.outputs.text.summary import load_tables, tabulate_open_loop, tabulate_sweep
 from runner.storage import journal
 from runner.storage.journal import Header
 
@@ -24,12 +25,13 @@ HEADER = Header(
     repeat=2, targets=("acme/m",), cases=("case",), planned_requests=8, load={"levels": [1, 4]},
 )  # fmt: skip
 MS = 1_000_000
+TARGET = MeasuredTarget("acme/m")
 
 
 def record_of(
     block: int, sent_ms: int, ttft_ms: int, total_ms: int, tokens: int | None = 10, *, planned_ms: int | None = None
 ) -> Record:
-    """Return a good request, its stamps in milliseconds since the run's start."""
+    """Return an ok record with timestamps in milliseconds since the start of the run."""
     return Record(
         identity=Identity(f"{block}/{sent_ms}", "case", 1, block, block, "acme", "m", "Hello?"),
         timestamps=Timestamps(
@@ -46,7 +48,7 @@ def record_of(
 
 
 def failed(record: Record) -> Record:
-    """Let a request fail before anything was heard."""
+    """Return a record that failed before its first text."""
     marks = replace(record.timestamps, first_event=None, last_event=None)
     return replace(
         record, outcome=Outcome.RATE_LIMITED, timestamps=marks, text_events=TextEvents(), reply=None, output_tokens=None
@@ -63,41 +65,41 @@ SWEPT = [
 ]
 
 
-def test_a_point_is_what_happened_at_its_level() -> None:
-    """Levels are told apart by blocks; rates are of all streams together, over their own time."""
+def test_sweep_has_a_point_per_target_and_level() -> None:
+    """The level follows from the block; rates are of all replies together, over the time of the level."""
     assert measure_levels(HEADER, SWEPT) == (
-        LoadPoint("acme/m", 1, 2, 0, 0.2, None, output_tps=10, requests_per_s=1, in_flight=1),
-        LoadPoint("acme/m", 4, 2, 1, 0.25, None, output_tps=30, requests_per_s=1, in_flight=1.5),
+        LoadPoint(TARGET, 1, 2, 0, 0.2, None, output_tps=10, requests_per_s=1, mean_in_flight=1),
+        LoadPoint(TARGET, 4, 2, 1, 0.25, None, output_tps=30, requests_per_s=1, mean_in_flight=1.5),
     )
 
 
-def test_a_sum_of_tokens_is_not_given_where_a_part_is_unknown() -> None:
-    """One reply that nobody counted leaves tokens a second blank, and requests a second as they are."""
+def test_tokens_per_second_are_blank_where_a_reply_is_not_counted() -> None:
+    """Requests per second are given all the same."""
     swept = [*SWEPT, record_of(1, 1500, 100, 500, tokens=None)]
     assert [point.output_tps for point in measure_levels(HEADER, swept)] == [None, 30]
     assert [point.requests_per_s for point in measure_levels(HEADER, swept)] == [1.5, 1]
 
 
-def test_a_95th_percentile_needs_twenty() -> None:
-    """Below that the maximum would pose as one."""
+def test_p95_of_a_level_needs_twenty_requests() -> None:
+    """With 19 it is None, not the maximum."""
     records = [record_of(1, number * 10, number, 1000) for number in range(1, 21)]
     assert [point.ttft_p95_s for point in measure_levels(HEADER, records)] == [0.019]
     assert [point.ttft_p95_s for point in measure_levels(HEADER, records[:-1])] == [None]
 
 
-def test_levels_without_end_are_told_apart_too() -> None:
-    """Where blocks had no end, each level has a million numbers."""
+def test_levels_of_an_endless_sweep_have_a_million_blocks_each() -> None:
+    """The level follows from the block where repeat is None."""
     records = [record_of(7, 0, 1, 10), record_of(1_000_001, 100, 2, 10)]
     points = measure_levels(replace(HEADER, repeat=None), records)
     assert [(point.concurrency, point.n) for point in points] == [(1, 1), (4, 1)]
 
 
-def test_there_is_nothing_to_say_of_a_plain_run() -> None:
-    """Neither table is shown where neither a sweep nor a rate was asked for."""
+def test_a_run_without_load_profile_has_no_load_tables() -> None:
+    """It is neither a sweep nor an open loop."""
     plain = replace(HEADER, load={})
-    assert (measure_levels(plain, SWEPT), measure_pace(plain, SWEPT)) == ((), ())
+    assert (measure_levels(plain, SWEPT), measure_open_loop(plain, SWEPT)) == ((), ())
     run = Run.of(plain, SWEPT)
-    assert (tabulate_sweep(run), tabulate_pace(run), load_tables(run)) == (None, None, ())
+    assert (tabulate_sweep(run), tabulate_open_loop(run), load_tables(run)) == (None, None, ())
 
 
 REQUESTS = st.lists(
@@ -107,26 +109,26 @@ REQUESTS = st.lists(
 
 @given(REQUESTS)
 def test_rates_follow_their_definitions(requests: list[tuple[int, int, int, int]]) -> None:
-    """Whatever the order in which requests finished."""
+    """In whatever order requests finished."""
     records = [record_of(1, sent, ttft, total, tokens) for sent, ttft, total, tokens in requests]
     (point,) = measure_levels(HEADER, records)
     span_s = (max(sent + total for sent, _, total, _ in requests) - min(sent for sent, *_ in requests)) / 1000
     assert point.requests_per_s == pytest.approx(len(requests) / span_s)
     assert point.output_tps == pytest.approx(sum(tokens for *_, tokens in requests) / span_s)
-    assert point.in_flight == pytest.approx(sum(total for _, _, total, _ in requests) / 1000 / span_s)
+    assert point.mean_in_flight == pytest.approx(sum(total for _, _, total, _ in requests) / 1000 / span_s)
 
 
 PACED = replace(HEADER, load={"rate": 2.0})
 
 
-def test_what_queued_here_is_in_the_time_from_the_plan() -> None:
-    """Of two requests the second was sent two seconds late: TTFT does not know, and the time from the plan does."""
+def test_times_from_scheduled_time_include_the_wait_before_sending() -> None:
+    """The second of two requests is sent two seconds late, which TTFT does not include."""
     records = [record_of(1, 0, 100, 1000, planned_ms=0), record_of(2, 2500, 100, 1000, planned_ms=500)]
-    assert measure_pace(PACED, records) == (
-        PacedPoint(
-            "acme/m", 2.0, 2, 0, 0.1, None,
-            ttft_from_planned_p50_s=1.1, ttft_from_planned_p95_s=None,
-            total_from_planned_p50_s=2.0, total_from_planned_p95_s=None,
+    assert measure_open_loop(PACED, records) == (
+        OpenLoopPoint(
+            TARGET, 2.0, 2, 0, 0.1, None,
+            ttft_from_scheduled_p50_s=1.1, ttft_from_scheduled_p95_s=None,
+            total_from_scheduled_p50_s=2.0, total_from_scheduled_p95_s=None,
             requests_per_s=2 / 3.5,
         ),
     )  # fmt: skip
@@ -143,27 +145,27 @@ def written(folder: Path, header: Header, records: list[Record]) -> Run:
 
 
 def cells_of(text: str, first: str) -> list[str]:
-    """Return the cells of the Markdown row that begins so."""
+    """Return the cells of the Markdown row with this beginning."""
     row = next(line for line in text.splitlines() if line.startswith(first))
     return [cell.strip() for cell in row.strip("|").split("|")]
 
 
-def test_a_sweep_is_shown(tmp_path: Path) -> None:
-    """Its table stands in results.md and on a terminal, with n beside the figures, and with why the run was stopped."""
+def test_sweep_table_in_markdown_and_terminal(tmp_path: Path) -> None:
+    """Figures stand beside n, and the reason why the run was stopped is given."""
     run = written(tmp_path, HEADER, SWEPT)
     page = write(run)
     level = page[page.index("## Speed under load") :]
     assert cells_of(level, "| acme/m") == ["acme/m", "1", "2", "0", "200 ms / –", "10.0", "1.0", "1.0"]
     assert "stopped: 3 s are over, as asked" in page
-    said = StringIO()
-    Console(file=said, width=120).print(render_summary(run))
+    output = StringIO()
+    Console(file=output, width=120).print(render_summary(run))
     assert ["acme/m", "4", "2", "1", "250", "ms", "/", "–", "30.0", "1.0", "1.5"] in map(
-        str.split, said.getvalue().splitlines()
+        str.split, output.getvalue().splitlines()
     )
 
 
-def test_an_open_loop_is_shown(tmp_path: Path) -> None:
-    """Its table has both times, from sending and from the plan."""
+def test_open_loop_table_in_markdown(tmp_path: Path) -> None:
+    """It has times from sending and from scheduled time."""
     page = write(written(tmp_path, PACED, [record_of(1, 1000, 100, 900, planned_ms=0)]))
     figures = cells_of(page[page.index("## An open loop") :], "| acme/m")
     assert figures == ["acme/m", "2", "1.1", "1", "0", "100 ms / –", "1.10 s / –", "1.90 s / –"]

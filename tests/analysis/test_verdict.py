@@ -1,4 +1,4 @@
-"""The rule, clause by clause: what is claimed, what is not, and what would decide."""
+"""The rule of verdicts, clause by clause, and the sample that it names as enough."""
 
 import math
 from dataclasses import replace
@@ -9,114 +9,114 @@ from hypothesis import strategies as st
 
 from runner.analysis.intervals import Interval
 from runner.analysis.measures import Better, choose_measures
-from runner.analysis.permutation import Flips, PermutationResult, smallest_p
-from runner.analysis.verdict import Demand, Doubt, Rule, Verdict, judge
+from runner.analysis.permutation import PermutationResult, SignFlips, smallest_p
+from runner.analysis.verdict import Criteria, Rule, UndecidedReason, Verdict, decide
 from runner.errors import CompareError
 
 MARGIN = math.log(1.1)
-DEMAND = Demand(
-    margin=MARGIN,
+CRITERIA = Criteria(
+    min_effect=MARGIN,
     alpha=0.01,
-    share=0.01,
+    alpha_of_row=0.01,
     better=Better.LOWER,
     beyond_clock=True,
-    least=lambda units: smallest_p(Flips(units)),
+    smallest_p=lambda units: smallest_p(SignFlips(units)),
 )
 
 
-def evidence(estimate: float, p: float, half: float = 0.05, units: int = 50, spread: float = 0.3) -> PermutationResult:
-    """Return what 50 blocks may have said."""
+def result(estimate: float, p: float, half: float = 0.05, units: int = 50, spread: float = 0.3) -> PermutationResult:
+    """Return the result of a test of 50 blocks."""
     return PermutationResult(
-        estimate, p, smallest_p(Flips(units)), spread, units, Interval(estimate - half, estimate + half, 0.95)
+        estimate, p, smallest_p(SignFlips(units)), spread, units, Interval(estimate - half, estimate + half, 0.95)
     )
 
 
 def test_slower_is_regressed_and_faster_improved() -> None:
-    """A significant change of more than 10 % is called by its direction."""
-    assert judge(evidence(0.2, 0.001), 0.001, DEMAND).verdict is Verdict.REGRESSED
-    assert judge(evidence(-0.2, 0.001), 0.001, DEMAND).verdict is Verdict.IMPROVED
+    """A significant change of more than 10 % has the verdict of its direction."""
+    assert decide(result(0.2, 0.001), 0.001, CRITERIA).verdict is Verdict.REGRESSED
+    assert decide(result(-0.2, 0.001), 0.001, CRITERIA).verdict is Verdict.IMPROVED
 
 
-def test_direction_is_the_measures() -> None:
-    """More characters a second are better; a longer reply is neither better nor worse."""
-    higher, neither = replace(DEMAND, better=Better.HIGHER), replace(DEMAND, better=Better.NEITHER)
-    assert judge(evidence(0.2, 0.001), 0.001, higher).verdict is Verdict.IMPROVED
-    assert judge(evidence(0.2, 0.001), 0.001, neither).verdict is Verdict.CHANGED
+def test_better_direction_is_that_of_the_measure() -> None:
+    """More characters per second are better; a longer reply is neither better nor worse."""
+    higher, neither = replace(CRITERIA, better=Better.HIGHER), replace(CRITERIA, better=Better.NEITHER)
+    assert decide(result(0.2, 0.001), 0.001, higher).verdict is Verdict.IMPROVED
+    assert decide(result(0.2, 0.001), 0.001, neither).verdict is Verdict.CHANGED
 
 
 @pytest.mark.parametrize(
     ("estimate", "p", "beyond_clock"), [(0.2, 0.011, True), (0.09, 0.001, True), (0.2, 0.001, False)]
 )
-def test_each_clause_alone_keeps_a_change_from_being_called_one(estimate: float, p: float, beyond_clock: bool) -> None:
-    """Not significant, too small, or within the clock's error: undecided each time, never unchanged."""
-    demand = replace(DEMAND, beyond_clock=beyond_clock)
-    assert judge(evidence(estimate, p), p, demand).verdict is Verdict.UNDECIDED
+def test_each_clause_alone_leaves_a_change_undecided(estimate: float, p: float, beyond_clock: bool) -> None:
+    """Not significant, too small, or within the clock error: undecided, never unchanged."""
+    criteria = replace(CRITERIA, beyond_clock=beyond_clock)
+    assert decide(result(estimate, p), p, criteria).verdict is Verdict.UNDECIDED
 
 
-def test_unchanged_needs_the_whole_interval() -> None:
-    """An estimate of nothing is no proof: the interval must lie inside the minimum effect."""
-    assert judge(evidence(0.0, 1.0, half=MARGIN - 0.001), 1.0, DEMAND).verdict is Verdict.UNCHANGED
-    assert judge(evidence(0.0, 1.0, half=MARGIN + 0.001), 1.0, DEMAND).verdict is Verdict.UNDECIDED
-    assert judge(replace(evidence(0.0, 1.0), interval=None), 1.0, DEMAND).verdict is Verdict.UNDECIDED
+def test_unchanged_needs_the_whole_interval_inside_the_minimum_effect() -> None:
+    """An estimate of zero alone is not enough."""
+    assert decide(result(0.0, 1.0, half=MARGIN - 0.001), 1.0, CRITERIA).verdict is Verdict.UNCHANGED
+    assert decide(result(0.0, 1.0, half=MARGIN + 0.001), 1.0, CRITERIA).verdict is Verdict.UNDECIDED
+    assert decide(replace(result(0.0, 1.0), interval=None), 1.0, CRITERIA).verdict is Verdict.UNDECIDED
 
 
-def test_a_small_change_that_is_real_is_unchanged() -> None:
-    """Significant or not, what is surely below the minimum effect does not matter."""
-    assert judge(evidence(0.04, 0.001, half=0.03), 0.001, DEMAND).verdict is Verdict.UNCHANGED
+def test_a_significant_change_below_the_minimum_effect_is_unchanged() -> None:
+    """The whole interval lies inside the minimum effect."""
+    assert decide(result(0.04, 0.001, half=0.03), 0.001, CRITERIA).verdict is Verdict.UNCHANGED
 
 
-def test_too_few_blocks_say_how_many_are_needed() -> None:
-    """Five pairs cannot reach 1 %, whatever they say; eight can."""
-    ruling = judge(evidence(1.0, 2 / 32, half=0.9, units=5, spread=0.1), 2 / 32, DEMAND)
-    assert (ruling.verdict, ruling.doubt, ruling.needed) == (Verdict.UNDECIDED, Doubt.TOO_FEW, 8)
+def test_too_few_blocks_name_the_number_needed() -> None:
+    """Five pairs cannot reach 1 %; eight can."""
+    decision = decide(result(1.0, 2 / 32, half=0.9, units=5, spread=0.1), 2 / 32, CRITERIA)
+    assert (decision.verdict, decision.reason, decision.needed) == (Verdict.UNDECIDED, UndecidedReason.TOO_FEW, 8)
 
 
 def test_more_rows_need_more_blocks() -> None:
     """Holm divides the level by 24 rows: 13 pairs are the fewest that can be significant."""
-    demand = replace(DEMAND, share=0.01 / 24)
-    assert judge(evidence(1.0, 2 / 32, half=0.9, units=5, spread=0.1), 1.0, demand).needed == 13
+    criteria = replace(CRITERIA, alpha_of_row=0.01 / 24)
+    assert decide(result(1.0, 2 / 32, half=0.9, units=5, spread=0.1), 1.0, criteria).needed == 13
 
 
-def test_noise_says_how_many_would_decide() -> None:
-    """A change of twice the minimum effect, lost in noise, would be found with (2.58 * spread / change)^2 blocks."""
-    ruling = judge(evidence(0.2, 0.2, half=0.3, units=20, spread=0.7), 0.2, DEMAND)
-    assert (ruling.doubt, ruling.needed) == (Doubt.NOISY, math.ceil((2.5758293 * 0.7 / 0.2) ** 2))
+def test_noise_names_the_number_needed() -> None:
+    """(2.58 * spread / change)^2 blocks find a change of twice the minimum effect."""
+    decision = decide(result(0.2, 0.2, half=0.3, units=20, spread=0.7), 0.2, CRITERIA)
+    assert (decision.reason, decision.needed) == (UndecidedReason.NOISY, math.ceil((2.5758293 * 0.7 / 0.2) ** 2))
 
 
-def test_what_is_needed_for_unchanged_is_a_narrow_interval() -> None:
-    """No change and a wide interval: enough blocks to fit 1.96 standard errors into the minimum effect."""
-    ruling = judge(evidence(0.0, 1.0, half=0.3, units=20, spread=0.7), 1.0, DEMAND)
-    assert ruling.needed == math.ceil((1.959964 * 0.7 / MARGIN) ** 2)
+def test_number_needed_for_unchanged_narrows_the_interval() -> None:
+    """1.96 standard errors must fit into the minimum effect."""
+    decision = decide(result(0.0, 1.0, half=0.3, units=20, spread=0.7), 1.0, CRITERIA)
+    assert decision.needed == math.ceil((1.959964 * 0.7 / MARGIN) ** 2)
 
 
-def test_a_change_at_the_minimum_effect_promises_nothing() -> None:
-    """Where the estimate sits on the border, no number of blocks is named."""
-    ruling = judge(evidence(MARGIN - 1e-6, 0.001, half=0.05), 0.001, DEMAND)
-    assert (ruling.doubt, ruling.needed) == (Doubt.BORDERLINE, None)
+def test_a_change_at_the_minimum_effect_names_no_number() -> None:
+    """An estimate on the border is borderline."""
+    decision = decide(result(MARGIN - 1e-6, 0.001, half=0.05), 0.001, CRITERIA)
+    assert (decision.reason, decision.needed) == (UndecidedReason.BORDERLINE, None)
 
 
-def test_the_clock_is_named() -> None:
-    """A real change within the clock's error is told from noise."""
-    assert judge(evidence(0.2, 0.001), 0.001, replace(DEMAND, beyond_clock=False)).doubt is Doubt.CLOCK
+def test_a_change_within_the_clock_error_has_that_reason() -> None:
+    """It is significant and large enough, so the reason is not noise."""
+    assert decide(result(0.2, 0.001), 0.001, replace(CRITERIA, beyond_clock=False)).reason is UndecidedReason.CLOCK
 
 
 @given(st.floats(-1, 1), st.floats(0.00001, 1), st.floats(0, 1), st.integers(1, 300), st.floats(0, 2))
-def test_every_undecided_row_says_why(estimate: float, p: float, half: float, units: int, spread: float) -> None:
-    """Whatever the evidence: a verdict, and for an undecided one a reason; what is needed is more than there is."""
-    ruling = judge(evidence(estimate, p, half, units, spread), p, DEMAND)
-    assert (ruling.doubt is not None) == (ruling.verdict is Verdict.UNDECIDED)
-    assert ruling.needed is None or ruling.needed > units
+def test_every_undecided_row_has_a_reason(estimate: float, p: float, half: float, units: int, spread: float) -> None:
+    """Whatever the result; and the number needed is more than there are."""
+    decision = decide(result(estimate, p, half, units, spread), p, CRITERIA)
+    assert (decision.reason is not None) == (decision.verdict is Verdict.UNDECIDED)
+    assert decision.needed is None or decision.needed > units
 
 
 @pytest.mark.parametrize("wrong", [{"alpha": 0}, {"alpha": 1}, {"min_effect": 0}, {"min_failure_rise": 2}])
-def test_rules_without_sense_are_refused(wrong: dict[str, float]) -> None:
-    """A level or an effect that no test can have is an error that says so."""
+def test_rules_out_of_range_are_refused(wrong: dict[str, float]) -> None:
+    """A level or an effect that no test can have is an error."""
     with pytest.raises(CompareError, match=r"choose|cannot"):
         Rule(**wrong)  # type: ignore[arg-type]
 
 
-def test_all_that_is_wrong_with_a_rule_is_said_at_once() -> None:
-    """Level and effect are refused together, and every unknown measure."""
+def test_all_problems_of_a_rule_are_in_one_error() -> None:
+    """Level and effect, and every unknown measure."""
     with pytest.raises(CompareError, match=r"alpha nan is no level .*, a minimum effect of 0 cannot be judged"):
         Rule(alpha=math.nan, min_effect=0)
     with pytest.raises(CompareError, match=r"ttff, totl are no measures .* did you mean ttft and total"):
@@ -126,7 +126,7 @@ def test_all_that_is_wrong_with_a_rule_is_said_at_once() -> None:
 
 
 def test_measures_are_found_by_their_short_names() -> None:
-    """The unit may be left out; a mistyped name is met with the right one."""
+    """The unit may be left out; the error suggests the measure that was probably meant."""
     assert [each.name for each in choose_measures(("ttft", "total_s"))] == ["ttft_s", "total_s"]
     with pytest.raises(CompareError, match="did you mean ttft"):
         choose_measures(("ttff",))

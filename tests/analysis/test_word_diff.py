@@ -1,4 +1,4 @@
-"""Words of two texts: split, compared, counted; nothing of either text is lost."""
+"""Words of two texts: split, compared, counted; no text is lost."""
 
 from itertools import pairwise
 
@@ -11,21 +11,21 @@ TEXTS = st.text(st.sampled_from("ab c\n.我是'é🙂हि"), max_size=40) | st
 
 
 @given(TEXTS)
-def test_tokens_are_the_text(text: str) -> None:
-    """Joined, the tokens of any text are that text."""
+def test_joined_tokens_are_the_text(text: str) -> None:
+    """For any text."""
     assert "".join(tokenize(text)) == text
 
 
 def test_a_word_is_a_run_of_letters_and_a_chinese_character_is_one_by_itself() -> None:
-    """Latin words, numbers and Hindi stay whole; Chinese and Japanese fall apart; signs stand alone."""
+    """Latin words, numbers and Hindi stay whole; Chinese and Japanese are split by character; signs stand alone."""
     assert tokenize("GPT4 是 模型, café!") == ["GPT4", " ", "是", " ", "模", "型", ",", " ", "café", "!"]
     assert tokenize("हिन्दी かな 한국어") == ["हिन्दी", " ", "か", "な", " ", "한국어"]
     assert tokenize("") == []
 
 
 @given(TEXTS, TEXTS)
-def test_a_diff_holds_both_texts(old: str, new: str) -> None:
-    """Without what came it is the old text, without what went the new one, and no two pieces are of one kind."""
+def test_word_diff_holds_both_texts(old: str, new: str) -> None:
+    """Without added pieces it is the old text, without removed ones the new text; neighbours differ in kind."""
     pieces = word_diff(old, new)
     assert "".join(piece.text for piece in pieces if piece.change is not WordChange.ADDED) == old
     assert "".join(piece.text for piece in pieces if piece.change is not WordChange.REMOVED) == new
@@ -33,8 +33,8 @@ def test_a_diff_holds_both_texts(old: str, new: str) -> None:
     assert all(a.change is not b.change for a, b in pairwise(pieces))
 
 
-def test_neighbouring_changes_are_one() -> None:
-    """A blank between two changed words does not tear them apart."""
+def test_changes_with_a_blank_between_are_one() -> None:
+    """The blank belongs to the change."""
     pieces = [(piece.change.value, piece.text) for piece in word_diff("a quick brown fox", "a slow red fox")]
     assert pieces == [("same", "a "), ("removed", "quick brown"), ("added", "slow red"), ("same", " fox")]
 
@@ -46,7 +46,7 @@ def test_chinese_is_compared_by_character() -> None:
 
 
 def test_long_texts_are_compared_by_line() -> None:
-    """A text too long for words still shows which line changed."""
+    """A text too long for words still shows the line that changed."""
     lines = [f"line {number}\n" for number in range(MAX_WORDS // 3)]
     changed = [*lines[:5], "other words\n", *lines[6:]]
     pieces = word_diff("".join(lines), "".join(changed))
@@ -57,13 +57,13 @@ def test_long_texts_are_compared_by_line() -> None:
 
 
 @given(TEXTS, TEXTS)
-def test_share_is_symmetric_and_between_none_and_all(old: str, new: str) -> None:
-    """It does not matter which text is the base; a text shares all with itself."""
+def test_share_of_words_is_symmetric(old: str, new: str) -> None:
+    """It is between 0 and 1; a text shares all words with itself."""
     assert 0 <= share_of_words(old, new) == share_of_words(new, old) <= 1
     assert share_of_words(old, old) == 1
 
 
-def test_share_counts_words() -> None:
-    """Of four words each, three in common are three quarters; blanks count for nothing."""
+def test_share_of_words_counts_words() -> None:
+    """Of four words each, three in common are three quarters; blanks do not count."""
     assert share_of_words("one two three four", "one  two three\nfive") == 0.75
     assert share_of_words("yes", "no") == 0

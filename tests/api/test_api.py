@@ -1,4 +1,4 @@
-"""What `from runner import ...` gives: tables, replies, pieces, differences; and a sentence for every mistake."""
+"""The public Python API: runs, replies, streams, comparisons, and one sentence for every mistake."""
 
 import asyncio
 import json
@@ -42,8 +42,8 @@ def two_targets(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
 # Runs
 
 
-def test_a_run_is_a_row_a_request(two_targets: pd.DataFrame) -> None:
-    """Every case, repeat and target has its row, with what was asked and what was measured."""
+def test_run_returns_a_row_for_each_request(two_targets: pd.DataFrame) -> None:
+    """Every case, repeat and target has its row, with its prompt and its measurements."""
     rows = two_targets.groupby(["case", "repeat", "model"]).size()
     assert len(rows) == 2 * 6 * 2
     assert set(rows) == {1}
@@ -82,7 +82,7 @@ def test_a_suite_file_is_run_as_the_command_runs_it(tmp_path: Path) -> None:
 
 
 def test_a_run_is_resumed(tmp_path: Path) -> None:
-    """`resume` goes on with a run of a suite file, and asks nothing twice."""
+    """`resume` resumes a run of a suite file, and sends nothing twice."""
     (tmp_path / "my.yaml").write_text("cases: [{id: a, prompt: x}]", encoding="utf-8")
     first = run("my.yaml", targets=QUICK, repeat=2)
     again = run(resume=first.attrs["folder"], repeat=3)
@@ -90,7 +90,7 @@ def test_a_run_is_resumed(tmp_path: Path) -> None:
     assert again["started_at"].tolist()[:2] == first["started_at"].tolist()
 
 
-def test_turns_and_cases_are_prompts_too() -> None:
+def test_prompts_may_be_turns_and_cases() -> None:
     """A list of texts is a conversation, a mapping is a case as a suite has it."""
     table = run(
         prompts=[["My name is Ada.", "What is my name?"], {"id": "known", "prompt": "Say {{w}}.", "vars": {"w": "hi"}}],
@@ -102,7 +102,7 @@ def test_turns_and_cases_are_prompts_too() -> None:
     assert "Ada" in table[table["turn"] == 2]["reply"].item()
 
 
-def test_a_table_of_prompts_is_asked() -> None:
+def test_prompts_may_be_a_table() -> None:
     """`case` names, `system` is sent, further columns fill templates, and are ignored where there is none."""
     table = run(
         pd.DataFrame(
@@ -125,7 +125,7 @@ def test_a_run_shows_nothing_in_a_script(capfd: pytest.CaptureFixture[str]) -> N
 
 
 def test_run_works_under_a_running_loop() -> None:
-    """A caller inside an event loop, as a notebook's cell is, gets its table; the loop is nobody's business."""
+    """A caller inside an event loop, as a notebook's cell is, gets its table; in spite of that loop."""
 
     async def cell() -> pd.DataFrame:
         return run(prompts="one", targets=QUICK)
@@ -133,7 +133,7 @@ def test_run_works_under_a_running_loop() -> None:
     assert asyncio.run(cell())["outcome"].tolist() == ["ok"]
 
 
-def test_arun_lets_the_callers_loop_go_on() -> None:
+def test_arun_does_not_block_the_callers_loop() -> None:
     """While a run is awaited, other tasks of the loop have their turns."""
 
     async def cell() -> tuple[pd.DataFrame, int]:
@@ -211,8 +211,8 @@ def until(holds: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def test_nothing_of_a_run_is_left_behind() -> None:
-    """When a run is over its thread is, too, and so is the simulator."""
+def test_no_thread_or_process_outlives_a_run() -> None:
+    """Its thread and the simulator end with the run."""
     run(prompts="one", targets=QUICK)
     assert [thread.name for thread in threading.enumerate() if "portal" in thread.name] == []
     children = subprocess.run(
@@ -248,7 +248,7 @@ def test_nothing_of_a_run_is_left_behind() -> None:
         ({"suite": "a.yaml"}, "a suite and prompts are both given; keep one of them"),
     ],
 )
-def test_a_wrong_option_is_a_sentence(arguments: dict[str, Any], said: str) -> None:
+def test_a_wrong_option_raises_one_sentence(arguments: dict[str, Any], said: str) -> None:
     """Each wrong name and each wrong value raises before anything is sent, and says what would be right."""
     with pytest.raises(CompareError) as raised:
         run(**({"prompts": "one"} | arguments))
@@ -271,14 +271,14 @@ def test_a_wrong_option_is_a_sentence(arguments: dict[str, Any], said: str) -> N
         (pd.DataFrame({"prompt": ["{{word}}"] * 2, "word": ["x", None]}), "row 2 of the table has no `word`"),
     ],
 )
-def test_a_wrong_prompt_is_named_by_its_number(prompts: Any, said: str) -> None:
-    """What cannot be asked is refused before anything is sent, and its place is told."""
+def test_a_wrong_prompt_is_refused_with_its_number(prompts: Any, said: str) -> None:
+    """It is refused before anything is sent, and the error names its place."""
     with pytest.raises(CompareError, match=re.escape(said)):
         run(prompts=prompts, targets=QUICK)
     assert not Path("results").exists()
 
 
-def test_all_wrong_prompts_are_told_at_once() -> None:
+def test_all_wrong_prompts_are_in_one_error() -> None:
     """Several faulty cases are one error."""
     with pytest.raises(InvalidFile) as raised:
         run(prompts=["", "fine", {"prompt": "x", "tag": "y"}], targets=QUICK)
@@ -302,14 +302,14 @@ def test_all_wrong_prompts_are_told_at_once() -> None:
         (lambda: pictures(pd.DataFrame({"a": [1]})), "this is no table of results: it has no column run_id"),
     ],
 )
-def test_a_wrong_call_is_a_sentence(call: Any, said: str) -> None:
-    """Every function says what it was given wrong."""
+def test_a_wrong_call_raises_one_sentence(call: Any, said: str) -> None:
+    """Every function names what is wrong with its arguments."""
     with pytest.raises(CompareError, match=re.escape(said)):
         call()
 
 
-def test_every_option_of_run_is_read() -> None:
-    """Each option that is documented reaches `Options`: none is accepted and then forgotten."""
+def test_every_keyword_of_run_reaches_the_options() -> None:
+    """Each documented keyword sets a field of `RunOptions`: none is accepted and ignored."""
     given_options: dict[str, Any] = {
         "targets": "sim/quick", "provider": ["sim"], "skip_missing": True, "env_file": "a.env", "concurrency": 2,
         "output": ["a", "b.csv"], "bom": True, "case": "a*", "repeat": 3, "seed": 4, "warmup_requests": 1,
@@ -340,15 +340,15 @@ def test_every_option_of_run_is_read() -> None:
         st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers() | st.text()),
     )
 )
-def test_no_value_of_an_option_escapes_as_a_traceback(options: dict[str, Any]) -> None:
-    """Whatever is given, it is read or refused with a sentence."""
+def test_any_value_of_an_option_is_read_or_refused(options: dict[str, Any]) -> None:
+    """No value raises anything but a `CompareError`."""
     with suppress(CompareError):
         read_options(options)
 
 
 @given(st.lists(st.text(min_size=1).filter(str.strip), min_size=1))
-def test_prompts_stay_as_they_are(prompts: list[str]) -> None:
-    """A prompt without variables is no template, whatever it looks like; a table says the same as a list."""
+def test_prompts_without_variables_are_no_templates(prompts: list[str]) -> None:
+    """They stay as they are, whatever they look like; a table gives the same cases as a list."""
     cases = read_cases(prompts)
     assert [case["prompt"] for case in cases] == prompts
     assert read_cases(pd.DataFrame({"prompt": prompts})) == cases
@@ -357,7 +357,7 @@ def test_prompts_stay_as_they_are(prompts: list[str]) -> None:
 # Replies
 
 
-def test_ask_returns_everyones_reply() -> None:
+def test_ask_returns_the_reply_of_every_target() -> None:
     """Texts by target, a row for each, and replies that can be printed."""
     replies = ask("你是谁？", targets=["sim/quick", "sim/steady"], max_tokens=100)
     assert set(replies.texts) == {"sim/quick", "sim/steady"}
@@ -366,8 +366,8 @@ def test_ask_returns_everyones_reply() -> None:
     assert "── sim/steady" in repr(replies)
 
 
-def test_then_brings_each_its_own_history() -> None:
-    """The next turn is asked of everyone with what they were told and said; the table holds the whole conversation."""
+def test_then_sends_each_target_its_own_history() -> None:
+    """The next turn is sent with the earlier turns and replies; the table holds the whole conversation."""
     conversation = ask("My name is Ada.", targets=["sim/quick", "sim/steady"]).then("What is my name?")
     assert all("Ada" in (text or "") for text in conversation.texts.values())
     assert sorted(conversation.frame["turn"]) == [1, 1, 2, 2]
@@ -376,8 +376,8 @@ def test_then_brings_each_its_own_history() -> None:
     assert third.asked == ("My name is Ada.", "What is my name?", "And again, what is my name?")
 
 
-def test_who_fails_is_not_asked_the_next_turn(tmp_path: Path) -> None:
-    """A target that failed has no history to go on with; the others go on, and nobody left is an error."""
+def test_a_target_that_failed_is_not_asked_the_next_turn(tmp_path: Path) -> None:
+    """The other targets are; it is an error if none is left."""
     write_config(tmp_path, dead={"base_url": "http://127.0.0.1:9/v1", "keyless": True, "models": ["gone"]})
     replies = ask("My name is Ada.", targets=["sim/quick", "dead/gone"])
     assert replies.texts["dead/gone"] is None
@@ -386,7 +386,7 @@ def test_who_fails_is_not_asked_the_next_turn(tmp_path: Path) -> None:
         ask("hi", targets=["dead/gone"]).then("and now?")
 
 
-def test_a_stream_is_heard_piece_by_piece() -> None:
+def test_a_stream_yields_pieces_in_order() -> None:
     """Pieces come in order with their time and channel; together they are the reply; the exact row comes last."""
     pieces = stream("Tell me a story.", "sim/thinker", max_tokens=60)
     heard = list(pieces)
@@ -400,8 +400,8 @@ def test_a_stream_is_heard_piece_by_piece() -> None:
     assert row["ttft_s"] <= heard[0].at_s < row["ttft_s"] + 1
 
 
-def test_a_stream_arrives_while_it_is_spoken() -> None:
-    """The first piece is there long before the last was sent."""
+def test_a_stream_yields_pieces_while_they_arrive() -> None:
+    """The first piece is yielded long before the last was sent."""
     pieces = stream("one", "sim/exact?ttft_ms=10&gap_ms=200&tokens=8")
     next(pieces)
     journal = next(Path("results").glob("2*/journal.jsonl"))
@@ -409,8 +409,8 @@ def test_a_stream_arrives_while_it_is_spoken() -> None:
     assert len(list(pieces)) == 7
 
 
-def test_a_stream_can_be_left_early() -> None:
-    """Leaving the block ends the request, and what was heard is kept as cancelled."""
+def test_a_stream_can_be_closed_early() -> None:
+    """Leaving the block ends the request, which is recorded as cancelled."""
     with stream("one", "sim/exact?ttft_ms=10&gap_ms=100&tokens=500") as pieces:
         next(pieces)
     assert pieces.frame is not None
@@ -418,7 +418,7 @@ def test_a_stream_can_be_left_early() -> None:
 
 
 def test_a_failure_is_the_last_piece(tmp_path: Path) -> None:
-    """A stream that fails says so where it is listened to."""
+    """A stream that fails yields the failure."""
     write_config(tmp_path, dead={"base_url": "http://127.0.0.1:9/v1", "keyless": True, "models": ["gone"]})
     heard = list(stream("one", "dead/gone"))
     assert [piece.channel for piece in heard] == ["failure"]
@@ -438,8 +438,8 @@ def test_diff_within_a_run(two_targets: pd.DataFrame) -> None:
     assert "undecided" in repr(difference)
 
 
-def test_diff_of_a_run_with_itself_by_any_name(two_targets: pd.DataFrame) -> None:
-    """Tables and folders name runs alike, and part of a table is compared as part of the run."""
+def test_diff_takes_tables_and_folders(two_targets: pd.DataFrame) -> None:
+    """Both name the same run, and part of a table is compared as part of the run."""
     folder = two_targets.attrs["folder"]
     by_name, by_table = diff(folder, folder), diff(two_targets, two_targets)
     pd.testing.assert_frame_equal(by_name.frame, by_table.frame)
@@ -447,18 +447,18 @@ def test_diff_of_a_run_with_itself_by_any_name(two_targets: pd.DataFrame) -> Non
     assert set(diff(part, part).frame["units"]) >= {4}
 
 
-def test_a_table_of_two_runs_is_no_run(two_targets: pd.DataFrame) -> None:
+def test_a_table_of_two_runs_is_refused(two_targets: pd.DataFrame) -> None:
     """Rows of several runs are refused where a run is meant."""
     mixed = pd.concat([two_targets, two_targets.assign(run_id="another")])
     with pytest.raises(CompareError, match="rows of 2 runs"):
         diff(mixed, mixed)
 
 
-# The door
+# Public names
 
 
-def test_the_door_names_what_it_has() -> None:
-    """Every public name is there, has a docstring, and is found by completion."""
+def test_public_names_exist_and_have_docstrings() -> None:
+    """Every public name exists, has a docstring, and is found by completion."""
     for name in runner.__all__:
         assert name in dir(runner)
         assert getattr(runner, name).__doc__

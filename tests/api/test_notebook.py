@@ -1,4 +1,4 @@
-"""Real kernels: the notebook of the documents, progress in a cell, the stop button, and replies nobody can trust."""
+"""Notebooks, in real kernels: the documented notebook, progress in a cell, the stop button, and hostile replies."""
 
 import html
 import json
@@ -18,7 +18,15 @@ from runner.core.events import Channel, Text
 from runner.core.suite import Case, Parameters
 from runner.planning.plan import Plan, Request, Target
 from runner.providers.registry import builtin
-from tests.support.jupyter_kernel import CHECKOUT, NAME, Kernel, install_kernel, open_kernel, printed, texts_of
+from tests.support.jupyter_kernel import (
+    CHECKOUT,
+    KERNEL_NAME,
+    Kernel,
+    install_kernel,
+    open_kernel,
+    printed_text,
+    texts_of,
+)
 
 NOTEBOOK = CHECKOUT / "docs" / "notebook.ipynb"
 QUICK = "sim/exact?ttft_ms=20&gap_ms=2&tokens=5"
@@ -46,7 +54,9 @@ def kernel(kernels: Path) -> Iterator[Kernel]:
 def executed(kernels: Path) -> nbformat.NotebookNode:
     """Execute the documents' notebook, as a reader without any key does."""
     notebook = read_notebook()
-    client = NotebookClient(notebook, kernel_name=NAME, timeout=300, resources={"metadata": {"path": str(kernels)}})
+    client = NotebookClient(
+        notebook, kernel_name=KERNEL_NAME, timeout=300, resources={"metadata": {"path": str(kernels)}}
+    )
     return client.execute()
 
 
@@ -63,7 +73,7 @@ def outputs(notebook: nbformat.NotebookNode, id_: str) -> str:
 
 
 def test_the_notebook_is_committed_without_outputs() -> None:
-    """Nobody reads figures in it that were measured elsewhere, and a run of it leaves no diff to argue about."""
+    """It holds no figures that were measured elsewhere, and running it leaves no diff."""
     notebook = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
     code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     assert [cell["id"] for cell in code if cell["outputs"] or cell["execution_count"]] == []
@@ -71,7 +81,7 @@ def test_the_notebook_is_committed_without_outputs() -> None:
 
 
 def test_the_notebook_runs_without_a_key(executed: nbformat.NotebookNode) -> None:
-    """Every cell does what its text says: personas stand in and say so, names are remembered, text streams."""
+    """Every cell does what its text says: personas answer and are marked, names are remembered, text streams."""
     assert "sim/quick" in outputs(executed, "keys")
     assert "simulated: the built-in simulator answered" in outputs(executed, "ask")
     assert outputs(executed, "second-turn").count("Ada") == 3
@@ -84,7 +94,7 @@ def test_the_notebook_runs_without_a_key(executed: nbformat.NotebookNode) -> Non
 
 
 def test_the_notebook_asks_the_models_whose_keys_are_set() -> None:
-    """Of each vendor one model stands in the notebook, with the variable of its key; it is one of the vendor's row."""
+    """The notebook names one model per vendor, from the vendor's row, with the variable of its key."""
     rows = builtin().rows
     source = "".join(next(c for c in read_notebook().cells if c.id == "keys").source)
     named = re.findall(r'"(\w+)": \("(\w+)/([^"]+)", "sim/\w+"\)', source)
@@ -101,7 +111,7 @@ def test_a_cell_shows_progress_in_one_output(kernel: Kernel) -> None:
         r"3 of 3 requests done, in .+; kept in results/\S+", texts_of(messages, "update_display_data")[-1]
     )
     assert texts_of(messages, "execute_result") == ["3"]
-    assert printed(messages) == ""
+    assert printed_text(messages) == ""
 
 
 def test_await_works_in_a_cell(kernel: Kernel) -> None:
@@ -112,11 +122,11 @@ def test_await_works_in_a_cell(kernel: Kernel) -> None:
 
 @pytest.mark.parametrize("call", ["run(", "await arun("])
 def test_the_stop_button_keeps_finished_rows(kernel: Kernel, call: str) -> None:
-    """An interrupt under way raises KeyboardInterrupt; what it and the cell show leads to the rows finished by then."""
-    cell = kernel.begin(f"table = {call}prompts='one', targets={QUICK!r}, repeat=100_000, concurrency=1)")
+    """An interrupt raises KeyboardInterrupt; its message and the cell name the rows finished by then."""
+    cell = kernel.start(f"table = {call}prompts='one', targets={QUICK!r}, repeat=100_000, concurrency=1)")
     messages = []
     stopped = False
-    for message in kernel.hear(cell):
+    for message in kernel.messages(cell):
         messages.append(message)
         if not stopped and re.match("[1-9]", "".join(texts_of([message], "update_display_data"))):
             kernel.interrupt()
@@ -134,15 +144,15 @@ def test_the_stop_button_keeps_finished_rows(kernel: Kernel, call: str) -> None:
     assert int(found[1]) >= 1
 
 
-def test_a_mistake_in_a_cell_is_a_sentence(kernel: Kernel) -> None:
-    """No traceback through our own code, only what is wrong and what to do."""
+def test_a_mistake_in_a_cell_shows_one_sentence(kernel: Kernel) -> None:
+    """There is no traceback, only what is wrong and what to do."""
     messages = kernel.run("run(prompts='one', repeats=3)")
     (error,) = [message["content"] for message in messages if message["msg_type"] == "error"]
     assert error["traceback"] == ["CompareError: run() has no option `repeats`. Did you mean `repeat`?"]
 
 
-def test_replies_grow_and_stay(kernel: Kernel) -> None:
-    """While `ask` waits, columns grow; when all are whole a line is left of them, and the cell's value is the board."""
+def test_replies_grow_in_a_cell_while_ask_waits(kernel: Kernel) -> None:
+    """When all are whole a line replaces the columns, and the cell's value shows the replies side by side."""
     messages = kernel.run("ask('你是谁？', targets=['sim/quick', 'sim/thinker'])")
     growing = texts_of(messages, "update_display_data", "text/html")
     assert any('<div class="thoughts">' in drawn for drawn in growing[:-1])
@@ -152,7 +162,7 @@ def test_replies_grow_and_stay(kernel: Kernel) -> None:
     assert "sim/thinker" in board
 
 
-def test_what_a_model_says_cannot_do_anything() -> None:
+def test_hostile_replies_are_shown_as_text() -> None:
     """Hostile Markdown, HTML and names come out as text: no element, no address, no control character gets through."""
     hostile = "<script>alert(1)</script><img src=x onerror=alert(1)> [x](javascript:alert(1)) ![](http://evil) \x1b[31m"
     table = run(prompts=[hostile], targets="sim/quick")
@@ -167,8 +177,8 @@ def test_what_a_model_says_cannot_do_anything() -> None:
     assert "\x1b" not in drawn + repr(side_by_side(table))
 
 
-def test_a_growing_reply_cannot_do_anything() -> None:
-    """Text that is drawn before it is whole is escaped as well."""
+def test_a_growing_reply_is_escaped() -> None:
+    """Text is escaped before it is whole, too."""
     seen: list[str] = []
 
     class Screen(Nowhere):
@@ -187,8 +197,8 @@ def test_a_growing_reply_cannot_do_anything() -> None:
     assert "<i>" not in seen[1]
 
 
-def test_a_terminal_gets_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """Without a notebook's outputs the line is written over, and only the last one stays, with the notes above it."""
+def test_progress_on_a_terminal_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """The line is overwritten, and only the last one stays, with the notes above it."""
     progress = Progress(TerminalLine(), ["simulated"])
     progress.draw()
     progress.conclude("results/x")
@@ -198,6 +208,6 @@ def test_a_terminal_gets_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[-1].endswith("; results/x\n")
 
 
-def test_a_script_has_nowhere_to_show_anything() -> None:
-    """Even where IPython is loaded, as it is here, no shell means no progress."""
+def test_a_script_shows_no_progress() -> None:
+    """There is none without a shell, even where IPython is loaded, as it is here."""
     assert isinstance(find_screen(), Nowhere)

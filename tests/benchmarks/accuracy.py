@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from runner.analysis.calibration import Errors, ErrorSpread, measure_errors
+from runner.analysis.calibration import ErrorSpread, TimestampErrors, measure_errors
 from runner.calibration.measure import CalibrationLoad
 from runner.simulator.process import launch_sync
 from tests.benchmarks.client import Measurement
@@ -38,7 +38,7 @@ class Row:
     """One client's figures; one that it does not report, or that cannot be compared, is None."""
 
     client: str
-    errors: Errors
+    errors: TimestampErrors
     cpu_per_token_s: float | None
     wall_s: float
 

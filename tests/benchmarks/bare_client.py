@@ -14,7 +14,7 @@ from time import perf_counter_ns
 from typing import cast
 from urllib.parse import urlsplit
 
-from runner.analysis.calibration import Stamps
+from runner.analysis.calibration import ReplyTimestamps
 from runner.calibration.measure import CalibrationLoad
 from tests.benchmarks.client import Measurement, run_client, timestamps_since
 
@@ -96,7 +96,7 @@ def _request(load: CalibrationLoad) -> bytes:
     return b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
 
 
-def _decode(sent_ns: int, reads: Reads) -> Stamps:
+def _decode(sent_ns: int, reads: Reads) -> ReplyTimestamps:
     """Return a reply's timestamps: each text has that of the read which brought its event's last byte."""
     whole = b"".join(data for _, data in reads)
     ends = list(accumulate(len(data) for _, data in reads))

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from time import perf_counter_ns, process_time_ns
 from typing import Self
 
-from runner.analysis.calibration import Stamps
+from runner.analysis.calibration import ReplyTimestamps
 from runner.calibration.measure import CalibrationLoad
 from runner.commands.run.event_loop import run_async
 
@@ -17,7 +17,7 @@ from runner.commands.run.event_loop import run_async
 class Measurement:
     """The replies to a load as one client timed them; `cpu_s` is the CPU time of the client's process alone."""
 
-    replies: list[Stamps] = field(default_factory=list)
+    replies: list[ReplyTimestamps] = field(default_factory=list)
     cpu_s: float = 0.0
     wall_s: float = 0.0
 
@@ -36,13 +36,13 @@ class Measurement:
     def from_json(cls, text: str) -> Self:
         """Parse what `to_json` returned."""
         values = json.loads(text)
-        return cls([Stamps(*reply) for reply in values["replies"]], values["cpu_s"], values["wall_s"])
+        return cls([ReplyTimestamps(*reply) for reply in values["replies"]], values["cpu_s"], values["wall_s"])
 
 
-def timestamps_since(sent_ns: int, received_ns: int, at_ns: list[int], origin_ns: list[int]) -> Stamps:
+def timestamps_since(sent_ns: int, received_ns: int, at_ns: list[int], origin_ns: list[int]) -> ReplyTimestamps:
     """Return a reply's timestamps in microseconds since its request was sent; arguments in nanoseconds of one clock."""
     at_us, origin_us = ([(at - sent_ns) // 1000 for at in column] for column in (at_ns, origin_ns))
-    return Stamps((received_ns - sent_ns) // 1000, at_us, origin_us)
+    return ReplyTimestamps((received_ns - sent_ns) // 1000, at_us, origin_us)
 
 
 def run_client(ask: Callable[[str, CalibrationLoad], Coroutine[None, None, Measurement]]) -> None:

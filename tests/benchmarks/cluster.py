@@ -36,7 +36,7 @@ from runner.wire.completion_request import CompletionRequest
 from tests.benchmarks.accuracy import CHECKOUT, STEADY
 from tests.benchmarks.memory import MAXRSS_BYTES
 from tests.benchmarks.targets import Target, ratio
-from tests.support.ray_cluster import launch as launch_cluster
+from tests.support.ray_cluster import launch_cluster
 
 if TYPE_CHECKING:
     from runner.cluster.worker_pool import WorkerPool

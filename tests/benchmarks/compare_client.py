@@ -3,7 +3,7 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from runner.analysis.calibration import read_stamps
+from runner.analysis.calibration import read_timestamps
 from runner.calibration.measure import CalibrationLoad, run_load
 from runner.storage import journal
 from tests.benchmarks.client import Measurement, run_client
@@ -14,7 +14,7 @@ async def ask(base_url: str, load: CalibrationLoad) -> Measurement:
     with TemporaryDirectory() as folder:
         effort = await run_load(base_url, load, Path(folder))
         records = list(journal.read(Path(folder)).records)
-    replies = [reply for record in records if (reply := read_stamps(record)) is not None]
+    replies = [reply for record in records if (reply := read_timestamps(record)) is not None]
     return Measurement(replies, effort.cpu_s, effort.wall_s)
 
 

@@ -20,15 +20,15 @@ from scipy import stats
 from runner.analysis.intervals import Interval
 from runner.analysis.measures import Better
 from runner.analysis.permutation import (
-    Exchangeable,
-    Flips,
     PermutationResult,
+    Permutations,
     Relabellings,
-    adjust,
+    SignFlips,
+    holm_adjust,
     p_values,
     smallest_p,
 )
-from runner.analysis.verdict import Demand, Rule, moved
+from runner.analysis.verdict import Criteria, Rule, is_change
 
 Floats = NDArray[np.float64]
 Truths = NDArray[np.bool_]
@@ -109,9 +109,9 @@ class World:
     draw: Draw
     paired: bool
 
-    def exchange(self, n: int) -> Exchangeable:
-        """Return what the rule may exchange."""
-        return Flips(n) if self.paired else Relabellings(n, n)
+    def permutations(self, n: int) -> Permutations:
+        """Return the permutations of the rule's test."""
+        return SignFlips(n) if self.paired else Relabellings(n, n)
 
 
 WITHIN = (
@@ -166,25 +166,25 @@ def _apply_rule(world: World, rows: int, base: Floats, new: Floats) -> tuple[int
     old, now = np.log(base), np.log(new)
     units = now - old if world.paired else np.concatenate([old, now], axis=1)
     estimates = now.mean(axis=1) - old.mean(axis=1)
-    exchange = world.exchange(n)
-    p = np.concatenate([p_values(units[at : at + AT_ONCE], exchange) for at in range(0, len(units), AT_ONCE)])
+    permutations = world.permutations(n)
+    p = np.concatenate([p_values(units[at : at + AT_ONCE], permutations) for at in range(0, len(units), AT_ONCE)])
     rule = Rule()
-    demand = Demand(
-        margin=float(np.log1p(rule.min_effect)),
+    criteria = Criteria(
+        min_effect=float(np.log1p(rule.min_effect)),
         alpha=rule.alpha,
-        share=rule.alpha / rows,
+        alpha_of_row=rule.alpha / rows,
         better=Better.LOWER,
         beyond_clock=True,
-        least=lambda _: 0.0,
+        smallest_p=lambda _: 0.0,
     )
     regressed = changed = 0
     for at in range(0, len(p), rows):
         claims = [
             estimate
             for estimate, raw, adjusted in zip(
-                estimates[at : at + rows], p[at : at + rows], adjust(p[at : at + rows].tolist()), strict=True
+                estimates[at : at + rows], p[at : at + rows], holm_adjust(p[at : at + rows].tolist()), strict=True
             )
-            if moved(PermutationResult(estimate, raw, smallest_p(exchange), 0.0, n, None), adjusted, demand)
+            if is_change(PermutationResult(estimate, raw, smallest_p(permutations), 0.0, n, None), adjusted, criteria)
         ]
         regressed += any(estimate > 0 for estimate in claims)
         changed += bool(claims)

@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
-from runner.analysis.calibration import Errors, ErrorSpread
+from runner.analysis.calibration import ErrorSpread, TimestampErrors
 from runner.calibration.measure import CalibrationLoad
 
 LIMIT_S = 900
@@ -28,11 +28,11 @@ class Report:
     measuring_s: float
     wall_s: float
 
-    def errors(self, load: CalibrationLoad) -> Errors:
+    def errors(self, load: CalibrationLoad) -> TimestampErrors:
         """Return the errors of the reported TTFT against the delay that the server was asked for."""
         us = [round(ttft * 1000) for ttft in self.ttft_ms]
         off_us = [at - round(load.ttft_ms * 1000) for at in us]
-        return Errors(
+        return TimestampErrors(
             load.requests,
             len(us),
             self.tokens,

@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 
 from runner.analysis.calibration import (
     ClockError,
-    Errors,
     ErrorSpread,
-    Stamps,
-    choose_next,
+    ReplyTimestamps,
+    TimestampErrors,
     is_sustained,
     measure_errors,
-    read_stamps,
+    next_concurrency,
+    read_timestamps,
 )
 from runner.calibration import measure
 from runner.calibration.measure import Calibration, CalibrationLoad, Capacity, Effort, TrialResult
@@ -40,7 +40,7 @@ from tests.support.command import compare, finish, read_lines, start
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
 SPREAD = ErrorSpread(120, 0.0002, 0.0008, 0.0031, 0.012)
-ERRORS = Errors(120, 120, 3000, SPREAD, SPREAD, SPREAD, SPREAD, SPREAD)
+ERRORS = TimestampErrors(120, 120, 3000, SPREAD, SPREAD, SPREAD, SPREAD, SPREAD)
 LOAD = CalibrationLoad(concurrency=8, requests=120, ttft_ms=200, gap_ms=20, tokens=25)
 
 US = st.integers(-1_000_000, 1_000_000)
@@ -111,7 +111,7 @@ def test_spread_without_errors_is_none() -> None:
 def test_constant_delay_affects_ttft_and_no_gap(truth: tuple[int, tuple[int, ...]], delay_us: int) -> None:
     """If every timestamp is late by the same time, TTFT is wrong by it and by the time the request took to arrive."""
     received_us, origin_us = truth
-    errors = measure_errors([Stamps(received_us, [at + delay_us for at in origin_us], origin_us)], requests=1)
+    errors = measure_errors([ReplyTimestamps(received_us, [at + delay_us for at in origin_us], origin_us)], requests=1)
     assert errors.ttft == ErrorSpread.of([delay_us + received_us])
     assert errors.request == ErrorSpread.of([received_us])
     assert errors.stamp == ErrorSpread.of([delay_us] * len(origin_us))
@@ -128,12 +128,12 @@ def test_gap_error_is_the_difference_of_two_delays(truth: tuple[int, tuple[int, 
     measured = [b - a for a, b in pairwise(at_us)]
     true = [b - a for a, b in pairwise(origin_us)]
     expected = ErrorSpread.of(took - real for took, real in zip(measured, true, strict=True))
-    assert measure_errors([Stamps(received_us, at_us, origin_us)], requests=1).gap == expected
+    assert measure_errors([ReplyTimestamps(received_us, at_us, origin_us)], requests=1).gap == expected
 
 
 def test_timestamps_are_those_of_both_sides() -> None:
     """A complete reply of a server with a known clock yields both clocks' timestamps unchanged."""
-    assert read_stamps(record()) == Stamps(10, (205, 310), (200, 300))
+    assert read_timestamps(record()) == ReplyTimestamps(10, (205, 310), (200, 300))
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_timestamps_are_those_of_both_sides() -> None:
 )
 def test_record_without_server_timestamps_is_left_out(details: Mapping[str, object]) -> None:
     """A record that cannot be compared counts as missing."""
-    assert read_stamps(record(**details)) is None
+    assert read_timestamps(record(**details)) is None
 
 
 @pytest.mark.parametrize(
@@ -158,11 +158,11 @@ def test_record_without_server_timestamps_is_left_out(details: Mapping[str, obje
         (ERRORS, True),
         (replace(ERRORS, timed=119), False),
         (replace(ERRORS, ttft=replace(SPREAD, p99_s=0.005)), False),
-        (Errors(0, 0, 0, None, None, None, None, None), False),
+        (TimestampErrors(0, 0, 0, None, None, None, None, None), False),
     ],
     ids=["good", "one failed", "too late", "nothing"],
 )
-def test_concurrency_is_sustained_when_all_went_well(errors: Errors, sustained: bool) -> None:
+def test_concurrency_is_sustained_when_all_went_well(errors: TimestampErrors, sustained: bool) -> None:
     """One failed request, or a 99th percentile at the bound, is enough to fail."""
     assert is_sustained(errors) is sustained
 
@@ -172,7 +172,7 @@ def test_search_finds_the_limit_to_an_eighth(first: int, limit: int, most: int) 
     """Whatever the machine's limit, few tries enclose it, or reach the highest concurrency that is tried."""
     sustained, exceeded = (first, None) if first <= limit else (0, first)
     tries = 0
-    while (level := choose_next(sustained, exceeded, most)) is not None:
+    while (level := next_concurrency(sustained, exceeded, most)) is not None:
         assert sustained < level <= most
         assert exceeded is None or level < exceeded
         sustained, exceeded = (level, exceeded) if level <= limit else (sustained, level)
@@ -269,7 +269,7 @@ def test_stored_calibration_is_found_on_this_machine(tmp_path: Path) -> None:
     found = find_clock_error(NOW + timedelta(days=29), path)
     assert found == ClockError(NOW.isoformat(), 8, 120, 0.0002, 0.0031, 0.0031)
     assert found is not None
-    assert ClockError.of(json.loads(json.dumps(found.facts()))) == found
+    assert ClockError.from_plain(json.loads(json.dumps(found.to_plain()))) == found
 
 
 @pytest.mark.parametrize(
@@ -278,7 +278,7 @@ def test_stored_calibration_is_found_on_this_machine(tmp_path: Path) -> None:
         {"calibrated_at": (NOW - timedelta(days=31)).isoformat()},
         {"machine": {"node": "another", "python": platform.python_version()}},
         {"machine": {"node": platform.node(), "python": "2.7"}},
-        {"errors": Errors(120, 0, 0, None, None, None, None, None)},
+        {"errors": TimestampErrors(120, 0, 0, None, None, None, None, None)},
     ],
     ids=["old", "another machine", "another Python", "nothing timed"],
 )
@@ -310,7 +310,7 @@ def test_calibration_that_cannot_be_stored_is_an_error(tmp_path: Path) -> None:
 @given(st.dictionaries(st.sampled_from(["calibrated_at", "n", "other"]), st.integers()))
 def test_clock_error_of_another_version_is_none(facts: dict[str, int]) -> None:
     """A header with other members can still be read."""
-    assert ClockError.of(facts) is None
+    assert ClockError.from_plain(facts) is None
 
 
 def test_table_shows_n_beside_every_figure() -> None:
@@ -324,7 +324,7 @@ def test_table_shows_n_beside_every_figure() -> None:
 
 def test_table_shows_dashes_for_missing_figures() -> None:
     """A figure that could not be measured is a dash, not a zero."""
-    nothing = Errors(100, 0, 0, None, None, None, None, None)
+    nothing = TimestampErrors(100, 0, 0, None, None, None, None, None)
     shown = tabulate_calibration(calibration(errors=nothing, cpu_per_token_s=None, capacity=Capacity(0, 1)))
     assert "0 of 100 requests timed" in shown
     assert shown.count("–") == 16

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from runner.analysis.checks import REQUEST, check_cells, find
+from runner.analysis.checks import REQUEST, check_cells, check_record
 from runner.analysis.run import Run
 from runner.checks.finding import CheckFinding, CheckVerdict
 from runner.checks.language import LANGUAGES
@@ -267,7 +267,7 @@ def test_a_failed_request_fails_its_case() -> None:
     header = header_with(a={"checks": {"not_contains": "x"}, "turns": 1})
     failed = replace(answered(None, outcome=Outcome.TIMEOUT), error="no text in 60 s")
     (cell,) = check_cells(header, [failed])
-    assert find(header, failed) is None
+    assert check_record(header, failed) is None
     assert (cell.verdict, cell.faults[0].check, cell.faults[0].why) == (FAILED, REQUEST, "timeout: no text in 60 s")
 
 
@@ -281,7 +281,7 @@ def test_an_interrupted_repeat_is_not_decided() -> None:
 def test_text_checks_apply_to_the_last_turn_and_measurements_to_each() -> None:
     """`contains` applies to the last reply, `max_ttft_s` to both."""
     header = header_with(a={"checks": {"contains": "Ada", "max_ttft_s": 0.5}, "turns": 2})
-    first, last = (find(header, answered("Ada", turn=turn)) or {} for turn in (1, 2))
+    first, last = (check_record(header, answered("Ada", turn=turn)) or {} for turn in (1, 2))
     assert (list(first), list(last)) == (["max_ttft_s"], ["contains", "max_ttft_s"])
 
 

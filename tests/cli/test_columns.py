@@ -1,4 +1,4 @@
-"""Replies on a terminal: beside each other while they stream, one after another where there is no room."""
+"""Replies on a terminal: side by side while they stream, one after another where there is no room."""
 
 import re
 from dataclasses import replace
@@ -23,7 +23,7 @@ HOSTILE = "\x1b[2J[bold]no[/bold]\x07 \u202egnp.exe"
 
 
 def terminal(width: int = 80, height: int = 24) -> Console:
-    """Return a console that takes itself for a terminal."""
+    """Return a console that is a terminal of this size."""
     return Console(file=StringIO(), width=width, height=height, force_terminal=True, color_system=None)
 
 
@@ -40,8 +40,8 @@ def request(target: str) -> Request:
     return Request(Target(provider, model, Parameters()), Case("one", ("Tell one.",)), repeat=1, block=1)
 
 
-def test_the_first_text_is_timed_as_it_comes() -> None:
-    """A column counts while nothing is heard, says about when text came, and in the end exactly."""
+def test_a_column_shows_when_the_first_text_came() -> None:
+    """A column shows the wait, then roughly when text came, and at the end exactly."""
     console = terminal()
     columns = LiveReplies(console, [BASE, NEW])
     columns.started(request(BASE))
@@ -70,7 +70,7 @@ def test_columns_show_the_newest_text() -> None:
 
 
 def test_columns_are_as_wide_as_each_other_in_chinese() -> None:
-    """A Chinese character takes two columns: borders stand below each other."""
+    """A Chinese character takes two columns, so that borders are aligned."""
     console = terminal(width=70)
     columns = LiveReplies(console, [BASE, NEW])
     for target in (BASE, NEW):
@@ -83,20 +83,20 @@ def test_columns_are_as_wide_as_each_other_in_chinese() -> None:
     ("mode", "width", "kind"),
     [("auto", 80, LiveReplies), ("auto", 50, PlainReplies), ("plain", 80, PlainReplies), ("live", 80, LiveReplies)],
 )
-def test_columns_need_room(mode: str, width: int, kind: type) -> None:
+def test_columns_need_a_wide_terminal(mode: str, width: int, kind: type) -> None:
     """Where columns would be too narrow to read, or are not wanted, replies come one after another."""
     with open_columns(mode, terminal(width), [BASE, NEW]) as columns:
         assert type(columns) is kind
 
 
 def test_columns_need_a_terminal() -> None:
-    """In a pipe there are none, however wide it says it is."""
+    """In a pipe there are none, whatever its width."""
     with open_columns("auto", Console(file=StringIO(), width=500), [BASE, NEW]) as columns:
         assert type(columns) is PlainReplies
 
 
 @pytest.mark.parametrize("width", [80, 50])
-def test_a_reply_drives_no_terminal(width: int) -> None:
+def test_a_reply_cannot_control_the_terminal(width: int) -> None:
     """Escape sequences, overrides and rich's own markup are shown, live and plain, in replies, names and errors."""
     console = terminal(width)
     record = answered(BASE, reply=HOSTILE)

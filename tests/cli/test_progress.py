@@ -1,4 +1,4 @@
-"""What is seen while a run goes on: a row a lane on a terminal, a line a request elsewhere."""
+"""The progress of a run: a row for each lane on a terminal, a line for each request elsewhere."""
 
 from io import StringIO
 from statistics import median
@@ -48,22 +48,22 @@ def watch(plan: Plan) -> LiveProgress:
     return progress
 
 
-def test_a_lane_is_a_row() -> None:
-    """It shows how much is done of how much, what is under way of what may be, failures, and TTFT with its n."""
+def test_live_progress_has_a_row_for_each_lane() -> None:
+    """It shows done of total, in flight of the limit, failures, and TTFT with its n."""
     heading, row = screen(watch(PLAN))
     assert heading.split() == ["lane", "done", "in", "flight", "failed", "TTFT", "p50", "so", "far", "left"]
     assert row.split()[:-2] == ["acme", "2/10", "1", "of", "2", "1", "100", "ms", "(n", "1)"]
 
 
-def test_a_run_without_end_has_no_total() -> None:
-    """What nobody can know is not made up."""
+def test_progress_of_a_run_without_end_has_no_total() -> None:
+    """Neither the total nor the remaining time is shown."""
     _, row = screen(watch(Plan(PLAN.cases, TARGETS, repeat=None)))
     assert row.split()[1:3] == ["2", "1"]
     assert row.split()[-1] == "–"
 
 
-def test_plain_progress_is_a_line_for_each_thing_that_happened() -> None:
-    """Requests are numbered, of how many if that is known; pauses and limits say why."""
+def test_plain_progress_prints_a_line_for_each_event() -> None:
+    """Requests are numbered, with the total if it is known; pauses and limits give their reason."""
     said = StringIO()
     progress = PlainProgress(Console(file=said, width=200))
     request = next(first_requests(PLAN))
@@ -82,8 +82,8 @@ def test_plain_progress_is_a_line_for_each_thing_that_happened() -> None:
     ]
 
 
-def test_the_time_left_follows_from_the_pace_so_far() -> None:
-    """Three of twelve in six seconds leave eighteen; with nothing done, or no end, nobody knows."""
+def test_the_remaining_time_follows_from_the_pace_so_far() -> None:
+    """Three of twelve in six seconds leave eighteen; with nothing done, or no total, it is unknown."""
     lane = LaneProgress(limit=4, total=12, opened_ns=0)
     assert lane.eta_s(6_000_000_000) is None
     lane.done = 3
@@ -96,14 +96,14 @@ def test_the_time_left_follows_from_the_pace_so_far() -> None:
     ("eta_s", "said"),
     [(None, "–"), (0, "0 s"), (40.4, "40 s"), (89, "89 s"), (100, "2 min"), (3600, "60 min"), (7800, "2 h 10 min")],
 )
-def test_time_left_is_said_roughly(eta_s: float | None, said: str) -> None:
-    """As long as it is, so coarse it is."""
+def test_the_remaining_time_is_rounded(eta_s: float | None, said: str) -> None:
+    """The longer it is, the coarser."""
     assert format_eta(eta_s) == said
 
 
 @given(st.lists(st.floats(0.001, 1000), min_size=1, max_size=99).filter(lambda values: len(values) % 2 == 1))
-def test_a_running_median_is_the_median(values: list[float]) -> None:
-    """It is within one of its steps of what all the values say."""
+def test_the_running_median_is_within_a_step_of_the_median(values: list[float]) -> None:
+    """It differs from the median of all values by less than a step."""
     running = RunningMedian()
     for value in values:
         running.add(value)
@@ -111,6 +111,6 @@ def test_a_running_median_is_the_median(values: list[float]) -> None:
     assert running.value == pytest.approx(median(values), rel=STEP)
 
 
-def test_there_is_no_median_of_nothing() -> None:
-    """Before the first value there is none, and it is not zero."""
+def test_the_running_median_of_nothing_is_none() -> None:
+    """It is None before the first value, not zero."""
     assert RunningMedian().value is None

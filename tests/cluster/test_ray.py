@@ -21,8 +21,8 @@ import pytest
 
 from runner.cluster.worker import TRIAL
 from tests.support.command import compare, read_lines, read_rows, write_config, write_yaml
-from tests.support.killed_runs import Lineage, begin
-from tests.support.ray_cluster import NODES, OBJECT_STORE_BYTES, Served, launch
+from tests.support.ray_cluster import NODES, OBJECT_STORE_BYTES, RayCluster, launch_cluster
+from tests.support.resumable_run import ResumableRun, open_run
 
 pytestmark = pytest.mark.ray
 
@@ -37,15 +37,15 @@ SOMETHING_ELSE = "a server that is no cluster"
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Served]:
+def cluster() -> Iterator[RayCluster]:
     """Serve a cluster while this module is tested."""
     pytest.importorskip("ray")
-    with launch() as served:
-        yield served
+    with launch_cluster() as ray_cluster:
+        yield ray_cluster
 
 
 @pytest.fixture
-def on_ray(cluster: Served) -> tuple[str, ...]:
+def on_ray(cluster: RayCluster) -> tuple[str, ...]:
     """Return the options of a run on the cluster."""
     return ("--engine", "ray", "--address", cluster.address)
 
@@ -81,9 +81,9 @@ def recorded_rows(folder: Path) -> Counter[tuple[str, int, int]]:
     return Counter((row["case"], int(row["turn"]), int(row["repeat"])) for row in read_rows(folder))
 
 
-def simulator_log(lineage: Lineage) -> list[dict[str, Any]]:
+def simulator_log(run: ResumableRun) -> list[dict[str, Any]]:
     """Return the simulator's own log."""
-    with urlopen(lineage.base_url.removesuffix("/v1") + "/log") as reply:
+    with urlopen(run.base_url.removesuffix("/v1") + "/log") as reply:
         log: list[dict[str, Any]] = json.load(reply)
     return log
 
@@ -93,8 +93,8 @@ def simulator_log(lineage: Lineage) -> list[dict[str, Any]]:
 
 def test_cluster_run_has_the_same_rows_as_one_machine(tmp_path: Path, on_ray: tuple[str, ...]) -> None:
     """Keys, outcomes, replies and attempts are those of a run in one process; each row names its node and region."""
-    with begin(tmp_path, "quick", "quick?fault=http_500") as lineage:
-        lineage.write_suite(CASES)
+    with open_run(tmp_path, "quick", "quick?fault=http_500") as run:
+        run.write_suite(CASES)
         common = ("run", "suite.yaml", "-p", "acme", "--repeat", "3", "--seed", "1", "--allow-errors", "100%")
         here = compare(tmp_path, *common, "-o", "here")
         there = compare(tmp_path, *common, "-o", "there", *on_ray)
@@ -114,10 +114,10 @@ def test_cluster_run_has_the_same_rows_as_one_machine(tmp_path: Path, on_ray: tu
 
 def test_timestamps_are_in_order(tmp_path: Path, on_ray: tuple[str, ...]) -> None:
     """The driver's timestamps precede the worker's, and no text is received before the simulator sent it."""
-    with begin(tmp_path, SLOW) as lineage:
-        lineage.write_suite(CASES)
-        assert lineage.run(*on_ray).returncode == 0
-    for record in lineage.records():
+    with open_run(tmp_path, SLOW) as run:
+        run.write_suite(CASES)
+        assert run.run(*on_ray).returncode == 0
+    for record in run.records():
         marks = record.timestamps
         stages = (marks.ready, marks.slot, marks.sent, marks.headers, marks.first_event, marks.last_event)
         known = [at for at in stages if at is not None]
@@ -133,43 +133,43 @@ def test_timestamps_are_in_order(tmp_path: Path, on_ray: tuple[str, ...]) -> Non
 
 def test_killed_worker_loses_no_request(tmp_path: Path, on_ray: tuple[str, ...]) -> None:
     """After kill -9 its attempts are repeated, every row is there once, and the summary names the lost worker."""
-    with begin(tmp_path, SLOW) as lineage:
-        lineage.write_suite(CASES)
-        running = lineage.start(*on_ray, "--repeat", "8", "--concurrency", "6", "--json")
-        await_line(lineage.journal, "record")
-        victim = await_line(lineage.journal, "worker")
+    with open_run(tmp_path, SLOW) as run:
+        run.write_suite(CASES)
+        running = run.start(*on_ray, "--repeat", "8", "--concurrency", "6", "--json")
+        await_line(run.journal, "record")
+        victim = await_line(run.journal, "worker")
         os.kill(victim["pid"], signal.SIGKILL)
         code, stdout, stderr = finish(running)
     assert code == 0, stderr
-    assert recorded_rows(lineage.out) == planned_rows(CASES, 8)
-    (lost,) = read_lines(lineage.out, "worker_lost")
+    assert recorded_rows(run.out) == planned_rows(CASES, 8)
+    (lost,) = read_lines(run.out, "worker_lost")
     assert (lost["name"], lost["node"]) == (victim["name"], victim["node"])
-    again = [line for line in read_lines(lineage.out, "attempt") if line["error_type"] == "worker_lost"]
+    again = [line for line in read_lines(run.out, "attempt") if line["error_type"] == "worker_lost"]
     assert len(again) == lost["under_way"] > 0
     assert len(json.loads(stdout)["rows"]) == 24
-    assert f"lost: {victim['name']}" in (lineage.out / "results.md").read_text(encoding="utf-8")
+    assert f"lost: {victim['name']}" in (run.out / "results.md").read_text(encoding="utf-8")
 
 
-def test_lost_node_loses_no_request(tmp_path: Path, cluster: Served, on_ray: tuple[str, ...]) -> None:
+def test_lost_node_loses_no_request(tmp_path: Path, cluster: RayCluster, on_ray: tuple[str, ...]) -> None:
     """After a whole node is gone, its attempts are repeated, within the limit by the server's own log."""
     at_once, repeat = 6, 24
-    with begin(tmp_path, SLOW) as lineage:
-        row = {"base_url": lineage.base_url, "keyless": True, "models": [SLOW]}
+    with open_run(tmp_path, SLOW) as run:
+        row = {"base_url": run.base_url, "keyless": True, "models": [SLOW]}
         write_config(tmp_path, acme={**row, "concurrency": at_once})
-        lineage.write_suite(CASES)
-        running = lineage.start(*on_ray, "--repeat", str(repeat))
-        await_line(lineage.journal, "record")
+        run.write_suite(CASES)
+        running = run.start(*on_ray, "--repeat", str(repeat))
+        await_line(run.journal, "record")
         cluster.toggle("beta")
         try:
             code, stdout, stderr = finish(running)
         finally:
             cluster.toggle("beta")
-        log = simulator_log(lineage)
+        log = simulator_log(run)
     assert code == 0, stderr
-    assert recorded_rows(lineage.out) == planned_rows(CASES, repeat)
-    (lost,) = read_lines(lineage.out, "worker_lost")
+    assert recorded_rows(run.out) == planned_rows(CASES, repeat)
+    (lost,) = read_lines(run.out, "worker_lost")
     assert lost["node"] == "beta"
-    again = [line for line in read_lines(lineage.out, "attempt") if line["error_type"] == "worker_lost"]
+    again = [line for line in read_lines(run.out, "attempt") if line["error_type"] == "worker_lost"]
     assert len(again) == lost["under_way"] > 0
     assert f"lost: {lost['name']} on beta" in stdout
     assert max(entry["in_flight"] for entry in log) <= at_once
@@ -178,15 +178,15 @@ def test_lost_node_loses_no_request(tmp_path: Path, cluster: Served, on_ray: tup
 
 def test_run_of_a_killed_driver_is_resumed(tmp_path: Path, on_ray: tuple[str, ...]) -> None:
     """After kill -9 of the command itself, `--resume` sends what is missing, on the cluster again."""
-    with begin(tmp_path, SLOW) as lineage:
-        lineage.write_suite(CASES)
-        running = lineage.start(*on_ray, "--repeat", "6")
-        await_line(lineage.journal, "record")
+    with open_run(tmp_path, SLOW) as run:
+        run.write_suite(CASES)
+        running = run.start(*on_ray, "--repeat", "6")
+        await_line(run.journal, "record")
         running.kill()
         finish(running)
-        resumed = lineage.run(*on_ray)
+        resumed = run.run(*on_ray)
     assert resumed.returncode == 0, resumed.stderr
-    assert recorded_rows(lineage.out) == planned_rows(CASES, 6)
+    assert recorded_rows(run.out) == planned_rows(CASES, 6)
 
 
 # Limits
@@ -196,17 +196,17 @@ def test_limits_hold_for_the_whole_cluster(tmp_path: Path, on_ray: tuple[str, ..
     """By the server's own log, no more requests per minute or in flight than a lane allows, even after a kill."""
     rate, at_once, repeat = 14, 3, 18
     cases = CASES[:1]
-    with begin(tmp_path, SLOW) as lineage:
-        row = {"base_url": lineage.base_url, "keyless": True, "models": [SLOW]}
+    with open_run(tmp_path, SLOW) as run:
+        row = {"base_url": run.base_url, "keyless": True, "models": [SLOW]}
         write_config(tmp_path, acme={**row, "requests_per_minute": rate, "concurrency": at_once})
-        lineage.write_suite(cases)
-        running = lineage.start(*on_ray, "--repeat", str(repeat))
-        await_line(lineage.journal, "record")
-        os.kill(await_line(lineage.journal, "worker")["pid"], signal.SIGKILL)
+        run.write_suite(cases)
+        running = run.start(*on_ray, "--repeat", str(repeat))
+        await_line(run.journal, "record")
+        os.kill(await_line(run.journal, "worker")["pid"], signal.SIGKILL)
         code, _, stderr = finish(running)
-        log = simulator_log(lineage)
+        log = simulator_log(run)
     assert code == 0, stderr
-    assert recorded_rows(lineage.out) == planned_rows(cases, repeat)
+    assert recorded_rows(run.out) == planned_rows(cases, repeat)
     times_s = [entry["received_ns"] / 1e9 for entry in log]
     busiest = max(sum(start_s <= at_s < start_s + 60 for at_s in times_s) for start_s in times_s)
     assert (busiest, len(log) >= repeat) == (rate, True)
@@ -234,27 +234,27 @@ def test_every_vantage_sends_everything_and_none_is_found_slower(tmp_path: Path,
     """Each request is sent once from each node, within limits by the server's own log; equal places are unchanged."""
     rate, at_once, repeat = 30, 3, 11
     cases = CASES[:1]
-    with begin(tmp_path, "exact?ttft_ms=200&gap_ms=10&tokens=10") as lineage:
-        row = {"base_url": lineage.base_url, "keyless": True, "models": ["exact?ttft_ms=200&gap_ms=10&tokens=10"]}
+    with open_run(tmp_path, "exact?ttft_ms=200&gap_ms=10&tokens=10") as run:
+        row = {"base_url": run.base_url, "keyless": True, "models": ["exact?ttft_ms=200&gap_ms=10&tokens=10"]}
         write_config(tmp_path, acme={**row, "requests_per_minute": rate, "concurrency": at_once})
-        lineage.write_suite(cases)
-        code, _, stderr = finish(lineage.start(*on_ray, "--vantage", "--repeat", str(repeat)))
-        log = simulator_log(lineage)
+        run.write_suite(cases)
+        code, _, stderr = finish(run.start(*on_ray, "--vantage", "--repeat", str(repeat)))
+        log = simulator_log(run)
     assert code == 0, stderr
     assert "everything is asked from each of alpha (north), beta (south), gamma" in stderr
-    assert rows_by_node(lineage.out) == rows_from_each_node(planned_rows(cases, repeat))
+    assert rows_by_node(run.out) == rows_from_each_node(planned_rows(cases, repeat))
     assert len(log) == len(NODES) * repeat
     times_s = [entry["received_ns"] / 1e9 for entry in log]
     assert max(sum(start_s <= at_s < start_s + 60 for at_s in times_s) for start_s in times_s) <= rate
     assert max(entry["in_flight"] for entry in log) <= at_once
-    by_time = sorted(lineage.records(), key=lambda record: record.timestamps.slot or 0)
+    by_time = sorted(run.records(), key=lambda record: record.timestamps.slot or 0)
     for at in range(0, len(by_time), len(NODES)):
         close = by_time[at : at + len(NODES)]
         assert {record.node for record in close} == set(NODES), "all ask a question before anybody asks the next"
         assert len({record.identity.repeat for record in close}) == 1
-    (header,) = read_lines(lineage.out, "header")
+    (header,) = read_lines(run.out, "header")
     assert (header["vantages"], header["planned_requests"]) == (NODES, len(log))
-    summary = (lineage.out / "results.md").read_text(encoding="utf-8")
+    summary = (run.out / "results.md").read_text(encoding="utf-8")
     assert all(f"tokens=10 from {name}" in summary for name in NODES)
     for names in (("north", "south"), ("alpha", "gamma")):
         asked = ("diff", "out", "--between-regions", *names, "--metric", "ttft", "--gate", "--json")
@@ -302,18 +302,18 @@ def test_node_behind_a_slow_proxy_is_found_slower(tmp_path: Path) -> None:
     """One node sends through a slow proxy, two through a fast one: the gate finds that node alone regressed."""
     model = "exact?ttft_ms=200&gap_ms=10&tokens=10"
     with (
-        begin(tmp_path, model) as lineage,
-        delaying_proxy(lineage.base_url, 0) as fast,
-        delaying_proxy(lineage.base_url, 0.15) as slow,
+        open_run(tmp_path, model) as run,
+        delaying_proxy(run.base_url, 0) as fast,
+        delaying_proxy(run.base_url, 0.15) as slow,
     ):
         proxies = {name: {"HTTP_PROXY": slow if name == "gamma" else fast} for name in NODES}
         write_config(tmp_path, acme={"base_url": "http://provider.test/v1", "keyless": True, "models": [model]})
-        lineage.write_suite(CASES[:1])
-        with launch(**proxies) as served:
-            on_ray = ("--engine", "ray", "--address", served.address)
-            code, _, stderr = finish(lineage.start(*on_ray, "--vantage", "--repeat", "12"))
+        run.write_suite(CASES[:1])
+        with launch_cluster(**proxies) as ray_cluster:
+            on_ray = ("--engine", "ray", "--address", ray_cluster.address)
+            code, _, stderr = finish(run.start(*on_ray, "--vantage", "--repeat", "12"))
     assert code == 0, stderr
-    assert rows_by_node(lineage.out) == rows_from_each_node(planned_rows(CASES[:1], 12))
+    assert rows_by_node(run.out) == rows_from_each_node(planned_rows(CASES[:1], 12))
     codes = {}
     for names in (("alpha", "gamma"), ("gamma", "beta"), ("north", "south")):
         codes[names] = compare(tmp_path, "diff", "out", "--between-regions", *names, "--metric", "ttft", "--gate")
@@ -327,76 +327,76 @@ def test_node_behind_a_slow_proxy_is_found_slower(tmp_path: Path) -> None:
 
 def test_lost_worker_is_replaced_on_its_own_node(tmp_path: Path, on_ray: tuple[str, ...]) -> None:
     """After kill -9 its attempts are repeated from the same node, and every row is there once."""
-    with begin(tmp_path, SLOW) as lineage:
-        lineage.write_suite(CASES)
-        running = lineage.start(*on_ray, "--vantage", "--workers", "2", "--repeat", "4", "--concurrency", "6")
-        await_line(lineage.journal, "record")
-        victim = await_line(lineage.journal, "worker")
+    with open_run(tmp_path, SLOW) as run:
+        run.write_suite(CASES)
+        running = run.start(*on_ray, "--vantage", "--workers", "2", "--repeat", "4", "--concurrency", "6")
+        await_line(run.journal, "record")
+        victim = await_line(run.journal, "worker")
         os.kill(victim["pid"], signal.SIGKILL)
         code, _, stderr = finish(running)
     assert code == 0, stderr
-    assert rows_by_node(lineage.out) == rows_from_each_node(planned_rows(CASES, 4))
-    workers = [line["node"] for line in read_lines(lineage.out, "worker")]
+    assert rows_by_node(run.out) == rows_from_each_node(planned_rows(CASES, 4))
+    workers = [line["node"] for line in read_lines(run.out, "worker")]
     assert sorted(workers) == sorted([*NODES, *NODES, victim["node"]])
 
 
 def test_resumed_run_keeps_its_vantages(tmp_path: Path, on_ray: tuple[str, ...]) -> None:
     """After kill -9 of the command, --vantage need not be given again, and no node sends anything twice."""
-    with begin(tmp_path, SLOW) as lineage:
-        lineage.write_suite(CASES)
-        running = lineage.start(*on_ray, "--vantage", "--repeat", "4")
-        await_line(lineage.journal, "record")
+    with open_run(tmp_path, SLOW) as run:
+        run.write_suite(CASES)
+        running = run.start(*on_ray, "--vantage", "--repeat", "4")
+        await_line(run.journal, "record")
         running.kill()
         finish(running)
-        before = {record.identity.key for record in lineage.records()}
-        code, _, stderr = finish(lineage.start(*on_ray))
-        log = simulator_log(lineage)
+        before = {record.identity.key for record in run.records()}
+        code, _, stderr = finish(run.start(*on_ray))
+        log = simulator_log(run)
     assert code == 0, stderr
-    assert rows_by_node(lineage.out) == rows_from_each_node(planned_rows(CASES, 4))
-    keys = [record.identity.key for record in lineage.records()]
+    assert rows_by_node(run.out) == rows_from_each_node(planned_rows(CASES, 4))
+    keys = [record.identity.key for record in run.records()]
     assert (len(set(keys)), before <= set(keys)) == (len(keys), True)
     assert len(log) <= len(keys) + 4, "only what was under way may have been asked twice"
 
 
 def test_no_node_sends_requests_of_a_lost_vantage(tmp_path: Path) -> None:
     """After its raylet is killed for good, its remaining requests are recorded as failed, all others are complete."""
-    with launch() as served, begin(tmp_path, SLOW) as lineage:
-        lineage.write_suite(CASES)
-        running = lineage.start("--engine", "ray", "--address", served.address, "--vantage", "--repeat", "12")
-        await_line(lineage.journal, "record")
-        os.kill(raylet_of("gamma", served), signal.SIGKILL)
+    with launch_cluster() as ray_cluster, open_run(tmp_path, SLOW) as run:
+        run.write_suite(CASES)
+        running = run.start("--engine", "ray", "--address", ray_cluster.address, "--vantage", "--repeat", "12")
+        await_line(run.journal, "record")
+        os.kill(raylet_of("gamma", ray_cluster), signal.SIGKILL)
         code, _, stderr = finish(running)
     assert code == 3, stderr
-    assert rows_by_node(lineage.out) == rows_from_each_node(planned_rows(CASES, 12))
-    for row in read_rows(lineage.out):
+    assert rows_by_node(run.out) == rows_from_each_node(planned_rows(CASES, 12))
+    for row in read_rows(run.out):
         if row["node"] != "gamma":
             assert row["outcome"] == "ok"
         elif row["outcome"] != "ok":
             assert row["error_type"] == "worker_lost" or row["outcome"] == "skipped"
-    lost = [row for row in read_rows(lineage.out) if row["error_type"] == "worker_lost"]
+    lost = [row for row in read_rows(run.out) if row["error_type"] == "worker_lost"]
     assert lost
     assert any("gamma was lost and not back within" in row["error"] for row in lost)
 
 
 def test_vantage_that_comes_back_sends_its_remaining_requests(tmp_path: Path) -> None:
     """After its raylet is killed and started again by the same name, its requests have waited, and none fails."""
-    with launch() as served, begin(tmp_path, SLOW) as lineage:
-        lineage.write_suite(CASES)
-        running = lineage.start("--engine", "ray", "--address", served.address, "--vantage", "--repeat", "12")
-        await_line(lineage.journal, "record")
-        os.kill(raylet_of("gamma", served), signal.SIGKILL)
-        await_line(lineage.journal, "worker_lost")
-        with started_again("gamma", served):
+    with launch_cluster() as ray_cluster, open_run(tmp_path, SLOW) as run:
+        run.write_suite(CASES)
+        running = run.start("--engine", "ray", "--address", ray_cluster.address, "--vantage", "--repeat", "12")
+        await_line(run.journal, "record")
+        os.kill(raylet_of("gamma", ray_cluster), signal.SIGKILL)
+        await_line(run.journal, "worker_lost")
+        with started_again("gamma", ray_cluster):
             code, _, stderr = finish(running)
     assert code == 0, stderr
-    assert rows_by_node(lineage.out) == rows_from_each_node(planned_rows(CASES, 12))
-    assert {row["outcome"] for row in read_rows(lineage.out)} == {"ok"}
+    assert rows_by_node(run.out) == rows_from_each_node(planned_rows(CASES, 12))
+    assert {row["outcome"] for row in read_rows(run.out)} == {"ok"}
 
 
 @contextmanager
-def started_again(node: str, served: Served) -> Iterator[None]:
+def started_again(node: str, ray_cluster: RayCluster) -> Iterator[None]:
     """Start a node of this name in a cluster for the length of a `with` block."""
-    command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--address", served.address]
+    command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--address", ray_cluster.address]
     options = ["--node-name", node, "--num-cpus", "2", "--object-store-memory", str(OBJECT_STORE_BYTES)]
     with Popen([*command, *options], stdout=DEVNULL, stderr=DEVNULL) as process:
         try:
@@ -405,13 +405,13 @@ def started_again(node: str, served: Served) -> Iterator[None]:
             process.terminate()
 
 
-def raylet_of(node: str, served: Served) -> int:
+def raylet_of(node: str, ray_cluster: RayCluster) -> int:
     """Return the process id of a node's raylet."""
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():
             with suppress(OSError):
                 words = (entry / "cmdline").read_bytes().decode().split("\0")
-                of_session = f"--session_dir={served.session}" in words
+                of_session = f"--session_dir={ray_cluster.session}" in words
                 if of_session and words[0].endswith("/raylet") and f"--node-name={node}" in words:
                     return int(entry.name)
     raise LookupError(node)
@@ -462,7 +462,7 @@ def files_with(text: str, folder: Path) -> list[Path]:
     return [path for path in paths if text.encode() in path.read_bytes()]
 
 
-def test_key_reaches_the_workers_and_no_file(tmp_path: Path, cluster: Served, on_ray: tuple[str, ...]) -> None:
+def test_key_reaches_the_workers_and_no_file(tmp_path: Path, cluster: RayCluster, on_ray: tuple[str, ...]) -> None:
     """Neither Ray's session, with its logs and spilled objects, nor the run's own files contain it."""
     seen: list[str] = []
     with quoting_server(seen) as base_url:
@@ -484,13 +484,13 @@ def test_key_reaches_the_workers_and_no_file(tmp_path: Path, cluster: Served, on
 @pytest.mark.parametrize("address", ["127.0.0.1:9", "nowhere", "ray://127.0.0.1:10001", SOMETHING_ELSE])
 def test_missing_cluster_is_an_error_with_a_hint(tmp_path: Path, address: str) -> None:
     """Nothing is sent, and no folder is left behind."""
-    with begin(tmp_path, "quick") as lineage:
+    with open_run(tmp_path, "quick") as run:
         if address == SOMETHING_ELSE:
-            address = urlsplit(lineage.base_url).netloc
-        lineage.write_suite(CASES)
+            address = urlsplit(run.base_url).netloc
+        run.write_suite(CASES)
         ran = compare(tmp_path, "run", "suite.yaml", "-o", "out", "--engine", "ray", "--address", address)
-        assert simulator_log(lineage) == []
+        assert simulator_log(run) == []
     assert ran.returncode == 2
     assert ran.stderr.strip().splitlines()[-1].endswith("Nothing was sent")
     assert "Traceback" not in ran.stderr
-    assert not lineage.out.exists()
+    assert not run.out.exists()

@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from tests.support.command import TIMEOUT_S, read_rows
-from tests.support.killed_runs import Lineage, begin
+from tests.support.resumable_run import ResumableRun, open_run
 from tests.support.wait_until import wait_until
 
 pytestmark = [
@@ -17,9 +17,9 @@ pytestmark = [
     pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="signals as POSIX has them"),
 ]
 
-LINEAGES = range(4)
+RUNS = range(4)
 KILLS = 13
-"""In each lineage; more than fifty in all."""
+"""In each run; more than fifty in all."""
 
 WELL, BADLY = "exact?ttft_ms=60&gap_ms=5&tokens=6", "fault-error-middle?ttft_ms=20&gap_ms=5&tokens=6"
 """One answers; the other fails in the middle of each reply, so that the turns behind it are skipped."""
@@ -27,7 +27,7 @@ WELL, BADLY = "exact?ttft_ms=60&gap_ms=5&tokens=6", "fault-error-middle?ttft_ms=
 QUESTIONS, TALKS, TURNS = 120, 40, 3
 
 
-def write_suite(run: Lineage) -> int:
+def write_suite(run: ResumableRun) -> int:
     """Write a suite in which each question stands once; return how many requests it plans."""
     questions = [{"id": f"case-{at}", "prompt": f"question {at}"} for at in range(QUESTIONS)]
     talks = [{"id": f"talk-{at}", "turns": [f"talk {at}.{turn}" for turn in range(TURNS)]} for at in range(TALKS)]
@@ -35,13 +35,13 @@ def write_suite(run: Lineage) -> int:
     return 2 * (QUESTIONS + TALKS * TURNS)
 
 
-def kill_at_random(run: Lineage, chance: Random) -> None:
+def kill_at_random(run: ResumableRun, chance: Random) -> None:
     """Start the run, or go on with it, and kill it: now and then while it starts, mostly while it asks."""
-    asked = len(run.log())
+    asked = len(run.asked())
     process = run.start()
     try:
         if chance.random() < 0.8:
-            wait_until(lambda: len(run.log()) > asked)
+            wait_until(lambda: len(run.asked()) > asked)
             time.sleep(chance.uniform(0, 0.5))
         else:
             time.sleep(chance.uniform(0, 2))
@@ -52,17 +52,17 @@ def kill_at_random(run: Lineage, chance: Random) -> None:
     assert process.returncode == -signal.SIGKILL
 
 
-@pytest.mark.parametrize("number", LINEAGES)
-def test_a_run_killed_again_and_again_comes_to_its_end(tmp_path: Path, number: int) -> None:
+@pytest.mark.parametrize("number", RUNS)
+def test_a_run_killed_repeatedly_is_completed_by_resuming(tmp_path: Path, number: int) -> None:
     """Every planned request is recorded once, and one that was recorded is never asked again, by the server's count."""
     chance = Random(number)
-    with begin(tmp_path, WELL, BADLY) as run:
+    with open_run(tmp_path, WELL, BADLY) as run:
         planned = write_suite(run)
         standing: Counter[tuple[str, str]] = Counter()
         for _ in range(KILLS):
-            asked = len(run.log())
+            asked = len(run.asked())
             kill_at_random(run, chance)
-            assert [question for question in run.log()[asked:] if question in standing] == []
+            assert [question for question in run.asked()[asked:] if question in standing] == []
             recorded = run.recorded()
             assert standing <= recorded
             assert set(recorded.values()) <= {1}
@@ -75,7 +75,7 @@ def test_a_run_killed_again_and_again_comes_to_its_end(tmp_path: Path, number: i
         assert_that_history_was_kept(run)
 
 
-def assert_that_history_was_kept(run: Lineage) -> None:
+def assert_that_history_was_kept(run: ResumableRun) -> None:
     """Check that each conversation has all its turns: answered ones to the end, those behind a failure as skipped."""
     outcomes: dict[tuple[str, str], dict[int, str]] = {}
     for record in run.records():

@@ -31,7 +31,7 @@ def findings_of(run_cli: RunCli, *arguments: str, env: dict[str, str] | None = N
     return {finding["topic"]: finding for finding in json.loads(told.stdout)}
 
 
-def test_a_machine_without_keys_is_told_how_to_get_on(run_cli: RunCli) -> None:
+def test_doctor_without_keys_notes_the_simulator_and_exits_with_0(run_cli: RunCli) -> None:
     """Nothing configured is a note with a hint, not a failure; versions and certificates are named."""
     told = run_cli("doctor")
 
@@ -43,7 +43,7 @@ def test_a_machine_without_keys_is_told_how_to_get_on(run_cli: RunCli) -> None:
 
 
 def test_the_key_variable_and_the_proxy_of_each_provider_are_named(run_cli: RunCli) -> None:
-    """Which of several variables is used, and which proxy's, is told by name and never by value."""
+    """The variables in use, of the key and of the proxy, are shown by name and never by value."""
     env = {"BIGMODEL_API_KEY": KEY, "HTTPS_PROXY": "http://user:secret@proxy.example:3128"}
     found = findings_of(run_cli, env=env)
 
@@ -53,15 +53,15 @@ def test_the_key_variable_and_the_proxy_of_each_provider_are_named(run_cli: RunC
 
 
 def test_a_proxy_that_cannot_be_used_is_a_problem(run_cli: RunCli) -> None:
-    """A proxy of a kind nobody speaks ends in exit code 1."""
+    """A proxy of an unknown kind ends in exit code 1."""
     told = run_cli("doctor", env={"DEEPSEEK_API_KEY": KEY, "HTTPS_PROXY": "gopher://proxy.example"})
 
     assert told.returncode == 1
     assert "PROBLEM deepseek: HTTPS_PROXY must name" in told.stdout
 
 
-def test_a_ping_tells_the_phases_of_a_connection(run_cli: RunCli, simulator: str, tmp_path: Path) -> None:
-    """A provider that answers is told with its connection's phases and the number of its models."""
+def test_a_ping_shows_the_phases_of_a_connection(run_cli: RunCli, simulator: str, tmp_path: Path) -> None:
+    """A provider that answers is shown with its connection's phases and the number of its models."""
     write_config(tmp_path, mine={"base_url": simulator, "keyless": True, "models": ["quick"]})
     found = findings_of(run_cli, "--ping")
 
@@ -70,8 +70,8 @@ def test_a_ping_tells_the_phases_of_a_connection(run_cli: RunCli, simulator: str
     assert "models" in found["mine"]["text"]
 
 
-def test_a_ping_that_nobody_answers_is_a_problem(run_cli: RunCli, tmp_path: Path) -> None:
-    """A refused connection is told in the same words as a run tells it, with exit code 1."""
+def test_a_ping_without_an_answer_is_a_problem(run_cli: RunCli, tmp_path: Path) -> None:
+    """A refused connection is described in the words of a run, with exit code 1."""
     write_config(tmp_path, mine={"base_url": "http://127.0.0.1:9/v1", "keyless": True, "models": ["m"]})
     told = run_cli("doctor", "--ping")
 

@@ -1,4 +1,4 @@
-"""In a pipeline: the gate and its exit codes, JUnit, GitHub's page and annotations, the action, the examples."""
+"""Continuous integration: the gate, its exit codes, JUnit, GitHub summaries and annotations, the action, examples."""
 
 import json
 import os
@@ -89,24 +89,24 @@ def judge(
     return difference, of_difference(difference, gate=gate, fail_undecided=fail_undecided)
 
 
-def test_a_gate_is_shut_to_what_is_slower() -> None:
-    """Half as fast again is a regression, from run to run and between two targets of one; without a gate it is told."""
+def test_a_gate_fails_a_slower_run() -> None:
+    """A TTFT 1.5 times as long is a regression, between runs and between targets; without a gate the exit code is 0."""
     base, run = run_of(a=100, b=100), run_of(a=100, b=150)
     assert judge(base, run, gate=True)[1] == 1
     assert judge(None, run, ("sim/a", "sim/b"), gate=True)[1] == 1
     assert judge(base, run)[1] == 0
 
 
-def test_a_gate_is_open_to_what_is_equal_or_faster() -> None:
-    """The same again passes, and so does an improvement."""
+def test_a_gate_passes_an_equal_or_faster_run() -> None:
+    """The same run passes, and so does an improvement."""
     base = run_of(a=100, b=100)
     assert judge(base, base, gate=True, fail_undecided=True)[1] == 0
     assert judge(base, run_of(a=100, b=60), gate=True)[1] == 0
     assert judge(None, base, ("sim/a", "sim/b"), gate=True)[1] == 0
 
 
-def test_too_little_is_undecided() -> None:
-    """Three requests decide nothing: 0, or 5 for who asks for it."""
+def test_three_requests_are_undecided() -> None:
+    """The exit code is 0, or 5 with fail_undecided."""
     few = Run.of(HEADER, [asked(model, repeat, 100 * repeat) for repeat in (1, 2, 3) for model in "ab"])
     other = Run.of(HEADER, [asked(model, repeat, 150 * repeat) for repeat in (1, 2, 3) for model in "ab"])
     assert judge(few, other, gate=True)[1] == 0
@@ -116,8 +116,8 @@ def test_too_little_is_undecided() -> None:
 SUITE = {"cases": [{"id": "a", "prompt": "hi"}, {"id": "b", "prompt": "ho"}]}
 
 
-def test_two_targets_are_compared_in_one_job(tmp_path: Path) -> None:
-    """`--ab` asks both, interleaved, and shuts the gate to the slower; verdicts are in the run's folder and JUnit."""
+def test_ab_compares_two_targets_of_one_run(tmp_path: Path) -> None:
+    """`--ab` asks both, interleaved, and fails the slower one; verdicts are in the run's folder and JUnit."""
     write_yaml(tmp_path / "suite.yaml", SUITE)
     more = ("--repeat", "12", "--metric", "ttft", "--gate", "-q", "-o", "run", "-o", "junit.xml")
     done = compare(tmp_path, "run", "suite.yaml", "--ab", FAST, SLOW, *more)
@@ -144,8 +144,8 @@ def slowed_copy(journal: Path, folder: Path, factor: float) -> Path:
     return folder
 
 
-def test_a_run_is_held_against_a_snapshot_and_another_run(tmp_path: Path) -> None:
-    """What `snapshot --update` keeps is a baseline; a faster one shuts the gate, and a failed check goes first."""
+def test_a_baseline_is_a_snapshot_or_another_run(tmp_path: Path) -> None:
+    """What `snapshot --update` keeps is a baseline; a run slower than its baseline fails."""
     write_yaml(tmp_path / "suite.yaml", SUITE)
     # So slow that a busy machine does not make it slower by half.
     ask = ("-m", "sim/exact?ttft_ms=400&gap_ms=2&tokens=5", "--repeat", "12", "--concurrency", "8", "-q")
@@ -173,10 +173,10 @@ def test_a_run_is_held_against_a_snapshot_and_another_run(tmp_path: Path) -> Non
         (("--ab", "sim/quick", "sim/steady", "--metric", "speed"), "speed"),
     ],
 )
-def test_what_is_wrong_with_a_gate_is_said_before_anything_is_sent(
+def test_wrong_gate_options_are_refused_before_anything_is_sent(
     tmp_path: Path, options: tuple[str, ...], said: str
 ) -> None:
-    """Exit code 2, a sentence, and no run."""
+    """The exit code is 2, with a sentence, and no run."""
     write_yaml(tmp_path / "suite.yaml", SUITE)
     done = compare(tmp_path, "run", "suite.yaml", *options)
     assert done.returncode == 2
@@ -184,8 +184,8 @@ def test_what_is_wrong_with_a_gate_is_said_before_anything_is_sent(
     assert not (tmp_path / "results").exists()
 
 
-def test_a_gate_in_which_nothing_was_compared_is_no_pass(tmp_path: Path) -> None:
-    """The same case in other words is exit code 2, once the run is over."""
+def test_a_gate_that_compared_nothing_exits_with_2(tmp_path: Path) -> None:
+    """A baseline with another prompt for the case ends in exit code 2, after the run."""
     write_yaml(tmp_path / "other.yaml", {"cases": [{**SUITE["cases"][0], "prompt": "in other words"}]})
     write_yaml(tmp_path / "suite.yaml", SUITE)
     assert compare(tmp_path, "run", "other.yaml", "-m", FAST, "-q", "-o", "base").returncode == 0
@@ -197,10 +197,10 @@ def test_a_gate_in_which_nothing_was_compared_is_no_pass(tmp_path: Path) -> None
     ("model", "suite", "said"),
     [(FAST, "other.yaml", "has no case that this run asks"), (SLOW, "suite.yaml", "has no target that this run asks")],
 )
-def test_a_baseline_of_strangers_is_refused_before_anything_is_sent(
+def test_a_baseline_with_nothing_in_common_is_refused_before_anything_is_sent(
     tmp_path: Path, model: str, suite: str, said: str
 ) -> None:
-    """A run that could not be compared in the end costs nothing: it does not begin."""
+    """A run that could not be compared does not start."""
     write_yaml(tmp_path / "other.yaml", {"cases": [{"id": "x", "prompt": "hi"}]})
     write_yaml(tmp_path / "suite.yaml", SUITE)
     assert compare(tmp_path, "run", "suite.yaml", "-m", FAST, "-q", "-o", "base").returncode == 0
@@ -249,7 +249,7 @@ def test_annotations_point_at_the_case() -> None:
 
 
 @given(title=st.text(), message=st.text())
-def test_a_workflow_command_is_one_line_whatever_it_says(title: str, message: str) -> None:
+def test_a_workflow_command_is_one_line(title: str, message: str) -> None:
     """Nothing in a message can end the command, add a property or begin another."""
     command = write_command(Annotation("error", title, message, 3), "prompts/s.yaml")
     assert "\n" not in command
@@ -320,7 +320,8 @@ def action_step(name: str) -> Mapping[str, Any]:
 def run_action(folder: Path, **inputs: str) -> subprocess.CompletedProcess[str]:
     """Run the action's main step with these inputs."""
     step = action_step("Run")
-    variables = {name: inputs.get(name.removeprefix("COMPARE_").lower(), "") for name in step["env"]}
+    values = {"command": "compare", **inputs}
+    variables = {name: values.get(name.removeprefix("COMPARE_").lower(), "") for name in step["env"]}
     github = {
         "GITHUB_ACTIONS": "true",
         "GITHUB_OUTPUT": str(folder / "output"),
@@ -338,6 +339,22 @@ def test_the_action_is_composite_and_pastes_no_input_into_a_script() -> None:
     assert all(told["description"] for told in action["inputs"].values())
     assert not any("${{" in step["run"] for step in action["runs"]["steps"])
     assert action_step("Install")["env"]["COMPARE_SOURCE"] == "${{ inputs.version || github.action_path }}"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the action's shell is bash")
+def test_the_action_installs_into_its_own_environment(tmp_path: Path) -> None:
+    """The job's packages stay as they are, and the command is a path, so that no other `compare` is ever called."""
+    variables = {"COMPARE_SOURCE": ".", "RUNNER_TEMP": str(tmp_path), "GITHUB_OUTPUT": str(tmp_path / "output")}
+    install = action_step("Install")["run"]
+    script = install.replace('-m pip install --quiet "$COMPARE_SOURCE"', "-c 'import sys; print(sys.prefix)'")
+    assert script != install
+    done = shell(script, tmp_path, **variables)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str(tmp_path / "compare-environment")
+    command = (tmp_path / "output").read_text(encoding="utf-8").strip().removeprefix("command=")
+    assert Path(command).parent.is_dir()
+    assert Path(command).is_relative_to(tmp_path / "compare-environment")
+    assert action_step("Run")["env"]["COMPARE_COMMAND"] == "${{ steps.install.outputs.command }}"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the action's shell is bash")

@@ -31,7 +31,7 @@ def test_existing_files_are_kept(tmp_path: Path) -> None:
     assert again == {"left as it is"}
 
 
-def test_the_example_of_variables_names_every_provider_and_sets_none(tmp_path: Path) -> None:
+def test_env_example_names_every_provider_and_sets_none(tmp_path: Path) -> None:
     """Each provider that takes a key has its first variable, commented out."""
     list(write_starter_files(tmp_path, builtin().rows))
     lines = (tmp_path / ".env.example").read_text(encoding="utf-8").splitlines()

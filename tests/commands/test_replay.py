@@ -1,4 +1,4 @@
-"""A recorded run played back: the same replies, the same failures, in the same order, and marked as played."""
+"""Replayed runs: the same replies, the same failures, in the same order, marked as replayed."""
 
 import json
 import signal
@@ -21,7 +21,18 @@ from runner.simulator.response import FOREVER_NS, STAMP_BYTES, Ending, Framing
 from runner.storage.recordings.recording import Label, Reads, conversation_digest, encode_frame, pack_reads
 from runner.storage.recordings.writer import RecordingWriter
 from tests.support.command import TIMEOUT_S, compare, finish, read_lines, read_rows, start, write_config, write_yaml
-from tests.support.scripted_server import DONE, END, STREAM_HEAD, Reply, delta, frame, head, play, refuse, stream
+from tests.support.scripted_server import (
+    DONE_EVENT,
+    FINISH_EVENT,
+    STREAM_HEAD,
+    ScriptedReply,
+    delta_event,
+    http_chunk,
+    http_head,
+    json_reply,
+    serve,
+    streamed_reply,
+)
 
 TOLD = ("case", "turn", "repeat", "provider", "model", "outcome", "error_type", "finish_reason", "chars", "chunks")
 TEXTS = ("prompt", "reply", "reasoning", "response_model", "input_tokens", "output_tokens", "http_status")
@@ -55,7 +66,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("pace", [(), ("--fast",)], ids=["paced", "fast"])
-def test_a_run_played_back_says_the_same(recorded: Path, tmp_path: Path, pace: tuple[str, ...]) -> None:
+def test_a_replayed_run_has_the_recorded_replies(recorded: Path, tmp_path: Path, pace: tuple[str, ...]) -> None:
     """Texts, finish reasons, counts and pieces are those of the recording, with other nonces and whatever the pace."""
     out = tmp_path / "again"
     done = compare(recorded, "run", "s.yaml", "--replay", "out", *pace, "--repeat", "2", "--seed", "1", "-o", str(out))
@@ -67,8 +78,8 @@ def test_a_run_played_back_says_the_same(recorded: Path, tmp_path: Path, pace: t
     assert (header["replay_of"], header["simulated"]) == ("out", True)
 
 
-def test_a_replay_recorded_says_the_same(recorded: Path, tmp_path: Path) -> None:
-    """A recording of a replay is a recording like any other; its simulated stamps are of today."""
+def test_a_recorded_replay_has_the_recorded_replies(recorded: Path, tmp_path: Path) -> None:
+    """A recording of a replay is a recording like any other; its simulated timestamps are new."""
     out = tmp_path / "copy"
     options = ("--replay", "out", "--fast", "--record", "--seed", "1")
     compare(recorded, "run", "s.yaml", *options, "-o", str(out))
@@ -86,8 +97,8 @@ def refuse_all(folder: Path, *arguments: str) -> str:
     return done.stderr
 
 
-def test_what_cannot_be_played_is_refused(recorded: Path) -> None:
-    """A target that was not recorded, a pace without a replay and a run without recordings are sentences."""
+def test_a_replay_that_is_impossible_is_refused(recorded: Path) -> None:
+    """A target that was not recorded, --fast without a replay and a run without recordings are errors."""
     assert "sim/steady was not recorded in out. Recorded: sim/" in refuse_all(
         recorded, "--replay", "out", "-m", "sim/steady"
     )
@@ -99,15 +110,15 @@ def test_what_cannot_be_played_is_refused(recorded: Path) -> None:
 
 
 def test_a_suite_may_list_more_than_was_recorded(recorded: Path, tmp_path: Path) -> None:
-    """Whoever was recorded answers, though the suite names others, whose keys are not there."""
+    """The recorded targets answer, though the suite names others, whose keys are not set."""
     path = write_yaml(tmp_path / "more.yaml", {**SUITE, "targets": [{"provider": "zhipu"}, {"provider": "sim"}]})
     done = compare(recorded, "run", str(path), "--replay", "out", "--fast", "-k", "short", "-o", str(tmp_path / "more"))
     assert done.returncode == 0, done.stderr
     assert {row["provider"] for row in read_rows(tmp_path / "more")} == {"sim"}
 
 
-def test_a_price_of_ones_own_does_not_stop_a_replay(recorded: Path, tmp_path: Path) -> None:
-    """What was recorded costs nothing when it is played; the prices in compare.yaml stand there for real runs."""
+def test_user_prices_do_not_stop_a_replay(recorded: Path, tmp_path: Path) -> None:
+    """A replay costs nothing, whatever prices compare.yaml holds for real runs."""
     write_yaml(tmp_path / "s.yaml", SUITE)
     prices = {"deepseek/*": {"currency": "CNY", "input": 2, "output": 8}}
     write_yaml(tmp_path / "compare.yaml", {"prices": prices})
@@ -116,8 +127,8 @@ def test_a_price_of_ones_own_does_not_stop_a_replay(recorded: Path, tmp_path: Pa
     assert {row["cost"] for row in read_rows(tmp_path / "out")} == {""}
 
 
-def test_a_replay_goes_on_as_a_replay_only(recorded: Path, tmp_path: Path) -> None:
-    """No journal mixes what is played with what a provider says today."""
+def test_a_replay_is_resumed_only_as_a_replay(recorded: Path, tmp_path: Path) -> None:
+    """No journal mixes replayed replies with those of a provider."""
     out = str(tmp_path / "played")
     compare(recorded, "run", "s.yaml", "--replay", "out", "--fast", "-k", "short", "-o", out)
     done = compare(recorded, "run", "s.yaml", "--resume", out)
@@ -126,21 +137,26 @@ def test_a_replay_goes_on_as_a_replay_only(recorded: Path, tmp_path: Path) -> No
     assert (done.returncode, "would mix" in done.stderr) == (2, True)
 
 
-HALF = b"%x\r\n%b" % (4000, delta("Hel"))
+HALF = b"%x\r\n%b" % (4000, delta_event("Hel"))
 
-KINDS: Mapping[str, Reply | Sequence[Reply]] = {
-    "good": stream("Hel", "lo ", "你好", pause_s=0.01),
-    "limited": [refuse("429 Slow", {"error": {"message": "too often"}}, retry_after_ms="10"), stream("at ", "last")],
-    "refused": refuse("401 No", {"error": {"message": "bad key"}, "request_id": "r-9"}),
-    "own-status": refuse("520 Web", "<html><title>Origin down</title></html>"),
-    "whole": refuse("200 OK", {"choices": [{"message": {"content": "Hello"}, "finish_reason": "stop"}]}),
-    "empty": Reply([(0, head(content_length="0"))]),
-    "truncated": Reply([(0, STREAM_HEAD + frame(delta("Hel")) + b"0\r\n\r\n")]),
-    "cut": Reply([(0, STREAM_HEAD), (0.01, HALF)], "close"),
-    "mute": Reply([(0, b"")], "close"),
-    "silent": Reply([(0, STREAM_HEAD), (0.01, frame(delta("Hel")))], linger_s=5),
-    "headless": Reply([(0, b"")], linger_s=5),
-    "done-and-cut": Reply([(0, STREAM_HEAD + frame(delta("Hel") + END + DONE))], "close"),
+KINDS: Mapping[str, ScriptedReply | Sequence[ScriptedReply]] = {
+    "good": streamed_reply("Hel", "lo ", "你好", pause_s=0.01),
+    "limited": [
+        json_reply("429 Slow", {"error": {"message": "too often"}}, retry_after_ms="10"),
+        streamed_reply("at ", "last"),
+    ],
+    "refused": json_reply("401 No", {"error": {"message": "bad key"}, "request_id": "r-9"}),
+    "own-status": json_reply("520 Web", "<html><title>Origin down</title></html>"),
+    "whole": json_reply("200 OK", {"choices": [{"message": {"content": "Hello"}, "finish_reason": "stop"}]}),
+    "empty": ScriptedReply([(0, http_head(content_length="0"))]),
+    "truncated": ScriptedReply([(0, STREAM_HEAD + http_chunk(delta_event("Hel")) + b"0\r\n\r\n")]),
+    "cut": ScriptedReply([(0, STREAM_HEAD), (0.01, HALF)], "close"),
+    "mute": ScriptedReply([(0, b"")], "close"),
+    "silent": ScriptedReply([(0, STREAM_HEAD), (0.01, http_chunk(delta_event("Hel")))], linger_s=5),
+    "headless": ScriptedReply([(0, b"")], linger_s=5),
+    "done-and-cut": ScriptedReply(
+        [(0, STREAM_HEAD + http_chunk(delta_event("Hel") + FINISH_EVENT + DONE_EVENT))], "close"
+    ),
 }
 
 
@@ -155,7 +171,7 @@ def ill(tmp_path_factory: pytest.TempPathFactory) -> Path:
     cases = [{"id": "hi", "turns": ["Hi"]}]
     write_yaml(folder / "s.yaml", {"version": 1, "name": "ill", "defaults": defaults, "cases": cases})
     with ExitStack() as stack:
-        urls = {name: stack.enter_context(play(answer)).url for name, answer in KINDS.items()}
+        urls = {name: stack.enter_context(serve(answer)).url for name, answer in KINDS.items()}
         rows = {name: {"base_url": url, "keyless": True, "models": ["m"]} for name, url in urls.items()}
         write_config(folder, **rows)
         done = compare(folder, "run", "s.yaml", "--record", "-o", "out")
@@ -164,7 +180,7 @@ def ill(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_failures_fail_again(ill: Path) -> None:
+def test_recorded_failures_are_replayed(ill: Path) -> None:
     """Refusals, retries, cuts and silence end as they did, and the same model of several providers is told apart."""
     done = compare(ill, "run", "s.yaml", "--replay", "out", "--fast", "-o", "again")
     assert done.returncode == 3, done.stderr
@@ -232,7 +248,7 @@ def write(folder: Path, taken: Sequence[tuple[Label, Reads]]) -> None:
 CANCELLED = Failed(9, Outcome.CANCELLED, "the run was interrupted")
 
 
-def test_any_client_can_ask(tmp_path: Path) -> None:
+def test_any_client_can_ask_the_replay_server(tmp_path: Path) -> None:
     """Questions are known by model and messages; repeats come in the order in which they were sent, round and round."""
     later, first = take("acme", "Hi", "second", sent_ns=20), take("acme", "Hi", "first", sent_ns=10)
     other = take("ernie", "Hi", "other", sent_ns=30)
@@ -285,7 +301,7 @@ stamps = st.integers(0, 10**12)
     head_ns=stamps,
     later=st.lists(st.tuples(stamps, st.binary(min_size=1, max_size=20)), min_size=1, max_size=9),
 )
-def test_each_read_is_due_when_it_came(sent: int, head_ns: int, later: list[tuple[int, bytes]]) -> None:
+def test_a_replayed_read_is_due_when_it_was_recorded(sent: int, head_ns: int, later: list[tuple[int, bytes]]) -> None:
     """At the recorded pace head and reads are due as long after the request as they came; fast, at once."""
     label = Label("k", 1, "acme", "m", "c", epoch_ns=0, sent_ns=sent, status=200, headers_ns=sent + head_ns)
     reads = [(sent + after, data) for after, data in sorted(later)]
@@ -297,16 +313,16 @@ def test_each_read_is_due_when_it_came(sent: int, head_ns: int, later: list[tupl
 
 
 @pytest.mark.parametrize("fast", [False, True])
-def test_silence_stays_silence(*, fast: bool) -> None:
-    """What was waited for in vain does not become a closed connection, however fast the rest is played."""
+def test_a_recorded_silence_is_replayed_as_silence(*, fast: bool) -> None:
+    """A reply that never came does not become a closed connection, however fast the rest is played."""
     timeout = Failed(5_000_000_000, Outcome.TIMEOUT, "no text", error_type="idle")
     label = Label("k", 1, "acme", "m", "c", epoch_ns=0, sent_ns=0, status=200, headers_ns=1, failed=timeout)
     played = replay_response(label, [(2, b"x")], fast=fast)
     assert [step.due_ns for step in played.steps] == [0 if fast else 2, FOREVER_NS]
 
 
-def test_simulated_stamps_are_made_anew() -> None:
-    """Where the simulator said what its clock showed, it says what it shows now; of others nothing is changed."""
+def test_simulated_timestamps_are_renewed_in_a_replay() -> None:
+    """The simulator's own timestamps are replaced by new ones; replies of others are not changed."""
     event = b'data: {"a":1,"sent_ns":%19d}\n\n' % 7
     text = b'{"said":"\\"sent_ns\\": 12"}'
     real = Label("k", 1, "acme", "m", "c", epoch_ns=0, sent_ns=0, status=200, headers_ns=0)

@@ -1,4 +1,4 @@
-"""`compare run --resume`, and what becomes of a run that is interrupted, has no room, or loses its folder."""
+"""`compare run --resume`, and runs that are interrupted, run out of disk space, or lose their folder."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from runner.cli import commands
 from runner.storage import journal
 from tests.support.command import compare, finish, read_lines, read_rows, start
-from tests.support.killed_runs import Lineage, begin
+from tests.support.resumable_run import ResumableRun, open_run
 from tests.support.wait_until import wait_until
 
 QUICK = "exact?ttft_ms=5&gap_ms=1&tokens=4"
@@ -30,15 +30,15 @@ posix = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="signals as PO
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Iterator[Lineage]:
+def run(tmp_path: Path) -> Iterator[ResumableRun]:
     """Begin with a simulator and a suite of four quick requests."""
-    with begin(tmp_path, QUICK) as lineage:
-        lineage.write_suite(CASES)
-        yield lineage
+    with open_run(tmp_path, QUICK) as resumable:
+        resumable.write_suite(CASES)
+        yield resumable
 
 
-def cut(run: Lineage, records: int) -> None:
-    """Leave so many records in a journal, and half of the next line, as a kill may."""
+def cut(run: ResumableRun, records: int) -> None:
+    """Keep a number of records of a journal, and half of the next line, as a kill may."""
     lines = run.journal.read_bytes().splitlines(keepends=True)
     ends = [at for at, line in enumerate(lines) if b'"kind":"record"' in line]
     kept = lines[: ends[records]]
@@ -48,24 +48,24 @@ def cut(run: Lineage, records: int) -> None:
 # Going on
 
 
-def test_a_run_goes_on_where_it_was_cut_off(run: Lineage) -> None:
-    """The suite need not be named, what differs is said, and the tables are those of the whole run."""
+def test_a_resumed_run_sends_what_is_missing(run: ResumableRun) -> None:
+    """The suite need not be named, the progress counts what is left, and the tables are those of the whole run."""
     run.run("--concurrency", "1", "--order", "as-written")
     cut(run, 2)
-    asked = len(run.log())
+    asked = len(run.asked())
     done = run.run()
     assert done.returncode == 0, done.stderr
     assert "resuming out: 2 of 4 requests are done" in done.stderr
     assert "[1/2]" in done.stderr
-    assert run.log()[asked:] == PLANNED[2:]
+    assert run.asked()[asked:] == PLANNED[2:]
     assert [row["prompt"] for row in read_rows(run.out)] == ["one", "first", "second", "third"]
     (resumed,) = read_lines(run.out, "resume")
     assert (resumed["changes"], resumed["redone"], resumed["dropped"]) == ({}, [], [])
     assert journal.read(run.out).header.concurrency == 1
 
 
-def test_stamps_go_on_by_the_wall_clock(run: Lineage) -> None:
-    """What was asked later has later stamps, though another process made them."""
+def test_timestamps_of_a_resumed_run_continue_by_the_wall_clock(run: ResumableRun) -> None:
+    """Requests sent later have later timestamps, though by another process."""
     run.run()
     cut(run, 2)
     run.run()
@@ -74,50 +74,50 @@ def test_stamps_go_on_by_the_wall_clock(run: Lineage) -> None:
     assert sent[2] - sent[1] > 100_000_000
 
 
-def test_a_whole_run_is_not_asked_again(run: Lineage) -> None:
-    """To resume what is finished asks nobody, and writes the tables anew, in further formats too."""
+def test_resuming_a_complete_run_sends_nothing(run: ResumableRun) -> None:
+    """It sends nothing, and writes the tables again, in further formats too."""
     run.run()
-    asked = len(run.log())
+    asked = len(run.asked())
     (run.out / "results.csv").unlink()
     done = run.run("-o", "table.md", "--json")
     assert (done.returncode, len(json.loads(done.stdout)["rows"])) == (0, 4), done.stderr
-    assert len(run.log()) == asked
+    assert len(run.asked()) == asked
     assert len(read_rows(run.out)) == 4
     assert (run.place / "table.md").exists()
     assert journal.read(run.out).ended
 
 
-def test_an_edited_suite_asks_what_was_edited(run: Lineage) -> None:
-    """The second turn and what follows it, and a new case; what is out of the plan leaves the tables alone."""
+def test_resuming_with_an_edited_suite_sends_what_was_edited(run: ResumableRun) -> None:
+    """These are the edited turn, the turns after it and a new case; rows no longer planned leave the tables."""
     run.run()
-    asked = len(run.log())
+    asked = len(run.asked())
     talk = {"id": "talk", "turns": ["first", "other", "third"]}
     run.write_suite([talk, {"id": "new", "prompt": "new"}])
     done = run.run()
     assert done.returncode == 0, done.stderr
-    assert Counter(run.log()[asked:]) == Counter((QUICK, question) for question in ("other", "third", "new"))
+    assert Counter(run.asked()[asked:]) == Counter((QUICK, question) for question in ("other", "third", "new"))
     assert {row["prompt"] for row in read_rows(run.out)} == {"first", "other", "third", "new"}
     assert "the suite has changed since" in done.stderr
     assert "no longer in the plan, and so in no table: 3" in done.stderr
     run.write_suite(CASES)
-    asked = len(run.log())
+    asked = len(run.asked())
     assert run.run().returncode == 0
-    assert run.log()[asked:] == []
+    assert run.asked()[asked:] == []
     assert {row["prompt"] for row in read_rows(run.out)} == {"one", "first", "second", "third"}
 
 
-def test_more_repeats_are_added(run: Lineage) -> None:
-    """What is said otherwise is done, and told; the rest is as it was, the chosen cases included."""
+def test_resuming_with_more_repeats_adds_them(run: ResumableRun) -> None:
+    """A changed option is applied, and noted; the others keep their values, the selected cases included."""
     run.run("-k", "one", "--repeat", "2")
-    asked = len(run.log())
+    asked = len(run.asked())
     done = run.run("--repeat", "3")
     assert "repeat is 3; it was 2" in done.stderr
-    assert run.log()[asked:] == [(QUICK, "one")]
+    assert run.asked()[asked:] == [(QUICK, "one")]
     assert [row["repeat"] for row in read_rows(run.out)] == ["1", "2", "3"]
 
 
-def test_what_ends_a_run_ends_it_when_it_goes_on(run: Lineage) -> None:
-    """A run that was to go on until its medians are known still ends when they are, not never."""
+def test_a_resumed_run_keeps_its_stop_rule(run: ResumableRun) -> None:
+    """A run with --until-ci still ends when its medians are known."""
     run.run("--until-ci", "100%", "--requests", "60")
     cut(run, 2)
     done = run.run()
@@ -129,26 +129,26 @@ def test_what_ends_a_run_ends_it_when_it_goes_on(run: Lineage) -> None:
     assert (header.until_ci, header.repeat, header.load) == (1.0, None, {"max_requests": 60})
 
 
-def test_failures_are_repeated_if_that_is_wanted(tmp_path: Path) -> None:
-    """Not otherwise; and a target's skipped turns come with the one that failed."""
-    with begin(tmp_path, FAILING) as run:
+def test_retry_errors_repeats_failures(tmp_path: Path) -> None:
+    """Without it they stay; skipped turns are repeated with the one that failed."""
+    with open_run(tmp_path, FAILING) as run:
         run.write_suite(CASES)
         assert run.run().returncode == 3
-        asked = len(run.log())
+        asked = len(run.asked())
         assert run.run().returncode == 3
-        assert len(run.log()) == asked
+        assert len(run.asked()) == asked
         done = run.run("--retry-errors")
-        assert (done.returncode, len(run.log())) == (3, asked + 2)
+        assert (done.returncode, len(run.asked())) == (3, asked + 2)
         assert "asked again, because they failed or were cut short: 4" in done.stderr
         assert len(read_rows(run.out)) == 4
         assert len(read_lines(run.out, "record")) == 8
 
 
-def test_the_latest_run_is_the_one_that_was_killed(run: Lineage) -> None:
-    """`latest` names a run from its first line on."""
+def test_latest_names_a_run_that_was_killed(run: ResumableRun) -> None:
+    """`latest` names a run as soon as its journal has a line."""
     process = start(run.place, "run", "suite.yaml", "-m", f"acme/{SLOW}")
     try:
-        wait_until(lambda: bool(run.log()))
+        wait_until(lambda: bool(run.asked()))
     finally:
         process.kill()
         finish(process)
@@ -158,14 +158,14 @@ def test_the_latest_run_is_the_one_that_was_killed(run: Lineage) -> None:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lineage]:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ResumableRun]:
     """Run the suite once, and have another suite beside it."""
-    with begin(tmp_path_factory.mktemp("finished"), QUICK) as lineage:
-        lineage.write_suite(CASES)
-        lineage.run()
-        text = (lineage.place / "suite.yaml").read_text()
-        (lineage.place / "other.yaml").write_text(text.replace("name: suite", "name: other"))
-        yield lineage
+    with open_run(tmp_path_factory.mktemp("finished"), QUICK) as resumable:
+        resumable.write_suite(CASES)
+        resumable.run()
+        text = (resumable.place / "suite.yaml").read_text()
+        (resumable.place / "other.yaml").write_text(text.replace("name: suite", "name: other"))
+        yield resumable
 
 
 @pytest.mark.parametrize(
@@ -183,19 +183,19 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lineage]:
         (("--resume", "out", "-m", "sim/nobody-*"), "fits no configured model"),
     ],
 )
-def test_what_cannot_be_resumed_is_a_sentence(
-    finished: Lineage, arguments: tuple[str, ...], told: str, monkeypatch: pytest.MonkeyPatch
+def test_a_run_that_cannot_be_resumed_is_refused_in_a_sentence(
+    finished: ResumableRun, arguments: tuple[str, ...], told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is sent, and the journal is left as it was."""
-    before, asked = finished.journal.read_bytes(), len(finished.log())
+    before, asked = finished.journal.read_bytes(), len(finished.asked())
     monkeypatch.chdir(finished.place)
     done = CliRunner().invoke(commands, ["run", *arguments], catch_exceptions=False)
     assert (done.exit_code, told in done.stderr) == (2, True), done.output
-    assert (finished.journal.read_bytes(), len(finished.log())) == (before, asked)
+    assert (finished.journal.read_bytes(), len(finished.asked())) == (before, asked)
 
 
-def test_a_suite_that_has_moved_is_named(run: Lineage) -> None:
-    """The run knows where its suite was, and says so when it is not there."""
+def test_resuming_needs_the_place_of_a_suite_that_has_moved(run: ResumableRun) -> None:
+    """The error names where the suite was, and how to name it now."""
     run.run()
     (run.place / "suite.yaml").rename(run.place / "moved.yaml")
     done = run.run()
@@ -205,18 +205,18 @@ def test_a_suite_that_has_moved_is_named(run: Lineage) -> None:
 
 
 @posix
-def test_a_run_that_is_under_way_is_not_resumed(run: Lineage) -> None:
-    """The second process is refused before it asks anything, and the first one goes on."""
+def test_a_run_that_is_under_way_is_not_resumed(run: ResumableRun) -> None:
+    """The second process is refused before it sends anything, and the first one continues."""
     process = run.start("-m", f"acme/{STUCK}")
     try:
-        wait_until(lambda: len(run.log()) == 2)
+        wait_until(lambda: len(run.asked()) == 2)
         second = run.run()
         assert process.poll() is None
     finally:
         process.kill()
         finish(process)
     assert (second.returncode, "is being written by another run" in second.stderr) == (2, True), second.stderr
-    assert len(run.log()) == 2
+    assert len(run.asked()) == 2
 
 
 # Interrupted
@@ -224,8 +224,8 @@ def test_a_run_that_is_under_way_is_not_resumed(run: Lineage) -> None:
 
 @posix
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_is_partial_everywhere_and_goes_on(run: Lineage, number: int) -> None:
-    """Every output says that it is not all, the command says how to go on, and going on makes it whole."""
+def test_an_interrupted_run_is_marked_partial_and_can_be_resumed(run: ResumableRun, number: int) -> None:
+    """Every output says that it is partial, the command says how to resume, and resuming completes the run."""
     process = run.start("-m", f"acme/{SLOW}", "-o", "page.html")
     try:
         wait_until(lambda: len(run.records()) > 0)
@@ -237,9 +237,9 @@ def test_an_interrupted_run_is_partial_everywhere_and_goes_on(run: Lineage, numb
     for text in (done.stdout, (run.out / "results.md").read_text(), (run.place / "page.html").read_text()):
         assert "unfinished: " in text
     cancelled = [row for row in read_rows(run.out) if row["outcome"] == "cancelled"]
-    asked = len(run.log())
+    asked = len(run.asked())
     assert run.run().returncode == 0
-    assert set(run.log()[asked:]) >= {(row["model"], row["prompt"]) for row in cancelled}
+    assert set(run.asked()[asked:]) >= {(row["model"], row["prompt"]) for row in cancelled}
     assert [row["outcome"] for row in read_rows(run.out)] == ["ok"] * 4
 
 
@@ -255,8 +255,8 @@ main()
 """
 
 
-def test_a_full_disk_ends_the_run_in_a_sentence(run: Lineage) -> None:
-    """The lines that fit are whole, the exit code says that something is missing, and with room the run goes on."""
+def test_a_full_disk_ends_the_run_in_a_sentence(run: ResumableRun) -> None:
+    """The lines that fit are whole, the exit code is 3, and with space the run can be resumed."""
     pytest.importorskip("resource")
     run.run()
     lines = run.journal.read_bytes().splitlines(keepends=True)
@@ -268,15 +268,15 @@ def test_a_full_disk_ends_the_run_in_a_sentence(run: Lineage) -> None:
     assert "what was written before is safe" in done.stderr
     recorded = run.recorded()
     assert 0 < recorded.total() < 4
-    asked = len(run.log())
+    asked = len(run.asked())
     assert run.run().returncode == 0
-    assert not set(run.log()[asked:]) & set(recorded)
+    assert not set(run.asked()[asked:]) & set(recorded)
     assert run.recorded() == Counter(PLANNED)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="elsewhere a file in use is not removed")
-def test_a_folder_that_is_removed_ends_the_run_in_a_sentence(run: Lineage) -> None:
-    """What is heard from then on would be lost: nothing more is asked."""
+def test_a_folder_that_is_removed_ends_the_run_in_a_sentence(run: ResumableRun) -> None:
+    """Later replies would be lost, so nothing more is sent."""
     process = run.start("-m", f"acme/{SLOW}", "--concurrency", "1")
     try:
         wait_until(lambda: len(run.records()) > 0)
@@ -285,13 +285,13 @@ def test_a_folder_that_is_removed_ends_the_run_in_a_sentence(run: Lineage) -> No
         done = finish(process)
     assert (done.returncode, "Traceback" in done.stderr) == (3, False), done.stderr
     assert "was removed while the run wrote to it: its rows are lost" in done.stderr
-    assert len(run.log()) < 4
+    assert len(run.asked()) < 4
 
 
 @pytest.mark.parametrize("place", ["file/run", "missing/table.md"])
-def test_paths_are_checked_before_anything_is_sent(run: Lineage, place: str) -> None:
-    """What could not be written in the end is told in the beginning."""
+def test_paths_are_checked_before_anything_is_sent(run: ResumableRun, place: str) -> None:
+    """An output that cannot be written is an error at the start."""
     (run.place / "file").touch()
     done = compare(run.place, "run", "suite.yaml", "-o", place)
     assert (done.returncode, "Traceback" in done.stderr) == (2, False), done.stderr
-    assert run.log() == []
+    assert run.asked() == []

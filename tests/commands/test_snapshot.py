@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from runner.analysis.run import Run
 from runner.analysis.snapshot import (
     ComparedQuestion,
-    Scope,
-    State,
+    SnapshotState,
+    SuiteScope,
     comparable,
     compare_snapshot,
     normalized,
@@ -45,21 +45,21 @@ NAMES = st.text(min_size=1, max_size=12)
 
 
 @given(NAMES)
-def test_a_name_comes_back(name: str) -> None:
-    """Whatever a case or model is called, its file's name tells it."""
+def test_an_escaped_name_is_unescaped_to_itself(name: str) -> None:
+    """Any name of a case or model can be read back from its file's name."""
     assert unescape(escape(name)) == name
 
 
 @given(NAMES, NAMES)
-def test_names_stay_apart_on_any_disk(one: str, other: str) -> None:
-    """Neither a disk that ignores case nor one that changes Unicode's form takes two names for one."""
+def test_escaped_names_differ_on_any_file_system(one: str, other: str) -> None:
+    """Two names differ even where case is ignored or Unicode is normalized."""
     if one != other:
         assert normalize("NFD", escape(one)).casefold() != normalize("NFD", escape(other)).casefold()
 
 
 @given(NAMES)
-def test_a_name_is_fit_for_a_file(name: str) -> None:
-    """It has no separator, no sign that a system forbids, and no dot or blank at an end."""
+def test_an_escaped_name_is_a_valid_file_name(name: str) -> None:
+    """It has no separator, no character that a system forbids, and no dot or blank at an end."""
     escaped = escape(name)
     assert not set(escaped) & set('/\\:*?"<>|+,\0 ')
     assert escaped[0] != "."
@@ -80,20 +80,20 @@ def test_a_name_is_fit_for_a_file(name: str) -> None:
         ("a b", "a%20b"),
     ],
 )
-def test_names_stay_readable(name: str, escaped: str) -> None:
+def test_common_names_are_escaped_readably(name: str, escaped: str) -> None:
     """Common names look like themselves; devices of Windows and relative paths do not get through."""
     assert escape(name) == escaped
 
 
-def test_a_name_too_long_for_a_file_is_refused_in_words() -> None:
-    """The name and the hint are told."""
+def test_a_name_too_long_for_a_file_is_refused() -> None:
+    """The error holds the name and a hint."""
     assert len(escape("a" * MAX_BYTES)) == MAX_BYTES
     with pytest.raises(CompareError, match="too long for a file's name; shorten it"):
         escape("谁" * MAX_BYTES)
 
 
 @given(text=st.text(), case=NAMES, model=NAMES, turn=st.integers(1, 12))
-def test_a_reply_comes_back_from_its_file(
+def test_a_reply_is_read_back_from_its_file(
     tmp_path_factory: pytest.TempPathFactory, text: str, case: str, model: str, turn: int
 ) -> None:
     """Line ends and blanks included, under the question it answers; and once removed, nothing is left of it."""
@@ -106,7 +106,7 @@ def test_a_reply_comes_back_from_its_file(
     assert list((folder / "replies").iterdir()) == []
 
 
-def test_line_ends_that_git_changes_do_not_count(tmp_path: Path) -> None:
+def test_line_ends_changed_by_git_are_ignored(tmp_path: Path) -> None:
     """A file checked out with CR LF is the reply that was written."""
     question = ComparedQuestion("a", 1, "acme/m")
     write_reply(tmp_path, question, "one\ntwo\n")
@@ -115,8 +115,8 @@ def test_line_ends_that_git_changes_do_not_count(tmp_path: Path) -> None:
     assert read_replies(tmp_path) == {question: "one\ntwo\n"}
 
 
-def test_a_damaged_file_is_named(tmp_path: Path) -> None:
-    """What is no text, or not named by us, is an error that says where."""
+def test_a_damaged_snapshot_file_is_named(tmp_path: Path) -> None:
+    """A file that is no text, or has a foreign name, is an error that names it."""
     path = path_of(tmp_path, ComparedQuestion("a", 1, "acme/m"))
     path.parent.mkdir(parents=True)
     path.write_bytes(b"\xff")
@@ -141,7 +141,7 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
         ("1 apple", "1 pear", False),
     ],
 )
-def test_what_varies_from_day_to_day_is_not_compared(one: str, other: str, same: bool) -> None:
+def test_numbers_dates_and_ids_are_not_compared(one: str, other: str, same: bool) -> None:
     """Case, blanks, numbers, dates and ids are taken out; words are not."""
     assert (normalized(one) == normalized(other)) is same
 
@@ -172,7 +172,7 @@ HEADER = Header(
     path="secret/suite.yaml",
 )
 A = ComparedQuestion("a", 1, "acme/m")
-SCOPE = Scope({"a": 1}, None)
+SCOPE = SuiteScope({"a": 1}, None)
 
 
 def replied(reply: str | None, *, simulated: bool = True, repeat: int = 1, outcome: Outcome = Outcome.OK) -> Record:
@@ -192,8 +192,8 @@ def replied(reply: str | None, *, simulated: bool = True, repeat: int = 1, outco
 
 
 def state_of(
-    kept: str | None, *replies: Record, demands: Mapping[str, object] | None = None, scope: Scope = SCOPE
-) -> list[State]:
+    kept: str | None, *replies: Record, demands: Mapping[str, object] | None = None, scope: SuiteScope = SCOPE
+) -> list[SnapshotState]:
     """Hold replies against what is kept; return what came of each question."""
     run = Run.of(replace(HEADER, checks={"a": demands} if demands else {}), replies)
     return [each.state for each in compare_snapshot({} if kept is None else {A: kept}, run, scope)]
@@ -202,34 +202,34 @@ def state_of(
 @pytest.mark.parametrize(
     ("kept", "now", "demands", "state"),
     [
-        ("x", replied("x"), None, State.SAME),
-        ("x", replied("X"), None, State.CHANGED),
-        ("x", replied("X"), {"match": "normalized"}, State.SAME),
-        ("a b c d", replied("a b c e"), {"match": "similar 0.75"}, State.SAME),
-        ("a b c d", replied("a b c e"), {"match": "similar 0.76"}, State.CHANGED),
-        (None, replied("x"), None, State.NEW),
-        ("x", replied(None, outcome=Outcome.TIMEOUT), None, State.MISSING),
-        ("x", replied("y", simulated=False), None, State.NOT_COMPARED),
-        ("x", replied("y", simulated=False), {"match": "exact"}, State.CHANGED),
-        ("x", replied("y", simulated=False), {"checks": {"equals": "y"}}, State.PASSED),
-        ("x", replied("y", simulated=False), {"checks": {"equals": "x"}}, State.FAILED),
-        ("x", replied("y", simulated=False), {"checks": {"language": "en"}}, State.NOT_COMPARED),
-        ("x", replied("y"), {"match": "checks-only"}, State.NOT_COMPARED),
+        ("x", replied("x"), None, SnapshotState.SAME),
+        ("x", replied("X"), None, SnapshotState.CHANGED),
+        ("x", replied("X"), {"match": "normalized"}, SnapshotState.SAME),
+        ("a b c d", replied("a b c e"), {"match": "similar 0.75"}, SnapshotState.SAME),
+        ("a b c d", replied("a b c e"), {"match": "similar 0.76"}, SnapshotState.CHANGED),
+        (None, replied("x"), None, SnapshotState.NEW),
+        ("x", replied(None, outcome=Outcome.TIMEOUT), None, SnapshotState.MISSING),
+        ("x", replied("y", simulated=False), None, SnapshotState.NOT_COMPARED),
+        ("x", replied("y", simulated=False), {"match": "exact"}, SnapshotState.CHANGED),
+        ("x", replied("y", simulated=False), {"checks": {"equals": "y"}}, SnapshotState.PASSED),
+        ("x", replied("y", simulated=False), {"checks": {"equals": "x"}}, SnapshotState.FAILED),
+        ("x", replied("y", simulated=False), {"checks": {"language": "en"}}, SnapshotState.NOT_COMPARED),
+        ("x", replied("y"), {"match": "checks-only"}, SnapshotState.NOT_COMPARED),
     ],
 )
 def test_a_question_is_compared_as_its_case_says(
-    kept: str | None, now: Record, demands: Mapping[str, object] | None, state: State
+    kept: str | None, now: Record, demands: Mapping[str, object] | None, state: SnapshotState
 ) -> None:
     """Exactly for the simulator and by checks for live models, unless the suite says otherwise."""
     assert state_of(kept, now, demands=demands) == [state]
 
 
-def test_the_first_ok_repeat_speaks() -> None:
+def test_the_first_ok_repeat_is_compared() -> None:
     """A failed first repeat does not hide a good second."""
-    assert state_of("x", replied(None, outcome=Outcome.TIMEOUT), replied("x", repeat=2)) == [State.SAME]
+    assert state_of("x", replied(None, outcome=Outcome.TIMEOUT), replied("x", repeat=2)) == [SnapshotState.SAME]
 
 
-def test_what_the_suite_asks_no_more_is_orphaned_and_what_was_left_out_is_not() -> None:
+def test_a_question_removed_from_the_suite_is_orphaned() -> None:
     """A case that is gone, a turn that is gone, a target no longer listed; but not what this run just did not ask."""
     run = Run.of(HEADER, [replied("x")])
     kept = {
@@ -238,17 +238,17 @@ def test_what_the_suite_asks_no_more_is_orphaned_and_what_was_left_out_is_not() 
         ComparedQuestion("a", 2, "acme/m"): "",
         ComparedQuestion("a", 1, "acme/n"): "",
     }
-    listed = compare_snapshot(kept, run, Scope({"a": 1, "b": 1}, {"acme/m"}))
-    assert [each.question for each in listed if each.state is State.ORPHANED] == [
+    listed = compare_snapshot(kept, run, SuiteScope({"a": 1, "b": 1}, {"acme/m"}))
+    assert [each.question for each in listed if each.state is SnapshotState.ORPHANED] == [
         ComparedQuestion("a", 2, "acme/m"),
         ComparedQuestion("a", 1, "acme/n"),
     ]
-    unlisted = compare_snapshot(kept, run, Scope({"a": 2, "b": 1}, None))
-    assert [each.state for each in unlisted] == [State.SAME]
+    unlisted = compare_snapshot(kept, run, SuiteScope({"a": 2, "b": 1}, None))
+    assert [each.state for each in unlisted] == [SnapshotState.SAME]
 
 
-def test_a_stripped_journal_holds_times_and_no_words(tmp_path: Path) -> None:
-    """Nothing said, asked or complained of is left, nor the suite's place; every duration is."""
+def test_a_stripped_journal_holds_times_and_no_texts(tmp_path: Path) -> None:
+    """It has no prompt, reply or error, nor the suite's path, but every duration."""
     record = replied("my reply")
     with journal.JournalWriter(tmp_path) as writer:
         for line in stripped_lines(HEADER, [record], {"kind": "end"}):
@@ -338,7 +338,7 @@ def test_the_same_replies_pass_and_write_nothing(kept: Path) -> None:
     assert files_of(kept) == before
 
 
-def test_each_difference_has_a_name(kept: Path) -> None:
+def test_new_changed_and_orphaned_replies_are_listed(kept: Path) -> None:
     """New, changed and orphaned are told apart, the change word by word, and the exit code is 1."""
     replies = kept / "suite.snapshot" / "replies"
     text = (replies / "talk" / "sim" / "quick.txt").read_text(encoding="utf-8")
@@ -354,7 +354,7 @@ def test_each_difference_has_a_name(kept: Path) -> None:
     assert "[-Goodbye-]{+Hello+}" in done.stdout
 
 
-def test_in_ci_nothing_is_kept(kept: Path) -> None:
+def test_in_ci_a_snapshot_is_not_changed(kept: Path) -> None:
     """With CI=true both ways of keeping are refused before anything is sent, and comparing goes on."""
     before = files_of(kept)
     for option in ("--update", "--review"):
@@ -364,7 +364,7 @@ def test_in_ci_nothing_is_kept(kept: Path) -> None:
     assert files_of(kept) == before
 
 
-def test_nothing_compared_is_no_pass(tmp_path: Path) -> None:
+def test_a_snapshot_without_comparisons_exits_with_2(tmp_path: Path) -> None:
     """Without a snapshot, or with nothing but cases that demand nothing, the exit code is 2."""
     write_yaml(tmp_path / "suite.yaml", {"cases": [{"id": "a", "prompt": "hi", "match": "checks-only"}]})
     done = compare(tmp_path, *ASK)
@@ -373,7 +373,7 @@ def test_nothing_compared_is_no_pass(tmp_path: Path) -> None:
     assert "nothing was compared" in done.stderr
 
 
-def test_an_update_forgets_orphans_and_leaves_other_targets_alone(kept: Path) -> None:
+def test_an_update_removes_orphans_and_keeps_other_targets(kept: Path) -> None:
     """A case that is gone loses its file; the reply of a target that was not asked keeps its own."""
     folder = kept / "suite.snapshot"
     write_reply(folder, ComparedQuestion("gone", 1, "sim/quick"), "bye")
@@ -422,7 +422,7 @@ def test_a_review_keeps_what_is_accepted_and_nothing_else(kept: Path) -> None:
     assert read_replies(folder) == true
 
 
-def test_another_suites_run_is_refused(kept: Path) -> None:
+def test_a_run_of_another_suite_is_refused(kept: Path) -> None:
     """`--from` takes a run of this suite only, and as it is."""
     write_yaml(kept / "other.yaml", SUITE)
     done = compare(kept, "snapshot", "other.yaml", "--from", "run")
@@ -430,7 +430,7 @@ def test_another_suites_run_is_refused(kept: Path) -> None:
     assert hold(kept, "-k", "talk").returncode == 2
 
 
-def test_todays_checks_judge_yesterdays_run(kept: Path) -> None:
+def test_snapshot_from_a_run_uses_the_checks_of_the_suite_now(kept: Path) -> None:
     """With `--from` the suite's checks as they are now count, so that a check can be tried out for nothing."""
     cases = [dict(case) for case in SUITE["cases"]]  # type: ignore[attr-defined]
     cases[2]["checks"] = {"contains": "zebra"}

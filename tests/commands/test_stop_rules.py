@@ -1,4 +1,4 @@
-"""Rules that end a run early: a sum that is spent, and a median that is known well enough."""
+"""Rules that end a run early: a budget that is spent, and medians that are known precisely enough."""
 
 from collections.abc import Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -32,7 +32,7 @@ PRICE = Price("USD", (Rates(Decimal(0), Decimal(10_000)),), "test")
 
 
 class AtOnce(Executor):
-    """Does what it is given before it returns."""
+    """Calls what it is given before it returns."""
 
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Call the function here and now."""
@@ -71,7 +71,7 @@ def budgeted(plan: Plan, *budgets: str, **prices: Price) -> StopRule:
     *(st.integers(1, 8), st.integers(1, 3), st.lists(st.integers(0, 100), min_size=150, max_size=150)),
     st.randoms(use_true_random=False),
 )
-def test_a_budget_is_never_passed(
+def test_a_budget_is_never_exceeded(
     dollars: int, at_once: int, turns: int, lengths: Sequence[int], chance: Random
 ) -> None:
     """However many conversations are under way, in whatever order they end, and however long replies are."""
@@ -99,12 +99,12 @@ def test_a_budget_is_never_passed(
 
 
 def test_a_budget_below_one_conversation_sends_nothing() -> None:
-    """The sentence says what one may cost."""
+    """The reason says what one conversation may cost."""
     reason = budgeted(plan_of("a"), "0.50USD", a=PRICE)()
     assert reason == "the budget of 0.5 USD is reached: 0 USD spent, up to 1.00 USD for one more conversation"
 
 
-def test_what_is_not_counted_is_charged_at_its_most() -> None:
+def test_a_reply_without_usage_is_charged_at_its_most() -> None:
     """A reply without usage, a cut one too; a refused or never sent request is free, as are skipped turns."""
     plan = plan_of("a")
     opening = next(first_requests(plan))
@@ -123,7 +123,7 @@ def test_what_is_not_counted_is_charged_at_its_most() -> None:
     assert left == {"no usage": False, "cut": False, "refused": True, "unsent": True, "skipped": True}
 
 
-def test_a_missing_part_is_charged_at_the_dearest_rate() -> None:
+def test_tokens_of_unknown_kind_are_charged_at_the_highest_rate() -> None:
     """Known lengths are used, even where it is not known what came from a cache."""
     cached = Price("USD", (Rates(Decimal(0), Decimal(10_000), cached=Decimal(1)),), "test")
     plan = plan_of("a")
@@ -132,8 +132,8 @@ def test_a_missing_part_is_charged_at_the_dearest_rate() -> None:
     assert rule() is None
 
 
-def test_a_skipped_turn_ends_its_conversation() -> None:
-    """What was held back for it is free again."""
+def test_a_skipped_turn_frees_the_reserve_of_its_conversation() -> None:
+    """What was reserved for it is available again."""
     plan = plan_of("a", turns=2)
     rule = budgeted(plan, "3USD", a=PRICE)
     opening = next(first_requests(plan))
@@ -144,8 +144,8 @@ def test_a_skipped_turn_ends_its_conversation() -> None:
     assert rule() is None
 
 
-def test_an_earlier_part_of_the_run_counts() -> None:
-    """What a resumed run hears first is spent, and frees nothing that was never begun."""
+def test_records_of_a_resumed_run_count_towards_the_budget() -> None:
+    """They are spent, and free nothing, since their conversations did not start now."""
     plan = plan_of("a")
     rule = budgeted(plan, "2.50USD", a=PRICE)
     rule.finished(answer(next(first_requests(plan))))
@@ -153,8 +153,8 @@ def test_an_earlier_part_of_the_run_counts() -> None:
     assert rule() is not None
 
 
-def test_without_a_limit_the_dearest_reply_so_far_stands_in() -> None:
-    """Nothing bounds a reply, so that the budget may be passed by what is under way, and not by more."""
+def test_without_a_reply_limit_the_most_expensive_reply_so_far_is_reserved() -> None:
+    """The budget may be exceeded by what is under way, and not by more."""
     plan = plan_of("a", parameters=Parameters())
     rule, openings = budgeted(plan, "5USD", a=PRICE), first_requests(plan)
     assert [rule(), rule()] == [None, None]
@@ -164,8 +164,8 @@ def test_without_a_limit_the_dearest_reply_so_far_stands_in() -> None:
     assert rule() is None
 
 
-def test_warm_ups_cost_money_too() -> None:
-    """They are spent, and end no conversation."""
+def test_warmups_count_towards_the_budget() -> None:
+    """Their cost is spent, and they finish no conversation."""
     plan = plan_of("a", warmups=1)
     rule = budgeted(plan, "2USD", a=PRICE)
     for request in plan.warmup_requests("p"):
@@ -196,7 +196,7 @@ def test_each_currency_has_a_budget_of_its_own() -> None:
     ],
 )
 def test_a_budget_that_cannot_be_kept_is_refused(budgets: list[str], prices: dict[str, Price], said: str) -> None:
-    """Before anything is sent."""
+    """The error comes before anything is sent."""
     with pytest.raises(CompareError, match=said):
         budgeted(plan_of("a", "b"), *budgets, **prices)
 
@@ -222,12 +222,12 @@ def hear_blocks(rule: StopRule, plan: Plan, spread: float) -> int | None:
     return None
 
 
-def test_a_steady_target_is_known_soon() -> None:
+def test_precision_of_a_steady_target_is_reached_after_six_blocks() -> None:
     """Six blocks are the fewest that have an interval."""
     assert hear_blocks(narrowed(plan_of("a", "b"), 0.05), plan_of("a", "b"), spread=0.01) == 6
 
 
-def test_a_wild_target_takes_longer_and_a_wilder_one_for_ever() -> None:
+def test_precision_takes_more_blocks_the_more_values_vary() -> None:
     """The more values vary, the more of them it takes."""
     plan = plan_of("a", repeat=60)
     after = hear_blocks(narrowed(plan, 0.05), plan, spread=0.4)
@@ -236,7 +236,7 @@ def test_a_wild_target_takes_longer_and_a_wilder_one_for_ever() -> None:
     assert hear_blocks(narrowed(plan, 0.001), plan, spread=1.5) is None
 
 
-def test_the_reason_names_the_least_well_known_target_with_its_n() -> None:
+def test_the_reason_to_stop_names_the_least_precise_target_with_its_n() -> None:
     """Half of the interval's width as a share of the median, in percent."""
     plan = plan_of("a", "b")
     rule = narrowed(plan, 0.1)
@@ -248,8 +248,8 @@ def test_the_reason_names_the_least_well_known_target_with_its_n() -> None:
     assert rule() == f"every target's median TTFT is known to ±10 %, {wanted}"
 
 
-def test_a_block_counts_when_it_is_whole() -> None:
-    """Values of a block that still goes on are left out, however many there are."""
+def test_only_whole_blocks_count_towards_precision() -> None:
+    """Values of an unfinished block are left out, however many there are."""
     plan = plan_of("a", "b", repeat=10)
     rule = narrowed(plan, 0.9)
     for request in first_requests(plan):
@@ -260,8 +260,8 @@ def test_a_block_counts_when_it_is_whole() -> None:
     assert "6 blocks" in str(rule())
 
 
-def test_a_target_is_to_be_known_from_every_vantage() -> None:
-    """A block is whole when all nodes have asked it, and the median as seen from one says nothing of another's."""
+def test_precision_must_be_reached_from_every_vantage() -> None:
+    """A block is whole when all nodes have sent it, and each node has a median of its own."""
     plan = plan_of("a", repeat=8, vantages=(Node("x", None), Node("y", None)))
     rule, of_x_alone = narrowed(plan, 0.1), narrowed(plan, 0.1)
     for request in first_requests(plan):
@@ -277,8 +277,8 @@ def test_a_target_is_to_be_known_from_every_vantage() -> None:
     assert of_x_alone() is None
 
 
-def test_a_target_without_times_is_never_known() -> None:
-    """Failures and warm-ups give no TTFT, and the other targets do not vouch for it."""
+def test_a_target_without_ttft_never_reaches_precision() -> None:
+    """Failures and warm-ups have no TTFT, and other targets do not make up for that."""
     plan = plan_of("a", "b", repeat=10)
     rule = narrowed(plan, 0.9)
     for request in first_requests(plan):
@@ -288,16 +288,16 @@ def test_a_target_without_times_is_never_known() -> None:
         assert rule() is None
 
 
-def test_a_judgement_under_way_holds_nobody_up() -> None:
-    """The rule lets conversations begin until its thread has the result."""
+def test_conversations_start_while_intervals_are_computed() -> None:
+    """The rule lets conversations start until the executor has the result."""
     plan = plan_of("a", repeat=6)
     waiting: Future[Any] = Future()
 
     class Later(AtOnce):
-        """Gives the result when it is told to."""
+        """Gives the result when the test sets it."""
 
         def submit(self, _fn: Any, /, *args: Any, **_kwargs: Any) -> Future[Any]:
-            """Keep what was asked."""
+            """Keep the arguments."""
             self.asked = args
             return waiting
 
@@ -310,8 +310,8 @@ def test_a_judgement_under_way_holds_nobody_up() -> None:
     assert rule() is not None
 
 
-def test_the_judgement_may_run_on_a_thread() -> None:
-    """As it does in a run."""
+def test_intervals_may_be_computed_on_a_thread() -> None:
+    """A run computes them so."""
     plan = plan_of("a", repeat=6)
     with ThreadPoolExecutor(1) as executor:
         rule = narrowed(plan, 0.5, executor)
@@ -321,7 +321,7 @@ def test_the_judgement_may_run_on_a_thread() -> None:
     assert at_once or rule()
 
 
-def test_what_cannot_be_waited_for_is_refused() -> None:
+def test_precision_that_may_never_be_reached_is_refused() -> None:
     """A reply in one piece has no TTFT, and blocks without end need an end."""
     with pytest.raises(CompareError, match="waits for the TTFT of p/a, which there is none of without streaming"):
         narrowed(plan_of("a", parameters=Parameters(stream=False)), 0.05)
@@ -331,7 +331,7 @@ def test_what_cannot_be_waited_for_is_refused() -> None:
     assert stop_rule(plan_of("a", repeat=None), forecast, until_ci=0.05, executor=AtOnce()) is not None
 
 
-def test_nothing_to_stop_for_is_no_rule() -> None:
+def test_without_budget_and_precision_there_is_no_stop_rule() -> None:
     """Without a budget and a precision a run goes through its plan."""
     assert stop_rule(plan_of("a"), worst_case(plan_of("a"), {"p": Row(keyless=True)}, {})) is None
 
@@ -346,7 +346,7 @@ def test_a_share_is_read_from_a_percentage(text: str, share: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["5", "0%", "-5%", "101%", "nan%", "inf%", "five%", "%", ""])
-def test_what_is_no_share_is_refused(text: str) -> None:
-    """With an example of one."""
+def test_a_text_that_is_no_percentage_is_refused(text: str) -> None:
+    """The error gives an example of one."""
     with pytest.raises(CompareError, match="Write a percentage above 0, such as 5%"):
         parse_share(text)

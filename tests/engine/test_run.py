@@ -26,18 +26,18 @@ from runner.storage import journal
 from tests.support.command import finish, read_lines, read_rows, start, write_config, write_yaml
 from tests.support.plans import first_requests
 from tests.support.scripted_server import (
-    DONE,
-    END,
+    DONE_EVENT,
+    FINISH_EVENT,
     STREAM_HEAD,
-    Asked,
-    Reply,
-    Tape,
-    delta,
-    event,
-    frame,
-    play,
-    refuse,
-    stream,
+    ReceivedRequest,
+    ScriptedReply,
+    ScriptedServer,
+    delta_event,
+    http_chunk,
+    json_reply,
+    serve,
+    sse_event,
+    streamed_reply,
 )
 from tests.support.wait_until import until, wait_until
 
@@ -47,7 +47,7 @@ TICK_S = 0.005
 """The event loop's timers count whole milliseconds, and may be early by this much."""
 
 QUICK = RetryPolicy(first_wait_s=0.01, longest_wait_s=2.0)
-OVERLOADED = refuse("503 Service Unavailable", {"error": {"message": "overloaded"}})
+OVERLOADED = json_reply("503 Service Unavailable", {"error": {"message": "overloaded"}})
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ class Written:
 
 async def run(
     folder: Path,
-    servers: Mapping[str, Tape],
+    servers: Mapping[str, ScriptedServer],
     cases: Sequence[Case],
     *,
     limit: int = 4,
@@ -84,7 +84,7 @@ async def run(
     with journal.JournalWriter(folder) as writer:
         writer.append_header(header_of(plan))
         async with open_exchanges(
-            {provider: Endpoint(provider, tape.url, None, row) for provider, tape in servers.items()},
+            {provider: Endpoint(provider, server.url, None, row) for provider, server in servers.items()},
             limits=dict.fromkeys(servers, limit),
             connect_s=5,
             journal=writer,
@@ -114,21 +114,26 @@ def cases(count: int) -> list[Case]:
 async def test_lane_is_filled_and_never_overfilled(tmp_path: Path) -> None:
     """Each provider has as many requests in flight as its limit allows, by the server's own count, and never more."""
     full = {name: threading.Event() for name in ("one", "two")}
-    servers: dict[str, Tape] = {}
+    servers: dict[str, ScriptedServer] = {}
 
     def answer_when_full(name: str) -> Any:
-        def answer(_: Asked) -> Reply:
-            if servers[name].under_way >= 3:
+        def answer(_: ReceivedRequest) -> ScriptedReply:
+            if servers[name].in_flight >= 3:
                 full[name].set()
-            return Reply([(full[name], STREAM_HEAD), (0.005, frame(delta("Hello") + END + DONE) + b"0\r\n\r\n")])
+            return ScriptedReply(
+                [
+                    (full[name], STREAM_HEAD),
+                    (0.005, http_chunk(delta_event("Hello") + FINISH_EVENT + DONE_EVENT) + b"0\r\n\r\n"),
+                ]
+            )
 
         return answer
 
-    with play(answer_when_full("one")) as one, play(answer_when_full("two")) as two:
+    with serve(answer_when_full("one")) as one, serve(answer_when_full("two")) as two:
         servers |= {"one": one, "two": two}
         ran = await run(tmp_path, servers, cases(12), limit=3)
     assert ran.outcomes() == ["ok"] * 24
-    assert (one.most_under_way, two.most_under_way) == (3, 3)
+    assert (one.most_in_flight, two.most_in_flight) == (3, 3)
     assert {record.in_flight for record in ran.records} == {1, 2, 3}
     assert one.connections == 3
 
@@ -137,13 +142,15 @@ async def test_slow_and_failing_providers_hold_up_no_other(tmp_path: Path) -> No
     """One provider answers only when another has all its requests, while a third refuses everything."""
     permit = threading.Event()
 
-    def answer(asked: Asked) -> Reply:
+    def answer(asked: ReceivedRequest) -> ScriptedReply:
         if asked.number == 9:
             permit.set()
-        return stream("Hello")
+        return streamed_reply("Hello")
 
-    stalled = Reply([(permit, STREAM_HEAD), (0, frame(delta("Hi") + END + DONE) + b"0\r\n\r\n")])
-    with play(answer) as brisk, play(stalled) as slow, play(OVERLOADED) as broken:
+    stalled = ScriptedReply(
+        [(permit, STREAM_HEAD), (0, http_chunk(delta_event("Hi") + FINISH_EVENT + DONE_EVENT) + b"0\r\n\r\n")]
+    )
+    with serve(answer) as brisk, serve(stalled) as slow, serve(OVERLOADED) as broken:
         ran = await run(tmp_path, {"slow": slow, "broken": broken, "brisk": brisk}, cases(10), limit=2)
     assert ran.outcomes("brisk") == ran.outcomes("slow") == ["ok"] * 10
     assert ran.outcomes("broken") == ["provider_error"] * 10
@@ -153,35 +160,38 @@ async def test_conversation_sends_the_real_replies_as_history(tmp_path: Path) ->
     """Each turn sends the given history, and every prompt and reply before it, of its own provider."""
     case = Case("talk", ("One?", "Two?", "Three?"), history=(Message("user", "Hi"), Message("assistant", "Yes?")),
                 system="Be brief.")  # fmt: skip
-    with play(lambda asked: stream("a", str(asked.number))) as one, play(lambda _: stream("b")) as two:
+    with (
+        serve(lambda asked: streamed_reply("a", str(asked.number))) as one,
+        serve(lambda _: streamed_reply("b")) as two,
+    ):
         ran = await run(tmp_path, {"one": one, "two": two}, [case])
     assert ran.outcomes() == ["ok"] * 6
-    sent = [(message["role"], message["content"]) for message in one.asked[2].json["messages"]]
+    sent = [(message["role"], message["content"]) for message in one.requests[2].json["messages"]]
     history = [("system", "Be brief."), ("user", "Hi"), ("assistant", "Yes?")]
     turns_before = [("user", "One?"), ("assistant", "a0"), ("user", "Two?"), ("assistant", "a1"), ("user", "Three?")]
     assert sent == history + turns_before
-    assert [asked.prompt for asked in one.asked] == ["One?", "Two?", "Three?"]
-    assert [message["content"] for message in two.asked[2].json["messages"]][4] == "b"
+    assert [asked.prompt for asked in one.requests] == ["One?", "Two?", "Three?"]
+    assert [message["content"] for message in two.requests[2].json["messages"]][4] == "b"
     turns = [record.identity.turn for record in ran.records if record.identity.provider == "one"]
     assert turns == [1, 2, 3]
 
 
 async def test_turns_after_a_failed_one_are_recorded_as_skipped(tmp_path: Path) -> None:
     """Each has its row, and nothing more of the conversation is sent."""
-    with play([stream("a"), refuse("400 Bad Request", {"error": {"message": "no"}})]) as tape:
-        ran = await run(tmp_path, {"one": tape}, [Case("talk", ("One?", "Two?", "Three?", "Four?"))])
+    with serve([streamed_reply("a"), json_reply("400 Bad Request", {"error": {"message": "no"}})]) as server:
+        ran = await run(tmp_path, {"one": server}, [Case("talk", ("One?", "Two?", "Three?", "Four?"))])
     assert ran.outcomes() == ["ok", "bad_request", "skipped", "skipped"]
     assert [record.identity.prompt for record in ran.records] == ["One?", "Two?", "Three?", "Four?"]
     assert [record.attempts for record in ran.records] == [1, 1, 0, 0]
-    assert len(tape.asked) == 2
+    assert len(server.requests) == 2
 
 
 async def test_temporary_failure_is_retried(tmp_path: Path) -> None:
     """Attempts that fail before the first text are repeated after a wait, counted, and written to the journal."""
-    with play([OVERLOADED, Reply([(0, b"")], "close"), stream("Hello")]) as tape:
-        ran = await run(tmp_path, {"one": tape}, cases(1))
+    with serve([OVERLOADED, ScriptedReply([(0, b"")], "close"), streamed_reply("Hello")]) as server:
+        ran = await run(tmp_path, {"one": server}, cases(1))
     (record,) = ran.records
-    assert (record.outcome, record.reply, record.attempts, len(tape.asked)) == (Outcome.OK, "Hello", 3, 3)
+    assert (record.outcome, record.reply, record.attempts, len(server.requests)) == (Outcome.OK, "Hello", 3, 3)
     assert [(line["attempt"], line["outcome"]) for line in ran.attempts] == [(1, "provider_error"), (2, "connection")]
     assert [line["key"] for line in ran.attempts] == [record.identity.key] * 2
     assert record.backoff_s >= sum(line["wait_s"] for line in ran.attempts) - TICK_S > 0
@@ -191,61 +201,64 @@ async def test_temporary_failure_is_retried(tmp_path: Path) -> None:
 
 async def test_retries_end_after_the_last_attempt(tmp_path: Path) -> None:
     """The row has the failure of the last attempt."""
-    with play(OVERLOADED) as tape:
-        ran = await run(tmp_path, {"one": tape}, cases(1))
+    with serve(OVERLOADED) as server:
+        ran = await run(tmp_path, {"one": server}, cases(1))
     assert [(record.outcome.value, record.attempts) for record in ran.records] == [("provider_error", QUICK.attempts)]
-    assert (len(tape.asked), len(ran.attempts)) == (QUICK.attempts, QUICK.attempts - 1)
+    assert (len(server.requests), len(ran.attempts)) == (QUICK.attempts, QUICK.attempts - 1)
 
 
-ERROR = event({"error": {"message": "overloaded", "code": 503}})
+ERROR = sse_event({"error": {"message": "overloaded", "code": 503}})
 
 
 @pytest.mark.parametrize(
     ("reply", "outcome"),
     [
-        (Reply([(0, STREAM_HEAD), (0, frame(delta("Hel")) + frame(ERROR))], "close"), "provider_error"),
-        (Reply([(0, STREAM_HEAD), (0, frame(delta("Hel")))], "close"), "connection"),
-        (refuse("401 Unauthorized", {"error": {"message": "bad key"}}), "auth"),
-        (refuse("402 Payment Required", {"error": {"message": "Insufficient Balance"}}), "auth"),
-        (refuse("429 Too Many", {"error": {"code": "1113", "message": "balance used up"}}), "auth"),
-        (refuse("404 Not Found", {"error": {"message": "no such model"}}), "not_found"),
-        (refuse("400 Bad Request", {"error": {"message": "temperature too high"}}), "bad_request"),
-        (refuse("429 Too Many", {"error": {"message": "slow down"}}, retry_after="3600"), "rate_limited"),
+        (
+            ScriptedReply([(0, STREAM_HEAD), (0, http_chunk(delta_event("Hel")) + http_chunk(ERROR))], "close"),
+            "provider_error",
+        ),
+        (ScriptedReply([(0, STREAM_HEAD), (0, http_chunk(delta_event("Hel")))], "close"), "connection"),
+        (json_reply("401 Unauthorized", {"error": {"message": "bad key"}}), "auth"),
+        (json_reply("402 Payment Required", {"error": {"message": "Insufficient Balance"}}), "auth"),
+        (json_reply("429 Too Many", {"error": {"code": "1113", "message": "balance used up"}}), "auth"),
+        (json_reply("404 Not Found", {"error": {"message": "no such model"}}), "not_found"),
+        (json_reply("400 Bad Request", {"error": {"message": "temperature too high"}}), "bad_request"),
+        (json_reply("429 Too Many", {"error": {"message": "slow down"}}, retry_after="3600"), "rate_limited"),
     ],
     ids=["error-after-text", "cut-after-text", "key", "balance", "zhipu-balance", "model", "request", "long-wait"],
 )
-async def test_permanent_failure_is_not_retried(tmp_path: Path, reply: Reply, outcome: str) -> None:
+async def test_permanent_failure_is_not_retried(tmp_path: Path, reply: ScriptedReply, outcome: str) -> None:
     """Nothing is sent twice after a first text, nor where a retry cannot help."""
-    with play(reply) as tape:
-        ran = await run(tmp_path, {"one": tape}, cases(1))
+    with serve(reply) as server:
+        ran = await run(tmp_path, {"one": server}, cases(1))
     assert ran.outcomes() == [outcome]
-    assert (len(tape.asked), ran.attempts) == (1, [])
+    assert (len(server.requests), ran.attempts) == (1, [])
 
 
 async def test_retry_after_pauses_the_whole_lane(tmp_path: Path) -> None:
     """After a 429 the lane sends nothing until the requested wait is over; other lanes go on."""
-    busy = refuse("429 Too Many Requests", {"error": {"message": "slow down"}}, retry_after_ms="300")
+    busy = json_reply("429 Too Many Requests", {"error": {"message": "slow down"}}, retry_after_ms="300")
 
-    def answer(asked: Asked) -> Reply:
-        return busy if asked.number == 0 else stream("Hello", first_s=0.02)
+    def answer(asked: ReceivedRequest) -> ScriptedReply:
+        return busy if asked.number == 0 else streamed_reply("Hello", first_s=0.02)
 
-    with play(answer) as tape, play(stream("Hello")) as other:
-        ran = await run(tmp_path, {"one": tape, "other": other}, cases(6), limit=2)
+    with serve(answer) as server, serve(streamed_reply("Hello")) as other:
+        ran = await run(tmp_path, {"one": server, "other": other}, cases(6), limit=2)
     assert ran.outcomes() == ["ok"] * 12
-    refused_s = tape.asked[0].at_s
-    later = [asked.at_s - refused_s for asked in tape.asked[2:]]
+    refused_s = server.requests[0].at_s
+    later = [asked.at_s - refused_s for asked in server.requests[2:]]
     assert len(later) == 5
     assert min(later) >= 0.3 - TICK_S
-    assert other.asked[2].at_s < min(asked.at_s for asked in tape.asked[2:]), "another lane was paused, too"
+    assert other.requests[2].at_s < min(asked.at_s for asked in server.requests[2:]), "another lane was paused, too"
     assert [line["outcome"] for line in ran.attempts] == ["rate_limited"]
     assert ran.attempts[0]["wait_s"] >= 0.3
 
 
 async def test_pause_of_a_lane_counts_as_backoff_or_queueing(tmp_path: Path) -> None:
     """It is back-off for the refused request, and time in the queue for one that came while the lane was closed."""
-    busy = refuse("429 Too Many Requests", {"error": {"message": "slow down"}}, retry_after_ms="200")
-    with play([busy, stream("Hello", first_s=0.02), stream("Hello")]) as tape:
-        ran = await run(tmp_path, {"one": tape}, cases(4), limit=2)
+    busy = json_reply("429 Too Many Requests", {"error": {"message": "slow down"}}, retry_after_ms="200")
+    with serve([busy, streamed_reply("Hello", first_s=0.02), streamed_reply("Hello")]) as server:
+        ran = await run(tmp_path, {"one": server}, cases(4), limit=2)
     refused = next(record for record in ran.records if record.attempts == 2)
     waiting = next(record for record in ran.records if record.attempts == 1 and (record.queue_s or 0) >= 0.1)
     assert refused.backoff_s >= 0.2 - TICK_S
@@ -254,16 +267,16 @@ async def test_pause_of_a_lane_counts_as_backoff_or_queueing(tmp_path: Path) -> 
 
 def refusing(field: str, message: str) -> Any:
     """Return a server's answer: refuse requests with a field, answer others."""
-    refusal = refuse("400 Bad Request", {"error": {"message": message}})
-    return lambda asked: refusal if field in asked.json else stream("Hello")
+    refusal = json_reply("400 Bad Request", {"error": {"message": message}})
+    return lambda asked: refusal if field in asked.json else streamed_reply("Hello")
 
 
 async def test_stream_options_are_dropped_when_refused(tmp_path: Path) -> None:
     """A refused field costs one attempt, is left out at once, and is never sent again."""
-    with play(refusing("stream_options", "Unrecognized request argument: stream_options")) as tape:
-        ran = await run(tmp_path, {"one": tape}, cases(4), limit=1)
+    with serve(refusing("stream_options", "Unrecognized request argument: stream_options")) as server:
+        ran = await run(tmp_path, {"one": server}, cases(4), limit=1)
     assert ran.outcomes() == ["ok"] * 4
-    assert ["stream_options" in asked.json for asked in tape.asked] == [True, False, False, False, False]
+    assert ["stream_options" in asked.json for asked in server.requests] == [True, False, False, False, False]
     assert [record.attempts for record in ran.records] == [2, 1, 1, 1]
     assert [line["wait_s"] for line in ran.attempts] == [0]
 
@@ -272,16 +285,20 @@ async def test_requests_in_flight_with_a_refused_field_are_retried_without_it(tm
     """Those sent with the field before the first refusal came are repeated as well."""
     everyone = threading.Event()
 
-    def answer(asked: Asked) -> Reply:
+    def answer(asked: ReceivedRequest) -> ScriptedReply:
         if asked.number == 3:
             everyone.set()
-        refused = refuse("400 Bad Request", {"error": {"message": "stream_options is not supported"}})
-        return Reply([(everyone, refused.pieces[0][1])]) if "stream_options" in asked.json else stream("Hello")
+        refused = json_reply("400 Bad Request", {"error": {"message": "stream_options is not supported"}})
+        return (
+            ScriptedReply([(everyone, refused.pieces[0][1])])
+            if "stream_options" in asked.json
+            else streamed_reply("Hello")
+        )
 
-    with play(answer) as tape:
-        ran = await run(tmp_path, {"one": tape}, cases(6), limit=4)
+    with serve(answer) as server:
+        ran = await run(tmp_path, {"one": server}, cases(6), limit=4)
     assert ran.outcomes() == ["ok"] * 6
-    assert sum("stream_options" in asked.json for asked in tape.asked) == 4
+    assert sum("stream_options" in asked.json for asked in server.requests) == 4
 
 
 OPENAI_MESSAGE = (
@@ -302,11 +319,11 @@ async def test_max_tokens_is_tried_under_both_names(
 ) -> None:
     """If one name is refused the other is tried; if both are, the value was meant, and the row has the error."""
     refused = {row_field} if message is OPENAI_MESSAGE else {"max_tokens", "max_completion_tokens"}
-    refusal = refuse("400 Bad Request", {"error": {"message": message}})
-    with play(lambda asked: refusal if refused & asked.json.keys() else stream("Hello")) as tape:
-        ran = await run(tmp_path, {"one": tape}, cases(len(sent) - 1), limit=1, parameters=Parameters(max_tokens=9))
+    refusal = json_reply("400 Bad Request", {"error": {"message": message}})
+    with serve(lambda asked: refusal if refused & asked.json.keys() else streamed_reply("Hello")) as server:
+        ran = await run(tmp_path, {"one": server}, cases(len(sent) - 1), limit=1, parameters=Parameters(max_tokens=9))
     names = ("max_tokens", "max_completion_tokens")
-    assert [{name: asked.json[name] for name in names if name in asked.json} for asked in tape.asked] == sent
+    assert [{name: asked.json[name] for name in names if name in asked.json} for asked in server.requests] == sent
     assert set(ran.outcomes()) == {"ok" if message is OPENAI_MESSAGE else "bad_request"}
 
 
@@ -317,18 +334,18 @@ async def test_full_disk_ends_the_run_with_one_error(tmp_path: Path, monkeypatch
         raise JournalError("the disk is full")
 
     monkeypatch.setattr(journal.JournalWriter, "append_record", fail)
-    with play(stream("Hello")) as tape, pytest.raises(JournalError, match="the disk is full"):
-        await run(tmp_path, {"one": tape}, cases(8))
+    with serve(streamed_reply("Hello")) as server, pytest.raises(JournalError, match="the disk is full"):
+        await run(tmp_path, {"one": server}, cases(8))
 
 
 async def test_finished_request_is_recorded_despite_an_interruption(tmp_path: Path) -> None:
     """An interruption between the end of a reply and the writing of its record does not lose the record."""
     plan = Plan((Case("case", ("Question?",)),), (Target("one", "m-1", Parameters()),))
     row = Row.model_validate({"keyless": True})
-    with play(stream("Hello")) as tape, journal.JournalWriter(tmp_path) as writer:
+    with serve(streamed_reply("Hello")) as server, journal.JournalWriter(tmp_path) as writer:
         writer.append_header(header_of(plan))
         async with open_exchanges(
-            {"one": Endpoint("one", tape.url, None, row)},
+            {"one": Endpoint("one", server.url, None, row)},
             limits={"one": 1}, connect_s=5, journal=writer, observer=Observer(), redactor=Redactor(), salt="",
         ) as exchanges, anyio.create_task_group() as tasks:  # fmt: skip
             exchange = exchanges["one"]
@@ -339,19 +356,23 @@ async def test_finished_request_is_recorded_despite_an_interruption(tmp_path: Pa
     assert [record.outcome for record in journal.read(tmp_path).records] == [Outcome.OK]
 
 
-PARTIAL = Reply([(0, STREAM_HEAD + frame(delta("Hel")) + frame(delta("lo")))], linger_s=60)
+PARTIAL = ScriptedReply(
+    [(0, STREAM_HEAD + http_chunk(delta_event("Hel")) + http_chunk(delta_event("lo")))], linger_s=60
+)
 
 
-def answer_in_part(asked: Asked) -> Reply:
+def answer_in_part(asked: ReceivedRequest) -> ScriptedReply:
     """Answer one prompt, begin to answer another, and leave the rest without any response."""
     if asked.method == "GET":
-        return refuse("404 Not Found", "")
-    return {"quick": stream("Hello"), "begun": PARTIAL}.get(asked.prompt, Reply([(0, b"")], linger_s=60))
+        return json_reply("404 Not Found", "")
+    return {"quick": streamed_reply("Hello"), "begun": PARTIAL}.get(
+        asked.prompt, ScriptedReply([(0, b"")], linger_s=60)
+    )
 
 
-def prepare(folder: Path, tape: Tape) -> Path:
+def prepare(folder: Path, server: ScriptedServer) -> Path:
     """Write the suite of those three prompts, one of them with a second turn."""
-    write_config(folder, acme={"base_url": tape.url, "keyless": True, "models": ["m-1"]})
+    write_config(folder, acme={"base_url": server.url, "keyless": True, "models": ["m-1"]})
     suite = {"version": 1, "name": "three", "cases": [{"id": "quick", "prompt": "quick"},
              {"id": "begun", "turns": ["begun", "more"]}, {"id": "silent", "prompt": "silent"}]}  # fmt: skip
     return write_yaml(folder / "suite.yaml", suite)
@@ -363,11 +384,11 @@ def await_rows(folder: Path, count: int) -> None:
     wait_until(lambda: len(read_lines(folder, "record")) >= count)
 
 
-def interrupt(folder: Path, tape: Tape, number: int, program: tuple[str, ...] = ("-m", "runner")) -> Any:
+def interrupt(folder: Path, server: ScriptedServer, number: int, program: tuple[str, ...] = ("-m", "runner")) -> Any:
     """Start a run, wait until one of its requests is finished, and send it a signal."""
     process = start(folder, "run", "suite.yaml", "-o", "out", "--progress", "plain", program=program)
     try:
-        tape.await_requests(3)
+        server.wait_for_requests(3)
         await_rows(folder / "out", 1)
     except BaseException:
         print(finish_hard(process))
@@ -386,9 +407,9 @@ def finish_hard(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[s
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_run_keeps_finished_and_partial_rows(tmp_path: Path, number: int) -> None:
     """The first signal ends the run: finished rows stay, those begun are kept as cancelled, tables are written."""
-    with play(answer_in_part) as tape:
-        prepare(tmp_path, tape)
-        done = finish(interrupt(tmp_path, tape, number))
+    with serve(answer_in_part) as server:
+        prepare(tmp_path, server)
+        done = finish(interrupt(tmp_path, server, number))
     assert (done.returncode, "Traceback" in done.stderr) == (130, False), done.stderr
     assert "interrupted" in done.stderr
     rows = {row["case"]: row for row in read_rows(tmp_path / "out")}
@@ -417,9 +438,9 @@ main()
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_second_signal_ends_the_process_at_once(tmp_path: Path, number: int) -> None:
     """A process that is still busy when the second signal comes writes no tables; the journal is complete anyway."""
-    with play(answer_in_part) as tape:
-        prepare(tmp_path, tape)
-        process = interrupt(tmp_path, tape, number, program=("-c", STUCK))
+    with serve(answer_in_part) as server:
+        prepare(tmp_path, server)
+        process = interrupt(tmp_path, server, number, program=("-c", STUCK))
         assert process.stdout is not None
         while "stuck" not in process.stdout.readline():
             assert process.poll() is None

@@ -22,13 +22,20 @@ from runner.providers.endpoint import Endpoint
 from runner.providers.redaction import Redactor
 from runner.providers.row import Row
 from runner.storage import journal
-from tests.support.scripted_server import Asked, Reply, Tape, play, refuse, stream
+from tests.support.scripted_server import (
+    ReceivedRequest,
+    ScriptedReply,
+    ScriptedServer,
+    json_reply,
+    serve,
+    streamed_reply,
+)
 
 pytestmark = pytest.mark.anyio
 
 QUICK = RetryPolicy(attempts=3, first_wait_s=0.01, longest_wait_s=2.0)
-BUSY = refuse("429 Too Many Requests", {"error": {"message": "slow down"}}, retry_after_ms="30")
-OVERLOADED = refuse("503 Service Unavailable", {"error": {"message": "overloaded"}})
+BUSY = json_reply("429 Too Many Requests", {"error": {"message": "slow down"}}, retry_after_ms="30")
+OVERLOADED = json_reply("503 Service Unavailable", {"error": {"message": "overloaded"}})
 
 
 @pytest.fixture
@@ -64,7 +71,7 @@ class LaneObserver(Observer):
 
 async def run(
     folder: Path,
-    servers: Mapping[str, Tape],
+    servers: Mapping[str, ScriptedServer],
     plan: Plan,
     load: LoadProfile | None = None,
     *,
@@ -81,7 +88,7 @@ async def run(
     with journal.JournalWriter(folder) as writer:
         writer.append_header(header)
         async with open_exchanges(
-            {name: Endpoint(name, tape.url, None, provider) for name, tape in servers.items()},
+            {name: Endpoint(name, server.url, None, provider) for name, server in servers.items()},
             limits=dict.fromkeys(servers, limit),
             connect_s=5,
             journal=writer,
@@ -107,8 +114,8 @@ def plan_of(*targets: str, cases: int = 1, repeat: int | None = 1, turns: int = 
 async def test_limit_halves_after_a_refusal_and_recovers(tmp_path: Path) -> None:
     """Rounds of successes raise it to its ceiling again, and each change is in the journal."""
     watching = LaneObserver()
-    with play(lambda asked: BUSY if asked.number == 0 else stream("Hello", first_s=0.005)) as tape:
-        ran = await run(tmp_path, {"one": tape}, plan_of("one/m", cases=24), limit=4, observer=watching)
+    with serve(lambda asked: BUSY if asked.number == 0 else streamed_reply("Hello", first_s=0.005)) as server:
+        ran = await run(tmp_path, {"one": server}, plan_of("one/m", cases=24), limit=4, observer=watching)
     steps = [(line["provider"], line["from"], line["to"]) for line in ran.limits]
     assert steps == [("one", 4, 2), ("one", 2, 3), ("one", 3, 4)]
     assert [line["why"] for line in ran.limits] == ["slow down", *["a round of good replies"] * 2]
@@ -121,20 +128,20 @@ async def test_limit_halves_after_a_refusal_and_recovers(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("refusal", [BUSY, OVERLOADED], ids=["429", "overloaded"])
-async def test_requests_refused_together_halve_the_limit_once(tmp_path: Path, refusal: Reply) -> None:
+async def test_requests_refused_together_halve_the_limit_once(tmp_path: Path, refusal: ScriptedReply) -> None:
     """Four requests in flight that are refused count as one refusal; afterwards two are in flight at most."""
     everyone, at_once_again = threading.Event(), []
 
-    def answer(asked: Asked) -> Reply:
+    def answer(asked: ReceivedRequest) -> ScriptedReply:
         if asked.number == 3:
             everyone.set()
         if asked.number < 4:
-            return Reply([(everyone, refusal.pieces[0][1])])
-        at_once_again.append(tape.under_way)
-        return stream("Hello", first_s=0.01)
+            return ScriptedReply([(everyone, refusal.pieces[0][1])])
+        at_once_again.append(server.in_flight)
+        return streamed_reply("Hello", first_s=0.01)
 
-    with play(answer) as tape:
-        ran = await run(tmp_path, {"one": tape}, plan_of("one/m", cases=4), limit=4)
+    with serve(answer) as server:
+        ran = await run(tmp_path, {"one": server}, plan_of("one/m", cases=4), limit=4)
     assert [(line["from"], line["to"]) for line in ran.limits][:1] == [(4, 2)]
     assert max(at_once_again) == 2
     assert [record.outcome for record in ran.records] == [Outcome.OK] * 4
@@ -142,20 +149,22 @@ async def test_requests_refused_together_halve_the_limit_once(tmp_path: Path, re
 
 async def test_adaptive_limit_grows(tmp_path: Path) -> None:
     """A full lane whose replies succeed passes its ceiling if the load profile is adaptive."""
-    with play(stream("Hello", first_s=0.005)) as tape:
-        ran = await run(tmp_path, {"one": tape}, plan_of("one/m", cases=60), LoadProfile(adaptive=True), limit=1)
+    with serve(streamed_reply("Hello", first_s=0.005)) as server:
+        ran = await run(tmp_path, {"one": server}, plan_of("one/m", cases=60), LoadProfile(adaptive=True), limit=1)
     assert [(line["from"], line["to"]) for line in ran.limits][:3] == [(1, 2), (2, 3), (3, 4)]
-    assert tape.most_under_way > 2
+    assert server.most_in_flight > 2
 
 
 async def test_model_with_limits_has_its_own_lane(tmp_path: Path) -> None:
     """Its concurrency and its refusals do not affect the lane of the provider's other models."""
     watching = LaneObserver()
     under_way: dict[str, int] = {"big": 0, "small": 0}
-    with play(lambda asked: BUSY if asked.json["model"] == "big" and asked.number < 8 else stream("a", "b")) as tape:
+    with serve(
+        lambda asked: BUSY if asked.json["model"] == "big" and asked.number < 8 else streamed_reply("a", "b")
+    ) as server:
         ran = await run(
             tmp_path,
-            {"one": tape},
+            {"one": server},
             plan_of("one/big", "one/small", cases=8),
             limit=3,
             observer=watching,
@@ -173,15 +182,15 @@ async def test_fast_lane_waits_for_the_slowest(tmp_path: Path) -> None:
     held, seen = threading.Event(), list[int]()
 
     def look_and_go_on() -> None:
-        seen.append(len(fast.asked))
+        seen.append(len(fast.requests))
         held.set()
 
-    def answer_slowly(asked: Asked) -> Reply:
+    def answer_slowly(asked: ReceivedRequest) -> ScriptedReply:
         if asked.number == 0:
             threading.Timer(0.3, look_and_go_on).start()
-        return Reply([(held, stream("Hello").pieces[0][1]), *stream("Hello").pieces[1:]])
+        return ScriptedReply([(held, streamed_reply("Hello").pieces[0][1]), *streamed_reply("Hello").pieces[1:]])
 
-    with play(answer_slowly) as slow, play(stream("Hello")) as fast:
+    with serve(answer_slowly) as slow, serve(streamed_reply("Hello")) as fast:
         ran = await run(tmp_path, {"slow": slow, "fast": fast}, plan_of("slow/m", "fast/m", repeat=9), limit=1)
     # The slow lane has begun its block 1, and so is at 2.
     assert seen == [4]
@@ -192,13 +201,13 @@ async def test_open_loop_does_not_wait_for_replies(tmp_path: Path) -> None:
     """Requests are sent when they are due, though none is answered yet, and each record has its planned time."""
     everyone = threading.Event()
 
-    def answer(asked: Asked) -> Reply:
+    def answer(asked: ReceivedRequest) -> ScriptedReply:
         if asked.number == 9:
             everyone.set()
-        return Reply([(everyone, stream("Hello").pieces[0][1]), *stream("Hello").pieces[1:]])
+        return ScriptedReply([(everyone, streamed_reply("Hello").pieces[0][1]), *streamed_reply("Hello").pieces[1:]])
 
-    with play(answer) as tape:
-        ran = await run(tmp_path, {"one": tape}, plan_of("one/m", cases=10), LoadProfile(rate=100), limit=50)
+    with serve(answer) as server:
+        ran = await run(tmp_path, {"one": server}, plan_of("one/m", cases=10), LoadProfile(rate=100), limit=50)
     planned = sorted(record.planned_s or 0.0 for record in ran.records)
     assert [round(after - before, 6) for before, after in pairwise(planned)] == [0.01] * 9
     for record in ran.records:
@@ -210,8 +219,8 @@ async def test_open_loop_does_not_wait_for_replies(tmp_path: Path) -> None:
 
 async def test_queueing_in_an_open_loop_shows_in_times_from_planned_only(tmp_path: Path) -> None:
     """A lane too narrow for its rate leaves TTFT as it is, and lengthens TTFT from the planned time."""
-    with play(stream("Hello", first_s=0.05)) as tape:
-        ran = await run(tmp_path, {"one": tape}, plan_of("one/m", cases=8), LoadProfile(rate=1000), limit=1)
+    with serve(streamed_reply("Hello", first_s=0.05)) as server:
+        ran = await run(tmp_path, {"one": server}, plan_of("one/m", cases=8), LoadProfile(rate=1000), limit=1)
     last = max(ran.records, key=lambda record: record.planned_s or 0.0)
     assert last.ttft_from_planned_s is not None
     assert last.ttft_s is not None
@@ -221,8 +230,8 @@ async def test_queueing_in_an_open_loop_shows_in_times_from_planned_only(tmp_pat
 
 async def test_later_turns_have_no_planned_time(tmp_path: Path) -> None:
     """Only a conversation's first request is scheduled; each later one is sent when the reply before it has ended."""
-    with play(stream("Hello")) as tape:
-        ran = await run(tmp_path, {"one": tape}, plan_of("one/m", turns=2), LoadProfile(rate=100))
+    with serve(streamed_reply("Hello")) as server:
+        ran = await run(tmp_path, {"one": server}, plan_of("one/m", turns=2), LoadProfile(rate=100))
     assert [record.planned_s is None for record in ran.records] == [False, True]
     assert [record.ttft_from_planned_s is None for record in ran.records] == [False, True]
 
@@ -231,8 +240,8 @@ async def test_sweep_runs_one_level_after_the_other(tmp_path: Path) -> None:
     """Each level runs the whole plan at its concurrency, and a record's block tells its level."""
     plan = Plan(plan_of("one/m", cases=6).cases, plan_of("one/m").targets, repeat=2, seed=1, levels=3)
     load = LoadProfile(levels=(1, 4, 2))
-    with play(stream("Hello", first_s=0.01)) as tape:
-        ran = await run(tmp_path, {"one": tape}, plan, load)
+    with serve(streamed_reply("Hello", first_s=0.01)) as server:
+        ran = await run(tmp_path, {"one": server}, plan, load)
     levels: dict[int, list[int]] = {}
     for record in ran.records:
         levels.setdefault(level_of(record.identity.block, load.levels, 2), []).append(record.in_flight or 0)
@@ -244,18 +253,18 @@ async def test_sweep_runs_one_level_after_the_other(tmp_path: Path) -> None:
 
 async def test_run_ends_after_max_requests(tmp_path: Path) -> None:
     """Exactly that many are sent, and the journal says why there are no more."""
-    with play(stream("Hello")) as tape:
-        ran = await run(tmp_path, {"one": tape}, plan_of("one/m", cases=3, repeat=None), LoadProfile(max_requests=20))
-    assert len(tape.asked) == len(ran.records) == 20
+    with serve(streamed_reply("Hello")) as server:
+        ran = await run(tmp_path, {"one": server}, plan_of("one/m", cases=3, repeat=None), LoadProfile(max_requests=20))
+    assert len(server.requests) == len(ran.records) == 20
     assert ran.end == {"kind": "end", "reason": "20 of at most 20 requests are asked"}
 
 
 async def test_run_ends_after_its_duration(tmp_path: Path) -> None:
     """Blocks follow each other until the duration has passed; requests in flight by then end as usual."""
-    with play(stream("Hello", first_s=0.02)) as tape:
-        ran = await run(tmp_path, {"one": tape}, plan_of("one/m", repeat=None), LoadProfile(duration_s=0.2))
+    with serve(streamed_reply("Hello", first_s=0.02)) as server:
+        ran = await run(tmp_path, {"one": server}, plan_of("one/m", repeat=None), LoadProfile(duration_s=0.2))
     assert ran.end == {"kind": "end", "reason": "stopped after 0.2 s (--duration)"}
-    assert len(ran.records) == len(tape.asked) > 0
+    assert len(ran.records) == len(server.requests) > 0
     assert {record.outcome for record in ran.records} == {Outcome.OK}
 
 
@@ -268,8 +277,8 @@ async def test_stop_check_ends_the_run_with_its_reason(tmp_path: Path) -> None:
         return None if len(begun) <= 5 else "the budget of 1 USD is spent"
 
     plan = Plan(plan_of("one/m", cases=4, turns=2).cases, plan_of("one/m").targets, repeat=3, levels=2)
-    with play(stream("Hello")) as tape:
-        ran = await run(tmp_path, {"one": tape}, plan, LoadProfile(levels=(2, 3)), stop=stop)
+    with serve(streamed_reply("Hello")) as server:
+        ran = await run(tmp_path, {"one": server}, plan, LoadProfile(levels=(2, 3)), stop=stop)
     assert len(ran.records) == 10
     assert ran.end == {"kind": "end", "reason": "the budget of 1 USD is spent"}
     assert len(ran.limits) == 1
@@ -283,9 +292,9 @@ async def test_run_sends_only_missing_requests(tmp_path: Path) -> None:
             return None
         return opening.follow("earlier") if opening.case.id == "case-1" else opening
 
-    with play(stream("Hello")) as tape:
-        ran = await run(tmp_path, {"one": tape}, plan_of("one/m", cases=3, turns=2), first_missing=first_missing)
+    with serve(streamed_reply("Hello")) as server:
+        ran = await run(tmp_path, {"one": server}, plan_of("one/m", cases=3, turns=2), first_missing=first_missing)
     assert sorted((record.identity.case, record.identity.turn) for record in ran.records) == [
         ("case-1", 2), ("case-2", 1), ("case-2", 2)]  # fmt: skip
-    continued = next(asked for asked in tape.asked if asked.prompt == "Question 1")
+    continued = next(asked for asked in server.requests if asked.prompt == "Question 1")
     assert [message["content"] for message in continued.json["messages"]] == ["Question 1", "earlier", "Question 1"]

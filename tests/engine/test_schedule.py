@@ -19,7 +19,7 @@ from runner.engine.lane import Lane
 from runner.engine.rate_limit import MINUTE_NS, SPAN_NS, RateWindow
 from runner.planning.plan import Order, Plan, Request, Target
 from tests.support.plans import first_requests
-from tests.support.virtual_run import SECOND_NS, Held, VirtualRun, shortest_ns
+from tests.support.virtual_run import SECOND_NS, TimedConversation, VirtualRun, shortest_ns
 
 PROVIDERS = "abc"
 WIDTHS = st.fixed_dictionaries({name: st.integers(1, 4) for name in PROVIDERS})
@@ -62,7 +62,7 @@ def uneven_durations(slowness: dict[str, int]) -> Callable[[Request], int]:
     return lasts_ns
 
 
-def of_lane(held: list[Held], name: str) -> list[Held]:
+def of_lane(held: list[TimedConversation], name: str) -> list[TimedConversation]:
     """Return one lane's conversations."""
     return [each for each in held if each.lane == name]
 
@@ -84,7 +84,7 @@ def test_every_conversation_is_held_once_in_order_within_the_limit(
         assert most_in_flight(mine) <= width
 
 
-def most_in_flight(held: list[Held]) -> int:
+def most_in_flight(held: list[TimedConversation]) -> int:
     """Return the highest number of conversations in flight at one time."""
     steps = sorted([(each.end_ns, -1) for each in held] + [(each.start_ns, 1) for each in held])
     in_flight = most = 0

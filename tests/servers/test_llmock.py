@@ -1,4 +1,4 @@
-"""A server that was not written here, llmock, breaks replies in its own ways; we name them right, and it judges us."""
+"""Requests to llmock, a server of another project, which breaks replies in its own ways and checks its client."""
 
 import json
 import subprocess
@@ -54,16 +54,16 @@ class SecondServer:
     url: str
 
     def base_url(self, provider: str = "openai") -> str:
-        """Return where it speaks as a provider."""
+        """Return the base URL at which it imitates a provider."""
         return self.url + PATHS[provider]
 
     def script(self, *behaviors: Mapping[str, object]) -> None:
-        """Forget what was, then misbehave as told."""
+        """Replace the scenario by these behaviors."""
         self._ask("reset", {})
         self._ask("scenario", {"behaviors": behaviors})
 
     def verdict(self) -> Any:
-        """Return what it thinks of its client."""
+        """Return its findings about its client."""
         return self._ask("verdict")
 
     def _ask(self, path: str, body: object = None) -> Any:
@@ -74,28 +74,28 @@ class SecondServer:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[SecondServer]:
-    """Run llmock while this file's tests do."""
+    """Run llmock for the tests of this file."""
     command = [sys.executable, "-c", SERVE]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         yield SecondServer(process.stdout.readline().strip())
-        process.kill()  # left to itself, it would first finish the streams that it stalls
+        process.kill()  # on a signal it would first finish the streams that it stalls
 
 
 def fault(kind: str, after_chunks: int, **more: object) -> dict[str, object]:
-    """Return a fault of the stream, in llmock's words."""
+    """Return a behavior of llmock that breaks a stream."""
     return {"type": "stream_fault", "kind": kind, "after_chunks": after_chunks, **more}
 
 
-SAID = "Hello from the second server, which says a little more than one word."
+TEXT = "Hello from the second server, which says a little more than one word."
 
 
 @pytest.mark.parametrize("provider", PATHS)
-async def test_a_good_reply_is_good_at_every_provider(server: SecondServer, provider: str) -> None:
-    """Text, usage, finish_reason and model are heard as llmock believes that each provider sends them."""
-    server.script({"type": "reply", "text": SAID})
+async def test_a_complete_reply_is_ok_at_every_provider(server: SecondServer, provider: str) -> None:
+    """Text, finish_reason and model are decoded from the stream that llmock imitates for each provider."""
+    server.script({"type": "reply", "text": TEXT})
     fold = (await ask_once(server.base_url(provider))).fold
-    assert (fold.outcome(), fold.text(Channel.ANSWER), fold.response_model) == (Outcome.OK, SAID, "m-1")
+    assert (fold.outcome(), fold.text(Channel.ANSWER), fold.response_model) == (Outcome.OK, TEXT, "m-1")
     assert (fold.finish_reason, fold.saw_done, fold.notes) == ("stop", True, ())
 
 
@@ -119,10 +119,10 @@ async def test_a_good_reply_is_good_at_every_provider(server: SecondServer, prov
         (529, Outcome.PROVIDER_ERROR, "overloaded"),
     ],
 )
-async def test_every_status_is_named(
+async def test_every_http_status_has_an_outcome_and_a_cause(
     server: SecondServer, provider: str, status: int, outcome: Outcome, error_type: str
 ) -> None:
-    """A refusal in any provider's envelope has its outcome, its cause and its words."""
+    """An error body of any provider becomes an outcome, an error_type and a message."""
     server.script({"type": "fail", "status": status})
     attempt = await ask_once(server.base_url(provider))
     assert failure(attempt) == (outcome, error_type)
@@ -131,8 +131,8 @@ async def test_every_status_is_named(
     assert attempt.fold.failed.message.endswith(".")
 
 
-async def test_waits_and_codes_are_read(server: SecondServer) -> None:
-    """A wait below a second comes in milliseconds; a code tells more than its status."""
+async def test_retry_after_and_error_codes_are_parsed(server: SecondServer) -> None:
+    """A wait below a second is sent in milliseconds; an error code is more specific than its status."""
     server.script({"type": "fail", "status": 429, "retry_after": 0.25})
     limited = (await ask_once(server.base_url())).fold.failed
     assert limited is not None
@@ -157,21 +157,21 @@ async def test_waits_and_codes_are_read(server: SecondServer) -> None:
     ],
     ids=["gone-first", "gone-midway", "truncated", "malformed", "silent-first", "silent-midway", "slow", "late-head"],
 )
-async def test_every_broken_stream_is_named(
+async def test_every_broken_stream_has_an_outcome_and_keeps_its_text(
     server: SecondServer, broken: dict[str, object], outcome: Outcome, error_type: str | None, repeatable: bool | None
 ) -> None:
-    """A stream that llmock breaks is a failure of the right kind, and the text before it is kept."""
-    server.script({"type": "reply", "text": SAID}, broken)
+    """A broken stream gets its outcome and error_type, and the text before the break is kept."""
+    server.script({"type": "reply", "text": TEXT}, broken)
     attempt = await ask_once(server.base_url(), Timeouts(first_token=0.5, idle=0.5))
     assert failure(attempt) == (outcome, error_type)
-    heard = attempt.fold.text(Channel.ANSWER) or ""
-    assert SAID.startswith(heard)
-    assert bool(heard) == (broken.get("after_chunks") == 3)
+    received = attempt.fold.text(Channel.ANSWER) or ""
+    assert TEXT.startswith(received)
+    assert bool(received) == (broken.get("after_chunks") == 3)
     assert (attempt.fold.failed and attempt.fold.failed.worth_repeating) == repeatable
 
 
-async def test_a_scripted_tool_call_is_heard(server: SecondServer) -> None:
-    """A call and its arguments come on their own channel."""
+async def test_a_tool_call_is_decoded(server: SecondServer) -> None:
+    """A call and its arguments arrive on the channel of tool calls."""
     server.script({"type": "reply", "tool_calls": [{"name": "get_weather", "arguments": {"city": "Paris"}}]})
     fold = (await ask_once(server.base_url())).fold
     assert (fold.outcome(), fold.finish_reason) == (Outcome.OK, "tool_calls")
@@ -179,15 +179,15 @@ async def test_a_scripted_tool_call_is_heard(server: SecondServer) -> None:
 
 
 async def test_models_are_listed(server: SecondServer) -> None:
-    """GET /models gives ids."""
+    """`list_models` returns the ids of GET /models."""
     client = Client(endpoint_at(server.base_url()))
     assert "gpt-4o" in await client.list_models()
     await client.aclose()
 
 
-async def test_usage_is_counted_when_asked_for(server: SecondServer) -> None:
-    """Token counts come in a chunk behind the text, and only if they were asked for."""
-    server.script({"type": "reply", "text": SAID, "times": 2})
+async def test_usage_is_reported_when_requested(server: SecondServer) -> None:
+    """Token counts come in a chunk after the text, and only with `include_usage`."""
+    server.script({"type": "reply", "text": TEXT, "times": 2})
     silent, counted = Attempt(), Attempt()
     client = Client(endpoint_at(server.base_url()))
     await client.ask(CompletionRequest("m-1", QUESTION, {"stream": True}), silent)
@@ -223,8 +223,8 @@ ON_MODEL: list[dict[str, object]] = [
 ]
 
 
-def test_the_second_server_finds_nothing_wrong_with_us(server: SecondServer, run_cli: RunCli, tmp_path: Path) -> None:
-    """A whole run waits as asked, backs off, gives up, repeats no bad key; llmock, who saw it all, agrees."""
+def test_a_run_retries_as_llmock_expects_of_a_client(server: SecondServer, run_cli: RunCli, tmp_path: Path) -> None:
+    """A run waits as requested, backs off, gives up and does not repeat a refused key; llmock has no finding."""
     server.script(*ON_MODEL)
     (tmp_path / "second.yaml").write_text(SUITE, encoding="utf-8")
     (tmp_path / "compare.yaml").write_text(ROWS.format(url=server.base_url()), encoding="utf-8")

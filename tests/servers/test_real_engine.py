@@ -1,4 +1,4 @@
-"""The whole command against a real engine not written here, which serves random weights on loopback."""
+"""Runs of the command against llama.cpp, which serves a tiny model of random weights on loopback."""
 
 import shutil
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from tests.support.command import compare, read_lines, read_rows, write_config, 
 pytest.importorskip("xllamacpp", reason="built for few platforms")
 pytest.importorskip("gguf")
 
-from tests.support.real_engine import launch, make_model
+from tests.support.real_engine import launch_engine, make_model
 
 TOKENS = 48
 SUITE = {
@@ -30,7 +30,7 @@ SUITE = {
 
 
 @dataclass(frozen=True)
-class Ran:
+class FinishedRun:
     """A finished run of the command."""
 
     process: CompletedProcess[str]
@@ -44,29 +44,29 @@ class Ran:
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Run the engine while this module is tested."""
-    with launch(make_model(tmp_path_factory.mktemp("model") / "tiny.gguf")) as address:
+    """Run the engine for the tests of this file."""
+    with launch_engine(make_model(tmp_path_factory.mktemp("model") / "tiny.gguf")) as address:
         yield address
 
 
 @pytest.fixture(scope="module")
 def place(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a folder whose compare.yaml knows where the engine is."""
+    """Return a folder whose compare.yaml has the engine's address."""
     folder = tmp_path_factory.mktemp("place")
     write_config(folder, llamacpp={"base_url": engine})
     return folder
 
 
 @pytest.fixture(scope="module")
-def ran(place: Path) -> Ran:
-    """Run the suite once; the tests below look at what it left."""
+def ran(place: Path) -> FinishedRun:
+    """Run the suite once for the tests of this file."""
     write_yaml(place / "suite.yaml", SUITE)
     command = ("run", "suite.yaml", "-m", "llamacpp/tiny", "--repeat", "2", "--concurrency", "2", "-o", "out")
-    return Ran(compare(place, *command, "--seed", "1"), place)
+    return FinishedRun(compare(place, *command, "--seed", "1"), place)
 
 
-def test_every_planned_request_was_answered(ran: Ran) -> None:
-    """Two repeats of four turns are eight rows, each a whole reply of the engine's."""
+def test_every_planned_request_was_answered(ran: FinishedRun) -> None:
+    """Two repeats of four turns are eight rows, each with a complete reply."""
     assert ran.process.returncode == 0, ran.process.stderr
     assert len(ran.rows) == 8
     assert {row["outcome"] for row in ran.rows} <= {"ok", "length"}
@@ -74,8 +74,8 @@ def test_every_planned_request_was_answered(ran: Ran) -> None:
     assert all(row["reply"] and row["request_id"] and row["finish_reason"] for row in ran.rows)
 
 
-def test_a_reply_is_heard_as_it_is_spoken(ran: Ran) -> None:
-    """Text comes in many chunks, the first one long before the last, and times come in their order."""
+def test_a_reply_is_timed_chunk_by_chunk(ran: FinishedRun) -> None:
+    """Text arrives in many chunks, the first one before the last, and durations are in order."""
     for row in ran.rows:
         assert int(row["chunks"]) > TOKENS / 2
         stages = [float(row[name]) for name in ("headers_s", "ttfc_s", "ttft_s", "total_s")]
@@ -84,8 +84,8 @@ def test_a_reply_is_heard_as_it_is_spoken(ran: Ran) -> None:
         assert float(row["ttft_s"]) == float(row["ttfa_s"])
 
 
-def test_tokens_are_the_engines_own_count(ran: Ran) -> None:
-    """Usage is what the engine says of itself, and the rate follows from it."""
+def test_tokens_are_counted_by_the_engine(ran: FinishedRun) -> None:
+    """Token counts are those of the engine's usage, and the token rate follows from them."""
     for row in ran.rows:
         assert (row["tokens_source"], int(row["output_tokens"])) == ("usage", TOKENS)
         assert int(row["input_tokens"]) > 5
@@ -93,23 +93,23 @@ def test_tokens_are_the_engines_own_count(ran: Ran) -> None:
             assert float(row["output_tps"]) == pytest.approx(1 / float(row["tpot_s"]))
 
 
-def test_a_conversation_grows(ran: Ran) -> None:
-    """The second turn is asked with the first one's question and reply before it: it is longer by more than both."""
+def test_a_second_turn_includes_the_first(ran: FinishedRun) -> None:
+    """The second turn's prompt contains the first turn's prompt and reply, so it has more tokens than both."""
     turns = {int(row["turn"]): row for row in ran.rows if row["case"] == "talk" and row["repeat"] == "1"}
     assert int(turns[2]["input_tokens"]) > int(turns[1]["input_tokens"]) + int(turns[1]["output_tokens"])
 
 
-def test_the_same_question_has_the_same_answer(ran: Ran) -> None:
-    """At temperature 0 the engine repeats itself, so what was heard twice must be equal, Chinese included."""
+def test_repeats_at_temperature_0_have_equal_replies(ran: FinishedRun) -> None:
+    """At temperature 0 the engine is deterministic, so both repeats are decoded to the same text, Chinese included."""
     replies: dict[tuple[str, str], set[str]] = {}
     for row in ran.rows:
         replies.setdefault((row["case"], row["turn"]), set()).add(row["reply"])
-    assert all(len(heard) == 1 for heard in replies.values())
-    assert any(ord(character) > 0x2E80 for heard in replies.values() for character in heard.pop())
+    assert all(len(texts) == 1 for texts in replies.values())
+    assert any(ord(character) > 0x2E80 for texts in replies.values() for character in texts.pop())
 
 
-def test_the_journal_holds_what_the_tables_show(ran: Ran) -> None:
-    """Records, an end, and the connections that were opened first; the loader gives the CSV's rows back."""
+def test_journal_and_csv_agree(ran: FinishedRun) -> None:
+    """The journal has the records, an end, and the connections opened first; `load` returns the same replies."""
     out = ran.folder / "out"
     assert len(read_lines(out, "record")) == 8
     assert len(read_lines(out, "end")) == 1
@@ -118,8 +118,8 @@ def test_the_journal_holds_what_the_tables_show(ran: Ran) -> None:
     assert list(frame["reply"]) == [line["reply"] for line in read_lines(out, "record")]
 
 
-def test_the_tables_name_the_target(ran: Ran) -> None:
-    """The summary stands on stdout and in the Markdown, with the replies in it; nothing says simulated."""
+def test_the_target_is_named_in_summary_and_markdown(ran: FinishedRun) -> None:
+    """Stdout and results.md name the target and do not say simulated; results.md has every reply."""
     markdown = (ran.folder / "out" / "results.md").read_text(encoding="utf-8")
     for text in (ran.process.stdout, markdown):
         assert "llamacpp/tiny" in text
@@ -127,8 +127,8 @@ def test_the_tables_name_the_target(ran: Ran) -> None:
     assert all(line["reply"] in markdown for line in read_lines(ran.folder / "out", "record"))
 
 
-def test_a_run_goes_on(ran: Ran) -> None:
-    """Asked for a third repeat, a run of two asks the third alone, of the same targets, and has one table of all."""
+def test_a_resumed_run_sends_only_missing_repeats(ran: FinishedRun) -> None:
+    """With `--repeat 3`, a run of two repeats sends the third only, and its table has all three."""
     shutil.copytree(ran.folder / "out", ran.folder / "again")
     done = compare(ran.folder, "run", "--resume", "again", "--repeat", "3")
     assert done.returncode == 0, done.stderr
@@ -140,8 +140,8 @@ def test_a_run_goes_on(ran: Ran) -> None:
     assert {row["repeat"] for row in rows[8:]} == {"3"}
 
 
-def test_one_prompt_can_be_asked(place: Path) -> None:
-    """`compare ask` prints the reply and its times."""
+def test_ask_prints_the_reply_and_its_times(place: Path) -> None:
+    """`compare ask` prints the reply that it records, and when its first text came."""
     done = compare(place, "ask", "你好", "-m", "llamacpp/tiny", "-o", "asked")
     assert done.returncode == 0, done.stderr
     (line,) = read_lines(place / "asked", "record")
@@ -151,14 +151,14 @@ def test_one_prompt_can_be_asked(place: Path) -> None:
 
 
 def test_the_engines_models_are_listed(place: Path, engine: str) -> None:
-    """`compare providers --models` asks the engine itself."""
+    """`compare providers --models` prints the models that the engine lists."""
     done = compare(place, "providers", "--models", "llamacpp")
     assert (done.returncode, done.stdout.strip().rpartition("/")[2]) == (0, "tiny.gguf"), done.stderr
     assert engine not in done.stdout
 
 
-def test_a_refusal_of_the_engines_is_its_own_outcome(place: Path) -> None:
-    """A prompt longer than the engine's context is refused in the engine's words, and the exit code says so."""
+def test_a_prompt_beyond_the_context_is_a_bad_request(place: Path) -> None:
+    """A prompt longer than the engine's context ends as `bad_request` with the engine's message, and exit code 3."""
     write_yaml(place / "long.yaml", {**SUITE, "cases": [{"id": "long", "prompt": "word " * 2000}]})
     done = compare(place, "run", "long.yaml", "-m", "llamacpp/tiny", "-o", "long", "--json")
     (row,) = read_rows(place / "long")

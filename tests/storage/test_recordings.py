@@ -31,21 +31,21 @@ from runner.wire.recording_buffer import RecordingBuffer, hide_keys
 from runner.wire.response_decoder import decode_recording
 from tests.support.command import compare, read_lines, write_config, write_yaml
 from tests.support.scripted_server import (
-    DONE,
-    END,
+    DONE_EVENT,
+    FINISH_EVENT,
     STREAM_HEAD,
-    Asked,
-    Reply,
-    delta,
-    event,
-    frame,
-    head,
-    play,
-    refuse,
-    stream,
+    ReceivedRequest,
+    ScriptedReply,
+    delta_event,
+    http_chunk,
+    http_head,
+    json_reply,
+    serve,
+    sse_event,
+    streamed_reply,
 )
 from tests.support.scripted_server import (
-    Tape as Server,
+    ScriptedServer as Server,
 )
 from tests.test_secrets import ECHOES, VARIABLE, echoing, forms, make_key
 
@@ -231,46 +231,61 @@ def test_no_recording_contains_a_key(tmp_path: Path, prefix: str) -> None:
 
 COUNTED = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
 ANSWER = {"id": "c-1", "model": "m-1", "choices": [{"message": {"content": "Hello"}, "finish_reason": "stop"}]}
-ZIPPED = compress(delta("Hel") + delta("lo") + END + DONE)
-HALF = b"%x\r\n%b" % (4000, delta("Hel"))
+ZIPPED = compress(delta_event("Hel") + delta_event("lo") + FINISH_EVENT + DONE_EVENT)
+HALF = b"%x\r\n%b" % (4000, delta_event("Hel"))
 
 
-def rate_limited_once(asked: Asked) -> Reply:
+def rate_limited_once(asked: ReceivedRequest) -> ScriptedReply:
     """Refuse the first attempt and answer the second."""
     if asked.number == 0:
-        return refuse("429 Slow", {"error": {"message": "too often"}}, retry_after_ms="10", x_request_id="r-1")
-    return stream("at ", "last")
+        return json_reply("429 Slow", {"error": {"message": "too often"}}, retry_after_ms="10", x_request_id="r-1")
+    return streamed_reply("at ", "last")
 
 
-def without_usage(asked: Asked) -> Reply:
+def without_usage(asked: ReceivedRequest) -> ScriptedReply:
     """Refuse stream_options, as servers without usage do."""
     if b"stream_options" in asked.content:
-        return refuse("400 Bad", {"error": {"message": "stream_options is not supported"}})
-    return stream("uncounted")
+        return json_reply("400 Bad", {"error": {"message": "stream_options is not supported"}})
+    return streamed_reply("uncounted")
 
 
-KINDS: dict[str, Reply | Callable[[Asked], Reply]] = {
-    "good": stream("Hel", "lo ", "你好", pause_s=0.02, first_s=0.03),
-    "thinking": stream("<thi", "nk>hm</think>", "well"),
-    "whole": refuse("200 OK", {**ANSWER, "usage": COUNTED}),
-    "split": Reply(
-        [(0, STREAM_HEAD), *[(0.005, frame(bytes([byte]))) for byte in delta("é") + END + DONE], (0, b"0\r\n\r\n")]
+KINDS: dict[str, ScriptedReply | Callable[[ReceivedRequest], ScriptedReply]] = {
+    "good": streamed_reply("Hel", "lo ", "你好", pause_s=0.02, first_s=0.03),
+    "thinking": streamed_reply("<thi", "nk>hm</think>", "well"),
+    "whole": json_reply("200 OK", {**ANSWER, "usage": COUNTED}),
+    "split": ScriptedReply(
+        [
+            (0, STREAM_HEAD),
+            *[(0.005, http_chunk(bytes([byte]))) for byte in delta_event("é") + FINISH_EVENT + DONE_EVENT],
+            (0, b"0\r\n\r\n"),
+        ]
     ),
-    "zipped": Reply([(0, head(content_encoding="gzip", content_length=str(len(ZIPPED))) + ZIPPED)]),
-    "garbled": Reply([(0, STREAM_HEAD + frame(delta("x").replace(b"x", b"\xff") + END + DONE) + b"0\r\n\r\n")]),
+    "zipped": ScriptedReply([(0, http_head(content_encoding="gzip", content_length=str(len(ZIPPED))) + ZIPPED)]),
+    "garbled": ScriptedReply(
+        [
+            (
+                0,
+                STREAM_HEAD
+                + http_chunk(delta_event("x").replace(b"x", b"\xff") + FINISH_EVENT + DONE_EVENT)
+                + b"0\r\n\r\n",
+            )
+        ]
+    ),
     "limited": rate_limited_once,
     "uncounting": without_usage,
-    "refused": refuse("401 No", {"error": {"message": "bad key", "code": "k"}, "request_id": "r-9"}),
-    "own-status": refuse("520 Web", "<html><title>Origin down</title></html>"),
-    "paged": refuse("200 OK", "<html><title>Sign in</title></html>"),
-    "moved": Reply([(0, head("307 Moved", location="https://elsewhere.test/", content_length="0"))]),
-    "truncated": Reply([(0, STREAM_HEAD + frame(delta("Hel")) + b"0\r\n\r\n")]),
-    "midway": Reply([(0, STREAM_HEAD + frame(delta("Hel") + event({"error": {"message": "no"}})) + b"0\r\n\r\n")]),
-    "cut": Reply([(0, STREAM_HEAD), (0.01, HALF)], "close"),
-    "reset": Reply([(0, STREAM_HEAD), (0.01, frame(delta("Hel"))), (0.05, b"")], "reset"),
-    "mute": Reply([(0, b"")], "close"),
-    "silent": Reply([(0, STREAM_HEAD), (0.01, frame(delta("Hel")))], linger_s=5),
-    "headless": Reply([(0, b"")], linger_s=5),
+    "refused": json_reply("401 No", {"error": {"message": "bad key", "code": "k"}, "request_id": "r-9"}),
+    "own-status": json_reply("520 Web", "<html><title>Origin down</title></html>"),
+    "paged": json_reply("200 OK", "<html><title>Sign in</title></html>"),
+    "moved": ScriptedReply([(0, http_head("307 Moved", location="https://elsewhere.test/", content_length="0"))]),
+    "truncated": ScriptedReply([(0, STREAM_HEAD + http_chunk(delta_event("Hel")) + b"0\r\n\r\n")]),
+    "midway": ScriptedReply(
+        [(0, STREAM_HEAD + http_chunk(delta_event("Hel") + sse_event({"error": {"message": "no"}})) + b"0\r\n\r\n")]
+    ),
+    "cut": ScriptedReply([(0, STREAM_HEAD), (0.01, HALF)], "close"),
+    "reset": ScriptedReply([(0, STREAM_HEAD), (0.01, http_chunk(delta_event("Hel"))), (0.05, b"")], "reset"),
+    "mute": ScriptedReply([(0, b"")], "close"),
+    "silent": ScriptedReply([(0, STREAM_HEAD), (0.01, http_chunk(delta_event("Hel")))], linger_s=5),
+    "headless": ScriptedReply([(0, b"")], linger_s=5),
 }
 """Provider -> its server; together they cover all that a response can be."""
 
@@ -284,7 +299,7 @@ def all_kinds(folder: Path) -> Iterator[dict[str, Server]]:
     cases = [{"id": "hi", "turns": ["Hi"]}]
     write_yaml(folder / "s.yaml", {"version": 1, "name": "kinds", "defaults": {"timeouts": timeouts}, "cases": cases})
     with ExitStack() as stack:
-        servers = {name: stack.enter_context(play(answer)) for name, answer in KINDS.items()}
+        servers = {name: stack.enter_context(serve(answer)) for name, answer in KINDS.items()}
         urls = {**{name: server.url for name, server in servers.items()}, "unreachable": UNREACHABLE}
         write_config(
             folder, **{name: {"base_url": url, "keyless": True, "models": ["m"]} for name, url in urls.items()}
@@ -367,7 +382,7 @@ def test_rederive_refuses_a_used_folder_and_a_run_without_recordings(recorded: P
     """No run is overwritten, and a run without recordings is an error."""
     done = compare(recorded, "rederive", "out", "-o", "out")
     assert (done.returncode, "holds a run already" in done.stderr) == (2, True)
-    with play(stream("Hi")) as server:
+    with serve(streamed_reply("Hi")) as server:
         write_config(recorded, good={"base_url": server.url, "keyless": True, "models": ["m"]})
         compare(recorded, "run", "s.yaml", "-o", "plain", "-p", "good")
     assert not (recorded / "plain" / FILE_NAME).exists()
@@ -378,7 +393,7 @@ def test_rederive_refuses_a_used_folder_and_a_run_without_recordings(recorded: P
 def test_a_resumed_run_appends_to_its_recordings(tmp_path: Path) -> None:
     """Each record finds its own bytes, repeated requests included."""
     write_yaml(tmp_path / "s.yaml", {"version": 1, "name": "twice", "cases": [{"id": "hi", "turns": ["Hi"]}]})
-    with play([refuse("401 No", {"error": {"message": "no"}}), stream("now")]) as server:
+    with serve([json_reply("401 No", {"error": {"message": "no"}}), streamed_reply("now")]) as server:
         write_config(tmp_path, acme={"base_url": server.url, "keyless": True, "models": ["m"]})
         compare(tmp_path, "run", "s.yaml", "--record", "-o", "out")
         done = compare(tmp_path, "run", "--resume", "out", "--retry-errors", "--record")

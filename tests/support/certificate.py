@@ -1,4 +1,4 @@
-"""A certificate for this machine that nobody has signed, made by the openssl command."""
+"""Self-signed certificates for loopback, made by the openssl command."""
 
 import ssl
 import subprocess
@@ -22,8 +22,8 @@ def make_certificate(folder: Path) -> Path:
     return certificate
 
 
-def serve_with(certificate: Path) -> ssl.SSLContext:
-    """Return how a server shows a certificate made here."""
+def server_context(certificate: Path) -> ssl.SSLContext:
+    """Return the TLS context of a server that presents a certificate made here."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, certificate.with_name("key.pem"))
     return context

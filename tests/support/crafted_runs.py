@@ -1,4 +1,4 @@
-"""Runs made by hand: whole journals whose every latency is known."""
+"""Records, runs and journals with known latencies, made without sending a request."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -43,7 +43,7 @@ def answered(
     reply: str = "Hello world",
     **more: object,
 ) -> Record:
-    """Return a reply of two pieces, the second half a second after the first."""
+    """Return the record of a reply of two chunks, the second half a second after the first."""
     provider, _, model = target.partition("/")
     first_us = round(ttft_s * 1e6)
     record = Record(
@@ -62,7 +62,7 @@ def answered(
 
 
 def failed(target: str = BASE, case: str = "one", block: int = 1) -> Record:
-    """Return a request that the provider failed."""
+    """Return the record of a request that ended with a provider error."""
     good = answered(target, case, block)
     return replace(
         good, outcome=Outcome.PROVIDER_ERROR, text_events=TextEvents(), reply=None, error="oops", http_status=500
@@ -78,7 +78,7 @@ def jittered(
     sigma: float = 0.1,
     cases: Sequence[str] = ("one", "two"),
 ) -> Iterator[Record]:
-    """Yield a target's answers, log-normal about 300 ms times `slower`."""
+    """Yield records of a target whose TTFT is log-normal around 300 ms times `slower`."""
     random = Random(f"{target}{seed}")
     for block in range(1, blocks + 1):
         for case in cases:
@@ -105,5 +105,5 @@ def write_run(folder: Path, records: Iterator[Record] | Sequence[Record], **deta
 
 
 def simulated(record: Record) -> Record:
-    """Return a record as the simulator would have answered it."""
+    """Return a record as the simulator's."""
     return replace(record, identity=replace(record.identity, simulated=True))

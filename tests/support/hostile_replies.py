@@ -1,4 +1,4 @@
-"""Replies that try to get out of the page they are shown in, and a run that consists of them."""
+"""Replies that attack the page they are shown in, and a run that consists of them."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -27,13 +27,13 @@ REPLIES = {
     "deep": ">" * 3000 + "- " * 2000 + "[" * 5000,
     "headings": "# One\n# Two\n\nSetext\n===\n\n| a | b |\n|---|---|\n| <script>alert(1)</script> | `</td>` |\n",
 }
-"""Name of the danger -> a reply."""
+"""Name of the attack -> a reply."""
 
 TARGETS = ("acme/<b onclick=x>", "acme/\"quoted' & name", "acme/模型\u202e一号")
 
 
 def write_hostile_run(folder: Path) -> Path:
-    """Write a run in which every text, names and errors included, is somebody else's weapon; return its folder."""
+    """Write a run in which every text is hostile, names and errors included; return its folder."""
     with journal.JournalWriter(folder) as log:
         log.append_header(
             header(

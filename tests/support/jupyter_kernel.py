@@ -1,4 +1,4 @@
-"""Real Jupyter kernels for tests: of this interpreter, with this checkout, in a folder of their own."""
+"""Jupyter kernels that run this interpreter with this checkout, in a folder of their own."""
 
 import json
 import os
@@ -12,17 +12,17 @@ from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 
 CHECKOUT = Path(__file__).parents[2]
-NAME = "checkout"
-PATIENCE_S = 120
+KERNEL_NAME = "checkout"
+TIMEOUT_S = 120
 
 
 def install_kernel(folder: Path) -> dict[str, str]:
-    """Write a kernel's specification below a folder; return the environment in which Jupyter finds only that."""
-    spec = folder / "jupyter" / "kernels" / NAME
+    """Write a kernel's specification below a folder; return the environment in which Jupyter finds only that kernel."""
+    spec = folder / "jupyter" / "kernels" / KERNEL_NAME
     spec.mkdir(parents=True)
     kernel = {
         "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
-        "display_name": NAME,
+        "display_name": KERNEL_NAME,
         "language": "python",
         "env": {"PYTHONPATH": str(CHECKOUT), "PYDEVD_DISABLE_FILE_VALIDATION": "1"},
     }
@@ -38,14 +38,14 @@ class Kernel:
         self._manager = manager
         self._client = client
 
-    def begin(self, code: str) -> str:
-        """Send a cell; return the id by which its messages are known."""
+    def start(self, code: str) -> str:
+        """Send a cell; return the id that its messages refer to."""
         return str(self._client.execute(code))
 
-    def hear(self, cell: str) -> Iterator[dict[str, Any]]:
-        """Yield a cell's messages until it is done."""
+    def messages(self, cell: str) -> Iterator[dict[str, Any]]:
+        """Yield the messages of a cell until it has ended."""
         while True:
-            message = self._client.get_iopub_msg(timeout=PATIENCE_S)
+            message = self._client.get_iopub_msg(timeout=TIMEOUT_S)
             if message["parent_header"].get("msg_id") != cell:
                 continue
             if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
@@ -54,33 +54,33 @@ class Kernel:
 
     def run(self, code: str) -> list[dict[str, Any]]:
         """Run a cell to its end; return its messages."""
-        return list(self.hear(self.begin(code)))
+        return list(self.messages(self.start(code)))
 
     def interrupt(self) -> None:
-        """Do what the stop button does."""
+        """Interrupt the running cell, as the stop button does."""
         self._manager.interrupt_kernel()
 
 
 @contextmanager
 def open_kernel(folder: Path) -> Iterator[Kernel]:
-    """Run a kernel whose working folder this is, for the length of a `with` block; see `install_kernel`."""
-    manager = KernelManager(kernel_name=NAME)
+    """Run a kernel in a folder for a `with` block; `install_kernel` comes first."""
+    manager = KernelManager(kernel_name=KERNEL_NAME)
     manager.start_kernel(cwd=str(folder), env=dict(os.environ))
     client = manager.client()
     client.start_channels()
     try:
-        client.wait_for_ready(timeout=PATIENCE_S)
+        client.wait_for_ready(timeout=TIMEOUT_S)
         yield Kernel(manager, client)
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)
 
 
-def texts_of(messages: list[dict[str, Any]], kind: str, form: str = "text/plain") -> list[str]:
-    """Return what messages of a kind show, in one form."""
-    return [message["content"]["data"][form] for message in messages if message["msg_type"] == kind]
+def texts_of(messages: list[dict[str, Any]], kind: str, mime: str = "text/plain") -> list[str]:
+    """Return what the messages of one kind show, in one MIME type."""
+    return [message["content"]["data"][mime] for message in messages if message["msg_type"] == kind]
 
 
-def printed(messages: list[dict[str, Any]]) -> str:
-    """Return what a cell wrote to stdout and stderr."""
+def printed_text(messages: list[dict[str, Any]]) -> str:
+    """Return the text that a cell wrote to stdout and stderr."""
     return "".join(message["content"]["text"] for message in messages if message["msg_type"] == "stream")

@@ -1,7 +1,7 @@
-"""A cluster of three nodes on one machine, made by Ray's own utility for that.
+"""A Ray cluster of three nodes on one machine, started with Ray's own utility for tests.
 
-Run as a program it serves until its standard input closes, and first prints its address and its session's folder.
-Each line that it reads names a node, which is killed, or started anew if it was killed; then it prints the name.
+As a program it prints its address and its session's folder, and serves until its standard input closes. Each line that
+it reads names a node: it kills the node, or starts it again if it was killed, and then prints the name.
 """
 
 import json
@@ -24,16 +24,16 @@ OBJECT_STORE_BYTES = 80 * 2**20
 
 
 @dataclass(frozen=True)
-class Served:
-    """A cluster that is up."""
+class RayCluster:
+    """A running cluster."""
 
     address: str
     session: Path
-    """Where Ray keeps logs, sockets and what it spills."""
+    """The folder of Ray's logs, sockets and spilled objects."""
     process: "subprocess.Popen[str]"
 
     def toggle(self, node: str) -> None:
-        """Kill a node with -9, or start it anew; return when that is done."""
+        """Kill a node with -9, or start it again; return when that is done."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         print(node, file=self.process.stdin, flush=True)
@@ -41,7 +41,7 @@ class Served:
 
 
 def serve(variables: Mapping[str, Mapping[str, str]]) -> None:
-    """Serve a cluster, with variables for the processes of some nodes, until whoever started this closes the pipe."""
+    """Serve a cluster until stdin closes; `variables` are node -> environment variables of its processes."""
     from ray.cluster_utils import Cluster  # noqa: PLC0415 -- only this process serves one
 
     cluster: Any = Cluster()
@@ -57,7 +57,7 @@ def serve(variables: Mapping[str, Mapping[str, str]]) -> None:
 
 
 def add_node(cluster: Any, name: str, variables: Mapping[str, Mapping[str, str]]) -> Any:
-    """Start a node of the cluster, with its own variables for its processes."""
+    """Start a node of the cluster with its environment variables."""
     region = NODES[name]
     labels = {} if region is None else {"ray.io/availability-region": region}
     return cluster.add_node(
@@ -71,8 +71,8 @@ def add_node(cluster: Any, name: str, variables: Mapping[str, Mapping[str, str]]
 
 
 @contextmanager
-def launch(**variables: Mapping[str, str]) -> Iterator[Served]:
-    """Serve a cluster in a process of its own while the block lasts; `gamma={"NAME": "text"}` sets a variable there."""
+def launch_cluster(**variables: Mapping[str, str]) -> Iterator[RayCluster]:
+    """Serve a cluster in a new process for a block; `gamma={"NAME": "text"}` sets a variable on that node."""
     command = [sys.executable, "-m", "tests.support.ray_cluster", json.dumps(variables)]
     with subprocess.Popen(
         command,
@@ -87,7 +87,7 @@ def launch(**variables: Mapping[str, str]) -> Iterator[Served]:
         line = process.stdout.readline()
         assert line, "the cluster did not start"
         address, session = json.loads(line)
-        yield Served(address, Path(session), process)
+        yield RayCluster(address, Path(session), process)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""A real engine not written here: xllamacpp, a build of llama.cpp, serving random weights made on the spot.
+"""An inference engine of another project: xllamacpp, a build of llama.cpp, which serves a tiny model of random weights.
 
-Run as a program it serves a model file until it is killed, and prints its address first.
+As a program it prints its address, and serves a model file until it is killed.
 """
 
 import subprocess
@@ -47,26 +47,26 @@ PIECES = (
     ],
 )
 SILENT = len(CONTROL) + len(BYTES)
-"""Tokens below are never said by a model that takes the likeliest: it speaks in whole characters, without end."""
+"""Tokens below this number are never the likeliest: the model writes whole characters, and never stops by itself."""
 
 
 def make_model(path: Path) -> Path:
     """Write a tiny model of the llama architecture whose weights are random and always the same."""
-    import gguf  # noqa: PLC0415 -- the program below needs no such library
+    import gguf  # noqa: PLC0415 -- the engine's process does not need it
     import numpy as np  # noqa: PLC0415
 
-    chance = np.random.default_rng(7)
+    generator = np.random.default_rng(7)
     file = gguf.GGUFWriter(path, "llama")
     _describe(file)
     vocabulary = len(CONTROL) + len(BYTES) + len(PIECES)
-    output = chance.normal(0, 0.5, (vocabulary, WIDTH))
+    output = generator.normal(0, 0.5, (vocabulary, WIDTH))
     output[:SILENT] = 0
     shapes = {"token_embd": (vocabulary, WIDTH)}
     for layer in range(LAYERS):
         shapes |= {f"blk.{layer}.attn_{part}": (WIDTH, WIDTH) for part in ("q", "k", "v", "output")}
         shapes |= {f"blk.{layer}.ffn_{part}": (FEED_FORWARD, WIDTH) for part in ("gate", "up")}
         shapes[f"blk.{layer}.ffn_down"] = (WIDTH, FEED_FORWARD)
-    tensors = {name: chance.normal(0, 0.5, shape) for name, shape in shapes.items()} | {"output": output}
+    tensors = {name: generator.normal(0, 0.5, shape) for name, shape in shapes.items()} | {"output": output}
     norms = ["output_norm", *(f"blk.{layer}.{part}_norm" for layer in range(LAYERS) for part in ("attn", "ffn"))]
     tensors |= {name: np.ones(WIDTH) for name in norms}
     for name, tensor in tensors.items():
@@ -98,8 +98,8 @@ def _describe(file: "gguf.GGUFWriter") -> None:  # type: ignore[name-defined] # 
 
 
 def serve(path: Path) -> None:
-    """Serve a model on loopback until somebody kills this process."""
-    import xllamacpp  # noqa: PLC0415 -- only the engine's own process loads it
+    """Serve a model on loopback until the process is killed."""
+    import xllamacpp  # noqa: PLC0415 -- only the engine's process loads it
 
     params = xllamacpp.CommonParams()
     params.model.path = str(path)
@@ -115,8 +115,8 @@ def serve(path: Path) -> None:
 
 
 @contextmanager
-def launch(path: Path) -> Iterator[str]:
-    """Serve a model in a process of its own while the block lasts; yield its address."""
+def launch_engine(path: Path) -> Iterator[str]:
+    """Serve a model in a new process for a block; yield its address."""
     command = [sys.executable, __file__, str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as engine:
         try:

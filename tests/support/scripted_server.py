@@ -1,4 +1,4 @@
-"""A scripted server on loopback: plays replies byte by byte as told, and keeps what it was asked."""
+"""A scripted HTTP server on loopback: it sends replies byte by byte as scripted, and keeps the requests it received."""
 
 import json
 import socket
@@ -13,12 +13,12 @@ from typing import Any, Literal
 
 Ending = Literal["keep", "close", "reset"]
 Pause = float | threading.Event
-"""Seconds to wait, or what to wait for."""
+"""Seconds to wait, or an event to wait for."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A request as the server read it; `number` counts from 0 in order of arrival."""
+class ReceivedRequest:
+    """A request as the server read it; `number` counts from 0 in order of arrival, `at_s` is of `time.monotonic`."""
 
     number: int
     connection: int
@@ -35,20 +35,20 @@ class Asked:
 
     @property
     def json(self) -> Any:
-        """The body, decoded."""
+        """The body, parsed as JSON."""
         return json.loads(self.content)
 
     @property
     def prompt(self) -> str:
-        """What the user says last."""
+        """The content of the last message."""
         return str(self.json["messages"][-1]["content"])
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """Pieces to send, each after a pause, and what becomes of the connection behind them.
+class ScriptedReply:
+    """Pieces to send, each after a pause, and what happens to the connection after the last.
 
-    Before that the server waits up to `linger_s`, or until the client hangs up.
+    First the server waits up to `linger_s`, or until the client closes the connection.
     """
 
     pieces: Sequence[tuple[Pause, bytes]]
@@ -57,15 +57,15 @@ class Reply:
 
 
 @dataclass(slots=True)
-class Tape:
-    """A running server. `asked` may be read at any time; it grows as requests come."""
+class ScriptedServer:
+    """A running server. `requests` may be read at any time; it grows as requests come."""
 
-    answer: Callable[[Asked], Reply]
+    answer: Callable[[ReceivedRequest], ScriptedReply]
     tls: ssl.SSLContext | None = None
-    asked: list[Asked] = field(default_factory=list)
+    requests: list[ReceivedRequest] = field(default_factory=list)
     connections: int = 0
-    under_way: int = 0
-    most_under_way: int = 0
+    in_flight: int = 0
+    most_in_flight: int = 0
     port: int = 0
     _stopping: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -73,24 +73,27 @@ class Tape:
 
     @property
     def url(self) -> str:
-        """The base URL to ask."""
+        """The base URL of the server."""
         return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}/v1"
 
-    def await_requests(self, count: int) -> None:
-        """Return when so many requests have come; fail when they do not."""
+    def wait_for_requests(self, count: int) -> None:
+        """Wait until `count` requests have come, for 20 s at most."""
         with self._arrived:
-            assert self._arrived.wait_for(lambda: len(self.asked) >= count, timeout=20), f"only {len(self.asked)} came"
+            came = self._arrived.wait_for(lambda: len(self.requests) >= count, timeout=20)
+            assert came, f"only {len(self.requests)} requests came"
 
     def _serve(self, listener: socket.socket) -> None:
         while not self._stopping.is_set():
             with suppress(TimeoutError):
                 connection, _ = listener.accept()
                 self.connections += 1
-                # A daemon: a test that failed must not wait for what its client left open.
-                threading.Thread(target=self._hold, args=(connection, self.connections), daemon=True).start()
+                # A daemon thread: a failed test must not wait for connections that its client left open.
+                threading.Thread(
+                    target=self._serve_connection, args=(connection, self.connections), daemon=True
+                ).start()
 
-    def _hold(self, connection: socket.socket, number: int) -> None:
-        # The client may hang up whenever it likes, in the middle of a handshake, too.
+    def _serve_connection(self, connection: socket.socket, number: int) -> None:
+        # The client may close the connection at any time, in the middle of a handshake too.
         with suppress(OSError), connection:
             connection.settimeout(20)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -103,15 +106,15 @@ class Tape:
     def _answer_all(self, connection: socket.socket, number: int) -> None:
         while (raw := _read_request(connection)) is not None:
             with self._lock, self._arrived:
-                asked = _parse(raw, len(self.asked), number)
-                self.asked.append(asked)
-                self.under_way += 1
-                self.most_under_way = max(self.most_under_way, self.under_way)
+                request = _parse(raw, len(self.requests), number)
+                self.requests.append(request)
+                self.in_flight += 1
+                self.most_in_flight = max(self.most_in_flight, self.in_flight)
                 self._arrived.notify_all()
-            if not self._play(connection, self.answer(asked)):
+            if not self._send(connection, self.answer(request)):
                 return
 
-    def _play(self, connection: socket.socket, reply: Reply) -> bool:
+    def _send(self, connection: socket.socket, reply: ScriptedReply) -> bool:
         """Send a reply; return whether the connection may be used again."""
         last = len(reply.pieces) - 1
         counted = True
@@ -119,38 +122,38 @@ class Tape:
             for place, (pause, data) in enumerate(reply.pieces):
                 if not self._wait(pause):
                     return False
-                if place == last:  # counted as over before the client can know it
-                    counted = self._count_as_over()
+                if place == last:  # before the client can know that its request has ended
+                    counted = self._count_ended()
                 connection.sendall(data)
         finally:
             if counted:
-                self._count_as_over()
+                self._count_ended()
         if reply.linger_s:
-            _await_hang_up(connection, reply.linger_s)
+            _wait_for_close(connection, reply.linger_s)
         if reply.ending == "reset":
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         return reply.ending == "keep"
 
     def _wait(self, pause: Pause) -> bool:
-        """Return whether to go on."""
+        """Wait; return whether to go on."""
         if isinstance(pause, threading.Event):
             return pause.wait(20)
         return pause == 0 or not self._stopping.wait(pause)
 
-    def _count_as_over(self) -> Literal[False]:
+    def _count_ended(self) -> Literal[False]:
         with self._lock:
-            self.under_way -= 1
+            self.in_flight -= 1
         return False
 
 
-def _await_hang_up(connection: socket.socket, seconds: float) -> None:
+def _wait_for_close(connection: socket.socket, seconds: float) -> None:
     connection.settimeout(seconds)
     with suppress(TimeoutError):
         connection.recv(1)
 
 
 def _read_request(connection: socket.socket) -> bytes | None:
-    """Return a whole request, None when the client has hung up."""
+    """Return a whole request, or None when the client has closed the connection."""
     raw = b""
     while b"\r\n\r\n" not in raw:
         data = connection.recv(65536)
@@ -169,75 +172,76 @@ def _headers(head: bytes) -> dict[str, str]:
     return {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
-def _parse(raw: bytes, number: int, connection: int) -> Asked:
+def _parse(raw: bytes, number: int, connection: int) -> ReceivedRequest:
     head = raw.partition(b"\r\n\r\n")[0]
     method, target, _ = head.split(b"\r\n")[0].decode("latin-1").split(" ", 2)
-    return Asked(number, connection, method, target, time.monotonic(), _headers(head), raw)
+    return ReceivedRequest(number, connection, method, target, time.monotonic(), _headers(head), raw)
 
 
 @contextmanager
-def play(
-    answer: Reply | Sequence[Reply] | Callable[[Asked], Reply], tls: ssl.SSLContext | None = None
-) -> Iterator[Tape]:
-    """Run a server while the block lasts: one reply for all, one after the other (the last repeats), or as chosen."""
-    if isinstance(answer, Reply):
-        replies: Sequence[Reply] = (answer,)
+def serve(
+    answer: ScriptedReply | Sequence[ScriptedReply] | Callable[[ReceivedRequest], ScriptedReply],
+    tls: ssl.SSLContext | None = None,
+) -> Iterator[ScriptedServer]:
+    """Run a server for a block that sends one reply to all, several in order (then the last), or a function's."""
+    if isinstance(answer, ScriptedReply):
+        replies: Sequence[ScriptedReply] = (answer,)
     else:
         replies = () if callable(answer) else answer
-    choose = answer if callable(answer) else lambda asked: replies[min(asked.number, len(replies) - 1)]
-    tape = Tape(choose, tls)
+    choose = answer if callable(answer) else lambda request: replies[min(request.number, len(replies) - 1)]
+    server = ScriptedServer(choose, tls)
     with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
         listener.settimeout(0.01)
-        tape.port = listener.getsockname()[1]
-        server = threading.Thread(target=tape._serve, args=(listener,), daemon=True)
-        server.start()
+        server.port = listener.getsockname()[1]
+        thread = threading.Thread(target=server._serve, args=(listener,), daemon=True)
+        thread.start()
         try:
-            yield tape
+            yield server
         finally:
-            tape._stopping.set()
-            server.join()
+            server._stopping.set()
+            thread.join()
 
 
-def head(status: str = "200 OK", **headers: str) -> bytes:
+def http_head(status: str = "200 OK", **headers: str) -> bytes:
     """Return a response's head; underscores in names become dashes."""
     lines = [f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items()]
     return f"HTTP/1.1 {status}\r\n{''.join(lines)}\r\n".encode("latin-1")
 
 
-STREAM_HEAD = head(content_type="text/event-stream", transfer_encoding="chunked")
+STREAM_HEAD = http_head(content_type="text/event-stream", transfer_encoding="chunked")
 
 
-def frame(data: bytes) -> bytes:
+def http_chunk(data: bytes) -> bytes:
     """Return one HTTP chunk."""
     return b"%x\r\n%s\r\n" % (len(data), data)
 
 
-def event(value: object) -> bytes:
+def sse_event(value: object) -> bytes:
     """Return an SSE event."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return f"data: {text}\n\n".encode()
 
 
-def delta(text: str, **more: object) -> bytes:
-    """Return the event of one piece of an answer."""
-    return event({"model": "m-1", "choices": [{"index": 0, "delta": {"content": text}, **more}]})
+def delta_event(text: str, **more: object) -> bytes:
+    """Return the event of one chunk of an answer."""
+    return sse_event({"model": "m-1", "choices": [{"index": 0, "delta": {"content": text}, **more}]})
 
 
 USAGE = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
-END = event({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
-COUNTED = event({"choices": [], "usage": USAGE})
-DONE = event("[DONE]")
+FINISH_EVENT = sse_event({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+USAGE_EVENT = sse_event({"choices": [], "usage": USAGE})
+DONE_EVENT = sse_event("[DONE]")
 
 
-def stream(*texts: str, pause_s: float = 0.0, first_s: float = 0.0) -> Reply:
-    """Return a whole, good streamed answer that leaves its connection usable."""
-    pieces = [(pause_s if place else first_s, frame(delta(text))) for place, text in enumerate(texts)]
-    return Reply([(0.0, STREAM_HEAD), *pieces, (0.0, frame(END + COUNTED + DONE) + b"0\r\n\r\n")])
+def streamed_reply(*texts: str, pause_s: float = 0.0, first_s: float = 0.0) -> ScriptedReply:
+    """Return a complete streamed answer that leaves its connection usable."""
+    pieces = [(pause_s if place else first_s, http_chunk(delta_event(text))) for place, text in enumerate(texts)]
+    end = http_chunk(FINISH_EVENT + USAGE_EVENT + DONE_EVENT) + b"0\r\n\r\n"
+    return ScriptedReply([(0.0, STREAM_HEAD), *pieces, (0.0, end)])
 
 
-def refuse(status: str, body: object, **headers: str) -> Reply:
-    """Return a JSON answer with a status, as errors and lists of models come."""
+def json_reply(status: str, body: object, **headers: str) -> ScriptedReply:
+    """Return a JSON response with a status, such as an error or a list of models."""
     text = body.encode() if isinstance(body, str) else json.dumps(body).encode()
-    return Reply(
-        [(0.0, head(status, content_type="application/json", content_length=str(len(text)), **headers) + text)]
-    )
+    head = http_head(status, content_type="application/json", content_length=str(len(text)), **headers)
+    return ScriptedReply([(0.0, head + text)])

@@ -1,4 +1,4 @@
-"""A run in which no time passes: the schedule and the lanes decide, a heap of moments is the clock, nobody sleeps."""
+"""A run on a virtual clock: the real schedule and lanes, and a heap of events in place of sleeping."""
 
 import heapq
 from collections.abc import Callable, Iterator, Mapping
@@ -15,8 +15,8 @@ SECOND_NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """A conversation of one request: when it was begun and when it was over."""
+class TimedConversation:
+    """A conversation of one request: when it started and when it ended, in virtual nanoseconds."""
 
     lane: str
     request: Request
@@ -39,13 +39,13 @@ class VirtualRun:
     uses: Callable[[Request], tuple[int, int]] = lambda _: (0, 0)
     """Tokens sent and received."""
     after_moment: Callable[["VirtualRun", int], None] = lambda _, __: None
-    held: list[Held] = field(default_factory=list)
+    held: list[TimedConversation] = field(default_factory=list)
     schedule: Schedule = field(init=False)
     _moments: list[tuple[int, int, Callable[[int], None]]] = field(default_factory=list)
     _numbers: Iterator[int] = field(default_factory=count)
 
     def __post_init__(self) -> None:
-        """Lay out the schedule."""
+        """Create the schedule."""
         whom: dict[str, list[Target]] = {name: [] for name in self.lanes}
         for target in self.plan.targets:
             whom[target.provider].append(target)
@@ -53,8 +53,8 @@ class VirtualRun:
             self.plan, self.load, whom, 0, level=self.level, first_missing=self.first_missing, stop=self.stop
         )
 
-    def run(self) -> list[Held]:
-        """Go from moment to moment until nothing is left."""
+    def run(self) -> list[TimedConversation]:
+        """Process events until none is left; return all conversations."""
         self._begin_what_may(0)
         while self._moments:
             now_ns = self._moments[0][0]
@@ -64,7 +64,7 @@ class VirtualRun:
         return self.held
 
     def _begin_what_may(self, now_ns: int) -> None:
-        """Ask every lane again until none begins anything more."""
+        """Ask every lane until none starts anything more."""
         stirred = True
         while stirred:
             before = self.schedule.slowest_block
@@ -76,7 +76,7 @@ class VirtualRun:
         match self.schedule.decide(lane, now_ns):
             case Begin(request, permit, _, planned_ns):
                 end_ns = now_ns + self.lasts_ns(request)
-                self.held.append(Held(lane.name, request, now_ns, end_ns, planned_ns))
+                self.held.append(TimedConversation(lane.name, request, now_ns, end_ns, planned_ns))
                 sent, received = self.uses(request)
 
                 def finish(_: int) -> None:

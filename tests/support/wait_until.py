@@ -1,4 +1,4 @@
-"""Waits until something has come true, and fails when it does not."""
+"""Wait until a condition is true, and fail after a limit."""
 
 import time
 from collections.abc import Callable
@@ -9,16 +9,16 @@ import anyio.lowlevel
 LIMIT_S = 30.0
 
 
-async def until(true: Callable[[], bool]) -> None:
-    """Look again each time the loop has gone round."""
+async def until(condition: Callable[[], bool]) -> None:
+    """Check the condition once in each iteration of the event loop."""
     with anyio.fail_after(LIMIT_S):
-        while not true():
+        while not condition():
             await anyio.lowlevel.checkpoint()
 
 
-def wait_until(true: Callable[[], bool]) -> None:
-    """Look fifty times a second."""
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Check the condition fifty times a second."""
     deadline_s = time.monotonic() + LIMIT_S
-    while not true():
-        assert time.monotonic() < deadline_s, "it never came true"
+    while not condition():
+        assert time.monotonic() < deadline_s, f"not true after {LIMIT_S:g} s"
         time.sleep(0.02)

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from runner.core.events import Outcome
-from tests.support.certificate import make_certificate, serve_with
-from tests.support.scripted_server import play, stream
+from tests.support.certificate import make_certificate, server_context
+from tests.support.scripted_server import serve, streamed_reply
 from tests.wire.test_client import ask_once, failure
 
 
@@ -39,9 +39,9 @@ async def test_private_authority_named_by_the_environment_is_trusted(
     variable: str, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A file or a folder of certificates makes a company's gateway trusted; without it nothing is sent."""
-    with play(stream("Hello"), serve_with(certificate)) as server:
+    with serve(streamed_reply("Hello"), server_context(certificate)) as server:
         assert failure(await ask_once(server.url)) == (Outcome.CONNECTION, "tls_certificate")
-        assert server.asked == []
+        assert server.requests == []
         place = certificate if variable == "SSL_CERT_FILE" else hashed_folder(certificate)
         monkeypatch.setenv(variable, str(place))
         assert (await ask_once(server.url)).fold.outcome() is Outcome.OK

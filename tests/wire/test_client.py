@@ -21,20 +21,20 @@ from runner.providers.row import Row
 from runner.wire.client import Client, ProviderRefusal
 from runner.wire.completion_request import CompletionRequest, send_by_sdk
 from runner.wire.read_loop import Attempt
-from tests.support.certificate import make_certificate, serve_with
+from tests.support.certificate import make_certificate, server_context
 from tests.support.scripted_server import (
-    DONE,
-    END,
+    DONE_EVENT,
+    FINISH_EVENT,
     STREAM_HEAD,
-    Asked,
-    Reply,
-    delta,
-    event,
-    frame,
-    head,
-    play,
-    refuse,
-    stream,
+    ReceivedRequest,
+    ScriptedReply,
+    delta_event,
+    http_chunk,
+    http_head,
+    json_reply,
+    serve,
+    sse_event,
+    streamed_reply,
 )
 from tests.support.wait_until import until
 from tests.wire.test_response_decoder import ALL, SAMPLES, Sample, expectation, observe
@@ -42,7 +42,7 @@ from tests.wire.test_response_decoder import ALL, SAMPLES, Sample, expectation, 
 pytestmark = pytest.mark.anyio
 
 KEY = "sk-" + "0123456789abcdef" * 2
-COMMENT = frame(b": keep-alive\n\n")
+COMMENT = http_chunk(b": keep-alive\n\n")
 
 
 @pytest.fixture
@@ -91,20 +91,20 @@ def failure(attempt: Attempt) -> tuple[Outcome, str | None]:
     return attempt.fold.outcome(), failed.error_type if failed else None
 
 
-def reply_of(sample: Sample) -> Reply:
+def reply_of(sample: Sample) -> ScriptedReply:
     """Return the scripted reply of a sample, its behaviour included."""
     folder = SAMPLES / sample.name
     behaviour = yaml.safe_load((folder / "expected.yaml").read_text(encoding="utf-8")).get("behaviour", {})
     pieces: list[tuple[float, bytes]] = [(0, (folder / "response.http").read_bytes())]
     if "repeat" in behaviour:
         pieces += [(behaviour["every_ms"] / 1000, behaviour["repeat"].encode())] * 100
-    return Reply(pieces, "close", linger_s=behaviour.get("linger_ms", 0) / 1000)
+    return ScriptedReply(pieces, "close", linger_s=behaviour.get("linger_ms", 0) / 1000)
 
 
 @pytest.mark.parametrize("sample", ALL, ids=lambda sample: sample.name)
 async def test_sample_is_decoded_as_expected_over_a_connection(sample: Sample) -> None:
     """What providers really send gives the same fold over a socket as its bytes alone."""
-    with play(reply_of(sample)) as server:
+    with serve(reply_of(sample)) as server:
         attempt = await ask_once(server.url, Timeouts(first_token=1))
     observed, expected = observe(attempt.fold), expectation(sample)
     if expected["outcome"] == "connection":  # the message is the library's
@@ -115,16 +115,16 @@ async def test_sample_is_decoded_as_expected_over_a_connection(sample: Sample) -
 
 async def test_request_body_holds_the_model_the_messages_and_the_parameters() -> None:
     """The JSON body holds what the caller gave, and nothing that the SDK adds."""
-    with play(stream("Hello")) as server:
+    with serve(streamed_reply("Hello")) as server:
         await ask_once(server.url)
-    asked = server.asked[0]
+    asked = server.requests[0]
     assert (asked.method, asked.target) == ("POST", "/v1/chat/completions")
     assert asked.json == {"model": "m-1", "messages": QUESTION, "stream": True}
 
 
 async def test_request_head_is_the_sdks_and_the_same_every_time() -> None:
     """The headers are those that the SDK itself sends; if an upgrade makes them vary, this test fails."""
-    with play(stream("Hello")) as server:
+    with serve(streamed_reply("Hello")) as server:
         client = Client(endpoint_at(server.url))
         for _ in range(3):
             await client.ask(CompletionRequest("m-1", QUESTION, {}), Attempt())
@@ -132,7 +132,7 @@ async def test_request_head_is_the_sdks_and_the_same_every_time() -> None:
         await client.aclose()
         async with AsyncOpenAI(api_key=KEY, base_url=server.url, max_retries=0) as sdk:
             await sdk.chat.completions.with_raw_response.create(model="m-1", messages=())
-    *ours, by_sdk = [asked.headers for asked in server.asked]
+    *ours, by_sdk = [asked.headers for asked in server.requests]
     assert len(heads) == 1
     assert all(headers == ours[0] for headers in ours)
     assert {**by_sdk, **DIFFERENT} == {**ours[0], **DIFFERENT}
@@ -141,10 +141,12 @@ async def test_request_head_is_the_sdks_and_the_same_every_time() -> None:
 DIFFERENT = {"accept-encoding": "", "content-length": "", "x-stainless-read-timeout": "", "transfer-encoding": ""}
 
 
-@pytest.mark.parametrize("reply", [stream("Hello"), refuse("500 Oops", {"error": "x"}), Reply([(0, b"")], "reset")])
-async def test_request_leaves_no_work_for_the_garbage_collector(reply: Reply) -> None:
+@pytest.mark.parametrize(
+    "reply", [streamed_reply("Hello"), json_reply("500 Oops", {"error": "x"}), ScriptedReply([(0, b"")], "reset")]
+)
+async def test_request_leaves_no_work_for_the_garbage_collector(reply: ScriptedReply) -> None:
     """A run pauses the collector, so a request must leave no reference cycles, however it ended."""
-    with play(reply) as server:
+    with serve(reply) as server:
         client = Client(endpoint_at(server.url))
         await client.ask(CompletionRequest("m-1", QUESTION, {}), Attempt())
         gc.collect()
@@ -158,12 +160,12 @@ async def test_request_leaves_no_work_for_the_garbage_collector(reply: Reply) ->
         await client.aclose()
 
 
-HEAD_ONLY = Reply([(0, STREAM_HEAD)], linger_s=20)
-SILENCE = Reply([(0, b"")], linger_s=20)
-TEXT_THEN_COMMENTS = Reply([(0, STREAM_HEAD + frame(delta("Hel"))), *[(0.05, COMMENT)] * 100])
-COMMENTS = Reply([(0, STREAM_HEAD), *[(0.05, COMMENT)] * 100])
-ENDLESS_TEXT = Reply([(0, STREAM_HEAD), *[(0.05, frame(delta("x")))] * 100])
-UNFINISHED_ERROR = Reply([(0, head("401 Unauthorized") + b'{"error":')], linger_s=20)
+HEAD_ONLY = ScriptedReply([(0, STREAM_HEAD)], linger_s=20)
+SILENCE = ScriptedReply([(0, b"")], linger_s=20)
+TEXT_THEN_COMMENTS = ScriptedReply([(0, STREAM_HEAD + http_chunk(delta_event("Hel"))), *[(0.05, COMMENT)] * 100])
+COMMENTS = ScriptedReply([(0, STREAM_HEAD), *[(0.05, COMMENT)] * 100])
+ENDLESS_TEXT = ScriptedReply([(0, STREAM_HEAD), *[(0.05, http_chunk(delta_event("x")))] * 100])
+UNFINISHED_ERROR = ScriptedReply([(0, http_head("401 Unauthorized") + b'{"error":')], linger_s=20)
 
 
 @pytest.mark.parametrize(
@@ -179,9 +181,9 @@ UNFINISHED_ERROR = Reply([(0, head("401 Unauthorized") + b'{"error":')], linger_
     ],
     ids=["silence", "silence-total", "head", "head-total", "comments", "text-comments", "endless-text"],
 )
-async def test_each_timeout_has_its_own_error_type(reply: Reply, timeouts: Timeouts, stage: str) -> None:
+async def test_each_timeout_has_its_own_error_type(reply: ScriptedReply, timeouts: Timeouts, stage: str) -> None:
     """Comments reset no timeout, and text that arrived is kept."""
-    with play(reply) as server:
+    with serve(reply) as server:
         attempt = await ask_once(server.url, timeouts)
     assert failure(attempt) == (Outcome.TIMEOUT, stage)
     assert attempt.fold.failed is not None
@@ -191,14 +193,14 @@ async def test_each_timeout_has_its_own_error_type(reply: Reply, timeouts: Timeo
 
 async def test_error_whose_body_never_ends_is_classified_by_its_status() -> None:
     """The timeout of the rest of the body does not replace the refusal."""
-    with play(UNFINISHED_ERROR) as server:
+    with serve(UNFINISHED_ERROR) as server:
         attempt = await ask_once(server.url, Timeouts(first_token=0.2))
     assert failure(attempt) == (Outcome.AUTH, "key")
 
 
 async def test_slow_connection_is_a_connect_timeout() -> None:
     """A TLS handshake without an answer counts as connecting: nothing was sent."""
-    with play(SILENCE) as server:
+    with serve(SILENCE) as server:
         attempt = await ask_once(server.url.replace("http", "https"), Timeouts(connect=0.2, first_token=60))
     assert failure(attempt) == (Outcome.TIMEOUT, "connect")
     assert attempt.body.sent_ns is None
@@ -206,7 +208,9 @@ async def test_slow_connection_is_a_connect_timeout() -> None:
 
 async def test_text_of_a_cancelled_request_is_kept() -> None:
     """The attempt of a cancelled request holds what had arrived, decoded."""
-    with play(Reply([(0, STREAM_HEAD + frame(delta("Hel")) + frame(delta("lo")))], linger_s=20)) as server:
+    with serve(
+        ScriptedReply([(0, STREAM_HEAD + http_chunk(delta_event("Hel")) + http_chunk(delta_event("lo")))], linger_s=20)
+    ) as server:
         client, attempt = Client(endpoint_at(server.url)), Attempt()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(client.ask, CompletionRequest("m-1", QUESTION, {}), attempt)
@@ -216,19 +220,23 @@ async def test_text_of_a_cancelled_request_is_kept() -> None:
     assert attempt.fold.text(Channel.ANSWER) == "Hello"
 
 
-@pytest.mark.parametrize("last", [DONE, event({"error": {"message": "gone"}})], ids=["done", "error"])
+@pytest.mark.parametrize("last", [DONE_EVENT, sse_event({"error": {"message": "gone"}})], ids=["done", "error"])
 async def test_server_that_lingers_behind_done_is_not_waited_for(last: bytes) -> None:
     """Reading ends at [DONE] or an error, though the server keeps the connection open."""
-    with play(Reply([(0, STREAM_HEAD + frame(delta("Hello"))), (0.05, frame(END + last))], linger_s=30)) as server:
+    with serve(
+        ScriptedReply(
+            [(0, STREAM_HEAD + http_chunk(delta_event("Hello"))), (0.05, http_chunk(FINISH_EVENT + last))], linger_s=30
+        )
+    ) as server:
         first, second = await ask(endpoint_at(server.url), times=2)
     assert first.fold.text(Channel.ANSWER) == second.fold.text(Channel.ANSWER) == "Hello"
-    assert first.fold.outcome() is (Outcome.OK if last is DONE else Outcome.PROVIDER_ERROR)
+    assert first.fold.outcome() is (Outcome.OK if last is DONE_EVENT else Outcome.PROVIDER_ERROR)
     assert server.connections == 2
 
 
 async def test_connection_of_a_complete_reply_is_reused() -> None:
     """Replies and refusals one after the other share a connection."""
-    with play([stream("a"), refuse("429 Slow", {"error": "slow"}), stream("b")]) as server:
+    with serve([streamed_reply("a"), json_reply("429 Slow", {"error": "slow"}), streamed_reply("b")]) as server:
         attempts = await ask(endpoint_at(server.url), times=3)
     assert [attempt.body.phases.reused for attempt in attempts] == [False, True, True]
     assert server.connections == 1
@@ -237,7 +245,14 @@ async def test_connection_of_a_complete_reply_is_reused() -> None:
 async def test_watch_receives_text_before_the_reply_is_complete() -> None:
     """Each event is passed on while the reply is still arriving."""
     permit = threading.Event()
-    with play(Reply([(0, STREAM_HEAD + frame(delta("Hel"))), (permit, frame(END + DONE) + b"0\r\n\r\n")])) as server:
+    with serve(
+        ScriptedReply(
+            [
+                (0, STREAM_HEAD + http_chunk(delta_event("Hel"))),
+                (permit, http_chunk(FINISH_EVENT + DONE_EVENT) + b"0\r\n\r\n"),
+            ]
+        )
+    ) as server:
         client, attempt = Client(endpoint_at(server.url)), Attempt()
         with anyio.fail_after(10):
             await client.ask(CompletionRequest("m-1", QUESTION, {}), attempt, lambda _: permit.set())
@@ -247,24 +262,26 @@ async def test_watch_receives_text_before_the_reply_is_complete() -> None:
 
 async def test_redirect_is_reported_and_not_followed() -> None:
     """No other server receives anything; the message holds the target without its user and query."""
-    with play(stream("Hello")) as other:
+    with serve(streamed_reply("Hello")) as other:
         target = other.url.replace("//", "//user:word@") + "/chat?key=secret"
-        with play(Reply([(0, head("307 Temporary Redirect", location=target, content_length="0"))])) as server:
+        with serve(
+            ScriptedReply([(0, http_head("307 Temporary Redirect", location=target, content_length="0"))])
+        ) as server:
             attempt = await ask_once(server.url)
     assert failure(attempt) == (Outcome.BAD_REQUEST, "redirect")
     assert attempt.fold.failed is not None
     assert attempt.fold.failed.message == f"redirected to {other.url}/chat"
-    assert (len(server.asked), other.asked) == (1, [])
+    assert (len(server.requests), other.requests) == (1, [])
 
 
 @pytest.mark.parametrize("status", ["408 Timeout", "409 Conflict", "429 Slow down", "500 Oops", "503 Busy"])
 async def test_sdk_does_not_retry(status: str) -> None:
     """The engine retries, counts and times; one call of the client is one request."""
-    with play(refuse(status, {"error": {"message": "no"}}, retry_after="0")) as server:
+    with serve(json_reply(status, {"error": {"message": "no"}}, retry_after="0")) as server:
         attempt = await ask_once(server.url)
     assert attempt.fold.failed is not None
     assert attempt.fold.failed.worth_repeating
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
 
 
 AMBIENT = {
@@ -291,24 +308,24 @@ async def test_only_the_headers_of_the_endpoint_are_sent(
     row: dict[str, object], key: str | None, sent: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A key is sent in the header that its row names and nowhere else; values of OPENAI_* variables are not sent."""
-    with play(stream("never")) as elsewhere, play(answer_any) as server:
+    with serve(streamed_reply("never")) as elsewhere, serve(answer_any) as server:
         for name, value in {**AMBIENT, "OPENAI_BASE_URL": elsewhere.url}.items():
             monkeypatch.setenv(name, value)
         client = Client(endpoint_at(server.url, key, **row))
         await client.ask(CompletionRequest("m-1", QUESTION, {}), Attempt())
         await client.list_models()
         await client.aclose()
-    assert elsewhere.asked == []
-    assert len(server.asked) == 2
-    for asked in server.asked:
+    assert elsewhere.requests == []
+    assert len(server.requests) == 2
+    for asked in server.requests:
         names = [name for name in ("authorization", "api-key", "x-own") if name in asked.headers]
         assert {name: asked.headers[name] for name in names} == sent
         assert b"ambient" not in asked.raw.lower()
 
 
-def answer_any(asked: Asked) -> Reply:
+def answer_any(asked: ReceivedRequest) -> ScriptedReply:
     """Answer a prompt with text, anything else with a list of models."""
-    return stream("Hello") if asked.method == "POST" else refuse("200 OK", {"data": [{"id": "m-1"}]})
+    return streamed_reply("Hello") if asked.method == "POST" else json_reply("200 OK", {"data": [{"id": "m-1"}]})
 
 
 @pytest.mark.parametrize(
@@ -322,28 +339,28 @@ def answer_any(asked: Asked) -> Reply:
 )
 async def test_list_of_models_is_parsed_in_every_spelling(listed: Any, ids: list[str]) -> None:
     """The ids are in the endpoint's order."""
-    with play(refuse("200 OK", listed)) as server:
+    with serve(json_reply("200 OK", listed)) as server:
         client = Client(endpoint_at(server.url))
         assert await client.list_models() == ids
         await client.aclose()
-    assert (server.asked[0].method, server.asked[0].target) == ("GET", "/v1/models")
+    assert (server.requests[0].method, server.requests[0].target) == ("GET", "/v1/models")
 
 
 @pytest.mark.parametrize(
     ("reply", "outcome"),
     [
-        (refuse("404 Not Found", {"error": "no such page"}), Outcome.NOT_FOUND),
-        (refuse("401 Unauthorized", {"error": {"message": "who are you"}}), Outcome.AUTH),
-        (refuse("200 OK", "<html>"), Outcome.BAD_STREAM),
-        (refuse("200 OK", {"models": []}), Outcome.BAD_STREAM),
-        (refuse("200 OK", "null"), Outcome.BAD_STREAM),
-        (Reply([(0, b"")], "close"), Outcome.CONNECTION),
+        (json_reply("404 Not Found", {"error": "no such page"}), Outcome.NOT_FOUND),
+        (json_reply("401 Unauthorized", {"error": {"message": "who are you"}}), Outcome.AUTH),
+        (json_reply("200 OK", "<html>"), Outcome.BAD_STREAM),
+        (json_reply("200 OK", {"models": []}), Outcome.BAD_STREAM),
+        (json_reply("200 OK", "null"), Outcome.BAD_STREAM),
+        (ScriptedReply([(0, b"")], "close"), Outcome.CONNECTION),
     ],
     ids=["404", "401", "html", "other-json", "null", "cut"],
 )
-async def test_failed_list_of_models_is_a_provider_refusal(reply: Reply, outcome: Outcome) -> None:
+async def test_failed_list_of_models_is_a_provider_refusal(reply: ScriptedReply, outcome: Outcome) -> None:
     """Anything but a list of models is classified as for a completion request."""
-    with play(reply) as server:
+    with serve(reply) as server:
         client = Client(endpoint_at(server.url))
         with pytest.raises(ProviderRefusal) as refusal:
             await client.list_models()
@@ -353,7 +370,7 @@ async def test_failed_list_of_models_is_a_provider_refusal(reply: Reply, outcome
 
 async def test_list_of_models_has_a_timeout() -> None:
     """An endpoint that does not respond is given up after the timeout of the first token."""
-    with play(SILENCE) as server:
+    with serve(SILENCE) as server:
         client = Client(endpoint_at(server.url))
         with anyio.fail_after(10), pytest.raises(ProviderRefusal) as refusal:
             await client.list_models(Timeouts(first_token=0.2))
@@ -387,12 +404,12 @@ def answer_in_the_clear() -> Iterator[int]:
 
 async def test_untrusted_certificate_is_its_own_error_type(tmp_path: Path) -> None:
     """An untrusted certificate is not worth repeating, and nothing is sent."""
-    with play(stream("Hello"), serve_with(make_certificate(tmp_path))) as server:
+    with serve(streamed_reply("Hello"), server_context(make_certificate(tmp_path))) as server:
         attempt = await ask_once(server.url)
     assert failure(attempt) == (Outcome.CONNECTION, "tls_certificate")
     assert attempt.fold.failed is not None
     assert not attempt.fold.failed.worth_repeating
-    assert server.asked == []
+    assert server.requests == []
 
 
 PROXY_WORD = "pass" + "word-of-proxy"
@@ -401,17 +418,17 @@ PROXY_WORD = "pass" + "word-of-proxy"
 @pytest.mark.parametrize(
     ("reply", "stage"),
     [
-        (Reply([(0, b"")], "close"), "disconnected"),
-        (Reply([(0, b"")], "reset"), "reset"),
-        (Reply([(0, b"SSH-2.0-OpenSSH_9.6\r\n")], linger_s=5), "bad_http"),
-        (Reply([(0, STREAM_HEAD + frame(delta("Hel"))[:-10])], "close"), "cut"),
-        (Reply([(0, head(content_length="100") + b"data:")], "close"), "cut"),
+        (ScriptedReply([(0, b"")], "close"), "disconnected"),
+        (ScriptedReply([(0, b"")], "reset"), "reset"),
+        (ScriptedReply([(0, b"SSH-2.0-OpenSSH_9.6\r\n")], linger_s=5), "bad_http"),
+        (ScriptedReply([(0, STREAM_HEAD + http_chunk(delta_event("Hel"))[:-10])], "close"), "cut"),
+        (ScriptedReply([(0, http_head(content_length="100") + b"data:")], "close"), "cut"),
     ],
     ids=["disconnected", "reset", "bad-http", "cut", "short"],
 )
-async def test_broken_connection_is_classified_by_its_stage(reply: Reply, stage: str) -> None:
+async def test_broken_connection_is_classified_by_its_stage(reply: ScriptedReply, stage: str) -> None:
     """The message is one sentence, the stage is the error type."""
-    with play(reply) as server:
+    with serve(reply) as server:
         attempt = await ask_once(server.url)
     assert failure(attempt) == (Outcome.CONNECTION, stage)
     assert attempt.fold.failed is not None
@@ -441,7 +458,7 @@ async def test_failing_proxy_is_reported_without_its_password(
     proxy: str, url: str, stage: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A proxy that fails and one that cannot be used have different error types."""
-    with play(refuse("407 Proxy Authentication Required", "")) as server:
+    with serve(json_reply("407 Proxy Authentication Required", "")) as server:
         address = proxy.format(closed=closed_port(), refusing=server.port)
         monkeypatch.setenv("http_proxy", address)
         monkeypatch.setenv("https_proxy", address)
@@ -454,10 +471,10 @@ async def test_failing_proxy_is_reported_without_its_password(
 
 async def test_proxy_may_be_named_without_a_scheme(monkeypatch: pytest.MonkeyPatch) -> None:
     """`host:port` means an HTTP proxy, as it does for curl."""
-    with play(stream("Hello")) as server:
+    with serve(streamed_reply("Hello")) as server:
         monkeypatch.setenv("http_proxy", f"127.0.0.1:{server.port}")
         assert (await ask_once("http://fake.test/v1")).fold.text(Channel.ANSWER) == "Hello"
-    assert server.asked[0].target == "http://fake.test/v1/chat/completions"
+    assert server.requests[0].target == "http://fake.test/v1/chat/completions"
 
 
 def test_every_sample_is_tested() -> None:

@@ -19,8 +19,8 @@ from runner.core.events import Outcome
 from runner.wire.proxy import UnusableProxy, is_exempt, is_loopback, proxy_for
 from runner.wire.transport import TimestampingTransport
 from tests.conftest import RunCli
-from tests.support.certificate import make_certificate, serve_with
-from tests.support.scripted_server import Tape, play, stream
+from tests.support.certificate import make_certificate, server_context
+from tests.support.scripted_server import ScriptedServer, serve, streamed_reply
 from tests.wire.test_client import ask, ask_once, closed_port, endpoint_at, failure
 
 WORD = "pass" + "word-of-proxy"
@@ -209,7 +209,7 @@ def _relay(client: socket.socket, server: socket.socket) -> None:
 
 
 @contextmanager
-def socks_to(server: Tape, **more: object) -> Iterator[Socks]:
+def socks_to(server: ScriptedServer, **more: object) -> Iterator[Socks]:
     """Run a SOCKS5 proxy while the block lasts."""
 
     def accept() -> None:
@@ -227,10 +227,10 @@ def socks_to(server: Tape, **more: object) -> Iterator[Socks]:
 @pytest.mark.anyio
 async def test_socks5h_has_the_proxy_resolve_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """Connections through it are timestamped and reused."""
-    with play(stream("Hello")) as server, socks_to(server) as socks:
+    with serve(streamed_reply("Hello")) as server, socks_to(server) as socks:
         monkeypatch.setenv("all_proxy", f"socks5h://127.0.0.1:{socks.port}")
         first, second = await ask(endpoint_at("http://fake.test/v1"), times=2)
-    assert (socks.hosts, server.connections, server.asked[0].target) == (["fake.test"], 1, "/v1/chat/completions")
+    assert (socks.hosts, server.connections, server.requests[0].target) == (["fake.test"], 1, "/v1/chat/completions")
     assert [attempt.fold.outcome() for attempt in (first, second)] == [Outcome.OK, Outcome.OK]
     phases, sent_ns = first.body.phases, first.body.sent_ns
     assert phases.tcp_start is not None
@@ -248,7 +248,7 @@ async def test_socks5_resolves_the_name_on_this_machine(monkeypatch: pytest.Monk
     monkeypatch.setattr(
         socket, "getaddrinfo", lambda *of, **how: [known] if of[0] == "fake.test" else look_up(*of, **how)
     )
-    with play(stream("Hello")) as server, socks_to(server) as socks:
+    with serve(streamed_reply("Hello")) as server, socks_to(server) as socks:
         monkeypatch.setenv("http_proxy", f"socks5://127.0.0.1:{socks.port}")
         assert (await ask_once("http://fake.test/v1")).fold.outcome() is Outcome.OK
         assert failure(await ask_once("http://nowhere.invalid/v1")) == (Outcome.CONNECTION, "dns")
@@ -260,7 +260,7 @@ async def test_tls_through_socks_is_end_to_end(monkeypatch: pytest.MonkeyPatch, 
     """The certificate is checked against the server's name, not the proxy's."""
     certificate = make_certificate(tmp_path)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    with play(stream("Hello"), serve_with(certificate)) as server, socks_to(server) as socks:
+    with serve(streamed_reply("Hello"), server_context(certificate)) as server, socks_to(server) as socks:
         monkeypatch.setenv("https_proxy", f"socks5h://127.0.0.1:{socks.port}")
         fitting = await ask_once("https://fake.test/v1")
         other = await ask_once("https://other.test/v1")
@@ -273,7 +273,7 @@ async def test_tls_through_socks_is_end_to_end(monkeypatch: pytest.MonkeyPatch, 
 @pytest.mark.parametrize("fits", [True, False])
 async def test_socks_user_and_password_are_sent_and_never_shown(fits: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both are taken from the proxy's address; the message of a refusal holds neither."""
-    with play(stream("Hello")) as server, socks_to(server, password=b"p@ss" if fits else b"other") as socks:
+    with serve(streamed_reply("Hello")) as server, socks_to(server, password=b"p@ss" if fits else b"other") as socks:
         monkeypatch.setenv("all_proxy", f"socks5h://me:p%40ss@127.0.0.1:{socks.port}")
         attempt = await ask_once("http://fake.test/v1")
     assert socks.users == [b"me"]
@@ -287,14 +287,14 @@ async def test_socks_user_and_password_are_sent_and_never_shown(fits: bool, monk
 @pytest.mark.anyio
 async def test_failing_socks_proxy_is_a_proxy_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy that cannot reach the host, or cannot be reached itself, is named in the failure."""
-    with play(stream("never")) as server, socks_to(server, refusal=4) as socks:
+    with serve(streamed_reply("never")) as server, socks_to(server, refusal=4) as socks:
         for port in (socks.port, closed_port()):
             monkeypatch.setenv("all_proxy", f"socks5h://me:{WORD}@127.0.0.1:{port}")
             attempt = await ask_once("http://fake.test/v1")
             assert failure(attempt) == (Outcome.CONNECTION, "proxy")
             assert attempt.fold.failed is not None
             assert WORD not in attempt.fold.failed.message
-    assert server.asked == []
+    assert server.requests == []
 
 
 @pytest.mark.anyio

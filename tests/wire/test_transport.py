@@ -26,8 +26,16 @@ from runner.wire.connection import LookUpTrace, TimestampingProtocol
 from runner.wire.kernel_clock import SO_TIMESTAMPNS
 from runner.wire.response_body import ResponseBody, ResponseHead
 from runner.wire.transport import RequestHead, TimestampingTransport
-from tests.support.certificate import make_certificate, serve_with
-from tests.support.scripted_server import STREAM_HEAD, Asked, Reply, Tape, frame, head, play
+from tests.support.certificate import make_certificate, server_context
+from tests.support.scripted_server import (
+    STREAM_HEAD,
+    ReceivedRequest,
+    ScriptedReply,
+    ScriptedServer,
+    http_chunk,
+    http_head,
+    serve,
+)
 from tests.support.wait_until import until
 
 pytestmark = pytest.mark.anyio
@@ -93,9 +101,9 @@ async def fetch(transport: TimestampingTransport, url: str, slowness_s: float = 
     return Fetched(response_head, body, arrivals)
 
 
-def whole(content: bytes, **headers: str) -> Reply:
+def whole(content: bytes, **headers: str) -> ScriptedReply:
     """Return a reply with a content-length."""
-    return Reply([(0, head(content_length=str(len(content)), **headers) + content)])
+    return ScriptedReply([(0, http_head(content_length=str(len(content)), **headers) + content)])
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +115,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def server_tls(certificate: Path) -> ssl.SSLContext:
     """Return the TLS context of a server with that certificate."""
-    return serve_with(certificate)
+    return server_context(certificate)
 
 
 @pytest.fixture(params=["plain", "tls"])
@@ -121,7 +129,9 @@ def tls(
 
 async def test_timestamps_are_in_order() -> None:
     """The connection, the request, the head and each read of the body have ascending timestamps."""
-    with play(Reply([(0.01, STREAM_HEAD), (0.01, frame(b"one")), (0.01, frame(b"two") + b"0\r\n\r\n")])) as server:
+    with serve(
+        ScriptedReply([(0.01, STREAM_HEAD), (0.01, http_chunk(b"one")), (0.01, http_chunk(b"two") + b"0\r\n\r\n")])
+    ) as server:
         async with open_transport() as transport:
             fetched = await fetch(transport, server.url)
     phases, body = fetched.body.phases, fetched.body
@@ -136,8 +146,8 @@ async def test_each_read_has_its_own_timestamp(tls: ssl.SSLContext | None) -> No
     """Reads that arrive while the loop does something else keep the times of their arrival, and wake no reader."""
     contents = [b"zero", b"one", b"two", b"three", b"[DONE]"]
     permits = [threading.Event() for _ in contents]
-    pieces = [(permit, frame(content)) for permit, content in zip(permits, contents, strict=True)]
-    with play(Reply([(0, STREAM_HEAD), *pieces], linger_s=5), tls) as server:
+    pieces = [(permit, http_chunk(content)) for permit, content in zip(permits, contents, strict=True)]
+    with serve(ScriptedReply([(0, STREAM_HEAD), *pieces], linger_s=5), tls) as server:
         async with open_transport() as transport:
             body = ResponseBody()
             await post(transport, server.url, body)
@@ -154,8 +164,8 @@ async def test_each_read_has_its_own_timestamp(tls: ssl.SSLContext | None) -> No
 async def test_reader_is_woken_by_the_end_or_64_kib_and_not_by_a_token() -> None:
     """A token is timestamped and stored; decoding waits for [DONE], for 64 KiB, for the end, or for a timeout."""
     permit = threading.Event()
-    small, large = frame(b"x" * 100), frame(b"x" * 70_000)
-    with play(Reply([(0, STREAM_HEAD + small), (permit, large)], linger_s=5)) as server:
+    small, large = http_chunk(b"x" * 100), http_chunk(b"x" * 70_000)
+    with serve(ScriptedReply([(0, STREAM_HEAD + small), (permit, large)], linger_s=5)) as server:
         async with open_transport() as transport:
             body = ResponseBody()
             await post(transport, server.url, body)
@@ -171,7 +181,7 @@ async def test_reader_is_woken_by_the_end_or_64_kib_and_not_by_a_token() -> None
 
 async def test_idle_connection_is_reused(tls: ssl.SSLContext | None) -> None:
     """A second request opens no connection: its phases are blank and it is marked as reused."""
-    with play(whole(b"hello"), tls) as server:
+    with serve(whole(b"hello"), tls) as server:
         async with open_transport() as transport:
             first, second = [await fetch(transport, server.url) for _ in range(2)]
     assert (first.content, second.content, server.connections) == (b"hello", b"hello", 1)
@@ -186,7 +196,7 @@ async def test_idle_connection_is_reused(tls: ssl.SSLContext | None) -> None:
 async def test_sent_is_timestamped_before_the_response(tls: ssl.SSLContext | None) -> None:
     """Each request on a connection has its own `sent`, taken before the server responds."""
     permits = [threading.Event() for _ in range(4)]
-    with play([Reply([(permit, head(content_length="2") + b"ok")]) for permit in permits], tls) as server:
+    with serve([ScriptedReply([(permit, http_head(content_length="2") + b"ok")]) for permit in permits], tls) as server:
         async with open_transport() as transport:
             for permit in permits:
                 body = ResponseBody()
@@ -275,7 +285,7 @@ async def _set_when_sent(permit: threading.Event, body: ResponseBody) -> None:
 
 async def test_connection_of_an_unread_body_is_closed(tls: ssl.SSLContext | None) -> None:
     """The rest of the body would be read as the response to the next request."""
-    with play([Reply([(0, STREAM_HEAD + frame(b"one"))], linger_s=5), whole(b"two")], tls) as server:
+    with serve([ScriptedReply([(0, STREAM_HEAD + http_chunk(b"one"))], linger_s=5), whole(b"two")], tls) as server:
         async with open_transport() as transport:
             body = ResponseBody()
             await post(transport, server.url, body)
@@ -286,7 +296,7 @@ async def test_connection_of_an_unread_body_is_closed(tls: ssl.SSLContext | None
 
 async def test_connection_that_the_server_closed_is_not_reused(tls: ssl.SSLContext | None) -> None:
     """An idle connection that the server has closed is replaced by a new one."""
-    with play(Reply([(0, head(content_length="2") + b"ok")], ending="close"), tls) as server:
+    with serve(ScriptedReply([(0, http_head(content_length="2") + b"ok")], ending="close"), tls) as server:
         async with open_transport() as transport:
             await fetch(transport, server.url)
             await anyio.sleep(0.05)
@@ -296,7 +306,7 @@ async def test_connection_that_the_server_closed_is_not_reused(tls: ssl.SSLConte
 
 async def test_name_look_up_is_timestamped() -> None:
     """The look-up of a name has a phase, before that of the connection."""
-    with play(whole(b"")) as server:
+    with serve(whole(b"")) as server:
         async with open_transport() as transport:
             phases = (await fetch(transport, server.url.replace("127.0.0.1", "localhost"))).body.phases
     timestamps = [phases.dns_start, phases.dns_end, phases.tcp_start, phases.tcp_end]
@@ -308,13 +318,13 @@ async def test_name_look_up_is_timestamped() -> None:
 async def test_body_is_the_same_wherever_the_network_cuts_the_response() -> None:
     """The body does not depend on cuts, which may be inside the head and inside chunk sizes."""
     content = [b"data: \xe4\xbd\xa0\n\n", b"x" * 300, b"\r\n0\r\n\r\n", b"data: [DONE]\n\n"]
-    raw = STREAM_HEAD + b"".join(map(frame, content)) + b"0\r\n\r\n"
+    raw = STREAM_HEAD + b"".join(map(http_chunk, content)) + b"0\r\n\r\n"
 
-    def cut(asked: Asked) -> Reply:
+    def cut(asked: ReceivedRequest) -> ScriptedReply:
         places = sorted(Random(asked.number).sample(range(1, len(raw)), 12))
-        return Reply([(0.001, raw[start:end]) for start, end in pairwise([0, *places, len(raw)])])
+        return ScriptedReply([(0.001, raw[start:end]) for start, end in pairwise([0, *places, len(raw)])])
 
-    with play(cut) as server:
+    with serve(cut) as server:
         async with open_transport() as transport:
             for _ in range(12):
                 assert (await fetch(transport, server.url)).content == b"".join(content)
@@ -328,10 +338,12 @@ async def test_long_body_arrives_complete(coding: str, slowness_s: float, tls: s
     content = b"".join(b"%07d\n" % place for place in range(5_000_000 // 8))
     replies = {
         "plain": whole(content),
-        "chunked": Reply([(0, STREAM_HEAD + frame(content[:3_000_000]) + frame(content[3_000_000:]) + b"0\r\n\r\n")]),
+        "chunked": ScriptedReply(
+            [(0, STREAM_HEAD + http_chunk(content[:3_000_000]) + http_chunk(content[3_000_000:]) + b"0\r\n\r\n")]
+        ),
         "gzip": whole(gzip.compress(content, 1), content_encoding="gzip"),
     }
-    with play(replies[coding], tls) as server:
+    with serve(replies[coding], tls) as server:
         async with open_transport() as transport:
             for _ in range(2):
                 assert (await fetch(transport, server.url, slowness_s)).content == content
@@ -340,17 +352,17 @@ async def test_long_body_arrives_complete(coding: str, slowness_s: float, tls: s
 
 async def test_compressed_body_is_decompressed_and_marked() -> None:
     """A compressed body comes out plain, and is marked as compressed."""
-    with play([whole(gzip.compress(b"hello"), content_encoding="gzip"), whole(b"plain")]) as server:
+    with serve([whole(gzip.compress(b"hello"), content_encoding="gzip"), whole(b"plain")]) as server:
         async with open_transport() as transport:
             zipped, plain = [await fetch(transport, server.url) for _ in range(2)]
     assert (zipped.content, plain.content) == (b"hello", b"plain")
     assert (zipped.body.compressed, plain.body.compressed) == (True, False)
-    assert server.asked[0].headers["accept-encoding"] == "identity"
+    assert server.requests[0].headers["accept-encoding"] == "identity"
 
 
 async def test_broken_compression_ends_the_body_with_an_error() -> None:
     """The error is kept in the body, and nothing is raised where the connection is read."""
-    with play(whole(b"this is no gzip at all", content_encoding="gzip")) as server:
+    with serve(whole(b"this is no gzip at all", content_encoding="gzip")) as server:
         async with open_transport() as transport:
             assert isinstance((await fetch(transport, server.url)).body.error, aiohttp.ClientPayloadError)
 
@@ -359,9 +371,9 @@ async def test_broken_compression_ends_the_body_with_an_error() -> None:
 async def test_cut_body_keeps_the_bytes_before_the_cut(ending: str, tls: ssl.SSLContext | None) -> None:
     """A connection that breaks inside a chunk leaves the bytes before the break and an error."""
     permit = threading.Event()
-    half = frame(b"two")[:4]
-    reply = Reply([(0, STREAM_HEAD + frame(b"one") + half), (permit, b"")], ending=ending)  # type: ignore[arg-type]
-    with play(reply, tls) as server:
+    half = http_chunk(b"two")[:4]
+    reply = ScriptedReply([(0, STREAM_HEAD + http_chunk(b"one") + half), (permit, b"")], ending=ending)  # type: ignore[arg-type]
+    with serve(reply, tls) as server:
         async with open_transport() as transport:
             body = ResponseBody()
             await post(transport, server.url, body)
@@ -376,7 +388,7 @@ async def test_cut_body_keeps_the_bytes_before_the_cut(ending: str, tls: ssl.SSL
 
 async def test_body_without_a_length_ends_with_its_connection(tls: ssl.SSLContext | None) -> None:
     """An HTTP/1.0 response is complete when the server closes the connection."""
-    with play(Reply([(0, b"HTTP/1.0 200 OK\r\n\r\none"), (0.01, b"two")], ending="close"), tls) as server:
+    with serve(ScriptedReply([(0, b"HTTP/1.0 200 OK\r\n\r\none"), (0.01, b"two")], ending="close"), tls) as server:
         async with open_transport() as transport:
             fetched = await fetch(transport, server.url)
     assert (fetched.content, fetched.body.error) == (b"onetwo", None)
@@ -384,7 +396,7 @@ async def test_body_without_a_length_ends_with_its_connection(tls: ssl.SSLContex
 
 async def test_empty_body_is_complete_at_once() -> None:
     """A response without a body has a timestamp of its head and an end, also the second one on a connection."""
-    with play(Reply([(0, head("204 No Content"))])) as server:
+    with serve(ScriptedReply([(0, http_head("204 No Content"))])) as server:
         async with open_transport() as transport:
             for _ in range(2):
                 fetched = await fetch(transport, server.url)
@@ -396,8 +408,8 @@ async def test_empty_body_is_complete_at_once() -> None:
 async def test_early_hints_are_not_the_response() -> None:
     """A provisional response sets neither the timestamp of the head nor the end of the body."""
     permit = threading.Event()
-    hints = head("103 Early Hints", link="</style.css>")
-    with play(Reply([(0, hints), (permit, STREAM_HEAD), (0.01, frame(b"one") + b"0\r\n\r\n")])) as server:
+    hints = http_head("103 Early Hints", link="</style.css>")
+    with serve(ScriptedReply([(0, hints), (permit, STREAM_HEAD), (0.01, http_chunk(b"one") + b"0\r\n\r\n")])) as server:
         async with open_transport() as transport:
             body = ResponseBody()
             async with anyio.create_task_group() as tasks:
@@ -419,7 +431,7 @@ async def test_certificate_named_by_ssl_cert_file_is_trusted(
 ) -> None:
     """The TLS handshake has its own phase, before `sent`."""
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    with play(whole(b"hello"), server_tls) as server:
+    with serve(whole(b"hello"), server_tls) as server:
         async with open_transport() as transport:
             first, second = [await fetch(transport, server.url) for _ in range(2)]
     phases = first.body.phases
@@ -432,20 +444,20 @@ async def test_certificate_named_by_ssl_cert_file_is_trusted(
 
 async def test_untrusted_certificate_is_refused(server_tls: ssl.SSLContext) -> None:
     """A server with an untrusted certificate receives no request."""
-    with play(whole(b"hello"), server_tls) as server:
+    with serve(whole(b"hello"), server_tls) as server:
         async with open_transport() as transport:
             with pytest.raises(aiohttp.ClientConnectorCertificateError):
                 await fetch(transport, server.url)
-    assert server.asked == []
+    assert server.requests == []
 
 
 @contextmanager
-def tunnel_to(tape: Tape) -> Iterator[tuple[str, list[bytes]]]:
+def tunnel_to(scripted: ScriptedServer) -> Iterator[tuple[str, list[bytes]]]:
     """Run a proxy that connects every CONNECT to one server; yield its address and the heads that it received."""
     heads: list[bytes] = []
 
     def carry(client: socket.socket) -> None:
-        with suppress(OSError), client, socket.create_connection(("127.0.0.1", tape.port)) as server:
+        with suppress(OSError), client, socket.create_connection(("127.0.0.1", scripted.port)) as server:
             heads.append(client.recv(65536))
             client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
             other = {client: server, server: client}
@@ -468,14 +480,14 @@ async def test_https_goes_through_a_tunnel_of_the_proxy(
 ) -> None:
     """The request is encrypted end to end; the proxy receives the host's name and its own password."""
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    with play(whole(b"hello"), server_tls) as server, tunnel_to(server) as (address, heads):
+    with serve(whole(b"hello"), server_tls) as server, tunnel_to(server) as (address, heads):
         monkeypatch.setenv("HTTPS_PROXY", address)
         async with open_transport() as transport:
             first, second = [await fetch(transport, "https://fake.test/v1") for _ in range(2)]
     assert (first.content, second.content, len(heads)) == (b"hello", b"hello", 1)
     assert heads[0].startswith(b"CONNECT fake.test:443 HTTP/1.1\r\n")
     assert b"Proxy-Authorization: Basic dXNlcjp3b3Jk" in heads[0]
-    assert "proxy-authorization" not in server.asked[0].headers
+    assert "proxy-authorization" not in server.requests[0].headers
     body = first.body
     assert body.phases.tcp_start is not None
     assert body.phases.tls_end is not None
@@ -486,16 +498,16 @@ async def test_https_goes_through_a_tunnel_of_the_proxy(
 
 async def test_http_request_to_a_proxy_has_an_absolute_target(monkeypatch: pytest.MonkeyPatch) -> None:
     """The request's first line holds the whole URL."""
-    with play(whole(b"hello")) as server:
+    with serve(whole(b"hello")) as server:
         monkeypatch.setenv("http_proxy", server.url.removesuffix("/v1"))
         async with open_transport() as transport:
             assert (await fetch(transport, "http://fake.test/v1")).content == b"hello"
-    assert server.asked[0].target == "http://fake.test/v1"
+    assert server.requests[0].target == "http://fake.test/v1"
 
 
 async def test_look_up_of_a_proxys_name_is_timestamped(monkeypatch: pytest.MonkeyPatch) -> None:
     """Through an HTTP proxy the name that is looked up is the proxy's."""
-    with play(whole(b"hello")) as server:
+    with serve(whole(b"hello")) as server:
         monkeypatch.setenv("http_proxy", f"http://localhost:{server.port}")
         async with open_transport() as transport:
             phases = (await fetch(transport, "http://fake.test/v1")).body.phases
@@ -507,12 +519,12 @@ async def test_look_up_of_a_proxys_name_is_timestamped(monkeypatch: pytest.Monke
 
 async def test_server_on_this_machine_is_never_reached_through_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Loopback addresses are reached directly, whatever the proxy variables are."""
-    with play(whole(b"hello")) as server:
+    with serve(whole(b"hello")) as server:
         for name in ("http_proxy", "https_proxy", "all_proxy"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{unused_port()}")
         async with open_transport() as transport:
             assert (await fetch(transport, server.url)).content == b"hello"
-    assert server.asked[0].target == "/v1"
+    assert server.requests[0].target == "/v1"
 
 
 def unused_port() -> int:
@@ -564,8 +576,8 @@ async def test_private_parts_of_aiohttp_that_are_overridden_exist() -> None:
 async def test_reset_directly_behind_bytes_is_noticed() -> None:
     """Bytes and a reset that are ready in the same poll become bytes, then an error."""
     permit = threading.Event()
-    reply = Reply([(0, STREAM_HEAD), (permit, frame(b"one"))], ending="reset")
-    with play(reply) as server:
+    reply = ScriptedReply([(0, STREAM_HEAD), (permit, http_chunk(b"one"))], ending="reset")
+    with serve(reply) as server:
         async with open_transport() as transport:
             body = ResponseBody()
             await post(transport, server.url, body)
@@ -601,8 +613,8 @@ def kernel_timestamps() -> Iterator[None]:
 async def test_blocked_loop_does_not_delay_the_kernels_timestamp(tls: ssl.SSLContext | None) -> None:
     """The timestamp is when the bytes arrived, though the loop read them later; TLS is decrypted afterwards."""
     permit = threading.Event()
-    pieces = [(0, STREAM_HEAD), (permit, frame(b"one")), (0.01, b"0\r\n\r\n")]
-    with play(Reply(pieces), tls) as server:  # type: ignore[arg-type]
+    pieces = [(0, STREAM_HEAD), (permit, http_chunk(b"one")), (0.01, b"0\r\n\r\n")]
+    with serve(ScriptedReply(pieces), tls) as server:  # type: ignore[arg-type]
         async with open_transport() as transport:
             body = ResponseBody()
             await post(transport, server.url, body)
@@ -620,7 +632,7 @@ async def test_blocked_loop_does_not_delay_the_kernels_timestamp(tls: ssl.SSLCon
 async def test_long_request_is_sent_when_the_socket_has_taken_its_last_byte(tls: ssl.SSLContext | None) -> None:
     """The clock must not start while a part of the request waits for the socket, with TLS or without."""
     content, waiting = b"x" * 20_000_000, []
-    with play(whole(b"ok"), tls) as server:
+    with serve(whole(b"ok"), tls) as server:
         async with open_transport() as transport:
             body = ResponseBody()
             body.when_sent = lambda: waiting.append(bytes_waiting(body))
@@ -630,7 +642,7 @@ async def test_long_request_is_sent_when_the_socket_has_taken_its_last_byte(tls:
             assert body.sent_ns <= body.headers_ns
             await body.aclose()
     assert waiting == [0]
-    assert server.asked[0].headers["content-length"] == str(len(content))
+    assert server.requests[0].headers["content-length"] == str(len(content))
 
 
 def bytes_waiting(body: ResponseBody) -> int:

@@ -21,7 +21,7 @@ from runner.core.hints import HINTS
 from runner.outputs.text.labels import FLAGS, OUTCOMES
 from runner.wire.causes import CAUSES
 from runner.wire.connection_failure import DESCRIPTIONS
-from tests.support.scripted_server import Asked, Reply, play, refuse
+from tests.support.scripted_server import ReceivedRequest, ScriptedReply, json_reply, serve
 from tests.wire.test_client import reply_of
 from tests.wire.test_response_decoder import ALL, SAMPLES, Sample
 
@@ -107,17 +107,17 @@ async def ask_sdk(sample: Sample) -> SdkResult:
     result, reply = SdkResult(), reply_of(sample)
     limit_s = LIMIT_S if len(reply.pieces) == 1 else ENDLESS_LIMIT_S
 
-    def answer(asked: Asked) -> Reply:
+    def answer(asked: ReceivedRequest) -> ScriptedReply:
         """Play the sample; a followed redirect arrives as a GET, which no provider answers."""
         if asked.method == "GET":
-            return refuse("405 Method Not Allowed", {"error": {"message": "POST, please"}})
+            return json_reply("405 Method Not Allowed", {"error": {"message": "POST, please"}})
         here = f"http://{asked.headers['host']}".encode()
         return replace(reply, pieces=[(pause, ELSEWHERE.sub(here, data)) for pause, data in reply.pieces])
 
-    with play(answer) as server:
+    with serve(answer) as server:
         async with ImpatientOpenAI(api_key="none", base_url=server.url) as client:
             await result.read(client, limit_s)
-        result.attempts = sum(asked.method == "POST" for asked in server.asked)
+        result.attempts = sum(asked.method == "POST" for asked in server.requests)
     return result
 
 

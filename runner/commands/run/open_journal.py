@@ -81,6 +81,6 @@ def _header_of(prepared: PreparedRun) -> Header:
             "python": platform.python_version(),
             **{name: installed_version(name) for name in LIBRARIES},
         },
-        calibration=None if clock_error is None else clock_error.facts(),
+        calibration=None if clock_error is None else clock_error.to_plain(),
         checks=plain_expectations(suite.cases),
     )

@@ -186,7 +186,7 @@ def _find_contradiction(o: RunOptions, spell: Spelling) -> str | None:
     """Return a sentence on the first options that do not go together."""
     has_comparison = o.baseline is not None or o.arms is not None
     cluster_only = next((name for name in ("address", "workers", "vantage") if getattr(o, name)), None)
-    sweep, rate = spell("levels"), spell("rate")
+    sweep, rate, ray = spell("levels"), spell("rate"), spell("engine", "ray")
     table = (
         (
             o.arrivals is not None and o.rate is None,
@@ -218,11 +218,11 @@ def _find_contradiction(o: RunOptions, spell: Spelling) -> str | None:
         ),
         (
             o.record and o.engine == "ray",
-            f"{spell('record')} keeps what this machine reads, {spell('engine', 'ray')} has others read it: choose one",
+            f"{spell('record')} keeps what this machine reads, and {ray} has others read it: choose one",
         ),
         (
             cluster_only is not None and o.engine == "local",
-            f"{spell(cluster_only or '')} is about a cluster: say {spell('engine', 'ray')} as well",
+            f"{spell(cluster_only or '')} is about a cluster: say {ray} as well",
         ),
         (
             o.baseline is not None and o.arms is not None,

@@ -13,14 +13,14 @@ from runner.commands.run.replay_source import ReplaySource, open_replay_source
 from runner.commands.run.resume import find_resumed_run, open_resumed_journal, settle_options, vantages_of
 from runner.core.nodes import Node
 from runner.core.suite import Suite
-from runner.errors import CompareError
+from runner.errors import CompareError, MissingKey
 from runner.outputs import find_writer, known_suffixes
 from runner.planning.plan import Plan, Target
 from runner.planning.prices import Prices, find_prices
-from runner.planning.targets import SelectedTargets, TargetSelection, choose_cases, choose_targets
+from runner.planning.targets import SelectedTargets, TargetSelection, choose_cases, choose_targets, describe_no_key
 from runner.providers.config import find_config, load_prices
 from runner.providers.endpoint import find_endpoint
-from runner.providers.environment import read_environment
+from runner.providers.environment import is_ci, read_environment
 from runner.providers.registry import Registry
 from runner.simulator.model import PROVIDER as SIMULATOR
 from runner.storage.journal import Journal
@@ -30,16 +30,23 @@ PERSONAS = ("quick", "steady", "thinker")
 """Personas asked when no provider is configured."""
 
 
-def prepare(suite: Suite, registry: Registry, options: RunOptions) -> PreparedRun:
+def prepare(suite: Suite, registry: Registry, options: RunOptions, *, simulate: bool | None = None) -> PreparedRun:
     """Return a run that is ready to start.
 
     The run to resume is opened, and options that are left out take its values. Cases are selected, then targets, of
     the configured providers or of a recorded run. The folder and the outputs are checked, the plan is made, and its
     prices are found.
 
+    Args:
+        suite: what to ask.
+        registry: the providers that are known.
+        options: the user's options.
+        simulate: whether the simulator answers where no provider is configured. By default it does not in CI and not
+            behind a gate, where an empty secret would otherwise pass.
+
     Raises:
         CompareError: the run cannot be started as the suite and the options say.
-        MissingKey: a target that was asked for by name has no key.
+        MissingKey: a target that was asked for by name has no key, or no provider has one and nothing is simulated.
 
     """
     journal = open_resumed_journal(suite, options)
@@ -48,7 +55,9 @@ def prepare(suite: Suite, registry: Registry, options: RunOptions) -> PreparedRu
     start = Path(suite.path) if suite.path else Path.cwd()
     environ = read_environment(options.env_files, start, os.environ)
     suite = choose_cases(suite, options.cases)
-    selected = _select_targets(suite, options, registry, environ, source)
+    if simulate is None:
+        simulate = not (options.gate or options.fail_undecided or is_ci(os.environ))
+    selected = _select_targets(suite, options, registry, environ, source, simulate=simulate)
     started = datetime.now().astimezone()
     folder, outputs = _place_outputs(options.outputs, suite.name, started, journal)
     plan = _make_plan(suite, selected, options, vantages_of(journal))
@@ -69,14 +78,24 @@ def prepare(suite: Suite, registry: Registry, options: RunOptions) -> PreparedRu
 
 
 def _select_targets(
-    suite: Suite, options: RunOptions, registry: Registry, environ: Mapping[str, str], source: ReplaySource | None
+    suite: Suite,
+    options: RunOptions,
+    registry: Registry,
+    environ: Mapping[str, str],
+    source: ReplaySource | None,
+    *,
+    simulate: bool,
 ) -> SelectedTargets:
     """Return the targets to ask: those that are named, else those listed or configured, else the simulator's."""
     selection = TargetSelection(options.arms or options.models, options.providers, skip_missing=options.skip_missing)
     if source is not None:
         return _select_recorded(suite, selection, registry, source)
     selected = choose_targets(suite, selection, registry, environ)
-    return selected if selected.targets else _select_simulator(suite, registry, selected.notes)
+    if selected.targets:
+        return selected
+    if not simulate:
+        raise MissingKey(describe_no_key(registry, environ))
+    return _select_simulator(suite, registry, selected.notes)
 
 
 def _select_recorded(

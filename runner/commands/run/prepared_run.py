@@ -12,7 +12,7 @@ from runner.core.load import LoadProfile
 from runner.core.nodes import Node
 from runner.core.suite import Suite
 from runner.errors import CompareError
-from runner.planning.forecast import Forecast, worst_case
+from runner.planning.forecast import Forecast, provider_limit, worst_case
 from runner.planning.plan import Plan, Request
 from runner.planning.prices import Prices
 from runner.planning.targets import SelectedTargets
@@ -63,8 +63,8 @@ class PreparedRun:
     @property
     def limits(self) -> dict[str, int]:
         """How many requests each provider may have under way."""
-        default = self.load.concurrency
-        return {name: self.concurrency or row.concurrency or default for name, row in self._rows.items()}
+        load = self.load
+        return {name: provider_limit(row, load, self.concurrency) for name, row in self._rows.items()}
 
     @property
     def redactor(self) -> Redactor:

@@ -16,7 +16,7 @@ from statistics import median
 
 from runner.analysis.cost import cost_by, tokens_of
 from runner.analysis.intervals import FEWEST_UNITS, median_interval
-from runner.analysis.vantages import name_from
+from runner.analysis.places import MeasuredTarget
 from runner.core.record import Record
 from runner.engine.observer import Observer
 from runner.errors import CompareError
@@ -194,7 +194,7 @@ class Precision(StopRule):
 
 def _name_sample(target: str, node: str | None) -> str:
     """Return the target's name, with that of the node if each node asks everything."""
-    return target if node is None else name_from(target, node)
+    return str(MeasuredTarget(target, node))
 
 
 def _percent(share: float) -> str:

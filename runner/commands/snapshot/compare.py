@@ -8,9 +8,9 @@ from runner.analysis.run import Run
 from runner.analysis.snapshot import (
     KEEPABLE,
     ComparedQuestion,
-    Scope,
     SnapshotComparison,
-    State,
+    SnapshotState,
+    SuiteScope,
     compare_snapshot,
     timings_of,
 )
@@ -62,15 +62,15 @@ def compare_run(suite: Suite, path: Path, source: Path) -> ComparedRun:
     return ComparedRun(run, log, folder, comparisons, _covers_all(scope, run, kept, comparisons))
 
 
-def _scope_of(suite: Suite) -> Scope:
+def _scope_of(suite: Suite) -> SuiteScope:
     names = {f"{row.provider}/{model}" for row in suite.targets for model in row.models}
     # A row without models stands for the provider's default models, which the suite does not list.
     lists_all = bool(suite.targets) and all(row.models for row in suite.targets)
-    return Scope({case.id: len(case.turns) for case in suite.cases}, names if lists_all else None)
+    return SuiteScope({case.id: len(case.turns) for case in suite.cases}, names if lists_all else None)
 
 
 def _covers_all(
-    scope: Scope, run: Run, kept: Mapping[ComparedQuestion, str], comparisons: Iterable[SnapshotComparison]
+    scope: SuiteScope, run: Run, kept: Mapping[ComparedQuestion, str], comparisons: Iterable[SnapshotComparison]
 ) -> bool:
     compared = {each.question for each in comparisons}
     return run.ended and scope.turns.keys() <= set(run.header.cases) and kept.keys() <= compared
@@ -78,7 +78,7 @@ def _covers_all(
 
 def keep_replies(compared: ComparedRun, accepted: Iterable[SnapshotComparison]) -> list[SnapshotComparison]:
     """Write the replies that were accepted, and remove those that are orphaned; return what was written or removed."""
-    changed = [each for each in accepted if each.state is State.ORPHANED or each.now not in {None, each.kept}]
+    changed = [each for each in accepted if each.state is SnapshotState.ORPHANED or each.now not in {None, each.kept}]
     for each in changed:
         if each.now is None:
             remove_reply(compared.folder, each.question)
@@ -91,7 +91,7 @@ def keep_timings(compared: ComparedRun) -> str | None:
     """Write the run's timings if they cover the whole suite; return why not, if they do not."""
     if not compared.covers_all:
         return "the timings were left as they are: this run did not ask all that the suite asks and all that is kept"
-    if any(each.state is State.MISSING for each in compared.comparisons):
+    if any(each.state is SnapshotState.MISSING for each in compared.comparisons):
         return "the timings were left as they are: requests failed in this run"
     write_timings(compared.folder, compared.journal, timings_of(compared.run))
     return None

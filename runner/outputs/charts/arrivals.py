@@ -45,7 +45,7 @@ def draw_arrivals(run: Run, records: Iterable[Record], prefix: str = "arrivals")
     if not arrivals:
         return None
     layout = _layout(prefix, [each.end for sample in arrivals.values() for each in sample.items], len(arrivals))
-    order = [each.target for each in run.summary]
+    order = [str(each.target) for each in run.summary]
     panels = [
         Panel(target, sizes([sample.seen]), order.index(target), _draw_lines(sample.items, layout))
         for target, sample in arrivals.items()
@@ -60,10 +60,10 @@ def draw_arrivals(run: Run, records: Iterable[Record], prefix: str = "arrivals")
 
 def _sample_arrivals(run: Run, records: Iterable[Record]) -> Mapping[str, SpacedSample[Arrival]]:
     """Return the replies to draw of each target that has any, in the suite's order."""
-    arrivals = {each.target: SpacedSample[Arrival](MAX_LINES) for each in run.summary}
+    arrivals = {str(each.target): SpacedSample[Arrival](MAX_LINES) for each in run.summary}
     for record in records:
         if record.timed and record.text_events.at_us:
-            arrivals[record.identity.target].add(read_arrival(record))
+            arrivals[str(run.target_of(record))].add(read_arrival(record))
     return {target: sample for target, sample in arrivals.items() if sample.seen}
 
 

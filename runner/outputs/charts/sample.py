@@ -63,7 +63,7 @@ def timed_samples(run: Run, *columns: str) -> list[ChartSample]:
     timed = counted["outcome"].isin([outcome.value for outcome in TIMED])
     of_row = targets_of(counted)
     samples = (
-        ChartSample(each.target, place, counted.loc[timed & (of_row == each.target), list(columns)])
+        ChartSample(str(each.target), place, counted.loc[timed & (of_row == each.target), list(columns)])
         for place, each in enumerate(run.summary)
     )
     return [sample for sample in samples if len(sample.table)]

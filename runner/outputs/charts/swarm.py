@@ -63,7 +63,7 @@ def draw_swarm(run: Run, over: ChartDuration, prefix: str = "swarm") -> Chart | 
 
 
 def _target_values(run: Run, over: ChartDuration) -> list[TargetValues]:
-    medians = {each.target: over.median(each) for each in run.summary}
+    medians = {str(each.target): over.median(each) for each in run.summary}
     found = [
         TargetValues(each.target, each.place, tuple(sorted(each.numbers(over.column))), median)
         for each in timed_samples(run, over.column)

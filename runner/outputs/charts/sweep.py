@@ -69,7 +69,7 @@ def _draw_sweep(run: Run, curves: Sequence[Curve], quantity: Quantity, title: st
         return None
     levels = {target: own for target, own in _by_target(run).items() if any(curve.points(own) for curve in drawn)}
     layout = _layout(prefix, len(levels), points, quantity)
-    order = [each.target for each in run.summary]
+    order = [str(each.target) for each in run.summary]
     panels = [
         Panel(target, _sizes(own), order.index(target), "".join(_draw_curve(curve, own, layout) for curve in drawn))
         for target, own in levels.items()
@@ -93,8 +93,8 @@ def _by_target(run: Run) -> dict[str, list[LoadPoint]]:
     """Return each target's levels, ascending, targets in the suite's order."""
     levels: dict[str, list[LoadPoint]] = {}
     for level in sorted(run.sweep, key=lambda each: each.concurrency):
-        levels.setdefault(level.target, []).append(level)
-    return {each.target: levels[each.target] for each in run.summary if each.target in levels}
+        levels.setdefault(str(level.target), []).append(level)
+    return {name: levels[name] for each in run.summary if (name := str(each.target)) in levels}
 
 
 def _draw_curve(curve: Curve, levels: Sequence[LoadPoint], layout: PanelLayout) -> str:

@@ -70,7 +70,7 @@ def draw_waterfall(run: Run, records: Iterable[Record], prefix: str = "waterfall
     samples, never_sent = _sample_spans(run, records)
     if not samples:
         return None
-    order = [each.target for each in run.summary]
+    order = [str(each.target) for each in run.summary]
     shown = [
         TargetSpans(target, order.index(target), sample.seen, pack(sample.items)) for target, sample in samples.items()
     ]
@@ -87,7 +87,7 @@ def draw_waterfall(run: Run, records: Iterable[Record], prefix: str = "waterfall
 
 def _sample_spans(run: Run, records: Iterable[Record]) -> tuple[Mapping[str, SpacedSample[RequestSpan]], int]:
     """Return the requests to draw of each target that has any, in the suite's order, and how many were never sent."""
-    spans = {each.target: SpacedSample[RequestSpan](max_points(len(run.summary))) for each in run.summary}
+    spans = {str(each.target): SpacedSample[RequestSpan](max_points(len(run.summary))) for each in run.summary}
     never_sent = 0
     for record in records:
         if record.warmup:
@@ -96,7 +96,7 @@ def _sample_spans(run: Run, records: Iterable[Record]) -> tuple[Mapping[str, Spa
         if span is None:
             never_sent += 1
         else:
-            spans[record.identity.target].add(span)
+            spans[str(run.target_of(record))].add(span)
     return {target: sample for target, sample in spans.items() if sample.seen}, never_sent
 
 

@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict
 
 from runner.analysis.diff import Difference, DiffFinding
+from runner.analysis.replies import ReplyChange
 from runner.outputs.text.escape import escape_surrogates
 
 
@@ -13,13 +14,27 @@ def write(difference: Difference) -> str:
         "verdict": difference.verdict,
         **asdict(difference),
         "findings": [_flatten(finding) for finding in difference.findings],
+        "replies": [_flatten_reply(change) for change in difference.replies],
     }
     return escape_surrogates(json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2)) + "\n"
 
 
 def _flatten(finding: DiffFinding) -> dict[str, object]:
-    """Return a finding with its measure and ruling on one level with the figures."""
+    """Return a finding with its measure and decision on one level with the figures."""
     plain = asdict(finding)
-    ruling = plain.pop("ruling")
-    measure = finding.measure
-    return {**plain, "measure": measure.name, "unit": measure.unit, "better": measure.better, **ruling}
+    del plain["decision"]
+    measure, decision = finding.measure, finding.decision
+    return {
+        **plain,
+        "measure": measure.name,
+        "unit": measure.unit,
+        "better": measure.better,
+        "verdict": decision.verdict,
+        "doubt": decision.reason,
+        "needed": decision.needed,
+    }
+
+
+def _flatten_reply(change: ReplyChange) -> dict[str, object]:
+    """Return the change of a reply under the names that the document had from the first."""
+    return {("likeness" if name == "similarity" else name): value for name, value in asdict(change).items()}

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from runner.analysis.diff import Difference
-from runner.analysis.replies import Likeness, ReplyChange
+from runner.analysis.replies import ReplyChange, ReplySimilarity
 from runner.analysis.word_diff import WordChange, word_diff
 from runner.outputs.diff import phrases
 from runner.outputs.text.figures import count
@@ -90,7 +90,11 @@ def _replies(difference: Difference, room: int) -> Iterator[str]:
     heading = f"### {_capitalized(phrases.count_replies(difference))}"
     yield heading
     room -= len(heading) + 100  # for the note
-    different = [change for change in difference.replies if change.likeness in {Likeness.CHANGED, Likeness.REWORDED}]
+    different = [
+        change
+        for change in difference.replies
+        if change.similarity in {ReplySimilarity.CHANGED, ReplySimilarity.REWORDED}
+    ]
     for at, change in enumerate(different):
         part = _reply(change)
         room -= len(part) + 2

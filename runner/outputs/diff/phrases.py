@@ -6,8 +6,8 @@ from decimal import Decimal
 
 from runner.analysis.diff import Difference, DiffFinding, Side
 from runner.analysis.measures import Measure, Unit
-from runner.analysis.replies import Likeness, ReplyChange, ReplyTally
-from runner.analysis.verdict import Doubt, Verdict
+from runner.analysis.replies import ReplyChange, ReplySimilarity, ReplyTally
+from runner.analysis.verdict import UndecidedReason, Verdict
 from runner.outputs.text.figures import MISSING, count, rate, seconds
 from runner.pricing.money import write_amount
 
@@ -146,22 +146,22 @@ def _write_n(finding: DiffFinding) -> str:
 
 def describe_doubt(finding: DiffFinding, difference: Difference) -> str | None:
     """Return why a finding is undecided, and what would decide it; None for a finding with a verdict."""
-    ruling = finding.ruling
+    decision = finding.decision
     unit = "request" if finding.measure.unit is Unit.SHARE else "block"
     is_paired = difference.paired and unit == "block"
     sides = "" if is_paired else " on each side" if finding.n[0] == finding.n[1] else " on the smaller side"
     present = f"{count(finding.units, unit)}{sides}"
-    needed = f"{count(ruling.needed, unit)}{'' if is_paired else ' on each side'}" if ruling.needed else ""
+    needed = f"{count(decision.needed, unit)}{'' if is_paired else ' on each side'}" if decision.needed else ""
     option = " (--repeat)" if unit == "block" else ""
-    match ruling.doubt:
-        case Doubt.TOO_FEW:
-            return f"{present} cannot be significant, whatever they say; about {needed} would decide{option}"
-        case Doubt.NOISY:
+    match decision.reason:
+        case UndecidedReason.TOO_FEW:
+            return f"{present} cannot be significant, whatever they show; about {needed} should be enough{option}"
+        case UndecidedReason.NOISY:
             return f"inconclusive with {present}; about {needed} should be enough{option}"
-        case Doubt.CLOCK:
+        case UndecidedReason.CLOCK:
             floor = _write_level(finding.measure, finding.floor or 0)
-            return f"the change is within what the clock may be off, {floor}; `compare calibrate` tells more"
-        case Doubt.BORDERLINE:
+            return f"the change is within the clock error, {floor}; see `compare calibrate`"
+        case UndecidedReason.BORDERLINE:
             return "too close to the minimum effect to resolve"
         case None:
             return None
@@ -182,8 +182,8 @@ def describe_doubts(difference: Difference, target: str) -> Iterator[str]:
 
 def count_replies(difference: Difference) -> str:
     """Count the questions by how alike their replies are: `replies: 3 same, 1 changed`."""
-    counts = Counter(change.likeness for change in difference.replies)
-    return "replies: " + (", ".join(f"{counts[each]} {each}" for each in Likeness if counts[each]) or "none")
+    counts = Counter(change.similarity for change in difference.replies)
+    return "replies: " + (", ".join(f"{counts[each]} {each}" for each in ReplySimilarity if counts[each]) or "none")
 
 
 def question_label(change: ReplyChange) -> str:
@@ -194,7 +194,7 @@ def question_label(change: ReplyChange) -> str:
 def describe_reply_change(change: ReplyChange) -> str:
     """Return how the replies of base and new compare, in figures."""
     shared = "" if change.shared is None else f", {100 * change.shared:.0f} % of words shared"
-    return f"{change.likeness}{shared}; base {_describe_tally(change.base)}; new {_describe_tally(change.new)}"
+    return f"{change.similarity}{shared}; base {_describe_tally(change.base)}; new {_describe_tally(change.new)}"
 
 
 def _describe_tally(tally: ReplyTally) -> str:

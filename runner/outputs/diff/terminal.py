@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from runner.analysis.diff import Difference
-from runner.analysis.replies import Likeness, ReplyChange
+from runner.analysis.replies import ReplyChange, ReplySimilarity
 from runner.analysis.verdict import Verdict
 from runner.analysis.word_diff import DiffPiece, WordChange, word_diff
 from runner.outputs.diff import phrases
@@ -77,7 +77,11 @@ def _notes(difference: Difference) -> Iterator[Text]:
 
 def _replies(difference: Difference) -> Iterator[Text]:
     yield Text(f"\n{phrases.count_replies(difference)}", "bold")
-    different = [change for change in difference.replies if change.likeness in {Likeness.CHANGED, Likeness.REWORDED}]
+    different = [
+        change
+        for change in difference.replies
+        if change.similarity in {ReplySimilarity.CHANGED, ReplySimilarity.REWORDED}
+    ]
     for change in different[:MAX_REPLIES]:
         question = f"{one_line(change.target)} {one_line(phrases.question_label(change))}"
         yield Text(f"{question}: {phrases.describe_reply_change(change)}")

@@ -6,6 +6,7 @@ from typing import NamedTuple, Self
 
 from runner.analysis.columns import Row
 from runner.analysis.frame import rows_of, targets_of
+from runner.analysis.places import MeasuredTarget
 from runner.analysis.run import Run
 from runner.analysis.summary import TargetSummary
 from runner.core.events import TIMED
@@ -21,13 +22,13 @@ class TargetColumn:
     """One target of one run; `summary` goes by the column's label."""
 
     run: Run
-    target: str
+    target: MeasuredTarget
     summary: TargetSummary
 
     @property
     def label(self) -> str:
         """The heading of the column: the target and, where there are several runs, its run."""
-        return self.summary.target
+        return str(self.summary.target)
 
 
 def target_columns(runs: Sequence[Run]) -> tuple[TargetColumn, ...]:
@@ -44,9 +45,9 @@ def name_run(number: int, count: int) -> str:
     return f"run {number}" if count > 1 else ""
 
 
-def name_target(target: str, number: int, count: int) -> str:
-    """Return the name of a target of one of several runs."""
-    return f"{target} · {name_run(number, count)}" if count > 1 else target
+def name_target(target: MeasuredTarget, number: int, count: int) -> MeasuredTarget:
+    """Return a target as it is named among those of several runs."""
+    return replace(target, run=name_run(number, count) or None)
 
 
 # Rows

@@ -19,7 +19,7 @@ from runner.outputs.report.comparison_grid import (
 )
 from runner.outputs.report.provenance import ProvenanceFact, provenance_facts
 from runner.outputs.report.ranking import DurationRanking, rank_targets
-from runner.outputs.report.reply import ShownReply, shorten, show_reply
+from runner.outputs.report.reply import PageReply, shorten, show_reply
 from runner.outputs.report.sampling import cut_to_fit, sample_turns
 from runner.outputs.text.checks import describe_cell, describe_checks, describe_fault, not_passed, tabulate_cells
 from runner.outputs.text.escape import printable
@@ -68,7 +68,7 @@ class ShownTurn:
     first: int
     failed: bool
     flagged: bool
-    cells: tuple[Mapping[int, ShownReply], ...]
+    cells: tuple[Mapping[int, PageReply], ...]
 
 
 @dataclass(frozen=True, slots=True)

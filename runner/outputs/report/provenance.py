@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from runner.analysis.calibration import ClockError
+from runner.analysis.places import describe_vantages
 from runner.analysis.run import Run
-from runner.analysis.vantages import describe_vantages
 from runner.outputs.text.remarks import describe_clock_error, describe_worker_clocks
 
 
@@ -45,7 +45,7 @@ def _describe_load(run: Run) -> str:
 
 def _describe_clocks(run: Run) -> str:
     clocks = [_describe_own_clock(run.clock_error)] if run.clock_error else []
-    clocks += describe_worker_clocks(run.workforce)
+    clocks += describe_worker_clocks(run.cluster)
     return "; ".join(clocks) or "not calibrated; compare calibrate tells how far it is off"
 
 

@@ -142,7 +142,7 @@ def _compare(first: TargetColumn, other: TargetColumn, duration: RankedDuration,
     if first.run is not other.run:
         return LeaderComparison("not tested", why="these are different runs; compare diff compares runs")
     try:
-        difference = test(first.run, first.target, other.target)
+        difference = test(first.run, str(first.target), str(other.target))
     except CompareError as error:
         return LeaderComparison("not tested", why=str(error))
     tested = next((each for each in difference.findings if each.measure.name == duration.column), None)

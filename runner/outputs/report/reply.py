@@ -17,7 +17,7 @@ from runner.pricing.money import write_amount
 
 
 @dataclass(frozen=True, slots=True)
-class ShownReply:
+class PageReply:
     """A reply to show; `text` is the reply as it was written, `html` the same, rendered."""
 
     failed: bool
@@ -32,10 +32,10 @@ class ShownReply:
     error: str | None
 
 
-def show_reply(row: Row, characters: int) -> ShownReply:
+def show_reply(row: Row, characters: int) -> PageReply:
     """Return the reply of a table's row, with no text longer than this many characters."""
     text = _shortened(row["reply"], characters)
-    return ShownReply(
+    return PageReply(
         failed=has_failed(row),
         ending=None if row["outcome"] == Outcome.OK else describe_row(row),
         facts=tuple(_facts(row)),

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from runner.analysis.columns import Row
 from runner.analysis.frame import measured, targets_of
-from runner.analysis.grid import lay_out
-from runner.outputs.report.reply import ShownReply, describe_ending, show_reply
+from runner.analysis.side_by_side import lay_out
+from runner.outputs.report.reply import PageReply, describe_ending, show_reply
 from runner.outputs.text.excerpt import excerpt
 from runner.outputs.text.figures import count
 
@@ -27,7 +27,7 @@ class SideBySideReply:
     target: str
     ending: str
     """How it ended and how long it took, in a line."""
-    reply: ShownReply
+    reply: PageReply
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +61,8 @@ def compose_side_by_side(table: "pd.DataFrame", targets: Sequence[str], cases: S
             row.label,
             row.prompt,
             tuple(
-                _reply(target, row.replies[target])
-                for target in sorted(row.replies, key=lambda name: (place.get(name, len(place)), name))
+                _reply(str(target), row.replies[target])
+                for target in sorted(row.replies, key=lambda target: (place.get(str(target), len(place)), str(target)))
             ),
         )
         for row in shown.rows
@@ -78,5 +78,6 @@ def _reply(target: str, row: Row) -> SideBySideReply:
 
 def _describe_repeats(table: "pd.DataFrame") -> str | None:
     rows = measured(table)
-    most = int(rows.groupby(["case", "turn", targets_of(rows)], dropna=False).size().max()) if len(rows) else 1
+    replies = rows.groupby(["case", "turn", targets_of(rows)], dropna=False, observed=True).size()
+    most = int(replies.max()) if len(replies) else 1
     return None if most == 1 else f"Of up to {most} repeats the first that ended well is shown."

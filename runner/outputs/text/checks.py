@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from operator import attrgetter
 
 from runner.analysis.checks import REQUEST, CheckedCell, CheckFault
 from runner.checks.finding import CheckVerdict
@@ -24,8 +23,9 @@ def describe_checks(cells: Sequence[CheckedCell]) -> str:
 
 def tabulate_cells(cells: Sequence[CheckedCell]) -> TextTable:
     """Return a row for each case and a column for each target, with each cell's verdict and repeats."""
-    cases, targets = (tuple(dict.fromkeys(map(name, cells))) for name in (attrgetter("case"), attrgetter("target")))
-    results = {(cell.case, cell.target): f"{cell.verdict.value}, {cell.passed} of {cell.n}" for cell in cells}
+    cases = tuple(dict.fromkeys(cell.case for cell in cells))
+    targets = tuple(dict.fromkeys(str(cell.target) for cell in cells))
+    results = {(cell.case, str(cell.target)): f"{cell.verdict.value}, {cell.passed} of {cell.n}" for cell in cells}
     rows = tuple((case, *(results.get((case, target), MISSING) for target in targets)) for case in cases)
     return TextTable(("case", *targets), rows, wordy=frozenset(range(len(targets) + 1)))
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from runner.analysis.grid import GridRow
 from runner.analysis.run import Run
+from runner.analysis.side_by_side import GridRow
 
 
 @dataclass(frozen=True, slots=True)

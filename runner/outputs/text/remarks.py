@@ -3,13 +3,10 @@
 from collections.abc import Iterable, Sequence
 
 from runner.analysis.calibration import ClockError
-from runner.analysis.connections import Setup
-from runner.analysis.cost import price_of
-from runner.analysis.failures import Failure
+from runner.analysis.cost import TargetCost, price_of
 from runner.analysis.run import Run
-from runner.analysis.spending import TargetCost, summarize_costs
-from runner.analysis.summary import TargetSummary
-from runner.analysis.workers import WorkerSummary, Workforce
+from runner.analysis.summary import ConnectionSummary, Failure, TargetSummary
+from runner.analysis.workers import ClusterSummary, WorkerSummary
 from runner.core.hints import hint_for
 from runner.outputs.text.figures import count, milliseconds, rate, seconds
 from runner.outputs.text.labels import describe_flag, describe_outcome
@@ -25,7 +22,7 @@ def describe_simulated(run: Run) -> str | None:
         return None
     if run.header.replay_of is not None:
         return f"replies recorded in {run.header.replay_of} were played back; no provider was asked."
-    real = sorted(each.target for each in run.summary if each.n and not each.simulated)
+    real = sorted(str(each.target) for each in run.summary if each.n and not each.simulated)
     subject = f"every target but {', '.join(real)} is" if real else "every target is"
     return f"{subject} the built-in simulator; its figures say nothing about any provider."
 
@@ -45,9 +42,9 @@ def remarks(run: Run) -> list[str]:
     warmups = sum(each.warmups for each in run.summary)
     if warmups:
         sentences.append(f"{count(warmups, 'warm-up request')} left out of every figure")
-    sentences += map(_describe_setup, run.setups)
+    sentences += map(_describe_connections, run.connections)
     sentences += _describe_clock(run)
-    sentences += describe_workers(run.workforce)
+    sentences += describe_workers(run.cluster)
     sentences += describe_costs(run)
     sentences += [
         f"{each.target}: ~{rate(each.output_tps)} tokens/s, estimated from characters, n {each.n}; none were counted"
@@ -76,10 +73,10 @@ def _describe_adjusted(summary: TargetSummary) -> list[str]:
     return [f"{summary.target}: counting failures as never answered, TTFT {', '.join(figures)}, n {ranks[0].n}"]
 
 
-def _describe_setup(setup: Setup) -> str:
-    phases = ", ".join(f"{phase} {milliseconds(seconds)}" for phase, seconds in setup.phases_s.items())
-    opened = f"{setup.provider}: {count(setup.n, 'connection')} opened before the first request"
-    return f"{opened} ({phases}, medians)" if phases else opened
+def _describe_connections(opened: ConnectionSummary) -> str:
+    phases = ", ".join(f"{phase} {milliseconds(seconds)}" for phase, seconds in opened.phases_s.items())
+    sentence = f"{opened.provider}: {count(opened.n, 'connection')} opened before the first request"
+    return f"{sentence} ({phases}, medians)" if phases else sentence
 
 
 # Costs
@@ -87,18 +84,17 @@ def _describe_setup(setup: Setup) -> str:
 
 def describe_costs(run: Run) -> list[str]:
     """Return each target's cost and, of several, their sum; empty where no cost is known."""
-    costs = summarize_costs(run.table)
-    sentences = [_describe_cost(run, each) for each in costs]
-    if len(costs) > 1:
-        sums = add_up(each.spent for each in costs)
+    sentences = [_describe_cost(run, each) for each in run.costs]
+    if len(run.costs) > 1:
+        sums = add_up(each.spent for each in run.costs)
         unconverted = "; currencies are not converted" if len(sums) > 1 else ""
-        total_n = sum(each.n for each in costs)
+        total_n = sum(each.n for each in run.costs)
         sentences.append(f"cost of all: {' + '.join(map(str, sums))}, n {total_n:,}{unconverted}")
     return sentences
 
 
 def _describe_cost(run: Run, each: TargetCost) -> str:
-    price = price_of(run.header, each.target)
+    price = price_of(run.header, each.target.name)
     origin = f"; prices: {price.origin}" if price else ""
     unknown = each.sent - each.n
     rest = f"; the cost of {count(unknown, 'more request')} is not known" if unknown else ""
@@ -123,29 +119,29 @@ def describe_clock_error(error: ClockError) -> str:
     return f"{milliseconds(error.ttft_p50_s)} (p50) to {milliseconds(error.ttft_p99_s)} (p99)"
 
 
-def describe_workers(workforce: Workforce) -> list[str]:
+def describe_workers(cluster: ClusterSummary) -> list[str]:
     """Return which workers measured a run on a cluster, their clock errors, and which were lost; empty without any."""
-    if not workforce.workers:
+    if not cluster.workers:
         return []
-    nodes = ", ".join(f"{node} {workers}" for node, workers in sorted(workforce.nodes.items()))
-    workers = f"{count(len(workforce.workers), 'worker')} on {count(len(workforce.nodes), 'node')}"
+    nodes = ", ".join(f"{node} {workers}" for node, workers in sorted(cluster.nodes.items()))
+    workers = f"{count(len(cluster.workers), 'worker')} on {count(len(cluster.nodes), 'node')}"
     sentences = [f"measured by {workers}: {nodes}"]
-    sentences += describe_worker_clocks(workforce)
-    sentences += [_describe_late_worker(worker) for worker in workforce.workers if not worker.within_bound]
-    if workforce.lost:
-        names = ", ".join(map(str, workforce.lost))
-        sentences.append(f"lost: {names}; {count(workforce.asked_again, 'request')} sent again by other workers")
+    sentences += describe_worker_clocks(cluster)
+    sentences += [_describe_late_worker(worker) for worker in cluster.workers if not worker.within_bound]
+    if cluster.lost:
+        names = ", ".join(map(str, cluster.lost))
+        sentences.append(f"lost: {names}; {count(cluster.repeated, 'request')} sent again by other workers")
     return sentences
 
 
-def describe_worker_clocks(workforce: Workforce) -> list[str]:
+def describe_worker_clocks(cluster: ClusterSummary) -> list[str]:
     """Return the workers' clock errors as of their calibration at the start; empty where none was calibrated."""
-    errors = [worker.error for worker in workforce.workers if worker.error is not None]
+    errors = [worker.error for worker in cluster.workers if worker.error is not None]
     if not errors:
         return []
     how = f"at the start, {errors[0].concurrency} requests at a time"
-    if len(workforce.workers) <= MAX_WORKERS_LISTED:
-        return [f"clock error (TTFT) of each worker {how}: {_list_errors(workforce.workers)}"]
+    if len(cluster.workers) <= MAX_WORKERS_LISTED:
+        return [f"clock error (TTFT) of each worker {how}: {_list_errors(cluster.workers)}"]
     return [f"clock error (TTFT) of {count(len(errors), 'worker')} {how}: {_error_range(errors)}"]
 
 
@@ -188,4 +184,4 @@ def describe_failure(failure: Failure) -> str:
 
 def advise_on(failure: Failure) -> str | None:
     """Return what may help against a failure; None where nothing is known to."""
-    return hint_for(failure.provider, failure.outcome, failure.error_type, attempts=failure.attempts)
+    return hint_for(failure.target.provider, failure.outcome, failure.error_type, attempts=failure.attempts)

@@ -6,7 +6,7 @@ from typing import NamedTuple, TypeVar
 
 from runner.analysis.run import Run
 from runner.analysis.summary import Statistic, TargetSummary
-from runner.analysis.sweep import LoadPoint, PacedPoint
+from runner.analysis.sweep import LoadPoint, OpenLoopPoint
 from runner.core.percentiles import PERCENTILES, name_extreme, name_percentile, smallest_sample
 from runner.outputs.text.figures import MISSING, rate, seconds, with_interval, with_sample
 
@@ -15,7 +15,7 @@ SWEEP_CAPTION = (
     "Tokens/s and requests/s are of all its replies together, from the first request sent to the last data. "
     "TTFT rests on the n timed requests; a p95 needs 20."
 )
-PACE_CAPTION = (
+OPEN_LOOP_CAPTION = (
     "Requests start at scheduled times, whether or not earlier ones were answered. TTFT counts from sending; from "
     "scheduled time (TTFT) and total from scheduled time include the wait in the queue here. "
     "Figures are p50 / p95 of the n timed requests; a p95 needs 20."
@@ -52,7 +52,7 @@ def _tabulate(items: Sequence[Item], columns: Sequence[tuple[str, Callable[[Item
 
 _Column = tuple[str, Callable[[TargetSummary], str]]
 
-_TARGET: _Column = ("target", lambda each: each.target + (" (simulated)" if each.simulated else ""))
+_TARGET: _Column = ("target", lambda each: str(each.target) + (" (simulated)" if each.simulated else ""))
 _N: _Column = ("n", lambda each: str(each.n))
 _OK: _Column = ("ok", lambda each: str(each.ok))
 _FAILED: _Column = ("failed", lambda each: str(each.failed))
@@ -203,7 +203,7 @@ def load_tables(run: Run) -> tuple[LoadTable, ...]:
     """Return the run's tables of speed against load; empty where it was neither a sweep nor an open loop."""
     tables = (
         ("Speed under load", tabulate_sweep(run), SWEEP_CAPTION),
-        ("An open loop", tabulate_pace(run), PACE_CAPTION),
+        ("An open loop", tabulate_open_loop(run), OPEN_LOOP_CAPTION),
     )
     return tuple(LoadTable(title, table, caption) for title, table, caption in tables if table is not None)
 
@@ -211,34 +211,34 @@ def load_tables(run: Run) -> tuple[LoadTable, ...]:
 def tabulate_sweep(run: Run) -> TextTable | None:
     """Return a row for each target and level; None where the run was no sweep."""
     columns: tuple[tuple[str, Callable[[LoadPoint], str]], ...] = (
-        ("target", lambda point: point.target),
+        ("target", lambda point: str(point.target)),
         ("concurrency", lambda point: str(point.concurrency)),
         ("n", lambda point: str(point.n)),
         ("failed", lambda point: str(point.errors)),
         ("TTFT p50 / p95", lambda point: _pair(point.ttft_p50_s, point.ttft_p95_s)),
         ("tokens/s", lambda point: rate(point.output_tps)),
         ("requests/s", lambda point: rate(point.requests_per_s)),
-        ("mean in flight", lambda point: rate(point.in_flight)),
+        ("mean in flight", lambda point: rate(point.mean_in_flight)),
     )
     return _tabulate(run.sweep, columns) if run.sweep else None
 
 
-def tabulate_pace(run: Run) -> TextTable | None:
+def tabulate_open_loop(run: Run) -> TextTable | None:
     """Return a row for each target of an open loop; None where the run was a closed loop."""
-    columns: tuple[tuple[str, Callable[[PacedPoint], str]], ...] = (
-        ("target", lambda point: point.target),
-        ("request rate/s", lambda point: f"{point.rate:g}"),
+    columns: tuple[tuple[str, Callable[[OpenLoopPoint], str]], ...] = (
+        ("target", lambda point: str(point.target)),
+        ("request rate/s", lambda point: f"{point.request_rate:g}"),
         ("answered/s", lambda point: rate(point.requests_per_s)),
         ("n", lambda point: str(point.n)),
         ("failed", lambda point: str(point.errors)),
         ("TTFT p50 / p95", lambda point: _pair(point.ttft_p50_s, point.ttft_p95_s)),
-        ("from scheduled time", lambda point: _pair(point.ttft_from_planned_p50_s, point.ttft_from_planned_p95_s)),
+        ("from scheduled time", lambda point: _pair(point.ttft_from_scheduled_p50_s, point.ttft_from_scheduled_p95_s)),
         (
             "total from scheduled time",
-            lambda point: _pair(point.total_from_planned_p50_s, point.total_from_planned_p95_s),
+            lambda point: _pair(point.total_from_scheduled_p50_s, point.total_from_scheduled_p95_s),
         ),
     )
-    return _tabulate(run.pace, columns) if run.pace else None
+    return _tabulate(run.open_loop, columns) if run.open_loop else None
 
 
 def _pair(p50_s: float | None, p95_s: float | None) -> str:

@@ -1,4 +1,4 @@
-"""One run through several processes, against a simulator that lives longer and counts what it is asked."""
+"""A run that is started, killed and resumed, against a simulator that keeps a log of all requests."""
 
 import json
 from collections import Counter
@@ -15,13 +15,13 @@ from runner.simulator.process import launch_sync
 from runner.storage import journal
 from tests.support.command import compare, start, write_config, write_yaml
 
-Asked = tuple[str, str]
-"""Model and question: each is asked once by a plan without repeats."""
+Question = tuple[str, str]
+"""Model and prompt: a plan without repeats has each once."""
 
 
 @dataclass(frozen=True)
-class Lineage:
-    """A folder with a suite and the run `out`, and the simulator that it asks."""
+class ResumableRun:
+    """A folder with a suite and the run `out`, and the base URL of its simulator."""
 
     place: Path
     base_url: str
@@ -33,43 +33,43 @@ class Lineage:
 
     @property
     def journal(self) -> Path:
-        """Where the run is written."""
+        """The run's journal."""
         return self.out / journal.FILE_NAME
 
     def write_suite(self, cases: list[dict[str, Any]], **more: Any) -> None:
-        """Write the suite anew."""
+        """Write the suite, or overwrite it."""
         write_yaml(self.place / "suite.yaml", {"version": 1, "name": "suite", "cases": cases, **more})
 
     def command(self, *arguments: str) -> tuple[str, ...]:
-        """Return the command that begins the run, or goes on with it."""
-        begins = ("suite.yaml", "-o", "out") if not self.journal.exists() else ("--resume", "out")
-        return ("run", *begins, "--progress", "plain", *arguments)
+        """Return the command that starts the run, or resumes it."""
+        which = ("suite.yaml", "-o", "out") if not self.journal.exists() else ("--resume", "out")
+        return ("run", *which, "--progress", "plain", *arguments)
 
     def run(self, *arguments: str) -> CompletedProcess[str]:
-        """Begin the run, or go on with it, to its end."""
+        """Start the run, or resume it, and wait for its end."""
         return compare(self.place, *self.command(*arguments))
 
     def start(self, *arguments: str) -> Popen[str]:
-        """Begin the run, or go on with it, and return at once."""
+        """Start the run, or resume it, in a new process; return immediately."""
         return start(self.place, *self.command(*arguments))
 
-    def log(self) -> list[Asked]:
-        """Return what the simulator was asked so far, in its order."""
+    def asked(self) -> list[Question]:
+        """Return the requests that the simulator has received, in order."""
         with urlopen(self.base_url.removesuffix("/v1") + "/log") as reply:
             return [(entry["model"], entry["question"]) for entry in json.load(reply)]
 
     def records(self) -> list[Record]:
-        """Return the records that count."""
+        """Return the run's records; of a repeated request, the last."""
         return list(journal.read(self.out).records) if self.journal.exists() else []
 
-    def recorded(self) -> Counter[Asked]:
-        """Count the records that count."""
+    def recorded(self) -> Counter[Question]:
+        """Count the run's records by question."""
         return Counter((record.identity.model, record.identity.prompt) for record in self.records())
 
 
 @contextmanager
-def begin(place: Path, *models: str) -> Iterator[Lineage]:
-    """Start a simulator that serves these models as a provider of the user's own."""
+def open_run(place: Path, *models: str) -> Iterator[ResumableRun]:
+    """Start a simulator for a block, with a compare.yaml that lists it as a provider of these models."""
     with launch_sync() as base_url:
         write_config(place, acme={"base_url": base_url, "keyless": True, "models": list(models)})
-        yield Lineage(place, base_url)
+        yield ResumableRun(place, base_url)

@@ -1,0 +1,65 @@
+"""The places a run was sent from in full (`--vantage`), and the targets of a run, split by place.
+
+A place is a region, or a node where regions do not distinguish the nodes. A run that was sent from several places has a
+row for each target and place in every table, and a curve for each in every chart.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from runner.core.nodes import Node
+from runner.core.record import Record
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredTarget:
+    """A target as a row of a table names it: `a/m`, `a/m from north`, `a/m from north · run 2`."""
+
+    name: str
+    """provider/model"""
+    place: str | None = None
+    """Where the requests were sent from; None where targets are not split by place."""
+    run: str | None = None
+    """The run, where a table has several."""
+
+    def __str__(self) -> str:
+        place = f" from {self.place}" if self.place is not None else ""
+        run = f" · {self.run}" if self.run is not None else ""
+        return f"{self.name}{place}{run}"
+
+    @property
+    def provider(self) -> str:
+        """The provider: the name up to its first slash."""
+        return self.name.partition("/")[0]
+
+
+def list_targets(names: Iterable[str], places: Mapping[str, str]) -> tuple[MeasuredTarget, ...]:
+    """Return each target, once for each place if there are `places` (node -> place)."""
+    each_place = tuple(dict.fromkeys(places.values())) or (None,)
+    return tuple(MeasuredTarget(name, place) for name in names for place in each_place)
+
+
+def target_of(record: Record, places: Mapping[str, str]) -> MeasuredTarget:
+    """Return the target of a record, split by place if `places` (node -> place) has the node that sent it."""
+    return MeasuredTarget(record.identity.target, places.get(record.node or ""))
+
+
+def name_places(vantages: Mapping[str, str | None]) -> dict[str, str]:
+    """Return the place of each node: its region if all nodes have one and these differ, else the node itself."""
+    regions = {region for region in vantages.values() if region is not None}
+    by_region = len(regions) > 1 and None not in vantages.values()
+    return {node: region if by_region and region is not None else node for node, region in vantages.items()}
+
+
+def find_nodes(vantages: Mapping[str, str | None], place: str) -> frozenset[str]:
+    """Return the nodes of a place as tables name it, else those of a region, else the node of that name, if any."""
+    for names in (name_places(vantages), vantages, {node: node for node in vantages}):
+        nodes = frozenset(node for node, name in names.items() if name == place)
+        if nodes:
+            return nodes
+    return frozenset()
+
+
+def describe_vantages(vantages: Mapping[str, str | None]) -> str:
+    """List the nodes, each with its region."""
+    return ", ".join(str(Node(*vantage)) for vantage in vantages.items())

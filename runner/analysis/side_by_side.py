@@ -1,0 +1,62 @@
+"""Replies side by side: a row per case and turn, in it one row of the results for each target."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import pandas as pd
+
+from runner.analysis.columns import Row
+from runner.analysis.frame import measured, rows_of, targets_of
+from runner.analysis.places import MeasuredTarget
+from runner.core.events import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class GridRow:
+    """One turn of one case with the chosen reply of each target; targets without a request are absent."""
+
+    case: str
+    turn: int
+    prompt: str
+    replies: Mapping[MeasuredTarget, Row]
+
+    @property
+    def label(self) -> str:
+        """The case, followed by the turn from the second on."""
+        return self.case if self.turn == 1 else f"{self.case} · turn {self.turn}"
+
+
+def lay_out(table: pd.DataFrame, cases: Sequence[str] = ()) -> tuple[GridRow, ...]:
+    """Return the grid of a table with all columns of results; see `choose` for which replies it holds."""
+    return arrange(rows_of(choose(table, cases)))
+
+
+def choose(table: pd.DataFrame, cases: Sequence[str] = ()) -> pd.DataFrame:
+    """Return one row per case, turn and target: the first ok repeat, else the first cut at the length limit, else any.
+
+    Turns of a case are neighbours. The cases named come first, in their order, the others follow by name.
+    """
+    counted = measured(table)
+    preference = counted["outcome"].map({Outcome.OK.value: 0, Outcome.LENGTH.value: 1}).fillna(2)
+    order = counted[["case", "turn", "repeat", "block"]].assign(_target=targets_of(counted), _preference=preference)
+    best_first = order.sort_values(["_preference", "repeat", "block"], kind="stable")
+    best = best_first.drop_duplicates(["case", "turn", "_target"])
+    rank = {case: at for at, case in enumerate(cases)}
+    in_order = best.assign(_rank=best["case"].map(rank).fillna(len(rank)))
+    return counted.loc[in_order.sort_values(["_rank", "case", "turn"], kind="stable").index]
+
+
+def arrange(rows: Iterable[Row], places: Mapping[str, str] | None = None) -> tuple[GridRow, ...]:
+    """Return the grid of rows that were chosen and ordered; `places` maps nodes to the places that split targets."""
+    turns = groupby(rows, key=lambda row: (str(row["case"]), int(row["turn"] or 0)))
+    return tuple(_grid_row(case, turn, replies, places or {}) for (case, turn), replies in turns)
+
+
+def _grid_row(case: str, turn: int, rows: Iterable[Row], places: Mapping[str, str]) -> GridRow:
+    replies = {MeasuredTarget(f"{row['provider']}/{row['model']}", places.get(str(row["node"]))): row for row in rows}
+    return GridRow(case, turn, _first_prompt(replies.values()), replies)
+
+
+def _first_prompt(rows: Iterable[Row]) -> str:
+    return next((str(row["prompt"]) for row in rows if row["prompt"] is not None), "")

@@ -1,0 +1,89 @@
+"""Options of a run: contradictions between them are refused, in the words of the command line and of Python."""
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runner.api.options import RUN_OPTIONS, read_options
+from runner.commands.run.options import RunOptions, check_options, spell_keyword, spell_option
+from runner.core.nodes import ClusterOptions
+from runner.errors import CompareError
+
+RUN = Path("run")
+
+
+@pytest.mark.parametrize(
+    ("values", "refused"),
+    [
+        ({"arrivals": "poisson"}, "--arrivals says how --rate spaces requests; give --rate, too"),
+        ({"levels": (1, 2), "concurrency": 3}, "--sweep sets the concurrency, level by level; leave --concurrency out"),
+        ({"levels": (1, 2), "rate": 1.0}, "choose --sweep or --rate"),
+        ({"levels": (1, 2), "adaptive": True}, "which --adaptive would not: choose one of the two"),
+        ({"lead": 1, "order": "free"}, "--lead holds for --order blocks; with free nobody waits"),
+        ({"retry_errors": True}, "--retry-errors repeats what failed in a run. Name the run: --resume RUN"),
+        ({"fast": True}, "--fast says how recorded replies are played. Name the run: --replay RUN"),
+        ({"record": True, "engine": "ray"}, "--record keeps what this machine reads, and --engine ray has others"),
+        ({"address": "auto"}, "--address is about a cluster: say --engine ray as well"),
+        ({"workers": 2}, "--workers is about a cluster: say --engine ray as well"),
+        ({"vantage": True}, "--vantage is about a cluster: say --engine ray as well"),
+        ({"baseline": RUN, "arms": ("a/b", "a/c")}, "--baseline compares with another run, --ab within this one"),
+        ({"gate": True}, "a gate needs something to compare with: --baseline PATH, or --ab BASE NEW"),
+        ({"fail_undecided": True}, "a gate needs something to compare with: --baseline PATH, or --ab BASE NEW"),
+        ({"arms": ("a/b", "a/c"), "models": ("a/d",)}, "--ab says whom to ask; leave -m and -p out"),
+        ({"arms": ("a/b", "a/c"), "providers": ("a",)}, "--ab says whom to ask; leave -m and -p out"),
+        ({"arms": ("a/b", "c")}, "--ab takes two targets, each written provider/model"),
+        ({"lead": -1}, "0 or more"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(values: dict[str, Any], refused: str) -> None:
+    """The sentence names the options as the command line spells them."""
+    with pytest.raises(CompareError) as raised:
+        check_options(RunOptions(**values), spell_option)
+    assert refused in str(raised.value)
+
+
+def test_contradictions_are_spelled_as_python_keywords() -> None:
+    """The same table spells options as keywords for Python."""
+    with pytest.raises(CompareError, match=r"^lead holds for order='blocks'; with free nobody waits$"):
+        read_options({"lead": 1, "order": "free"})
+    with pytest.raises(CompareError, match=r"choose sweep or rate$"):
+        read_options({"sweep": [1, 2], "rate": 1})
+    with pytest.raises(CompareError, match=r"Name the run: resume='RUN'$"):
+        read_options({"retry_errors": True})
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"rate": 1.0, "arrivals": "poisson"},
+        {"lead": 1, "order": "blocks"},
+        {"resume": RUN, "retry_errors": True},
+        {"replay": RUN, "fast": True, "record": True},
+        {"engine": "ray", "workers": 2, "vantage": True},
+        {"arms": ("a/b", "a/c"), "gate": True},
+        {"baseline": RUN, "models": ("a/b",), "fail_undecided": True},
+    ],
+)
+def test_options_that_go_together_are_kept(values: dict[str, Any]) -> None:
+    """They are returned as they are."""
+    options = RunOptions(**values)
+    assert check_options(options, spell_option) is options
+
+
+def test_a_cluster_is_set_by_the_engine_alone() -> None:
+    """Without --engine ray there is none; its address is that of the nearest cluster if none is named."""
+    assert RunOptions().cluster is None
+    assert RunOptions(engine="ray", workers=3).cluster == ClusterOptions("auto", 3)
+
+
+def test_every_keyword_of_run_is_a_field() -> None:
+    """A field that is named otherwise in Python has an entry in the table of names, and nothing else is read."""
+    keywords = {spell_keyword(spec.name) for spec in fields(RunOptions)}
+    command_line_only = {
+        *("engine", "address", "workers", "vantage"),
+        *("baseline", "arms", "gate", "fail_undecided", "metrics", "min_effect"),
+    }
+    assert keywords - command_line_only == set(RUN_OPTIONS)

@@ -28,7 +28,7 @@ from tempfile import TemporaryDirectory
 
 from tabulate import tabulate
 
-from runner.analysis.calibration import read_stamps
+from runner.analysis.calibration import read_timestamps
 from runner.calibration.measure import CalibrationLoad, run_load
 from runner.commands.run.event_loop import run_async
 from runner.core.record import Record
@@ -171,7 +171,7 @@ def ask_simulator(load: CalibrationLoad) -> list[Row]:
     """Return the rows of the simulator, which tells its own timestamps."""
     with launch_sync() as base_url:
         records = measure(base_url, load)
-    stamps = [(record, read_stamps(record)) for record in records]
+    stamps = [(record, read_timestamps(record)) for record in records]
     return [_row(record, each.origin_us[0] - each.received_us) for record, each in stamps if each is not None]
 
 

@@ -215,7 +215,7 @@ async def test_server_that_answers_before_write_returns_shortens_no_time(
     """The server has the request after `sent`, though this process loses the CPU directly behind the write."""
     asked_ns: list[int] = []
 
-    def answer(_: Asked) -> Reply:
+    def answer(_: ReceivedRequest) -> ScriptedReply:
         asked_ns.append(perf_counter_ns())
         return whole(b"ok")
 
@@ -231,7 +231,7 @@ async def test_server_that_answers_before_write_returns_shortens_no_time(
     monkeypatch.setattr(TimestampingProtocol, "_timestamp_sent", lose_the_cpu)
     if not by_kernel:
         monkeypatch.setattr("runner.wire.connection.take_over_reading", lambda *_: None)
-    with play(answer, tls) as server:
+    with serve(answer, tls) as server:
         async with open_transport() as transport:
             bodies = [(await fetch(transport, server.url)).body for _ in range(3)]
     for body, at_ns in zip(bodies, asked_ns, strict=True):
@@ -253,7 +253,7 @@ def refuse_half_a_request() -> Iterator[tuple[str, threading.Event]]:
     def answer() -> None:
         with listener.accept()[0] as connection:
             connection.recv(1000)
-            connection.sendall(head("413 Content Too Large", content_length="0"))
+            connection.sendall(http_head("413 Content Too Large", content_length="0"))
             over.wait(20)
 
     with socket.create_server(("127.0.0.1", 0)) as listener:

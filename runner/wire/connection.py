@@ -19,7 +19,7 @@ from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 
 from runner.wire.framing import ResponseReader
-from runner.wire.kernel_clock import Arrival, KernelReader, feed_protocol, take_over_reading
+from runner.wire.kernel_clock import ReadArrival, KernelReader, feed_protocol, take_over_reading
 from runner.wire.proxy import Proxy
 from runner.wire.response_body import KERNEL_CLOCK, TRANSPORT_CLOCK, Phases, ResponseBody
 from runner.wire.socks import open_socket
@@ -47,7 +47,7 @@ class TimestampingProtocol(ResponseHandler):
         self._unsent_ns = 0
         """When the last byte of the request had not been handed to the socket, as far as is known."""
         self._kernel_reader: KernelReader | None = None
-        self._arrival: Arrival | None = None
+        self._arrival: ReadArrival | None = None
         self._broken_by: OSError | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -109,9 +109,9 @@ class TimestampingProtocol(ResponseHandler):
 
     def data_received(self, data: bytes) -> None:
         """Timestamp a read, unless it was timestamped before TLS decrypted it."""
-        self._feed(data, self._arrival or Arrival(perf_counter_ns()))
+        self._feed(data, self._arrival or ReadArrival(perf_counter_ns()))
 
-    def _feed_tls(self, data: bytes, arrival: Arrival) -> None:
+    def _feed_tls(self, data: bytes, arrival: ReadArrival) -> None:
         """Have TLS decrypt a read with the kernel's timestamp: it calls `data_received` before this returns."""
         assert self.raw_transport is not None
         self._arrival = arrival
@@ -120,7 +120,7 @@ class TimestampingProtocol(ResponseHandler):
         finally:
             self._arrival = None
 
-    def _feed(self, data: bytes, arrival: Arrival) -> None:
+    def _feed(self, data: bytes, arrival: ReadArrival) -> None:
         reader, body = self._reader, self._reader.body
         if body is None:
             super().data_received(data)

@@ -41,7 +41,7 @@ ATTEMPTS = 5
 """The first comparison of the two clocks is repeated until it is this exact, a few times at most."""
 
 
-class Arrival(NamedTuple):
+class ReadArrival(NamedTuple):
     """When a read arrived, and how exact that is."""
 
     at_ns: int
@@ -51,7 +51,7 @@ class Arrival(NamedTuple):
     """Whether all of the read arrived at this time, and not only its last byte."""
 
 
-OnRead = Callable[[bytes, Arrival], None]
+OnRead = Callable[[bytes, ReadArrival], None]
 ControlMessages = Iterable[tuple[int, int, bytes]]
 
 
@@ -196,7 +196,7 @@ class KernelReader:
             return
         at_ns = arrival_ns(messages, _WALL_CLOCK, now_ns)
         is_whole = self._segment_counter.was_one_segment(len(data))
-        self._on_read(data, Arrival(now_ns, False, False) if at_ns is None else Arrival(at_ns, True, is_whole))
+        self._on_read(data, ReadArrival(now_ns, False, False) if at_ns is None else ReadArrival(at_ns, True, is_whole))
 
     def _end(self, error: OSError | None) -> None:
         self._batched_reads.remove(self._socket.fileno())

@@ -24,7 +24,7 @@ FLAGS = {
     "adjusted": "the request was adapted to what this provider takes",
     "buffered": (
         "something on the way held the text back and let it through in bursts, so TTFT is not the model's and no speed "
-        "is given; nginx needs `proxy_buffering off` or the response header `X-Accel-Buffering: no`"
+        "is given; nginx needs proxy_buffering off, or the response header X-Accel-Buffering: no"
     ),
     "cached": "the provider read part of the prompt from its cache, which flatters TTFT",
     "client_late": "timestamps on this row may be late: this machine was busy",

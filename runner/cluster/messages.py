@@ -92,6 +92,7 @@ class AttemptReport:
     clock: str
     late_ns: int | None
     span: WorkerSpan
+    sent_by_ns: int | None = None
 
 
 def shift_phases(phases: Phases, by_ns: int) -> Phases:

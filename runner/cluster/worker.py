@@ -94,6 +94,7 @@ class Worker:
         return AttemptReport(
             fold=attempt.fold,
             sent_ns=attempt.body.sent_ns,
+            sent_by_ns=attempt.body.sent_by_ns,
             headers_ns=attempt.body.headers_ns,
             phases=attempt.body.phases,
             clock=attempt.body.clock,

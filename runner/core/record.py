@@ -10,16 +10,17 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 
+from runner.core.bursts import first_arrival, in_one_burst, is_held_back
 from runner.core.charge import charged_cost
 from runner.core.events import TIMED, Channel, Outcome
 from runner.core.model_family import is_other_model
 
-BURST_S = 0.005
-"""Text that arrives completely within this span was buffered on its way, so that it gives no rate."""
+UNHEARD_TOKENS, LONGEST_UTF8 = 64, 4
+"""Reasoning of more tokens than it has bytes, by more than this, was streamed in part or as a summary."""
 
-LATE_S, LATE_SHARE, LATE_FLOOR_S = 0.010, 0.05, 0.002
+LATE_S, LATE_SHARE, LATE_FLOOR_S, OLD_LATE_FLOOR_S = 0.010, 0.05, 0.003, 0.002
 """A row is flagged if its timestamps may be late by more than this, or by more than this share of its TTFT. A delay
-below the floor cannot be distinguished from the clock's ticks."""
+below the floor cannot be distinguished from the clock's ticks. Rows without `sent_by` leave out a tick's period."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,8 @@ class Timestamps:
     headers: int | None = None
     first_event: int | None = None
     last_event: int | None = None
+    sent_by: int | None = None
+    """The latest moment at which the request's last byte can have left, where `sent` is the earliest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,34 +200,58 @@ class Record:
 
     @property
     def _text_span_s(self) -> float | None:
-        """First text -> last text; None if the text was not streamed or came in one burst."""
-        if not self._streamed or self._in_one_burst:
+        """First text -> last text; None if the text was not streamed or came in bursts."""
+        at_us = self.text_events.at_us
+        if not self._streamed or self.buffered or in_one_burst(at_us):
             return None
-        return (self.text_events.at_us[-1] - self.text_events.at_us[0]) / 1e6
+        return (at_us[-1] - at_us[0]) / 1e6
 
-    @property
-    def _in_one_burst(self) -> bool:
-        return self.text_events.at_us[-1] - self.text_events.at_us[0] <= BURST_S * 1e6
-
-    @property
+    @cached_property
     def buffered(self) -> bool:
-        """Whether several pieces of text came in one burst, so that something on the way held them back."""
-        return self._streamed and len(self.text_events.at_us) >= 3 and self._in_one_burst
+        """Whether pieces of text came in bursts, so that something on the way held them back."""
+        return self._streamed and is_held_back(self.text_events.at_us, (self.client_error_s or 0.0) * 1e6)
 
     @property
     def streamed_tokens(self) -> int | None:
         """Output tokens less reasoning tokens that were never streamed; None if unknown."""
-        if self.output_tokens is None:
+        if self.output_tokens is None or not self.reasoning_tokens:
+            return self.output_tokens
+        lengths = zip(self.text_events.channels, self.text_events.lengths, strict=True)
+        reasoning = sum(length for channel, length in lengths if channel == Channel.REASONING)
+        if not reasoning:
+            hidden = self.reasoning_tokens
+            return self.output_tokens - hidden if hidden <= self.output_tokens else None
+        is_summary = self.reasoning_tokens > LONGEST_UTF8 * reasoning + UNHEARD_TOKENS
+        return None if is_summary else self.output_tokens
+
+    @property
+    def _chars_after_first(self) -> int:
+        """The characters that came after the first chunk, and after those that came with it."""
+        return sum(self.text_events.lengths[first_arrival(self.text_events.at_us) :])
+
+    @property
+    def _tokens_after_first(self) -> float | None:
+        """The streamed tokens less those of the first chunk, and of those that came with it; None if unknown.
+
+        These are the first chunk's share of the tokens, by characters: at least one for each chunk, and no more than
+        leave one for each of the others.
+        """
+        tokens, chars = self.streamed_tokens, self.chars
+        if tokens is None or tokens < 2 or not chars:
             return None
-        if self.reasoning_tokens and Channel.REASONING not in self.text_events.channels:
-            return self.output_tokens - self.reasoning_tokens
-        return self.output_tokens
+        first, chunks = first_arrival(self.text_events.at_us), len(self.text_events.at_us)
+        share = tokens * (1 - self._chars_after_first / chars)
+        left = tokens - max(min(share, tokens - (chunks - first)), first)
+        return left if left > 0 else None
 
     @property
     def tpot_s(self) -> float | None:
-        """Time per output token: (last text - first text) / (streamed tokens - 1), as vLLM defines TPOT."""
-        span, tokens = self._text_span_s, self.streamed_tokens
-        return None if span is None or tokens is None or tokens < 2 else span / (tokens - 1)
+        """Time per output token: (last text - first text) / (streamed tokens less the first chunk's).
+
+        With one token in each chunk this is vLLM's TPOT, which takes off 1 whatever the chunks hold.
+        """
+        span, tokens = self._text_span_s, self._tokens_after_first
+        return None if span is None or tokens is None else span / tokens
 
     @property
     def output_tps(self) -> float | None:
@@ -235,7 +262,7 @@ class Record:
     def output_cps(self) -> float | None:
         """Characters per second after the first text; comparable across tokenizers."""
         span = self._text_span_s
-        return sum(self.text_events.lengths[1:]) / span if span else None
+        return self._chars_after_first / span if span else None
 
     @cached_property
     def gaps_s(self) -> tuple[float, ...]:
@@ -253,8 +280,10 @@ class Record:
 
     @property
     def client_error_s(self) -> float | None:
-        """An upper bound on how late this process took the row's timestamps."""
-        return None if self.late_ns is None else self.late_ns / 1e9
+        """An upper bound on the error of a time since `sent`: how late its end was taken, how early its start."""
+        if self.late_ns is None:
+            return None
+        return self.late_ns / 1e9 + (self._span_s(self.timestamps.sent, self.timestamps.sent_by) or 0.0)
 
     @property
     def tokens_source(self) -> str | None:
@@ -276,7 +305,8 @@ class Record:
         if self.client_error_s is None:
             return False
         share_s = bound_s if self.ttft_s is None else LATE_SHARE * self.ttft_s
-        return self.client_error_s > min(bound_s, max(share_s, LATE_FLOOR_S))
+        floor_s = OLD_LATE_FLOOR_S if self.timestamps.sent_by is None else LATE_FLOOR_S
+        return self.client_error_s > min(bound_s, max(share_s, floor_s))
 
     @property
     def flags(self) -> tuple[str, ...]:

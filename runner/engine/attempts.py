@@ -12,7 +12,7 @@ from typing import Protocol
 import anyio
 
 from runner.core.nodes import Node
-from runner.engine.lateness import LateSpans, doubtful_timestamps, measure_lateness
+from runner.engine.lateness import NEGLIGIBLE_NS, PERIOD_NS, LateSpans, doubtful_timestamps, measure_lateness
 from runner.providers.endpoint import Endpoint
 from runner.wire.batched_reads import max_batch_delay_ns
 from runner.wire.client import Client
@@ -81,9 +81,13 @@ class LocalAttemptRunner:
         if not attempt.fold.has_text:
             return Provenance()
         by_kernel = attempt.body.clock == KERNEL_CLOCK
-        timestamps_ns = doubtful_timestamps(attempt.fold.timestamps_ns, by_kernel=by_kernel)
+        shared_ns = attempt.shared_ns & attempt.body.merged_ns
+        timestamps_ns = doubtful_timestamps(attempt.fold.timestamps_ns, shared_ns, by_kernel=by_kernel)
         late_ns = self.late.worst_ns(timestamps_ns)
-        return Provenance(late_ns=late_ns + max_batch_delay_ns() if by_kernel and timestamps_ns else late_ns)
+        if by_kernel and timestamps_ns:
+            # Parts did wait for each other: for less than a period of the ticks, if no tick was late.
+            late_ns = max(late_ns, PERIOD_NS + NEGLIGIBLE_NS) + max_batch_delay_ns()
+        return Provenance(late_ns=late_ns)
 
 
 @asynccontextmanager

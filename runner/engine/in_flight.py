@@ -81,6 +81,7 @@ class InFlightRequest:
             tcp_end=relative(phases.tcp_end),
             tls_end=relative(phases.tls_end),
             sent=relative(body.sent_ns),
+            sent_by=relative(body.sent_by_ns),
             headers=relative(body.headers_ns),
         )
 

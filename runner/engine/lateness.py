@@ -1,16 +1,15 @@
 """How late this process's timestamps may be, measured by a timer that ticks on the event loop.
 
-A tick that ran later than it was due shows that the loop looked at nothing in between. A read stamped in that span,
-or just behind it, may have waited since the tick was due. This is an upper bound: the bytes may as well have arrived
-a moment before their timestamp.
+A tick that ran later than it was due shows that the loop looked at nothing in between, and perhaps at nothing since
+the tick before. A read timestamped in that span, or just behind it, may have waited as long. This is an upper bound:
+the bytes may as well have arrived a moment before their timestamp.
 """
 
 import asyncio
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import pairwise
 from time import perf_counter_ns
 
 PERIOD_NS = 2_000_000
@@ -51,19 +50,20 @@ class LateSpans:
                 break
             at = bisect_left(timestamps_ns, due_ns)
             if at < len(timestamps_ns) and timestamps_ns[at] <= ran_ns + PERIOD_NS:
-                worst = max(worst, ran_ns - due_ns)
+                worst = max(worst, ran_ns - due_ns + PERIOD_NS)
         return worst
 
 
-def doubtful_timestamps(timestamps_ns: Sequence[int], *, by_kernel: bool) -> Sequence[int]:
+def doubtful_timestamps(timestamps_ns: Sequence[int], shared_ns: Collection[int], *, by_kernel: bool) -> Sequence[int]:
     """Return the timestamps that a busy loop may have made late.
 
     Of the loop's own timestamps that is all of them. The kernel records when the last byte of a read arrived, however
-    late it is read: there only timestamps that several pieces of text share are in doubt.
+    late it is read: there only those in `shared_ns` are in doubt, whose read arrived in parts and brought more than one
+    text.
     """
     if not by_kernel:
         return timestamps_ns
-    return [at_ns for at_ns, next_ns in pairwise(timestamps_ns) if at_ns == next_ns]
+    return [at_ns for at_ns in timestamps_ns if at_ns in shared_ns] if shared_ns else ()
 
 
 @contextmanager

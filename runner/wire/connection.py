@@ -20,13 +20,13 @@ from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 
 from runner.wire.framing import ResponseReader
-from runner.wire.kernel_clock import KernelReader, feed_protocol, take_over_reading
+from runner.wire.kernel_clock import KernelReader, ReadArrival, feed_protocol, take_over_reading
 from runner.wire.proxy import PROXY_REFUSALS, Proxy
 from runner.wire.response_body import KERNEL_CLOCK, TRANSPORT_CLOCK, Phases, ResponseBody
 from runner.wire.socks import open_socket
 
 POLL_S = 0.001
-"""Time between two checks whether the socket has taken a request that TLS encrypted."""
+"""Time between two checks whether the socket has taken a request that was too long to be written at once."""
 
 
 class TimestampingProtocol(ResponseHandler):
@@ -45,8 +45,10 @@ class TimestampingProtocol(ResponseHandler):
         """The transport beneath TLS; None without TLS."""
         self._reader = ResponseReader()
         self._leaving: ResponseBody | None = None
+        self._unsent_ns = 0
+        """When the last byte of the request had not been handed to the socket, as far as is known."""
         self._kernel_reader: KernelReader | None = None
-        self._arrived_ns: int | None = None
+        self._arrival: ReadArrival | None = None
         self._broken_by: OSError | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -60,16 +62,23 @@ class TimestampingProtocol(ResponseHandler):
         super().connection_made(transport)
 
     def send_request(self, message: bytes, body: ResponseBody) -> None:
-        """Send a request whose response is read into `body`; `sent` is when the socket took its last byte."""
+        """Send a request whose response is read into `body`, and timestamp when it left.
+
+        On the same machine a server may have read it, and answered, before `write` returns: so `sent` is not the moment
+        after that. It is the kernel's timestamp of the last byte, and until that is known the moment before the write.
+        """
         if self.transport is None:
             raise aiohttp.ServerDisconnectedError
         if self._kernel_reader is None:
             on_read = self._feed if self.raw_transport is None else self._feed_tls
-            self._kernel_reader = take_over_reading(self.raw_transport or self.transport, on_read, self._on_end)
+            raw = self.raw_transport or self.transport
+            self._kernel_reader = take_over_reading(raw, on_read, self._on_departure, self._on_end)
         body.clock = TRANSPORT_CLOCK if self._kernel_reader is None else KERNEL_CLOCK
         self._reader.begin(body)
-        self.transport.write(message)
         self._leaving = body
+        body.begin_sending(perf_counter_ns())
+        self._unsent_ns = perf_counter_ns()
+        self.transport.write(message)
         self._timestamp_sent()
 
     def resume_writing(self) -> None:
@@ -79,37 +88,52 @@ class TimestampingProtocol(ResponseHandler):
 
     def _timestamp_sent(self) -> None:
         """Timestamp `sent` once the socket has taken the request's last byte."""
-        body, raw = self._leaving, self.raw_transport
-        if body is None or self.writing_paused:
+        body, raw, now_ns = self._leaving, self.raw_transport, perf_counter_ns()
+        if body is None:
             return
-        if raw is not None and raw.get_write_buffer_size():
-            self._loop.call_later(POLL_S, self._timestamp_sent)  # only TLS is notified when the buffer is empty
+        if self.writing_paused or (raw is not None and raw.get_write_buffer_size()):
+            # Not only when writing resumes: TLS is not told of that, and the interval for `sent` would be long.
+            self._unsent_ns = now_ns
+            self._loop.call_later(POLL_S, self._timestamp_sent)
             return
         self._leaving = None
         if body.sent_ns is None:
-            body.mark_sent(perf_counter_ns())
+            body.mark_sent(self._unsent_ns, now_ns)
+        if self._kernel_reader is not None:
+            self._kernel_reader.note_write()
+
+    def _on_departure(self, at_ns: int) -> None:
+        """Take the kernel's timestamp of the request's last byte for `sent`."""
+        body = self._reader.body
+        if body is not None and self._leaving is None and at_ns >= self._unsent_ns:
+            body.refine_sent(at_ns)
 
     def data_received(self, data: bytes) -> None:
         """Timestamp a read, unless it was timestamped before TLS decrypted it."""
-        self._feed(self._arrived_ns or perf_counter_ns(), data)
+        self._feed(data, self._arrival or ReadArrival(perf_counter_ns()))
 
-    def _feed_tls(self, at_ns: int, data: bytes) -> None:
+    def _feed_tls(self, data: bytes, arrival: ReadArrival) -> None:
         """Have TLS decrypt a read with the kernel's timestamp: it calls `data_received` before this returns."""
         assert self.raw_transport is not None
-        self._arrived_ns = at_ns
+        self._arrival = arrival
         try:
             feed_protocol(data, cast("asyncio.BufferedProtocol", self.raw_transport.get_protocol()))
         finally:
-            self._arrived_ns = None
+            self._arrival = None
 
-    def _feed(self, at_ns: int, data: bytes) -> None:
+    def _feed(self, data: bytes, arrival: ReadArrival) -> None:
         reader, body = self._reader, self._reader.body
         if body is None:
             super().data_received(data)
-        elif body.sent_ns is not None and at_ns < body.sent_ns:
-            reader.feed(body.sent_ns, data)  # by the kernel's clock it arrived before `sent` was read from ours
-        else:
-            reader.feed(at_ns, data)
+            return
+        at_ns, by_kernel, is_whole = arrival
+        if body.sent_ns is not None and at_ns < body.sent_ns:
+            at_ns, by_kernel = perf_counter_ns(), False  # the wall clock was set between the two timestamps
+        if not by_kernel:
+            body.clock = TRANSPORT_CLOCK
+        elif not is_whole:
+            body.merged_ns.add(at_ns)
+        reader.feed(at_ns, data)
 
     def _on_end(self, error: OSError | None) -> None:
         """Close a connection that the other side has ended."""

@@ -35,6 +35,8 @@ class Attempt:
     fold: Fold = field(default_factory=Fold)
     recording: RecordingBuffer | None = None
     """Where the reads are kept, if the run is recorded."""
+    shared_ns: set[int] = field(default_factory=set)
+    """The timestamps of reads that brought more than one event or piece."""
     closed_ns: int | None = None
     """When reading the body ended, in `perf_counter_ns`."""
     ended_by: Failed | None = None
@@ -72,6 +74,7 @@ class _ReadLoop:
     time_slices: TimeSlices
     watch: Watch | None
     undecoded: deque[tuple[int, bytes]] = field(default_factory=deque)
+    last_read_ns: int = -1
 
     async def read_until_timeout(self, timeouts: Timeouts) -> Failed | None:
         """Decode until the body ends, the rest of it is of no use, or a timeout expires, which is returned."""
@@ -102,7 +105,11 @@ class _ReadLoop:
     def _decode(self, count: int) -> None:
         reads = [self.undecoded.popleft() for _ in range(min(count, len(self.undecoded)))]
         for at_ns, data in reads:
-            self._add(self.decoder.feed(at_ns, data))
+            events = self.decoder.feed(at_ns, data)
+            if at_ns == self.last_read_ns or len(events) > 1:
+                self.attempt.shared_ns.add(at_ns)
+            self.last_read_ns = at_ns
+            self._add(events)
         if self.attempt.recording is not None:
             self.attempt.recording.add(reads)
 

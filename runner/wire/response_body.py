@@ -15,7 +15,7 @@ TRANSPORT_CLOCK = "transport"
 """The value of a row's `clock` for timestamps taken in user space, when the event loop delivered the read."""
 
 KERNEL_CLOCK = "kernel"
-"""The value for timestamps taken when the read's last byte reached this machine, however late the loop read it."""
+"""The value for timestamps taken when each read's last byte reached this machine, however late the loop read it."""
 
 UNDECODED_LIMIT = 64 * 1024
 """Bytes of a body that may wait before its reader is woken to decode them, so that memory stays bounded."""
@@ -61,6 +61,10 @@ class ResponseBody:
     def __init__(self, time_slices: TimeSlices | None = None) -> None:
         self._time_slices = time_slices
         self.sent_ns: int | None = None
+        """When the request's last byte left, or the earliest moment at which it can have."""
+        self.sent_by_ns: int | None = None
+        """The latest moment at which it can have left: as `sent_ns` where the kernel says when it did."""
+        self._begun_ns: int | None = None
         self.when_sent: Callable[[], None] | None = None
         self.headers_ns: int | None = None
         self.head: ResponseHead | None = None
@@ -69,6 +73,8 @@ class ResponseBody:
         self.compressed = False
         self.complete = False
         self.clock = TRANSPORT_CLOCK
+        self.merged_ns: set[int] = set()
+        """The kernel's timestamps of reads that did not arrive all at once: they are those of the last byte."""
         # Two flat lists: a tuple for each read would give the garbage collector work while streams are measured.
         self._timestamps_ns: list[int] = []
         self._pieces: list[bytes] = []
@@ -86,16 +92,26 @@ class ResponseBody:
         """Keep the connection that was lent for this response until `aclose`."""
         self._connection = connection
 
-    def mark_sent(self, at_ns: int) -> None:
-        """Set the moment at which the request's clock starts."""
-        self.sent_ns = at_ns
+    def begin_sending(self, at_ns: int) -> None:
+        """Set the moment before the request's first byte was written."""
+        self._begun_ns = at_ns
+
+    def mark_sent(self, at_ns: int, by_ns: int) -> None:
+        """Set the moment at which the request's clock starts: its last byte left at `at_ns`, or until `by_ns`."""
+        self.sent_ns, self.sent_by_ns = at_ns, by_ns
         if self.when_sent is not None:
             self.when_sent()
+
+    def refine_sent(self, at_ns: int) -> None:
+        """Set when the request's last byte left by the kernel's clock, unless the response had started by then."""
+        if self.headers_ns is None or at_ns <= self.headers_ns:
+            self.sent_ns = self.sent_by_ns = at_ns
 
     def start(self, at_ns: int, head: ResponseHead) -> None:
         """Set the head of the response."""
         if self.sent_ns is None:
-            self.mark_sent(at_ns)  # the server answered before it had the whole request, and wants no more of it
+            # The server answered before it had the whole request: what it knew of it left at some time since it began.
+            self.mark_sent(at_ns if self._begun_ns is None else self._begun_ns, at_ns)
         self.headers_ns = at_ns
         self.head = head
         self.wake()

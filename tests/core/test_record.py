@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runner.core.bursts import BURST_US
 from runner.core.events import (
     Channel,
     EmptyChunk,
@@ -24,7 +25,7 @@ from runner.core.events import (
 )
 from runner.core.finish_reasons import ERROR, FILTER, LENGTH
 from runner.core.fold import Fold
-from runner.core.record import BURST_S, Identity, Record, TextEvents, Timestamps
+from runner.core.record import Identity, Record, TextEvents, Timestamps
 
 MS = 1_000_000
 ASKED = Identity("k1", "case", 1, 1, 1, "a", "x", "Hello?")
@@ -42,6 +43,7 @@ FULL = Timestamps(
     headers=240 * MS,
     first_event=250 * MS,
     last_event=1400 * MS,
+    sent_by=200 * MS,
 )
 
 CLOCK = {
@@ -70,6 +72,7 @@ RESTS_ON = {
     "headers": {"headers_s"},
     "first_event": {"ttfc_s"},
     "last_event": {"total_s"},
+    "sent_by": set(),
 }
 
 
@@ -151,10 +154,39 @@ def test_ttfa_is_blank_without_an_answer() -> None:
 
 
 def test_tpot_excludes_the_first_token() -> None:
-    """51 tokens over a second, the first at its start, take 20 ms each, which is 50 per second."""
-    record = recorded(arrived(200, 700, 1200), output_tokens=51)
+    """51 tokens over a second, one in each chunk and the first at its start, take 20 ms each, which is 50/s."""
+    record = recorded(arrived(*range(200, 1201, 20), lengths=(1, 9) + (4,) * 49), output_tokens=51)
     assert record.tpot_s == pytest.approx(0.02)
     assert record.output_tps == pytest.approx(50)
+
+
+def test_tpot_excludes_all_tokens_of_the_first_chunk() -> None:
+    """32 tokens in four chunks, 40 ms apart, come at 200 a second: the eight of the first took none of the span."""
+    record = recorded(arrived(200, 240, 280, 320, lengths=(40, 40, 40, 40)), output_tokens=32)
+    assert record.output_tps == pytest.approx(200)
+
+
+def test_tpot_excludes_what_came_with_the_first_chunk() -> None:
+    """Eight tokens, each in a chunk of its own, that arrive together are as one chunk of eight."""
+    at_ms = [at + place * 0.01 for at in (200, 240) for place in range(8)]
+    assert recorded(arrived(*at_ms[:2], *range(240, 281, 10)), output_tokens=7).output_tps == pytest.approx(5 / 0.08)
+    assert recorded(arrived(*at_ms), output_tokens=16).output_tps is None
+
+
+@pytest.mark.parametrize(("first_chars", "left"), [(1, 9), (100, 8), (1000, 2)])
+def test_each_chunk_has_at_least_a_token(first_chars: int, left: int) -> None:
+    """However characters are spread: of ten tokens in three chunks the first has one at least, and eight at most."""
+    lengths = (first_chars, *((200, 200) if left == 8 else (1, 1)))
+    record = recorded(arrived(200, 300, 400, lengths=lengths if left != 9 else (1, 100, 100)), output_tokens=10)
+    assert record.tpot_s == pytest.approx(0.2 / left)
+
+
+def test_a_summary_of_reasoning_leaves_the_streamed_tokens_unknown() -> None:
+    """500 tokens of reasoning are not in 20 characters, so nobody knows how many of them were streamed."""
+    said = arrived(200, 700, 1200, channels="raa", lengths=(20, 400, 400))
+    assert recorded(said, output_tokens=700, reasoning_tokens=500).tpot_s is None
+    assert recorded(said, output_tokens=200, reasoning_tokens=500).streamed_tokens is None
+    assert recorded(said, output_tokens=220, reasoning_tokens=20).streamed_tokens == 220
 
 
 @pytest.mark.parametrize("tokens", [None, 0, 1])
@@ -204,12 +236,76 @@ def test_streamed_tokens_exclude_hidden_reasoning(
 def test_a_burst_gives_no_rate(at_ms: tuple[float, ...], flagged: bool, has_rate: bool) -> None:
     """Text that comes at once was buffered on its way; from three pieces on the row is flagged."""
     record = recorded(arrived(*at_ms), output_tokens=50)
-    assert BURST_S == 0.005
+    assert BURST_US == 5_000
     assert record.buffered is flagged
     assert ("buffered" in record.flags) is flagged
     assert [name for name in ("tpot_s", "output_tps", "output_cps") if getattr(record, name) is None] == (
         [] if has_rate else ["tpot_s", "output_tps", "output_cps"]
     )
+
+
+def held_back(bursts: int, pieces: int, pause_ms: float, within_ms: float = 0.01) -> TextEvents:
+    """Return text that came in bursts of so many pieces each."""
+    starts = [200.0]
+    for _ in range(bursts - 1):
+        starts.append(starts[-1] + (pieces - 1) * within_ms + pause_ms)
+    return arrived(*(start + place * within_ms for start in starts for place in range(pieces)))
+
+
+BURSTS = {
+    "nginx, 400 tokens in six buffers": held_back(6, 66, 300),
+    "a short reply in two buffers": held_back(2, 12, 80),
+    "a CDN that passes on 8 kB": held_back(20, 33, 660, 0.02),
+    "a proxy that passes on once a second, a slow model": held_back(8, 5, 1000, 0.1),
+    "haproxy's 200 ms, 25 tokens/s": held_back(30, 5, 200, 0.0),
+    "a line of 10 Mbit/s": held_back(6, 66, 300, 0.19),
+    "one burst that took 20 ms on the line": held_back(1, 500, 0, 0.04),
+}
+NO_BURSTS = {
+    "one token in each chunk": arrived(*range(200, 4200, 10)),
+    "many tokens in each chunk": arrived(*range(200, 2000, 60), lengths=(40,) * 30),
+    "3000 tokens/s, one in each chunk": arrived(*(200 + place / 3 for place in range(1500))),
+    "3000 tokens/s that stand still once": arrived(*(200 + place / 3 + 5000 * (place > 700) for place in range(1500))),
+    "pairs, as some gateways write": held_back(60, 2, 20),
+    "three at a time, by speculation": held_back(60, 3, 25),
+    "read in batches of 2 ms": held_back(300, 4, 2, 0.0),
+    "one stall, then what came meanwhile": arrived(
+        *range(200, 1200, 10), *(1500 + place / 100 for place in range(30)), *range(1510, 2500, 10)
+    ),
+    "four words": arrived(200, 200.1, 200.2, 230),
+}
+
+
+@pytest.mark.parametrize("shape", BURSTS)
+def test_text_in_bursts_is_flagged_and_gives_no_rate(shape: str) -> None:
+    """Whatever held the text back: no rate and no latency between chunks follow from it."""
+    record = recorded(BURSTS[shape], output_tokens=400)
+    assert record.flags == ("buffered",)
+    assert (record.tpot_s, record.output_tps, record.output_cps, record.gap_s(0.5)) == (None,) * 4
+    assert record.ttft_s == 0.2
+
+
+@pytest.mark.parametrize("shape", NO_BURSTS)
+def test_text_that_was_not_held_back_is_not_accused(shape: str) -> None:
+    """Models that write many tokens in a chunk, write fast, or pause, keep their rates."""
+    record = recorded(NO_BURSTS[shape], output_tokens=2000)
+    assert record.flags == ()
+    assert record.output_tps is not None
+    assert record.gap_s(0.5) is not None
+
+
+def test_bursts_that_this_process_may_have_made_are_not_held_against_anyone() -> None:
+    """A process that was late by 300 ms reads together what came in between; the row says that it was late."""
+    said = BURSTS["nginx, 400 tokens in six buffers"]
+    assert recorded(said, late_ns=350 * MS).flags == ("client_late",)
+    assert recorded(said, late_ns=5 * MS).flags == ("buffered",)
+
+
+def test_client_error_includes_how_early_sent_may_be() -> None:
+    """A request that left within 4 ms behind `sent` adds them to what the row admits."""
+    marks = replace(FULL, sent_by=204 * MS)
+    assert replace(recorded(arrived(300)), timestamps=marks, late_ns=2 * MS).client_error_s == pytest.approx(0.006)
+    assert replace(recorded(arrived(300)), timestamps=marks, late_ns=None).client_error_s is None
 
 
 def test_a_non_streamed_reply_has_a_total_and_no_ttft() -> None:
@@ -277,7 +373,7 @@ def test_flags_are_sorted_and_unique() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ttft_ms", "bound_ms"), [(None, 10.0), (1000, 10.0), (200, 10.0), (100, 5.0), (40, 2.0), (10, 2.0), (0, 2.0)]
+    ("ttft_ms", "bound_ms"), [(None, 10.0), (1000, 10.0), (200, 10.0), (100, 5.0), (60, 3.0), (10, 3.0), (0, 3.0)]
 )
 def test_client_late_by_ten_milliseconds_or_a_share_of_ttft(ttft_ms: float | None, bound_ms: float) -> None:
     """The bound is 10 ms, 5 % of a short TTFT, and never less than the clock's resolution."""
@@ -285,6 +381,10 @@ def test_client_late_by_ten_milliseconds_or_a_share_of_ttft(ttft_ms: float | Non
     late = [recorded(said, late_ns=round(bound_ms * MS) + extra).client_late() for extra in (-1000, 1000)]
     assert late == [False, True]
     assert recorded(said, late_ns=None).client_late() is False
+    if ttft_ms in (0, 10):  # rows of earlier versions do not count a period of the ticks
+        marks = replace(FULL, sent_by=None)
+        older = [recorded(said, late_ns=2 * MS + extra, timestamps=marks).client_late() for extra in (-1000, 1000)]
+        assert older == [False, True]
     assert "client_late" in recorded(said, late_ns=11 * MS).flags
 
 

@@ -208,6 +208,76 @@ async def test_sent_is_timestamped_before_the_response(tls: ssl.SSLContext | Non
     assert server.connections == 1
 
 
+@pytest.mark.parametrize("by_kernel", [True, False], ids=["kernel", "transport"])
+async def test_server_that_answers_before_write_returns_shortens_no_time(
+    tls: ssl.SSLContext | None, monkeypatch: pytest.MonkeyPatch, *, by_kernel: bool
+) -> None:
+    """The server has the request after `sent`, though this process loses the CPU directly behind the write."""
+    asked_ns: list[int] = []
+
+    def answer(_: ReceivedRequest) -> ScriptedReply:
+        asked_ns.append(perf_counter_ns())
+        return whole(b"ok")
+
+    timestamp_sent = TimestampingProtocol._timestamp_sent
+
+    def lose_the_cpu(protocol: TimestampingProtocol) -> None:
+        until_ns = perf_counter_ns() + 300_000_000
+        count = len(asked_ns)
+        while len(asked_ns) == count and perf_counter_ns() < until_ns:
+            time.sleep(0.01)
+        timestamp_sent(protocol)
+
+    monkeypatch.setattr(TimestampingProtocol, "_timestamp_sent", lose_the_cpu)
+    if not by_kernel:
+        monkeypatch.setattr("runner.wire.connection.take_over_reading", lambda *_: None)
+    with serve(answer, tls) as server:
+        async with open_transport() as transport:
+            bodies = [(await fetch(transport, server.url)).body for _ in range(3)]
+    for body, at_ns in zip(bodies, asked_ns, strict=True):
+        assert body.sent_ns is not None
+        assert body.sent_by_ns is not None
+        assert body.headers_ns is not None
+        assert body.sent_ns < at_ns < body.headers_ns
+        if sys.platform == "linux" and by_kernel:
+            assert body.sent_ns == body.sent_by_ns
+        else:
+            assert body.sent_ns < at_ns < body.sent_by_ns
+
+
+@contextmanager
+def refuse_half_a_request() -> Iterator[tuple[str, threading.Event]]:
+    """Run a server that reads the beginning of a request and refuses it; yield its URL, and what ends it."""
+    over = threading.Event()
+
+    def answer() -> None:
+        with listener.accept()[0] as connection:
+            connection.recv(1000)
+            connection.sendall(http_head("413 Content Too Large", content_length="0"))
+            over.wait(20)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=answer)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}", over
+        over.set()
+        thread.join()
+
+
+async def test_answer_before_the_request_was_written_is_not_clamped_to_zero() -> None:
+    """A server that refuses half a request may know it since its first byte: the row admits all of that."""
+    with refuse_half_a_request() as (url, over):
+        async with open_transport() as transport:
+            body = ResponseBody()
+            with anyio.fail_after(10):
+                assert (await post(transport, url, body, b"x" * 30_000_000)).status == 413
+            over.set()
+            await body.aclose()
+    assert body.sent_ns is not None
+    assert body.headers_ns is not None
+    assert body.sent_ns < body.headers_ns == body.sent_by_ns
+
+
 async def _set_when_sent(permit: threading.Event, body: ResponseBody) -> None:
     await until(lambda: body.sent_ns is not None)
     permit.set()

@@ -22,7 +22,10 @@ OUTCOMES = {
 
 FLAGS = {
     "adjusted": "the request was adapted to what this provider takes",
-    "buffered": "text came in one burst, so no speed is given",
+    "buffered": (
+        "something on the way held the text back and let it through in bursts, so TTFT is not the model's and no speed "
+        "is given; nginx needs proxy_buffering off, or the response header X-Accel-Buffering: no"
+    ),
     "cached": "the provider read part of the prompt from its cache, which flatters TTFT",
     "client_late": "timestamps on this row may be late: this machine was busy",
     "compressed": "the stream came compressed, so its times are those of whole blocks",

@@ -19,7 +19,7 @@ _IDENTITY = StoredNames(Identity, "key", "case", "turn", "repeat", "block", "pro
 _TIMESTAMPS = StoredNames(
     Timestamps,
     *("planned", "ready", "slot", "dns_start", "dns_end", "tcp_start", "tcp_end", "tls_end", "sent", "headers"),
-    *("first_event", "last_event"),
+    *("first_event", "last_event", "sent_by"),
 )
 _NESTED = frozenset({"identity", "timestamps", "outcome", "text_events"})
 """Fields of a record that are not stored as they are, but in a form of their own."""

@@ -17,7 +17,7 @@ from scipy import stats
 
 from runner.analysis import frame, permutation
 from runner.analysis.columns import COLUMNS, Cell, Kind, ResultColumn
-from runner.analysis.run import Run
+from runner.analysis.run_results import Run
 from runner.analysis.student import quantile
 from runner.core.events import Outcome
 from runner.core.record import Record

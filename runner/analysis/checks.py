@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from runner.analysis.cost import record_cost
-from runner.analysis.places import MeasuredTarget, list_targets, target_of
+from runner.analysis.measured_target import MeasuredTarget, list_targets, target_of
 from runner.checks.finding import CheckFinding, CheckVerdict
-from runner.checks.matching import read_share
+from runner.checks.snapshot_match import read_share
 from runner.core.events import TIMED, Outcome
 from runner.core.record import Record
 from runner.storage.journal import Header

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from runner.analysis.pairing import QUESTION, STRATUM_AND_BLOCK, Arm
-from runner.analysis.run import Run
+from runner.analysis.run_results import Run
 from runner.errors import CompareError
 from runner.storage.journal import Header
 

@@ -17,12 +17,12 @@ from runner.analysis.comparability import (
 from runner.analysis.evidence import ComparedArms, MeasureEvidence, clock_error_s, clock_floor, gather_evidence
 from runner.analysis.frame import targets_of
 from runner.analysis.intervals import Interval
+from runner.analysis.measured_target import MeasuredTarget, describe_vantages, find_nodes, name_places
 from runner.analysis.measures import FAILURES, Measure, choose_measures
 from runner.analysis.pairing import Arm, arm_of
 from runner.analysis.permutation import PermutationResult, draws_for, holm_adjust, sign_flip_test
-from runner.analysis.places import MeasuredTarget, describe_vantages, find_nodes, name_places
 from runner.analysis.replies import ReplyChange, compare_replies
-from runner.analysis.run import Run
+from runner.analysis.run_results import Run
 from runner.analysis.verdict import Criteria, Decision, Rule, UndecidedReason, Verdict, decide
 from runner.errors import CompareError, did_you_mean
 from runner.storage.journal import Header

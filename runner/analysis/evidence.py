@@ -21,7 +21,7 @@ from runner.analysis.permutation import (
     two_sample_test,
 )
 from runner.analysis.proportions import Proportion, design_effect, fisher_p, newcombe_interval, smallest_fisher_p
-from runner.analysis.run import Run
+from runner.analysis.run_results import Run
 from runner.analysis.spells import judge_shift, mean_of_rounds
 from runner.core.events import TIMED
 

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from runner.analysis.columns import COLUMNS, SENT, Cell, Kind, ResultColumn, Row, row
-from runner.analysis.places import MeasuredTarget
+from runner.analysis.measured_target import MeasuredTarget
 from runner.core.record import Record
 from runner.storage.journal import Header
 

@@ -13,8 +13,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from runner.analysis.frame import measured, targets_of
+from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.measures import TIMED_MEASURES
-from runner.analysis.places import MeasuredTarget
 from runner.analysis.summary import UNTRIED
 from runner.core.events import TIMED
 

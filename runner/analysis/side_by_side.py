@@ -8,7 +8,7 @@ import pandas as pd
 
 from runner.analysis.columns import Row
 from runner.analysis.frame import measured, rows_of, targets_of
-from runner.analysis.places import MeasuredTarget
+from runner.analysis.measured_target import MeasuredTarget
 from runner.core.events import Outcome
 
 

@@ -15,10 +15,10 @@ from unicodedata import normalize
 from runner.analysis.checks import CheckedCell
 from runner.analysis.columns import Row
 from runner.analysis.frame import rows_of, targets_of
-from runner.analysis.run import Run
+from runner.analysis.run_results import Run
 from runner.analysis.word_diff import tokenize
 from runner.checks.finding import CheckVerdict
-from runner.checks.matching import Matching, read_matching
+from runner.checks.snapshot_match import Matching, read_matching
 from runner.core.events import Outcome
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from runner.analysis.frame import FILLING, TEXT, measured, targets_of
-from runner.core.load import LoadProfile, level_of
+from runner.core.load_profile import LoadProfile, level_of
 from runner.storage.journal import Header
 
 

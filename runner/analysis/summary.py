@@ -17,7 +17,7 @@ import pandas as pd
 from runner.analysis.columns import Cell
 from runner.analysis.frame import measured, rows_of, steady, targets_of
 from runner.analysis.intervals import Interval, median_interval, percentile_interval
-from runner.analysis.places import MeasuredTarget, target_of
+from runner.analysis.measured_target import MeasuredTarget, target_of
 from runner.core.events import TIMED, Outcome
 from runner.core.percentiles import MEDIAN, PERCENTILES, name_extreme, name_percentile, nearest_rank, smallest_sample
 from runner.core.record import Record

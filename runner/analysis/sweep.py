@@ -8,11 +8,11 @@ from typing import TypeVar
 
 import numpy as np
 
-from runner.analysis.places import MeasuredTarget, list_targets, target_of
+from runner.analysis.measured_target import MeasuredTarget, list_targets, target_of
 from runner.analysis.steady_state import first_sent, has_steady_state
 from runner.analysis.summary import median, percentile
 from runner.core.events import TIMED
-from runner.core.load import LoadProfile, level_of
+from runner.core.load_profile import LoadProfile, level_of
 from runner.core.record import Record
 from runner.storage.journal import Header
 

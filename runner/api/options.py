@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypedDict, get_args
 
 from runner.commands.run.options import KEYWORDS, RANGES, RunOptions, check_options, parse_share, spell_keyword
-from runner.core.load import ARRIVALS, Arrivals
+from runner.core.load_profile import ARRIVALS, Arrivals
 from runner.core.percentiles import choose_percentiles
 from runner.errors import CompareError, did_you_mean
 from runner.planning.plan import Order

@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 import anyio
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from runner.api.relay import Relay, View
+from runner.api.observer_relay import Relay, View
 from runner.commands.run.event_loop import event_loop_options
 from runner.commands.run.perform import FinishedRun, perform, write_outputs
 from runner.commands.run.prepared_run import PreparedRun

@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from runner.analysis.run import Run
-from runner.commands.load import load_run
+from runner.analysis.run_results import Run
+from runner.commands.load_run import load_run
 from runner.core.record import Record
 from runner.errors import CompareError, JournalError
 from runner.outputs import csv

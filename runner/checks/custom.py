@@ -6,7 +6,7 @@ or be by someone else.
 
 from collections.abc import Iterable, Mapping
 
-from runner.checks.answer import listed
+from runner.checks.answer_text import listed
 from runner.checks.finding import PASSED, CheckFinding, failed, undecided
 from runner.core.record import Record
 

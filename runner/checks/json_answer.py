@@ -14,7 +14,7 @@ from jsonschema.validators import validator_for
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import EMPTY_REGISTRY
 
-from runner.checks.answer import quote
+from runner.checks.answer_text import quote
 from runner.checks.finding import PASSED, CheckFinding, failed, undecided
 
 _FENCED = re.compile(r"(`{3,}|~{3,})(?:json)?[ \t]*\n(.*)\n[ \t]*\1", re.DOTALL | re.IGNORECASE)

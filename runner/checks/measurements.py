@@ -1,6 +1,6 @@
 """Checks of measurements: times, token rate, cost and finish reason. Without a measurement they do not decide."""
 
-from runner.checks.answer import either, listed
+from runner.checks.answer_text import either, listed
 from runner.checks.finding import PASSED, CheckFinding, failed, undecided
 from runner.core.record import Record
 

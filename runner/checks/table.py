@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from runner.checks import answer, measurements
-from runner.checks.answer import check_of_answer
+from runner.checks import answer_text, measurements
+from runner.checks.answer_text import check_of_answer
 from runner.checks.custom import functions_passed, plugins_passed
 from runner.checks.finding import CheckFinding, undecided
 from runner.checks.json_answer import is_json
@@ -27,13 +27,13 @@ class Check:
 
 CHECKS: Mapping[str, Check] = MappingProxyType(
     {
-        "equals": Check(check_of_answer(answer.equals)),
-        "contains": Check(check_of_answer(answer.contains)),
-        "not_contains": Check(check_of_answer(answer.not_contains)),
-        "starts_with": Check(check_of_answer(answer.starts_with)),
-        "regex": Check(check_of_answer(answer.match_patterns)),
+        "equals": Check(check_of_answer(answer_text.equals)),
+        "contains": Check(check_of_answer(answer_text.contains)),
+        "not_contains": Check(check_of_answer(answer_text.not_contains)),
+        "starts_with": Check(check_of_answer(answer_text.starts_with)),
+        "regex": Check(check_of_answer(answer_text.match_patterns)),
         "json": Check(check_of_answer(is_json)),
-        "length": Check(check_of_answer(answer.length)),
+        "length": Check(check_of_answer(answer_text.length)),
         "language": Check(check_of_answer(language)),
         "no_refusal": Check(no_refusal, each_turn=True),
         "finish_reason": Check(measurements.finish_reason, each_turn=True),

@@ -41,7 +41,7 @@ def chat(*, options: "RunOptions", system: str | None, view: ViewOptions) -> Non
 async def _converse(prepared: "PreparedRun", view: ViewOptions) -> None:
     from runner.cli.columns import open_columns  # noqa: PLC0415
     from runner.commands.chat import open_chat  # noqa: PLC0415
-    from runner.commands.load import load_run  # noqa: PLC0415
+    from runner.commands.load_run import load_run  # noqa: PLC0415
     from runner.outputs import WRITERS  # noqa: PLC0415
 
     console = view.open_results()

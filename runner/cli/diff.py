@@ -109,7 +109,7 @@ def _compare(
     rule: "Rule",
 ) -> "Difference":
     from runner.commands.diff import compare  # noqa: PLC0415
-    from runner.commands.load import load_run  # noqa: PLC0415
+    from runner.commands.load_run import load_run  # noqa: PLC0415
 
     named = [each for each in (new, between, between_regions) if each is not None]
     if not named:

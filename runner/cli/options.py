@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from runner.commands.run.options import RANGES, RunOptions, check_options, parse_share, spell_option
-from runner.core.load import ARRIVALS
+from runner.core.load_profile import ARRIVALS
 from runner.core.percentiles import PERCENTILES, parse_percentiles
 from runner.errors import CompareError
 

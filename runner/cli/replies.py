@@ -21,7 +21,7 @@ from runner.outputs.text.escape import one_line, printable
 
 if TYPE_CHECKING:
     from runner.analysis.columns import Cell, Row
-    from runner.analysis.run import Run
+    from runner.analysis.run_results import Run
 
 
 def print_replies(runs: "Sequence[Run]", console: Console) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from runner.core.fold import Fold
+from runner.core.record_from_events import Fold
 from runner.providers.endpoint import Endpoint
 from runner.providers.key import Key
 from runner.wire.response_body import Phases

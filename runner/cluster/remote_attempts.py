@@ -11,8 +11,8 @@ import anyio
 from runner.analysis.workers import WORKER_LOST
 from runner.cluster.messages import AttemptReport, WarmUpReport, shift_phases
 from runner.cluster.worker_pool import WorkerHandle, WorkerLost, WorkerPool
+from runner.core.cluster_options import Node
 from runner.core.events import Failed, Outcome
-from runner.core.nodes import Node
 from runner.engine.attempts import AttemptRunner, OpenAttemptRunners, Provenance
 from runner.providers.endpoint import Endpoint
 from runner.wire.completion_request import CompletionRequest

@@ -13,7 +13,7 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from runner.cluster.messages import PackedKey, WorkerCalibration, pack_keys
-from runner.core.nodes import Node
+from runner.core.cluster_options import Node
 from runner.errors import ClusterLost, CompareError
 from runner.providers.endpoint import LOOPBACK, Endpoint
 

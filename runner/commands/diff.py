@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from runner.analysis.diff import Difference, diff_places, diff_runs, diff_within
-from runner.analysis.run import Run
+from runner.analysis.run_results import Run
 from runner.analysis.verdict import Rule
 from runner.outputs.diff.formats import DIFFERENCE_WRITERS
 from runner.storage.run_folder import write_atomically

@@ -6,8 +6,8 @@ from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
 
-from runner.analysis.run import Run
-from runner.commands.load import load_run
+from runner.analysis.run_results import Run
+from runner.commands.load_run import load_run
 from runner.core.percentiles import PERCENTILES
 from runner.errors import CompareError
 from runner.outputs import BUILT_IN, Export, find_writer, known_suffixes

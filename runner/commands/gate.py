@@ -7,10 +7,10 @@ from typing import Self
 
 from runner.analysis.diff import Difference
 from runner.analysis.measures import choose_measures
-from runner.analysis.run import Run
+from runner.analysis.run_results import Run
 from runner.analysis.verdict import Rule
 from runner.commands.diff import compare, write_difference
-from runner.commands.load import load_run
+from runner.commands.load_run import load_run
 from runner.commands.run.options import RunOptions
 from runner.commands.run.perform import FinishedRun
 from runner.errors import CompareError

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from runner.analysis.run import Run
+from runner.analysis.run_results import Run
 from runner.commands.run.perform import DEFAULT_OUTPUTS
 from runner.core.record import Record
 from runner.engine.in_flight import describe_failure, with_response

@@ -15,8 +15,8 @@ from runner.core.record import Record
 from runner.engine.attempts import AttemptRunner
 from runner.engine.in_flight import InFlightRequest, describe_failure
 from runner.engine.lane import Lane, LimitChange, Permit
-from runner.engine.lane_queue import LaneQueue, LaneQueues
 from runner.engine.observer import Observer
+from runner.engine.permit_queue import LaneQueue, LaneQueues
 from runner.engine.recorder import Recorder
 from runner.engine.request_template import RequestTemplates
 from runner.engine.retry import RetryPolicy, say_wait

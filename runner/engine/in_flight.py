@@ -7,8 +7,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from runner.core.events import Channel, Failed
-from runner.core.fold import Fold
 from runner.core.record import Record, Timestamps
+from runner.core.record_from_events import Fold
 from runner.engine.attempts import Provenance
 from runner.planning.plan import Request
 from runner.providers.redaction import Redactor

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from runner.core.events import Channel, Failed
-from runner.core.fold import Fold
+from runner.core.record_from_events import Fold
 from runner.engine.in_flight import InFlightRequest
 from runner.providers.redaction import Redactor
 from runner.storage.recordings.recording import (

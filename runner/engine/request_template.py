@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from runner.core.events import Failed, Outcome
 from runner.core.suite import Timeouts
 from runner.planning.plan import Target
+from runner.providers.provider_row import Row
 from runner.providers.request_body import request_body, retirement
-from runner.providers.row import Row
 
 REFUSABLE = ("stream_options", "max_completion_tokens", "max_tokens")
 """Fields of a body that some endpoints refuse by name, and can do without."""

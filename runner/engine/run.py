@@ -11,16 +11,16 @@ from time import perf_counter_ns
 
 import anyio
 
-from runner.core.load import LoadProfile
+from runner.core.load_profile import LoadProfile
 from runner.engine.attempts import OpenAttemptRunners, open_local_runners
 from runner.engine.concurrency_limit import ConcurrencyLimit
 from runner.engine.conversations import OpenLane, hold_conversations
 from runner.engine.exchange import RequestExchange
 from runner.engine.group_order import FirstMissing
-from runner.engine.lane_queue import LaneQueues
 from runner.engine.levels import Levels
 from runner.engine.observer import Observer
-from runner.engine.process import allow_connections, cancel_on_signals, gc_pause
+from runner.engine.permit_queue import LaneQueues
+from runner.engine.process_settings import allow_connections, cancel_on_signals, gc_pause
 from runner.engine.recorder import Recorder
 from runner.engine.request_template import RequestTemplates
 from runner.engine.schedule import StopCheck, never_stop, resume_nothing

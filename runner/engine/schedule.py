@@ -11,7 +11,7 @@ from itertools import count
 from math import inf
 from random import Random
 
-from runner.core.load import Arrivals, LoadProfile, Release
+from runner.core.load_profile import Arrivals, LoadProfile, Release
 from runner.engine.group_order import FirstMissing, GroupOrder
 from runner.engine.lane import Lane, Permit
 from runner.planning.plan import Plan, Request, Target

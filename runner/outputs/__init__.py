@@ -15,7 +15,7 @@ from runner.errors import CompareError, WriteFailed
 from runner.plugins import broken, describe, load_function, plugin_names
 
 if TYPE_CHECKING:
-    from runner.analysis.run import Run
+    from runner.analysis.run_results import Run
 
 TextWriter = Callable[["Run"], str]
 StreamWriter = Callable[["Run"], Iterator[str]]

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from runner.analysis.columns import COLUMNS, Cell, Row
-from runner.analysis.run import Run
+from runner.analysis.run_results import Run
 from runner.outputs import Export
 from runner.outputs.text.escape import escape_formulas, printable
 from runner.outputs.text.figures import count

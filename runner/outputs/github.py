@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from runner.analysis.diff import Difference
-from runner.analysis.run import Run
+from runner.analysis.run_results import Run
 from runner.analysis.verdict import Verdict
 from runner.checks.finding import CheckVerdict
 from runner.errors import CompareError

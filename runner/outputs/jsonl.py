@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 
-from runner.analysis.run import Run
+from runner.analysis.run_results import Run
 from runner.outputs.text.escape import escape_surrogates
 
 

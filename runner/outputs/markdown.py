@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from runner.analysis.checks import CheckedCell
 from runner.analysis.columns import Row
-from runner.analysis.places import MeasuredTarget, describe_vantages
-from runner.analysis.run import Run
+from runner.analysis.measured_target import MeasuredTarget, describe_vantages
+from runner.analysis.run_results import Run
 from runner.analysis.side_by_side import GridRow
 from runner.analysis.summary import Failure
 from runner.core.events import TIMED, Outcome

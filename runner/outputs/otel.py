@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from runner.analysis.columns import Cell, Row, row
-from runner.analysis.run import Run
+from runner.analysis.run_results import Run
 from runner.core.events import TIMED
 from runner.core.record import Record
 from runner.outputs import Export

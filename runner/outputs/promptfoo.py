@@ -5,7 +5,7 @@ Each item is an `output` with `tags`, which promptfoo shows beside it.
 
 import json
 
-from runner.analysis.run import Run
+from runner.analysis.run_results import Run
 from runner.core.events import TIMED
 from runner.core.record import Record
 from runner.outputs import Export

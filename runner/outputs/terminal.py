@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from runner.analysis.checks import CheckedCell
-from runner.analysis.run import Run
+from runner.analysis.run_results import Run
 from runner.analysis.summary import Failure
 from runner.checks.finding import CheckVerdict
 from runner.outputs.text.checks import describe_cell, describe_checks, describe_fault, not_passed, tabulate_cells

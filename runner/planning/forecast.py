@@ -12,14 +12,14 @@ from decimal import Decimal
 from itertools import chain
 from math import ceil
 
-from runner.core.load import LoadProfile
+from runner.core.load_profile import LoadProfile
 from runner.core.suite import Case
 from runner.core.token_estimate import UPPER_BOUND
 from runner.planning.plan import Plan, Target
 from runner.pricing.money import Money, add_up
 from runner.pricing.rates import Price, highest_cost
+from runner.providers.provider_row import Limits, Row
 from runner.providers.request_body import request_body
-from runner.providers.row import Limits, Row
 
 REPLY_LIMITS = ("max_tokens", "max_completion_tokens")
 

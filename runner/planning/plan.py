@@ -14,8 +14,8 @@ from itertools import count, islice
 from random import Random
 from typing import Any, Literal
 
-from runner.core.load import blocks_a_level
-from runner.core.nodes import Node
+from runner.core.cluster_options import Node
+from runner.core.load_profile import blocks_a_level
 from runner.core.record import Identity, Record, skipped
 from runner.core.suite import Case, Message, Parameters
 

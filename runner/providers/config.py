@@ -12,8 +12,8 @@ from runner.errors import InvalidFile, did_you_mean
 from runner.pricing.rates import Price
 from runner.pricing.user_prices import PriceSchema, TargetGlob
 from runner.providers.ownership import find_own_file, user_folder
+from runner.providers.provider_row import Rows
 from runner.providers.registry import Registry
-from runner.providers.row import Rows
 
 CONFIG_NAME = "compare.yaml"
 

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 from runner.errors import CompareError, did_you_mean
 from runner.providers.base_url import InvalidBaseUrl, ParsedBaseUrl, parse_base_url
 from runner.providers.key import Key, find_key
+from runner.providers.provider_row import Row
 from runner.providers.registry import Registry
-from runner.providers.row import Row
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import NoReturn
 
 from runner.errors import MissingKey
-from runner.providers.row import Row
+from runner.providers.provider_row import Row
 
 SHARED_VARIABLE = "OPENAI_API_KEY"
 """The variable that many tutorials use for another vendor's key."""

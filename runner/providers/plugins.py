@@ -11,8 +11,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from runner.errors import BrokenPlugin
 from runner.plugins import broken, load_plugin, plugin_names
+from runner.providers.provider_row import Row, Rows
 from runner.providers.registry import Registry
-from runner.providers.row import Row, Rows
 
 
 def with_plugins(registry: Registry) -> Registry:

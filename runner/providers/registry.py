@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from runner.document import read
 from runner.errors import CompareError
 from runner.providers.base_url import parse_base_url
-from runner.providers.row import Row, Rows
+from runner.providers.provider_row import Row, Rows
 
 
 @dataclass(frozen=True, slots=True)

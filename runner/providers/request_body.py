@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 
 from runner.core.suite import Parameters, Thinking
-from runner.providers.row import Parameter, Row
+from runner.providers.provider_row import Parameter, Row
 
 Body = dict[str, object]
 

@@ -19,8 +19,8 @@ from runner.document import read
 from runner.errors import CompareError
 from runner.providers.endpoint import Endpoint
 from runner.providers.environment import Environment
+from runner.providers.provider_row import Row
 from runner.providers.registry import Declaration, Registry
-from runner.providers.row import Row
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 ALLOWED_HOST = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s/@:\[\]]+)(:(?P<port>[0-9]{1,5}))?")

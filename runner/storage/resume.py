@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from runner.core.events import TIMED, Outcome
-from runner.core.load import LoadProfile, blocks_a_level
+from runner.core.load_profile import LoadProfile, blocks_a_level
 from runner.core.record import Record
 from runner.core.suite import Suite
 from runner.errors import CompareError

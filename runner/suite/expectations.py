@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from runner.checks.answer import listed
-from runner.checks.matching import read_share
+from runner.checks.answer_text import listed
+from runner.checks.snapshot_match import read_share
 from runner.core.suite import Case, Expectations
 from runner.document import Document, Route
 from runner.errors import BrokenPlugin, Problem, did_you_mean

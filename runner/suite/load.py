@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from runner.core.suite import Case, Parameters, Suite
 from runner.document import Document, Json, Route, document_of, read, validate
 from runner.errors import CompareError, InvalidFile, Problem
-from runner.providers.row import Row
+from runner.providers.provider_row import Row
 from runner.suite.case_files import UnusableFile, read_case_documents
 from runner.suite.case_rows import ColumnNames
 from runner.suite.cases import CaseLocation, expand_case

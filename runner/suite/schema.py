@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, WithJsonSchema, model_validator
 
-from runner.checks.matching import MATCH_PATTERN, SHARE_PATTERN, read_matching, read_share
+from runner.checks.snapshot_match import MATCH_PATTERN, SHARE_PATTERN, read_matching, read_share
 from runner.core.suite import Role, Thinking
-from runner.providers.row import Rows
+from runner.providers.provider_row import Rows
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 WAYS_TO_ASK = ("prompt", "turns", "messages", "prompt_file")

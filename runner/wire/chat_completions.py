@@ -10,7 +10,7 @@ from msgspec.json import Decoder
 
 from runner.core.events import Channel, EmptyChunk, Event, Finished, Flagged, Text, Usage, WholeMessage
 from runner.core.finish_reasons import FinishClass, classify_reason
-from runner.core.fold import REPEATED_CHARS, Fold
+from runner.core.record_from_events import REPEATED_CHARS, Fold
 from runner.wire.choice_numbers import Choice, ChoiceNumbers
 from runner.wire.error_body import find_error, first_object, has_error_object, reports_error
 from runner.wire.failure import failure

@@ -8,7 +8,7 @@ from time import perf_counter_ns
 import anyio
 
 from runner.core.events import Event, Failed, Flagged
-from runner.core.fold import Fold
+from runner.core.record_from_events import Fold
 from runner.core.suite import Timeouts
 from runner.wire.connection_failure import connection_failure
 from runner.wire.recording_buffer import RecordingBuffer

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import ClassVar, Protocol
 
 from runner.core.events import Ended, Event, Failed, Finished, Flagged, ResponseStarted, StreamDone, Text
-from runner.core.fold import Fold
+from runner.core.record_from_events import Fold
 from runner.storage.recordings.recording import Label, Reads
 from runner.wire.chat_completions import ChatCompletionsDecoder
 from runner.wire.decompression import find_codings

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from runner.analysis.diff import Difference, DiffFinding, diff_runs, diff_within
 from runner.analysis.replies import ReplySimilarity
-from runner.analysis.run import Run
+from runner.analysis.run_results import Run
 from runner.analysis.verdict import Rule, UndecidedReason, Verdict
 from runner.cli import commands
 from runner.core.events import Outcome

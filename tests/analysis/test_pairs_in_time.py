@@ -9,11 +9,11 @@ import pytest
 
 from runner.analysis.comparability import PairTiming, time_pairs
 from runner.analysis.diff import diff_within
+from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.pairing import arm_of
-from runner.analysis.places import MeasuredTarget
-from runner.analysis.run import Run
+from runner.analysis.run_results import Run
 from runner.analysis.verdict import Rule, Verdict
-from runner.core.load import LoadProfile
+from runner.core.load_profile import LoadProfile
 from runner.core.record import Record
 from runner.core.suite import Case, Parameters
 from runner.engine.concurrency_limit import ConcurrencyLimit

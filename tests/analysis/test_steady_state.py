@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.stats import gamma
 
-from runner.analysis.run import Run
+from runner.analysis.run_results import Run
 from runner.analysis.sweep import measure_levels
 from runner.core.events import Outcome
-from runner.core.load import LoadProfile
+from runner.core.load_profile import LoadProfile
 from runner.core.record import Record, TextEvents, Timestamps
 from runner.core.suite import Case, Parameters
 from runner.engine.concurrency_limit import ConcurrencyLimit

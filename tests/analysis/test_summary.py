@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from runner.analysis.columns import COLUMNS, row
 from runner.analysis.frame import frame, rows_of
-from runner.analysis.places import MeasuredTarget
-from runner.analysis.run import Run
+from runner.analysis.measured_target import MeasuredTarget
+from runner.analysis.run_results import Run
 from runner.analysis.side_by_side import lay_out
 from runner.analysis.summary import (
     ErrorAdjustedPercentile,

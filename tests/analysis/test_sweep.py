@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from runner.analysis.places import MeasuredTarget
-from runner.analysis.run import Run
+from runner.analysis.measured_target import MeasuredTarget
+from runner.analysis.run_results import Run
 from runner.analysis.sweep import LoadPoint, OpenLoopPoint, measure_levels, measure_open_loop
 from runner.core.events import Outcome
 from runner.core.record import Identity, Record, TextEvents, Timestamps

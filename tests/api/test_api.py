@@ -23,7 +23,7 @@ import runner
 from runner import CompareError, arun, ask, diff, load, pictures, run, side_by_side, stream
 from runner.api.options import RUN_OPTIONS, read_options
 from runner.api.prompts import read_cases
-from runner.core.load import LoadProfile
+from runner.core.load_profile import LoadProfile
 from runner.errors import InvalidFile
 from runner.outputs.csv import load as load_csv
 from tests.support.command import start, write_config

@@ -25,7 +25,7 @@ from runner.calibration.measure import CalibrationLoad, run_load
 from runner.cluster.connect import join_cluster
 from runner.cluster.messages import AttemptReport, WarmUpReport, WorkerSpan
 from runner.commands.run.event_loop import run_async
-from runner.core.nodes import ClusterOptions, Node
+from runner.core.cluster_options import ClusterOptions, Node
 from runner.core.suite import Timeouts
 from runner.providers.endpoint import find_endpoint
 from runner.providers.registry import builtin

@@ -29,8 +29,8 @@ from runner.calibration.measure import Calibration, CalibrationLoad, Capacity, E
 from runner.calibration.stored import find_clock_error, store
 from runner.cli.calibrate import tabulate_calibration
 from runner.core.events import Outcome, ResponseStarted
-from runner.core.fold import Fold
 from runner.core.record import Identity, Record, TextEvents, Timestamps
+from runner.core.record_from_events import Fold
 from runner.errors import CompareError
 from runner.simulator.model import parse_model
 from runner.simulator.persona import MS

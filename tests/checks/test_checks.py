@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from runner.analysis.checks import REQUEST, check_cells, check_record
-from runner.analysis.run import Run
+from runner.analysis.run_results import Run
 from runner.checks.finding import CheckFinding, CheckVerdict
 from runner.checks.language import LANGUAGES
-from runner.checks.matching import read_matching, read_share
+from runner.checks.snapshot_match import read_matching, read_share
 from runner.checks.table import CHECKS, COST, judge
 from runner.commands.run.custom_checks import run_custom_checks
 from runner.core.events import Outcome

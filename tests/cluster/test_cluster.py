@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from runner.analysis.workers import summarize_workers
 from runner.cluster.messages import WorkerSpan, pack_keys, shift_phases, unpack_keys
 from runner.cluster.nodes import list_vantages, name_nodes
-from runner.core.nodes import Node
+from runner.core.cluster_options import Node
 from runner.outputs.text.remarks import describe_workers
 from runner.providers.endpoint import find_endpoint
 from runner.providers.registry import builtin

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.analysis.diff import Difference
-from runner.analysis.run import Run
+from runner.analysis.run_results import Run
 from runner.analysis.verdict import Rule
 from runner.commands.exit_codes import of_difference
 from runner.commands.gate import Gate

@@ -8,7 +8,7 @@ import pytest
 
 from runner.api.options import RUN_OPTIONS, read_options
 from runner.commands.run.options import RunOptions, check_options, spell_keyword, spell_option
-from runner.core.nodes import ClusterOptions
+from runner.core.cluster_options import ClusterOptions
 from runner.errors import CompareError
 
 RUN = Path("run")

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from runner.commands.run.options import parse_share
 from runner.commands.run.stop_rules import StopRule, measure_narrowness, stop_rule
+from runner.core.cluster_options import Node
 from runner.core.events import Channel, Outcome
-from runner.core.load import LoadProfile
-from runner.core.nodes import Node
+from runner.core.load_profile import LoadProfile
 from runner.core.record import Record, TextEvents, Timestamps
 from runner.core.suite import Case, Parameters
 from runner.errors import CompareError
@@ -23,7 +23,7 @@ from runner.planning.forecast import worst_case
 from runner.planning.plan import Plan, Request, Target
 from runner.pricing.money import Money
 from runner.pricing.rates import Price, Rates
-from runner.providers.row import Row
+from runner.providers.provider_row import Row
 from tests.support.plans import first_requests
 
 BRIEF = Parameters(max_tokens=100)

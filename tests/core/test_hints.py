@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from runner.analysis.run import Run
+from runner.analysis.run_results import Run
 from runner.analysis.workers import WORKER_LOST
 from runner.cli.progress import describe_record
 from runner.core.events import TIMED, Outcome

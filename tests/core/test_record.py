@@ -24,8 +24,8 @@ from runner.core.events import (
     Usage,
 )
 from runner.core.finish_reasons import ERROR, FILTER, LENGTH
-from runner.core.fold import Fold
 from runner.core.record import Identity, Record, TextEvents, Timestamps
+from runner.core.record_from_events import Fold
 
 MS = 1_000_000
 ASKED = Identity("k1", "case", 1, 1, 1, "a", "x", "Hello?")

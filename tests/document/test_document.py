@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from runner.document import Document, Position, document_of, parse, read, read_text, validate
 from runner.document.yaml_parser import MAX_BYTES
 from runner.errors import InvalidFile, Problem
-from runner.providers.row import Row
+from runner.providers.provider_row import Row
 
 YAML_LIKE = st.text(alphabet="ab1.0 \n\t-:#?[]{},&*!|>'\"%@`~<\\xU\u00e9\u4f60\U0001f600\r\ufeff\x07", max_size=60)
 UNPRINTABLE = "".join(map(chr, range(0x7F, 0xA0))) + "\u2028\u2029\ufeff\ufffe\uffff"

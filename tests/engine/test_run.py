@@ -20,8 +20,8 @@ from runner.engine.run import execute, open_exchanges
 from runner.errors import JournalError
 from runner.planning.plan import Order, Plan, Target
 from runner.providers.endpoint import Endpoint
+from runner.providers.provider_row import Row
 from runner.providers.redaction import Redactor
-from runner.providers.row import Row
 from runner.storage import journal
 from tests.support.command import finish, read_lines, read_rows, start, write_config, write_yaml
 from tests.support.plans import first_requests

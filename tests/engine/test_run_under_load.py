@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from runner.core.events import Outcome
-from runner.core.load import LoadProfile, level_of
+from runner.core.load_profile import LoadProfile, level_of
 from runner.core.record import Record
 from runner.core.suite import Case, Parameters
 from runner.engine.observer import Observer
@@ -19,8 +19,8 @@ from runner.engine.retry import RetryPolicy
 from runner.engine.run import execute, open_exchanges
 from runner.planning.plan import Plan, Request, Target
 from runner.providers.endpoint import Endpoint
+from runner.providers.provider_row import Row
 from runner.providers.redaction import Redactor
-from runner.providers.row import Row
 from runner.storage import journal
 from tests.support.scripted_server import (
     ReceivedRequest,

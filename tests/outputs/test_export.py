@@ -18,7 +18,7 @@ from pandas.testing import assert_frame_equal
 
 from runner import load
 from runner.analysis.columns import COLUMNS
-from runner.analysis.run import Run
+from runner.analysis.run_results import Run
 from runner.commands.export import ExportForm, export
 from runner.core.events import Outcome
 from runner.core.record import Identity, Record, TextEvents, Timestamps, skipped

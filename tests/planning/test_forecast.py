@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.core.load import LoadProfile
-from runner.core.nodes import Node
+from runner.core.cluster_options import Node
+from runner.core.load_profile import LoadProfile
 from runner.core.suite import Case, Message, Parameters
 from runner.outputs.plan import describe_bounds, describe_plan, tabulate_plan
 from runner.planning.forecast import Forecast, reply_limit, worst_case
 from runner.planning.plan import Plan, Target
 from runner.pricing.money import Money
 from runner.pricing.rates import Price, Rates
+from runner.providers.provider_row import Limits, Row
 from runner.providers.registry import builtin
-from runner.providers.row import Limits, Row
 from tests.support.command import compare, write_yaml
 from tests.support.plans import first_requests
 

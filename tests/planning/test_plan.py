@@ -17,8 +17,8 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from runner.core.load import level_of
-from runner.core.nodes import Node
+from runner.core.cluster_options import Node
+from runner.core.load_profile import level_of
 from runner.core.suite import Case, Message, Parameters, Timeouts
 from runner.planning.plan import Plan, Request, Target, _shuffle
 from tests.support.plans import first_requests

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from runner.core.suite import Case, Parameters, Suite, SuiteTarget
 from runner.errors import CompareError, MissingKey, UnknownTarget
 from runner.planning.targets import SelectedTargets, TargetSelection, choose_cases, choose_targets
+from runner.providers.provider_row import Row
 from runner.providers.registry import Registry
-from runner.providers.row import Row
 
 URL = "https://api.example.com/v1"
 REGISTRY = Registry(

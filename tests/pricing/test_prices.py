@@ -24,8 +24,8 @@ from runner.pricing.money import Money, add_up, parse_money, write_amount
 from runner.pricing.published import NoPublishedPrice, published_price
 from runner.pricing.rates import PLAIN_ERRORS, Hours, Price, Rates, Tokens, cost, highest_cost
 from runner.providers.config import load_config, load_prices
+from runner.providers.provider_row import Row
 from runner.providers.registry import Registry, builtin
-from runner.providers.row import Row
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 DAY = datetime(2026, 11, 20, tzinfo=UTC)

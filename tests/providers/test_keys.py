@@ -21,9 +21,9 @@ from runner.providers.config import load_config
 from runner.providers.endpoint import find_endpoint
 from runner.providers.environment import read_environment
 from runner.providers.key import Key, find_key
+from runner.providers.provider_row import Row
 from runner.providers.redaction import MARK, SHORTEST, Redactor
 from runner.providers.registry import builtin
-from runner.providers.row import Row
 
 VISIBLE = st.characters(min_codepoint=0x21, max_codepoint=0x7E)
 SECRETS = st.text(VISIBLE, min_size=12, max_size=60).map(lambda text: f"Zq{text}qZ")

@@ -15,9 +15,9 @@ from runner.errors import CompareError, InvalidFile, MissingKey, UnknownTarget
 from runner.providers.base_url import InvalidBaseUrl, parse_base_url
 from runner.providers.config import CONFIG_NAME, find_config, load_config
 from runner.providers.endpoint import find_configured, find_endpoint
+from runner.providers.provider_row import Row, Rows
 from runner.providers.registry import Registry, builtin
 from runner.providers.request_body import matches_any, request_body, retirement, thinking_body
-from runner.providers.row import Row, Rows
 from runner.providers.target_name import TargetName, default_targets, parse_target
 
 CONFIGS = Path(__file__).parents[1] / "samples" / "config"

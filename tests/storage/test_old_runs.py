@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 import runner
-from runner.analysis.run import Run
-from runner.core.load import LoadProfile
-from runner.core.nodes import Node
+from runner.analysis.run_results import Run
+from runner.core.cluster_options import Node
+from runner.core.load_profile import LoadProfile
 from runner.core.suite import Case, Parameters, Suite
 from runner.outputs import WRITERS
 from runner.planning.plan import Plan, Request, Target

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runner.core.cluster_options import Node
 from runner.core.events import TIMED, Outcome
-from runner.core.nodes import Node
 from runner.core.record import Record, Timestamps, skipped
 from runner.core.suite import Case, Parameters
 from runner.planning.plan import Plan, Request, Target

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from random import Random
 
-from runner.analysis.run import Run
+from runner.analysis.run_results import Run
 from runner.core.events import Outcome
 from runner.core.record import Identity, Record, TextEvents, Timestamps
 from runner.storage import journal

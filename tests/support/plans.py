@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from runner.core.load import LoadProfile
+from runner.core.load_profile import LoadProfile
 from runner.planning.plan import Plan, Request
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 
-from runner.core.load import LoadProfile
+from runner.core.load_profile import LoadProfile
 from runner.engine.lane import Lane
 from runner.engine.levels import Levels
 from runner.engine.schedule import Begin, Schedule, ScheduledLane, Wait, never_stop, resume_nothing

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.core.events import Channel, EmptyChunk, Event, Finished, Text, Usage
-from runner.core.fold import Fold
+from runner.core.record_from_events import Fold
 from runner.wire.chat_completions import ChatCompletionsDecoder, decode_chunk, decode_plain_chunk, decode_usage
 
 REASONING, ANSWER, TOOL = Channel.REASONING, Channel.ANSWER, Channel.TOOL

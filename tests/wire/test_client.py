@@ -17,7 +17,7 @@ from runner.core.events import Channel, Outcome
 from runner.core.suite import Timeouts
 from runner.providers.endpoint import Endpoint
 from runner.providers.key import Key
-from runner.providers.row import Row
+from runner.providers.provider_row import Row
 from runner.wire.client import Client, ProviderRefusal
 from runner.wire.completion_request import CompletionRequest, send_by_sdk
 from runner.wire.read_loop import Attempt

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.core.events import Channel, Usage
-from runner.core.fold import Fold
+from runner.core.record_from_events import Fold
 from runner.wire.reasoning_merge import ReasoningMerge
 from runner.wire.usage_counts import UsageCounts
 from tests.wire.test_response_decoder import decode, fold_of, observe, sample_of, split

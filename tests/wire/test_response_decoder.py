@@ -26,7 +26,7 @@ from runner.core.events import (
     Text,
     Usage,
 )
-from runner.core.fold import Fold
+from runner.core.record_from_events import Fold
 from runner.wire.error_body import find_error
 from runner.wire.failure import request_id
 from runner.wire.response_decoder import ResponseDecoder

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.core.events import AnswerWasReasoning, Channel, Event, Text
-from runner.core.fold import Fold
+from runner.core.record_from_events import Fold
 from runner.wire.think_tags import ThinkTags
 
 REASONING, ANSWER = Channel.REASONING, Channel.ANSWER

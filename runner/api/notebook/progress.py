@@ -5,7 +5,7 @@ from html import escape
 from time import perf_counter
 
 from runner.api.notebook.screen import Screen, write_lines
-from runner.api.relay import View
+from runner.api.observer_relay import View
 from runner.core.events import TIMED
 from runner.core.record import Record
 from runner.outputs.text.escape import one_line

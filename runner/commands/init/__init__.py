@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from runner.errors import CompareError
-from runner.providers.row import Row
+from runner.providers.provider_row import Row
 from runner.storage.run_folder import write_atomically
 
 SUITE = Path("prompts/first.yaml")

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from runner.checks.answer import answer_of, listed
+from runner.checks.answer_text import answer_of, listed
 from runner.core.events import TIMED
 from runner.core.record import Record
 from runner.errors import BrokenPlugin

@@ -6,8 +6,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
-from runner.core.load import Arrivals, LoadProfile
-from runner.core.nodes import NEAREST, ClusterOptions
+from runner.core.cluster_options import NEAREST, ClusterOptions
+from runner.core.load_profile import Arrivals, LoadProfile
 from runner.core.percentiles import PERCENTILES
 from runner.errors import CompareError
 

@@ -23,7 +23,7 @@ from runner.storage.recordings.writer import RecordingWriter
 from runner.storage.run_folder import write_atomically
 
 if TYPE_CHECKING:
-    from runner.analysis.run import Run
+    from runner.analysis.run_results import Run
     from runner.cluster.worker_pool import WorkerPool
     from runner.commands.run.stop_rules import StopRule
     from runner.engine.attempts import OpenAttemptRunners
@@ -208,7 +208,7 @@ def write_outputs(prepared: PreparedRun, *, interrupted: bool) -> FinishedRun:
         NotKept: a file cannot be written.
 
     """
-    from runner.analysis.run import Run  # noqa: PLC0415 -- brings pandas
+    from runner.analysis.run_results import Run  # noqa: PLC0415 -- brings pandas
 
     options = prepared.options
     run = replace(

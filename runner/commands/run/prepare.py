@@ -13,7 +13,7 @@ from runner.commands.run.prompt_secrets import known_secrets, refuse_secrets
 from runner.commands.run.replay_source import ReplaySource, open_replay_source
 from runner.commands.run.resume import find_resumed_run, open_resumed_journal, settle_options, vantages_of
 from runner.commands.trust import find_unallowed
-from runner.core.nodes import Node
+from runner.core.cluster_options import Node
 from runner.core.suite import Suite
 from runner.errors import CompareError, MissingKey
 from runner.outputs import find_writer, known_suffixes

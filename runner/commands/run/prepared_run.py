@@ -9,16 +9,16 @@ from typing import Self
 
 from runner.commands.run.options import RunOptions
 from runner.commands.run.replay_source import ReplaySource
-from runner.core.load import LoadProfile
-from runner.core.nodes import Node
+from runner.core.cluster_options import Node
+from runner.core.load_profile import LoadProfile
 from runner.core.suite import Suite
 from runner.errors import CompareError
 from runner.planning.forecast import Forecast, provider_limit, worst_case
 from runner.planning.plan import Plan, Request
 from runner.planning.prices import Prices
 from runner.planning.targets import SelectedTargets
+from runner.providers.provider_row import Row
 from runner.providers.redaction import Redactor, secrets_of
-from runner.providers.row import Row
 from runner.storage.resume import ResumedRun
 
 

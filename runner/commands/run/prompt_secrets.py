@@ -8,8 +8,8 @@ from runner.core.suite import Case, Suite
 from runner.errors import InvalidFile, Problem
 from runner.providers.endpoint import Endpoint
 from runner.providers.key import Key
+from runner.providers.provider_row import Row
 from runner.providers.redaction import SHORTEST, secrets_of
-from runner.providers.row import Row
 
 _SECRET_VARIABLE = re.compile(r"(?:^|_)(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD)(?:_|S?$)", re.IGNORECASE)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from runner.errors import CompareError
 from runner.planning.plan import Target
+from runner.providers.provider_row import Row
 from runner.providers.registry import Registry
-from runner.providers.row import Row
 from runner.storage.journal import read
 from runner.storage.recordings.reader import read_recordings
 from runner.storage.run_folder import find_run

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import cast
 
 from runner.commands.run.options import LOAD_FIELDS, RunOptions
-from runner.core.load import LoadProfile
-from runner.core.nodes import Node
+from runner.core.cluster_options import Node
+from runner.core.load_profile import LoadProfile
 from runner.core.suite import Suite
 from runner.errors import CompareError
 from runner.planning.plan import Order, Plan

@@ -16,7 +16,7 @@ from statistics import median
 
 from runner.analysis.cost import cost_by, tokens_of
 from runner.analysis.intervals import FEWEST_UNITS, median_interval
-from runner.analysis.places import MeasuredTarget
+from runner.analysis.measured_target import MeasuredTarget
 from runner.core.record import Record
 from runner.engine.observer import Observer
 from runner.errors import CompareError

@@ -19,7 +19,7 @@ A page decides on the size of charts (they scale), on their ink (`currentColor`)
 
 from collections.abc import Iterator
 
-from runner.analysis.run import Run
+from runner.analysis.run_results import Run
 from runner.outputs.charts.arrivals import draw_arrivals
 from runner.outputs.charts.chart import Chart
 from runner.outputs.charts.ecdf import draw_ecdf

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from runner.analysis.run import Run
+from runner.analysis.run_results import Run
 from runner.outputs.charts.axis import Axis, Quantity, Scale, fit_scale, time_quantity
 from runner.outputs.charts.chart import Chart, join_sentences, left_out, sizes
 from runner.outputs.charts.panel_layout import (

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from runner.analysis.columns import Row
-from runner.analysis.run import Run
+from runner.analysis.run_results import Run
 from runner.outputs.charts.axis import Axis, Scale, fit_scale, time_quantity
 from runner.outputs.charts.chart import Chart, join_sentences, left_out, sizes
 from runner.outputs.charts.labels import SMALL, draw_label, widest, width

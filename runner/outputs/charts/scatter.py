@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from runner.analysis.columns import Row
-from runner.analysis.run import Run
+from runner.analysis.run_results import Run
 from runner.outputs.charts.axis import Axis, Quantity, fit_scale, time_quantity
 from runner.outputs.charts.chart import Chart, join_sentences, left_out, sizes
 from runner.outputs.charts.panel_layout import (

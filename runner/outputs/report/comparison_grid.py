@@ -6,8 +6,8 @@ from typing import NamedTuple, Self
 
 from runner.analysis.columns import Row
 from runner.analysis.frame import rows_of, targets_of
-from runner.analysis.places import MeasuredTarget
-from runner.analysis.run import Run
+from runner.analysis.measured_target import MeasuredTarget
+from runner.analysis.run_results import Run
 from runner.analysis.summary import TargetSummary
 from runner.core.events import TIMED
 

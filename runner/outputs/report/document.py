@@ -9,7 +9,7 @@ from importlib.resources import files
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from runner.analysis.run import Run
+from runner.analysis.run_results import Run
 from runner.outputs.report.page import compose_report
 from runner.outputs.text.escape import printable
 from runner.outputs.text.figures import count

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
-from runner.analysis.run import Run
+from runner.analysis.run_results import Run
 from runner.outputs.charts import Chart, draw_charts
 from runner.outputs.report.comparison_grid import (
     GridTurn,

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from runner.analysis.calibration import ClockError
-from runner.analysis.places import describe_vantages
-from runner.analysis.run import Run
+from runner.analysis.measured_target import describe_vantages
+from runner.analysis.run_results import Run
 from runner.outputs.text.remarks import describe_clock_error, describe_worker_clocks
 from runner.storage.journal import Header
 

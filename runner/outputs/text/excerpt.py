@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from runner.analysis.run import Run
+from runner.analysis.run_results import Run
 from runner.analysis.side_by_side import GridRow
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from runner.analysis.calibration import ClockError
 from runner.analysis.cost import TargetCost, price_of
-from runner.analysis.run import Run
+from runner.analysis.run_results import Run
 from runner.analysis.summary import ConnectionSummary, Failure, TargetSummary
 from runner.analysis.workers import ClusterSummary, WorkerSummary
 from runner.core.hints import hint_for

@@ -33,8 +33,8 @@ class Header:
     """None where the number was open, and a stop rule or the user ended the run."""
     order: str = "blocks"
     release: str | None = None
-    """How lanes kept together, a `runner.core.load.Release`; `mixed` if that changed when the run was resumed, None
-    where it is not known: a lane could then be two blocks ahead of the slowest."""
+    """How lanes kept together, a `runner.core.load_profile.Release`; `mixed` if that changed when the run was resumed,
+    None where it is not known: a lane could then be two blocks ahead of the slowest."""
     concurrency: int | None = None
     path: str | None = None
     clock: str | None = None
@@ -42,7 +42,7 @@ class Header:
     versions: Mapping[str, str] = field(default_factory=dict)
     calibration: Mapping[str, object] | None = None
     load: Mapping[str, Any] = field(default_factory=dict)
-    """The load profile, `runner.core.load.LoadProfile`, as plain data without the values at their defaults."""
+    """The load profile, `runner.core.load_profile.LoadProfile`, as plain data without the values at their defaults."""
     prices: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Target -> the price of a million tokens, its currency, its source and its date."""
     checks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from runner.document import Json, document_of, validate
 from runner.errors import InvalidFile
-from runner.providers.row import Row
+from runner.providers.provider_row import Row
 from runner.suite.openai_messages import NotImportable
 
 OPENAI_LIKE = frozenset({"litellm", "llamafile", "localai", "openai", "vllm"})

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from runner.cli.options import LOAD, run_options
 from runner.commands.run.options import RunOptions
-from runner.core.load import BLOCKS_A_LEVEL, LoadProfile, level_of
+from runner.core.load_profile import BLOCKS_A_LEVEL, LoadProfile, level_of
 from runner.errors import CompareError
 
 LEVELS = st.lists(st.integers(1, 99), unique=True, max_size=4).map(tuple)

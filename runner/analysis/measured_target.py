@@ -7,7 +7,7 @@ row for each target and place in every table, and a curve for each in every char
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from runner.core.nodes import Node
+from runner.core.cluster_options import Node
 from runner.core.record import Record
 
 

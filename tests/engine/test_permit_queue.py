@@ -9,11 +9,11 @@ import pytest
 from runner.core.suite import Case, Parameters
 from runner.engine.concurrency_limit import ConcurrencyLimit
 from runner.engine.lane import Lane
-from runner.engine.lane_queue import LaneQueue, LaneQueues
+from runner.engine.permit_queue import LaneQueue, LaneQueues
 from runner.engine.rate_limit import RateWindow
 from runner.planning.plan import Request, Target
 from runner.providers.config import CONFIG_NAME, load_config
-from runner.providers.row import Row
+from runner.providers.provider_row import Row
 from tests.support.wait_until import until
 
 REQUEST = Request(Target("acme", "m-1", Parameters()), Case("case", ("Hello?",)), 1, 1)

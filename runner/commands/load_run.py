@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from runner.analysis.run import Run
+from runner.analysis.run_results import Run
 from runner.storage import journal
 from runner.storage.run_folder import LATEST, find_run
 

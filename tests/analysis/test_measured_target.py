@@ -19,16 +19,16 @@ from rich.console import Console
 
 from runner import diff, load
 from runner.analysis.diff import Difference, diff_places, diff_runs, diff_within
-from runner.analysis.places import MeasuredTarget, find_nodes, name_places
-from runner.analysis.run import Run
+from runner.analysis.measured_target import MeasuredTarget, find_nodes, name_places
+from runner.analysis.run_results import Run
 from runner.analysis.verdict import Rule, Verdict
 from runner.cli import commands
 from runner.commands.run.load_suite import load_suite
 from runner.commands.run.options import RunOptions
 from runner.commands.run.prepare import prepare
 from runner.commands.run.prepared_run import PreparedRun
+from runner.core.cluster_options import Node
 from runner.core.events import Outcome
-from runner.core.nodes import Node
 from runner.core.record import Record
 from runner.errors import CompareError
 from runner.outputs import WRITERS

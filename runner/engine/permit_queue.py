@@ -10,7 +10,7 @@ from runner.engine.concurrency_limit import ConcurrencyLimit
 from runner.engine.lane import Lane, Permit, Waiter
 from runner.engine.rate_limit import RateWindow
 from runner.planning.plan import Request
-from runner.providers.row import Limits, Row
+from runner.providers.provider_row import Limits, Row
 
 
 @dataclass(slots=True)

@@ -101,6 +101,7 @@ HOMES_OF_TYPES = {"pandas": ("outputs.side_by_side", "outputs.charts")}
 
 FILES = (
     "calibration",
+    "cli.standard_streams",
     "commands",
     "document",
     "outputs.github",

@@ -109,6 +109,15 @@ COLUMNS = (
 )
 
 
+def _sent_s(_: Header, record: Record) -> float | None:
+    sent_ns = record.timestamps.sent
+    return None if sent_ns is None else sent_ns / 1e9
+
+
+SENT = ResultColumn("sent_s", Kind.NUMBER, _sent_s)
+"""When a request was sent, in seconds since the start of the run: for comparisons, and not a column of results."""
+
+
 def row(header: Header, record: Record, columns: Sequence[ResultColumn] = COLUMNS) -> Row:
     """Return the cells of one record by column name."""
     return {column.name: column.read(header, record) for column in columns}

@@ -1,10 +1,12 @@
 """Comparability of two arms: whether and which rows may be compared, and warnings of what weakens a comparison."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
-from runner.analysis.pairing import QUESTION, Arm
+from runner.analysis.pairing import QUESTION, STRATUM_AND_BLOCK, Arm
 from runner.analysis.run import Run
 from runner.errors import CompareError
 from runner.storage.journal import Header
@@ -94,6 +96,109 @@ def warn_of_currencies(base: Arm, new: Arm) -> list[str]:
     before, after = _values(base.rows, "currency"), _values(new.rows, "currency")
     differs = before and after and before != after
     return [f"{new.label}: cost not compared: {before} in base, {after} in new"] if differs else []
+
+
+# Pairs that lie apart
+
+
+MOST_FIRST = 0.75
+"""The share of pairs in which one side may have been sent first before a comparison warns of it."""
+
+FEWEST_PAIRS = 8
+"""Pairs below which such a share says nothing: of seven, chance alone has one side first in six or more too often."""
+
+MOST_LAG_ROUNDS = 0.5
+"""How far apart the median pair may have been sent, in rounds, before a comparison warns of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PairTiming:
+    """When the two sides of `n` pairs of one run were sent."""
+
+    n: int
+    base_first: float
+    """The share of the pairs in which the base was sent first; one sent at the same time counts as half."""
+    lag_rounds: float
+    """How far apart the two of the median pair were sent, divided by how long a round took."""
+
+
+def time_pairs(base: Arm, new: Arm) -> PairTiming | None:
+    """Return how the pairs of two arms of one run lay in time; None where no pair has both times.
+
+    A round took the time from the first request of either arm to the last, divided by the number of rounds.
+    """
+    pairs = pd.concat({"base": _sent(base), "new": _sent(new)}, axis=1).dropna()
+    if pairs.empty:
+        return None
+    base_s, new_s = (pairs[side].to_numpy(dtype=np.float64) for side in ("base", "new"))
+    rounds = pairs.index.get_level_values("block").nunique()
+    both_s = np.concatenate([base_s, new_s])
+    round_s = float(both_s.max() - both_s.min()) / rounds
+    first = float(np.mean(base_s < new_s) + np.mean(base_s == new_s) / 2)
+    lag_s = float(np.median(np.abs(new_s - base_s)))
+    return PairTiming(len(pairs), first, lag_s / round_s if round_s > 0 else 0.0)
+
+
+def _sent(arm: Arm) -> "pd.Series[float]":
+    sent: pd.Series[float] = arm.rows.set_index(STRATUM_AND_BLOCK)["sent_s"].dropna().astype(float)
+    return sent.groupby(level=STRATUM_AND_BLOCK).min()
+
+
+def warn_of_pairs(header: Header, base: Arm, new: Arm) -> list[str]:
+    """Return a warning if the pairs of a run do not lie close together, or one side was mostly sent first.
+
+    Where the targets of a case begin together the order within a pair is drawn, so only the distance counts.
+    """
+    timing = time_pairs(base, new)
+    if timing is None:
+        return []
+    first, share = (base, timing.base_first) if timing.base_first >= 0.5 else (new, 1 - timing.base_first)
+    is_uneven = share > MOST_FIRST and timing.n >= FEWEST_PAIRS and header.release != "together"
+    if not is_uneven and timing.lag_rounds <= MOST_LAG_ROUNDS:
+        return []
+    warning = (
+        f"{first.label} was sent first in {share:.0%} of {timing.n:,} pairs, and the median pair lay "
+        f"{timing.lag_rounds:.1f} rounds apart: a change of load or network during the run can look like a difference; "
+        "with --order blocks and without --lead, pairs are sent together"
+    )
+    return [warning]
+
+
+# Caches
+
+MOST_CACHED_APART = 0.1
+"""How far apart the shares of cached requests may be before a comparison warns of it, if both arms have some."""
+
+
+def warn_of_caches(base: Arm, new: Arm) -> list[str]:
+    """Return a warning if a prompt cache served requests of one arm, and none or many fewer of the other."""
+    shares = [_share_cached(arm) for arm in (base, new)]
+    if (shares[0] > 0) == (shares[1] > 0) and abs(shares[0] - shares[1]) <= MOST_CACHED_APART:
+        return []
+    warning = (
+        f"{new.label}: a prompt cache served {_describe_cached(base)} of base and {_describe_cached(new)} of new, "
+        "which makes the first text faster than the model is; `cache: bust` in the suite keeps caches out"
+    )
+    return [warning]
+
+
+def _share_cached(arm: Arm) -> float:
+    return _count_cached(arm) / max(1, len(arm.timed))
+
+
+def _count_cached(arm: Arm) -> int:
+    return int((arm.timed["cached_tokens"].fillna(0) > 0).sum())
+
+
+def _describe_cached(arm: Arm) -> str:
+    """Return how many timed requests a cache served a part of, and of how many that is not known."""
+    tokens = arm.timed["cached_tokens"]
+    unknown = int(tokens.isna().sum())
+    of_unknown = f" ({unknown:,} did not report it)" if unknown else ""
+    return f"{_count_cached(arm):,} of {len(tokens):,} requests{of_unknown}"
+
+
+# What is compared
 
 
 def keep_common(base: Arm, new: Arm) -> tuple[Arm, Arm, list[str]]:

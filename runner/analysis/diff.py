@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from runner.analysis.comparability import (
     keep_common,
     refuse_simulated_against_real,
+    warn_of_caches,
     warn_of_currencies,
     warn_of_models,
+    warn_of_pairs,
     warn_of_run,
     warn_of_runs,
 )
@@ -133,7 +135,7 @@ def diff_runs(base: Run, new: Run, rule: Rule | None = None) -> Difference:
             *(Arm(f"{target} in {name}", arm.rows) for name, arm in zip(("base", "new"), arms, strict=True))
         )
         old, now, left_out = keep_common(*arms)
-        warnings += [*left_out, *warn_of_models(old, now), *warn_of_currencies(old, now)]
+        warnings += [*left_out, *warn_of_models(old, now), *warn_of_currencies(old, now), *warn_of_caches(old, now)]
         if not old.rows.empty:
             error_s = clock_error_s(base, old, new, now)
             compared.append(ComparedArms(str(target), old, now, paired=False, clock_error_s=error_s))
@@ -178,7 +180,8 @@ def diff_within(run: Run, a: str, b: str, rule: Rule | None = None, *, with_repl
         raise CompareError(f"{a} and {b} were asked no case in common in {run.header.run_id}")
     compared = [ComparedArms(b, old, now, paired=True, clock_error_s=clock_error_s(run, old, run, now))]
     sides = (_side(run.header, target=a), _side(run.header, target=b))
-    warnings = [*warn_of_run(run), *left_out, *warn_of_currencies(old, now)]
+    warnings = [*warn_of_run(run), *left_out, *warn_of_pairs(run.header, old, now)]
+    warnings += [*warn_of_currencies(old, now), *warn_of_caches(old, now)]
     return _conclude(sides, compared, rule or Rule(), warnings, _compare_replies(compared) if with_replies else ())
 
 
@@ -213,7 +216,8 @@ def diff_places(run: Run, a: str, b: str, rule: Rule | None = None) -> Differenc
             for place, nodes in nodes_of.items()
         ]
         old, now, left_out = keep_common(*arms)
-        warnings += [*left_out, *warn_of_models(old, now)]
+        warnings += [*left_out, *warn_of_pairs(run.header, old, now), *warn_of_models(old, now)]
+        warnings += warn_of_caches(old, now)
         if not old.rows.empty:
             error_s = clock_error_s(run, old, run, now)
             compared.append(ComparedArms(target.name, old, now, paired=True, clock_error_s=error_s))

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from runner.analysis.columns import COLUMNS, Cell, Kind, ResultColumn, Row, row
+from runner.analysis.columns import COLUMNS, SENT, Cell, Kind, ResultColumn, Row, row
 from runner.analysis.places import MeasuredTarget
 from runner.core.record import Record
 from runner.storage.journal import Header
@@ -31,16 +31,19 @@ UNIQUE_TEXTS = frozenset({"started_at", "request_id", "reply", "reasoning"})
 """Text columns whose cells are different in nearly every row; in all others, equal texts are stored once."""
 
 _NOT_IN_FIGURES = UNIQUE_TEXTS | {
-    *("run_id", "suite", "in_flight", "planned_s", "queue_s", "backoff_s", "reused", "headers_s", "ttfc_s"),
-    *("gap_p50_s", "gap_p99_s", "gap_max_s", "clock", "reasoning_tokens", "cached_tokens", "tokens_source"),
+    *("run_id", "suite", "planned_s", "queue_s", "backoff_s", "reused", "headers_s", "ttfc_s"),
+    *("gap_p50_s", "gap_p99_s", "gap_max_s", "clock", "reasoning_tokens", "tokens_source"),
     *("chunks", "checks_passed"),
 }
 """Columns that no summary, chart or comparison reads. Remove a name from here when one comes to need it."""
 
-FIGURE_COLUMNS = tuple(column for column in COLUMNS if column.name not in _NOT_IN_FIGURES)
+FIGURE_COLUMNS = (*(column for column in COLUMNS if column.name not in _NOT_IN_FIGURES), SENT)
 """The columns of a run that are kept in memory: a million rows take a few hundred megabytes."""
 
 REPLY_COLUMN = tuple(column for column in COLUMNS if column.name == "reply")
+
+FILLING = "filling"
+"""The flag of a row that was sent before a closed loop was in a steady state: see `steady_state.py`."""
 
 PLACE = "place"
 """Column of a table whose targets are split by place. It is derived from `node`, and not a column of results."""
@@ -100,8 +103,17 @@ def with_places(table: pd.DataFrame, places: Mapping[str, str]) -> pd.DataFrame:
 
 def measured(table: pd.DataFrame) -> pd.DataFrame:
     """Return the rows that count: all but warm-ups."""
-    warm = [flags for flags in table["flags"].dropna().unique() if "warmup" in flags.split(";")]
-    return table[~table["flags"].isin(warm)] if warm else table
+    return _without_flag(table, "warmup")
+
+
+def steady(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows that were not sent while a closed loop was still filling."""
+    return _without_flag(table, FILLING)
+
+
+def _without_flag(table: pd.DataFrame, flag: str) -> pd.DataFrame:
+    flagged = [flags for flags in table["flags"].dropna().unique() if flag in flags.split(";")]
+    return table[~table["flags"].isin(flagged)] if flagged else table
 
 
 # Columns that grow

@@ -27,7 +27,15 @@ STRATUM_AND_BLOCK = [*STRATUM, "block"]
 
 _DESCRIPTIVE = ("prompt", "reply", "outcome", "finish_reason", "flags", "simulated", "response_model", "currency")
 _COMPARED_COLUMNS = frozenset(
-    {*QUESTION, "block", *_DESCRIPTIVE, "client_error_s", *(measure.name for measure in TIMED_MEASURES)}
+    {
+        *QUESTION,
+        "block",
+        *_DESCRIPTIVE,
+        "sent_s",
+        "cached_tokens",
+        "client_error_s",
+        *(measure.name for measure in TIMED_MEASURES),
+    }
 )
 """All others are left out of an arm: a copy of them would take more memory than anything else in a long run."""
 

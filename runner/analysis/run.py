@@ -10,11 +10,12 @@ import pandas as pd
 
 from runner.analysis.calibration import ClockError
 from runner.analysis.checks import CheckedCell, check_cells
-from runner.analysis.columns import Row, row
+from runner.analysis.columns import Cell, Row, row
 from runner.analysis.cost import TargetCost, summarize_costs
-from runner.analysis.frame import FIGURE_COLUMNS, REPLY_COLUMN, frame, measured, targets_of, with_places
+from runner.analysis.frame import FIGURE_COLUMNS, FILLING, REPLY_COLUMN, frame, measured, targets_of, with_places
 from runner.analysis.places import MeasuredTarget, list_targets, name_places, target_of
 from runner.analysis.side_by_side import GridRow, arrange, choose
+from runner.analysis.steady_state import add_filling, mark_filling
 from runner.analysis.summary import (
     ConnectionSummary,
     EstimatedRate,
@@ -150,18 +151,27 @@ class Run:
     @property
     def rows(self) -> Iterator[Row]:
         """Rows with all columns of results, read again each time, one by one."""
-        return (row(self.header, record) for record in self.records)
+        return (self._marked(position, row(self.header, record)) for position, record in enumerate(self.records))
 
     def rows_at(self, positions: Collection[int]) -> dict[int, Row]:
         """Return rows with all columns of results by their positions: their labels in the table's index."""
         chosen = frozenset(positions)
         rows = (row(self.header, record) for record in self.source.records_at(chosen))
-        return dict(zip(sorted(chosen), rows, strict=True))
+        return {at: self._marked(at, each) for at, each in zip(sorted(chosen), rows, strict=True)}
+
+    def _marked(self, position: int, cells: Row) -> Row:
+        """Return a row with the flag that follows from all rows together."""
+        return {**cells, "flags": add_filling(_text(cells["flags"]))} if position in self._filling else cells
+
+    @cached_property
+    def _filling(self) -> frozenset[int]:
+        flags = self.table["flags"].dropna()
+        return frozenset(flags.index[flags.str.contains(FILLING, regex=False)].tolist())
 
     @cached_property
     def frame(self) -> pd.DataFrame:
         """The table with all columns of results, as Python users get it. It takes as much memory as the texts do."""
-        return frame(self.header, self.records)
+        return frame(self.header, self.records).assign(flags=self.table["flags"])
 
     @cached_property
     def table_with_replies(self) -> pd.DataFrame:
@@ -236,4 +246,8 @@ class Run:
 
 
 def _tabulate(header: Header, source: RecordSource) -> pd.DataFrame:
-    return frame(header, source.records, FIGURE_COLUMNS)
+    return mark_filling(header, frame(header, source.records, FIGURE_COLUMNS))
+
+
+def _text(cell: Cell) -> str | None:
+    return cell if isinstance(cell, str) else None

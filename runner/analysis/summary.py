@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from runner.analysis.columns import Cell
-from runner.analysis.frame import measured, rows_of, targets_of
+from runner.analysis.frame import measured, rows_of, steady, targets_of
 from runner.analysis.intervals import Interval, median_interval, percentile_interval
 from runner.analysis.places import MeasuredTarget, target_of
 from runner.core.events import TIMED, Outcome
@@ -105,7 +105,8 @@ def summarize(
 
 def _summarize_target(target: MeasuredTarget, table: pd.DataFrame, percents: Sequence[float]) -> TargetSummary:
     counted = measured(table)
-    timed = counted[counted["outcome"].isin([outcome.value for outcome in TIMED])]
+    under_load = steady(counted)
+    timed = under_load[under_load["outcome"].isin([outcome.value for outcome in TIMED])]
     return TargetSummary(
         target=target,
         simulated=bool(table["simulated"].any()),
@@ -121,7 +122,7 @@ def _summarize_target(target: MeasuredTarget, table: pd.DataFrame, percents: Seq
         output_cps_p50=_median_of_column(timed, "output_cps"),
         ttft_percentiles=_percentiles(timed, "ttft_s", percents),
         total_percentiles=_percentiles(timed, "total_s", percents),
-        ttft_adjusted=_error_adjusted(counted, _present(timed["ttft_s"]), percents),
+        ttft_adjusted=_error_adjusted(under_load, _present(timed["ttft_s"]), percents),
     )
 
 

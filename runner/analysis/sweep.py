@@ -1,10 +1,15 @@
 """Speed under load: of each target at each level of a sweep, or at the request rate of an open loop."""
 
-from collections.abc import Callable, Iterable, Mapping
+from array import array
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isnan, nan
 from typing import TypeVar
 
+import numpy as np
+
 from runner.analysis.places import MeasuredTarget, list_targets, target_of
+from runner.analysis.steady_state import first_sent, has_steady_state
 from runner.analysis.summary import median, percentile
 from runner.core.events import TIMED
 from runner.core.load import LoadProfile, level_of
@@ -16,9 +21,11 @@ Group = TypeVar("Group")
 
 @dataclass(frozen=True, slots=True)
 class LoadPoint:
-    """One target at one level of a sweep. TTFT and tokens are of the `n` timed requests.
+    """One target at one level of a sweep, in its steady state. TTFT is of the `n` timed requests not left out.
 
-    A 95th percentile is None below 20 requests, where it would be the maximum.
+    Rates are of the replies that ended between the time when as many had ended as may be in flight, and the time when
+    the level's last request was sent: the lane was full throughout. A 95th percentile is None below 20 requests, where
+    it would be the maximum.
     """
 
     target: MeasuredTarget
@@ -32,7 +39,9 @@ class LoadPoint:
     """Output tokens per second, of all replies together; None unless the tokens of every reply were counted."""
     requests_per_s: float | None
     mean_in_flight: float | None
-    """Mean number of the target's own requests in flight, over its time at this level."""
+    """Mean number of the target's own requests in flight, over the same time as the rates."""
+    left_out: int = 0
+    """The level's first timed requests, sent before the load was steady."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +127,79 @@ class _LoadSample:
         return self._per_second(self.in_flight_ns / 1e9)
 
 
+@dataclass(frozen=True, slots=True)
+class _SteadyRates:
+    output_tps: float | None = None
+    requests_per_s: float | None = None
+    mean_in_flight: float | None = None
+
+
+def _numbers() -> "array[float]":
+    return array("d")
+
+
+@dataclass(slots=True)
+class _SteadySample:
+    """The requests of one target at one level: a number for each in every column, NaN where it is absent."""
+
+    errors: int = 0
+    timed: int = 0
+    sent_s: "array[float]" = field(default_factory=_numbers)
+    ended_s: "array[float]" = field(default_factory=_numbers)
+    ttft: "array[float]" = field(default_factory=_numbers)
+    tokens: "array[float]" = field(default_factory=_numbers)
+    is_timed: "array[float]" = field(default_factory=_numbers)
+
+    def add(self, record: Record) -> None:
+        """Add one request."""
+        is_timed = record.outcome in TIMED
+        self.errors += not is_timed
+        self.timed += is_timed
+        for column, value in (
+            (self.sent_s, _seconds(record.timestamps.sent)),
+            (self.ended_s, _seconds(record.timestamps.last_event)),
+            (self.ttft, record.ttft_s),
+            (self.tokens, record.output_tokens),
+            (self.is_timed, is_timed),
+        ):
+            column.append(nan if value is None else value)
+
+    def ttft_s(self, concurrency: int) -> tuple[list[float], int]:
+        """Return TTFT of the timed requests but the first ones, and how many timed requests those are."""
+        is_timed = np.asarray(self.is_timed) > 0
+        first = first_sent(np.asarray(self.sent_s), concurrency)
+        left_out = int(np.count_nonzero(is_timed[first]))
+        is_timed[first] = False
+        ttft = np.asarray(self.ttft)[is_timed]
+        return ttft[~np.isnan(ttft)].tolist(), left_out
+
+    def rates(self, concurrency: int) -> _SteadyRates:
+        """Return the rates from the end of as many requests as may be in flight to the time the last one was sent."""
+        sent, ended = np.asarray(self.sent_s), np.asarray(self.ended_s)
+        ends = np.sort(ended[~np.isnan(ended)])
+        if len(ends) < concurrency or np.isnan(sent).all():
+            return _SteadyRates()
+        start, end = ends[concurrency - 1], np.nanmax(sent)
+        if end <= start:
+            return _SteadyRates()
+        span = float(end - start)
+        within = (np.asarray(self.is_timed) > 0) & (ended > start) & (ended <= end)
+        tokens = float(np.asarray(self.tokens)[within].sum())
+        in_flight = np.nansum(np.clip(np.minimum(ended, end) - np.maximum(sent, start), 0, None))
+        return _SteadyRates(
+            output_tps=None if isnan(tokens) or not within.any() else tokens / span,
+            requests_per_s=int(np.count_nonzero(within)) / span,
+            mean_in_flight=float(in_flight) / span,
+        )
+
+
+def _seconds(at_ns: int | None) -> float | None:
+    return None if at_ns is None else at_ns / 1e9
+
+
+Sample = TypeVar("Sample", _LoadSample, _SteadySample)
+
+
 def measure_levels(
     header: Header, records: Iterable[Record], places: Mapping[str, str] | None = None
 ) -> tuple[LoadPoint, ...]:
@@ -133,9 +215,19 @@ def measure_levels(
     if not levels:
         return ()
     at, repeat = places or {}, header.repeat
-    samples = _sample(records, lambda record: (target_of(record, at), level_of(record.identity.block, levels, repeat)))
+    group = _group_by_level(levels, repeat, at)
     keys = [(target, level) for target in list_targets(header.targets, at) for level in levels]
+    if has_steady_state(header):
+        steady = _sample(records, group, _SteadySample)
+        return tuple(_steady_point(*key, steady[key]) for key in keys if key in steady)
+    samples = _sample(records, group, _LoadSample)
     return tuple(_load_point(*key, samples[key]) for key in keys if key in samples)
+
+
+def _group_by_level(
+    levels: Sequence[int], repeat: int | None, places: Mapping[str, str]
+) -> Callable[[Record], tuple[MeasuredTarget, int]]:
+    return lambda record: (target_of(record, places), level_of(record.identity.block, levels, repeat))
 
 
 def measure_open_loop(
@@ -148,17 +240,39 @@ def measure_open_loop(
     rate, at = LoadProfile.from_plain(header.load).rate, places or {}
     if rate is None:
         return ()
-    samples = _sample(records, lambda record: target_of(record, at))
+    samples = _sample(records, lambda record: target_of(record, at), _LoadSample)
     targets = list_targets(header.targets, at)
     return tuple(_open_loop_point(target, rate, samples[target]) for target in targets if target in samples)
 
 
-def _sample(records: Iterable[Record], group: Callable[[Record], Group]) -> Mapping[Group, _LoadSample]:
-    samples: dict[Group, _LoadSample] = {}
+def _sample(
+    records: Iterable[Record], group: Callable[[Record], Group], new: Callable[[], Sample]
+) -> Mapping[Group, Sample]:
+    samples: dict[Group, Sample] = {}
     for record in records:
         if not record.warmup:
-            samples.setdefault(group(record), _LoadSample()).add(record)
+            key = group(record)
+            if key not in samples:
+                samples[key] = new()
+            samples[key].add(record)
     return samples
+
+
+def _steady_point(target: MeasuredTarget, level: int, sample: _SteadySample) -> LoadPoint:
+    ttft_s, left_out = sample.ttft_s(level)
+    rates = sample.rates(level)
+    return LoadPoint(
+        target=target,
+        concurrency=level,
+        n=sample.timed - left_out,
+        errors=sample.errors,
+        ttft_p50_s=_p50(ttft_s),
+        ttft_p95_s=_p95(ttft_s),
+        output_tps=rates.output_tps,
+        requests_per_s=rates.requests_per_s,
+        mean_in_flight=rates.mean_in_flight,
+        left_out=left_out,
+    )
 
 
 def _load_point(target: MeasuredTarget, level: int, sample: _LoadSample) -> LoadPoint:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runner.cli.confirm import ask_about_hosts
 from runner.cli.options import TARGETS, run_options
 from runner.cli.standard_streams import text_argument
 from runner.cli.view import ViewOptions, perform_with, view_options
@@ -32,7 +33,7 @@ def ask(prompt: str, *, options: "RunOptions", system: str | None, max_tokens: i
 
     text = sys.stdin.read().strip() if prompt == "-" else text_argument(prompt)
     system = system and text_argument(system)
-    prepared = prepare_prompt(text, options, system=system, max_tokens=max_tokens)
+    prepared = ask_about_hosts(lambda: prepare_prompt(text, options, system=system, max_tokens=max_tokens))
     names = [target.name for target in prepared.plan.targets]
     finished = perform_with(prepared, view, lambda: open_columns(view.progress_mode, view.open_results(), names))
     sys.exit(of_run(finished))

@@ -112,6 +112,14 @@ env_file_option = click.option(
     help="Read variables from a file; the nearest .env is read anyway, the environment wins.",
 )
 
+allow_host_option = click.option(
+    "--allow-host",
+    "allow_hosts",
+    multiple=True,
+    metavar="HOST",
+    help="Let a suite, or a compare.yaml or .env found beside it, send to this host without a question.",
+)
+
 TARGETS = (
     click.option(
         "-m",
@@ -126,6 +134,7 @@ TARGETS = (
     ),
     click.option("--skip-missing", is_flag=True, help="Leave out named targets that have no key, instead of stopping."),
     env_file_option,
+    allow_host_option,
     click.option(
         "--concurrency",
         type=whole_number("concurrency"),
@@ -166,13 +175,14 @@ LOAD = (
     click.option(
         "--order",
         type=click.Choice(["blocks", "free", "as-written"]),
-        help="blocks (default): shuffled, targets close in time; free: nobody waits; as-written: not shuffled.",
+        help="blocks (default): shuffled, the targets of a case together; free: nobody waits; as-written: unshuffled.",
     ),
     click.option(
         "--lead",
         type=whole_number("lead"),
         metavar="N",
-        help="With --order blocks, how many blocks a fast lane may be ahead of the slowest (default 2).",
+        help="With --order blocks, how many blocks a fast lane may be ahead of the slowest, instead of sending the "
+        "targets of a case together.",
     ),
     click.option(
         "--adaptive",

@@ -10,6 +10,11 @@ from runner.errors import CompareError
 Arrivals = Literal["constant", "poisson"]
 ARRIVALS: tuple[Arrivals, ...] = get_args(Arrivals)
 
+Release = Literal["together", "lead", "free", "scheduled"]
+"""How lanes keep together. `together`: all targets of a case begin one right after the other, in shuffled order;
+`lead`: a lane may be a number of blocks ahead of the slowest one; `free`: no lane waits for another; `scheduled`: an
+open loop's clock says when each target is asked."""
+
 CONCURRENCY = 4
 """The default number of requests in flight in each lane, the same for all providers."""
 
@@ -29,8 +34,9 @@ class LoadProfile:
 
     """
 
-    lead: int = 2
-    """The number of blocks by which a lane may be ahead of the slowest one, in the order `blocks`."""
+    lead: int | None = None
+    """The number of blocks by which a lane may be ahead of the slowest one, in the order `blocks`; None where the
+    targets of a case begin together."""
     adaptive: bool = False
     """Whether a lane's concurrency may grow beyond its setting."""
     rate: float | None = None
@@ -51,7 +57,7 @@ class LoadProfile:
             raise CompareError(problem)
 
     def _problems(self) -> Iterator[str]:
-        if self.lead < 0:
+        if self.lead is not None and self.lead < 0:
             yield f"lead must be 0 or more, not {self.lead}"
         if not _is_positive(self.rate):
             yield f"rate must be more than 0 per second, not {self.rate}"
@@ -72,6 +78,19 @@ class LoadProfile:
     def is_bounded(self) -> bool:
         """Whether a duration or a number of requests ends the run, so that the number of blocks may be unlimited."""
         return self.duration_s is not None or self.max_requests is not None
+
+    def release(self, order: str) -> Release:
+        """Return how lanes keep together in a run with this load and order.
+
+        In a sweep each lane has to be as full as its level says, so lanes do not wait for each other.
+        """
+        if self.rate is not None:
+            return "scheduled"
+        if order != "blocks":
+            return "free"
+        if self.lead is not None:
+            return "lead"
+        return "free" if self.levels else "together"
 
     @property
     def concurrency(self) -> int:

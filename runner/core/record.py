@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 
+from runner.core.charge import charged_cost
 from runner.core.events import TIMED, Channel, Outcome
+from runner.core.model_family import is_other_model
 
 BURST_S = 0.005
 """Text that arrives completely within this span was buffered on its way, so that it gives no rate."""
@@ -288,8 +290,16 @@ class Record:
             "buffered": self.buffered,
             "cached": bool(self.cached_tokens),
             "warmup": self.warmup,
+            "other_model": self.other_model,
+            "provider_cost": bool(charged_cost(self.usage)) and not self.identity.simulated,
         }
         return tuple(sorted({*self.noted, *(word for word, true in derived.items() if true)}))
+
+    @property
+    def other_model(self) -> bool:
+        """Whether the reply names a model outside the family of the one that was asked."""
+        identity = self.identity
+        return not identity.simulated and is_other_model(identity.provider, identity.model, self.response_model)
 
     @property
     def timed(self) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 from time import perf_counter_ns
 
 import anyio
@@ -11,7 +12,8 @@ import anyio.lowlevel
 from runner.core.events import TIMED
 from runner.engine.exchange import RequestExchange
 from runner.engine.lane_queue import LaneQueue
-from runner.engine.schedule import Begin, Schedule, Wait
+from runner.engine.levels import Levels
+from runner.engine.schedule import Begin, Schedule, ScheduledLane, Wait
 from runner.planning.plan import Request, Target
 
 
@@ -23,25 +25,52 @@ class OpenLane:
     queue: LaneQueue
     targets: Sequence[Target]
 
+    @property
+    def scheduled(self) -> ScheduledLane:
+        """The lane as the schedule knows it."""
+        return ScheduledLane(self.queue.lane, self.targets)
 
-async def hold_conversations(schedule: Schedule, lanes: Sequence[OpenLane]) -> None:
-    """Start and hold all conversations of a schedule; return when the last one has ended."""
+
+async def hold_conversations(lanes: Sequence[OpenLane], levels: Levels) -> None:
+    """Start and hold all conversations of all levels; return when the last one has ended.
+
+    A lane comes to the next level when it has begun everything of the one before, whose last replies are still
+    under way: a lane that ran empty in between would have to fill again.
+    """
     async with anyio.create_task_group() as tasks:
         for lane in lanes:
-            tasks.start_soon(_start_conversations, schedule, lanes, lane, tasks)
+            tasks.start_soon(_start_levels, lanes, lane, levels, tasks)
+
+
+async def _start_levels(lanes: Sequence[OpenLane], lane: OpenLane, levels: Levels, tasks: anyio.abc.TaskGroup) -> None:
+    """Start one lane's conversations, level after level, until it has no more."""
+    for level in count():
+        now_ns = perf_counter_ns()
+        schedule = levels.enter(level, now_ns)
+        if schedule is None:
+            return
+        width = levels.width(level)
+        if width is not None:
+            _set_level(lane, width, now_ns)
+        await _start_conversations(schedule, lanes, lane, tasks)
+
+
+def _set_level(open_lane: OpenLane, width: int, now_ns: int) -> None:
+    """Set a lane's limit to a level of the sweep."""
+    lane = open_lane.queue.lane
+    change = lane.set_limit(lane.limit.at_level(width), now_ns, f"the sweep is at {width}")
+    open_lane.exchange.note_limit(lane, change)
 
 
 async def _start_conversations(
     schedule: Schedule, lanes: Sequence[OpenLane], lane: OpenLane, tasks: anyio.abc.TaskGroup
 ) -> None:
-    """Start one lane's conversations until it has no more."""
+    """Start one lane's conversations at one level until it has no more."""
     while True:
-        slowest = schedule.slowest_block
+        milestone = schedule.milestone
         step = schedule.decide(lane.queue.lane, perf_counter_ns())
-        if step is None or schedule.slowest_block != slowest:
-            # The other lanes may be free to go on, or have to stop.
-            for other in lanes:
-                other.queue.wake()
+        if step is None or schedule.milestone != milestone or not schedule.is_next(lane.queue.lane):
+            _wake_others(schedule, lanes, everyone=step is None)
         match step:
             case None:
                 return
@@ -50,6 +79,13 @@ async def _start_conversations(
             case Begin():
                 tasks.start_soon(_hold_conversation, lane, step)
                 await anyio.lowlevel.checkpoint()
+
+
+def _wake_others(schedule: Schedule, lanes: Sequence[OpenLane], *, everyone: bool) -> None:
+    """Wake the lanes that may be free to go on, or everyone, who may have to stop."""
+    for other in lanes:
+        if everyone or schedule.is_next(other.queue.lane):
+            other.queue.wake()
 
 
 async def _hold_conversation(lane: OpenLane, begin: Begin) -> None:

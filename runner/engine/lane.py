@@ -4,6 +4,7 @@ Pure: time is an argument, in nanoseconds of any monotonic clock. `lane_queue` d
 """
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from runner.engine.concurrency_limit import ConcurrencyLimit
@@ -108,11 +109,14 @@ class Lane:
         if self.in_flight >= self.limit.width:
             return None
         opens_ns = max(now_ns, self.limit.closed_until_ns)
+        return max([opens_ns, *(window.opens_at(amount, now_ns) for window, amount in self.rates_for(request))])
+
+    def rates_for(self, request: Request) -> Iterator[tuple[RateWindow, int]]:
+        """Yield the limits per minute that a request counts towards, with how much it is expected to take of each."""
         if self.requests is not None:
-            opens_ns = max(opens_ns, self.requests.opens_at(1, now_ns))
+            yield self.requests, 1
         if self.tokens is not None:
-            opens_ns = max(opens_ns, self.tokens.opens_at(self._estimate.expect(request), now_ns))
-        return opens_ns
+            yield self.tokens, self._estimate.expect(request)
 
     def _permit(self, request: Request, now_ns: int) -> Permit:
         self.in_flight += 1

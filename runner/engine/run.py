@@ -16,12 +16,14 @@ from runner.engine.attempts import OpenAttemptRunners, open_local_runners
 from runner.engine.concurrency_limit import ConcurrencyLimit
 from runner.engine.conversations import OpenLane, hold_conversations
 from runner.engine.exchange import RequestExchange
+from runner.engine.group_order import FirstMissing
 from runner.engine.lane_queue import LaneQueues
+from runner.engine.levels import Levels
 from runner.engine.observer import Observer
 from runner.engine.process import allow_connections, cancel_on_signals, gc_pause
 from runner.engine.recorder import Recorder
 from runner.engine.request_template import RequestTemplates
-from runner.engine.schedule import FirstMissing, Schedule, StopCheck, never_stop, resume_nothing
+from runner.engine.schedule import StopCheck, never_stop, resume_nothing
 from runner.errors import CompareError
 from runner.planning.plan import Plan, Target
 from runner.providers.endpoint import Endpoint
@@ -125,32 +127,22 @@ async def _run_levels(
 ) -> str | None:
     """Warm up and run every level; return why the run ended early, None if it did not."""
     lanes = _open_lanes(plan, exchanges, load)
-    targets_of = {lane.queue.lane.name: lane.targets for lane in lanes}
+    scheduled = [lane.scheduled for lane in lanes]
+    levels = Levels(plan, load, scheduled, first_missing or resume_nothing, stop or never_stop)
     allow_connections(sum(max(load.levels, default=lane.queue.lane.limit.highest) for lane in lanes))
-    reason = None
     try:
         async with anyio.create_task_group() as tasks:
             for provider in plan.providers():
                 tasks.start_soon(_warm_up, plan, exchanges[provider], _connections(plan, load, provider, lanes))
         with gc_pause():
-            for level, width in enumerate(load.levels or (None,)):
-                now_ns = perf_counter_ns()
-                if width is not None:
-                    _set_level(lanes, width, now_ns)
-                schedule = Schedule(
-                    plan, load, targets_of, now_ns, level, first_missing or resume_nothing, stop or never_stop
-                )
-                await hold_conversations(schedule, lanes)
-                reason = schedule.describe_early_end()
-                if schedule.is_stopped:
-                    break
+            await hold_conversations(lanes, levels)
     except ExceptionGroup as group:
         # Several conversations meet the same full disk, which is reported once.
         expected, bugs = group.split(CompareError)
         if expected is None or bugs is not None:
             raise
         raise _first_leaf(expected) from None
-    return reason
+    return levels.describe_early_end()
 
 
 def _first_leaf(group: BaseExceptionGroup[CompareError]) -> CompareError:
@@ -173,14 +165,6 @@ def _open_lanes(plan: Plan, exchanges: Mapping[str, RequestExchange], load: Load
         exchange.observer.lane_opened(name, open_lane.targets, lane.limit.width)
         opened.append(open_lane)
     return opened
-
-
-def _set_level(lanes: Sequence[OpenLane], width: int, now_ns: int) -> None:
-    """Set every lane's limit to a level of the sweep."""
-    for open_lane in lanes:
-        lane = open_lane.queue.lane
-        change = lane.set_limit(lane.limit.at_level(width), now_ns, f"the sweep is at {width}")
-        open_lane.exchange.note_limit(lane, change)
 
 
 def _connections(plan: Plan, load: LoadProfile, provider: str, lanes: Sequence[OpenLane]) -> int:

@@ -1,22 +1,20 @@
 """The schedule: which conversation a lane begins now, and if none, how long it waits. Pure.
 
-A lane takes its conversations in the plan's order. It waits for its own limits, for the slowest lane (in the order
-`blocks`), or, in an open loop, for the time at which the next conversation is due. The same code decides under the real
-clock and under a test's virtual one.
+A lane takes its conversations in the plan's order. It waits for its own limits, for its turn where the targets of a
+case begin together, for the slowest lane where there is a lead, or, in an open loop, for the time at which the next
+conversation is due. The same code decides under the real clock and under a test's virtual one.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from math import inf
 from random import Random
 
-from runner.core.load import Arrivals, LoadProfile
+from runner.core.load import Arrivals, LoadProfile, Release
+from runner.engine.group_order import FirstMissing, GroupOrder
 from runner.engine.lane import Lane, Permit
 from runner.planning.plan import Plan, Request, Target
-
-FirstMissing = Callable[[Request], Request | None]
-"""Returns, given a conversation's first request, the first one without a record; None if all of them have one."""
 
 StopCheck = Callable[[], str | None]
 """Returns why no further conversation may begin; None while one may."""
@@ -40,6 +38,14 @@ class Wait:
     """Decide again at `until_ns`, or as soon as something changes in the lane; None waits for a change alone."""
 
     until_ns: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduledLane:
+    """A lane and its targets."""
+
+    lane: Lane
+    targets: Sequence[Target]
 
 
 @dataclass(slots=True)
@@ -97,8 +103,7 @@ class Schedule:
 
     plan: Plan
     load: LoadProfile
-    lanes: Mapping[str, Sequence[Target]]
-    """Lane -> its targets."""
+    lanes: Sequence[ScheduledLane]
     start_ns: int
     level: int = 0
     first_missing: FirstMissing = resume_nothing
@@ -109,12 +114,24 @@ class Schedule:
     _counted: int = 0
     """Requests begun, and those that a resumed run has completed before."""
     _progress: dict[str, _LaneProgress] = field(default_factory=dict)
+    _groups: GroupOrder | None = None
+    """What begins next, in whichever lane, where the targets of a case begin together."""
 
     def __post_init__(self) -> None:
         """Find the first conversation of each lane."""
-        self._progress = {name: _LaneProgress(self._openings(targets)) for name, targets in self.lanes.items()}
+        if self.release == "together":
+            lane_of = {target.name: lane.lane for lane in self.lanes for target in lane.targets}
+            self._groups = GroupOrder(self.plan.groups_at(self.level), lane_of, self.first_missing)
+            self._counted += self._groups.find_next(SKIPS_PER_STEP)
+            return
+        self._progress = {each.lane.name: _LaneProgress(self._openings(each.targets)) for each in self.lanes}
         for progress in self._progress.values():
             self._find_next(progress)
+
+    @property
+    def release(self) -> Release:
+        """How lanes keep together."""
+        return self.load.release(self.plan.order)
 
     def _openings(self, targets: Sequence[Target]) -> list[_Openings]:
         if self.load.rate is None:
@@ -130,25 +147,35 @@ class Schedule:
         return (self.start_ns + at_ns for at_ns in times_ns)
 
     @property
-    def slowest_block(self) -> float:
-        """The block that the slowest lane has reached; infinite when all lanes have begun everything."""
+    def milestone(self) -> float:
+        """A number that changes when a lane that waits for another one may go on.
+
+        It is the block that the slowest lane has reached, infinite when all lanes have begun everything; or where the
+        targets of a case begin together, how many conversations have begun.
+        """
+        if self._groups is not None:
+            return self._groups.begun
         return min(progress.block for progress in self._progress.values())
+
+    def is_next(self, lane: Lane) -> bool:
+        """Return whether a lane may begin something, as far as the order of the lanes goes."""
+        return self._groups is None or self._groups.next_lane in {None, lane.name}
 
     def decide(self, lane: Lane, now_ns: int) -> Begin | Wait | None:
         """Return what a lane does now; None if it begins nothing more."""
+        if self._groups is not None:
+            return self._decide_together(self._groups, lane, now_ns)
         progress = self._progress[lane.name]
         if progress.next is None and self.reason is None:
             self._find_next(progress)
-        if progress.block == inf or self._has_ended(progress, now_ns):
+        if progress.block == inf or self._has_ended(progress.next, now_ns):
             return None
         if progress.next is None:
             return Wait(now_ns)
         begins_ns = self._begins_at(lane, progress, progress.next, now_ns)
         if begins_ns is None or begins_ns > now_ns:
             return Wait(self._or_end(begins_ns))
-        self.reason = self.stop()
-        self.is_stopped = self.reason is not None
-        return None if self.is_stopped else self._begin(lane, progress, progress.next, now_ns)
+        return None if self._must_stop() else self._begin(lane, progress, progress.next, now_ns)
 
     def _begins_at(self, lane: Lane, progress: _LaneProgress, opening: Request, now_ns: int) -> int | None:
         if self._leads_too_far(progress):
@@ -157,9 +184,36 @@ class Schedule:
             return progress.due_ns
         return lane.may_begin_at(opening, now_ns)
 
+    def _decide_together(self, groups: GroupOrder, lane: Lane, now_ns: int) -> Begin | Wait | None:
+        if groups.next is None and self.reason is None:
+            self._counted += groups.find_next(SKIPS_PER_STEP)
+        if groups.is_over or self._has_ended(groups.next, now_ns):
+            return None
+        if groups.next is None:
+            return Wait(now_ns)
+        begins_ns = groups.begins_at(now_ns)
+        if begins_ns is None or begins_ns > now_ns:
+            return Wait(self._or_end(begins_ns))
+        if groups.next_lane != lane.name:
+            return Wait(self._or_end(None))
+        return None if self._must_stop() else self._begin_together(groups, lane, now_ns)
+
+    def _must_stop(self) -> bool:
+        """Ask whether no further conversation may begin, and keep the reason."""
+        self.reason = self.stop()
+        self.is_stopped = self.reason is not None
+        return self.is_stopped
+
+    def _begin_together(self, groups: GroupOrder, lane: Lane, now_ns: int) -> Begin:
+        request = groups.take()
+        self._counted += len(request.case.turns)
+        if groups.next is None:
+            self._counted += groups.find_next(SKIPS_PER_STEP)
+        return Begin(request, lane.begin(request, now_ns), self.start_ns, None)
+
     def _leads_too_far(self, progress: _LaneProgress) -> bool:
-        keeps_close = self.plan.order == "blocks" and self.load.rate is None
-        return keeps_close and progress.block > self.slowest_block + self.load.lead
+        lead = self.load.lead if self.release == "lead" else None
+        return lead is not None and progress.block > self.milestone + lead
 
     def _begin(self, lane: Lane, progress: _LaneProgress, request: Request, now_ns: int) -> Begin:
         ready_ns = self.start_ns if progress.due_ns is None else progress.due_ns
@@ -188,9 +242,9 @@ class Schedule:
                 return
             self._counted += len(opening.case.turns)
 
-    def _has_ended(self, progress: _LaneProgress, now_ns: int) -> bool:
-        """Return whether nothing more may begin, and keep the reason."""
-        most, turns = self.load.max_requests, 0 if progress.next is None else len(progress.next.case.turns)
+    def _has_ended(self, request: Request | None, now_ns: int) -> bool:
+        """Return whether nothing more may begin, not even the next request, and keep the reason."""
+        most, turns = self.load.max_requests, 0 if request is None else len(request.case.turns)
         if self.reason is None and self._ends_ns is not None and now_ns >= self._ends_ns:
             self.reason = f"stopped after {self.load.duration_s:g} s (--duration)"
         elif self.reason is None and most is not None and self._counted + turns > most:

@@ -20,7 +20,7 @@ from runner.core.record import Identity, Record, skipped
 from runner.core.suite import Case, Message, Parameters
 
 Order = Literal["blocks", "free", "as-written"]
-"""`blocks`: shuffled blocks whose lanes stay close in time; `free`: shuffled blocks, each lane independent;
+"""`blocks`: shuffled blocks, the targets of a case together; `free`: shuffled blocks, each lane independent;
 `as-written`: the suite's own sequence."""
 
 
@@ -217,6 +217,22 @@ class Plan:
                 if target.name in names:
                     for origin in self._origins_of(block, index):
                         yield Request(target, case, repeat=block, block=block, vantage=origin)
+
+    def groups_at(self, level: int) -> Iterator[tuple[Request, ...]]:
+        """Yield the conversations of one level, from 0, a case of a block at a time: all targets, in shuffled order.
+
+        Each conversation is its first request. The cases of a block are shuffled, too.
+        """
+        for block in self._blocks_of(level):
+            # `Random` seeded with a string is stable across Python versions and processes.
+            for at in _shuffle(len(self.cases), Random(f"{self.seed}/{block}/cases")):  # noqa: S311 -- an order, not a secret
+                yield tuple(self._group(block, at))
+
+    def _group(self, block: int, at: int) -> Iterator[Request]:
+        random = Random(f"{self.seed}/{block}/case/{at}")  # noqa: S311 -- an order, not a secret
+        for number in _shuffle(len(self.targets), random):
+            for origin in self._origins_of(block, number * len(self.cases) + at):
+                yield Request(self.targets[number], self.cases[at], repeat=block, block=block, vantage=origin)
 
     def _blocks_of(self, level: int) -> Iterable[int]:
         blocks = count(level * blocks_a_level(self.repeat) + 1)

@@ -18,7 +18,7 @@ from runner.engine.observer import Observer
 from runner.engine.retry import RetryPolicy
 from runner.engine.run import execute, open_exchanges
 from runner.errors import JournalError
-from runner.planning.plan import Plan, Target
+from runner.planning.plan import Order, Plan, Target
 from runner.providers.endpoint import Endpoint
 from runner.providers.redaction import Redactor
 from runner.providers.row import Row
@@ -76,10 +76,11 @@ async def run(
     *,
     limit: int = 4,
     parameters: Parameters | None = None,
+    order: Order = "blocks",
 ) -> Written:
     """Send every case to every server, with short waits; return what the journal then holds."""
     targets = tuple(Target(provider, "m-1", parameters or Parameters()) for provider in servers)
-    plan = Plan(tuple(cases), targets, seed=1)
+    plan = Plan(tuple(cases), targets, seed=1, order=order)
     row = Row.model_validate({"keyless": True})
     with journal.JournalWriter(folder) as writer:
         writer.append_header(header_of(plan))
@@ -139,7 +140,7 @@ async def test_lane_is_filled_and_never_overfilled(tmp_path: Path) -> None:
 
 
 async def test_slow_and_failing_providers_hold_up_no_other(tmp_path: Path) -> None:
-    """One provider answers only when another has all its requests, while a third refuses everything."""
+    """In free order one provider answers only when another has all its requests; a third refuses everything."""
     permit = threading.Event()
 
     def answer(asked: ReceivedRequest) -> ScriptedReply:
@@ -151,9 +152,50 @@ async def test_slow_and_failing_providers_hold_up_no_other(tmp_path: Path) -> No
         [(permit, STREAM_HEAD), (0, http_chunk(delta_event("Hi") + FINISH_EVENT + DONE_EVENT) + b"0\r\n\r\n")]
     )
     with serve(answer) as brisk, serve(stalled) as slow, serve(OVERLOADED) as broken:
-        ran = await run(tmp_path, {"slow": slow, "broken": broken, "brisk": brisk}, cases(10), limit=2)
+        servers = {"slow": slow, "broken": broken, "brisk": brisk}
+        ran = await run(tmp_path, servers, cases(10), limit=2, order="free")
     assert ran.outcomes("brisk") == ran.outcomes("slow") == ["ok"] * 10
     assert ran.outcomes("broken") == ["provider_error"] * 10
+
+
+async def test_pairs_are_sent_together_whatever_the_lanes_speed(tmp_path: Path) -> None:
+    """A lane ten times as fast, and one that refuses everything, send each case with the slow one's, in its order."""
+    with (
+        serve(streamed_reply("Hello")) as brisk,
+        serve(streamed_reply("Hello", first_s=0.05)) as slow,
+        serve(OVERLOADED) as broken,
+    ):
+        ran = await run(tmp_path, {"slow": slow, "broken": broken, "brisk": brisk}, cases(12), limit=2)
+    assert ran.outcomes("brisk") == ran.outcomes("slow") == ["ok"] * 12
+    assert ran.outcomes("broken") == ["provider_error"] * 12
+    order = [
+        [record.identity.case for record in sorted(ran.records, key=slot_of) if record.identity.provider == name]
+        for name in ("slow", "broken", "brisk")
+    ]
+    assert order[0] == order[1] == order[2]
+    slots = sorted(map(slot_of, ran.records))
+    groups = [{r.identity.case for r in ran.records if slot_of(r) in slots[at : at + 3]} for at in range(0, 36, 3)]
+    assert all(len(group) == 1 for group in groups), "a case began before all targets were asked the one before"
+
+
+def slot_of(record: Record) -> int:
+    """Return when a record's lane permitted its first request."""
+    assert record.timestamps.slot is not None
+    return record.timestamps.slot
+
+
+async def test_pause_of_one_lane_keeps_pairs_together(tmp_path: Path) -> None:
+    """While a lane waits as its provider asked, the other begins nothing that would be without its pair."""
+    busy = json_reply("429 Too Many Requests", {"error": {"message": "slow down"}}, retry_after_ms="200")
+
+    def answer(asked: ReceivedRequest) -> ScriptedReply:
+        return busy if asked.number == 0 else streamed_reply("Hello", first_s=0.02)
+
+    with serve(answer) as server, serve(streamed_reply("Hello")) as other:
+        ran = await run(tmp_path, {"one": server, "other": other}, cases(6), limit=2)
+    assert ran.outcomes() == ["ok"] * 12
+    refused_s = server.requests[0].at_s
+    assert all(asked.at_s - refused_s >= 0.2 - TICK_S for asked in other.requests[2:])
 
 
 async def test_conversation_sends_the_real_replies_as_history(tmp_path: Path) -> None:
@@ -236,14 +278,14 @@ async def test_permanent_failure_is_not_retried(tmp_path: Path, reply: ScriptedR
 
 
 async def test_retry_after_pauses_the_whole_lane(tmp_path: Path) -> None:
-    """After a 429 the lane sends nothing until the requested wait is over; other lanes go on."""
+    """After a 429 the lane sends nothing until the requested wait is over; in free order other lanes go on."""
     busy = json_reply("429 Too Many Requests", {"error": {"message": "slow down"}}, retry_after_ms="300")
 
     def answer(asked: ReceivedRequest) -> ScriptedReply:
         return busy if asked.number == 0 else streamed_reply("Hello", first_s=0.02)
 
     with serve(answer) as server, serve(streamed_reply("Hello")) as other:
-        ran = await run(tmp_path, {"one": server, "other": other}, cases(6), limit=2)
+        ran = await run(tmp_path, {"one": server, "other": other}, cases(6), limit=2, order="free")
     assert ran.outcomes() == ["ok"] * 12
     refused_s = server.requests[0].at_s
     later = [asked.at_s - refused_s for asked in server.requests[2:]]
@@ -310,21 +352,29 @@ OPENAI_MESSAGE = (
     ("row_field", "message", "sent"),
     [
         ("max_tokens", OPENAI_MESSAGE, [{"max_tokens": 9}, {"max_completion_tokens": 9}, {"max_completion_tokens": 9}]),
-        ("max_tokens", "max_tokens is too large: 9", [{"max_tokens": 9}, {"max_completion_tokens": 9}]),
+        ("max_tokens", "max_tokens is too large: 9", [{"max_tokens": 9}]),
+        (
+            "max_tokens",
+            "max_tokens and max_completion_tokens are not supported",
+            [{"max_tokens": 9}, {"max_completion_tokens": 9}],
+        ),
     ],
-    ids=["renamed", "refused-both"],
+    ids=["renamed", "value-refused", "refused-both"],
 )
 async def test_max_tokens_is_tried_under_both_names(
     tmp_path: Path, row_field: str, message: str, sent: list[dict[str, int]]
 ) -> None:
-    """If one name is refused the other is tried; if both are, the value was meant, and the row has the error."""
+    """If one name is refused the other is tried, and the row says so; a refused value is the row's error at once."""
     refused = {row_field} if message is OPENAI_MESSAGE else {"max_tokens", "max_completion_tokens"}
     refusal = json_reply("400 Bad Request", {"error": {"message": message}})
     with serve(lambda asked: refusal if refused & asked.json.keys() else streamed_reply("Hello")) as server:
-        ran = await run(tmp_path, {"one": server}, cases(len(sent) - 1), limit=1, parameters=Parameters(max_tokens=9))
+        ran = await run(
+            tmp_path, {"one": server}, cases(max(len(sent) - 1, 1)), limit=1, parameters=Parameters(max_tokens=9)
+        )
     names = ("max_tokens", "max_completion_tokens")
     assert [{name: asked.json[name] for name in names if name in asked.json} for asked in server.requests] == sent
     assert set(ran.outcomes()) == {"ok" if message is OPENAI_MESSAGE else "bad_request"}
+    assert all(("adjusted" in record.flags) is (len(sent) > 1) for record in ran.records)
 
 
 async def test_full_disk_ends_the_run_with_one_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

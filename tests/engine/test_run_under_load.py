@@ -178,7 +178,7 @@ async def test_model_with_limits_has_its_own_lane(tmp_path: Path) -> None:
 
 
 async def test_fast_lane_waits_for_the_slowest(tmp_path: Path) -> None:
-    """It begins blocks up to two ahead of the slowest lane, and no more until that lane goes on."""
+    """With a lead of two it begins blocks up to two ahead of the slowest lane, and no more until that lane goes on."""
     held, seen = threading.Event(), list[int]()
 
     def look_and_go_on() -> None:
@@ -191,7 +191,8 @@ async def test_fast_lane_waits_for_the_slowest(tmp_path: Path) -> None:
         return ScriptedReply([(held, streamed_reply("Hello").pieces[0][1]), *streamed_reply("Hello").pieces[1:]])
 
     with serve(answer_slowly) as slow, serve(streamed_reply("Hello")) as fast:
-        ran = await run(tmp_path, {"slow": slow, "fast": fast}, plan_of("slow/m", "fast/m", repeat=9), limit=1)
+        plan = plan_of("slow/m", "fast/m", repeat=9)
+        ran = await run(tmp_path, {"slow": slow, "fast": fast}, plan, LoadProfile(lead=2), limit=1)
     # The slow lane has begun its block 1, and so is at 2.
     assert seen == [4]
     assert len(ran.records) == 18

@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parents[2] / "runner"
 
 
 def raised_flags() -> Iterator[str]:
-    """Yield every flag in the source: set by the wire, added by the engine, derived by the record."""
+    """Yield every flag in the source: set by the wire, added by the engine, derived by the record or from all rows."""
     for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             match node:
@@ -18,6 +18,8 @@ def raised_flags() -> Iterator[str]:
                     yield ast.literal_eval(flag)
                 case ast.Call(func=ast.Attribute(value=ast.Attribute(attr="flags"), attr="add"), args=[flag]):
                     yield ast.literal_eval(flag)
+                case ast.Assign(targets=[ast.Name(id="FILLING")], value=ast.Constant(str(flag))):
+                    yield flag
                 case ast.Assign(targets=[ast.Name(id="derived" | "flags")], value=ast.Dict(keys=flags)):
                     yield from (ast.literal_eval(flag) for flag in flags if flag is not None)
 

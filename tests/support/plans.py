@@ -1,7 +1,8 @@
-"""The first request of every conversation of a plan."""
+"""The first request of every conversation of a plan, in the order in which a run with some load begins them."""
 
 from collections.abc import Iterator
 
+from runner.core.load import LoadProfile
 from runner.planning.plan import Plan, Request
 
 
@@ -10,3 +11,10 @@ def first_requests(plan: Plan) -> Iterator[Request]:
     names = {target.name for target in plan.targets}
     for level in range(plan.levels):
         yield from plan.openings_at(level, names)
+
+
+def requests_of(plan: Plan, load: LoadProfile) -> list[Request]:
+    """Return every conversation's first request at the first level, in the order of a run with this load."""
+    if load.release(plan.order) == "together":
+        return [request for group in plan.groups_at(0) for request in group]
+    return list(first_requests(plan))

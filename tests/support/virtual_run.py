@@ -7,7 +7,8 @@ from itertools import count
 
 from runner.core.load import LoadProfile
 from runner.engine.lane import Lane
-from runner.engine.schedule import Begin, Schedule, Wait, never_stop, resume_nothing
+from runner.engine.levels import Levels
+from runner.engine.schedule import Begin, Schedule, ScheduledLane, Wait, never_stop, resume_nothing
 from runner.planning.plan import Plan, Request, Target
 from tests.support.plans import first_requests
 
@@ -41,6 +42,10 @@ class VirtualRun:
     after_moment: Callable[["VirtualRun", int], None] = lambda _, __: None
     held: list[TimedConversation] = field(default_factory=list)
     schedule: Schedule = field(init=False)
+    now_ns: int = 0
+    _levels: Levels | None = None
+    """Where lanes go from level to level."""
+    _level_of: dict[str, int] = field(default_factory=dict)
     _moments: list[tuple[int, int, Callable[[int], None]]] = field(default_factory=list)
     _numbers: Iterator[int] = field(default_factory=count)
 
@@ -50,14 +55,40 @@ class VirtualRun:
         for target in self.plan.targets:
             whom[target.provider].append(target)
         self.schedule = Schedule(
-            self.plan, self.load, whom, 0, level=self.level, first_missing=self.first_missing, stop=self.stop
+            self.plan,
+            self.load,
+            [ScheduledLane(lane, whom[name]) for name, lane in self.lanes.items()],
+            0,
+            level=self.level,
+            first_missing=self.first_missing,
+            stop=self.stop,
         )
+
+    def run_levels(self) -> list[TimedConversation]:
+        """Process events of a whole sweep, whose lanes come to each level by themselves; return all conversations."""
+        self._levels = Levels(self.plan, self.load, self.schedule.lanes, self.first_missing, self.stop)
+        for lane in self.lanes.values():
+            self._enter_level(lane, 0)
+        return self.run()
+
+    def _enter_level(self, lane: Lane, level: int) -> bool:
+        """Take a lane to a level; return whether there is one."""
+        if self._levels is None or self._levels.enter(level, self.now_ns) is None:
+            return False
+        self._level_of[lane.name] = level
+        width = self._levels.width(level)
+        if width is not None:
+            lane.set_limit(lane.limit.at_level(width), self.now_ns, "level")
+        return True
+
+    def _schedule_of(self, lane: Lane) -> Schedule:
+        return self.schedule if self._levels is None else self._levels.schedules[self._level_of[lane.name]]
 
     def run(self) -> list[TimedConversation]:
         """Process events until none is left; return all conversations."""
         self._begin_what_may(0)
         while self._moments:
-            now_ns = self._moments[0][0]
+            self.now_ns = now_ns = self._moments[0][0]
             while self._moments and self._moments[0][0] == now_ns:
                 heapq.heappop(self._moments)[2](now_ns)
             self._begin_what_may(now_ns)
@@ -67,13 +98,18 @@ class VirtualRun:
         """Ask every lane until none starts anything more."""
         stirred = True
         while stirred:
-            before = self.schedule.slowest_block
+            before = self._milestones()
             stirred = sum(self._ask(lane, now_ns) for lane in self.lanes.values()) > 0
-            stirred |= self.schedule.slowest_block != before
+            stirred |= self._milestones() != before
         self.after_moment(self, now_ns)
 
+    def _milestones(self) -> list[float]:
+        return [self._schedule_of(lane).milestone for lane in self.lanes.values()]
+
     def _ask(self, lane: Lane, now_ns: int) -> bool:
-        match self.schedule.decide(lane, now_ns):
+        match self._schedule_of(lane).decide(lane, now_ns):
+            case None:
+                return self._enter_level(lane, self._level_of.get(lane.name, 0) + 1)
             case Begin(request, permit, _, planned_ns):
                 end_ns = now_ns + self.lasts_ns(request)
                 self.held.append(TimedConversation(lane.name, request, now_ns, end_ns, planned_ns))
@@ -90,6 +126,21 @@ class VirtualRun:
             case Wait(int(until_ns)):
                 heapq.heappush(self._moments, (until_ns, next(self._numbers), lambda _: None))
         return False
+
+
+def shortest_together_ns(plan: Plan, widths: Mapping[str, int], lasts_ns: Callable[[Request], int]) -> int:
+    """Return the least makespan if the targets of a case begin together, knowing nothing of the scheduler.
+
+    A group begins when each of its lanes has a free place; its conversations begin in its order.
+    """
+    places = {name: [0] * width for name, width in widths.items()}
+    now_ns = 0
+    for group in plan.groups_at(0):
+        now_ns = max([now_ns, *(places[request.target.provider][0] for request in group)])
+        for request in group:
+            now_ns = max(now_ns, heapq.heappop(places[request.target.provider]))
+            heapq.heappush(places[request.target.provider], now_ns + lasts_ns(request))
+    return max(max(free) for free in places.values())
 
 
 def shortest_ns(plan: Plan, widths: Mapping[str, int], lasts_ns: Callable[[Request], int], lead: int | None) -> int:

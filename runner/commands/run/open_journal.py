@@ -47,6 +47,13 @@ def _append_resume(writer: JournalWriter, resumed: ResumedRun, header: Header) -
         writer.append_record(record)
 
 
+def _release_of(prepared: PreparedRun) -> str:
+    """Return how lanes keep together; `mixed` where the earlier part of a resumed run was held in another way."""
+    release = prepared.options.load.release(prepared.plan.order)
+    resumed = prepared.resumed
+    return release if resumed is None or resumed.journal.header.release == release else "mixed"
+
+
 def _header_of(prepared: PreparedRun) -> Header:
     from runner.suite.expectations import plain_expectations  # noqa: PLC0415 -- brings pydantic
 
@@ -65,6 +72,7 @@ def _header_of(prepared: PreparedRun) -> Header:
         cases=tuple(case.id for case in suite.cases),
         planned_requests=prepared.planned_requests,
         order=plan.order,
+        release=_release_of(prepared),
         concurrency=options.concurrency,
         path=suite.path,
         case_patterns=options.cases,

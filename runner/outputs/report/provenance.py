@@ -7,6 +7,7 @@ from runner.analysis.calibration import ClockError
 from runner.analysis.places import describe_vantages
 from runner.analysis.run import Run
 from runner.outputs.text.remarks import describe_clock_error, describe_worker_clocks
+from runner.storage.journal import Header
 
 
 class ProvenanceFact(NamedTuple):
@@ -30,11 +31,19 @@ def _facts(run: Run) -> Iterator[tuple[str, str | None]]:
     yield "from each of", describe_vantages(header.vantages)
     yield "cases", f"only {', '.join(header.case_patterns)}" if header.case_patterns else None
     yield "repeat", None if header.repeat is None else str(header.repeat)
-    yield "order", f"{header.order}, seed {header.seed}"
+    yield "order", f"{header.order}{_describe_release(header)}, seed {header.seed}"
     yield "load", _describe_load(run)
     yield "machine", header.platform
     yield "versions", ", ".join(f"{name} {version}" for name, version in header.versions.items())
     yield "clock", _describe_clocks(run)
+
+
+_RELEASES = {"together": ", targets of a case together", "mixed": ", before and after a resumption not alike"}
+
+
+def _describe_release(header: Header) -> str:
+    """Return how lanes kept together, where the load does not say it."""
+    return _RELEASES.get(header.release or "", "")
 
 
 def _describe_load(run: Run) -> str:

@@ -50,6 +50,8 @@ class LeaderComparison:
     why: str | None = None
     is_slower: bool = False
     """Whether it was slower by more than chance."""
+    warnings: tuple[str, ...] = ()
+    """What weakens the comparison."""
     this_run: str | None = None
     """What this run shows by itself, where its rounds are too few for a verdict."""
 
@@ -115,7 +117,10 @@ def _ranking(duration: RankedDuration, ranked: Sequence[_RankedColumn], test: Pa
     return DurationRanking(
         headline=lead + _describe_certainty([each.is_slower for each in comparisons]),
         places=(first.place(None), *behind),
-        doubts=_describe_doubts([other.column.label for other in others], comparisons),
+        doubts=(
+            *_describe_doubts([other.column.label for other in others], comparisons),
+            *dict.fromkeys(warning for comparison in comparisons for warning in comparison.warnings),
+        ),
         this_run=tuple(each.this_run for each in comparisons if each.this_run),
     )
 
@@ -160,5 +165,6 @@ def _compare(first: TargetColumn, other: TargetColumn, duration: RankedDuration,
         blocks=f"{tested.units:,}",
         why=describe_doubt(tested, difference),
         is_slower=tested.verdict is Verdict.REGRESSED,
+        warnings=difference.warnings,
         this_run=describe_this_run(tested),
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
 from runner.analysis.run import Run
+from runner.analysis.steady_state import has_steady_state
 from runner.analysis.summary import Statistic, TargetSummary
 from runner.analysis.sweep import LoadPoint, OpenLoopPoint
 from runner.core.percentiles import PERCENTILES, name_extreme, name_percentile, smallest_sample
@@ -12,8 +13,15 @@ from runner.outputs.text.figures import MISSING, rate, seconds, with_interval, w
 
 SWEEP_CAPTION = (
     "concurrency: the requests that a target's lane may have in flight; mean in flight: how many of this target were. "
+    "TTFT rests on the n timed requests; a p95 needs 20. Left out of it are the first ones of each level, as many as "
+    "may be in flight, which meet a server that is not yet under that load. Tokens/s, requests/s and mean in flight "
+    "count from when as many have ended to the last request sent."
+)
+OLD_SWEEP_CAPTION = (
+    "concurrency: the requests that a target's lane may have in flight; mean in flight: how many of this target were. "
     "Tokens/s and requests/s are of all its replies together, from the first request sent to the last data. "
-    "TTFT rests on the n timed requests; a p95 needs 20."
+    "TTFT rests on the n timed requests; a p95 needs 20. This sweep is an older one: its figures include the filling "
+    "and emptying of the lane at each level."
 )
 OPEN_LOOP_CAPTION = (
     "Requests start at scheduled times, whether or not earlier ones were answered. TTFT counts from sending; from "
@@ -202,10 +210,14 @@ class LoadTable(NamedTuple):
 def load_tables(run: Run) -> tuple[LoadTable, ...]:
     """Return the run's tables of speed against load; empty where it was neither a sweep nor an open loop."""
     tables = (
-        ("Speed under load", tabulate_sweep(run), SWEEP_CAPTION),
+        ("Speed under load", tabulate_sweep(run), SWEEP_CAPTION if has_steady_state(run.header) else OLD_SWEEP_CAPTION),
         ("An open loop", tabulate_open_loop(run), OPEN_LOOP_CAPTION),
     )
     return tuple(LoadTable(title, table, caption) for title, table, caption in tables if table is not None)
+
+
+def _left_out(point: LoadPoint) -> str:
+    return str(point.left_out)
 
 
 def tabulate_sweep(run: Run) -> TextTable | None:
@@ -214,6 +226,7 @@ def tabulate_sweep(run: Run) -> TextTable | None:
         ("target", lambda point: str(point.target)),
         ("concurrency", lambda point: str(point.concurrency)),
         ("n", lambda point: str(point.n)),
+        *([("left out", _left_out)] if has_steady_state(run.header) else []),
         ("failed", lambda point: str(point.errors)),
         ("TTFT p50 / p95", lambda point: _pair(point.ttft_p50_s, point.ttft_p95_s)),
         ("tokens/s", lambda point: rate(point.output_tps)),

@@ -32,6 +32,9 @@ class Header:
     planned_requests: int | None
     """None where the number was open, and a stop rule or the user ended the run."""
     order: str = "blocks"
+    release: str | None = None
+    """How lanes kept together, a `runner.core.load.Release`; `mixed` if that changed when the run was resumed, None
+    where it is not known: a lane could then be two blocks ahead of the slowest."""
     concurrency: int | None = None
     path: str | None = None
     clock: str | None = None
@@ -72,7 +75,19 @@ class Header:
 _STORED = StoredNames(
     Header,
     *("run_id", "suite", "digest", "seed", "started_at", "simulated", "repeat", "targets", "cases", "planned_requests"),
-    *("order", "concurrency", "path", "clock", "platform", "versions", "calibration", "load", "prices", "checks"),
+    *(
+        "order",
+        "release",
+        "concurrency",
+        "path",
+        "clock",
+        "platform",
+        "versions",
+        "calibration",
+        "load",
+        "prices",
+        "checks",
+    ),
     *("case_patterns", "budgets", "until_ci", "replay_of", "vantages", "late_bound_s", "format"),
 )
 

@@ -1,0 +1,60 @@
+"""Which requests of a closed loop were sent before it was in a steady state.
+
+The first requests of a level, as many as the lane may have in flight, meet a server that is not yet under that load:
+they arrive all at once, with nothing before them in its queue. From then on a request begins when another ends, and
+meets as many others as the level says. So those first ones are flagged `filling` and left out of latencies. They stay
+in every table of rows, and in counts of outcomes.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from runner.analysis.frame import FILLING, TEXT, measured, targets_of
+from runner.core.load import LoadProfile, level_of
+from runner.storage.journal import Header
+
+
+def has_steady_state(header: Header) -> bool:
+    """Return whether a run is read in its steady state.
+
+    It is a sweep, or a closed loop that a duration or a number of requests ended. Older runs, whose headers do not say
+    how lanes kept together, emptied their lanes before each level, and are read as they were then.
+    """
+    load = LoadProfile.from_plain(header.load)
+    is_closed_loop = load.rate is None and not load.adaptive
+    return header.release is not None and is_closed_loop and bool(load.levels or load.is_bounded)
+
+
+def mark_filling(header: Header, table: pd.DataFrame) -> pd.DataFrame:
+    """Return a run's table with the flag `filling` on the first requests of each target at each level."""
+    if not has_steady_state(header):
+        return table
+    positions = [position for group in _filling_positions(header, measured(table)) for position in group]
+    flags = table["flags"].astype(object)
+    flags = flags.where(flags.notna(), None)
+    flags.loc[positions] = [add_filling(words) for words in flags.loc[positions]]
+    return table.assign(flags=flags.astype(TEXT))
+
+
+def _filling_positions(header: Header, counted: pd.DataFrame) -> Iterator[list[int]]:
+    levels = LoadProfile.from_plain(header.load).levels
+    level = [level_of(int(block), levels, header.repeat) for block in counted["block"]] if levels else 0
+    groups = counted[["sent_s", "in_flight"]].assign(target=targets_of(counted).map(str), level=level)
+    for _, group in groups.groupby(["target", "level"], sort=False):
+        concurrency = int(group["level"].iloc[0])
+        most = concurrency or int(group["in_flight"].fillna(0).max())
+        yield group.index[first_sent(group["sent_s"].to_numpy(dtype=np.float64), most)].tolist()
+
+
+def first_sent(sent: NDArray[np.float64], count: int) -> NDArray[np.intp]:
+    """Return the indexes of the first requests sent, at most `count`; one that was never sent, NaN, is none of them."""
+    order = np.argsort(sent, kind="stable")
+    return order[: min(count, int(np.count_nonzero(~np.isnan(sent))))]
+
+
+def add_filling(flags: str | None) -> str:
+    """Return a row's flags with `filling`."""
+    return ";".join(sorted({*(flags or FILLING).split(";"), FILLING}))

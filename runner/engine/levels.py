@@ -1,0 +1,41 @@
+"""The schedules of a run: one for each level of a sweep, or a single one. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from runner.core.load import LoadProfile
+from runner.engine.group_order import FirstMissing
+from runner.engine.schedule import Schedule, ScheduledLane, StopCheck, never_stop, resume_nothing
+from runner.planning.plan import Plan
+
+
+@dataclass(slots=True)
+class Levels:
+    """The schedules so far. A level begins when the first lane comes to it."""
+
+    plan: Plan
+    load: LoadProfile
+    lanes: Sequence[ScheduledLane]
+    first_missing: FirstMissing = resume_nothing
+    stop: StopCheck = never_stop
+    schedules: list[Schedule] = field(default_factory=list)
+
+    def enter(self, level: int, now_ns: int) -> Schedule | None:
+        """Return the schedule of a level, from 0, for a lane that comes to it; None if nothing more may begin."""
+        if level >= max(1, len(self.load.levels)) or any(schedule.is_stopped for schedule in self.schedules):
+            return None
+        if level == len(self.schedules):
+            self.schedules.append(
+                Schedule(self.plan, self.load, self.lanes, now_ns, level, self.first_missing, self.stop)
+            )
+        return self.schedules[level]
+
+    def width(self, level: int) -> int | None:
+        """Return the requests in flight at a level; None where the run is no sweep."""
+        return self.load.levels[level] if self.load.levels else None
+
+    def describe_early_end(self) -> str | None:
+        """Return why the run ended early; None if it did not."""
+        stopped = [schedule for schedule in self.schedules if schedule.is_stopped]
+        last = [*stopped, *self.schedules[-1:]]
+        return last[0].describe_early_end() if last else None

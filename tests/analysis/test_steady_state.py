@@ -1,0 +1,194 @@
+"""Closed loops in their steady state, on a queue whose answer is known, under a virtual clock."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from random import Random
+from statistics import fmean
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.stats import gamma
+
+from runner.analysis.run import Run
+from runner.analysis.sweep import measure_levels
+from runner.core.events import Outcome
+from runner.core.load import LoadProfile
+from runner.core.record import Record, TextEvents, Timestamps
+from runner.core.suite import Case, Parameters
+from runner.engine.concurrency_limit import ConcurrencyLimit
+from runner.engine.lane import Lane
+from runner.planning.plan import Plan, Request, Target
+from runner.storage.journal import Header
+from tests.support.virtual_run import SECOND_NS, TimedConversation, VirtualRun
+
+LEVELS = (1, 4, 16, 32)
+
+PREFILL_S, DECODE_S = 0.03, 1.0
+"""A prompt is read in 30 ms in the mean, one at a time; a reply then takes a second, however many others do so."""
+
+EACH = 1000
+"""Requests at each level."""
+
+
+@dataclass
+class Server:
+    """A server that reads prompts one at a time, first come, first served, and then answers them all at once."""
+
+    random: Random
+    free_ns: int = 0
+    now_ns: Callable[[], int] = lambda: 0
+    ttft_ns: dict[str, int] = field(default_factory=dict)
+
+    def lasts_ns(self, request: Request) -> int:
+        """Return how long a request takes that comes now."""
+        self.free_ns = max(self.now_ns(), self.free_ns) + self._draw_ns(PREFILL_S)
+        self.ttft_ns[request.key] = self.free_ns - self.now_ns()
+        return self.ttft_ns[request.key] + self._draw_ns(DECODE_S)
+
+    def _draw_ns(self, mean_s: float) -> int:
+        return round(self.random.expovariate(1 / mean_s) * SECOND_NS)
+
+
+def found_reading(customers: int) -> NDArray[np.float64]:
+    """Return the exact probabilities that 0, 1, ... of so many customers are at the prompt, or wait for it."""
+    weights = [math.perm(customers, at) * (PREFILL_S / DECODE_S) ** at for at in range(customers + 1)]
+    return np.array(weights) / sum(weights)
+
+
+def expected_p95_s(concurrency: int) -> float:
+    """Return the exact p95 of TTFT: who comes finds what the others alone would be at, and waits for those before."""
+    before = found_reading(concurrency - 1)
+
+    def share_above(seconds: float) -> float:
+        return float(sum(p * gamma.sf(seconds, at + 1, scale=PREFILL_S) for at, p in enumerate(before))) - 0.05
+
+    return float(brentq(share_above, 0, 100 * PREFILL_S))
+
+
+def expected_requests_per_s(concurrency: int) -> float:
+    """Return the exact throughput: prompts are read at full rate whenever there is one."""
+    return float(1 - found_reading(concurrency)[0]) / PREFILL_S
+
+
+def sweep_records(levels: tuple[int, ...], each: int, seed: int = 7) -> list[Record]:
+    """Return the records of a sweep on such a server."""
+    server = Server(Random(seed))
+    plan = Plan((Case("one", ("Hello?",)),), (Target("acme", "m", Parameters()),), each, seed=1, levels=len(levels))
+    run = VirtualRun(plan, {"acme": Lane("acme", ConcurrencyLimit.of(1))}, server.lasts_ns, LoadProfile(levels=levels))
+    server.now_ns = lambda: run.now_ns
+    return [record_of(held, server) for held in run.run_levels()]
+
+
+def header_of(**load: object) -> Header:
+    """Return the header of a run with a load profile, as this version writes it."""
+    return Header(
+        run_id="run", suite="suite", digest="0", seed=1, started_at="2026-11-20T10:00:00.000+01:00", simulated=False,
+        repeat=EACH, targets=("acme/m",), cases=("one",), planned_requests=None, release="free", load=load,
+    )  # fmt: skip
+
+
+def record_of(held: TimedConversation, server: Server) -> Record:
+    """Return the record of a conversation."""
+    ttft_ns = server.ttft_ns[held.request.key]
+    return Record(
+        identity=held.request.identity(),
+        timestamps=Timestamps(sent=held.start_ns, first_event=held.start_ns + ttft_ns, last_event=held.end_ns),
+        outcome=Outcome.OK,
+        text_events=TextEvents((ttft_ns // 1000, (held.end_ns - held.start_ns) // 1000), "aa", (1, 1)),
+        reply="ab",
+        output_tokens=10,
+    )
+
+
+def errors(each: int, sweeps: int, *, old: bool = False) -> dict[int, tuple[float, float]]:
+    """Return the relative errors of p95 and throughput at each level, in the mean over some sweeps."""
+    header = replace(header_of(levels=LEVELS), repeat=each, release=None if old else "free")
+    found: dict[int, list[tuple[float, float]]] = {}
+    for seed in range(sweeps):
+        for point in measure_levels(header, sweep_records(LEVELS, each, seed)):
+            assert point.ttft_p95_s is not None
+            assert point.requests_per_s is not None
+            off = (
+                point.ttft_p95_s / expected_p95_s(point.concurrency) - 1,
+                point.requests_per_s / expected_requests_per_s(point.concurrency) - 1,
+            )
+            found.setdefault(point.concurrency, []).append(off)
+    return {level: (fmean(p95 for p95, _ in each), fmean(rate for _, rate in each)) for level, each in found.items()}
+
+
+def test_sweep_finds_the_p95_and_throughput_of_a_known_queue() -> None:
+    """Within 5 % of the exact answer at each level, with a thousand requests and with a hundred."""
+    for each, sweeps in ((1000, 6), (100, 60)):
+        for p95, rate in errors(each, sweeps).values():
+            assert abs(p95) <= 0.05
+            assert abs(rate) <= 0.05
+
+
+def test_whole_levels_are_wrong_by_far() -> None:
+    """What made sweeps leave out the first requests: at 16 at once, a hundred of them have twice the p95."""
+    p95, rate = errors(100, 20, old=True)[16]
+    assert p95 > 0.5
+    assert rate < -0.2
+
+
+@pytest.fixture(scope="module")
+def sweep() -> list[Record]:
+    """Return a sweep of four levels."""
+    return sweep_records(LEVELS, EACH)
+
+
+def sent_ns(record: Record) -> int:
+    """Return when a request was sent."""
+    assert record.timestamps.sent is not None
+    return record.timestamps.sent
+
+
+def test_steady_figures_name_what_was_left_out(sweep: list[Record]) -> None:
+    """As many as may be in flight, and no others; the lane was full while the rates were taken."""
+    for point in measure_levels(header_of(levels=LEVELS), sweep):
+        assert (point.n, point.left_out) == (EACH - point.concurrency, point.concurrency)
+        assert point.mean_in_flight == pytest.approx(point.concurrency, rel=0.01)
+
+
+def test_next_level_begins_before_the_last_has_drained(sweep: list[Record]) -> None:
+    """Its first request is sent when a place is free, with the others of the level before still under way."""
+    for level in range(1, len(LEVELS)):
+        first_ns = min(sent_ns(each) for each in sweep if each.identity.block > level * EACH)
+        before = [each for each in sweep if each.identity.block <= level * EACH]
+        assert sum((each.timestamps.last_event or 0) > first_ns for each in before) >= LEVELS[level - 1] - 1
+
+
+def test_first_requests_of_a_level_are_kept_and_flagged(sweep: list[Record]) -> None:
+    """They are in the table, in the rows and in counts of outcomes, and in no latency of the summary."""
+    run = Run.of(header_of(levels=LEVELS), sweep)
+    (summary,) = run.summary
+    assert (len(run.table), summary.ok, summary.flags["filling"]) == (4 * EACH, 4 * EACH, sum(LEVELS))
+    assert summary.ttft_p50 is not None
+    assert summary.ttft_p50.n == 4 * EACH - sum(LEVELS)
+    assert [row["flags"] for row in run.rows].count("filling") == sum(LEVELS)
+    assert run.frame["flags"].eq("filling").sum() == sum(LEVELS)
+
+
+@pytest.mark.parametrize("load", [{"max_requests": 300}, {"duration_s": 60}])
+def test_a_bounded_closed_loop_leaves_out_as_many_as_were_in_flight(load: dict[str, object]) -> None:
+    """With `--requests` or `--duration`, too, the first of each target are flagged; without either, none are."""
+    records = [replace(each, in_flight=min(at + 1, 8)) for at, each in enumerate(sweep_records((8,), 300))]
+    assert [row["flags"] for row in Run.of(header_of(**load), records).rows] == ["filling"] * 8 + [None] * 292
+    for other in ({}, {**load, "rate": 5.0}, {**load, "adaptive": True}):
+        assert Run.of(header_of(**other), records).table["flags"].isna().all()
+
+
+def test_older_sweeps_are_read_as_before(sweep: list[Record]) -> None:
+    """A header that does not say how lanes kept together is that of a sweep whose lanes emptied between levels."""
+    old = replace(header_of(levels=LEVELS), release=None)
+    assert [(point.n, point.left_out) for point in measure_levels(old, sweep)] == [(EACH, 0)] * 4
+    assert Run.of(old, sweep).table["flags"].isna().all()
+
+
+def test_level_with_too_few_requests_is_blank() -> None:
+    """Where no more were sent than may be in flight there is no steady state to speak of."""
+    (point,) = measure_levels(replace(header_of(levels=(4,)), repeat=4), sweep_records((4,), 4))
+    assert (point.n, point.left_out, point.ttft_p50_s, point.requests_per_s) == (0, 4, None, None)

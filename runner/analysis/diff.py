@@ -351,12 +351,15 @@ def _claim_for_this_run(rows: list[MeasureEvidence], findings: list[DiffFinding]
         if found.decision.reason is UndecidedReason.TOO_FEW and row.pairs is not None and len(row.pairs) > 1
     }
     draws = draws_for(rule.alpha / max(1, len(open_rows)))
-    results = {at: sign_flip_test(pairs, draws=draws) for at, pairs in open_rows.items()}
-    adjusted = holm_adjust([result.p for result in results.values()])
+    least = math.log1p(rule.min_effect)
+    large = {at: pairs for at, pairs in open_rows.items() if abs(float(pairs.mean())) >= least}
+    results = {at: sign_flip_test(pairs, draws=draws) for at, pairs in large.items()}
+    # A row too small to be claimed need not be tested, and counts as a test all the same.
+    adjusted = holm_adjust([*(result.p for result in results.values()), *[1.0] * (len(open_rows) - len(large))])
     claims = {}
-    for (at, result), p in zip(results.items(), adjusted, strict=True):
+    for (at, result), p in zip(results.items(), adjusted, strict=False):
         is_beyond_clock = _is_beyond_clock(rows[at], result.estimate)
-        if p <= rule.alpha and abs(result.estimate) >= math.log1p(rule.min_effect) and is_beyond_clock:
+        if p <= rule.alpha and is_beyond_clock:
             claims[at] = RunClaim(
                 change=math.exp(result.estimate),
                 interval=None if result.interval is None else _exponential(result.interval),

@@ -101,6 +101,7 @@ HOMES_OF_TYPES = {"pandas": ("outputs.side_by_side", "outputs.charts")}
 
 FILES = (
     "calibration",
+    "cli.standard_streams",
     "commands",
     "document",
     "outputs.github",
@@ -491,6 +492,32 @@ def test_the_table_of_outputs_is_light() -> None:
 
 
 # Names
+
+
+def docstrings() -> Iterator[tuple[str, ast.AST, str]]:
+    """Yield every docstring of a module, a class or a function, with its place and what it documents."""
+    for name, tree in modules().items():
+        for node in ast.walk(tree):
+            if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+                docstring = ast.get_docstring(node)
+                if docstring:
+                    yield f"{name or 'runner'}:{getattr(node, 'name', '')}", node, docstring
+
+
+def is_property(node: ast.AST) -> bool:
+    """Return whether a definition is read like an attribute."""
+    decorators = [ast.unparse(decorator) for decorator in getattr(node, "decorator_list", ())]
+    return any(name.endswith("property") for name in decorators)
+
+
+def test_docstrings_begin_with_what_is_returned_or_done() -> None:
+    """None begins with a question word or a command to the reader; `Whether` is for properties."""
+    wrong = [
+        f"{place}: {text.splitlines()[0]}"
+        for place, node, text in docstrings()
+        if re.match(r"(What|Tell|Say|Whom)\b", text) or (text.startswith("Whether ") and not is_property(node))
+    ]
+    assert wrong == []
 
 
 def test_every_module_has_a_docstring() -> None:

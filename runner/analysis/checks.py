@@ -4,6 +4,7 @@ A repeat passes if all checks of all its turns pass, and fails if one fails or o
 for a target if as many of its repeats passed as the suite expects; an undecided repeat counts for neither.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -44,6 +45,8 @@ class CheckedCell:
     failed: int
     undecided: int
     faults: tuple[CheckFault, ...]
+    seconds: float | None = None
+    """The total time of all requests; None if none was measured."""
 
     @property
     def n(self) -> int:
@@ -110,10 +113,12 @@ class _Repeat:
 
     findings: list[tuple[str, CheckFinding]] = field(default_factory=list)
     is_whole: bool = False
+    totals_s: list[float] = field(default_factory=list)
 
     def add(self, record: Record, findings: Mapping[str, CheckFinding] | None, *, is_last_turn: bool) -> None:
         """Add a turn. A failed request is a finding itself; one that was cancelled with the run decides nothing."""
         self.is_whole |= is_last_turn
+        self.totals_s += [] if record.total_s is None else [record.total_s]
         if findings is not None:
             self.findings += findings.items()
         elif record.outcome is Outcome.CANCELLED:
@@ -139,6 +144,7 @@ def _cell(
 ) -> CheckedCell:
     repeats = list(repeats)
     counts = Counter(repeat.verdict for repeat in repeats)
+    totals_s = [total_s for repeat in repeats for total_s in repeat.totals_s]
     needed, of = read_share(expectations.get("pass", "all")) or (1, 1)
     return CheckedCell(
         case=case,
@@ -149,6 +155,7 @@ def _cell(
         failed=counts[CheckVerdict.FAILED],
         undecided=counts[CheckVerdict.UNDECIDED],
         faults=tuple(_list_faults(finding for repeat in repeats for finding in repeat.findings)),
+        seconds=math.fsum(totals_s) if totals_s else None,
     )
 
 

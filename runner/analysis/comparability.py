@@ -1,4 +1,4 @@
-"""Whether two arms may be compared, which of their rows, and warnings of what weakens a comparison."""
+"""Comparability of two arms: whether and which rows may be compared, and warnings of what weakens a comparison."""
 
 from collections.abc import Iterator, Mapping
 

@@ -8,6 +8,7 @@ from math import fsum
 from typing import TYPE_CHECKING, Any
 
 from runner.analysis.places import MeasuredTarget
+from runner.core.charge import CHARGED_IN, charged_cost
 from runner.core.record import Record
 from runner.errors import JournalError
 from runner.pricing.money import Money
@@ -35,25 +36,41 @@ def price_of(header: Header, target: str) -> Price | None:
 
 
 def record_cost(header: Header, record: Record) -> Decimal | None:
-    """Return the cost of a request; None where its price, a token count or the hour that the price needs is unknown.
+    """Return what a request cost: what its provider says it charged, else by the price that the run knew.
+
+    None where its price, a token count or the hour that the price needs is unknown.
 
     Raises:
         JournalError: the price in the header is damaged.
 
     """
-    price = None if record.identity.simulated else price_of(header, record.identity.target)
-    return None if price is None else cost_by(price, record)
+    if record.identity.simulated:
+        return None
+    price = price_of(header, record.identity.target)
+    charged = charged_cost(record.usage)
+    if charged and (price is None or price.currency != CHARGED_IN):
+        return charged
+    return charged if price is None else cost_by(price, record)
 
 
 def cost_by(price: Price, record: Record) -> Decimal | None:
-    """Return the cost of a request at a price; None where a token count or the hour that the price needs is unknown."""
+    """Return what a request costs: what its provider says in the price's currency, else by the price.
+
+    None where a count of its tokens or a needed hour is not known.
+    """
+    charged = charged_cost(record.usage)
+    if charged and price.currency == CHARGED_IN:
+        return charged
     started = None if record.started_at is None else datetime.fromisoformat(record.started_at)
     return cost(price, tokens_of(record), started)
 
 
 def record_currency(header: Header, record: Record) -> str | None:
     """Return the currency of a request's cost; None where there is no cost."""
-    return None if record_cost(header, record) is None else str(header.prices[record.identity.target]["currency"])
+    if record_cost(header, record) is None:
+        return None
+    price = price_of(header, record.identity.target)
+    return CHARGED_IN if price is None or charged_cost(record.usage) else price.currency
 
 
 def tokens_of(record: Record) -> Tokens:
@@ -82,13 +99,15 @@ class TargetCost:
     spent: Money
     n: int
     sent: int
+    charged: int = 0
+    """Of the `n`: those whose cost the provider named itself."""
 
 
 def summarize_costs(table: "pd.DataFrame", targets: "pd.Series[Any]") -> tuple[TargetCost, ...]:
     """Return the known costs of each target, in the order in which targets appear; targets without any are left out.
 
     Args:
-        table: rows with `attempts`, `cost` and `currency`.
+        table: rows with `attempts`, `cost`, `currency` and `flags`.
         targets: the target of each row, see `frame.targets_of`.
 
     """
@@ -100,8 +119,11 @@ def summarize_costs(table: "pd.DataFrame", targets: "pd.Series[Any]") -> tuple[T
 def _sum_by_currency(target: MeasuredTarget, sent: "pd.DataFrame") -> list[TargetCost]:
     """Return one sum for each currency: prices may differ between the runs of a joined table."""
     known = sent[sent["cost"].notna()]
-    return [
-        TargetCost(target, Money(Decimal(repr(fsum(costs))), str(currency)), len(costs), len(sent))
-        for currency in known["currency"].unique()
-        if (costs := known.loc[known["currency"] == currency, "cost"].tolist())
-    ]
+    charged = known["flags"].fillna("").astype(str).str.contains(r"(?:^|;)provider_cost(?:;|$)", regex=True)
+    sums = []
+    for currency in known["currency"].unique():
+        own = known["currency"] == currency
+        costs = known.loc[own, "cost"].tolist()
+        spent = Money(Decimal(repr(fsum(costs))), str(currency))
+        sums.append(TargetCost(target, spent, len(costs), len(sent), int(charged[own].sum())))
+    return sums

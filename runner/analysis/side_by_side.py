@@ -43,7 +43,8 @@ def choose(table: pd.DataFrame, cases: Sequence[str] = ()) -> pd.DataFrame:
     best_first = order.sort_values(["_preference", "repeat", "block"], kind="stable")
     best = best_first.drop_duplicates(["case", "turn", "_target"])
     rank = {case: at for at, case in enumerate(cases)}
-    in_order = best.assign(_rank=best["case"].map(rank).fillna(len(rank)))
+    # Not `map`, whose index of the case ids refuses lone surrogates.
+    in_order = best.assign(_rank=[rank.get(case, len(rank)) for case in best["case"]])
     return counted.loc[in_order.sort_values(["_rank", "case", "turn"], kind="stable").index]
 
 

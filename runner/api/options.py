@@ -30,6 +30,8 @@ class TargetKeywords(TypedDict, total=False):
     """Leave out named targets that have no key, instead of stopping."""
     env_file: Paths
     """Read variables from these files too; the environment wins."""
+    allow_host: Texts
+    """Hosts, such as `"llm.example.com"`, that a suite or a file found beside it may send to."""
     concurrency: int
     """Requests under way at each provider, 1 to 10,000; by default 4."""
     output: Paths
@@ -226,6 +228,7 @@ _READERS: Mapping[str, Callable[[object], object]] = {
     "provider": _texts,
     "skip_missing": _flag,
     "env_file": _paths,
+    "allow_host": _texts,
     "concurrency": _whole(*RANGES["concurrency"]),
     "output": _paths,
     "bom": _flag,

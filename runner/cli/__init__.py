@@ -9,6 +9,7 @@ import os
 import sys
 from pathlib import PurePath
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import click
 
@@ -30,7 +31,10 @@ from runner.cli.run import run
 from runner.cli.schema import schema
 from runner.cli.serve import serve
 from runner.cli.snapshot import snapshot
+from runner.cli.standard_streams import prepare_standard_streams
+from runner.cli.terminal import guard
 from runner.errors import CompareError, did_you_mean
+from runner.outputs.text.escape import printable
 from runner.version import __version__
 
 YOUNG_OBJECTS = 500_000
@@ -45,6 +49,13 @@ SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD")
 
 class Commands(click.Group):
     """Prints a `CompareError` as one sentence, and suggests a command for a mistyped one."""
+
+    if not TYPE_CHECKING:  # click has overloads of it, by what it returns
+
+        def main(self, *args: object, **extra: object) -> object:
+            """Run the command line with a guard between all that is printed and the terminal."""
+            with guard():
+                return super().main(*args, **extra)
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the sub-command."""
@@ -110,11 +121,12 @@ def print_redacted(kind: type[BaseException], error: BaseException, trace: Trace
         Key(value, name) for name, value in os.environ.items() if value and any(word in name for word in SECRET_WORDS)
     ]
     text = "".join(traceback.format_exception(kind, error, trace))
-    sys.stderr.write(Redactor(keys).in_errors(text))
+    sys.stderr.write(printable(Redactor(keys).in_errors(text)))
 
 
 def main() -> None:
     """Run the command line; an exception that escapes it is a bug, printed without keys."""
+    prepare_standard_streams()
     sys.excepthook = print_redacted
     gc.set_threshold(YOUNG_OBJECTS)
     # At exit the interpreter traverses all objects several times, which takes 0.3 s, but not frozen ones.

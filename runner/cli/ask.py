@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runner.cli.confirm import ask_about_hosts
 from runner.cli.options import TARGETS, run_options
+from runner.cli.standard_streams import text_argument
 from runner.cli.view import ViewOptions, perform_with, view_options
 
 if TYPE_CHECKING:
@@ -16,8 +18,9 @@ if TYPE_CHECKING:
 @click.argument("prompt")
 @run_options(TARGETS)
 @click.option("--system", metavar="TEXT", help="What to tell the models before the prompt.")
+@click.option("--max-tokens", type=click.IntRange(1), metavar="N", help="The most tokens of each reply.")
 @view_options
-def ask(prompt: str, *, options: "RunOptions", system: str | None, view: ViewOptions) -> None:
+def ask(prompt: str, *, options: "RunOptions", system: str | None, max_tokens: int | None, view: ViewOptions) -> None:
     """Ask everyone one PROMPT; `-` reads it from standard input.
 
     \b
@@ -28,8 +31,9 @@ def ask(prompt: str, *, options: "RunOptions", system: str | None, view: ViewOpt
     from runner.commands.ask import prepare_prompt  # noqa: PLC0415
     from runner.commands.exit_codes import of_run  # noqa: PLC0415
 
-    text = sys.stdin.read().strip() if prompt == "-" else prompt
-    prepared = prepare_prompt(text, options, system=system)
+    text = sys.stdin.read().strip() if prompt == "-" else text_argument(prompt)
+    system = system and text_argument(system)
+    prepared = ask_about_hosts(lambda: prepare_prompt(text, options, system=system, max_tokens=max_tokens))
     names = [target.name for target in prepared.plan.targets]
     finished = perform_with(prepared, view, lambda: open_columns(view.progress_mode, view.open_results(), names))
     sys.exit(of_run(finished))

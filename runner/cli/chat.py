@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runner.cli.confirm import ask_about_hosts
 from runner.cli.options import TARGETS, run_options
+from runner.cli.terminal import echo_json
 from runner.cli.view import ViewOptions, print_notes, view_options
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ def chat(*, options: "RunOptions", system: str | None, view: ViewOptions) -> Non
     from runner.commands.chat import prepare_chat  # noqa: PLC0415 -- heavy imports wait until there is work
     from runner.commands.run.event_loop import run_async  # noqa: PLC0415
 
-    prepared = prepare_chat(options, system=system)
+    prepared = ask_about_hosts(lambda: prepare_chat(options, system=system))
     try:
         run_async(_converse, prepared, view)
     except KeyboardInterrupt:
@@ -51,7 +53,7 @@ async def _converse(prepared: "PreparedRun", view: ViewOptions) -> None:
             with open_columns(view.progress_mode, console, names) as columns:
                 await conversation.ask(text, columns)
     if view.as_json:
-        click.echo(WRITERS[".json"](load_run(prepared.folder)), nl=False)
+        echo_json(WRITERS[".json"](load_run(prepared.folder)), nl=False)
     click.echo(f"written: {prepared.folder}", err=True)
 
 

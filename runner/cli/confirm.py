@@ -1,7 +1,9 @@
-"""Ask before many requests are sent, or much money is spent."""
+"""Ask before many requests are sent, much money is spent, or the host of a strange file gets a key."""
 
+import os
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -11,6 +13,8 @@ if TYPE_CHECKING:
     from runner.pricing.money import Money
 
 CONFIRM_OVER = "500"
+
+Prepared = TypeVar("Prepared")
 
 
 class Threshold(click.ParamType["int | Money"]):
@@ -30,6 +34,30 @@ class Threshold(click.ParamType["int | Money"]):
             return parse_money(text)
         except CompareError:
             self.fail(f"{text!r} is neither a number of requests nor a sum such as 5USD", param, ctx)
+
+
+def ask_about_hosts(prepare: Callable[[], Prepared]) -> Prepared:
+    """Return what a function prepares; where it meets hosts that nobody allowed, ask about each, and remember a yes.
+
+    Raises:
+        UntrustedHost: nobody is there to answer, or the answer was no; nothing was sent.
+
+    """
+    from runner.commands.trust import remember  # noqa: PLC0415 -- heavy
+    from runner.providers.environment import is_ci  # noqa: PLC0415
+    from runner.providers.trust import UntrustedHost  # noqa: PLC0415
+
+    try:
+        return prepare()
+    except UntrustedHost as refusal:
+        is_terminal = sys.stdin.isatty() and sys.stderr.isatty()
+        if not is_terminal or is_ci(os.environ):
+            raise
+        for host in refusal.hosts:
+            if not click.confirm(host.question, err=True):
+                raise
+        remember(refusal.hosts)
+    return prepare()
 
 
 def confirm(prepared: "PreparedRun", threshold: "int | Money", *, yes: bool) -> None:

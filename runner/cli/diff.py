@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.cli.options import color_option, fail_undecided_option, gate_option, min_effect_option
+from runner.cli.terminal import echo_json
 from runner.errors import CompareError
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def diff(
     rule = Rule(alpha=alpha, min_effect=min_effect, measures=metrics)
     difference = _compare(base, new, between, between_regions, rule)
     if as_json:
-        click.echo(DIFFERENCE_WRITERS[".json"](difference), nl=False)
+        echo_json(DIFFERENCE_WRITERS[".json"](difference), nl=False)
     else:
         from runner.cli.view import open_console  # noqa: PLC0415
         from runner.outputs.diff.terminal import render_difference  # noqa: PLC0415

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.options import env_file_option
+from runner.cli.options import allow_host_option, env_file_option
+from runner.cli.terminal import echo_json
 
 if TYPE_CHECKING:
     from runner.commands.doctor import DoctorFinding
@@ -18,7 +19,8 @@ MARKS = {"ok": "ok     ", "note": "note   ", "problem": "PROBLEM"}
 @click.option("--ping", "pings", is_flag=True, help="Ask each configured provider for its list of models; no tokens.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @env_file_option
-def doctor(env_files: tuple[Path, ...], *, pings: bool, as_json: bool) -> None:
+@allow_host_option
+def doctor(env_files: tuple[Path, ...], allow_hosts: tuple[str, ...], *, pings: bool, as_json: bool) -> None:
     """Check what is installed, configured and reachable, and say what to do where something is wrong.
 
     \b
@@ -31,9 +33,9 @@ def doctor(env_files: tuple[Path, ...], *, pings: bool, as_json: bool) -> None:
 
     from runner.commands.doctor import Health, examine  # noqa: PLC0415 -- heavy imports wait until there is work
 
-    findings = examine(env_files, pings=pings)
+    findings = examine(env_files, pings=pings, allowed=allow_hosts)
     if as_json:
-        click.echo(json.dumps(list(map(_to_plain, findings)), ensure_ascii=False, indent=2))
+        echo_json(json.dumps(list(map(_to_plain, findings)), ensure_ascii=False, indent=2))
     else:
         for finding in findings:
             click.echo(_render_line(finding))

@@ -1,11 +1,12 @@
 """`compare export`: a finished run, in the form of another tool."""
 
-import sys
 from pathlib import Path
 
 import click
 
 from runner.cli.options import is_given, percentiles_option
+from runner.cli.terminal import exact_stdout
+from runner.outputs.text.escape import printable
 
 ROWS_ALONE = frozenset({".csv", ".jsonl", ".parquet", ".xml"})
 """Formats that hold no summary."""
@@ -52,4 +53,13 @@ def export(run: Path, *, output: Path | None, percents: tuple[float, ...], conte
         click.echo(f"written: {output}", err=True)
     elif exported is not None:
         # Not click.echo: a console's own encoding must neither refuse a reply nor translate its line ends.
-        sys.stdout.buffer.write(exported.text.encode())
+        _print(exported.text)
+
+
+def _print(text: str) -> None:
+    """Print an export: as it is for a program, without control characters for a terminal."""
+    stdout = exact_stdout()
+    shown = printable(text) if stdout.isatty() else text
+    stdout.flush()
+    stdout.buffer.write(shown.encode())
+    stdout.buffer.flush()

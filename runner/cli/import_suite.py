@@ -10,22 +10,27 @@ import click
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), metavar="SUITE", help="The suite to write (default stdout)."
 )
-def import_suite(file: Path, output: Path | None) -> None:
-    """Make a suite of FILE: promptfoo's configuration, OpenAI messages, or a table of prompts.
+@click.option("--prompt-column", metavar="NAME", help="The column, or key of a row, that says what to ask.")
+@click.option("--expected-column", metavar="NAME", help="The column, or key, with the reference answer.")
+def import_suite(file: Path, output: Path | None, prompt_column: str | None, expected_column: str | None) -> None:
+    """Make a suite of FILE: promptfoo's configuration, OpenAI messages, a data set, or a table of prompts.
 
     \b
     compare import promptfooconfig.yaml -o suite.yaml
     compare import training.jsonl -o suite.yaml        lines of OpenAI messages, or of a batch
-    compare import questions.csv -o suite.yaml         a column `prompt`
+    compare import questions.csv -o suite.yaml         columns such as question and answer
+    compare import survey.csv --prompt-column Frage -o suite.yaml
 
     What is not taken is listed with its place on stderr, and at the top of the suite. Nothing of FILE is run.
     """
     from runner.commands.import_suite import import_file  # noqa: PLC0415 -- heavy imports wait until there is work
+    from runner.suite.case_rows import ColumnNames  # noqa: PLC0415 -- likewise
 
-    imported = import_file(file, output)
+    imported = import_file(file, output, ColumnNames(prompt_column, expected_column))
     for line in imported.not_imported:
         click.echo(f"not taken: {line}", err=True)
     if output is None:
         click.echo(imported.text, nl=False)
     cases = f"{imported.cases:,} {'case' if imported.cases == 1 else 'cases'}"
-    click.echo(f"written: {output}, {cases}" if output else cases, err=True)
+    beside = f" in {imported.case_file}" if imported.case_file else ""
+    click.echo(f"written: {output}, {cases}{beside}" if output else cases, err=True)

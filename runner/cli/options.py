@@ -112,6 +112,14 @@ env_file_option = click.option(
     help="Read variables from a file; the nearest .env is read anyway, the environment wins.",
 )
 
+allow_host_option = click.option(
+    "--allow-host",
+    "allow_hosts",
+    multiple=True,
+    metavar="HOST",
+    help="Let a suite, or a compare.yaml or .env found beside it, send to this host without a question.",
+)
+
 TARGETS = (
     click.option(
         "-m",
@@ -126,6 +134,7 @@ TARGETS = (
     ),
     click.option("--skip-missing", is_flag=True, help="Leave out named targets that have no key, instead of stopping."),
     env_file_option,
+    allow_host_option,
     click.option(
         "--concurrency",
         type=whole_number("concurrency"),

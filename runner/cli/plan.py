@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.cli.options import LOAD, REPEATS, TARGETS, run_options
+from runner.cli.terminal import echo_json
 
 if TYPE_CHECKING:
     from runner.commands.plan import PlanPreview
@@ -29,7 +30,10 @@ def plan(suite: Path, *, options: "RunOptions", as_json: bool) -> None:
     from runner.commands.plan import preview_plan  # noqa: PLC0415 -- heavy imports wait until there is work
 
     preview = preview_plan(suite, options)
-    click.echo(_render_json(preview) if as_json else _render_text(preview))
+    if as_json:
+        echo_json(_render_json(preview))
+    else:
+        click.echo(_render_text(preview))
 
 
 def _render_json(preview: "PlanPreview") -> str:

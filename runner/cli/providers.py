@@ -6,14 +6,20 @@ from typing import Any
 
 import click
 
-from runner.cli.options import env_file_option
+from runner.cli.confirm import ask_about_hosts
+from runner.cli.options import allow_host_option, env_file_option
+from runner.cli.terminal import echo_json
+from runner.outputs.text.escape import one_line
 
 
 @click.command()
 @click.option("--models", "provider", metavar="NAME", help="List what this provider's GET /models says, instead.")
 @env_file_option
+@allow_host_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def providers(provider: str | None, env_files: tuple[Path, ...], *, as_json: bool) -> None:
+def providers(
+    provider: str | None, env_files: tuple[Path, ...], allow_hosts: tuple[str, ...], *, as_json: bool
+) -> None:
     """List every provider: base URL, key variable, whether a key is set (never its value), default models.
 
     \b
@@ -29,11 +35,17 @@ def providers(provider: str | None, env_files: tuple[Path, ...], *, as_json: boo
     registry = load_registry(Path.cwd())
     environ = read_environment(env_files, Path.cwd(), os.environ)
     if provider is not None:
-        models = list_models(provider, registry, environ)
-        click.echo(json.dumps(models, ensure_ascii=False) if as_json else "\n".join(models))
+        models = ask_about_hosts(lambda: list_models(provider, registry, environ, allow_hosts))
+        if as_json:
+            echo_json(json.dumps(models, ensure_ascii=False))
+        else:
+            click.echo("\n".join(map(one_line, models)))
         return
     rows = describe_providers(registry, environ)
-    click.echo(json.dumps(rows, ensure_ascii=False, indent=2) if as_json else tabulate_rows(rows))
+    if as_json:
+        echo_json(json.dumps(rows, ensure_ascii=False, indent=2))
+    else:
+        click.echo(tabulate_rows(rows))
 
 
 def tabulate_rows(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runner.cli.confirm import CONFIRM_OVER, Threshold, confirm
+from runner.cli.confirm import CONFIRM_OVER, Threshold, ask_about_hosts, confirm
 from runner.cli.options import (
     LOAD,
     REPEATS,
@@ -217,7 +217,8 @@ def _prepare(suite: Path | None, options: "RunOptions") -> "PreparedRun":
     from runner.commands.run.perform import settle_vantages  # noqa: PLC0415
     from runner.commands.run.prepare import prepare  # noqa: PLC0415
 
-    return settle_vantages(prepare(*load_suite(find_suite(suite, options)), options))
+    loaded, registry = load_suite(find_suite(suite, options))
+    return settle_vantages(ask_about_hosts(lambda: prepare(loaded, registry, options)))
 
 
 def _conclude(finished: "FinishedRun", gate: "Gate | None", options: "RunOptions", view: ViewOptions, code: int) -> int:

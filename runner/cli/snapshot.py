@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.confirm import CONFIRM_OVER, confirm
+from runner.cli.confirm import CONFIRM_OVER, ask_about_hosts, confirm
 from runner.cli.options import REPEATS, TARGETS, run_options
 from runner.cli.view import ViewOptions, perform_with_progress, view_options
 
@@ -82,7 +82,7 @@ def _compare(
     loaded, registry = load_suite(suite)
     if source is not None:
         return compare_run(loaded, suite, source), OK
-    prepared = prepare(loaded, registry, options, simulate=False)
+    prepared = ask_about_hosts(lambda: prepare(loaded, registry, options, simulate=False))
     confirm(prepared, int(CONFIRM_OVER), yes=yes)
     finished = perform_with_progress(prepared, view)
     code = of_run(finished)

@@ -1,4 +1,4 @@
-"""What a command shows of a run: options on it, consoles, notes, progress and the results."""
+"""The view that a command has of a run: its options, consoles, notes, progress and results."""
 
 import os
 from collections.abc import Callable
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from runner.cli.options import collect, color_option
+from runner.cli.terminal import echo_json, make_console
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,7 +24,7 @@ WIDE = 100_000
 
 @dataclass(frozen=True, slots=True)
 class ViewOptions:
-    """What to show, and how."""
+    """The options that choose what is shown, and how."""
 
     as_json: bool
     quiet: bool
@@ -67,13 +68,11 @@ view_options = collect(
 
 def open_console(color: str, *, stderr: bool = False) -> "Console":
     """Return a console; `color` is auto, always or never."""
-    from rich.console import Console  # noqa: PLC0415 -- heavy
-
     forced = color == "always" or (color == "auto" and bool(os.environ.get("FORCE_COLOR")))
     refused = color == "never" or (color == "auto" and bool(os.environ.get("NO_COLOR")))
-    console = Console(stderr=stderr, highlight=False, no_color=(refused and not forced) or None)
+    console = make_console(stderr=stderr, highlight=False, no_color=(refused and not forced) or None)
     if forced:
-        console = Console(stderr=stderr, highlight=False, force_terminal=True, no_color=False)
+        console = make_console(stderr=stderr, highlight=False, force_terminal=True, no_color=False)
     if not console.is_terminal or not console.file.isatty():
         console.width = int(os.environ.get("COLUMNS", "0")) or WIDE
     return console
@@ -115,7 +114,7 @@ def print_results(finished: "FinishedRun", view: ViewOptions) -> None:
 
     if view.as_json:
         for piece in STREAM_WRITERS[".json"](finished.run):
-            click.echo(piece, nl=False)
+            echo_json(piece, nl=False)
     else:
         view.open_results().print(render_summary(finished.run))
     if finished.interrupted:

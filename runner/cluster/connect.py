@@ -127,6 +127,7 @@ def join_cluster(address: str) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reports usage to its vendor unless the user says so
     with _ray_silenced():
         try:
             ray.init(address=address, log_to_driver=False, configure_logging=False)

@@ -24,9 +24,11 @@ ReplyHistory = Mapping[str, tuple[str, ...]]
 """Target -> its replies to the turns so far."""
 
 
-def prepare_prompt(prompt: str, options: RunOptions, *, system: str | None = None, name: str = NAME) -> PreparedRun:
+def prepare_prompt(
+    prompt: str, options: RunOptions, *, system: str | None = None, max_tokens: int | None = None, name: str = NAME
+) -> PreparedRun:
     """Return a run that asks one prompt as it stands."""
-    suite = suite_from_prompts([prompt], name=name, parameters=Parameters(system=system))
+    suite = suite_from_prompts([prompt], name=name, parameters=Parameters(system=system, max_tokens=max_tokens))
     return prepare(suite, load_registry(Path.cwd()), options)
 
 

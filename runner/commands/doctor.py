@@ -19,13 +19,15 @@ import httpx2
 from runner.calibration.stored import find_clock_error
 from runner.commands.providers import load_registry
 from runner.commands.run.event_loop import run_async
-from runner.document import find_nearest
+from runner.commands.trust import find_unallowed
 from runner.errors import CompareError
-from runner.providers.config import find_config
+from runner.providers.config import CONFIG_NAME, find_configs
 from runner.providers.endpoint import Endpoint, find_endpoint, is_configured
 from runner.providers.environment import read_environment
-from runner.providers.redaction import Redactor
+from runner.providers.ownership import find_own_file
+from runner.providers.redaction import Redactor, secrets_of
 from runner.providers.registry import Registry
+from runner.providers.trust import NewHost
 from runner.storage.run_folder import RESULTS
 from runner.version import __version__
 from runner.wire.client import Client, ProviderRefusal
@@ -38,7 +40,7 @@ PING_S = 10.0
 
 
 class Health(StrEnum):
-    """Whether something is as it should be."""
+    """The result of a check of this machine."""
 
     GOOD = "ok"
     NOTE = "note"
@@ -55,13 +57,20 @@ class DoctorFinding:
     hint: str | None = None
 
 
-def examine(env_files: Sequence[Path] = (), *, pings: bool = False) -> list[DoctorFinding]:
-    """Return the results of all checks; with `pings` those that need the network, too."""
+def examine(env_files: Sequence[Path] = (), *, pings: bool = False, allowed: Sequence[str] = ()) -> list[DoctorFinding]:
+    """Return the results of all checks; with `pings` those that need the network, too.
+
+    A provider whose host only a found file names, and which the user has not allowed, is not pinged.
+    """
     registry = load_registry(Path.cwd())
     environ = read_environment(env_files, Path.cwd(), os.environ)
     findings = list(_examine_offline(registry, environ))
     if pings:
-        findings += run_async(_ping_all, _configured_endpoints(registry, environ)[0])
+        endpoints = _configured_endpoints(registry, environ)[0]
+        strangers = find_unallowed(endpoints, registry, environ, allowed)
+        findings += [_refuse_ping(host) for host in strangers]
+        refused = {host.provider for host in strangers}
+        findings += run_async(_ping_all, [each for each in endpoints if each.provider not in refused])
     return findings
 
 
@@ -120,9 +129,11 @@ def _check_command() -> DoctorFinding:
 
 def _check_files() -> Iterator[DoctorFinding]:
     here = Path.cwd()
-    config, variables = find_config(here), find_nearest(".env", here)
-    found = [str(path) for path in (config, variables) if path is not None]
+    variables, strange = find_own_file(".env", here)
+    found = [str(path) for path in (*find_configs(here), variables) if path is not None]
     yield DoctorFinding("files", Health.GOOD, ", ".join(found) or "neither a compare.yaml nor a .env here or above")
+    for note in (*find_own_file(CONFIG_NAME, here)[1], *strange):
+        yield DoctorFinding("files", Health.NOTE, note)
     place = RESULTS if RESULTS.is_dir() else here
     if not os.access(place, os.W_OK):
         yield DoctorFinding("results", Health.BAD, f"{place.absolute()} is not writable", "name another folder with -o")
@@ -194,6 +205,10 @@ def _check_provider(endpoint: Endpoint, environ: Mapping[str, str]) -> DoctorFin
     return DoctorFinding(endpoint.provider, health, text, " ".join(endpoint.notes) or None)
 
 
+def _refuse_ping(host: NewHost) -> DoctorFinding:
+    return DoctorFinding(host.provider, Health.NOTE, f"not pinged: {host}", f"if it is meant: --allow-host {host.host}")
+
+
 async def _ping_all(endpoints: Sequence[Endpoint]) -> list[DoctorFinding]:
     # One after the other: at the same time they would slow each other down.
     return [await ping(endpoint) for endpoint in endpoints]
@@ -201,7 +216,7 @@ async def _ping_all(endpoints: Sequence[Endpoint]) -> list[DoctorFinding]:
 
 async def ping(endpoint: Endpoint) -> DoctorFinding:
     """Open one connection and request the list of models, which costs no tokens; return how long each phase took."""
-    redactor = Redactor([endpoint.key] if endpoint.key is not None else [])
+    redactor = Redactor(secrets_of([endpoint], os.environ))
     client = Client(endpoint, PING_S)
     try:
         opened = await client.warm_up(1)
@@ -216,11 +231,19 @@ async def ping(endpoint: Endpoint) -> DoctorFinding:
         return DoctorFinding(endpoint.provider, Health.NOTE if has_no_list else Health.BAD, text)
     finally:
         await client.aclose()
-    return DoctorFinding(
-        endpoint.provider,
-        Health.GOOD,
-        f"{_describe_phases(opened)}; GET /models {answered_s * 1000:.0f} ms, {len(models)} models",
-    )
+    text = f"{_describe_phases(opened)}; GET /models {answered_s * 1000:.0f} ms, {len(models)} models"
+    unlisted = find_unlisted(endpoint.row.models, models)
+    if unlisted:
+        text += f"; not listed, though asked when none is named: {', '.join(unlisted)}"
+        hint = f"correct `models`: `compare providers --models {endpoint.provider}` lists those there are"
+        return DoctorFinding(endpoint.provider, Health.NOTE, text, hint)
+    return DoctorFinding(endpoint.provider, Health.GOOD, text)
+
+
+def find_unlisted(asked: Sequence[str], listed: Sequence[str]) -> list[str]:
+    """Return the models that a list does not have, in any case and with any vendor before it; none of an empty list."""
+    names = {part for name in listed for part in (name.lower(), name.lower().rpartition("/")[2])}
+    return [model for model in asked if names and model.lower() not in names]
 
 
 def _describe_phases(opened: list[Phases]) -> str:

@@ -24,7 +24,7 @@ MOST_NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What a run is compared with: the run `base`, or else two targets of its own, the second with the first."""
+    """A comparison that a run must pass: with the run `base`, or of its second target with its first."""
 
     base: Run | None
     arms: tuple[str, str] | None

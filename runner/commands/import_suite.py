@@ -1,31 +1,41 @@
 """Import a file of another tool as a suite file, with a list of what was not imported."""
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.document import parse, write
-from runner.document.files import read_text
+from runner.document import Json, parse, read_lines, read_text, write
 from runner.errors import CompareError, InvalidFile, Problem
 from runner.providers.registry import builtin
 from runner.storage.run_folder import check_outputs, write_atomically
-from runner.suite.imports.csv_table import draft_of_table
+from runner.suite.case_files import ROW_FILES
+from runner.suite.case_rows import ColumnNames
 from runner.suite.imports.draft import Draft
-from runner.suite.imports.json_rows import draft_of_json
 from runner.suite.imports.promptfoo.config import TYPICAL_KEYS, draft_of_config
+from runner.suite.imports.rows import draft_of_rows, rows_of_draft
 from runner.suite.load import load_document
 
 MAX_BYTES = 64 << 20
+"""Limit on a configuration; a file of rows may have any size."""
+
+MAX_CASES_INSIDE = 5_000
+MAX_CHARACTERS_INSIDE = 700_000
+"""Limits on the cases that are written into the suite itself; more of them go into a file beside it."""
+
+MAX_NOTES = 1_000
 SUITES = (".yaml", ".yml")
 
 
 @dataclass(frozen=True, slots=True)
 class ImportedSuite:
-    """A suite's text, how many cases it has, and a sentence on each thing that was not imported."""
+    """A suite's text, how many cases it has, a sentence on each thing that was not imported, and its case file."""
 
     text: str
     cases: int
     not_imported: tuple[str, ...]
+    case_file: Path | None = None
+    """Where the cases are that are too many for the suite itself."""
 
 
 def check_suite_file(path: Path) -> None:
@@ -35,8 +45,10 @@ def check_suite_file(path: Path) -> None:
         raise CompareError(f"-o {path}: there is such a file already. Name another, or remove it first.")
 
 
-def import_file(path: Path, output: Path | None) -> ImportedSuite:
+def import_file(path: Path, output: Path | None, names: ColumnNames | None = None) -> ImportedSuite:
     """Return a file as a suite; write it to `output`, if that is given.
+
+    `names` are the columns of what to ask and of the reference answer, where they go by other names than usual.
 
     Raises:
         CompareError: the file cannot be read, or nothing in it becomes a case.
@@ -44,45 +56,84 @@ def import_file(path: Path, output: Path | None) -> ImportedSuite:
     """
     if output is not None:
         check_suite_file(output)
-    suite_path = output or path.with_suffix(".yaml")
-    draft = _read_draft(path)
+    draft = _read_draft(path, names or ColumnNames())
     not_imported = tuple(_describe_problems(draft.skipped))
     if not draft.cases:
         raise CompareError("\n".join([*not_imported, f"nothing in {path} becomes a case, so there is no suite"]))
-    text = _suite_text(path, draft, not_imported)
-    _check_suite(text, suite_path)
-    if output is not None:
-        write_atomically(output, text)
-    return ImportedSuite(text, len(draft.cases), not_imported)
+    if _fits_inside(draft):
+        text = _suite_text(path, draft.suite(), not_imported)
+        _check_suite(text, output or path.with_suffix(".yaml"))
+        if output is not None:
+            write_atomically(output, text)
+        return ImportedSuite(text, len(draft.cases), not_imported)
+    return _write_with_case_file(path, output, draft, not_imported)
 
 
-def _read_draft(path: Path) -> Draft:
-    suffix, text = path.suffix.lower(), read_text(path, MAX_BYTES)
-    match suffix:
-        case ".csv":
-            return draft_of_table(text, path)
-        case ".json" if not _is_config(text, path):
-            return draft_of_json(text, path)
-        case ".jsonl":
-            return draft_of_json(text, path)
-        case ".json" | ".yaml" | ".yml":
+def _fits_inside(draft: Draft) -> bool:
+    size = 0
+    for case in draft.cases:
+        size += len(json.dumps(case, ensure_ascii=False))
+        if size > MAX_CHARACTERS_INSIDE:
+            return False
+    return len(draft.cases) <= MAX_CASES_INSIDE
+
+
+def _write_with_case_file(
+    path: Path, output: Path | None, draft: Draft, not_imported: tuple[str, ...]
+) -> ImportedSuite:
+    """Write a suite whose cases are in a file beside it, which is read row by row."""
+    if output is None:
+        raise CompareError(
+            f"{path} becomes {len(draft.cases):,} cases, more than a suite holds itself. "
+            "Name the suite with -o; the cases are written into a .jsonl file beside it."
+        )
+    case_file = output.with_suffix(".cases.jsonl")
+    if case_file.exists():
+        raise CompareError(f"{case_file}, where the cases belong, is there already. Name another suite, or remove it.")
+    data: dict[str, Json] = {"version": 1, **draft.head, "cases_from": case_file.name}
+    text = _suite_text(path, data, not_imported)
+    write_atomically(case_file, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows_of_draft(draft)))
+    try:
+        _check_suite(text, output)
+    except CompareError:
+        case_file.unlink()
+        raise
+    write_atomically(output, text)
+    return ImportedSuite(text, len(draft.cases), not_imported, case_file)
+
+
+def _read_draft(path: Path, names: ColumnNames) -> Draft:
+    suffix = path.suffix.lower()
+    if suffix not in ROW_FILES:
+        known = ".yaml, .csv, .tsv, .jsonl, .json"
+        raise CompareError(f"{path}: files called {suffix or 'nothing'} are not read. Known: {known}.")
+    if suffix in {".json", ".yaml", ".yml"} and not _is_list(path):
+        text = read_text(path, MAX_BYTES)
+        if suffix != ".json" or _is_config(text, path):
             return _read_config(text, path)
-    raise CompareError(f"{path}: files called {suffix or 'nothing'} are not read. Known: .yaml, .csv, .jsonl, .json.")
+    return draft_of_rows(path, names)
+
+
+def _is_list(path: Path) -> bool:
+    """Return whether a YAML or JSON file begins with a list."""
+    for line in read_lines(path, MAX_BYTES, ends="\n"):
+        start = line.strip()
+        if start and not start.startswith(("#", "---", "%")):
+            return start.startswith(("- ", "[")) or start == "-"
+    return False
 
 
 def _is_config(text: str, path: Path) -> bool:
     """Return whether a JSON file is a configuration of promptfoo: an object with one of its keys."""
-    if not text.lstrip().startswith("{"):
-        return False
     try:
-        data = parse(text, str(path)).data
+        data = parse(text, str(path), foreign=True).data
     except InvalidFile:
         return False
     return isinstance(data, dict) and not TYPICAL_KEYS.isdisjoint(data)
 
 
 def _read_config(text: str, path: Path) -> Draft:
-    document = parse(text, str(path))
+    document = parse(text, str(path), foreign=True)
     if isinstance(document.data, dict) and {"cases", "cases_from"} & document.data.keys():
         raise CompareError(f"{path} is a suite already: compare run {path}")
     return draft_of_config(document, path.parent)
@@ -98,14 +149,13 @@ def _describe_problems(problems: Sequence[Problem]) -> Iterator[str]:
         yield f"{alike[0]}{more}"
 
 
-def _suite_text(path: Path, draft: Draft, not_imported: Sequence[str]) -> str:
-    notes = (
-        ["", "Not taken:", *(f"  {line}" for each in not_imported for line in each.splitlines())]
-        if not_imported
-        else []
-    )
+def _suite_text(path: Path, data: dict[str, Json], not_imported: Sequence[str]) -> str:
+    lines = [f"  {line}" for each in not_imported[:MAX_NOTES] for line in each.splitlines()]
+    if len(not_imported) > MAX_NOTES:
+        lines.append(f"  ... and {len(not_imported) - MAX_NOTES:,} more, which the import listed")
+    notes = ["", "Not taken:", *lines] if lines else []
     comment = [f"Made of {path.name} by `compare import`.", *notes]
-    return "".join(f"# {line}".rstrip() + "\n" for line in comment) + "\n" + write(draft.suite())
+    return "".join(f"# {line}".rstrip() + "\n" for line in comment) + "\n" + write(data)
 
 
 def _check_suite(text: str, path: Path) -> None:
@@ -113,7 +163,4 @@ def _check_suite(text: str, path: Path) -> None:
     try:
         load_document(parse(text, str(path)), path, builtin().names)
     except InvalidFile as error:
-        first = error.problems[0]
-        raise CompareError(
-            f"the suite would not be accepted: {first.what}. Split the file, or name it in a suite's `cases_from`"
-        ) from None
+        raise CompareError(f"the suite would not be accepted: {error.problems[0]}") from None

@@ -1,24 +1,25 @@
 """The providers that are known here: their rows, whether their keys are set, and the models they list."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from runner.commands.run.event_loop import run_async
+from runner.commands.trust import refuse_new_hosts
 from runner.errors import CompareError
-from runner.providers.config import find_config, load_config
+from runner.providers.config import with_configs
 from runner.providers.endpoint import find_endpoint
 from runner.providers.plugins import with_plugins
-from runner.providers.redaction import Redactor
+from runner.providers.redaction import Redactor, secrets_of
 from runner.providers.registry import Registry, builtin
 from runner.providers.row import Row
 from runner.providers.target_name import resolve_provider
 
 
 def load_registry(start: Path) -> Registry:
-    """Return the built-in rows and those of plug-ins, overridden by those of the nearest compare.yaml."""
-    registry, config = with_plugins(builtin()), find_config(start)
-    return registry.with_rows(load_config(config)) if config else registry
+    """Return the built-in rows and those of plug-ins, overridden by the user's own and those of the nearest file."""
+    return with_configs(with_plugins(builtin()), start)
 
 
 def describe_providers(registry: Registry, environ: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -41,17 +42,19 @@ def _describe(name: str, row: Row, registry: Registry, environ: Mapping[str, str
     }
 
 
-def list_models(name: str, registry: Registry, environ: Mapping[str, str]) -> list[str]:
+def list_models(name: str, registry: Registry, environ: Mapping[str, str], allowed: Sequence[str] = ()) -> list[str]:
     """Return the ids that a provider's GET /models lists.
 
     Raises:
         CompareError: there is no such provider, it has no key, or it does not list its models.
+        UntrustedHost: a found file names its host, and the user has not allowed it.
 
     """
     from runner.wire.client import Client, ProviderRefusal  # noqa: PLC0415 -- brings the SDK
 
     endpoint = find_endpoint(resolve_provider(name, registry), registry, environ)
-    redactor = Redactor([endpoint.key] if endpoint.key is not None else [])
+    refuse_new_hosts([endpoint], registry, environ, allowed)
+    redactor = Redactor(secrets_of([endpoint], os.environ))
 
     async def request_models() -> list[str]:
         client = Client(endpoint)
@@ -61,7 +64,7 @@ def list_models(name: str, registry: Registry, environ: Mapping[str, str]) -> li
             await client.aclose()
 
     try:
-        return run_async(request_models)
+        return [redactor.in_headers(model) for model in run_async(request_models)]
     except ProviderRefusal as refusal:
         status = f" {refusal.failed.http_status}" if refusal.failed.http_status else ""
         message = redactor.in_errors(refusal.failed.message)

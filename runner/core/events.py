@@ -62,6 +62,39 @@ class EmptyChunk:
     response_model: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class WholeMessage:
+    """The whole reply so far, sent again behind its pieces: text of each channel that the message has."""
+
+    at_ns: int
+    texts: Mapping[Channel, str]
+    is_delta: bool = False
+    """Whether it came as one more piece, so that only a long text that equals the reply is a repetition."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceChanged:
+    """The text that follows came under another choice number than the text before."""
+
+    at_ns: int
+    choice: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceKept:
+    """The choice numbers have turned out to be several replies: only this one's text is kept."""
+
+    at_ns: int
+    choice: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerWasReasoning:
+    """All answer text so far was reasoning: a closing think tag has come without an opening one."""
+
+    at_ns: int
+
+
 class Text(NamedTuple):
     """Non-empty text on one channel. `origin_ns` is the sender's own timestamp, if it sent one.
 
@@ -77,7 +110,10 @@ class Text(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Token counts as the provider reported them; None for those it did not report. The last event counts."""
+    """Token counts as the provider reported them; None for those it did not report. The last event counts.
+
+    `inferred` is whether output tokens were found in the total alone.
+    """
 
     at_ns: int
     input_tokens: int | None
@@ -85,6 +121,7 @@ class Usage:
     reasoning_tokens: int | None
     cached_tokens: int | None
     raw: Mapping[str, object]
+    inferred: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,4 +172,7 @@ class Ended:
     at_ns: int
 
 
-Event = ResponseStarted | EmptyChunk | Text | Usage | Finished | StreamDone | Flagged | Failed | Ended
+Revision = WholeMessage | ChoiceChanged | ChoiceKept | AnswerWasReasoning
+"""Events that say how text that has already come is to be read."""
+
+Event = ResponseStarted | EmptyChunk | Text | Revision | Usage | Finished | StreamDone | Flagged | Failed | Ended

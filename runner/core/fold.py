@@ -4,9 +4,13 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import replace
 from io import StringIO
+from typing import NamedTuple
 
 from runner.core.events import (
+    AnswerWasReasoning,
     Channel,
+    ChoiceChanged,
+    ChoiceKept,
     EmptyChunk,
     Ended,
     Event,
@@ -15,17 +19,31 @@ from runner.core.events import (
     Flagged,
     Outcome,
     ResponseStarted,
+    Revision,
     StreamDone,
     Text,
     Usage,
+    WholeMessage,
 )
+from runner.core.finish_reasons import FinishClass, classify_reason, merge_reasons
 from runner.core.record import TextEvents
 
-LENGTH_REASONS = frozenset({"length", "max_tokens", "MAX_TOKENS", "model_context_window_exceeded"})
-FILTER_REASONS = frozenset(
-    {"content_filter", "content_filtered", "sensitive", "safety", "SAFETY", "RECITATION", "refusal"}
-)
-ERROR_REASONS = frozenset({"error", "network_error", "insufficient_system_resource", "abort"})
+OUTCOMES = {
+    FinishClass.ERROR: Outcome.PROVIDER_ERROR,
+    FinishClass.FILTER: Outcome.FILTERED,
+    FinishClass.LENGTH: Outcome.LENGTH,
+}
+
+REPEATED_CHARS = 16
+"""Characters from which on a last piece that equals the whole reply is taken for a repetition of it."""
+
+
+class Piece(NamedTuple):
+    """One text event, taken out of the columns."""
+
+    at_ns: int
+    channel: Channel
+    text: str
 
 
 class Fold:
@@ -38,6 +56,9 @@ class Fold:
         self._channels = StringIO()
         self._texts = {channel: StringIO() for channel in Channel}
         self._notes: set[str] = set()
+        self._choices: list[tuple[int, str]] = []
+        """Where the choice number changed: (number of text events before, choice)."""
+        self._texts_at_finish: int | None = None
         self.first_event: int | None = None
         self.last_event: int | None = None
         self.response_started: ResponseStarted | None = None
@@ -55,7 +76,7 @@ class Fold:
             self._add_other(event)
 
     def _add_other(
-        self, event: ResponseStarted | EmptyChunk | Usage | Finished | StreamDone | Flagged | Failed | Ended
+        self, event: ResponseStarted | EmptyChunk | Revision | Usage | Finished | StreamDone | Flagged | Failed | Ended
     ) -> None:
         match event:
             case ResponseStarted():
@@ -64,14 +85,12 @@ class Fold:
                     replace(self.response_started, request_id=event.request_id) if self.response_started else event
                 )
             case EmptyChunk():
-                self.response_model = self.response_model or event.response_model
-                self._note_data(event.at_ns)
+                self._add_empty(event)
             case Usage():
                 self.usage = event
                 self._note_data(event.at_ns)
             case Finished():
-                self.finish_reason = event.reason
-                self._note_data(event.at_ns)
+                self._finish(event)
             case StreamDone():
                 self.saw_done = True
             case Flagged():
@@ -80,6 +99,89 @@ class Fold:
                 self.failed = self.failed or event
             case Ended():
                 pass
+            case _:
+                self._revise(event)
+
+    def _add_empty(self, event: EmptyChunk) -> None:
+        self.response_model = self.response_model or event.response_model
+        if self.finish_reason is None:  # behind the finish it carries nothing of the reply
+            self._note_data(event.at_ns)
+
+    def _finish(self, event: Finished) -> None:
+        """Note a finish_reason. A later one replaces it only if it says more."""
+        self._note_data(event.at_ns)
+        text_between = self._texts_at_finish not in (None, len(self._at_ns))
+        self.finish_reason, differs = merge_reasons(self.finish_reason, event.reason, text_between=text_between)
+        self._texts_at_finish = len(self._at_ns)
+        if differs:
+            self._notes.add("finish_reasons_differ")
+
+    def _take_whole(self, event: WholeMessage) -> None:
+        """Add what a whole message has beyond the text so far; text that differs from it is kept and flagged."""
+        self._note_data(event.at_ns)
+        for channel, text in event.texts.items():
+            heard = self._texts[channel].getvalue()
+            if event.is_delta:
+                several = self._channels.getvalue().count(channel) > 1
+                if heard == text and several and len(text) >= REPEATED_CHARS:
+                    self._notes.add("repeated_reply")
+                else:
+                    self._add_text(Text(event.at_ns, channel, text))
+            elif text.startswith(heard):
+                if len(text) > len(heard):
+                    self._add_text(Text(event.at_ns, channel, text[len(heard) :]))
+            elif text.strip() != heard.strip():
+                self._notes.add("message_differs")
+
+    def _revise(self, event: Revision) -> None:
+        match event:
+            case WholeMessage():
+                self._take_whole(event)
+            case ChoiceChanged():
+                self._choices.append((len(self._at_ns), event.choice))
+            case ChoiceKept():
+                pieces = [
+                    piece
+                    for place, piece in enumerate(self._pieces())
+                    if self._choice_at(place) in (None, event.choice)
+                ]
+                self._rebuild(pieces)
+                self._choices.clear()
+            case AnswerWasReasoning():
+                self._move_answer()
+
+    def _move_answer(self) -> None:
+        """Turn the answer so far into reasoning, unless a field has brought the same reasoning already."""
+        answer, reasoning = (self._texts[channel].getvalue().strip() for channel in (Channel.ANSWER, Channel.REASONING))
+        repeated: Channel | None = None
+        if answer and reasoning:
+            repeated = Channel.ANSWER if reasoning.startswith(answer) else None
+            repeated = Channel.REASONING if repeated is None and answer.startswith(reasoning) else repeated
+        moved = {Channel.ANSWER: Channel.REASONING}
+        pieces = [piece for piece in self._pieces() if piece.channel is not repeated]
+        self._rebuild([piece._replace(channel=moved.get(piece.channel, piece.channel)) for piece in pieces])
+
+    def _choice_at(self, place: int) -> str | None:
+        """Return the choice under which a text event came; None if there is only one."""
+        return next((choice for start, choice in reversed(self._choices) if start <= place), None)
+
+    def _pieces(self) -> list[Piece]:
+        """Return the text events one by one."""
+        read = {channel: StringIO(text.getvalue()) for channel, text in self._texts.items()}
+        channels = map(Channel, self._channels.getvalue())
+        columns = zip(self._at_ns, channels, self._lengths, strict=True)
+        return [Piece(at_ns, channel, read[channel].read(length)) for at_ns, channel, length in columns]
+
+    def _rebuild(self, pieces: Sequence[Piece]) -> None:
+        """Make the columns anew from text events."""
+        kept = len(pieces) == len(self._at_ns)
+        self._at_ns = array("q", (piece.at_ns for piece in pieces))
+        self._lengths = array("q", (len(piece.text) for piece in pieces))
+        self._origin_ns = self._origin_ns if kept else array("q")
+        self._channels, self._texts = StringIO(), {channel: StringIO() for channel in Channel}
+        for piece in pieces:
+            self._channels.write(piece.channel)
+            self._texts[piece.channel].write(piece.text)
 
     def _note_data(self, at_ns: int) -> None:
         """Note the timestamp of an event with data; the reply ends with the last one."""
@@ -118,7 +220,10 @@ class Fold:
     @property
     def notes(self) -> tuple[str, ...]:
         """The flags of the attempt, sorted."""
-        return tuple(sorted(self._notes))
+        notes = self._notes | ({"tokens_from_total"} if self.usage is not None and self.usage.inferred else set())
+        if self.finish_reason is not None and classify_reason(self.finish_reason) is FinishClass.UNKNOWN:
+            notes.add("unknown_finish_reason")
+        return tuple(sorted(notes))
 
     def text_events(self, sent_ns: int) -> TextEvents:
         """Return the text events in microseconds since the request was sent, at `sent_ns`."""
@@ -135,12 +240,6 @@ class Fold:
         if self.failed is not None:
             return self.failed.outcome
         reason = self.finish_reason
-        if reason in ERROR_REASONS:
-            return Outcome.PROVIDER_ERROR
-        if reason in FILTER_REASONS:
-            return Outcome.FILTERED
-        if reason in LENGTH_REASONS:
-            return Outcome.LENGTH
-        if reason is None and not (self.saw_done and self.first_event is not None):
-            return Outcome.TRUNCATED
-        return Outcome.OK
+        if reason is None:
+            return Outcome.OK if self.saw_done and self.first_event is not None else Outcome.TRUNCATED
+        return OUTCOMES.get(classify_reason(reason), Outcome.OK)

@@ -24,12 +24,17 @@ HINTS: dict[str, Hint] = {
     "permission": Hint("access denied", "ask for access to the model, or use another key or region"),
     "proxy_auth": Hint("user or password refused by the proxy", "correct them in HTTPS_PROXY or HTTP_PROXY"),
     "model": Hint("no such model", "`compare providers --models {provider}` lists those there are"),
+    "not_recorded": Hint("not recorded", "replay what was asked then, or record it with `compare run --record`"),
     "address": Hint("nothing at this address", "check base_url, which often ends in /v1"),
     "rate": Hint("asked too often", "lower --concurrency"),
     "quota": Hint("quota used up", "wait for its reset, or raise it"),
     "content_filter": Hint("content filter", "change the prompt"),
     "context": Hint("prompt too long", "shorten it, or ask a model with a longer context"),
     "request": Hint("request refused", "change what it names"),
+    "plain_http": Hint("plain HTTP to a port that speaks HTTPS", "let base_url begin with https://"),
+    "body_size": Hint(
+        "request too large for a proxy or gateway", "raise its limit, client_max_body_size in nginx, or send less"
+    ),
     "redirect": Hint("redirected", "correct base_url, often to https or by a missing /v1"),
     # The provider failed.
     "overloaded": Hint("overloaded", "try again later"),

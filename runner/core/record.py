@@ -11,7 +11,9 @@ from functools import cached_property
 from itertools import pairwise
 
 from runner.core.bursts import first_arrival, in_one_burst, is_held_back
+from runner.core.charge import charged_cost
 from runner.core.events import TIMED, Channel, Outcome
+from runner.core.model_family import is_other_model
 
 UNHEARD_TOKENS, LONGEST_UTF8 = 64, 4
 """Reasoning of more tokens than it has bytes, by more than this, was streamed in part or as a summary."""
@@ -318,8 +320,16 @@ class Record:
             "buffered": self.buffered,
             "cached": bool(self.cached_tokens),
             "warmup": self.warmup,
+            "other_model": self.other_model,
+            "provider_cost": bool(charged_cost(self.usage)) and not self.identity.simulated,
         }
         return tuple(sorted({*self.noted, *(word for word, true in derived.items() if true)}))
+
+    @property
+    def other_model(self) -> bool:
+        """Whether the reply names a model outside the family of the one that was asked."""
+        identity = self.identity
+        return not identity.simulated and is_other_model(identity.provider, identity.model, self.response_model)
 
     @property
     def timed(self) -> bool:

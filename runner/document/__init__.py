@@ -2,6 +2,7 @@
 
 The syntax is YAML with the scalars of YAML 1.2: `no`, `12:30`, `2024-01-01` and `017` are text. Repeated
 keys, tags, merge keys and several documents in one file are refused, as are files built to exhaust memory.
+Merge keys are resolved in files of other tools.
 
 A file is read and then validated with a pydantic model; the error lists every mistake at once:
 
@@ -13,10 +14,11 @@ A model's own validators raise a ValueError with the text `what is wrong. What t
 where the model expects text, so that a model called 1.10 stays 1.10.
 """
 
-from runner.document.files import find_nearest, read, read_text
+from runner.document.files import find_nearest, read, read_lines, read_text
 from runner.document.nodes import Document, Json, Position, Route, document_of
 from runner.document.validation import validate
-from runner.document.yaml_parser import parse
+from runner.document.yaml_parser import data_of, parse
+from runner.document.yaml_stream import read_items
 from runner.document.yaml_writer import write
 
 __all__ = [
@@ -24,10 +26,13 @@ __all__ = [
     "Json",
     "Position",
     "Route",
+    "data_of",
     "document_of",
     "find_nearest",
     "parse",
     "read",
+    "read_items",
+    "read_lines",
     "read_text",
     "validate",
     "write",

@@ -1,5 +1,6 @@
 """Find and read files: bounded in size, and valid UTF-8."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from runner.document.nodes import Document, Position, refusal
@@ -15,17 +16,17 @@ def find_nearest(name: str, start: Path) -> Path | None:
     return next((folder / name for folder in (start, *start.parents) if (folder / name).is_file()), None)
 
 
-def read(path: Path) -> Document:
-    """Return the document in a YAML file.
+def read(path: Path, *, if_too_large: str = "Split it") -> Document:
+    """Return the document in a YAML file; `if_too_large` is what to do about one beyond the limit.
 
     Raises:
         InvalidFile: the file cannot be read, or is not valid YAML.
 
     """
-    return parse(read_text(path, MAX_BYTES), str(path))
+    return parse(read_text(path, MAX_BYTES, if_too_large=if_too_large), str(path))
 
 
-def read_text(path: Path, max_bytes: int) -> str:
+def read_text(path: Path, max_bytes: int, *, if_too_large: str = "Split it") -> str:
     """Return a UTF-8 file's text without byte order mark.
 
     Raises:
@@ -43,11 +44,52 @@ def read_text(path: Path, max_bytes: int) -> str:
     except (OSError, ValueError) as error:
         raise _unreadable(name, error) from None
     if len(content) > max_bytes:
-        raise refusal(name, _START, f"the file is larger than {max_bytes >> 20} MiB", "Split it")
+        raise refusal(name, _START, f"the file is larger than {max_bytes >> 20} MiB", if_too_large)
     try:
         return content.decode().removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise _not_utf8(name, content, error.start) from None
+
+
+def read_lines(path: Path, max_characters: int, *, ends: str) -> Iterator[str]:
+    """Yield the lines of a UTF-8 file of any size, each with its end and without a byte order mark.
+
+    `ends` is what ends a line: "\\n", or "" for all that a spreadsheet writes.
+
+    Raises:
+        InvalidFile: the file is missing, unreadable or not UTF-8, or a line is longer than `max_characters`.
+
+    """
+    name, number = str(path), 0
+    try:
+        with path.open(encoding="utf-8-sig", newline=ends) as file:
+            while line := file.readline(max_characters + 1):
+                number += 1
+                if len(line) > max_characters:
+                    what = f"this line is longer than {max_characters >> 20} million characters"
+                    raise refusal(name, Position(number, 1), what, "Split it")
+                yield line
+    except FileNotFoundError:
+        raise refusal(name, _START, "there is no such file", "Check the path") from None
+    except IsADirectoryError:
+        raise refusal(name, _START, "this is a folder, not a file", "Name a file in it") from None
+    except UnicodeDecodeError:
+        raise _first_bad_byte(path) from None
+    except OSError as error:
+        raise _unreadable(name, error) from None
+
+
+def _first_bad_byte(path: Path) -> InvalidFile:
+    """Return the problem with the first line of a file that is not UTF-8."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                line.decode()
+            except UnicodeDecodeError as error:
+                column = len(line[: error.start].decode()) + 1
+                what = f"the byte 0x{line[error.start]:02x} here is not UTF-8"
+                return refusal(str(path), Position(number, column), what, "Save the file as UTF-8")
+    return refusal(str(path), _START, "the file changed while it was read", "Read it again")
 
 
 def _unreadable(name: str, error: OSError | ValueError) -> InvalidFile:

@@ -23,6 +23,8 @@ from runner.errors import InvalidFile, Problem
 
 MAX_BYTES = 1 << 20
 MAX_VALUES = 100_000
+FOREIGN_FACTOR = 64
+"""How many times larger a file of another tool may be."""
 
 _CONSTANTS: dict[str, bool | None] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
@@ -36,47 +38,91 @@ _FLOAT = re.compile(r"[-+]?(\.[0-9]{1,99}|(0|[1-9][0-9]{0,99})(\.[0-9]{0,99})?)(
 _Valued = yaml.ScalarEvent | yaml.SequenceStartEvent | yaml.MappingStartEvent
 
 
-def parse(text: str, path: str) -> Document:
+def parse(text: str, path: str, *, foreign: bool = False) -> Document:
     """Return the document in YAML text; `path` is its name in messages.
+
+    A foreign file is another tool's: merge keys (`<<`) are resolved, and it may be 64 MiB long.
 
     Raises:
         InvalidFile: the text is empty, too large, or not valid.
 
     """
-    if len(text) > MAX_BYTES:
-        raise refusal(path, Position(1, 1), "the text is larger than 1 MiB", "Split it")
-    composer = _compose(text, path)
+    max_bytes = MAX_BYTES * (FOREIGN_FACTOR if foreign else 1)
+    if len(text) > max_bytes:
+        hint = "Split it" if foreign else "Move the cases into a .yaml, .jsonl or .csv file that `cases_from` names"
+        raise refusal(path, Position(1, 1), f"the text is larger than {max_bytes >> 20} MiB", hint)
+    composer = _compose(text, path, foreign=foreign)
     if composer.root is None:
         raise refusal(path, Position(1, 1), "the file is empty", "Write at least one key")
-    data = _Expansion(path).data(composer.root, 0)
+    data = data_of(composer.root, path, foreign=foreign)
     return Document(path, data, composer.root, tuple(composer.problems))
 
 
-def _compose(text: str, path: str) -> "_Composer":
+def data_of(root: Node, path: str, *, foreign: bool = False) -> Json:
+    """Return the value of a node with all values below it.
+
+    Raises:
+        InvalidFile: aliases expand beyond the bounds.
+
+    """
+    return _Expansion(path, FOREIGN_FACTOR if foreign else 1).data(root, 0)
+
+
+def _compose(text: str, path: str, *, foreign: bool) -> "Composer":
     """Compose with libyaml if it is installed, which is twenty times faster; take errors from PyYAML's own parser."""
     try:
-        return _Composer(yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)), path)
+        composer = Composer(
+            yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)), path, foreign=foreign
+        )
+        composer.compose()
     except yaml.YAMLError:
         pass
+    else:
+        return composer
     try:
-        return _Composer(yaml.parse(text, Loader=yaml.SafeLoader), path)
+        composer = Composer(yaml.parse(text, Loader=yaml.SafeLoader), path, foreign=foreign)
+        composer.compose()
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         raise InvalidFile([explain(error, text, path)]) from None
+    return composer
 
 
-class _Composer:
-    """Builds nodes from the parser's events; `root` is None if the file is empty."""
+class Composer:
+    """Builds nodes from the parser's events; `root` is None if no document, or an empty one, was composed."""
 
-    def __init__(self, events: Iterator[yaml.Event], path: str) -> None:
+    def __init__(self, events: Iterator[yaml.Event], path: str, *, foreign: bool = False) -> None:
         self.problems: list[Problem] = []
         self.root: Node | None = None
+        self.is_complete = False
+        """Whether the events of the item were read to its end."""
         self._path = path
+        self._foreign = foreign
+        self._max_values = MAX_VALUES * (FOREIGN_FACTOR if foreign else 1)
         self._events = events
         self._anchors: dict[str, Node] = {}
         self._values = 0
-        for event in events:
+
+    def compose(self) -> None:
+        """Compose the document that all events make.
+
+        Raises:
+            InvalidFile: it is not valid.
+
+        """
+        for event in self._events:
             if isinstance(event, yaml.DocumentStartEvent):
                 self._compose_document(event)
+
+    def item(self, event: yaml.Event) -> Node:
+        """Return the node that begins with an event, and read the events up to its end.
+
+        Raises:
+            InvalidFile: it is not valid.
+
+        """
+        node = self._node(event, 0)
+        self.is_complete = True
+        return node
 
     def _compose_document(self, event: yaml.DocumentStartEvent) -> None:
         if self.root is not None:
@@ -95,8 +141,8 @@ class _Composer:
         self._values += 1
         if depth > MAX_DEPTH:
             raise self._refuse(event, f"values are nested deeper than {MAX_DEPTH} levels", "Flatten them")
-        if self._values > MAX_VALUES:
-            raise self._refuse(event, f"the file holds more than {MAX_VALUES} values", "Split it")
+        if self._values > self._max_values:
+            raise self._refuse(event, f"the file holds more than {self._max_values} values", "Split it")
         if isinstance(event, yaml.AliasEvent):
             return self._anchored(event)
         assert isinstance(event, _Valued)
@@ -136,7 +182,11 @@ class _Composer:
     def _fields(self, place: Position, depth: int) -> Fields:
         nodes: dict[str, Node] = {}
         keys: dict[str, Position] = {}
+        merged: list[Fields] = []
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
+            if self._is_merge_key(event):
+                merged += self._merged_mappings(event, self._node(next(self._events), depth + 1))
+                continue
             key = self._key(event, depth)
             node = self._node(next(self._events), depth + 1)
             if key in keys:
@@ -146,7 +196,21 @@ class _Composer:
                 )
                 continue
             nodes[key], keys[key] = node, _place_of(event)
+        for fields in merged:
+            nodes = {**fields.nodes, **nodes}
+            keys = {**fields.keys, **keys}
         return Fields(nodes, keys, place)
+
+    def _is_merge_key(self, event: yaml.Event) -> bool:
+        return self._foreign and isinstance(event, yaml.ScalarEvent) and event.value == "<<" and event.implicit[0]
+
+    def _merged_mappings(self, event: yaml.Event, node: Node) -> list[Fields]:
+        """Return the mappings that a merge key names; where two have a key, the first one's value counts."""
+        named = [*node.nodes] if isinstance(node, Listing) else [node]
+        mappings = [each for each in named if isinstance(each, Fields)]
+        if len(mappings) < len(named):
+            self._note(_place_of(event), "`<<` merges something that is no mapping", "Name mappings, such as *defaults")
+        return mappings
 
     def _key(self, event: yaml.Event, depth: int) -> str:
         if not isinstance(event, yaml.ScalarEvent):
@@ -162,15 +226,16 @@ class _Composer:
 class _Expansion:
     """Converts nodes to data, and refuses aliases that expand beyond the bounds."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, factor: int) -> None:
         self._path = path
+        self._max_values, self._max_characters = MAX_VALUES * factor, MAX_BYTES * factor
         self._values = 0
         self._characters = 0
 
     def data(self, node: Node, depth: int) -> Json:
         """Return a node's value with all values below it."""
         self._values += 1
-        if self._values > MAX_VALUES or self._characters > MAX_BYTES or depth > MAX_DEPTH:
+        if self._values > self._max_values or self._characters > self._max_characters or depth > MAX_DEPTH:
             raise refusal(self._path, node.place, "aliases repeat too much", "Write the values out")
         if isinstance(node, Fields):
             self._characters += sum(map(len, node.nodes))

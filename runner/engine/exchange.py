@@ -10,7 +10,7 @@ from time import perf_counter_ns
 
 import anyio
 
-from runner.core.events import Event, Failed, Outcome, Text
+from runner.core.events import Channel, Event, Failed, Outcome, Text
 from runner.core.record import Record
 from runner.engine.attempts import AttemptRunner
 from runner.engine.in_flight import InFlightRequest, describe_failure
@@ -19,9 +19,9 @@ from runner.engine.lane_queue import LaneQueue, LaneQueues
 from runner.engine.observer import Observer
 from runner.engine.recorder import Recorder
 from runner.engine.request_template import RequestTemplates
-from runner.engine.retry import RetryPolicy
+from runner.engine.retry import RetryPolicy, say_wait
 from runner.planning.plan import Request
-from runner.providers.redaction import Redactor
+from runner.providers.redaction import Redactor, StreamRedactor
 from runner.storage.journal import JournalWriter
 from runner.wire.completion_request import CompletionRequest
 from runner.wire.read_loop import Attempt
@@ -130,6 +130,8 @@ class RequestExchange:
         failed = in_flight.attempt.fold.failed
         if failed is None or in_flight.attempt.fold.has_text:
             return None
+        if (failed.retry_after_s or 0.0) > self.retry.longest_wait_s:
+            failed = in_flight.attempt.fold.failed = say_wait(failed)
         if self.templates.learn_refusal(in_flight.request.target, in_flight.body, failed):
             wait_s: float | None = 0.0
         else:
@@ -171,13 +173,10 @@ class RequestExchange:
         messages = [{"role": m.role, "content": m.content} for m in request.messages(self.salt)]
         completion = CompletionRequest(template.target.model, messages, template.body, template.timeouts)
 
-        def watch(event: Event) -> None:
-            if isinstance(event, Text):
-                event = event._replace(text=self.redactor.by_value(event.text))
-            self.observer.received(request, event)
-
-        watching = watch if self.observer.watches_text else None
-        await self.runner.run(completion, in_flight.attempt, watching, vantage=request.vantage)
+        watch = _RedactedWatch(self.observer, request, self.redactor) if self.observer.watches_text else None
+        await self.runner.run(completion, in_flight.attempt, watch, vantage=request.vantage)
+        if watch is not None:
+            watch.flush()
 
     def _write_recording(self, in_flight: InFlightRequest) -> None:
         if self.recorder is not None:
@@ -197,3 +196,29 @@ class RequestExchange:
                 "wait_s": wait_s,
             }
         )
+
+
+class _RedactedWatch:
+    """Hands an attempt's events to an observer without keys, those that several pieces of text share included."""
+
+    def __init__(self, observer: Observer, request: Request, redactor: Redactor) -> None:
+        self._observer = observer
+        self._request = request
+        self._redactor = redactor
+        self._streams: dict[Channel, StreamRedactor] = {}
+        self._last: dict[Channel, Text] = {}
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Text):
+            stream = self._streams.setdefault(event.channel, self._redactor.stream())
+            self._last[event.channel] = event
+            event = event._replace(text=stream.feed(event.text))
+            if not event.text:
+                return
+        self._observer.received(self._request, event)
+
+    def flush(self) -> None:
+        """Hand over what was held back as the possible beginning of a key."""
+        for channel, stream in self._streams.items():
+            if rest := stream.flush():
+                self._observer.received(self._request, self._last[channel]._replace(text=rest))

@@ -46,8 +46,10 @@ class Recorder:
         if buffer is None:
             return
         label, reads = self._label(in_flight, messages, epoch_ns), buffer.finish()
-        if buffer.holds_key or _holds_key(attempt.fold, self._redactor):
-            label, reads = self._without_keys(label, reads, attempt.fold)
+        if attempt.fold.failed is not None and self._redactor.has_short:
+            label, reads = self._without_keys(label, reads, attempt.fold, self._redactor.with_short())
+        elif buffer.holds_key or _holds_key(attempt.fold, self._redactor):
+            label, reads = self._without_keys(label, reads, attempt.fold, self._redactor)
         self._writer.append(encode_frame(label, reads))
 
     def _label(self, in_flight: InFlightRequest, messages: Sequence[tuple[str, str]], epoch_ns: int) -> Label:
@@ -64,7 +66,9 @@ class Recorder:
             epoch_ns=epoch_ns,
             sent_ns=body.sent_ns,
             status=head.status if head else None,
-            headers={n: hide(value) for n, value in head.headers.items() if n not in UNKEPT_HEADERS} if head else {},
+            headers=self._redactor.in_names({n: v for n, v in head.headers.items() if n not in UNKEPT_HEADERS})
+            if head
+            else {},
             headers_ns=body.headers_ns if head else None,
             closed_ns=attempt.closed_ns,
             failed=None if failed is None else self._redacted(failed),
@@ -73,15 +77,15 @@ class Recorder:
         )
 
     def _redacted(self, failed: Failed) -> Failed:
-        hide = self._redactor.by_value
-        code = None if failed.code is None else hide(failed.code)
+        code = None if failed.code is None else self._redactor.in_headers(failed.code)
         return replace(failed, message=self._redactor.in_errors(failed.message), code=code)
 
-    def _without_keys(self, label: Label, reads: PackedReads, fold: Fold) -> tuple[Label, PackedReads]:
+    @staticmethod
+    def _without_keys(label: Label, reads: PackedReads, fold: Fold, redactor: Redactor) -> tuple[Label, PackedReads]:
         """Return a label and reads without keys; no reads if they would yield another reply, or a key all the same."""
-        clean = hide_keys(reads, self._redactor)
+        clean = hide_keys(reads, redactor)
         replayed = decode_recording(label, clean)
-        if _holds_key(replayed, self._redactor) or _gist(replayed, Redactor()) != _gist(fold, self._redactor):
+        if _holds_key(replayed, redactor) or _gist(replayed, Redactor()) != _gist(fold, redactor):
             return replace(label, withheld=True), pack_reads(())
         return label, pack_reads(clean)
 

@@ -1,5 +1,6 @@
 """Request templates: what all requests to a target share, made once, and made again when a part of it is refused."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -13,6 +14,44 @@ REFUSABLE = ("stream_options", "max_completion_tokens", "max_tokens")
 """Fields of a body that some endpoints refuse by name, and can do without."""
 
 RENAMED = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
+
+
+VALUE_CODES = re.compile(r"value|integer_(above|below)|out_of_range|too_large|string_above", re.IGNORECASE)
+NAME_CODES = re.compile(
+    r"(unsupported|unknown|unrecognized|extra)_?(parameter|field|argument|key)s?$|extra_forbidden", re.IGNORECASE
+)
+OF_VALUE = re.compile(
+    r"""\bvalues?\b|\brange\b|too[ ](large|big|high|small|low)|at[ ](most|least)|up[ ]to[ ]\d|between|positive
+    |(less|greater|larger|smaller|more)[ ]than|(must|should)[ ]be|\bexceed|\bmaximum|\bminimum|budget
+    |not[ ]an?[ ]integer|valid[ ]integer|\bcontext\b|<=|>=|[<>]|超出|超过|范围|不能大于|不能小于|取值|最大|最小""",
+    re.VERBOSE | re.IGNORECASE,
+)
+OF_NAME = re.compile(
+    r"""unsupported[ ]param|not[ ]supported|unsupported|does(n't|[ ]not)[ ]support|unrecogni[sz]ed|not[ ]recogni[sz]ed
+    |unknown|unexpected|extra[ ](inputs?|fields?)|not[ ](permitted|allowed)|additional[ ]propert|no[ ]such
+    |cannot[ ]find[ ]field|not[ ]a[ ]valid[ ]param|deprecated|instead|invalid[ ](parameter|field|argument|key)s?\b
+    |不支持|未知参数|无效参数""",
+    re.VERBOSE | re.IGNORECASE,
+)
+
+
+def refuses_name(name: str, message: str, code: str | None = None) -> bool:
+    """Return whether an error refuses a field by its name, and not the value that was sent in it.
+
+    `Use 'max_completion_tokens' instead` is about the name, `the valid range of max_tokens is [1, 8192]` about the
+    value. What could be either is not taken for a refusal of the name: the request would be sent again, changed.
+    """
+    if VALUE_CODES.search(code or ""):
+        return False
+    if NAME_CODES.search(code or ""):
+        return True
+    other = RENAMED.get(name)
+    points_to_other = other is not None and re.search(
+        rf"\b(use|try)\b[^.]{{0,20}}\b{other}\b|{other}\W+instead", message
+    )
+    if points_to_other:
+        return True
+    return OF_NAME.search(message) is not None and OF_VALUE.search(message) is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +86,10 @@ class RequestTemplates:
             return False
         # Only what was sent can have been refused: some messages name the field that is to be sent instead.
         named = next((name for name in REFUSABLE if name in sent and name in failed.message), None)
-        if named is None:
+        if named is None or (named in RENAMED and not refuses_name(named, failed.message, failed.code)):
             return False
+        if RENAMED.get(named) in self._refused.get(target.name, set()):
+            return False  # both names are refused, so the value is meant
         self._refused.setdefault(target.name, set()).add(named)
         self._made.pop(target.name, None)
         return self.for_target(target).body != sent
@@ -56,7 +97,8 @@ class RequestTemplates:
     def _make(self, target: Target) -> RequestTemplate:
         body, notes = request_body(self.row, target.model, target.parameters)
         refused = self._refused.get(target.name, set())
-        for name in refused & body.keys():
+        is_adjusted = bool(notes) or bool(refused & body.keys())
+        for name in sorted(refused & body.keys()):
             renamed = RENAMED.get(name)
             if renamed in refused:
                 continue  # both names were refused, so the value was meant
@@ -67,5 +109,5 @@ class RequestTemplates:
         if not target.parameters.stream:
             # The first text of a non-streamed response is all of it.
             timeouts = replace(timeouts, first_token=timeouts.total)
-        flags = {"adjusted": bool(notes), "retired_model": retirement(self.row, target.model) is not None}
+        flags = {"adjusted": is_adjusted, "retired_model": retirement(self.row, target.model) is not None}
         return RequestTemplate(target, body, timeouts, frozenset(flag for flag, true in flags.items() if true))

@@ -1,9 +1,12 @@
 """Retry policy: whether to repeat a failed attempt, after how long, and how long its lane pauses. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from runner.core.events import Failed, Outcome
+
+ABSURD_WAIT_S = 3600.0
+"""A longer wait is no pace to keep: a date read as a duration, or a cap of days."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +34,20 @@ class RetryPolicy:
     def pause_s(self, failed: Failed, retry_s: float | None) -> float:
         """Return the seconds for which a whole lane sends nothing after one of its requests was refused.
 
-        That is the provider's Retry-After, up to `longest_wait_s`. After a 429 it is at least as long as the refused
+        That is the provider's Retry-After, up to `longest_wait_s`; one of more than `ABSURD_WAIT_S` holds nothing up:
+        no run waits for days, and the row says what was asked. After a 429 it is at least as long as the refused
         request waits itself: `retry_s` seconds, or None if it gives up.
         """
-        requested_s = min(failed.retry_after_s or 0.0, self.longest_wait_s)
+        requested_s = failed.retry_after_s or 0.0
+        requested_s = 0.0 if requested_s > ABSURD_WAIT_S else min(requested_s, self.longest_wait_s)
         return max(requested_s, retry_s or 0.0) if failed.outcome is Outcome.RATE_LIMITED else requested_s
+
+
+def say_wait(failed: Failed) -> Failed:
+    """Return a failure whose message says which wait was asked for and is not waited for."""
+    asked_s = failed.retry_after_s or 0.0
+    spans = (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0))
+    unit, size_s = next(((unit, size) for unit, size in spans if asked_s >= 2 * size), ("seconds", 1.0))
+    return replace(
+        failed, message=f"{failed.message} (asks for a wait of {asked_s / size_s:.3g} {unit}, not waited for)"
+    )

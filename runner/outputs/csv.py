@@ -2,12 +2,18 @@ r"""CSV of a run's rows, safe to open in a spreadsheet, and the loader that read
 
 Text is always quoted; numbers, `true` and `false` are bare; an empty cell is null. `load` undoes the escapes:
 
-- text that begins with `=`, `+`, `-`, `@`, tab, CR or `'` gets one `'` in front, or a spreadsheet would run it;
+- text that begins with `=`, `+`, `-`, `@`, tab, CR or `'`, spaces before it or not, gets one `'` in front, or a
+  spreadsheet would run it;
+- inside a text, a semicolon, comma, tab or line end that stands before one of these gets a `'` behind it, since a
+  spreadsheet that splits at semicolons starts a cell there;
 - the empty string is written `'`;
 - text with a NUL, which no spreadsheet can hold, or with half a surrogate pair, which UTF-8 cannot encode, is written
   as `'` and a JSON string: `'"a\u0000b"`.
+
+The column names are quoted, too. In files of earlier versions they are bare, and only the start of a cell is escaped.
 """
 
+import csv
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -19,7 +25,7 @@ from runner.analysis.columns import COLUMNS, Cell, Kind, Row
 from runner.analysis.frame import frame, frame_of
 from runner.analysis.run import Run
 from runner.errors import JournalError
-from runner.outputs.text.escape import RISKY_STARTS
+from runner.outputs.text.escape import escape_formulas, unescape_formulas
 from runner.storage import journal
 
 FILE_NAME = "results.csv"
@@ -39,7 +45,7 @@ def stream(run: Run) -> Iterator[str]:
 
 def write_rows(rows: Iterable[Row]) -> Iterator[str]:
     """Yield the headings and each row as a line of CSV; write them as UTF-8 with `newline=""`."""
-    yield ",".join(column.name for column in COLUMNS) + "\n"
+    yield ",".join(f'"{column.name}"' for column in COLUMNS) + "\n"
     for row in rows:
         yield ",".join([_encode(row[column.name]) for column in COLUMNS]) + "\n"
 
@@ -59,15 +65,19 @@ def _encode(cell: Cell) -> str:
 def escape(text: str) -> str:
     """Escape text so that no spreadsheet runs it, and UTF-8 can encode it."""
     if _UNWRITABLE.search(text):
-        return "'" + json.dumps(text)
-    return "'" + text if text == "" or text.startswith(RISKY_STARTS) else text
+        return escape_formulas("'" + json.dumps(text)).removeprefix("'")
+    return escape_formulas(text) or "'"
 
 
-def unescape(cell: str) -> str | None:
-    """Return the text that `escape` made a cell of; None for an empty cell."""
-    if cell.startswith("'\""):
-        return str(json.loads(cell[1:]))
-    return cell.removeprefix("'") if cell else None
+def unescape(cell: str, *, start_only: bool = False) -> str | None:
+    """Return the text that `escape` made a cell of; None for an empty cell.
+
+    With `start_only`, as in files of earlier versions, only the start was escaped.
+    """
+    if not cell:
+        return None
+    text = cell.removeprefix("'") if start_only else unescape_formulas(cell)
+    return str(json.loads(text)) if cell.startswith("'\"") else text
 
 
 def load(path: str | Path) -> pd.DataFrame:
@@ -89,7 +99,7 @@ def load(path: str | Path) -> pd.DataFrame:
     if missing:
         raise JournalError(f"{file} is no table of results: it has no column {missing[0]}; name a {FILE_NAME} or a run")
     try:
-        return frame_of(_decode_rows(cells))
+        return frame_of(_decode_rows(cells, start_only=_is_old(file)))
     except ValueError as error:
         raise JournalError(f"{file} was changed since it was written: {error}; name another copy") from error
 
@@ -104,15 +114,21 @@ def _read_cells(file: Path) -> pd.DataFrame:
         raise JournalError(f"{file} is no table of results: {error}; name a {FILE_NAME} or a run's folder") from error
 
 
-def _decode_rows(cells: pd.DataFrame) -> Iterator[Row]:
-    columns = [[_decode(cell, column.kind) for cell in cells[column.name]] for column in COLUMNS]
+def _is_old(file: Path) -> bool:
+    """Return whether an earlier version wrote a file: its column names are bare."""
+    names = pd.read_csv(file, nrows=0, quoting=csv.QUOTE_NONE, encoding="utf-8-sig").columns
+    return not str(names[0]).startswith('"')
+
+
+def _decode_rows(cells: pd.DataFrame, *, start_only: bool) -> Iterator[Row]:
+    columns = [[_decode(cell, column.kind, start_only=start_only) for cell in cells[column.name]] for column in COLUMNS]
     names = [column.name for column in COLUMNS]
     return (dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True))
 
 
-def _decode(cell: str, kind: Kind) -> Cell:
+def _decode(cell: str, kind: Kind, *, start_only: bool) -> Cell:
     if kind is Kind.TEXT:
-        return unescape(cell)
+        return unescape(cell, start_only=start_only)
     if cell == "":
         return None
     match kind:

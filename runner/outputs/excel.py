@@ -12,7 +12,7 @@ from itertools import islice
 from runner.analysis.columns import COLUMNS, Cell, Row
 from runner.analysis.run import Run
 from runner.outputs import Export
-from runner.outputs.text.escape import RISKY_STARTS, printable
+from runner.outputs.text.escape import escape_formulas, printable
 from runner.outputs.text.figures import count
 
 MAX_CHARACTERS = 32_767
@@ -69,7 +69,8 @@ def _quote_risky(text: str) -> str:
     """Put a `'` in front of text that Excel would calculate or convert."""
     shown = printable(text)
     looks_like_number = len(shown) <= _LONGEST_NUMBER and _NUMBER.fullmatch(shown)
-    return f"'{shown}" if looks_like_number or shown.startswith(RISKY_STARTS) else shown
+    escaped = escape_formulas(shown)
+    return f"'{escaped}" if looks_like_number and escaped == shown else escaped
 
 
 def _cut_to_limit(text: str) -> str:

@@ -1,9 +1,11 @@
 """JUnit XML of a run's checks, which CI servers show as tests: a suite for each target, a test for each case.
 
 A failed check is a failure, a failed request an error, and an undecided check is skipped, so that nobody takes it for
-passed. A case without checks is not a test.
+passed. A case without checks is not a test. A test's time is the total time of its requests, absent where none was
+measured. Elements and attributes are those that Jenkins' xUnit plugin accepts (its schema junit-10).
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from xml.etree import ElementTree as ET
@@ -38,8 +40,11 @@ def write_document(name: str, suites: Iterable[ET.Element]) -> str:
     """Return the XML document of these suites, with their counts summed up."""
     root = ET.Element("testsuites", name=xml_text(name))
     root.extend(suites)
-    for total in ("tests", "failures", "errors", "skipped"):
+    for total in ("tests", "failures", "errors"):
         root.set(total, str(sum(int(suite.get(total, "0")) for suite in root)))
+    times_s = [float(time) for suite in root if (time := suite.get("time"))]
+    if times_s:
+        root.set("time", f"{math.fsum(times_s):.3f}")
     ET.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
 
@@ -52,7 +57,11 @@ def _suite(run: Run, target: MeasuredTarget) -> ET.Element:
         for word, sentence in notices.items():
             if sentence:
                 ET.SubElement(properties, "property", name=word, value=xml_text(sentence))
-    suite.extend(_test(cell) for cell in run.checked if cell.target == target)
+    cells = [cell for cell in run.checked if cell.target == target]
+    suite.extend(_test(cell, run.header.path) for cell in cells)
+    times_s = [cell.seconds for cell in cells if cell.seconds is not None]
+    if times_s:
+        suite.set("time", f"{math.fsum(times_s):.3f}")
     suite.extend(_error(failure) for failure in run.failures if failure.target == target)
     counts = Counter(result.tag for test in suite.iter("testcase") for result in test)
     tags = {"failures": "failure", "errors": "error", "skipped": "skipped"}
@@ -61,22 +70,21 @@ def _suite(run: Run, target: MeasuredTarget) -> ET.Element:
     return suite
 
 
-def _test(cell: CheckedCell) -> ET.Element:
-    test = ET.Element("testcase", classname=xml_text(str(cell.target)), name=xml_text(cell.case), time="0")
-    if cell.line is not None:
-        test.set("line", str(cell.line))
+def _test(cell: CheckedCell, suite_file: str | None) -> ET.Element:
+    test = ET.Element("testcase", classname=xml_text(str(cell.target)), name=xml_text(cell.case))
+    if cell.seconds is not None:
+        test.set("time", f"{cell.seconds:.3f}")
     if cell.verdict in _TAGS:
         result = ET.SubElement(test, _TAGS[cell.verdict], message=xml_text(describe_cell(cell)))
-        result.text = xml_text("\n".join(map(describe_fault, cell.faults)))
+        place = [] if suite_file is None or cell.line is None else [f"{suite_file}:{cell.line}"]
+        result.text = xml_text("\n".join([*map(describe_fault, cell.faults), *place]))
     else:
         ET.SubElement(test, "system-out").text = xml_text(describe_cell(cell))
     return test
 
 
 def _error(failure: Failure) -> ET.Element:
-    test = ET.Element(
-        "testcase", classname=xml_text(str(failure.target)), name=f"requests: {failure.outcome}", time="0"
-    )
+    test = ET.Element("testcase", classname=xml_text(str(failure.target)), name=f"requests: {failure.outcome}")
     error = ET.SubElement(test, "error", type=failure.outcome, message=xml_text(describe_failure(failure)))
     error.text = xml_text(failure.error or "")
     return test

@@ -6,17 +6,21 @@ encode, becomes a replacement character.
 
 import json
 from dataclasses import asdict
+from datetime import datetime
 from io import BytesIO
 from itertools import islice
 
 import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
-from runner.analysis.columns import COLUMNS, Cell, Kind
+from runner.analysis.columns import COLUMNS, Cell, Kind, ResultColumn
 from runner.analysis.frame import frame_of
 from runner.analysis.run import Run
 
 TYPES = {Kind.TEXT: pa.string(), Kind.COUNT: pa.int64(), Kind.NUMBER: pa.float64(), Kind.TRUTH: pa.bool_()}
+
+TIMES = frozenset({"started_at"})
+"""Columns of moments, which are text in `results.csv`: here UTC timestamps, to the millisecond."""
 
 BATCH = 10_000
 """Rows of a row group; no more are in memory at a time."""
@@ -25,15 +29,25 @@ BATCH = 10_000
 def write(run: Run) -> bytes:
     """Return one Parquet file, compressed with zstd."""
     # pandas' own metadata: without it, pandas reads a count column with absent values as floats.
-    pandas_metadata = pa.Schema.from_pandas(frame_of([]), preserve_index=False).metadata
+    empty = frame_of([]).astype(dict.fromkeys(TIMES, "datetime64[ms, UTC]"))
+    pandas_metadata = pa.Schema.from_pandas(empty, preserve_index=False).metadata
     metadata = {**pandas_metadata, "compare": json.dumps(asdict(run.header))}
-    schema = pa.schema([(column.name, TYPES[column.kind]) for column in COLUMNS], metadata=metadata)
+    schema = pa.schema([(column.name, _type_of(column)) for column in COLUMNS], metadata=metadata)
     file, rows = BytesIO(), run.rows
     with pq.ParquetWriter(file, schema, compression="zstd") as writer:
-        while batch := [{name: _replace_surrogates(cell) for name, cell in row.items()} for row in islice(rows, BATCH)]:
+        while batch := [{name: _value(name, cell) for name, cell in row.items()} for row in islice(rows, BATCH)]:
             writer.write_table(pa.Table.from_pylist(batch, schema=schema))
     return file.getvalue()
 
 
-def _replace_surrogates(cell: Cell) -> Cell:
-    return cell.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if isinstance(cell, str) else cell
+def _type_of(column: ResultColumn) -> pa.DataType:
+    return pa.timestamp("ms", tz="UTC") if column.name in TIMES else TYPES[column.kind]
+
+
+def _value(name: str, cell: Cell) -> Cell | datetime:
+    """Return a cell as the file holds it: a moment for a column of moments, text without halves of surrogate pairs."""
+    if not isinstance(cell, str):
+        return cell
+    if name in TIMES:
+        return datetime.fromisoformat(cell)
+    return cell.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -6,6 +6,7 @@ Each item is an `output` with `tags`, which promptfoo shows beside it.
 import json
 
 from runner.analysis.run import Run
+from runner.core.events import TIMED
 from runner.core.record import Record
 from runner.outputs import Export
 from runner.outputs.text.escape import escape_surrogates
@@ -13,10 +14,10 @@ from runner.outputs.text.figures import count
 
 
 def write(run: Run) -> Export:
-    """Return every reply that has text; warm-ups and requests without a reply are left out."""
+    """Return every reply, an empty one included; warm-ups and requests without a reply are left out."""
     measured = [record for record in run.records if not record.warmup]
-    replied = [record for record in measured if record.reply]
-    items = [{"output": record.reply, "tags": _tags(record)} for record in replied]
+    replied = [record for record in measured if record.reply or record.outcome in TIMED]
+    items = [{"output": record.reply or "", "tags": _tags(record)} for record in replied]
     text = json.dumps(items, ensure_ascii=False, indent=2) + "\n"
     silent = len(measured) - len(replied)
     note = f"left out: {count(silent, 'request')} of {len(measured):,} without a reply"

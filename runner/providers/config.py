@@ -1,15 +1,17 @@
-"""Read the user's provider rows and prices from the compare.yaml beside the suite or in a folder above it."""
+"""Read provider rows and prices: the compare.yaml beside the suite or above it, and the user's own configuration."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from runner.document import find_nearest, read, validate
+from runner.document import read, validate
 from runner.errors import InvalidFile, did_you_mean
 from runner.pricing.rates import Price
 from runner.pricing.user_prices import PriceSchema, TargetGlob
+from runner.providers.ownership import find_own_file, user_folder
 from runner.providers.registry import Registry
 from runner.providers.row import Rows
 
@@ -30,9 +32,47 @@ class Config(BaseModel):
     )
 
 
+class UserConfig(Config):
+    """The compare.yaml in the user's own configuration folder: what it names is trusted."""
+
+    allow_hosts: tuple[str, ...] = Field(
+        default=(), description="Hosts that suites and found files may send to without a question."
+    )
+
+
 def find_config(start: Path) -> Path | None:
-    """Return the compare.yaml nearest to a suite or folder, upwards; None if there is none."""
-    return find_nearest(CONFIG_NAME, start)
+    """Return the compare.yaml nearest to a suite or folder, upwards; None if there is none that may be read."""
+    return find_own_file(CONFIG_NAME, start)[0]
+
+
+def user_config() -> Path | None:
+    """Return where the user's own configuration is, or would be: ~/.config/compare/compare.yaml."""
+    folder = user_folder("XDG_CONFIG_HOME", ".config")
+    return folder / CONFIG_NAME if folder else None
+
+
+def find_configs(start: Path) -> list[Path]:
+    """Return the configurations that hold for a suite or folder: the nearest one first, then the user's own."""
+    own, nearest = user_config(), find_config(start)
+    return [path for path in dict.fromkeys((nearest, own)) if path is not None and path.is_file()]
+
+
+def with_configs(registry: Registry, start: Path) -> Registry:
+    """Return a registry with the rows of the user's own configuration, which are trusted, then of the nearest one.
+
+    Raises:
+        InvalidFile: a file has problems; the error lists all of them.
+
+    """
+    own = user_config()
+    if own is not None and own.is_file():
+        config = validate(read(own), UserConfig)
+        registry = replace(registry.with_rows(config.providers, own), allowed_hosts=config.allow_hosts).trusted()
+    nearest, notes = find_own_file(CONFIG_NAME, start)
+    registry = replace(registry, notes=tuple(notes))
+    if nearest is None or nearest == own:
+        return registry
+    return registry.with_rows(load_config(nearest), nearest)
 
 
 def load_config(path: Path) -> Rows:
@@ -52,10 +92,10 @@ def load_prices(path: Path, registry: Registry) -> Mapping[str, Price]:
         InvalidFile: the file has problems, such as a price of an unknown provider; the error lists all of them.
 
     """
-    document = read(path)
+    document, own = read(path), path == user_config()
     prices: dict[str, Price] = {}
     problems = []
-    for target, price in validate(document, Config).prices.items():
+    for target, price in validate(document, UserConfig if own else Config).prices.items():
         name, _, model = target.partition("/")
         provider = registry.resolve(name)
         if provider is None:

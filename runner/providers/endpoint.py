@@ -22,6 +22,8 @@ class Endpoint:
     key: Key | None
     row: Row = field(repr=False)
     notes: tuple[str, ...] = ()
+    base_url_variable: str | None = None
+    """The variable that holds the base URL; None where the row has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ def find_endpoint(provider: str, registry: Registry, environ: Mapping[str, str])
         notes.append(f"{provider}: asked at the base URL that {variable} holds.")
     if key:
         notes += _warn_of_host(provider, base_url, key, registry)
-    return Endpoint(provider, base_url.url, key, row, tuple(notes))
+    return Endpoint(provider, base_url.url, key, row, tuple(notes), variable)
 
 
 def find_configured(registry: Registry, environ: Mapping[str, str]) -> Configured:

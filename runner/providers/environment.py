@@ -7,13 +7,33 @@ from pathlib import Path
 from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 
-from runner.document import find_nearest, read_text
+from runner.document import read_text
 from runner.errors import InvalidFile, Problem
+from runner.providers.ownership import find_own_file
 
 MAX_BYTES = 1 << 20
 
 
-def read_environment(env_files: Sequence[Path], start: Path, environ: Mapping[str, str]) -> Mapping[str, str]:
+class Environment(dict[str, str]):
+    """Variables by name; of those from a .env that was found, not named, the file and the line are known."""
+
+    def __init__(self, variables: Mapping[str, str], found: Mapping[str, int], file: Path | None) -> None:
+        super().__init__(variables)
+        self._found = found
+        self._file = file
+        self.notes: tuple[str, ...] = ()
+        """Sentences on files that were not read."""
+
+    def found_in(self, name: str) -> Path | None:
+        """Return the found .env file that a value comes from; None where the user set or named it."""
+        return self._file if name in self._found else None
+
+    def line_of(self, name: str) -> int:
+        """Return the line of a variable in the found .env file."""
+        return self._found.get(name, 1)
+
+
+def read_environment(env_files: Sequence[Path], start: Path, environ: Mapping[str, str]) -> Environment:
     """Return all variables: `environ` wins over `env_files`, the last of them first, and those over the nearest .env.
 
     The process's own environment is not changed, so that no child process inherits a key from a file.
@@ -22,12 +42,16 @@ def read_environment(env_files: Sequence[Path], start: Path, environ: Mapping[st
         InvalidFile: a file cannot be read, or has a broken line.
 
     """
-    nearest = find_nearest(".env", start)
-    files = [*([nearest] if nearest else []), *env_files]
-    variables: dict[str, str] = {}
-    for path in files:
-        variables |= read_env_file(path)
-    return variables | dict(environ)
+    nearest, notes = find_own_file(".env", start)
+    own: dict[str, str] = {}
+    for path in env_files:
+        own |= read_env_file(path)
+    own |= environ
+    found = read_env_file(nearest) if nearest else {}
+    lines = {name: line for name, line in (_lines_of(nearest) if nearest else {}).items() if name not in own}
+    variables = Environment({**found, **own}, lines, nearest)
+    variables.notes = tuple(notes)
+    return variables
 
 
 def is_ci(environ: Mapping[str, str]) -> bool:
@@ -58,3 +82,9 @@ def read_env_file(path: Path) -> Mapping[str, str]:
 def _unreadable_lines(text: str) -> Iterable[int]:
     """Return the numbers of the lines that python-dotenv would skip with a warning."""
     return (binding.original.line for binding in parse_stream(StringIO(text)) if binding.error)
+
+
+def _lines_of(path: Path) -> Mapping[str, int]:
+    """Return the line of each variable of a .env file; of one that is repeated the last, which wins."""
+    bindings = parse_stream(StringIO(read_text(path, MAX_BYTES)))
+    return {each.key: each.original.line for each in bindings if each.key is not None and each.value is not None}

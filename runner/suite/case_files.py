@@ -1,27 +1,49 @@
-"""Files that a suite names: prompt files, and CSV or JSONL files with a case in each row.
+"""Files that a suite names: prompt files, and files with a case in each row.
 
 All must lie in the suite's folder or below it, so that a foreign suite cannot send your own files to a provider.
+A file of rows may have any size: it is read row by row, except for .json, which is one value.
 """
 
-import csv
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from io import StringIO
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
-from runner.document import Document, Json, document_of, read_text
+from runner.document import Document, Json, document_of, read_items, read_lines, read_text
 from runner.errors import InvalidFile, Problem, did_you_mean
-from runner.suite.openai_messages import NotImportable, read_conversation
+from runner.suite.batch_rows import batch_case, is_batch, refuse_other_parameters
+from runner.suite.case_rows import (
+    ColumnNames,
+    RecognisedCase,
+    is_own_form,
+    no_such_column,
+    nothing_says,
+    recognise,
+    says_what_to_ask,
+)
+from runner.suite.case_tables import CHECK_COLUMNS, COLUMNS, DELIMITERS, read_table, row_of_cells
+from runner.suite.openai_messages import NotImportable
+from runner.suite.schema import DefaultsSchema
 
 MAX_TEXT_BYTES = 1 << 20
 MAX_ROWS_BYTES = 64 << 20
-COLUMNS = ("id", "prompt", "prompt_file", "system", "tags")
-"""Columns of a CSV file, beside `vars.NAME` and the checks below."""
+"""Limit on one row, and on a .json file."""
 
-TEXT_CHECKS = ("equals", "contains", "not_contains", "starts_with", "regex", "language", "finish_reason", "python")
-CHECK_COLUMNS = tuple(f"checks.{name}" for name in TEXT_CHECKS)
-"""Checks that take one text, as a cell holds it."""
+TOO_LARGE = "Write it as .jsonl, one object a line: such a file may have any size"
+ROW_FILES = (*DELIMITERS, ".json", ".jsonl", ".yaml", ".yml")
+_ITEM = re.compile(r"[^\s,]")
+
+
+SECRET_FILES = (
+    *(".env", ".env.*", ".env-*", "*.env", ".envrc", ".netrc", "_netrc", ".npmrc", ".pypirc", ".pgpass", ".htpasswd"),
+    *(".git-credentials", "credentials", "credentials.json", "id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*"),
+    *("*.pem", "*.key", "*.p12", "*.pfx", "*.jks", "*.kdbx", "*.ppk", "*.asc", "*.gpg"),
+)
+"""Names of files that are there to hold secrets; none of them is a prompt."""
+
+_PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY( BLOCK)?-----|PuTTY-User-Key-File-\d")
 
 
 class UnusableFile(Exception):
@@ -33,6 +55,23 @@ class UnusableFile(Exception):
         self.hint = hint
 
 
+@dataclass(frozen=True, slots=True)
+class FileRow:
+    """A row of a file as a document; `columns` are those of a table's first row."""
+
+    document: Document
+    columns: tuple[str, ...] | None = None
+
+    @property
+    def line(self) -> int:
+        """The line that the row begins on."""
+        return self.document.root.place.line
+
+    def problem(self, fault: NotImportable) -> Problem:
+        """Return a fault as a problem with this row."""
+        return self.document.problem((), fault.what, fault.hint)
+
+
 def read_named_text(folder: Path, name: str, max_bytes: int = MAX_TEXT_BYTES) -> str:
     """Return the text of a file that a suite in `folder` names.
 
@@ -40,16 +79,34 @@ def read_named_text(folder: Path, name: str, max_bytes: int = MAX_TEXT_BYTES) ->
         UnusableFile: the file is missing, unreadable, too large, or outside the folder.
 
     """
-    path = _locate(folder, name)
+    path = locate(folder, name)
     try:
-        return read_text(path, max_bytes)
+        text = read_text(path, max_bytes)
     except InvalidFile as error:
         problem = error.problems[0]
         where = f", line {problem.line}" if problem.line > 1 else ""
         raise UnusableFile(f"`{name}`{where}: {problem.what}", problem.hint) from None
+    if _PRIVATE_KEY.search(text):
+        raise UnusableFile(f"`{name}` holds a private key", "Take it out; the file's text would be sent")
+    return text
 
 
-def _locate(folder: Path, name: str) -> Path:
+def holds_secrets(name: str) -> bool:
+    """Return whether a file, or a folder on the way to it, is there to hold secrets, by its name in any case."""
+    parts = Path(name).parts
+    folders = {".ssh", ".aws", ".gnupg", ".kube", ".docker"}
+    return any(part.lower() in folders for part in parts) or any(
+        fnmatchcase(part.lower(), pattern) for part in parts[-1:] for pattern in SECRET_FILES
+    )
+
+
+def locate(folder: Path, name: str) -> Path:
+    """Return the path of a file that a suite in `folder` names.
+
+    Raises:
+        UnusableFile: it lies outside the folder, is no file, or is there to hold secrets.
+
+    """
     try:
         home, path = folder.resolve(), (folder / name).resolve()
     except (OSError, RuntimeError, ValueError):
@@ -58,55 +115,201 @@ def _locate(folder: Path, name: str) -> Path:
         raise UnusableFile(
             f"`{name}` lies outside the suite's folder", "Move it beside the suite, or into a folder there"
         )
+    if holds_secrets(name) or holds_secrets(str(path.relative_to(home))):
+        raise UnusableFile(f"`{name}` is a file that holds keys, by its name", "Name another; its text would be sent")
     if path.exists() and not path.is_file():
         raise UnusableFile(f"`{name}` is not a file", "Name a file")
     return path
 
 
-def read_rows(folder: Path, name: str) -> Iterator[Document | Problem]:
-    """Yield each row of a case file, in order, as a document of one line or as its problem.
+def read_rows(path: Path) -> Iterator[FileRow | Problem]:
+    """Yield each row of a file, in order, or its problem; the first row of a table only names its columns.
+
+    A file that cannot be read ends in its problem.
+    """
+    name, suffix = str(path), path.suffix.lower()
+    try:
+        if suffix in DELIMITERS:
+            yield from _table_rows(path, name, DELIMITERS[suffix])
+        elif suffix == ".jsonl":
+            yield from _json_lines(path, name)
+        elif suffix == ".json":
+            yield from _json_items(read_text(path, MAX_ROWS_BYTES, if_too_large=TOO_LARGE), name)
+        else:
+            for item in read_items(path, "cases"):
+                yield item if isinstance(item, Problem) else FileRow(item)
+    except InvalidFile as error:
+        yield from error.problems
+
+
+def read_case_documents(
+    folder: Path, name: str, names: ColumnNames, defaults: DefaultsSchema
+) -> Iterator[Document | Problem]:
+    """Yield the case in each row of a file that a suite names, as a document, or the row's problem.
+
+    `defaults` are the suite's, to which the requests of a batch must keep.
 
     Raises:
-        UnusableFile: the file cannot be read, or is neither CSV nor JSONL.
+        UnusableFile: the file is outside the folder, missing, or of an unknown kind.
 
     """
-    path = str(folder / name)
-    suffix = Path(name).suffix.lower()
-    if suffix not in {".csv", ".jsonl"}:
-        raise UnusableFile(f"`{name}` is neither a .csv nor a .jsonl file", "Rename it after what it is")
-    text = read_named_text(folder, name, MAX_ROWS_BYTES)
-    return _csv_rows(text, path) if suffix == ".csv" else _json_rows(text, path)
+    if Path(name).suffix.lower() not in ROW_FILES:
+        known = f"{', '.join(ROW_FILES[:-1])} or {ROW_FILES[-1]}"
+        raise UnusableFile(f"`{name}` is no {known} file", "Rename it after what it is, or export it as .csv")
+    if not locate(folder, name).exists():
+        raise UnusableFile(f"`{name}`: there is no such file", "Check the path")
+    remedy = f"name the column: `cases_from: {{file: {name}, prompt: COLUMN}}`"
+    return _CaseFile(folder / name, names, defaults, remedy).documents()
 
 
-def _json_rows(text: str, path: str) -> Iterator[Document | Problem]:
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
+@dataclass(slots=True)
+class _CaseFile:
+    """A file of cases, and how its rows are read."""
+
+    path: Path
+    names: ColumnNames
+    defaults: DefaultsSchema
+    remedy: str
+    has_ids: bool = False
+    """Whether a table has a column of ids, so that a row without one is a mistake."""
+
+    def documents(self) -> Iterator[Document | Problem]:
+        """Yield the case in each row as a document, or the row's problem."""
+        for row in read_rows(self.path):
+            if isinstance(row, Problem):
+                yield row
+            elif row.columns is None:
+                yield self._document(row)
+            else:
+                self.has_ids = "id" in row.columns
+                problems = [*column_problems(row, self.names, self.remedy)]
+                yield from problems
+                if problems:
+                    return
+
+    def _document(self, row: FileRow) -> Document | Problem:
+        try:
+            case = self._case(row)
+        except NotImportable as fault:
+            return row.problem(fault)
+        if "id" not in case and not self.has_ids:
+            case = {"id": f"line-{row.line}", **case}
+        try:
+            return document_of(case, row.document.path, row.line)
+        except InvalidFile as error:
+            return error.problems[0]
+
+    def _case(self, row: FileRow) -> dict[str, Json]:
+        data = row.document.data
+        if isinstance(data, dict) and is_batch(data):
+            id_, keys = data.get("custom_id"), batch_case(data)
+            refuse_other_parameters(data, self.defaults)
+        else:
+            recognised = recognised_case(row, self.names, self.remedy)
+            id_, keys = recognised.id, recognised.keys
+            if recognised.is_own and isinstance(data, dict):  # refused by the schema, with a suggestion
+                keys = keys | {column: data[column] for column in recognised.left_out}
+        return keys if id_ is None else {"id": id_, **keys}
+
+
+def recognised_case(row: FileRow, names: ColumnNames, remedy: str) -> RecognisedCase:
+    """Return the case in a row.
+
+    Raises:
+        NotImportable: the row is no object, or cannot be asked.
+
+    """
+    data = row.document.data
+    if not isinstance(data, dict):
+        raise NotImportable("this is not an object in braces", "Write one object for each case")
+    return recognise(data, names, remedy)
+
+
+def column_problems(row: FileRow, names: ColumnNames, remedy: str, *, is_strict: bool = True) -> Iterator[Problem]:
+    """Yield the problems of a table's columns: none says what to ask, or one that the user names is missing.
+
+    Strictly, a column that a table of a suite's own form cannot have is a problem, too.
+    """
+    columns = row.columns or ()
+    for name in filter(None, (names.prompt, names.expected)):
+        if name.lower() not in {column.lower() for column in columns}:
+            yield row.problem(no_such_column(name, columns))
+    if names.prompt is None and not says_what_to_ask(columns):
+        yield row.problem(nothing_says(columns, remedy))
+    for column in columns if is_strict else ():
+        is_known = column in {*COLUMNS, *CHECK_COLUMNS} or column.startswith("vars.")
+        if not is_known and (column.startswith("checks.") or (names.prompt is None and is_own_form(columns))):
+            yield row.problem(_unknown_column(column))
+
+
+def _unknown_column(column: str) -> NotImportable:
+    near = did_you_mean(column, (*COLUMNS, *CHECK_COLUMNS))
+    known = f"Known are {', '.join(COLUMNS)}, checks such as checks.contains, and vars.NAME"
+    return NotImportable(f"unknown column `{column}`", f"Perhaps `{near}` was meant" if near else known)
+
+
+def _table_rows(path: Path, name: str, delimiter: str) -> Iterator[FileRow | Problem]:
+    lines = read_lines(path, MAX_ROWS_BYTES, ends="")
+    for number, row in enumerate(read_table(lines, name, delimiter)):
+        if isinstance(row, Problem):
+            yield row
+            continue
+        line, cells = row
+        if number == 0:
+            yield FileRow(document_of({}, name, line), tuple(cells))
             continue
         try:
-            yield document_of(_json_case(line, number), path, number)
-        except NotImportable as fault:
-            yield Problem(path, number, 1, fault.what, fault.hint)
-        except json.JSONDecodeError as error:
-            yield Problem(path, number, error.colno, f"this line is not JSON: {error.msg}", "Write one object a line")
-        except (ValueError, RecursionError) as error:
-            yield Problem(path, number, 1, f"this line is no case: {error}", "Correct it")
+            yield FileRow(document_of(row_of_cells(cells), name, line))
         except InvalidFile as error:
-            yield error.problems[0]
+            yield from error.problems
 
 
-def _json_case(line: str, number: int) -> dict[str, Json]:
-    """Return the case on a line: one with the keys of a suite, or an OpenAI example, which has only `messages`."""
-    row = _json_row(line)
-    if "body" in row:
-        raise NotImportable("this is a request of a batch", "Make a suite of the file: compare import")
-    return {"id": f"line-{number}", **read_conversation(row["messages"])} if row.keys() == {"messages"} else row
+def _json_lines(path: Path, name: str) -> Iterator[FileRow | Problem]:
+    for number, line in enumerate(read_lines(path, MAX_ROWS_BYTES, ends="\n"), 1):
+        if line.strip():
+            yield _parsed_line(line.rstrip("\n"), name, number)
 
 
-def _json_row(line: str) -> dict[str, Json]:
-    row = strict_json(line)
-    if not isinstance(row, dict):
-        raise ValueError("it is not an object in braces")  # noqa: TRY004 - the file is wrong, not the program
-    return row
+def _parsed_line(line: str, name: str, number: int) -> FileRow | Problem:
+    try:
+        return FileRow(document_of(strict_json(line), name, number))
+    except json.JSONDecodeError as error:
+        return Problem(name, number, error.colno, f"this line is not JSON: {error.msg}", "Write one object a line")
+    except (ValueError, RecursionError) as error:
+        return Problem(name, number, 1, f"this line is no case: {error}", "Correct it")
+    except InvalidFile as error:
+        return error.problems[0]
+
+
+def _json_items(text: str, name: str) -> Iterator[FileRow | Problem]:
+    """Yield the items of a list, each with the line it starts on; any other value is one item."""
+    try:
+        items = strict_json(text)
+    except json.JSONDecodeError as error:
+        yield Problem(name, error.lineno, error.colno, f"this is not JSON: {error.msg}", _json_hint(error))
+        return
+    except (ValueError, RecursionError) as error:
+        yield Problem(name, 1, 1, f"this cannot be read: {error}", "Correct it")
+        return
+    if not isinstance(items, list):
+        yield FileRow(document_of(items, name, 1))
+        return
+    at, line, decoder = text.index("[") + 1, 1 + text.count("\n", 0, text.index("[")), json.JSONDecoder()
+    for item in items:
+        found = _ITEM.search(text, at)
+        assert found is not None
+        start = found.start()
+        line += text.count("\n", at, start)
+        try:
+            yield FileRow(document_of(item, name, line))
+        except InvalidFile as error:
+            yield from error.problems
+        _, at = decoder.raw_decode(text, start)
+        line += text.count("\n", start, at)
+
+
+def _json_hint(error: json.JSONDecodeError) -> str:
+    return "Name it .jsonl, if each line is an object" if error.msg == "Extra data" else "Correct it"
 
 
 def strict_json(text: str) -> Json:
@@ -124,59 +327,3 @@ def _unique(pairs: Sequence[tuple[str, Json]]) -> dict[str, Json]:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
-
-
-def _csv_rows(text: str, path: str) -> Iterator[Document | Problem]:
-    reader = csv.reader(StringIO(text, newline=""), strict=True)
-    line = 1
-    try:
-        header = next(reader, [])
-        yield from (problems := _check_header(header, path))
-        if problems:
-            return
-        line = reader.line_num + 1
-        for cells in reader:
-            if cells:
-                yield _csv_row(header, cells, path, line)
-            line = reader.line_num + 1
-    except csv.Error as error:
-        hint = "Quote cells as spreadsheets do; put texts beyond 128 KiB into a .jsonl file"
-        yield Problem(path, line, 1, f"this row is not CSV: {error}", hint)
-
-
-def _check_header(header: Sequence[str], path: str) -> list[Problem]:
-    if len(header) == 1 and re.search(r"[;\t]", header[0]):
-        return [Problem(path, 1, 1, "the columns are separated by something else than commas", "Save it with commas")]
-    problems = []
-    for number, column in enumerate(header, 1):
-        if column in header[: number - 1]:
-            problems.append(Problem(path, 1, 1, f"the column `{column}` is repeated", "Keep one of them"))
-        elif column not in (*COLUMNS, *CHECK_COLUMNS) and not column.startswith("vars."):
-            near = did_you_mean(column, (*COLUMNS, *CHECK_COLUMNS))
-            known = f"Known are {', '.join(COLUMNS)}, checks such as checks.contains, and vars.NAME"
-            hint = f"Perhaps `{near}` was meant" if near else known
-            problems.append(Problem(path, 1, 1, f"unknown column `{column}`", hint))
-    if not problems and "id" not in header:
-        problems.append(Problem(path, 1, 1, "the first row names no column `id`", "Name the columns in the first row"))
-    return problems
-
-
-def _csv_row(header: Sequence[str], cells: Sequence[str], path: str, line: int) -> Document | Problem:
-    if len(cells) != len(header):
-        what = f"this row has {len(cells)} cells, and the first row {len(header)}"
-        return Problem(path, line, 1, what, "Quote cells that hold a comma or a line's end")
-    filled = {column: cell for column, cell in zip(header, cells, strict=True) if cell}
-    return document_of(case_of_cells(filled), path, line)
-
-
-def case_of_cells(filled: Mapping[str, str]) -> dict[str, Json]:
-    """Return the case in a row of a table; `filled` maps each column to its cell, without the empty ones."""
-    row: dict[str, Json] = {column: cell for column, cell in filled.items() if column in COLUMNS}
-    if "tags" in filled:
-        row["tags"] = [tag.strip() for tag in filled["tags"].split(";") if tag.strip()]
-    under = {prefix.removesuffix("."): _under(prefix, filled) for prefix in ("vars.", "checks.")}
-    return row | {key: below for key, below in under.items() if below}
-
-
-def _under(prefix: str, filled: Mapping[str, str]) -> dict[str, Json]:
-    return {column.removeprefix(prefix): cell for column, cell in filled.items() if column.startswith(prefix)}

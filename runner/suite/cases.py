@@ -12,7 +12,7 @@ from runner.document import Document, Route
 from runner.errors import InvalidFile, Problem
 from runner.suite.case_files import UnusableFile, read_named_text
 from runner.suite.expectations import check_texts, expectations_of, function_problems
-from runner.suite.filling import Texts, fill
+from runner.suite.filling import EXPECTED, Texts, fill
 from runner.suite.schema import WAYS_TO_ASK, CaseSchema, DefaultsSchema
 
 MAX_COMBINATIONS = 10_000
@@ -111,7 +111,10 @@ def _fill_texts(case: CaseSchema, location: CaseLocation, values: list[Mapping[s
     variables = {name: (*location.route, "vars", name) for name in case.vars or {}}
     variables |= {name: (*location.route, "matrix", name) for name in case.matrix or {}}
     from_file = {(*location.route, "prompt_file")} if location.in_suite else set(texts)
-    verbatim = {} if variables else {route: text for route, text in texts.items() if route in from_file}
+    if variables.keys() == {EXPECTED}:  # it is for the checks
+        from_file = {route for route in from_file if "checks" not in route}
+    is_verbatim = variables.keys() <= {EXPECTED}
+    verbatim = {route: text for route, text in texts.items() if route in from_file} if is_verbatim else {}
     templates = {route: text for route, text in texts.items() if route not in verbatim}
     return [{**verbatim, **filled} for filled in fill(templates, variables, values, location.document)]
 

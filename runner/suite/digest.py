@@ -1,8 +1,8 @@
 """The digest of a suite, which is equal for files that mean the same however they are written."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import MISSING, Field, fields, is_dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, Field, fields, is_dataclass, replace
 from hashlib import sha256
 
 from runner.core.suite import Suite
@@ -12,9 +12,29 @@ _IGNORED = frozenset({"digest", "name", "description", "path", "line", "expectat
 
 
 def digest_of(suite: Suite, providers: Mapping[str, object]) -> str:
-    """Return the SHA-256 of all that a suite sends, its own provider rows included."""
-    meaning = {"suite": _plain(suite), "providers": providers}
-    return sha256(json.dumps(meaning, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
+    """Return the SHA-256 of all that a suite sends, its own provider rows included.
+
+    It is the digest of one JSON text, which is made case by case, since a suite may be hundreds of megabytes long.
+    """
+    digest = sha256()
+    for piece in _pieces(suite, providers):
+        digest.update(piece.encode())
+    return digest.hexdigest()
+
+
+def _pieces(suite: Suite, providers: Mapping[str, object]) -> Iterator[str]:
+    """Yield the JSON of a suite and its providers, with sorted keys; `cases` is the first key of a suite."""
+    yield f'{{"providers": {_json(providers)}, "suite": {{"cases": ['
+    for number, case in enumerate(suite.cases):
+        yield f"{', ' if number else ''}{_json(_plain(case))}"
+    others = _plain(replace(suite, cases=()))
+    assert isinstance(others, dict)
+    rest = _json({key: value for key, value in others.items() if key != "cases"})[1:]
+    yield f"]{', ' if rest != '}' else ''}{rest}}}"
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=True)
 
 
 def _plain(value: object) -> object:

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 MAX_CHARACTERS = 64 << 20
 """Limit on the length of one case's texts, all combinations together."""
 
+EXPECTED = "expected"
+"""The variable that keeps a row's reference answer; no text has to use it."""
+
 Texts = Mapping[Route, str]
 
 
@@ -76,7 +79,7 @@ def _unused(
         if not name.isidentifier():
             hint = "Use letters, digits and underscores"
             yield document.problem(route, f"`{name}` cannot be the name of a variable", hint, of_key=True)
-        elif name not in used:
+        elif name not in used and name != EXPECTED:
             hint = f"Write `{{{{{name}}}}}` where it belongs, or remove it"
             yield document.problem(route, f"the variable `{name}` is used nowhere", hint, of_key=True)
 

@@ -14,13 +14,15 @@ from runner.core.suite import Case, Parameters, Suite
 from runner.document import Document, Json, Route, document_of, read, validate
 from runner.errors import CompareError, InvalidFile, Problem
 from runner.providers.row import Row
-from runner.suite.case_files import UnusableFile, read_rows
+from runner.suite.case_files import UnusableFile, read_case_documents
+from runner.suite.case_rows import ColumnNames
 from runner.suite.cases import CaseLocation, expand_case
 from runner.suite.digest import digest_of
 from runner.suite.expectations import default_problems
-from runner.suite.schema import CaseSchema, DefaultsSchema, SuiteSchema, TargetSchema
+from runner.suite.schema import CaseSchema, CasesFromSchema, DefaultsSchema, SuiteSchema, TargetSchema
 from runner.suite.targets import merge_parameters, parameter_problems, suite_target, target_problems
 
+TOO_LARGE = "Move the cases into a .yaml, .jsonl or .csv file that `cases_from` names"
 MAX_FAULTY_ROWS = 20
 """Reading a case file stops after this many faulty rows."""
 
@@ -39,7 +41,7 @@ def load(path: Path, known_providers: Collection[str]) -> tuple[Suite, Mapping[s
         InvalidFile: the file, or a file that it names, has problems; the error lists all of them.
 
     """
-    return load_document(read(path), path, known_providers)
+    return load_document(read(path, if_too_large=TOO_LARGE), path, known_providers)
 
 
 def load_document(document: Document, path: Path, known_providers: Collection[str]) -> tuple[Suite, Mapping[str, Row]]:
@@ -173,12 +175,14 @@ class _Reading:
             yield from self._expanded(case, location, self._document.place(route).line)
 
     def _cases_from_file(self) -> Iterator[Case]:
-        name = self._top("cases_from")
-        if not isinstance(name, str) or not name:
+        named = self._cases_from()
+        if named is None:
             return
         line = self._document.place(("cases_from",), of_key=True).line
         try:
-            rows = read_rows(self._folder, name)
+            rows = read_case_documents(
+                self._folder, named.file, ColumnNames(named.prompt, named.expected), self._defaults
+            )
         except UnusableFile as error:
             self._note(self._document.problem(("cases_from",), error.what, error.hint))
             return
@@ -187,6 +191,13 @@ class _Reading:
             yield from self._cases_of_row(row, line)
             if len(self._problems) - faulty_before >= MAX_FAULTY_ROWS:
                 return
+
+    def _cases_from(self) -> CasesFromSchema | None:
+        """Return the file with cases and its columns; None if there is none, or if they are not valid."""
+        written = self._top("cases_from")
+        if isinstance(written, str | int | float) and written != "":
+            return CasesFromSchema(file=str(written))
+        return self._valid_part(CasesFromSchema, ("cases_from",)) if isinstance(written, dict) else None
 
     def _cases_of_row(self, row: Document | Problem, line: int) -> Iterator[Case]:
         if isinstance(row, Problem):

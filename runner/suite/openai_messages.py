@@ -50,6 +50,13 @@ def has_reply(messages: object) -> bool:
     return isinstance(last, dict) and last.get("role") == "assistant"
 
 
+def last_reply(messages: object) -> str | None:
+    """Return what the assistant says last in messages that end with it; None if they do not, or if it is no text."""
+    last = messages[-1] if isinstance(messages, list) and messages else None
+    content = last.get("content") if isinstance(last, dict) and last.get("role") == "assistant" else None
+    return content if isinstance(content, str) and content.strip() else None
+
+
 def _message(message: object) -> Mapping[str, str]:
     if not isinstance(message, dict):
         raise NotImportable("a message is no mapping", "Write a role and a content")

@@ -263,6 +263,16 @@ class CaseSchema(StrictModel):
     match: Match | None = Field(default=None, description=MATCH)
 
 
+class CasesFromSchema(StrictModel):
+    """A file with further cases, and which of its columns are meant where their names are none of the usual ones."""
+
+    file: Text = Field(description="A .csv, .tsv, .jsonl, .json or .yaml file beside or below the suite.")
+    prompt: Text | None = Field(default=None, description="The column, or key of a row, that says what to ask.")
+    expected: Text | None = Field(
+        default=None, description="The column, or key of a row, with the reference answer; kept in `vars.expected`."
+    )
+
+
 class SuiteSchema(StrictModel):
     """A suite file of `compare`: cases, targets and parameters."""
 
@@ -280,8 +290,10 @@ class SuiteSchema(StrictModel):
     cases: Annotated[tuple[CaseSchema, ...], Field(min_length=1)] | None = Field(
         default=None, description="The conversations to hold."
     )
-    cases_from: Text | None = Field(
-        default=None, description="A .csv or .jsonl file beside or below the suite with further cases, one a row."
+    cases_from: Text | CasesFromSchema | None = Field(
+        default=None,
+        description="A .csv, .tsv, .jsonl, .json or .yaml file beside or below the suite with further cases, one a "
+        "row; or a mapping that names its columns.",
     )
     providers: Rows = Field(default_factory=dict, description="Providers that this suite adds or changes, by id.")
 

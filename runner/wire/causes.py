@@ -22,11 +22,14 @@ CAUSES: dict[str, Cause] = {
     "proxy_auth": Cause(Outcome.AUTH),
     "model": Cause(Outcome.NOT_FOUND),
     "address": Cause(Outcome.NOT_FOUND),
+    "not_recorded": Cause(Outcome.NOT_FOUND),
     "rate": Cause(Outcome.RATE_LIMITED, worth_repeating=True),
     "quota": Cause(Outcome.RATE_LIMITED),
     "content_filter": Cause(Outcome.FILTERED),
     "context": Cause(Outcome.BAD_REQUEST),
     "request": Cause(Outcome.BAD_REQUEST),
+    "plain_http": Cause(Outcome.BAD_REQUEST),
+    "body_size": Cause(Outcome.BAD_REQUEST),
     "redirect": Cause(Outcome.BAD_REQUEST),
     "overloaded": Cause(Outcome.PROVIDER_ERROR, worth_repeating=True),
     "server": Cause(Outcome.PROVIDER_ERROR, worth_repeating=True),
@@ -77,19 +80,22 @@ def _by_code(codes: dict[str, str]) -> dict[str, str]:
 CODES = _by_code(
     {
         # Numbers of four digits are Zhipu's, those of five SiliconFlow's.
-        "key": "1000 1001 1002 1003 1004 invalid_api_key api_key_invalid UNAUTHENTICATED invalid_iam_token",
+        "key": """1000 1001 1002 1003 1004 invalid_api_key api_key_invalid UNAUTHENTICATED invalid_iam_token
+            no_db_connection""",
         "balance": """1113 1008 30001 insufficient_quota insufficient_balance insufficient_balance_error
             insufficient_user_quota exceeded_current_quota_error billing_hard_limit_reached billing_not_active
+            budget_exceeded insufficient_credits insufficient_funds credits_exhausted spending_limit_exceeded
             Arrearage AccountOverdueError AllocationQuota.FreeTierOnly""",
         "plan": "1309 1311 AccessDenied.Unpurchased ModelNotOpen",
         "permission": """1110 1111 1112 1120 1220 permission_denied permission_denied_error access_denied
             Model.AccessDenied Workspace.AccessDenied account_deactivated unsupported_country_region_territory""",
         "model": """1211 20012 model_not_found DeploymentNotFound InvalidEndpointOrModel.NotFound
             invalid_model model_not_supported""",
+        "not_recorded": "not_recorded",
         "rate": """1302 1303 rate_limit_exceeded rate_limit_reached_error RESOURCE_EXHAUSTED limit_requests
             limit_burst_rate Throttling Throttling.RateQuota Throttling.BurstRate too_many_requests
             rpm_rate_limit_exceeded tpm_rate_limit_exceeded""",
-        "quota": "1304 1308 1310 1313 QuotaExceeded",
+        "quota": "1304 1308 1310 1313 QuotaExceeded daily_limit_exceeded usage_limit_reached",
         "content_filter": """1301 content_filter content_policy_violation data_inspection_failed
             ResponsibleAIPolicyViolation SensitiveContentDetected InputTextSensitiveContentDetected
             OutputTextSensitiveContentDetected""",
@@ -134,8 +140,37 @@ def _compile(phrases: dict[str, str]) -> list[tuple[str, re.Pattern[str]]]:
     return [(cause, re.compile(phrase, re.VERBOSE | re.IGNORECASE)) for cause, phrase in phrases.items()]
 
 
+BROAD_CAUSES = frozenset({"rate", "permission", "request", "server", "overloaded"})
+"""Causes whose codes vendors also send when money is spent or a daily cap is reached."""
+
+CAPS = _compile(
+    {
+        "balance": r"""(used|exhausted|spent|consumed|r[au]n[ ]out[ ]of|out[ ]of|no|not[ ]enough|insufficient)
+            [ ](up[ ])?(all[ ])?(of[ ])?(your[ ]|the[ ]|its[ ])?
+            ((available|remaining|free|account|prepaid)[ ])*(credits?|balance|funds)\b
+            |\bcredits?[ ](are[ ]|is[ ]|has[ ]been[ ]|have[ ]been[ ])?(exhausted|depleted|used[ ]up|expired|spent)
+            |\b(credit[ ])?balance[ ](is[ ])?(too[ ]low|insufficient|exhausted|depleted|negative)
+            |(requires|needs?)[ ]more[ ]credits
+            |(spend(ing)?|billing|budget|cost|hard)[ ]?(limit|cap)[ ](has[ ]been[ ]|was[ ]|is[ ])?(reached|exceeded|hit)
+            |(reach|exceed|hit)(ed|s)?[ ]((its|your|the|a|their)[ ])?(\w+[ ]){0,2}(spend(ing)?|budget|billing)
+            [ ](limit|cap)|budget[ ]has[ ]been[ ]exceeded|exceeded[ ](your|the|its)[ ](\w+[ ])?budget\b(?![ _]tokens)
+            |over[ ]budget|key[ ]limit[ ]exceeded|payment[ ]required|unpaid[ ](invoice|bill)|\barrears\b
+            |overdue[ ](balance|payment)|purchase[ ](more[ ])?credits|top[ ]up[ ]your
+            |额度已用尽|额度不足|账户余额|余额不足|欠费""",
+        "quota": r"""free-models-per-day|per[ -]?(day|week|month)\b|PerDay|\b(RPD|TPD)\b
+            |\b(daily|weekly|monthly)[ ](\w+[ ]){0,3}(limit|quota|cap|allowance|maximum)
+            |(limit|quota|cap)[ ](\w+[ ]){0,3}(for[ ]today|today|this[ ](week|month))
+            |(usage|session|weekly|5[- ]?hour)[ ]limit[ ](has[ ]been[ ]|is[ ]|was[ ])?(reached|exceeded)
+            |reached[ ]your[ ](\w+[ ])?(usage|session|free|plan)[ ](limit|quota)
+            |(今日|每日|当日|本月)[^。]{0,12}(上限|限额|额度|用尽|次数)""",
+    }
+)
+"""Phrases of spent money and of caps for a day or longer, whatever code stands beside them."""
+
 PHRASES = _compile(
     {
+        "plain_http": r"""plain[ ]HTTP[ ]request[ ]was[ ]sent[ ]to[ ]HTTPS[ ]port
+            |HTTP[ ]request[ ]to[ ]an[ ]HTTPS[ ]server|speaking[ ]plain[ ]HTTP[ ]to[ ]an[ ]SSL""",
         "balance": r"""insufficient[ _](account[ _])?(balance|quota|credits?|funds)|exceeded[ ]your[ ]current[ ]quota
             |balance[ ](is[ ])?(too[ ]low|not[ ]enough|insufficient)|(out[ ]of|not[ ]enough)[ ]credits
             |余额不足|欠费""",

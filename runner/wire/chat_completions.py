@@ -1,22 +1,50 @@
 """The decoder of the chat completions dialect: JSON chunks become events, in every shape that providers send."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, ClassVar, Literal
 
 from msgspec import DecodeError, Meta, Struct, field
 from msgspec.json import Decoder
 
-from runner.core.events import Channel, EmptyChunk, Event, Finished, Flagged, Text, Usage
-from runner.core.fold import ERROR_REASONS
+from runner.core.events import Channel, EmptyChunk, Event, Finished, Flagged, Text, Usage, WholeMessage
+from runner.core.finish_reasons import FinishClass, classify_reason
+from runner.core.fold import REPEATED_CHARS, Fold
+from runner.wire.choice_numbers import Choice, ChoiceNumbers
 from runner.wire.error_body import find_error, first_object, has_error_object, reports_error
 from runner.wire.failure import failure
 from runner.wire.json_value import as_object, write_json
+from runner.wire.reasoning_merge import ReasoningMerge
+from runner.wire.surrogates import SurrogateJoiner, replace_halves
 from runner.wire.think_tags import ThinkTags
+from runner.wire.usage_counts import UsageCounts, find_usage
 
 REASONING_NAMES = ("reasoning_content", "reasoning", "thinking")
 REASONING_PARTS = ("thinking", "reasoning")
 NO_REASON = frozenset({"", "null", "None"})
 """Values of finish_reason that mean null: gateways send them on every chunk, xAI behind tool calls."""
+
+REPLY_NAMES = frozenset({"usage", "x_groq", "model", "delta", "message", "prompt_filter_results"})
+"""Fields that only a chunk of the reply has. An object with neither choices nor one of these is a ping."""
+
+PING = re.compile(r"(server[_ -]?)?(ping|pong|heart[_ -]?beat|keep[_ -]?alive|hb|alive|noop)", re.IGNORECASE)
+PING_NAMES = ("type", "event", "object", "status", "kind", "action", "message")
+
+
+def is_ping(value: object) -> bool:
+    """Return whether a JSON value only keeps the connection alive: `{"type": "ping"}`, `{}`, `"ping"`, `["PING"]`."""
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if value is None or value in ("", [], {}):
+        return True
+    if isinstance(value, str):
+        return PING.fullmatch(value.strip()) is not None
+    if not isinstance(value, dict) or value.get("choices") or value.get("usage"):
+        return False
+    if any(isinstance(name := value.get(key), str) and PING.fullmatch(name.strip()) for key in PING_NAMES):
+        return True
+    return "choices" not in value and not (value.keys() & REPLY_NAMES)
 
 
 class ChatCompletionsDecoder:
@@ -27,22 +55,37 @@ class ChatCompletionsDecoder:
     def __init__(self, status: int) -> None:
         self._status = status
         self._tags = ThinkTags()
+        self._choices = ChoiceNumbers()
+        self._usage = UsageCounts()
+        self._reasoning = ReasoningMerge()
+        self._halves = SurrogateJoiner()
+        self._had_text = False
+        self._source = ""
+        """The name of the field that held the last reasoning."""
 
     @property
     def settled(self) -> bool:
-        """Whether no think tag can come any more, so that `decode_plain` may be used."""
-        return self._tags.settled
+        """Whether `decode_plain` may be used: text has come, and nothing is held back."""
+        return self._had_text and self._choices.plain and self._halves.settled
 
     def decode_plain(self, data: bytes, at_ns: int) -> Text | None:
         """Return the text of a chunk that adds one piece of text and nothing else; None for every other chunk."""
-        return decode_plain_chunk(data, at_ns)
+        text = decode_plain_chunk(data, at_ns)
+        if text is None:
+            return None
+        if text.channel is Channel.REASONING:
+            return text if self._reasoning.add_only("reasoning_content", text.text) else None
+        return text if self._tags.passes(text.text) else None
 
     def decode(self, value: Mapping[str, object], at_ns: int) -> list[Event]:
-        """Return the events of a chunk or a whole completion, text first; `EmptyChunk` where it holds none."""
-        events = decode_chunk(value, at_ns)
-        reason = next((e.reason for e in events if isinstance(e, Finished) and e.reason in ERROR_REASONS), None)
-        if not self._tags.settled:
-            events = self._split_think_tags(events, at_ns)
+        """Return the events of a chunk or a whole completion; `EmptyChunk` where it holds none, nothing for a ping."""
+        if is_ping(value):
+            return []
+        choices, events = self._select(value, at_ns)
+        events += decode_chunk(value, at_ns, choices, had_text=self._had_text)
+        self._had_text = self._had_text or any(isinstance(event, Text) for event in events)
+        events = self._interpret(events, at_ns)
+        reason = next((e.reason for e in events if isinstance(e, Finished) and _is_error(e.reason)), None)
         if reason is not None:
             message = f"the reply ended with finish_reason {reason}"
             events.append(failure("server", message, at_ns, status=self._status, code=reason))
@@ -61,23 +104,110 @@ class ChatCompletionsDecoder:
         """Return whether a JSON value has choices."""
         return bool(as_object(value).get("choices"))
 
-    def flush(self) -> list[Text]:
-        """Return the text that is held back because it may be part of a think tag."""
-        return self._tags.flush()
+    def is_ping(self, value: object) -> bool:
+        """Return whether a JSON value belongs to no reply and reports nothing."""
+        return is_ping(value)
 
-    def _split_think_tags(self, events: list[Event], at_ns: int) -> list[Event]:
-        """Move reasoning in think tags to its channel; any event but text of the answer ends the wait for a tag."""
-        split: list[Event] = []
+    def flush(self) -> list[Event]:
+        """Return the text that is held back because it may be part of a think tag, or half of a character."""
+        halves = [split for event in self._halves.flush() for split in self._split(event)]
+        return halves + self._deduplicated(self._tags.flush())
+
+    def _select(self, value: Mapping[str, object], at_ns: int) -> tuple[list[Choice], list[Event]]:
+        listed = value.get("choices")
+        choices: list[Choice] = (
+            [choice for choice in listed if isinstance(choice, dict)] if isinstance(listed, list) else []
+        )
+        if not choices:
+            return [], []
+        self._source = next(filter(None, (_reasoning_of(part)[0] for c in choices for part in _parts_of(c))), "")
+        return self._choices.select(choices, _channels_of, _finishes, at_ns)
+
+    def _interpret(self, events: list[Event], at_ns: int) -> list[Event]:
+        """Return events with characters joined, think tags taken out, repeated reasoning dropped, counts merged."""
+        interpreted: list[Event] = []
         for event in events:
-            if isinstance(event, Text) and event.channel is Channel.ANSWER:
-                split += self._tags.feed(event)
+            if isinstance(event, Text):
+                for joined in self._halves.join(event):
+                    interpreted += self._split(joined)
                 continue
-            if isinstance(event, Text | Finished):
-                split += self._tags.flush()
-            split.append(event)
-        if not any(isinstance(event, Text | EmptyChunk | Usage | Finished) for event in split):
-            split.append(EmptyChunk(at_ns))
-        return split
+            if isinstance(event, WholeMessage):
+                interpreted += self._deduplicated(self._tags.flush())  # it is compared with all that came before
+                interpreted.append(self._split_whole(event))
+                continue
+            if isinstance(event, Finished):
+                interpreted += self._deduplicated(self._tags.flush())
+                interpreted.append(replace(event, reason=replace_halves(event.reason)[0]))
+            elif isinstance(event, Usage):
+                interpreted.append(self._usage.add(event.raw, at_ns))
+            else:
+                interpreted.append(event)
+        if not any(isinstance(event, Text | EmptyChunk | Usage | Finished | WholeMessage) for event in interpreted):
+            interpreted.append(EmptyChunk(at_ns))
+        return interpreted
+
+    def _split(self, event: Event) -> list[Event]:
+        """Move reasoning in think tags to its channel. A tool call ends the wait for a tag."""
+        if not isinstance(event, Text):
+            return [event]
+        if event.channel is Channel.ANSWER:
+            return self._deduplicated(self._tags.feed(event))
+        if event.channel is Channel.TOOL:
+            return [*self._deduplicated(self._tags.flush()), event]
+        new = self._reasoning.add(self._source, event.text)
+        return [event._replace(text=new)] if new else []
+
+    def _deduplicated(self, events: Iterable[Event]) -> list[Event]:
+        """Return events without reasoning from think tags that a field has repeated."""
+        kept: list[Event] = []
+        for event in events:
+            if isinstance(event, Text) and event.channel is Channel.REASONING:
+                new = self._reasoning.add("tags", event.text)
+                if new:
+                    kept.append(event._replace(text=new))
+            else:
+                kept.append(event)
+        return kept
+
+    def _split_whole(self, event: WholeMessage) -> WholeMessage:
+        """Return a whole message with the reasoning in its think tags on its channel."""
+        event = replace(event, texts={channel: replace_halves(text)[0] for channel, text in event.texts.items()})
+        answer = event.texts.get(Channel.ANSWER)
+        if answer is None or event.is_delta:
+            return event
+        tags, fold = ThinkTags(), Fold()
+        fed = [*tags.feed(Text(event.at_ns, Channel.ANSWER, answer)), *tags.flush()]
+        for split in fed:
+            fold.add(split)
+        found = {channel: text for channel in Channel if (text := fold.text(channel)) is not None}
+        rest = {channel: text for channel, text in event.texts.items() if channel is not Channel.ANSWER}
+        return replace(event, texts=found | rest)
+
+
+def _objects(listed: object) -> list[Choice]:
+    found: Iterable[Choice] = (
+        (choice for choice in listed if isinstance(choice, dict)) if isinstance(listed, list) else ()
+    )
+    return list(found)
+
+
+def _is_error(reason: str) -> bool:
+    return classify_reason(reason) is FinishClass.ERROR
+
+
+def _finishes(choice: Choice) -> bool:
+    return _reason_of(choice) is not None
+
+
+def _channels_of(choice: Choice) -> list[Channel]:
+    """Return the channels on which a choice adds text."""
+    return [channel for part in _parts_of(choice) for channel, _ in _texts_by_channel(part)]
+
+
+def _parts_of(choice: Choice) -> list[Mapping[str, object]]:
+    named = (choice.get(name) for name in ("delta", "message"))
+    parts: list[Mapping[str, object]] = [part for part in named if isinstance(part, dict)]
+    return parts or [{"content": choice.get("text")}]
 
 
 # The plain chunk: nearly all chunks are like this.
@@ -140,50 +270,76 @@ def decode_plain_chunk(data: bytes, at_ns: int) -> Text | None:
 # Any chunk
 
 
-def decode_chunk(chunk: Mapping[str, object], at_ns: int) -> list[Event]:
-    """Return the events of a chunk or a whole completion, text first; `EmptyChunk` where it holds none."""
-    choice, has_others = _first_choice(chunk.get("choices"))
+def decode_chunk(
+    chunk: Mapping[str, object], at_ns: int, choices: Sequence[Choice] | None = None, *, had_text: bool = False
+) -> list[Event]:
+    """Return the events of a chunk or a whole completion, text first; `EmptyChunk` where it holds none.
+
+    Args:
+        chunk: the JSON object.
+        at_ns: when it arrived.
+        choices: those of its choices that belong to the reply; all of them if None.
+        had_text: whether text has come before, so that a message repeats it.
+
+    """
+    if choices is None:
+        choices = _objects(chunk.get("choices"))
     model, origin_ns = chunk.get("model"), chunk.get("sent_ns")
-    model = model if isinstance(model, str) and model else None
+    model = replace_halves(model)[0] if isinstance(model, str) and model else None
     origin_ns = origin_ns if type(origin_ns) is int and abs(origin_ns) < 2**63 else None
-    delta = _delta(choice)
-    events: list[Event] = [Text(at_ns, channel, text, origin_ns, model) for channel, text in _texts_by_channel(delta)]
-    reason = choice.get("finish_reason")
-    if isinstance(reason, str) and reason not in NO_REASON:
-        events.append(Finished(at_ns, reason))
-    usage = decode_usage(chunk, choice, at_ns)
+    events: list[Event] = []
+    for choice in choices:
+        events += _texts_of_choice(choice, at_ns, origin_ns, model, had_text=had_text or bool(events))
+    events += [Finished(at_ns, reason) for choice in choices if (reason := _reason_of(choice)) is not None]
+    usage = decode_usage(chunk, choices[0] if choices else {}, at_ns)
     if usage is not None:
         events.append(usage)
     if not events:
         events.append(EmptyChunk(at_ns, model))
-    if delta.get("refusal"):
+    if any(part.get("refusal") for choice in choices for part in _parts_of(choice)):
         events.append(Flagged(at_ns, "refusal"))
-    if has_others:
-        events.append(Flagged(at_ns, "several_choices"))
     return events
 
 
-def _first_choice(choices: object) -> tuple[Mapping[str, object], bool]:
-    """Return the choice with index 0, and whether there are others, which no request asks for."""
-    if not isinstance(choices, list):
-        return {}, False
-    objects = [choice for choice in choices if isinstance(choice, dict)]
-    own = [choice for choice in objects if not choice.get("index")]
-    return own[0] if own else {}, len(objects) > len(own)
+def _texts_of_choice(
+    choice: Choice, at_ns: int, origin_ns: int | None, model: str | None, *, had_text: bool
+) -> list[Event]:
+    """Return the text that a choice adds: of its delta, its message, or a legacy completion's text."""
+    events: list[Event] = []
+    delta, message = choice.get("delta"), choice.get("message")
+    if isinstance(delta, dict) or not isinstance(message, dict):
+        added = delta if isinstance(delta, dict) else {"content": choice.get("text")}
+        for channel, text in _texts_by_channel(added):
+            repeats = had_text and channel is Channel.ANSWER and len(text) >= REPEATED_CHARS
+            if repeats and _reason_of(choice) is not None:
+                events.append(WholeMessage(at_ns, {channel: text}, is_delta=True))
+            else:
+                events.append(Text(at_ns, channel, text, origin_ns, model))
+    if isinstance(message, dict):
+        texts = dict(_texts_by_channel(message))
+        if (had_text or events) and texts:
+            events.append(WholeMessage(at_ns, texts))
+        else:
+            events += [Text(at_ns, channel, text, origin_ns, model) for channel, text in texts.items()]
+    return events
 
 
-def _delta(choice: Mapping[str, object]) -> Mapping[str, object]:
-    """Return what a choice adds: a delta, the message of a whole completion, or a legacy completion's text."""
-    for name in ("delta", "message"):
-        added = choice.get(name)
-        if isinstance(added, dict):
-            return added
-    return {"content": choice.get("text")}
+def _reason_of(choice: Choice) -> str | None:
+    """Return a choice's finish_reason; the vendor's own where a router says `stop` for something else."""
+    reason, native = choice.get("finish_reason"), choice.get("native_finish_reason")
+    if isinstance(reason, dict):
+        reason = reason.get("type") or reason.get("reason")
+    if not isinstance(reason, str) or reason in NO_REASON:
+        return None
+    if isinstance(native, str) and native not in NO_REASON and classify_reason(reason) is FinishClass.STOP:
+        known = classify_reason(native)
+        return native if known > FinishClass.UNKNOWN else reason
+    return reason
 
 
 def _texts_by_channel(delta: Mapping[str, object]) -> Iterable[tuple[Channel, str]]:
     content = delta.get("content")
-    reasoning = _reasoning(delta)
+    _, reasoning = _reasoning_of(delta)
     if not isinstance(content, str):
         reasoning_parts, content = _join_parts(content)
         reasoning = reasoning or reasoning_parts
@@ -195,18 +351,18 @@ def _texts_by_channel(delta: Mapping[str, object]) -> Iterable[tuple[Channel, st
     return [(channel, text) for channel, text in texts if text]
 
 
-def _reasoning(delta: Mapping[str, object]) -> str:
-    """Return the reasoning. Gateways repeat it under several names, so only the first is taken."""
+def _reasoning_of(delta: Mapping[str, object]) -> tuple[str, str]:
+    """Return the field that holds reasoning, and the reasoning. Gateways repeat it, so only the first is taken."""
     for name in REASONING_NAMES:
         value = delta.get(name)
         if value:
             text = value if isinstance(value, str) else _first_text(as_object(value), ("content", "text", "summary"))
             if text:
-                return text
+                return name, text
     details = delta.get("reasoning_details")
     if not isinstance(details, list):
-        return ""
-    return "".join(_first_text(as_object(detail), ("text", "summary")) for detail in details)
+        return "", ""
+    return "reasoning_details", "".join(_first_text(as_object(detail), ("text", "summary")) for detail in details)
 
 
 def _join_parts(content: object) -> tuple[str, str]:
@@ -251,47 +407,8 @@ def _first_text(values: Mapping[str, object], names: Iterable[str]) -> str:
 
 # Usage
 
-Path = tuple[str, ...]
-
-INPUT: Sequence[Path] = (("prompt_tokens",), ("input_tokens",))
-OUTPUT: Sequence[Path] = (("completion_tokens",), ("output_tokens",))
-TOTAL: Sequence[Path] = (("total_tokens",),)
-REASONING: Sequence[Path] = (
-    ("completion_tokens_details", "reasoning_tokens"),
-    ("output_tokens_details", "reasoning_tokens"),
-    ("reasoning_tokens",),
-)
-CACHED: Sequence[Path] = (
-    ("prompt_tokens_details", "cached_tokens"),
-    ("input_tokens_details", "cached_tokens"),
-    ("prompt_cache_hit_tokens",),
-    ("cached_tokens",),
-    ("cache_read_input_tokens",),
-)
-
-LARGEST_COUNT = 2**53
-
 
 def decode_usage(chunk: Mapping[str, object], choice: Mapping[str, object], at_ns: int) -> Usage | None:
     """Return the token counts of a chunk; None if it has none, or all are null or zero, as in a placeholder."""
-    places = (chunk.get("usage"), choice.get("usage"), as_object(chunk.get("x_groq")).get("usage"))
-    return next((usage for place in places if place and (usage := _usage_of(as_object(place), at_ns))), None)
-
-
-def _usage_of(raw: Mapping[str, object], at_ns: int) -> Usage | None:
-    prompt, output, total = (_count(raw, paths) for paths in (INPUT, OUTPUT, TOTAL))
-    if not (prompt or output or total):
-        return None
-    reasoning = _count(raw, REASONING)
-    if reasoning and output is not None and total == (prompt or 0) + output + reasoning:
-        output += reasoning  # xAI counts reasoning beside the output; everybody else within it
-    return Usage(at_ns, prompt, output, reasoning, _count(raw, CACHED), raw)
-
-
-def _count(raw: Mapping[str, object], paths: Sequence[Path]) -> int | None:
-    """Return the first count that is present, None if none is; some gateways write it as a float."""
-    for *parents, name in paths:
-        value = (as_object(raw.get(parents[0])) if parents else raw).get(name)
-        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < LARGEST_COUNT:
-            return int(value)
-    return None
+    raw = find_usage(chunk, choice)
+    return None if raw is None else UsageCounts().add(raw, at_ns)

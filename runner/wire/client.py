@@ -23,7 +23,7 @@ from openai import AsyncOpenAI, Omit
 from runner.core.events import Failed, Outcome
 from runner.core.suite import Timeouts
 from runner.providers.endpoint import Endpoint
-from runner.providers.redaction import Redactor
+from runner.providers.redaction import Redactor, secrets_of
 from runner.wire.completion_request import CompletionRequest, send_by_sdk
 from runner.wire.connection_failure import CONNECTION_ERRORS, connection_failure
 from runner.wire.failure import classify_response
@@ -53,7 +53,7 @@ class Client:
         self._transport = TimestampingTransport(ssl.create_default_context(), connect_s)
         self._endpoint = endpoint
         self._open = ExitStack()
-        self._open.enter_context(_keys_hidden_in_log(Redactor([endpoint.key] if endpoint.key is not None else [])))
+        self._open.enter_context(_keys_hidden_in_log(Redactor(secrets_of([endpoint], os.environ))))
         bearer = endpoint.key is not None and endpoint.row.auth == "bearer"
         self._omitted: dict[str, Any] = {} if bearer else {"Authorization": Omit()}
         self._head: RequestHead | None = None

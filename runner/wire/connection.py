@@ -7,6 +7,7 @@ each read gets its timestamp before anything else is done with it, and goes to t
 import asyncio
 import socket
 import ssl
+from contextlib import nullcontext
 from copy import copy
 from functools import partial
 from time import perf_counter_ns
@@ -19,8 +20,8 @@ from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 
 from runner.wire.framing import ResponseReader
-from runner.wire.kernel_clock import ReadArrival, KernelReader, feed_protocol, take_over_reading
-from runner.wire.proxy import Proxy
+from runner.wire.kernel_clock import KernelReader, ReadArrival, feed_protocol, take_over_reading
+from runner.wire.proxy import PROXY_REFUSALS, Proxy
 from runner.wire.response_body import KERNEL_CLOCK, TRANSPORT_CLOCK, Phases, ResponseBody
 from runner.wire.socks import open_socket
 
@@ -188,6 +189,10 @@ class TimestampingConnector(aiohttp.TCPConnector):
         # Lanes limit concurrency; a second limit here would be a hidden queue.
         super().__init__(limit=0, ssl=tls, keepalive_timeout=60, resolver=aiohttp.ThreadedResolver())
         self._socks = socks
+        self._first_tunnel = asyncio.Lock()
+        """Held until a proxy has opened a first tunnel, so that one request alone tries the password."""
+        self._tunnel_opened = False
+        self._proxy_refusal: aiohttp.ClientHttpProxyError | None = None
         self._factory = partial(TimestampingProtocol, loop=self._loop)  # type: ignore[assignment]  # a subclass will do
 
     async def lend(self, request: aiohttp.ClientRequest, timeout: aiohttp.ClientTimeout, phases: Phases) -> Connection:  # noqa: ASYNC109 -- aiohttp's type
@@ -210,7 +215,16 @@ class TimestampingConnector(aiohttp.TCPConnector):
         """
         traced = copy(req)
         traced.traces = traces
-        return await super()._create_proxy_connection(traced, traces, timeout)
+        async with self._first_tunnel if not self._tunnel_opened else nullcontext():
+            if self._proxy_refusal is not None:
+                raise self._proxy_refusal  # not asked again: a bad password, repeated, locks an account
+            try:
+                opened = await super()._create_proxy_connection(traced, traces, timeout)
+            except aiohttp.ClientHttpProxyError as error:
+                self._proxy_refusal = error if error.status in PROXY_REFUSALS else None
+                raise
+            self._tunnel_opened = True
+            return opened
 
     def _update_proxy_auth_header_and_build_proxy_req(self, req: Any) -> Any:
         to_proxy: Any = super()._update_proxy_auth_header_and_build_proxy_req(req)

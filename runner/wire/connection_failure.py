@@ -3,8 +3,9 @@
 import aiohttp
 
 from runner.core.events import Failed, Outcome
-from runner.wire.framing import BadCompression, BadResponse
-from runner.wire.proxy import UnusableProxy
+from runner.wire.decompression import BadCompression
+from runner.wire.framing import BadResponse
+from runner.wire.proxy import PROXY_REFUSALS, UnusableProxy
 from runner.wire.socks import ProxyRefusal
 
 CONNECTION_ERRORS = (aiohttp.ClientError, OSError)
@@ -53,9 +54,20 @@ def connection_failure(error: BaseException, at_ns: int) -> Failed:
     """Return the failure of a connection: a timeout if connecting took too long, else `connection`."""
     if isinstance(error, TimeoutError):
         return Failed(at_ns, Outcome.TIMEOUT, "no connection in time", error_type="connect", worth_repeating=True)
+    if is_proxy_login(error):
+        return Failed(
+            at_ns, Outcome.AUTH, f"the proxy refused user or password: {_detail(error)}", error_type="proxy_auth"
+        )
     stage = next(stage for kind, stage in STAGES if isinstance(error, kind))
     message = f"{DESCRIPTIONS[stage]}: {_detail(error)}"
     return Failed(at_ns, Outcome.CONNECTION, message, error_type=stage, worth_repeating=stage not in LASTING)
+
+
+def is_proxy_login(error: BaseException) -> bool:
+    """Return whether a proxy refuses the user or the password."""
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return error.status in PROXY_REFUSALS
+    return isinstance(error, ProxyRefusal) and "authentication" in str(error).lower()
 
 
 def _detail(error: BaseException) -> str:

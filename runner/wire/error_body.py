@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from html import unescape
 
 from runner.wire.json_value import as_object, read_json, write_json
-from runner.wire.retry_after import parse_duration_s
+from runner.wire.retry_after import parse_duration_s, retry_in_message_s
 from runner.wire.sse import BYTE_ORDER_MARK, FrameReader
 
 LONGEST_MESSAGE = 500
@@ -18,6 +18,15 @@ READ_LIMIT = 16 * 1024
 MESSAGE_NAMES = (
     *("message", "msg", "status_msg", "error_msg", "error_message", "errorMessage", "detail", "error_description"),
 )
+WAIT_NAMES = {
+    **dict.fromkeys(("retry_after", "retryAfter", "retry_after_seconds", "retry_after_s", "retryAfterSeconds"), 1.0),
+    **dict.fromkeys(("retry_after_ms", "retryAfterMs"), 0.001),
+}
+"""Fields of an error that hold the time to wait -> their unit in seconds."""
+
+LONGEST_WAIT = 1e9
+"""A wait from which on the number is a date."""
+
 CODE_NAMES = ("code", "error_code", "errorCode", "status_code", "status", "type")
 NO_CODES = frozenset({"", "error", "none", "null", "0"})
 SUCCESS_CODES = frozenset({"", "0", "200", "ok", "success", "none"})
@@ -31,6 +40,10 @@ class ErrorBody:
     codes: tuple[str, ...] = ()
     retry_after_s: float | None = None
     is_base_resp: bool = False
+    details: str = ""
+    """What stands beside the message, as JSON: Google names the limit that was passed only there."""
+    is_page: bool = False
+    """Whether it is a web page, as a proxy or gateway writes it, and not the provider's."""
 
     @property
     def code(self) -> str | None:
@@ -76,7 +89,8 @@ def parse_error(error: object) -> ErrorBody:
     return ErrorBody(
         message=one_line(message or write_json(outer)),
         codes=tuple(dict.fromkeys(code for layer in layers for code in _codes_of(layer))),
-        retry_after_s=_retry_delay_s(as_object(inner).get("details")),
+        retry_after_s=_longest_wait_s(layers, message),
+        details=write_json(as_object(inner).get("details") or as_object(inner).get("metadata") or "")[:READ_LIMIT],
         is_base_resp=not outer.get("error") and "base_resp" in outer,
     )
 
@@ -86,9 +100,11 @@ def parse_error_body(body: bytes) -> ErrorBody:
     body = body.removeprefix(BYTE_ORDER_MARK)
     text = body[: READ_LIMIT * 4].decode(errors="replace")
     if is_markup(text):
-        return ErrorBody(page_title(text))
+        return ErrorBody(page_title(text), is_page=True)
     value = find_json(body)
-    return ErrorBody(one_line(text) or None) if value is None else parse_error(value)
+    if value is None:
+        return ErrorBody(one_line(text) or None, retry_after_s=retry_in_message_s(text[:READ_LIMIT]))
+    return parse_error(value)
 
 
 def find_json(body: bytes) -> object:
@@ -176,6 +192,23 @@ def _code_text(value: object) -> str:
     """Return a code as text, empty for a value that is not a code."""
     is_code = isinstance(value, str | int) and not isinstance(value, bool)
     return str(value)[:100].strip() if is_code else ""
+
+
+def _longest_wait_s(layers: list[dict[str, object]], message: str | None) -> float | None:
+    """Return the longest wait that an error asks for: in Google's RetryInfo, in a field of its own, in its message."""
+    waits = [retry_in_message_s((message or "")[:READ_LIMIT])]
+    for layer in layers:
+        waits.append(_retry_delay_s(layer.get("details")))
+        for place in (layer, as_object(layer.get("metadata"))):
+            waits += [_wait_of(place.get(name), unit_s) for name, unit_s in WAIT_NAMES.items()]
+    return max((wait for wait in waits if wait is not None), default=None)
+
+
+def _wait_of(value: object, unit_s: float) -> float | None:
+    if isinstance(value, str):
+        return parse_duration_s(value)
+    sensible = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < LONGEST_WAIT
+    return value * unit_s if sensible else None  # type: ignore[operator]
 
 
 def _retry_delay_s(details: object) -> float | None:

@@ -6,7 +6,18 @@ from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from runner.core.events import Failed
-from runner.wire.causes import BASE_RESP_CODES, CAUSES, CODES, PHRASES, STATUS_CLASSES, STATUSES, TYPES, normalise
+from runner.wire.causes import (
+    BASE_RESP_CODES,
+    BROAD_CAUSES,
+    CAPS,
+    CAUSES,
+    CODES,
+    PHRASES,
+    STATUS_CLASSES,
+    STATUSES,
+    TYPES,
+    normalise,
+)
 from runner.wire.error_body import ErrorBody, as_status, find_json, one_line, parse_error, parse_error_body
 from runner.wire.json_value import as_object
 from runner.wire.retry_after import retry_after_s
@@ -16,14 +27,37 @@ REQUEST_ID_HEADERS = (
     "request-id",
     "x-ds-trace-id",
     "x-generation-id",
+    "x-litellm-call-id",
+    "x-portkey-trace-id",
+    "helicone-id",
+    "cf-aig-log-id",
+    "x-openrouter-generation-id",
+    "x-requesty-request-id",
+    "x-oneapi-request-id",
+    "x-new-api-request-id",
+    "x-novita-trace-id",
     "apim-request-id",
+    "x-ms-request-id",
+    "x-amzn-requestid",
+    "x-amz-request-id",
+    "x-goog-request-id",
     "x-siliconcloud-trace-id",
     "msh-request-id",
+    "x-tt-logid",
     "x-log-id",
+    "x-requestid",
+    "requestid",
+    "x-correlation-id",
+    "correlation-id",
+    "x-kong-request-id",
     "trace-id",
     "x-trace-id",
-    "cf-ray",
 )
+"""Headers under which providers and routers send the id of a request."""
+
+EDGE_ID_HEADERS = ("cf-ray", "x-vercel-id", "x-amz-cf-id", "fly-request-id", "x-railway-request-id")
+"""Headers of content delivery networks: the provider's own id in the body takes precedence."""
+
 REQUEST_ID_NAMES = ("request_id", "requestId", "id")
 LONGEST_ID = 200
 
@@ -37,7 +71,8 @@ def classify_response(
         return failure("redirect", _describe_redirect(fields.get("location")), at_ns, status=status)
     error = parse_error_body(body)
     wait_s = retry_after_s(fields, now)
-    return _failed(error, status, error.retry_after_s if wait_s is None else wait_s, at_ns)
+    waits = [wait for wait in (wait_s, error.retry_after_s) if wait is not None]
+    return _failed(error, status, max(waits, default=None), at_ns)
 
 
 def classify_error(value: object, *, at_ns: int, status: int = 200) -> Failed:
@@ -61,10 +96,19 @@ def failure(cause: str, message: str, at_ns: int, *, status: int, code: str | No
 
 
 def request_id(headers: Mapping[str, str], body: bytes = b"") -> str | None:
-    """Return the id under which the provider logs a request, from the headers, else from a JSON body."""
+    """Return the id under which the provider logs a request: from its headers, from a JSON body, from the network's."""
+    own = _first_header(headers, REQUEST_ID_HEADERS) or request_id_in(find_json(body))
+    return own or _first_header(headers, EDGE_ID_HEADERS)
+
+
+def has_own_id(headers: Mapping[str, str]) -> bool:
+    """Return whether headers have an id of the provider or router, and not only of the network before it."""
+    return _first_header(headers, REQUEST_ID_HEADERS) is not None
+
+
+def _first_header(headers: Mapping[str, str], names: Iterable[str]) -> str | None:
     fields = lower_names(headers)
-    named = next((value for name in REQUEST_ID_HEADERS if (value := fields.get(name, "").strip())), None)
-    return named[:LONGEST_ID] if named is not None else request_id_in(find_json(body))
+    return next((value[:LONGEST_ID] for name in names if (value := fields.get(name, "").strip())), None)
 
 
 def request_id_in(value: object) -> str | None:
@@ -99,14 +143,27 @@ def _cause(error: ErrorBody, status: int) -> str:
     codes = [normalise(code) for code in error.codes]
     table = BASE_RESP_CODES if error.is_base_resp else CODES
     message = error.message or ""
+    by_code = _first(table.get(code) for code in codes)
+    if by_code is None or by_code in BROAD_CAUSES:
+        # Spent money and daily caps come with the codes of rate limits and of permissions.
+        by_code = _cap_of(f"{message} {error.details}", status) or by_code
+    if error.is_page and status == 413:
+        return "body_size"
     return (
-        _first(table.get(code) for code in codes)
+        by_code
         or _first(cause for cause, phrase in PHRASES if phrase.search(message))
         or _cause_of_status(status)
         or _first(_cause_of_status(as_status(code)) for code in error.codes)
         or _first(TYPES.get(code) for code in codes)
         or "server"
     )
+
+
+def _cap_of(text: str, status: int) -> str | None:
+    """Return the cause of a refusal that speaks of spent money or of a cap for a day or longer."""
+    if status == 404:
+        return None
+    return _first(cause for cause, phrase in CAPS if phrase.search(text))
 
 
 def _cause_of_status(status: int | None) -> str | None:

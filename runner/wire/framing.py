@@ -4,30 +4,26 @@ The grammar is llhttp's, through httptools. This file decides what llhttp leaves
 that end with their connection, unrequested compression. It performs no I/O and reads no clock.
 """
 
-import zlib
+import re
+from contextlib import suppress
 
 import aiohttp
 import httptools
 
+from runner.wire.decompression import BadCompression, Decompression, find_codings
 from runner.wire.response_body import ResponseBody, ResponseHead
 
 LONGEST_HEAD = 64 * 1024
 """Bytes in which a response's head must end, so that memory stays bounded."""
 
-LONGEST_DECOMPRESSED = 16 * 1024 * 1024
-"""Bytes that one read may become when decompressed, so that memory stays bounded."""
-
 BODYLESS = frozenset({204, 304})
-CODINGS = frozenset({"gzip", "x-gzip", "deflate"})
-ZLIB_OR_GZIP = zlib.MAX_WBITS + 32
+LENGTH_LINE = re.compile(rb"\r?\ncontent-length[ \t]*:[ \t]*([^\r\n]*)(?=\r?\n)", re.IGNORECASE)
+CHUNKED_LINE = re.compile(rb"\r?\ntransfer-encoding[ \t]*:[^\r\n]*chunked", re.IGNORECASE)
+HEAD_END = re.compile(rb"\r?\n\r?\n")
 
 
 class BadResponse(aiohttp.ClientError):
     """The bytes are not a response by HTTP/1.1."""
-
-
-class BadCompression(aiohttp.ClientPayloadError):
-    """The body is compressed and cannot be decompressed."""
 
 
 class ResponseReader:
@@ -42,17 +38,46 @@ class ResponseReader:
         self._at_ns = 0
         self._headers: list[tuple[bytes, bytes]] = []
         self._size_without_head = 0
-        self._decompressor: Decompressor | None = None
+        self._head = bytearray()
+        """The bytes of the head that has not ended yet, to read it again if its length is written twice."""
+        self._decompressor: Decompression | None = None
         self._ends_with_connection = False
 
     def begin(self, body: ResponseBody) -> None:
         """Read the next response into `body`."""
         self.body, self.reusable = body, False
         self._size_without_head = 0
+        self._head.clear()
 
     def feed(self, at_ns: int, data: bytes) -> None:
         """Parse one read, which arrived at `at_ns`."""
         self._at_ns = at_ns
+        if self.body is not None and self.body.head is None:
+            self._head += data
+            data = self._with_one_length(data)
+        self._parse(data)
+
+    def _with_one_length(self, data: bytes) -> bytes:
+        """Return a read; all of the head again, by a new parser, where llhttp would refuse how it gives its length.
+
+        The body's length may be written twice if both are equal, and beside chunks, which precede it (RFC 9112, 6.3).
+        """
+        end = HEAD_END.search(self._head)
+        if end is None:
+            return data
+        head, lengths = bytes(self._head[: end.start() + 2]), LENGTH_LINE.findall(self._head[: end.start() + 2])
+        values = {value.strip() for length in lengths for value in length.split(b",")}
+        is_chunked = CHUNKED_LINE.search(head) is not None
+        is_repeated = len(lengths) > 1 or (lengths and b"," in lengths[0])
+        if not lengths or not (is_chunked or (is_repeated and len(values) == 1)):
+            return data
+        once = b"" if is_chunked else b"\r\nContent-Length: " + values.pop()
+        self._parser, rest = _make_parser(self), bytes(self._head[end.start() + 2 :])
+        line_end = head.find(b"\n") - (head[: head.find(b"\n")].endswith(b"\r"))
+        bare = LENGTH_LINE.sub(b"", head)
+        return bare[:line_end] + once + bare[line_end:] + rest
+
+    def _parse(self, data: bytes) -> None:
         assert self._parser is not None
         try:
             self._parser.feed_data(data)
@@ -77,12 +102,19 @@ class ResponseReader:
         if body is None:
             return
         if body.head is not None:
+            with suppress(BadCompression):
+                self._finish_decompression()
             whole = error is None and self._ends_with_connection
             self._end(None if whole else aiohttp.ClientPayloadError(str(error or "not all came that was announced")))
         elif isinstance(error, OSError):
             self._end(aiohttp.ClientOSError(*error.args))
         else:
             self._end(aiohttp.ServerDisconnectedError())
+
+    def _finish_decompression(self) -> None:
+        """Add what decompression held back; raise `BadCompression` where that is not possible."""
+        if self._decompressor is not None and self.body is not None and (data := self._decompressor.finish()):
+            self.body.receive(self._at_ns, data)
 
     def _end(self, error: BaseException | None) -> None:
         """Finish the body in progress, if any: bytes may also arrive that no request asked for."""
@@ -109,8 +141,8 @@ class ResponseReader:
         if status < 200 or self.body is None:
             return
         head = ResponseHead(status, _join(self._headers))
-        coding = head.headers.get("content-encoding", "").strip().lower()
-        self._decompressor = None if coding in ("", "identity") else Decompressor(coding)
+        codings = find_codings(head.headers)
+        self._decompressor = Decompression(codings) if codings else None
         framed = "content-length" in head.headers or "chunked" in head.headers.get("transfer-encoding", "").lower()
         self._ends_with_connection = not framed and status not in BODYLESS
         self.body.start(self._at_ns, head)
@@ -121,34 +153,18 @@ class ResponseReader:
             return
         if self._decompressor is not None:
             data = self._decompressor.feed(data)
-        self.body.receive(self._at_ns, data)
+            self.body.compressed = self._decompressor.is_compressed
+        if data:
+            self.body.receive(self._at_ns, data)
 
     def on_message_complete(self) -> None:
         """End the response, unless it was provisional."""
         assert self._parser is not None
         if self.body is None or self.body.head is None:
             return
+        self._finish_decompression()
         self.reusable = self._parser.should_keep_alive()
         self._end(None)
-
-
-class Decompressor:
-    """Decompresses one body read by read; raises `BadCompression` where that is not possible."""
-
-    def __init__(self, coding: str) -> None:
-        if coding not in CODINGS:
-            raise BadCompression(f"{coding!r} was not asked for")
-        self._stream = zlib.decompressobj(ZLIB_OR_GZIP)
-
-    def feed(self, data: bytes) -> bytes:
-        """Return one read, decompressed."""
-        try:
-            plain = self._stream.decompress(data, LONGEST_DECOMPRESSED)
-        except zlib.error as error:
-            raise BadCompression(str(error)) from error
-        if self._stream.unconsumed_tail:
-            raise BadCompression("one read became too long")
-        return plain
 
 
 def _make_parser(reader: ResponseReader) -> httptools.HttpResponseParser:

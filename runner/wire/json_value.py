@@ -22,6 +22,16 @@ def read_json(data: bytes) -> tuple[object, bool]:
         return _read_leniently(data)
 
 
+def read_json_halves(data: bytes) -> object:
+    """Return the value of some bytes with halves of surrogate pairs as they are: another value may hold the rest.
+
+    Raises:
+        ValueError: the bytes are not one whole JSON value.
+
+    """
+    return _DECODER.decode(data.decode(errors="replace"))
+
+
 def _read_leniently(data: bytes) -> tuple[object, bool]:
     try:
         text, replaced = data.decode(), False

@@ -18,6 +18,9 @@ SOCKS_SCHEMES = frozenset({"socks5", "socks5h"})
 KNOWN_SCHEMES = SOCKS_SCHEMES | {"http", "https"}
 SOCKS_PORT = 1080
 
+PROXY_REFUSALS = frozenset({401, 407})
+"""Statuses by which a proxy refuses a tunnel for want of a password; 401 is tinyproxy's. Asked again, it may lock."""
+
 RULE = re.compile(r"(?P<bracketed>\[[^\]]*\])(?::(?P<port>\d+))?|(?P<name>[^:]*):(?P<own_port>\d+)")
 """A NO_PROXY rule that may end in a port; an IPv6 address without brackets never does."""
 

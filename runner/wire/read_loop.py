@@ -50,8 +50,6 @@ async def read_response(
     loop = _ReadLoop(attempt, ResponseDecoder(head.status, head.headers), time_slices, watch)
     body, fold = attempt.body, attempt.fold
     fold.add(response_started(head, body.headers_ns or perf_counter_ns()))
-    if body.compressed:
-        fold.add(Flagged(perf_counter_ns(), "compressed"))
     try:
         expired = await loop.read_until_timeout(timeouts)
         if loop.decoder.over:
@@ -59,9 +57,11 @@ async def read_response(
         await loop.decode()
     except anyio.get_cancelled_exc_class():
         loop.decode_at_once()
+        loop.flag_compression()
         raise
     broken = connection_failure(body.error, perf_counter_ns()) if body.error is not None else None
     attempt.ended_by = expired or broken
+    loop.flag_compression()
     loop.close()
 
 
@@ -112,6 +112,11 @@ class _ReadLoop:
             self._add(events)
         if self.attempt.recording is not None:
             self.attempt.recording.add(reads)
+
+    def flag_compression(self) -> None:
+        """Flag a body that was really compressed: some servers name a coding and send plain text."""
+        if self.attempt.body.compressed:
+            self._add([Flagged(perf_counter_ns(), "compressed")])
 
     def close(self) -> None:
         """Add the events of the body's end."""

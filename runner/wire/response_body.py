@@ -114,7 +114,6 @@ class ResponseBody:
             self.mark_sent(at_ns if self._begun_ns is None else self._begun_ns, at_ns)
         self.headers_ns = at_ns
         self.head = head
-        self.compressed = "content-encoding" in head.headers
         self.wake()
 
     def receive(self, at_ns: int, data: bytes) -> None:
@@ -122,7 +121,7 @@ class ResponseBody:
         self._timestamps_ns.append(at_ns)
         self._pieces.append(data)
         self._size += len(data)
-        if self._size > UNDECODED_LIMIT or DONE_MARK in data[-24:] or ERROR_MARK in data:
+        if self._size > UNDECODED_LIMIT or DONE_MARK in data[-24:].upper() or ERROR_MARK in data:
             self._urgent = True
             self.wake()
 

@@ -14,9 +14,10 @@ from runner.core.events import Ended, Event, Failed, Finished, Flagged, Response
 from runner.core.fold import Fold
 from runner.storage.recordings.recording import Label, Reads
 from runner.wire.chat_completions import ChatCompletionsDecoder
+from runner.wire.decompression import find_codings
 from runner.wire.error_body import READ_LIMIT, find_json, is_markup, one_line, page_title
-from runner.wire.failure import classify_error, classify_response, failure, request_id, request_id_in
-from runner.wire.json_value import read_json, write_json
+from runner.wire.failure import classify_error, classify_response, failure, has_own_id, request_id, request_id_in
+from runner.wire.json_value import read_json, read_json_halves, write_json
 from runner.wire.response_body import ResponseHead
 from runner.wire.sse import BYTE_ORDER_MARK, FRAME_LIMIT, Frame, FrameReader, is_done, is_whole
 
@@ -61,8 +62,11 @@ class DialectDecoder(Protocol):
     def holds_reply(self, value: object) -> bool:
         """Return whether a JSON value is a reply or a part of one, with or without an error."""
 
-    def flush(self) -> list[Text]:
-        """Return the text that is held back."""
+    def is_ping(self, value: object) -> bool:
+        """Return whether a JSON value belongs to no reply and reports nothing: it only keeps the connection alive."""
+
+    def flush(self) -> list[Event]:
+        """Return the text that is held back, and flags about it."""
 
 
 class ResponseDecoder:
@@ -81,7 +85,7 @@ class ResponseDecoder:
         self._headers = headers
         self._now = now
         self._limit = limit
-        self._reply = _ReplyDecoder(status, dialect(status), needs_id=request_id(headers) is None)
+        self._reply = _ReplyDecoder(status, dialect(status), needs_id=not has_own_id(headers))
         self._stream: _StreamDecoder | None = None
         self._body = bytearray()
         self._last_ns: int | None = None
@@ -170,14 +174,16 @@ class _ReplyDecoder:
         """Whether the dialect's `decode_plain` may be used: the first values have brought the request's id."""
         self._needs_id = needs_id
 
-    def decode(self, value: object, at_ns: int) -> list[Event]:
-        """Return the events of one JSON value."""
+    def decode(self, value: object, at_ns: int, halves: object = None) -> list[Event]:
+        """Return the events of one JSON value; `halves` is the same with halves of surrogate pairs in its texts."""
         error = self.dialect.find_error(value)
+        if error is None and self.dialect.is_ping(value):
+            return []
         if not isinstance(value, dict):
             return [Flagged(at_ns, "skipped_data")] if error is None else self.decode_error(error, at_ns)
         if error is not None and not self.dialect.holds_reply(value):
             return self.decode_error(error, at_ns)
-        events = self.dialect.decode(value, at_ns)
+        events = self.dialect.decode(halves if isinstance(halves, dict) else value, at_ns)
         last = events[-1] if events else None
         if isinstance(last, StreamDone | Failed):
             events.pop()
@@ -262,8 +268,10 @@ class _StreamDecoder:
             return self._decode_text(frame)
         if frame.event == b"error":
             return self._reply.decode_error(value, frame.at_ns)
-        events = self._reply.decode(value, frame.at_ns)
-        if replaced:
+        # Of escapes alone: a half may be joined with the next chunk, and is flagged if it is not.
+        has_halves = replaced and b"\\u" in frame.data and _is_utf8(frame.data)
+        events = self._reply.decode(value, frame.at_ns, read_json_halves(frame.data) if has_halves else None)
+        if replaced and not has_halves:
             events.append(Flagged(frame.at_ns, "invalid_utf8"))
         return events
 
@@ -272,9 +280,19 @@ class _StreamDecoder:
         text = one_line(frame.data.decode(errors="replace"))
         if frame.event == b"error":
             return self._reply.decode_error(text, frame.at_ns)
+        if self._reply.dialect.is_ping(text.strip("[]{}() ")):
+            return []
         if text.startswith(("{", "[")):
             return self._reply.fail("broken_json", f"broken JSON: {text}", frame.at_ns)
         return [Flagged(frame.at_ns, "skipped_data")]
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _decode_document(body: bytes, at_ns: int, reply: _ReplyDecoder) -> list[Event]:
@@ -324,7 +342,7 @@ def decode_recording(label: Label, reads: Reads) -> Fold:
 
 def _decode_recorded_response(label: Label, head: ResponseHead, headers_ns: int, reads: Reads, fold: Fold) -> None:
     fold.add(response_started(head, headers_ns))
-    if "content-encoding" in head.headers:
+    if find_codings(head.headers):
         fold.add(Flagged(headers_ns, "compressed"))
     decoder = ResponseDecoder(head.status, head.headers)
     for at_ns, data in reads:

@@ -6,8 +6,27 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-DURATION_UNITS_S = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
-DURATION_PART = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|[dhms])")
+DURATION_UNITS_S = {
+    **dict.fromkeys(("d", "day", "days", "天"), 86400.0),
+    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours", "小时"), 3600.0),
+    **dict.fromkeys(("m", "min", "mins", "minute", "minutes", "分", "分钟"), 60.0),
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds", "秒", "秒钟"), 1.0),
+    **dict.fromkeys(("ms", "msec", "msecs", "millisecond", "milliseconds", "毫秒"), 0.001),
+}
+UNIT = "|".join(sorted(DURATION_UNITS_S, key=len, reverse=True))
+COMPACT_PART = re.compile(rf"(\d{{1,12}}(?:\.\d{{1,9}})?)[ \t]*({UNIT})", re.IGNORECASE)
+BETWEEN = re.compile(r"[ \t]*(?:,|and)?[ \t]*", re.IGNORECASE)
+ASKED = re.compile(
+    r"(?:(?:try|retry|again|available|resets?|wait|back[ -]?off|reset)\b[^.\d]{0,40}?"
+    r"(?:\bin\b|\bafter\b|\bfor\b|\bwait\b|:)?\s*(?:at least |about |approximately )?|请在?\s*|等待\s*)"
+    r"(?=\d)",
+    re.IGNORECASE,
+)
+"""What stands before the time to wait in an error's message: "try again in", "retry after", "wait for"."""
+
+EPOCH_S = 1e9
+"""A number of seconds from which on it is a date in Unix time, written where a duration belongs."""
+
 LIMITS = ("requests", "tokens")
 
 
@@ -17,22 +36,61 @@ def retry_after_s(headers: Mapping[str, str], now: datetime | None = None) -> fl
     A date is compared with the response's own `Date`, so that a wrong clock on this machine does no harm, else with
     `now`. The headers' names are in lower case.
     """
-    milliseconds = _number(headers.get("retry-after-ms"))
+    milliseconds = _largest(headers.get("retry-after-ms"), headers, now, unit_s=0.001)
     if milliseconds is not None:
-        return _if_sensible(milliseconds / 1000)
+        return _if_sensible(milliseconds)
     value = headers.get("retry-after")
     if value is None:
         return _until_reset_s(headers)
-    seconds = _number(value)
+    seconds = _largest(value, headers, now)
     return _if_sensible(_until_s(value, headers.get("date"), now) if seconds is None else seconds)
 
 
 def parse_duration_s(text: str) -> float | None:
-    """Return the seconds of a duration such as `6m0s`, `7.66s` or `250ms`; None if the text is not one."""
-    parts = DURATION_PART.findall(text)
-    if not parts or "".join(number + unit for number, unit in parts) != text.strip():
+    """Return the seconds of a duration such as `6m0s`, `7.66s`, `250ms` or `2 seconds`; None if the text is not one."""
+    duration = _duration_at(text.strip(), 0)
+    return duration[0] if duration is not None and duration[1] == len(text.strip()) else None
+
+
+def retry_in_message_s(message: str) -> float | None:
+    """Return the longest wait that an error's message asks for, as in "try again in 1m30s", else None."""
+    waits = []
+    for asked in ASKED.finditer(message):
+        duration = _duration_at(message, asked.end())
+        if duration is not None:
+            waits.append(duration[0])
+    return max(waits, default=None)
+
+
+def _duration_at(text: str, place: int) -> tuple[float, int] | None:
+    """Return the duration at a place of a text, and where it ends; None if there is none."""
+    total, end = 0.0, place
+    while (part := COMPACT_PART.match(text, BETWEEN.match(text, end).end() if end > place else end)) is not None:  # type: ignore[union-attr]
+        total += float(part[1]) * DURATION_UNITS_S[part[2].lower()]
+        end = part.end()
+    ends_in_word = end > place and end < len(text) and text[end].isascii() and text[end].isalpha()
+    return None if end == place or ends_in_word else (round(total, 6), end)
+
+
+def _largest(value: str | None, headers: Mapping[str, str], now: datetime | None, unit_s: float = 1.0) -> float | None:
+    """Return the longest of the waits in a header, in seconds: joined headers are a list, and so is "3,9"."""
+    waits = []
+    for item in (value or "").split(","):
+        bare = item.strip().strip("\"'").partition(";")[0].strip()
+        number = _number(bare)
+        seconds = parse_duration_s(bare) if number is None else number * unit_s
+        if seconds is not None and math.isfinite(seconds):
+            waits.append(_since(seconds, headers, now) if seconds >= EPOCH_S else seconds)
+    return max((wait for wait in waits if wait is not None), default=None)
+
+
+def _since(epoch_s: float, headers: Mapping[str, str], now: datetime | None) -> float | None:
+    """Return the seconds until a moment in Unix time, in seconds or milliseconds; None if nobody knows the time now."""
+    start = _parse_date(headers.get("date")) or now
+    if start is None:
         return None
-    return sum(float(number) * DURATION_UNITS_S[unit] for number, unit in parts)
+    then_s = epoch_s / 1000 if epoch_s >= EPOCH_S * 100 else epoch_s
+    return max(0.0, then_s - start.timestamp())
 
 
 def _until_s(date: str, server_date: str | None, now: datetime | None) -> float | None:

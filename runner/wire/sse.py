@@ -103,6 +103,8 @@ class FrameReader:
             self._event = name
             self._take_data(value, at_ns, frames)
         elif name == b"data":
+            while value.startswith(b"data:"):  # relays that wrap each line once more
+                value = value[5:].removeprefix(b" ")
             self._take_data(value, at_ns, frames)
 
     def _take_data(self, value: bytes, at_ns: int, frames: list[Frame]) -> None:
@@ -130,8 +132,8 @@ class FrameReader:
 
 
 def is_done(data: bytes) -> bool:
-    """Return whether a frame's data is the `[DONE]` sentinel, which some relays put in quotes."""
-    return data.strip(b' \t"') == b"[DONE]"
+    """Return whether a frame's data is the `[DONE]` sentinel, which some relays put in quotes or in small letters."""
+    return len(data) < 16 and data.replace(b" ", b"").strip(b"\t\"'").upper() == b"[DONE]"
 
 
 def is_whole(data: bytes) -> bool:

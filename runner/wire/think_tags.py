@@ -1,71 +1,304 @@
-"""Think tags: reasoning that a model writes into its answer, between tags at the very beginning, gets its channel."""
+"""Think tags: reasoning that a model writes into its answer, between tags, gets its channel.
 
-from runner.core.events import Channel, Text
+Vendors use many tags (docs/wire.md lists them with their sources). Reasoning stands at the beginning of an answer; its
+opening tag may be missing, because some chat templates write it into the prompt. Then the closing tag alone shows that
+all before it was reasoning.
+"""
 
-OPENING_TAGS = ("<think>", "<thinking>", "<thought>")
+import re
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from runner.core.events import AnswerWasReasoning, Channel, Event, Flagged, Text
 
 LONGEST_BLANK = 64
 """Characters of white space that may precede the tag."""
+
+LONGEST_TAG = 64
+"""Characters that are held back at most because they may be the beginning of a tag."""
+
+STARTS = "<[◁"
+"""The characters with which tags begin."""
+
+QUOTES = "`'\"“‘«「\\"
+"""A closing tag behind one of these is quoted: the answer speaks about it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TagFamily:
+    """The tags of one vendor or template, without optional blanks."""
+
+    name: str
+    opening: str
+    closings: tuple[str, ...]
+    wrappers: tuple[str, ...] = ()
+    """Tags around the answer itself, which are dropped where they stand before it."""
+    trailers: tuple[str, ...] = ()
+    """Tags behind the answer, which are dropped anywhere in it."""
+
+
+def _named(name: str) -> TagFamily:
+    return TagFamily(name, f"<{name}>", (f"</{name}>",))
+
+
+def _piped(name: str) -> TagFamily:
+    return TagFamily(f"|{name}|", f"<|{name}|>", (f"<|/{name}|>", f"</|{name}|>"))
+
+
+NAMES = ("think", "thinking", "thought", "reasoning", "seed:think", "mm:think", "longcat_think", "redacted_thinking")
+
+HARMONY = TagFamily(
+    "harmony",
+    "<|channel|>analysis<|message|>",
+    (
+        "<|end|><|start|>assistant<|channel|>final<|message|>",
+        "<|start|>assistant<|channel|>final<|message|>",
+        "<|channel|>final<|message|>",
+        "<|end|>",
+    ),
+    ("<|start|>assistant", "<|channel|>final<|message|>"),
+    ("<|return|>", "<|end|>"),
+)
+
+FAMILIES: tuple[TagFamily, ...] = (
+    *map(_named, NAMES),
+    TagFamily("[THINK]", "[THINK]", ("[/THINK]",)),
+    TagFamily("◁think▷", "◁think▷", ("◁/think▷",)),
+    HARMONY,
+    TagFamily("gemma", "<|channel>thought", ("<channel|>",)),
+    TagFamily(
+        "cohere",
+        "<|START_THINKING|>",
+        ("<|END_THINKING|>",),
+        ("<|START_RESPONSE|>", "<|START_TEXT|>"),
+        ("<|END_RESPONSE|>", "<|END_TEXT|>"),
+    ),
+    TagFamily("apertus", "<|inner_prefix|>", ("<|inner_suffix|>",)),
+    TagFamily(
+        "kimi",
+        "<|open|>think<|sep|>",
+        ("<|close|>think<|sep|>",),
+        ("<|open|>response<|sep|>",),
+        ("<|close|>response<|sep|>", "<|close|>message<|sep|>", "<|end_of_msg|>"),
+    ),
+    TagFamily(
+        "openthinker",
+        "<|begin_of_thought|>",
+        ("<|end_of_thought|>",),
+        ("<|begin_of_solution|>",),
+        ("<|end_of_solution|>",),
+    ),
+    *map(_piped, ("think", "thinking", "thought", "reasoning")),
+)
+
+AMBIGUOUS = ("<|end|>",)
+"""Closing tags that close other things, too: alone they are no sign of reasoning."""
+
+
+def _pattern(tag: str) -> str:
+    """Return the pattern of a tag, in which one blank may stand beside its name."""
+    if tag[0] in "<[◁" and "|" not in tag:
+        slash = " ?/" if tag[1] == "/" else ""
+        return f"{re.escape(tag[0])}{slash} ?{re.escape(tag[1 + bool(slash) : -1])} ?{re.escape(tag[-1])}"
+    return re.escape(tag)
+
+
+def _any_of(tags: tuple[str, ...]) -> re.Pattern[str]:
+    ordered = sorted(set(tags), key=len, reverse=True)
+    return re.compile("|".join(map(_pattern, ordered)) or r"(?!)", re.IGNORECASE)
+
+
+OPENINGS = {family.opening.lower(): family for family in FAMILIES}
+OPENING = _any_of(tuple(family.opening for family in FAMILIES))
+WRAPPERS = {wrapper.lower(): family for family in FAMILIES for wrapper in family.wrappers}
+WRAPPER = _any_of(tuple(WRAPPERS))
+LONE = tuple(closing for family in FAMILIES for closing in family.closings if closing not in AMBIGUOUS)
+LONE_CLOSING = _any_of(LONE)
+LONE_FAMILIES = {closing.lower(): family for family in reversed(FAMILIES) for closing in family.closings}
+CLOSINGS = {family.name: _any_of(family.closings) for family in FAMILIES}
+TRAILERS = {family.name: _any_of(family.trailers) for family in FAMILIES}
+EVERY_TAG = tuple(
+    {tag.lower() for f in FAMILIES for tag in (f.opening, *f.closings, *f.wrappers, *f.trailers)},
+)
+
+
+def _bare(tag: str) -> str:
+    return tag.replace(" ", "").lower()
+
+
+def _may_be_tag(text: str) -> bool:
+    """Return whether a text may be the beginning of a tag."""
+    bare = _bare(text)
+    return len(text) < LONGEST_TAG and any(tag.startswith(bare) for tag in EVERY_TAG)
+
+
+def _undecided_from(text: str) -> int:
+    """Return where the end of a text begins that may be the beginning of a tag; its length if there is none."""
+    start = max(0, len(text) - LONGEST_TAG)
+    places = (place for place in range(start, len(text)) if text[place] in STARTS)
+    return next((place for place in places if _may_be_tag(text[place:])), len(text))
+
+
+class _State(Enum):
+    START = auto()
+    INSIDE = auto()
+    BEHIND = auto()
+    ANSWER = auto()
 
 
 class ThinkTags:
     """Takes the answer's texts, and returns them on the channels they belong to, without the tags."""
 
     def __init__(self) -> None:
-        self.settled = False
-        """Whether no tag can come any more: further texts need not be fed."""
-        self._undecided: list[Text] = []
-        self._closing_tag: str | None = None
-        self._partial: Text | None = None
+        self._state = _State.START
+        self._held: list[Text] = []
+        self._family: TagFamily | None = None
+        self._may_be_unopened = True
+        """Whether a closing tag without an opening one can still come."""
+        self._last_character = ""
+        self._had_answer = False
 
-    def feed(self, text: Text) -> list[Text]:
+    @property
+    def settled(self) -> bool:
+        """Whether the answer has begun and nothing is held back: texts without a tag's first character pass."""
+        return self._state is _State.ANSWER and not self._held
+
+    def passes(self, text: str) -> bool:
+        """Return whether a text is certain to be answer as it is, so that it need not be fed."""
+        if self._state is not _State.ANSWER or self._held:
+            return False
+        if not (self._may_be_unopened or self._family):
+            return True
+        return not ("<" in text or "[" in text or "◁" in text or text[-1] in QUOTES)
+
+    def feed(self, text: Text) -> list[Event]:
         """Return the texts that are decided; the others follow with a later text, or with `flush`."""
-        if self.settled:
+        if self.passes(text.text):
+            self._last_character, self._had_answer = text.text[-1], True
             return [text]
-        if self._closing_tag is not None:
-            return self._split_at_closing(text, self._closing_tag)
-        self._undecided.append(text)
-        return self._find_opening(text)
+        self._held.append(text)
+        decided: list[Event] = []
+        while self._held and self._step(decided):
+            pass
+        return decided
 
-    def flush(self) -> list[Text]:
+    def flush(self) -> list[Event]:
         """Return the texts that are held back: another event has shown that they are no tag."""
-        if self._closing_tag is None:
-            return self._release()
-        partial, self._partial = self._partial, None
-        return [partial] if partial is not None else []
-
-    def _find_opening(self, text: Text) -> list[Text]:
-        joined = "".join(held.text for held in self._undecided)
-        prefix = joined.lstrip()
-        if len(joined) - len(prefix) > LONGEST_BLANK:
-            return self._release()
-        tag = next((tag for tag in OPENING_TAGS if prefix.startswith(tag)), None)
-        if tag is not None:
-            self._undecided.clear()
-            self._closing_tag = "</" + tag[1:]
-            return self._split_at_closing(text._replace(text=prefix[len(tag) :]), self._closing_tag)
-        return [] if any(tag.startswith(prefix) for tag in OPENING_TAGS) else self._release()
-
-    def _release(self) -> list[Text]:
-        self.settled = True
-        released, self._undecided = self._undecided, []
+        channel = Channel.REASONING if self._state is _State.INSIDE else Channel.ANSWER
+        if self._state is not _State.INSIDE:
+            self._state = _State.ANSWER
+        released: list[Event] = [*self._take(len(self._joined), channel)]
+        self._had_answer = self._had_answer or (bool(released) and channel is Channel.ANSWER)
         return released
 
-    def _split_at_closing(self, text: Text, closing_tag: str) -> list[Text]:
-        joined = (self._partial.text if self._partial else "") + text.text
-        self._partial = None
-        reasoning, tag, answer = joined.partition(closing_tag)
-        if tag:
-            self.settled = True
-        else:
-            kept = _length_of_partial(reasoning, closing_tag)
-            if kept:
-                self._partial = text._replace(channel=Channel.REASONING, text=reasoning[-kept:])
-                reasoning = reasoning[:-kept]
-        split = ((Channel.REASONING, reasoning), (Channel.ANSWER, answer))
-        return [text._replace(channel=channel, text=part) for channel, part in split if part]
+    @property
+    def _joined(self) -> str:
+        return "".join(text.text for text in self._held)
 
+    def _step(self, decided: list[Event]) -> bool:
+        """Decide about as much held text as possible in one state; return whether the state has changed."""
+        match self._state:
+            case _State.START | _State.BEHIND:
+                return self._find_opening()
+            case _State.INSIDE:
+                return self._find_closing(decided)
+            case _:
+                return self._scan_answer(decided)
 
-def _length_of_partial(text: str, tag: str) -> int:
-    """Return how many characters at the end of a text may be the beginning of a tag."""
-    return next((size for size in range(len(tag) - 1, 0, -1) if text.endswith(tag[:size])), 0)
+    def _find_opening(self) -> bool:
+        joined = self._joined
+        if self._state is _State.BEHIND:
+            self._take(len(joined) - len(joined.lstrip()), None)
+            joined = joined.lstrip()
+        begin = len(joined) - len(joined.lstrip())
+        if not joined[begin:] and begin <= LONGEST_BLANK:
+            return False
+        found = OPENING.match(joined, begin) or WRAPPER.match(joined, begin)
+        lone = LONE_CLOSING.match(joined, begin) if self._state is _State.START else None
+        if begin <= LONGEST_BLANK and (found or lone):
+            return self._enter(found or lone)
+        if begin <= LONGEST_BLANK and _may_be_tag(joined[begin:]):
+            return False
+        self._state = _State.ANSWER
+        return True
+
+    def _enter(self, found: re.Match[str] | None) -> bool:
+        """Go on behind an opening tag, behind a wrapper of the answer, or behind a closing tag with nothing before."""
+        assert found is not None
+        tag = _bare(found.group())
+        family = OPENINGS.get(tag) or WRAPPERS.get(tag) or LONE_FAMILIES[tag]
+        self._take(found.end(), None)
+        self._may_be_unopened = False
+        self._family = family if family.trailers else None
+        self._state = _State.INSIDE if tag in OPENINGS else _State.BEHIND
+        self._opened = family
+        return True
+
+    def _find_closing(self, decided: list[Event]) -> bool:
+        joined = self._joined
+        found = CLOSINGS[self._opened.name].search(joined)
+        if found is None:
+            decided += self._take(_undecided_from(joined), Channel.REASONING)
+            return False
+        decided += self._take(found.start(), Channel.REASONING)
+        self._take(len(found.group()), None)
+        self._state = _State.BEHIND
+        return True
+
+    def _scan_answer(self, decided: list[Event]) -> bool:
+        joined = self._joined
+        if self._family is not None and (found := TRAILERS[self._family.name].search(joined)):
+            self._answer(decided, found.start())
+            self._take(len(found.group()), None)
+            return True
+        mention = OPENING.search(joined) if self._may_be_unopened else None
+        closing = self._find_unopened(joined)
+        if closing is not None and (mention is None or mention.start() > closing.start()):
+            self._end_unopened(decided, closing)
+            return True
+        self._may_be_unopened = self._may_be_unopened and mention is None
+        watching = self._may_be_unopened or self._family is not None
+        self._answer(decided, _undecided_from(joined) if watching else len(joined))
+        return False
+
+    def _find_unopened(self, joined: str) -> re.Match[str] | None:
+        """Return the first closing tag that is not quoted."""
+        if not self._may_be_unopened:
+            return None
+        for found in LONE_CLOSING.finditer(joined):
+            before = joined[found.start() - 1] if found.start() else self._last_character
+            if not before or before not in QUOTES:
+                return found
+        return None
+
+    def _end_unopened(self, decided: list[Event], closing: re.Match[str]) -> None:
+        at_ns = self._held[-1].at_ns
+        self._answer(decided, closing.start())
+        self._take(len(closing.group()), None)
+        if self._had_answer:
+            decided += [AnswerWasReasoning(at_ns), Flagged(at_ns, "unopened_thinking")]
+        family = LONE_FAMILIES[_bare(closing.group())]
+        self._family = family if family.trailers else None
+        self._may_be_unopened, self._state = False, _State.BEHIND
+
+    def _answer(self, decided: list[Event], count: int) -> None:
+        texts = self._take(count, Channel.ANSWER)
+        if texts:
+            self._last_character, self._had_answer = texts[-1].text[-1], True
+            decided += texts
+
+    def _take(self, count: int, channel: Channel | None) -> list[Text]:
+        """Remove so many characters from the held texts; return them on a channel, or none if they are dropped."""
+        taken: list[Text] = []
+        while count > 0:
+            text = self._held[0]
+            part, rest = text.text[:count], text.text[count:]
+            count -= len(part)
+            if rest:
+                self._held[0] = text._replace(text=rest)
+            else:
+                self._held.pop(0)
+            if channel is not None:
+                same = not rest and channel is text.channel and part == text.text
+                taken.append(text if same else text._replace(channel=channel, text=part))
+        return taken

@@ -142,7 +142,7 @@ def test_summary_remarks_name_costs() -> None:
     assert sentences == [
         "cost of p/a: 5.00 USD, n 1; the cost of 1 more request is not known; prices: the page, 2026-11-20",
         "cost of p/b: 64.00 CNY, n 1; prices: compare.yaml",
-        "cost of all: 64.00 CNY + 5.00 USD, n 2; currencies are not converted",
+        "cost of all: 64.00 CNY + 5.00 USD, n 2; the cost of 1 more request is not known; currencies are not converted",
     ]
     assert [remark for remark in remarks(run) if remark.startswith("cost")] == sentences
 
@@ -164,3 +164,40 @@ def test_sum_of_costs_is_exact_to_a_billionth(counts: list[tuple[int, int]]) -> 
     assert sum(each.n for each in costs) == len(counts)
     assert abs(sum((each.spent.amount for each in costs), Decimal(0)) - wanted) < Decimal("1e-9")
     assert {each.spent.currency for each in costs} <= {"CNY"}
+
+
+@pytest.mark.parametrize(
+    ("usage", "charged"),
+    [
+        ({"cost": 0.5}, 0.5),
+        ({"cost": "0.5"}, 0.5),
+        ({"cost": {"total_cost": 0.5}}, 0.5),
+        ({"estimated_cost": 0.5}, 0.5),
+        ({"cost_in_usd_ticks": 5_000_000_000}, 0.5),
+        ({"cost": 0.1, "is_byok": True, "cost_details": {"upstream_inference_cost": 0.4}}, 0.5),
+    ],
+)
+def test_what_the_provider_charged_is_the_cost(usage: dict[str, object], charged: float) -> None:
+    """It needs no price, takes precedence over one in the same currency, and is flagged as the provider's."""
+    for priced in (header(), header(p_a=DOLLARS), header(p_a=YUAN)):
+        cells = row(priced, record(usage=usage))
+        assert (cells["cost"], cells["currency"]) == ((charged, "USD"))
+        assert "provider_cost" in str(cells["flags"])
+
+
+@pytest.mark.parametrize(
+    "usage", [{"cost": None}, {"cost": True}, {"cost": -1}, {"cost": "free"}, {"cost": float("nan")}]
+)
+def test_a_charge_that_is_none_leaves_the_price(usage: dict[str, object]) -> None:
+    """What is no amount of money is no cost."""
+    assert row(header(p_a=DOLLARS), record(usage=usage))["cost"] == 5.0
+
+
+def test_overview_says_who_named_the_cost() -> None:
+    """The source of each sum, and how many requests have no known cost."""
+    run = Run.of(header(), [record(usage={"cost": 0.25}), record(output_tokens=None), record("b", usage={"cost": 1})])
+    assert describe_costs(run) == [
+        "cost of p/a: 0.25 USD, n 1; the cost of 1 more request is not known; as the provider charged",
+        "cost of p/b: 1.00 USD, n 1; as the provider charged",
+        "cost of all: 1.25 USD, n 2; the cost of 1 more request is not known",
+    ]

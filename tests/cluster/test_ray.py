@@ -311,7 +311,8 @@ def test_node_behind_a_slow_proxy_is_found_slower(tmp_path: Path) -> None:
         run.write_suite(CASES[:1])
         with launch_cluster(**proxies) as ray_cluster:
             on_ray = ("--engine", "ray", "--address", ray_cluster.address)
-            code, _, stderr = finish(run.start(*on_ray, "--vantage", "--repeat", "12"))
+            allowed = ("--allow-host", "provider.test")
+            code, _, stderr = finish(run.start(*on_ray, *allowed, "--vantage", "--repeat", "12"))
     assert code == 0, stderr
     assert rows_by_node(run.out) == rows_from_each_node(planned_rows(CASES[:1], 12))
     codes = {}

@@ -10,6 +10,7 @@ import pytest
 
 from tests.conftest import RunCli
 from tests.support.command import finish, start, write_config
+from tests.support.scripted_server import json_reply, serve
 
 KEY = "sk-doctor-must-not-tell-0123456789"
 
@@ -77,3 +78,14 @@ def test_a_ping_without_an_answer_is_a_problem(run_cli: RunCli, tmp_path: Path) 
 
     assert told.returncode == 1
     assert "PROBLEM mine: no connection could be opened" in told.stdout
+
+
+def test_a_ping_notes_a_model_that_is_not_listed(run_cli: RunCli, tmp_path: Path) -> None:
+    """The provider's default model is missing from GET /models: another one may answer in its place."""
+    listed = json_reply("200 OK", {"data": [{"id": "m-1"}]})
+    with serve(listed) as server:
+        for models, health in ((["m-1"], "ok"), (["M-1", "m-2"], "note")):
+            write_config(tmp_path, mine={"base_url": server.url, "keyless": True, "models": models})
+            found = findings_of(run_cli, "--ping")["mine"]
+            assert found["health"] == health
+            assert ("m-2" in found["text"]) is (health == "note")

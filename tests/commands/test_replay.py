@@ -291,6 +291,20 @@ def test_a_provider_pointed_at_a_replay_is_marked(tmp_path: Path) -> None:
     assert (row["reply"], row["simulated"]) == ("Hello", "true")
 
 
+def test_a_replay_without_a_question_says_that_it_was_not_recorded(tmp_path: Path) -> None:
+    """The hint is about the recording, and not about base_url."""
+    said = "data: " + json.dumps({"choices": [{"delta": {"content": "Hello"}, "finish_reason": "stop"}]}) + "\n\n"
+    write(tmp_path, [take("acme", "Hi", said, sent_ns=10)])
+    write_yaml(tmp_path / "s.yaml", {"version": 1, "name": "one", "cases": [{"id": "hi", "turns": ["Another"]}]})
+    with serving(tmp_path) as (url, _):
+        write_config(tmp_path, mine={"base_url": url, "keyless": True, "models": ["m"]})
+        done = compare(tmp_path, "run", "s.yaml", "-o", "asked")
+    (row,) = read_rows(tmp_path / "asked")
+    assert (row["outcome"], row["error_type"]) == ("not_found", "not_recorded")
+    assert "not recorded" in done.stdout + done.stderr
+    assert "base_url" not in done.stdout + done.stderr
+
+
 # One recording
 
 stamps = st.integers(0, 10**12)

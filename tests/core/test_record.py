@@ -23,7 +23,8 @@ from runner.core.events import (
     Text,
     Usage,
 )
-from runner.core.fold import ERROR_REASONS, FILTER_REASONS, LENGTH_REASONS, Fold
+from runner.core.finish_reasons import ERROR, FILTER, LENGTH
+from runner.core.fold import Fold
 from runner.core.record import Identity, Record, TextEvents, Timestamps
 
 MS = 1_000_000
@@ -479,9 +480,9 @@ OUTCOMES: list[tuple[tuple[Event, ...], Outcome]] = [
     ((Finished(1, "a reason nobody knows"),), Outcome.OK),
     ((text(1), Failed(2, Outcome.TIMEOUT, "idle")), Outcome.TIMEOUT),
     ((text(1), Finished(2, "stop"), Failed(3, Outcome.CONNECTION, "reset")), Outcome.CONNECTION),
-    *(((text(1), Finished(2, reason), StreamDone(3)), Outcome.LENGTH) for reason in sorted(LENGTH_REASONS)),
-    *(((text(1), Finished(2, reason), StreamDone(3)), Outcome.FILTERED) for reason in sorted(FILTER_REASONS)),
-    *(((text(1), Finished(2, reason), StreamDone(3)), Outcome.PROVIDER_ERROR) for reason in sorted(ERROR_REASONS)),
+    *(((text(1), Finished(2, reason), StreamDone(3)), Outcome.LENGTH) for reason in sorted(LENGTH.split())),
+    *(((text(1), Finished(2, reason), StreamDone(3)), Outcome.FILTERED) for reason in sorted(FILTER.split())),
+    *(((text(1), Finished(2, reason), StreamDone(3)), Outcome.PROVIDER_ERROR) for reason in sorted(ERROR.split())),
 ]
 
 

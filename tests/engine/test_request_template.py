@@ -1,22 +1,55 @@
-"""Request templates: shared by all requests to a target, and made again when a part of them is refused."""
+"""Request templates: a field refused by its name is adapted and said; a refused value is not."""
 
-from runner.core.events import Failed, Outcome
-from runner.core.suite import Parameters
-from runner.engine.request_template import RequestTemplates
-from runner.planning.plan import Target
-from runner.providers.row import Row
+import pytest
+
+from runner.engine.request_template import refuses_name
 
 
-def test_template_is_made_once_and_again_after_a_refusal() -> None:
-    """All requests to a target share a body until a part of it is refused."""
-    templates = RequestTemplates(Row.model_validate({"keyless": True}))
-    target = Target("one", "m", Parameters(max_tokens=9))
-    template = templates.for_target(target)
-    assert templates.for_target(target) is template
-    assert not templates.learn_refusal(target, template.body, Failed(0, Outcome.BAD_REQUEST, "temperature too high"))
-    assert templates.for_target(target) is template
-    assert templates.learn_refusal(target, template.body, Failed(0, Outcome.BAD_REQUEST, "stream_options: unknown"))
-    assert "stream_options" in template.body
-    assert "stream_options" not in templates.for_target(target).body
-    other = Target("one", "m", Parameters(max_tokens=10))
-    assert templates.for_target(other).body["max_tokens"] == 10
+@pytest.mark.parametrize(
+    ("name", "message", "code"),
+    [
+        (
+            "max_tokens",
+            "Unsupported parameter: 'max_tokens' is not supported here. Use 'max_completion_tokens' instead.",
+            "unsupported_parameter",
+        ),
+        ("max_tokens", "Use 'max_completion_tokens' instead of max_tokens", None),
+        ("max_completion_tokens", "body.max_completion_tokens: Extra inputs are not permitted", None),
+        ("max_completion_tokens", "Unrecognized request argument supplied: max_completion_tokens", None),
+        ("max_completion_tokens", 'Unknown name "max_completion_tokens": Cannot find field.', None),
+        ("max_completion_tokens", "不支持 max_completion_tokens 参数", None),
+    ],
+)
+def test_a_name_that_is_refused_is_recognised(name: str, message: str, code: str | None) -> None:
+    """In the words of several vendors."""
+    assert refuses_name(name, message, code)
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "code"),
+    [
+        ("max_tokens", "Invalid max_tokens value, the valid range of max_tokens is [1, 8192]", None),
+        (
+            "max_tokens",
+            "max_tokens is too large: 100000. This model supports at most 16384 completion tokens",
+            "invalid_value",
+        ),
+        ("max_tokens", "max_tokens: 100000 > 64000, which is the maximum allowed number of output tokens", None),
+        ("max_tokens", "`max_tokens` must be greater than `thinking.budget_tokens`", None),
+        ("max_tokens", "Range of max_tokens should be [1, 8192]", "invalid_parameter"),
+        ("max_tokens", "max_tokens: Input should be less than or equal to 8192", None),
+        ("max_tokens", "max_tokens must be at least 1", None),
+        ("max_tokens", "max_tokens 超出范围", None),
+        ("max_tokens", "This model does not support max_tokens above 4096; the maximum is 4096", None),
+        (
+            "max_completion_tokens",
+            "Invalid 'max_completion_tokens': integer above maximum value",
+            "integer_above_max_value",
+        ),
+        ("max_completion_tokens", "Unsupported value: 'max_completion_tokens' does not support 0", "unsupported_value"),
+        ("max_tokens", "max_tokens is wrong", None),
+    ],
+)
+def test_a_value_that_is_refused_is_no_refusal_of_the_name(name: str, message: str, code: str | None) -> None:
+    """The request would be sent again with another name, and nobody would learn of the limit."""
+    assert not refuses_name(name, message, code)

@@ -1,5 +1,6 @@
 """Which failures are retried, after how long, and how long the lane pauses."""
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.core.events import Failed, Outcome
-from runner.engine.retry import RetryPolicy
+from runner.engine.retry import RetryPolicy, say_wait
 
 POLICY = RetryPolicy()
 RANDOMS = st.integers(0, 2**32).map(Random)
@@ -96,3 +97,12 @@ def test_lane_pauses_for_retry_after_or_the_wait_of_a_429(
 ) -> None:
     """A 429 pauses the lane as long as the request that met it; an overload as long as it asks, up to the longest."""
     assert POLICY.pause_s(Failed(0, outcome, "busy", retry_after_s=retry_after_s), retry_s) == pause_s
+
+
+def test_an_absurd_wait_holds_no_lane_and_is_said() -> None:
+    """Days, or a date read as a duration: other requests go on, and the row says what was asked."""
+    absurd = failed(3 * 86400.0)
+    assert POLICY.wait_s(absurd, 1, Random(1)) is None
+    assert POLICY.pause_s(absurd, None) == 0
+    assert say_wait(absurd).message == "busy (asks for a wait of 3 days, not waited for)"
+    assert POLICY.pause_s(replace(absurd, retry_after_s=300.0), None) == POLICY.longest_wait_s

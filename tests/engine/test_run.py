@@ -310,21 +310,29 @@ OPENAI_MESSAGE = (
     ("row_field", "message", "sent"),
     [
         ("max_tokens", OPENAI_MESSAGE, [{"max_tokens": 9}, {"max_completion_tokens": 9}, {"max_completion_tokens": 9}]),
-        ("max_tokens", "max_tokens is too large: 9", [{"max_tokens": 9}, {"max_completion_tokens": 9}]),
+        ("max_tokens", "max_tokens is too large: 9", [{"max_tokens": 9}]),
+        (
+            "max_tokens",
+            "max_tokens and max_completion_tokens are not supported",
+            [{"max_tokens": 9}, {"max_completion_tokens": 9}],
+        ),
     ],
-    ids=["renamed", "refused-both"],
+    ids=["renamed", "value-refused", "refused-both"],
 )
 async def test_max_tokens_is_tried_under_both_names(
     tmp_path: Path, row_field: str, message: str, sent: list[dict[str, int]]
 ) -> None:
-    """If one name is refused the other is tried; if both are, the value was meant, and the row has the error."""
+    """If one name is refused the other is tried, and the row says so; a refused value is the row's error at once."""
     refused = {row_field} if message is OPENAI_MESSAGE else {"max_tokens", "max_completion_tokens"}
     refusal = json_reply("400 Bad Request", {"error": {"message": message}})
     with serve(lambda asked: refusal if refused & asked.json.keys() else streamed_reply("Hello")) as server:
-        ran = await run(tmp_path, {"one": server}, cases(len(sent) - 1), limit=1, parameters=Parameters(max_tokens=9))
+        ran = await run(
+            tmp_path, {"one": server}, cases(max(len(sent) - 1, 1)), limit=1, parameters=Parameters(max_tokens=9)
+        )
     names = ("max_tokens", "max_completion_tokens")
     assert [{name: asked.json[name] for name in names if name in asked.json} for asked in server.requests] == sent
     assert set(ran.outcomes()) == {"ok" if message is OPENAI_MESSAGE else "bad_request"}
+    assert all(("adjusted" in record.flags) is (len(sent) > 1) for record in ran.records)
 
 
 async def test_full_disk_ends_the_run_with_one_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ import json
 import subprocess
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from datetime import datetime
 from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from runner.analysis.columns import COLUMNS
 from runner.analysis.run import Run
 from runner.commands.export import ExportForm, export
 from runner.core.events import Outcome
-from runner.core.record import Identity, Record, Timestamps, skipped
+from runner.core.record import Identity, Record, TextEvents, Timestamps, skipped
 from runner.errors import CompareError
 from runner.outputs import excel, find_writer, otel, parquet, promptfoo
 from runner.storage import journal
@@ -174,6 +175,14 @@ def test_replies_are_a_list_of_outputs_with_tags(written: Callable[..., Run]) ->
     assert made.notes == ("left out: 1 request of 3 without a reply",)
 
 
+def test_an_empty_reply_is_exported(written: Callable[..., Run]) -> None:
+    """A model that ended well without a word has answered; its reply is the empty text."""
+    silent = replace(answered(), reply=None, text_events=TextEvents((), "", ()))
+    made = promptfoo.write(written(silent))
+    assert [item["output"] for item in json.loads(made.text)] == [""]
+    assert made.notes == ()
+
+
 # Excel
 
 
@@ -245,12 +254,28 @@ def test_parquet_holds_every_column_in_its_type() -> None:
     content = parquet.write(run)
     read = pd.read_parquet(BytesIO(content))
     assert list(read.columns) == [column.name for column in COLUMNS]
-    assert_frame_equal(read, run.frame, check_dtype=False)
+    moments = read.pop("started_at")
+    assert_frame_equal(read, run.frame.drop(columns="started_at"), check_dtype=False)
+    assert str(moments.dt.tz) == "UTC"
+    assert [moment.isoformat() for moment in moments.dropna()] == [
+        datetime.fromisoformat(text).isoformat() for text in run.frame["started_at"].dropna()
+    ]
     assert read["in_flight"].dtype == run.frame["in_flight"].dtype
     import pyarrow.parquet as pq  # type: ignore[import-untyped]  # noqa: PLC0415 -- not everywhere installed
 
     kept = json.loads(pq.read_schema(BytesIO(content)).metadata[b"compare"])
     assert kept == json.loads(json.dumps(asdict(run.header)))
+
+
+def test_parquet_has_moments_in_utc() -> None:
+    """`started_at` is a timestamp, whatever the offset in which it was written; absent is null."""
+    records = [
+        replace(answered(), started_at="2026-01-02T03:04:05.678+08:00"),
+        replace(answered(block=2), started_at=None),
+    ]
+    read = pd.read_parquet(BytesIO(parquet.write(run_of(records))))
+    assert read["started_at"].isna().tolist() == [False, True]
+    assert read["started_at"][0] == pd.Timestamp("2026-01-01T19:04:05.678Z")
 
 
 def test_parquet_replaces_half_a_surrogate_pair() -> None:

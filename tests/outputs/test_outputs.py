@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -496,3 +497,39 @@ def test_one_line_is_one_printable_line_of_bounded_width(text: str, columns: int
     assert wcswidth(line) <= columns
     assert line == whole or line.endswith("…")
     assert line == whole if sum(map(wcswidth, whole)) <= columns else line != whole
+
+
+# -- Formulas behind separators ----------------------------------------------------------------------------------------
+
+FORMULA = re.compile("[ \u00a0]*[=+@\t\r-]")
+INNER = st.text(st.sampled_from(list(";,\t\n\r \"'=+-@x1\u00a0")), max_size=12)
+
+
+@given(INNER, INNER)
+@example("x;=1+41", "")
+@example('x;"=1+41', "y;")
+@example("x\n=1+41", "- item\n- item")
+@example("x; =1+41", "x,\t=1")
+def test_csv_cell_starts_no_formula_behind_a_separator(prompt: str, reply: str) -> None:
+    """A spreadsheet that splits at semicolons, tabs or commas finds no cell that starts like a formula."""
+    row: dict[str, Cell] = dict.fromkeys(column.name for column in COLUMNS) | {"prompt": prompt, "reply": reply}
+    text = "".join(csv_output.write_rows([row]))
+    for delimiter in ";\t,":
+        for line in csv.reader(StringIO(text, newline=""), delimiter=delimiter):
+            assert not [cell for cell in line if FORMULA.match(cell)], (delimiter, text)
+    assert [csv_output.unescape(csv_output.escape(each)) for each in (prompt, reply)] == [prompt, reply]
+
+
+def test_old_csv_files_load_by_their_own_rule(tmp_path: Path) -> None:
+    """Bare column names tell a file of an earlier version: what follows a separator there was not escaped."""
+    texts: dict[str, Cell] = {"prompt": "a;'b", "reply": "=1;'c"}
+    row: dict[str, Cell] = dict.fromkeys(column.name for column in COLUMNS) | texts
+    names = [column.name for column in COLUMNS]
+    cells = ['"' + str(row[name]).replace("=1", "'=1") + '"' if row[name] else "" for name in names]
+    old = tmp_path / "old.csv"
+    old.write_text(",".join(names) + "\n" + ",".join(cells) + "\n", encoding="utf-8-sig")
+    new = tmp_path / "new.csv"
+    new.write_text("".join(csv_output.write_rows([row])), encoding="utf-8-sig", newline="")
+    for file in (old, new):
+        loaded = runner.load(file)
+        assert [loaded[name][0] for name in texts] == list(texts.values()), file

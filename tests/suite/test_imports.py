@@ -252,7 +252,7 @@ def test_each_skipped_part_is_listed_with_its_place() -> None:
           - {vars: {q: [ok, 'file://long.txt']}}
     """)
     assert [left.removeprefix("promptfooconfig.yaml:").partition(". ")[0] for left in made.not_imported] == [
-        "1:20: prompts from `made.py` are not read",
+        "1:20: prompts from `made.py` are made by a program",
         "1:36: this prompt is made by a program or another service",
         "1:52: `missing.txt`: there is no such file",
         "2:13: `anthropic:claude` is none of the providers known here",
@@ -263,10 +263,10 @@ def test_each_skipped_part_is_listed_with_its_place() -> None:
         "6:5: `metadata` has no counterpart",
         "9:9: a second `equals` cannot be checked beside the first",
         "10:5: a test with `options.prefix` is not taken",
-        "11:5: the variable `q` stands for a file or holds a template itself",
+        "11:5: `long.txt`: there is no such file",
         "12:5: the variable `q` is no text",
         "13:5: a test with `provider` is not taken",
-        "14:5: this test's variables are in a file",
+        "14:5: `vars.yaml`: there is no such file",
         "15:5: no case of this: the template uses `q`, which has no value",
         "16:5: `nothing.csv`: there is no such file",
     ]
@@ -429,9 +429,10 @@ def test_cases_from_reads_training_examples() -> None:
         ('{"messages": [{"role": "user", "content": null}]}', "a message of the user has no text"),
         ('{"messages": [{"role": "user", "content": "x", "name": "Bo"}]}', "a message of the user has `name`"),
         ('{"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}', "or one that is no text"),
-        ('{"messages": []}', "`messages` is no list of messages"),
+        ('{"messages": []}', "`messages` is empty"),
+        ('{"messages": "x"}', "`messages` is no list of messages"),
         ('{"messages": ["x"]}', "a message is no mapping"),
-        ('{"custom_id": "a", "body": {}}', "this is a request of a batch"),
+        ('{"custom_id": "a", "body": {}}', "`messages` is no list of messages"),
     ],
 )
 def test_messages_that_cannot_be_sent_are_refused_with_their_line(line: str, message: str) -> None:
@@ -473,8 +474,8 @@ def test_items_of_a_json_list_have_their_lines() -> None:
     text = '[\n\n {"prompt": "a \\ud83d\\ude00"},\n {"promt": "b"}, 7\n]'
     made = imported(text, "list.json")
     assert [left.partition(". ")[0] for left in made.not_imported] == [
-        "list.json:4:1: nothing here says what to ask",
-        "list.json:4:1: this is no object in braces",
+        "list.json:4:1: nothing says what to ask; there is `promt`",
+        "list.json:4:1: this is not an object in braces",
     ]
     (case,) = loaded(made).cases
     assert (case.id, case.turns) == ("line-3", ("a 😀",))
@@ -538,14 +539,19 @@ def test_an_imported_suite_lists_what_was_skipped(run_cli: Cli) -> None:
         ("a.yaml", "cases: [{id: a, prompt: Hi}]\n", "a.yaml is a suite already: compare run a.yaml"),
         ("a.yaml", "prompts: [a\n", "a.yaml:1:10: "),
         ("a.yaml", "prompts: [Hi]\nprompts: [Ho]\n", "a.yaml:2:1: the key `prompts` is repeated"),
-        ("a.yaml", "prompts: [Hi]\ndefaultTest: {vars: x.yaml}\n", "a.yaml:2:1: this test's variables are in a file"),
-        ("a.csv", "question\nHi\n", "a.csv:1:1: no column is called `prompt`"),
+        ("a.yaml", "prompts: [Hi]\ndefaultTest: {vars: x.yaml}\n", "a.yaml:2:1: `x.yaml`: there is no such file"),
+        (
+            "a.csv",
+            "frage,b\nHi,x\n",
+            "a.csv:1:1: nothing says what to ask; there are `frage`, `b`. Name the column of what",
+        ),
+        ("a.csv", "qestion\nHi\n", "there is `qestion`. Perhaps `question` was meant; name the column"),
         ("a.csv", "question,__expected\nHi,x\n", "import the promptfooconfig.yaml that names it"),
-        ("a.csv", "prompt\na,b\n", "a.csv:2:1: this row is not CSV: it has 2 cells, and the first row 1"),
-        ("a.jsonl", '{"prompt": "a"}\n{"prompt"\n', "a.jsonl:2:10: this is not JSON"),
-        ("a.jsonl", '{"prompt": "a", "prompt": "b"}\n', "a.jsonl:1:1: this cannot be read: a key is repeated in it"),
+        ("a.csv", "prompt\na,b\n", "a.csv:2:1: this row has 2 cells, and the first row 1"),
+        ("a.jsonl", '{"prompt": "a"}\n{"prompt"\n', "a.jsonl:2:10: this line is not JSON"),
+        ("a.jsonl", '{"prompt": "a", "prompt": "b"}\n', "a.jsonl:1:1: this line is no case: a key is repeated in it"),
         ("a.json", "[1, NaN]", "a.json:1:1: this cannot be read: NaN is no JSON"),
-        ("a.toml", "", "files called .toml are not read. Known: .yaml, .csv, .jsonl, .json."),
+        ("a.toml", "", "files called .toml are not read. Known: .yaml, .csv, .tsv, .jsonl, .json."),
     ],
 )
 def test_an_unknown_file_type_is_refused(run_cli: Cli, name: str, text: str, message: str) -> None:
@@ -564,10 +570,3 @@ def test_import_never_overwrites_a_suite(run_cli: Cli) -> None:
     refused = run_cli("import", "a.csv", "-o", "suite.yaml")
     assert (refused.returncode, Path("suite.yaml").read_text()) == (2, "mine")
     assert "there is such a file already" in refused.stderr
-
-
-def test_an_import_larger_than_a_suite_may_be_is_refused() -> None:
-    """A suite of more than a megabyte could not be run; the message says what to do."""
-    rows = "".join(json.dumps({"prompt": "x" * 1000}) + "\n" for _ in range(1100))
-    with pytest.raises(CompareError, match="the suite would not be accepted: the text is larger than 1 MiB"):
-        imported(rows, "large.jsonl")

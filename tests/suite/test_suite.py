@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from fnmatch import fnmatch
+from hashlib import sha256
 from itertools import product
 from pathlib import Path
 
@@ -268,6 +269,18 @@ def test_digest_ignores_expectations(load_text: Load) -> None:
     """A check changes nothing that is sent, so runs before and after it can be compared."""
     demanding = SUITE.replace("tags: [x]", "tags: [x], checks: {contains: x}, match: exact, pass: 1 of 2")
     assert load_text(demanding).digest == load_text(SUITE).digest
+
+
+def test_digest_is_that_of_one_json_text(load_text: Load) -> None:
+    """The text is made case by case, and its digest is that of the runs before: they can still be compared."""
+    suite = load_text(
+        "cases: [{id: a, prompt: hi, tags: [x]}, {id: b, turns: [1, 'é']}]\ndefaults: {repeat: 2, seed: 1}"
+    )
+    meaning = (
+        '{"providers": {}, "suite": {"cases": [{"id": "a", "tags": ["x"], "turns": ["hi"]}, '
+        '{"id": "b", "turns": ["1", "\\u00e9"]}], "parameters": {"seed": 1}, "repeat": 2}}'
+    )
+    assert suite.digest == sha256(meaning.encode()).hexdigest()
 
 
 def test_a_provider_may_be_an_alias_or_a_row_of_the_suite(load_text: Load) -> None:

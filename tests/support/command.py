@@ -82,9 +82,17 @@ def own_environment(folder: Path, variables: Mapping[str, str] | None = None) ->
 
 
 def start(
-    folder: Path, *arguments: str, program: Sequence[str] = COMPARE, variables: Mapping[str, str] | None = None
+    folder: Path,
+    *arguments: str,
+    program: Sequence[str] = COMPARE,
+    variables: Mapping[str, str] | None = None,
+    encoding: str = "utf-8",
+    errors: str = "strict",
 ) -> subprocess.Popen[str]:
-    """Start the command in a folder that is its home, without a developer's keys and proxies."""
+    """Start the command in a folder that is its home, without a developer's keys and proxies.
+
+    `encoding` and `errors` are how its output is read here.
+    """
     return subprocess.Popen(
         [sys.executable, *program, *arguments],
         cwd=folder,
@@ -93,7 +101,8 @@ def start(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        encoding="utf-8",
+        encoding=encoding,
+        errors=errors,
     )
 
 

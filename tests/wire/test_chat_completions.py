@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.core.events import Channel, EmptyChunk, Event, Finished, Flagged, Text, Usage
+from runner.core.events import Channel, EmptyChunk, Event, Finished, Text, Usage
+from runner.core.fold import Fold
 from runner.wire.chat_completions import ChatCompletionsDecoder, decode_chunk, decode_plain_chunk, decode_usage
 
 REASONING, ANSWER, TOOL = Channel.REASONING, Channel.ANSWER, Channel.TOOL
@@ -96,10 +97,15 @@ def test_only_a_named_finish_reason_finishes(reason: object, finishes: bool) -> 
     assert events == ([Finished(1, "stop")] if finishes else [EmptyChunk(1)])
 
 
-def test_other_choices_are_flagged_and_ignored() -> None:
-    """Only index 0 is decoded; a chunk for another index is an event without text."""
-    other = {"choices": [{"index": 1, "delta": {"content": "b"}, "finish_reason": "stop"}]}
-    assert decode_chunk(other, 1) == [EmptyChunk(1), Flagged(1, "several_choices")]
+def decode_all(*chunks: dict[str, object]) -> Fold:
+    """Return the fold of a stream of chunks."""
+    decoder, fold = ChatCompletionsDecoder(200), Fold()
+    for at_ns, chunk in enumerate(chunks, 1):
+        for event in decoder.decode(chunk, at_ns):
+            fold.add(event)
+    for event in decoder.flush():
+        fold.add(event)
+    return fold
 
 
 VALUES = st.sampled_from(["", "a", None, 3, "你"])

@@ -191,6 +191,33 @@ async def test_each_timeout_has_its_own_error_type(reply: ScriptedReply, timeout
     assert attempt.fold.has_text == (reply in (TEXT_THEN_COMMENTS, ENDLESS_TEXT))
 
 
+PING = http_chunk(sse_event({"type": "ping"}))
+PINGED = ScriptedReply([(0, STREAM_HEAD + http_chunk(delta_event("Hel"))), *[(0.05, PING)] * 100])
+PINGED_BEHIND = ScriptedReply(
+    [
+        (
+            0,
+            STREAM_HEAD
+            + http_chunk(delta_event("Hello"))
+            + http_chunk(sse_event({"choices": [{"delta": {}, "finish_reason": "stop"}]})),
+        ),
+        *[(0.05, PING)] * 100,
+    ]
+)
+
+
+async def test_json_pings_feed_no_timeout_and_are_no_events_of_the_reply() -> None:
+    """A reply that falls silent is idle, whatever keeps its connection alive; behind the finish it is whole."""
+    with serve(PINGED) as server:
+        silent = await ask_once(server.url, Timeouts(idle=0.3))
+    assert failure(silent) == (Outcome.TIMEOUT, "idle")
+    assert silent.fold.last_event == silent.fold.timestamps_ns[-1]
+    with serve(PINGED_BEHIND) as server:
+        whole = await ask_once(server.url, Timeouts(idle=0.3))
+    assert whole.fold.outcome() is Outcome.OK
+    assert whole.fold.last_event == whole.fold.timestamps_ns[-1]
+
+
 async def test_error_whose_body_never_ends_is_classified_by_its_status() -> None:
     """The timeout of the rest of the body does not replace the refusal."""
     with serve(UNFINISHED_ERROR) as server:
@@ -448,7 +475,7 @@ async def test_unreachable_host_is_classified_by_its_stage() -> None:
     ("proxy", "url", "stage"),
     [
         (f"http://user:{PROXY_WORD}@127.0.0.1:{{closed}}", "http://fake.test/v1", "proxy"),
-        (f"http://user:{PROXY_WORD}@127.0.0.1:{{refusing}}", "https://fake.test/v1", "proxy"),
+        (f"http://user:{PROXY_WORD}@127.0.0.1:{{refusing}}", "https://fake.test/v1", "proxy_auth"),
         (f"socks4://user:{PROXY_WORD}@127.0.0.1:{{refusing}}", "http://fake.test/v1", "bad_proxy"),
         (f"http://user:{PROXY_WORD}@:80:80", "http://fake.test/v1", "bad_proxy"),
     ],
@@ -463,7 +490,7 @@ async def test_failing_proxy_is_reported_without_its_password(
         monkeypatch.setenv("http_proxy", address)
         monkeypatch.setenv("https_proxy", address)
         attempt = await ask_once(url)
-    assert failure(attempt) == (Outcome.CONNECTION, stage)
+    assert failure(attempt) == (Outcome.AUTH if stage == "proxy_auth" else Outcome.CONNECTION, stage)
     assert attempt.fold.failed is not None
     assert PROXY_WORD not in attempt.fold.failed.message
     assert attempt.fold.failed.worth_repeating == (stage == "proxy")

@@ -11,7 +11,7 @@ from runner.core.events import Failed, Outcome
 from runner.wire.causes import BASE_RESP_CODES, CAUSES, CODES, PHRASES, STATUS_CLASSES, STATUSES, TYPES
 from runner.wire.error_body import LONGEST_MESSAGE, page_title
 from runner.wire.failure import classify_error, classify_response, request_id
-from runner.wire.retry_after import parse_duration_s, retry_after_s
+from runner.wire.retry_after import parse_duration_s, retry_after_s, retry_in_message_s
 
 
 def refusal(status: int, body: object = "", headers: dict[str, str] | None = None) -> Failed:
@@ -203,6 +203,14 @@ def test_tables_of_codes_name_only_known_causes() -> None:
         ({"retry-after": "soon"}, None),
         ({"retry-after-ms": "1500", "retry-after": "9"}, 1.5),
         ({"retry-after-ms": "x", "retry-after": "9"}, 9.0),
+        ({"retry-after": "2s"}, 2.0),
+        ({"retry-after": "2 seconds"}, 2.0),
+        ({"retry-after": "1m30s"}, 90.0),
+        ({"retry-after": "3,9"}, 9.0),
+        ({"retry-after": "3, 3"}, 3.0),
+        ({"retry-after": "1795348840"}, 30.0),
+        ({"retry-after": "1795348840000"}, 30.0),
+        ({"retry-after": "1795348000"}, 0.0),
         ({"retry-after": "Sun, 22 Nov 2026 12:00:30 GMT"}, 20.0),
         ({"retry-after": "Sun, 22 Nov 2026 12:00:30 GMT", "date": "Sun, 22 Nov 2026 12:00:00 GMT"}, 30.0),
         ({"retry-after": "Sun, 22 Nov 2026 11:00:00 GMT"}, None),
@@ -218,7 +226,18 @@ def test_retry_after_is_parsed_in_every_spelling(headers: dict[str, str], expect
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("6m0s", 360.0), ("1h2m3.5s", 3723.5), ("250ms", 0.25), ("2d", 172800.0), ("7", None), ("7x", None), ("", None)],
+    [
+        ("6m0s", 360.0),
+        ("1h2m3.5s", 3723.5),
+        ("250ms", 0.25),
+        ("2d", 172800.0),
+        ("7", None),
+        ("7x", None),
+        ("", None),
+        ("1 minute, 30 seconds", 90.0),
+        ("5 mins", 300.0),
+        ("7 sheep", None),
+    ],
 )
 def test_durations_are_parsed(text: str, seconds: float | None) -> None:
     """A duration is parsed as a whole or not at all."""
@@ -229,7 +248,9 @@ def test_durations_are_parsed(text: str, seconds: float | None) -> None:
     ("headers", "body", "expected"),
     [
         ({"X-Request-ID": "a", "cf-ray": "b"}, b"", "a"),
-        ({"CF-Ray": "b"}, b'{"id":"c"}', "b"),
+        ({"CF-Ray": "b"}, b'{"id":"c"}', "c"),
+        ({"CF-Ray": "b"}, b"", "b"),
+        ({"x-litellm-call-id": "d", "cf-ray": "b"}, b"", "d"),
         ({"x-request-id": " "}, b'{"request_id":"c"}', "c"),
         ({}, b'{"error":{"request_id":"c"}}', "c"),
         ({}, b'{"id":7}', None),
@@ -258,3 +279,49 @@ def test_any_response_is_classified(status: int, headers: dict[str, str], body: 
 def test_page_of_unclosed_titles_is_searched_in_one_pass() -> None:
     """A page made to exhaust a pattern has no title."""
     assert page_title("<title" * 100_000) is None
+
+
+@pytest.mark.parametrize(
+    ("message", "seconds"),
+    [
+        ("Rate limit reached. Please try again in 2.5s.", 2.5),
+        ("Please try again in 1m30s. Visit https://example.com/5s", 90.0),
+        ("Please retry after 20 seconds.", 20.0),
+        ("Please retry in 26.408231s.", 26.408231),
+        ("Too many requests, wait 3 minutes and retry", 180.0),
+        ("try again in 350ms", 0.35),
+        ("Retry after: 7 sec", 7.0),
+        ("please try again after 1 hour 5 minutes", 3900.0),
+        ("请在 20 秒后重试", 20.0),
+        ("Limit 200, Used 200, Requested 1", None),
+        ("try again in 5 sheep", None),
+        ("The model m-70b is busy, try again later", None),
+    ],
+)
+def test_wait_is_parsed_from_the_message(message: str, seconds: float | None) -> None:
+    """A duration behind words that ask to wait, in units of any spelling."""
+    assert retry_in_message_s(message) == seconds
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "cause"),
+    [
+        (403, "Your team has used all available credits or reached its monthly spending limit", "balance"),
+        (429, "You have reached your spending limit", "balance"),
+        (402, "This request requires more credits, or fewer max_tokens", "balance"),
+        (400, "Your credit balance is too low to access the API", "balance"),
+        (401, "账户余额不足", "balance"),
+        (429, "Rate limit exceeded: free-models-per-day", "quota"),
+        (403, "Daily request limit reached", "quota"),
+        (429, "You have hit your weekly usage limit", "quota"),
+        (429, "The monthly token quota is used up", "quota"),
+        (429, "今日调用次数已达上限", "quota"),
+        (429, "Rate limit reached: 60 requests per minute", "rate"),
+        (400, "max_tokens must be greater than thinking.budget_tokens", "request"),
+        (403, "You may not use this model", "permission"),
+    ],
+)
+def test_spent_money_and_caps_of_days_are_never_repeated(status: int, message: str, cause: str) -> None:
+    """In many words and under any status; a limit of minutes stays one."""
+    failed = classify_response(status, {}, json.dumps({"error": {"message": message}}).encode(), at_ns=1)
+    assert (failed.error_type, failed.worth_repeating) == (cause, cause == "rate")

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.wire.framing import LONGEST_HEAD, BadCompression, BadResponse, ResponseReader
+from runner.wire.decompression import BadCompression
+from runner.wire.framing import LONGEST_HEAD, BadResponse, ResponseReader
 from runner.wire.response_body import ResponseBody
 
 CHUNKED = (

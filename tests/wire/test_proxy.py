@@ -16,12 +16,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.core.events import Outcome
+from runner.core.suite import Timeouts
+from runner.wire.client import Client
+from runner.wire.completion_request import CompletionRequest
 from runner.wire.proxy import UnusableProxy, is_exempt, is_loopback, proxy_for
+from runner.wire.read_loop import Attempt
 from runner.wire.transport import TimestampingTransport
 from tests.conftest import RunCli
 from tests.support.certificate import make_certificate, server_context
-from tests.support.scripted_server import ScriptedServer, serve, streamed_reply
-from tests.wire.test_client import ask, ask_once, closed_port, endpoint_at, failure
+from tests.support.scripted_server import ScriptedServer, json_reply, serve, streamed_reply
+from tests.wire.test_client import QUESTION, ask, ask_once, closed_port, endpoint_at, failure
 
 WORD = "pass" + "word-of-proxy"
 
@@ -279,7 +283,7 @@ async def test_socks_user_and_password_are_sent_and_never_shown(fits: bool, monk
     assert socks.users == [b"me"]
     assert (attempt.fold.outcome() is Outcome.OK) is fits
     if not fits:
-        assert failure(attempt) == (Outcome.CONNECTION, "proxy")
+        assert failure(attempt) == (Outcome.AUTH, "proxy_auth")
         assert attempt.fold.failed is not None
         assert "p@ss" not in attempt.fold.failed.message
 
@@ -316,7 +320,8 @@ def test_unusable_proxy_is_a_failed_row_and_no_traceback(run_cli: RunCli, tmp_pa
     rows = "version: 1\nproviders:\n  acme: {base_url: http://fake.test/v1, keyless: true}\n"
     (tmp_path / "compare.yaml").write_text(rows, encoding="utf-8")
     proxy = {"ALL_PROXY": f"socks4://me:{WORD}@p.test:1"}
-    done = run_cli("ask", "Hello", "-m", "acme/m-1", "-o", "run", cwd=tmp_path, env=proxy)
+    allowed = ("--allow-host", "fake.test")
+    done = run_cli("ask", "Hello", "-m", "acme/m-1", *allowed, "-o", "run", cwd=tmp_path, env=proxy)
     written = "".join(path.read_text(encoding="utf-8") for path in (tmp_path / "run").iterdir() if path.is_file())
     assert done.returncode == 3
     assert "ALL_PROXY must name" in done.stdout
@@ -331,3 +336,27 @@ async def test_warm_up_raises_nothing_for_an_unusable_proxy(monkeypatch: pytest.
     transport = TimestampingTransport(ssl.create_default_context(), connect_s=5)
     assert await transport.open_connections("http://fake.test/v1", 2) == []
     await transport.aclose()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("status", ["407 Proxy Authentication Required", "401 Unauthorized"])
+async def test_proxy_that_refuses_the_password_of_a_tunnel_is_asked_once(
+    status: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bad password, tried for every connection, locks an account; 401 is what tinyproxy sends."""
+    with serve(json_reply(status, {})) as proxy:
+        monkeypatch.setenv("https_proxy", f"http://me:{WORD}@127.0.0.1:{proxy.port}")
+        client = Client(endpoint_at("https://fake.test/v1"))
+        attempts = [Attempt() for _ in range(3)]
+        try:
+            await client.warm_up(3)
+            for attempt in attempts:
+                await client.ask(CompletionRequest("m-1", QUESTION, {}, Timeouts()), attempt)
+        finally:
+            await client.aclose()
+    assert [asked.method for asked in proxy.requests] == ["CONNECT"]
+    for attempt in attempts:
+        assert failure(attempt) == (Outcome.AUTH, "proxy_auth")
+        assert attempt.fold.failed is not None
+        assert not attempt.fold.failed.worth_repeating
+        assert WORD not in attempt.fold.failed.message

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.core.events import Channel, Text
+from runner.core.events import AnswerWasReasoning, Channel, Event, Text
+from runner.core.fold import Fold
 from runner.wire.think_tags import ThinkTags
 
 REASONING, ANSWER = Channel.REASONING, Channel.ANSWER
@@ -14,19 +15,19 @@ REASONING, ANSWER = Channel.REASONING, Channel.ANSWER
 
 def split_think_tags(pieces: list[str]) -> dict[Channel, str]:
     """Return the text of each channel when an answer arrives in the given pieces."""
-    tags, texts = ThinkTags(), []
-    for piece in pieces:
-        texts += tags.feed(Text(1, ANSWER, piece))
-    texts += tags.flush()
-    assert all(text.text for text in texts)
-    return {channel: "".join(text.text for text in texts if text.channel is channel) for channel in Channel}
+    tags, fold = ThinkTags(), Fold()
+    events: list[Event] = [event for piece in pieces for event in tags.feed(Text(1, ANSWER, piece))]
+    for event in [*events, *tags.flush()]:
+        assert not isinstance(event, Text) or event.text
+        fold.add(event)
+    return {channel: fold.text(channel) or "" for channel in Channel}
 
 
 @pytest.mark.parametrize(
     ("answer", "reasoning", "rest"),
     [
         ("<think>r</think>a", "r", "a"),
-        (" \n<think>\nr\n</think>\n\na", "\nr\n", "\n\na"),
+        (" \n<think>\nr\n</think>\n\na", "\nr\n", "a"),
         ("<thinking>r</think></thinking>a", "r</think>", "a"),
         ("<thought>r</thought>", "r", ""),
         ("<think></think>a", "", "a"),
@@ -36,6 +37,23 @@ def split_think_tags(pieces: list[str]) -> dict[Channel, str]:
         ("<think", "", "<think"),
         ("<b>a</b>", "", "<b>a</b>"),
         ("a <think>r</think>", "", "a <think>r</think>"),
+        ("r</think>a", "r", "a"),
+        ("r</ THINK >a", "r", "a"),
+        ("r</think>\n\n", "r", ""),
+        ("</think>a", "", "a"),
+        ("a `</think>` b", "", "a `</think>` b"),
+        ("if a < b and b > c", "", "if a < b and b > c"),
+        ("[THINK]r[/THINK]a", "r", "a"),
+        ("r[/THINK]a", "r", "a"),
+        ("[1, 2] a", "", "[1, 2] a"),
+        ("< think >r</think >a", "r", "a"),
+        ("<seed:think>r</seed:think>a", "r", "a"),
+        ("◁think▷r◁/think▷a", "r", "a"),
+        ("<|channel|>analysis<|message|>r<|end|><|start|>assistant<|channel|>final<|message|>a<|return|>", "r", "a"),
+        ("<|channel|>final<|message|>a<|return|>", "", "a"),
+        ("<|START_THINKING|>r<|END_THINKING|><|START_RESPONSE|>a<|END_RESPONSE|>", "r", "a"),
+        ("<|channel>thought\nr<channel|>a", "\nr", "a"),
+        ("<think>r</think><think>s</think>a", "rs", "a"),
         (" " * 100 + "<think>r", "", " " * 100 + "<think>r"),
     ],
 )
@@ -48,16 +66,56 @@ def test_think_tags_at_the_beginning_mark_reasoning(answer: str, reasoning: str,
     assert (texts[REASONING], texts[ANSWER]) == (reasoning, rest)
 
 
-@given(st.lists(st.text("<>/thinko \n", min_size=1, max_size=6), max_size=8))
-def test_think_tags_lose_no_text(pieces: list[str]) -> None:
-    """The texts joined are the answer, less at most one pair of tags and the blanks before it."""
+@given(st.lists(st.text("<>/thinko \n[]`", min_size=1, max_size=6), max_size=8))
+def test_think_tags_add_no_text_and_drop_only_tags_and_blanks(pieces: list[str]) -> None:
+    """Each channel's text stands in the answer as it came."""
     texts = split_think_tags(pieces)
     answer = "".join(pieces)
-    rebuilt = texts[REASONING] + texts[ANSWER]
-    if texts[ANSWER] != answer:
-        tag = answer.lstrip().removeprefix("<").partition(">")[0]
-        rebuilt_with_tags = answer.lstrip().removeprefix(f"<{tag}>").replace(f"</{tag}>", "", 1)
-        assert rebuilt == rebuilt_with_tags
+    assert len(texts[REASONING]) + len(texts[ANSWER]) <= len(answer)
+    assert texts[ANSWER] in answer
+    if "think" not in answer:
+        assert texts[REASONING] + texts[ANSWER] == answer
+
+
+TAGGED = st.lists(
+    st.sampled_from(
+        [
+            "<think>",
+            "</think>",
+            "</ think>",
+            "[/THINK]",
+            "<|end|>",
+            "<|channel|>final<|message|>",
+            "<",
+            "</",
+            "`",
+            "a",
+            "\n",
+        ]
+    ),
+    max_size=9,
+).map("".join)
+
+
+@given(TAGGED, st.lists(st.integers(0, 200), max_size=10))
+def test_think_tags_are_the_same_however_chunks_cut_the_answer(answer: str, cuts: list[int]) -> None:
+    """Tags, halves of tags and quotes in any order: the channels do not depend on the chunks."""
+    edges = [0, *sorted(cut % (len(answer) + 1) for cut in cuts), len(answer)]
+    pieces = [answer[start:end] for start, end in pairwise(edges) if start < end]
+    assert split_think_tags(pieces) == split_think_tags([answer] if answer else [])
+
+
+def test_answer_begins_behind_a_lone_closing_tag() -> None:
+    """What was answer becomes reasoning, and the blanks behind the tag are not the answer's first text."""
+    tags, fold = ThinkTags(), Fold()
+    for at_ns, piece in enumerate(("Let me add: ", "2+2 is 4.", "\n</think>\n\n", "The answer is 4."), 1):
+        for event in tags.feed(Text(at_ns, ANSWER, piece)):
+            fold.add(event)
+    events = fold.text_events(0)
+    assert events.channels == "rrra"
+    assert list(fold.timestamps_ns) == [1, 2, 3, 4]
+    assert fold.notes == ("unopened_thinking",)
+    assert AnswerWasReasoning(3) not in tags.flush()
 
 
 def test_text_held_back_keeps_its_timestamp_and_model() -> None:

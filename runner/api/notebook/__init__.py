@@ -1,1 +1,1 @@
-"""What a notebook's cell shows while a run goes on; without IPython nothing is shown."""
+"""The display of a run in a notebook's cell; without IPython nothing is shown."""

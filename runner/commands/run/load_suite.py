@@ -45,4 +45,4 @@ def load_suite(path: Path) -> tuple[Suite, Registry]:
         raise InvalidFile([*problems, *error.problems]) from None
     if problems:
         raise InvalidFile(problems)
-    return suite, registry.with_rows(rows)
+    return suite, registry.with_rows(rows, path)

@@ -32,7 +32,7 @@ LOAD_FIELDS = tuple(spec.name for spec in fields(LoadProfile))
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """What a caller sets beside the suite; None leaves the suite's value, or the default, in force."""
+    """The options that a caller sets beside the suite; None keeps the suite's value, or the default."""
 
     models: tuple[str, ...] = ()
     """Targets as provider/model, and patterns that filter the configured ones."""
@@ -40,6 +40,8 @@ class RunOptions:
     skip_missing: bool = False
     """Leave out named targets that have no key."""
     env_files: tuple[Path, ...] = ()
+    allow_hosts: tuple[str, ...] = ()
+    """Hosts that a suite or a found file may send to without a question."""
     outputs: tuple[Path, ...] = ()
     """Without a suffix the run's folder, with one a further file."""
     bom: bool = False
@@ -125,6 +127,7 @@ _FLAGS = {
     "cases": "-k",
     "outputs": "-o",
     "env_files": "--env-file",
+    "allow_hosts": "--allow-host",
     "max_requests": "--requests",
     "duration_s": "--duration",
     "levels": "--sweep",
@@ -142,6 +145,7 @@ KEYWORDS = {
     "cases": "case",
     "outputs": "output",
     "env_files": "env_file",
+    "allow_hosts": "allow_host",
     "max_requests": "requests",
     "duration_s": "duration",
     "levels": "sweep",

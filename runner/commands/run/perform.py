@@ -201,6 +201,8 @@ def _attempt_runners(
 def write_outputs(prepared: PreparedRun, *, interrupted: bool) -> FinishedRun:
     """Write the tables of a run that has ended, from its journal alone.
 
+    Each output is written whether or not another one fails; the first failure is raised behind the last output.
+
     Raises:
         JournalError: there is no journal, since the run never started.
         NotKept: a file cannot be written.
@@ -215,8 +217,15 @@ def write_outputs(prepared: PreparedRun, *, interrupted: bool) -> FinishedRun:
         percents=options.percents,
     )
     written = tuple(dict.fromkeys((*(prepared.folder / name for name in DEFAULT_OUTPUTS), *prepared.outputs)))
+    failures = []
     for path in written:
         suffix = path.suffix.lower()
         encoding = "utf-8-sig" if options.bom and suffix == ".csv" else "utf-8"
-        write_atomically(path, find_writer(suffix)(run), encoding)
+        try:
+            write_atomically(path, find_writer(suffix)(run), encoding)
+        except Exception as error:  # noqa: BLE001 -- whatever fails, and be it a bug, costs no other output
+            error.add_note(f"while {path} was written; the other outputs and the journal are in {prepared.folder}")
+            failures.append(error)
+    if failures:
+        raise failures[0]
     return FinishedRun(run, prepared.folder, written, interrupted)

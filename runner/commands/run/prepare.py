@@ -9,8 +9,10 @@ from pathlib import Path
 
 from runner.commands.run.options import RunOptions
 from runner.commands.run.prepared_run import PreparedRun
+from runner.commands.run.prompt_secrets import known_secrets, refuse_secrets
 from runner.commands.run.replay_source import ReplaySource, open_replay_source
 from runner.commands.run.resume import find_resumed_run, open_resumed_journal, settle_options, vantages_of
+from runner.commands.trust import find_unallowed
 from runner.core.nodes import Node
 from runner.core.suite import Suite
 from runner.errors import CompareError, MissingKey
@@ -18,10 +20,13 @@ from runner.outputs import find_writer, known_suffixes
 from runner.planning.plan import Plan, Target
 from runner.planning.prices import Prices, find_prices
 from runner.planning.targets import SelectedTargets, TargetSelection, choose_cases, choose_targets, describe_no_key
-from runner.providers.config import find_config, load_prices
+from runner.pricing.rates import Price
+from runner.providers.config import find_configs, load_prices, user_config
 from runner.providers.endpoint import find_endpoint
-from runner.providers.environment import is_ci, read_environment
+from runner.providers.environment import Environment, is_ci, read_environment
+from runner.providers.redaction import short_key_notes
 from runner.providers.registry import Registry
+from runner.providers.trust import UntrustedHost
 from runner.simulator.model import PROVIDER as SIMULATOR
 from runner.storage.journal import Journal
 from runner.storage.run_folder import RESULTS, check_outputs, new_run_id, refuse_used_folder
@@ -30,7 +35,9 @@ PERSONAS = ("quick", "steady", "thinker")
 """Personas asked when no provider is configured."""
 
 
-def prepare(suite: Suite, registry: Registry, options: RunOptions, *, simulate: bool | None = None) -> PreparedRun:
+def prepare(
+    suite: Suite, registry: Registry, options: RunOptions, *, simulate: bool | None = None, sends: bool = True
+) -> PreparedRun:
     """Return a run that is ready to start.
 
     The run to resume is opened, and options that are left out take its values. Cases are selected, then targets, of
@@ -43,10 +50,12 @@ def prepare(suite: Suite, registry: Registry, options: RunOptions, *, simulate: 
         options: the user's options.
         simulate: whether the simulator answers where no provider is configured. By default it does not in CI and not
             behind a gate, where an empty secret would otherwise pass.
+        sends: whether requests are to follow; for a plan, hosts that were not allowed are notes.
 
     Raises:
         CompareError: the run cannot be started as the suite and the options say.
         MissingKey: a target that was asked for by name has no key, or no provider has one and nothing is simulated.
+        UntrustedHost: a suite or a found file names a host that the user has not allowed.
 
     """
     journal = open_resumed_journal(suite, options)
@@ -58,6 +67,8 @@ def prepare(suite: Suite, registry: Registry, options: RunOptions, *, simulate: 
     if simulate is None:
         simulate = not (options.gate or options.fail_undecided or is_ci(os.environ))
     selected = _select_targets(suite, options, registry, environ, source, simulate=simulate)
+    if source is None:
+        selected = _check_trust(suite, selected, registry, environ, options.allow_hosts, sends=sends)
     started = datetime.now().astimezone()
     folder, outputs = _place_outputs(options.outputs, suite.name, started, journal)
     plan = _make_plan(suite, selected, options, vantages_of(journal))
@@ -96,6 +107,26 @@ def _select_targets(
     if not simulate:
         raise MissingKey(describe_no_key(registry, environ))
     return _select_simulator(suite, registry, selected.notes)
+
+
+def _check_trust(
+    suite: Suite,
+    selected: SelectedTargets,
+    registry: Registry,
+    environ: Environment,
+    allowed: tuple[str, ...],
+    *,
+    sends: bool,
+) -> SelectedTargets:
+    """Refuse hosts that the user has not allowed and prompts that hold a secret; return the targets with notes."""
+    endpoints = selected.endpoints.values()
+    unallowed = find_unallowed(endpoints, registry, environ, allowed)
+    if unallowed and sends:
+        raise UntrustedHost(unallowed, user_config())
+    refuse_secrets(suite, known_secrets(endpoints, registry.rows.values(), environ))
+    asked = [f"{host}; `compare run` asks before it does." for host in unallowed]
+    notes = (*registry.notes, *environ.notes, *asked, *selected.notes, *short_key_notes(endpoints))
+    return replace(selected, notes=tuple(dict.fromkeys(notes)))
 
 
 def _select_recorded(
@@ -159,8 +190,10 @@ def _make_plan(suite: Suite, selected: SelectedTargets, options: RunOptions, van
 
 def _find_prices(selected: SelectedTargets, registry: Registry, start: Path, at: datetime) -> Prices:
     """Return the targets' prices on the day of the run, from the nearest compare.yaml or as published."""
-    config = find_config(start)
-    user_prices = load_prices(config, registry) if config else {}
+    user_prices: dict[str, Price] = {}
+    for config in find_configs(start):  # the nearest one first, since the first price that fits counts
+        prices = load_prices(config, registry)
+        user_prices |= {target: price for target, price in prices.items() if target not in user_prices}
     base_urls = {name: endpoint.base_url for name, endpoint in selected.endpoints.items()}
     return find_prices(selected.targets, base_urls, user_prices, at)
 

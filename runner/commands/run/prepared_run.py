@@ -1,5 +1,6 @@
 """A run that is ready to start: its plan, its endpoints, its folder, and what follows from them."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -16,7 +17,7 @@ from runner.planning.forecast import Forecast, provider_limit, worst_case
 from runner.planning.plan import Plan, Request
 from runner.planning.prices import Prices
 from runner.planning.targets import SelectedTargets
-from runner.providers.redaction import Redactor
+from runner.providers.redaction import Redactor, secrets_of
 from runner.providers.row import Row
 from runner.storage.resume import ResumedRun
 
@@ -68,9 +69,8 @@ class PreparedRun:
 
     @property
     def redactor(self) -> Redactor:
-        """Hides the keys that this run may use."""
-        endpoints = self.selected.endpoints.values()
-        return Redactor(endpoint.key for endpoint in endpoints if endpoint.key is not None)
+        """Hides the keys that this run may use, secret headers, and the passwords of proxies."""
+        return Redactor(secrets_of(self.selected.endpoints.values(), os.environ))
 
     @property
     def load(self) -> LoadProfile:
@@ -103,7 +103,7 @@ class PreparedRun:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the user should know before the run starts, a sentence each."""
+        """Notes for the user before the run starts, a sentence each."""
         earlier = () if self.resumed is None else self.resumed.notes(self.plan, self.suite)
         vantages = ", ".join(map(str, self.plan.vantages))
         nodes = (f"everything is asked from each of {vantages}",) if vantages else ()

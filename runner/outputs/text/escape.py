@@ -8,8 +8,10 @@ import re
 
 from wcwidth import wcwidth
 
-RISKY_STARTS = ("=", "+", "-", "@", "\t", "\r", "'")
-"""First characters at which a spreadsheet would not show a cell as it is; such text gets a `'` in front."""
+_INNER_START = re.compile("(?<=[;,\t\n\r])(?=[ \u00a0\"]*[=+@\t\r'-])")
+_INNER_ESCAPE = re.compile("(?<=[;,\t\n\r])'")
+_RISKY_START = re.compile("[ \u00a0]*[=+@\t\r'-]")
+"""What a spreadsheet would not show as it is at the start of a cell; such text gets a `'` in front."""
 
 _CONTROL_PICTURES = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\t\n"}
 _BIDI_CONTROLS = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
@@ -18,6 +20,8 @@ _REPLACEMENTS = {
     0x7F: "\u2421",
     **dict.fromkeys((*range(0x80, 0xA0), *range(0xD800, 0xE000), *_BIDI_CONTROLS), "\ufffd"),
 }
+_CONTROL = re.compile("[\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""Characters that drive a terminal, and that JSON may hold as they are."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML 1.0 cannot hold, not even escaped."""
@@ -48,9 +52,30 @@ def _cut(line: str, columns: int) -> str:
     return line
 
 
+def escape_formulas(text: str) -> str:
+    """Put a `'` wherever a spreadsheet may see the start of a cell and take what follows for a formula.
+
+    That is the text's own start, and inside it behind each semicolon, comma, tab and line end: a spreadsheet that
+    splits lines at semicolons, as Excel does in much of Europe, ends a quoted cell of a comma-separated file there.
+    `unescape_formulas` is the exact reverse.
+    """
+    inner = _INNER_START.sub("'", text)
+    return "'" + inner if _RISKY_START.match(text) else inner
+
+
+def unescape_formulas(escaped: str) -> str:
+    """Return the text that `escape_formulas` escaped."""
+    return _INNER_ESCAPE.sub("", escaped).removeprefix("'")
+
+
 def xml_text(text: str) -> str:
     """Replace the characters that XML cannot hold. `<` and `&` are left to the XML writer."""
     return _NOT_XML.sub("\ufffd", text)
+
+
+def escape_controls(json_text: str) -> str:
+    r"""Write characters that drive a terminal, and half surrogate pairs, as JSON's `\uXXXX`; the values stay."""
+    return _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", escape_surrogates(json_text))
 
 
 def escape_surrogates(json_text: str) -> str:

@@ -89,16 +89,25 @@ def describe_costs(run: Run) -> list[str]:
         sums = add_up(each.spent for each in run.costs)
         unconverted = "; currencies are not converted" if len(sums) > 1 else ""
         total_n = sum(each.n for each in run.costs)
-        sentences.append(f"cost of all: {' + '.join(map(str, sums))}, n {total_n:,}{unconverted}")
+        unknown = _describe_unknown(int((run.table["attempts"] > 0).sum()) - total_n)
+        sentences.append(f"cost of all: {' + '.join(map(str, sums))}, n {total_n:,}{unknown}{unconverted}")
     return sentences
 
 
 def _describe_cost(run: Run, each: TargetCost) -> str:
     price = price_of(run.header, each.target.name)
-    origin = f"; prices: {price.origin}" if price else ""
-    unknown = each.sent - each.n
-    rest = f"; the cost of {count(unknown, 'more request')} is not known" if unknown else ""
-    return f"cost of {each.target}: {each.spent}, n {each.n:,}{rest}{origin}"
+    by_price, origins = each.n - each.charged, []
+    if each.charged:
+        origins.append(f"{each.charged:,} as the provider charged" if by_price else "as the provider charged")
+    if price is not None and (by_price or not each.n):
+        origins.append(f"prices: {price.origin}")
+    origin = f"; {', '.join(origins)}" if origins else ""
+    return f"cost of {each.target}: {each.spent}, n {each.n:,}{_describe_unknown(each.sent - each.n)}{origin}"
+
+
+def _describe_unknown(unknown: int) -> str:
+    """Return how many requests have no known cost; empty if none."""
+    return f"; the cost of {count(unknown, 'more request')} is not known" if unknown else ""
 
 
 # Clock errors and workers

@@ -117,7 +117,10 @@ def _storable(value: object, depth: int = MAX_DEPTH) -> object:
 
 def to_bytes(line: Mapping[str, object], redact: Callable[[str], str]) -> bytes:
     """Return a line as JSON in UTF-8 with its newline, its texts passed through `redact`."""
-    hidden = {name: item if name in _NUMBERS else _redact_texts(item, redact) for name, item in line.items()}
+    hidden = {
+        name: item if name in _NUMBERS else _redact_texts(item, redact, names=name == "usage")
+        for name, item in line.items()
+    }
     try:
         return msgspec.json.encode(hidden) + b"\n"
     except UnicodeEncodeError:
@@ -125,14 +128,20 @@ def to_bytes(line: Mapping[str, object], redact: Callable[[str], str]) -> bytes:
         return json.dumps(hidden, separators=(",", ":")).encode() + b"\n"
 
 
-def _redact_texts(value: object, redact: Callable[[str], str]) -> object:
-    """Return a value with its texts redacted; a key may look like a number or a member's name, which stay."""
+def _redact_texts(value: object, redact: Callable[[str], str], *, names: bool) -> object:
+    """Return a value with its texts redacted, and where a provider chose them the names of members. Numbers stay."""
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, dict):
-        return {name: _redact_texts(item, redact) for name, item in value.items()}
+        hidden: dict[str, object] = {}
+        for name, item in value.items():
+            shown = redact(name) if names else name
+            while shown in hidden:  # two keys under one mark
+                shown += "'"
+            hidden[shown] = _redact_texts(item, redact, names=names)
+        return hidden
     if isinstance(value, list | tuple):
-        return [_redact_texts(item, redact) for item in value]
+        return [_redact_texts(item, redact, names=names) for item in value]
     return value
 
 

@@ -5,22 +5,10 @@ from dataclasses import dataclass, field
 
 from runner.document import Json, document_of, validate
 from runner.errors import InvalidFile
+from runner.suite.batch_rows import PARAMETERS, RESERVED_KEYS
 from runner.suite.imports.draft import Draft, ImportSource
 from runner.suite.openai_messages import NotImportable
 from runner.suite.schema import DefaultsSchema
-
-PARAMETERS = {
-    "temperature": "temperature",
-    "top_p": "top_p",
-    "max_tokens": "max_tokens",
-    "max_completion_tokens": "max_tokens",
-    "seed": "seed",
-    "stop": "stop",
-}
-"""OpenAI's name -> the suite's; other keys go into `extra_body`."""
-
-RESERVED_KEYS = frozenset({"messages", "stream", "stream_options"})
-"""Keys that compare sets itself."""
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ from runner.document import Json, document_of, validate
 from runner.errors import InvalidFile
 from runner.suite.filling import is_template
 from runner.suite.imports.draft import ImportSource, text_of
+from runner.suite.imports.promptfoo.references import REFERENCE
 from runner.suite.openai_messages import NotImportable
 from runner.suite.schema import ChecksSchema
 
@@ -61,6 +62,8 @@ def checks_of(assertion: ImportSource) -> Checks:
 
     """
     data = assertion.data
+    if isinstance(data, dict) and REFERENCE in data:
+        raise NotImportable(f"`{data[REFERENCE]}` names nothing in this file", "Write out what it stands for")
     if not isinstance(data, dict) or not isinstance(kind := data.get("type"), str):
         raise NotImportable("an assertion without a type", "Write its type and its value")
     for key in data.keys() - KNOWN_KEYS_OF_ASSERTION:

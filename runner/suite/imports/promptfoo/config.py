@@ -11,8 +11,9 @@ from runner.suite.imports.draft import Draft, ImportSource
 from runner.suite.imports.parameters import parameter_fault
 from runner.suite.imports.promptfoo.assertions import Checks
 from runner.suite.imports.promptfoo.prompts import Prompt, read_prompts
+from runner.suite.imports.promptfoo.references import resolve_references
 from runner.suite.imports.promptfoo.targets import read_targets
-from runner.suite.imports.promptfoo.tests import Test, find_tests, read_test
+from runner.suite.imports.promptfoo.tests import Test, find_tests, read_default_test, read_test
 from runner.suite.openai_messages import NotImportable
 
 KNOWN_KEYS = frozenset({"description", "prompts", "providers", "targets", "tests", "defaultTest", "evaluateOptions"})
@@ -27,12 +28,13 @@ def draft_of_config(document: Document, folder: Path) -> Draft:
         InvalidFile: the document is no configuration.
 
     """
-    config, draft = ImportSource(document), Draft(folder)
     if document.problems:
         raise InvalidFile(document.problems)
+    document, referenced = resolve_references(document)
+    config, draft = ImportSource(document), Draft(folder)
     if not isinstance(document.data, dict):
         raise InvalidFile([document.problem((), "this is no configuration", "Name a promptfooconfig.yaml")])
-    draft.skip_keys(config, document.data, KNOWN_KEYS, "Leave it out, or keep promptfoo for it")
+    draft.skip_keys(config, document.data, KNOWN_KEYS | referenced, "Leave it out, or keep promptfoo for it")
     _read_head(draft, config, document.data)
     prompts, default = read_prompts(draft, config), _read_default_test(draft, config)
     for number, source in enumerate(find_tests(draft, config), 1):
@@ -55,9 +57,11 @@ def _place(source: ImportSource, prompt: Prompt) -> ImportSource:
 def _read_head(draft: Draft, config: ImportSource, data: dict[str, Json]) -> None:
     if isinstance(data.get("description"), str) and data["description"]:
         draft.head["description"] = data["description"]
-    targets = read_targets(draft, config)
+    targets, rows = read_targets(draft, config)
     if targets:
-        draft.head["targets"] = targets
+        draft.head["targets"] = [*targets]
+    if rows:
+        draft.head["providers"] = {**rows}
     options = data.get("evaluateOptions")
     if isinstance(options, dict):
         draft.skip_keys(config.at("evaluateOptions"), options, ("repeat",), "See the options of `compare run`")
@@ -74,7 +78,7 @@ def _read_default_test(draft: Draft, config: ImportSource) -> Test:
         return Test()
     source = config.at("defaultTest")
     try:
-        return read_test(draft, source, Test())
+        return read_default_test(draft, source)
     except NotImportable as error:
         # Without it, every test would mean something else.
         raise InvalidFile([source.problem(error.what, error.hint)]) from None

@@ -8,17 +8,18 @@ from pathlib import PurePosixPath
 
 from runner.document import Json, parse
 from runner.errors import InvalidFile
-from runner.suite.case_files import UnusableFile, read_named_text
+from runner.suite.case_tables import table_rows
 from runner.suite.imports.draft import Draft, ImportSource, short_name
+from runner.suite.imports.promptfoo.files import PROGRAMS, SCHEME, ending_of, named_document, named_text, prompt_files
 from runner.suite.openai_messages import NotImportable, has_reply, read_conversation
 
-TEXTS = frozenset({".txt", ".md", ".j2", ""})
-CHATS = frozenset({".json", ".yaml", ".yml"})
+TEXTS = frozenset({".j2", ".md", ".txt"})
 DEFAULT = "{{prompt}}"
 """The prompt that promptfoo uses where a configuration has none."""
 
-_SEPARATOR = re.compile(r"^---[ \t]*\n", re.MULTILINE)
-_GENERATED = re.compile(r"(exec|python|[a-z]+:/)[:/]\S")
+_SEPARATOR = re.compile(r"^[ \t]*---[ \t]*\r?$", re.MULTILINE)
+_GENERATED = re.compile(r"(exec|python):\S|[a-z]{2,}://")
+_MADE = NotImportable("this prompt is made by a program or another service", "Write the text it makes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,79 +38,111 @@ def read_prompts(draft: Draft, config: ImportSource) -> list[Prompt]:
     if "prompts" not in data:
         return [Prompt("prompt", {"prompt": DEFAULT}, config)]
     prompts: list[Prompt] = []
-    for source in config.at("prompts").items():
-        try:
-            prompts += _prompts_of(source, draft, len(prompts) + 1)
-        except NotImportable as reason:
-            draft.skip(source, reason)
+    written, place = data["prompts"], config.at("prompts")
+    if isinstance(written, dict) and not {"id", "raw", "label"} & written.keys():
+        for name, label in written.items():  # an old form: the name of each file, and its label
+            prompts += _noted_prompts(place.at(name), name, str(label or ""), draft, len(prompts))
+        return prompts
+    for source in place.items():
+        prompts += _noted_prompts(source, *_text_and_label(source, draft), draft, len(prompts))
     return prompts
 
 
-def _prompts_of(source: ImportSource, draft: Draft, number: int) -> Iterator[Prompt]:
-    written, label = source.data, ""
-    if isinstance(written, dict):
-        draft.skip_keys(source, written, ("id", "raw", "label"), "Write it into the prompt or the targets")
-        label, written = str(written.get("label") or ""), written.get("raw") or written.get("id")
+def _text_and_label(source: ImportSource, draft: Draft) -> tuple[Json, str]:
+    written = source.data
+    if not isinstance(written, dict):
+        return written, ""
+    draft.skip_keys(source, written, ("id", "raw", "label"), "Write it into the prompt or the targets")
+    return written.get("raw") or written.get("id"), str(written.get("label") or "")
+
+
+def _noted_prompts(source: ImportSource, written: Json, label: str, draft: Draft, before: int) -> list[Prompt]:
+    """Return the prompts that one entry stands for; note the parts of it that cannot be imported."""
+    prompts: list[Prompt] = []
+    try:
+        for keys in _keys_of(written, draft, source):
+            name = short_name(label) if not prompts else ""
+            prompts.append(Prompt(name or f"prompt-{before + len(prompts) + 1}", keys, source))
+    except NotImportable as reason:
+        draft.skip(source, reason)
+    return prompts
+
+
+def _keys_of(written: Json, draft: Draft, source: ImportSource) -> Iterator[dict[str, Json]]:
     if not isinstance(written, str) or not written.strip():
         raise NotImportable("this prompt is no text", "Write the prompt, or the name of its file")
-    for offset, keys in enumerate(_keys_of(written, draft)):
-        name = short_name(label) if not offset else ""
-        yield Prompt(name or f"prompt-{number + offset}", keys, source)
+    if _GENERATED.match(written) and not written.startswith(SCHEME):
+        raise _MADE
+    names = prompt_files(written, draft)
+    if not names:
+        yield _keys_of_text(written)
+    for name in names:
+        try:
+            yield from _keys_of_file(name, draft)
+        except NotImportable as reason:
+            draft.skip(source, reason)
 
 
-def _keys_of(written: str, draft: Draft) -> list[dict[str, Json]]:
-    if written.startswith("file://"):
-        return _keys_of_file(written.removeprefix("file://"), draft)
-    if _GENERATED.match(written):
-        raise NotImportable("this prompt is made by a program or another service", "Write the text it makes")
-    return [_keys_of_text(written)]
+def _keys_of_file(name: str, draft: Draft) -> Iterator[dict[str, Json]]:
+    ending = ending_of(name)
+    if ending in PROGRAMS:
+        raise NotImportable(f"prompts from `{PurePosixPath(name).name}` are made by a program", _MADE.hint)
+    if ending in {".json", ".yaml", ".yml"}:
+        yield _keys_of_chat(named_document(name, draft).data)
+    elif ending == ".jsonl":
+        yield from (_keys_of_text(line) for line in named_text(name, draft).split("\n") if line.strip())
+    elif ending == ".csv":
+        yield from _keys_of_table(name, draft)
+    elif ending in TEXTS:
+        text = named_text(name, draft)
+        pieces = _SEPARATOR.split(text) if ending == ".txt" else [text]
+        found = [piece.strip() if ending == ".txt" else piece for piece in pieces if piece.strip()]
+        if not found:
+            raise NotImportable(f"`{name}` is empty", "Write a prompt into it")
+        yield from map(_keys_of_text, found)
+    else:
+        raise NotImportable(f"prompts from `{name}` are not read", "Name files of text, CSV, JSON, JSONL or YAML")
 
 
-def _keys_of_file(name: str, draft: Draft) -> list[dict[str, Json]]:
-    suffix = PurePosixPath(name).suffix.lower()
-    if "*" in name or suffix not in TEXTS | CHATS:
-        raise NotImportable(f"prompts from `{name}` are not read", "Name single files of text, JSON or YAML")
-    text = named_text(name, draft)
-    if suffix in CHATS:
-        return [_keys_of_chat(_parse_chat(text, name))]
-    return [_keys_of_text(piece.strip()) for piece in _SEPARATOR.split(text) if piece.strip()]
-
-
-def named_text(name: str, draft: Draft) -> str:
-    """Return the text of a file that a configuration names.
-
-    Raises:
-        NotImportable: the file cannot be used.
-
-    """
+def _keys_of_table(name: str, draft: Draft) -> Iterator[dict[str, Json]]:
+    """Yield the keys for the column `prompt` of a table, or for each line of a file with one column."""
     try:
-        return read_named_text(draft.folder, name)
-    except UnusableFile as error:
-        raise NotImportable(error.what, error.hint) from None
-
-
-def _parse_chat(text: str, name: str) -> Json:
-    try:
-        return parse(text, name).data
+        rows = list(table_rows(named_text(name, draft).splitlines(keepends=True), name))
     except InvalidFile as error:
-        raise NotImportable(f"`{name}`: {error.problems[0].what}", error.problems[0].hint) from None
+        problem = error.problems[0]
+        raise NotImportable(f"`{name}`, line {problem.line}: {problem.what}", problem.hint) from None
+    if rows and "prompt" not in rows[0][1]:
+        raise NotImportable(f"`{name}` has no column `prompt`", "Name the column with the prompts so")
+    yield from (_keys_of_text(cells["prompt"]) for _, cells in rows if cells["prompt"].strip())
 
 
 def _keys_of_text(text: str) -> dict[str, Json]:
     """Return the keys for a chat in JSON or YAML, which promptfoo recognises; any other text is a prompt."""
-    messages: Json = None
-    if text.lstrip().startswith("["):
-        try:
-            messages = json.loads(text)
-        except ValueError:
-            messages = None
-    elif re.match(r"\s*- role:", text):
-        messages = _parse_chat(text, "prompt")
-    is_chat = isinstance(messages, list) and bool(messages) and all(isinstance(each, dict) for each in messages)
-    return _keys_of_chat(messages) if is_chat else {"prompt": text}
+    start = text.lstrip()
+    if start.startswith("- role:"):
+        return _keys_of_chat(_parse_chat(text))
+    if not start.startswith(("[", "{")) or start.startswith(("{{", "{%", "{#")):
+        return {"prompt": text}
+    try:
+        return _keys_of_chat(json.loads(text))
+    except ValueError:
+        hint = "Write it as valid JSON with its variables between quotes, or begin a text with another character"
+        raise NotImportable("promptfoo reads this prompt as JSON, and it is none", hint) from None
+
+
+def _parse_chat(text: str) -> Json:
+    try:
+        document = parse(text, "prompt", foreign=True)
+    except InvalidFile as error:
+        raise NotImportable(f"this prompt is no YAML: {error.problems[0].what}", error.problems[0].hint) from None
+    return document.data
 
 
 def _keys_of_chat(messages: Json) -> dict[str, Json]:
+    if not isinstance(messages, list) or not all(isinstance(each, dict) and "role" in each for each in messages):
+        raise NotImportable(
+            "this prompt is JSON or YAML, and no list of messages", "Write a role and a content in each"
+        )
     if has_reply(messages):
         hint = "End with what the user says; a beginning of the reply cannot be given"
         raise NotImportable("this prompt ends with words of the assistant", hint)

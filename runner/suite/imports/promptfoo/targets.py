@@ -1,11 +1,14 @@
 """Import promptfoo's providers as targets, if they are chat models of a provider that is known here."""
 
+from collections.abc import Collection
 from types import MappingProxyType
 
 from runner.document import Json, document_of, validate
 from runner.errors import InvalidFile
+from runner.suite.batch_rows import PARAMETERS
 from runner.suite.imports.draft import Draft, ImportSource
-from runner.suite.imports.parameters import PARAMETERS, parameter_fault
+from runner.suite.imports.parameters import parameter_fault
+from runner.suite.imports.promptfoo.provider_rows import OPENAI_LIKE, own_row
 from runner.suite.openai_messages import NotImportable
 from runner.suite.schema import TargetSchema
 
@@ -35,33 +38,38 @@ NOT_CHATS = frozenset(
 EFFORTS = MappingProxyType({"none": "off", "low": "low", "medium": "medium", "high": "high"})
 
 
-def read_targets(draft: Draft, config: ImportSource) -> list[Json]:
-    """Return the targets of a configuration; note those that cannot be imported."""
+def read_targets(draft: Draft, config: ImportSource) -> tuple[list[Json], dict[str, Json]]:
+    """Return a configuration's targets and the provider rows they need; note the targets that cannot be imported."""
     data = config.data
     assert isinstance(data, dict)
     key = next((key for key in ("providers", "targets") if data.get(key) is not None), None)
     if key is None:
-        return []
+        return [], {}
     written = config.at(key)
     targets: list[Json] = []
+    rows: dict[str, Json] = {}
     for source in written.items():
         try:
-            targets.append(_target(draft, source, targets))
+            targets.append(_target(draft, source, targets, rows))
         except NotImportable as reason:
             draft.skip(source, reason)
     if not targets:
         draft.skip(written, NotImportable("no target is left", "Name some with -m, or every configured one is asked"))
-    return targets
+    return targets, rows
 
 
-def _target(draft: Draft, source: ImportSource, others: list[Json]) -> dict[str, Json]:
-    written, config = source.data, source
+def _target(draft: Draft, source: ImportSource, others: list[Json], rows: dict[str, Json]) -> dict[str, Json]:
+    written, place = source.data, source
     if isinstance(written, dict) and len(written) == 1 and "id" not in written:
         (id_,) = written  # the form `openai:gpt-5: {config: ...}`
-        config = source.at(id_)
+        place = source.at(id_)
     else:
         id_ = str(written.get("id") if isinstance(written, dict) else written)
-    provider, model = _name(id_)
+    config = place.data.get("config") if isinstance(place.data, dict) else None
+    row = own_row(id_, config) if isinstance(config, dict) else None
+    provider, model = _name(id_, (*PROVIDERS, *OPENAI_LIKE) if row else tuple(PROVIDERS))
+    if row:
+        provider = row.add_to(rows)
     target: dict[str, Json] = {"provider": provider, "models": [model]}
     if any(
         isinstance(other, dict) and other["provider"] == provider and other["models"] == [model] for other in others
@@ -71,28 +79,32 @@ def _target(draft: Draft, source: ImportSource, others: list[Json]) -> dict[str,
         validate(document_of(target, "", 1), TargetSchema)
     except InvalidFile as error:
         raise NotImportable(error.problems[0].what, error.problems[0].hint) from None
-    if isinstance(config.data, dict):
-        draft.skip_keys(config, config.data, ("id", "label", "config"), "Leave it out")
-        target |= _parameters(draft, config)
+    if isinstance(place.data, dict):
+        draft.skip_keys(place, place.data, ("id", "label", "config"), "Leave it out")
+        target |= _parameters(draft, place, row.keys if row else ())
+    if row and row.note:
+        draft.skip(place, row.note)
     return target
 
 
-def _name(id_: str) -> tuple[str, str]:
+def _name(id_: str, known: Collection[str]) -> tuple[str, str]:
     prefix, _, rest = id_.partition(":")
-    if prefix not in PROVIDERS or not rest:
+    if prefix not in known or not rest:
         hint = "Add it to `targets`; a provider that is not built in needs a row in `providers`"
         raise NotImportable(f"`{id_}` is none of the providers known here", hint)
     kind, _, behind = rest.partition(":")
     if kind in NOT_CHATS:
         raise NotImportable(f"`{id_}` is no chat completion", "Add the model to `targets` if it can chat")
-    return PROVIDERS[prefix], behind if kind in {"chat", "messages"} and behind else rest
+    return PROVIDERS.get(prefix, prefix), behind if kind in {"chat", "messages"} and behind else rest
 
 
-def _parameters(draft: Draft, source: ImportSource) -> dict[str, Json]:
+def _parameters(draft: Draft, source: ImportSource, of_row: Collection[str]) -> dict[str, Json]:
     data = source.data
     config = data.get("config") if isinstance(data, dict) else None
     parameters: dict[str, Json] = {}
     for key in config if isinstance(config, dict) else ():
+        if key in of_row:
+            continue
         place = source.at("config", key)
         name, value = PARAMETERS.get(key), place.data
         if key == "reasoning_effort" and value in EFFORTS:

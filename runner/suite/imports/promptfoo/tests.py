@@ -2,16 +2,19 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from io import StringIO
+from pathlib import Path
 from types import MappingProxyType
 
-from runner.document import Json, document_of, parse
-from runner.errors import InvalidFile
-from runner.suite.imports.csv_table import rows_of_table
+from runner.document import Json, document_of
+from runner.errors import InvalidFile, Problem
+from runner.suite.case_files import read_rows
+from runner.suite.case_tables import table_rows
+from runner.suite.filling import is_template
 from runner.suite.imports.draft import Draft, ImportSource, short_name, text_of
-from runner.suite.imports.json_rows import sources_of_json
 from runner.suite.imports.promptfoo.assertions import Checks, checks_of, merge, parse_assertion
-from runner.suite.imports.promptfoo.prompts import named_text
+from runner.suite.imports.promptfoo.files import SCHEME, TABLES, ending_of, named_document, named_files, named_text
+from runner.suite.imports.promptfoo.references import REFERENCE, resolve_references
 from runner.suite.openai_messages import NotImportable
 
 WITHOUT_EFFECT = MappingProxyType(
@@ -19,11 +22,24 @@ WITHOUT_EFFECT = MappingProxyType(
         "metadata": "Write `tags`, if cases are to be grouped by it",
         "metric": "Leave it out: a check goes by its own name",
         "threshold": "Leave it out: here every check must pass",
+        "assertScoringFunction": "Leave it out: here every check must pass",
     }
 )
 """Keys of a test that change neither the request nor the verdict on one answer -> what to do about them."""
 
 OPTIONS_WITHOUT_EFFECT = frozenset({"provider", "rubricPrompt", "runSerially"})
+
+TRANSFORMS = ("transform", "postprocess", "storeOutputAs")
+"""Options that change what assertions see, or keep it; what is asked stays the same."""
+
+TRANSFORMED = NotImportable(
+    "the assertions are about what a transform makes of the reply", "Write checks of the reply as it comes"
+)
+
+TEXT_ENDINGS = frozenset(
+    {"", ".css", ".diff", ".htm", ".html", ".log", ".markdown", ".md", ".rst", ".sql", ".tex", ".txt", ".xml"}
+)
+"""Endings of files whose text is a variable's value; those of other files mean that something is made of it."""
 
 Values = str | list[str]
 
@@ -35,40 +51,70 @@ class Test:
     name: str = ""
     values: dict[str, Values] = field(default_factory=dict)
     checks: Checks = field(default_factory=dict)
+    transformed: bool = False
+    """Whether assertions see something else than the reply."""
 
 
 def find_tests(draft: Draft, config: ImportSource) -> Iterator[ImportSource]:
     """Yield the tests in a configuration and in the files it names; one empty test if it has none."""
     data = config.data
     assert isinstance(data, dict)
-    if data.get("tests") is None:
-        yield ImportSource(document_of({}, config.document.path, 1))
+    if not data.get("tests"):
+        if not data.get("scenarios"):
+            yield ImportSource(document_of({}, config.document.path, 1))
         return
     for source in config.at("tests").items():
-        if not isinstance(source.data, str):
+        written = source.data
+        if isinstance(written, dict) and isinstance(written.get("path"), str):
+            draft.skip_keys(source, written, ("path",), "Write the tests out")
+            written = written["path"]
+        if not isinstance(written, str):
             yield source
             continue
         try:
-            yield from _tests_in_file(source.data.removeprefix("file://"), draft)
+            for name in named_files(written, draft):
+                yield from _tests_in_file(name, draft)
         except NotImportable as reason:
             draft.skip(source, reason)
 
 
 def _tests_in_file(name: str, draft: Draft) -> Iterator[ImportSource]:
-    suffix, path = PurePosixPath(name).suffix.lower(), Path(draft.folder, name)
-    if suffix not in {".csv", ".json", ".jsonl", ".yaml", ".yml"} or "*" in name or ":/" in name:
-        raise NotImportable(f"tests from `{name}` are not read", "Name single files of CSV, JSON, JSONL or YAML")
-    text = named_text(name, draft)
-    try:
-        if suffix == ".csv":
-            for line, cells in rows_of_table(text, path):
+    ending, path = ending_of(name), Path(draft.folder, name)
+    if ending not in TABLES:
+        raise NotImportable(f"tests from `{name}` are not read", "Name files of CSV, JSON, JSONL or YAML")
+    if ending in {".yaml", ".yml"}:
+        yield from _resolved(ImportSource(named_document(name, draft))).items()
+        return
+    if ending == ".csv":
+        try:
+            for line, cells in table_rows(StringIO(named_text(name, draft), newline=""), str(path)):
                 yield ImportSource(document_of(_test_of_cells(cells), str(path), line))
-        elif suffix in {".json", ".jsonl"}:
-            yield from sources_of_json(text, path)
+        except InvalidFile as error:
+            draft.skipped += error.problems
+        return
+    named_text(name, draft)  # refuses a file that may not be read
+    for row in read_rows(path):
+        if isinstance(row, Problem):
+            draft.skipped.append(row)
         else:
-            yield from ImportSource(parse(text, str(path))).items()
-    except InvalidFile as error:
-        draft.skipped += error.problems
+            yield _resolved(ImportSource(row.document))
+
+
+def _resolved(source: ImportSource) -> ImportSource:
+    return ImportSource(resolve_references(source.document)[0])
+
+
+def read_default_test(draft: Draft, source: ImportSource) -> Test:
+    """Return the test that lies below all others; it is written there, or in a file.
+
+    Raises:
+        NotImportable: as for `read_test`.
+
+    """
+    if isinstance(source.data, str):
+        names = named_files(source.data, draft)
+        source = _resolved(ImportSource(named_document(names[0], draft)))
+    return read_test(draft, source, Test())
 
 
 def _test_of_cells(cells: dict[str, str]) -> Json:
@@ -101,46 +147,91 @@ def read_test(draft: Draft, source: ImportSource, default: Test) -> Test:
     _refuse_altering_keys(data)
     for key in data.keys() & WITHOUT_EFFECT.keys():
         draft.skip(source.at(key), NotImportable(f"`{key}` has no counterpart", WITHOUT_EFFECT[key]))
-    values = {**default.values, **_values_of(source, data.get("vars"))}
-    return Test(short_name(str(data.get("description") or "")), values, _checks_of(draft, source, default.checks))
+    values = {**default.values, **_values_of(draft, source)}
+    transformed = _skip_transforms(draft, source) or default.transformed
+    checks = _checks_of(draft, source, default.checks)
+    if transformed and checks.keys() - {"max_total_s"}:
+        draft.skip(source, TRANSFORMED)
+        checks = {name: wanted for name, wanted in checks.items() if name == "max_total_s"}
+    return Test(short_name(str(data.get("description") or "")), values, checks, transformed)
+
+
+def _skip_transforms(draft: Draft, source: ImportSource) -> bool:
+    """Note the options that change what assertions see; return whether there are any."""
+    data = source.data
+    options = data.get("options") if isinstance(data, dict) else None
+    found = [name for name in TRANSFORMS if isinstance(options, dict) and options.get(name) is not None]
+    for name in found:
+        hint = "A check sees the reply as it comes; write one for it, or a function for the check `python`"
+        draft.skip(source.at("options", name), NotImportable(f"`{name}` has no counterpart", hint))
+    return any(name != "storeOutputAs" for name in found)
 
 
 def _refuse_altering_keys(data: dict[str, Json]) -> None:
+    if REFERENCE in data:
+        raise NotImportable(f"`{data[REFERENCE]}` names nothing in this file", "Write out what it stands for")
     known = {"description", "vars", "assert", "options", *WITHOUT_EFFECT}
     written = data.get("options")
     options = written if isinstance(written, dict) else {}
-    altering = {*(data.keys() - known), *(f"options.{name}" for name in options.keys() - OPTIONS_WITHOUT_EFFECT)}
+    unknown = options.keys() - OPTIONS_WITHOUT_EFFECT - {*TRANSFORMS}
+    altering = {*(data.keys() - known), *(f"options.{name}" for name in unknown)}
     if altering:
         hint = "Write the case by hand: docs/suite.md has all its keys"
         raise NotImportable(f"a test with `{min(altering)}` is not taken", hint)
-    if "vars" in data and not isinstance(data["vars"], dict):
-        raise NotImportable("this test's variables are in a file", "Write them here")
 
 
-def _values_of(source: ImportSource, written: Json) -> dict[str, Values]:
-    names = written if isinstance(written, dict) else {}
-    return {name: _value(source.at("vars", name), name) for name in names}
+def _values_of(draft: Draft, source: ImportSource) -> dict[str, Values]:
+    """Return a test's variables: those written there, or in the files that it names."""
+    data = source.data
+    written = data.get("vars") if isinstance(data, dict) else None
+    if isinstance(written, dict):
+        return {name: _value(draft, source.at("vars", name), name) for name in written}
+    if written is None:
+        return {}
+    values: dict[str, Values] = {}
+    for place in source.at("vars").items():
+        if not isinstance(place.data, str):
+            raise NotImportable("this test's variables are no mapping", "Write each with its name and its text")
+        folder = Path(source.document.path).parent
+        for name in named_files(place.data, draft, folder):
+            whole = ImportSource(named_document(name, draft))
+            if not isinstance(whole.data, dict):
+                raise NotImportable(f"`{name}` holds no variables", "Write each with its name and its text")
+            values |= {key: _value(draft, whole.at(key), key) for key in whole.data}
+    return values
 
 
-def _value(source: ImportSource, name: str) -> Values:
-    texts = [_text(item, name) for item in source.items()]
+def _value(draft: Draft, source: ImportSource, name: str) -> Values:
+    texts = [text for item in source.items() for text in _texts(draft, item, name)]
     if not texts:
         raise NotImportable(f"the variable `{name}` is an empty list", "Write a text in it")
-    return texts if isinstance(source.data, list) else texts[0]
+    return texts if isinstance(source.data, list) or len(texts) > 1 else texts[0]
 
 
-def _text(source: ImportSource, name: str) -> str:
+def _texts(draft: Draft, source: ImportSource, name: str) -> list[str]:
     text = text_of(source)
     if text is None:
         raise NotImportable(f"the variable `{name}` is no text", "Write a text, or a list of texts for several cases")
-    if text.startswith("file://") or "{{" in text:
-        raise NotImportable(f"the variable `{name}` stands for a file or holds a template itself", "Write its text out")
-    return text
+    texts = [text.removesuffix("\n")]
+    if text.startswith(SCHEME):
+        texts = [_text_in_file(file, name, draft) for file in named_files(text, draft)]
+    if any(map(is_template, texts)):
+        raise NotImportable(f"the variable `{name}` holds a template itself", "Write its text out")
+    return texts
+
+
+def _text_in_file(file: str, name: str, draft: Draft) -> str:
+    if ending_of(file) not in TEXT_ENDINGS:
+        what = f"the variable `{name}` stands for the file `{file}`, which is no plain text"
+        raise NotImportable(what, "Write its text out, or into a .txt file")
+    return named_text(file, draft).strip()
 
 
 def _checks_of(draft: Draft, source: ImportSource, default: Checks) -> Checks:
     data, checks = source.data, default
     assertions = data.get("assert") if isinstance(data, dict) else None
+    if assertions is not None and not isinstance(assertions, list):
+        draft.skip(source.at("assert"), NotImportable("`assert` is no list", "Write a list of assertions"))
     for index in range(len(assertions) if isinstance(assertions, list) else 0):
         assertion = source.at("assert", index)
         try:

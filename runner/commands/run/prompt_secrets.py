@@ -1,0 +1,44 @@
+"""Refuse prompts that hold a secret of the user's: a provider would see it, and the journal would store it."""
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+from runner.core.suite import Case, Suite
+from runner.errors import InvalidFile, Problem
+from runner.providers.endpoint import Endpoint
+from runner.providers.key import Key
+from runner.providers.redaction import SHORTEST, secrets_of
+from runner.providers.row import Row
+
+_SECRET_VARIABLE = re.compile(r"(?:^|_)(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD)(?:_|S?$)", re.IGNORECASE)
+
+
+def known_secrets(endpoints: Iterable[Endpoint], rows: Iterable[Row], environ: Mapping[str, str]) -> list[Key]:
+    """Return the keys of every provider that are set, and each variable whose name says that it is a secret."""
+    names = {name for row in rows for name in row.api_key_env}
+    named = {name for name, value in environ.items() if _SECRET_VARIABLE.search(name) and _is_no_word(value)}
+    variables = [Key(environ[name].strip(), name) for name in sorted(names | named) if name in environ]
+    keys = [*secrets_of(endpoints, os.environ), *variables]
+    return [key for key in keys if len(key.reveal()) >= SHORTEST]
+
+
+def refuse_secrets(suite: Suite, secrets: Iterable[Key]) -> None:
+    """Raise InvalidFile, which names every case, if a prompt holds the value of a secret."""
+    listed = list(secrets)
+    problems = [problem for case in suite.cases for problem in _problems(case, suite, listed)]
+    if problems:
+        raise InvalidFile(problems)
+
+
+def _problems(case: Case, suite: Suite, secrets: Iterable[Key]) -> Iterator[Problem]:
+    texts = [*case.turns, *(message.content for message in case.history), case.system or suite.parameters.system or ""]
+    held = [key.variable for key in secrets if any(key.reveal() in text for text in texts)]
+    for variable in dict.fromkeys(held):
+        what = f"the prompt of `{case.id}` holds the value of {variable}"
+        yield Problem(suite.path or suite.name, case.line or 1, 1, what, "Take it out: a provider would see it")
+
+
+def _is_no_word(value: str) -> bool:
+    """Return whether a value may be searched for in prompts: a password such as `postgres` is in many by chance."""
+    return len(value) >= 2 * SHORTEST or any(character.isdigit() for character in value)

@@ -1,0 +1,60 @@
+"""Which hosts the user has allowed before, and the refusal of a run that would send to others.
+
+An answer is a small file named by the digest of what was asked, in the user's own state folder.
+"""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from runner.errors import CompareError
+from runner.providers.config import user_config
+from runner.providers.endpoint import Endpoint
+from runner.providers.ownership import user_folder
+from runner.providers.registry import Registry
+from runner.providers.trust import NewHost, UntrustedHost, new_hosts
+
+
+def refuse_new_hosts(
+    endpoints: Iterable[Endpoint], registry: Registry, environ: Mapping[str, str], allowed: Sequence[str] = ()
+) -> None:
+    """Raise UntrustedHost if these endpoints would send anywhere that the user has not allowed."""
+    hosts = find_unallowed(endpoints, registry, environ, allowed)
+    if hosts:
+        raise UntrustedHost(hosts, user_config())
+
+
+def find_unallowed(
+    endpoints: Iterable[Endpoint], registry: Registry, environ: Mapping[str, str], allowed: Sequence[str] = ()
+) -> list[NewHost]:
+    """Return the hosts that only a file of unknown origin names, and that the user has not allowed so far."""
+    return [host for host in new_hosts(endpoints, registry, environ, allowed) if not is_remembered(host)]
+
+
+def is_remembered(host: NewHost) -> bool:
+    """Return whether the user has answered yes to the same file, variable and base URL."""
+    folder = _answers()
+    return folder is not None and os.path.isfile(folder / host.digest)  # noqa: PTH113 -- never raises
+
+
+def remember(hosts: Iterable[NewHost]) -> None:
+    """Store that the user answered yes.
+
+    Raises:
+        CompareError: the folder of answers cannot be written.
+
+    """
+    folder = _answers()
+    if folder is None:
+        raise CompareError("there is no home folder to keep the answer in; add --allow-host instead")
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for host in hosts:
+            (folder / host.digest).write_text(f"{host}\n{host.base_url}\n", encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise CompareError(f"{folder} cannot be written: {error.strerror}; add --allow-host instead") from error
+
+
+def _answers() -> Path | None:
+    folder = user_folder("XDG_STATE_HOME", ".local/state")
+    return None if folder is None else folder / "allowed-hosts"

@@ -1,0 +1,166 @@
+"""Model families: whether the model that a reply names is the one that was asked. Pure.
+
+Names are compared word by word, without dates, versions of a snapshot, formats of weights and the path before them. A
+more precise name is the same model; another size, another version or another vendor's model is not.
+"""
+
+import re
+from functools import lru_cache
+
+ANY_MODEL = re.compile(
+    r"(auto|default|model|router|model-router|gpt|local|local-model|test|latest|ep-.*|ft:.*|.*/auto|switchpoint/.*|"
+    r"custom|deployment|assistant|(my|our)[-_ ].*)",
+    re.IGNORECASE,
+)
+"""Names that ask for no certain model: routers choose, endpoints and fine-tunes have names of their own."""
+
+OWN_NAMES = ("azure", "sim", "local", "ollama", "llamacpp", "llama.cpp", "lmstudio")
+"""Providers whose users name their models and deployments as they like."""
+
+DATE = re.compile(
+    r"[-_@:.](\d{4}-\d{2}-\d{2}|\d{8}|\d{6}|\d{4}|\d{2}-\d{4}|\d{2}-\d{2}|00\d)(?=$|[-_@:./])", re.IGNORECASE
+)
+NOISE = frozenset(
+    [
+        "latest",
+        "preview",
+        "exp",
+        "experimental",
+        "beta",
+        "alpha",
+        "stable",
+        "release",
+        "ga",
+        "it",
+        "instruct",
+        "chat",
+        "base",
+        "hf",
+        "fp8",
+        "fp4",
+        "nvfp4",
+        "mxfp4",
+        "bf16",
+        "fp16",
+        "int4",
+        "int8",
+        "awq",
+        "gptq",
+        "gguf",
+        "exl2",
+        "4bit",
+        "8bit",
+        "quantized",
+        "free",
+        "paid",
+        "online",
+        "nitro",
+        "floor",
+        "exacto",
+        "extended",
+        "instant",
+        "high",
+        "low",
+        "medium",
+        "reasoner",
+        "tee",
+        "fast",
+        "turbo-fp8",
+        "maas",
+        "public",
+        "api",
+        "us",
+        "eu",
+        "global",
+        "apac",
+        "version",
+        "model",
+        "v1",
+        "v2",
+        "0",
+    ]
+)
+TIERS = frozenset(
+    [
+        "mini",
+        "nano",
+        "micro",
+        "small",
+        "tiny",
+        "lite",
+        "light",
+        "flash",
+        "haiku",
+        "sonnet",
+        "opus",
+        "air",
+        "pro",
+        "max",
+        "plus",
+        "ultra",
+        "turbo",
+        "large",
+        "medium",
+        "big",
+        "distill",
+        "codex",
+        "coder",
+        "code",
+        "vision",
+        "vl",
+        "audio",
+        "image",
+        "embed",
+        "thinking",
+        "omni",
+        "guard",
+        "safeguard",
+        "scout",
+        "maverick",
+    ]
+)
+SIZE = re.compile(r"(a?\d+(\.\d+)?[bmt]|\d+x\d+(\.\d+)?b)")
+VERSION = re.compile(r"[vrkmo]?\d+(\.\d+)*[a-z]?")
+
+
+def is_other_model(provider: str, asked: str, answered: str | None) -> bool:
+    """Return whether a reply names a model outside the family of the one that was asked; False where it is unknown."""
+    if not answered or ANY_MODEL.fullmatch(asked) or provider.lower().startswith(OWN_NAMES):
+        return False
+    return _differs(asked, answered)
+
+
+@lru_cache(maxsize=1024)
+def _differs(asked: str, answered: str) -> bool:
+    if asked.lower() == answered.lower():
+        return False
+    wanted, got = _words(asked), _words(answered)
+    if not wanted or not got or wanted == got:
+        return False
+    if not wanted & got:
+        return not _contains(asked, answered)
+    missing, extra = wanted - got, got - wanted
+    if (missing | extra) & TIERS:
+        return True
+    if any(SIZE.fullmatch(word) for word in missing) and any(SIZE.fullmatch(word) for word in extra):
+        return True
+    versions_missing = {word for word in missing if VERSION.fullmatch(word) and not SIZE.fullmatch(word)}
+    versions_extra = {word for word in extra if VERSION.fullmatch(word) and not SIZE.fullmatch(word)}
+    return bool(versions_missing and versions_extra)
+
+
+def _contains(asked: str, answered: str) -> bool:
+    """Return whether one name contains the other, spelled without punctuation: `gpt4o` and `gpt-4o`."""
+    one, other = (re.sub(r"[\W_]", "", name.rpartition("/")[2]).lower() for name in (asked, answered))
+    return bool(one and other) and (one in other or other in one)
+
+
+def _words(name: str) -> frozenset[str]:
+    """Return the words of a model's name that tell it from others."""
+    bare = name.strip().lower().rstrip("/").rpartition("/")[2].removesuffix(".gguf")
+    bare = re.sub(r"(?<![\d.])(\d)[-p_](\d)(?![\d.]|-?\d{3})", r"\1.\2", DATE.sub("", DATE.sub("", bare)))
+    bare = re.sub(r"^chatgpt", "gpt", bare)
+    bare = re.sub(r"[-_.]q\d(_[a-z0-9]+)*", "", bare)
+    words = re.split(r"[-_:@\s()+,]+", bare)
+    joined = (part for word in words for part in re.split(r"(?<=[a-z]{3})(?=\d)", word))
+    return frozenset(word for word in joined if word and word not in NOISE)

@@ -1,0 +1,77 @@
+"""Read the items of a long YAML list one by one, so that a file of any size is never held as a whole."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+from runner.document.nodes import Document, Position, refusal
+from runner.document.yaml_errors import explain
+from runner.document.yaml_parser import Composer, data_of
+from runner.errors import InvalidFile, Problem
+
+_START = Position(1, 1)
+
+
+def read_items(path: Path, key: str) -> Iterator[Document | Problem]:
+    """Yield the items of the list in a YAML file, or of the list under `key`, each as a document or as its problem.
+
+    Each item is bounded as a YAML file is; a name (`&x`) is known in the item that it stands in.
+
+    Raises:
+        InvalidFile: the file cannot be read, is not valid YAML from some place on, or holds no list.
+
+    """
+    name = str(path)
+    try:
+        with path.open("rb") as file:
+            yield from _items(yaml.parse(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)), name, key)
+    except FileNotFoundError:
+        raise refusal(name, _START, "there is no such file", "Check the path") from None
+    except OSError as error:
+        what = f"the file cannot be read: {(error.strerror or str(error)).lower()}"
+        raise refusal(name, _START, what, "Check its name and permissions") from None
+    except yaml.reader.ReaderError as error:
+        what = f"this is no text in UTF-8 that YAML may hold: {error.reason}"
+        raise refusal(name, _START, what, "Save the file as UTF-8") from None
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        raise InvalidFile([explain(error, "", name)]) from None
+
+
+def _items(events: Iterator[yaml.Event], name: str, key: str) -> Iterator[Document | Problem]:
+    _skip_to_list(events, name, key)
+    while not isinstance(event := next(events), yaml.SequenceEndEvent):
+        composer = Composer(events, name)
+        try:
+            root = composer.item(event)
+            if composer.problems:
+                yield from composer.problems
+            else:
+                yield Document(name, data_of(root, name, foreign=True), root)
+        except InvalidFile as error:
+            yield from error.problems
+            if not composer.is_complete:
+                return
+    for event in events:
+        if isinstance(event, yaml.ScalarEvent):
+            place = Position(event.start_mark.line + 1, event.start_mark.column + 1) if event.start_mark else _START
+            what = f"`{event.value[:40]}` stands beside the list of cases"
+            raise refusal(name, place, what, f"Keep nothing but `{key}` in this file; the rest belongs in the suite")
+
+
+def _skip_to_list(events: Iterator[yaml.Event], name: str, key: str) -> None:
+    """Read on to the first item of the list."""
+    hint = f"Write a list of cases, or `{key}:` above it"
+    for event in events:
+        place = Position(event.start_mark.line + 1, event.start_mark.column + 1) if event.start_mark else _START
+        match event:
+            case yaml.StreamStartEvent() | yaml.DocumentStartEvent() | yaml.MappingStartEvent():
+                continue
+            case yaml.SequenceStartEvent():
+                return
+            case yaml.ScalarEvent() if event.value == key:
+                continue
+            case yaml.StreamEndEvent():
+                raise refusal(name, place, "the file is empty", hint)
+        said = f", but `{event.value[:40]}`" if isinstance(event, yaml.ScalarEvent) else ""
+        raise refusal(name, place, f"here is no list of cases{said}", hint)

@@ -1,0 +1,75 @@
+"""Rows of a batch file of OpenAI's form: a request each, with its messages and its parameters in `body`."""
+
+import json
+from collections.abc import Mapping
+
+from runner.document import Json
+from runner.suite.filling import EXPECTED
+from runner.suite.openai_messages import NotImportable, last_reply, read_conversation
+from runner.suite.schema import DefaultsSchema
+
+CHAT_URL = "/chat/completions"
+PARAMETERS = {
+    "temperature": "temperature",
+    "top_p": "top_p",
+    "max_tokens": "max_tokens",
+    "max_completion_tokens": "max_tokens",
+    "seed": "seed",
+    "stop": "stop",
+}
+"""OpenAI's name -> the suite's; other keys go into `extra_body`."""
+
+RESERVED_KEYS = frozenset({"messages", "stream", "stream_options"})
+"""Keys that compare sets itself."""
+
+SHOWN_CHARACTERS = 60
+
+
+def is_batch(row: Json) -> bool:
+    """Return whether a row is a request of a batch."""
+    return isinstance(row, dict) and "body" in row and (isinstance(row["body"], dict) or "custom_id" in row)
+
+
+def batch_case(row: Mapping[str, Json]) -> dict[str, Json]:
+    """Return the keys of the case that a request's messages are.
+
+    Raises:
+        NotImportable: it is no chat, or a case cannot express its messages.
+
+    """
+    body, url = row["body"], str(row.get("url", CHAT_URL))
+    if not url.endswith(CHAT_URL) or not isinstance(body, dict):
+        raise NotImportable(f"this asks {url} and no chat", f"Only requests to {CHAT_URL} become cases")
+    messages = body.get("messages")
+    reply = last_reply(messages)
+    return {**read_conversation(messages), **({"vars": {EXPECTED: reply}} if reply is not None else {})}
+
+
+def refuse_other_parameters(row: Mapping[str, Json], defaults: DefaultsSchema) -> None:
+    """Refuse a request whose parameters are not those of the suite, since a row cannot bring its own.
+
+    Raises:
+        NotImportable: a parameter of the request is not among the suite's defaults.
+
+    """
+    body = row["body"]
+    assert isinstance(body, dict)
+    for key in sorted(body.keys() - RESERVED_KEYS - {"model"}):
+        name, value = PARAMETERS.get(key), body[key]
+        if value is None or _is_default(name, key, value, defaults):
+            continue
+        written = f"`{name or key}: {json.dumps(value, ensure_ascii=False)[:SHOWN_CHARACTERS]}`"
+        place = "`defaults`" if name else "`extra_body` of the `defaults`"
+        raise NotImportable(
+            f"this request has {written}, and the suite's defaults have not",
+            f"Write it into {place}; `compare import FILE -o SUITE` does so where all requests share it",
+        )
+
+
+def _is_default(name: str | None, key: str, value: Json, defaults: DefaultsSchema) -> bool:
+    if name is None:
+        return key in (defaults.extra_body or {}) and (defaults.extra_body or {})[key] == value
+    wanted = getattr(defaults, name)
+    if name == "stop" and isinstance(value, list):
+        return (list(wanted) if isinstance(wanted, tuple) else [wanted]) == value
+    return bool(wanted == value)

@@ -1,0 +1,72 @@
+"""Resolve the `$ref` of a promptfoo configuration: each stands for another part of the same file."""
+
+from collections.abc import Mapping
+
+from runner.document import Document, data_of
+from runner.document.nodes import Fields, Listing, Node, Scalar, refusal
+
+REFERENCE = "$ref"
+MAX_NODES = 1_000_000
+
+
+def resolve_references(document: Document) -> tuple[Document, frozenset[str]]:
+    """Return a document without local references, and the top keys that they point below.
+
+    A reference into another file, to nothing or to itself stays, so that the part with it is listed as not taken.
+
+    Raises:
+        InvalidFile: the references expand beyond the bounds of a file.
+
+    """
+    resolver = _Resolver(document)
+    root = resolver.resolved(document.root, ())
+    if not resolver.used:
+        return document, frozenset()
+    data = data_of(root, document.path, foreign=True)
+    return Document(document.path, data, root, document.problems), frozenset(resolver.used)
+
+
+class _Resolver:
+    def __init__(self, document: Document) -> None:
+        self.used: set[str] = set()
+        self._root, self._path = document.root, document.path
+        self._count = 0
+
+    def resolved(self, node: Node, inside: tuple[str, ...]) -> Node:
+        """Return a node with the references in it resolved; `inside` are those that led here."""
+        self._count += 1
+        if self._count > MAX_NODES:
+            raise refusal(self._path, node.place, "references repeat too much", "Write the values out")
+        if isinstance(node, Listing):
+            return Listing([self.resolved(each, inside) for each in node.nodes], node.place)
+        if not isinstance(node, Fields):
+            return node
+        pointer = _pointer(node.nodes)
+        target = self._target(pointer) if pointer is not None and pointer not in inside else None
+        if pointer is None or target is None:
+            return Fields({key: self.resolved(each, inside) for key, each in node.nodes.items()}, node.keys, node.place)
+        self.used.add(pointer.split("/")[1])
+        whole = self.resolved(target, (*inside, pointer))
+        own = {key: self.resolved(each, inside) for key, each in node.nodes.items() if key != REFERENCE}
+        if isinstance(whole, Fields) and own:
+            return Fields({**whole.nodes, **own}, {**whole.keys, **node.keys}, node.place)
+        return whole
+
+    def _target(self, pointer: str) -> Node | None:
+        node: Node | None = self._root
+        for step in pointer.split("/")[1:]:
+            key = step.replace("~1", "/").replace("~0", "~")
+            if isinstance(node, Fields):
+                node = node.nodes.get(key)
+            elif isinstance(node, Listing) and key.isdecimal() and int(key) < len(node.nodes):
+                node = node.nodes[int(key)]
+            else:
+                return None
+        return node
+
+
+def _pointer(nodes: Mapping[str, Node]) -> str | None:
+    """Return where a mapping's reference points within the file; None if it has none, or one into another file."""
+    node = nodes.get(REFERENCE)
+    written = node.value if isinstance(node, Scalar) else None
+    return written if isinstance(written, str) and written.startswith("#/") else None

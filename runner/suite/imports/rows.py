@@ -1,0 +1,144 @@
+"""Import a file of rows: a table, lines or a list of JSON, or a list of YAML, of any form that is recognised."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from runner.document import Json
+from runner.errors import InvalidFile, Problem
+from runner.suite.batch_rows import batch_case, is_batch
+from runner.suite.case_files import FileRow, column_problems, read_rows, recognised_case
+from runner.suite.case_rows import OWN_KEYS, ColumnNames
+from runner.suite.expectations import TEMPLATES
+from runner.suite.filling import is_template
+from runner.suite.imports.draft import Draft, ImportSource, case_problems
+from runner.suite.imports.parameters import BatchParameters
+from runner.suite.openai_messages import NotImportable, as_literal, has_reply
+from runner.suite.schema import WAYS_TO_ASK
+
+MAX_UNREADABLE = 20
+"""Reading stops after this many rows that cannot be read."""
+
+REMEDY = "name the column of what to ask: --prompt-column NAME"
+PROMPTFOO = "if this is promptfoo's, import the promptfooconfig.yaml that names it"
+REPLY_LEFT = NotImportable("the reply at the end is not asked", "It is kept as `expected`, for checks")
+
+
+def draft_of_rows(path: Path, names: ColumnNames) -> Draft:
+    """Return the draft of a file of rows.
+
+    Raises:
+        InvalidFile: rows cannot be read, or nothing says what to ask; the error lists all of them, up to a bound.
+
+    """
+    draft, parameters, unreadable = Draft(path.parent), BatchParameters(), list[Problem]()
+    for row in read_rows(path):
+        if isinstance(row, Problem):
+            unreadable.append(row)
+            if len(unreadable) >= MAX_UNREADABLE:
+                break
+        elif row.columns is not None:
+            _check_columns(row, names)
+        else:
+            _add(draft, parameters, row, names)
+    if unreadable:
+        raise InvalidFile(unreadable)
+    if defaults := parameters.common_defaults(draft):
+        draft.head["defaults"] = defaults
+    return draft
+
+
+def _check_columns(row: FileRow, names: ColumnNames) -> None:
+    is_promptfoo = any(column.startswith("__") for column in row.columns or ())
+    problems = [*column_problems(row, names, PROMPTFOO if is_promptfoo else REMEDY, is_strict=False)]
+    if not problems and is_promptfoo and names.prompt is None:
+        hint = f"{PROMPTFOO[:1].upper()}{PROMPTFOO[1:]}; else {REMEDY}"
+        problems.append(row.problem(NotImportable("columns such as `__expected` are promptfoo's", hint)))
+    if problems:
+        raise InvalidFile(problems)
+
+
+def _add(draft: Draft, parameters: BatchParameters, row: FileRow, names: ColumnNames) -> None:
+    source, data = ImportSource(row.document), row.document.data
+    try:
+        if isinstance(data, dict) and is_batch(data):
+            case = batch_case(data)
+            parameters.add(source.at("body"))
+            draft.add(_literal_case(case), str(data.get("custom_id") or f"line-{row.line}"), source)
+            return
+        if isinstance(data, dict) and _is_whole_case(data, draft):
+            draft.add(
+                _literal_case({key: value for key, value in data.items() if key != "id"}), str(data["id"]), source
+            )
+            return
+        recognised = recognised_case(row, names, REMEDY)
+    except NotImportable as reason:
+        draft.skip(source, reason)
+        return
+    if isinstance(data, dict) and has_reply(data.get("messages")):
+        draft.skip(source, REPLY_LEFT)
+    for column in recognised.left_out:
+        draft.skip(source, NotImportable(f"the column `{column[:60]}` has no counterpart", _hint(names)))
+    draft.add(_literal_case(recognised.keys), recognised.id or f"line-{row.line}", source)
+
+
+def _hint(names: ColumnNames) -> str:
+    own = f"Known are {', '.join(OWN_KEYS)}"
+    return own if names.prompt else f"{own}, and the columns that docs/data.md names"
+
+
+def _is_whole_case(data: Mapping[str, Json], draft: Draft) -> bool:
+    """Return whether a row is a case as a suite has it, and nothing else."""
+    is_own = "id" in data and data.keys() <= {*OWN_KEYS} and "messages" not in data
+    return is_own and not case_problems({**data}, draft.folder)
+
+
+def _literal_case(case: Mapping[str, Json]) -> dict[str, Json]:
+    """Return a case whose texts are no templates, unless it has variables to fill in."""
+    values = case.get("vars")
+    names = {*values} if isinstance(values, dict) else set()
+    if "matrix" in case or names - {"expected"}:
+        return {**case}
+    literal = {key: _literal(value) if key in {*WAYS_TO_ASK, "system"} else value for key, value in case.items()}
+    checks = case.get("checks")
+    if not names and isinstance(checks, dict):
+        literal["checks"] = {name: _literal(each) if name in TEMPLATES else each for name, each in checks.items()}
+    return literal
+
+
+def _literal(value: Json) -> Json:
+    match value:
+        case str():
+            return as_literal(value)
+        case list():
+            return [_literal(item) for item in value]
+        case dict():
+            return {key: _literal(item) for key, item in value.items()}
+    return value
+
+
+def rows_of_draft(draft: Draft) -> Iterator[dict[str, Json]]:
+    """Yield the draft's cases as rows of a case file, in which a text is a template only if the case has variables."""
+    for case in draft.cases:
+        values = case.get("vars")
+        names = {*values} if isinstance(values, dict) else set()
+        if "matrix" in case or names - {"expected"}:
+            yield case
+            continue
+        row = {key: _filled(value) if key in {*WAYS_TO_ASK, "system"} else value for key, value in case.items()}
+        checks = case.get("checks")
+        if not names and isinstance(checks, dict):
+            row["checks"] = {name: _filled(each) if name in TEMPLATES else each for name, each in checks.items()}
+        yield row
+
+
+def _filled(value: Json) -> Json:
+    match value:
+        case str() if is_template(value):
+            from runner.suite.templating import read_template  # noqa: PLC0415 -- brings jinja2
+
+            return read_template(value).fill({})
+        case list():
+            return [_filled(item) for item in value]
+        case dict():
+            return {key: _filled(item) for key, item in value.items()}
+    return value

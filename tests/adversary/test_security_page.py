@@ -1,0 +1,28 @@
+"""SECURITY.md: every promise names the test that holds it, and that test is there."""
+
+import re
+
+import pytest
+
+from tests.support.command import ROOT
+
+PAGE = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+ROWS = re.findall(r"^\| (.+?) \| (`test_.+?) \|$", PAGE, re.MULTILINE)
+TESTS = {
+    name
+    for path in (ROOT / "tests").rglob("test_*.py")
+    for name in re.findall(r"def (test_\w+)", path.read_text(encoding="utf-8"))
+}
+
+
+@pytest.mark.parametrize(("promise", "names"), ROWS, ids=[promise for promise, _ in ROWS])
+def test_each_promise_is_held_by_a_test(promise: str, names: str) -> None:
+    """The names behind a promise are names of tests, so that `pytest -k` finds them."""
+    named = re.findall(r"`(\w+)`", names)
+    assert named, promise
+    assert set(named) <= TESTS
+
+
+def test_the_page_has_promises() -> None:
+    """The table is read, not passed over."""
+    assert len(ROWS) >= 15

@@ -1,0 +1,144 @@
+"""Terminals: no control character of a server, a suite or a name reaches the terminal, and JSON keeps all of them."""
+
+import ast
+import json
+import re
+import sys
+from io import BytesIO, StringIO, TextIOWrapper
+from pathlib import Path
+
+import click
+import pytest
+from rich.text import Text
+
+from runner.cli import commands
+from runner.cli.terminal import GuardedStream, guard, make_console
+from tests.support.command import ROOT, compare, write_config, write_yaml
+from tests.support.scripted_server import (
+    DONE_EVENT,
+    FINISH_EVENT,
+    ReceivedRequest,
+    ScriptedReply,
+    delta_event,
+    http_head,
+    json_reply,
+    serve,
+    sse_event,
+)
+
+ATTACK = (
+    "\x1b[2J\x1b]0;title\x07\x1b]8;;http://evil.test\x1b\\\x1b]52;c;cm0=\x07\x9b31m\x9d0;x\x9c\x08\x7f\u202etxt\u2066"
+)
+DRIVING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""Every control character but tab and line feed."""
+
+
+def attack(asked: ReceivedRequest) -> ScriptedReply:
+    """Answer with controls in every field: a model's list, an error, a reply."""
+    if asked.method == "GET":
+        return json_reply("200 OK", {"data": [{"id": f"m{ATTACK}"}]})
+    if "fail" in asked.prompt:
+        return json_reply("400 Bad", {"error": {"message": f"no {ATTACK}", "code": f"c{ATTACK}"}})
+    head = http_head(content_type="text/event-stream", x_request_id="r")
+    named = sse_event({"id": ATTACK, "model": f"m{ATTACK}", "choices": []})
+    spoken = delta_event(f"Hello {ATTACK}") + delta_event("", finish_reason=f"stop{ATTACK}")
+    return ScriptedReply([(0, head + named + spoken + FINISH_EVENT + DONE_EVENT)], "close")
+
+
+def test_no_command_prints_control_characters(tmp_path: Path) -> None:
+    """Progress, replies, tables, reports of two runs, annotations, doctor and lists of models are clean."""
+    variables = {"GITHUB_ACTIONS": "true"}
+    with serve(attack) as server:
+        row = {"base_url": server.url, "keyless": True, "models": [f"m{ATTACK}"], "label": f"Acme{ATTACK}"}
+        write_config(tmp_path, acme=row)
+        cases = [{"id": "one", "prompt": "Hi"}, {"id": "two", "prompt": f"fail {ATTACK}", "checks": {"equals": ATTACK}}]
+        write_yaml(tmp_path / "s.yaml", {"version": 1, "name": "s", "cases": cases})
+        runs = [
+            compare(tmp_path, "run", "s.yaml", "-o", "a", "--progress", "plain", variables=variables),
+            compare(tmp_path, "run", "s.yaml", "-o", "b", variables=variables),
+            compare(tmp_path, "ask", f"Hi {ATTACK}", "-o", "c"),
+            compare(tmp_path, "ask", "Hi", "-o", "d", "--color", "always", "--progress", "plain"),
+            compare(tmp_path, "providers"),
+            compare(tmp_path, "providers", "--models", "acme"),
+            compare(tmp_path, "doctor", "--ping"),
+        ]
+    runs += [
+        compare(tmp_path, "report", "a", "b"),
+        compare(tmp_path, "report", "a", "b", "--replies"),
+        compare(tmp_path, "diff", "a", "b"),
+        compare(tmp_path, "run", f"missing{ATTACK}.yaml"),
+        compare(tmp_path, "run", "s.yaml", "-m", f"no{ATTACK}"),
+        compare(tmp_path, f"no{ATTACK}"),
+        compare(tmp_path, "run", "s.yaml", f"--no{ATTACK}"),
+    ]
+    without_colours = re.compile(r"\x1b\[[0-9;]*m")
+    printed = {
+        str(run.args): without_colours.sub("", run.stdout + run.stderr)
+        if "always" in run.args
+        else run.stdout + run.stderr
+        for run in runs
+    }
+    assert {name: text for name, text in printed.items() if DRIVING.search(text)} == {}
+    assert "Hello \u241b[2J" in printed[str(runs[2].args)], "they are shown, as pictures of themselves"
+
+
+def test_suite_keys_and_labels_are_clean_in_errors(tmp_path: Path) -> None:
+    """A key or a name in a suite that holds controls is quoted without them."""
+    (tmp_path / "s.yaml").write_text(
+        'version: 1\nname: "x\\e[2J"\n"ke\\e]0;x\\ay\\u202e": 1\ncases: [{id: "a\\u009b", prompt: Hi}]\n'
+    )
+    done = compare(tmp_path, "run", "s.yaml")
+    assert done.returncode == 2
+    assert "ke\u241b]0;x\u2407y" in done.stderr
+    assert not DRIVING.search(done.stderr)
+
+
+def test_json_is_exact(tmp_path: Path) -> None:
+    """`--json` has the very characters, as escapes that a terminal does not obey."""
+    with serve(attack) as server:
+        write_config(tmp_path, acme={"base_url": server.url, "keyless": True, "models": ["m"]})
+        done = compare(tmp_path, "ask", "Hi", "--json", "-o", "out")
+        listed = compare(tmp_path, "providers", "--models", "acme", "--json")
+    assert not DRIVING.search(done.stdout)
+    assert json.loads(done.stdout)["rows"][0]["reply"] == f"Hello {ATTACK}"
+    assert json.loads(listed.stdout) == [f"m{ATTACK}"]
+
+
+def test_a_console_cleans_all_but_its_own_sequences() -> None:
+    """Styles are written, and controls in any renderable are not: texts, tables, markup."""
+    file = StringIO()
+    console = make_console(file=file, force_terminal=True, color_system="standard", width=80)
+    console.print(Text(f"a {ATTACK}", style="bold"), ATTACK, {"k": ATTACK})
+    shown = file.getvalue()
+    assert "\x1b[1m" in shown
+    assert not DRIVING.search(re.sub(r"\x1b\[[0-9;]*m", "", shown))
+
+
+def test_a_guard_is_no_way_around(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The binary stream is hidden, an encoding that lacks a character gets an escape, and the guard is taken away."""
+    raw = BytesIO()
+    monkeypatch.setattr(sys, "stdout", TextIOWrapper(raw, "ascii", write_through=True))
+    before = sys.stdout
+    with guard():
+        assert isinstance(sys.stdout, GuardedStream)
+        assert not hasattr(sys.stdout, "buffer")
+        click.echo("é")
+        sys.stdout.write("\x1b[2J\n")
+        sys.stdout.writelines(["x\x9b\n"])
+    assert sys.stdout is before
+    assert raw.getvalue() == b"\\xe9\n\\u241b[2J\nx\\ufffd\n"
+    assert "\x1b" not in raw.getvalue().decode()
+
+
+def test_consoles_are_made_at_one_place() -> None:
+    """No module makes a rich console of its own, nor opens the streams below the guard, so that none is forgotten."""
+    allowed = {"runner/cli/terminal.py", "runner/outputs/diff/terminal.py"}
+    found = set()
+    for path in (ROOT / "runner").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            is_console = isinstance(node, ast.Call) and ast.unparse(node.func) in {"Console", "rich.print"}
+            is_stream = isinstance(node, ast.Attribute) and ast.unparse(node) in {"sys.__stdout__", "sys.stdout.buffer"}
+            if is_console or is_stream:
+                found.add(str(path.relative_to(ROOT)))
+    assert found <= allowed
+    assert commands.name

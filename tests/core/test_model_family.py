@@ -1,0 +1,66 @@
+"""Model families: a silently replaced model is told from a more precise name of the same one."""
+
+import pytest
+
+from runner.core.events import Outcome
+from runner.core.model_family import is_other_model
+from runner.core.record import Identity, Record, Timestamps
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered"),
+    [
+        ("gpt-x", "gpt-x-2026-01-01"),
+        ("gpt-4o", "gpt-4o-2024-08-06"),
+        ("gpt-3.5-turbo", "gpt-3.5-turbo-0125"),
+        ("chatgpt-4o-latest", "gpt-4o-2024-11-20"),
+        ("claude-sonnet-4", "claude-sonnet-4-20250514"),
+        ("anthropic/claude-3.5-sonnet", "claude-3-5-sonnet-20241022"),
+        ("anthropic/claude-sonnet-4.5", "claude-sonnet-4-5-20250929"),
+        ("gemini-2.5-pro", "models/gemini-2.5-pro-preview-05-06"),
+        ("gemini-flash-latest", "gemini-2.5-flash"),
+        ("mistral-large-latest", "mistral-large-2411"),
+        ("deepseek-chat", "deepseek-v3.2"),
+        ("deepseek-reasoner", "deepseek-r1"),
+        ("deepseek/deepseek-chat-v3.1:free", "deepseek/deepseek-chat-v3.1"),
+        ("kimi-latest", "kimi-k2-0905"),
+        ("qwen3", "Qwen3-8B"),
+        ("GLM-4.5", "glm-4.5"),
+        ("meta-llama/Llama-3.3-70B-Instruct", "Llama-3.3-70B-Instruct-FP8"),
+        ("openrouter/auto", "openai/gpt-4o"),
+        ("ep-20260101-abcde", "doubao-seed-1-6"),
+        ("gpt-4o", None),
+    ],
+)
+def test_aliases_dates_and_prefixes_are_the_same_model(asked: str, answered: str | None) -> None:
+    """A dated name, an alias, a provider's prefix or a format of the weights is no other model."""
+    assert not is_other_model("acme", asked, answered)
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered"),
+    [
+        ("gpt-4o", "gpt-4o-mini-2024-07-18"),
+        ("gpt-5", "gpt-4o-mini"),
+        ("gpt-4", "gpt-4.1"),
+        ("gpt-4o", "deepseek-chat"),
+        ("claude-opus-4-5", "claude-haiku-4-5"),
+        ("claude-sonnet-4", "claude-sonnet-4.5"),
+        ("llama-3.3-70b", "llama-3.1-8b"),
+        ("qwen3-32b", "qwen3-8b"),
+        ("deepseek-r1", "deepseek-r1-distill-qwen-7b"),
+        ("kimi-k2-thinking", "kimi-k2"),
+        ("o3", "o4-mini"),
+    ],
+)
+def test_another_size_version_or_vendor_is_another_model(asked: str, answered: str) -> None:
+    """What a reply names outside the family of what was asked is flagged on its row."""
+    assert is_other_model("acme", asked, answered)
+    record = Record(Identity("k", "c", 1, 1, 1, "acme", asked, "hi"), Timestamps(), Outcome.OK, response_model=answered)
+    assert "other_model" in record.flags
+
+
+def test_users_name_their_own_deployments() -> None:
+    """Azure's deployments and a local server's models are named by their users."""
+    assert not is_other_model("azure", "my-deployment", "gpt-4o-2024-08-06")
+    assert not is_other_model("ollama", "assistant-7", "llama3.1:8b")

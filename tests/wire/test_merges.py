@@ -1,0 +1,190 @@
+"""What a stream says in several parts: counts, choices, whole messages and reasoning, merged the same at any cuts."""
+
+import json
+from collections.abc import Sequence
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from runner.core.events import Channel, Usage
+from runner.core.fold import Fold
+from runner.wire.reasoning_merge import ReasoningMerge
+from runner.wire.usage_counts import UsageCounts
+from tests.wire.test_response_decoder import decode, fold_of, observe, sample_of, split
+
+Chunk = dict[str, object]
+
+
+def stream_of(chunks: Sequence[object]) -> bytes:
+    """Return an event stream of JSON values."""
+    return b"".join(b"data: %b\n\n" % json.dumps(chunk).encode() for chunk in chunks)
+
+
+def fold_chunks(*chunks: object) -> Fold:
+    """Return the fold of a stream in one read."""
+    sample = sample_of(stream_of(chunks))
+    return fold_of(sample, decode(sample, [sample.body]))
+
+
+def delta(content: str | None = None, index: object = 0, finish: str | None = None, **more: object) -> Chunk:
+    """Return a chunk with one choice."""
+    added = more if content is None else {"content": content, **more}
+    return {"choices": [{"index": index, "delta": added, "finish_reason": finish}]}
+
+
+def message(content: str, finish: str | None = None) -> Chunk:
+    """Return a chunk with a whole message."""
+    return {"choices": [{"index": 0, "message": {"content": content}, "finish_reason": finish}]}
+
+
+WORDS = st.sampled_from(
+    ["a", "Hello", " world", "<think>", "</think>", "\ud83c", "\udf08", "`", "The whole reply so far"]
+)
+INDEXES = st.sampled_from([0, 1, 2, "0", "1", None, -1, 1.0])
+FINISHES = st.sampled_from([None, None, None, "stop", "length", "SPII", "OTHER"])
+COUNTS = st.sampled_from([0, None, 1, 5, 20, 424, 1016])
+USAGES = st.fixed_dictionaries(
+    {}, optional=dict.fromkeys(("prompt_tokens", "completion_tokens", "total_tokens", "reasoning_tokens"), COUNTS)
+)
+PIECES = st.one_of(
+    st.builds(delta, WORDS, INDEXES, FINISHES),
+    st.builds(lambda words, more: delta(words, reasoning_content=more), WORDS, WORDS),
+    st.builds(lambda words: delta(None, reasoning_details=[{"text": words}]), WORDS),
+    st.builds(message, WORDS, FINISHES),
+    st.builds(lambda usage: {"choices": [], "usage": usage}, USAGES),
+    st.builds(
+        lambda one, other: {"choices": [*one["choices"], *other["choices"]]},
+        st.builds(delta, WORDS, INDEXES),
+        st.builds(delta, WORDS, INDEXES),
+    ),
+    st.sampled_from([{"type": "ping"}, {}, "ping", None]),
+)
+
+
+@given(st.lists(PIECES, max_size=8), st.lists(st.integers(0, 5000), max_size=8))
+@settings(deadline=None)
+def test_merges_do_not_depend_on_how_reads_cut_a_stream(chunks: list[object], cuts: list[int]) -> None:
+    """Choices, messages, counts, reasoning, pings in any order: the events and the record are the same at any cuts."""
+    sample = sample_of(stream_of(chunks))
+    whole, cut = decode(sample, [sample.body]), decode(sample, split(sample.body, cuts))
+    assert whole == cut
+    assert observe(fold_of(sample, whole)) == observe(fold_of(sample, cut))
+    for text in (fold_of(sample, whole).text(channel) for channel in Channel):
+        assert text is None or text.encode()
+
+
+@given(st.text("ab <>/thinko`", max_size=60), st.lists(st.integers(0, 60), max_size=6))
+def test_a_message_behind_its_pieces_adds_nothing(reply: str, cuts: list[int]) -> None:
+    """However a server cuts the reply into deltas, the whole message at the end changes no text."""
+    edges = [0, *sorted(cut % (len(reply) + 1) for cut in cuts), len(reply)]
+    pieces = [delta(reply[start:end]) for start, end in pairwise(edges) if start < end]
+    alone, repeated = fold_chunks(*pieces, delta(finish="stop")), fold_chunks(*pieces, message(reply, "stop"))
+    assert [alone.text(channel) for channel in Channel] == [repeated.text(channel) for channel in Channel]
+    assert "message_differs" not in repeated.notes
+
+
+@given(st.lists(st.sampled_from([0, 1, 2, 3]), min_size=1, max_size=4, unique=True).map(sorted), st.integers(0, 9))
+def test_a_growing_choice_number_is_one_reply(numbers: list[int], last: int) -> None:
+    """Numbers that only grow are pieces of one reply, whatever the number of the end."""
+    pieces = [delta(chr(97 + place), number) for place, number in enumerate(numbers)]
+    fold = fold_chunks(*pieces, delta(index=last, finish="stop"))
+    assert fold.text(Channel.ANSWER) == "abcd"[: len(numbers)]
+    assert fold.notes == ()
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_choice_that_comes_back_is_one_of_several(first: int) -> None:
+    """Number 0 is kept, the other's text is dropped, also what came before anybody could know."""
+    own, other = ("x", "a") if first else ("a", "x")
+    fold = fold_chunks(delta(own, first), delta(other, 1 - first), delta(own, first), delta(other, 1 - first))
+    assert (fold.text(Channel.ANSWER), fold.notes) == ("aa", ("several_choices",))
+
+
+def counts(*parts: Chunk) -> tuple[int | None, ...]:
+    """Return the counts of a reply whose usage comes in parts."""
+    merged, usage = UsageCounts(), None
+    for part in parts:
+        usage = merged.add(part, 1)
+    assert isinstance(usage, Usage)
+    return usage.input_tokens, usage.output_tokens, usage.reasoning_tokens, usage.cached_tokens
+
+
+NAMED = {
+    "prompt": "prompt_tokens",
+    "completion": "completion_tokens",
+    "total": "total_tokens",
+    "thought": "reasoning_tokens",
+}
+
+
+def part(**named: object) -> Chunk:
+    """Return one part of a usage."""
+    return {NAMED.get(name, name): value for name, value in named.items()}
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        ([part(prompt=1000, completion=1, total=1001), part(prompt=0, completion=100, total=100)], (1000, 100)),
+        ([part(prompt=1000, completion=500, total=1500), part(completion=100)], (1000, 100)),
+        ([part(prompt=20), part(completion=4), part(total=24)], (20, 4)),
+        ([part(total=24), part(prompt=20), part(completion=4)], (20, 4)),
+        ([part(completion=4), part(prompt=20)], (20, 4)),
+        ([part(prompt=20, completion=4), part(prompt=None, completion=0)], (20, 4)),
+        ([part(prompt=20, completion=0, total=24)], (20, 4)),
+        ([part(completion=4, total=24)], (20, 4)),
+        ([part(total=24)], (None, None)),
+        ([part(prompt=20, completion=424, total=1016)], (20, 996)),
+        ([part(prompt=20, completion=424, total=1016, thought=0)], (20, 996)),
+        ([part(prompt=20, completion=424, total=1016, thought=572)], (20, 996)),
+        ([part(prompt=20, completion=424, total=444, thought=400)], (20, 424)),
+        ([part(prompt=20, completion=424, total=30)], (20, 424)),
+        ([part(prompt=20, completion=4, total=524, cache_read_input_tokens=500)], (520, 4)),
+    ],
+)
+def test_counts_in_parts_are_merged_count_by_count(parts: list[Chunk], expected: tuple[int | None, int | None]) -> None:
+    """A zero replaces nothing, a total counts only with what came beside it, and nothing is added up."""
+    assert counts(*parts)[:2] == expected
+
+
+@given(st.lists(USAGES, min_size=1, max_size=5))
+def test_a_known_count_is_never_lost(parts: list[Chunk]) -> None:
+    """A count above zero that came in any part is in the merged counts, unless a later part replaces it."""
+    merged = UsageCounts()
+    for each in parts:
+        merged.add(each, 1)
+    for name, value in (("prompt_tokens", merged.input), ("completion_tokens", merged.output)):
+        sent = [each[name] for each in parts if each.get(name)]
+        assert value == (sent[-1] if sent else value)
+        assert value or not sent
+
+
+@given(st.text("abc ", max_size=20), st.lists(st.integers(0, 20), max_size=5), st.lists(st.integers(0, 20), max_size=5))
+def test_reasoning_from_two_sources_is_taken_once(thought: str, cuts: list[int], others: list[int]) -> None:
+    """However two sources cut one thought, and whichever runs ahead, it comes out once."""
+    merge, said = ReasoningMerge(), ""
+    queues = [
+        [
+            thought[start:end]
+            for start, end in pairwise([0, *sorted(c % (len(thought) + 1) for c in places), len(thought)])
+        ]
+        for places in (cuts, others)
+    ]
+    for place in range(max(map(len, queues))):
+        for source, queue in zip(("tags", "reasoning"), queues, strict=True):
+            if place < len(queue) and queue[place]:
+                said += merge.add(source, queue[place])
+    assert said.strip() == thought.strip()
+
+
+def test_two_different_thoughts_are_both_kept() -> None:
+    """What a second source says beyond the first is no repetition."""
+    merge = ReasoningMerge()
+    assert [merge.add("a", "one"), merge.add("b", "on"), merge.add("b", "ly"), merge.add("a", "!")] == [
+        "one",
+        "",
+        "only",
+        "!",
+    ]

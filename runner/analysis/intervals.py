@@ -58,13 +58,15 @@ def _clustered_ranks(
 ) -> tuple[int, int] | None:
     """Return the ranks, from 1, between which the quantile lies; None where they are not in the sample."""
     count = len(values)
+    if count < FEWEST_UNITS:
+        return None
     totals, rounds = _excess_by_round(values, share, blocks)
     if rounds < FEWEST_UNITS:
         return None
     found = mean_of_rounds(totals[None, :])
     error = math.sqrt(float(found.variance[0])) * rounds / count
     half = float(quantile((1 + level) / 2, found.degrees)[0]) * error
-    low, high = math.floor((share - half) * count + 1e-9) + 1, math.ceil((share + half) * count - 1e-9)
+    low, high = math.ceil((share - half) * count - 1e-9), math.floor((share + half) * count + 1e-9) + 1
     if share == 0.5:  # the extremes hold the median of six independent rounds with 96.9 %, and of more with more
         low, high = max(low, 1), min(high, count)
     return (low, high) if 1 <= low <= high <= count else None

@@ -262,7 +262,7 @@ def fewest_of_two_samples(share: float) -> int | None:
     if not _is_reachable(share):
         return None
     units = 1
-    while math.log(2) - (math.lgamma(2 * units + 1) - 2 * math.lgamma(units + 1)) > math.log(share):
+    while 2 / math.comb(2 * units, units) > share:
         units += 1
     return units
 

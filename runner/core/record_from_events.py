@@ -220,7 +220,9 @@ class Fold:
     @property
     def notes(self) -> tuple[str, ...]:
         """The flags of the attempt, sorted."""
-        notes = self._notes | ({"tokens_from_total"} if self.usage is not None and self.usage.inferred else set())
+        notes = set(self._notes)
+        if self.usage is not None and self.usage.inferred:
+            notes.add("tokens_from_total")
         if self.finish_reason is not None and classify_reason(self.finish_reason) is FinishClass.UNKNOWN:
             notes.add("unknown_finish_reason")
         return tuple(sorted(notes))

@@ -76,8 +76,9 @@ def _test(cell: CheckedCell, suite_file: str | None) -> ET.Element:
         test.set("time", f"{cell.seconds:.3f}")
     if cell.verdict in _TAGS:
         result = ET.SubElement(test, _TAGS[cell.verdict], message=xml_text(describe_cell(cell)))
-        place = [] if suite_file is None or cell.line is None else [f"{suite_file}:{cell.line}"]
-        result.text = xml_text("\n".join([*map(describe_fault, cell.faults), *place]))
+        place = f"{suite_file}:{cell.line}" if suite_file else f"line {cell.line} of the suite"
+        lines = [*map(describe_fault, cell.faults), *([] if cell.line is None else [place])]
+        result.text = xml_text("\n".join(lines))
     else:
         ET.SubElement(test, "system-out").text = xml_text(describe_cell(cell))
     return test

@@ -70,8 +70,7 @@ def test_timestamps_of_a_resumed_run_continue_by_the_wall_clock(run: ResumableRu
     cut(run, 2)
     run.run()
     sent = [record.timestamps.sent or 0 for record in run.records()]
-    assert sent == sorted(sent)
-    assert sent[2] - sent[1] > 100_000_000
+    assert min(sent[2:]) - max(sent[:2]) > 100_000_000
 
 
 def test_resuming_a_complete_run_sends_nothing(run: ResumableRun) -> None:

@@ -229,7 +229,7 @@ def test_precision_of_a_steady_target_is_reached_after_six_blocks() -> None:
 
 def test_precision_takes_more_blocks_the_more_values_vary() -> None:
     """The more values vary, the more of them it takes."""
-    plan = plan_of("a", repeat=60)
+    plan = plan_of("a", repeat=200)
     after = hear_blocks(narrowed(plan, 0.05), plan, spread=0.4)
     assert after is not None
     assert after > 8

@@ -16,8 +16,11 @@ def raised_flags() -> Iterator[str]:
             match node:
                 case ast.Call(func=ast.Name(id="Flagged"), args=[_, flag]):
                     yield ast.literal_eval(flag)
-                case ast.Call(func=ast.Attribute(value=ast.Attribute(attr="flags"), attr="add"), args=[flag]):
-                    yield ast.literal_eval(flag)
+                case ast.Call(
+                    func=ast.Attribute(value=ast.Attribute(attr="flags" | "_notes") | ast.Name("notes"), attr="add"),
+                    args=[ast.Constant(str(flag))],
+                ):
+                    yield flag
                 case ast.Assign(targets=[ast.Name(id="FILLING")], value=ast.Constant(str(flag))):
                     yield flag
                 case ast.Assign(targets=[ast.Name(id="derived" | "flags")], value=ast.Dict(keys=flags)):

@@ -38,7 +38,7 @@ EXPECTED: Mapping[str, Expected] = {
     "bad-gateway": ("provider_error", "server", 3, ""),
     "flaky": ("ok", "", 3, ""),
     "redirect": ("bad_request", "redirect", 1, ""),
-    "no-stream-options": ("ok", "", 2, ""),
+    "no-stream-options": ("ok", "", 2, "adjusted"),
     "html": ("bad_stream", "html", 1, ""),
     "empty": ("bad_stream", "empty", 3, ""),
     "error-with-200": ("provider_error", "server", 3, ""),

@@ -51,7 +51,7 @@ from tests.test_secrets import ECHOES, VARIABLE, echoing, forms, make_key
 
 LABEL = Label("k-1", 1, "acme", "m", "c-1", epoch_ns=0)
 
-stamps = st.integers(-(2**62), 2**62)
+stamps = st.integers(-(2**61), 2**61)
 failures = st.builds(
     Failed,
     stamps,

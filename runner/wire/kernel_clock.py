@@ -26,7 +26,7 @@ FROM_TIMESTAMPING = 4
 """The origin of an entry of the error queue that is a timestamp."""
 
 TCP_INFO_SIZE = 160
-BYTES_RECEIVED, SEGMENTS_RECEIVED = struct.Struct("@128xQ"), struct.Struct("@152xI")
+RECEIVED = struct.Struct("@128xQ16xI")
 """Two counters of TCP_INFO at their places: bytes, and segments that carried data."""
 
 ANCILLARY_SIZE = socket.CMSG_SPACE(TIMESPEC.size) if sys.platform != "win32" else 0
@@ -107,10 +107,12 @@ class SegmentCounter:
         self._received, self._segments = self._counts() or (0, 0)
 
     def _counts(self) -> tuple[int, int] | None:
-        with contextlib.suppress(OSError, struct.error):  # not TCP, or a kernel without these counters
+        try:
             info = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_SIZE)
-            return BYTES_RECEIVED.unpack_from(info)[0], SEGMENTS_RECEIVED.unpack_from(info)[0]
-        return None
+            received, segments = RECEIVED.unpack_from(info)
+        except (OSError, struct.error):  # not TCP, or a kernel without these counters
+            return None
+        return received, segments
 
     def was_one_segment(self, size: int) -> bool:
         """Return whether a read of `size` bytes, which has just been made, was one segment."""

@@ -88,6 +88,7 @@ def write_everything(folder: Path) -> None:
         write_atomically(folder / f"results{suffix}", find_writer(suffix)(run))
 
 
+@pytest.mark.thorough
 def test_memory_grows_little_with_the_number_of_requests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A record takes 700 bytes of JSON and 5 KiB as objects; all outputs together hold less than 1.5 KiB of it."""
     monkeypatch.setattr(frame, "SEGMENT", 512)

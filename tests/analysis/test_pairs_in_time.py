@@ -69,6 +69,7 @@ def claims(rounds: int, runs: int, load: LoadProfile, release: str | None) -> in
     return found
 
 
+@pytest.mark.thorough
 def test_common_drift_is_no_difference_between_lanes_of_different_speed() -> None:
     """Of sixty runs in which nothing differs at most two claim a difference, as many as a rate of 1 % allows."""
     assert claims(20, 60, LoadProfile(), "together") <= 2

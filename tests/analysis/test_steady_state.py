@@ -119,6 +119,7 @@ def errors(each: int, sweeps: int, *, old: bool = False) -> dict[int, tuple[floa
     return {level: (fmean(p95 for p95, _ in each), fmean(rate for _, rate in each)) for level, each in found.items()}
 
 
+@pytest.mark.thorough
 def test_sweep_finds_the_p95_and_throughput_of_a_known_queue() -> None:
     """Within 5 % of the exact answer at each level, with a thousand requests and with a hundred."""
     for each, sweeps in ((1000, 6), (100, 60)):

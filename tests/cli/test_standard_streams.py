@@ -15,7 +15,6 @@ SUITE = {"cases": [{"id": "谁", "prompt": f'Reply with exactly "{SAID}".'}]}
 ENCODINGS = {
     "cp1252": {"PYTHONIOENCODING": "cp1252"},
     "gbk": {"PYTHONIOENCODING": "gbk"},
-    "ascii": {"PYTHONIOENCODING": "ascii"},
     "C locale": {"PYTHONIOENCODING": "", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C"},
 }
 
@@ -30,14 +29,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-@pytest.mark.parametrize("encoding", ["cp1252", "C locale"])
 @pytest.mark.parametrize(
-    "arguments",
+    ("encoding", "arguments"),
     [
-        ("--help",),
-        ("ask", SAID, "-m", "sim/quick"),
-        ("report", "results/one", "--replies"),
-        ("run", "谁.yaml"),
+        ("cp1252", ("--help",)),
+        ("cp1252", ("ask", SAID, "-m", "sim/quick")),
+        ("cp1252", ("report", "results/one", "--replies")),
+        ("C locale", ("report", "results/one", "--replies")),
+        ("C locale", ("run", "谁.yaml")),
     ],
 )
 def test_no_encoding_ends_a_command_in_a_traceback(folder: Path, encoding: str, arguments: tuple[str, ...]) -> None:
@@ -48,11 +47,11 @@ def test_no_encoding_ends_a_command_in_a_traceback(folder: Path, encoding: str, 
     assert done.returncode == (2 if arguments[0] == "run" else 0)
 
 
-@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("encoding", ["gbk", "C locale"])
 def test_json_means_the_same_in_every_encoding(folder: Path, encoding: str) -> None:
     """Characters that the encoding lacks are JSON escapes, those beyond the basic plane two of them."""
     # Click writes UTF-8 where a stream claims to be ASCII.
-    codec = "utf-8" if encoding in {"ascii", "C locale"} else encoding
+    codec = "utf-8" if encoding == "C locale" else encoding
     process = start(folder, "ask", f'Reply with exactly "{SAID}".', "-m", "sim/quick", "--json", "-q",
                     variables=ENCODINGS[encoding], encoding=codec)  # fmt: skip
     done = finish(process)
@@ -61,7 +60,7 @@ def test_json_means_the_same_in_every_encoding(folder: Path, encoding: str) -> N
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="closes file descriptors as a POSIX shell does")
-@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("closed", [">&-", "<&- >&- 2>&-"])
 def test_a_closed_stream_changes_no_exit_code_and_no_file(folder: Path, tmp_path: Path, closed: str) -> None:
     """The command does its work; nothing that it prints gets into one of its files."""
     command = f"{sys.executable} -m runner run {folder / 'suite.yaml'} -m sim/quick -o out {closed}"

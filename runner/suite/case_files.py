@@ -158,8 +158,8 @@ def read_case_documents(
         raise UnusableFile(f"`{name}` is no {known} file", "Rename it after what it is, or export it as .csv")
     if not locate(folder, name).exists():
         raise UnusableFile(f"`{name}`: there is no such file", "Check the path")
-    remedy = f"name the column: `cases_from: {{file: {name}, prompt: COLUMN}}`"
-    return _CaseFile(folder / name, names, defaults, remedy).documents()
+    hint = f"name the column: `cases_from: {{file: {name}, prompt: COLUMN}}`"
+    return _CaseFile(folder / name, names, defaults, hint).documents()
 
 
 @dataclass(slots=True)
@@ -169,7 +169,7 @@ class _CaseFile:
     path: Path
     names: ColumnNames
     defaults: DefaultsSchema
-    remedy: str
+    hint: str
     has_ids: bool = False
     """Whether a table has a column of ids, so that a row without one is a mistake."""
 
@@ -182,7 +182,7 @@ class _CaseFile:
                 yield self._document(row)
             else:
                 self.has_ids = "id" in row.columns
-                problems = [*column_problems(row, self.names, self.remedy)]
+                problems = [*column_problems(row, self.names, self.hint)]
                 yield from problems
                 if problems:
                     return
@@ -205,14 +205,14 @@ class _CaseFile:
             id_, keys = data.get("custom_id"), batch_case(data)
             refuse_other_parameters(data, self.defaults)
         else:
-            recognised = recognised_case(row, self.names, self.remedy)
+            recognised = recognised_case(row, self.names, self.hint)
             id_, keys = recognised.id, recognised.keys
             if recognised.is_own and isinstance(data, dict):  # refused by the schema, with a suggestion
                 keys = keys | {column: data[column] for column in recognised.left_out}
         return keys if id_ is None else {"id": id_, **keys}
 
 
-def recognised_case(row: FileRow, names: ColumnNames, remedy: str) -> RecognisedCase:
+def recognised_case(row: FileRow, names: ColumnNames, hint: str) -> RecognisedCase:
     """Return the case in a row.
 
     Raises:
@@ -222,10 +222,10 @@ def recognised_case(row: FileRow, names: ColumnNames, remedy: str) -> Recognised
     data = row.document.data
     if not isinstance(data, dict):
         raise NotImportable("this is not an object in braces", "Write one object for each case")
-    return recognise(data, names, remedy)
+    return recognise(data, names, hint)
 
 
-def column_problems(row: FileRow, names: ColumnNames, remedy: str, *, is_strict: bool = True) -> Iterator[Problem]:
+def column_problems(row: FileRow, names: ColumnNames, hint: str, *, is_strict: bool = True) -> Iterator[Problem]:
     """Yield the problems of a table's columns: none says what to ask, or one that the user names is missing.
 
     Strictly, a column that a table of a suite's own form cannot have is a problem, too.
@@ -235,7 +235,7 @@ def column_problems(row: FileRow, names: ColumnNames, remedy: str, *, is_strict:
         if name.lower() not in {column.lower() for column in columns}:
             yield row.problem(no_such_column(name, columns))
     if names.prompt is None and not says_what_to_ask(columns):
-        yield row.problem(nothing_says(columns, remedy))
+        yield row.problem(nothing_says(columns, hint))
     for column in columns if is_strict else ():
         is_known = column in {*COLUMNS, *CHECK_COLUMNS} or column.startswith("vars.")
         if not is_known and (column.startswith("checks.") or (names.prompt is None and is_own_form(columns))):

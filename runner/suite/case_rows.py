@@ -68,8 +68,8 @@ class RecognisedCase:
         return "matrix" in self.keys or (isinstance(values, dict) and values.keys() != {EXPECTED})
 
 
-def recognise(row: Mapping[str, Json], names: ColumnNames, remedy: str) -> RecognisedCase:
-    """Return the case in a row; `remedy` says how a user names the column that says what to ask.
+def recognise(row: Mapping[str, Json], names: ColumnNames, hint: str) -> RecognisedCase:
+    """Return the case in a row; `hint` says how a user names the column that says what to ask.
 
     Raises:
         NotImportable: nothing in the row says what to ask, or it cannot be asked.
@@ -78,7 +78,7 @@ def recognise(row: Mapping[str, Json], names: ColumnNames, remedy: str) -> Recog
     reader = _RowReader(row, names)
     asked = reader.asked()
     if asked is None:
-        raise _nothing_asked(row, remedy)
+        raise _nothing_asked(row, hint)
     keys = asked | reader.own_keys()
     if "system" not in keys and (system := reader.take(SYSTEMS)) is not None and "messages" not in keys:
         keys["system"] = _text(row[system], system)
@@ -119,18 +119,18 @@ def listed_columns(columns: Sequence[str]) -> str:
     return f"{'is' if len(columns) == 1 else 'are'} {', '.join(shown) or 'none'}{more}"
 
 
-def nothing_says(columns: Sequence[str], remedy: str) -> NotImportable:
+def nothing_says(columns: Sequence[str], hint: str) -> NotImportable:
     """Return that none of these columns says what to ask."""
     what = f"nothing says what to ask; there {listed_columns(columns)}"
     near = next((found for column in columns if (found := did_you_mean(column.lower(), RECOGNISED))), None)
-    return NotImportable(what, f"Perhaps `{near}` was meant; {remedy}" if near else remedy[:1].upper() + remedy[1:])
+    return NotImportable(what, f"Perhaps `{near}` was meant; {hint}" if near else hint[:1].upper() + hint[1:])
 
 
-def _nothing_asked(row: Mapping[str, Json], remedy: str) -> NotImportable:
+def _nothing_asked(row: Mapping[str, Json], hint: str) -> NotImportable:
     empty = [column for column in row if column.lower() in {*RECOGNISED, *WAYS_TO_ASK}]
     if empty:
         return NotImportable(f"`{empty[0]}` is empty", "Write what to ask, or remove the row")
-    return nothing_says([*row], remedy)
+    return nothing_says([*row], hint)
 
 
 class _RowReader:

@@ -18,7 +18,7 @@ from runner.suite.schema import WAYS_TO_ASK
 MAX_UNREADABLE = 20
 """Reading stops after this many rows that cannot be read."""
 
-REMEDY = "name the column of what to ask: --prompt-column NAME"
+COLUMN_HINT = "name the column of what to ask: --prompt-column NAME"
 PROMPTFOO = "if this is promptfoo's, import the promptfooconfig.yaml that names it"
 REPLY_LEFT = NotImportable("the reply at the end is not asked", "It is kept as `expected`, for checks")
 
@@ -49,9 +49,9 @@ def draft_of_rows(path: Path, names: ColumnNames) -> Draft:
 
 def _check_columns(row: FileRow, names: ColumnNames) -> None:
     is_promptfoo = any(column.startswith("__") for column in row.columns or ())
-    problems = [*column_problems(row, names, PROMPTFOO if is_promptfoo else REMEDY, is_strict=False)]
+    problems = [*column_problems(row, names, PROMPTFOO if is_promptfoo else COLUMN_HINT, is_strict=False)]
     if not problems and is_promptfoo and names.prompt is None:
-        hint = f"{PROMPTFOO[:1].upper()}{PROMPTFOO[1:]}; else {REMEDY}"
+        hint = f"{PROMPTFOO[:1].upper()}{PROMPTFOO[1:]}; else {COLUMN_HINT}"
         problems.append(row.problem(NotImportable("columns such as `__expected` are promptfoo's", hint)))
     if problems:
         raise InvalidFile(problems)
@@ -70,7 +70,7 @@ def _add(draft: Draft, parameters: BatchParameters, row: FileRow, names: ColumnN
                 _literal_case({key: value for key, value in data.items() if key != "id"}), str(data["id"]), source
             )
             return
-        recognised = recognised_case(row, names, REMEDY)
+        recognised = recognised_case(row, names, COLUMN_HINT)
     except NotImportable as reason:
         draft.skip(source, reason)
         return

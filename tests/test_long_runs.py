@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from runner.analysis import frame, permutation
+from runner.analysis import dataframe, permutation
 from runner.analysis.columns import COLUMNS, Cell, Kind, ResultColumn
 from runner.analysis.run_results import Run
 from runner.analysis.student import quantile
@@ -91,8 +91,8 @@ def write_everything(folder: Path) -> None:
 @pytest.mark.thorough
 def test_memory_grows_little_with_the_number_of_requests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A record takes 700 bytes of JSON and 5 KiB as objects; all outputs together hold less than 1.5 KiB of it."""
-    monkeypatch.setattr(frame, "SEGMENT", 512)
-    monkeypatch.setattr(frame, "BATCH", 64)
+    monkeypatch.setattr(dataframe, "SEGMENT", 512)
+    monkeypatch.setattr(dataframe, "BATCH", 64)
     monkeypatch.setattr(sampling, "MAX_REPLIES", 100)  # as many on both pages
     monkeypatch.setattr(permutation, "_CHUNK", 10_000)  # as large for both runs
     for size in (FEW, MANY):
@@ -104,11 +104,11 @@ def test_memory_grows_little_with_the_number_of_requests(tmp_path: Path, monkeyp
 
 def test_a_table_takes_little_more_memory_while_it_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows are not held as objects, which take ten times as much, and the table is not held twice."""
-    monkeypatch.setattr(frame, "SEGMENT", 512)
-    monkeypatch.setattr(frame, "BATCH", 64)
+    monkeypatch.setattr(dataframe, "SEGMENT", 512)
+    monkeypatch.setattr(dataframe, "BATCH", 64)
 
     def tabulate(size: int) -> pd.DataFrame:
-        return frame.frame(header(size), records(size), frame.FIGURE_COLUMNS)
+        return dataframe.frame(header(size), records(size), dataframe.FIGURE_COLUMNS)
 
     finished = tabulate(MANY).memory_usage().sum() - tabulate(FEW).memory_usage().sum()
     peaks = [peak_bytes(partial(tabulate, size)) for size in (FEW, MANY)]
@@ -192,10 +192,10 @@ def test_rows_and_table_agree() -> None:
     """Rows streamed, rows fetched by place and the table are equal, cell by cell."""
     run = Run.of(header(60), records(60))
     rows = list(run.rows)
-    assert rows == list(frame.rows_of(run.frame))
+    assert rows == list(dataframe.rows_of(run.frame))
     assert run.rows_at([7, 3]) == {3: rows[3], 7: rows[7]}
     pd.testing.assert_frame_equal(run.table.drop(columns="sent_s"), run.frame[list(run.table.columns.drop("sent_s"))])
-    assert {*run.frame.columns} - {*run.table.columns} > frame.UNIQUE_TEXTS
+    assert {*run.frame.columns} - {*run.table.columns} > dataframe.UNIQUE_TEXTS
 
 
 def test_a_part_of_a_run_is_a_run(tmp_path: Path) -> None:
@@ -213,11 +213,11 @@ def test_columns_grow_across_segments(rows: list[tuple[Cell, ...]]) -> None:
     """Wherever a segment of a column ends, every cell equals what pandas makes of the whole column."""
     columns = [ResultColumn(kind.value, kind, lambda *_: None) for kind in KIND_CELLS]
     as_found = pd.DataFrame(rows, columns=pd.Index(KIND_CELLS), dtype=object)
-    expected = as_found.astype(dict(zip(KIND_CELLS, (frame.TEXT, "Int64", "float64", "boolean"), strict=True)))
+    expected = as_found.astype(dict(zip(KIND_CELLS, (dataframe.TEXT, "Int64", "float64", "boolean"), strict=True)))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(frame, "SEGMENT", 3)
-        patch.setattr(frame, "BATCH", 4)
-        made = frame.frame_of((dict(zip(KIND_CELLS, row, strict=True)) for row in rows), columns)
+        patch.setattr(dataframe, "SEGMENT", 3)
+        patch.setattr(dataframe, "BATCH", 4)
+        made = dataframe.frame_of((dict(zip(KIND_CELLS, row, strict=True)) for row in rows), columns)
     pd.testing.assert_frame_equal(made, expected)
 
 

@@ -66,7 +66,7 @@ def check_record(header: Header, record: Record) -> dict[str, CheckFinding] | No
     expectations = header.checks.get(record.identity.case, {})
     if not expectations.get("checks") or record.outcome not in TIMED or record.warmup:
         return None
-    from runner.checks.table import judge  # noqa: PLC0415 -- brings jsonschema and RE2, and few runs have checks
+    from runner.checks.all_checks import judge  # noqa: PLC0415 -- brings jsonschema and RE2, and few runs have checks
 
     cost = record_cost(header, record)
     is_last_turn = record.identity.turn == expectations.get("turns", 1)

@@ -14,9 +14,9 @@ from runner.analysis.comparability import (
     warn_of_run,
     warn_of_runs,
 )
-from runner.analysis.evidence import ComparedArms, MeasureEvidence, clock_error_s, clock_floor, gather_evidence
-from runner.analysis.frame import targets_of
+from runner.analysis.dataframe import targets_of
 from runner.analysis.intervals import Interval
+from runner.analysis.measure_tests import ComparedArms, MeasureEvidence, clock_error_s, clock_floor, gather_evidence
 from runner.analysis.measured_target import MeasuredTarget, describe_vantages, find_nodes, name_places
 from runner.analysis.measures import FAILURES, Measure, choose_measures
 from runner.analysis.pairing import Arm, arm_of

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.analysis.spells import mean_of_rounds
+from runner.analysis.autocorrelation import mean_of_rounds
 from runner.analysis.student import quantile
 
 LEVEL = 0.95

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from runner.analysis.frame import measured, targets_of
+from runner.analysis.dataframe import measured, targets_of
 from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.measures import TIMED_MEASURES
 from runner.analysis.summary import UNTRIED

@@ -12,7 +12,7 @@ from runner.analysis.calibration import ClockError
 from runner.analysis.checks import CheckedCell, check_cells
 from runner.analysis.columns import Cell, Row, row
 from runner.analysis.cost import TargetCost, summarize_costs
-from runner.analysis.frame import FIGURE_COLUMNS, FILLING, REPLY_COLUMN, frame, measured, targets_of, with_places
+from runner.analysis.dataframe import FIGURE_COLUMNS, FILLING, REPLY_COLUMN, frame, measured, targets_of, with_places
 from runner.analysis.measured_target import MeasuredTarget, list_targets, name_places, target_of
 from runner.analysis.side_by_side import GridRow, arrange, choose
 from runner.analysis.steady_state import add_filling, mark_filling

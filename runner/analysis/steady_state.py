@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from runner.analysis.frame import FILLING, TEXT, measured, targets_of
+from runner.analysis.dataframe import FILLING, TEXT, measured, targets_of
 from runner.core.load_profile import LoadProfile, level_of
 from runner.storage.journal import Header
 

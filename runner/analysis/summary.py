@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from runner.analysis.columns import Cell
-from runner.analysis.frame import measured, rows_of, steady, targets_of
+from runner.analysis.dataframe import measured, rows_of, steady, targets_of
 from runner.analysis.intervals import Interval, median_interval, percentile_interval
 from runner.analysis.measured_target import MeasuredTarget, target_of
 from runner.core.events import TIMED, Outcome

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from runner.analysis.frame import rows_of
+from runner.analysis.dataframe import rows_of
 from runner.api.notebook.replies import GrowingReplies
 from runner.api.notebook.screen import Nowhere, find_screen
 from runner.api.options import TARGET_OPTIONS, read_options, refuse_unknown

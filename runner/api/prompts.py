@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from runner.analysis.frame import rows_of
+from runner.analysis.dataframe import rows_of
 from runner.commands.providers import load_registry
 from runner.commands.run.load_suite import find_suite, load_suite
 from runner.commands.run.options import RunOptions

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from runner.errors import CompareError, did_you_mean
 from runner.simulator.connection import Connection, Responder
 from runner.simulator.faults import FAULTS, InjectedFault
-from runner.simulator.service import Service
+from runner.simulator.routes import Service
 from runner.simulator.timer import make_timer
 
 LOOPBACK = "127.0.0.1"

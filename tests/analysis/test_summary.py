@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.analysis.columns import COLUMNS, row
-from runner.analysis.frame import frame, rows_of
+from runner.analysis.dataframe import frame, rows_of
 from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.run_results import Run
 from runner.analysis.side_by_side import lay_out

@@ -18,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from runner.analysis.evidence import compare_failures
+from runner.analysis.autocorrelation import judge_shift
 from runner.analysis.history import judge_against_history
 from runner.analysis.intervals import Interval, percentile_interval
+from runner.analysis.measure_tests import compare_failures
 from runner.analysis.measures import Better
 from runner.analysis.permutation import PermutationResult, SignFlips, fewest_pairs, holm_adjust, p_values, smallest_p
-from runner.analysis.spells import judge_shift
 from runner.analysis.verdict import Criteria, Rule, Verdict, decide, is_change
 
 Floats = NDArray[np.float64]

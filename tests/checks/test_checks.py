@@ -17,10 +17,10 @@ from rich.console import Console
 
 from runner.analysis.checks import REQUEST, check_cells, check_record
 from runner.analysis.run_results import Run
+from runner.checks.all_checks import CHECKS, COST, judge
 from runner.checks.finding import CheckFinding, CheckVerdict
 from runner.checks.language import LANGUAGES
 from runner.checks.snapshot_match import read_matching, read_share
-from runner.checks.table import CHECKS, COST, judge
 from runner.commands.run.custom_checks import run_custom_checks
 from runner.core.events import Outcome
 from runner.core.record import Identity, Record, TextEvents, Timestamps

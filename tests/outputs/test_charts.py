@@ -35,9 +35,9 @@ from runner.outputs.charts import (
 )
 from runner.outputs.charts.arrivals import MAX_LINES, MAX_STEPS, read_arrival
 from runner.outputs.charts.axis import Scale, fit_scale
+from runner.outputs.charts.chart_data import SpacedSample, max_points, thin
 from runner.outputs.charts.labels import elide, width
 from runner.outputs.charts.phases import ANSWER, CONNECT, FIRST, THINKING, phases_of
-from runner.outputs.charts.sample import SpacedSample, max_points, thin
 from runner.outputs.charts.swarm import SMALLEST_DOT, arrange_dots, stack_dots
 from runner.outputs.charts.waterfall import RequestSpan, pack, read_span
 from runner.outputs.text.figures import seconds

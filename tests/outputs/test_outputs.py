@@ -22,7 +22,7 @@ from wcwidth import wcswidth
 
 import runner
 from runner.analysis.columns import COLUMNS, Cell, Kind
-from runner.analysis.frame import frame_of, rows_of
+from runner.analysis.dataframe import frame_of, rows_of
 from runner.analysis.run_results import Run
 from runner.analysis.summary import summarize
 from runner.core.events import Outcome

@@ -22,9 +22,9 @@ from collections.abc import Iterator
 from runner.analysis.run_results import Run
 from runner.outputs.charts.arrivals import draw_arrivals
 from runner.outputs.charts.chart import Chart
+from runner.outputs.charts.chart_data import TOTAL, TTFT, ChartDuration
 from runner.outputs.charts.ecdf import draw_ecdf
 from runner.outputs.charts.phases import draw_phases
-from runner.outputs.charts.sample import TOTAL, TTFT, ChartDuration
 from runner.outputs.charts.scatter import draw_total_against_reply, draw_ttft_against_prompt
 from runner.outputs.charts.swarm import draw_swarm
 from runner.outputs.charts.sweep import draw_tokens_under_load, draw_ttft_under_load

@@ -9,9 +9,9 @@ from runner.core.events import Channel
 from runner.core.record import Record
 from runner.outputs.charts.axis import Axis, Quantity, fit_scale, time_quantity
 from runner.outputs.charts.chart import Chart, join_sentences, sizes
+from runner.outputs.charts.chart_data import SpacedSample, thin
 from runner.outputs.charts.labels import LineStyle, draw_key
 from runner.outputs.charts.panel_layout import PANEL_HEIGHT, Panel, PanelLayout, draw_panels, panel_grid
-from runner.outputs.charts.sample import SpacedSample, thin
 from runner.outputs.charts.svg import Point, element, figure, steps
 from runner.outputs.text.figures import seconds
 

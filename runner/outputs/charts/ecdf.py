@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from runner.analysis.run_results import Run
 from runner.outputs.charts.axis import Axis, Quantity, Scale, fit_scale, time_quantity
 from runner.outputs.charts.chart import Chart, join_sentences, left_out, sizes
+from runner.outputs.charts.chart_data import ChartDuration, max_points, thin, timed_samples
 from runner.outputs.charts.panel_layout import (
     CONTEXT_SENTENCE,
     PANEL_HEIGHT,
@@ -14,7 +15,6 @@ from runner.outputs.charts.panel_layout import (
     draw_panels,
     panel_grid,
 )
-from runner.outputs.charts.sample import ChartDuration, max_points, thin, timed_samples
 from runner.outputs.charts.svg import Point, element, figure, steps
 from runner.outputs.text.figures import seconds
 

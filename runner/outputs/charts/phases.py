@@ -15,9 +15,9 @@ from runner.analysis.columns import Row
 from runner.analysis.run_results import Run
 from runner.outputs.charts.axis import Axis, Scale, fit_scale, time_quantity
 from runner.outputs.charts.chart import Chart, join_sentences, left_out, sizes
+from runner.outputs.charts.chart_data import ChartSample, as_number, timed_samples
 from runner.outputs.charts.labels import SMALL, draw_label, widest, width
 from runner.outputs.charts.row_layout import GUTTER, FigureColumn, RowLayout
-from runner.outputs.charts.sample import ChartSample, as_number, timed_samples
 from runner.outputs.charts.svg import SOFT, element, figure, series_colour
 from runner.outputs.text.figures import seconds
 

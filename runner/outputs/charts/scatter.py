@@ -7,15 +7,7 @@ from runner.analysis.columns import Row
 from runner.analysis.run_results import Run
 from runner.outputs.charts.axis import Axis, Quantity, fit_scale, time_quantity
 from runner.outputs.charts.chart import Chart, join_sentences, left_out, sizes
-from runner.outputs.charts.panel_layout import (
-    CONTEXT_SENTENCE,
-    PANEL_HEIGHT,
-    Panel,
-    PanelLayout,
-    draw_panels,
-    panel_grid,
-)
-from runner.outputs.charts.sample import (
+from runner.outputs.charts.chart_data import (
     TOTAL,
     TTFT,
     ChartDuration,
@@ -24,6 +16,14 @@ from runner.outputs.charts.sample import (
     max_points,
     thin,
     timed_samples,
+)
+from runner.outputs.charts.panel_layout import (
+    CONTEXT_SENTENCE,
+    PANEL_HEIGHT,
+    Panel,
+    PanelLayout,
+    draw_panels,
+    panel_grid,
 )
 from runner.outputs.charts.svg import Point, dots, element, figure
 from runner.outputs.text.figures import seconds

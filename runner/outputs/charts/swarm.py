@@ -8,8 +8,8 @@ from runner.analysis.run_results import Run
 from runner.analysis.summary import Statistic
 from runner.outputs.charts.axis import Axis, Scale, fit_scale, time_quantity
 from runner.outputs.charts.chart import Chart, join_sentences, left_out, sizes
+from runner.outputs.charts.chart_data import ChartDuration, max_points, thin, timed_samples
 from runner.outputs.charts.row_layout import FigureColumn, RowLayout
-from runner.outputs.charts.sample import ChartDuration, max_points, thin, timed_samples
 from runner.outputs.charts.svg import Point, dots, element, figure, number, series_colour
 from runner.outputs.text.figures import seconds
 

@@ -7,9 +7,9 @@ from runner.analysis.run_results import Run
 from runner.core.record import Record
 from runner.outputs.charts.axis import Axis, Scale, fit_scale, time_quantity
 from runner.outputs.charts.chart import Chart, join_sentences, left_out
+from runner.outputs.charts.chart_data import SpacedSample, max_points
 from runner.outputs.charts.labels import LineStyle, draw_key
 from runner.outputs.charts.row_layout import FigureColumn, RowLayout
-from runner.outputs.charts.sample import SpacedSample, max_points
 from runner.outputs.charts.svg import element, figure, number, series_colour
 from runner.outputs.text.figures import seconds
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple, Self
 
 from runner.analysis.columns import Row
-from runner.analysis.frame import rows_of, targets_of
+from runner.analysis.dataframe import rows_of, targets_of
 from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.run_results import Run
 from runner.analysis.summary import TargetSummary

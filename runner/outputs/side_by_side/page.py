@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runner.analysis.columns import Row
-from runner.analysis.frame import measured, targets_of
+from runner.analysis.dataframe import measured, targets_of
 from runner.analysis.side_by_side import lay_out
 from runner.outputs.report.reply import PageReply, describe_ending, show_reply
 from runner.outputs.text.excerpt import excerpt

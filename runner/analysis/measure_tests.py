@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from runner.analysis.autocorrelation import judge_shift, mean_of_rounds
 from runner.analysis.intervals import LEVEL, Interval
 from runner.analysis.measures import FAILURES, TIMED_MEASURES, ClockUse, Measure, Unit
 from runner.analysis.pairing import Arm, BlockMeans, match_blocks, pair_blocks
@@ -22,7 +23,6 @@ from runner.analysis.permutation import (
 )
 from runner.analysis.proportions import Proportion, design_effect, fisher_p, newcombe_interval, smallest_fisher_p
 from runner.analysis.run_results import Run
-from runner.analysis.spells import judge_shift, mean_of_rounds
 from runner.core.events import TIMED
 
 Floats = NDArray[np.float64]

@@ -20,7 +20,7 @@ from runner.simulator.model import model_ids
 from runner.simulator.persona import MS, PERSONAS
 from runner.simulator.process import launch_sync
 from runner.simulator.request import BODY_BYTES_MAX, HEAD_BYTES_MAX, HttpRequest
-from runner.simulator.service import LOG_ENTRIES_MAX, Service
+from runner.simulator.routes import LOG_ENTRIES_MAX, Service
 from tests.support.wait_until import LIMIT_S, wait_until
 
 HOME = str(Path(runner.simulator.__path__[0]).parents[1])

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from runner.analysis.spells import autocorrelation, judge_shift, mean_of_rounds
+from runner.analysis.autocorrelation import autocorrelation, judge_shift, mean_of_rounds
 from runner.analysis.student import quantile, two_sided_p
 
 

@@ -49,6 +49,7 @@ def test_a_crash_is_printed_as_a_process_prints_it(tmp_path: Path, monkeypatch: 
     def break_down(**_: object) -> None:
         raise RuntimeError("a bug")
 
+    monkeypatch.setattr(command, "always_start", False)
     monkeypatch.setattr(commands.commands["schema"], "callback", break_down)
     done = command.compare(tmp_path, "schema")
     assert (done.returncode, done.stdout) == (1, "")

@@ -35,7 +35,7 @@ def preview_plan(path: Path, options: RunOptions) -> PlanPreview:
     """
     suite, registry = load_suite(path)
     try:
-        return PlanPreview(prepare(suite, registry, options, simulate=True, sends=False), {})
+        return PlanPreview(prepare(suite, registry, options, sends=False), {})
     except MissingKey:
         start = Path(suite.path) if suite.path else Path.cwd()
         environ = read_environment(options.env_files, start, os.environ)
@@ -43,7 +43,7 @@ def preview_plan(path: Path, options: RunOptions) -> PlanPreview:
     rows = {
         name: row.model_copy(update=NEEDS_NO_KEY) if name in missing else row for name, row in registry.rows.items()
     }
-    prepared = prepare(suite, replace(registry, rows=rows), options, simulate=True, sends=False)
+    prepared = prepare(suite, replace(registry, rows=rows), options, sends=False)
     return PlanPreview(prepared, {name: why for name, why in missing.items() if name in prepared.plan.providers()})
 
 

@@ -48,8 +48,8 @@ def prepare(
         suite: what to ask.
         registry: the providers that are known.
         options: the user's options.
-        simulate: whether the simulator answers where no provider is configured. By default it does not in CI and not
-            behind a gate, where an empty secret would otherwise pass.
+        simulate: whether the simulator answers where no provider is configured. By default it does not where
+            requests are sent in CI or behind a gate: an empty secret would otherwise pass.
         sends: whether requests are to follow; for a plan, hosts that were not allowed are notes.
 
     Raises:
@@ -65,7 +65,7 @@ def prepare(
     environ = read_environment(options.env_files, start, os.environ)
     suite = choose_cases(suite, options.cases)
     if simulate is None:
-        simulate = not (options.gate or options.fail_undecided or is_ci(os.environ))
+        simulate = not (sends and (options.gate or options.fail_undecided or is_ci(os.environ)))
     selected = _select_targets(suite, options, registry, environ, source, simulate=simulate)
     if source is None:
         selected = _check_trust(suite, selected, registry, environ, options.allow_hosts, sends=sends)

@@ -143,6 +143,12 @@ class TimestampingProtocol(ResponseHandler):
         if transport is not None:
             transport.abort() if error else transport.close()
 
+    def close(self) -> None:
+        """Close the connection; under TLS too without waiting for the answer to the closing message."""
+        super().close()
+        if self.raw_transport is not None:
+            self.raw_transport.close()
+
     def connection_lost(self, exc: BaseException | None) -> None:
         """End the response in progress; what arrived before is kept."""
         if self._kernel_reader is not None:

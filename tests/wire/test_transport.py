@@ -14,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from random import Random
 from time import perf_counter_ns
+from typing import Any
 
 import aiohttp
 import anyio
@@ -177,6 +178,20 @@ async def test_reader_is_woken_by_the_end_or_64_kib_and_not_by_a_token() -> None
                 await body.wait(None)
             assert not body.complete
             await body.aclose()
+
+
+async def test_closing_does_not_wait_for_the_other_side(tls: ssl.SSLContext | None) -> None:
+    """A connection that is given up is closed at once, though the server never answers TLS's closing message."""
+    permit = threading.Event()
+    with serve(ScriptedReply([(0, STREAM_HEAD), (permit, b"")]), tls) as server:
+        async with open_transport() as transport:
+            body = ResponseBody()
+            await post(transport, server.url, body)
+            protocol = protocol_of(body)
+            await body.aclose()
+        with anyio.fail_after(10):
+            await until(lambda: protocol._connection_lost_called)
+        permit.set()
 
 
 async def test_idle_connection_is_reused(tls: ssl.SSLContext | None) -> None:
@@ -593,9 +608,14 @@ async def test_reset_directly_behind_bytes_is_noticed() -> None:
     assert isinstance(body.error, aiohttp.ClientPayloadError)
 
 
+def protocol_of(body: ResponseBody) -> Any:
+    """Return the protocol of a body's connection."""
+    return body._connection.protocol  # type: ignore[union-attr]
+
+
 def descriptor_of(body: ResponseBody) -> int:
     """Return the descriptor of a body's connection."""
-    number: int = body._connection.protocol.transport.get_extra_info("socket").fileno()  # type: ignore[union-attr]
+    number: int = protocol_of(body).transport.get_extra_info("socket").fileno()
     return number
 
 
@@ -647,7 +667,7 @@ async def test_long_request_is_sent_when_the_socket_has_taken_its_last_byte(tls:
 
 def bytes_waiting(body: ResponseBody) -> int:
     """Return how many bytes of a request the socket has not taken yet."""
-    protocol = body._connection.protocol  # type: ignore[union-attr]
+    protocol = protocol_of(body)
     layers = [protocol.transport, *([protocol.raw_transport] if protocol.raw_transport else [])]
     return sum(layer.get_write_buffer_size() for layer in layers)
 

@@ -1,4 +1,4 @@
-"""Student's t for any degrees of freedom, whole or not, computed for many values at once."""
+"""Student's t for any degrees of freedom, whole or not, computed for many values at once; and chi-squared, nearly."""
 
 import math
 from statistics import NormalDist
@@ -40,6 +40,15 @@ def quantile(share: float, degrees: Floats) -> Floats:
         if np.all(np.abs(step) <= 1e-12 * np.maximum(1, found)):
             break
     return found
+
+
+def chi_squared_quantile(share: float, degrees: float) -> float:
+    """Return the quantile of chi-squared at a share, to a few percent.
+
+    E. Wilson and M. Hilferty, "The Distribution of Chi-Square", PNAS 17, 1931.
+    """
+    step = 2 / (9 * degrees)
+    return float(degrees * max(1 - step + NormalDist().inv_cdf(share) * math.sqrt(step), 0) ** 3)
 
 
 def _log_gamma_step(values: Floats) -> Floats:

@@ -19,6 +19,7 @@ from runner.outputs.text.remarks import (
     describe_failure,
     describe_partial,
     describe_simulated,
+    describe_slow,
     remarks,
 )
 from runner.outputs.text.summary import TextTable, load_tables, tabulate_briefly, tabulate_percentiles
@@ -87,7 +88,8 @@ def _cell(text: str) -> Text:
 
 
 def _footnotes(run: Run) -> list[Text]:
-    notes = [Text(f"note: {one_line(remark)}") for remark in remarks(run)]
+    slow = describe_slow(run)
+    notes = [Text(f"note: {one_line(remark)}") for remark in (*([slow] if slow else []), *remarks(run))]
     failures = [_failure(failure) for failure in run.failures[:MAX_FAILURES]]
     more = len(run.failures) - MAX_FAILURES
     rest = [Text(f"and {count(more, 'more kind')} of failure, in the run's results.csv")] if more > 0 else []

@@ -34,6 +34,11 @@ def rate(value: float | None) -> str:
     return f"{value:.1f}" if value < 99.95 else f"{value:.0f}"
 
 
+def percent(share: float | None) -> str:
+    """Format a share: `4.0 %`."""
+    return MISSING if share is None else f"{100 * share:.1f} %"
+
+
 def count(number: int, noun: str, plural: str | None = None) -> str:
     """Format a number with its noun: `1 request`, `2 requests`; `plural` is for nouns that do not just add an s."""
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"

@@ -35,6 +35,10 @@ class Interval:
         """Return whether a value lies in the interval, ends included."""
         return self.low <= value <= self.high
 
+    def exponential(self) -> "Interval":
+        """Return the interval of a ratio, from that of its logarithm."""
+        return Interval(math.exp(self.low), math.exp(self.high), self.level)
+
 
 def median_interval(
     values: Sequence[float], blocks: Sequence[int] | None = None, *, level: float = LEVEL

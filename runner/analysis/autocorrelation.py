@@ -29,24 +29,26 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Caution:
-    """An addition to an r that is more than chance, since a large r is always estimated too low.
+    """How an estimated r is used, in standard errors of an r of independent rounds, 1 / sqrt(n).
 
-    In series of `fewest` rounds or more it is `errors` standard errors, 1 / sqrt(n). An r of `clear[0]` standard errors
-    is taken as it is, one of `clear[1]` with all of the addition, and one between them with a part of it.
+    One of at most `counts[0]` errors is chance and counts as 0, one of `counts[1]` counts in full, and between them in
+    part. A large one is always estimated too low: in series of `fewest` rounds or more `errors` are added, from
+    `large[0]` on in part, and from `large[1]` on in full.
     """
 
     errors: float
     fewest: int
-    clear: tuple[float, float] = (1.0, 2.0)
+    counts: tuple[float, float]
+    large: tuple[float, float] = (1.0, 2.0)
 
 
-IN_TESTS = Caution(0.75, 30)
+IN_TESTS = Caution(0.75, 30, (0.5, 1.0))
 """Tests add nothing in short runs, which would find nothing otherwise."""
 
-IN_COUNTS = Caution(0.75, 30, (2.0, 3.0))
-"""Of counts of rare events."""
+IN_COUNTS = Caution(0.75, 30, (2.0, 3.0), (2.0, 3.0))
+"""Of counts of rare events, in which hardly anything is more than chance."""
 
-IN_INTERVALS = Caution(1.0, FEWEST_ROUNDS)
+IN_INTERVALS = Caution(1.0, FEWEST_ROUNDS, (-1.0, 0.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,21 +116,18 @@ def share_autocorrelation(found: Floats, rounds: int | Floats) -> Floats:
 
 
 def add_caution(found: Floats, count: int, caution: Caution = IN_TESTS) -> Floats:
-    """Return autocorrelations that are never negative, with the caution that a run of so many rounds can afford."""
+    """Return the autocorrelations to reckon with, never negative, from those found in so many rounds."""
+    errors = found * np.sqrt(count)
     if count >= caution.fewest:
-        found = found + _clearness(found, count, caution.clear) * caution.errors / np.sqrt(count)
-    correlations: Floats = np.clip(found, 0, HIGHEST)
+        found = found + _ramp(errors, caution.large) * caution.errors / np.sqrt(count)
+    correlations: Floats = np.clip(found * _ramp(errors, caution.counts), 0, HIGHEST)
     return correlations
 
 
-def only_clear(found: Floats, count: int, caution: Caution = IN_COUNTS) -> Floats:
-    """Return autocorrelations with the caution, shrunk to 0 where they are no more than chance explains."""
-    return add_caution(found, count, caution) * _clearness(found, count, caution.clear)
-
-
-def _clearness(found: Floats, count: int, clear: tuple[float, float]) -> Floats:
-    low, high = clear
-    return np.asarray(np.clip((found * np.sqrt(count) - low) / (high - low), 0, 1), dtype=np.float64)
+def _ramp(values: Floats, ends: tuple[float, float]) -> Floats:
+    """Return 0 up to the first end, 1 from the second on, and a line between them."""
+    ramp: Floats = np.clip((values - ends[0]) / (ends[1] - ends[0]), 0, 1)
+    return ramp
 
 
 def _inflation(correlations: Floats, count: int) -> Floats:

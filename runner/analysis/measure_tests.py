@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from runner.analysis.autocorrelation import (
     FEWEST_ROUNDS,
+    IN_COUNTS,
     add_caution,
     autocorrelation,
     judge_shift,
     mean_of_rounds,
-    only_clear,
     share_autocorrelation,
 )
 from runner.analysis.intervals import FEWEST_UNITS, LEVEL, Interval
@@ -266,7 +266,7 @@ def _correlation(row: MeasureEvidence, at: int, shared: float) -> Floats:
     if not row.times:
         return add_caution(found, series.shape[1])
     # Slow requests are few: what looks like a spell in them is mostly chance, unless all times show one.
-    return only_clear(np.maximum(found, autocorrelation(row.times[at][None, :])), series.shape[1])
+    return add_caution(np.maximum(found, autocorrelation(row.times[at][None, :])), series.shape[1], IN_COUNTS)
 
 
 # Failures

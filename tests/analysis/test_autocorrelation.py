@@ -7,11 +7,12 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from runner.analysis.autocorrelation import (
+    IN_COUNTS,
+    IN_INTERVALS,
     add_caution,
     autocorrelation,
     judge_shift,
     mean_of_rounds,
-    only_clear,
     share_autocorrelation,
 )
 from runner.analysis.student import chi_squared_quantile, quantile, two_sided_p
@@ -90,9 +91,11 @@ def test_rows_share_what_they_show_of_spells() -> None:
 
 
 def test_caution_is_for_what_is_more_than_chance() -> None:
-    """An r of half a standard error stays as it is, or does not count at all; one of four gets 0.75 more."""
-    few, clear = 0.5 / np.sqrt(64), 4 / np.sqrt(64)
-    found = np.array([-0.2, few, clear])
-    assert add_caution(found, 64).tolist() == pytest.approx([0, few, clear + 0.75 / 8])
-    assert only_clear(found, 64).tolist() == pytest.approx([0, 0, clear + 0.75 / 8])
-    assert add_caution(found, 20).tolist()[1:] == pytest.approx([few, clear])
+    """An r of half a standard error counts as none, one of one in full; one of four gets 0.75 more in a long run."""
+    few, one, clear = 0.5 / 8, 1 / 8, 4 / 8
+    found = np.array([-0.2, few, one, clear])
+    assert add_caution(found, 64).tolist() == pytest.approx([0, 0, one, clear + 0.75 / 8])
+    assert add_caution(found, 64, IN_COUNTS).tolist() == pytest.approx([0, 0, 0, clear + 0.75 / 8])
+    assert add_caution(found, 64, IN_INTERVALS).tolist() == pytest.approx([0, few, one, clear + 1 / 8])
+    short = np.array([0.6 / 4, 2 / 4])
+    assert add_caution(short, 16).tolist() == pytest.approx([0.2 * 0.6 / 4, 2 / 4])

@@ -19,7 +19,8 @@ CAPTION = (
     "base and new are geometric means of what was compared, new/base is their ratio with its 95 % interval; of "
     "failures and slow requests, shares of requests and the difference in points. A slow request took more than twice "
     "the median of its question. n counts blocks (of the smaller run, where there are two), of failures requests; p is "
-    "adjusted for all tests; rows whose values are all equal need none."
+    "adjusted for all tests; rows whose values are all equal need none. Read the interval first: what a small sample "
+    "just finds looks larger than it is."
 )
 
 

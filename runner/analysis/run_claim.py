@@ -1,4 +1,4 @@
-"""What one run shows by itself where its rounds are too few for a verdict: on its questions, at its time and no other.
+"""Claims of one run by itself, where its rounds are too few for a verdict: on its questions, at its time and no other.
 
 Pairs of requests are the unit in place of rounds. That is exact for this run if the targets of a case were sent
 together: had they been alike, each pair could as well have come out the other way round.

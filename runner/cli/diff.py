@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     "metrics",
     multiple=True,
     metavar="NAME",
-    help="Only this measure; repeatable: failures, ttft, ttfa, total, tpot, output_cps, chars, cost. "
+    help="Only this measure; repeatable: failures, slow, ttft, ttfa, total, tpot, output_cps, chars, cost. "
     "Fewer rows are easier to decide.",
 )
 @click.option(

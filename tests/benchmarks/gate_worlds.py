@@ -56,6 +56,12 @@ def in_spells(rng: np.random.Generator, rows: int, rounds: int) -> Pair:
     return noise(rng, rows, rounds) + spells(rng, rows, rounds) - spells(rng, rows, rounds), None
 
 
+def in_long_spells(rng: np.random.Generator, rows: int, rounds: int) -> Pair:
+    """Return pairs of targets whose slow spells are twice as long."""
+    levels = (spells(rng, rows, rounds, rho=0.9) for _ in range(2))
+    return noise(rng, rows, rounds) + next(levels) - next(levels), None
+
+
 def some_in_spells(rng: np.random.Generator, rows: int, rounds: int) -> Pair:
     """Return pairs of which every sixth row has slow spells."""
     steady = (np.arange(rows) % 6 > 0)[:, None]
@@ -99,6 +105,7 @@ SPEEDS = (
     Speed("slow spells, nothing changed", in_spells, IN_SPELLS),
     Speed("slow spells, nothing changed, 24 rows", in_spells, IN_SPELLS, rows=24),
     Speed("slow spells in 4 of 24 rows, nothing changed", some_in_spells, dict.fromkeys((20, 50), UNKNOWN), rows=24),
+    Speed("slow spells of ten rounds, nothing changed", in_long_spells, dict.fromkeys((10, 20, 50), UNKNOWN)),
     Speed("two runs, slow spells, nothing changed", two_runs_in_spells, IN_SPELLS),
     Speed(
         "slow spells, exactly 10 % slower, called unchanged",

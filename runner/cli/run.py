@@ -21,6 +21,7 @@ from runner.cli.options import (
     run_options,
     whole_number,
 )
+from runner.cli.terminal import echo_error
 from runner.cli.view import ViewOptions, perform_with_progress, view_options
 
 if TYPE_CHECKING:
@@ -246,9 +247,11 @@ def _conclude(finished: "FinishedRun", gate: "Gate | None", options: "RunOptions
 
 def _print_difference(finished: "FinishedRun", gate: "Gate", view: ViewOptions) -> "Difference":
     from runner.commands.gate import write_verdicts  # noqa: PLC0415
+    from runner.commands.still_working import tell_if_slow  # noqa: PLC0415
     from runner.outputs.diff.terminal import render_difference  # noqa: PLC0415
 
-    difference = gate.judge(finished.run)
+    with tell_if_slow("comparing with the baseline", echo_error):
+        difference = gate.judge(finished.run)
     view.open_results().print(render_difference(difference))
     written = write_verdicts(difference, finished)
     click.echo(f"written: {', '.join(map(str, written))}", err=True)

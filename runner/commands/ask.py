@@ -50,4 +50,4 @@ async def ask_last_turn(prepared: PreparedRun, observer: Observer, replies: Repl
     observer.planned(prepared.plan)
     async with open_run(prepared, observer) as (exchanges, writer):
         finished = await execute(prepared.plan, exchanges, writer, load=prepared.load, first_missing=last_turn)
-    return write_outputs(prepared, interrupted=not finished)
+    return write_outputs(prepared, interrupted=not finished, observer=observer)

@@ -1,6 +1,7 @@
 """A proxy's user and password are tried by one request alone; if they are refused, no other request tries them.
 
-A bad password, repeated, locks an account. All clients of an event loop, and so of a run, share what is known of a proxy.
+A bad password, repeated, locks an account. All clients of an event loop, and so of a run, share what they know of a
+proxy.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from runner.wire.proxy import Proxy
 
 
 class ProxyLogin:
-    """What is known of a proxy's answer to its user and password."""
+    """The state of a login at a proxy: accepted, refused for some hosts, or not tried yet."""
 
     def __init__(self) -> None:
         self._first = asyncio.Lock()
@@ -62,5 +63,5 @@ _LOGINS: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, ProxyLogin]] = W
 
 
 def proxy_login(proxy: Proxy) -> ProxyLogin:
-    """Return what the running loop's clients know of a proxy's login."""
+    """Return the state of a login at a proxy, which the running loop's clients share."""
     return _LOGINS.setdefault(asyncio.get_running_loop(), {}).setdefault(str(proxy.url), ProxyLogin())

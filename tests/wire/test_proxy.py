@@ -418,12 +418,15 @@ async def test_host_that_a_proxy_refuses_leaves_the_others() -> None:
     """A proxy that has accepted the password for one host may want another one for the next."""
     login, asked = ProxyLogin(), list[str]()
 
+    def answer(*, refuses: bool) -> None:
+        if refuses:
+            raise ProxyLoginRefusal("no")
+
     async def ask(host: str, *, refuses: bool) -> bool:
         try:
             async with login.alone_at_first(host):
                 asked.append(host)
-                if refuses:
-                    raise ProxyLoginRefusal("no")
+                answer(refuses=refuses)
         except ProxyLoginRefusal:
             return False
         return True

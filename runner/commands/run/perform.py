@@ -16,6 +16,7 @@ from runner.commands.run.open_journal import open_journal
 from runner.commands.run.prepared_run import PreparedRun
 from runner.commands.still_working import tell_if_slow
 from runner.engine.observer import CompositeObserver, Observer
+from runner.errors import ClusterLost
 from runner.outputs import find_writer
 from runner.providers.endpoint import Endpoint
 from runner.simulator.model import PROVIDER as SIMULATOR
@@ -61,7 +62,12 @@ def settle_vantages(prepared: PreparedRun) -> PreparedRun:
 
 
 async def perform(prepared: PreparedRun, observer: Observer | None = None) -> FinishedRun:
-    """Perform a run; its journal, tables and further outputs are on disk when this returns."""
+    """Perform a run; its journal, tables and further outputs are on disk when this returns.
+
+    Raises:
+        ClusterLost: no worker is left; the tables hold what was recorded until then.
+
+    """
     observer = observer or Observer()
     observer.planned(prepared.plan)
     if prepared.resumed is not None:
@@ -69,7 +75,11 @@ async def perform(prepared: PreparedRun, observer: Observer | None = None) -> Fi
     if prepared.resumed is not None and prepared.remaining_requests == 0:
         finished = _append_end(prepared)
     else:
-        finished = await _send_remaining(prepared, observer)
+        try:
+            finished = await _send_remaining(prepared, observer)
+        except ClusterLost:
+            write_outputs(prepared, interrupted=True, observer=observer)
+            raise
     run_custom_checks(prepared.folder, prepared.redactor.by_value)
     return write_outputs(prepared, interrupted=not finished, observer=observer)
 

@@ -61,7 +61,7 @@ def diff(
     between_regions: tuple[str, str] | None,
     metrics: tuple[str, ...],
     alpha: float,
-    min_effect: float,
+    min_effect: float | None,
     gate: bool,
     fail_undecided: bool,
     outputs: tuple[Path, ...],
@@ -79,7 +79,7 @@ def diff(
     Each measure of each target is regressed, improved, unchanged or undecided; docs/statistics.md tells the rule.
     Exit codes: 0 done, 1 regressed (--gate), 2 nothing can be compared, 5 undecided (--fail-undecided).
     """
-    from runner.analysis.verdict import Rule  # noqa: PLC0415 -- heavy imports wait until there is work
+    from runner.analysis.verdict import MIN_EFFECT, Rule  # noqa: PLC0415 -- heavy imports wait until there is work
     from runner.commands.diff import write_difference  # noqa: PLC0415
     from runner.commands.exit_codes import of_difference  # noqa: PLC0415
     from runner.commands.still_working import tell_if_slow  # noqa: PLC0415
@@ -87,7 +87,8 @@ def diff(
     from runner.storage.run_folder import check_outputs  # noqa: PLC0415
 
     check_outputs(outputs, DIFFERENCE_WRITERS)
-    rule = Rule(alpha=alpha, min_effect=min_effect, measures=metrics)
+    least = MIN_EFFECT if min_effect is None else min_effect
+    rule = Rule(alpha=alpha, min_effect=least, measures=metrics)
     with tell_if_slow("comparing", echo_error):
         difference = _compare(base, new, between, between_regions, rule)
     if as_json:

@@ -185,8 +185,8 @@ LOAD = (
         "targets of a case together.",
     ),
     click.option(
-        "--adaptive",
-        is_flag=True,
+        "--adaptive/--no-adaptive",
+        default=None,
         help="Let a lane's limit grow while its provider keeps up; lanes are then not equally loaded.",
     ),
     click.option(
@@ -250,10 +250,8 @@ fail_undecided_option = click.option(
 min_effect_option = click.option(
     "--min-effect",
     type=EffectParam(),
-    default="10%",
-    show_default=True,
     metavar="SHARE",
-    help="Smallest change that matters: 10% or 0.1.",
+    help="Smallest change that matters: 10% (default) or 0.1.",
 )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from runner.api.options import read_options
 from runner.cli import commands
 from runner.storage import journal
 from tests.support.command import compare, finish, read_lines, read_rows, start
@@ -115,6 +116,19 @@ def test_resuming_with_more_repeats_adds_them(run: ResumableRun) -> None:
     assert [row["repeat"] for row in read_rows(run.out)] == ["1", "2", "3"]
 
 
+def test_an_option_at_its_default_overrides_the_resumed_run(run: ResumableRun) -> None:
+    """`--arrivals constant` and `--no-adaptive` count on the command line and in Python; left out, the run's hold."""
+    run.run("--rate", "200", "--arrivals", "poisson", "--adaptive")
+    assert run.run().returncode == 0
+    assert journal.read(run.out).header.load == {"rate": 200.0, "arrivals": "poisson", "adaptive": True}
+    assert run.run("--arrivals", "constant").returncode == 0
+    assert journal.read(run.out).header.load == {"rate": 200.0, "adaptive": True}
+    assert run.run("--no-adaptive").returncode == 0
+    assert journal.read(run.out).header.load == {"rate": 200.0}
+    keywords = read_options({"adaptive": False, "arrivals": "constant", "rate": 1})
+    assert keywords.given_load == {"adaptive": False, "arrivals": "constant", "rate": 1.0}
+
+
 def test_a_resumed_run_keeps_its_stop_rule(run: ResumableRun) -> None:
     """A run with --until-ci still ends when its medians are known."""
     run.run("--until-ci", "100%", "--requests", "60")
@@ -176,6 +190,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ResumableRun]
         (("--resume", "latest"), "there is no results/latest here"),
         (("other.yaml", "--resume", "out"), "out is a run of the suite 'suite', not of 'other'"),
         (("--resume", "out", "-o", "there"), "a resumed run stays in its own, out"),
+        (("--resume", "out", "--arrivals", "constant"), "out has no rate"),
         (("--resume", "out", "--sweep", "1,2"), "out cannot be resumed with --sweep"),
         (("--resume", "out", "--duration", "5s"), "out cannot be resumed with --duration"),
         (("suite.yaml", "-o", "out"), "go on with it: --resume out"),

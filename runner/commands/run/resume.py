@@ -78,7 +78,12 @@ def settle_options(options: RunOptions, journal: Journal | None) -> RunOptions:
 
 
 def _merge_load(options: RunOptions, journal: Journal) -> LoadProfile:
-    return LoadProfile.from_plain({**journal.header.load, **options.load.to_plain()})
+    load = LoadProfile.from_plain({**journal.header.load, **options.given_load})
+    if options.arrivals is not None and load.rate is None:
+        raise CompareError(
+            f"{journal.header.run_id} has no rate, whose requests {options.arrivals} arrivals would space"
+        )
+    return load
 
 
 def vantages_of(journal: Journal | None) -> tuple[Node, ...]:

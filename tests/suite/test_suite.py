@@ -38,7 +38,7 @@ ROOT = Path(__file__).parents[2]
 BAD_SUITES = Path(__file__).parents[1] / "samples" / "bad_suites"
 SAMPLES = sorted((ROOT / "prompts").glob("*.yaml"))
 PAGE = (ROOT / "docs" / "suite.md").read_text(encoding="utf-8")
-BLOCKS = dict(re.findall(r"^```\w+ (\S+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
+BLOCKS = dict(re.findall(r'^```\w+ title="(\S+)"\n(.*?)^```$', PAGE, re.MULTILINE | re.DOTALL))
 PROVIDERS = ("dashscope", "deepseek", "openai", "zhipu")
 
 Load = Callable[[str], Suite]

@@ -198,7 +198,7 @@ def tracemalloc_peak(act: Callable[[], object]) -> int:
 def test_every_vantage_asks_everything_once(plan: Plan, vantages: tuple[Node, ...], warmups: int) -> None:
     """Each request exists for each node, under its own key; warm-ups too."""
     alone, wide = replace(plan, warmups=warmups), replace(plan, warmups=warmups, vantages=vantages)
-    assert len(wide) == len(alone) * len(vantages) == wide.requests_a_block * (plan.repeat or 0)
+    assert len(wide) == len(alone) * len(vantages) == wide.requests_a_round * (plan.repeat or 0)
     assert wide.conversations_with("a") == (alone.conversations_with("a") or 0) * len(vantages)
     asked = [request for opening in first_requests(wide) for request in conversation(opening)]
     if plan.cases:

@@ -57,8 +57,8 @@ def test_invalid_load_profile_is_refused(values: dict[str, Any], words: str) -> 
 def test_level_of_a_block(repeat: int, within: int, levels: tuple[int, ...], is_open: bool) -> None:
     """Levels follow each other, with `repeat` block numbers each, or a million without a limit."""
     each = ROUNDS_A_LEVEL if is_open else repeat
-    blocks = [place * each + within % each + 1 for place in range(len(levels))]
-    assert [level_of(block, levels, None if is_open else repeat) for block in blocks] == list(levels)
+    rounds = [place * each + within % each + 1 for place in range(len(levels))]
+    assert [level_of(block, levels, None if is_open else repeat) for block in rounds] == list(levels)
 
 
 def parse_options(*words: str) -> tuple[LoadProfile | None, str]:

@@ -94,7 +94,7 @@ MEASUREMENT = (
         "--until-ci",
         type=ShareParam(),
         metavar="N%",
-        help="Repeat block after block, until every target's median TTFT is known to ±N % (95 % interval).",
+        help="Repeat round after round, until every target's median TTFT is known to ±N % (95 % interval).",
     ),
     click.option(
         "--late-bound",

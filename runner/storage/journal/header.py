@@ -34,7 +34,7 @@ class Header:
     order: str = "blocks"
     release: str | None = None
     """How lanes kept together, a `runner.core.load_profile.Release`; `mixed` if that changed when the run was resumed,
-    None where it is not known: a lane could then be two blocks ahead of the slowest."""
+    None where it is not known: a lane could then be two rounds ahead of the slowest."""
     concurrency: int | None = None
     path: str | None = None
     clock: str | None = None

@@ -61,6 +61,14 @@ def settle_vantages(prepared: PreparedRun) -> PreparedRun:
 
 async def perform(prepared: PreparedRun, observer: Observer | None = None) -> FinishedRun:
     """Perform a run; its journal, tables and further outputs are on disk when this returns."""
+    try:
+        return await _perform(prepared, observer)
+    finally:
+        if prepared.claim is not None:
+            prepared.claim.release()
+
+
+async def _perform(prepared: PreparedRun, observer: Observer | None) -> FinishedRun:
     observer = observer or Observer()
     observer.planned(prepared.plan)
     if prepared.resumed is not None:
@@ -226,6 +234,8 @@ def write_outputs(prepared: PreparedRun, *, interrupted: bool) -> FinishedRun:
         except Exception as error:  # noqa: BLE001 -- whatever fails, and be it a bug, costs no other output
             error.add_note(f"while {path} was written; the other outputs and the journal are in {prepared.folder}")
             failures.append(error)
+    if prepared.claim is not None:
+        prepared.claim.release()
     if failures:
         raise failures[0]
     return FinishedRun(run, prepared.folder, written, interrupted)

@@ -8,7 +8,7 @@ from runner.commands.run.options import LOAD_FIELDS, RunOptions
 from runner.core.cluster_options import Node
 from runner.core.load_profile import LoadProfile
 from runner.core.suite import Suite
-from runner.errors import CompareError
+from runner.errors import CompareError, JournalError
 from runner.planning.plan import Order, Plan
 from runner.pricing.money import parse_money
 from runner.storage.journal import Journal, read
@@ -87,7 +87,15 @@ def vantages_of(journal: Journal | None) -> tuple[Node, ...]:
 
 
 def find_resumed_run(journal: Journal | None, plan: Plan, *, retry_errors: bool) -> ResumedRun | None:
-    """Return the earlier part of a resumed run, with what it leaves to do of the plan; None for a new run."""
+    """Return the earlier part of a resumed run, with what it leaves to do of the plan; None for a new run.
+
+    Raises:
+        JournalError: the journal is damaged: what was paid for would be asked again without a word.
+
+    """
     if journal is None:
         return None
-    return ResumedRun(journal, resume_state(plan, journal.kept_records, retry_errors=retry_errors))
+    resumed = ResumedRun(journal, resume_state(plan, journal.kept_records, retry_errors=retry_errors))
+    if journal.left_out is not None:  # known now that all records have been read
+        raise JournalError(f"{journal.left_out}; resume that one. Nothing was sent")
+    return resumed

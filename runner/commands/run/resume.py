@@ -30,7 +30,10 @@ def find_suite_of(run: Path) -> Path:
         CompareError: there is no such run, it was not made from a file, or the file is not there.
 
     """
-    header = read(find_run(run)).header
+    journal = read(find_run(run))
+    header = journal.header
+    if header.path is None and journal.left_out is not None:
+        raise JournalError(f"{journal.left_out}. Its suite is not known: compare run SUITE --resume COPY")
     if header.path is None:
         raise CompareError(f"{header.run_id} was not made from a suite file; only a run of `compare run` is resumed")
     if not Path(header.path).is_file():

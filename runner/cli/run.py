@@ -219,7 +219,7 @@ def _prepare(suite: Path | None, options: "RunOptions") -> "PreparedRun":
     from runner.commands.run.prepare import prepare  # noqa: PLC0415
 
     loaded, registry = load_suite(find_suite(suite, options))
-    return settle_vantages(ask_about_hosts(lambda: prepare(loaded, registry, options)))
+    return settle_vantages(prepare(loaded, registry, options, ask=ask_about_hosts))
 
 
 def _conclude(finished: "FinishedRun", gate: "Gate | None", options: "RunOptions", view: ViewOptions, code: int) -> int:

@@ -261,6 +261,8 @@ color_option = click.option(
     help="Colour; auto obeys NO_COLOR and FORCE_COLOR.",
 )
 
+open_option = click.option("--open", "launch", is_flag=True, help="Open the page with the report in a browser.")
+
 gate_option = click.option("--gate", is_flag=True, help="Exit with 1 if anything regressed.")
 
 fail_undecided_option = click.option(

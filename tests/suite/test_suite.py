@@ -284,6 +284,16 @@ def test_digest_is_that_of_one_json_text(load_text: Load) -> None:
     assert suite.digest == sha256(meaning.encode()).hexdigest()
 
 
+def test_a_target_may_be_written_as_on_the_command_line(load_text: Load) -> None:
+    """`provider/model`, and a provider alone, mean the same as the mappings, and digest the same."""
+    cases = "cases: [{id: a, prompt: Hi}]\n"
+    brief = load_text(f"targets: [openai/org/model, zhipu]\n{cases}")
+    whole = load_text(f"targets: [{{provider: openai, models: [org/model]}}, {{provider: zhipu}}]\n{cases}")
+    assert brief.targets == whole.targets
+    assert brief.targets[0].models == ("org/model",)
+    assert brief.digest == whole.digest
+
+
 def test_a_provider_may_be_an_alias_or_a_row_of_the_suite(load_text: Load) -> None:
     """The given names are known, in any case, and the suite's own rows with their aliases."""
     suite = load_text(

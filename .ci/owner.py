@@ -13,7 +13,7 @@ CHECKOUT = Path(__file__).parents[1]
 NAMING = ("pyproject.toml", "mkdocs.yml", "README.md", "README.zh-CN.md", "docs/**/*.md")
 """Files that may name the repository."""
 
-MENTION = re.compile(r"(?P<before>github\.com/|uses: )[\w.-]+/compare(?=[@./\s\"')#]|$)", re.MULTILINE)
+MENTION = re.compile(r"(?P<before>github\.com/|uses: )[\w.-]+/compare(?![\w-])")
 
 
 def repository() -> str:

@@ -39,6 +39,9 @@ SHORTER = {
 }
 """Command -> options that leave out its waiting: a search of up to a minute, requests one after the other."""
 
+MANY_ROUNDS = {"--repeat", "prompts/ci.yaml"}
+"""Words of a command that asks everything a dozen times; twice will do."""
+
 EXPECTED_CODES = frozenset({0, 1, 3, 5})
 """Done; done and a gate failed; done and requests failed; undecided. A wrong option or a wrong suite is 2."""
 
@@ -73,8 +76,10 @@ class Shown:
     @property
     def shorter(self) -> "Shown":
         """The command with options that make it wait less, if there are any."""
-        is_sending = not {"--resume", "--from", "--help"} & set(self.words)
-        options = SHORTER.get(self.words[1], ()) if is_sending else ()
+        words = set(self.words)
+        options = SHORTER.get(self.words[1], ()) if not {"--resume", "--from"} & words else ()
+        if options and MANY_ROUNDS & words:
+            options += ("--repeat", "2")
         return Shown(self.document, shlex.join([*self.words, *options])) if options else self
 
 

@@ -230,18 +230,27 @@ class Reader:
         return 0 if process.returncode == INTERRUPTED and "http://" in printed else process.returncode
 
 
+@pytest.fixture(scope="module")
+def earlier_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Run a suite once; return the folder, with the suites and the results."""
+    folder = tmp_path_factory.mktemp("earlier")
+    shutil.copytree(CHECKOUT / "prompts", folder / "prompts")
+    first = "run prompts/basic.yaml -k who-* --repeat 2 -m sim/quick -m sim/steady -q"
+    done = command.compare(folder, *first.split())
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
 @pytest.fixture
-def reader(tmp_path: Path, second_server: str) -> Reader:
+def reader(tmp_path: Path, second_server: str, earlier_run: Path) -> Reader:
     """Lay out what a reader has by then: the suites, three keys, `compare` on the PATH, one earlier run."""
-    shutil.copytree(CHECKOUT / "prompts", tmp_path / "prompts")
+    shutil.copytree(earlier_run, tmp_path, symlinks=True, dirs_exist_ok=True)
     write_config(tmp_path, **{name: {"base_url": f"{second_server}/v1"} for name in ("dashscope", "zhipu", "deepseek")})
     (tmp_path / "bin").mkdir()
     shim = tmp_path / "bin" / "compare"
     shim.write_text(f'#!/bin/sh\nPYTHONPATH={CHECKOUT} exec {sys.executable} -m runner "$@"\n', encoding="utf-8")
     shim.chmod(0o755)
     environment = {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "HOME": str(tmp_path)}
-    first = "compare run prompts/basic.yaml -k 'who-*' --repeat 2 -m sim/quick -m sim/steady -q"
-    assert Reader(tmp_path, environment).run(Shown(CHECKOUT / "README.md", first)) == 0
     keys = {f"{name}_API_KEY": "not-a-key" for name in ("DASHSCOPE", "ZHIPUAI", "DEEPSEEK")}
     return Reader(tmp_path, environment | keys)
 

@@ -30,7 +30,7 @@ def chat(*, options: "RunOptions", system: str | None, view: ViewOptions) -> Non
     from runner.commands.chat import prepare_chat  # noqa: PLC0415 -- heavy imports wait until there is work
     from runner.commands.run.event_loop import run_async  # noqa: PLC0415
 
-    prepared = ask_about_hosts(lambda: prepare_chat(options, system=system))
+    prepared = prepare_chat(options, system=system, ask=ask_about_hosts)
     try:
         run_async(_converse, prepared, view)
     except KeyboardInterrupt:

@@ -157,7 +157,7 @@ TARGETS = (
 REPEATS = (
     click.option("-k", "--case", "cases", multiple=True, metavar="GLOB", help="Only the cases whose id fits."),
     click.option(
-        "--repeat", type=whole_number("repeat"), metavar="N", help="Ask everything N times, in N shuffled blocks."
+        "--repeat", type=whole_number("repeat"), metavar="N", help="Ask everything N times, in N shuffled rounds."
     ),
     click.option(
         "--warmup-requests",
@@ -181,12 +181,12 @@ LOAD = (
         "--lead",
         type=whole_number("lead"),
         metavar="N",
-        help="With --order blocks, how many blocks a fast lane may be ahead of the slowest, instead of sending the "
+        help="With --order blocks, how many rounds a fast lane may be ahead of the slowest, instead of sending the "
         "targets of a case together.",
     ),
     click.option(
-        "--adaptive",
-        is_flag=True,
+        "--adaptive/--no-adaptive",
+        default=None,
         help="Let a lane's limit grow while its provider keeps up; lanes are then not equally loaded.",
     ),
     click.option(
@@ -205,7 +205,7 @@ LOAD = (
         "duration_s",
         type=DurationParam(),
         metavar="TIME",
-        help="Repeat block after block, and start no request after TIME: 30s, 5m, 1h. With --sweep, at each level.",
+        help="Repeat round after round, and start no request after TIME: 30s, 5m, 1h. With --sweep, at each level.",
     ),
     click.option(
         "--requests",
@@ -213,7 +213,7 @@ LOAD = (
         "max_requests",
         type=whole_number("max_requests"),
         metavar="N",
-        help="Repeat block after block, until N requests are sent in all. With --sweep, at each level.",
+        help="Repeat round after round, until N requests are sent in all. With --sweep, at each level.",
     ),
     click.option(
         "--sweep",
@@ -250,10 +250,8 @@ fail_undecided_option = click.option(
 min_effect_option = click.option(
     "--min-effect",
     type=EffectParam(),
-    default="10%",
-    show_default=True,
     metavar="SHARE",
-    help="Smallest change that matters: 10% or 0.1.",
+    help="Smallest change that matters: 10% (default) or 0.1.",
 )
 
 

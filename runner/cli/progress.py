@@ -33,7 +33,7 @@ def open_progress(mode: str, console: Console) -> Iterator[Observer]:
     elif mode == "plain":
         yield PlainProgress(console)
     else:
-        progress = LiveProgress()
+        progress = LiveProgress(console)
         with Live(get_renderable=progress.render, console=console, auto_refresh=False, transient=True) as live:
             progress.refresh = live.refresh
             yield progress
@@ -95,6 +95,10 @@ class PlainProgress(Observer):
         of_all = "" if self._total is None else f"/{self._total}"
         self._print(f"[{self._done}{of_all}] {describe_record(record)}")
 
+    def still_working(self, line: str) -> None:
+        """Print what takes long."""
+        self._print(line)
+
     def _print(self, line: str) -> None:
         self._console.print(Text(line), soft_wrap=True)
 
@@ -153,7 +157,8 @@ def _draw_nothing() -> None:
 class LiveProgress(Observer):
     """A row for each lane, redrawn in place."""
 
-    def __init__(self) -> None:
+    def __init__(self, console: Console) -> None:
+        self._console = console
         self._plan: Plan | None = None
         self._recorded: Mapping[str, int] = {}
         self._lanes: dict[str, LaneProgress] = {}
@@ -197,6 +202,10 @@ class LiveProgress(Observer):
         if record.timed and record.ttft_s is not None:
             lane.ttft.add(record.ttft_s)
         self._redraw()
+
+    def still_working(self, line: str) -> None:
+        """Print what takes long, above the table."""
+        self._console.print(Text(line), soft_wrap=True)
 
     def _redraw(self) -> None:
         now_ns = perf_counter_ns()

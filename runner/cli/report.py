@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from runner.cli.options import color_option, percentiles_option
+from runner.cli.terminal import echo_error
 
 
 @click.command()
@@ -35,6 +36,7 @@ def report(
     from runner.cli.replies import print_replies  # noqa: PLC0415 -- heavy imports wait until there is work
     from runner.cli.view import open_console  # noqa: PLC0415
     from runner.commands.report import load_runs, place_report, write_report  # noqa: PLC0415
+    from runner.commands.still_working import tell_if_slow  # noqa: PLC0415
     from runner.outputs.terminal import render_summary  # noqa: PLC0415
 
     path = place_report(runs, output)
@@ -46,5 +48,6 @@ def report(
         console.print(render_summary(run))
     if replies:
         print_replies(loaded, console)
-    write_report(loaded, path)
+    with tell_if_slow(f"writing {path}", echo_error):
+        write_report(loaded, path)
     click.echo(f"written: {path}", err=True)

@@ -5,8 +5,7 @@ import aiohttp
 from runner.core.events import Failed, Outcome
 from runner.wire.decompression import BadCompression
 from runner.wire.framing import BadResponse
-from runner.wire.proxy import PROXY_REFUSALS, UnusableProxy
-from runner.wire.socks import ProxyRefusal
+from runner.wire.proxy import PROXY_REFUSALS, ProxyLoginRefusal, ProxyRefusal, UnusableProxy
 
 CONNECTION_ERRORS = (aiohttp.ClientError, OSError)
 """Exceptions that a connection can raise. Any other is a bug of this package and is not caught."""
@@ -67,7 +66,7 @@ def is_proxy_login(error: BaseException) -> bool:
     """Return whether a proxy refuses the user or the password."""
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return error.status in PROXY_REFUSALS
-    return isinstance(error, ProxyRefusal) and "authentication" in str(error).lower()
+    return isinstance(error, ProxyLoginRefusal)
 
 
 def _detail(error: BaseException) -> str:

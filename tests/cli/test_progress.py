@@ -35,7 +35,7 @@ def screen(progress: LiveProgress) -> list[str]:
 
 def watch(plan: Plan) -> LiveProgress:
     """Return what has watched a lane: three requests under way, of which one ended well, one badly, and a warm-up."""
-    progress = LiveProgress()
+    progress = LiveProgress(Console(file=StringIO()))
     progress.planned(plan)
     progress.lane_opened("acme", TARGETS, 4)
     requests = list(zip(first_requests(plan), range(4), strict=False))

@@ -189,6 +189,26 @@ def test_run_of_a_killed_driver_is_resumed(tmp_path: Path, on_ray: tuple[str, ..
     assert recorded_rows(run.out) == planned_rows(CASES, 6)
 
 
+def test_lost_raylet_of_the_driver_is_named_and_tables_are_written(tmp_path: Path) -> None:
+    """Other workers live, but this process can no longer give them anything: what was recorded is in the tables."""
+    with launch_cluster() as ray_cluster, open_run(tmp_path, SLOW) as run:
+        run.write_suite(CASES)
+        running = run.start("--engine", "ray", "--address", ray_cluster.address, "--repeat", "24")
+        await_line(run.journal, "record")
+        os.kill(raylet_of("alpha", ray_cluster), signal.SIGKILL)  # the head's, which a driver on its machine uses
+        code, _, stderr = finish(running)
+        recorded = run.records()
+        assert code == 3, stderr
+        assert "Traceback" not in stderr
+        assert "Ray's own process of this machine (the raylet) was lost" in stderr
+        assert "worker of the cluster was lost" not in stderr
+        assert sum(recorded_rows(run.out).values()) == len(recorded) > 0
+        assert all((run.out / name).stat().st_size for name in ("results.md", "report.html"))
+        resumed = run.run()
+    assert resumed.returncode == 0, resumed.stderr
+    assert recorded_rows(run.out) == planned_rows(CASES, 24)
+
+
 # Limits
 
 

@@ -14,7 +14,7 @@ TWINS = {
 DOCUMENTS = (*sorted(CHECKOUT.glob("*.md")), *sorted(DOCS.rglob("*.md")))
 
 FENCE = re.compile(
-    r'^(?:<!-- (?P<mark>[^>]*) -->\n)?```(?P<language>\w*)(?: title="(?P<title>[^"\n]+)")?\n(?P<body>.*?)^```',
+    r'^(?:<!-- (?P<mark>[^>]*) -->\n)?```(?P<language>\w*)(?: title="(?P<title>[^"\n]+)")?[^\n`]*\n(?P<body>.*?)^```',
     re.MULTILINE | re.DOTALL,
 )
 INLINE = re.compile(r"`(compare(?: [^`\n]+)?)`")

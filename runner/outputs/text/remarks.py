@@ -36,7 +36,7 @@ def describe_partial(run: Run) -> str | None:
 
 def remarks(run: Run) -> list[str]:
     """Return what to know before trusting the figures, a sentence each."""
-    sentences = []
+    sentences = [run.left_out] if run.left_out else []
     if run.stop_reason:
         sentences.append(f"stopped: {run.stop_reason}")
     warmups = sum(each.warmups for each in run.summary)

@@ -1,5 +1,6 @@
 """What every test relies on: an environment and a folder of its own, the command to run, and how thorough to be."""
 
+import gc
 import os
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
@@ -33,6 +34,8 @@ FOREIGN = (
 )
 """Variables that steer the tool or a library of it: no test depends on what a developer has set."""
 
+gc.disable()  # until the tests are collected: to look for garbage among all they import takes a third of that time
+
 RunCli = Callable[..., subprocess.CompletedProcess[str]]
 
 settings.register_profile("local", deadline=None, max_examples=25)
@@ -64,6 +67,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if long:
         config.hook.pytest_deselected(items=long)
         items[:] = [item for item in items if item not in long]
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage from here on, without looking at what was imported."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True, scope="session")

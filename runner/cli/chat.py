@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.cli.confirm import ask_about_hosts
+from runner.cli.help import GroupedCommand
 from runner.cli.options import TARGETS, run_options
 from runner.cli.terminal import echo_json
 from runner.cli.view import ViewOptions, print_notes, view_options
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 PROMPT = "you> "
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @run_options(TARGETS)
 @click.option("--system", metavar="TEXT", help="What to tell the models before the first turn.")
 @view_options

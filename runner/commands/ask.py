@@ -17,7 +17,7 @@ from runner.suite.load import suite_from_data, suite_from_prompts
 from runner.suite.schema import ParametersSchema
 
 NAME = "ask"
-PARAMETERS = tuple(ParametersSchema.model_fields)
+PARAMETERS = tuple(name for name in ParametersSchema.model_fields if name != "reply_limit")  # that is an option
 """Names of the parameters that a conversation may be asked with."""
 
 ReplyHistory = Mapping[str, tuple[str, ...]]
@@ -56,4 +56,4 @@ async def ask_last_turn(prepared: PreparedRun, observer: Observer, replies: Repl
     observer.planned(prepared.plan)
     async with open_run(prepared, observer) as (exchanges, writer):
         finished = await execute(prepared.plan, exchanges, writer, load=prepared.load, first_missing=last_turn)
-    return write_outputs(prepared, interrupted=not finished)
+    return write_outputs(prepared, interrupted=not finished, observer=observer)

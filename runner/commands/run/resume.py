@@ -76,12 +76,18 @@ def settle_options(options: RunOptions, journal: Journal | None) -> RunOptions:
         budgets=options.budgets or tuple(map(parse_money, header.budgets)),
         until_ci=options.until_ci or header.until_ci,
         late_bound_s=options.late_bound_s or header.late_bound_s,
+        reply_limit=options.reply_limit or header.reply_limit,
         **{name: getattr(load, name) for name in LOAD_FIELDS},
     )
 
 
 def _merge_load(options: RunOptions, journal: Journal) -> LoadProfile:
-    return LoadProfile.from_plain({**journal.header.load, **options.load.to_plain()})
+    load = LoadProfile.from_plain({**journal.header.load, **options.given_load})
+    if options.arrivals is not None and load.rate is None:
+        raise CompareError(
+            f"{journal.header.run_id} has no rate, whose requests {options.arrivals} arrivals would space"
+        )
+    return load
 
 
 def vantages_of(journal: Journal | None) -> tuple[Node, ...]:

@@ -28,7 +28,7 @@ INLINE = re.compile(r"`(compare(?: [^`\n]+)?)`")
 PATH = re.compile(r"`((?:runner|tests|docs|prompts)/[\w./-]+|[a-z_]+/[\w/]+\.py)`")
 LINK = re.compile(r"\]\((?!https?://|mailto:|#)(?P<path>[^)#\s]+)")
 
-UNTIL_STOPPED = ("serve", "replay")
+UNTIL_STOPPED = ("simulate", "replay")
 """Commands that run until they are interrupted."""
 
 SHORTER = {"calibrate": ("--no-search", "--requests", "24"), "run": ("--concurrency", "24")}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.cli.confirm import ask_about_hosts
+from runner.cli.help import GroupedCommand
 from runner.cli.options import TARGETS, run_options
 from runner.cli.terminal import echo_json
 from runner.cli.view import ViewOptions, print_notes, view_options
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 PROMPT = "you> "
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @run_options(TARGETS)
 @click.option("--system", metavar="TEXT", help="What to tell the models before the first turn.")
 @view_options
@@ -30,7 +31,7 @@ def chat(*, options: "RunOptions", system: str | None, view: ViewOptions) -> Non
     from runner.commands.chat import prepare_chat  # noqa: PLC0415 -- heavy imports wait until there is work
     from runner.commands.run.event_loop import run_async  # noqa: PLC0415
 
-    prepared = ask_about_hosts(lambda: prepare_chat(options, system=system))
+    prepared = prepare_chat(options, system=system, ask=ask_about_hosts)
     try:
         run_async(_converse, prepared, view)
     except KeyboardInterrupt:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.cli.options import color_option, fail_undecided_option, gate_option, min_effect_option
-from runner.cli.terminal import echo_json
+from runner.cli.terminal import echo_error, echo_json
 from runner.errors import CompareError
 
 if TYPE_CHECKING:
@@ -82,13 +82,15 @@ def diff(
     from runner.analysis.verdict import MIN_EFFECT, Rule  # noqa: PLC0415 -- heavy imports wait until there is work
     from runner.commands.diff import write_difference  # noqa: PLC0415
     from runner.commands.exit_codes import of_difference  # noqa: PLC0415
+    from runner.commands.still_working import tell_if_slow  # noqa: PLC0415
     from runner.outputs.diff.formats import DIFFERENCE_WRITERS  # noqa: PLC0415
     from runner.storage.run_folder import check_outputs  # noqa: PLC0415
 
     check_outputs(outputs, DIFFERENCE_WRITERS)
     least = MIN_EFFECT if min_effect is None else min_effect
     rule = Rule(alpha=alpha, min_effect=least, measures=metrics)
-    difference = _compare(base, new, between, between_regions, rule)
+    with tell_if_slow("comparing", echo_error):
+        difference = _compare(base, new, between, between_regions, rule)
     if as_json:
         echo_json(DIFFERENCE_WRITERS[".json"](difference), nl=False)
     else:

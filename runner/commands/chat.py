@@ -10,6 +10,7 @@ import anyio
 from runner.commands.ask import prepare_prompt
 from runner.commands.run.options import RunOptions
 from runner.commands.run.perform import open_run, write_outputs
+from runner.commands.run.prepare import AskUser
 from runner.commands.run.prepared_run import PreparedRun
 from runner.core.events import TIMED
 from runner.core.record import Record
@@ -57,9 +58,9 @@ class Chat:
         return [records[target.name] for target in self._targets]
 
 
-def prepare_chat(options: RunOptions, *, system: str | None = None) -> PreparedRun:
-    """Return a run whose targets can be talked with."""
-    return prepare_prompt(PLACEHOLDER, options, system=system, name=NAME)
+def prepare_chat(options: RunOptions, *, system: str | None = None, ask: AskUser | None = None) -> PreparedRun:
+    """Return a run whose targets can be talked with; `ask` is as for `prepare`."""
+    return prepare_prompt(PLACEHOLDER, options, system=system, name=NAME, ask=ask)
 
 
 @asynccontextmanager

@@ -52,7 +52,9 @@ only where it differs from its default: a new field changes no key, and runs mad
 def _keyed_fields(value: Any) -> dict[str, object]:
     """Return the fields of a dataclass that a request's key digests."""
     defaults = {
-        spec.name: spec.default_factory() if callable(spec.default_factory) else spec.default for spec in fields(value)
+        spec.name: spec.default_factory() if callable(spec.default_factory) else spec.default
+        for spec in fields(value)
+        if spec.name != "reply_limit"  # nothing of it is sent: a run goes on under another limit
     }
     members = {name: getattr(value, name) for name in defaults}
     return {name: item for name, item in members.items() if name in _ALWAYS_KEYED or item != defaults[name]}

@@ -421,7 +421,7 @@ def test_the_action_gates_on_a_baseline(tmp_path: Path) -> None:
 def documented(name: str) -> Any:
     """Return a YAML example of docs/ci.md."""
     page = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
-    block = re.search(rf"^```yaml {name}\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    block = re.search(rf'^```yaml title="{re.escape(name)}"\n(.*?)^```$', page, re.MULTILINE | re.DOTALL)
     assert block is not None
     return yaml.safe_load(block[1])
 
@@ -429,7 +429,7 @@ def documented(name: str) -> Any:
 def test_the_github_example_gives_the_action_what_it_takes() -> None:
     """Its inputs and outputs are the action's."""
     action = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
-    steps = documented("github")["jobs"]["compare"]["steps"]
+    steps = documented(".github/workflows/models.yml")["jobs"]["compare"]["steps"]
     (step,) = [step for step in steps if step.get("id") == "compare"]
     assert set(step["with"]) <= set(action["inputs"])
     assert set(re.findall(r"steps\.compare\.outputs\.(\w+)", json.dumps(steps))) == set(action["outputs"])
@@ -440,7 +440,7 @@ def test_the_github_example_gives_the_action_what_it_takes() -> None:
 def test_the_gitlab_example_runs(tmp_path: Path) -> None:
     """Its lines, all but the installation, run against the simulator and leave the artifacts that it names."""
     shutil.copytree(ROOT / "prompts", tmp_path / "prompts")
-    job = documented("gitlab")["compare"]
+    job = documented(".gitlab-ci.yml")["compare"]
     install, *script = job["script"]
     assert install.startswith("pip install")
     done = shell("\n".join(script), tmp_path)

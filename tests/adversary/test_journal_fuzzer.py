@@ -161,14 +161,16 @@ def check_edit(folder: Path, lines: list[bytes], edit: Edit, number: int) -> Non
     try:
         opened = journal.read(folder)
         run = Run.of_journal(opened)
-    except CompareError as error:
-        assert str(folder / FILE_NAME) in str(error)
+    except CompareError as refusal:
+        refused = str(refusal)
+    else:
+        check_rows(opened, lines, edit)
+        if number % SUMMARY_EVERY == 0:
+            render_summary(run)
+        if number % FULL_EVERY == 0:
+            write_everything(folder, run)
         return
-    check_rows(opened, lines, edit)
-    if number % SUMMARY_EVERY == 0:
-        render_summary(run)
-    if number % FULL_EVERY == 0:
-        write_everything(folder, run)
+    assert str(folder / FILE_NAME) in refused
 
 
 def check_rows(opened: journal.Journal, lines: list[bytes], edit: Edit) -> None:

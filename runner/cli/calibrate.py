@@ -55,7 +55,10 @@ def calibrate(
     from runner.calibration.measure import CalibrationInterrupted  # noqa: PLC0415 -- heavy imports wait until there is work
     from runner.calibration.stored import CALIBRATION, store  # noqa: PLC0415
     from runner.commands.calibrate import calibrate  # noqa: PLC0415
+    from runner.storage.run_folder import check_output  # noqa: PLC0415
 
+    path = output or CALIBRATION
+    check_output(path)
     try:
         found = calibrate(
             concurrency=concurrency,
@@ -68,7 +71,6 @@ def calibrate(
         click.echo("interrupted: nothing is stored", err=True)
         sys.exit(130)
     click.echo(found.to_json() if as_json else tabulate_calibration(found), nl=not as_json)
-    path = output or CALIBRATION
     store(found.to_json(), path)
     click.echo(f"written: {path}", err=True)
 

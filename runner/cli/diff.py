@@ -86,7 +86,7 @@ def diff(
     from runner.outputs.diff.formats import DIFFERENCE_WRITERS  # noqa: PLC0415
     from runner.storage.run_folder import check_outputs  # noqa: PLC0415
 
-    check_outputs(outputs, DIFFERENCE_WRITERS)
+    check_outputs(outputs, DIFFERENCE_WRITERS, reads=[base, *([new] if new else [])])
     least = MIN_EFFECT if min_effect is None else min_effect
     rule = Rule(alpha=alpha, min_effect=least, measures=metrics)
     with tell_if_slow("comparing", echo_error):

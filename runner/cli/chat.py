@@ -42,7 +42,7 @@ def chat(*, options: "RunOptions", system: str | None, view: ViewOptions) -> Non
     from runner.commands.run.event_loop import run_async  # noqa: PLC0415
 
     system = system and text_argument(system)
-    prepared = ask_about_hosts(lambda: prepare_chat(options, system=system))
+    prepared = prepare_chat(options, system=system, ask=ask_about_hosts)
     names = ", ".join(target.name for target in prepared.plan.targets)
     print_notes(prepared, view)
     click.echo(f"talking with {names}; an empty line ends, /help lists the commands", err=True)

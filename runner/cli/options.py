@@ -14,6 +14,7 @@ from runner.cli.completion import complete_cases, complete_providers, complete_t
 from runner.commands.run.options import RANGES, RunOptions, check_options, parse_share, spell_option
 from runner.core.load_profile import ARRIVALS
 from runner.core.percentiles import PERCENTILES, parse_percentiles
+from runner.core.reply_limit import parse_reply_limit
 from runner.errors import CompareError
 
 if TYPE_CHECKING:
@@ -80,6 +81,19 @@ class MoneyParam(click.ParamType["Money"]):
         try:
             return parse_money(str(value))
         except CompareError as error:
+            self.fail(str(error), param, ctx)
+
+
+class SizeParam(click.ParamType[int]):
+    """A number of bytes, with or without a unit."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return bytes."""
+        try:
+            return parse_reply_limit(str(value))
+        except ValueError as error:
             self.fail(str(error), param, ctx)
 
 
@@ -159,6 +173,12 @@ TARGETS = (
         help="Without a suffix the run's folder, with one (csv, md, json, jsonl, html, xml, parquet) a further output.",
     ),
     click.option("--bom", is_flag=True, help="Begin CSV files with a byte order mark, for Excel."),
+    click.option(
+        "--reply-limit",
+        type=SizeParam(),
+        metavar="SIZE",
+        help="Give up a reply that is larger than this: 500kB, 32MiB (default 16MiB).",
+    ),
 )
 """Which targets to ask, and where the results go."""
 
@@ -173,7 +193,7 @@ REPEATS = (
         help="Only the cases whose id fits.",
     ),
     click.option(
-        "--repeat", type=whole_number("repeat"), metavar="N", help="Ask everything N times, in N shuffled blocks."
+        "--repeat", type=whole_number("repeat"), metavar="N", help="Ask everything N times, in N shuffled rounds."
     ),
     click.option(
         "--warmup-requests",
@@ -197,12 +217,12 @@ LOAD = (
         "--lead",
         type=whole_number("lead"),
         metavar="N",
-        help="With --order blocks, how many blocks a fast lane may be ahead of the slowest, instead of sending the "
+        help="With --order blocks, how many rounds a fast lane may be ahead of the slowest, instead of sending the "
         "targets of a case together.",
     ),
     click.option(
-        "--adaptive",
-        is_flag=True,
+        "--adaptive/--no-adaptive",
+        default=None,
         help="Let a lane's limit grow while its provider keeps up; lanes are then not equally loaded.",
     ),
     click.option(
@@ -221,7 +241,7 @@ LOAD = (
         "duration_s",
         type=DurationParam(),
         metavar="TIME",
-        help="Repeat block after block, and start no request after TIME: 30s, 5m, 1h. With --sweep, at each level.",
+        help="Repeat round after round, and start no request after TIME: 30s, 5m, 1h. With --sweep, at each level.",
     ),
     click.option(
         "--requests",
@@ -229,7 +249,7 @@ LOAD = (
         "max_requests",
         type=whole_number("max_requests"),
         metavar="N",
-        help="Repeat block after block, until N requests are sent in all. With --sweep, at each level.",
+        help="Repeat round after round, until N requests are sent in all. With --sweep, at each level.",
     ),
     click.option(
         "--sweep",
@@ -268,10 +288,8 @@ fail_undecided_option = click.option(
 min_effect_option = click.option(
     "--min-effect",
     type=EffectParam(),
-    default="10%",
-    show_default=True,
     metavar="SHARE",
-    help="Smallest change that matters: 10% or 0.1.",
+    help="Smallest change that matters: 10% (default) or 0.1.",
 )
 
 

@@ -40,7 +40,7 @@ def open_progress(
     elif mode == "plain":
         yield PlainProgress(console)
     else:
-        progress = LiveProgress(total, duration_s)
+        progress = LiveProgress(console, total, duration_s)
         with open_live(lambda: progress.render(console.height), console) as live:
             progress.refresh = live.refresh
             yield progress
@@ -117,6 +117,10 @@ class PlainProgress(Observer):
         of_all = "" if self._total is None else f"/{self._total}"
         self._print(f"[{self._done}{of_all}] {describe_record(record)}")
 
+    def still_working(self, line: str) -> None:
+        """Print what takes long."""
+        self._print(line)
+
     def _print(self, line: str) -> None:
         self._console.print(Text(line), soft_wrap=True)
 
@@ -175,12 +179,14 @@ class LiveProgress(Observer):
     """A row for each target and one for all of them, redrawn in place.
 
     Args:
+        console: where it is drawn.
         total: how many requests there will be in all, where the plan itself has no end.
         duration_s: the seconds after which the run ends, if it has such an end.
 
     """
 
-    def __init__(self, total: int | None = None, duration_s: float | None = None) -> None:
+    def __init__(self, console: Console, total: int | None = None, duration_s: float | None = None) -> None:
+        self._console = console
         self._plan: Plan | None = None
         self._total = total
         self._duration_s = duration_s
@@ -229,6 +235,10 @@ class LiveProgress(Observer):
         if record.timed and record.ttft_s is not None:
             target.ttft.add(record.ttft_s)
         self._redraw()
+
+    def still_working(self, line: str) -> None:
+        """Print what takes long, above the table."""
+        self._console.print(Text(line), soft_wrap=True)
 
     def _redraw(self) -> None:
         now_ns = perf_counter_ns()

@@ -6,6 +6,7 @@ import click
 
 from runner.cli.completion import complete_runs
 from runner.cli.options import color_option, open_option, percentiles_option
+from runner.cli.terminal import echo_error
 
 
 @click.command()
@@ -45,6 +46,7 @@ def report(
     from runner.cli.replies import print_replies  # noqa: PLC0415 -- heavy imports wait until there is work
     from runner.cli.view import open_console, show_page  # noqa: PLC0415
     from runner.commands.report import load_runs, place_report, write_report  # noqa: PLC0415
+    from runner.commands.still_working import tell_if_slow  # noqa: PLC0415
     from runner.outputs.terminal import render_summary  # noqa: PLC0415
 
     path = place_report(runs, output)
@@ -56,6 +58,7 @@ def report(
         console.print(render_summary(run))
     if replies:
         print_replies(loaded, console)
-    write_report(loaded, path)
+    with tell_if_slow(f"writing {path}", echo_error):
+        write_report(loaded, path)
     click.echo(f"written: {path}", err=True)
     show_page(path, open_console(color, stderr=True), launch=launch)

@@ -85,7 +85,7 @@ def _compare(
     loaded, registry = load_suite(suite)
     if source is not None:
         return compare_run(loaded, suite, source), OK
-    prepared = ask_about_hosts(lambda: prepare(loaded, registry, options, simulate=False))
+    prepared = prepare(loaded, registry, options, simulate=False, ask=ask_about_hosts)
     confirm(prepared, int(CONFIRM_OVER), yes=yes)
     finished = perform_with_progress(prepared, view)
     code = of_run(finished)

@@ -69,6 +69,11 @@ def echo_json(json_text: str, *, nl: bool = True) -> None:
     click.echo(escape_controls(json_text), nl=nl)
 
 
+def echo_error(line: str) -> None:
+    """Print a line on standard error."""
+    click.echo(line, err=True)
+
+
 def exact_stdout() -> TextIO:
     """Return standard output as it is, for an export that a program reads."""
     return exact_stream(sys.stdout)

@@ -12,7 +12,7 @@ from runner.commands.load_run import load_run
 from runner.commands.providers import load_registry
 from runner.commands.run.options import RunOptions
 from runner.commands.run.perform import FinishedRun, open_run, write_outputs
-from runner.commands.run.prepare import prepare
+from runner.commands.run.prepare import AskUser, prepare
 from runner.commands.run.prepared_run import PreparedRun
 from runner.core.events import TIMED
 from runner.core.record import Record
@@ -68,11 +68,11 @@ class Chat:
         return [records[target.name] for target in self._targets]
 
 
-def prepare_chat(options: RunOptions, *, system: str | None = None) -> PreparedRun:
-    """Return a run whose targets can be talked with; how many turns there will be is open."""
+def prepare_chat(options: RunOptions, *, system: str | None = None, ask: AskUser | None = None) -> PreparedRun:
+    """Return a run whose targets can be talked with; how many turns there will be is open. `ask` is as for `prepare`."""
     suite = suite_from_prompts([PLACEHOLDER], name=NAME, parameters=Parameters(system=system))
     suite = replace(suite, cases=(Case(NAME, (PLACEHOLDER,)),))
-    prepared = prepare(suite, load_registry(Path.cwd()), options)
+    prepared = prepare(suite, load_registry(Path.cwd()), options, ask=ask)
     return replace(prepared, plan=replace(prepared.plan, repeat=None))
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, WithJsonSchema, model_validator
 
 from runner.checks.snapshot_match import MATCH_PATTERN, SHARE_PATTERN, read_matching, read_share
+from runner.core.reply_limit import parse_reply_limit
 from runner.core.suite import Role, Thinking
 from runner.providers.provider_row import Rows
 
@@ -84,7 +85,7 @@ def _read_function(text: str) -> None:
 
 
 def _check_schema(schema: bool | Mapping[str, JsonValue]) -> bool | Mapping[str, JsonValue]:
-    from runner.checks.json_answer import schema_fault  # noqa: PLC0415 -- brings jsonschema
+    from runner.checks.json_schema import schema_fault  # noqa: PLC0415 -- brings jsonschema
 
     fault = None if isinstance(schema, bool) else schema_fault(schema)
     if fault:
@@ -107,6 +108,10 @@ Share = Annotated[
 ]
 Match = Annotated[
     str, AfterValidator(checked(read_matching)), WithJsonSchema({"type": "string", "pattern": MATCH_PATTERN})
+]
+
+ReplyLimit = Annotated[
+    str, AfterValidator(checked(parse_reply_limit)), WithJsonSchema({"type": ["string", "integer"], "minLength": 1})
 ]
 
 
@@ -203,6 +208,9 @@ class ParametersSchema(StrictModel):
     timeouts: TimeoutsSchema | None = Field(default=None, description="Seconds after which a request is given up.")
     extra_body: Mapping[str, JsonValue] | None = Field(
         default=None, description="Further fields of the request's JSON body, sent as they are."
+    )
+    reply_limit: ReplyLimit | None = Field(
+        default=None, description="The size at which a reply is given up, such as 500kB or 32MiB. Left out: 16MiB."
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from pydantic import JsonValue
 
+from runner.core.reply_limit import REPLY_LIMIT, parse_reply_limit
 from runner.core.suite import Parameters, SuiteTarget, Timeouts
 from runner.document import Document, Route
 from runner.errors import Problem, did_you_mean
@@ -29,6 +30,9 @@ def merge_parameters(*layers: ParametersSchema) -> Parameters:
             timeouts = _merged(timeouts, layer.timeouts.model_dump(exclude_unset=True) if layer.timeouts else None)
         if "extra_body" in layer.model_fields_set:
             extra_body = _merged(extra_body, layer.extra_body)
+    if "reply_limit" in values:
+        written = values["reply_limit"]
+        values["reply_limit"] = REPLY_LIMIT if written is None else parse_reply_limit(str(written))
     if isinstance(stop := values.get("stop", ()), str) or stop is None:
         values["stop"] = (stop,) if stop else ()
     return Parameters(

@@ -39,7 +39,7 @@ def screen(progress: LiveProgress, height: int = 25) -> list[str]:
 
 def watch(plan: Plan, total: int | None = None, duration_s: float | None = None) -> LiveProgress:
     """Return what has watched a lane: four requests under way, of which two ended well, one badly, and a warm-up."""
-    progress = LiveProgress(total, duration_s)
+    progress = LiveProgress(Console(file=StringIO()), total, duration_s)
     progress.planned(plan)
     progress.lane_opened("acme", plan.targets, 4)
     one, other = (next(each for each in first_requests(plan) if each.target == target) for target in plan.targets[:2])

@@ -389,6 +389,16 @@ def test_two_thousand_replies_are_less_than_thirty_megabytes() -> None:
     assert len(html.encode()) < 30_000_000
 
 
+def test_page_of_23_targets_is_whole() -> None:
+    """From 23 targets on, the level of a pair was below what any sample reaches, and the page was never written."""
+    models = [f"acme/model-{at:02}" for at in range(23)]
+    records = [each for at, model in enumerate(models) for each in jittered(model, 3, slower=1 + at / 10)]
+    run = run_of(records, models)
+    assert Page(write_report([run])).texts["columns"] == models
+    rankings = rank_targets(target_columns([run]))
+    assert [len(ranking.places) for ranking in rankings] == [23, 23]
+
+
 # -- The command -------------------------------------------------------------------------------------------------------
 
 

@@ -61,7 +61,8 @@ def how_it_was_made(run: Run) -> list[str]:
 
 
 def _describe_stop(run: Run) -> list[str]:
-    return [f"stopped: {run.stop_reason}"] if run.stop_reason else []
+    sentences = [run.left_out] if run.left_out else []
+    return [*sentences, *([f"stopped: {run.stop_reason}"] if run.stop_reason else [])]
 
 
 def describe_estimates(run: Run) -> list[str]:

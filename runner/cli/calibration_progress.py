@@ -39,11 +39,11 @@ class PlainCalibration(CalibrationObserver):
         first = f"{load.requests} requests, {load.concurrency} at a time: about {load.ideal_s:.0f} s"
         search_s = longest_s - load.ideal_s
         search = f", then {search_s:.0f} s at most to find the highest concurrency" if search_s else ""
-        self._console.print(Text(first + search), soft_wrap=True)
+        self._console.print(Text(first + search))
 
     def trial_begun(self, load: CalibrationLoad, *, again: bool) -> None:
         """Print what is tried."""
-        self._console.print(Text(describe_trial(load, again=again)), soft_wrap=True)
+        self._console.print(Text(describe_trial(load, again=again)))
 
 
 class LiveCalibration(PlainCalibration):

@@ -282,7 +282,7 @@ class SuiteSchema(StrictModel):
     name: Name | None = Field(default=None, description="The suite's name in results. Left out: the file's name.")
     description: Text | None = Field(default=None, description="What the suite is for.")
     targets: Annotated[tuple[TargetSchema, ...], Field(min_length=1)] | None = Field(
-        default=None, description="Whom to ask. Left out: every configured provider with its default models."
+        default=None, description="Which models to ask. Left out: every configured provider with its default models."
     )
     defaults: DefaultsSchema | None = Field(
         default=None, description="Parameters of every target that does not set its own."

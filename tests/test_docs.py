@@ -29,7 +29,7 @@ from tests.support.documents import CHECKOUT, DOCS, DOCUMENTS, FENCE, INLINE, LI
 
 PATH = re.compile(r"`((?:runner|tests|docs|prompts)/[\w./-]+|[a-z_]+/[\w/]+\.py)`")
 
-UNTIL_STOPPED = ("serve", "replay")
+UNTIL_STOPPED = ("simulate", "replay")
 """Commands that run until they are interrupted."""
 
 SHORTER = {

@@ -67,7 +67,7 @@ def sample(machine: Machine, installed_sample: Path) -> Machine:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Run the simulator as a local server; yield its base URL."""
-    process = start(tmp_path_factory.mktemp("server"), "serve", "--port", "0")
+    process = start(tmp_path_factory.mktemp("server"), "simulate", "--port", "0")
     assert process.stdout is not None
     try:
         yield process.stdout.readline().split()[3]

@@ -10,6 +10,7 @@ from typing import Any, TypedDict, get_args
 from runner.commands.run.options import KEYWORDS, RANGES, RunOptions, check_options, parse_share, spell_keyword
 from runner.core.load_profile import ARRIVALS, Arrivals
 from runner.core.percentiles import choose_percentiles
+from runner.core.reply_limit import parse_reply_limit
 from runner.errors import CompareError, did_you_mean
 from runner.planning.plan import Order
 from runner.pricing.money import Money, parse_money
@@ -38,6 +39,8 @@ class TargetKeywords(TypedDict, total=False):
     """Without a suffix the run's folder, with one a further file: csv, md, json, jsonl, html, xml."""
     bom: bool
     """Begin CSV files with a byte order mark, for Excel."""
+    reply_limit: int | str
+    """Give up a reply that is larger than this: bytes, or a size such as `"32MiB"`; by default 16 MiB."""
 
 
 class RunKeywords(TargetKeywords, total=False):
@@ -215,6 +218,15 @@ def _budgets(value: object) -> tuple[Money, ...]:
     return tuple(map(parse_money, _texts(value)))
 
 
+def _size(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise _WrongValue("bytes, or a size such as '32MiB'")
+    try:
+        return parse_reply_limit(str(value))
+    except ValueError:
+        raise _WrongValue("a size up to 64 MiB: bytes, or a text such as '32MiB'") from None
+
+
 def _share(value: object) -> float:
     if isinstance(value, str):
         return parse_share(value)
@@ -232,6 +244,7 @@ _READERS: Mapping[str, Callable[[object], object]] = {
     "concurrency": _whole(*RANGES["concurrency"]),
     "output": _paths,
     "bom": _flag,
+    "reply_limit": _size,
     "case": _texts,
     "repeat": _whole(*RANGES["repeat"]),
     "seed": _whole(None),

@@ -13,6 +13,7 @@ from click.core import ParameterSource
 from runner.commands.run.options import RANGES, RunOptions, check_options, parse_share, spell_option
 from runner.core.load_profile import ARRIVALS
 from runner.core.percentiles import PERCENTILES, parse_percentiles
+from runner.core.reply_limit import parse_reply_limit
 from runner.errors import CompareError
 
 if TYPE_CHECKING:
@@ -79,6 +80,19 @@ class MoneyParam(click.ParamType["Money"]):
         try:
             return parse_money(str(value))
         except CompareError as error:
+            self.fail(str(error), param, ctx)
+
+
+class SizeParam(click.ParamType[int]):
+    """A number of bytes, with or without a unit."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return bytes."""
+        try:
+            return parse_reply_limit(str(value))
+        except ValueError as error:
             self.fail(str(error), param, ctx)
 
 
@@ -151,6 +165,12 @@ TARGETS = (
         help="Without a suffix the run's folder, with one (csv, md, json, jsonl, html, xml, parquet) a further output.",
     ),
     click.option("--bom", is_flag=True, help="Begin CSV files with a byte order mark, for Excel."),
+    click.option(
+        "--reply-limit",
+        type=SizeParam(),
+        metavar="SIZE",
+        help="Give up a reply that is larger than this: 500kB, 32MiB (default 16MiB).",
+    ),
 )
 """Which targets to ask, and where the results go."""
 
@@ -240,6 +260,8 @@ color_option = click.option(
     show_default=True,
     help="Colour; auto obeys NO_COLOR and FORCE_COLOR.",
 )
+
+open_option = click.option("--open", "launch", is_flag=True, help="Open the page with the report in a browser.")
 
 gate_option = click.option("--gate", is_flag=True, help="Exit with 1 if anything regressed.")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runner.cli.confirm import CONFIRM_OVER, Threshold, ask_about_hosts, confirm
+from runner.cli.help import GroupedCommand
 from runner.cli.options import (
     LOAD,
     REPEATS,
@@ -159,7 +160,7 @@ class AllowedErrorsParam(click.ParamType["AllowedErrors"]):
         return AllowedErrors(number, is_percentage)
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("suite", required=False, type=click.Path(path_type=Path))
 @run_options(TARGETS, REPEATS, RECORDED_RUNS, LOAD, CLUSTER, MEASUREMENT, COMPARISON)
 @click.option(

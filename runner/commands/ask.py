@@ -17,7 +17,7 @@ from runner.suite.load import suite_from_data, suite_from_prompts
 from runner.suite.schema import ParametersSchema
 
 NAME = "ask"
-PARAMETERS = tuple(ParametersSchema.model_fields)
+PARAMETERS = tuple(name for name in ParametersSchema.model_fields if name != "reply_limit")  # that is an option
 """Names of the parameters that a conversation may be asked with."""
 
 ReplyHistory = Mapping[str, tuple[str, ...]]

@@ -203,6 +203,15 @@ def name_latest(folder: Path) -> None:
             temporary.unlink(missing_ok=True)
 
 
+def shown_folder(folder: Path) -> Path:
+    """Return `latest` beside a run's folder where that leads to it, else the folder: the shorter name to show."""
+    latest = folder.parent / LATEST
+    with suppress(OSError):
+        if latest.samefile(folder):
+            return latest
+    return folder
+
+
 def _link_or_write(path: Path, name: str) -> None:
     try:
         path.symlink_to(name, target_is_directory=True)

@@ -314,6 +314,7 @@ def test_every_keyword_of_run_reaches_the_options() -> None:
     """Each documented keyword sets a field of `RunOptions`: none is accepted and ignored."""
     given_options: dict[str, Any] = {
         "targets": "sim/quick", "provider": ["sim"], "skip_missing": True, "env_file": "a.env", "allow_host": "h.test",
+        "reply_limit": "32MiB",
             "concurrency": 2,
         "output": ["a", "b.csv"], "bom": True, "case": "a*", "repeat": 3, "seed": 4, "warmup_requests": 1,
         "order": "blocks", "lead": 5, "adaptive": True, "rate": 2.5, "arrivals": "poisson", "duration": 60,
@@ -332,6 +333,8 @@ def test_every_keyword_of_run_reaches_the_options() -> None:
     rest = ("concurrency", "bom", "cases", "repeat", "seed", "warmup_requests", "order", "until_ci", "estimate_tokens")
     assert [getattr(options, name) for name in rest] == [2, True, ("a*",), 3, 4, 1, "blocks", 0.05, True]
     assert options.late_bound_s == 0.02
+    assert options.reply_limit == 32 * 2**20
+    assert read_options({"reply_limit": 1000}).reply_limit == 1000
     assert options.percents == (90.0, 99.9)
     assert (options.resume, options.retry_errors) == (Path("latest"), True)
     assert (options.record, options.replay, options.fast) == (True, Path("results/old"), True)

@@ -21,7 +21,7 @@ from runner.core.events import TIMED, Outcome
 from runner.core.hints import HINTS
 from runner.outputs.text.labels import FLAGS, OUTCOMES
 from runner.wire.causes import CAUSES
-from runner.wire.connection_failure import DESCRIPTIONS
+from runner.wire.connection_failure import DESCRIPTIONS, OWN_FAILURES
 from tests.support.scripted_server import ReceivedRequest, ScriptedReply, json_reply, serve
 from tests.wire.test_client import reply_of
 from tests.wire.test_response_decoder import ALL, SAMPLES, Sample
@@ -170,6 +170,7 @@ def failures() -> list[str]:
     outcomes = {
         **{cause: known.outcome for cause, known in CAUSES.items()},
         **dict.fromkeys(DESCRIPTIONS, Outcome.CONNECTION),
+        **OWN_FAILURES,
     }
     rows = [
         row(f"`{kind}`", f"`{outcomes.get(kind, Outcome.TIMEOUT)}`", hint.what, hint.help.format(provider="NAME"))

@@ -46,6 +46,8 @@ class RunOptions:
     """Without a suffix the run's folder, with one a further file."""
     bom: bool = False
     """Begin CSV files with a byte order mark."""
+    reply_limit: int | None = None
+    """Bytes at which a reply is given up."""
 
     cases: tuple[str, ...] = ()
     """Globs of case ids; empty for all cases."""

@@ -106,6 +106,8 @@ def _prepare(
     selected = _select_targets(suite, options, registry, environ, source, simulate=simulate)
     if source is None:
         selected = _check_trust(suite, selected, registry, environ, options.allow_hosts, sends=sends, ask=ask)
+    if options.reply_limit is not None:
+        selected = replace(selected, targets=_with_reply_limit(selected.targets, options.reply_limit))
     started = datetime.now().astimezone()
     folder, outputs = _place_outputs(options.outputs, suite.name, started, journal)
     plan = _make_plan(suite, selected, options, vantages_of(journal))
@@ -186,6 +188,10 @@ def _select_simulator(suite: Suite, registry: Registry, notes: Sequence[str]) ->
     targets = tuple(Target(SIMULATOR, persona, suite.parameters, simulated=True) for persona in PERSONAS)
     why = "no provider is configured, so the built-in simulator answers; `compare providers` shows which keys count"
     return SelectedTargets(targets, {SIMULATOR: find_endpoint(SIMULATOR, registry, {})}, (*notes, why))
+
+
+def _with_reply_limit(targets: Sequence[Target], limit: int) -> tuple[Target, ...]:
+    return tuple(replace(each, parameters=replace(each.parameters, reply_limit=limit)) for each in targets)
 
 
 def _place_outputs(

@@ -76,6 +76,7 @@ def settle_options(options: RunOptions, journal: Journal | None) -> RunOptions:
         budgets=options.budgets or tuple(map(parse_money, header.budgets)),
         until_ci=options.until_ci or header.until_ci,
         late_bound_s=options.late_bound_s or header.late_bound_s,
+        reply_limit=options.reply_limit or header.reply_limit,
         **{name: getattr(load, name) for name in LOAD_FIELDS},
     )
 

@@ -66,6 +66,8 @@ class Header:
     """Node -> its region, of the nodes that each sent every request; empty where any node could send it."""
     late_bound_s: float | None = None
     """How late timestamps may be before a row is flagged, in seconds; None for the default."""
+    reply_limit: int | None = None
+    """Bytes at which replies were given up, if an option said so; None for what the suite says, or the default."""
     format: int = FORMAT
 
     @property
@@ -95,7 +97,7 @@ _STORED = StoredNames(
         "prices",
         "checks",
     ),
-    *("case_patterns", "budgets", "until_ci", "replay_of", "vantages", "late_bound_s", "format"),
+    *("case_patterns", "budgets", "until_ci", "replay_of", "vantages", "late_bound_s", "reply_limit", "format"),
 )
 
 

@@ -90,12 +90,12 @@ def blocks_of(document: Path) -> Iterator[tuple[str, str]]:
             yield found["mark"] or "", found["body"]
 
 
-def commands_of(document: Path) -> list[Shown]:
-    """Return the commands of a document, without those of blocks that are marked as needing another machine."""
+def commands_of(document: Path, *, elsewhere: bool = False) -> list[Shown]:
+    """Return the commands of a document, or those too that are marked as needing another machine."""
     lines = (
         line
         for mark, body in blocks_of(document)
-        if not mark.startswith(("ci:", "needs "))
+        if elsewhere or not mark.startswith(("ci:", "needs "))
         for line in body.replace("\\\n", " ").splitlines()
     )
     return [Shown(document, line.strip()) for line in lines if line.strip().startswith("compare ")]
@@ -116,7 +116,10 @@ def named(words: list[str]) -> tuple[click.Command, list[str]]:
 def test_every_command_and_option_named_exists(document: Path) -> None:
     """Each command and option that a document names, in a block or in a sentence, is defined."""
     text = document.read_text(encoding="utf-8")
-    lines = [*(found[1] for found in INLINE.finditer(text)), *(shown.line for shown in commands_of(document))]
+    lines = [
+        *(found[1] for found in INLINE.finditer(text)),
+        *(shown.line for shown in commands_of(document, elsewhere=True)),
+    ]
     for line in lines:
         meant, rest = named(shlex.split(line.replace("…", "").replace("...", ""), comments=True))
         known = {option for parameter in meant.params for option in (*parameter.opts, *parameter.secondary_opts)}
@@ -360,3 +363,9 @@ def test_the_json_that_agents_read_has_the_members_of_the_page(tmp_path: Path) -
     named_members = members_of(page)
     assert len(named_members) > 15
     assert [each for each in named_members if not has_member(printed[each[0]], each[1].split("."))] == []
+
+
+def test_every_command_in_a_block_is_in_a_block_of_shell() -> None:
+    """No command stands in an indented block, which no test would run."""
+    shown = {name_of(path): re.findall(r"^ {4}compare .*", prose_of(path), re.MULTILINE) for path in DOCUMENTS}
+    assert {name: lines for name, lines in shown.items() if lines} == {}

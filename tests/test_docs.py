@@ -3,6 +3,7 @@
 No command names a retired model, and what programs read is named as it is.
 """
 
+import csv
 import json
 import os
 import re
@@ -277,6 +278,23 @@ def test_every_command_shown_runs(document: Path, reader: Reader) -> None:
         else:
             ends[shown.line] = reader.run(shown if command.always_start else shown.shorter)
     assert {line: end for line, end in ends.items() if end not in EXPECTED_CODES} == {}
+
+
+def test_the_readme_shows_what_a_run_writes(earlier_run: Path) -> None:
+    """Its table has the first columns of results.md, and the columns it shows of results.csv are there."""
+    shown = [found["body"] for found in FENCE.finditer((CHECKOUT / "README.md").read_text(encoding="utf-8"))]
+    table, rows = (next(body for body in shown if body.startswith(start)) for start in ("| target", '"case"'))
+    written = (earlier_run / "results" / "latest" / "results.md").read_text(encoding="utf-8")
+    headings = next(line for line in written.splitlines() if line.startswith("| target"))
+
+    assert _cells(headings)[: len(_cells(table.splitlines()[0]))] == _cells(table.splitlines()[0])
+    with (earlier_run / "results" / "latest" / "results.csv").open(encoding="utf-8", newline="") as file:
+        assert set(next(csv.reader([rows.splitlines()[0]]))) <= set(next(csv.reader(file)))
+
+
+def _cells(line: str) -> list[str]:
+    """Return the cells of a row of Markdown."""
+    return [cell.strip() for cell in line.strip("| \n").split("|")]
 
 
 def write_named_files(document: Path, folder: Path) -> None:

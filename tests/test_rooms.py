@@ -79,6 +79,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "numpy": ("analysis",),
     "openai": ("wire",),
     "pandas": ("analysis", "api", "outputs.csv"),
+    "prompt_toolkit": ("cli",),
     "pydantic": ("document", "pricing", "providers", "suite"),
     "pydantic_core": ("document", "providers"),
     "pyarrow": ("outputs.parquet",),

@@ -72,7 +72,7 @@ def diff(
 
     \b
     compare diff results/monday latest
-    compare diff latest --between deepseek/deepseek-chat zhipu/glm-4-plus
+    compare diff latest --between deepseek/deepseek-flash zhipu/glm-5.3
     compare diff latest --between-regions eu-west us-east
     compare diff baseline.jsonl latest --gate -o report.md -o junit.xml
 

@@ -270,6 +270,11 @@ class TimestampingConnector(aiohttp.TCPConnector):
 
     async def _start_tls_connection(self, underlying_transport: Any, req: Any, timeout: Any, *more: Any) -> Any:  # noqa: ASYNC109
         """Start TLS on a connection, and give its protocol the raw transport."""
-        transport, protocol = await super()._start_tls_connection(underlying_transport, req, timeout, *more)
+        try:
+            transport, protocol = await super()._start_tls_connection(underlying_transport, req, timeout, *more)
+        except aiohttp.ClientSSLError:
+            raise
+        except aiohttp.ClientConnectorError as error:  # the server was reached, and broke off the handshake
+            raise aiohttp.ClientConnectorSSLError(req.connection_key, error.os_error) from error
         cast("TimestampingProtocol", protocol).raw_transport = underlying_transport
         return transport, protocol

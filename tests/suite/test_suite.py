@@ -161,7 +161,7 @@ def test_complete_example_has_the_documented_meaning(tmp_path: Path) -> None:
         extra_body={"user": "compare"},
         reply_limit=4 * 2**20,
     )
-    assert (first.models, first.parameters.temperature) == (("deepseek-chat", "deepseek-reasoner"), 0.3)
+    assert (first.models, first.parameters.temperature) == (("qwen3.8-max", "qwen3.8-flash"), 0.3)
     assert (second.models, second.parameters.temperature) == (("1.10",), None)
     assert second.parameters.extra_body == {"user": "compare", "top_k": 20}
     cases = {case.id: case for case in suite.cases}

@@ -172,9 +172,13 @@ def _read_journal(file: Path) -> Journal:
     for line in _read_lines(file, size, damage, *(LINE_TYPES.keys() - {"record"})):
         if line.content["kind"] == "resume":
             resumptions.append(line)
-        elif line.content["kind"] == "header" and first is None:
+        elif line.content["kind"] != "header":
+            continue
+        elif first is None:
             first = line
-        elif line.content["kind"] == "header":
+        elif line.content == first.content:
+            damage.add(line.number, "the header once more")
+        else:
             damage.add(line.number, "another run begins here; neither it nor what is behind it belongs to this one")
             read_to = line.start
             break

@@ -243,7 +243,7 @@ def test_hostile_replies_add_no_other_elements(tmp_path: Path) -> None:
 
 
 def test_a_clear_lead_is_more_than_chance() -> None:
-    """Twelve blocks at half the time are more than chance."""
+    """Twelve rounds at half the time are more than chance."""
     run = run_of([*jittered(BASE, 12), *jittered(NEW, 12, slower=2)])
     first, whole = rank_targets(target_columns([run]))
     assert re.fullmatch(rf"First text: {BASE} after \d+ ms, ahead of everyone else by more than chance", first.headline)
@@ -253,25 +253,25 @@ def test_a_clear_lead_is_more_than_chance() -> None:
     assert whole.headline.startswith(f"Whole reply: {BASE}")
 
 
-def test_a_lead_of_few_blocks_is_not_decided() -> None:
-    """Two blocks decide nothing, however far apart, and the page says how many would."""
+def test_a_lead_of_few_rounds_is_not_decided() -> None:
+    """Two rounds decide nothing, however far apart, and the page says how many would."""
     run = run_of([*jittered(BASE, 2), *jittered(NEW, 2, slower=5)])
     first, _ = rank_targets(target_columns([run]))
     assert first.headline.endswith("but its lead is not decided")
     (doubt,) = first.doubts
-    assert doubt.startswith("not decided: 2 blocks cannot be significant")
+    assert doubt.startswith("not decided: 2 rounds cannot be significant")
     assert {place.interval for place in first.places} == {"–"}
 
 
 def test_each_reason_for_doubt_names_its_targets() -> None:
-    """If some pairs have too few blocks and another has none, each reason names its targets."""
+    """If some pairs have too few rounds and another has none, each reason names its targets."""
     others = [jittered(name, 2, slower=2) for name in ("acme/second", "acme/third")]
     alone = [answered("acme/fourth", block=7, ttft_s=3.0)]
     records = [*jittered(BASE, 2), *others[0], *others[1], *alone]
     run = run_of(records, tuple(dict.fromkeys(record.identity.target for record in records)))
     first, _ = rank_targets(target_columns([run]))
     few, none = first.doubts
-    assert re.match("acme/(second, acme/third|third, acme/second): not decided: 2 blocks", few)
+    assert re.match("acme/(second, acme/third|third, acme/second): not decided: 2 rounds", few)
     assert none.startswith("acme/fourth: not tested: nothing to compare")
 
 

@@ -96,8 +96,8 @@ _WALL_CLOCK = WallClock()
 class SegmentCounter:
     """Tells whether a read was one segment of TCP, all of which arrived at once.
 
-    A read of several segments has the timestamp of the last one, and nobody knows when the first one arrived. To ask the
-    kernel costs as much as the read itself, so it is asked only where that matters. The reads before had a segment each
+    A read of several segments has the timestamp of the last one, and nobody knows when the first one arrived. To ask
+    the kernel costs as much as a read, so it is asked only where that matters. The reads before had a segment each
     at least: where there are as many segments as reads, each had one.
     """
 

@@ -106,10 +106,16 @@ def _annotate_failures(run: Run) -> Iterator[Annotation]:
 
 
 def _annotate_regressions(difference: Difference | None) -> Iterator[Annotation]:
-    for finding in difference.having(Verdict.REGRESSED) if difference else ():
-        cells = zip(phrases.FINDING_HEADINGS, phrases.finding_cells(finding), strict=True)
+    if difference is None:
+        return
+    for finding in difference.having(Verdict.REGRESSED):
+        cells = zip(phrases.FINDING_HEADINGS, phrases.finding_cells(finding, paired=difference.paired), strict=True)
         message = ", ".join(f"{heading} {cell}" for heading, cell in cells)
-        yield Annotation("error", f"{finding.target}: {finding.measure.label} regressed", message)
+        yield Annotation(
+            "error",
+            f"{finding.target}: {finding.measure.label} {phrases.name_verdict(finding, paired=difference.paired)}",
+            message,
+        )
 
 
 def write_command(annotation: Annotation, file: str | None) -> str:

@@ -1,7 +1,7 @@
 """Every request in time, from the start of the run: when it was sent, when its text began, and when it ended."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from runner.analysis.run_results import Run
 from runner.core.record import Record
@@ -37,7 +37,7 @@ class RequestSpan:
     text_s: float | None
     end_s: float
     failed: bool
-    label: str = ""
+    label: str = field(default="", compare=False)
     """The name of the request."""
 
     @property

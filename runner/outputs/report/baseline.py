@@ -139,10 +139,11 @@ def _delta(finding: DiffFinding) -> FigureDelta:
     """Return a change in percent, or of failures in points, with an arrow."""
     if finding.measure.name == "failures":
         change = 100 * finding.change
-        text = _("{change} points", change=f"{change:+.1f}")
+        text = _("{change} points", change=f"{change:+.1f}".replace("+0.0", "0").replace("-0.0", "0"))
     else:
         change = 100 * (finding.change - 1)
         text = f"{change:+.0f} %" if abs(change) < 999.5 else f"{finding.change:.1f}x"
+        text = "0 %" if abs(change) < 0.5 else text
     arrow = "→" if abs(change) < 0.5 else "↑" if change > 0 else "↓"
     decided = {Verdict.REGRESSED, Verdict.IMPROVED} if finding.measure.better is not Better.NEITHER else set()
     return FigureDelta(f"{arrow} {text}", _kind_of_verdict(finding.verdict) if finding.verdict in decided else "same")

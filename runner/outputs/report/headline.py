@@ -27,7 +27,8 @@ def write_headline(
 ) -> Headline:
     """Return the headline of rankings; where nothing was timed, it says so."""
     tested = [ranking for ranking in rankings if ranking.duration.is_tested]
-    claims = tuple(_claim(ranking) for ranking in tested) or (_("Nothing was timed."),)
+    claim = _claim if len(runs) == 1 else _claim_over_runs
+    claims = tuple(map(claim, tested)) or (_("Nothing was timed."),)
     scope = _describe_scope(tested[0], runs[0]) if tested and len(runs) == 1 else None
     return Headline(claims, scope, _describe_failed(columns))
 
@@ -54,6 +55,14 @@ def _claim(ranking: DurationRanking) -> str:
         else _("{target} finished first: {lead}", target=first.label, lead=lead)
     )
     return claim + _describe_rest(behind[1:])
+
+
+def _claim_over_runs(ranking: DurationRanking) -> str:
+    """Return who has the lowest median of several runs, between which nothing is tested."""
+    first, values = ranking.places[0], {"target": ranking.places[0].label, "median": ranking.places[0].median}
+    if ranking.duration.column == "ttft_s":
+        return _("{target} has the lowest median TTFT, {median}, n {n}", n=f"{first.n:,}", **values)
+    return _("{target} has the lowest median total, {median}, n {n}", n=f"{first.n:,}", **values)
 
 
 def _claim_of_level(

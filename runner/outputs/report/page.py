@@ -26,7 +26,7 @@ from runner.outputs.report.provenance import ProvenanceFact, provenance_facts
 from runner.outputs.report.ranking import DurationRanking, rank_targets
 from runner.outputs.report.reply import PageReply, shorten, show_reply
 from runner.outputs.report.sampling import cut_to_fit, sample_turns
-from runner.outputs.report.summary_table import SummaryTable, tabulate_targets
+from runner.outputs.report.summary_table import SummaryTable, describe_columns, tabulate_targets
 from runner.outputs.text.checks import describe_checks
 from runner.outputs.text.escape import printable
 from runner.outputs.text.figures import count
@@ -38,7 +38,6 @@ from runner.outputs.text.remarks import (
     describe_simulated,
     remarks,
 )
-from runner.outputs.text.summary import summary_caption
 
 MAX_FAILURES = 50
 
@@ -156,7 +155,7 @@ def compose_report(runs: Sequence[Run], difference: Difference | None = None) ->
         glance=compose_glance(columns, turns, sample.turns),
         provenance=provenance,
         summary=tabulate_targets(columns, runs[0].percents, difference),
-        caption=summary_caption(runs[0].percents),
+        caption=describe_columns(runs[0].percents),
         failures=failures,
         remarks=(*more, *_sentences(runs, remarks)),
         checks="; ".join(_sentences(runs, _count_checks)) or None,

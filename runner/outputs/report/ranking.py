@@ -127,7 +127,7 @@ class DurationRanking:
 
     @property
     def this_run(self) -> tuple[str, ...]:
-        """What the run shows by itself where its rounds are too few for a verdict."""
+        """The claims on this run alone, where its rounds are too few for a verdict."""
         return tuple(each.this_run for each in self.comparisons if each.this_run)
 
     @property

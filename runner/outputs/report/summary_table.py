@@ -8,7 +8,7 @@ from functools import partial
 from runner.analysis.diff import Difference
 from runner.analysis.summary import Statistic
 from runner.analysis.target_figures import TargetFigures
-from runner.core.percentiles import name_extreme, name_percentile
+from runner.core.percentiles import name_extreme, name_percentile, smallest_sample
 from runner.outputs.report.baseline import FigureDelta, deltas_of
 from runner.outputs.report.comparison_grid import TargetColumn
 from runner.outputs.text.figures import MISSING, interval_ends, rate, seconds
@@ -67,6 +67,22 @@ def tabulate_targets(
             SummaryRow(columns[at].label, at, columns[at].summary.simulated, tuple(cells[at] for _, cells in found))
             for at in order
         ),
+    )
+
+
+def describe_columns(percents: Sequence[float]) -> str:
+    """Return the sentences that explain the summary's columns."""
+    needs = ", ".join(
+        _("{name} needs {n} requests", name=name_percentile(each), n=f"{smallest_sample(each):,}") for each in percents
+    )
+    tails = _(" Others are by nearest rank: {needs}; below that the extreme stands in, by name.", needs=needs)
+    return (
+        _("p50 is the median.")
+        + (tails if needs else "")
+        + _(
+            " Below a figure: its 95 % interval, where the rounds allow one; the range of the cases' own medians, where"
+            " one median hides it; n, where not all timed requests have the figure."
+        )
     )
 
 

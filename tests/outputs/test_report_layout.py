@@ -125,7 +125,8 @@ def test_headings_follow_a_wide_grid_sideways(opening: Opener, pages: dict[str, 
             """() => {
                 const lefts = (row) => [...row.children].map((cell) => Math.round(cell.getBoundingClientRect().left));
                 const [head, first] = [document.querySelector("#grid thead tr"), document.querySelector("tr.turn")];
-                return document.querySelector("#grid > tbody").scrollLeft > 0 && lefts(head).join() === lefts(first).join();
+                const isMoved = document.querySelector("#grid > tbody").scrollLeft > 0;
+                return isMoved && lefts(head).join() === lefts(first).join();
             }"""
         )
 

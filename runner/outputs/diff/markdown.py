@@ -109,7 +109,13 @@ def _replies(difference: Difference, room: int) -> Iterator[str]:
 
 def _reply(change: ReplyChange) -> str:
     heading = f"{inline(change.target, NAME_COLUMNS)} · {inline(phrases.question_label(change), NAME_COLUMNS)}"
-    before, after = _cut(change.base.text), _cut(change.new.text)
+    summary = f"<details><summary>{heading}: {inline(phrases.describe_reply_change(change), LINE_COLUMNS)}</summary>"
+    return "\n\n".join([summary, mark_words(change.base.text, change.new.text), "</details>"])
+
+
+def mark_words(base: str | None, new: str | None) -> str:
+    """Return two texts as one in which words removed and added are marked; one after the other if too different."""
+    before, after = _cut(base), _cut(new)
     whole = (
         DiffPiece(WordChange.REMOVED, before),
         DiffPiece(WordChange.SAME, "\n"),
@@ -120,8 +126,7 @@ def _reply(change: ReplyChange) -> str:
         for piece in marked_words(before, after) or whole
         if (text := _escape_piece(piece.text))
     ]
-    summary = f"<details><summary>{heading}: {inline(phrases.describe_reply_change(change), LINE_COLUMNS)}</summary>"
-    return "\n\n".join([summary, "".join(pieces), "</details>"])
+    return "".join(pieces)
 
 
 def _cut(text: str | None) -> str:

@@ -41,7 +41,7 @@ class Interval:
 
 
 def median_interval(
-    values: Sequence[float], blocks: Sequence[int] | None = None, *, level: float = LEVEL
+    values: Sequence[float], rounds: Sequence[int] | None = None, *, level: float = LEVEL
 ) -> Interval | None:
     """Return the confidence interval of a median; None for fewer than six rounds, or six values without rounds.
 
@@ -51,16 +51,16 @@ def median_interval(
 
     Args:
         values: any unit; the ends of the interval have the same.
-        blocks: the round of each value; without them each value is a round by itself.
+        rounds: the round of each value; without them each value is a round by itself.
         level: the confidence level.
 
     """
-    found = _clustered_ranks(values, 0.5, blocks, level, FEWEST_UNITS)
+    found = _clustered_ranks(values, 0.5, rounds, level, FEWEST_UNITS)
     return None if found is None else _between(values, found, level)
 
 
 def _clustered_ranks(
-    values: Sequence[float], share: float, blocks: Sequence[int] | None, level: float, fewest: int
+    values: Sequence[float], share: float, rounds: Sequence[int] | None, level: float, fewest: int
 ) -> tuple[int, int] | None:
     """Return the ranks, from 1, between which the quantile lies; None for fewer than `fewest` rounds."""
     count = len(values)
@@ -68,13 +68,13 @@ def _clustered_ranks(
         return None
     ordered = np.sort(np.asarray(values, dtype=float))
     below = np.asarray(values, dtype=float) <= ordered[max(math.ceil(share * count), 1) - 1]
-    of_round = np.arange(count) if blocks is None else np.unique(np.asarray(blocks), return_inverse=True)[1]
+    of_round = np.arange(count) if rounds is None else np.unique(np.asarray(rounds), return_inverse=True)[1]
     excess = np.bincount(of_round, weights=below - below.mean())[None, :].astype(np.float64)
-    rounds = excess.shape[1]
-    if rounds < fewest:
+    number = excess.shape[1]
+    if number < fewest:
         return None
     found = mean_of_rounds(excess, _correlation(values, of_round, excess))
-    error = math.sqrt(float(found.variance[0])) * rounds / count
+    error = math.sqrt(float(found.variance[0])) * number / count
     half = float(quantile((1 + level) / 2, found.degrees)[0]) * error
     low, high = math.ceil((share - half) * count - 1e-9), math.floor((share + half) * count + 1e-9) + 1
     return max(low, 1), min(high, count)
@@ -97,7 +97,7 @@ def _between(values: Sequence[float], ranks: tuple[int, int], level: float) -> I
 
 
 def percentile_interval(
-    values: Sequence[float], percent: float, blocks: Sequence[int] | None = None, *, level: float = LEVEL
+    values: Sequence[float], percent: float, rounds: Sequence[int] | None = None, *, level: float = LEVEL
 ) -> Interval | None:
     """Return the confidence interval of a percentile; None where the sample, or the number of rounds, is too small.
 
@@ -107,9 +107,9 @@ def percentile_interval(
     ends are in the unit of the values.
     """
     ranks = _interval_ranks(len(values), percent / 100, (1 - level) / 2)
-    if ranks is not None and blocks is not None:
+    if ranks is not None and rounds is not None:
         fewest = max(FEWEST_UNITS, smallest_sample(percent))
-        clustered = _clustered_ranks(values, percent / 100, blocks, level, fewest)
+        clustered = _clustered_ranks(values, percent / 100, rounds, level, fewest)
         ranks = clustered and (min(ranks[0], clustered[0]), max(ranks[1], clustered[1]))
     return None if ranks is None else _between(values, ranks, level)
 

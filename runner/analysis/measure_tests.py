@@ -21,13 +21,13 @@ from runner.analysis.intervals import FEWEST_UNITS, LEVEL, Interval
 from runner.analysis.measures import FAILURES, SLOW_REQUESTS, TIMED_MEASURES, ClockUse, Measure, Unit
 from runner.analysis.pairing import (
     STRATUM,
-    STRATUM_AND_BLOCK,
+    STRATUM_AND_ROUND,
     Arm,
-    BlockMeans,
-    by_stratum_and_block,
+    RoundMeans,
+    by_stratum_and_round,
     logs_of,
-    match_blocks,
-    pair_blocks,
+    match_rounds,
+    pair_rounds,
 )
 from runner.analysis.permutation import (
     FINE,
@@ -105,16 +105,16 @@ def gather_evidence(arms: ComparedArms, measures: tuple[Measure, ...], draws: in
     slow = _slow_evidence(arms, draws) if SLOW_REQUESTS in measures else None
     comparable = [each for each in TIMED_MEASURES if each in measures and _is_in_one_currency(arms, each)]
     found = {each: _average(arms, logs_of(arms.base, each.name), logs_of(arms.new, each.name)) for each in comparable}
-    blocks = {measure: means for measure, means in found.items() if means is not None}
-    ttft, answer = (next((m for m in blocks if m.name == name), None) for name in ("ttft_s", "ttfa_s"))
-    if ttft and answer and _are_equal(blocks[ttft], blocks[answer]):
-        del blocks[answer]  # no reply has reasoning: a second test of the same numbers only costs power
-    timed = [_block_evidence(arms, measure, means, draws) for measure, means in blocks.items()]
+    rounds = {measure: means for measure, means in found.items() if means is not None}
+    ttft, answer = (next((m for m in rounds if m.name == name), None) for name in ("ttft_s", "ttfa_s"))
+    if ttft and answer and _are_equal(rounds[ttft], rounds[answer]):
+        del rounds[answer]  # no reply has reasoning: a second test of the same numbers only costs power
+    timed = [_round_evidence(arms, measure, means, draws) for measure, means in rounds.items()]
     return [*filter(None, (failures, slow)), *timed]
 
 
-def _average(arms: ComparedArms, base: "pd.Series[float]", new: "pd.Series[float]") -> BlockMeans | None:
-    return pair_blocks(base, new) if arms.paired else match_blocks(base, new)
+def _average(arms: ComparedArms, base: "pd.Series[float]", new: "pd.Series[float]") -> RoundMeans | None:
+    return pair_rounds(base, new) if arms.paired else match_rounds(base, new)
 
 
 def _is_in_one_currency(arms: ComparedArms, measure: Measure) -> bool:
@@ -126,38 +126,38 @@ def _currencies(arms: ComparedArms) -> set[str]:
     return {*arms.base.timed["currency"].dropna(), *arms.new.timed["currency"].dropna()}
 
 
-def _are_equal(one: BlockMeans, other: BlockMeans) -> bool:
+def _are_equal(one: RoundMeans, other: RoundMeans) -> bool:
     if one.base is not None and other.base is not None and not np.array_equal(one.base, other.base):
         return False
     return np.array_equal(one.new, other.new)
 
 
-def _block_evidence(arms: ComparedArms, measure: Measure, blocks: BlockMeans, draws: int) -> MeasureEvidence:
+def _round_evidence(arms: ComparedArms, measure: Measure, rounds: RoundMeans, draws: int) -> MeasureEvidence:
     return MeasureEvidence(
         arms,
         measure,
-        _test(blocks, draws),
-        (math.exp(blocks.base_level), math.exp(blocks.new_level)),
-        blocks.n,
-        _fewest_units(blocks),
-        pairs=blocks.pairs,
-        questions=blocks.questions,
-        rounds=_series_of(blocks),
+        _test(rounds, draws),
+        (math.exp(rounds.base_level), math.exp(rounds.new_level)),
+        rounds.n,
+        _fewest_units(rounds),
+        pairs=rounds.pairs,
+        questions=rounds.questions,
+        rounds=_series_of(rounds),
     )
 
 
-def _test(blocks: BlockMeans, draws: int) -> PermutationResult:
-    if blocks.base is None:
-        return sign_flip_test(blocks.new, draws=draws)
-    return two_sample_test(blocks.base, blocks.new, draws=draws)
+def _test(rounds: RoundMeans, draws: int) -> PermutationResult:
+    if rounds.base is None:
+        return sign_flip_test(rounds.new, draws=draws)
+    return two_sample_test(rounds.base, rounds.new, draws=draws)
 
 
-def _fewest_units(blocks: BlockMeans) -> Callable[[float], int | None]:
-    return fewest_pairs if blocks.base is None else fewest_of_two_samples
+def _fewest_units(rounds: RoundMeans) -> Callable[[float], int | None]:
+    return fewest_pairs if rounds.base is None else fewest_of_two_samples
 
 
-def _series_of(blocks: BlockMeans) -> tuple[Floats, ...]:
-    return (blocks.new,) if blocks.base is None else (blocks.new, blocks.base)
+def _series_of(rounds: RoundMeans) -> tuple[Floats, ...]:
+    return (rounds.new,) if rounds.base is None else (rounds.new, rounds.base)
 
 
 # Slow requests
@@ -165,7 +165,7 @@ def _series_of(blocks: BlockMeans) -> tuple[Floats, ...]:
 
 def _slow_evidence(arms: ComparedArms, draws: int) -> MeasureEvidence | None:
     """Return the evidence on the share of slow requests, by rounds; None if no question was timed on both sides."""
-    columns = [*STRATUM_AND_BLOCK, *TIMES]
+    columns = [*STRATUM_AND_ROUND, *TIMES]
     timed = pd.concat({"base": arms.base.timed[columns], "new": arms.new.timed[columns]})
     timed = timed[timed[[*TIMES]].notna().any(axis=1)]
     shares, times = (
@@ -192,9 +192,9 @@ def _slow_evidence(arms: ComparedArms, draws: int) -> MeasureEvidence | None:
 
 
 def _split_sides(timed: pd.DataFrame, values: Floats) -> tuple["pd.Series[float]", "pd.Series[float]"]:
-    """Return the values of the rows of base and of new, by stratum and block."""
+    """Return the values of the rows of base and of new, by stratum and round."""
     is_new = timed.index.get_level_values(0) == "new"
-    return by_stratum_and_block(timed[~is_new], values[~is_new]), by_stratum_and_block(timed[is_new], values[is_new])
+    return by_stratum_and_round(timed[~is_new], values[~is_new]), by_stratum_and_round(timed[is_new], values[is_new])
 
 
 def _never_narrower(result: PermutationResult, least: Interval) -> PermutationResult:

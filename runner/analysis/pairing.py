@@ -1,4 +1,4 @@
-"""The two arms of a comparison, and the blocks that their rows become: the units of the tests.
+"""The two arms of a comparison, and the rounds that their rows become: the units of the tests.
 
 Values are compared as logarithms, so that a ratio and its inverse weigh equally, and no single slow request decides a
 mean.
@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 
 STRATUM = [*QUESTION, "vantage"]
 """Rows are compared within a stratum. `vantage` is the node or place that sent the request, blank if it is ignored."""
-STRATUM_AND_BLOCK = [*STRATUM, "block"]
+STRATUM_AND_ROUND = [*STRATUM, "block"]
 
 _DESCRIPTIVE = ("prompt", "reply", "outcome", "finish_reason", "flags", "simulated", "response_model", "currency")
 _COMPARED_COLUMNS = frozenset(
@@ -73,10 +73,10 @@ def arm_of(table: pd.DataFrame, target: MeasuredTarget, label: str, vantages: Ma
 
 
 @dataclass(frozen=True, slots=True)
-class BlockMeans:
-    """The means of each block: of paired arms the differences, new less base; else of either run.
+class RoundMeans:
+    """The means of each round: of paired arms the differences, new less base; else of either run.
 
-    `new` has shape (blocks,); `base` has shape (blocks of the base,), and is None if the arms are paired. `n` counts
+    `new` has shape (rounds,); `base` has shape (rounds of the base,), and is None if the arms are paired. `n` counts
     the values behind them, of base and new. The levels are means of the values. `pairs` are the differences of all
     pairs, of so many `questions`; None if the arms are not paired.
     """
@@ -90,27 +90,27 @@ class BlockMeans:
     questions: int = 0
 
 
-def pair_blocks(base: "pd.Series[float]", new: "pd.Series[float]") -> BlockMeans | None:
-    """Pair the values of one run by case, turn and block, and average by block; None if no pair has both.
+def pair_rounds(base: "pd.Series[float]", new: "pd.Series[float]") -> RoundMeans | None:
+    """Pair the values of one run by case, turn and round, and average by round; None if no pair has both.
 
-    The values are indexed by STRATUM_AND_BLOCK, as `logs_of` returns them.
+    The values are indexed by STRATUM_AND_ROUND, as `logs_of` returns them.
     """
     pairs = pd.concat({"base": base, "new": new}, axis=1).dropna()
     if pairs.empty:
         return None
     shifts = pairs["new"] - pairs["base"]
-    differences = _block_means(shifts)
+    differences = _round_means(shifts)
     levels = pairs.mean()
     n = (len(pairs), len(pairs))
     questions = len({*zip(*(pairs.index.get_level_values(name) for name in QUESTION), strict=True)})
     each = shifts.to_numpy(dtype=float)
-    return BlockMeans(differences, None, n, float(levels["base"]), float(levels["new"]), each, questions)
+    return RoundMeans(differences, None, n, float(levels["base"]), float(levels["new"]), each, questions)
 
 
-def match_blocks(base: "pd.Series[float]", new: "pd.Series[float]") -> BlockMeans | None:
-    """Subtract from each value the mean of its stratum, averaged over both runs, and average by run and block.
+def match_rounds(base: "pd.Series[float]", new: "pd.Series[float]") -> RoundMeans | None:
+    """Subtract from each value the mean of its stratum, averaged over both runs, and average by run and round.
 
-    None if no stratum is in both runs. The values are indexed as for `pair_blocks`.
+    None if no stratum is in both runs. The values are indexed as for `pair_rounds`.
     """
     stratum_means = pd.concat({"base": _stratum_means(base), "new": _stratum_means(new)}, axis=1).dropna()
     if stratum_means.empty:
@@ -119,30 +119,30 @@ def match_blocks(base: "pd.Series[float]", new: "pd.Series[float]") -> BlockMean
     old, now = _residuals(base, middle), _residuals(new, middle)
     levels = stratum_means.mean()
     n = (len(old), len(now))
-    return BlockMeans(_block_means(now), _block_means(old), n, float(levels["base"]), float(levels["new"]))
+    return RoundMeans(_round_means(now), _round_means(old), n, float(levels["base"]), float(levels["new"]))
 
 
 def logs_of(arm: Arm, column: str) -> "pd.Series[float]":
-    """Return the logarithm of a column by stratum and block; a reply without any character counts as one character."""
+    """Return the logarithm of a column by stratum and round; a reply without any character counts as one character."""
     values = arm.timed[column].to_numpy(dtype=float, na_value=np.nan)
     if column == "chars":
         values = np.where(np.isnan(values), values, np.maximum(values, 1))
     known = np.greater(values, 0)  # False where there is no value
-    return by_stratum_and_block(arm.timed[known], np.log(values[known]))
+    return by_stratum_and_round(arm.timed[known], np.log(values[known]))
 
 
-def by_stratum_and_block(rows: pd.DataFrame, values: Floats) -> "pd.Series[float]":
-    """Return a value of each row by stratum and block, the mean of those that have these in common."""
-    index = pd.MultiIndex.from_arrays([rows[name].array for name in STRATUM_AND_BLOCK], names=STRATUM_AND_BLOCK)
+def by_stratum_and_round(rows: pd.DataFrame, values: Floats) -> "pd.Series[float]":
+    """Return a value of each row by stratum and round, the mean of those that have these in common."""
+    index = pd.MultiIndex.from_arrays([rows[name].array for name in STRATUM_AND_ROUND], names=STRATUM_AND_ROUND)
     found = pd.Series(values, index=index, dtype=float)
-    return found if index.is_unique else found.groupby(level=STRATUM_AND_BLOCK).mean()
+    return found if index.is_unique else found.groupby(level=STRATUM_AND_ROUND).mean()
 
 
 def _stratum_means(logs: "pd.Series[float]") -> "pd.Series[float]":
     return logs.groupby(level=STRATUM).mean()
 
 
-def _block_means(logs: "pd.Series[float]") -> Floats:
+def _round_means(logs: "pd.Series[float]") -> Floats:
     return np.asarray(logs.groupby(level="block").mean(), dtype=np.float64)
 
 

@@ -42,12 +42,12 @@ def mean_log_times(timed: pd.DataFrame) -> "pd.Series[float]":
     return means
 
 
-def share_of_slow(slow: "pd.Series[bool]", blocks: "pd.Series[int]") -> tuple[Proportion, Interval | None]:
+def share_of_slow(slow: "pd.Series[bool]", rounds: "pd.Series[int]") -> tuple[Proportion, Interval | None]:
     """Return the share of slow requests, one at least given, with its 95 % interval; None for fewer than six rounds.
 
     Wilson's interval, of as many independent requests as say as much as these do in their rounds.
     """
-    by_round = slow.groupby(blocks.to_numpy()).agg(["sum", "count"]).sort_index()
+    by_round = slow.groupby(rounds.to_numpy()).agg(["sum", "count"]).sort_index()
     counts = (by_round["sum"].to_numpy(dtype=float), by_round["count"].to_numpy(dtype=float))
     share = Proportion(float(counts[0].sum()), float(counts[1].sum()))
     if len(by_round) < FEWEST_UNITS:

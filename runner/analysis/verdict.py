@@ -16,6 +16,9 @@ from runner.analysis.permutation import PermutationResult
 from runner.analysis.student import chi_squared_quantile
 from runner.errors import CompareError
 
+MIN_EFFECT = 0.10
+"""The smallest change that matters unless the user names one, as a share."""
+
 POWER, SPREAD_AT_MOST, FEWEST_DEGREES = 0.9, 0.9, 3
 """The chance with which the number of units named decides, if all is as it was estimated, but for the spread: that is
 taken at the upper end of what a sample of that size allows, since few units show too small a spread too often."""
@@ -67,7 +70,7 @@ class Rule:
     """
 
     alpha: float = 0.01
-    min_effect: float = 0.10
+    min_effect: float = MIN_EFFECT
     min_failure_rise: float = 0.05
     measures: tuple[str, ...] = ()
     min_slow_rise: float = 0.02

@@ -29,7 +29,7 @@ class TwoRuns:
         """A row for each target and metric.
 
         base and new are typical values in `unit` (of a cost its currency), change is new to base as a ratio (of
-        failures, a difference of shares), low and high its 95 % interval, p adjusted for all rows; n counts the blocks
+        failures, a difference of shares), low and high its 95 % interval, p adjusted for all rows; n counts the rounds
         behind a row, of failures the requests. `why` says what would decide an undecided row. The columns that begin
         with `this_run` hold what this run shows by itself where its rounds are too few for a verdict: the ratio over
         all pairs of requests with its interval and p, and how many of the pairs changed in that direction. They are
@@ -112,7 +112,7 @@ def _row(finding: DiffFinding, difference: Difference) -> dict[str, object]:
         "n_base": finding.n[0],
         "n_new": finding.n[1],
         "units": finding.units,
-        "verdict": finding.verdict.value,
+        "verdict": phrases.name_verdict(finding, paired=difference.paired),
         "why": doubt,
         "this_run": None if claim is None else claim.change,
         "this_run_low": None if ends is None else ends.low,

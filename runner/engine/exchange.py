@@ -10,7 +10,7 @@ from time import perf_counter_ns
 
 import anyio
 
-from runner.core.events import Channel, Event, Failed, Outcome, Text
+from runner.core.events import AnswerWasReasoning, Channel, Event, Failed, Outcome, Text
 from runner.core.record import Record
 from runner.engine.attempts import AttemptRunner
 from runner.engine.in_flight import InFlightRequest, describe_failure
@@ -171,7 +171,13 @@ class RequestExchange:
         in_flight.attempt = Attempt(recording=self.recorder.new_buffer() if self.recorder else None)
         in_flight.started_at = in_flight.started_at or datetime.now(UTC).isoformat(timespec="milliseconds")
         messages = [{"role": m.role, "content": m.content} for m in request.messages(self.salt)]
-        completion = CompletionRequest(template.target.model, messages, template.body, template.timeouts)
+        completion = CompletionRequest(
+            template.target.model,
+            messages,
+            template.body,
+            template.timeouts,
+            template.target.parameters.reply_limit,
+        )
 
         watch = _RedactedWatch(self.observer, request, self.redactor) if self.observer.watches_text else None
         await self.runner.run(completion, in_flight.attempt, watch, vantage=request.vantage)
@@ -215,6 +221,8 @@ class _RedactedWatch:
             event = event._replace(text=stream.feed(event.text))
             if not event.text:
                 return
+        elif isinstance(event, AnswerWasReasoning):
+            self.flush()
         self._observer.received(self._request, event)
 
     def flush(self) -> None:

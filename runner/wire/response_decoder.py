@@ -14,6 +14,7 @@ from runner.core.events import Ended, Event, Failed, Finished, Flagged, Response
 from runner.core.record_from_events import Fold
 from runner.storage.recordings.recording import Label, Reads
 from runner.wire.chat_completions import ChatCompletionsDecoder
+from runner.wire.connection_failure import undecodable
 from runner.wire.decompression import find_codings
 from runner.wire.error_body import READ_LIMIT, find_json, is_markup, one_line, page_title
 from runner.wire.failure import classify_error, classify_response, failure, has_own_id, request_id, request_id_in
@@ -21,7 +22,7 @@ from runner.wire.json_value import read_json, read_json_halves, write_json
 from runner.wire.response_body import ResponseHead
 from runner.wire.sse import BYTE_ORDER_MARK, FRAME_LIMIT, Frame, FrameReader, is_done, is_whole
 
-BLANKS = b" \t\r\n"
+PREFIXES = re.compile(rb"(?:[ \t\r\n]|\xef\xbb\xbf)*")
 DOCUMENT_STARTS = (b"{", b"[", b"<")
 
 ERROR_BODY_LIMIT = 64 * 1024
@@ -65,6 +66,9 @@ class DialectDecoder(Protocol):
     def is_ping(self, value: object) -> bool:
         """Return whether a JSON value belongs to no reply and reports nothing: it only keeps the connection alive."""
 
+    def is_foreign(self, value: object) -> bool:
+        """Return whether a JSON value says something, but nothing that this dialect knows."""
+
     def flush(self) -> list[Event]:
         """Return the text that is held back, and flags about it."""
 
@@ -88,12 +92,15 @@ class ResponseDecoder:
         self._reply = _ReplyDecoder(status, dialect(status), needs_id=not has_own_id(headers))
         self._stream: _StreamDecoder | None = None
         self._body = bytearray()
+        self._error_body = bytearray()
+        self._is_document = False
+        """Whether the body is known to be no stream."""
         self._last_ns: int | None = None
 
     @property
     def over(self) -> bool:
-        """Whether [DONE] or a failure was decoded: the rest of the body is ignored."""
-        return self._reply.over
+        """Whether [DONE] or a failure was decoded, or enough of an error: the rest of the body is ignored."""
+        return self._reply.over or len(self._error_body) >= ERROR_BODY_LIMIT
 
     def feed(self, at_ns: int, data: bytes) -> list[Event]:
         """Return the events of one read, which arrived at `at_ns`."""
@@ -103,18 +110,24 @@ class ResponseDecoder:
             return []
         self._last_ns = at_ns
         if not self._is_success:
-            self._body += data[: ERROR_BODY_LIMIT - len(self._body)]
+            self._error_body += data[: ERROR_BODY_LIMIT - len(self._error_body)]
             return []
         self._body += data
+        if self._is_document:
+            return self._limit_document(at_ns)
         self._drop_blanks()
+        self._is_document = self._body.startswith(DOCUMENT_STARTS)
         if self._is_stream():
             self._stream = _StreamDecoder(self._reply, self._limit)
             body, self._body = bytes(self._body), bytearray()
             return self._stream.feed(at_ns, body)
-        if len(self._body) > self._limit:
-            self._body.clear()
-            return self._reply.fail("too_long", "a body without end", at_ns)
-        return []
+        return self._limit_document(at_ns)
+
+    def _limit_document(self, at_ns: int) -> list[Event]:
+        if len(self._body) <= self._limit:
+            return []
+        self._body.clear()
+        return self._reply.fail("too_long", "a body without end", at_ns)
 
     def close(self, at_ns: int, ended_by: Failed | None = None) -> list[Event]:
         """Return the events of the body's end; `ended_by` is the failure that ended it early.
@@ -135,11 +148,11 @@ class ResponseDecoder:
         return 200 <= self._status < 300
 
     def _close_body(self, at_ns: int, ended_by: Failed | None) -> list[Event]:
-        if self.over:
+        if self._reply.over:
             return []
         if self._stream is not None:
             return self._stream.close(at_ns, was_cut=ended_by is not None)
-        body, body_ns = bytes(self._body), self._last_ns or at_ns
+        body, body_ns = bytes(self._body or self._error_body), self._last_ns or at_ns
         if not self._is_success:
             failed = classify_response(self._status, self._headers, body, at_ns=body_ns, now=self._now)
             return [*self._reply.name_request(find_json(body), body_ns), *self._reply.end(failed)]
@@ -149,10 +162,9 @@ class ResponseDecoder:
 
     def _drop_blanks(self) -> None:
         """Drop what may precede any body: a byte order mark, and blank lines that keep a connection alive."""
-        del self._body[: len(self._body) - len(self._body.lstrip(BLANKS))]
-        if self._body.startswith(BYTE_ORDER_MARK):
-            del self._body[: len(BYTE_ORDER_MARK)]
-            self._drop_blanks()
+        prefix = PREFIXES.match(self._body)
+        if prefix is not None:
+            del self._body[: prefix.end()]
 
     def _is_stream(self) -> bool:
         undecided = BYTE_ORDER_MARK.startswith(self._body)  # also while the body is empty
@@ -173,10 +185,18 @@ class _ReplyDecoder:
         self.settled = False
         """Whether the dialect's `decode_plain` may be used: the first values have brought the request's id."""
         self._needs_id = needs_id
+        self._began = False
+        """Whether a value was the dialect's own."""
+        self._foreign: object = None
+        """The first value that was not."""
 
     def decode(self, value: object, at_ns: int, halves: object = None) -> list[Event]:
         """Return the events of one JSON value; `halves` is the same with halves of surrogate pairs in its texts."""
+        if isinstance(value, list) and value and all(map(self.dialect.holds_reply, value)):
+            each = halves if isinstance(halves, list) else [None] * len(value)  # chunks that a relay has bundled
+            return [event for chunk, half in zip(value, each, strict=True) for event in self.decode(chunk, at_ns, half)]
         error = self.dialect.find_error(value)
+        self._note_part(value)
         if error is None and self.dialect.is_ping(value):
             return []
         if not isinstance(value, dict):
@@ -193,6 +213,19 @@ class _ReplyDecoder:
         if error is not None:
             return events + self.decode_error(error, at_ns)
         return events + self.end(last) if isinstance(last, StreamDone | Failed) else events
+
+    def _note_part(self, value: object) -> None:
+        """Note whether a value is the dialect's own; if none is, the stream is another dialect's."""
+        foreign = self.dialect.is_foreign(value)
+        self._began = self._began or not foreign
+        self._foreign = value if foreign and self._foreign is None else self._foreign
+
+    def fail_if_foreign(self, at_ns: int) -> list[Event]:
+        """Return the failure of a body that has ended and held no part of a reply, but something else; else nothing."""
+        if self._began or self._foreign is None:
+            return []
+        text = f"no {self.dialect.reply_name}: {one_line(write_json(self._foreign))}"
+        return self.fail("not_a_reply", text, at_ns)
 
     def decode_error(self, error: object, at_ns: int) -> list[Event]:
         """Return the events of a JSON value that is known to report an error."""
@@ -245,6 +278,8 @@ class _StreamDecoder:
         if self._reply.over:
             return []
         events = self._decode_frames(self._reader.close())
+        if not was_cut and (foreign := self._reply.fail_if_foreign(at_ns)):
+            return events + foreign
         if not (self._had_frames or was_cut or FIELD.search(self._prefix)):
             text = f"text instead of a reply: {one_line(self._prefix.decode(errors='replace'))}"
             return self._reply.fail("not_a_reply", text, at_ns)
@@ -261,7 +296,7 @@ class _StreamDecoder:
 
     def _decode_frame(self, frame: Frame) -> list[Event]:
         if is_done(frame.data):
-            return self._reply.end(StreamDone(frame.at_ns))
+            return self._reply.fail_if_foreign(frame.at_ns) or self._reply.end(StreamDone(frame.at_ns))
         try:
             value, replaced = read_json(frame.data)
         except ValueError:
@@ -345,9 +380,12 @@ def _decode_recorded_response(label: Label, head: ResponseHead, headers_ns: int,
     if find_codings(head.headers):
         fold.add(Flagged(headers_ns, "compressed"))
     decoder = ResponseDecoder(head.status, head.headers)
-    for at_ns, data in reads:
-        for event in decoder.feed(at_ns, data):
-            fold.add(event)
-    if label.closed_ns is not None:
-        for event in decoder.close(label.closed_ns, label.failed):
-            fold.add(event)
+    try:
+        for at_ns, data in reads:
+            for event in decoder.feed(at_ns, data):
+                fold.add(event)
+        if label.closed_ns is not None:
+            for event in decoder.close(label.closed_ns, label.failed):
+                fold.add(event)
+    except Exception as error:  # noqa: BLE001 -- as when it was received
+        fold.add(undecodable(error, label.closed_ns or headers_ns))

@@ -243,7 +243,7 @@ def test_hostile_replies_add_no_other_elements(tmp_path: Path) -> None:
 
 
 def test_a_clear_lead_is_more_than_chance() -> None:
-    """Twelve blocks at half the time are more than chance."""
+    """Twelve rounds at half the time are more than chance."""
     run = run_of([*jittered(BASE, 12), *jittered(NEW, 12, slower=2)])
     first, whole = rank_targets(target_columns([run]))
     assert re.fullmatch(rf"First text: {BASE} after \d+ ms, ahead of everyone else by more than chance", first.headline)
@@ -253,25 +253,25 @@ def test_a_clear_lead_is_more_than_chance() -> None:
     assert whole.headline.startswith(f"Whole reply: {BASE}")
 
 
-def test_a_lead_of_few_blocks_is_not_decided() -> None:
-    """Two blocks decide nothing, however far apart, and the page says how many would."""
+def test_a_lead_of_few_rounds_is_not_decided() -> None:
+    """Two rounds decide nothing, however far apart, and the page says how many would."""
     run = run_of([*jittered(BASE, 2), *jittered(NEW, 2, slower=5)])
     first, _ = rank_targets(target_columns([run]))
     assert first.headline.endswith("but its lead is not decided")
     (doubt,) = first.doubts
-    assert doubt.startswith("not decided: 2 blocks cannot be significant")
+    assert doubt.startswith("not decided: 2 rounds cannot be significant")
     assert {place.interval for place in first.places} == {"–"}
 
 
 def test_each_reason_for_doubt_names_its_targets() -> None:
-    """If some pairs have too few blocks and another has none, each reason names its targets."""
+    """If some pairs have too few rounds and another has none, each reason names its targets."""
     others = [jittered(name, 2, slower=2) for name in ("acme/second", "acme/third")]
     alone = [answered("acme/fourth", block=7, ttft_s=3.0)]
     records = [*jittered(BASE, 2), *others[0], *others[1], *alone]
     run = run_of(records, tuple(dict.fromkeys(record.identity.target for record in records)))
     first, _ = rank_targets(target_columns([run]))
     few, none = first.doubts
-    assert re.match("acme/(second, acme/third|third, acme/second): not decided: 2 blocks", few)
+    assert re.match("acme/(second, acme/third|third, acme/second): not decided: 2 rounds", few)
     assert none.startswith("acme/fourth: not tested: nothing to compare")
 
 
@@ -470,3 +470,19 @@ def test_replies_stand_side_by_side_on_a_terminal(crafted_run: Path, run_cli: Ru
     assert {wcswidth(line.rstrip()) for line in boxed if line.count("│") == 4} == {79}
     assert "␛[31mred" in plain
     assert "\x1b[31mred" not in done.stdout
+
+
+@pytest.mark.parametrize("written", ["![" * 10_000, "[" * 20_000, "*[a" * 6_000], ids=["images", "links", "emphasis"])
+def test_many_open_brackets_stay_as_written(written: str) -> None:
+    """For each of them the reader would look through all the others; thirty such replies would take half a minute."""
+    assert safe_html(written) == f'<div class="text">{written}</div>'
+
+
+@pytest.mark.parametrize("mark", [">", "- ", "1. "], ids=["quotes", "bullets", "numbers"])
+def test_no_text_is_lost_in_deep_nesting(mark: str) -> None:
+    """A few levels are rendered; six hundred, of which the reader drops the innermost text, are shown as written."""
+    assert f"<{'blockquote' if mark == '>' else 'li'}>" in safe_html(mark * 4 + "innermost")
+    deep = safe_html(mark * 600 + "innermost")
+    assert "innermost" in deep
+    assert "<li>" not in deep
+    assert "<blockquote>" not in deep

@@ -17,7 +17,7 @@ WORDY = frozenset({0, 6})
 
 CAPTION = (
     "base and new are geometric means of what was compared, new/base is their ratio with its 95 % interval; of "
-    "failures, shares of requests and the difference in points. n counts blocks (of the smaller run, where there are "
+    "failures, shares of requests and the difference in points. n counts rounds (of the smaller run, where there are "
     "two), of failures requests; p is adjusted for all tests; rows whose values are all equal need none."
 )
 
@@ -52,7 +52,7 @@ def _describe_side(side: Side) -> str:
 def describe_pairing(difference: Difference) -> str:
     """Return whether pairs within one run are compared, or two runs that drift may separate."""
     if difference.paired:
-        return "within one run, in pairs of one block: what drifted, drifted for both"
+        return "within one run, in pairs of one round: what drifted, drifted for both"
     return "across two runs, the weaker comparison: drift between them cannot be told from a change"
 
 
@@ -147,12 +147,12 @@ def _write_n(finding: DiffFinding) -> str:
 def describe_doubt(finding: DiffFinding, difference: Difference) -> str | None:  # noqa: PLR0911 -- a case per reason
     """Return why a finding is undecided, and what would decide it; None for a finding with a verdict."""
     decision = finding.decision
-    unit = "request" if finding.measure.unit is Unit.SHARE else "block"
-    is_paired = difference.paired and unit == "block"
+    unit = "request" if finding.measure.unit is Unit.SHARE else "round"
+    is_paired = difference.paired and unit == "round"
     sides = "" if is_paired else " on each side" if finding.n[0] == finding.n[1] else " on the smaller side"
     present = f"{count(finding.units, unit)}{sides}"
     needed = f"{count(decision.needed, unit)}{'' if is_paired else ' on each side'}" if decision.needed else ""
-    option = " (--repeat)" if unit == "block" else ""
+    option = " (--repeat)" if unit == "round" else ""
     match decision.reason:
         case UndecidedReason.TOO_FEW:
             return f"{present} cannot be significant, whatever they show; about {needed} should be enough{option}"

@@ -46,7 +46,7 @@ class LeaderComparison:
     verdict: str
     ratio: str = MISSING
     p: str = MISSING
-    blocks: str = MISSING
+    rounds: str = MISSING
     why: str | None = None
     is_slower: bool = False
     """Whether it was slower by more than chance."""
@@ -148,7 +148,7 @@ def _describe_certainty(slower: Sequence[bool]) -> str:
 
 
 def _compare(first: TargetColumn, other: TargetColumn, duration: RankedDuration, test: PairTest) -> LeaderComparison:
-    """Test whether a column is slower than the first; columns of different runs have no common blocks to test."""
+    """Test whether a column is slower than the first; columns of different runs have no common rounds to test."""
     if first.run is not other.run:
         return LeaderComparison("not tested", why="these are different runs; compare diff compares runs")
     try:
@@ -162,7 +162,7 @@ def _compare(first: TargetColumn, other: TargetColumn, duration: RankedDuration,
         verdict=_VERDICTS[tested.verdict].format(least=f"{difference.rule.min_effect:.0%}"),
         ratio=write_change(tested),
         p=write_p(tested.p),
-        blocks=f"{tested.units:,}",
+        rounds=f"{tested.units:,}",
         why=describe_doubt(tested, difference),
         is_slower=tested.verdict is Verdict.REGRESSED,
         warnings=difference.warnings,

@@ -55,7 +55,8 @@ if TYPE_CHECKING:
     multiple=True,
     type=click.Path(path_type=Path),
     metavar="PATH",
-    help="Write a report as well: .md fits a pull request, .json is for programs, .xml is JUnit.",
+    help="Write a report as well: .html is a page to share, .md fits a pull request, .json is for programs, "
+    ".xml is JUnit.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 @color_option

@@ -25,9 +25,31 @@ CAPTION = (
 def headline(difference: Difference) -> str:
     """Return the verdict of the whole, and how many rows have which."""
     rows = len(difference.findings)
-    counts = Counter(finding.verdict for finding in difference.findings)
-    parts = ", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict if counts[verdict])
-    return f"{difference.verdict}: {parts} ({count(rows, 'row')})"
+    order = {verdict: at for at, verdict in enumerate(Verdict)}
+    sorted_findings = sorted(difference.findings, key=lambda finding: order[finding.verdict])
+    counts = Counter(name_verdict(finding, paired=difference.paired) for finding in sorted_findings)
+    parts = ", ".join(f"{n} {word}" for word, n in counts.items())
+    worst = next(finding for finding in difference.findings if finding.verdict is difference.verdict)
+    return f"{name_verdict(worst, paired=difference.paired)}: {parts} ({count(rows, 'row')})"
+
+
+_BETWEEN_TARGETS = {
+    Unit.SECONDS: ("slower", "faster"),
+    Unit.CHARACTERS_PER_SECOND: ("slower", "faster"),
+    Unit.MONEY: ("dearer", "cheaper"),
+    Unit.SHARE: ("failing more", "failing less"),
+}
+
+
+def name_verdict(finding: DiffFinding, *, paired: bool) -> str:
+    """Return the word for a verdict: regressed or improved only where a new run is compared with a baseline.
+
+    Of two targets, or two places, neither is the earlier one: the second is slower or faster than the first.
+    """
+    words = _BETWEEN_TARGETS.get(finding.measure.unit) if paired else None
+    if words is None or finding.verdict not in {Verdict.REGRESSED, Verdict.IMPROVED}:
+        return finding.verdict.value
+    return words[finding.verdict is Verdict.IMPROVED]
 
 
 def describe_simulated(difference: Difference) -> str | None:
@@ -77,7 +99,7 @@ def targets(difference: Difference) -> tuple[str, ...]:
 # A finding's row
 
 
-def finding_cells(finding: DiffFinding) -> tuple[str, ...]:
+def finding_cells(finding: DiffFinding, *, paired: bool) -> tuple[str, ...]:
     """Return a finding's row under FINDING_HEADINGS."""
     return (
         _measure_label(finding),
@@ -86,7 +108,7 @@ def finding_cells(finding: DiffFinding) -> tuple[str, ...]:
         write_change(finding),
         write_p(finding.p),
         _write_n(finding),
-        finding.verdict.value,
+        name_verdict(finding, paired=paired),
     )
 
 

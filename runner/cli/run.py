@@ -53,7 +53,7 @@ RECORDED_RUNS = (
         type=click.Path(path_type=Path),
         metavar="RUN",
         shell_complete=complete_runs,
-        help="Ask nobody: play back what was recorded in RUN. Needs no key.",
+        help="Send nothing: play back what was recorded in RUN. Needs no key.",
     ),
     click.option("--fast", is_flag=True, help="With --replay, as fast as possible, not at the recorded pace."),
 )

@@ -526,7 +526,7 @@ def test_public_names_exist_and_have_docstrings() -> None:
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/python.md"])
+@pytest.mark.parametrize("document", ["README.md", "docs/python.md", "docs/tutorial.md"])
 def test_the_examples_of_a_document_run(tmp_path: Path, document: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The blocks of Python, one after the other, with the suites beside them, and no key.
 

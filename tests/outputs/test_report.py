@@ -470,3 +470,19 @@ def test_replies_stand_side_by_side_on_a_terminal(crafted_run: Path, run_cli: Ru
     assert {wcswidth(line.rstrip()) for line in boxed if line.count("│") == 4} == {79}
     assert "␛[31mred" in plain
     assert "\x1b[31mred" not in done.stdout
+
+
+@pytest.mark.parametrize("written", ["![" * 10_000, "[" * 20_000, "*[a" * 6_000], ids=["images", "links", "emphasis"])
+def test_many_open_brackets_stay_as_written(written: str) -> None:
+    """For each of them the reader would look through all the others; thirty such replies would take half a minute."""
+    assert safe_html(written) == f'<div class="text">{written}</div>'
+
+
+@pytest.mark.parametrize("mark", [">", "- ", "1. "], ids=["quotes", "bullets", "numbers"])
+def test_no_text_is_lost_in_deep_nesting(mark: str) -> None:
+    """A few levels are rendered; six hundred, of which the reader drops the innermost text, are shown as written."""
+    assert f"<{'blockquote' if mark == '>' else 'li'}>" in safe_html(mark * 4 + "innermost")
+    deep = safe_html(mark * 600 + "innermost")
+    assert "innermost" in deep
+    assert "<li>" not in deep
+    assert "<blockquote>" not in deep

@@ -7,6 +7,7 @@ between rounds counts, the one between questions does not, since they are always
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,11 +66,17 @@ def _clustered_ranks(
         return None
     found = mean_of_rounds(totals[None, :])
     error = math.sqrt(float(found.variance[0])) * number / count
-    half = float(quantile((1 + level) / 2, found.degrees)[0]) * error
+    half = _quantile((1 + level) / 2, float(found.degrees[0])) * error
     low, high = math.ceil((share - half) * count - 1e-9), math.floor((share + half) * count + 1e-9) + 1
     if share == 0.5:  # the extremes hold the median of six independent rounds with 96.9 %, and of more with more
         low, high = max(low, 1), min(high, count)
     return (low, high) if 1 <= low <= high <= count else None
+
+
+@lru_cache(maxsize=1024)
+def _quantile(share: float, degrees: float) -> float:
+    """Return a quantile of Student's t; a page has hundreds of intervals, and few degrees of freedom."""
+    return float(quantile(share, np.array([degrees]))[0])
 
 
 def _excess_by_round(values: Sequence[float], share: float, rounds: Sequence[int] | None) -> tuple[Floats, int]:

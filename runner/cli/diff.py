@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     multiple=True,
     metavar="NAME",
     shell_complete=complete_metrics,
-    help="Only this measure; repeatable: failures, ttft, ttfa, total, tpot, output_cps, chars, cost. "
+    help="Only this measure; repeatable: failures, slow, ttft, ttfa, total, tpot, output_cps, chars, cost. "
     "Fewer rows are easier to decide.",
 )
 @click.option(
@@ -55,7 +55,8 @@ if TYPE_CHECKING:
     multiple=True,
     type=click.Path(path_type=Path),
     metavar="PATH",
-    help="Write a report as well: .md fits a pull request, .json is for programs, .xml is JUnit.",
+    help="Write a report as well: .html is a page to share, .md fits a pull request, .json is for programs, "
+    ".xml is JUnit.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 @color_option

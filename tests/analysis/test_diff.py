@@ -536,7 +536,9 @@ def compare_diff(*arguments: str) -> Result:
         (("base/journal.jsonl", "slow", "--gate", "--metric", "chars"), 0),
     ],
 )
-def test_diff_exit_code(runs: Path, arguments: tuple[str, ...], code: int) -> None:
+def test_diff_exits_with_1_for_a_regression_and_5_for_undecided_if_asked(
+    runs: Path, arguments: tuple[str, ...], code: int
+) -> None:
     """1 for a regression with --gate, 5 for undecided with --fail-undecided, else 0."""
     done = compare_diff(*arguments)
     assert (done.exit_code, runs.is_dir()) == (code, True), done.output

@@ -315,7 +315,7 @@ def slow_south(tmp_path: Path) -> Path:
     return write_run(tmp_path / "run", records, vantages=NODES)
 
 
-def test_diff_between_regions(slow_south: Path, tmp_path: Path) -> None:
+def test_a_difference_between_regions_names_both_places_in_every_format(slow_south: Path, tmp_path: Path) -> None:
     """Terminal, Markdown, JSON and JUnit name the places; a regression fails a gate."""
     outputs = {suffix: tmp_path / f"report{suffix}" for suffix in (".md", ".json", ".xml")}
     named = [argument for path in outputs.values() for argument in ("-o", str(path))]

@@ -437,7 +437,7 @@ def test_a_failure_is_the_last_piece(tmp_path: Path) -> None:
 # Differences
 
 
-def test_diff_within_a_run(two_targets: pd.DataFrame) -> None:
+def test_diff_within_a_run_has_a_verdict_and_a_row_for_each_metric(two_targets: pd.DataFrame) -> None:
     """Two targets of a table: a verdict, and a row for each metric with its n."""
     difference = diff(two_targets, between=(QUICK, SLOW), metric=["ttft", "total"])
     assert difference.frame["metric"].tolist() == ["ttft_s", "total_s"]

@@ -164,7 +164,7 @@ def test_a_report_opens_from_disk(opening: Opener, real: Path) -> None:
     expect(page.locator("#shown")).to_have_text("5 shown")
 
 
-def test_filters_and_search(opening: Opener, real: Path) -> None:
+def test_filters_show_failed_or_different_turns_and_search_covers_all_texts(opening: Opener, real: Path) -> None:
     """Failed shows turns with a failed check, different turns whose replies differ; search covers all texts."""
     page = opening(real)
     page.get_by_text("Failed", exact=True).click()

@@ -23,6 +23,11 @@ def new_run_id(suite: str, started: datetime) -> str:
     return f"{started:%Y%m%dT%H%M%S}-{safe}-{secrets.token_hex(2)}"
 
 
+def name_of(folder: Path) -> str:
+    """Return a folder's name as text, for a run's id: a byte that is not UTF-8 becomes a question mark in a box."""
+    return os.fsencode(folder.name).decode("utf-8", "replace")
+
+
 def find_run(name: Path) -> Path:
     """Return a run's folder, named by the folder, by its journal, by its id in results/, or as `latest`.
 

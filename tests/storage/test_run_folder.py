@@ -61,6 +61,40 @@ def test_a_relative_path_is_in_the_working_folder(tmp_path: Path) -> None:
     assert names(tmp_path) == ["table.md"]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere a folder cannot be locked")
+def test_temporary_files_of_killed_processes_are_removed(tmp_path: Path) -> None:
+    """What a process that is gone left is removed by the next write; what another one is writing, and links, stay."""
+    program = (
+        "import sys; from pathlib import Path; from runner.storage.run_folder import write_atomically\n"
+        "def slowly():\n    yield 'a'\n    print('begun', flush=True)\n    yield input()\n"
+        "write_atomically(Path(sys.argv[1]), slowly())"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "other.md")]
+    with subprocess.Popen(command, cwd=CHECKOUT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"begun\n"
+        (temporary,) = names(tmp_path)
+        (tmp_path / f".compare-{'0' * 16}.tmp").symlink_to("target")
+        write_atomically(tmp_path / "a.md", "a")
+        assert temporary in names(tmp_path)
+        process.kill()
+        process.wait()
+    write_atomically(tmp_path / "a.md", "a")
+    assert names(tmp_path) == [f".compare-{'0' * 16}.tmp", "a.md"]
+    (tmp_path / temporary).write_text("a")
+    claim_folder(tmp_path).release()
+    assert temporary not in names(tmp_path)
+
+
+def test_links_that_were_never_named_latest_are_removed(tmp_path: Path) -> None:
+    """A process that is killed between two steps leaves a link; a minute later it is of no use to anybody."""
+    (tmp_path / f".{LATEST}-01234567").write_text("old")
+    os.utime(tmp_path / f".{LATEST}-01234567", (0, 0))
+    (tmp_path / f".{LATEST}-89abcdef").write_text("new")
+    name_latest(tmp_path / "run")
+    assert names(tmp_path) == [f".{LATEST}-89abcdef", LATEST]
+
+
 @pytest.mark.skipif(os.name != "posix", reason="other systems have no mode")
 def test_a_written_file_respects_the_umask(tmp_path: Path) -> None:
     """A file is readable by everyone whom the umask allows."""

@@ -183,8 +183,8 @@ def test_no_text_is_a_command_to_the_runner_of_github(texts: list[str]) -> None:
     """However a reply is cut, no line begins with two colons; without its backslashes the log has the whole text."""
     log = write_to_log(*texts)
     assert COMMAND.search(log.replace("\r", "\n")) is None
-    assert log.replace("\\", "") == printable("".join(texts))
-    assert "\\" not in log or COMMAND.search("".join(texts).replace("\r", "\n"))
+    assert log.replace("\\", "") == "".join(map(printable, texts))
+    assert "\\" not in log or COMMAND.search("".join(map(printable, texts)).replace("\r", "\n"))
 
 
 def test_a_reply_is_no_command_in_a_log_and_annotations_are(tmp_path: Path) -> None:

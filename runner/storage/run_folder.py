@@ -228,6 +228,32 @@ def write_atomically(path: Path, content: str | Iterable[str] | bytes, encoding:
         raise WriteFailed(f"{path} cannot be written: {error.strerror}; the journal is complete") from error
 
 
+def write_each(paths: Iterable[Path], write: Callable[[Path], None]) -> None:
+    """Write outputs, each whether or not another one fails.
+
+    Raises:
+        WriteFailed: names each that failed, and why. If one did for a fault of ours, that is raised, with the names.
+
+    """
+    failures: list[tuple[Path, Exception]] = []
+    for path in paths:
+        try:
+            write(path)
+        except Exception as error:  # noqa: BLE001 -- whatever fails, and be it a bug, costs no other output
+            failures.append((path, error))
+    if not failures:
+        return
+    named = "\n".join(
+        str(error) if isinstance(error, WriteFailed) else f"{path} was not written: {type(error).__name__}: {error}"
+        for path, error in failures
+    )
+    fault = next((error for _, error in failures if not isinstance(error, CompareError)), None)
+    if fault is None:
+        raise WriteFailed(named)
+    fault.add_note(f"{named}\nAll other outputs, and the journal, are written.")
+    raise fault
+
+
 _TEMPORARY = re.compile(r"\.compare-[0-9a-f]{16}\.tmp")
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.errors import CompareError, JournalError
+from runner.errors import CompareError, JournalError, WriteFailed
 from runner.storage.journal import FILE_NAME
 from runner.storage.run_folder import (
     LATEST,
@@ -23,6 +23,7 @@ from runner.storage.run_folder import (
     new_run_id,
     refuse_used_folder,
     write_atomically,
+    write_each,
 )
 
 CHECKOUT = Path(__file__).parents[2]
@@ -318,6 +319,28 @@ def test_an_output_in_a_read_only_folder_is_an_error(tmp_path: Path) -> None:
         pytest.skip("this user may write everywhere")
     with pytest.raises(CompareError, match="is not writable"):
         check_outputs([folder / "a.md"], SUFFIXES)
+
+
+def test_an_output_that_fails_costs_no_other(tmp_path: Path) -> None:
+    """All others are written; each that failed is named, whatever it failed for."""
+
+    def write(path: Path) -> None:
+        if path.suffix == ".csv":
+            raise OverflowError("too large")
+        write_atomically(path, "a")
+
+    (tmp_path / "b.md").mkdir()
+    (tmp_path / "b.md" / "x").touch()
+    with pytest.raises(WriteFailed) as refused:
+        write_each([tmp_path / "b.md", tmp_path / "c.md", tmp_path / "missing" / "d.md"], write)
+    assert str(refused.value).count("cannot be written") == 2
+    assert (tmp_path / "c.md").read_text() == "a"
+    with pytest.raises(OverflowError) as fault:
+        write_each([tmp_path / "a.csv", tmp_path / "b.md", tmp_path / "e.md"], write)
+    (note,) = fault.value.__notes__
+    assert "a.csv was not written: OverflowError: too large" in note
+    assert "b.md cannot be written" in note
+    assert (tmp_path / "e.md").read_text() == "a"
 
 
 # The latest run

@@ -6,12 +6,9 @@ import io
 import os
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, TextIO
+from typing import Any, TextIO
 
 from runner.errors import CompareError
-
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
 
 ESCAPE = "compare-escape"
 """The name of the error handler that writes characters which an encoding lacks as JSON does."""
@@ -38,7 +35,7 @@ class SteadyFile(io.FileIO):
 
     failure: OSError | None = None
 
-    def write(self, data: "ReadableBuffer", /) -> int | None:  # type: ignore[override] # None where it would block
+    def write(self, data: Any, /) -> int | None:  # type: ignore[override] # None where it would block
         """Write bytes; where that fails, do as if they were written."""
         if self.failure is None:
             try:

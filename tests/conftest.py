@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 
 from tests.support import command
+from tests.support.selection import choose_thorough
 
 FOREIGN = (
     "*_API_BASE",
@@ -48,7 +49,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--thorough",
         action="store_true",
-        help="more examples for every property, a process of its own for every `compare`, documented commands in full",
+        help="only the tests that then do more: properties get more examples, every `compare` a process of its own, "
+        "documents run their commands in full, and those marked `thorough` take a quarter of a minute each",
     )
 
 
@@ -60,13 +62,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect the tests that take a quarter of a minute each, unless there is time for them."""
+    """Deselect the tests marked `thorough`; with the option those that do the same with it and without."""
     if config.getoption("--thorough"):
-        return
-    long = [item for item in items if item.get_closest_marker("thorough")]
-    if long:
-        config.hook.pytest_deselected(items=long)
-        items[:] = [item for item in items if item not in long]
+        chosen = choose_thorough(items)
+    else:
+        chosen = [item for item in items if item.get_closest_marker("thorough") is None]
+    kept = {item.nodeid for item in chosen}
+    left_out = [item for item in items if item.nodeid not in kept]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = chosen
 
 
 def pytest_collection_finish() -> None:

@@ -201,7 +201,7 @@ def _multiple_of(validator: Any, wanted: float, instance: Any, _schema: Any) -> 
         yield ValidationError(f"{instance!r} is not a multiple of {wanted}")
 
 
-def _divides(factor: int | float, number: int | float) -> bool:  # noqa: PYI041 -- not the same at run time
+def _divides(factor: Any, number: Any) -> bool:
     if isinstance(factor, float) or isinstance(number, float):
         try:
             quotient = number / factor
@@ -213,7 +213,7 @@ def _divides(factor: int | float, number: int | float) -> bool:  # noqa: PYI041 
 
 
 def _is_finite(number: Any) -> bool:
-    return isinstance(number, int) or isfinite(number)
+    return not isinstance(number, float) or isfinite(number)
 
 
 def _matches(pattern: str, text: str) -> bool:

@@ -36,5 +36,5 @@ def ask(prompt: str, *, options: "RunOptions", system: str | None, max_tokens: i
     system = system and text_argument(system)
     prepared = prepare_prompt(text, options, system=system, max_tokens=max_tokens, ask=ask_about_hosts)
     names = [target.name for target in prepared.plan.targets]
-    finished = perform_with(prepared, view, lambda: open_columns(view.progress_mode, view.open_results(), names))
+    finished = perform_with(prepared, view, lambda: open_columns(view.reply_mode, view.open_results(), names))
     sys.exit(of_run(finished))

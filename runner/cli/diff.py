@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runner.cli.completion import complete_metrics, complete_runs, complete_targets_of_base
 from runner.cli.options import color_option, fail_undecided_option, gate_option, min_effect_option
 from runner.cli.terminal import echo_error, echo_json
 from runner.errors import CompareError
@@ -16,10 +17,14 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("base", type=click.Path(path_type=Path))
-@click.argument("new", type=click.Path(path_type=Path), required=False)
+@click.argument("base", type=click.Path(path_type=Path), shell_complete=complete_runs)
+@click.argument("new", type=click.Path(path_type=Path), required=False, shell_complete=complete_runs)
 @click.option(
-    "--between", nargs=2, metavar="A B", help="Compare target B with target A of the one run: the stronger comparison."
+    "--between",
+    nargs=2,
+    metavar="A B",
+    shell_complete=complete_targets_of_base,
+    help="Compare target B with target A of the one run: the stronger comparison.",
 )
 @click.option(
     "--between-regions",
@@ -33,7 +38,8 @@ if TYPE_CHECKING:
     "metrics",
     multiple=True,
     metavar="NAME",
-    help="Only this measure; repeatable: failures, ttft, ttfa, total, tpot, output_cps, chars, cost. "
+    shell_complete=complete_metrics,
+    help="Only this measure; repeatable: failures, slow, ttft, ttfa, total, tpot, output_cps, chars, cost. "
     "Fewer rows are easier to decide.",
 )
 @click.option(
@@ -49,7 +55,8 @@ if TYPE_CHECKING:
     multiple=True,
     type=click.Path(path_type=Path),
     metavar="PATH",
-    help="Write a report as well: .md fits a pull request, .json is for programs, .xml is JUnit.",
+    help="Write a report as well: .html is a page to share, .md fits a pull request, .json is for programs, "
+    ".xml is JUnit.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 @color_option

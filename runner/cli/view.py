@@ -42,6 +42,13 @@ class ViewOptions:
         """How progress is shown: auto, live, plain or none."""
         return "none" if self.quiet else self.progress
 
+    @property
+    def reply_mode(self) -> str:
+        """How replies are shown: as progress is, but whole ones at least, unless JSON alone is wanted."""
+        if self.progress_mode != "none":
+            return self.progress_mode
+        return "none" if self.as_json else "plain"
+
     def open_results(self) -> "Console":
         """Return the console for results: standard output, but standard error where JSON goes to standard output."""
         return open_console(self.color, stderr=self.as_json)

@@ -62,13 +62,16 @@ def _keyed_fields(value: Any) -> dict[str, object]:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One turn of a case, for one target, in one repeat; `replies` are those to the earlier turns."""
+    """One turn of a case, for one target, in one repeat; `replies` are those to the earlier turns.
+
+    A reply is None where its turn failed and the conversation went on without it, as only `compare chat` does.
+    """
 
     target: Target
     case: Case
     repeat: int
     block: int
-    replies: tuple[str, ...] = ()
+    replies: tuple[str | None, ...] = ()
     warmup: bool = False
     vantage: Node | None = None
     """The node that must send it; None for any."""
@@ -123,7 +126,8 @@ class Request:
         messages = [Message("system", system)] if system else []
         messages += self.case.history
         for asked, replied in zip(self.case.turns, self.replies, strict=False):
-            messages += [Message("user", asked), Message("assistant", replied)]
+            if replied is not None:
+                messages += [Message("user", asked), Message("assistant", replied)]
         messages.append(Message("user", self.prompt))
         if self.target.parameters.cache == "bust":
             nonce = sha256(f"{salt}{self.key}".encode()).hexdigest()[:12]

@@ -83,10 +83,11 @@ def _note_on_shared_key(endpoints: Sequence[Endpoint]) -> list[str]:
     (only,) = endpoints
     if only.key is None or only.key.variable != SHARED_VARIABLE:
         return []
-    return [
+    note = (
         f"only {SHARED_VARIABLE} is set, so {only.provider} alone is asked. If it holds another vendor's key, as in "
         "tutorials, put that into the vendor's own variable, such as DASHSCOPE_API_KEY; `compare providers` lists them."
-    ]
+    )
+    return [note]
 
 
 def _listed_targets(suite: Suite, registry: Registry) -> Iterator[Target]:

@@ -48,6 +48,14 @@ def find_run(name: Path) -> Path:
     raise JournalError(f"{name} holds no {FILE_NAME}; name a run's folder, as `compare run` prints it when it is done")
 
 
+def list_runs() -> list[str]:
+    """Return `latest` and the ids of the runs in results/, the newest first; empty where there are none."""
+    if not RESULTS.is_dir():
+        return []
+    runs = [path.name for path in RESULTS.iterdir() if path.name != LATEST and (path / FILE_NAME).is_file()]
+    return [*([LATEST] if runs else []), *sorted(runs, reverse=True)]
+
+
 def _follow(path: Path) -> Path:
     """Return the folder that `latest` names now, since the next run changes it."""
     if path.name != LATEST:

@@ -91,7 +91,7 @@ def _detail(error: BaseException) -> str:
     """Return an exception's message in one line, without the URL it may contain: a proxy's holds a password."""
     match error:
         case aiohttp.ClientConnectorError():
-            text = str(error.os_error)
+            text = str(error.os_error) or type(error.os_error).__name__
         case aiohttp.ClientResponseError():
             text = f"{error.status} {error.message}"
         case aiohttp.InvalidURL():

@@ -1,6 +1,8 @@
 """The progress of a run: a row for each target on a terminal, a line for each request elsewhere."""
 
+import re
 from io import StringIO
+from pathlib import Path
 from statistics import median
 
 import pytest
@@ -13,7 +15,9 @@ from runner.core.events import Outcome
 from runner.core.record import Record, TextEvents, Timestamps
 from runner.core.suite import Case, Parameters
 from runner.planning.plan import Plan, Request, Target
+from tests.support.command import write_yaml
 from tests.support.plans import first_requests
+from tests.support.pseudo_terminal import open_terminal
 
 TARGETS = (Target("acme", "m-1", Parameters()), Target("acme", "m-2", Parameters()))
 PLAN = Plan((Case("case", ("Hello?",)),), TARGETS, repeat=5)
@@ -144,3 +148,18 @@ def test_the_running_median_is_within_a_step_of_the_median(values: list[float]) 
 def test_the_running_median_of_nothing_is_none() -> None:
     """It is None before the first value, not zero."""
     assert RunningMedian().value is None
+
+
+def test_progress_on_a_real_terminal(tmp_path: Path) -> None:
+    """A run shows its bar while it goes on, and leaves the table, the result and the link to the page, nothing else."""
+    write_yaml(tmp_path / "s.yaml", {"version": 1, "cases": [{"id": f"c{at}", "prompt": "Hi"} for at in range(12)]})
+    with open_terminal(tmp_path, "run", "s.yaml", "-m", "sim/quick", "-m", "sim/steady") as terminal:
+        drawn = terminal.wait_for("━")
+        assert any(line.split()[:1] == ["sim/steady"] for line in drawn)
+        assert any(line.split()[:1] == ["all"] for line in drawn)
+        assert terminal.finish() == 0
+    lines = [line for line in terminal.lines if line]
+    assert not any("\u241b" in line or "━" in line for line in lines)
+    assert lines[-1] == "report: results/latest/report.html"
+    assert any(line.startswith("sim/quick answered first") for line in lines)
+    assert re.search(rb"\x1b\]8;id=\d+;file:///\S+/report\.html\x1b\\", terminal.printed)

@@ -46,15 +46,16 @@ def test_the_last_line_names_the_first_its_lead_and_the_pairs() -> None:
 
 
 def test_one_round_says_what_would_settle_it() -> None:
-    """A clear lead in one round holds for that run, and a repeat that would decide is named."""
+    """A clear lead in one round holds for that run, and how many rounds would decide is named, with the option."""
     clear = describe_first(run_of(rows(1, cases=40)))
     assert clear is not None
-    assert (
-        "ahead in 40 of 40 paired requests; 1 round cannot show whether that holds at another time, --repeat" in clear
-    )
+    assert "ahead in 40 of 40 paired requests; 1 round cannot show whether that holds at another time, 8 r" in clear
     few = describe_first(run_of(rows(1)))
     assert few is not None
-    assert "ahead in 2 of 2 paired requests; that may be chance, --repeat 8 should settle it." in few
+    assert few.endswith("ahead in 2 of 2 paired requests; that may be chance, 8 rounds should settle it.")
+    from_a_suite = describe_first(run_of(rows(1), path="prompts/basic.yaml"))
+    assert from_a_suite is not None
+    assert from_a_suite.endswith("8 rounds should settle it (--repeat).")
 
 
 def test_a_small_lead_is_too_close_to_call() -> None:

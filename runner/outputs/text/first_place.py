@@ -50,7 +50,8 @@ def describe_first(run: Run) -> str | None:
     if lead is None or difference is None:
         return f"{first.target} answered first: {first}, {other}; no requests of both are paired."
     (tested,) = difference.findings
-    return f"{_describe_lead(first, other, lead, tested)}; {_describe_scope(tested, difference)}."
+    option = " (--repeat)" if run.header.path else ""
+    return f"{_describe_lead(first, other, lead, tested)}; {_describe_scope(tested, difference, option)}."
 
 
 def _compare(run: Run, first: _Place, other: _Place, targets: int) -> Difference | None:
@@ -78,7 +79,7 @@ def _is_ahead(tested: DiffFinding) -> bool:
     return tested.verdict is Verdict.REGRESSED or (claim is not None and claim.change > 1)
 
 
-def _describe_scope(tested: DiffFinding, difference: Difference) -> str:
+def _describe_scope(tested: DiffFinding, difference: Difference, option: str) -> str:
     """Return how far that can be generalised, and what would settle it."""
     rounds = count(tested.units, "round")
     if tested.verdict is Verdict.REGRESSED:
@@ -89,5 +90,5 @@ def _describe_scope(tested: DiffFinding, difference: Difference) -> str:
     if needed is None:
         return describe_doubt(tested, difference) or f"tested over {rounds}"
     if _is_ahead(tested):
-        return f"{rounds} cannot show whether that holds at another time, --repeat {needed} should"
-    return f"that may be chance, --repeat {needed} should settle it"
+        return f"{rounds} cannot show whether that holds at another time, {needed} rounds should{option}"
+    return f"that may be chance, {needed} rounds should settle it{option}"

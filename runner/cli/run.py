@@ -266,8 +266,9 @@ def _print_difference(finished: "FinishedRun", gate: "Gate", view: ViewOptions) 
 
 
 def _report_to_github(finished: "FinishedRun", difference: "Difference | None") -> None:
+    from runner.cli.terminal import echo_workflow_command  # noqa: PLC0415
     from runner.outputs.github import append_summary, workflow_commands  # noqa: PLC0415
 
     append_summary(os.environ, finished.run, difference)
     for line in workflow_commands(os.environ, finished.run, difference):
-        click.echo(line, err=True)
+        echo_workflow_command(line)

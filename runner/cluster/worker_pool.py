@@ -260,5 +260,5 @@ def _refuse_loopback(endpoint: Endpoint, worker: WorkerHandle) -> None:
     if worker.host != platform.node() and urlsplit(endpoint.base_url).hostname in LOOPBACK:
         raise CompareError(
             f"{endpoint.provider} is asked at {endpoint.base_url}, which {worker} would look for on its own machine. "
-            "Give an address that every node reaches; `compare serve` runs the simulator on one"
+            "Give an address that every node reaches; `compare simulate` runs the simulator on one"
         )

@@ -62,6 +62,9 @@ HINTS: dict[str, Hint] = {
     "bad_url": Hint("impossible address", "correct base_url"),
     "worker_lost": Hint("worker of the cluster lost", "see Ray's own logs; its memory may have been too little"),
     "connection": Hint("connection failed", "check base_url and the network"),
+    # Limits of this machine.
+    "reply_limit": Hint("reply beyond its limit", "lower max_tokens, or raise --reply-limit"),
+    "undecodable": Hint("reply that cannot be decoded", "report it with the recording of `compare run --record`"),
     # The timeouts.
     "connect": Hint("no connection in time", "check the network, or raise timeouts.connect"),
     "first_token": Hint("no text in time", "lower --concurrency, or raise timeouts.first_token"),

@@ -8,6 +8,7 @@ import asyncio
 import re
 import socket
 import ssl
+from contextlib import suppress
 from copy import copy
 from functools import partial
 from time import perf_counter_ns
@@ -15,6 +16,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import aiohttp
+from aiohttp.base_protocol import PAUSE_RESUME_READING_ERRORS
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
@@ -53,7 +55,7 @@ class TimestampingProtocol(ResponseHandler):
         """When the last byte of the request had not been handed to the socket, as far as is known."""
         self._kernel_reader: KernelReader | None = None
         self._arrival: ReadArrival | None = None
-        self._broken_by: OSError | None = None
+        self._broken_by: Exception | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Timestamp the end of the TLS handshake, or of TCP's where there is no TLS."""
@@ -80,7 +82,7 @@ class TimestampingProtocol(ResponseHandler):
         body.clock = TRANSPORT_CLOCK if self._kernel_reader is None else KERNEL_CLOCK
         self._reader.begin(body)
         self._leaving = body
-        body.begin_sending(perf_counter_ns())
+        body.begin_sending(perf_counter_ns(), self)
         self._unsent_ns = perf_counter_ns()
         self.transport.write(message)
         self._timestamp_sent()
@@ -139,6 +141,22 @@ class TimestampingProtocol(ResponseHandler):
             body.merged_ns.add(at_ns)
         reader.feed(at_ns, data)
 
+    def pause_reads(self) -> None:
+        """Leave what arrives in the kernel, which makes the server wait."""
+        if self._kernel_reader is not None:
+            self._kernel_reader.pause()
+        elif self.transport is not None:
+            with suppress(*PAUSE_RESUME_READING_ERRORS):
+                self.transport.pause_reading()
+
+    def resume_reads(self) -> None:
+        """Read again."""
+        if self._kernel_reader is not None:
+            self._kernel_reader.resume()
+        elif self.transport is not None:
+            with suppress(*PAUSE_RESUME_READING_ERRORS):
+                self.transport.resume_reading()
+
     def _may_hold_several(self, data: bytes, body: ResponseBody) -> bool:
         """Return whether a read may have more than one event or the head: one event arrives with its last byte."""
         begun = ONE_EVENT.match(data)
@@ -148,8 +166,8 @@ class TimestampingProtocol(ResponseHandler):
     def _was_one_segment(self) -> bool:
         return self._kernel_reader is not None and self._kernel_reader.segments.was_one_segment()
 
-    def _on_end(self, error: OSError | None) -> None:
-        """Close a connection that the other side has ended."""
+    def _on_end(self, error: Exception | None) -> None:
+        """Close a connection that the other side has ended, or whose bytes could not be taken."""
         self._broken_by = error
         # Not the transport of TLS, which would wait for the answer to its closing message.
         transport = self.raw_transport or self.transport
@@ -265,6 +283,11 @@ class TimestampingConnector(aiohttp.TCPConnector):
 
     async def _start_tls_connection(self, underlying_transport: Any, req: Any, timeout: Any, *more: Any) -> Any:  # noqa: ASYNC109
         """Start TLS on a connection, and give its protocol the raw transport."""
-        transport, protocol = await super()._start_tls_connection(underlying_transport, req, timeout, *more)
+        try:
+            transport, protocol = await super()._start_tls_connection(underlying_transport, req, timeout, *more)
+        except aiohttp.ClientSSLError:
+            raise
+        except aiohttp.ClientConnectorError as error:  # the server was reached, and broke off the handshake
+            raise aiohttp.ClientConnectorSSLError(req.connection_key, error.os_error) from error
         cast("TimestampingProtocol", protocol).raw_transport = underlying_transport
         return transport, protocol

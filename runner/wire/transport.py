@@ -32,6 +32,9 @@ FIRST_ALONE_S = 1.0
 proxy's own, while a model may think for minutes before its response starts."""
 
 SCHEMES = frozenset({"http", "https"})
+LONGEST_LABEL, LONGEST_NAME = 63, 253
+"""Characters of a part of a host's name, and of all of it (RFC 1035)."""
+
 LINE_END = re.compile(rb"[\r\n]")
 
 
@@ -132,7 +135,7 @@ class TimestampingTransport:
 
         async def open_one() -> None:
             phases = Phases()
-            with suppress(aiohttp.ClientError, OSError, TimeoutError):
+            with suppress(Exception):
                 route = self._find_route(url)
                 held.append((await route.connector.lend(route.destination, self._timeout, phases), phases))
 
@@ -158,6 +161,18 @@ class TimestampingTransport:
         return self._route
 
 
+def host_fault(host: str) -> str | None:
+    """Return why no resolver can take a host's name, in the form that is sent to it; None if it can."""
+    if ":" in host:
+        return None  # an IPv6 address
+    labels = host.removesuffix(".").split(".")
+    if not all(labels):
+        return "its host name has a part between two dots that is empty"
+    if any(len(label) > LONGEST_LABEL for label in labels):
+        return f"a part of its host name is longer than {LONGEST_LABEL} characters"
+    return f"its host name is longer than {LONGEST_NAME} characters" if len(host) > LONGEST_NAME else None
+
+
 def _destination(url: str, proxy: URL | None) -> aiohttp.ClientRequest:
     """Return a request that names the host and the proxy of a URL for aiohttp."""
     try:
@@ -166,4 +181,6 @@ def _destination(url: str, proxy: URL | None) -> aiohttp.ClientRequest:
         raise aiohttp.InvalidUrlClientError(url) from error
     if address.scheme not in SCHEMES:
         raise aiohttp.NonHttpUrlClientError(url)
+    if fault := host_fault(address.raw_host or ""):
+        raise aiohttp.InvalidUrlClientError(url, fault)
     return aiohttp.ClientRequest("GET", address, proxy=proxy)

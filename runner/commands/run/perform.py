@@ -68,6 +68,14 @@ async def perform(prepared: PreparedRun, observer: Observer | None = None) -> Fi
         ClusterLost: no worker is left; the tables hold what was recorded until then.
 
     """
+    try:
+        return await _perform(prepared, observer)
+    finally:
+        if prepared.claim is not None:
+            prepared.claim.release()
+
+
+async def _perform(prepared: PreparedRun, observer: Observer | None) -> FinishedRun:
     observer = observer or Observer()
     observer.planned(prepared.plan)
     if prepared.resumed is not None:
@@ -240,6 +248,8 @@ def write_outputs(prepared: PreparedRun, *, interrupted: bool, observer: Observe
         except Exception as error:  # noqa: BLE001 -- whatever fails, and be it a bug, costs no other output
             error.add_note(f"while {path} was written; the other outputs and the journal are in {prepared.folder}")
             failures.append(error)
+    if prepared.claim is not None:
+        prepared.claim.release()
     if failures:
         raise failures[0]
     return FinishedRun(run, prepared.folder, written, interrupted)

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from runner.analysis.pairing import QUESTION, STRATUM_AND_BLOCK, Arm
+from runner.analysis.pairing import STRATUM_AND_ROUND, Arm
 from runner.analysis.run_results import Run
+from runner.analysis.slow_requests import QUESTION
 from runner.errors import CompareError
 from runner.storage.journal import Header
 
@@ -40,13 +41,15 @@ def refuse_simulated_against_real(base: Arm, new: Arm) -> None:
 def warn_of_runs(base: Run, new: Run) -> tuple[str, ...]:
     """Return warnings of the differences between the circumstances of two runs."""
     same = [f"base and new are the same run, {base.header.run_id}"] if base.header.run_id == new.header.run_id else []
-    return (*same, *_differing_facts(base, new), *_unfinished(base, "base"), *_unfinished(new, "new"))
+    damaged = [run.left_out for run in (base, new) if run.left_out]
+    return (*damaged, *same, *_differing_facts(base, new), *_unfinished(base, "base"), *_unfinished(new, "new"))
 
 
 def warn_of_run(run: Run) -> tuple[str, ...]:
     """Return warnings of what weakens a comparison within one run."""
     order = WEAK_ORDERS.get(run.header.order)
-    return (*([order] if order else []), *_unfinished(run, "the run"))
+    found = [each for each in (run.left_out, order) if each]
+    return (*found, *_unfinished(run, "the run"))
 
 
 def _differing_facts(base: Run, new: Run) -> Iterator[str]:
@@ -140,8 +143,8 @@ def time_pairs(base: Arm, new: Arm) -> PairTiming | None:
 
 
 def _sent(arm: Arm) -> "pd.Series[float]":
-    sent: pd.Series[float] = arm.rows.set_index(STRATUM_AND_BLOCK)["sent_s"].dropna().astype(float)
-    return sent.groupby(level=STRATUM_AND_BLOCK).min()
+    sent: pd.Series[float] = arm.rows.set_index(STRATUM_AND_ROUND)["sent_s"].dropna().astype(float)
+    return sent.groupby(level=STRATUM_AND_ROUND).min()
 
 
 def warn_of_pairs(header: Header, base: Arm, new: Arm) -> list[str]:

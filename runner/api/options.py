@@ -49,7 +49,7 @@ class RunKeywords(TargetKeywords, total=False):
     case: Texts
     """Only the cases whose id matches one of these globs."""
     repeat: int
-    """How often to ask everything, 1 or more, in as many shuffled blocks."""
+    """How often to ask everything, 1 or more, in as many shuffled rounds."""
     seed: int
     """Seed of the order; drawn, and written down, if not given."""
     warmup_requests: int
@@ -57,7 +57,7 @@ class RunKeywords(TargetKeywords, total=False):
     order: Order
     """`blocks`, `free` or `as-written`."""
     lead: int
-    """Blocks by which one lane may be ahead of the slowest; by default the targets of a case begin together."""
+    """Rounds by which one lane may be ahead of the slowest; by default the targets of a case begin together."""
     adaptive: bool
     """Let a lane's limit grow while its provider keeps up."""
     rate: float
@@ -73,7 +73,7 @@ class RunKeywords(TargetKeywords, total=False):
     budget: Texts
     """Stop starting requests once this much is spent: `"5USD"`, or a list with one sum per currency."""
     until_ci: float | str
-    """Repeat block after block until every median TTFT is known to this share: `0.05` or `"5%"`."""
+    """Repeat round after round until every median TTFT is known to this share: `0.05` or `"5%"`."""
     late_bound: float
     """Flag rows whose timestamps may be late by more than this, in seconds; by default 0.01."""
     estimate_tokens: bool

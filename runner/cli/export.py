@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from runner.cli.completion import complete_runs
 from runner.cli.options import is_given, percentiles_option
 from runner.cli.terminal import exact_stdout
 from runner.outputs.text.escape import printable
@@ -13,7 +14,7 @@ ROWS_ALONE = frozenset({".csv", ".jsonl", ".parquet", ".xml"})
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=click.Path(path_type=Path), shell_complete=complete_runs)
 @click.option("--otel", is_flag=True, help="OpenTelemetry spans, one line of OTLP/JSON a request.")
 @click.option("--promptfoo", is_flag=True, help="Replies for promptfoo's --model-outputs.")
 @click.option("--excel", is_flag=True, help="A CSV that Excel opens as it is meant.")
@@ -47,11 +48,11 @@ def export(run: Path, *, output: Path | None, percents: tuple[float, ...], conte
     if is_given("percents") and (chosen or (output is not None and output.suffix.lower() in ROWS_ALONE)):
         raise click.UsageError("--percentiles belongs to a format with a summary: .md, .html or .json.")
     exported = export(run, chosen[0] if chosen else None, output, with_content=content, percents=percents)
-    for note in exported.notes if exported else ():
+    for note in exported.notes:
         click.echo(f"note: {note}", err=True)
     if output is not None:
         click.echo(f"written: {output}", err=True)
-    elif exported is not None:
+    else:
         # Not click.echo: a console's own encoding must neither refuse a reply nor translate its line ends.
         _print(exported.text)
 

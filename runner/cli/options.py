@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.core import ParameterSource
 
+from runner.cli.completion import complete_cases, complete_providers, complete_targets
 from runner.commands.run.options import RANGES, RunOptions, check_options, parse_share, spell_option
 from runner.core.load_profile import ARRIVALS
 from runner.core.percentiles import PERCENTILES, parse_percentiles
@@ -141,10 +142,17 @@ TARGETS = (
         "models",
         multiple=True,
         metavar="NAME",
+        shell_complete=complete_targets,
         help="provider/model names a target, any model name allowed; a bare pattern filters the configured ones.",
     ),
     click.option(
-        "-p", "--provider", "providers", multiple=True, metavar="NAME", help="Only these providers; a name or pattern."
+        "-p",
+        "--provider",
+        "providers",
+        multiple=True,
+        metavar="NAME",
+        shell_complete=complete_providers,
+        help="Only these providers; a name or pattern.",
     ),
     click.option("--skip-missing", is_flag=True, help="Leave out named targets that have no key, instead of stopping."),
     env_file_option,
@@ -175,9 +183,17 @@ TARGETS = (
 """Which targets to ask, and where the results go."""
 
 REPEATS = (
-    click.option("-k", "--case", "cases", multiple=True, metavar="GLOB", help="Only the cases whose id fits."),
     click.option(
-        "--repeat", type=whole_number("repeat"), metavar="N", help="Ask everything N times, in N shuffled blocks."
+        "-k",
+        "--case",
+        "cases",
+        multiple=True,
+        metavar="GLOB",
+        shell_complete=complete_cases,
+        help="Only the cases whose id fits.",
+    ),
+    click.option(
+        "--repeat", type=whole_number("repeat"), metavar="N", help="Ask everything N times, in N shuffled rounds."
     ),
     click.option(
         "--warmup-requests",
@@ -201,12 +217,12 @@ LOAD = (
         "--lead",
         type=whole_number("lead"),
         metavar="N",
-        help="With --order blocks, how many blocks a fast lane may be ahead of the slowest, instead of sending the "
+        help="With --order blocks, how many rounds a fast lane may be ahead of the slowest, instead of sending the "
         "targets of a case together.",
     ),
     click.option(
-        "--adaptive",
-        is_flag=True,
+        "--adaptive/--no-adaptive",
+        default=None,
         help="Let a lane's limit grow while its provider keeps up; lanes are then not equally loaded.",
     ),
     click.option(
@@ -225,7 +241,7 @@ LOAD = (
         "duration_s",
         type=DurationParam(),
         metavar="TIME",
-        help="Repeat block after block, and start no request after TIME: 30s, 5m, 1h. With --sweep, at each level.",
+        help="Repeat round after round, and start no request after TIME: 30s, 5m, 1h. With --sweep, at each level.",
     ),
     click.option(
         "--requests",
@@ -233,7 +249,7 @@ LOAD = (
         "max_requests",
         type=whole_number("max_requests"),
         metavar="N",
-        help="Repeat block after block, until N requests are sent in all. With --sweep, at each level.",
+        help="Repeat round after round, until N requests are sent in all. With --sweep, at each level.",
     ),
     click.option(
         "--sweep",
@@ -261,6 +277,8 @@ color_option = click.option(
     help="Colour; auto obeys NO_COLOR and FORCE_COLOR.",
 )
 
+open_option = click.option("--open", "launch", is_flag=True, help="Open the page with the report in a browser.")
+
 gate_option = click.option("--gate", is_flag=True, help="Exit with 1 if anything regressed.")
 
 fail_undecided_option = click.option(
@@ -270,10 +288,8 @@ fail_undecided_option = click.option(
 min_effect_option = click.option(
     "--min-effect",
     type=EffectParam(),
-    default="10%",
-    show_default=True,
     metavar="SHARE",
-    help="Smallest change that matters: 10% or 0.1.",
+    help="Smallest change that matters: 10% (default) or 0.1.",
 )
 
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from runner.cli.completion import complete_metrics, complete_runs, complete_targets
 from runner.cli.confirm import CONFIRM_OVER, Threshold, ask_about_hosts, confirm
+from runner.cli.help import GroupedCommand
 from runner.cli.options import (
     LOAD,
     REPEATS,
@@ -21,6 +23,7 @@ from runner.cli.options import (
     run_options,
     whole_number,
 )
+from runner.cli.terminal import echo_error
 from runner.cli.view import ViewOptions, perform_with_progress, view_options
 
 if TYPE_CHECKING:
@@ -37,6 +40,7 @@ RECORDED_RUNS = (
         "--resume",
         type=click.Path(path_type=Path),
         metavar="RUN",
+        shell_complete=complete_runs,
         help="Resume a run: its folder, or `latest`. Completed requests are not sent again; options you omit keep "
         "their values.",
     ),
@@ -48,6 +52,7 @@ RECORDED_RUNS = (
         "--replay",
         type=click.Path(path_type=Path),
         metavar="RUN",
+        shell_complete=complete_runs,
         help="Ask nobody: play back what was recorded in RUN. Needs no key.",
     ),
     click.option("--fast", is_flag=True, help="With --replay, as fast as possible, not at the recorded pace."),
@@ -93,7 +98,7 @@ MEASUREMENT = (
         "--until-ci",
         type=ShareParam(),
         metavar="N%",
-        help="Repeat block after block, until every target's median TTFT is known to ±N % (95 % interval).",
+        help="Repeat round after round, until every target's median TTFT is known to ±N % (95 % interval).",
     ),
     click.option(
         "--late-bound",
@@ -116,6 +121,7 @@ COMPARISON = (
         "--baseline",
         type=click.Path(path_type=Path),
         metavar="PATH",
+        shell_complete=complete_runs,
         help="Compare with this run afterwards: its folder, `latest`, or a snapshot's folder.",
     ),
     click.option(
@@ -123,6 +129,7 @@ COMPARISON = (
         "arms",
         nargs=2,
         metavar="BASE NEW",
+        shell_complete=complete_targets,
         help="Ask these two targets, interleaved, and compare the second with the first: the stronger comparison.",
     ),
     gate_option,
@@ -132,6 +139,7 @@ COMPARISON = (
         "metrics",
         multiple=True,
         metavar="NAME",
+        shell_complete=complete_metrics,
         help="Compare only this measure, such as ttft; repeatable. Fewer rows are easier to decide.",
     ),
     min_effect_option,
@@ -158,7 +166,7 @@ class AllowedErrorsParam(click.ParamType["AllowedErrors"]):
         return AllowedErrors(number, is_percentage)
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("suite", required=False, type=click.Path(path_type=Path))
 @run_options(TARGETS, REPEATS, RECORDED_RUNS, LOAD, CLUSTER, MEASUREMENT, COMPARISON)
 @click.option(
@@ -218,7 +226,7 @@ def _prepare(suite: Path | None, options: "RunOptions") -> "PreparedRun":
     from runner.commands.run.prepare import prepare  # noqa: PLC0415
 
     loaded, registry = load_suite(find_suite(suite, options))
-    return settle_vantages(ask_about_hosts(lambda: prepare(loaded, registry, options)))
+    return settle_vantages(prepare(loaded, registry, options, ask=ask_about_hosts))
 
 
 def _conclude(finished: "FinishedRun", gate: "Gate | None", options: "RunOptions", view: ViewOptions, code: int) -> int:
@@ -246,9 +254,11 @@ def _conclude(finished: "FinishedRun", gate: "Gate | None", options: "RunOptions
 
 def _print_difference(finished: "FinishedRun", gate: "Gate", view: ViewOptions) -> "Difference":
     from runner.commands.gate import write_verdicts  # noqa: PLC0415
+    from runner.commands.still_working import tell_if_slow  # noqa: PLC0415
     from runner.outputs.diff.terminal import render_difference  # noqa: PLC0415
 
-    difference = gate.judge(finished.run)
+    with tell_if_slow("comparing with the baseline", echo_error):
+        difference = gate.judge(finished.run)
     view.open_results().print(render_difference(difference))
     written = write_verdicts(difference, finished)
     click.echo(f"written: {', '.join(map(str, written))}", err=True)

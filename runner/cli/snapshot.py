@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runner.cli.completion import complete_runs
 from runner.cli.confirm import CONFIRM_OVER, ask_about_hosts, confirm
+from runner.cli.help import GroupedCommand
 from runner.cli.options import REPEATS, TARGETS, run_options
 from runner.cli.view import ViewOptions, perform_with_progress, view_options
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from runner.commands.snapshot.compare import ComparedRun
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("suite", type=click.Path(path_type=Path))
 @run_options(TARGETS, REPEATS)
 @click.option(
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     "source",
     type=click.Path(path_type=Path),
     metavar="RUN",
+    shell_complete=complete_runs,
     help="Send nothing; take this run of the suite: its folder, its id, or `latest`.",
 )
 @click.option("--update", is_flag=True, help="Keep all that is new or changed, forget what is orphaned.")
@@ -66,6 +69,8 @@ def snapshot(
         sys.exit(code)
     if not review:
         view.open_results().print(_render(compared), soft_wrap=True)
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        _report_to_github(compared)
     accepted = compared.comparisons if update else _review(compared, view) if review else ()
     sys.exit(_keep(compared, accepted))
 
@@ -82,11 +87,19 @@ def _compare(
     loaded, registry = load_suite(suite)
     if source is not None:
         return compare_run(loaded, suite, source), OK
-    prepared = ask_about_hosts(lambda: prepare(loaded, registry, options, simulate=False))
+    prepared = prepare(loaded, registry, options, simulate=False, ask=ask_about_hosts)
     confirm(prepared, int(CONFIRM_OVER), yes=yes)
     finished = perform_with_progress(prepared, view)
     code = of_run(finished)
     return compare_run(loaded, suite, finished.folder), OK if code == NOT_GOOD else code
+
+
+def _report_to_github(compared: "ComparedRun") -> None:
+    from runner.outputs.github import append_snapshot_summary, snapshot_commands  # noqa: PLC0415
+
+    append_snapshot_summary(os.environ, compared.comparisons)
+    for line in snapshot_commands(os.environ, compared.run, compared.comparisons):
+        click.echo(line, err=True)
 
 
 def _render(compared: "ComparedRun") -> object:
@@ -115,7 +128,8 @@ def _keep(compared: "ComparedRun", accepted: "tuple[SnapshotComparison, ...]") -
 def _review(compared: "ComparedRun", view: ViewOptions) -> "tuple[SnapshotComparison, ...]":
     """Ask about each change; return those that were accepted."""
     from runner.cli.view import open_console  # noqa: PLC0415
-    from runner.outputs.snapshot import describe_counts, render_comparison  # noqa: PLC0415
+    from runner.outputs.snapshot import render_comparison  # noqa: PLC0415
+    from runner.outputs.text.snapshot import describe_counts  # noqa: PLC0415
 
     console = open_console(view.color)
     console.print(describe_counts(compared.comparisons), markup=False)

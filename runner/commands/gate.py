@@ -8,7 +8,7 @@ from typing import Self
 from runner.analysis.diff import Difference
 from runner.analysis.measures import choose_measures
 from runner.analysis.run_results import Run
-from runner.analysis.verdict import Rule
+from runner.analysis.verdict import MIN_EFFECT, Rule
 from runner.commands.diff import compare, write_difference
 from runner.commands.load_run import load_run
 from runner.commands.run.options import RunOptions
@@ -16,6 +16,7 @@ from runner.commands.run.perform import FinishedRun
 from runner.errors import CompareError
 from runner.outputs import junit
 from runner.outputs.diff.formats import DIFFERENCE_WRITERS
+from runner.outputs.report.document import write_report
 from runner.storage.run_folder import write_atomically
 
 FILE_NAMES = ("difference.md", "difference.json")
@@ -82,16 +83,19 @@ def open_gate(options: RunOptions) -> Gate | None:
     """
     if options.baseline is None and options.arms is None:
         return None
-    rule = Rule(min_effect=options.min_effect, measures=options.metrics)
+    min_effect = MIN_EFFECT if options.min_effect is None else options.min_effect
+    rule = Rule(min_effect=min_effect, measures=options.metrics)
     choose_measures(rule.measures)
     return Gate(None if options.baseline is None else load_run(options.baseline), options.arms, rule)
 
 
 def write_verdicts(difference: Difference, finished: FinishedRun) -> list[Path]:
-    """Write a comparison into the run's folder and into its JUnit files; return the new files."""
+    """Write a comparison into the run's folder, its pages and its JUnit files; return the new files."""
     files = [finished.folder / name for name in FILE_NAMES]
     write_difference(difference, files)
     for path in finished.written:
-        if path.suffix.lower() == ".xml":
+        if path.suffix.lower() == ".html":
+            write_atomically(path, write_report([finished.run], difference))
+        elif path.suffix.lower() == ".xml":
             write_atomically(path, junit.join(junit.write(finished.run), DIFFERENCE_WRITERS[".xml"](difference)))
     return files

@@ -2,14 +2,16 @@
 
 import os
 import secrets
-from collections.abc import Iterable
+import weakref
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
 from runner.errors import CompareError, JournalError, WriteFailed
-from runner.storage.journal import FILE_NAME
+from runner.storage.journal import FILE_NAME, Journal, JournalWriter
+from runner.storage.journal.writer import lock
 
 RESULTS = Path("results")
 LATEST = "latest"
@@ -38,6 +40,14 @@ def find_run(name: Path) -> Path:
     if name == Path(LATEST):
         raise JournalError(f"there is no {RESULTS / LATEST} here; name a run's folder")
     raise JournalError(f"{name} holds no {FILE_NAME}; name a run's folder, as `compare run` prints it when it is done")
+
+
+def list_runs() -> list[str]:
+    """Return `latest` and the ids of the runs in results/, the newest first; empty where there are none."""
+    if not RESULTS.is_dir():
+        return []
+    runs = [path.name for path in RESULTS.iterdir() if path.name != LATEST and (path / FILE_NAME).is_file()]
+    return [*([LATEST] if runs else []), *sorted(runs, reverse=True)]
 
 
 def _follow(path: Path) -> Path:
@@ -70,22 +80,113 @@ def _holds_run(journal: Path) -> bool:
         return file.readline().endswith(b"\n")
 
 
-def check_outputs(paths: Iterable[Path], suffixes: Iterable[str], own: Path | None = None) -> None:
-    """Check that all outputs can be written when the run is over.
+class FolderClaim:
+    """A run's folder that no other run can take before this one has written its tables.
+
+    The folder itself is locked, where that is possible; a killed process releases its lock. A claim that is dropped or
+    released removes the folders that it created, if they are still empty.
+    """
+
+    def __init__(self, folder: Path, resumed: Journal | None, created: Iterable[Path], file: int | None) -> None:
+        self._folder = folder
+        self._resumed = resumed
+        self.release = weakref.finalize(self, _release, file, tuple(created))
+        """Let others take the folder; without effect the second time."""
+
+    def open(self, redact: Callable[[str], str] = str) -> JournalWriter:
+        """Return the writer of the run's journal, which passes each line through `redact`.
+
+        Raises:
+            JournalError: another run has been in the folder since it was claimed, as can happen where it has no lock.
+
+        """
+        writer = JournalWriter(self._folder, redact)
+        if not (writer.is_empty if self._resumed is None else writer.found_size == self._resumed.size):
+            writer.close()
+            raise JournalError(f"{writer.path} has changed since it was read: another run went on with it. Try again")
+        return writer
+
+
+def claim_folder(folder: Path, resumed: Journal | None = None) -> FolderClaim:
+    """Claim a folder for a new run, or for the run of a journal that is resumed.
+
+    Raises:
+        JournalError: another run has it, or it cannot be a folder.
+
+    """
+    created = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = os.open(folder, os.O_RDONLY) if hasattr(os, "O_DIRECTORY") else None  # Windows opens no folders
+    except OSError as error:
+        raise JournalError(f"{folder} cannot be used: {error.strerror}; choose another folder with -o") from error
+    claim = FolderClaim(folder, resumed, created, file)
+    if file is not None:
+        lock(file, folder)
+    if resumed is None:
+        refuse_used_folder(folder)
+    return claim
+
+
+def _release(file: int | None, created: Iterable[Path]) -> None:
+    with suppress(OSError):
+        for folder in created:
+            folder.rmdir()  # not empty if anything was written
+    if file is not None:
+        os.close(file)
+
+
+FILES_OF_A_RUN = frozenset(
+    {"recordings.bin", "results.csv", "results.md", "report.html", "difference.md", "difference.json", "timings.json"}
+)
+"""Files that a run, or a snapshot, has beside its journal."""
+
+
+def check_outputs(
+    paths: Iterable[Path], suffixes: Iterable[str], own: Path | None = None, reads: Iterable[Path] = ()
+) -> None:
+    """Check that all outputs can be written when the run is over, and replace nothing that is still needed.
 
     Args:
         paths: the outputs.
         suffixes: the suffixes of the known formats.
         own: the run's own folder, which need not exist yet.
+        reads: files that the command reads; those of a run's folder need not be among them.
 
     Raises:
         CompareError: names every output that could not be written, and why.
 
     """
-    known = tuple(suffixes)
-    problems = [problem for path in paths if (problem := _output_problem(path, known, own))]
+    known, read = tuple(suffixes), tuple(reads)
+    problems = [
+        problem for path in paths if (problem := _overwritten(path, own, read) or _output_problem(path, known, own))
+    ]
     if problems:
         raise CompareError("\n".join(problems))
+
+
+def check_output(path: Path) -> None:
+    """Check that an output replaces no file of a run; raise CompareError if it does."""
+    if problem := _overwritten(path, None, ()):
+        raise CompareError(problem)
+
+
+def _overwritten(path: Path, own: Path | None, reads: Iterable[Path]) -> str | None:
+    """Return which needed file an output would replace; None if it is none."""
+    try:
+        places = {path.absolute(), path.resolve()}
+        if any(path.exists() and each.exists() and path.samefile(each) for each in reads):
+            return f"-o {path}: this command reads that file, and would replace it. Name another."
+        for place in places:
+            name, folder = place.name.lower(), place.parent
+            is_own = own is not None and folder.resolve() == own.resolve()
+            if name == FILE_NAME or (is_own and name == "recordings.bin"):
+                return f"-o {path}: {name} is where a run keeps what it observed. Name another file."
+            if name in FILES_OF_A_RUN and not is_own and (folder / FILE_NAME).exists():
+                return f"-o {path}: this file belongs to the run in {folder}. Name another."
+    except (OSError, RuntimeError):
+        return None  # whatever is wrong with it, `_output_problem` says so
+    return None
 
 
 def _output_problem(path: Path, suffixes: tuple[str, ...], own: Path | None) -> str | None:
@@ -143,6 +244,15 @@ def name_latest(folder: Path) -> None:
             temporary.replace(folder.parent / LATEST)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def shown_folder(folder: Path) -> Path:
+    """Return `latest` beside a run's folder where that leads to it, else the folder: the shorter name to show."""
+    latest = folder.parent / LATEST
+    with suppress(OSError):
+        if latest.samefile(folder):
+            return latest
+    return folder
 
 
 def _link_or_write(path: Path, name: str) -> None:

@@ -20,7 +20,7 @@ from runner.suite.cases import CaseLocation, expand_case
 from runner.suite.digest import digest_of
 from runner.suite.expectations import default_problems
 from runner.suite.schema import CaseSchema, CasesFromSchema, DefaultsSchema, SuiteSchema, TargetSchema
-from runner.suite.targets import merge_parameters, parameter_problems, suite_target, target_problems
+from runner.suite.targets import merge_parameters, parameter_problems, read_target, suite_target, target_problems
 
 TOO_LARGE = "Move the cases into a .yaml, .jsonl or .csv file that `cases_from` names"
 MAX_FAULTY_ROWS = 20
@@ -110,6 +110,7 @@ class _Reading:
         self._defaults = self._valid_defaults()
         self._ids: dict[str, str] = {}
         self._characters = 0
+        self._files: dict[str, None] = {}
 
     def result(self, known_providers: Collection[str], path: Path) -> tuple[Suite, Mapping[str, Row]]:
         """Return the suite and its provider rows; raise `InvalidFile` with every problem."""
@@ -126,9 +127,10 @@ class _Reading:
             digest="",
             description=whole.description,
             path=str(path),
-            targets=tuple(suite_target(target, self._defaults) for target in whole.targets or ()),
+            targets=tuple(suite_target(read_target(target), self._defaults) for target in whole.targets or ()),
             parameters=merge_parameters(self._defaults),
             repeat=self._defaults.repeat,
+            files=tuple(self._files),
         )
         rows = {id_: row.model_dump(mode="json", exclude_unset=True) for id_, row in whole.providers.items()}
         return replace(suite, digest=digest_of(suite, rows)), whole.providers
@@ -169,6 +171,14 @@ class _Reading:
             if part is not None:
                 yield (key, index), part
 
+    def _valid_targets(self) -> Iterator[tuple[Route, TargetSchema]]:
+        yield from self._valid_items("targets", TargetSchema)
+        written = self._top("targets")
+        for index, item in enumerate(written if isinstance(written, list) else ()):
+            provider, slash, model = item.partition("/") if isinstance(item, str) else ("", "", "")
+            if provider and bool(slash) == bool(model):
+                yield ("targets", index), read_target(str(item))
+
     def _own_cases(self) -> Iterator[Case]:
         for route, case in self._valid_items("cases", CaseSchema):
             location = CaseLocation(self._document, route, self._folder, in_suite=True)
@@ -186,6 +196,7 @@ class _Reading:
         except UnusableFile as error:
             self._note(self._document.problem(("cases_from",), error.what, error.hint))
             return
+        self._files[str(self._folder / named.file)] = None
         faulty_before = len(self._problems)
         for row in rows:
             yield from self._cases_of_row(row, line)
@@ -211,6 +222,8 @@ class _Reading:
         yield from self._expanded(case, CaseLocation(row, (), self._folder, in_suite=False), line)
 
     def _expanded(self, case: CaseSchema, location: CaseLocation, line: int) -> Iterator[Case]:
+        if case.prompt_file is not None:
+            self._files[str(self._folder / case.prompt_file)] = None
         try:
             cases = expand_case(case, location, line, self._defaults)
         except InvalidFile as error:
@@ -237,7 +250,7 @@ class _Reading:
             raise InvalidFile([*self._problems, location.problem((), what, "Split it")])
 
     def _check_parameters(self, known_providers: Collection[str]) -> None:
-        targets = dict(self._valid_items("targets", TargetSchema))
+        targets = dict(self._valid_targets())
         rows = self._top("providers")
         own = rows if isinstance(rows, dict) else {}
         aliases = [alias for row in own.values() if isinstance(row, dict) for alias in _strings_in(row.get("aliases"))]

@@ -232,6 +232,16 @@ class TargetSchema(ParametersSchema):
     )
 
 
+def _read_target_name(text: str) -> None:
+    provider, slash, model = text.partition("/")
+    if not provider or bool(slash) != bool(model):
+        raise ValueError(f"`{text}` names no target. Write provider/model, such as deepseek/deepseek-flash")
+
+
+TargetNameText = Annotated[Name, AfterValidator(checked(_read_target_name))]
+"""`provider/model`, or a provider alone for its default models, as on the command line."""
+
+
 class MessageSchema(StrictModel):
     """One message of a conversation that has already happened."""
 
@@ -289,8 +299,10 @@ class SuiteSchema(StrictModel):
     version: Literal[1] = Field(default=1, description="The version of this format.")
     name: Name | None = Field(default=None, description="The suite's name in results. Left out: the file's name.")
     description: Text | None = Field(default=None, description="What the suite is for.")
-    targets: Annotated[tuple[TargetSchema, ...], Field(min_length=1)] | None = Field(
-        default=None, description="Whom to ask. Left out: every configured provider with its default models."
+    targets: Annotated[tuple[TargetSchema | TargetNameText, ...], Field(min_length=1)] | None = Field(
+        default=None,
+        description="Which models to ask: provider/model, or a mapping. "
+        "Left out: every configured provider with its default models.",
     )
     defaults: DefaultsSchema | None = Field(
         default=None, description="Parameters of every target that does not set its own."

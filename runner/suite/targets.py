@@ -46,6 +46,14 @@ def _merged(earlier: dict[str, JsonValue], later: Mapping[str, JsonValue] | None
     return {} if later is None else {**earlier, **later}
 
 
+def read_target(written: TargetSchema | str) -> TargetSchema:
+    """Return a target as it is written, or the one that `provider/model` or a provider's name alone means."""
+    if isinstance(written, TargetSchema):
+        return written
+    provider, _, model = written.partition("/")
+    return TargetSchema(provider=provider, models=(model,)) if model else TargetSchema(provider=provider)
+
+
 def suite_target(target: TargetSchema, defaults: DefaultsSchema) -> SuiteTarget:
     """Return a target whose parameters are merged with the suite's defaults."""
     return SuiteTarget(target.provider, target.models or (), merge_parameters(defaults, target))

@@ -5,9 +5,10 @@ each read gets its timestamp before anything else is done with it, and goes to t
 """
 
 import asyncio
+import re
 import socket
 import ssl
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from copy import copy
 from functools import partial
 from time import perf_counter_ns
@@ -22,9 +23,13 @@ from aiohttp.tracing import Trace
 
 from runner.wire.framing import ResponseReader
 from runner.wire.kernel_clock import KernelReader, ReadArrival, feed_protocol, take_over_reading
-from runner.wire.proxy import PROXY_REFUSALS, Proxy
+from runner.wire.proxy import Proxy
+from runner.wire.proxy_login import proxy_login
 from runner.wire.response_body import KERNEL_CLOCK, TRANSPORT_CLOCK, Phases, ResponseBody
 from runner.wire.socks import open_socket
+
+ONE_EVENT = re.compile(rb"(?:\r\n)?(?:[0-9A-Fa-f]+\r\n)?(?:(?:event|id):[^\n]*\n)*data:")
+"""The beginning of a read in which nothing precedes an event, but HTTP's framing and fields of its own."""
 
 POLL_S = 0.001
 """Time between two checks whether the socket has taken a request that was too long to be written at once."""
@@ -127,12 +132,12 @@ class TimestampingProtocol(ResponseHandler):
         if body is None:
             super().data_received(data)
             return
-        at_ns, by_kernel, is_whole = arrival
+        at_ns, by_kernel = arrival
         if body.sent_ns is not None and at_ns < body.sent_ns:
             at_ns, by_kernel = perf_counter_ns(), False  # the wall clock was set between the two timestamps
         if not by_kernel:
             body.clock = TRANSPORT_CLOCK
-        elif not is_whole:
+        elif self._may_hold_several(data, body) and not self._was_one_segment():
             body.merged_ns.add(at_ns)
         reader.feed(at_ns, data)
 
@@ -151,6 +156,15 @@ class TimestampingProtocol(ResponseHandler):
         elif self.transport is not None:
             with suppress(*PAUSE_RESUME_READING_ERRORS):
                 self.transport.resume_reading()
+
+    def _may_hold_several(self, data: bytes, body: ResponseBody) -> bool:
+        """Return whether a read may have more than one event or the head: one event arrives with its last byte."""
+        begun = ONE_EVENT.match(data)
+        hidden = body.compressed or self.raw_transport is not None
+        return hidden or begun is None or data.find(b"data:", begun.end()) >= 0
+
+    def _was_one_segment(self) -> bool:
+        return self._kernel_reader is not None and self._kernel_reader.segments.was_one_segment()
 
     def _on_end(self, error: Exception | None) -> None:
         """Close a connection that the other side has ended, or whose bytes could not be taken."""
@@ -208,14 +222,11 @@ class LookUpTrace(Trace):
 class TimestampingConnector(aiohttp.TCPConnector):
     """A connector whose connections timestamp their reads, and which records how each request got its connection."""
 
-    def __init__(self, tls: ssl.SSLContext, socks: Proxy | None = None) -> None:
+    def __init__(self, tls: ssl.SSLContext, proxy: Proxy | None = None) -> None:
         # Lanes limit concurrency; a second limit here would be a hidden queue.
         super().__init__(limit=0, ssl=tls, keepalive_timeout=60, resolver=aiohttp.ThreadedResolver())
-        self._socks = socks
-        self._first_tunnel = asyncio.Lock()
-        """Held until a proxy has opened a first tunnel, so that one request alone tries the password."""
-        self._tunnel_opened = False
-        self._proxy_refusal: aiohttp.ClientHttpProxyError | None = None
+        self._socks = proxy if proxy is not None and proxy.is_socks else None
+        self._proxy = proxy
         self._factory = partial(TimestampingProtocol, loop=self._loop)  # type: ignore[assignment]  # a subclass will do
 
     async def lend(self, request: aiohttp.ClientRequest, timeout: aiohttp.ClientTimeout, phases: Phases) -> Connection:  # noqa: ASYNC109 -- aiohttp's type
@@ -238,16 +249,11 @@ class TimestampingConnector(aiohttp.TCPConnector):
         """
         traced = copy(req)
         traced.traces = traces
-        async with self._first_tunnel if not self._tunnel_opened else nullcontext():
-            if self._proxy_refusal is not None:
-                raise self._proxy_refusal  # not asked again: a bad password, repeated, locks an account
-            try:
-                opened = await super()._create_proxy_connection(traced, traces, timeout)
-            except aiohttp.ClientHttpProxyError as error:
-                self._proxy_refusal = error if error.status in PROXY_REFUSALS else None
-                raise
-            self._tunnel_opened = True
-            return opened
+        if not req.is_ssl():  # a forwarding proxy reads the password in each request, not here
+            return await super()._create_proxy_connection(traced, traces, timeout)
+        assert self._proxy is not None
+        async with proxy_login(self._proxy).alone_at_first(req.url.raw_host):
+            return await super()._create_proxy_connection(traced, traces, timeout)
 
     def _update_proxy_auth_header_and_build_proxy_req(self, req: Any) -> Any:
         to_proxy: Any = super()._update_proxy_auth_header_and_build_proxy_req(req)
@@ -261,7 +267,8 @@ class TimestampingConnector(aiohttp.TCPConnector):
             return await super()._create_direct_connection(req, traces, timeout, **more)
         host, tls = req.url.raw_host, self._get_ssl_context(req)
         try:
-            tunnel = await open_socket(self._socks, host, req.port, timeout.connect)
+            async with proxy_login(self._socks).alone_at_first(host):
+                tunnel = await open_socket(self._socks, host, req.port, timeout.connect)
         except socket.gaierror as error:
             raise aiohttp.ClientConnectorDNSError(req.connection_key, error) from error
         opened = await self._wrap_existing_connection(self._factory, req=req, timeout=timeout, sock=tunnel)

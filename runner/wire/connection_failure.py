@@ -7,9 +7,8 @@ from runner.core.events import Failed, Outcome
 from runner.core.reply_limit import describe_size
 from runner.wire.decompression import BadCompression
 from runner.wire.framing import BadResponse
-from runner.wire.proxy import PROXY_REFUSALS, UnusableProxy
+from runner.wire.proxy import PROXY_REFUSALS, ProxyLoginRefusal, ProxyRefusal, UnusableProxy
 from runner.wire.response_body import ReplyTooLarge
-from runner.wire.socks import ProxyRefusal
 
 STAGES: tuple[tuple[type[BaseException], str], ...] = (
     (UnusableProxy, "bad_proxy"),
@@ -85,7 +84,7 @@ def is_proxy_login(error: BaseException) -> bool:
     """Return whether a proxy refuses the user or the password."""
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return error.status in PROXY_REFUSALS
-    return isinstance(error, ProxyRefusal) and "authentication" in str(error).lower()
+    return isinstance(error, ProxyLoginRefusal)
 
 
 def _detail(error: BaseException) -> str:

@@ -17,7 +17,8 @@ from aiohttp.connector import Connection
 from yarl import URL
 
 from runner.wire.connection import TimestampingConnector, TimestampingProtocol
-from runner.wire.proxy import Proxy, proxy_for
+from runner.wire.proxy import Proxy, ProxyLoginRefusal, is_login_refusal, proxy_for
+from runner.wire.proxy_login import proxy_login
 from runner.wire.response_body import Phases, ResponseBody, ResponseHead
 
 OWN_HEADERS = frozenset({b"accept-encoding", b"content-length", b"transfer-encoding"})
@@ -25,6 +26,10 @@ OWN_HEADERS = frozenset({b"accept-encoding", b"content-length", b"transfer-encod
 
 IDENTITY = (b"accept-encoding", b"identity")
 """Compressed text arrives in bursts, which no timestamp can undo."""
+
+FIRST_ALONE_S = 1.0
+"""How long others wait for the response to the first request that a proxy forwards. A refusal comes sooner: it is the
+proxy's own, while a model may think for minutes before its response starts."""
 
 SCHEMES = frozenset({"http", "https"})
 LONGEST_LABEL, LONGEST_NAME = 63, 253
@@ -105,6 +110,15 @@ class TimestampingTransport:
         """Send a request and return the response's head; the response is read into `body`, which the caller closes."""
         body.release_slice()
         route = self._find_route(str(head.url))
+        if route.proxy is None or not route.is_forwarded:
+            return await self._send_on(route, head, content, body)
+        async with proxy_login(route.proxy).alone_at_first(head.url.host, FIRST_ALONE_S):
+            response = await self._send_on(route, head, content, body)
+            if is_login_refusal(response.status, response.headers):
+                raise ProxyLoginRefusal(f"HTTP {response.status}")
+            return response
+
+    async def _send_on(self, route: _Route, head: RequestHead, content: bytes, body: ResponseBody) -> ResponseHead:
         connection = await route.connector.lend(route.destination, self._timeout, body.phases)
         body.hold(connection)
         protocol = cast("TimestampingProtocol", connection.protocol)
@@ -143,8 +157,7 @@ class TimestampingTransport:
         if self._route is None:
             proxy = proxy_for(httpx2.URL(url))
             destination = _destination(url, None if proxy is None or proxy.is_socks else proxy.url)
-            socks = proxy if proxy is not None and proxy.is_socks else None
-            self._route = _Route(TimestampingConnector(self._tls, socks), destination, proxy)
+            self._route = _Route(TimestampingConnector(self._tls, proxy), destination, proxy)
         return self._route
 
 

@@ -38,7 +38,7 @@ ROOT = Path(__file__).parents[2]
 BAD_SUITES = Path(__file__).parents[1] / "samples" / "bad_suites"
 SAMPLES = sorted((ROOT / "prompts").glob("*.yaml"))
 PAGE = (ROOT / "docs" / "suite.md").read_text(encoding="utf-8")
-BLOCKS = dict(re.findall(r"^```\w+ (\S+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
+BLOCKS = dict(re.findall(r'^```\w+ title="(\S+)"\n(.*?)^```$', PAGE, re.MULTILINE | re.DOTALL))
 PROVIDERS = ("dashscope", "deepseek", "openai", "zhipu")
 
 Load = Callable[[str], Suite]
@@ -161,7 +161,7 @@ def test_complete_example_has_the_documented_meaning(tmp_path: Path) -> None:
         extra_body={"user": "compare"},
         reply_limit=4 * 2**20,
     )
-    assert (first.models, first.parameters.temperature) == (("deepseek-chat", "deepseek-reasoner"), 0.3)
+    assert (first.models, first.parameters.temperature) == (("qwen3.8-max", "qwen3.8-flash"), 0.3)
     assert (second.models, second.parameters.temperature) == (("1.10",), None)
     assert second.parameters.extra_body == {"user": "compare", "top_k": 20}
     cases = {case.id: case for case in suite.cases}
@@ -282,6 +282,16 @@ def test_digest_is_that_of_one_json_text(load_text: Load) -> None:
         '{"id": "b", "turns": ["1", "\\u00e9"]}], "parameters": {"seed": 1}, "repeat": 2}}'
     )
     assert suite.digest == sha256(meaning.encode()).hexdigest()
+
+
+def test_a_target_may_be_written_as_on_the_command_line(load_text: Load) -> None:
+    """`provider/model`, and a provider alone, mean the same as the mappings, and digest the same."""
+    cases = "cases: [{id: a, prompt: Hi}]\n"
+    brief = load_text(f"targets: [openai/org/model, zhipu]\n{cases}")
+    whole = load_text(f"targets: [{{provider: openai, models: [org/model]}}, {{provider: zhipu}}]\n{cases}")
+    assert brief.targets == whole.targets
+    assert brief.targets[0].models == ("org/model",)
+    assert brief.digest == whole.digest
 
 
 def test_a_provider_may_be_an_alias_or_a_row_of_the_suite(load_text: Load) -> None:

@@ -29,6 +29,7 @@ _TAGS = frozenset(
     "a blockquote br code del em hr li ol p pre s span strong table tbody td th thead tr ul".split()  # noqa: SIM905
 )
 _ATTRIBUTES = {"a": {"href", "title"}, "ol": {"start"}}
+# A code block scrolls sideways, and a keyboard must be able to reach it: see `tabindex` below.
 _CLASSES = {"span": {"image"}, "p": {"heading"}}
 
 
@@ -51,7 +52,7 @@ def safe_html(markdown: str) -> Markup:
         allowed_classes=_CLASSES,
         url_schemes=set(_SCHEMES),
         link_rel="noopener noreferrer nofollow",
-        set_tag_attribute_values={"a": {"target": "_blank"}},
+        set_tag_attribute_values={"a": {"target": "_blank"}, "pre": {"tabindex": "0"}},
     )
     return Markup(cleaned)  # noqa: S704 -- the one place where a reply becomes HTML
 

@@ -65,7 +65,7 @@ def read_recordings(folder: Path) -> Recordings:
     recordings = scan_recordings(folder)
     if not recordings.entries:
         raise JournalError(
-            f"{recordings.path} holds no whole recording; record the run anew: compare run SUITE --record"
+            f"{recordings.path} holds no complete recording; record the run again: compare run SUITE --record"
         )
     return recordings
 
@@ -84,13 +84,29 @@ def scan_recordings(folder: Path) -> Recordings:
     return Recordings(path, entries, is_torn=size > (entries[-1].end if entries else len(MAGIC)))
 
 
+def find_sound_end(folder: Path) -> tuple[int, str | None]:
+    """Return the byte at which the sound recordings of a run end, and why what is behind it cannot be used."""
+    path, end = folder / FILE_NAME, 0
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            end = min(len(MAGIC), size)
+            for entry in _read_entries(file, path, size):
+                end = entry.end
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    except JournalError as error:
+        return end, f"the recordings from there on: {error}"
+    return end, None
+
+
 def _read_entries(file: BinaryIO, path: Path, size: int) -> Iterator[RecordingEntry]:
     """Yield the complete recordings in a file."""
     start = file.read(len(MAGIC))
     if start != MAGIC:
         if MAGIC.startswith(start):
             return  # the writer was killed before its first frame
-        raise JournalError(f"{path} is not what this version of compare records: upgrade compare, or record anew")
+        raise JournalError(f"{path} is not what this version of compare records: upgrade compare, or record again")
     at = len(MAGIC)
     while size - at >= SIZES.size:
         label_size, *reads_sizes = SIZES.unpack(file.read(SIZES.size))
@@ -111,4 +127,4 @@ def _unreadable(path: Path, error: OSError) -> JournalError:
 
 
 def _damaged(path: Path, at: int, error: DamagedRecording) -> JournalError:
-    return JournalError(f"{path} is damaged at byte {at}: {error}; take it from a backup, or record anew")
+    return JournalError(f"{path} is damaged at byte {at}: {error}; take it from a backup, or record again")

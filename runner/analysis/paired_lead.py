@@ -1,0 +1,45 @@
+"""How far one target of a run was ahead of another, in pairs of requests: the words behind "ahead in k of n"."""
+
+import math
+from dataclasses import dataclass
+
+import pandas as pd
+
+from runner.analysis.dataframe import measured, steady, targets_of
+from runner.analysis.measured_target import MeasuredTarget
+from runner.core.events import TIMED
+
+_PAIR = ["case", "turn", "block", "node"]
+
+
+@dataclass(frozen=True, slots=True)
+class PairedLead:
+    """Of `pairs` of requests of one case, turn and round: in how many the first was faster, and how many times.
+
+    `ratio` is the geometric mean of how many times as long the other took.
+    """
+
+    ratio: float
+    ahead: int
+    pairs: int
+
+
+def paired_lead(table: pd.DataFrame, first: MeasuredTarget, other: MeasuredTarget, column: str) -> PairedLead | None:
+    """Return the lead of one target over another by a column of seconds; None where no pair has the figure."""
+    timed = steady(measured(table))
+    timed = timed[timed["outcome"].isin([outcome.value for outcome in TIMED])]
+    of_row = targets_of(timed)
+    ours, theirs = (_seconds(timed[of_row == target], column) for target in (first, other))
+    pairs = pd.concat({"ours": ours, "theirs": theirs}, axis=1).dropna()
+    if pairs.empty:
+        return None
+    ratios = [theirs_s / ours_s for ours_s, theirs_s in pairs.itertuples(index=False, name=None)]
+    ratio = math.exp(math.fsum(map(math.log, ratios)) / len(ratios))
+    return PairedLead(ratio, sum(each > 1 for each in ratios), len(ratios))
+
+
+def _seconds(rows: pd.DataFrame, column: str) -> "pd.Series[float]":
+    """Return a column by the place of its requests in the plan; a place that was asked twice has its mean."""
+    known = rows[rows[column].notna() & (rows[column] > 0)]
+    places = [known[name].astype(object).where(known[name].notna(), "") for name in _PAIR]
+    return known[column].astype(float).groupby(places).mean()

@@ -1,9 +1,10 @@
-"""Compare language models across OpenAI-compatible providers: `from runner import run, ask, load, diff`.
+"""Compare language models across OpenAI-compatible providers: `from runner import run, ask, load, summary, diff`.
 
     run, arun         ask all targets a suite or prompts; a DataFrame, one row a request
     ask, stream       one prompt: replies side by side, or one reply piece by piece
     load              an earlier run, as `run` returned it
     diff              compare two runs, or two targets of one, with a verdict on each measure
+    summary           a run's figures by target: speed, tails, cost, checks
     side_by_side      replies of a run in columns
     pictures          charts of a run
     CompareError      raised for a mistake, before anything is sent
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from runner.api.run import arun, run
     from runner.api.side_by_side import pictures, side_by_side
     from runner.api.stream import stream
+    from runner.api.summary import summary
     from runner.api.tables import load
     from runner.errors import CompareError
 
@@ -36,6 +38,7 @@ __all__ = [
     "run",
     "side_by_side",
     "stream",
+    "summary",
 ]
 
 _HOMES = {
@@ -48,6 +51,7 @@ _HOMES = {
     "run": "runner.api.run",
     "side_by_side": "runner.api.side_by_side",
     "stream": "runner.api.stream",
+    "summary": "runner.api.summary",
 }
 
 

@@ -50,7 +50,7 @@ class DiffFinding:
 
     `change` and its `interval` are the ratio of new to base; for failures, a difference of proportions. The levels are
     geometric means of what was compared, or the proportions. `p` is adjusted for all rows that were tested together.
-    `units` counts blocks, of the smaller run where there are two; for failures, requests. `floor` is by how much the
+    `units` counts rounds, of the smaller run where there are two; for failures, requests. `floor` is by how much the
     clocks may be wrong, in the measure's unit.
     """
 
@@ -157,7 +157,7 @@ def _warn_of_targets(before: tuple[MeasuredTarget, ...], after: tuple[MeasuredTa
 
 
 def diff_within(run: Run, a: str, b: str, rule: Rule | None = None, *, with_replies: bool = True) -> Difference:
-    """Return the difference of target b to target a of one run, in pairs of requests of the same block.
+    """Return the difference of target b to target a of one run, in pairs of requests of the same round.
 
     Args:
         run: with both targets. If it splits them by place, requests are paired whichever node sent them.
@@ -198,7 +198,7 @@ def _find_targets(run: Run, a: str, b: str) -> tuple[MeasuredTarget, MeasuredTar
 
 
 def diff_places(run: Run, a: str, b: str, rule: Rule | None = None) -> Difference:
-    """Return the difference of each target from place b to the same from place a, in pairs of the same block.
+    """Return the difference of each target from place b to the same from place a, in pairs of the same round.
 
     Raises:
         CompareError: the run was not sent from two such places, or no case was sent from both.
@@ -316,10 +316,10 @@ def _warn_of_unmeasured(
 
 
 def _warn_of_autocorrelation(rows: list[MeasureEvidence], findings: tuple[DiffFinding, ...]) -> list[str]:
-    """Return a warning of each change whose p may be too small, since neighbouring blocks resemble each other."""
+    """Return a warning of each change whose p may be too small, since neighbouring rounds resemble each other."""
     changes = {Verdict.REGRESSED, Verdict.IMPROVED, Verdict.CHANGED}
     return [
-        f"{finding.target}: neighbouring blocks resemble each other in {finding.measure.label}, as if one side had "
+        f"{finding.target}: neighbouring rounds resemble each other in {finding.measure.label}, as if one side had "
         "slow spells of its own: p allows for spells of a few rounds, not for longer ones; repeat the run before you "
         "rely on it"
         for row, finding in zip(rows, findings, strict=True)

@@ -36,7 +36,7 @@ class Interval:
 
 
 def median_interval(
-    values: Sequence[float], blocks: Sequence[int] | None = None, *, level: float = LEVEL
+    values: Sequence[float], rounds: Sequence[int] | None = None, *, level: float = LEVEL
 ) -> Interval | None:
     """Return the confidence interval of a median; None for fewer than six rounds, or six values without rounds.
 
@@ -45,26 +45,26 @@ def median_interval(
 
     Args:
         values: any unit; the ends of the interval have the same.
-        blocks: the round of each value; without them each value is a round by itself.
+        rounds: the round of each value; without them each value is a round by itself.
         level: the confidence level.
 
     """
-    found = _clustered_ranks(values, 0.5, blocks, level)
+    found = _clustered_ranks(values, 0.5, rounds, level)
     return None if found is None else _between(values, found, level)
 
 
 def _clustered_ranks(
-    values: Sequence[float], share: float, blocks: Sequence[int] | None, level: float
+    values: Sequence[float], share: float, rounds: Sequence[int] | None, level: float
 ) -> tuple[int, int] | None:
     """Return the ranks, from 1, between which the quantile lies; None where they are not in the sample."""
     count = len(values)
     if count < FEWEST_UNITS:
         return None
-    totals, rounds = _excess_by_round(values, share, blocks)
-    if rounds < FEWEST_UNITS:
+    totals, number = _excess_by_round(values, share, rounds)
+    if number < FEWEST_UNITS:
         return None
     found = mean_of_rounds(totals[None, :])
-    error = math.sqrt(float(found.variance[0])) * rounds / count
+    error = math.sqrt(float(found.variance[0])) * number / count
     half = float(quantile((1 + level) / 2, found.degrees)[0]) * error
     low, high = math.ceil((share - half) * count - 1e-9), math.floor((share + half) * count + 1e-9) + 1
     if share == 0.5:  # the extremes hold the median of six independent rounds with 96.9 %, and of more with more
@@ -72,15 +72,15 @@ def _clustered_ranks(
     return (low, high) if 1 <= low <= high <= count else None
 
 
-def _excess_by_round(values: Sequence[float], share: float, blocks: Sequence[int] | None) -> tuple[Floats, int]:
+def _excess_by_round(values: Sequence[float], share: float, rounds: Sequence[int] | None) -> tuple[Floats, int]:
     """Return by how many more of each round's values than expected are below the quantile; and the number of rounds."""
     ordered = np.sort(np.asarray(values, dtype=float))
     at = max(math.ceil(share * len(ordered)), 1) - 1
     below = np.asarray(values, dtype=float) <= ordered[at]
     excess = (below - below.mean()).astype(np.float64)
-    if blocks is None:
+    if rounds is None:
         return excess, len(excess)
-    labels = np.unique(np.asarray(blocks), return_inverse=True)[1]
+    labels = np.unique(np.asarray(rounds), return_inverse=True)[1]
     totals = np.bincount(labels, weights=excess).astype(np.float64)
     return totals, len(totals)
 
@@ -91,7 +91,7 @@ def _between(values: Sequence[float], ranks: tuple[int, int], level: float) -> I
 
 
 def percentile_interval(
-    values: Sequence[float], percent: float, blocks: Sequence[int] | None = None, *, level: float = LEVEL
+    values: Sequence[float], percent: float, rounds: Sequence[int] | None = None, *, level: float = LEVEL
 ) -> Interval | None:
     """Return the confidence interval of a percentile; None where the sample, or the number of rounds, is too small.
 
@@ -100,8 +100,8 @@ def percentile_interval(
     7.1. The ends are in the unit of the values.
     """
     ranks = _interval_ranks(len(values), percent / 100, (1 - level) / 2)
-    if ranks is not None and blocks is not None:
-        clustered = _clustered_ranks(values, percent / 100, blocks, level)
+    if ranks is not None and rounds is not None:
+        clustered = _clustered_ranks(values, percent / 100, rounds, level)
         ranks = clustered and (min(ranks[0], clustered[0]), max(ranks[1], clustered[1]))
     return None if ranks is None else _between(values, ranks, level)
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from runner.analysis.autocorrelation import judge_shift, mean_of_rounds
 from runner.analysis.intervals import LEVEL, Interval
 from runner.analysis.measures import FAILURES, TIMED_MEASURES, ClockUse, Measure, Unit
-from runner.analysis.pairing import Arm, BlockMeans, match_blocks, pair_blocks
+from runner.analysis.pairing import Arm, RoundMeans, match_rounds, pair_rounds
 from runner.analysis.permutation import (
     FINE,
     IndependentResult,
@@ -77,14 +77,14 @@ class MeasureEvidence:
 def gather_evidence(arms: ComparedArms, measures: tuple[Measure, ...], draws: int = FINE) -> list[MeasureEvidence]:
     """Return the evidence on those of the measures that both arms have, with as many random permutations as given."""
     failures = _failure_evidence(arms) if FAILURES in measures else None
-    average = pair_blocks if arms.paired else match_blocks
+    average = pair_rounds if arms.paired else match_rounds
     comparable = [each for each in TIMED_MEASURES if each in measures and _is_in_one_currency(arms, each)]
     found = {each: average(arms.base, arms.new, each.name) for each in comparable}
-    blocks = {measure: means for measure, means in found.items() if means is not None}
-    ttft, answer = (next((m for m in blocks if m.name == name), None) for name in ("ttft_s", "ttfa_s"))
-    if ttft and answer and _are_equal(blocks[ttft], blocks[answer]):
-        del blocks[answer]  # no reply has reasoning: a second test of the same numbers only costs power
-    timed = [_block_evidence(arms, measure, means, draws) for measure, means in blocks.items()]
+    rounds = {measure: means for measure, means in found.items() if means is not None}
+    ttft, answer = (next((m for m in rounds if m.name == name), None) for name in ("ttft_s", "ttfa_s"))
+    if ttft and answer and _are_equal(rounds[ttft], rounds[answer]):
+        del rounds[answer]  # no reply has reasoning: a second test of the same numbers only costs power
+    timed = [_round_evidence(arms, measure, means, draws) for measure, means in rounds.items()]
     return [*([failures] if failures else []), *timed]
 
 
@@ -97,27 +97,27 @@ def _currencies(arms: ComparedArms) -> set[str]:
     return {*arms.base.timed["currency"].dropna(), *arms.new.timed["currency"].dropna()}
 
 
-def _are_equal(one: BlockMeans, other: BlockMeans) -> bool:
+def _are_equal(one: RoundMeans, other: RoundMeans) -> bool:
     if one.base is not None and other.base is not None and not np.array_equal(one.base, other.base):
         return False
     return np.array_equal(one.new, other.new)
 
 
-def _block_evidence(arms: ComparedArms, measure: Measure, blocks: BlockMeans, draws: int) -> MeasureEvidence:
-    levels = (blocks.base_level, blocks.new_level)
-    if blocks.base is None:
-        result, fewest = sign_flip_test(blocks.new, draws=draws), fewest_pairs
+def _round_evidence(arms: ComparedArms, measure: Measure, rounds: RoundMeans, draws: int) -> MeasureEvidence:
+    levels = (rounds.base_level, rounds.new_level)
+    if rounds.base is None:
+        result, fewest = sign_flip_test(rounds.new, draws=draws), fewest_pairs
     else:
-        result, fewest = two_sample_test(blocks.base, blocks.new, draws=draws), fewest_of_two_samples
+        result, fewest = two_sample_test(rounds.base, rounds.new, draws=draws), fewest_of_two_samples
     return MeasureEvidence(
         arms,
         measure,
-        allow_for_spells(result, blocks.new, blocks.base),
+        allow_for_spells(result, rounds.new, rounds.base),
         levels,
-        blocks.n,
+        rounds.n,
         fewest,
-        pairs=blocks.pairs,
-        questions=blocks.questions,
+        pairs=rounds.pairs,
+        questions=rounds.questions,
     )
 
 

@@ -1,4 +1,4 @@
-"""The two arms of a comparison, and the blocks that their rows become: the units of the tests.
+"""The two arms of a comparison, and the rounds that their rows become: the units of the tests.
 
 Values are compared as logarithms, so that a ratio and its inverse weigh equally, and no single slow request decides a
 mean.
@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 QUESTION = ["case", "turn"]
 STRATUM = [*QUESTION, "vantage"]
 """Rows are compared within a stratum. `vantage` is the node or place that sent the request, blank if it is ignored."""
-STRATUM_AND_BLOCK = [*STRATUM, "block"]
+STRATUM_AND_ROUND = [*STRATUM, "block"]
 
 _DESCRIPTIVE = ("prompt", "reply", "outcome", "finish_reason", "flags", "simulated", "response_model", "currency")
 _COMPARED_COLUMNS = frozenset(
@@ -73,10 +73,10 @@ def arm_of(table: pd.DataFrame, target: MeasuredTarget, label: str, vantages: Ma
 
 
 @dataclass(frozen=True, slots=True)
-class BlockMeans:
-    """The mean logarithms of each block: of paired arms the differences, new less base; else of either run.
+class RoundMeans:
+    """The mean logarithms of each round: of paired arms the differences, new less base; else of either run.
 
-    `new` has shape (blocks,); `base` has shape (blocks of the base,), and is None if the arms are paired. `n` counts
+    `new` has shape (rounds,); `base` has shape (rounds of the base,), and is None if the arms are paired. `n` counts
     the values behind them, of base and new. The levels are geometric means in the unit of the measure. `pairs` are the
     differences of all pairs, of so many `questions`; None if the arms are not paired.
     """
@@ -90,22 +90,22 @@ class BlockMeans:
     questions: int = 0
 
 
-def pair_blocks(base: Arm, new: Arm, column: str) -> BlockMeans | None:
-    """Pair the rows of one run by case, turn and block, and average by block; None if no pair has the figure."""
+def pair_rounds(base: Arm, new: Arm, column: str) -> RoundMeans | None:
+    """Pair the rows of one run by case, turn and round, and average by round; None if no pair has the figure."""
     pairs = pd.concat({"base": _logs(base, column), "new": _logs(new, column)}, axis=1).dropna()
     if pairs.empty:
         return None
     shifts = pairs["new"] - pairs["base"]
-    differences = _block_means(shifts)
+    differences = _round_means(shifts)
     levels = np.exp(pairs.mean())
     n = (len(pairs), len(pairs))
     questions = len({*zip(*(pairs.index.get_level_values(name) for name in QUESTION), strict=True)})
     each = shifts.to_numpy(dtype=float)
-    return BlockMeans(differences, None, n, float(levels["base"]), float(levels["new"]), each, questions)
+    return RoundMeans(differences, None, n, float(levels["base"]), float(levels["new"]), each, questions)
 
 
-def match_blocks(base: Arm, new: Arm, column: str) -> BlockMeans | None:
-    """Subtract from each value the mean of its stratum, averaged over both runs, and average by run and block.
+def match_rounds(base: Arm, new: Arm, column: str) -> RoundMeans | None:
+    """Subtract from each value the mean of its stratum, averaged over both runs, and average by run and round.
 
     None if no stratum of both runs has the figure.
     """
@@ -117,27 +117,27 @@ def match_blocks(base: Arm, new: Arm, column: str) -> BlockMeans | None:
     old, now = _residuals(old, middle), _residuals(now, middle)
     levels = np.exp(stratum_means.mean())
     n = (len(old), len(now))
-    return BlockMeans(_block_means(now), _block_means(old), n, float(levels["base"]), float(levels["new"]))
+    return RoundMeans(_round_means(now), _round_means(old), n, float(levels["base"]), float(levels["new"]))
 
 
 def _logs(arm: Arm, column: str) -> "pd.Series[float]":
-    """Return the logarithm of a column by stratum and block; a reply without any character counts as one character."""
+    """Return the logarithm of a column by stratum and round; a reply without any character counts as one character."""
     values = arm.timed[column].to_numpy(dtype=float, na_value=np.nan)
     if column == "chars":
         values = np.where(np.isnan(values), values, np.maximum(values, 1))
     known = np.greater(values, 0)  # False where there is no value
     index = pd.MultiIndex.from_arrays(
-        [arm.timed[name].array[known] for name in STRATUM_AND_BLOCK], names=STRATUM_AND_BLOCK
+        [arm.timed[name].array[known] for name in STRATUM_AND_ROUND], names=STRATUM_AND_ROUND
     )
     logs = pd.Series(np.log(values[known]), index=index, dtype=float)
-    return logs if index.is_unique else logs.groupby(level=STRATUM_AND_BLOCK).mean()
+    return logs if index.is_unique else logs.groupby(level=STRATUM_AND_ROUND).mean()
 
 
 def _stratum_means(logs: "pd.Series[float]") -> "pd.Series[float]":
     return logs.groupby(level=STRATUM).mean()
 
 
-def _block_means(logs: "pd.Series[float]") -> Floats:
+def _round_means(logs: "pd.Series[float]") -> Floats:
     return np.asarray(logs.groupby(level="block").mean(), dtype=np.float64)
 
 

@@ -110,6 +110,11 @@ def newcombe_interval(base: Proportion, new: Proportion, level: float = LEVEL) -
     return Interval(low, high, level)
 
 
+def share_interval(share: Proportion, level: float = LEVEL) -> Interval:
+    """Return the confidence interval of one share."""
+    return Interval(*_wilson_interval(share, level), level)
+
+
 def _wilson_interval(share: Proportion, level: float) -> tuple[float, float]:
     """Return the score interval of E. Wilson, "Probable Inference, the Law of Succession", JASA 22, 1927."""
     z = NormalDist().inv_cdf((1 + level) / 2)

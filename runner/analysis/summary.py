@@ -173,23 +173,23 @@ def _count_flags(table: pd.DataFrame) -> dict[str, int]:
     return dict(sorted(counts.items()))
 
 
-def median(values: Sequence[float], blocks: Sequence[int] | None = None) -> Statistic | None:
+def median(values: Sequence[float], rounds: Sequence[int] | None = None) -> Statistic | None:
     """Return the median, the mean of the middle two of an even number of values; None without values.
 
     Args:
         values: any number of values.
-        blocks: the block of each value, for the interval; see `median_interval`.
+        rounds: the round of each value, for the interval; see `median_interval`.
 
     """
     if not values:
         return None
-    return Statistic("p50", median_of(values), len(values), median_interval(values, blocks))
+    return Statistic("p50", median_of(values), len(values), median_interval(values, rounds))
 
 
-def percentile(values: Sequence[float], percent: float, blocks: Sequence[int] | None = None) -> Statistic | None:
+def percentile(values: Sequence[float], percent: float, rounds: Sequence[int] | None = None) -> Statistic | None:
     """Return a percentile by nearest rank, an observed value; None without values.
 
-    The interval allows for the rounds of the values, `blocks`, if they are given.
+    The interval allows for the rounds of the values, `rounds`, if they are given.
 
     Of a sample too small for it, return the maximum, or below the median the minimum, under that name. Nearest rank is
     definition 1 of R. Hyndman and Y. Fan, "Sample Quantiles in Statistical Packages", The American Statistician 50,
@@ -199,7 +199,7 @@ def percentile(values: Sequence[float], percent: float, blocks: Sequence[int] | 
         return None
     name, value = _nearest_rank(values, percent)
     supported = len(values) >= smallest_sample(percent)
-    return Statistic(name, value, len(values), percentile_interval(values, percent, blocks) if supported else None)
+    return Statistic(name, value, len(values), percentile_interval(values, percent, rounds) if supported else None)
 
 
 def _nearest_rank(values: Sequence[float], percent: float) -> tuple[str, float]:

@@ -15,6 +15,10 @@ from unicodedata import category
 MAX_WORDS = 5_000
 """Longer texts are compared line by line: the time of a comparison grows with the square of the length."""
 
+MIN_SHARED = 0.4
+"""The share of words that must stand in the same order in both texts; below it, marks would hide the text instead of
+explaining it. Blanks are no words, since any two texts share them."""
+
 UNSPACED_SCRIPTS = ((0x2E80, 0x312F), (0x31A0, 0x9FFF), (0xF900, 0xFAFF), (0xFF00, 0xFFEF), (0x20000, 0x3FFFF))
 """Code points of scripts written without spaces, first and last of each range: Han, kana, bopomofo, full-width forms.
 Korean has spaces."""
@@ -65,6 +69,16 @@ def word_diff(old: str, new: str) -> tuple[DiffPiece, ...]:
     if max(len(before), len(after)) > MAX_WORDS:
         before, after = old.splitlines(keepends=True), new.splitlines(keepends=True)
     return tuple(_pieces(before, after))
+
+
+def marked_words(old: str, new: str) -> tuple[DiffPiece, ...] | None:
+    """Return the word diff of texts that share enough words to be told apart by marks; None for all others."""
+    pieces = word_diff(old, new)
+    counts = Counter(dict.fromkeys(WordChange, 0))
+    for piece in pieces:
+        counts[piece.change] += sum(not token.isspace() for token in tokenize(piece.text))
+    words = 2 * counts[WordChange.SAME] + counts[WordChange.REMOVED] + counts[WordChange.ADDED]
+    return pieces if 2 * counts[WordChange.SAME] >= MIN_SHARED * words else None
 
 
 def _pieces(before: Sequence[str], after: Sequence[str]) -> Iterator[DiffPiece]:

@@ -107,6 +107,6 @@ def _row(finding: DiffFinding, difference: Difference) -> dict[str, object]:
         "n_base": finding.n[0],
         "n_new": finding.n[1],
         "units": finding.units,
-        "verdict": finding.verdict.value,
+        "verdict": phrases.name_verdict(finding, paired=difference.paired),
         "why": doubt,
     }

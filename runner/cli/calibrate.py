@@ -59,7 +59,10 @@ def calibrate(
     from runner.cli.calibration_progress import open_calibration_progress  # noqa: PLC0415
     from runner.cli.view import open_console  # noqa: PLC0415
     from runner.commands.calibrate import calibrate  # noqa: PLC0415
+    from runner.storage.run_folder import check_output  # noqa: PLC0415
 
+    path = output or CALIBRATION
+    check_output(path)
     try:
         with open_calibration_progress(open_console("auto", stderr=True)) as observer:
             found = calibrate(
@@ -73,7 +76,6 @@ def calibrate(
         click.echo("interrupted: nothing is stored", err=True)
         sys.exit(130)
     click.echo(found.to_json() if as_json else tabulate_calibration(found), nl=not as_json)
-    path = output or CALIBRATION
     store(found.to_json(), path)
     click.echo(f"written: {path}", err=True)
 

@@ -55,7 +55,8 @@ if TYPE_CHECKING:
     multiple=True,
     type=click.Path(path_type=Path),
     metavar="PATH",
-    help="Write a report as well: .md fits a pull request, .json is for programs, .xml is JUnit.",
+    help="Write a report as well: .html is a page to share, .md fits a pull request, .json is for programs, "
+    ".xml is JUnit.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 @color_option
@@ -92,7 +93,7 @@ def diff(
     from runner.outputs.diff.formats import DIFFERENCE_WRITERS  # noqa: PLC0415
     from runner.storage.run_folder import check_outputs  # noqa: PLC0415
 
-    check_outputs(outputs, DIFFERENCE_WRITERS)
+    check_outputs(outputs, DIFFERENCE_WRITERS, reads=[base, *([new] if new else [])])
     least = MIN_EFFECT if min_effect is None else min_effect
     rule = Rule(alpha=alpha, min_effect=least, measures=metrics)
     with tell_if_slow("comparing", echo_error):

@@ -69,6 +69,8 @@ def snapshot(
         sys.exit(code)
     if not review:
         view.open_results().print(_render(compared), soft_wrap=True)
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        _report_to_github(compared)
     accepted = compared.comparisons if update else _review(compared, view) if review else ()
     sys.exit(_keep(compared, accepted))
 
@@ -90,6 +92,14 @@ def _compare(
     finished = perform_with_progress(prepared, view)
     code = of_run(finished)
     return compare_run(loaded, suite, finished.folder), OK if code == NOT_GOOD else code
+
+
+def _report_to_github(compared: "ComparedRun") -> None:
+    from runner.outputs.github import append_snapshot_summary, snapshot_commands  # noqa: PLC0415
+
+    append_snapshot_summary(os.environ, compared.comparisons)
+    for line in snapshot_commands(os.environ, compared.run, compared.comparisons):
+        click.echo(line, err=True)
 
 
 def _render(compared: "ComparedRun") -> object:
@@ -118,7 +128,8 @@ def _keep(compared: "ComparedRun", accepted: "tuple[SnapshotComparison, ...]") -
 def _review(compared: "ComparedRun", view: ViewOptions) -> "tuple[SnapshotComparison, ...]":
     """Ask about each change; return those that were accepted."""
     from runner.cli.view import open_console  # noqa: PLC0415
-    from runner.outputs.snapshot import describe_counts, render_comparison  # noqa: PLC0415
+    from runner.outputs.snapshot import render_comparison  # noqa: PLC0415
+    from runner.outputs.text.snapshot import describe_counts  # noqa: PLC0415
 
     console = open_console(view.color)
     console.print(describe_counts(compared.comparisons), markup=False)

@@ -16,6 +16,7 @@ from runner.commands.run.perform import FinishedRun
 from runner.errors import CompareError
 from runner.outputs import junit
 from runner.outputs.diff.formats import DIFFERENCE_WRITERS
+from runner.outputs.report.document import write_report
 from runner.storage.run_folder import write_atomically
 
 FILE_NAMES = ("difference.md", "difference.json")
@@ -89,10 +90,12 @@ def open_gate(options: RunOptions) -> Gate | None:
 
 
 def write_verdicts(difference: Difference, finished: FinishedRun) -> list[Path]:
-    """Write a comparison into the run's folder and into its JUnit files; return the new files."""
+    """Write a comparison into the run's folder, its pages and its JUnit files; return the new files."""
     files = [finished.folder / name for name in FILE_NAMES]
     write_difference(difference, files)
     for path in finished.written:
-        if path.suffix.lower() == ".xml":
+        if path.suffix.lower() == ".html":
+            write_atomically(path, write_report([finished.run], difference))
+        elif path.suffix.lower() == ".xml":
             write_atomically(path, junit.join(junit.write(finished.run), DIFFERENCE_WRITERS[".xml"](difference)))
     return files

@@ -1,20 +1,24 @@
 """GitHub Actions: a summary of a run for the job's page, and annotations beside the lines of the suite."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from runner.analysis.diff import Difference
 from runner.analysis.run_results import Run
+from runner.analysis.snapshot import WRONG, SnapshotComparison, SnapshotState
 from runner.analysis.verdict import Verdict
 from runner.checks.finding import CheckVerdict
 from runner.errors import CompareError
 from runner.outputs import markdown
 from runner.outputs.diff import phrases
 from runner.outputs.diff.formats import DIFFERENCE_WRITERS
+from runner.outputs.diff.markdown import LINE_COLUMNS, mark_words
 from runner.outputs.text.checks import describe_cell, describe_fault, not_passed
+from runner.outputs.text.markdown import inline, table
 from runner.outputs.text.remarks import describe_failure
+from runner.outputs.text.snapshot import describe_counts
 
 SUMMARY, WORKSPACE = "GITHUB_STEP_SUMMARY", "GITHUB_WORKSPACE"
 
@@ -35,12 +39,26 @@ def append_summary(environ: Mapping[str, str], run: Run, difference: Difference 
         CompareError: the file of the summary cannot be written.
 
     """
+    _append(environ, lambda: write_summary(run, difference))
+
+
+def append_snapshot_summary(environ: Mapping[str, str], comparisons: Sequence[SnapshotComparison]) -> None:
+    """Append a snapshot's comparison to the step's summary, if the job has one.
+
+    Raises:
+        CompareError: the file of the summary cannot be written.
+
+    """
+    _append(environ, lambda: write_snapshot_summary(comparisons))
+
+
+def _append(environ: Mapping[str, str], write: Callable[[], str]) -> None:
     if not environ.get(SUMMARY):
         return
     path = Path(environ[SUMMARY])
     try:
         with path.open("a", encoding="utf-8", newline="") as file:
-            file.write(write_summary(run, difference))
+            file.write(write())
     except OSError as error:
         raise CompareError(f"{path}, named by {SUMMARY}, cannot be written: {error.strerror}") from error
 
@@ -49,6 +67,22 @@ def write_summary(run: Run, difference: Difference | None) -> str:
     """Return the comparison, if there is one, then the run without its replies in full."""
     comparison = [DIFFERENCE_WRITERS[".md"](difference).rstrip("\n")] if difference else []
     return join_sections([*comparison, *markdown.sections(run)], MAX_SUMMARY_BYTES)
+
+
+def write_snapshot_summary(comparisons: Sequence[SnapshotComparison]) -> str:
+    """Return how many questions are as kept, then each that is not: its result, why, and what changed in its reply."""
+    shown = [each for each in comparisons if each.state in WRONG or each.state is SnapshotState.NOT_COMPARED]
+    rows = [[inline(str(each.question)), each.state.value, inline(each.why or "", LINE_COLUMNS)] for each in shown]
+    sections = [f"## {inline(describe_counts(comparisons))}"]
+    sections += [table(("question", "result", "why"), rows, {0, 1, 2})] if rows else []
+    sections += [_changed_reply(each) for each in shown if each.state is SnapshotState.CHANGED]
+    return join_sections(sections, MAX_SUMMARY_BYTES)
+
+
+def _changed_reply(comparison: SnapshotComparison) -> str:
+    words = mark_words(comparison.kept, comparison.now)
+    summary = f"<details><summary>{inline(str(comparison.question))}</summary>"
+    return f"{summary}\n\n{words}\n\n</details>"
 
 
 def join_sections(sections: Iterable[str], max_bytes: int) -> str:
@@ -88,6 +122,11 @@ def annotate(run: Run, difference: Difference | None) -> list[Annotation]:
         [*_annotate_checks(run), *_annotate_failures(run), *_annotate_regressions(difference)],
         key=lambda each: each.level,
     )
+    return _limited(found)
+
+
+def _limited(found: list[Annotation]) -> list[Annotation]:
+    """Return the annotations that GitHub shows; if there are more, the last one counts the rest."""
     if len(found) <= MAX_ANNOTATIONS:
         return found
     more = Annotation("warning", "compare", f"{len(found) - MAX_ANNOTATIONS + 1} more, in the step's summary")
@@ -106,10 +145,31 @@ def _annotate_failures(run: Run) -> Iterator[Annotation]:
 
 
 def _annotate_regressions(difference: Difference | None) -> Iterator[Annotation]:
-    for finding in difference.having(Verdict.REGRESSED) if difference else ():
-        cells = zip(phrases.FINDING_HEADINGS, phrases.finding_cells(finding), strict=True)
+    if difference is None:
+        return
+    for finding in difference.having(Verdict.REGRESSED):
+        cells = zip(phrases.FINDING_HEADINGS, phrases.finding_cells(finding, paired=difference.paired), strict=True)
         message = ", ".join(f"{heading} {cell}" for heading, cell in cells)
-        yield Annotation("error", f"{finding.target}: {finding.measure.label} regressed", message)
+        yield Annotation(
+            "error",
+            f"{finding.target}: {finding.measure.label} {phrases.name_verdict(finding, paired=difference.paired)}",
+            message,
+        )
+
+
+def snapshot_commands(environ: Mapping[str, str], run: Run, comparisons: Sequence[SnapshotComparison]) -> list[str]:
+    """Return a line to print for each question that is not as kept, beside its case in the suite's file."""
+    file = _path_in_repository(run.header.path, environ.get(WORKSPACE))
+    found = _limited([*_annotate_questions(run, comparisons)])
+    return [write_command(annotation, file) for annotation in found]
+
+
+def _annotate_questions(run: Run, comparisons: Sequence[SnapshotComparison]) -> Iterator[Annotation]:
+    for each in comparisons:
+        if each.state in WRONG:
+            line = run.header.checks.get(each.question.case, {}).get("line")
+            why = each.why or "compare snapshot --review shows what changed"
+            yield Annotation("error", f"{each.question}: {each.state.value}", why, line)
 
 
 def write_command(annotation: Annotation, file: str | None) -> str:

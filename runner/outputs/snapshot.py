@@ -1,16 +1,16 @@
 """A snapshot's comparison on a terminal: counts, then each question whose reply changed, with what changed in it."""
 
-from collections import Counter
 from collections.abc import Sequence
 
 from rich.console import Group
 from rich.text import Text
 
-from runner.analysis.snapshot import COMPARED, WRONG, SnapshotComparison, SnapshotState
-from runner.analysis.word_diff import word_diff
+from runner.analysis.snapshot import WRONG, SnapshotComparison, SnapshotState
+from runner.analysis.word_diff import DiffPiece, WordChange, marked_words
 from runner.outputs.diff.terminal import MARKS
 from runner.outputs.text.escape import one_line, printable
 from runner.outputs.text.figures import count
+from runner.outputs.text.snapshot import describe_counts
 
 MAX_SHOWN = 50
 MAX_CHARACTERS = 2_000
@@ -34,14 +34,6 @@ def render_comparisons(comparisons: Sequence[SnapshotComparison]) -> Group:
     return Group(Text(describe_counts(comparisons), "bold"), *map(render_comparison, shown[:MAX_SHOWN]), *rest)
 
 
-def describe_counts(comparisons: Sequence[SnapshotComparison]) -> str:
-    """Return how many questions were compared, by result: `snapshot: 6 of 9 questions compared: 5 same, 1 changed`."""
-    counts = Counter(each.state for each in comparisons)
-    compared = sum(counts[state] for state in COMPARED)
-    states = ", ".join(f"{counts[state]} {state.value}" for state in SnapshotState if counts[state])
-    return f"snapshot: {compared} of {count(len(comparisons), 'question')} compared" + (f": {states}" if states else "")
-
-
 def render_comparison(comparison: SnapshotComparison) -> Text:
     """Return one question with its result, the reason, and what changed in the reply."""
     why = f" ({comparison.why})" if comparison.why else ""
@@ -55,8 +47,10 @@ def render_comparison(comparison: SnapshotComparison) -> Text:
 
 
 def _marked_words(comparison: SnapshotComparison) -> Text:
+    kept, now = comparison.kept or "", comparison.now or ""
+    whole = (DiffPiece(WordChange.REMOVED, kept), DiffPiece(WordChange.ADDED, now))
     marked = Text("  ")
-    for piece in word_diff(comparison.kept or "", comparison.now or ""):
+    for piece in marked_words(kept, now) or [each for each in whole if each.text]:
         before, after, style = MARKS.get(piece.change, ("", "", ""))
         marked.append(before + printable(piece.text).replace("\n", "\n  ") + after, style)
     if len(marked) > MAX_CHARACTERS:

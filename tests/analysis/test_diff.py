@@ -34,7 +34,7 @@ def finding(difference: Difference, measure: str = "ttft_s") -> DiffFinding:
 
 
 def drifting(block: int) -> float:
-    """Return the factor by which everything is slower in a block: ten in the end."""
+    """Return the factor by which everything is slower in a round: ten in the end."""
     return math.exp(block / 9)
 
 
@@ -42,7 +42,7 @@ def drifting(block: int) -> float:
 
 
 def test_slower_target_of_one_run_is_regressed() -> None:
-    """The ratio lies in its interval, n is the number of blocks, and the opposite comparison has the inverse ratio."""
+    """The ratio lies in its interval, n is the number of rounds, and the opposite comparison has the inverse ratio."""
     run = run_of([*jittered(BASE, 20), *jittered(NEW, 20, slower=1.3)])
     forth, back = diff_within(run, BASE, NEW), diff_within(run, NEW, BASE)
     found = finding(forth)
@@ -66,7 +66,7 @@ def test_drift_within_a_run_is_no_change() -> None:
 
 
 def test_estimate_is_the_mean_log_ratio_of_pairs() -> None:
-    """Two blocks, 2 and 8 times slower, are 4 times slower; rows without a partner do not count."""
+    """Two rounds, 2 and 8 times slower, are 4 times slower; rows without a partner do not count."""
     records = [answered(BASE, "one", block, 0.1) for block in (1, 2, 3)]
     records += [answered(NEW, "one", 1, 0.2), answered(NEW, "one", 2, 0.8), answered(NEW, "two", 3, 9.0)]
     found = finding(diff_within(run_of(records), BASE, NEW))
@@ -75,8 +75,8 @@ def test_estimate_is_the_mean_log_ratio_of_pairs() -> None:
     assert [found.base_level, found.new_level] == pytest.approx([0.1, 0.4])
 
 
-def test_few_blocks_are_undecided_and_name_the_number_needed() -> None:
-    """Three blocks of a tenfold slowdown cannot be significant; eight can."""
+def test_few_rounds_are_undecided_and_name_the_number_needed() -> None:
+    """Three rounds of a tenfold slowdown cannot be significant; eight can."""
     run = run_of([*jittered(BASE, 3), *jittered(NEW, 3, slower=10)])
     decision = finding(diff_within(run, BASE, NEW, Rule(measures=("ttft",)))).decision
     assert (decision.verdict, decision.reason, decision.needed) == (Verdict.UNDECIDED, UndecidedReason.TOO_FEW, 8)
@@ -213,7 +213,7 @@ def test_costs_in_two_currencies_are_not_compared() -> None:
 
 
 def priced(currency: str, price: str, name: str) -> Run:
-    """Return a run of 8 blocks with a price per million tokens."""
+    """Return a run of 8 rounds with a price per million tokens."""
     rates = {"currency": currency, "source": "x", "rates": [{"input": price, "output": price}]}
     records = [replace(each, input_tokens=10) for each in jittered(BASE, 8)]
     return run_of(records, name, prices={BASE: rates})
@@ -319,9 +319,9 @@ def of_failures(requests: int, before: int, after: int) -> Difference:
     """Return the difference in failures of two runs of so many requests each, given how many failed in either."""
 
     def failing(count: int, name: str) -> Run:
-        blocks = range(1, requests + 1)
-        failing = set(Random(3).sample(blocks, count))
-        return run_of([failed(block=each) if each in failing else answered(block=each) for each in blocks], name)
+        rounds = range(1, requests + 1)
+        failing = set(Random(3).sample(rounds, count))
+        return run_of([failed(block=each) if each in failing else answered(block=each) for each in rounds], name)
 
     return diff_runs(failing(before, "base"), failing(after, "new"), Rule(measures=("failures",)))
 

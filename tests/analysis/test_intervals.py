@@ -13,7 +13,7 @@ SAMPLES = st.lists(st.floats(0.001, 1000), min_size=6, max_size=60)
 
 @pytest.mark.parametrize(("units", "each"), [(6, 1), (12, 1), (12, 4)])
 def test_median_interval_has_its_coverage(units: int, each: int) -> None:
-    """It holds the true median in 91 to 99.5 % of 300 samples of single values, or of blocks that vary."""
+    """It holds the true median in 91 to 99.5 % of 300 samples of single values, or of rounds that vary."""
     rng = np.random.default_rng(11)
     held = 0
     for _ in range(300):
@@ -24,8 +24,8 @@ def test_median_interval_has_its_coverage(units: int, each: int) -> None:
     assert 0.91 <= held / 300 <= 0.995
 
 
-def test_variation_between_blocks_widens_the_median_interval() -> None:
-    """Ten blocks of equal values are as much evidence as ten values, not as a hundred."""
+def test_variation_between_rounds_widens_the_median_interval() -> None:
+    """Ten rounds of equal values are as much evidence as ten values, not as a hundred."""
     levels = [0.1 * level for level in range(1, 11)]
     blocks = np.random.default_rng(1).permutation(np.repeat(np.arange(10), 10)).tolist()
     levels = [levels[at] for at in (3, 8, 0, 5, 9, 1, 6, 2, 7, 4)]

@@ -25,7 +25,7 @@ CRITERIA = Criteria(
 
 
 def result(estimate: float, p: float, half: float = 0.05, units: int = 50, spread: float = 0.3) -> PermutationResult:
-    """Return the result of a test of 50 blocks."""
+    """Return the result of a test of 50 rounds."""
     return PermutationResult(
         estimate, p, smallest_p(SignFlips(units)), spread, units, Interval(estimate - half, estimate + half, 0.95)
     )
@@ -65,20 +65,20 @@ def test_a_significant_change_below_the_minimum_effect_is_unchanged() -> None:
     assert decide(result(0.04, 0.001, half=0.03), 0.001, CRITERIA).verdict is Verdict.UNCHANGED
 
 
-def test_too_few_blocks_name_the_number_needed() -> None:
+def test_too_few_rounds_name_the_number_needed() -> None:
     """Five pairs cannot reach 1 %; eight can."""
     decision = decide(result(1.0, 2 / 32, half=0.9, units=5, spread=0.1), 2 / 32, CRITERIA)
     assert (decision.verdict, decision.reason, decision.needed) == (Verdict.UNDECIDED, UndecidedReason.TOO_FEW, 8)
 
 
-def test_more_rows_need_more_blocks() -> None:
+def test_more_rows_need_more_rounds() -> None:
     """Holm divides the level by 24 rows: 13 pairs are the fewest that can be significant."""
     criteria = replace(CRITERIA, alpha_of_row=0.01 / 24)
     assert decide(result(1.0, 2 / 32, half=0.9, units=5, spread=0.1), 1.0, criteria).needed == 13
 
 
 def test_noise_names_the_number_needed() -> None:
-    """((1.96 + 0.84) * spread / distance to the minimum effect)^2 + 1.96^2 / 2 blocks, in four of five cases."""
+    """((1.96 + 0.84) * spread / distance to the minimum effect)^2 + 1.96^2 / 2 rounds, in four of five cases."""
     decision = decide(result(0.2, 0.2, half=0.3, units=20, spread=0.7), 0.2, CRITERIA)
     assert (decision.reason, decision.needed) == (
         UndecidedReason.NOISY,

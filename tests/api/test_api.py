@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import runner
-from runner import CompareError, arun, ask, diff, load, pictures, run, side_by_side, stream
+from runner import CompareError, arun, ask, diff, load, pictures, run, side_by_side, stream, summary
 from runner.api.options import RUN_OPTIONS, read_options
 from runner.api.prompts import read_cases
 from runner.core.load_profile import LoadProfile
@@ -29,9 +29,11 @@ from runner.errors import InvalidFile
 from runner.outputs.csv import load as load_csv
 from tests.support import command
 from tests.support.command import start, write_config
+from tests.support.crafted_runs import BASE, answered, write_run
 
 QUICK = "sim/exact?ttft_ms=20&gap_ms=2&tokens=5"
 SLOW = "sim/exact?ttft_ms=60&gap_ms=6&tokens=5"
+PAIR = (QUICK, SLOW)
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +90,7 @@ def test_a_run_is_resumed(tmp_path: Path) -> None:
     (tmp_path / "my.yaml").write_text("cases: [{id: a, prompt: x}]", encoding="utf-8")
     first = run("my.yaml", targets=QUICK, repeat=2)
     again = run(resume=first.attrs["folder"], repeat=3)
-    assert again["repeat"].tolist() == [1, 2, 3]
+    assert sorted(again["repeat"]) == [1, 2, 3]
     assert again["started_at"].tolist()[:2] == first["started_at"].tolist()
 
 
@@ -389,7 +391,7 @@ def test_a_target_that_failed_is_not_asked_the_next_turn(tmp_path: Path) -> None
     replies = ask("My name is Ada.", targets=["sim/quick", "dead/gone"])
     assert replies.texts["dead/gone"] is None
     assert set(replies.then("What is my name?").texts) == {"sim/quick"}
-    with pytest.raises(CompareError, match="nobody answered"):
+    with pytest.raises(CompareError, match="no target answered"):
         ask("hi", targets=["dead/gone"]).then("and now?")
 
 
@@ -443,6 +445,40 @@ def test_diff_within_a_run(two_targets: pd.DataFrame) -> None:
     assert difference.verdict == "undecided"
     assert difference.frame["why"].notna().all()
     assert "undecided" in repr(difference)
+
+
+def test_a_diff_between_targets_says_slower(two_targets: pd.DataFrame) -> None:
+    """Between two targets of a run nothing regressed: the second is slower, and the other way round faster."""
+    verdicts = [diff(two_targets, between=pair).frame.set_index("metric")["verdict"] for pair in (PAIR, PAIR[::-1])]
+    assert [each["total_s"] for each in verdicts] == ["slower", "faster"]
+    assert not {"regressed", "improved"} & {*verdicts[0], *verdicts[1]}
+
+
+def test_summary_has_a_row_for_each_target(two_targets: pd.DataFrame) -> None:
+    """Medians are those of the rows, the fastest target is first, and what is not known is NA."""
+    table = summary(two_targets)
+    assert [*table.index] == [QUICK, SLOW]
+    medians = (
+        two_targets.assign(target=two_targets["provider"] + "/" + two_targets["model"])
+        .groupby("target")
+        .median(numeric_only=True)
+    )
+    assert table["ttft_p50_s"].to_dict() == pytest.approx(medians["ttft_s"].to_dict())
+    assert table["total_p50_s"].to_dict() == pytest.approx(medians["total_s"].to_dict())
+    assert [*table["n"], *table["failed"]] == [12, 12, 0, 0]
+    assert table[["ttft_p95_s", "cost", "pass_rate", "to_100_tokens_p50_s"]].isna().all(axis=None)
+    assert (table["ttft_p50_low_s"] <= table["ttft_p50_s"]).all()
+
+
+def test_summary_has_cost_and_checks(tmp_path: Path) -> None:
+    """A run with prices and checks has its cost, that of 1,000 requests, and the share of checks that passed."""
+    price = {"currency": "CNY", "source": "list", "date": None, "rates": [{"input": "0", "output": "1000"}]}
+    checks = {"one": {"checks": {"contains": "Hello"}, "pass": "all", "turns": 1, "line": 1}}
+    replies = [answered(block=at, reply=reply, input_tokens=1) for at, reply in enumerate(("Hello", "Bye"), start=1)]
+    table = summary(write_run(tmp_path / "priced", replies, prices={BASE: price}, checks=checks))
+    row = table.loc[BASE]
+    assert (row["cost"], row["cost_per_1000"], row["currency"]) == (pytest.approx(0.006), pytest.approx(3.0), "CNY")
+    assert (row["pass_rate"], row["checked_n"]) == (0.5, 2)
 
 
 def test_diff_takes_tables_and_folders(two_targets: pd.DataFrame) -> None:

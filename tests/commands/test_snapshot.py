@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -354,6 +355,25 @@ def test_new_changed_and_orphaned_replies_are_listed(kept: Path) -> None:
     assert "[-Goodbye-]{+Hello+}" in done.stdout
 
 
+def test_on_github_changed_replies_are_in_the_summary_and_beside_the_case(kept: Path) -> None:
+    """The step's summary has the counts and what changed; an annotation for each reply names the suite's line."""
+    changed = kept / "suite.snapshot" / "replies" / "talk" / "sim" / "quick.txt"
+    changed.write_text(changed.read_text(encoding="utf-8").replace("Hello", "Goodbye"), encoding="utf-8")
+    page = kept / "summary.md"
+    page.write_text("before\n", encoding="utf-8")
+    variables = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(page), "GITHUB_WORKSPACE": str(kept)}
+    done = hold(kept, variables=variables)
+    assert done.returncode == 1
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith("before\n## snapshot: ")
+    assert "1 changed" in text
+    assert "| talk · sim/quick | changed |" in " ".join(text.split())
+    assert "<del>Goodbye</del><ins>Hello</ins>" in text
+    assert re.search(
+        r"^::error file=suite\.yaml,line=\d+,title=talk · sim/quick%3A changed::", done.stderr, re.MULTILINE
+    )
+
+
 def test_in_ci_a_snapshot_is_not_changed(kept: Path) -> None:
     """With CI=true both ways of keeping are refused before anything is sent, and comparing goes on."""
     before = files_of(kept)
@@ -369,7 +389,8 @@ def test_a_snapshot_without_comparisons_exits_with_2(tmp_path: Path) -> None:
     write_yaml(tmp_path / "suite.yaml", {"cases": [{"id": "a", "prompt": "hi", "match": "checks-only"}]})
     done = compare(tmp_path, *ASK)
     assert done.returncode == 2
-    assert "0 of 1 question compared: 1 not compared" in done.stdout
+    reason = "it is compared by its checks only, and has none"
+    assert f"0 of 1 question compared: 1 not compared ({reason})" in done.stdout
     assert "nothing was compared" in done.stderr
 
 

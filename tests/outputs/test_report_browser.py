@@ -2,14 +2,19 @@
 
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from random import Random
 from typing import Any, Literal
 
 import pytest
 
+from runner.analysis.run_results import Run
 from runner.analysis.word_diff import tokenize
+from runner.outputs.report.document import write_report
+from runner.storage import journal
 from tests.support.command import finish, start, write_yaml
+from tests.support.crafted_runs import answered, header
 from tests.support.hostile_replies import REPLIES, write_hostile_run
 
 pytest.importorskip("playwright", reason="installed by .ci/run")
@@ -162,12 +167,12 @@ def test_a_report_opens_from_disk(opening: Opener, real: Path) -> None:
 def test_filters_and_search(opening: Opener, real: Path) -> None:
     """Failed shows turns with a failed check, different turns whose replies differ; search covers all texts."""
     page = opening(real)
-    page.get_by_text("failed", exact=True).click()
+    page.get_by_text("Failed", exact=True).click()
     assert labels(page) == ["sum"]
-    page.get_by_text("different", exact=True).click()
+    page.locator("#controls").get_by_text("Differences", exact=True).click()
     assert "sum" not in labels(page)
     assert "自我介绍" in labels(page)
-    page.get_by_text("all", exact=True).click()
+    page.get_by_text("All", exact=True).click()
     page.get_by_role("searchbox").fill("ada TURN")
     assert labels(page) == ["talk · turn 2"]
     page.get_by_role("searchbox").fill("反应快")
@@ -203,7 +208,7 @@ def test_keys_are_letters_in_the_search_field(opening: Opener, real: Path) -> No
     assert fragment(page) == "#find=jd1%3F"
     page.keyboard.press("Escape")
     page.keyboard.press("r")
-    expect(page.get_by_role("checkbox")).to_be_checked()
+    expect(page.get_by_label("Raw")).to_be_checked()
 
 
 def test_differences_to_a_base_are_marked_word_by_word(opening: Opener, real: Path) -> None:
@@ -229,10 +234,10 @@ def test_as_written_shows_the_source(opening: Opener, real: Path) -> None:
     page = opening(real)
     cell = row(page, "slow-start").locator("td").nth(1)
     expect(cell.locator("ol li").first).to_be_visible()
-    page.get_by_label("as written").check()
+    page.get_by_label("Raw").check()
     expect(cell.locator("ol li").first).to_be_hidden()
     expect(cell.locator(".written")).to_contain_text("1. ")
-    page.get_by_label("as written").uncheck()
+    page.get_by_label("Raw").uncheck()
     expect(cell.locator("ol li").first).to_be_visible()
 
 
@@ -248,7 +253,7 @@ def test_reasoning_is_folded(opening: Opener, real: Path) -> None:
 def test_the_address_holds_the_state(opening: Opener, real: Path) -> None:
     """A reload, a link and an edited address restore filters, search and base."""
     page = opening(real)
-    page.get_by_text("different", exact=True).click()
+    page.locator("#controls").get_by_text("Differences", exact=True).click()
     page.get_by_role("searchbox").fill("TCP")
     against(page).select_option("sim/thinker")
     page.keyboard.press("Tab")
@@ -258,7 +263,7 @@ def test_the_address_holds_the_state(opening: Opener, real: Path) -> None:
     assert labels(page) == ["slow-start"]
     expect(against(page)).to_have_value("2")
     page.evaluate("location.hash = '#show=failed&raw'")
-    expect(page.get_by_label("as written")).to_be_checked()
+    expect(page.get_by_label("Raw")).to_be_checked()
     assert labels(page) == ["sum"]
     page.evaluate("location.hash = '#show=nonsense&diff=99&row=-1'")
     assert labels(page) == [*ROWS]
@@ -271,13 +276,13 @@ def test_blind_review_hides_the_targets(opening: Opener, anonymous: Path) -> Non
     """No text that is visible or read aloud names a target; timings and charts are hidden too."""
     page = opening(anonymous)
     assert "exact?" in page.locator("body").inner_text()
-    page.get_by_role("button", name="blind").click()
+    page.get_by_role("button", name="Blind vote").click()
     visible = unroll(page).locator("body").inner_text() + page.locator("body").aria_snapshot() + page.title()
     assert "exact?" not in visible
     assert "TTFT" not in visible
     assert page.locator("svg:visible").count() == 0
     assert page.locator("thead .name").all_inner_texts() == [*"ABCDEFGHIJKL"]
-    page.get_by_role("button", name="reveal names").click()
+    page.get_by_role("button", name="Reveal names").click()
     assert page.locator("thead .name").all_inner_texts() == [*ANONYMOUS]
 
 
@@ -305,7 +310,9 @@ def test_votes_are_cast_counted_and_exported(opening: Opener, anonymous: Path, t
     page.keyboard.press("2")
     chosen = page.evaluate("data.columns[turns[0].order[1]]")
     expect(row(page, "sum").get_by_role("button", name="B is best")).to_have_attribute("aria-pressed", "true")
-    row(page, "自我介绍").get_by_role("button", name="a tie").click()
+    expect(page.locator("tr[aria-current] .label")).to_have_text("自我介绍")
+    row(page, "自我介绍").get_by_role("button", name="tie").click()
+    expect(page.locator("tr[aria-current] .label")).to_have_text("slow-start")
     row(page, "slow-start").get_by_role("button", name="A is best").click()
     row(page, "slow-start").get_by_role("button", name="A is best").click()
     expect(page.locator("#voted")).to_have_text("2 of 5 voted")
@@ -315,16 +322,24 @@ def test_votes_are_cast_counted_and_exported(opening: Opener, anonymous: Path, t
     expect(page.locator("#voted")).to_have_text("2 of 5 voted")
     page.keyboard.press("b")
     expect(page.locator("#tally tr").filter(has_text=chosen).get_by_role("cell")).to_have_text("1")
+    page.get_by_label("Your name").fill("Ada")
     with page.expect_download() as download:
-        page.get_by_role("button", name="export as JSON").click()
+        page.get_by_role("button", name="Export as JSON").click()
     opening.events.clear()  # the download is a blob of the page's own
     download.value.save_as(tmp_path / "votes.json")
     exported = json.loads((tmp_path / "votes.json").read_text(encoding="utf-8"))
-    assert exported["n"] == 2
-    assert [(vote["case"], vote["choice"]) for vote in exported["votes"]] == [("sum", chosen), ("自我介绍", "tie")]
-    assert sorted(exported["votes"][0]["shown"]) == sorted(ANONYMOUS)
-    assert {each["choice"]: each["votes"] for each in exported["tally"]}[chosen] == 1
-    page.get_by_role("button", name="clear").click()
+    journal = (anonymous.parent / "journal.jsonl").read_text(encoding="utf-8").partition("\n")[0]
+    header = json.loads(journal)
+    assert {name: exported[name] for name in ("format", "run_id", "suite_digest", "voter")} == {
+        "format": 1,
+        "run_id": header["run_id"],
+        "suite_digest": header["digest"],
+        "voter": "Ada",
+    }
+    assert [(vote["case"], vote["winner"]) for vote in exported["votes"]] == [("sum", chosen), ("自我介绍", "tie")]
+    assert sorted(exported["votes"][0]["targets"]) == sorted(ANONYMOUS)
+    assert all(datetime.fromisoformat(vote["at"]).tzinfo for vote in exported["votes"])
+    page.get_by_role("button", name="Clear").click()
     expect(page.locator("#votes")).to_be_hidden()
 
 
@@ -434,7 +449,7 @@ def test_a_report_is_readable_without_javascript(opening: Opener, real: Path) ->
     """Summary and a reply of each target are shown; controls, which would do nothing, are hidden."""
     page = opening(real, java_script_enabled=False)
     expect(page.locator("#controls")).to_be_hidden()
-    expect(page.get_by_role("heading", name="Who was fastest")).to_be_visible()
+    expect(page.get_by_role("heading", name="Ranking")).to_be_visible()
     assert page.locator("td article").count() == len(ROWS) * len(TARGETS)
     expect(page.get_by_text("Without JavaScript")).to_be_visible()
 
@@ -473,3 +488,22 @@ def test_a_link_of_a_reply_opens_in_a_new_window_without_referrer(opening: Opene
     link = row(opening(hostile), "links").locator("article a[href^='https://good.example']").first
     assert link.get_attribute("target") == "_blank"
     assert link.get_attribute("rel") == "noopener noreferrer nofollow"
+
+
+def test_long_names_and_deep_quotes_widen_no_page(opening: Opener, tmp_path: Path) -> None:
+    """Names of 200 letters and a reply of nested quotes stay in their columns, on a phone too."""
+    targets = (f"acme/{'m' * 200}", f"{'p' * 200}/n")
+    with journal.JournalWriter(tmp_path) as log:
+        log.append_header(header("long", targets, suite="s" * 200, cases=("c" * 200,)))
+        for target in targets:
+            log.append_record(answered(target, "c" * 200, 1, reply=">" * 15 + " innermost"))
+        log.append({"kind": "end"})
+    path = tmp_path / "report.html"
+    path.write_text(write_report([Run.of_journal(journal.read(tmp_path))]), encoding="utf-8")
+    for width in (1280, 375):
+        page = unroll(opening(path, viewport={"width": width, "height": 800}))
+        assert overflow(page) == 0
+        innermost = page.locator(".rendered p", has_text="innermost").first
+        assert innermost.evaluate(
+            "p => p.getBoundingClientRect().right <= p.closest('td').getBoundingClientRect().right"
+        )

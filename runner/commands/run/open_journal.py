@@ -90,4 +90,5 @@ def _header_of(prepared: PreparedRun) -> Header:
         },
         calibration=None if clock_error is None else clock_error.to_plain(),
         checks=plain_expectations(suite.cases),
+        tags={case.id: list(case.tags) for case in suite.cases if case.tags},
     )

@@ -9,25 +9,32 @@
     draw_waterfall(run, records)      every request in time
     draw_ttft_under_load(run)         TTFT over the levels of a sweep
     draw_tokens_under_load(run)       tokens a second over the levels of a sweep
+    draw_tradeoff(run)                cost, quality and time of each target
 
 A run's table has no absolute times and no text events, so two functions take the journal's records as well: all of
 them, or those of one case.
 
 A page decides on the size of charts (they scale), on their ink (`currentColor`) and on their colours (`--series-1` to
-`--series-8`); it must give each chart a `prefix` of its own, with which all its ids begin.
+`--series-8`); it must give each chart a `prefix` of its own, with which all its ids begin. `draw_page_charts` draws
+each chart for a wide and a narrow window, and with both kinds of scale where values allow it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 from runner.analysis.run_results import Run
 from runner.outputs.charts.arrivals import draw_arrivals
+from runner.outputs.charts.canvas import NARROW, Canvas
 from runner.outputs.charts.chart import Chart
 from runner.outputs.charts.chart_data import TOTAL, TTFT, ChartDuration
 from runner.outputs.charts.ecdf import draw_ecdf
 from runner.outputs.charts.phases import draw_phases
 from runner.outputs.charts.scatter import draw_total_against_reply, draw_ttft_against_prompt
+from runner.outputs.charts.svg import WIDE
 from runner.outputs.charts.swarm import draw_swarm
 from runner.outputs.charts.sweep import draw_tokens_under_load, draw_ttft_under_load
+from runner.outputs.charts.tradeoff import draw_tradeoff
 from runner.outputs.charts.waterfall import draw_waterfall
 
 __all__ = [
@@ -35,33 +42,129 @@ __all__ = [
     "TTFT",
     "Chart",
     "ChartDuration",
+    "PageChart",
     "draw_arrivals",
     "draw_charts",
     "draw_ecdf",
+    "draw_page_charts",
     "draw_phases",
     "draw_swarm",
     "draw_tokens_under_load",
     "draw_total_against_reply",
+    "draw_tradeoff",
     "draw_ttft_against_prompt",
     "draw_ttft_under_load",
     "draw_waterfall",
 ]
 
 
+Drawer = Callable[[Run, str, Canvas], Chart | None]
+
+
+def _draw_arrivals(run: Run, prefix: str, canvas: Canvas) -> Chart | None:
+    return draw_arrivals(run, run.records, prefix, canvas)
+
+
+def _draw_waterfall(run: Run, prefix: str, canvas: Canvas) -> Chart | None:
+    return draw_waterfall(run, run.records, prefix, canvas)
+
+
+def _over(draw: Callable[..., Chart | None], duration: ChartDuration) -> Drawer:
+    return lambda run, prefix, canvas: draw(run, duration, prefix, canvas)
+
+
+_DRAWERS: tuple[tuple[str, Drawer], ...] = (
+    ("ttft-under-load", draw_ttft_under_load),
+    ("tokens-under-load", draw_tokens_under_load),
+    ("swarm-ttft_s", _over(draw_swarm, TTFT)),
+    ("tradeoff", draw_tradeoff),
+    ("swarm-total_s", _over(draw_swarm, TOTAL)),
+    ("ecdf-ttft_s", _over(draw_ecdf, TTFT)),
+    ("ecdf-total_s", _over(draw_ecdf, TOTAL)),
+    ("phases", draw_phases),
+    ("arrivals", _draw_arrivals),
+    ("waterfall", _draw_waterfall),
+    ("prompt-size", draw_ttft_against_prompt),
+    ("reply-size", draw_total_against_reply),
+)
+"""All charts, in the order of a report."""
+
+
 def draw_charts(run: Run, prefix: str) -> list[Chart]:
     """Return all charts of a run that have something to draw, in the order of a report."""
-    return [chart for chart in _draw_each(run, prefix) if chart]
+    drawn = (draw(run, f"{prefix}-{name}", Canvas()) for name, draw in _DRAWERS)
+    return [chart for chart in drawn if chart]
 
 
-def _draw_each(run: Run, prefix: str) -> Iterator[Chart | None]:
-    yield draw_ttft_under_load(run, f"{prefix}-ttft-under-load")
-    yield draw_tokens_under_load(run, f"{prefix}-tokens-under-load")
-    for over in (TTFT, TOTAL):
-        yield draw_swarm(run, over, f"{prefix}-swarm-{over.column}")
-    for over in (TTFT, TOTAL):
-        yield draw_ecdf(run, over, f"{prefix}-ecdf-{over.column}")
-    yield draw_phases(run, f"{prefix}-phases")
-    yield draw_arrivals(run, run.records, f"{prefix}-arrivals")
-    yield draw_waterfall(run, run.records, f"{prefix}-waterfall")
-    yield draw_ttft_against_prompt(run, f"{prefix}-prompt-size")
-    yield draw_total_against_reply(run, f"{prefix}-reply-size")
+# Charts for a page, which is read on windows of all widths
+
+
+@dataclass(frozen=True, slots=True)
+class ChartVariant:
+    """One drawing of a chart: for a wide or a narrow window, with a logarithmic scale or without."""
+
+    narrow: bool
+    logarithmic: bool
+    svg: str
+
+
+@dataclass(frozen=True, slots=True)
+class PageChart:
+    """A chart in all its drawings; `logarithmic` says whether the first ones are, and `can_switch` if there are others.
+
+    `readings` are those of its marks, by series, the same for all drawings.
+    """
+
+    title: str
+    caption: str
+    variants: tuple[ChartVariant, ...]
+    readings: dict[str, list[str]]
+    logarithmic: bool
+    can_switch: bool
+
+
+def draw_page_charts(runs: Sequence[Run]) -> list[PageChart]:
+    """Return the charts of runs; those of one kind are neighbours, share their scales, and name their run."""
+    starts = [sum(len(run.summary) for run in runs[:at]) for at in range(len(runs))]
+    charts: list[PageChart] = []
+    for name, draw in _DRAWERS:
+        shared = _reach_of_all([partial(draw, run) for run in runs]) if len(runs) > 1 else {}
+        for at, (run, start) in enumerate(zip(runs, starts, strict=True), start=1):
+            canvas = partial(Canvas, shared=shared, first_colour=start)
+            chart = _draw_variants(partial(draw, run), f"run-{at}-{name}", canvas)
+            if chart:
+                charts.append(replace(chart, title=f"{chart.title} · run {at}") if len(runs) > 1 else chart)
+    return charts
+
+
+def _reach_of_all(draws: Sequence[Callable[[str, Canvas], Chart | None]]) -> dict[str, tuple[float, float]]:
+    """Return the lowest and highest value of each axis over the charts of several runs."""
+    ends: dict[str, list[float]] = {}
+    for draw in draws:
+        canvas = Canvas()
+        draw("reach", canvas)
+        for axis, reach in canvas.reach.items():
+            ends.setdefault(axis, []).extend(reach)
+    return {axis: (min(values), max(values)) for axis, values in ends.items()}
+
+
+def _draw_variants(
+    draw: Callable[[str, Canvas], Chart | None], prefix: str, canvas: Callable[..., Canvas]
+) -> PageChart | None:
+    """Draw a chart for both widths, and with the other kind of scale if its values can have it."""
+    first = canvas()
+    chart = draw(f"{prefix}-wide", first)
+    if chart is None:
+        return None
+    variants = [ChartVariant(narrow=False, logarithmic=first.is_logarithmic, svg=chart.svg)]
+    kinds = [first.is_logarithmic, *([not first.is_logarithmic] if first.can_switch else [])]
+    for width, of_width in ((WIDE, "wide"), (NARROW, "narrow")):
+        for kind in kinds:
+            if (width, kind) == (WIDE, first.is_logarithmic):
+                continue
+            own = canvas(width=width, logarithmic=kind if first.can_switch else None)
+            drawn = draw(f"{prefix}-{of_width}-{'log' if kind else 'linear'}", own)
+            assert drawn is not None
+            variants.append(ChartVariant(narrow=width == NARROW, logarithmic=kind, svg=drawn.svg))
+    readings = {series: list(texts) for series, texts in chart.readings.items()}
+    return PageChart(chart.title, chart.caption, tuple(variants), readings, first.is_logarithmic, first.can_switch)

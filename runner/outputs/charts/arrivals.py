@@ -7,12 +7,13 @@ from itertools import accumulate
 from runner.analysis.run_results import Run
 from runner.core.events import Channel
 from runner.core.record import Record
-from runner.outputs.charts.axis import Axis, Quantity, fit_scale, time_quantity
+from runner.outputs.charts.axis import Axis, Quantity, time_quantity
+from runner.outputs.charts.canvas import Canvas
 from runner.outputs.charts.chart import Chart, join_sentences, sizes
-from runner.outputs.charts.chart_data import SpacedSample, thin
+from runner.outputs.charts.chart_data import SpacedSample, name_request, thin
 from runner.outputs.charts.labels import LineStyle, draw_key
 from runner.outputs.charts.panel_layout import PANEL_HEIGHT, Panel, PanelLayout, draw_panels, panel_grid
-from runner.outputs.charts.svg import Point, element, figure, steps
+from runner.outputs.charts.svg import Point, dots, element, figure, steps
 from runner.outputs.text.figures import seconds
 
 MAX_LINES = 12
@@ -20,6 +21,9 @@ MAX_LINES = 12
 
 MAX_STEPS = 30
 """Steps of one line's thinking, and of its answer; a panel is not wide enough to show more."""
+
+END = 3.4
+"""The diameter of the dot at the end of a line."""
 
 CHARACTERS = Quantity("characters received")
 THINKING: LineStyle = {"stroke_width": "0.9", "stroke_dasharray": "2 2"}
@@ -32,6 +36,8 @@ class Arrival:
 
     thinking: Sequence[Point]
     answer: Sequence[Point]
+    label: str = ""
+    """The name of the request."""
 
     @property
     def end(self) -> Point:
@@ -39,23 +45,33 @@ class Arrival:
         return (self.answer or self.thinking)[-1]
 
 
-def draw_arrivals(run: Run, records: Iterable[Record], prefix: str = "arrivals") -> Chart | None:
+def draw_arrivals(
+    run: Run, records: Iterable[Record], prefix: str = "arrivals", canvas: Canvas | None = None
+) -> Chart | None:
     """Draw how the text of timed requests arrived; None where none of these records has any."""
     arrivals = _sample_arrivals(run, records)
     if not arrivals:
         return None
-    layout = _layout(prefix, [each.end for sample in arrivals.values() for each in sample.items], len(arrivals))
+    canvas = canvas or Canvas()
+    ends = [each.end for sample in arrivals.values() for each in sample.items]
+    layout = _layout(prefix, ends, len(arrivals), canvas)
     order = [str(each.target) for each in run.summary]
     panels = [
-        Panel(target, sizes([sample.seen]), order.index(target), _draw_lines(sample.items, layout))
+        Panel(
+            target,
+            sizes([sample.seen]),
+            canvas.colour(order.index(target)),
+            _draw_lines(sample.items, layout) + _draw_ends(sample.items, layout, order.index(target), canvas),
+        )
         for target, sample in arrivals.items()
     ]
     has_thinking = any(each.thinking for sample in arrivals.values() for each in sample.items)
-    key = draw_key([("thinking", THINKING), ("answer", ANSWER)]) if has_thinking else ""
+    key = draw_key([("thinking", THINKING), ("answer", ANSWER)], right=canvas.width) if has_thinking else ""
     title = "Text arriving over time, by target"
     descriptions = "; ".join(_describe(target, sample) for target, sample in arrivals.items())
-    svg = figure(prefix, title, f"{title}. {descriptions}.", layout.grid.height, draw_panels(layout, panels, key))
-    return Chart(title, svg, _arrivals_caption(run, list(arrivals.values())))
+    content = draw_panels(layout, panels, key)
+    svg = figure(prefix, title, f"{title}. {descriptions}.", layout.grid.height, content, width=canvas.width)
+    return Chart(title, svg, _arrivals_caption(run, list(arrivals.values())), canvas.readings)
 
 
 def _sample_arrivals(run: Run, records: Iterable[Record]) -> Mapping[str, SpacedSample[Arrival]]:
@@ -77,13 +93,18 @@ def read_arrival(record: Record) -> Arrival:
     points = [(times_s[0], 0.0), *zip(times_s, map(float, accumulate(events.lengths)), strict=True)]
     first = events.channels.find(Channel.ANSWER)
     turn = len(points) if first < 0 else first
-    return Arrival(thin(points[: turn + 1], MAX_STEPS) if turn else (), thin(points[turn:], MAX_STEPS))
+    identity = record.identity
+    return Arrival(
+        thin(points[: turn + 1], MAX_STEPS) if turn else (),
+        thin(points[turn:], MAX_STEPS),
+        name_request(identity.case, identity.turn, identity.repeat),
+    )
 
 
-def _layout(prefix: str, ends: Sequence[Point], count: int) -> PanelLayout:
-    y_axis = Axis(fit_scale([y for _, y in ends], PANEL_HEIGHT, 0.0, ticks=5, linear=True), CHARACTERS)
-    grid = panel_grid(count, y_axis)
-    x_scale = fit_scale([x for x, _ in ends], 0.0, grid.panel_width, ticks=5, linear=True)
+def _layout(prefix: str, ends: Sequence[Point], count: int, canvas: Canvas) -> PanelLayout:
+    y_axis = Axis(canvas.fit("y", [y for _, y in ends], PANEL_HEIGHT, 0.0, ticks=5, linear=True), CHARACTERS)
+    grid = panel_grid(count, y_axis, canvas.width)
+    x_scale = canvas.fit("x", [x for x, _ in ends], 0.0, grid.panel_width, ticks=5, linear=True)
     x_axis = Axis(x_scale, time_quantity("time since the request was sent", x_scale.high))
     return PanelLayout(prefix, grid, x_axis, y_axis, context=False)
 
@@ -91,6 +112,15 @@ def _layout(prefix: str, ends: Sequence[Point], count: int) -> PanelLayout:
 def _draw_lines(arrivals: Sequence[Arrival], layout: PanelLayout) -> str:
     thinking = _draw_steps([each.thinking for each in arrivals], THINKING, layout)
     return thinking + _draw_steps([each.answer for each in arrivals], ANSWER, layout)
+
+
+def _draw_ends(arrivals: Sequence[Arrival], layout: PanelLayout, place: int, canvas: Canvas) -> str:
+    """Draw a dot at the end of each line, which a pointer can read."""
+    texts = [f"{each.label}: {each.end[1]:,.0f} characters in {seconds(each.end[0])}" for each in arrivals]
+    series = canvas.read(str(canvas.colour(place)), texts)
+    x_scale, y_scale = layout.x_axis.scale, layout.y_axis.scale
+    data = dots((x_scale(x), y_scale(y)) for x, y in (each.end for each in arrivals))
+    return element("path", d=data, stroke_width=END, stroke_linecap="round", data_series=series)
 
 
 def _draw_steps(parts: Sequence[Sequence[Point]], style: LineStyle, layout: PanelLayout) -> str:

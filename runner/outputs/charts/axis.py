@@ -46,18 +46,32 @@ class Scale:
         return self.start + share * (self.end - self.start)
 
 
-def fit_scale(values: Iterable[float], start: float, end: float, *, ticks: int, linear: bool = False) -> Scale:
+def fit_scale(
+    values: Iterable[float],
+    start: float,
+    end: float,
+    *,
+    ticks: int,
+    linear: bool = False,
+    logarithmic: bool | None = None,
+) -> Scale:
     """Return a scale that holds all values, from one round number to another, with at most this many ticks.
 
-    `linear` keeps it from becoming logarithmic, however far the values spread.
+    `linear` keeps it from becoming logarithmic, however far the values spread; `logarithmic` says which it is to be.
     """
     listed = list(values) or [1.0]
     low, high = max(min(listed), SMALLEST), max(*listed, SMALLEST)
-    if not linear and low > SMALLEST and high / low > LOGARITHMIC_FROM:
+    wanted = high / low > LOGARITHMIC_FROM if logarithmic is None else logarithmic
+    if not linear and wanted and can_be_logarithmic(listed):
         places = _logarithmic_ticks(low, high)
         return Scale(places[0], places[-1], start, end, _thin_ticks(places, ticks), logarithmic=True)
     places = _linear_ticks(high, ticks)
     return Scale(0.0, places[-1], start, end, places)
+
+
+def can_be_logarithmic(values: Sequence[float]) -> bool:
+    """Return whether values can be told apart on a logarithmic scale."""
+    return min(values) > SMALLEST and max(values) > min(values)
 
 
 def _linear_ticks(high: float, most: int) -> tuple[float, ...]:

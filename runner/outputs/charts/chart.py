@@ -1,7 +1,7 @@
 """A chart with its caption, and the sentences that captions share."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 SIMULATED = "Simulated: this says nothing about any provider."
 
@@ -13,6 +13,8 @@ class Chart:
     title: str
     svg: str
     caption: str
+    readings: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Series of marks -> the text of each mark, in the order of the path with that `data-series`."""
 
 
 def join_sentences(sentences: Iterable[str | None], *, simulated: bool) -> str:

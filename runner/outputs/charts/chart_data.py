@@ -46,10 +46,24 @@ class ChartSample:
         """The requests' cells, one request after another."""
         return rows_of(self.table)
 
+    @property
+    def labels(self) -> list[str]:
+        """The name of each request: its case, and the turn and repeat where there are several; needs these columns."""
+        names = zip(*(self.table[name].tolist() for name in PLACE_COLUMNS), strict=True)
+        return [name_request(str(case), int(turn), int(repeat)) for case, turn, repeat in names]
+
     def numbers(self, column: str) -> list[float]:
         """Return a column's numbers in the order of the requests, without absent ones."""
         values: list[float] = self.table[column].dropna().astype(float).tolist()
         return values
+
+
+PLACE_COLUMNS = ("case", "turn", "repeat")
+
+
+def name_request(case: str, turn: int, repeat: int) -> str:
+    """Return the name of a request on a chart: `sum`, `sum · turn 2 · repeat 3`."""
+    return case + (f" · turn {turn}" if turn > 1 else "") + (f" · repeat {repeat}" if repeat > 1 else "")
 
 
 def as_number(cell: Cell) -> float | None:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from runner.analysis.run_results import Run
-from runner.outputs.charts.axis import Axis, Quantity, Scale, fit_scale, time_quantity
+from runner.outputs.charts.axis import Axis, Quantity, Scale, time_quantity
+from runner.outputs.charts.canvas import Canvas
 from runner.outputs.charts.chart import Chart, join_sentences, left_out, sizes
 from runner.outputs.charts.chart_data import ChartDuration, max_points, thin, timed_samples
 from runner.outputs.charts.panel_layout import (
@@ -43,35 +44,50 @@ class Distribution:
         return f"{self.target}: half within {half}, 95 % within {most}, n {len(self.values):,}"
 
 
-def draw_ecdf(run: Run, over: ChartDuration, prefix: str = "ecdf") -> Chart | None:
+def draw_ecdf(run: Run, over: ChartDuration, prefix: str = "ecdf", canvas: Canvas | None = None) -> Chart | None:
     """Draw the share of requests against the time they took; None where no target has 20 values."""
     samples = timed_samples(run, over.column)
     every = [Distribution(each.target, each.place, tuple(sorted(each.numbers(over.column)))) for each in samples]
     shown = [each for each in every if len(each.values) >= MIN_VALUES]
     if not shown:
         return None
-    layout = _layout(prefix, shown, over)
+    canvas = canvas or Canvas()
+    layout = _layout(prefix, shown, over, canvas)
     most = max_points(len(shown))
     panels = [
-        Panel(each.target, sizes([len(each.values)]), each.place, _draw_staircase(each, layout, most)) for each in shown
+        Panel(
+            each.target,
+            sizes([len(each.values)]),
+            canvas.colour(each.place),
+            _draw_staircase(each, layout, most, canvas),
+        )
+        for each in shown
     ]
     title = f"Share of requests within a {over.title}, by target"
     descriptions = "; ".join(each.description for each in shown)
-    svg = figure(prefix, title, f"{title}. {descriptions}.", layout.grid.height, draw_panels(layout, panels))
-    return Chart(title, svg, _ecdf_caption(run, shown, over))
+    svg = figure(
+        prefix, title, f"{title}. {descriptions}.", layout.grid.height, draw_panels(layout, panels), width=canvas.width
+    )
+    return Chart(title, svg, _ecdf_caption(run, shown, over), canvas.readings)
 
 
-def _layout(prefix: str, shown: Sequence[Distribution], over: ChartDuration) -> PanelLayout:
+def _layout(prefix: str, shown: Sequence[Distribution], over: ChartDuration, canvas: Canvas) -> PanelLayout:
     y_axis = Axis(Scale(0.0, 1.0, PANEL_HEIGHT, 0.0, ticks=(0.0, 0.5, 1.0)), SHARE)
-    grid = panel_grid(len(shown), y_axis)
-    x_scale = fit_scale([value for each in shown for value in each.values], 0.0, grid.panel_width, ticks=5)
+    grid = panel_grid(len(shown), y_axis, canvas.width)
+    x_scale = canvas.fit("x", [value for each in shown for value in each.values], 0.0, grid.panel_width, ticks=5)
     return PanelLayout(prefix, grid, Axis(x_scale, time_quantity(over.name, x_scale.high)), y_axis)
 
 
-def _draw_staircase(distribution: Distribution, layout: PanelLayout, most: int) -> str:
+def _draw_staircase(distribution: Distribution, layout: PanelLayout, most: int, canvas: Canvas) -> str:
     """Draw the steps, from the smallest value up to the largest."""
     points = _staircase(distribution, layout.x_axis.scale, layout.y_axis.scale, most)
-    return element("path", d=steps(points), fill="none", stroke_width=1.8)
+    n = len(distribution.values)
+    texts = [
+        f"{rank / n:.0%} within {seconds(value)}"
+        for rank, value in thin([*enumerate(distribution.values, start=1)], most)
+    ]
+    series = canvas.read(str(canvas.colour(distribution.place)), texts)
+    return element("path", d=steps(points), fill="none", stroke_width=1.8, data_series=series)
 
 
 def _staircase(distribution: Distribution, x_scale: Scale, y_scale: Scale, most: int) -> list[Point]:

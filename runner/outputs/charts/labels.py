@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from wcwidth import wcwidth
 
-from runner.outputs.charts.svg import SOFT, WIDTH, element, escaped, number
+from runner.outputs.charts.svg import SOFT, WIDE, element, escaped, number
 from runner.outputs.text.escape import one_line
 
 SIZE, SMALL = 12.0, 11.0
@@ -89,9 +89,9 @@ def draw_name(x: float, y: float, name: str, room: float, *, anchor: str = "star
     return draw_label(x, y, elide(name, room), anchor=anchor, title=one_line(name))
 
 
-def draw_key(styles: Sequence[tuple[str, LineStyle]], y: float = SMALL) -> str:
+def draw_key(styles: Sequence[tuple[str, LineStyle]], y: float = SMALL, right: float = WIDE) -> str:
     """Draw a sample of each line style with its name, aligned to the right end of a line of text."""
-    drawn, x = [], float(WIDTH)
+    drawn, x = [], right
     for name, style in reversed(styles):
         x -= width(name, SMALL)
         drawn.append(draw_label(x, y, name, size=SMALL, soft=True))

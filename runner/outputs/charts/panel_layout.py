@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from runner.outputs.charts.axis import Axis, draw_horizontal_rules, draw_ticks_below, draw_ticks_beside
+from runner.outputs.charts.canvas import STACKED_BELOW
 from runner.outputs.charts.labels import SMALL, draw_label, draw_name, widest
-from runner.outputs.charts.svg import FAINT, WIDTH, element, series_colour
+from runner.outputs.charts.svg import FAINT, WIDE, element, series_colour
 
 PANEL_HEIGHT = 132.0
 """The height of a panel's drawing area."""
@@ -16,6 +17,9 @@ the horizontal axis' title; and between two panels."""
 
 OVERHANG = BETWEEN / 2 - 1
 """How far the ticks' labels may reach over the ends of a panel."""
+
+FEW_PANELS = 3
+"""So many panels are drawn below one another on a narrow canvas."""
 
 CONTEXT_SENTENCE = "All targets are drawn faintly behind each."
 """For the caption of a chart whose panels have context."""
@@ -37,16 +41,19 @@ class PanelGrid:
 
     count: int
     left: float
+    width: float = WIDE
 
     @property
     def columns(self) -> int:
         """The number of panels side by side; two where there are few panels, so that they are wide."""
+        if self.width < STACKED_BELOW:
+            return 1 if self.count <= FEW_PANELS else 2
         return 2 if self.count in {1, 2, 4} else 3
 
     @property
     def panel_width(self) -> float:
         """The width of a panel's drawing area."""
-        return (WIDTH - OVERHANG - self.left - BETWEEN * (self.columns - 1)) / self.columns
+        return (self.width - OVERHANG - self.left - BETWEEN * (self.columns - 1)) / self.columns
 
     @property
     def height(self) -> float:
@@ -74,14 +81,17 @@ class PanelLayout:
     context: bool = True
 
 
-def panel_grid(count: int, y_axis: Axis) -> PanelGrid:
+def panel_grid(count: int, y_axis: Axis, width: float = WIDE) -> PanelGrid:
     """Return the grid of this many panels, with room for the labels of their vertical axis."""
-    return PanelGrid(count, widest(map(y_axis.quantity.tick_label, y_axis.scale.ticks), SMALL) + 8)
+    return PanelGrid(count, widest(map(y_axis.quantity.tick_label, y_axis.scale.ticks), SMALL) + 8, width)
 
 
 def draw_panels(layout: PanelLayout, panels: Sequence[Panel], key: str = "") -> str:
     """Draw each target in its panel and colour, under the axes' titles and a key."""
-    drawings = [element("g", panel.drawing, id=f"{layout.prefix}-{at}") for at, panel in enumerate(panels)]
+    drawings = [
+        element("g", panel.drawing, id=f"{layout.prefix}-{at}", data_target=str(panel.place))
+        for at, panel in enumerate(panels)
+    ]
     grid = layout.grid
     return "".join(
         [
@@ -99,6 +109,7 @@ def _draw_panel(layout: PanelLayout, at: int, panel: Panel) -> str:
     x, y = grid.corner(at)
     x_axis, y_axis = layout.x_axis.shifted(x), layout.y_axis.shifted(y)
     faint = {"stroke": "currentColor", "opacity": FAINT}
+    is_own = {"data_target": str(panel.place), "data_panel": "", "stroke": series_colour(panel.place)}
     parts = [
         draw_name(x, y - 21, panel.name, grid.panel_width),
         draw_label(x, y - 7, panel.note, size=SMALL, soft=True),
@@ -106,6 +117,6 @@ def _draw_panel(layout: PanelLayout, at: int, panel: Panel) -> str:
         draw_ticks_beside(y_axis, x - 6) if at % grid.columns == 0 else "",
         draw_ticks_below(x_axis, y + PANEL_HEIGHT + 14, overhang=OVERHANG) if grid.is_lowest(at) else "",
         element("use", href=f"#{layout.prefix}-all", x=x, y=y, **faint) if layout.context else "",
-        element("use", href=f"#{layout.prefix}-{at}", x=x, y=y, stroke=series_colour(panel.place)),
+        element("use", href=f"#{layout.prefix}-{at}", x=x, y=y, **is_own),
     ]
     return "".join(parts)

@@ -13,18 +13,19 @@ from typing import NamedTuple
 
 from runner.analysis.columns import Row
 from runner.analysis.run_results import Run
-from runner.outputs.charts.axis import Axis, Scale, fit_scale, time_quantity
+from runner.outputs.charts.axis import Axis, Scale, time_quantity
+from runner.outputs.charts.canvas import Canvas
 from runner.outputs.charts.chart import Chart, join_sentences, left_out, sizes
 from runner.outputs.charts.chart_data import ChartSample, as_number, timed_samples
 from runner.outputs.charts.labels import SMALL, draw_label, widest, width
 from runner.outputs.charts.row_layout import GUTTER, FigureColumn, RowLayout
-from runner.outputs.charts.svg import SOFT, element, figure, series_colour
+from runner.outputs.charts.svg import SOFT, Point, element, escaped, figure, series_colour
 from runner.outputs.text.figures import seconds
 
 CONNECT, FIRST, THINKING, ANSWER = "connecting", "to first text", "thinking", "answering"
 CONNECTING = ("dns_s", "tcp_s", "tls_s")
 
-TOP, ROW_HEIGHT, BAR_HEIGHT = 44.0, 30.0, 16.0
+TOP, ROW_HEIGHT, BAR_HEIGHT, KEY_LINE = 44.0, 30.0, 16.0, 22.0
 BLUE = series_colour(0)
 
 
@@ -55,22 +56,27 @@ class MedianRequest:
         return f"{self.target}: {spent}, {seconds(self.whole_s)} without the queue, the median of n {self.n:,}"
 
 
-def draw_phases(run: Run, prefix: str = "phases") -> Chart | None:
+def draw_phases(run: Run, prefix: str = "phases", canvas: Canvas | None = None) -> Chart | None:
     """Draw the phases of each target's median request, fastest target first; None where nothing was timed."""
     shown = sorted(_median_requests(run), key=lambda each: each.whole_s)
     if not shown:
         return None
-    layout = _layout(shown)
+    canvas = canvas or Canvas()
+    layout = _layout(shown, canvas)
     queue_room = widest((each.queue for each in shown), SMALL)
     zero = layout.left + (queue_room + GUTTER if queue_room else 0.0)
-    scale = fit_scale([each.whole_s for each in shown], zero, layout.right, ticks=10, linear=True)
-    bars = [_draw_bar(prefix, each, middle, scale) for each, middle in zip(shown, layout.middles, strict=True)]
+    scale = canvas.fit("x", [each.whole_s for each in shown], zero, layout.right, ticks=canvas.ticks, linear=True)
+    order = [str(each.target) for each in run.summary]
+    bars = [
+        element("g", _draw_bar(prefix, each, middle, scale), data_target=str(canvas.colour(order.index(each.target))))
+        for each, middle in zip(shown, layout.middles, strict=True)
+    ]
     axis = layout.draw(Axis(scale, time_quantity("time since a slot was free", scale.high)))
     title = "Where the time of a median request went, by target"
     descriptions = "; ".join(each.description for each in shown)
     queues = _draw_queues(shown, layout, zero)
-    content = (element("defs", _hatch(f"{prefix}-hatch")), _draw_key(prefix, shown), axis, queues, *bars)
-    svg = figure(prefix, title, f"{title}. {descriptions}.", layout.height, *content)
+    content = (element("defs", _hatch(f"{prefix}-hatch")), _draw_key(prefix, shown, canvas), axis, queues, *bars)
+    svg = figure(prefix, title, f"{title}. {descriptions}.", layout.height, *content, width=canvas.width)
     return Chart(title, svg, _phases_caption(run, shown))
 
 
@@ -122,7 +128,7 @@ def phases_of(row: Row) -> dict[str, float] | None:
     return {name: spent_s for name, spent_s in spent.items() if spent_s > 0}
 
 
-def _layout(shown: Sequence[MedianRequest]) -> RowLayout:
+def _layout(shown: Sequence[MedianRequest], canvas: Canvas) -> RowLayout:
     return RowLayout(
         names=[each.target for each in shown],
         figures=[
@@ -130,7 +136,8 @@ def _layout(shown: Sequence[MedianRequest]) -> RowLayout:
             FigureColumn("n", tuple(f"{each.n:,}" for each in shown)),
         ],
         heights=[ROW_HEIGHT] * len(shown),
-        top=TOP,
+        top=TOP + (KEY_LINE if canvas.stacked else 0.0),
+        width=canvas.width,
     )
 
 
@@ -146,7 +153,7 @@ def _draw_queues(shown: Sequence[MedianRequest], layout: RowLayout, zero: float)
             box = element("rect", x=layout.left, y=y, width=room, height=BAR_HEIGHT, stroke_width=0.7, **outline)
             drawn += [box, draw_label(middle_x, middle + SMALL / 3, each.queue, size=SMALL, anchor="middle")]
     if drawn:
-        drawn.append(draw_label(middle_x, TOP - 8, "queue", size=SMALL, anchor="middle", soft=True))
+        drawn.append(draw_label(middle_x, layout.top - 8, "queue", size=SMALL, anchor="middle", soft=True))
     return "".join(drawn)
 
 
@@ -155,7 +162,8 @@ def _draw_bar(prefix: str, median: MedianRequest, middle: float, scale: Scale) -
     drawn, reached_s = [], 0.0
     for name, spent_s in median.phases_s.items():
         start, end = scale(reached_s), scale(reached_s + spent_s)
-        drawn.append(_draw_phase(prefix, name, start, middle - BAR_HEIGHT / 2, end - start))
+        reading = f"{name}: {seconds(spent_s)}"
+        drawn.append(_draw_phase(prefix, name, (start, middle - BAR_HEIGHT / 2), end - start, reading))
         text = seconds(spent_s)
         if name != CONNECT and width(text, SMALL) + 6 <= end - start:
             drawn.append(draw_label((start + end) / 2, middle + SMALL / 3, text, size=SMALL, anchor="middle"))
@@ -163,7 +171,7 @@ def _draw_bar(prefix: str, median: MedianRequest, middle: float, scale: Scale) -
     return "".join(drawn)
 
 
-def _draw_phase(prefix: str, name: str, x: float, y: float, length: float) -> str:
+def _draw_phase(prefix: str, name: str, at: Point, length: float, reading: str | None = None) -> str:
     """Draw a part of a bar; phases differ in darkness and texture, not in colour alone."""
     styles = {
         CONNECT: {"fill_opacity": "0.75"},
@@ -172,7 +180,15 @@ def _draw_phase(prefix: str, name: str, x: float, y: float, length: float) -> st
         ANSWER: {"fill": BLUE, "fill_opacity": "0.5"},
     }
     return element(
-        "rect", x=x, y=y, width=length, height=BAR_HEIGHT, stroke="currentColor", stroke_width=0.6, **styles[name]
+        "rect",
+        x=at[0],
+        y=at[1],
+        width=length,
+        height=BAR_HEIGHT,
+        stroke="currentColor",
+        stroke_width=0.6,
+        data_reading=None if reading is None else escaped(reading),
+        **styles[name],
     )
 
 
@@ -183,13 +199,16 @@ def _hatch(name: str) -> str:
     return element("pattern", ground, stripe, id=name, width=6, height=6, patternUnits="userSpaceOnUse")
 
 
-def _draw_key(prefix: str, shown: Sequence[MedianRequest]) -> str:
-    """Draw a sample of each phase that took place, with its name."""
-    drawn, x = [], 0.5
+def _draw_key(prefix: str, shown: Sequence[MedianRequest], canvas: Canvas) -> str:
+    """Draw a sample of each phase that took place, with its name, in as many lines as that takes."""
+    drawn, x, y = [], 0.5, 0.5
     for name in (CONNECT, FIRST, THINKING, ANSWER):
         if any(name in each.phases_s for each in shown):
-            drawn += [_draw_phase(prefix, name, x, 0.5, 22), draw_label(x + 28, 12.5, name, size=SMALL)]
-            x += 28 + width(name, SMALL) + GUTTER
+            taken = 28 + width(name, SMALL)
+            if x + taken > canvas.width:
+                x, y = 0.5, y + KEY_LINE
+            drawn += [_draw_phase(prefix, name, (x, y), 22), draw_label(x + 28, y + 12, name, size=SMALL)]
+            x += taken + GUTTER
     return "".join(drawn)
 
 

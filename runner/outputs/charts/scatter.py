@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 from runner.analysis.columns import Row
 from runner.analysis.run_results import Run
-from runner.outputs.charts.axis import Axis, Quantity, fit_scale, time_quantity
+from runner.outputs.charts.axis import Axis, Quantity, time_quantity
+from runner.outputs.charts.canvas import Canvas
 from runner.outputs.charts.chart import Chart, join_sentences, left_out, sizes
 from runner.outputs.charts.chart_data import (
+    PLACE_COLUMNS,
     TOTAL,
     TTFT,
     ChartDuration,
@@ -69,6 +71,8 @@ class ScatterPoints:
     target: str
     place: int
     points: tuple[Point, ...]
+    labels: tuple[str, ...] = ()
+    """The name of each point's request."""
 
     @property
     def description(self) -> str:
@@ -78,29 +82,39 @@ class ScatterPoints:
         return f"{self.target}: {ranges}, n {len(self.points):,}"
 
 
-def draw_ttft_against_prompt(run: Run, prefix: str = "prompt-size") -> Chart | None:
+def draw_ttft_against_prompt(run: Run, prefix: str = "prompt-size", canvas: Canvas | None = None) -> Chart | None:
     """Draw TTFT against the prompt's size; None where all prompts are of one size."""
-    return _draw_scatter(run, TTFT, PROMPT_SIZES, prefix)
+    return _draw_scatter(run, TTFT, PROMPT_SIZES, prefix, canvas or Canvas())
 
 
-def draw_total_against_reply(run: Run, prefix: str = "reply-size") -> Chart | None:
+def draw_total_against_reply(run: Run, prefix: str = "reply-size", canvas: Canvas | None = None) -> Chart | None:
     """Draw the total time against the reply's size; None where all replies are of one size."""
-    return _draw_scatter(run, TOTAL, REPLY_SIZES, prefix)
+    return _draw_scatter(run, TOTAL, REPLY_SIZES, prefix, canvas or Canvas())
 
 
-def _draw_scatter(run: Run, over: ChartDuration, choices: tuple[TextSize, TextSize], prefix: str) -> Chart | None:
-    samples = timed_samples(run, over.column, *(choice.column for choice in choices))
+def _draw_scatter(
+    run: Run, over: ChartDuration, choices: tuple[TextSize, TextSize], prefix: str, canvas: Canvas
+) -> Chart | None:
+    samples = timed_samples(run, over.column, *PLACE_COLUMNS, *(choice.column for choice in choices))
     size = _choose_size(samples, choices)
     shown = [points for sample in samples if (points := _scatter_points(sample, over, size)).points]
     if len({x for each in shown for x, _ in each.points}) < 2:
         return None
-    layout = _layout(prefix, shown, over, size)
-    panels = [Panel(each.target, sizes([len(each.points)]), each.place, _draw_dots(each, layout)) for each in shown]
+    layout = _layout(prefix, shown, over, size, canvas)
+    panels = [
+        Panel(
+            each.target,
+            sizes([len(each.points)]),
+            canvas.colour(each.place),
+            _draw_dots(each, layout, size, canvas),
+        )
+        for each in shown
+    ]
     title = f"{over.title} against the size of the {size.of}, by target".capitalize()
     descriptions = "; ".join(each.description for each in shown)
     description = f"{title}, in {size.unit}. {descriptions}."
-    svg = figure(prefix, title, description, layout.grid.height, draw_panels(layout, panels))
-    return Chart(title, svg, _scatter_caption(run, shown, over, size))
+    svg = figure(prefix, title, description, layout.grid.height, draw_panels(layout, panels), width=canvas.width)
+    return Chart(title, svg, _scatter_caption(run, shown, over, size), canvas.readings)
 
 
 def _choose_size(samples: Sequence[ChartSample], choices: tuple[TextSize, TextSize]) -> TextSize:
@@ -111,25 +125,38 @@ def _choose_size(samples: Sequence[ChartSample], choices: tuple[TextSize, TextSi
 
 
 def _scatter_points(sample: ChartSample, over: ChartDuration, size: TextSize) -> ScatterPoints:
-    pairs = [(size.read(row), as_number(row[over.column])) for row in sample.rows]
-    return ScatterPoints(
-        sample.target, sample.place, tuple((x, y_s) for x, y_s in pairs if x is not None and y_s is not None)
-    )
+    values = [(size.read(row), as_number(row[over.column])) for row in sample.rows]
+    known = [
+        ((x, y_s), label)
+        for (x, y_s), label in zip(values, sample.labels, strict=True)
+        if x is not None and y_s is not None
+    ]
+    points, labels = tuple(point for point, _ in known), tuple(label for _, label in known)
+    return ScatterPoints(sample.target, sample.place, points, labels)
 
 
-def _layout(prefix: str, shown: Sequence[ScatterPoints], over: ChartDuration, size: TextSize) -> PanelLayout:
+def _layout(
+    prefix: str, shown: Sequence[ScatterPoints], over: ChartDuration, size: TextSize, canvas: Canvas
+) -> PanelLayout:
     points = [point for each in shown for point in each.points]
-    y_scale = fit_scale([y for _, y in points], PANEL_HEIGHT, 0.0, ticks=5)
+    y_scale = canvas.fit("y", [y for _, y in points], PANEL_HEIGHT, 0.0, ticks=5)
     y_axis = Axis(y_scale, time_quantity(over.name, y_scale.high))
-    grid = panel_grid(len(shown), y_axis)
-    x_scale = fit_scale([x for x, _ in points], 0.0, grid.panel_width, ticks=5)
+    grid = panel_grid(len(shown), y_axis, canvas.width)
+    x_scale = canvas.fit("x", [x for x, _ in points], 0.0, grid.panel_width, ticks=5)
     return PanelLayout(prefix, grid, Axis(x_scale, Quantity(size.of, size.unit)), y_axis)
 
 
-def _draw_dots(scatter: ScatterPoints, layout: PanelLayout) -> str:
-    points = thin(scatter.points, max_points(layout.grid.count))
+def _draw_dots(scatter: ScatterPoints, layout: PanelLayout, size: TextSize, canvas: Canvas) -> str:
+    most = max_points(layout.grid.count)
+    points = thin(scatter.points, most)
+    texts = [
+        f"{label}: {x:,.0f} {size.unit}, {seconds(y_s)}"
+        for (x, y_s), label in zip(points, thin(scatter.labels, most), strict=True)
+    ]
+    series = canvas.read(str(canvas.colour(scatter.place)), texts)
     data = dots((layout.x_axis.scale(x), layout.y_axis.scale(y)) for x, y in points)
-    return element("path", d=data, stroke_width=DOT if len(points) < MANY else SMALL_DOT, stroke_linecap="round")
+    width = DOT if len(points) < MANY else SMALL_DOT
+    return element("path", d=data, stroke_width=width, stroke_linecap="round", data_series=series)
 
 
 def _scatter_caption(run: Run, shown: Sequence[ScatterPoints], over: ChartDuration, size: TextSize) -> str:

@@ -9,8 +9,8 @@ from html import escape
 
 from runner.outputs.text.escape import one_line, xml_text
 
-WIDTH = 640
-"""The width of every chart, in units of its viewBox; a page may draw it smaller or larger."""
+WIDE = 600
+"""The width of a chart, in units of its viewBox, where there is room; a page may draw it larger."""
 
 FONT = "system-ui, 'Noto Sans CJK SC', 'PingFang SC', 'Microsoft YaHei', sans-serif"
 
@@ -77,7 +77,7 @@ def dots(points: Iterable[Point]) -> str:
     return "".join(f"M{number(x)} {number(y)}h0" for x, y in points)
 
 
-def figure(prefix: str, title: str, description: str, height: float, *content: str) -> str:
+def figure(prefix: str, title: str, description: str, height: float, *content: str, width: float = WIDE) -> str:
     """Return an `<svg>` element that scales, takes its ink from the page, and describes itself in words.
 
     `prefix` begins every id, so that several charts can stand in one page.
@@ -91,8 +91,8 @@ def figure(prefix: str, title: str, description: str, height: float, *content: s
         class_="chart",
         role="img",
         aria_labelledby=f"{prefix}-title {prefix}-desc",
-        viewBox=f"0 0 {WIDTH} {number(height)}",
-        width=WIDTH,
+        viewBox=f"0 0 {number(width)} {number(height)}",
+        width=width,
         height=height,
         fill="currentColor",
         font_family=FONT,

@@ -1,14 +1,15 @@
 """A duration of every request as a dot, in a row for each target, with the median and its interval: a swarm plot."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from runner.analysis.intervals import FEWEST_UNITS
 from runner.analysis.run_results import Run
 from runner.analysis.summary import Statistic
-from runner.outputs.charts.axis import Axis, Scale, fit_scale, time_quantity
+from runner.outputs.charts.axis import Axis, Scale, time_quantity
+from runner.outputs.charts.canvas import Canvas
 from runner.outputs.charts.chart import Chart, join_sentences, left_out, sizes
-from runner.outputs.charts.chart_data import ChartDuration, max_points, thin, timed_samples
+from runner.outputs.charts.chart_data import PLACE_COLUMNS, ChartDuration, ChartSample, max_points, thin, timed_samples
 from runner.outputs.charts.row_layout import FigureColumn, RowLayout
 from runner.outputs.charts.svg import Point, dots, element, figure, number, series_colour
 from runner.outputs.text.figures import seconds
@@ -36,6 +37,8 @@ class TargetValues:
     target: str
     place: int
     values: tuple[float, ...]
+    labels: tuple[str, ...]
+    """The name of each value's request."""
     median: Statistic
 
     @property
@@ -46,33 +49,42 @@ class TargetValues:
         return f"{self.target}: median {seconds(self.median.value)}{ends}, n {len(self.values):,}"
 
 
-def draw_swarm(run: Run, over: ChartDuration, prefix: str = "swarm") -> Chart | None:
+def draw_swarm(run: Run, over: ChartDuration, prefix: str = "swarm", canvas: Canvas | None = None) -> Chart | None:
     """Draw each request's value, fastest target first; None where nothing was timed."""
     shown = _target_values(run, over)
     if not shown:
         return None
-    layout = _layout(shown)
+    canvas = canvas or Canvas()
+    layout = _layout(shown, canvas)
     every = [value for each in shown for value in each.values]
-    scale = fit_scale(every, layout.left + LARGEST_DOT, layout.right - LARGEST_DOT, ticks=10)
+    ends = layout.left + LARGEST_DOT, layout.right - LARGEST_DOT
+    scale = canvas.fit("x", every, *ends, ticks=canvas.ticks)
     axis = Axis(scale, time_quantity(over.name, scale.high))
     title = f"{over.title} of every request, by target".capitalize()
     descriptions = "; ".join(each.description for each in shown)
-    content = layout.draw(axis), _draw_rows(shown, layout, scale)
-    svg = figure(prefix, title, f"{title}. {descriptions}.", layout.height, *content)
-    return Chart(title, svg, _swarm_caption(run, shown, over, scale))
+    content = layout.draw(axis), _draw_rows(shown, layout, scale, canvas)
+    svg = figure(prefix, title, f"{title}. {descriptions}.", layout.height, *content, width=canvas.width)
+    return Chart(title, svg, _swarm_caption(run, shown, over, scale), canvas.readings)
 
 
 def _target_values(run: Run, over: ChartDuration) -> list[TargetValues]:
     medians = {str(each.target): over.median(each) for each in run.summary}
     found = [
-        TargetValues(each.target, each.place, tuple(sorted(each.numbers(over.column))), median)
-        for each in timed_samples(run, over.column)
+        TargetValues(each.target, each.place, *_sorted_values(each, over.column), median)
+        for each in timed_samples(run, over.column, *PLACE_COLUMNS)
         if (median := medians[each.target])
     ]
     return sorted(found, key=lambda each: each.median.value)
 
 
-def _layout(shown: Sequence[TargetValues]) -> RowLayout:
+def _sorted_values(sample: ChartSample, column: str) -> tuple[tuple[float, ...], tuple[str, ...]]:
+    """Return the values, ascending, and the names of their requests."""
+    known = replace(sample, table=sample.table[sample.table[column].notna()])
+    pairs = sorted(zip(known.numbers(column), known.labels, strict=True))
+    return tuple(value for value, _ in pairs), tuple(label for _, label in pairs)
+
+
+def _layout(shown: Sequence[TargetValues], canvas: Canvas) -> RowLayout:
     height = min(max(ROWS_HEIGHT / len(shown), MIN_ROW_HEIGHT), MAX_ROW_HEIGHT)
     return RowLayout(
         names=[each.target for each in shown],
@@ -82,17 +94,22 @@ def _layout(shown: Sequence[TargetValues]) -> RowLayout:
         ],
         heights=[height] * len(shown),
         top=TOP,
+        width=canvas.width,
     )
 
 
-def _draw_rows(shown: Sequence[TargetValues], layout: RowLayout, scale: Scale) -> str:
+def _draw_rows(shown: Sequence[TargetValues], layout: RowLayout, scale: Scale, canvas: Canvas) -> str:
     """Draw in each row the dots, and below them the median."""
     half, most = layout.heights[0] / 2, max_points(len(shown))
     swarms = arrange_dots([[scale(value) for value in thin(each.values, most)] for each in shown], reach=half - 10)
-    return "".join(
-        _draw_dots(swarm, middle - 5, each.place) + _draw_median(each, middle + half - 8, scale)
-        for swarm, each, middle in zip(swarms, shown, layout.middles, strict=True)
-    )
+    drawn = []
+    for swarm, each, middle in zip(swarms, shown, layout.middles, strict=True):
+        place = canvas.colour(each.place)
+        pairs = zip(thin(each.values, most), thin(each.labels, most), strict=True)
+        series = canvas.read(str(place), [f"{label}: {seconds(value)}" for value, label in pairs])
+        marks = _draw_dots(swarm, middle - 5, place, series), _draw_median(each, middle + half - 8, scale)
+        drawn.append(element("g", *marks, data_target=str(place)))
+    return "".join(drawn)
 
 
 def _draw_median(each: TargetValues, y: float, scale: Scale) -> str:
@@ -133,9 +150,16 @@ class Swarm:
     points: tuple[Point, ...]
 
 
-def _draw_dots(swarm: Swarm, middle: float, place: int) -> str:
+def _draw_dots(swarm: Swarm, middle: float, place: int, series: str) -> str:
     data = dots((x, middle + offset) for x, offset in swarm.points)
-    return element("path", d=data, stroke=series_colour(place), stroke_width=swarm.diameter, stroke_linecap="round")
+    return element(
+        "path",
+        d=data,
+        stroke=series_colour(place),
+        stroke_width=swarm.diameter,
+        stroke_linecap="round",
+        data_series=series,
+    )
 
 
 def arrange_dots(rows: Sequence[Sequence[float]], reach: float) -> list[Swarm]:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from runner.analysis.run_results import Run
 from runner.analysis.sweep import LoadPoint
-from runner.outputs.charts.axis import Axis, Quantity, Scale, fit_scale, time_quantity
+from runner.outputs.charts.axis import Axis, Quantity, Scale, time_quantity
+from runner.outputs.charts.canvas import Canvas
 from runner.outputs.charts.chart import Chart, join_sentences, left_out, sizes
 from runner.outputs.charts.labels import LineStyle, draw_key
 from runner.outputs.charts.panel_layout import (
@@ -50,40 +51,47 @@ TTFT_CURVES = (
 TOKENS_CURVES = (Curve("tokens/s", SOLID, lambda level: level.output_tps, rate),)
 
 
-def draw_ttft_under_load(run: Run, prefix: str = "sweep-ttft") -> Chart | None:
+def draw_ttft_under_load(run: Run, prefix: str = "sweep-ttft", canvas: Canvas | None = None) -> Chart | None:
     """Draw TTFT against concurrency; None where the run swept fewer than two levels."""
     longest_s = max((y for curve in TTFT_CURVES for _, y in curve.points(run.sweep)), default=0.0)
-    return _draw_sweep(run, TTFT_CURVES, time_quantity("TTFT", longest_s), "TTFT under load, by target", prefix)
+    quantity, title = time_quantity("TTFT", longest_s), "TTFT under load, by target"
+    return _draw_sweep(run, TTFT_CURVES, quantity, title, prefix=prefix, canvas=canvas)
 
 
-def draw_tokens_under_load(run: Run, prefix: str = "sweep-tokens") -> Chart | None:
+def draw_tokens_under_load(run: Run, prefix: str = "sweep-tokens", canvas: Canvas | None = None) -> Chart | None:
     """Draw tokens/s of all replies together against concurrency; None where the run swept fewer than two levels."""
     quantity = Quantity("tokens/s, all replies together")
-    return _draw_sweep(run, TOKENS_CURVES, quantity, "Tokens a second under load, by target", prefix)
+    title = "Tokens a second under load, by target"
+    return _draw_sweep(run, TOKENS_CURVES, quantity, title, prefix=prefix, canvas=canvas)
 
 
-def _draw_sweep(run: Run, curves: Sequence[Curve], quantity: Quantity, title: str, prefix: str) -> Chart | None:
+def _draw_sweep(
+    run: Run, curves: Sequence[Curve], quantity: Quantity, title: str, *, prefix: str, canvas: Canvas | None
+) -> Chart | None:
+    canvas = canvas or Canvas()
     drawn = [curve for curve in curves if curve.points(run.sweep)]
     points = [point for curve in drawn for point in curve.points(run.sweep)]
     if len({level for level, _ in points}) < 2:
         return None
     levels = {target: own for target, own in _by_target(run).items() if any(curve.points(own) for curve in drawn)}
-    layout = _layout(prefix, len(levels), points, quantity)
+    layout = _layout(prefix, len(levels), points, quantity, canvas)
     order = [str(each.target) for each in run.summary]
     panels = [
-        Panel(target, _sizes(own), order.index(target), "".join(_draw_curve(curve, own, layout) for curve in drawn))
+        Panel(target, _sizes(own), place, "".join(_draw_curve(curve, own, layout, place, canvas) for curve in drawn))
         for target, own in levels.items()
+        for place in [canvas.colour(order.index(target))]
     ]
-    key = draw_key([(curve.name, curve.style) for curve in drawn]) if len(curves) > 1 else ""
+    key = draw_key([(curve.name, curve.style) for curve in drawn], right=canvas.width) if len(curves) > 1 else ""
     descriptions = ". ".join(_describe(target, drawn, own) for target, own in levels.items())
-    svg = figure(prefix, title, f"{title}. {descriptions}.", layout.grid.height, draw_panels(layout, panels, key))
-    return Chart(title, svg, _sweep_caption(run, curves))
+    content = draw_panels(layout, panels, key)
+    svg = figure(prefix, title, f"{title}. {descriptions}.", layout.grid.height, content, width=canvas.width)
+    return Chart(title, svg, _sweep_caption(run, curves), canvas.readings)
 
 
-def _layout(prefix: str, count: int, points: Sequence[Point], quantity: Quantity) -> PanelLayout:
+def _layout(prefix: str, count: int, points: Sequence[Point], quantity: Quantity, canvas: Canvas) -> PanelLayout:
     """Return a layout with a tick at every level of the sweep."""
-    y_axis = Axis(fit_scale([y for _, y in points], PANEL_HEIGHT, 0.0, ticks=5), quantity)
-    grid = panel_grid(count, y_axis)
+    y_axis = Axis(canvas.fit("y", [y for _, y in points], PANEL_HEIGHT, 0.0, ticks=5), quantity)
+    grid = panel_grid(count, y_axis, canvas.width)
     levels = tuple(sorted({level for level, _ in points}))
     x_scale = Scale(levels[0], levels[-1], 0.0, grid.panel_width, levels, logarithmic=True)
     return PanelLayout(prefix, grid, Axis(x_scale, CONCURRENCY), y_axis)
@@ -97,11 +105,13 @@ def _by_target(run: Run) -> dict[str, list[LoadPoint]]:
     return {name: levels[name] for each in run.summary if (name := str(each.target)) in levels}
 
 
-def _draw_curve(curve: Curve, levels: Sequence[LoadPoint], layout: PanelLayout) -> str:
+def _draw_curve(curve: Curve, levels: Sequence[LoadPoint], layout: PanelLayout, place: int, canvas: Canvas) -> str:
     points = [(layout.x_axis.scale(x), layout.y_axis.scale(y)) for x, y in curve.points(levels)]
     if not points:
         return ""
-    dotted = element("path", d=dots(points), stroke_width=DOT, stroke_linecap="round")
+    texts = [f"{curve.name} {curve.write(y)} at {x:,.0f}" for x, y in curve.points(levels)]
+    series = canvas.read(f"{place} {curve.name}", texts)
+    dotted = element("path", d=dots(points), stroke_width=DOT, stroke_linecap="round", data_series=series)
     return element("path", d=line(points), fill="none", **curve.style) + dotted
 
 

@@ -1,16 +1,17 @@
 """Every request in time, from the start of the run: when it was sent, when its text began, and when it ended."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from runner.analysis.run_results import Run
 from runner.core.record import Record
-from runner.outputs.charts.axis import Axis, Scale, fit_scale, time_quantity
+from runner.outputs.charts.axis import Axis, Scale, time_quantity
+from runner.outputs.charts.canvas import Canvas
 from runner.outputs.charts.chart import Chart, join_sentences, left_out
-from runner.outputs.charts.chart_data import SpacedSample, max_points
+from runner.outputs.charts.chart_data import SpacedSample, max_points, name_request
 from runner.outputs.charts.labels import LineStyle, draw_key
 from runner.outputs.charts.row_layout import FigureColumn, RowLayout
-from runner.outputs.charts.svg import element, figure, number, series_colour
+from runner.outputs.charts.svg import dots, element, figure, number, series_colour
 from runner.outputs.text.figures import seconds
 
 TOP = 40.0
@@ -36,6 +37,15 @@ class RequestSpan:
     text_s: float | None
     end_s: float
     failed: bool
+    label: str = field(default="", compare=False)
+    """The name of the request."""
+
+    @property
+    def reading(self) -> str:
+        """The request, when it was sent, and how it went, in words."""
+        took = f"{'failed' if self.failed else 'ended'} after {seconds(self.end_s - self.start_s)}"
+        text = "" if self.text_s is None else f", text after {seconds(self.text_s - self.start_s)}"
+        return f"{self.label}: at {seconds(self.start_s)}{text}, {took}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,24 +75,31 @@ class TargetSpans:
         return f"{self.target}: from {seconds(start_s)} to {seconds(self.end_s)}{failures}, n {self.n:,}"
 
 
-def draw_waterfall(run: Run, records: Iterable[Record], prefix: str = "waterfall") -> Chart | None:
+def draw_waterfall(
+    run: Run, records: Iterable[Record], prefix: str = "waterfall", canvas: Canvas | None = None
+) -> Chart | None:
     """Draw when each record's request was in flight, without warm-ups; None where none was sent."""
     samples, never_sent = _sample_spans(run, records)
     if not samples:
         return None
+    canvas = canvas or Canvas()
     order = [str(each.target) for each in run.summary]
     shown = [
         TargetSpans(target, order.index(target), sample.seen, pack(sample.items)) for target, sample in samples.items()
     ]
     height = min(max(TRACKS_HEIGHT / sum(len(each.tracks) for each in shown), MIN_TRACK_HEIGHT), MAX_TRACK_HEIGHT)
-    layout = _layout(shown, height)
-    scale = fit_scale([each.end_s for each in shown], layout.left, layout.right - CROSS, ticks=10, linear=True)
+    layout = _layout(shown, height, canvas)
+    ends = [each.end_s for each in shown]
+    scale = canvas.fit("x", ends, layout.left, layout.right - CROSS, ticks=canvas.ticks, linear=True)
     axis = layout.draw(Axis(scale, time_quantity("time since the run's start", scale.high)))
-    drawn = [_draw_spans(each, middle, height, scale) for each, middle in zip(shown, layout.middles, strict=True)]
+    drawn = [
+        _draw_spans(each, middle, height, scale, canvas) for each, middle in zip(shown, layout.middles, strict=True)
+    ]
     title = "Requests in time, by target"
     descriptions = "; ".join(each.description for each in shown)
-    svg = figure(prefix, title, f"{title}. {descriptions}.", layout.height, draw_key(KEY), axis, *drawn)
-    return Chart(title, svg, _waterfall_caption(run, shown, never_sent))
+    content = draw_key(KEY, right=canvas.width), axis, *drawn
+    svg = figure(prefix, title, f"{title}. {descriptions}.", layout.height, *content, width=canvas.width)
+    return Chart(title, svg, _waterfall_caption(run, shown, never_sent), canvas.readings)
 
 
 def _sample_spans(run: Run, records: Iterable[Record]) -> tuple[Mapping[str, SpacedSample[RequestSpan]], int]:
@@ -120,7 +137,9 @@ def read_span(record: Record) -> RequestSpan | None:
     end_ns = max(at for at in candidates if at is not None)
     text_us = record.text_events.at_us
     text_s = (timestamps.sent + text_us[0] * 1000) / 1e9 if timestamps.sent is not None and text_us else None
-    return RequestSpan(start_ns / 1e9, text_s, end_ns / 1e9, not record.timed)
+    identity = record.identity
+    label = name_request(identity.case, identity.turn, identity.repeat)
+    return RequestSpan(start_ns / 1e9, text_s, end_ns / 1e9, not record.timed, label)
 
 
 def pack(spans: Iterable[RequestSpan]) -> list[list[RequestSpan]]:
@@ -135,20 +154,22 @@ def pack(spans: Iterable[RequestSpan]) -> list[list[RequestSpan]]:
     return tracks
 
 
-def _layout(shown: Sequence[TargetSpans], track_height: float) -> RowLayout:
+def _layout(shown: Sequence[TargetSpans], track_height: float, canvas: Canvas) -> RowLayout:
     return RowLayout(
         names=[each.target for each in shown],
         figures=[FigureColumn("n", tuple(f"{each.n:,}" for each in shown))],
         heights=[max(MIN_ROW_HEIGHT, len(each.tracks) * track_height + ROW_GAP) for each in shown],
         top=TOP,
+        width=canvas.width,
     )
 
 
-def _draw_spans(each: TargetSpans, middle: float, track_height: float, scale: Scale) -> str:
+def _draw_spans(each: TargetSpans, middle: float, track_height: float, scale: Scale, canvas: Canvas) -> str:
     """Draw the tracks around the middle of the row, with one path for waits, one for text and one for failures."""
     top = middle - (len(each.tracks) - 1) / 2 * track_height
     placed = [(span, top + at * track_height) for at, track in enumerate(each.tracks) for span in track]
-    colour = series_colour(each.place)
+    place = canvas.colour(each.place)
+    colour = series_colour(place)
     layers = (
         ("".join(_wait_data(span, y, scale) for span, y in placed), {"stroke": colour, **WAITING}),
         (
@@ -157,7 +178,11 @@ def _draw_spans(each: TargetSpans, middle: float, track_height: float, scale: Sc
         ),
         ("".join(_cross_data(span, y, scale) for span, y in placed), {"stroke": "currentColor", **FAILED}),
     )
-    return "".join(element("path", d=data, **style) for data, style in layers if data)
+    drawn = [element("path", d=data, **style) for data, style in layers if data]
+    series = canvas.read(str(place), [span.reading for span, _ in placed])
+    # Not drawn: the middle of each request, at which a pointer reads it.
+    middles = dots((scale((span.start_s + span.end_s) / 2), y) for span, y in placed)
+    return element("g", *drawn, element("path", d=middles, data_series=series), data_target=str(place))
 
 
 def _wait_data(span: RequestSpan, y: float, scale: Scale) -> str:

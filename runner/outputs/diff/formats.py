@@ -28,5 +28,13 @@ def _write_junit(difference: "Difference") -> str:
     return write(difference)
 
 
-DIFFERENCE_WRITERS = MappingProxyType({".md": _write_markdown, ".json": _write_json, ".xml": _write_junit})
+def _write_page(difference: "Difference") -> str:
+    from runner.outputs.report.document import write_comparison  # noqa: PLC0415
+
+    return write_comparison(difference)
+
+
+DIFFERENCE_WRITERS = MappingProxyType(
+    {".md": _write_markdown, ".json": _write_json, ".xml": _write_junit, ".html": _write_page}
+)
 """Every text they return can be encoded as UTF-8; write it with `newline=""`, or bare CRs are lost."""

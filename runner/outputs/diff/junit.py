@@ -50,7 +50,7 @@ def _totals(findings: Sequence[DiffFinding]) -> dict[str, str]:
 
 def _test(finding: DiffFinding, difference: Difference) -> ET.Element:
     test = ET.Element("testcase", classname=xml_text(finding.target), name=finding.measure.name)
-    cells = zip(phrases.FINDING_HEADINGS, phrases.finding_cells(finding), strict=True)
+    cells = zip(phrases.FINDING_HEADINGS, phrases.finding_cells(finding, paired=difference.paired), strict=True)
     figures = xml_text(", ".join(f"{heading} {cell}" for heading, cell in cells))
     if finding.verdict is Verdict.REGRESSED:
         ET.SubElement(test, "failure", type=finding.verdict.value, message=figures).text = figures

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from runner.analysis.diff import Difference
 from runner.analysis.replies import ReplyChange, ReplySimilarity
-from runner.analysis.word_diff import WordChange, word_diff
+from runner.analysis.word_diff import DiffPiece, WordChange, marked_words
 from runner.outputs.diff import phrases
 from runner.outputs.text.figures import count
 from runner.outputs.text.markdown import inline, table
@@ -42,7 +42,7 @@ def _heading(difference: Difference) -> Iterator[str]:
 
 def _findings(difference: Difference) -> Iterator[str]:
     rows = [
-        [inline(finding.target, NAME_COLUMNS), *map(inline, phrases.finding_cells(finding))]
+        [inline(finding.target, NAME_COLUMNS), *map(inline, phrases.finding_cells(finding, paired=difference.paired))]
         for finding in difference.findings
     ]
     shown = len(rows)
@@ -109,13 +109,24 @@ def _replies(difference: Difference, room: int) -> Iterator[str]:
 
 def _reply(change: ReplyChange) -> str:
     heading = f"{inline(change.target, NAME_COLUMNS)} · {inline(phrases.question_label(change), NAME_COLUMNS)}"
+    summary = f"<details><summary>{heading}: {inline(phrases.describe_reply_change(change), LINE_COLUMNS)}</summary>"
+    return "\n\n".join([summary, mark_words(change.base.text, change.new.text), "</details>"])
+
+
+def mark_words(base: str | None, new: str | None) -> str:
+    """Return two texts as one in which words removed and added are marked; one after the other if too different."""
+    before, after = _cut(base), _cut(new)
+    whole = (
+        DiffPiece(WordChange.REMOVED, before),
+        DiffPiece(WordChange.SAME, "\n"),
+        DiffPiece(WordChange.ADDED, after),
+    )
     pieces = [
         f"<{tag}>{text}</{tag}>" if (tag := TAGS.get(piece.change)) else text
-        for piece in word_diff(_cut(change.base.text), _cut(change.new.text))
+        for piece in marked_words(before, after) or whole
         if (text := _escape_piece(piece.text))
     ]
-    summary = f"<details><summary>{heading}: {inline(phrases.describe_reply_change(change), LINE_COLUMNS)}</summary>"
-    return "\n\n".join([summary, "".join(pieces), "</details>"])
+    return "".join(pieces)
 
 
 def _cut(text: str | None) -> str:

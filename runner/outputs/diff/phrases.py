@@ -17,7 +17,7 @@ WORDY = frozenset({0, 6})
 
 CAPTION = (
     "base and new are geometric means of what was compared, new/base is their ratio with its 95 % interval; of "
-    "failures, shares of requests and the difference in points. n counts blocks (of the smaller run, where there are "
+    "failures, shares of requests and the difference in points. n counts rounds (of the smaller run, where there are "
     "two), of failures requests; p is adjusted for all tests; rows whose values are all equal need none."
 )
 
@@ -25,9 +25,31 @@ CAPTION = (
 def headline(difference: Difference) -> str:
     """Return the verdict of the whole, and how many rows have which."""
     rows = len(difference.findings)
-    counts = Counter(finding.verdict for finding in difference.findings)
-    parts = ", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict if counts[verdict])
-    return f"{difference.verdict}: {parts} ({count(rows, 'row')})"
+    order = {verdict: at for at, verdict in enumerate(Verdict)}
+    sorted_findings = sorted(difference.findings, key=lambda finding: order[finding.verdict])
+    counts = Counter(name_verdict(finding, paired=difference.paired) for finding in sorted_findings)
+    parts = ", ".join(f"{n} {word}" for word, n in counts.items())
+    worst = next(finding for finding in difference.findings if finding.verdict is difference.verdict)
+    return f"{name_verdict(worst, paired=difference.paired)}: {parts} ({count(rows, 'row')})"
+
+
+_BETWEEN_TARGETS = {
+    Unit.SECONDS: ("slower", "faster"),
+    Unit.CHARACTERS_PER_SECOND: ("slower", "faster"),
+    Unit.MONEY: ("dearer", "cheaper"),
+    Unit.SHARE: ("failing more", "failing less"),
+}
+
+
+def name_verdict(finding: DiffFinding, *, paired: bool) -> str:
+    """Return the word for a verdict: regressed or improved only where a new run is compared with a baseline.
+
+    Of two targets, or two places, neither is the earlier one: the second is slower or faster than the first.
+    """
+    words = _BETWEEN_TARGETS.get(finding.measure.unit) if paired else None
+    if words is None or finding.verdict not in {Verdict.REGRESSED, Verdict.IMPROVED}:
+        return finding.verdict.value
+    return words[finding.verdict is Verdict.IMPROVED]
 
 
 def describe_simulated(difference: Difference) -> str | None:
@@ -52,7 +74,7 @@ def _describe_side(side: Side) -> str:
 def describe_pairing(difference: Difference) -> str:
     """Return whether pairs within one run are compared, or two runs that drift may separate."""
     if difference.paired:
-        return "within one run, in pairs of one block: what drifted, drifted for both"
+        return "within one run, in pairs of one round: what drifted, drifted for both"
     return "across two runs, the weaker comparison: drift between them cannot be told from a change"
 
 
@@ -77,7 +99,7 @@ def targets(difference: Difference) -> tuple[str, ...]:
 # A finding's row
 
 
-def finding_cells(finding: DiffFinding) -> tuple[str, ...]:
+def finding_cells(finding: DiffFinding, *, paired: bool) -> tuple[str, ...]:
     """Return a finding's row under FINDING_HEADINGS."""
     return (
         _measure_label(finding),
@@ -86,7 +108,7 @@ def finding_cells(finding: DiffFinding) -> tuple[str, ...]:
         write_change(finding),
         write_p(finding.p),
         _write_n(finding),
-        finding.verdict.value,
+        name_verdict(finding, paired=paired),
     )
 
 
@@ -147,12 +169,12 @@ def _write_n(finding: DiffFinding) -> str:
 def describe_doubt(finding: DiffFinding, difference: Difference) -> str | None:  # noqa: PLR0911 -- a case per reason
     """Return why a finding is undecided, and what would decide it; None for a finding with a verdict."""
     decision = finding.decision
-    unit = "request" if finding.measure.unit is Unit.SHARE else "block"
-    is_paired = difference.paired and unit == "block"
+    unit = "request" if finding.measure.unit is Unit.SHARE else "round"
+    is_paired = difference.paired and unit == "round"
     sides = "" if is_paired else " on each side" if finding.n[0] == finding.n[1] else " on the smaller side"
     present = f"{count(finding.units, unit)}{sides}"
     needed = f"{count(decision.needed, unit)}{'' if is_paired else ' on each side'}" if decision.needed else ""
-    option = " (--repeat)" if unit == "block" else ""
+    option = " (--repeat)" if unit == "round" else ""
     match decision.reason:
         case UndecidedReason.TOO_FEW:
             return f"{present} cannot be significant, whatever they show; about {needed} should be enough{option}"

@@ -11,7 +11,7 @@ from rich.text import Text
 from runner.analysis.diff import Difference
 from runner.analysis.replies import ReplyChange, ReplySimilarity
 from runner.analysis.verdict import Verdict
-from runner.analysis.word_diff import DiffPiece, WordChange, word_diff
+from runner.analysis.word_diff import DiffPiece, WordChange, marked_words
 from runner.outputs.diff import phrases
 from runner.outputs.text.escape import one_line
 from runner.outputs.text.figures import count
@@ -65,7 +65,7 @@ def _findings(difference: Difference) -> Iterator[RenderableType]:
             for at, heading in enumerate(phrases.FINDING_HEADINGS):
                 table.add_column(heading, justify="left" if at in phrases.WORDY else "right", no_wrap=True)
             for finding in rows:
-                *figures, verdict = phrases.finding_cells(finding)
+                *figures, verdict = phrases.finding_cells(finding, paired=difference.paired)
                 table.add_row(*figures, Text(verdict, STYLES.get(finding.verdict, "")))
             yield table
             yield from (Text(f"  {reason}") for reason in phrases.describe_doubts(difference, target))
@@ -93,12 +93,20 @@ def _replies(difference: Difference) -> Iterator[Text]:
 
 def _marked_words(change: ReplyChange) -> Text:
     """Return the words removed and added, with a little of the unchanged text around them."""
+    before, after = change.base.text or "", change.new.text or ""
     shown = Text("  ")
-    for piece in word_diff(change.base.text or "", change.new.text or ""):
+    for piece in marked_words(before, after) or _whole_texts(before, after):
         if len(shown) > MAX_CHARACTERS:
             return shown.append(" …")
         shown.append_text(_marked_piece(piece))
     return shown
+
+
+def _whole_texts(before: str, after: str) -> tuple[DiffPiece, ...]:
+    """Return the beginnings of two texts that share too few words to be marked word by word."""
+    pieces = (DiffPiece(WordChange.REMOVED, before), DiffPiece(WordChange.ADDED, after))
+    half = MAX_CHARACTERS // 2
+    return tuple(DiffPiece(each.change, each.text[:half] + " …" * (len(each.text) > half)) for each in pieces)
 
 
 def _marked_piece(piece: DiffPiece) -> Text:

@@ -2,7 +2,7 @@
 /* Blind votes: letters replace names, columns are shuffled in each case, and one votes for a reply. Everything else that
    could identify a target (summary, charts, timings, reasoning) is hidden by the style sheet. */
 
-const VERDICTS = { tie: "a tie", none: "none is good" };
+const VERDICTS = { tie: words.tie, none: words.none_good };
 const STORAGE_KEY = `compare votes ${data.id}`;
 const votes = new Map(Object.entries(loadVotes()));
 const shuffles = new Map();
@@ -31,7 +31,7 @@ function drawBlindness() {
   document.documentElement.toggleAttribute("data-blind", state.blind);
   const button = document.getElementById("blind");
   button.setAttribute("aria-pressed", state.blind);
-  button.textContent = state.blind ? "reveal names" : "blind";
+  button.textContent = state.blind ? words.reveal : words.blind_vote;
   if (blindNow !== state.blind) {
     blindNow = state.blind;
     if (!state.blind) shuffles.clear();
@@ -59,8 +59,8 @@ function drawBallot(turn) {
 }
 
 function ballotButtons(turn) {
-  const better = turn.order.map((_, position) => [position, letter(position), `${letter(position)} is best`]);
-  const others = Object.entries(VERDICTS).map(([verdict, words]) => [verdict, verdict, words]);
+  const better = turn.order.map((_, position) => [position, letter(position), say("is_best", { letter: letter(position) })]);
+  const others = Object.entries(VERDICTS).map(([verdict, label]) => [verdict, label, label]);
   return [...better, ...others].map(([position, text, label]) => {
     const button = element("button", "", text);
     button.type = "button";
@@ -76,10 +76,27 @@ function vote(turn, position) {
   if (!turn || (position in VERDICTS) === (position in turn.order)) return;
   const { at } = turn.element.dataset;
   const choice = position in VERDICTS ? position : turn.order[position];
-  if (votes.get(at)?.choice === choice) votes.delete(at);
-  else votes.set(at, { choice, order: [...turn.order], repeat: turn.repeats[turn.at] });
+  const withdrawn = votes.get(at)?.choice === choice;
+  if (withdrawn) votes.delete(at);
+  else votes.set(at, { choice, order: [...turn.order], repeat: turn.repeats[turn.at], at: new Date().toISOString() });
   saveVotes();
   draw();
+  if (!withdrawn) advance(turn);
+}
+
+/* Go to the next turn without a vote, round to the first; stay where none is left. */
+function advance(turn) {
+  const open = toVoteOn().filter((each) => !votes.has(each.element.dataset.at));
+  const next = open.find((each) => turns.indexOf(each) > turns.indexOf(turn)) ?? open[0];
+  if (!next) return;
+  change({ row: turns.indexOf(next) });
+  next.element.focus({ preventScroll: true });
+  bringIntoView(next);
+}
+
+/* Return the turns to vote on: those whose replies are not all the same. */
+function toVoteOn() {
+  return turns.filter((turn) => !isAlike(turn));
 }
 
 // Votes are kept in the browser's storage, if it allows that
@@ -111,7 +128,9 @@ function tally() {
 
 function drawTally() {
   document.getElementById("votes").hidden = votes.size === 0;
-  document.getElementById("voted").textContent = `${votes.size} of ${turns.length} voted`;
+  const counted = say("voted", { votes: votes.size, turns: toVoteOn().length });
+  document.getElementById("voted").textContent = counted;
+  document.getElementById("voted-all").textContent = counted;
   const rows = state.blind ? [] : tally();
   document.querySelector("#tally tbody").replaceChildren(
     ...rows.map(({ choice, votes: n }) => {
@@ -125,14 +144,16 @@ function drawTally() {
 }
 
 function exportedVotes() {
-  const cast = [...votes].map(([at, { choice, order, repeat }]) => ({
+  const cast = [...votes].map(([at, { choice, order, repeat, at: when }]) => ({
     case: data.turns[at].case,
     turn: data.turns[at].turn,
     repeat,
-    choice: data.columns[choice] ?? choice,
-    shown: order.map((column) => data.columns[column]),
+    targets: order.map((column) => data.columns[column]),
+    winner: data.columns[choice] ?? choice,
+    at: when,
   }));
-  return { runs: data.runs, n: cast.length, tally: tally(), votes: cast };
+  const voter = document.getElementById("voter").value.trim();
+  return { format: 1, run_id: data.runs[0], suite_digest: data.digests[0], voter: voter || null, votes: cast };
 }
 
 document.getElementById("blind").addEventListener("click", KEYS.b);

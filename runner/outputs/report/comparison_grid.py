@@ -9,9 +9,10 @@ from runner.analysis.dataframe import rows_of, targets_of
 from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.run_results import Run
 from runner.analysis.summary import TargetSummary
+from runner.analysis.target_figures import TargetFigures, target_figures
 from runner.core.events import TIMED
 
-_COLUMNS_READ = ["case", "turn", "repeat", "prompt", "outcome", "checks_failed"]
+_COLUMNS_READ = ["case", "turn", "repeat", "prompt", "outcome"]
 
 
 # Columns
@@ -24,6 +25,7 @@ class TargetColumn:
     run: Run
     target: MeasuredTarget
     summary: TargetSummary
+    figures: TargetFigures
 
     @property
     def label(self) -> str:
@@ -34,9 +36,9 @@ class TargetColumn:
 def target_columns(runs: Sequence[Run]) -> tuple[TargetColumn, ...]:
     """Return a column for each target of each run, run by run."""
     return tuple(
-        TargetColumn(run, each.target, replace(each, target=name_target(each.target, number, len(runs))))
+        TargetColumn(run, each.target, replace(each.summary, target=name_target(each.target, number, len(runs))), each)
         for number, run in enumerate(runs, start=1)
-        for each in run.summary
+        for each in target_figures(run)
     )
 
 
@@ -54,10 +56,10 @@ def name_target(target: MeasuredTarget, number: int, count: int) -> MeasuredTarg
 
 
 class ReplyPlace(NamedTuple):
-    """The place of a reply in the table of its run, and whether it failed. Its texts are read only if it is shown."""
+    """The place of a reply in the table of its run, and whether it is one. Its texts are read only if it is shown."""
 
     place: int
-    failed: bool
+    answered: bool
 
 
 GridCell = Mapping[int, ReplyPlace]
@@ -88,16 +90,16 @@ class GridTurn:
 
     @property
     def first(self) -> int:
-        """The repeat to show first: the earliest of those with the most replies that did not fail."""
-        return max(self.repeats, key=lambda repeat: (self._count_good(repeat), -repeat))
+        """The repeat to show first: the earliest of those in which most targets answered."""
+        return max(self.repeats, key=lambda repeat: (self._count_answers(repeat), -repeat))
 
     def only_repeats(self, *repeats: int) -> Self:
         """Return the turn with these repeats only."""
         cells = ({repeat: reply for repeat, reply in cell.items() if repeat in repeats} for cell in self.cells)
         return replace(self, cells=tuple(cells))
 
-    def _count_good(self, repeat: int) -> int:
-        return sum(repeat in cell and not cell[repeat].failed for cell in self.cells)
+    def _count_answers(self, repeat: int) -> int:
+        return sum(repeat in cell and cell[repeat].answered for cell in self.cells)
 
 
 def has_failed(row: Row) -> bool:
@@ -114,7 +116,7 @@ def grid_turns(columns: Sequence[TargetColumn]) -> tuple[GridTurn, ...]:
         for place, row in zip(own.index.tolist(), rows_of(own), strict=True):
             key = (str(row["case"]), int(row["turn"] or 0), str(row["prompt"] or ""))
             of_key = cells.setdefault(key, tuple({} for _ in columns))
-            of_key[at].setdefault(int(row["repeat"] or 0), ReplyPlace(place, has_failed(row)))
+            of_key[at].setdefault(int(row["repeat"] or 0), ReplyPlace(place, row["outcome"] in TIMED))
     order = _order_of_cases(columns)
     keys = sorted(cells, key=lambda key: (order.get(key[0], len(order)), *key))
     return tuple(GridTurn(*key, cells[key]) for key in keys)

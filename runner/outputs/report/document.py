@@ -1,5 +1,6 @@
 """The report as one HTML file, whose Content-Security-Policy allows only its own style and scripts."""
 
+import re
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from functools import cache
@@ -7,25 +8,67 @@ from hashlib import sha256
 from importlib.resources import files
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
+from runner.analysis.diff import Difference
 from runner.analysis.run_results import Run
+from runner.outputs.report.baseline import compose_comparison
 from runner.outputs.report.page import compose_report
 from runner.outputs.text.escape import printable
 from runner.outputs.text.figures import count
+from runner.outputs.text.language import _, plural
 
-_SCRIPTS = ("before_paint", "word_diff", "grid", "blind_vote")
+_SCRIPTS = ("before_paint", "charts", "word_diff", "grid", "columns", "blind_vote")
+_BREAKS = re.compile(r"(?<=[/\\_:?&=#+,@-])(?=[^/\\_:?&=#+,@\s-])|(?<=\.)(?=[^\W\d])")
+"""Where the name of a target may be broken: behind its separators, and never inside a word."""
 
 
-def write_report(runs: Sequence[Run]) -> str:
-    """Return the HTML page of one run, or of several side by side."""
-    page = compose_report(runs)
+def write_report(runs: Sequence[Run], difference: Difference | None = None) -> str:
+    """Return the HTML page of one run, or of several side by side; with a comparison of the run, it stands on top."""
+    page = compose_report(runs, difference)
     # The number of columns cannot be in a style attribute: the policy allows none.
     style = _asset("style.css") + Markup("#grid {{ --columns: {} }}\n").format(len(page.columns))
     scripts = {name: _asset(f"{name}.js") for name in _SCRIPTS}
     policy = _policy(style, scripts.values())
     template = _environment().get_template("page.html.j2")
-    return template.render(page=page, style=style, scripts=scripts, policy=policy)
+    return template.render(
+        page=page, style=style, scripts=scripts, policy=policy, words=_script_words(), language=_("en")
+    )
+
+
+def write_comparison(difference: Difference) -> str:
+    """Return the HTML page of a comparison: figures with their changes, and the replies that changed."""
+    style = _asset("style.css")
+    return (
+        _environment()
+        .get_template("difference.html.j2")
+        .render(
+            section=compose_comparison(difference),
+            title=difference.new.suite,
+            style=style,
+            policy=_policy(style, ()),
+            language=_("en"),
+        )
+    )
+
+
+def _script_words() -> dict[str, str]:
+    """Return the texts of the scripts."""
+    return {
+        "shown": _("{shown} shown"),
+        "shown_of": _("{shown} of {all} shown"),
+        "not_asked": _("not asked in this repeat"),
+        "too_different": _("too different to mark"),
+        "same_words": _("the same words"),
+        "repeat_of": _("repeat {repeat} of {count}"),
+        "repeat_here": _("repeat {repeat}, {at} of {count} here"),
+        "tie": _("tie"),
+        "none_good": _("none is good"),
+        "reveal": _("Reveal names"),
+        "blind_vote": _("Blind vote"),
+        "is_best": _("{letter} is best"),
+        "voted": _("{votes} of {turns} voted"),
+    }
 
 
 @cache
@@ -39,9 +82,35 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
         finalize=_make_printable,
     )
-    environment.filters.update(count=count, markup=Markup, thousands="{:,}".format)
+    environment.filters.update(
+        count=count, markup=Markup, thousands="{:,}".format, code=_mark_code, name=_break_name, names=_break_names
+    )
+    environment.globals.update(_=_, plural=plural)
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}
     return environment
+
+
+def _mark_code(text: str) -> Markup:
+    """Return a sentence in which what stands between backticks is code."""
+    parts = printable(text).split("`")
+    marked = [Markup("<code>{}</code>").format(part) if at % 2 else escape(part) for at, part in enumerate(parts)]
+    return Markup("").join(marked) if len(parts) % 2 else escape(printable(text))
+
+
+def _break_name(name: str) -> Markup:
+    """Return a name that a browser may break behind separators only."""
+    parts = _BREAKS.split(printable(name))
+    return Markup('<bdi class="breakable">{}</bdi>').format(Markup("<wbr>").join(parts))
+
+
+def _break_names(sentence: str, names: Sequence[str]) -> Markup:
+    """Return a sentence in which names can be broken like names."""
+    found = re.compile("|".join(re.escape(name) for name in sorted(names, key=len, reverse=True)) or "(?!)")
+    parts, at = [], 0
+    for match in found.finditer(sentence):
+        parts += [escape(printable(sentence[at : match.start()])), _break_name(match[0])]
+        at = match.end()
+    return Markup("").join([*parts, escape(printable(sentence[at:]))])
 
 
 def _make_printable(value: object) -> object:
@@ -56,7 +125,7 @@ def _asset(name: str) -> Markup:
 
 def _policy(style: str, scripts: Iterable[str]) -> str:
     """Return a policy that allows only this style and these scripts, and forbids scripts to make HTML of text."""
-    allowed = " ".join(map(_digest, scripts))
+    allowed = " ".join(map(_digest, scripts)) or "'none'"
     return (
         f"default-src 'none'; style-src {_digest(style)}; script-src {allowed}; base-uri 'none'; form-action 'none'; "
         "require-trusted-types-for 'script'"

@@ -3,11 +3,27 @@
    `state`, `state` is kept in the address, and `draw` updates the page from it. No reply becomes HTML here. */
 
 const data = JSON.parse(document.getElementById("texts").textContent);
+const words = JSON.parse(document.getElementById("words").textContent);
 const controls = document.getElementById("controls");
 const grid = document.getElementById("grid");
 const headings = [...grid.querySelectorAll("thead th[data-column]")];
 const turns = [...grid.querySelectorAll("tr.turn")].map((element, at) => new Turn(element, data.turns[at]));
-const state = { show: "all", find: "", raw: false, base: null, row: null, column: null, blind: false };
+const state = {
+  show: "all",
+  find: "",
+  raw: false,
+  base: null,
+  row: null,
+  column: null,
+  blind: false,
+  hidden: [],
+  pinned: [],
+};
+
+/* Return a text of the page's language with its {names} filled. */
+function say(name, values = {}) {
+  return words[name].replace(/\{(\w+)\}/g, (_, key) => values[key]);
+}
 
 /* One turn of one case: its row, and the texts of its replies by column and repeat. */
 function Turn(element, { repeats, first, replies }) {
@@ -37,6 +53,11 @@ function readAddress() {
   state.column = number("column", headings.length);
   state.row = number("row", turns.length);
   state.blind = parameters.has("blind");
+  const columns = (name) => (parameters.get(name) ?? "").split(",").map((word) => Number(word) - 1);
+  const known = (column, at, all) => column >= 0 && column < headings.length && all.indexOf(column) === at;
+  state.hidden = columns("hide").filter(known);
+  state.pinned = columns("pin").filter(known);
+  if (state.hidden.length === headings.length) state.hidden = [];
 }
 
 function writeAddress() {
@@ -48,7 +69,10 @@ function writeAddress() {
   if (state.column !== null) parameters.set("column", state.column + 1);
   if (state.row !== null) parameters.set("row", state.row + 1);
   if (state.blind) parameters.set("blind", "");
-  const fragment = parameters.toString().replaceAll("=&", "&").replace(/=$/, "");
+  for (const [name, columns] of [["hide", state.hidden], ["pin", state.pinned]]) {
+    if (columns.length) parameters.set(name, columns.map((column) => column + 1).join(","));
+  }
+  const fragment = parameters.toString().replaceAll("%2C", ",").replaceAll("=&", "&").replace(/=$/, "");
   history.replaceState(null, "", fragment ? `#${fragment}` : location.href.split("#")[0]);
 }
 
@@ -64,6 +88,7 @@ function change(changes) {
 function draw() {
   drawBlindness();
   drawControls();
+  drawColumns();
   headings.forEach((heading, at) => heading.classList.toggle("chosen", at === state.column));
   const words = state.find.toLowerCase().split(/\s+/).filter(Boolean);
   let shown = 0;
@@ -75,17 +100,23 @@ function draw() {
     if (turn.near) drawReplies(turn);
   });
   const all = shown === turns.length;
-  document.getElementById("shown").textContent = all ? `${shown} shown` : `${shown} of ${turns.length} shown`;
+  document.getElementById("shown").textContent = say(all ? "shown" : "shown_of", { shown, all: turns.length });
 }
 
 function fits(turn, words) {
   const { failed, flagged } = turn.element.dataset;
+  if (state.blind && isAlike(turn)) return false; // nothing to choose between
   const chosen = { all: true, failed: failed !== undefined, flagged: flagged !== undefined, different: differs(turn) };
   return chosen[state.show] && words.every((word) => turn.searchable.includes(word));
 }
 
 function differs(turn) {
-  return new Set(turn.cells.map((_, column) => turn.textOf(column)?.trim())).size > 1;
+  return !isAlike(turn);
+}
+
+/* Return whether all replies of a turn are the same text, or there is only one. */
+function isAlike(turn) {
+  return new Set(turn.cells.map((_, column) => turn.textOf(column)?.trim())).size <= 1;
 }
 
 function drawControls() {
@@ -131,7 +162,7 @@ function articleOf(turn, column) {
 
 function notSent() {
   const article = document.createElement("article");
-  article.append(element("p", "soft", "not asked in this repeat"));
+  article.append(element("p", "soft", say("not_asked")));
   return article;
 }
 
@@ -152,8 +183,8 @@ function drawText(article, turn, column, position) {
 
 function marked(base, text) {
   const pieces = diffWords(base, text);
-  if (pieces === null) return [element("p", "soft", "too different to mark"), text];
-  if (base === text) return [element("p", "soft", "the same words"), text];
+  if (pieces === null) return [element("p", "soft", say("too_different")), text];
+  if (base === text) return [element("p", "soft", say("same_words")), text];
   const tags = { removed: "del", added: "ins" };
   return pieces.map(({ change: kind, text: part }) => (kind === "same" ? part : element(tags[kind], "", part)));
 }
@@ -164,7 +195,7 @@ function drawPager(turn) {
   const [before, label, after] = pager.children;
   const [repeat, count] = [turn.repeats[turn.at], turn.repeats.length];
   const plain = turn.repeats.every((each, at) => each === at + 1);
-  label.textContent = plain ? `repeat ${repeat} of ${count}` : `repeat ${repeat}, ${turn.at + 1} of ${count} here`;
+  label.textContent = say(plain ? "repeat_of" : "repeat_here", { repeat, count, at: turn.at + 1 });
   before.disabled = turn.at === 0;
   after.disabled = turn.at === turn.repeats.length - 1;
 }
@@ -205,7 +236,7 @@ function bringIntoView(turn) {
 
 /* Return the height, in pixels, of the sticky parts that cover rows at the top of the window. */
 function coveredHeight() {
-  const staying = [grid.parentElement.matches(".wide") ? null : controls, grid.tHead];
+  const staying = [controls, grid.tHead];
   const sticky = staying.filter((each) => each && getComputedStyle(each).position === "sticky");
   return sticky.reduce((sum, each) => sum + each.offsetHeight, 0);
 }

@@ -1,12 +1,15 @@
 """The model of a report's page, made from runs; the template is filled with it."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
+from runner.analysis.diff import Difference
 from runner.analysis.run_results import Run
-from runner.outputs.charts import Chart, draw_charts
+from runner.outputs.charts import PageChart, draw_page_charts
+from runner.outputs.report.baseline import ComparisonSection, compose_comparison
+from runner.outputs.report.check_table import CheckTable, tabulate_checks
 from runner.outputs.report.comparison_grid import (
     GridTurn,
     Replies,
@@ -17,13 +20,17 @@ from runner.outputs.report.comparison_grid import (
     read_replies,
     target_columns,
 )
+from runner.outputs.report.glance import Glance, compose_glance
+from runner.outputs.report.headline import Headline, write_headline
 from runner.outputs.report.provenance import ProvenanceFact, provenance_facts
 from runner.outputs.report.ranking import DurationRanking, rank_targets
 from runner.outputs.report.reply import PageReply, shorten, show_reply
 from runner.outputs.report.sampling import cut_to_fit, sample_turns
-from runner.outputs.text.checks import describe_cell, describe_checks, describe_fault, not_passed, tabulate_cells
+from runner.outputs.report.summary_table import SummaryTable, describe_columns, tabulate_targets
+from runner.outputs.text.checks import describe_checks
 from runner.outputs.text.escape import printable
 from runner.outputs.text.figures import count
+from runner.outputs.text.language import _
 from runner.outputs.text.remarks import (
     advise_on,
     describe_failure,
@@ -31,12 +38,11 @@ from runner.outputs.text.remarks import (
     describe_simulated,
     remarks,
 )
-from runner.outputs.text.summary import TextTable, summary_caption, tabulate_summary
 
 MAX_FAILURES = 50
-MAX_FAULTY_CELLS = 100
-MAX_CASES = 200
-MAX_FAULT_CHARACTERS = 400
+
+REPLIES_FIRST = frozenset({"ask", "chat"})
+"""Suites that the commands of these names make: who typed a prompt wants to read the replies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +52,6 @@ class ShownFailure:
     what: str
     error: str | None
     advice: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class FaultyCell:
-    """A case and target whose checks did not pass, and the reasons."""
-
-    what: str
-    faults: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,23 +80,41 @@ class ReportPage:
     simulated: str | None
     """Which targets are simulated, to follow the word "simulated"."""
     columns: tuple[TargetColumn, ...]
+    headline: Headline
     rankings: tuple[DurationRanking, ...]
+    replies_first: bool
+    """Whether replies stand before figures and charts."""
+    glance: Glance
     provenance: tuple[tuple[ProvenanceFact, ...], ...]
     """How each run was made."""
-    summary: TextTable
+    summary: SummaryTable
     caption: str
     """An explanation of the summary's columns."""
     failures: tuple[ShownFailure, ...]
     remarks: tuple[str, ...]
     checks: str | None
     """The counts of the checks' results; None if the suite has no checks."""
-    check_tables: tuple[TextTable, ...]
+    check_tables: tuple[CheckTable, ...]
     """The checks' results by case and target, a table for each run that has checks."""
-    faulty_cells: tuple[FaultyCell, ...]
-    charts: tuple[Chart, ...]
+    charts: tuple[PageChart, ...]
+    baseline: ComparisonSection | None
+    """The comparison with a baseline, or of two targets of the run."""
+    baseline_is_paired: bool
     rows: tuple[ShownTurn, ...]
     left_out: tuple[str, ...]
     run_ids: tuple[str, ...]
+    digests: tuple[str, ...]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The headings of the columns."""
+        return tuple(column.label for column in self.columns)
+
+    @property
+    def chart_names(self) -> tuple[str, ...]:
+        """The names of the charts that are folded."""
+        titles = (chart.title.partition(" · ")[0].removesuffix(", by target") for chart in self.charts[2:])
+        return tuple(dict.fromkeys(title[:1].lower() + title[1:] for title in titles))
 
     @property
     def texts(self) -> dict[str, object]:
@@ -107,41 +123,57 @@ class ReportPage:
         return {
             "id": sha256(json.dumps([self.run_ids, labels]).encode()).hexdigest()[:12],
             "runs": self.run_ids,
+            "digests": self.digests,
             "columns": labels,
             "turns": [_turn_texts(row) for row in self.rows],
         }
 
 
-def compose_report(runs: Sequence[Run]) -> ReportPage:
+def compose_report(runs: Sequence[Run], difference: Difference | None = None) -> ReportPage:
     """Return the page of one run, or of several side by side; a target asked from several nodes has several columns."""
     provenance = tuple(provenance_facts(run) for run in runs)
     runs = [run.by_place for run in runs]
     columns = target_columns(runs)
-    sample = sample_turns(grid_turns(columns))
+    turns = grid_turns(columns)
+    sample = sample_turns(turns)
     replies = read_replies(sample.turns, columns)
     cut = cut_to_fit(replies)
     failures, more = _shown_failures(runs)
+    rankings = rank_targets(columns)
+    tables = [tabulate_checks(run, number, len(runs)) for number, run in enumerate(runs, start=1)]
     return ReportPage(
-        title=" and ".join(dict.fromkeys(run.header.suite for run in runs)),
-        started=" and ".join(
-            f"run {run.header.run_id}, {run.header.started_at[:19].replace('T', ' ')}" for run in runs
+        title=_(" and ").join(dict.fromkeys(run.header.suite for run in runs)),
+        started=_(" and ").join(
+            f"{_('run')} {run.header.run_id}, {run.header.started_at[:19].replace('T', ' ')}" for run in runs
         ),
         partial=_join_sentences(runs, describe_partial),
         simulated=_join_sentences(runs, describe_simulated),
         columns=columns,
-        rankings=rank_targets(columns),
+        headline=write_headline(rankings, columns, runs),
+        rankings=rankings,
+        replies_first=_wants_replies_first(runs),
+        glance=compose_glance(columns, turns, sample.turns),
         provenance=provenance,
-        summary=tabulate_summary([column.summary for column in columns], runs[0].percents),
-        caption=summary_caption(runs[0].percents),
+        summary=tabulate_targets(columns, runs[0].percents, difference),
+        caption=describe_columns(runs[0].percents),
         failures=failures,
         remarks=(*more, *_sentences(runs, remarks)),
         checks="; ".join(_sentences(runs, _count_checks)) or None,
-        check_tables=tuple(_check_tables(runs)),
-        faulty_cells=tuple(_faulty_cells(runs))[:MAX_FAULTY_CELLS],
-        charts=tuple(chart for number, run in enumerate(runs, start=1) for chart in draw_charts(run, f"run-{number}")),
+        check_tables=tuple(table for table in tables if table),
+        charts=tuple(draw_page_charts(runs)),
+        baseline=compose_comparison(difference) if difference else None,
+        baseline_is_paired=difference is not None and difference.paired,
         rows=tuple(_show_turn(turn, replies, cut.characters) for turn in sample.turns),
         left_out=(*sample.left_out, *cut.left_out),
         run_ids=tuple(run.header.run_id for run in runs),
+        digests=tuple(run.header.digest for run in runs),
+    )
+
+
+def _wants_replies_first(runs: Sequence[Run]) -> bool:
+    """Return whether figures rest on so little that the replies say more: one round, or a prompt typed by hand."""
+    return all(
+        run.header.suite in REPLIES_FIRST or (run.measured["block"].nunique() <= 1 and not run.sweep) for run in runs
     )
 
 
@@ -172,27 +204,7 @@ def _shown_failures(runs: Sequence[Run]) -> tuple[tuple[ShownFailure, ...], list
 
 
 def _count_checks(run: Run) -> list[str]:
-    more = len(not_passed(run.checked)) - MAX_FAULTY_CELLS
-    rest = f"; the first {MAX_FAULTY_CELLS} that did not are below" if more > 0 else ""
-    cases = len({cell.case for cell in run.checked})
-    rest += f"; the table has the first {MAX_CASES} of {count(cases, 'case')}" if cases > MAX_CASES else ""
-    return [describe_checks(run.checked) + rest] if run.checked else []
-
-
-def _check_tables(runs: Sequence[Run]) -> Iterator[TextTable]:
-    for number, run in enumerate(runs, start=1):
-        if run.checked:
-            named = [replace(cell, target=name_target(cell.target, number, len(runs))) for cell in run.checked]
-            table = tabulate_cells(named)
-            yield replace(table, rows=table.rows[:MAX_CASES])
-
-
-def _faulty_cells(runs: Sequence[Run]) -> Iterator[FaultyCell]:
-    for number, run in enumerate(runs, start=1):
-        for cell in not_passed(run.checked):
-            named = replace(cell, target=name_target(cell.target, number, len(runs)))
-            faults = tuple(shorten(describe_fault(fault), MAX_FAULT_CHARACTERS) for fault in cell.faults)
-            yield FaultyCell(describe_cell(named), faults)
+    return [describe_checks(run.checked)] if run.checked else []
 
 
 def _show_turn(turn: GridTurn, replies: Replies, characters: int) -> ShownTurn:

@@ -1,128 +1,215 @@
 """Rankings of targets by duration: who was fastest, by how much, and whether it is more than chance."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 
 from runner.analysis.diff import Difference, diff_within
-from runner.analysis.summary import Statistic, TargetSummary
+from runner.analysis.equal_length import COLUMN, TOKENS, with_time_to_tokens
+from runner.analysis.paired_lead import PairedLead, paired_lead
+from runner.analysis.run_results import Run
+from runner.analysis.summary import Statistic
+from runner.analysis.target_figures import TargetFigures
 from runner.analysis.verdict import Rule, Verdict
 from runner.errors import CompareError
-from runner.outputs.diff.phrases import describe_doubt, describe_this_run, write_change, write_p
+from runner.outputs.diff.phrases import describe_doubt, describe_this_run, write_p
 from runner.outputs.report.comparison_grid import TargetColumn
-from runner.outputs.text.figures import MISSING, seconds
+from runner.outputs.text.figures import MISSING, interval_ends, seconds, times
+from runner.outputs.text.labels import describe_outcome
+from runner.outputs.text.language import _
 
 
 @dataclass(frozen=True, slots=True)
 class RankedDuration:
-    """A column of seconds, the moment at which it ends, and how to read its median."""
+    """A column of seconds, the moment at which it ends, and how to read its median.
+
+    `is_tested` is false where only pairs are counted, because no measure of `compare diff` is of this duration.
+    """
 
     column: str
-    end: str
-    median: Callable[[TargetSummary], Statistic | None]
+    median: Callable[[TargetFigures], Statistic | None]
+    is_tested: bool = True
+
+    @property
+    def title(self) -> str:
+        """The moment at which the duration ends."""
+        match self.column:
+            case "ttft_s":
+                return _("First text")
+            case "total_s":
+                return _("Whole reply")
+        return _("First {n} tokens", n=TOKENS)
 
 
 DURATIONS = (
-    RankedDuration("ttft_s", "First text", lambda summary: summary.ttft_p50),
-    RankedDuration("total_s", "Whole reply", lambda summary: summary.total_p50),
+    RankedDuration("ttft_s", lambda figures: figures.summary.ttft_p50),
+    RankedDuration(COLUMN, lambda figures: figures.equal_length_p50, is_tested=False),
+    RankedDuration("total_s", lambda figures: figures.summary.total_p50),
 )
 
 PairTest = Callable[..., Difference]
 """`diff_within` of a run, two of its targets and a rule."""
 
-_VERDICTS = {
-    Verdict.REGRESSED: "slower",
-    Verdict.IMPROVED: "faster where both answered",
-    Verdict.UNCHANGED: "equal within {least}",
-    Verdict.CHANGED: "different",
-    Verdict.UNDECIDED: "not decided",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class LeaderComparison:
-    """The test of a column against the fastest one: ratio, p and verdict, or the reason why there is no verdict."""
+    """The comparison of a column with the fastest one: by how much, and the verdict or why there is none."""
 
     verdict: str
-    ratio: str = MISSING
+    factor: float | None = None
+    """How many times as long it took as the first."""
+    interval: str | None = None
+    lead: PairedLead | None = None
     p: str = MISSING
-    blocks: str = MISSING
+    rounds: str = MISSING
     why: str | None = None
     is_slower: bool = False
-    """Whether it was slower by more than chance."""
+    """Whether it was slower by more than chance between rounds."""
     warnings: tuple[str, ...] = ()
     """What weakens the comparison."""
     this_run: str | None = None
     """What this run shows by itself, where its rounds are too few for a verdict."""
+    needed: int | None = None
+    """The number of rounds that should decide."""
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether it was slower at least in this run."""
+        return self.is_slower or self.this_run is not None
+
+    @property
+    def ratio(self) -> str:
+        """How many times as long it took, in words of figures."""
+        return times(self.factor)
+
+    @property
+    def ahead(self) -> str | None:
+        """In how many pairs of requests the first was faster."""
+        return None if self.lead is None else _("{k} of {n}", k=f"{self.lead.ahead:,}", n=f"{self.lead.pairs:,}")
 
 
 @dataclass(frozen=True, slots=True)
 class RankedTarget:
-    """One column in the order of medians; the fastest has no comparison."""
+    """One column in the order of medians; the fastest has no comparison. `place` sets its colour."""
 
     label: str
+    place: int
     median: str
-    interval: str
+    interval: str | None
+    share: float
+    """The median as a share of the slowest one."""
     n: int
     comparison: LeaderComparison | None
 
 
 @dataclass(frozen=True, slots=True)
-class DurationRanking:
-    """The ranking by one duration: a headline, all places, and why some verdicts are open."""
+class UnrankedTarget:
+    """A column without any figure, and why."""
 
-    headline: str
+    label: str
+    place: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class DurationRanking:
+    """The ranking by one duration: all places, those without a figure last, and why some verdicts are open."""
+
+    duration: RankedDuration
     places: tuple[RankedTarget, ...]
+    unranked: tuple[UnrankedTarget, ...]
     doubts: tuple[str, ...]
-    this_run: tuple[str, ...] = ()
-    """What this run shows by itself, where its rounds are too few for a verdict."""
+
+    @property
+    def title(self) -> str:
+        """The moment at which the duration ends."""
+        return self.duration.title
+
+    @property
+    def this_run(self) -> tuple[str, ...]:
+        """The claims on this run alone, where its rounds are too few for a verdict."""
+        return tuple(each.this_run for each in self.comparisons if each.this_run)
+
+    @property
+    def comparisons(self) -> tuple[LeaderComparison, ...]:
+        """The comparisons of all but the first."""
+        return tuple(each.comparison for each in self.places if each.comparison)
 
 
 @dataclass(frozen=True, slots=True)
 class _RankedColumn:
-    """A column and its median of one duration."""
-
     column: TargetColumn
     median: Statistic
+    place: int
 
-    def place(self, comparison: LeaderComparison | None) -> RankedTarget:
-        """Return the column's place with its figures formatted."""
-        interval = self.median.interval
-        ends = f"{seconds(interval.low)} to {seconds(interval.high)}" if interval else MISSING
-        return RankedTarget(self.column.label, seconds(self.median.value), ends, self.median.n, comparison)
+    def rank(self, slowest: float, comparison: LeaderComparison | None) -> RankedTarget:
+        """Return the column's place in the ranking."""
+        return RankedTarget(
+            label=self.column.label,
+            place=self.place,
+            median=seconds(self.median.value),
+            interval=interval_ends(self.median.interval, seconds),
+            share=self.median.value / slowest if slowest else 1.0,
+            n=self.median.n,
+            comparison=comparison,
+        )
 
 
 def rank_targets(columns: Sequence[TargetColumn]) -> tuple[DurationRanking, ...]:
-    """Return a ranking for each duration that was measured."""
-    test = cache(partial(diff_within, with_replies=False))  # both rankings mostly test the same pairs
-    return tuple(
-        _ranking(duration, ranked, test) for duration in DURATIONS if (ranked := _by_median(columns, duration))
-    )
+    """Return a ranking of each duration that any request has."""
+    test = cache(diff_within)  # one test of two targets has all its measures
+    tables = cache(_table_with_tokens)
+    rankings = []
+    for duration in DURATIONS:
+        found = [
+            _RankedColumn(column, median, at)
+            for at, column in enumerate(columns)
+            if (median := duration.median(column.figures))
+        ]
+        if found:
+            ranked = sorted(found, key=lambda each: each.median.value)
+            missing = [(at, column) for at, column in enumerate(columns) if not duration.median(column.figures)]
+            rankings.append(_rank(ranked, missing, duration, partial(_compare, test=test, tables=tables)))
+    return tuple(rankings)
 
 
-def _by_median(columns: Sequence[TargetColumn], duration: RankedDuration) -> list[_RankedColumn]:
-    medians = ((column, duration.median(column.summary)) for column in columns)
-    ranked = (_RankedColumn(column, median) for column, median in medians if median)
-    return sorted(ranked, key=lambda each: each.median.value)
+def _table_with_tokens(run: Run) -> object:
+    return with_time_to_tokens(run.table, run.records)
 
 
-def _ranking(duration: RankedDuration, ranked: Sequence[_RankedColumn], test: PairTest) -> DurationRanking:
+def _rank(
+    ranked: Sequence[_RankedColumn],
+    missing: Sequence[tuple[int, TargetColumn]],
+    duration: RankedDuration,
+    compare: Callable[..., LeaderComparison],
+) -> DurationRanking:
     first, *others = ranked
     # The fastest column was chosen by looking at the data, so the level is shared by all pairs.
     pairs = len(ranked) * (len(ranked) - 1) // 2
-    rule = Rule(alpha=Rule().alpha / max(pairs, 1), measures=tuple(each.column for each in DURATIONS))
-    comparisons = [_compare(first.column, other.column, duration, partial(test, rule=rule)) for other in others]
-    behind = (other.place(comparison) for other, comparison in zip(others, comparisons, strict=True))
-    lead = f"{duration.end}: {first.column.label} after {seconds(first.median.value)}"
+    measures = tuple(each.column for each in DURATIONS if each.is_tested)
+    rule = Rule(alpha=Rule().alpha / max(pairs, 1), measures=measures)
+    comparisons = [compare(first.column, other.column, duration, rule) for other in others]
+    slowest = ranked[-1].median.value
+    behind = (other.rank(slowest, comparison) for other, comparison in zip(others, comparisons, strict=True))
     return DurationRanking(
-        headline=lead + _describe_certainty([each.is_slower for each in comparisons]),
-        places=(first.place(None), *behind),
+        duration=duration,
+        places=(first.rank(slowest, None), *behind),
+        unranked=tuple(UnrankedTarget(column.label, at, _describe_absence(column, duration)) for at, column in missing),
         doubts=(
             *_describe_doubts([other.column.label for other in others], comparisons),
             *dict.fromkeys(warning for comparison in comparisons for warning in comparison.warnings),
         ),
-        this_run=tuple(each.this_run for each in comparisons if each.this_run),
     )
+
+
+def _describe_absence(column: TargetColumn, duration: RankedDuration) -> str:
+    summary = column.summary
+    if not summary.n:
+        return _("no request was sent")
+    if summary.timed:
+        return _("no reply has as many") if duration.column == COLUMN else _("no reply was streamed")
+    kinds = ", ".join(describe_outcome(outcome) for outcome in summary.other_outcomes)
+    return _("all {n} requests failed: {kinds}", n=summary.n, kinds=kinds)
 
 
 def _describe_doubts(labels: Sequence[str], comparisons: Sequence[LeaderComparison]) -> tuple[str, ...]:
@@ -136,35 +223,57 @@ def _describe_doubts(labels: Sequence[str], comparisons: Sequence[LeaderComparis
     return tuple(f"{', '.join(of_reason)}: {reason}" for reason, of_reason in columns.items())
 
 
-def _describe_certainty(slower: Sequence[bool]) -> str:
-    """Return how many of the others were slower by more than chance, to end the headline."""
-    if not slower:
-        return ", and nobody else was timed"
-    if all(slower):
-        return ", ahead of everyone else by more than chance"
-    if any(slower):
-        return f", ahead of {sum(slower)} of {len(slower)} others by more than chance"
-    return ", but its lead is not decided"
-
-
-def _compare(first: TargetColumn, other: TargetColumn, duration: RankedDuration, test: PairTest) -> LeaderComparison:
-    """Test whether a column is slower than the first; columns of different runs have no common blocks to test."""
+def _compare(
+    first: TargetColumn,
+    other: TargetColumn,
+    duration: RankedDuration,
+    rule: Rule,
+    *,
+    test: PairTest,
+    tables: Callable[[Run], object],
+) -> LeaderComparison:
+    """Compare a column with the first; columns of different runs have no common rounds to test."""
     if first.run is not other.run:
-        return LeaderComparison("not tested", why="these are different runs; compare diff compares runs")
+        return LeaderComparison(_("not tested"), why=_("these are different runs; compare diff compares runs"))
+    lead = paired_lead(tables(first.run), first.target, other.target, duration.column)  # type: ignore[arg-type]
+    counted = LeaderComparison(_("pairs counted"), factor=lead.ratio if lead else None, lead=lead)
+    if not duration.is_tested:
+        return counted
     try:
-        difference = test(first.run, str(first.target), str(other.target))
+        difference = test(first.run, str(first.target), str(other.target), rule)
     except CompareError as error:
-        return LeaderComparison("not tested", why=str(error))
+        return replace(counted, verdict=_("not tested"), why=str(error))
+    return _judge(counted, difference, duration)
+
+
+def _judge(counted: LeaderComparison, difference: Difference, duration: RankedDuration) -> LeaderComparison:
     tested = next((each for each in difference.findings if each.measure.name == duration.column), None)
     if tested is None:
-        return LeaderComparison("not tested", why="no pair of requests has both figures")
-    return LeaderComparison(
-        verdict=_VERDICTS[tested.verdict].format(least=f"{difference.rule.min_effect:.0%}"),
-        ratio=write_change(tested),
+        return replace(counted, verdict=_("not tested"), why=_("no pair of requests has both figures"))
+    claim = tested.this_run
+    return replace(
+        counted,
+        verdict=_name_verdict(tested.verdict, difference.rule),
+        factor=claim.change if claim else tested.change,
+        interval=interval_ends(claim.interval if claim else tested.interval, times),
         p=write_p(tested.p),
-        blocks=f"{tested.units:,}",
+        rounds=f"{tested.units:,}",
         why=describe_doubt(tested, difference),
         is_slower=tested.verdict is Verdict.REGRESSED,
         warnings=difference.warnings,
-        this_run=describe_this_run(tested),
+        this_run=describe_this_run(tested) if claim and claim.change > 1 else None,
+        needed=tested.decision.needed,
     )
+
+
+def _name_verdict(verdict: Verdict, rule: Rule) -> str:
+    match verdict:
+        case Verdict.REGRESSED:
+            return _("slower")
+        case Verdict.IMPROVED:
+            return _("faster where both answered")
+        case Verdict.UNCHANGED:
+            return _("equal within {least}", least=f"{rule.min_effect:.0%}")
+        case Verdict.CHANGED:
+            return _("different")
+    return _("not decided")

@@ -13,12 +13,22 @@ function tokenize(text) {
   return text.match(WORD) ?? [];
 }
 
-/* Return pieces {change: "same" | "removed" | "added", text}; null where the texts share too little. */
+/* Return pieces {change: "same" | "removed" | "added", text}; null where the texts share too few words. */
 function diffWords(before, after) {
   const [old, fresh] = [tokenize(before), tokenize(after)];
-  const most = Math.min(MAX_EDITS, Math.floor((1 - MIN_SHARED) * (old.length + fresh.length)));
-  const trail = findEdits(old, fresh, most);
-  return trail && joinAcrossBlanks(joinNeighbours(retrace(trail, old, fresh)));
+  const trail = findEdits(old, fresh, Math.min(MAX_EDITS, old.length + fresh.length));
+  const steps = trail && retrace(trail, old, fresh);
+  return steps && sharesEnough(steps, old, fresh) ? joinAcrossBlanks(joinNeighbours(steps)) : null;
+}
+
+/* Return whether enough words are the same; blanks are no words, since any two texts share them. */
+function sharesEnough(steps, old, fresh) {
+  const words = countWords(old) + countWords(fresh);
+  return 2 * countWords(steps.filter(({ change }) => change === "same").map(({ text }) => text)) >= MIN_SHARED * words;
+}
+
+function countWords(tokens) {
+  return tokens.filter((token) => token.trim()).length;
 }
 
 /* Return, for each number of edits, the furthest point reached on each diagonal before it; null where `most` edits are

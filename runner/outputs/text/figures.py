@@ -43,6 +43,15 @@ def times(factor: float | None) -> str:
     return f"{factor:.2f}x" if factor < 1.995 else f"{factor:.1f}x" if factor < 9.95 else f"{factor:.0f}x"
 
 
+def interval_ends(interval: Interval | None, write: Callable[[float | None], str]) -> str | None:
+    """Format an interval by itself: `310–402 ms`. The low end repeats the unit only where it differs."""
+    if interval is None:
+        return None
+    low, high = write(interval.low), write(interval.high)
+    unit = high.partition(" ")[2]
+    return f"{low.removesuffix(f' {unit}') if unit else low}–{high}"
+
+
 def count(number: int, noun: str, plural: str | None = None) -> str:
     """Format a number with its noun: `1 request`, `2 requests`; `plural` is for nouns that do not just add an s."""
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"

@@ -1,6 +1,6 @@
 """A journal's first line: how the run was made, and what a resumption changes of it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from datetime import datetime
 from typing import Any, get_type_hints
@@ -54,6 +54,8 @@ class Header:
     """Target -> the price of a million tokens, its currency, its source and its date."""
     checks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Case -> its checks as written in the suite, how many repeats must pass, how its snapshot is matched."""
+    tags: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Case -> its tags, of the cases that have any."""
     case_patterns: tuple[str, ...] = ()
     """The globs that selected the cases; empty for the whole suite."""
     budgets: tuple[str, ...] = ()
@@ -97,7 +99,7 @@ _STORED = StoredNames(
         "prices",
         "checks",
     ),
-    *("case_patterns", "budgets", "until_ci", "replay_of", "vantages", "late_bound_s", "reply_limit", "format"),
+    *("case_patterns", "budgets", "until_ci", "replay_of", "vantages", "late_bound_s", "reply_limit", "tags", "format"),
 )
 
 

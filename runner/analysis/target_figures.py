@@ -1,0 +1,135 @@
+"""All figures of a target that tables of a run show: speed, tails, equal length, cost and checks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import median as median_of
+
+import pandas as pd
+
+from runner.analysis.cost import TargetCost
+from runner.analysis.dataframe import measured, steady, targets_of
+from runner.analysis.equal_length import COLUMN, with_time_to_tokens
+from runner.analysis.intervals import Interval
+from runner.analysis.measured_target import MeasuredTarget
+from runner.analysis.proportions import Proportion, share_interval
+from runner.analysis.run_results import Run
+from runner.analysis.summary import Statistic, TargetSummary, median
+from runner.core.events import TIMED
+
+WIDE_RANGE = 3.0
+"""From this ratio of the slowest case's median to the fastest's on, a median over all cases hides something."""
+
+
+@dataclass(frozen=True, slots=True)
+class PassRate:
+    """How many repeats of cases with checks passed, of those that were decided; n is at least 1."""
+
+    passed: int
+    n: int
+
+    @property
+    def share(self) -> float:
+        """The share that passed."""
+        return self.passed / self.n
+
+    @property
+    def interval(self) -> Interval:
+        """The 95 % interval of the share, as if repeats were independent."""
+        return share_interval(Proportion(self.passed, self.n))
+
+
+@dataclass(frozen=True)
+class TargetFigures:
+    """One target's figures; those that no request has are None."""
+
+    summary: TargetSummary
+    costs: tuple[TargetCost, ...]
+    """One for each currency."""
+    passed: PassRate | None
+    rows: pd.DataFrame
+    """Its timed requests."""
+
+    @property
+    def target(self) -> MeasuredTarget:
+        """The target."""
+        return self.summary.target
+
+    @cached_property
+    def equal_length_p50(self) -> Statistic | None:
+        """The median time to the first 100 tokens, of the replies that have as many."""
+        known = self.rows[self.rows[COLUMN].notna()]
+        return median(known[COLUMN].tolist(), known["block"].tolist())
+
+    def range_of_cases(self, column: str) -> tuple[float, float] | None:
+        """Return the fastest and the slowest case's median, where these are so far apart that one median hides it."""
+        by_case = self.rows.groupby(["case", "turn"], observed=True)[column].median().dropna().tolist()
+        low, high = min(by_case, default=0.0), max(by_case, default=0.0)
+        return (low, high) if low > 0 and high / low >= WIDE_RANGE else None
+
+    @property
+    def output_tokens_p50(self) -> float | None:
+        """The median number of output tokens."""
+        counts = self.rows["output_tokens"].dropna().tolist()
+        return float(median_of(counts)) if counts else None
+
+
+def target_figures(run: Run) -> tuple[TargetFigures, ...]:
+    """Return the figures of each target of a run, in the suite's order."""
+    table = steady(measured(with_time_to_tokens(run.table, run.records)))
+    timed = table[table["outcome"].isin([outcome.value for outcome in TIMED])]
+    of_row = targets_of(timed)
+    return tuple(
+        TargetFigures(
+            summary=each,
+            costs=tuple(cost for cost in run.costs if cost.target == each.target),
+            passed=_pass_rate(run, each.target),
+            rows=timed[of_row == each.target],
+        )
+        for each in run.summary
+    )
+
+
+def _pass_rate(run: Run, target: MeasuredTarget) -> PassRate | None:
+    cells = [cell for cell in run.checked if cell.target == target]
+    passed, failed = (sum(getattr(cell, name) for cell in cells) for name in ("passed", "failed"))
+    return PassRate(passed, passed + failed) if passed + failed else None
+
+
+# Figures by case, and by tag
+
+
+@dataclass(frozen=True, slots=True)
+class CaseFigures:
+    """The medians of one target's timed requests to one turn of a case, or to all cases of a tag."""
+
+    n: int
+    failed: int
+    ttft_s: float | None
+    total_s: float | None
+    output_tokens: float | None
+    cost: float | None
+    currency: str | None
+    passed: PassRate | None
+
+
+def figures_of_rows(rows: pd.DataFrame, passed: PassRate | None) -> CaseFigures:
+    """Return the figures of some rows of a target; warm-ups are to be left out."""
+    timed = rows[rows["outcome"].isin([outcome.value for outcome in TIMED])]
+    currencies = timed["currency"].dropna().unique().tolist()
+    is_one = len(currencies) == 1
+    return CaseFigures(
+        n=len(timed),
+        failed=len(rows) - len(timed),
+        ttft_s=_median(timed, "ttft_s"),
+        total_s=_median(timed, "total_s"),
+        output_tokens=_median(timed, "output_tokens"),
+        cost=_median(timed, "cost") if is_one else None,
+        currency=str(currencies[0]) if is_one else None,
+        passed=passed,
+    )
+
+
+def _median(rows: pd.DataFrame, column: str) -> float | None:
+    values: Sequence[float] = rows[column].dropna().tolist()
+    return float(median_of(values)) if values else None

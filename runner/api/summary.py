@@ -1,0 +1,75 @@
+"""`summary`: the figures of a run's targets as a table, the same that the page shows."""
+
+import pandas as pd
+
+from runner.analysis.intervals import Interval
+from runner.analysis.summary import Statistic
+from runner.analysis.target_figures import TargetFigures, target_figures
+from runner.api.tables import RunName, run_of
+from runner.core.percentiles import name_percentile
+
+
+def summary(run: pd.DataFrame | RunName) -> pd.DataFrame:
+    """Return a row for each target of a run, fastest first, those without a figure last.
+
+        summary("latest")[["ttft_p50_s", "total_p95_s", "cost_per_1000", "pass_rate"]]
+
+    Columns: `n` requests and how many of them `failed`; of TTFT, first answer and total the median in seconds with its
+    95 % interval (`_low`, `_high`), and p95; the median time to the first 100 tokens, with the number of replies that
+    have as many; medians of tokens/s and of output tokens; `cost`, of `cost_n` requests, and `cost_per_1000` in
+    `currency`, where all is in one; `pass_rate`, of `checked_n` repeats of cases with checks. What no request has, or
+    a sample is too small for, is NA.
+
+    Args:
+        run: what `run` or `load` returned, or some of its rows; or a run's folder, its id or `latest`.
+
+    Raises:
+        CompareError: there is no such run, or the table does not say which it is of.
+
+    """
+    rows = [_row(each) for each in target_figures(run_of(run))]
+    table = pd.DataFrame(rows).set_index("target")
+    return table.convert_dtypes().sort_values("ttft_p50_s", kind="stable", na_position="last")
+
+
+def _row(figures: TargetFigures) -> dict[str, object]:
+    found, cost = figures.summary, figures.costs[0] if len(figures.costs) == 1 else None
+    equal, passed = figures.equal_length_p50, figures.passed
+    return {
+        "target": str(figures.target),
+        "n": found.n,
+        "failed": found.failed,
+        **_median("ttft", found.ttft_p50),
+        "ttft_p95_s": _percentile(found.ttft_percentiles),
+        **_median("ttfa", found.ttfa_p50),
+        **_median("total", found.total_p50),
+        "total_p95_s": _percentile(found.total_percentiles),
+        "to_100_tokens_p50_s": _value(equal),
+        "to_100_tokens_n": equal.n if equal else 0,
+        "output_tps_p50": _value(found.output_tps_p50),
+        "output_tokens_p50": figures.output_tokens_p50,
+        "cost": None if cost is None else float(cost.spent.amount),
+        "cost_n": cost.n if cost else 0,
+        "cost_per_1000": None if cost is None else float(cost.spent.amount) * 1000 / cost.n,
+        "currency": None if cost is None else cost.spent.currency,
+        "pass_rate": None if passed is None else passed.share,
+        "checked_n": passed.n if passed else 0,
+    }
+
+
+def _median(name: str, statistic: Statistic | None) -> dict[str, float | None]:
+    interval: Interval | None = statistic.interval if statistic else None
+    return {
+        f"{name}_p50_s": _value(statistic),
+        f"{name}_p50_low_s": None if interval is None else interval.low,
+        f"{name}_p50_high_s": None if interval is None else interval.high,
+    }
+
+
+def _percentile(statistics: tuple[Statistic, ...]) -> float | None:
+    """Return p95; None where the sample is too small for it and the extreme stands in."""
+    return next((each.value for each in statistics if each.name == name_percentile(95)), None)
+
+
+def _value(statistic: Statistic | None) -> float | None:
+    return None if statistic is None else statistic.value

@@ -1,0 +1,265 @@
+"""Cost, quality and time of each target in one picture: points with intervals, and the line of the best trade-offs.
+
+Across is the time of a whole reply, up the share of checks that passed; what 1,000 requests cost stands beside the
+name. Without checks, cost goes up instead. A target that no other beats in everything at once is filled.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from runner.analysis.intervals import Interval
+from runner.analysis.run_results import Run
+from runner.analysis.target_figures import TargetFigures, target_figures
+from runner.outputs.charts.axis import (
+    Axis,
+    Quantity,
+    Scale,
+    draw_horizontal_rules,
+    draw_ticks_below,
+    draw_ticks_beside,
+    draw_vertical_rules,
+    time_quantity,
+)
+from runner.outputs.charts.canvas import Canvas
+from runner.outputs.charts.chart import Chart, join_sentences, left_out
+from runner.outputs.charts.labels import SMALL, draw_label, elide, widest, width
+from runner.outputs.charts.svg import dots, element, figure, line, series_colour
+from runner.outputs.text.figures import interval_ends, seconds
+from runner.pricing.money import write_amount
+
+TOP, HEIGHT, BELOW, OVERHANG = 28.0, 230.0, 40.0, 14.0
+RADIUS = 5.0
+FRONT = {"stroke": "currentColor", "stroke_opacity": "0.45", "stroke_dasharray": "5 4", "fill": "none"}
+LINE_HEIGHT = 14.0
+
+
+@dataclass(frozen=True, slots=True)
+class TradeoffPoint:
+    """One target: its time, its share of passed checks, and its cost of 1,000 requests; what is unknown is None."""
+
+    target: str
+    place: int
+    n: int
+    total_s: float
+    total_interval: Interval | None
+    passed: float | None
+    passed_interval: Interval | None
+    cost: float | None
+    currency: str | None
+
+    def beats(self, other: "TradeoffPoint") -> bool:
+        """Return whether this one is at least as good in everything that both have, and better in something."""
+        pairs = [
+            (ours, theirs)
+            for ours, theirs in (
+                (self.total_s, other.total_s),
+                (-(self.passed or 0), -(other.passed or 0)),
+                (self.cost, other.cost),
+            )
+            if ours is not None and theirs is not None
+        ]
+        return all(ours <= theirs for ours, theirs in pairs) and any(ours < theirs for ours, theirs in pairs)
+
+    @property
+    def description(self) -> str:
+        """The target's figures in words."""
+        ends = interval_ends(self.total_interval, seconds)
+        parts = [f"whole reply {seconds(self.total_s)}" + (f" [{ends}]" if ends else "")]
+        if self.passed is not None:
+            parts.append(f"checks passed {self.passed:.0%}")
+        if self.cost is not None:
+            parts.append(self.price)
+        return f"{self.target}: {', '.join(parts)}, n {self.n:,}"
+
+    @property
+    def price(self) -> str:
+        """The cost of 1,000 requests; empty if it is not known."""
+        return "" if self.cost is None else f"{write_amount(Decimal(repr(self.cost)))} {self.currency} per 1,000"
+
+
+@dataclass(frozen=True, slots=True)
+class _Up:
+    """The vertical axis: what it shows, and how a point has it."""
+
+    name: str
+    read: Callable[[TradeoffPoint], float | None]
+    interval: Callable[[TradeoffPoint], Interval | None]
+    is_more_better: bool
+
+
+_QUALITY = _Up("checks passed", lambda point: point.passed, lambda point: point.passed_interval, True)
+_COST = _Up("cost per 1,000 requests", lambda point: point.cost, lambda _: None, False)
+
+
+def draw_tradeoff(run: Run, prefix: str = "tradeoff", canvas: Canvas | None = None) -> Chart | None:
+    """Draw the targets; None where fewer than two have a time, or neither cost nor checks are known."""
+    canvas = canvas or Canvas()
+    points = [point for place, each in enumerate(target_figures(run)) if (point := _point(each, canvas.colour(place)))]
+    up = _QUALITY if any(point.passed is not None for point in points) else _COST
+    shown = [point for point in points if up.read(point) is not None]
+    if len(shown) < 2 or (up is _COST and len({point.currency for point in shown}) > 1):
+        return None
+    y_axis, x_axis = _axes(shown, up, canvas)
+    frame = _Frame(up, x_axis.scale, y_axis.scale)
+    front = [point for point in shown if not any(other.beats(point) for other in shown)]
+    title = "Cost, quality and time" if any(point.cost is not None for point in shown) else "Quality and time"
+    title = "Cost and time" if up is _COST else title
+    content = (
+        draw_label(0, SMALL, y_axis.title, size=SMALL, soft=True),
+        draw_horizontal_rules(y_axis.scale, x_axis.scale.start, x_axis.scale.end),
+        draw_vertical_rules(x_axis.scale, TOP, TOP + HEIGHT),
+        draw_ticks_beside(y_axis, x_axis.scale.start - 6),
+        draw_ticks_below(x_axis, TOP + HEIGHT + 16, overhang=OVERHANG),
+        draw_label(x_axis.scale.start, TOP + HEIGHT + 34, x_axis.title, size=SMALL, soft=True),
+        _draw_front(front, frame),
+        *(_draw_point(point, frame, is_front=point in front, canvas=canvas) for point in shown),
+        *_draw_names(shown, frame, canvas),
+    )
+    descriptions = "; ".join(point.description for point in shown)
+    height = TOP + HEIGHT + BELOW
+    svg = figure(prefix, title, f"{title} by target. {descriptions}.", height, *content, width=canvas.width)
+    return Chart(title, svg, _caption(run, shown, up), canvas.readings)
+
+
+def _point(figures: TargetFigures, place: int) -> TradeoffPoint | None:
+    total = figures.summary.total_p50
+    if total is None:
+        return None
+    cost = figures.costs[0] if len(figures.costs) == 1 else None
+    passed = figures.passed
+    return TradeoffPoint(
+        target=str(figures.target),
+        place=place,
+        n=total.n,
+        total_s=total.value,
+        total_interval=total.interval,
+        passed=passed.share if passed else None,
+        passed_interval=passed.interval if passed else None,
+        cost=float(cost.spent.amount) * 1000 / cost.n if cost else None,
+        currency=cost.spent.currency if cost else None,
+    )
+
+
+def _axes(shown: Sequence[TradeoffPoint], up: _Up, canvas: Canvas) -> tuple[Axis, Axis]:
+    bottom, top = TOP + HEIGHT, TOP
+    if up is _QUALITY:
+        y_axis = Axis(Scale(0.0, 1.0, bottom, top, (0.0, 0.25, 0.5, 0.75, 1.0)), Quantity(up.name, "%", 100.0))
+    else:
+        costs = [value for point in shown if (value := up.read(point)) is not None]
+        y_axis = Axis(canvas.fit("y", costs, bottom, top, ticks=5), Quantity(up.name, shown[0].currency or ""))
+    left = widest(map(y_axis.quantity.tick_label, y_axis.scale.ticks), SMALL) + OVERHANG
+    ends = [end for point in shown if (found := point.total_interval) for end in (found.low, found.high)]
+    times = [*(point.total_s for point in shown), *ends]
+    x_scale = canvas.fit("x", times, left, canvas.width - OVERHANG, ticks=canvas.ticks)
+    return y_axis, Axis(x_scale, time_quantity("whole reply, median", x_scale.high))
+
+
+def _draw_front(front: Sequence[TradeoffPoint], frame: "_Frame") -> str:
+    """Draw the line through the points that none beats by time and height, from the fastest on."""
+    up, best = frame.up, list[TradeoffPoint]()
+    for point in sorted(front, key=lambda each: each.total_s):
+        value, last = up.read(point) or 0.0, (up.read(best[-1]) or 0.0) if best else None
+        if last is None or (value > last if up.is_more_better else value < last):
+            best.append(point)
+    if len(best) < 2:
+        return ""
+    return element("path", d=line([frame.at(point) for point in best]), **FRONT)
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """The scales of a chart, and what its vertical one shows."""
+
+    up: _Up
+    x: Scale
+    y: Scale
+
+    def at(self, point: TradeoffPoint) -> tuple[float, float]:
+        """Return where a point lies."""
+        return self.x(point.total_s), self.y(self.up.read(point) or 0.0)
+
+    def bars(self, point: TradeoffPoint) -> list[tuple[float, float, float, float]]:
+        """Return the ends of a point's intervals: from left and top to right and bottom."""
+        (across, down), up = self.at(point), self.up.interval(point)
+        ends = [(self.x(each.low), down, self.x(each.high), down) for each in [point.total_interval] if each]
+        return [*ends, *([(across, self.y(up.high), across, self.y(up.low))] if up else [])]
+
+
+def _draw_point(point: TradeoffPoint, frame: _Frame, *, is_front: bool, canvas: Canvas) -> str:
+    """Draw a point on its intervals; one that another beats in everything is hollow."""
+    place, colour = [frame.at(point)], series_colour(point.place)
+    bars = [
+        element("path", d=line([(left, top), (right, bottom)]), stroke=colour, stroke_width=1.4)
+        for left, top, right, bottom in frame.bars(point)
+    ]
+    series = canvas.read(str(point.place), [point.description.partition(": ")[2]])
+    round_caps = {"d": dots(place), "stroke_linecap": "round"}
+    dot = element("path", stroke=colour, stroke_width=2 * RADIUS, data_series=series, **round_caps)
+    hollow = "" if is_front else element("path", stroke="var(--paper, #fff)", stroke_width=RADIUS, **round_caps)
+    return element("g", *bars, dot, hollow, data_target=str(point.place))
+
+
+def _draw_names(shown: Sequence[TradeoffPoint], frame: _Frame, canvas: Canvas) -> list[str]:
+    """Draw the name of each target beside its point where it covers nothing else; a pointer reads the others."""
+    taken = [_around(*frame.at(point)) for point in shown]
+    taken += [
+        (left - 2, top - 2, right + 2, bottom + 2) for point in shown for left, top, right, bottom in frame.bars(point)
+    ]
+    drawn = []
+    for point in sorted(shown, key=lambda each: each.total_s):
+        name = elide(point.target, canvas.width / 2, SMALL)
+        wide = width(name, SMALL)
+        for left, baseline in _choices(*frame.at(point), wide):
+            box = (left, baseline - SMALL, left + wide, baseline + 3)
+            is_inside = (
+                frame.x.start <= left and box[2] <= canvas.width and box[1] >= TOP - 14 and box[3] <= TOP + HEIGHT
+            )
+            if is_inside and not any(_overlap(box, other) for other in taken):
+                label = draw_label(left, baseline, name, size=SMALL, title=point.target)
+                drawn.append(element("g", label, data_target=str(point.place)))
+                taken.append(box)
+                break
+    return drawn
+
+
+Box = tuple[float, float, float, float]
+
+
+def _around(x: float, y: float) -> Box:
+    return x - RADIUS, y - RADIUS, x + RADIUS, y + RADIUS
+
+
+def _choices(x: float, y: float, wide: float) -> list[tuple[float, float]]:
+    """Return the left end and baseline of each place that a name may have beside its point."""
+    beside, low, high = RADIUS + 5, y + LINE_HEIGHT + 2, y - RADIUS - 4
+    middle = y + SMALL / 3
+    return [
+        (x + beside, middle),
+        (x + beside, high),
+        (x + beside, low),
+        (x - beside - wide, high),
+        (x - beside - wide, low),
+        (x + beside, high - LINE_HEIGHT),
+        (x - beside - wide, high - LINE_HEIGHT),
+        (x + beside, low + LINE_HEIGHT),
+        (x - beside - wide, low + LINE_HEIGHT),
+    ]
+
+
+def _overlap(a: Box, b: Box) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
+def _caption(run: Run, shown: Sequence[TradeoffPoint], up: _Up) -> str:
+    targets = len(run.summary)
+    better = "Better is to the left and up." if up.is_more_better else "Better is to the left and down."
+    counts = [point.n for point in shown]
+    return join_sentences(
+        [
+            f"A point is a target, n {min(counts):,} to {max(counts):,}; bars are 95 % intervals. {better}",
+            "Filled points are beaten by none in everything at once; the dashed line joins the best trade-offs.",
+            left_out(targets - len(shown), targets, "targets", "drawn", f"they have no time or no {up.name}"),
+        ],
+        simulated=run.simulated,
+    )

@@ -1,0 +1,167 @@
+"""The comparison of a run with a baseline, or of two of its targets, on a page: deltas, and replies that changed."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from runner.analysis.diff import Difference, DiffFinding
+from runner.analysis.measures import Better
+from runner.analysis.replies import ReplyChange, ReplySimilarity
+from runner.analysis.verdict import Verdict
+from runner.analysis.word_diff import DiffPiece, WordChange, marked_words
+from runner.outputs.diff import phrases
+from runner.outputs.report.reply import shorten
+from runner.outputs.text.language import _, plural
+
+MAX_REPLIES = 200
+MAX_CHARACTERS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class FigureDelta:
+    """The change of a figure: its text, and whether it is better, worse or the same by more than chance."""
+
+    text: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class FindingLine:
+    """One measure of one target: both figures, the change with its interval, and the verdict."""
+
+    measure: str
+    base: str
+    new: str
+    delta: FigureDelta
+    interval: str | None
+    p: str
+    n: str
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedTarget:
+    """One target's lines, and why some of them are undecided."""
+
+    name: str
+    lines: tuple[FindingLine, ...]
+    doubts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedReply:
+    """A question whose reply changed: how, and both texts with their differences marked, None where too different."""
+
+    question: str
+    target: str
+    how: str
+    before: str
+    after: str
+    removed: tuple[DiffPiece, ...] | None
+    added: tuple[DiffPiece, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonSection:
+    """A comparison, ready for a template."""
+
+    headline: str
+    kind: str
+    simulated: str | None
+    warnings: tuple[str, ...]
+    sides: tuple[str, ...]
+    this_run: tuple[str, ...]
+    targets: tuple[ComparedTarget, ...]
+    caption: str
+    count: str
+    replies: tuple[ChangedReply, ...]
+    left_out: str | None
+
+
+def deltas_of(difference: Difference) -> Mapping[tuple[str, str], FigureDelta]:
+    """Return target and measure -> the change, for the figures of other tables."""
+    return {(each.target, each.measure.name): _delta(each) for each in difference.findings}
+
+
+def compose_comparison(difference: Difference) -> ComparisonSection:
+    """Return the section of a comparison."""
+    changed = [
+        change
+        for change in difference.replies
+        if change.similarity in {ReplySimilarity.CHANGED, ReplySimilarity.REWORDED}
+    ]
+    more = len(changed) - MAX_REPLIES
+    rule = phrases.describe_rule(difference)
+    return ComparisonSection(
+        headline=phrases.headline(difference),
+        kind=_kind_of_verdict(difference.verdict),
+        simulated=phrases.describe_simulated(difference),
+        warnings=difference.warnings,
+        sides=(*phrases.describe_sides(difference), phrases.describe_pairing(difference)),
+        this_run=tuple(phrases.describe_this_runs(difference)),
+        targets=tuple(_compared_targets(difference)),
+        caption=f"{phrases.CAPTION} {rule[:1].upper()}{rule[1:]}.",
+        count=phrases.count_replies(difference),
+        replies=tuple(map(_changed_reply, changed[:MAX_REPLIES])),
+        left_out=plural(more, "{n} more changed reply is not shown.", "{n} more changed replies are not shown.")
+        if more > 0
+        else None,
+    )
+
+
+def _kind_of_verdict(verdict: Verdict) -> str:
+    kinds = {Verdict.REGRESSED: "worse", Verdict.IMPROVED: "better"}
+    return kinds.get(verdict, "same")
+
+
+def _compared_targets(difference: Difference) -> Iterator[ComparedTarget]:
+    for name in phrases.targets(difference):
+        lines = tuple(_line(each, difference) for each in difference.findings if each.target == name)
+        if lines:
+            yield ComparedTarget(name, lines, tuple(phrases.describe_doubts(difference, name)))
+
+
+def _line(finding: DiffFinding, difference: Difference) -> FindingLine:
+    measure, base, new, change, p, n, verdict = phrases.finding_cells(finding, paired=difference.paired)
+    __, ___, ends = change.partition(" ")
+    return FindingLine(
+        measure=measure,
+        base=base,
+        new=new,
+        delta=_delta(finding),
+        interval=None if finding.interval is None else ends,
+        p=p,
+        n=n,
+        verdict=verdict,
+    )
+
+
+def _delta(finding: DiffFinding) -> FigureDelta:
+    """Return a change in percent, or of failures in points, with an arrow."""
+    if finding.measure.name == "failures":
+        change = 100 * finding.change
+        text = _("{change} points", change=f"{change:+.1f}".replace("+0.0", "0").replace("-0.0", "0"))
+    else:
+        change = 100 * (finding.change - 1)
+        text = f"{change:+.0f} %" if abs(change) < 999.5 else f"{finding.change:.1f}x"
+        text = "0 %" if abs(change) < 0.5 else text
+    arrow = "→" if abs(change) < 0.5 else "↑" if change > 0 else "↓"
+    decided = {Verdict.REGRESSED, Verdict.IMPROVED} if finding.measure.better is not Better.NEITHER else set()
+    return FigureDelta(f"{arrow} {text}", _kind_of_verdict(finding.verdict) if finding.verdict in decided else "same")
+
+
+def _changed_reply(change: ReplyChange) -> ChangedReply:
+    before, after = (shorten(tally.text or "", MAX_CHARACTERS) for tally in (change.base, change.new))
+    pieces = marked_words(before, after)
+    return ChangedReply(
+        question=phrases.question_label(change),
+        target=change.target,
+        how=phrases.describe_reply_change(change),
+        before=before,
+        after=after,
+        removed=_without(pieces, WordChange.ADDED),
+        added=_without(pieces, WordChange.REMOVED),
+    )
+
+
+def _without(pieces: tuple[DiffPiece, ...] | None, change: WordChange) -> tuple[DiffPiece, ...] | None:
+    return None if pieces is None else tuple(piece for piece in pieces if piece.change is not change)

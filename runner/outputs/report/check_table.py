@@ -1,0 +1,138 @@
+"""The page's table of checks: each cell green or red with an icon, the failed checks named and linked to the reason."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from runner.analysis.checks import REQUEST, CheckFault
+from runner.analysis.run_results import Run
+from runner.checks.finding import CheckVerdict
+from runner.outputs.report.comparison_grid import name_target
+from runner.outputs.report.reply import shorten
+from runner.outputs.text.figures import count
+from runner.outputs.text.language import _, plural
+
+MAX_CASES = 200
+MAX_REASONS = 100
+MAX_REASON_CHARACTERS = 400
+MAX_PLACES_NAMED = 12
+
+ICONS = {CheckVerdict.PASSED: "✓", CheckVerdict.FAILED: "✗", CheckVerdict.UNDECIDED: "?"}
+
+
+@dataclass(frozen=True, slots=True)
+class CheckLink:
+    """The name of a check that did not pass, and the place of its reason in the list; None if it is not listed."""
+
+    name: str
+    reason: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckCell:
+    """One case and target: the verdict, how many repeats passed, and the checks that did not."""
+
+    verdict: str
+    icon: str
+    counts: str
+    links: tuple[CheckLink, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckRow:
+    """A case with a cell for each target; None where a target was not asked."""
+
+    label: str
+    cells: tuple[CheckCell | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReason:
+    """One reason for which checks did not pass: how often, and in which cells."""
+
+    check: str
+    why: str
+    failed: bool
+    count: int
+    places: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckTable:
+    """The results of a run's checks: pass rates by target, a row for each case, and each reason once."""
+
+    targets: tuple[str, ...]
+    rates: tuple[str, ...]
+    rows: tuple[CheckRow, ...]
+    reasons: tuple[CheckReason, ...]
+    left_out: tuple[str, ...]
+
+
+def tabulate_checks(run: Run, number: int, of: int) -> CheckTable | None:
+    """Return the table of a run, the given one of several; None if it has no checks."""
+    cells = [replace(cell, target=name_target(cell.target, number, of)) for cell in run.checked]
+    if not cells:
+        return None
+    reasons = _collect_reasons([(f"{cell.case} · {cell.target}", cell.faults) for cell in cells])
+    place = {key: at for at, key in enumerate(list(reasons)[:MAX_REASONS])}
+    targets, cases = (
+        tuple(dict.fromkeys(names)) for names in zip(*((str(c.target), c.case) for c in cells), strict=True)
+    )
+    found = {
+        (cell.case, str(cell.target)): _cell(cell.verdict, cell.passed, cell.n, cell.faults, place) for cell in cells
+    }
+    left_out = []
+    if len(cases) > MAX_CASES:
+        left_out.append(_("The first {n} of {all} cases are shown.", n=MAX_CASES, all=f"{len(cases):,}"))
+    if len(reasons) > MAX_REASONS:
+        left_out.append(_("The first {n} of {all} reasons are shown.", n=MAX_REASONS, all=f"{len(reasons):,}"))
+    return CheckTable(
+        targets=targets,
+        rates=tuple(_rate([cell for cell in cells if str(cell.target) == target]) for target in targets),
+        rows=tuple(
+            CheckRow(case, tuple(found.get((case, target)) for target in targets)) for case in cases[:MAX_CASES]
+        ),
+        reasons=tuple(_reason(*key, *reasons[key]) for key in place),
+        left_out=tuple(left_out),
+    )
+
+
+def _rate(cells: Sequence[object]) -> str:
+    passed = sum(cell.passed for cell in cells)  # type: ignore[attr-defined]
+    n = passed + sum(cell.failed for cell in cells)  # type: ignore[attr-defined]
+    return _("{share} ({k} of {n})", share=f"{passed / n:.0%}", k=f"{passed:,}", n=f"{n:,}") if n else _("none decided")
+
+
+ReasonKey = tuple[str, bool, str]
+"""A check's name, whether it failed or is undecided, and why."""
+
+
+def _key(fault: CheckFault) -> ReasonKey:
+    name = _("request") if fault.check == REQUEST else fault.check
+    return name, fault.verdict is CheckVerdict.FAILED, fault.why
+
+
+def _cell(
+    verdict: CheckVerdict, passed: int, n: int, faults: Sequence[CheckFault], place: dict[ReasonKey, int]
+) -> CheckCell:
+    links = {key[0]: CheckLink(key[0], place.get(key)) for fault in faults for key in [_key(fault)]}
+    shown = () if verdict is CheckVerdict.PASSED else tuple(links.values())
+    counts = plural(n, "{passed} of {n}", "{passed} of {n}", passed=f"{passed:,}")
+    return CheckCell(verdict.value, ICONS[verdict], counts, shown)
+
+
+def _collect_reasons(cells: Sequence[tuple[str, Sequence[CheckFault]]]) -> dict[ReasonKey, tuple[int, list[str]]]:
+    """Return how often and where each reason was given; failures first."""
+    reasons: dict[ReasonKey, tuple[int, list[str]]] = {}
+    for label, faults in cells:
+        for fault in faults:
+            count_so_far, places = reasons.get(_key(fault), (0, []))
+            reasons[_key(fault)] = (count_so_far + fault.count, [*places, label])
+    return dict(sorted(reasons.items(), key=lambda item: not item[0][1]))
+
+
+def _reason(check: str, failed: bool, why: str, times: int, places: Sequence[str]) -> CheckReason:
+    more = len(places) - MAX_PLACES_NAMED
+    rest = _(", and {n} more", n=count(more, "cell")) if more > 0 else ""
+    return CheckReason(
+        check, shorten(why, MAX_REASON_CHARACTERS), failed, times, ", ".join(places[:MAX_PLACES_NAMED]) + rest
+    )

@@ -1,0 +1,243 @@
+"""The grid at a glance: a heat table of cases and targets, with a figure for each of several metrics in each cell."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from runner.analysis.checks import CheckedCell
+from runner.analysis.dataframe import targets_of
+from runner.analysis.target_figures import CaseFigures, PassRate, figures_of_rows
+from runner.outputs.report.comparison_grid import GridTurn, TargetColumn
+from runner.outputs.text.figures import MISSING, seconds
+from runner.outputs.text.language import _
+from runner.pricing.money import write_amount
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MAX_CELLS = 3_000
+"""Of more cells, the cases that the grid of replies shows are in the table."""
+
+LEVELS = (1.1, 1.5, 2.0, 3.0, 5.0)
+"""Up to how many times the best figure of its row a cell has the first level of heat, the second, and so on."""
+
+
+@dataclass(frozen=True, slots=True)
+class GlanceMetric:
+    """A figure that the table can show: its key and name, how to read and to write it, and a note on its heat."""
+
+    key: str
+    name: str
+    read: Callable[[CaseFigures], float | None]
+    write: Callable[[CaseFigures], str]
+
+
+@dataclass(frozen=True, slots=True)
+class GlanceFigure:
+    """One metric of one cell: the figure, and its heat from 0 to 5; None where there is nothing to compare."""
+
+    metric: str
+    figure: str
+    heat: int | None
+    below: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GlanceCell:
+    """One target's figures for the cases of a row, a figure for each metric; `reply` is its place in the grid."""
+
+    figures: tuple[GlanceFigure, ...]
+    failed: int
+    reply: tuple[int, int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class GlanceRow:
+    """A case, a tag, or all cases, with a cell for each target."""
+
+    label: str
+    cells: tuple[GlanceCell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GlanceGroup:
+    """Rows under a heading; the row of all cases has none."""
+
+    heading: str | None
+    rows: tuple[GlanceRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """The table, and the metrics that any of its cells has."""
+
+    metrics: tuple[GlanceMetric, ...]
+    groups: tuple[GlanceGroup, ...]
+    left_out: str | None
+
+
+def _metrics() -> tuple[GlanceMetric, ...]:
+    return (
+        GlanceMetric("ttft", _("TTFT"), lambda each: each.ttft_s, lambda each: seconds(each.ttft_s)),
+        GlanceMetric("total", _("total"), lambda each: each.total_s, lambda each: seconds(each.total_s)),
+        GlanceMetric("tokens", _("output tokens"), lambda each: each.output_tokens, _write_tokens),
+        GlanceMetric("cost", _("cost"), lambda each: each.cost, _write_cost),
+        GlanceMetric("checks", _("checks"), lambda each: each.passed.share if each.passed else None, _write_passed),
+    )
+
+
+def _write_tokens(figures: CaseFigures) -> str:
+    return MISSING if figures.output_tokens is None else f"{figures.output_tokens:,.0f}"
+
+
+def _write_cost(figures: CaseFigures) -> str:
+    if figures.cost is None:
+        return MISSING
+    return f"{write_amount(Decimal(repr(figures.cost)))} {figures.currency}"
+
+
+def _write_passed(figures: CaseFigures) -> str:
+    passed = figures.passed
+    if passed is None:
+        return MISSING
+    icon = "✓" if passed.passed == passed.n else "✗"
+    return f"{icon} {passed.passed:,}/{passed.n:,}"
+
+
+def compose_glance(columns: Sequence[TargetColumn], turns: Sequence[GridTurn], shown: Sequence[GridTurn]) -> Glance:
+    """Return the table of all turns, or of those that the grid shows if all are too many."""
+    fits = len(turns) * len(columns) <= MAX_CELLS
+    taken = turns if fits else shown[: MAX_CELLS // max(len(columns), 1)]
+    tables = [_Figures(column) for column in columns]
+    places = {(turn.label, turn.prompt): at for at, turn in enumerate(shown)}
+    found = [
+        (turn.label, [table.of_turn(turn.case, turn.turn, turn.prompt) for table in tables], _place(turn, places))
+        for turn in taken
+    ]
+    metrics = tuple(
+        metric
+        for metric in _metrics()
+        if any(metric.read(figures) is not None for _, row, _ in found for figures in row)
+    )
+    cases = tuple(_row(label, row, metrics, place) for label, row, place in found)
+    whole = _row_of_cases(_("all cases"), tables, metrics, None)
+    tags = tuple(
+        _row_of_cases(tag, tables, metrics, cases_of_tag) for tag, cases_of_tag in _cases_by_tag(columns).items()
+    )
+    groups = (
+        GlanceGroup(None, (whole,)),
+        *([GlanceGroup(_("by tag"), tags)] if tags else []),
+        GlanceGroup(_("by case"), cases),
+    )
+    left_out = None if fits else _("{n} of {all} turns are in this table.", n=len(taken), all=f"{len(turns):,}")
+    return Glance(metrics, groups if len(cases) > 1 else groups[-1:], left_out)
+
+
+def _place(turn: GridTurn, places: Mapping[tuple[str, str], int]) -> int | None:
+    return places.get((turn.label, turn.prompt))
+
+
+def _cases_by_tag(columns: Sequence[TargetColumn]) -> dict[str, frozenset[str]]:
+    pairs = {(tag, case) for column in columns for case, tags in column.run.header.tags.items() for tag in tags}
+    by_tag = groupby(sorted(pairs), lambda pair: pair[0])
+    return {tag: frozenset(case for _, case in of_tag) for tag, of_tag in by_tag}
+
+
+class _Figures:
+    """One target's rows, to be summarized by turn, by tag and as a whole."""
+
+    def __init__(self, column: TargetColumn) -> None:
+        table = column.run.measured
+        rows = table[targets_of(table) == column.target]
+        self._rows = rows
+        names = rows.assign(prompt=rows["prompt"].fillna("")).groupby(["case", "turn", "prompt"], sort=False)
+        groups: dict[Any, pd.DataFrame] = dict(iter(names))
+        self._by_turn = {(str(case), int(turn), str(prompt)): own for (case, turn, prompt), own in groups.items()}
+        self._checked = [cell for cell in column.run.checked if cell.target == column.target]
+
+    def of_turn(self, case: str, turn: int, prompt: str) -> CaseFigures:
+        """Return the figures of one turn of a case; checks are those of the whole case."""
+        rows = self._by_turn.get((case, turn, prompt), self._rows.iloc[:0])
+        return figures_of_rows(rows, _passed(cell for cell in self._checked if cell.case == case))
+
+    def of_cases(self, cases: frozenset[str] | None) -> CaseFigures:
+        """Return the figures over some cases, or over all."""
+        rows = self._rows if cases is None else self._rows[self._rows["case"].isin(list(cases))]
+        return figures_of_rows(rows, _passed(cell for cell in self._checked if cases is None or cell.case in cases))
+
+    def turns_in(self, cases: frozenset[str] | None) -> list[CaseFigures]:
+        """Return the figures of each turn of some cases, or of all."""
+        own = [rows for (case, *_), rows in self._by_turn.items() if cases is None or case in cases]
+        return [figures_of_rows(rows, None) for rows in own]
+
+
+def _passed(cells: Iterator[CheckedCell]) -> PassRate | None:
+    listed = list(cells)
+    passed = sum(cell.passed for cell in listed)
+    n = passed + sum(cell.failed for cell in listed)
+    return PassRate(passed, n) if n else None
+
+
+def _row(label: str, row: Sequence[CaseFigures], metrics: Sequence[GlanceMetric], place: int | None) -> GlanceRow:
+    """Return the row of one turn of a case, whose place in the grid of replies is given if it is shown there."""
+    return GlanceRow(
+        label,
+        tuple(
+            GlanceCell(figures, each.failed, (place, at) if place is not None and each.n + each.failed else None)
+            for at, (each, figures) in enumerate(zip(row, _row_figures(row, metrics), strict=True))
+        ),
+    )
+
+
+def _row_of_cases(
+    label: str, tables: Sequence["_Figures"], metrics: Sequence[GlanceMetric], cases: frozenset[str] | None
+) -> GlanceRow:
+    """Return the row of some cases, or of all, with the range that each figure hides."""
+    row = [table.of_cases(cases) for table in tables]
+    cells = []
+    for each, table, figures in zip(row, tables, _row_figures(row, metrics), strict=True):
+        turns = table.turns_in(cases)
+        ranges = [_range(metric, turns) for metric in metrics]
+        with_ranges = [replace(figure, below=below) for figure, below in zip(figures, ranges, strict=True)]
+        cells.append(GlanceCell(tuple(with_ranges), each.failed, None))
+    return GlanceRow(label, tuple(cells))
+
+
+def _row_figures(row: Sequence[CaseFigures], metrics: Sequence[GlanceMetric]) -> list[tuple[GlanceFigure, ...]]:
+    """Return the figures of a row's cells, each compared with the best of the row."""
+    best = [_best(metric, row) for metric in metrics]
+    return [
+        tuple(
+            GlanceFigure(metric.key, metric.write(each), _heat(metric, each, of_metric))
+            for metric, of_metric in zip(metrics, best, strict=True)
+        )
+        for each in row
+    ]
+
+
+def _best(metric: GlanceMetric, row: Sequence[CaseFigures]) -> float | None:
+    values = [value for figures in row if (value := metric.read(figures)) is not None]
+    return min(values, default=None)
+
+
+def _heat(metric: GlanceMetric, figures: CaseFigures, best: float | None) -> int | None:
+    """Return how far a figure is from the best of its row: 0 beside the best, 5 beyond five times as much."""
+    value = metric.read(figures)
+    if value is None or best is None:
+        return None
+    if metric.key == "checks":
+        return 0 if value == 1 else 5 if value < 0.5 else 3
+    if best <= 0:
+        return 0 if value <= 0 else len(LEVELS)
+    return sum(value / best > level for level in LEVELS)
+
+
+def _range(metric: GlanceMetric, turns: Sequence[CaseFigures]) -> str | None:
+    """Return the range that a figure over several cases hides."""
+    known = [each for each in turns if metric.read(each) is not None]
+    if len(known) < 2 or metric.key == "checks":
+        return None
+    low, high = (pick(known, key=lambda each: metric.read(each) or 0.0) for pick in (min, max))
+    return f"{metric.write(low)} – {metric.write(high)}"

@@ -1,0 +1,195 @@
+"""The page's summary: a row for each target, the column of a figure only where a target has it, intervals below."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from functools import partial
+
+from runner.analysis.diff import Difference
+from runner.analysis.summary import Statistic
+from runner.analysis.target_figures import TargetFigures
+from runner.core.percentiles import name_extreme, name_percentile, smallest_sample
+from runner.outputs.report.baseline import FigureDelta, deltas_of
+from runner.outputs.report.comparison_grid import TargetColumn
+from runner.outputs.text.figures import MISSING, interval_ends, rate, seconds
+from runner.outputs.text.language import _, plural
+from runner.pricing.money import write_amount
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryCell:
+    """A figure, and the notes on it that stand below, a line each."""
+
+    figure: str
+    below: tuple[str, ...] = ()
+    delta: FigureDelta | None = None
+    """The change against the baseline."""
+
+
+EMPTY = SummaryCell(MISSING)
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryRow:
+    """One target's cells, under the table's headings."""
+
+    label: str
+    place: int
+    simulated: bool
+    cells: tuple[SummaryCell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryTable:
+    """Headings and rows, the fastest target first, those without a figure last."""
+
+    headings: tuple[str, ...]
+    rows: tuple[SummaryRow, ...]
+
+
+_Reader = Callable[[TargetFigures], SummaryCell]
+
+
+def tabulate_targets(
+    columns: Sequence[TargetColumn], percents: Sequence[float], difference: Difference | None = None
+) -> SummaryTable:
+    """Return the summary of the targets of all runs, with the changes of a comparison beside their figures."""
+    deltas = {} if difference is None else deltas_of(difference)
+    read_all = [
+        (heading, [replace(read(each.figures), delta=deltas.get((each.label, measure or ""))) for each in columns])
+        for heading, measure, read in _readers(columns, percents)
+    ]
+    found = [(heading, cells) for heading, cells in read_all if any(cell != EMPTY for cell in cells)]
+    order = sorted(range(len(columns)), key=lambda at: _rank(columns[at].figures))
+    return SummaryTable(
+        headings=tuple(heading for heading, _ in found),
+        rows=tuple(
+            SummaryRow(columns[at].label, at, columns[at].summary.simulated, tuple(cells[at] for _, cells in found))
+            for at in order
+        ),
+    )
+
+
+def describe_columns(percents: Sequence[float]) -> str:
+    """Return the sentences that explain the summary's columns."""
+    needs = ", ".join(
+        _("{name} needs {n} requests", name=name_percentile(each), n=f"{smallest_sample(each):,}") for each in percents
+    )
+    tails = _(" Others are by nearest rank: {needs}; below that the extreme stands in, by name.", needs=needs)
+    return (
+        _("p50 is the median.")
+        + (tails if needs else "")
+        + _(
+            " Below a figure: its 95 % interval, where the rounds allow one; the range of the cases' own medians, where"
+            " one median hides it; n, where not all timed requests have the figure."
+        )
+    )
+
+
+def _rank(figures: TargetFigures) -> tuple[bool, float]:
+    first = figures.summary.ttft_p50 or figures.summary.total_p50
+    return first is None, first.value if first else 0.0
+
+
+def _readers(columns: Sequence[TargetColumn], percents: Sequence[float]) -> Iterator[tuple[str, str | None, _Reader]]:
+    """Yield each column: its heading, the measure whose change stands in it, and how it is read."""
+    yield _("requests"), "failures", _read_count
+    yield _("TTFT p50"), "ttft_s", lambda each: _median(each.summary.ttft_p50, each, "ttft_s")
+    for percent in percents:
+        read = partial(_tail, lambda each: each.summary.ttft_percentiles, percent)
+        yield f"TTFT {name_percentile(percent)}", None, read
+    if any(_thinks(each.figures) for each in columns):
+        yield _("first answer p50"), "ttfa_s", lambda each: _median(each.summary.ttfa_p50, each, "ttfa_s")
+    yield _("total p50"), "total_s", lambda each: _median(each.summary.total_p50, each, "total_s")
+    for percent in percents:
+        read = partial(_tail, lambda each: each.summary.total_percentiles, percent)
+        yield f"{_('total')} {name_percentile(percent)}", None, read
+    yield _("tokens/s p50"), None, lambda each: _statistic(each.summary.output_tps_p50, each, rate)
+    yield _("output tokens"), None, _read_tokens
+    yield _("cost"), "cost", _read_cost
+    yield _("cost per 1,000"), None, _read_cost_per_thousand
+    yield _("checks passed"), None, _read_passed
+
+
+def _thinks(figures: TargetFigures) -> bool:
+    """Return whether the first answer came later than the first text."""
+    summary = figures.summary
+    return bool(summary.ttfa_p50 and summary.ttft_p50 and summary.ttfa_p50.value > summary.ttft_p50.value)
+
+
+def _read_count(figures: TargetFigures) -> SummaryCell:
+    summary = figures.summary
+    below = [_("{n} failed", n=f"{summary.failed:,}")] if summary.failed else []
+    cut = summary.timed - summary.ok
+    below += [_("{n} cut at the limit", n=f"{cut:,}")] if cut else []
+    return SummaryCell(f"{summary.n:,}", tuple(below))
+
+
+def _median(statistic: Statistic | None, figures: TargetFigures, column: str) -> SummaryCell:
+    """Return a median, its interval, and the range over cases that it hides, if that is wide."""
+    cell = _statistic(statistic, figures, seconds)
+    hidden = figures.range_of_cases(column)
+    if hidden is None:
+        return cell
+    low, high = map(seconds, hidden)
+    return SummaryCell(cell.figure, (*cell.below, _("cases {low} to {high}", low=low, high=high)))
+
+
+def _tail(read: Callable[[TargetFigures], Sequence[Statistic]], percent: float, figures: TargetFigures) -> SummaryCell:
+    """Return a percentile, or by name the extreme where the sample is too small for it."""
+    name = name_percentile(percent)
+    extreme = name_extreme(percent)
+    statistics = read(figures)
+    found = next((each for each in statistics if each.name == name), None)
+    if found is not None:
+        return _statistic(found, figures, seconds)
+    stand_in = next((each for each in statistics if each.name == extreme), None)
+    if stand_in is None:
+        return EMPTY
+    cell = _statistic(stand_in, figures, seconds)
+    return SummaryCell(cell.figure, (*cell.below, _("the maximum") if extreme == "max" else _("the minimum")))
+
+
+def _statistic(
+    statistic: Statistic | None, figures: TargetFigures, write: Callable[[float | None], str]
+) -> SummaryCell:
+    if statistic is None:
+        return EMPTY
+    ends = interval_ends(statistic.interval, write)
+    below = [ends] if ends else []
+    below += [] if statistic.n == figures.summary.timed else [f"n {statistic.n:,}"]
+    return SummaryCell(write(statistic.value), tuple(below))
+
+
+def _read_tokens(figures: TargetFigures) -> SummaryCell:
+    tokens = figures.output_tokens_p50
+    return EMPTY if tokens is None else SummaryCell(f"{tokens:,.0f}")
+
+
+def _read_cost(figures: TargetFigures) -> SummaryCell:
+    return _join_costs([(write_amount(each.spent.amount), each.spent.currency, each.n) for each in figures.costs])
+
+
+def _read_cost_per_thousand(figures: TargetFigures) -> SummaryCell:
+    return _join_costs(
+        [
+            (write_amount(each.spent.amount * 1000 / Decimal(each.n)), each.spent.currency, None)
+            for each in figures.costs
+        ]
+    )
+
+
+def _join_costs(costs: Sequence[tuple[str, str, int | None]]) -> SummaryCell:
+    if not costs:
+        return EMPTY
+    (amount, currency, n), *others = costs
+    below = [currency] if n is None else [f"{currency}, n {n:,}"]
+    return SummaryCell(amount, (*below, *(f"{amount} {currency}" for amount, currency, _ in others)))
+
+
+def _read_passed(figures: TargetFigures) -> SummaryCell:
+    passed = figures.passed
+    if passed is None:
+        return EMPTY
+    k_of_n = plural(passed.n, "{k} of {n}", "{k} of {n}", k=f"{passed.passed:,}")
+    return SummaryCell(f"{passed.share:.0%}", (k_of_n,))

@@ -1,0 +1,308 @@
+"""Layout of reports in a real browser: nothing clipped, names in sight, legible text, charts that answer, print."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from runner.analysis.diff import diff_runs
+from runner.outputs.report.document import write_comparison, write_report
+from tests.support.report_pages import TARGETS, Shape
+
+pytest.importorskip("playwright", reason="installed by .ci/run")
+pytest.importorskip("axe_playwright_python", reason="installed by .ci/run")
+
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
+from playwright.sync_api import Browser, Page, expect
+
+from tests.outputs.test_report_browser import Opener, browser, opening
+
+pytestmark = pytest.mark.browser
+__all__ = ["browser", "opening"]
+
+PAGES = {
+    "one": (Shape(1, 1, 1),),
+    "two": (Shape(2, 13, 3),),
+    "six": (Shape(6, 13, 3, down=4),),
+    "twelve": (Shape(12, 60, 1, down=5),),
+    "runs": (Shape(2, 6, 4), Shape(2, 6, 4, run_id="20260103-030405", seed=2)),
+}
+WIDTHS = (390, 1000, 1400)
+A4_PX = 718
+"""The width of what is printed on A4, at 96 pixels an inch, with Chromium's margins."""
+
+FAULTS = (Path(__file__).parent / "layout_faults.js").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Write a page of each shape; return the files."""
+    folder = tmp_path_factory.mktemp("pages")
+    written = {name: write_report([shape.run for shape in shapes]) for name, shapes in PAGES.items()}
+    base, new = Shape(3, 6, 12), Shape(3, 6, 12, seed=5, run_id="20260103-030405")
+    difference = diff_runs(base.run, new.run)
+    written |= {"baseline": write_report([new.run], difference), "difference": write_comparison(difference)}
+    for name, html in written.items():
+        (folder / f"{name}.html").write_text(html, encoding="utf-8")
+    return {name: folder / f"{name}.html" for name in written}
+
+
+def unfold(page: Page) -> Page:
+    """Open everything that is folded, and lay out what is far below."""
+    page.evaluate(
+        """() => {
+            for (const each of document.querySelectorAll("details:not(#columns)")) each.open = true;
+            for (const each of document.querySelectorAll("tr.turn")) each.style.contentVisibility = "visible";
+        }"""
+    )
+    return page
+
+
+def faults(page: Page) -> dict[str, list[str]]:
+    """Return what is clipped, outside the window, too small to read, or broken inside a word."""
+    found: dict[str, list[str]] = unfold(page).evaluate(FAULTS)
+    return {kind: examples for kind, examples in found.items() if examples}
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("name", [*PAGES, "baseline", "difference"])
+def test_nothing_is_clipped_small_or_broken(opening: Opener, pages: dict[str, Path], name: str, width: int) -> None:
+    """Outside marked scrollers everything fits, no text is below 11 px, and no target's name is broken in a word."""
+    page = opening(pages[name], viewport={"width": width, "height": 900})
+    assert faults(page) == {}
+
+
+@pytest.mark.parametrize("name", [*PAGES, "baseline", "difference"])
+def test_a_page_fits_on_paper(opening: Opener, pages: dict[str, Path], name: str) -> None:
+    """Printed on A4, nothing is cut off, although paper does not scroll."""
+    page = opening(pages[name], viewport={"width": A4_PX, "height": 1000})
+    page.emulate_media(media="print")
+    assert faults(page) == {}
+    assert page.pdf().startswith(b"%PDF")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", ["six", "baseline", "difference"])
+def test_a_page_is_accessible(opening: Opener, pages: dict[str, Path], name: str, scheme: str) -> None:
+    """axe-core finds no violation with everything unfolded, the contrast of the heat table included."""
+    found = Axe().run(unfold(opening(pages[name], color_scheme=scheme)))
+    assert found.violations_count == 0, found.generate_report()
+
+
+# -- Names in sight ----------------------------------------------------------------------------------------------------
+
+TWO_FRAMES = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+NAMES_IN_SIGHT = """() => {
+    const bar = document.getElementById("controls").getBoundingClientRect();
+    const grid = document.getElementById("grid").getBoundingClientRect();
+    const name = document.querySelector("#grid thead .name").getBoundingClientRect();
+    const inGrid = grid.top < 0 && grid.bottom > innerHeight / 2;
+    return !inGrid || (name.top >= bar.bottom - 1 && name.bottom < innerHeight && bar.top >= -1);
+}"""
+
+
+@pytest.mark.parametrize("width", [1000, 1400])
+@pytest.mark.parametrize("name", ["two", "six", "twelve"])
+def test_names_are_in_sight_at_every_scroll_position(
+    opening: Opener, pages: dict[str, Path], name: str, width: int
+) -> None:
+    """However far down the replies, the headings stand below the toolbar, and below nothing else."""
+    page = opening(pages[name], viewport={"width": width, "height": 900})
+    top = page.evaluate("document.getElementById('grid').getBoundingClientRect().top")
+    for step in range(8):
+        page.evaluate("at => scrollTo(0, at)", top + 500 * step)
+        page.evaluate(TWO_FRAMES)
+        assert page.evaluate(NAMES_IN_SIGHT), f"at {top + 500 * step}"
+
+
+def test_headings_follow_a_wide_grid_sideways(opening: Opener, pages: dict[str, Path]) -> None:
+    """When the rows are scrolled, each heading stays over its column; and the other way round."""
+    page = opening(pages["twelve"], "#row=2")
+    for moved in ("#grid > tbody", "#grid > thead"):
+        page.evaluate("([moved, by]) => document.querySelector(moved).scrollBy(by, 0)", [moved, 700])
+        page.wait_for_function(
+            """() => {
+                const lefts = (row) => [...row.children].map((cell) => Math.round(cell.getBoundingClientRect().left));
+                const [head, first] = [document.querySelector("#grid thead tr"), document.querySelector("tr.turn")];
+                const isMoved = document.querySelector("#grid > tbody").scrollLeft > 0;
+                return isMoved && lefts(head).join() === lefts(first).join();
+            }"""
+        )
+
+
+def test_the_key_j_shows_a_row_whole(opening: Opener, pages: dict[str, Path]) -> None:
+    """The first line of a row that was gone to is below the headings."""
+    page = opening(pages["six"])
+    for _ in range(3):
+        page.keyboard.press("j")
+        page.wait_for_function(
+            """() => {
+                const head = document.querySelector("#grid thead").getBoundingClientRect();
+                const label = document.querySelector("tr[aria-current] .label").getBoundingClientRect();
+                return label.top >= head.bottom - 1 && label.top < head.bottom + 60;
+            }"""
+        )
+
+
+def test_columns_can_be_hidden_and_pinned(opening: Opener, pages: dict[str, Path]) -> None:
+    """A hidden column is gone from headings and rows; a pinned one stays beside the prompts; the address keeps both."""
+    page = opening(pages["six"], "#row=1")
+    page.locator("#columns summary").click()
+    page.get_by_role("checkbox", name=TARGETS[0]).uncheck()
+    page.get_by_role("button", name=f"Pin {TARGETS[3]}").click()
+    expect(page.locator("thead th[data-column='0']")).to_be_hidden()
+    expect(page.locator("#reply-1-1")).to_be_hidden()
+    assert page.evaluate("location.hash") == "#row=1&hide=1&pin=4"
+    page.evaluate("document.querySelector('#grid > tbody').scrollBy(5000, 0)")
+    page.wait_for_function("document.querySelector('#grid > thead').scrollLeft > 0")
+    for cell in ("thead th[data-column='3']", "#reply-1-4"):
+        box, first = page.locator(cell).bounding_box(), page.locator("tr.turn th").first.bounding_box()
+        assert box is not None
+        assert first is not None
+        assert abs(box["x"] - (first["x"] + first["width"])) < 2
+
+
+def test_code_keeps_its_indentation(opening: Opener, pages: dict[str, Path]) -> None:
+    """A long line of code scrolls in its box; no line is broken, so indentation is what it was."""
+    page = opening(pages["six"], "#row=3")
+    box = page.locator("#reply-3-1 pre")
+    lines = box.inner_text().rstrip().split("\n")
+    assert lines[1].startswith("    result")
+    height, line = box.evaluate("box => [box.clientHeight, parseFloat(getComputedStyle(box.firstChild).lineHeight)]")
+    assert height < line * (len(lines) + 2)
+    assert box.evaluate("box => box.scrollWidth > box.clientWidth && getComputedStyle(box).overflowX === 'auto'")
+
+
+# -- At a glance -------------------------------------------------------------------------------------------------------
+
+
+def test_the_glance_switches_its_figure_and_leads_to_a_reply(opening: Opener, pages: dict[str, Path]) -> None:
+    """One figure is shown at a time; a cell shows its reply, although a filter hid the row."""
+    page = opening(pages["six"], "#show=failed")
+    glance = page.locator(".glance")
+    expect(glance.locator(".m.ttft").first).to_be_visible()
+    page.locator(".metrics").get_by_text("cost", exact=True).click()
+    expect(glance.locator(".m.ttft").first).to_be_hidden()
+    expect(glance.locator(".m.cost").first).to_contain_text("CNY")
+    glance.locator("a[href='#reply-4-3']").click()
+    expect(page.locator("#reply-4-3")).to_be_in_viewport()
+    expect(page.locator("tr[aria-current] .label")).to_have_text("case-03")
+    expect(page.locator("thead th.chosen")).to_contain_text("deepseek")
+
+
+# -- Charts ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart on a page."""
+
+    page: Page
+    title: str
+
+    @property
+    def box(self) -> str:
+        """The selector of its drawing that is shown."""
+        return f"figure:has(h3:text('{self.title}')) .drawing:visible svg"
+
+
+def test_a_chart_answers_a_pointer(opening: Opener, pages: dict[str, Path]) -> None:
+    """Near a dot its request and value are shown, and hidden again when the pointer leaves."""
+    page = opening(pages["two"])
+    chart = page.locator(Chart(page, "Time to first text of every request").box)
+    chart.scroll_into_view_if_needed()
+    x, y = chart.evaluate(
+        """svg => {
+            const [, x, y] = /M([\\d.]+) ([\\d.]+)/.exec(svg.querySelector("[data-series]").getAttribute("d"));
+            const at = new DOMPoint(x, y).matrixTransform(svg.getScreenCTM());
+            return [at.x, at.y];
+        }"""
+    )
+    page.mouse.move(x + 1, y + 1)
+    expect(page.locator("#reading")).to_contain_text(TARGETS[0])
+    expect(page.locator("#reading")).to_contain_text(" ms")
+    page.mouse.move(2, 2)
+    expect(page.locator("#reading")).to_be_hidden()
+
+
+@pytest.mark.parametrize("width", [390, 1400])
+def test_every_chart_answers_the_keyboard(opening: Opener, pages: dict[str, Path], width: int) -> None:
+    """The first arrow key on any chart reads a mark that lies inside the chart."""
+    page = unfold(opening(pages["two"], viewport={"width": width, "height": 900}))
+    charts = page.locator(".drawing:visible svg").all()
+    assert len(charts) >= 6
+    for chart in charts:
+        chart.focus()
+        page.keyboard.press("ArrowRight")
+        expect(page.locator("#reading")).not_to_be_empty()
+        ring, box = page.locator(".ring").bounding_box(), chart.bounding_box()
+        assert ring is not None
+        assert box is not None
+        assert box["x"] - 8 <= ring["x"] <= box["x"] + box["width"]
+        assert box["y"] - 8 <= ring["y"] <= box["y"] + box["height"]
+
+
+def test_the_legend_switches_targets_and_the_button_the_scale(opening: Opener, pages: dict[str, Path]) -> None:
+    """A target that is switched off is drawn nowhere; the other scale has the same dots elsewhere."""
+    page = unfold(opening(pages["two"]))
+    drawn = page.locator(".drawing:visible [data-target='1']:not(.off)")
+    assert drawn.count() >= 6
+    page.locator(".legend button").nth(1).click()
+    assert drawn.count() == 0
+    page.locator(".legend button").nth(1).click()
+    assert drawn.count() >= 6
+    figure = page.locator("figure:has(button.scale)").first
+    dots = "[...document.querySelectorAll('figure:has(button.scale) .drawing')].find(d => d.checkVisibility())"
+    before = page.evaluate(f"{dots}.querySelector('[data-series]').getAttribute('d')")
+    figure.locator("button.scale").click()
+    after = page.evaluate(f"{dots}.querySelector('[data-series]').getAttribute('d')")
+    assert before.count("M") == after.count("M")
+    assert before != after
+
+
+def test_charts_of_several_runs_share_their_scale(opening: Opener, pages: dict[str, Path]) -> None:
+    """Charts of one kind stand side by side, name their run, and have the same ticks."""
+    page = opening(pages["runs"])
+    titles = page.locator("#charts ~ .charts h3").all_inner_texts()
+    assert titles == [
+        "Time to first text of every request, by target · run 1",
+        "Time to first text of every request, by target · run 2",
+    ]
+    first, second = (page.locator("#charts ~ .charts .drawing:visible svg").nth(at) for at in (0, 1))
+    ticks = "svg => [...svg.querySelectorAll('text[text-anchor=middle]')].map(t => t.textContent).join()"
+    assert first.evaluate(ticks) == second.evaluate(ticks) != ""
+
+
+# -- Blind vote --------------------------------------------------------------------------------------------------------
+
+
+def test_a_blind_vote_skips_identical_replies(opening: Opener, pages: dict[str, Path]) -> None:
+    """Two cases in which everyone replied the same are not asked about, and not counted."""
+    page = opening(pages["two"], "#blind")
+    expect(page.locator("#voted")).to_have_text("0 of 11 voted")
+    assert "case-03" not in page.locator("tr.turn:not([hidden]) .label").all_inner_texts()
+    page.keyboard.press("j")
+    page.keyboard.press("1")
+    expect(page.locator("#voted")).to_have_text("1 of 11 voted")
+    expect(page.locator("tr[aria-current] .label")).to_have_text("case-01")
+
+
+def shapes() -> Iterator[Shape]:
+    """Yield all shapes of pages."""
+    for of_page in PAGES.values():
+        yield from of_page
+
+
+def test_the_shapes_are_what_they_say() -> None:
+    """Every shape has its targets and cases, and failures where a target is down."""
+    for shape in shapes():
+        run = replace(shape).run
+        assert len(run.summary) == shape.targets
+        assert run.measured["case"].nunique() == shape.cases
+        assert bool(run.failures) == (shape.down is not None)
+
+
+def test_the_browser_is_the_real_one(browser: Browser) -> None:
+    """Chromium draws these pages."""
+    assert browser.browser_type.name == "chromium"

@@ -43,7 +43,7 @@ def times(factor: float | None) -> str:
     return f"{factor:.2f}x" if factor < 1.995 else f"{factor:.1f}x" if factor < 9.95 else f"{factor:.0f}x"
 
 
-def interval_ends(interval: Interval | None, write: Callable[[float | None], str]) -> str | None:
+def interval_ends(interval: "Interval | None", write: Callable[[float | None], str]) -> str | None:
     """Format an interval by itself: `310–402 ms`. The low end repeats the unit only where it differs."""
     if interval is None:
         return None

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from runner.analysis.pairing import QUESTION, STRATUM_AND_ROUND, Arm
+from runner.analysis.pairing import STRATUM_AND_ROUND, Arm
 from runner.analysis.run_results import Run
+from runner.analysis.slow_requests import QUESTION
 from runner.errors import CompareError
 from runner.storage.journal import Header
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from io import StringIO
 from itertools import chain
@@ -145,6 +146,64 @@ def test_a_change_that_may_be_smaller_than_the_minimum_is_undecided() -> None:
     found = finding(diff_within(run_of(records), BASE, NEW, Rule(measures=("ttft",))))
     assert (found.verdict, found.decision.reason) == (Verdict.UNDECIDED, UndecidedReason.SIZE)
     assert found.p <= 0.01
+
+
+def with_a_tail(target: str, blocks: int, share: float, run: int = 1) -> Iterator[Record]:
+    """Yield records of 13 questions, of which a share takes five times as long, at random."""
+    random = Random(f"{target}{run}")
+    for block in range(1, blocks + 1):
+        for number in range(13):
+            slower = 5 if random.random() < share else 1
+            yield answered(target, f"case-{number}", block, 0.3 * slower * random.lognormvariate(0, 0.1))
+
+
+def test_a_tail_is_found_that_no_typical_time_shows() -> None:
+    """One request in twenty takes five times as long: more slow requests, and no longer TTFT."""
+    records = [*with_a_tail(BASE, 40, 0.0), *with_a_tail(NEW, 40, 0.05)]
+    difference = diff_within(run_of(records), BASE, NEW, Rule(measures=("ttft", "slow")))
+    slow = finding(difference, "slow")
+    assert (slow.verdict, slow.units, slow.n, slow.base_level) == (Verdict.REGRESSED, 40, (520, 520), 0.0)
+    assert (slow.new_level, slow.change) == pytest.approx((0.05, 0.05), abs=0.02)
+    assert slow.interval is not None
+    assert slow.change in slow.interval
+    assert finding(difference).verdict is not Verdict.REGRESSED
+    shown = f"slow requests       0.0 %  {100 * slow.new_level:.1f} %"
+    assert " ".join(shown.split()) in " ".join(write_plain(difference).split())
+
+
+def test_a_tail_that_is_common_to_both_sides_is_no_difference() -> None:
+    """One request in twenty is slow on either side, of one run and of two."""
+    old, now = list(with_a_tail(BASE, 40, 0.05)), list(with_a_tail(NEW, 40, 0.05))
+    assert finding(diff_within(run_of([*old, *now]), BASE, NEW), "slow").verdict is Verdict.UNDECIDED
+    again = run_of(with_a_tail(BASE, 40, 0.05, run=2), "new")
+    assert finding(diff_runs(run_of(old), again), "slow").verdict is Verdict.UNDECIDED
+
+
+def test_a_tail_is_found_across_runs() -> None:
+    """The unit is the round of either run; the levels are means over the questions of both."""
+    base, new = run_of(with_a_tail(BASE, 40, 0.0)), run_of(with_a_tail(BASE, 40, 0.06, run=2), "new")
+    slow = finding(diff_runs(base, new, Rule(measures=("slow",))), "slow")
+    assert (slow.verdict, slow.units, slow.n, slow.base_level) == (Verdict.REGRESSED, 40, (520, 520), 0.0)
+
+
+def test_where_nothing_is_slow_requests_narrow_the_interval() -> None:
+    """None of 20 on either side may be slow by chance; 189 requests show that it is not two points more."""
+    few = diff_within(run_of([*jittered(BASE, 10), *jittered(NEW, 10)]), BASE, NEW, Rule(measures=("slow",)))
+    slow = finding(few, "slow")
+    assert (slow.verdict, slow.decision.needed, slow.tested) == (Verdict.UNDECIDED, 95, False)
+    assert "about 95 rounds should be enough (--repeat)" in write_plain(few)
+    many = run_of([*jittered(BASE, 95), *jittered(NEW, 95)])
+    assert finding(diff_within(many, BASE, NEW), "slow").verdict is Verdict.UNCHANGED
+
+
+def test_what_takes_twice_as_long_within_the_clock_error_is_not_slow() -> None:
+    """A TTFT of 2.5 ms in place of 1 ms is no tail, since the clocks may be wrong by 2 ms."""
+    records = [
+        answered(target, "one", block, 0.0025 if target == NEW and block % 2 else 0.001)
+        for target in (BASE, NEW)
+        for block in range(1, 41)
+    ]
+    assert finding(diff_within(run_of(records), BASE, NEW), "slow").new_level == 0
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ from runner.errors import InvalidFile
 from runner.outputs.csv import load as load_csv
 from tests.support import command
 from tests.support.command import start, write_config
-from tests.support.crafted_runs import BASE, answered, write_run
+from tests.support.crafted_runs import BASE, NEW, answered, jittered, write_run
 
 QUICK = "sim/exact?ttft_ms=20&gap_ms=2&tokens=5"
 SLOW = "sim/exact?ttft_ms=60&gap_ms=6&tokens=5"
@@ -479,6 +479,20 @@ def test_summary_has_cost_and_checks(tmp_path: Path) -> None:
     row = table.loc[BASE]
     assert (row["cost"], row["cost_per_1000"], row["currency"]) == (pytest.approx(0.006), pytest.approx(3.0), "CNY")
     assert (row["pass_rate"], row["checked_n"]) == (0.5, 2)
+
+
+def test_what_a_run_shows_by_itself_is_in_columns(tmp_path: Path) -> None:
+    """One round of thirteen pairs: the claim beside the undecided verdict; blank where there is none."""
+    cases = [f"case-{number}" for number in range(13)]
+    slower = [*jittered(BASE, 1, cases=cases), *jittered(NEW, 1, slower=1.9, cases=cases)]
+    found = diff(write_run(tmp_path / "slower", slower), between=(BASE, NEW), metric=["ttft", "failures"]).frame
+    claims = found.set_index("metric")
+    claim = claims.loc["ttft_s"]
+    assert claim["verdict"] == "undecided"
+    assert claim["this_run_low"] <= claim["this_run"] <= claim["this_run_high"]
+    assert (claim["this_run_agreeing"], claim["this_run_pairs"]) == (13, 13)
+    assert claim["this_run_p"] <= 0.01
+    assert claims.loc["failures", [name for name in found.columns if name.startswith("this_run")]].isna().all()
 
 
 def test_diff_takes_tables_and_folders(two_targets: pd.DataFrame) -> None:

@@ -7,6 +7,7 @@ import atexit
 import gc
 import os
 import sys
+from contextlib import nullcontext
 from copy import copy
 from pathlib import Path, PurePath
 from types import TracebackType
@@ -17,7 +18,7 @@ import click
 from runner.cli.ask import ask
 from runner.cli.calibrate import calibrate
 from runner.cli.chat import chat
-from runner.cli.completion import completion
+from runner.cli.completion import COMPLETION_VARIABLE, completion
 from runner.cli.diff import diff
 from runner.cli.doctor import doctor
 from runner.cli.export import export
@@ -58,8 +59,11 @@ class Commands(click.Group):
     if not TYPE_CHECKING:  # click has overloads of it, by what it returns
 
         def main(self, *args: object, **extra: object) -> object:
-            """Run the command line with a guard between all that is printed and the terminal."""
-            with guard():
+            """Run the command line with a guard between all that is printed and the terminal.
+
+            To a shell that completes a word click writes bytes, of words that are clean already.
+            """
+            with nullcontext() if COMPLETION_VARIABLE in os.environ else guard():
                 return super().main(*args, **extra)
 
     def invoke(self, ctx: click.Context) -> object:

@@ -320,7 +320,7 @@ def slow_south(tmp_path: Path) -> Path:
     return write_run(tmp_path / "run", records, vantages=NODES)
 
 
-def test_diff_between_regions(slow_south: Path, tmp_path: Path) -> None:
+def test_a_difference_between_regions_names_both_places_in_every_format(slow_south: Path, tmp_path: Path) -> None:
     """Terminal, Markdown, JSON and JUnit name the places; a regression fails a gate."""
     outputs = {suffix: tmp_path / f"report{suffix}" for suffix in (".md", ".json", ".xml")}
     named = [argument for path in outputs.values() for argument in ("-o", str(path))]
@@ -329,7 +329,7 @@ def test_diff_between_regions(slow_south: Path, tmp_path: Path) -> None:
     assert result.exit_code == 1, result.output
     texts = {suffix: path.read_text(encoding="utf-8") for suffix, path in outputs.items()}
     for text in (result.output, texts[".md"], texts[".xml"]):
-        assert "regressed" in text
+        assert "slower" in text
         assert "base: from north" in text
         assert "new: from south" in text
     document = json.loads(texts[".json"])

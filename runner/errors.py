@@ -81,9 +81,9 @@ class ClusterLost(CompareError):
     exit_code = 3
 
 
-def did_you_mean(word: str, known: Sequence[str]) -> str | None:
-    """Return the known word closest to a mistyped one; None if none is similar."""
+def did_you_mean(word: str, known: Sequence[str], *, cutoff: float = 0.6) -> str | None:
+    """Return the known word closest to a mistyped one; None if none is at least so similar, from 0 to 1."""
     from difflib import get_close_matches  # noqa: PLC0415 -- only a mistake needs it
 
-    close = get_close_matches(word, known, n=1, cutoff=0.6)
+    close = get_close_matches(word, known, n=1, cutoff=cutoff)
     return close[0] if close else None

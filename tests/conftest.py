@@ -1,5 +1,6 @@
 """What every test relies on: an environment and a folder of its own, the command to run, and how thorough to be."""
 
+import gc
 import os
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import settings
 
 from tests.support import command
+from tests.support.selection import differs_if_thorough
 
 FOREIGN = (
     "*_API_BASE",
@@ -33,6 +35,8 @@ FOREIGN = (
 )
 """Variables that steer the tool or a library of it: no test depends on what a developer has set."""
 
+gc.disable()  # until the tests are collected: to look for garbage among all they import takes a third of that time
+
 RunCli = Callable[..., subprocess.CompletedProcess[str]]
 
 settings.register_profile("local", deadline=None, max_examples=25)
@@ -45,7 +49,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--thorough",
         action="store_true",
-        help="more examples for every property, a process of its own for every `compare`, documented commands in full",
+        help="only the tests that then do more: properties get more examples, every `compare` a process of its own, "
+        "documents run their commands in full, and those marked `thorough` take a quarter of a minute each",
     )
 
 
@@ -57,13 +62,21 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect the tests that take a quarter of a minute each, unless there is time for them."""
+    """Deselect the tests marked `thorough`; with the option those that do the same with it and without."""
     if config.getoption("--thorough"):
-        return
-    long = [item for item in items if item.get_closest_marker("thorough")]
-    if long:
-        config.hook.pytest_deselected(items=long)
-        items[:] = [item for item in items if item not in long]
+        left_out = [item for item in items if not differs_if_thorough(item)]
+    else:
+        left_out = [item for item in items if item.get_closest_marker("thorough")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        ids = {item.nodeid for item in left_out}
+        items[:] = [item for item in items if item.nodeid not in ids]
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage from here on, without looking at what was imported."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True, scope="session")

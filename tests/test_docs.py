@@ -1,5 +1,9 @@
-"""Every command a document shows runs, every option it names exists, and every link leads to a file."""
+"""Every command a document shows runs, every option it names exists, and every link leads to a file and a heading.
 
+No command names a retired model, and what programs read is named as it is.
+"""
+
+import json
 import os
 import re
 import shlex
@@ -7,30 +11,36 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import translate
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
+import yaml
 
 from runner.cli import commands
+from runner.providers.registry import builtin
 from tests.support import command
 from tests.support.command import write_config
+from tests.support.documents import CHECKOUT, DOCS, DOCUMENTS, FENCE, INLINE, LINK, TWINS, anchors_of, name_of, prose_of
 
-CHECKOUT = Path(__file__).parents[1]
-DOCUMENTS = (*sorted(CHECKOUT.glob("*.md")), *sorted((CHECKOUT / "docs").glob("*.md")))
-
-FENCE = re.compile(r"^(?:<!-- (?P<mark>[^>]*) -->\n)?```(?P<language>\w*)\n(?P<body>.*?)^```", re.MULTILINE | re.DOTALL)
-INLINE = re.compile(r"`(compare(?: [^`\n]+)?)`")
 PATH = re.compile(r"`((?:runner|tests|docs|prompts)/[\w./-]+|[a-z_]+/[\w/]+\.py)`")
-LINK = re.compile(r"\]\((?!https?://|mailto:|#)(?P<path>[^)#\s]+)")
 
-UNTIL_STOPPED = ("serve", "replay")
+UNTIL_STOPPED = ("simulate", "replay")
 """Commands that run until they are interrupted."""
 
-SHORTER = {"calibrate": ("--no-search", "--requests", "24"), "run": ("--concurrency", "24")}
+SHORTER = {
+    "calibrate": ("--no-search", "--requests", "24"),
+    "run": ("--concurrency", "24"),
+    "snapshot": ("--concurrency", "24"),
+}
 """Command -> options that leave out its waiting: a search of up to a minute, requests one after the other."""
+
+MANY_ROUNDS = {"--repeat", "prompts/ci.yaml"}
+"""Words of a command that asks everything a dozen times; twice will do."""
 
 EXPECTED_CODES = frozenset({0, 1, 3, 5})
 """Done; done and a gate failed; done and requests failed; undecided. A wrong option or a wrong suite is 2."""
@@ -66,7 +76,10 @@ class Shown:
     @property
     def shorter(self) -> "Shown":
         """The command with options that make it wait less, if there are any."""
-        options = SHORTER.get(self.words[1], ())
+        words = set(self.words)
+        options = SHORTER.get(self.words[1], ()) if not {"--resume", "--from"} & words else ()
+        if options and MANY_ROUNDS & words:
+            options += ("--repeat", "2")
         return Shown(self.document, shlex.join([*self.words, *options])) if options else self
 
 
@@ -99,7 +112,7 @@ def named(words: list[str]) -> tuple[click.Command, list[str]]:
     return found, rest
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
 def test_every_command_and_option_named_exists(document: Path) -> None:
     """Each command and option that a document names, in a block or in a sentence, is defined."""
     text = document.read_text(encoding="utf-8")
@@ -107,19 +120,45 @@ def test_every_command_and_option_named_exists(document: Path) -> None:
     for line in lines:
         meant, rest = named(shlex.split(line.replace("…", "").replace("...", ""), comments=True))
         known = {option for parameter in meant.params for option in (*parameter.opts, *parameter.secondary_opts)}
-        known |= {"-h", "--help", *(["--version"] if meant is commands else [])}
+        known |= {"-h", "--help", "--version"} if meant is commands else {"-h", "--help"}
         unknown = [word for word in rest if re.match(r"--?[a-z]", word) and word.partition("=")[0] not in known]
         assert not unknown, f"{document.name}: {line}"
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_every_link_leads_to_a_file(document: Path) -> None:
-    """A relative link of a document names a file of the checkout."""
-    links = [found["path"] for found in LINK.finditer(document.read_text(encoding="utf-8"))]
-    assert [link for link in links if not (document.parent / link).exists()] == []
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
+def test_every_link_leads_to_a_file_and_a_heading(document: Path) -> None:
+    """A relative link of a document names a file of the checkout and, behind `#`, one of its headings."""
+    dead = []
+    for found in LINK.finditer(prose_of(document)):
+        path = (document.parent / found["path"]) if found["path"] else document
+        if not path.exists() or (found["anchor"] and path.suffix == ".md" and found["anchor"] not in anchors_of(path)):
+            dead.append(found[0])
+    assert dead == []
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_page_is_reached_from_the_start_page_and_the_site() -> None:
+    """docs/index.md leads to each page by its links, directly; the site's navigation names each page once."""
+    pages = {name_of(page).removeprefix("docs/") for page in DOCUMENTS if page.is_relative_to(DOCS)}
+    linked = {found["path"] for found in LINK.finditer(prose_of(DOCS / "index.md"))}
+    settings = (CHECKOUT / "mkdocs.yml").read_text(encoding="utf-8")
+    nav = yaml.safe_load(settings.partition("\nnav:\n")[2].partition("\nvalidation:")[0])
+    listed = [page for part in nav for section in part.values() for page in section]
+
+    assert pages - linked == {"index.md"}
+    assert sorted(listed) == sorted(pages)
+
+
+def test_the_index_names_every_command_and_every_option_of_a_run() -> None:
+    """docs/index.md has a row for each command, docs/a-z.md a mention of each option of `compare run`."""
+    start, index = ((DOCS / name).read_text(encoding="utf-8") for name in ("index.md", "a-z.md"))
+    options = {option for each in commands.commands["run"].params for option in each.opts if option.startswith("--")}
+
+    shown = {name for name, command in commands.commands.items() if not command.hidden}
+    assert {name for name in shown if f"`compare {name}" not in start} == set()
+    assert {option for option in options if f"`{option}`" not in index} == set()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
 def test_every_path_named_exists(document: Path) -> None:
     """A file or folder of the checkout that a document names is there; the CHANGELOG tells of former ones, too."""
     if document.name != "CHANGELOG.md":
@@ -191,27 +230,36 @@ class Reader:
         return 0 if process.returncode == INTERRUPTED and "http://" in printed else process.returncode
 
 
+@pytest.fixture(scope="module")
+def earlier_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Run a suite once; return the folder, with the suites and the results."""
+    folder = tmp_path_factory.mktemp("earlier")
+    shutil.copytree(CHECKOUT / "prompts", folder / "prompts")
+    first = "run prompts/basic.yaml -k who-* --repeat 2 -m sim/quick -m sim/steady -q"
+    done = command.compare(folder, *first.split())
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
 @pytest.fixture
-def reader(tmp_path: Path, second_server: str) -> Reader:
+def reader(tmp_path: Path, second_server: str, earlier_run: Path) -> Reader:
     """Lay out what a reader has by then: the suites, three keys, `compare` on the PATH, one earlier run."""
-    shutil.copytree(CHECKOUT / "prompts", tmp_path / "prompts")
+    shutil.copytree(earlier_run, tmp_path, symlinks=True, dirs_exist_ok=True)
     write_config(tmp_path, **{name: {"base_url": f"{second_server}/v1"} for name in ("dashscope", "zhipu", "deepseek")})
     (tmp_path / "bin").mkdir()
     shim = tmp_path / "bin" / "compare"
     shim.write_text(f'#!/bin/sh\nPYTHONPATH={CHECKOUT} exec {sys.executable} -m runner "$@"\n', encoding="utf-8")
     shim.chmod(0o755)
     environment = {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "HOME": str(tmp_path)}
-    first = "compare run prompts/basic.yaml -k 'who-*' --repeat 2 -m sim/quick -m sim/steady -q"
-    assert Reader(tmp_path, environment).run(Shown(CHECKOUT / "README.md", first)) == 0
     keys = {f"{name}_API_KEY": "not-a-key" for name in ("DASHSCOPE", "ZHIPUAI", "DEEPSEEK")}
     return Reader(tmp_path, environment | keys)
 
 
 @pytest.mark.parametrize(
     "document",
-    # The Chinese README shows the very same commands, which another test asserts.
-    [document for document in DOCUMENTS if commands_of(document) and document.name != "README.zh-CN.md"],
-    ids=lambda path: path.name,
+    # The Chinese documents show the very same commands, which another test asserts.
+    [document for document in DOCUMENTS if commands_of(document) and document not in TWINS],
+    ids=name_of,
 )
 def test_every_command_shown_runs(document: Path, reader: Reader) -> None:
     """The commands of a document, run one after the other, end with an exit code that is no mistake.
@@ -219,6 +267,7 @@ def test_every_command_shown_runs(document: Path, reader: Reader) -> None:
     As shown with the option --thorough, else with options that make some of them wait less.
     """
     ends: dict[str, int] = {}
+    write_named_files(document, reader.folder)
     for shown in commands_of(document):
         if shown.words[1] in UNTIL_STOPPED:
             ends[shown.line] = reader.serve(shown.line)
@@ -227,21 +276,87 @@ def test_every_command_shown_runs(document: Path, reader: Reader) -> None:
     assert {line: end for line, end in ends.items() if end not in EXPECTED_CODES} == {}
 
 
-def outline_of(document: Path) -> tuple[list[int], list[str], list[str]]:
-    """Return the levels of a document's headings, its blocks of code, and the files it links to."""
-    text = document.read_text(encoding="utf-8")
-    blocks = [found[0] for found in FENCE.finditer(text)]
-    prose = FENCE.sub("", text)
-    levels = [len(found[1]) for found in re.finditer(r"^(#+) ", prose, re.MULTILINE)]
-    return levels, blocks, sorted({found["path"] for found in LINK.finditer(prose)} - {"README.md", "README.zh-CN.md"})
+def write_named_files(document: Path, folder: Path) -> None:
+    """Write each block with a title as the file of that name, unless the reader has such a file already."""
+    for found in FENCE.finditer(document.read_text(encoding="utf-8")):
+        if found["title"] and not (folder / found["title"]).exists():
+            (folder / found["title"]).parent.mkdir(parents=True, exist_ok=True)
+            (folder / found["title"]).write_text(found["body"], encoding="utf-8")
 
 
-def test_the_chinese_readme_matches_the_english_one() -> None:
-    """Both READMEs have the same headings, the same blocks of code and the same links, and name the same commands."""
-    english, chinese = (CHECKOUT / name for name in ("README.md", "README.zh-CN.md"))
+# Retired models
 
-    assert outline_of(english) == outline_of(chinese)
-    named_in = [
-        {found[1] for found in INLINE.finditer(path.read_text(encoding="utf-8"))} for path in (english, chinese)
+RETIRED = re.compile(
+    "|".join(
+        sorted({translate(name) for row in builtin().rows.values() for name in row.retired if "*" not in name[:1]})
+    )
+)
+WORD = re.compile(r"[\w.@/:+-]*[\w]")
+
+
+def retired_names(text: str) -> list[str]:
+    """Return the names of retired models in a text, with and without their provider."""
+    words = {name for word in WORD.findall(text) for name in (word, word.partition("/")[2], word.partition(":")[2])}
+    return sorted(name for name in words if RETIRED.fullmatch(name))
+
+
+def helps(command: click.Command, name: str = "compare") -> Iterator[tuple[str, str]]:
+    """Yield the help of a command and of all below it."""
+    context = click.Context(command, info_name=name)
+    yield name, command.get_help(context)
+    if isinstance(command, click.Group):
+        for each in command.commands.values():
+            yield from helps(each, f"{name} {each.name}")
+
+
+def test_no_command_names_a_retired_model() -> None:
+    """No block, command or help names a model that the registry calls retired: a reader would copy it."""
+    shown = {
+        name_of(path): "\n".join([*(found["body"] for found in FENCE.finditer(text)), *INLINE.findall(text)])
+        for path in DOCUMENTS
+        if path.name != "CHANGELOG.md"
+        for text in [path.read_text(encoding="utf-8")]
+    }
+    suites = (*(CHECKOUT / "prompts").glob("*.yaml"), *(CHECKOUT / "runner" / "commands" / "init").glob("*.y*ml"))
+    shown |= {name_of(path): path.read_text(encoding="utf-8") for path in suites}
+    shown |= dict(helps(commands))
+
+    assert retired_names("-m deepseek/deepseek-chat, openai:gpt-4o-2024-08-06") == [
+        "deepseek-chat",
+        "gpt-4o-2024-08-06",
     ]
-    assert named_in[0] == named_in[1]
+    assert {place: names for place, text in shown.items() if (names := retired_names(text))} == {}
+
+
+# What programs read
+
+
+def members_of(document: Path) -> list[tuple[str, str]]:
+    """Return the commands and members that a page's table of JSON names."""
+    rows = re.findall(r"^\| `(\w+)` \| `([\w.\[\]]+)` \|", prose_of(document), re.MULTILINE)
+    return [(command, member) for command, member in rows]
+
+
+def has_member(value: Any, path: Sequence[str]) -> bool:
+    """Return whether a JSON value has a member: `a[].b` is member b of each element of a, of which there are some."""
+    if not path:
+        return True
+    name, is_list = path[0].removesuffix("[]"), path[0].endswith("[]")
+    if name not in value:
+        return False
+    return all(has_member(each, path[1:]) for each in value[name]) and bool(value[name]) if is_list else True
+
+
+def test_the_json_that_agents_read_has_the_members_of_the_page(tmp_path: Path) -> None:
+    """Each member that docs/agents.md names is in what the page's own commands print."""
+    page = DOCS / "agents.md"
+    shutil.copytree(CHECKOUT / "prompts", tmp_path / "prompts")
+    printed: dict[str, Any] = {}
+    for shown in commands_of(page):
+        ended = command.call(shown.shorter.words[1:], tmp_path, command.own_environment(tmp_path))
+        assert ended.returncode == 0, ended.stderr
+        printed[shown.words[1]] = json.loads(ended.stdout)
+
+    named_members = members_of(page)
+    assert len(named_members) > 15
+    assert [each for each in named_members if not has_member(printed[each[0]], each[1].split("."))] == []

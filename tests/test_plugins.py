@@ -67,7 +67,7 @@ def sample(machine: Machine, installed_sample: Path) -> Machine:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Run the simulator as a local server; yield its base URL."""
-    process = start(tmp_path_factory.mktemp("server"), "serve", "--port", "0")
+    process = start(tmp_path_factory.mktemp("server"), "simulate", "--port", "0")
     assert process.stdout is not None
     try:
         yield process.stdout.readline().split()[3]
@@ -187,9 +187,12 @@ def test_an_invalid_plugin_row_is_explained(machine: Machine, id_: str, name: st
     """The message names the distribution, and the built-in providers are unchanged."""
     machine.install("acme-rows", {"compare.providers": {id_: f"rows:{name}"}}, rows=ROWS)
     machine.write_suite()
-    ran = machine.compare("run", "suite.yaml")
+    ran = machine.compare("plan", "suite.yaml")
     assert ran.returncode == 0
-    assert f"the plug-in {id_} (compare.providers) of acme-rows 1.0 {fault}; mend or uninstall it" in ran.stderr
+    assert (
+        f"the plug-in {id_} (compare.providers) of acme-rows 1.0 {fault}; mend or uninstall it"
+        in ran.stdout + ran.stderr
+    )
     assert "https://example.com" not in machine.compare("providers").stdout
 
 

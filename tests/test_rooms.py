@@ -79,6 +79,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "numpy": ("analysis",),
     "openai": ("wire",),
     "pandas": ("analysis", "api", "outputs.csv"),
+    "prompt_toolkit": ("cli",),
     "pydantic": ("document", "pricing", "providers", "suite"),
     "pydantic_core": ("document", "providers"),
     "pyarrow": ("outputs.parquet",),
@@ -87,10 +88,10 @@ HOMES: dict[str, tuple[str, ...]] = {
     "ray": ("cluster",),
     "re2": ("checks",),
     "referencing": ("checks",),
-    "rich": ("cli", "outputs.diff.terminal", "outputs.snapshot", "outputs.terminal"),
+    "rich": ("cli", "outputs.diff.terminal", "outputs.flowing_text", "outputs.snapshot", "outputs.terminal"),
     "tabulate": ("cli", "outputs.text.markdown"),
     "uvloop": ("commands.run", "simulator.server"),
-    "wcwidth": ("outputs.charts.labels", "outputs.text.escape"),
+    "wcwidth": ("outputs.charts.labels", "outputs.flowing_text", "outputs.text.escape"),
     "yaml": ("document",),
     "yarl": ("wire",),
 }
@@ -200,19 +201,25 @@ def modules() -> dict[str, ast.Module]:
 
 
 @cache
+def nodes_of(name: str) -> tuple[ast.AST, ...]:
+    """Return every node of a module's tree: to walk through all trees takes a second."""
+    return tuple(ast.walk(modules()[name]))
+
+
+@cache
 def imports() -> tuple[Import, ...]:
     """Return every import of the package, those in functions, for types and by name as text too."""
-    return tuple(found for importer, tree in modules().items() for found in _imports_of(importer, tree))
+    return tuple(found for importer in modules() for found in _imports_of(importer, nodes_of(importer)))
 
 
-def _imports_of(importer: str, tree: ast.Module) -> Iterator[Import]:
+def _imports_of(importer: str, nodes: Iterable[ast.AST]) -> Iterator[Import]:
     for_types = {
         id(inner)
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
         for inner in ast.walk(node)
     }
-    for node in ast.walk(tree):
+    for node in nodes:
         for name in _names_imported(node):
             package, _, rest = name.partition(".")
             ours = package == "runner"
@@ -238,7 +245,8 @@ def _names_imported(node: ast.AST) -> Iterator[str]:
 
 def is_importer(node: ast.AST) -> bool:
     """Return whether an expression is the function that imports a module by its name."""
-    return isinstance(node, (ast.Name, ast.Attribute)) and ast.unparse(node).endswith(("import_module", "__import__"))
+    name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+    return name.endswith(("import_module", "__import__"))
 
 
 def arguments_of(call: ast.Call) -> list[ast.expr]:
@@ -252,10 +260,15 @@ def constants_of(call: ast.Call) -> list[str]:
     return [node.value for node in inner if isinstance(node, ast.Constant) and isinstance(node.value, str)]
 
 
-def calls() -> Iterator[tuple[str, ast.Call, str, str]]:
-    """Yield every call of the package: its module, itself, what its function is read from, and the function's name."""
-    for name, tree in modules().items():
-        for node in ast.walk(tree):
+@cache
+def calls() -> tuple[tuple[str, ast.Call, str, str], ...]:
+    """Return every call of the package: its module, itself, what its function is read from, and the function's name."""
+    return tuple(_calls())
+
+
+def _calls() -> Iterator[tuple[str, ast.Call, str, str]]:
+    for name in modules():
+        for node in nodes_of(name):
             match node:
                 case ast.Call(func=ast.Name(id=function)):
                     yield name, node, "", function
@@ -330,15 +343,15 @@ def test_modules_have_no_import_cycle() -> None:
 def test_modules_are_imported_by_a_computed_name_in_two_places_only() -> None:
     """The package itself and `outputs` look modules up in a table; other imports name the module where they stand."""
     computing = set()
-    for name, tree in modules().items():
+    for name in modules():
         readable = {
             id(inner)
-            for call in ast.walk(tree)
+            for call in nodes_of(name)
             if isinstance(call, ast.Call) and list(_names_imported(call))
             for inner in (call.func, *arguments_of(call))
         }
-        imported = {id(alias) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
-        used = {id(node) for node in ast.walk(tree) if is_importer(node)} - imported
+        imported = {id(alias) for node in nodes_of(name) if isinstance(node, ast.ImportFrom) for alias in node.names}
+        used = {id(node) for node in nodes_of(name) if is_importer(node)} - imported
         if used - readable:
             computing.add(name)
     assert computing == {"", "outputs"}
@@ -353,7 +366,7 @@ def test_an_importing_function_handed_on_is_seen() -> None:
         def late():
             from runner.core.record import Record
     """
-    seen = {found.imported for found in _imports_of("made.up", ast.parse(dedent(source))) if found.of_ours}
+    seen = {found.imported for found in _imports_of("made.up", [*ast.walk(ast.parse(dedent(source)))]) if found.of_ours}
     assert seen == {"engine.run", "wire.client", "core.record"}
 
 
@@ -424,6 +437,11 @@ def test_files_are_opened_and_written_where_the_table_says() -> None:
     assert touched == []
 
 
+def is_method(call: ast.Call) -> bool:
+    """Return whether what is called is an attribute of something."""
+    return isinstance(call.func, ast.Attribute)
+
+
 def touches_file(call: ast.Call, owner: str, function: str) -> bool:
     """Return whether a call opens, writes or removes a file that does not belong to the package."""
     if owner.startswith("files("):  # importlib.resources
@@ -447,11 +465,12 @@ def test_paths_are_looked_up_where_the_table_says() -> None:
 
 def test_pure_rooms_read_no_clock() -> None:
     """Other rooms than those of the table get the time as an argument."""
-    pure = {name: tree for name, tree in modules().items() if not within(name, *CLOCKS)}
+    pure = {name for name in modules() if not within(name, *CLOCKS)}
     assert listed(found for found in imports() if found.importer in pure and library_of(found.imported) == "time") == []
     reading = {"now", "utcnow", "today", "current_time"}
-    calls = [(name, node.func) for name, tree in pure.items() for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    assert [name for name, func in calls if isinstance(func, ast.Attribute) and func.attr in reading] == []
+    assert [
+        name for name, call, _, function in calls() if name in pure and is_method(call) and function in reading
+    ] == []
 
 
 # What is loaded
@@ -496,8 +515,8 @@ def test_the_table_of_outputs_is_light() -> None:
 
 def docstrings() -> Iterator[tuple[str, ast.AST, str]]:
     """Yield every docstring of a module, a class or a function, with its place and what it documents."""
-    for name, tree in modules().items():
-        for node in ast.walk(tree):
+    for name in modules():
+        for node in nodes_of(name):
             if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
                 docstring = ast.get_docstring(node)
                 if docstring:
@@ -539,12 +558,7 @@ def test_no_module_has_a_vague_name() -> None:
 
 def test_a_class_name_is_defined_once() -> None:
     """A class can be found by its name alone."""
-    places = {
-        (name, node.name)
-        for name, tree in modules().items()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ClassDef)
-    }
+    places = {(name, node.name) for name in modules() for node in nodes_of(name) if isinstance(node, ast.ClassDef)}
     defined = Counter(class_name for _, class_name in places)
     assert [name for name, count in defined.items() if count > 1] == []
 

@@ -134,7 +134,7 @@ def found(folder: Path, printed: str, key: str) -> list[str]:
     return [place for place, content in places.items() if any(form.encode() in content for form in forms(key))]
 
 
-@pytest.fixture(params=["sk-", "plain-"])
+@pytest.fixture(params=["sk-", pytest.param("plain-", marks=pytest.mark.thorough)])
 def key(request: pytest.FixtureRequest) -> str:
     """Return a key with a known form, and one that is recognised by its value only."""
     return make_key(request.param)
@@ -186,13 +186,23 @@ def test_ask_and_json_output_hold_no_key(tmp_path: Path, servers: dict[str, Scri
     assert found(tmp_path, printed, key) == []
 
 
-@pytest.mark.parametrize("name", ["refused", "headed", "paged", "led-on", "no-http"])
-def test_a_refused_list_of_models_holds_no_key(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "variables"),
+    [
+        *((name, {}) for name in ("refused", "headed", "paged", "led-on", "no-http")),
+        ("headed", LOUDEST),
+        *(
+            pytest.param(name, LOUDEST, marks=pytest.mark.thorough)
+            for name in ("refused", "paged", "led-on", "no-http")
+        ),
+    ],
+)
+def test_a_refused_list_of_models_holds_no_key(tmp_path: Path, name: str, variables: dict[str, str]) -> None:
     """`compare providers --models` shows the endpoint's message without the key."""
     key = make_key("plain-")
     with echoing(name) as server:
         write_config(tmp_path, acme={"base_url": server.url, "api_key_env": VARIABLE})
-        done = compare(tmp_path, "providers", "--models", "acme", variables={**LOUDEST, VARIABLE: key})
+        done = compare(tmp_path, "providers", "--models", "acme", variables={**variables, VARIABLE: key})
         assert len(server.requests) >= 1
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
@@ -220,8 +230,8 @@ main()
     ("prefix", "in_file"),
     [
         ("sk-", False),
-        ("plain-", False),
-        ("sk-", True),
+        pytest.param("plain-", False, marks=pytest.mark.thorough),
+        pytest.param("sk-", True, marks=pytest.mark.thorough),
         ("plain-", True),
     ],
     ids=["environment", "plain-environment", "env-file", "plain-env-file"],

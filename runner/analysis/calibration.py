@@ -6,6 +6,7 @@ Client and server must read the same clock, as two processes of one machine do.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
+from math import isfinite
 from typing import Any, NamedTuple, Self
 
 from runner.core.record import Record
@@ -128,10 +129,16 @@ class ClockError:
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Self | None:
-        """Return what a header holds; None where it lacks a figure, as that of another version may."""
-        names = [spec.name for spec in fields(cls)]
-        return cls(**{name: plain[name] for name in names}) if plain.keys() >= set(names) else None
+        """Return what a header holds; None where it lacks a figure, as that of another version may, or is damaged."""
+        figures = [spec.name for spec in fields(cls) if spec.name != "calibrated_at"]
+        if not isinstance(plain.get("calibrated_at"), str) or not all(_is_figure(plain.get(name)) for name in figures):
+            return None
+        return cls(plain["calibrated_at"], **{name: plain[name] for name in figures})
 
     def to_plain(self) -> dict[str, Any]:
         """Return the figures as a header holds them."""
         return asdict(self)
+
+
+def _is_figure(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)

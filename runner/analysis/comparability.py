@@ -40,13 +40,15 @@ def refuse_simulated_against_real(base: Arm, new: Arm) -> None:
 def warn_of_runs(base: Run, new: Run) -> tuple[str, ...]:
     """Return warnings of the differences between the circumstances of two runs."""
     same = [f"base and new are the same run, {base.header.run_id}"] if base.header.run_id == new.header.run_id else []
-    return (*same, *_differing_facts(base, new), *_unfinished(base, "base"), *_unfinished(new, "new"))
+    damaged = [run.left_out for run in (base, new) if run.left_out]
+    return (*damaged, *same, *_differing_facts(base, new), *_unfinished(base, "base"), *_unfinished(new, "new"))
 
 
 def warn_of_run(run: Run) -> tuple[str, ...]:
     """Return warnings of what weakens a comparison within one run."""
     order = WEAK_ORDERS.get(run.header.order)
-    return (*([order] if order else []), *_unfinished(run, "the run"))
+    found = [each for each in (run.left_out, order) if each]
+    return (*found, *_unfinished(run, "the run"))
 
 
 def _differing_facts(base: Run, new: Run) -> Iterator[str]:

@@ -94,6 +94,8 @@ class Run:
     """The result of the suite's checks for each case and target that has any."""
     places: Mapping[str, str] = field(default_factory=dict)
     """Node -> place, if targets are split by place; else empty. See `by_place`."""
+    left_out: str | None = None
+    """Which lines of a damaged journal are in no figure, and why; None for a sound one."""
 
     @classmethod
     def of(cls, header: Header, records: Iterable[Record], *, ended: bool = True) -> Self:
@@ -104,16 +106,17 @@ class Run:
     @classmethod
     def of_journal(cls, journal: Journal) -> Self:
         """Return the run of a journal, finished or not."""
-        end = journal.end
+        end, table = journal.end, _tabulate(journal.header, journal)
         return cls(
             header=journal.header,
             source=journal,
-            table=_tabulate(journal.header, journal),
+            table=table,
             ended=end is not None,
             stop_reason=str(end["reason"]) if end and "reason" in end else None,
             connections=summarize_connections(journal.lines("connection")),
             cluster=summarize_workers(journal.lines("worker", "worker_lost", "attempt")),
             checked=check_cells(journal.header, journal.records),
+            left_out=journal.left_out,  # known now that all records have been read
         )
 
     def only(self, holds: Callable[[Record], bool]) -> Self:

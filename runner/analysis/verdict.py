@@ -15,6 +15,9 @@ from runner.analysis.measures import Better
 from runner.analysis.permutation import PermutationResult
 from runner.errors import CompareError
 
+MIN_EFFECT = 0.10
+"""The smallest change that matters unless the user names one, as a share."""
+
 POWER = 0.8
 """The chance with which the number of units named decides, if all is as it was estimated."""
 
@@ -64,7 +67,7 @@ class Rule:
     """
 
     alpha: float = 0.01
-    min_effect: float = 0.10
+    min_effect: float = MIN_EFFECT
     min_failure_rise: float = 0.05
     measures: tuple[str, ...] = ()
 

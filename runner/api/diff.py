@@ -29,7 +29,7 @@ class TwoRuns:
         """A row for each target and metric.
 
         base and new are typical values in `unit` (of a cost its currency), change is new to base as a ratio (of
-        failures, a difference of shares), low and high its 95 % interval, p adjusted for all rows; n counts the blocks
+        failures, a difference of shares), low and high its 95 % interval, p adjusted for all rows; n counts the rounds
         behind a row, of failures the requests. `why` says what would decide an undecided row.
         """
         return pd.DataFrame([_row(finding, self.difference) for finding in self.difference.findings])

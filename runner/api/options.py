@@ -10,6 +10,7 @@ from typing import Any, TypedDict, get_args
 from runner.commands.run.options import KEYWORDS, RANGES, RunOptions, check_options, parse_share, spell_keyword
 from runner.core.load_profile import ARRIVALS, Arrivals
 from runner.core.percentiles import choose_percentiles
+from runner.core.reply_limit import parse_reply_limit
 from runner.errors import CompareError, did_you_mean
 from runner.planning.plan import Order
 from runner.pricing.money import Money, parse_money
@@ -38,6 +39,8 @@ class TargetKeywords(TypedDict, total=False):
     """Without a suffix the run's folder, with one a further file: csv, md, json, jsonl, html, xml."""
     bom: bool
     """Begin CSV files with a byte order mark, for Excel."""
+    reply_limit: int | str
+    """Give up a reply that is larger than this: bytes, or a size such as `"32MiB"`; by default 16 MiB."""
 
 
 class RunKeywords(TargetKeywords, total=False):
@@ -46,7 +49,7 @@ class RunKeywords(TargetKeywords, total=False):
     case: Texts
     """Only the cases whose id matches one of these globs."""
     repeat: int
-    """How often to ask everything, 1 or more, in as many shuffled blocks."""
+    """How often to ask everything, 1 or more, in as many shuffled rounds."""
     seed: int
     """Seed of the order; drawn, and written down, if not given."""
     warmup_requests: int
@@ -54,7 +57,7 @@ class RunKeywords(TargetKeywords, total=False):
     order: Order
     """`blocks`, `free` or `as-written`."""
     lead: int
-    """Blocks by which one lane may be ahead of the slowest; by default the targets of a case begin together."""
+    """Rounds by which one lane may be ahead of the slowest; by default the targets of a case begin together."""
     adaptive: bool
     """Let a lane's limit grow while its provider keeps up."""
     rate: float
@@ -70,7 +73,7 @@ class RunKeywords(TargetKeywords, total=False):
     budget: Texts
     """Stop starting requests once this much is spent: `"5USD"`, or a list with one sum per currency."""
     until_ci: float | str
-    """Repeat block after block until every median TTFT is known to this share: `0.05` or `"5%"`."""
+    """Repeat round after round until every median TTFT is known to this share: `0.05` or `"5%"`."""
     late_bound: float
     """Flag rows whose timestamps may be late by more than this, in seconds; by default 0.01."""
     estimate_tokens: bool
@@ -215,6 +218,15 @@ def _budgets(value: object) -> tuple[Money, ...]:
     return tuple(map(parse_money, _texts(value)))
 
 
+def _size(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise _WrongValue("bytes, or a size such as '32MiB'")
+    try:
+        return parse_reply_limit(str(value))
+    except ValueError:
+        raise _WrongValue("a size up to 64 MiB: bytes, or a text such as '32MiB'") from None
+
+
 def _share(value: object) -> float:
     if isinstance(value, str):
         return parse_share(value)
@@ -232,6 +244,7 @@ _READERS: Mapping[str, Callable[[object], object]] = {
     "concurrency": _whole(*RANGES["concurrency"]),
     "output": _paths,
     "bom": _flag,
+    "reply_limit": _size,
     "case": _texts,
     "repeat": _whole(*RANGES["repeat"]),
     "seed": _whole(None),

@@ -49,7 +49,7 @@ def tabulate(run: Run, folder: Path, notes: Sequence[str] = ()) -> pd.DataFrame:
         "folder": str(folder.absolute()),
         "ended": run.ended,
         "stop_reason": run.stop_reason,
-        "notes": list(notes),
+        "notes": [*notes, *([run.left_out] if run.left_out else [])],
     }
     return frame
 

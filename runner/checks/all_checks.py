@@ -8,7 +8,7 @@ from typing import Any
 from runner.checks import answer_text, measurements
 from runner.checks.answer_text import check_of_answer
 from runner.checks.custom import functions_passed, plugins_passed
-from runner.checks.finding import CheckFinding, undecided
+from runner.checks.finding import CheckFinding, WorkExceeded, failed, undecided
 from runner.checks.json_answer import is_json
 from runner.checks.language import language
 from runner.checks.refusal import no_refusal
@@ -75,4 +75,7 @@ def _judge_one(name: str, wanted: Any, record: Record, cost: float | None) -> Ch
         return measurements.max_cost(cost, wanted)
     if name not in CHECKS:
         return undecided("this version of compare knows no such check")
-    return CHECKS[name].judge(record, wanted)
+    try:
+        return CHECKS[name].judge(record, wanted)
+    except WorkExceeded:
+        return failed("stopped, since it needs more than the work that one check may take, about 2 s; make it simpler")

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from runner.checks.finding import PASSED, CheckFinding, failed, undecided
-from runner.checks.regex import is_found
+from runner.checks.regex import is_found, limit_work
 from runner.core.events import Channel
 from runner.core.record import Record
 
@@ -53,7 +53,9 @@ def not_contains(answer: str, wanted: object) -> CheckFinding:
 
 def match_patterns(answer: str, wanted: object) -> CheckFinding:
     """Pass if every pattern matches somewhere in the answer."""
-    missing = [quote(pattern) for pattern in listed(wanted) if not is_found(pattern, answer)]
+    patterns = listed(wanted)
+    limit_work(patterns, answer)
+    missing = [quote(pattern) for pattern in patterns if not is_found(pattern, answer)]
     return failed(f"{', '.join(missing)} is found nowhere in it") if missing else PASSED
 
 

@@ -4,6 +4,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
+class WorkExceeded(Exception):
+    """A check needs more work than one may take, about 2 s. Work is counted, so that a verdict depends on no clock."""
+
+
 class CheckVerdict(StrEnum):
     """The verdict of a check. `not decided` counts separately, not as a pass."""
 

@@ -5,19 +5,19 @@ The answer must be the JSON alone, or one fenced code block with nothing else; t
 
 import json
 import re
-from functools import lru_cache
+from hashlib import sha256
 from typing import Any
 
-from jsonschema import Draft202012Validator, SchemaError
-from jsonschema.protocols import Validator
-from jsonschema.validators import validator_for
 from referencing.exceptions import Unresolvable
-from referencing.jsonschema import EMPTY_REGISTRY
 
 from runner.checks.answer_text import quote
-from runner.checks.finding import PASSED, CheckFinding, failed, undecided
+from runner.checks.finding import PASSED, CheckFinding, WorkExceeded, failed, undecided
+from runner.checks.json_schema import first_error
 
 _FENCED = re.compile(r"(`{3,}|~{3,})(?:json)?[ \t]*\n(.*)\n[ \t]*\1", re.DOTALL | re.IGNORECASE)
+
+_exceeded: set[bytes] = set()
+"""Digests of schemas and answers that took too much work, so that no table, row and report tries it again."""
 
 
 def is_json(answer: str, wanted: object) -> CheckFinding:
@@ -27,7 +27,7 @@ def is_json(answer: str, wanted: object) -> CheckFinding:
         value = json.loads(fenced[2] if fenced else answer, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         return failed(f"{quote(answer)} is not JSON: {_reason(error)}")
-    return PASSED if wanted is True else _fits(value, json.dumps(wanted))
+    return PASSED if wanted is True else _fits(value, answer, json.dumps(wanted))
 
 
 def _refuse_constant(name: str) -> None:
@@ -38,27 +38,19 @@ def _reason(error: Exception) -> str:
     return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
-def _fits(value: Any, schema: str) -> CheckFinding:
+def _fits(value: Any, answer: str, schema: str) -> CheckFinding:
+    digest = sha256(f"{schema}\0{answer}".encode(errors="replace")).digest()
+    if digest in _exceeded:
+        raise WorkExceeded
     try:
-        first = next(_validator(schema).iter_errors(value), None)
+        first = first_error(schema, value)
+    except WorkExceeded:
+        _exceeded.add(digest)
+        raise
     except Unresolvable as error:
         return undecided(f"the JSON Schema points to {error.ref}, which is not in it")
     except RecursionError:
         return undecided("the JSON Schema points to itself without end")
+    except Exception as error:  # noqa: BLE001 -- of a run of an earlier version, which refused fewer schemas
+        return undecided(f"the JSON Schema cannot be applied: {type(error).__name__}: {error}")
     return PASSED if first is None else failed(f"at {first.json_path}: {quote(first.message)}")
-
-
-@lru_cache(maxsize=64)
-def _validator(schema: str) -> Validator:
-    """Return a validator for a schema; it never fetches references from elsewhere."""
-    parsed = json.loads(schema)
-    return validator_for(parsed, default=Draft202012Validator)(parsed, registry=EMPTY_REGISTRY)
-
-
-def schema_fault(schema: Any) -> str | None:
-    """Return what is wrong with a JSON Schema; None if it is valid."""
-    try:
-        validator_for(schema, default=Draft202012Validator).check_schema(schema)
-    except SchemaError as error:
-        return f"at {error.json_path}: {error.message}"
-    return None

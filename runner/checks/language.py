@@ -31,6 +31,9 @@ FEWEST_LETTERS = 20
 MOST_LETTERS = 2_000
 """The letters of a long answer that the model reads."""
 
+MOST_CHARACTERS = 100_000
+"""The characters of a long answer whose script is looked at."""
+
 Word = tuple[str, str]
 """The script and the letters of a word."""
 
@@ -43,7 +46,7 @@ _WORDS = (
 
 def language(answer: str, wanted: object) -> CheckFinding:
     """Pass if most words are in the language; code blocks do not count, and each Chinese character is a word."""
-    words = list(named_matches(_WORDS, _CODE.sub("", answer)))
+    words = list(named_matches(_WORDS, _CODE.sub("", answer[:MOST_CHARACTERS])))
     if not words:
         return undecided("there are no words in it")
     script = _leading_script(words)

@@ -3,11 +3,16 @@
 RE2 has no look-around and no back-references; patterns with them are refused when a suite is read.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
 import re2  # type: ignore[import-untyped]
+
+from runner.checks.finding import WorkExceeded
+
+MOST_WORK = 300_000_000
+"""Instructions of compiled patterns times characters of a text: at worst, RE2 needs 7 ns for each."""
 
 
 @lru_cache(maxsize=256)
@@ -20,6 +25,12 @@ def compile_pattern(pattern: str) -> Any:
     except re2.error as error:
         reason = error.args[0].decode(errors="replace") if isinstance(error.args[0], bytes) else str(error)
         raise ValueError(reason) from None
+
+
+def limit_work(patterns: Iterable[str], text: str) -> None:
+    """Raise `WorkExceeded` if patterns may take too long on a text: linear time is long for a huge pattern."""
+    if sum(compile_pattern(pattern).programsize for pattern in patterns) * len(text) > MOST_WORK:
+        raise WorkExceeded
 
 
 def is_found(pattern: str, text: str) -> bool:

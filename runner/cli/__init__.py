@@ -7,6 +7,7 @@ import atexit
 import gc
 import os
 import sys
+from copy import copy
 from pathlib import PurePath
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ from runner.cli.completion import completion
 from runner.cli.diff import diff
 from runner.cli.doctor import doctor
 from runner.cli.export import export
+from runner.cli.help import write_commands
 from runner.cli.import_suite import import_suite
 from runner.cli.init import init
 from runner.cli.plan import plan
@@ -29,7 +31,7 @@ from runner.cli.replay import replay
 from runner.cli.report import report
 from runner.cli.run import run
 from runner.cli.schema import schema
-from runner.cli.serve import serve
+from runner.cli.simulate import simulate
 from runner.cli.snapshot import snapshot
 from runner.cli.standard_streams import prepare_standard_streams
 from runner.cli.terminal import guard
@@ -42,6 +44,9 @@ YOUNG_OBJECTS = 500_000
 again takes 0.2 s."""
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".pdf", ".svg"})
+
+FORMER_NAMES = {"serve": simulate}
+"""Former names of commands, which still work and are not shown."""
 
 SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD")
 """An environment variable with one of these in its name is hidden from tracebacks."""
@@ -79,13 +84,17 @@ class Commands(click.Group):
                 ctx.fail(f"{name} is an image: this `compare` compares language models; ImageMagick's is elsewhere.")
             if PurePath(name).suffix.lower() in {".yaml", ".yml"}:
                 ctx.fail(f"{name} is no command. Did you mean `compare run {name}`?")
-            near = did_you_mean(name, self.list_commands(ctx))
+            near = did_you_mean(name, [each for each in self.list_commands(ctx) if each not in FORMER_NAMES])
             if near is not None:
                 ctx.fail(f"No such command {name!r}. Did you mean {near!r}?")
         return super().resolve_command(ctx, args)
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 -- click's name
+        """Write the commands in groups, a whole line each."""
+        write_commands(formatter)
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="compare")
 def commands() -> None:
     """Compare language models of different providers: who answers first, and who answers better.
@@ -99,9 +108,14 @@ def commands() -> None:
 
 for command in (
     *(run, plan, snapshot, report, diff, export, import_suite, replay, rederive),
-    *(ask, chat, providers, schema, serve, calibrate, init, doctor, completion),
+    *(ask, chat, providers, schema, simulate, calibrate, init, doctor, completion),
 ):
     commands.add_command(command)
+
+for former_name, command in FORMER_NAMES.items():
+    alias = copy(command)
+    alias.hidden = True
+    commands.add_command(alias, former_name)
 
 
 def print_redacted(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.cli.confirm import ask_about_hosts
+from runner.cli.help import GroupedCommand
 from runner.cli.options import TARGETS, run_options
 from runner.cli.standard_streams import text_argument
 from runner.cli.view import ViewOptions, perform_with, view_options
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from runner.commands.run.options import RunOptions
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("prompt")
 @run_options(TARGETS)
 @click.option("--system", metavar="TEXT", help="What to tell the models before the prompt.")
@@ -33,7 +34,7 @@ def ask(prompt: str, *, options: "RunOptions", system: str | None, max_tokens: i
 
     text = sys.stdin.read().strip() if prompt == "-" else text_argument(prompt)
     system = system and text_argument(system)
-    prepared = ask_about_hosts(lambda: prepare_prompt(text, options, system=system, max_tokens=max_tokens))
+    prepared = prepare_prompt(text, options, system=system, max_tokens=max_tokens, ask=ask_about_hosts)
     names = [target.name for target in prepared.plan.targets]
-    finished = perform_with(prepared, view, lambda: open_columns(view.progress_mode, view.open_results(), names))
+    finished = perform_with(prepared, view, lambda: open_columns(view.reply_mode, view.open_results(), names))
     sys.exit(of_run(finished))

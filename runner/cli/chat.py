@@ -1,80 +1,105 @@
 """`compare chat`: a conversation typed turn by turn; every target keeps its own history."""
 
 import sys
-import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from runner.cli.confirm import ask_about_hosts
+from runner.cli.help import GroupedCommand
 from runner.cli.options import TARGETS, run_options
-from runner.cli.terminal import echo_json
-from runner.cli.view import ViewOptions, print_notes, view_options
+from runner.cli.standard_streams import text_argument
+from runner.cli.view import ViewOptions, print_notes, print_results, view_options
+from runner.errors import CompareError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from runner.commands.chat import Chat
     from runner.commands.run.options import RunOptions
     from runner.commands.run.prepared_run import PreparedRun
 
-PROMPT = "you> "
+HELP = """\
+Enter sends; Esc Enter, or a \\ at the end of a line, begins a new line.
+The arrows recall what you typed before.
+/reset       begin a new conversation: no model knows what was said before
+/save FILE   write what was said so far, in the format of the suffix: chat.md
+/help        show this
+An empty line or Ctrl-D ends, Ctrl-C stops; the tables are written each time."""
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @run_options(TARGETS)
 @click.option("--system", metavar="TEXT", help="What to tell the models before the first turn.")
 @view_options
 def chat(*, options: "RunOptions", system: str | None, view: ViewOptions) -> None:
-    """Talk with everyone at once, a line a turn; an empty line or Ctrl-D ends.
+    """Talk with everyone at once, turn by turn; an empty line or Ctrl-D ends, /help lists the commands.
 
     Every model sees its own replies as history. What was said lands in a run's folder.
     """
-    from runner.commands.chat import prepare_chat  # noqa: PLC0415 -- heavy imports wait until there is work
+    from runner.commands.chat import hold_chat, prepare_chat  # noqa: PLC0415 -- heavy imports wait until there is work
     from runner.commands.run.event_loop import run_async  # noqa: PLC0415
 
-    prepared = ask_about_hosts(lambda: prepare_chat(options, system=system))
-    try:
-        run_async(_converse, prepared, view)
-    except KeyboardInterrupt:
-        click.echo(f"\ninterrupted; what was said is in {prepared.folder}", err=True)
+    system = system and text_argument(system)
+    prepared = prepare_chat(options, system=system, ask=ask_about_hosts)
+    names = ", ".join(target.name for target in prepared.plan.targets)
+    print_notes(prepared, view)
+    click.echo(f"talking with {names}; an empty line ends, /help lists the commands", err=True)
+    typed = Conversation(prepared, view)
+    finished = run_async(hold_chat, prepared, typed.hold)
+    print_results(finished, view)
+    if finished.interrupted or typed.interrupted:
         sys.exit(130)
 
 
-async def _converse(prepared: "PreparedRun", view: ViewOptions) -> None:
-    from runner.cli.columns import open_columns  # noqa: PLC0415
-    from runner.commands.chat import open_chat  # noqa: PLC0415
-    from runner.commands.load_run import load_run  # noqa: PLC0415
-    from runner.outputs import WRITERS  # noqa: PLC0415
+class Conversation:
+    """Reads turns and commands, and shows the replies."""
 
-    console = view.open_results()
-    names = [target.name for target in prepared.plan.targets]
-    print_notes(prepared, view)
-    click.echo(f"talking with {', '.join(names)}; an empty line ends", err=True)
-    async with open_chat(prepared) as conversation:
-        while text := await _read_line():
-            with open_columns(view.progress_mode, console, names) as columns:
-                await conversation.ask(text, columns)
-    if view.as_json:
-        echo_json(WRITERS[".json"](load_run(prepared.folder)), nl=False)
-    click.echo(f"written: {prepared.folder}", err=True)
+    def __init__(self, prepared: "PreparedRun", view: ViewOptions) -> None:
+        self._prepared = prepared
+        self._view = view
+        self.interrupted = False
+        """Whether Ctrl-C ended it while a turn was typed."""
 
+    async def hold(self, chat: "Chat") -> None:
+        """Ask what is typed until there is an empty line, or no input any more."""
+        from runner.cli.line_editor import open_reader  # noqa: PLC0415
 
-async def _read_line() -> str:
-    """Return a line typed, without blocking Ctrl-C; the empty string at the end of input."""
-    import anyio  # noqa: PLC0415
-    import anyio.from_thread  # noqa: PLC0415
-    import anyio.lowlevel  # noqa: PLC0415
-
-    typed = anyio.Event()
-    lines: list[str] = []
-    token = anyio.lowlevel.current_token()
-
-    def read() -> None:
+        read, console = open_reader(), self._view.open_results()
         try:
-            lines.append(input(PROMPT if sys.stdin.isatty() else "").strip())
-        except EOFError:
-            lines.append("")
-        anyio.from_thread.run_sync(typed.set, token=token)
+            while text := (await read()).strip():
+                if text.startswith("/"):
+                    self._obey(text, chat)
+                else:
+                    await self._ask(text, chat, console)
+        except KeyboardInterrupt:
+            self.interrupted = True
 
-    # A daemon: input() cannot be cancelled, and must not keep an interrupted process alive.
-    threading.Thread(target=read, daemon=True).start()
-    await typed.wait()
-    return lines[0]
+    async def _ask(self, text: str, chat: "Chat", console: "Console") -> None:
+        from runner.cli.columns import open_columns  # noqa: PLC0415
+
+        names = [target.name for target in self._prepared.plan.targets]
+        with open_columns(self._view.reply_mode, console, names) as columns:
+            await chat.ask(text, columns)
+
+    def _obey(self, text: str, chat: "Chat") -> None:
+        from runner.commands.chat import save_chat  # noqa: PLC0415
+
+        command, _, argument = text.partition(" ")
+        match command, argument.strip():
+            case "/help", _:
+                click.echo(HELP, err=True)
+            case "/reset", _:
+                chat.reset()
+                click.echo("a new conversation begins", err=True)
+            case "/save", "":
+                click.echo("name a file: /save chat.md", err=True)
+            case "/save", name:
+                try:
+                    save_chat(self._prepared, Path(name))
+                    click.echo(f"written: {name}", err=True)
+                except CompareError as error:
+                    click.echo(f"compare: {error}", err=True)
+            case _:
+                click.echo(f"there is no command {command}; /help lists them", err=True)

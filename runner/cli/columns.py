@@ -37,6 +37,8 @@ def open_columns(mode: str, console: Console, targets: Sequence[str]) -> Iterato
             refresh_per_second=REFRESH_HZ,
             transient=True,
             vertical_overflow="crop",
+            redirect_stdout=False,
+            redirect_stderr=False,
         ):
             yield columns
         console.print(columns.render(whole=True))

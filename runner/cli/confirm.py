@@ -2,8 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,10 +10,9 @@ if TYPE_CHECKING:
     from runner.commands.run.prepared_run import PreparedRun
     from runner.planning.forecast import Forecast
     from runner.pricing.money import Money
+    from runner.providers.trust import UntrustedHost
 
 CONFIRM_OVER = "500"
-
-Prepared = TypeVar("Prepared")
 
 
 class Threshold(click.ParamType["int | Money"]):
@@ -36,28 +34,23 @@ class Threshold(click.ParamType["int | Money"]):
             self.fail(f"{text!r} is neither a number of requests nor a sum such as 5USD", param, ctx)
 
 
-def ask_about_hosts(prepare: Callable[[], Prepared]) -> Prepared:
-    """Return what a function prepares; where it meets hosts that nobody allowed, ask about each, and remember a yes.
+def ask_about_hosts(refusal: "UntrustedHost") -> None:
+    """Ask about each host that nobody allowed, and remember a yes.
 
     Raises:
-        UntrustedHost: nobody is there to answer, or the answer was no; nothing was sent.
+        UntrustedHost: the refusal itself: nobody is there to answer, or the answer was no.
 
     """
     from runner.commands.trust import remember  # noqa: PLC0415 -- heavy
     from runner.providers.environment import is_ci  # noqa: PLC0415
-    from runner.providers.trust import UntrustedHost  # noqa: PLC0415
 
-    try:
-        return prepare()
-    except UntrustedHost as refusal:
-        is_terminal = sys.stdin.isatty() and sys.stderr.isatty()
-        if not is_terminal or is_ci(os.environ):
-            raise
-        for host in refusal.hosts:
-            if not click.confirm(host.question, err=True):
-                raise
-        remember(refusal.hosts)
-    return prepare()
+    is_terminal = sys.stdin.isatty() and sys.stderr.isatty()
+    if not is_terminal or is_ci(os.environ):
+        raise refusal
+    for host in refusal.hosts:
+        if not click.confirm(host.question, err=True):
+            raise refusal
+    remember(refusal.hosts)
 
 
 def confirm(prepared: "PreparedRun", threshold: "int | Money", *, yes: bool) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.cli.options import color_option, fail_undecided_option, gate_option, min_effect_option
-from runner.cli.terminal import echo_json
+from runner.cli.terminal import echo_error, echo_json
 from runner.errors import CompareError
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def diff(
     between_regions: tuple[str, str] | None,
     metrics: tuple[str, ...],
     alpha: float,
-    min_effect: float,
+    min_effect: float | None,
     gate: bool,
     fail_undecided: bool,
     outputs: tuple[Path, ...],
@@ -73,22 +73,25 @@ def diff(
 
     \b
     compare diff results/monday latest
-    compare diff latest --between deepseek/deepseek-chat zhipu/glm-4-plus
+    compare diff latest --between deepseek/deepseek-flash zhipu/glm-5.3
     compare diff latest --between-regions eu-west us-east
     compare diff baseline.jsonl latest --gate -o report.md -o junit.xml
 
     Each measure of each target is regressed, improved, unchanged or undecided; docs/statistics.md tells the rule.
     Exit codes: 0 done, 1 regressed (--gate), 2 nothing can be compared, 5 undecided (--fail-undecided).
     """
-    from runner.analysis.verdict import Rule  # noqa: PLC0415 -- heavy imports wait until there is work
+    from runner.analysis.verdict import MIN_EFFECT, Rule  # noqa: PLC0415 -- heavy imports wait until there is work
     from runner.commands.diff import write_difference  # noqa: PLC0415
     from runner.commands.exit_codes import of_difference  # noqa: PLC0415
+    from runner.commands.still_working import tell_if_slow  # noqa: PLC0415
     from runner.outputs.diff.formats import DIFFERENCE_WRITERS  # noqa: PLC0415
     from runner.storage.run_folder import check_outputs  # noqa: PLC0415
 
     check_outputs(outputs, DIFFERENCE_WRITERS)
-    rule = Rule(alpha=alpha, min_effect=min_effect, measures=metrics)
-    difference = _compare(base, new, between, between_regions, rule)
+    least = MIN_EFFECT if min_effect is None else min_effect
+    rule = Rule(alpha=alpha, min_effect=least, measures=metrics)
+    with tell_if_slow("comparing", echo_error):
+        difference = _compare(base, new, between, between_regions, rule)
     if as_json:
         echo_json(DIFFERENCE_WRITERS[".json"](difference), nl=False)
     else:

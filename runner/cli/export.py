@@ -47,11 +47,11 @@ def export(run: Path, *, output: Path | None, percents: tuple[float, ...], conte
     if is_given("percents") and (chosen or (output is not None and output.suffix.lower() in ROWS_ALONE)):
         raise click.UsageError("--percentiles belongs to a format with a summary: .md, .html or .json.")
     exported = export(run, chosen[0] if chosen else None, output, with_content=content, percents=percents)
-    for note in exported.notes if exported else ():
+    for note in exported.notes:
         click.echo(f"note: {note}", err=True)
     if output is not None:
         click.echo(f"written: {output}", err=True)
-    elif exported is not None:
+    else:
         # Not click.echo: a console's own encoding must neither refuse a reply nor translate its line ends.
         _print(exported.text)
 

@@ -12,9 +12,12 @@ def init(folder: Path) -> None:
 
     Files that exist are not changed.
     """
-    from runner.commands.init import SUITE, write_starter_files  # noqa: PLC0415
+    from runner.commands.init import SUITE, note_on_installing, write_starter_files  # noqa: PLC0415
     from runner.commands.providers import load_registry  # noqa: PLC0415 -- heavy
 
     for file in write_starter_files(folder, load_registry(Path.cwd()).rows):
         click.echo(f"{file.change}: {file.path}")
+    note = note_on_installing()
+    if note:
+        click.echo(f"note: {note}", err=True)
     click.echo(f"next: compare run {folder / SUITE}")

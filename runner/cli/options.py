@@ -13,6 +13,7 @@ from click.core import ParameterSource
 from runner.commands.run.options import RANGES, RunOptions, check_options, parse_share, spell_option
 from runner.core.load_profile import ARRIVALS
 from runner.core.percentiles import PERCENTILES, parse_percentiles
+from runner.core.reply_limit import parse_reply_limit
 from runner.errors import CompareError
 
 if TYPE_CHECKING:
@@ -79,6 +80,19 @@ class MoneyParam(click.ParamType["Money"]):
         try:
             return parse_money(str(value))
         except CompareError as error:
+            self.fail(str(error), param, ctx)
+
+
+class SizeParam(click.ParamType[int]):
+    """A number of bytes, with or without a unit."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return bytes."""
+        try:
+            return parse_reply_limit(str(value))
+        except ValueError as error:
             self.fail(str(error), param, ctx)
 
 
@@ -151,13 +165,19 @@ TARGETS = (
         help="Without a suffix the run's folder, with one (csv, md, json, jsonl, html, xml, parquet) a further output.",
     ),
     click.option("--bom", is_flag=True, help="Begin CSV files with a byte order mark, for Excel."),
+    click.option(
+        "--reply-limit",
+        type=SizeParam(),
+        metavar="SIZE",
+        help="Give up a reply that is larger than this: 500kB, 32MiB (default 16MiB).",
+    ),
 )
 """Which targets to ask, and where the results go."""
 
 REPEATS = (
     click.option("-k", "--case", "cases", multiple=True, metavar="GLOB", help="Only the cases whose id fits."),
     click.option(
-        "--repeat", type=whole_number("repeat"), metavar="N", help="Ask everything N times, in N shuffled blocks."
+        "--repeat", type=whole_number("repeat"), metavar="N", help="Ask everything N times, in N shuffled rounds."
     ),
     click.option(
         "--warmup-requests",
@@ -181,12 +201,12 @@ LOAD = (
         "--lead",
         type=whole_number("lead"),
         metavar="N",
-        help="With --order blocks, how many blocks a fast lane may be ahead of the slowest, instead of sending the "
+        help="With --order blocks, how many rounds a fast lane may be ahead of the slowest, instead of sending the "
         "targets of a case together.",
     ),
     click.option(
-        "--adaptive",
-        is_flag=True,
+        "--adaptive/--no-adaptive",
+        default=None,
         help="Let a lane's limit grow while its provider keeps up; lanes are then not equally loaded.",
     ),
     click.option(
@@ -205,7 +225,7 @@ LOAD = (
         "duration_s",
         type=DurationParam(),
         metavar="TIME",
-        help="Repeat block after block, and start no request after TIME: 30s, 5m, 1h. With --sweep, at each level.",
+        help="Repeat round after round, and start no request after TIME: 30s, 5m, 1h. With --sweep, at each level.",
     ),
     click.option(
         "--requests",
@@ -213,7 +233,7 @@ LOAD = (
         "max_requests",
         type=whole_number("max_requests"),
         metavar="N",
-        help="Repeat block after block, until N requests are sent in all. With --sweep, at each level.",
+        help="Repeat round after round, until N requests are sent in all. With --sweep, at each level.",
     ),
     click.option(
         "--sweep",
@@ -241,6 +261,8 @@ color_option = click.option(
     help="Colour; auto obeys NO_COLOR and FORCE_COLOR.",
 )
 
+open_option = click.option("--open", "launch", is_flag=True, help="Open the page with the report in a browser.")
+
 gate_option = click.option("--gate", is_flag=True, help="Exit with 1 if anything regressed.")
 
 fail_undecided_option = click.option(
@@ -250,10 +272,8 @@ fail_undecided_option = click.option(
 min_effect_option = click.option(
     "--min-effect",
     type=EffectParam(),
-    default="10%",
-    show_default=True,
     metavar="SHARE",
-    help="Smallest change that matters: 10% or 0.1.",
+    help="Smallest change that matters: 10% (default) or 0.1.",
 )
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runner.cli.help import GroupedCommand
 from runner.cli.options import LOAD, REPEATS, TARGETS, run_options
 from runner.cli.terminal import echo_json
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from runner.commands.run.options import RunOptions
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("suite", type=click.Path(path_type=Path))
 @run_options(TARGETS, REPEATS, LOAD)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

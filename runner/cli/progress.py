@@ -1,4 +1,4 @@
-"""The progress of a run: on a terminal a live row for each lane, elsewhere a line for each request."""
+"""The progress of a run: on a terminal a live row for each target, elsewhere a line for each request."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from math import exp, log
 from time import perf_counter_ns
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
+from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
@@ -22,10 +23,16 @@ from runner.planning.plan import Plan, Request, Target
 REFRESH_HZ = 4
 """Drawing shares the event loop that measures, so it is rare."""
 
+BAR_COLUMNS = 10
+OTHER_LINES = 5
+"""Lines of the terminal that hold no row of a target."""
+
 
 @contextmanager
-def open_progress(mode: str, console: Console) -> Iterator[Observer]:
-    """Yield an observer; `mode` is auto, live, plain or none."""
+def open_progress(
+    mode: str, console: Console, *, total: int | None = None, duration_s: float | None = None
+) -> Iterator[Observer]:
+    """Yield an observer; `mode` is auto, live, plain or none. See `LiveProgress` for the others."""
     if mode == "auto":
         mode = "live" if console.is_terminal else "plain"
     if mode == "none":
@@ -33,10 +40,25 @@ def open_progress(mode: str, console: Console) -> Iterator[Observer]:
     elif mode == "plain":
         yield PlainProgress(console)
     else:
-        progress = LiveProgress()
-        with Live(get_renderable=progress.render, console=console, auto_refresh=False, transient=True) as live:
+        progress = LiveProgress(console, total, duration_s)
+        with open_live(lambda: progress.render(console.height), console) as live:
             progress.refresh = live.refresh
             yield progress
+
+
+def open_live(render: Callable[[], RenderableType], console: Console) -> Live:
+    """Return a display that is drawn only when it is told to, and is gone when it is closed.
+
+    It leaves the standard streams alone: rich would take control characters of a stranger for styles of its own.
+    """
+    return Live(
+        get_renderable=render,
+        console=console,
+        auto_refresh=False,
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
 
 
 def describe_record(record: Record) -> str:
@@ -95,6 +117,10 @@ class PlainProgress(Observer):
         of_all = "" if self._total is None else f"/{self._total}"
         self._print(f"[{self._done}{of_all}] {describe_record(record)}")
 
+    def still_working(self, line: str) -> None:
+        """Print what takes long."""
+        self._print(line)
+
     def _print(self, line: str) -> None:
         self._console.print(Text(line), soft_wrap=True)
 
@@ -127,10 +153,9 @@ class RunningMedian:
 
 
 @dataclass(slots=True)
-class LaneProgress:
-    """How far one lane is."""
+class TargetProgress:
+    """How far the requests to one target are."""
 
-    limit: int
     total: int | None
     """How many requests there will be; None where that is not known."""
     opened_ns: int
@@ -151,13 +176,24 @@ def _draw_nothing() -> None:
 
 
 class LiveProgress(Observer):
-    """A row for each lane, redrawn in place."""
+    """A row for each target and one for all of them, redrawn in place.
 
-    def __init__(self) -> None:
+    Args:
+        console: where it is drawn.
+        total: how many requests there will be in all, where the plan itself has no end.
+        duration_s: the seconds after which the run ends, if it has such an end.
+
+    """
+
+    def __init__(self, console: Console, total: int | None = None, duration_s: float | None = None) -> None:
+        self._console = console
         self._plan: Plan | None = None
+        self._total = total
+        self._duration_s = duration_s
         self._recorded: Mapping[str, int] = {}
-        self._lanes: dict[str, LaneProgress] = {}
-        self._lane_of: dict[str, LaneProgress] = {}
+        self._targets: dict[str, TargetProgress] = {}
+        self._limits: dict[str, int] = {}
+        self._opened_ns = 0
         self._last_drawn_ns = 0
         self.refresh: Callable[[], None] = _draw_nothing
 
@@ -170,33 +206,39 @@ class LiveProgress(Observer):
         self._recorded = recorded
 
     def lane_opened(self, lane: str, targets: Sequence[Target], limit: int) -> None:
-        """Add a row for a lane."""
-        total = None if self._plan is None else self._plan.requests_to(targets)
-        if total is not None:
-            total -= sum(self._recorded.get(target.name, 0) for target in targets)
-        self._lanes[lane] = LaneProgress(limit, total, perf_counter_ns())
-        self._lane_of |= {target.name: self._lanes[lane] for target in targets}
+        """Add a row for each target of a lane."""
+        self._limits[lane] = limit
+        self._opened_ns = self._opened_ns or perf_counter_ns()
+        for target in targets:
+            total = None if self._plan is None else self._plan.requests_to([target])
+            if total is not None:
+                total -= self._recorded.get(target.name, 0)
+            self._targets[target.name] = TargetProgress(total, self._opened_ns)
 
     def limit_changed(self, lane: str, limit: int, why: str) -> None:  # noqa: ARG002 -- there is no room for the reason
         """Update a lane's limit."""
-        self._lanes[lane].limit = limit
+        self._limits[lane] = limit
         self._redraw()
 
     def started(self, request: Request) -> None:
         """Count a request as under way."""
-        self._lane_of[request.target.name].in_flight += 1
+        self._targets[request.target.name].in_flight += 1
         self._redraw()
 
     def finished(self, record: Record) -> None:
         """Count a request as done."""
-        lane = self._lane_of[record.identity.target]
+        target = self._targets[record.identity.target]
         # A skipped turn was never under way.
-        lane.in_flight -= record.attempts > 0
-        lane.done += not record.warmup
-        lane.failed += record.outcome not in TIMED and not record.warmup
+        target.in_flight -= record.attempts > 0
+        target.done += not record.warmup
+        target.failed += record.outcome not in TIMED and not record.warmup
         if record.timed and record.ttft_s is not None:
-            lane.ttft.add(record.ttft_s)
+            target.ttft.add(record.ttft_s)
         self._redraw()
+
+    def still_working(self, line: str) -> None:
+        """Print what takes long, above the table."""
+        self._console.print(Text(line), soft_wrap=True)
 
     def _redraw(self) -> None:
         now_ns = perf_counter_ns()
@@ -204,23 +246,64 @@ class LiveProgress(Observer):
             self._last_drawn_ns = now_ns
             self.refresh()
 
-    def render(self) -> Table:
-        """Return the table as it is now."""
+    def render(self, height: int = 25) -> Table:
+        """Return the table as it is now, with as many targets as fit a terminal of this height."""
         table = Table(box=None, pad_edge=False)
-        table.add_column("lane")
-        for heading in ("done", "in flight", "failed", "TTFT p50 so far", "left"):
-            table.add_column(heading, justify="right")
-        for name, lane in self._lanes.items():
-            table.add_row(Text(name), *_lane_cells(lane, perf_counter_ns()))
+        table.add_column("target", no_wrap=True)
+        table.add_column("", max_width=BAR_COLUMNS)
+        for heading in ("done", "in flight", "failed", "TTFT p50", "left"):
+            table.add_column(heading, justify="right", no_wrap=True)
+        now_ns = perf_counter_ns()
+        shown = self._shown(max(height - OTHER_LINES, 1), now_ns)
+        for name in shown:
+            target = self._targets[name]
+            table.add_row(Text(name), *_cells(target, str(target.in_flight), target.eta_s(now_ns)))
+        if len(shown) < len(self._targets):
+            table.add_row(Text(f"{len(self._targets) - len(shown)} more", style="dim"))
+        if len(self._targets) != 1 or self._targets_end_openly:
+            table.add_row(*self._total_row(now_ns), style="bold")
         return table
 
+    @property
+    def _targets_end_openly(self) -> bool:
+        return any(target.total is None for target in self._targets.values())
 
-def _lane_cells(lane: LaneProgress, now_ns: int) -> tuple[str | Text, ...]:
-    done = f"{lane.done:,}" if lane.total is None else f"{lane.done:,}/{lane.total:,}"
-    failed = Text(str(lane.failed), style="red" if lane.failed else "")
-    ttft = seconds(lane.ttft.value)
-    sample = f" (n {lane.ttft.n:,})" if lane.ttft.n else ""
-    return done, f"{lane.in_flight} of {lane.limit}", failed, ttft + sample, format_eta(lane.eta_s(now_ns))
+    def _shown(self, room: int, now_ns: int) -> list[str]:
+        """Return the names of the targets that are shown: all, or those with the most time left."""
+        if len(self._targets) <= room:
+            return list(self._targets)
+        slowest = sorted(self._targets, key=lambda name: -(self._targets[name].eta_s(now_ns) or 0))[:room]
+        return [name for name in self._targets if name in slowest]
+
+    def _total_row(self, now_ns: int) -> tuple[RenderableType, ...]:
+        targets = list(self._targets.values())
+        totals = [target.total for target in targets]
+        whole = TargetProgress(
+            total=self._total if None in totals else sum(filter(None, totals)),
+            opened_ns=self._opened_ns,
+            done=sum(target.done for target in targets),
+            failed=sum(target.failed for target in targets),
+        )  # without a TTFT: a median over targets says nothing about any
+        in_flight = f"{sum(target.in_flight for target in targets)} of {sum(self._limits.values())}"
+        return Text("all"), *_cells(whole, in_flight, self._eta_s(whole, now_ns))
+
+    def _eta_s(self, whole: TargetProgress, now_ns: int) -> float | None:
+        """Return the seconds that are left: the slowest target's, or until the run's time is over."""
+        of_targets = [target.eta_s(now_ns) for target in self._targets.values() if target.total != 0]
+        if not self._targets_end_openly:
+            return None if None in of_targets else max(filter(None, of_targets), default=0.0)
+        of_time = None if self._duration_s is None else max(self._duration_s - (now_ns - self._opened_ns) / 1e9, 0.0)
+        known = [eta_s for eta_s in (whole.eta_s(now_ns), of_time) if eta_s is not None]
+        return min(known, default=None)
+
+
+def _cells(progress: TargetProgress, in_flight: str, eta_s: float | None) -> tuple[RenderableType, ...]:
+    has_end = progress.total is not None
+    bar: RenderableType = ProgressBar(progress.total, progress.done, BAR_COLUMNS) if progress.total else ""
+    done = f"{progress.done:,}/{progress.total:,}" if has_end else f"{progress.done:,}"
+    failed = Text(str(progress.failed), style="red" if progress.failed else "")
+    ttft = seconds(progress.ttft.value) + (f" (n {progress.ttft.n:,})" if progress.ttft.n else "")
+    return bar, done, in_flight, failed, ttft, format_eta(eta_s)
 
 
 def format_eta(eta_s: float | None) -> str:

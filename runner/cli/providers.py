@@ -31,11 +31,16 @@ def providers(
 
     from runner.commands.providers import describe_providers, list_models, load_registry  # noqa: PLC0415 -- heavy
     from runner.providers.environment import read_environment  # noqa: PLC0415
+    from runner.providers.trust import UntrustedHost  # noqa: PLC0415
 
     registry = load_registry(Path.cwd())
     environ = read_environment(env_files, Path.cwd(), os.environ)
     if provider is not None:
-        models = ask_about_hosts(lambda: list_models(provider, registry, environ, allow_hosts))
+        try:
+            models = list_models(provider, registry, environ, allow_hosts)
+        except UntrustedHost as refusal:
+            ask_about_hosts(refusal)
+            models = list_models(provider, registry, environ, allow_hosts)
         if as_json:
             echo_json(json.dumps(models, ensure_ascii=False))
         else:

@@ -7,26 +7,33 @@ import click
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
+@click.option("--repair", is_flag=True, help="Copy what is sound of a damaged run; it need not be a recorded one.")
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
     metavar="FOLDER",
-    help="Where the new run goes: else beside RUN, with -rederived behind its name.",
+    help="Where the new run goes: else beside RUN, with -rederived or -repaired behind its name.",
 )
-def rederive(run: Path, *, output: Path | None) -> None:
+def rederive(run: Path, *, repair: bool, output: Path | None) -> None:
     """Recompute the metrics of RUN, a recorded run, from its raw bytes; write them as a new run.
 
     \b
     compare rederive latest
+    compare rederive latest --repair
 
     Useful when the definition of a metric has changed since, or an error in decoding replies was fixed. RUN itself
-    stays as it is; what was not recorded is copied.
+    stays as it is; what was not recorded is copied. Damaged lines of a journal are left out, and named.
     """
-    from runner.commands.rederive import rederive  # noqa: PLC0415 -- heavy imports wait until there is work
+    from runner.commands import rederive as command  # noqa: PLC0415 -- heavy imports wait until there is work
 
-    new_run = rederive(run, output)
-    click.echo(f"unchanged: {new_run.unchanged}, changed: {new_run.changed}, not recorded: {new_run.unrecorded}")
+    new_run = command.repair(run, output) if repair else command.rederive(run, output)
+    for damage in new_run.left_out:
+        click.echo(f"note: {damage}", err=True)
+    if repair:
+        click.echo(f"requests kept: {new_run.unchanged}")
+    else:
+        click.echo(f"unchanged: {new_run.unchanged}, changed: {new_run.changed}, not recorded: {new_run.unrecorded}")
     for name, count in new_run.changed_members.most_common():
         click.echo(f"  {name}: changed in {count}")
     click.echo(f"written: {new_run.folder}", err=True)

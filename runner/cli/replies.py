@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.rule import Rule
 from rich.text import Text
 
 from runner.cli.side_by_side import TerminalReply, arrange, fits, print_plainly
+from runner.outputs.flowing_text import FlowingText
 from runner.outputs.report.comparison_grid import (
     GridTurn,
     Replies,
@@ -45,7 +46,7 @@ def _print_turn(turn: GridTurn, columns: Sequence[TargetColumn], replies: Replie
             print_plainly(each, console)
         return
     console.print(Rule(Text(one_line(turn.label), style="bold"), align="left"))
-    console.print(Text(printable(turn.prompt), style="dim", overflow="fold"))
+    console.print(Group(FlowingText(printable(turn.prompt), style="dim")))
     console.print(arrange(shown, console))
 
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from runner.cli.options import color_option, percentiles_option
+from runner.cli.options import color_option, open_option, percentiles_option
+from runner.cli.terminal import echo_error
 
 
 @click.command()
@@ -19,8 +20,15 @@ from runner.cli.options import color_option, percentiles_option
 @click.option("--replies", is_flag=True, help="Print the replies as well, side by side where there is room.")
 @percentiles_option
 @color_option
+@open_option
 def report(
-    runs: tuple[Path, ...], *, output: Path | None, replies: bool, percents: tuple[float, ...], color: str
+    runs: tuple[Path, ...],
+    *,
+    output: Path | None,
+    replies: bool,
+    percents: tuple[float, ...],
+    color: str,
+    launch: bool,
 ) -> None:
     """Write a page on each RUN: a folder, a journal, or `latest`. Several runs become one page, side by side.
 
@@ -33,8 +41,9 @@ def report(
     The page is one file: it opens from disk, loads nothing, and keeps what a reply says from doing anything.
     """
     from runner.cli.replies import print_replies  # noqa: PLC0415 -- heavy imports wait until there is work
-    from runner.cli.view import open_console  # noqa: PLC0415
+    from runner.cli.view import open_console, show_page  # noqa: PLC0415
     from runner.commands.report import load_runs, place_report, write_report  # noqa: PLC0415
+    from runner.commands.still_working import tell_if_slow  # noqa: PLC0415
     from runner.outputs.terminal import render_summary  # noqa: PLC0415
 
     path = place_report(runs, output)
@@ -46,5 +55,7 @@ def report(
         console.print(render_summary(run))
     if replies:
         print_replies(loaded, console)
-    write_report(loaded, path)
+    with tell_if_slow(f"writing {path}", echo_error):
+        write_report(loaded, path)
     click.echo(f"written: {path}", err=True)
+    show_page(path, open_console(color, stderr=True), launch=launch)

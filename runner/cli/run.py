@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runner.cli.confirm import CONFIRM_OVER, Threshold, ask_about_hosts, confirm
+from runner.cli.help import GroupedCommand
 from runner.cli.options import (
     LOAD,
     REPEATS,
@@ -21,6 +22,7 @@ from runner.cli.options import (
     run_options,
     whole_number,
 )
+from runner.cli.terminal import echo_error
 from runner.cli.view import ViewOptions, perform_with_progress, view_options
 
 if TYPE_CHECKING:
@@ -93,7 +95,7 @@ MEASUREMENT = (
         "--until-ci",
         type=ShareParam(),
         metavar="N%",
-        help="Repeat block after block, until every target's median TTFT is known to ±N % (95 % interval).",
+        help="Repeat round after round, until every target's median TTFT is known to ±N % (95 % interval).",
     ),
     click.option(
         "--late-bound",
@@ -158,7 +160,7 @@ class AllowedErrorsParam(click.ParamType["AllowedErrors"]):
         return AllowedErrors(number, is_percentage)
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("suite", required=False, type=click.Path(path_type=Path))
 @run_options(TARGETS, REPEATS, RECORDED_RUNS, LOAD, CLUSTER, MEASUREMENT, COMPARISON)
 @click.option(
@@ -218,7 +220,7 @@ def _prepare(suite: Path | None, options: "RunOptions") -> "PreparedRun":
     from runner.commands.run.prepare import prepare  # noqa: PLC0415
 
     loaded, registry = load_suite(find_suite(suite, options))
-    return settle_vantages(ask_about_hosts(lambda: prepare(loaded, registry, options)))
+    return settle_vantages(prepare(loaded, registry, options, ask=ask_about_hosts))
 
 
 def _conclude(finished: "FinishedRun", gate: "Gate | None", options: "RunOptions", view: ViewOptions, code: int) -> int:
@@ -246,9 +248,11 @@ def _conclude(finished: "FinishedRun", gate: "Gate | None", options: "RunOptions
 
 def _print_difference(finished: "FinishedRun", gate: "Gate", view: ViewOptions) -> "Difference":
     from runner.commands.gate import write_verdicts  # noqa: PLC0415
+    from runner.commands.still_working import tell_if_slow  # noqa: PLC0415
     from runner.outputs.diff.terminal import render_difference  # noqa: PLC0415
 
-    difference = gate.judge(finished.run)
+    with tell_if_slow("comparing with the baseline", echo_error):
+        difference = gate.judge(finished.run)
     view.open_results().print(render_difference(difference))
     written = write_verdicts(difference, finished)
     click.echo(f"written: {', '.join(map(str, written))}", err=True)

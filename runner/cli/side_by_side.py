@@ -8,6 +8,7 @@ from rich.console import Console, Group
 from rich.panel import Panel
 from rich.text import Text
 
+from runner.outputs.flowing_text import FlowingText
 from runner.outputs.text.escape import one_line, printable
 
 NARROWEST = 28
@@ -26,10 +27,10 @@ class TerminalReply:
     reasoning: str = ""
     reply: str = ""
 
-    def texts(self) -> list[Text]:
+    def texts(self) -> list[FlowingText]:
         """Return the texts to show: reasoning, then the reply."""
-        reasoning = Text(printable(self.reasoning), style="dim italic", overflow="fold")
-        reply = Text(printable(self.reply), overflow="fold")
+        reasoning = FlowingText(printable(self.reasoning), style="dim italic")
+        reply = FlowingText(printable(self.reply))
         return [text for text in (reasoning, reply) if text]
 
 
@@ -46,7 +47,8 @@ def arrange(replies: Sequence[TerminalReply], console: Console, height: int | No
 
 
 def _panel(shown: TerminalReply, width: int, height: int | None, console: Console) -> Panel:
-    body, ending = shown.texts(), Text(one_line(shown.ending), style="dim", overflow="fold")
+    body: Sequence[Text] = shown.texts()
+    ending = FlowingText(one_line(shown.ending), style="dim")
     if height is not None:
         inside = width - _FRAME_COLUMNS
         room = height - _FRAME_LINES - len(ending.wrap(console, inside))

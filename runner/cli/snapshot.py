@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.cli.confirm import CONFIRM_OVER, ask_about_hosts, confirm
+from runner.cli.help import GroupedCommand
 from runner.cli.options import REPEATS, TARGETS, run_options
 from runner.cli.view import ViewOptions, perform_with_progress, view_options
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from runner.commands.snapshot.compare import ComparedRun
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("suite", type=click.Path(path_type=Path))
 @run_options(TARGETS, REPEATS)
 @click.option(
@@ -84,7 +85,7 @@ def _compare(
     loaded, registry = load_suite(suite)
     if source is not None:
         return compare_run(loaded, suite, source), OK
-    prepared = ask_about_hosts(lambda: prepare(loaded, registry, options, simulate=False))
+    prepared = prepare(loaded, registry, options, simulate=False, ask=ask_about_hosts)
     confirm(prepared, int(CONFIRM_OVER), yes=yes)
     finished = perform_with_progress(prepared, view)
     code = of_run(finished)

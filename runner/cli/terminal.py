@@ -65,13 +65,27 @@ def echo_json(json_text: str, *, nl: bool = True) -> None:
     click.echo(escape_controls(json_text), nl=nl)
 
 
+def echo_error(line: str) -> None:
+    """Print a line on standard error."""
+    click.echo(line, err=True)
+
+
 def exact_stdout() -> TextIO:
     """Return standard output as it is, for an export that a program reads."""
-    return sys.stdout.rich_proxied_file if isinstance(sys.stdout, GuardedStream) else sys.stdout
+    return exact_stream(sys.stdout)
 
 
-def make_console(**options: Any) -> "Console":
-    """Return a rich console on which no text but rich's own has a control character."""
+def exact_stream(stream: TextIO) -> TextIO:
+    """Return a standard stream as it is, for what writes control sequences of its own and cleans each text first."""
+    return stream.rich_proxied_file if isinstance(stream, GuardedStream) else stream
+
+
+def make_console(*, stderr: bool = False, **options: Any) -> "Console":
+    """Return a rich console on which no text but rich's own has a control character.
+
+    It keeps the stream below the guard: a live display puts a stream of its own in front of the standard ones, and
+    rich would then find the guard below that, which shows rich's own control sequences as text.
+    """
     from rich.console import Console, ConsoleOptions, RenderableType  # noqa: PLC0415 -- heavy
     from rich.segment import Segment  # noqa: PLC0415
 
@@ -86,4 +100,5 @@ def make_console(**options: Any) -> "Console":
                 else:
                     yield Segment(printable(segment.text), segment.style)
 
-    return GuardedConsole(**options)
+    options.setdefault("file", exact_stream(sys.stderr if stderr else sys.stdout))
+    return GuardedConsole(stderr=stderr, **options)

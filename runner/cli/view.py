@@ -1,15 +1,17 @@
 """The view that a command has of a run: its options, consoles, notes, progress and results."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
 
-from runner.cli.options import collect, color_option
+from runner.cli.options import collect, color_option, open_option
 from runner.cli.terminal import echo_json, make_console
+from runner.outputs.text.escape import one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 WIDE = 100_000
 """Columns of a pipe, so that no table is folded where there is no terminal."""
 
+TOLD_BEFORE = ("adjusted", "retired_model")
+"""Flags of rows that notes before the run explain already."""
+
 
 @dataclass(frozen=True, slots=True)
 class ViewOptions:
@@ -30,11 +35,19 @@ class ViewOptions:
     quiet: bool
     progress: Literal["auto", "live", "plain", "none"]
     color: Literal["auto", "always", "never"]
+    launch: bool
 
     @property
     def progress_mode(self) -> str:
         """How progress is shown: auto, live, plain or none."""
         return "none" if self.quiet else self.progress
+
+    @property
+    def reply_mode(self) -> str:
+        """How replies are shown: as progress is, but whole ones at least, unless JSON alone is wanted."""
+        if self.progress_mode != "none":
+            return self.progress_mode
+        return "none" if self.as_json else "plain"
 
     def open_results(self) -> "Console":
         """Return the console for results: standard output, but standard error where JSON goes to standard output."""
@@ -61,6 +74,7 @@ view_options = collect(
             help="How progress is shown on stderr; auto is live on a terminal, plain elsewhere.",
         ),
         color_option,
+        open_option,
     ),
 )
 """Adds the options on what to show; the command gets `view: ViewOptions`."""
@@ -90,7 +104,15 @@ def perform_with_progress(prepared: "PreparedRun", view: ViewOptions) -> "Finish
     """Perform a run with its progress on standard error, and print what it found."""
     from runner.cli.progress import open_progress  # noqa: PLC0415 -- heavy
 
-    return perform_with(prepared, view, lambda: open_progress(view.progress_mode, view.open_errors()))
+    load = prepared.load
+    duration_s = None if load.duration_s is None else load.duration_s * prepared.plan.levels
+    return perform_with(
+        prepared,
+        view,
+        lambda: open_progress(
+            view.progress_mode, view.open_errors(), total=prepared.remaining_requests, duration_s=duration_s
+        ),
+    )
 
 
 def perform_with(
@@ -108,7 +130,7 @@ def perform_with(
 
 
 def print_results(finished: "FinishedRun", view: ViewOptions) -> None:
-    """Print a run's summary, or JSON, and name the files that it wrote."""
+    """Print a run's summary, or JSON, and name the files that it wrote, the page last."""
     from runner.outputs import STREAM_WRITERS  # noqa: PLC0415
     from runner.outputs.terminal import render_summary  # noqa: PLC0415
 
@@ -116,10 +138,39 @@ def print_results(finished: "FinishedRun", view: ViewOptions) -> None:
         for piece in STREAM_WRITERS[".json"](finished.run):
             echo_json(piece, nl=False)
     else:
-        view.open_results().print(render_summary(finished.run))
+        view.open_results().print(render_summary(finished.run, told=TOLD_BEFORE))
     if finished.interrupted:
         can_be_resumed = finished.run.header.path is not None
         hint = f" Go on with: compare run --resume {finished.folder}" if can_be_resumed else ""
         click.echo(f"interrupted: this is partial.{hint}", err=True)
     if not view.quiet:
-        click.echo(f"written: {', '.join(map(str, finished.written))}", err=True)
+        print_files(finished.written, view.open_errors())
+    page = finished.folder / "report.html"
+    if page in finished.written:
+        show_page(page, None if view.quiet else view.open_errors(), launch=view.launch)
+
+
+def print_files(paths: Sequence[Path], console: "Console") -> None:
+    """Name the files that were written, on one line if they fit, else on a line each."""
+    line = f"written: {', '.join(map(str, paths))}"
+    if len(one_line(line)) > console.width:
+        line = "\n  ".join(["written:", *map(str, paths)])
+    click.echo(line, err=True)
+
+
+def show_page(page: Path, console: "Console | None", *, launch: bool) -> None:
+    """Print where a page is, as a link on a terminal that can show one, and open it in a browser if that is wanted."""
+    from runner.storage.run_folder import shown_folder  # noqa: PLC0415
+
+    if console is not None:
+        from rich.style import Style  # noqa: PLC0415
+        from rich.text import Text  # noqa: PLC0415
+
+        shown = shown_folder(page.parent) / page.name
+        link = Style(link=page.absolute().as_uri())
+        console.print(Text.assemble("report: ", (one_line(str(shown)), link)), soft_wrap=True)
+    if launch:
+        import webbrowser  # noqa: PLC0415
+
+        if not webbrowser.open(page.absolute().as_uri()):
+            click.echo(f"no browser could be started; open {page} by hand", err=True)

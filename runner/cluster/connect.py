@@ -4,7 +4,7 @@ import logging
 import os
 import warnings
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import anyio
@@ -12,6 +12,7 @@ from anyio.abc import ByteStream
 
 from runner.core.cluster_options import NEAREST, ClusterOptions, Node
 from runner.errors import CompareError
+from runner.providers.endpoint import LOOPBACK
 
 if TYPE_CHECKING:
     from runner.cluster.worker_pool import WorkerPool
@@ -37,7 +38,7 @@ async def open_pool(options: ClusterOptions, vantages: Sequence[Node] = ()) -> A
     address = await check_cluster(options.address)
     from runner.cluster.start_workers import start_pool  # noqa: PLC0415 -- imports Ray, an extra
 
-    with join_cluster(address):
+    with join_cluster(address, on_loopback=await _is_on_loopback_alone(address)):
         async with start_pool(options, vantages) as pool:
             yield pool
 
@@ -53,7 +54,7 @@ async def find_vantages(options: ClusterOptions) -> tuple[Node, ...]:
     from runner.cluster.nodes import list_vantages  # noqa: PLC0415 -- few runs need it
     from runner.cluster.start_workers import list_nodes  # noqa: PLC0415 -- imports Ray, an extra
 
-    with join_cluster(address):
+    with join_cluster(address, on_loopback=await _is_on_loopback_alone(address)):
         vantages = tuple(list_vantages(await list_nodes()).values())
     if not vantages:
         raise CompareError("no node of the cluster has a CPU to give to a worker. Nothing was sent")
@@ -74,7 +75,10 @@ async def check_cluster(address: str) -> str:
             "--engine ray needs Ray, which is not installed: pip install 'compare-runner[ray]'. Nothing was sent"
         ) from None
     if address == NEAREST:
-        address = os.environ.get("RAY_ADDRESS", NEAREST)
+        from ray._private import services  # noqa: PLC0415 -- an extra; no public name does it
+
+        with _ray_silenced(), suppress(ConnectionError):  # there is none: joining it says so
+            address = services.get_ray_address_from_environment(NEAREST, None) or NEAREST
     if address != NEAREST:
         await _dial(address)
     return address
@@ -114,8 +118,26 @@ async def _speaks_grpc(stream: ByteStream) -> bool:
         return False
 
 
+async def _is_on_loopback_alone(address: str) -> bool:
+    """Return whether a cluster listens at this machine's loopback address and at no other.
+
+    For Ray `127.0.0.1` means this machine's address in its network, unless it is told that there is no other machine.
+    """
+    from ray._private import services  # noqa: PLC0415 -- an extra; no public name does it
+
+    host, _, port = address.rpartition(":")
+    if host not in LOOPBACK:
+        return False
+    try:
+        with anyio.fail_after(DIAL_LIMIT_S):
+            async with await anyio.connect_tcp(services.get_node_ip_address(), int(port)):
+                return False
+    except (OSError, TimeoutError):
+        return True
+
+
 @contextmanager
-def join_cluster(address: str) -> Iterator[None]:
+def join_cluster(address: str, *, on_loopback: bool = False) -> Iterator[None]:
     """Join a cluster as its driver for the length of a `with` block; if this process has joined it, it stays joined.
 
     Raises:
@@ -127,8 +149,12 @@ def join_cluster(address: str) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    from ray._private import ray_constants  # noqa: PLC0415 -- an extra; no public name does it
+
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reports usage to its vendor unless the user says so
     with _ray_silenced():
+        may_have_more_machines = ray_constants.ENABLE_RAY_CLUSTER
+        ray_constants.ENABLE_RAY_CLUSTER = may_have_more_machines and not on_loopback
         try:
             ray.init(address=address, log_to_driver=False, configure_logging=False)
         except (ConnectionError, RuntimeError, ValueError) as error:
@@ -137,6 +163,8 @@ def join_cluster(address: str) -> Iterator[None]:
                 f"the Ray cluster {address} cannot be joined: {reason}. This command must run on a machine of the "
                 "cluster, with the cluster's token if it has one (docs/ray.md). Nothing was sent"
             ) from None
+        finally:
+            ray_constants.ENABLE_RAY_CLUSTER = may_have_more_machines
         try:
             yield
         finally:

@@ -49,7 +49,7 @@ async def start_pool(options: ClusterOptions, vantages: Sequence[Node]) -> Async
         (worker,) = await start_workers(1, names)
         return worker
 
-    pool = WorkerPool(workers, start_replacement, vantages)
+    pool = WorkerPool(workers, start_replacement, vantages, await _own_raylet())
     try:
         yield pool
     finally:
@@ -169,6 +169,12 @@ async def list_nodes() -> list[dict[str, Any]]:
     """Return the cluster's nodes as Ray describes them."""
     rows: list[dict[str, Any]] = await _ask_head(ray.nodes)
     return rows
+
+
+async def _own_raylet() -> str | None:
+    """Return the socket of the raylet that this process uses."""
+    own_id = ray.get_runtime_context().get_node_id()
+    return next((row.get("RayletSocketName") for row in await list_nodes() if row["NodeID"] == own_id), None)
 
 
 async def _ask_head(call: Callable[[], Answer]) -> Answer:

@@ -2,6 +2,7 @@
 
 import asyncio
 import platform
+import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,6 +10,7 @@ from itertools import count
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+import anyio
 import ray
 from ray.exceptions import RayError, RayTaskError
 
@@ -118,8 +120,11 @@ class WorkerPool:
         workers: list[WorkerHandle],
         start_replacement: Callable[[Node], Awaitable[WorkerHandle]],
         vantages: Sequence[Node] = (),
+        own_raylet: str | None = None,
     ) -> None:
         self.workers = workers
+        self._own_raylet = own_raylet
+        """The socket of the raylet through which this process reaches the cluster; None if it is not known."""
         self.vantages = vantages
         self._start_replacement = start_replacement
         self._write_line: WriteLine = _discard
@@ -153,7 +158,7 @@ class WorkerPool:
         If there is none, it waits for a replacement that is being started.
 
         Raises:
-            ClusterLost: no worker is left, and none is being started.
+            ClusterLost: no worker is left, and none is being started; or this process has lost its own raylet.
             WorkerLost: none is left on the vantage, and none is being started there.
 
         """
@@ -162,9 +167,11 @@ class WorkerPool:
             if starting:
                 await asyncio.wait(starting, return_when=asyncio.FIRST_COMPLETED)
             elif vantage is None or not (self.workers or self._replacements):
+                lost = "Ray's own process of this machine (the raylet) was lost, so that no worker can be reached"
+                what = "the last worker of the cluster was lost" if await _is_reachable(self._own_raylet) else lost
                 raise ClusterLost(
-                    "the last worker of the cluster was lost. What was recorded is safe: go on with `compare run "
-                    f"--resume`, on a cluster{'' if self.vantages else ' or without one'}"
+                    f"{what}. What was recorded is safe and in the run's tables: go on with `compare run --resume`, "
+                    f"on a cluster{'' if self.vantages else ' or without one'}"
                 )
             else:
                 why = f"{vantage.name} was lost and not back within {START_LIMIT_S:g} s; no other node asks for it"
@@ -225,6 +232,18 @@ class WorkerPool:
             worker.stop()
 
 
+async def _is_reachable(raylet: str | None) -> bool:
+    """Return whether a process listens at a raylet's socket; True where that is not known."""
+    if raylet is None or sys.platform == "win32":
+        return True
+    try:
+        stream = await anyio.connect_unix(raylet)
+    except OSError:
+        return False
+    await stream.aclose()
+    return True
+
+
 def _discard(_line: Mapping[str, object]) -> None:
     """Write nothing: there is no journal yet."""
 
@@ -241,5 +260,5 @@ def _refuse_loopback(endpoint: Endpoint, worker: WorkerHandle) -> None:
     if worker.host != platform.node() and urlsplit(endpoint.base_url).hostname in LOOPBACK:
         raise CompareError(
             f"{endpoint.provider} is asked at {endpoint.base_url}, which {worker} would look for on its own machine. "
-            "Give an address that every node reaches; `compare serve` runs the simulator on one"
+            "Give an address that every node reaches; `compare simulate` runs the simulator on one"
         )

@@ -8,7 +8,7 @@ from typing import Any
 from runner.commands.providers import load_registry
 from runner.commands.run.options import RunOptions
 from runner.commands.run.perform import FinishedRun, open_run, write_outputs
-from runner.commands.run.prepare import prepare
+from runner.commands.run.prepare import AskUser, prepare
 from runner.commands.run.prepared_run import PreparedRun
 from runner.core.suite import Parameters
 from runner.engine.observer import Observer
@@ -17,7 +17,7 @@ from runner.suite.load import suite_from_data, suite_from_prompts
 from runner.suite.schema import ParametersSchema
 
 NAME = "ask"
-PARAMETERS = tuple(ParametersSchema.model_fields)
+PARAMETERS = tuple(name for name in ParametersSchema.model_fields if name != "reply_limit")  # that is an option
 """Names of the parameters that a conversation may be asked with."""
 
 ReplyHistory = Mapping[str, tuple[str, ...]]
@@ -25,11 +25,17 @@ ReplyHistory = Mapping[str, tuple[str, ...]]
 
 
 def prepare_prompt(
-    prompt: str, options: RunOptions, *, system: str | None = None, max_tokens: int | None = None, name: str = NAME
+    prompt: str,
+    options: RunOptions,
+    *,
+    system: str | None = None,
+    max_tokens: int | None = None,
+    name: str = NAME,
+    ask: AskUser | None = None,
 ) -> PreparedRun:
-    """Return a run that asks one prompt as it stands."""
+    """Return a run that asks one prompt as it stands; `ask` is as for `prepare`."""
     suite = suite_from_prompts([prompt], name=name, parameters=Parameters(system=system, max_tokens=max_tokens))
-    return prepare(suite, load_registry(Path.cwd()), options)
+    return prepare(suite, load_registry(Path.cwd()), options, ask=ask)
 
 
 def prepare_turns(turns: Sequence[str], parameters: Mapping[str, Any], options: RunOptions) -> PreparedRun:
@@ -50,4 +56,4 @@ async def ask_last_turn(prepared: PreparedRun, observer: Observer, replies: Repl
     observer.planned(prepared.plan)
     async with open_run(prepared, observer) as (exchanges, writer):
         finished = await execute(prepared.plan, exchanges, writer, load=prepared.load, first_missing=last_turn)
-    return write_outputs(prepared, interrupted=not finished)
+    return write_outputs(prepared, interrupted=not finished, observer=observer)

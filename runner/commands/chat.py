@@ -1,21 +1,29 @@
 """A conversation that is typed turn by turn; every target keeps its own history."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
 import anyio
 
-from runner.commands.ask import prepare_prompt
+from runner.commands.load_run import load_run
+from runner.commands.providers import load_registry
 from runner.commands.run.options import RunOptions
-from runner.commands.run.perform import open_run, write_outputs
+from runner.commands.run.perform import FinishedRun, open_run, write_outputs
+from runner.commands.run.prepare import AskUser, prepare
 from runner.commands.run.prepared_run import PreparedRun
 from runner.core.events import TIMED
 from runner.core.record import Record
-from runner.core.suite import Case
+from runner.core.suite import Case, Parameters
 from runner.engine.observer import Observer
+from runner.engine.process_settings import cancel_on_signals
+from runner.errors import CompareError
+from runner.outputs import find_writer, known_suffixes
 from runner.planning.plan import Request, Target
+from runner.storage.run_folder import check_outputs, write_atomically
+from runner.suite.load import suite_from_prompts
 
 if TYPE_CHECKING:
     from runner.engine.exchange import RequestExchange
@@ -30,26 +38,29 @@ class Chat:
 
     def __init__(self, targets: Sequence[Target], exchanges: dict[str, "RequestExchange"]) -> None:
         self._exchanges = exchanges
-        self._histories: dict[str, tuple[tuple[str, str], ...]] = {target.name: () for target in targets}
         self._targets = tuple(targets)
-        self._turns = 0
+        self._number = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin a new conversation, of which no target knows the earlier ones."""
+        self._number += 1
+        self._prompts: tuple[str, ...] = ()
+        self._replies: dict[str, tuple[str | None, ...]] = {target.name: () for target in self._targets}
 
     async def ask(self, text: str, observer: Observer) -> list[Record]:
         """Ask every target the next turn at the same time; return their records in the order of the targets."""
-        self._turns += 1
+        self._prompts += (text,)
+        case = Case(NAME if self._number == 1 else f"{NAME}-{self._number}", self._prompts)
         for exchange in self._exchanges.values():
             exchange.observer = observer
         records: dict[str, Record] = {}
 
         async def ask_target(target: Target) -> None:
-            history = self._histories[target.name]
-            case = Case(NAME, (*(prompt for prompt, _ in history), text))
-            replies = tuple(reply for _, reply in history)
-            request = Request(target, case, repeat=self._turns, block=self._turns, replies=replies)
+            request = Request(target, case, repeat=1, block=1, replies=self._replies[target.name])
             record = await self._exchanges[target.provider].send(request, perf_counter_ns())
             records[target.name] = record
-            if record.outcome in TIMED:
-                self._histories[target.name] += ((text, record.reply or ""),)
+            self._replies[target.name] += ((record.reply or "") if record.outcome in TIMED else None,)
 
         async with anyio.create_task_group() as tasks:
             for target in self._targets:
@@ -57,14 +68,38 @@ class Chat:
         return [records[target.name] for target in self._targets]
 
 
-def prepare_chat(options: RunOptions, *, system: str | None = None) -> PreparedRun:
-    """Return a run whose targets can be talked with."""
-    return prepare_prompt(PLACEHOLDER, options, system=system, name=NAME)
+def prepare_chat(options: RunOptions, *, system: str | None = None, ask: AskUser | None = None) -> PreparedRun:
+    """Return a run whose targets can be talked with; how many turns there will be is open. `ask` is as for `prepare`."""
+    suite = suite_from_prompts([PLACEHOLDER], name=NAME, parameters=Parameters(system=system))
+    suite = replace(suite, cases=(Case(NAME, (PLACEHOLDER,)),))
+    prepared = prepare(suite, load_registry(Path.cwd()), options, ask=ask)
+    return replace(prepared, plan=replace(prepared.plan, repeat=None))
 
 
-@asynccontextmanager
-async def open_chat(prepared: PreparedRun) -> AsyncIterator[Chat]:
-    """Open a conversation with a run's targets; its tables are in the run's folder afterwards."""
-    async with open_run(prepared, Observer()) as (exchanges, _):
-        yield Chat(prepared.plan.targets, exchanges)
-    write_outputs(prepared, interrupted=False)
+async def hold_chat(prepared: PreparedRun, talk: Callable[[Chat], Awaitable[None]]) -> FinishedRun:
+    """Open a conversation with a run's targets, let `talk` hold it, and write the run's tables.
+
+    The first signal cancels the replies under way and ends the conversation; the tables are written all the same.
+    """
+    async with open_run(prepared, Observer()) as (exchanges, writer):
+        async with cancel_on_signals() as scope:
+            with scope:
+                await talk(Chat(prepared.plan.targets, exchanges))
+        if not scope.cancel_called:
+            writer.append({"kind": "end"})
+    return write_outputs(prepared, interrupted=scope.cancel_called)
+
+
+def save_chat(prepared: PreparedRun, path: Path) -> None:
+    """Write what was said so far to a file, in the format of its suffix.
+
+    Raises:
+        CompareError: there is such a file already, its format is not known, or it cannot be written.
+
+    """
+    suffix = path.suffix.lower()
+    check_outputs([path], known_suffixes([suffix]))
+    if path.exists():
+        raise CompareError(f"{path} exists already; choose another name")
+    so_far = replace(load_run(prepared.folder), ended=True)
+    write_atomically(path, find_writer(suffix)(so_far))

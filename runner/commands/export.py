@@ -35,8 +35,8 @@ def export(
     *,
     with_content: bool = False,
     percents: tuple[float, ...] = PERCENTILES,
-) -> Export | None:
-    """Write a run to a file, or return it where none is named.
+) -> Export:
+    """Write a run to a file; return its text, of a tool's form, and notes on what is not in it.
 
     Args:
         name: the run: its folder, its journal, or `latest`.
@@ -61,11 +61,16 @@ def export(
     if form is None:
         assert output is not None
         write_atomically(output, find_writer(output.suffix.lower())(run))
-        return None
+        return Export("", _notes(run))
     exported = _write_form(run, form, with_content=with_content)
+    exported = replace(exported, notes=(*_notes(run), *exported.notes))
     if output is not None:
         write_atomically(output, exported.text)
     return exported
+
+
+def _notes(run: Run) -> tuple[str, ...]:
+    return (run.left_out,) if run.left_out else ()
 
 
 def _write_form(run: Run, form: ExportForm, *, with_content: bool) -> Export:

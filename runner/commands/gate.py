@@ -8,7 +8,7 @@ from typing import Self
 from runner.analysis.diff import Difference
 from runner.analysis.measures import choose_measures
 from runner.analysis.run_results import Run
-from runner.analysis.verdict import Rule
+from runner.analysis.verdict import MIN_EFFECT, Rule
 from runner.commands.diff import compare, write_difference
 from runner.commands.load_run import load_run
 from runner.commands.run.options import RunOptions
@@ -83,7 +83,8 @@ def open_gate(options: RunOptions) -> Gate | None:
     """
     if options.baseline is None and options.arms is None:
         return None
-    rule = Rule(min_effect=options.min_effect, measures=options.metrics)
+    min_effect = MIN_EFFECT if options.min_effect is None else options.min_effect
+    rule = Rule(min_effect=min_effect, measures=options.metrics)
     choose_measures(rule.measures)
     return Gate(None if options.baseline is None else load_run(options.baseline), options.arms, rule)
 

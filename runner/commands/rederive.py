@@ -1,4 +1,4 @@
-"""Recompute a recorded run's metrics from its raw bytes, as a new run; what was not recorded is copied."""
+"""Recompute a recorded run's metrics from its raw bytes, or copy what is sound of a damaged run: both as a new run."""
 
 import json
 from collections import Counter
@@ -8,15 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from runner.analysis.run_results import Run
+from runner.commands.load_run import is_journal_file
 from runner.commands.run.perform import DEFAULT_OUTPUTS
 from runner.core.record import Record
 from runner.engine.in_flight import describe_failure, with_response
 from runner.errors import CompareError
 from runner.outputs import find_writer
 from runner.providers.redaction import Redactor
-from runner.storage.journal import Journal, JournalWriter, decode_record, encode_record, read
+from runner.storage.journal import Journal, decode_record, encode_record, read
+from runner.storage.journal.header import encode_header
 from runner.storage.recordings.reader import RecordingEntry, Recordings, read_recordings
-from runner.storage.run_folder import find_run, refuse_used_folder, write_atomically
+from runner.storage.recordings.writer import copy_recordings
+from runner.storage.run_folder import claim_folder, find_run, write_atomically
 from runner.version import __version__
 from runner.wire.response_decoder import decode_recording
 
@@ -34,6 +37,8 @@ class RederivedRun:
     """Member of a line -> in how many lines it is different."""
     unrecorded: int = 0
     """Records and failed attempts that were copied, since their bytes were not recorded."""
+    left_out: tuple[str, ...] = ()
+    """What is damaged in the recorded run, and so not in the new one."""
 
 
 def rederive(run: Path, output: Path | None = None) -> RederivedRun:
@@ -48,19 +53,66 @@ def rederive(run: Path, output: Path | None = None) -> RederivedRun:
 
     """
     found = find_run(run)
-    folder = output or found.absolute().with_name(f"{found.absolute().name}-rederived")
-    if output is not None and output.suffix:
-        raise CompareError(f"-o {folder} names a file. Name a folder: what is recomputed is a run of its own.")
+    folder = _choose_folder(found, output, "rederived")
     journal, recordings = read(found), read_recordings(found)
-    refuse_used_folder(folder)
     rederived = RederivedRun(folder)
-    with JournalWriter(folder) as writer:
-        for line in _rederive_lines(journal, recordings, rederived):
+    _write_run(folder, _rederive_lines(journal, recordings, rederived))
+    rederived.left_out = tuple(filter(None, [journal.left_out]))
+    return rederived
+
+
+def repair(run: Path, output: Path | None = None) -> RederivedRun:
+    """Write the sound lines of a run's journal, and its sound recordings, into a folder that holds no run yet.
+
+    Args:
+        run: its folder, its journal by any name, or `latest`.
+        output: the new folder; None for one beside the run, under its name and `-repaired`.
+
+    Raises:
+        CompareError: there is no such run, nothing of it can be read, or the folder cannot be used.
+
+    """
+    journal = read(run if is_journal_file(run) else find_run(run))
+    found = journal.path.parent
+    folder = _choose_folder(found, output, "repaired")
+    repaired = RederivedRun(folder)
+    _write_run(folder, _copy_lines(journal, repaired))
+    recordings = copy_recordings(found, folder)
+    repaired.left_out = tuple(filter(None, [journal.left_out, recordings]))
+    return repaired
+
+
+def _choose_folder(found: Path, output: Path | None, suffix: str) -> Path:
+    """Return the folder of the new run; raise CompareError if it cannot be used."""
+    folder = output or found.absolute().with_name(f"{found.absolute().name}-{suffix}")
+    if output is not None and output.suffix and not output.is_dir():
+        raise CompareError(f"-o {folder} names a file. Name a folder: what is written is a run of its own.")
+    return folder
+
+
+def _write_run(folder: Path, lines: Iterator[Mapping[str, object]]) -> None:
+    """Write a journal of these lines, and the tables of the run."""
+    with claim_folder(folder).open() as writer:
+        for line in lines:
             writer.append(line)
     new_run = Run.of_journal(read(folder))
     for name in DEFAULT_OUTPUTS:
         write_atomically(folder / name, find_writer(Path(name).suffix)(new_run))
-    return rederived
+
+
+def _header_line(journal: Journal, run_id: str) -> dict[str, Any]:
+    """Return the header's line for a run of another name; where it is damaged, as it was mended."""
+    line = next(journal.lines("header"), encode_header(journal.header))
+    return {**line, "run_id": run_id}
+
+
+def _copy_lines(journal: Journal, repaired: RederivedRun) -> Iterator[Mapping[str, object]]:
+    """Yield the sound lines, under the new run's name, and count the records."""
+    yield _header_line(journal, repaired.folder.name)
+    for line in journal.lines():
+        if line["kind"] != "header":
+            repaired.unchanged += line["kind"] == "record"
+            yield line
 
 
 def _rederive_lines(
@@ -68,11 +120,12 @@ def _rederive_lines(
 ) -> Iterator[Mapping[str, object]]:
     """Yield the lines of the new journal, and count those that differ."""
     attempts = _RecordedAttempts(recordings)
+    header = _header_line(journal, rederived.folder.name)
+    yield {**header, "versions": {**header.get("versions", {}), "compare": __version__}}
     for line in journal.lines():
         match line["kind"]:
             case "header":
-                versions = {**line.get("versions", {}), "compare": __version__}
-                yield {**line, "run_id": rederived.folder.name, "versions": versions}
+                pass
             case "record":
                 yield _count(line, attempts.rederive_record(line), rederived)
             case "attempt":

@@ -32,6 +32,7 @@ class Outcome(StrEnum):
     BAD_REQUEST = "bad_request"
     CONNECTION = "connection"
     TIMEOUT = "timeout"
+    TOO_LARGE = "too_large"
     CANCELLED = "cancelled"
     SKIPPED = "skipped"
 

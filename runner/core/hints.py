@@ -22,7 +22,7 @@ HINTS: dict[str, Hint] = {
     "balance": Hint("balance used up", "top up"),
     "plan": Hint("not covered by the plan", "change the plan or the model"),
     "permission": Hint("access denied", "ask for access to the model, or use another key or region"),
-    "proxy_auth": Hint("user or password refused by the proxy", "correct them in HTTPS_PROXY or HTTP_PROXY"),
+    "proxy_auth": Hint("user or password refused by the proxy", "correct them in HTTPS_PROXY, HTTP_PROXY or ALL_PROXY"),
     "model": Hint("no such model", "`compare providers --models {provider}` lists those there are"),
     "not_recorded": Hint("not recorded", "replay what was asked then, or record it with `compare run --record`"),
     "address": Hint("nothing at this address", "check base_url, which often ends in /v1"),
@@ -62,6 +62,9 @@ HINTS: dict[str, Hint] = {
     "bad_url": Hint("impossible address", "correct base_url"),
     "worker_lost": Hint("worker of the cluster lost", "see Ray's own logs; its memory may have been too little"),
     "connection": Hint("connection failed", "check base_url and the network"),
+    # Limits of this machine.
+    "reply_limit": Hint("reply beyond its limit", "lower max_tokens, or raise --reply-limit"),
+    "undecodable": Hint("reply that cannot be decoded", "report it with the recording of `compare run --record`"),
     # The timeouts.
     "connect": Hint("no connection in time", "check the network, or raise timeouts.connect"),
     "first_token": Hint("no text in time", "lower --concurrency, or raise timeouts.first_token"),

@@ -12,7 +12,7 @@ ARRIVALS: tuple[Arrivals, ...] = get_args(Arrivals)
 
 Release = Literal["together", "lead", "free", "scheduled"]
 """How lanes keep together. `together`: all targets of a case begin one right after the other, in shuffled order;
-`lead`: a lane may be a number of blocks ahead of the slowest one; `free`: no lane waits for another; `scheduled`: an
+`lead`: a lane may be a number of rounds ahead of the slowest one; `free`: no lane waits for another; `scheduled`: an
 open loop's clock says when each target is asked."""
 
 CONCURRENCY = 4
@@ -21,8 +21,8 @@ CONCURRENCY = 4
 OPEN_LOOP_CONCURRENCY = 1000
 """The default under a rate, where requests do not wait for replies; it only limits those to a dead server."""
 
-BLOCKS_A_LEVEL = 1_000_000
-"""Block numbers reserved for each level of a sweep without a limit on blocks."""
+ROUNDS_A_LEVEL = 1_000_000
+"""Numbers reserved for the rounds of each level of a sweep without a limit on rounds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class LoadProfile:
     """
 
     lead: int | None = None
-    """The number of blocks by which a lane may be ahead of the slowest one, in the order `blocks`; None where the
+    """The number of rounds by which a lane may be ahead of the slowest one, in the order `blocks`; None where the
     targets of a case begin together."""
     adaptive: bool = False
     """Whether a lane's concurrency may grow beyond its setting."""
@@ -76,7 +76,7 @@ class LoadProfile:
 
     @property
     def is_bounded(self) -> bool:
-        """Whether a duration or a number of requests ends the run, so that the number of blocks may be unlimited."""
+        """Whether a duration or a number of requests ends the run, so that the number of rounds may be unlimited."""
         return self.duration_s is not None or self.max_requests is not None
 
     def release(self, order: str) -> Release:
@@ -113,15 +113,15 @@ def _is_positive(value: float | None) -> bool:
     return value is None or 0 < value < inf
 
 
-def blocks_a_level(repeat: int | None) -> int:
-    """Return the number of block numbers that each level of a sweep has; `repeat` is None without a limit."""
-    return BLOCKS_A_LEVEL if repeat is None else repeat
+def rounds_a_level(repeat: int | None) -> int:
+    """Return the number of round numbers that each level of a sweep has; `repeat` is None without a limit."""
+    return ROUNDS_A_LEVEL if repeat is None else repeat
 
 
-def level_of(block: int, levels: Sequence[int], repeat: int | None) -> int:
-    """Return the concurrency of a block.
+def level_of(round_number: int, levels: Sequence[int], repeat: int | None) -> int:
+    """Return the concurrency of a round.
 
-    Blocks count from 1. The first level has the first `repeat` numbers, or without a limit on blocks the first
-    `BLOCKS_A_LEVEL`; the next level those after them.
+    Rounds count from 1. The first level has the first `repeat` numbers, or without a limit on rounds the first
+    `ROUNDS_A_LEVEL`; the next level those after them.
     """
-    return levels[(block - 1) // blocks_a_level(repeat)]
+    return levels[(round_number - 1) // rounds_a_level(repeat)]

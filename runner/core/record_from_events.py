@@ -120,18 +120,26 @@ class Fold:
         """Add what a whole message has beyond the text so far; text that differs from it is kept and flagged."""
         self._note_data(event.at_ns)
         for channel, text in event.texts.items():
-            heard = self._texts[channel].getvalue()
             if event.is_delta:
-                several = self._channels.getvalue().count(channel) > 1
-                if heard == text and several and len(text) >= REPEATED_CHARS:
+                if self._is_repeated(channel, text):
                     self._notes.add("repeated_reply")
                 else:
                     self._add_text(Text(event.at_ns, channel, text))
-            elif text.startswith(heard):
+                continue
+            if len(text) < self._texts[channel].tell() and "message_differs" in self._notes:
+                continue  # what was heard is not copied for each of a million such messages
+            heard = self._texts[channel].getvalue()
+            if text.startswith(heard):
                 if len(text) > len(heard):
                     self._add_text(Text(event.at_ns, channel, text[len(heard) :]))
             elif text.strip() != heard.strip():
                 self._notes.add("message_differs")
+
+    def _is_repeated(self, channel: Channel, text: str) -> bool:
+        """Return whether a long text is all that came before on its channel, in several pieces."""
+        if len(text) < REPEATED_CHARS or len(text) != self._texts[channel].tell():
+            return False
+        return self._channels.getvalue().count(channel) > 1 and self._texts[channel].getvalue() == text
 
     def _revise(self, event: Revision) -> None:
         match event:

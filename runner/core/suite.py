@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from runner.core.reply_limit import REPLY_LIMIT
+
 Role = Literal["system", "user", "assistant"]
 Thinking = Literal["on", "off", "low", "medium", "high"]
 
@@ -41,6 +43,8 @@ class Parameters:
     cache: Literal["allow", "bust"] = "allow"
     timeouts: Timeouts = field(default_factory=Timeouts)
     extra_body: Mapping[str, object] = field(default_factory=dict)
+    reply_limit: int = REPLY_LIMIT
+    """Bytes of a reply after which it is given up. Nothing of it is sent, so that no request's key depends on it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,12 @@
 """Find and read files: bounded in size, and valid UTF-8."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from runner.document.nodes import Document, Position, refusal
 from runner.document.yaml_parser import MAX_BYTES, parse
-from runner.errors import InvalidFile
+from runner.errors import InvalidFile, did_you_mean
 
 _START = Position(1, 1)
 
@@ -38,7 +39,9 @@ def read_text(path: Path, max_bytes: int, *, if_too_large: str = "Split it") -> 
         with path.open("rb") as file:
             content = file.read(max_bytes + 1)
     except FileNotFoundError:
-        raise refusal(name, _START, "there is no such file", "Check the path") from None
+        near = _find_similar(path)
+        hint = "Check the path" if near is None else f"Perhaps `{near}` was meant"
+        raise refusal(name, _START, "there is no such file", hint) from None
     except IsADirectoryError:
         raise refusal(name, _START, "this is a folder, not a file", "Name a file in it") from None
     except (OSError, ValueError) as error:
@@ -49,6 +52,21 @@ def read_text(path: Path, max_bytes: int, *, if_too_large: str = "Split it") -> 
         return content.decode().removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise _not_utf8(name, content, error.start) from None
+
+
+def _find_similar(path: Path) -> Path | None:
+    """Return the file whose path was probably meant: of a similar name, or of this name in a folder near it."""
+    with suppress(OSError):
+        if path.parent.is_dir():
+            entries = sorted(path.parent.iterdir())
+            near = did_you_mean(path.name, [each.name for each in entries if each.is_file()], cutoff=0.8)
+            inside = (each / path.name for each in entries if each.is_dir() and not each.name.startswith("."))
+            return path.parent / near if near else next((each for each in inside if each.is_file()), None)
+        folders = [each.name for each in path.parent.parent.iterdir() if each.is_dir()]
+        near = did_you_mean(path.parent.name, folders)
+        found = path.parent.parent / near / path.name if near else path
+        return found if found.is_file() else None
+    return None
 
 
 def read_lines(path: Path, max_characters: int, *, ends: str) -> Iterator[str]:

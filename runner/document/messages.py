@@ -44,6 +44,10 @@ class SchemaKeys:
                 return str(described)
         return None
 
+    def near(self, error: SchemaError) -> str | None:
+        """Return the known key that an unknown one is most similar to; None if there is none."""
+        return did_you_mean(str(error.route[-1]), self.at(error.route[:-1]))
+
     def home(self, key: str) -> str | None:
         """Return the top key whose mapping knows a key; None if there is none."""
         tops = self.at(self._top)
@@ -101,7 +105,8 @@ LIMITS = {
 
 def message_of(errors: Sequence[SchemaError], keys: SchemaKeys, siblings: Collection[str]) -> tuple[str, str]:
     """Return what is wrong with one value, and what to do."""
-    error = errors[0]
+    # Of a union, the validator of one branch says more than the type of the other.
+    error = next((each for each in errors if each.kind == "value_error"), errors[0])
     if error.kind == "missing":
         return _missing_key(error, keys)
     if error.kind == "extra_forbidden":

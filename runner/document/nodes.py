@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from runner.errors import InvalidFile, Problem
 
@@ -80,10 +80,37 @@ class Document:
             node = following
         return node.place
 
+    def with_key(self, route: Route, key: str) -> "Document":
+        """Return the document with another key in place of the last one of a route; all places stay."""
+        root = _renamed(self.root, route, key)
+        return replace(self, data=_value_of(root), root=root)
+
     def problem(self, route: Route, what: str, hint: str, *, of_key: bool = False) -> Problem:
         """Return a problem at the place of a value, or of its key."""
         place = self.place(route, of_key=of_key)
         return Problem(self.path, place.line, place.column, what, hint)
+
+
+def _renamed(node: Node, route: Route, key: str) -> Node:
+    first, *rest = route
+    if isinstance(node, Listing):
+        items = [_renamed(item, tuple(rest), key) if at == first else item for at, item in enumerate(node.nodes)]
+        return replace(node, nodes=items)
+    assert isinstance(node, Fields)
+    if rest:
+        return replace(node, nodes={**node.nodes, str(first): _renamed(node.nodes[str(first)], tuple(rest), key)})
+    names = {name: key if name == first else name for name in node.nodes}
+    return replace(
+        node,
+        nodes={names[name]: item for name, item in node.nodes.items()},
+        keys={names[name]: place for name, place in node.keys.items()},
+    )
+
+
+def _value_of(node: Node) -> Json:
+    if isinstance(node, Fields):
+        return {name: _value_of(item) for name, item in node.nodes.items()}
+    return [_value_of(item) for item in node.nodes] if isinstance(node, Listing) else node.value
 
 
 def document_of(data: Json, path: str, line: int) -> Document:

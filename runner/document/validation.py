@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 
 from runner.document.messages import Schema, SchemaError, SchemaKeys, message_of
 from runner.document.nodes import Document, Json, Node, Route, Scalar
-from runner.errors import InvalidFile, Problem, did_you_mean
+from runner.errors import InvalidFile, Problem
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -34,10 +34,30 @@ def validate(document: Document, model: type[Model], at: Route = ()) -> Model:
     except ValidationError as error:
         errors = [_schema_error(details, document, at) for details in error.errors(include_url=False)]
         keys = SchemaKeys(_schema_of(model), at)
-        raise InvalidFile([*own, *_problems(errors, keys, document)]) from None
+        problems = _problems(errors, keys, document)
+        raise InvalidFile([*own, *problems, *_below_mistyped(model, errors, keys, document, at)]) from None
     if own:
         raise InvalidFile(own)
     return value
+
+
+def _below_mistyped(
+    model: type[BaseModel], errors: Sequence[SchemaError], keys: SchemaKeys, document: Document, at: Route
+) -> list[Problem]:
+    """Return the problems in the value of a mistyped key, as if it were spelt right: pydantic does not look into it."""
+    meant = {error.route: near for error in errors if error.kind == "extra_forbidden" and (near := keys.near(error))}
+    known = [route for route, near in meant.items() if near not in _siblings(document, route)]
+    problems = []
+    for route in known:
+        corrected = document.with_key(route, meant[route])
+        try:
+            _validated(model, _data_at(corrected.data, at), corrected, at)
+        except ValidationError as error:
+            below = (*route[:-1], meant[route])
+            found = [_schema_error(details, corrected, at) for details in error.errors(include_url=False)]
+            inner = [each for each in found if each.route[: len(below)] == below]
+            problems += _problems(inner, keys, corrected)
+    return problems
 
 
 @cache
@@ -124,11 +144,7 @@ def _siblings(document: Document, route: Route) -> frozenset[str]:
 
 def _without_consequences(errors: Sequence[SchemaError], keys: SchemaKeys) -> list[SchemaError]:
     """Return the errors that no other explains: a mistyped key explains a missing one, a part its whole."""
-    meant = {
-        (*error.route[:-1], did_you_mean(str(error.route[-1]), keys.at(error.route[:-1])))
-        for error in errors
-        if error.kind == "extra_forbidden"
-    }
+    meant = {(*error.route[:-1], keys.near(error)) for error in errors if error.kind == "extra_forbidden"}
     wholes = {error.route[:size] for error in errors for size in range(len(error.route))}
     return [
         error

@@ -171,7 +171,13 @@ class RequestExchange:
         in_flight.attempt = Attempt(recording=self.recorder.new_buffer() if self.recorder else None)
         in_flight.started_at = in_flight.started_at or datetime.now(UTC).isoformat(timespec="milliseconds")
         messages = [{"role": m.role, "content": m.content} for m in request.messages(self.salt)]
-        completion = CompletionRequest(template.target.model, messages, template.body, template.timeouts)
+        completion = CompletionRequest(
+            template.target.model,
+            messages,
+            template.body,
+            template.timeouts,
+            template.target.parameters.reply_limit,
+        )
 
         watch = _RedactedWatch(self.observer, request, self.redactor) if self.observer.watches_text else None
         await self.runner.run(completion, in_flight.attempt, watch, vantage=request.vantage)

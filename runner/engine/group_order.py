@@ -1,6 +1,6 @@
 """The order in which the targets of a case begin together. Pure.
 
-A group is one case of one block: the conversations of all targets, in shuffled order. It is released when every lane
+A group is one case of one round: the conversations of all targets, in shuffled order. It is released when every lane
 that has a part in it may begin, so that none of them waits for a place while the others are under way; then its
 conversations begin one right after the other, in that order, whatever the lanes' speeds. So each of two targets is
 first in half of the pairs, and a pair lies as close together as the lanes' limits allow.

@@ -41,6 +41,9 @@ class Observer:
     def finished(self, record: Record) -> None:
         """Handle the record of a finished request; the journal holds it already."""
 
+    def still_working(self, line: str) -> None:
+        """Handle a line on work behind the last request that takes long; called from another thread."""
+
 
 class ForwardingObserver(Observer, ABC):
     """Turns every call into one value, which a subclass passes on to other observers."""
@@ -84,6 +87,10 @@ class ForwardingObserver(Observer, ABC):
     def finished(self, record: Record) -> None:
         """Forward the call."""
         self.forward(lambda observer: observer.finished(record))
+
+    def still_working(self, line: str) -> None:
+        """Forward the call."""
+        self.forward(lambda observer: observer.still_working(line))
 
 
 class CompositeObserver(ForwardingObserver):

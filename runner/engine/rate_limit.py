@@ -97,4 +97,4 @@ def _texts_sent(request: Request) -> list[str]:
     case = request.case
     system = case.system or request.target.parameters.system or ""
     history = [message.content for message in case.history]
-    return [system, *history, *case.turns[: request.turn], *request.replies]
+    return [system, *history, *case.turns[: request.turn], *filter(None, request.replies)]

@@ -77,8 +77,8 @@ class _LaneProgress:
     """How far a lane has come in the plan."""
 
     openings: list[_Openings]
-    block: float = 0
-    """The block of what the lane begins next; infinite after the last."""
+    round_number: float = 0
+    """The round of what the lane begins next; infinite after the last."""
     next: Request | None = None
     due_ns: int | None = None
 
@@ -150,12 +150,12 @@ class Schedule:
     def milestone(self) -> float:
         """A number that changes when a lane that waits for another one may go on.
 
-        It is the block that the slowest lane has reached, infinite when all lanes have begun everything; or where the
+        It is the round that the slowest lane has reached, infinite when all lanes have begun everything; or where the
         targets of a case begin together, how many conversations have begun.
         """
         if self._groups is not None:
             return self._groups.begun
-        return min(progress.block for progress in self._progress.values())
+        return min(progress.round_number for progress in self._progress.values())
 
     def is_next(self, lane: Lane) -> bool:
         """Return whether a lane may begin something, as far as the order of the lanes goes."""
@@ -168,7 +168,7 @@ class Schedule:
         progress = self._progress[lane.name]
         if progress.next is None and self.reason is None:
             self._find_next(progress)
-        if progress.block == inf or self._has_ended(progress.next, now_ns):
+        if progress.round_number == inf or self._has_ended(progress.next, now_ns):
             return None
         if progress.next is None:
             return Wait(now_ns)
@@ -213,7 +213,7 @@ class Schedule:
 
     def _leads_too_far(self, progress: _LaneProgress) -> bool:
         lead = self.load.lead if self.release == "lead" else None
-        return lead is not None and progress.block > self.milestone + lead
+        return lead is not None and progress.round_number > self.milestone + lead
 
     def _begin(self, lane: Lane, progress: _LaneProgress, request: Request, now_ns: int) -> Begin:
         ready_ns = self.start_ns if progress.due_ns is None else progress.due_ns
@@ -227,14 +227,14 @@ class Schedule:
         progress.next = None
         for _ in range(SKIPS_PER_STEP):
             if not progress.openings:
-                progress.block = inf
+                progress.round_number = inf
                 return
             openings = min(progress.openings, key=lambda openings: openings.due_ns or 0)
             opening = next(openings.requests, None)
             if opening is None:
                 progress.openings.remove(openings)
                 continue
-            progress.block = opening.block
+            progress.round_number = opening.block
             progress.next = self.first_missing(opening)
             if progress.next is not None:
                 progress.due_ns = openings.due_ns

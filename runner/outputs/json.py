@@ -20,6 +20,7 @@ def stream(run: Run) -> Iterator[str]:
     document = {
         "simulated": run.simulated,
         "ended": run.ended,
+        "left_out": run.left_out,
         "run": asdict(run.header),
         "summary": [{**asdict(each), "target": str(each.target)} for each in run.summary],
         "failures": [{**asdict(each), "target": str(each.target)} for each in run.failures],

@@ -40,7 +40,7 @@ def describe_plan(suite: str, forecast: Forecast) -> str:
     """Return in a sentence what would be sent."""
     asked = f"{count(forecast.cases, 'case')} with {count(forecast.turns, 'turn')} in all"
     repeats = {None: "as long as it goes on", 1: "once"}
-    times = repeats.get(forecast.blocks, f"{forecast.blocks} times")
+    times = repeats.get(forecast.rounds, f"{forecast.rounds} times")
     nodes = f", from each of {count(forecast.nodes, 'node')}" if forecast.nodes > 1 else ""
     in_all = "nothing limits the requests" if forecast.requests is None else count(forecast.requests, "request")
     return f"{suite}: {asked}, asked {times}, of {count(len(forecast.targets), 'target')}{nodes}: {in_all}."
@@ -114,7 +114,7 @@ def plan_document(forecast: Forecast, missing_keys: Mapping[str, str], unknown: 
     return {
         "cases": forecast.cases,
         "turns": forecast.turns,
-        "repeats": forecast.blocks,
+        "repeats": forecast.rounds,
         "nodes": forecast.nodes,
         "requests": forecast.requests,
         "cost": {money.currency: str(money.amount) for money in forecast.costs},

@@ -1,9 +1,10 @@
-"""The summary of a run on a terminal: its tables, then what to know before trusting them."""
+"""The summary of a run on a terminal: its tables, what to know before trusting them, and the result in a sentence."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from textwrap import fill
 
-from rich.console import Group
+from rich.console import Console, ConsoleOptions, Group, RenderResult
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -11,17 +12,20 @@ from runner.analysis.checks import CheckedCell
 from runner.analysis.run_results import Run
 from runner.analysis.summary import Failure
 from runner.checks.finding import CheckVerdict
+from runner.outputs.flowing_text import FlowingText
 from runner.outputs.text.checks import describe_cell, describe_checks, describe_fault, not_passed, tabulate_cells
 from runner.outputs.text.escape import one_line
 from runner.outputs.text.figures import count
+from runner.outputs.text.first_place import by_ttft, describe_first
 from runner.outputs.text.remarks import (
     advise_on,
+    brief_remarks,
     describe_failure,
     describe_partial,
     describe_simulated,
-    remarks,
+    how_it_was_made,
 )
-from runner.outputs.text.summary import TextTable, load_tables, tabulate_briefly, tabulate_percentiles
+from runner.outputs.text.summary import TextTable, load_tables, tabulate_briefly, tabulate_percentiles, tabulate_worth
 
 MAX_FAILURES = 10
 MAX_CELLS = 20
@@ -29,18 +33,71 @@ PERCENTILES_ABREAST = 4
 ERROR_COLUMNS = 300
 HEADING_COLUMNS = 16
 """Longer headings of figures take several lines."""
+UNLIMITED = 10_000
+"""Columns in which any table fits."""
 
 
-def render_summary(run: Run) -> Group:
-    """Return a run's summary for a rich console, which decides on colour and width."""
+def render_summary(run: Run, told: Collection[str] = ()) -> Group:
+    """Return a run's summary for a rich console, which decides on colour and width; the last line is the result.
+
+    `told` are the flags that the user was told of before the run.
+    """
     run = run.by_place
     return Group(
         *_notices(run),
-        _table(tabulate_briefly(run.summary, run.percents)),
+        SummaryTable(run),
         *_percentiles(run),
         *_load(run),
-        *_footnotes(run),
+        *_footnotes(run, told),
         *_checks(run),
+        *_how_it_was_made(run),
+        *_result(run),
+    )
+
+
+class SummaryTable:
+    """A row for each target, the fastest first: its speed, and with it cost and checks where the console is wide."""
+
+    def __init__(self, run: Run) -> None:
+        self._summaries = by_ttft(run.summary)
+        self._speed = tabulate_briefly(self._summaries, run.percents)
+        self._worth = tabulate_worth(self._summaries, run.costs, run.checked)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield one table, or two where one does not fit the width."""
+        if len(self._worth.headings) == 1:
+            yield self._tinted(self._speed)
+            return
+        whole = self._tinted(_side_by_side(self._speed, self._worth))
+        if Measurement.get(console, options.update_width(UNLIMITED), whole).maximum <= options.max_width:
+            yield whole
+        else:
+            yield from (self._tinted(self._speed), Text(""), self._tinted(self._worth))
+
+    def _tinted(self, content: TextTable) -> Table:
+        """Return a table with the best figure of each column, and what failed, in colour."""
+        tints = {(row, 0): "red" for row, each in enumerate(self._summaries) if each.n and not each.timed}
+        for at, heading in enumerate(content.headings):
+            if heading == "failed":
+                tints |= {(row, at): "red" for row, each in enumerate(self._summaries) if each.failed}
+            elif heading in _RANKED:
+                name, sign = _RANKED[heading]
+                found = [getattr(each, name) for each in self._summaries]
+                values = {row: sign * figure.value for row, figure in enumerate(found) if figure is not None}
+                if len(values) > 1:
+                    tints[min(values, key=lambda row: values[row]), at] = "green"
+        return _table(content, tints)
+
+
+_RANKED = {"TTFT p50": ("ttft_p50", 1), "total p50": ("total_p50", 1), "tok/s p50": ("output_tps_p50", -1)}
+"""Heading -> the figure below it, and whether the lowest (1) or the highest (-1) is the best."""
+
+
+def _side_by_side(left: TextTable, right: TextTable) -> TextTable:
+    """Return the columns of two tables of the same targets, which are in the first column of both."""
+    rows = zip(left.rows, right.rows, strict=True)
+    return TextTable(
+        (*left.headings, *right.headings[1:]), tuple((*one, *other[1:]) for one, other in rows), left.wordy
     )
 
 
@@ -56,7 +113,7 @@ def _percentiles(run: Run) -> Iterator[Text | Table]:
         for start in range(0, len(run.percents), PERCENTILES_ABREAST):
             places = range(start, min(start + PERCENTILES_ABREAST, len(run.percents)))
             yield Text("")
-            yield _table(tabulate_percentiles(run.summary, run.percents, places))
+            yield _table(tabulate_percentiles(by_ttft(run.summary), run.percents, places))
 
 
 def _load(run: Run) -> Iterator[Text | Table]:
@@ -66,28 +123,29 @@ def _load(run: Run) -> Iterator[Text | Table]:
         yield Text(f"note: {caption}")
 
 
-def _table(content: TextTable) -> Table:
+def _table(content: TextTable, tints: Mapping[tuple[int, int], str] | None = None) -> Table:
+    """Return a table; `tints` maps row and column to the style of a cell's text."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for at, heading in enumerate(content.headings):
         if at in content.wordy:
             table.add_column(heading, justify="left", overflow="fold")
         else:
             table.add_column(fill(heading, HEADING_COLUMNS), justify="right", no_wrap=True, overflow="fold")
-    for row in content.rows:
-        table.add_row(*(_cell(text) for text in row))
+    for number, row in enumerate(content.rows):
+        table.add_row(*(_cell(text, (tints or {}).get((number, at), "")) for at, text in enumerate(row)))
     return table
 
 
-def _cell(text: str) -> Text:
+def _cell(text: str, style: str) -> Text:
     """Return a cell with interval and sample size below the figure, so that names have room.
 
     It is a Text because rich would read a str as markup.
     """
-    return Text(one_line(text).replace(" (n ", "\n(n ").replace(" [", "\n["))
+    return Text(one_line(text).replace(" (n ", "\n(n ").replace(" [", "\n["), style)
 
 
-def _footnotes(run: Run) -> list[Text]:
-    notes = [Text(f"note: {one_line(remark)}") for remark in remarks(run)]
+def _footnotes(run: Run, told: Collection[str]) -> list[Text]:
+    notes = [FlowingText(f"note: {one_line(remark)}") for remark in brief_remarks(run, told)]
     failures = [_failure(failure) for failure in run.failures[:MAX_FAILURES]]
     more = len(run.failures) - MAX_FAILURES
     rest = [Text(f"and {count(more, 'more kind')} of failure, in the run's results.csv")] if more > 0 else []
@@ -97,9 +155,8 @@ def _footnotes(run: Run) -> list[Text]:
 def _failure(failure: Failure) -> Text:
     error = f": {one_line(failure.error, ERROR_COLUMNS)}" if failure.error else ""
     advice = advise_on(failure)
-    return Text.assemble(
-        (one_line(describe_failure(failure)), "red"), error, f"\n  {one_line(advice)}" if advice else ""
-    )
+    words = FlowingText().append(one_line(describe_failure(failure)), "red")
+    return words.append(error).append(f"\n  {one_line(advice)}" if advice else "")
 
 
 def _checks(run: Run) -> list[Text | Table]:
@@ -117,3 +174,13 @@ def _faults(cell: CheckedCell) -> Text:
     style = "red" if cell.verdict is CheckVerdict.FAILED else "yellow"
     reasons = "".join(f"\n  {one_line(describe_fault(fault), ERROR_COLUMNS)}" for fault in cell.faults)
     return Text.assemble((one_line(describe_cell(cell)), style), reasons)
+
+
+def _how_it_was_made(run: Run) -> list[Text]:
+    sentences = how_it_was_made(run)
+    return [FlowingText(f"How it was made: {one_line('; '.join(sentences))}", "dim")] if sentences else []
+
+
+def _result(run: Run) -> list[Text]:
+    sentence = describe_first(run)
+    return [] if sentence is None else [Text(""), FlowingText(one_line(sentence), "bold")]

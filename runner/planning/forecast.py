@@ -67,8 +67,8 @@ class Forecast:
 
     cases: int
     turns: int
-    blocks: int | None
-    """The number of blocks, over all levels; None without a limit."""
+    rounds: int | None
+    """The number of rounds, over all levels; None without a limit."""
     nodes: int
     """The number of nodes that each ask everything; 1 if any node may send a request."""
     most_requests: int | None
@@ -125,17 +125,17 @@ def worst_case(
 
     """
     load = load or LoadProfile()
-    blocks = _count_blocks(plan, load)
+    rounds = _count_rounds(plan, load)
     targets = tuple(
         _forecast_target(
-            target, rows[target.provider], plan, blocks, None if target.simulated else prices.get(target.name)
+            target, rows[target.provider], plan, rounds, None if target.simulated else prices.get(target.name)
         )
         for target in plan.targets
     )
     return Forecast(
         cases=len(plan.cases),
         turns=sum(len(case.turns) for case in plan.cases),
-        blocks=blocks,
+        rounds=rounds,
         nodes=len(plan.origins),
         most_requests=None if load.max_requests is None else load.max_requests * plan.levels,
         has_end=plan.repeat is not None or load.is_bounded,
@@ -144,12 +144,12 @@ def worst_case(
     )
 
 
-def _count_blocks(plan: Plan, load: LoadProfile) -> int | None:
-    """Return an upper bound on the blocks of all levels; limits on requests and time apply evenly to all targets."""
-    conversations, a_block = len(plan.cases) * len(plan.targets) * len(plan.origins), plan.requests_a_block
+def _count_rounds(plan: Plan, load: LoadProfile) -> int | None:
+    """Return an upper bound on the rounds of all levels; limits on requests and time apply evenly to all targets."""
+    conversations, a_round = len(plan.cases) * len(plan.targets) * len(plan.origins), plan.requests_a_round
     bounds = [] if plan.repeat is None else [plan.repeat]
-    if load.max_requests is not None and a_block:
-        bounds.append(ceil(load.max_requests / a_block))
+    if load.max_requests is not None and a_round:
+        bounds.append(ceil(load.max_requests / a_round))
     if load.duration_s is not None and load.rate is not None and conversations:
         started = ceil(load.rate * load.duration_s) * len(plan.targets)
         bounds.append(ceil(started / conversations))
@@ -182,12 +182,12 @@ class _Bound:
         )
 
 
-def _forecast_target(target: Target, row: Row, plan: Plan, blocks: int | None, price: Price | None) -> TargetForecast:
+def _forecast_target(target: Target, row: Row, plan: Plan, rounds: int | None, price: Price | None) -> TargetForecast:
     limit = reply_limit(target, row)
     conversations = [[_bound(size, limit, price) for size in _input_sizes(case, target, limit)] for case in plan.cases]
     warmups = [conversations[number % len(conversations)][0] for number in range(plan.warmups)] if plan.cases else []
-    block, warmup = sum(chain.from_iterable(conversations), _Bound()), sum(warmups, _Bound())
-    total = None if blocks is None else (block * blocks + warmup) * len(plan.origins)
+    each_round, warmup = sum(chain.from_iterable(conversations), _Bound()), sum(warmups, _Bound())
+    total = None if rounds is None else (each_round * rounds + warmup) * len(plan.origins)
     costs = [sum(requests, _Bound()).cost for requests in conversations]
     known = [cost for cost in costs if cost is not None]
     return TargetForecast(

@@ -1,8 +1,8 @@
 """The plan of a run: suite x targets x repeats become keyed requests, lazily, in a seeded, interleaved order.
 
-A block (shown to users as a round) holds every pair of target and case once, shuffled, so that drift during a run
+A round (the column `block`) holds every pair of target and case once, shuffled, so that drift during a run
 affects all targets alike and compared requests are close in time. If several nodes each ask everything, all of them
-ask a pair, in shuffled order, before the next pair. The number of blocks may be unlimited; memory does not grow with
+ask a pair, in shuffled order, before the next pair. The number of rounds may be unlimited; memory does not grow with
 it. Performs no I/O and reads no clock.
 """
 
@@ -15,12 +15,12 @@ from random import Random
 from typing import Any, Literal
 
 from runner.core.cluster_options import Node
-from runner.core.load_profile import blocks_a_level
+from runner.core.load_profile import rounds_a_level
 from runner.core.record import Identity, Record, skipped
 from runner.core.suite import Case, Message, Parameters
 
 Order = Literal["blocks", "free", "as-written"]
-"""`blocks`: shuffled blocks, the targets of a case together; `free`: shuffled blocks, each lane independent;
+"""`blocks`: shuffled rounds, the targets of a case together; `free`: shuffled rounds, each lane independent;
 `as-written`: the suite's own sequence."""
 
 
@@ -52,7 +52,9 @@ only where it differs from its default: a new field changes no key, and runs mad
 def _keyed_fields(value: Any) -> dict[str, object]:
     """Return the fields of a dataclass that a request's key digests."""
     defaults = {
-        spec.name: spec.default_factory() if callable(spec.default_factory) else spec.default for spec in fields(value)
+        spec.name: spec.default_factory() if callable(spec.default_factory) else spec.default
+        for spec in fields(value)
+        if spec.name != "reply_limit"  # nothing of it is sent: a run goes on under another limit
     }
     members = {name: getattr(value, name) for name in defaults}
     return {name: item for name, item in members.items() if name in _ALWAYS_KEYED or item != defaults[name]}
@@ -60,13 +62,16 @@ def _keyed_fields(value: Any) -> dict[str, object]:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One turn of a case, for one target, in one repeat; `replies` are those to the earlier turns."""
+    """One turn of a case, for one target, in one repeat; `replies` are those to the earlier turns.
+
+    A reply is None where its turn failed and the conversation went on without it, as only `compare chat` does.
+    """
 
     target: Target
     case: Case
     repeat: int
     block: int
-    replies: tuple[str, ...] = ()
+    replies: tuple[str | None, ...] = ()
     warmup: bool = False
     vantage: Node | None = None
     """The node that must send it; None for any."""
@@ -121,7 +126,8 @@ class Request:
         messages = [Message("system", system)] if system else []
         messages += self.case.history
         for asked, replied in zip(self.case.turns, self.replies, strict=False):
-            messages += [Message("user", asked), Message("assistant", replied)]
+            if replied is not None:
+                messages += [Message("user", asked), Message("assistant", replied)]
         messages.append(Message("user", self.prompt))
         if self.target.parameters.cache == "bust":
             nonce = sha256(f"{salt}{self.key}".encode()).hexdigest()[:12]
@@ -154,13 +160,13 @@ class Plan:
     cases: tuple[Case, ...]
     targets: tuple[Target, ...]
     repeat: int | None = 1
-    """The number of blocks at each level; None for no limit."""
+    """The number of rounds at each level; None for no limit."""
     seed: int = 0
     order: Order = "blocks"
     warmups: int = 0
     """Requests to each target before the first that counts."""
     levels: int = 1
-    """The number of load levels, each of which repeats all blocks."""
+    """The number of load levels, each of which repeats all rounds."""
     vantages: tuple[Node, ...] = ()
     """The nodes that each ask everything; empty if any node may send a request."""
 
@@ -172,12 +178,12 @@ class Plan:
 
     @property
     def requests(self) -> int | None:
-        """The number of requests, later turns included; None without a limit on blocks."""
+        """The number of requests, later turns included; None without a limit on rounds."""
         return self.requests_to(self.targets)
 
     @property
-    def requests_a_block(self) -> int:
-        """The number of requests in a block."""
+    def requests_a_round(self) -> int:
+        """The number of requests in a round."""
         return len(self.targets) * len(self.origins) * sum(len(case.turns) for case in self.cases)
 
     @property
@@ -186,13 +192,13 @@ class Plan:
         return self.vantages or (None,)
 
     def requests_to(self, targets: Collection[Target]) -> int | None:
-        """Return the number of requests to some of the targets; None without a limit on blocks."""
+        """Return the number of requests to some of the targets; None without a limit on rounds."""
         turns = sum(len(case.turns) for case in self.cases)
         each = len(targets) * len(self.origins) * turns
         return None if self.repeat is None else self.repeat * self.levels * each
 
     def conversations_with(self, provider: str) -> int | None:
-        """Return the number of conversations with a provider at each level; None without a limit on blocks."""
+        """Return the number of conversations with a provider at each level; None without a limit on rounds."""
         each = sum(target.provider == provider for target in self.targets) * len(self.origins) * len(self.cases)
         return None if self.repeat is None else self.repeat * each
 
@@ -201,7 +207,7 @@ class Plan:
         return tuple(dict.fromkeys(target.provider for target in self.targets))
 
     def warmup_requests(self, provider: str) -> Iterator[Request]:
-        """Yield the requests to a provider before the first block; they are marked, and count in no statistic."""
+        """Yield the requests to a provider before the first round; they are marked, and count in no statistic."""
         for number in range(self.warmups):
             case = self.cases[number % len(self.cases)]
             for target in self.targets:
@@ -211,55 +217,57 @@ class Plan:
 
     def openings_at(self, level: int, names: Collection[str]) -> Iterator[Request]:
         """Yield the first request of every conversation of one level, from 0, with the targets of these names."""
-        for block in self._blocks_of(level):
-            for index in self._order_of(block):
+        for round_number in self._rounds_of(level):
+            for index in self._order_of(round_number):
                 target, case = self.targets[index // len(self.cases)], self.cases[index % len(self.cases)]
                 if target.name in names:
-                    for origin in self._origins_of(block, index):
-                        yield Request(target, case, repeat=block, block=block, vantage=origin)
+                    for origin in self._origins_of(round_number, index):
+                        yield Request(target, case, repeat=round_number, block=round_number, vantage=origin)
 
     def groups_at(self, level: int) -> Iterator[tuple[Request, ...]]:
-        """Yield the conversations of one level, from 0, a case of a block at a time: all targets, in shuffled order.
+        """Yield the conversations of one level, from 0, a case of a round at a time: all targets, in shuffled order.
 
-        Each conversation is its first request. The cases of a block are shuffled, too.
+        Each conversation is its first request. The cases of a round are shuffled, too.
         """
-        for block in self._blocks_of(level):
+        for round_number in self._rounds_of(level):
             # `Random` seeded with a string is stable across Python versions and processes.
-            for at in _shuffle(len(self.cases), Random(f"{self.seed}/{block}/cases")):  # noqa: S311 -- an order, not a secret
-                yield tuple(self._group(block, at))
+            for at in _shuffle(len(self.cases), Random(f"{self.seed}/{round_number}/cases")):  # noqa: S311 -- an order, not a secret
+                yield tuple(self._group(round_number, at))
 
-    def _group(self, block: int, at: int) -> Iterator[Request]:
-        random = Random(f"{self.seed}/{block}/case/{at}")  # noqa: S311 -- an order, not a secret
+    def _group(self, round_number: int, at: int) -> Iterator[Request]:
+        random = Random(f"{self.seed}/{round_number}/case/{at}")  # noqa: S311 -- an order, not a secret
         for number in _shuffle(len(self.targets), random):
-            for origin in self._origins_of(block, number * len(self.cases) + at):
-                yield Request(self.targets[number], self.cases[at], repeat=block, block=block, vantage=origin)
+            for origin in self._origins_of(round_number, number * len(self.cases) + at):
+                yield Request(
+                    self.targets[number], self.cases[at], repeat=round_number, block=round_number, vantage=origin
+                )
 
-    def _blocks_of(self, level: int) -> Iterable[int]:
-        blocks = count(level * blocks_a_level(self.repeat) + 1)
+    def _rounds_of(self, level: int) -> Iterable[int]:
+        rounds = count(level * rounds_a_level(self.repeat) + 1)
         if not self.cases or not self.targets:
             return ()
-        return blocks if self.repeat is None else islice(blocks, self.repeat)
+        return rounds if self.repeat is None else islice(rounds, self.repeat)
 
-    def _order_of(self, block: int) -> Iterable[int]:
-        """Return the numbers of the pairs of target and case, in a block's order."""
+    def _order_of(self, round_number: int) -> Iterable[int]:
+        """Return the numbers of the pairs of target and case, in a round's order."""
         pairs = len(self.targets) * len(self.cases)
         if self.order == "as-written":
             return range(pairs)
         # `Random` seeded with a string is stable across Python versions and processes.
-        return _shuffle(pairs, Random(f"{self.seed}/{block}"))  # noqa: S311 -- an order, not a secret
+        return _shuffle(pairs, Random(f"{self.seed}/{round_number}"))  # noqa: S311 -- an order, not a secret
 
-    def _origins_of(self, block: int, pair: int) -> Iterable[Node | None]:
+    def _origins_of(self, round_number: int, pair: int) -> Iterable[Node | None]:
         """Return the nodes that ask a pair, shuffled for each pair so that no node is first more often."""
         if len(self.origins) == 1 or self.order == "as-written":
             return self.origins
-        random = Random(f"{self.seed}/{block}/{pair}")  # noqa: S311 -- an order, not a secret
+        random = Random(f"{self.seed}/{round_number}/{pair}")  # noqa: S311 -- an order, not a secret
         return (self.origins[at] for at in _shuffle(len(self.origins), random))
 
 
 def _shuffle(count: int, random: Random) -> Iterator[int]:
     """Yield the numbers below `count` in random order, by a Fisher-Yates shuffle that runs only as far as it is read.
 
-    Shuffling a block of 100,000 pairs at once would delay its first request by a tenth of a second.
+    Shuffling a round of 100,000 pairs at once would delay its first request by a tenth of a second.
     """
     moved: dict[int, int] = {}
     for at in range(count):

@@ -12,6 +12,7 @@ from runner.core.suite import Suite
 from runner.errors import CompareError, MissingKey, UnknownTarget, did_you_mean
 from runner.planning.plan import Target
 from runner.providers.endpoint import Endpoint, find_configured, find_endpoint
+from runner.providers.key import SHARED_VARIABLE
 from runner.providers.registry import Registry
 from runner.providers.request_body import request_body, retirement
 from runner.providers.target_name import default_targets, parse_target, resolve_provider
@@ -50,9 +51,10 @@ def choose_targets(
     if not suite.targets:
         configured = find_configured(registry, environ)
         notes += configured.left_out.values()
+        notes += _note_on_shared_key(configured.endpoints) if _names_none(selection) else []
         providers = [endpoint.provider for endpoint in configured.endpoints]
         listed = [target for provider in providers for target in _default_targets(provider, suite, registry)]
-    names_none = not (selection.models or selection.providers)
+    names_none = _names_none(selection)
     wanted = listed if names_none else _apply(selection, listed, suite, registry)
     if notes and not wanted:
         raise CompareError("\n".join([*notes, "The built-in simulator needs no key: -p sim asks it."]))
@@ -68,6 +70,24 @@ def choose_targets(
     general = [*notes, *registry.plugin_errors.values()] if names_none else []
     shown = [*general, *missing, *_notes_on(targets, endpoints)]
     return SelectedTargets(targets, endpoints, tuple(dict.fromkeys(shown)))
+
+
+def _names_none(selection: TargetSelection) -> bool:
+    return not (selection.models or selection.providers)
+
+
+def _note_on_shared_key(endpoints: Sequence[Endpoint]) -> list[str]:
+    """Return a note where the variable that tutorials use for any vendor's key is the only one that is set."""
+    if len(endpoints) != 1 or endpoints[0].key is None or endpoints[0].base_url_variable is not None:
+        return []
+    (only,) = endpoints
+    if only.key is None or only.key.variable != SHARED_VARIABLE:
+        return []
+    note = (
+        f"only {SHARED_VARIABLE} is set, so {only.provider} alone is asked. If it holds another vendor's key, as in "
+        "tutorials, put that into the vendor's own variable, such as DASHSCOPE_API_KEY; `compare providers` lists them."
+    )
+    return [note]
 
 
 def _listed_targets(suite: Suite, registry: Registry) -> Iterator[Target]:
@@ -139,18 +159,31 @@ def _filter(
     for pattern in patterns:
         matches = [target for target in candidates if _matches(target, pattern, registry)]
         if not matches:
-            raise UnknownTarget(_no_match("-m", pattern, [target.model for target in candidates], registry))
+            near = None if by_provider else _near_target(pattern, registry)
+            raise UnknownTarget(_no_match("-m", pattern, [target.model for target in candidates], near))
         chosen += matches
     return chosen
 
 
-def _no_match(option: str, pattern: str, known: Sequence[str], registry: Registry | None = None) -> str:
-    near = did_you_mean(pattern, known)
+def _no_match(option: str, pattern: str, known: Sequence[str], near_target: str | None = None) -> str:
+    near = (None if "/" in pattern else did_you_mean(pattern, known)) or near_target
     configured = ", ".join(dict.fromkeys(known)) or "none"
     hint = f"Did you mean {near}?" if near else f"To choose from: {configured}."
-    if registry is None:
+    if option == "-p":
         return f"{option} {pattern} fits no provider. {hint} `compare providers` lists all."
     return f"{option} {pattern} fits no configured model. {hint} Any other is named as provider/model."
+
+
+def _near_target(pattern: str, registry: Registry) -> str | None:
+    """Return the target or provider that a mistyped -m probably means; None if none is similar."""
+    provider, slash, model = pattern.partition("/")
+    if slash:
+        near = did_you_mean(provider, registry.names)
+        return f"{near}/{model}" if near and near != provider else None
+    targets = [target for name in registry.rows for target in default_targets(name, registry)]
+    meant = {target.model: str(target) for target in targets} | {name: f"-p {name}" for name in registry.names}
+    found = did_you_mean(pattern, tuple(meant))
+    return meant[found] if found else None
 
 
 def _find_endpoints(

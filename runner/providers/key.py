@@ -94,7 +94,10 @@ def _describe_absence(provider: str, row: Row, environ: Mapping[str, str]) -> st
     empty = [name for name in row.api_key_env if name in environ]
     what = f"{empty[0]} is set but empty" if empty else f"{first} is not set"
     also = f" ({', '.join(others)} would do too)" if others else ""
-    sentence = f"{what}{also}: {row.label or provider} cannot be asked without a key."
+    sentence = (
+        f"{what}{also}: {row.label or provider} cannot be asked without a key. Set it in the shell, "
+        f"`export {first}=YOUR_KEY`, or write the line `{first}=YOUR_KEY` into a file .env beside the suite."
+    )
     if environ.get(SHARED_VARIABLE, "").strip() and SHARED_VARIABLE not in row.api_key_env:
         sentence += (
             f" {SHARED_VARIABLE} is set and is not sent to {provider} unasked; if it holds the key of {provider}, "

@@ -1,4 +1,4 @@
-"""Faults to inject, by name: `compare serve --fault NAME`, or the model `sim/fault-NAME`.
+"""Faults to inject, by name: `compare simulate --fault NAME`, or the model `sim/fault-NAME`.
 
 Each makes a response out of one exchange; a fault of the stream leaves a request without a stream alone. Performs no
 I/O.

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from runner.core.events import TIMED, Outcome
-from runner.core.load_profile import LoadProfile, blocks_a_level
+from runner.core.load_profile import LoadProfile, rounds_a_level
 from runner.core.record import Record
 from runner.core.suite import Suite
 from runner.errors import CompareError
@@ -141,7 +141,7 @@ class _PlannedConversations:
         self._targets = {target.name: target for target in plan.targets}
         self._cases = {case.id: case for case in plan.cases}
         self._vantages = {node.name: node for node in plan.vantages}
-        self._repeats = plan.levels * blocks_a_level(plan.repeat)
+        self._repeats = plan.levels * rounds_a_level(plan.repeat)
 
     def first_request(self, record: Record) -> Request | None:
         """Return the first request of the conversation that a record belongs to; None if it is not planned."""

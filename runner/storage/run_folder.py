@@ -2,14 +2,16 @@
 
 import os
 import secrets
-from collections.abc import Iterable
+import weakref
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
 from runner.errors import CompareError, JournalError, WriteFailed
-from runner.storage.journal import FILE_NAME
+from runner.storage.journal import FILE_NAME, Journal, JournalWriter
+from runner.storage.journal.writer import lock
 
 RESULTS = Path("results")
 LATEST = "latest"
@@ -68,6 +70,62 @@ def _holds_run(journal: Path) -> bool:
         return False
     with journal.open("rb") as file:
         return file.readline().endswith(b"\n")
+
+
+class FolderClaim:
+    """A run's folder that no other run can take before this one has written its tables.
+
+    The folder itself is locked, where that is possible; a killed process releases its lock. A claim that is dropped or
+    released removes the folders that it created, if they are still empty.
+    """
+
+    def __init__(self, folder: Path, resumed: Journal | None, created: Iterable[Path], file: int | None) -> None:
+        self._folder = folder
+        self._resumed = resumed
+        self.release = weakref.finalize(self, _release, file, tuple(created))
+        """Let others take the folder; without effect the second time."""
+
+    def open(self, redact: Callable[[str], str] = str) -> JournalWriter:
+        """Return the writer of the run's journal, which passes each line through `redact`.
+
+        Raises:
+            JournalError: another run has been in the folder since it was claimed, as can happen where it has no lock.
+
+        """
+        writer = JournalWriter(self._folder, redact)
+        if not (writer.is_empty if self._resumed is None else writer.found_size == self._resumed.size):
+            writer.close()
+            raise JournalError(f"{writer.path} has changed since it was read: another run went on with it. Try again")
+        return writer
+
+
+def claim_folder(folder: Path, resumed: Journal | None = None) -> FolderClaim:
+    """Claim a folder for a new run, or for the run of a journal that is resumed.
+
+    Raises:
+        JournalError: another run has it, or it cannot be a folder.
+
+    """
+    created = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = os.open(folder, os.O_RDONLY) if hasattr(os, "O_DIRECTORY") else None  # Windows opens no folders
+    except OSError as error:
+        raise JournalError(f"{folder} cannot be used: {error.strerror}; choose another folder with -o") from error
+    claim = FolderClaim(folder, resumed, created, file)
+    if file is not None:
+        lock(file, folder)
+    if resumed is None:
+        refuse_used_folder(folder)
+    return claim
+
+
+def _release(file: int | None, created: Iterable[Path]) -> None:
+    with suppress(OSError):
+        for folder in created:
+            folder.rmdir()  # not empty if anything was written
+    if file is not None:
+        os.close(file)
 
 
 def check_outputs(paths: Iterable[Path], suffixes: Iterable[str], own: Path | None = None) -> None:
@@ -143,6 +201,15 @@ def name_latest(folder: Path) -> None:
             temporary.replace(folder.parent / LATEST)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def shown_folder(folder: Path) -> Path:
+    """Return `latest` beside a run's folder where that leads to it, else the folder: the shorter name to show."""
+    latest = folder.parent / LATEST
+    with suppress(OSError):
+        if latest.samefile(folder):
+            return latest
+    return folder
 
 
 def _link_or_write(path: Path, name: str) -> None:

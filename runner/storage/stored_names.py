@@ -27,7 +27,8 @@ class StoredNames:
         if len(order) != len(names) + len(renamed) or stored.keys() != set(order):
             raise TypeError(f"{kind.__name__}: give each field one stored name: {set(order) ^ stored.keys()}")
         self.names = tuple(stored[field] for field in order)
-        self._fields = dict(zip(self.names, order, strict=True))
+        self.fields: Mapping[str, str] = dict(zip(self.names, order, strict=True))
+        """Stored name -> field, in the fields' order."""
         # One call for all fields: a call for each takes three times as long, on the core that measures.
         self.values_of = attrgetter(*order)
         """Return an instance's values, in the order of `names`."""
@@ -38,4 +39,4 @@ class StoredNames:
 
     def decode(self, members: Mapping[str, Any]) -> dict[str, Any]:
         """Return field -> value for the stored names in `members`; other names are ignored."""
-        return {self._fields[name]: members[name] for name in members.keys() & self._fields.keys()}
+        return {self.fields[name]: members[name] for name in members.keys() & self.fields.keys()}

@@ -7,7 +7,7 @@ from hashlib import sha256
 
 from runner.core.suite import Suite
 
-_IGNORED = frozenset({"digest", "name", "description", "path", "line", "expectations"})
+_IGNORED = frozenset({"digest", "name", "description", "path", "line", "expectations", "reply_limit"})
 """Fields that change nothing that is sent: runs with equal digests sent the same, whatever the suite expected."""
 
 
@@ -41,7 +41,9 @@ def _plain(value: object) -> object:
     """Return plain data without fields at their default, so that a new field leaves old digests unchanged."""
     if is_dataclass(value):
         kept = ((field, getattr(value, field.name)) for field in fields(value) if field.name not in _IGNORED)
-        return {field.name: _plain(item) for field, item in kept if item != _default(field)}
+        plain = {field.name: _plain(item) for field, item in kept if item != _default(field)}
+        # What differs from the default in ignored fields alone is left out, too.
+        return {name: item for name, item in plain.items() if item != {} or not is_dataclass(getattr(value, name))}
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -20,7 +20,7 @@ from runner.suite.cases import CaseLocation, expand_case
 from runner.suite.digest import digest_of
 from runner.suite.expectations import default_problems
 from runner.suite.schema import CaseSchema, CasesFromSchema, DefaultsSchema, SuiteSchema, TargetSchema
-from runner.suite.targets import merge_parameters, parameter_problems, suite_target, target_problems
+from runner.suite.targets import merge_parameters, parameter_problems, read_target, suite_target, target_problems
 
 TOO_LARGE = "Move the cases into a .yaml, .jsonl or .csv file that `cases_from` names"
 MAX_FAULTY_ROWS = 20
@@ -126,7 +126,7 @@ class _Reading:
             digest="",
             description=whole.description,
             path=str(path),
-            targets=tuple(suite_target(target, self._defaults) for target in whole.targets or ()),
+            targets=tuple(suite_target(read_target(target), self._defaults) for target in whole.targets or ()),
             parameters=merge_parameters(self._defaults),
             repeat=self._defaults.repeat,
         )
@@ -168,6 +168,14 @@ class _Reading:
             part = self._valid_part(model, (key, index))
             if part is not None:
                 yield (key, index), part
+
+    def _valid_targets(self) -> Iterator[tuple[Route, TargetSchema]]:
+        yield from self._valid_items("targets", TargetSchema)
+        written = self._top("targets")
+        for index, item in enumerate(written if isinstance(written, list) else ()):
+            provider, slash, model = item.partition("/") if isinstance(item, str) else ("", "", "")
+            if provider and bool(slash) == bool(model):
+                yield ("targets", index), read_target(str(item))
 
     def _own_cases(self) -> Iterator[Case]:
         for route, case in self._valid_items("cases", CaseSchema):
@@ -237,7 +245,7 @@ class _Reading:
             raise InvalidFile([*self._problems, location.problem((), what, "Split it")])
 
     def _check_parameters(self, known_providers: Collection[str]) -> None:
-        targets = dict(self._valid_items("targets", TargetSchema))
+        targets = dict(self._valid_targets())
         rows = self._top("providers")
         own = rows if isinstance(rows, dict) else {}
         aliases = [alias for row in own.values() if isinstance(row, dict) for alias in _strings_in(row.get("aliases"))]

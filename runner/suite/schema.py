@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, WithJsonSchema, model_validator
 
 from runner.checks.snapshot_match import MATCH_PATTERN, SHARE_PATTERN, read_matching, read_share
+from runner.core.reply_limit import parse_reply_limit
 from runner.core.suite import Role, Thinking
 from runner.providers.provider_row import Rows
 
@@ -84,7 +85,7 @@ def _read_function(text: str) -> None:
 
 
 def _check_schema(schema: bool | Mapping[str, JsonValue]) -> bool | Mapping[str, JsonValue]:
-    from runner.checks.json_answer import schema_fault  # noqa: PLC0415 -- brings jsonschema
+    from runner.checks.json_schema import schema_fault  # noqa: PLC0415 -- brings jsonschema
 
     fault = None if isinstance(schema, bool) else schema_fault(schema)
     if fault:
@@ -107,6 +108,10 @@ Share = Annotated[
 ]
 Match = Annotated[
     str, AfterValidator(checked(read_matching)), WithJsonSchema({"type": "string", "pattern": MATCH_PATTERN})
+]
+
+ReplyLimit = Annotated[
+    str, AfterValidator(checked(parse_reply_limit)), WithJsonSchema({"type": ["string", "integer"], "minLength": 1})
 ]
 
 
@@ -204,6 +209,9 @@ class ParametersSchema(StrictModel):
     extra_body: Mapping[str, JsonValue] | None = Field(
         default=None, description="Further fields of the request's JSON body, sent as they are."
     )
+    reply_limit: ReplyLimit | None = Field(
+        default=None, description="The size at which a reply is given up, such as 500kB or 32MiB. Left out: 16MiB."
+    )
 
 
 class DefaultsSchema(ParametersSchema):
@@ -222,6 +230,16 @@ class TargetSchema(ParametersSchema):
     models: Annotated[tuple[Name, ...], Field(min_length=1)] | None = Field(
         default=None, description="The models to ask, by the provider's own names. Left out: its default models."
     )
+
+
+def _read_target_name(text: str) -> None:
+    provider, slash, model = text.partition("/")
+    if not provider or bool(slash) != bool(model):
+        raise ValueError(f"`{text}` names no target. Write provider/model, such as deepseek/deepseek-flash")
+
+
+TargetNameText = Annotated[Name, AfterValidator(checked(_read_target_name))]
+"""`provider/model`, or a provider alone for its default models, as on the command line."""
 
 
 class MessageSchema(StrictModel):
@@ -281,8 +299,10 @@ class SuiteSchema(StrictModel):
     version: Literal[1] = Field(default=1, description="The version of this format.")
     name: Name | None = Field(default=None, description="The suite's name in results. Left out: the file's name.")
     description: Text | None = Field(default=None, description="What the suite is for.")
-    targets: Annotated[tuple[TargetSchema, ...], Field(min_length=1)] | None = Field(
-        default=None, description="Whom to ask. Left out: every configured provider with its default models."
+    targets: Annotated[tuple[TargetSchema | TargetNameText, ...], Field(min_length=1)] | None = Field(
+        default=None,
+        description="Whom to ask: provider/model, or a mapping. "
+        "Left out: every configured provider with its default models.",
     )
     defaults: DefaultsSchema | None = Field(
         default=None, description="Parameters of every target that does not set its own."

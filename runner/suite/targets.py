@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from pydantic import JsonValue
 
+from runner.core.reply_limit import REPLY_LIMIT, parse_reply_limit
 from runner.core.suite import Parameters, SuiteTarget, Timeouts
 from runner.document import Document, Route
 from runner.errors import Problem, did_you_mean
@@ -29,6 +30,9 @@ def merge_parameters(*layers: ParametersSchema) -> Parameters:
             timeouts = _merged(timeouts, layer.timeouts.model_dump(exclude_unset=True) if layer.timeouts else None)
         if "extra_body" in layer.model_fields_set:
             extra_body = _merged(extra_body, layer.extra_body)
+    if "reply_limit" in values:
+        written = values["reply_limit"]
+        values["reply_limit"] = REPLY_LIMIT if written is None else parse_reply_limit(str(written))
     if isinstance(stop := values.get("stop", ()), str) or stop is None:
         values["stop"] = (stop,) if stop else ()
     return Parameters(
@@ -40,6 +44,14 @@ def merge_parameters(*layers: ParametersSchema) -> Parameters:
 
 def _merged(earlier: dict[str, JsonValue], later: Mapping[str, JsonValue] | None) -> dict[str, JsonValue]:
     return {} if later is None else {**earlier, **later}
+
+
+def read_target(written: TargetSchema | str) -> TargetSchema:
+    """Return a target as it is written, or the one that `provider/model` or a provider's name alone means."""
+    if isinstance(written, TargetSchema):
+        return written
+    provider, _, model = written.partition("/")
+    return TargetSchema(provider=provider, models=(model,)) if model else TargetSchema(provider=provider)
 
 
 def suite_target(target: TargetSchema, defaults: DefaultsSchema) -> SuiteTarget:

@@ -27,6 +27,7 @@ class BatchedReads:
         self._loop = loop
         self._epoll = select.epoll()
         self._readers: dict[int, Callable[[], None]] = {}
+        self._paused: set[int] = set()
         self._next_batch: asyncio.TimerHandle | None = None
         loop.add_reader(self._epoll.fileno(), self._wake)
 
@@ -39,9 +40,24 @@ class BatchedReads:
         """Stop watching a descriptor; with the last one, close the epoll."""
         if self._readers.pop(fd, None) is None:
             return
-        self._epoll.unregister(fd)
+        if fd in self._paused:
+            self._paused.remove(fd)
+        else:
+            self._epoll.unregister(fd)
         if not self._readers:
             self._close()
+
+    def pause(self, fd: int) -> None:
+        """Watch a descriptor no longer until `resume`."""
+        if fd in self._readers and fd not in self._paused:
+            self._epoll.unregister(fd)
+            self._paused.add(fd)
+
+    def resume(self, fd: int) -> None:
+        """Watch a descriptor again."""
+        if fd in self._paused:
+            self._paused.remove(fd)
+            self._epoll.register(fd, select.EPOLLIN)
 
     @property
     def max_delay_ns(self) -> int:

@@ -13,6 +13,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from time import perf_counter_ns
 from typing import Any
 
@@ -25,7 +26,7 @@ from runner.core.suite import Timeouts
 from runner.providers.endpoint import Endpoint
 from runner.providers.redaction import Redactor, secrets_of
 from runner.wire.completion_request import CompletionRequest, send_by_sdk
-from runner.wire.connection_failure import CONNECTION_ERRORS, connection_failure
+from runner.wire.connection_failure import connection_failure
 from runner.wire.failure import classify_response
 from runner.wire.read_loop import Attempt, Watch, read_response
 from runner.wire.response_body import Phases, ResponseBody, ResponseHead
@@ -35,6 +36,10 @@ from runner.wire.transport import RequestHead, TimestampingTransport
 
 SDK_LOGGER = logging.getLogger("openai._base_client")
 """Where the SDK logs its requests, if OPENAI_LOG enables it."""
+
+
+CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+"""The variables that name the certificates to trust in place of the system's."""
 
 
 class ProviderRefusal(Exception):
@@ -50,7 +55,7 @@ class Client:
 
     def __init__(self, endpoint: Endpoint, connect_s: float = 10.0, time_slices: TimeSlices | None = None) -> None:
         self._time_slices = time_slices or TimeSlices()
-        self._transport = TimestampingTransport(ssl.create_default_context(), connect_s)
+        self._transport = TimestampingTransport(_tls_context(*map(os.environ.get, CERTIFICATES)), connect_s)
         self._endpoint = endpoint
         self._open = ExitStack()
         self._open.enter_context(_keys_hidden_in_log(Redactor(secrets_of([endpoint], os.environ))))
@@ -59,8 +64,12 @@ class Client:
         self._head: RequestHead | None = None
 
     async def ask(self, request: CompletionRequest, attempt: Attempt, watch: Watch | None = None) -> None:
-        """Send a request and read the response into `attempt`. A provider's failure is an event in its fold."""
-        attempt.body = body = ResponseBody(self._time_slices)
+        """Send a request and read the response into `attempt`. A provider's failure is an event in its fold.
+
+        Whatever a host's name, a connection or TLS may raise is such a failure, so that no provider ends the run of
+        the others.
+        """
+        attempt.body = body = ResponseBody(self._time_slices, request.reply_limit)
         try:
             with _head_timeouts(body, request.timeouts) as waiting:
                 head = await self._send(request, body)
@@ -68,7 +77,7 @@ class Client:
                 attempt.fold.add(head_timeout(body.sent_ns, request.timeouts, perf_counter_ns()))
             else:
                 await read_response(head, request.timeouts, attempt, self._time_slices, watch)
-        except CONNECTION_ERRORS as error:
+        except Exception as error:  # noqa: BLE001 -- resolvers, TLS and URLs raise what no list holds
             attempt.fold.add(connection_failure(error, perf_counter_ns()))
             # Its frames refer to the body, which refers to the error: only the garbage collector could free the cycle.
             error.with_traceback(None)
@@ -85,8 +94,14 @@ class Client:
             self._time_slices.release()
 
     async def warm_up(self, connections: int) -> list[Phases]:
-        """Build the requests' head, open connections for them, and return how each connection was made."""
-        head = await self._completion_head()
+        """Build the requests' head, open connections for them, and return how each connection was made.
+
+        What cannot be built or opened is left out: the request that needs it reports the failure.
+        """
+        try:
+            head = await self._completion_head()
+        except Exception:  # noqa: BLE001 -- as in `ask`
+            return []
         return await self._transport.open_connections(str(head.url), connections)
 
     async def list_models(self, timeouts: Timeouts | None = None) -> list[str]:
@@ -104,7 +119,7 @@ class Client:
                 )
                 head = await self._transport.send(request, b"", body)
                 content = await body.read()
-        except CONNECTION_ERRORS as error:
+        except Exception as error:  # noqa: BLE001 -- as in `ask`
             raise ProviderRefusal(connection_failure(error, perf_counter_ns())) from None
         finally:
             await body.aclose()
@@ -141,6 +156,12 @@ class _CapturingTransport(httpx2.AsyncBaseTransport):
         """Keep the head of a request."""
         self.heads.append(RequestHead.of(request))
         return httpx2.Response(200, request=request)
+
+
+@cache
+def _tls_context(*_: str | None) -> ssl.SSLContext:
+    """Return the context that all clients share under these values of `CERTIFICATES`; loading them takes 20 ms."""
+    return ssl.create_default_context()
 
 
 @contextmanager

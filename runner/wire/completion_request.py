@@ -6,18 +6,20 @@ from typing import Any
 
 from openai import AsyncOpenAI
 
+from runner.core.reply_limit import REPLY_LIMIT
 from runner.core.suite import Timeouts
 from runner.wire.json_value import encode_json
 
 
 @dataclass(frozen=True, slots=True)
 class CompletionRequest:
-    """One attempt's request: the model, the messages, all other fields of the JSON body, and the timeouts."""
+    """One attempt's request: the model, the messages, all other fields of the JSON body, and the reply's limits."""
 
     model: str
     messages: Sequence[Mapping[str, object]]
     parameters: Mapping[str, object]
     timeouts: Timeouts = field(default_factory=Timeouts)
+    reply_limit: int = REPLY_LIMIT
 
     def encode(self) -> bytes:
         """Return the JSON body."""

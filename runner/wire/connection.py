@@ -7,7 +7,7 @@ each read gets its timestamp before anything else is done with it, and goes to t
 import asyncio
 import socket
 import ssl
-from contextlib import nullcontext
+from contextlib import suppress
 from copy import copy
 from functools import partial
 from time import perf_counter_ns
@@ -15,13 +15,15 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import aiohttp
+from aiohttp.base_protocol import PAUSE_RESUME_READING_ERRORS
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 
 from runner.wire.framing import ResponseReader
 from runner.wire.kernel_clock import KernelReader, ReadArrival, feed_protocol, take_over_reading
-from runner.wire.proxy import PROXY_REFUSALS, Proxy
+from runner.wire.proxy import Proxy
+from runner.wire.proxy_login import proxy_login
 from runner.wire.response_body import KERNEL_CLOCK, TRANSPORT_CLOCK, Phases, ResponseBody
 from runner.wire.socks import open_socket
 
@@ -49,7 +51,7 @@ class TimestampingProtocol(ResponseHandler):
         """When the last byte of the request had not been handed to the socket, as far as is known."""
         self._kernel_reader: KernelReader | None = None
         self._arrival: ReadArrival | None = None
-        self._broken_by: OSError | None = None
+        self._broken_by: Exception | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Timestamp the end of the TLS handshake, or of TCP's where there is no TLS."""
@@ -76,7 +78,7 @@ class TimestampingProtocol(ResponseHandler):
         body.clock = TRANSPORT_CLOCK if self._kernel_reader is None else KERNEL_CLOCK
         self._reader.begin(body)
         self._leaving = body
-        body.begin_sending(perf_counter_ns())
+        body.begin_sending(perf_counter_ns(), self)
         self._unsent_ns = perf_counter_ns()
         self.transport.write(message)
         self._timestamp_sent()
@@ -135,8 +137,24 @@ class TimestampingProtocol(ResponseHandler):
             body.merged_ns.add(at_ns)
         reader.feed(at_ns, data)
 
-    def _on_end(self, error: OSError | None) -> None:
-        """Close a connection that the other side has ended."""
+    def pause_reads(self) -> None:
+        """Leave what arrives in the kernel, which makes the server wait."""
+        if self._kernel_reader is not None:
+            self._kernel_reader.pause()
+        elif self.transport is not None:
+            with suppress(*PAUSE_RESUME_READING_ERRORS):
+                self.transport.pause_reading()
+
+    def resume_reads(self) -> None:
+        """Read again."""
+        if self._kernel_reader is not None:
+            self._kernel_reader.resume()
+        elif self.transport is not None:
+            with suppress(*PAUSE_RESUME_READING_ERRORS):
+                self.transport.resume_reading()
+
+    def _on_end(self, error: Exception | None) -> None:
+        """Close a connection that the other side has ended, or whose bytes could not be taken."""
         self._broken_by = error
         # Not the transport of TLS, which would wait for the answer to its closing message.
         transport = self.raw_transport or self.transport
@@ -191,14 +209,11 @@ class LookUpTrace(Trace):
 class TimestampingConnector(aiohttp.TCPConnector):
     """A connector whose connections timestamp their reads, and which records how each request got its connection."""
 
-    def __init__(self, tls: ssl.SSLContext, socks: Proxy | None = None) -> None:
+    def __init__(self, tls: ssl.SSLContext, proxy: Proxy | None = None) -> None:
         # Lanes limit concurrency; a second limit here would be a hidden queue.
         super().__init__(limit=0, ssl=tls, keepalive_timeout=60, resolver=aiohttp.ThreadedResolver())
-        self._socks = socks
-        self._first_tunnel = asyncio.Lock()
-        """Held until a proxy has opened a first tunnel, so that one request alone tries the password."""
-        self._tunnel_opened = False
-        self._proxy_refusal: aiohttp.ClientHttpProxyError | None = None
+        self._socks = proxy if proxy is not None and proxy.is_socks else None
+        self._proxy = proxy
         self._factory = partial(TimestampingProtocol, loop=self._loop)  # type: ignore[assignment]  # a subclass will do
 
     async def lend(self, request: aiohttp.ClientRequest, timeout: aiohttp.ClientTimeout, phases: Phases) -> Connection:  # noqa: ASYNC109 -- aiohttp's type
@@ -221,16 +236,11 @@ class TimestampingConnector(aiohttp.TCPConnector):
         """
         traced = copy(req)
         traced.traces = traces
-        async with self._first_tunnel if not self._tunnel_opened else nullcontext():
-            if self._proxy_refusal is not None:
-                raise self._proxy_refusal  # not asked again: a bad password, repeated, locks an account
-            try:
-                opened = await super()._create_proxy_connection(traced, traces, timeout)
-            except aiohttp.ClientHttpProxyError as error:
-                self._proxy_refusal = error if error.status in PROXY_REFUSALS else None
-                raise
-            self._tunnel_opened = True
-            return opened
+        if not req.is_ssl():  # a forwarding proxy reads the password in each request, not here
+            return await super()._create_proxy_connection(traced, traces, timeout)
+        assert self._proxy is not None
+        async with proxy_login(self._proxy).alone_at_first(req.url.raw_host):
+            return await super()._create_proxy_connection(traced, traces, timeout)
 
     def _update_proxy_auth_header_and_build_proxy_req(self, req: Any) -> Any:
         to_proxy: Any = super()._update_proxy_auth_header_and_build_proxy_req(req)
@@ -244,7 +254,8 @@ class TimestampingConnector(aiohttp.TCPConnector):
             return await super()._create_direct_connection(req, traces, timeout, **more)
         host, tls = req.url.raw_host, self._get_ssl_context(req)
         try:
-            tunnel = await open_socket(self._socks, host, req.port, timeout.connect)
+            async with proxy_login(self._socks).alone_at_first(host):
+                tunnel = await open_socket(self._socks, host, req.port, timeout.connect)
         except socket.gaierror as error:
             raise aiohttp.ClientConnectorDNSError(req.connection_key, error) from error
         opened = await self._wrap_existing_connection(self._factory, req=req, timeout=timeout, sock=tunnel)
@@ -259,6 +270,11 @@ class TimestampingConnector(aiohttp.TCPConnector):
 
     async def _start_tls_connection(self, underlying_transport: Any, req: Any, timeout: Any, *more: Any) -> Any:  # noqa: ASYNC109
         """Start TLS on a connection, and give its protocol the raw transport."""
-        transport, protocol = await super()._start_tls_connection(underlying_transport, req, timeout, *more)
+        try:
+            transport, protocol = await super()._start_tls_connection(underlying_transport, req, timeout, *more)
+        except aiohttp.ClientSSLError:
+            raise
+        except aiohttp.ClientConnectorError as error:  # the server was reached, and broke off the handshake
+            raise aiohttp.ClientConnectorSSLError(req.connection_key, error.os_error) from error
         cast("TimestampingProtocol", protocol).raw_transport = underlying_transport
         return transport, protocol

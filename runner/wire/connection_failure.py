@@ -1,15 +1,14 @@
 """Connection failures: an exception becomes a `Failed` with the stage that failed, in one sentence without secrets."""
 
 import aiohttp
+import httpx2
 
 from runner.core.events import Failed, Outcome
+from runner.core.reply_limit import describe_size
 from runner.wire.decompression import BadCompression
 from runner.wire.framing import BadResponse
-from runner.wire.proxy import PROXY_REFUSALS, UnusableProxy
-from runner.wire.socks import ProxyRefusal
-
-CONNECTION_ERRORS = (aiohttp.ClientError, OSError)
-"""Exceptions that a connection can raise. Any other is a bug of this package and is not caught."""
+from runner.wire.proxy import PROXY_REFUSALS, ProxyLoginRefusal, ProxyRefusal, UnusableProxy
+from runner.wire.response_body import ReplyTooLarge
 
 STAGES: tuple[tuple[type[BaseException], str], ...] = (
     (UnusableProxy, "bad_proxy"),
@@ -26,6 +25,8 @@ STAGES: tuple[tuple[type[BaseException], str], ...] = (
     (aiohttp.ClientOSError, "reset"),
     (BadResponse, "bad_http"),
     (aiohttp.InvalidURL, "bad_url"),
+    (httpx2.InvalidURL, "bad_url"),
+    (UnicodeError, "bad_url"),
     (BaseException, "connection"),
 )
 """The stage of each exception: the first class that it is an instance of decides."""
@@ -46,12 +47,17 @@ DESCRIPTIONS = {
     "connection": "the connection failed",
 }
 
+OWN_FAILURES = {"reply_limit": Outcome.TOO_LARGE, "undecodable": Outcome.BAD_STREAM}
+"""The `error_type` and outcome of failures that are this machine's: a limit, and a reply that decoding cannot take."""
+
 LASTING = frozenset({"bad_proxy", "tls_certificate", "compression", "bad_http", "bad_url"})
 """Stages that fail the same way at the next attempt."""
 
 
 def connection_failure(error: BaseException, at_ns: int) -> Failed:
     """Return the failure of a connection: a timeout if connecting took too long, else `connection`."""
+    if isinstance(error, ReplyTooLarge):
+        return _too_large(error.limit, at_ns)
     if isinstance(error, TimeoutError):
         return Failed(at_ns, Outcome.TIMEOUT, "no connection in time", error_type="connect", worth_repeating=True)
     if is_proxy_login(error):
@@ -63,18 +69,29 @@ def connection_failure(error: BaseException, at_ns: int) -> Failed:
     return Failed(at_ns, Outcome.CONNECTION, message, error_type=stage, worth_repeating=stage not in LASTING)
 
 
+def undecodable(error: Exception, at_ns: int) -> Failed:
+    """Return the failure of a reply on which decoding itself broke down."""
+    message = f"the reply cannot be decoded: {type(error).__name__}: {_detail(error)}"
+    return Failed(at_ns, Outcome.BAD_STREAM, message, error_type="undecodable")
+
+
+def _too_large(limit: int, at_ns: int) -> Failed:
+    message = f"the reply is larger than its limit of {describe_size(limit)}"
+    return Failed(at_ns, Outcome.TOO_LARGE, message, error_type="reply_limit")
+
+
 def is_proxy_login(error: BaseException) -> bool:
     """Return whether a proxy refuses the user or the password."""
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return error.status in PROXY_REFUSALS
-    return isinstance(error, ProxyRefusal) and "authentication" in str(error).lower()
+    return isinstance(error, ProxyLoginRefusal)
 
 
 def _detail(error: BaseException) -> str:
     """Return an exception's message in one line, without the URL it may contain: a proxy's holds a password."""
     match error:
         case aiohttp.ClientConnectorError():
-            text = str(error.os_error)
+            text = str(error.os_error) or type(error.os_error).__name__
         case aiohttp.ClientResponseError():
             text = f"{error.status} {error.message}"
         case aiohttp.InvalidURL():

@@ -10,12 +10,14 @@ from collections.abc import Mapping
 
 import aiohttp
 
-LONGEST_DECOMPRESSED = 16 * 1024 * 1024
-"""Bytes that one read may become when decompressed, so that memory stays bounded."""
+from runner.core.reply_limit import REPLY_LIMIT
 
 GZIP = frozenset({"gzip", "x-gzip"})
 KNOWN = GZIP | {"deflate", "zlib", "br", "zstd", "compress", "x-compress", "dcb", "dcz"}
 """Names of codings; any other word in the header names none, and the body is plain."""
+
+MOST_CODINGS = 5
+"""Codings that a body may have one upon the other; each needs memory of its own."""
 
 GZIP_MAGIC = b"\x1f\x8b"
 PLAIN_START = re.compile(rb"[\s\xef\xbb\xbf]*(data|event|id|retry|error)?[:{\[<\"]")
@@ -35,14 +37,23 @@ def find_codings(headers: Mapping[str, str]) -> list[str]:
 
 
 class Decompression:
-    """Undoes the codings of one body; raises `BadCompression` where that is not possible."""
+    """Undoes the codings of one body; raises `BadCompression` where that is not possible.
 
-    def __init__(self, codings: list[str]) -> None:
+    Of each coding comes little more than `limit` bytes, however far a small body expands.
+    """
+
+    def __init__(self, codings: list[str], limit: int = REPLY_LIMIT) -> None:
         self._codings = codings
+        self._limit = limit
         self._layers: list[_Layer] | None = None
         self._begin = b""
         self.is_compressed = False
         """Whether the body was really compressed; False until its first bytes are here."""
+
+    @property
+    def overflowed(self) -> bool:
+        """Whether a coding has brought more than the limit."""
+        return any(layer.overflowed for layer in self._layers or ())
 
     def feed(self, data: bytes) -> bytes:
         """Return one read, decompressed; nothing while the first bytes do not show what they are."""
@@ -78,7 +89,9 @@ class Decompression:
         unknown = [coding for coding in self._codings if coding not in GZIP | {"deflate", "zlib"}]
         if unknown:
             raise BadCompression(f"{unknown[0]!r} was not asked for")
-        self._layers = [_Layer() for _ in self._codings]
+        if len(self._codings) > MOST_CODINGS:
+            raise BadCompression(f"{len(self._codings)} codings one upon the other")
+        self._layers = [_Layer(self._limit) for _ in self._codings]
         self.is_compressed = True
 
     def _could_be_plain(self, begin: bytes) -> bool:
@@ -88,23 +101,31 @@ class Decompression:
 class _Layer:
     """One coding: gzip in any number of members, zlib, or raw deflate."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int) -> None:
+        self._left = limit + 1
+        """Bytes that may still come out: one more than the limit, so that its being passed shows."""
         self._stream: zlib._Decompress | None = None
         self._waiting = b""
         self._had_member = False
         self._over = False
 
+    @property
+    def overflowed(self) -> bool:
+        """Whether more than the limit came out; what comes behind that is dropped."""
+        return self._left <= 0
+
     def feed(self, data: bytes) -> bytes:
         """Return one read, decompressed."""
-        plain = b""
+        plain = bytearray()
         data = self._waiting + data
         self._waiting = b""
-        while data and not self._over:
+        while data and not self._over and not self.overflowed:
             if self._stream is None and not self._open(data):
                 break
-            piece, data = self._decompress(data, LONGEST_DECOMPRESSED - len(plain))
+            piece, data = self._decompress(data)
             plain += piece
-        return plain
+            self._left -= len(piece)
+        return bytes(plain)
 
     def _open(self, data: bytes) -> bool:
         """Begin a member, if its first two bytes are here; what is behind the last one is padding."""
@@ -117,18 +138,16 @@ class _Layer:
         self._stream = zlib.decompressobj(_window_bits(data))
         return True
 
-    def _decompress(self, data: bytes, limit: int) -> tuple[bytes, bytes]:
-        """Return decompressed bytes, and those behind the end of the member."""
+    def _decompress(self, data: bytes) -> tuple[bytes, bytes]:
+        """Return decompressed bytes, no more than are left, and those behind the end of the member."""
         assert self._stream is not None
         try:
-            plain = self._stream.decompress(data, max(limit, 1))
+            plain = self._stream.decompress(data, self._left)
         except zlib.error as error:
             if self._had_member:
                 self._over = True  # only looked like one more member
                 return b"", b""
             raise BadCompression(str(error)) from error
-        if self._stream.unconsumed_tail:
-            raise BadCompression("one read became too long")
         rest = self._stream.unused_data
         if self._stream.eof:
             self._stream, self._had_member = None, True

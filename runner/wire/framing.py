@@ -14,7 +14,7 @@ from runner.wire.decompression import BadCompression, Decompression, find_coding
 from runner.wire.response_body import ResponseBody, ResponseHead
 
 LONGEST_HEAD = 64 * 1024
-"""Bytes in which a response's head must end, so that memory stays bounded."""
+"""Bytes in which a response's head must end, and a chunk's extensions and the trailer, so that memory stays bounded."""
 
 BODYLESS = frozenset({204, 304})
 LENGTH_LINE = re.compile(rb"\r?\ncontent-length[ \t]*:[ \t]*([^\r\n]*)(?=\r?\n)", re.IGNORECASE)
@@ -37,7 +37,8 @@ class ResponseReader:
         self._parser: httptools.HttpResponseParser | None = _make_parser(self)
         self._at_ns = 0
         self._headers: list[tuple[bytes, bytes]] = []
-        self._size_without_head = 0
+        self._framing_size = 0
+        """Bytes since the request, or since the last piece of the body."""
         self._head = bytearray()
         """The bytes of the head that has not ended yet, to read it again if its length is written twice."""
         self._decompressor: Decompression | None = None
@@ -46,7 +47,7 @@ class ResponseReader:
     def begin(self, body: ResponseBody) -> None:
         """Read the next response into `body`."""
         self.body, self.reusable = body, False
-        self._size_without_head = 0
+        self._framing_size = 0
         self._head.clear()
 
     def feed(self, at_ns: int, data: bytes) -> None:
@@ -79,21 +80,16 @@ class ResponseReader:
 
     def _parse(self, data: bytes) -> None:
         assert self._parser is not None
+        self._framing_size += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserCallbackError as error:
-            if not isinstance(error.__context__, BadCompression):
-                raise
-            self._end(error.__context__)
+            self._end(error.__context__ or error)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._end(BadResponse(str(error)))
-        if self.body is not None and self.body.head is None:
-            self._limit_head(len(data))
-
-    def _limit_head(self, size: int) -> None:
-        self._size_without_head += size
-        if self._size_without_head > LONGEST_HEAD:
-            self._end(BadResponse("a head without end"))
+        if self._framing_size > LONGEST_HEAD and self.body is not None:
+            part = "head" if self.body.head is None else "chunk's head or a trailer"
+            self._end(BadResponse(f"a {part} without end"))
 
     def close(self, error: BaseException | None) -> None:
         """End the response in progress with the connection; `error` is what broke it, None if it was closed."""
@@ -142,7 +138,7 @@ class ResponseReader:
             return
         head = ResponseHead(status, _join(self._headers))
         codings = find_codings(head.headers)
-        self._decompressor = Decompression(codings) if codings else None
+        self._decompressor = Decompression(codings, self.body.limit) if codings else None
         framed = "content-length" in head.headers or "chunked" in head.headers.get("transfer-encoding", "").lower()
         self._ends_with_connection = not framed and status not in BODYLESS
         self.body.start(self._at_ns, head)
@@ -151,11 +147,14 @@ class ResponseReader:
         """Add a piece to the body."""
         if self.body is None:
             return
+        self._framing_size = 0
         if self._decompressor is not None:
             data = self._decompressor.feed(data)
             self.body.compressed = self._decompressor.is_compressed
         if data:
             self.body.receive(self._at_ns, data)
+        if self._decompressor is not None and self._decompressor.overflowed:
+            self.body.exceed()
 
     def on_message_complete(self) -> None:
         """End the response, unless it was provisional."""

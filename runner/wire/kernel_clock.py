@@ -143,7 +143,7 @@ class KernelReader:
         sock: socket.socket,
         on_read: OnRead,
         on_departure: Callable[[int], None],
-        on_end: Callable[[OSError | None], None],
+        on_end: Callable[[Exception | None], None],
     ) -> None:
         self._socket = sock
         self._on_read = on_read
@@ -198,11 +198,23 @@ class KernelReader:
             return
         at_ns = arrival_ns(messages, _WALL_CLOCK, now_ns)
         is_whole = self._segment_counter.was_one_segment(len(data))
-        self._on_read(data, ReadArrival(now_ns, False, False) if at_ns is None else ReadArrival(at_ns, True, is_whole))
+        arrival = ReadArrival(now_ns, False, False) if at_ns is None else ReadArrival(at_ns, True, is_whole)
+        try:
+            self._on_read(data, arrival)
+        except Exception as error:  # noqa: BLE001 -- whatever these bytes break, it is this connection and no other
+            self._end(error)
 
-    def _end(self, error: OSError | None) -> None:
+    def _end(self, error: Exception | None) -> None:
         self._batched_reads.remove(self._socket.fileno())
         self._on_end(error)
+
+    def pause(self) -> None:
+        """Read nothing until `resume`; what arrives waits in the kernel and keeps its timestamps."""
+        self._batched_reads.pause(self._socket.fileno())
+
+    def resume(self) -> None:
+        """Read again."""
+        self._batched_reads.resume(self._socket.fileno())
 
     def close(self) -> None:
         """Stop reading."""
@@ -214,7 +226,7 @@ def take_over_reading(
     transport: asyncio.Transport,
     on_read: OnRead,
     on_departure: Callable[[int], None],
-    on_end: Callable[[OSError | None], None],
+    on_end: Callable[[Exception | None], None],
 ) -> KernelReader | None:
     """Return a reader in place of a transport's own reading; None, and the transport reads on, without kernel support.
 

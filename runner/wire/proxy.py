@@ -25,6 +25,14 @@ RULE = re.compile(r"(?P<bracketed>\[[^\]]*\])(?::(?P<port>\d+))?|(?P<name>[^:]*)
 """A NO_PROXY rule that may end in a port; an IPv6 address without brackets never does."""
 
 
+class ProxyRefusal(aiohttp.ClientError):
+    """A proxy cannot be reached, or refuses to connect to the host."""
+
+
+class ProxyLoginRefusal(ProxyRefusal):
+    """A proxy refuses user and password, or the lack of them."""
+
+
 class UnusableProxy(aiohttp.ClientError):
     """A variable names a proxy that cannot be used. Its value may hold a password and is not in the message."""
 
@@ -57,6 +65,14 @@ def proxy_for(url: httpx2.URL, environ: Mapping[str, str] = os.environ) -> Proxy
         if value:
             return Proxy(_parse_address(value, variable), variable)
     return None
+
+
+def is_login_refusal(status: int, headers: Mapping[str, str]) -> bool:
+    """Return whether the response to a forwarded request is the proxy's refusal of user and password.
+
+    A 401 is the provider's own, unless tinyproxy signs it, which leaves the header of a provider as it is.
+    """
+    return status == 407 or (status == 401 and headers.get("server", "").lower().startswith("tinyproxy"))
 
 
 def is_loopback(host: str) -> bool:

@@ -1,8 +1,10 @@
 """The read loop of one response: decodes what arrived, in time slices, and enforces the timeouts."""
 
+import sys
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from time import perf_counter_ns
 
 import anyio
@@ -10,7 +12,7 @@ import anyio
 from runner.core.events import Event, Failed, Flagged
 from runner.core.record_from_events import Fold
 from runner.core.suite import Timeouts
-from runner.wire.connection_failure import connection_failure
+from runner.wire.connection_failure import connection_failure, undecodable
 from runner.wire.recording_buffer import RecordingBuffer
 from runner.wire.response_body import ResponseBody, ResponseHead
 from runner.wire.response_decoder import ResponseDecoder, response_started
@@ -22,6 +24,12 @@ Watch = Callable[[Event], None]
 
 WATCH_INTERVAL_NS = 50_000_000
 """Time between two decodings for a live view: 20 a second at most, so that the view does not disturb the timing."""
+
+SLICE_BYTES = 64 * 1024
+"""Bytes decoded in one time slice, so that timeouts are checked however fast a server sends."""
+
+OVERTIME_NS = 500_000_000
+"""Time for which what arrived before the timeout `total` is decoded behind it. A common stream needs a hundredth."""
 
 LINGER_NS = 100_000_000
 """How long to wait for the end of the body behind [DONE]; a body read to its end leaves its connection reusable."""
@@ -47,7 +55,8 @@ async def read_response(
     head: ResponseHead, timeouts: Timeouts, attempt: Attempt, time_slices: TimeSlices, watch: Watch | None
 ) -> None:
     """Read and decode the attempt's body into its fold, until the reply ends or a timeout expires."""
-    loop = _ReadLoop(attempt, ResponseDecoder(head.status, head.headers), time_slices, watch)
+    decoder = ResponseDecoder(head.status, head.headers, now=datetime.now(UTC))
+    loop = _ReadLoop(attempt, decoder, time_slices, watch)
     body, fold = attempt.body, attempt.fold
     fold.add(response_started(head, body.headers_ns or perf_counter_ns()))
     try:
@@ -55,14 +64,16 @@ async def read_response(
         if loop.decoder.over:
             await body.wait(perf_counter_ns() + LINGER_NS)
         await loop.decode()
+        broken = connection_failure(body.error, perf_counter_ns()) if body.error is not None else None
+        attempt.ended_by = expired or broken
+        loop.flag_body()
+        loop.close()
     except anyio.get_cancelled_exc_class():
         loop.decode_at_once()
-        loop.flag_compression()
+        loop.flag_body()
         raise
-    broken = connection_failure(body.error, perf_counter_ns()) if body.error is not None else None
-    attempt.ended_by = expired or broken
-    loop.flag_compression()
-    loop.close()
+    except Exception as error:  # noqa: BLE001 -- no bytes of one provider may end the run of the others
+        fold.add(undecodable(error, perf_counter_ns()))
 
 
 @dataclass(slots=True)
@@ -75,35 +86,69 @@ class _ReadLoop:
     watch: Watch | None
     undecoded: deque[tuple[int, bytes]] = field(default_factory=deque)
     last_read_ns: int = -1
+    end_ns: int = sys.maxsize
+    """When the timeout `total` expires."""
+    overtime_ns: int = 0
+    """The time spent on decoding since then."""
+    gave_up: bool = False
+    """Whether that was too much, so that reads were dropped."""
 
     async def read_until_timeout(self, timeouts: Timeouts) -> Failed | None:
         """Decode until the body ends, the rest of it is of no use, or a timeout expires, which is returned."""
         body, fold = self.attempt.body, self.attempt.fold
         # Text may have arrived that is not decoded yet, and be followed by silence: decode at least this often.
         interval_ns = int(timeouts.idle * 1e9) if self.watch is None else WATCH_INTERVAL_NS
+        self.end_ns = (body.sent_ns or 0) + int(timeouts.total * 1e9)
         expired: Failed | None = None
         while expired is None and not body.complete and not self.decoder.over:
             deadline_ns = next_deadline_ns(body.sent_ns, fold.has_text, fold.last_event, timeouts)
             await body.wait(min(deadline_ns, perf_counter_ns() + interval_ns))
             await self.decode()
-            if not body.complete:
+            if self.gave_up or not body.complete:
                 expired = expired_timeout(body.sent_ns, fold.has_text, fold.last_event, timeouts, perf_counter_ns())
         return expired
 
     async def decode(self) -> None:
-        """Decode all reads that have arrived, one time slice after the other."""
-        self.undecoded.extend(self.attempt.body.take())
+        """Decode all reads that have arrived, one time slice after the other, and not long beyond `total`."""
+        self._take()
         while self.undecoded:
             async with self.time_slices:
-                self._decode(READS_PER_SLICE)
+                self._decode_slice()
 
     def decode_at_once(self) -> None:
-        """Decode all reads that have arrived, where a time slice can no longer be awaited."""
-        self.undecoded.extend(self.attempt.body.take())
-        self._decode(len(self.undecoded))
+        """Decode the reads that have arrived, where a time slice can no longer be awaited."""
+        self._take()
+        self.end_ns = min(self.end_ns, perf_counter_ns())
+        while self.undecoded:
+            self._decode_slice()
 
-    def _decode(self, count: int) -> None:
-        reads = [self.undecoded.popleft() for _ in range(min(count, len(self.undecoded)))]
+    def _take(self) -> None:
+        """Take what has arrived, in pieces of a bounded size: what was compressed may have become long."""
+        for at_ns, data in self.attempt.body.take():
+            if len(data) <= SLICE_BYTES:
+                self.undecoded.append((at_ns, data))
+            else:
+                parts = range(0, len(data), SLICE_BYTES)
+                self.undecoded.extend((at_ns, data[at : at + SLICE_BYTES]) for at in parts)
+
+    def _decode_slice(self) -> None:
+        """Decode what fits into one time slice; drop the rest where `total` was over and decoding took too long."""
+        began_ns, size, reads = perf_counter_ns(), 0, list[tuple[int, bytes]]()
+        while self.undecoded and size < SLICE_BYTES and len(reads) < READS_PER_SLICE:
+            read = self.undecoded.popleft()
+            size += len(read[1])
+            reads.append(read)
+        self._decode(reads)
+        ended_ns = perf_counter_ns()
+        if ended_ns > self.end_ns:
+            self.overtime_ns += ended_ns - max(began_ns, self.end_ns)
+            if not self.attempt.body.complete:
+                self.attempt.body.stop()
+            if self.overtime_ns > OVERTIME_NS and self.undecoded:
+                self.gave_up = True
+                self.undecoded.clear()
+
+    def _decode(self, reads: Sequence[tuple[int, bytes]]) -> None:
         for at_ns, data in reads:
             events = self.decoder.feed(at_ns, data)
             if at_ns == self.last_read_ns or len(events) > 1:
@@ -113,10 +158,11 @@ class _ReadLoop:
         if self.attempt.recording is not None:
             self.attempt.recording.add(reads)
 
-    def flag_compression(self) -> None:
-        """Flag a body that was really compressed: some servers name a coding and send plain text."""
-        if self.attempt.body.compressed:
-            self._add([Flagged(perf_counter_ns(), "compressed")])
+    def flag_body(self) -> None:
+        """Flag a body that was really compressed, as some servers name a coding and send plain text, or had to wait."""
+        body, at_ns = self.attempt.body, perf_counter_ns()
+        flags = {"compressed": body.compressed, "reads_paused": body.was_paused}
+        self._add([Flagged(at_ns, flag) for flag, is_true in flags.items() if is_true])
 
     def close(self) -> None:
         """Add the events of the body's end."""

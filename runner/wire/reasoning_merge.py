@@ -5,6 +5,7 @@ what is new, and one that says something else adds all of it.
 """
 
 from dataclasses import dataclass, field
+from io import StringIO
 
 
 @dataclass(slots=True)
@@ -13,8 +14,8 @@ class ReasoningMerge:
 
     _pieces: list[str] = field(default_factory=list)
     """What was returned so far, in pieces, while there is one source."""
-    _heard: str = ""
-    """The same in one text, without the blanks at its beginning, once there are several."""
+    _heard: StringIO = field(default_factory=StringIO)
+    """The same in one text, without the blanks at its beginning, once there are several. It grows without copies."""
     _only: str | None = None
     """The source, while there is one."""
     _matched: dict[str, int] = field(default_factory=dict)
@@ -36,8 +37,7 @@ class ReasoningMerge:
         if source in self._differing or self.add_only(source, text):
             return text
         if self._only is not None:
-            self._heard = "".join(self._pieces).lstrip()
-            self._matched[self._only] = len(self._heard)
+            self._matched[self._only] = self._heard.write("".join(self._pieces).lstrip())
             self._only = None
             self._pieces.clear()
         return self._add_compared(source, text)
@@ -45,14 +45,16 @@ class ReasoningMerge:
     def _add_compared(self, source: str, text: str) -> str:
         matched = self._matched.get(source, 0)
         said = text if matched else text.lstrip()
-        expected = self._heard[matched : matched + len(said)]
+        self._heard.seek(matched)
+        expected = self._heard.read(len(said))
         if said == expected:
             self._matched[source] = matched + len(said)
             return ""
         if len(expected) < len(said) and said.startswith(expected):
             new = said[len(expected) :]
-            self._heard += new
-            self._matched[source] = len(self._heard)
+            self._heard.write(new)
+            self._matched[source] = self._heard.tell()
             return new
         self._differing.add(source)
-        return self._heard[:matched] + text
+        self._heard.seek(0)
+        return self._heard.read(matched) + text

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import Protocol
 
+from runner.core.reply_limit import REPLY_LIMIT
 from runner.wire.time_slices import TimeSlices
 
 TRANSPORT_CLOCK = "transport"
@@ -19,6 +20,9 @@ KERNEL_CLOCK = "kernel"
 
 UNDECODED_LIMIT = 64 * 1024
 """Bytes of a body that may wait before its reader is woken to decode them, so that memory stays bounded."""
+
+PAUSE_LIMIT = 1024 * 1024
+"""Bytes of a body that may wait before its connection is not read until they are decoded."""
 
 DONE_MARK = b"[DONE]"
 ERROR_MARK = b"error"
@@ -45,6 +49,24 @@ class ResponseHead:
     headers: Mapping[str, str]
 
 
+class ReplyTooLarge(Exception):
+    """A body has more bytes than its limit; those up to the limit were kept."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"more than {limit} bytes")
+        self.limit = limit
+
+
+class ReadSource(Protocol):
+    """The connection from which a body arrives, in so far as its reading can be paused."""
+
+    def pause_reads(self) -> None:
+        """Leave what arrives in the kernel, which makes the server wait."""
+
+    def resume_reads(self) -> None:
+        """Read again."""
+
+
 class LentConnection(Protocol):
     """A connection that the pool lent to a request, to be released or closed."""
 
@@ -58,8 +80,9 @@ class LentConnection(Protocol):
 class ResponseBody:
     """The body of one response as it arrived: pairs of timestamp and bytes. Also keeps the request's timestamps."""
 
-    def __init__(self, time_slices: TimeSlices | None = None) -> None:
+    def __init__(self, time_slices: TimeSlices | None = None, limit: int = REPLY_LIMIT) -> None:
         self._time_slices = time_slices
+        self.limit = limit
         self.sent_ns: int | None = None
         """When the request's last byte left, or the earliest moment at which it can have."""
         self.sent_by_ns: int | None = None
@@ -79,7 +102,14 @@ class ResponseBody:
         self._timestamps_ns: list[int] = []
         self._pieces: list[bytes] = []
         self._size = 0
+        self._left = limit
+        """Bytes of the limit that have not been taken."""
+        self._wake_above = min(UNDECODED_LIMIT, limit)
         self._urgent = False
+        self._source: ReadSource | None = None
+        self._is_paused = self._is_stopped = False
+        self.was_paused = False
+        """Whether the server had to wait because this machine could not decode as fast as it sent."""
         self._waiter: asyncio.Future[None] | None = None
         self._connection: LentConnection | None = None
 
@@ -92,9 +122,9 @@ class ResponseBody:
         """Keep the connection that was lent for this response until `aclose`."""
         self._connection = connection
 
-    def begin_sending(self, at_ns: int) -> None:
-        """Set the moment before the request's first byte was written."""
-        self._begun_ns = at_ns
+    def begin_sending(self, at_ns: int, source: ReadSource | None = None) -> None:
+        """Set the moment before the request's first byte was written, and where the response will come from."""
+        self._begun_ns, self._source = at_ns, source
 
     def mark_sent(self, at_ns: int, by_ns: int) -> None:
         """Set the moment at which the request's clock starts: its last byte left at `at_ns`, or until `by_ns`."""
@@ -121,12 +151,46 @@ class ResponseBody:
         self._timestamps_ns.append(at_ns)
         self._pieces.append(data)
         self._size += len(data)
-        if self._size > UNDECODED_LIMIT or DONE_MARK in data[-24:].upper() or ERROR_MARK in data:
+        if self._size > self._wake_above or DONE_MARK in data[-24:].upper() or ERROR_MARK in data:
             self._urgent = True
+            self._bound()
             self.wake()
 
+    def _bound(self) -> None:
+        """Drop what is beyond the limit, and pause reading while too much waits to be decoded."""
+        excess = self._size - self._left
+        if excess > 0:
+            kept = self._pieces[-1][:-excess]
+            self._size = self._left
+            if kept:
+                self._pieces[-1] = kept
+            else:
+                self._pieces.pop()
+                self._timestamps_ns.pop()
+            self.exceed()
+        elif self._size > PAUSE_LIMIT:
+            self._pause()
+
+    def exceed(self) -> None:
+        """End the body because it is larger than its limit; its connection is closed soon."""
+        self.stop()
+        self.finish(ReplyTooLarge(self.limit))
+
+    def stop(self) -> None:
+        """Read nothing more of this body: what is not here yet comes too late."""
+        self._is_stopped = True
+        if self._source is not None:
+            self._source.pause_reads()
+
+    def _pause(self) -> None:
+        if self._source is not None and not self._is_paused:
+            self._is_paused = self.was_paused = True
+            self._source.pause_reads()
+
     def finish(self, error: BaseException | None = None) -> None:
-        """Mark the body as complete; `error` is what ended it early."""
+        """Mark the body as complete; `error` is what ended it early. The first end counts."""
+        if self.complete:
+            return
         self.error = error
         self.complete = True
         self.wake()
@@ -139,7 +203,12 @@ class ResponseBody:
     def take(self) -> list[tuple[int, bytes]]:
         """Return and forget all pieces that arrived since the last call, with their timestamps."""
         taken = list(zip(self._timestamps_ns, self._pieces, strict=True))
+        self._left -= self._size
+        self._wake_above = min(UNDECODED_LIMIT, self._left)
         self._timestamps_ns, self._pieces, self._size, self._urgent = [], [], 0, False
+        if self._is_paused and not self._is_stopped and self._source is not None:
+            self._is_paused = False
+            self._source.resume_reads()
         return taken
 
     async def wait_for_head(self) -> ResponseHead:
@@ -182,10 +251,12 @@ class ResponseBody:
 
     async def aclose(self) -> None:
         """Release the connection if the body was read to its end, else close it."""
-        connection, self._connection = self._connection, None
+        connection, source, self._connection, self._source = self._connection, self._source, None, None
         if connection is None:
             return
         if self.complete and self.error is None:
+            if self._is_paused and source is not None:
+                source.resume_reads()  # the next request on it waits for its response
             connection.release()
         else:
             connection.close()

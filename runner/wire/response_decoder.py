@@ -14,6 +14,7 @@ from runner.core.events import Ended, Event, Failed, Finished, Flagged, Response
 from runner.core.record_from_events import Fold
 from runner.storage.recordings.recording import Label, Reads
 from runner.wire.chat_completions import ChatCompletionsDecoder
+from runner.wire.connection_failure import undecodable
 from runner.wire.decompression import find_codings
 from runner.wire.error_body import READ_LIMIT, find_json, is_markup, one_line, page_title
 from runner.wire.failure import classify_error, classify_response, failure, has_own_id, request_id, request_id_in
@@ -21,7 +22,7 @@ from runner.wire.json_value import read_json, read_json_halves, write_json
 from runner.wire.response_body import ResponseHead
 from runner.wire.sse import BYTE_ORDER_MARK, FRAME_LIMIT, Frame, FrameReader, is_done, is_whole
 
-BLANKS = b" \t\r\n"
+PREFIXES = re.compile(rb"(?:[ \t\r\n]|\xef\xbb\xbf)*")
 DOCUMENT_STARTS = (b"{", b"[", b"<")
 
 ERROR_BODY_LIMIT = 64 * 1024
@@ -88,12 +89,15 @@ class ResponseDecoder:
         self._reply = _ReplyDecoder(status, dialect(status), needs_id=not has_own_id(headers))
         self._stream: _StreamDecoder | None = None
         self._body = bytearray()
+        self._error_body = bytearray()
+        self._is_document = False
+        """Whether the body is known to be no stream."""
         self._last_ns: int | None = None
 
     @property
     def over(self) -> bool:
-        """Whether [DONE] or a failure was decoded: the rest of the body is ignored."""
-        return self._reply.over
+        """Whether [DONE] or a failure was decoded, or enough of an error: the rest of the body is ignored."""
+        return self._reply.over or len(self._error_body) >= ERROR_BODY_LIMIT
 
     def feed(self, at_ns: int, data: bytes) -> list[Event]:
         """Return the events of one read, which arrived at `at_ns`."""
@@ -103,18 +107,24 @@ class ResponseDecoder:
             return []
         self._last_ns = at_ns
         if not self._is_success:
-            self._body += data[: ERROR_BODY_LIMIT - len(self._body)]
+            self._error_body += data[: ERROR_BODY_LIMIT - len(self._error_body)]
             return []
         self._body += data
+        if self._is_document:
+            return self._limit_document(at_ns)
         self._drop_blanks()
+        self._is_document = self._body.startswith(DOCUMENT_STARTS)
         if self._is_stream():
             self._stream = _StreamDecoder(self._reply, self._limit)
             body, self._body = bytes(self._body), bytearray()
             return self._stream.feed(at_ns, body)
-        if len(self._body) > self._limit:
-            self._body.clear()
-            return self._reply.fail("too_long", "a body without end", at_ns)
-        return []
+        return self._limit_document(at_ns)
+
+    def _limit_document(self, at_ns: int) -> list[Event]:
+        if len(self._body) <= self._limit:
+            return []
+        self._body.clear()
+        return self._reply.fail("too_long", "a body without end", at_ns)
 
     def close(self, at_ns: int, ended_by: Failed | None = None) -> list[Event]:
         """Return the events of the body's end; `ended_by` is the failure that ended it early.
@@ -135,11 +145,11 @@ class ResponseDecoder:
         return 200 <= self._status < 300
 
     def _close_body(self, at_ns: int, ended_by: Failed | None) -> list[Event]:
-        if self.over:
+        if self._reply.over:
             return []
         if self._stream is not None:
             return self._stream.close(at_ns, was_cut=ended_by is not None)
-        body, body_ns = bytes(self._body), self._last_ns or at_ns
+        body, body_ns = bytes(self._body or self._error_body), self._last_ns or at_ns
         if not self._is_success:
             failed = classify_response(self._status, self._headers, body, at_ns=body_ns, now=self._now)
             return [*self._reply.name_request(find_json(body), body_ns), *self._reply.end(failed)]
@@ -149,10 +159,9 @@ class ResponseDecoder:
 
     def _drop_blanks(self) -> None:
         """Drop what may precede any body: a byte order mark, and blank lines that keep a connection alive."""
-        del self._body[: len(self._body) - len(self._body.lstrip(BLANKS))]
-        if self._body.startswith(BYTE_ORDER_MARK):
-            del self._body[: len(BYTE_ORDER_MARK)]
-            self._drop_blanks()
+        prefix = PREFIXES.match(self._body)
+        if prefix is not None:
+            del self._body[: prefix.end()]
 
     def _is_stream(self) -> bool:
         undecided = BYTE_ORDER_MARK.startswith(self._body)  # also while the body is empty
@@ -345,9 +354,12 @@ def _decode_recorded_response(label: Label, head: ResponseHead, headers_ns: int,
     if find_codings(head.headers):
         fold.add(Flagged(headers_ns, "compressed"))
     decoder = ResponseDecoder(head.status, head.headers)
-    for at_ns, data in reads:
-        for event in decoder.feed(at_ns, data):
-            fold.add(event)
-    if label.closed_ns is not None:
-        for event in decoder.close(label.closed_ns, label.failed):
-            fold.add(event)
+    try:
+        for at_ns, data in reads:
+            for event in decoder.feed(at_ns, data):
+                fold.add(event)
+        if label.closed_ns is not None:
+            for event in decoder.close(label.closed_ns, label.failed):
+                fold.add(event)
+    except Exception as error:  # noqa: BLE001 -- as when it was received
+        fold.add(undecodable(error, label.closed_ns or headers_ns))

@@ -5,11 +5,14 @@ blank line between events or behind the last one is supplied, llama.cpp's `error
 data. The code is pure and fast, because it shares a core with what is being measured.
 """
 
+import re
 from typing import NamedTuple
 
 from runner.wire.json_value import read_json
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+DATA_AGAIN = re.compile(rb"(?:data: ?)+")
 
 FRAME_LIMIT = 16 * 1024 * 1024
 """Bytes of one frame, so that memory stays bounded."""
@@ -103,8 +106,8 @@ class FrameReader:
             self._event = name
             self._take_data(value, at_ns, frames)
         elif name == b"data":
-            while value.startswith(b"data:"):  # relays that wrap each line once more
-                value = value[5:].removeprefix(b" ")
+            if again := DATA_AGAIN.match(value):  # relays that wrap each line once more
+                value = value[again.end() :]
             self._take_data(value, at_ns, frames)
 
     def _take_data(self, value: bytes, at_ns: int, frames: list[Frame]) -> None:

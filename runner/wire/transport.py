@@ -17,7 +17,8 @@ from aiohttp.connector import Connection
 from yarl import URL
 
 from runner.wire.connection import TimestampingConnector, TimestampingProtocol
-from runner.wire.proxy import Proxy, proxy_for
+from runner.wire.proxy import Proxy, ProxyLoginRefusal, is_login_refusal, proxy_for
+from runner.wire.proxy_login import proxy_login
 from runner.wire.response_body import Phases, ResponseBody, ResponseHead
 
 OWN_HEADERS = frozenset({b"accept-encoding", b"content-length", b"transfer-encoding"})
@@ -26,7 +27,14 @@ OWN_HEADERS = frozenset({b"accept-encoding", b"content-length", b"transfer-encod
 IDENTITY = (b"accept-encoding", b"identity")
 """Compressed text arrives in bursts, which no timestamp can undo."""
 
+FIRST_ALONE_S = 1.0
+"""How long others wait for the response to the first request that a proxy forwards. A refusal comes sooner: it is the
+proxy's own, while a model may think for minutes before its response starts."""
+
 SCHEMES = frozenset({"http", "https"})
+LONGEST_LABEL, LONGEST_NAME = 63, 253
+"""Characters of a part of a host's name, and of all of it (RFC 1035)."""
+
 LINE_END = re.compile(rb"[\r\n]")
 
 
@@ -102,6 +110,15 @@ class TimestampingTransport:
         """Send a request and return the response's head; the response is read into `body`, which the caller closes."""
         body.release_slice()
         route = self._find_route(str(head.url))
+        if route.proxy is None or not route.is_forwarded:
+            return await self._send_on(route, head, content, body)
+        async with proxy_login(route.proxy).alone_at_first(head.url.host, FIRST_ALONE_S):
+            response = await self._send_on(route, head, content, body)
+            if is_login_refusal(response.status, response.headers):
+                raise ProxyLoginRefusal(f"HTTP {response.status}")
+            return response
+
+    async def _send_on(self, route: _Route, head: RequestHead, content: bytes, body: ResponseBody) -> ResponseHead:
         connection = await route.connector.lend(route.destination, self._timeout, body.phases)
         body.hold(connection)
         protocol = cast("TimestampingProtocol", connection.protocol)
@@ -118,7 +135,7 @@ class TimestampingTransport:
 
         async def open_one() -> None:
             phases = Phases()
-            with suppress(aiohttp.ClientError, OSError, TimeoutError):
+            with suppress(Exception):
                 route = self._find_route(url)
                 held.append((await route.connector.lend(route.destination, self._timeout, phases), phases))
 
@@ -140,9 +157,20 @@ class TimestampingTransport:
         if self._route is None:
             proxy = proxy_for(httpx2.URL(url))
             destination = _destination(url, None if proxy is None or proxy.is_socks else proxy.url)
-            socks = proxy if proxy is not None and proxy.is_socks else None
-            self._route = _Route(TimestampingConnector(self._tls, socks), destination, proxy)
+            self._route = _Route(TimestampingConnector(self._tls, proxy), destination, proxy)
         return self._route
+
+
+def host_fault(host: str) -> str | None:
+    """Return why no resolver can take a host's name, in the form that is sent to it; None if it can."""
+    if ":" in host:
+        return None  # an IPv6 address
+    labels = host.removesuffix(".").split(".")
+    if not all(labels):
+        return "its host name has a part between two dots that is empty"
+    if any(len(label) > LONGEST_LABEL for label in labels):
+        return f"a part of its host name is longer than {LONGEST_LABEL} characters"
+    return f"its host name is longer than {LONGEST_NAME} characters" if len(host) > LONGEST_NAME else None
 
 
 def _destination(url: str, proxy: URL | None) -> aiohttp.ClientRequest:
@@ -153,4 +181,6 @@ def _destination(url: str, proxy: URL | None) -> aiohttp.ClientRequest:
         raise aiohttp.InvalidUrlClientError(url) from error
     if address.scheme not in SCHEMES:
         raise aiohttp.NonHttpUrlClientError(url)
+    if fault := host_fault(address.raw_host or ""):
+        raise aiohttp.InvalidUrlClientError(url, fault)
     return aiohttp.ClientRequest("GET", address, proxy=proxy)

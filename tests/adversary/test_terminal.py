@@ -31,6 +31,8 @@ ATTACK = (
 )
 DRIVING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 """Every control character but tab and line feed."""
+OUR_OWN = re.compile(r"\x1b\[[0-9;]*m|\x1b\]8;(?:id=\d+)?;(?:file:///[\w/.%~-]*)?\x1b\\")
+"""Colours, and links to a file."""
 
 
 def attack(asked: ReceivedRequest) -> ScriptedReply:
@@ -71,15 +73,24 @@ def test_no_command_prints_control_characters(tmp_path: Path) -> None:
         compare(tmp_path, f"no{ATTACK}"),
         compare(tmp_path, "run", "s.yaml", f"--no{ATTACK}"),
     ]
-    without_colours = re.compile(r"\x1b\[[0-9;]*m")
     printed = {
-        str(run.args): without_colours.sub("", run.stdout + run.stderr)
-        if "always" in run.args
-        else run.stdout + run.stderr
+        str(run.args): OUR_OWN.sub("", run.stdout + run.stderr) if "always" in run.args else run.stdout + run.stderr
         for run in runs
     }
     assert {name: text for name, text in printed.items() if DRIVING.search(text)} == {}
     assert "Hello \u241b[2J" in printed[str(runs[2].args)], "they are shown, as pictures of themselves"
+
+
+def test_a_link_to_the_page_cannot_be_broken_out_of(tmp_path: Path) -> None:
+    """On a terminal the last line links to the page; the name of a folder is escaped in the address and in the text."""
+    folder = f"out{ATTACK.replace('/', '_').replace('.', '_')}"
+    suite = write_yaml(tmp_path / "s.yaml", {"version": 1, "cases": [{"id": "one", "prompt": "Hi"}]})
+    done = compare(tmp_path, "run", suite.name, "-m", "sim/quick", "-o", folder, "--color", "always", "-q")
+    shown = compare(tmp_path, "report", folder, "--color", "always")
+    assert done.returncode == shown.returncode == 0, done.stderr + shown.stderr
+    last = shown.stderr.splitlines()[-1]
+    assert re.fullmatch(r"report: \x1b\]8;id=\d+;(file:///\S+)\x1b\\.*report\.html\x1b\]8;;\x1b\\", last)
+    assert not DRIVING.search(OUR_OWN.sub("", last))
 
 
 def test_suite_keys_and_labels_are_clean_in_errors(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from runner.api.prompts import read_cases
 from runner.core.load_profile import LoadProfile
 from runner.errors import InvalidFile
 from runner.outputs.csv import load as load_csv
+from tests.support import command
 from tests.support.command import start, write_config
 from tests.support.crafted_runs import BASE, answered, write_run
 
@@ -314,6 +316,7 @@ def test_every_keyword_of_run_reaches_the_options() -> None:
     """Each documented keyword sets a field of `RunOptions`: none is accepted and ignored."""
     given_options: dict[str, Any] = {
         "targets": "sim/quick", "provider": ["sim"], "skip_missing": True, "env_file": "a.env", "allow_host": "h.test",
+        "reply_limit": "32MiB",
             "concurrency": 2,
         "output": ["a", "b.csv"], "bom": True, "case": "a*", "repeat": 3, "seed": 4, "warmup_requests": 1,
         "order": "blocks", "lead": 5, "adaptive": True, "rate": 2.5, "arrivals": "poisson", "duration": 60,
@@ -332,6 +335,8 @@ def test_every_keyword_of_run_reaches_the_options() -> None:
     rest = ("concurrency", "bom", "cases", "repeat", "seed", "warmup_requests", "order", "until_ci", "estimate_tokens")
     assert [getattr(options, name) for name in rest] == [2, True, ("a*",), 3, 4, 1, "blocks", 0.05, True]
     assert options.late_bound_s == 0.02
+    assert options.reply_limit == 32 * 2**20
+    assert read_options({"reply_limit": 1000}).reply_limit == 1000
     assert options.percents == (90.0, 99.9)
     assert (options.resume, options.retry_errors) == (Path("latest"), True)
     assert (options.record, options.replay, options.fast) == (True, Path("results/old"), True)
@@ -508,19 +513,26 @@ BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 @pytest.mark.parametrize("document", ["README.md", "docs/python.md"])
-def test_the_examples_of_a_document_run(tmp_path: Path, document: str) -> None:
-    """The blocks of Python, one after the other in one process, with the suites beside it, and no key."""
-    root = Path(__file__).parents[2]
-    (tmp_path / "prompts").symlink_to(root / "prompts")
-    blocks = BLOCK.findall((root / document).read_text(encoding="utf-8"))
+def test_the_examples_of_a_document_run(tmp_path: Path, document: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The blocks of Python, one after the other, with the suites beside them, and no key.
+
+    In a process of their own with the option --thorough, else in this one, where a run has more requests in flight.
+    """
+    (tmp_path / "prompts").symlink_to(command.ROOT / "prompts")
+    blocks = BLOCK.findall((command.ROOT / document).read_text(encoding="utf-8"))
     assert blocks
-    ran = subprocess.run(
-        [sys.executable, "-W", "error", "-c", "\n".join(blocks)],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(root)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert ran.returncode == 0, ran.stderr
+    examples = "\n".join(blocks)
+    if command.always_start:
+        ran = subprocess.run(
+            [sys.executable, "-W", "error", "-c", examples],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(command.ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        assert ran.returncode == 0, ran.stderr
+    else:
+        monkeypatch.setattr(runner, "run", partial(run, concurrency=24))
+        exec(compile(examples, document, "exec"), {})

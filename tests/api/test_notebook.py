@@ -80,6 +80,7 @@ def test_the_notebook_is_committed_without_outputs() -> None:
     nbformat.validate(read_notebook())
 
 
+@pytest.mark.thorough
 def test_the_notebook_runs_without_a_key(executed: nbformat.NotebookNode) -> None:
     """Every cell does what its text says: personas answer and are marked, names are remembered, text streams."""
     assert "sim/quick" in outputs(executed, "keys")

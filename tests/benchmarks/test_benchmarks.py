@@ -26,6 +26,7 @@ def accuracy(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.thorough
 def test_accuracy_prints_a_row_for_each_client_and_names_tools_that_are_not_installed() -> None:
     """The table counts every request of the three clients beside it; stderr names the other tools as skipped."""
     done = accuracy()

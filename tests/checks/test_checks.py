@@ -21,6 +21,7 @@ from runner.checks.all_checks import CHECKS, COST, judge
 from runner.checks.finding import CheckFinding, CheckVerdict
 from runner.checks.language import LANGUAGES
 from runner.checks.snapshot_match import read_matching, read_share
+from runner.commands.run import custom_checks
 from runner.commands.run.custom_checks import run_custom_checks
 from runner.core.events import Outcome
 from runner.core.record import Identity, Record, TextEvents, Timestamps
@@ -404,6 +405,22 @@ def test_modules_of_two_suites_may_share_a_name(tmp_path: Path) -> None:
         verdicts += [cell.verdict for cell in Run.of_journal(journal.read(folder / "out")).checked]
     assert verdicts == [PASSED, FAILED]
     assert str(tmp_path / "one") not in sys.path
+
+
+def test_a_function_that_never_returns_has_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is left behind when its time is over, not called for another record, and holds up no other function."""
+    monkeypatch.setattr(custom_checks, "LIMIT_S", 0.2)
+    code = "from time import sleep\n\ndef hangs(record):\n    sleep(30)\n\ndef fits(record):\n    return True\n"
+    (tmp_path / "own.py").write_text(code, encoding="utf-8")
+    checks = {"a": {"checks": {"python": ["own:hangs", "own:fits"]}, "turns": 1}}
+    with journal.JournalWriter(tmp_path / "out") as writer:
+        writer.append_header(replace(header_with(**checks), path=str(tmp_path / "s.yaml")))
+        writer.append_record(answered("x", repeat=1))
+        writer.append_record(answered("x", repeat=2))
+    run_custom_checks(tmp_path / "out", str)
+    first, second = (line["said"] for line in read_lines(tmp_path / "out", "check"))
+    assert first == {"own:hangs": "stopped, since it took longer than 0.2 s", "own:fits": None}
+    assert second == {"own:hangs": "not called, since it took longer than 0.2 s on another record", "own:fits": None}
 
 
 def test_a_failed_check_gives_exit_code_1(tmp_path: Path) -> None:

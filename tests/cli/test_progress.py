@@ -1,6 +1,8 @@
-"""The progress of a run: a row for each lane on a terminal, a line for each request elsewhere."""
+"""The progress of a run: a row for each target on a terminal, a line for each request elsewhere."""
 
+import re
 from io import StringIO
+from pathlib import Path
 from statistics import median
 
 import pytest
@@ -8,12 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from runner.cli.progress import STEP, LaneProgress, LiveProgress, PlainProgress, RunningMedian, format_eta
+from runner.cli.progress import STEP, LiveProgress, PlainProgress, RunningMedian, TargetProgress, format_eta
 from runner.core.events import Outcome
 from runner.core.record import Record, TextEvents, Timestamps
 from runner.core.suite import Case, Parameters
 from runner.planning.plan import Plan, Request, Target
+from tests.support.command import write_yaml
 from tests.support.plans import first_requests
+from tests.support.pseudo_terminal import open_terminal
 
 TARGETS = (Target("acme", "m-1", Parameters()), Target("acme", "m-2", Parameters()))
 PLAN = Plan((Case("case", ("Hello?",)),), TARGETS, repeat=5)
@@ -25,41 +29,71 @@ def answer(request: Request, outcome: Outcome = Outcome.OK, ttft_s: float = 0.1,
     return Record(request.identity(), Timestamps(sent=0, last_event=10**9), outcome, heard, warmup=warmup)
 
 
-def screen(progress: LiveProgress) -> list[str]:
+def screen(progress: LiveProgress, height: int = 25) -> list[str]:
     """Return the lines of the live table."""
-    console = Console(file=StringIO(), width=100)
+    console = Console(file=StringIO(), width=80)
     with console.capture() as capture:
-        console.print(progress.render())
+        console.print(progress.render(height))
     return capture.get().splitlines()
 
 
-def watch(plan: Plan) -> LiveProgress:
-    """Return what has watched a lane: three requests under way, of which one ended well, one badly, and a warm-up."""
-    progress = LiveProgress()
+def watch(plan: Plan, total: int | None = None, duration_s: float | None = None) -> LiveProgress:
+    """Return what has watched a lane: four requests under way, of which two ended well, one badly, and a warm-up."""
+    progress = LiveProgress(Console(file=StringIO()), total, duration_s)
     progress.planned(plan)
-    progress.lane_opened("acme", TARGETS, 4)
-    requests = list(zip(first_requests(plan), range(4), strict=False))
-    for request, _ in requests:
-        progress.started(request)
-    progress.finished(answer(requests[0][0], warmup=True, ttft_s=9))
-    progress.finished(answer(requests[1][0]))
-    progress.finished(answer(requests[2][0], Outcome.RATE_LIMITED))
+    progress.lane_opened("acme", plan.targets, 4)
+    one, other = (next(each for each in first_requests(plan) if each.target == target) for target in plan.targets[:2])
+    for each in (one, one, one, other, other):
+        progress.started(each)
+    progress.finished(answer(one, warmup=True, ttft_s=9))
+    progress.finished(answer(one))
+    progress.finished(answer(one, Outcome.RATE_LIMITED))
+    progress.finished(answer(other, ttft_s=0.3))
     progress.limit_changed("acme", 2, "slow down")
     return progress
 
 
-def test_live_progress_has_a_row_for_each_lane() -> None:
-    """It shows done of total, in flight of the limit, failures, and TTFT with its n."""
-    heading, row = screen(watch(PLAN))
-    assert heading.split() == ["lane", "done", "in", "flight", "failed", "TTFT", "p50", "so", "far", "left"]
-    assert row.split()[:-2] == ["acme", "2/10", "1", "of", "2", "1", "100", "ms", "(n", "1)"]
+def test_live_progress_has_a_row_for_each_target_and_one_for_all() -> None:
+    """It shows a bar, done of total, in flight, failures, TTFT with its n, and the time left."""
+    heading, first, second, every = (line.split() for line in screen(watch(PLAN)))
+    assert heading == ["target", "done", "in", "flight", "failed", "TTFT", "p50", "left"]
+    assert first[:1] + first[2:-2] == ["acme/m-1", "2/5", "0", "1", "100", "ms", "(n", "1)"]
+    assert second[:1] + second[2:-2] == ["acme/m-2", "1/5", "1", "0", "300", "ms", "(n", "1)"]
+    assert every[:1] + every[2:8] == ["all", "3/10", "1", "of", "2", "1", "–"]
+    assert set(first[1] + every[1]) <= set("━╸╺")
+    assert first[-1] == second[-1] == every[-1] == "s"
+
+
+def test_the_time_left_of_all_is_that_of_the_slowest_target() -> None:
+    """Targets are asked side by side, so that the last one to end ends the run."""
+    _, first, second, every = (line.split() for line in screen(watch(PLAN)))
+    assert int(every[-2]) == max(int(first[-2]), int(second[-2]))
 
 
 def test_progress_of_a_run_without_end_has_no_total() -> None:
-    """Neither the total nor the remaining time is shown."""
-    _, row = screen(watch(Plan(PLAN.cases, TARGETS, repeat=None)))
-    assert row.split()[1:3] == ["2", "1"]
-    assert row.split()[-1] == "–"
+    """Neither a bar, nor a total, nor the remaining time is shown."""
+    _, first, _, every = (line.split() for line in screen(watch(Plan(PLAN.cases, TARGETS, repeat=None))))
+    assert first[1:3] == ["2", "0"]
+    assert every[1:5] == ["3", "1", "of", "2"]
+    assert first[-1] == every[-1] == "–"
+
+
+def test_a_run_that_ends_after_a_number_of_requests_or_a_time_shows_how_much_is_left() -> None:
+    """The bar and the time left are those of all targets together."""
+    endless = Plan(PLAN.cases, TARGETS, repeat=None)
+    every = screen(watch(endless, total=6))[-1].split()
+    assert every[2] == "3/6"
+    assert every[-1] == "s"
+    assert screen(watch(endless, duration_s=3000))[-1].split()[-2:] == ["50", "min"]
+
+
+def test_more_targets_than_lines_are_counted() -> None:
+    """On a low terminal the slowest targets are shown, the others counted, and the row of all stays."""
+    targets = tuple(Target("acme", f"m-{at}", Parameters()) for at in range(9))
+    lines = screen(watch(Plan(PLAN.cases, targets, repeat=5)), height=9)
+    assert len(lines) == 7
+    assert lines[-2].split() == ["5", "more"]
+    assert lines[-1].split()[0] == "all"
 
 
 def test_plain_progress_prints_a_line_for_each_event() -> None:
@@ -84,12 +118,12 @@ def test_plain_progress_prints_a_line_for_each_event() -> None:
 
 def test_the_remaining_time_follows_from_the_pace_so_far() -> None:
     """Three of twelve in six seconds leave eighteen; with nothing done, or no total, it is unknown."""
-    lane = LaneProgress(limit=4, total=12, opened_ns=0)
-    assert lane.eta_s(6_000_000_000) is None
-    lane.done = 3
-    assert lane.eta_s(6_000_000_000) == 18
-    lane.total = None
-    assert lane.eta_s(6_000_000_000) is None
+    target = TargetProgress(total=12, opened_ns=0)
+    assert target.eta_s(6_000_000_000) is None
+    target.done = 3
+    assert target.eta_s(6_000_000_000) == 18
+    target.total = None
+    assert target.eta_s(6_000_000_000) is None
 
 
 @pytest.mark.parametrize(
@@ -114,3 +148,18 @@ def test_the_running_median_is_within_a_step_of_the_median(values: list[float]) 
 def test_the_running_median_of_nothing_is_none() -> None:
     """It is None before the first value, not zero."""
     assert RunningMedian().value is None
+
+
+def test_progress_on_a_real_terminal(tmp_path: Path) -> None:
+    """A run shows its bar while it goes on, and leaves the table, the result and the link to the page, nothing else."""
+    write_yaml(tmp_path / "s.yaml", {"version": 1, "cases": [{"id": f"c{at}", "prompt": "Hi"} for at in range(12)]})
+    with open_terminal(tmp_path, "run", "s.yaml", "-m", "sim/quick", "-m", "sim/steady") as terminal:
+        drawn = terminal.wait_for("━")
+        assert any(line.split()[:1] == ["sim/steady"] for line in drawn)
+        assert any(line.split()[:1] == ["all"] for line in drawn)
+        assert terminal.finish() == 0
+    lines = [line for line in terminal.lines if line]
+    assert not any("\u241b" in line or "━" in line for line in lines)
+    assert lines[-1] == "report: results/latest/report.html"
+    assert any(line.startswith("sim/quick answered first") for line in lines)
+    assert re.search(rb"\x1b\]8;id=\d+;file:///\S+/report\.html\x1b\\", terminal.printed)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.command import ROOT, finish, start, write_yaml
+from tests.support.command import ROOT, compare, finish, start, write_yaml
 
 SAID = "你是谁？ 🌍 – é"
 SUITE = {"cases": [{"id": "谁", "prompt": f'Reply with exactly "{SAID}".'}]}
@@ -24,7 +24,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with a suite and a run of it."""
     place = tmp_path_factory.mktemp("encodings")
     write_yaml(place / "suite.yaml", SUITE)
-    done = finish(start(place, "run", "suite.yaml", "-m", "sim/quick", "-q", "-o", "results/one"))
+    done = compare(place, "run", "suite.yaml", "-m", "sim/quick", "-q", "-o", "results/one")
     assert done.returncode == 0, done.stderr
     return place
 
@@ -32,10 +32,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("encoding", "arguments"),
     [
-        ("cp1252", ("--help",)),
-        ("cp1252", ("ask", SAID, "-m", "sim/quick")),
+        pytest.param("cp1252", ("--help",), marks=pytest.mark.thorough),
+        pytest.param("cp1252", ("ask", SAID, "-m", "sim/quick"), marks=pytest.mark.thorough),
         ("cp1252", ("report", "results/one", "--replies")),
-        ("C locale", ("report", "results/one", "--replies")),
+        pytest.param("C locale", ("report", "results/one", "--replies"), marks=pytest.mark.thorough),
         ("C locale", ("run", "谁.yaml")),
     ],
 )
@@ -47,7 +47,7 @@ def test_no_encoding_ends_a_command_in_a_traceback(folder: Path, encoding: str, 
     assert done.returncode == (2 if arguments[0] == "run" else 0)
 
 
-@pytest.mark.parametrize("encoding", ["gbk", "C locale"])
+@pytest.mark.parametrize("encoding", ["gbk", pytest.param("C locale", marks=pytest.mark.thorough)])
 def test_json_means_the_same_in_every_encoding(folder: Path, encoding: str) -> None:
     """Characters that the encoding lacks are JSON escapes, those beyond the basic plane two of them."""
     # Click writes UTF-8 where a stream claims to be ASCII.
@@ -60,7 +60,7 @@ def test_json_means_the_same_in_every_encoding(folder: Path, encoding: str) -> N
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="closes file descriptors as a POSIX shell does")
-@pytest.mark.parametrize("closed", [">&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("closed", [pytest.param(">&-", marks=pytest.mark.thorough), "<&- >&- 2>&-"])
 def test_a_closed_stream_changes_no_exit_code_and_no_file(folder: Path, tmp_path: Path, closed: str) -> None:
     """The command does its work; nothing that it prints gets into one of its files."""
     command = f"{sys.executable} -m runner run {folder / 'suite.yaml'} -m sim/quick -o out {closed}"

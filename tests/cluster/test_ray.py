@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import sys
 import threading
 from collections import Counter
@@ -12,6 +13,7 @@ from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from subprocess import DEVNULL, Popen
+from tempfile import TemporaryDirectory
 from time import sleep
 from typing import Any
 from urllib.parse import urlsplit
@@ -187,6 +189,86 @@ def test_run_of_a_killed_driver_is_resumed(tmp_path: Path, on_ray: tuple[str, ..
         resumed = run.run(*on_ray)
     assert resumed.returncode == 0, resumed.stderr
     assert recorded_rows(run.out) == planned_rows(CASES, 6)
+
+
+def test_lost_raylet_of_the_driver_is_named_and_tables_are_written(tmp_path: Path) -> None:
+    """Other workers live, but this process can no longer give them anything: what was recorded is in the tables."""
+    with launch_cluster() as ray_cluster, open_run(tmp_path, SLOW) as run:
+        run.write_suite(CASES)
+        running = run.start("--engine", "ray", "--address", ray_cluster.address, "--repeat", "24")
+        await_line(run.journal, "record")
+        os.kill(raylet_of("alpha", ray_cluster), signal.SIGKILL)  # the head's, which a driver on its machine uses
+        code, _, stderr = finish(running)
+        recorded = run.records()
+        assert code == 3, stderr
+        assert "Traceback" not in stderr
+        assert "Ray's own process of this machine (the raylet) was lost" in stderr
+        assert "worker of the cluster was lost" not in stderr
+        assert sum(recorded_rows(run.out).values()) == len(recorded) > 0
+        assert all((run.out / name).stat().st_size for name in ("results.md", "report.html"))
+        resumed = run.run()
+    assert resumed.returncode == 0, resumed.stderr
+    assert recorded_rows(run.out) == planned_rows(CASES, 24)
+
+
+# Addresses
+
+
+@contextmanager
+def cluster_on_loopback() -> Iterator[tuple[str, Path]]:
+    """Start a cluster as docs/ray.md has it for one machine; yield its address and its folder."""
+    with TemporaryDirectory(prefix="ray-") as folder, socket.socket() as reserved:  # sockets need a short path
+        reserved.bind(("127.0.0.1", 0))
+        port = reserved.getsockname()[1]
+        reserved.close()
+        command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--num-cpus", "1"]
+        options = ["--port", str(port), "--include-dashboard", "false", "--temp-dir", folder]
+        variables = {**os.environ, "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0"}
+        started = [*command, *options, "--object-store-memory", str(OBJECT_STORE_BYTES)]
+        with Popen(started, stdout=DEVNULL, stderr=DEVNULL, env=variables) as process:
+            try:
+                yield f"127.0.0.1:{port}", Path(folder)
+            finally:
+                process.terminate()
+
+
+def listening_addresses(folder: Path) -> set[str]:
+    """Return the addresses at which processes listen that have a folder in their command, or such a parent."""
+    inodes: set[str] = set()
+    own: set[int] = set()
+    processes = sorted(int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal())
+    for pid in processes:
+        with suppress(OSError):
+            parent = int(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1])
+            if str(folder).encode() not in Path(f"/proc/{pid}/cmdline").read_bytes() and parent not in own:
+                continue
+            own.add(pid)
+            inodes |= {str(entry.readlink())[8:-1] for entry in Path(f"/proc/{pid}/fd").iterdir()}
+    rows = [
+        line.split()
+        for table in ("tcp", "tcp6")
+        for line in Path(f"/proc/net/{table}").read_text(encoding="utf-8").splitlines()[1:]
+    ]
+    return {row[1].partition(":")[0] for row in rows if row[3] == "0A" and row[9] in inodes}
+
+
+def test_cluster_on_this_machine_listens_on_loopback_alone(tmp_path: Path) -> None:
+    """Head, raylet, worker and driver open no port to the network, and the run is as any."""
+    loopback = {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
+    with cluster_on_loopback() as (address, folder), open_run(tmp_path, SLOW) as run:
+        run.write_suite(CASES)
+        for _ in range(TIMEOUT_S):
+            with suppress(OSError), socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2]))):
+                break
+            sleep(1)
+        running = run.start("--engine", "ray", "--address", address, "--repeat", "4")
+        await_line(run.journal, "record")
+        heard_at = listening_addresses(folder)
+        code, _, stderr = finish(running)
+    assert code == 0, stderr
+    assert heard_at, "none of its sockets was found"
+    assert heard_at <= loopback
+    assert recorded_rows(run.out) == planned_rows(CASES, 4)
 
 
 # Limits

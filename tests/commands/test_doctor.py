@@ -17,8 +17,8 @@ KEY = "sk-doctor-must-not-tell-0123456789"
 
 @pytest.fixture(scope="module")
 def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Run `compare serve` on a free port; return its address."""
-    process = start(tmp_path_factory.mktemp("served"), "serve", "--port", "0")
+    """Run `compare simulate` on a free port; return its address."""
+    process = start(tmp_path_factory.mktemp("served"), "simulate", "--port", "0")
     assert process.stdout is not None
     yield next(word for word in process.stdout.readline().split() if word.startswith("http"))
     process.terminate()

@@ -1,12 +1,17 @@
 """`compare init` writes a folder in which the first run works, and changes no file that exists."""
 
+import json
+import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
 
-from runner.commands.init import write_starter_files
+from runner.commands.init import note_on_installing, requirement, workflow, write_starter_files
+from runner.commands.init.requirement import installable_elsewhere
 from runner.providers.registry import builtin
+from runner.version import __version__
 from tests.conftest import RunCli
 
 
@@ -55,3 +60,102 @@ def test_a_folder_that_cannot_be_written_is_an_error_of_one_sentence(run_cli: Ru
 def test_completion_is_printed_for_each_shell(run_cli: RunCli, shell: str) -> None:
     """The lines name the variable by which click is asked to complete."""
     assert "_COMPARE_COMPLETE" in run_cli("completion", shell).stdout
+
+
+# What the workflow installs
+
+
+def installed_from(monkeypatch: pytest.MonkeyPatch, **origin: object) -> None:
+    """Make the package one that pip installed from this place; without any, from a package index."""
+    found = SimpleNamespace(read_text=lambda _name: json.dumps(origin) if origin else None)
+    monkeypatch.setattr(requirement, "distribution", lambda _name: found)
+
+
+def test_a_version_from_an_index_is_named_by_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What pip took from a package index, another machine gets from there, too."""
+    installed_from(monkeypatch)
+    assert installable_elsewhere() == f"compare-runner=={__version__}"
+
+
+@pytest.mark.parametrize(
+    ("origin", "expected"),
+    [
+        (
+            {"url": "https://git.example/me/compare.git", "vcs_info": {"vcs": "git", "commit_id": "0abc"}},
+            "git+https://git.example/me/compare.git@0abc",
+        ),
+        (
+            {"url": "https://me:secret@files.example/compare.whl", "archive_info": {}},
+            "compare-runner @ https://files.example/compare.whl",
+        ),
+        ({"url": "file:///downloads/compare.whl", "archive_info": {}}, None),
+    ],
+)
+def test_an_address_is_named_without_its_login(
+    monkeypatch: pytest.MonkeyPatch, origin: dict[str, object], expected: str | None
+) -> None:
+    """A repository or a file on a server is named as pip takes it; a file of this machine is of no use elsewhere."""
+    installed_from(monkeypatch, **origin)
+    assert installable_elsewhere() == expected
+
+
+@pytest.mark.parametrize(
+    ("remote", "expected"),
+    [
+        ("git@git.example:me/compare.git", "git+https://git.example/me/compare.git"),
+        ("ssh://git@git.example/me/compare.git", "git+https://git.example/me/compare.git"),
+        ("https://me:secret@git.example/me/compare", "git+https://git.example/me/compare"),
+        ("/srv/git/compare.git", None),
+        ("C:/git/compare.git", None),
+        (None, None),
+    ],
+)
+def test_a_checkout_is_installed_from_its_remote(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, remote: str | None, expected: str | None
+) -> None:
+    """The remote is read without a login; at the checkout's commit once that has been pushed."""
+    commit = checkout_with(tmp_path, remote)
+    installed_from(monkeypatch, url=tmp_path.as_uri(), dir_info={"editable": True})
+
+    assert installable_elsewhere() == expected
+    git(tmp_path, "update-ref", "refs/remotes/origin/main", commit)
+    assert installable_elsewhere() == (expected and f"{expected}@{commit}")
+
+
+def checkout_with(folder: Path, remote: str | None) -> str:
+    """Make a repository with one commit and perhaps a remote; return the commit's name."""
+    git(folder, "init", "--quiet")
+    author = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com", "-c", "commit.gpgsign=false")
+    git(folder, *author, "commit", "--quiet", "--allow-empty", "--message", "One")
+    if remote:
+        git(folder, "remote", "add", "origin", remote)
+    return git(folder, "rev-parse", "HEAD")
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """Run git in a folder; return what it prints."""
+    ran = subprocess.run(["git", "-C", folder, *arguments], check=True, capture_output=True, encoding="utf-8")
+    return ran.stdout.strip()
+
+
+@pytest.mark.parametrize("source", ["git+https://git.example/me/compare@0abc", "compare-runner==1.2.3"])
+def test_the_workflow_installs_what_is_named(source: str) -> None:
+    """The requirement stands in one place, as a variable of the shell, and is the only one that is installed."""
+    written = workflow(source)
+    jobs = yaml.safe_load(written)
+    installing = [step["run"] for step in jobs["jobs"]["compare"]["steps"] if "pip" in step.get("run", "")]
+
+    assert jobs["env"] == {"COMPARE": source}
+    assert written.count(source) == 1
+    assert [line.rpartition("install ")[2] for line in installing] == ['"$COMPARE"']
+
+
+def test_an_installation_that_cannot_be_reached_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without a remote the workflow names the version, and a note says what to write until it is published."""
+    installed_from(monkeypatch, url="file:///downloads/compare.whl", archive_info={})
+    told = list(write_starter_files(tmp_path, builtin().rows))
+
+    assert f"COMPARE: compare-runner=={__version__}" in told[-1].path.read_text(encoding="utf-8")
+    assert "git+https://" in str(note_on_installing())
+    installed_from(monkeypatch)
+    assert note_on_installing() is None

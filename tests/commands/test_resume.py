@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from runner.api.options import read_options
 from runner.cli import commands
 from runner.storage import journal
 from tests.support.command import compare, finish, read_lines, read_rows, start
@@ -112,7 +113,20 @@ def test_resuming_with_more_repeats_adds_them(run: ResumableRun) -> None:
     done = run.run("--repeat", "3")
     assert "repeat is 3; it was 2" in done.stderr
     assert run.asked()[asked:] == [(QUICK, "one")]
-    assert [row["repeat"] for row in read_rows(run.out)] == ["1", "2", "3"]
+    assert sorted(row["repeat"] for row in read_rows(run.out)) == ["1", "2", "3"]
+
+
+def test_an_option_at_its_default_overrides_the_resumed_run(run: ResumableRun) -> None:
+    """`--arrivals constant` and `--no-adaptive` count on the command line and in Python; left out, the run's hold."""
+    run.run("--rate", "200", "--arrivals", "poisson", "--adaptive")
+    assert run.run().returncode == 0
+    assert journal.read(run.out).header.load == {"rate": 200.0, "arrivals": "poisson", "adaptive": True}
+    assert run.run("--arrivals", "constant").returncode == 0
+    assert journal.read(run.out).header.load == {"rate": 200.0, "adaptive": True}
+    assert run.run("--no-adaptive").returncode == 0
+    assert journal.read(run.out).header.load == {"rate": 200.0}
+    keywords = read_options({"adaptive": False, "arrivals": "constant", "rate": 1})
+    assert keywords.given_load == {"adaptive": False, "arrivals": "constant", "rate": 1.0}
 
 
 def test_a_resumed_run_keeps_its_stop_rule(run: ResumableRun) -> None:
@@ -176,6 +190,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ResumableRun]
         (("--resume", "latest"), "there is no results/latest here"),
         (("other.yaml", "--resume", "out"), "out is a run of the suite 'suite', not of 'other'"),
         (("--resume", "out", "-o", "there"), "a resumed run stays in its own, out"),
+        (("--resume", "out", "--arrivals", "constant"), "out has no rate"),
         (("--resume", "out", "--sweep", "1,2"), "out cannot be resumed with --sweep"),
         (("--resume", "out", "--duration", "5s"), "out cannot be resumed with --duration"),
         (("suite.yaml", "-o", "out"), "go on with it: --resume out"),
@@ -222,7 +237,7 @@ def test_a_run_that_is_under_way_is_not_resumed(run: ResumableRun) -> None:
 
 
 @posix
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.thorough)])
 def test_an_interrupted_run_is_marked_partial_and_can_be_resumed(run: ResumableRun, number: int) -> None:
     """Every output says that it is partial, the command says how to resume, and resuming completes the run."""
     process = run.start("-m", f"acme/{SLOW}", "-o", "page.html")

@@ -31,6 +31,8 @@ RUN = Path("run")
         ({"baseline": RUN, "arms": ("a/b", "a/c")}, "--baseline compares with another run, --ab within this one"),
         ({"gate": True}, "a gate needs something to compare with: --baseline PATH, or --ab BASE NEW"),
         ({"fail_undecided": True}, "a gate needs something to compare with: --baseline PATH, or --ab BASE NEW"),
+        ({"metrics": ("ttft",)}, "--metric is about a comparison: name what to compare with, --baseline PATH or --ab"),
+        ({"min_effect": 0.1}, "--min-effect is about a comparison: name what to compare with, --baseline PATH or --ab"),
         ({"arms": ("a/b", "a/c"), "models": ("a/d",)}, "--ab says whom to ask; leave -m and -p out"),
         ({"arms": ("a/b", "a/c"), "providers": ("a",)}, "--ab says whom to ask; leave -m and -p out"),
         ({"arms": ("a/b", "c")}, "--ab takes two targets, each written provider/model"),
@@ -63,7 +65,9 @@ def test_contradictions_are_spelled_as_python_keywords() -> None:
         {"resume": RUN, "retry_errors": True},
         {"replay": RUN, "fast": True, "record": True},
         {"engine": "ray", "workers": 2, "vantage": True},
+        {"resume": RUN, "arrivals": "constant"},
         {"arms": ("a/b", "a/c"), "gate": True},
+        {"arms": ("a/b", "a/c"), "metrics": ("ttft",), "min_effect": 0.2},
         {"baseline": RUN, "models": ("a/b",), "fail_undecided": True},
     ],
 )

@@ -212,7 +212,7 @@ def narrowed(plan: Plan, share: float, executor: Executor | None = None) -> Stop
     return rule
 
 
-def hear_blocks(rule: StopRule, plan: Plan, spread: float) -> int | None:
+def hear_rounds(rule: StopRule, plan: Plan, spread: float) -> int | None:
     """Let a rule hear block after block; return after how many it stopped, None if never."""
     chance, a_block = Random(1), len(plan.targets)
     for at, request in enumerate(first_requests(plan)):
@@ -222,18 +222,18 @@ def hear_blocks(rule: StopRule, plan: Plan, spread: float) -> int | None:
     return None
 
 
-def test_precision_of_a_steady_target_is_reached_after_six_blocks() -> None:
-    """Six blocks are the fewest that have an interval."""
-    assert hear_blocks(narrowed(plan_of("a", "b"), 0.05), plan_of("a", "b"), spread=0.01) == 6
+def test_precision_of_a_steady_target_is_reached_after_six_rounds() -> None:
+    """Six rounds are the fewest that have an interval."""
+    assert hear_rounds(narrowed(plan_of("a", "b"), 0.05), plan_of("a", "b"), spread=0.01) == 6
 
 
-def test_precision_takes_more_blocks_the_more_values_vary() -> None:
+def test_precision_takes_more_rounds_the_more_values_vary() -> None:
     """The more values vary, the more of them it takes."""
     plan = plan_of("a", repeat=200)
-    after = hear_blocks(narrowed(plan, 0.05), plan, spread=0.4)
+    after = hear_rounds(narrowed(plan, 0.05), plan, spread=0.4)
     assert after is not None
     assert after > 8
-    assert hear_blocks(narrowed(plan, 0.001), plan, spread=1.5) is None
+    assert hear_rounds(narrowed(plan, 0.001), plan, spread=1.5) is None
 
 
 def test_the_reason_to_stop_names_the_least_precise_target_with_its_n() -> None:
@@ -244,11 +244,11 @@ def test_the_reason_to_stop_names_the_least_precise_target_with_its_n() -> None:
         rule.finished(answer(request, ttft_s=1.0 if request.target.model == "a" else 1 + 0.01 * request.block))
     (found,) = measure_narrowness({"p/b": ([1 + 0.01 * block for block in range(1, 9)], range(8))})
     assert found.share is not None
-    wanted = f"least well p/b's, to ±{100 * found.share:.2g} % (n 8, 8 blocks)"
+    wanted = f"least well p/b's, to ±{100 * found.share:.2g} % (n 8, 8 rounds)"
     assert rule() == f"every target's median TTFT is known to ±10 %, {wanted}"
 
 
-def test_only_whole_blocks_count_towards_precision() -> None:
+def test_only_whole_rounds_count_towards_precision() -> None:
     """Values of an unfinished block are left out, however many there are."""
     plan = plan_of("a", "b", repeat=10)
     rule = narrowed(plan, 0.9)
@@ -257,11 +257,11 @@ def test_only_whole_blocks_count_towards_precision() -> None:
             rule.finished(answer(request))
     assert rule() is None
     rule.finished(answer(next(r for r in first_requests(plan) if r.block == 6 and r.target.model == "b")))
-    assert "6 blocks" in str(rule())
+    assert "6 rounds" in str(rule())
 
 
 def test_precision_must_be_reached_from_every_vantage() -> None:
-    """A block is whole when all nodes have sent it, and each node has a median of its own."""
+    """A round is whole when all nodes have sent it, and each node has a median of its own."""
     plan = plan_of("a", repeat=8, vantages=(Node("x", None), Node("y", None)))
     rule, of_x_alone = narrowed(plan, 0.1), narrowed(plan, 0.1)
     for request in first_requests(plan):
@@ -273,7 +273,7 @@ def test_precision_must_be_reached_from_every_vantage() -> None:
             of_x_alone.finished(record)
     reason = str(rule())
     assert reason.startswith("every target's median TTFT is known to ±10 %, least well p/a from y's")
-    assert reason.endswith("(n 8, 8 blocks)")
+    assert reason.endswith("(n 8, 8 rounds)")
     assert of_x_alone() is None
 
 
@@ -322,7 +322,7 @@ def test_intervals_may_be_computed_on_a_thread() -> None:
 
 
 def test_precision_that_may_never_be_reached_is_refused() -> None:
-    """A reply in one piece has no TTFT, and blocks without end need an end."""
+    """A reply in one piece has no TTFT, and rounds without end need an end."""
     with pytest.raises(CompareError, match="waits for the TTFT of p/a, which there is none of without streaming"):
         narrowed(plan_of("a", parameters=Parameters(stream=False)), 0.05)
     with pytest.raises(CompareError, match="may go on for ever"):

@@ -19,7 +19,7 @@ from runner.outputs import WRITERS
 from runner.outputs.terminal import render_summary
 from runner.storage.journal import Header
 from runner.wire.causes import CAUSES
-from runner.wire.connection_failure import DESCRIPTIONS, STAGES
+from runner.wire.connection_failure import DESCRIPTIONS, OWN_FAILURES, STAGES
 
 SPENT = Record(
     Identity("k", "hello", 1, 1, 1, "zhipu", "glm-5.3", "Hello"),
@@ -47,7 +47,7 @@ HEADER = Header(
 def test_every_error_type_has_a_hint() -> None:
     """Every cause, stage and timeout that a row can name is in the table, and nothing else is."""
     stages = {stage for _, stage in STAGES}
-    assert set(HINTS) == {*CAUSES, *stages, *Timeouts.__dataclass_fields__, WORKER_LOST}
+    assert set(HINTS) == {*CAUSES, *stages, *OWN_FAILURES, *Timeouts.__dataclass_fields__, WORKER_LOST}
     assert set(DESCRIPTIONS) == stages
 
 

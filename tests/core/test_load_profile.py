@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from runner.cli.options import LOAD, run_options
 from runner.commands.run.options import RunOptions
-from runner.core.load_profile import BLOCKS_A_LEVEL, LoadProfile, level_of
+from runner.core.load_profile import ROUNDS_A_LEVEL, LoadProfile, level_of
 from runner.errors import CompareError
 
 LEVELS = st.lists(st.integers(1, 99), unique=True, max_size=4).map(tuple)
@@ -56,9 +56,9 @@ def test_invalid_load_profile_is_refused(values: dict[str, Any], words: str) -> 
 @given(st.integers(1, 9), st.integers(0, 8), LEVELS.filter(bool), st.booleans())
 def test_level_of_a_block(repeat: int, within: int, levels: tuple[int, ...], is_open: bool) -> None:
     """Levels follow each other, with `repeat` block numbers each, or a million without a limit."""
-    each = BLOCKS_A_LEVEL if is_open else repeat
-    blocks = [place * each + within % each + 1 for place in range(len(levels))]
-    assert [level_of(block, levels, None if is_open else repeat) for block in blocks] == list(levels)
+    each = ROUNDS_A_LEVEL if is_open else repeat
+    rounds = [place * each + within % each + 1 for place in range(len(levels))]
+    assert [level_of(block, levels, None if is_open else repeat) for block in rounds] == list(levels)
 
 
 def parse_options(*words: str) -> tuple[LoadProfile | None, str]:

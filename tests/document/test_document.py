@@ -260,6 +260,27 @@ def test_an_unreadable_file_is_refused(tmp_path: Path, content: bytes | None, to
         read(path)
 
 
+@pytest.mark.parametrize("typed", ["prompts/basi.yaml", "basic.yaml", "promts/basic.yaml"])
+def test_a_mistyped_path_names_the_file_that_was_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: str
+) -> None:
+    """A misspelt name, a missing folder and a misspelt folder lead to the file."""
+    (tmp_path / "prompts").mkdir()
+    (tmp_path / "prompts" / "basic.yaml").touch()
+    (tmp_path / "prompts" / "other.yaml").touch()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InvalidFile, match=r"there is no such file\. Perhaps `prompts/basic\.yaml` was meant"):
+        read(Path(typed))
+
+
+def test_a_path_unlike_any_other_names_none(tmp_path: Path) -> None:
+    """Neither another file nor a folder that cannot be read is offered."""
+    (tmp_path / "other.yaml").touch()
+    for path in (tmp_path / "suite.yaml", tmp_path / "no" / "such" / "folder" / "other.yaml"):
+        with pytest.raises(InvalidFile, match=r"there is no such file\. Check the path"):
+            read(path)
+
+
 def test_a_folder_is_refused_as_such(tmp_path: Path) -> None:
     """The message says that it is a folder."""
     with pytest.raises(InvalidFile, match="this is a folder"):

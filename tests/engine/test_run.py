@@ -454,7 +454,7 @@ def finish_hard(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[s
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs POSIX signals")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.thorough)])
 def test_interrupted_run_keeps_finished_and_partial_rows(tmp_path: Path, number: int) -> None:
     """The first signal ends the run: finished rows stay, those begun are kept as cancelled, tables are written."""
     with serve(answer_in_part) as server:
@@ -485,7 +485,7 @@ main()
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs POSIX signals")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.thorough), signal.SIGTERM])
 def test_second_signal_ends_the_process_at_once(tmp_path: Path, number: int) -> None:
     """A process that is still busy when the second signal comes writes no tables; the journal is complete anyway."""
     with serve(answer_in_part) as server:

@@ -178,7 +178,7 @@ async def test_model_with_limits_has_its_own_lane(tmp_path: Path) -> None:
 
 
 async def test_fast_lane_waits_for_the_slowest(tmp_path: Path) -> None:
-    """With a lead of two it begins blocks up to two ahead of the slowest lane, and no more until that lane goes on."""
+    """With a lead of two it begins rounds up to two ahead of the slowest lane, and no more until that lane goes on."""
     held, seen = threading.Event(), list[int]()
 
     def look_and_go_on() -> None:

@@ -112,12 +112,12 @@ def most_in_flight(held: list[TimedConversation]) -> int:
 def test_no_lane_leads_by_more_than_the_lead(
     shape: tuple[int, int, Order, int, int], widths: dict[str, int], slowness: dict[str, int], lead: int
 ) -> None:
-    """In the order `blocks`, a lane begins a block only if every other lane has begun all blocks further behind."""
+    """In the order `blocks`, a lane begins a round only if every other lane has begun all rounds further behind."""
     plan = replace(plan_of(*shape), order="blocks")
     held = VirtualRun(plan, lanes_of(widths), uneven_durations(slowness), LoadProfile(lead=lead)).run()
     left = {name: [each.request.block for each in of_lane(held, name)] for name in widths}
     for each in held:
-        slowest = min((blocks[0] for blocks in left.values() if blocks), default=inf)
+        slowest = min((rounds[0] for rounds in left.values() if rounds), default=inf)
         assert each.request.block <= slowest + lead
         left[each.lane].pop(0)
 
@@ -271,8 +271,8 @@ def test_long_run_keeps_its_slowest_lane_busy() -> None:
     assert max(each.end_ns for each in held) <= 1.02 * needed_ns
 
 
-def test_makespan_of_a_long_run_in_blocks_is_the_lower_bound() -> None:
-    """The same 6,000 requests in blocks take exactly as long as the order requires."""
+def test_makespan_of_a_long_run_in_rounds_is_the_lower_bound() -> None:
+    """The same 6,000 requests in rounds take exactly as long as the order requires."""
     widths, slowness = {"a": 4, "b": 4, "c": 2}, {"a": 3, "b": 2, "c": 1}
     plan, lasts_ns = plan_of(10, 200), uneven_durations(slowness)
     held = VirtualRun(plan, lanes_of(widths), lasts_ns, LoadProfile(lead=2)).run()
@@ -474,15 +474,15 @@ def test_completed_conversations_are_skipped_in_steps() -> None:
     assert len(run.run()) == 30
 
 
-def test_level_of_a_sweep_has_its_own_blocks() -> None:
-    """Each level holds the blocks that belong to it."""
+def test_level_of_a_sweep_has_its_own_rounds() -> None:
+    """Each level holds the rounds that belong to it."""
     plan = replace(plan_of(2, 3), levels=2)
-    blocks = [
+    rounds = [
         {each.request.block for each in VirtualRun(plan, lanes_of({"a": 1, "b": 1, "c": 1}), lambda _: 1,
                                                    level=level).run()}
         for level in (0, 1)
     ]  # fmt: skip
-    assert blocks == [{1, 2, 3}, {4, 5, 6}]
+    assert rounds == [{1, 2, 3}, {4, 5, 6}]
 
 
 def test_schedule_is_deterministic() -> None:

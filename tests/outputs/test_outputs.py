@@ -371,7 +371,7 @@ def test_terminal_aligns_chinese_names() -> None:
     records = [answered(identity=replace(answered().identity, model=target[2:])) for target in targets]
     lines = printed(run_of(*records, targets=targets)).splitlines()
     column_ends = {
-        wcswidth(line.partition(mark)[0] + mark) for line, mark in zip(lines, ("p50", "ms", "ms"), strict=True)
+        wcswidth(line.partition(mark)[0] + mark) for line, mark in zip(lines[:3], ("p50", "ms", "ms"), strict=True)
     }
     assert len(column_ends) == 1
 
@@ -407,7 +407,7 @@ def test_failures_and_flags_are_described(suffix: str) -> None:
     late = answered(noted=("client_late",))
     limited = answered(outcome=Outcome.RATE_LIMITED, error="slow down", http_status=429)
     text = " ".join(write(run_of(late, limited, limited)).split())
-    assert "a/x: 1 × client_late: timestamps on this row may be late: this machine was busy" in text
+    assert "client_late (a/x 1): timestamps on this row may be late: this machine was busy" in text
     assert "a/x: 2 × rate limited (HTTP 429)" in text
     assert "slow down" in text
 

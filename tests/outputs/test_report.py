@@ -20,12 +20,13 @@ from runner.core.record import Record
 from runner.outputs.report import sampling
 from runner.outputs.report.comparison_grid import GridTurn, grid_turns, target_columns
 from runner.outputs.report.document import write_report
+from runner.outputs.report.ranking import rank_targets
 from runner.outputs.report.safe_html import MAX_CHARACTERS, safe_html
 from runner.outputs.report.sampling import MAX_REPLIES, sample_turns
 from runner.outputs.text.escape import printable
 from runner.storage import journal
 from tests.conftest import RunCli
-from tests.support.crafted_runs import BASE, NEW, answered, failed, header
+from tests.support.crafted_runs import BASE, NEW, answered, failed, header, jittered
 from tests.support.hostile_replies import REPLIES, write_hostile_run
 
 MARKUP = st.text("|\\`<>&*_[]()!~$#@:/.w'\"-= \n\r\t\x00\u202e\u2028a1中", max_size=80)
@@ -335,6 +336,16 @@ def test_two_thousand_replies_are_less_than_thirty_megabytes() -> None:
     html = write_report([many(100, 10, reply)])
     assert html.count("<article>") == 2000
     assert len(html.encode()) < 30_000_000
+
+
+def test_page_of_23_targets_is_whole() -> None:
+    """From 23 targets on, the level of a pair was below what any sample reaches, and the page was never written."""
+    models = [f"acme/model-{at:02}" for at in range(23)]
+    records = [each for at, model in enumerate(models) for each in jittered(model, 3, slower=1 + at / 10)]
+    run = run_of(records, models)
+    assert Page(write_report([run])).texts["columns"] == models
+    rankings = rank_targets(target_columns([run]))
+    assert [len(ranking.places) for ranking in rankings] == [23, 23]
 
 
 # -- The command -------------------------------------------------------------------------------------------------------

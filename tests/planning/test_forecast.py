@@ -163,10 +163,10 @@ def test_a_simulated_target_costs_nothing() -> None:
 # Bounds on load, and time
 
 
-def test_max_requests_bounds_an_unlimited_number_of_blocks() -> None:
-    """With two turns per block, five requests are three blocks at most, and five requests."""
+def test_max_requests_bounds_an_unlimited_number_of_rounds() -> None:
+    """With two turns per round, five requests are three rounds at most, and five requests."""
     forecast = forecast_of(plan_of(2, repeat=None), load=LoadProfile(max_requests=5))
-    assert (forecast.blocks, forecast.requests, forecast.has_end) == (3, 5, True)
+    assert (forecast.rounds, forecast.requests, forecast.has_end) == (3, 5, True)
 
 
 def test_a_rate_and_a_duration_bound_a_run() -> None:
@@ -178,7 +178,7 @@ def test_a_rate_and_a_duration_bound_a_run() -> None:
 def test_a_duration_alone_bounds_only_the_time() -> None:
     """The number of requests depends on the replies."""
     forecast = forecast_of(plan_of(1, repeat=None), load=LoadProfile(duration_s=10), a=PRICE)
-    assert (forecast.blocks, forecast.requests, forecast.has_end) == (None, None, True)
+    assert (forecast.rounds, forecast.requests, forecast.has_end) == (None, None, True)
     assert forecast.unbounded == ("p/a",)
     assert not forecast_of(plan_of(1, repeat=None)).has_end
 
@@ -215,14 +215,14 @@ def test_printed_forecast_names_what_has_no_limit() -> None:
 
 
 def test_forecast_counts_every_node_that_asks_everything() -> None:
-    """Requests, tokens and cost are those of all nodes; a limit on all requests leaves fewer blocks for each."""
+    """Requests, tokens and cost are those of all nodes; a limit on all requests leaves fewer rounds for each."""
     vantages = (Node("x", None), Node("y", None))
     alone, wide = (forecast_of(plan_of(1, repeat=3, vantages=nodes), a=PRICE) for nodes in ((), vantages))
     assert describe_plan("s", wide).endswith("asked 3 times, of 1 target, from each of 2 nodes: 6 requests.")
     assert [each.amount for each in wide.costs] == [2 * each.amount for each in alone.costs]
     assert wide.targets[0].input_tokens == 2 * (alone.targets[0].input_tokens or 0)
     assert wide.targets[0].dearest_conversation == alone.targets[0].dearest_conversation
-    assert forecast_of(plan_of(1, repeat=None, vantages=vantages), load=LoadProfile(max_requests=6)).blocks == 3
+    assert forecast_of(plan_of(1, repeat=None, vantages=vantages), load=LoadProfile(max_requests=6)).rounds == 3
 
 
 # The command

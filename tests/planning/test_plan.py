@@ -1,4 +1,4 @@
-"""The plan: its blocks, its seeded order, and the keys of its requests."""
+"""The plan: its rounds, its seeded order, and the keys of its requests."""
 
 import itertools
 import json
@@ -82,10 +82,10 @@ def contents(request: Request, salt: str = "salt") -> list[tuple[str, str]]:
 
 @given(PLANS)
 def test_a_block_holds_each_target_and_case_once(plan: Plan) -> None:
-    """Every block is the whole product, blocks follow each other, and a repeat is a block."""
-    blocks = [(request.block, request.repeat) for request in first_requests(plan)]
-    assert blocks == sorted(blocks)
-    assert all(block == repeat for block, repeat in blocks)
+    """Every round is the whole product, rounds follow each other, and a repeat is a round."""
+    rounds = [(request.block, request.repeat) for request in first_requests(plan)]
+    assert rounds == sorted(rounds)
+    assert all(block == repeat for block, repeat in rounds)
     expected = {
         (block, target.name, case.id): 1
         for block in range(1, (plan.repeat or 0) + 1)
@@ -146,11 +146,11 @@ def test_order_and_keys_are_the_same_in_another_process() -> None:
     assert [json.loads(out) for out in told] == [here, here]
 
 
-def test_blocks_and_seeds_are_shuffled_differently() -> None:
-    """No two blocks share an order, and another seed gives another order."""
+def test_rounds_and_seeds_are_shuffled_differently() -> None:
+    """No two rounds share an order, and another seed gives another order."""
     shuffled = order(TWENTY)
-    blocks = [tuple(row[1:] for row in shuffled if row[0] == block) for block in (1, 2, 3)]
-    assert len(set(blocks)) == 3
+    rounds = [tuple(row[1:] for row in shuffled if row[0] == block) for block in (1, 2, 3)]
+    assert len(set(rounds)) == 3
     assert order(replace(TWENTY, seed=8)) != shuffled
 
 
@@ -198,7 +198,7 @@ def tracemalloc_peak(act: Callable[[], object]) -> int:
 def test_every_vantage_asks_everything_once(plan: Plan, vantages: tuple[Node, ...], warmups: int) -> None:
     """Each request exists for each node, under its own key; warm-ups too."""
     alone, wide = replace(plan, warmups=warmups), replace(plan, warmups=warmups, vantages=vantages)
-    assert len(wide) == len(alone) * len(vantages) == wide.requests_a_block * (plan.repeat or 0)
+    assert len(wide) == len(alone) * len(vantages) == wide.requests_a_round * (plan.repeat or 0)
     assert wide.conversations_with("a") == (alone.conversations_with("a") or 0) * len(vantages)
     asked = [request for opening in first_requests(wide) for request in conversation(opening)]
     if plan.cases:
@@ -268,8 +268,8 @@ def test_an_unlimited_plan_without_cases_is_empty() -> None:
 
 
 @given(PLANS, st.integers(1, 3), st.booleans())
-def test_each_level_has_its_own_blocks(plan: Plan, levels: int, endless: bool) -> None:
-    """The level follows from a block's number, every level asks everything, and keys are unique."""
+def test_each_level_has_its_own_rounds(plan: Plan, levels: int, endless: bool) -> None:
+    """The level follows from a round's number, every level asks everything, and keys are unique."""
     swept = replace(plan, levels=levels, repeat=None if endless else plan.repeat)
     keys = []
     for level in range(levels):
@@ -299,7 +299,7 @@ def test_a_shuffle_is_uniform() -> None:
 
 @given(PLANS, st.integers(0, 3))
 def test_warmups_are_extra_requests(plan: Plan, warmups: int) -> None:
-    """Each target has them before all blocks, under their own keys, and the plan's length is unchanged."""
+    """Each target has them before all rounds, under their own keys, and the plan's length is unchanged."""
     assume(plan.cases)
     warm = replace(plan, warmups=warmups)
     extra = [request for provider in warm.providers() for request in warm.warmup_requests(provider)]

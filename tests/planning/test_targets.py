@@ -11,7 +11,7 @@ from runner.core.suite import Case, Parameters, Suite, SuiteTarget
 from runner.errors import CompareError, MissingKey, UnknownTarget
 from runner.planning.targets import SelectedTargets, TargetSelection, choose_cases, choose_targets
 from runner.providers.provider_row import Row
-from runner.providers.registry import Registry
+from runner.providers.registry import Registry, builtin
 
 URL = "https://api.example.com/v1"
 REGISTRY = Registry(
@@ -168,6 +168,7 @@ def test_target_names_and_patterns(models: list[str], providers: list[str], name
     ("models", "providers", "told"),
     [
         (["red-smal"], [], "-m red-smal fits no configured model. Did you mean red-small? "),
+        (["rad/red-big"], [], "-m rad/red-big fits no configured model. Did you mean red/red-big? "),
         (["gpt*"], [], "-m gpt* fits no configured model. To choose from: red-big, red-small, blue-1. "),
         (["red/gpt*"], [], "-m red/gpt* fits no configured model."),
         (["tiny"], [], "-m tiny fits no configured model."),
@@ -186,6 +187,30 @@ def test_a_pattern_without_match_is_refused_with_a_hint(models: list[str], provi
         choose(*models, providers=tuple(providers))
     assert str(caught.value).startswith(told)
     assert caught.value.exit_code == 2
+
+
+def test_a_mistyped_name_is_recognized_without_any_key() -> None:
+    """What is known is compared, not only what is configured."""
+    with pytest.raises(UnknownTarget, match=r"Did you mean blue/blue-1\?"):
+        choose("blue1", environ={})
+    with pytest.raises(UnknownTarget, match=r"Did you mean -p blue\?"):
+        choose("bleu", environ={})
+
+
+def test_the_key_of_tutorials_alone_gets_a_note() -> None:
+    """Tutorials put other vendors' keys there; a named target, a second key or a base URL says what is meant."""
+    registry = builtin()
+    shared = {"OPENAI_API_KEY": "sk-abcdefghijklmnop"}
+    told = "only OPENAI_API_KEY is set, so openai alone is asked"
+
+    def notes(selection: TargetSelection, **more: str) -> str:
+        return "\n".join(choose_targets(SUITE, selection, registry, {**shared, **more}).notes)
+
+    assert notes(TargetSelection()).count(told) == 1
+    assert "DASHSCOPE_API_KEY" in notes(TargetSelection())
+    assert told not in notes(TargetSelection(models=("openai/any",)))
+    assert told not in notes(TargetSelection(), DEEPSEEK_API_KEY="sk-abcdefghijklmnoq")
+    assert told not in notes(TargetSelection(), OPENAI_BASE_URL="https://dashscope.aliyuncs.com/compatible-mode/v1")
 
 
 def test_a_pattern_on_a_bare_machine_is_refused() -> None:

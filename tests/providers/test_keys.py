@@ -129,7 +129,11 @@ def test_variable_names_are_accepted(name: str) -> None:
     assert Row.model_validate({"api_key_env": name}).api_key_env == (name,)
 
 
-ABSENT = "EXAMPLE_API_KEY is not set (OTHER_API_KEY would do too): Example cannot be asked without a key."
+ABSENT = (
+    "EXAMPLE_API_KEY is not set (OTHER_API_KEY would do too): Example cannot be asked without a key. "
+    "Set it in the shell, `export EXAMPLE_API_KEY=YOUR_KEY`, or write the line `EXAMPLE_API_KEY=YOUR_KEY` "
+    "into a file .env beside the suite."
+)
 PLACEHOLDER = (
     "EXAMPLE_API_KEY is set, but its value looks like a placeholder from an example. Put the key of Example there."
 )

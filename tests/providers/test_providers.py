@@ -336,7 +336,8 @@ def test_every_problem_of_a_config_is_reported_with_its_place() -> None:
     with pytest.raises(InvalidFile) as caught:
         load_config(CONFIGS / "broken.yaml")
     places = [(problem.line, problem.column) for problem in caught.value.problems]
-    assert places == [(4, 5), (5, 5), (7, 18), (8, 18), (9, 3), (12, 15), (13, 14), (15, 15), (16, 19), (17, 33)]
+    wanted = [(4, 5), (4, 14), (5, 5), (7, 18), (8, 18), (9, 3), (12, 15), (13, 14), (15, 15), (16, 19), (17, 33)]
+    assert places == wanted
     assert "Perhaps `concurrency` was meant" in str(caught.value)
     assert "0123456789" not in str(caught.value)
     assert "swordfish" not in str(caught.value)
@@ -362,7 +363,7 @@ def test_configured_providers_that_cannot_be_asked_are_listed() -> None:
     assert configured.endpoints == ()
     assert {name: sentence.split(". ")[0] for name, sentence in configured.left_out.items()} == {
         "zhipu": "ZHIPUAI_API_KEY is set, but its value looks like a placeholder from an example",
-        "deepseek": "DEEPSEEK_API_KEY is not set: DeepSeek cannot be asked without a key.",
+        "deepseek": "DEEPSEEK_API_KEY is not set: DeepSeek cannot be asked without a key",
         "openrouter": "openrouter has no default model",
     }
 

@@ -126,21 +126,21 @@ def test_backoff_is_counted_apart(rows: Mapping[str, Mapping[str, str]]) -> None
 
 def test_serve_lists_the_faults(run_cli: RunCli) -> None:
     """`--fault list` prints each with its description, and serves nothing."""
-    listed = run_cli("serve", "--fault", "list").stdout.splitlines()
+    listed = run_cli("simulate", "--fault", "list").stdout.splitlines()
     assert [line.split(None, 1) for line in listed] == [[name, fault.description] for name, fault in FAULTS.items()]
 
 
 def test_serve_refuses_a_mistyped_fault(run_cli: RunCli) -> None:
     """The error suggests the right name."""
-    done = run_cli("serve", "--fault", "flakey", "--port", "0")
+    done = run_cli("simulate", "--fault", "flakey", "--port", "0")
     assert done.returncode == 2
     assert "Did you mean 'flaky'?" in done.stderr
 
 
 @contextmanager
 def serve(fault: str) -> Iterator[str]:
-    """Run `compare serve` with a fault for all its models; yield its base URL."""
-    command = [sys.executable, "-W", "error", "-m", "runner", "serve", "--port", "0", "--fault", fault]
+    """Run `compare simulate` with a fault for all its models; yield its base URL."""
+    command = [sys.executable, "-W", "error", "-m", "runner", "simulate", "--port", "0", "--fault", fault]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout is not None
         try:
@@ -152,7 +152,7 @@ def serve(fault: str) -> Iterator[str]:
 
 
 def test_serve_injects_a_fault_into_every_model(run_cli: RunCli, tmp_path: Path) -> None:
-    """A client of `compare serve --fault` gets the fault from any model."""
+    """A client of `compare simulate --fault` gets the fault from any model."""
     with serve("cut-clean") as url:
         rows = f"version: 1\nproviders:\n  broken: {{base_url: '{url}', keyless: true}}\n"
         (tmp_path / "compare.yaml").write_text(rows, encoding="utf-8")

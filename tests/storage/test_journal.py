@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields, replace
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, Any, get_type_hints
@@ -51,7 +52,8 @@ def join_surrogates(text: str) -> str:
 
 TEXTS = st.text(st.characters(exclude_categories=[]), max_size=20).map(join_surrogates)
 MAYBE_TEXTS = st.none() | TEXTS
-COUNTS = st.none() | st.integers(-(2**63), 2**63)
+COUNTS = st.none() | st.integers(-(2**63), 2**63 - 1)
+MOMENTS = st.datetimes().map(datetime.isoformat)
 MAYBE: dict[object, st.SearchStrategy[object]] = {
     str | None: MAYBE_TEXTS,
     int | None: COUNTS,
@@ -74,7 +76,8 @@ def text_events(draw: st.DrawFn) -> TextEvents:
     count = draw(st.integers(0, 6))
     columns = st.lists(st.integers(-(10**15), 10**15), min_size=count, max_size=count).map(tuple)
     channels = draw(st.lists(st.sampled_from(Channel), min_size=count, max_size=count))
-    return TextEvents(draw(columns), "".join(channels), draw(columns), draw(columns | st.just(())))
+    lengths = st.lists(st.integers(0, 2**31), min_size=count, max_size=count).map(tuple)
+    return TextEvents(draw(columns), "".join(channels), draw(lengths), draw(columns | st.just(())))
 
 
 RECORDS = st.builds(
@@ -93,7 +96,8 @@ RECORDS = st.builds(
     backoff_ns=st.integers(0, 10**12),
     noted=st.lists(TEXTS, max_size=3).map(tuple),
     warmup=st.booleans(),
-    **{name: MAYBE[hint] for name, hint in get_type_hints(Record).items() if hint in MAYBE},
+    **{name: MAYBE[hint] for name, hint in get_type_hints(Record).items() if hint in MAYBE and name != "started_at"},
+    started_at=st.none() | MOMENTS,
 )
 
 
@@ -162,7 +166,7 @@ def test_records_round_trip(records: list[Record]) -> None:
 @given(
     st.builds(
         Header,
-        *(TEXTS, TEXTS, TEXTS, st.integers(), TEXTS, st.booleans(), st.integers(1, 9)),
+        *(TEXTS, TEXTS, TEXTS, st.integers(), MOMENTS, st.booleans(), st.integers(1, 9)),
         *(st.lists(TEXTS).map(tuple), st.lists(TEXTS).map(tuple), st.integers(0)),
         path=MAYBE_TEXTS,
         versions=st.dictionaries(TEXTS, TEXTS, max_size=3),
@@ -272,7 +276,15 @@ def test_dropped_records_return_with_the_plan(tmp_path: Path) -> None:
 
 def test_a_resumption_changes_the_header(tmp_path: Path) -> None:
     """Changes are applied over the header; the run id and the start stay."""
-    other = replace(HEADER, digest="d2", targets=("a/x", "b/y"), repeat=5, seed=2**80, run_id="x", started_at="later")
+    other = replace(
+        HEADER,
+        digest="d2",
+        targets=("a/x", "b/y"),
+        repeat=5,
+        seed=2**80,
+        run_id="x",
+        started_at="2027-01-01T00:00:00+00:00",
+    )
     with JournalWriter(tmp_path) as writer:
         writer.append_header(HEADER)
         writer.append({"kind": "end", "reason": "enough"})
@@ -481,14 +493,15 @@ def test_a_newer_format_is_refused_and_says_what_to_do(tmp_path: Path) -> None:
     [
         (b"", "is no journal: its first line is not a header"),
         (b'{"kind":"record"}\n', "is no journal: its first line is not a header"),
-        (b"\x00\x00\x00\n", ":1: not a line of a journal"),
-        (b"\xff\xfe{}\n", ":1: not a line of a journal"),
-        (b"case,turn\n", ":1: not a line of a journal"),
-        (b"[1]\n", ":1: not a line of a journal: no kind"),
-        (b'{"kind":1}\n', ":1: not a line of a journal: no kind"),
-        (b'{"kind":"header"}\n', ": its header is damaged: KeyError('format')"),
-        (b'{"kind":"header","format":"1"}\n', ": its header is damaged: TypeError"),
-        (b'{"kind":"header","format":1,"targets":[],"cases":[]}\n', ": its header is damaged: TypeError"),
+        (b"\x00\x00\x00\n", "is no journal: its first line is not a header (it is not JSON: Expecting value"),
+        (b"\xff\xfe{}\n", "is no journal: its first line is not a header (it is not UTF-8: byte 1 of it)"),
+        (b"case,turn\n", "is no journal: its first line is not a header (it is not JSON"),
+        (b"[1]\n", "is no journal: its first line is not a header (no kind)"),
+        (b'{"kind":1}\n', "is no journal: its first line is not a header (no kind)"),
+        (b"[" * 100_000 + b"\n", "is no journal: its first line is not a header (it is nested too deeply)"),
+        (b'{"kind":"header"}\n', ":1: its header is damaged, and no row of it can be read: cases: it is missing; "),
+        (b'{"kind":"header","format":"1"}\n', "format: expected `int`, got `str`"),
+        (b'{"kind":"header","format":1,"targets":[],"cases":[]}\n', "digest: it is missing"),
     ],
 )
 def test_a_file_that_is_no_journal_is_an_error(tmp_path: Path, data: bytes, expected: str) -> None:
@@ -505,22 +518,150 @@ def test_a_missing_journal_is_an_error(tmp_path: Path) -> None:
     assert f"name a run's folder or its {FILE_NAME}" in error_message(tmp_path / "nothing")
 
 
-def test_a_damaged_line_is_named_by_its_number(tmp_path: Path) -> None:
-    """A complete line that is not JSON is reported, not skipped."""
-    data = write(tmp_path, PLAIN, PLAIN)
-    first, second, third = data.splitlines(keepends=True)
-    (tmp_path / FILE_NAME).write_bytes(first + second[:-5] + b"\n" + third)
-    assert error_message(tmp_path).startswith(f"{tmp_path / FILE_NAME}:2: not a line of a journal")
+# Damaged journals: the sound lines are read, the others are named
+
+
+def write_raw(folder: Path, *lines: bytes) -> journal.Journal:
+    """Write a journal of raw lines, and open it."""
+    (folder / FILE_NAME).write_bytes(b"".join(line + b"\n" for line in lines))
+    return journal.read(folder)
+
+
+def raw_lines(*records: Record) -> list[bytes]:
+    """Return the lines of a journal of these records."""
+    with TemporaryDirectory() as folder:
+        return write(Path(folder), *records).splitlines()
 
 
 @pytest.mark.parametrize(
-    "damage", [{"outcome": "fine"}, {"marks": None}, {"heard": {"us": [1]}}, {"heard": 5}, {"case": ...}]
+    ("line", "why"),
+    [
+        (b'{"kind":"record","key":"k', "it is not JSON"),
+        (b'{"kind":"record","key":"\xff"}', "it is not UTF-8"),
+        (b'{"kind":"record","usage":{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}}", "it is nested too deeply"),
+        (b'{"kind":"reco\xf2d","key":"k"}', "it is not UTF-8"),
+        (b'{"kind":"recprd","key":"k"}', "there is no kind `recprd`; perhaps it was `record`"),
+        (b'{"kind":"record"}', "object missing required field"),
+        (b'{"kind":"connection","provider":"a","marks":{"sent":"1"}}', "expected `int`, got `str`"),
+        (b'{"kind":"check","key":"k","said":[]}', "said: expected `object`, got `array`"),
+        (b'{"kind":"end","reason":7}', "reason: expected `str`, got `int`"),
+        (b"5", "no kind"),
+        (b"", "it is not JSON"),
+    ],
 )
-def test_a_damaged_record_is_named_by_its_key(tmp_path: Path, damage: dict[str, object]) -> None:
-    """JSON that is no record is an error with the record's key."""
+def test_a_damaged_line_is_left_out_and_named(tmp_path: Path, line: bytes, why: str) -> None:
+    """Whatever a line holds, the records before and behind it are read, and the line is named with the reason."""
+    first, second = record_with_key("a"), record_with_key("b")
+    lines = raw_lines(first, second)
+    opened = write_raw(tmp_path, *lines[:2], line, lines[2])
+    assert list(opened.records) == [first, second]
+    assert list(opened.damage.lines) == [3]
+    assert why in opened.damage.lines[3]
+    assert opened.left_out is not None
+    assert "line 3: " in opened.left_out
+    assert opened.left_out.endswith(f"`compare rederive {tmp_path} --repair` writes a sound copy")
+
+
+@pytest.mark.parametrize(
+    ("damage", "why"),
+    [
+        ({"outcome": "fine"}, "outcome: invalid enum value 'fine'"),
+        ({"marks": None}, "marks: expected `object`, got `null`"),
+        ({"marks": {"sent": "soon"}}, "expected `int | null`, got `str`"),
+        ({"heard": {"us": [1]}}, "heard: object missing required field"),
+        ({"heard": {"us": [1], "ch": "a", "len": [1, 2]}}, "heard: its columns have different lengths"),
+        ({"heard": {"us": [1], "ch": "x", "len": [1]}}, "heard.ch: expected `str` matching regex"),
+        ({"heard": 5}, "heard: expected `object`, got `int`"),
+        ({"input_tokens": 2**70}, "input_tokens: expected `int"),
+        ({"http_status": "200"}, "http_status: expected `int | null`, got `str`"),
+        ({"started_at": "noon"}, "Invalid isoformat string"),
+        ({"kind": "end"}, "a record of the kind `end`"),
+        ({"case": ...}, "object missing required field `case`"),
+    ],
+)
+def test_a_record_with_a_wrong_member_is_left_out_and_named(
+    tmp_path: Path, damage: dict[str, object], why: str
+) -> None:
+    """JSON that is no record is named by its line and its member, at whatever place among the records it stands."""
     line = {name: value for name, value in {**encode_record(WITH_TEXT), **damage}.items() if value is not ...}
-    write_lines(tmp_path, header_line(), line)
-    assert f"{FILE_NAME}: the record k1 is damaged: " in error_message(tmp_path)
+    write_lines(tmp_path, header_line(), line, encode_record(PLAIN))
+    read = journal.read(tmp_path)
+    assert list(read.records) == list(read.records_at({0})) == [PLAIN]
+    assert list(read.damage.lines) == [2]
+    assert why in read.damage.lines[2]
+    assert len(list(read.lines())) == 2
+
+
+def test_of_many_damaged_lines_the_first_are_named(tmp_path: Path) -> None:
+    """A sentence stays short; the number of the others is in it."""
+    lines = raw_lines(*map(record_with_key, "abcdefg"))
+    read = write_raw(tmp_path, lines[0], *(line[:-1] for line in lines[1:]))
+    assert list(read.records) == []
+    assert str(read.damage).startswith("line 2: it is not JSON: ")
+    assert str(read.damage).endswith("; and 2 more lines")
+    assert len(read.damage.lines) == 7
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"targets": 5}, "the header's targets: expected `array`, got `int`"),
+        ({"seed": "7"}, "the header's seed: expected `int | null`, got `str`"),
+        ({"load": {"rate": -1}}, "the header's load: rate must be more than 0"),
+        ({"started_at": "noon"}, "the header's started_at: invalid isoformat string"),
+        ({"prices": {"a/x": 3}}, "the header's prices: expected `object`, got `int`"),
+    ],
+)
+def test_a_damaged_header_is_mended_from_the_records(tmp_path: Path, changes: dict[str, object], why: str) -> None:
+    """The sound members of a header are kept; the others are what the records tell, or not known."""
+    record = replace(WITH_TEXT, started_at="2026-01-02T03:04:06+00:00")
+    write_lines(tmp_path, header_line(**changes), encode_record(record))
+    read = journal.read(tmp_path)
+    assert list(read.records) == [record]
+    assert read.header.targets == ("a/x",)
+    assert read.header.suite == HEADER.suite
+    assert read.header.seed == (None if "seed" in changes else HEADER.seed)
+    assert why in read.damage.lines[1]
+
+
+def test_a_header_that_is_gone_is_made_from_the_records(tmp_path: Path) -> None:
+    """Rows that were paid for are read even if the first line cannot be."""
+    records = [record_with_key(key, started_at="2026-01-02T03:04:06+00:00") for key in "ab"]
+    header, *lines = raw_lines(*records)
+    for number, first in ((1, [header[:-3]]), (0, [])):
+        read = write_raw(tmp_path, *first, *lines)
+        assert list(read.records) == records
+        assert (read.header.run_id, read.header.suite, read.header.seed) == (tmp_path.name, "unknown", None)
+        assert (read.header.targets, read.header.cases) == (("a/x",), ("one",))
+        assert list(read.damage.lines) == [number]
+
+
+def test_a_second_run_in_one_journal_is_not_read_as_the_first(tmp_path: Path) -> None:
+    """Earlier versions let two runs write one file; what is behind the second header is left out, and said to be."""
+    lines = raw_lines(record_with_key("a"))
+    read = write_raw(tmp_path, *lines, *lines)
+    assert [record.identity.key for record in read.records] == ["a"]
+    assert list(read.damage.lines) == [3]
+    assert "another run begins here" in read.damage.lines[3]
+
+
+@pytest.mark.parametrize("damage", [b'"redone":7', b'"redone":["a"'])
+def test_after_a_damaged_resumption_the_last_record_of_a_key_counts(tmp_path: Path, damage: bytes) -> None:
+    """What the resumption superseded is not known, but no request is counted twice."""
+    lines = raw_lines(record_with_key("a", reply="old"), record_with_key("b"), record_with_key("a", reply="new"))
+    resume = b'{"kind":"resume","changes":{},"dropped":[],' + damage + b"}"
+    read = write_raw(tmp_path, *lines[:3], resume, lines[3])
+    assert [(record.identity.key, record.reply) for record in read.records] == [("b", None), ("a", "new")]
+    assert list(read.damage.lines) == [4]
+
+
+def test_changes_of_a_resumption_that_make_no_header_are_left_out(tmp_path: Path) -> None:
+    """The header stays as it was before."""
+    lines = raw_lines(record_with_key("a"))
+    resume = b'{"kind":"resume","changes":{"cases":3},"redone":[],"dropped":[]}'
+    read = write_raw(tmp_path, *lines, resume)
+    assert read.header == HEADER
+    assert "changes.cases: expected `array`" in read.damage.lines[3]
 
 
 def test_unknown_members_and_kinds_are_ignored(tmp_path: Path) -> None:

@@ -188,6 +188,7 @@ def plan_of(name: str) -> Plan:
     header, suite = journal.read(RUNS / name).header, suite_of(name)
     parameters = {f"{row.provider}/{model}": row.parameters for row in suite.targets for model in row.models}
     names = [target.partition("/")[::2] for target in header.targets]
+    assert header.seed is not None
     return Plan(
         cases=tuple(case for case in suite.cases if case.id in header.cases),
         targets=tuple(Target(*name, parameters.get("/".join(name), suite.parameters)) for name in names),

@@ -232,7 +232,7 @@ class KilledRun:
         lines = self._lines(plan, state)
         with JournalWriter(self.folder) as writer:
             if is_new:
-                writer.append_header(Header("r", "s", "d", 1, "2026", False, 1, (), (), len(plan)))
+                writer.append_header(Header("r", "s", "d", 1, "2026-01-01", False, 1, (), (), len(plan)))
             writer.append_resume({}, state.to_repeat, state.dropped)
             standing = {record.identity.key: record for record in journal.read(self.folder).records}
             for record in lines:

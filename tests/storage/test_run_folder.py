@@ -17,6 +17,7 @@ from runner.storage.run_folder import (
     LATEST,
     RESULTS,
     check_outputs,
+    claim_folder,
     find_run,
     name_latest,
     new_run_id,
@@ -146,6 +147,61 @@ def test_a_folder_with_a_run_is_refused(tmp_path: Path) -> None:
     expected = f"holds a run already; choose another folder with -o, or go on with it: --resume {tmp_path}"
     with pytest.raises(JournalError, match=expected):
         refuse_used_folder(tmp_path)
+
+
+posix = pytest.mark.skipif(os.name != "posix", reason="elsewhere a folder cannot be locked")
+
+
+@posix
+def test_a_claimed_folder_is_refused_until_it_is_released(tmp_path: Path) -> None:
+    """Folders that the claim created are removed with it; those that were there stay."""
+    folder = tmp_path / "new" / "run"
+    claim = claim_folder(folder)
+    with pytest.raises(JournalError, match=f"{folder} is being written by another run"):
+        claim_folder(folder)
+    claim.release()
+    assert names(tmp_path) == []
+    del claim
+    again = claim_folder(tmp_path)
+    again.release()
+    assert tmp_path.exists()
+
+
+@posix
+def test_a_dropped_claim_is_released(tmp_path: Path) -> None:
+    """Whatever ends a run before it begins, nobody has to wait for it."""
+    claim = claim_folder(tmp_path / "run")
+    del claim
+    assert names(tmp_path) == []
+    claim_folder(tmp_path / "run").release()
+
+
+@posix
+def test_a_killed_process_releases_its_folder(tmp_path: Path) -> None:
+    """A claim is no file that would be left behind."""
+    program = "import sys; from pathlib import Path; from runner.storage.run_folder import claim_folder\n"
+    program += "claim = claim_folder(Path(sys.argv[1])); print('claimed', flush=True); input()"
+    command = [sys.executable, "-c", program, str(tmp_path / "run")]
+    with subprocess.Popen(command, cwd=CHECKOUT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "claimed\n"
+        with pytest.raises(JournalError, match="is being written by another run"):
+            claim_folder(tmp_path / "run")
+        process.kill()
+        process.wait()
+    claim_folder(tmp_path / "run").release()
+
+
+@pytest.mark.parametrize("before", [b"", b'{"kind":"he'])
+def test_a_journal_that_came_after_the_claim_is_not_written_to(tmp_path: Path, before: bytes) -> None:
+    """Where folders have no lock, the journal is looked at again before the first line is written."""
+    (tmp_path / FILE_NAME).write_bytes(before)
+    claim = claim_folder(tmp_path)
+    claim.open().close()
+    (tmp_path / FILE_NAME).write_bytes(b'{"kind":"header"}\n')
+    with pytest.raises(JournalError, match="another run went on with it"):
+        claim.open()
+    assert (tmp_path / FILE_NAME).read_bytes() == b'{"kind":"header"}\n'
 
 
 def test_a_run_is_found_by_folder_journal_id_and_latest(tmp_path: Path) -> None:

@@ -372,7 +372,7 @@ def test_any_config_becomes_a_valid_suite_or_an_error(tmp_path_factory: pytest.T
 def test_documented_import_example_is_exact() -> None:
     """docs/data.md has a configuration and the suite that the import makes of it."""
     page = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
-    blocks = dict(re.findall(r"^```yaml (\S+)\n(.*?)^```", page, re.MULTILINE | re.DOTALL))
+    blocks = dict(re.findall(r'^```yaml title="(\S+)"\n(.*?)^```', page, re.MULTILINE | re.DOTALL))
     assert imported(blocks["promptfooconfig.yaml"]).text == blocks["imported.yaml"]
 
 

@@ -38,7 +38,7 @@ ROOT = Path(__file__).parents[2]
 BAD_SUITES = Path(__file__).parents[1] / "samples" / "bad_suites"
 SAMPLES = sorted((ROOT / "prompts").glob("*.yaml"))
 PAGE = (ROOT / "docs" / "suite.md").read_text(encoding="utf-8")
-BLOCKS = dict(re.findall(r"^```\w+ (\S+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
+BLOCKS = dict(re.findall(r'^```\w+ title="(\S+)"\n(.*?)^```$', PAGE, re.MULTILINE | re.DOTALL))
 PROVIDERS = ("dashscope", "deepseek", "openai", "zhipu")
 
 Load = Callable[[str], Suite]
@@ -159,8 +159,9 @@ def test_complete_example_has_the_documented_meaning(tmp_path: Path) -> None:
         cache="bust",
         timeouts=Timeouts(5, 60, 30, 300),
         extra_body={"user": "compare"},
+        reply_limit=4 * 2**20,
     )
-    assert (first.models, first.parameters.temperature) == (("deepseek-chat", "deepseek-reasoner"), 0.3)
+    assert (first.models, first.parameters.temperature) == (("qwen3.8-max", "qwen3.8-flash"), 0.3)
     assert (second.models, second.parameters.temperature) == (("1.10",), None)
     assert second.parameters.extra_body == {"user": "compare", "top_k": 20}
     cases = {case.id: case for case in suite.cases}
@@ -281,6 +282,16 @@ def test_digest_is_that_of_one_json_text(load_text: Load) -> None:
         '{"id": "b", "turns": ["1", "\\u00e9"]}], "parameters": {"seed": 1}, "repeat": 2}}'
     )
     assert suite.digest == sha256(meaning.encode()).hexdigest()
+
+
+def test_a_target_may_be_written_as_on_the_command_line(load_text: Load) -> None:
+    """`provider/model`, and a provider alone, mean the same as the mappings, and digest the same."""
+    cases = "cases: [{id: a, prompt: Hi}]\n"
+    brief = load_text(f"targets: [openai/org/model, zhipu]\n{cases}")
+    whole = load_text(f"targets: [{{provider: openai, models: [org/model]}}, {{provider: zhipu}}]\n{cases}")
+    assert brief.targets == whole.targets
+    assert brief.targets[0].models == ("org/model",)
+    assert brief.digest == whole.digest
 
 
 def test_a_provider_may_be_an_alias_or_a_row_of_the_suite(load_text: Load) -> None:
@@ -552,3 +563,18 @@ def test_jinja2_is_loaded_only_for_templates(tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, "-c", program], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True
     )
+
+
+@pytest.mark.parametrize(("written", "size"), [("500kB", 500_000), ("32 MiB", 2**25), ("1000", 1000), ("64mib", 2**26)])
+def test_a_reply_limit_is_a_size(written: str, size: int, load_text: Load) -> None:
+    """The limit of replies is written with or without a unit; it changes no digest, since nothing of it is sent."""
+    suite = load_text(f"defaults: {{reply_limit: {written}}}\ncases: [{{id: a, prompt: hi}}]")
+    assert suite.parameters.reply_limit == size
+    assert suite.digest == load_text("cases: [{id: a, prompt: hi}]").digest
+
+
+@pytest.mark.parametrize("written", ["0", "65MiB", "-1", "1.5MiB", "much", "1e9", "9999999999"])
+def test_a_reply_limit_out_of_range_is_refused(written: str, load_text: Load) -> None:
+    """A limit of nothing, of more than the highest, or in other words is refused with what to write."""
+    with pytest.raises(InvalidFile, match="Write a size up to 64MiB"):
+        load_text(f"defaults: {{reply_limit: {written}}}\ncases: [{{id: a, prompt: hi}}]")

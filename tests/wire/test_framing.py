@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runner.core.reply_limit import REPLY_LIMIT
 from runner.wire.decompression import BadCompression
 from runner.wire.framing import LONGEST_HEAD, BadResponse, ResponseReader
-from runner.wire.response_body import ResponseBody
+from runner.wire.response_body import ReplyTooLarge, ResponseBody
 
 CHUNKED = (
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-Id: 7\r\n\r\n5\r\nHello\r\n3;x=y\r\n, w\r\n0\r\nT: t\r\n\r\n"
@@ -144,10 +145,48 @@ def test_unrequested_compression_is_undone(coding: str, cuts: list[int]) -> None
 
 @pytest.mark.parametrize(
     ("coding", "packed"),
-    [(b"br", b"x"), (b"gzip", b"no gzip at all"), (b"gzip", gzip.compress(bytes(2**25)))],
-    ids=["unknown", "broken", "bomb"],
+    [(b"br", b"x"), (b"gzip", b"no gzip at all"), (b"gzip," * 6, gzip.compress(b"x"))],
+    ids=["unknown", "broken", "too-many"],
 )
 def test_unusable_compression_is_a_bad_compression_error(coding: bytes, packed: bytes) -> None:
-    """An unknown coding, broken data and a decompression bomb are errors of the body."""
+    """An unknown coding, broken data and very many codings are errors of the body."""
     head = b"HTTP/1.1 200 OK\r\nContent-Encoding: %b\r\nContent-Length: %d\r\n\r\n" % (coding, len(packed))
     assert isinstance(read(head + packed).error, BadCompression)
+
+
+@pytest.mark.parametrize("codings", [1, 2])
+def test_a_small_body_that_expands_beyond_the_limit_is_too_large(codings: int) -> None:
+    """What fits into the limit is kept, of one coding or of several, and no more is ever decompressed."""
+    packed = bytes(2**25)
+    for _ in range(codings):
+        packed = gzip.compress(packed)
+    named = b", ".join([b"gzip"] * codings)
+    body = read(
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: %b\r\nContent-Length: %d\r\n\r\n" % (named, len(packed)) + packed
+    )
+    assert isinstance(body.error, ReplyTooLarge)
+    assert sum(len(data) for _, data in body.take()) == REPLY_LIMIT
+
+
+def test_a_thousand_members_in_one_read_are_joined_in_linear_time() -> None:
+    """Each member is added to the others without copying them."""
+    packed = gzip.compress(b"x" * 1000) * 1000
+    body = read(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed) + packed)
+    assert body.error is None
+    assert sum(len(data) for _, data in body.take()) == 1_000_000
+
+
+@pytest.mark.parametrize(
+    "endless",
+    [b"4;ext=" + b"x" * 70_000, b"4\r\nText\r\n0\r\nTrailer: " + b"x" * 70_000],
+    ids=["chunk-extension", "trailer"],
+)
+def test_framing_without_end_is_no_http(endless: bytes) -> None:
+    """An extension of a chunk or a trailer that does not end is refused before it fills the memory."""
+    reader, body = ResponseReader(), ResponseBody()
+    reader.begin(body)
+    reader.feed(1, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    for at in range(0, len(endless), 1000):
+        reader.feed(2, endless[at : at + 1000])
+    assert isinstance(body.error, BadResponse)
+    assert "without end" in str(body.error)

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import anyio
 import httpx2
 import pytest
 from hypothesis import given
@@ -19,12 +20,13 @@ from runner.core.events import Outcome
 from runner.core.suite import Timeouts
 from runner.wire.client import Client
 from runner.wire.completion_request import CompletionRequest
-from runner.wire.proxy import UnusableProxy, is_exempt, is_loopback, proxy_for
+from runner.wire.proxy import ProxyLoginRefusal, UnusableProxy, is_exempt, is_loopback, proxy_for
+from runner.wire.proxy_login import ProxyLogin
 from runner.wire.read_loop import Attempt
 from runner.wire.transport import TimestampingTransport
 from tests.conftest import RunCli
 from tests.support.certificate import make_certificate, server_context
-from tests.support.scripted_server import ScriptedServer, json_reply, serve, streamed_reply
+from tests.support.scripted_server import ScriptedReply, ScriptedServer, json_reply, serve, streamed_reply
 from tests.wire.test_client import QUESTION, ask, ask_once, closed_port, endpoint_at, failure
 
 WORD = "pass" + "word-of-proxy"
@@ -338,25 +340,119 @@ async def test_warm_up_raises_nothing_for_an_unusable_proxy(monkeypatch: pytest.
     await transport.aclose()
 
 
-@pytest.mark.anyio
-@pytest.mark.parametrize("status", ["407 Proxy Authentication Required", "401 Unauthorized"])
-async def test_proxy_that_refuses_the_password_of_a_tunnel_is_asked_once(
-    status: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A bad password, tried for every connection, locks an account; 401 is what tinyproxy sends."""
-    with serve(json_reply(status, {})) as proxy:
-        monkeypatch.setenv("https_proxy", f"http://me:{WORD}@127.0.0.1:{proxy.port}")
-        client = Client(endpoint_at("https://fake.test/v1"))
-        attempts = [Attempt() for _ in range(3)]
-        try:
-            await client.warm_up(3)
-            for attempt in attempts:
-                await client.ask(CompletionRequest("m-1", QUESTION, {}, Timeouts()), attempt)
-        finally:
+async def ask_all(clients: list[Client], times: int) -> list[Attempt]:
+    """Return attempts of each client, all at the same time, and then once more."""
+    attempts = [Attempt() for _ in range(2 * times * len(clients))]
+
+    async def ask_share(share: list[Attempt]) -> None:
+        async with anyio.create_task_group() as asking:
+            for number, attempt in enumerate(share):
+                client = clients[number % len(clients)]
+                asking.start_soon(client.ask, CompletionRequest("m-1", QUESTION, {}, Timeouts()), attempt)
+
+    try:
+        for client in clients:
+            await client.warm_up(2)
+        await ask_share(attempts[::2])
+        await ask_share(attempts[1::2])
+    finally:
+        for client in clients:
             await client.aclose()
-    assert [asked.method for asked in proxy.requests] == ["CONNECT"]
+    return attempts
+
+
+def check_refusals(attempts: list[Attempt]) -> None:
+    """Check that a proxy's refusal of the password is each attempt's failure, is final, and does not show it."""
     for attempt in attempts:
         assert failure(attempt) == (Outcome.AUTH, "proxy_auth")
         assert attempt.fold.failed is not None
         assert not attempt.fold.failed.worth_repeating
         assert WORD not in attempt.fold.failed.message
+
+
+def clients_of(*hosts: str, scheme: str = "https") -> list[Client]:
+    """Return a client for each host, as a run of several providers has them."""
+    return [Client(endpoint_at(f"{scheme}://{host}/v1")) for host in hosts]
+
+
+TINYPROXY = "HTTP/1.1 401 Unauthorized\r\nServer: tinyproxy/1.11.1\r\nContent-Length: 2\r\n\r\n{}"
+REFUSALS = [json_reply("407 Proxy Authentication Required", {}), ScriptedReply([(0, TINYPROXY.encode())])]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("reply", REFUSALS, ids=["407", "tinyproxy"])
+@pytest.mark.parametrize(("scheme", "method"), [("https", "CONNECT"), ("http", "POST")])
+async def test_http_proxy_that_refuses_the_password_is_asked_once_in_a_run(
+    reply: ScriptedReply, scheme: str, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bad password, tried by every provider and connection, locks an account; tinyproxy answers with 401."""
+    with serve(reply) as proxy:
+        monkeypatch.setenv(f"{scheme}_proxy", f"http://me:{WORD}@127.0.0.1:{proxy.port}")
+        attempts = await ask_all(clients_of("a.test", "b.test", scheme=scheme), times=2)
+    assert [asked.method for asked in proxy.requests] == [method]
+    check_refusals(attempts)
+
+
+@pytest.mark.anyio
+async def test_socks_proxy_that_refuses_the_password_is_asked_once_in_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with HTTP proxies, across providers and warm-up."""
+    with serve(streamed_reply("never")) as server, socks_to(server, password=b"other") as socks:
+        monkeypatch.setenv("all_proxy", f"socks5h://me:{WORD}@127.0.0.1:{socks.port}")
+        attempts = await ask_all(clients_of("a.test", "b.test"), times=2)
+    assert socks.users == [b"me"]
+    check_refusals(attempts)
+
+
+@pytest.mark.anyio
+async def test_provider_behind_a_forwarding_proxy_refuses_its_own_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A 401 that is not the proxy's is the provider's, and each request is sent."""
+    with serve(json_reply("401 Unauthorized", {"error": {"message": "bad key"}})) as proxy:
+        monkeypatch.setenv("http_proxy", f"http://me:{WORD}@127.0.0.1:{proxy.port}")
+        attempts = await ask_all(clients_of("a.test", scheme="http"), times=1)
+    assert [failure(attempt) for attempt in attempts] == [(Outcome.AUTH, "key")] * 2
+    assert len(proxy.requests) == 2
+
+
+@pytest.mark.anyio
+async def test_host_that_a_proxy_refuses_leaves_the_others() -> None:
+    """A proxy that has accepted the password for one host may want another one for the next."""
+    login, asked = ProxyLogin(), list[str]()
+
+    def answer(*, refuses: bool) -> None:
+        if refuses:
+            raise ProxyLoginRefusal("no")
+
+    async def ask(host: str, *, refuses: bool) -> bool:
+        try:
+            async with login.alone_at_first(host):
+                asked.append(host)
+                answer(refuses=refuses)
+        except ProxyLoginRefusal:
+            return False
+        return True
+
+    assert await ask("a.test", refuses=False)
+    assert not await ask("b.test", refuses=True)
+    assert not await ask("b.test", refuses=False)
+    assert await ask("a.test", refuses=False)
+    assert await ask("c.test", refuses=False)
+    assert asked == ["a.test", "b.test", "a.test", "c.test"]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("user", ["m%C3%A9", "m" * 256])
+async def test_user_that_socks_cannot_carry_is_a_failed_row(user: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The protocol has one byte for its length, and no encoding."""
+    monkeypatch.setenv("all_proxy", f"socks5h://{user}:{WORD}@127.0.0.1:1")
+    attempt = await ask_once("http://fake.test/v1")
+    assert failure(attempt) == (Outcome.CONNECTION, "bad_proxy")
+    assert attempt.fold.failed is not None
+    assert attempt.fold.failed.message.endswith("SOCKS takes user and password of up to 255 ASCII characters")
+
+
+@pytest.mark.anyio
+async def test_host_that_socks_cannot_carry_is_a_failed_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name's parts have up to 63 characters; the library raises an error of encodings for longer ones."""
+    with serve(streamed_reply("never")) as server, socks_to(server) as socks:
+        monkeypatch.setenv("all_proxy", f"socks5h://127.0.0.1:{socks.port}")
+        assert failure(await ask_once(f"http://{'a' * 64}.test/v1")) == (Outcome.CONNECTION, "proxy")

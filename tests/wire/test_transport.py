@@ -1,6 +1,7 @@
 """The transport over real sockets: each timestamp is taken at the right moment, and no byte of a body is lost."""
 
 import gzip
+import os
 import select
 import socket
 import ssl
@@ -10,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from random import Random
@@ -72,10 +74,16 @@ class Fetched:
         return b"".join(data for _, data in self.arrivals)
 
 
+@cache
+def trusting(_: str | None) -> ssl.SSLContext:
+    """Return the TLS context that trusts what this file holds, else the system's certificates."""
+    return ssl.create_default_context()
+
+
 @asynccontextmanager
 async def open_transport(tls: ssl.SSLContext | None = None) -> AsyncIterator[TimestampingTransport]:
     """Open a transport, and close it."""
-    transport = TimestampingTransport(tls or ssl.create_default_context(), connect_s=5)
+    transport = TimestampingTransport(tls or trusting(os.environ.get("SSL_CERT_FILE")), connect_s=5)
     try:
         yield transport
     finally:
@@ -346,22 +354,33 @@ async def test_body_is_the_same_wherever_the_network_cuts_the_response() -> None
     assert server.connections == 1
 
 
+@cache
+def long_content() -> bytes:
+    """Return five megabytes in which every place can be told from every other."""
+    return b"".join(b"%07d\n" % place for place in range(5_000_000 // 8))
+
+
+@cache
+def long_reply(coding: str) -> ScriptedReply:
+    """Return a reply with five megabytes."""
+    content = long_content()
+    match coding:
+        case "chunked":
+            halves = http_chunk(content[:3_000_000]) + http_chunk(content[3_000_000:])
+            return ScriptedReply([(0, STREAM_HEAD + halves + b"0\r\n\r\n")])
+        case "gzip":
+            return whole(gzip.compress(content, 1), content_encoding="gzip")
+    return whole(content)
+
+
 @pytest.mark.parametrize("slowness_s", [0.0, 0.002])
 @pytest.mark.parametrize("coding", ["plain", "chunked", "gzip"])
 async def test_long_body_arrives_complete(coding: str, slowness_s: float, tls: ssl.SSLContext | None) -> None:
     """Five megabytes arrive complete and in order, even if the reader is slower than the network."""
-    content = b"".join(b"%07d\n" % place for place in range(5_000_000 // 8))
-    replies = {
-        "plain": whole(content),
-        "chunked": ScriptedReply(
-            [(0, STREAM_HEAD + http_chunk(content[:3_000_000]) + http_chunk(content[3_000_000:]) + b"0\r\n\r\n")]
-        ),
-        "gzip": whole(gzip.compress(content, 1), content_encoding="gzip"),
-    }
-    with serve(replies[coding], tls) as server:
+    with serve(long_reply(coding), tls) as server:
         async with open_transport() as transport:
             for _ in range(2):
-                assert (await fetch(transport, server.url, slowness_s)).content == content
+                assert (await fetch(transport, server.url, slowness_s)).content == long_content()
     assert server.connections == 1
 
 

@@ -4,6 +4,7 @@
 """
 
 import re
+import ssl
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -14,13 +15,13 @@ import anyio
 import openai
 import pytest
 import yaml
-from openai import AsyncOpenAI
+from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
 from runner.core.events import TIMED, Outcome
 from runner.core.hints import HINTS
 from runner.outputs.text.labels import FLAGS, OUTCOMES
 from runner.wire.causes import CAUSES
-from runner.wire.connection_failure import DESCRIPTIONS
+from runner.wire.connection_failure import DESCRIPTIONS, OWN_FAILURES
 from tests.support.scripted_server import ReceivedRequest, ScriptedReply, json_reply, serve
 from tests.wire.test_client import reply_of
 from tests.wire.test_response_decoder import ALL, SAMPLES, Sample
@@ -29,6 +30,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "wire.md"
 LIMIT_S = 20.0
 ENDLESS_LIMIT_S = 1.0
 LONGEST_TEXT = 40
+TLS = ssl.create_default_context()
+"""One for all clients: to make it takes longer than a request."""
 
 ELSEWHERE = re.compile(rb"(?<=Location: )https://[^/]+")
 """A sample's redirect, which the SDK would follow to another machine."""
@@ -115,7 +118,8 @@ async def ask_sdk(sample: Sample) -> SdkResult:
         return replace(reply, pieces=[(pause, ELSEWHERE.sub(here, data)) for pause, data in reply.pieces])
 
     with serve(answer) as server:
-        async with ImpatientOpenAI(api_key="none", base_url=server.url) as client:
+        http = DefaultAsyncHttpxClient(verify=TLS, base_url=server.url)
+        async with ImpatientOpenAI(api_key="none", base_url=server.url, http_client=http) as client:
             await result.read(client, limit_s)
         result.attempts = sum(asked.method == "POST" for asked in server.requests)
     return result
@@ -166,6 +170,7 @@ def failures() -> list[str]:
     outcomes = {
         **{cause: known.outcome for cause, known in CAUSES.items()},
         **dict.fromkeys(DESCRIPTIONS, Outcome.CONNECTION),
+        **OWN_FAILURES,
     }
     rows = [
         row(f"`{kind}`", f"`{outcomes.get(kind, Outcome.TIMEOUT)}`", hint.what, hint.help.format(provider="NAME"))

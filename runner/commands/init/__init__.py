@@ -6,6 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
+from runner.commands.init.requirement import PUBLISHED, installable_elsewhere
 from runner.errors import CompareError
 from runner.providers.provider_row import Row
 from runner.storage.run_folder import write_atomically
@@ -37,7 +38,7 @@ def write_starter_files(folder: Path, rows: Mapping[str, Row]) -> Iterator[Start
     yield _write_new(folder / SUITE, _template("first.yaml"))
     yield _write_new(folder / ENV_EXAMPLE, env_example(rows))
     yield _append_lines(folder / GITIGNORE, IGNORED_LINES)
-    yield _write_new(folder / WORKFLOW, _template("workflow.yml"))
+    yield _write_new(folder / WORKFLOW, workflow(installable_elsewhere() or PUBLISHED))
 
 
 def env_example(rows: Mapping[str, Row]) -> str:
@@ -47,6 +48,22 @@ def env_example(rows: Mapping[str, Row]) -> str:
         if row.api_key_env and not row.keyless:
             lines.append(f"# {row.api_key_env[0]}=    # {row.label or name}")
     return "\n".join(lines) + "\n"
+
+
+def workflow(requirement: str) -> str:
+    """Return a GitHub workflow that installs this requirement."""
+    return _template("workflow.yml").replace("REQUIREMENT", requirement)
+
+
+def note_on_installing() -> str | None:
+    """Return what to know before the workflow can install `compare`, or None if nothing is in its way."""
+    if installable_elsewhere():
+        return None
+    return (
+        f"this version was installed from a folder that no other machine can reach, so {WORKFLOW.as_posix()} installs"
+        f" {PUBLISHED} from the package index; where that is not published yet, write git+https://... of your copy of"
+        " the repository there, in COMPARE"
+    )
 
 
 def _template(name: str) -> str:

@@ -8,9 +8,11 @@ its message, not a crash.
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass, field
 from functools import partial
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from threading import Thread
 from types import ModuleType
 from typing import Any
 
@@ -20,6 +22,9 @@ from runner.core.record import Record
 from runner.errors import BrokenPlugin
 from runner.plugins import describe, load_function
 from runner.storage import journal
+
+LIMIT_S = 10.0
+"""Seconds that a call of a function may take."""
 
 CheckFunction = Callable[[Record], object]
 
@@ -38,11 +43,12 @@ def run_custom_checks(folder: Path, redact: Callable[[str], str]) -> None:
     suite_folder = Path(log.header.path).parent
     with _importing_from(suite_folder), journal.JournalWriter(folder, redact) as writer:
         loaded: dict[str, CheckFunction | str] = {}
+        caller = _Caller()
         for record in unchecked:
             checks = log.header.checks[record.identity.case]["checks"]
             functions = {name: _load_once(loaded, name, suite_folder) for name in listed(checks.get("python", ()))}
             functions |= {name: _load_plugin(name, wanted) for name, wanted in checks.get("plugin", {}).items()}
-            failures = {name: _call(function, record) for name, function in functions.items()}
+            failures = {name: caller.call(name, function, record) for name, function in functions.items()}
             writer.append({"kind": "check", "key": record.identity.key, "said": failures})
 
 
@@ -109,6 +115,27 @@ def _load_plugin(name: str, wanted: object) -> CheckFunction | str:
 
 def _call_plugin(function: Callable[..., object], wanted: object, record: Record) -> object:
     return function(answer_of(record) or "", wanted)
+
+
+@dataclass(slots=True)
+class _Caller:
+    """Calls functions, each for a limited time. One that takes longer is left behind and not called again."""
+
+    stuck: set[str] = field(default_factory=set)
+
+    def call(self, name: str, function: CheckFunction | str, record: Record) -> str | None:
+        """Return why a record fails a check, None if it passes."""
+        if name in self.stuck:
+            return f"not called, since it took longer than {LIMIT_S:g} s on another record"
+        failures: list[str | None] = []
+        # A daemon: the process ends without it. Nothing can end a thread, and a process for each call costs seconds.
+        thread = Thread(target=lambda: failures.append(_call(function, record)), daemon=True)
+        thread.start()
+        thread.join(LIMIT_S)
+        if failures:
+            return failures[0]
+        self.stuck.add(name)
+        return f"stopped, since it took longer than {LIMIT_S:g} s"
 
 
 def _call(function: CheckFunction | str, record: Record) -> str | None:

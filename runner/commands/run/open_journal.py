@@ -7,10 +7,9 @@ from importlib.metadata import version as installed_version
 
 from runner.calibration.stored import find_clock_error
 from runner.commands.run.prepared_run import PreparedRun
-from runner.errors import JournalError
 from runner.storage.journal import Header, JournalWriter, changes_between
 from runner.storage.resume import ResumedRun
-from runner.storage.run_folder import RESULTS, name_latest
+from runner.storage.run_folder import RESULTS, claim_folder, name_latest
 from runner.version import __version__
 
 LIBRARIES = ("openai", "aiohttp", "pandas")
@@ -26,7 +25,8 @@ def open_journal(prepared: PreparedRun) -> Iterator[JournalWriter]:
 
     """
     header = _header_of(prepared)
-    with JournalWriter(prepared.folder, prepared.redactor.by_value) as writer:
+    claim = prepared.claim or claim_folder(prepared.folder)
+    with claim.open(prepared.redactor.by_value) as writer:
         if prepared.resumed is None:
             writer.append_header(header)
         else:
@@ -39,8 +39,6 @@ def open_journal(prepared: PreparedRun) -> Iterator[JournalWriter]:
 
 def _append_resume(writer: JournalWriter, resumed: ResumedRun, header: Header) -> None:
     """Write what is different from now on, and the rows of turns that can no longer be asked."""
-    if writer.found_size != resumed.journal.size:
-        raise JournalError(f"{writer.path} has changed since it was read: another run went on with it. Try again")
     changes = changes_between(resumed.journal.header, header)
     writer.append_resume(changes, resumed.state.to_repeat, resumed.state.dropped)
     for record in resumed.state.missing:
@@ -80,6 +78,7 @@ def _header_of(prepared: PreparedRun) -> Header:
         budgets=tuple(f"{money.amount:f} {money.currency}" for money in options.budgets),
         until_ci=options.until_ci,
         late_bound_s=options.late_bound_s,
+        reply_limit=options.reply_limit,
         vantages={node.name: node.region for node in plan.vantages},
         load=options.load.to_plain(),
         prices=prepared.prices.to_plain(),

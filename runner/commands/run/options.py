@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from runner.core.cluster_options import NEAREST, ClusterOptions
 from runner.core.load_profile import Arrivals, LoadProfile
@@ -46,6 +46,8 @@ class RunOptions:
     """Without a suffix the run's folder, with one a further file."""
     bom: bool = False
     """Begin CSV files with a byte order mark."""
+    reply_limit: int | None = None
+    """Bytes at which a reply is given up."""
 
     cases: tuple[str, ...] = ()
     """Globs of case ids; empty for all cases."""
@@ -56,7 +58,7 @@ class RunOptions:
     concurrency: int | None = None
     order: "Order | None" = None
     lead: int | None = None
-    adaptive: bool = False
+    adaptive: bool | None = None
     rate: float | None = None
     arrivals: Arrivals | None = None
     duration_s: float | None = None
@@ -97,7 +99,8 @@ class RunOptions:
     gate: bool = False
     fail_undecided: bool = False
     metrics: tuple[str, ...] = ()
-    min_effect: float = 0.10
+    min_effect: float | None = None
+    """The smallest change that matters, as a share; None for the rule's own."""
 
     @property
     def load(self) -> LoadProfile:
@@ -107,8 +110,13 @@ class RunOptions:
             CompareError: a value is out of range, or two exclude each other.
 
         """
+        return LoadProfile(**self.given_load)
+
+    @property
+    def given_load(self) -> dict[str, Any]:
+        """The values of the load profile that the caller set, those that equal the defaults included."""
         values = {name: getattr(self, name) for name in LOAD_FIELDS}
-        return LoadProfile(**{name: value for name, value in values.items() if value is not None})
+        return {name: value for name, value in values.items() if value is not None}
 
     @property
     def cluster(self) -> ClusterOptions | None:
@@ -186,66 +194,87 @@ def check_options(options: RunOptions, spell: Spelling) -> RunOptions:
     return options
 
 
-def _find_contradiction(o: RunOptions, spell: Spelling) -> str | None:
+class _Spellings(dict[str, object]):
+    """The options that a sentence names, spelled when they are read: `{rate}`, and with a value `{order=blocks}`."""
+
+    def __init__(self, options: RunOptions, spell: Spelling) -> None:
+        super().__init__(options=options)
+        self._spell = spell
+
+    def __missing__(self, name: str) -> str:
+        field, _, value = name.partition("=")
+        return self._spell(field, value or None)
+
+
+def _find_contradiction(options: RunOptions, spell: Spelling) -> str | None:
     """Return a sentence on the first options that do not go together."""
-    has_comparison = o.baseline is not None or o.arms is not None
-    cluster_only = next((name for name in ("address", "workers", "vantage") if getattr(o, name)), None)
-    sweep, rate, ray = spell("levels"), spell("rate"), spell("engine", "ray")
-    table = (
-        (
-            o.arrivals is not None and o.rate is None,
-            f"{spell('arrivals')} says how {rate} spaces requests; give {rate}, too",
-        ),
-        (
-            bool(o.levels and o.concurrency),
-            f"{sweep} sets the concurrency, level by level; leave {spell('concurrency')} out",
-        ),
-        (
-            bool(o.levels) and o.rate is not None,
-            f"a sweep sets how many requests are under way, a rate how many begin: choose {sweep} or {rate}",
-        ),
-        (
-            bool(o.levels) and o.adaptive,
-            f"a sweep holds each level as it is, which {spell('adaptive')} would not: choose one of the two",
-        ),
-        (
-            o.lead is not None and o.order not in {None, "blocks"},
-            f"{spell('lead')} holds for {spell('order', 'blocks')}; with {o.order} nobody waits",
-        ),
-        (
-            o.retry_errors and o.resume is None,
-            f"{spell('retry_errors')} repeats what failed in a run. Name the run: {spell('resume', 'RUN')}",
-        ),
-        (
-            o.fast and o.replay is None,
-            f"{spell('fast')} says how recorded replies are played. Name the run: {spell('replay', 'RUN')}",
-        ),
-        (
-            o.record and o.engine == "ray",
-            f"{spell('record')} keeps what this machine reads, and {ray} has others read it: choose one",
-        ),
-        (
-            cluster_only is not None and o.engine == "local",
-            f"{spell(cluster_only or '')} is about a cluster: say {ray} as well",
-        ),
-        (
-            o.baseline is not None and o.arms is not None,
-            f"{spell('baseline')} compares with another run, {spell('arms')} within this one; choose one.",
-        ),
-        (
-            (o.gate or o.fail_undecided) and not has_comparison,
-            f"a gate needs something to compare with: {spell('baseline', 'PATH')}, or {spell('arms', 'BASE NEW')}.",
-        ),
-        (
-            o.arms is not None and bool(o.models or o.providers),
-            f"{spell('arms')} says whom to ask; leave {spell('models')} and {spell('providers')} out.",
-        ),
-        (
-            o.arms is not None and not all("/" in arm for arm in o.arms),
-            f"{spell('arms')} takes two targets, each written provider/model.",
-        ),
-    )
-    return next((sentence for applies, sentence in table if applies), None)
+    found = next((sentence for applies, sentence in _CONTRADICTIONS if applies(options)), None)
+    return None if found is None else found.format_map(_Spellings(options, spell))
+
+
+def _compares(o: RunOptions) -> bool:
+    return o.baseline is not None or o.arms is not None
+
+
+_OF_A_CLUSTER = "is about a cluster: say {engine=ray} as well"
+_OF_A_COMPARISON = "is about a comparison: name what to compare with, {baseline=PATH} or {arms=BASE NEW}."
+
+_CONTRADICTIONS: tuple[tuple[Callable[[RunOptions], bool], str], ...] = (
+    (
+        lambda o: o.arrivals is not None and o.rate is None and o.resume is None,
+        "{arrivals} says how {rate} spaces requests; give {rate}, too",
+    ),
+    (
+        lambda o: bool(o.levels and o.concurrency),
+        "{levels} sets the concurrency, level by level; leave {concurrency} out",
+    ),
+    (
+        lambda o: bool(o.levels) and o.rate is not None,
+        "a sweep sets how many requests are under way, a rate how many begin: choose {levels} or {rate}",
+    ),
+    (
+        lambda o: bool(o.levels and o.adaptive),
+        "a sweep holds each level as it is, which {adaptive} would not: choose one of the two",
+    ),
+    (
+        lambda o: o.lead is not None and o.order not in {None, "blocks"},
+        "{lead} holds for {order=blocks}; with {options.order} nobody waits",
+    ),
+    (
+        lambda o: o.retry_errors and o.resume is None,
+        "{retry_errors} repeats what failed in a run. Name the run: {resume=RUN}",
+    ),
+    (
+        lambda o: o.fast and o.replay is None,
+        "{fast} says how recorded replies are played. Name the run: {replay=RUN}",
+    ),
+    (
+        lambda o: o.record and o.engine == "ray",
+        "{record} keeps what this machine reads, and {engine=ray} has others read it: choose one",
+    ),
+    (lambda o: bool(o.address) and o.engine == "local", f"{{address}} {_OF_A_CLUSTER}"),
+    (lambda o: bool(o.workers) and o.engine == "local", f"{{workers}} {_OF_A_CLUSTER}"),
+    (lambda o: o.vantage and o.engine == "local", f"{{vantage}} {_OF_A_CLUSTER}"),
+    (
+        lambda o: o.baseline is not None and o.arms is not None,
+        "{baseline} compares with another run, {arms} within this one; choose one.",
+    ),
+    (
+        lambda o: (o.gate or o.fail_undecided) and not _compares(o),
+        "a gate needs something to compare with: {baseline=PATH}, or {arms=BASE NEW}.",
+    ),
+    (lambda o: bool(o.metrics) and not _compares(o), f"{{metrics}} {_OF_A_COMPARISON}"),
+    (lambda o: o.min_effect is not None and not _compares(o), f"{{min_effect}} {_OF_A_COMPARISON}"),
+    (
+        lambda o: o.arms is not None and bool(o.models or o.providers),
+        "{arms} says whom to ask; leave {models} and {providers} out.",
+    ),
+    (
+        lambda o: o.arms is not None and not all("/" in arm for arm in o.arms),
+        "{arms} takes two targets, each written provider/model.",
+    ),
+)
+"""Whether options contradict each other -> a sentence on them."""
 
 
 def parse_share(text: str) -> float:

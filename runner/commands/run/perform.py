@@ -14,7 +14,9 @@ import anyio
 from runner.commands.run.custom_checks import run_custom_checks
 from runner.commands.run.open_journal import open_journal
 from runner.commands.run.prepared_run import PreparedRun
+from runner.commands.still_working import tell_if_slow
 from runner.engine.observer import CompositeObserver, Observer
+from runner.errors import ClusterLost
 from runner.outputs import find_writer
 from runner.providers.endpoint import Endpoint
 from runner.simulator.model import PROVIDER as SIMULATOR
@@ -60,7 +62,20 @@ def settle_vantages(prepared: PreparedRun) -> PreparedRun:
 
 
 async def perform(prepared: PreparedRun, observer: Observer | None = None) -> FinishedRun:
-    """Perform a run; its journal, tables and further outputs are on disk when this returns."""
+    """Perform a run; its journal, tables and further outputs are on disk when this returns.
+
+    Raises:
+        ClusterLost: no worker is left; the tables hold what was recorded until then.
+
+    """
+    try:
+        return await _perform(prepared, observer)
+    finally:
+        if prepared.claim is not None:
+            prepared.claim.release()
+
+
+async def _perform(prepared: PreparedRun, observer: Observer | None) -> FinishedRun:
     observer = observer or Observer()
     observer.planned(prepared.plan)
     if prepared.resumed is not None:
@@ -68,9 +83,13 @@ async def perform(prepared: PreparedRun, observer: Observer | None = None) -> Fi
     if prepared.resumed is not None and prepared.remaining_requests == 0:
         finished = _append_end(prepared)
     else:
-        finished = await _send_remaining(prepared, observer)
+        try:
+            finished = await _send_remaining(prepared, observer)
+        except ClusterLost:
+            write_outputs(prepared, interrupted=True, observer=observer)
+            raise
     run_custom_checks(prepared.folder, prepared.redactor.by_value)
-    return write_outputs(prepared, interrupted=not finished)
+    return write_outputs(prepared, interrupted=not finished, observer=observer)
 
 
 def _append_end(prepared: PreparedRun) -> bool:
@@ -198,10 +217,11 @@ def _attempt_runners(
     return remote_runners(workers, sum(prepared.limits.values()))
 
 
-def write_outputs(prepared: PreparedRun, *, interrupted: bool) -> FinishedRun:
+def write_outputs(prepared: PreparedRun, *, interrupted: bool, observer: Observer | None = None) -> FinishedRun:
     """Write the tables of a run that has ended, from its journal alone.
 
-    Each output is written whether or not another one fails; the first failure is raised behind the last output.
+    Each output is written whether or not another one fails; the first failure is raised behind the last output. Pages
+    come last, since they take the longest, and the observer hears of what takes longer than expected.
 
     Raises:
         JournalError: there is no journal, since the run never started.
@@ -217,15 +237,19 @@ def write_outputs(prepared: PreparedRun, *, interrupted: bool) -> FinishedRun:
         percents=options.percents,
     )
     written = tuple(dict.fromkeys((*(prepared.folder / name for name in DEFAULT_OUTPUTS), *prepared.outputs)))
+    tell = (observer or Observer()).still_working
     failures = []
-    for path in written:
+    for path in sorted(written, key=lambda path: path.suffix.lower() == ".html"):
         suffix = path.suffix.lower()
         encoding = "utf-8-sig" if options.bom and suffix == ".csv" else "utf-8"
         try:
-            write_atomically(path, find_writer(suffix)(run), encoding)
+            with tell_if_slow(f"writing {path}", tell):
+                write_atomically(path, find_writer(suffix)(run), encoding)
         except Exception as error:  # noqa: BLE001 -- whatever fails, and be it a bug, costs no other output
             error.add_note(f"while {path} was written; the other outputs and the journal are in {prepared.folder}")
             failures.append(error)
+    if prepared.claim is not None:
+        prepared.claim.release()
     if failures:
         raise failures[0]
     return FinishedRun(run, prepared.folder, written, interrupted)

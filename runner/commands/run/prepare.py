@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -29,18 +29,34 @@ from runner.providers.registry import Registry
 from runner.providers.trust import UntrustedHost
 from runner.simulator.model import PROVIDER as SIMULATOR
 from runner.storage.journal import Journal
-from runner.storage.run_folder import RESULTS, check_outputs, new_run_id, refuse_used_folder
+from runner.storage.run_folder import (
+    RESULTS,
+    FolderClaim,
+    check_outputs,
+    claim_folder,
+    new_run_id,
+    refuse_used_folder,
+)
+
+AskUser = Callable[[UntrustedHost], None]
 
 PERSONAS = ("quick", "steady", "thinker")
 """Personas asked when no provider is configured."""
 
 
 def prepare(
-    suite: Suite, registry: Registry, options: RunOptions, *, simulate: bool | None = None, sends: bool = True
+    suite: Suite,
+    registry: Registry,
+    options: RunOptions,
+    *,
+    simulate: bool | None = None,
+    sends: bool = True,
+    ask: AskUser | None = None,
 ) -> PreparedRun:
     """Return a run that is ready to start.
 
-    The run to resume is opened, and options that are left out take its values. Cases are selected, then targets, of
+    The run to resume is opened, and options that are left out take its values. The folder is claimed before anything
+    is asked of the user. Cases are selected, then targets, of
     the configured providers or of a recorded run. The folder and the outputs are checked, the plan is made, and its
     prices are found.
 
@@ -51,6 +67,7 @@ def prepare(
         simulate: whether the simulator answers where no provider is configured. By default it does not where
             requests are sent in CI or behind a gate: an empty secret would otherwise pass.
         sends: whether requests are to follow; for a plan, hosts that were not allowed are notes.
+        ask: asks the user about hosts that were not allowed, and raises the refusal if the answer is no.
 
     Raises:
         CompareError: the run cannot be started as the suite and the options say.
@@ -59,6 +76,26 @@ def prepare(
 
     """
     journal = open_resumed_journal(suite, options)
+    claim = _claim_folder(options, journal) if sends else None
+    try:
+        prepared = _prepare(suite, registry, options, journal, simulate=simulate, sends=sends, ask=ask)
+    except BaseException:
+        if claim is not None:
+            claim.release()  # now: a notebook keeps the traceback, and with it the claim
+        raise
+    return replace(prepared, claim=claim)
+
+
+def _prepare(
+    suite: Suite,
+    registry: Registry,
+    options: RunOptions,
+    journal: Journal | None,
+    *,
+    simulate: bool | None,
+    sends: bool,
+    ask: AskUser | None,
+) -> PreparedRun:
     options = settle_options(options, journal)
     source = open_replay_source(options.replay, fast=options.fast)
     start = Path(suite.path) if suite.path else Path.cwd()
@@ -68,7 +105,9 @@ def prepare(
         simulate = not (sends and (options.gate or options.fail_undecided or is_ci(os.environ)))
     selected = _select_targets(suite, options, registry, environ, source, simulate=simulate)
     if source is None:
-        selected = _check_trust(suite, selected, registry, environ, options.allow_hosts, sends=sends)
+        selected = _check_trust(suite, selected, registry, environ, options.allow_hosts, sends=sends, ask=ask)
+    if options.reply_limit is not None:
+        selected = replace(selected, targets=_with_reply_limit(selected.targets, options.reply_limit))
     started = datetime.now().astimezone()
     folder, outputs = _place_outputs(options.outputs, suite.name, started, journal)
     plan = _make_plan(suite, selected, options, vantages_of(journal))
@@ -117,12 +156,17 @@ def _check_trust(
     allowed: tuple[str, ...],
     *,
     sends: bool,
+    ask: AskUser | None,
 ) -> SelectedTargets:
     """Refuse hosts that the user has not allowed and prompts that hold a secret; return the targets with notes."""
     endpoints = selected.endpoints.values()
     unallowed = find_unallowed(endpoints, registry, environ, allowed)
     if unallowed and sends:
-        raise UntrustedHost(unallowed, user_config())
+        refusal = UntrustedHost(unallowed, user_config())
+        if ask is None:
+            raise refusal
+        ask(refusal)
+        unallowed = []
     refuse_secrets(suite, known_secrets(endpoints, registry.rows.values(), environ))
     asked = [f"{host}; `compare run` asks before it does." for host in unallowed]
     notes = (*registry.notes, *environ.notes, *asked, *selected.notes, *short_key_notes(endpoints))
@@ -146,11 +190,15 @@ def _select_simulator(suite: Suite, registry: Registry, notes: Sequence[str]) ->
     return SelectedTargets(targets, {SIMULATOR: find_endpoint(SIMULATOR, registry, {})}, (*notes, why))
 
 
+def _with_reply_limit(targets: Sequence[Target], limit: int) -> tuple[Target, ...]:
+    return tuple(replace(each, parameters=replace(each.parameters, reply_limit=limit)) for each in targets)
+
+
 def _place_outputs(
     outputs: Sequence[Path], suite: str, started: datetime, journal: Journal | None
 ) -> tuple[Path, tuple[Path, ...]]:
     """Return the run's folder, and the further files to write, each of which has a writer."""
-    folders = [path for path in outputs if not path.suffix or os.path.isdir(path)]  # noqa: PTH112 -- never raises
+    folders = _folders_in(outputs)
     if len(folders) > 1:
         raise CompareError(f"-o names two folders, {folders[0]} and {folders[1]}; a run has one")
     if journal is not None:
@@ -163,6 +211,19 @@ def _place_outputs(
     files = tuple(path for path in outputs if path not in folders)
     _check_writers(files, folder)
     return folder, files
+
+
+def _folders_in(outputs: Sequence[Path]) -> list[Path]:
+    """Return which of the outputs are folders for a run rather than files."""
+    return [path for path in outputs if not path.suffix or os.path.isdir(path)]  # noqa: PTH112 -- never raises
+
+
+def _claim_folder(options: RunOptions, journal: Journal | None) -> FolderClaim | None:
+    """Claim the folder that is resumed or named with -o; None for one whose name is new, which nobody else takes."""
+    if journal is not None:
+        return claim_folder(journal.path.parent, journal)
+    folders = _folders_in(options.outputs)
+    return claim_folder(folders[0]) if len(folders) == 1 else None
 
 
 def _check_writers(files: Sequence[Path], folder: Path) -> None:

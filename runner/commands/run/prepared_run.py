@@ -20,6 +20,7 @@ from runner.planning.targets import SelectedTargets
 from runner.providers.provider_row import Row
 from runner.providers.redaction import Redactor, secrets_of
 from runner.storage.resume import ResumedRun
+from runner.storage.run_folder import FolderClaim
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ class PreparedRun:
     """The earlier part of a resumed run; None for a new run."""
     replay_source: ReplaySource | None = None
     """The recorded run that replies are played back from; None where providers are asked."""
+    claim: FolderClaim | None = None
+    """Keeps other runs out of the folder; None where nothing is to be sent, or the folder's name is new."""
 
     @property
     def run_id(self) -> str:

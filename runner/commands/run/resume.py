@@ -8,7 +8,7 @@ from runner.commands.run.options import LOAD_FIELDS, RunOptions
 from runner.core.cluster_options import Node
 from runner.core.load_profile import LoadProfile
 from runner.core.suite import Suite
-from runner.errors import CompareError
+from runner.errors import CompareError, JournalError
 from runner.planning.plan import Order, Plan
 from runner.pricing.money import parse_money
 from runner.storage.journal import Journal, read
@@ -30,7 +30,10 @@ def find_suite_of(run: Path) -> Path:
         CompareError: there is no such run, it was not made from a file, or the file is not there.
 
     """
-    header = read(find_run(run)).header
+    journal = read(find_run(run))
+    header = journal.header
+    if header.path is None and journal.left_out is not None:
+        raise JournalError(f"{journal.left_out}. Its suite is not known: compare run SUITE --resume COPY")
     if header.path is None:
         raise CompareError(f"{header.run_id} was not made from a suite file; only a run of `compare run` is resumed")
     if not Path(header.path).is_file():
@@ -73,12 +76,18 @@ def settle_options(options: RunOptions, journal: Journal | None) -> RunOptions:
         budgets=options.budgets or tuple(map(parse_money, header.budgets)),
         until_ci=options.until_ci or header.until_ci,
         late_bound_s=options.late_bound_s or header.late_bound_s,
+        reply_limit=options.reply_limit or header.reply_limit,
         **{name: getattr(load, name) for name in LOAD_FIELDS},
     )
 
 
 def _merge_load(options: RunOptions, journal: Journal) -> LoadProfile:
-    return LoadProfile.from_plain({**journal.header.load, **options.load.to_plain()})
+    load = LoadProfile.from_plain({**journal.header.load, **options.given_load})
+    if options.arrivals is not None and load.rate is None:
+        raise CompareError(
+            f"{journal.header.run_id} has no rate, whose requests {options.arrivals} arrivals would space"
+        )
+    return load
 
 
 def vantages_of(journal: Journal | None) -> tuple[Node, ...]:
@@ -87,7 +96,15 @@ def vantages_of(journal: Journal | None) -> tuple[Node, ...]:
 
 
 def find_resumed_run(journal: Journal | None, plan: Plan, *, retry_errors: bool) -> ResumedRun | None:
-    """Return the earlier part of a resumed run, with what it leaves to do of the plan; None for a new run."""
+    """Return the earlier part of a resumed run, with what it leaves to do of the plan; None for a new run.
+
+    Raises:
+        JournalError: the journal is damaged: what was paid for would be asked again without a word.
+
+    """
     if journal is None:
         return None
-    return ResumedRun(journal, resume_state(plan, journal.kept_records, retry_errors=retry_errors))
+    resumed = ResumedRun(journal, resume_state(plan, journal.kept_records, retry_errors=retry_errors))
+    if journal.left_out is not None:  # known now that all records have been read
+        raise JournalError(f"{journal.left_out}; resume that one. Nothing was sent")
+    return resumed

@@ -113,7 +113,7 @@ class Narrowness:
 
 
 Sample = tuple[Sequence[float], Sequence[int]]
-"""TTFTs in seconds, and the block of each."""
+"""TTFTs in seconds, and the round of each."""
 
 
 def measure_narrowness(samples: Mapping[str, Sample]) -> tuple[Narrowness, ...]:
@@ -121,8 +121,8 @@ def measure_narrowness(samples: Mapping[str, Sample]) -> tuple[Narrowness, ...]:
     return tuple(Narrowness(target, _half_width(*sample), len(sample[0])) for target, sample in samples.items())
 
 
-def _half_width(values: Sequence[float], blocks: Sequence[int]) -> float | None:
-    interval = median_interval(values, blocks)
+def _half_width(values: Sequence[float], rounds: Sequence[int]) -> float | None:
+    interval = median_interval(values, rounds)
     middle = median(values) if values else 0.0
     return (interval.high - interval.low) / 2 / middle if interval is not None and middle > 0 else None
 
@@ -130,14 +130,14 @@ def _half_width(values: Sequence[float], blocks: Sequence[int]) -> float | None:
 class Precision(StopRule):
     """Stops when the 95 % interval of the median TTFT is narrow enough for every target, from every vantage.
 
-    Only whole blocks count: to stop in the middle of one would favour the targets that answered in it first.
+    Only whole rounds count: to stop in the middle of one would favour the targets that answered in it first.
     Conversations keep starting while the intervals are computed.
     """
 
     def __init__(self, share: float, plan: Plan, executor: Executor) -> None:
         self.share = share
         self._executor = executor
-        self._requests_a_block = plan.requests_a_block
+        self._requests_a_round = plan.requests_a_round
         self._has_vantages = bool(plan.vantages)
         self._recorded: Counter[int] = Counter()
         self._open: defaultdict[int, list[tuple[str, float]]] = defaultdict(list)
@@ -146,35 +146,35 @@ class Precision(StopRule):
             for target in plan.targets
             for origin in plan.origins
         }
-        self._blocks = self._measured_blocks = 0
+        self._rounds = self._measured_rounds = 0
         self._measuring: Future[tuple[Narrowness, ...]] | None = None
 
     def finished(self, record: Record) -> None:
-        """Take in a request's TTFT, if it counts, and close its block if this was the last request of it."""
+        """Take in a request's TTFT, if it counts, and close its round if this was the last request of it."""
         if record.warmup:
             return
-        block = record.identity.block
+        round_number = record.identity.block
         if record.timed and record.ttft_s is not None:
             node = record.node if self._has_vantages else None
-            self._open[block].append((_name_sample(record.identity.target, node), record.ttft_s))
-        self._recorded[block] += 1
-        if self._recorded[block] == self._requests_a_block:
-            self._close(block)
+            self._open[round_number].append((_name_sample(record.identity.target, node), record.ttft_s))
+        self._recorded[round_number] += 1
+        if self._recorded[round_number] == self._requests_a_round:
+            self._close(round_number)
 
-    def _close(self, block: int) -> None:
-        """Add the values of a whole block to the samples."""
-        del self._recorded[block]
-        self._blocks += 1
-        for target, ttft_s in self._open.pop(block, ()):
-            values, blocks = self._samples[target]
+    def _close(self, round_number: int) -> None:
+        """Add the values of a whole round to the samples."""
+        del self._recorded[round_number]
+        self._rounds += 1
+        for target, ttft_s in self._open.pop(round_number, ()):
+            values, rounds = self._samples[target]
             values.append(ttft_s)
-            blocks.append(block)
+            rounds.append(round_number)
 
     def __call__(self) -> str | None:
         """Return why to stop, once every interval is narrow enough."""
-        if self._measuring is None and self._blocks >= FEWEST_UNITS and self._blocks > self._measured_blocks:
-            self._measured_blocks = self._blocks
-            samples = {target: (values[:], blocks[:]) for target, (values, blocks) in self._samples.items()}
+        if self._measuring is None and self._rounds >= FEWEST_UNITS and self._rounds > self._measured_rounds:
+            self._measured_rounds = self._rounds
+            samples = {target: (values[:], rounds[:]) for target, (values, rounds) in self._samples.items()}
             self._measuring = self._executor.submit(measure_narrowness, samples)
         if self._measuring is None or not self._measuring.done():
             return None
@@ -188,7 +188,7 @@ class Precision(StopRule):
         widest = max(found, key=lambda each: each.share or 0.0)
         return (
             f"every target's median TTFT is known to ±{_percent(self.share)}, "
-            f"least well {widest.target}'s, to ±{_percent(max(shares))} (n {widest.n}, {self._measured_blocks} blocks)"
+            f"least well {widest.target}'s, to ±{_percent(max(shares))} (n {widest.n}, {self._measured_rounds} rounds)"
         )
 
 

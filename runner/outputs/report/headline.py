@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from runner.analysis.run_results import Run
+from runner.analysis.verdict import Rule
 from runner.outputs.report.comparison_grid import TargetColumn
-from runner.outputs.report.ranking import DurationRanking, RankedTarget
+from runner.outputs.report.ranking import DurationRanking, LeaderComparison, RankedTarget
 from runner.outputs.text.figures import times
 from runner.outputs.text.labels import describe_outcome
 from runner.outputs.text.language import _, plural
@@ -44,7 +45,7 @@ def _claim(ranking: DurationRanking) -> str:
         if is_first_text:
             return _("{target} answered after {median} (median, n {n})", **values)
         return _("{target} finished after {median} (median, n {n})", **values)
-    behind = [each for each in others if each.comparison and each.comparison.is_behind]
+    behind = [each for each in others if each.comparison and is_lead(each.comparison)]
     level = [each for each in others if each not in behind]
     if level:
         return _claim_of_level(first, level, behind, is_first_text=is_first_text)
@@ -55,6 +56,17 @@ def _claim(ranking: DurationRanking) -> str:
         else _("{target} finished first: {lead}", target=first.label, lead=lead)
     )
     return claim + _describe_rest(behind[1:])
+
+
+def is_lead(comparison: LeaderComparison) -> bool:
+    """Return whether a run shows a lead: by its rules, or at least by a factor that matters in most of its pairs.
+
+    The sentence that ends a run on a terminal has the same rule.
+    """
+    if comparison.is_behind or comparison.lead is None:
+        return comparison.is_behind
+    is_majority = 2 * comparison.lead.ahead > comparison.lead.pairs
+    return not comparison.is_equal and comparison.lead.ratio >= 1 + Rule().min_effect and is_majority
 
 
 def _claim_over_runs(ranking: DurationRanking) -> str:
@@ -123,13 +135,15 @@ def _describe_scope(ranking: DurationRanking, run: Run) -> str:
     more = _("`--repeat {n}` would", n=needed) if needed else _("more rounds would")
     if comparisons and all(each.is_slower for each in comparisons):
         return _("{asked}: more than chance and drift between rounds explain.", asked=_capitalize(asked))
-    if comparisons and all(each.is_behind for each in comparisons):
+    if comparisons and all(each.is_behind or each.is_equal for each in comparisons):
         return _("{asked}, so this holds for this run; {more} rule out drift.", asked=_capitalize(asked), more=more)
     if not comparisons:
         return _("{asked}.", asked=_capitalize(asked))
     if all(each.needed is None and not each.is_slower for each in comparisons):
         return _("{asked}.", asked=_capitalize(asked))
-    return _("{asked} do not settle every pair; {more} tell more.", asked=_capitalize(asked), more=more)
+    if not all(is_lead(each) for each in comparisons):
+        return _("{asked} do not settle every pair; {more} tell more.", asked=_capitalize(asked), more=more)
+    return _("{asked}: that may be chance; {more} settle it.", asked=_capitalize(asked), more=more)
 
 
 def describe_span(run: Run) -> str | None:

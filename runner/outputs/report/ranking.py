@@ -65,6 +65,8 @@ class LeaderComparison:
     why: str | None = None
     is_slower: bool = False
     """Whether it was slower by more than chance between rounds."""
+    is_equal: bool = False
+    """Whether it took as long, within the minimum effect."""
     warnings: tuple[str, ...] = ()
     """What weakens the comparison."""
     this_run: str | None = None
@@ -157,7 +159,7 @@ class _RankedColumn:
 
 def rank_targets(columns: Sequence[TargetColumn]) -> tuple[DurationRanking, ...]:
     """Return a ranking of each duration that any request has."""
-    test = cache(diff_within)  # one test of two targets has all its measures
+    test = cache(partial(diff_within, with_replies=False))  # one test of two targets has all its measures
     tables = cache(_table_with_tokens)
     rankings = []
     for duration in DURATIONS:
@@ -260,6 +262,7 @@ def _judge(counted: LeaderComparison, difference: Difference, duration: RankedDu
         rounds=f"{tested.units:,}",
         why=describe_doubt(tested, difference),
         is_slower=tested.verdict is Verdict.REGRESSED,
+        is_equal=tested.verdict is Verdict.UNCHANGED,
         warnings=difference.warnings,
         this_run=describe_this_run(tested) if claim and claim.change > 1 else None,
         needed=tested.decision.needed,

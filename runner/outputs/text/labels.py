@@ -16,6 +16,7 @@ OUTCOMES = {
     Outcome.BAD_REQUEST: "request refused",
     Outcome.CONNECTION: "no connection",
     Outcome.TIMEOUT: "timed out",
+    Outcome.TOO_LARGE: "larger than its limit",
     Outcome.CANCELLED: "cancelled",
     Outcome.SKIPPED: "skipped, an earlier turn failed",
 }
@@ -37,6 +38,7 @@ FLAGS = {
     "not_streamed": "the reply came in one piece, so there is no TTFT",
     "other_model": "the reply names another model than the one that was asked",
     "provider_cost": "the cost is what the provider says it charged",
+    "reads_paused": "the reply came faster than this machine could decode it, which made the server wait",
     "refusal": "the model said, in a field of its own, that it will not answer",
     "repeated_reply": "the last piece repeated the whole reply and was dropped",
     "retired_model": "the provider has retired this model's name",

@@ -1,6 +1,6 @@
 """Sentences beside a run's figures: what is simulated or unfinished, costs, clock errors, workers and failures."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from runner.analysis.calibration import ClockError
 from runner.analysis.cost import TargetCost, price_of
@@ -9,8 +9,11 @@ from runner.analysis.summary import ConnectionSummary, Failure, TargetSummary
 from runner.analysis.workers import ClusterSummary, WorkerSummary
 from runner.core.hints import hint_for
 from runner.outputs.text.figures import count, milliseconds, rate, seconds
-from runner.outputs.text.labels import describe_flag, describe_outcome
+from runner.outputs.text.labels import FLAGS, describe_outcome
 from runner.pricing.money import add_up
+
+MAX_NAMED = 6
+"""Of more targets than this that a sentence applies to, the others are counted."""
 
 MAX_WORKERS_LISTED = 8
 """Of more workers than this, the range of their clock errors is given instead of each one's."""
@@ -35,48 +38,82 @@ def describe_partial(run: Run) -> str | None:
 
 
 def remarks(run: Run) -> list[str]:
-    """Return what to know before trusting the figures, a sentence each."""
-    sentences = []
-    if run.stop_reason:
-        sentences.append(f"stopped: {run.stop_reason}")
+    """Return what to know before trusting the figures; what several targets share is one sentence."""
+    about_figures = (*describe_costs(run), *describe_estimates(run), *describe_targets(run.summary))
+    return [*_describe_stop(run), *how_it_was_made(run), *about_figures]
+
+
+def brief_remarks(run: Run, told: Collection[str] = ()) -> list[str]:
+    """Return the remarks beside a table with the targets' costs, without the flags that the user was told of before."""
+    targets = describe_targets(run.summary, told)
+    return [*_describe_stop(run), *describe_prices(run), *describe_estimates(run), *targets]
+
+
+def how_it_was_made(run: Run) -> list[str]:
+    """Return what was done beside the requests that count, and by what they were measured."""
     warmups = sum(each.warmups for each in run.summary)
-    if warmups:
-        sentences.append(f"{count(warmups, 'warm-up request')} left out of every figure")
-    sentences += map(_describe_connections, run.connections)
-    sentences += _describe_clock(run)
-    sentences += describe_workers(run.cluster)
-    sentences += describe_costs(run)
-    sentences += [
+    return [
+        *([f"{count(warmups, 'warm-up request')} left out of every figure"] if warmups else []),
+        *_describe_connections(run.connections),
+        *_describe_clock(run),
+        *describe_workers(run.cluster),
+    ]
+
+
+def _describe_stop(run: Run) -> list[str]:
+    sentences = [run.left_out] if run.left_out else []
+    return [*sentences, *([f"stopped: {run.stop_reason}"] if run.stop_reason else [])]
+
+
+def describe_estimates(run: Run) -> list[str]:
+    """Return the estimated token rates of targets whose tokens nobody counted."""
+    return [
         f"{each.target}: ~{rate(each.output_tps)} tokens/s, estimated from characters, n {each.n}; none were counted"
         for each in run.estimates
     ]
-    for each in run.summary:
-        sentences += _describe_target(each)
-    return sentences
 
 
-def _describe_target(summary: TargetSummary) -> list[str]:
-    sentences = []
-    if summary.timed > summary.ok:
-        cut = summary.timed - summary.ok
-        sentences.append(f"{summary.target}: {cut} × cut at the length limit, timed like the others")
-    sentences.extend(f"{summary.target}: {n} × {describe_flag(flag)}" for flag, n in summary.flags.items())
-    return sentences + _describe_adjusted(summary)
+# Targets
 
 
-def _describe_adjusted(summary: TargetSummary) -> list[str]:
+def describe_targets(summaries: Sequence[TargetSummary], told: Collection[str] = ()) -> list[str]:
+    """Return what the requests of some targets have in common, with how many of each: cut replies, flags, failures."""
+    cut = [f"{each.target} {each.timed - each.ok:,}" for each in summaries if each.timed > each.ok]
+    sentences = [f"cut at the length limit, timed like the others: {name_some(cut)}"] if cut else []
+    for flag in sorted({flag for each in summaries for flag in each.flags} - {*told}):
+        rows = [f"{each.target} {each.flags[flag]:,}" for each in summaries if flag in each.flags]
+        meaning = f": {FLAGS[flag]}" if flag in FLAGS else ""
+        sentences.append(f"{flag} ({name_some(rows)}){meaning}")
+    adjusted = [_describe_adjusted(each) for each in summaries if each.ttft_adjusted]
+    return sentences + ([f"counting failures as never answered, TTFT: {name_some(adjusted, '; ')}"] if adjusted else [])
+
+
+def _describe_adjusted(summary: TargetSummary) -> str:
     """Describe TTFT with failures counted as never answered."""
     ranks = summary.ttft_adjusted
-    if not ranks:
-        return []
     figures = [f"{each.name} {'never' if each.value is None else seconds(each.value)}" for each in ranks]
-    return [f"{summary.target}: counting failures as never answered, TTFT {', '.join(figures)}, n {ranks[0].n}"]
+    return f"{summary.target} {', '.join(figures)} (n {ranks[0].n})"
 
 
-def _describe_connections(opened: ConnectionSummary) -> str:
-    phases = ", ".join(f"{phase} {milliseconds(seconds)}" for phase, seconds in opened.phases_s.items())
-    sentence = f"{opened.provider}: {count(opened.n, 'connection')} opened before the first request"
-    return f"{sentence} ({phases}, medians)" if phases else sentence
+def name_some(parts: Sequence[str], separator: str = ", ") -> str:
+    """Join parts, and count those beyond the first ones."""
+    more = len(parts) - MAX_NAMED
+    return separator.join([*parts[:MAX_NAMED], *([f"{more} more"] if more > 0 else [])])
+
+
+# Connections
+
+
+def _describe_connections(opened: Sequence[ConnectionSummary]) -> list[str]:
+    """Return one sentence on all connections opened; the phases of several providers are ranges of their medians."""
+    if not opened:
+        return []
+    connections = f"{count(sum(each.n for each in opened), 'connection')} opened before the first request"
+    names = list(dict.fromkeys(phase for each in opened for phase in each.phases_s))
+    phases = [f"{name} {_range(each.phases_s[name] for each in opened if name in each.phases_s)}" for name in names]
+    who = opened[0].provider if len(opened) == 1 else f"{len(opened)} providers"
+    of = "medians" if len(opened) == 1 else "medians of the fastest to the slowest provider"
+    return [f"{who}: {connections}" + (f" ({', '.join(phases)}, {of})" if phases else "")]
 
 
 # Costs
@@ -84,25 +121,44 @@ def _describe_connections(opened: ConnectionSummary) -> str:
 
 def describe_costs(run: Run) -> list[str]:
     """Return each target's cost and, of several, their sum; empty where no cost is known."""
-    sentences = [_describe_cost(run, each) for each in run.costs]
-    if len(run.costs) > 1:
-        sums = add_up(each.spent for each in run.costs)
-        unconverted = "; currencies are not converted" if len(sums) > 1 else ""
-        total_n = sum(each.n for each in run.costs)
-        unknown = _describe_unknown(int((run.table["attempts"] > 0).sum()) - total_n)
-        sentences.append(f"cost of all: {' + '.join(map(str, sums))}, n {total_n:,}{unknown}{unconverted}")
-    return sentences
+    return [*(_describe_cost(run, each) for each in run.costs), *_describe_sum(run)]
+
+
+def describe_prices(run: Run) -> list[str]:
+    """Return what a table of costs leaves out: the sum of several targets, and where their prices come from."""
+    if len(run.costs) < 2:
+        return describe_costs(run)
+    targets: dict[str, list[str]] = {}
+    for each in run.costs:
+        targets.setdefault(_describe_origin(run, each), []).append(str(each.target))
+    return [*_describe_sum(run), *(f"{origin} ({name_some(names)})" for origin, names in targets.items() if origin)]
+
+
+def _describe_sum(run: Run) -> list[str]:
+    if len(run.costs) < 2:
+        return []
+    sums = add_up(each.spent for each in run.costs)
+    unconverted = "; currencies are not converted" if len(sums) > 1 else ""
+    total_n = sum(each.n for each in run.costs)
+    unknown = _describe_unknown(int((run.table["attempts"] > 0).sum()) - total_n)
+    return [f"cost of all: {' + '.join(map(str, sums))}, n {total_n:,}{unknown}{unconverted}"]
 
 
 def _describe_cost(run: Run, each: TargetCost) -> str:
+    origin = _describe_origin(run, each)
+    unknown = _describe_unknown(each.sent - each.n)
+    return f"cost of {each.target}: {each.spent}, n {each.n:,}{unknown}" + (f"; {origin}" if origin else "")
+
+
+def _describe_origin(run: Run, each: TargetCost) -> str:
+    """Return where a target's costs come from: its provider, a source of prices, or both."""
     price = price_of(run.header, each.target.name)
     by_price, origins = each.n - each.charged, []
     if each.charged:
         origins.append(f"{each.charged:,} as the provider charged" if by_price else "as the provider charged")
     if price is not None and (by_price or not each.n):
         origins.append(f"prices: {price.origin}")
-    origin = f"; {', '.join(origins)}" if origins else ""
-    return f"cost of {each.target}: {each.spent}, n {each.n:,}{_describe_unknown(each.sent - each.n)}{origin}"
+    return ", ".join(origins)
 
 
 def _describe_unknown(unknown: int) -> str:
@@ -171,7 +227,8 @@ def _error_range(errors: Sequence[ClockError]) -> str:
 
 def _range(values: Iterable[float]) -> str:
     ascending = sorted(values)
-    return f"{milliseconds(ascending[0])} to {milliseconds(ascending[-1])}"
+    low, high = milliseconds(ascending[0]), milliseconds(ascending[-1])
+    return low if low == high else f"{low} to {high}"
 
 
 def _describe_late_worker(worker: WorkerSummary) -> str:

@@ -1,15 +1,19 @@
 """Tables of a run's figures as text: the summary of its targets, their percentiles, and speed against load."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
+from runner.analysis.checks import CheckedCell
+from runner.analysis.cost import TargetCost
+from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.run_results import Run
 from runner.analysis.steady_state import has_steady_state
 from runner.analysis.summary import Statistic, TargetSummary
 from runner.analysis.sweep import LoadPoint, OpenLoopPoint
 from runner.core.percentiles import PERCENTILES, name_extreme, name_percentile, smallest_sample
 from runner.outputs.text.figures import MISSING, rate, seconds, with_interval, with_sample
+from runner.pricing.money import Money
 
 SWEEP_CAPTION = (
     "concurrency: the requests that a target's lane may have in flight; mean in flight: how many of this target were. "
@@ -61,6 +65,7 @@ def _tabulate(items: Sequence[Item], columns: Sequence[tuple[str, Callable[[Item
 _Column = tuple[str, Callable[[TargetSummary], str]]
 
 _TARGET: _Column = ("target", lambda each: str(each.target) + (" (simulated)" if each.simulated else ""))
+_BARE_TARGET: _Column = ("target", lambda each: str(each.target))
 _N: _Column = ("n", lambda each: str(each.n))
 _OK: _Column = ("ok", lambda each: str(each.ok))
 _FAILED: _Column = ("failed", lambda each: str(each.failed))
@@ -100,7 +105,43 @@ def tabulate_briefly(summaries: Sequence[TargetSummary], percents: Sequence[floa
     A single percentile has a column. Several do not fit: `tabulate_percentiles` lays them out.
     """
     tails = _percentile_columns(_TTFT_DURATION, summaries, percents, wide=False) if len(percents) == 1 else []
-    return _tabulate(summaries, (_TARGET, _N, _OK, _FAILED, _TTFT, *tails, _TOTAL_BRIEFLY, _TOKENS_BRIEFLY))
+    target = _name_column(summaries)
+    return _tabulate(summaries, (target, _N, _OK, _FAILED, _TTFT, *tails, _TOTAL_BRIEFLY, _TOKENS_BRIEFLY))
+
+
+def _name_column(summaries: Sequence[TargetSummary]) -> _Column:
+    """Return the column of names; where every target is simulated, a notice above the table says so once."""
+    return _BARE_TARGET if all(each.simulated for each in summaries if each.n) else _TARGET
+
+
+def tabulate_worth(
+    summaries: Sequence[TargetSummary], costs: Sequence[TargetCost], checked: Sequence[CheckedCell]
+) -> TextTable:
+    """Return a row for each target with its cost, that of 1,000 requests, and the repeats that passed the checks.
+
+    There are only columns in which a target has a figure.
+    """
+    of_target: dict[MeasuredTarget, list[TargetCost]] = {each.target: [] for each in summaries}
+    for each in costs:
+        of_target.setdefault(each.target, []).append(each)
+    cost: _Column = ("cost", lambda each: _sums(one.spent for one in of_target[each.target]))
+    of_1000: _Column = ("per 1,000", lambda each: _sums(_cost_of_1000(one) for one in of_target[each.target] if one.n))
+    passed: _Column = ("checks", lambda each: _passed([cell for cell in checked if cell.target == each.target]))
+    shown = [*((cost, of_1000) if costs else ()), *((passed,) if checked else ())]
+    return _tabulate(summaries, (_name_column(summaries), *shown))
+
+
+def _sums(sums: Iterable[Money]) -> str:
+    return " + ".join(map(str, sums)) or MISSING
+
+
+def _cost_of_1000(cost: TargetCost) -> Money:
+    return Money(cost.spent.amount * 1000 / cost.n, cost.spent.currency)
+
+
+def _passed(cells: Sequence[CheckedCell]) -> str:
+    decided = sum(cell.passed + cell.failed for cell in cells)
+    return f"{sum(cell.passed for cell in cells):,}/{decided:,}" if decided else MISSING
 
 
 def tabulate_percentiles(
@@ -115,7 +156,7 @@ def tabulate_percentiles(
     names = [_names(percents[at], [found[at] for _, _, found in lines if found]) for at in places]
     rows = [
         (
-            _TARGET[1](each) if duration is _TTFT_DURATION else "",
+            _name_column(summaries)[1](each) if duration is _TTFT_DURATION else "",
             duration.name,
             str(each.timed),
             *(_percentile(found, at, each, named=len(named) > 1) for at, named in zip(places, names, strict=True)),

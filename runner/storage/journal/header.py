@@ -1,9 +1,15 @@
 """A journal's first line: how the run was made, and what a resumption changes of it."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from datetime import datetime
+from typing import Any, get_type_hints
 
+import msgspec
+
+from runner.core.load_profile import LoadProfile
+from runner.core.record import Record
+from runner.errors import CompareError
 from runner.storage.stored_names import StoredNames
 
 FORMAT = 1
@@ -22,7 +28,8 @@ class Header:
     run_id: str
     suite: str
     digest: str
-    seed: int
+    seed: int | None
+    """None only where the header was damaged."""
     started_at: str
     simulated: bool
     repeat: int | None
@@ -34,7 +41,7 @@ class Header:
     order: str = "blocks"
     release: str | None = None
     """How lanes kept together, a `runner.core.load_profile.Release`; `mixed` if that changed when the run was resumed,
-    None where it is not known: a lane could then be two blocks ahead of the slowest."""
+    None where it is not known: a lane could then be two rounds ahead of the slowest."""
     concurrency: int | None = None
     path: str | None = None
     clock: str | None = None
@@ -61,6 +68,8 @@ class Header:
     """Node -> its region, of the nodes that each sent every request; empty where any node could send it."""
     late_bound_s: float | None = None
     """How late timestamps may be before a row is flagged, in seconds; None for the default."""
+    reply_limit: int | None = None
+    """Bytes at which replies were given up, if an option said so; None for what the suite says, or the default."""
     format: int = FORMAT
 
     @property
@@ -90,7 +99,7 @@ _STORED = StoredNames(
         "prices",
         "checks",
     ),
-    *("case_patterns", "budgets", "until_ci", "replay_of", "vantages", "late_bound_s", "tags", "format"),
+    *("case_patterns", "budgets", "until_ci", "replay_of", "vantages", "late_bound_s", "reply_limit", "tags", "format"),
 )
 
 
@@ -99,16 +108,83 @@ def encode_header(header: Header) -> dict[str, object]:
     return {"kind": "header", **_STORED.encode(header)}
 
 
+_TYPES: Mapping[Any, Any] = {
+    tuple[str, ...]: list[str],
+    Mapping[str, Any]: dict[str, Any],
+    Mapping[str, str]: dict[str, str],
+    Mapping[str, str | None]: dict[str, str | None],
+    Mapping[str, object] | None: dict[str, Any] | None,
+    Mapping[str, Mapping[str, Any]]: dict[str, dict[str, Any]],
+    Mapping[str, Sequence[str]]: dict[str, list[str]],
+}
+"""Types of the code's fields -> the types that JSON has for them; the others are as they are."""
+
+_LINE: Mapping[str, Any] = {
+    name: _TYPES.get(hint, hint)
+    for hints in [get_type_hints(Header)]
+    for name, hint in ((name, hints[field]) for name, field in _STORED.fields.items())
+}
+
+_REQUIRED = frozenset(
+    name
+    for name, spec in zip(_STORED.names, fields(Header), strict=True)
+    if spec.default is MISSING and spec.default_factory is MISSING
+)
+
+
+def header_faults(line: Mapping[str, Any]) -> dict[str, str]:
+    """Return member -> what is wrong with it, for each member of a header's line that cannot be used."""
+    return dict.fromkeys(sorted({*_REQUIRED, "format"} - line.keys()), "it is missing") | _faults_of(line)
+
+
+def _faults_of(members: Mapping[str, Any]) -> dict[str, str]:
+    faults = {}
+    for name in sorted(members.keys() & _LINE.keys()):
+        try:
+            msgspec.convert(members[name], _LINE[name])
+            if name == "load":
+                LoadProfile.from_plain(members[name])
+            if name == "started_at":
+                datetime.fromisoformat(members[name])
+        except (CompareError, AttributeError, TypeError, ValueError) as error:
+            faults[name] = f"{str(error)[:1].lower()}{str(error)[1:]}"
+    return faults
+
+
 def decode_header(line: Mapping[str, Any]) -> Header:
-    """Return the header that a line holds; names that this version does not know are ignored.
-
-    Raises:
-        KeyError, TypeError: the line is no header.
-
-    """
+    """Return the header that a line holds; names that this version does not know are ignored."""
     values = _STORED.decode(line)
     values |= {name: tuple(values[name]) for name in _TUPLES if name in values}
     return Header(**values)
+
+
+def mend_header(line: Mapping[str, Any], faults: Mapping[str, str], run_id: str, records: Iterable[Record]) -> Header:
+    """Return a damaged header, with what the records tell and else what is not known in place of its bad members.
+
+    Raises:
+        ValueError: there is no record from which it could be mended.
+
+    """
+    targets, cases, simulated, started = dict[str, None](), dict[str, None](), False, None
+    for record in records:
+        targets[record.identity.target] = cases[record.identity.case] = None
+        simulated |= record.identity.simulated
+        started = started or record.started_at
+    if started is None:
+        raise ValueError("no row of it can be read")
+    told: dict[str, Any] = {
+        "run_id": run_id,
+        "suite": "unknown",
+        "digest": "unknown",
+        "seed": None,
+        "started_at": started,
+        "simulated": simulated,
+        "repeat": None,
+        "targets": list(targets),
+        "cases": list(cases),
+        "planned_requests": None,
+    }
+    return decode_header({**told, **{name: value for name, value in line.items() if name not in faults}})
 
 
 def changes_between(old: Header, new: Header) -> dict[str, object]:
@@ -121,7 +197,9 @@ def apply_changes(header: Header, changes: Mapping[str, Any]) -> Header:
     """Return a header with the changes of a resumption applied.
 
     Raises:
-        KeyError, TypeError: these are no changes of a header.
+        ValueError: these are no changes of a header.
 
     """
+    if faults := _faults_of(changes):
+        raise ValueError("; ".join(f"changes.{name}: {fault}" for name, fault in faults.items()))
     return decode_header({**_STORED.encode(header), **changes})

@@ -13,29 +13,19 @@ import msgspec
 
 from runner.core.events import Outcome
 from runner.core.record import Identity, Record, TextEvents, Timestamps
-from runner.storage.stored_names import StoredNames
-
-_IDENTITY = StoredNames(Identity, "key", "case", "turn", "repeat", "block", "provider", "model", "prompt", "simulated")
-_TIMESTAMPS = StoredNames(
-    Timestamps,
-    *("planned", "ready", "slot", "dns_start", "dns_end", "tcp_start", "tcp_end", "tls_end", "sent", "headers"),
-    *("first_event", "last_event", "sent_by"),
+from runner.storage.journal.line_types import (
+    IDENTITY,
+    LINE_TYPES,
+    NESTED,
+    RECORD,
+    TIMESTAMPS,
+    describe_fault,
+    refuse_unsound,
 )
-_NESTED = frozenset({"identity", "timestamps", "outcome", "text_events"})
-"""Fields of a record that are not stored as they are, but in a form of their own."""
 
-_RECORD = StoredNames(
-    Record,
-    *("reply", "reasoning", "tool_calls", "response_model", "finish_reason", "error_type", "error", "error_code"),
-    *("http_status", "request_id", "input_tokens", "output_tokens", "reasoning_tokens", "cached_tokens", "usage"),
-    *("reused", "attempts", "backoff_ns", "in_flight", "received_us", "late_ns", "clock", "noted", "started_at"),
-    *("node", "region", "warmup"),
-    without=_NESTED,
-    own_checks="custom_checks",
-)
-_DEFAULTS = tuple(spec.default for spec in fields(Record) if spec.name not in _NESTED)
+_DEFAULTS = tuple(spec.default for spec in fields(Record) if spec.name not in NESTED)
 
-_identity_in = itemgetter(*_IDENTITY.names)
+_identity_in = itemgetter(*IDENTITY.names)
 
 _NUMBERS = frozenset({"marks", "heard", "origin_us"})
 """Long members of a record's line that hold no text from outside, so that no key can be in them."""
@@ -49,8 +39,8 @@ _KIND = re.compile(rb'\{\s*"kind"\s*:\s*"(\w+)"')
 def encode_record(record: Record) -> dict[str, object]:
     """Return a record's line, without the members that are absent or at their default."""
     # Not asdict, which copies deeply and takes as long as all the rest.
-    line: dict[str, object] = {"kind": "record", **_IDENTITY.encode(record.identity)}
-    timestamps = zip(_TIMESTAMPS.names, _TIMESTAMPS.values_of(record.timestamps), strict=True)
+    line: dict[str, object] = {"kind": "record", **IDENTITY.encode(record.identity)}
+    timestamps = zip(TIMESTAMPS.names, TIMESTAMPS.values_of(record.timestamps), strict=True)
     line["marks"] = {name: at for name, at in timestamps if at is not None}
     line["outcome"] = record.outcome.value
     text = record.text_events
@@ -58,7 +48,7 @@ def encode_record(record: Record) -> dict[str, object]:
         line["heard"] = {"us": _differences(text.at_us), "ch": text.channels, "len": list(text.lengths)}
     if text.origin_us:
         line["origin_us"] = _differences(text.origin_us)
-    for name, default, value in zip(_RECORD.names, _DEFAULTS, _RECORD.values_of(record), strict=True):
+    for name, default, value in zip(RECORD.names, _DEFAULTS, RECORD.values_of(record), strict=True):
         if value != default:
             line[name] = _storable(value) if name == "usage" else value
     return line
@@ -76,12 +66,12 @@ def decode_record(line: Mapping[str, Any]) -> Record:
         AttributeError, KeyError, TypeError, ValueError: the line holds no record.
 
     """
-    values = _RECORD.decode(line)
+    values = RECORD.decode(line)
     if "noted" in values:
         values["noted"] = tuple(values["noted"])
     return Record(
         Identity(*_identity_in(line)),
-        Timestamps(*map(line["marks"].get, _TIMESTAMPS.names)),
+        Timestamps(*map(line["marks"].get, TIMESTAMPS.names)),
         Outcome(line["outcome"]),
         _decode_text_events(line),
         **values,
@@ -145,25 +135,58 @@ def _redact_texts(value: object, redact: Callable[[str], str], *, names: bool) -
     return value
 
 
-def from_bytes(raw: bytes) -> dict[str, Any]:
-    """Parse a line.
+def from_bytes(raw: bytes, *, whole: bool = True) -> dict[str, Any]:
+    """Parse a line; of a record, only the members that this version knows unless the line is wanted `whole`.
 
     Raises:
-        ValueError: this is not a JSON object with a kind.
+        ValueError: this is not a JSON object with a kind, or none that its kind allows.
 
     """
-    # msgspec refuses lone surrogates and other things that the standard library accepts as JSON.
-    line = _parse_record(raw) if kind_of(raw) == "record" else json.loads(raw)
-    if not isinstance(line, dict) or not isinstance(line.get("kind"), str):
-        raise ValueError("no kind")  # noqa: TRY004 -- a value from a file, not a caller's mistake
+    try:
+        line = _decode_known(raw) if not whole and kind_of(raw) == "record" else _decode_whole(raw)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except msgspec.ValidationError as error:
+        raise ValueError(describe_fault(error)) from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"it is not UTF-8: byte {error.start + 1} of it") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"it is not JSON: {error.msg}, at its character {error.pos + 1}") from None
+    refuse_unsound(line)
     return line
 
 
-def _parse_record(raw: bytes) -> object:
+def _decode_known(raw: bytes) -> dict[str, Any]:
+    """Return a record's line as its type says; the checks cost nothing, since no other object is made."""
+    try:
+        line: dict[str, Any] = _RECORD_LINE.decode(raw)
+    except msgspec.ValidationError:
+        raise
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        line = msgspec.convert(json.loads(raw.decode()), LINE_TYPES["record"])
+    return line
+
+
+def _decode_whole(raw: bytes) -> dict[str, Any]:
+    line = _parse(raw)
+    if not isinstance(line, dict) or not isinstance(line.get("kind"), str):
+        raise ValueError("no kind")  # noqa: TRY004 -- a value from a file, not a caller's mistake
+    if line["kind"] in LINE_TYPES:
+        msgspec.convert(line, LINE_TYPES[line["kind"]])
+    return line
+
+
+def _parse(raw: bytes) -> object:
+    if kind_of(raw) != "record":
+        return json.loads(raw.decode())
     try:
         return msgspec.json.decode(raw)
-    except msgspec.DecodeError:
-        return json.loads(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        # msgspec refuses lone surrogates and other things that the standard library accepts as JSON.
+        return json.loads(raw.decode())
+
+
+_RECORD_LINE = msgspec.json.Decoder(LINE_TYPES["record"])
 
 
 def kind_of(raw: bytes) -> str | None:

@@ -1,4 +1,7 @@
-"""Read a journal from disk, line by line: a million lines take no more memory than ten."""
+"""Read a journal from disk, line by line: a million lines take no more memory than ten.
+
+A damaged line is left out and noted with its number; the other lines are read as if it were not there.
+"""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -6,13 +9,43 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from runner.core.record import Record
 from runner.errors import JournalError
-from runner.storage.journal.header import FORMAT, Header, apply_changes, decode_header
+from runner.storage.journal.header import FORMAT, Header, apply_changes, decode_header, header_faults, mend_header
 from runner.storage.journal.line import decode_record, from_bytes, kind_of
+from runner.storage.journal.line_types import LINE_TYPES
 from runner.storage.journal.writer import FILE_NAME
+
+MOST_NAMED = 5
+"""Damaged lines that a sentence lists; of more, it gives the number."""
+
+
+@dataclass(slots=True)
+class Damage:
+    """The lines of a journal that cannot be used, by number, and why; complete once all records have been read.
+
+    The number of a header that is missing is 0.
+    """
+
+    lines: dict[int, str] = field(default_factory=dict)
+    resumption: bool = False
+    """Whether one of them was a resumption, so that it is not known which records it superseded."""
+
+    def add(self, number: int, why: str, raw: bytes = b"") -> None:
+        """Note that a line is left out."""
+        self.lines[number] = why
+        self.resumption |= kind_of(raw) == "resume"
+
+    def __str__(self) -> str:
+        """Return which lines are left out, and why."""
+        named = [
+            f"line {number}: {self.lines[number]}" if number else self.lines[number]
+            for number in sorted(self.lines)[:MOST_NAMED]
+        ]
+        more = len(self.lines) - len(named)
+        return "; ".join(named) + (f"; and {more:,} more lines" if more else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +62,11 @@ class Journal:
     """Key -> the last resumption, from 1, that requested it again: its records before that one do not count."""
     dropped: frozenset[str] = frozenset()
     """Keys that are not in the plan of the last resumption."""
+    read_to: int | None = None
+    """The byte at which another run begins in the same file; None where there is none."""
+    superseded: frozenset[int] = frozenset()
+    """Numbers of the lines of records that are followed by another of their key, where a resumption is damaged."""
+    damage: Damage = field(default_factory=Damage, compare=False)
 
     @property
     def records(self) -> Iterator[Record]:
@@ -66,7 +104,7 @@ class Journal:
         for line in self.lines(kind, "resume"):
             if line["kind"] == "resume":
                 resumptions += 1
-            elif self.repeated.get(line.get("key", ""), 0) <= resumptions:
+            elif self.repeated.get(line["key"], 0) <= resumptions:
                 yield line
 
     def _decode(self, line: Mapping[str, Any]) -> Record:
@@ -76,8 +114,17 @@ class Journal:
             raise JournalError(f"{self.path}: the record {line.get('key')} is damaged: {error!r}") from error
 
     def lines(self, *kinds: str) -> Iterator[dict[str, Any]]:
-        """Yield the lines of these kinds, or all lines, up to the size that the journal had when it was opened."""
-        return _read_lines(self.path, self.size, *kinds)
+        """Yield the sound lines of these kinds, or all, up to the size that the journal had when it was opened."""
+        found = _read_lines(self.path, self.size if self.read_to is None else self.read_to, self.damage, *kinds)
+        return (line.content for line in found if line.number not in self.superseded)
+
+    @property
+    def left_out(self) -> str | None:
+        """Which lines are damaged, and the way to a sound copy; None if none was found so far."""
+        if not self.damage.lines:
+            return None
+        repair = f"`compare rederive {self.path.parent} --repair` writes a sound copy"
+        return f"{self.path} is damaged; left out are {self.damage}. {repair}"
 
     @property
     def torn(self) -> bool:
@@ -104,7 +151,7 @@ def read(path: Path) -> Journal:
     """Open a run's folder, or its journal itself.
 
     Raises:
-        JournalError: there is no journal, it does not begin with a header, or its format is newer than this version.
+        JournalError: there is no journal, nothing of it can be read, or its format is newer than this version.
 
     """
     file = path / FILE_NAME if path.is_dir() else path
@@ -117,38 +164,110 @@ def read(path: Path) -> Journal:
 
 
 def _read_journal(file: Path) -> Journal:
-    size = file.stat().st_size
-    lines = _read_lines(file, size, "header", "resume")
-    first = next(lines, None)
-    if first is None or first["kind"] != "header":
-        raise JournalError(f"{file} is no journal: its first line is not a header")
+    """Open a journal: its header, mended if need be, with the changes of all resumptions."""
+    size, damage = file.stat().st_size, Damage()
+    first: _Line | None = None
+    resumptions: list[_Line] = []
+    read_to = None
+    for line in _read_lines(file, size, damage, *(LINE_TYPES.keys() - {"record"})):
+        if line.content["kind"] == "resume":
+            resumptions.append(line)
+        elif line.content["kind"] != "header":
+            continue
+        elif first is None:
+            first = line
+        elif line.content == first.content:
+            damage.add(line.number, "the header once more")
+        else:
+            damage.add(line.number, "another run begins here; neither it nor what is behind it belongs to this one")
+            read_to = line.start
+            break
+    end = size if read_to is None else read_to
+    header = _open_header(file, first, damage, end)
+    repeated, dropped, count = dict[str, int](), frozenset[str](), 0
+    for line in resumptions:
+        try:
+            header = apply_changes(header, line.content["changes"])
+        except ValueError as error:
+            damage.add(line.number, str(error))
+            damage.resumption = True
+            continue
+        count += 1
+        repeated |= dict.fromkeys(line.content["redone"], count)
+        dropped = frozenset(line.content["dropped"])
+    opened = Journal(file, header, size, count, repeated, dropped, read_to, damage=damage)
+    return replace(opened, superseded=_superseded(file, end, damage)) if damage.resumption else opened
+
+
+def _open_header(file: Path, first: "_Line | None", damage: Damage, end: int) -> Header:
+    """Return the header in a line; where it is damaged, mend it with what the records in a file's first bytes tell.
+
+    Raises:
+        JournalError: the file is no journal, its format is newer, or there is nothing to mend the header with.
+
+    """
+    content = {} if first is None else first.content
+    if isinstance(content.get("format"), int) and content["format"] > FORMAT:
+        raise JournalError(f"{file} has format {content['format']}; this version reads up to {FORMAT}: upgrade compare")
+    faults = header_faults(content)
+    if not faults:
+        return decode_header(content)
+    why = "; ".join(f"{name}: {fault}" for name, fault in faults.items())
+    records = (decode_record(line.content) for line in _read_lines(file, end, damage, "record"))
     try:
-        if first["format"] > FORMAT:
-            raise JournalError(
-                f"{file} has format {first['format']}; this version reads up to {FORMAT}: upgrade compare"
-            )
-        header, repeated, dropped, count = decode_header(first), dict[str, int](), frozenset[str](), 0
-        for count, line in enumerate(lines, 1):
-            header = apply_changes(header, line["changes"])
-            repeated |= dict.fromkeys(line["redone"], count)
-            dropped = frozenset(line["dropped"])
-    except (KeyError, TypeError) as error:
-        raise JournalError(f"{file}: its header is damaged: {error!r}") from error
-    return Journal(file, header, size, count, repeated, dropped)
+        header = mend_header(content, faults, file.absolute().parent.name, records)
+    except ValueError as error:
+        if first is not None:
+            raise JournalError(f"{file}:{first.number}: its header is damaged, and {error}: {why}") from error
+        reason = f" ({damage.lines[1]})" if 1 in damage.lines else ""
+        raise JournalError(f"{file} is no journal: its first line is not a header{reason}") from error
+    if first is not None:
+        damage.lines[first.number] = f"the header's {why}"
+    elif 1 not in damage.lines:
+        damage.lines[0] = "the header, which is missing"
+    return header
 
 
-def _read_lines(path: Path, size: int, *kinds: str) -> Iterator[dict[str, Any]]:
-    """Yield the complete lines of these kinds in the first `size` bytes of a file; other lines are not parsed."""
-    with path.open("rb") as file:
-        for number, raw in enumerate(file, start=1):
-            size -= len(raw)
-            if size < 0 or not raw.endswith(b"\n"):
-                return
-            if kinds and (kind := kind_of(raw)) is not None and kind not in kinds:
-                continue
-            try:
-                line = from_bytes(raw)
-            except ValueError as error:
-                raise JournalError(f"{path}:{number}: not a line of a journal: {error}") from error
-            if not kinds or line["kind"] in kinds:
-                yield line
+def _superseded(file: Path, end: int, damage: Damage) -> frozenset[int]:
+    """Return the numbers of the lines of records that are followed by another record of their key."""
+    last: dict[str, int] = {}
+    earlier = set()
+    for line in _read_lines(file, end, damage, "record"):
+        if line.content["key"] in last:
+            earlier.add(last[line.content["key"]])
+        last[line.content["key"]] = line.number
+    return frozenset(earlier)
+
+
+class _Line(NamedTuple):
+    """A line with its number, from 1, and the byte it starts at."""
+
+    number: int
+    start: int
+    content: dict[str, Any]
+
+
+def _read_lines(path: Path, size: int, damage: Damage, *kinds: str) -> Iterator[_Line]:
+    """Yield the sound and complete lines of these kinds in the first `size` bytes of a file; others are not parsed.
+
+    Of a record only the members that this version knows are returned, unless all lines are wanted.
+    """
+    end = 0
+    try:
+        with path.open("rb") as file:
+            for number, raw in enumerate(file, start=1):
+                start, end = end, end + len(raw)
+                if end > size or not raw.endswith(b"\n"):
+                    return
+                kind = kind_of(raw)
+                if number in damage.lines or (kinds and kind in LINE_TYPES and kind not in kinds):
+                    continue
+                try:
+                    line = from_bytes(raw, whole=not kinds)
+                except ValueError as error:
+                    damage.add(number, str(error), raw)
+                    continue
+                if not kinds or line["kind"] in kinds:
+                    yield _Line(number, start, line)
+    except OSError as error:
+        raise JournalError(f"{path} cannot be read: {error.strerror}; see that it is still there") from error

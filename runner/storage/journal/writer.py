@@ -30,9 +30,14 @@ class JournalWriter(AppendOnlyFile):
         super().__init__(folder / FILE_NAME)
 
     def _find_end(self) -> int:
-        _lock(self._file, self.path)
+        lock(self._file, self.path)
         self.found_size = os.fstat(self._file).st_size
         return _end_of_last_line(self._file)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was written so far; half a line that a killed run left is cut off."""
+        return self._end == 0
 
     def append(self, line: Mapping[str, object]) -> None:
         """Append one line whole.
@@ -65,8 +70,13 @@ class JournalWriter(AppendOnlyFile):
         self.append(encode_record(record))
 
 
-def _lock(file: int, path: Path) -> None:
-    """Refuse a second writer, where the platform and the file system have flock; elsewhere folder names are unique."""
+def lock(file: int, path: Path) -> None:
+    """Lock an open file or folder until it is closed, where the platform and the file system have flock.
+
+    Raises:
+        JournalError: another process has locked it.
+
+    """
     try:
         import fcntl  # noqa: PLC0415 -- POSIX only
     except ImportError:

@@ -84,6 +84,22 @@ def scan_recordings(folder: Path) -> Recordings:
     return Recordings(path, entries, is_torn=size > (entries[-1].end if entries else len(MAGIC)))
 
 
+def find_sound_end(folder: Path) -> tuple[int, str | None]:
+    """Return the byte at which the sound recordings of a run end, and why what is behind it cannot be used."""
+    path, end = folder / FILE_NAME, 0
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            end = min(len(MAGIC), size)
+            for entry in _read_entries(file, path, size):
+                end = entry.end
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    except JournalError as error:
+        return end, f"the recordings from there on: {error}"
+    return end, None
+
+
 def _read_entries(file: BinaryIO, path: Path, size: int) -> Iterator[RecordingEntry]:
     """Yield the complete recordings in a file."""
     start = file.read(len(MAGIC))

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import accumulate, pairwise
 
+import msgspec
+
 from runner.core.events import Failed, Outcome
 from runner.storage.stored_names import StoredNames
 
@@ -97,10 +99,9 @@ def decode_label(data: bytes) -> Label:
     """
     values = _LABEL.decode(json.loads(data))
     if values.get("failed") is not None:
-        failed = _FAILED.decode(values["failed"])
-        values["failed"] = Failed(**{**failed, "outcome": Outcome(failed["outcome"])})
-    values["flags"] = tuple(values.get("flags", ()))
-    return Label(**values)
+        values["failed"] = _FAILED.decode(values["failed"])
+    label: Label = msgspec.convert(values, Label)
+    return label
 
 
 SIZES = struct.Struct("<IIIQ")
@@ -207,5 +208,5 @@ def read_label(packed: bytes) -> Label:
     """
     try:
         return decode_label(zlib.decompress(packed))
-    except (zlib.error, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (zlib.error, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DamagedRecording(repr(error)) from error

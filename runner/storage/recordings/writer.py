@@ -1,9 +1,11 @@
 """Write recordings into a run's folder. Only the process that has locked the run's journal writes them."""
 
+import shutil
 from pathlib import Path
 
+from runner.errors import WriteFailed
 from runner.storage.append_only import AppendOnlyFile
-from runner.storage.recordings.reader import FILE_NAME, MAGIC, scan_recordings
+from runner.storage.recordings.reader import FILE_NAME, MAGIC, find_sound_end, scan_recordings
 
 
 class RecordingWriter(AppendOnlyFile):
@@ -35,3 +37,23 @@ class RecordingWriter(AppendOnlyFile):
 
         """
         self._append(frame)
+
+
+def copy_recordings(run: Path, folder: Path) -> str | None:
+    """Copy a run's recordings into another folder up to the first that is damaged; return what is left out.
+
+    Raises:
+        JournalError: they cannot be read.
+        WriteFailed: they cannot be written.
+
+    """
+    if not (run / FILE_NAME).exists():
+        return None
+    end, left_out = find_sound_end(run)
+    try:
+        shutil.copyfile(run / FILE_NAME, folder / FILE_NAME)
+        with (folder / FILE_NAME).open("r+b") as copy:
+            copy.truncate(end)
+    except OSError as error:
+        raise WriteFailed(f"{folder / FILE_NAME} cannot be written: {error.strerror}") from error
+    return left_out

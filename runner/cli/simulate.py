@@ -1,4 +1,4 @@
-"""`compare serve`: the simulator as a server for any client."""
+"""`compare simulate`: the simulator as a server for any client."""
 
 import click
 
@@ -7,16 +7,16 @@ import click
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="0 takes any free one.")
 @click.option("--fault", metavar="NAME", help="Inject this fault into every answer; `list` names them.")
-def serve(host: str, port: int, fault: str | None) -> None:
+def simulate(host: str, port: int, fault: str | None) -> None:
     """Run the simulator until Ctrl-C: an OpenAI-compatible server with a known clock.
 
     Its models are quick, steady, thinker and slow-start; sim/fault-NAME injects a fault into single answers.
     """
     from runner.simulator import faults  # noqa: PLC0415
-    from runner.simulator.server import serve as serve_simulator  # noqa: PLC0415
+    from runner.simulator.server import serve  # noqa: PLC0415
 
     if fault == "list":
         for name, described in faults.FAULTS.items():
             click.echo(f"{name:24} {described.description}")
         return
-    serve_simulator(host, port, fault=fault, announce=click.echo)
+    serve(host, port, fault=fault, announce=click.echo)

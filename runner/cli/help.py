@@ -1,0 +1,94 @@
+"""The help pages in groups: what the commands are for, and the options of those that have many, most used first."""
+
+from collections.abc import Mapping, Sequence
+
+import click
+
+COMMANDS: Mapping[str, Mapping[str, str]] = {
+    "Everyday": {
+        "run": "Ask every target what a suite says, and write tables.",
+        "ask": "Ask every target one prompt, replies side by side.",
+        "chat": "Talk with every target at once, turn by turn.",
+        "report": "Show finished runs, and write a page on them.",
+        "diff": "Compare two runs, or two targets of one run.",
+        "plan": "Show what a run would send and cost; send nothing.",
+        "providers": "List the providers, and whose key is set.",
+        "init": "Write a first suite and what belongs beside it.",
+    },
+    "Continuous integration": {
+        "snapshot": "Compare replies with those that are committed.",
+        "export": "Write a run for another tool.",
+        "import": "Make a suite of another tool's file.",
+        "schema": "Print the JSON Schema of suite files.",
+    },
+    "Laboratory": {
+        "doctor": "Check what is installed, configured and reachable.",
+        "calibrate": "Measure this machine's own timing error.",
+        "simulate": "Serve the simulator, to test any client.",
+        "replay": "Serve the recorded replies of a run.",
+        "rederive": "Recompute a recorded run's metrics from its bytes.",
+        "completion": "Print the lines that complete words in a shell.",
+    },
+}
+"""Heading -> the commands below it, each with a line that is never cut."""
+
+OPTIONS: Mapping[str, Sequence[str]] = {
+    "Targets": ("model", "provider", "skip_missing", "env_file", "allow_host"),
+    "What to ask": (
+        *("case", "repeat", "system", "max_tokens", "resume", "retry_errors", "replay", "fast"),
+        *("warmup_requests", "seed", "budget", "confirm_over", "yes"),
+    ),
+    "Load": (
+        "concurrency",
+        "order",
+        "rate",
+        "arrivals",
+        "duration",
+        "requests",
+        "sweep",
+        "until_ci",
+        "adaptive",
+        "lead",
+    ),
+    "Output": (
+        *("output", "open", "json", "quiet", "progress", "color", "percentiles", "record", "bom"),
+        *("estimate_tokens", "late_bound", "allow_errors"),
+    ),
+    "Comparing": ("ab", "baseline", "gate", "fail_undecided", "metric", "min_effect"),
+    "Cluster": ("engine", "address", "workers", "vantage"),
+}
+"""Heading -> the options below it by their long names; an option without a heading stands under "Options"."""
+
+Record = tuple[str, str]
+
+
+class GroupedCommand(click.Command):
+    """A command whose help has its options in groups."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write each group of options, then those without one."""
+        left = {_long_name(each): each for each in self.get_params(ctx) if isinstance(each, click.Option)}
+        for heading, names in OPTIONS.items():
+            _write_section(heading, [left.pop(name) for name in names if name in left], ctx, formatter)
+        _write_section("Options", list(left.values()), ctx, formatter)
+
+
+def _long_name(option: click.Option) -> str:
+    longest = next(name for name in option.opts if name.startswith("--"))
+    return longest.removeprefix("--").replace("-", "_")
+
+
+def _write_section(
+    heading: str, options: Sequence[click.Option], ctx: click.Context, formatter: click.HelpFormatter
+) -> None:
+    records = [record for option in options if (record := option.get_help_record(ctx)) is not None]
+    if records:
+        with formatter.section(heading):
+            formatter.write_dl(records)
+
+
+def write_commands(formatter: click.HelpFormatter) -> None:
+    """Write the commands in groups, a line each."""
+    for heading, lines in COMMANDS.items():
+        with formatter.section(heading):
+            formatter.write_dl([(name.ljust(10), line) for name, line in lines.items()])

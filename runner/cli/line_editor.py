@@ -1,0 +1,76 @@
+"""Reads what is typed: with line editing and history on a terminal, else a line of standard input at a time."""
+
+import sys
+import threading
+from collections.abc import Awaitable, Callable
+
+import anyio
+import anyio.from_thread
+import anyio.lowlevel
+
+from runner.cli.terminal import exact_stream
+
+PROMPT = "you> "
+
+
+def open_reader() -> Callable[[], Awaitable[str]]:
+    """Return a function that reads what is typed next, without blocking the event loop; empty at the end of input.
+
+    On a terminal, it raises KeyboardInterrupt for Ctrl-C.
+    """
+    return _open_editor() if sys.stdin.isatty() and sys.stderr.isatty() else _read_line
+
+
+def _open_editor() -> Callable[[], Awaitable[str]]:
+    from prompt_toolkit import PromptSession  # noqa: PLC0415 -- few commands edit lines
+    from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent  # noqa: PLC0415
+    from prompt_toolkit.output import create_output  # noqa: PLC0415
+
+    keys = KeyBindings()
+
+    @keys.add("enter")
+    def _send(event: KeyPressEvent) -> None:
+        buffer = event.current_buffer
+        if buffer.document.char_before_cursor == "\\":
+            buffer.delete_before_cursor()
+            buffer.insert_text("\n")
+        else:
+            buffer.validate_and_handle()
+
+    @keys.add("escape", "enter")
+    def _begin_line(event: KeyPressEvent) -> None:
+        event.current_buffer.insert_text("\n")
+
+    # The editor writes control sequences of its own, and shows those that are pasted as text.
+    session: PromptSession[str] = PromptSession(
+        PROMPT,
+        multiline=True,
+        key_bindings=keys,
+        prompt_continuation=" " * len(PROMPT),
+        output=create_output(stdout=exact_stream(sys.stderr)),
+        reserve_space_for_menu=0,
+    )
+
+    async def read() -> str:
+        try:
+            return await session.prompt_async(handle_sigint=False)
+        except EOFError:
+            return ""
+
+    return read
+
+
+async def _read_line() -> str:
+    """Return a line of standard input, while Ctrl-C is still heard; the empty string at its end."""
+    typed = anyio.Event()
+    lines: list[str] = []
+    token = anyio.lowlevel.current_token()
+
+    def read() -> None:
+        lines.append(sys.stdin.readline())
+        anyio.from_thread.run_sync(typed.set, token=token)
+
+    # A daemon: reading cannot be cancelled, and must not keep an interrupted process alive.
+    threading.Thread(target=read, daemon=True).start()
+    await typed.wait()
+    return lines[0]

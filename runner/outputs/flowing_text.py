@@ -1,0 +1,84 @@
+"""Text for a rich console that breaks lines as Chinese and Japanese are set: between characters, by their punctuation.
+
+Rich breaks lines at spaces alone, so that a sentence without any moves to the next line whole and leaves a gap.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Console
+from rich.containers import Lines
+from rich.text import Text
+from wcwidth import wcwidth
+
+_WIDE = (
+    "\u2e80-\u2fff\u3021-\u3029\u3041-\u3096\u30a1-\u30fa\u3105-\u33ff"
+    "\u3400-\u4dbf\u4e00-\ua4cf\uf900-\ufaff\U00020000-\U0003fffd"
+)
+"""Characters between which a line may end: those of Chinese and Japanese, and no punctuation."""
+_OPENING = "（「『【《〈〔［｛“"
+"""Characters that do not end a line."""
+_CLOSING = "、。，．：；！？）」』】》〉〕］｝…—～・ー々〻ゝゞヽヾ％℃”"
+"""Characters that do not begin a line."""
+_UNIT = re.compile(
+    rf"[{_OPENING}]*(?:[{_WIDE}]|[^\s{_WIDE}{_OPENING}{_CLOSING}]+)?[{_CLOSING}’.,:;!?)\]}}»%]*\s*",
+)
+"""What stays on one line if it fits: a character or a word, its punctuation, and the blanks behind it."""
+
+
+class FlowingText(Text):
+    """A text that is broken at the places of `line_ends`.
+
+    `Console.print` makes a plain text of what it is given itself: put this into a Group or a Panel.
+    """
+
+    def wrap(self, console: Console, width: int, **options: Any) -> Lines:
+        """Return the lines of the text at a width."""
+        if options.get("no_wrap") or self.no_wrap:
+            return super().wrap(console, width, **options)
+        lines = Lines()
+        for paragraph in self.split(allow_blank=True):
+            paragraph.expand_tabs(options.get("tab_size", 8))
+            for line in paragraph.divide(line_ends(paragraph.plain, width)):
+                line.rstrip_end(width)
+                lines.append(line)
+        return lines
+
+
+def line_ends(paragraph: str, columns: int) -> list[int]:
+    """Return the places in a paragraph at which a new line begins, apart from the first."""
+    ends: list[int] = []
+    begin = used = 0
+    for start, unit in _units(paragraph):
+        needed = _columns(unit.rstrip())
+        if used and used + needed > columns:
+            ends.append(begin := start)
+            used = 0
+        if needed > columns:
+            ends += _fold(start, unit.rstrip(), columns)
+            begin = ends[-1] if ends else begin
+        used = _columns(paragraph[begin : start + len(unit)])
+    return ends
+
+
+def _units(paragraph: str) -> Iterator[tuple[int, str]]:
+    indentation = len(paragraph) - len(paragraph.lstrip())
+    if indentation:
+        yield 0, paragraph[:indentation]
+    yield from ((found.start(), found[0]) for found in _UNIT.finditer(paragraph, indentation) if found[0])
+
+
+def _fold(start: int, unit: str, columns: int) -> Iterator[int]:
+    """Yield the places at which a unit that no line holds is cut."""
+    used = 0
+    for at, character in enumerate(unit):
+        width = _columns(character)
+        if used and used + width > columns:
+            yield start + at
+            used = 0
+        used += width
+
+
+def _columns(text: str) -> int:
+    return sum(max(wcwidth(character), 0) for character in text)

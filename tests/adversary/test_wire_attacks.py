@@ -1,0 +1,190 @@
+"""Servers that misbehave: each behaviour ends as one row that says so, and spoils no request that comes after it."""
+
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+import pytest
+
+from runner.core.events import Channel, Outcome
+from runner.providers.endpoint import Endpoint
+from runner.providers.provider_row import Row
+from runner.wire.client import Client
+from runner.wire.completion_request import CompletionRequest
+from runner.wire.read_loop import Attempt
+from tests.adversary.behaviours import BEHAVIOURS, GROUPS, LIMIT, PATIENT, Address, Behaviour, answer
+from tests.support.certificate import make_certificate, server_context
+from tests.support.command import compare, read_rows, write_config, write_yaml
+from tests.support.scripted_server import serve
+
+MATES = ("one", "two", "three")
+"""Prompts of the requests that follow each misbehaviour over the same client; their replies repeat them."""
+
+TOGETHER = 12
+"""Behaviours that are tried at the same time."""
+
+Addresses = dict[Address, str]
+
+
+@contextmanager
+def serve_raw(answer: bytes | None) -> Iterator[int]:
+    """Run a server that sends bytes to whoever connects, or never anything; yield its port."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
+
+        def accept_all() -> None:
+            held = []
+            with suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    held.append(connection)
+                    if answer is not None:
+                        connection.recv(65536)
+                        connection.sendall(answer)
+                        connection.close()
+
+        threading.Thread(target=accept_all, daemon=True).start()
+        yield listener.getsockname()[1]
+
+
+@contextmanager
+def serve_all(folder: Path) -> Iterator[Addresses]:
+    """Run one server of each kind; yield their base URLs. `SSL_CERT_FILE` names the certificate to be trusted."""
+    (folder / "trusted").mkdir()
+    (folder / "unknown").mkdir()
+    trusted, unknown = make_certificate(folder / "trusted"), make_certificate(folder / "unknown")
+    with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", str(trusted))
+        for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+            patch.delenv(name, raising=False)
+            patch.delenv(name.upper(), raising=False)
+        plain = stack.enter_context(serve(answer))
+        tls = stack.enter_context(serve(answer, server_context(trusted)))
+        stranger = stack.enter_context(serve(answer, server_context(unknown)))
+        garbage = stack.enter_context(serve_raw(b"\x15\x03\x01 what? " * 9))
+        simple = stack.enter_context(serve_raw(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"))
+        silent = stack.enter_context(serve_raw(None))
+        yield {
+            "plain": plain.url,
+            "tls": tls.url,
+            "tls-untrusted": stranger.url,
+            "tls-other-name": tls.url.replace("127.0.0.1", "localhost"),
+            "tls-to-plain": f"https://127.0.0.1:{simple}/v1",
+            "tls-garbage": f"https://127.0.0.1:{garbage}/v1",
+            "tls-silent": f"https://127.0.0.1:{silent}/v1",
+        }
+
+
+def url_of(behaviour: Behaviour, addresses: Addresses) -> str:
+    """Return the base URL that a behaviour is found at."""
+    return addresses.get(behaviour.at, behaviour.at)  # type: ignore[call-overload, no-any-return]
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What a behaviour left: its attempt, and the replies to those that came after it over the same client."""
+
+    attempt: Attempt
+    mates: tuple[str | None, ...]
+
+
+async def observe_all(addresses: Addresses) -> dict[str, Observed]:
+    """Try every behaviour with a client of its own, followed by requests that are answered properly."""
+    observed: dict[str, Observed] = {}
+    places = anyio.Semaphore(TOGETHER)
+
+    async def observe(name: str, behaviour: Behaviour) -> None:
+        async with places:
+            client = Client(Endpoint("acme", url_of(behaviour, addresses), None, Row()), behaviour.timeouts.connect)
+            try:
+                attempt = await ask(client, name, "hello", behaviour)
+                await anyio.sleep(behaviour.settle_s)
+                # Those at a server that cannot be reached have no mates.
+                mates = MATES if behaviour.at in {"plain", "tls"} else ()
+                replies = [await ask(client, "good", prompt) for prompt in mates]
+            finally:
+                await client.aclose()
+        observed[name] = Observed(attempt, tuple(reply.fold.text(Channel.ANSWER) for reply in replies))
+
+    async with anyio.create_task_group() as tasks:
+        for name, behaviour in BEHAVIOURS.items():
+            tasks.start_soon(observe, name, behaviour)
+    return observed
+
+
+async def ask(client: Client, model: str, prompt: str, behaviour: Behaviour | None = None) -> Attempt:
+    """Send one request; return the attempt."""
+    attempt, timeouts = Attempt(), behaviour.timeouts if behaviour else PATIENT
+    messages = [{"role": "user", "content": prompt}]
+    with anyio.fail_after(60):
+        await client.ask(CompletionRequest(model, messages, {"stream": True}, timeouts, LIMIT), attempt)
+    return attempt
+
+
+@pytest.fixture(scope="module")
+def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Addresses]:
+    """Run the servers for all tests."""
+    with serve_all(tmp_path_factory.mktemp("tls")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def observed(addresses: Addresses) -> dict[str, Observed]:
+    """Try every behaviour once, through the real transport."""
+    return anyio.run(observe_all, addresses, backend_options={"use_uvloop": True})
+
+
+@pytest.mark.parametrize("name", BEHAVIOURS)
+def test_each_behaviour_of_a_server_ends_as_one_row(name: str, observed: dict[str, Observed]) -> None:
+    """The row has the outcome, the text so far, the counts that can be believed, and the wait that was asked for."""
+    expected, fold = BEHAVIOURS[name], observed[name].attempt.fold
+    failed = fold.failed
+    assert (fold.outcome(), failed and failed.error_type) == (expected.outcome, expected.error_type), failed
+    reply = fold.text(Channel.ANSWER)
+    assert expected.reply(reply or "") if callable(expected.reply) else reply == expected.reply
+    assert set(expected.flags) <= set(fold.notes)
+    if expected.tokens is not None:
+        usage = fold.usage
+        assert (usage and usage.input_tokens, usage and usage.output_tokens) == expected.tokens
+    if failed is not None and failed.outcome is Outcome.RATE_LIMITED:
+        wait_s = failed.retry_after_s
+        assert wait_s is None if expected.retry_after_s is None else expected.retry_after_s(wait_s or 0)
+
+
+@pytest.mark.parametrize("name", [name for name, each in BEHAVIOURS.items() if each.at in {"plain", "tls"}])
+def test_requests_behind_a_misbehaviour_get_their_own_replies(name: str, observed: dict[str, Observed]) -> None:
+    """No byte of a bad answer reaches a later one over the same client, and none of them fails."""
+    assert observed[name].mates == MATES
+
+
+def test_there_are_behaviours_of_every_kind() -> None:
+    """All kinds are there, and more than 60 behaviours."""
+    assert len(BEHAVIOURS) == sum(map(len, GROUPS.values())) >= 60
+    assert all(len(group) >= 5 for group in GROUPS.values())
+
+
+def test_a_run_over_all_misbehaviours_ends_with_every_row(addresses: Addresses, tmp_path: Path) -> None:
+    """No server ends the run of the others: each has its row, and every table is written."""
+    rows, targets = {}, []
+    for number, (name, behaviour) in enumerate(BEHAVIOURS.items()):
+        if behaviour.retried:
+            continue
+        rows[f"p{number}"] = {"base_url": url_of(behaviour, addresses), "keyless": True, "models": [name]}
+        timeouts = {part: getattr(behaviour.timeouts, part) for part in ("connect", "first_token", "idle", "total")}
+        targets.append({"provider": f"p{number}", "models": [name], "timeouts": timeouts})
+    write_config(tmp_path, **rows)
+    suite = {"defaults": {"reply_limit": "1MiB"}, "targets": targets, "cases": [{"id": "a", "prompt": "hello"}]}
+    write_yaml(tmp_path / "suite.yaml", suite)
+    hosts = [url_of(BEHAVIOURS[target["models"][0]], addresses).split("/")[2] for target in targets]
+    allowed = [option for host in sorted(set(hosts)) for option in ("--allow-host", host)]
+    variables = {"SSL_CERT_FILE": os.environ["SSL_CERT_FILE"]}
+    done = compare(tmp_path, "run", "suite.yaml", "-y", "-o", "out", "-o", "t.json", *allowed, variables=variables)
+    assert done.returncode == 3, done.stderr
+    assert "Traceback" not in done.stderr
+    outcomes = {row["model"]: row["outcome"] for row in read_rows(tmp_path / "out")}
+    assert outcomes == {name: each.outcome.value for name, each in BEHAVIOURS.items() if not each.retried}
+    assert (tmp_path / "out" / "report.html").exists()

@@ -1,0 +1,119 @@
+"""`compare chat`: typed on a real terminal and piped; its turns are turns, and its tables are always written."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from runner.storage import journal
+from tests.conftest import RunCli
+from tests.support.command import compare, read_lines, write_config
+from tests.support.pseudo_terminal import open_terminal
+from tests.support.scripted_server import ReceivedRequest, ScriptedReply, json_reply, serve, streamed_reply
+
+UP, BACKSPACE, NEW_LINE, CTRL_C = "\x1b[A", "\x7f", "\x1b\r", "\x03"
+
+
+def test_lines_are_edited_on_a_terminal(tmp_path: Path) -> None:
+    """Backspace takes whole Chinese characters, arrows recall lines, lines can be several; what is seen is sent."""
+    with open_terminal(tmp_path, "chat", "-m", "sim/quick", "-o", "said", "--color", "never") as terminal:
+        terminal.wait_for("you>")
+        terminal.type(f"你好吗{BACKSPACE}{BACKSPACE}们好\r")
+        assert "you> 你们好" in terminal.wait_for("first text")
+        terminal.wait_for("you>", 2)
+        terminal.type("/help\r")
+        terminal.wait_for("/save FILE")
+        terminal.type(f"one{NEW_LINE}two\\\rthree\r")
+        terminal.wait_for("first text", 2)
+        terminal.wait_for("you>", 4)
+        terminal.type(f"{UP}\r")
+        terminal.wait_for("first text", 3)
+        terminal.wait_for("you>", 5)
+        terminal.type("/save chat.md\r")
+        terminal.wait_for("written: chat.md")
+        terminal.type("\r")
+        assert terminal.finish() == 0
+        assert "report: said/report.html" in terminal.lines
+    prompts = [record.identity.prompt for record in journal.read(tmp_path / "said").records]
+    assert prompts == ["你们好", "one\ntwo\nthree", "one\ntwo\nthree"]
+    assert "partial" not in (tmp_path / "chat.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("while_replying", [True, pytest.param(False, marks=pytest.mark.thorough)])
+def test_ctrl_c_writes_the_tables(tmp_path: Path, *, while_replying: bool) -> None:
+    """At the prompt and during a reply, which is recorded as cancelled; the exit code is 130."""
+    model = "sim/exact?ttft_ms=50&gap_ms=1000&tokens=600" if while_replying else "sim/quick"
+    with open_terminal(tmp_path, "chat", "-m", model, "-o", "said") as terminal:
+        terminal.wait_for("you>")
+        terminal.type("Hello\r")
+        terminal.wait_for("first text ~" if while_replying else "total")
+        if not while_replying:
+            terminal.wait_for("you>", 2)
+        terminal.type(CTRL_C)
+        assert terminal.finish() == 130
+    assert {path.name for path in (tmp_path / "said").iterdir()} >= {"results.csv", "results.md", "report.html"}
+    outcomes = [line["outcome"] for line in read_lines(tmp_path / "said", "record")]
+    assert outcomes == ["cancelled" if while_replying else "ok"]
+    assert len(read_lines(tmp_path / "said", "end")) == (not while_replying)
+
+
+def test_turns_are_turns_and_a_finished_chat_is_whole(tmp_path: Path, run_cli: RunCli) -> None:
+    """Nothing is called partial; /reset begins a conversation of its own."""
+    done = run_cli(
+        *("chat", "-m", "sim/quick", "-o", tmp_path / "said"),
+        input="My name is Ada.\nWhat is my name?\n/reset\nWhat is my name?\n/nope\n/save\n\n",
+    )
+    assert done.returncode == 0, done.stderr
+    lines = read_lines(tmp_path / "said", "record")
+    assert [(line["case"], line["turn"], line["repeat"]) for line in lines] == [
+        ("chat", 1, 1),
+        ("chat", 2, 1),
+        ("chat-2", 1, 1),
+    ]
+    replies = [line["reply"] for line in lines]
+    assert "Ada" in replies[1]
+    assert "Ada" not in replies[2]
+    assert "partial" not in done.stdout + (tmp_path / "said" / "results.md").read_text(encoding="utf-8")
+    assert "there is no command /nope" in done.stderr
+    assert "name a file: /save chat.md" in done.stderr
+
+
+def test_what_was_said_is_saved_in_the_format_of_a_suffix(tmp_path: Path, run_cli: RunCli) -> None:
+    """A file that exists, and a format that is not known, are refused, and the conversation goes on."""
+    saved = tmp_path / "so-far.json"
+    done = run_cli(
+        *("chat", "-m", "sim/quick", "-o", tmp_path / "said"),
+        input=f"Hello\n/save {saved}\n/save {saved}\n/save {tmp_path / 'x.docx'}\nHello again\n\n",
+    )
+    assert done.returncode == 0
+    assert [row["prompt"] for row in json.loads(saved.read_text(encoding="utf-8"))["rows"]] == ["Hello"]
+    assert "exists already; choose another name" in done.stderr
+    assert "no output is called .docx" in done.stderr
+    assert len(read_lines(tmp_path / "said", "record")) == 2
+
+
+def test_a_failed_turn_keeps_its_number_and_is_not_sent_again(tmp_path: Path, run_cli: RunCli) -> None:
+    """The turn after it is the next one, and the history holds neither the failed prompt nor an empty reply."""
+    asked: list[list[dict[str, str]]] = []
+
+    def answer(request: ReceivedRequest) -> ScriptedReply:
+        asked.append(request.json["messages"])
+        if len(asked) == 2:
+            return json_reply("400 Bad Request", {"error": {"message": "no"}})
+        return streamed_reply("Yes")
+
+    with serve(answer) as server:
+        write_config(tmp_path, acme={"base_url": server.url, "keyless": True, "models": ["m"]})
+        run_cli("chat", "-m", "acme/m", "-o", "said", input="one\ntwo\nthree\n\n", cwd=tmp_path)
+    assert [line["turn"] for line in read_lines(tmp_path / "said", "record")] == [1, 2, 3]
+    assert [message["content"] for message in asked[2]] == ["one", "Yes", "three"]
+
+
+def test_a_quiet_ask_prints_the_replies(tmp_path: Path) -> None:
+    """-q leaves out progress, not what was asked for; with --json the replies are in the JSON alone."""
+    quiet = compare(tmp_path, "ask", "What is 2 + 3?", "-m", "sim/quick", "-q", "-o", "a")
+    assert "2 + 3 = 5" in quiet.stdout
+    assert quiet.stderr == ""
+    as_json = compare(tmp_path, "ask", "What is 2 + 3?", "-m", "sim/quick", "-q", "--json", "-o", "b")
+    assert json.loads(as_json.stdout)["rows"][0]["reply"] == "2 + 3 = 5"
+    assert as_json.stderr == ""

@@ -1,0 +1,68 @@
+"""Which tests do something else with pytest's option `--thorough` than without it.
+
+These are the tests marked `thorough`, those of hypothesis, which get more examples, and those that call the command by
+`tests.support.command`, which starts a process for each call. The calls are found in the code of a test, of its
+fixtures, and of the functions and classes of the tests that these use.
+"""
+
+from collections.abc import Iterator
+from functools import cache
+from inspect import isclass, isfunction, ismodule, unwrap
+from types import CodeType, FunctionType
+from typing import Any
+
+import pytest
+from hypothesis import is_hypothesis_test
+
+from tests.support import command
+
+
+def differs_if_thorough(item: pytest.Item) -> bool:
+    """Return whether a test does something else with the option than without it."""
+    if not isinstance(item, pytest.Function):
+        return True
+    if item.get_closest_marker("thorough") or is_hypothesis_test(item.obj):
+        return True
+    fixtures = [fixture.func for found in item._fixtureinfo.name2fixturedefs.values() for fixture in found]
+    return any(map(_calls_the_command, (item.function, *fixtures)))
+
+
+@cache
+def _calls_the_command(function: Any) -> bool:
+    """Return whether a function calls the command in one way or the other, directly or by what it uses."""
+    seen: set[Any] = set()
+    waiting = [function]
+    while waiting:
+        found = waiting.pop()
+        if found is command.call:
+            return True
+        if found not in seen:
+            seen.add(found)
+            waiting += _used_by(found)
+    return False
+
+
+def _used_by(found: Any) -> Iterator[Any]:
+    """Yield the functions and classes of the tests that a function, or a method of a class, names."""
+    if isclass(found):
+        for member in vars(found).values():
+            yield from filter(isfunction, (member, getattr(member, "fget", None), getattr(member, "__func__", None)))
+        return
+    function = unwrap(found)
+    if not isinstance(function, FunctionType):
+        return
+    names = set(_names_in(function.__code__))
+    scopes = [function.__globals__, *(vars(each) for name in names if ismodule(each := function.__globals__.get(name)))]
+    if "always_start" in names:
+        yield command.call
+    for scope in scopes:
+        used = (scope[name] for name in names & scope.keys())
+        code = (each for each in used if isclass(each) or isfunction(unwrap(each)))
+        yield from (each for each in code if each.__module__.startswith("tests."))
+
+
+def _names_in(code: CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names_in(constant)

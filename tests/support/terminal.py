@@ -1,0 +1,75 @@
+"""The command on a pseudo-terminal, where it asks questions: what it prints is read, answers are typed."""
+
+import os
+import select
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from time import monotonic
+
+from tests.support.command import COMPARE, TIMEOUT_S, own_environment
+
+
+class TerminalProcess:
+    """A process of the command whose streams are a terminal."""
+
+    def __init__(self, process: subprocess.Popen[bytes], terminal: int) -> None:
+        self.process = process
+        self._terminal = terminal
+        self.printed = ""
+
+    def wait_for(self, text: str) -> None:
+        """Read until a text has been printed; fail if the process ends before."""
+        deadline = monotonic() + TIMEOUT_S
+        while text not in self.printed:
+            assert monotonic() < deadline, self.printed
+            assert self._read() or self.process.poll() is None, self.printed
+
+    def type(self, text: str) -> None:
+        """Type a text."""
+        os.write(self._terminal, text.encode())
+
+    def finish(self) -> int:
+        """Read until the process ends; return its exit code."""
+        deadline = monotonic() + TIMEOUT_S
+        while self._read() or self.process.poll() is None:
+            assert monotonic() < deadline, self.printed
+        return self.process.wait()
+
+    def _read(self) -> bool:
+        """Read what was printed within a tenth of a second; return whether that was anything."""
+        readable, _, _ = select.select([self._terminal], [], [], 0.1)
+        if not readable:
+            return False
+        data = b""
+        with suppress(OSError):  # nobody has the other end open any more
+            data = os.read(self._terminal, 65536)
+        self.printed += data.decode(errors="replace")
+        return bool(data)
+
+
+@contextmanager
+def open_on_terminal(
+    folder: Path, *arguments: str, variables: Mapping[str, str] | None = None
+) -> Iterator[TerminalProcess]:
+    """Start the command on a terminal for a block, which kills it at its end."""
+    ours, theirs = os.openpty()
+    try:
+        process = subprocess.Popen(
+            [sys.executable, *COMPARE, *arguments],
+            cwd=folder,
+            env=own_environment(folder, {"TERM": "dumb", **(variables or {})}),
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+        )
+    finally:
+        os.close(theirs)
+    try:
+        yield TerminalProcess(process, ours)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)

@@ -68,6 +68,7 @@ def _script_words() -> dict[str, str]:
         "blind_vote": _("Blind vote"),
         "is_best": _("{letter} is best"),
         "voted": _("{votes} of {turns} voted"),
+        "all_alike": _("all replies are the same"),
     }
 
 

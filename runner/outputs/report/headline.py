@@ -113,13 +113,10 @@ def _describe_rest(others: Sequence[RankedTarget]) -> str:
     if not factors:
         return ""
     low, high = times(min(factors)), times(max(factors))
+    if len(others) == 1:
+        return "; " + _("{ratio} faster than {target}", ratio=low, target=others[0].label)
     if low == high:
-        return plural(
-            len(others),
-            "; {low} faster than {n} more target",
-            "; {low} faster than {n} more targets",
-            low=low,
-        )
+        return _("; {ratio} faster than the {n} others", ratio=low, n=len(others))
     return _("; {low} to {high} faster than the {n} others", low=low, high=high, n=len(others))
 
 

@@ -26,7 +26,7 @@ from runner.outputs.report.provenance import ProvenanceFact, provenance_facts
 from runner.outputs.report.ranking import DurationRanking, rank_targets
 from runner.outputs.report.reply import PageReply, shorten, show_reply
 from runner.outputs.report.sampling import cut_to_fit, sample_turns
-from runner.outputs.report.summary_table import SummaryTable, describe_columns, tabulate_targets
+from runner.outputs.report.summary_table import PageSummary, describe_columns, tabulate_targets
 from runner.outputs.text.checks import describe_checks
 from runner.outputs.text.escape import printable
 from runner.outputs.text.figures import count
@@ -87,7 +87,7 @@ class ReportPage:
     glance: Glance
     provenance: tuple[tuple[ProvenanceFact, ...], ...]
     """How each run was made."""
-    summary: SummaryTable
+    summary: PageSummary
     caption: str
     """An explanation of the summary's columns."""
     failures: tuple[ShownFailure, ...]

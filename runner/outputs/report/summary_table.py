@@ -40,7 +40,7 @@ class SummaryRow:
 
 
 @dataclass(frozen=True, slots=True)
-class SummaryTable:
+class PageSummary:
     """Headings and rows, the fastest target first, those without a figure last."""
 
     headings: tuple[str, ...]
@@ -52,7 +52,7 @@ _Reader = Callable[[TargetFigures], SummaryCell]
 
 def tabulate_targets(
     columns: Sequence[TargetColumn], percents: Sequence[float], difference: Difference | None = None
-) -> SummaryTable:
+) -> PageSummary:
     """Return the summary of the targets of all runs, with the changes of a comparison beside their figures."""
     deltas = {} if difference is None else deltas_of(difference)
     read_all = [
@@ -61,7 +61,7 @@ def tabulate_targets(
     ]
     found = [(heading, cells) for heading, cells in read_all if any(cell != EMPTY for cell in cells)]
     order = sorted(range(len(columns)), key=lambda at: _rank(columns[at].figures))
-    return SummaryTable(
+    return PageSummary(
         headings=tuple(heading for heading, _ in found),
         rows=tuple(
             SummaryRow(columns[at].label, at, columns[at].summary.simulated, tuple(cells[at] for _, cells in found))

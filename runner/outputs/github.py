@@ -157,7 +157,12 @@ def _annotate_regressions(difference: Difference | None) -> Iterator[Annotation]
         )
 
 
-def snapshot_commands(environ: Mapping[str, str], run: Run, comparisons: Sequence[SnapshotComparison]) -> list[str]:
+def snapshot_commands(
+    environ: Mapping[str, str],
+    path: str | None,
+    comparisons: Sequence[SnapshotComparison],
+    lines: Mapping[str, int | None],
+) -> list[str]:
     """Return a line to print for each question that is not as kept, beside its case in the suite's file.
 
     Args:

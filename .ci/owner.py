@@ -3,6 +3,7 @@
 `python .ci/owner.py` writes; with `--check` it prints what is not in step and exits with 1.
 """
 
+import os
 import re
 import sys
 import tomllib
@@ -16,6 +17,9 @@ NAMING = ("pyproject.toml", "mkdocs.yml", "README.md", "README.zh-CN.md", "docs/
 MENTION = re.compile(r"(?P<before>github\.com/|uses: )[\w.-]+/compare(?![\w-])")
 
 
+LINK = re.compile(r"(?P<image>!?)(?P<label>\[[^\]]*\]\()(?P<path>(?!https?:)[\w./-]+)(?P<anchor>#[^)\s]*)?(?=\))")
+
+
 def repository() -> str:
     """Return `owner/compare`, as pyproject.toml names it."""
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -25,6 +29,23 @@ def repository() -> str:
 def with_repository(text: str, name: str) -> str:
     """Return a text in which every mention of the repository has this name."""
     return MENTION.sub(lambda found: f"{found['before']}{name}", text)
+
+
+def with_addresses(page: Path, *, kept: Path | None = None) -> str:
+    """Return a page's text with addresses of the repository for relative links, except those into the folder `kept`."""
+
+    def replaced(found: re.Match[str]) -> str:
+        target = Path(os.path.normpath(page.parent / found["path"]))
+        if kept and target.is_relative_to(kept):
+            return found[0]
+        if not target.exists():
+            sys.exit(f"{page}: {found['path']} does not exist")
+        kind = "raw" if found["image"] else "tree" if target.is_dir() else "blob"
+        inside = target.relative_to(CHECKOUT).as_posix()
+        address = f"https://github.com/{repository()}/{kind}/main/{inside}{found['anchor'] or ''}"
+        return f"{found['image']}{found['label']}{address}"
+
+    return LINK.sub(replaced, page.read_text(encoding="utf-8"))
 
 
 def outdated() -> Iterator[tuple[Path, str]]:

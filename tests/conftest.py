@@ -11,7 +11,7 @@ import pytest
 from hypothesis import settings
 
 from tests.support import command
-from tests.support.selection import differs_if_thorough
+from tests.support.selection import choose_thorough
 
 FOREIGN = (
     "*_API_BASE",
@@ -64,13 +64,14 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deselect the tests marked `thorough`; with the option those that do the same with it and without."""
     if config.getoption("--thorough"):
-        left_out = [item for item in items if not differs_if_thorough(item)]
+        chosen = choose_thorough(items)
     else:
-        left_out = [item for item in items if item.get_closest_marker("thorough")]
+        chosen = [item for item in items if item.get_closest_marker("thorough") is None]
+    kept = {item.nodeid for item in chosen}
+    left_out = [item for item in items if item.nodeid not in kept]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
-        ids = {item.nodeid for item in left_out}
-        items[:] = [item for item in items if item.nodeid not in ids]
+        items[:] = chosen
 
 
 def pytest_collection_finish() -> None:

@@ -3,6 +3,7 @@
 No command names a retired model, and what programs read is named as it is.
 """
 
+import csv
 import json
 import os
 import re
@@ -90,12 +91,12 @@ def blocks_of(document: Path) -> Iterator[tuple[str, str]]:
             yield found["mark"] or "", found["body"]
 
 
-def commands_of(document: Path) -> list[Shown]:
-    """Return the commands of a document, without those of blocks that are marked as needing another machine."""
+def commands_of(document: Path, *, elsewhere: bool = False) -> list[Shown]:
+    """Return the commands of a document, or those too that are marked as needing another machine."""
     lines = (
         line
         for mark, body in blocks_of(document)
-        if not mark.startswith(("ci:", "needs "))
+        if elsewhere or not mark.startswith(("ci:", "needs "))
         for line in body.replace("\\\n", " ").splitlines()
     )
     return [Shown(document, line.strip()) for line in lines if line.strip().startswith("compare ")]
@@ -116,7 +117,10 @@ def named(words: list[str]) -> tuple[click.Command, list[str]]:
 def test_every_command_and_option_named_exists(document: Path) -> None:
     """Each command and option that a document names, in a block or in a sentence, is defined."""
     text = document.read_text(encoding="utf-8")
-    lines = [*(found[1] for found in INLINE.finditer(text)), *(shown.line for shown in commands_of(document))]
+    lines = [
+        *(found[1] for found in INLINE.finditer(text)),
+        *(shown.line for shown in commands_of(document, elsewhere=True)),
+    ]
     for line in lines:
         meant, rest = named(shlex.split(line.replace("…", "").replace("...", ""), comments=True))
         known = {option for parameter in meant.params for option in (*parameter.opts, *parameter.secondary_opts)}
@@ -276,6 +280,23 @@ def test_every_command_shown_runs(document: Path, reader: Reader) -> None:
     assert {line: end for line, end in ends.items() if end not in EXPECTED_CODES} == {}
 
 
+def test_the_readme_shows_what_a_run_writes(earlier_run: Path) -> None:
+    """Its table has the first columns of results.md, and the columns it shows of results.csv are there."""
+    shown = [found["body"] for found in FENCE.finditer((CHECKOUT / "README.md").read_text(encoding="utf-8"))]
+    table, rows = (next(body for body in shown if body.startswith(start)) for start in ("| target", '"case"'))
+    written = (earlier_run / "results" / "latest" / "results.md").read_text(encoding="utf-8")
+    headings = next(line for line in written.splitlines() if line.startswith("| target"))
+
+    assert _cells(headings)[: len(_cells(table.splitlines()[0]))] == _cells(table.splitlines()[0])
+    with (earlier_run / "results" / "latest" / "results.csv").open(encoding="utf-8", newline="") as file:
+        assert set(next(csv.reader([rows.splitlines()[0]]))) <= set(next(csv.reader(file)))
+
+
+def _cells(line: str) -> list[str]:
+    """Return the cells of a row of Markdown."""
+    return [cell.strip() for cell in line.strip("| \n").split("|")]
+
+
 def write_named_files(document: Path, folder: Path) -> None:
     """Write each block with a title as the file of that name, unless the reader has such a file already."""
     for found in FENCE.finditer(document.read_text(encoding="utf-8")):
@@ -360,3 +381,9 @@ def test_the_json_that_agents_read_has_the_members_of_the_page(tmp_path: Path) -
     named_members = members_of(page)
     assert len(named_members) > 15
     assert [each for each in named_members if not has_member(printed[each[0]], each[1].split("."))] == []
+
+
+def test_every_command_in_a_block_is_in_a_block_of_shell() -> None:
+    """No command stands in an indented block, which no test would run."""
+    shown = {name_of(path): re.findall(r"^ {4}compare .*", prose_of(path), re.MULTILINE) for path in DOCUMENTS}
+    assert {name: lines for name, lines in shown.items() if lines} == {}

@@ -97,10 +97,18 @@ def test_macos_and_windows_run_the_readmes_test_command() -> None:
 
 def test_links_out_of_the_docs_lead_to_the_repository_in_the_site(monkeypatch: pytest.MonkeyPatch) -> None:
     """A page's link to a file outside of docs/ becomes an address; one to another page stays."""
-    site = script(monkeypatch, "site_pages")
-    text = site.for_site(DOCS / "zh" / "troubleshooting.md")
+    owner = script(monkeypatch, "owner")
+    text = owner.with_addresses(DOCS / "zh" / "troubleshooting.md", kept=DOCS)
 
-    assert "(https://github.com/OWNER/compare/blob/main/SECURITY.md)" in text.replace(
-        site.repository(), "OWNER/compare"
-    )
+    assert f"(https://github.com/{owner.repository()}/blob/main/SECURITY.md)" in text
     assert "(../runs.md#what-is-safe-when)" in text
+
+
+def test_a_package_indexs_page_has_no_relative_link(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The README of the package links to the repository, and its pictures to their bytes."""
+    owner = script(monkeypatch, "owner")
+    text = owner.with_addresses(CHECKOUT / "README.md")
+
+    assert re.findall(r"\]\((?!https://)[^)]*\)", text) == []
+    assert f"](https://github.com/{owner.repository()}/raw/main/docs/images/report-light.png)" in text
+    assert f"](https://github.com/{owner.repository()}/blob/main/docs/suite.md)" in text

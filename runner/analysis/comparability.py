@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from runner.analysis.pairing import QUESTION, STRATUM_AND_BLOCK, Arm
+from runner.analysis.pairing import STRATUM_AND_ROUND, Arm
 from runner.analysis.run_results import Run
+from runner.analysis.slow_requests import QUESTION
 from runner.errors import CompareError
 from runner.storage.journal import Header
 
@@ -142,8 +143,8 @@ def time_pairs(base: Arm, new: Arm) -> PairTiming | None:
 
 
 def _sent(arm: Arm) -> "pd.Series[float]":
-    sent: pd.Series[float] = arm.rows.set_index(STRATUM_AND_BLOCK)["sent_s"].dropna().astype(float)
-    return sent.groupby(level=STRATUM_AND_BLOCK).min()
+    sent: pd.Series[float] = arm.rows.set_index(STRATUM_AND_ROUND)["sent_s"].dropna().astype(float)
+    return sent.groupby(level=STRATUM_AND_ROUND).min()
 
 
 def warn_of_pairs(header: Header, base: Arm, new: Arm) -> list[str]:

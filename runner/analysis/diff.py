@@ -16,12 +16,20 @@ from runner.analysis.comparability import (
 )
 from runner.analysis.dataframe import targets_of
 from runner.analysis.intervals import Interval
-from runner.analysis.measure_tests import ComparedArms, MeasureEvidence, clock_error_s, clock_floor, gather_evidence
+from runner.analysis.measure_tests import (
+    ComparedArms,
+    MeasureEvidence,
+    allow_for_spells,
+    clock_error_s,
+    clock_floor,
+    gather_evidence,
+)
 from runner.analysis.measured_target import MeasuredTarget, describe_vantages, find_nodes, name_places
-from runner.analysis.measures import FAILURES, Measure, choose_measures
+from runner.analysis.measures import FAILURES, SLOW_REQUESTS, Measure, Unit, choose_measures
 from runner.analysis.pairing import Arm, arm_of
-from runner.analysis.permutation import PermutationResult, draws_for, holm_adjust, sign_flip_test
+from runner.analysis.permutation import PermutationResult, draws_for, holm_adjust
 from runner.analysis.replies import ReplyChange, compare_replies
+from runner.analysis.run_claim import RunClaim, claim_for_this_run
 from runner.analysis.run_results import Run
 from runner.analysis.verdict import Criteria, Decision, Rule, UndecidedReason, Verdict, decide
 from runner.errors import CompareError, did_you_mean
@@ -29,28 +37,12 @@ from runner.storage.journal import Header
 
 
 @dataclass(frozen=True, slots=True)
-class RunClaim:
-    """A claim of the pairs of requests of one run on its questions, at its time and no other.
-
-    `change`, its `interval` and `p` are those of a sign-flip test over all pairs of requests; p is adjusted for all
-    rows that were tested so. `agreeing` of the `pairs` changed in this direction.
-    """
-
-    change: float
-    interval: Interval | None
-    p: float
-    agreeing: int
-    pairs: int
-    questions: int
-
-
-@dataclass(frozen=True, slots=True)
 class DiffFinding:
     """One measure of one target, and the verdict on it.
 
-    `change` and its `interval` are the ratio of new to base; for failures, a difference of proportions. The levels are
+    `change` and its `interval` are the ratio of new to base; for shares, a difference of proportions. The levels are
     geometric means of what was compared, or the proportions. `p` is adjusted for all rows that were tested together.
-    `units` counts blocks, of the smaller run where there are two; for failures, requests. `floor` is by how much the
+    `units` counts rounds, of the smaller run where there are two; for failures, requests. `floor` is by how much the
     clocks may be wrong, in the measure's unit.
     """
 
@@ -157,7 +149,7 @@ def _warn_of_targets(before: tuple[MeasuredTarget, ...], after: tuple[MeasuredTa
 
 
 def diff_within(run: Run, a: str, b: str, rule: Rule | None = None, *, with_replies: bool = True) -> Difference:
-    """Return the difference of target b to target a of one run, in pairs of requests of the same block.
+    """Return the difference of target b to target a of one run, in pairs of requests of the same round.
 
     Args:
         run: with both targets. If it splits them by place, requests are paired whichever node sent them.
@@ -198,7 +190,7 @@ def _find_targets(run: Run, a: str, b: str) -> tuple[MeasuredTarget, MeasuredTar
 
 
 def diff_places(run: Run, a: str, b: str, rule: Rule | None = None) -> Difference:
-    """Return the difference of each target from place b to the same from place a, in pairs of the same block.
+    """Return the difference of each target from place b to the same from place a, in pairs of the same round.
 
     Raises:
         CompareError: the run was not sent from two such places, or no case was sent from both.
@@ -274,7 +266,7 @@ def _conclude(
 ) -> Difference:
     measures = choose_measures(rule.measures)
     draws = draws_for(rule.alpha / max(1, len(compared) * len(measures)))
-    rows = [row for arms in compared for row in gather_evidence(arms, measures, draws)]
+    rows = allow_for_spells([row for arms in compared for row in gather_evidence(arms, measures, draws)])
     findings = _decide_all(rows, rule)
     _refuse_empty(findings, compared, measures)
     return Difference(
@@ -316,10 +308,10 @@ def _warn_of_unmeasured(
 
 
 def _warn_of_autocorrelation(rows: list[MeasureEvidence], findings: tuple[DiffFinding, ...]) -> list[str]:
-    """Return a warning of each change whose p may be too small, since neighbouring blocks resemble each other."""
+    """Return a warning of each change whose p may be too small, since neighbouring rounds resemble each other."""
     changes = {Verdict.REGRESSED, Verdict.IMPROVED, Verdict.CHANGED}
     return [
-        f"{finding.target}: neighbouring blocks resemble each other in {finding.measure.label}, as if one side had "
+        f"{finding.target}: neighbouring rounds resemble each other in {finding.measure.label}, as if one side had "
         "slow spells of its own: p allows for spells of a few rounds, not for longer ones; repeat the run before you "
         "rely on it"
         for row, finding in zip(rows, findings, strict=True)
@@ -350,25 +342,8 @@ def _claim_for_this_run(rows: list[MeasureEvidence], findings: list[DiffFinding]
         for at, (row, found) in enumerate(zip(rows, findings, strict=True))
         if found.decision.reason is UndecidedReason.TOO_FEW and row.pairs is not None and len(row.pairs) > 1
     }
-    draws = draws_for(rule.alpha / max(1, len(open_rows)))
-    least = math.log1p(rule.min_effect)
-    large = {at: pairs for at, pairs in open_rows.items() if abs(float(pairs.mean())) >= least}
-    results = {at: sign_flip_test(pairs, draws=draws) for at, pairs in large.items()}
-    # A row too small to be claimed need not be tested, and counts as a test all the same.
-    adjusted = holm_adjust([*(result.p for result in results.values()), *[1.0] * (len(open_rows) - len(large))])
-    claims = {}
-    for (at, result), p in zip(results.items(), adjusted, strict=False):
-        is_beyond_clock = _is_beyond_clock(rows[at], result.estimate)
-        if p <= rule.alpha and is_beyond_clock:
-            claims[at] = RunClaim(
-                change=math.exp(result.estimate),
-                interval=None if result.interval is None else _exponential(result.interval),
-                p=p,
-                agreeing=int((open_rows[at] * result.estimate > 0).sum()),
-                pairs=len(open_rows[at]),
-                questions=rows[at].questions,
-            )
-    return claims
+    claims = claim_for_this_run(open_rows, {at: rows[at].questions for at in open_rows}, rule)
+    return {at: claim for at, claim in claims.items() if _is_beyond_clock(rows[at], math.log(claim.change))}
 
 
 def _is_beyond_clock(row: MeasureEvidence, estimate: float) -> bool:
@@ -379,16 +354,16 @@ def _is_beyond_clock(row: MeasureEvidence, estimate: float) -> bool:
 def _decide(row: MeasureEvidence, adjusted: tuple[float, float], rule: Rule, tests: int) -> DiffFinding:
     """Return the finding on a row, from its adjusted p and the one there would be if rounds were independent."""
     p, independent_p = adjusted
-    is_failures, result, floor = row.measure is FAILURES, row.result, clock_floor(row)
+    is_share, result, floor = row.measure.unit is Unit.SHARE, row.result, clock_floor(row)
     criteria = Criteria(
-        min_effect=rule.min_failure_rise if is_failures else math.log1p(rule.min_effect),
+        min_effect=_min_effect(row.measure, rule),
         alpha=rule.alpha,
         alpha_of_row=rule.alpha / tests,
         better=row.measure.better,
         beyond_clock=_is_beyond_clock(row, result.estimate),
         fewest_units=row.fewest_units,
         project=row.project,
-        is_bound=not is_failures,
+        is_bound=not is_share,
         independent_p=independent_p,
     )
     return DiffFinding(
@@ -396,8 +371,8 @@ def _decide(row: MeasureEvidence, adjusted: tuple[float, float], rule: Rule, tes
         measure=row.measure,
         base_level=row.levels[0],
         new_level=row.levels[1],
-        change=result.estimate if is_failures else math.exp(result.estimate),
-        interval=result.interval if is_failures or result.interval is None else _exponential(result.interval),
+        change=result.estimate if is_share else math.exp(result.estimate),
+        interval=result.interval if is_share or result.interval is None else result.interval.exponential(),
         p=p,
         n=row.n,
         units=result.units,
@@ -408,5 +383,8 @@ def _decide(row: MeasureEvidence, adjusted: tuple[float, float], rule: Rule, tes
     )
 
 
-def _exponential(interval: Interval) -> Interval:
-    return Interval(math.exp(interval.low), math.exp(interval.high), interval.level)
+def _min_effect(measure: Measure, rule: Rule) -> float:
+    """Return the minimum effect in the unit of the estimate."""
+    if measure is FAILURES:
+        return rule.min_failure_rise
+    return rule.min_slow_rise if measure is SLOW_REQUESTS else math.log1p(rule.min_effect)

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.analysis.autocorrelation import mean_of_rounds
+from runner.analysis.autocorrelation import IN_INTERVALS, add_caution, autocorrelation, mean_of_rounds
 from runner.analysis.student import quantile
+from runner.core.percentiles import smallest_sample
 
 LEVEL = 0.95
 
@@ -34,55 +35,60 @@ class Interval:
         """Return whether a value lies in the interval, ends included."""
         return self.low <= value <= self.high
 
+    def exponential(self) -> "Interval":
+        """Return the interval of a ratio, from that of its logarithm."""
+        return Interval(math.exp(self.low), math.exp(self.high), self.level)
+
 
 def median_interval(
-    values: Sequence[float], blocks: Sequence[int] | None = None, *, level: float = LEVEL
+    values: Sequence[float], rounds: Sequence[int] | None = None, *, level: float = LEVEL
 ) -> Interval | None:
     """Return the confidence interval of a median; None for fewer than six rounds, or six values without rounds.
 
     R. Woodruff, "Confidence Intervals for Medians and Other Position Measures", JASA 47, 1952: the interval of the
-    share of values below the median, from the differences between rounds, is read as two quantiles.
+    share of values below the median, from the differences between rounds, is read as two quantiles. It ends at the
+    extremes at most, which hold the median of six independent rounds with 96.9 %, and of more with more.
 
     Args:
         values: any unit; the ends of the interval have the same.
-        blocks: the round of each value; without them each value is a round by itself.
+        rounds: the round of each value; without them each value is a round by itself.
         level: the confidence level.
 
     """
-    found = _clustered_ranks(values, 0.5, blocks, level)
+    found = _clustered_ranks(values, 0.5, rounds, level, FEWEST_UNITS)
     return None if found is None else _between(values, found, level)
 
 
 def _clustered_ranks(
-    values: Sequence[float], share: float, blocks: Sequence[int] | None, level: float
+    values: Sequence[float], share: float, rounds: Sequence[int] | None, level: float, fewest: int
 ) -> tuple[int, int] | None:
-    """Return the ranks, from 1, between which the quantile lies; None where they are not in the sample."""
+    """Return the ranks, from 1, between which the quantile lies; None for fewer than `fewest` rounds."""
     count = len(values)
-    if count < FEWEST_UNITS:
+    if count < fewest:
         return None
-    totals, rounds = _excess_by_round(values, share, blocks)
-    if rounds < FEWEST_UNITS:
+    ordered = np.sort(np.asarray(values, dtype=float))
+    below = np.asarray(values, dtype=float) <= ordered[max(math.ceil(share * count), 1) - 1]
+    of_round = np.arange(count) if rounds is None else np.unique(np.asarray(rounds), return_inverse=True)[1]
+    excess = np.bincount(of_round, weights=below - below.mean())[None, :].astype(np.float64)
+    number = excess.shape[1]
+    if number < fewest:
         return None
-    found = mean_of_rounds(totals[None, :])
-    error = math.sqrt(float(found.variance[0])) * rounds / count
+    found = mean_of_rounds(excess, _correlation(values, of_round, excess))
+    error = math.sqrt(float(found.variance[0])) * number / count
     half = float(quantile((1 + level) / 2, found.degrees)[0]) * error
     low, high = math.ceil((share - half) * count - 1e-9), math.floor((share + half) * count + 1e-9) + 1
-    if share == 0.5:  # the extremes hold the median of six independent rounds with 96.9 %, and of more with more
-        low, high = max(low, 1), min(high, count)
-    return (low, high) if 1 <= low <= high <= count else None
+    return max(low, 1), min(high, count)
 
 
-def _excess_by_round(values: Sequence[float], share: float, blocks: Sequence[int] | None) -> tuple[Floats, int]:
-    """Return by how many more of each round's values than expected are below the quantile; and the number of rounds."""
-    ordered = np.sort(np.asarray(values, dtype=float))
-    at = max(math.ceil(share * len(ordered)), 1) - 1
-    below = np.asarray(values, dtype=float) <= ordered[at]
-    excess = (below - below.mean()).astype(np.float64)
-    if blocks is None:
-        return excess, len(excess)
-    labels = np.unique(np.asarray(blocks), return_inverse=True)[1]
-    totals = np.bincount(labels, weights=excess).astype(np.float64)
-    return totals, len(totals)
+def _correlation(values: Sequence[float], of_round: NDArray[np.intp], excess: Floats) -> Floats:
+    """Return how much rounds resemble their neighbours: in the values beyond the quantile, or in the mean rank.
+
+    A few values beyond a percentile show a spell less clearly than all values do.
+    """
+    ranks = np.unique(np.asarray(values, dtype=float), return_inverse=True)[1]
+    means = np.bincount(of_round, weights=ranks) / np.bincount(of_round)
+    found = np.maximum(autocorrelation(excess), autocorrelation(means[None, :]))
+    return add_caution(found, excess.shape[1], IN_INTERVALS)
 
 
 def _between(values: Sequence[float], ranks: tuple[int, int], level: float) -> Interval:
@@ -91,17 +97,19 @@ def _between(values: Sequence[float], ranks: tuple[int, int], level: float) -> I
 
 
 def percentile_interval(
-    values: Sequence[float], percent: float, blocks: Sequence[int] | None = None, *, level: float = LEVEL
+    values: Sequence[float], percent: float, rounds: Sequence[int] | None = None, *, level: float = LEVEL
 ) -> Interval | None:
     """Return the confidence interval of a percentile; None where the sample, or the number of rounds, is too small.
 
-    With rounds it is Woodruff's (see `median_interval`), and never narrower than the one of independent values by order
+    With rounds it is Woodruff's (see `median_interval`), never narrower than the one of independent values by order
     statistics, which p95 needs 72 of, p99 368: H. David and H. Nagaraja, "Order Statistics", 3rd edition, 2003, section
-    7.1. The ends are in the unit of the values.
+    7.1. Of rounds it needs as many as the percentile needs values: 20 for p95, one of which is expected beyond it. The
+    ends are in the unit of the values.
     """
     ranks = _interval_ranks(len(values), percent / 100, (1 - level) / 2)
-    if ranks is not None and blocks is not None:
-        clustered = _clustered_ranks(values, percent / 100, blocks, level)
+    if ranks is not None and rounds is not None:
+        fewest = max(FEWEST_UNITS, smallest_sample(percent))
+        clustered = _clustered_ranks(values, percent / 100, rounds, level, fewest)
         ranks = clustered and (min(ranks[0], clustered[0]), max(ranks[1], clustered[1]))
     return None if ranks is None else _between(values, ranks, level)
 

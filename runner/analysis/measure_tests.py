@@ -1,17 +1,34 @@
 """The evidence on each measure of two arms: levels, estimate, interval and p-value, before any rule is applied."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from runner.analysis.autocorrelation import judge_shift, mean_of_rounds
-from runner.analysis.intervals import LEVEL, Interval
-from runner.analysis.measures import FAILURES, TIMED_MEASURES, ClockUse, Measure, Unit
-from runner.analysis.pairing import Arm, BlockMeans, match_blocks, pair_blocks
+from runner.analysis.autocorrelation import (
+    FEWEST_ROUNDS,
+    IN_COUNTS,
+    add_caution,
+    autocorrelation,
+    judge_shift,
+    mean_of_rounds,
+    share_autocorrelation,
+)
+from runner.analysis.intervals import FEWEST_UNITS, LEVEL, Interval
+from runner.analysis.measures import FAILURES, SLOW_REQUESTS, TIMED_MEASURES, ClockUse, Measure, Unit
+from runner.analysis.pairing import (
+    STRATUM,
+    STRATUM_AND_ROUND,
+    Arm,
+    RoundMeans,
+    by_stratum_and_round,
+    logs_of,
+    match_rounds,
+    pair_rounds,
+)
 from runner.analysis.permutation import (
     FINE,
     IndependentResult,
@@ -23,6 +40,7 @@ from runner.analysis.permutation import (
 )
 from runner.analysis.proportions import Proportion, design_effect, fisher_p, newcombe_interval, smallest_fisher_p
 from runner.analysis.run_results import Run
+from runner.analysis.slow_requests import TIMES, mark_slow, mean_log_times
 from runner.core.events import TIMED
 
 Floats = NDArray[np.float64]
@@ -67,6 +85,10 @@ class MeasureEvidence:
     project: Callable[[int], PermutationResult] | None = None
     pairs: Floats | None = None
     questions: int = 0
+    rounds: tuple[Floats, ...] = ()
+    """The rounds' differences, or the rounds of new and of base, in the order of time; empty if requests are tested."""
+    times: tuple[Floats, ...] = ()
+    """Of slow requests, the times of the same rounds."""
 
     @property
     def currency(self) -> str | None:
@@ -75,17 +97,24 @@ class MeasureEvidence:
 
 
 def gather_evidence(arms: ComparedArms, measures: tuple[Measure, ...], draws: int = FINE) -> list[MeasureEvidence]:
-    """Return the evidence on those of the measures that both arms have, with as many random permutations as given."""
+    """Return the evidence on those of the measures that both arms have, with as many random permutations as given.
+
+    It takes rounds for independent; `allow_for_spells` corrects that for all rows of a comparison together.
+    """
     failures = _failure_evidence(arms) if FAILURES in measures else None
-    average = pair_blocks if arms.paired else match_blocks
+    slow = _slow_evidence(arms, draws) if SLOW_REQUESTS in measures else None
     comparable = [each for each in TIMED_MEASURES if each in measures and _is_in_one_currency(arms, each)]
-    found = {each: average(arms.base, arms.new, each.name) for each in comparable}
-    blocks = {measure: means for measure, means in found.items() if means is not None}
-    ttft, answer = (next((m for m in blocks if m.name == name), None) for name in ("ttft_s", "ttfa_s"))
-    if ttft and answer and _are_equal(blocks[ttft], blocks[answer]):
-        del blocks[answer]  # no reply has reasoning: a second test of the same numbers only costs power
-    timed = [_block_evidence(arms, measure, means, draws) for measure, means in blocks.items()]
-    return [*([failures] if failures else []), *timed]
+    found = {each: _average(arms, logs_of(arms.base, each.name), logs_of(arms.new, each.name)) for each in comparable}
+    rounds = {measure: means for measure, means in found.items() if means is not None}
+    ttft, answer = (next((m for m in rounds if m.name == name), None) for name in ("ttft_s", "ttfa_s"))
+    if ttft and answer and _are_equal(rounds[ttft], rounds[answer]):
+        del rounds[answer]  # no reply has reasoning: a second test of the same numbers only costs power
+    timed = [_round_evidence(arms, measure, means, draws) for measure, means in rounds.items()]
+    return [*filter(None, (failures, slow)), *timed]
+
+
+def _average(arms: ComparedArms, base: "pd.Series[float]", new: "pd.Series[float]") -> RoundMeans | None:
+    return pair_rounds(base, new) if arms.paired else match_rounds(base, new)
 
 
 def _is_in_one_currency(arms: ComparedArms, measure: Measure) -> bool:
@@ -97,43 +126,124 @@ def _currencies(arms: ComparedArms) -> set[str]:
     return {*arms.base.timed["currency"].dropna(), *arms.new.timed["currency"].dropna()}
 
 
-def _are_equal(one: BlockMeans, other: BlockMeans) -> bool:
+def _are_equal(one: RoundMeans, other: RoundMeans) -> bool:
     if one.base is not None and other.base is not None and not np.array_equal(one.base, other.base):
         return False
     return np.array_equal(one.new, other.new)
 
 
-def _block_evidence(arms: ComparedArms, measure: Measure, blocks: BlockMeans, draws: int) -> MeasureEvidence:
-    levels = (blocks.base_level, blocks.new_level)
-    if blocks.base is None:
-        result, fewest = sign_flip_test(blocks.new, draws=draws), fewest_pairs
-    else:
-        result, fewest = two_sample_test(blocks.base, blocks.new, draws=draws), fewest_of_two_samples
+def _round_evidence(arms: ComparedArms, measure: Measure, rounds: RoundMeans, draws: int) -> MeasureEvidence:
     return MeasureEvidence(
         arms,
         measure,
-        allow_for_spells(result, blocks.new, blocks.base),
-        levels,
-        blocks.n,
-        fewest,
-        pairs=blocks.pairs,
-        questions=blocks.questions,
+        _test(rounds, draws),
+        (math.exp(rounds.base_level), math.exp(rounds.new_level)),
+        rounds.n,
+        _fewest_units(rounds),
+        pairs=rounds.pairs,
+        questions=rounds.questions,
+        rounds=_series_of(rounds),
     )
 
 
-def allow_for_spells(result: PermutationResult, new: Floats, base: Floats | None) -> PermutationResult:
-    """Return the result with the larger p, and the wider interval, of the permutation test and a test for spells.
+def _test(rounds: RoundMeans, draws: int) -> PermutationResult:
+    if rounds.base is None:
+        return sign_flip_test(rounds.new, draws=draws)
+    return two_sample_test(rounds.base, rounds.new, draws=draws)
 
-    Args:
-        result: of the permutation test, which takes rounds for independent.
-        new: differences of pairs, or the rounds of the new run, in the order of time.
-        base: the rounds of the base, or None for pairs.
 
+def _fewest_units(rounds: RoundMeans) -> Callable[[float], int | None]:
+    return fewest_pairs if rounds.base is None else fewest_of_two_samples
+
+
+def _series_of(rounds: RoundMeans) -> tuple[Floats, ...]:
+    return (rounds.new,) if rounds.base is None else (rounds.new, rounds.base)
+
+
+# Slow requests
+
+
+def _slow_evidence(arms: ComparedArms, draws: int) -> MeasureEvidence | None:
+    """Return the evidence on the share of slow requests, by rounds; None if no question was timed on both sides."""
+    columns = [*STRATUM_AND_ROUND, *TIMES]
+    timed = pd.concat({"base": arms.base.timed[columns], "new": arms.new.timed[columns]})
+    timed = timed[timed[[*TIMES]].notna().any(axis=1)]
+    shares, times = (
+        _average(arms, *_split_sides(timed, np.asarray(of_row, dtype=np.float64)))
+        for of_row in (mark_slow(timed, STRATUM, arms.clock_error_s).astype(float), mean_log_times(timed))
+    )
+    if shares is None or times is None:
+        return None
+    levels = (shares.base_level, shares.new_level)
+    base, new = (Proportion(level * n, n) for level, n in zip(levels, shares.n, strict=True))
+    result = _never_narrower(_test(shares, draws), newcombe_interval(base, new))
+    units = result.units
+    return MeasureEvidence(
+        arms,
+        SLOW_REQUESTS,
+        result,
+        levels,
+        shares.n,
+        _fewest_units(shares),
+        project=(lambda n: _project_none_slow(result, n / units, base, new)) if result.constant else None,
+        rounds=_series_of(shares),
+        times=_series_of(times),
+    )
+
+
+def _split_sides(timed: pd.DataFrame, values: Floats) -> tuple["pd.Series[float]", "pd.Series[float]"]:
+    """Return the values of the rows of base and of new, by stratum and round."""
+    is_new = timed.index.get_level_values(0) == "new"
+    return by_stratum_and_round(timed[~is_new], values[~is_new]), by_stratum_and_round(timed[is_new], values[is_new])
+
+
+def _never_narrower(result: PermutationResult, least: Interval) -> PermutationResult:
+    """Return the result with an interval as wide as that of independent requests: of few slow ones rounds show little.
+
+    It is None where the rounds are too few for one.
     """
-    if result.constant or min(len(new), len(new) if base is None else len(base)) < 2:
+    interval = result.interval and Interval(min(result.interval.low, least.low), max(result.interval.high, least.high))
+    return replace(result, interval=interval)
+
+
+def _project_none_slow(
+    result: PermutationResult, factor: float, base: Proportion, new: Proportion
+) -> PermutationResult:
+    """Return the result of so many times the rounds where no round differs, and requests alone narrow the interval."""
+    units = math.ceil(result.units * factor)
+    old, now = (Proportion(each.count * factor, each.n * factor) for each in (base, new))
+    return replace(result, units=units, interval=newcombe_interval(old, now) if units >= FEWEST_UNITS else None)
+
+
+# Slow spells
+
+
+def allow_for_spells(rows: Sequence[MeasureEvidence]) -> list[MeasureEvidence]:
+    """Return the rows with the larger p, and the wider interval, of the permutation test and a test for spells.
+
+    The permutation test takes rounds for independent. How much they resemble their neighbours is estimated from each
+    row, and from all rows together.
+    """
+    every = [each for row in rows for each in row.rounds if not row.result.constant]
+    enough = [each for each in every if len(each) >= FEWEST_ROUNDS]
+    shared = 0.0
+    if enough:
+        found = np.array([float(autocorrelation(each[None, :])[0]) for each in enough])
+        shared = float(share_autocorrelation(found, np.array([float(len(each)) for each in enough])))
+    return [replace(row, result=_allow_for_spells(row, shared)) for row in rows]
+
+
+def _allow_for_spells(row: MeasureEvidence, shared: float) -> PermutationResult:
+    result = row.result
+    if result.constant or not row.rounds or min(map(len, row.rounds)) < 2:
         return result
-    p, half = (float(each[0]) for each in judge_shift(new[None, :], None if base is None else base[None, :], LEVEL))
-    inflation = max(float(mean_of_rounds(each[None, :]).inflation[0]) for each in (new, base) if each is not None)
+    correlations = [_correlation(row, at, shared) for at in range(len(row.rounds))]
+    new, *base = (each[None, :] for each in row.rounds)
+    p, half = (float(each[0]) for each in judge_shift(new, base[0] if base else None, LEVEL, correlations))
+    inflation = max(
+        float(mean_of_rounds(each[None, :], correlation).inflation[0])
+        for each, correlation in zip(row.rounds, correlations, strict=True)
+    )
     interval = result.interval and Interval(
         min(result.interval.low, result.estimate - half), max(result.interval.high, result.estimate + half)
     )
@@ -145,6 +255,21 @@ def allow_for_spells(result: PermutationResult, new: Floats, base: Floats | None
         independent=IndependentResult(result.p, result.interval),
         autocorrelated=result.autocorrelated or inflation >= ALIKE,
     )
+
+
+def _correlation(row: MeasureEvidence, at: int, shared: float) -> Floats:
+    """Return how much neighbouring rounds of one side of a row are alike; shape (1,)."""
+    series = row.rounds[at][None, :]
+    if series.shape[1] < FEWEST_ROUNDS:
+        return np.zeros(1)
+    found = np.maximum(autocorrelation(series), shared)
+    if not row.times:
+        return add_caution(found, series.shape[1])
+    # Slow requests are few: what looks like a spell in them is mostly chance, unless all times show one.
+    return add_caution(np.maximum(found, autocorrelation(row.times[at][None, :])), series.shape[1], IN_COUNTS)
+
+
+# Failures
 
 
 def _failure_evidence(arms: ComparedArms) -> MeasureEvidence | None:

@@ -46,7 +46,10 @@ class Measure:
 
 
 FAILURES = Measure("failures", "failures", Unit.SHARE, Better.LOWER)
-"""The only measure that is a share of requests, and needs no reply."""
+"""The share of requests that failed. It is the only measure that needs no reply."""
+
+SLOW_REQUESTS = Measure("slow", "slow requests", Unit.SHARE, Better.LOWER)
+"""The share of timed requests that took more than twice the median of their question over both sides."""
 
 TIMED_MEASURES = (
     Measure("ttft_s", "TTFT", Unit.SECONDS, Better.LOWER, ClockUse.DURATION),
@@ -59,7 +62,7 @@ TIMED_MEASURES = (
 )
 """The measures of timed requests, all compared as ratios."""
 
-MEASURES = (FAILURES, *TIMED_MEASURES)
+MEASURES = (FAILURES, SLOW_REQUESTS, *TIMED_MEASURES)
 
 
 def choose_measures(names: tuple[str, ...]) -> tuple[Measure, ...]:

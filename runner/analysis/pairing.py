@@ -1,4 +1,4 @@
-"""The two arms of a comparison, and the blocks that their rows become: the units of the tests.
+"""The two arms of a comparison, and the rounds that their rows become: the units of the tests.
 
 Values are compared as logarithms, so that a ratio and its inverse weigh equally, and no single slow request decides a
 mean.
@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 from runner.analysis.dataframe import measured, targets_of
 from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.measures import TIMED_MEASURES
+from runner.analysis.slow_requests import QUESTION
 from runner.analysis.summary import UNTRIED
 from runner.core.events import TIMED
 
 Floats = NDArray[np.float64]
 
-QUESTION = ["case", "turn"]
 STRATUM = [*QUESTION, "vantage"]
 """Rows are compared within a stratum. `vantage` is the node or place that sent the request, blank if it is ignored."""
-STRATUM_AND_BLOCK = [*STRATUM, "block"]
+STRATUM_AND_ROUND = [*STRATUM, "block"]
 
 _DESCRIPTIVE = ("prompt", "reply", "outcome", "finish_reason", "flags", "simulated", "response_model", "currency")
 _COMPARED_COLUMNS = frozenset(
@@ -73,12 +73,12 @@ def arm_of(table: pd.DataFrame, target: MeasuredTarget, label: str, vantages: Ma
 
 
 @dataclass(frozen=True, slots=True)
-class BlockMeans:
-    """The mean logarithms of each block: of paired arms the differences, new less base; else of either run.
+class RoundMeans:
+    """The means of each round: of paired arms the differences, new less base; else of either run.
 
-    `new` has shape (blocks,); `base` has shape (blocks of the base,), and is None if the arms are paired. `n` counts
-    the values behind them, of base and new. The levels are geometric means in the unit of the measure. `pairs` are the
-    differences of all pairs, of so many `questions`; None if the arms are not paired.
+    `new` has shape (rounds,); `base` has shape (rounds of the base,), and is None if the arms are paired. `n` counts
+    the values behind them, of base and new. The levels are means of the values. `pairs` are the differences of all
+    pairs, of so many `questions`; None if the arms are not paired.
     """
 
     new: Floats
@@ -90,54 +90,59 @@ class BlockMeans:
     questions: int = 0
 
 
-def pair_blocks(base: Arm, new: Arm, column: str) -> BlockMeans | None:
-    """Pair the rows of one run by case, turn and block, and average by block; None if no pair has the figure."""
-    pairs = pd.concat({"base": _logs(base, column), "new": _logs(new, column)}, axis=1).dropna()
+def pair_rounds(base: "pd.Series[float]", new: "pd.Series[float]") -> RoundMeans | None:
+    """Pair the values of one run by case, turn and round, and average by round; None if no pair has both.
+
+    The values are indexed by STRATUM_AND_ROUND, as `logs_of` returns them.
+    """
+    pairs = pd.concat({"base": base, "new": new}, axis=1).dropna()
     if pairs.empty:
         return None
     shifts = pairs["new"] - pairs["base"]
-    differences = _block_means(shifts)
-    levels = np.exp(pairs.mean())
+    differences = _round_means(shifts)
+    levels = pairs.mean()
     n = (len(pairs), len(pairs))
     questions = len({*zip(*(pairs.index.get_level_values(name) for name in QUESTION), strict=True)})
     each = shifts.to_numpy(dtype=float)
-    return BlockMeans(differences, None, n, float(levels["base"]), float(levels["new"]), each, questions)
+    return RoundMeans(differences, None, n, float(levels["base"]), float(levels["new"]), each, questions)
 
 
-def match_blocks(base: Arm, new: Arm, column: str) -> BlockMeans | None:
-    """Subtract from each value the mean of its stratum, averaged over both runs, and average by run and block.
+def match_rounds(base: "pd.Series[float]", new: "pd.Series[float]") -> RoundMeans | None:
+    """Subtract from each value the mean of its stratum, averaged over both runs, and average by run and round.
 
-    None if no stratum of both runs has the figure.
+    None if no stratum is in both runs. The values are indexed as for `pair_rounds`.
     """
-    old, now = _logs(base, column), _logs(new, column)
-    stratum_means = pd.concat({"base": _stratum_means(old), "new": _stratum_means(now)}, axis=1).dropna()
+    stratum_means = pd.concat({"base": _stratum_means(base), "new": _stratum_means(new)}, axis=1).dropna()
     if stratum_means.empty:
         return None
     middle = stratum_means.mean(axis=1)
-    old, now = _residuals(old, middle), _residuals(now, middle)
-    levels = np.exp(stratum_means.mean())
+    old, now = _residuals(base, middle), _residuals(new, middle)
+    levels = stratum_means.mean()
     n = (len(old), len(now))
-    return BlockMeans(_block_means(now), _block_means(old), n, float(levels["base"]), float(levels["new"]))
+    return RoundMeans(_round_means(now), _round_means(old), n, float(levels["base"]), float(levels["new"]))
 
 
-def _logs(arm: Arm, column: str) -> "pd.Series[float]":
-    """Return the logarithm of a column by stratum and block; a reply without any character counts as one character."""
+def logs_of(arm: Arm, column: str) -> "pd.Series[float]":
+    """Return the logarithm of a column by stratum and round; a reply without any character counts as one character."""
     values = arm.timed[column].to_numpy(dtype=float, na_value=np.nan)
     if column == "chars":
         values = np.where(np.isnan(values), values, np.maximum(values, 1))
     known = np.greater(values, 0)  # False where there is no value
-    index = pd.MultiIndex.from_arrays(
-        [arm.timed[name].array[known] for name in STRATUM_AND_BLOCK], names=STRATUM_AND_BLOCK
-    )
-    logs = pd.Series(np.log(values[known]), index=index, dtype=float)
-    return logs if index.is_unique else logs.groupby(level=STRATUM_AND_BLOCK).mean()
+    return by_stratum_and_round(arm.timed[known], np.log(values[known]))
+
+
+def by_stratum_and_round(rows: pd.DataFrame, values: Floats) -> "pd.Series[float]":
+    """Return a value of each row by stratum and round, the mean of those that have these in common."""
+    index = pd.MultiIndex.from_arrays([rows[name].array for name in STRATUM_AND_ROUND], names=STRATUM_AND_ROUND)
+    found = pd.Series(values, index=index, dtype=float)
+    return found if index.is_unique else found.groupby(level=STRATUM_AND_ROUND).mean()
 
 
 def _stratum_means(logs: "pd.Series[float]") -> "pd.Series[float]":
     return logs.groupby(level=STRATUM).mean()
 
 
-def _block_means(logs: "pd.Series[float]") -> Floats:
+def _round_means(logs: "pd.Series[float]") -> Floats:
     return np.asarray(logs.groupby(level="block").mean(), dtype=np.float64)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.analysis.intervals import LEVEL, Interval
+from runner.analysis.student import chi_squared_quantile
 
 Floats = NDArray[np.float64]
 
@@ -42,18 +43,24 @@ FailuresByRound = tuple[Floats, Floats]
 """How many requests of each round failed, and how many there were, in the order of rounds."""
 
 
+CLEARLY_TOGETHER, CAUTION = 0.999, 0.2
+"""Where the dispersion exceeds this quantile of what independent requests have, failures come together, and how much
+they do is as uncertain as any variance: then the effect is taken at the end that it exceeds with so small a chance."""
+
+
 def design_effect(*arms: FailuresByRound) -> float:
     """Return by how much the variance of failures between rounds exceeds the binomial's: 1 at least.
 
-    Of both arms together; the larger of those over batches of one, two and four rounds, since an outage may outlast a
+    Of all arms together; the largest of those over batches of one, two and four rounds, since an outage may outlast a
     round. J. Rao and A. Scott, "A Simple Method for the Analysis of Clustered Binary Data", Biometrics 48, 1992.
     """
     effects = [1.0]
     for size in BATCHES:
         parts = [_dispersion(failed, tried, size) for failed, tried in arms]
-        degrees = sum(degrees for _, degrees in parts)
+        squares, degrees = sum(part[0] for part in parts), sum(part[1] for part in parts)
         if degrees:
-            effects.append(sum(squares for squares, _ in parts) / degrees)
+            together = squares > chi_squared_quantile(CLEARLY_TOGETHER, degrees)
+            effects.append(squares / (chi_squared_quantile(CAUTION, degrees) if together else degrees))
     return max(effects)
 
 
@@ -103,19 +110,14 @@ def newcombe_interval(base: Proportion, new: Proportion, level: float = LEVEL) -
     R. Newcombe, "Interval Estimation for the Difference Between Independent Proportions", Statistics in Medicine 17,
     1998, method 10: a hybrid of two Wilson intervals. Unlike Wald's it has a width where no request failed.
     """
-    (base_low, base_high), (new_low, new_high) = _wilson_interval(base, level), _wilson_interval(new, level)
+    (base_low, base_high), (new_low, new_high) = wilson_interval(base, level), wilson_interval(new, level)
     difference = new.value - base.value
     low = difference - math.hypot(new.value - new_low, base_high - base.value)
     high = difference + math.hypot(new_high - new.value, base.value - base_low)
     return Interval(low, high, level)
 
 
-def share_interval(share: Proportion, level: float = LEVEL) -> Interval:
-    """Return the confidence interval of one share."""
-    return Interval(*_wilson_interval(share, level), level)
-
-
-def _wilson_interval(share: Proportion, level: float) -> tuple[float, float]:
+def wilson_interval(share: Proportion, level: float = LEVEL) -> tuple[float, float]:
     """Return the score interval of E. Wilson, "Probable Inference, the Law of Succession", JASA 22, 1927."""
     z = NormalDist().inv_cdf((1 + level) / 2)
     middle = (share.value + z**2 / (2 * share.n)) / (1 + z**2 / share.n)

@@ -9,7 +9,8 @@ from statistics import mean, median
 
 import pandas as pd
 
-from runner.analysis.pairing import QUESTION, Arm
+from runner.analysis.pairing import Arm
+from runner.analysis.slow_requests import QUESTION
 from runner.analysis.word_diff import share_of_words
 from runner.checks.refusal import find_refusal
 from runner.core.events import Outcome

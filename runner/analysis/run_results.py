@@ -15,6 +15,7 @@ from runner.analysis.cost import TargetCost, summarize_costs
 from runner.analysis.dataframe import FIGURE_COLUMNS, FILLING, REPLY_COLUMN, frame, measured, targets_of, with_places
 from runner.analysis.measured_target import MeasuredTarget, list_targets, name_places, target_of
 from runner.analysis.side_by_side import GridRow, arrange, choose
+from runner.analysis.sound_header import without_damage
 from runner.analysis.steady_state import add_filling, mark_filling
 from runner.analysis.summary import (
     ConnectionSummary,
@@ -106,16 +107,19 @@ class Run:
     @classmethod
     def of_journal(cls, journal: Journal) -> Self:
         """Return the run of a journal, finished or not."""
-        end, table = journal.end, _tabulate(journal.header, journal)
+        header, damage = without_damage(journal.header)
+        if damage is not None:
+            journal.damage.add(1, damage)
+        end, table = journal.end, _tabulate(header, journal)
         return cls(
-            header=journal.header,
+            header=header,
             source=journal,
             table=table,
             ended=end is not None,
             stop_reason=str(end["reason"]) if end and "reason" in end else None,
             connections=summarize_connections(journal.lines("connection")),
             cluster=summarize_workers(journal.lines("worker", "worker_lost", "attempt")),
-            checked=check_cells(journal.header, journal.records),
+            checked=check_cells(header, journal.records),
             left_out=journal.left_out,  # known now that all records have been read
         )
 

@@ -41,7 +41,7 @@ def mark_filling(header: Header, table: pd.DataFrame) -> pd.DataFrame:
 
 def _filling_positions(header: Header, counted: pd.DataFrame) -> Iterator[list[int]]:
     levels = LoadProfile.from_plain(header.load).levels
-    level = [level_of(int(block), levels, header.repeat) for block in counted["block"]] if levels else 0
+    level = [level_of(int(number), levels, header.repeat) for number in counted["block"]] if levels else 0
     groups = counted[["sent_s", "in_flight"]].assign(target=targets_of(counted).map(str), level=level)
     for _, group in groups.groupby(["target", "level"], sort=False):
         concurrency = int(group["level"].iloc[0])

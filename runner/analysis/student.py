@@ -1,4 +1,4 @@
-"""Student's t for any degrees of freedom, whole or not, computed for many values at once."""
+"""Student's t for any degrees of freedom, whole or not, computed for many values at once; and chi-squared, nearly."""
 
 import math
 from statistics import NormalDist
@@ -19,9 +19,10 @@ def two_sided_p(values: Floats, degrees: Floats) -> Floats:
     M. Abramowitz and I. Stegun, "Handbook of Mathematical Functions", 1964, 26.7.1. That of an infinite value is 0.
     """
     values, degrees = np.broadcast_arrays(np.asarray(values, dtype=float), np.asarray(degrees, dtype=float))
-    with np.errstate(over="ignore"):
-        x = degrees / (degrees + values**2)
-    return _incomplete_beta(x, degrees / 2)
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares = values**2
+        x, rest = degrees / (degrees + squares), np.where(np.isinf(squares), 1.0, squares / (degrees + squares))
+    return _incomplete_beta(x, rest, degrees / 2)
 
 
 def quantile(share: float, degrees: Floats) -> Floats:
@@ -42,6 +43,15 @@ def quantile(share: float, degrees: Floats) -> Floats:
     return found
 
 
+def chi_squared_quantile(share: float, degrees: float) -> float:
+    """Return the quantile of chi-squared at a share, to a few percent.
+
+    E. Wilson and M. Hilferty, "The Distribution of Chi-Square", PNAS 17, 1931.
+    """
+    step = 2 / (9 * degrees)
+    return float(degrees * max(1 - step + NormalDist().inv_cdf(share) * math.sqrt(step), 0) ** 3)
+
+
 def _log_gamma_step(values: Floats) -> Floats:
     """Return log(gamma(v + 1/2) / gamma(v)); beyond 50 by its asymptotic series, since the difference loses digits."""
     exact = [math.lgamma(value + 0.5) - math.lgamma(value) for value in np.minimum(np.ravel(values), 50)]
@@ -49,12 +59,15 @@ def _log_gamma_step(values: Floats) -> Floats:
     return np.where(values > 50, series, np.reshape(exact, np.shape(values))).astype(np.float64)
 
 
-def _incomplete_beta(x: Floats, a: Floats) -> Floats:
-    """Return the regularized incomplete beta function of a and 1/2 at x, by the side whose fraction converges fast."""
+def _incomplete_beta(x: Floats, rest: Floats, a: Floats) -> Floats:
+    """Return the regularized incomplete beta function of a and 1/2 at x, by the side whose fraction converges fast.
+
+    `rest` is 1 - x, which has digits where x is nearly 1.
+    """
     b = np.full_like(a, 0.5)
     swap = x > (a + 1) / (a + b + 2)
     front_a, front_b = np.where(swap, b, a), np.where(swap, a, b)
-    at = np.where(swap, 1 - x, x)
+    at = np.where(swap, rest, x)
     with np.errstate(divide="ignore", invalid="ignore"):
         logs = front_a * np.log(at) + front_b * np.log1p(-at)
     front = np.exp(logs - np.log(front_a) - math.lgamma(0.5) + _log_gamma_step(a))

@@ -18,12 +18,14 @@ from runner.analysis.columns import Cell
 from runner.analysis.dataframe import measured, rows_of, steady, targets_of
 from runner.analysis.intervals import Interval, median_interval, percentile_interval
 from runner.analysis.measured_target import MeasuredTarget, target_of
+from runner.analysis.slow_requests import QUESTION, TIMES, mark_slow, share_of_slow
 from runner.core.events import TIMED, Outcome
 from runner.core.percentiles import MEDIAN, PERCENTILES, name_extreme, name_percentile, nearest_rank, smallest_sample
 from runner.core.record import Record
 from runner.core.token_estimate import likely_tokens
 
 _SUMMARY_COLUMNS = ["block", "simulated", "outcome", "flags", "ttft_s", "ttfa_s", "total_s", "output_tps", "output_cps"]
+_SLOW_COLUMNS = [*QUESTION, "outcome", "flags", *TIMES]
 
 UNTRIED = frozenset({Outcome.CANCELLED, Outcome.SKIPPED})
 """Outcomes that are no failure of the target: the run was stopped, or an earlier turn failed and counts already."""
@@ -31,7 +33,7 @@ UNTRIED = frozenset({Outcome.CANCELLED, Outcome.SKIPPED})
 
 @dataclass(frozen=True, slots=True)
 class Statistic:
-    """A figure with its name (`p50`, `p95`, `max`) and the number of requests behind it."""
+    """A figure with its name (`p50`, `p95`, `max`, `slow`) and the number of requests behind it."""
 
     name: str
     value: float
@@ -71,6 +73,8 @@ class TargetSummary:
     """The percentiles requested of the total time, likewise."""
     ttft_adjusted: tuple[ErrorAdjustedPercentile, ...] = ()
     """The median and the percentiles requested, over all requests that could have been answered."""
+    slow: Statistic | None = None
+    """The share of timed requests that took more than twice the median of their question over all targets."""
 
     @property
     def ok(self) -> int:
@@ -100,13 +104,22 @@ def summarize(
     of_row = targets_of(table)
     others = sorted(set(of_row.unique()) - set(targets), key=str)
     every = (*targets, *others)
-    return tuple(_summarize_target(target, table.loc[of_row == target, _SUMMARY_COLUMNS], percents) for target in every)
+    slow = mark_slow(_timed(steady(measured(table[_SLOW_COLUMNS]))), QUESTION)
+    return tuple(
+        _summarize_target(target, table.loc[of_row == target, _SUMMARY_COLUMNS], percents, slow) for target in every
+    )
 
 
-def _summarize_target(target: MeasuredTarget, table: pd.DataFrame, percents: Sequence[float]) -> TargetSummary:
+def _timed(table: pd.DataFrame) -> pd.DataFrame:
+    return table[table["outcome"].isin([outcome.value for outcome in TIMED])]
+
+
+def _summarize_target(
+    target: MeasuredTarget, table: pd.DataFrame, percents: Sequence[float], slow: "pd.Series[bool]"
+) -> TargetSummary:
     counted = measured(table)
     under_load = steady(counted)
-    timed = under_load[under_load["outcome"].isin([outcome.value for outcome in TIMED])]
+    timed = _timed(under_load)
     return TargetSummary(
         target=target,
         simulated=bool(table["simulated"].any()),
@@ -123,7 +136,16 @@ def _summarize_target(target: MeasuredTarget, table: pd.DataFrame, percents: Seq
         ttft_percentiles=_percentiles(timed, "ttft_s", percents),
         total_percentiles=_percentiles(timed, "total_s", percents),
         ttft_adjusted=_error_adjusted(under_load, _present(timed["ttft_s"]), percents),
+        slow=_share_of_slow(timed, slow),
     )
+
+
+def _share_of_slow(timed: pd.DataFrame, slow: "pd.Series[bool]") -> Statistic | None:
+    known = timed[timed[[*TIMES]].notna().any(axis=1)]
+    if known.empty:
+        return None
+    share, interval = share_of_slow(slow[known.index], known["block"])
+    return Statistic("slow", share.value, len(known), interval)
 
 
 def _present(column: "pd.Series[float]") -> list[float]:
@@ -173,23 +195,23 @@ def _count_flags(table: pd.DataFrame) -> dict[str, int]:
     return dict(sorted(counts.items()))
 
 
-def median(values: Sequence[float], blocks: Sequence[int] | None = None) -> Statistic | None:
+def median(values: Sequence[float], rounds: Sequence[int] | None = None) -> Statistic | None:
     """Return the median, the mean of the middle two of an even number of values; None without values.
 
     Args:
         values: any number of values.
-        blocks: the block of each value, for the interval; see `median_interval`.
+        rounds: the round of each value, for the interval; see `median_interval`.
 
     """
     if not values:
         return None
-    return Statistic("p50", median_of(values), len(values), median_interval(values, blocks))
+    return Statistic("p50", median_of(values), len(values), median_interval(values, rounds))
 
 
-def percentile(values: Sequence[float], percent: float, blocks: Sequence[int] | None = None) -> Statistic | None:
+def percentile(values: Sequence[float], percent: float, rounds: Sequence[int] | None = None) -> Statistic | None:
     """Return a percentile by nearest rank, an observed value; None without values.
 
-    The interval allows for the rounds of the values, `blocks`, if they are given.
+    The interval allows for the rounds of the values, `rounds`, if they are given.
 
     Of a sample too small for it, return the maximum, or below the median the minimum, under that name. Nearest rank is
     definition 1 of R. Hyndman and Y. Fan, "Sample Quantiles in Statistical Packages", The American Statistician 50,
@@ -199,7 +221,7 @@ def percentile(values: Sequence[float], percent: float, blocks: Sequence[int] | 
         return None
     name, value = _nearest_rank(values, percent)
     supported = len(values) >= smallest_sample(percent)
-    return Statistic(name, value, len(values), percentile_interval(values, percent, blocks) if supported else None)
+    return Statistic(name, value, len(values), percentile_interval(values, percent, rounds) if supported else None)
 
 
 def _nearest_rank(values: Sequence[float], percent: float) -> tuple[str, float]:

@@ -10,9 +10,9 @@ import pandas as pd
 from runner.analysis.cost import TargetCost
 from runner.analysis.dataframe import measured, steady, targets_of
 from runner.analysis.equal_length import COLUMN, with_time_to_tokens
-from runner.analysis.intervals import Interval
+from runner.analysis.intervals import LEVEL, Interval
 from runner.analysis.measured_target import MeasuredTarget
-from runner.analysis.proportions import Proportion, share_interval
+from runner.analysis.proportions import Proportion, wilson_interval
 from runner.analysis.run_results import Run
 from runner.analysis.summary import Statistic, TargetSummary, median
 from runner.core.events import TIMED
@@ -36,7 +36,7 @@ class PassRate:
     @property
     def interval(self) -> Interval:
         """The 95 % interval of the share, as if repeats were independent."""
-        return share_interval(Proportion(self.passed, self.n))
+        return Interval(*wilson_interval(Proportion(self.passed, self.n)), LEVEL)
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,15 @@ from statistics import NormalDist
 from runner.analysis.intervals import LEVEL, Interval
 from runner.analysis.measures import Better
 from runner.analysis.permutation import PermutationResult
+from runner.analysis.student import chi_squared_quantile
 from runner.errors import CompareError
 
 MIN_EFFECT = 0.10
 """The smallest change that matters unless the user names one, as a share."""
 
-POWER = 0.8
-"""The chance with which the number of units named decides, if all is as it was estimated."""
+POWER, SPREAD_AT_MOST, FEWEST_DEGREES = 0.9, 0.9, 3
+"""The chance with which the number of units named decides, if all is as it was estimated, but for the spread: that is
+taken at the upper end of what a sample of that size allows, since few units show too small a spread too often."""
 
 MAX_UNITS = 100_000
 """A larger sample is never recommended."""
@@ -59,7 +61,8 @@ class Rule:
     """The thresholds of a verdict; the defaults are those of the simulation in docs/statistics.md.
 
     `measures` names what is compared, everything if it is empty. `min_effect` is a ratio less one, the same in both
-    directions: 0.1 means 1.1 times as much, or 1.1 times less. `min_failure_rise` is a difference of proportions.
+    directions: 0.1 means 1.1 times as much, or 1.1 times less. `min_failure_rise` and `min_slow_rise` are differences
+    of proportions, of failures and of slow requests.
 
     Raises:
         CompareError: a threshold is out of its range; the message has all such thresholds.
@@ -70,6 +73,7 @@ class Rule:
     min_effect: float = MIN_EFFECT
     min_failure_rise: float = 0.05
     measures: tuple[str, ...] = ()
+    min_slow_rise: float = 0.02
 
     def __post_init__(self) -> None:
         problems = []
@@ -79,8 +83,11 @@ class Rule:
             problems.append(
                 f"a minimum effect of {self.min_effect:g} cannot be judged (choose one above 0 and below 10, as 0.1)"
             )
-        if not 0 < self.min_failure_rise < 1:
-            problems.append(f"a minimum rise of {self.min_failure_rise:g} is no share (choose one between 0 and 1)")
+        problems += [
+            f"a minimum rise of {rise:g} is no share (choose one between 0 and 1)"
+            for rise in (self.min_failure_rise, self.min_slow_rise)
+            if not 0 < rise < 1
+        ]
         if problems:
             raise CompareError(", ".join(problems))
 
@@ -175,7 +182,7 @@ def _direction(estimate: float, better: Better) -> Verdict:
 
 
 def _units_needed(result: PermutationResult, criteria: Criteria) -> int | None:
-    """Return how many units like those at hand decide in four of five cases; None if no feasible number does.
+    """Return how many units like those at hand decide in three of four cases at least; None if no feasible number does.
 
     By the normal approximation: n = ((z + z of the power) * spread / distance)^2, and z^2 / 2 more for an estimated
     spread (W. Guenther, "Sample Size Formulas for Normal Theory T Tests", The American Statistician 35, 1981).
@@ -190,12 +197,18 @@ def _units_needed(result: PermutationResult, criteria: Criteria) -> int | None:
         goals = [(normal.inv_cdf(1 - criteria.alpha_of_row / 2), of_power, size)]
         if criteria.is_bound:
             goals.append((of_interval, of_power, size - criteria.min_effect))
-    needed = [result.units + 1, criteria.fewest_units(criteria.alpha_of_row) or 0]
+    needed, spread = [result.units + 1, criteria.fewest_units(criteria.alpha_of_row) or 0], _likely_spread(result)
     for z, more, distance in goals:
-        if distance * math.sqrt(MAX_UNITS) <= (z + more) * result.spread:
+        if distance * math.sqrt(MAX_UNITS) <= (z + more) * spread:
             return None
-        needed.append(math.ceil(((z + more) * result.spread / distance) ** 2 + z**2 / 2) if result.spread else 0)
+        needed.append(math.ceil(((z + more) * spread / distance) ** 2 + z**2 / 2) if spread else 0)
     return max(needed)
+
+
+def _likely_spread(result: PermutationResult) -> float:
+    """Return the spread that the true one exceeds with a chance of one in ten."""
+    degrees = max(result.units - 1, FEWEST_DEGREES)
+    return result.spread * math.sqrt(degrees / chi_squared_quantile(1 - SPREAD_AT_MOST, degrees))
 
 
 def _units_needed_by_projection(

@@ -49,9 +49,7 @@ class Replies:
 
         """
         if not self.said:
-            raise CompareError(
-                "nobody answered the last turn, so there is nobody to ask the next; begin anew with ask()"
-            )
+            raise CompareError("no target answered the last turn, so the next cannot be asked; start again with ask()")
         turn = _converse((*self.asked, prompt), self.said, {**self.options, "targets": tuple(self.said)})
         frame = pd.concat([self.frame, turn.frame], ignore_index=True)
         frame.attrs = turn.frame.attrs

@@ -30,7 +30,10 @@ class TwoRuns:
 
         base and new are typical values in `unit` (of a cost its currency), change is new to base as a ratio (of
         failures, a difference of shares), low and high its 95 % interval, p adjusted for all rows; n counts the rounds
-        behind a row, of failures the requests. `why` says what would decide an undecided row.
+        behind a row, of failures the requests. `why` says what would decide an undecided row. The columns that begin
+        with `this_run` hold what this run shows by itself where its rounds are too few for a verdict: the ratio over
+        all pairs of requests with its interval and p, and how many of the pairs changed in that direction. They are
+        blank elsewhere, and no verdict looks at them.
         """
         return pd.DataFrame([_row(finding, self.difference) for finding in self.difference.findings])
 
@@ -94,6 +97,8 @@ def _read_pair(names: Sequence[str], option: str, *such: str) -> tuple[str, str]
 
 def _row(finding: DiffFinding, difference: Difference) -> dict[str, object]:
     interval, doubt = finding.interval, phrases.describe_doubt(finding, difference)
+    claim = finding.this_run
+    ends = None if claim is None else claim.interval
     return {
         "target": finding.target,
         "metric": finding.measure.name,
@@ -109,4 +114,10 @@ def _row(finding: DiffFinding, difference: Difference) -> dict[str, object]:
         "units": finding.units,
         "verdict": phrases.name_verdict(finding, paired=difference.paired),
         "why": doubt,
+        "this_run": None if claim is None else claim.change,
+        "this_run_low": None if ends is None else ends.low,
+        "this_run_high": None if ends is None else ends.high,
+        "this_run_p": None if claim is None else claim.p,
+        "this_run_agreeing": None if claim is None else claim.agreeing,
+        "this_run_pairs": None if claim is None else claim.pairs,
     }

@@ -3,7 +3,7 @@
 import json
 import os
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from importlib.metadata import version
@@ -17,7 +17,7 @@ from runner.analysis.calibration import TimestampErrors, is_sustained, measure_e
 from runner.calibration.stored import identify_machine
 from runner.core.record import Record
 from runner.core.suite import Case, Parameters
-from runner.engine.observer import Observer
+from runner.engine.observer import CompositeObserver, Observer
 from runner.planning.plan import Plan, Request, Target
 from runner.providers.endpoint import find_endpoint
 from runner.providers.redaction import Redactor
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 SEARCH_S = 30.0
-"""Seconds by which the last trial of the search for the highest concurrency must have begun."""
+"""Seconds that the search for the highest concurrency may take: no trial begins that would not end by then."""
 
 MOST = 10_000
 """The highest concurrency that is tried; a run accepts no more either."""
@@ -145,7 +145,11 @@ class EffortTimer(Observer):
 
 
 async def run_load(
-    base_url: str, load: CalibrationLoad, folder: Path, open_runners: "OpenAttemptRunners | None" = None
+    base_url: str,
+    load: CalibrationLoad,
+    folder: Path,
+    open_runners: "OpenAttemptRunners | None" = None,
+    observer: Observer | None = None,
 ) -> Effort:
     """Run a load against a simulator, as any run does, into a journal in `folder`; return its effort.
 
@@ -154,6 +158,7 @@ async def run_load(
         load: the load.
         folder: where the journal is written.
         open_runners: opens what runs attempts; in this process, if not given.
+        observer: follows the load, too.
 
     Raises:
         CalibrationInterrupted: a signal came.
@@ -174,7 +179,7 @@ async def run_load(
             limits={SIMULATOR: load.concurrency},
             connect_s=parameters.timeouts.connect,
             journal=writer,
-            observer=timer,
+            observer=timer if observer is None else CompositeObserver((timer, observer)),
             redactor=Redactor(()),
             salt="calibrate",
             open_runners=open_runners or open_local_runners,
@@ -200,7 +205,7 @@ def _header(plan: Plan, load: CalibrationLoad) -> journal.Header:
     )
 
 
-async def run_trial(base_url: str, load: CalibrationLoad) -> TrialResult:
+async def run_trial(base_url: str, load: CalibrationLoad, observer: Observer | None = None) -> TrialResult:
     """Run a load against a simulator and compare all timestamps.
 
     Raises:
@@ -208,16 +213,56 @@ async def run_trial(base_url: str, load: CalibrationLoad) -> TrialResult:
 
     """
     with TemporaryDirectory(prefix="compare-") as name:
-        effort = await run_load(base_url, load, Path(name))
+        effort = await run_load(base_url, load, Path(name), observer=observer)
         records = list(journal.read(Path(name)).records)
     stamps = [each for record in records if (each := read_timestamps(record)) is not None]
     return TrialResult(measure_errors(stamps, load.requests), effort, records[0].clock)
 
 
-async def calibrate(load: CalibrationLoad, *, search: bool, report: Callable[[str], object]) -> Calibration:
-    """Measure this machine's error at a load and, with `search`, the highest concurrency that it sustains.
+class CalibrationObserver(Observer):
+    """Follows a calibration: ignores everything; a view overrides what it needs."""
 
-    `report` is called with a line on each trial before it starts.
+    def announced(self, load: CalibrationLoad, longest_s: float) -> None:
+        """Handle the first load, and how long the whole calibration takes at most on a machine with nothing to do."""
+
+    def trial_begun(self, load: CalibrationLoad, *, again: bool) -> None:
+        """Handle the beginning of a trial; `again` for a second one of the same load."""
+
+
+@dataclass(slots=True)
+class TrialSeries:
+    """Trials, one after the other, as long as the next one would end in time."""
+
+    base_url: str
+    observer: CalibrationObserver
+    ends_ns: int | None = None
+    """When the last trial must have ended; None for no limit."""
+    _slowdown: float = 1.0
+    """How many times as long as planned the latest trial took."""
+
+    async def run(self, load: CalibrationLoad, *, again: bool = False) -> TrialResult | None:
+        """Return the result of a trial; None where there is no time for it."""
+        began_ns = perf_counter_ns()
+        if self.ends_ns is not None and began_ns + load.ideal_s * self._slowdown * 1e9 > self.ends_ns:
+            return None
+        self.observer.trial_begun(load, again=again)
+        trial = await run_trial(self.base_url, load, self.observer)
+        self._slowdown = max(1.0, (perf_counter_ns() - began_ns) / 1e9 / load.ideal_s)
+        return trial
+
+    async def is_sustained(self, trial: TrialResult, load: CalibrationLoad) -> bool | None:
+        """Return whether a load was measured well, in a second trial if not in the first, which other work may disturb.
+
+        None where there is no time for the second.
+        """
+        if is_sustained(trial.errors):
+            return True
+        second = await self.run(load, again=True)
+        return None if second is None else is_sustained(second.errors)
+
+
+async def calibrate(load: CalibrationLoad, *, search: bool, observer: CalibrationObserver) -> Calibration:
+    """Measure this machine's error at a load and, with `search`, the highest concurrency that it sustains.
 
     Raises:
         CalibrationInterrupted: a signal came; what was measured by then is not kept.
@@ -225,10 +270,12 @@ async def calibrate(load: CalibrationLoad, *, search: bool, report: Callable[[st
     """
     from runner.simulator.process import launch  # noqa: PLC0415 -- few commands need it
 
+    observer.announced(load, load.ideal_s + (SEARCH_S if search else 0))
     async with launch() as base_url:
-        report(f"{load.requests} requests, {load.concurrency} at a time: about {load.ideal_s:.0f} s")
-        trial = await run_trial(base_url, load)
-        capacity = await _search(trial, base_url, load, report) if search else None
+        series = TrialSeries(base_url, observer)
+        trial = await series.run(load)
+        assert trial is not None, "there was no limit"
+        capacity = await _search(trial, series, load) if search else None
     tokens = trial.errors.tokens
     return Calibration(
         calibrated_at=datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -242,31 +289,23 @@ async def calibrate(load: CalibrationLoad, *, search: bool, report: Callable[[st
     )
 
 
-async def _search(
-    first: TrialResult, base_url: str, load: CalibrationLoad, report: Callable[[str], object]
-) -> Capacity:
-    """Try one concurrency after the other, until a trial as long as the last one no longer fits the time."""
-    start_ns = perf_counter_ns()
-    starts_well = await _sustains(first, base_url, load, report)
-    sustained, exceeded = (load.concurrency, None) if starts_well else (0, load.concurrency)
-    tried_s = 0.0
-    while (level := next_concurrency(sustained, exceeded, MOST)) is not None:
-        began_s = (perf_counter_ns() - start_ns) / 1e9
-        if began_s + tried_s > SEARCH_S:
+async def _search(first: TrialResult, series: TrialSeries, load: CalibrationLoad) -> Capacity:
+    """Try one concurrency after the other, as long as there is time."""
+    series.ends_ns = perf_counter_ns() + round(SEARCH_S * 1e9)
+    sustained, exceeded = 0, None
+    trial: TrialResult | None = first
+    tried: CalibrationLoad = load
+    while trial is not None:
+        holds = await series.is_sustained(trial, tried)
+        if holds is None:
             break
-        report(f"{level} at a time ...")
-        trial = await run_trial(base_url, load.at(level))
-        if await _sustains(trial, base_url, load.at(level), report):
-            sustained = level
+        if holds:
+            sustained = tried.concurrency
         else:
-            exceeded = level
-        tried_s = (perf_counter_ns() - start_ns) / 1e9 - began_s
+            exceeded = tried.concurrency
+        level = next_concurrency(sustained, exceeded, MOST)
+        if level is None:
+            break
+        tried = load.at(level)
+        trial = await series.run(tried)
     return Capacity(sustained, exceeded)
-
-
-async def _sustains(trial: TrialResult, base_url: str, load: CalibrationLoad, report: Callable[[str], object]) -> bool:
-    """Return whether a load was measured well, in a second trial if not in the first, which other work may have met."""
-    if is_sustained(trial.errors):
-        return True
-    report(f"{load.concurrency} at a time, once more ...")
-    return is_sustained((await run_trial(base_url, load)).errors)

@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 @click.option(
     "--requests", type=click.IntRange(1), metavar="N", help="Requests in all (default 3 per slot, 100 at least)."
 )
-@click.option("--no-search", is_flag=True, help="Do not look for the highest concurrency, which takes up to a minute.")
+@click.option(
+    "--no-search", is_flag=True, help="Do not look for the highest concurrency, which takes up to half a minute."
+)
 @click.option(
     "-o",
     "--output",
@@ -54,21 +56,26 @@ def calibrate(
     """
     from runner.calibration.measure import CalibrationInterrupted  # noqa: PLC0415 -- heavy imports wait until there is work
     from runner.calibration.stored import CALIBRATION, store  # noqa: PLC0415
+    from runner.cli.calibration_progress import open_calibration_progress  # noqa: PLC0415
+    from runner.cli.view import open_console  # noqa: PLC0415
     from runner.commands.calibrate import calibrate  # noqa: PLC0415
+    from runner.storage.run_folder import check_output  # noqa: PLC0415
 
+    path = output or CALIBRATION
+    check_output(path)
     try:
-        found = calibrate(
-            concurrency=concurrency,
-            tokens_per_s=rate,
-            requests=requests,
-            search=not no_search,
-            report=lambda line: click.echo(line, err=True),
-        )
+        with open_calibration_progress(open_console("auto", stderr=True)) as observer:
+            found = calibrate(
+                concurrency=concurrency,
+                tokens_per_s=rate,
+                requests=requests,
+                search=not no_search,
+                observer=observer,
+            )
     except (CalibrationInterrupted, KeyboardInterrupt):
         click.echo("interrupted: nothing is stored", err=True)
         sys.exit(130)
     click.echo(found.to_json() if as_json else tabulate_calibration(found), nl=not as_json)
-    path = output or CALIBRATION
     store(found.to_json(), path)
     click.echo(f"written: {path}", err=True)
 
@@ -104,6 +111,8 @@ def _percentile_cells(spread: "ErrorSpread | None") -> tuple[str, ...]:
 
 def _describe_capacity(capacity: "Capacity") -> str:
     bound = "p99 of the TTFT error stays under 5 ms"
+    if not capacity.sustained and capacity.exceeded is None:
+        return f"up to which concurrency {bound} was not found in the time of the search; try when the machine is idle"
     if not capacity.sustained:
         return f"{bound} at no concurrency that was tried; {capacity.exceeded} is too much"
     beyond = f"{capacity.exceeded} is too much" if capacity.exceeded else "no more was tried"

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.live import Live
 
 from runner.cli.side_by_side import TerminalReply, arrange, fits, print_plainly
-from runner.core.events import TIMED, Channel, Event
+from runner.core.events import TIMED, AnswerWasReasoning, Channel, Event
 from runner.core.events import Text as TextEvent
 from runner.core.record import Record
 from runner.engine.observer import Observer
@@ -83,9 +83,11 @@ class LiveReplies(Observer):
 
     def received(self, request: Request, event: Event) -> None:
         """Add a piece of text to its column."""
+        shown = self._shown[request.target.name]
+        if isinstance(event, AnswerWasReasoning):
+            shown.reasoning, shown.reply = shown.reasoning + shown.reply, ""
         if not isinstance(event, TextEvent):
             return
-        shown = self._shown[request.target.name]
         if not (shown.reasoning or shown.reply):
             shown.ending = f"first text ~{self._waited(shown.name, event.at_ns)}"
         if event.channel is Channel.REASONING:
@@ -96,7 +98,8 @@ class LiveReplies(Observer):
     def finished(self, record: Record) -> None:
         """Close a column with its timings."""
         shown = self._shown[record.identity.target]
-        shown.reply, shown.ending = record.reply or "", _describe_ending(record)
+        shown.reasoning, shown.reply = record.reasoning or "", record.reply or ""
+        shown.ending = _describe_ending(record)
         self._started_ns.pop(shown.name, None)
 
     def render(self, *, whole: bool = False) -> Columns:

@@ -1,16 +1,27 @@
-"""`compare completion`: shell completion."""
+"""`compare completion`: shell completion, and the words that options complete beside their names."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from runner.errors import CompareError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 SHELLS = ("bash", "zsh", "fish")
 PROGRAM = "compare"
+
+Complete = Callable[[click.Context, click.Parameter, str], "list[CompletionItem]"]
 
 
 @click.command()
 @click.argument("shell", type=click.Choice(SHELLS))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
-    """Print the lines that make a shell complete commands, options and files.
+    """Print the lines that make a shell complete commands, options, targets, cases, metrics, runs and files.
 
     \b
     eval "$(compare completion bash)"      in ~/.bashrc
@@ -23,3 +34,44 @@ def completion(context: click.Context, shell: str) -> None:
     if completer is None:
         raise click.UsageError(f"{shell} is not known")
     click.echo(completer(context.find_root().command, {}, PROGRAM, f"_{PROGRAM.upper()}_COMPLETE").source())
+
+
+def _completing(words: Callable[[click.Context], list[str]], *, or_files: bool = False) -> Complete:
+    """Return what completes a parameter with words; where none fits, with files if they may be meant."""
+
+    def complete(context: click.Context, _: click.Parameter, incomplete: str) -> "list[CompletionItem]":
+        from click.shell_completion import CompletionItem  # noqa: PLC0415
+
+        try:
+            found = [CompletionItem(word) for word in words(context) if word.startswith(incomplete)]
+        except (CompareError, OSError):  # in a file that a command would complain of
+            found = []
+        return found or ([CompletionItem(incomplete, type="file")] if or_files else [])
+
+    return complete
+
+
+def _words_of(name: str, *arguments: str) -> Callable[[click.Context], list[str]]:
+    """Return a function that calls one of `commands.completion` with arguments of the command line so far."""
+
+    def words(context: click.Context) -> list[str]:
+        from runner.commands import completion  # noqa: PLC0415
+
+        found: list[str] = getattr(completion, name)(*(_argument(context, each) for each in arguments))
+        return found
+
+    return words
+
+
+def _argument(context: click.Context, name: str) -> Path | None:
+    """Return an argument of the line; click leaves it unread where the option before the cursor lacks its value."""
+    found = context.params.get(name) or next(iter(context.args), None)
+    return None if found is None else Path(found)
+
+
+complete_targets = _completing(_words_of("target_words"))
+complete_providers = _completing(_words_of("provider_words"))
+complete_cases = _completing(_words_of("case_words", "suite"))
+complete_metrics = _completing(_words_of("metric_words"))
+complete_runs = _completing(_words_of("run_words"), or_files=True)
+complete_targets_of_base = _completing(_words_of("run_target_words", "base"))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runner.cli.completion import complete_metrics, complete_runs, complete_targets_of_base
 from runner.cli.options import color_option, fail_undecided_option, gate_option, min_effect_option
 from runner.cli.terminal import echo_error, echo_json
 from runner.errors import CompareError
@@ -16,10 +17,14 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("base", type=click.Path(path_type=Path))
-@click.argument("new", type=click.Path(path_type=Path), required=False)
+@click.argument("base", type=click.Path(path_type=Path), shell_complete=complete_runs)
+@click.argument("new", type=click.Path(path_type=Path), required=False, shell_complete=complete_runs)
 @click.option(
-    "--between", nargs=2, metavar="A B", help="Compare target B with target A of the one run: the stronger comparison."
+    "--between",
+    nargs=2,
+    metavar="A B",
+    shell_complete=complete_targets_of_base,
+    help="Compare target B with target A of the one run: the stronger comparison.",
 )
 @click.option(
     "--between-regions",
@@ -33,7 +38,8 @@ if TYPE_CHECKING:
     "metrics",
     multiple=True,
     metavar="NAME",
-    help="Only this measure; repeatable: failures, ttft, ttfa, total, tpot, output_cps, chars, cost. "
+    shell_complete=complete_metrics,
+    help="Only this measure; repeatable: failures, slow, ttft, ttfa, total, tpot, output_cps, chars, cost. "
     "Fewer rows are easier to decide.",
 )
 @click.option(
@@ -87,7 +93,7 @@ def diff(
     from runner.outputs.diff.formats import DIFFERENCE_WRITERS  # noqa: PLC0415
     from runner.storage.run_folder import check_outputs  # noqa: PLC0415
 
-    check_outputs(outputs, DIFFERENCE_WRITERS)
+    check_outputs(outputs, DIFFERENCE_WRITERS, reads=[base, *([new] if new else [])])
     least = MIN_EFFECT if min_effect is None else min_effect
     rule = Rule(alpha=alpha, min_effect=least, measures=metrics)
     with tell_if_slow("comparing", echo_error):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from runner.cli.completion import complete_runs
 from runner.cli.options import is_given, percentiles_option
 from runner.cli.terminal import exact_stdout
 from runner.outputs.text.escape import printable
@@ -13,7 +14,7 @@ ROWS_ALONE = frozenset({".csv", ".jsonl", ".parquet", ".xml"})
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=click.Path(path_type=Path), shell_complete=complete_runs)
 @click.option("--otel", is_flag=True, help="OpenTelemetry spans, one line of OTLP/JSON a request.")
 @click.option("--promptfoo", is_flag=True, help="Replies for promptfoo's --model-outputs.")
 @click.option("--excel", is_flag=True, help="A CSV that Excel opens as it is meant.")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.core import ParameterSource
 
+from runner.cli.completion import complete_cases, complete_providers, complete_targets
 from runner.commands.run.options import RANGES, RunOptions, check_options, parse_share, spell_option
 from runner.core.load_profile import ARRIVALS
 from runner.core.percentiles import PERCENTILES, parse_percentiles
@@ -141,10 +142,17 @@ TARGETS = (
         "models",
         multiple=True,
         metavar="NAME",
+        shell_complete=complete_targets,
         help="provider/model names a target, any model name allowed; a bare pattern filters the configured ones.",
     ),
     click.option(
-        "-p", "--provider", "providers", multiple=True, metavar="NAME", help="Only these providers; a name or pattern."
+        "-p",
+        "--provider",
+        "providers",
+        multiple=True,
+        metavar="NAME",
+        shell_complete=complete_providers,
+        help="Only these providers; a name or pattern.",
     ),
     click.option("--skip-missing", is_flag=True, help="Leave out named targets that have no key, instead of stopping."),
     env_file_option,
@@ -175,7 +183,15 @@ TARGETS = (
 """Which targets to ask, and where the results go."""
 
 REPEATS = (
-    click.option("-k", "--case", "cases", multiple=True, metavar="GLOB", help="Only the cases whose id fits."),
+    click.option(
+        "-k",
+        "--case",
+        "cases",
+        multiple=True,
+        metavar="GLOB",
+        shell_complete=complete_cases,
+        help="Only the cases whose id fits.",
+    ),
     click.option(
         "--repeat", type=whole_number("repeat"), metavar="N", help="Ask everything N times, in N shuffled rounds."
     ),

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import click
 
+from runner.cli.completion import complete_runs
+
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=click.Path(path_type=Path), shell_complete=complete_runs)
 @click.option("--repair", is_flag=True, help="Copy what is sound of a damaged run; it need not be a recorded one.")
 @click.option(
     "-o",

@@ -4,12 +4,15 @@ from pathlib import Path
 
 import click
 
+from runner.cli.completion import complete_runs
 from runner.cli.options import color_option, open_option, percentiles_option
 from runner.cli.terminal import echo_error
 
 
 @click.command()
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
+@click.argument(
+    "runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...", shell_complete=complete_runs
+)
 @click.option(
     "-o",
     "--output",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from runner.cli.completion import complete_metrics, complete_runs, complete_targets
 from runner.cli.confirm import CONFIRM_OVER, Threshold, ask_about_hosts, confirm
 from runner.cli.help import GroupedCommand
 from runner.cli.options import (
@@ -39,6 +40,7 @@ RECORDED_RUNS = (
         "--resume",
         type=click.Path(path_type=Path),
         metavar="RUN",
+        shell_complete=complete_runs,
         help="Resume a run: its folder, or `latest`. Completed requests are not sent again; options you omit keep "
         "their values.",
     ),
@@ -50,6 +52,7 @@ RECORDED_RUNS = (
         "--replay",
         type=click.Path(path_type=Path),
         metavar="RUN",
+        shell_complete=complete_runs,
         help="Ask nobody: play back what was recorded in RUN. Needs no key.",
     ),
     click.option("--fast", is_flag=True, help="With --replay, as fast as possible, not at the recorded pace."),
@@ -118,6 +121,7 @@ COMPARISON = (
         "--baseline",
         type=click.Path(path_type=Path),
         metavar="PATH",
+        shell_complete=complete_runs,
         help="Compare with this run afterwards: its folder, `latest`, or a snapshot's folder.",
     ),
     click.option(
@@ -125,6 +129,7 @@ COMPARISON = (
         "arms",
         nargs=2,
         metavar="BASE NEW",
+        shell_complete=complete_targets,
         help="Ask these two targets, interleaved, and compare the second with the first: the stronger comparison.",
     ),
     gate_option,
@@ -134,6 +139,7 @@ COMPARISON = (
         "metrics",
         multiple=True,
         metavar="NAME",
+        shell_complete=complete_metrics,
         help="Compare only this measure, such as ttft; repeatable. Fewer rows are easier to decide.",
     ),
     min_effect_option,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runner.cli.completion import complete_runs
 from runner.cli.confirm import CONFIRM_OVER, ask_about_hosts, confirm
 from runner.cli.help import GroupedCommand
 from runner.cli.options import REPEATS, TARGETS, run_options
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     "source",
     type=click.Path(path_type=Path),
     metavar="RUN",
+    shell_complete=complete_runs,
     help="Send nothing; take this run of the suite: its folder, its id, or `latest`.",
 )
 @click.option("--update", is_flag=True, help="Keep all that is new or changed, forget what is orphaned.")

@@ -24,9 +24,13 @@ class GuardedStream:
         self.rich_proxied_file = stream
         """The stream itself: what a rich console writes is clean already, and has colours."""
 
-    def write(self, text: str) -> int:
-        """Write a text without control characters; what the encoding lacks is written as an escape."""
-        stream, shown = self.rich_proxied_file, printable(text)
+    def write(self, text: str | bytes) -> int:
+        """Write a text without control characters; what the encoding lacks is written as an escape.
+
+        click writes the words that a shell completes as bytes.
+        """
+        decoded = text if isinstance(text, str) else text.decode(errors="replace")
+        stream, shown = self.rich_proxied_file, printable(decoded)
         try:
             stream.write(shown)
         except UnicodeEncodeError:

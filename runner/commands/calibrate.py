@@ -1,8 +1,6 @@
 """Measure how far this machine's timestamps are off, against the simulator."""
 
-from collections.abc import Callable
-
-from runner.calibration.measure import Calibration, CalibrationLoad
+from runner.calibration.measure import Calibration, CalibrationLoad, CalibrationObserver
 from runner.calibration.measure import calibrate as measure
 from runner.commands.run.event_loop import run_async
 
@@ -17,7 +15,7 @@ def calibrate(
     tokens_per_s: float,
     requests: int | None,
     search: bool,
-    report: Callable[[str], None],
+    observer: CalibrationObserver,
 ) -> Calibration:
     """Return how far timestamps are off at a load.
 
@@ -26,7 +24,7 @@ def calibrate(
         tokens_per_s: tokens a second of each reply.
         requests: requests in all; None for 3 per slot, but at least 100.
         search: whether to look for the highest concurrency that is measured well.
-        report: gets a line on each step.
+        observer: follows it.
 
     Raises:
         CalibrationInterrupted: a signal came before all was measured.
@@ -41,6 +39,6 @@ def calibrate(
     ).overlapping()
 
     async def measure_load() -> Calibration:
-        return await measure(load, search=search, report=report)
+        return await measure(load, search=search, observer=observer)
 
     return run_async(measure_load)

@@ -69,7 +69,7 @@ class Chat:
 
 
 def prepare_chat(options: RunOptions, *, system: str | None = None, ask: AskUser | None = None) -> PreparedRun:
-    """Return a run whose targets can be talked with; how many turns there will be is open. `ask` is as for `prepare`."""
+    """Return a run whose targets can be talked with, with an open number of turns. `ask` is as for `prepare`."""
     suite = suite_from_prompts([PLACEHOLDER], name=NAME, parameters=Parameters(system=system))
     suite = replace(suite, cases=(Case(NAME, (PLACEHOLDER,)),))
     prepared = prepare(suite, load_registry(Path.cwd()), options, ask=ask)

@@ -56,7 +56,7 @@ def export(
         )
     if output is not None:
         suffix = output.suffix.lower()
-        check_outputs([output], known_suffixes([suffix]) if form is None else SUFFIXES[form])
+        check_outputs([output], known_suffixes([suffix]) if form is None else SUFFIXES[form], reads=[name])
     run = replace(load_run(name), percents=percents)
     if form is None:
         assert output is not None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.analysis.run_results import Run
+from runner.analysis.sound_header import without_damage
 from runner.commands.load_run import is_journal_file
 from runner.commands.run.perform import DEFAULT_OUTPUTS
 from runner.core.record import Record
@@ -102,7 +103,10 @@ def _write_run(folder: Path, lines: Iterator[Mapping[str, object]]) -> None:
 
 def _header_line(journal: Journal, run_id: str) -> dict[str, Any]:
     """Return the header's line for a run of another name; where it is damaged, as it was mended."""
-    line = next(journal.lines("header"), encode_header(journal.header))
+    sound, damage = without_damage(journal.header)
+    if damage is not None:
+        journal.damage.add(1, damage)
+    line = next(journal.lines("header"), encode_header(sound))
     return {**line, "run_id": run_id}
 
 

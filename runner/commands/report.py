@@ -31,15 +31,19 @@ def place_report(names: Sequence[Path], output: Path | None) -> Path:
 
     """
     path = output or _default_place(names)
-    check_outputs([path], (".html",))
+    own = _folder_of(names[0]) if len(names) == 1 else None
+    check_outputs([path], (".html",), own, reads=names)
     return path
 
 
 def _default_place(names: Sequence[Path]) -> Path:
     if len(names) > 1:
         return Path(FILE_NAME)
-    (name,) = names
-    return (name.parent if is_journal_file(name) else find_run(name)) / FILE_NAME
+    return _folder_of(names[0]) / FILE_NAME
+
+
+def _folder_of(name: Path) -> Path:
+    return name.parent if is_journal_file(name) else find_run(name)
 
 
 def write_report(runs: Sequence[Run], path: Path) -> None:

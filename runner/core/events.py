@@ -69,8 +69,6 @@ class WholeMessage:
 
     at_ns: int
     texts: Mapping[Channel, str]
-    is_delta: bool = False
-    """Whether it came as one more piece, so that only a long text that equals the reply is a repetition."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ them are properties, so that a better definition also applies to old journals. T
 docs/metrics.md. Performs no I/O and reads no clock.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
@@ -14,9 +14,11 @@ from runner.core.bursts import first_arrival, in_one_burst, is_held_back
 from runner.core.charge import charged_cost
 from runner.core.events import TIMED, Channel, Outcome
 from runner.core.model_family import is_other_model
+from runner.core.token_estimate import LETTERS_PER_TOKEN, fewest_tokens, most_tokens
 
 UNHEARD_TOKENS, LONGEST_UTF8 = 64, 4
-"""Reasoning of more tokens than it has bytes, by more than this, was streamed in part or as a summary."""
+"""Reasoning of more tokens than it has bytes, by more than this, was streamed in part or as a summary. So many tokens
+a reply may have beyond its text, for the marks around it and its calls of tools."""
 
 LATE_S, LATE_SHARE, LATE_FLOOR_S, OLD_LATE_FLOOR_S = 0.010, 0.05, 0.003, 0.002
 """A row is flagged if its timestamps may be late by more than this, or by more than this share of its TTFT. A delay
@@ -214,6 +216,36 @@ class Record:
     @property
     def streamed_tokens(self) -> int | None:
         """Output tokens less reasoning tokens that were never streamed; None if unknown."""
+        return None if self.unseen_tokens or self.tokens_in_doubt else self._reported_tokens
+
+    @cached_property
+    def unseen_tokens(self) -> bool:
+        """Whether more output tokens were counted than the text can have: the model thought unheard and uncounted."""
+        tokens, chars = self._reported_tokens, self.chars or 0
+        if tokens is None or self.outcome not in TIMED:
+            return False
+        if not chars:
+            return tokens > 1  # one may be that of the end
+        most = self._bound(most_tokens) if tokens > chars / 4 + UNHEARD_TOKENS else 0  # few texts are looked at
+        return 0 < most < tokens - UNHEARD_TOKENS
+
+    @cached_property
+    def tokens_in_doubt(self) -> bool:
+        """Whether the counts contradict the text or each other: too few for it, or more thinking than output."""
+        if self.output_tokens is None or self.outcome not in TIMED:
+            return False
+        if (self.reasoning_tokens or 0) > self.output_tokens:
+            return True
+        least = self.output_tokens * LETTERS_PER_TOKEN + UNHEARD_TOKENS
+        return (self.chars or 0) > least and self._bound(fewest_tokens) * LETTERS_PER_TOKEN > least
+
+    def _bound(self, bound: Callable[[str], float]) -> float:
+        """Return a bound on the tokens of all text that was streamed."""
+        return sum(bound(text) for text in (self.reasoning, self.reply, self.tool_calls) if text)
+
+    @property
+    def _reported_tokens(self) -> int | None:
+        """The tokens of the text that was streamed, as far as the counts say."""
         if self.output_tokens is None or not self.reasoning_tokens:
             return self.output_tokens
         lengths = zip(self.text_events.channels, self.text_events.lengths, strict=True)
@@ -321,6 +353,8 @@ class Record:
             "cached": bool(self.cached_tokens),
             "warmup": self.warmup,
             "other_model": self.other_model,
+            "unseen_tokens": self.unseen_tokens,
+            "tokens_in_doubt": self.tokens_in_doubt,
             "provider_cost": bool(charged_cost(self.usage)) and not self.identity.simulated,
         }
         return tuple(sorted({*self.noted, *(word for word, true in derived.items() if true)}))

@@ -4,6 +4,7 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import replace
 from io import StringIO
+from itertools import pairwise
 from typing import NamedTuple
 
 from runner.core.events import (
@@ -34,8 +35,12 @@ OUTCOMES = {
     FinishClass.LENGTH: Outcome.LENGTH,
 }
 
-REPEATED_CHARS = 16
-"""Characters from which on a last piece that equals the whole reply is taken for a repetition of it."""
+REPEATED_CHARS, TRIMMED_CHARS = 4, 16
+"""Characters from which on a last piece that equals all text before it is taken for a repetition of it: exactly, and
+with other white space around it."""
+
+CUMULATIVE_PIECES = 3
+"""Pieces from which on a stream is taken for cumulative if each of them begins with all of the one before."""
 
 
 class Piece(NamedTuple):
@@ -59,6 +64,8 @@ class Fold:
         self._choices: list[tuple[int, str]] = []
         """Where the choice number changed: (number of text events before, choice)."""
         self._texts_at_finish: int | None = None
+        self._repeats: list[int] = []
+        """The places of pieces that equal all text of their channel before them."""
         self.first_event: int | None = None
         self.last_event: int | None = None
         self.response_started: ResponseStarted | None = None
@@ -92,6 +99,7 @@ class Fold:
             case Finished():
                 self._finish(event)
             case StreamDone():
+                self._drop_repetitions()
                 self.saw_done = True
             case Flagged():
                 self._notes.add(event.flag)
@@ -110,6 +118,7 @@ class Fold:
     def _finish(self, event: Finished) -> None:
         """Note a finish_reason. A later one replaces it only if it says more."""
         self._note_data(event.at_ns)
+        self._drop_repetitions()
         text_between = self._texts_at_finish not in (None, len(self._at_ns))
         self.finish_reason, differs = merge_reasons(self.finish_reason, event.reason, text_between=text_between)
         self._texts_at_finish = len(self._at_ns)
@@ -120,12 +129,6 @@ class Fold:
         """Add what a whole message has beyond the text so far; text that differs from it is kept and flagged."""
         self._note_data(event.at_ns)
         for channel, text in event.texts.items():
-            if event.is_delta:
-                if self._is_repeated(channel, text):
-                    self._notes.add("repeated_reply")
-                else:
-                    self._add_text(Text(event.at_ns, channel, text))
-                continue
             if len(text) < self._texts[channel].tell() and "message_differs" in self._notes:
                 continue  # what was heard is not copied for each of a million such messages
             heard = self._texts[channel].getvalue()
@@ -169,6 +172,45 @@ class Fold:
         pieces = [piece for piece in self._pieces() if piece.channel is not repeated]
         self._rebuild([piece._replace(channel=moved.get(piece.channel, piece.channel)) for piece in pieces])
 
+    def _is_repetition(self, channel: Channel, text: str) -> bool:
+        """Return whether a piece equals all text of its channel so far, which came in several pieces."""
+        heard, length = self._texts[channel], len(text)
+        if channel is Channel.TOOL:
+            return False  # the same function may be called twice
+        if abs(heard.tell() - length) > TRIMMED_CHARS or self._channels.getvalue().count(channel) < 2:
+            return False
+        before = heard.getvalue()
+        return before == text or (length >= TRIMMED_CHARS and before.strip() == text.strip())
+
+    def _drop_repetitions(self) -> None:
+        """Drop last pieces that repeat the reply, and what each piece of a cumulative stream repeats."""
+        channels = self._channels.getvalue()
+        repeated = {place for place in self._repeats if channels.rfind(channels[place]) == place}
+        if repeated:
+            self._notes.add("repeated_reply")
+            self._rebuild([piece for place, piece in enumerate(self._pieces()) if place not in repeated])
+        for channel in Channel:
+            if channels.count(channel) >= CUMULATIVE_PIECES:
+                self._take_apart_cumulative(channel)
+
+    def _take_apart_cumulative(self, channel: Channel) -> None:
+        """Reduce pieces, each of which holds all of the channel's text so far, to what they add."""
+        columns = zip(self._channels.getvalue(), self._lengths, strict=True)
+        lengths = (length for letter, length in columns if letter == channel)
+        if not all(before <= after for before, after in pairwise(lengths)):
+            return
+        pieces = self._pieces()
+        own = [piece.text for piece in pieces if piece.channel is channel]
+        grows = len(own[-1]) >= max(TRIMMED_CHARS, len(own[0]) + 1)
+        if len(own) < CUMULATIVE_PIECES or not (
+            grows and all(after.startswith(before) for before, after in pairwise(own))
+        ):
+            return
+        added = iter([own[0], *(after[len(before) :] for before, after in pairwise(own))])
+        new = [piece._replace(text=next(added)) if piece.channel is channel else piece for piece in pieces]
+        self._rebuild([piece for piece in new if piece.text])
+        self._notes.add("cumulative_chunks")
+
     def _choice_at(self, place: int) -> str | None:
         """Return the choice under which a text event came; None if there is only one."""
         return next((choice for start, choice in reversed(self._choices) if start <= place), None)
@@ -183,6 +225,7 @@ class Fold:
     def _rebuild(self, pieces: Sequence[Piece]) -> None:
         """Make the columns anew from text events."""
         kept = len(pieces) == len(self._at_ns)
+        self._repeats.clear()
         self._at_ns = array("q", (piece.at_ns for piece in pieces))
         self._lengths = array("q", (len(piece.text) for piece in pieces))
         self._origin_ns = self._origin_ns if kept else array("q")
@@ -201,6 +244,8 @@ class Fold:
     def _add_text(self, event: Text) -> None:
         """Add text. This is the most frequent event, so it is unpacked once, which is faster than field access."""
         at_ns, channel, text, origin_ns, model = event
+        if len(text) >= REPEATED_CHARS and self._is_repetition(channel, text):
+            self._repeats.append(len(self._at_ns))
         self._at_ns.append(at_ns)
         self._lengths.append(len(text))
         self._channels.write(channel)

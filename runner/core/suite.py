@@ -95,3 +95,5 @@ class Suite:
     targets: tuple[SuiteTarget, ...] = ()
     parameters: Parameters = field(default_factory=Parameters)
     repeat: int = 1
+    files: tuple[str, ...] = ()
+    """The files with cases and prompts that it names."""

@@ -1,5 +1,6 @@
 """Token counts estimated from text, since nobody but the provider has its tokenizer."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -32,6 +33,27 @@ CJK_CHARACTERS_PER_TOKEN = 1.5
 
 CJK = ((0x2E80, 0x9FFF), (0xAC00, 0xD7AF), (0xF900, 0xFAFF), (0xFF00, 0xFFEF), (0x20000, 0x3FFFF))
 """First and last code points of these scripts."""
+
+
+LETTERS = re.compile(r"( ?)([A-Za-z]+)")
+"""A run of letters with the blank before it, which tokenizers merge into it."""
+
+ROWS = re.compile(r"\s+|(\W)\1+")
+"""White space, and rows of one character such as dashes, of which one token may hold any number."""
+
+TOKENS_PER_LETTER, LETTERS_PER_TOKEN = 0.75, 24
+"""For bounds: letters at random, as in Base64, have up to so many tokens; no text has fewer than one for so many."""
+
+
+def most_tokens(text: str) -> float:
+    """Return a number of tokens that a text does not exceed in any tokenizer in use: a token has at least a byte."""
+    saved = sum(len(blank) + len(letters) * (1 - TOKENS_PER_LETTER) for blank, letters in LETTERS.findall(text))
+    return len(text.encode(errors="surrogatepass")) - saved
+
+
+def fewest_tokens(text: str) -> float:
+    """Return a number of tokens that a text does not fall short of."""
+    return len(ROWS.sub("", text)) / LETTERS_PER_TOKEN
 
 
 def likely_tokens(text: str) -> float:

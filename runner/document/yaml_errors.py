@@ -78,7 +78,7 @@ def _impossible_character(text: str, path: str) -> Problem:
 
 def _bad_character(position: int, text: str, path: str) -> Problem:
     place = _place_at(position, text)
-    what = f"the character U+{ord(text[position]):04X} may not stand in YAML"
+    what = f"the character U+{ord(text[position]):04X} is not allowed in YAML"
     hint = 'Remove it, or write it as an escape between double quotes, such as "\\x1b"'
     return Problem(path, place.line, place.column, what, hint)
 

@@ -10,7 +10,7 @@ from time import perf_counter_ns
 
 import anyio
 
-from runner.core.events import Channel, Event, Failed, Outcome, Text
+from runner.core.events import AnswerWasReasoning, Channel, Event, Failed, Outcome, Text
 from runner.core.record import Record
 from runner.engine.attempts import AttemptRunner
 from runner.engine.in_flight import InFlightRequest, describe_failure
@@ -221,6 +221,8 @@ class _RedactedWatch:
             event = event._replace(text=stream.feed(event.text))
             if not event.text:
                 return
+        elif isinstance(event, AnswerWasReasoning):
+            self.flush()
         self._observer.received(self._request, event)
 
     def flush(self) -> None:

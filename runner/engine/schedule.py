@@ -261,7 +261,7 @@ class Schedule:
         if self.reason is None or self.is_stopped or ends_ns is None:
             return self.reason
         overdue = sum(progress.count_overdue(ends_ns) for progress in self._progress.values())
-        return f"{self.reason}; {overdue} conversations due by then were not begun" if overdue else self.reason
+        return f"{self.reason}; {overdue} conversations due by then were not started" if overdue else self.reason
 
     @property
     def _ends_ns(self) -> int | None:

@@ -57,7 +57,7 @@ def describe_bounds(forecast: Forecast) -> list[str]:
         sentences.append(
             f"{', '.join(thinking)} may think first, which some providers do not count against max_tokens."
         )
-    return [*sentences, "Input tokens are counted upward, one for each byte; repeated attempts are not counted."]
+    return [*sentences, "Input tokens are an upper bound, one per byte; retries are not counted."]
 
 
 def _describe_costs(forecast: Forecast) -> list[str]:

@@ -23,6 +23,7 @@ from runner.outputs.text.remarks import (
     describe_failure,
     describe_partial,
     describe_simulated,
+    describe_slow,
     how_it_was_made,
 )
 from runner.outputs.text.summary import TextTable, load_tables, tabulate_briefly, tabulate_percentiles, tabulate_worth
@@ -145,7 +146,9 @@ def _cell(text: str, style: str) -> Text:
 
 
 def _footnotes(run: Run, told: Collection[str]) -> list[Text]:
-    notes = [FlowingText(f"note: {one_line(remark)}") for remark in brief_remarks(run, told)]
+    slow = describe_slow(run)
+    remarks = (*([slow] if slow else []), *brief_remarks(run, told))
+    notes = [FlowingText(f"note: {one_line(remark)}") for remark in remarks]
     failures = [_failure(failure) for failure in run.failures[:MAX_FAILURES]]
     more = len(run.failures) - MAX_FAILURES
     rest = [Text(f"and {count(more, 'more kind')} of failure, in the run's results.csv")] if more > 0 else []

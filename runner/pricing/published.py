@@ -33,7 +33,7 @@ SOLD_IN_YUAN = (".cn", "api.minimaxi.com")
 SUBSCRIPTIONS = "/coding/"
 """A part of the path of base URLs that are paid by the month."""
 
-EVERY_DAY = " (dear hours on every day; on a weekend they may be cheaper)"
+EVERY_DAY = " (peak-hour prices on every day; on a weekend they may be lower)"
 """A remark on prices by the hour, since the package knows no days of the week."""
 
 KEYS = {

@@ -134,8 +134,8 @@ class Row(BaseModel):
     thinking_always: tuple[Name, ...] = Field(
         default=(), description="Globs of models whose thinking cannot be switched off."
     )
-    concurrency: PositiveInt | None = Field(default=None, description="Requests under way at once, at most.")
-    requests_per_minute: PositiveInt | None = Field(default=None, description="Requests begun in a minute, at most.")
+    concurrency: PositiveInt | None = Field(default=None, description="Requests in flight at once, at most.")
+    requests_per_minute: PositiveInt | None = Field(default=None, description="Requests started per minute, at most.")
     tokens_per_minute: PositiveInt | None = Field(
         default=None, description="Tokens a minute, sent and received, at most."
     )

@@ -81,7 +81,7 @@ class ReplayService:
             raise RequestError(404, f"Unknown path '{request.path}': there are {known}.", code="unknown_url")
         provider, what = found["provider"], found["what"]
         if provider is not None and provider not in self.providers:
-            recorded = ", ".join(self.providers) or "nobody"
+            recorded = ", ".join(self.providers) or "no provider"
             raise RequestError(404, f"Nothing of '{provider}' was recorded; there is {recorded}.", code="unknown_url")
         if request.method != METHODS[what]:
             error = RequestError(405, f"'{request.path}' answers {METHODS[what]} only.", code="method_not_allowed")
@@ -111,9 +111,9 @@ class ReplayService:
                 f"Did you mean '{near}'?" if near else f"There is: {', '.join(models) or 'nothing'}."
             )
         if any(entry.label.withheld for entry in recorded):
-            return f"The reply of '{model}' was not kept: a key stands in it. Record it anew."
+            return f"The reply of '{model}' was not kept because it contains a key. Record the run again."
         if recorded:
-            return f"The run was interrupted before '{model}' had answered this. Record it anew."
+            return f"The run was interrupted before '{model}' had answered this. Record the run again."
         return f"'{model}' was not asked this when it was recorded. All messages, of the system too, must be the same."
 
 

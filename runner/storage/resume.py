@@ -83,7 +83,7 @@ class ResumedRun:
         if self.state.to_repeat:
             yield f"asked again, because they failed or were cut short: {len(self.state.to_repeat):,}"
         if suite.digest != header.digest:
-            yield "the suite has changed since; what it changed is asked anew"
+            yield "the suite has changed since; requests that changed are sent again"
         if self.state.dropped:
             yield f"in the journal, no longer in the plan, and so in no table: {len(self.state.dropped):,}"
         yield from _differences(header, plan)
@@ -262,7 +262,7 @@ def refuse_timed_load(load: LoadProfile, header: Header) -> None:
     if load.levels or load.duration_s is not None:
         what = "--sweep" if load.levels else "--duration"
         raise CompareError(
-            f"{header.run_id} cannot be resumed with {what}: it is about one stretch of time. Run it anew; "
+            f"{header.run_id} cannot be resumed with {what}: it measures one stretch of time. Start a new run; "
             "what it recorded stays as it is."
         )
 
@@ -282,6 +282,6 @@ def refuse_new_vantages(header: Header, *, wanted: bool) -> None:
     """Raise CompareError if each node is now to send everything and was not before: no earlier row would count."""
     if wanted and not header.vantages:
         raise CompareError(
-            f"{header.run_id} was not begun with --vantage, which would ask all of it anew. "
-            "Run it anew, or leave --vantage out."
+            f"{header.run_id} was not started with --vantage, which would send all of it again. "
+            "Start a new run, or leave --vantage out."
         )

@@ -42,6 +42,14 @@ def find_run(name: Path) -> Path:
     raise JournalError(f"{name} holds no {FILE_NAME}; name a run's folder, as `compare run` prints it when it is done")
 
 
+def list_runs() -> list[str]:
+    """Return `latest` and the ids of the runs in results/, the newest first; empty where there are none."""
+    if not RESULTS.is_dir():
+        return []
+    runs = [path.name for path in RESULTS.iterdir() if path.name != LATEST and (path / FILE_NAME).is_file()]
+    return [*([LATEST] if runs else []), *sorted(runs, reverse=True)]
+
+
 def _follow(path: Path) -> Path:
     """Return the folder that `latest` names now, since the next run changes it."""
     if path.name != LATEST:
@@ -128,22 +136,57 @@ def _release(file: int | None, created: Iterable[Path]) -> None:
         os.close(file)
 
 
-def check_outputs(paths: Iterable[Path], suffixes: Iterable[str], own: Path | None = None) -> None:
-    """Check that all outputs can be written when the run is over.
+FILES_OF_A_RUN = frozenset(
+    {"recordings.bin", "results.csv", "results.md", "report.html", "difference.md", "difference.json", "timings.json"}
+)
+"""Files that a run, or a snapshot, has beside its journal."""
+
+
+def check_outputs(
+    paths: Iterable[Path], suffixes: Iterable[str], own: Path | None = None, reads: Iterable[Path] = ()
+) -> None:
+    """Check that all outputs can be written when the run is over, and replace nothing that is still needed.
 
     Args:
         paths: the outputs.
         suffixes: the suffixes of the known formats.
         own: the run's own folder, which need not exist yet.
+        reads: files that the command reads; those of a run's folder need not be among them.
 
     Raises:
         CompareError: names every output that could not be written, and why.
 
     """
-    known = tuple(suffixes)
-    problems = [problem for path in paths if (problem := _output_problem(path, known, own))]
+    known, read = tuple(suffixes), tuple(reads)
+    problems = [
+        problem for path in paths if (problem := _overwritten(path, own, read) or _output_problem(path, known, own))
+    ]
     if problems:
         raise CompareError("\n".join(problems))
+
+
+def check_output(path: Path) -> None:
+    """Check that an output replaces no file of a run; raise CompareError if it does."""
+    if problem := _overwritten(path, None, ()):
+        raise CompareError(problem)
+
+
+def _overwritten(path: Path, own: Path | None, reads: Iterable[Path]) -> str | None:
+    """Return which needed file an output would replace; None if it is none."""
+    try:
+        places = {path.absolute(), path.resolve()}
+        if any(path.exists() and each.exists() and path.samefile(each) for each in reads):
+            return f"-o {path}: this command reads that file, and would replace it. Name another."
+        for place in places:
+            name, folder = place.name.lower(), place.parent
+            is_own = own is not None and folder.resolve() == own.resolve()
+            if name == FILE_NAME or (is_own and name == "recordings.bin"):
+                return f"-o {path}: {name} is where a run keeps what it observed. Name another file."
+            if name in FILES_OF_A_RUN and not is_own and (folder / FILE_NAME).exists():
+                return f"-o {path}: this file belongs to the run in {folder}. Name another."
+    except (OSError, RuntimeError):
+        return None  # whatever is wrong with it, `_output_problem` says so
+    return None
 
 
 def _output_problem(path: Path, suffixes: tuple[str, ...], own: Path | None) -> str | None:

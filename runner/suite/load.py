@@ -110,6 +110,7 @@ class _Reading:
         self._defaults = self._valid_defaults()
         self._ids: dict[str, str] = {}
         self._characters = 0
+        self._files: dict[str, None] = {}
 
     def result(self, known_providers: Collection[str], path: Path) -> tuple[Suite, Mapping[str, Row]]:
         """Return the suite and its provider rows; raise `InvalidFile` with every problem."""
@@ -129,6 +130,7 @@ class _Reading:
             targets=tuple(suite_target(read_target(target), self._defaults) for target in whole.targets or ()),
             parameters=merge_parameters(self._defaults),
             repeat=self._defaults.repeat,
+            files=tuple(self._files),
         )
         rows = {id_: row.model_dump(mode="json", exclude_unset=True) for id_, row in whole.providers.items()}
         return replace(suite, digest=digest_of(suite, rows)), whole.providers
@@ -194,6 +196,7 @@ class _Reading:
         except UnusableFile as error:
             self._note(self._document.problem(("cases_from",), error.what, error.hint))
             return
+        self._files[str(self._folder / named.file)] = None
         faulty_before = len(self._problems)
         for row in rows:
             yield from self._cases_of_row(row, line)
@@ -219,6 +222,8 @@ class _Reading:
         yield from self._expanded(case, CaseLocation(row, (), self._folder, in_suite=False), line)
 
     def _expanded(self, case: CaseSchema, location: CaseLocation, line: int) -> Iterator[Case]:
+        if case.prompt_file is not None:
+            self._files[str(self._folder / case.prompt_file)] = None
         try:
             cases = expand_case(case, location, line, self._defaults)
         except InvalidFile as error:

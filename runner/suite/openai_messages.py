@@ -34,7 +34,7 @@ def read_conversation(messages: object) -> dict[str, Json]:
     while read and read[-1]["role"] == "assistant":
         read.pop()
     if not read:
-        raise NotImportable("nobody asks anything in these messages", "Add a message of the user")
+        raise NotImportable("these messages have no question", "Add a message of the user")
     texts = [message["content"] for message in read]
     match [message["role"] for message in read]:
         case ["user"]:

@@ -301,7 +301,7 @@ class SuiteSchema(StrictModel):
     description: Text | None = Field(default=None, description="What the suite is for.")
     targets: Annotated[tuple[TargetSchema | TargetNameText, ...], Field(min_length=1)] | None = Field(
         default=None,
-        description="Whom to ask: provider/model, or a mapping. "
+        description="Which models to ask: provider/model, or a mapping. "
         "Left out: every configured provider with its default models.",
     )
     defaults: DefaultsSchema | None = Field(

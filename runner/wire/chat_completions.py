@@ -10,23 +10,25 @@ from msgspec.json import Decoder
 
 from runner.core.events import Channel, EmptyChunk, Event, Finished, Flagged, Text, Usage, WholeMessage
 from runner.core.finish_reasons import FinishClass, classify_reason
-from runner.core.record_from_events import REPEATED_CHARS, Fold
+from runner.core.record_from_events import Fold
 from runner.wire.choice_numbers import Choice, ChoiceNumbers
 from runner.wire.error_body import find_error, first_object, has_error_object, reports_error
 from runner.wire.failure import failure
-from runner.wire.json_value import as_object, write_json
+from runner.wire.json_value import as_object
 from runner.wire.reasoning_merge import ReasoningMerge
 from runner.wire.surrogates import SurrogateJoiner, replace_halves
+from runner.wire.text_fields import ToolNames, is_unread, reasoning_of, texts_by_channel
 from runner.wire.think_tags import ThinkTags
 from runner.wire.usage_counts import UsageCounts, find_usage
 
-REASONING_NAMES = ("reasoning_content", "reasoning", "thinking")
-REASONING_PARTS = ("thinking", "reasoning")
 NO_REASON = frozenset({"", "null", "None"})
 """Values of finish_reason that mean null: gateways send them on every chunk, xAI behind tool calls."""
 
 REPLY_NAMES = frozenset({"usage", "x_groq", "model", "delta", "message", "prompt_filter_results"})
 """Fields that only a chunk of the reply has. An object with neither choices nor one of these is a ping."""
+
+OWN_NAMES = frozenset({"choices", "usage", "x_groq", "error"})
+"""Fields of which a stream of this dialect has at least one."""
 
 PING = re.compile(r"(server[_ -]?)?(ping|pong|heart[_ -]?beat|keep[_ -]?alive|hb|alive|noop)", re.IGNORECASE)
 PING_NAMES = ("type", "event", "object", "status", "kind", "action", "message")
@@ -59,9 +61,12 @@ class ChatCompletionsDecoder:
         self._usage = UsageCounts()
         self._reasoning = ReasoningMerge()
         self._halves = SurrogateJoiner()
+        self._tool_names = ToolNames()
         self._had_text = False
         self._source = ""
         """The name of the field that held the last reasoning."""
+        self._unread_ns: int | None = None
+        """When a chunk came that held something, but no text that can be read."""
 
     @property
     def settled(self) -> bool:
@@ -82,8 +87,12 @@ class ChatCompletionsDecoder:
         if is_ping(value):
             return []
         choices, events = self._select(value, at_ns)
+        choices = [self._name_calls_once(choice) for choice in choices]
         events += decode_chunk(value, at_ns, choices, had_text=self._had_text)
-        self._had_text = self._had_text or any(isinstance(event, Text) for event in events)
+        has_text = any(isinstance(event, Text | WholeMessage) for event in events)
+        if not (has_text or self._had_text) and any(is_unread(part) for each in choices for part in _parts_of(each)):
+            self._unread_ns = at_ns
+        self._had_text = self._had_text or has_text
         events = self._interpret(events, at_ns)
         reason = next((e.reason for e in events if isinstance(e, Finished) and _is_error(e.reason)), None)
         if reason is not None:
@@ -108,20 +117,30 @@ class ChatCompletionsDecoder:
         """Return whether a JSON value belongs to no reply and reports nothing."""
         return is_ping(value)
 
+    def is_foreign(self, value: object) -> bool:
+        """Return whether a JSON object has neither choices nor counts, and does not only keep the connection alive."""
+        if not isinstance(value, dict) or not value or not value.keys().isdisjoint(OWN_NAMES):
+            return False
+        return not any(isinstance(each, str) and PING.fullmatch(each) for each in value.values())
+
     def flush(self) -> list[Event]:
         """Return the text that is held back because it may be part of a think tag, or half of a character."""
         halves = [split for event in self._halves.flush() for split in self._split(event)]
-        return halves + self._deduplicated(self._tags.flush())
+        events = [*halves, *self._deduplicated(self._tags.flush())]
+        if self._unread_ns is not None and not self._had_text:
+            events.append(Flagged(self._unread_ns, "skipped_data"))
+        return events
 
     def _select(self, value: Mapping[str, object], at_ns: int) -> tuple[list[Choice], list[Event]]:
-        listed = value.get("choices")
-        choices: list[Choice] = (
-            [choice for choice in listed if isinstance(choice, dict)] if isinstance(listed, list) else []
-        )
+        choices = _objects(value.get("choices"))
         if not choices:
             return [], []
-        self._source = next(filter(None, (_reasoning_of(part)[0] for c in choices for part in _parts_of(c))), "")
+        self._source = next(filter(None, (reasoning_of(part)[0] for c in choices for part in _parts_of(c))), "")
         return self._choices.select(choices, _channels_of, _finishes, at_ns)
+
+    def _name_calls_once(self, choice: Choice) -> Choice:
+        delta = as_object(choice.get("delta"))
+        return {**choice, "delta": self._tool_names.without_repeated(delta)} if delta.get("tool_calls") else choice
 
     def _interpret(self, events: list[Event], at_ns: int) -> list[Event]:
         """Return events with characters joined, think tags taken out, repeated reasoning dropped, counts merged."""
@@ -173,7 +192,7 @@ class ChatCompletionsDecoder:
         """Return a whole message with the reasoning in its think tags on its channel."""
         event = replace(event, texts={channel: replace_halves(text)[0] for channel, text in event.texts.items()})
         answer = event.texts.get(Channel.ANSWER)
-        if answer is None or event.is_delta:
+        if answer is None:
             return event
         tags, fold = ThinkTags(), Fold()
         fed = [*tags.feed(Text(event.at_ns, Channel.ANSWER, answer)), *tags.flush()]
@@ -185,10 +204,9 @@ class ChatCompletionsDecoder:
 
 
 def _objects(listed: object) -> list[Choice]:
-    found: Iterable[Choice] = (
-        (choice for choice in listed if isinstance(choice, dict)) if isinstance(listed, list) else ()
-    )
-    return list(found)
+    """Return the objects of a list; a single object counts as a list of one."""
+    found = listed if isinstance(listed, list) else [listed]
+    return [each for each in found if isinstance(each, dict)]
 
 
 def _is_error(reason: str) -> bool:
@@ -201,13 +219,21 @@ def _finishes(choice: Choice) -> bool:
 
 def _channels_of(choice: Choice) -> list[Channel]:
     """Return the channels on which a choice adds text."""
-    return [channel for part in _parts_of(choice) for channel, _ in _texts_by_channel(part)]
+    return [channel for part in _parts_of(choice) for channel, _ in texts_by_channel(part)]
 
 
 def _parts_of(choice: Choice) -> list[Mapping[str, object]]:
-    named = (choice.get(name) for name in ("delta", "message"))
-    parts: list[Mapping[str, object]] = [part for part in named if isinstance(part, dict)]
-    return parts or [{"content": choice.get("text")}]
+    """Return the objects in which a choice may have text: its delta, its message, a legacy completion's text."""
+    parts = [*_as_parts(choice.get("delta")), *_as_parts(choice.get("message"))]
+    text = choice.get("text")
+    return [*parts, {"content": text}] if text and not any(map(texts_by_channel, parts)) else parts
+
+
+def _as_parts(part: object) -> list[Mapping[str, object]]:
+    """Return a delta or a message as objects: some gateways send a list, or the text alone."""
+    if isinstance(part, str):
+        return [{"content": part}]
+    return [part] if isinstance(part, dict) else _objects(part)
 
 
 # The plain chunk: nearly all chunks are like this.
@@ -290,7 +316,8 @@ def decode_chunk(
     events: list[Event] = []
     for choice in choices:
         events += _texts_of_choice(choice, at_ns, origin_ns, model, had_text=had_text or bool(events))
-    events += [Finished(at_ns, reason) for choice in choices if (reason := _reason_of(choice)) is not None]
+    ending = choices or ([chunk] if "choices" in chunk else [])  # some gateways put the end beside empty choices
+    events += [Finished(at_ns, reason) for choice in ending if (reason := _reason_of(choice)) is not None]
     usage = decode_usage(chunk, choices[0] if choices else {}, at_ns)
     if usage is not None:
         events.append(usage)
@@ -306,18 +333,10 @@ def _texts_of_choice(
 ) -> list[Event]:
     """Return the text that a choice adds: of its delta, its message, or a legacy completion's text."""
     events: list[Event] = []
-    delta, message = choice.get("delta"), choice.get("message")
-    if isinstance(delta, dict) or not isinstance(message, dict):
-        added = delta if isinstance(delta, dict) else {"content": choice.get("text")}
-        for channel, text in _texts_by_channel(added):
-            repeats = had_text and channel is Channel.ANSWER and len(text) >= REPEATED_CHARS
-            if repeats and _reason_of(choice) is not None:
-                events.append(WholeMessage(at_ns, {channel: text}, is_delta=True))
-            else:
-                events.append(Text(at_ns, channel, text, origin_ns, model))
-    if isinstance(message, dict):
-        texts = dict(_texts_by_channel(message))
-        if (had_text or events) and texts:
+    messages = _as_parts(choice.get("message"))
+    for part in _parts_of(choice):
+        texts = dict(texts_by_channel(part))
+        if part in messages and (had_text or events) and texts:
             events.append(WholeMessage(at_ns, texts))
         else:
             events += [Text(at_ns, channel, text, origin_ns, model) for channel, text in texts.items()]
@@ -326,83 +345,27 @@ def _texts_of_choice(
 
 def _reason_of(choice: Choice) -> str | None:
     """Return a choice's finish_reason; the vendor's own where a router says `stop` for something else."""
-    reason, native = choice.get("finish_reason"), choice.get("native_finish_reason")
-    if isinstance(reason, dict):
-        reason = reason.get("type") or reason.get("reason")
-    if not isinstance(reason, str) or reason in NO_REASON:
-        return None
+    native = choice.get("native_finish_reason")
+    reason = _reason_text(choice.get("finish_reason")) or _reason_text(choice.get("finish_details"))
+    if reason is None:
+        inner = (part.get(name) for part in _parts_of(choice) for name in ("finish_reason", "stop_reason"))
+        reason = next(filter(None, map(_reason_text, inner)), None)
+    if reason is None:  # vLLM's stop_reason is the text or the token that stopped it, beside a finish_reason
+        reason = _reason_text(choice.get("stop_reason"))
+        return reason if reason is not None and classify_reason(reason) is not FinishClass.UNKNOWN else None
     if isinstance(native, str) and native not in NO_REASON and classify_reason(reason) is FinishClass.STOP:
         known = classify_reason(native)
         return native if known > FinishClass.UNKNOWN else reason
     return reason
 
 
-def _texts_by_channel(delta: Mapping[str, object]) -> Iterable[tuple[Channel, str]]:
-    content = delta.get("content")
-    _, reasoning = _reasoning_of(delta)
-    if not isinstance(content, str):
-        reasoning_parts, content = _join_parts(content)
-        reasoning = reasoning or reasoning_parts
-    refusal = delta.get("refusal")
-    if isinstance(refusal, str):
-        content += refusal
-    tools = _tool_text(delta)
-    texts = ((Channel.REASONING, reasoning), (Channel.ANSWER, content), (Channel.TOOL, tools))
-    return [(channel, text) for channel, text in texts if text]
-
-
-def _reasoning_of(delta: Mapping[str, object]) -> tuple[str, str]:
-    """Return the field that holds reasoning, and the reasoning. Gateways repeat it, so only the first is taken."""
-    for name in REASONING_NAMES:
-        value = delta.get(name)
-        if value:
-            text = value if isinstance(value, str) else _first_text(as_object(value), ("content", "text", "summary"))
-            if text:
-                return name, text
-    details = delta.get("reasoning_details")
-    if not isinstance(details, list):
-        return "", ""
-    return "reasoning_details", "".join(_first_text(as_object(detail), ("text", "summary")) for detail in details)
-
-
-def _join_parts(content: object) -> tuple[str, str]:
-    """Return the reasoning and the answer in a list of content parts."""
-    reasoning, answer = [], []
-    for part in content if isinstance(content, list) else [content]:
-        if isinstance(part, str):
-            answer.append(part)
-        elif isinstance(part, dict) and part.get("type") in REASONING_PARTS:
-            reasoning.append(_reasoning_part(part))
-        elif isinstance(part, dict):
-            answer.append(_first_text(part, ("text", "refusal")))
-    return "".join(reasoning), "".join(answer)
-
-
-def _reasoning_part(part: Mapping[str, object]) -> str:
-    """Return a reasoning part's text; Mistral nests a list of text parts in it."""
-    nested = part.get("thinking")
-    if isinstance(nested, list):
-        return "".join(_first_text(as_object(piece), ("text",)) for piece in nested)
-    return _first_text(part, ("thinking", "reasoning", "text"))
-
-
-def _tool_text(delta: Mapping[str, object]) -> str:
-    """Return what tool calls add: names and pieces of arguments, in the order in which they arrive."""
-    calls, call = delta.get("tool_calls"), delta.get("function_call")
-    if not (calls or call):
-        return ""
-    functions = [as_object(entry).get("function") for entry in calls] if isinstance(calls, list) else []
-    functions.append(call)
-    pieces = []
-    for function in functions:
-        if isinstance(function, dict):
-            pieces += [function.get("name"), function.get("arguments")]
-    return "".join(piece if isinstance(piece, str) else write_json(piece) for piece in pieces if piece)
-
-
-def _first_text(values: Mapping[str, object], names: Iterable[str]) -> str:
-    """Return the first of several fields that is a non-empty text; the empty text if none is."""
-    return next((value for name in names if isinstance(value := values.get(name), str) and value), "")
+def _reason_text(reason: object) -> str | None:
+    """Return a reason of any shape as text; None for null and its imitations. A number says that there is an end."""
+    if isinstance(reason, dict):
+        reason = reason.get("type") or reason.get("reason")
+    if isinstance(reason, int) and not isinstance(reason, bool) and reason > 0:
+        return str(reason)
+    return reason if isinstance(reason, str) and reason not in NO_REASON else None
 
 
 # Usage

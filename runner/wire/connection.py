@@ -5,6 +5,7 @@ each read gets its timestamp before anything else is done with it, and goes to t
 """
 
 import asyncio
+import re
 import socket
 import ssl
 from contextlib import suppress
@@ -26,6 +27,9 @@ from runner.wire.proxy import Proxy
 from runner.wire.proxy_login import proxy_login
 from runner.wire.response_body import KERNEL_CLOCK, TRANSPORT_CLOCK, Phases, ResponseBody
 from runner.wire.socks import open_socket
+
+ONE_EVENT = re.compile(rb"(?:\r\n)?(?:[0-9A-Fa-f]+\r\n)?(?:(?:event|id):[^\n]*\n)*data:")
+"""The beginning of a read in which nothing precedes an event, but HTTP's framing and fields of its own."""
 
 POLL_S = 0.001
 """Time between two checks whether the socket has taken a request that was too long to be written at once."""
@@ -128,12 +132,12 @@ class TimestampingProtocol(ResponseHandler):
         if body is None:
             super().data_received(data)
             return
-        at_ns, by_kernel, is_whole = arrival
+        at_ns, by_kernel = arrival
         if body.sent_ns is not None and at_ns < body.sent_ns:
             at_ns, by_kernel = perf_counter_ns(), False  # the wall clock was set between the two timestamps
         if not by_kernel:
             body.clock = TRANSPORT_CLOCK
-        elif not is_whole:
+        elif self._may_hold_several(data, body) and not self._was_one_segment():
             body.merged_ns.add(at_ns)
         reader.feed(at_ns, data)
 
@@ -152,6 +156,15 @@ class TimestampingProtocol(ResponseHandler):
         elif self.transport is not None:
             with suppress(*PAUSE_RESUME_READING_ERRORS):
                 self.transport.resume_reading()
+
+    def _may_hold_several(self, data: bytes, body: ResponseBody) -> bool:
+        """Return whether a read may have more than one event or the head: one event arrives with its last byte."""
+        begun = ONE_EVENT.match(data)
+        hidden = body.compressed or self.raw_transport is not None
+        return hidden or begun is None or data.find(b"data:", begun.end()) >= 0
+
+    def _was_one_segment(self) -> bool:
+        return self._kernel_reader is not None and self._kernel_reader.segments.was_one_segment()
 
     def _on_end(self, error: Exception | None) -> None:
         """Close a connection that the other side has ended, or whose bytes could not be taken."""

@@ -148,12 +148,14 @@ class ResponseReader:
         if self.body is None:
             return
         self._framing_size = 0
-        if self._decompressor is not None:
-            data = self._decompressor.feed(data)
-            self.body.compressed = self._decompressor.is_compressed
-        if data:
+        if self._decompressor is None:
             self.body.receive(self._at_ns, data)
-        if self._decompressor is not None and self._decompressor.overflowed:
+            return
+        plain = self._decompressor.feed(data)
+        self.body.compressed = self._decompressor.is_compressed
+        if plain:
+            self.body.receive(self._at_ns, plain)
+        if self._decompressor.overflowed:
             self.body.exceed()
 
     def on_message_complete(self) -> None:

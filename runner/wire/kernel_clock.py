@@ -46,9 +46,7 @@ class ReadArrival(NamedTuple):
 
     at_ns: int
     by_kernel: bool = False
-    """Whether the time is the kernel's, and not that of reading."""
-    is_whole: bool = False
-    """Whether all of the read arrived at this time, and not only its last byte."""
+    """Whether the time is the kernel's, which is that of the read's last byte, and not that of reading."""
 
 
 OnRead = Callable[[bytes, ReadArrival], None]
@@ -98,13 +96,18 @@ _WALL_CLOCK = WallClock()
 class SegmentCounter:
     """Tells whether a read was one segment of TCP, all of which arrived at once.
 
-    A read of several segments has the timestamp of the last one, and nobody knows when the first one arrived.
+    A read of several segments has the timestamp of the last one, and nobody knows when the first one arrived. To ask
+    the kernel costs as much as a read, so it is asked only where that matters. The reads before had a segment each
+    at least: where there are as many segments as reads, each had one.
     """
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
         self._unread = 0
         self._received, self._segments = self._counts() or (0, 0)
+        self._size = self._reads = 0
+        """Bytes and reads since the kernel was asked."""
+        self._answer: bool | None = None
 
     def _counts(self) -> tuple[int, int] | None:
         try:
@@ -114,17 +117,29 @@ class SegmentCounter:
             return None
         return received, segments
 
-    def was_one_segment(self, size: int) -> bool:
-        """Return whether a read of `size` bytes, which has just been made, was one segment."""
+    def add(self, size: int) -> None:
+        """Count a read of `size` bytes, which has just been made."""
+        self._size += size
+        self._reads += 1
+        self._answer = None
+
+    def was_one_segment(self) -> bool:
+        """Return whether the last read was one segment; False where that is not known."""
+        if self._answer is None:
+            self._answer = self._ask()
+        return self._answer
+
+    def _ask(self) -> bool:
         counts = self._counts()
         if counts is None:
             return False
         received, segments = counts
         was_empty = self._unread == 0
-        self._unread += received - self._received - size
-        is_one = was_empty and self._unread == 0 and segments - self._segments == 1
+        self._unread += received - self._received - self._size
+        each_had_one = was_empty and self._unread == 0 and segments - self._segments == self._reads
         self._received, self._segments = received, segments
-        return is_one
+        self._size = self._reads = 0
+        return each_had_one
 
 
 class KernelReader:
@@ -151,7 +166,7 @@ class KernelReader:
         self._on_end = on_end
         self._left_until = -1
         self._awaits_departure = False
-        self._segment_counter = SegmentCounter(sock)
+        self.segments = SegmentCounter(sock)
         self._batched_reads = batched_reads()
         self._batched_reads.add(sock.fileno(), self._read)
 
@@ -197,10 +212,9 @@ class KernelReader:
             self._end(None)
             return
         at_ns = arrival_ns(messages, _WALL_CLOCK, now_ns)
-        is_whole = self._segment_counter.was_one_segment(len(data))
-        arrival = ReadArrival(now_ns, False, False) if at_ns is None else ReadArrival(at_ns, True, is_whole)
+        self.segments.add(len(data))
         try:
-            self._on_read(data, arrival)
+            self._on_read(data, ReadArrival(now_ns) if at_ns is None else ReadArrival(at_ns, by_kernel=True))
         except Exception as error:  # noqa: BLE001 -- whatever these bytes break, it is this connection and no other
             self._end(error)
 

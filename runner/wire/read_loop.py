@@ -64,6 +64,9 @@ async def read_response(
         if loop.decoder.over:
             await body.wait(perf_counter_ns() + LINGER_NS)
         await loop.decode()
+        if loop.gave_up:
+            started = fold.has_text, fold.last_event
+            expired = expired or expired_timeout(body.sent_ns, *started, timeouts, perf_counter_ns())
         broken = connection_failure(body.error, perf_counter_ns()) if body.error is not None else None
         attempt.ended_by = expired or broken
         loop.flag_body()
@@ -104,40 +107,31 @@ class _ReadLoop:
             deadline_ns = next_deadline_ns(body.sent_ns, fold.has_text, fold.last_event, timeouts)
             await body.wait(min(deadline_ns, perf_counter_ns() + interval_ns))
             await self.decode()
-            if self.gave_up or not body.complete:
+            if not body.complete:
                 expired = expired_timeout(body.sent_ns, fold.has_text, fold.last_event, timeouts, perf_counter_ns())
         return expired
 
     async def decode(self) -> None:
         """Decode all reads that have arrived, one time slice after the other, and not long beyond `total`."""
-        self._take()
+        self.undecoded.extend(self.attempt.body.take())
         while self.undecoded:
             async with self.time_slices:
                 self._decode_slice()
 
     def decode_at_once(self) -> None:
         """Decode the reads that have arrived, where a time slice can no longer be awaited."""
-        self._take()
+        self.undecoded.extend(self.attempt.body.take())
         self.end_ns = min(self.end_ns, perf_counter_ns())
         while self.undecoded:
             self._decode_slice()
 
-    def _take(self) -> None:
-        """Take what has arrived, in pieces of a bounded size: what was compressed may have become long."""
-        for at_ns, data in self.attempt.body.take():
-            if len(data) <= SLICE_BYTES:
-                self.undecoded.append((at_ns, data))
-            else:
-                parts = range(0, len(data), SLICE_BYTES)
-                self.undecoded.extend((at_ns, data[at : at + SLICE_BYTES]) for at in parts)
-
     def _decode_slice(self) -> None:
         """Decode what fits into one time slice; drop the rest where `total` was over and decoding took too long."""
-        began_ns, size, reads = perf_counter_ns(), 0, list[tuple[int, bytes]]()
-        while self.undecoded and size < SLICE_BYTES and len(reads) < READS_PER_SLICE:
-            read = self.undecoded.popleft()
-            size += len(read[1])
-            reads.append(read)
+        began_ns, size, undecoded = perf_counter_ns(), 0, self.undecoded
+        reads: list[tuple[int, bytes]] = []
+        while undecoded and size < SLICE_BYTES and len(reads) < READS_PER_SLICE:
+            reads.append(undecoded.popleft())
+            size += len(reads[-1][1])
         self._decode(reads)
         ended_ns = perf_counter_ns()
         if ended_ns > self.end_ns:

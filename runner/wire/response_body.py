@@ -157,7 +157,7 @@ class ResponseBody:
             self.wake()
 
     def _bound(self) -> None:
-        """Drop what is beyond the limit, and pause reading while too much waits to be decoded."""
+        """Drop what is beyond the limit, divide what is long, and pause reading while too much waits to be decoded."""
         excess = self._size - self._left
         if excess > 0:
             kept = self._pieces[-1][:-excess]
@@ -170,6 +170,15 @@ class ResponseBody:
             self.exceed()
         elif self._size > PAUSE_LIMIT:
             self._pause()
+        if self._pieces and len(self._pieces[-1]) > UNDECODED_LIMIT:
+            self._divide_last()
+
+    def _divide_last(self) -> None:
+        """Divide the last piece, which became long when it was decompressed, so that a time slice can decode a part."""
+        data, at_ns = self._pieces.pop(), self._timestamps_ns.pop()
+        parts = [data[at : at + UNDECODED_LIMIT] for at in range(0, len(data), UNDECODED_LIMIT)]
+        self._pieces += parts
+        self._timestamps_ns += [at_ns] * len(parts)
 
     def exceed(self) -> None:
         """End the body because it is larger than its limit; its connection is closed soon."""

@@ -66,6 +66,9 @@ class DialectDecoder(Protocol):
     def is_ping(self, value: object) -> bool:
         """Return whether a JSON value belongs to no reply and reports nothing: it only keeps the connection alive."""
 
+    def is_foreign(self, value: object) -> bool:
+        """Return whether a JSON value says something, but nothing that this dialect knows."""
+
     def flush(self) -> list[Event]:
         """Return the text that is held back, and flags about it."""
 
@@ -182,10 +185,18 @@ class _ReplyDecoder:
         self.settled = False
         """Whether the dialect's `decode_plain` may be used: the first values have brought the request's id."""
         self._needs_id = needs_id
+        self._began = False
+        """Whether a value was the dialect's own."""
+        self._foreign: object = None
+        """The first value that was not."""
 
     def decode(self, value: object, at_ns: int, halves: object = None) -> list[Event]:
         """Return the events of one JSON value; `halves` is the same with halves of surrogate pairs in its texts."""
+        if isinstance(value, list) and value and all(map(self.dialect.holds_reply, value)):
+            each = halves if isinstance(halves, list) else [None] * len(value)  # chunks that a relay has bundled
+            return [event for chunk, half in zip(value, each, strict=True) for event in self.decode(chunk, at_ns, half)]
         error = self.dialect.find_error(value)
+        self._note_part(value)
         if error is None and self.dialect.is_ping(value):
             return []
         if not isinstance(value, dict):
@@ -202,6 +213,19 @@ class _ReplyDecoder:
         if error is not None:
             return events + self.decode_error(error, at_ns)
         return events + self.end(last) if isinstance(last, StreamDone | Failed) else events
+
+    def _note_part(self, value: object) -> None:
+        """Note whether a value is the dialect's own; if none is, the stream is another dialect's."""
+        foreign = self.dialect.is_foreign(value)
+        self._began = self._began or not foreign
+        self._foreign = value if foreign and self._foreign is None else self._foreign
+
+    def fail_if_foreign(self, at_ns: int) -> list[Event]:
+        """Return the failure of a body that has ended and held no part of a reply, but something else; else nothing."""
+        if self._began or self._foreign is None:
+            return []
+        text = f"no {self.dialect.reply_name}: {one_line(write_json(self._foreign))}"
+        return self.fail("not_a_reply", text, at_ns)
 
     def decode_error(self, error: object, at_ns: int) -> list[Event]:
         """Return the events of a JSON value that is known to report an error."""
@@ -254,6 +278,8 @@ class _StreamDecoder:
         if self._reply.over:
             return []
         events = self._decode_frames(self._reader.close())
+        if not was_cut and (foreign := self._reply.fail_if_foreign(at_ns)):
+            return events + foreign
         if not (self._had_frames or was_cut or FIELD.search(self._prefix)):
             text = f"text instead of a reply: {one_line(self._prefix.decode(errors='replace'))}"
             return self._reply.fail("not_a_reply", text, at_ns)
@@ -270,7 +296,7 @@ class _StreamDecoder:
 
     def _decode_frame(self, frame: Frame) -> list[Event]:
         if is_done(frame.data):
-            return self._reply.end(StreamDone(frame.at_ns))
+            return self._reply.fail_if_foreign(frame.at_ns) or self._reply.end(StreamDone(frame.at_ns))
         try:
             value, replaced = read_json(frame.data)
         except ValueError:

@@ -91,6 +91,16 @@ FAMILIES: tuple[TagFamily, ...] = (
     *map(_piped, ("think", "thinking", "thought", "reasoning")),
 )
 
+HEADINGS = (
+    (
+        ("Here is my thought process:", "Here's my thought process:"),
+        ("Here is my response:", "Here's my response:"),
+    ),
+    (("analysis",), ("assistantfinal",)),
+)
+"""Words that stand for tags, opening and closing ones: Granite 3.2's, and harmony's whose marks a server has stripped.
+The first count at the beginning of the answer alone, and only if the second follow: until then all is answer."""
+
 AMBIGUOUS = ("<|end|>",)
 """Closing tags that close other things, too: alone they are no sign of reasoning."""
 
@@ -120,6 +130,10 @@ TRAILERS = {family.name: _any_of(family.trailers) for family in FAMILIES}
 EVERY_TAG = tuple(
     {tag.lower() for f in FAMILIES for tag in (f.opening, *f.closings, *f.wrappers, *f.trailers)},
 )
+
+
+def _may_be_heading(text: str, spellings: tuple[str, ...]) -> bool:
+    return any(spelling.startswith(text) for spelling in spellings)
 
 
 def _bare(tag: str) -> str:
@@ -155,6 +169,10 @@ class ThinkTags:
         self._family: TagFamily | None = None
         self._may_be_unopened = True
         """Whether a closing tag without an opening one can still come."""
+        self._beginning: str | None = ""
+        """The beginning of the answer, while it may become such words."""
+        self._headings: tuple[str, ...] = ()
+        """The words that would end the reasoning, where the answer begins with words that may have opened it."""
         self._last_character = ""
         self._had_answer = False
 
@@ -165,7 +183,7 @@ class ThinkTags:
 
     def passes(self, text: str) -> bool:
         """Return whether a text is certain to be answer as it is, so that it need not be fed."""
-        if self._state is not _State.ANSWER or self._held:
+        if self._state is not _State.ANSWER or self._held or self._headings or self._beginning is not None:
             return False
         if not (self._may_be_unopened or self._family):
             return True
@@ -222,13 +240,26 @@ class ThinkTags:
         self._state = _State.ANSWER
         return True
 
+    def _note_heading(self, joined: str) -> None:
+        """Note whether the answer begins with words that may have opened reasoning, once that is decided."""
+        if self._beginning is None:
+            return
+        beginning = (self._beginning + joined).lstrip()
+        for openings, closings in HEADINGS:
+            if any(beginning.startswith(opening) and beginning != opening for opening in openings):
+                is_word = openings[0].isalpha() and not beginning[len(openings[0])].isalnum()
+                self._headings, self._beginning = () if is_word else closings, None
+                return
+        if not any(_may_be_heading(beginning, openings) for openings, _ in HEADINGS):
+            self._beginning = None
+
     def _enter(self, found: re.Match[str] | None) -> bool:
         """Go on behind an opening tag, behind a wrapper of the answer, or behind a closing tag with nothing before."""
         assert found is not None
         tag = _bare(found.group())
         family = OPENINGS.get(tag) or WRAPPERS.get(tag) or LONE_FAMILIES[tag]
         self._take(found.end(), None)
-        self._may_be_unopened = False
+        self._may_be_unopened, self._beginning = False, None
         self._family = family if family.trailers else None
         self._state = _State.INSIDE if tag in OPENINGS else _State.BEHIND
         self._opened = family
@@ -247,9 +278,14 @@ class ThinkTags:
 
     def _scan_answer(self, decided: list[Event]) -> bool:
         joined = self._joined
+        self._note_heading(joined)
         if self._family is not None and (found := TRAILERS[self._family.name].search(joined)):
             self._answer(decided, found.start())
             self._take(len(found.group()), None)
+            return True
+        ending = next(((joined.index(words), words) for words in self._headings if words in joined), None)
+        if ending is not None:
+            self._end_headed(decided, *ending)
             return True
         mention = OPENING.search(joined) if self._may_be_unopened else None
         closing = self._find_unopened(joined)
@@ -258,8 +294,20 @@ class ThinkTags:
             return True
         self._may_be_unopened = self._may_be_unopened and mention is None
         watching = self._may_be_unopened or self._family is not None
-        self._answer(decided, _undecided_from(joined) if watching else len(joined))
+        until = _undecided_from(joined) if watching else len(joined)
+        if self._headings:
+            tails = range(max(0, until - LONGEST_TAG), until)
+            until = next((at for at in tails if _may_be_heading(joined[at:], self._headings)), until)
+        self._answer(decided, until)
         return False
+
+    def _end_headed(self, decided: list[Event], place: int, words: str) -> None:
+        """Turn all before the words that end the reasoning into reasoning, and drop the words."""
+        at_ns = self._held[-1].at_ns
+        self._answer(decided, place)
+        self._take(len(words), None)
+        decided += [AnswerWasReasoning(at_ns), Flagged(at_ns, "headed_thinking")]
+        self._headings, self._may_be_unopened, self._state = (), False, _State.BEHIND
 
     def _find_unopened(self, joined: str) -> re.Match[str] | None:
         """Return the first closing tag that is not quoted."""
@@ -283,6 +331,8 @@ class ThinkTags:
 
     def _answer(self, decided: list[Event], count: int) -> None:
         texts = self._take(count, Channel.ANSWER)
+        if self._beginning is not None:
+            self._beginning += "".join(text.text for text in texts)
         if texts:
             self._last_character, self._had_answer = texts[-1].text[-1], True
             decided += texts

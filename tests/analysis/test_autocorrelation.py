@@ -6,8 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from runner.analysis.autocorrelation import autocorrelation, judge_shift, mean_of_rounds
-from runner.analysis.student import quantile, two_sided_p
+from runner.analysis.autocorrelation import (
+    IN_COUNTS,
+    IN_INTERVALS,
+    add_caution,
+    autocorrelation,
+    judge_shift,
+    mean_of_rounds,
+    share_autocorrelation,
+)
+from runner.analysis.student import chi_squared_quantile, quantile, two_sided_p
 
 
 @given(st.floats(0, 60), st.floats(1, 400))
@@ -21,6 +29,12 @@ def test_two_sided_p_is_scipys(value: float, degrees: float) -> None:
 def test_quantile_is_scipys(share: float, degrees: float) -> None:
     """Newton's steps end at the root."""
     assert float(quantile(share, np.array([degrees]))[0]) == pytest.approx(stats.t.ppf(share, degrees), rel=1e-8)
+
+
+@given(st.sampled_from([0.1, 0.2, 0.999]), st.integers(3, 500))
+def test_chi_squared_quantile_is_nearly_scipys(share: float, degrees: int) -> None:
+    """The approximation is within 3 %."""
+    assert chi_squared_quantile(share, degrees) == pytest.approx(stats.chi2.ppf(share, degrees), rel=0.03)
 
 
 def test_p_and_interval_of_few_rounds_are_students() -> None:
@@ -65,3 +79,23 @@ def test_autocorrelation_is_not_estimated_from_few_rounds() -> None:
     assert autocorrelation(spells(10, 7)).tolist() == [0.0] * 10
     assert 0.6 < float(np.median(autocorrelation(spells(500, 50)))) < 0.97
     assert autocorrelation(np.ones((1, 20))).tolist() == [0.0]
+
+
+def test_rows_share_what_they_show_of_spells() -> None:
+    """Of 24 rows with spells each is corrected by what they have in common; independent rows share next to nothing."""
+    alike = share_autocorrelation(autocorrelation(spells(24, 20)), 20)
+    apart = share_autocorrelation(autocorrelation(spells(24, 20, 0.0)), 20)
+    assert 0.5 < float(alike) < 0.95
+    assert float(apart) < 0.2
+    assert float(share_autocorrelation(np.array([0.4]), 20)) == pytest.approx(0.4)
+
+
+def test_caution_is_for_what_is_more_than_chance() -> None:
+    """An r of half a standard error counts as none, one of one in full; one of four gets 0.75 more in a long run."""
+    few, one, clear = 0.5 / 8, 1 / 8, 4 / 8
+    found = np.array([-0.2, few, one, clear])
+    assert add_caution(found, 64).tolist() == pytest.approx([0, 0, one, clear + 0.75 / 8])
+    assert add_caution(found, 64, IN_COUNTS).tolist() == pytest.approx([0, 0, 0, clear + 0.75 / 8])
+    assert add_caution(found, 64, IN_INTERVALS).tolist() == pytest.approx([0, few, one, clear + 1 / 8])
+    short = np.array([0.6 / 4, 2 / 4])
+    assert add_caution(short, 16).tolist() == pytest.approx([0.2 * 0.6 / 4, 2 / 4])

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from io import StringIO
 from itertools import chain
@@ -34,7 +35,7 @@ def finding(difference: Difference, measure: str = "ttft_s") -> DiffFinding:
 
 
 def drifting(block: int) -> float:
-    """Return the factor by which everything is slower in a block: ten in the end."""
+    """Return the factor by which everything is slower in a round: ten in the end."""
     return math.exp(block / 9)
 
 
@@ -42,7 +43,7 @@ def drifting(block: int) -> float:
 
 
 def test_slower_target_of_one_run_is_regressed() -> None:
-    """The ratio lies in its interval, n is the number of blocks, and the opposite comparison has the inverse ratio."""
+    """The ratio lies in its interval, n is the number of rounds, and the opposite comparison has the inverse ratio."""
     run = run_of([*jittered(BASE, 20), *jittered(NEW, 20, slower=1.3)])
     forth, back = diff_within(run, BASE, NEW), diff_within(run, NEW, BASE)
     found = finding(forth)
@@ -66,7 +67,7 @@ def test_drift_within_a_run_is_no_change() -> None:
 
 
 def test_estimate_is_the_mean_log_ratio_of_pairs() -> None:
-    """Two blocks, 2 and 8 times slower, are 4 times slower; rows without a partner do not count."""
+    """Two rounds, 2 and 8 times slower, are 4 times slower; rows without a partner do not count."""
     records = [answered(BASE, "one", block, 0.1) for block in (1, 2, 3)]
     records += [answered(NEW, "one", 1, 0.2), answered(NEW, "one", 2, 0.8), answered(NEW, "two", 3, 9.0)]
     found = finding(diff_within(run_of(records), BASE, NEW))
@@ -75,8 +76,8 @@ def test_estimate_is_the_mean_log_ratio_of_pairs() -> None:
     assert [found.base_level, found.new_level] == pytest.approx([0.1, 0.4])
 
 
-def test_few_blocks_are_undecided_and_name_the_number_needed() -> None:
-    """Three blocks of a tenfold slowdown cannot be significant; eight can."""
+def test_few_rounds_are_undecided_and_name_the_number_needed() -> None:
+    """Three rounds of a tenfold slowdown cannot be significant; eight can."""
     run = run_of([*jittered(BASE, 3), *jittered(NEW, 3, slower=10)])
     decision = finding(diff_within(run, BASE, NEW, Rule(measures=("ttft",)))).decision
     assert (decision.verdict, decision.reason, decision.needed) == (Verdict.UNDECIDED, UndecidedReason.TOO_FEW, 8)
@@ -147,6 +148,64 @@ def test_a_change_that_may_be_smaller_than_the_minimum_is_undecided() -> None:
     assert found.p <= 0.01
 
 
+def with_a_tail(target: str, blocks: int, share: float, run: int = 1) -> Iterator[Record]:
+    """Yield records of 13 questions, of which a share takes five times as long, at random."""
+    random = Random(f"{target}{run}")
+    for block in range(1, blocks + 1):
+        for number in range(13):
+            slower = 5 if random.random() < share else 1
+            yield answered(target, f"case-{number}", block, 0.3 * slower * random.lognormvariate(0, 0.1))
+
+
+def test_a_tail_is_found_that_no_typical_time_shows() -> None:
+    """One request in twenty takes five times as long: more slow requests, and no longer TTFT."""
+    records = [*with_a_tail(BASE, 40, 0.0), *with_a_tail(NEW, 40, 0.05)]
+    difference = diff_within(run_of(records), BASE, NEW, Rule(measures=("ttft", "slow")))
+    slow = finding(difference, "slow")
+    assert (slow.verdict, slow.units, slow.n, slow.base_level) == (Verdict.REGRESSED, 40, (520, 520), 0.0)
+    assert (slow.new_level, slow.change) == pytest.approx((0.05, 0.05), abs=0.02)
+    assert slow.interval is not None
+    assert slow.change in slow.interval
+    assert finding(difference).verdict is not Verdict.REGRESSED
+    shown = f"slow requests       0.0 %  {100 * slow.new_level:.1f} %"
+    assert " ".join(shown.split()) in " ".join(write_plain(difference).split())
+
+
+def test_a_tail_that_is_common_to_both_sides_is_no_difference() -> None:
+    """One request in twenty is slow on either side, of one run and of two."""
+    old, now = list(with_a_tail(BASE, 40, 0.05)), list(with_a_tail(NEW, 40, 0.05))
+    assert finding(diff_within(run_of([*old, *now]), BASE, NEW), "slow").verdict is Verdict.UNDECIDED
+    again = run_of(with_a_tail(BASE, 40, 0.05, run=2), "new")
+    assert finding(diff_runs(run_of(old), again), "slow").verdict is Verdict.UNDECIDED
+
+
+def test_a_tail_is_found_across_runs() -> None:
+    """The unit is the round of either run; the levels are means over the questions of both."""
+    base, new = run_of(with_a_tail(BASE, 40, 0.0)), run_of(with_a_tail(BASE, 40, 0.06, run=2), "new")
+    slow = finding(diff_runs(base, new, Rule(measures=("slow",))), "slow")
+    assert (slow.verdict, slow.units, slow.n, slow.base_level) == (Verdict.REGRESSED, 40, (520, 520), 0.0)
+
+
+def test_where_nothing_is_slow_requests_narrow_the_interval() -> None:
+    """None of 20 on either side may be slow by chance; 189 requests show that it is not two points more."""
+    few = diff_within(run_of([*jittered(BASE, 10), *jittered(NEW, 10)]), BASE, NEW, Rule(measures=("slow",)))
+    slow = finding(few, "slow")
+    assert (slow.verdict, slow.decision.needed, slow.tested) == (Verdict.UNDECIDED, 95, False)
+    assert "about 95 rounds should be enough (--repeat)" in write_plain(few)
+    many = run_of([*jittered(BASE, 95), *jittered(NEW, 95)])
+    assert finding(diff_within(many, BASE, NEW), "slow").verdict is Verdict.UNCHANGED
+
+
+def test_what_takes_twice_as_long_within_the_clock_error_is_not_slow() -> None:
+    """A TTFT of 2.5 ms in place of 1 ms is no tail, since the clocks may be wrong by 2 ms."""
+    records = [
+        answered(target, "one", block, 0.0025 if target == NEW and block % 2 else 0.001)
+        for target in (BASE, NEW)
+        for block in range(1, 41)
+    ]
+    assert finding(diff_within(run_of(records), BASE, NEW), "slow").new_level == 0
+
+
 @pytest.mark.parametrize(
     ("a", "b", "message"), [("acme/odl", NEW, "did you mean acme/old"), (BASE, BASE, "named twice")]
 )
@@ -213,7 +272,7 @@ def test_costs_in_two_currencies_are_not_compared() -> None:
 
 
 def priced(currency: str, price: str, name: str) -> Run:
-    """Return a run of 8 blocks with a price per million tokens."""
+    """Return a run of 8 rounds with a price per million tokens."""
     rates = {"currency": currency, "source": "x", "rates": [{"input": price, "output": price}]}
     records = [replace(each, input_tokens=10) for each in jittered(BASE, 8)]
     return run_of(records, name, prices={BASE: rates})
@@ -319,9 +378,9 @@ def of_failures(requests: int, before: int, after: int) -> Difference:
     """Return the difference in failures of two runs of so many requests each, given how many failed in either."""
 
     def failing(count: int, name: str) -> Run:
-        blocks = range(1, requests + 1)
-        failing = set(Random(3).sample(blocks, count))
-        return run_of([failed(block=each) if each in failing else answered(block=each) for each in blocks], name)
+        rounds = range(1, requests + 1)
+        failing = set(Random(3).sample(rounds, count))
+        return run_of([failed(block=each) if each in failing else answered(block=each) for each in rounds], name)
 
     return diff_runs(failing(before, "base"), failing(after, "new"), Rule(measures=("failures",)))
 

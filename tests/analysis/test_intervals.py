@@ -13,7 +13,7 @@ SAMPLES = st.lists(st.floats(0.001, 1000), min_size=6, max_size=60)
 
 @pytest.mark.parametrize(("units", "each"), [(6, 1), (12, 1), (12, 4)])
 def test_median_interval_has_its_coverage(units: int, each: int) -> None:
-    """It holds the true median in 91 to 99.5 % of 300 samples of single values, or of blocks that vary."""
+    """It holds the true median in 91 to 99.8 % of 300 samples of single values, or of rounds that vary."""
     rng = np.random.default_rng(11)
     held = 0
     for _ in range(300):
@@ -21,11 +21,11 @@ def test_median_interval_has_its_coverage(units: int, each: int) -> None:
         values = np.exp(rng.normal(0, 0.3, (units, each)) + moved[:, None])
         interval = median_interval(values.ravel().tolist(), np.repeat(np.arange(units), each).tolist())
         held += interval is not None and 1.0 in interval
-    assert 0.91 <= held / 300 <= 0.995
+    assert 0.91 <= held / 300 <= 0.998
 
 
-def test_variation_between_blocks_widens_the_median_interval() -> None:
-    """Ten blocks of equal values are as much evidence as ten values, not as a hundred."""
+def test_variation_between_rounds_widens_the_median_interval() -> None:
+    """Ten rounds of equal values are as much evidence as ten values, not as a hundred."""
     levels = [0.1 * level for level in range(1, 11)]
     blocks = np.random.default_rng(1).permutation(np.repeat(np.arange(10), 10)).tolist()
     levels = [levels[at] for at in (3, 8, 0, 5, 9, 1, 6, 2, 7, 4)]
@@ -85,7 +85,7 @@ def test_percentile_interval_has_its_coverage(n: int, percent: float) -> None:
     assert min(binomial.cdf(interval.low), binomial.sf(interval.high - 2)) > 0.025 - 1e-9
 
 
-@pytest.mark.parametrize(("rounds", "rho", "least"), [(10, 0.0, 0.93), (50, 0.0, 0.93), (50, 0.8, 0.88)])
+@pytest.mark.parametrize(("rounds", "rho", "least"), [(10, 0.0, 0.93), (20, 0.8, 0.85), (50, 0.8, 0.9)])
 def test_intervals_hold_the_truth_where_rounds_have_spells(rounds: int, rho: float, least: float) -> None:
     """Thirteen requests a round, levels of rounds that are independent or in spells: median and p90, where shown."""
     rng = np.random.default_rng(2)
@@ -102,7 +102,16 @@ def test_intervals_hold_the_truth_where_rounds_have_spells(rounds: int, rho: flo
             if interval is not None:
                 results.append(truth in interval)
     assert np.mean(held[50]) >= least
-    assert len(held[90]) < 20 or np.mean(held[90]) >= least - 0.13
+    assert len(held[90]) == 150
+    assert np.mean(held[90]) >= least
+
+
+def test_a_percentile_needs_as_many_rounds_as_values() -> None:
+    """One round beyond p95 is expected among 20; nineteen, of however many requests, do not show how rounds vary."""
+    values = np.random.default_rng(1).random(500).tolist()
+    assert percentile_interval(values, 95, [at % 20 for at in range(500)]) is not None
+    assert percentile_interval(values, 95, [at % 19 for at in range(500)]) is None
+    assert percentile_interval(values, 90, [at % 19 for at in range(500)]) is not None
 
 
 def test_fewer_than_six_rounds_have_no_interval() -> None:

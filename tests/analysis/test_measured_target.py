@@ -105,7 +105,7 @@ def test_a_run_without_vantages_cannot_be_resumed_with_vantage(finished_run: Res
     place = copytree(finished_run.place, tmp_path / "copy")
     resumed = compare(place, "run", "--resume", "out", "--engine", "ray", "--vantage")
     assert resumed.returncode == 2
-    assert "out was not begun with --vantage" in resumed.stderr
+    assert "out was not started with --vantage" in resumed.stderr
 
 
 # Places

@@ -131,8 +131,8 @@ def test_few_pairs_reach_only_their_smallest_p(n: int, smallest: float) -> None:
     assert sign_flip_test(np.linspace(1, 2, n)).p == smallest
 
 
-def test_few_blocks_of_two_runs_reach_only_their_smallest_p() -> None:
-    """Four blocks of each run reach 2/70; with five, p can be below 1 %."""
+def test_few_rounds_of_two_runs_reach_only_their_smallest_p() -> None:
+    """Four rounds of each run reach 2/70; with five, p can be below 1 %."""
     assert (
         two_sample_test(np.arange(4.0), 10 + np.arange(4.0)).p
         == pytest.approx(2 / 70)
@@ -189,8 +189,8 @@ def test_holm_rejects_as_its_step_down_procedure(p: list[float]) -> None:
         assert {at for at, each in enumerate(adjusted) if each <= alpha} == rejected
 
 
-def test_autocorrelation_of_blocks_is_found() -> None:
-    """Slow blocks in a row are autocorrelated, the same blocks shuffled are not."""
+def test_autocorrelation_of_rounds_is_found() -> None:
+    """Slow rounds in a row are autocorrelated, the same rounds shuffled are not."""
     spell = np.repeat([0.0, 1.0, 0.0, 1.0], 10)
     assert is_autocorrelated(spell)
     assert not is_autocorrelated(np.random.default_rng(1).permutation(spell))

@@ -26,6 +26,7 @@ from runner.analysis.summary import (
 from runner.core.events import Outcome
 from runner.core.percentiles import name_percentile, smallest_sample
 from runner.core.record import Identity, Record, TextEvents, Timestamps
+from runner.outputs.text.summary import tabulate_summary
 from runner.storage.journal import Header
 
 DOCUMENTED_COLUMNS = """
@@ -371,3 +372,31 @@ def test_error_adjusted_percentile_is_numpys_with_infinity(answered: int, failed
         values = [0.1 * number for number in range(1, answered + 1)] + [np.inf] * failed
         expected = np.quantile(values, max(share - 1e-9, 0), method="inverted_cdf")
         assert (np.inf if each.value is None else each.value) == pytest.approx(expected)
+
+
+def test_slow_requests_took_twice_the_median_of_their_question() -> None:
+    """Of a question, over all targets, by TTFT or by total; another question's times do not count."""
+    records = [
+        ok_record(ttft_s, identity=identified(provider=provider, model=model, case=case, block=block))
+        for block in range(1, 11)
+        for provider, model, case, ttft_s in (
+            ("a", "x", "one", 0.3),
+            ("b", "y", "one", 0.9 if block > 6 else 0.3),
+            ("a", "x", "two", 2.0),
+            ("b", "y", "two", 2.0),
+        )
+    ]
+    fast, tail = (summary.slow for summary in summarize(frame(HEADER, records)))
+    assert fast is not None
+    assert tail is not None
+    assert (fast.value, fast.n, tail.value, tail.n) == (0.0, 20, 0.2, 20)
+    assert fast.interval is not None
+    assert tail.interval is not None
+    assert fast.interval.low == pytest.approx(0)
+    assert 0.2 in tail.interval
+    assert tail.interval.high > 0.41  # wider than that of 20 independent requests
+    (few,) = summarize(frame(HEADER, records[:4:2]))
+    assert few.slow is not None
+    assert few.slow.interval is None
+    table = tabulate_summary(summarize(frame(HEADER, records)))
+    assert [row[table.headings.index("slow")][:6] for row in table.rows] == ["0.0 % ", "20.0 %"]

@@ -87,7 +87,7 @@ def test_p95_of_a_level_needs_twenty_requests() -> None:
     assert [point.ttft_p95_s for point in measure_levels(HEADER, records[:-1])] == [None]
 
 
-def test_levels_of_an_endless_sweep_have_a_million_blocks_each() -> None:
+def test_levels_of_an_endless_sweep_have_a_million_rounds_each() -> None:
     """The level follows from the block where repeat is None."""
     records = [record_of(7, 0, 1, 10), record_of(1_000_001, 100, 2, 10)]
     points = measure_levels(replace(HEADER, repeat=None), records)

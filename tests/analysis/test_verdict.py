@@ -10,10 +10,13 @@ from hypothesis import strategies as st
 from runner.analysis.intervals import Interval
 from runner.analysis.measures import Better, choose_measures
 from runner.analysis.permutation import PermutationResult, SignFlips, fewest_pairs, smallest_p
+from runner.analysis.student import chi_squared_quantile
 from runner.analysis.verdict import Criteria, Rule, UndecidedReason, Verdict, decide
 from runner.errors import CompareError
 
 MARGIN = math.log(1.1)
+LARGER = math.sqrt(19 / chi_squared_quantile(0.1, 19))
+"""By how much the spread of 20 blocks may exceed what they show."""
 CRITERIA = Criteria(
     min_effect=MARGIN,
     alpha=0.01,
@@ -25,7 +28,7 @@ CRITERIA = Criteria(
 
 
 def result(estimate: float, p: float, half: float = 0.05, units: int = 50, spread: float = 0.3) -> PermutationResult:
-    """Return the result of a test of 50 blocks."""
+    """Return the result of a test of 50 rounds."""
     return PermutationResult(
         estimate, p, smallest_p(SignFlips(units)), spread, units, Interval(estimate - half, estimate + half, 0.95)
     )
@@ -65,31 +68,31 @@ def test_a_significant_change_below_the_minimum_effect_is_unchanged() -> None:
     assert decide(result(0.04, 0.001, half=0.03), 0.001, CRITERIA).verdict is Verdict.UNCHANGED
 
 
-def test_too_few_blocks_name_the_number_needed() -> None:
+def test_too_few_rounds_name_the_number_needed() -> None:
     """Five pairs cannot reach 1 %; eight can."""
     decision = decide(result(1.0, 2 / 32, half=0.9, units=5, spread=0.1), 2 / 32, CRITERIA)
     assert (decision.verdict, decision.reason, decision.needed) == (Verdict.UNDECIDED, UndecidedReason.TOO_FEW, 8)
 
 
-def test_more_rows_need_more_blocks() -> None:
+def test_more_rows_need_more_rounds() -> None:
     """Holm divides the level by 24 rows: 13 pairs are the fewest that can be significant."""
     criteria = replace(CRITERIA, alpha_of_row=0.01 / 24)
     assert decide(result(1.0, 2 / 32, half=0.9, units=5, spread=0.1), 1.0, criteria).needed == 13
 
 
 def test_noise_names_the_number_needed() -> None:
-    """((1.96 + 0.84) * spread / distance to the minimum effect)^2 + 1.96^2 / 2 blocks, in four of five cases."""
+    """((1.96 + 1.28) * spread / distance to the minimum effect)^2 + 1.96^2 / 2 rounds, of a likely larger spread."""
     decision = decide(result(0.2, 0.2, half=0.3, units=20, spread=0.7), 0.2, CRITERIA)
     assert (decision.reason, decision.needed) == (
         UndecidedReason.NOISY,
-        math.ceil(((1.959964 + 0.8416212) * 0.7 / (0.2 - MARGIN)) ** 2 + 1.92),
+        math.ceil(((1.959964 + 1.2815516) * 0.7 * LARGER / (0.2 - MARGIN)) ** 2 + 1.92),
     )
 
 
 def test_number_needed_for_unchanged_narrows_the_interval() -> None:
-    """1.96 standard errors, and 1.28 more for the power, must fit into the minimum effect."""
+    """1.96 standard errors, and 1.64 more for the power, must fit into the minimum effect."""
     decision = decide(result(0.0, 1.0, half=0.3, units=20, spread=0.7), 1.0, CRITERIA)
-    assert decision.needed == math.ceil(((1.959964 + 1.2815516) * 0.7 / MARGIN) ** 2 + 1.92)
+    assert decision.needed == math.ceil(((1.959964 + 1.6448536) * 0.7 * LARGER / MARGIN) ** 2 + 1.92)
 
 
 def test_a_change_at_the_minimum_effect_names_no_number() -> None:
@@ -111,7 +114,9 @@ def test_every_undecided_row_has_a_reason(estimate: float, p: float, half: float
     assert decision.needed is None or decision.needed > units
 
 
-@pytest.mark.parametrize("wrong", [{"alpha": 0}, {"alpha": 1}, {"min_effect": 0}, {"min_failure_rise": 2}])
+@pytest.mark.parametrize(
+    "wrong", [{"alpha": 0}, {"alpha": 1}, {"min_effect": 0}, {"min_failure_rise": 2}, {"min_slow_rise": 0}]
+)
 def test_rules_out_of_range_are_refused(wrong: dict[str, float]) -> None:
     """A level or an effect that no test can have is an error."""
     with pytest.raises(CompareError, match=r"choose|cannot"):
@@ -124,7 +129,7 @@ def test_all_problems_of_a_rule_are_in_one_error() -> None:
         Rule(alpha=math.nan, min_effect=0)
     with pytest.raises(CompareError, match=r"ttff, totl are no measures .* did you mean ttft and total"):
         choose_measures(("ttff", "totl", "cost"))
-    with pytest.raises(CompareError, match=r"ttff, zzz are no measures .* known: failures, ttft_s"):
+    with pytest.raises(CompareError, match=r"ttff, zzz are no measures .* known: failures, slow, ttft_s"):
         choose_measures(("ttff", "zzz"))
 
 

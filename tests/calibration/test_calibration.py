@@ -6,6 +6,7 @@ import signal
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from runner.analysis.calibration import (
     ClockError,
@@ -25,12 +27,22 @@ from runner.analysis.calibration import (
     read_timestamps,
 )
 from runner.calibration import measure
-from runner.calibration.measure import Calibration, CalibrationLoad, Capacity, Effort, TrialResult
+from runner.calibration.measure import (
+    Calibration,
+    CalibrationLoad,
+    CalibrationObserver,
+    Capacity,
+    Effort,
+    TrialResult,
+    TrialSeries,
+)
 from runner.calibration.stored import find_clock_error, store
 from runner.cli.calibrate import tabulate_calibration
+from runner.cli.calibration_progress import LiveCalibration, PlainCalibration
 from runner.core.events import Outcome, ResponseStarted
 from runner.core.record import Identity, Record, TextEvents, Timestamps
 from runner.core.record_from_events import Fold
+from runner.engine.observer import Observer
 from runner.errors import CompareError
 from runner.simulator.model import parse_model
 from runner.simulator.persona import MS
@@ -216,6 +228,11 @@ def test_simulator_parses_the_model_of_any_load(ttft_ms: float, gap_ms: float, t
     assert persona.length.tokens == tokens
 
 
+def series() -> TrialSeries:
+    """Return a series of trials that nobody follows."""
+    return TrialSeries("http://nowhere", CalibrationObserver())
+
+
 def trial_at(load: CalibrationLoad, limit: int) -> TrialResult:
     """Return the result of a trial on a machine that sustains a concurrency of `limit`."""
     return TrialResult(replace(ERRORS, timed=ERRORS.timed - (load.concurrency > limit)), Effort(1, 1), "transport")
@@ -228,12 +245,13 @@ def test_search_encloses_the_limit(
     """Each trial has requests enough for a 99th percentile, and the last two enclose the machine's limit."""
     tried: list[CalibrationLoad] = []
 
-    async def run_trial(_: str, load: CalibrationLoad) -> TrialResult:
+    async def run_trial(_: str, load: CalibrationLoad, __: Observer) -> TrialResult:
         tried.append(load)
         return trial_at(load, limit)
 
     monkeypatch.setattr(measure, "run_trial", run_trial)
-    capacity = anyio.run(measure._search, trial_at(LOAD, limit), "http://nowhere", LOAD, str)
+    monkeypatch.setattr(measure, "SEARCH_S", 1000.0)
+    capacity = anyio.run(measure._search, trial_at(LOAD, limit), series(), LOAD)
     assert capacity == Capacity(*enclosed)
     assert all(load.requests >= max(100, 2 * load.concurrency) for load in tried if load != LOAD)
 
@@ -242,24 +260,63 @@ def test_concurrency_is_exceeded_only_if_it_fails_twice(monkeypatch: pytest.Monk
     """A single failure, which other work on the machine may cause, does not lower the limit."""
     failed: set[int] = set()
 
-    async def run_trial(_: str, load: CalibrationLoad) -> TrialResult:
+    async def run_trial(_: str, load: CalibrationLoad, __: Observer) -> TrialResult:
         met_other_work = load.concurrency not in failed
         failed.add(load.concurrency)
         return trial_at(load, 0 if met_other_work else 100)
 
     monkeypatch.setattr(measure, "run_trial", run_trial)
-    assert anyio.run(measure._search, trial_at(LOAD, 100), "http://nowhere", LOAD, str) == Capacity(96, 104)
+    assert anyio.run(measure._search, trial_at(LOAD, 100), series(), LOAD) == Capacity(96, 104)
 
 
 def test_search_stops_when_its_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without time for another trial it returns what it knows by then."""
 
-    async def run_trial(_: str, load: CalibrationLoad) -> TrialResult:
+    async def run_trial(_: str, load: CalibrationLoad, __: Observer) -> TrialResult:
         raise AssertionError(f"{load} was tried")
 
     monkeypatch.setattr(measure, "run_trial", run_trial)
     monkeypatch.setattr(measure, "SEARCH_S", -1.0)
-    assert anyio.run(measure._search, trial_at(LOAD, 8), "http://nowhere", LOAD, str) == Capacity(8, None)
+    assert anyio.run(measure._search, trial_at(LOAD, 8), series(), LOAD) == Capacity(8, None)
+
+
+def test_no_trial_begins_that_would_not_end_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time that was announced is kept, also where a second trial would be needed."""
+    monkeypatch.setattr(measure, "SEARCH_S", 5.0)
+    tried: list[CalibrationLoad] = []
+
+    async def run_trial(_: str, load: CalibrationLoad, __: Observer) -> TrialResult:
+        tried.append(load)
+        return trial_at(load, 100)
+
+    monkeypatch.setattr(measure, "run_trial", run_trial)
+    assert LOAD.at(8).ideal_s > 5
+    assert anyio.run(measure._search, trial_at(LOAD, 8), series(), replace(LOAD, concurrency=4)) == Capacity(4, None)
+    assert anyio.run(measure._search, trial_at(LOAD, -1), series(), LOAD.at(8)) == Capacity(0, None)
+    assert tried == []
+
+
+def test_a_calibration_says_first_how_long_it_takes_and_shows_how_far_it_is() -> None:
+    """A line elsewhere, a bar on a terminal that counts the requests of each trial."""
+    said = StringIO()
+    plain = PlainCalibration(Console(file=said, width=200))
+    plain.announced(LOAD, LOAD.ideal_s + 30)
+    plain.trial_begun(LOAD.at(64), again=True)
+    first, second = said.getvalue().splitlines()
+    assert first == (
+        f"{LOAD.requests} requests, {LOAD.concurrency} at a time: about {LOAD.ideal_s:.0f} s, "
+        "then 30 s at most to find the highest concurrency"
+    )
+    assert second == "64 at a time, once more"
+    console = Console(file=StringIO(), width=100)
+    live = LiveCalibration(console)
+    live.announced(LOAD, 200.0)
+    live.trial_begun(LOAD, again=False)
+    live.finished(Record(Identity("k", "c", 1, 1, 1, "p", "m", "Hi"), Timestamps(), Outcome.OK))
+    with console.capture() as shown:
+        console.print(live.render())
+    assert f"{LOAD.concurrency} at a time  1/{LOAD.requests}" in shown.get()
+    assert "at most 3 min left" in shown.get()
 
 
 def test_stored_calibration_is_found_on_this_machine(tmp_path: Path) -> None:

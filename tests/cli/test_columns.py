@@ -11,7 +11,7 @@ from rich.console import Console
 from wcwidth import wcswidth
 
 from runner.cli.columns import LiveReplies, PlainReplies, open_columns
-from runner.core.events import Channel, Outcome, Text
+from runner.core.events import AnswerWasReasoning, Channel, Outcome, Text
 from runner.core.record import Record
 from runner.core.suite import Case, Parameters
 from runner.planning.plan import Request, Target
@@ -54,6 +54,20 @@ def test_a_column_shows_when_the_first_text_came() -> None:
     assert "Hello" in text
     columns.finished(answered(BASE, reply="Hello world"))
     assert "first text 300 ms, total 800 ms" in shown(console, columns, whole=True)
+
+
+def test_answer_that_was_reasoning_is_moved() -> None:
+    """When a closing think tag comes without an opening one, what was shown as answer is shown as reasoning."""
+    console = terminal()
+    columns = LiveReplies(console, [BASE, NEW])
+    columns.started(request(BASE))
+    columns.received(request(BASE), Text(1, Channel.ANSWER, "Let me see."))
+    columns.received(request(BASE), AnswerWasReasoning(2))
+    columns.received(request(BASE), Text(3, Channel.ANSWER, "Hello"))
+    moved = columns._shown[BASE]
+    assert (moved.reasoning, moved.reply) == ("Let me see.", "Hello")
+    columns.finished(replace(answered(BASE, reply="Hello"), reasoning="Let me see."))
+    assert (moved.reasoning, moved.reply) == ("Let me see.", "Hello")
 
 
 def test_columns_show_the_newest_text() -> None:

@@ -1,6 +1,7 @@
 """The parts of a cluster run that need no cluster, and the errors of a machine without Ray."""
 
 import pickle
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from runner.outputs.text.remarks import describe_workers
 from runner.providers.endpoint import find_endpoint
 from runner.providers.registry import builtin
 from runner.wire.response_body import Phases
+from tests.support import command
 from tests.support.command import ROOT, compare, read_rows, write_yaml
 
 SUITE = {"version": 1, "name": "suite", "cases": [{"id": "hello", "prompt": "Hello"}]}
@@ -53,8 +55,11 @@ def node_row(
 
 
 @pytest.fixture
-def without_ray(tmp_path: Path) -> dict[str, str]:
-    """Return environment variables of a process that cannot import Ray."""
+def without_ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Let Ray not be imported; return environment variables with which a process of its own cannot, either."""
+    if not command.always_start:
+        monkeypatch.setitem(sys.modules, "ray", None)
+        return {}
     shadow = tmp_path / "shadow"
     shadow.mkdir()
     (shadow / "ray.py").write_text("raise ImportError('not installed')\n", encoding="utf-8")

@@ -267,7 +267,7 @@ def test_any_client_can_ask_the_replay_server(tmp_path: Path) -> None:
         assert [ask(url, "Hi")[2] for _ in range(4)] == [b"first", b"second", b"other", b"first"]
         assert complaint(ask(url, "Hello"))[1].startswith("'m' was not asked this")
         assert complaint(ask(url, "Hi", model="n")) == (404, "The model 'n' was not recorded. There is: m.")
-        assert "a key stands in it" in complaint(ask(url, "Secret"))[1]
+        assert "it contains a key" in complaint(ask(url, "Secret"))[1]
         assert "interrupted" in complaint(ask(url, "Endless"))[1]
         assert complaint(ask(url.replace("/v1", "/nobody/v1"), "Hi")) == (
             404,

@@ -359,6 +359,76 @@ def test_an_empty_reply_has_zero_chars_and_a_missing_one_is_blank() -> None:
     assert (recorded(TextEvents(), reply="").chars, recorded(TextEvents(), reply=None).chars) == (0, None)
 
 
+WORDS = "The answer is four. " * 20
+
+HARDEST = {
+    "words": WORDS,
+    "random letters": "QmFzZTY0IGlzIG5vdCBmdW4" * 40,
+    "digits": "3.14159265358979" * 30,
+    "chinese": "今天天气很好，我们去公园。" * 30,
+    "emoji": "🌈🎉🦄" * 40,
+    "code": "    if x == y:\n        return [a, b]\n" * 20,
+}
+"""Texts of which tokenizers make much."""
+
+
+def replied(reply: str | None, **counts: int) -> Record:
+    """Return the record of a reply in ten chunks."""
+    size = len(reply or "")
+    lengths = [size // 10] * 9 + [size - size // 10 * 9] if size else []
+    return recorded(arrived(*range(len(lengths)), lengths=lengths), reply=reply, outcome=Outcome.OK, **counts)
+
+
+@pytest.mark.parametrize("name", HARDEST)
+def test_no_text_is_accused_of_tokens_that_it_may_have(name: str) -> None:
+    """A token for each byte, or for four of three letters, and one for ten characters, are possible."""
+    text = HARDEST[name]
+    most = len(text.encode()) if not text.isascii() else int(len(text) * 0.6)
+    for tokens in (len(text) // 10 + 1, len(text) // 4, most):
+        record = replied(text, output_tokens=tokens)
+        assert (record.unseen_tokens, record.tokens_in_doubt) == (False, False)
+        assert record.streamed_tokens == tokens
+
+
+def test_tokens_beyond_what_the_text_can_hold_give_no_rate() -> None:
+    """Thinking that nobody streamed and nobody counted is said; thinking that was counted is left out as before."""
+    silent = replied(WORDS, output_tokens=1000)
+    assert (silent.flags, silent.output_tps, silent.streamed_tokens) == (("unseen_tokens",), None, None)
+    counted = replied(WORDS, output_tokens=1000, reasoning_tokens=900)
+    assert (counted.unseen_tokens, counted.streamed_tokens) == (False, 100)
+    heard = replace(silent, reasoning=WORDS * 6)
+    assert not heard.unseen_tokens
+
+
+def test_tokens_without_any_text_are_unseen() -> None:
+    """One may be the end's; a failed request is not judged."""
+    assert [replied("", output_tokens=tokens).unseen_tokens for tokens in (0, 1, 2, 400)] == [False, False, True, True]
+    assert not replace(replied("", output_tokens=400), outcome=Outcome.FILTERED).unseen_tokens
+    assert not replied("", output_tokens=400, reasoning_tokens=400).unseen_tokens
+
+
+@pytest.mark.parametrize(
+    ("reply", "counts"),
+    [(WORDS, {"output_tokens": 1}), (WORDS, {"output_tokens": 5, "reasoning_tokens": 50})],
+    ids=["too-few", "more-thinking-than-output"],
+)
+def test_counts_that_contradict_the_text_give_no_rate(reply: str, counts: dict[str, int]) -> None:
+    """The tokens of the last chunk, sent as those of the reply, would make it hundreds of times too slow."""
+    record = replied(reply, **counts)
+    assert (record.flags, record.output_tps) == (("tokens_in_doubt",), None)
+
+
+def test_rows_of_dashes_and_blanks_may_be_few_tokens() -> None:
+    """One token may hold many of them."""
+    assert not replied("-" * 300 + " " * 300 + "=" * 300, output_tokens=4).tokens_in_doubt
+
+
+def test_left_out_texts_accuse_nobody() -> None:
+    """A record whose texts were not kept has lengths alone, of which nothing follows."""
+    record = replace(replied(WORDS, output_tokens=5000), reply=None)
+    assert (record.unseen_tokens, record.tokens_in_doubt) == (False, False)
+
+
 @pytest.mark.parametrize("counted", ["input_tokens", "output_tokens"])
 def test_tokens_source_is_usage_if_either_side_is_counted(counted: str) -> None:
     """A count on either side comes from the provider's usage."""

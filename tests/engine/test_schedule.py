@@ -380,8 +380,8 @@ def test_overdue_open_loop_conversations_are_counted(rate: float, arrivals: str,
     narrow = VirtualRun(plan, lanes_of(dict.fromkeys(PROVIDERS, width)), lambda _: SECOND_NS, load)
     overdue = len(wide.run()) - len(narrow.run())
     reason = narrow.schedule.describe_early_end() or ""
-    assert (f"; {overdue} conversations due by then were not begun" in reason) is (overdue > 0)
-    assert "not begun" not in (wide.schedule.describe_early_end() or "")
+    assert (f"; {overdue} conversations due by then were not started" in reason) is (overdue > 0)
+    assert "not started" not in (wide.schedule.describe_early_end() or "")
 
 
 # Ends

@@ -93,6 +93,22 @@ def golden_run() -> Run:
     return Run.of_journal(journal.read(GOLDEN))
 
 
+def test_terminal_names_slow_requests() -> None:
+    """The narrow table has no column of them, so a note says which share of each target was slow; none is no note."""
+    note = "requests that took more than twice the median of their question, over all targets: "
+    usual = [answered(identity=identity(block)) for block in range(1, 4)]
+    slow = answered(identity=identity(4), timestamps=Timestamps(sent=0, last_event=5_000_000_000))
+    assert f"note: {note}a/x 25.0 % (n 4)" in " ".join(printed(run_of(*usual, slow)).split())
+    assert note not in " ".join(printed(run_of(*usual)).split())
+
+
+def identity(block: int) -> Identity:
+    """Return the identity of the same question in a block."""
+    return Identity(
+        key=f"k{block}", case="one", turn=1, repeat=block, block=block, provider="a", model="x", prompt="Hi"
+    )
+
+
 @pytest.mark.parametrize("suffix", sorted({*WRITERS} - {".html"}))
 def test_golden_journal_gives_the_golden_output(suffix: str) -> None:
     """Each writer makes the reviewed output of the golden journal; a page is looked at in a browser instead."""

@@ -345,7 +345,7 @@ def test_page_of_23_targets_is_whole() -> None:
     run = run_of(records, models)
     assert Page(write_report([run])).texts["columns"] == models
     rankings = rank_targets(target_columns([run]))
-    assert [len(ranking.places) for ranking in rankings] == [23, 23]
+    assert {len(ranking.places) for ranking in rankings} == {23}
 
 
 # -- The command -------------------------------------------------------------------------------------------------------
@@ -377,7 +377,7 @@ def test_report_goes_into_the_runs_folder(crafted_run: Path, run_cli: RunCli) ->
 def test_several_runs_become_one_report(crafted_run: Path, run_cli: RunCli) -> None:
     """Their targets stand side by side, numbered by run, and the page goes into the current folder."""
     done = run_cli("report", crafted_run, crafted_run, cwd=crafted_run.parents[1])
-    assert (done.returncode, done.stderr) == (0, "written: report.html\n")
+    assert (done.returncode, done.stderr) == (0, "written: report.html\nreport: report.html\n")
     page = Page((crafted_run.parents[1] / "report.html").read_text(encoding="utf-8"))
     assert page.texts["columns"] == [f"{target} · run {run}" for run in (1, 2) for target in (BASE, NEW)]
 
@@ -419,3 +419,19 @@ def test_replies_stand_side_by_side_on_a_terminal(crafted_run: Path, run_cli: Ru
     assert {wcswidth(line.rstrip()) for line in boxed if line.count("│") == 4} == {79}
     assert "␛[31mred" in plain
     assert "\x1b[31mred" not in done.stdout
+
+
+@pytest.mark.parametrize("written", ["![" * 10_000, "[" * 20_000, "*[a" * 6_000], ids=["images", "links", "emphasis"])
+def test_many_open_brackets_stay_as_written(written: str) -> None:
+    """For each of them the reader would look through all the others; thirty such replies would take half a minute."""
+    assert safe_html(written) == f'<div class="text">{written}</div>'
+
+
+@pytest.mark.parametrize("mark", [">", "- ", "1. "], ids=["quotes", "bullets", "numbers"])
+def test_no_text_is_lost_in_deep_nesting(mark: str) -> None:
+    """A few levels are rendered; six hundred, of which the reader drops the innermost text, are shown as written."""
+    assert f"<{'blockquote' if mark == '>' else 'li'}>" in safe_html(mark * 4 + "innermost")
+    deep = safe_html(mark * 600 + "innermost")
+    assert "innermost" in deep
+    assert "<li>" not in deep
+    assert "<blockquote>" not in deep

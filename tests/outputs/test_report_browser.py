@@ -9,8 +9,12 @@ from typing import Any, Literal
 
 import pytest
 
+from runner.analysis.run_results import Run
 from runner.analysis.word_diff import tokenize
+from runner.outputs.report.document import write_report
+from runner.storage import journal
 from tests.support.command import finish, start, write_yaml
+from tests.support.crafted_runs import answered, header
 from tests.support.hostile_replies import REPLIES, write_hostile_run
 
 pytest.importorskip("playwright", reason="installed by .ci/run")
@@ -484,3 +488,22 @@ def test_a_link_of_a_reply_opens_in_a_new_window_without_referrer(opening: Opene
     link = row(opening(hostile), "links").locator("article a[href^='https://good.example']").first
     assert link.get_attribute("target") == "_blank"
     assert link.get_attribute("rel") == "noopener noreferrer nofollow"
+
+
+def test_long_names_and_deep_quotes_widen_no_page(opening: Opener, tmp_path: Path) -> None:
+    """Names of 200 letters and a reply of nested quotes stay in their columns, on a phone too."""
+    targets = (f"acme/{'m' * 200}", f"{'p' * 200}/n")
+    with journal.JournalWriter(tmp_path) as log:
+        log.append_header(header("long", targets, suite="s" * 200, cases=("c" * 200,)))
+        for target in targets:
+            log.append_record(answered(target, "c" * 200, 1, reply=">" * 15 + " innermost"))
+        log.append({"kind": "end"})
+    path = tmp_path / "report.html"
+    path.write_text(write_report([Run.of_journal(journal.read(tmp_path))]), encoding="utf-8")
+    for width in (1280, 375):
+        page = unroll(opening(path, viewport={"width": width, "height": 800}))
+        assert overflow(page) == 0
+        innermost = page.locator(".rendered p", has_text="innermost").first
+        assert innermost.evaluate(
+            "p => p.getBoundingClientRect().right <= p.closest('td').getBoundingClientRect().right"
+        )

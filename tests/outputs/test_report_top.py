@@ -147,7 +147,7 @@ def test_each_reason_for_doubt_names_its_targets() -> None:
     records = [*jittered(BASE, 2), *others[0], *others[1], *alone]
     found = ranking_of(run_of(records, tuple(dict.fromkeys(record.identity.target for record in records))))
     few, none = found.doubts
-    assert re.match("acme/(second, acme/third|third, acme/second): not decided: 2 blocks", few)
+    assert re.match("acme/(second, acme/third|third, acme/second): not decided: 2 rounds", few)
     assert none.startswith("acme/fourth: not tested: nothing to compare")
 
 

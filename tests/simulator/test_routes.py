@@ -15,12 +15,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import runner.simulator
+from runner.simulator import routes
 from runner.simulator.faults import FAULTS
 from runner.simulator.model import model_ids
 from runner.simulator.persona import MS, PERSONAS
 from runner.simulator.process import launch_sync
 from runner.simulator.request import BODY_BYTES_MAX, HEAD_BYTES_MAX, HttpRequest
-from runner.simulator.routes import LOG_ENTRIES_MAX, Service
+from runner.simulator.routes import Service
 from tests.support.wait_until import LIMIT_S, wait_until
 
 HOME = str(Path(runner.simulator.__path__[0]).parents[1])
@@ -395,17 +396,18 @@ def test_the_log_counts_the_requests_in_flight() -> None:
         assert [entry["model"] for entry in read_log(url)[:3]] == [model] * 3
 
 
-def test_the_log_is_bounded() -> None:
+def test_the_log_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A long-running server drops the oldest entries."""
+    monkeypatch.setattr(routes, "LOG_ENTRIES_MAX", 20)
     service = Service()
     request = HttpRequest(
         "POST", "/v1/chat/completions", {}, chat_body("nobody"), keep_alive=True, chunked_allowed=True
     )
-    for received_ns in range(LOG_ENTRIES_MAX + 10):
+    for received_ns in range(30):
         service.respond(request, received_ns)
     log = service.respond(HttpRequest("GET", "/log", {}, b"", keep_alive=True, chunked_allowed=True), 0)
     entries = json.loads(next(iter(log.steps)).head)
-    assert (len(entries), entries[0]["received_ns"]) == (LOG_ENTRIES_MAX, 10)
+    assert (len(entries), entries[0]["received_ns"]) == (20, 10)
 
 
 FAST_PACE = "ttft_ms=1&gap_ms=1&tokens=6"

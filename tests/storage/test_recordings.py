@@ -157,7 +157,7 @@ def test_a_file_that_is_no_recording_is_refused(tmp_path: Path) -> None:
     with pytest.raises(JournalError, match="upgrade compare"):
         read_recordings(tmp_path)
     write(tmp_path, [])
-    with pytest.raises(JournalError, match="no whole recording"):
+    with pytest.raises(JournalError, match="no complete recording"):
         read_recordings(tmp_path)
 
 

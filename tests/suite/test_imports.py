@@ -425,7 +425,7 @@ def test_cases_from_reads_training_examples() -> None:
     ("line", "message"),
     [
         ('{"messages": [{"role": "tool", "content": "x"}]}', "a message has the role `tool`"),
-        ('{"messages": [{"role": "assistant", "content": "x"}]}', "nobody asks anything in these messages"),
+        ('{"messages": [{"role": "assistant", "content": "x"}]}', "these messages have no question"),
         ('{"messages": [{"role": "user", "content": null}]}', "a message of the user has no text"),
         ('{"messages": [{"role": "user", "content": "x", "name": "Bo"}]}', "a message of the user has `name`"),
         ('{"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}', "or one that is no text"),

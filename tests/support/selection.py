@@ -2,10 +2,12 @@
 
 These are the tests marked `thorough`, those of hypothesis, which get more examples, and those that call the command by
 `tests.support.command`, which starts a process for each call. The calls are found in the code of a test, of its
-fixtures, and of the functions and classes of the tests that these use.
+fixtures, and of the functions and classes of the tests that these use. Of the cases of such a test the first and the
+last are enough: what a process does otherwise than a call is the same for all of them.
 """
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from functools import cache
 from inspect import isclass, isfunction, ismodule, unwrap
 from types import CodeType, FunctionType
@@ -17,12 +19,24 @@ from hypothesis import is_hypothesis_test
 from tests.support import command
 
 
-def differs_if_thorough(item: pytest.Item) -> bool:
-    """Return whether a test does something else with the option than without it."""
-    if not isinstance(item, pytest.Function):
-        return True
-    if item.get_closest_marker("thorough") or is_hypothesis_test(item.obj):
-        return True
+def choose_thorough(items: Iterable[pytest.Item]) -> list[pytest.Item]:
+    """Return the tests that do something else with the option than without it, in their order."""
+    chosen: dict[str, pytest.Item] = {}
+    calling: defaultdict[str, list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        if not isinstance(item, pytest.Function) or _does_more(item):
+            chosen[item.nodeid] = item
+        elif _calls_the_command_in(item):
+            calling[item.nodeid.partition("[")[0]].append(item)
+    chosen |= {item.nodeid: item for cases in calling.values() for item in (cases[0], cases[-1])}
+    return [item for item in items if item.nodeid in chosen]
+
+
+def _does_more(item: pytest.Function) -> bool:
+    return item.get_closest_marker("thorough") is not None or is_hypothesis_test(item.obj)
+
+
+def _calls_the_command_in(item: pytest.Function) -> bool:
     fixtures = [fixture.func for found in item._fixtureinfo.name2fixturedefs.values() for fixture in found]
     return any(map(_calls_the_command, (item.function, *fixtures)))
 

@@ -147,7 +147,7 @@ def shortest_ns(plan: Plan, widths: Mapping[str, int], lasts_ns: Callable[[Reque
     """Return the least makespan of a plan's order, found block by block and knowing nothing of the scheduler.
 
     A lane begins in the plan's order, each conversation as soon as a place is free and, where there is a `lead`,
-    every other lane has begun all that lies more than `lead` blocks behind.
+    every other lane has begun all that lies more than `lead` rounds behind.
     """
     places = {name: [0] * width for name, width in widths.items()}
     begun_ns: dict[tuple[str, int], int] = {}

@@ -89,12 +89,13 @@ def test_text_carries_the_senders_clock_and_model() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reason", "finishes"), [("stop", True), ("", False), ("null", False), (None, False), (3, False)]
+    ("reason", "named"),
+    [("stop", "stop"), ("", None), ("null", None), (None, None), (0, None), (True, None), ([], None), (3, "3")],
 )
-def test_only_a_named_finish_reason_finishes(reason: object, finishes: bool) -> None:
-    """A finish_reason that is empty, null or no text is ignored."""
+def test_only_a_named_finish_reason_finishes(reason: object, named: str | None) -> None:
+    """A finish_reason that is empty or null is ignored; a number is a reason, though an unknown one."""
     events = decode_chunk(chunk_of({}, finish_reason=reason), 1)
-    assert events == ([Finished(1, "stop")] if finishes else [EmptyChunk(1)])
+    assert events == ([EmptyChunk(1)] if named is None else [Finished(1, named)])
 
 
 def decode_all(*chunks: dict[str, object]) -> Fold:

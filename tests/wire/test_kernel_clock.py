@@ -116,8 +116,28 @@ def test_a_read_is_one_segment_only_if_nothing_was_merged(pair: tuple[socket.soc
 
     for pieces, sizes in (([b"one"], [3]), ([b"one", b"two"], [6]), ([b"four"], [2, 2]), ([b"five!"], [5])):
         send(*pieces)
-        found += [counter.was_one_segment(len(ours.recv(size))) for size in sizes]
+        for size in sizes:
+            counter.add(len(ours.recv(size)))
+            found += [counter.was_one_segment()]
+            assert counter.was_one_segment() == found[-1]
     assert found == [True, False, False, False, True]
+
+
+@on_linux
+@pytest.mark.parametrize(("before", "expected"), [([b"one"], True), ([b"one", b"two"], False)])
+def test_reads_that_were_not_asked_about_count(
+    pair: tuple[socket.socket, socket.socket], before: list[bytes], expected: bool
+) -> None:
+    """A read is one segment only if all reads since the last question were: in doubt nothing is claimed of it."""
+    ours, theirs = pair
+    counter = SegmentCounter(ours)
+    for pieces in ([b"first"], before, [b"last"]):
+        for piece in pieces:
+            theirs.sendall(piece)
+        while len(ours.recv(64, socket.MSG_PEEK)) < sum(map(len, pieces)):
+            pass
+        counter.add(len(ours.recv(64)))
+    assert counter.was_one_segment() is expected
 
 
 def test_a_socket_that_is_not_tcp_has_no_segments() -> None:
@@ -125,7 +145,9 @@ def test_a_socket_that_is_not_tcp_has_no_segments() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         theirs.sendall(b"one")
-        assert SegmentCounter(ours).was_one_segment(len(ours.recv(10))) is False
+        counter = SegmentCounter(ours)
+        counter.add(len(ours.recv(10)))
+        assert counter.was_one_segment() is False
 
 
 def test_the_clocks_of_this_machine_can_be_compared() -> None:

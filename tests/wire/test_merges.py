@@ -85,6 +85,39 @@ def test_a_message_behind_its_pieces_adds_nothing(reply: str, cuts: list[int]) -
     assert "message_differs" not in repeated.notes
 
 
+PIECES_OF_TEXT = st.lists(st.text("ab cdefgh", min_size=1, max_size=9), min_size=3, max_size=8)
+
+
+@given(PIECES_OF_TEXT, st.sampled_from(["content", "reasoning_content"]))
+def test_cumulative_chunks_give_the_last_text(pieces: list[str], name: str) -> None:
+    """Chunks that hold all text so far add what is new in each, with the time at which it came."""
+    whole = "".join(pieces)
+    so_far = ["".join(pieces[:end]) for end in range(1, len(pieces) + 1)]
+    fold = fold_chunks(*({"choices": [{"index": 0, "delta": {name: text}}]} for text in so_far), delta(finish="stop"))
+    channel = Channel.ANSWER if name == "content" else Channel.REASONING
+    if len(whole) >= 16:
+        assert (fold.text(channel), fold.notes) == (whole, ("cumulative_chunks",))
+        assert len(fold.timestamps_ns) == len(pieces)
+
+
+@given(PIECES_OF_TEXT, st.booleans(), st.booleans())
+def test_a_reply_that_comes_again_at_the_end_counts_once(pieces: list[str], in_last: bool, trimmed: bool) -> None:
+    """Whether the finish_reason is in the same chunk or in the next, and whatever blanks are missing around it."""
+    whole = "".join(pieces)
+    again = whole.strip() if trimmed and len(whole.strip()) >= 16 else whole
+    ending = [delta(again, finish="stop")] if in_last else [delta(again), delta(finish="stop")]
+    fold = fold_chunks(*map(delta, pieces), *ending)
+    if len(whole) >= 4 and "cumulative_chunks" not in fold.notes:
+        assert (fold.text(Channel.ANSWER), fold.notes) == (whole, ("repeated_reply",))
+
+
+@given(st.lists(st.sampled_from(["ha", " ", "no", "Row, row.", "a", "\n"]), min_size=1, max_size=12))
+def test_a_reply_whose_last_piece_is_new_is_left_alone(pieces: list[str]) -> None:
+    """Repeated words within a reply are the model's."""
+    fold = fold_chunks(*map(delta, [*pieces, "The end"]), delta(finish="stop"))
+    assert (fold.text(Channel.ANSWER), fold.notes) == ("".join(pieces) + "The end", ())
+
+
 @given(st.lists(st.sampled_from([0, 1, 2, 3]), min_size=1, max_size=4, unique=True).map(sorted), st.integers(0, 9))
 def test_a_growing_choice_number_is_one_reply(numbers: list[int], last: int) -> None:
     """Numbers that only grow are pieces of one reply, whatever the number of the end."""

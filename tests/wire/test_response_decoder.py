@@ -417,6 +417,10 @@ class EchoDialect:
         """Return whether a value is an empty object."""
         return value == {}
 
+    def is_foreign(self, value: object) -> bool:
+        """Return whether a value is neither a text nor the end."""
+        return not self.holds_reply(value)
+
     def flush(self) -> list[Event]:
         """Return nothing: no text is held back."""
         return []

@@ -11,6 +11,7 @@ from runner.core.record_from_events import Fold
 from runner.wire.think_tags import ThinkTags
 
 REASONING, ANSWER = Channel.REASONING, Channel.ANSWER
+HEADED = "Here is my thought process: r Here is my response: a"
 
 
 def split_think_tags(pieces: list[str]) -> dict[Channel, str]:
@@ -55,6 +56,14 @@ def split_think_tags(pieces: list[str]) -> dict[Channel, str]:
         ("<|channel>thought\nr<channel|>a", "\nr", "a"),
         ("<think>r</think><think>s</think>a", "rs", "a"),
         (" " * 100 + "<think>r", "", " " * 100 + "<think>r"),
+        (HEADED, "Here is my thought process: r ", "a"),
+        ("\nHere's my thought process:r Here's my response:\n\na", "\nHere's my thought process:r ", "a"),
+        ("Here is my thought process: r", "", "Here is my thought process: r"),
+        ("Here is my response: a", "", "Here is my response: a"),
+        (f"a {HEADED}", "", f"a {HEADED}"),
+        ("analysisWe add.assistantfinal4", "analysisWe add.", "4"),
+        ("analysis of assistantfinal", "", "analysis of assistantfinal"),
+        ("<think>r</think>analysisX assistantfinal", "r", "analysisX assistantfinal"),
     ],
 )
 @given(cuts=st.lists(st.integers(0, 120), max_size=8))

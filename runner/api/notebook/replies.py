@@ -5,7 +5,7 @@ from time import perf_counter_ns
 
 from runner.api.notebook.screen import Screen, write_lines
 from runner.api.observer_relay import View
-from runner.core.events import Channel, Event, Text
+from runner.core.events import AnswerWasReasoning, Channel, Event, Text
 from runner.core.record import Record
 from runner.outputs.side_by_side.html import write_growing, write_row
 from runner.outputs.text.escape import one_line
@@ -51,9 +51,11 @@ class GrowingReplies(View):
 
     def received(self, request: Request, event: Event) -> None:
         """Add a piece of text to its column."""
+        growing = self._growing[request.target.name]
+        if isinstance(event, AnswerWasReasoning):
+            growing.reasoning, growing.reply = growing.reasoning + growing.reply, ""
         if not isinstance(event, Text):
             return
-        growing = self._growing[request.target.name]
         growing.first_ns = growing.first_ns or event.at_ns
         if event.channel is Channel.REASONING:
             growing.reasoning += event.text

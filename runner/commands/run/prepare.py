@@ -109,7 +109,7 @@ def _prepare(
     if options.reply_limit is not None:
         selected = replace(selected, targets=_with_reply_limit(selected.targets, options.reply_limit))
     started = datetime.now().astimezone()
-    folder, outputs = _place_outputs(options.outputs, suite.name, started, journal)
+    folder, outputs = _place_outputs(options, suite, started, journal)
     plan = _make_plan(suite, selected, options, vantages_of(journal))
     prepared = PreparedRun(
         suite=suite,
@@ -195,10 +195,10 @@ def _with_reply_limit(targets: Sequence[Target], limit: int) -> tuple[Target, ..
 
 
 def _place_outputs(
-    outputs: Sequence[Path], suite: str, started: datetime, journal: Journal | None
+    options: RunOptions, suite: Suite, started: datetime, journal: Journal | None
 ) -> tuple[Path, tuple[Path, ...]]:
     """Return the run's folder, and the further files to write, each of which has a writer."""
-    folders = _folders_in(outputs)
+    folders = _folders_in(options.outputs)
     if len(folders) > 1:
         raise CompareError(f"-o names two folders, {folders[0]} and {folders[1]}; a run has one")
     if journal is not None:
@@ -206,10 +206,11 @@ def _place_outputs(
         if folders:
             raise CompareError(f"-o {folders[0]} names a folder; a resumed run stays in its own, {folder}")
     else:
-        folder = folders[0] if folders else RESULTS / new_run_id(suite, started)
+        folder = folders[0] if folders else RESULTS / new_run_id(suite.name, started)
         refuse_used_folder(folder)
-    files = tuple(path for path in outputs if path not in folders)
-    _check_writers(files, folder)
+    files = tuple(path for path in options.outputs if path not in folders)
+    named = (suite.path, *suite.files, *options.env_files, options.baseline)
+    _check_writers(files, folder, [Path(each) for each in named if each is not None])
     return folder, files
 
 
@@ -226,10 +227,10 @@ def _claim_folder(options: RunOptions, journal: Journal | None) -> FolderClaim |
     return claim_folder(folders[0]) if len(folders) == 1 else None
 
 
-def _check_writers(files: Sequence[Path], folder: Path) -> None:
+def _check_writers(files: Sequence[Path], folder: Path, reads: Sequence[Path]) -> None:
     """Find the writer of each file, so that none turns out to be missing or broken when the run is over."""
     suffixes = [path.suffix.lower() for path in files]
-    check_outputs(files, known_suffixes(suffixes), folder)
+    check_outputs(files, known_suffixes(suffixes), folder, reads)
     for suffix in suffixes:
         find_writer(suffix)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from runner.analysis.diff import Difference, DiffFinding, Side
-from runner.analysis.measures import Measure, Unit
+from runner.analysis.measures import FAILURES, Measure, Unit
 from runner.analysis.replies import ReplyChange, ReplySimilarity, ReplyTally
 from runner.analysis.verdict import UndecidedReason, Verdict
 from runner.outputs.text.figures import MISSING, count, rate, seconds
@@ -17,8 +17,10 @@ WORDY = frozenset({0, 6})
 
 CAPTION = (
     "base and new are geometric means of what was compared, new/base is their ratio with its 95 % interval; of "
-    "failures, shares of requests and the difference in points. n counts blocks (of the smaller run, where there are "
-    "two), of failures requests; p is adjusted for all tests; rows whose values are all equal need none."
+    "failures and slow requests, shares of requests and the difference in points. A slow request took more than twice "
+    "the median of its question. n counts rounds (of the smaller run, where there are two), of failures requests; p is "
+    "adjusted for all tests; rows whose values are all equal need none. Read the interval first: what a small sample "
+    "just finds looks larger than it is."
 )
 
 
@@ -74,7 +76,7 @@ def _describe_side(side: Side) -> str:
 def describe_pairing(difference: Difference) -> str:
     """Return whether pairs within one run are compared, or two runs that drift may separate."""
     if difference.paired:
-        return "within one run, in pairs of one block: what drifted, drifted for both"
+        return "within one run, in pairs of one round: what drifted, drifted for both"
     return "across two runs, the weaker comparison: drift between them cannot be told from a change"
 
 
@@ -85,8 +87,8 @@ def describe_rule(difference: Difference) -> str:
     holm = f" after Holm over {count(tests, 'test')}" if tests else ""
     return (
         f"a change is reported only if it is significant at {100 * rule.alpha:g} %{holm}, "
-        f"surely at least {100 * rule.min_effect:g} % (failures, as measured, {100 * rule.min_failure_rise:g} points), "
-        "and beyond the clock's error"
+        f"surely at least {100 * rule.min_effect:g} % (as measured, failures {100 * rule.min_failure_rise:g} "
+        f"points, slow requests {100 * rule.min_slow_rise:g}), and beyond the clock's error"
     )
 
 
@@ -158,7 +160,7 @@ def write_p(p: float) -> str:
 def _write_n(finding: DiffFinding) -> str:
     """Format the sample size: units, or requests of base and new where these differ."""
     base, new = finding.n
-    if finding.measure.unit is Unit.SHARE and base != new:
+    if finding.measure is FAILURES and base != new:
         return f"{base}/{new}"
     return str(finding.units)
 
@@ -169,12 +171,12 @@ def _write_n(finding: DiffFinding) -> str:
 def describe_doubt(finding: DiffFinding, difference: Difference) -> str | None:  # noqa: PLR0911 -- a case per reason
     """Return why a finding is undecided, and what would decide it; None for a finding with a verdict."""
     decision = finding.decision
-    unit = "request" if finding.measure.unit is Unit.SHARE else "block"
+    unit = "request" if finding.measure is FAILURES else "block"
     is_paired = difference.paired and unit == "block"
     sides = "" if is_paired else " on each side" if finding.n[0] == finding.n[1] else " on the smaller side"
     present = f"{count(finding.units, unit)}{sides}"
     needed = f"{count(decision.needed, unit)}{'' if is_paired else ' on each side'}" if decision.needed else ""
-    option = " (--repeat)" if unit == "block" else ""
+    option = " (--repeat)" if unit == "round" else ""
     match decision.reason:
         case UndecidedReason.TOO_FEW:
             return f"{present} cannot be significant, whatever they show; about {needed} should be enough{option}"
@@ -221,7 +223,8 @@ def describe_this_run(finding: DiffFinding) -> str | None:
     if finding.measure.unit is Unit.SECONDS:
         change, figure = f"was {'slower' if is_more else 'faster'}", f"{label} {_ratio(claim.change)}x"
     else:
-        change, figure = f"had {'more' if is_more else 'less'} {label}", f"{_ratio(claim.change)}x"
+        fewer = "fewer" if finding.measure.unit is Unit.CHARACTERS_PER_SECOND else "less"
+        change, figure = f"had {'more' if is_more else fewer} {label}", f"{_ratio(claim.change)}x"
     return (
         f"in this run, on {questions}, {finding.target} {change} in {claim.agreeing} of {count(claim.pairs, 'pair')} "
         f"({figure}{interval}, p {write_p(claim.p)}); whether that holds at another time is not known"

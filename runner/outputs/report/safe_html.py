@@ -3,9 +3,11 @@
 It is made safe twice: the Markdown reader escapes HTML, then nh3 removes every tag and attribute not listed here.
 """
 
+import re
 from collections.abc import Sequence
 from functools import cache, lru_cache
 from html import escape
+from itertools import accumulate
 from urllib.parse import urlsplit
 
 import nh3
@@ -18,7 +20,11 @@ from markupsafe import Markup
 MAX_CHARACTERS = 20_000
 """Longer texts are not rendered: reading Markdown can take time that grows with the square of the length."""
 
+MAX_OPEN_BRACKETS = 200
+"""Brackets that may be open at one place. For each, the reader looks for a link's end through all the others."""
+
 _SCHEMES = frozenset({"http", "https", "mailto"})
+_BRACKETS = re.compile(r"[\[\]]")
 _TAGS = frozenset(
     "a blockquote br code del em hr li ol p pre s span strong table tbody td th thead tr ul".split()  # noqa: SIM905
 )
@@ -29,11 +35,18 @@ _CLASSES = {"span": {"image"}, "p": {"heading"}}
 
 @lru_cache(maxsize=500)
 def safe_html(markdown: str) -> Markup:
-    """Render printable text. Only http, https and mailto links are kept; images become their text and address."""
-    if len(markdown) > MAX_CHARACTERS:
-        return Markup('<div class="text">{}</div>').format(markdown)
+    """Render printable text. Only http, https and mailto links are kept; images become their text and address.
+
+    What would take long, or is nested so deeply that the reader would drop the innermost text, stays as written.
+    """
+    if len(markdown) > MAX_CHARACTERS or _has_many_open_brackets(markdown):
+        return _as_written(markdown)
+    reader = _reader()
+    tokens = reader.parse(markdown)
+    if max((token.level for token in tokens), default=0) >= reader.options.maxNesting - 1:
+        return _as_written(markdown)
     cleaned = nh3.clean(
-        _reader().render(markdown),
+        reader.renderer.render(tokens, reader.options, {}),
         tags=set(_TAGS),
         attributes=_ATTRIBUTES,
         allowed_classes=_CLASSES,
@@ -42,6 +55,15 @@ def safe_html(markdown: str) -> Markup:
         set_tag_attribute_values={"a": {"target": "_blank"}, "pre": {"tabindex": "0"}},
     )
     return Markup(cleaned)  # noqa: S704 -- the one place where a reply becomes HTML
+
+
+def _as_written(text: str) -> Markup:
+    return Markup('<div class="text">{}</div>').format(text)
+
+
+def _has_many_open_brackets(markdown: str) -> bool:
+    steps = (1 if bracket == "[" else -1 for bracket in _BRACKETS.findall(markdown))
+    return max(accumulate(steps), default=0) > MAX_OPEN_BRACKETS
 
 
 @cache

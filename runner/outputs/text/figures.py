@@ -50,6 +50,11 @@ def interval_ends(interval: Interval | None, write: Callable[[float | None], str
     return f"{low.removesuffix(f' {unit}') if unit else low}–{high}"
 
 
+def percent(share: float | None) -> str:
+    """Format a share: `4.0 %`."""
+    return MISSING if share is None else f"{100 * share:.1f} %"
+
+
 def count(number: int, noun: str, plural: str | None = None) -> str:
     """Format a number with its noun: `1 request`, `2 requests`; `plural` is for nouns that do not just add an s."""
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"

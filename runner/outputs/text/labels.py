@@ -30,9 +30,11 @@ FLAGS = {
     "cached": "the provider read part of the prompt from its cache, which flatters TTFT",
     "client_late": "timestamps on this row may be late: this machine was busy",
     "compressed": "the stream came compressed, so its times are those of whole blocks",
+    "cumulative_chunks": "each piece repeated all text before it; only what it added is kept",
     "cut_after_finish": "the connection broke when the reply was already whole",
     "filling": "sent before the load was steady, and left out of latencies",
     "finish_reasons_differ": "two finish_reasons came; the one that says more is kept",
+    "headed_thinking": "text between headings in plain words, such as Granite's, was taken for reasoning",
     "invalid_utf8": "some bytes were no UTF-8 and were replaced",
     "message_differs": "a whole message came behind its pieces and differs from them; the pieces are kept",
     "not_streamed": "the reply came in one piece, so there is no TTFT",
@@ -45,8 +47,10 @@ FLAGS = {
     "several_choices": "more than one reply came; the first is shown",
     "skipped_data": "some events could not be read and were skipped",
     "tokens_from_total": "output tokens were taken from the total, which alone counts the thinking",
+    "tokens_in_doubt": "the counts contradict the text or each other, so no speed in tokens is given",
     "unknown_finish_reason": "ended for a reason that is not known here, so it may not be whole",
     "unopened_thinking": "text before a closing think tag that was never opened was taken for reasoning",
+    "unseen_tokens": "more output tokens were counted than the text can hold, so no speed in tokens is given",
     "warmup": "sent to warm up, and left out of every figure",
 }
 """A sentence for every flag that a row can carry."""

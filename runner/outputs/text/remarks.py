@@ -8,7 +8,7 @@ from runner.analysis.run_results import Run
 from runner.analysis.summary import ConnectionSummary, Failure, TargetSummary
 from runner.analysis.workers import ClusterSummary, WorkerSummary
 from runner.core.hints import hint_for
-from runner.outputs.text.figures import count, milliseconds, rate, seconds
+from runner.outputs.text.figures import count, milliseconds, percent, rate, seconds, with_interval, with_sample
 from runner.outputs.text.labels import FLAGS, describe_outcome
 from runner.pricing.money import add_up
 
@@ -71,6 +71,20 @@ def describe_estimates(run: Run) -> list[str]:
         f"{each.target}: ~{rate(each.output_tps)} tokens/s, estimated from characters, n {each.n}; none were counted"
         for each in run.estimates
     ]
+
+
+def describe_slow(run: Run) -> str | None:
+    """Return each target's share of slow requests, for where a table has no column of it; None if none was slow."""
+    if not any(each.slow and each.slow.value for each in run.summary):
+        return None
+    shares = [
+        with_sample(
+            f"{each.target} {with_interval(percent(each.slow.value), each.slow.interval, percent)}", each.slow, 0
+        )
+        for each in run.summary
+        if each.slow
+    ]
+    return f"requests that took more than twice the median of their question, over all targets: {', '.join(shares)}"
 
 
 # Targets

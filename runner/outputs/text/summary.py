@@ -12,7 +12,7 @@ from runner.analysis.steady_state import has_steady_state
 from runner.analysis.summary import Statistic, TargetSummary
 from runner.analysis.sweep import LoadPoint, OpenLoopPoint
 from runner.core.percentiles import PERCENTILES, name_extreme, name_percentile, smallest_sample
-from runner.outputs.text.figures import MISSING, rate, seconds, with_interval, with_sample
+from runner.outputs.text.figures import MISSING, percent, rate, seconds, with_interval, with_sample
 from runner.pricing.money import Money
 
 SWEEP_CAPTION = (
@@ -34,6 +34,7 @@ OPEN_LOOP_CAPTION = (
 )
 
 _SUMMARY_CAPTION = (
+    "slow is the share of requests that took more than twice the median of their question, over all targets. "
     "In brackets is the 95 % interval, where the sample is large enough for one. Figures rest on the timed requests, "
     "which ended ok or at the length limit; one that rests on fewer names its own n."
 )
@@ -76,6 +77,7 @@ _FIRST_ANSWER: _Column = ("first answer p50", lambda each: _seconds(each.ttfa_p5
 _TOTAL: _Column = ("total p50", lambda each: _seconds(each.total_p50, each))
 _TOKENS: _Column = ("tokens/s p50", lambda each: _rate(each.output_tps_p50, each))
 _CHARACTERS: _Column = ("characters/s p50", lambda each: _rate(each.output_cps_p50, each))
+_SLOW: _Column = ("slow", lambda each: _figure(each.slow, each, percent, wide=True))
 _TOTAL_BRIEFLY: _Column = ("total p50", lambda each: _seconds(each.total_p50, each, wide=False))
 _TOKENS_BRIEFLY: _Column = ("tok/s p50", lambda each: _rate(each.output_tps_p50, each, wide=False))
 
@@ -96,7 +98,7 @@ def tabulate_summary(summaries: Sequence[TargetSummary], percents: Sequence[floa
     counts = (_TARGET, _N, _OK, _OTHER_OUTCOMES, _TIMED)
     ttft = (_TTFT, *_percentile_columns(_TTFT_DURATION, summaries, percents, wide=True))
     total = (_TOTAL, *_percentile_columns(_TOTAL_DURATION, summaries, percents, wide=True))
-    return _tabulate(summaries, (*counts, *ttft, _FIRST_ANSWER, *total, _TOKENS, _CHARACTERS))
+    return _tabulate(summaries, (*counts, *ttft, _FIRST_ANSWER, *total, _SLOW, _TOKENS, _CHARACTERS))
 
 
 def tabulate_briefly(summaries: Sequence[TargetSummary], percents: Sequence[float] = PERCENTILES) -> TextTable:

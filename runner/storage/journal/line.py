@@ -163,7 +163,7 @@ def _decode_known(raw: bytes) -> dict[str, Any]:
     except msgspec.ValidationError:
         raise
     except (msgspec.DecodeError, UnicodeDecodeError):
-        line = msgspec.convert(json.loads(raw.decode()), LINE_TYPES["record"])
+        line = msgspec.convert(_parse_slowly(raw), LINE_TYPES["record"])
     return line
 
 
@@ -178,12 +178,24 @@ def _decode_whole(raw: bytes) -> dict[str, Any]:
 
 def _parse(raw: bytes) -> object:
     if kind_of(raw) != "record":
-        return json.loads(raw.decode())
+        return _parse_slowly(raw)
     try:
         return msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError):
         # msgspec refuses lone surrogates and other things that the standard library accepts as JSON.
-        return json.loads(raw.decode())
+        return _parse_slowly(raw)
+
+
+def _parse_slowly(raw: bytes) -> object:
+    """Parse JSON with lone surrogates and integers of any size, but with no number that is none."""
+    return json.loads(raw.decode(), parse_constant=_parse_finite, parse_float=_parse_finite)
+
+
+def _parse_finite(text: str) -> float:
+    number = float(text)
+    if not isfinite(number):
+        raise ValueError(f"{text[:20]} is no number of JSON")
+    return number
 
 
 _RECORD_LINE = msgspec.json.Decoder(LINE_TYPES["record"])

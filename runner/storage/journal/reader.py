@@ -35,7 +35,8 @@ class Damage:
 
     def add(self, number: int, why: str, raw: bytes = b"") -> None:
         """Note that a line is left out."""
-        self.lines[number] = why
+        earlier = self.lines.get(number)
+        self.lines[number] = why if earlier is None or earlier == why else f"{earlier}; {why}"
         self.resumption |= kind_of(raw) == "resume"
 
     def __str__(self) -> str:

@@ -65,7 +65,7 @@ def read_recordings(folder: Path) -> Recordings:
     recordings = scan_recordings(folder)
     if not recordings.entries:
         raise JournalError(
-            f"{recordings.path} holds no whole recording; record the run anew: compare run SUITE --record"
+            f"{recordings.path} holds no complete recording; record the run again: compare run SUITE --record"
         )
     return recordings
 
@@ -106,7 +106,7 @@ def _read_entries(file: BinaryIO, path: Path, size: int) -> Iterator[RecordingEn
     if start != MAGIC:
         if MAGIC.startswith(start):
             return  # the writer was killed before its first frame
-        raise JournalError(f"{path} is not what this version of compare records: upgrade compare, or record anew")
+        raise JournalError(f"{path} is not what this version of compare records: upgrade compare, or record again")
     at = len(MAGIC)
     while size - at >= SIZES.size:
         label_size, *reads_sizes = SIZES.unpack(file.read(SIZES.size))
@@ -127,4 +127,4 @@ def _unreadable(path: Path, error: OSError) -> JournalError:
 
 
 def _damaged(path: Path, at: int, error: DamagedRecording) -> JournalError:
-    return JournalError(f"{path} is damaged at byte {at}: {error}; take it from a backup, or record anew")
+    return JournalError(f"{path} is damaged at byte {at}: {error}; take it from a backup, or record again")

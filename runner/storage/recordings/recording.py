@@ -12,6 +12,7 @@ from itertools import accumulate, pairwise
 import msgspec
 
 from runner.core.events import Failed, Outcome
+from runner.core.reply_limit import LARGEST_REPLY_LIMIT
 from runner.storage.stored_names import StoredNames
 
 Reads = Sequence[tuple[int, bytes]]
@@ -111,6 +112,16 @@ COMPRESSION_LEVEL = 1
 """zlib's fastest level: it reduces a stream to a tenth or less, and the next level takes twice the time."""
 
 
+MOST_SEPARATE_READS = 1_000_000
+"""Reads of an attempt that are stored one by one; further ones are stored together, a time slice at a time."""
+
+LONGEST_LABEL = 1024 * 1024
+"""Bytes of a label, which holds a response's headers."""
+
+MOST_READS = 2 * MOST_SEPARATE_READS
+"""Reads that a recording may have: even of a reply of single bytes."""
+
+
 class DamagedRecording(ValueError):
     """The bytes are no recording."""
 
@@ -128,11 +139,14 @@ class ReadsPacker:
     """Compresses reads as they arrive, a few at a time, so that a long stream takes little memory."""
 
     def __init__(self) -> None:
-        self._last_ns = 0
+        self._last_ns = self._count = 0
         self._steps, self._sizes, self._body = _Compressed(), _Compressed(), _Compressed()
 
     def add(self, reads: Reads) -> bytes:
         """Add reads in the order in which they arrived; return their bytes, joined."""
+        if self._count >= MOST_SEPARATE_READS and reads:
+            reads = [(reads[-1][0], b"".join([data for _, data in reads]))]
+        self._count += len(reads)
         times_ns = [at_ns for at_ns, _ in reads]
         joined = b"".join([data for _, data in reads])
         self._steps.add(_pack_numbers([b - a for a, b in pairwise((self._last_ns, *times_ns))]))
@@ -174,7 +188,7 @@ def unpack_reads(packed: PackedReads) -> list[tuple[int, bytes]]:
     """
     try:
         steps, sizes = _unpack_numbers(packed.steps), _unpack_numbers(packed.sizes)
-        body = zlib.decompress(packed.body)
+        body = _unpack(packed.body, LARGEST_REPLY_LIMIT)
     except (zlib.error, struct.error) as error:
         raise DamagedRecording(str(error)) from error
     if len(sizes) != len(steps) or min(sizes, default=0) < 0 or sum(sizes) != len(body):
@@ -187,8 +201,19 @@ def _pack_numbers(values: Sequence[int]) -> bytes:
     return struct.pack(f"<{len(values)}q", *values)
 
 
+def _unpack(packed: bytes, limit: int) -> bytes:
+    """Return decompressed bytes; a few kilobytes of a file from elsewhere could become gigabytes."""
+    stream = zlib.decompressobj()
+    data = stream.decompress(packed, limit + 1)
+    if len(data) > limit:
+        raise DamagedRecording("its reads are larger than those of any recording")
+    if not stream.eof:
+        raise DamagedRecording("its compressed reads are incomplete")
+    return data
+
+
 def _unpack_numbers(packed: bytes) -> tuple[int, ...]:
-    raw = zlib.decompress(packed)
+    raw = _unpack(packed, MOST_READS * 8)
     return struct.unpack(f"<{len(raw) // 8}q", raw)
 
 
@@ -207,6 +232,6 @@ def read_label(packed: bytes) -> Label:
 
     """
     try:
-        return decode_label(zlib.decompress(packed))
+        return decode_label(_unpack(packed, LONGEST_LABEL))
     except (zlib.error, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DamagedRecording(repr(error)) from error

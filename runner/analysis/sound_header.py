@@ -1,0 +1,42 @@
+"""The parts of a journal's header that are more than data: prices and checks. Damaged ones are left out, and named."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from runner.checks.snapshot_match import read_matching, read_share
+from runner.pricing.rates import PLAIN_ERRORS, Price
+from runner.storage.journal import Header
+
+Entries = Mapping[str, Mapping[str, Any]]
+
+
+def without_damage(header: Header) -> tuple[Header, str | None]:
+    """Return a header without prices and checks that cannot be read, and which these are; None if there are none."""
+    prices, bad_prices = _sound(header.prices, Price.from_plain)
+    checks, bad_checks = _sound(header.checks, _read_expectations)
+    if not bad_prices and not bad_checks:
+        return header, None
+    faults = [*(f"the price of {name}" for name in bad_prices), *(f"the checks of {name}" for name in bad_checks)]
+    return replace(header, prices=prices, checks=checks), f"the header's {', '.join(faults)}"
+
+
+def _sound(entries: Entries, read: Callable[[Mapping[str, Any]], object]) -> tuple[Entries, list[str]]:
+    """Return the entries that can be read, and the names of the others."""
+    sound, damaged = dict(entries), list[str]()
+    for name, entry in entries.items():
+        try:
+            read(entry)
+        except (*PLAIN_ERRORS, AttributeError, OverflowError):
+            del sound[name]
+            damaged.append(name)
+    return sound, damaged
+
+
+def _read_expectations(entry: Mapping[str, Any]) -> None:
+    """Raise an error where a case's expectations are not what `plain_expectations` writes."""
+    read_share(entry.get("pass", "all"))
+    read_matching(entry.get("match", "exact"))
+    numbers = [entry[name] for name in ("line", "turns") if entry.get(name) is not None]
+    if not isinstance(entry.get("checks", {}), dict) or not all(type(number) is int for number in numbers):
+        raise TypeError("checks are an object, a line and turns are numbers")

@@ -1,0 +1,92 @@
+"""The progress of a calibration: on a terminal a bar, which is full when the time is over that was announced."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import perf_counter_ns
+
+from rich.console import Console
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from runner.calibration.measure import CalibrationLoad, CalibrationObserver
+from runner.cli.progress import REFRESH_HZ, format_eta, open_live
+from runner.core.record import Record
+
+BAR_COLUMNS = 24
+
+
+@contextmanager
+def open_calibration_progress(console: Console) -> Iterator[CalibrationObserver]:
+    """Yield what shows a calibration on a console: a bar on a terminal, lines elsewhere."""
+    if not console.is_terminal:
+        yield PlainCalibration(console)
+        return
+    progress = LiveCalibration(console)
+    with open_live(progress.render, console) as live:
+        progress.refresh = live.refresh
+        yield progress
+
+
+class PlainCalibration(CalibrationObserver):
+    """Prints a line on how long it takes, and one for each trial."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def announced(self, load: CalibrationLoad, longest_s: float) -> None:
+        """Print how long it takes."""
+        first = f"{load.requests} requests, {load.concurrency} at a time: about {load.ideal_s:.0f} s"
+        search_s = longest_s - load.ideal_s
+        search = f", then {search_s:.0f} s at most to find the highest concurrency" if search_s else ""
+        self._console.print(Text(first + search))
+
+    def trial_begun(self, load: CalibrationLoad, *, again: bool) -> None:
+        """Print what is tried."""
+        self._console.print(Text(describe_trial(load, again=again)))
+
+
+class LiveCalibration(PlainCalibration):
+    """Prints how long it takes, and draws a bar of that time with the requests of the trial that is running."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self.refresh: Callable[[], None] = lambda: None
+        self._longest_s = 0.0
+        self._load: CalibrationLoad | None = None
+        self._words = ""
+        self._done = 0
+        self._began_ns = self._drawn_ns = perf_counter_ns()
+
+    def announced(self, load: CalibrationLoad, longest_s: float) -> None:
+        """Print how long it takes, and note it."""
+        super().announced(load, longest_s)
+        self._longest_s = longest_s
+
+    def trial_begun(self, load: CalibrationLoad, *, again: bool) -> None:
+        """Show what is tried."""
+        self._load, self._words, self._done = load, describe_trial(load, again=again), 0
+        self.refresh()
+
+    def finished(self, record: Record) -> None:  # noqa: ARG002 -- one is as good as another
+        """Count a request as done."""
+        self._done += 1
+        now_ns = perf_counter_ns()
+        if now_ns - self._drawn_ns >= 1e9 / REFRESH_HZ:
+            self._drawn_ns = now_ns
+            self.refresh()
+
+    def render(self) -> Table:
+        """Return the bar as it is now."""
+        table = Table.grid(padding=(0, 1))
+        if self._load is not None:
+            took_s = (perf_counter_ns() - self._began_ns) / 1e9
+            bar = ProgressBar(max(self._longest_s, 1), min(took_s, self._longest_s), BAR_COLUMNS)
+            left = f"at most {format_eta(max(self._longest_s - took_s, 0))} left"
+            table.add_row(bar, Text(f"{self._words}  {self._done:,}/{self._load.requests:,}"), Text(left, style="dim"))
+        return table
+
+
+def describe_trial(load: CalibrationLoad, *, again: bool) -> str:
+    """Return what a trial tries."""
+    return f"{load.concurrency:,} at a time{', once more' if again else ''}"

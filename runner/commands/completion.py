@@ -1,0 +1,60 @@
+"""The words that a shell completes: targets, cases, measures and runs."""
+
+import os
+from pathlib import Path
+
+from runner.errors import CompareError
+
+
+def target_words() -> list[str]:
+    """Return the default targets of every known provider, those with a key first."""
+    from runner.commands.providers import load_registry  # noqa: PLC0415 -- brings pydantic
+    from runner.providers.endpoint import is_configured  # noqa: PLC0415
+    from runner.providers.environment import read_environment  # noqa: PLC0415
+    from runner.providers.target_name import default_targets  # noqa: PLC0415
+
+    registry = load_registry(Path.cwd())
+    environ = read_environment((), Path.cwd(), os.environ)
+    providers = sorted(registry.rows, key=lambda name: not is_configured(name, registry, environ))
+    return [str(target) for name in providers for target in default_targets(name, registry)]
+
+
+def provider_words() -> list[str]:
+    """Return the ids of every known provider."""
+    from runner.commands.providers import load_registry  # noqa: PLC0415 -- brings pydantic
+
+    return list(load_registry(Path.cwd()).rows)
+
+
+def case_words(suite: Path | None) -> list[str]:
+    """Return the ids of a suite's cases; empty without a suite."""
+    from runner.commands.run.load_suite import load_suite  # noqa: PLC0415 -- brings pydantic
+
+    return [] if suite is None else [case.id for case in load_suite(suite)[0].cases]
+
+
+def metric_words() -> list[str]:
+    """Return the names of the measures that can be compared."""
+    from runner.analysis.measures import MEASURES  # noqa: PLC0415
+
+    return [measure.name.removesuffix("_s") for measure in MEASURES]
+
+
+def run_words() -> list[str]:
+    """Return the runs in the folder of results, the newest first."""
+    from runner.storage.run_folder import list_runs  # noqa: PLC0415
+
+    return list_runs()
+
+
+def run_target_words(run: Path | None) -> list[str]:
+    """Return the targets of a run; empty without a run."""
+    from runner.storage import journal  # noqa: PLC0415
+    from runner.storage.run_folder import find_run  # noqa: PLC0415
+
+    if run is None:
+        return []
+    try:
+        return list(journal.read(find_run(run)).header.targets)
+    except CompareError:
+        return []

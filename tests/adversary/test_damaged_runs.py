@@ -1,0 +1,103 @@
+"""Commands on a run whose journal is damaged: they go on with the good rows, and say what they left out."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from runner.storage import journal
+from runner.storage.journal import FILE_NAME
+from tests.support.command import compare, read_lines, read_rows
+
+SAMPLES = Path(__file__).parents[1] / "samples" / "runs"
+BAD_LINE = 14
+"""A record of the sample."""
+
+
+@pytest.fixture
+def damaged(tmp_path: Path) -> Path:
+    """Return a folder with a recorded run whose journal has a bad byte in the line of a record, as `run`."""
+    shutil.copytree(SAMPLES / "complete", tmp_path / "run")
+    lines = (tmp_path / "run" / FILE_NAME).read_bytes().splitlines(keepends=True)
+    assert lines[BAD_LINE - 1].startswith(b'{"kind":"record"')
+    lines[BAD_LINE - 1] = lines[BAD_LINE - 1].replace(b'"provider":"', b'"provider":"\xff', 1)
+    (tmp_path / "run" / FILE_NAME).write_bytes(b"".join(lines))
+    return tmp_path
+
+
+def records_of(folder: Path) -> int:
+    """Return how many records of a run are sound."""
+    return len(list(journal.read(folder).records))
+
+
+SAID = f"line {BAD_LINE}: "
+REPAIR = "--repair` writes a sound copy"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("report", "run"), ("diff", "run", "run"), ("export", "run", "-o", "rows.csv"), ("export", "run", "--otel")],
+)
+def test_a_command_on_a_damaged_run_goes_on_and_says_what_it_left_out(
+    damaged: Path, arguments: tuple[str, ...]
+) -> None:
+    """The exit code is the one that the good rows earn; the line and the way to a sound copy are named."""
+    done = compare(damaged, *arguments)
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+    assert SAID in done.stdout + done.stderr
+    assert REPAIR in " ".join((done.stdout + done.stderr).split())
+
+
+def test_a_page_on_a_damaged_run_says_what_it_left_out(damaged: Path) -> None:
+    """Who gets the page alone knows that rows are missing."""
+    assert compare(damaged, "report", "run").returncode == 0
+    assert SAID in (damaged / "run" / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_damaged_run_is_repaired_into_a_sound_copy(damaged: Path) -> None:
+    """The copy has every good row and the recordings, loads without a remark, and the damaged run stays as it is."""
+    before = (damaged / "run" / FILE_NAME).read_bytes()
+    done = compare(damaged, "rederive", "run", "--repair")
+    assert done.returncode == 0, done.stderr
+    assert SAID in done.stderr
+    copy = damaged / "run-repaired"
+    assert done.stdout == f"requests kept: {len(read_lines(copy, 'record'))}\n"
+    assert journal.read(copy).damage.lines == {}
+    assert len(read_rows(copy)) == records_of(copy) == records_of(damaged / "run") > 0
+    assert (damaged / "run" / FILE_NAME).read_bytes() == before
+    assert (copy / "recordings.bin").read_bytes() == (damaged / "run" / "recordings.bin").read_bytes()
+    assert compare(damaged, "rederive", "run", "--repair").returncode == 2, "the copy is not overwritten"
+
+
+def test_a_damaged_run_is_rederived_without_its_bad_lines(damaged: Path) -> None:
+    """Recomputing needs no repair first."""
+    done = compare(damaged, "rederive", "run")
+    assert done.returncode == 0, done.stderr
+    assert SAID in done.stderr
+    assert journal.read(damaged / "run-rederived").damage.lines == {}
+
+
+def test_a_damaged_run_is_not_resumed_before_it_is_repaired(damaged: Path) -> None:
+    """What is damaged would be paid for twice without a word; the copy is resumed and asks for it alone."""
+    shutil.copy(SAMPLES / "complete.yaml", damaged)
+    shutil.copy(SAMPLES / "own_checks.py", damaged)
+    done = compare(damaged, "run", "--resume", "run")
+    assert done.returncode == 2
+    assert SAID in done.stderr
+    assert "resume that one. Nothing was sent" in done.stderr
+    assert compare(damaged, "rederive", "run", "--repair").returncode == 0
+    done = compare(damaged, "run", "--resume", "run-repaired", "--progress", "plain")
+    assert "[1/1]" in done.stderr, done.stderr
+
+
+def test_damaged_recordings_are_copied_as_far_as_they_are_sound(damaged: Path) -> None:
+    """What cannot be read of them is named with its byte."""
+    path = damaged / "run" / "recordings.bin"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2 :] = b"\xff" * (len(data) - len(data) // 2)
+    path.write_bytes(data)
+    done = compare(damaged, "rederive", "run", "--repair")
+    assert done.returncode == 0, done.stderr
+    copy = (damaged / "run-repaired" / "recordings.bin").read_bytes()
+    assert 0 < len(copy) < len(data)
+    assert bytes(data).startswith(copy)

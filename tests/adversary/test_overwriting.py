@@ -1,0 +1,81 @@
+"""An output never replaces a file that the command read, or one that a run owns."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.support.command import compare, write_yaml
+
+SAMPLES = Path(__file__).parents[1] / "samples" / "runs"
+OWNED = "this file belongs to the run in"
+READ = "this command reads that file, and would replace it"
+JOURNAL = "journal.jsonl is where a run keeps what it observed"
+RUN = ("run", "suite.yaml", "-m", "sim/quick", "-q", "-o", "out")
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """Return a folder with two runs, a snapshot and a suite whose cases and prompts are in files."""
+    for name in ("complete", "kept", "kept.snapshot"):
+        shutil.copytree(SAMPLES / name, tmp_path / name)
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "latest").symlink_to("../complete")
+    (tmp_path / "cases.csv").write_text("id,prompt\na,Hello\n")
+    (tmp_path / "rows.jsonl").write_text('{"id": "b", "prompt_file": "prompt.md"}\n')
+    (tmp_path / "prompt.md").write_text("Hello again")
+    (tmp_path / "same.csv").symlink_to("cases.csv")
+    write_yaml(tmp_path / "suite.yaml", {"cases_from": "cases.csv"})
+    write_yaml(tmp_path / "other.yaml", {"cases_from": "rows.jsonl"})
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ((*RUN, "-o", "cases.csv"), READ),
+        ((*RUN, "-o", "same.csv"), READ),
+        (("run", "other.yaml", "-m", "sim/quick", "-o", "rows.jsonl"), READ),
+        (("run", "other.yaml", "-m", "sim/quick", "-o", "prompt.md"), READ),
+        ((*RUN, "-o", "complete/results.csv"), OWNED),
+        ((*RUN, "-o", "complete/report.html"), OWNED),
+        ((*RUN, "-o", "complete/RESULTS.md"), OWNED),
+        ((*RUN, "-o", "kept.snapshot/timings.json"), OWNED),
+        ((*RUN, "-o", "results/latest/results.csv"), OWNED),
+        ((*RUN, "-o", "complete/journal.jsonl"), JOURNAL),
+        ((*RUN, "-o", "out/journal.jsonl"), JOURNAL),
+        ((*RUN, "-o", "journal.jsonl"), JOURNAL),
+        (("run", "kept.yaml", "--resume", "kept", "-o", "kept/journal.jsonl"), JOURNAL),
+        (("ask", "Hello", "-m", "sim/quick", "-o", "complete/results.md"), OWNED),
+        (("snapshot", "suite.yaml", "-m", "sim/quick", "-o", "complete/results.md"), OWNED),
+        (("plan", "suite.yaml", "-m", "sim/quick", "-o", "cases.csv"), READ),
+        (("export", "complete", "-o", "complete/results.csv"), OWNED),
+        (("export", "complete", "-o", "complete/report.html"), OWNED),
+        (("export", "complete", "-o", "kept/results.csv"), OWNED),
+        (("export", "complete", "--otel", "-o", "complete/journal.jsonl"), JOURNAL),
+        (("export", "complete", "--excel", "-o", "complete/results.csv"), OWNED),
+        (("export", "copy.jsonl", "--otel", "-o", "copy.jsonl"), READ),
+        (("report", "complete", "-o", "kept/report.html"), OWNED),
+        (("report", "complete", "kept", "-o", "kept/report.html"), OWNED),
+        (("diff", "complete", "kept", "-o", "kept/results.md"), OWNED),
+        (("diff", "complete", "kept", "-o", "kept.snapshot/timings.json"), OWNED),
+        (("calibrate", "-o", "complete/journal.jsonl"), JOURNAL),
+        (("calibrate", "-o", "complete/results.csv"), OWNED),
+    ],
+)
+def test_no_output_replaces_a_file_that_is_needed(place: Path, arguments: tuple[str, ...], why: str) -> None:
+    """Whatever names it, through links and in any case, it is refused with exit code 2, and every file stays."""
+    shutil.copy(SAMPLES / "kept.yaml", place)
+    shutil.copy(place / "complete" / "journal.jsonl", place / "copy.jsonl")
+    before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
+    done = compare(place, *arguments)
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False), done.stderr
+    assert why in done.stderr
+    assert {path: path.read_bytes() for path in place.rglob("*") if path.is_file()} == before
+
+
+def test_a_runs_own_views_may_be_written_again(place: Path) -> None:
+    """A report goes into its run's folder by itself, and may be named there."""
+    for arguments in ((), ("-o", "complete/report.html"), ("-o", "results/latest/report.html")):
+        done = compare(place, "report", "complete", *arguments)
+        assert done.returncode == 0, done.stderr

@@ -39,7 +39,7 @@ _BETWEEN_TARGETS = {
     Unit.SECONDS: ("slower", "faster"),
     Unit.CHARACTERS_PER_SECOND: ("slower", "faster"),
     Unit.MONEY: ("dearer", "cheaper"),
-    Unit.SHARE: ("failing more", "failing less"),
+    Unit.SHARE: ("more often slow", "less often slow"),
 }
 
 
@@ -49,6 +49,7 @@ def name_verdict(finding: DiffFinding, *, paired: bool) -> str:
     Of two targets, or two places, neither is the earlier one: the second is slower or faster than the first.
     """
     words = _BETWEEN_TARGETS.get(finding.measure.unit) if paired else None
+    words = ("failing more", "failing less") if words and finding.measure is FAILURES else words
     if words is None or finding.verdict not in {Verdict.REGRESSED, Verdict.IMPROVED}:
         return finding.verdict.value
     return words[finding.verdict is Verdict.IMPROVED]
@@ -171,8 +172,8 @@ def _write_n(finding: DiffFinding) -> str:
 def describe_doubt(finding: DiffFinding, difference: Difference) -> str | None:  # noqa: PLR0911 -- a case per reason
     """Return why a finding is undecided, and what would decide it; None for a finding with a verdict."""
     decision = finding.decision
-    unit = "request" if finding.measure is FAILURES else "block"
-    is_paired = difference.paired and unit == "block"
+    unit = "request" if finding.measure is FAILURES else "round"
+    is_paired = difference.paired and unit == "round"
     sides = "" if is_paired else " on each side" if finding.n[0] == finding.n[1] else " on the smaller side"
     present = f"{count(finding.units, unit)}{sides}"
     needed = f"{count(decision.needed, unit)}{'' if is_paired else ' on each side'}" if decision.needed else ""

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from runner.analysis.columns import Cell, Row
 from runner.core.events import TIMED, Outcome
-from runner.outputs.report.comparison_grid import has_failed
+from runner.outputs.report.comparison_grid import FAILED_CHECKS, has_failed
 from runner.outputs.report.safe_html import safe_html
 from runner.outputs.text.escape import printable
 from runner.outputs.text.figures import count, rate, seconds
@@ -24,6 +24,8 @@ class PageReply:
     ending: str | None
     """How it ended; None if it ended ok."""
     facts: tuple[str, ...]
+    failed_checks: str | None
+    """The names of the checks that it failed."""
     flags: tuple[str, ...]
     text: str | None
     html: Markup | None
@@ -39,6 +41,7 @@ def show_reply(row: Row, characters: int) -> PageReply:
         failed=has_failed(row),
         ending=None if row["outcome"] == Outcome.OK else describe_row(row),
         facts=tuple(_facts(row)),
+        failed_checks=_text(row.get(FAILED_CHECKS)),
         flags=tuple(map(describe_flag, str(row["flags"]).split(";"))) if row["flags"] else (),
         text=text,
         html=None if text is None else safe_html(text),
@@ -46,6 +49,10 @@ def show_reply(row: Row, characters: int) -> PageReply:
         reasoning_characters=len(str(row["reasoning"] or "")),
         error=_shortened(row["error"], characters),
     )
+
+
+def _text(cell: Cell) -> str | None:
+    return cell if isinstance(cell, str) else None
 
 
 def _shortened(cell: Cell, characters: int) -> str | None:

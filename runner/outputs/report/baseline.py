@@ -139,7 +139,7 @@ def _delta(finding: DiffFinding) -> FigureDelta:
     """Return a change in percent, or of failures in points, with an arrow."""
     if finding.measure.unit is Unit.SHARE:
         change = 100 * finding.change
-        text = _("{change} points", change=f"{change:+.1f}".replace("+0.0", "0").replace("-0.0", "0"))
+        text: str = _("{change} points", change=f"{change:+.1f}".replace("+0.0", "0").replace("-0.0", "0"))
     else:
         change = 100 * (finding.change - 1)
         text = f"{change:+.0f} %" if abs(change) < 999.5 else f"{finding.change:.1f}x"

@@ -9,7 +9,7 @@ from runner.outputs.report.comparison_grid import TargetColumn
 from runner.outputs.report.ranking import DurationRanking, LeaderComparison, RankedTarget
 from runner.outputs.text.figures import times
 from runner.outputs.text.labels import describe_outcome
-from runner.outputs.text.language import _, plural
+from runner.outputs.text.language import Text, _, join, other_of, plural
 
 MAX_FAILED_NAMED = 3
 
@@ -89,11 +89,11 @@ def _claim_of_level(
         else _("Too close to call who finished first: {first} after {median}, {other} after {later}", **values)
     )
     if next_one.comparison and next_one.comparison.ahead:
-        claim += " " + _("(ahead in {pairs} paired requests)", pairs=next_one.comparison.ahead)
+        claim += _(" (ahead in {pairs} paired requests)", pairs=next_one.comparison.ahead)
     if len(level) > 1:
         claim += plural(len(level) - 1, ", and {n} more target likewise", ", and {n} more targets likewise")
     if behind:
-        claim += "; " + _("{first} was {lead}", first=first.label, lead=_describe_lead(behind[0]))
+        claim += _("; {first} was {lead}", first=first.label, lead=_describe_lead(behind[0]))
         claim += _describe_rest(behind[1:])
     return claim
 
@@ -114,7 +114,7 @@ def _describe_rest(others: Sequence[RankedTarget]) -> str:
         return ""
     low, high = times(min(factors)), times(max(factors))
     if len(others) == 1:
-        return "; " + _("{ratio} faster than {target}", ratio=low, target=others[0].label)
+        return _("; {lead}", lead=_("{ratio} faster than {target}", ratio=low, target=others[0].label))
     if low == high:
         return _("; {ratio} faster than the {n} others", ratio=low, n=len(others))
     return _("; {low} to {high} faster than the {n} others", low=low, high=high, n=len(others))
@@ -126,7 +126,8 @@ def _describe_rest(others: Sequence[RankedTarget]) -> str:
 def _describe_scope(ranking: DurationRanking, run: Run) -> str:
     rounds = int(run.measured["block"].nunique())
     lasted = describe_span(run)
-    asked = plural(rounds, "one round", "{n} rounds") + (_(" within {time}", time=lasted) if lasted else "")
+    asked: str = plural(rounds, "one round", "{n} rounds")
+    asked = asked + _(" within {time}", time=lasted) if lasted else asked
     comparisons = ranking.comparisons
     needed = max((each.needed for each in comparisons if each.needed), default=None)
     more = _("`--repeat {n}` would", n=needed) if needed else _("more rounds would")
@@ -157,8 +158,9 @@ def write_span(span_s: float) -> str:
     return _("{n} min", n=round(span_s / 60)) if span_s < 5400 else _("{n} h", n=f"{span_s / 3600:.1f}")
 
 
-def _capitalize(text: str) -> str:
-    return text[:1].upper() + text[1:]
+def _capitalize(text: str) -> Text:
+    other = other_of(text)
+    return Text(text[:1].upper() + text[1:], other[:1].upper() + other[1:])
 
 
 # What failed
@@ -172,7 +174,7 @@ def _describe_failed(columns: Sequence[TargetColumn]) -> str | None:
     if len(failed) > MAX_FAILED_NAMED:
         rest = sum(each.summary.failed for each in failed[MAX_FAILED_NAMED:])
         parts.append(_("{n} more, of {targets} targets", n=rest, targets=len(failed) - MAX_FAILED_NAMED))
-    return _("Failed: {parts}.", parts="; ".join(parts))
+    return _("Failed: {parts}.", parts=join("; ", parts))
 
 
 def _list_failed(columns: Sequence[TargetColumn]) -> Iterator[str]:
@@ -184,5 +186,5 @@ def _list_failed(columns: Sequence[TargetColumn]) -> Iterator[str]:
             k=f"{summary.failed:,}",
             n=f"{summary.n:,}",
             target=column.label,
-            kinds=", ".join(map(describe_outcome, kinds)),
+            kinds=join(", ", map(describe_outcome, kinds)),
         )

@@ -16,7 +16,7 @@ from runner.outputs.diff.phrases import describe_doubt, describe_this_run, write
 from runner.outputs.report.comparison_grid import TargetColumn
 from runner.outputs.text.figures import MISSING, interval_ends, seconds, times
 from runner.outputs.text.labels import describe_outcome
-from runner.outputs.text.language import _
+from runner.outputs.text.language import _, join
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +210,7 @@ def _describe_absence(column: TargetColumn, duration: RankedDuration) -> str:
         return _("no request was sent")
     if summary.timed:
         return _("no reply has as many") if duration.column == COLUMN else _("no reply was streamed")
-    kinds = ", ".join(describe_outcome(outcome) for outcome in summary.other_outcomes)
+    kinds = join(", ", (describe_outcome(outcome) for outcome in summary.other_outcomes))
     return _("all {n} requests failed: {kinds}", n=summary.n, kinds=kinds)
 
 

@@ -12,7 +12,7 @@ from runner.core.percentiles import name_extreme, name_percentile, smallest_samp
 from runner.outputs.report.baseline import FigureDelta, deltas_of
 from runner.outputs.report.comparison_grid import TargetColumn
 from runner.outputs.text.figures import MISSING, interval_ends, percent, rate, seconds
-from runner.outputs.text.language import _, plural
+from runner.outputs.text.language import _, join
 from runner.pricing.money import write_amount
 
 
@@ -72,8 +72,12 @@ def tabulate_targets(
 
 def describe_columns(percents: Sequence[float]) -> str:
     """Return the sentences that explain the summary's columns."""
-    needs = ", ".join(
-        _("{name} needs {n} requests", name=name_percentile(each), n=f"{smallest_sample(each):,}") for each in percents
+    needs = join(
+        ", ",
+        (
+            _("{name} needs {n} requests", name=name_percentile(each), n=f"{smallest_sample(each):,}")
+            for each in percents
+        ),
     )
     tails = _(" Others are by nearest rank: {needs}; below that the extreme stands in, by name.", needs=needs)
     return (
@@ -104,7 +108,7 @@ def _readers(columns: Sequence[TargetColumn], percents: Sequence[float]) -> Iter
     yield _("total p50"), "total_s", lambda each: _median(each.summary.total_p50, each, "total_s")
     for wanted in percents:
         read = partial(_tail, lambda each: each.summary.total_percentiles, wanted)
-        yield f"{_('total')} {name_percentile(wanted)}", None, read
+        yield _("total {name}", name=name_percentile(wanted)), None, read
     yield _("slow"), "slow", lambda each: _statistic(each.summary.slow, each, percent)
     yield _("tokens/s p50"), None, lambda each: _statistic(each.summary.output_tps_p50, each, rate)
     yield _("output tokens"), None, _read_tokens
@@ -193,5 +197,5 @@ def _read_passed(figures: TargetFigures) -> SummaryCell:
     passed = figures.passed
     if passed is None:
         return EMPTY
-    k_of_n = plural(passed.n, "{k} of {n}", "{k} of {n}", k=f"{passed.passed:,}")
+    k_of_n = _("{k} of {n}", k=f"{passed.passed:,}", n=f"{passed.n:,}")
     return SummaryCell(f"{passed.share:.0%}", (k_of_n,))

@@ -53,7 +53,7 @@ RECORDED_RUNS = (
         type=click.Path(path_type=Path),
         metavar="RUN",
         shell_complete=complete_runs,
-        help="Ask nobody: play back what was recorded in RUN. Needs no key.",
+        help="Send nothing: play back what was recorded in RUN. Needs no key.",
     ),
     click.option("--fast", is_flag=True, help="With --replay, as fast as possible, not at the recorded pace."),
 )
@@ -273,8 +273,9 @@ def _print_difference(finished: "FinishedRun", gate: "Gate", view: ViewOptions) 
 
 
 def _report_to_github(finished: "FinishedRun", difference: "Difference | None") -> None:
+    from runner.cli.terminal import echo_workflow_command  # noqa: PLC0415
     from runner.outputs.github import append_summary, workflow_commands  # noqa: PLC0415
 
     append_summary(os.environ, finished.run, difference)
     for line in workflow_commands(os.environ, finished.run, difference):
-        click.echo(line, err=True)
+        echo_workflow_command(line)

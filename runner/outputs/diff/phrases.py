@@ -171,8 +171,8 @@ def _write_n(finding: DiffFinding) -> str:
 def describe_doubt(finding: DiffFinding, difference: Difference) -> str | None:  # noqa: PLR0911 -- a case per reason
     """Return why a finding is undecided, and what would decide it; None for a finding with a verdict."""
     decision = finding.decision
-    unit = "request" if finding.measure is FAILURES else "block"
-    is_paired = difference.paired and unit == "block"
+    unit = "request" if finding.measure is FAILURES else "round"
+    is_paired = difference.paired and unit == "round"
     sides = "" if is_paired else " on each side" if finding.n[0] == finding.n[1] else " on the smaller side"
     present = f"{count(finding.units, unit)}{sides}"
     needed = f"{count(decision.needed, unit)}{'' if is_paired else ' on each side'}" if decision.needed else ""

@@ -98,7 +98,7 @@ def _report_to_github(compared: "ComparedRun") -> None:
     from runner.outputs.github import append_snapshot_summary, snapshot_commands  # noqa: PLC0415
 
     append_snapshot_summary(os.environ, compared.comparisons)
-    for line in snapshot_commands(os.environ, compared.run, compared.comparisons):
+    for line in snapshot_commands(os.environ, compared.run.header.path, compared.comparisons, compared.lines):
         click.echo(line, err=True)
 
 

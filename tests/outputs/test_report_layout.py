@@ -306,3 +306,27 @@ def test_the_shapes_are_what_they_say() -> None:
 def test_the_browser_is_the_real_one(browser: Browser) -> None:
     """Chromium draws these pages."""
     assert browser.browser_type.name == "chromium"
+
+
+# -- Languages ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_page_in_chinese_fits(opening: Opener, pages: dict[str, Path], width: int) -> None:
+    """Switched to Chinese, nothing is clipped either, and the controls are Chinese, too."""
+    page = opening(pages["six"], "#lang=zh-CN", viewport={"width": width, "height": 900})
+    assert page.evaluate("document.documentElement.lang") == "zh-CN"
+    expect(page.get_by_role("heading", name="汇总")).to_be_visible()
+    expect(page.locator("#shown")).to_have_text("显示 13 行")
+    assert faults(page) == {}
+
+
+def test_the_language_is_that_of_the_reader_until_it_is_switched(opening: Opener, pages: dict[str, Path]) -> None:
+    """A Chinese browser opens the page in Chinese; the button shows English, and the address keeps it."""
+    page = opening(pages["two"], locale="zh-CN")
+    expect(page.get_by_role("heading", name="排名")).to_be_visible()
+    page.locator("#language").click()
+    expect(page.get_by_role("heading", name="Ranking")).to_be_visible()
+    assert page.evaluate("[document.documentElement.lang, location.hash]") == ["en", "#lang=en"]
+    opening.events.clear()  # the page was loaded anew
+    expect(opening(pages["two"]).get_by_role("heading", name="Ranking")).to_be_visible()

@@ -83,6 +83,10 @@ class Commands(click.Group):
             click.echo("compare: interrupted", err=True)
             ctx.exit(130)
 
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the commands, for suggestions and completion."""
+        return [name for name in super().list_commands(ctx) if name not in FORMER_NAMES]
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -93,7 +97,7 @@ class Commands(click.Group):
                 ctx.fail(f"{name} is an image: this `compare` compares language models; ImageMagick's is elsewhere.")
             if PurePath(name).suffix.lower() in {".yaml", ".yml"}:
                 ctx.fail(f"{name} is no command. Did you mean `compare run {name}`?")
-            near = did_you_mean(name, [each for each in self.list_commands(ctx) if each not in FORMER_NAMES])
+            near = did_you_mean(name, self.list_commands(ctx))
             if near is not None:
                 ctx.fail(f"No such command {name!r}. Did you mean {near!r}?")
         return super().resolve_command(ctx, args)

@@ -22,10 +22,11 @@ from runner.outputs.charts.axis import (
     time_quantity,
 )
 from runner.outputs.charts.canvas import Canvas
-from runner.outputs.charts.chart import Chart, join_sentences, left_out
+from runner.outputs.charts.chart import Chart, join_sentences, left_out, sizes
 from runner.outputs.charts.labels import SMALL, draw_label, elide, widest, width
 from runner.outputs.charts.svg import dots, element, figure, line, series_colour
 from runner.outputs.text.figures import interval_ends, seconds
+from runner.outputs.text.language import _
 from runner.pricing.money import write_amount
 
 TOP, HEIGHT, BELOW, OVERHANG = 28.0, 230.0, 40.0, 14.0
@@ -253,13 +254,13 @@ def _overlap(a: Box, b: Box) -> bool:
 
 def _caption(run: Run, shown: Sequence[TradeoffPoint], up: _Up) -> str:
     targets = len(run.summary)
-    better = "Better is to the left and up." if up.is_more_better else "Better is to the left and down."
+    better = _("Better is to the left and up.") if up.is_more_better else _("Better is to the left and down.")
     counts = [point.n for point in shown]
     return join_sentences(
         [
-            f"A point is a target, n {min(counts):,} to {max(counts):,}; bars are 95 % intervals. {better}",
-            "Filled points are beaten by none in everything at once; the dashed line joins the best trade-offs.",
-            left_out(targets - len(shown), targets, "targets", "drawn", f"they have no time or no {up.name}"),
+            _("A point is a target, {sizes}; bars are 95 % intervals. {better}", sizes=sizes(counts), better=better),
+            _("Filled points are beaten by none in everything at once; the dashed line joins the best trade-offs."),
+            left_out(targets - len(shown), targets, "targets", _("they have no time or no {name}", name=_(up.name))),
         ],
         simulated=run.simulated,
     )

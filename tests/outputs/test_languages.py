@@ -9,7 +9,10 @@ from pathlib import Path
 from string import Formatter
 
 from runner.core.events import Outcome
-from runner.outputs.charts import draw_page_charts
+from runner.outputs.charts import TOTAL, TTFT, draw_page_charts
+from runner.outputs.charts.chart import LOGARITHMIC
+from runner.outputs.charts.panel_layout import CONTEXT_SENTENCE
+from runner.outputs.charts.scatter import PROMPT_SIZES, REPLY_SIZES
 from runner.outputs.report.document import write_report
 from runner.outputs.text.labels import OUTCOMES
 from runner.outputs.text.language import Text, _, in_language, join, other_of, plural
@@ -34,6 +37,17 @@ def texts_of_code() -> Iterator[str]:
         for found in IN_TEMPLATE.finditer(path.read_text(encoding="utf-8")):
             yield found[1] or found[2]
     yield from (OUTCOMES[outcome] for outcome in Outcome)
+    yield from (
+        CONTEXT_SENTENCE,
+        LOGARITHMIC,
+        "requests",
+        "targets",
+        "figures",
+        "checks passed",
+        "cost per 1,000 requests",
+    )
+    yield from (each.remark for each in (*PROMPT_SIZES, *REPLY_SIZES))
+    yield from (each.title for each in (TTFT, TOTAL))
     yield from (chart.title for chart in draw_page_charts([Shape(2, 13, 12).run]))
 
 

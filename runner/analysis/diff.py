@@ -24,7 +24,7 @@ from runner.analysis.measure_tests import (
     clock_floor,
     gather_evidence,
 )
-from runner.analysis.measured_target import MeasuredTarget, describe_vantages, find_nodes, name_places
+from runner.analysis.measured_target import MeasuredTarget, find_places, name_places
 from runner.analysis.measures import FAILURES, SLOW_REQUESTS, Measure, Unit, choose_measures
 from runner.analysis.pairing import Arm, arm_of
 from runner.analysis.permutation import PermutationResult, draws_for, holm_adjust
@@ -196,7 +196,7 @@ def diff_places(run: Run, a: str, b: str, rule: Rule | None = None) -> Differenc
         CompareError: the run was not sent from two such places, or no case was sent from both.
 
     """
-    nodes_of = dict(zip((a, b), _find_places(run, a, b), strict=True))
+    nodes_of = dict(zip((a, b), find_places(run.header, a, b), strict=True))
     compared, warnings = [], [*warn_of_run(run)]
     for target in _targets(run):
         arms = [
@@ -217,25 +217,6 @@ def diff_places(run: Run, a: str, b: str, rule: Rule | None = None) -> Differenc
         raise CompareError(f"{run.header.run_id} was asked no case in common from {a} and {b}")
     sides = (_side(run.header, place=a), _side(run.header, place=b))
     return _conclude(sides, compared, rule or Rule(), warnings, _compare_replies(compared))
-
-
-def _find_places(run: Run, a: str, b: str) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the nodes of two places that a run was sent from."""
-    vantages, run_id = run.header.vantages, run.header.run_id
-    if not vantages:
-        raise CompareError(
-            f"{run_id} was not asked in full from several places; compare run --engine ray --vantage does that"
-        )
-    found = (find_nodes(vantages, a), find_nodes(vantages, b))
-    regions = [region for region in dict.fromkeys(vantages.values()) if region is not None]
-    for name, nodes in zip((a, b), found, strict=True):
-        if not nodes:
-            near = did_you_mean(name, (*regions, *vantages))
-            hint = f"did you mean {near}?" if near else f"it was asked from {describe_vantages(vantages)}"
-            raise CompareError(f"{run_id} was not asked from {name}; {hint}")
-    if found[0] & found[1]:
-        raise CompareError(f"{a} and {b} are not two places: {', '.join(sorted(found[0] & found[1]))} is in both")
-    return found
 
 
 def _targets(run: Run) -> tuple[MeasuredTarget, ...]:

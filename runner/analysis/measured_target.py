@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from runner.core.cluster_options import Node
 from runner.core.record import Record
+from runner.errors import CompareError, did_you_mean
+from runner.storage.journal import Header
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +65,27 @@ def find_nodes(vantages: Mapping[str, str | None], place: str) -> frozenset[str]
 def describe_vantages(vantages: Mapping[str, str | None]) -> str:
     """List the nodes, each with its region."""
     return ", ".join(str(Node(*vantage)) for vantage in vantages.items())
+
+
+def find_places(header: Header, a: str, b: str) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the nodes of two places that a run was sent from.
+
+    Raises:
+        CompareError: the run was not sent from two such places.
+
+    """
+    vantages, run_id = header.vantages, header.run_id
+    if not vantages:
+        raise CompareError(
+            f"{run_id} was not asked in full from several places; compare run --engine ray --vantage does that"
+        )
+    found = (find_nodes(vantages, a), find_nodes(vantages, b))
+    regions = [region for region in dict.fromkeys(vantages.values()) if region is not None]
+    for name, nodes in zip((a, b), found, strict=True):
+        if not nodes:
+            near = did_you_mean(name, (*regions, *vantages))
+            hint = f"did you mean {near}?" if near else f"it was asked from {describe_vantages(vantages)}"
+            raise CompareError(f"{run_id} was not asked from {name}; {hint}")
+    if found[0] & found[1]:
+        raise CompareError(f"{a} and {b} are not two places: {', '.join(sorted(found[0] & found[1]))} is in both")
+    return found

@@ -6,7 +6,7 @@ delays what is measured. An interrupted run keeps its finished rows.
 
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future, wait
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from time import monotonic
 from typing import Generic, TypeVar
@@ -20,6 +20,7 @@ from runner.commands.run.perform import FinishedRun, perform, write_outputs
 from runner.commands.run.prepared_run import PreparedRun
 from runner.engine.observer import Observer
 from runner.errors import JournalError
+from runner.storage.journal import FILE_NAME
 
 Result = TypeVar("Result")
 Work = Callable[[PreparedRun, Observer], Awaitable[FinishedRun]]
@@ -102,9 +103,12 @@ def _conclude(finished: FinishedRun | None, view: View) -> FinishedRun:
 
 def _keep_finished(prepared: PreparedRun, view: View) -> str:
     """Write the tables of a run that was stopped; return a sentence on where they are."""
-    sentence = "stopped before anything was asked"
-    with suppress(JournalError):  # the run never started
+    try:
         finished = write_outputs(prepared, interrupted=True)
+    except JournalError as error:
+        began = (prepared.folder / FILE_NAME).exists()
+        sentence = f"stopped; {error}" if began else "stopped before anything was asked"
+    else:
         rows = int((finished.run.measured["outcome"] != "cancelled").sum())
         hint = f'; run(resume="{finished.folder}") goes on' if prepared.suite.path else ""
         sentence = f'stopped; finished rows kept: {rows}. load("{finished.folder}") returns them{hint}'

@@ -7,8 +7,9 @@ import atexit
 import gc
 import os
 import sys
+from contextlib import nullcontext
 from copy import copy
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ import click
 from runner.cli.ask import ask
 from runner.cli.calibrate import calibrate
 from runner.cli.chat import chat
-from runner.cli.completion import completion
+from runner.cli.completion import COMPLETION_VARIABLE, completion
 from runner.cli.diff import diff
 from runner.cli.doctor import doctor
 from runner.cli.export import export
@@ -33,7 +34,7 @@ from runner.cli.run import run
 from runner.cli.schema import schema
 from runner.cli.simulate import simulate
 from runner.cli.snapshot import snapshot
-from runner.cli.standard_streams import prepare_standard_streams
+from runner.cli.standard_streams import lost_output, prepare_standard_streams
 from runner.cli.terminal import guard
 from runner.errors import CompareError, did_you_mean
 from runner.outputs.text.escape import printable
@@ -58,8 +59,11 @@ class Commands(click.Group):
     if not TYPE_CHECKING:  # click has overloads of it, by what it returns
 
         def main(self, *args: object, **extra: object) -> object:
-            """Run the command line with a guard between all that is printed and the terminal."""
-            with guard():
+            """Run the command line with a guard between all that is printed and the terminal.
+
+            To a shell that completes a word click writes bytes, of words that are clean already.
+            """
+            with nullcontext() if COMPLETION_VARIABLE in os.environ else guard():
                 return super().main(*args, **extra)
 
     def invoke(self, ctx: click.Context) -> object:
@@ -69,6 +73,11 @@ class Commands(click.Group):
         except CompareError as error:
             click.echo(f"compare: {error}", err=True)
             ctx.exit(error.exit_code)
+        except FileNotFoundError:
+            if _has_working_folder():
+                raise
+            click.echo("compare: the working folder was removed; change into another one, and run it again", err=True)
+            ctx.exit(2)
         except KeyboardInterrupt:
             # The second one: the run itself handles the first.
             click.echo("compare: interrupted", err=True)
@@ -118,6 +127,14 @@ for former_name, command in FORMER_NAMES.items():
     commands.add_command(alias, former_name)
 
 
+def _has_working_folder() -> bool:
+    try:
+        Path.cwd()
+    except OSError:
+        return False
+    return True
+
+
 def print_redacted(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Print a traceback as Python does, with all keys hidden: chained errors of HTTP libraries print whole headers.
 
@@ -145,4 +162,9 @@ def main() -> None:
     gc.set_threshold(YOUNG_OBJECTS)
     # At exit the interpreter traverses all objects several times, which takes 0.3 s, but not frozen ones.
     atexit.register(gc.freeze)
-    commands(prog_name="compare")
+    try:
+        commands(prog_name="compare")
+    finally:
+        lost = lost_output()
+        if lost is not None:
+            sys.stderr.write(f"compare: {lost}\n")

@@ -8,7 +8,7 @@ import click
 from runner.cli.confirm import ask_about_hosts
 from runner.cli.help import GroupedCommand
 from runner.cli.options import TARGETS, run_options
-from runner.cli.standard_streams import text_argument
+from runner.cli.standard_streams import read_standard_input, text_argument
 from runner.cli.view import ViewOptions, perform_with, view_options
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def ask(prompt: str, *, options: "RunOptions", system: str | None, max_tokens: i
     from runner.commands.ask import prepare_prompt  # noqa: PLC0415
     from runner.commands.exit_codes import of_run  # noqa: PLC0415
 
-    text = sys.stdin.read().strip() if prompt == "-" else text_argument(prompt)
+    text = read_standard_input().strip() if prompt == "-" else text_argument(prompt)
     system = system and text_argument(system)
     prepared = prepare_prompt(text, options, system=system, max_tokens=max_tokens, ask=ask_about_hosts)
     names = [target.name for target in prepared.plan.targets]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     default=4,
     show_default=True,
     metavar="N",
-    help="Requests under way.",
+    help="Requests in flight.",
 )
 @click.option(
     "--rate",

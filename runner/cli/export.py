@@ -1,12 +1,15 @@
 """`compare export`: a finished run, in the form of another tool."""
 
+import sys
 from pathlib import Path
 
 import click
 
 from runner.cli.completion import complete_runs
 from runner.cli.options import is_given, percentiles_option
+from runner.cli.standard_streams import lost_output
 from runner.cli.terminal import exact_stdout
+from runner.errors import WriteFailed
 from runner.outputs.text.escape import printable
 
 ROWS_ALONE = frozenset({".csv", ".jsonl", ".parquet", ".xml"})
@@ -64,3 +67,5 @@ def _print(text: str) -> None:
     stdout.flush()
     stdout.buffer.write(shown.encode())
     stdout.buffer.flush()
+    if lost_output() is not None:
+        sys.exit(WriteFailed.exit_code)

@@ -49,6 +49,7 @@ OPTIONS: Mapping[str, Sequence[str]] = {
         "until_ci",
         "adaptive",
         "lead",
+        "reply_limit",
     ),
     "Output": (
         *("output", "open", "json", "quiet", "progress", "color", "percentiles", "record", "bom"),

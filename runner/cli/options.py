@@ -161,7 +161,7 @@ TARGETS = (
         "--concurrency",
         type=whole_number("concurrency"),
         metavar="N",
-        help="Requests under way per provider (default 4).",
+        help="Requests in flight per provider (default 4).",
     ),
     click.option(
         "-o",

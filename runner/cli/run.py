@@ -53,7 +53,7 @@ RECORDED_RUNS = (
         type=click.Path(path_type=Path),
         metavar="RUN",
         shell_complete=complete_runs,
-        help="Ask nobody: play back what was recorded in RUN. Needs no key.",
+        help="Send nothing: play back what was recorded in RUN. Needs no key.",
     ),
     click.option("--fast", is_flag=True, help="With --replay, as fast as possible, not at the recorded pace."),
 )
@@ -208,9 +208,8 @@ def run(
     named target has no key and nothing was sent, 5 undecided (--fail-undecided), 130 interrupted, finished rows kept.
     """
     from runner.commands.exit_codes import of_run  # noqa: PLC0415 -- heavy imports wait until there is work
-    from runner.commands.gate import open_gate  # noqa: PLC0415
 
-    gate = open_gate(options)
+    gate = _open_gate(options)
     prepared = _prepare(suite, options)
     if gate is not None:
         targets, cases = prepared.plan.targets, prepared.suite.cases
@@ -218,6 +217,14 @@ def run(
     confirm(prepared, confirm_over, yes=yes)
     finished = perform_with_progress(prepared, view)
     sys.exit(_conclude(finished, gate, options, view, of_run(finished, allowed)))
+
+
+def _open_gate(options: "RunOptions") -> "Gate | None":
+    if options.baseline is None and options.arms is None:
+        return None
+    from runner.commands.gate import open_gate  # noqa: PLC0415 -- brings pandas
+
+    return open_gate(options)
 
 
 def _prepare(suite: Path | None, options: "RunOptions") -> "PreparedRun":
@@ -266,8 +273,9 @@ def _print_difference(finished: "FinishedRun", gate: "Gate", view: ViewOptions) 
 
 
 def _report_to_github(finished: "FinishedRun", difference: "Difference | None") -> None:
+    from runner.cli.terminal import echo_workflow_command  # noqa: PLC0415
     from runner.outputs.github import append_summary, workflow_commands  # noqa: PLC0415
 
     append_summary(os.environ, finished.run, difference)
     for line in workflow_commands(os.environ, finished.run, difference):
-        click.echo(line, err=True)
+        echo_workflow_command(line)

@@ -1,9 +1,14 @@
-"""The standard streams of the command: any text can be written to them, whatever their encoding, and none is closed."""
+"""The standard streams of the command: whatever their encoding and state, no text that is written to them ends it."""
 
 import codecs
+import errno
+import io
 import os
 import sys
-from typing import TextIO
+from contextlib import suppress
+from typing import Any, TextIO
+
+from runner.errors import CompareError
 
 ESCAPE = "compare-escape"
 """The name of the error handler that writes characters which an encoding lacks as JSON does."""
@@ -14,7 +19,8 @@ def prepare_standard_streams() -> None:
 
     A character that a stream's encoding lacks is written as `\uXXXX`, two of them for one beyond the basic plane. JSON
     text thus keeps its meaning in any encoding, and no message ends in an exception. A closed stream would lend its
-    file descriptor to the next file or socket that is opened, which others would then write into.
+    file descriptor to the next file or socket that is opened, which others would then write into. A full disk and a
+    reader that is gone, as behind `| head`, end nothing either: `lost_output` says what was lost.
     """
     codecs.register_error(ESCAPE, _escape)
     for descriptor in (0, 1, 2):
@@ -22,6 +28,47 @@ def prepare_standard_streams() -> None:
     sys.stdin = sys.stdin or open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 -- for the whole process
     sys.stdout = _writable(sys.stdout, 1)
     sys.stderr = _writable(sys.stderr, 2)
+
+
+class SteadyFile(io.FileIO):
+    """The file of a standard stream, whose writes do not fail: the first failure is kept, what follows is lost."""
+
+    failure: OSError | None = None
+
+    def write(self, data: Any, /) -> int | None:  # type: ignore[override] # None where it would block
+        """Write bytes; where that fails, do as if they were written."""
+        if self.failure is None:
+            try:
+                return super().write(data)
+            except OSError as error:
+                self.failure = error
+        return memoryview(data).nbytes
+
+
+def lost_output() -> str | None:
+    """Return why a part of standard output was lost; None where nothing was, or its reader wanted no more."""
+    with suppress(OSError, ValueError):
+        sys.stdout.flush()
+    stream = getattr(sys.stdout, "rich_proxied_file", sys.stdout)
+    failure = getattr(getattr(getattr(stream, "buffer", None), "raw", None), "failure", None)
+    if failure is None or failure.errno == errno.EPIPE:
+        return None
+    return f"standard output cannot be written: {failure.strerror}"
+
+
+def read_standard_input() -> str:
+    """Return all of standard input.
+
+    Raises:
+        CompareError: it cannot be read, or is not text.
+
+    """
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError as error:
+        raise CompareError(f"standard input is not {error.encoding}: its byte {error.start + 1}") from None
+    except OSError as error:
+        raise CompareError(f"standard input cannot be read: {error.strerror}") from None
 
 
 def text_argument(argument: str) -> str:
@@ -39,9 +86,18 @@ def _open_if_closed(descriptor: int) -> None:
 def _writable(stream: TextIO | None, descriptor: int) -> TextIO:
     if stream is None:
         stream = open(descriptor, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
-    if hasattr(stream, "reconfigure"):
-        stream.reconfigure(errors=ESCAPE)
-    return stream
+    if sys.platform == "win32" or not isinstance(stream, io.TextIOWrapper):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors=ESCAPE)
+        return stream
+    return io.TextIOWrapper(
+        io.BufferedWriter(SteadyFile(descriptor, "w", closefd=False)),
+        encoding=stream.encoding,
+        errors=ESCAPE,
+        newline="\n",
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )
 
 
 def _escape(error: UnicodeError) -> tuple[str, int]:

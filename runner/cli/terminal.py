@@ -1,11 +1,15 @@
 """The way to the terminal: all that a command prints passes here, and no control character of a stranger gets through.
 
+Messages on a terminal are broken between words, not wherever its edge is.
+
 `guard` stands in front of standard output and standard error; a rich console, which writes control sequences of its
 own, cleans each text before it adds them.
 """
 
+import os
+import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -17,20 +21,66 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-class GuardedStream:
-    """A text stream that replaces control characters. It hides the binary stream below, which would be a way around."""
+LONGEST_MARGIN = 500
+"""Blanks at the beginning of a line beyond which it is taken for one with text."""
+
+
+class ActionsLog:
+    """A text stream into a log of GitHub Actions, in which no text is a command to its runner.
+
+    The runner obeys lines that begin with `::`, and `##[` anywhere in a line. In both a backslash is put.
+    """
 
     def __init__(self, stream: TextIO) -> None:
-        self.rich_proxied_file = stream
+        self.stream = stream
+        """The stream itself, for commands that are meant."""
+        self._line = ""
+
+    def write(self, text: str) -> int:
+        """Write a text; a command may begin in one call and be continued in the next."""
+        for part in re.findall(r"[^\r\n]+|[\r\n]+", text):
+            self.stream.write(self._broken(part))
+        return len(text)
+
+    def _broken(self, part: str) -> str:
+        """Return a part of a line, or line ends, with a backslash in each command."""
+        if part[0] in "\r\n":
+            self._line = ""
+            return part
+        line, at = self._line + part, len(self._line)
+        found = [match.end() - 1 for match in re.finditer(r"^\s*::|##\[", line) if match.end() > at]
+        pieces = [line[start:end] for start, end in zip([at, *found], [*found, len(line)], strict=True)]
+        # Of a line that begins with anything else, only the beginning of a `##[` matters.
+        self._line = line if not line.strip(" \t:") and len(line) < LONGEST_MARGIN else f"x{line[-2:]}"
+        return "\\".join(pieces)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+
+def echo_workflow_command(line: str) -> None:
+    """Print a command to the runner of GitHub Actions on standard error."""
+    stream = exact_stream(sys.stderr)
+    (stream.stream if isinstance(stream, ActionsLog) else stream).write(f"{printable(line)}\n")
+
+
+class GuardedStream:
+    """A text stream that replaces control characters. It hides the binary stream below, which would be a way around.
+
+    With `wraps`, lines that are longer than the terminal are broken between words.
+    """
+
+    def __init__(self, stream: TextIO, *, wraps: bool = False) -> None:
+        self._wraps = wraps
+        is_log = os.environ.get("GITHUB_ACTIONS") == "true"
+        self.rich_proxied_file: TextIO = ActionsLog(stream) if is_log else stream  # type: ignore[assignment]
         """The stream itself: what a rich console writes is clean already, and has colours."""
 
-    def write(self, text: str | bytes) -> int:
-        """Write a text without control characters; what the encoding lacks is written as an escape.
-
-        click writes the words that a shell completes as bytes.
-        """
-        decoded = text if isinstance(text, str) else text.decode(errors="replace")
-        stream, shown = self.rich_proxied_file, printable(decoded)
+    def write(self, text: str) -> int:
+        """Write a text without control characters; what the encoding lacks is written as an escape."""
+        stream, shown = self.rich_proxied_file, printable(text)
+        if self._wraps:
+            shown = wrap_words(shown, terminal_columns(stream))
         try:
             stream.write(shown)
         except UnicodeEncodeError:
@@ -53,20 +103,48 @@ class GuardedStream:
 def guard() -> Iterator[None]:
     """Put a guard in front of standard output and standard error for a block."""
     before = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = (stream and _guarded(stream) for stream in before)
+    sys.stdout = before[0] and _guarded(before[0])
+    sys.stderr = before[1] and _guarded(before[1], wraps=True)  # messages; standard output may be read by a program
     try:
         yield
     finally:
         sys.stdout, sys.stderr = before
 
 
-def _guarded(stream: TextIO) -> TextIO:
-    return stream if isinstance(stream, GuardedStream) else GuardedStream(stream)  # type: ignore[return-value]
+def _guarded(stream: TextIO, *, wraps: bool = False) -> TextIO:
+    return stream if isinstance(stream, GuardedStream) else GuardedStream(stream, wraps=wraps)  # type: ignore[return-value]
+
+
+def terminal_columns(stream: TextIO) -> int | None:
+    """Return the width of the terminal behind a stream; None where there is none."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns if stream.isatty() else None
+    except (OSError, ValueError):
+        return None
+
+
+def wrap_words(text: str, columns: int | None) -> str:
+    """Break lines that are longer than a terminal between words; its own edge breaks a word that no line holds."""
+    if not columns:
+        return text
+    return "\n".join(line if len(line) <= columns else _wrap_line(line, columns) for line in text.split("\n"))
+
+
+def _wrap_line(line: str, columns: int) -> str:
+    from textwrap import fill  # noqa: PLC0415
+
+    indent = " " * (len(line) - len(line.lstrip(" ")))
+    return fill(line, columns, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+
+
+def echo_wrapped(text: str) -> None:
+    """Print text for people on standard output, on a terminal with its lines broken between words."""
+    click.echo(wrap_words(text, terminal_columns(exact_stdout())))
 
 
 def echo_json(json_text: str, *, nl: bool = True) -> None:
     """Print JSON: the same values, with the characters that drive a terminal written as escapes."""
-    click.echo(escape_controls(json_text), nl=nl)
+    click.echo(escape_controls(json_text).replace("##[", "\\u0023#["), nl=nl)
 
 
 def echo_error(line: str) -> None:
@@ -82,6 +160,12 @@ def exact_stdout() -> TextIO:
 def exact_stream(stream: TextIO) -> TextIO:
     """Return a standard stream as it is, for what writes control sequences of its own and cleans each text first."""
     return stream.rich_proxied_file if isinstance(stream, GuardedStream) else stream
+
+
+def usable_sizes(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that say how large the terminal is, without those that are no number of columns or lines."""
+    given = {name: environ.get(name, "") for name in ("COLUMNS", "LINES")}
+    return {name: text for name, text in given.items() if re.fullmatch("[0-9]{1,6}", text) and int(text) > 0}
 
 
 def make_console(*, stderr: bool = False, **options: Any) -> "Console":
@@ -105,4 +189,5 @@ def make_console(*, stderr: bool = False, **options: Any) -> "Console":
                     yield Segment(printable(segment.text), segment.style)
 
     options.setdefault("file", exact_stream(sys.stderr if stderr else sys.stdout))
-    return GuardedConsole(stderr=stderr, **options)
+    others = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES"}}
+    return GuardedConsole(stderr=stderr, **options, _environ={**others, **usable_sizes(os.environ)})

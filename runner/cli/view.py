@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from runner.cli.options import collect, color_option, open_option
-from runner.cli.terminal import echo_json, make_console
+from runner.cli.terminal import echo_json, make_console, usable_sizes
 from runner.outputs.text.escape import one_line
 
 if TYPE_CHECKING:
@@ -88,7 +88,8 @@ def open_console(color: str, *, stderr: bool = False) -> "Console":
     if forced:
         console = make_console(stderr=stderr, highlight=False, force_terminal=True, no_color=False)
     if not console.is_terminal or not console.file.isatty():
-        console.width = int(os.environ.get("COLUMNS", "0")) or WIDE
+        columns = usable_sizes(os.environ).get("COLUMNS")
+        console.width = WIDE if columns is None else int(columns)
     return console
 
 

@@ -7,7 +7,7 @@ from runner.analysis.diff import Difference, diff_places, diff_runs, diff_within
 from runner.analysis.run_results import Run
 from runner.analysis.verdict import Rule
 from runner.outputs.diff.formats import DIFFERENCE_WRITERS
-from runner.storage.run_folder import write_atomically
+from runner.storage.run_folder import write_atomically, write_each
 
 Pair = tuple[str, str]
 
@@ -32,5 +32,4 @@ def compare(base: Run, new: Run | Pair, rule: Rule, *, by_region: bool = False) 
 
 def write_difference(difference: Difference, outputs: Sequence[Path]) -> None:
     """Write a comparison to files, each in the format that its suffix names."""
-    for path in outputs:
-        write_atomically(path, DIFFERENCE_WRITERS[path.suffix.lower()](difference))
+    write_each(outputs, lambda path: write_atomically(path, DIFFERENCE_WRITERS[path.suffix.lower()](difference)))

@@ -23,7 +23,7 @@ from runner.commands.trust import find_unallowed
 from runner.errors import CompareError
 from runner.providers.config import CONFIG_NAME, find_configs
 from runner.providers.endpoint import Endpoint, find_endpoint, is_configured
-from runner.providers.environment import read_environment
+from runner.providers.environment import is_ci, read_environment
 from runner.providers.ownership import find_own_file
 from runner.providers.redaction import Redactor, secrets_of
 from runner.providers.registry import Registry
@@ -186,7 +186,8 @@ def _check_providers(registry: Registry, environ: Mapping[str, str]) -> Iterator
     endpoints, problems = _configured_endpoints(registry, environ)
     if not endpoints:
         hint = "export DEEPSEEK_API_KEY=...; `compare providers` names every variable"
-        yield DoctorFinding("providers", Health.NOTE, "none is configured: the simulator will answer", hint)
+        outcome = "`compare run` ends with exit code 4" if is_ci(os.environ) else "the simulator will answer"
+        yield DoctorFinding("providers", Health.NOTE, f"none is configured: {outcome}", hint)
     for problem in problems:
         yield DoctorFinding("providers", Health.BAD, problem)
     for endpoint in endpoints:

@@ -20,7 +20,7 @@ from runner.storage.journal import Journal, decode_record, encode_record, read
 from runner.storage.journal.header import encode_header
 from runner.storage.recordings.reader import RecordingEntry, Recordings, read_recordings
 from runner.storage.recordings.writer import copy_recordings
-from runner.storage.run_folder import claim_folder, find_run, write_atomically
+from runner.storage.run_folder import claim_folder, find_run, name_of, write_atomically, write_each
 from runner.version import __version__
 from runner.wire.response_decoder import decode_recording
 
@@ -97,8 +97,8 @@ def _write_run(folder: Path, lines: Iterator[Mapping[str, object]]) -> None:
         for line in lines:
             writer.append(line)
     new_run = Run.of_journal(read(folder))
-    for name in DEFAULT_OUTPUTS:
-        write_atomically(folder / name, find_writer(Path(name).suffix)(new_run))
+    outputs = [folder / name for name in DEFAULT_OUTPUTS]
+    write_each(outputs, lambda path: write_atomically(path, find_writer(path.suffix)(new_run)))
 
 
 def _header_line(journal: Journal, run_id: str) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def _header_line(journal: Journal, run_id: str) -> dict[str, Any]:
 
 def _copy_lines(journal: Journal, repaired: RederivedRun) -> Iterator[Mapping[str, object]]:
     """Yield the sound lines, under the new run's name, and count the records."""
-    yield _header_line(journal, repaired.folder.name)
+    yield _header_line(journal, name_of(repaired.folder))
     for line in journal.lines():
         if line["kind"] != "header":
             repaired.unchanged += line["kind"] == "record"
@@ -124,7 +124,7 @@ def _rederive_lines(
 ) -> Iterator[Mapping[str, object]]:
     """Yield the lines of the new journal, and count those that differ."""
     attempts = _RecordedAttempts(recordings)
-    header = _header_line(journal, rederived.folder.name)
+    header = _header_line(journal, name_of(rederived.folder))
     yield {**header, "versions": {**header.get("versions", {}), "compare": __version__}}
     for line in journal.lines():
         match line["kind"]:

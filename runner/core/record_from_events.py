@@ -174,13 +174,10 @@ class Fold:
 
     def _is_repetition(self, channel: Channel, text: str) -> bool:
         """Return whether a piece equals all text of its channel so far, which came in several pieces."""
-        heard, length = self._texts[channel], len(text)
-        if channel is Channel.TOOL:
+        if channel is Channel.TOOL or self._channels.getvalue().count(channel) < 2:
             return False  # the same function may be called twice
-        if abs(heard.tell() - length) > TRIMMED_CHARS or self._channels.getvalue().count(channel) < 2:
-            return False
-        before = heard.getvalue()
-        return before == text or (length >= TRIMMED_CHARS and before.strip() == text.strip())
+        before = self._texts[channel].getvalue()
+        return before == text or (len(text) >= TRIMMED_CHARS and before.strip() == text.strip())
 
     def _drop_repetitions(self) -> None:
         """Drop last pieces that repeat the reply, and what each piece of a cumulative stream repeats."""
@@ -244,12 +241,13 @@ class Fold:
     def _add_text(self, event: Text) -> None:
         """Add text. This is the most frequent event, so it is unpacked once, which is faster than field access."""
         at_ns, channel, text, origin_ns, model = event
-        if len(text) >= REPEATED_CHARS and self._is_repetition(channel, text):
+        so_far, length = self._texts[channel], len(text)
+        if length >= REPEATED_CHARS and so_far.tell() <= length + TRIMMED_CHARS and self._is_repetition(channel, text):
             self._repeats.append(len(self._at_ns))
         self._at_ns.append(at_ns)
-        self._lengths.append(len(text))
+        self._lengths.append(length)
         self._channels.write(channel)
-        self._texts[channel].write(text)
+        so_far.write(text)
         if origin_ns is not None:
             self._origin_ns.append(origin_ns)
         if self.response_model is None:

@@ -84,7 +84,7 @@ class Limits(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    concurrency: PositiveInt | None = Field(default=None, description="Requests to this model under way at once.")
+    concurrency: PositiveInt | None = Field(default=None, description="Requests to this model in flight at once.")
     requests_per_minute: PositiveInt | None = Field(default=None, description="Requests to this model in a minute.")
     tokens_per_minute: PositiveInt | None = Field(default=None, description="Tokens of this model in a minute.")
 

@@ -1,6 +1,7 @@
 """A run's folder and its files: names, checks before the run, atomic writes."""
 
 import os
+import re
 import secrets
 import weakref
 from collections.abc import Callable, Iterable
@@ -21,6 +22,11 @@ def new_run_id(suite: str, started: datetime) -> str:
     """Return a run id that sorts by time, contains the suite's name, and is unique."""
     safe = "".join(c if c.isalnum() else "-" for c in suite).strip("-")[:40] or "run"
     return f"{started:%Y%m%dT%H%M%S}-{safe}-{secrets.token_hex(2)}"
+
+
+def name_of(folder: Path) -> str:
+    """Return a folder's name as text, for a run's id: a byte that is not UTF-8 becomes a question mark in a box."""
+    return os.fsencode(folder.name).decode("utf-8", "replace")
 
 
 def find_run(name: Path) -> Path:
@@ -123,6 +129,7 @@ def claim_folder(folder: Path, resumed: Journal | None = None) -> FolderClaim:
     claim = FolderClaim(folder, resumed, created, file)
     if file is not None:
         lock(file, folder)
+    sweep_temporaries(folder)
     if resumed is None:
         refuse_used_folder(folder)
     return claim
@@ -213,18 +220,85 @@ def write_atomically(path: Path, content: str | Iterable[str] | bytes, encoding:
         WriteFailed: the file cannot be written; an old one is left as it was.
 
     """
-    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
+        temporary, file = _open_temporary(path.parent, None if isinstance(content, bytes) else encoding)
         try:
-            with _open(temporary, encoding=None if isinstance(content, bytes) else encoding) as file:
+            with file:
                 file.writelines([content] if isinstance(content, str | bytes) else content)
                 file.flush()
                 os.fsync(file.fileno())  # else a power cut could leave an empty file under the new name
-            temporary.replace(path)
+                if os.name == "nt":
+                    file.close()  # Windows renames no file that is open
+                temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
         raise WriteFailed(f"{path} cannot be written: {error.strerror}; the journal is complete") from error
+
+
+def write_each(paths: Iterable[Path], write: Callable[[Path], None]) -> None:
+    """Write outputs, each whether or not another one fails.
+
+    Raises:
+        WriteFailed: names each that failed, and why. If one did for a fault of ours, that is raised, with the names.
+
+    """
+    failures: list[tuple[Path, Exception]] = []
+    for path in paths:
+        try:
+            write(path)
+        except Exception as error:  # noqa: BLE001 -- whatever fails, and be it a bug, costs no other output
+            failures.append((path, error))
+    if not failures:
+        return
+    named = "\n".join(
+        str(error) if isinstance(error, WriteFailed) else f"{path} was not written: {type(error).__name__}: {error}"
+        for path, error in failures
+    )
+    fault = next((error for _, error in failures if not isinstance(error, CompareError)), None)
+    if fault is None:
+        raise WriteFailed(named)
+    fault.add_note(f"{named}\nAll other outputs, and the journal, are written.")
+    raise fault
+
+
+_TEMPORARY = re.compile(r"\.compare-[0-9a-f]{16}\.tmp")
+
+
+def _open_temporary(folder: Path, encoding: str | None) -> tuple[Path, IO[Any]]:
+    """Open a new file of its own name in a folder, locked, and remove those that killed processes left there."""
+    sweep_temporaries(folder)
+    while True:
+        path = folder / f".compare-{secrets.token_hex(8)}.tmp"
+        file = _open(path, encoding=encoding)
+        if not _lock_temporary(file.fileno(), wait=True) or os.fstat(file.fileno()).st_nlink:
+            return path, file
+        file.close()  # swept before it was locked
+
+
+def sweep_temporaries(folder: Path) -> None:
+    """Remove the temporary files of processes that are gone: those that nobody has locked."""
+    with suppress(OSError):
+        for entry in list(os.scandir(folder)):
+            if _TEMPORARY.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                _remove_unlocked(Path(entry.path))
+
+
+def _remove_unlocked(path: Path) -> None:
+    with suppress(OSError), path.open("rb") as file:
+        if _lock_temporary(file.fileno(), wait=False):
+            path.unlink()
+
+
+def _lock_temporary(file: int, *, wait: bool) -> bool:
+    """Lock a file until it is closed; return whether that was possible here, and without waiting if so wished."""
+    try:
+        import fcntl  # noqa: PLC0415 -- POSIX only
+
+        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (ImportError, OSError):
+        return False
+    return True
 
 
 def _open(path: Path, *, encoding: str | None) -> IO[Any]:
@@ -241,6 +315,7 @@ def name_latest(folder: Path) -> None:
     with suppress(OSError):
         try:
             _link_or_write(temporary, folder.name)
+            _sweep_old_links(temporary)
             temporary.replace(folder.parent / LATEST)
         finally:
             temporary.unlink(missing_ok=True)
@@ -253,6 +328,13 @@ def shown_folder(folder: Path) -> Path:
         if latest.samefile(folder):
             return latest
     return folder
+
+
+def _sweep_old_links(newest: Path) -> None:
+    """Remove what killed processes left where they were about to name the latest run, a minute ago or longer."""
+    for path in newest.parent.glob(f".{LATEST}-????????"):
+        if path.lstat().st_mtime < newest.lstat().st_mtime - 60:
+            path.unlink()
 
 
 def _link_or_write(path: Path, name: str) -> None:

@@ -46,6 +46,14 @@ SECRET_FILES = (
 _PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY( BLOCK)?-----|PuTTY-User-Key-File-\d")
 
 
+def holds_private_key(value: Json) -> bool:
+    """Return whether a text, or a text anywhere in a value, holds a private key."""
+    if isinstance(value, str):
+        return _PRIVATE_KEY.search(value) is not None
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return any(map(holds_private_key, inner))
+
+
 class UnusableFile(Exception):
     """A file that a suite names cannot be used; `what` is wrong, `hint` is what to do."""
 
@@ -86,7 +94,7 @@ def read_named_text(folder: Path, name: str, max_bytes: int = MAX_TEXT_BYTES) ->
         problem = error.problems[0]
         where = f", line {problem.line}" if problem.line > 1 else ""
         raise UnusableFile(f"`{name}`{where}: {problem.what}", problem.hint) from None
-    if _PRIVATE_KEY.search(text):
+    if holds_private_key(text):
         raise UnusableFile(f"`{name}` holds a private key", "Take it out; the file's text would be sent")
     return text
 
@@ -178,6 +186,11 @@ class _CaseFile:
         for row in read_rows(self.path):
             if isinstance(row, Problem):
                 yield row
+            elif holds_private_key([row.document.data, *(row.columns or ())]):
+                yield Problem(
+                    str(self.path), row.line, 1, "this row holds a private key", "Take it out; it would be sent"
+                )
+                return
             elif row.columns is None:
                 yield self._document(row)
             else:

@@ -182,7 +182,10 @@ class _RowReader:
         if reference is None:
             return self._last_reply
         self.is_own = False
-        return self._letter if self._letter is not None else _reference(self._row[reference])
+        expected = self._letter if self._letter is not None else _reference(self._row[reference])
+        if expected is None and self._row[reference]:
+            self.used.discard(reference)  # of a form that is not known: it is left out, and listed
+        return expected
 
     def id(self) -> str | None:
         """Return the row's id, if it has one."""
@@ -329,7 +332,8 @@ def _reference(value: Json) -> str | None:
         return str(value)
     if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
         return "\n".join(map(str, value))
-    return _reference(value.get("text")) if isinstance(value, dict) else None
+    inner = (value.get(name) for name in ("text", "value", "answer")) if isinstance(value, dict) else ()
+    return next((text for each in inner if (text := _reference(each)) is not None), None)
 
 
 def _is_tag(value: Json) -> bool:

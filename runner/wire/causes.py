@@ -157,10 +157,10 @@ CAPS = _compile(
             |over[ ]budget|key[ ]limit[ ]exceeded|payment[ ]required|unpaid[ ](invoice|bill)|\barrears\b
             |overdue[ ](balance|payment)|purchase[ ](more[ ])?credits|top[ ]up[ ]your
             |额度已用尽|额度不足|账户余额|余额不足|欠费""",
-        "quota": r"""free-models-per-day|per[ -]?(day|week|month)\b|PerDay|\b(RPD|TPD)\b
+        "quota": r"""free-models-per-day|per[ _-]?(day|week|month)(?![a-z])|PerDay|\b(RPD|TPD)\b
             |\b(daily|weekly|monthly)[ ](\w+[ ]){0,3}(limit|quota|cap|allowance|maximum)
             |(limit|quota|cap)[ ](\w+[ ]){0,3}(for[ ]today|today|this[ ](week|month))
-            |(usage|session|weekly|5[- ]?hour)[ ]limit[ ](has[ ]been[ ]|is[ ]|was[ ])?(reached|exceeded)
+            |(usage|session|weekly|5[- ]?hour)[ ]limit[ ](has[ ]been[ ]|is[ ]|was[ ])?(reached|exceeded|hit)
             |reached[ ]your[ ](\w+[ ])?(usage|session|free|plan)[ ](limit|quota)
             |(今日|每日|当日|本月)[^。]{0,12}(上限|限额|额度|用尽|次数)""",
     }

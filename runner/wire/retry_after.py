@@ -36,12 +36,13 @@ def retry_after_s(headers: Mapping[str, str], now: datetime | None = None) -> fl
     A date is compared with the response's own `Date`, so that a wrong clock on this machine does no harm, else with
     `now`. The headers' names are in lower case.
     """
-    milliseconds = _largest(headers.get("retry-after-ms"), headers, now, unit_s=0.001)
+    in_ms = headers.get("retry-after-ms") or headers.get("x-ms-retry-after-ms")
+    milliseconds = _largest(in_ms, headers, now, unit_s=0.001)
     if milliseconds is not None:
         return _if_sensible(milliseconds)
     value = headers.get("retry-after")
     if value is None:
-        return _until_reset_s(headers)
+        return _until_reset_s(headers, now)
     seconds = _largest(value, headers, now)
     return _if_sensible(_until_s(value, headers.get("date"), now) if seconds is None else seconds)
 
@@ -99,10 +100,14 @@ def _until_s(date: str, server_date: str | None, now: datetime | None) -> float 
     return None if then is None or start is None else (then - start).total_seconds()
 
 
-def _until_reset_s(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds until all used-up limits are reset, by the headers of Groq and OpenAI."""
+def _until_reset_s(headers: Mapping[str, str], now: datetime | None) -> float | None:
+    """Return the seconds until all used-up limits are reset: by limit at Groq and OpenAI, of one limit elsewhere."""
     spent = [limit for limit in LIMITS if headers.get(f"x-ratelimit-remaining-{limit}") == "0"]
     waits = [parse_duration_s(headers.get(f"x-ratelimit-reset-{limit}", "")) for limit in spent]
+    for family in ("x-ratelimit", "ratelimit"):
+        if headers.get(f"{family}-remaining", "").strip() == "0":
+            resets = (headers.get(f"{family}-{name}") for name in ("reset-after", "reset"))
+            waits += [_largest(reset, headers, now) for reset in resets]
     return max((wait for wait in waits if wait is not None), default=None)
 
 

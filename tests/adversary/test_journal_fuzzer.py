@@ -206,12 +206,7 @@ def write_everything(folder: Path, run: Run) -> None:
         write(difference)
 
 
-@pytest.fixture(scope="module")
-def edits(request: pytest.FixtureRequest) -> int:
-    """Return how many edits to make."""
-    return THOROUGH_EDITS if request.config.getoption("--thorough") else EDITS
-
-
+@pytest.mark.parametrize("edits", [EDITS, pytest.param(THOROUGH_EDITS, marks=pytest.mark.thorough)])
 def test_no_edit_of_a_journal_is_a_traceback_or_costs_a_good_row(tmp_path: Path, edits: int) -> None:
     """Each edit ends in a sentence or in tables; lines that were not touched are read, others read or named."""
     chance = Random(16)

@@ -79,3 +79,13 @@ def test_a_runs_own_views_may_be_written_again(place: Path) -> None:
     for arguments in ((), ("-o", "complete/report.html"), ("-o", "results/latest/report.html")):
         done = compare(place, "report", "complete", *arguments)
         assert done.returncode == 0, done.stderr
+
+
+def test_a_run_whose_table_cannot_be_written_keeps_all_else(place: Path) -> None:
+    """The table is named, the others are there, and the exit code says that results are missing, not that none was."""
+    (place / "out" / "results.md" / "in-the-way").mkdir(parents=True)
+    done = compare(place, *RUN, "-o", "more.csv")
+    assert (done.returncode, "Traceback" in done.stderr) == (3, False), done.stderr
+    assert "out/results.md cannot be written" in done.stderr
+    for path in ("out/results.csv", "out/report.html", "out/journal.jsonl", "more.csv"):
+        assert (place / path).stat().st_size > 0

@@ -23,6 +23,6 @@ def test_each_promise_is_held_by_a_test(promise: str, names: str) -> None:
     assert set(named) <= TESTS
 
 
-def test_the_page_has_promises() -> None:
+def test_the_table_of_promises_is_not_empty() -> None:
     """The table is read, not passed over."""
     assert len(ROWS) >= 15

@@ -9,10 +9,13 @@ from pathlib import Path
 
 import click
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from rich.text import Text
 
 from runner.cli import commands
-from runner.cli.terminal import GuardedStream, guard, make_console
+from runner.cli.terminal import GuardedStream, guard, make_console, wrap_words
+from runner.outputs.text.escape import printable
 from tests.support.command import ROOT, compare, write_config, write_yaml
 from tests.support.scripted_server import (
     DONE_EVENT,
@@ -141,6 +144,21 @@ def test_a_guard_is_no_way_around(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "\x1b" not in raw.getvalue().decode()
 
 
+def test_messages_break_between_words_on_a_terminal() -> None:
+    """A path stays whole unless no line holds it, what stands below keeps its indentation, and a pipe gets one line."""
+    message = (
+        "compare: results/20261130T090150-basic/results.csv, results/20261130T090150-basic/report.html\n  -> and so on"
+    )
+    assert wrap_words(message, 60).splitlines() == [
+        "compare: results/20261130T090150-basic/results.csv,",
+        "results/20261130T090150-basic/report.html",
+        "  -> and so on",
+    ]
+    assert wrap_words("  one two three", 10) == "  one two\n  three"
+    assert wrap_words("x" * 70 + " y", 60) == "x" * 70 + "\ny"
+    assert wrap_words(message, None) == message
+
+
 def test_consoles_are_made_at_one_place() -> None:
     """No module makes a rich console of its own, nor opens the streams below the guard, so that none is forgotten."""
     allowed = {"runner/cli/terminal.py", "runner/outputs/diff/terminal.py"}
@@ -153,3 +171,54 @@ def test_consoles_are_made_at_one_place() -> None:
                 found.add(str(path.relative_to(ROOT)))
     assert found <= allowed
     assert commands.name
+
+
+def write_to_log(*texts: str) -> str:
+    """Return what the log of GitHub Actions has of texts written one after the other."""
+    log = StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GITHUB_ACTIONS", "true")
+        patch.setattr(sys, "stdout", log)
+        with guard():
+            for text in texts:
+                sys.stdout.write(text)
+    return log.getvalue()
+
+
+COMMAND = re.compile(r"^\s*::|##\[", re.MULTILINE)
+"""What the runner of GitHub Actions obeys."""
+
+
+@given(st.lists(st.text("\n\r\t :#[x", max_size=8), max_size=6))
+@example(["::error::x"])
+@example(["a\n", " ", ":", ":stop-commands::x"])
+@example(["#", "#", "[command]x"])
+@example(["\t\r::x\n##[group]a ##[b"])
+def test_no_text_is_a_command_to_the_runner_of_github(texts: list[str]) -> None:
+    """However a reply is cut, no line begins with two colons; without its backslashes the log has the whole text."""
+    log = write_to_log(*texts)
+    assert COMMAND.search(log.replace("\r", "\n")) is None
+    assert log.replace("\\", "") == "".join(map(printable, texts))
+    assert "\\" not in log or COMMAND.search("".join(map(printable, texts)).replace("\r", "\n"))
+
+
+def test_a_reply_is_no_command_in_a_log_and_annotations_are(tmp_path: Path) -> None:
+    """Replies in every view have their backslash; JSON keeps its values; our own annotations reach the runner."""
+    reply = "\n::error::pwned\n##[add-mask]x"
+    with serve(lambda _: ScriptedReply([(0, http_head(content_type="text/event-stream") + delta_event(reply)
+                                         + FINISH_EVENT + DONE_EVENT)], "close")) as server:  # fmt: skip
+        write_config(tmp_path, acme={"base_url": server.url, "keyless": True, "models": ["m"]})
+        write_yaml(tmp_path / "s.yaml", {"cases": [{"id": "one", "prompt": "Hi", "checks": {"equals": "x"}}]})
+        log = {"GITHUB_ACTIONS": "true"}
+        done = compare(tmp_path, "run", "s.yaml", "-o", "a", variables=log)
+        shown = [
+            compare(tmp_path, "ask", "Hi", variables=log),
+            compare(tmp_path, "report", "a", "--replies", variables=log),
+        ]
+        as_json = compare(tmp_path, "run", "s.yaml", "--json", "-q", variables=log)
+    assert [line.partition(" ")[0] for line in done.stderr.splitlines() if line.startswith("::")] == ["::error"]
+    for each in shown:
+        assert "pwned" in each.stdout
+        assert COMMAND.search(each.stdout) is None
+    assert "##[" not in as_json.stdout
+    assert [row["reply"] for row in json.loads(as_json.stdout)["rows"]] == [reply]

@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -331,6 +332,28 @@ def test_a_file_of_secrets_is_no_prompt(tmp_path: Path, name: str, proxy: Script
     assert "nothing was sent" in done.stderr
     assert not (tmp_path / "out").exists()
     assert SECRET not in done.stderr
+
+
+ROW_FILES = {
+    "rows.csv": 'id,prompt\na,Hi\nb,"{pem}"\n',
+    "rows.jsonl": '{{"id": "b", "prompt": "{pem}"}}\n',
+    "messages.jsonl": '{{"messages": [{{"role": "user", "content": "Hi {pem}"}}]}}\n',
+    "rows.json": '[{{"id": "b", "prompt": "Hi", "vars": {{"x": "{pem}"}}}}]',
+    "rows.yaml": "- id: b\n  prompt: |\n    {pem}\n",
+    "key.csv": "{pem}\nMIIEpAIBAAKCAQEA\n",
+}
+
+
+@pytest.mark.parametrize("name", ROW_FILES)
+def test_a_file_of_rows_with_a_private_key_is_refused(tmp_path: Path, name: str) -> None:
+    """Whatever the format and the place in a row, nothing is sent, and the row's line is named."""
+    pem = "-----BEGIN RSA PRIVATE KEY-----"
+    (tmp_path / name).write_text(ROW_FILES[name].format(pem=pem))
+    write_yaml(tmp_path / "s.yaml", {"cases_from": name})
+    done = compare(tmp_path, "run", "s.yaml", "-p", "sim", "-o", "out")
+    assert done.returncode == 2, done.stderr
+    assert re.search(rf"{name}:\d:1: this row holds a private key", done.stderr), done.stderr
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_link_out_of_the_suites_folder_is_refused(tmp_path: Path) -> None:

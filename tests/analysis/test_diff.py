@@ -191,7 +191,7 @@ def test_where_nothing_is_slow_requests_narrow_the_interval() -> None:
     few = diff_within(run_of([*jittered(BASE, 10), *jittered(NEW, 10)]), BASE, NEW, Rule(measures=("slow",)))
     slow = finding(few, "slow")
     assert (slow.verdict, slow.decision.needed, slow.tested) == (Verdict.UNDECIDED, 95, False)
-    assert "about 95 rounds should be enough (--repeat)" in write_plain(few)
+    assert "about 95 rounds should be enough " in write_plain(few)
     many = run_of([*jittered(BASE, 95), *jittered(NEW, 95)])
     assert finding(diff_within(many, BASE, NEW), "slow").verdict is Verdict.UNCHANGED
 
@@ -536,7 +536,9 @@ def compare_diff(*arguments: str) -> Result:
         (("base/journal.jsonl", "slow", "--gate", "--metric", "chars"), 0),
     ],
 )
-def test_diff_exit_code(runs: Path, arguments: tuple[str, ...], code: int) -> None:
+def test_diff_exits_with_1_for_a_regression_and_5_for_undecided_if_asked(
+    runs: Path, arguments: tuple[str, ...], code: int
+) -> None:
     """1 for a regression with --gate, 5 for undecided with --fail-undecided, else 0."""
     done = compare_diff(*arguments)
     assert (done.exit_code, runs.is_dir()) == (code, True), done.output
@@ -551,7 +553,7 @@ def test_diff_exit_code(runs: Path, arguments: tuple[str, ...], code: int) -> No
         (("base", "slow", "--metric", "speed"), "no measure"),
         (("base", "slow", "--min-effect", "much"), "neither a share nor a percentage"),
         (("base", "slow", "--alpha", "7"), "choose one above 0"),
-        (("base", "slow", "-o", "report.html"), ".md, .json, .xml"),
+        (("base", "slow", "-o", "report.pdf"), ".md, .json, .xml"),
     ],
 )
 def test_diff_refuses_wrong_arguments(runs: Path, arguments: tuple[str, ...], message: str) -> None:

@@ -150,7 +150,7 @@ def cells_of(text: str, first: str) -> list[str]:
     return [cell.strip() for cell in row.strip("|").split("|")]
 
 
-def test_sweep_table_in_markdown_and_terminal(tmp_path: Path) -> None:
+def test_the_table_of_a_sweep_shows_n_beside_figures_and_why_it_stopped(tmp_path: Path) -> None:
     """Figures stand beside n, and the reason why the run was stopped is given."""
     run = written(tmp_path, HEADER, SWEPT)
     page = write(run)
@@ -164,7 +164,7 @@ def test_sweep_table_in_markdown_and_terminal(tmp_path: Path) -> None:
     )
 
 
-def test_open_loop_table_in_markdown(tmp_path: Path) -> None:
+def test_the_table_of_an_open_loop_has_times_from_sending_and_from_the_schedule(tmp_path: Path) -> None:
     """It has times from sending and from scheduled time."""
     page = write(written(tmp_path, PACED, [record_of(1, 1000, 100, 900, planned_ms=0)]))
     figures = cells_of(page[page.index("## An open loop") :], "| acme/m")

@@ -436,7 +436,7 @@ def test_a_failure_is_the_last_piece(tmp_path: Path) -> None:
 # Differences
 
 
-def test_diff_within_a_run(two_targets: pd.DataFrame) -> None:
+def test_diff_within_a_run_has_a_verdict_and_a_row_for_each_metric(two_targets: pd.DataFrame) -> None:
     """Two targets of a table: a verdict, and a row for each metric with its n."""
     difference = diff(two_targets, between=(QUICK, SLOW), metric=["ttft", "total"])
     assert difference.frame["metric"].tolist() == ["ttft_s", "total_s"]
@@ -526,7 +526,7 @@ def test_public_names_exist_and_have_docstrings() -> None:
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/python.md"])
+@pytest.mark.parametrize("document", ["README.md", "docs/python.md", "docs/tutorial.md"])
 def test_the_examples_of_a_document_run(tmp_path: Path, document: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The blocks of Python, one after the other, with the suites beside them, and no key.
 

@@ -212,7 +212,7 @@ def test_any_json_passes_the_json_check(value: object) -> None:
 @pytest.mark.parametrize(
     ("text", "share"), [("all", None), ("2 of 3", (2, 3)), ("3 of 2", ...), ("0 of 2", ...), ("2/3", ...), ("", ...)]
 )
-def test_parse_share(text: str, share: object) -> None:
+def test_a_share_of_repeats_is_all_or_n_of_m(text: str, share: object) -> None:
     """`all` and `N of M` are valid, with N at most M; nothing else is."""
     if share is not ...:
         assert read_share(text) == share
@@ -222,7 +222,7 @@ def test_parse_share(text: str, share: object) -> None:
 
 
 @pytest.mark.parametrize("text", ["exact", "normalized", "similar", "similar 0.95", "similar 1", "checks-only"])
-def test_parse_matching(text: str) -> None:
+def test_only_documented_ways_to_match_are_parsed(text: str) -> None:
     """The documented ways to compare are valid."""
     way, _, ratio = text.partition(" ")
     assert read_matching(text).way == way
@@ -246,7 +246,7 @@ def header_with(**cases: Mapping[str, Any]) -> Header:
         ("2 of 3", "n", FAILED, (0, 1, 0)),
     ],
 )
-def test_verdict_of_several_repeats(
+def test_several_repeats_pass_if_all_do_or_the_share_that_must(
     share: str | None, replies: str, verdict: CheckVerdict, counts: tuple[int, int, int]
 ) -> None:
     """All must pass, or the share that the suite has, rounded up."""

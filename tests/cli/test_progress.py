@@ -150,7 +150,7 @@ def test_the_running_median_of_nothing_is_none() -> None:
     assert RunningMedian().value is None
 
 
-def test_progress_on_a_real_terminal(tmp_path: Path) -> None:
+def test_a_real_terminal_keeps_the_table_the_result_and_the_link_alone(tmp_path: Path) -> None:
     """A run shows its bar while it goes on, and leaves the table, the result and the link to the page, nothing else."""
     write_yaml(tmp_path / "s.yaml", {"version": 1, "cases": [{"id": f"c{at}", "prompt": "Hi"} for at in range(12)]})
     with open_terminal(tmp_path, "run", "s.yaml", "-m", "sim/quick", "-m", "sim/steady") as terminal:

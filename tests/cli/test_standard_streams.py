@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.command import ROOT, compare, finish, start, write_yaml
+from tests.support.command import ROOT, compare, finish, own_environment, start, write_yaml
 
 SAID = "你是谁？ 🌍 – é"
 SUITE = {"cases": [{"id": "谁", "prompt": f'Reply with exactly "{SAID}".'}]}
@@ -71,3 +71,85 @@ def test_a_closed_stream_changes_no_exit_code_and_no_file(folder: Path, tmp_path
     assert done.returncode == 0, done.stderr
     lines = (tmp_path / "out" / "journal.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["kind"] for line in lines][-1] == "end"
+
+
+# Streams that fail
+
+
+needs_full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full, as Linux has it")
+
+
+def run_in_shell(folder: Path, command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of the shell, in which $COMPARE is the command, with pipes that fail if a part of them does."""
+    environ = own_environment(folder, {"COMPARE": f"{sys.executable} -m runner"})
+    return subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command],
+        cwd=folder,
+        env=environ,
+        capture_output=True,
+        timeout=60,
+        check=False,
+        text=True,
+    )
+
+
+@needs_full
+@pytest.mark.parametrize(
+    ("command", "code", "said"),
+    [
+        ("$COMPARE report results/one >/dev/full", 0, "standard output cannot be written: No space left on device"),
+        ("$COMPARE run suite.yaml -m sim/quick -o full >/dev/full 2>/dev/full", 0, ""),
+        ("$COMPARE export results/one --otel >/dev/full", 3, "standard output cannot be written"),
+        ("$COMPARE report results/one --replies --color always | head -1", 0, ""),
+        ("$COMPARE export results/nothing >/dev/full 2>/dev/full", 2, ""),
+    ],
+)
+def test_a_stream_that_cannot_be_written_changes_no_exit_code(folder: Path, command: str, code: int, said: str) -> None:
+    """The work is done to its end, and what was lost is said; an export that was nowhere written is a failure."""
+    done = run_in_shell(folder, command)
+    assert (done.returncode, "Traceback" in done.stderr, "Exception" in done.stderr) == (code, False, False)
+    assert said in done.stderr
+    if "full 2>" in command and code == 0:
+        assert (folder / "full" / "results.csv").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a working folder cannot be removed")
+def test_a_removed_working_folder_is_a_sentence(tmp_path: Path) -> None:
+    """The command says what to do where it needs the folder, and does its work where it does not."""
+    (tmp_path / "gone").mkdir()
+    done = run_in_shell(tmp_path, "cd gone; rmdir ../gone; $COMPARE doctor; echo $? >&2; $COMPARE --version")
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False)
+    assert done.stderr == "compare: the working folder was removed; change into another one, and run it again\n2\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="macOS and Windows have no names that are no text")
+def test_a_folder_whose_name_is_no_utf8_is_like_any_other(tmp_path: Path) -> None:
+    """A suite, a run's folder and an output in it work; in tables the bad byte is a replacement character."""
+    place = tmp_path / os.fsdecode(b"b\xffd")
+    place.mkdir()
+    write_yaml(place / os.fsdecode(b"s\xe9.yaml"), SUITE)
+    suite, out = os.fsdecode(b"s\xe9.yaml"), os.fsdecode(b"o\xe9")
+    done = compare(place, "run", suite, "-m", "sim/quick", "-o", out, "-o", "table.md")
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+    assert {path.name for path in (place / out).iterdir()} >= {"journal.jsonl", "results.csv", "report.html"}
+    for arguments in (("report", out), ("export", out, "-o", "rows.xml"), ("run", "--resume", out)):
+        done = compare(place, *arguments)
+        assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+
+
+@pytest.mark.parametrize("columns", ["abc", "-5", "²", "9" * 30])
+def test_no_width_of_the_terminal_ends_a_command(folder: Path, columns: str) -> None:
+    """COLUMNS that is no number of columns is as if it were not set."""
+    expected = compare(folder, "report", "results/one")
+    for colour in ("never", "always"):
+        done = compare(
+            folder, "report", "results/one", "--color", colour, variables={"COLUMNS": columns, "LINES": columns}
+        )
+        assert done.returncode == 0, done.stderr
+    assert done.stdout.count("\n") >= expected.stdout.count("\n") > 0
+
+
+def test_standard_input_that_is_no_text_is_a_sentence(folder: Path) -> None:
+    """What cannot be read is not sent."""
+    done = run_in_shell(folder, "printf '\\xff' | LC_ALL=C.UTF-8 PYTHONIOENCODING=utf-8 $COMPARE ask - -m sim/quick")
+    assert (done.returncode, done.stderr) == (2, "compare: standard input is not utf-8: its byte 1\n")

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.command import TIMEOUT_S, read_rows
 from tests.support.resumable_run import ResumableRun, open_run
+from tests.support.terminal import open_on_terminal
 from tests.support.wait_until import wait_until
 
 pytestmark = [
@@ -85,3 +86,43 @@ def assert_that_history_was_kept(run: ResumableRun) -> None:
         ended = [turns[turn] for turn in sorted(turns)]
         assert len(ended) == (TURNS if case.startswith("talk") else 1)
         assert set(ended[1:]) <= ({"skipped"} if model == BADLY else {"ok", "length"})
+
+
+PROMPTS, TICKETS = 20, 24
+"""Kills while a run waits for an answer or a moment after it got one, and the requests of its plan."""
+
+
+def kill_at_the_prompt(run: ResumableRun, chance: Random) -> None:
+    """Start the run on a terminal, or go on with it, and kill it: before its question, at it, or behind the answer."""
+    asked = len(run.asked())
+    with open_on_terminal(run.place, *run.command("--confirm-over", "0", "--progress", "none")) as process:
+        moment = chance.choice(["start", "question", "answer", "answer", "sending"])
+        if moment == "start":
+            time.sleep(chance.uniform(0, 2))
+        else:
+            process.wait_for("send them?")
+        assert len(run.asked()) == asked, "something was sent before the answer"
+        if moment in {"answer", "sending"}:
+            process.type("y\n")
+            if moment == "sending":
+                wait_until(lambda: len(run.asked()) > asked)
+            time.sleep(chance.uniform(0, 0.4))
+
+
+def test_a_run_killed_at_its_question_sends_nothing_unasked_and_blocks_nobody(tmp_path: Path) -> None:
+    """Whenever it is killed, no request was sent before the answer, the folder is free again, and no row is lost."""
+    chance = Random(99)
+    with open_run(tmp_path, WELL) as run:
+        run.write_suite([{"id": f"case-{at}", "prompt": f"question {at}"} for at in range(TICKETS)])
+        standing: Counter[tuple[str, str]] = Counter()
+        for _ in range(PROMPTS):
+            kill_at_the_prompt(run, chance)
+            recorded = run.recorded()
+            assert standing <= recorded
+            assert set(recorded.values()) <= {1}
+            standing = recorded
+        assert len(standing) > 0, "kills came too early"
+        done = run.run("--allow-errors", "100%")
+        assert done.returncode == 0, done.stderr
+        assert run.recorded().total() == len(run.recorded()) == TICKETS
+        assert not [path for path in run.out.iterdir() if path.suffix == ".tmp"]

@@ -43,6 +43,12 @@ def test_doctor_without_keys_notes_the_simulator_and_exits_with_0(run_cli: RunCl
     assert "compare calibrate" in told.stdout
 
 
+def test_doctor_in_ci_promises_no_simulator(run_cli: RunCli) -> None:
+    """There a run without a key ends with exit code 4, and the simulator answers only where it is named."""
+    found = findings_of(run_cli, env={"CI": "true"})["providers"]["text"]
+    assert found == "none is configured: `compare run` ends with exit code 4"
+
+
 def test_the_key_variable_and_the_proxy_of_each_provider_are_named(run_cli: RunCli) -> None:
     """The variables in use, of the key and of the proxy, are shown by name and never by value."""
     env = {"BIGMODEL_API_KEY": KEY, "HTTPS_PROXY": "http://user:secret@proxy.example:3128"}

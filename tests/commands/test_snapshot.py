@@ -116,6 +116,30 @@ def test_line_ends_changed_by_git_are_ignored(tmp_path: Path) -> None:
     assert read_replies(tmp_path) == {question: "one\ntwo\n"}
 
 
+@pytest.mark.skipif(os.name != "posix", reason="links as POSIX has them")
+@pytest.mark.parametrize("place", ["replies", "replies/a", "replies/a/acme", "replies/a/acme/m.txt", "timings.json"])
+def test_links_in_a_snapshot_are_not_followed(tmp_path: Path, place: str) -> None:
+    """A stranger's snapshot neither shows nor overwrites a file that lies elsewhere."""
+    folder, outside = tmp_path / "s.snapshot", tmp_path / "outside"
+    question = ComparedQuestion("a", 1, "acme/m")
+    write_reply(outside, question, "secret")
+    target = outside / place if (outside / place).exists() else outside
+    (folder / place).parent.mkdir(parents=True)
+    (folder / place).symlink_to(target)
+    with pytest.raises(CompareError, match="is a link; a snapshot holds folders and files alone"):
+        read_replies(folder)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links as POSIX has them")
+def test_a_snapshot_outside_of_its_suites_folder_is_refused(tmp_path: Path) -> None:
+    """Not even the folder itself may be a link that leads out."""
+    (tmp_path / "work").mkdir()
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "work" / "s.snapshot").symlink_to(tmp_path / "outside")
+    with pytest.raises(CompareError, match="leads out of the suite's folder"):
+        read_replies(tmp_path / "work" / "s.snapshot")
+
+
 def test_a_damaged_snapshot_file_is_named(tmp_path: Path) -> None:
     """A file that is no text, or has a foreign name, is an error that names it."""
     path = path_of(tmp_path, ComparedQuestion("a", 1, "acme/m"))

@@ -54,8 +54,10 @@ def test_invalid_load_profile_is_refused(values: dict[str, Any], words: str) -> 
 
 
 @given(st.integers(1, 9), st.integers(0, 8), LEVELS.filter(bool), st.booleans())
-def test_level_of_a_block(repeat: int, within: int, levels: tuple[int, ...], is_open: bool) -> None:
-    """Levels follow each other, with `repeat` block numbers each, or a million without a limit."""
+def test_the_level_of_a_round_follows_from_its_number(
+    repeat: int, within: int, levels: tuple[int, ...], is_open: bool
+) -> None:
+    """Levels follow each other, with `repeat` numbers each, or a million without a limit."""
     each = ROUNDS_A_LEVEL if is_open else repeat
     rounds = [place * each + within % each + 1 for place in range(len(levels))]
     assert [level_of(block, levels, None if is_open else repeat) for block in rounds] == list(levels)

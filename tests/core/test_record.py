@@ -557,7 +557,9 @@ OUTCOMES: list[tuple[tuple[Event, ...], Outcome]] = [
 
 
 @pytest.mark.parametrize(("events", "outcome"), OUTCOMES)
-def test_outcome_of_a_stream(events: tuple[Event, ...], outcome: Outcome) -> None:
+def test_a_stream_is_ok_only_with_a_finish_reason_or_done_after_data(
+    events: tuple[Event, ...], outcome: Outcome
+) -> None:
     """A failure gives its own outcome; success needs a finish_reason, or [DONE] after some data."""
     assert folded(*events).outcome() is outcome
 

@@ -355,7 +355,9 @@ ROW = dict.fromkeys(("queue_s", "dns_s", "tcp_s", "tls_s", "ttft_s", "ttfa_s", "
         ({"total_s": 1.0, "dns_s": 0.25, "tcp_s": 0.125, "tls_s": 0.125}, {CONNECT: 0.5, FIRST: 1.0}),
     ],
 )
-def test_phases_of_a_request(cells: dict[str, float | str | None], phases: dict[str, float] | None) -> None:
+def test_each_part_of_the_time_belongs_to_one_phase(
+    cells: dict[str, float | str | None], phases: dict[str, float] | None
+) -> None:
     """Each part of the time belongs to one phase, whatever a reply lacks."""
     assert phases_of({**ROW, **cells}) == phases
 

@@ -470,13 +470,13 @@ def test_figure_with_a_smaller_sample_shows_its_n() -> None:
         (75.31, "75.3 s"),
     ],
 )
-def test_seconds_format(value: float | None, text: str) -> None:
+def test_seconds_are_shown_with_three_digits_and_below_one_as_milliseconds(value: float | None, text: str) -> None:
     """Milliseconds below a second, seconds from there, three digits, and a dash for an absent value."""
     assert seconds(value) == text
 
 
 @pytest.mark.parametrize(("value", "text"), [(None, "–"), (8.26, "8.3"), (99.96, "100"), (142.4, "142")])
-def test_rate_format(value: float | None, text: str) -> None:
+def test_rates_below_a_hundred_are_shown_with_one_decimal(value: float | None, text: str) -> None:
     """One decimal below a hundred, none from there, and a dash for an absent value."""
     assert rate(value) == text
 

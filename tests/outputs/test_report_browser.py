@@ -164,7 +164,7 @@ def test_a_report_opens_from_disk(opening: Opener, real: Path) -> None:
     expect(page.locator("#shown")).to_have_text("5 shown")
 
 
-def test_filters_and_search(opening: Opener, real: Path) -> None:
+def test_filters_show_failed_or_different_turns_and_search_covers_all_texts(opening: Opener, real: Path) -> None:
     """Failed shows turns with a failed check, different turns whose replies differ; search covers all texts."""
     page = opening(real)
     page.get_by_text("Failed", exact=True).click()
@@ -492,11 +492,11 @@ def test_a_link_of_a_reply_opens_in_a_new_window_without_referrer(opening: Opene
 
 def test_long_names_and_deep_quotes_widen_no_page(opening: Opener, tmp_path: Path) -> None:
     """Names of 200 letters and a reply of nested quotes stay in their columns, on a phone too."""
-    targets = (f"acme/{'m' * 200}", f"{'p' * 200}/n")
+    targets = (f"acme/{'m' * 200}", f"{'p' * 200}/n", "acme/n")
     with journal.JournalWriter(tmp_path) as log:
         log.append_header(header("long", targets, suite="s" * 200, cases=("c" * 200,)))
         for target in targets:
-            log.append_record(answered(target, "c" * 200, 1, reply=">" * 15 + " innermost"))
+            log.append_record(answered(target, "c" * 200, 1, reply=">" * 18 + " innermost"))
         log.append({"kind": "end"})
     path = tmp_path / "report.html"
     path.write_text(write_report([Run.of_journal(journal.read(tmp_path))]), encoding="utf-8")

@@ -262,7 +262,7 @@ def test_compare_plan_selects_the_targets_of_a_run(tmp_path: Path) -> None:
     assert "sim/quick (simulated)" in run_plan(tmp_path)
 
 
-def test_compare_plan_as_json(tmp_path: Path) -> None:
+def test_the_json_of_a_plan_has_money_as_text_and_null_for_what_is_unknown(tmp_path: Path) -> None:
     """Money is text, unknown values are null with a reason."""
     said = json.loads(run_plan(tmp_path, "-m", "dashscope/qwen3.8-max", "-m", "sim/quick", "--json"))
     first, second = said["targets"]

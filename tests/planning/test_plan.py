@@ -96,7 +96,7 @@ def test_a_block_holds_each_target_and_case_once(plan: Plan) -> None:
 
 
 @given(PLANS)
-def test_length_of_a_plan(plan: Plan) -> None:
+def test_the_length_of_a_plan_counts_later_turns(plan: Plan) -> None:
     """`len` counts the later turns too."""
     assert len(plan) == sum(len(conversation(opening)) for opening in first_requests(plan))
 
@@ -348,7 +348,7 @@ def test_unasked_turns_after_a_failure(answered: int, reply: str) -> None:
     assert [request.key for request in unasked] == [request.key for request in conversation(REQUEST)][answered + 1 :]
 
 
-def test_identity_of_a_request() -> None:
+def test_the_identity_of_a_request_has_its_values_and_the_text_of_its_turn() -> None:
     """The identity has the request's values and the text of this turn."""
     request = replace(REQUEST, repeat=2, block=3, replies=("I am.",), target=replace(TARGET, simulated=True))
     identity = request.identity()

@@ -159,7 +159,9 @@ def test_a_listed_provider_without_default_model_needs_one() -> None:
         (["red/x"], ["blue"], ["red/x", "blue/blue-1"]),
     ],
 )
-def test_target_names_and_patterns(models: list[str], providers: list[str], names: list[str]) -> None:
+def test_a_full_name_adds_any_model_and_a_pattern_filters(
+    models: list[str], providers: list[str], names: list[str]
+) -> None:
     """provider/model names any model; another pattern filters; -p keeps a provider, or adds one by its name."""
     assert chosen(*models, providers=tuple(providers), environ={**RED, **BLUE, **BARE}) == names
 

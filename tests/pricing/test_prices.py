@@ -53,7 +53,7 @@ def price(input_rate: str = "1", output_rate: str = "2", **parts: str) -> Price:
         ("7 eur", Money(Decimal(7), "EUR")),
     ],
 )
-def test_parse_money(text: str, money: Money) -> None:
+def test_money_is_a_number_and_three_letters(text: str, money: Money) -> None:
     """A number and three letters, in any case, with or without a space."""
     assert parse_money(text) == money
 

@@ -278,7 +278,7 @@ def test_precedence_of_environment_and_env_files(tmp_path: Path) -> None:
     assert variables == {"A": "real", "B": "second", "C": "first", "D": "nearest"}
 
 
-def test_env_file_syntax(tmp_path: Path) -> None:
+def test_an_env_file_has_quotes_export_and_comments_but_no_substitution(tmp_path: Path) -> None:
     """Quotes, export, comments, a byte order mark and CRLF are understood; ${...} is not replaced."""
     text = "\ufeffexport A='one two'\r\n# remark\r\nB=\"x\" # remark\r\nC=${HOME}\r\nD\r\nE=\r\n"
     path = write(tmp_path / "named.env", text)

@@ -141,7 +141,7 @@ def test_retired_names_are_matched_by_globs() -> None:
         (" qwen/通义 ", "dashscope/通义"),
     ],
 )
-def test_parse_target(text: str, target: str) -> None:
+def test_the_provider_of_a_target_ends_at_the_first_slash(text: str, target: str) -> None:
     """The provider ends at the first slash and may be an alias in any case; the model is not changed."""
     assert str(parse_target(text, builtin())) == target
 
@@ -377,7 +377,7 @@ def test_a_named_keyless_server_has_an_endpoint() -> None:
     assert find_endpoint("vllm", builtin(), {"VLLM_API_KEY": "token-abc123"}).key is not None
 
 
-def test_azure_endpoint_from_its_variable() -> None:
+def test_an_azure_endpoint_is_made_from_its_variable() -> None:
     """The resource's bare base URL gets the path of the current API; without it the variable is named."""
     environ = {"AZURE_OPENAI_API_KEY": "0123456789abcdef", "AZURE_OPENAI_ENDPOINT": "https://mine.openai.azure.com/"}
     endpoint = find_endpoint("azure", builtin(), environ)

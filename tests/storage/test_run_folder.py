@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.errors import CompareError, JournalError
+from runner.errors import CompareError, JournalError, WriteFailed
 from runner.storage.journal import FILE_NAME
 from runner.storage.run_folder import (
     LATEST,
@@ -23,6 +23,7 @@ from runner.storage.run_folder import (
     new_run_id,
     refuse_used_folder,
     write_atomically,
+    write_each,
 )
 
 CHECKOUT = Path(__file__).parents[2]
@@ -59,6 +60,40 @@ def test_a_relative_path_is_in_the_working_folder(tmp_path: Path) -> None:
     """`-o table.md` is written where the command was run."""
     write_atomically(Path("table.md"), "a")
     assert names(tmp_path) == ["table.md"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere a folder cannot be locked")
+def test_temporary_files_of_killed_processes_are_removed(tmp_path: Path) -> None:
+    """What a process that is gone left is removed by the next write; what another one is writing, and links, stay."""
+    program = (
+        "import sys; from pathlib import Path; from runner.storage.run_folder import write_atomically\n"
+        "def slowly():\n    yield 'a'\n    print('begun', flush=True)\n    yield input()\n"
+        "write_atomically(Path(sys.argv[1]), slowly())"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "other.md")]
+    with subprocess.Popen(command, cwd=CHECKOUT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"begun\n"
+        (temporary,) = names(tmp_path)
+        (tmp_path / f".compare-{'0' * 16}.tmp").symlink_to("target")
+        write_atomically(tmp_path / "a.md", "a")
+        assert temporary in names(tmp_path)
+        process.kill()
+        process.wait()
+    write_atomically(tmp_path / "a.md", "a")
+    assert names(tmp_path) == [f".compare-{'0' * 16}.tmp", "a.md"]
+    (tmp_path / temporary).write_text("a")
+    claim_folder(tmp_path).release()
+    assert temporary not in names(tmp_path)
+
+
+def test_links_that_were_never_named_latest_are_removed(tmp_path: Path) -> None:
+    """A process that is killed between two steps leaves a link; a minute later it is of no use to anybody."""
+    (tmp_path / f".{LATEST}-01234567").write_text("old")
+    os.utime(tmp_path / f".{LATEST}-01234567", (0, 0))
+    (tmp_path / f".{LATEST}-89abcdef").write_text("new")
+    name_latest(tmp_path / "run")
+    assert names(tmp_path) == [f".{LATEST}-89abcdef", LATEST]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="other systems have no mode")
@@ -284,6 +319,28 @@ def test_an_output_in_a_read_only_folder_is_an_error(tmp_path: Path) -> None:
         pytest.skip("this user may write everywhere")
     with pytest.raises(CompareError, match="is not writable"):
         check_outputs([folder / "a.md"], SUFFIXES)
+
+
+def test_an_output_that_fails_costs_no_other(tmp_path: Path) -> None:
+    """All others are written; each that failed is named, whatever it failed for."""
+
+    def write(path: Path) -> None:
+        if path.suffix == ".csv":
+            raise OverflowError("too large")
+        write_atomically(path, "a")
+
+    (tmp_path / "b.md").mkdir()
+    (tmp_path / "b.md" / "x").touch()
+    with pytest.raises(WriteFailed) as refused:
+        write_each([tmp_path / "b.md", tmp_path / "c.md", tmp_path / "missing" / "d.md"], write)
+    assert str(refused.value).count("cannot be written") == 2
+    assert (tmp_path / "c.md").read_text() == "a"
+    with pytest.raises(OverflowError) as fault:
+        write_each([tmp_path / "a.csv", tmp_path / "b.md", tmp_path / "e.md"], write)
+    (note,) = fault.value.__notes__
+    assert "a.csv was not written: OverflowError: too large" in note
+    assert "b.md cannot be written" in note
+    assert (tmp_path / "e.md").read_text() == "a"
 
 
 # The latest run

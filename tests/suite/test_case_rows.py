@@ -108,6 +108,8 @@ FORMS: list[tuple[str, dict[str, Json], tuple[Any, ...], str | None]] = [
     ("text", {"text": "T", "label": 1}, ("line-1", None, [], ("T",)), None),
     ("prompt and completion", {"prompt": "P", "completion": "C"}, ("line-1", None, [], ("P",)), "C"),
     ("humaneval", {"task_id": "H/0", "prompt": "def", "test": "t"}, ("H/0", None, [], ("def",)), None),
+    ("triviaqa", {"question": "Q", "answer": {"value": "P", "aliases": ["p"]}}, ("line-1", None, [], ("Q",)), "P"),
+    ("squad's answers", {"question": "Q", "answers": {"text": ["P", "p"]}}, ("line-1", None, [], ("Q",)), "P\np"),
     ("openai evals", {"input": CHAT[:1], "ideal": "Yes"}, ("line-1", None, [], ("Hi {{x}}",)), "Yes"),
 ]
 
@@ -123,6 +125,15 @@ def test_a_usual_row_is_the_same_case_however_it_is_read(
     assert asked(named(f"rows{form}")) == [case]
     assert asked(imported(f"rows{form}")) == [case]
     assert expected_of(row) == expected
+
+
+def test_a_reference_answer_of_an_unknown_form_is_listed() -> None:
+    """The case is asked all the same, and the import says that its answer is not kept."""
+    Path("rows.jsonl").write_text(json.dumps({"question": "Q", "answer": {"spans": [[1, 2]]}}) + "\n")
+    made = import_file(Path("rows.jsonl"), None, ColumnNames())
+    assert [note.partition(". ")[0] for note in made.not_imported] == [
+        "rows.jsonl:1:1: the column `answer` has no counterpart"
+    ]
 
 
 @pytest.mark.parametrize("form", [".csv", ".tsv"])

@@ -237,7 +237,7 @@ def test_texts_of_checks_are_templates(load_text: Load, tmp_path: Path) -> None:
     assert (first.expectations.checks, second.expectations.checks) == ({"contains": "7"}, {})
 
 
-def test_expectations_as_plain_data(load_text: Load) -> None:
+def test_plain_expectations_have_line_and_turns_and_leave_out_cases_without(load_text: Load) -> None:
     """They have the line and the number of turns; a case without expectations is left out."""
     suite = load_text(
         "cases:\n  - {id: a, turns: [x, y], checks: {json: {type: object}}, pass: 1 of 2}\n"
@@ -390,7 +390,7 @@ def test_digest_changes_with_every_change_of_meaning(old: str, new: str, load_te
     assert load_text(SUITE.replace(old, new)).digest != load_text(SUITE).digest
 
 
-def test_a_suite_from_prompts() -> None:
+def test_prompts_of_ask_become_a_suite_that_sends_them_as_they_are() -> None:
     """The prompts of `compare ask` are sent as they are, braces included."""
     suite = suite_from_prompts(["你是谁？", "{{x}}"], parameters=Parameters(seed=1), repeat=2)
     assert [(case.id, case.turns) for case in suite.cases] == [("prompt-1", ("你是谁？",)), ("prompt-2", ("{{x}}",))]

@@ -52,7 +52,7 @@ def answered(
             sent=SECOND, headers=SECOND, first_event=SECOND, last_event=SECOND + (first_us + 500_000) * 1000
         ),
         outcome=Outcome.OK,
-        text_events=TextEvents((first_us, first_us + 500_000), "aa", (1, len(reply) - 1)),
+        text_events=TextEvents((first_us, first_us + 500_000), "aa", (min(1, len(reply)), len(reply[1:]))),
         reply=reply,
         finish_reason="stop",
         output_tokens=3,

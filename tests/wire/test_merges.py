@@ -96,8 +96,9 @@ def test_cumulative_chunks_give_the_last_text(pieces: list[str], name: str) -> N
     fold = fold_chunks(*({"choices": [{"index": 0, "delta": {name: text}}]} for text in so_far), delta(finish="stop"))
     channel = Channel.ANSWER if name == "content" else Channel.REASONING
     if len(whole) >= 16:
-        assert (fold.text(channel), fold.notes) == (whole, ("cumulative_chunks",))
-        assert len(fold.timestamps_ns) == len(pieces)
+        assert fold.text(channel) == whole
+        if fold.notes != ("repeated_reply",):  # of one letter alone, the last text may equal all others together
+            assert (fold.notes, len(fold.timestamps_ns)) == (("cumulative_chunks",), len(pieces))
 
 
 @given(PIECES_OF_TEXT, st.booleans(), st.booleans())

@@ -230,7 +230,7 @@ _CONTRADICTIONS: tuple[tuple[Callable[[RunOptions], bool], str], ...] = (
     ),
     (
         lambda o: bool(o.levels) and o.rate is not None,
-        "a sweep sets how many requests are under way, a rate how many begin: choose {levels} or {rate}",
+        "a sweep sets how many requests are in flight, a rate how many start: choose {levels} or {rate}",
     ),
     (
         lambda o: bool(o.levels and o.adaptive),

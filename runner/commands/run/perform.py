@@ -16,13 +16,13 @@ from runner.commands.run.open_journal import open_journal
 from runner.commands.run.prepared_run import PreparedRun
 from runner.commands.still_working import tell_if_slow
 from runner.engine.observer import CompositeObserver, Observer
-from runner.errors import ClusterLost
+from runner.errors import ClusterLost, CompareError, WriteFailed
 from runner.outputs import find_writer
 from runner.providers.endpoint import Endpoint
 from runner.simulator.model import PROVIDER as SIMULATOR
 from runner.storage import journal
 from runner.storage.recordings.writer import RecordingWriter
-from runner.storage.run_folder import write_atomically
+from runner.storage.run_folder import write_atomically, write_each
 
 if TYPE_CHECKING:
     from runner.analysis.run_results import Run
@@ -88,8 +88,14 @@ async def _perform(prepared: PreparedRun, observer: Observer | None) -> Finished
         except ClusterLost:
             write_outputs(prepared, interrupted=True, observer=observer)
             raise
-    run_custom_checks(prepared.folder, prepared.redactor.by_value)
-    return write_outputs(prepared, interrupted=not finished, observer=observer)
+    try:
+        run_custom_checks(prepared.folder, prepared.redactor.by_value)
+        return write_outputs(prepared, interrupted=not finished, observer=observer)
+    except CompareError as error:
+        if error.exit_code != CompareError.exit_code:
+            raise
+        # Requests were sent, so this is no longer the failure of a run that could not begin.
+        raise WriteFailed(f"{error}. The journal in {prepared.folder} has all that was recorded") from error
 
 
 def _append_end(prepared: PreparedRun) -> bool:
@@ -220,12 +226,12 @@ def _attempt_runners(
 def write_outputs(prepared: PreparedRun, *, interrupted: bool, observer: Observer | None = None) -> FinishedRun:
     """Write the tables of a run that has ended, from its journal alone.
 
-    Each output is written whether or not another one fails; the first failure is raised behind the last output. Pages
-    come last, since they take the longest, and the observer hears of what takes longer than expected.
+    Each output is written whether or not another one fails; what failed is raised behind the last output. Pages come
+    last, since they take the longest, and the observer hears of what takes longer than expected.
 
     Raises:
         JournalError: there is no journal, since the run never started.
-        NotKept: a file cannot be written.
+        WriteFailed: a file cannot be written.
 
     """
     from runner.analysis.run_results import Run  # noqa: PLC0415 -- brings pandas
@@ -238,18 +244,16 @@ def write_outputs(prepared: PreparedRun, *, interrupted: bool, observer: Observe
     )
     written = tuple(dict.fromkeys((*(prepared.folder / name for name in DEFAULT_OUTPUTS), *prepared.outputs)))
     tell = (observer or Observer()).still_working
-    failures = []
-    for path in sorted(written, key=lambda path: path.suffix.lower() == ".html"):
+
+    def write(path: Path) -> None:
         suffix = path.suffix.lower()
         encoding = "utf-8-sig" if options.bom and suffix == ".csv" else "utf-8"
-        try:
-            with tell_if_slow(f"writing {path}", tell):
-                write_atomically(path, find_writer(suffix)(run), encoding)
-        except Exception as error:  # noqa: BLE001 -- whatever fails, and be it a bug, costs no other output
-            error.add_note(f"while {path} was written; the other outputs and the journal are in {prepared.folder}")
-            failures.append(error)
-    if prepared.claim is not None:
-        prepared.claim.release()
-    if failures:
-        raise failures[0]
+        with tell_if_slow(f"writing {path}", tell):
+            write_atomically(path, find_writer(suffix)(run), encoding)
+
+    try:
+        write_each(sorted(written, key=lambda path: path.suffix.lower() == ".html"), write)
+    finally:
+        if prepared.claim is not None:
+            prepared.claim.release()
     return FinishedRun(run, prepared.folder, written, interrupted)

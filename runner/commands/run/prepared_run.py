@@ -20,7 +20,7 @@ from runner.planning.targets import SelectedTargets
 from runner.providers.provider_row import Row
 from runner.providers.redaction import Redactor, secrets_of
 from runner.storage.resume import ResumedRun
-from runner.storage.run_folder import FolderClaim
+from runner.storage.run_folder import FolderClaim, name_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class PreparedRun:
     @property
     def run_id(self) -> str:
         """The run's name; a resumed run keeps its own."""
-        return self.folder.name if self.resumed is None else self.resumed.journal.header.run_id
+        return name_of(self.folder) if self.resumed is None else self.resumed.journal.header.run_id
 
     @property
     def salt(self) -> str:

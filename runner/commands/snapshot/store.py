@@ -7,6 +7,7 @@ two digits a byte. `+` is never part of an escaped name, and separates a case fr
 """
 
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -46,9 +47,10 @@ def read_replies(folder: Path) -> dict[ComparedQuestion, str]:
     """Return the replies that are kept; none where there is no folder yet.
 
     Raises:
-        CompareError: a file cannot be read, or was not written by `compare`.
+        CompareError: a file cannot be read, was not written by `compare`, or is a link.
 
     """
+    refuse_links(folder)
     kept: dict[ComparedQuestion, str] = {}
     for path in sorted((folder / REPLIES).glob(f"*/*/*{SUFFIX}")):
         try:
@@ -58,6 +60,19 @@ def read_replies(folder: Path) -> dict[ComparedQuestion, str]:
         except ValueError:
             raise CompareError(f"{path} was not written by compare, or changed since; restore or remove it") from None
     return kept
+
+
+def refuse_links(folder: Path) -> None:
+    """Raise CompareError if a snapshot's folder leads out of its suite's, or holds a link, which may lead anywhere.
+
+    A snapshot comes with a suite that may be a stranger's: what a link names would be shown, or overwritten.
+    """
+    links = [Path(place, name) for place, folders, files in os.walk(folder) for name in (*folders, *files)]
+    found = next((path for path in links if path.is_symlink()), None)
+    if found is not None:
+        raise CompareError(f"{found} is a link; a snapshot holds folders and files alone. Remove it")
+    if not folder.resolve().is_relative_to(folder.parent.resolve()):
+        raise CompareError(f"{folder} is a link that leads out of the suite's folder. Remove it")
 
 
 def write_reply(folder: Path, question: ComparedQuestion, text: str) -> None:

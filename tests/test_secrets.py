@@ -210,18 +210,17 @@ def test_a_refused_list_of_models_holds_no_key(tmp_path: Path, name: str, variab
 
 
 CRASH = """
-import httpx2
-from runner.wire.transport import TimestampingTransport
+from runner.engine.attempts import LocalAttemptRunner
 from runner.cli import main
 
-async def break_down(transport, head, content, body):
-    headers = {name.decode(): value.decode() for name, value in head.headers}
+def break_down(runner, attempt):
+    key = runner.client._endpoint.key.reveal()
     try:
-        raise KeyError(headers)
+        raise KeyError({"authorization": f"Bearer {key}"})
     except KeyError as error:
-        raise RuntimeError("a bug, with " + headers["authorization"].removeprefix("Bearer ")) from error
+        raise RuntimeError("a bug, with " + key) from error
 
-TimestampingTransport.send = break_down
+LocalAttemptRunner.provenance_of = break_down
 main()
 """
 

@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from runner.analysis.columns import Cell
-from runner.analysis.dataframe import measured, rows_of, steady, targets_of
+from runner.analysis.dataframe import PLACE, measured, rows_of, steady, targets_of
 from runner.analysis.intervals import Interval, median_interval, percentile_interval
 from runner.analysis.measured_target import MeasuredTarget, target_of
 from runner.analysis.slow_requests import QUESTION, TIMES, mark_slow, share_of_slow
@@ -25,8 +25,6 @@ from runner.core.record import Record
 from runner.core.token_estimate import likely_tokens
 
 _SUMMARY_COLUMNS = ["block", "simulated", "outcome", "flags", "ttft_s", "ttfa_s", "total_s", "output_tps", "output_cps"]
-_SLOW_COLUMNS = [*QUESTION, "outcome", "flags", *TIMES]
-
 UNTRIED = frozenset({Outcome.CANCELLED, Outcome.SKIPPED})
 """Outcomes that are no failure of the target: the run was stopped, or an earlier turn failed and counts already."""
 
@@ -104,10 +102,16 @@ def summarize(
     of_row = targets_of(table)
     others = sorted(set(of_row.unique()) - set(targets), key=str)
     every = (*targets, *others)
-    slow = mark_slow(_timed(steady(measured(table[_SLOW_COLUMNS]))), QUESTION)
+    slow = _mark_slow(table)
     return tuple(
         _summarize_target(target, table.loc[of_row == target, _SUMMARY_COLUMNS], percents, slow) for target in every
     )
+
+
+def _mark_slow(table: pd.DataFrame) -> "pd.Series[bool]":
+    """Return which timed rows are slow among all targets, of the same place if the table is split by place."""
+    by = [*QUESTION, *([PLACE] if PLACE in table else [])]
+    return mark_slow(_timed(steady(measured(table[[*by, "outcome", "flags", *TIMES]]))), by)
 
 
 def _timed(table: pd.DataFrame) -> pd.DataFrame:

@@ -23,7 +23,7 @@ POWER, SPREAD_AT_MOST, FEWEST_DEGREES = 0.9, 0.9, 3
 """The chance with which the number of units named decides, if all is as it was estimated, but for the spread: that is
 taken at the upper end of what a sample of that size allows, since few units show too small a spread too often."""
 
-MAX_UNITS = 100_000
+MAX_UNITS = 10_000
 """A larger sample is never recommended."""
 
 

@@ -208,7 +208,7 @@ def _divides(factor: Any, number: Any) -> bool:
         except OverflowError:
             quotient = float("inf")
         if isfinite(quotient):
-            return quotient == int(quotient)
+            return bool(quotient == int(quotient))
     return (Fraction(number) / Fraction(factor)).denominator == 1
 
 

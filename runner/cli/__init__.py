@@ -7,6 +7,7 @@ import atexit
 import gc
 import os
 import sys
+from contextlib import nullcontext
 from copy import copy
 from pathlib import Path, PurePath
 from types import TracebackType
@@ -17,7 +18,7 @@ import click
 from runner.cli.ask import ask
 from runner.cli.calibrate import calibrate
 from runner.cli.chat import chat
-from runner.cli.completion import completion
+from runner.cli.completion import COMPLETION_VARIABLE, completion
 from runner.cli.diff import diff
 from runner.cli.doctor import doctor
 from runner.cli.export import export
@@ -58,8 +59,11 @@ class Commands(click.Group):
     if not TYPE_CHECKING:  # click has overloads of it, by what it returns
 
         def main(self, *args: object, **extra: object) -> object:
-            """Run the command line with a guard between all that is printed and the terminal."""
-            with guard():
+            """Run the command line with a guard between all that is printed and the terminal.
+
+            To a shell that completes a word click writes bytes, of words that are clean already.
+            """
+            with nullcontext() if COMPLETION_VARIABLE in os.environ else guard():
                 return super().main(*args, **extra)
 
     def invoke(self, ctx: click.Context) -> object:
@@ -79,19 +83,22 @@ class Commands(click.Group):
             click.echo("compare: interrupted", err=True)
             ctx.exit(130)
 
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the commands, for suggestions and completion."""
+        return [name for name in super().list_commands(ctx) if name not in FORMER_NAMES]
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Return the sub-command; refuse what looks like a call of ImageMagick's `compare`."""
         name = args[0]
-        if self.get_command(ctx, name) is None:
+        if self.get_command(ctx, name) is None and not ctx.resilient_parsing:
             if PurePath(name).suffix.lower() in IMAGE_SUFFIXES:
                 ctx.fail(f"{name} is an image: this `compare` compares language models; ImageMagick's is elsewhere.")
             if PurePath(name).suffix.lower() in {".yaml", ".yml"}:
                 ctx.fail(f"{name} is no command. Did you mean `compare run {name}`?")
-            near = did_you_mean(name, [each for each in self.list_commands(ctx) if each not in FORMER_NAMES])
-            if near is not None:
-                ctx.fail(f"No such command {name!r}. Did you mean {near!r}?")
+            near = did_you_mean(name, self.list_commands(ctx))
+            ctx.fail(f"No such command {name!r}." + (f" Did you mean {near!r}?" if near else ""))
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 -- click's name

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 SHELLS = ("bash", "zsh", "fish")
 PROGRAM = "compare"
+COMPLETION_VARIABLE = f"_{PROGRAM.upper()}_COMPLETE"
+"""The environment variable by which a shell asks for words."""
 
 Complete = Callable[[click.Context, click.Parameter, str], "list[CompletionItem]"]
 
@@ -33,7 +35,7 @@ def completion(context: click.Context, shell: str) -> None:
     completer = get_completion_class(shell)
     if completer is None:
         raise click.UsageError(f"{shell} is not known")
-    click.echo(completer(context.find_root().command, {}, PROGRAM, f"_{PROGRAM.upper()}_COMPLETE").source())
+    click.echo(completer(context.find_root().command, {}, PROGRAM, COMPLETION_VARIABLE).source())
 
 
 def _completing(words: Callable[[click.Context], list[str]], *, or_files: bool = False) -> Complete:
@@ -43,7 +45,8 @@ def _completing(words: Callable[[click.Context], list[str]], *, or_files: bool =
         from click.shell_completion import CompletionItem  # noqa: PLC0415
 
         try:
-            found = [CompletionItem(word) for word in words(context) if word.startswith(incomplete)]
+            fitting = (word for word in words(context) if word.startswith(incomplete) and word.isprintable())
+            found = [CompletionItem(word) for word in fitting]
         except (CompareError, OSError):  # in a file that a command would complain of
             found = []
         return found or ([CompletionItem(incomplete, type="file")] if or_files else [])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.cli.options import allow_host_option, env_file_option
-from runner.cli.terminal import echo_json
+from runner.cli.terminal import echo_json, echo_wrapped
 
 if TYPE_CHECKING:
     from runner.commands.doctor import DoctorFinding
@@ -38,7 +38,7 @@ def doctor(env_files: tuple[Path, ...], allow_hosts: tuple[str, ...], *, pings: 
         echo_json(json.dumps(list(map(_to_plain, findings)), ensure_ascii=False, indent=2))
     else:
         for finding in findings:
-            click.echo(_render_line(finding))
+            echo_wrapped(_render_line(finding))
     sys.exit(1 if any(finding.health is Health.BAD for finding in findings) else 0)
 
 

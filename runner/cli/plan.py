@@ -7,11 +7,15 @@ import click
 
 from runner.cli.help import GroupedCommand
 from runner.cli.options import LOAD, REPEATS, TARGETS, run_options
-from runner.cli.terminal import echo_json
+from runner.cli.terminal import echo_json, echo_wrapped
 
 if TYPE_CHECKING:
     from runner.commands.plan import PlanPreview
     from runner.commands.run.options import RunOptions
+
+
+HEADING_COLUMNS = 8
+"""Longer headings take several lines, so that the table fits a terminal."""
 
 
 @click.command(cls=GroupedCommand)
@@ -34,7 +38,7 @@ def plan(suite: Path, *, options: "RunOptions", as_json: bool) -> None:
     if as_json:
         echo_json(_render_json(preview))
     else:
-        click.echo(_render_text(preview))
+        echo_wrapped(_render_text(preview))
 
 
 def _render_json(preview: "PlanPreview") -> str:
@@ -48,6 +52,8 @@ def _render_json(preview: "PlanPreview") -> str:
 
 
 def _render_text(preview: "PlanPreview") -> str:
+    from textwrap import fill  # noqa: PLC0415
+
     from tabulate import tabulate  # noqa: PLC0415
 
     from runner.outputs.plan import describe_bounds, describe_plan, tabulate_plan  # noqa: PLC0415
@@ -55,7 +61,8 @@ def _render_text(preview: "PlanPreview") -> str:
     forecast = preview.prepared.forecast
     cells = tabulate_plan(forecast)
     alignment = ["left" if at in cells.wordy else "right" for at in range(len(cells.headings))]
-    table = tabulate(cells.rows, headers=cells.headings, tablefmt="simple", colalign=alignment, disable_numparse=True)
+    headings = [fill(heading, HEADING_COLUMNS) for heading in cells.headings]
+    table = tabulate(cells.rows, headers=headings, tablefmt="simple", colalign=alignment, disable_numparse=True)
     keys = [f"Key missing: {why}" for why in preview.missing_keys.values()]
     notes = [*keys, *describe_bounds(forecast), *preview.prepared.notes]
     return "\n".join([describe_plan(preview.prepared.suite.name, forecast), "", table, "", *notes])

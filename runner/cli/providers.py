@@ -9,7 +9,7 @@ import click
 from runner.cli.completion import complete_providers
 from runner.cli.confirm import ask_about_hosts
 from runner.cli.options import allow_host_option, env_file_option
-from runner.cli.terminal import echo_json
+from runner.cli.terminal import echo_json, exact_stdout, terminal_columns
 from runner.outputs.text.escape import one_line, printable
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def providers(
         )
     else:
         shown = rows = known.describe_providers(registry, environ)
-        text = tabulate_rows(rows)
+        text = tabulate_rows(rows, terminal_columns(exact_stdout()))
     if as_json:
         echo_json(json.dumps(shown, ensure_ascii=False, indent=None if provider else 2))
     else:
@@ -76,24 +76,27 @@ def _list_models(
         return list_models(provider, registry, environ, allow_hosts)
 
 
-def tabulate_rows(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return the rows as an aligned table."""
+def tabulate_rows(rows: Sequence[Mapping[str, Any]], columns: int | None = None) -> str:
+    """Return the rows as an aligned table; the base URLs are left out where they do not fit a terminal's columns."""
     from tabulate import tabulate  # noqa: PLC0415
 
     def describe_key(row: Mapping[str, Any]) -> str:
         if row["keyless"] and not row["key_present"]:
             return "not needed"
-        return "y" if row["key_present"] else "n"
+        return "set" if row["key_present"] else "not set"
 
     table = [
         (
             row["provider"],
             row["key_variable"] or "–",
             describe_key(row),
-            row["base_url"] or "–",
             ", ".join(row["models"]) or "–",
+            row["base_url"] or "–",
         )
         for row in rows
     ]
-    headers = ("provider", "key variable", "key", "base URL", "default models")
-    return tabulate(table, headers=headers, tablefmt="simple", disable_numparse=True)
+    headers = ("provider", "key variable", "key", "default models", "base URL")
+    whole = tabulate(table, headers=headers, tablefmt="simple", disable_numparse=True)
+    if columns is None or max(map(len, whole.splitlines())) <= columns:
+        return whole
+    return tabulate([row[:-1] for row in table], headers=headers[:-1], tablefmt="simple", disable_numparse=True)

@@ -21,6 +21,12 @@ from runner.cli.terminal import echo_error
     help="Where the page goes: report.html in the run's folder, or of several runs here.",
 )
 @click.option("--replies", is_flag=True, help="Print the replies as well, side by side where there is room.")
+@click.option(
+    "--lang",
+    "language",
+    type=click.Choice(["en", "zh"]),
+    help="The page's language; without it the page opens in the one of its reader's browser, and can be switched.",
+)
 @percentiles_option
 @color_option
 @open_option
@@ -29,6 +35,7 @@ def report(
     *,
     output: Path | None,
     replies: bool,
+    language: str | None,
     percents: tuple[float, ...],
     color: str,
     launch: bool,
@@ -59,6 +66,6 @@ def report(
     if replies:
         print_replies(loaded, console)
     with tell_if_slow(f"writing {path}", echo_error):
-        write_report(loaded, path)
+        write_report(loaded, path, language)
     click.echo(f"written: {path}", err=True)
     show_page(path, open_console(color, stderr=True), launch=launch)

@@ -208,9 +208,8 @@ def run(
     named target has no key and nothing was sent, 5 undecided (--fail-undecided), 130 interrupted, finished rows kept.
     """
     from runner.commands.exit_codes import of_run  # noqa: PLC0415 -- heavy imports wait until there is work
-    from runner.commands.gate import open_gate  # noqa: PLC0415
 
-    gate = open_gate(options)
+    gate = _open_gate(options)
     prepared = _prepare(suite, options)
     if gate is not None:
         targets, cases = prepared.plan.targets, prepared.suite.cases
@@ -218,6 +217,14 @@ def run(
     confirm(prepared, confirm_over, yes=yes)
     finished = perform_with_progress(prepared, view)
     sys.exit(_conclude(finished, gate, options, view, of_run(finished, allowed)))
+
+
+def _open_gate(options: "RunOptions") -> "Gate | None":
+    if options.baseline is None and options.arms is None:
+        return None
+    from runner.commands.gate import open_gate  # noqa: PLC0415 -- brings pandas
+
+    return open_gate(options)
 
 
 def _prepare(suite: Path | None, options: "RunOptions") -> "PreparedRun":

@@ -1,5 +1,7 @@
 """The way to the terminal: all that a command prints passes here, and no control character of a stranger gets through.
 
+Messages on a terminal are broken between words, not wherever its edge is.
+
 `guard` stands in front of standard output and standard error; a rich console, which writes control sequences of its
 own, cleans each text before it adds them.
 """
@@ -63,20 +65,22 @@ def echo_workflow_command(line: str) -> None:
 
 
 class GuardedStream:
-    """A text stream that replaces control characters. It hides the binary stream below, which would be a way around."""
+    """A text stream that replaces control characters. It hides the binary stream below, which would be a way around.
 
-    def __init__(self, stream: TextIO) -> None:
+    With `wraps`, lines that are longer than the terminal are broken between words.
+    """
+
+    def __init__(self, stream: TextIO, *, wraps: bool = False) -> None:
+        self._wraps = wraps
         is_log = os.environ.get("GITHUB_ACTIONS") == "true"
         self.rich_proxied_file: TextIO = ActionsLog(stream) if is_log else stream  # type: ignore[assignment]
         """The stream itself: what a rich console writes is clean already, and has colours."""
 
-    def write(self, text: str | bytes) -> int:
-        """Write a text without control characters; what the encoding lacks is written as an escape.
-
-        click writes the words that a shell completes as bytes.
-        """
-        decoded = text if isinstance(text, str) else text.decode(errors="replace")
-        stream, shown = self.rich_proxied_file, printable(decoded)
+    def write(self, text: str) -> int:
+        """Write a text without control characters; what the encoding lacks is written as an escape."""
+        stream, shown = self.rich_proxied_file, printable(text)
+        if self._wraps:
+            shown = wrap_words(shown, terminal_columns(stream))
         try:
             stream.write(shown)
         except UnicodeEncodeError:
@@ -99,15 +103,43 @@ class GuardedStream:
 def guard() -> Iterator[None]:
     """Put a guard in front of standard output and standard error for a block."""
     before = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = (stream and _guarded(stream) for stream in before)
+    sys.stdout = before[0] and _guarded(before[0])
+    sys.stderr = before[1] and _guarded(before[1], wraps=True)  # messages; standard output may be read by a program
     try:
         yield
     finally:
         sys.stdout, sys.stderr = before
 
 
-def _guarded(stream: TextIO) -> TextIO:
-    return stream if isinstance(stream, GuardedStream) else GuardedStream(stream)  # type: ignore[return-value]
+def _guarded(stream: TextIO, *, wraps: bool = False) -> TextIO:
+    return stream if isinstance(stream, GuardedStream) else GuardedStream(stream, wraps=wraps)  # type: ignore[return-value]
+
+
+def terminal_columns(stream: TextIO) -> int | None:
+    """Return the width of the terminal behind a stream; None where there is none."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns if stream.isatty() else None
+    except (OSError, ValueError):
+        return None
+
+
+def wrap_words(text: str, columns: int | None) -> str:
+    """Break lines that are longer than a terminal between words; its own edge breaks a word that no line holds."""
+    if not columns:
+        return text
+    return "\n".join(line if len(line) <= columns else _wrap_line(line, columns) for line in text.split("\n"))
+
+
+def _wrap_line(line: str, columns: int) -> str:
+    from textwrap import fill  # noqa: PLC0415
+
+    indent = " " * (len(line) - len(line.lstrip(" ")))
+    return fill(line, columns, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+
+
+def echo_wrapped(text: str) -> None:
+    """Print text for people on standard output, on a terminal with its lines broken between words."""
+    click.echo(wrap_words(text, terminal_columns(exact_stdout())))
 
 
 def echo_json(json_text: str, *, nl: bool = True) -> None:

@@ -1,15 +1,17 @@
-"""Exit codes of commands whose work was done: 0, or why it is not good enough."""
+"""Exit codes of commands whose work was done: 0, or why it is not good enough.
+
+What brings pandas is imported when there is something to judge: `compare run` needs this before its first request.
+"""
 
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from runner.analysis.diff import Difference
-from runner.analysis.snapshot import COMPARED, WRONG, SnapshotComparison
-from runner.analysis.verdict import Verdict
 from runner.checks.finding import CheckVerdict
 
 if TYPE_CHECKING:
+    from runner.analysis.diff import Difference
+    from runner.analysis.snapshot import SnapshotComparison
     from runner.commands.run.perform import FinishedRun
     from runner.commands.snapshot.compare import ComparedRun
 
@@ -42,18 +44,22 @@ def of_run(finished: "FinishedRun", allowed: AllowedErrors | None = None) -> int
     return NOT_GOOD if any(cell.verdict is CheckVerdict.FAILED for cell in finished.run.checked) else OK
 
 
-def of_difference(difference: Difference, *, gate: bool, fail_undecided: bool) -> int:
+def of_difference(difference: "Difference", *, gate: bool, fail_undecided: bool) -> int:
     """Return 1 for a regression behind a gate, 5 for an undecided row if that is to fail, else 0.
 
     `fail_undecided` is a gate, too.
     """
+    from runner.analysis.verdict import Verdict  # noqa: PLC0415
+
     if (gate or fail_undecided) and difference.having(Verdict.REGRESSED):
         return NOT_GOOD
     return UNDECIDED if fail_undecided and difference.having(Verdict.UNDECIDED) else OK
 
 
-def of_snapshot(compared: "ComparedRun", accepted: Collection[SnapshotComparison]) -> int:
+def of_snapshot(compared: "ComparedRun", accepted: "Collection[SnapshotComparison]") -> int:
     """Return 2 where nothing was compared and nothing accepted, 1 for what is wrong and not accepted, else 0."""
+    from runner.analysis.snapshot import COMPARED, WRONG  # noqa: PLC0415
+
     if not accepted and not any(each.state in COMPARED for each in compared.comparisons):
         return NOTHING_COMPARED
     checks_failed = any(cell.verdict is CheckVerdict.FAILED for cell in compared.run.checked)

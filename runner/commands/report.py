@@ -46,6 +46,6 @@ def _folder_of(name: Path) -> Path:
     return name.parent if is_journal_file(name) else find_run(name)
 
 
-def write_report(runs: Sequence[Run], path: Path) -> None:
-    """Write a report page on these runs, whole or not at all."""
-    write_atomically(path, render_report(runs))
+def write_report(runs: Sequence[Run], path: Path, language: str | None = None) -> None:
+    """Write a report page on these runs, whole or not at all; in a language, else in that of its reader's browser."""
+    write_atomically(path, render_report(runs, language=language))

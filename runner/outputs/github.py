@@ -157,19 +157,33 @@ def _annotate_regressions(difference: Difference | None) -> Iterator[Annotation]
         )
 
 
-def snapshot_commands(environ: Mapping[str, str], run: Run, comparisons: Sequence[SnapshotComparison]) -> list[str]:
-    """Return a line to print for each question that is not as kept, beside its case in the suite's file."""
-    file = _path_in_repository(run.header.path, environ.get(WORKSPACE))
-    found = _limited([*_annotate_questions(run, comparisons)])
+def snapshot_commands(
+    environ: Mapping[str, str],
+    path: str | None,
+    comparisons: Sequence[SnapshotComparison],
+    lines: Mapping[str, int | None],
+) -> list[str]:
+    """Return a line to print for each question that is not as kept, beside its case in the suite's file.
+
+    Args:
+        environ: the variables of the job.
+        path: the suite's file.
+        comparisons: the questions.
+        lines: case -> its line in that file.
+
+    """
+    file = _path_in_repository(path, environ.get(WORKSPACE))
+    found = _limited([*_annotate_questions(comparisons, lines)])
     return [write_command(annotation, file) for annotation in found]
 
 
-def _annotate_questions(run: Run, comparisons: Sequence[SnapshotComparison]) -> Iterator[Annotation]:
+def _annotate_questions(
+    comparisons: Sequence[SnapshotComparison], lines: Mapping[str, int | None]
+) -> Iterator[Annotation]:
     for each in comparisons:
         if each.state in WRONG:
-            line = run.header.checks.get(each.question.case, {}).get("line")
             why = each.why or "compare snapshot --review shows what changed"
-            yield Annotation("error", f"{each.question}: {each.state.value}", why, line)
+            yield Annotation("error", f"{each.question}: {each.state.value}", why, lines.get(each.question.case))
 
 
 def write_command(annotation: Annotation, file: str | None) -> str:

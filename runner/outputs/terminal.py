@@ -46,7 +46,7 @@ def render_summary(run: Run, told: Collection[str] = ()) -> Group:
     run = run.by_place
     return Group(
         *_notices(run),
-        TerminalSummary(run),
+        SpeedTable(run),
         *_percentiles(run),
         *_load(run),
         *_footnotes(run, told),
@@ -56,7 +56,7 @@ def render_summary(run: Run, told: Collection[str] = ()) -> Group:
     )
 
 
-class TerminalSummary:
+class SpeedTable:
     """A row for each target, the fastest first: its speed, and with it cost and checks where the console is wide."""
 
     def __init__(self, run: Run) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from runner.core.events import Failed, Outcome
+from runner.core.reply_limit import LARGEST_REPLY_LIMIT
 from runner.errors import did_you_mean
 from runner.simulator.chat import parse_conversation
 from runner.simulator.request import HttpRequest, RequestError
@@ -37,6 +38,9 @@ NOT_REPLAYED_HEADERS = frozenset(
     }
 )
 """Headers about the recorded connection, and those that every head gets anyway."""
+
+BLANKS = b" " * 65_536
+"""What follows a reply that was given up at its limit: it is too large again, and no event becomes whole."""
 
 UNSENDABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
@@ -158,6 +162,8 @@ def _cut_response(label: Label, failed: Failed, steps: list[Step], head_due_ns: 
     if label.status is None:
         return Response(None, (), (last,), Framing.RAW, ending=ending)
     headers = (*_replayed_headers(label.headers), ("transfer-encoding", "chunked"))
+    if failed.outcome is Outcome.TOO_LARGE:
+        steps = [*steps, *[Step(end_due_ns, BLANKS)] * (LARGEST_REPLY_LIMIT // len(BLANKS))]
     return Response(label.status, headers, (*_in_chunks(steps), last), Framing.RAW, head_due_ns, ending)
 
 

@@ -83,9 +83,15 @@ def endless(piece: bytes, head: bytes = STREAM_HEAD, pause_s: float = 0.0, count
     return ScriptedReply([(0.0, head), *[(pause_s, piece)] * count], "close")
 
 
+def gzipped(data: bytes, codings: str = "gzip") -> ScriptedReply:
+    """Return an event stream that says how it is compressed."""
+    return counted(data, content_type="text/event-stream", content_encoding=codings)
+
+
 def refused(**headers: str) -> ScriptedReply:
     """Return a 429."""
-    return counted(b'{"error": {"message": "slow down", "code": "rate_limit_exceeded"}}', "429 Too Many", **headers)
+    text = b'{"error": {"message": "slow down", "code": "rate_limit_exceeded"}}'
+    return sends(http_head("429 Too Many", content_length=str(len(text)), **headers) + text, ending="keep")
 
 
 HELLO = delta_event("Hello")
@@ -93,7 +99,6 @@ END = FINISH_EVENT + DONE_EVENT
 WHOLE = HELLO + END
 PLAIN_HEAD = http_head(content_type="text/event-stream")
 BLOCK = http_chunk(delta_event("x" * 1000) * 30)
-GZIP = {"content_type": "text/event-stream", "content_encoding": "gzip"}
 
 
 def usage(value: object) -> ScriptedReply:
@@ -196,7 +201,8 @@ FRAMING: dict[str, Behaviour] = {
         lambda: endless(b"x" * 5000, STREAM_HEAD + http_chunk(HELLO) + b"0\r\nX: "), Outcome.CONNECTION, "bad_http",
     ),
     "trailer-endless-after-done": Behaviour(
-        "the same behind [DONE]", lambda: endless(b"x" * 5000, STREAM_HEAD + http_chunk(WHOLE) + b"0\r\nX: "), Outcome.OK
+        "the same behind [DONE]",
+        lambda: endless(b"x" * 5000, STREAM_HEAD + http_chunk(WHOLE) + b"0\r\nX: "), Outcome.OK
     ),
     "body-cut": Behaviour(
         "the connection ends between two chunks", lambda: sends(STREAM_HEAD + http_chunk(HELLO)),
@@ -286,33 +292,34 @@ REDIRECTS: dict[str, Behaviour] = {
 
 COMPRESSION: dict[str, Behaviour] = {
     "gzip-bomb": Behaviour(
-        "20 kB that become 20 MB of blanks", lambda: counted(gzip.compress(b" " * 20_000_000), **GZIP),
+        "20 kB that become 20 MB of blanks", lambda: gzipped(gzip.compress(b" " * 20_000_000)),
         Outcome.TOO_LARGE, "reply_limit", None, flags=("compressed",),
     ),
     "gzip-bomb-text": Behaviour(
-        "a small body that becomes 5 MB of text", lambda: counted(gzip.compress(delta_event("y" * 1000) * 5000), **GZIP),
+        "a small body that becomes 5 MB of text", lambda: gzipped(gzip.compress(delta_event("y" * 1000) * 5000)),
         Outcome.TOO_LARGE, "reply_limit", is_long, flags=("compressed",),
     ),
     "gzip-bomb-twice": Behaviour(
         "a bomb within a bomb",
-        lambda: counted(gzip.compress(gzip.compress(bytes(20_000_000))), **{**GZIP, "content_encoding": "gzip, gzip"}),
+        lambda: gzipped(gzip.compress(gzip.compress(bytes(20_000_000))), "gzip, gzip"),
         Outcome.TOO_LARGE, "reply_limit", None, flags=("compressed",),
     ),
     "gzip-members": Behaviour(
         "a thousand members of gzip, each with an event",
-        lambda: counted(gzip.compress(delta_event("ab")) * 1000 + gzip.compress(END), **GZIP),
+        lambda: gzipped(gzip.compress(delta_event("ab")) * 1000 + gzip.compress(END)),
         Outcome.OK, reply="ab" * 1000, flags=("compressed",),
     ),
     "gzip-empty-members": Behaviour(
-        "empty members of gzip without end", lambda: endless(gzip.compress(b"") * 100, http_head(**GZIP), 0.01),
+        "empty members of gzip without end",
+        lambda: endless(gzip.compress(b"") * 100, http_head(content_encoding="gzip"), 0.01),
         Outcome.TIMEOUT, "total", None, timeouts=Timeouts(20, 20, 20, total=1), flags=("compressed",),
     ),
     "gzip-broken": Behaviour(
-        "gzip with a wrong checksum", lambda: counted(gzip.compress(WHOLE)[:-8] + bytes(8), **GZIP),
+        "gzip with a wrong checksum", lambda: gzipped(gzip.compress(WHOLE)[:-8] + bytes(8)),
         Outcome.CONNECTION, "compression", None,
     ),
     "gzip-cut": Behaviour(
-        "gzip that stops", lambda: counted(gzip.compress(HELLO + END, 0)[: len(HELLO) + 20], **GZIP),
+        "gzip that stops", lambda: gzipped(gzip.compress(HELLO + END, 0)[: len(HELLO) + 20]),
         Outcome.TRUNCATED, flags=("compressed",),
     ),
     "coding-unasked": Behaviour(
@@ -374,12 +381,14 @@ DEPTH: dict[str, Behaviour] = {
     "blanks-many": Behaviour("100,000 blank lines", lambda: chunked(b"\n" * 100_000, WHOLE), Outcome.OK),
     "choices-many": Behaviour(
         "3,000 choices in a chunk",
-        lambda: chunked(sse_event({"choices": [{"index": n, "delta": {"content": "Hello"}} for n in range(3000)]}), END),
+        lambda: chunked(
+            sse_event({"choices": [{"index": n, "delta": {"content": "Hello"}} for n in range(3000)]}), END),
         Outcome.OK, flags=("several_choices",),
     ),
     "number-huge": Behaviour(
         "an index of 5,000 digits",
-        lambda: chunked(b'data: {"choices": [{"index": ' + b"1" * 5000 + b', "delta": {"content": "Hello"}}]}\n\n', END),
+        lambda: chunked(
+            b'data: {"choices": [{"index": ' + b"1" * 5000 + b', "delta": {"content": "Hello"}}]}\n\n', END),
         Outcome.BAD_STREAM, "broken_json", None, retried=True,
     ),
     "thought-in-two-fields": Behaviour(
@@ -517,7 +526,8 @@ TLS: dict[str, Behaviour] = {
         at="tls-silent", timeouts=Timeouts(0.5, 20, 20, 30), retried=True),
     "tls-cut": Behaviour("the connection ends without TLS's closing message",
         lambda: sends(STREAM_HEAD + http_chunk(HELLO)), Outcome.CONNECTION, "cut", at="tls"),
-    "tls-endless": Behaviour("text without end over TLS", lambda: endless(BLOCK), Outcome.TOO_LARGE, "reply_limit", is_long,
+    "tls-endless": Behaviour("text without end over TLS", lambda: endless(BLOCK),
+        Outcome.TOO_LARGE, "reply_limit", is_long,
         at="tls"),
 }  # fmt: skip
 
@@ -526,7 +536,8 @@ LABEL = "a" * 64
 NAMES: dict[str, Behaviour] = {
     "name-empty-part": Behaviour("a host name with two dots side by side", nothing, Outcome.CONNECTION, "bad_url", None,
         at="http://api..example.com/v1"),
-    "name-long-part": Behaviour("a host name with a part of 64 characters", nothing, Outcome.CONNECTION, "bad_url", None,
+    "name-long-part": Behaviour("a host name with a part of 64 characters", nothing,
+        Outcome.CONNECTION, "bad_url", None,
         at=f"http://{LABEL}.example.com/v1"),
     "name-long": Behaviour("a host name of 300 characters", nothing, Outcome.CONNECTION, "bad_url", None,
         at=f"http://{'.'.join(['abcdefgh'] * 33)}.com/v1"),

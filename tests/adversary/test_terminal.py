@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rich.text import Text
 
 from runner.cli import commands
-from runner.cli.terminal import GuardedStream, guard, make_console
+from runner.cli.terminal import GuardedStream, guard, make_console, wrap_words
 from runner.outputs.text.escape import printable
 from tests.support.command import ROOT, compare, write_config, write_yaml
 from tests.support.scripted_server import (
@@ -142,6 +142,21 @@ def test_a_guard_is_no_way_around(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sys.stdout is before
     assert raw.getvalue() == b"\\xe9\n\\u241b[2J\nx\\ufffd\n"
     assert "\x1b" not in raw.getvalue().decode()
+
+
+def test_messages_break_between_words_on_a_terminal() -> None:
+    """A path stays whole unless no line holds it, what stands below keeps its indentation, and a pipe gets one line."""
+    message = (
+        "compare: results/20261130T090150-basic/results.csv, results/20261130T090150-basic/report.html\n  -> and so on"
+    )
+    assert wrap_words(message, 60).splitlines() == [
+        "compare: results/20261130T090150-basic/results.csv,",
+        "results/20261130T090150-basic/report.html",
+        "  -> and so on",
+    ]
+    assert wrap_words("  one two three", 10) == "  one two\n  three"
+    assert wrap_words("x" * 70 + " y", 60) == "x" * 70 + "\ny"
+    assert wrap_words(message, None) == message
 
 
 def test_consoles_are_made_at_one_place() -> None:

@@ -5,9 +5,11 @@ python tests/benchmarks/overhead.py [--streams 200] [--requests 600] [--starts 1
 
 import argparse
 import os
+import resource
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Timer
@@ -16,7 +18,7 @@ from time import perf_counter
 from runner.calibration.measure import CalibrationLoad
 from runner.simulator.process import launch_sync
 from tests.benchmarks.accuracy import CHECKOUT
-from tests.benchmarks.other_tools import OTHER_TOOLS
+from tests.benchmarks.other_tools import OTHER_TOOLS, Report
 from tests.benchmarks.targets import Target, ratio
 
 LIMIT_S = 900
@@ -28,19 +30,25 @@ def main() -> None:
     options = parse_options()
     load = CalibrationLoad(options.streams, options.requests, ttft_ms=200, gap_ms=20, tokens=100)
     print(f"{load.requests} requests, {load.concurrency} at a time; ideal {load.ideal_s:.2f} s")
-    overhead_s = time_run(load) - load.ideal_s
-    print(f"compare run: {overhead_s:.2f} s beyond the ideal (n 1)")
+    own_s, own_cpu_s = with_cpu_time(lambda: time_run(load))
+    overhead_s = own_s - load.ideal_s
+    print(f"compare run: {overhead_s:.2f} s beyond the ideal, CPU {own_cpu_s:.1f} s with its simulator's (n 1)")
+    others = {}
     for name, run in OTHER_TOOLS.items():
         if executable := getattr(options, name):
             with launch_sync() as base_url:
-                wall_s = run(executable, options.tokenizer, base_url, load).wall_s
-            print(f"{name}: {wall_s - load.ideal_s:.2f} s beyond the ideal (n 1)")
+                others[name] = with_cpu_time(partial(time_other, run, executable, options.tokenizer, base_url, load))
+            wall_s, cpu_s = others[name]
+            print(f"{name}: {wall_s - load.ideal_s:.2f} s beyond the ideal, CPU {cpu_s:.1f} s (n 1)")
     help_s = time_starts(["-m", "runner", "--help"], options.starts)
     bare_s = time_starts(["-c", "pass"], options.starts)
     print(f"compare --help {help_s * 1000:.0f} ms, bare interpreter {bare_s * 1000:.0f} ms (least of {options.starts})")
     print()
     print(Target(5, "whole command beyond the ideal", overhead_s, 2, " s"))
     print(Target(6, "compare --help / bare interpreter", ratio(help_s, bare_s), 5))
+    if "aiperf" in others:
+        print(Target(10, "whole command / AIPerf's, wall", ratio(own_s, others["aiperf"][0]), 0.45))
+        print(Target(10, "whole command / AIPerf's, CPU", ratio(own_cpu_s, others["aiperf"][1]), 0.45))
 
 
 def parse_options() -> argparse.Namespace:
@@ -68,6 +76,25 @@ def time_run(load: CalibrationLoad) -> float:
     """Return the seconds of a whole run, from the start of its process to the end."""
     with TemporaryDirectory() as name:
         return time_once(run_command(load, Path(name)))
+
+
+def time_other(
+    run: Callable[[str, str, str, CalibrationLoad], Report],
+    executable: str,
+    tokenizer: str,
+    base_url: str,
+    load: CalibrationLoad,
+) -> float:
+    """Return the seconds of another tool's whole command."""
+    return run(executable, tokenizer, base_url, load).wall_s
+
+
+def with_cpu_time(measure: Callable[[], float]) -> tuple[float, float]:
+    """Return what a function measures, and the CPU seconds of the processes that ended meanwhile."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    measured = measure()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return measured, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def time_starts(arguments: Sequence[str], starts: int) -> float:

@@ -64,6 +64,14 @@ def test_targets_of_a_run_are_completed(folder: Path) -> None:
     assert completed(folder, "compare diff results/20260101T000000-s-aaaa --between acme/n") == [f"plain,{NEW}"]
 
 
+def test_a_name_with_control_characters_is_not_offered(folder: Path) -> None:
+    """Completed words reach the terminal as they are."""
+    write_yaml(folder / "s.yaml", {"cases": [{"id": "who\x1b[2J", "prompt": "Hi"}, {"id": "who", "prompt": "Hi"}]})
+    write_run(folder / "results" / "2026\x1b[2J", [answered(BASE)])
+    assert completed(folder, "compare run s.yaml -k who") in (["plain,who"], [])
+    assert not any("\x1b" in word for word in completed(folder, "compare report "))
+
+
 def test_a_folder_without_anything_completes_nothing(tmp_path: Path) -> None:
     """No runs, no suite: only files are left to choose from."""
     assert completed(tmp_path, "compare report ") == ["file,"]

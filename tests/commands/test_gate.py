@@ -123,7 +123,7 @@ def test_ab_compares_two_targets_of_one_run(tmp_path: Path) -> None:
     more = ("--repeat", "12", "--metric", "ttft", "--gate", "-q", "-o", "run", "-o", "junit.xml")
     done = compare(tmp_path, "run", "suite.yaml", "--ab", FAST, SLOW, *more)
     assert done.returncode == 1, done.stdout + done.stderr
-    assert re.search(r"TTFT .* regressed", done.stdout)
+    assert re.search(r"TTFT .* slower", done.stdout)
     assert json.loads((tmp_path / "run" / "difference.json").read_text(encoding="utf-8"))["paired"] is True
     assert (tmp_path / "run" / "difference.md").read_text(encoding="utf-8").startswith("## regressed")
     root = ET.parse(tmp_path / "junit.xml").getroot()

@@ -151,6 +151,7 @@ KINDS: Mapping[str, ScriptedReply | Sequence[ScriptedReply]] = {
     "empty": ScriptedReply([(0, http_head(content_length="0"))]),
     "truncated": ScriptedReply([(0, STREAM_HEAD + http_chunk(delta_event("Hel")) + b"0\r\n\r\n")]),
     "cut": ScriptedReply([(0, STREAM_HEAD), (0.01, HALF)], "close"),
+    "large": ScriptedReply([(0, STREAM_HEAD), *[(0, http_chunk(delta_event("x" * 50) * 100))] * 100], "close"),
     "mute": ScriptedReply([(0, b"")], "close"),
     "silent": ScriptedReply([(0, STREAM_HEAD), (0.01, http_chunk(delta_event("Hel")))], linger_s=5),
     "headless": ScriptedReply([(0, b"")], linger_s=5),
@@ -167,7 +168,7 @@ RUNS = ("out", "again")
 def ill(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder in which failures of all kinds were recorded as `out`; their servers are gone."""
     folder = tmp_path_factory.mktemp("ill")
-    defaults = {"timeouts": {"first_token": 1, "idle": 1}}
+    defaults = {"timeouts": {"first_token": 1, "idle": 1}, "reply_limit": "100kB"}
     cases = [{"id": "hi", "turns": ["Hi"]}]
     write_yaml(folder / "s.yaml", {"version": 1, "name": "ill", "defaults": defaults, "cases": cases})
     with ExitStack() as stack:

@@ -10,6 +10,16 @@ from runner.api.options import RUN_OPTIONS, read_options
 from runner.commands.run.options import RunOptions, check_options, spell_keyword, spell_option
 from runner.core.cluster_options import ClusterOptions
 from runner.errors import CompareError
+from tests.support.command import compare, read_lines, read_rows, write_config, write_yaml
+from tests.support.scripted_server import (
+    DONE_EVENT,
+    FINISH_EVENT,
+    STREAM_HEAD,
+    ScriptedReply,
+    delta_event,
+    http_chunk,
+    serve,
+)
 
 RUN = Path("run")
 
@@ -91,3 +101,34 @@ def test_every_keyword_of_run_is_a_field() -> None:
         *("baseline", "arms", "gate", "fail_undecided", "metrics", "min_effect"),
     }
     assert keywords - command_line_only == set(RUN_OPTIONS)
+
+
+def test_a_reply_limit_is_set_by_an_option_and_raised_when_a_run_is_resumed(tmp_path: Path) -> None:
+    """The option precedes the suite, is kept with the run, and another one changes no key of a request."""
+    long = ScriptedReply(
+        [(0, STREAM_HEAD + http_chunk(delta_event("x" * 100) * 50 + FINISH_EVENT + DONE_EVENT) + b"0\r\n\r\n")]
+    )
+    suite = {"defaults": {"reply_limit": "1MiB"}, "cases": [{"id": "a", "prompt": "hi"}]}
+    write_yaml(tmp_path / "s.yaml", suite)
+    with serve(long) as server:
+        write_config(tmp_path, acme={"base_url": server.url, "keyless": True, "models": ["m"]})
+        done = compare(tmp_path, "run", "s.yaml", "--reply-limit", "2kB", "-o", "out")
+        assert done.returncode == 3
+        assert "larger than its limit of 2,000 bytes" in done.stderr
+        (row,) = read_rows(tmp_path / "out")
+        assert (row["outcome"], row["error_type"], set(row["reply"])) == ("too_large", "reply_limit", {"x"})
+        again = compare(tmp_path, "run", "--resume", "out", "--retry-errors")
+        assert again.returncode == 3
+        raised = compare(tmp_path, "run", "--resume", "out", "--retry-errors", "--reply-limit", "1MiB")
+    assert raised.returncode == 0, raised.stderr
+    assert [row["outcome"] for row in read_rows(tmp_path / "out")] == ["ok"]
+    assert len({line["key"] for line in read_lines(tmp_path / "out", "record")}) == 1
+
+
+def test_a_reply_limit_that_is_no_size_is_refused(tmp_path: Path) -> None:
+    """The message says what to write."""
+    done = compare(tmp_path, "ask", "hi", "--reply-limit", "1GiB")
+    assert done.returncode == 2
+    assert "Write a size up to 64MiB" in done.stderr
+    with pytest.raises(CompareError, match="give a size up to 64 MiB"):
+        read_options({"reply_limit": 2**30})

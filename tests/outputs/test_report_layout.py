@@ -182,7 +182,7 @@ def test_the_glance_switches_its_figure_and_leads_to_a_reply(opening: Opener, pa
     page = opening(pages["six"], "#show=failed")
     glance = page.locator(".glance")
     expect(glance.locator(".m.ttft").first).to_be_visible()
-    page.locator(".metrics").get_by_text("cost", exact=True).click()
+    page.get_by_role("radio", name="cost").check()
     expect(glance.locator(".m.ttft").first).to_be_hidden()
     expect(glance.locator(".m.cost").first).to_contain_text("CNY")
     glance.locator("a[href='#reply-4-3']").click()
@@ -204,7 +204,7 @@ class Chart:
     @property
     def box(self) -> str:
         """The selector of its drawing that is shown."""
-        return f"figure:has(h3:text('{self.title}')) .drawing:visible svg"
+        return f"figure:has(h3:has-text('{self.title}')) .drawing:visible svg"
 
 
 def test_a_chart_answers_a_pointer(opening: Opener, pages: dict[str, Path]) -> None:
@@ -306,3 +306,27 @@ def test_the_shapes_are_what_they_say() -> None:
 def test_the_browser_is_the_real_one(browser: Browser) -> None:
     """Chromium draws these pages."""
     assert browser.browser_type.name == "chromium"
+
+
+# -- Languages ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_page_in_chinese_fits(opening: Opener, pages: dict[str, Path], width: int) -> None:
+    """Switched to Chinese, nothing is clipped either, and the controls are Chinese, too."""
+    page = opening(pages["six"], "#lang=zh-CN", viewport={"width": width, "height": 900})
+    assert page.evaluate("document.documentElement.lang") == "zh-CN"
+    expect(page.get_by_role("heading", name="汇总")).to_be_visible()
+    expect(page.locator("#shown")).to_have_text("显示 13 行")
+    assert faults(page) == {}
+
+
+def test_the_language_is_that_of_the_reader_until_it_is_switched(opening: Opener, pages: dict[str, Path]) -> None:
+    """A Chinese browser opens the page in Chinese; the button shows English, and the address keeps it."""
+    page = opening(pages["two"], locale="zh-CN")
+    expect(page.get_by_role("heading", name="排名")).to_be_visible()
+    page.locator("#language").click()
+    expect(page.get_by_role("heading", name="Ranking")).to_be_visible()
+    assert page.evaluate("[document.documentElement.lang, location.hash]") == ["en", "#lang=en"]
+    opening.events.clear()  # the page was loaded anew
+    expect(opening(pages["two"]).get_by_role("heading", name="Ranking")).to_be_visible()

@@ -313,6 +313,7 @@ def test_failed_checks_are_named_in_the_cell_and_listed_once() -> None:
     assert "33% (1 of 3)" in text
     assert html.count('<a href="#reason-1-1">contains</a>') == 2
     assert html.count('id="reason-1-') == 1
+    assert html.count('✗</span> <a href="#checks">contains</a>') == 2
     assert "2 times: one · acme/old, two · acme/old" in text
 
 

@@ -1,5 +1,6 @@
 """Recordings: they round-trip, survive torn files, agree with the journal, and contain no key."""
 
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.core.events import Failed, Outcome
+from runner.core.reply_limit import LARGEST_REPLY_LIMIT
 from runner.core.suite import Case, Parameters
 from runner.errors import JournalError
 from runner.planning.plan import Request, Target
@@ -19,11 +21,14 @@ from runner.providers.key import Key
 from runner.providers.redaction import MARK, Redactor
 from runner.storage.recordings.reader import FILE_NAME, MAGIC, Recordings, read_recordings, scan_recordings
 from runner.storage.recordings.recording import (
+    DamagedRecording,
     Label,
     Reads,
+    ReadsPacker,
     conversation_digest,
     encode_frame,
     pack_reads,
+    read_label,
     unpack_reads,
 )
 from runner.storage.recordings.writer import RecordingWriter
@@ -283,6 +288,7 @@ KINDS: dict[str, ScriptedReply | Callable[[ReceivedRequest], ScriptedReply]] = {
     ),
     "cut": ScriptedReply([(0, STREAM_HEAD), (0.01, HALF)], "close"),
     "reset": ScriptedReply([(0, STREAM_HEAD), (0.01, http_chunk(delta_event("Hel"))), (0.05, b"")], "reset"),
+    "large": ScriptedReply([(0, STREAM_HEAD), *[(0, http_chunk(delta_event("x" * 50) * 100))] * 100], "close"),
     "mute": ScriptedReply([(0, b"")], "close"),
     "silent": ScriptedReply([(0, STREAM_HEAD), (0.01, http_chunk(delta_event("Hel")))], linger_s=5),
     "headless": ScriptedReply([(0, b"")], linger_s=5),
@@ -297,7 +303,10 @@ def all_kinds(folder: Path) -> Iterator[dict[str, Server]]:
     """Run all these servers, and write their compare.yaml and a suite."""
     timeouts = {"connect": 5, "first_token": 1, "idle": 1, "total": 20}
     cases = [{"id": "hi", "turns": ["Hi"]}]
-    write_yaml(folder / "s.yaml", {"version": 1, "name": "kinds", "defaults": {"timeouts": timeouts}, "cases": cases})
+    write_yaml(
+        folder / "s.yaml",
+        {"version": 1, "name": "kinds", "defaults": {"timeouts": timeouts, "reply_limit": "100kB"}, "cases": cases},
+    )
     with ExitStack() as stack:
         servers = {name: stack.enter_context(serve(answer)) for name, answer in KINDS.items()}
         urls = {**{name: server.url for name, server in servers.items()}, "unreachable": UNREACHABLE}
@@ -336,6 +345,7 @@ def test_rederived_records_equal_the_recorded_ones(recorded: Path) -> None:
             "truncated",
             "connection",
             "timeout",
+            "too_large",
         )
     }
     assert (recorded / "again" / "report.html").stat().st_size > 0
@@ -401,6 +411,27 @@ def test_a_resumed_run_appends_to_its_recordings(tmp_path: Path) -> None:
     assert len(read_recordings(tmp_path / "out").entries) == 2
     done = compare(tmp_path, "rederive", "out")
     assert "unchanged: 2, changed: 0, not recorded: 0" in done.stdout, done.stderr
+
+
+def test_a_small_recording_that_expands_is_refused() -> None:
+    """A few kilobytes of a file from elsewhere do not become gigabytes: neither reads nor their numbers do."""
+    blanks = zlib.compress(bytes(LARGEST_REPLY_LIMIT + 1))
+    good = pack_reads([(1, b"x")])
+    for packed in (replace(good, body=blanks), replace(good, steps=blanks), replace(good, sizes=blanks)):
+        with pytest.raises(DamagedRecording, match="larger than those of any recording"):
+            unpack_reads(packed)
+    with pytest.raises(DamagedRecording):
+        read_label(zlib.compress(b" " * 2_000_000))
+
+
+def test_single_bytes_without_end_are_recorded_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond a number of reads those of a time slice become one, with the same bytes and the time of the last."""
+    monkeypatch.setattr("runner.storage.recordings.recording.MOST_SEPARATE_READS", 3)
+    packer = ReadsPacker()
+    for start in range(0, 9, 3):
+        packer.add([(at_ns, b"%d" % at_ns) for at_ns in range(start, start + 3)])
+    packer.add([])
+    assert unpack_reads(packer.finish()) == [(0, b"0"), (1, b"1"), (2, b"2"), (5, b"345"), (8, b"678")]
 
 
 # Conversations

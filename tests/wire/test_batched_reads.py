@@ -125,3 +125,24 @@ async def test_epoll_is_closed_with_the_last_connection(connections: list[Connec
     assert before._epoll.closed
     connections[1].close()
     assert not batched_reads._OPEN
+
+
+async def test_a_paused_descriptor_is_not_read_until_it_is_resumed(connections: list[Connection]) -> None:
+    """Pausing holds for one descriptor and may be repeated; a paused one can be removed, and the last closes all."""
+    reads = batched_reads.batched_reads()
+    paused, other = Connection(reads), Connection(reads)
+    connections += [paused, other]
+    reads.pause(paused.near.fileno())
+    reads.pause(paused.near.fileno())
+    paused.far.send(b"early")
+    other.far.send(b"other")
+    with anyio.fail_after(10):
+        await until(lambda: other.reads == [b"other"])
+        assert paused.reads == []
+        reads.resume(paused.near.fileno())
+        reads.resume(paused.near.fileno())
+        await until(lambda: paused.reads == [b"early"])
+    reads.pause(paused.near.fileno())
+    paused.close()
+    other.close()
+    assert batched_reads._OPEN == {}

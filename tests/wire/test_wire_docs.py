@@ -22,6 +22,7 @@ from runner.core.hints import HINTS
 from runner.outputs.text.labels import FLAGS, OUTCOMES
 from runner.wire.causes import CAUSES
 from runner.wire.connection_failure import DESCRIPTIONS, OWN_FAILURES
+from tests.adversary.behaviours import GROUPS, Behaviour
 from tests.support.scripted_server import ReceivedRequest, ScriptedReply, json_reply, serve
 from tests.wire.test_client import reply_of
 from tests.wire.test_response_decoder import ALL, SAMPLES, Sample
@@ -189,7 +190,30 @@ def flags() -> list[str]:
     return [*table("flag", "in words"), *(row(f"`{flag}`", words) for flag, words in FLAGS.items())]
 
 
-TABLES: dict[str, Callable[[], list[str]]] = {"outcomes": outcomes, "failures": failures, "flags": flags}
+def adversary() -> list[str]:
+    """Return the table of all misbehaviours of a server."""
+    rows = []
+    for group, behaviours in GROUPS.items():
+        for name, each in behaviours.items():
+            kind = f" ({each.error_type})" if each.error_type else ""
+            parts = (f"**{each.outcome}**{kind}", _kept_reply(each), " ".join(f"`{flag}`" for flag in each.flags))
+            rows.append(row(group, f"`{name}`", each.does, ", ".join(filter(None, parts))))
+    return [*table("kind", "name", "what the server does", "what the row says"), *rows]
+
+
+def _kept_reply(behaviour: Behaviour) -> str:
+    """Return what is kept of a reply, in a few words; nothing where it is the whole one."""
+    if behaviour.reply is None or (behaviour.outcome in TIMED and behaviour.reply == "Hello"):
+        return ""
+    return "the text so far" if behaviour.outcome not in TIMED else "the whole text"
+
+
+TABLES: dict[str, Callable[[], list[str]]] = {
+    "outcomes": outcomes,
+    "failures": failures,
+    "flags": flags,
+    "adversary": adversary,
+}
 
 
 def cut_out(page: str, name: str) -> tuple[str, str, str]:

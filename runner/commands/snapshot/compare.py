@@ -31,6 +31,8 @@ class ComparedRun:
     folder: Path
     """The snapshot's folder."""
     comparisons: tuple[SnapshotComparison, ...]
+    lines: Mapping[str, int | None]
+    """The line of the suite's file that names each case, where it is known."""
     covers_all: bool
     """Whether the run asked all that the suite asks and all that is kept: only then are its timings kept."""
 
@@ -59,7 +61,8 @@ def compare_run(suite: Suite, path: Path, source: Path) -> ComparedRun:
     run, folder = Run.of_journal(log), snapshot_folder(path)
     kept, scope = read_replies(folder), _scope_of(suite)
     comparisons = compare_snapshot(kept, run, scope)
-    return ComparedRun(run, log, folder, comparisons, _covers_all(scope, run, kept, comparisons))
+    lines = {case.id: case.line for case in suite.cases}
+    return ComparedRun(run, log, folder, comparisons, lines, _covers_all(scope, run, kept, comparisons))
 
 
 def _scope_of(suite: Suite) -> SuiteScope:

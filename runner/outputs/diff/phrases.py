@@ -39,7 +39,7 @@ _BETWEEN_TARGETS = {
     Unit.SECONDS: ("slower", "faster"),
     Unit.CHARACTERS_PER_SECOND: ("slower", "faster"),
     Unit.MONEY: ("dearer", "cheaper"),
-    Unit.SHARE: ("failing more", "failing less"),
+    Unit.SHARE: ("more often slow", "less often slow"),
 }
 
 
@@ -49,6 +49,7 @@ def name_verdict(finding: DiffFinding, *, paired: bool) -> str:
     Of two targets, or two places, neither is the earlier one: the second is slower or faster than the first.
     """
     words = _BETWEEN_TARGETS.get(finding.measure.unit) if paired else None
+    words = ("failing more", "failing less") if words and finding.measure is FAILURES else words
     if words is None or finding.verdict not in {Verdict.REGRESSED, Verdict.IMPROVED}:
         return finding.verdict.value
     return words[finding.verdict is Verdict.IMPROVED]

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from runner.analysis.diff import Difference, DiffFinding
-from runner.analysis.measures import Better
+from runner.analysis.measures import Better, Unit
 from runner.analysis.replies import ReplyChange, ReplySimilarity
 from runner.analysis.verdict import Verdict
 from runner.analysis.word_diff import DiffPiece, WordChange, marked_words
@@ -137,9 +137,9 @@ def _line(finding: DiffFinding, difference: Difference) -> FindingLine:
 
 def _delta(finding: DiffFinding) -> FigureDelta:
     """Return a change in percent, or of failures in points, with an arrow."""
-    if finding.measure.name == "failures":
+    if finding.measure.unit is Unit.SHARE:
         change = 100 * finding.change
-        text = _("{change} points", change=f"{change:+.1f}".replace("+0.0", "0").replace("-0.0", "0"))
+        text: str = _("{change} points", change=f"{change:+.1f}".replace("+0.0", "0").replace("-0.0", "0"))
     else:
         change = 100 * (finding.change - 1)
         text = f"{change:+.0f} %" if abs(change) < 999.5 else f"{finding.change:.1f}x"

@@ -128,7 +128,8 @@ function tally() {
 
 function drawTally() {
   document.getElementById("votes").hidden = votes.size === 0;
-  const counted = say("voted", { votes: votes.size, turns: toVoteOn().length });
+  const all = toVoteOn().length;
+  const counted = all ? say("voted", { votes: votes.size, turns: all }) : words.all_alike;
   document.getElementById("voted").textContent = counted;
   document.getElementById("voted-all").textContent = counted;
   const rows = state.blind ? [] : tally();

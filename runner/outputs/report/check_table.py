@@ -9,7 +9,7 @@ from runner.checks.finding import CheckVerdict
 from runner.outputs.report.comparison_grid import name_target
 from runner.outputs.report.reply import shorten
 from runner.outputs.text.figures import count
-from runner.outputs.text.language import _, plural
+from runner.outputs.text.language import _
 
 MAX_CASES = 200
 MAX_REASONS = 100
@@ -116,7 +116,7 @@ def _cell(
 ) -> CheckCell:
     links = {key[0]: CheckLink(key[0], place.get(key)) for fault in faults for key in [_key(fault)]}
     shown = () if verdict is CheckVerdict.PASSED else tuple(links.values())
-    counts = plural(n, "{passed} of {n}", "{passed} of {n}", passed=f"{passed:,}")
+    counts = _("{k} of {n}", k=f"{passed:,}", n=f"{n:,}")
     return CheckCell(verdict.value, ICONS[verdict], counts, shown)
 
 

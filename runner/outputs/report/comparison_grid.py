@@ -4,13 +4,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Self
 
+from runner.analysis.checks import check_record
 from runner.analysis.columns import Row
 from runner.analysis.dataframe import rows_of, targets_of
 from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.run_results import Run
 from runner.analysis.summary import TargetSummary
 from runner.analysis.target_figures import TargetFigures, target_figures
+from runner.checks.finding import CheckVerdict
 from runner.core.events import TIMED
+
+FAILED_CHECKS = "failed_checks"
+"""A cell of the rows that are shown; it is no column of results."""
 
 _COLUMNS_READ = ["case", "turn", "repeat", "prompt", "outcome"]
 
@@ -133,5 +138,17 @@ def read_replies(turns: Iterable[GridTurn], columns: Sequence[TargetColumn]) -> 
     for turn in turns:
         for column, cell in zip(columns, turn.cells, strict=True):
             places[column.run].update(reply.place for reply in cell.values())
-    rows = {run: run.rows_at(of_run) for run, of_run in places.items()}
+    rows = {run: _with_failed_checks(run, run.rows_at(of_run)) for run, of_run in places.items()}
     return [rows[column.run] for column in columns]
+
+
+def _with_failed_checks(run: Run, rows: Mapping[int, Row]) -> dict[int, Row]:
+    """Return rows with the names of the checks that each failed, in a cell of their own."""
+    failing = sorted(place for place, row in rows.items() if row["checks_failed"])
+    records = run.source.records_at(frozenset(failing)) if failing else ()
+    named = {
+        place: [name for name, found in findings.items() if found.verdict is CheckVerdict.FAILED]
+        for place, record in zip(failing, records, strict=True)
+        if (findings := check_record(run.header, record))
+    }
+    return {place: {**row, FAILED_CHECKS: ", ".join(named.get(place, ())) or None} for place, row in rows.items()}

@@ -16,28 +16,51 @@ from runner.outputs.report.baseline import compose_comparison
 from runner.outputs.report.page import compose_report
 from runner.outputs.text.escape import printable
 from runner.outputs.text.figures import count
-from runner.outputs.text.language import _, plural
+from runner.outputs.text.language import LANGUAGES, Text, _, in_language, other_of, plural
 
-_SCRIPTS = ("before_paint", "charts", "word_diff", "grid", "columns", "blind_vote")
+_SCRIPTS = ("before_paint", "language", "charts", "word_diff", "grid", "columns", "blind_vote")
 _BREAKS = re.compile(r"(?<=[/\\_:?&=#+,@-])(?=[^/\\_:?&=#+,@\s-])|(?<=\.)(?=[^\W\d])")
 """Where the name of a target may be broken: behind its separators, and never inside a word."""
 
 
-def write_report(runs: Sequence[Run], difference: Difference | None = None) -> str:
-    """Return the HTML page of one run, or of several side by side; with a comparison of the run, it stands on top."""
+def write_report(runs: Sequence[Run], difference: Difference | None = None, language: str | None = None) -> str:
+    """Return the HTML page of one run, or of several side by side; with a comparison of the run, it stands on top.
+
+    A button of the page switches between its language and the other one. Without a language it is written in English,
+    and opens in the one of the reader's browser.
+    """
+    with in_language(language or LANGUAGES[0]):
+        return _render_report(runs, difference, is_chosen=language is not None)
+
+
+def _render_report(runs: Sequence[Run], difference: Difference | None, *, is_chosen: bool) -> str:
     page = compose_report(runs, difference)
     # The number of columns cannot be in a style attribute: the policy allows none.
     style = _asset("style.css") + Markup("#grid {{ --columns: {} }}\n").format(len(page.columns))
     scripts = {name: _asset(f"{name}.js") for name in _SCRIPTS}
     policy = _policy(style, scripts.values())
     template = _environment().get_template("page.html.j2")
+    words, code = _script_words(), _("en")
     return template.render(
-        page=page, style=style, scripts=scripts, policy=policy, words=_script_words(), language=_("en")
+        page=page,
+        style=style,
+        scripts=scripts,
+        policy=policy,
+        words={code: words, code.other: {name: text.other for name, text in words.items()}},
+        languages={"here": str(code), "there": code.other, "name": _LANGUAGE_NAMES[code.other], "chosen": is_chosen},
     )
 
 
-def write_comparison(difference: Difference) -> str:
+_LANGUAGE_NAMES = {"en": "English", "zh-CN": "中文"}
+
+
+def write_comparison(difference: Difference, language: str = LANGUAGES[0]) -> str:
     """Return the HTML page of a comparison: figures with their changes, and the replies that changed."""
+    with in_language(language):
+        return _render_comparison(difference)
+
+
+def _render_comparison(difference: Difference) -> str:
     style = _asset("style.css")
     return (
         _environment()
@@ -47,12 +70,12 @@ def write_comparison(difference: Difference) -> str:
             title=difference.new.suite,
             style=style,
             policy=_policy(style, ()),
-            language=_("en"),
+            languages={"here": str(_("en"))},
         )
     )
 
 
-def _script_words() -> dict[str, str]:
+def _script_words() -> dict[str, Text]:
     """Return the texts of the scripts."""
     return {
         "shown": _("{shown} shown"),
@@ -68,6 +91,7 @@ def _script_words() -> dict[str, str]:
         "blind_vote": _("Blind vote"),
         "is_best": _("{letter} is best"),
         "voted": _("{votes} of {turns} voted"),
+        "all_alike": _("all replies are the same"),
     }
 
 
@@ -85,7 +109,7 @@ def _environment() -> Environment:
     environment.filters.update(
         count=count, markup=Markup, thousands="{:,}".format, code=_mark_code, name=_break_name, names=_break_names
     )
-    environment.globals.update(_=_, plural=plural)
+    environment.globals.update(_=_, plural=plural, attribute=_attribute, inside=_inside, other_of=other_of)
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}
     return environment
 
@@ -94,11 +118,14 @@ def _mark_code(text: str) -> Markup:
     """Return a sentence in which what stands between backticks is code."""
     parts = printable(text).split("`")
     marked = [Markup("<code>{}</code>").format(part) if at % 2 else escape(part) for at, part in enumerate(parts)]
-    return Markup("").join(marked) if len(parts) % 2 else escape(printable(text))
+    without_marks = Text(text, other_of(text).replace("`", ""))
+    return _in_both(without_marks, Markup("").join(marked) if len(parts) % 2 else escape(printable(text)))
 
 
 def _break_name(name: str) -> Markup:
     """Return a name that a browser may break behind separators only."""
+    if other_of(name) != name:
+        return _in_both(name, escape(name))
     parts = _BREAKS.split(printable(name))
     return Markup('<bdi class="breakable">{}</bdi>').format(Markup("<wbr>").join(parts))
 
@@ -110,12 +137,32 @@ def _break_names(sentence: str, names: Sequence[str]) -> Markup:
     for match in found.finditer(sentence):
         parts += [escape(printable(sentence[at : match.start()])), _break_name(match[0])]
         at = match.end()
-    return Markup("").join([*parts, escape(printable(sentence[at:]))])
+    return _in_both(sentence, Markup("").join([*parts, escape(printable(sentence[at:]))]))
 
 
 def _make_printable(value: object) -> object:
     # `type`, not isinstance: Markup, a subclass of str, is left as it is.
+    if isinstance(value, Text):
+        return _in_both(value, escape(printable(value)))
     return printable(value) if type(value) is str else value
+
+
+def _in_both(text: str, shown: Markup) -> Markup:
+    """Return a text as it is shown, with its form in the other language for the page's switch."""
+    other = printable(other_of(text))
+    if other == printable(text):
+        return shown
+    return Markup('<span data-other="{}">{}</span>').format(other, shown)
+
+
+def _attribute(name: str, text: str) -> Markup:
+    """Return an attribute whose text is in both languages."""
+    return Markup('{0}="{1}" data-other-{0}="{2}"').format(name, printable(text), printable(other_of(text)))
+
+
+def _inside(text: str) -> Markup:
+    """Return the text of an element that can hold no other element."""
+    return escape(printable(text))
 
 
 def _asset(name: str) -> Markup:

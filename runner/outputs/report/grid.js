@@ -3,7 +3,7 @@
    `state`, `state` is kept in the address, and `draw` updates the page from it. No reply becomes HTML here. */
 
 const data = JSON.parse(document.getElementById("texts").textContent);
-const words = JSON.parse(document.getElementById("words").textContent);
+const words = JSON.parse(document.getElementById("words").textContent)[document.documentElement.lang];
 const controls = document.getElementById("controls");
 const grid = document.getElementById("grid");
 const headings = [...grid.querySelectorAll("thead th[data-column]")];
@@ -72,6 +72,8 @@ function writeAddress() {
   for (const [name, columns] of [["hide", state.hidden], ["pin", state.pinned]]) {
     if (columns.length) parameters.set(name, columns.map((column) => column + 1).join(","));
   }
+  const language = new URLSearchParams(location.hash.slice(1)).get("lang");
+  if (language) parameters.set("lang", language);
   const fragment = parameters.toString().replaceAll("%2C", ",").replaceAll("=&", "&").replace(/=$/, "");
   history.replaceState(null, "", fragment ? `#${fragment}` : location.href.split("#")[0]);
 }
@@ -281,6 +283,7 @@ controls.addEventListener("input", () => {
 });
 document.getElementById("ask-help").addEventListener("click", KEYS["?"]);
 grid.addEventListener("click", (event) => {
+  if (event.target.closest(".ballot")) return; // a vote goes on to the next turn
   const row = event.target.closest("tr.turn");
   const turn = turns.find((each) => each.element === row);
   const step = event.target.closest(".pager button")?.dataset.step;

@@ -4,11 +4,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from runner.analysis.run_results import Run
+from runner.analysis.verdict import Rule
 from runner.outputs.report.comparison_grid import TargetColumn
-from runner.outputs.report.ranking import DurationRanking, RankedTarget
+from runner.outputs.report.ranking import DurationRanking, LeaderComparison, RankedTarget
 from runner.outputs.text.figures import times
 from runner.outputs.text.labels import describe_outcome
-from runner.outputs.text.language import _, plural
+from runner.outputs.text.language import Text, _, join, other_of, plural
 
 MAX_FAILED_NAMED = 3
 
@@ -44,7 +45,7 @@ def _claim(ranking: DurationRanking) -> str:
         if is_first_text:
             return _("{target} answered after {median} (median, n {n})", **values)
         return _("{target} finished after {median} (median, n {n})", **values)
-    behind = [each for each in others if each.comparison and each.comparison.is_behind]
+    behind = [each for each in others if each.comparison and is_lead(each.comparison)]
     level = [each for each in others if each not in behind]
     if level:
         return _claim_of_level(first, level, behind, is_first_text=is_first_text)
@@ -55,6 +56,17 @@ def _claim(ranking: DurationRanking) -> str:
         else _("{target} finished first: {lead}", target=first.label, lead=lead)
     )
     return claim + _describe_rest(behind[1:])
+
+
+def is_lead(comparison: LeaderComparison) -> bool:
+    """Return whether a run shows a lead: by its rules, or at least by a factor that matters in most of its pairs.
+
+    The sentence that ends a run on a terminal has the same rule.
+    """
+    if comparison.is_behind or comparison.lead is None:
+        return comparison.is_behind
+    is_majority = 2 * comparison.lead.ahead > comparison.lead.pairs
+    return not comparison.is_equal and comparison.lead.ratio >= 1 + Rule().min_effect and is_majority
 
 
 def _claim_over_runs(ranking: DurationRanking) -> str:
@@ -77,11 +89,11 @@ def _claim_of_level(
         else _("Too close to call who finished first: {first} after {median}, {other} after {later}", **values)
     )
     if next_one.comparison and next_one.comparison.ahead:
-        claim += " " + _("(ahead in {pairs} paired requests)", pairs=next_one.comparison.ahead)
+        claim += _(" (ahead in {pairs} paired requests)", pairs=next_one.comparison.ahead)
     if len(level) > 1:
         claim += plural(len(level) - 1, ", and {n} more target likewise", ", and {n} more targets likewise")
     if behind:
-        claim += "; " + _("{first} was {lead}", first=first.label, lead=_describe_lead(behind[0]))
+        claim += _("; {first} was {lead}", first=first.label, lead=_describe_lead(behind[0]))
         claim += _describe_rest(behind[1:])
     return claim
 
@@ -101,13 +113,10 @@ def _describe_rest(others: Sequence[RankedTarget]) -> str:
     if not factors:
         return ""
     low, high = times(min(factors)), times(max(factors))
+    if len(others) == 1:
+        return _("; {lead}", lead=_("{ratio} faster than {target}", ratio=low, target=others[0].label))
     if low == high:
-        return plural(
-            len(others),
-            "; {low} faster than {n} more target",
-            "; {low} faster than {n} more targets",
-            low=low,
-        )
+        return _("; {ratio} faster than the {n} others", ratio=low, n=len(others))
     return _("; {low} to {high} faster than the {n} others", low=low, high=high, n=len(others))
 
 
@@ -117,19 +126,22 @@ def _describe_rest(others: Sequence[RankedTarget]) -> str:
 def _describe_scope(ranking: DurationRanking, run: Run) -> str:
     rounds = int(run.measured["block"].nunique())
     lasted = describe_span(run)
-    asked = plural(rounds, "one round", "{n} rounds") + (_(" within {time}", time=lasted) if lasted else "")
+    asked: str = plural(rounds, "one round", "{n} rounds")
+    asked = asked + _(" within {time}", time=lasted) if lasted else asked
     comparisons = ranking.comparisons
     needed = max((each.needed for each in comparisons if each.needed), default=None)
     more = _("`--repeat {n}` would", n=needed) if needed else _("more rounds would")
     if comparisons and all(each.is_slower for each in comparisons):
         return _("{asked}: more than chance and drift between rounds explain.", asked=_capitalize(asked))
-    if comparisons and all(each.is_behind for each in comparisons):
+    if comparisons and all(each.is_behind or each.is_equal for each in comparisons):
         return _("{asked}, so this holds for this run; {more} rule out drift.", asked=_capitalize(asked), more=more)
     if not comparisons:
         return _("{asked}.", asked=_capitalize(asked))
     if all(each.needed is None and not each.is_slower for each in comparisons):
         return _("{asked}.", asked=_capitalize(asked))
-    return _("{asked} do not settle every pair; {more} tell more.", asked=_capitalize(asked), more=more)
+    if not all(is_lead(each) for each in comparisons):
+        return _("{asked} do not settle every pair; {more} tell more.", asked=_capitalize(asked), more=more)
+    return _("{asked}: that may be chance; {more} settle it.", asked=_capitalize(asked), more=more)
 
 
 def describe_span(run: Run) -> str | None:
@@ -146,8 +158,9 @@ def write_span(span_s: float) -> str:
     return _("{n} min", n=round(span_s / 60)) if span_s < 5400 else _("{n} h", n=f"{span_s / 3600:.1f}")
 
 
-def _capitalize(text: str) -> str:
-    return text[:1].upper() + text[1:]
+def _capitalize(text: str) -> Text:
+    other = other_of(text)
+    return Text(text[:1].upper() + text[1:], other[:1].upper() + other[1:])
 
 
 # What failed
@@ -161,7 +174,7 @@ def _describe_failed(columns: Sequence[TargetColumn]) -> str | None:
     if len(failed) > MAX_FAILED_NAMED:
         rest = sum(each.summary.failed for each in failed[MAX_FAILED_NAMED:])
         parts.append(_("{n} more, of {targets} targets", n=rest, targets=len(failed) - MAX_FAILED_NAMED))
-    return _("Failed: {parts}.", parts="; ".join(parts))
+    return _("Failed: {parts}.", parts=join("; ", parts))
 
 
 def _list_failed(columns: Sequence[TargetColumn]) -> Iterator[str]:
@@ -173,5 +186,5 @@ def _list_failed(columns: Sequence[TargetColumn]) -> Iterator[str]:
             k=f"{summary.failed:,}",
             n=f"{summary.n:,}",
             target=column.label,
-            kinds=", ".join(map(describe_outcome, kinds)),
+            kinds=join(", ", map(describe_outcome, kinds)),
         )

@@ -26,11 +26,11 @@ from runner.outputs.report.provenance import ProvenanceFact, provenance_facts
 from runner.outputs.report.ranking import DurationRanking, rank_targets
 from runner.outputs.report.reply import PageReply, shorten, show_reply
 from runner.outputs.report.sampling import cut_to_fit, sample_turns
-from runner.outputs.report.summary_table import SummaryTable, describe_columns, tabulate_targets
+from runner.outputs.report.summary_table import PageSummary, describe_columns, tabulate_targets
 from runner.outputs.text.checks import describe_checks
 from runner.outputs.text.escape import printable
 from runner.outputs.text.figures import count
-from runner.outputs.text.language import _
+from runner.outputs.text.language import _, join
 from runner.outputs.text.remarks import (
     advise_on,
     describe_failure,
@@ -87,7 +87,7 @@ class ReportPage:
     glance: Glance
     provenance: tuple[tuple[ProvenanceFact, ...], ...]
     """How each run was made."""
-    summary: SummaryTable
+    summary: PageSummary
     caption: str
     """An explanation of the summary's columns."""
     failures: tuple[ShownFailure, ...]
@@ -113,8 +113,7 @@ class ReportPage:
     @property
     def chart_names(self) -> tuple[str, ...]:
         """The names of the charts that are folded."""
-        titles = (chart.title.partition(" · ")[0].removesuffix(", by target") for chart in self.charts[2:])
-        return tuple(dict.fromkeys(title[:1].lower() + title[1:] for title in titles))
+        return tuple(dict.fromkeys(chart.title.partition(" · ")[0] for chart in self.charts[2:]))
 
     @property
     def texts(self) -> dict[str, object]:
@@ -142,10 +141,8 @@ def compose_report(runs: Sequence[Run], difference: Difference | None = None) ->
     rankings = rank_targets(columns)
     tables = [tabulate_checks(run, number, len(runs)) for number, run in enumerate(runs, start=1)]
     return ReportPage(
-        title=_(" and ").join(dict.fromkeys(run.header.suite for run in runs)),
-        started=_(" and ").join(
-            f"{_('run')} {run.header.run_id}, {run.header.started_at[:19].replace('T', ' ')}" for run in runs
-        ),
+        title=join(_(" and "), dict.fromkeys(run.header.suite for run in runs)),
+        started=join(_(" and "), map(_describe_start, runs)),
         partial=_join_sentences(runs, describe_partial),
         simulated=_join_sentences(runs, describe_simulated),
         columns=columns,
@@ -158,7 +155,7 @@ def compose_report(runs: Sequence[Run], difference: Difference | None = None) ->
         caption=describe_columns(runs[0].percents),
         failures=failures,
         remarks=(*more, *_sentences(runs, remarks)),
-        checks="; ".join(_sentences(runs, _count_checks)) or None,
+        checks=join("; ", _sentences(runs, _count_checks)) or None,
         check_tables=tuple(table for table in tables if table),
         charts=tuple(draw_page_charts(runs)),
         baseline=compose_comparison(difference) if difference else None,
@@ -168,6 +165,10 @@ def compose_report(runs: Sequence[Run], difference: Difference | None = None) ->
         run_ids=tuple(run.header.run_id for run in runs),
         digests=tuple(run.header.digest for run in runs),
     )
+
+
+def _describe_start(run: Run) -> str:
+    return _("run") + f" {run.header.run_id}, {run.header.started_at[:19].replace('T', ' ')}"
 
 
 def _wants_replies_first(runs: Sequence[Run]) -> bool:
@@ -180,7 +181,9 @@ def _wants_replies_first(runs: Sequence[Run]) -> bool:
 def _sentences(runs: Sequence[Run], describe: Callable[[Run], Sequence[str]]) -> list[str]:
     """Return the sentences on each run; where there are several runs, each begins with the run's name."""
     described = [(name_run(number, len(runs)), describe(run)) for number, run in enumerate(runs, start=1)]
-    return [f"{name}: {sentence}" if name else sentence for name, sentences in described for sentence in sentences]
+    return [
+        join(": ", (name, sentence)) if name else sentence for name, sentences in described for sentence in sentences
+    ]
 
 
 def _join_sentences(runs: Sequence[Run], describe: Callable[[Run], str | None]) -> str | None:

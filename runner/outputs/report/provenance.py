@@ -6,6 +6,7 @@ from typing import NamedTuple
 from runner.analysis.calibration import ClockError
 from runner.analysis.measured_target import describe_vantages
 from runner.analysis.run_results import Run
+from runner.outputs.text.language import _
 from runner.outputs.text.remarks import describe_clock_error, describe_worker_clocks
 from runner.storage.journal import Header
 
@@ -19,7 +20,7 @@ class ProvenanceFact(NamedTuple):
 
 def provenance_facts(run: Run) -> tuple[ProvenanceFact, ...]:
     """Return the facts that are known."""
-    return tuple(ProvenanceFact(name, value) for name, value in _facts(run) if value)
+    return tuple(ProvenanceFact(_(name), value) for name, value in _facts(run) if value)
 
 
 def _facts(run: Run) -> Iterator[tuple[str, str | None]]:

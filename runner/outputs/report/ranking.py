@@ -16,7 +16,7 @@ from runner.outputs.diff.phrases import describe_doubt, describe_this_run, write
 from runner.outputs.report.comparison_grid import TargetColumn
 from runner.outputs.text.figures import MISSING, interval_ends, seconds, times
 from runner.outputs.text.labels import describe_outcome
-from runner.outputs.text.language import _
+from runner.outputs.text.language import _, join
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,8 @@ class LeaderComparison:
     why: str | None = None
     is_slower: bool = False
     """Whether it was slower by more than chance between rounds."""
+    is_equal: bool = False
+    """Whether it took as long, within the minimum effect."""
     warnings: tuple[str, ...] = ()
     """What weakens the comparison."""
     this_run: str | None = None
@@ -157,7 +159,7 @@ class _RankedColumn:
 
 def rank_targets(columns: Sequence[TargetColumn]) -> tuple[DurationRanking, ...]:
     """Return a ranking of each duration that any request has."""
-    test = cache(diff_within)  # one test of two targets has all its measures
+    test = cache(partial(diff_within, with_replies=False))  # one test of two targets has all its measures
     tables = cache(_table_with_tokens)
     rankings = []
     for duration in DURATIONS:
@@ -208,7 +210,7 @@ def _describe_absence(column: TargetColumn, duration: RankedDuration) -> str:
         return _("no request was sent")
     if summary.timed:
         return _("no reply has as many") if duration.column == COLUMN else _("no reply was streamed")
-    kinds = ", ".join(describe_outcome(outcome) for outcome in summary.other_outcomes)
+    kinds = join(", ", (describe_outcome(outcome) for outcome in summary.other_outcomes))
     return _("all {n} requests failed: {kinds}", n=summary.n, kinds=kinds)
 
 
@@ -260,6 +262,7 @@ def _judge(counted: LeaderComparison, difference: Difference, duration: RankedDu
         rounds=f"{tested.units:,}",
         why=describe_doubt(tested, difference),
         is_slower=tested.verdict is Verdict.REGRESSED,
+        is_equal=tested.verdict is Verdict.UNCHANGED,
         warnings=difference.warnings,
         this_run=describe_this_run(tested) if claim and claim.change > 1 else None,
         needed=tested.decision.needed,

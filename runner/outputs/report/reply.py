@@ -8,11 +8,12 @@ from markupsafe import Markup
 
 from runner.analysis.columns import Cell, Row
 from runner.core.events import TIMED, Outcome
-from runner.outputs.report.comparison_grid import has_failed
+from runner.outputs.report.comparison_grid import FAILED_CHECKS, has_failed
 from runner.outputs.report.safe_html import safe_html
 from runner.outputs.text.escape import printable
 from runner.outputs.text.figures import count, rate, seconds
 from runner.outputs.text.labels import describe_flag, describe_row
+from runner.outputs.text.language import Text, _, join
 from runner.pricing.money import write_amount
 
 
@@ -24,6 +25,8 @@ class PageReply:
     ending: str | None
     """How it ended; None if it ended ok."""
     facts: tuple[str, ...]
+    failed_checks: str | None
+    """The names of the checks that it failed."""
     flags: tuple[str, ...]
     text: str | None
     html: Markup | None
@@ -39,6 +42,7 @@ def show_reply(row: Row, characters: int) -> PageReply:
         failed=has_failed(row),
         ending=None if row["outcome"] == Outcome.OK else describe_row(row),
         facts=tuple(_facts(row)),
+        failed_checks=_text(row.get(FAILED_CHECKS)),
         flags=tuple(map(describe_flag, str(row["flags"]).split(";"))) if row["flags"] else (),
         text=text,
         html=None if text is None else safe_html(text),
@@ -46,6 +50,10 @@ def show_reply(row: Row, characters: int) -> PageReply:
         reasoning_characters=len(str(row["reasoning"] or "")),
         error=_shortened(row["error"], characters),
     )
+
+
+def _text(cell: Cell) -> str | None:
+    return cell if isinstance(cell, str) else None
 
 
 def _shortened(cell: Cell, characters: int) -> str | None:
@@ -73,12 +81,12 @@ def _facts(row: Row) -> Iterator[str]:
     if row["cost"] is not None:
         yield f"{write_amount(Decimal(repr(row['cost'])))} {row['currency']}"
     if row["finish_reason"] is not None:
-        yield f"finish {row['finish_reason']}"
+        yield _("finish {reason}", reason=row["finish_reason"])
     if isinstance(row["attempts"], int) and row["attempts"] > 1:
-        yield f"{row['attempts']} attempts"
+        yield _("{n} attempts", n=row["attempts"])
     passed, failed = row["checks_passed"], row["checks_failed"]
     if isinstance(passed, int) and isinstance(failed, int) and passed + failed:
-        yield f"checks {passed} of {passed + failed} passed"
+        yield _("checks {k} of {n} passed", k=passed, n=passed + failed)
 
 
 def _times(row: Row) -> Iterator[str]:
@@ -86,17 +94,24 @@ def _times(row: Row) -> Iterator[str]:
     if isinstance(ttft, float):
         yield f"TTFT {seconds(ttft)}"
     if isinstance(ttfa, float) and ttfa != ttft:
-        yield f"answer {seconds(ttfa)}"
+        yield _("answer {time}", time=seconds(ttfa))
     if isinstance(row["total_s"], float) and row["outcome"] in TIMED:
-        yield f"total {seconds(row['total_s'])}"
+        yield _("total {time}", time=seconds(row["total_s"]))
     if isinstance(row["output_tps"], float):
         yield f"{rate(row['output_tps'])} tokens/s"
 
 
 def _tokens(row: Row) -> Iterator[str]:
-    names = {"input_tokens": "in", "output_tokens": "out", "reasoning_tokens": "thinking", "cached_tokens": "cached"}
-    counts = [
-        f"{row[column]:,} {name}" for column, name in names.items() if isinstance(row[column], int) and row[column]
-    ]
+    names = {
+        "input_tokens": _("{n} in"),
+        "output_tokens": _("{n} out"),
+        "reasoning_tokens": _("{n} thinking"),
+        "cached_tokens": _("{n} cached"),
+    }
+    counts = [_fill(name, count) for column, name in names.items() if isinstance(count := row[column], int) and count]
     if counts:
-        yield f"tokens {', '.join(counts)}"
+        yield _("tokens {counts}", counts=join(", ", counts))
+
+
+def _fill(text: Text, number: int) -> Text:
+    return Text(text.format(n=f"{number:,}"), text.other.format(n=f"{number:,}"))

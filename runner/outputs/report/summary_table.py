@@ -11,8 +11,8 @@ from runner.analysis.target_figures import TargetFigures
 from runner.core.percentiles import name_extreme, name_percentile, smallest_sample
 from runner.outputs.report.baseline import FigureDelta, deltas_of
 from runner.outputs.report.comparison_grid import TargetColumn
-from runner.outputs.text.figures import MISSING, interval_ends, rate, seconds
-from runner.outputs.text.language import _, plural
+from runner.outputs.text.figures import MISSING, interval_ends, percent, rate, seconds
+from runner.outputs.text.language import _, join
 from runner.pricing.money import write_amount
 
 
@@ -40,7 +40,7 @@ class SummaryRow:
 
 
 @dataclass(frozen=True, slots=True)
-class SummaryTable:
+class PageSummary:
     """Headings and rows, the fastest target first, those without a figure last."""
 
     headings: tuple[str, ...]
@@ -52,7 +52,7 @@ _Reader = Callable[[TargetFigures], SummaryCell]
 
 def tabulate_targets(
     columns: Sequence[TargetColumn], percents: Sequence[float], difference: Difference | None = None
-) -> SummaryTable:
+) -> PageSummary:
     """Return the summary of the targets of all runs, with the changes of a comparison beside their figures."""
     deltas = {} if difference is None else deltas_of(difference)
     read_all = [
@@ -61,7 +61,7 @@ def tabulate_targets(
     ]
     found = [(heading, cells) for heading, cells in read_all if any(cell != EMPTY for cell in cells)]
     order = sorted(range(len(columns)), key=lambda at: _rank(columns[at].figures))
-    return SummaryTable(
+    return PageSummary(
         headings=tuple(heading for heading, _ in found),
         rows=tuple(
             SummaryRow(columns[at].label, at, columns[at].summary.simulated, tuple(cells[at] for _, cells in found))
@@ -72,14 +72,19 @@ def tabulate_targets(
 
 def describe_columns(percents: Sequence[float]) -> str:
     """Return the sentences that explain the summary's columns."""
-    needs = ", ".join(
-        _("{name} needs {n} requests", name=name_percentile(each), n=f"{smallest_sample(each):,}") for each in percents
+    needs = join(
+        ", ",
+        (
+            _("{name} needs {n} requests", name=name_percentile(each), n=f"{smallest_sample(each):,}")
+            for each in percents
+        ),
     )
     tails = _(" Others are by nearest rank: {needs}; below that the extreme stands in, by name.", needs=needs)
     return (
         _("p50 is the median.")
         + (tails if needs else "")
         + _(
+            " Slow is the share of requests that took more than twice the median of their question, over all targets."
             " Below a figure: its 95 % interval, where the rounds allow one; the range of the cases' own medians, where"
             " one median hides it; n, where not all timed requests have the figure."
         )
@@ -95,15 +100,16 @@ def _readers(columns: Sequence[TargetColumn], percents: Sequence[float]) -> Iter
     """Yield each column: its heading, the measure whose change stands in it, and how it is read."""
     yield _("requests"), "failures", _read_count
     yield _("TTFT p50"), "ttft_s", lambda each: _median(each.summary.ttft_p50, each, "ttft_s")
-    for percent in percents:
-        read = partial(_tail, lambda each: each.summary.ttft_percentiles, percent)
-        yield f"TTFT {name_percentile(percent)}", None, read
+    for wanted in percents:
+        read = partial(_tail, lambda each: each.summary.ttft_percentiles, wanted)
+        yield f"TTFT {name_percentile(wanted)}", None, read
     if any(_thinks(each.figures) for each in columns):
         yield _("first answer p50"), "ttfa_s", lambda each: _median(each.summary.ttfa_p50, each, "ttfa_s")
     yield _("total p50"), "total_s", lambda each: _median(each.summary.total_p50, each, "total_s")
-    for percent in percents:
-        read = partial(_tail, lambda each: each.summary.total_percentiles, percent)
-        yield f"{_('total')} {name_percentile(percent)}", None, read
+    for wanted in percents:
+        read = partial(_tail, lambda each: each.summary.total_percentiles, wanted)
+        yield _("total {name}", name=name_percentile(wanted)), None, read
+    yield _("slow"), "slow", lambda each: _statistic(each.summary.slow, each, percent)
     yield _("tokens/s p50"), None, lambda each: _statistic(each.summary.output_tps_p50, each, rate)
     yield _("output tokens"), None, _read_tokens
     yield _("cost"), "cost", _read_cost
@@ -135,10 +141,10 @@ def _median(statistic: Statistic | None, figures: TargetFigures, column: str) ->
     return SummaryCell(cell.figure, (*cell.below, _("cases {low} to {high}", low=low, high=high)))
 
 
-def _tail(read: Callable[[TargetFigures], Sequence[Statistic]], percent: float, figures: TargetFigures) -> SummaryCell:
+def _tail(read: Callable[[TargetFigures], Sequence[Statistic]], wanted: float, figures: TargetFigures) -> SummaryCell:
     """Return a percentile, or by name the extreme where the sample is too small for it."""
-    name = name_percentile(percent)
-    extreme = name_extreme(percent)
+    name = name_percentile(wanted)
+    extreme = name_extreme(wanted)
     statistics = read(figures)
     found = next((each for each in statistics if each.name == name), None)
     if found is not None:
@@ -191,5 +197,5 @@ def _read_passed(figures: TargetFigures) -> SummaryCell:
     passed = figures.passed
     if passed is None:
         return EMPTY
-    k_of_n = plural(passed.n, "{k} of {n}", "{k} of {n}", k=f"{passed.passed:,}")
+    k_of_n = _("{k} of {n}", k=f"{passed.passed:,}", n=f"{passed.n:,}")
     return SummaryCell(f"{passed.share:.0%}", (k_of_n,))

@@ -6,19 +6,24 @@ from collections.abc import Sequence
 from runner.analysis.checks import REQUEST, CheckedCell, CheckFault
 from runner.checks.finding import CheckVerdict
 from runner.outputs.text.figures import MISSING, count
+from runner.outputs.text.language import _, join, plural
 from runner.outputs.text.summary import TextTable
 
 
 def describe_checks(cells: Sequence[CheckedCell]) -> str:
     """Count the cells by verdict: `12 of 15 cells (case × target) passed their checks, 2 failed, 1 not decided`."""
     counts = Counter(cell.verdict for cell in cells)
-    parts = [f"{counts[CheckVerdict.PASSED]} of {count(len(cells), 'cell')} (case × target) passed their checks"]
-    parts += [
-        f"{counts[verdict]} {verdict.value}"
-        for verdict in (CheckVerdict.FAILED, CheckVerdict.UNDECIDED)
-        if counts[verdict]
-    ]
-    return ", ".join(parts)
+    passed = f"{counts[CheckVerdict.PASSED]:,}"
+    one, many = (
+        "{k} of {n} cell (case × target) passed their checks",
+        "{k} of {n} cells (case × target) passed their checks",
+    )
+    parts = [plural(len(cells), one, many, k=passed)]
+    if counts[CheckVerdict.FAILED]:
+        parts.append(_("{n} failed", n=f"{counts[CheckVerdict.FAILED]:,}"))
+    if counts[CheckVerdict.UNDECIDED]:
+        parts.append(_("{n} not decided", n=f"{counts[CheckVerdict.UNDECIDED]:,}"))
+    return join(", ", parts)
 
 
 def tabulate_cells(cells: Sequence[CheckedCell]) -> TextTable:

@@ -6,8 +6,6 @@ reverse a line's direction. CSV and JSON keep every character.
 
 import re
 
-from wcwidth import wcwidth
-
 _INNER_START = re.compile("(?<=[;,\t\n\r])(?=[ \u00a0\"]*[=+@\t\r'-])")
 _INNER_ESCAPE = re.compile("(?<=[;,\t\n\r])'")
 _RISKY_START = re.compile("[ \u00a0]*[=+@\t\r'-]")
@@ -42,6 +40,8 @@ def one_line(text: str, columns: int | None = None) -> str:
 
 
 def _cut(line: str, columns: int) -> str:
+    from wcwidth import wcwidth  # noqa: PLC0415 -- `compare --help` cuts nothing
+
     width, end = 0, None
     for at, character in enumerate(line):
         width += max(wcwidth(character), 0)

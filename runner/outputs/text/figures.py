@@ -1,9 +1,11 @@
 """Numbers as people read them: milliseconds below a second, no false precision, a dash where a value is absent."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from runner.analysis.intervals import Interval
-from runner.analysis.summary import Statistic
+if TYPE_CHECKING:  # they bring numpy and pandas, and the progress of a run needs this module
+    from runner.analysis.intervals import Interval
+    from runner.analysis.summary import Statistic
 
 MISSING = "–"
 
@@ -41,7 +43,7 @@ def times(factor: float | None) -> str:
     return f"{factor:.2f}x" if factor < 1.995 else f"{factor:.1f}x" if factor < 9.95 else f"{factor:.0f}x"
 
 
-def interval_ends(interval: Interval | None, write: Callable[[float | None], str]) -> str | None:
+def interval_ends(interval: "Interval | None", write: Callable[[float | None], str]) -> str | None:
     """Format an interval by itself: `310–402 ms`. The low end repeats the unit only where it differs."""
     if interval is None:
         return None
@@ -60,12 +62,12 @@ def count(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 
-def with_sample(figure: str, statistic: Statistic | None, expected: int) -> str:
+def with_sample(figure: str, statistic: "Statistic | None", expected: int) -> str:
     """Append the sample size to a figure where it differs from the expected one: `350 ms (n 7)`."""
     return figure if statistic is None or statistic.n == expected else f"{figure} (n {statistic.n})"
 
 
-def with_interval(figure: str, interval: Interval | None, write: Callable[[float | None], str]) -> str:
+def with_interval(figure: str, interval: "Interval | None", write: Callable[[float | None], str]) -> str:
     """Append an interval to a figure: `350 ms [310–402]`. The ends repeat the unit only where theirs differs."""
     if interval is None:
         return figure

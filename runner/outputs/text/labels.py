@@ -2,6 +2,7 @@
 
 from runner.analysis.columns import Row
 from runner.core.events import Outcome
+from runner.outputs.text.language import _
 
 OUTCOMES = {
     Outcome.OK: "ok",
@@ -60,8 +61,8 @@ def describe_outcome(outcome: str, error_type: str | None = None, http_status: i
     """Return how a request ended, with the kind of failure and the HTTP status if they are known."""
     status = None if http_status is None or http_status == 200 else f"HTTP {http_status}"
     details = ", ".join(detail for detail in (error_type, status) if detail)
-    words = OUTCOMES[Outcome(outcome)]
-    return f"{words} ({details})" if details else words
+    words = _(OUTCOMES[Outcome(outcome)])
+    return words + f" ({details})" if details else words
 
 
 def describe_flag(flag: str) -> str:

@@ -115,6 +115,7 @@ _TYPES: Mapping[Any, Any] = {
     Mapping[str, str | None]: dict[str, str | None],
     Mapping[str, object] | None: dict[str, Any] | None,
     Mapping[str, Mapping[str, Any]]: dict[str, dict[str, Any]],
+    Mapping[str, Sequence[str]]: dict[str, list[str]],
 }
 """Types of the code's fields -> the types that JSON has for them; the others are as they are."""
 

@@ -83,19 +83,22 @@ class Commands(click.Group):
             click.echo("compare: interrupted", err=True)
             ctx.exit(130)
 
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the commands, for suggestions and completion."""
+        return [name for name in super().list_commands(ctx) if name not in FORMER_NAMES]
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Return the sub-command; refuse what looks like a call of ImageMagick's `compare`."""
         name = args[0]
-        if self.get_command(ctx, name) is None:
+        if self.get_command(ctx, name) is None and not ctx.resilient_parsing:
             if PurePath(name).suffix.lower() in IMAGE_SUFFIXES:
                 ctx.fail(f"{name} is an image: this `compare` compares language models; ImageMagick's is elsewhere.")
             if PurePath(name).suffix.lower() in {".yaml", ".yml"}:
                 ctx.fail(f"{name} is no command. Did you mean `compare run {name}`?")
-            near = did_you_mean(name, [each for each in self.list_commands(ctx) if each not in FORMER_NAMES])
-            if near is not None:
-                ctx.fail(f"No such command {name!r}. Did you mean {near!r}?")
+            near = did_you_mean(name, self.list_commands(ctx))
+            ctx.fail(f"No such command {name!r}." + (f" Did you mean {near!r}?" if near else ""))
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 -- click's name

@@ -21,7 +21,7 @@ from runner.outputs.report.reply import describe_ending
 from runner.outputs.text.escape import one_line, printable
 
 if TYPE_CHECKING:
-    from runner.analysis.columns import Cell, Row
+    from runner.analysis.result_columns import Cell, Row
     from runner.analysis.run_results import Run
 
 
@@ -40,8 +40,9 @@ def _print_turn(turn: GridTurn, columns: Sequence[TargetColumn], replies: Replie
         for column, cell, rows in zip(columns, turn.cells, replies, strict=True)
     ]
     if not fits(console, len(columns)):
-        console.print(Text(f"# {one_line(turn.label)}", style="bold"), soft_wrap=True)
-        console.print(Text(printable(turn.prompt), style="dim"), Text(), sep="\n", soft_wrap=True)
+        heading = FlowingText(f"# {one_line(turn.label)}", style="bold")
+        prompt = FlowingText(printable(turn.prompt), style="dim")
+        console.print(Group(heading, prompt, ""), soft_wrap=not console.is_terminal)
         for each in shown:
             print_plainly(each, console)
         return

@@ -58,7 +58,6 @@ def _panel(shown: TerminalReply, width: int, height: int | None, console: Consol
 
 
 def print_plainly(shown: TerminalReply, console: Console) -> None:
-    """Print one reply below its target's name."""
-    console.print(Text(f"── {one_line(shown.name)} ({one_line(shown.ending)})", style="bold"), soft_wrap=True)
-    console.print(Text(printable(shown.reply)), soft_wrap=True)
-    console.print()
+    """Print one reply below its target's name; a pipe gets its lines as they are."""
+    name = FlowingText(f"── {one_line(shown.name)} ({one_line(shown.ending)})", style="bold")
+    console.print(Group(name, FlowingText(printable(shown.reply)), ""), soft_wrap=not console.is_terminal)

@@ -95,11 +95,12 @@ def _compare(
 
 
 def _report_to_github(compared: "ComparedRun") -> None:
+    from runner.cli.terminal import echo_workflow_command  # noqa: PLC0415
     from runner.outputs.github import append_snapshot_summary, snapshot_commands  # noqa: PLC0415
 
     append_snapshot_summary(os.environ, compared.comparisons)
     for line in snapshot_commands(os.environ, compared.run.header.path, compared.comparisons, compared.lines):
-        click.echo(line, err=True)
+        echo_workflow_command(line)
 
 
 def _render(compared: "ComparedRun") -> object:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from runner.analysis.run_results import Run
+from runner.commands.snapshot.store import SNAPSHOT, refuse_links
 from runner.storage import journal
 from runner.storage.run_folder import LATEST, find_run
 
@@ -11,9 +12,11 @@ def load_run(name: Path) -> Run:
     """Return a run named by its folder, its id in results/, `latest`, or any file that is a journal, stripped or not.
 
     Raises:
-        JournalError: there is no such run, or it cannot be read.
+        CompareError: there is no such run, it cannot be read, or it is a snapshot that holds a link.
 
     """
+    if name.suffix == SNAPSHOT and name.is_dir():
+        refuse_links(name)
     return Run.of_journal(journal.read(name if is_journal_file(name) else find_run(name)))
 
 

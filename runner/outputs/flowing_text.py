@@ -48,17 +48,21 @@ class FlowingText(Text):
 
 def line_ends(paragraph: str, columns: int) -> list[int]:
     """Return the places in a paragraph at which a new line begins, apart from the first."""
+    if 2 * len(paragraph) <= columns:
+        return []  # no character takes more than two columns
     ends: list[int] = []
-    begin = used = 0
+    used = 0
     for start, unit in _units(paragraph):
         needed = _columns(unit.rstrip())
         if used and used + needed > columns:
-            ends.append(begin := start)
+            ends.append(start)
             used = 0
         if needed > columns:
-            ends += _fold(start, unit.rstrip(), columns)
-            begin = ends[-1] if ends else begin
-        used = _columns(paragraph[begin : start + len(unit)])
+            cuts = list(_fold(start, unit.rstrip(), columns))
+            ends += cuts
+            used = _columns(paragraph[cuts[-1] if cuts else start : start + len(unit)])
+        else:
+            used += _columns(unit)
     return ends
 
 

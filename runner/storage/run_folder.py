@@ -109,30 +109,49 @@ class FolderClaim:
         writer = JournalWriter(self._folder, redact)
         if not (writer.is_empty if self._resumed is None else writer.found_size == self._resumed.size):
             writer.close()
-            raise JournalError(f"{writer.path} has changed since it was read: another run went on with it. Try again")
+            raise _has_changed(writer.path)
         return writer
+
+
+def _has_changed(journal: Path) -> JournalError:
+    return JournalError(f"{journal} has changed since it was read: another run went on with it. Try again")
 
 
 def claim_folder(folder: Path, resumed: Journal | None = None) -> FolderClaim:
     """Claim a folder for a new run, or for the run of a journal that is resumed.
 
     Raises:
-        JournalError: another run has it, or it cannot be a folder.
+        JournalError: another run has it or has been in it, or it cannot be a folder.
 
     """
     created = [path for path in (folder, *folder.parents) if not path.exists()]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = os.open(folder, os.O_RDONLY) if hasattr(os, "O_DIRECTORY") else None  # Windows opens no folders
-    except OSError as error:
-        raise JournalError(f"{folder} cannot be used: {error.strerror}; choose another folder with -o") from error
-    claim = FolderClaim(folder, resumed, created, file)
-    if file is not None:
-        lock(file, folder)
+    claim = FolderClaim(folder, resumed, created, _lock_folder(folder))
     sweep_temporaries(folder)
     if resumed is None:
         refuse_used_folder(folder)
+    elif resumed.path.stat().st_size != resumed.size:
+        raise _has_changed(resumed.path)
     return claim
+
+
+def _lock_folder(folder: Path) -> int | None:
+    """Create a folder, and return it open and locked; None on Windows, which opens no folders."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not hasattr(os, "O_DIRECTORY"):
+            return None
+        file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            lock(file, folder)
+        except JournalError:
+            os.close(file)
+            raise
+        if folder.exists() and os.path.samestat(folder.stat(), os.fstat(file)):
+            return file
+        os.close(file)
+    except OSError as error:
+        raise JournalError(f"{folder} cannot be used: {error.strerror}; choose another folder with -o") from error
+    return _lock_folder(folder)  # whoever had it removed it in between
 
 
 def _release(file: int | None, created: Iterable[Path]) -> None:

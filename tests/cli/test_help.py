@@ -1,11 +1,60 @@
-"""The help of a command: its options in groups."""
+"""Help in groups: a whole line for each command, each option under one heading, the most used first."""
 
-from runner.cli.help import OPTIONS
-from runner.cli.run import run
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from runner.cli import commands
+from runner.cli.help import COMMANDS, OPTIONS, GroupedCommand
+from tests.conftest import RunCli
+from tests.support.command import compare
 
 
-def test_every_option_of_a_run_is_in_a_group() -> None:
-    """None is left over for the end of the help, where a reader would not look for it."""
-    names = {each.lstrip("-").replace("-", "_") for option in run.params for each in option.opts if each[:2] == "--"}
-    grouped = {name for group in OPTIONS.values() for name in group}
-    assert names - grouped == {"max_requests"}  # another name of --requests
+def headings(text: str) -> list[str]:
+    """Return the headings of a help page."""
+    return re.findall(r"^(\w[\w ]*):$", text, re.MULTILINE)
+
+
+def test_every_command_has_a_whole_line_under_a_heading(tmp_path: Path) -> None:
+    """No line is cut or folded on a terminal of 80 columns, and no command is missing."""
+    text = compare(tmp_path, "--help").stdout
+    assert headings(text) == ["Options", *COMMANDS]
+    listed = [name for lines in COMMANDS.values() for name in lines]
+    assert sorted(listed) == sorted(name for name, command in commands.commands.items() if not command.hidden)
+    lines = text.splitlines()
+    for described in (line for group in COMMANDS.values() for line in group.items()):
+        assert any(
+            line.split(None, 1) == list(described) for line in lines if line.startswith("  ") and len(line) <= 80
+        )
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, command in commands.commands.items() if isinstance(command, GroupedCommand)]
+)
+def test_every_option_stands_under_one_heading(tmp_path: Path, name: str) -> None:
+    """The groups come in their order, and hold each option once."""
+    text = compare(tmp_path, name, "--help").stdout
+    assert headings(text) == [each for each in (*OPTIONS, "Options") if each in headings(text)]
+    described = re.findall(r"^  (?:-\w, )?(--[\w-]+)", text, re.MULTILINE)
+    options = [
+        each for each in commands.commands[name].get_params(click.Context(commands)) if isinstance(each, click.Option)
+    ]
+    assert len(described) == len(options)
+    assert {option for each in options for option in each.opts if option in described} == set(described)
+
+
+def test_the_options_of_a_run_are_grouped(tmp_path: Path) -> None:
+    """What is used most comes first, and only help is left without a group."""
+    text = compare(tmp_path, "run", "--help").stdout
+    assert headings(text) == ["Targets", "What to ask", "Load", "Output", "Comparing", "Cluster", "Options"]
+    assert text.index("--model") < text.index("--case") < text.index("--concurrency") < text.index("--engine")
+    assert text.rpartition("Options:")[2].split()[:2] == ["-h,", "--help"]
+
+
+def test_a_former_name_works_and_is_not_shown(run_cli: RunCli) -> None:
+    """`compare serve` is `compare simulate`; neither the help nor a suggestion names it."""
+    assert run_cli("serve", "--fault", "list").stdout == run_cli("simulate", "--fault", "list").stdout != ""
+    assert " serve " not in run_cli("--help").stdout
+    assert "'serve'" not in run_cli("serv").stderr

@@ -24,6 +24,7 @@ from runner.analysis.snapshot import (
     normalized,
     similarity,
 )
+from runner.commands.load_run import load_run
 from runner.commands.snapshot.store import (
     MAX_BYTES,
     escape,
@@ -126,8 +127,9 @@ def test_links_in_a_snapshot_are_not_followed(tmp_path: Path, place: str) -> Non
     target = outside / place if (outside / place).exists() else outside
     (folder / place).parent.mkdir(parents=True)
     (folder / place).symlink_to(target)
-    with pytest.raises(CompareError, match="is a link; a snapshot holds folders and files alone"):
-        read_replies(folder)
+    for read in (read_replies, load_run):
+        with pytest.raises(CompareError, match="is a link; a snapshot holds folders and files alone"):
+            read(folder)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links as POSIX has them")

@@ -9,10 +9,13 @@ from pathlib import Path
 from string import Formatter
 
 from runner.core.events import Outcome
-from runner.outputs.charts import draw_page_charts
+from runner.outputs.charts import TOTAL, TTFT, draw_page_charts
+from runner.outputs.charts.chart import LOGARITHMIC
+from runner.outputs.charts.panel_layout import CONTEXT_SENTENCE
+from runner.outputs.charts.scatter import PROMPT_SIZES, REPLY_SIZES
 from runner.outputs.report.document import write_report
 from runner.outputs.text.labels import OUTCOMES
-from runner.outputs.text.language import Text, _, in_language, join, other_of, plural
+from runner.outputs.text.language import BilingualText, _, in_language, join, other_of, plural
 from tests.conftest import RunCli
 from tests.support.crafted_runs import BASE, NEW, jittered, run_of, write_run
 from tests.support.report_pages import Shape
@@ -34,6 +37,17 @@ def texts_of_code() -> Iterator[str]:
         for found in IN_TEMPLATE.finditer(path.read_text(encoding="utf-8")):
             yield found[1] or found[2]
     yield from (OUTCOMES[outcome] for outcome in Outcome)
+    yield from (
+        CONTEXT_SENTENCE,
+        LOGARITHMIC,
+        "requests",
+        "targets",
+        "figures",
+        "checks passed",
+        "cost per 1,000 requests",
+    )
+    yield from (each.remark for each in (*PROMPT_SIZES, *REPLY_SIZES))
+    yield from (each.title for each in (TTFT, TOTAL))
     yield from (chart.title for chart in draw_page_charts([Shape(2, 13, 12).run]))
 
 
@@ -93,7 +107,7 @@ def test_a_text_knows_itself_in_both_languages() -> None:
     assert both.other == "a/b 最先作答：速度为 c/d 的 2x; 3 轮!"
     with in_language("zh"):
         assert (_("Summary"), _("Summary").other) == ("汇总", "Summary")
-    assert isinstance(_("Summary"), Text)
+    assert isinstance(_("Summary"), BilingualText)
     assert other_of("plain") == "plain"
 
 

@@ -167,12 +167,12 @@ def test_a_report_opens_from_disk(opening: Opener, real: Path) -> None:
 def test_filters_show_failed_or_different_turns_and_search_covers_all_texts(opening: Opener, real: Path) -> None:
     """Failed shows turns with a failed check, different turns whose replies differ; search covers all texts."""
     page = opening(real)
-    page.get_by_text("Failed", exact=True).click()
+    page.get_by_role("radio", name="Failed").check()
     assert labels(page) == ["sum"]
-    page.locator("#controls").get_by_text("Differences", exact=True).click()
+    page.get_by_role("radio", name="Differences").check()
     assert "sum" not in labels(page)
     assert "自我介绍" in labels(page)
-    page.get_by_text("All", exact=True).click()
+    page.get_by_role("radio", name="All").check()
     page.get_by_role("searchbox").fill("ada TURN")
     assert labels(page) == ["talk · turn 2"]
     page.get_by_role("searchbox").fill("反应快")
@@ -253,7 +253,7 @@ def test_reasoning_is_folded(opening: Opener, real: Path) -> None:
 def test_the_address_holds_the_state(opening: Opener, real: Path) -> None:
     """A reload, a link and an edited address restore filters, search and base."""
     page = opening(real)
-    page.locator("#controls").get_by_text("Differences", exact=True).click()
+    page.get_by_role("radio", name="Differences").check()
     page.get_by_role("searchbox").fill("TCP")
     against(page).select_option("sim/thinker")
     page.keyboard.press("Tab")
@@ -469,7 +469,9 @@ def test_hostile_replies_do_nothing(opening: Opener, hostile: Path, state: str) 
     assert page.locator("tr.turn").count() == len(REPLIES)
     assert page.evaluate("turns.every(turn => turn.element.children.length === 4)")
     assert page.locator("article [href]:not([href^='http']), article [style], article [id]").count() == 0
-    assert page.evaluate("getComputedStyle(document.querySelector('tr.turn:not([hidden])')).display") != "none"
+    assert page.evaluate(
+        "[...document.querySelectorAll('tr.turn:not([hidden])')].every(row => getComputedStyle(row).display !== 'none')"
+    )
 
 
 def test_hostile_replies_stay_in_their_cells(opening: Opener, hostile: Path) -> None:

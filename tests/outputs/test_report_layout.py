@@ -182,7 +182,7 @@ def test_the_glance_switches_its_figure_and_leads_to_a_reply(opening: Opener, pa
     page = opening(pages["six"], "#show=failed")
     glance = page.locator(".glance")
     expect(glance.locator(".m.ttft").first).to_be_visible()
-    page.locator(".metrics").get_by_text("cost", exact=True).click()
+    page.get_by_role("radio", name="cost").check()
     expect(glance.locator(".m.ttft").first).to_be_hidden()
     expect(glance.locator(".m.cost").first).to_contain_text("CNY")
     glance.locator("a[href='#reply-4-3']").click()
@@ -204,7 +204,7 @@ class Chart:
     @property
     def box(self) -> str:
         """The selector of its drawing that is shown."""
-        return f"figure:has(h3:text('{self.title}')) .drawing:visible svg"
+        return f"figure:has(h3:has-text('{self.title}')) .drawing:visible svg"
 
 
 def test_a_chart_answers_a_pointer(opening: Opener, pages: dict[str, Path]) -> None:

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.errors import CompareError, JournalError, WriteFailed
+from runner.storage import journal
 from runner.storage.journal import FILE_NAME
 from runner.storage.run_folder import (
     LATEST,
@@ -25,6 +26,7 @@ from runner.storage.run_folder import (
     write_atomically,
     write_each,
 )
+from tests.support.crafted_runs import answered, write_run
 
 CHECKOUT = Path(__file__).parents[2]
 NOON = datetime(2026, 1, 2, 12, 0, 0, tzinfo=UTC)
@@ -237,6 +239,17 @@ def test_a_journal_that_came_after_the_claim_is_not_written_to(tmp_path: Path, b
     with pytest.raises(JournalError, match="another run went on with it"):
         claim.open()
     assert (tmp_path / FILE_NAME).read_bytes() == b'{"kind":"header"}\n'
+
+
+def test_a_run_that_went_on_since_it_was_read_is_not_resumed(tmp_path: Path) -> None:
+    """Between reading a journal and claiming its folder, another process may have resumed the run."""
+    folder = write_run(tmp_path / "run", [answered()])
+    read = journal.read(folder)
+    claim_folder(folder, read).release()
+    with journal.JournalWriter(folder) as writer:
+        writer.append({"kind": "end"})
+    with pytest.raises(JournalError, match="has changed since it was read: another run went on with it"):
+        claim_folder(folder, read)
 
 
 def test_a_run_is_found_by_folder_journal_id_and_latest(tmp_path: Path) -> None:

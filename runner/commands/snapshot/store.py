@@ -24,6 +24,9 @@ from runner.storage.journal.line import to_bytes
 from runner.storage.run_folder import write_atomically
 
 REPLIES, TIMINGS, SUFFIX = "replies", "timings.json", ".txt"
+SNAPSHOT = ".snapshot"
+"""The suffix of a snapshot's folder."""
+
 TURN = "+"
 """Between a case and its turn, from the second turn on."""
 
@@ -37,7 +40,7 @@ _ESCAPED = re.compile(r"\^([a-z])|((?:%[0-9a-f]{2})+)")
 
 def snapshot_folder(suite: Path) -> Path:
     """Return the folder of a suite's snapshot."""
-    return suite.with_name(f"{suite.stem}.snapshot")
+    return suite.with_name(f"{suite.stem}{SNAPSHOT}")
 
 
 # Replies

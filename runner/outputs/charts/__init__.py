@@ -26,7 +26,7 @@ from functools import partial
 from runner.analysis.run_results import Run
 from runner.outputs.charts.arrivals import draw_arrivals
 from runner.outputs.charts.canvas import NARROW, Canvas
-from runner.outputs.charts.chart import Chart
+from runner.outputs.charts.chart import LOGARITHMIC, Chart
 from runner.outputs.charts.chart_data import TOTAL, TTFT, ChartDuration
 from runner.outputs.charts.ecdf import draw_ecdf
 from runner.outputs.charts.phases import draw_phases
@@ -36,6 +36,7 @@ from runner.outputs.charts.swarm import draw_swarm
 from runner.outputs.charts.sweep import draw_tokens_under_load, draw_ttft_under_load
 from runner.outputs.charts.tradeoff import draw_tradeoff
 from runner.outputs.charts.waterfall import draw_waterfall
+from runner.outputs.text.language import BilingualText, _, other_of
 
 __all__ = [
     "TOTAL",
@@ -167,4 +168,11 @@ def _draw_variants(
             assert drawn is not None
             variants.append(ChartVariant(narrow=width == NARROW, logarithmic=kind, svg=drawn.svg))
     readings = {series: list(texts) for series, texts in chart.readings.items()}
-    return PageChart(chart.title, chart.caption, tuple(variants), readings, first.is_logarithmic, first.can_switch)
+    caption = _without_scale(chart.caption) if first.can_switch else chart.caption
+    return PageChart(chart.title, caption, tuple(variants), readings, first.is_logarithmic, first.can_switch)
+
+
+def _without_scale(caption: str) -> BilingualText:
+    """Return a caption without the sentence on its scale, which the page can switch."""
+    sentence = _(LOGARITHMIC)
+    return BilingualText(caption.replace(f" {sentence}", ""), other_of(caption).replace(f" {sentence.other}", ""))

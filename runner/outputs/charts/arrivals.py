@@ -15,6 +15,7 @@ from runner.outputs.charts.labels import LineStyle, draw_key
 from runner.outputs.charts.panel_layout import PANEL_HEIGHT, Panel, PanelLayout, draw_panels, panel_grid
 from runner.outputs.charts.svg import Point, dots, element, figure, steps
 from runner.outputs.text.figures import seconds
+from runner.outputs.text.language import _
 
 MAX_LINES = 12
 """Lines of one target; more of them would hide each other."""
@@ -139,8 +140,14 @@ def _arrivals_caption(run: Run, shown: Sequence[SpacedSample[Arrival]]) -> str:
     seen, drawn = sum(each.seen for each in shown), sum(len(each.items) for each in shown)
     return join_sentences(
         [
-            f"A line is one timed reply, {sizes([each.seen for each in shown])}, in at most {2 * MAX_STEPS} steps.",
-            f"{drawn:,} of {seen:,} replies are drawn, evenly spaced in time." if drawn < seen else None,
+            _(
+                "A line is one timed reply, {sizes}, in at most {steps} steps.",
+                sizes=sizes([each.seen for each in shown]),
+                steps=2 * MAX_STEPS,
+            ),
+            _("{n} of {all} replies are drawn, evenly spaced in time.", n=f"{drawn:,}", all=f"{seen:,}")
+            if drawn < seen
+            else None,
         ],
         simulated=run.simulated,
     )

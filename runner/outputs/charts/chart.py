@@ -3,7 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-SIMULATED = "Simulated: this says nothing about any provider."
+from runner.outputs.text.language import _, join, plural
+
+LOGARITHMIC = "The scale is logarithmic."
+"""A sentence of captions; a page whose chart can be switched to a linear scale leaves it out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +22,8 @@ class Chart:
 
 def join_sentences(sentences: Iterable[str | None], *, simulated: bool) -> str:
     """Return a caption of the sentences that are not None, with a warning at its end if figures are simulated."""
-    warned = [*sentences, SIMULATED if simulated else None]
-    return " ".join(sentence for sentence in warned if sentence)
+    warned = [*sentences, _("Simulated: this says nothing about any provider.") if simulated else None]
+    return join(" ", (sentence for sentence in warned if sentence))
 
 
 def sizes(counts: Sequence[int]) -> str:
@@ -28,11 +31,20 @@ def sizes(counts: Sequence[int]) -> str:
     fewest, most = min(counts), max(counts)
     if len(counts) == 1:
         return f"n {most:,}"
-    return f"n {most:,} each" if fewest == most else f"n {fewest:,} to {most:,}"
+    if fewest == most:
+        return _("n {n} each", n=f"{most:,}")
+    return _("n {fewest} to {most}", fewest=f"{fewest:,}", most=f"{most:,}")
 
 
-def left_out(number: int, of: int, what: str, done: str, why: str) -> str | None:
-    """Return a sentence on how many of a thing are not drawn, or counted, and why; None if all are."""
+def left_out(number: int, of: int, what: str, why: str) -> str | None:
+    """Return a sentence on how many of a thing are not drawn, and why; None if all are."""
     if number == 0:
         return None
-    return f"{number:,} of {of:,} {what} {'is' if number == 1 else 'are'} not {done}: {why}."
+    return plural(
+        number,
+        "{n} of {of} {what} is not drawn: {why}.",
+        "{n} of {of} {what} are not drawn: {why}.",
+        of=f"{of:,}",
+        what=_(what),
+        why=why,
+    )

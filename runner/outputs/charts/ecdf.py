@@ -18,6 +18,7 @@ from runner.outputs.charts.panel_layout import (
 )
 from runner.outputs.charts.svg import Point, element, figure, steps
 from runner.outputs.text.figures import seconds
+from runner.outputs.text.language import _
 
 MIN_VALUES = 20
 """The steps of fewer values would be mistaken for structure."""
@@ -100,10 +101,14 @@ def _ecdf_caption(run: Run, shown: Sequence[Distribution], over: ChartDuration) 
     counts, targets, most = [len(each.values) for each in shown], len(run.summary), max_points(len(shown))
     return join_sentences(
         [
-            f"The line is the share of a target's timed requests whose {over.title} was no longer, {sizes(counts)}.",
-            CONTEXT_SENTENCE if len(shown) > 1 else None,
-            left_out(targets - len(shown), targets, "targets", "drawn", f"below n {MIN_VALUES}"),
-            f"Of more than {most} steps, {most} are drawn." if max(counts) > most else None,
+            _(
+                "The line is the share of a target's timed requests whose {title} was no longer, {sizes}.",
+                title=_(over.title),
+                sizes=sizes(counts),
+            ),
+            _(CONTEXT_SENTENCE) if len(shown) > 1 else None,
+            left_out(targets - len(shown), targets, "targets", _("below n {n}", n=MIN_VALUES)),
+            _("Of more than {most} steps, {most} are drawn.", most=most) if max(counts) > most else None,
         ],
         simulated=run.simulated,
     )

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from runner.analysis.columns import Row
+from runner.analysis.result_columns import Row
 from runner.analysis.run_results import Run
 from runner.outputs.charts.axis import Axis, Scale, time_quantity
 from runner.outputs.charts.canvas import Canvas
@@ -21,6 +21,7 @@ from runner.outputs.charts.labels import SMALL, draw_label, widest, width
 from runner.outputs.charts.row_layout import GUTTER, FigureColumn, RowLayout
 from runner.outputs.charts.svg import SOFT, Point, element, escaped, figure, series_colour
 from runner.outputs.text.figures import seconds
+from runner.outputs.text.language import _
 
 CONNECT, FIRST, THINKING, ANSWER = "connecting", "to first text", "thinking", "answering"
 CONNECTING = ("dns_s", "tcp_s", "tls_s")
@@ -216,11 +217,16 @@ def _phases_caption(run: Run, shown: Sequence[MedianRequest]) -> str:
     requests, counts = len(run.measured), [each.n for each in shown]
     return join_sentences(
         [
-            "A bar is one real request, so that its phases add up, as medians of phases would not.",
-            f"It is the one whose time without the queue is the median of its target's timed ones, {sizes(counts)}.",
-            "The queue, our own wait for a free slot, is not to scale." if any(each.queue for each in shown) else None,
-            "Waits between attempts are not drawn.",
-            left_out(requests - sum(counts), requests, "requests", "counted", "they failed"),
+            _("A bar is one real request, so that its phases add up, as medians of phases would not."),
+            _(
+                "It is the one whose time without the queue is the median of its target's timed ones, {sizes}.",
+                sizes=sizes(counts),
+            ),
+            _("The queue, our own wait for a free slot, is not to scale.")
+            if any(each.queue for each in shown)
+            else None,
+            _("Waits between attempts are not drawn."),
+            left_out(requests - sum(counts), requests, "requests", _("they failed")),
         ],
         simulated=run.simulated,
     )

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from runner.analysis.columns import Row
+from runner.analysis.result_columns import Row
 from runner.analysis.run_results import Run
 from runner.outputs.charts.axis import Axis, Quantity, time_quantity
 from runner.outputs.charts.canvas import Canvas
@@ -29,6 +29,7 @@ from runner.outputs.charts.panel_layout import (
 )
 from runner.outputs.charts.svg import Point, dots, element, figure
 from runner.outputs.text.figures import seconds
+from runner.outputs.text.language import _
 
 DOT, SMALL_DOT = 4.2, 2.6
 """The diameter of a dot, and of a dot among many."""
@@ -163,11 +164,15 @@ def _scatter_caption(run: Run, shown: Sequence[ScatterPoints], over: ChartDurati
     requests, counts, most = len(run.measured), [len(each.points) for each in shown], max_points(len(shown))
     return join_sentences(
         [
-            f"A dot is one timed request, {sizes(counts)}.",
-            CONTEXT_SENTENCE if len(shown) > 1 else None,
-            size.remark,
-            left_out(requests - sum(counts), requests, "requests", "drawn", f"they failed, or brought no {over.name}"),
-            f"Of more than {most} a target, {most} are drawn, evenly spaced in time." if max(counts) > most else None,
+            _("A dot is one timed request, {sizes}.", sizes=sizes(counts)),
+            _(CONTEXT_SENTENCE) if len(shown) > 1 else None,
+            _(size.remark),
+            left_out(
+                requests - sum(counts), requests, "requests", _("they failed, or brought no {name}", name=over.name)
+            ),
+            _("Of more than {most} a target, {most} are drawn, evenly spaced in time.", most=most)
+            if max(counts) > most
+            else None,
         ],
         simulated=run.simulated,
     )

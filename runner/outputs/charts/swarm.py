@@ -8,11 +8,12 @@ from runner.analysis.run_results import Run
 from runner.analysis.summary import Statistic
 from runner.outputs.charts.axis import Axis, Scale, time_quantity
 from runner.outputs.charts.canvas import Canvas
-from runner.outputs.charts.chart import Chart, join_sentences, left_out, sizes
+from runner.outputs.charts.chart import LOGARITHMIC, Chart, join_sentences, left_out, sizes
 from runner.outputs.charts.chart_data import PLACE_COLUMNS, ChartDuration, ChartSample, max_points, thin, timed_samples
 from runner.outputs.charts.row_layout import FigureColumn, RowLayout
 from runner.outputs.charts.svg import Point, dots, element, figure, number, series_colour
 from runner.outputs.text.figures import seconds
+from runner.outputs.text.language import _
 
 TOP = 22.0
 MIN_ROW_HEIGHT, MAX_ROW_HEIGHT, ROWS_HEIGHT = 36.0, 64.0, 300.0
@@ -124,16 +125,22 @@ def _draw_median(each: TargetValues, y: float, scale: Scale) -> str:
 
 def _swarm_caption(run: Run, shown: Sequence[TargetValues], over: ChartDuration, scale: Scale) -> str:
     counts, requests, most = [len(each.values) for each in shown], len(run.measured), max_points(len(shown))
-    interval = ", on the line of its 95 % interval" if any(each.median.interval for each in shown) else ""
+    with_interval = any(each.median.interval for each in shown)
     without_interval = any(each.median.interval is None for each in shown)
     return join_sentences(
         [
-            f"A dot is the {over.title} of one timed request, {sizes(counts)}.",
-            f"The stroke below is the median{interval}.",
-            f"Below n {FEWEST_UNITS} there is no interval." if without_interval else None,
-            "The scale is logarithmic." if scale.logarithmic else None,
-            left_out(requests - sum(counts), requests, "requests", "drawn", f"they failed, or brought no {over.name}"),
-            f"Of more than {most} a target, {most} are drawn, evenly spaced by rank." if max(counts) > most else None,
+            _("A dot is the {title} of one timed request, {sizes}.", title=_(over.title), sizes=sizes(counts)),
+            _("The stroke below is the median, on the line of its 95 % interval.")
+            if with_interval
+            else _("The stroke below is the median."),
+            _("Below n {n} there is no interval.", n=FEWEST_UNITS) if without_interval else None,
+            _(LOGARITHMIC) if scale.logarithmic else None,
+            left_out(
+                requests - sum(counts), requests, "requests", _("they failed, or brought no {name}", name=over.name)
+            ),
+            _("Of more than {most} a target, {most} are drawn, evenly spaced by rank.", most=most)
+            if max(counts) > most
+            else None,
         ],
         simulated=run.simulated,
     )

@@ -19,6 +19,7 @@ from runner.outputs.charts.panel_layout import (
 )
 from runner.outputs.charts.svg import Point, dots, element, figure, line
 from runner.outputs.text.figures import rate, seconds
+from runner.outputs.text.language import _
 
 CONCURRENCY = Quantity("concurrency")
 SOLID: LineStyle = {"stroke_width": "1.8"}
@@ -126,13 +127,16 @@ def _describe(target: str, curves: Sequence[Curve], levels: Sequence[LoadPoint])
 
 def _sweep_caption(run: Run, curves: Sequence[Curve]) -> str:
     figures = [curve.read(level) for curve in curves for level in run.sweep]
-    why = "too few requests were timed, or not all tokens were counted"
+    why = _("too few requests were timed, or not all tokens were counted")
     return join_sentences(
         [
-            f"A dot is a level of the sweep, {sizes([level.n for level in run.sweep])}, of timed requests.",
-            CONTEXT_SENTENCE if len({level.target for level in run.sweep}) > 1 else None,
-            "A level is how many requests a provider's lane may have in flight; levels are spaced by their ratio.",
-            left_out(figures.count(None), len(figures), "figures", "drawn", why),
+            _(
+                "A dot is a level of the sweep, {sizes}, of timed requests.",
+                sizes=sizes([each.n for each in run.sweep]),
+            ),
+            _(CONTEXT_SENTENCE) if len({level.target for level in run.sweep}) > 1 else None,
+            _("A level is how many requests a provider's lane may have in flight; levels are spaced by their ratio."),
+            left_out(figures.count(None), len(figures), "figures", why),
         ],
         simulated=run.simulated,
     )

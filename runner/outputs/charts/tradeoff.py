@@ -22,16 +22,18 @@ from runner.outputs.charts.axis import (
     time_quantity,
 )
 from runner.outputs.charts.canvas import Canvas
-from runner.outputs.charts.chart import Chart, join_sentences, left_out
-from runner.outputs.charts.labels import SMALL, draw_label, elide, widest, width
+from runner.outputs.charts.chart import Chart, join_sentences, left_out, sizes
+from runner.outputs.charts.labels import SMALL, draw_label, elide, widest
 from runner.outputs.charts.svg import dots, element, figure, line, series_colour
 from runner.outputs.text.figures import interval_ends, seconds
+from runner.outputs.text.language import _
 from runner.pricing.money import write_amount
 
 TOP, HEIGHT, BELOW, OVERHANG = 28.0, 230.0, 40.0, 14.0
+BOTTOM = TOP + HEIGHT
 RADIUS = 5.0
 FRONT = {"stroke": "currentColor", "stroke_opacity": "0.45", "stroke_dasharray": "5 4", "fill": "none"}
-LINE_HEIGHT = 14.0
+LINE_HEIGHT, SWATCH = 14.0, 11.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +144,7 @@ def _point(figures: TargetFigures, place: int) -> TradeoffPoint | None:
 
 
 def _axes(shown: Sequence[TradeoffPoint], up: _Up, canvas: Canvas) -> tuple[Axis, Axis]:
-    bottom, top = TOP + HEIGHT, TOP
+    bottom, top = BOTTOM, TOP
     if up is _QUALITY:
         y_axis = Axis(Scale(0.0, 1.0, bottom, top, (0.0, 0.25, 0.5, 0.75, 1.0)), Quantity(up.name, "%", 100.0))
     else:
@@ -201,26 +203,34 @@ def _draw_point(point: TradeoffPoint, frame: _Frame, *, is_front: bool, canvas: 
 
 
 def _draw_names(shown: Sequence[TradeoffPoint], frame: _Frame, canvas: Canvas) -> list[str]:
-    """Draw the name of each target beside its point where it covers nothing else; a pointer reads the others."""
+    """Draw the name of each target near its point where it covers nothing else; a pointer reads the others."""
     taken = [_around(*frame.at(point)) for point in shown]
     taken += [
         (left - 2, top - 2, right + 2, bottom + 2) for point in shown for left, top, right, bottom in frame.bars(point)
     ]
     drawn = []
     for point in sorted(shown, key=lambda each: each.total_s):
-        name = elide(point.target, canvas.width / 2, SMALL)
-        wide = width(name, SMALL)
-        for left, baseline in _choices(*frame.at(point), wide):
-            box = (left, baseline - SMALL, left + wide, baseline + 3)
-            is_inside = (
-                frame.x.start <= left and box[2] <= canvas.width and box[1] >= TOP - 14 and box[3] <= TOP + HEIGHT
-            )
-            if is_inside and not any(_overlap(box, other) for other in taken):
-                label = draw_label(left, baseline, name, size=SMALL, title=point.target)
-                drawn.append(element("g", label, data_target=str(point.place)))
+        lines = [elide(text, canvas.width / 2, SMALL) for text in (point.target, point.price) if text]
+        wide, below = SWATCH + widest(lines, SMALL), LINE_HEIGHT * (len(lines) - 1)
+        for left, baseline in _choices(point, frame, wide, below):
+            box = (left, baseline - SMALL, left + wide, baseline + below + 3)
+            if _is_inside(box, frame, canvas) and not any(_overlap(box, other) for other in taken):
+                drawn.append(_draw_lines(left, baseline, lines, point))
                 taken.append(box)
                 break
     return drawn
+
+
+def _draw_lines(left: float, baseline: float, lines: Sequence[str], point: TradeoffPoint) -> str:
+    """Draw a target's name behind a dot in its colour, and below it what 1,000 requests cost."""
+    name, *others = lines
+    swatch = {"stroke": series_colour(point.place), "stroke_width": "6", "stroke_linecap": "round"}
+    parts = [
+        element("path", d=dots([(left + 4, baseline - 4)]), **swatch),
+        draw_label(left + SWATCH, baseline, name, size=SMALL, title=point.target),
+        *(draw_label(left + SWATCH, baseline + LINE_HEIGHT, text, size=SMALL, soft=True) for text in others),
+    ]
+    return element("g", *parts, data_target=str(point.place))
 
 
 Box = tuple[float, float, float, float]
@@ -230,21 +240,22 @@ def _around(x: float, y: float) -> Box:
     return x - RADIUS, y - RADIUS, x + RADIUS, y + RADIUS
 
 
-def _choices(x: float, y: float, wide: float) -> list[tuple[float, float]]:
-    """Return the left end and baseline of each place that a name may have beside its point."""
-    beside, low, high = RADIUS + 5, y + LINE_HEIGHT + 2, y - RADIUS - 4
-    middle = y + SMALL / 3
-    return [
-        (x + beside, middle),
-        (x + beside, high),
-        (x + beside, low),
-        (x - beside - wide, high),
-        (x - beside - wide, low),
-        (x + beside, high - LINE_HEIGHT),
-        (x - beside - wide, high - LINE_HEIGHT),
-        (x + beside, low + LINE_HEIGHT),
-        (x - beside - wide, low + LINE_HEIGHT),
-    ]
+def _is_inside(box: Box, frame: _Frame, canvas: Canvas) -> bool:
+    left, top, right, bottom = box
+    return left >= frame.x.start and right <= canvas.width and top >= TOP - 14 and bottom <= BOTTOM
+
+
+def _choices(point: TradeoffPoint, frame: _Frame, wide: float, below: float) -> list[tuple[float, float]]:
+    """Return the left end and baseline of each place that a name may have: beside its point, then beyond its bars."""
+    x, y = frame.at(point)
+    tops, bottoms = zip(
+        *[(y - RADIUS, y + RADIUS), *((top, bottom) for _x, top, _x2, bottom in frame.bars(point))], strict=True
+    )
+    middle, high, low = y + SMALL / 3 - below / 2, min(tops) - 4 - below, max(bottoms) + LINE_HEIGHT + 2
+    lefts = (x + RADIUS + 5, x - RADIUS - 5 - wide, x - wide / 2)
+    step = below + LINE_HEIGHT + 4
+    beyond = [at for row in range(5) for at in (high - row * step, low + row * step)]
+    return [*((left, middle) for left in lefts[:2]), *((left, at) for at in beyond for left in lefts)]
 
 
 def _overlap(a: Box, b: Box) -> bool:
@@ -253,13 +264,13 @@ def _overlap(a: Box, b: Box) -> bool:
 
 def _caption(run: Run, shown: Sequence[TradeoffPoint], up: _Up) -> str:
     targets = len(run.summary)
-    better = "Better is to the left and up." if up.is_more_better else "Better is to the left and down."
+    better = _("Better is to the left and up.") if up.is_more_better else _("Better is to the left and down.")
     counts = [point.n for point in shown]
     return join_sentences(
         [
-            f"A point is a target, n {min(counts):,} to {max(counts):,}; bars are 95 % intervals. {better}",
-            "Filled points are beaten by none in everything at once; the dashed line joins the best trade-offs.",
-            left_out(targets - len(shown), targets, "targets", "drawn", f"they have no time or no {up.name}"),
+            _("A point is a target, {sizes}; bars are 95 % intervals. {better}", sizes=sizes(counts), better=better),
+            _("Filled points are beaten by none in everything at once; the dashed line joins the best trade-offs."),
+            left_out(targets - len(shown), targets, "targets", _("they have no time or no {name}", name=_(up.name))),
         ],
         simulated=run.simulated,
     )

@@ -13,6 +13,7 @@ from runner.outputs.charts.labels import LineStyle, draw_key
 from runner.outputs.charts.row_layout import FigureColumn, RowLayout
 from runner.outputs.charts.svg import dots, element, figure, number, series_colour
 from runner.outputs.text.figures import seconds
+from runner.outputs.text.language import _
 
 TOP = 40.0
 MIN_TRACK_HEIGHT, MAX_TRACK_HEIGHT, TRACKS_HEIGHT = 1.6, 8.0, 420.0
@@ -210,13 +211,20 @@ def _waterfall_caption(run: Run, shown: Sequence[TargetSpans], never_sent: int) 
     failed = any(span.failed for each in shown for span in each.spans)
     return join_sentences(
         [
-            f"A bar is one request, n {seen:,}: thin while it connected and waited, thick while text arrived.",
-            "Requests of a target that overlap are drawn below each other.",
-            "A cross is the last sign of a request that failed." if failed else None,
-            f"{drawn:,} of {seen:,} are drawn, evenly spaced; more were in flight together than are shown."
+            _(
+                "A bar is one request, n {n}: thin while it connected and waited, thick while text arrived.",
+                n=f"{seen:,}",
+            ),
+            _("Requests of a target that overlap are drawn below each other."),
+            _("A cross is the last sign of a request that failed.") if failed else None,
+            _(
+                "{n} of {all} are drawn, evenly spaced; more were in flight together than are shown.",
+                n=f"{drawn:,}",
+                all=f"{seen:,}",
+            )
             if drawn < seen
             else None,
-            left_out(never_sent, seen + never_sent, "requests", "drawn", "they were never sent"),
+            left_out(never_sent, seen + never_sent, "requests", _("they were never sent")),
         ],
         simulated=run.simulated,
     )

@@ -13,6 +13,7 @@ from runner.analysis.replies import ReplyChange, ReplySimilarity
 from runner.analysis.verdict import Verdict
 from runner.analysis.word_diff import DiffPiece, WordChange, marked_words
 from runner.outputs.diff import phrases
+from runner.outputs.flowing_text import FlowingText
 from runner.outputs.text.escape import one_line
 from runner.outputs.text.figures import count
 
@@ -94,7 +95,7 @@ def _replies(difference: Difference) -> Iterator[Text]:
 def _marked_words(change: ReplyChange) -> Text:
     """Return the words removed and added, with a little of the unchanged text around them."""
     before, after = change.base.text or "", change.new.text or ""
-    shown = Text("  ")
+    shown = FlowingText("  ")
     for piece in marked_words(before, after) or _whole_texts(before, after):
         if len(shown) > MAX_CHARACTERS:
             return shown.append(" …")

@@ -155,7 +155,7 @@ def compose_report(runs: Sequence[Run], difference: Difference | None = None) ->
         caption=describe_columns(runs[0].percents),
         failures=failures,
         remarks=(*more, *_sentences(runs, remarks)),
-        checks="; ".join(_sentences(runs, _count_checks)) or None,
+        checks=join("; ", _sentences(runs, _count_checks)) or None,
         check_tables=tuple(table for table in tables if table),
         charts=tuple(draw_page_charts(runs)),
         baseline=compose_comparison(difference) if difference else None,
@@ -181,7 +181,9 @@ def _wants_replies_first(runs: Sequence[Run]) -> bool:
 def _sentences(runs: Sequence[Run], describe: Callable[[Run], Sequence[str]]) -> list[str]:
     """Return the sentences on each run; where there are several runs, each begins with the run's name."""
     described = [(name_run(number, len(runs)), describe(run)) for number, run in enumerate(runs, start=1)]
-    return [f"{name}: {sentence}" if name else sentence for name, sentences in described for sentence in sentences]
+    return [
+        join(": ", (name, sentence)) if name else sentence for name, sentences in described for sentence in sentences
+    ]
 
 
 def _join_sentences(runs: Sequence[Run], describe: Callable[[Run], str | None]) -> str | None:

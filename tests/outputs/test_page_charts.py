@@ -1,0 +1,131 @@
+"""Charts for a page: two widths, two kinds of scale, one scale for several runs, readings, and the trade-off chart."""
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from runner.analysis.run_results import Run
+from runner.outputs.charts import draw_page_charts, draw_tradeoff
+from runner.outputs.charts.canvas import NARROW, Canvas
+from runner.outputs.charts.chart import Chart
+from runner.outputs.charts.svg import WIDE
+from tests.support.crafted_runs import BASE, NEW, answered, header
+from tests.support.report_pages import TARGETS, Shape
+from tests.support.svg_geometry import NAMESPACE, check, follow, parse
+
+RUN = Shape(3, 13, 12, down=None).run
+
+
+def priced(costs: dict[str, int], passing: dict[str, int], totals_s: dict[str, float]) -> Run:
+    """Return a run of ten cases for each target, with so many of the checks passed, all of the same time and cost."""
+    cases = tuple(f"case-{at}" for at in range(10))
+    records = [
+        replace(
+            answered(target, case, 1, ttft_s=total_s - 0.5, reply="yes" if at < passing[target] else "no"),
+            input_tokens=1,
+            output_tokens=costs[target],
+        )
+        for target, total_s in totals_s.items()
+        for at, case in enumerate(cases)
+    ]
+    price = {"currency": "CNY", "source": "list", "date": None, "rates": [{"input": "0", "output": "1000"}]}
+    checks = {case: {"checks": {"contains": "yes"}, "pass": "all", "turns": 1, "line": 1} for case in cases}
+    prices = dict.fromkeys(totals_s, price)
+    return Run.of(header("priced", tuple(totals_s), cases=cases, prices=prices, checks=checks), records)
+
+
+def test_each_chart_is_drawn_for_both_widths_and_scales() -> None:
+    """A chart that can be switched has four drawings, any other two; all have the same readings."""
+    charts = draw_page_charts([RUN])
+    assert len(charts) >= 8
+    for chart in charts:
+        assert len(chart.variants) == (4 if chart.can_switch else 2), chart.title
+        assert {variant.narrow for variant in chart.variants} == {True, False}
+        for variant in chart.variants:
+            root = parse(Chart(chart.title, variant.svg, chart.caption))
+            assert float(root.attrib["width"]) == (NARROW if variant.narrow else WIDE)
+            assert ("(log scale)" in variant.svg) == variant.logarithmic
+
+
+def test_every_reading_has_its_mark() -> None:
+    """A series has as many marks as texts, in each drawing, or a pointer would read the wrong one."""
+    for chart in draw_page_charts([RUN]):
+        for variant in chart.variants:
+            root = parse(Chart(chart.title, variant.svg, chart.caption))
+            found = {
+                path.attrib["data-series"]: path.attrib["d"] for path in root.iter() if "data-series" in path.attrib
+            }
+            assert found.keys() == chart.readings.keys()
+            for series, data in found.items():
+                ends = [*follow(data)]
+                marks = data.count("h0") or data.count("V") or len(ends)
+                assert marks == len(chart.readings[series]), (chart.title, series)
+
+
+def test_readings_name_the_request() -> None:
+    """A dot of the swarm says which case and repeat it is, and its value."""
+    (swarm,) = [chart for chart in draw_page_charts([RUN]) if chart.title.startswith("Time to first text of every")]
+    assert len(swarm.readings["0"]) == 13 * 12
+    assert any("capital-of-france · repeat 7: " in text for text in swarm.readings["0"])
+
+
+def test_runs_side_by_side_share_their_scales() -> None:
+    """The same value is at the same place in both runs' charts, however different their ranges are."""
+    slow = replace(RUN.header, run_id="slow")
+    records = [answered(BASE, "one", at, ttft_s=0.1 * at) for at in (1, 2, 3)]
+    other = [answered(BASE, "one", at, ttft_s=2.0 * at) for at in (1, 2, 3)]
+    runs = [Run.of(header(name, (BASE,)), of_run) for name, of_run in (("fast", records), (slow.run_id, other))]
+    charts = [chart for chart in draw_page_charts(runs) if chart.title.startswith("Time to first text of every")]
+    assert [chart.title.rpartition(" · ")[2] for chart in charts] == ["run 1", "run 2"]
+    ticks = [
+        [text.text for text in parse(Chart("", chart.variants[0].svg, "")).iter(f"{NAMESPACE}text")][-4:-1]
+        for chart in charts
+    ]
+    assert ticks[0] == ticks[1]
+
+
+# -- The trade-off chart -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("width", [WIDE, NARROW])
+@pytest.mark.parametrize("targets", [2, 6, 12])
+@pytest.mark.parametrize("logarithmic", [True, False])
+def test_the_tradeoff_is_legible(width: float, targets: int, logarithmic: bool) -> None:
+    """Whatever the number of targets, no label covers another or leaves the chart."""
+    chart = draw_tradeoff(Shape(targets, 13, 2).run, "tradeoff", Canvas(width=width, logarithmic=logarithmic))
+    assert chart is not None
+    check(chart, "tradeoff")
+
+
+def test_the_tradeoff_has_every_target_and_names_those_that_fit() -> None:
+    """Each target's time, share of passed checks and cost of 1,000 requests are in its reading."""
+    run = priced({BASE: 1, NEW: 3}, {BASE: 5, NEW: 10}, {BASE: 1.0, NEW: 2.0})
+    chart = draw_tradeoff(run)
+    assert chart is not None
+    assert chart.title == "Cost, quality and time"
+    assert chart.readings["0"] == ("whole reply 1.00 s, checks passed 50%, 1.00 CNY per 1,000, n 10",)
+    assert chart.readings["1"] == ("whole reply 2.00 s, checks passed 100%, 3.00 CNY per 1,000, n 10",)
+    assert "1.00 CNY per 1,000" in [text.text for text in parse(chart).iter(f"{NAMESPACE}text")]
+
+
+def test_a_target_that_is_beaten_in_everything_is_hollow() -> None:
+    """The third target is slower, dearer and passes less than the first; the line joins the other two."""
+    third = "acme/third"
+    run = priced({BASE: 1, NEW: 3, third: 5}, {BASE: 5, NEW: 10, third: 4}, {BASE: 1.0, NEW: 2.0, third: 3.0})
+    chart = draw_tradeoff(run)
+    assert chart is not None
+    hollow = [path for path in parse(chart).iter() if path.attrib.get("stroke", "").startswith("var(--paper")]
+    assert len(hollow) == 1
+    (line,) = [path.attrib["d"] for path in parse(chart).iter() if path.attrib.get("stroke-dasharray") == "5 4"]
+    (x1, y1), (x2, y2) = follow(line)
+    assert x1 < x2
+    assert y1 > y2
+    assert math.isfinite(x1)
+
+
+def test_there_is_no_tradeoff_without_cost_and_checks() -> None:
+    """Time alone is no trade-off, and neither is a single target."""
+    assert draw_tradeoff(Run.of(header("plain", (BASE, NEW)), [answered(BASE), answered(NEW)])) is None
+    assert draw_tradeoff(Shape(1, 13, 2).run) is None
+    assert len(TARGETS) == 12

@@ -24,7 +24,7 @@ from runner.errors import CompareError
 from runner.providers.config import CONFIG_NAME, find_configs
 from runner.providers.endpoint import Endpoint, find_endpoint, is_configured
 from runner.providers.environment import is_ci, read_environment
-from runner.providers.ownership import find_own_file
+from runner.providers.file_owner import find_own_file
 from runner.providers.redaction import Redactor, secrets_of
 from runner.providers.registry import Registry
 from runner.providers.trust import NewHost

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.analysis.columns import COLUMNS, row
 from runner.analysis.dataframe import frame, rows_of
 from runner.analysis.measured_target import MeasuredTarget
+from runner.analysis.result_columns import COLUMNS, row
 from runner.analysis.run_results import Run
 from runner.analysis.side_by_side import lay_out
 from runner.analysis.summary import (

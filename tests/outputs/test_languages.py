@@ -15,7 +15,7 @@ from runner.outputs.charts.panel_layout import CONTEXT_SENTENCE
 from runner.outputs.charts.scatter import PROMPT_SIZES, REPLY_SIZES
 from runner.outputs.report.document import write_report
 from runner.outputs.text.labels import OUTCOMES
-from runner.outputs.text.language import Text, _, in_language, join, other_of, plural
+from runner.outputs.text.language import BilingualText, _, in_language, join, other_of, plural
 from tests.conftest import RunCli
 from tests.support.crafted_runs import BASE, NEW, jittered, run_of, write_run
 from tests.support.report_pages import Shape
@@ -107,7 +107,7 @@ def test_a_text_knows_itself_in_both_languages() -> None:
     assert both.other == "a/b 最先作答：速度为 c/d 的 2x; 3 轮!"
     with in_language("zh"):
         assert (_("Summary"), _("Summary").other) == ("汇总", "Summary")
-    assert isinstance(_("Summary"), Text)
+    assert isinstance(_("Summary"), BilingualText)
     assert other_of("plain") == "plain"
 
 

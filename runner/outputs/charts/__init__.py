@@ -36,7 +36,7 @@ from runner.outputs.charts.swarm import draw_swarm
 from runner.outputs.charts.sweep import draw_tokens_under_load, draw_ttft_under_load
 from runner.outputs.charts.tradeoff import draw_tradeoff
 from runner.outputs.charts.waterfall import draw_waterfall
-from runner.outputs.text.language import Text, _, other_of
+from runner.outputs.text.language import BilingualText, _, other_of
 
 __all__ = [
     "TOTAL",
@@ -172,7 +172,7 @@ def _draw_variants(
     return PageChart(chart.title, caption, tuple(variants), readings, first.is_logarithmic, first.can_switch)
 
 
-def _without_scale(caption: str) -> Text:
+def _without_scale(caption: str) -> BilingualText:
     """Return a caption without the sentence on its scale, which the page can switch."""
     sentence = _(LOGARITHMIC)
-    return Text(caption.replace(f" {sentence}", ""), other_of(caption).replace(f" {sentence.other}", ""))
+    return BilingualText(caption.replace(f" {sentence}", ""), other_of(caption).replace(f" {sentence.other}", ""))

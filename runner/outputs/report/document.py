@@ -16,7 +16,7 @@ from runner.outputs.report.baseline import compose_comparison
 from runner.outputs.report.page import compose_report
 from runner.outputs.text.escape import printable
 from runner.outputs.text.figures import count
-from runner.outputs.text.language import LANGUAGES, Text, _, in_language, other_of, plural
+from runner.outputs.text.language import LANGUAGES, BilingualText, _, in_language, other_of, plural
 
 _SCRIPTS = ("before_paint", "language", "charts", "word_diff", "grid", "columns", "blind_vote")
 _BREAKS = re.compile(r"(?<=[/\\_:?&=#+,@-])(?=[^/\\_:?&=#+,@\s-])|(?<=\.)(?=[^\W\d])")
@@ -75,7 +75,7 @@ def _render_comparison(difference: Difference) -> str:
     )
 
 
-def _script_words() -> dict[str, Text]:
+def _script_words() -> dict[str, BilingualText]:
     """Return the texts of the scripts."""
     return {
         "shown": _("{shown} shown"),
@@ -118,7 +118,7 @@ def _mark_code(text: str) -> Markup:
     """Return a sentence in which what stands between backticks is code."""
     parts = printable(text).split("`")
     marked = [Markup("<code>{}</code>").format(part) if at % 2 else escape(part) for at, part in enumerate(parts)]
-    without_marks = Text(text, other_of(text).replace("`", ""))
+    without_marks = BilingualText(text, other_of(text).replace("`", ""))
     return _in_both(without_marks, Markup("").join(marked) if len(parts) % 2 else escape(printable(text)))
 
 
@@ -142,7 +142,7 @@ def _break_names(sentence: str, names: Sequence[str]) -> Markup:
 
 def _make_printable(value: object) -> object:
     # `type`, not isinstance: Markup, a subclass of str, is left as it is.
-    if isinstance(value, Text):
+    if isinstance(value, BilingualText):
         return _in_both(value, escape(printable(value)))
     return printable(value) if type(value) is str else value
 

@@ -9,7 +9,7 @@ from runner.outputs.report.comparison_grid import TargetColumn
 from runner.outputs.report.ranking import DurationRanking, LeaderComparison, RankedTarget
 from runner.outputs.text.figures import times
 from runner.outputs.text.labels import describe_outcome
-from runner.outputs.text.language import Text, _, join, other_of, plural
+from runner.outputs.text.language import BilingualText, _, join, other_of, plural
 
 MAX_FAILED_NAMED = 3
 
@@ -158,9 +158,9 @@ def write_span(span_s: float) -> str:
     return _("{n} min", n=round(span_s / 60)) if span_s < 5400 else _("{n} h", n=f"{span_s / 3600:.1f}")
 
 
-def _capitalize(text: str) -> Text:
+def _capitalize(text: str) -> BilingualText:
     other = other_of(text)
-    return Text(text[:1].upper() + text[1:], other[:1].upper() + other[1:])
+    return BilingualText(text[:1].upper() + text[1:], other[:1].upper() + other[1:])
 
 
 # What failed

@@ -6,14 +6,14 @@ from decimal import Decimal
 
 from markupsafe import Markup
 
-from runner.analysis.columns import Cell, Row
+from runner.analysis.result_columns import Cell, Row
 from runner.core.events import TIMED, Outcome
 from runner.outputs.report.comparison_grid import FAILED_CHECKS, has_failed
 from runner.outputs.report.safe_html import safe_html
 from runner.outputs.text.escape import printable
 from runner.outputs.text.figures import count, rate, seconds
 from runner.outputs.text.labels import describe_flag, describe_row
-from runner.outputs.text.language import Text, _, join
+from runner.outputs.text.language import BilingualText, _, join
 from runner.pricing.money import write_amount
 
 
@@ -113,5 +113,5 @@ def _tokens(row: Row) -> Iterator[str]:
         yield _("tokens {counts}", counts=join(", ", counts))
 
 
-def _fill(text: Text, number: int) -> Text:
-    return Text(text.format(n=f"{number:,}"), text.other.format(n=f"{number:,}"))
+def _fill(text: BilingualText, number: int) -> BilingualText:
+    return BilingualText(text.format(n=f"{number:,}"), text.other.format(n=f"{number:,}"))

@@ -24,7 +24,7 @@ _catalogues: ContextVar[tuple[NullTranslations, NullTranslations]] = ContextVar(
 )
 
 
-class Text(str):
+class BilingualText(str):
     """A text in the page's language; `other` is the same text in the language that the page can be switched to."""
 
     __slots__ = ("other",)
@@ -37,29 +37,31 @@ class Text(str):
         made.other = other
         return made
 
-    def __add__(self, more: str) -> "Text":
-        return Text(str(self) + more, self.other + other_of(more))
+    def __add__(self, more: str) -> "BilingualText":
+        return BilingualText(str(self) + more, self.other + other_of(more))
 
-    def __radd__(self, before: str) -> "Text":
-        return Text(before + str(self), other_of(before) + self.other)
+    def __radd__(self, before: str) -> "BilingualText":
+        return BilingualText(before + str(self), other_of(before) + self.other)
 
 
 def other_of(text: str) -> str:
     """Return a text in the other language; one that was not translated is itself."""
-    return text.other if isinstance(text, Text) else text
+    return text.other if isinstance(text, BilingualText) else text
 
 
-def _(text: str, **values: object) -> Text:
+def _(text: str, **values: object) -> BilingualText:
     """Return a text in the current languages, its `{names}` filled with values."""
     here, there = _catalogues.get()
-    return Text(_fill(here.gettext(text), values), _fill_other(there.gettext(text), values))
+    return BilingualText(_fill(here.gettext(text), values), _fill_other(there.gettext(text), values))
 
 
-def plural(number: int, one: str, many: str, **values: object) -> Text:
+def plural(number: int, one: str, many: str, **values: object) -> BilingualText:
     """Return a text in the form that a number takes, `{n}` filled with the number."""
     here, there = _catalogues.get()
     values = {"n": f"{number:,}", **values}
-    return Text(_fill(here.ngettext(one, many, number), values), _fill_other(there.ngettext(one, many, number), values))
+    return BilingualText(
+        _fill(here.ngettext(one, many, number), values), _fill_other(there.ngettext(one, many, number), values)
+    )
 
 
 def _fill(text: str, values: dict[str, object]) -> str:
@@ -70,10 +72,10 @@ def _fill_other(text: str, values: dict[str, object]) -> str:
     return _fill(text, {name: other_of(value) if isinstance(value, str) else value for name, value in values.items()})
 
 
-def join(separator: str, texts: Iterable[str]) -> Text:
+def join(separator: str, texts: Iterable[str]) -> BilingualText:
     """Return texts joined, in both languages."""
     listed = list(texts)
-    return Text(separator.join(listed), other_of(separator).join(map(other_of, listed)))
+    return BilingualText(separator.join(listed), other_of(separator).join(map(other_of, listed)))
 
 
 @contextmanager

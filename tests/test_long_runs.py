@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from runner.analysis import dataframe, permutation
-from runner.analysis.columns import COLUMNS, Cell, Kind, ResultColumn
+from runner.analysis.result_columns import COLUMNS, Cell, Kind, ResultColumn
 from runner.analysis.run_results import Run
 from runner.analysis.student import quantile
 from runner.core.events import Outcome

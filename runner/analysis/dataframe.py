@@ -1,4 +1,4 @@
-"""Records as a tidy DataFrame: one row per record, the columns of `columns.py`, NA for absent cells.
+"""Records as a tidy DataFrame: one row per record, the columns of `result_columns.py`, NA for absent cells.
 
 Columns are built in segments, so that a long table takes hardly more memory while it grows than when it is finished.
 """
@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from runner.analysis.columns import COLUMNS, SENT, Cell, Kind, ResultColumn, Row, row
 from runner.analysis.measured_target import MeasuredTarget
+from runner.analysis.result_columns import COLUMNS, SENT, Cell, Kind, ResultColumn, Row, row
 from runner.core.record import Record
 from runner.storage.journal import Header
 

@@ -29,8 +29,8 @@ from runner.analysis.measures import FAILURES, SLOW_REQUESTS, Measure, Unit, cho
 from runner.analysis.pairing import Arm, arm_of
 from runner.analysis.permutation import PermutationResult, draws_for, holm_adjust
 from runner.analysis.replies import ReplyChange, compare_replies
-from runner.analysis.run_claim import RunClaim, claim_for_this_run
 from runner.analysis.run_results import Run
+from runner.analysis.single_run_claim import RunClaim, claim_for_this_run
 from runner.analysis.verdict import Criteria, Decision, Rule, UndecidedReason, Verdict, decide
 from runner.errors import CompareError, did_you_mean
 from runner.storage.journal import Header

@@ -10,12 +10,12 @@ import pandas as pd
 
 from runner.analysis.calibration import ClockError
 from runner.analysis.checks import CheckedCell, check_cells
-from runner.analysis.columns import Cell, Row, row
 from runner.analysis.cost import TargetCost, summarize_costs
+from runner.analysis.damaged_header import without_damage
 from runner.analysis.dataframe import FIGURE_COLUMNS, FILLING, REPLY_COLUMN, frame, measured, targets_of, with_places
 from runner.analysis.measured_target import MeasuredTarget, list_targets, name_places, target_of
+from runner.analysis.result_columns import Cell, Row, row
 from runner.analysis.side_by_side import GridRow, arrange, choose
-from runner.analysis.sound_header import without_damage
 from runner.analysis.steady_state import add_filling, mark_filling
 from runner.analysis.summary import (
     ConnectionSummary,

@@ -6,9 +6,9 @@ from itertools import groupby
 
 import pandas as pd
 
-from runner.analysis.columns import Row
 from runner.analysis.dataframe import measured, rows_of, targets_of
 from runner.analysis.measured_target import MeasuredTarget
+from runner.analysis.result_columns import Row
 from runner.core.events import Outcome
 
 

@@ -13,8 +13,8 @@ from typing import Any
 from unicodedata import normalize
 
 from runner.analysis.checks import CheckedCell
-from runner.analysis.columns import Row
 from runner.analysis.dataframe import rows_of, targets_of
+from runner.analysis.result_columns import Row
 from runner.analysis.run_results import Run
 from runner.analysis.word_diff import tokenize
 from runner.checks.finding import CheckVerdict

@@ -14,10 +14,10 @@ from typing import Any
 
 import pandas as pd
 
-from runner.analysis.columns import Cell
 from runner.analysis.dataframe import PLACE, measured, rows_of, steady, targets_of
 from runner.analysis.intervals import Interval, median_interval, percentile_interval
 from runner.analysis.measured_target import MeasuredTarget, target_of
+from runner.analysis.result_columns import Cell
 from runner.analysis.slow_requests import QUESTION, TIMES, mark_slow, share_of_slow
 from runner.core.events import TIMED, Outcome
 from runner.core.percentiles import MEDIAN, PERCENTILES, name_extreme, name_percentile, nearest_rank, smallest_sample

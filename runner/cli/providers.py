@@ -2,55 +2,78 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from runner.cli.completion import complete_providers
 from runner.cli.confirm import ask_about_hosts
 from runner.cli.options import allow_host_option, env_file_option
 from runner.cli.terminal import echo_json, exact_stdout, terminal_columns
-from runner.outputs.text.escape import one_line
+from runner.outputs.text.escape import one_line, printable
+
+if TYPE_CHECKING:
+    from runner.providers.registry import Registry
 
 
 @click.command()
+@click.argument("name", required=False, shell_complete=complete_providers)
 @click.option("--models", "provider", metavar="NAME", help="List what this provider's GET /models says, instead.")
 @env_file_option
 @allow_host_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def providers(
-    provider: str | None, env_files: tuple[Path, ...], allow_hosts: tuple[str, ...], *, as_json: bool
+    name: str | None, provider: str | None, env_files: tuple[Path, ...], allow_hosts: tuple[str, ...], *, as_json: bool
 ) -> None:
     """List every provider: base URL, key variable, whether a key is set (never its value), default models.
 
+    With a NAME, show that provider's whole row: its regions, notes, what is not confirmed, and the pages it is from.
+
     \b
     compare providers
+    compare providers anthropic
     compare providers --models deepseek
     """
     import json  # noqa: PLC0415
     import os  # noqa: PLC0415
 
-    from runner.commands.providers import describe_providers, list_models, load_registry  # noqa: PLC0415 -- heavy
+    from runner.commands import providers as known  # noqa: PLC0415 -- heavy
     from runner.providers.environment import read_environment  # noqa: PLC0415
+
+    if name is not None and provider is not None:
+        raise click.UsageError("NAME shows a row, --models asks its endpoint. Give one of them.")
+    registry = known.load_registry(Path.cwd())
+    environ = read_environment(env_files, Path.cwd(), os.environ)
+    shown: object
+    if provider is not None:
+        shown = models = _list_models(provider, registry, environ, allow_hosts)
+        text = "\n".join(map(one_line, models))
+    elif name is not None:
+        shown, text = (
+            known.describe_provider(name, registry),
+            printable(known.provider_as_yaml(name, registry).rstrip()),
+        )
+    else:
+        shown = rows = known.describe_providers(registry, environ)
+        text = tabulate_rows(rows, terminal_columns(exact_stdout()))
+    if as_json:
+        echo_json(json.dumps(shown, ensure_ascii=False, indent=None if provider else 2))
+    else:
+        click.echo(text)
+
+
+def _list_models(
+    provider: str, registry: "Registry", environ: Mapping[str, str], allow_hosts: tuple[str, ...]
+) -> list[str]:
+    """Return the models that a provider lists; ask first about a host that the user has not allowed."""
+    from runner.commands.providers import list_models  # noqa: PLC0415 -- heavy
     from runner.providers.trust import UntrustedHost  # noqa: PLC0415
 
-    registry = load_registry(Path.cwd())
-    environ = read_environment(env_files, Path.cwd(), os.environ)
-    if provider is not None:
-        try:
-            models = list_models(provider, registry, environ, allow_hosts)
-        except UntrustedHost as refusal:
-            ask_about_hosts(refusal)
-            models = list_models(provider, registry, environ, allow_hosts)
-        if as_json:
-            echo_json(json.dumps(models, ensure_ascii=False))
-        else:
-            click.echo("\n".join(map(one_line, models)))
-        return
-    rows = describe_providers(registry, environ)
-    if as_json:
-        echo_json(json.dumps(rows, ensure_ascii=False, indent=2))
-    else:
-        click.echo(tabulate_rows(rows, terminal_columns(exact_stdout())))
+    try:
+        return list_models(provider, registry, environ, allow_hosts)
+    except UntrustedHost as refusal:
+        ask_about_hosts(refusal)
+        return list_models(provider, registry, environ, allow_hosts)
 
 
 def tabulate_rows(rows: Sequence[Mapping[str, Any]], columns: int | None = None) -> str:

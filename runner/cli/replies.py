@@ -21,7 +21,7 @@ from runner.outputs.report.reply import describe_ending
 from runner.outputs.text.escape import one_line, printable
 
 if TYPE_CHECKING:
-    from runner.analysis.columns import Cell, Row
+    from runner.analysis.result_columns import Cell, Row
     from runner.analysis.run_results import Run
 
 

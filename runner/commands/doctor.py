@@ -24,7 +24,7 @@ from runner.errors import CompareError
 from runner.providers.config import CONFIG_NAME, find_configs
 from runner.providers.endpoint import Endpoint, find_endpoint, is_configured
 from runner.providers.environment import is_ci, read_environment
-from runner.providers.ownership import find_own_file
+from runner.providers.file_owner import find_own_file
 from runner.providers.redaction import Redactor, secrets_of
 from runner.providers.registry import Registry
 from runner.providers.trust import NewHost
@@ -233,6 +233,9 @@ async def ping(endpoint: Endpoint) -> DoctorFinding:
     finally:
         await client.aclose()
     text = f"{_describe_phases(opened)}; GET /models {answered_s * 1000:.0f} ms, {len(models)} models"
+    if client.rate_limits:
+        limits = redactor.in_names(client.rate_limits)
+        text += f"; limits: {', '.join(f'{name} {value}' for name, value in limits.items())}"
     unlisted = find_unlisted(endpoint.row.models, models)
     if unlisted:
         text += f"; not listed, though asked when none is named: {', '.join(unlisted)}"

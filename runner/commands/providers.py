@@ -7,6 +7,7 @@ from typing import Any
 
 from runner.commands.run.event_loop import run_async
 from runner.commands.trust import refuse_new_hosts
+from runner.document import write
 from runner.errors import CompareError
 from runner.providers.config import with_configs
 from runner.providers.endpoint import find_endpoint
@@ -37,9 +38,38 @@ def _describe(name: str, row: Row, registry: Registry, environ: Mapping[str, str
         "key_variable": used or next(iter(row.api_key_env), None),
         "key_present": used is not None,
         "keyless": row.keyless,
+        "only_named": row.only_named,
         "yours": name in registry.own,
         "models": list(row.models),
+        "notes": list(row.notes),
+        "unconfirmed": list(row.unconfirmed),
+        "sources": list(row.sources),
+        "as_of": row.as_of.isoformat() if row.as_of else None,
     }
+
+
+def describe_provider(name: str, registry: Registry) -> dict[str, Any]:
+    """Return a mapping from a provider's id to its row, without defaults and the values of its headers.
+
+    Raises:
+        CompareError: there is no such provider.
+
+    """
+    id_ = resolve_provider(name, registry)
+    row: dict[str, Any] = registry.rows[id_].model_dump(mode="json", exclude_defaults=True)
+    if "headers" in row:
+        row["headers"] = dict.fromkeys(row["headers"], "(hidden)")
+    return {id_: row}
+
+
+def provider_as_yaml(name: str, registry: Registry) -> str:
+    """Return a provider's row as a file of rows has it.
+
+    Raises:
+        CompareError: there is no such provider.
+
+    """
+    return write(describe_provider(name, registry))
 
 
 def list_models(name: str, registry: Registry, environ: Mapping[str, str], allowed: Sequence[str] = ()) -> list[str]:

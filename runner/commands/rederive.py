@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from runner.analysis.damaged_header import without_damage
 from runner.analysis.run_results import Run
-from runner.analysis.sound_header import without_damage
 from runner.commands.load_run import is_journal_file
 from runner.commands.run.perform import DEFAULT_OUTPUTS
 from runner.core.record import Record

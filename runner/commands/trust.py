@@ -10,7 +10,7 @@ from pathlib import Path
 from runner.errors import CompareError
 from runner.providers.config import user_config
 from runner.providers.endpoint import Endpoint
-from runner.providers.ownership import user_folder
+from runner.providers.file_owner import user_folder
 from runner.providers.registry import Registry
 from runner.providers.trust import NewHost, UntrustedHost, new_hosts
 

@@ -11,8 +11,8 @@ import anyio.lowlevel
 
 from runner.core.events import TIMED
 from runner.engine.exchange import RequestExchange
+from runner.engine.lane_schedule import Begin, Schedule, ScheduledLane, Wait
 from runner.engine.permit_queue import LaneQueue
-from runner.engine.schedule import Begin, Schedule, ScheduledLane, Wait
 from runner.engine.sweep_levels import Levels
 from runner.planning.plan import Request, Target
 

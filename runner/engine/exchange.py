@@ -24,8 +24,8 @@ from runner.planning.plan import Request
 from runner.providers.redaction import Redactor, StreamRedactor
 from runner.storage.journal import JournalWriter
 from runner.wire.completion_request import CompletionRequest
+from runner.wire.event_loop_slices import TimeSlices
 from runner.wire.read_loop import Attempt
-from runner.wire.time_slices import TimeSlices
 
 OVERLOADED = "overloaded"
 """The `error_type` of a provider that cannot keep up; like a 429, it lowers the concurrency limit."""

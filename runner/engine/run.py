@@ -17,19 +17,19 @@ from runner.engine.concurrency_limit import ConcurrencyLimit
 from runner.engine.conversations import OpenLane, hold_conversations
 from runner.engine.exchange import RequestExchange
 from runner.engine.group_order import FirstMissing
+from runner.engine.lane_schedule import StopCheck, never_stop, resume_nothing
 from runner.engine.observer import Observer
 from runner.engine.permit_queue import LaneQueues
 from runner.engine.process_settings import allow_connections, cancel_on_signals, gc_pause
 from runner.engine.recorder import Recorder
 from runner.engine.request_template import RequestTemplates
-from runner.engine.schedule import StopCheck, never_stop, resume_nothing
 from runner.engine.sweep_levels import Levels
 from runner.errors import CompareError
 from runner.planning.plan import Plan, Target
 from runner.providers.endpoint import Endpoint
 from runner.providers.redaction import Redactor
 from runner.storage.journal import JournalWriter
-from runner.wire.time_slices import TimeSlices
+from runner.wire.event_loop_slices import TimeSlices
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from runner.core.load_profile import LoadProfile
 from runner.engine.group_order import FirstMissing
-from runner.engine.schedule import Schedule, ScheduledLane, StopCheck, never_stop, resume_nothing
+from runner.engine.lane_schedule import Schedule, ScheduledLane, StopCheck, never_stop, resume_nothing
 from runner.planning.plan import Plan
 
 

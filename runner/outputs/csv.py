@@ -21,8 +21,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from runner.analysis.columns import COLUMNS, Cell, Kind, Row
 from runner.analysis.dataframe import frame, frame_of
+from runner.analysis.result_columns import COLUMNS, Cell, Kind, Row
 from runner.analysis.run_results import Run
 from runner.errors import JournalError
 from runner.outputs.text.escape import escape_formulas, unescape_formulas

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from itertools import islice
 
-from runner.analysis.columns import COLUMNS, Cell, Row
+from runner.analysis.result_columns import COLUMNS, Cell, Row
 from runner.analysis.run_results import Run
 from runner.outputs import Export
 from runner.outputs.text.escape import escape_formulas, printable

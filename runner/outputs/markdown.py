@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from runner.analysis.checks import CheckedCell
-from runner.analysis.columns import Row
 from runner.analysis.measured_target import MeasuredTarget, describe_vantages
+from runner.analysis.result_columns import Row
 from runner.analysis.run_results import Run
 from runner.analysis.side_by_side import GridRow
 from runner.analysis.summary import Failure

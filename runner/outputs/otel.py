@@ -12,7 +12,7 @@ from hashlib import sha256
 from types import MappingProxyType
 from typing import Any
 
-from runner.analysis.columns import Cell, Row, row
+from runner.analysis.result_columns import Cell, Row, row
 from runner.analysis.run_results import Run
 from runner.core.events import TIMED
 from runner.core.record import Record

@@ -13,8 +13,8 @@ from itertools import islice
 import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
-from runner.analysis.columns import COLUMNS, Cell, Kind, ResultColumn
 from runner.analysis.dataframe import frame_of
+from runner.analysis.result_columns import COLUMNS, Cell, Kind, ResultColumn
 from runner.analysis.run_results import Run
 
 TYPES = {Kind.TEXT: pa.string(), Kind.COUNT: pa.int64(), Kind.NUMBER: pa.float64(), Kind.TRUTH: pa.bool_()}

@@ -104,10 +104,19 @@ def _default_targets(provider: str, suite: Suite, registry: Registry) -> list[Ta
 
 
 def _apply(selection: TargetSelection, listed: Sequence[Target], suite: Suite, registry: Registry) -> list[Target]:
-    """Return the targets named as provider/model, then the listed ones that match the other patterns."""
-    named = [pattern for pattern in selection.models if _names_target(pattern, registry)]
-    patterns = [pattern for pattern in selection.models if pattern not in named]
+    """Return the targets named as provider/model, then the listed ones that match the other patterns.
+
+    A model that the suite lists at a router, such as vendor/model, means that one, not a provider of the vendor's name.
+    """
     parameters = {target.name: target.parameters for target in listed}
+    at_routers = {target.model for target in listed} if suite.targets else set()
+    named = [
+        pattern
+        for pattern in selection.models
+        if _names_target(pattern, registry)
+        and (pattern not in at_routers or str(parse_target(pattern, registry)) in parameters)
+    ]
+    patterns = [pattern for pattern in selection.models if pattern not in named]
     chosen = []
     for pattern in named:
         name = parse_target(pattern, registry)
@@ -212,7 +221,8 @@ def _notes_on(targets: Sequence[Target], endpoints: Mapping[str, Endpoint]) -> l
 
 def describe_no_key(registry: Registry, environ: Mapping[str, str]) -> str:
     """Return why nobody can be asked where no provider is configured, naming the variables that are set but empty."""
-    variables = [name for row in registry.rows.values() if not row.keyless for name in row.api_key_env]
+    rows = [row for row in registry.rows.values() if not (row.keyless or row.only_named)]
+    variables = [name for row in rows for name in row.api_key_env]
     empty = [name for name in dict.fromkeys(variables) if name in environ]
     if empty:
         cause = (

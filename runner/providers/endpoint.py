@@ -75,9 +75,9 @@ def find_configured(registry: Registry, environ: Mapping[str, str]) -> Configure
 
 
 def is_configured(provider: str, registry: Registry, environ: Mapping[str, str]) -> bool:
-    """Return whether the user set up a provider, by a key or by a row; a keyless one needs a row."""
+    """Return whether the user set up a provider, by a key or by a row; a keyless or `only_named` one needs a row."""
     row = registry.rows[provider]
-    has_key = not row.keyless and any(environ.get(name, "").strip() for name in row.api_key_env)
+    has_key = not (row.keyless or row.only_named) and any(environ.get(name, "").strip() for name in row.api_key_env)
     return has_key or provider in registry.own
 
 

@@ -5,6 +5,7 @@ Rows of builtin.yaml, of a user's compare.yaml and of a suite's `providers` all 
 
 import re
 from collections.abc import Mapping
+from datetime import date
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal, Self
 
@@ -76,6 +77,7 @@ Variable = Annotated[str, AfterValidator(check_variable)]
 Variables = Annotated[tuple[Variable, ...], BeforeValidator(_as_list, json_schema_input_type=str | list[str])]
 Headers = Annotated[dict[str, str], AfterValidator(_check_headers)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
+Page = Annotated[str, Field(pattern=r"^https?://\S+$", max_length=500)]
 Parameter = Literal["temperature", "max_tokens", "top_p", "seed", "stop"]
 
 
@@ -110,6 +112,10 @@ class Row(BaseModel):
         description="Name of the environment variable that holds the key, never the key. Of a list the first set wins.",
     )
     keyless: bool = Field(default=False, description="Needs no key, as servers on one's own machine do.")
+    only_named: bool = Field(
+        default=False,
+        description="Asked only if it is named or you wrote a row, since its variable is often set for other uses.",
+    )
     auth: Literal["bearer", "api-key"] = Field(default="bearer", description="The header that carries the key.")
     headers: Headers = Field(default_factory=dict, description="Further request headers; none that carries a key.")
     models: tuple[Name, ...] = Field(default=(), description="Models asked when none is named.")
@@ -147,6 +153,8 @@ class Row(BaseModel):
     unconfirmed: tuple[str, ...] = Field(
         default=(), description="What this row assumes and no vendor's page confirmed."
     )
+    sources: tuple[Page, ...] = Field(default=(), description="Pages that this row was written from.")
+    as_of: date | None = Field(default=None, description="The day on which those pages were last read.")
     simulated: bool = Field(default=False, description="Answers come from a simulator; everything it touches says so.")
 
     @model_validator(mode="wrap")

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.analysis.columns import row
 from runner.analysis.cost import cost_by, tokens_of
+from runner.analysis.result_columns import row
 from runner.analysis.run_results import Run
 from runner.core.events import Outcome
 from runner.core.record import Identity, Record, Timestamps

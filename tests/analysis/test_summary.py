@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.analysis.columns import COLUMNS, row
 from runner.analysis.dataframe import frame, rows_of
 from runner.analysis.measured_target import MeasuredTarget
+from runner.analysis.result_columns import COLUMNS, row
 from runner.analysis.run_results import Run
 from runner.analysis.side_by_side import lay_out
 from runner.analysis.summary import (
@@ -372,6 +372,15 @@ def test_error_adjusted_percentile_is_numpys_with_infinity(answered: int, failed
         values = [0.1 * number for number in range(1, answered + 1)] + [np.inf] * failed
         expected = np.quantile(values, max(share - 1e-9, 0), method="inverted_cdf")
         assert (np.inf if each.value is None else each.value) == pytest.approx(expected)
+
+
+def test_a_question_may_have_half_a_character_in_its_name() -> None:
+    """Its slow requests are counted, whether pandas keeps texts in pyarrow or not."""
+    times = zip((1, 2, 3), (0.3, 0.9, 0.3), strict=True)
+    records = [ok_record(ttft_s, identity=identified(case="half \ud800", block=block)) for block, ttft_s in times]
+    (summary,) = summarize(frame(HEADER, records))
+    assert summary.slow is not None
+    assert summary.slow.value == pytest.approx(1 / 3)
 
 
 def test_slow_requests_took_twice_the_median_of_their_question() -> None:

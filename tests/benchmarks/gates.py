@@ -25,7 +25,7 @@ from runner.analysis.measure_tests import compare_failures
 from runner.analysis.measures import Better
 from runner.analysis.permutation import fewest_pairs
 from runner.analysis.proportions import Proportion, fisher_p
-from runner.analysis.run_claim import claim_for_this_run
+from runner.analysis.single_run_claim import claim_for_this_run
 from runner.analysis.verdict import Criteria, Rule, is_change
 from tests.benchmarks.gate_rules import Judged, Rate, find_slow, judge, needed_rounds
 from tests.benchmarks.gate_worlds import (

@@ -74,3 +74,21 @@ def test_cluster_measures_workers_and_driver() -> None:
     judged = [line for line in done.stdout.splitlines() if line.startswith("target 8: ")]
     assert len(judged) == 3
     assert all(line.endswith((": met", ": missed")) for line in judged)
+
+
+@pytest.mark.thorough
+def test_the_start_is_printed_beside_that_of_the_sdk() -> None:
+    """CPU and wall time of both are there, and a verdict on each ratio."""
+    done = subprocess.run(
+        [sys.executable, "tests/benchmarks/start.py", "--starts", "1"],
+        cwd=CHECKOUT,
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "python -c 'import openai': CPU " in done.stdout
+    assert "command to first request: CPU " in done.stdout
+    assert done.stdout.count("at most 1.6: ") == 2

@@ -8,12 +8,13 @@ import pytest
 from runner.storage import journal
 from tests.conftest import RunCli
 from tests.support.command import compare, read_lines, write_config
-from tests.support.pseudo_terminal import open_terminal
+from tests.support.pseudo_terminal import needs_terminal, open_terminal
 from tests.support.scripted_server import ReceivedRequest, ScriptedReply, json_reply, serve, streamed_reply
 
 UP, BACKSPACE, NEW_LINE, CTRL_C = "\x1b[A", "\x7f", "\x1b\r", "\x03"
 
 
+@needs_terminal
 def test_lines_are_edited_on_a_terminal(tmp_path: Path) -> None:
     """Backspace takes whole Chinese characters, arrows recall lines, lines can be several; what is seen is sent."""
     with open_terminal(tmp_path, "chat", "-m", "sim/quick", "-o", "said", "--color", "never") as terminal:
@@ -39,6 +40,7 @@ def test_lines_are_edited_on_a_terminal(tmp_path: Path) -> None:
     assert "partial" not in (tmp_path / "chat.md").read_text(encoding="utf-8")
 
 
+@needs_terminal
 @pytest.mark.parametrize("while_replying", [True, pytest.param(False, marks=pytest.mark.thorough)])
 def test_ctrl_c_writes_the_tables(tmp_path: Path, *, while_replying: bool) -> None:
     """At the prompt and during a reply, which is recorded as cancelled; the exit code is 130."""

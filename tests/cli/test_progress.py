@@ -17,7 +17,7 @@ from runner.core.suite import Case, Parameters
 from runner.planning.plan import Plan, Request, Target
 from tests.support.command import write_yaml
 from tests.support.plans import first_requests
-from tests.support.pseudo_terminal import open_terminal
+from tests.support.pseudo_terminal import needs_terminal, open_terminal
 
 TARGETS = (Target("acme", "m-1", Parameters()), Target("acme", "m-2", Parameters()))
 PLAN = Plan((Case("case", ("Hello?",)),), TARGETS, repeat=5)
@@ -150,6 +150,7 @@ def test_the_running_median_of_nothing_is_none() -> None:
     assert RunningMedian().value is None
 
 
+@needs_terminal
 def test_a_real_terminal_keeps_the_table_the_result_and_the_link_alone(tmp_path: Path) -> None:
     """A run shows its bar while it goes on, and leaves the table, the result and the link to the page, nothing else."""
     write_yaml(tmp_path / "s.yaml", {"version": 1, "cases": [{"id": f"c{at}", "prompt": "Hi"} for at in range(12)]})

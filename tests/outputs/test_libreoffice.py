@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.analysis.columns import COLUMNS, Cell
+from runner.analysis.result_columns import COLUMNS, Cell
 from runner.outputs import csv as csv_output
 
 pytestmark = pytest.mark.libreoffice

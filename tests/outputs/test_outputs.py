@@ -21,8 +21,8 @@ from rich.console import Console
 from wcwidth import wcswidth
 
 import runner
-from runner.analysis.columns import COLUMNS, Cell, Kind
 from runner.analysis.dataframe import frame_of, rows_of
+from runner.analysis.result_columns import COLUMNS, Cell, Kind
 from runner.analysis.run_results import Run
 from runner.analysis.summary import summarize
 from runner.core.events import Outcome

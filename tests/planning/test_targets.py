@@ -123,6 +123,16 @@ def test_a_suites_targets_keep_their_parameters_when_named() -> None:
     assert (listed.parameters, other.parameters) == (COLD, SUITE.parameters)
 
 
+def test_a_model_listed_at_a_router_is_meant_by_its_own_name() -> None:
+    """vendor/model selects it where the vendor is a provider too, unless that provider's model is listed itself."""
+    routed = listing(("bare", ("red/x",)))
+    assert [target.name for target in choose("red/x", suite=routed, environ={**RED, **BARE}).targets] == ["bare/red/x"]
+    assert [target.name for target in choose("red/*", suite=routed, environ={**RED, **BARE}).targets] == ["bare/red/x"]
+    assert [target.name for target in choose("red/y", suite=routed, environ={**RED, **BARE}).targets] == ["red/y"]
+    both = listing(("bare", ("red/x",)), ("red", ("x",)))
+    assert [target.name for target in choose("red/x", suite=both, environ={**RED, **BARE}).targets] == ["red/x"]
+
+
 def test_a_listed_provider_without_default_model_needs_one() -> None:
     """A provider without a default model cannot be listed without models."""
     with pytest.raises(UnknownTarget, match="bare has no default model"):

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import get_args
 
@@ -23,7 +24,9 @@ from runner.providers.target_name import TargetName, default_targets, parse_targ
 CONFIGS = Path(__file__).parents[1] / "samples" / "config"
 PAGE = Path(__file__).parents[2] / "docs" / "providers.md"
 FIRST_CLASS = ("dashscope", "zhipu", "deepseek")
-LOCAL = ("ollama", "vllm", "llamacpp", "lmstudio")
+LOCAL = ("ollama", "vllm", "llamacpp", "lmstudio", "sglang", "xinference", "litellm")
+ACCOUNTS = ("azure", "cloudflare", "databricks", "vertex")
+"""Providers whose address contains the user's account."""
 KEY = {"DEEPSEEK_API_KEY": "sk-0123456789abcdef"}
 
 
@@ -41,7 +44,9 @@ def test_built_in_providers_in_their_order() -> None:
     """Every planned provider has a row, the three first-class ones first."""
     promised = (
         "dashscope zhipu deepseek openai zai moonshot siliconflow volcengine minimax tencent qianfan stepfun "
-        "openrouter groq together mistral gemini xai azure ollama vllm llamacpp lmstudio sim"
+        "openrouter groq together mistral gemini xai anthropic cerebras fireworks nvidia perplexity github "
+        "huggingface cohere sambanova ai21 cloudflare databricks vertex bedrock modelscope deepinfra novita baseten "
+        "nebius scaleway ovhcloud venice vercel azure ollama vllm llamacpp lmstudio sglang xinference litellm sim"
     )
     assert " ".join(builtin().rows) == promised
 
@@ -55,13 +60,14 @@ def test_only_the_simulator_is_simulated() -> None:
 
 @pytest.mark.parametrize("provider", [name for name in builtin().rows if name != "sim"])
 def test_every_built_in_row_is_complete(provider: str) -> None:
-    """It has label, base URL and key variable, and default models unless local, an aggregator or a private cloud."""
+    """It has label, base URL and key variable, and default models, or says that it has none."""
     row = row_of(provider)
     assert row.label
+    assert bool(row.base_url) != (provider in ACCOUNTS)
     assert row.base_url or row.base_url_env
     assert row.api_key_env
     assert row.keyless == (provider in LOCAL)
-    assert bool(row.models) == (provider not in {*LOCAL, "openrouter", "azure"})
+    assert row.keyless or bool(row.models) != any("no default" in note for note in row.notes)
     assert not row.simulated
     for url in filter(None, (row.base_url, *row.regions.values())):
         assert parse_base_url(url, row.default_path).notes == ()
@@ -91,6 +97,23 @@ def test_provider_names_are_unique() -> None:
     """Ids and aliases are unique over all rows, in any case."""
     names = [name.lower() for name in builtin().names]
     assert len(names) == len(set(names))
+
+
+def test_every_row_names_its_sources_with_their_date() -> None:
+    """A built-in row has pages and the day they were read; one without any says that nothing was confirmed."""
+    rows = {name: row for name, row in builtin().rows.items() if not row.simulated}
+    assert [name for name, row in rows.items() if bool(row.sources) != bool(row.as_of)] == []
+    assert [name for name, row in rows.items() if not row.sources and not row.unconfirmed] == []
+    assert all(row.as_of is None or row.as_of <= date(2026, 11, 30) for row in rows.values())
+
+
+@pytest.mark.parametrize("source", ["www.example.com", "ftp://example.com/page", "https://example.com/a b", ""])
+def test_a_source_is_the_address_of_a_page(source: str) -> None:
+    """Anything else is refused, and so is a day that the calendar lacks."""
+    with pytest.raises(ValidationError, match="sources"):
+        Row.model_validate({"sources": [source]})
+    with pytest.raises(ValidationError, match="as_of"):
+        Row.model_validate({"as_of": "2026-11-31"})
 
 
 def test_no_variable_is_shared_by_two_providers() -> None:
@@ -349,6 +372,35 @@ def test_nothing_is_configured_without_keys_or_rows() -> None:
     assert find_configured(builtin(), {"VLLM_API_KEY": "token-abc123"}).endpoints == ()
 
 
+GENERAL_VARIABLES = {
+    "github": "GITHUB_TOKEN",
+    "huggingface": "HF_TOKEN",
+    "bedrock": "AWS_BEARER_TOKEN_BEDROCK",
+    "cloudflare": "CLOUDFLARE_API_TOKEN",
+    "databricks": "DATABRICKS_TOKEN",
+    "modelscope": "MODELSCOPE_SDK_TOKEN",
+    "scaleway": "SCW_SECRET_KEY",
+}
+
+
+def test_variables_of_other_uses_configure_no_provider() -> None:
+    """A token that a machine has for other uses leaves a run, its notes and its errors as they were."""
+    configured = find_configured(builtin(), dict.fromkeys(GENERAL_VARIABLES.values(), "sk-0123456789abcdef"))
+    assert (configured.endpoints, configured.left_out) == ((), {})
+    assert {name for name, row in builtin().rows.items() if row.only_named} == set(GENERAL_VARIABLES)
+
+
+@pytest.mark.parametrize("provider", GENERAL_VARIABLES)
+def test_a_provider_that_is_asked_only_if_named_has_an_endpoint(provider: str) -> None:
+    """Its key is read when it is named, and a row by the user configures it."""
+    environ = {GENERAL_VARIABLES[provider]: "sk-0123456789abcdef"}
+    registry = rows_of(provider, base_url="https://mine.example.com/v1", models=["m"])
+    key = find_endpoint(provider, registry, environ).key
+    assert key is not None
+    assert key.variable == GENERAL_VARIABLES[provider]
+    assert [endpoint.provider for endpoint in find_configured(registry, environ).endpoints] == [provider]
+
+
 def test_a_key_configures_its_provider() -> None:
     """A provider with a key is asked at its built-in base URL, without notes."""
     (endpoint,) = find_configured(builtin(), KEY).endpoints
@@ -384,6 +436,58 @@ def test_an_azure_endpoint_is_made_from_its_variable() -> None:
     assert (endpoint.base_url, endpoint.row.auth) == ("https://mine.openai.azure.com/openai/v1", "api-key")
     with pytest.raises(CompareError, match=r"Set AZURE_OPENAI_ENDPOINT, or write base_url in compare\.yaml"):
         find_endpoint("azure", builtin(), {"AZURE_OPENAI_API_KEY": "0123456789abcdef"})
+
+
+@pytest.mark.parametrize(
+    ("provider", "variable", "value", "url"),
+    [
+        (
+            "cloudflare",
+            "CLOUDFLARE_BASE_URL",
+            "https://api.cloudflare.com/client/v4/accounts/f00/ai/v1",
+            "https://api.cloudflare.com/client/v4/accounts/f00/ai/v1",
+        ),
+        (
+            "databricks",
+            "DATABRICKS_HOST",
+            "https://example.cloud.databricks.com",
+            "https://example.cloud.databricks.com/serving-endpoints",
+        ),
+        (
+            "vertex",
+            "VERTEX_BASE_URL",
+            "https://aiplatform.googleapis.com/v1/projects/p/locations/global/endpoints/openapi/chat/completions",
+            "https://aiplatform.googleapis.com/v1/projects/p/locations/global/endpoints/openapi",
+        ),
+        (
+            "bedrock",
+            "AWS_BEDROCK_BASE_URL",
+            "https://bedrock-mantle.eu-west-2.api.aws/v1",
+            "https://bedrock-mantle.eu-west-2.api.aws/v1",
+        ),
+    ],
+)
+def test_an_address_with_an_account_comes_from_its_variable(provider: str, variable: str, value: str, url: str) -> None:
+    """It is completed as other base URLs are; without it the variable is named."""
+    environ = {row_of(provider).api_key_env[0]: "0123456789abcdef"}
+    assert find_endpoint(provider, builtin(), environ | {variable: value}).base_url == url
+    if provider in ACCOUNTS:
+        with pytest.raises(CompareError, match=rf"Set {variable}, or write base_url in compare\.yaml"):
+            find_endpoint(provider, builtin(), environ)
+
+
+def test_the_endpoints_of_bedrock_are_regions() -> None:
+    """A region names the endpoint and the place."""
+    environ = {"AWS_BEARER_TOKEN_BEDROCK": "0123456789abcdef"}
+    mantle = find_endpoint("bedrock", rows_of("bedrock", region="mantle-us-west-2"), environ)
+    assert (mantle.base_url, mantle.notes) == ("https://bedrock-mantle.us-west-2.api.aws/v1", ())
+
+
+@pytest.mark.parametrize(("target", "ended"), [("perplexity/sonar", "2026-09-27"), ("github/openai/x", "2026-07-30")])
+def test_a_service_that_ended_says_so(target: str, ended: str) -> None:
+    """Any model of it is sent as it is written, with a note that has the day."""
+    name = parse_target(target, builtin())
+    assert ended in (retirement(row_of(name.provider), name.model) or "")
 
 
 def test_a_key_for_another_host_has_a_note() -> None:
@@ -427,6 +531,15 @@ EVERYTHING = Parameters(temperature=0.0, max_tokens=5, top_p=0.5, seed=7, stop=(
             [
                 "kimi-k3 refuses temperature, so it was not sent",
                 "kimi-k3 cannot be asked not to think: thinking: off was not sent",
+            ],
+        ),
+        (
+            "anthropic/claude-haiku-5-5",
+            {"max_tokens": 5, "seed": 7, "stop": ["END"], "thinking": {"type": "disabled"}}
+            | {"stream_options": {"include_usage": True}},
+            [
+                "claude-haiku-5-5 refuses temperature, so it was not sent",
+                "claude-haiku-5-5 refuses top_p, so it was not sent",
             ],
         ),
         (
@@ -499,14 +612,23 @@ def expected_doubts() -> str:
     return "\n".join(f"- `{name}`: {doubt}" for name, row in builtin().rows.items() for doubt in row.unconfirmed)
 
 
+def expected_sources() -> str:
+    """Return the list of the pages that the built-in rows were written from."""
+    return "\n".join(
+        f"- `{name}`, {row.as_of}: {' '.join(f'<{page}>' for page in row.sources)}"
+        for name, row in builtin().rows.items()
+        if row.sources
+    )
+
+
 def expected_fields() -> str:
     """Return the list of a row's keys as its model describes them."""
     return "\n".join(f"- `{name}`: {field.description}" for name, field in Row.model_fields.items())
 
 
-@pytest.mark.parametrize("part", [expected_table, expected_doubts, expected_fields])
+@pytest.mark.parametrize("part", [expected_table, expected_doubts, expected_sources, expected_fields])
 def test_the_providers_page_matches_the_rows(part: Callable[[], str]) -> None:
-    """docs/providers.md has the table, the unconfirmed assumptions and the keys exactly as the code has them."""
+    """docs/providers.md has the table, the unconfirmed assumptions, the sources and the keys as the code has them."""
     assert part() in PAGE.read_text(encoding="utf-8")
 
 

@@ -8,8 +8,12 @@ from pathlib import Path
 
 import pexpect
 import pyte
+import pytest
 
 from tests.support.command import COMPARE, own_environment
+
+needs_terminal = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX")
+"""Marks a test that opens one."""
 
 TIMEOUT_S = 60
 READ_S = 0.05

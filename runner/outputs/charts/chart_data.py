@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from runner.analysis.columns import Cell, Row
 from runner.analysis.dataframe import rows_of, targets_of
+from runner.analysis.result_columns import Cell, Row
 from runner.analysis.run_results import Run
 from runner.analysis.summary import Statistic, TargetSummary
 from runner.core.events import TIMED

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from runner.analysis.columns import Row
+from runner.analysis.result_columns import Row
 from runner.analysis.run_results import Run
 from runner.outputs.charts.axis import Axis, Scale, time_quantity
 from runner.outputs.charts.canvas import Canvas

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from runner.analysis.columns import Row
+from runner.analysis.result_columns import Row
 from runner.analysis.run_results import Run
 from runner.outputs.charts.axis import Axis, Quantity, time_quantity
 from runner.outputs.charts.canvas import Canvas

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple, Self
 
 from runner.analysis.checks import check_record
-from runner.analysis.columns import Row
 from runner.analysis.dataframe import rows_of, targets_of
 from runner.analysis.measured_target import MeasuredTarget
+from runner.analysis.result_columns import Row
 from runner.analysis.run_results import Run
 from runner.analysis.summary import TargetSummary
 from runner.analysis.target_figures import TargetFigures, target_figures

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from markupsafe import Markup
 
-from runner.analysis.columns import Cell, Row
+from runner.analysis.result_columns import Cell, Row
 from runner.core.events import TIMED, Outcome
 from runner.outputs.report.comparison_grid import FAILED_CHECKS, has_failed
 from runner.outputs.report.safe_html import safe_html

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from runner.analysis.columns import Row
 from runner.analysis.dataframe import measured, targets_of
+from runner.analysis.result_columns import Row
 from runner.analysis.side_by_side import lay_out
 from runner.outputs.report.reply import PageReply, describe_ending, show_reply
 from runner.outputs.text.excerpt import excerpt

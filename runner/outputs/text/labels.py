@@ -1,6 +1,6 @@
 """Words for outcomes and flags, as people read them."""
 
-from runner.analysis.columns import Row
+from runner.analysis.result_columns import Row
 from runner.core.events import Outcome
 from runner.outputs.text.language import _
 

@@ -1,0 +1,43 @@
+"""`compare providers`: the table of all rows, and one row in full."""
+
+import json
+from pathlib import Path
+
+import yaml
+
+from runner.providers.provider_row import Row
+from runner.providers.registry import builtin
+from tests.support.command import compare, write_config
+
+
+def test_one_providers_row_is_shown_as_a_file_has_it(tmp_path: Path) -> None:
+    """By an alias too: notes, what is not confirmed, the pages and their day; read back, it is the same row."""
+    shown = yaml.safe_load(compare(tmp_path, "providers", "claude").stdout)
+    assert list(shown) == ["anthropic"]
+    assert "https://platform.claude.com/docs/en/api/openai-sdk" in shown["anthropic"]["sources"]
+    assert Row.model_validate_json(json.dumps(shown["anthropic"], default=str)) == builtin().rows["anthropic"]
+    assert json.loads(compare(tmp_path, "providers", "claude", "--json").stdout)["anthropic"]["as_of"] == "2026-11-30"
+
+
+def test_a_shown_row_has_no_value_of_a_header(tmp_path: Path) -> None:
+    """A header may hold a secret, so only its name is shown."""
+    write_config(tmp_path, acme={"base_url": "https://llm.example.com", "headers": {"X-Team": "swordfish"}})
+    shown = compare(tmp_path, "providers", "acme").stdout
+    assert "X-Team" in shown
+    assert "swordfish" not in shown + compare(tmp_path, "providers", "acme", "--json").stdout
+
+
+def test_a_name_that_nobody_has_is_refused(tmp_path: Path) -> None:
+    """A near one is proposed; a name and --models exclude each other."""
+    unknown = compare(tmp_path, "providers", "anthropik")
+    assert (unknown.returncode, "Did you mean anthropic?" in unknown.stderr) == (2, True)
+    both = compare(tmp_path, "providers", "anthropic", "--models", "openai")
+    assert (both.returncode, "Give one of them" in both.stderr) == (2, True)
+
+
+def test_the_list_says_which_rows_are_only_asked_by_name(tmp_path: Path) -> None:
+    """The JSON of all rows has it, with the notes, the pages and their day."""
+    rows = {row["provider"]: row for row in json.loads(compare(tmp_path, "providers", "--json").stdout)}
+    assert rows["huggingface"]["only_named"]
+    assert not rows["deepseek"]["only_named"]
+    assert rows["deepseek"]["sources"] == list(builtin().rows["deepseek"].sources)

@@ -13,6 +13,7 @@ from runner.analysis.checks import CheckedCell, check_cells
 from runner.analysis.cost import TargetCost, summarize_costs
 from runner.analysis.damaged_header import without_damage
 from runner.analysis.dataframe import FIGURE_COLUMNS, FILLING, REPLY_COLUMN, frame, measured, targets_of, with_places
+from runner.analysis.equal_length import with_time_to_tokens
 from runner.analysis.measured_target import MeasuredTarget, list_targets, name_places, target_of
 from runner.analysis.result_columns import Cell, Row, row
 from runner.analysis.side_by_side import GridRow, arrange, choose
@@ -179,6 +180,11 @@ class Run:
     def frame(self) -> pd.DataFrame:
         """The table with all columns of results, as Python users get it. It takes as much memory as the texts do."""
         return frame(self.header, self.records).assign(flags=self.table["flags"])
+
+    @cached_property
+    def table_with_tokens(self) -> pd.DataFrame:
+        """The table with the time to the first 100 tokens, for which all records are read once."""
+        return with_time_to_tokens(self.table, self.records)
 
     @cached_property
     def table_with_replies(self) -> pd.DataFrame:

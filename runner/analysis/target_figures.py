@@ -9,7 +9,7 @@ import pandas as pd
 
 from runner.analysis.cost import TargetCost
 from runner.analysis.dataframe import measured, steady, targets_of
-from runner.analysis.equal_length import COLUMN, with_time_to_tokens
+from runner.analysis.equal_length import COLUMN
 from runner.analysis.intervals import LEVEL, Interval
 from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.proportions import Proportion, wilson_interval
@@ -81,7 +81,7 @@ class TargetFigures:
 
 def target_figures(run: Run) -> tuple[TargetFigures, ...]:
     """Return the figures of each target of a run, in the suite's order."""
-    table = steady(measured(with_time_to_tokens(run.table, run.records)))
+    table = steady(measured(run.table_with_tokens))
     timed = table[table["outcome"].isin([outcome.value for outcome in TIMED])]
     of_row = targets_of(timed)
     return tuple(

@@ -284,7 +284,7 @@ def test_a_wrong_prompt_is_refused_with_its_number(prompts: Any, said: str) -> N
 def test_all_wrong_prompts_are_in_one_error() -> None:
     """Several faulty cases are one error."""
     with pytest.raises(InvalidFile) as raised:
-        run(prompts=["", "fine", {"prompt": "x", "tag": "y"}], targets=QUICK)
+        run(prompts=["", "fine", {"prompt": "x", "speed": "y"}], targets=QUICK)
     assert [problem.line for problem in raised.value.problems] == [1, 3]
 
 

@@ -14,8 +14,8 @@ def raised_flags() -> Iterator[str]:
     for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             match node:
-                case ast.Call(func=ast.Name(id="Flagged"), args=[_, flag]):
-                    yield ast.literal_eval(flag)
+                case ast.Call(func=ast.Name(id="Flagged"), args=[_, ast.Constant(str(flag))]):
+                    yield flag
                 case ast.Call(
                     func=ast.Attribute(value=ast.Attribute(attr="flags" | "_notes") | ast.Name("notes"), attr="add"),
                     args=[ast.Constant(str(flag))],

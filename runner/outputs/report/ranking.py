@@ -5,9 +5,8 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 
 from runner.analysis.diff import Difference, diff_within
-from runner.analysis.equal_length import COLUMN, TOKENS, with_time_to_tokens
+from runner.analysis.equal_length import COLUMN, TOKENS
 from runner.analysis.paired_lead import PairedLead, paired_lead
-from runner.analysis.run_results import Run
 from runner.analysis.summary import Statistic
 from runner.analysis.target_figures import TargetFigures
 from runner.analysis.verdict import Rule, Verdict
@@ -160,7 +159,6 @@ class _RankedColumn:
 def rank_targets(columns: Sequence[TargetColumn]) -> tuple[DurationRanking, ...]:
     """Return a ranking of each duration that any request has."""
     test = cache(partial(diff_within, with_replies=False))  # one test of two targets has all its measures
-    tables = cache(_table_with_tokens)
     rankings = []
     for duration in DURATIONS:
         found = [
@@ -171,12 +169,8 @@ def rank_targets(columns: Sequence[TargetColumn]) -> tuple[DurationRanking, ...]
         if found:
             ranked = sorted(found, key=lambda each: each.median.value)
             missing = [(at, column) for at, column in enumerate(columns) if not duration.median(column.figures)]
-            rankings.append(_rank(ranked, missing, duration, partial(_compare, test=test, tables=tables)))
+            rankings.append(_rank(ranked, missing, duration, partial(_compare, test=test)))
     return tuple(rankings)
-
-
-def _table_with_tokens(run: Run) -> object:
-    return with_time_to_tokens(run.table, run.records)
 
 
 def _rank(
@@ -232,12 +226,11 @@ def _compare(
     rule: Rule,
     *,
     test: PairTest,
-    tables: Callable[[Run], object],
 ) -> LeaderComparison:
     """Compare a column with the first; columns of different runs have no common rounds to test."""
     if first.run is not other.run:
         return LeaderComparison(_("not tested"), why=_("these are different runs; compare diff compares runs"))
-    lead = paired_lead(tables(first.run), first.target, other.target, duration.column)  # type: ignore[arg-type]
+    lead = paired_lead(first.run.table_with_tokens, first.target, other.target, duration.column)
     counted = LeaderComparison(_("pairs counted"), factor=lead.ratio if lead else None, lead=lead)
     if not duration.is_tested:
         return counted

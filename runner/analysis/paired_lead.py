@@ -30,16 +30,21 @@ def paired_lead(table: pd.DataFrame, first: MeasuredTarget, other: MeasuredTarge
     timed = timed[timed["outcome"].isin([outcome.value for outcome in TIMED])]
     of_row = targets_of(timed)
     ours, theirs = (_seconds(timed[of_row == target], column) for target in (first, other))
-    pairs = pd.concat({"ours": ours, "theirs": theirs}, axis=1).dropna()
-    if pairs.empty:
+    ratios = [theirs[place] / ours[place] for place in ours if place in theirs]
+    if not ratios:
         return None
-    ratios = [theirs_s / ours_s for ours_s, theirs_s in pairs.itertuples(index=False, name=None)]
     ratio = math.exp(math.fsum(map(math.log, ratios)) / len(ratios))
     return PairedLead(ratio, sum(each > 1 for each in ratios), len(ratios))
 
 
-def _seconds(rows: pd.DataFrame, column: str) -> "pd.Series[float]":
-    """Return a column by the place of its requests in the plan; a place that was asked twice has its mean."""
+def _seconds(rows: pd.DataFrame, column: str) -> dict[tuple[object, ...], float]:
+    """Return a column by the place of its requests in the plan; a place that was asked twice has its mean.
+
+    Without `groupby`, whose index refuses the lone surrogates that a name may hold.
+    """
     known = rows[rows[column].notna() & (rows[column] > 0)]
-    places = [known[name].astype(object).where(known[name].notna(), "") for name in _PAIR]
-    return known[column].astype(float).groupby(places).mean()
+    places = zip(*(known[name].astype(object).where(known[name].notna(), None).tolist() for name in _PAIR), strict=True)
+    values: dict[tuple[object, ...], list[float]] = {}
+    for place, value in zip(places, known[column].tolist(), strict=True):
+        values.setdefault(place, []).append(value)
+    return {place: math.fsum(of_place) / len(of_place) for place, of_place in values.items()}

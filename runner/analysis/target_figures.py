@@ -63,7 +63,12 @@ class TargetFigures:
 
     def range_of_cases(self, column: str) -> tuple[float, float] | None:
         """Return the fastest and the slowest case's median, where these are so far apart that one median hides it."""
-        by_case = self.rows.groupby(["case", "turn"], observed=True)[column].median().dropna().tolist()
+        # Not `groupby`, whose index refuses the lone surrogates that a name may hold.
+        values: dict[tuple[object, object], list[float]] = {}
+        for case, turn, value in zip(*(self.rows[name].tolist() for name in ("case", "turn", column)), strict=True):
+            if value == value:  # noqa: PLR0124 -- not NaN
+                values.setdefault((case, turn), []).append(float(value))
+        by_case = [median_of(of_case) for of_case in values.values()]
         low, high = min(by_case, default=0.0), max(by_case, default=0.0)
         return (low, high) if low > 0 and high / low >= WIDE_RANGE else None
 

@@ -185,7 +185,7 @@ def check_rows(opened: journal.Journal, lines: list[bytes], edit: Edit) -> None:
     assert keys <= read
     for number, line in enumerate(edit.lines, 1):
         if line not in lines and b'"kind":"record"' in line and behind is None and number not in opened.damage.lines:
-            assert any(f'"{key}"'.encode() in line for key in read)
+            assert any(json.dumps(key).encode() in line for key in read)
 
 
 def write_everything(folder: Path, run: Run) -> None:

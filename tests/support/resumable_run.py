@@ -60,7 +60,8 @@ class ResumableRun:
 
     def records(self) -> list[Record]:
         """Return the run's records; of a repeated request, the last."""
-        return list(journal.read(self.out).records) if self.journal.exists() else []
+        has_begun = self.journal.exists() and b"\n" in self.journal.read_bytes()
+        return list(journal.read(self.out).records) if has_begun else []
 
     def recorded(self) -> Counter[Question]:
         """Count the run's records by question."""

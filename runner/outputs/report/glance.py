@@ -152,9 +152,12 @@ class _Figures:
         table = column.run.measured
         rows = table[targets_of(table) == column.target]
         self._rows = rows
-        names = rows.assign(prompt=rows["prompt"].fillna("")).groupby(["case", "turn", "prompt"], sort=False)
-        groups: dict[Any, pd.DataFrame] = dict(iter(names))
-        self._by_turn = {(str(case), int(turn), str(prompt)): own for (case, turn, prompt), own in groups.items()}
+        # Not `groupby`, whose index refuses the lone surrogates that a name may hold.
+        labels: dict[tuple[str, int, str], list[Any]] = {}
+        columns = (rows[name].tolist() for name in ("case", "turn", "prompt"))
+        for label, case, turn, prompt in zip(rows.index, *columns, strict=True):
+            labels.setdefault((str(case), int(turn), prompt if isinstance(prompt, str) else ""), []).append(label)
+        self._by_turn: dict[tuple[str, int, str], pd.DataFrame] = {key: rows.loc[own] for key, own in labels.items()}
         self._checked = [cell for cell in column.run.checked if cell.target == column.target]
 
     def of_turn(self, case: str, turn: int, prompt: str) -> CaseFigures:

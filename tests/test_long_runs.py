@@ -152,7 +152,7 @@ def test_only_replies_that_are_shown_are_read() -> None:
     taken = excerpt_of(run, max_cases=2)
     assert (source.read, len(taken.rows), taken.left_out) == (4, 2, len(CASES) - 2)
     assert taken == excerpt(run.grid, max_cases=2)
-    pictures, equal_length = 2 * len(source.kept), len(source.kept)
+    pictures, equal_length = 2 * 2 * len(source.kept), len(source.kept)  # two pictures, each at two widths
     source.read = 0
     write_report([run])
     assert source.read <= pictures + equal_length + 2000 + len(run.summary)

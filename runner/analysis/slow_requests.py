@@ -6,6 +6,7 @@ of all targets of a run. A few requests in a hundred move no median and hardly a
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from runner.analysis.intervals import FEWEST_UNITS, Interval
 from runner.analysis.proportions import Proportion, design_effect, wilson_interval
@@ -29,9 +30,16 @@ def mark_slow(timed: pd.DataFrame, by: list[str], least_s: float = 0.0) -> "pd.S
 
     """
     times = timed[[*TIMES]].astype(float)
-    usual = times.groupby([timed[name].to_numpy() for name in by]).transform("median")
+    usual = times.groupby(_number_questions(timed, by)).transform("median")
     slow: pd.Series[bool] = ((times > SLOW * usual) & (times - usual > least_s)).any(axis=1)
     return slow
+
+
+def _number_questions(timed: pd.DataFrame, by: list[str]) -> NDArray[np.intp]:
+    """Return a number for each row's question. With pyarrow, pandas could not group by names with half a character."""
+    numbers: dict[tuple[object, ...], int] = {}
+    keys = zip(*(timed[name] for name in by), strict=True)
+    return np.fromiter((numbers.setdefault(key, len(numbers)) for key in keys), dtype=np.intp, count=len(timed))
 
 
 def mean_log_times(timed: pd.DataFrame) -> "pd.Series[float]":

@@ -233,6 +233,9 @@ async def ping(endpoint: Endpoint) -> DoctorFinding:
     finally:
         await client.aclose()
     text = f"{_describe_phases(opened)}; GET /models {answered_s * 1000:.0f} ms, {len(models)} models"
+    if client.rate_limits:
+        limits = redactor.in_names(client.rate_limits)
+        text += f"; limits: {', '.join(f'{name} {value}' for name, value in limits.items())}"
     unlisted = find_unlisted(endpoint.row.models, models)
     if unlisted:
         text += f"; not listed, though asked when none is named: {', '.join(unlisted)}"

@@ -45,7 +45,7 @@ class ResponseStarted:
     """The head of a response: its status, and the id by which the provider can find the request.
 
     `received_ns` is the time at which the request's last byte arrived, by the sender's own clock, if it reports that.
-    `simulated` is whether the sender reports that it is a simulator.
+    `simulated` is whether the sender reports that it is a simulator. `rate_limits` are its headers on rate limits.
     """
 
     at_ns: int
@@ -53,6 +53,7 @@ class ResponseStarted:
     request_id: str | None
     received_ns: int | None = None
     simulated: bool = False
+    rate_limits: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

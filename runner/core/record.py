@@ -118,6 +118,8 @@ class Record:
     node: str | None = None
     region: str | None = None
     warmup: bool = False
+    rate_limits: dict[str, str] | None = None
+    """The response's headers on rate limits, as they were sent."""
     custom_checks: dict[str, str | None] | None = None
     """The verdicts of the suite's own functions and of plug-ins: name -> why it failed, None if it passed."""
 

@@ -127,6 +127,7 @@ def with_response(
         error_code=redactor.in_headers(failed.code) if failed and failed.code is not None else None,
         http_status=failed.http_status if failed and failed.http_status else started.status if started else None,
         request_id=redactor.in_headers(started.request_id) if started and started.request_id is not None else None,
+        rate_limits=redactor.in_names(started.rate_limits) if started and started.rate_limits else None,
         input_tokens=usage.input_tokens if usage else None,
         output_tokens=usage.output_tokens if usage else None,
         reasoning_tokens=usage.reasoning_tokens if usage else None,

@@ -31,6 +31,7 @@ from runner.wire.event_loop_slices import TimeSlices
 from runner.wire.failure import classify_response
 from runner.wire.read_loop import Attempt, Watch, read_response
 from runner.wire.response_body import Phases, ResponseBody, ResponseHead
+from runner.wire.retry_after import rate_limits
 from runner.wire.timeouts import head_timeout
 from runner.wire.transport import RequestHead, TimestampingTransport
 
@@ -62,6 +63,8 @@ class Client:
         bearer = endpoint.key is not None and endpoint.row.auth == "bearer"
         self._omitted: dict[str, Any] = {} if bearer else {"Authorization": Omit()}
         self._head: RequestHead | None = None
+        self.rate_limits: dict[str, str] | None = None
+        """The headers on rate limits that came with the last list of models."""
 
     async def ask(self, request: CompletionRequest, attempt: Attempt, watch: Watch | None = None) -> None:
         """Send a request and read the response into `attempt`. A provider's failure is an event in its fold.
@@ -112,6 +115,7 @@ class Client:
 
         """
         body, timeouts = ResponseBody(), timeouts or Timeouts()
+        self.rate_limits = None
         try:
             with _head_timeouts(body, timeouts) as waiting:
                 request = await self._head_by_sdk(
@@ -125,6 +129,7 @@ class Client:
             await body.aclose()
         if waiting.cancelled_caught:
             raise ProviderRefusal(head_timeout(body.sent_ns, timeouts, perf_counter_ns()))
+        self.rate_limits = rate_limits(head.headers)
         return _parse_models(head, content)
 
     async def aclose(self) -> None:

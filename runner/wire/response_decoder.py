@@ -20,6 +20,7 @@ from runner.wire.error_body import READ_LIMIT, find_json, is_markup, one_line, p
 from runner.wire.failure import classify_error, classify_response, failure, has_own_id, request_id, request_id_in
 from runner.wire.json_value import read_json, read_json_halves, write_json
 from runner.wire.response_body import ResponseHead
+from runner.wire.retry_after import rate_limits
 from runner.wire.sse import BYTE_ORDER_MARK, FRAME_LIMIT, Frame, FrameReader, is_done, is_whole
 
 PREFIXES = re.compile(rb"(?:[ \t\r\n]|\xef\xbb\xbf)*")
@@ -356,7 +357,8 @@ def _decode_document(body: bytes, at_ns: int, reply: _ReplyDecoder) -> list[Even
 def response_started(head: ResponseHead, at_ns: int) -> ResponseStarted:
     """Return the event of a response's head."""
     simulated = head.headers.get("x-simulated") == "true"
-    return ResponseStarted(at_ns, head.status, request_id(head.headers), received_ns(head.headers), simulated)
+    received, limits = received_ns(head.headers), rate_limits(head.headers)
+    return ResponseStarted(at_ns, head.status, request_id(head.headers), received, simulated, limits)
 
 
 def received_ns(headers: Mapping[str, str]) -> int | None:

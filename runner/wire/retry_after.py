@@ -29,6 +29,19 @@ EPOCH_S = 1e9
 
 LIMITS = ("requests", "tokens")
 
+LIMIT_HEADER = re.compile(r"(?:.{0,40}-)?rate-?limit(?:-.{0,80})?")
+MOST_LIMIT_HEADERS, LONGEST_LIMIT = 32, 200
+"""The headers on limits that are kept of a response, and the characters of each; no vendor sends as many."""
+
+
+def rate_limits(headers: Mapping[str, str]) -> dict[str, str] | None:
+    """Return the headers on rate limits as they were sent: how much is allowed, what remains, when it is reset.
+
+    None if there are none. The headers' names are in lower case.
+    """
+    found = [name for name in headers if LIMIT_HEADER.fullmatch(name)][:MOST_LIMIT_HEADERS]
+    return {name: headers[name][:LONGEST_LIMIT] for name in found} or None
+
 
 def retry_after_s(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
     """Return the seconds to wait that the headers ask for; None if they ask for none, or for a nonsensical number.

@@ -374,6 +374,15 @@ def test_error_adjusted_percentile_is_numpys_with_infinity(answered: int, failed
         assert (np.inf if each.value is None else each.value) == pytest.approx(expected)
 
 
+def test_a_question_may_have_half_a_character_in_its_name() -> None:
+    """Its slow requests are counted, whether pandas keeps texts in pyarrow or not."""
+    times = zip((1, 2, 3), (0.3, 0.9, 0.3), strict=True)
+    records = [ok_record(ttft_s, identity=identified(case="half \ud800", block=block)) for block, ttft_s in times]
+    (summary,) = summarize(frame(HEADER, records))
+    assert summary.slow is not None
+    assert summary.slow.value == pytest.approx(1 / 3)
+
+
 def test_slow_requests_took_twice_the_median_of_their_question() -> None:
     """Of a question, over all targets, by TTFT or by total; another question's times do not count."""
     records = [

@@ -86,6 +86,15 @@ def test_a_ping_without_an_answer_is_a_problem(run_cli: RunCli, tmp_path: Path) 
     assert "PROBLEM mine: no connection could be opened" in told.stdout
 
 
+def test_a_ping_shows_the_rate_limits_that_it_gets(run_cli: RunCli, tmp_path: Path) -> None:
+    """The headers of GET /models on limits are shown as they were sent, without the key."""
+    limited = json_reply("200 OK", {"data": [{"id": "m"}]}, x_ratelimit_remaining_requests="59", x_ratelimit_reset=KEY)
+    with serve(limited) as server:
+        write_config(tmp_path, mine={"base_url": server.url, "api_key_env": "MINE_KEY", "models": ["m"]})
+        text = findings_of(run_cli, "--ping", env={"MINE_KEY": KEY})["mine"]["text"]
+    assert "limits: x-ratelimit-remaining-requests 59, x-ratelimit-reset " in text
+
+
 def test_a_ping_notes_a_model_that_is_not_listed(run_cli: RunCli, tmp_path: Path) -> None:
     """The provider's default model is missing from GET /models: another one may answer in its place."""
     listed = json_reply("200 OK", {"data": [{"id": "m-1"}]})

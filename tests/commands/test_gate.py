@@ -125,7 +125,7 @@ def test_ab_compares_two_targets_of_one_run(tmp_path: Path) -> None:
     assert done.returncode == 1, done.stdout + done.stderr
     assert re.search(r"TTFT .* slower", done.stdout)
     assert json.loads((tmp_path / "run" / "difference.json").read_text(encoding="utf-8"))["paired"] is True
-    assert (tmp_path / "run" / "difference.md").read_text(encoding="utf-8").startswith("## regressed")
+    assert (tmp_path / "run" / "difference.md").read_text(encoding="utf-8").startswith("## slower")
     root = ET.parse(tmp_path / "junit.xml").getroot()
     assert [case.get("name") for case in root.iter("testcase") if case.find("failure") is not None] == ["ttft_s"]
     blocks = [line["block"] for line in read_lines(tmp_path / "run", "record")]

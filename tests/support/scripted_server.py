@@ -77,9 +77,9 @@ class ScriptedServer:
         return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}/v1"
 
     def wait_for_requests(self, count: int) -> None:
-        """Wait until `count` requests have come, for 20 s at most."""
+        """Wait until `count` requests have come, for two minutes at most."""
         with self._arrived:
-            came = self._arrived.wait_for(lambda: len(self.requests) >= count, timeout=20)
+            came = self._arrived.wait_for(lambda: len(self.requests) >= count, timeout=120)
             assert came, f"only {len(self.requests)} requests came"
 
     def _serve(self, listener: socket.socket) -> None:

@@ -11,7 +11,7 @@ from runner.core.events import Failed, Outcome
 from runner.wire.causes import BASE_RESP_CODES, CAUSES, CODES, PHRASES, STATUS_CLASSES, STATUSES, TYPES
 from runner.wire.error_body import LONGEST_MESSAGE, page_title
 from runner.wire.failure import classify_error, classify_response, request_id
-from runner.wire.retry_after import parse_duration_s, retry_after_s, retry_in_message_s
+from runner.wire.retry_after import parse_duration_s, rate_limits, retry_after_s, retry_in_message_s
 
 
 def refusal(status: int, body: object = "", headers: dict[str, str] | None = None) -> Failed:
@@ -227,6 +227,21 @@ def test_tables_of_codes_name_only_known_causes() -> None:
 def test_retry_after_is_parsed_in_every_spelling(headers: dict[str, str], expected: float | None) -> None:
     """Seconds, milliseconds, dates and resets are parsed; nonsensical values are ignored."""
     assert retry_after_s(headers, datetime(2026, 11, 22, 12, 0, 10, tzinfo=UTC)) == expected
+
+
+def test_headers_on_rate_limits_are_kept_as_they_were_sent() -> None:
+    """Those of every family are, and no others; a response without any has None, and a flood of them is cut."""
+    limits = {
+        "x-ratelimit-limit-requests": "5000",
+        "x-ratelimit-remaining-tokens": "900",
+        "anthropic-ratelimit-tokens-reset": "2026-11-30T12:00:00Z",
+        "ratelimit": '"default";r=50;t=30',
+        "x-rate-limit-remaining": "7",
+    }
+    assert rate_limits({"date": "today", "retry-after": "7", "x-request-id": "ratelimit", **limits}) == limits
+    assert rate_limits({"retry-after": "7"}) is None
+    flood = rate_limits({f"x-ratelimit-{n}": "9" * 5000 for n in range(1000)}) or {}
+    assert (len(flood), max(map(len, flood.values()))) == (32, 200)
 
 
 @pytest.mark.parametrize(

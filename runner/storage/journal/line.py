@@ -23,6 +23,9 @@ from runner.storage.journal.line_types import (
     refuse_unsound,
 )
 
+PROVIDERS_NAMES = frozenset({"usage", "rate_limits"})
+"""Members whose own members a provider named."""
+
 _DEFAULTS = tuple(spec.default for spec in fields(Record) if spec.name not in NESTED)
 
 _identity_in = itemgetter(*IDENTITY.names)
@@ -108,7 +111,7 @@ def _storable(value: object, depth: int = MAX_DEPTH) -> object:
 def to_bytes(line: Mapping[str, object], redact: Callable[[str], str]) -> bytes:
     """Return a line as JSON in UTF-8 with its newline, its texts passed through `redact`."""
     hidden = {
-        name: item if name in _NUMBERS else _redact_texts(item, redact, names=name == "usage")
+        name: item if name in _NUMBERS else _redact_texts(item, redact, names=name in PROVIDERS_NAMES)
         for name, item in line.items()
     }
     try:

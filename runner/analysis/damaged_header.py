@@ -17,7 +17,7 @@ def without_damage(header: Header) -> tuple[Header, str | None]:
     checks, bad_checks = _sound(header.checks, _read_expectations)
     if not bad_prices and not bad_checks:
         return header, None
-    faults = [*(f"the price of {name}" for name in bad_prices), *(f"the checks of {name}" for name in bad_checks)]
+    faults = [*(f"price of {name}" for name in bad_prices), *(f"checks of {name}" for name in bad_checks)]
     return replace(header, prices=prices, checks=checks), f"the header's {', '.join(faults)}"
 
 

@@ -1,10 +1,12 @@
 """Commands on a run whose journal is damaged: they go on with the good rows, and say what they left out."""
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 
+from runner.commands.load_run import load_run
 from runner.storage import journal
 from runner.storage.journal import FILE_NAME
 from tests.support.command import compare, read_lines, read_rows
@@ -88,6 +90,21 @@ def test_a_damaged_run_is_not_resumed_before_it_is_repaired(damaged: Path) -> No
     assert compare(damaged, "rederive", "run", "--repair").returncode == 0
     done = compare(damaged, "run", "--resume", "run-repaired", "--progress", "plain")
     assert "[1/1]" in done.stderr, done.stderr
+
+
+def test_damaged_checks_and_prices_cost_only_themselves(damaged: Path) -> None:
+    """A case's checks and a target's price that cannot be read are left out, and named; every row is there."""
+    path = damaged / "run" / FILE_NAME
+    header, _, rest = path.read_bytes().partition(b"\n")
+    changed = json.loads(header)
+    changed["checks"]["remember"] = {"checks": 5}
+    changed["prices"] = {"sim/quick": {"rates": []}}
+    path.write_bytes(json.dumps(changed).encode() + b"\n" + rest)
+    run = load_run(damaged / "run")
+    assert run.left_out is not None
+    assert "line 1: the header's price of sim/quick, checks of remember; line 14: " in run.left_out
+    assert run.header.checks.keys() == changed["checks"].keys() - {"remember"}
+    assert len(run.table) == records_of(damaged / "run")
 
 
 def test_damaged_recordings_are_copied_as_far_as_they_are_sound(damaged: Path) -> None:

@@ -23,7 +23,7 @@ from runner.commands.export import ExportForm, export
 from runner.core.events import Outcome
 from runner.core.record import Identity, Record, TextEvents, Timestamps, skipped
 from runner.errors import CompareError
-from runner.outputs import excel, find_writer, otel, parquet, promptfoo
+from runner.outputs import Export, excel, find_writer, otel, parquet, promptfoo
 from runner.storage import journal
 from tests.support.crafted_runs import answered, failed, run_of, simulated, write_run
 
@@ -320,7 +320,7 @@ def test_a_run_is_named_by_its_folder_its_journal_or_its_id(folder: Path) -> Non
 
 def test_export_without_a_form_takes_the_format_of_the_suffix(folder: Path) -> None:
     """An old run can be written in every format of a new one."""
-    assert export(folder, None, Path("rows.csv")).notes == ()
+    assert export(folder, None, Path("rows.csv")) == Export("")
     assert load("rows.csv").equals(load(folder))
     export(folder, None, Path("rows.parquet"))
     assert len(pd.read_parquet("rows.parquet")) == 2

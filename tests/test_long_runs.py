@@ -23,7 +23,7 @@ from runner.core.events import Outcome
 from runner.core.record import Record
 from runner.outputs import STREAM_WRITERS, WRITERS, find_writer
 from runner.outputs.report import sampling
-from runner.outputs.report.document import write_report
+from runner.outputs.report.render_html import write_report
 from runner.outputs.text.excerpt import excerpt, excerpt_of
 from runner.storage import journal
 from runner.storage.run_folder import write_atomically

@@ -512,9 +512,9 @@ def test_the_table_of_outputs_is_light() -> None:
 
 def test_pandas_waits_until_the_last_request_is_answered() -> None:
     """What `compare run` imports before its first request has neither pandas nor numpy, which take 0.3 s."""
-    before = ("commands.exit_codes", "commands.run.prepare", "commands.run.perform", "cli.confirm", "cli.progress")
+    before = ("commands.exit_codes", "commands.run.prepare", "commands.run.send_and_write", "cli.confirm", "cli.progress")
     names = loaded("-c", "; ".join(f"import runner.{module}" for module in before))
-    assert {"runner.commands.run.perform", "rich.console"} <= names
+    assert {"runner.commands.run.send_and_write", "rich.console"} <= names
     assert {library_of(name) for name in names} & {"numpy", "pandas"} == set()
 
 

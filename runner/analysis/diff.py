@@ -16,7 +16,7 @@ from runner.analysis.comparability import (
 )
 from runner.analysis.dataframe import targets_of
 from runner.analysis.intervals import Interval
-from runner.analysis.measure_tests import (
+from runner.analysis.measure_evidence import (
     ComparedArms,
     MeasureEvidence,
     allow_for_spells,

@@ -11,9 +11,9 @@ from runner.analysis.dataframe import rows_of
 from runner.api.notebook.replies import GrowingReplies
 from runner.api.notebook.screen import Nowhere, find_screen
 from runner.api.options import TARGET_OPTIONS, read_options, refuse_unknown
-from runner.api.perform import perform_watched
 from runner.api.side_by_side import side_by_side
 from runner.api.tables import tabulate
+from runner.api.watched_run import perform_watched
 from runner.commands.ask import PARAMETERS, ReplyHistory, ask_last_turn, prepare_turns
 from runner.commands.run.prepared_run import PreparedRun
 from runner.core.events import TIMED

@@ -9,12 +9,12 @@ import pandas as pd
 from runner.api.notebook.progress import Progress
 from runner.api.notebook.screen import Nowhere, find_screen
 from runner.api.options import RUN_OPTIONS, RunKeywords, read_options, refuse_unknown
-from runner.api.perform import perform_watched, perform_watched_async
 from runner.api.prompts import Prompts, load_suite_or_prompts
 from runner.api.tables import tabulate
-from runner.commands.run.perform import FinishedRun
+from runner.api.watched_run import perform_watched, perform_watched_async
 from runner.commands.run.prepare import prepare
 from runner.commands.run.prepared_run import PreparedRun
+from runner.commands.run.send_and_write import FinishedRun
 
 SuiteName = str | PathLike[str]
 

@@ -11,11 +11,11 @@ import pandas as pd
 
 from runner.api.ask import prepare_conversation
 from runner.api.options import TARGET_OPTIONS, refuse_unknown
-from runner.api.perform import ThreadedTask, start_in_thread
 from runner.api.tables import tabulate
+from runner.api.watched_run import ThreadedTask, start_in_thread
 from runner.commands.ask import PARAMETERS
-from runner.commands.run.perform import FinishedRun, perform, write_outputs
 from runner.commands.run.prepared_run import PreparedRun
+from runner.commands.run.send_and_write import FinishedRun, perform, write_outputs
 from runner.core.events import TIMED, Channel, Event, Text
 from runner.core.record import Record
 from runner.engine.observer import Observer

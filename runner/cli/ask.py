@@ -28,7 +28,7 @@ def ask(prompt: str, *, options: "RunOptions", system: str | None, max_tokens: i
     compare ask "你是谁？"
     compare ask "Explain TCP slow start in two sentences." -m deepseek/deepseek-flash -m dashscope/qwen-plus
     """
-    from runner.cli.columns import open_columns  # noqa: PLC0415 -- heavy imports wait until there is work
+    from runner.cli.reply_columns import open_columns  # noqa: PLC0415 -- heavy imports wait until there is work
     from runner.commands.ask import prepare_prompt  # noqa: PLC0415
     from runner.commands.exit_codes import of_run  # noqa: PLC0415
 

@@ -77,7 +77,7 @@ class Conversation:
             self.interrupted = True
 
     async def _ask(self, text: str, chat: "Chat", console: "Console") -> None:
-        from runner.cli.columns import open_columns  # noqa: PLC0415
+        from runner.cli.reply_columns import open_columns  # noqa: PLC0415
 
         names = [target.name for target in self._prepared.plan.targets]
         with open_columns(self._view.reply_mode, console, names) as columns:

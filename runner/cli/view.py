@@ -16,8 +16,8 @@ from runner.outputs.text.escape import one_line
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from runner.commands.run.perform import FinishedRun
     from runner.commands.run.prepared_run import PreparedRun
+    from runner.commands.run.send_and_write import FinishedRun
     from runner.engine.observer import Observer
 
 WIDE = 100_000
@@ -121,7 +121,7 @@ def perform_with(
 ) -> "FinishedRun":
     """Perform a run while an observer shows it, and print what it found."""
     from runner.commands.run.event_loop import run_async  # noqa: PLC0415
-    from runner.commands.run.perform import perform  # noqa: PLC0415
+    from runner.commands.run.send_and_write import perform  # noqa: PLC0415
 
     print_notes(prepared, view)
     with open_observer() as observer:

@@ -21,7 +21,7 @@ from runner.cluster.messages import (
     unpack_keys,
 )
 from runner.engine.attempts import AttemptRunner, open_local_runners
-from runner.engine.process_settings import allow_connections, gc_pause
+from runner.engine.process_limits_and_signals import allow_connections, gc_pause
 from runner.providers.endpoint import Endpoint
 from runner.version import __version__
 from runner.wire.completion_request import CompletionRequest

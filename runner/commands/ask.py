@@ -7,9 +7,9 @@ from typing import Any
 
 from runner.commands.providers import load_registry
 from runner.commands.run.options import RunOptions
-from runner.commands.run.perform import FinishedRun, open_run, write_outputs
 from runner.commands.run.prepare import AskUser, prepare
 from runner.commands.run.prepared_run import PreparedRun
+from runner.commands.run.send_and_write import FinishedRun, open_run, write_outputs
 from runner.core.suite import Parameters
 from runner.engine.observer import Observer
 from runner.planning.plan import Request

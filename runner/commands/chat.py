@@ -11,14 +11,14 @@ import anyio
 from runner.commands.load_run import load_run
 from runner.commands.providers import load_registry
 from runner.commands.run.options import RunOptions
-from runner.commands.run.perform import FinishedRun, open_run, write_outputs
 from runner.commands.run.prepare import AskUser, prepare
 from runner.commands.run.prepared_run import PreparedRun
+from runner.commands.run.send_and_write import FinishedRun, open_run, write_outputs
 from runner.core.events import TIMED
 from runner.core.record import Record
 from runner.core.suite import Case, Parameters
 from runner.engine.observer import Observer
-from runner.engine.process_settings import cancel_on_signals
+from runner.engine.process_limits_and_signals import cancel_on_signals
 from runner.errors import CompareError
 from runner.outputs import find_writer, known_suffixes
 from runner.planning.plan import Request, Target

@@ -12,11 +12,11 @@ from runner.analysis.verdict import MIN_EFFECT, Rule
 from runner.commands.diff import compare, write_difference
 from runner.commands.load_run import load_run
 from runner.commands.run.options import RunOptions
-from runner.commands.run.perform import FinishedRun
+from runner.commands.run.send_and_write import FinishedRun
 from runner.errors import CompareError
 from runner.outputs import junit
 from runner.outputs.diff.formats import DIFFERENCE_WRITERS
-from runner.outputs.report.document import write_report
+from runner.outputs.report.render_html import write_report
 from runner.storage.run_folder import write_atomically
 
 FILE_NAMES = ("difference.md", "difference.json")

@@ -13,7 +13,7 @@ from runner.suite.case_files import ROW_FILES
 from runner.suite.case_rows import ColumnNames
 from runner.suite.imports.draft import Draft
 from runner.suite.imports.promptfoo.config import TYPICAL_KEYS, draft_of_config
-from runner.suite.imports.rows import draft_of_rows, rows_of_draft
+from runner.suite.imports.row_files import draft_of_rows, rows_of_draft
 from runner.suite.load import load_document
 
 MAX_BYTES = 64 << 20

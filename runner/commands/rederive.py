@@ -10,7 +10,7 @@ from typing import Any
 from runner.analysis.damaged_header import without_damage
 from runner.analysis.run_results import Run
 from runner.commands.load_run import is_journal_file
-from runner.commands.run.perform import DEFAULT_OUTPUTS
+from runner.commands.run.send_and_write import DEFAULT_OUTPUTS
 from runner.core.record import Record
 from runner.engine.in_flight import describe_failure, with_response
 from runner.errors import CompareError

@@ -7,7 +7,7 @@ from pathlib import Path
 from runner.analysis.run_results import Run
 from runner.commands.load_run import is_journal_file, load_run
 from runner.core.percentiles import PERCENTILES
-from runner.outputs.report.document import write_report as render_report
+from runner.outputs.report.render_html import write_report as render_report
 from runner.storage.run_folder import check_outputs, find_run, write_atomically
 
 FILE_NAME = "report.html"

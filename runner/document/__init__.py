@@ -14,8 +14,8 @@ A model's own validators raise a ValueError with the text `what is wrong. What t
 where the model expects text, so that a model called 1.10 stays 1.10.
 """
 
-from runner.document.files import find_nearest, read, read_lines, read_text
 from runner.document.nodes import Document, Json, Position, Route, document_of
+from runner.document.read_files import find_nearest, read, read_lines, read_text
 from runner.document.validation import validate
 from runner.document.yaml_parser import data_of, parse
 from runner.document.yaml_stream import read_items

@@ -8,8 +8,8 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from runner.document.messages import Schema, SchemaError, SchemaKeys, message_of
 from runner.document.nodes import Document, Json, Node, Route, Scalar
+from runner.document.schema_messages import Schema, SchemaError, SchemaKeys, message_of
 from runner.errors import InvalidFile, Problem
 
 Model = TypeVar("Model", bound=BaseModel)

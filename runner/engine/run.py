@@ -20,7 +20,7 @@ from runner.engine.group_order import FirstMissing
 from runner.engine.lane_schedule import StopCheck, never_stop, resume_nothing
 from runner.engine.observer import Observer
 from runner.engine.permit_queue import LaneQueues
-from runner.engine.process_settings import allow_connections, cancel_on_signals, gc_pause
+from runner.engine.process_limits_and_signals import allow_connections, cancel_on_signals, gc_pause
 from runner.engine.recorder import Recorder
 from runner.engine.request_template import RequestTemplates
 from runner.engine.sweep_levels import Levels

@@ -47,7 +47,7 @@ def _stream_writer(module: str) -> StreamWriter:
 
 
 def _write_html(run: "Run") -> str:
-    from runner.outputs.report.document import write_report  # noqa: PLC0415
+    from runner.outputs.report.render_html import write_report  # noqa: PLC0415
 
     return write_report([run])
 

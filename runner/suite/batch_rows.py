@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 
 from runner.document import Json
-from runner.suite.filling import EXPECTED
+from runner.suite.fill_templates import EXPECTED
 from runner.suite.openai_messages import NotImportable, last_reply, read_conversation
 from runner.suite.schema import DefaultsSchema
 

@@ -11,7 +11,7 @@ from difflib import get_close_matches
 
 from runner.document import Json
 from runner.errors import did_you_mean
-from runner.suite.filling import EXPECTED
+from runner.suite.fill_templates import EXPECTED
 from runner.suite.openai_messages import NotImportable, last_reply, read_conversation
 from runner.suite.schema import WAYS_TO_ASK, CaseSchema
 

@@ -12,7 +12,7 @@ from runner.document import Document, Route
 from runner.errors import InvalidFile, Problem
 from runner.suite.case_files import UnusableFile, read_named_text
 from runner.suite.expectations import check_texts, expectations_of, function_problems
-from runner.suite.filling import EXPECTED, Texts, fill
+from runner.suite.fill_templates import EXPECTED, Texts, fill
 from runner.suite.schema import WAYS_TO_ASK, CaseSchema, DefaultsSchema
 
 MAX_COMBINATIONS = 10_000

@@ -8,7 +8,7 @@ from runner.core.reply_limit import REPLY_LIMIT, parse_reply_limit
 from runner.core.suite import Parameters, SuiteTarget, Timeouts
 from runner.document import Document, Route
 from runner.errors import Problem, did_you_mean
-from runner.suite.filling import is_template
+from runner.suite.fill_templates import is_template
 from runner.suite.schema import DefaultsSchema, ParametersSchema, TargetSchema
 
 RESERVED = frozenset({"messages", "model", "stream", "stream_options"})

@@ -6,7 +6,8 @@ from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from runner.core.events import Failed
-from runner.wire.causes import (
+from runner.wire.error_body import ErrorBody, as_status, find_json, one_line, parse_error, parse_error_body
+from runner.wire.failure_causes import (
     BASE_RESP_CODES,
     BROAD_CAUSES,
     CAPS,
@@ -18,7 +19,6 @@ from runner.wire.causes import (
     TYPES,
     normalise,
 )
-from runner.wire.error_body import ErrorBody, as_status, find_json, one_line, parse_error, parse_error_body
 from runner.wire.json_value import as_object
 from runner.wire.retry_after import retry_after_s
 

@@ -22,7 +22,7 @@ from runner.commands.rederive import repair
 from runner.errors import CompareError
 from runner.outputs import find_writer
 from runner.outputs.diff.formats import DIFFERENCE_WRITERS
-from runner.outputs.report.document import write_report
+from runner.outputs.report.render_html import write_report
 from runner.outputs.terminal import render_summary
 from runner.storage import journal
 from runner.storage.journal import FILE_NAME

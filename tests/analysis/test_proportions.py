@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from runner.analysis.measure_tests import compare_failures
+from runner.analysis.measure_evidence import compare_failures
 from runner.analysis.proportions import design_effect
 
 TRIED = np.full(20, 13.0)

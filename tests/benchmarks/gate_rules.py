@@ -9,7 +9,7 @@ from scipy import stats
 
 from runner.analysis.autocorrelation import add_caution, autocorrelation, judge_shift, share_autocorrelation
 from runner.analysis.intervals import Interval
-from runner.analysis.measure_tests import ComparedArms, allow_for_spells, gather_evidence
+from runner.analysis.measure_evidence import ComparedArms, allow_for_spells, gather_evidence
 from runner.analysis.measures import SLOW_REQUESTS, Better
 from runner.analysis.pairing import Arm
 from runner.analysis.permutation import (

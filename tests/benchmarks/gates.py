@@ -21,7 +21,7 @@ from scipy import stats
 
 from runner.analysis.history import judge_against_history
 from runner.analysis.intervals import percentile_interval
-from runner.analysis.measure_tests import compare_failures
+from runner.analysis.measure_evidence import compare_failures
 from runner.analysis.measures import Better
 from runner.analysis.permutation import fewest_pairs
 from runner.analysis.proportions import Proportion, fisher_p

@@ -5,7 +5,7 @@ from threading import Event
 
 import pytest
 
-import runner.outputs.report.document as report_document
+import runner.outputs.report.render_html as report_document
 from runner.commands import still_working
 from runner.commands.still_working import tell_if_slow
 from tests.support.command import compare, write_yaml

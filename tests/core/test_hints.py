@@ -18,8 +18,8 @@ from runner.core.suite import Timeouts
 from runner.outputs import WRITERS
 from runner.outputs.terminal import render_summary
 from runner.storage.journal import Header
-from runner.wire.causes import CAUSES
 from runner.wire.connection_failure import DESCRIPTIONS, OWN_FAILURES, STAGES
+from runner.wire.failure_causes import CAUSES
 
 SPENT = Record(
     Identity("k", "hello", 1, 1, 1, "zhipu", "glm-5.3", "Hello"),

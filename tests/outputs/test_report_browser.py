@@ -11,7 +11,7 @@ import pytest
 
 from runner.analysis.run_results import Run
 from runner.analysis.word_diff import tokenize
-from runner.outputs.report.document import write_report
+from runner.outputs.report.render_html import write_report
 from runner.storage import journal
 from tests.support.command import finish, start, write_yaml
 from tests.support.crafted_runs import answered, header

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from runner.analysis.diff import diff_runs
-from runner.outputs.report.document import write_comparison, write_report
+from runner.outputs.report.render_html import write_comparison, write_report
 from tests.support.report_pages import TARGETS, Shape
 
 pytest.importorskip("playwright", reason="installed by .ci/run")

@@ -12,10 +12,10 @@ from runner.analysis.paired_lead import paired_lead
 from runner.analysis.run_results import Run
 from runner.core.record import Record, TextEvents
 from runner.outputs.report.comparison_grid import grid_turns, target_columns
-from runner.outputs.report.document import write_comparison, write_report
 from runner.outputs.report.glance import Glance, GlanceFigure, compose_glance
 from runner.outputs.report.headline import Headline, write_headline, write_span
 from runner.outputs.report.ranking import DurationRanking, rank_targets
+from runner.outputs.report.render_html import write_comparison, write_report
 from runner.outputs.report.sampling import sample_turns
 from runner.outputs.report.summary_table import SummaryCell, tabulate_targets
 from tests.outputs.test_report import Page, squeezed

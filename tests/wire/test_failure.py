@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.core.events import Failed, Outcome
-from runner.wire.causes import BASE_RESP_CODES, CAUSES, CODES, PHRASES, STATUS_CLASSES, STATUSES, TYPES
 from runner.wire.error_body import LONGEST_MESSAGE, page_title
 from runner.wire.failure import classify_error, classify_response, request_id
+from runner.wire.failure_causes import BASE_RESP_CODES, CAUSES, CODES, PHRASES, STATUS_CLASSES, STATUSES, TYPES
 from runner.wire.retry_after import parse_duration_s, rate_limits, retry_after_s, retry_in_message_s
 
 

@@ -20,8 +20,8 @@ from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 from runner.core.events import TIMED, Outcome
 from runner.core.hints import HINTS
 from runner.outputs.text.labels import FLAGS, OUTCOMES
-from runner.wire.causes import CAUSES
 from runner.wire.connection_failure import DESCRIPTIONS, OWN_FAILURES
+from runner.wire.failure_causes import CAUSES
 from tests.adversary.behaviours import GROUPS, Behaviour
 from tests.support.scripted_server import ReceivedRequest, ScriptedReply, json_reply, serve
 from tests.wire.test_client import reply_of

@@ -29,7 +29,7 @@ def _write_junit(difference: "Difference") -> str:
 
 
 def _write_page(difference: "Difference") -> str:
-    from runner.outputs.report.document import write_comparison  # noqa: PLC0415
+    from runner.outputs.report.render_html import write_comparison  # noqa: PLC0415
 
     return write_comparison(difference)
 

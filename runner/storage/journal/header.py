@@ -10,7 +10,7 @@ import msgspec
 from runner.core.load_profile import LoadProfile
 from runner.core.record import Record
 from runner.errors import CompareError
-from runner.storage.stored_names import StoredNames
+from runner.storage.stored_field_names import StoredNames
 
 FORMAT = 1
 

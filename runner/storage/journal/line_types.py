@@ -10,7 +10,7 @@ import msgspec
 from runner.core.events import Channel, Outcome
 from runner.core.record import Identity, Record, Timestamps
 from runner.errors import did_you_mean
-from runner.storage.stored_names import StoredNames
+from runner.storage.stored_field_names import StoredNames
 
 IDENTITY = StoredNames(Identity, "key", "case", "turn", "repeat", "block", "provider", "model", "prompt", "simulated")
 TIMESTAMPS = StoredNames(

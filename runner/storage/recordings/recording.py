@@ -13,7 +13,7 @@ import msgspec
 
 from runner.core.events import Failed, Outcome
 from runner.core.reply_limit import LARGEST_REPLY_LIMIT
-from runner.storage.stored_names import StoredNames
+from runner.storage.stored_field_names import StoredNames
 
 Reads = Sequence[tuple[int, bytes]]
 """Pairs of a timestamp in nanoseconds and the bytes of the body that a read returned."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from runner.document import Document, Json
 from runner.errors import InvalidFile
 from runner.suite.expectations import TEMPLATES
-from runner.suite.filling import is_template
+from runner.suite.fill_templates import is_template
 from runner.suite.imports.draft import Draft, ImportSource
 from runner.suite.imports.parameters import parameter_fault
 from runner.suite.imports.promptfoo.assertions import Checks

@@ -10,7 +10,7 @@ from runner.document import Json, document_of
 from runner.errors import InvalidFile, Problem
 from runner.suite.case_files import read_rows
 from runner.suite.case_tables import table_rows
-from runner.suite.filling import is_template
+from runner.suite.fill_templates import is_template
 from runner.suite.imports.draft import Draft, ImportSource, short_name, text_of
 from runner.suite.imports.promptfoo.assertions import Checks, checks_of, merge, parse_assertion
 from runner.suite.imports.promptfoo.files import SCHEME, TABLES, ending_of, named_document, named_files, named_text

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from runner.storage.stored_names import StoredNames
+from runner.storage.stored_field_names import StoredNames
 
 
 @dataclass

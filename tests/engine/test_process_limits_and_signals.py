@@ -5,7 +5,7 @@ import sys
 
 CHILD = """
 import resource, sys
-from runner.engine.process_settings import allow_connections
+from runner.engine.process_limits_and_signals import allow_connections
 from runner.errors import CompareError
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 300))
 try:

@@ -9,7 +9,7 @@ from runner.suite.batch_rows import batch_case, is_batch
 from runner.suite.case_files import FileRow, column_problems, read_rows, recognised_case
 from runner.suite.case_rows import OWN_KEYS, ColumnNames
 from runner.suite.expectations import TEMPLATES
-from runner.suite.filling import is_template
+from runner.suite.fill_templates import is_template
 from runner.suite.imports.draft import Draft, ImportSource, case_problems
 from runner.suite.imports.parameters import BatchParameters
 from runner.suite.openai_messages import NotImportable, as_literal, has_reply

@@ -141,7 +141,7 @@ def _describe_scope(ranking: DurationRanking, run: Run) -> str:
         return _("{asked}.", asked=_capitalize(asked))
     if not all(is_lead(each) for each in comparisons):
         return _("{asked} do not settle every pair; {more} tell more.", asked=_capitalize(asked), more=more)
-    return _("{asked}: that may be chance; {more} settle it.", asked=_capitalize(asked), more=more)
+    return _("{asked}: too few to be sure; {more} settle it.", asked=_capitalize(asked), more=more)
 
 
 def describe_span(run: Run) -> str | None:

@@ -43,6 +43,9 @@ SHORTER = {
 MANY_ROUNDS = {"--repeat", "prompts/ci.yaml"}
 """Words of a command that asks everything a dozen times; twice will do."""
 
+LONG = frozenset({"docs/ci.md", "docs/recipes.md", "docs/recording.md", "docs/report.md"})
+"""Pages whose commands take several seconds each: they are run with --thorough alone."""
+
 EXPECTED_CODES = frozenset({0, 1, 3, 5})
 """Done; done and a gate failed; done and requests failed; undecided. A wrong option or a wrong suite is 2."""
 
@@ -262,8 +265,11 @@ def reader(tmp_path: Path, second_server: str, earlier_run: Path) -> Reader:
 @pytest.mark.parametrize(
     "document",
     # The Chinese documents show the very same commands, which another test asserts.
-    [document for document in DOCUMENTS if commands_of(document) and document not in TWINS],
-    ids=name_of,
+    [
+        pytest.param(document, marks=[pytest.mark.thorough] if name_of(document) in LONG else [], id=name_of(document))
+        for document in DOCUMENTS
+        if commands_of(document) and document not in TWINS
+    ],
 )
 def test_every_command_shown_runs(document: Path, reader: Reader) -> None:
     """The commands of a document, run one after the other, end with an exit code that is no mistake.

@@ -70,7 +70,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "genai_prices": ("pricing",),
     "httptools": ("simulator", "wire"),
     "httpx2": ("commands.doctor", "wire"),
-    "jinja2": ("outputs.report.document", "suite.templating"),
+    "jinja2": ("outputs.report.render_html", "suite.templating"),
     "jsonschema": ("checks",),
     "markdown_it": ("outputs",),
     "markupsafe": ("outputs.report", "outputs.side_by_side"),
@@ -512,7 +512,13 @@ def test_the_table_of_outputs_is_light() -> None:
 
 def test_pandas_waits_until_the_last_request_is_answered() -> None:
     """What `compare run` imports before its first request has neither pandas nor numpy, which take 0.3 s."""
-    before = ("commands.exit_codes", "commands.run.prepare", "commands.run.send_and_write", "cli.confirm", "cli.progress")
+    before = (
+        "commands.exit_codes",
+        "commands.run.prepare",
+        "commands.run.send_and_write",
+        "cli.confirm",
+        "cli.progress",
+    )
     names = loaded("-c", "; ".join(f"import runner.{module}" for module in before))
     assert {"runner.commands.run.send_and_write", "rich.console"} <= names
     assert {library_of(name) for name in names} & {"numpy", "pandas"} == set()

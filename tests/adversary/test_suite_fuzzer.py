@@ -135,7 +135,10 @@ def hostile_suites(draw: st.DrawFn) -> str:
     """Return a suite's text: a good one with a few values replaced, removed, renamed or repeated, and signs put in."""
     suite = deepcopy(SUITES[draw(st.sampled_from(sorted(SUITES)))])
     for _ in range(draw(st.integers(0, 3))):
-        route = draw(st.sampled_from(sorted((r for r in routes(suite) if r), key=str) or [("cases",)]))
+        places = sorted(filter(None, routes(suite)), key=str)
+        if not places:
+            break
+        route = draw(st.sampled_from(places))
         parent = place(suite, route[:-1])
         change = draw(st.sampled_from(["replace", "replace", "replace", "remove", "rename", "repeat"]))
         if change == "replace":

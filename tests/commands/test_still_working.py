@@ -39,11 +39,11 @@ def wait_for_notice(monkeypatch: pytest.MonkeyPatch, folder: Path, beside: tuple
     told = Event()
     write = report_document.write_report
 
-    def write_slowly(runs: list[object]) -> str:
+    def write_slowly(*runs: object, **chosen: object) -> str:
         assert all((folder / name).stat().st_size for name in beside)
         told.clear()
         assert told.wait(PATIENCE_S)
-        return write(runs)  # type: ignore[arg-type]
+        return write(*runs, **chosen)  # type: ignore[arg-type]
 
     class Notices(Event):
         """Sets `told` behind the first line, when the next one is waited for."""

@@ -160,7 +160,7 @@ async def test_model_with_limits_has_its_own_lane(tmp_path: Path) -> None:
     watching = LaneObserver()
     under_way: dict[str, int] = {"big": 0, "small": 0}
     with serve(
-        lambda asked: BUSY if asked.json["model"] == "big" and asked.number < 8 else streamed_reply("a", "b")
+        lambda asked: BUSY if asked.json["model"] == "big" and asked.number < 8 else streamed_reply("a", first_s=0.2)
     ) as server:
         ran = await run(
             tmp_path,

@@ -212,6 +212,24 @@ def cells_of(run: Run, label: str = BASE) -> dict[str, SummaryCell]:
 
 def test_the_summary_has_cost_and_pass_rate() -> None:
     """Cost, cost of 1,000 requests and the share of passed checks are columns, each with its n."""
+def test_targets_from_different_places_are_paired_whatever_node_sent_them() -> None:
+    """They share no node; within one place a pair is of one node, as far nodes answer later."""
+    sent = [("north", BASE, 0.1), ("south", BASE, 0.3), ("north", NEW, 0.2), ("south", NEW, 0.6)]
+    records = [replace(answered(target, ttft_s=ttft_s), node=node) for node, target, ttft_s in sent]
+    run = run_of(records, vantages={"north": None, "south": None}).by_place
+    base_north, base_south, new_north, new_south = [each.target for each in run.summary]
+    far = paired_lead(run.table, base_north, base_south, "ttft_s")
+    assert far is not None
+    assert (round(far.ratio, 9), far.ahead, far.pairs) == (3.0, 1, 1)
+    near = paired_lead(run.table, base_north, new_north, "ttft_s")
+    assert near is not None
+    assert (round(near.ratio, 9), near.pairs) == (2.0, 1)
+    assert paired_lead(run.table, base_north, new_south, "ttft_s") is not None
+    claim = ranking_of(run).places[-1].comparison
+    assert claim is not None
+    assert claim.ahead == "1 of 1"
+
+
     records = [
         answered(BASE, case, reply=reply) for case, reply in (("one", "Hello"), ("two", "Hello"), ("three", "x"))
     ]

@@ -26,7 +26,7 @@ LEVELS = (1.1, 1.5, 2.0, 3.0, 5.0)
 
 @dataclass(frozen=True, slots=True)
 class GlanceMetric:
-    """A figure that the table can show: its key and name, how to read and to write it, and a note on its heat."""
+    """A figure that the table can show: its key and name, how to read and to write it."""
 
     key: str
     name: str

@@ -152,7 +152,7 @@ def describe_span(run: Run) -> str | None:
 
 
 def write_span(span_s: float) -> str:
-    """Format the length of a run: `40 s`, `8 min`, `3 h`."""
+    """Format the length of a run: `40 s`, `8 min`, `3.0 h`."""
     if span_s < 99.5:
         return _("{n} s", n=max(1, round(span_s)))
     return _("{n} min", n=round(span_s / 60)) if span_s < 5400 else _("{n} h", n=f"{span_s / 3600:.1f}")

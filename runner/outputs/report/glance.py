@@ -188,7 +188,7 @@ def _row(label: str, row: Sequence[CaseFigures], metrics: Sequence[GlanceMetric]
     return GlanceRow(
         label,
         tuple(
-            GlanceCell(figures, each.failed, (place, at) if place is not None and each.n + each.failed else None)
+            GlanceCell(figures, each.failed, (place, at) if place is not None and each.requests else None)
             for at, (each, figures) in enumerate(zip(row, _row_figures(row, metrics), strict=True))
         ),
     )

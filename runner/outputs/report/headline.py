@@ -140,7 +140,13 @@ def _describe_scope(ranking: DurationRanking, run: Run) -> str:
     if all(each.needed is None and not each.is_slower for each in comparisons):
         return _("{asked}.", asked=_capitalize(asked))
     if not all(is_lead(each) for each in comparisons):
-        return _("{asked} do not settle every pair; {more} tell more.", asked=_capitalize(asked), more=more)
+        return plural(
+            rounds,
+            "{asked} does not settle every pair; {more} tell more.",
+            "{asked} do not settle every pair; {more} tell more.",
+            asked=_capitalize(asked),
+            more=more,
+        )
     return _("{asked}: too few to be sure; {more} settle it.", asked=_capitalize(asked), more=more)
 
 
@@ -180,11 +186,10 @@ def _describe_failed(columns: Sequence[TargetColumn]) -> str | None:
 def _list_failed(columns: Sequence[TargetColumn]) -> Iterator[str]:
     for column in columns:
         summary = column.summary
-        kinds = [outcome for outcome in summary.other_outcomes if outcome != "length"]
         yield _(
             "{k} of {n} requests to {target} ({kinds})",
             k=f"{summary.failed:,}",
             n=f"{summary.n:,}",
             target=column.label,
-            kinds=join(", ", map(describe_outcome, kinds)),
+            kinds=join(", ", map(describe_outcome, summary.failures)),
         )

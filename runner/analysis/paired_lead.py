@@ -7,6 +7,7 @@ import pandas as pd
 
 from runner.analysis.dataframe import measured, steady, targets_of
 from runner.analysis.measured_target import MeasuredTarget
+from runner.analysis.verdict import MIN_EFFECT
 from runner.core.events import TIMED
 
 _PAIR = ["case", "turn", "block"]
@@ -22,6 +23,11 @@ class PairedLead:
     ratio: float
     ahead: int
     pairs: int
+
+    @property
+    def matters(self) -> bool:
+        """Whether the first led by the minimum effect and in most pairs; whether that is more than chance is open."""
+        return self.ratio >= 1 + MIN_EFFECT and 2 * self.ahead > self.pairs
 
 
 def paired_lead(table: pd.DataFrame, first: MeasuredTarget, other: MeasuredTarget, column: str) -> PairedLead | None:

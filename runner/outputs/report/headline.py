@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from runner.analysis.run_results import Run
-from runner.analysis.verdict import Rule
 from runner.outputs.report.comparison_grid import TargetColumn
 from runner.outputs.report.ranking import DurationRanking, LeaderComparison, RankedTarget
 from runner.outputs.text.figures import times
@@ -59,14 +58,13 @@ def _claim(ranking: DurationRanking) -> str:
 
 
 def is_lead(comparison: LeaderComparison) -> bool:
-    """Return whether a run shows a lead: by its rules, or at least by a factor that matters in most of its pairs.
+    """Return whether a run shows a lead: by its tests, or without one by a factor that matters in most of its pairs.
 
     The sentence that ends a run on a terminal has the same rule.
     """
     if comparison.is_behind or comparison.lead is None:
         return comparison.is_behind
-    is_majority = 2 * comparison.lead.ahead > comparison.lead.pairs
-    return not comparison.is_equal and comparison.lead.ratio >= 1 + Rule().min_effect and is_majority
+    return not comparison.is_equal and comparison.lead.matters
 
 
 def _claim_over_runs(ranking: DurationRanking) -> str:

@@ -30,6 +30,7 @@ from runner.providers.trust import UntrustedHost
 from runner.simulator.model import PROVIDER as SIMULATOR
 from runner.storage.journal import Journal
 from runner.storage.run_folder import (
+    DEFAULT_OUTPUTS,
     RESULTS,
     FolderClaim,
     check_outputs,
@@ -230,7 +231,8 @@ def _claim_folder(options: RunOptions, journal: Journal | None) -> FolderClaim |
 def _check_writers(files: Sequence[Path], folder: Path, reads: Sequence[Path]) -> None:
     """Find the writer of each file, so that none turns out to be missing or broken when the run is over."""
     suffixes = [path.suffix.lower() for path in files]
-    check_outputs(files, known_suffixes(suffixes), folder, reads)
+    views = [folder / name for name in DEFAULT_OUTPUTS]
+    check_outputs([*views, *files], known_suffixes(suffixes), folder, reads)
     for suffix in suffixes:
         find_writer(suffix)
 

@@ -25,7 +25,7 @@ HINTS: dict[str, Hint] = {
     "proxy_auth": Hint("user or password refused by the proxy", "correct them in HTTPS_PROXY, HTTP_PROXY or ALL_PROXY"),
     "model": Hint(
         "no such model",
-        "`compare providers --models {provider}` lists those there are; add --suite FILE if a suite defines the provider",
+        "`compare providers --models {provider}` lists those there are, and takes --suite FILE for a suite's provider",
     ),
     "not_recorded": Hint("not recorded", "replay what was asked then, or record it with `compare run --record`"),
     "address": Hint("nothing at this address", "check base_url, which often ends in /v1"),

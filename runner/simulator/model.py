@@ -74,11 +74,7 @@ def parse_model(name: str) -> Model:
 
 def _unknown_model(name: str) -> RequestError:
     near = did_you_mean(PREFIX + name.removeprefix(PREFIX), list(model_ids()))
-    hint = (
-        f"Did you mean '{near}'?"
-        if near
-        else "`compare providers --models sim` and GET /v1/models list those there are."
-    )
+    hint = f"Did you mean '{near}'?" if near else "`compare providers --models sim` lists all."
     return RequestError(404, f"The model '{name}' does not exist. {hint}", code="model_not_found", param="model")
 
 

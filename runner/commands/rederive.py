@@ -78,7 +78,7 @@ def repair(run: Path, output: Path | None = None) -> RederivedRun:
     repaired = RederivedRun(folder)
     _write_run(folder, _copy_lines(journal, repaired))
     recordings = copy_recordings(found, folder)
-    repaired.left_out = tuple(filter(None, [journal.left_out, recordings]))
+    repaired.left_out = tuple(filter(None, [journal.damaged, recordings]))
     return repaired
 
 

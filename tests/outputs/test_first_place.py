@@ -52,7 +52,7 @@ def test_one_round_says_what_would_settle_it() -> None:
     assert "ahead in 40 of 40 paired requests; 1 round cannot show whether that holds at another time, 8 r" in clear
     few = describe_first(run_of(rows(1)))
     assert few is not None
-    assert few.endswith("ahead in 2 of 2 paired requests; that may be chance, 8 rounds should settle it.")
+    assert few.endswith("may be chance, 8 rounds should settle it (in a suite: `compare run SUITE --repeat 8`).")
     from_a_suite = describe_first(run_of(rows(1), path="prompts/basic.yaml"))
     assert from_a_suite is not None
     assert from_a_suite.endswith("8 rounds should settle it (--repeat).")

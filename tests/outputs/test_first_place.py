@@ -131,3 +131,14 @@ def test_notes_of_one_kind_are_one_line() -> None:
     assert text.count("client_late") == 1
     assert f"client_late ({BASE} 4, {NEW} 4): timestamps on this row" in text
     assert f"cut at the length limit, timed like the others: {BASE} 4, {NEW} 4" in text
+
+
+def test_why_a_run_stopped_is_said_once() -> None:
+    """A reason that begins with `stopped` needs no such word before it."""
+    for reason, said in (
+        ("stopped after 10 s (--duration)", "stopped after 10 s (--duration)"),
+        ("the budget of 5 USD is reached", "stopped: the budget of 5 USD is reached"),
+    ):
+        shown = printed(replace(run_of(rows(1)), stop_reason=reason), 200)
+        assert said in shown
+        assert shown.count("stopped") == 1

@@ -126,12 +126,21 @@ def claim_folder(folder: Path, resumed: Journal | None = None) -> FolderClaim:
     """
     created = [path for path in (folder, *folder.parents) if not path.exists()]
     claim = FolderClaim(folder, resumed, created, _lock_folder(folder))
-    sweep_temporaries(folder)
-    if resumed is None:
-        refuse_used_folder(folder)
-    elif resumed.path.stat().st_size != resumed.size:
-        raise _has_changed(resumed.path)
+    try:
+        sweep_temporaries(folder)
+        if resumed is None:
+            refuse_used_folder(folder)
+        else:
+            _refuse_changed_run(resumed)
+    except BaseException:
+        claim.release()  # not when it is dropped: a notebook keeps the traceback, and with it the claim
+        raise
     return claim
+
+
+def _refuse_changed_run(resumed: Journal) -> None:
+    if resumed.path.stat().st_size != resumed.size:
+        raise _has_changed(resumed.path)
 
 
 def _lock_folder(folder: Path) -> int | None:

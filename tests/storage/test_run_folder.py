@@ -214,6 +214,16 @@ def test_a_dropped_claim_is_released(tmp_path: Path) -> None:
 
 
 @posix
+def test_a_claim_that_fails_is_released_though_its_error_is_kept(tmp_path: Path) -> None:
+    """A notebook keeps the last error with its traceback; the folder is free all the same."""
+    folder = write_run(tmp_path / "run", [answered()])
+    with pytest.raises(JournalError, match="holds a run already") as kept:
+        claim_folder(folder)
+    claim_folder(folder, journal.read(folder)).release()
+    assert kept.value.__traceback__ is not None
+
+
+@posix
 def test_a_killed_process_releases_its_folder(tmp_path: Path) -> None:
     """A claim is no file that would be left behind."""
     program = "import sys; from pathlib import Path; from runner.storage.run_folder import claim_folder\n"

@@ -360,9 +360,11 @@ def shown_folder(folder: Path) -> Path:
 
 def _sweep_old_links(newest: Path) -> None:
     """Remove what killed processes left where they were about to name the latest run, a minute ago or longer."""
+    oldest_s = newest.lstat().st_mtime - 60
     for path in newest.parent.glob(f".{LATEST}-????????"):
-        if path.lstat().st_mtime < newest.lstat().st_mtime - 60:
-            path.unlink()
+        with suppress(OSError):  # another run may have removed it, or it is another user's
+            if path.lstat().st_mtime < oldest_s:
+                path.unlink()
 
 
 def _link_or_write(path: Path, name: str) -> None:

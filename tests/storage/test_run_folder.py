@@ -402,6 +402,17 @@ def test_a_folder_called_latest_is_not_replaced(tmp_path: Path) -> None:
     assert names(tmp_path / LATEST) == ["mine"]
 
 
+def test_a_leftover_that_cannot_be_removed_does_not_keep_latest_from_being_named(tmp_path: Path) -> None:
+    """It may be a folder or another user's; the other leftovers are removed."""
+    (tmp_path / f".{LATEST}-0000000a").mkdir()
+    (tmp_path / f".{LATEST}-0000000b").touch()
+    for name in names(tmp_path):
+        os.utime(tmp_path / name, (0, 0))
+    name_latest(tmp_path / "run")
+    assert set(names(tmp_path)) == {LATEST, f".{LATEST}-0000000a"}
+    assert (tmp_path / LATEST).readlink() == Path("run")
+
+
 def test_a_failure_to_write_latest_is_ignored(tmp_path: Path) -> None:
     """`latest` is a convenience: a folder that cannot be written does not end a run."""
     name_latest(tmp_path / "missing" / "run")

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runner.commands import rederive
 from runner.errors import CompareError, JournalError, WriteFailed
 from runner.storage import journal
 from runner.storage.journal import FILE_NAME
@@ -221,6 +222,24 @@ def test_a_claim_that_fails_is_released_though_its_error_is_kept(tmp_path: Path)
         claim_folder(folder)
     claim_folder(folder, journal.read(folder)).release()
     assert kept.value.__traceback__ is not None
+
+
+@posix
+def test_a_repaired_run_keeps_its_folder_until_its_tables_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody resumes the new run while its tables are being made of it."""
+    found, refused = write_run(tmp_path / "run", [answered()]), list[str]()
+
+    def write_tables(*_: object) -> None:
+        with pytest.raises(JournalError) as error:
+            claim_folder(tmp_path / "new", journal.read(tmp_path / "new"))
+        refused.append(str(error.value))
+
+    monkeypatch.setattr(rederive, "write_each", write_tables)
+    rederive.repair(found, tmp_path / "new")
+    assert ["is being written by another run" in why for why in refused] == [True]
+    claim_folder(tmp_path / "new", journal.read(tmp_path / "new")).release()
 
 
 @posix

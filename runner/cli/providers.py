@@ -19,11 +19,23 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("name", required=False, shell_complete=complete_providers)
 @click.option("--models", "provider", metavar="NAME", help="List what this provider's GET /models says, instead.")
+@click.option(
+    "--suite",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Add the providers that this suite defines, and those of the compare.yaml beside it.",
+)
 @env_file_option
 @allow_host_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def providers(
-    name: str | None, provider: str | None, env_files: tuple[Path, ...], allow_hosts: tuple[str, ...], *, as_json: bool
+    name: str | None,
+    provider: str | None,
+    suite: Path | None,
+    env_files: tuple[Path, ...],
+    allow_hosts: tuple[str, ...],
+    *,
+    as_json: bool,
 ) -> None:
     """List every provider: base URL, key variable, whether a key is set (never its value), default models.
 
@@ -33,17 +45,20 @@ def providers(
     compare providers
     compare providers anthropic
     compare providers --models deepseek
+    compare providers --models mine --suite prompts/mine.yaml
     """
     import json  # noqa: PLC0415
     import os  # noqa: PLC0415
 
     from runner.commands import providers as known  # noqa: PLC0415 -- heavy
+    from runner.commands.run.load_suite import load_suite  # noqa: PLC0415
     from runner.providers.environment import read_environment  # noqa: PLC0415
 
     if name is not None and provider is not None:
         raise click.UsageError("NAME shows a row, --models asks its endpoint. Give one of them.")
-    registry = known.load_registry(Path.cwd())
-    environ = read_environment(env_files, Path.cwd(), os.environ)
+    start = suite or Path.cwd()
+    registry = load_suite(suite)[1] if suite else known.load_registry(start)
+    environ = read_environment(env_files, start, os.environ)
     shown: object
     if provider is not None:
         shown = models = _list_models(provider, registry, environ, allow_hosts)

@@ -16,6 +16,8 @@ from runner.providers.provider_row import Row
 from runner.providers.redaction import Redactor, secrets_of
 from runner.providers.registry import Registry, builtin
 from runner.providers.target_name import resolve_provider
+from runner.simulator.model import PREFIX, model_ids
+from runner.simulator.model import PROVIDER as SIMULATOR
 
 
 def load_registry(start: Path) -> Registry:
@@ -73,16 +75,19 @@ def provider_as_yaml(name: str, registry: Registry) -> str:
 
 
 def list_models(name: str, registry: Registry, environ: Mapping[str, str], allowed: Sequence[str] = ()) -> list[str]:
-    """Return the ids that a provider's GET /models lists.
+    """Return the ids that a provider's GET /models lists. The simulator, which runs only during a run, is not asked.
 
     Raises:
         CompareError: there is no such provider, it has no key, or it does not list its models.
         UntrustedHost: a found file names its host, and the user has not allowed it.
 
     """
+    provider = resolve_provider(name, registry)
+    if provider == SIMULATOR:
+        return [model.removeprefix(PREFIX) for model in model_ids()]
     from runner.wire.client import Client, ProviderRefusal  # noqa: PLC0415 -- brings the SDK
 
-    endpoint = find_endpoint(resolve_provider(name, registry), registry, environ)
+    endpoint = find_endpoint(provider, registry, environ)
     refuse_new_hosts([endpoint], registry, environ, allowed)
     redactor = Redactor(secrets_of([endpoint], os.environ))
 

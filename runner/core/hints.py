@@ -23,7 +23,10 @@ HINTS: dict[str, Hint] = {
     "plan": Hint("not covered by the plan", "change the plan or the model"),
     "permission": Hint("access denied", "ask for access to the model, or use another key or region"),
     "proxy_auth": Hint("user or password refused by the proxy", "correct them in HTTPS_PROXY, HTTP_PROXY or ALL_PROXY"),
-    "model": Hint("no such model", "`compare providers --models {provider}` lists those there are"),
+    "model": Hint(
+        "no such model",
+        "`compare providers --models {provider}` lists those there are, and takes --suite FILE for a suite's provider",
+    ),
     "not_recorded": Hint("not recorded", "replay what was asked then, or record it with `compare run --record`"),
     "address": Hint("nothing at this address", "check base_url, which often ends in /v1"),
     "rate": Hint("asked too often", "lower --concurrency"),

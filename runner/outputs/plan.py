@@ -43,6 +43,8 @@ def describe_plan(suite: str, forecast: Forecast) -> str:
     times = repeats.get(forecast.rounds, f"{forecast.rounds} times")
     nodes = f", from each of {count(forecast.nodes, 'node')}" if forecast.nodes > 1 else ""
     in_all = "nothing limits the requests" if forecast.requests is None else count(forecast.requests, "request")
+    if forecast.is_capped:
+        in_all += " in all (--requests), of which a target gets at most what its row says"
     return f"{suite}: {asked}, asked {times}, of {count(len(forecast.targets), 'target')}{nodes}: {in_all}."
 
 

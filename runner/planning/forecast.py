@@ -56,7 +56,8 @@ class LaneForecast:
     requests_per_minute: int | None
     tokens_per_minute: int | None
     by_requests_s: float | None
-    """The time that the requests take at the set rate, or at the limit per minute; a lower bound of the run's time."""
+    """The time until the last conversation starts at the set rate, or that the requests take at the limit per minute: a
+    lower bound of the run's time."""
     by_tokens_s: float | None
     """The time that the highest number of tokens takes at the limit per minute."""
 
@@ -85,6 +86,12 @@ class Forecast:
         if total is None or self.most_requests is None:
             return total
         return min(total, self.most_requests + sum(each.warmups for each in self.targets))
+
+    @property
+    def is_capped(self) -> bool:
+        """Whether the limit on all requests is below the sum of what each target may get."""
+        total = _sum(each.requests for each in self.targets)
+        return self.most_requests is not None and total != self.requests
 
     @property
     def costs(self) -> tuple[Money, ...]:
@@ -140,7 +147,7 @@ def worst_case(
         most_requests=None if load.max_requests is None else load.max_requests * plan.levels,
         has_end=plan.repeat is not None or load.is_bounded,
         targets=targets,
-        lanes=tuple(_forecast_lanes(plan.targets, targets, rows, load, concurrency)),
+        lanes=tuple(_forecast_lanes(plan.targets, targets, rows, load, concurrency, _start_s(plan, rounds, load))),
     )
 
 
@@ -154,6 +161,17 @@ def _count_rounds(plan: Plan, load: LoadProfile) -> int | None:
         started = ceil(load.rate * load.duration_s) * len(plan.targets)
         bounds.append(ceil(started / conversations))
     return min(bounds) * plan.levels if bounds else None
+
+
+def _start_s(plan: Plan, rounds: int | None, load: LoadProfile) -> float | None:
+    """Return the seconds until an open loop starts each target's last conversation; None without a rate or an end."""
+    if rounds is None or load.rate is None:
+        return None
+    conversations = rounds * len(plan.cases) * len(plan.origins)
+    if load.max_requests is not None and plan.requests_a_round:
+        conversations = min(conversations, load.max_requests * conversations // (rounds * plan.requests_a_round))
+    seconds = max(0, conversations - 1) / load.rate
+    return seconds if load.duration_s is None else min(seconds, load.duration_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +260,7 @@ def _forecast_lanes(
     rows: Mapping[str, Row],
     load: LoadProfile,
     concurrency: int | None,
+    start_s: float | None,
 ) -> Iterator[LaneForecast]:
     """Yield a lane for each provider, and one for each model with its own limits."""
     lanes: dict[tuple[str, str | None], list[TargetForecast]] = {}
@@ -259,21 +278,20 @@ def _forecast_lanes(
                 requests_per_minute=own.requests_per_minute or row.requests_per_minute,
                 tokens_per_minute=own.tokens_per_minute or row.tokens_per_minute,
             ),
-            load.rate,
+            start_s,
         )
 
 
-def _forecast_lane(name: str, group: Sequence[TargetForecast], limits: Limits, rate: float | None) -> LaneForecast:
+def _forecast_lane(name: str, group: Sequence[TargetForecast], limits: Limits, start_s: float | None) -> LaneForecast:
     requests = _sum(each.requests for each in group)
     tokens = _sum(count for each in group for count in (each.input_tokens, each.output_tokens))
-    by_rate = [each.requests / rate for each in group if each.requests is not None and rate is not None]
-    by_limit = [] if limits.requests_per_minute is None else [_seconds_of(requests, limits.requests_per_minute)]
+    by_limit = None if limits.requests_per_minute is None else _seconds_of(requests, limits.requests_per_minute)
     return LaneForecast(
         name=name,
         concurrency=limits.concurrency,
         requests_per_minute=limits.requests_per_minute,
         tokens_per_minute=limits.tokens_per_minute,
-        by_requests_s=max((seconds for seconds in (*by_limit, *by_rate) if seconds is not None), default=None),
+        by_requests_s=max((seconds for seconds in (by_limit, start_s) if seconds is not None), default=None),
         by_tokens_s=None if limits.tokens_per_minute is None else _seconds_of(tokens, limits.tokens_per_minute),
     )
 

@@ -62,7 +62,8 @@ class NewHost:
         return f"the value of {self.variable}, and the prompts," if self.variable else "the prompts"
 
     def __str__(self) -> str:
-        return f"{self.path}:{self.line}: {self.provider} would send {self.what} to {self.host}"
+        how = ", unencrypted" if urlsplit(self.base_url).scheme == "http" else ""
+        return f"{self.path}:{self.line}: {self.provider} would send {self.what} to {self.host}{how}"
 
 
 class UntrustedHost(CompareError):

@@ -74,7 +74,7 @@ def parse_model(name: str) -> Model:
 
 def _unknown_model(name: str) -> RequestError:
     near = did_you_mean(PREFIX + name.removeprefix(PREFIX), list(model_ids()))
-    hint = f"Did you mean '{near}'?" if near else "GET /v1/models lists those there are."
+    hint = f"Did you mean '{near}'?" if near else "`compare providers --models sim` lists all."
     return RequestError(404, f"The model '{name}' does not exist. {hint}", code="model_not_found", param="model")
 
 

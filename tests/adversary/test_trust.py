@@ -63,7 +63,7 @@ def test_a_suite_cannot_send_a_variable_to_its_own_host(tmp_path: Path, proxy: S
     done = compare(tmp_path, "run", "s.yaml", "-o", "out", variables=variables(proxy))
     assert done.returncode == 2
     assert f"{tmp_path}/s.yaml:6: thief would send the value of AWS_SECRET_ACCESS_KEY" in done.stderr
-    assert "to evil.test" in done.stderr
+    assert "to evil.test, unencrypted, which you have not allowed" in " ".join(done.stderr.split())
     assert "--allow-host evil.test" in done.stderr
     assert "Nothing was sent" in done.stderr
     assert SECRET not in done.stderr
@@ -215,7 +215,7 @@ def test_a_terminal_asks_once_and_remembers_per_content(tmp_path: Path, proxy: S
     write_suite(tmp_path, thief=thief())
     given = variables(proxy)
     code, shown = on_terminal(tmp_path, "n\n", "run", "s.yaml", given=given)
-    assert (code, "Allow that from now on?" in shown, proxy.requests) == (2, True, [])
+    assert (code, "unencrypted. Allow that from now on? [y/N]: " in shown, proxy.requests) == (2, True, [])
     code, shown = on_terminal(tmp_path, "y\n", "run", "s.yaml", given={**given, "CI": "true"})
     assert (code, "Allow that from now on?" in shown, proxy.requests) == (2, False, [])
     code, shown = on_terminal(tmp_path, "y\n", "run", "s.yaml", given=given)

@@ -7,7 +7,8 @@ import yaml
 
 from runner.providers.provider_row import Row
 from runner.providers.registry import builtin
-from tests.support.command import compare, write_config
+from tests.support.command import compare, write_config, write_yaml
+from tests.support.scripted_server import json_reply, serve
 
 
 def test_one_providers_row_is_shown_as_a_file_has_it(tmp_path: Path) -> None:
@@ -41,3 +42,28 @@ def test_the_list_says_which_rows_are_only_asked_by_name(tmp_path: Path) -> None
     assert rows["huggingface"]["only_named"]
     assert not rows["deepseek"]["only_named"]
     assert rows["deepseek"]["sources"] == list(builtin().rows["deepseek"].sources)
+
+
+def test_the_simulator_lists_its_models_without_a_connection(tmp_path: Path) -> None:
+    """It runs only during a run, and `-m sim/NAME` takes each name."""
+    listed = compare(tmp_path, "providers", "--models", "sim")
+    assert (listed.returncode, listed.stderr) == (0, "")
+    assert {"quick", "steady", "thinker", "exact", "fault-html"} <= {*listed.stdout.splitlines()}
+
+
+def test_a_mistyped_model_of_the_simulator_is_refused_before_sending(tmp_path: Path) -> None:
+    """The near name is proposed, as is the list where none is near; a wrong option is refused as well."""
+    asked = compare(tmp_path, "ask", "hi", "-m", "sim/quik", "-m", "sim/zzzzzz", "-m", "sim/exact?pace=1")
+    assert (asked.returncode, asked.stdout) == (2, "")
+    for said in ("Did you mean 'sim/quick'?", "`compare providers --models sim`", "'pace=1' is not one of"):
+        assert said in " ".join(asked.stderr.split())
+    assert not (tmp_path / "results").exists()
+
+
+def test_the_models_of_a_suites_provider_are_listed(tmp_path: Path) -> None:
+    """With --suite the rows of the suite are known, as the hint on a missing model says."""
+    with serve(lambda _: json_reply("200 OK", {"data": [{"id": "house-7b", "object": "model"}]})) as server:
+        row = {"base_url": server.url, "keyless": True}
+        write_yaml(tmp_path / "s.yaml", {"providers": {"mine": row}, "cases": [{"id": "a", "prompt": "hi"}]})
+        listed = compare(tmp_path, "providers", "--models", "mine", "--suite", "s.yaml")
+    assert (listed.returncode, listed.stdout, listed.stderr) == (0, "house-7b\n", "")

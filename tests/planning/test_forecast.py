@@ -170,9 +170,32 @@ def test_max_requests_bounds_an_unlimited_number_of_rounds() -> None:
 
 
 def test_a_rate_and_a_duration_bound_a_run() -> None:
-    """Two per second for ten seconds are twenty conversations with each target, and take ten seconds."""
+    """Two per second for ten seconds are twenty conversations with each target, the last after nine and a half."""
     forecast = forecast_of(plan_of(1, repeat=None), load=LoadProfile(rate=2, duration_s=10))
-    assert (forecast.requests, forecast.lanes[0].by_requests_s) == (20, 10)
+    assert (forecast.requests, forecast.lanes[0].by_requests_s) == (20, 9.5)
+
+
+@pytest.mark.parametrize(
+    ("repeat", "load", "start_s"),
+    [
+        (5, LoadProfile(rate=1), 4),
+        (None, LoadProfile(rate=1, max_requests=6), 2),
+        (100, LoadProfile(rate=2, duration_s=10), 9.5),
+        (100, LoadProfile(rate=2), 49.5),
+    ],
+)
+def test_a_rate_counts_conversations(repeat: int | None, load: LoadProfile, start_s: float) -> None:
+    """Each of two turns starts once, so the last of five starts after four seconds; a limit ends it earlier."""
+    assert forecast_of(plan_of(2, repeat=repeat), load=load).lanes[0].by_requests_s == start_s
+
+
+def test_a_limit_below_the_sum_of_the_rows_is_said() -> None:
+    """Five requests at each of three levels are fifteen; a row has what its target may get of them."""
+    targets = tuple(Target("p", model, BRIEF) for model in "abc")
+    forecast = forecast_of(plan_of(4, targets=targets, repeat=None, levels=3), load=LoadProfile(max_requests=5))
+    assert [each.requests for each in forecast.targets] == [12, 12, 12]
+    said = describe_plan("s", forecast)
+    assert said.endswith(": 15 requests in all (--requests), of which a target gets at most what its row says.")
 
 
 def test_a_duration_alone_bounds_only_the_time() -> None:

@@ -15,7 +15,7 @@ from runner.commands.run.resume import find_resumed_run, open_resumed_journal, s
 from runner.commands.trust import find_unallowed
 from runner.core.cluster_options import Node
 from runner.core.suite import Suite
-from runner.errors import CompareError, MissingKey
+from runner.errors import CompareError, MissingKey, UnknownTarget
 from runner.outputs import find_writer, known_suffixes
 from runner.planning.plan import Plan, Target
 from runner.planning.prices import Prices, find_prices
@@ -28,8 +28,11 @@ from runner.providers.redaction import short_key_notes
 from runner.providers.registry import Registry
 from runner.providers.trust import UntrustedHost
 from runner.simulator.model import PROVIDER as SIMULATOR
+from runner.simulator.model import parse_model
+from runner.simulator.request import RequestError
 from runner.storage.journal import Journal
 from runner.storage.run_folder import (
+    DEFAULT_OUTPUTS,
     RESULTS,
     FolderClaim,
     check_outputs,
@@ -142,6 +145,7 @@ def _select_targets(
         return _select_recorded(suite, selection, registry, source)
     selected = choose_targets(suite, selection, registry, environ)
     if selected.targets:
+        _refuse_unknown_simulated(selected.targets)
         return selected
     if not simulate:
         raise MissingKey(describe_no_key(registry, environ))
@@ -171,6 +175,19 @@ def _check_trust(
     asked = [f"{host}; `compare run` asks before it does." for host in unallowed]
     notes = (*registry.notes, *environ.notes, *asked, *selected.notes, *short_key_notes(endpoints))
     return replace(selected, notes=tuple(dict.fromkeys(notes)))
+
+
+def _refuse_unknown_simulated(targets: Sequence[Target]) -> None:
+    """Raise UnknownTarget, naming all of them, if the simulator has no such models or they have no such options."""
+    faults = []
+    for target in targets:
+        if target.provider == SIMULATOR:
+            try:
+                parse_model(target.model)
+            except RequestError as error:
+                faults.append(f"{target.name}: {error}")
+    if faults:
+        raise UnknownTarget("\n".join(faults))
 
 
 def _select_recorded(
@@ -230,7 +247,8 @@ def _claim_folder(options: RunOptions, journal: Journal | None) -> FolderClaim |
 def _check_writers(files: Sequence[Path], folder: Path, reads: Sequence[Path]) -> None:
     """Find the writer of each file, so that none turns out to be missing or broken when the run is over."""
     suffixes = [path.suffix.lower() for path in files]
-    check_outputs(files, known_suffixes(suffixes), folder, reads)
+    views = [folder / name for name in DEFAULT_OUTPUTS]
+    check_outputs([*views, *files], known_suffixes(suffixes), folder, reads)
     for suffix in suffixes:
         find_writer(suffix)
 

@@ -15,7 +15,7 @@ OUTCOMES = {
     Outcome.AUTH: "key or balance refused",
     Outcome.NOT_FOUND: "not found",
     Outcome.BAD_REQUEST: "request refused",
-    Outcome.CONNECTION: "no connection",
+    Outcome.CONNECTION: "connection failed",
     Outcome.TIMEOUT: "timed out",
     Outcome.TOO_LARGE: "larger than its limit",
     Outcome.CANCELLED: "cancelled",

@@ -47,6 +47,8 @@ class Label:
     """The failure that ended the attempt and is not in its bytes: a timeout, the connection, an interrupted run."""
     flags: tuple[str, ...] = ()
     """The row's flags that do not follow from the body."""
+    body_flags: tuple[str, ...] | None = None
+    """The flags about how the body was received, which the reads do not show; None in older recordings."""
     warmup: bool = False
     withheld: bool = False
     """Whether the reads are left out because a key is spread over several of them."""
@@ -75,7 +77,7 @@ def conversation_digest(model: str, messages: Iterable[tuple[str, str]]) -> str:
 _LABEL = StoredNames(
     Label,
     *("key", "attempt", "provider", "model", "conversation", "epoch_ns", "sent_ns", "status", "headers", "headers_ns"),
-    *("closed_ns", "failed", "flags", "warmup", "withheld"),
+    *("closed_ns", "failed", "flags", "body_flags", "warmup", "withheld"),
 )
 _FAILED = StoredNames(
     Failed,

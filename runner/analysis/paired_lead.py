@@ -7,21 +7,27 @@ import pandas as pd
 
 from runner.analysis.dataframe import measured, steady, targets_of
 from runner.analysis.measured_target import MeasuredTarget
+from runner.analysis.verdict import MIN_EFFECT
 from runner.core.events import TIMED
 
-_PAIR = ["case", "turn", "block", "node"]
+_PAIR = ["case", "turn", "block"]
 
 
 @dataclass(frozen=True, slots=True)
 class PairedLead:
     """Of `pairs` of requests of one case, turn and round: in how many the first was faster, and how many times.
 
-    `ratio` is the geometric mean of how many times as long the other took.
+    Within one place a pair is of one node, too. `ratio` is the geometric mean of how many times as long the other took.
     """
 
     ratio: float
     ahead: int
     pairs: int
+
+    @property
+    def matters(self) -> bool:
+        """Whether the first led by the minimum effect and in most pairs; whether that is more than chance is open."""
+        return self.ratio >= 1 + MIN_EFFECT and 2 * self.ahead > self.pairs
 
 
 def paired_lead(table: pd.DataFrame, first: MeasuredTarget, other: MeasuredTarget, column: str) -> PairedLead | None:
@@ -29,7 +35,9 @@ def paired_lead(table: pd.DataFrame, first: MeasuredTarget, other: MeasuredTarge
     timed = steady(measured(table))
     timed = timed[timed["outcome"].isin([outcome.value for outcome in TIMED])]
     of_row = targets_of(timed)
-    ours, theirs = (_seconds(timed[of_row == target], column) for target in (first, other))
+    # Different places have no node in common.
+    pair = [*_PAIR, "node"] if first.place == other.place else _PAIR
+    ours, theirs = (_seconds(timed[of_row == target], column, pair) for target in (first, other))
     ratios = [theirs[place] / ours[place] for place in ours if place in theirs]
     if not ratios:
         return None
@@ -37,13 +45,13 @@ def paired_lead(table: pd.DataFrame, first: MeasuredTarget, other: MeasuredTarge
     return PairedLead(ratio, sum(each > 1 for each in ratios), len(ratios))
 
 
-def _seconds(rows: pd.DataFrame, column: str) -> dict[tuple[object, ...], float]:
+def _seconds(rows: pd.DataFrame, column: str, pair: list[str]) -> dict[tuple[object, ...], float]:
     """Return a column by the place of its requests in the plan; a place that was asked twice has its mean.
 
     Without `groupby`, whose index refuses the lone surrogates that a name may hold.
     """
     known = rows[rows[column].notna() & (rows[column] > 0)]
-    places = zip(*(known[name].astype(object).where(known[name].notna(), None).tolist() for name in _PAIR), strict=True)
+    places = zip(*(known[name].astype(object).where(known[name].notna(), None).tolist() for name in pair), strict=True)
     values: dict[tuple[object, ...], list[float]] = {}
     for place, value in zip(places, known[column].tolist(), strict=True):
         values.setdefault(place, []).append(value)

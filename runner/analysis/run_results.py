@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import pandas as pd
 
@@ -98,6 +98,8 @@ class Run:
     """Node -> place, if targets are split by place; else empty. See `by_place`."""
     left_out: str | None = None
     """Which lines of a damaged journal are in no figure, and why; None for a sound one."""
+    missing: int = 0
+    """Planned requests of which the journal of a run that came to its end has no record: its lines are lost."""
 
     @classmethod
     def of(cls, header: Header, records: Iterable[Record], *, ended: bool = True) -> Self:
@@ -112,16 +114,18 @@ class Run:
         if damage is not None:
             journal.damage.add(1, damage)
         end, table = journal.end, _tabulate(header, journal)
+        missing = _count_missing(journal, end, table)
         return cls(
             header=header,
             source=journal,
             table=table,
-            ended=end is not None,
+            ended=end is not None and not missing,
             stop_reason=str(end["reason"]) if end and "reason" in end else None,
             connections=summarize_connections(journal.lines("connection")),
             cluster=summarize_workers(journal.lines("worker", "worker_lost", "attempt")),
             checked=check_cells(header, journal.records),
             left_out=journal.left_out,  # known now that all records have been read
+            missing=missing,
         )
 
     def only(self, holds: Callable[[Record], bool]) -> Self:
@@ -256,6 +260,14 @@ class Run:
         """Return some of the chosen rows side by side, in their order."""
         rows = self.rows_at(chosen.index.tolist())
         return arrange((rows[position] for position in chosen.index), self.places)
+
+
+def _count_missing(journal: Journal, end: Mapping[str, Any] | None, table: pd.DataFrame) -> int:
+    """Return how many planned requests have no record, though the run came to the end of its plan."""
+    planned = journal.header.planned_requests
+    if planned is None or end is None or "reason" in end or journal.damage.resumption:
+        return 0
+    return max(0, planned - len(measured(table)))
 
 
 def _tabulate(header: Header, source: RecordSource) -> pd.DataFrame:

@@ -86,8 +86,14 @@ class TargetSummary:
 
     @property
     def failed(self) -> int:
-        """Number of requests that do not enter timing statistics."""
-        return self.n - self.timed
+        """Number of requests that the target failed: neither timed, nor stopped by the run or an earlier turn."""
+        return sum(self.failures.values())
+
+    @property
+    def failures(self) -> dict[str, int]:
+        """How often each outcome occurred that is a failure of the target."""
+        known = TIMED | UNTRIED
+        return {outcome: count for outcome, count in self.outcomes.items() if outcome not in known}
 
     @property
     def other_outcomes(self) -> dict[str, int]:

@@ -14,7 +14,7 @@ from runner.analysis.intervals import LEVEL, Interval
 from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.proportions import Proportion, wilson_interval
 from runner.analysis.run_results import Run
-from runner.analysis.summary import Statistic, TargetSummary, median
+from runner.analysis.summary import UNTRIED, Statistic, TargetSummary, median
 from runner.core.events import TIMED
 
 WIDE_RANGE = 3.0
@@ -106,8 +106,12 @@ def _pass_rate(run: Run, target: MeasuredTarget) -> PassRate | None:
 
 @dataclass(frozen=True, slots=True)
 class CaseFigures:
-    """The medians of one target's timed requests to one turn of a case, or to all cases of a tag."""
+    """The medians of one target's timed requests to one turn of a case, or to all cases of a tag.
 
+    `requests` counts all of them, `n` those behind the medians, `failed` those that the target failed.
+    """
+
+    requests: int
     n: int
     failed: int
     ttft_s: float | None
@@ -119,13 +123,17 @@ class CaseFigures:
 
 
 def figures_of_rows(rows: pd.DataFrame, passed: PassRate | None) -> CaseFigures:
-    """Return the figures of some rows of a target; warm-ups are to be left out."""
-    timed = rows[rows["outcome"].isin([outcome.value for outcome in TIMED])]
+    """Return the figures of some rows of a target; warm-ups are to be left out.
+
+    As in the summary, medians are of the steady state.
+    """
+    timed = steady(rows[rows["outcome"].isin([outcome.value for outcome in TIMED])])
     currencies = timed["currency"].dropna().unique().tolist()
     is_one = len(currencies) == 1
     return CaseFigures(
+        requests=len(rows),
         n=len(timed),
-        failed=len(rows) - len(timed),
+        failed=int((~rows["outcome"].isin([outcome.value for outcome in TIMED | UNTRIED])).sum()),
         ttft_s=_median(timed, "ttft_s"),
         total_s=_median(timed, "total_s"),
         output_tokens=_median(timed, "output_tokens"),

@@ -75,8 +75,8 @@ class GroupedCommand(click.Command):
 
 
 def _long_name(option: click.Option) -> str:
-    longest = next(name for name in option.opts if name.startswith("--"))
-    return longest.removeprefix("--").replace("-", "_")
+    long = next(name for name in option.opts if name.startswith("--"))
+    return long.removeprefix("--").replace("-", "_")
 
 
 def _write_section(

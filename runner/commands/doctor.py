@@ -32,6 +32,7 @@ from runner.storage.run_folder import RESULTS
 from runner.version import __version__
 from runner.wire.client import Client, ProviderRefusal
 from runner.wire.proxy import UnusableProxy, proxy_for
+from runner.wire.proxy_login import ProxyLogins
 from runner.wire.response_body import Phases
 
 LIBRARIES = ("openai", "aiohttp", "httpx2", "anyio", "pandas", "uvloop")
@@ -212,13 +213,14 @@ def _refuse_ping(host: NewHost) -> DoctorFinding:
 
 async def _ping_all(endpoints: Sequence[Endpoint]) -> list[DoctorFinding]:
     # One after the other: at the same time they would slow each other down.
-    return [await ping(endpoint) for endpoint in endpoints]
+    logins = ProxyLogins()
+    return [await ping(endpoint, logins) for endpoint in endpoints]
 
 
-async def ping(endpoint: Endpoint) -> DoctorFinding:
+async def ping(endpoint: Endpoint, logins: ProxyLogins) -> DoctorFinding:
     """Open one connection and request the list of models, which costs no tokens; return how long each phase took."""
     redactor = Redactor(secrets_of([endpoint], os.environ))
-    client = Client(endpoint, PING_S)
+    client = Client(endpoint, PING_S, logins=logins)
     try:
         opened = await client.warm_up(1)
         sent_ns = perf_counter_ns()

@@ -11,7 +11,6 @@ from runner.analysis.damaged_header import without_damage
 from runner.analysis.run_results import Run
 from runner.commands.load_run import is_journal_file
 from runner.commands.run.options import NamedFolder
-from runner.commands.run.send_and_write import DEFAULT_OUTPUTS
 from runner.core.record import Record
 from runner.engine.in_flight import describe_failure, with_response
 from runner.errors import CompareError
@@ -21,7 +20,7 @@ from runner.storage.journal import Journal, decode_record, encode_record, read
 from runner.storage.journal.header import encode_header
 from runner.storage.recordings.reader import RecordingEntry, Recordings, read_recordings
 from runner.storage.recordings.writer import copy_recordings
-from runner.storage.run_folder import claim_folder, find_run, name_of, write_atomically, write_each
+from runner.storage.run_folder import DEFAULT_OUTPUTS, claim_folder, find_run, name_of, write_atomically, write_each
 from runner.version import __version__
 from runner.wire.response_decoder import decode_recording
 
@@ -80,7 +79,7 @@ def repair(run: Path, output: Path | None = None) -> RederivedRun:
     repaired = RederivedRun(folder)
     _write_run(folder, _copy_lines(journal, repaired))
     recordings = copy_recordings(found, folder)
-    repaired.left_out = tuple(filter(None, [journal.left_out, recordings]))
+    repaired.left_out = tuple(filter(None, [journal.damaged, recordings]))
     return repaired
 
 

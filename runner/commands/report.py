@@ -1,16 +1,21 @@
 """Write a report page on finished runs."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from runner.analysis.run_results import Run
 from runner.commands.load_run import is_journal_file, load_run
 from runner.core.percentiles import PERCENTILES
+from runner.errors import CompareError
 from runner.outputs.report.render_html import write_report as render_report
 from runner.storage.run_folder import check_outputs, find_run, write_atomically
 
 FILE_NAME = "report.html"
+
+PAGE_MARK = b'http-equiv="Content-Security-Policy" content="default-src '
+"""How the policy of every page of ours begins, near the beginning of the file; foreign pages have none."""
 
 
 def load_runs(names: Sequence[Path], percents: tuple[float, ...] = PERCENTILES) -> list[Run]:
@@ -31,6 +36,8 @@ def place_report(names: Sequence[Path], output: Path | None) -> Path:
 
     """
     path = output or _default_place(names)
+    if output is None:
+        _refuse_foreign(path)
     own = _folder_of(names[0]) if len(names) == 1 else None
     check_outputs([path], (".html",), own, reads=names)
     return path
@@ -40,6 +47,15 @@ def _default_place(names: Sequence[Path]) -> Path:
     if len(names) > 1:
         return Path(FILE_NAME)
     return _folder_of(names[0]) / FILE_NAME
+
+
+def _refuse_foreign(path: Path) -> None:
+    """Raise CompareError if the default place holds something else than a report page."""
+    with suppress(OSError), path.open("rb") as file:
+        if PAGE_MARK not in file.read(4096):
+            raise CompareError(
+                f"{path} is there already, and is no report of this command. Name another file with -o, or move it"
+            )
 
 
 def _folder_of(name: Path) -> Path:

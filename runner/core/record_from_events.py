@@ -65,7 +65,11 @@ class Fold:
         """Where the choice number changed: (number of text events before, choice)."""
         self._texts_at_finish: int | None = None
         self._repeats: list[int] = []
-        """The places of pieces that equal all text of their channel before them."""
+        """The places of pieces that equal all text of their channel before them, since repetitions were dropped."""
+        self._searched: dict[Channel, int] = {}
+        """Channel -> the length of its text when repetitions were dropped."""
+        self._not_cumulative: set[Channel] = set()
+        """Channels with a piece that does not begin with the one before: later ones cannot change that."""
         self.first_event: int | None = None
         self.last_event: int | None = None
         self.response_started: ResponseStarted | None = None
@@ -138,12 +142,6 @@ class Fold:
             elif text.strip() != heard.strip():
                 self._notes.add("message_differs")
 
-    def _is_repeated(self, channel: Channel, text: str) -> bool:
-        """Return whether a long text is all that came before on its channel, in several pieces."""
-        if len(text) < REPEATED_CHARS or len(text) != self._texts[channel].tell():
-            return False
-        return self._channels.getvalue().count(channel) > 1 and self._texts[channel].getvalue() == text
-
     def _revise(self, event: Revision) -> None:
         match event:
             case WholeMessage():
@@ -180,28 +178,40 @@ class Fold:
         return before == text or (len(text) >= TRIMMED_CHARS and before.strip() == text.strip())
 
     def _drop_repetitions(self) -> None:
-        """Drop last pieces that repeat the reply, and what each piece of a cumulative stream repeats."""
+        """Drop last pieces that repeat the reply, and what each piece of a cumulative stream repeats.
+
+        Some servers send a finish_reason with every piece. So this is fast where nothing can have changed.
+        """
+        grown = [channel for channel, text in self._texts.items() if text.tell() != self._searched.get(channel, 0)]
+        if not self._repeats and self._not_cumulative.issuperset(grown):
+            return
         channels = self._channels.getvalue()
         repeated = {place for place in self._repeats if channels.rfind(channels[place]) == place}
         if repeated:
             self._notes.add("repeated_reply")
             self._rebuild([piece for place, piece in enumerate(self._pieces()) if place not in repeated])
-        for channel in Channel:
-            if channels.count(channel) >= CUMULATIVE_PIECES:
+        self._repeats.clear()
+        for channel in grown:
+            if channel not in self._not_cumulative:
                 self._take_apart_cumulative(channel)
+        self._searched = {channel: text.tell() for channel, text in self._texts.items()}
 
     def _take_apart_cumulative(self, channel: Channel) -> None:
         """Reduce pieces, each of which holds all of the channel's text so far, to what they add."""
-        columns = zip(self._channels.getvalue(), self._lengths, strict=True)
-        lengths = (length for letter, length in columns if letter == channel)
+        channels = self._channels.getvalue()
+        first, last = channels.find(channel), channels.rfind(channel)
+        if first < 0 or self._lengths[last] < max(TRIMMED_CHARS, self._lengths[first] + 1):
+            return
+        lengths = [length for letter, length in zip(channels, self._lengths, strict=True) if letter == channel]
+        if len(lengths) < CUMULATIVE_PIECES:
+            return
         if not all(before <= after for before, after in pairwise(lengths)):
+            self._not_cumulative.add(channel)
             return
         pieces = self._pieces()
         own = [piece.text for piece in pieces if piece.channel is channel]
-        grows = len(own[-1]) >= max(TRIMMED_CHARS, len(own[0]) + 1)
-        if len(own) < CUMULATIVE_PIECES or not (
-            grows and all(after.startswith(before) for before, after in pairwise(own))
-        ):
+        if not all(after.startswith(before) for before, after in pairwise(own)):
+            self._not_cumulative.add(channel)
             return
         added = iter([own[0], *(after[len(before) :] for before, after in pairwise(own))])
         new = [piece._replace(text=next(added)) if piece.channel is channel else piece for piece in pieces]
@@ -220,9 +230,11 @@ class Fold:
         return [Piece(at_ns, channel, read[channel].read(length)) for at_ns, channel, length in columns]
 
     def _rebuild(self, pieces: Sequence[Piece]) -> None:
-        """Make the columns anew from text events."""
+        """Build the columns again, from text events."""
         kept = len(pieces) == len(self._at_ns)
         self._repeats.clear()
+        self._searched.clear()
+        self._not_cumulative.clear()
         self._at_ns = array("q", (piece.at_ns for piece in pieces))
         self._lengths = array("q", (len(piece.text) for piece in pieces))
         self._origin_ns = self._origin_ns if kept else array("q")

@@ -18,6 +18,7 @@ from runner.wire.batched_reads import max_batch_delay_ns
 from runner.wire.client import Client
 from runner.wire.completion_request import CompletionRequest
 from runner.wire.event_loop_slices import TimeSlices
+from runner.wire.proxy_login import ProxyLogins
 from runner.wire.read_loop import Attempt, Watch
 from runner.wire.response_body import KERNEL_CLOCK, Phases
 
@@ -95,7 +96,8 @@ async def open_local_runners(
     endpoints: Mapping[str, Endpoint], connect_s: float, time_slices: TimeSlices
 ) -> AsyncIterator[dict[str, LocalAttemptRunner]]:
     """Open a client for each provider in this process, and measure how late its event loop is."""
-    clients = {name: Client(endpoint, connect_s, time_slices) for name, endpoint in endpoints.items()}
+    logins = ProxyLogins()
+    clients = {name: Client(endpoint, connect_s, time_slices, logins) for name, endpoint in endpoints.items()}
     try:
         with measure_lateness() as late:
             yield {name: LocalAttemptRunner(client, late) for name, client in clients.items()}

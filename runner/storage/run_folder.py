@@ -67,14 +67,26 @@ def _follow(path: Path) -> Path:
     return path.parent / path.read_text(encoding="utf-8").strip() if path.is_file() else path
 
 
+DEFAULT_OUTPUTS = ("results.csv", "results.md", "report.html")
+"""Files that every run has in its folder beside the journal."""
+
+RUN_FILES = (*DEFAULT_OUTPUTS, "difference.md", "difference.json", "recordings.bin")
+"""Files that a run may write beside its journal."""
+
+
 def refuse_used_folder(folder: Path) -> None:
-    """Raise JournalError if a folder contains a run already, or cannot be a folder."""
+    """Raise JournalError if a folder holds a run already, or files that a run would replace, or cannot be a folder."""
     try:
         if folder.exists() and not folder.is_dir():
             raise JournalError(f"{folder} is a file, not a folder; choose another with -o")
         if _holds_run(folder / FILE_NAME):
             raise JournalError(
                 f"{folder} holds a run already; choose another folder with -o, or go on with it: --resume {folder}"
+            )
+        if foreign := [name for name in RUN_FILES if os.path.lexists(folder / name) and not (folder / name).is_dir()]:
+            raise JournalError(
+                f"{folder} holds no run, but {', '.join(foreign)}, which a run there would replace; "
+                "choose another folder with -o, or move what is there"
             )
     except OSError as error:
         raise JournalError(f"{folder} cannot be used: {error.strerror}; choose another folder with -o") from error
@@ -164,9 +176,7 @@ def _release(file: int | None, created: Iterable[Path]) -> None:
         os.close(file)
 
 
-FILES_OF_A_RUN = frozenset(
-    {"recordings.bin", "results.csv", "results.md", "report.html", "difference.md", "difference.json", "timings.json"}
-)
+FILES_OF_A_RUN = frozenset({*RUN_FILES, "timings.json"})
 """Files that a run, or a snapshot, has beside its journal."""
 
 

@@ -29,6 +29,7 @@ from runner.wire.completion_request import CompletionRequest, send_by_sdk
 from runner.wire.connection_failure import connection_failure
 from runner.wire.event_loop_slices import TimeSlices
 from runner.wire.failure import classify_response
+from runner.wire.proxy_login import ProxyLogins
 from runner.wire.read_loop import Attempt, Watch, read_response
 from runner.wire.response_body import Phases, ResponseBody, ResponseHead
 from runner.wire.retry_after import rate_limits
@@ -54,9 +55,15 @@ class ProviderRefusal(Exception):
 class Client:
     """A client for one endpoint. It must be opened and closed inside one event loop."""
 
-    def __init__(self, endpoint: Endpoint, connect_s: float = 10.0, time_slices: TimeSlices | None = None) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        connect_s: float = 10.0,
+        time_slices: TimeSlices | None = None,
+        logins: ProxyLogins | None = None,
+    ) -> None:
         self._time_slices = time_slices or TimeSlices()
-        self._transport = TimestampingTransport(_tls_context(*map(os.environ.get, CERTIFICATES)), connect_s)
+        self._transport = TimestampingTransport(_tls_context(*map(os.environ.get, CERTIFICATES)), connect_s, logins)
         self._endpoint = endpoint
         self._open = ExitStack()
         self._open.enter_context(_keys_hidden_in_log(Redactor(secrets_of([endpoint], os.environ))))

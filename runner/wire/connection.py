@@ -24,7 +24,7 @@ from aiohttp.tracing import Trace
 from runner.wire.framing import ResponseReader
 from runner.wire.kernel_clock import KernelReader, ReadArrival, feed_protocol, take_over_reading
 from runner.wire.proxy import Proxy
-from runner.wire.proxy_login import proxy_login
+from runner.wire.proxy_login import ProxyLogins
 from runner.wire.response_body import KERNEL_CLOCK, TRANSPORT_CLOCK, Phases, ResponseBody
 from runner.wire.socks import open_socket
 
@@ -222,11 +222,12 @@ class LookUpTrace(Trace):
 class TimestampingConnector(aiohttp.TCPConnector):
     """A connector whose connections timestamp their reads, and which records how each request got its connection."""
 
-    def __init__(self, tls: ssl.SSLContext, proxy: Proxy | None = None) -> None:
+    def __init__(self, tls: ssl.SSLContext, proxy: Proxy | None, logins: ProxyLogins) -> None:
         # Lanes limit concurrency; a second limit here would be a hidden queue.
         super().__init__(limit=0, ssl=tls, keepalive_timeout=60, resolver=aiohttp.ThreadedResolver())
         self._socks = proxy if proxy is not None and proxy.is_socks else None
         self._proxy = proxy
+        self._logins = logins
         self._factory = partial(TimestampingProtocol, loop=self._loop)  # type: ignore[assignment]  # a subclass will do
 
     async def lend(self, request: aiohttp.ClientRequest, timeout: aiohttp.ClientTimeout, phases: Phases) -> Connection:  # noqa: ASYNC109 -- aiohttp's type
@@ -252,7 +253,7 @@ class TimestampingConnector(aiohttp.TCPConnector):
         if not req.is_ssl():  # a forwarding proxy reads the password in each request, not here
             return await super()._create_proxy_connection(traced, traces, timeout)
         assert self._proxy is not None
-        async with proxy_login(self._proxy).alone_at_first(req.url.raw_host):
+        async with self._logins.alone_at_first(self._proxy, req.url.raw_host):
             return await super()._create_proxy_connection(traced, traces, timeout)
 
     def _update_proxy_auth_header_and_build_proxy_req(self, req: Any) -> Any:
@@ -267,7 +268,7 @@ class TimestampingConnector(aiohttp.TCPConnector):
             return await super()._create_direct_connection(req, traces, timeout, **more)
         host, tls = req.url.raw_host, self._get_ssl_context(req)
         try:
-            async with proxy_login(self._socks).alone_at_first(host):
+            async with self._logins.alone_at_first(self._socks, host):
                 tunnel = await open_socket(self._socks, host, req.port, timeout.connect)
         except socket.gaierror as error:
             raise aiohttp.ClientConnectorDNSError(req.connection_key, error) from error

@@ -1,18 +1,20 @@
 """A proxy's user and password are tried by one request alone; if they are refused, no other request tries them.
 
-A bad password, repeated, locks an account. All clients of an event loop, and so of a run, share what they know of a
-proxy.
+A bad password, repeated, locks an account. All clients of a run share what they know of a proxy.
 """
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from weakref import WeakKeyDictionary
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 
 import aiohttp
 
 from runner.wire.connection_failure import is_proxy_login
 from runner.wire.proxy import Proxy
+
+FIRST_ALONE_S = 1.0
+"""How long others wait for the first request to a proxy. A refusal comes sooner: it is the proxy's own, while a host
+behind it may be dead, and a model may think for minutes before its response starts."""
 
 
 class ProxyLogin:
@@ -25,12 +27,11 @@ class ProxyLogin:
         """Host behind the proxy -> its refusal."""
 
     @asynccontextmanager
-    async def alone_at_first(self, host: str, longest_s: float | None = None) -> AsyncIterator[None]:
+    async def alone_at_first(self, host: str) -> AsyncIterator[None]:
         """Run a block that asks the proxy for a host, by itself until the proxy has accepted user and password.
 
         Args:
             host: the host behind the proxy. Others are refused with it, unless the proxy has accepted one of them.
-            longest_s: how long to wait at most for the request before.
 
         Raises:
             aiohttp.ClientError: the refusal of user and password, without asking again.
@@ -38,7 +39,7 @@ class ProxyLogin:
         """
         async with AsyncExitStack() as turn:
             if not self._accepted:
-                await self._wait_for_turn(turn, longest_s)
+                await self._wait_for_turn(turn)
             refusal = self._refusals.get(host) or next(iter(() if self._accepted else self._refusals.values()), None)
             if refusal is not None:
                 raise refusal
@@ -50,18 +51,26 @@ class ProxyLogin:
                 raise
             self._accepted = True
 
-    async def _wait_for_turn(self, turn: AsyncExitStack, longest_s: float | None) -> None:
+    async def _wait_for_turn(self, turn: AsyncExitStack) -> None:
         try:
-            async with asyncio.timeout(longest_s):
+            async with asyncio.timeout(FIRST_ALONE_S):
                 await self._first.acquire()
         except TimeoutError:
             return
-        turn.callback(self._first.release)
+        if self._accepted:
+            self._first.release()
+        else:
+            turn.callback(self._first.release)
 
 
-_LOGINS: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, ProxyLogin]] = WeakKeyDictionary()
+class ProxyLogins:
+    """The logins at all proxies of a run, which its clients share."""
 
+    def __init__(self) -> None:
+        self._by_url: dict[str, ProxyLogin] = {}
 
-def proxy_login(proxy: Proxy) -> ProxyLogin:
-    """Return the state of a login at a proxy, which the running loop's clients share."""
-    return _LOGINS.setdefault(asyncio.get_running_loop(), {}).setdefault(str(proxy.url), ProxyLogin())
+    def alone_at_first(self, proxy: Proxy, host: str) -> AbstractAsyncContextManager[None]:
+        """Return a context for asking a proxy for a host: without a user there is no login to protect."""
+        if proxy.url.user is None:
+            return nullcontext()
+        return self._by_url.setdefault(str(proxy.url), ProxyLogin()).alone_at_first(host)

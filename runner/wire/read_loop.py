@@ -143,14 +143,14 @@ class _ReadLoop:
                 self.undecoded.clear()
 
     def _decode(self, reads: Sequence[tuple[int, bytes]]) -> None:
+        if self.attempt.recording is not None:
+            self.attempt.recording.add(reads)  # first, so that bytes on which decoding breaks down are kept
         for at_ns, data in reads:
             events = self.decoder.feed(at_ns, data)
             if at_ns == self.last_read_ns or len(events) > 1:
                 self.attempt.shared_ns.add(at_ns)
             self.last_read_ns = at_ns
             self._add(events)
-        if self.attempt.recording is not None:
-            self.attempt.recording.add(reads)
 
     def flag_body(self) -> None:
         """Flag a body that was really compressed, as some servers name a coding and send plain text, or had to wait."""

@@ -12,6 +12,7 @@ from typing import ClassVar, Protocol
 
 from runner.core.events import Ended, Event, Failed, Finished, Flagged, ResponseStarted, StreamDone, Text
 from runner.core.record_from_events import Fold
+from runner.core.reply_limit import LARGEST_REPLY_LIMIT
 from runner.storage.recordings.recording import Label, Reads
 from runner.wire.chat_completions import ChatCompletionsDecoder
 from runner.wire.connection_failure import undecodable
@@ -21,7 +22,7 @@ from runner.wire.failure import classify_error, classify_response, failure, has_
 from runner.wire.json_value import read_json, read_json_halves, write_json
 from runner.wire.response_body import ResponseHead
 from runner.wire.retry_after import rate_limits
-from runner.wire.sse import BYTE_ORDER_MARK, FRAME_LIMIT, Frame, FrameReader, is_done, is_whole
+from runner.wire.sse import BYTE_ORDER_MARK, Frame, FrameReader, is_done, is_whole
 
 PREFIXES = re.compile(rb"(?:[ \t\r\n]|\xef\xbb\xbf)*")
 DOCUMENT_STARTS = (b"{", b"[", b"<")
@@ -84,7 +85,7 @@ class ResponseDecoder:
         *,
         dialect: Callable[[int], DialectDecoder] = ChatCompletionsDecoder,
         now: datetime | None = None,
-        limit: int = FRAME_LIMIT,
+        limit: int = LARGEST_REPLY_LIMIT,
     ) -> None:
         self._status = status
         self._headers = headers

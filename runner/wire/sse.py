@@ -8,14 +8,12 @@ data. The code is pure and fast, because it shares a core with what is being mea
 import re
 from typing import NamedTuple
 
+from runner.core.reply_limit import LARGEST_REPLY_LIMIT
 from runner.wire.json_value import read_json
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 DATA_AGAIN = re.compile(rb"(?:data: ?)+")
-
-FRAME_LIMIT = 16 * 1024 * 1024
-"""Bytes of one frame, so that memory stays bounded."""
 
 
 class Frame(NamedTuple):
@@ -29,7 +27,7 @@ class Frame(NamedTuple):
 class FrameReader:
     """Parses reads of any size into frames."""
 
-    def __init__(self, limit: int = FRAME_LIMIT) -> None:
+    def __init__(self, limit: int = LARGEST_REPLY_LIMIT) -> None:
         self.overflowed = False
         """Whether a frame was longer than the limit: nothing more is read, and the frame is dropped."""
         self._limit = limit

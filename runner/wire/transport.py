@@ -18,7 +18,7 @@ from yarl import URL
 
 from runner.wire.connection import TimestampingConnector, TimestampingProtocol
 from runner.wire.proxy import Proxy, ProxyLoginRefusal, is_login_refusal, proxy_for
-from runner.wire.proxy_login import proxy_login
+from runner.wire.proxy_login import ProxyLogins
 from runner.wire.response_body import Phases, ResponseBody, ResponseHead
 
 OWN_HEADERS = frozenset({b"accept-encoding", b"content-length", b"transfer-encoding"})
@@ -26,10 +26,6 @@ OWN_HEADERS = frozenset({b"accept-encoding", b"content-length", b"transfer-encod
 
 IDENTITY = (b"accept-encoding", b"identity")
 """Compressed text arrives in bursts, which no timestamp can undo."""
-
-FIRST_ALONE_S = 1.0
-"""How long others wait for the response to the first request that a proxy forwards. A refusal comes sooner: it is the
-proxy's own, while a model may think for minutes before its response starts."""
 
 SCHEMES = frozenset({"http", "https"})
 LONGEST_LABEL, LONGEST_NAME = 63, 253
@@ -101,8 +97,9 @@ class TimestampingTransport:
     aiohttp's exceptions pass through unchanged: the one caller, `wire.client`, describes them.
     """
 
-    def __init__(self, tls: ssl.SSLContext, connect_s: float) -> None:
+    def __init__(self, tls: ssl.SSLContext, connect_s: float, logins: ProxyLogins | None = None) -> None:
         self._tls = tls
+        self._logins = logins or ProxyLogins()
         self._timeout = aiohttp.ClientTimeout(total=None, connect=connect_s)
         self._route: _Route | None = None
 
@@ -112,7 +109,7 @@ class TimestampingTransport:
         route = self._find_route(str(head.url))
         if route.proxy is None or not route.is_forwarded:
             return await self._send_on(route, head, content, body)
-        async with proxy_login(route.proxy).alone_at_first(head.url.host, FIRST_ALONE_S):
+        async with self._logins.alone_at_first(route.proxy, head.url.host):
             response = await self._send_on(route, head, content, body)
             if is_login_refusal(response.status, response.headers):
                 raise ProxyLoginRefusal(f"HTTP {response.status}")
@@ -157,7 +154,7 @@ class TimestampingTransport:
         if self._route is None:
             proxy = proxy_for(httpx2.URL(url))
             destination = _destination(url, None if proxy is None or proxy.is_socks else proxy.url)
-            self._route = _Route(TimestampingConnector(self._tls, proxy), destination, proxy)
+            self._route = _Route(TimestampingConnector(self._tls, proxy, self._logins), destination, proxy)
         return self._route
 
 

@@ -32,7 +32,7 @@ def records_of(folder: Path) -> int:
     return len(list(journal.read(folder).records))
 
 
-SAID = f"line {BAD_LINE}: "
+SAID = f"left out: line {BAD_LINE} (not UTF-8: its byte "
 REPAIR = "--repair` writes a sound copy"
 
 
@@ -61,7 +61,8 @@ def test_a_damaged_run_is_repaired_into_a_sound_copy(damaged: Path) -> None:
     before = (damaged / "run" / FILE_NAME).read_bytes()
     done = compare(damaged, "rederive", "run", "--repair")
     assert done.returncode == 0, done.stderr
-    assert SAID in done.stderr
+    assert SAID in " ".join(done.stderr.split())
+    assert REPAIR not in done.stderr, "it is what the user has just done"
     copy = damaged / "run-repaired"
     assert done.stdout == f"requests kept: {len(read_lines(copy, 'record'))}\n"
     assert journal.read(copy).damage.lines == {}
@@ -102,9 +103,39 @@ def test_damaged_checks_and_prices_cost_only_themselves(damaged: Path) -> None:
     path.write_bytes(json.dumps(changed).encode() + b"\n" + rest)
     run = load_run(damaged / "run")
     assert run.left_out is not None
-    assert "line 1: the header's price of sim/quick, checks of remember; line 14: " in run.left_out
+    assert "line 1 (the header's price of sim/quick, checks of remember); line 14 (not UTF-8" in run.left_out
     assert run.header.checks.keys() == changed["checks"].keys() - {"remember"}
     assert len(run.table) == records_of(damaged / "run")
+
+
+def test_records_that_are_gone_are_counted(tmp_path: Path) -> None:
+    """A run that came to its end and lacks rows is partial, in every table and on the page; a resumed run has them."""
+    shutil.copytree(SAMPLES / "complete", tmp_path / "run")
+    path = tmp_path / "run" / FILE_NAME
+    lines = path.read_bytes().splitlines(keepends=True)
+    records = [at for at, line in enumerate(lines) if line.startswith(b'{"kind":"record"') and b'"warmup"' not in line]
+    path.write_bytes(b"".join(line for at, line in enumerate(lines) if at not in records[:7]))
+    run = load_run(tmp_path / "run")
+    assert (run.missing, run.ended, run.left_out) == (7, False, None)
+    done = compare(tmp_path, "report", "run")
+    said = "of 30 planned requests 7 have no record, though the run came to its end"
+    assert said in " ".join(done.stdout.split())
+    assert said in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    done = compare(tmp_path, "diff", "run", "run")
+    assert "is unfinished: 23 requests of 30 planned" in " ".join((done.stdout + done.stderr).split())
+
+
+def test_a_record_that_is_there_twice_counts_once(tmp_path: Path) -> None:
+    """The copy is named, and it does not hide that another record is gone."""
+    shutil.copytree(SAMPLES / "kept", tmp_path / "run")
+    path = tmp_path / "run" / FILE_NAME
+    lines = path.read_bytes().splitlines(keepends=True)
+    first, second = [at for at, line in enumerate(lines) if line.startswith(b'{"kind":"record"')][:2]
+    lines[second] = lines[first]
+    path.write_bytes(b"".join(lines))
+    run = load_run(tmp_path / "run")
+    assert (run.missing, len(run.table)) == (1, 5)
+    assert f"line {second + 1} (a second record of the request in line {first + 1})" in (run.left_out or "")
 
 
 def test_damaged_recordings_are_copied_as_far_as_they_are_sound(damaged: Path) -> None:

@@ -74,6 +74,52 @@ def test_no_output_replaces_a_file_that_is_needed(place: Path, arguments: tuple[
     assert {path: path.read_bytes() for path in place.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.parametrize("name", ["report.html", "results.csv", "results.md", "recordings.bin", "difference.md"])
+def test_a_run_replaces_no_file_of_a_folder_that_holds_no_run(place: Path, name: str) -> None:
+    """A folder with files of the user's is refused before anything is sent, and so is one that the suite reads."""
+    (place / "mine").mkdir()
+    (place / "mine" / name).write_text("keep")
+    for command in ("run", "plan"):
+        done = compare(place, command, "suite.yaml", "-m", "sim/quick", "-o", "mine")
+        assert done.returncode == 2
+        assert f"mine holds no run, but {name}, which a run there would replace" in " ".join(done.stderr.split())
+    assert [path.read_text() for path in (place / "mine").iterdir()] == ["keep"]
+
+
+@pytest.mark.parametrize(("key", "name"), [("cases_from", "results.csv"), ("prompt_file", "results.md")])
+def test_a_run_replaces_no_file_of_its_suite_with_its_tables(place: Path, key: str, name: str) -> None:
+    """Neither in a folder that is named with -o, nor in that of the run that is resumed."""
+    out, copy = place / "out", f"copy-{name}"
+    out.mkdir()
+
+    def write_suite(file: str) -> None:
+        (out / file).write_text("id,prompt\na,Hello\n")
+        write_yaml(out / "suite.yaml", {key: file} if key == "cases_from" else {"cases": [{"id": "a", key: file}]})
+
+    write_suite(copy)
+    assert compare(place, *RUN[:1], "out/suite.yaml", *RUN[2:]).returncode == 0
+    write_suite(name)
+    before = (out / name).read_bytes()
+    resumed = compare(place, "run", "out/suite.yaml", "--resume", "out", "-q")
+    assert (resumed.returncode, READ in " ".join(resumed.stderr.split())) == (2, True), resumed.stderr
+    (out / "journal.jsonl").unlink()
+    new = compare(place, *RUN[:1], "out/suite.yaml", *RUN[2:])
+    assert (new.returncode, name in new.stderr) == (2, True), new.stderr
+    assert (out / name).read_bytes() == before
+
+
+def test_a_report_replaces_no_page_that_is_not_its_own_unless_it_is_named(place: Path) -> None:
+    """At its default place, beside a journal or here, stands perhaps something of the user's."""
+    for folder, runs in (("complete", ("complete",)), (".", ("complete", "kept"))):
+        (place / folder / "report.html").write_text("<p>mine")
+        done = compare(place, "report", *runs)
+        assert (done.returncode, "is no report of this command" in " ".join(done.stderr.split())) == (2, True)
+        assert (place / folder / "report.html").read_text() == "<p>mine"
+    for _ in range(2):
+        assert compare(place, "report", "complete", "kept", "-o", "report.html").returncode == 0
+    assert compare(place, "report", "complete", "kept").returncode == 0
+
+
 def test_a_runs_own_views_may_be_written_again(place: Path) -> None:
     """A report goes into its run's folder by itself, and may be named there."""
     for arguments in ((), ("-o", "complete/report.html"), ("-o", "results/latest/report.html")):

@@ -17,13 +17,14 @@ from rich.console import Console
 from runner.analysis.diff import Difference, DiffFinding, diff_runs, diff_within
 from runner.analysis.replies import ReplySimilarity
 from runner.analysis.run_results import Run
-from runner.analysis.verdict import Rule, UndecidedReason, Verdict
+from runner.analysis.verdict import Decision, Rule, UndecidedReason, Verdict
 from runner.cli import commands
 from runner.core.events import Outcome
 from runner.core.record import Record
 from runner.errors import CompareError
 from runner.outputs.diff.formats import DIFFERENCE_WRITERS
 from runner.outputs.diff.markdown import MAX_CHARACTERS
+from runner.outputs.diff.phrases import describe_doubt
 from runner.outputs.diff.terminal import render_difference, write_plain
 from tests.support.crafted_runs import BASE, NEW, answered, failed, jittered, run_of, simulated, write_run
 
@@ -81,6 +82,15 @@ def test_few_rounds_are_undecided_and_name_the_number_needed() -> None:
     run = run_of([*jittered(BASE, 3), *jittered(NEW, 3, slower=10)])
     decision = finding(diff_within(run, BASE, NEW, Rule(measures=("ttft",)))).decision
     assert (decision.verdict, decision.reason, decision.needed) == (Verdict.UNDECIDED, UndecidedReason.TOO_FEW, 8)
+
+
+def test_too_few_rounds_without_a_number_that_would_do_name_none() -> None:
+    """A measure whose number of rounds cannot be estimated promises nothing."""
+    found = diff_within(run_of([*jittered(BASE, 3), *jittered(NEW, 3)]), BASE, NEW, Rule(measures=("ttft",)))
+    unknown = replace(finding(found), decision=Decision(Verdict.UNDECIDED, UndecidedReason.TOO_FEW, None))
+    assert describe_doubt(unknown, found) == "3 rounds cannot be significant, whatever they show"
+    known = replace(unknown, decision=replace(unknown.decision, needed=8))
+    assert (describe_doubt(known, found) or "").endswith("they show; about 8 rounds should be enough (--repeat)")
 
 
 def test_a_change_within_the_clock_error_is_undecided() -> None:

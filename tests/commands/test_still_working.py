@@ -8,6 +8,7 @@ import pytest
 import runner.outputs.report.render_html as report_document
 from runner.commands import still_working
 from runner.commands.still_working import tell_if_slow
+from tests.support import command
 from tests.support.command import compare, write_yaml
 
 PATIENCE_S = 30
@@ -36,6 +37,7 @@ def test_quick_work_is_not_told() -> None:
 
 def wait_for_notice(monkeypatch: pytest.MonkeyPatch, folder: Path, beside: tuple[str, ...]) -> None:
     """Have the page take until its notice is printed, and check that these files are written by then."""
+    monkeypatch.setattr(command, "always_start", False)  # another process would know nothing of this
     told = Event()
     write = report_document.write_report
 

@@ -1,6 +1,6 @@
 """The record and the fold: every duration of the clock table, and what stays blank."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from itertools import pairwise
 
@@ -25,7 +25,7 @@ from runner.core.events import (
 )
 from runner.core.finish_reasons import ERROR, FILTER, LENGTH
 from runner.core.record import Identity, Record, TextEvents, Timestamps
-from runner.core.record_from_events import Fold
+from runner.core.record_from_events import Fold, Piece
 
 MS = 1_000_000
 ASKED = Identity("k1", "case", 1, 1, 1, "a", "x", "Hello?")
@@ -535,6 +535,33 @@ def test_origin_timestamps_are_kept_only_if_complete() -> None:
     stamped = Text(5000, Channel.ANSWER, "a", origin_ns=4000)
     assert folded(stamped, stamped).text_events(1000).origin_us == (3, 3)
     assert folded(stamped, text(6000)).text_events(1000).origin_us == ()
+
+
+@pytest.mark.parametrize("said", [lambda n: "x" * 20 if n == 0 else f"{n:021}", lambda n: f"{n:020}", lambda _: "ab"])
+def test_a_finish_reason_with_every_piece_is_no_reason_to_search_all_text_each_time(
+    said: Callable[[int], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Repetitions are searched for among all pieces a few times, not as often as there are pieces."""
+    searches, pieces = list[int](), Fold._pieces
+
+    def count(fold: Fold) -> list[Piece]:
+        found = pieces(fold)
+        searches.append(len(found))
+        return found
+
+    monkeypatch.setattr(Fold, "_pieces", count)
+    fold = folded(*(event for n in range(300) for event in (text(n, said(n)), Finished(n, "stop"))), StreamDone(300))
+    assert fold.text(Channel.ANSWER) == "".join(map(said, range(300)))
+    assert len(searches) <= 3
+
+
+def test_a_second_finish_reason_takes_nothing_apart_again() -> None:
+    """Where no text has come since the last one, the pieces stay as they are."""
+    so_far = ["The", "The quick", "The quick brown fox"]
+    once = folded(*(text(n, said) for n, said in enumerate(so_far)), Finished(5, "stop"))
+    twice = folded(*(text(n, said) for n, said in enumerate(so_far)), *[Finished(5, "stop")] * 50, StreamDone(6))
+    assert once.text(Channel.ANSWER) == twice.text(Channel.ANSWER) == "The quick brown fox"
+    assert once.text_events(0) == twice.text_events(0)
 
 
 OUTCOMES: list[tuple[tuple[Event, ...], Outcome]] = [

@@ -1,14 +1,18 @@
 """The sentence that ends a run on a terminal, and the table above it: the fastest first, with cost and checks."""
 
+import re
 from dataclasses import replace
 from decimal import Decimal
 from io import StringIO
 
+import pytest
 from rich.console import Console
 
 from runner.analysis.run_results import Run
 from runner.core.events import Outcome
 from runner.core.record import Record
+from runner.outputs.report.comparison_grid import target_columns
+from runner.outputs.report.ranking import rank_targets
 from runner.outputs.terminal import render_summary
 from runner.outputs.text.first_place import describe_first
 from runner.pricing.rates import Price, Rates
@@ -49,13 +53,24 @@ def test_one_round_says_what_would_settle_it() -> None:
     """A clear lead in one round holds for that run, and how many rounds would decide is named, with the option."""
     clear = describe_first(run_of(rows(1, cases=40)))
     assert clear is not None
-    assert "ahead in 40 of 40 paired requests; 1 round cannot show whether that holds at another time, 8 r" in clear
+    assert "ahead in 40 of 40 paired requests; 1 round cannot show whether that holds at another time; 9 r" in clear
     few = describe_first(run_of(rows(1)))
     assert few is not None
-    assert few.endswith("may be chance, 8 rounds should settle it (in a suite: `compare run SUITE --repeat 8`).")
+    assert few.endswith("may be chance; 9 rounds should settle it (in a suite: `compare run SUITE --repeat 9`).")
     from_a_suite = describe_first(run_of(rows(1), path="prompts/basic.yaml"))
     assert from_a_suite is not None
-    assert from_a_suite.endswith("8 rounds should settle it (--repeat).")
+    assert from_a_suite.endswith("9 rounds should settle it (--repeat).")
+
+
+@pytest.mark.parametrize("rounds", [4, 8, 9, 10, 12])
+def test_the_terminal_and_the_page_have_the_same_verdict(rounds: int) -> None:
+    """Both test TTFT and total together, so that neither is surer than the other."""
+    run = run_of(rows(rounds))
+    sentence = describe_first(run) or ""
+    (other,) = rank_targets(target_columns([run]))[0].comparisons
+    assert ("more than chance" in sentence) == other.is_slower
+    needed = re.search(r"(\d+) rounds should", sentence)
+    assert (int(needed[1]) if needed else None) == other.needed
 
 
 def test_a_small_lead_is_too_close_to_call() -> None:

@@ -124,6 +124,17 @@ def test_a_target_that_is_beaten_in_everything_is_hollow() -> None:
     assert math.isfinite(x1)
 
 
+def test_costs_of_different_currencies_are_not_compared() -> None:
+    """A target that is slower and passes less is beaten, however few units of another currency it costs."""
+    made = priced({BASE: 1, NEW: 1}, {BASE: 10, NEW: 5}, {BASE: 1.0, NEW: 2.0})
+    cheap = {"currency": "USD", "source": "list", "date": None, "rates": [{"input": "0", "output": "1"}]}
+    prices = {**made.header.prices, NEW: cheap}
+    chart = draw_tradeoff(Run.of(replace(made.header, prices=prices), made.records))
+    assert chart is not None
+    assert "0.001 USD per 1,000" in chart.readings["1"][0]
+    assert sum(path.attrib.get("stroke", "").startswith("var(--paper") for path in parse(chart).iter()) == 1
+
+
 def test_there_is_no_tradeoff_without_cost_and_checks() -> None:
     """Time alone is no trade-off, and neither is a single target."""
     assert draw_tradeoff(Run.of(header("plain", (BASE, NEW)), [answered(BASE), answered(NEW)])) is None

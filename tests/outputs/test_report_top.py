@@ -10,6 +10,7 @@ from runner.analysis.diff import diff_runs, diff_within
 from runner.analysis.equal_length import time_to_tokens
 from runner.analysis.paired_lead import paired_lead
 from runner.analysis.run_results import Run
+from runner.core.events import Outcome
 from runner.core.record import Record, TextEvents
 from runner.outputs.report.comparison_grid import grid_turns, target_columns
 from runner.outputs.report.glance import Glance, GlanceFigure, compose_glance
@@ -116,6 +117,42 @@ def test_the_headline_names_what_failed() -> None:
     )
 
 
+def test_requests_that_were_stopped_or_skipped_are_no_failures() -> None:
+    """The headline, the ranking and the figures count and name only what the target itself failed."""
+    stopped = [
+        replace(failed(NEW, "one", block), outcome=outcome)
+        for block, outcome in ((4, Outcome.CANCELLED), (5, Outcome.SKIPPED))
+    ]
+    only_stopped = run_of([*jittered(BASE, 3), *stopped])
+    assert headline_of(only_stopped).failed is None
+    assert [each.why for each in ranking_of(only_stopped).unranked] == [
+        "no request was finished: cancelled, skipped, an earlier turn failed"
+    ]
+    run = run_of([*jittered(BASE, 3), *stopped, failed(NEW, "one", 1)])
+    assert headline_of(run).failed == f"Failed: 1 of 3 requests to {NEW} (the provider failed)."
+    assert [each.why for each in ranking_of(run).unranked] == ["1 of 3 requests failed: the provider failed"]
+    assert glance_of(run).groups[0].rows[0].cells[1].failed == 1
+    assert cells_of(run, NEW)["requests"].below == ("1 failed",)
+
+
+def test_a_cell_at_a_glance_leads_to_a_reply_that_was_cancelled() -> None:
+    """No failure is counted, but the reply so far is in the grid."""
+    stopped = replace(answered(NEW), outcome=Outcome.CANCELLED)
+    (cases,) = glance_of(run_of([answered(BASE), stopped])).groups
+    cell = cases.rows[0].cells[1]
+    assert (cell.failed, cell.reply) == (0, (0, 1))
+
+
+@pytest.mark.parametrize(
+    ("rounds", "words"), [(1, "One round within 1 s does not settle"), (2, "2 rounds within 1 s do not settle")]
+)
+def test_the_scope_of_an_open_pair_agrees_with_the_number_of_rounds(rounds: int, words: str) -> None:
+    """One round does not settle a pair, two do not."""
+    scope = headline_of(run_of([*jittered(BASE, rounds), *jittered(NEW, rounds)])).scope
+    assert scope is not None
+    assert scope.startswith(words)
+
+
 def test_a_run_without_timed_requests_says_so() -> None:
     """The page of a run in which everything failed says that nothing was timed."""
     text = Page(write_report([run_of([failed()])])).text
@@ -173,6 +210,24 @@ def test_the_lead_counts_pairs_of_one_case_turn_and_round() -> None:
     assert lead is not None
     assert (round(lead.ratio, 9), lead.ahead, lead.pairs) == (1.0, 1, 2)
     assert paired_lead(run.table, first, other, "dns_s") is None
+
+
+def test_targets_from_different_places_are_paired_whatever_node_sent_them() -> None:
+    """They share no node; within one place a pair is of one node, as far nodes answer later."""
+    sent = [("north", BASE, 0.1), ("south", BASE, 0.3), ("north", NEW, 0.2), ("south", NEW, 0.6)]
+    records = [replace(answered(target, ttft_s=ttft_s), node=node) for node, target, ttft_s in sent]
+    run = run_of(records, vantages={"north": None, "south": None}).by_place
+    base_north, base_south, new_north, new_south = [each.target for each in run.summary]
+    far = paired_lead(run.table, base_north, base_south, "ttft_s")
+    assert far is not None
+    assert (round(far.ratio, 9), far.ahead, far.pairs) == (3.0, 1, 1)
+    near = paired_lead(run.table, base_north, new_north, "ttft_s")
+    assert near is not None
+    assert (round(near.ratio, 9), near.pairs) == (2.0, 1)
+    assert paired_lead(run.table, base_north, new_south, "ttft_s") is not None
+    claim = ranking_of(run).places[-1].comparison
+    assert claim is not None
+    assert claim.ahead == "1 of 1"
 
 
 def long_reply(target: str, tokens: int, gap_s: float, block: int = 1) -> Record:
@@ -272,6 +327,37 @@ def test_the_grid_at_a_glance_compares_targets_case_by_case() -> None:
     lost = cases.rows[1].cells[1]
     assert (lost.failed, lost.figures[0]) == (1, GlanceFigure("ttft", "–", None))
     assert whole.rows[0].cells[0].figures[0].below == "100 ms – 300 ms"
+
+
+def test_medians_at_a_glance_are_of_the_steady_state() -> None:
+    """Rows that filled a closed loop are in no median, as in the summary."""
+    filling = [answered(BASE, block=block, ttft_s=5.0, noted=("filling",)) for block in (1, 2, 3)]
+    run = run_of([*filling, answered(BASE, block=4, ttft_s=0.1)], (BASE,))
+    (cases,) = glance_of(run).groups
+    assert cases.rows[0].cells[0].figures[0].figure == "100 ms"
+    assert cells_of(run)["TTFT p50"].figure == "100 ms"
+
+
+def test_costs_of_different_currencies_have_no_heat() -> None:
+    """A cost in dollars is not compared with one in yuan."""
+    prices = {**PRICES, NEW: {**PRICES[NEW], "currency": "USD"}}
+    records = [replace(answered(target), input_tokens=1) for target in (BASE, NEW)]
+
+    def heats(run: Run) -> list[int | None]:
+        glance = glance_of(run)
+        at = [metric.key for metric in glance.metrics].index("cost")
+        return [cell.figures[at].heat for cell in glance.groups[0].rows[0].cells]
+
+    assert heats(run_of(records, prices=PRICES)) == [0, 3]
+    assert heats(run_of(records, prices=prices)) == [None, None]
+
+
+def test_the_page_links_to_the_table_at_a_glance_only_where_there_is_one() -> None:
+    """A page without any figure has no such table."""
+    assert 'href="#glance"' in write_report([run_of([answered()])])
+    empty = write_report([run_of([failed()])])
+    assert 'id="glance"' not in empty
+    assert 'href="#glance"' not in empty
 
 
 def test_the_grid_at_a_glance_has_a_row_for_each_tag() -> None:

@@ -101,6 +101,11 @@ RECORDS = st.builds(
 )
 
 
+def numbered(repeat: int) -> Record:
+    """Return the record with text for another request."""
+    return replace(WITH_TEXT, identity=replace(WITH_TEXT.identity, repeat=repeat))
+
+
 def write(folder: Path, *records: Record, header: Header = HEADER) -> bytes:
     """Write a journal; return its bytes."""
     with JournalWriter(folder) as writer:
@@ -127,7 +132,7 @@ def writing_process(folder: Path, then: str) -> Iterator[subprocess.Popen[str]]:
     """Run a process that begins a folder's journal, says so, and executes a statement."""
     program = (
         "import runpy, sys; from pathlib import Path; from runner.storage.journal import JournalWriter\n"
-        "this = runpy.run_path(sys.argv[1]); folder = Path(sys.argv[2]); record = this['WITH_TEXT']\n"
+        "this = runpy.run_path(sys.argv[1]); folder = Path(sys.argv[2]); \n"
         "writer = JournalWriter(folder); writer.append_header(this['HEADER']); print('begun', flush=True)\n"
     )
     with subprocess.Popen(
@@ -152,7 +157,7 @@ def _stdout(process: subprocess.Popen[str]) -> IO[str]:
 # Round trip
 
 
-@given(st.lists(RECORDS, max_size=3))
+@given(st.lists(RECORDS, max_size=3, unique_by=lambda record: record.identity))
 @example([replace(WITH_TEXT, reply="\ud83d", error="\0\x1b\x85\u2028\r\n", reasoning="")])
 def test_records_round_trip(records: list[Record]) -> None:
     """Lone surrogates, NUL, line separators and absent values survive."""
@@ -231,7 +236,7 @@ def test_a_deeply_nested_usage_is_truncated(tmp_path: Path) -> None:
     usage: dict[str, Any] = {}
     for _ in range(1000):
         usage = {"more": usage}
-    write(tmp_path, replace(PLAIN, usage=usage), PLAIN)
+    write(tmp_path, replace(numbered(2), usage=usage), PLAIN)
     first, second = journal.read(tmp_path).records
     assert "nested too deeply" in str(first.usage)
     assert second == PLAIN
@@ -317,7 +322,7 @@ def test_a_writer_detects_writes_since_the_journal_was_read(tmp_path: Path) -> N
 
 def test_a_journal_cut_at_any_byte_keeps_its_complete_lines(tmp_path: Path) -> None:
     """However much of the last line is missing, the lines before it are read, and the cut is reported."""
-    data = write(tmp_path, WITH_TEXT, PLAIN)
+    data = write(tmp_path, numbered(2), PLAIN)
     ends = [place + 1 for place, byte in enumerate(data) if byte == ord("\n")]
     for size in range(len(data) + 1):
         (tmp_path / FILE_NAME).write_bytes(data[:size])
@@ -326,20 +331,20 @@ def test_a_journal_cut_at_any_byte_keeps_its_complete_lines(tmp_path: Path) -> N
                 journal.read(tmp_path)
             continue
         read = journal.read(tmp_path)
-        assert list(read.records) == [WITH_TEXT, PLAIN][: sum(end <= size for end in ends) - 1]
+        assert list(read.records) == [numbered(2), PLAIN][: sum(end <= size for end in ends) - 1]
         assert read.torn is (size not in ends)
 
 
 def test_a_torn_line_is_cut_off_before_anything_is_appended(tmp_path: Path) -> None:
     """Wherever the first writer was killed, the next one begins on a line of its own."""
-    data = write(tmp_path, WITH_TEXT)
+    data = write(tmp_path, numbered(2))
     header_end = data.index(b"\n") + 1
     for size in range(header_end, len(data) + 1):
         (tmp_path / FILE_NAME).write_bytes(data[:size])
         with JournalWriter(tmp_path) as writer:
             writer.append_record(PLAIN)
         read = journal.read(tmp_path)
-        assert list(read.records) == ([WITH_TEXT, PLAIN] if size == len(data) else [PLAIN])
+        assert list(read.records) == ([numbered(2), PLAIN] if size == len(data) else [PLAIN])
         assert not read.torn
 
 
@@ -370,7 +375,8 @@ def test_a_second_writer_is_refused_while_the_first_is_alive(tmp_path: Path) -> 
 
 def test_a_killed_writer_loses_no_line(tmp_path: Path) -> None:
     """Nothing is buffered: lines appended before the kill are on disk, complete."""
-    with writing_process(tmp_path, "while True: writer.append_record(record); print('more', flush=True)") as process:
+    each = "for number in range(10**6): writer.append_record(this['numbered'](number)); print('more', flush=True)"
+    with writing_process(tmp_path, each) as process:
         for _ in range(100):
             _stdout(process).readline()
         process.kill()
@@ -378,7 +384,7 @@ def test_a_killed_writer_loses_no_line(tmp_path: Path) -> None:
         records = list(journal.read(tmp_path).records)
     assert len(records) >= 100
     assert set(records[0].text_events.at_us) == {10, 30, 25}
-    assert all(record == WITH_TEXT for record in records)
+    assert records == [numbered(number) for number in range(len(records))]
 
 
 def test_a_full_disk_leaves_complete_lines(tmp_path: Path) -> None:
@@ -391,7 +397,7 @@ def test_a_full_disk_leaves_complete_lines(tmp_path: Path) -> None:
         "    limit = full.path.stat().st_size + int(space)\n"
         "    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))\n"
         "    try:\n"
-        "        while True: full.append_record(record)\n"
+        "        for number in range(1, 9): full.append_record(this['numbered'](number))\n"
         "    except JournalError as error: print(error)\n"
     )
     line = len(write(tmp_path / "once", WITH_TEXT)) - len(write(tmp_path / "none"))
@@ -403,7 +409,7 @@ def test_a_full_disk_leaves_complete_lines(tmp_path: Path) -> None:
         assert sentence.startswith(str(folder / FILE_NAME))
         assert sentence.endswith("what was written before is safe")
         read = journal.read(folder)
-        assert list(read.records) == [WITH_TEXT] * (space // line)
+        assert list(read.records) == [numbered(number) for number in range(1, 1 + space // line)]
         assert not read.torn
 
 
@@ -493,12 +499,12 @@ def test_a_newer_format_is_refused_and_says_what_to_do(tmp_path: Path) -> None:
     [
         (b"", "is no journal: its first line is not a header"),
         (b'{"kind":"record"}\n', "is no journal: its first line is not a header"),
-        (b"\x00\x00\x00\n", "is no journal: its first line is not a header (it is not JSON: Expecting value"),
-        (b"\xff\xfe{}\n", "is no journal: its first line is not a header (it is not UTF-8: byte 1 of it)"),
-        (b"case,turn\n", "is no journal: its first line is not a header (it is not JSON"),
+        (b"\x00\x00\x00\n", "is no journal: its first line is not a header (not JSON: Expecting value"),
+        (b"\xff\xfe{}\n", "is no journal: its first line is not a header (not UTF-8: its byte 1)"),
+        (b"case,turn\n", "is no journal: its first line is not a header (not JSON"),
         (b"[1]\n", "is no journal: its first line is not a header (no kind)"),
         (b'{"kind":1}\n', "is no journal: its first line is not a header (no kind)"),
-        (b"[" * 100_000 + b"\n", "is no journal: its first line is not a header (it is nested too deeply)"),
+        (b"[" * 100_000 + b"\n", "is no journal: its first line is not a header (nested too deeply)"),
         (b'{"kind":"header"}\n', ":1: its header is damaged, and no row of it can be read: cases: it is missing; "),
         (b'{"kind":"header","format":"1"}\n', "format: expected `int`, got `str`"),
         (b'{"kind":"header","format":1,"targets":[],"cases":[]}\n', "digest: it is missing"),
@@ -536,17 +542,17 @@ def raw_lines(*records: Record) -> list[bytes]:
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        (b'{"kind":"record","key":"k', "it is not JSON"),
-        (b'{"kind":"record","key":"\xff"}', "it is not UTF-8"),
-        (b'{"kind":"record","usage":{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}}", "it is nested too deeply"),
-        (b'{"kind":"reco\xf2d","key":"k"}', "it is not UTF-8"),
+        (b'{"kind":"record","key":"k', "not JSON"),
+        (b'{"kind":"record","key":"\xff"}', "not UTF-8"),
+        (b'{"kind":"record","usage":{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}}", "nested too deeply"),
+        (b'{"kind":"reco\xf2d","key":"k"}', "not UTF-8"),
         (b'{"kind":"recprd","key":"k"}', "there is no kind `recprd`; perhaps it was `record`"),
         (b'{"kind":"record"}', "object missing required field"),
         (b'{"kind":"connection","provider":"a","marks":{"sent":"1"}}', "expected `int`, got `str`"),
         (b'{"kind":"check","key":"k","said":[]}', "said: expected `object`, got `array`"),
         (b'{"kind":"end","reason":7}', "reason: expected `str`, got `int`"),
         (b"5", "no kind"),
-        (b"", "it is not JSON"),
+        (b"", "not JSON"),
     ],
 )
 def test_a_damaged_line_is_left_out_and_named(tmp_path: Path, line: bytes, why: str) -> None:
@@ -558,8 +564,23 @@ def test_a_damaged_line_is_left_out_and_named(tmp_path: Path, line: bytes, why: 
     assert list(opened.damage.lines) == [3]
     assert why in opened.damage.lines[3]
     assert opened.left_out is not None
-    assert "line 3: " in opened.left_out
+    assert f"is damaged; left out: line 3 ({opened.damage.lines[3]}). `" in opened.left_out
     assert opened.left_out.endswith(f"`compare rederive {tmp_path} --repair` writes a sound copy")
+
+
+def test_a_second_record_of_a_request_is_left_out_and_named(tmp_path: Path) -> None:
+    """It counts once, at its first place; after a resumption that asks for it again, the newest counts."""
+    lines = raw_lines(
+        *(record_with_key(key, reply=reply) for key, reply in zip("aba", ("a", "b", "copied"), strict=True))
+    )
+    read = write_raw(tmp_path, *lines)
+    assert [record.reply for record in read.records] == ["a", "b"]
+    assert read.damage.lines == {4: "a second record of the request in line 2"}
+    assert len(list(read.lines("record"))) == 2
+    resumption = b'{"kind":"resume","changes":{},"redone":["a"],"dropped":[]}'
+    read = write_raw(tmp_path, *lines[:3], resumption, lines[3])
+    assert [record.reply for record in read.records] == ["b", "copied"]
+    assert read.damage.lines == {}
 
 
 @pytest.mark.parametrize(
@@ -597,7 +618,7 @@ def test_of_many_damaged_lines_the_first_are_named(tmp_path: Path) -> None:
     lines = raw_lines(*map(record_with_key, "abcdefg"))
     read = write_raw(tmp_path, lines[0], *(line[:-1] for line in lines[1:]))
     assert list(read.records) == []
-    assert str(read.damage).startswith("line 2: it is not JSON: ")
+    assert str(read.damage).startswith("line 2 (not JSON: ")
     assert str(read.damage).endswith("; and 2 more lines")
     assert len(read.damage.lines) == 7
 

@@ -10,10 +10,13 @@ import pytest
 
 from runner.core.events import Channel, Event, Outcome
 from runner.core.suite import Timeouts
+from runner.providers.redaction import Redactor
+from runner.storage.recordings.recording import unpack_reads
 from runner.wire import read_loop
 from runner.wire.client import Client, ProviderRefusal
 from runner.wire.completion_request import CompletionRequest
 from runner.wire.read_loop import Attempt
+from runner.wire.recording_buffer import RecordingBuffer
 from runner.wire.response_body import PAUSE_LIMIT, UNDECODED_LIMIT, ReplyTooLarge, ResponseBody
 from runner.wire.response_decoder import ResponseDecoder
 from tests.support.scripted_server import (
@@ -221,17 +224,24 @@ async def test_an_interrupted_reply_is_decoded_for_a_limited_time(monkeypatch: p
 
 @pytest.mark.parametrize("broken", ["feed", "close"])
 async def test_a_bug_in_the_decoder_is_that_rows_failure(broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever decoding raises, the run of the others goes on, and the row says what was raised."""
+    """Whatever decoding raises, the run of the others goes on, the row says what was raised, and the bytes are kept."""
 
     def fail(*_: object) -> list[Event]:
         raise LookupError("no such luck")
 
     monkeypatch.setattr(ResponseDecoder, broken, fail)
+    attempt = Attempt(recording=RecordingBuffer(Redactor()))
     with serve(streamed_reply("Hello")) as server:
-        (attempt,) = await ask(endpoint_at(server.url))
+        client = Client(endpoint_at(server.url))
+        try:
+            await client.ask(CompletionRequest("m-1", (), {"stream": True}, Timeouts()), attempt)
+        finally:
+            await client.aclose()
     assert failure(attempt) == (Outcome.BAD_STREAM, "undecodable")
     assert attempt.fold.failed is not None
     assert "LookupError: no such luck" in attempt.fold.failed.message
+    assert attempt.recording is not None
+    assert b"Hello" in b"".join(data for _, data in unpack_reads(attempt.recording.finish()))
 
 
 async def test_whatever_connecting_raises_is_that_targets_failure(monkeypatch: pytest.MonkeyPatch) -> None:

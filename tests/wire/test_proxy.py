@@ -1,16 +1,20 @@
 """Proxies: the one that the environment names, and SOCKS over real sockets."""
 
+import asyncio
+import gc
 import select
 import socket
 import ssl
 import sys
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import httpx2
 import pytest
 from hypothesis import given
@@ -18,10 +22,11 @@ from hypothesis import strategies as st
 
 from runner.core.events import Outcome
 from runner.core.suite import Timeouts
+from runner.wire import proxy_login
 from runner.wire.client import Client
 from runner.wire.completion_request import CompletionRequest
 from runner.wire.proxy import ProxyLoginRefusal, UnusableProxy, is_exempt, is_loopback, proxy_for
-from runner.wire.proxy_login import ProxyLogin
+from runner.wire.proxy_login import ProxyLogin, ProxyLogins
 from runner.wire.read_loop import Attempt
 from runner.wire.transport import TimestampingTransport
 from tests.conftest import RunCli
@@ -372,7 +377,8 @@ def check_refusals(attempts: list[Attempt]) -> None:
 
 def clients_of(*hosts: str, scheme: str = "https") -> list[Client]:
     """Return a client for each host, as a run of several providers has them."""
-    return [Client(endpoint_at(f"{scheme}://{host}/v1")) for host in hosts]
+    logins = ProxyLogins()
+    return [Client(endpoint_at(f"{scheme}://{host}/v1"), logins=logins) for host in hosts]
 
 
 TINYPROXY = "HTTP/1.1 401 Unauthorized\r\nServer: tinyproxy/1.11.1\r\nContent-Length: 2\r\n\r\n{}"
@@ -437,6 +443,74 @@ async def test_host_that_a_proxy_refuses_leaves_the_others() -> None:
     assert await ask("a.test", refuses=False)
     assert await ask("c.test", refuses=False)
     assert asked == ["a.test", "b.test", "a.test", "c.test"]
+
+
+@pytest.mark.anyio
+async def test_dead_host_behind_a_proxy_does_not_hold_up_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They wait a moment for the first login, and then ask the proxy themselves."""
+    monkeypatch.setattr(proxy_login, "FIRST_ALONE_S", 0.01)
+    login, healthy = ProxyLogin(), anyio.Event()
+
+    async def ask_dead_host() -> None:
+        async with login.alone_at_first("dead.test"):
+            await healthy.wait()
+
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as asking:
+            asking.start_soon(ask_dead_host)
+            await anyio.lowlevel.checkpoint()
+            async with login.alone_at_first("a.test"):
+                healthy.set()
+
+
+@pytest.mark.anyio
+async def test_those_that_waited_for_an_accepted_login_do_not_wait_for_each_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Once the proxy has accepted the password, all of them may ask it at the same time."""
+    monkeypatch.setattr(proxy_login, "FIRST_ALONE_S", 60)
+    login, entered, all_entered = ProxyLogin(), list[str](), anyio.Event()
+
+    async def ask(host: str) -> None:
+        async with login.alone_at_first(host):
+            entered.append(host)
+            if len(entered) == 2:
+                all_entered.set()
+            await all_entered.wait()
+
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as asking, login.alone_at_first("first.test"):
+            asking.start_soon(ask, "a.test")
+            asking.start_soon(ask, "b.test")
+            await anyio.sleep(0.01)
+            assert entered == []
+
+
+@pytest.mark.anyio
+async def test_proxy_without_a_user_is_asked_by_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no password that several attempts could lock."""
+    monkeypatch.setattr(proxy_login, "FIRST_ALONE_S", 60)
+    proxy = proxy_for(httpx2.URL("https://a.test"), {"HTTPS_PROXY": "http://p.test:1"})
+    assert proxy is not None
+    logins = ProxyLogins()
+    with anyio.fail_after(10):
+        async with logins.alone_at_first(proxy, "a.test"), logins.alone_at_first(proxy, "b.test"):
+            pass
+
+
+def test_logins_keep_no_closed_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that runs many loops, such as a notebook, keeps none of them: a lock refers to its loop."""
+    with serve(REFUSALS[0]) as proxy, asyncio.Runner() as runner:
+        monkeypatch.setenv("https_proxy", f"http://me:{WORD}@127.0.0.1:{proxy.port}")
+        loop = weakref.ref(runner.get_loop())
+
+        async def run() -> None:
+            check_refusals(await ask_all(clients_of("a.test", "b.test"), times=2))
+
+        runner.run(run())
+    del runner
+    gc.collect()
+    assert loop() is None
 
 
 @pytest.mark.anyio

@@ -257,6 +257,18 @@ def test_memory_of_a_body_without_end_is_bounded(piece: bytes) -> None:
     assert [event.error_type for event in events if isinstance(event, Failed)] in (["too_long"], [])
 
 
+@pytest.mark.parametrize("streamed", [False, True], ids=["document", "event"])
+def test_a_single_document_or_event_may_be_as_large_as_the_largest_reply(streamed: bool) -> None:
+    """The reply's own limit is set by the user and holds for the body; the decoder has no lower one."""
+    said = "x" * (17 * 1024 * 1024)
+    member = "delta" if streamed else "message"
+    value = json.dumps({"choices": [{"index": 0, member: {"content": said}, "finish_reason": "stop"}]}).encode()
+    sample = sample_of(b"data: " + value + b"\n\n" if streamed else value)
+    fold = fold_of(sample, decode(sample, [sample.body[: 1 << 24], sample.body[1 << 24 :]]))
+    assert fold.outcome() is Outcome.OK
+    assert fold.text(Channel.ANSWER) == said
+
+
 def test_deeply_nested_json_is_a_bad_stream() -> None:
     """Deep nesting does not exhaust the stack."""
     body = b"data: " + b'{"a":' * 100_000 + b"\n\n"

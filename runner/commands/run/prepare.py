@@ -32,6 +32,7 @@ from runner.simulator.model import parse_model
 from runner.simulator.request import RequestError
 from runner.storage.journal import Journal
 from runner.storage.run_folder import (
+    DEFAULT_OUTPUTS,
     RESULTS,
     FolderClaim,
     check_outputs,
@@ -250,7 +251,8 @@ def _claim_folder(options: RunOptions, journal: Journal | None) -> FolderClaim |
 def _check_writers(files: Sequence[Path], folder: Path, reads: Sequence[Path]) -> None:
     """Find the writer of each file, so that none turns out to be missing or broken when the run is over."""
     suffixes = [path.suffix.lower() for path in files]
-    check_outputs(files, known_suffixes(suffixes), folder, reads)
+    views = [folder / name for name in DEFAULT_OUTPUTS]
+    check_outputs([*views, *files], known_suffixes(suffixes), folder, reads)
     for suffix in suffixes:
         find_writer(suffix)
 

@@ -22,7 +22,7 @@ from runner.providers.endpoint import Endpoint
 from runner.simulator.model import PROVIDER as SIMULATOR
 from runner.storage import journal
 from runner.storage.recordings.writer import RecordingWriter
-from runner.storage.run_folder import write_atomically, write_each
+from runner.storage.run_folder import DEFAULT_OUTPUTS, write_atomically, write_each
 
 if TYPE_CHECKING:
     from runner.analysis.run_results import Run
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from runner.engine.attempts import OpenAttemptRunners
     from runner.engine.exchange import RequestExchange
     from runner.engine.recorder import Recorder
-
-DEFAULT_OUTPUTS = ("results.csv", "results.md", "report.html")
-"""Files that every run has in its folder beside the journal."""
 
 
 @dataclass(frozen=True, slots=True)

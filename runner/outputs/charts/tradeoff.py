@@ -51,13 +51,17 @@ class TradeoffPoint:
     currency: str | None
 
     def beats(self, other: "TradeoffPoint") -> bool:
-        """Return whether this one is at least as good in everything that both have, and better in something."""
+        """Return whether this one is at least as good in everything that both have, and better in something.
+
+        Costs in different currencies are not compared.
+        """
+        is_one_currency = self.currency == other.currency
         pairs = [
             (ours, theirs)
             for ours, theirs in (
                 (self.total_s, other.total_s),
                 (-(self.passed or 0), -(other.passed or 0)),
-                (self.cost, other.cost),
+                *([(self.cost, other.cost)] if is_one_currency else []),
             )
             if ours is not None and theirs is not None
         ]

@@ -180,7 +180,8 @@ def describe_doubt(finding: DiffFinding, difference: Difference) -> str | None: 
     option = " (--repeat)" if unit == "round" else ""
     match decision.reason:
         case UndecidedReason.TOO_FEW:
-            return f"{present} cannot be significant, whatever they show; about {needed} should be enough{option}"
+            enough = f"; about {needed} should be enough{option}" if needed else ""
+            return f"{present} cannot be significant, whatever they show{enough}"
         case UndecidedReason.UNREACHABLE:
             return (
                 "cannot be decided: divided by all tests, the level is below any p-value; compare fewer targets or rows"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from runner.analysis.checks import REQUEST, CheckFault
+from runner.analysis.checks import REQUEST, CheckedCell, CheckFault
 from runner.analysis.run_results import Run
 from runner.checks.finding import CheckVerdict
 from runner.outputs.report.comparison_grid import name_target
@@ -96,9 +96,9 @@ def tabulate_checks(run: Run, number: int, of: int) -> CheckTable | None:
     )
 
 
-def _rate(cells: Sequence[object]) -> str:
-    passed = sum(cell.passed for cell in cells)  # type: ignore[attr-defined]
-    n = passed + sum(cell.failed for cell in cells)  # type: ignore[attr-defined]
+def _rate(cells: Sequence[CheckedCell]) -> str:
+    passed = sum(cell.passed for cell in cells)
+    n = passed + sum(cell.failed for cell in cells)
     return _("{share} ({k} of {n})", share=f"{passed / n:.0%}", k=f"{passed:,}", n=f"{n:,}") if n else _("none decided")
 
 

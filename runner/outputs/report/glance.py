@@ -26,7 +26,7 @@ LEVELS = (1.1, 1.5, 2.0, 3.0, 5.0)
 
 @dataclass(frozen=True, slots=True)
 class GlanceMetric:
-    """A figure that the table can show: its key and name, how to read and to write it, and a note on its heat."""
+    """A figure that the table can show: its key and name, how to read and to write it."""
 
     key: str
     name: str
@@ -188,7 +188,7 @@ def _row(label: str, row: Sequence[CaseFigures], metrics: Sequence[GlanceMetric]
     return GlanceRow(
         label,
         tuple(
-            GlanceCell(figures, each.failed, (place, at) if place is not None and each.n + each.failed else None)
+            GlanceCell(figures, each.failed, (place, at) if place is not None and each.requests else None)
             for at, (each, figures) in enumerate(zip(row, _row_figures(row, metrics), strict=True))
         ),
     )
@@ -221,8 +221,13 @@ def _row_figures(row: Sequence[CaseFigures], metrics: Sequence[GlanceMetric]) ->
 
 
 def _best(metric: GlanceMetric, row: Sequence[CaseFigures]) -> float | None:
+    """Return the lowest value of a row; None where costs are in different currencies, so that none is the best."""
     values = [value for figures in row if (value := metric.read(figures)) is not None]
-    return min(values, default=None)
+    return None if metric.key == "cost" and _has_several_currencies(row) else min(values, default=None)
+
+
+def _has_several_currencies(figures: Sequence[CaseFigures]) -> bool:
+    return len({each.currency for each in figures if each.cost is not None}) > 1
 
 
 def _heat(metric: GlanceMetric, figures: CaseFigures, best: float | None) -> int | None:
@@ -240,7 +245,7 @@ def _heat(metric: GlanceMetric, figures: CaseFigures, best: float | None) -> int
 def _range(metric: GlanceMetric, turns: Sequence[CaseFigures]) -> str | None:
     """Return the range that a figure over several cases hides."""
     known = [each for each in turns if metric.read(each) is not None]
-    if len(known) < 2 or metric.key == "checks":
+    if len(known) < 2 or metric.key == "checks" or (metric.key == "cost" and _has_several_currencies(known)):
         return None
     low, high = (pick(known, key=lambda each: metric.read(each) or 0.0) for pick in (min, max))
     return f"{metric.write(low)} – {metric.write(high)}"

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from runner.analysis.run_results import Run
-from runner.analysis.verdict import Rule
 from runner.outputs.report.comparison_grid import TargetColumn
 from runner.outputs.report.ranking import DurationRanking, LeaderComparison, RankedTarget
 from runner.outputs.text.figures import times
@@ -59,14 +58,13 @@ def _claim(ranking: DurationRanking) -> str:
 
 
 def is_lead(comparison: LeaderComparison) -> bool:
-    """Return whether a run shows a lead: by its rules, or at least by a factor that matters in most of its pairs.
+    """Return whether a run shows a lead: by its tests, or without one by a factor that matters in most of its pairs.
 
     The sentence that ends a run on a terminal has the same rule.
     """
     if comparison.is_behind or comparison.lead is None:
         return comparison.is_behind
-    is_majority = 2 * comparison.lead.ahead > comparison.lead.pairs
-    return not comparison.is_equal and comparison.lead.ratio >= 1 + Rule().min_effect and is_majority
+    return not comparison.is_equal and comparison.lead.matters
 
 
 def _claim_over_runs(ranking: DurationRanking) -> str:
@@ -140,7 +138,13 @@ def _describe_scope(ranking: DurationRanking, run: Run) -> str:
     if all(each.needed is None and not each.is_slower for each in comparisons):
         return _("{asked}.", asked=_capitalize(asked))
     if not all(is_lead(each) for each in comparisons):
-        return _("{asked} do not settle every pair; {more} tell more.", asked=_capitalize(asked), more=more)
+        return plural(
+            rounds,
+            "{asked} does not settle every pair; {more} tell more.",
+            "{asked} do not settle every pair; {more} tell more.",
+            asked=_capitalize(asked),
+            more=more,
+        )
     return _("{asked}: too few to be sure; {more} settle it.", asked=_capitalize(asked), more=more)
 
 
@@ -152,7 +156,7 @@ def describe_span(run: Run) -> str | None:
 
 
 def write_span(span_s: float) -> str:
-    """Format the length of a run: `40 s`, `8 min`, `3 h`."""
+    """Format the length of a run: `40 s`, `8 min`, `3.0 h`."""
     if span_s < 99.5:
         return _("{n} s", n=max(1, round(span_s)))
     return _("{n} min", n=round(span_s / 60)) if span_s < 5400 else _("{n} h", n=f"{span_s / 3600:.1f}")
@@ -180,11 +184,10 @@ def _describe_failed(columns: Sequence[TargetColumn]) -> str | None:
 def _list_failed(columns: Sequence[TargetColumn]) -> Iterator[str]:
     for column in columns:
         summary = column.summary
-        kinds = [outcome for outcome in summary.other_outcomes if outcome != "length"]
         yield _(
             "{k} of {n} requests to {target} ({kinds})",
             k=f"{summary.failed:,}",
             n=f"{summary.n:,}",
             target=column.label,
-            kinds=join(", ", map(describe_outcome, kinds)),
+            kinds=join(", ", map(describe_outcome, summary.failures)),
         )

@@ -204,7 +204,11 @@ def _describe_absence(column: TargetColumn, duration: RankedDuration) -> str:
         return _("no request was sent")
     if summary.timed:
         return _("no reply has as many") if duration.column == COLUMN else _("no reply was streamed")
-    kinds = join(", ", (describe_outcome(outcome) for outcome in summary.other_outcomes))
+    kinds = join(", ", map(describe_outcome, summary.failures or summary.other_outcomes))
+    if not summary.failed:
+        return _("no request was finished: {kinds}", kinds=kinds)
+    if summary.failed < summary.n:
+        return _("{k} of {n} requests failed: {kinds}", k=summary.failed, n=summary.n, kinds=kinds)
     return _("all {n} requests failed: {kinds}", n=summary.n, kinds=kinds)
 
 

@@ -1,6 +1,7 @@
 """The sentence that ends a run on a terminal: who answered first, by how much, in how many pairs, what would settle it.
 
-As in the report, the target with the lowest median TTFT is compared with the next one, at a level that all pairs share.
+As in the report, the target with the lowest median TTFT is compared with the next one, at a level that all pairs and
+both durations share.
 """
 
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from runner.errors import CompareError
 from runner.outputs.diff.phrases import describe_doubt
 from runner.outputs.text.figures import count, seconds, times
 
-TTFT = "ttft_s"
+TTFT, TOTAL = "ttft_s", "total_s"
 
 
 def by_ttft(summaries: Sequence[TargetSummary]) -> list[TargetSummary]:
@@ -47,9 +48,10 @@ def describe_first(run: Run) -> str | None:
     other = others[0]
     lead = paired_lead(run.table, first.target, other.target, TTFT)
     difference = _compare(run, first, other, len(ranked))
-    if lead is None or difference is None:
+    found = difference.findings if difference else ()
+    tested = next((each for each in found if each.measure.name == TTFT), None)
+    if lead is None or difference is None or tested is None:
         return f"{first.target} answered first: {first}, {other}; no requests of both are paired."
-    (tested,) = difference.findings
     scope = _describe_scope(tested, difference, has_suite=run.header.path is not None)
     return f"{_describe_lead(first, other, lead, tested)}; {scope}."
 
@@ -57,7 +59,7 @@ def describe_first(run: Run) -> str | None:
 def _compare(run: Run, first: _Place, other: _Place, targets: int) -> Difference | None:
     """Return the test of the first target against another; None where nothing can be tested."""
     # The first target was chosen by looking at the data, so the level is shared by all pairs.
-    rule = Rule(alpha=Rule().alpha / (targets * (targets - 1) // 2), measures=(TTFT,))
+    rule = Rule(alpha=Rule().alpha / (targets * (targets - 1) // 2), measures=(TTFT, TOTAL))
     try:
         return diff_within(run, str(first.target), str(other.target), rule, with_replies=False)
     except CompareError:
@@ -68,7 +70,7 @@ def _describe_lead(first: _Place, other: _Place, lead: PairedLead, tested: DiffF
     pairs = f"ahead in {lead.ahead:,} of {lead.pairs:,} paired requests"
     if tested.verdict is Verdict.UNCHANGED:
         return f"{first.target} and {other.target} answered equally fast: {first}, {other}, the first {pairs}"
-    if not _is_ahead(tested) and (lead.ratio < 1 + Rule().min_effect or 2 * lead.ahead <= lead.pairs):
+    if not _is_ahead(tested) and not lead.matters:
         return f"Too close to call who answered first: {first}, {other}, the first {pairs}"
     return f"{first.target} answered first: {times(lead.ratio)} faster than {other.target}, {pairs}"
 
@@ -91,5 +93,5 @@ def _describe_scope(tested: DiffFinding, difference: Difference, *, has_suite: b
         return describe_doubt(tested, difference) or f"tested over {rounds}"
     option = " (--repeat)" if has_suite else f" (in a suite: `compare run SUITE --repeat {needed}`)"
     if _is_ahead(tested):
-        return f"{rounds} cannot show whether that holds at another time, {needed} rounds should{option}"
-    return f"that may be chance, {needed} rounds should settle it{option}"
+        return f"{rounds} cannot show whether that holds at another time; {needed} rounds should{option}"
+    return f"that may be chance; {needed} rounds should settle it{option}"

@@ -34,6 +34,12 @@ def describe_partial(run: Run) -> str | None:
     """Return how much of an unfinished run there is, to follow the word "partial"; None if the run was finished."""
     if run.ended:
         return None
+    if run.missing:
+        have = "has" if run.missing == 1 else "have"
+        return (
+            f"of {run.header.planned} planned requests {run.missing:,} {have} no record, though the run came to its "
+            "end: lines of its journal are lost or damaged. Take the journal from a backup, or go on with the run"
+        )
     return f"the run is unfinished: {count(len(run.measured), 'request')} of {run.header.planned} planned"
 
 

@@ -148,13 +148,13 @@ def from_bytes(raw: bytes, *, whole: bool = True) -> dict[str, Any]:
     try:
         line = _decode_known(raw) if not whole and kind_of(raw) == "record" else _decode_whole(raw)
     except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+        raise ValueError("nested too deeply") from None
     except msgspec.ValidationError as error:
         raise ValueError(describe_fault(error)) from None
     except UnicodeDecodeError as error:
-        raise ValueError(f"it is not UTF-8: byte {error.start + 1} of it") from None
+        raise ValueError(f"not UTF-8: its byte {error.start + 1}") from None
     except json.JSONDecodeError as error:
-        raise ValueError(f"it is not JSON: {error.msg}, at its character {error.pos + 1}") from None
+        raise ValueError(f"not JSON: {error.msg}, at its character {error.pos + 1}") from None
     refuse_unsound(line)
     return line
 

@@ -4,6 +4,8 @@ A damaged line is left out and noted with its number; the other lines are read a
 """
 
 import os
+import re
+from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
@@ -15,7 +17,7 @@ from runner.core.record import Record
 from runner.errors import JournalError
 from runner.storage.journal.header import FORMAT, Header, apply_changes, decode_header, header_faults, mend_header
 from runner.storage.journal.line import decode_record, from_bytes, kind_of
-from runner.storage.journal.line_types import LINE_TYPES
+from runner.storage.journal.line_types import IDENTITY, LINE_TYPES
 from runner.storage.journal.writer import FILE_NAME
 
 MOST_NAMED = 5
@@ -42,7 +44,7 @@ class Damage:
     def __str__(self) -> str:
         """Return which lines are left out, and why."""
         named = [
-            f"line {number}: {self.lines[number]}" if number else self.lines[number]
+            f"{f'line {number}' if number else 'the header'} ({self.lines[number]})"
             for number in sorted(self.lines)[:MOST_NAMED]
         ]
         more = len(self.lines) - len(named)
@@ -123,10 +125,13 @@ class Journal:
     @property
     def left_out(self) -> str | None:
         """Which lines are damaged, and the way to a sound copy; None if none was found so far."""
-        if not self.damage.lines:
-            return None
         repair = f"`compare rederive {self.path.parent} --repair` writes a sound copy"
-        return f"{self.path} is damaged; left out are {self.damage}. {repair}"
+        return None if self.damaged is None else f"{self.damaged}. {repair}"
+
+    @property
+    def damaged(self) -> str | None:
+        """Which lines are damaged; None if none was found so far."""
+        return f"{self.path} is damaged; left out: {self.damage}" if self.damage.lines else None
 
     @property
     def torn(self) -> bool:
@@ -170,8 +175,8 @@ def _read_journal(file: Path) -> Journal:
     size, damage = file.stat().st_size, Damage()
     first: _Line | None = None
     resumptions: list[_Line] = []
-    read_to = None
-    for line in _read_lines(file, size, damage, *(LINE_TYPES.keys() - {"record"})):
+    read_to, keys = None, _RecordKeys()
+    for line in _read_lines(file, size, damage, *(LINE_TYPES.keys() - {"record"}), keys=keys):
         if line.content["kind"] == "resume":
             resumptions.append(line)
         elif line.content["kind"] != "header":
@@ -198,7 +203,11 @@ def _read_journal(file: Path) -> Journal:
         repeated |= dict.fromkeys(line.content["redone"], count)
         dropped = frozenset(line.content["dropped"])
     opened = Journal(file, header, size, count, repeated, dropped, read_to, damage=damage)
-    return replace(opened, superseded=_superseded(file, end, damage)) if damage.resumption else opened
+    if damage.resumption:
+        return replace(opened, superseded=_superseded(file, end, damage))
+    if keys.may_repeat:
+        _leave_out_repeated(file, end, damage)
+    return opened
 
 
 def _open_header(file: Path, first: "_Line | None", damage: Damage, end: int) -> Header:
@@ -226,7 +235,7 @@ def _open_header(file: Path, first: "_Line | None", damage: Damage, end: int) ->
     if first is not None:
         damage.lines[first.number] = f"the header's {why}"
     elif 1 not in damage.lines:
-        damage.lines[0] = "the header, which is missing"
+        damage.lines[0] = "missing"
     return header
 
 
@@ -241,6 +250,39 @@ def _superseded(file: Path, end: int, damage: Damage) -> frozenset[int]:
     return frozenset(earlier)
 
 
+class _RecordKeys:
+    """Hashes of the records' keys, eight bytes each, to find out whether one is there twice."""
+
+    _KEY = re.compile(rb'"key":"([^"]*)"')
+
+    def __init__(self) -> None:
+        self._resumptions = 0
+        self._hashes = array("q")
+
+    def see(self, kind: str | None, raw: bytes) -> None:
+        """Take note of a line. A resumption may request again what has a record."""
+        self._resumptions += kind == "resume"
+        if kind == "record" and (found := self._KEY.search(raw)):
+            self._hashes.append(hash((self._resumptions, found[1])))
+
+    @property
+    def may_repeat(self) -> bool:
+        """Whether two records since the same resumption seem to have the same key."""
+        return len(set(self._hashes)) < len(self._hashes)
+
+
+def _leave_out_repeated(file: Path, end: int, damage: Damage) -> None:
+    """Leave out each record of a request that has one already since the last resumption."""
+    first: dict[int, int] = {}
+    for line in _read_lines(file, end, damage, "record", "resume"):
+        if line.content["kind"] == "resume":
+            first.clear()
+            continue
+        number = first.setdefault(hash(tuple(line.content[name] for name in IDENTITY.names)), line.number)
+        if number != line.number:
+            damage.add(line.number, f"a second record of the request in line {number}")
+
+
 class _Line(NamedTuple):
     """A line with its number, from 1, and the byte it starts at."""
 
@@ -249,10 +291,10 @@ class _Line(NamedTuple):
     content: dict[str, Any]
 
 
-def _read_lines(path: Path, size: int, damage: Damage, *kinds: str) -> Iterator[_Line]:
+def _read_lines(path: Path, size: int, damage: Damage, *kinds: str, keys: _RecordKeys | None = None) -> Iterator[_Line]:
     """Yield the sound and complete lines of these kinds in the first `size` bytes of a file; others are not parsed.
 
-    Of a record only the members that this version knows are returned, unless all lines are wanted.
+    Of a record only the members that this version knows are returned, unless all lines are wanted. `keys` sees all.
     """
     end = 0
     try:
@@ -262,6 +304,8 @@ def _read_lines(path: Path, size: int, damage: Damage, *kinds: str) -> Iterator[
                 if end > size or not raw.endswith(b"\n"):
                     return
                 kind = kind_of(raw)
+                if keys is not None:
+                    keys.see(kind, raw)
                 if number in damage.lines or (kinds and kind in LINE_TYPES and kind not in kinds):
                     continue
                 try:

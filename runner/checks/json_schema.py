@@ -23,13 +23,16 @@ from referencing.exceptions import Unresolvable
 from referencing.jsonschema import EMPTY_REGISTRY, specification_with
 
 from runner.checks.finding import WorkExceeded
-from runner.checks.regex import compile_pattern, is_found, limit_work
+from runner.checks.regex import compile_pattern, is_found
 
 MOST_STEPS = 100_000
 """Steps of one evaluation, each of about 10 to 20 µs."""
 
 CHARACTERS_PER_STEP = 1_000
 """Characters of a text or a message that count as one step."""
+
+WORK_PER_STEP = 2_000
+"""Instructions of a compiled pattern times characters of a text that count as one step: at worst, 7 ns for each."""
 
 _ESCAPE = re.compile(
     r"\\(?:u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|c([A-Za-z])|.)"
@@ -217,8 +220,9 @@ def _is_finite(number: Any) -> bool:
 
 
 def _matches(pattern: str, text: str) -> bool:
-    _spend(1 + len(text) // CHARACTERS_PER_STEP)
-    limit_work([translated := _in_re2(pattern)], text)
+    translated = _in_re2(pattern)
+    work = compile_pattern(translated).programsize * len(text)
+    _spend(1 + len(text) // CHARACTERS_PER_STEP + work // WORK_PER_STEP)
     return is_found(translated, text)
 
 

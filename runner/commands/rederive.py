@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,17 @@ from runner.outputs import find_writer
 from runner.providers.redaction import Redactor
 from runner.storage.journal import Journal, decode_record, encode_record, read
 from runner.storage.journal.header import encode_header
-from runner.storage.recordings.reader import RecordingEntry, Recordings, read_recordings
+from runner.storage.recordings.reader import RecordingEntry, Recordings, find_sound_end, read_recordings
 from runner.storage.recordings.writer import copy_recordings
-from runner.storage.run_folder import DEFAULT_OUTPUTS, claim_folder, find_run, name_of, write_atomically, write_each
+from runner.storage.run_folder import (
+    DEFAULT_OUTPUTS,
+    FolderClaim,
+    claim_folder,
+    find_run,
+    name_of,
+    write_atomically,
+    write_each,
+)
 from runner.version import __version__
 from runner.wire.response_decoder import decode_recording
 
@@ -57,8 +66,10 @@ def rederive(run: Path, output: Path | None = None) -> RederivedRun:
     folder = _choose_folder(found, output, "rederived")
     journal, recordings = read(found), read_recordings(found)
     rederived = RederivedRun(folder)
-    _write_run(folder, _rederive_lines(journal, recordings, rederived))
-    rederived.left_out = tuple(filter(None, [journal.left_out]))
+    with _claimed(folder) as claim:
+        _write_run(claim, folder, _rederive_lines(journal, recordings, rederived))
+    lost = find_sound_end(found)[1] if recordings.is_torn else None
+    rederived.left_out = tuple(filter(None, [journal.left_out, lost]))
     return rederived
 
 
@@ -77,8 +88,9 @@ def repair(run: Path, output: Path | None = None) -> RederivedRun:
     found = journal.path.parent
     folder = _choose_folder(found, output, "repaired")
     repaired = RederivedRun(folder)
-    _write_run(folder, _copy_lines(journal, repaired))
-    recordings = copy_recordings(found, folder)
+    with _claimed(folder) as claim:
+        _write_run(claim, folder, _copy_lines(journal, repaired))
+        recordings = copy_recordings(found, folder)
     repaired.left_out = tuple(filter(None, [journal.damaged, recordings]))
     return repaired
 
@@ -91,9 +103,19 @@ def _choose_folder(found: Path, output: Path | None, suffix: str) -> Path:
     return folder
 
 
-def _write_run(folder: Path, lines: Iterator[Mapping[str, object]]) -> None:
+@contextmanager
+def _claimed(folder: Path) -> Iterator[FolderClaim]:
+    """Claim a folder for the length of a `with` block."""
+    claim = claim_folder(folder)
+    try:
+        yield claim
+    finally:
+        claim.release()
+
+
+def _write_run(claim: FolderClaim, folder: Path, lines: Iterator[Mapping[str, object]]) -> None:
     """Write a journal of these lines, and the tables of the run."""
-    with claim_folder(folder).open() as writer:
+    with claim.open() as writer:
         for line in lines:
             writer.append(line)
     new_run = Run.of_journal(read(folder))

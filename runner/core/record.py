@@ -17,8 +17,8 @@ from runner.core.model_family import is_other_model
 from runner.core.token_estimate import LETTERS_PER_TOKEN, fewest_tokens, most_tokens
 
 UNHEARD_TOKENS, LONGEST_UTF8 = 64, 4
-"""Reasoning of more tokens than it has bytes, by more than this, was streamed in part or as a summary. So many tokens
-a reply may have beyond its text, for the marks around it and its calls of tools."""
+"""Reasoning of more tokens than it has bytes, by more than this, was streamed in part or as a summary. A reply may
+have this many tokens beyond its text, for the marks around it and its tool calls."""
 
 LATE_S, LATE_SHARE, LATE_FLOOR_S, OLD_LATE_FLOOR_S = 0.010, 0.05, 0.003, 0.002
 """A row is flagged if its timestamps may be late by more than this, or by more than this share of its TTFT. A delay

@@ -17,6 +17,7 @@ from runner.storage.recordings.recording import (
     pack_reads,
 )
 from runner.storage.recordings.writer import RecordingWriter
+from runner.wire.read_loop import BODY_FLAGS
 from runner.wire.recording_buffer import RecordingBuffer, hide_keys
 from runner.wire.response_decoder import decode_recording
 
@@ -73,6 +74,7 @@ class Recorder:
             closed_ns=attempt.closed_ns,
             failed=None if failed is None else self._redacted(failed),
             flags=tuple(sorted(in_flight.flags)),
+            body_flags=tuple(flag for flag in attempt.fold.notes if flag in BODY_FLAGS),
             warmup=in_flight.request.warmup,
         )
 

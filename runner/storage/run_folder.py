@@ -140,12 +140,21 @@ def claim_folder(folder: Path, resumed: Journal | None = None) -> FolderClaim:
     """
     created = [path for path in (folder, *folder.parents) if not path.exists()]
     claim = FolderClaim(folder, resumed, created, _lock_folder(folder))
-    sweep_temporaries(folder)
-    if resumed is None:
-        refuse_used_folder(folder)
-    elif resumed.path.stat().st_size != resumed.size:
-        raise _has_changed(resumed.path)
+    try:
+        sweep_temporaries(folder)
+        if resumed is None:
+            refuse_used_folder(folder)
+        else:
+            _refuse_changed_run(resumed)
+    except BaseException:
+        claim.release()  # not when it is dropped: a notebook keeps the traceback, and with it the claim
+        raise
     return claim
+
+
+def _refuse_changed_run(resumed: Journal) -> None:
+    if resumed.path.stat().st_size != resumed.size:
+        raise _has_changed(resumed.path)
 
 
 def _lock_folder(folder: Path) -> int | None:
@@ -363,9 +372,11 @@ def shown_folder(folder: Path) -> Path:
 
 def _sweep_old_links(newest: Path) -> None:
     """Remove what killed processes left where they were about to name the latest run, a minute ago or longer."""
+    oldest_s = newest.lstat().st_mtime - 60
     for path in newest.parent.glob(f".{LATEST}-????????"):
-        if path.lstat().st_mtime < newest.lstat().st_mtime - 60:
-            path.unlink()
+        with suppress(OSError):  # another run may have removed it, or it is another user's
+            if path.lstat().st_mtime < oldest_s:
+                path.unlink()
 
 
 def _link_or_write(path: Path, name: str) -> None:

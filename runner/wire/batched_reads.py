@@ -48,7 +48,7 @@ class BatchedReads:
             self._close()
 
     def pause(self, fd: int) -> None:
-        """Watch a descriptor no longer until `resume`."""
+        """Stop watching a descriptor until `resume`."""
         if fd in self._readers and fd not in self._paused:
             self._epoll.unregister(fd)
             self._paused.add(fd)

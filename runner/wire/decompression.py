@@ -90,7 +90,7 @@ class Decompression:
         if unknown:
             raise BadCompression(f"{unknown[0]!r} was not asked for")
         if len(self._codings) > MOST_CODINGS:
-            raise BadCompression(f"{len(self._codings)} codings one upon the other")
+            raise BadCompression(f"{len(self._codings)} nested codings")
         self._layers = [_Layer(self._limit) for _ in self._codings]
         self.is_compressed = True
 

@@ -94,7 +94,7 @@ _WALL_CLOCK = WallClock()
 
 
 class SegmentCounter:
-    """Tells whether a read was one segment of TCP, all of which arrived at once.
+    """Counts TCP segments to determine whether a read was one segment, all of which arrived at once.
 
     A read of several segments has the timestamp of the last one, and nobody knows when the first one arrived. To ask
     the kernel costs as much as a read, so it is asked only where that matters. The reads before had a segment each

@@ -34,6 +34,9 @@ OVERTIME_NS = 500_000_000
 LINGER_NS = 100_000_000
 """How long to wait for the end of the body behind [DONE]; a body read to its end leaves its connection reusable."""
 
+BODY_FLAGS = ("compressed", "reads_paused")
+"""Flags about how a body was received, which its reads do not show."""
+
 
 @dataclass(slots=True)
 class Attempt:
@@ -155,7 +158,7 @@ class _ReadLoop:
     def flag_body(self) -> None:
         """Flag a body that was really compressed, as some servers name a coding and send plain text, or had to wait."""
         body, at_ns = self.attempt.body, perf_counter_ns()
-        flags = {"compressed": body.compressed, "reads_paused": body.was_paused}
+        flags = dict(zip(BODY_FLAGS, (body.compressed, body.was_paused), strict=True))
         self._add([Flagged(at_ns, flag) for flag, is_true in flags.items() if is_true])
 
     def close(self) -> None:

@@ -380,8 +380,11 @@ def decode_recording(label: Label, reads: Reads) -> Fold:
 
 def _decode_recorded_response(label: Label, head: ResponseHead, headers_ns: int, reads: Reads, fold: Fold) -> None:
     fold.add(response_started(head, headers_ns))
-    if find_codings(head.headers):
-        fold.add(Flagged(headers_ns, "compressed"))
+    flags = label.body_flags
+    if flags is None:
+        flags = ("compressed",) if find_codings(head.headers) else ()
+    for flag in flags:
+        fold.add(Flagged(headers_ns, flag))
     decoder = ResponseDecoder(head.status, head.headers)
     try:
         for at_ns, data in reads:

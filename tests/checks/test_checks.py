@@ -348,6 +348,11 @@ def silent(record):
 
 def leaving(record):
     raise SystemExit(7)
+
+
+def unfit(record):
+    import pytest
+    pytest.fail("not good enough")
 """
 
 RUN = ("run", "suite.yaml", "-m", "sim/quick", "-o", "out", "--json")
@@ -362,7 +367,7 @@ def write_own(folder: Path, *functions: str) -> None:
 
 def test_functions_of_the_suite_are_checks(tmp_path: Path) -> None:
     """Their results and exceptions are verdicts with reasons; their prints do not mix with the results."""
-    write_own(tmp_path, "short", "rude", "broken", "silent", "leaving")
+    write_own(tmp_path, "short", "rude", "broken", "silent", "leaving", "unfit")
     done = compare(tmp_path, *RUN)
     (line,) = read_lines(tmp_path / "out", "check")
     assert line["said"] == {
@@ -371,6 +376,7 @@ def test_functions_of_the_suite_are_checks(tmp_path: Path) -> None:
         "own:broken": "AttributeError: 'Record' object has no attribute 'nothing'",
         "own:silent": "it returned NoneType, not True, False or a text",
         "own:leaving": "SystemExit: 7",
+        "own:unfit": "Failed: not good enough",
     }
     assert done.returncode == 1
     assert json.loads(done.stdout)["checks"][0]["faults"][0]["why"] == "own:rude: a is rude"

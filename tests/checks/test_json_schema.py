@@ -52,6 +52,11 @@ EXHAUSTING: dict[str, tuple[str, Any, str]] = {
     ),
     "a huge pattern": ("regex", "a[ab]{1,900}[ab]{1,900}c", "ab" * 2_000_000),
     "a huge pattern in a schema": ("json", {"pattern": "a[ab]{1,900}[ab]{1,900}c"}, json.dumps("ab" * 2_000_000)),
+    "a large pattern on many texts": (
+        "json",
+        {"items": {"pattern": "a[ab]{1,900}[ab]{1,900}c"}},
+        json.dumps(["ab" * 10_000 + "c"] * 30),
+    ),
 }
 
 

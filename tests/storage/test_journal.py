@@ -596,7 +596,7 @@ def test_a_second_record_of_a_request_is_left_out_and_named(tmp_path: Path) -> N
         ({"input_tokens": 2**70}, "input_tokens: expected `int"),
         ({"http_status": "200"}, "http_status: expected `int | null`, got `str`"),
         ({"started_at": "noon"}, "Invalid isoformat string"),
-        ({"kind": "end"}, "a record of the kind `end`"),
+        ({"kind": "end"}, "it has the members of a record, and its kind is `end`"),
         ({"case": ...}, "object missing required field `case`"),
     ],
 )

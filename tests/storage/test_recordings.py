@@ -26,7 +26,9 @@ from runner.storage.recordings.recording import (
     Reads,
     ReadsPacker,
     conversation_digest,
+    decode_label,
     encode_frame,
+    encode_label,
     pack_reads,
     read_label,
     unpack_reads,
@@ -82,6 +84,7 @@ labels = st.builds(
     closed_ns=st.none() | stamps,
     failed=st.none() | failures,
     flags=st.lists(st.text(max_size=9), max_size=2).map(tuple),
+    body_flags=st.none() | st.lists(st.text(max_size=9), max_size=2).map(tuple),
     warmup=st.booleans(),
     withheld=st.booleans(),
 )
@@ -266,6 +269,7 @@ KINDS: dict[str, ScriptedReply | Callable[[ReceivedRequest], ScriptedReply]] = {
         ]
     ),
     "zipped": ScriptedReply([(0, http_head(content_encoding="gzip", content_length=str(len(ZIPPED))) + ZIPPED)]),
+    "misnamed": json_reply("200 OK", ANSWER, content_encoding="gzip"),
     "garbled": ScriptedReply(
         [
             (
@@ -349,6 +353,19 @@ def test_rederived_records_equal_the_recorded_ones(recorded: Path) -> None:
         )
     }
     assert (recorded / "again" / "report.html").stat().st_size > 0
+
+
+@pytest.mark.parametrize(
+    ("body_flags", "notes"),
+    [(("reads_paused",), ("reads_paused",)), ((), ()), (None, ("compressed",))],
+    ids=["paused", "plain", "older"],
+)
+def test_flags_of_how_a_body_was_received_are_in_the_label(
+    body_flags: tuple[str, ...] | None, notes: tuple[str, ...]
+) -> None:
+    """The reads do not show them. Older recordings have the header alone, which may name a coding for plain text."""
+    label = replace(LABEL, status=200, headers={"content-encoding": "gzip"}, headers_ns=1, body_flags=body_flags)
+    assert decode_recording(decode_label(encode_label(label)), [(2, delta_event("Hi"))]).notes == notes
 
 
 def test_every_attempt_is_recorded(recorded: Path) -> None:

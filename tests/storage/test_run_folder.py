@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runner.commands import rederive
 from runner.errors import CompareError, JournalError, WriteFailed
 from runner.storage import journal
 from runner.storage.journal import FILE_NAME
@@ -214,6 +215,34 @@ def test_a_dropped_claim_is_released(tmp_path: Path) -> None:
 
 
 @posix
+def test_a_claim_that_fails_is_released_though_its_error_is_kept(tmp_path: Path) -> None:
+    """A notebook keeps the last error with its traceback; the folder is free all the same."""
+    folder = write_run(tmp_path / "run", [answered()])
+    with pytest.raises(JournalError, match="holds a run already") as kept:
+        claim_folder(folder)
+    claim_folder(folder, journal.read(folder)).release()
+    assert kept.value.__traceback__ is not None
+
+
+@posix
+def test_a_repaired_run_keeps_its_folder_until_its_tables_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody resumes the new run while its tables are being made of it."""
+    found, refused = write_run(tmp_path / "run", [answered()]), list[str]()
+
+    def write_tables(*_: object) -> None:
+        with pytest.raises(JournalError) as error:
+            claim_folder(tmp_path / "new", journal.read(tmp_path / "new"))
+        refused.append(str(error.value))
+
+    monkeypatch.setattr(rederive, "write_each", write_tables)
+    rederive.repair(found, tmp_path / "new")
+    assert ["is being written by another run" in why for why in refused] == [True]
+    claim_folder(tmp_path / "new", journal.read(tmp_path / "new")).release()
+
+
+@posix
 def test_a_killed_process_releases_its_folder(tmp_path: Path) -> None:
     """A claim is no file that would be left behind."""
     program = "import sys; from pathlib import Path; from runner.storage.run_folder import claim_folder\n"
@@ -390,6 +419,17 @@ def test_a_folder_called_latest_is_not_replaced(tmp_path: Path) -> None:
     name_latest(tmp_path / "run")
     assert names(tmp_path) == [LATEST]
     assert names(tmp_path / LATEST) == ["mine"]
+
+
+def test_a_leftover_that_cannot_be_removed_does_not_keep_latest_from_being_named(tmp_path: Path) -> None:
+    """It may be a folder or another user's; the other leftovers are removed."""
+    (tmp_path / f".{LATEST}-0000000a").mkdir()
+    (tmp_path / f".{LATEST}-0000000b").touch()
+    for name in names(tmp_path):
+        os.utime(tmp_path / name, (0, 0))
+    name_latest(tmp_path / "run")
+    assert set(names(tmp_path)) == {LATEST, f".{LATEST}-0000000a"}
+    assert (tmp_path / LATEST).readlink() == Path("run")
 
 
 def test_a_failure_to_write_latest_is_ignored(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from runner.version import __version__
 
 DISTRIBUTION = "compare-runner"
 PUBLISHED = f"{DISTRIBUTION}=={__version__}"
-SSH_REMOTE = re.compile(r"(?:ssh://)?(?:[^@/]+@)?(?P<host>[\w.-]+)[:/](?P<path>[^:]+)")
+SCP_REMOTE = re.compile(r"(?:[^@/:]+@)?(?P<host>[\w.-]{2,}):/?(?P<path>[^:]+)")
+"""`git@host:path`; a name of one letter before the colon is a drive of Windows."""
 
 
 def installable_elsewhere() -> str | None:
@@ -64,10 +65,13 @@ def _git_requirement(remote: str, commit: str | None) -> str | None:
 
 def _https(remote: str) -> str | None:
     """Return a remote's address for reading without a login; None for a folder of this machine."""
-    if "://" in remote and not remote.startswith("ssh://"):
-        return _without_login(remote) if _is_remote(remote) else None
-    found = SSH_REMOTE.fullmatch(remote)
-    return f"https://{found['host']}/{found['path']}" if found and len(found["host"]) > 1 else None
+    if "://" not in remote:
+        found = SCP_REMOTE.fullmatch(remote)
+        return f"https://{found['host']}/{found['path']}" if found else None
+    parts = urlsplit(remote)
+    if parts.scheme == "ssh":  # its port is not that of HTTPS
+        return f"https://{parts.hostname}{parts.path}" if parts.hostname else None
+    return _without_login(remote) if _is_remote(remote) else None
 
 
 def _is_remote(url: str) -> bool:

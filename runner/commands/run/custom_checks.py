@@ -64,7 +64,11 @@ def _is_unchecked(record: Record, expectations: Mapping[str, Any]) -> bool:
 
 @contextmanager
 def _importing_from(folder: Path) -> Iterator[None]:
-    """Put a folder first on the import path; what its modules print goes to stderr, since stdout holds results."""
+    """Put a folder first on the import path; what its modules print goes to stderr, since stdout holds results.
+
+    A function that is left behind, since it took too long, prints to stdout from then on: a thread has no stdout of
+    its own.
+    """
     place = str(folder.resolve())
     sys.path.insert(0, place)
     try:
@@ -144,7 +148,7 @@ def _call(function: CheckFunction | str, record: Record) -> str | None:
         return function
     try:
         result = function(record)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 -- user code may raise anything
+    except BaseException as error:  # noqa: BLE001 -- user code may raise anything, and pytest.fail raises no Exception
         return describe(error)
     if result is True:
         return None

@@ -34,9 +34,9 @@ from runner.cli.run import run
 from runner.cli.schema import schema
 from runner.cli.simulate import simulate
 from runner.cli.snapshot import snapshot
-from runner.cli.standard_streams import lost_output, prepare_standard_streams
+from runner.cli.standard_streams import lost_output, lost_product, prepare_standard_streams
 from runner.cli.terminal import guard
-from runner.errors import CompareError, did_you_mean
+from runner.errors import CompareError, WriteFailed, did_you_mean
 from runner.outputs.text.escape import printable
 from runner.version import __version__
 
@@ -167,6 +167,10 @@ def main() -> None:
     atexit.register(gc.freeze)
     try:
         commands(prog_name="compare")
+    except SystemExit as ended:
+        if ended.code in (0, None) and lost_product():
+            sys.exit(WriteFailed.exit_code)
+        raise
     finally:
         lost = lost_output()
         if lost is not None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.cli.options import whole_number
+from runner.cli.standard_streams import mark_product
 
 if TYPE_CHECKING:
     from runner.analysis.calibration import ErrorSpread
@@ -75,6 +76,8 @@ def calibrate(
     except (CalibrationInterrupted, KeyboardInterrupt):
         click.echo("interrupted: nothing is stored", err=True)
         sys.exit(130)
+    if as_json:
+        mark_product()
     click.echo(found.to_json() if as_json else tabulate_calibration(found), nl=not as_json)
     store(found.to_json(), path)
     click.echo(f"written: {path}", err=True)

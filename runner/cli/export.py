@@ -1,15 +1,13 @@
 """`compare export`: a finished run, in the form of another tool."""
 
-import sys
 from pathlib import Path
 
 import click
 
 from runner.cli.completion import complete_runs
 from runner.cli.options import is_given, percentiles_option
-from runner.cli.standard_streams import lost_output
+from runner.cli.standard_streams import mark_product
 from runner.cli.terminal import exact_stdout
-from runner.errors import WriteFailed
 from runner.outputs.text.escape import printable
 
 ROWS_ALONE = frozenset({".csv", ".jsonl", ".parquet", ".xml"})
@@ -62,10 +60,9 @@ def export(run: Path, *, output: Path | None, percents: tuple[float, ...], conte
 
 def _print(text: str) -> None:
     """Print an export: as it is for a program, without control characters for a terminal."""
+    mark_product()
     stdout = exact_stdout()
     shown = printable(text) if stdout.isatty() else text
     stdout.flush()
     stdout.buffer.write(shown.encode())
     stdout.buffer.flush()
-    if lost_output() is not None:
-        sys.exit(WriteFailed.exit_code)

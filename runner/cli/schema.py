@@ -8,6 +8,8 @@ def schema() -> None:
     """Print the JSON Schema of suite files, for editors that check YAML while it is typed."""
     import json  # noqa: PLC0415
 
+    from runner.cli.standard_streams import mark_product  # noqa: PLC0415
     from runner.suite.schema import json_schema  # noqa: PLC0415 -- heavy
 
+    mark_product()
     click.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))

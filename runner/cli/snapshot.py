@@ -129,6 +129,7 @@ def _keep(compared: "ComparedRun", accepted: "tuple[SnapshotComparison, ...]") -
 def _review(compared: "ComparedRun", view: ViewOptions) -> "tuple[SnapshotComparison, ...]":
     """Ask about each change; return those that were accepted."""
     from runner.cli.view import open_console  # noqa: PLC0415
+    from runner.errors import CompareError  # noqa: PLC0415
     from runner.outputs.snapshot import render_comparison  # noqa: PLC0415
     from runner.outputs.text.snapshot import describe_counts  # noqa: PLC0415
 
@@ -138,7 +139,16 @@ def _review(compared: "ComparedRun", view: ViewOptions) -> "tuple[SnapshotCompar
     for at, change in enumerate(compared.changes, 1):
         console.print(f"\n[{at}/{len(compared.changes)}] ", end="", markup=False)
         console.print(render_comparison(change), soft_wrap=True)
-        answer = click.prompt("accept, reject or skip", type=click.Choice(list(answers)), default="s", err=True)
+        try:
+            answer = click.prompt("accept, reject or skip", type=click.Choice(list(answers)), default="s", err=True)
+        except click.Abort as abort:
+            if not isinstance(abort.__context__, EOFError):
+                raise
+            click.echo(err=True)
+            raise CompareError(
+                f"standard input ended at change {at} of {len(compared.changes)}, so nothing is kept; answer --review "
+                "on a terminal, or accept all with --update"
+            ) from None
         answers[answer].append(change)
     click.echo(f"{len(answers['a'])} accepted, {len(answers['r'])} rejected, {len(answers['s'])} skipped")
     return tuple(answers["a"])

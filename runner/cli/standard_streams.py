@@ -34,6 +34,8 @@ class SteadyFile(io.FileIO):
     """The file of a standard stream, whose writes do not fail: the first failure is kept, what follows is lost."""
 
     failure: OSError | None = None
+    is_product = False
+    """Whether what is written is what the command was called for, so that it failed if a part is lost."""
 
     def write(self, data: Any, /) -> int | None:  # type: ignore[override] # None where it would block
         """Write bytes; where that fails, do as if they were written."""
@@ -49,11 +51,28 @@ def lost_output() -> str | None:
     """Return why a part of standard output was lost; None where nothing was, or its reader wanted no more."""
     with suppress(OSError, ValueError):
         sys.stdout.flush()
-    stream = getattr(sys.stdout, "rich_proxied_file", sys.stdout)
-    failure = getattr(getattr(getattr(stream, "buffer", None), "raw", None), "failure", None)
-    if failure is None or failure.errno == errno.EPIPE:
+    file = _steady_stdout()
+    if file is None or file.failure is None or file.failure.errno == errno.EPIPE:
         return None
-    return f"standard output cannot be written: {failure.strerror}"
+    return f"standard output cannot be written: {file.failure.strerror}"
+
+
+def mark_product() -> None:
+    """Note that standard output is what the command was called for, as JSON is: `lost_product` depends on it."""
+    if file := _steady_stdout():
+        file.is_product = True
+
+
+def lost_product() -> bool:
+    """Return whether a part of standard output was lost that the command was called for."""
+    file = _steady_stdout()
+    return lost_output() is not None and file is not None and file.is_product
+
+
+def _steady_stdout() -> SteadyFile | None:
+    stream = getattr(sys.stdout, "rich_proxied_file", sys.stdout)
+    file = getattr(getattr(stream, "buffer", None), "raw", None)
+    return file if isinstance(file, SteadyFile) else None
 
 
 def read_standard_input() -> str:

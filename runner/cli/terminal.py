@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from runner.cli.standard_streams import mark_product
 from runner.outputs.text.escape import escape_controls, printable
 
 if TYPE_CHECKING:
@@ -144,6 +145,7 @@ def echo_wrapped(text: str) -> None:
 
 def echo_json(json_text: str, *, nl: bool = True) -> None:
     """Print JSON: the same values, with the characters that drive a terminal written as escapes."""
+    mark_product()
     click.echo(escape_controls(json_text).replace("##[", "\\u0023#["), nl=nl)
 
 

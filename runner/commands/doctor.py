@@ -20,13 +20,13 @@ from runner.calibration.stored import find_clock_error
 from runner.commands.providers import load_registry
 from runner.commands.run.event_loop import run_async
 from runner.commands.trust import find_unallowed
-from runner.errors import CompareError
+from runner.errors import CompareError, InvalidFile
 from runner.providers.config import CONFIG_NAME, find_configs
 from runner.providers.endpoint import Endpoint, find_endpoint, is_configured
-from runner.providers.environment import is_ci, read_environment
+from runner.providers.environment import Environment, is_ci, read_environment
 from runner.providers.file_owner import find_own_file
 from runner.providers.redaction import Redactor, secrets_of
-from runner.providers.registry import Registry
+from runner.providers.registry import Registry, builtin
 from runner.providers.trust import NewHost
 from runner.storage.run_folder import RESULTS
 from runner.version import __version__
@@ -63,9 +63,8 @@ def examine(env_files: Sequence[Path] = (), *, pings: bool = False, allowed: Seq
 
     A provider whose host only a found file names, and which the user has not allowed, is not pinged.
     """
-    registry = load_registry(Path.cwd())
-    environ = read_environment(env_files, Path.cwd(), os.environ)
-    findings = list(_examine_offline(registry, environ))
+    registry, environ, broken = _read_files(env_files)
+    findings = [*_examine_offline(registry, environ), *broken]
     if pings:
         endpoints = _configured_endpoints(registry, environ)[0]
         strangers = find_unallowed(endpoints, registry, environ, allowed)
@@ -73,6 +72,32 @@ def examine(env_files: Sequence[Path] = (), *, pings: bool = False, allowed: Seq
         refused = {host.provider for host in strangers}
         findings += run_async(_ping_all, [each for each in endpoints if each.provider not in refused])
     return findings
+
+
+def _read_files(env_files: Sequence[Path]) -> tuple[Registry, Environment, list[DoctorFinding]]:
+    """Return the providers and variables of the files that can be read, and a finding for each that cannot.
+
+    Without a broken configuration the built-in providers are left, without a broken .env the process's variables.
+    """
+    broken = []
+    try:
+        registry = load_registry(Path.cwd())
+    except CompareError as error:
+        registry = builtin()
+        broken.append(_describe_broken(CONFIG_NAME, error))
+    try:
+        environ = read_environment(env_files, Path.cwd(), os.environ)
+    except CompareError as error:
+        environ = Environment(os.environ, {}, None)
+        broken.append(_describe_broken(".env", error))
+    return registry, environ, broken
+
+
+def _describe_broken(topic: str, error: CompareError) -> DoctorFinding:
+    """Return a finding with all problems of a file; their last line counts them, for commands that send."""
+    problems = error.problems if isinstance(error, InvalidFile) else ()
+    text = "\n        ".join(map(str, problems)) if problems else str(error)
+    return DoctorFinding(topic, Health.BAD, text, "correct it; until then its providers and variables are not checked")
 
 
 def _examine_offline(registry: Registry, environ: Mapping[str, str]) -> Iterator[DoctorFinding]:

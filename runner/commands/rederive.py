@@ -18,7 +18,7 @@ from runner.outputs import find_writer
 from runner.providers.redaction import Redactor
 from runner.storage.journal import Journal, decode_record, encode_record, read
 from runner.storage.journal.header import encode_header
-from runner.storage.recordings.reader import RecordingEntry, Recordings, read_recordings
+from runner.storage.recordings.reader import RecordingEntry, Recordings, find_sound_end, read_recordings
 from runner.storage.recordings.writer import copy_recordings
 from runner.storage.run_folder import (
     DEFAULT_OUTPUTS,
@@ -67,7 +67,8 @@ def rederive(run: Path, output: Path | None = None) -> RederivedRun:
     rederived = RederivedRun(folder)
     with _claimed(folder) as claim:
         _write_run(claim, folder, _rederive_lines(journal, recordings, rederived))
-    rederived.left_out = tuple(filter(None, [journal.left_out]))
+    lost = find_sound_end(found)[1] if recordings.is_torn else None
+    rederived.left_out = tuple(filter(None, [journal.left_out, lost]))
     return rederived
 
 

@@ -1,6 +1,7 @@
 """Commands on a run whose journal is damaged: they go on with the good rows, and say what they left out."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 from runner.commands.load_run import load_run
 from runner.storage import journal
 from runner.storage.journal import FILE_NAME
+from runner.storage.recordings.reader import read_recordings
+from runner.storage.recordings.recording import SIZES
 from tests.support.command import compare, read_lines, read_rows
 
 SAMPLES = Path(__file__).parents[1] / "samples" / "runs"
@@ -149,3 +152,33 @@ def test_damaged_recordings_are_copied_as_far_as_they_are_sound(damaged: Path) -
     copy = (damaged / "run-repaired" / "recordings.bin").read_bytes()
     assert 0 < len(copy) < len(data)
     assert bytes(data).startswith(copy)
+    kept = len(read_recordings(damaged / "run-repaired").entries)
+    said = " ".join(done.stderr.split())
+    assert (
+        f"recordings.bin ends within a recording, at byte {len(data):,}. Recordings kept, those before it: {kept};"
+        in said
+    )
+
+
+@pytest.mark.parametrize("arguments", [("--repair",), ()])
+def test_recordings_that_were_cut_off_are_named(damaged: Path, arguments: tuple[str, ...]) -> None:
+    """How many are left of a file that ends within a recording is said, since nothing else shows that some are lost."""
+    path = damaged / "run" / "recordings.bin"
+    whole = read_recordings(damaged / "run")
+    cut = whole.entries[3].end - 1
+    os.truncate(path, cut)
+    done = compare(damaged, "rederive", "run", *arguments)
+    assert done.returncode == 0, done.stderr
+    said = f"run/recordings.bin ends within a recording, at byte {cut:,}. Recordings kept, those before it: 3;"
+    assert said in " ".join(done.stderr.split())
+
+
+def test_a_label_that_cannot_be_decompressed_is_a_sentence(damaged: Path) -> None:
+    """It names the byte and what is kept, in words."""
+    path = damaged / "run" / "recordings.bin"
+    data = bytearray(path.read_bytes())
+    at = read_recordings(damaged / "run").entries[0].end
+    data[at + SIZES.size : at + SIZES.size + 8] = b"\xff" * 8
+    path.write_bytes(data)
+    said = " ".join(compare(damaged, "rederive", "run", "--repair").stderr.split())
+    assert f"is damaged at byte {at}: its label cannot be decompressed. Recordings kept, those before it: 1;" in said

@@ -100,12 +100,15 @@ def run_in_shell(folder: Path, command: str) -> subprocess.CompletedProcess[str]
         ("$COMPARE report results/one >/dev/full", 0, "standard output cannot be written: No space left on device"),
         ("$COMPARE run suite.yaml -m sim/quick -o full >/dev/full 2>/dev/full", 0, ""),
         ("$COMPARE export results/one --otel >/dev/full", 3, "standard output cannot be written"),
+        ("$COMPARE run suite.yaml -m sim/quick -o json --json >/dev/full", 3, "standard output cannot be written"),
+        ("$COMPARE schema >/dev/full", 3, "standard output cannot be written"),
+        ("$COMPARE schema | head -1", 0, ""),
         ("$COMPARE report results/one --replies --color always | head -1", 0, ""),
         ("$COMPARE export results/nothing >/dev/full 2>/dev/full", 2, ""),
     ],
 )
 def test_a_stream_that_cannot_be_written_changes_no_exit_code(folder: Path, command: str, code: int, said: str) -> None:
-    """The work is done to its end, and what was lost is said; an export that was nowhere written is a failure."""
+    """The work is done to its end, and what was lost is said; JSON, or an export, that nobody gets is a failure."""
     done = run_in_shell(folder, command)
     assert (done.returncode, "Traceback" in done.stderr, "Exception" in done.stderr) == (code, False, False)
     assert said in done.stderr

@@ -67,6 +67,22 @@ def test_a_proxy_that_cannot_be_used_is_a_problem(run_cli: RunCli) -> None:
     assert "PROBLEM deepseek: HTTPS_PROXY must name" in told.stdout
 
 
+def test_broken_files_are_problems_beside_all_other_checks(run_cli: RunCli, tmp_path: Path) -> None:
+    """What the doctor is asked about is a finding, not its end; each broken file is named with place and remedy."""
+    (tmp_path / ".env").write_text('A="open\n')
+    (tmp_path / "compare.yaml").write_text("providers:\n  mine: 5\nprises: {}\n")
+    told = run_cli("doctor", "--json", env={"DEEPSEEK_API_KEY": KEY})
+    assert (told.returncode, told.stderr) == (1, "")
+    found = {finding["topic"]: finding for finding in json.loads(told.stdout)}
+    assert {"version", "certificates", "clock", "deepseek"} <= found.keys()
+    for topic, place in ((".env", ".env:1:1: this is not NAME=value"), ("compare.yaml", "compare.yaml:2:")):
+        assert found[topic]["health"] == "problem"
+        assert place in found[topic]["text"]
+        assert "nothing was sent" not in found[topic]["text"]
+        assert found[topic]["remedy"].startswith("correct it")
+    assert "compare.yaml:3:1: " in found["compare.yaml"]["text"]
+
+
 def test_a_ping_shows_the_phases_of_a_connection(run_cli: RunCli, simulator: str, tmp_path: Path) -> None:
     """A provider that answers is shown with its connection's phases and the number of its models."""
     write_config(tmp_path, mine={"base_url": simulator, "keyless": True, "models": ["quick"]})

@@ -449,6 +449,18 @@ def review(folder: Path, answers: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.parametrize(("answers", "at"), [("", 1), ("a\n", 2)])
+def test_a_review_that_nobody_answers_is_a_sentence(kept: Path, answers: str, at: int) -> None:
+    """Where standard input ends nothing is kept, whatever was accepted before, and the exit code is 2."""
+    for turn in (1, 2):
+        write_reply(kept / "suite.snapshot", ComparedQuestion("talk", turn, "sim/quick"), "old")
+    before = files_of(kept)
+    done = review(kept, answers)
+    assert (done.returncode, "Aborted" in done.stderr) == (2, False)
+    assert f"standard input ended at change {at} of 2, so nothing is kept" in done.stderr
+    assert files_of(kept) == before
+
+
 def test_a_review_keeps_what_is_accepted_and_nothing_else(kept: Path) -> None:
     """Accepted is written, rejected and skipped are not, and what is left open still fails."""
     folder = kept / "suite.snapshot"

@@ -243,6 +243,16 @@ def test_every_chart_answers_the_keyboard(opening: Opener, pages: dict[str, Path
         assert box["y"] - 8 <= ring["y"] <= box["y"] + box["height"]
 
 
+def test_the_first_arrow_key_reads_the_first_or_the_last_mark(opening: Opener, pages: dict[str, Path]) -> None:
+    """To the right the first one, to the left the last one; one more key to the right is at the first again."""
+    for key, following in (("ArrowRight", "1"), ("ArrowLeft", "0")):
+        page = opening(pages["two"])
+        chart = page.locator(Chart(page, "Time to first text of every request").box)
+        chart.press(key)
+        chart.press("ArrowRight")
+        assert chart.get_attribute("data-at") == following
+
+
 def test_the_legend_switches_targets_and_the_button_the_scale(opening: Opener, pages: dict[str, Path]) -> None:
     """A target that is switched off is drawn nowhere; the other scale has the same dots elsewhere."""
     page = unfold(opening(pages["two"]))
@@ -328,5 +338,8 @@ def test_the_language_is_that_of_the_reader_until_it_is_switched(opening: Opener
     page.locator("#language").click()
     expect(page.get_by_role("heading", name="Ranking")).to_be_visible()
     assert page.evaluate("[document.documentElement.lang, location.hash]") == ["en", "#lang=en"]
+    page.evaluate("location.hash = '#charts'")
+    page.get_by_label("Raw").check()
+    assert page.evaluate("location.hash") == "#raw&lang=en"
     opening.events.clear()  # the page was loaded anew
     expect(opening(pages["two"]).get_by_role("heading", name="Ranking")).to_be_visible()

@@ -108,7 +108,8 @@
     if (!(event.key in steps) || marks.length === 0) return;
     event.preventDefault();
     let at = Math.min(Number(svg.dataset.at ?? -1), marks.length - 1);
-    if (steps[event.key]) at = (at + steps[event.key] + marks.length) % marks.length;
+    if (at < 0 && event.key === "ArrowLeft") at = marks.length - 1;
+    else if (steps[event.key]) at = (at + steps[event.key] + marks.length) % marks.length;
     else at = firstOfNext(marks, Math.max(at, 0), event.key === "ArrowDown" ? 1 : -1);
     svg.dataset.at = at;
     show(svg, marks[at]);

@@ -7,6 +7,8 @@ const words = JSON.parse(document.getElementById("words").textContent)[document.
 const controls = document.getElementById("controls");
 const grid = document.getElementById("grid");
 const headings = [...grid.querySelectorAll("thead th[data-column]")];
+/* The language of the address, which a link to a part of the page replaces. */
+const language = new URLSearchParams(location.hash.slice(1)).get("lang");
 const turns = [...grid.querySelectorAll("tr.turn")].map((element, at) => new Turn(element, data.turns[at]));
 const state = {
   show: "all",
@@ -72,7 +74,6 @@ function writeAddress() {
   for (const [name, columns] of [["hide", state.hidden], ["pin", state.pinned]]) {
     if (columns.length) parameters.set(name, columns.map((column) => column + 1).join(","));
   }
-  const language = new URLSearchParams(location.hash.slice(1)).get("lang");
   if (language) parameters.set("lang", language);
   const fragment = parameters.toString().replaceAll("%2C", ",").replaceAll("=&", "&").replace(/=$/, "");
   history.replaceState(null, "", fragment ? `#${fragment}` : location.href.split("#")[0]);

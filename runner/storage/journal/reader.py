@@ -278,7 +278,8 @@ def _leave_out_repeated(file: Path, end: int, damage: Damage) -> None:
         if line.content["kind"] == "resume":
             first.clear()
             continue
-        number = first.setdefault(hash(tuple(line.content[name] for name in IDENTITY.names)), line.number)
+        request = (line.content.get("warmup", False), *(line.content[name] for name in IDENTITY.names))
+        number = first.setdefault(hash(request), line.number)
         if number != line.number:
             damage.add(line.number, f"a second record of the request in line {number}")
 

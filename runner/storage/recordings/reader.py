@@ -85,19 +85,23 @@ def scan_recordings(folder: Path) -> Recordings:
 
 
 def find_sound_end(folder: Path) -> tuple[int, str | None]:
-    """Return the byte at which the sound recordings of a run end, and why what is behind it cannot be used."""
-    path, end = folder / FILE_NAME, 0
+    """Return the byte at which the sound recordings of a run end, and how what is behind it was lost."""
+    path, end, kept = folder / FILE_NAME, 0, 0
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
             end = min(len(MAGIC), size)
-            for entry in _read_entries(file, path, size):
+            for kept, entry in enumerate(_read_entries(file, path, size), start=1):  # noqa: B007 -- used behind it
                 end = entry.end
     except OSError as error:
         raise _unreadable(path, error) from error
     except JournalError as error:
-        return end, f"the recordings from there on: {error}"
-    return end, None
+        return end, f"{str(error).partition(';')[0]}. {_describe_kept(kept)}"
+    return end, None if size == end else f"{path} ends within a recording, at byte {size:,}. {_describe_kept(kept)}"
+
+
+def _describe_kept(kept: int) -> str:
+    return f"Recordings kept, those before it: {kept:,}; that one and any behind it are lost"
 
 
 def _read_entries(file: BinaryIO, path: Path, size: int) -> Iterator[RecordingEntry]:

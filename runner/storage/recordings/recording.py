@@ -192,7 +192,7 @@ def unpack_reads(packed: PackedReads) -> list[tuple[int, bytes]]:
         steps, sizes = _unpack_numbers(packed.steps), _unpack_numbers(packed.sizes)
         body = _unpack(packed.body, LARGEST_REPLY_LIMIT)
     except (zlib.error, struct.error) as error:
-        raise DamagedRecording(str(error)) from error
+        raise DamagedRecording("its reads cannot be decompressed") from error
     if len(sizes) != len(steps) or min(sizes, default=0) < 0 or sum(sizes) != len(body):
         raise DamagedRecording("its columns do not fit its bytes")
     bounds = pairwise(accumulate(sizes, initial=0))
@@ -210,7 +210,7 @@ def _unpack(packed: bytes, limit: int) -> bytes:
     if len(data) > limit:
         raise DamagedRecording("its reads are larger than those of any recording")
     if not stream.eof:
-        raise DamagedRecording("its compressed reads are incomplete")
+        raise DamagedRecording("its compressed data are incomplete")
     return data
 
 
@@ -235,5 +235,9 @@ def read_label(packed: bytes) -> Label:
     """
     try:
         return decode_label(_unpack(packed, LONGEST_LABEL))
-    except (zlib.error, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise DamagedRecording(repr(error)) from error
+    except DamagedRecording:
+        raise
+    except zlib.error as error:
+        raise DamagedRecording("its label cannot be decompressed") from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise DamagedRecording("its label is not one that this version writes") from error

@@ -78,13 +78,13 @@ class Rule:
     def __post_init__(self) -> None:
         problems = []
         if not 0 < self.alpha < 0.5:
-            problems.append(f"alpha {self.alpha:g} is no level of a test (choose one above 0 and below 0.5)")
+            problems.append(f"alpha {self.alpha:g} is not a level of a test (choose one above 0 and below 0.5)")
         if not 0 < self.min_effect < 10:
             problems.append(
                 f"a minimum effect of {self.min_effect:g} cannot be judged (choose one above 0 and below 10, as 0.1)"
             )
         problems += [
-            f"a minimum rise of {rise:g} is no share (choose one between 0 and 1)"
+            f"a minimum rise of {rise:g} is not a share (choose one between 0 and 1)"
             for rise in (self.min_failure_rise, self.min_slow_rise)
             if not 0 < rise < 1
         ]

@@ -7,7 +7,15 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, TypedDict, get_args
 
-from runner.commands.run.options import KEYWORDS, RANGES, RunOptions, check_options, parse_share, spell_keyword
+from runner.commands.run.options import (
+    KEYWORDS,
+    RANGES,
+    RunOptions,
+    check_options,
+    parse_output,
+    parse_share,
+    spell_keyword,
+)
 from runner.core.load_profile import ARRIVALS, Arrivals
 from runner.core.percentiles import choose_percentiles
 from runner.core.reply_limit import parse_reply_limit
@@ -157,6 +165,11 @@ def _paths(value: object) -> tuple[Path, ...]:
     return tuple(map(_path, paths))
 
 
+def _outputs(value: object) -> tuple[Path, ...]:
+    paths = (value,) if isinstance(value, str | PathLike) else _items(value, "a path, or several in a list")
+    return tuple(parse_output(path) if isinstance(path, str) and path else _path(path) for path in paths)
+
+
 def _flag(value: object) -> bool:
     if not isinstance(value, bool):
         raise _WrongValue("True or False")
@@ -242,7 +255,7 @@ _READERS: Mapping[str, Callable[[object], object]] = {
     "env_file": _paths,
     "allow_host": _texts,
     "concurrency": _whole(*RANGES["concurrency"]),
-    "output": _paths,
+    "output": _outputs,
     "bom": _flag,
     "reply_limit": _size,
     "case": _texts,

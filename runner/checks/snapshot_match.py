@@ -24,7 +24,9 @@ class Matching:
 def read_matching(text: str) -> Matching:
     """Parse `exact`, `normalized`, `similar`, `similar 0.9` or `checks-only`; raise ValueError for anything else."""
     if not re.fullmatch(MATCH_PATTERN, text):
-        raise ValueError(f"`{text}` is no way to compare. Write exact, normalized, similar, similar 0.9 or checks-only")
+        raise ValueError(
+            f"`{text}` is not a way to compare. Write exact, normalized, similar, similar 0.9 or checks-only"
+        )
     way, _, ratio = text.partition(" ")
     return Matching(way, float(ratio) if ratio else SIMILAR_ENOUGH)  # type: ignore[arg-type]
 
@@ -32,7 +34,7 @@ def read_matching(text: str) -> Matching:
 def read_share(text: str) -> tuple[int, int] | None:
     """Parse `2 of 3` to (2, 3) and `all` to None; raise ValueError for anything else."""
     if not re.fullmatch(SHARE_PATTERN, text):
-        raise ValueError(f"`{text}` is no share of the repeats. Write all, or a share such as 2 of 3")
+        raise ValueError(f"`{text}` is not a share of the repeats. Write all, or a share such as 2 of 3")
     if text == "all":
         return None
     needed, of = map(int, text.split(" of "))

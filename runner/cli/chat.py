@@ -26,7 +26,9 @@ The arrows recall what you typed before.
 /reset       begin a new conversation: no model knows what was said before
 /save FILE   write what was said so far, in the format of the suffix: chat.md
 /help        show this
-An empty line or Ctrl-D ends, Ctrl-C stops; the tables are written each time."""
+/quit, /exit, an empty line or Ctrl-D ends, Ctrl-C stops; the tables are written each time."""
+
+ENDINGS = ("/quit", "/exit")
 
 
 @click.command(cls=GroupedCommand)
@@ -68,7 +70,7 @@ class Conversation:
 
         read, console = open_reader(), self._view.open_results()
         try:
-            while text := (await read()).strip():
+            while (text := (await read()).strip()) and text not in ENDINGS:
                 if text.startswith("/"):
                     self._obey(text, chat)
                 else:

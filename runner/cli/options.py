@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from runner.cli.completion import complete_cases, complete_providers, complete_targets
-from runner.commands.run.options import RANGES, RunOptions, check_options, parse_share, spell_option
+from runner.commands.run.options import RANGES, RunOptions, check_options, parse_output, parse_share, spell_option
 from runner.core.load_profile import ARRIVALS
 from runner.core.percentiles import PERCENTILES, parse_percentiles
 from runner.core.reply_limit import parse_reply_limit
@@ -39,8 +39,17 @@ class DurationParam(click.ParamType[float]):
         """Return seconds."""
         found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?(ms|s|m|h|)", str(value))
         if found is None:
-            self.fail(f"{value!r} is no duration; write 30s, 5m or 1h", param, ctx)
+            self.fail(f"{value!r} is not a duration; write 30s, 5m or 1h", param, ctx)
         return float(found[1]) * UNITS_S[found[2]]
+
+
+class OutputParam(click.Path):
+    """A path, of which a slash at its end is kept as `parse_output` does."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path."""
+        checked = super().convert(value, param, ctx)
+        return parse_output(value) if isinstance(value, str) else checked
 
 
 class LevelsParam(click.ParamType[tuple[int, ...]]):
@@ -51,7 +60,7 @@ class LevelsParam(click.ParamType[tuple[int, ...]]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
         """Return the levels in the order written."""
         if not re.fullmatch(r" *[0-9]+ *(, *[0-9]+ *)*", str(value)):
-            self.fail(f"{value!r} is no list of levels; write 1,2,4,8", param, ctx)
+            self.fail(f"{value!r} is not a list of levels; write 1,2,4,8", param, ctx)
         return tuple(int(level) for level in str(value).split(","))
 
 
@@ -168,9 +177,10 @@ TARGETS = (
         "--output",
         "outputs",
         multiple=True,
-        type=click.Path(path_type=Path),
+        type=OutputParam(path_type=Path),
         metavar="PATH",
-        help="Without a suffix the run's folder, with one (csv, md, json, jsonl, html, xml, parquet) a further output.",
+        help="Without a suffix, or with a slash at its end, the run's folder; with a suffix (csv, md, json, jsonl, "
+        "html, xml, parquet) a further output.",
     ),
     click.option("--bom", is_flag=True, help="Begin CSV files with a byte order mark, for Excel."),
     click.option(

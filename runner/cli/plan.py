@@ -29,8 +29,8 @@ def plan(suite: Path, *, options: "RunOptions", as_json: bool) -> None:
     compare plan prompts/basic.yaml
     compare plan prompts/basic.yaml -m deepseek/deepseek-flash --repeat 20
 
-    Keys need not be set. No file is made, nobody is asked. It knows of no cluster: with --vantage, a run sends all of
-    this from each node.
+    Keys need not be set, but in CI the targets must be named then, since no simulator stands in there. No file is made,
+    nobody is asked. It knows of no cluster: with --vantage, a run sends all of this from each node.
     """
     from runner.commands.plan import preview_plan  # noqa: PLC0415 -- heavy imports wait until there is work
 

@@ -102,7 +102,7 @@ class PlainProgress(Observer):
 
     def limit_changed(self, lane: str, limit: int, why: str) -> None:
         """Print a lane's new limit, and why it changed."""
-        self._print(f"{lane}: at most {count(limit, 'request')} at a time now: {why}")
+        self._print(f"{lane}: now at most {count(limit, 'request')} in flight ({why})")
 
     def lane_paused(self, lane: str, wait_s: float, why: str) -> None:
         """Print why a lane pauses, and for how long."""

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from runner.cli.completion import complete_runs
+from runner.cli.options import OutputParam
 
 
 @click.command()
@@ -13,7 +14,7 @@ from runner.cli.completion import complete_runs
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=OutputParam(path_type=Path),
     metavar="FOLDER",
     help="Where the new run goes: else beside RUN, with -rederived or -repaired behind its name.",
 )

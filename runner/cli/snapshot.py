@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -118,12 +119,22 @@ def _keep(compared: "ComparedRun", accepted: "tuple[SnapshotComparison, ...]") -
     if accepted:
         is_open = any(change not in accepted for change in compared.changes)
         why = "its timings were left, since not all was accepted" if is_open else keep_timings(compared)
-        replies = f"{len(changed)} {'reply' if len(changed) == 1 else 'replies'} changed in {compared.folder}"
-        click.echo(replies + (f"; {why}" if why else ""), err=True)
+        click.echo(f"{compared.folder}: {_describe_kept(changed)}" + (f"; {why}" if why else ""), err=True)
     code = of_snapshot(compared, changed)
     if code == NOTHING_COMPARED:
         click.echo("nothing was compared; --update keeps these replies, to compare with", err=True)
     return code
+
+
+def _describe_kept(changed: "Sequence[SnapshotComparison]") -> str:
+    """Return how many replies of a snapshot are new, replaced and removed."""
+    from runner.outputs.text.figures import count  # noqa: PLC0415
+
+    new = sum(each.kept is None for each in changed)
+    removed = sum(each.now is None for each in changed)
+    counts = {"new": new, "replaced": len(changed) - new - removed, "removed": removed}
+    said = [f"{count(n, 'reply', 'replies')} {what}" for what, n in counts.items() if n]
+    return ", ".join(said) or "no reply changed"
 
 
 def _review(compared: "ComparedRun", view: ViewOptions) -> "tuple[SnapshotComparison, ...]":

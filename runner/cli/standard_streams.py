@@ -82,10 +82,13 @@ def read_standard_input() -> str:
         CompareError: it cannot be read, or is not text.
 
     """
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="strict")  # in a C locale Python lets any byte pass, as a surrogate
     try:
         return sys.stdin.read()
     except UnicodeDecodeError as error:
-        raise CompareError(f"standard input is not {error.encoding}: its byte {error.start + 1}") from None
+        what = f"standard input is not {error.encoding}: its byte {error.start + 1}"
+        raise CompareError(f"{what}. Convert it first, as in iconv -f GBK -t UTF-8") from None
     except OSError as error:
         raise CompareError(f"standard input cannot be read: {error.strerror}") from None
 

@@ -88,7 +88,7 @@ async def _dial(address: str) -> None:
     host, _, port = address.rpartition(":")
     if "://" in address or not host or not port.isdecimal() or int(port) > 65535:
         raise CompareError(
-            f"{address!r} is no address of a Ray cluster: give HOST:PORT of its head, as in 10.0.0.5:6379. "
+            f"{address!r} is not the address of a Ray cluster: give HOST:PORT of its head, as in 10.0.0.5:6379. "
             "Nothing was sent"
         )
     try:

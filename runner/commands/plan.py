@@ -9,7 +9,7 @@ from runner.commands.run.load_suite import load_suite
 from runner.commands.run.options import RunOptions
 from runner.commands.run.prepare import prepare
 from runner.commands.run.prepared_run import PreparedRun
-from runner.errors import MissingKey
+from runner.errors import MissingKey, UnknownTarget
 from runner.providers.environment import read_environment
 from runner.providers.key import find_key
 from runner.providers.registry import Registry
@@ -30,20 +30,24 @@ def preview_plan(path: Path, options: RunOptions) -> PlanPreview:
     """Prepare a suite's run as if all keys were set; nothing is sent, and no file is written.
 
     Raises:
-        CompareError: the run could not be started for another reason than a missing key.
+        CompareError: the run could not be started for another reason than the missing key of a named target.
 
     """
     suite, registry = load_suite(path)
     try:
         return PlanPreview(prepare(suite, registry, options, sends=False), {})
-    except MissingKey:
+    except (MissingKey, UnknownTarget):
+        if not (suite.targets or options.models or options.providers or options.arms):
+            raise  # nobody is named, and nobody has a key: `compare run` would end here, too
         start = Path(suite.path) if suite.path else Path.cwd()
         environ = read_environment(options.env_files, start, os.environ)
     missing = _missing_keys(registry, environ)
     rows = {
         name: row.model_copy(update=NEEDS_NO_KEY) if name in missing else row for name, row in registry.rows.items()
     }
-    prepared = prepare(suite, replace(registry, rows=rows), options, sends=False)
+    prefixes = [registry.resolve(pattern.partition("/")[0]) for pattern in options.models if "/" in pattern]
+    as_if = replace(registry, rows=rows, own=registry.own | {name for name in prefixes if name in missing})
+    prepared = prepare(suite, as_if, options, sends=False)
     return PlanPreview(prepared, {name: why for name, why in missing.items() if name in prepared.plan.providers()})
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from runner.analysis.damaged_header import without_damage
 from runner.analysis.run_results import Run
 from runner.commands.load_run import is_journal_file
+from runner.commands.run.options import NamedFolder
 from runner.core.record import Record
 from runner.engine.in_flight import describe_failure, with_response
 from runner.errors import CompareError
@@ -97,7 +98,7 @@ def repair(run: Path, output: Path | None = None) -> RederivedRun:
 def _choose_folder(found: Path, output: Path | None, suffix: str) -> Path:
     """Return the folder of the new run; raise CompareError if it cannot be used."""
     folder = output or found.absolute().with_name(f"{found.absolute().name}-{suffix}")
-    if output is not None and output.suffix and not output.is_dir():
+    if output is not None and output.suffix and not (isinstance(output, NamedFolder) or output.is_dir()):
         raise CompareError(f"-o {folder} names a file. Name a folder: what is written is a run of its own.")
     return folder
 

@@ -45,7 +45,7 @@ def choose_percentiles(wanted: Iterable[object]) -> tuple[float, ...]:
     problems = [
         f"{', '.join(values)} {is_wrong if len(values) == 1 else are_wrong}"
         for values, is_wrong, are_wrong in (
-            (not_numbers, "is no number", "are no numbers"),
+            (not_numbers, "is not a number", "are not numbers"),
             (out_of_range, "is not between 0 and 100", "are not between 0 and 100"),
         )
         if values

@@ -18,7 +18,7 @@ def parse_reply_limit(text: str) -> int:
     found = _SIZE.fullmatch(text.strip())
     size = int(found[1]) * _UNITS[found[2].lower()] if found else 0
     if not 0 < size <= LARGEST_REPLY_LIMIT:
-        raise ValueError(f"`{text}` is no limit of a reply. Write a size up to 64MiB, such as 500kB or 32MiB")
+        raise ValueError(f"`{text}` is not a reply limit. Write a size up to 64MiB, such as 500kB or 32MiB")
     return size
 
 

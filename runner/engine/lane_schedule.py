@@ -248,7 +248,7 @@ class Schedule:
         if self.reason is None and self._ends_ns is not None and now_ns >= self._ends_ns:
             self.reason = f"stopped after {self.load.duration_s:g} s (--duration)"
         elif self.reason is None and most is not None and self._counted + turns > most:
-            self.reason = f"{self._counted} of at most {most} requests are asked"
+            self.reason = f"stopped after {self._counted} requests (--requests {most})"
         return self.reason is not None
 
     def describe_early_end(self) -> str | None:

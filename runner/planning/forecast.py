@@ -147,7 +147,9 @@ def worst_case(
         most_requests=None if load.max_requests is None else load.max_requests * plan.levels,
         has_end=plan.repeat is not None or load.is_bounded,
         targets=targets,
-        lanes=tuple(_forecast_lanes(plan.targets, targets, rows, load, concurrency, _start_s(plan, rounds, load))),
+        lanes=tuple(
+            _forecast_lanes(plan.targets, targets, rows, load, concurrency, start_s=_start_s(plan, rounds, load))
+        ),
     )
 
 
@@ -260,6 +262,7 @@ def _forecast_lanes(
     rows: Mapping[str, Row],
     load: LoadProfile,
     concurrency: int | None,
+    *,
     start_s: float | None,
 ) -> Iterator[LaneForecast]:
     """Yield a lane for each provider, and one for each model with its own limits."""

@@ -47,6 +47,9 @@ def choose_targets(
         UnknownTarget: a name or pattern matches nothing.
 
     """
+    for option, patterns in (("-m", selection.models), ("-p", selection.providers)):
+        if not all(pattern.strip() for pattern in patterns):
+            raise UnknownTarget(f"{option} is empty. `compare providers` lists the providers and their models.")
     listed, notes = list(_listed_targets(suite, registry)), list[str]()
     if not suite.targets:
         configured = find_configured(registry, environ)
@@ -169,18 +172,32 @@ def _filter(
         matches = [target for target in candidates if _matches(target, pattern, registry)]
         if not matches:
             near = None if by_provider else _near_target(pattern, registry)
-            raise UnknownTarget(_no_match("-m", pattern, [target.model for target in candidates], near))
+            is_known = registry.resolve(pattern.partition("/")[0]) is not None
+            models = [target.model for target in candidates]
+            raise UnknownTarget(_no_match("-m", pattern, models, near, is_known=is_known))
         chosen += matches
     return chosen
 
 
-def _no_match(option: str, pattern: str, known: Sequence[str], near_target: str | None = None) -> str:
+def _no_match(
+    option: str, pattern: str, known: Sequence[str], near_target: str | None = None, *, is_known: bool = True
+) -> str:
     near = (None if "/" in pattern else did_you_mean(pattern, known)) or near_target
     configured = ", ".join(dict.fromkeys(known)) or "none"
     hint = f"Did you mean {near}?" if near else f"To choose from: {configured}."
     if option == "-p":
         return f"{option} {pattern} fits no provider. {hint} `compare providers` lists all."
-    return f"{option} {pattern} fits no configured model. {hint} Any other is named as provider/model."
+    provider, slash, _ = pattern.partition("/")
+    other = (
+        f"No provider is called {provider!r}; `compare providers` lists all."
+        if slash and not is_known
+        else (
+            f"Write the whole name of any other: {provider}/MODEL."
+            if slash
+            else "Any other is named as provider/model."
+        )
+    )
+    return f"{option} {pattern} fits no configured model. {hint} {other}"
 
 
 def _near_target(pattern: str, registry: Registry) -> str | None:

@@ -33,7 +33,7 @@ def parse_money(text: str) -> Money:
     """
     found = _AMOUNT.fullmatch(text.strip())
     if found is None:
-        raise CompareError(f"{text!r} is no sum of money. Write a number and its currency: 5USD or 20CNY.")
+        raise CompareError(f"{text!r} is not a sum of money. Write a number and its currency: 5USD or 20CNY.")
     money = Money(Decimal(found["amount"]), found["currency"].upper())
     if not money.amount:
         raise CompareError(f"{text!r} must be greater than zero: write 5USD or 20CNY.")

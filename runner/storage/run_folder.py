@@ -45,7 +45,9 @@ def find_run(name: Path) -> Path:
         raise JournalError(f"{name} cannot be read: {error.strerror}; name a run's folder") from error
     if name == Path(LATEST):
         raise JournalError(f"there is no {RESULTS / LATEST} here; name a run's folder")
-    raise JournalError(f"{name} holds no {FILE_NAME}; name a run's folder, as `compare run` prints it when it is done")
+    is_there = os.path.lexists(name) or os.path.lexists(RESULTS / name)
+    fault = f"{name} holds no {FILE_NAME}" if is_there else f"there is no {name}"
+    raise JournalError(f"{fault}; name a run's folder, as `compare run` prints it when it is done")
 
 
 def list_runs() -> list[str]:

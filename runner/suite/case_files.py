@@ -118,7 +118,7 @@ def locate(folder: Path, name: str) -> Path:
     try:
         home, path = folder.resolve(), (folder / name).resolve()
     except (OSError, RuntimeError, ValueError):
-        raise UnusableFile("this is no name of a file", "Correct it") from None
+        raise UnusableFile("this is not a file name", "Correct it") from None
     if not path.is_relative_to(home):
         raise UnusableFile(
             f"`{name}` lies outside the suite's folder", "Move it beside the suite, or into a folder there"
@@ -163,7 +163,7 @@ def read_case_documents(
     """
     if Path(name).suffix.lower() not in ROW_FILES:
         known = f"{', '.join(ROW_FILES[:-1])} or {ROW_FILES[-1]}"
-        raise UnusableFile(f"`{name}` is no {known} file", "Rename it after what it is, or export it as .csv")
+        raise UnusableFile(f"`{name}` is not a {known} file", "Rename it after what it is, or export it as .csv")
     if not locate(folder, name).exists():
         raise UnusableFile(f"`{name}`: there is no such file", "Check the path")
     hint = f"name the column: `cases_from: {{file: {name}, prompt: COLUMN}}`"
@@ -289,7 +289,7 @@ def _parsed_line(line: str, name: str, number: int) -> FileRow | Problem:
     except json.JSONDecodeError as error:
         return Problem(name, number, error.colno, f"this line is not JSON: {error.msg}", "Write one object a line")
     except (ValueError, RecursionError) as error:
-        return Problem(name, number, 1, f"this line is no case: {error}", "Correct it")
+        return Problem(name, number, 1, f"this line is not a case: {error}", "Correct it")
     except InvalidFile as error:
         return error.problems[0]
 
@@ -339,4 +339,4 @@ def _unique(pairs: Sequence[tuple[str, Json]]) -> dict[str, Json]:
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")

@@ -240,7 +240,7 @@ class _RowReader:
             return {"prompt": asked}
         self.used.add("history")
         if not isinstance(history, list) or not all(_is_pair(pair) for pair in history):
-            raise NotImportable("`history` is no list of pairs", "Write a question and its answer in each")
+            raise NotImportable("`history` is not a list of pairs", "Write a question and its answer in each")
         messages: list[Json] = []
         for said, replied in history:  # type: ignore[misc, str-unpack]
             messages += [{"role": "user", "content": said}, {"role": "assistant", "content": replied}]
@@ -318,7 +318,7 @@ def _text(value: Json, column: str) -> str:
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
-    raise NotImportable(f"`{column}` is no text", "Write a text in it")
+    raise NotImportable(f"`{column}` is not text", "Write a text in it")
 
 
 def _reference(value: Json) -> str | None:

@@ -98,7 +98,7 @@ def _function_fault(name: str, folder: Path) -> tuple[str, str] | None:
     except UnusableFile as error:
         return error.what, error.hint
     except (SyntaxError, ValueError, RecursionError) as error:
-        return f"`{file}` is no Python: {error}", "Correct it"
+        return f"`{file}` is not Python: {error}", "Correct it"
     if function not in _names_in(tree):
         return f"`{file}` has no function `{function}`", "Correct the name, or write the function"
     return None

@@ -29,7 +29,7 @@ def read_conversation(messages: object) -> dict[str, Json]:
 
     """
     if not isinstance(messages, list) or not messages:
-        raise NotImportable("`messages` is no list of messages", "Write a list with a role and a content in each")
+        raise NotImportable("`messages` is not a list of messages", "Write a list with a role and a content in each")
     read = [_message(message) for message in messages]
     while read and read[-1]["role"] == "assistant":
         read.pop()
@@ -59,7 +59,7 @@ def last_reply(messages: object) -> str | None:
 
 def _message(message: object) -> Mapping[str, str]:
     if not isinstance(message, dict):
-        raise NotImportable("a message is no mapping", "Write a role and a content")
+        raise NotImportable("a message is not a mapping", "Write a role and a content")
     role = ROLES.get(str(message.get("role")))
     if role is None:
         raise NotImportable(

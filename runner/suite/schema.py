@@ -89,7 +89,7 @@ def _check_schema(schema: bool | Mapping[str, JsonValue]) -> bool | Mapping[str,
 
     fault = None if isinstance(schema, bool) else schema_fault(schema)
     if fault:
-        raise ValueError(f"this is no JSON Schema: {fault.replace('. ', ', ')}. Correct it")
+        raise ValueError(f"this is not a JSON Schema: {fault.replace('. ', ', ')}. Correct it")
     return schema
 
 

@@ -101,7 +101,9 @@ class ResponseReader:
             with suppress(BadCompression):
                 self._finish_decompression()
             whole = error is None and self._ends_with_connection
-            self._end(None if whole else aiohttp.ClientPayloadError(str(error or "not all came that was announced")))
+            self._end(
+                None if whole else aiohttp.ClientPayloadError(str(error or "the response is shorter than announced"))
+            )
         elif isinstance(error, OSError):
             self._end(aiohttp.ClientOSError(*error.args))
         else:

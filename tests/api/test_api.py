@@ -244,7 +244,7 @@ def test_no_thread_or_process_outlives_a_run() -> None:
         ({"targets": 5}, "targets=5: give a text, or several in a list"),
         ({"env_file": [3]}, "env_file=[3]: give a path"),
         ({"until_ci": 5}, "until_ci=5: give a share such as 0.05 or '5%'"),
-        ({"budget": "5"}, "'5' is no sum of money. Write a number and its currency: 5USD or 20CNY."),
+        ({"budget": "5"}, "'5' is not a sum of money. Write a number and its currency: 5USD or 20CNY."),
         ({"arrivals": "poisson"}, "arrivals says how rate spaces requests; give rate, too"),
         ({"sweep": [1, 2], "concurrency": 3}, "sweep sets the concurrency, level by level; leave concurrency out"),
         ({"lead": 1, "order": "free"}, "lead holds for order='blocks'; with free nobody waits"),
@@ -298,9 +298,9 @@ def test_all_wrong_prompts_are_in_one_error() -> None:
         (lambda: diff("latest"), "diff() takes two runs, or one run and between=(target, target)"),
         (
             lambda: run(prompts="x", percentiles=["p95", 120, True]),  # type: ignore[list-item]
-            "percentiles: 'p95', True are no numbers; 120 is not between 0 and 100",
+            "percentiles: 'p95', True are not numbers; 120 is not between 0 and 100",
         ),
-        (lambda: load("nowhere"), "nowhere holds no journal.jsonl"),
+        (lambda: load("nowhere"), "there is no nowhere"),
         (lambda: side_by_side(pd.DataFrame({"a": [1]})), "this is no table of results: it has no column provider"),
         (lambda: pictures(pd.DataFrame({"a": [1]})), "this is no table of results: it has no column run_id"),
     ],

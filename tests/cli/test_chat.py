@@ -111,6 +111,14 @@ def test_a_failed_turn_keeps_its_number_and_is_not_sent_again(tmp_path: Path, ru
     assert [message["content"] for message in asked[2]] == ["one", "Yes", "three"]
 
 
+@pytest.mark.parametrize("ending", ["/quit", "/exit"])
+def test_a_command_ends_it(run_cli: RunCli, tmp_path: Path, ending: str) -> None:
+    """What comes behind it is not asked."""
+    done = run_cli("chat", "-m", "sim/quick", "-o", "said", input=f"one\n{ending}\ntwo\n", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert [line["turn"] for line in read_lines(tmp_path / "said", "record")] == [1]
+
+
 def test_a_quiet_ask_prints_the_replies(tmp_path: Path) -> None:
     """-q leaves out progress, not what was asked for; with --json the replies are in the JSON alone."""
     quiet = compare(tmp_path, "ask", "What is 2 + 3?", "-m", "sim/quick", "-q", "-o", "a")

@@ -166,7 +166,7 @@ def test_a_baseline_is_a_snapshot_or_another_run(tmp_path: Path) -> None:
     [
         (("--gate",), "a gate needs something to compare with"),
         (("--fail-undecided",), "a gate needs something to compare with"),
-        (("--baseline", "nowhere", "--gate"), "nowhere holds no journal.jsonl"),
+        (("--baseline", "nowhere", "--gate"), "there is no nowhere"),
         (("--baseline", "x", "--ab", "sim/quick", "sim/steady"), "choose one"),
         (("--ab", "sim/quick", "sim/steady", "-m", "sim/quick"), "leave -m and -p out"),
         (("--ab", "sim/quick", "nobody/x", "--gate"), "nobody"),

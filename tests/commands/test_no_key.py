@@ -26,6 +26,7 @@ def suite(tmp_path: Path) -> Path:
         (("run", "suite.yaml"), EMPTY_SECRET),
         (("run", "suite.yaml"), {"CI": "1"}),
         (("ask", "hi"), EMPTY_SECRET),
+        (("plan", "suite.yaml"), EMPTY_SECRET),
         (("snapshot", "suite.yaml"), {}),
         (("run", "suite.yaml", "--baseline", str(ROOT / "prompts" / "ci.snapshot"), "--gate"), {}),
         (("run", "suite.yaml", "--baseline", str(ROOT / "prompts" / "ci.snapshot"), "--fail-undecided"), {}),
@@ -69,7 +70,7 @@ def test_what_sends_nothing_needs_no_key_in_ci(run_cli: RunCli, suite: Path) -> 
     """A plan, a replay, a snapshot of an existing run and a report send nothing."""
     assert run_cli("run", suite, "-m", "sim/quick", "--record", "-o", "results/one").returncode == 0
     for arguments in (
-        ("plan", suite),
+        ("plan", suite, "-m", "deepseek/*"),
         ("run", suite, "--replay", "results/one", "--fast"),
         ("report", "results/one"),
         ("export", "results/one", "-o", "rows.jsonl"),

@@ -104,7 +104,7 @@ def test_a_replay_that_is_impossible_is_refused(recorded: Path) -> None:
     )
     assert "deepseek/m was not recorded in out" in refuse_all(recorded, "--replay", "out", "-m", "deepseek/m")
     assert "Name the run: --replay RUN" in refuse_all(recorded, "--fast")
-    assert "holds no journal.jsonl" in refuse_all(recorded, "--replay", "nowhere")
+    assert "there is no nowhere" in refuse_all(recorded, "--replay", "nowhere")
     compare(recorded, "run", "s.yaml", "-m", "sim/quick", "-k", "short", "-o", "plain")
     assert "record a run first" in refuse_all(recorded, "--replay", "plain")
 

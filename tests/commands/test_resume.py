@@ -186,7 +186,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ResumableRun]
     [
         ((), "Name a suite file"),
         (("suite.yaml", "--retry-errors"), "Name the run: --resume RUN"),
-        (("--resume", "nothing"), "nothing holds no journal.jsonl"),
+        (("--resume", "nothing"), "there is no nothing"),
         (("--resume", "latest"), "there is no results/latest here"),
         (("other.yaml", "--resume", "out"), "out is a run of the suite 'suite', not of 'other'"),
         (("--resume", "out", "-o", "there"), "a resumed run stays in its own, out"),

@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from runner.api.options import RUN_OPTIONS, read_options
-from runner.commands.run.options import RunOptions, check_options, spell_keyword, spell_option
+from runner.commands.run.options import (
+    NamedFolder,
+    RunOptions,
+    check_options,
+    parse_output,
+    spell_keyword,
+    spell_option,
+)
 from runner.core.cluster_options import ClusterOptions
 from runner.errors import CompareError
 from tests.support.command import compare, read_lines, read_rows, write_config, write_yaml
@@ -132,3 +139,22 @@ def test_a_reply_limit_that_is_no_size_is_refused(tmp_path: Path) -> None:
     assert "Write a size up to 64MiB" in done.stderr
     with pytest.raises(CompareError, match="give a size up to 64 MiB"):
         read_options({"reply_limit": 2**30})
+
+
+@pytest.mark.parametrize(
+    ("text", "is_folder"), [("out.d/", True), ("out.d//", True), ("out.d", False), ("rows.csv", False)]
+)
+def test_a_slash_at_the_end_names_a_folder(text: str, *, is_folder: bool) -> None:
+    """The path is the same, but it is a folder's whatever its suffix."""
+    output = parse_output(text)
+    assert isinstance(output, NamedFolder) is is_folder
+    assert (output, output.name) == (Path(text), Path(text).name)
+
+
+def test_a_named_folder_holds_a_run(tmp_path: Path) -> None:
+    """`-o out.d/` is the run's folder, from the command line and from Python."""
+    write_yaml(tmp_path / "s.yaml", {"cases": [{"id": "a", "prompt": "hi"}]})
+    done = compare(tmp_path, "run", "s.yaml", "-m", "sim/quick", "-o", "out.d/")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out.d" / "journal.jsonl").is_file()
+    assert isinstance(read_options({"output": "out.d/"}).outputs[0], NamedFolder)

@@ -428,7 +428,7 @@ def test_an_update_removes_orphans_and_keeps_other_targets(kept: Path) -> None:
     timings = files_of(kept)["timings.json"]
     done = hold(kept, "--update")
     assert done.returncode == 0
-    assert "1 reply changed" in done.stderr
+    assert "suite.snapshot: 1 reply removed; " in done.stderr
     assert "the timings were left as they are" in done.stderr
     assert ComparedQuestion("Hello", 1, "acme/m") in read_replies(folder)
     assert ComparedQuestion("gone", 1, "sim/quick") not in read_replies(folder)

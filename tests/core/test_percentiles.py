@@ -51,7 +51,7 @@ def test_all_invalid_percentiles_are_reported_at_once() -> None:
     with pytest.raises(CompareError) as refused:
         parse_percentiles("0,abc,90,120,nan,")
     assert str(refused.value) == (
-        "percentiles: 'abc', '' are no numbers; 0, 120, nan are not between 0 and 100. "
+        "percentiles: 'abc', '' are not numbers; 0, 120, nan are not between 0 and 100. "
         "Name numbers above 0 and below 100, such as 50,90,99."
     )
     with pytest.raises(CompareError, match="none is named"):
@@ -125,7 +125,10 @@ def test_percentiles_fit_a_terminal_of_80_columns(percents: list[float]) -> None
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (("run", "nowhere.yaml", "--percentiles", "0,x"), "percentiles: 'x' is no number; 0 is not between 0 and 100."),
+        (
+            ("run", "nowhere.yaml", "--percentiles", "0,x"),
+            "percentiles: 'x' is not a number; 0 is not between 0 and 100.",
+        ),
         (("report", "latest", "--percentiles", "100"), "percentiles: 100 is not between 0 and 100."),
         (
             ("export", "latest", "-o", "a.csv", "--percentiles", "90"),

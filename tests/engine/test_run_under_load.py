@@ -257,7 +257,7 @@ async def test_run_ends_after_max_requests(tmp_path: Path) -> None:
     with serve(streamed_reply("Hello")) as server:
         ran = await run(tmp_path, {"one": server}, plan_of("one/m", cases=3, repeat=None), LoadProfile(max_requests=20))
     assert len(server.requests) == len(ran.records) == 20
-    assert ran.end == {"kind": "end", "reason": "20 of at most 20 requests are asked"}
+    assert ran.end == {"kind": "end", "reason": "stopped after 20 requests (--requests 20)"}
 
 
 async def test_run_ends_after_its_duration(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_one_round_says_what_would_settle_it() -> None:
     assert "ahead in 40 of 40 paired requests; 1 round cannot show whether that holds at another time; 9 r" in clear
     few = describe_first(run_of(rows(1)))
     assert few is not None
-    assert few.endswith("ahead in 2 of 2 paired requests; that may be chance; 9 rounds should settle it.")
+    assert few.endswith("may be chance; 9 rounds should settle it (in a suite: `compare run SUITE --repeat 9`).")
     from_a_suite = describe_first(run_of(rows(1), path="prompts/basic.yaml"))
     assert from_a_suite is not None
     assert from_a_suite.endswith("9 rounds should settle it (--repeat).")
@@ -146,3 +146,14 @@ def test_notes_of_one_kind_are_one_line() -> None:
     assert text.count("client_late") == 1
     assert f"client_late ({BASE} 4, {NEW} 4): timestamps on this row" in text
     assert f"cut at the length limit, timed like the others: {BASE} 4, {NEW} 4" in text
+
+
+def test_why_a_run_stopped_is_said_once() -> None:
+    """A reason that begins with `stopped` needs no such word before it."""
+    for reason, said in (
+        ("stopped after 10 s (--duration)", "stopped after 10 s (--duration)"),
+        ("the budget of 5 USD is reached", "stopped: the budget of 5 USD is reached"),
+    ):
+        shown = printed(replace(run_of(rows(1)), stop_reason=reason), 200)
+        assert said in shown
+        assert shown.count("stopped") == 1

@@ -385,7 +385,7 @@ def test_several_runs_become_one_report(crafted_run: Path, run_cli: RunCli) -> N
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("nowhere",), "nowhere holds no journal.jsonl"),
+        (("nowhere",), "there is no nowhere"),
         (("latest",), "there is no results/latest here"),
         (("results/mine", "-o", "page.txt"), "no output is called .txt. Known: .html."),
         (("results/mine", "-o", "no/page.html"), "there is no folder"),

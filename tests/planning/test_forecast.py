@@ -277,6 +277,13 @@ def test_compare_plan_needs_no_key_and_writes_no_file(tmp_path: Path) -> None:
     assert compare(tmp_path, "run", "suite.yaml", "-m", "zhipu/glm-5.3").returncode == 4
 
 
+def test_a_pattern_of_a_plan_finds_the_models_of_a_provider_without_a_key(tmp_path: Path) -> None:
+    """`deepseek/*` is planned as it would be with the key, which the plan calls missing."""
+    said = run_plan(tmp_path, "-m", "deepseek/*")
+    assert "deepseek/deepseek-flash" in said
+    assert "Key missing: DEEPSEEK_API_KEY is not set" in said
+
+
 def test_compare_plan_selects_the_targets_of_a_run(tmp_path: Path) -> None:
     """With one key its provider, without any the simulator; a key of another is not reported as missing."""
     alone = run_plan(tmp_path, variables={"DEEPSEEK_API_KEY": "sk-0123456789abcdef"})

@@ -176,6 +176,9 @@ def test_a_full_name_adds_any_model_and_a_pattern_filters(
     assert chosen(*models, providers=tuple(providers), environ={**RED, **BLUE, **BARE}) == names
 
 
+FOO = "-m foo/bar fits no configured model. To choose from: red-big, red-small, blue-1. No provider is called 'foo';"
+
+
 @pytest.mark.parametrize(
     ("models", "providers", "told"),
     [
@@ -183,6 +186,9 @@ def test_a_full_name_adds_any_model_and_a_pattern_filters(
         (["rad/red-big"], [], "-m rad/red-big fits no configured model. Did you mean red/red-big? "),
         (["gpt*"], [], "-m gpt* fits no configured model. To choose from: red-big, red-small, blue-1. "),
         (["red/gpt*"], [], "-m red/gpt* fits no configured model."),
+        ([""], [], "-m is empty. "),
+        ([], [" "], "-p is empty. "),
+        (["foo/bar"], [], f"{FOO} `compare providers` lists all."),
         (["tiny"], [], "-m tiny fits no configured model."),
         (["blue-1"], ["red"], "-m blue-1 fits no configured model. To choose from: red-big, red-small. "),
         (["green/x"], [], "-m green/x fits no configured model. "),

@@ -306,7 +306,7 @@ def test_a_name_of_no_run_is_an_error() -> None:
     (RESULTS / "empty").mkdir(parents=True)
     expected = {
         "latest": "there is no results/latest here; name a run's folder",
-        "nothing": "nothing holds no journal.jsonl; name a run's folder",
+        "nothing": "there is no nothing; name a run's folder",
         "empty": "empty holds no journal.jsonl",
         LONG: "cannot be read: File name too long",
     }

@@ -199,7 +199,7 @@ def test_an_assertion_becomes_a_check_of_the_same_meaning(written: Json, checks:
         ({"type": "contains"}, "no value"),
         ({"type": "contains-any", "value": [["a"]]}, "no text"),
         ({"type": "is-json", "value": "type: object"}, "a text that is no JSON"),
-        ({"type": "is-json", "value": {"type": "objct"}}, "no JSON Schema"),
+        ({"type": "is-json", "value": {"type": "objct"}}, "not a JSON Schema"),
         ({"type": "latency"}, "no threshold"),
         ({"value": "a"}, "without a type"),
         ("contains", "without a type"),
@@ -430,9 +430,9 @@ def test_cases_from_reads_training_examples() -> None:
         ('{"messages": [{"role": "user", "content": "x", "name": "Bo"}]}', "a message of the user has `name`"),
         ('{"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}', "or one that is no text"),
         ('{"messages": []}', "`messages` is empty"),
-        ('{"messages": "x"}', "`messages` is no list of messages"),
-        ('{"messages": ["x"]}', "a message is no mapping"),
-        ('{"custom_id": "a", "body": {}}', "`messages` is no list of messages"),
+        ('{"messages": "x"}', "`messages` is not a list of messages"),
+        ('{"messages": ["x"]}', "a message is not a mapping"),
+        ('{"custom_id": "a", "body": {}}', "`messages` is not a list of messages"),
     ],
 )
 def test_messages_that_cannot_be_sent_are_refused_with_their_line(line: str, message: str) -> None:
@@ -549,8 +549,12 @@ def test_an_imported_suite_lists_what_was_skipped(run_cli: Cli) -> None:
         ("a.csv", "question,__expected\nHi,x\n", "import the promptfooconfig.yaml that names it"),
         ("a.csv", "prompt\na,b\n", "a.csv:2:1: this row has 2 cells, and the first row 1"),
         ("a.jsonl", '{"prompt": "a"}\n{"prompt"\n', "a.jsonl:2:10: this line is not JSON"),
-        ("a.jsonl", '{"prompt": "a", "prompt": "b"}\n', "a.jsonl:1:1: this line is no case: a key is repeated in it"),
-        ("a.json", "[1, NaN]", "a.json:1:1: this cannot be read: NaN is no JSON"),
+        (
+            "a.jsonl",
+            '{"prompt": "a", "prompt": "b"}\n',
+            "a.jsonl:1:1: this line is not a case: a key is repeated in it",
+        ),
+        ("a.json", "[1, NaN]", "a.json:1:1: this cannot be read: NaN is not JSON"),
         ("a.toml", "", "files called .toml are not read. Known: .yaml, .csv, .tsv, .jsonl, .json."),
     ],
 )

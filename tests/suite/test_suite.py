@@ -251,7 +251,7 @@ def test_plain_expectations_have_line_and_turns_and_leave_out_cases_without(load
 
 @pytest.mark.parametrize(
     ("source", "said"),
-    [("def f(:\n", "is no Python"), ("g = 1\n", "has no function `f`"), ("raise SystemExit\ndef f(r): ...\n", None)],
+    [("def f(:\n", "is not Python"), ("g = 1\n", "has no function `f`"), ("raise SystemExit\ndef f(r): ...\n", None)],
 )
 def test_a_function_check_is_validated_without_running_it(
     load_text: Load, tmp_path: Path, source: str, said: str | None

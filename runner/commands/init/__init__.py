@@ -62,8 +62,13 @@ def note_on_installing() -> str | None:
     return (
         f"this version was installed from a folder that no other machine can reach, so {WORKFLOW.as_posix()} installs"
         f" {PUBLISHED} from the package index; where that is not published yet, write git+https://... of your copy of"
-        " the repository there, in COMPARE"
+        f" the repository into its line {_line_of('COMPARE:')}, behind COMPARE:"
     )
+
+
+def _line_of(key: str) -> int:
+    lines = workflow(PUBLISHED).splitlines()
+    return next(number for number, line in enumerate(lines, 1) if line.strip().startswith(key))
 
 
 def _template(name: str) -> str:

@@ -1,5 +1,6 @@
 """The options of a run: one value, made of a command line or of Python keywords, and checked in one place."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -28,6 +29,15 @@ RANGES: Mapping[str, tuple[int, int | None]] = MappingProxyType(
 """The lowest and the highest value of each whole number; None where there is no highest."""
 
 LOAD_FIELDS = tuple(spec.name for spec in fields(LoadProfile))
+
+
+class NamedFolder(type(Path())):  # type: ignore[misc] # the class of this system's paths
+    """A path that was written with a slash at its end, which names a folder whatever its suffix."""
+
+
+def parse_output(text: str) -> Path:
+    """Return the path of an output; a slash at its end, which a path does not keep, makes it a `NamedFolder`."""
+    return NamedFolder(text) if text.endswith(("/", os.sep)) else Path(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,5 +300,5 @@ def parse_share(text: str) -> float:
     except ValueError:
         percent = 0.0
     if not text.strip().endswith("%") or not 0 < percent <= 100:
-        raise CompareError(f"{text!r} is no share. Write a percentage above 0, such as 5%.")
+        raise CompareError(f"{text!r} is not a share. Write a percentage above 0, such as 5%.")
     return percent / 100

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from runner.commands.run.options import RunOptions
+from runner.commands.run.options import NamedFolder, RunOptions
 from runner.commands.run.prepared_run import PreparedRun
 from runner.commands.run.prompt_secrets import known_secrets, refuse_secrets
 from runner.commands.run.replay_source import ReplaySource, open_replay_source
@@ -67,8 +67,8 @@ def prepare(
         suite: what to ask.
         registry: the providers that are known.
         options: the user's options.
-        simulate: whether the simulator answers where no provider is configured. By default it does not where
-            requests are sent in CI or behind a gate: an empty secret would otherwise pass.
+        simulate: whether the simulator answers where no provider is configured. By default it does not in CI or
+            behind a gate: an empty secret would otherwise pass.
         sends: whether requests are to follow; for a plan, hosts that were not allowed are notes.
         ask: asks the user about hosts that were not allowed, and raises the refusal if the answer is no.
 
@@ -105,7 +105,7 @@ def _prepare(
     environ = read_environment(options.env_files, start, os.environ)
     suite = choose_cases(suite, options.cases)
     if simulate is None:
-        simulate = not (sends and (options.gate or options.fail_undecided or is_ci(os.environ)))
+        simulate = not (options.gate or options.fail_undecided or is_ci(os.environ))
     selected = _select_targets(suite, options, registry, environ, source, simulate=simulate)
     if source is None:
         selected = _check_trust(suite, selected, registry, environ, options.allow_hosts, sends=sends, ask=ask)
@@ -233,7 +233,11 @@ def _place_outputs(
 
 def _folders_in(outputs: Sequence[Path]) -> list[Path]:
     """Return which of the outputs are folders for a run rather than files."""
-    return [path for path in outputs if not path.suffix or os.path.isdir(path)]  # noqa: PTH112 -- never raises
+    return [
+        path
+        for path in outputs
+        if isinstance(path, NamedFolder) or not path.suffix or os.path.isdir(path)  # noqa: PTH112 -- never raises
+    ]
 
 
 def _claim_folder(options: RunOptions, journal: Journal | None) -> FolderClaim | None:

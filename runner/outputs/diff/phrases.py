@@ -18,9 +18,9 @@ WORDY = frozenset({0, 6})
 CAPTION = (
     "base and new are geometric means of what was compared, new/base is their ratio with its 95 % interval; of "
     "failures and slow requests, shares of requests and the difference in points. A slow request took more than twice "
-    "the median of its question. n counts rounds (of the smaller run, where there are two), of failures requests; p is "
-    "adjusted for all tests; rows whose values are all equal need none. Read the interval first: what a small sample "
-    "just finds looks larger than it is."
+    "the median of its question. n counts rounds (of the smaller run, where there are two), and requests in the rows "
+    "of failures; p is adjusted for all tests; rows whose values are all equal need none. Read the interval first: "
+    "what a small sample just finds looks larger than it is."
 )
 
 

@@ -52,8 +52,8 @@ def describe_first(run: Run) -> str | None:
     tested = next((each for each in found if each.measure.name == TTFT), None)
     if lead is None or difference is None or tested is None:
         return f"{first.target} answered first: {first}, {other}; no requests of both are paired."
-    option = " (--repeat)" if run.header.path else ""
-    return f"{_describe_lead(first, other, lead, tested)}; {_describe_scope(tested, difference, option)}."
+    scope = _describe_scope(tested, difference, has_suite=run.header.path is not None)
+    return f"{_describe_lead(first, other, lead, tested)}; {scope}."
 
 
 def _compare(run: Run, first: _Place, other: _Place, targets: int) -> Difference | None:
@@ -81,8 +81,8 @@ def _is_ahead(tested: DiffFinding) -> bool:
     return tested.verdict is Verdict.REGRESSED or (claim is not None and claim.change > 1)
 
 
-def _describe_scope(tested: DiffFinding, difference: Difference, option: str) -> str:
-    """Return how far that can be generalised, and what would settle it."""
+def _describe_scope(tested: DiffFinding, difference: Difference, *, has_suite: bool) -> str:
+    """Return how far that can be generalised, and what would settle it; only a run of a suite has --repeat."""
     rounds = count(tested.units, "round")
     if tested.verdict is Verdict.REGRESSED:
         return f"over {rounds}, that is more than chance"
@@ -91,6 +91,7 @@ def _describe_scope(tested: DiffFinding, difference: Difference, option: str) ->
     needed = tested.decision.needed
     if needed is None:
         return describe_doubt(tested, difference) or f"tested over {rounds}"
+    option = " (--repeat)" if has_suite else f" (in a suite: `compare run SUITE --repeat {needed}`)"
     if _is_ahead(tested):
         return f"{rounds} cannot show whether that holds at another time; {needed} rounds should{option}"
     return f"that may be chance; {needed} rounds should settle it{option}"

@@ -68,7 +68,9 @@ def how_it_was_made(run: Run) -> list[str]:
 
 def _describe_stop(run: Run) -> list[str]:
     sentences = [run.left_out] if run.left_out else []
-    return [*sentences, *([f"stopped: {run.stop_reason}"] if run.stop_reason else [])]
+    if reason := run.stop_reason:
+        sentences.append(reason if reason.startswith("stopped") else f"stopped: {reason}")
+    return sentences
 
 
 def describe_estimates(run: Run) -> list[str]:

@@ -197,7 +197,7 @@ def _parse_slowly(raw: bytes) -> object:
 def _parse_finite(text: str) -> float:
     number = float(text)
     if not isfinite(number):
-        raise ValueError(f"{text[:20]} is no number of JSON")
+        raise ValueError(f"{text[:20]} is not a JSON number")
     return number
 
 

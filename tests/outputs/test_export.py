@@ -297,7 +297,8 @@ def test_parquet_without_pyarrow_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Return the folder of a run of two requests."""
-    return write_run(tmp_path / "results" / "r1", [answered(started_at=STARTED), replace(failed(), started_at=STARTED)])
+    records = [answered(started_at=STARTED), replace(failed(block=2), started_at=STARTED)]
+    return write_run(tmp_path / "results" / "r1", records)
 
 
 def test_export_goes_to_stdout_or_to_a_file(

@@ -138,8 +138,12 @@ def test_a_place_is_a_region_before_it_is_a_node() -> None:
 
 
 def sent_from(node: str, *records: Record) -> list[Record]:
-    """Return records as sent from a node of NODES."""
-    return [replace(record, node=node, region=NODES[node]) for record in records]
+    """Return records as sent from a node of NODES, each with a key of its own, as the plan of such a run gives."""
+    keys = (replace(record.identity, key=f"{record.identity.key}-{node}") for record in records)
+    return [
+        replace(record, identity=identity, node=node, region=NODES[node])
+        for record, identity in zip(records, keys, strict=True)
+    ]
 
 
 def run_from(*records: Record, **details: Any) -> Run:

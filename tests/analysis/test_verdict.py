@@ -125,7 +125,7 @@ def test_rules_out_of_range_are_refused(wrong: dict[str, float]) -> None:
 
 def test_all_problems_of_a_rule_are_in_one_error() -> None:
     """Level and effect, and every unknown measure."""
-    with pytest.raises(CompareError, match=r"alpha nan is no level .*, a minimum effect of 0 cannot be judged"):
+    with pytest.raises(CompareError, match=r"alpha nan is not a level .*, a minimum effect of 0 cannot be judged"):
         Rule(alpha=math.nan, min_effect=0)
     with pytest.raises(CompareError, match=r"ttff, totl are no measures .* did you mean ttft and total"):
         choose_measures(("ttff", "totl", "cost"))

@@ -412,13 +412,13 @@ def test_lost_worker_is_replaced_on_its_own_node(tmp_path: Path, on_ray: tuple[s
     """After kill -9 its attempts are repeated from the same node, and every row is there once."""
     with open_run(tmp_path, SLOW) as run:
         run.write_suite(CASES)
-        running = run.start(*on_ray, "--vantage", "--workers", "2", "--repeat", "4", "--concurrency", "6")
+        running = run.start(*on_ray, "--vantage", "--workers", "2", "--repeat", "8", "--concurrency", "6")
         await_line(run.journal, "record")
         victim = await_line(run.journal, "worker")
         os.kill(victim["pid"], signal.SIGKILL)
         code, _, stderr = finish(running)
     assert code == 0, stderr
-    assert rows_by_node(run.out) == rows_from_each_node(planned_rows(CASES, 4))
+    assert rows_by_node(run.out) == rows_from_each_node(planned_rows(CASES, 8))
     workers = [line["node"] for line in read_lines(run.out, "worker")]
     assert sorted(workers) == sorted([*NODES, *NODES, victim["node"]])
 

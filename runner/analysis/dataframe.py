@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.result_columns import COLUMNS, SENT, Cell, Kind, ResultColumn, Row, row
+from runner.core.events import TIMED
 from runner.core.record import Record
 from runner.storage.journal import Header
 
@@ -109,6 +110,11 @@ def measured(table: pd.DataFrame) -> pd.DataFrame:
 def steady(table: pd.DataFrame) -> pd.DataFrame:
     """Return the rows that were not sent while a closed loop was still filling."""
     return _without_flag(table, FILLING)
+
+
+def is_timed(table: pd.DataFrame) -> "pd.Series[bool]":
+    """Return which rows have an outcome that enters timing statistics."""
+    return table["outcome"].isin([outcome.value for outcome in TIMED])
 
 
 def _without_flag(table: pd.DataFrame, flag: str) -> pd.DataFrame:

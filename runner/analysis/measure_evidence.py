@@ -17,6 +17,7 @@ from runner.analysis.autocorrelation import (
     mean_of_rounds,
     share_autocorrelation,
 )
+from runner.analysis.dataframe import is_timed
 from runner.analysis.intervals import FEWEST_UNITS, LEVEL, Interval
 from runner.analysis.measures import FAILURES, SLOW_REQUESTS, TIMED_MEASURES, ClockUse, Measure, Unit
 from runner.analysis.pairing import (
@@ -41,7 +42,6 @@ from runner.analysis.permutation import (
 from runner.analysis.proportions import Proportion, design_effect, fisher_p, newcombe_interval, smallest_fisher_p
 from runner.analysis.run_results import Run
 from runner.analysis.slow_requests import TIMES, mark_slow, mean_log_times
-from runner.core.events import TIMED
 
 Floats = NDArray[np.float64]
 
@@ -320,7 +320,7 @@ def _failed(arm: Arm) -> Proportion:
 def _failed_by_round(arm: Arm) -> tuple[Floats, Floats]:
     """Return how many requests of each round failed, and how many there were, in the order of rounds."""
     tried = arm.tried
-    failed = ~tried["outcome"].isin([outcome.value for outcome in TIMED])
+    failed = ~is_timed(tried)
     by_round = failed.groupby(tried["block"].to_numpy()).agg(["sum", "count"]).sort_index()
     return by_round["sum"].to_numpy(dtype=float), by_round["count"].to_numpy(dtype=float)
 

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from runner.analysis.dataframe import measured, steady, targets_of
+from runner.analysis.dataframe import is_timed, measured, steady, targets_of
 from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.verdict import MIN_EFFECT
-from runner.core.events import TIMED
 
 _PAIR = ["case", "turn", "block"]
 
@@ -33,7 +32,7 @@ class PairedLead:
 def paired_lead(table: pd.DataFrame, first: MeasuredTarget, other: MeasuredTarget, column: str) -> PairedLead | None:
     """Return the lead of one target over another by a column of seconds; None where no pair has the figure."""
     timed = steady(measured(table))
-    timed = timed[timed["outcome"].isin([outcome.value for outcome in TIMED])]
+    timed = timed[is_timed(timed)]
     of_row = targets_of(timed)
     # Different places have no node in common.
     pair = [*_PAIR, "node"] if first.place == other.place else _PAIR

@@ -12,12 +12,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from runner.analysis.dataframe import measured, targets_of
+from runner.analysis.dataframe import is_timed, measured, targets_of
 from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.measures import TIMED_MEASURES
 from runner.analysis.slow_requests import QUESTION
 from runner.analysis.summary import UNTRIED
-from runner.core.events import TIMED
 
 Floats = NDArray[np.float64]
 
@@ -55,7 +54,7 @@ class Arm:
     @cached_property
     def timed(self) -> pd.DataFrame:
         """The rows that enter timing statistics."""
-        return self.rows[self.rows["outcome"].isin([outcome.value for outcome in TIMED])]
+        return self.rows[is_timed(self.rows)]
 
     def only(self, kept: "pd.Series[bool]") -> "Arm":
         """Return the arm with the rows of a mask."""

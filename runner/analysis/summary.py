@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from runner.analysis.dataframe import PLACE, measured, rows_of, steady, targets_of
+from runner.analysis.dataframe import PLACE, is_timed, measured, rows_of, steady, targets_of
 from runner.analysis.intervals import Interval, median_interval, percentile_interval
 from runner.analysis.measured_target import MeasuredTarget, target_of
 from runner.analysis.result_columns import Cell
@@ -121,7 +121,7 @@ def _mark_slow(table: pd.DataFrame) -> "pd.Series[bool]":
 
 
 def _timed(table: pd.DataFrame) -> pd.DataFrame:
-    return table[table["outcome"].isin([outcome.value for outcome in TIMED])]
+    return table[is_timed(table)]
 
 
 def _summarize_target(
@@ -183,7 +183,7 @@ def _error_adjusted(
 ) -> tuple[ErrorAdjustedPercentile, ...]:
     """Return percentiles by nearest rank in which failures rank last; none where nothing failed."""
     tried = counted[~counted["outcome"].isin([outcome.value for outcome in UNTRIED])]
-    failed = len(tried) - int(tried["outcome"].isin([outcome.value for outcome in TIMED]).sum())
+    failed = len(tried) - int(is_timed(tried).sum())
     values = [*answered, *[math.inf] * failed]
     if not failed:
         return ()
@@ -263,7 +263,7 @@ class Failure:
 def summarize_failures(table: pd.DataFrame) -> tuple[Failure, ...]:
     """Return the failed requests, equal ones counted together; the most frequent of a target first."""
     counted = measured(table)
-    failed = counted[~counted["outcome"].isin([outcome.value for outcome in TIMED])]
+    failed = counted[~is_timed(counted)]
     counts = Counter(
         (target, *row.items())
         for target, row in zip(targets_of(failed), rows_of(failed[_FAILURE_COLUMNS]), strict=True)

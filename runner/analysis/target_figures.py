@@ -8,7 +8,7 @@ from statistics import median as median_of
 import pandas as pd
 
 from runner.analysis.cost import TargetCost
-from runner.analysis.dataframe import measured, steady, targets_of
+from runner.analysis.dataframe import is_timed, measured, steady, targets_of
 from runner.analysis.equal_length import COLUMN
 from runner.analysis.intervals import LEVEL, Interval
 from runner.analysis.measured_target import MeasuredTarget
@@ -82,7 +82,7 @@ class TargetFigures:
 def target_figures(run: Run) -> tuple[TargetFigures, ...]:
     """Return the figures of each target of a run, in the suite's order."""
     table = steady(measured(run.table_with_tokens))
-    timed = table[table["outcome"].isin([outcome.value for outcome in TIMED])]
+    timed = table[is_timed(table)]
     of_row = targets_of(timed)
     return tuple(
         TargetFigures(
@@ -127,7 +127,7 @@ def figures_of_rows(rows: pd.DataFrame, passed: PassRate | None) -> CaseFigures:
 
     As in the summary, medians are of the steady state.
     """
-    timed = steady(rows[rows["outcome"].isin([outcome.value for outcome in TIMED])])
+    timed = steady(rows[is_timed(rows)])
     currencies = timed["currency"].dropna().unique().tolist()
     is_one = len(currencies) == 1
     return CaseFigures(

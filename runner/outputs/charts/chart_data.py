@@ -4,11 +4,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from runner.analysis.dataframe import rows_of, targets_of
+from runner.analysis.dataframe import is_timed, rows_of, targets_of
 from runner.analysis.result_columns import Cell, Row
 from runner.analysis.run_results import Run
 from runner.analysis.summary import Statistic, TargetSummary
-from runner.core.events import TIMED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,7 +73,7 @@ def as_number(cell: Cell) -> float | None:
 def timed_samples(run: Run, *columns: str) -> list[ChartSample]:
     """Return these columns of each target's timed requests, in the suite's order, without targets that have none."""
     counted = run.measured
-    timed = counted["outcome"].isin([outcome.value for outcome in TIMED])
+    timed = is_timed(counted)
     of_row = targets_of(counted)
     samples = (
         ChartSample(str(each.target), place, counted.loc[timed & (of_row == each.target), list(columns)])

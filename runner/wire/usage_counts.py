@@ -18,6 +18,7 @@ TOTAL: Sequence[Path] = (("total_tokens",),)
 REASONING: Sequence[Path] = (
     ("completion_tokens_details", "reasoning_tokens"),
     ("output_tokens_details", "reasoning_tokens"),
+    ("output_tokens_details", "thinking_tokens"),
     ("reasoning_tokens",),
 )
 CACHED: Sequence[Path] = (
@@ -44,11 +45,12 @@ def find_usage(chunk: Mapping[str, object], choice: Mapping[str, object]) -> Map
         as_object(choice.get("delta")).get("usage"),
         as_object(choice.get("message")).get("usage"),
     )
-    return next((raw for place in places if place and _counts_something(raw := as_object(place))), None)
+    return next((raw for place in places if place and counts_something(raw := as_object(place))), None)
 
 
-def _counts_something(raw: Mapping[str, object]) -> bool:
-    return any(_count(raw, paths) for paths in (INPUT, OUTPUT, TOTAL))
+def counts_something(raw: Mapping[str, object], *further: Sequence[Path]) -> bool:
+    """Return whether a usage has a count of input, output, both or `further` paths that is not null or zero."""
+    return any(_count(raw, paths) for paths in (INPUT, OUTPUT, TOTAL, *further))
 
 
 def _count(raw: Mapping[str, object], paths: Sequence[Path]) -> int | None:

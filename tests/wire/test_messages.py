@@ -1,0 +1,178 @@
+"""The Messages dialect: every stream that its servers really send gives the expected events, however it is cut."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from runner.core.events import Channel, Event, Failed, Finished, Outcome, SignedThinking, Text
+from runner.wire.messages import MessagesDecoder
+from tests.wire.test_response_decoder import (
+    FRAMES,
+    JSON,
+    Sample,
+    decode,
+    expectation,
+    fold_of,
+    load_sample,
+    observe,
+    sample_of,
+    split,
+)
+
+SAMPLES = Path(__file__).parents[1] / "samples" / "messages"
+ALL = [load_sample(folder) for folder in sorted(SAMPLES.iterdir())]
+NAMES = [sample.name for sample in ALL]
+
+
+def events_of(sample: Sample, reads: Iterable[bytes], ended_by: Failed | None = None) -> list[Event]:
+    """Return the events of a sample in the given reads."""
+    return decode(sample, reads, ended_by, MessagesDecoder)
+
+
+@pytest.mark.parametrize("sample", ALL, ids=NAMES)
+def test_sample_is_decoded_as_expected_in_one_read(sample: Sample) -> None:
+    """A response in one read gives the fields that its sample expects, and no others."""
+    assert observe(fold_of(sample, events_of(sample, [sample.body]))) == expectation(sample)
+
+
+@pytest.mark.parametrize("sample", ALL, ids=NAMES)
+def test_sample_is_decoded_the_same_byte_by_byte(sample: Sample) -> None:
+    """Reads of one byte give the same events as one read."""
+    single_bytes = (sample.body[place : place + 1] for place in range(len(sample.body)))
+    assert events_of(sample, single_bytes) == events_of(sample, [sample.body])
+
+
+@given(st.sampled_from(ALL), st.lists(st.integers(0, 5_000), max_size=12))
+@settings(deadline=None)
+def test_sample_is_decoded_the_same_at_random_cuts(sample: Sample, cuts: list[int]) -> None:
+    """Wherever reads cut a response, the events are the same."""
+    assert events_of(sample, split(sample.body, cuts)) == events_of(sample, [sample.body])
+
+
+@given(
+    st.sampled_from(ALL),
+    st.lists(st.tuples(st.integers(0, 5_000), st.integers(0, 255)), min_size=1, max_size=5),
+    st.lists(st.integers(0, 5_000), max_size=5),
+)
+@settings(deadline=None)
+def test_damaged_samples_raise_nothing(sample: Sample, damage: list[tuple[int, int]], cuts: list[int]) -> None:
+    """A response with some bytes changed gives the same events at any cuts."""
+    body = bytearray(sample.body)
+    for place, byte in damage:
+        body[place % len(body)] = byte
+    damaged = replace(sample, body=bytes(body))
+    assert events_of(damaged, [damaged.body]) == events_of(damaged, split(damaged.body, cuts))
+
+
+KINDS = (
+    *("message_start", "content_block_start", "content_block_delta", "content_block_stop", "message_delta"),
+    *("message_stop", "message", "ping", "error", "text", "thinking", "redacted_thinking", "tool_use", "text_delta"),
+    *("thinking_delta", "signature_delta", "input_json_delta", "server_tool_use", "other"),
+)
+NAMED = st.sampled_from(KINDS)
+PART_NAMES = (
+    *("text", "thinking", "partial_json", "signature", "data", "name", "input", "stop_reason", "usage", "model"),
+    *("content", "id", "input_tokens", "output_tokens", "cache_read_input_tokens", "output_tokens_details"),
+)
+PARTS = st.fixed_dictionaries({}, optional={"type": NAMED | JSON, **dict.fromkeys(PART_NAMES, JSON | st.text())})
+EVENT_NAMES = ("message", "content_block", "delta", "usage", "error")
+EVENTS = st.fixed_dictionaries(
+    {"type": NAMED | JSON},
+    optional={
+        **dict.fromkeys(EVENT_NAMES, PARTS | JSON),
+        **dict.fromkeys(("index", "sent_ns", "stop_reason", "model"), JSON),
+        "content": st.lists(PARTS | JSON, max_size=3) | JSON,
+    },
+)
+
+
+@given(st.lists(EVENTS | JSON, max_size=6), FRAMES)
+@settings(deadline=None)
+def test_arbitrary_json_under_known_names_raises_nothing(values: list[object], frame: bytes) -> None:
+    """Values of any shape are accepted, and no event holds a value of the wrong type."""
+    body = b"".join(frame % json.dumps(value).encode() for value in values)
+    for event in events_of(sample_of(body), [body]):
+        match event:
+            case Text():
+                assert event.text.encode()
+            case Failed():
+                assert event.message
+            case Finished():
+                assert event.reason.encode()
+            case SignedThinking():
+                assert all(isinstance(part, str) and part.encode() is not None for part in event.block.values())
+
+
+@given(
+    st.binary(max_size=300),
+    st.sampled_from([200, 204, 301, 400, 429, 503, 529]),
+    st.lists(st.integers(0, 300), max_size=4),
+)
+def test_arbitrary_bytes_have_an_outcome_other_than_ok(body: bytes, status: int, cuts: list[int]) -> None:
+    """Nothing raises, whatever a server sends."""
+    sample = sample_of(body, status)
+    assert fold_of(sample, events_of(sample, split(body, cuts))).outcome() is not Outcome.OK
+
+
+DELTAS = st.fixed_dictionaries(
+    {"type": st.sampled_from(["text_delta", "thinking_delta", "input_json_delta"])},
+    optional={
+        "text": st.sampled_from(["", "a", "<think>", "你", None]),
+        "thinking": st.sampled_from(["", "b", None]),
+        "signature": st.just("s"),
+        "x": st.just(1),
+    },
+)
+PIECES = st.fixed_dictionaries(
+    {"type": st.sampled_from(["content_block_delta", "content_block_start"]), "delta": DELTAS},
+    optional={
+        "index": st.sampled_from([0, 1, None, "0"]),
+        "sent_ns": st.sampled_from([5, -5, 2**63, None, True]),
+        "usage": st.just({"output_tokens": 5}),
+        "error": st.sampled_from([None, "no"]),
+    },
+)
+
+
+@given(PIECES)
+def test_plain_event_decodes_to_the_same_text_as_any_event(piece: dict[str, object]) -> None:
+    """Wherever `decode_plain` returns text, `decode` returns the same and there is no error."""
+    plain = MessagesDecoder(200).decode_plain(json.dumps(piece).encode(), 1)
+    decoder = MessagesDecoder(200)
+    assert plain is None or (decoder.decode(piece, 1), decoder.find_error(piece)) == ([plain], None)
+
+
+def test_ordinary_event_is_plain_once_text_has_come() -> None:
+    """A token's event is decoded by `decode_plain`, except where a think tag may begin."""
+    piece = b'{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"%s"}}'
+    decoder = MessagesDecoder(200)
+    assert decoder.decode_plain(piece % b"Hello", 1) is None  # a tag may still begin
+    decoder.decode(json.loads(piece % b"Hello"), 1)
+    assert decoder.settled
+    assert decoder.decode_plain(piece % b" you", 2) == Text(2, Channel.ANSWER, " you")
+    assert decoder.decode_plain(piece % b"", 2) is None
+
+
+def test_text_carries_the_senders_clock_and_the_model_is_noted() -> None:
+    """`sent_ns` beside an event is the sender's own timestamp."""
+    decoder = MessagesDecoder(200)
+    piece = {"type": "content_block_delta", "index": 0, "delta": {"type": "thinking_delta", "thinking": "a"}}
+    assert decoder.decode({**piece, "sent_ns": 5}, 1) == [Text(1, Channel.REASONING, "a", 5)]
+    assert decoder.decode({**piece, "sent_ns": True}, 2) == [Text(2, Channel.REASONING, "a")]
+
+
+CUT = Failed(9, Outcome.CONNECTION, "reset")
+
+
+def test_cut_before_and_behind_the_stop_reason() -> None:
+    """A connection that breaks behind the stop_reason takes nothing back; before it, it is the failure."""
+    body = next(sample for sample in ALL if sample.name == "01-text").body
+    before, behind = body.partition(b"event: message_delta")[0], body.partition(b"event: message_stop")[0]
+    for part, outcome, notes in ((before, Outcome.CONNECTION, ()), (behind, Outcome.OK, ("cut_after_finish",))):
+        fold = fold_of(sample_of(part), events_of(sample_of(part), [part], CUT))
+        assert (fold.outcome(), fold.text(Channel.ANSWER), fold.notes) == (outcome, "Hello", notes)

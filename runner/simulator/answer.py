@@ -12,6 +12,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Literal, NamedTuple
 
+from runner.core.events import Channel
 from runner.simulator.chat import ChatMessage, ChatRequest
 from runner.simulator.persona import Length, Persona
 from runner.simulator.reply import compose
@@ -25,8 +26,8 @@ class Chunk(NamedTuple):
     """A piece of text, and its delay after the request's last byte, in nanoseconds."""
 
     due_ns: int
-    delta: bytes
-    """The JSON of `choices[0].delta`."""
+    channel: Channel
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,13 +129,7 @@ def _schedule(persona: Persona, whole: _Tokens, max_tokens: int | None, pace: st
 
 def _chunks(persona: Persona, tokens: _Tokens, first_due_ns: int, rng: random.Random) -> Iterator[Chunk]:
     due_ns = first_due_ns
-    for field, words in (("reasoning_content", tokens.reasoning), ("content", tokens.text)):
+    for channel, words in ((Channel.REASONING, tokens.reasoning), (Channel.ANSWER, tokens.text)):
         for start in range(0, len(words), persona.chunk_tokens):
-            text = "".join(words[start : start + persona.chunk_tokens])
-            yield Chunk(due_ns, _delta(field, text))
+            yield Chunk(due_ns, channel, "".join(words[start : start + persona.chunk_tokens]))
             due_ns += persona.gap.draw_ns(rng)
-
-
-@lru_cache(maxsize=4096)
-def _delta(field: str, text: str) -> bytes:
-    return json.dumps({field: text}, ensure_ascii=False, separators=(",", ":")).encode()

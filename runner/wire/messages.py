@@ -168,7 +168,7 @@ class MessagesDecoder:
         """Return the token counts of an event; the output of a reply that has only begun is no count of it."""
         raw = as_object(holder.get("usage"))
         if so_far:
-            raw = {name: value for name, value in raw.items() if name != "output_tokens"}
+            raw = {name: value for name, value in raw.items() if not name.startswith("output_tokens")}
         if not counts_something(raw, CACHED, CACHE_WRITE):
             return []
         usage, counts = self._usage.add(raw, at_ns), self._usage
@@ -236,16 +236,16 @@ def _origin_ns(value: object) -> int | None:
 # The plain event: nearly all events are like this.
 
 
-class _PlainDelta(Struct, gc=False, forbid_unknown_fields=True):
+class _TextDelta(Struct, gc=False, forbid_unknown_fields=True):
     type: Literal["text_delta"]
     text: Annotated[str, Meta(min_length=1)]
 
 
-class _PlainEvent(Struct, gc=False, forbid_unknown_fields=True):
+class _TextEvent(Struct, gc=False, forbid_unknown_fields=True):
     type: Literal["content_block_delta"]
-    delta: _PlainDelta
+    delta: _TextDelta
     index: int = 0
     sent_ns: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None
 
 
-_PLAIN = Decoder(_PlainEvent)
+_PLAIN = Decoder(_TextEvent)

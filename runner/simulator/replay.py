@@ -29,7 +29,7 @@ from runner.simulator.server import answer_with
 from runner.storage.recordings.reader import RecordingEntry, Recordings, read_recordings
 from runner.storage.recordings.recording import Label, Reads, conversation_digest
 
-APIS: Mapping[str, Api] = {"chat/completions": "chat_completions"}
+APIS: Mapping[str, Api] = {"chat/completions": "chat_completions", "responses": "responses"}
 """The path of each dialect, behind the base URL."""
 
 PARSERS: Mapping[Api, Callable[[bytes], tuple[str, tuple[ChatMessage, ...]]]] = {"chat_completions": parse_conversation}

@@ -28,9 +28,10 @@ from runner.core.events import (
 )
 from runner.core.record_from_events import Fold
 from runner.wire.chat_completions import ChatCompletionsDecoder
+from runner.wire.dialects import DialectDecoder
 from runner.wire.error_body import find_error
 from runner.wire.failure import request_id
-from runner.wire.response_decoder import DialectDecoder, ResponseDecoder
+from runner.wire.response_decoder import ResponseDecoder
 
 SAMPLES = Path(__file__).parents[1] / "samples" / "wire"
 

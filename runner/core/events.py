@@ -137,7 +137,7 @@ class SignedThinking:
     """A block of the model's thinking with the provider's signature, which a later turn gives back unchanged."""
 
     at_ns: int
-    block: Mapping[str, object]
+    block: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,6 +125,8 @@ class Record:
     """The verdicts of the suite's own functions and of plug-ins: name -> why it failed, None if it passed."""
     api: str = DEFAULT_API
     """The dialect in which it was sent and answered."""
+    signed_thinking: list[dict[str, str]] | None = None
+    """The blocks of thinking with the provider's signature, which the next turn gives back."""
 
     def _span_s(self, start: int | None, end: int | None) -> float | None:
         return None if start is None or end is None else (end - start) / 1e9

@@ -80,7 +80,7 @@ class Fold:
         self.finish_reason: str | None = None
         self.response_model: str | None = None
         self.saw_done = False
-        self.signed_thinking: list[Mapping[str, object]] = []
+        self.signed_thinking: list[Mapping[str, str]] = []
         """The blocks of signed thinking, in their order."""
 
     def add(self, event: Event) -> None:

@@ -3,6 +3,7 @@
 Timestamps are `perf_counter_ns` in here and relative to the start of the run in the journal.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from random import Random
@@ -12,6 +13,7 @@ import anyio
 
 from runner.core.events import AnswerWasReasoning, Channel, Event, Failed, Outcome, Text
 from runner.core.record import Record
+from runner.core.suite import Message
 from runner.engine.attempts import AttemptRunner
 from runner.engine.in_flight import InFlightRequest, describe_failure
 from runner.engine.lane import Lane, LimitChange, Permit
@@ -22,6 +24,7 @@ from runner.engine.request_template import RequestTemplates
 from runner.engine.retry import RetryPolicy, say_wait
 from runner.planning.plan import Request
 from runner.providers.redaction import Redactor, StreamRedactor
+from runner.providers.request_body import BUILDERS
 from runner.storage.journal import JournalWriter
 from runner.wire.completion_request import CompletionRequest
 from runner.wire.event_loop_slices import TimeSlices
@@ -170,7 +173,8 @@ class RequestExchange:
         in_flight.attempts += 1
         in_flight.attempt = Attempt(recording=self.recorder.new_buffer() if self.recorder else None)
         in_flight.started_at = in_flight.started_at or datetime.now(UTC).isoformat(timespec="milliseconds")
-        messages = [{"role": m.role, "content": m.content} for m in request.messages(self.salt)]
+        gives_back = BUILDERS[template.api].gives_back_thinking
+        messages = [_as_mapping(message, gives_back=gives_back) for message in request.messages(self.salt)]
         completion = CompletionRequest(
             template.target.model,
             messages,
@@ -203,6 +207,11 @@ class RequestExchange:
                 "wait_s": wait_s,
             }
         )
+
+
+def _as_mapping(message: Message, *, gives_back: bool) -> Mapping[str, object]:
+    plain = {"role": message.role, "content": message.content}
+    return {**plain, "signed_thinking": message.signed_thinking} if gives_back and message.signed_thinking else plain
 
 
 class _RedactedWatch:

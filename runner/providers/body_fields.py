@@ -21,6 +21,8 @@ class BodyBuilder:
     """Returns the body without its messages, and a sentence on each parameter that is not sent as the suite has it."""
     with_messages: Callable[[Body, Messages], Body]
     """Returns a body with the messages of a conversation."""
+    gives_back_thinking: bool = False
+    """Whether a later turn gives back the signed thinking of earlier ones, in the messages' `signed_thinking`."""
 
 
 def sampling_fields(

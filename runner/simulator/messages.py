@@ -1,8 +1,9 @@
 """POST /v1/messages: parse its requests, and write answers in that dialect. Performs no I/O."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from hashlib import blake2b
+from typing import cast
 
 from runner.core.events import Channel
 from runner.simulator.answer import TimedAnswer
@@ -49,9 +50,11 @@ def parse_messages(request: HttpRequest) -> ChatRequest:
     max_tokens = integer(fields, "max_tokens")
     if max_tokens is None or max_tokens < 1:
         raise invalid("max_tokens", "given, and at least 1")
+    messages = _parse_messages(fields)
+    _check_signatures(cast("list[Mapping[str, object]]", fields["messages"]))
     return ChatRequest(
         model=model_name(fields),
-        messages=parse_conversation(fields),
+        messages=messages,
         stream=flag(fields, "stream"),
         include_usage=True,
         max_tokens=max_tokens,
@@ -60,13 +63,18 @@ def parse_messages(request: HttpRequest) -> ChatRequest:
     )
 
 
-def parse_conversation(fields: Mapping[str, object]) -> tuple[ChatMessage, ...]:
-    """Return the messages of a request's body, the system's first.
+def parse_conversation(body: bytes) -> tuple[str, tuple[ChatMessage, ...]]:
+    """Return the model and the messages of a request's body, the system's first; the rest is not checked.
 
     Raises:
-        RequestError: they are wrong.
+        RequestError: the model or the messages are wrong.
 
     """
+    fields = parse_object(body)
+    return model_name(fields), _parse_messages(fields)
+
+
+def _parse_messages(fields: Mapping[str, object]) -> tuple[ChatMessage, ...]:
     messages = fields.get("messages")
     if not isinstance(messages, list) or not messages:
         raise invalid("messages", "a list of at least one message")
@@ -85,18 +93,24 @@ def _parse_message(message: object, place: str) -> ChatMessage:
 
 
 def _parse_content(content: object, place: str) -> str:
-    """Return the text of a message; thinking that is given back must be this server's own, unchanged."""
+    """Return the text of a message: of its text blocks."""
     if isinstance(content, str):
         return without_surrogates(content)
     if not isinstance(content, list) or not all(isinstance(block, dict) for block in content):
         raise invalid(place, "a string or a list of content blocks")
-    for at, block in enumerate(content):
-        if block.get("type") == "thinking" and block.get("signature") != _sign(str(block.get("thinking"))):
-            raise RequestError(400, f"{place}[{at}]: invalid 'signature' in a 'thinking' block.", param=place)
     texts = [block.get("text") for block in content if block.get("type") == "text"]
     if "" in texts:
         raise invalid(place, "without empty text blocks")
     return without_surrogates("".join(text for text in texts if isinstance(text, str)))
+
+
+def _check_signatures(messages: Iterable[Mapping[str, object]]) -> None:
+    """Refuse thinking that is given back unless it is this server's own, unchanged."""
+    for at, message in enumerate(messages):
+        content = message.get("content")
+        for block in content if isinstance(content, list) else ():
+            if block.get("type") == "thinking" and block.get("signature") != _sign(str(block.get("thinking"))):
+                raise RequestError(400, f"messages[{at}]: invalid 'signature' in a 'thinking' block.", param="messages")
 
 
 def _thinking_off(thinking: object, max_tokens: int) -> bool:

@@ -13,6 +13,7 @@ from runner.core.events import Event, Text
 from runner.core.suite import Api
 from runner.providers.provider_row import Auth
 from runner.wire.chat_completions import ChatCompletionsDecoder
+from runner.wire.messages import MessagesDecoder
 from runner.wire.responses import ResponsesDecoder
 
 
@@ -75,7 +76,18 @@ async def _send_response(sdk: AsyncOpenAI, headers: Mapping[str, Any]) -> None:
     await sdk.responses.with_raw_response.create(model="", input="", extra_headers=headers)
 
 
+async def _send_message(sdk: AsyncOpenAI, headers: Mapping[str, Any]) -> None:
+    await sdk.post("/messages", cast_to=object, body={}, options={"headers": headers})
+
+
 DIALECTS: Mapping[Api, Dialect] = {
     "chat_completions": Dialect(_send_chat_completion, ChatCompletionsDecoder),
     "responses": Dialect(_send_response, ResponsesDecoder, end_mark=b"response.completed"),
+    "messages": Dialect(
+        _send_message,
+        MessagesDecoder,
+        auth="x-api-key",
+        headers={"anthropic-version": "2023-06-01"},
+        end_mark=b'"message_stop"',
+    ),
 }

@@ -212,7 +212,7 @@ class _Thought:
         return _signed({"type": "thinking", "thinking": thinking}, "signature", self.signature, at_ns)
 
 
-def _signed(block: Mapping[str, object], name: str, signature: object, at_ns: int) -> list[Event]:
+def _signed(block: Mapping[str, str], name: str, signature: object, at_ns: int) -> list[Event]:
     """Return a block of thinking as an event, if it has a signature, which belongs into the field of this name."""
     if not isinstance(signature, str) or not signature:
         return []

@@ -33,7 +33,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
 """Heading -> the commands below it, each with a line that is never cut."""
 
 OPTIONS: Mapping[str, Sequence[str]] = {
-    "Targets": ("model", "provider", "skip_missing", "env_file", "allow_host"),
+    "Targets": ("model", "provider", "vary", "skip_missing", "env_file", "allow_host"),
     "What to ask": (
         *("case", "repeat", "system", "max_tokens", "resume", "retry_errors", "replay", "fast"),
         *("warmup_requests", "seed", "budget", "confirm_over", "yes"),

@@ -14,6 +14,8 @@ def request_body(row: Row, model: str, parameters: Parameters) -> tuple[Body, tu
     sampling, notes = _sampling(row, model, parameters)
     thinking, note = thinking_body(row, model, parameters.thinking)
     body: Body = {"model": model, **sampling, "stream": parameters.stream}
+    if parameters.response_format is not None:
+        body["response_format"] = dict(parameters.response_format)
     if parameters.stream and row.stream_options:
         body["stream_options"] = {"include_usage": True}
     return body | thinking | dict(parameters.extra_body), (*notes, *([note] if note else []))

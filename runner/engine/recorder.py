@@ -77,6 +77,7 @@ class Recorder:
             body_flags=tuple(flag for flag in attempt.fold.notes if flag in BODY_FLAGS),
             warmup=in_flight.request.warmup,
             variant=target.variant,
+            api=in_flight.api,
         )
 
     def _redacted(self, failed: Failed) -> Failed:

@@ -1,16 +1,24 @@
 """The Messages dialect: every stream that its servers really send gives the expected events, however it is cut."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import anyio
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.core.events import Channel, Event, Failed, Finished, Outcome, SignedThinking, Text
+from runner.core.suite import Timeouts
+from runner.wire.client import Client
+from runner.wire.completion_request import CompletionRequest
 from runner.wire.messages import MessagesDecoder
+from runner.wire.read_loop import Attempt
+from tests.support.scripted_server import ScriptedReply, serve
+from tests.wire.test_client import KEY, QUESTION, endpoint_at
 from tests.wire.test_response_decoder import (
     FRAMES,
     JSON,
@@ -176,3 +184,57 @@ def test_cut_before_and_behind_the_stop_reason() -> None:
     for part, outcome, notes in ((before, Outcome.CONNECTION, ()), (behind, Outcome.OK, ("cut_after_finish",))):
         fold = fold_of(sample_of(part), events_of(sample_of(part), [part], CUT))
         assert (fold.outcome(), fold.text(Channel.ANSWER), fold.notes) == (outcome, "Hello", notes)
+
+
+# Over a connection
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    """Run on uvloop, as the command does."""
+    return "asyncio", {"use_uvloop": True}
+
+
+async def ask(reply: ScriptedReply, **row: Any) -> tuple[Attempt, Any]:
+    """Send one request to a server that plays a reply; return the attempt, and the request as it arrived."""
+    attempt = Attempt()
+    with serve(reply) as server, anyio.fail_after(15):
+        client = Client(endpoint_at(server.url, **row))
+        parameters: Mapping[str, object] = {"max_tokens": 5, "stream": True}
+        request = CompletionRequest("m-1", QUESTION, parameters, Timeouts(first_token=1), api="messages")
+        await client.ask(request, attempt)
+        await client.aclose()
+    return attempt, server.requests[0]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("sample", ALL, ids=NAMES)
+async def test_sample_is_decoded_as_expected_over_a_connection(sample: Sample) -> None:
+    """What servers really send gives the same fold over a socket as its bytes alone."""
+    response = (SAMPLES / sample.name / "response.http").read_bytes()
+    attempt, _ = await ask(ScriptedReply([(0, response)], "close"))
+    assert observe(attempt.fold) == expectation(sample)
+
+
+@pytest.mark.anyio
+async def test_request_has_the_headers_and_the_body_of_the_dialect() -> None:
+    """The key is in x-api-key alone, beside the version; a row may name another header for it, and another version."""
+    reply = ScriptedReply([(0, (SAMPLES / "01-text" / "response.http").read_bytes())], "close")
+    _, asked = await ask(reply)
+    assert (asked.method, asked.target) == ("POST", "/v1/messages")
+    assert (asked.headers["x-api-key"], asked.headers["anthropic-version"]) == (KEY, "2023-06-01")
+    assert asked.raw.count(KEY.encode()) == 1
+    assert "authorization" not in asked.headers
+    assert asked.json == {"model": "m-1", "max_tokens": 5, "stream": True, "messages": [*QUESTION]}
+    _, asked = await ask(reply, auth="bearer", headers={"Anthropic-Version": "2024-01-01"})
+    assert (asked.headers["authorization"], "x-api-key" in asked.headers) == (f"Bearer {KEY}", False)
+    assert asked.headers["anthropic-version"] == "2024-01-01"
+
+
+@pytest.mark.anyio
+async def test_nothing_is_waited_for_behind_message_stop() -> None:
+    """A body that stays open behind the last event does not hold up the attempt."""
+    response = (SAMPLES / "01-text" / "response.http").read_bytes()
+    with anyio.fail_after(5):
+        attempt, _ = await ask(ScriptedReply([(0, response)], "close", linger_s=10))
+    assert attempt.fold.outcome() is Outcome.OK

@@ -8,7 +8,7 @@ from runner.core.reply_limit import REPLY_LIMIT
 
 Role = Literal["system", "user", "assistant"]
 Thinking = Literal["on", "off", "low", "medium", "high"]
-Api = Literal["chat_completions", "messages"]
+Api = Literal["chat_completions", "responses", "messages"]
 """The dialect of a request and its response."""
 
 DEFAULT_API: Api = "chat_completions"

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from runner.core.suite import Parameters, Thinking
+from runner.core.suite import Api, Parameters, Thinking
 from runner.providers.provider_row import Parameter, Row
 
 Body = dict[str, object]
@@ -59,7 +59,7 @@ def sampling_fields(
 
 
 def thinking_fields(
-    row: Row, model: str, setting: Thinking | None, api: str, standard: Mapping[Thinking, Mapping[str, object]]
+    row: Row, model: str, setting: Thinking | None, api: Api, standard: Mapping[Thinking, Mapping[str, object]]
 ) -> tuple[Body, str | None]:
     """Return the fields that stand for a `thinking` setting at this provider, or a note that there are none.
 

@@ -30,7 +30,11 @@ from runner.simulator.server import answer_with
 from runner.storage.recordings.reader import RecordingEntry, Recordings, read_recordings
 from runner.storage.recordings.recording import Label, Reads, conversation_digest
 
-APIS: Mapping[str, Api] = {"chat/completions": "chat_completions", "messages": "messages"}
+APIS: Mapping[str, Api] = {
+    "chat/completions": "chat_completions",
+    "responses": "responses",
+    "messages": "messages",
+}
 """The path of each dialect, behind the base URL."""
 
 PARSERS: Mapping[Api, Callable[[bytes], tuple[str, tuple[ChatMessage, ...]]]] = {

@@ -31,6 +31,7 @@ CACHED: Sequence[Path] = (
 CACHE_WRITE: Sequence[Path] = (
     ("cache_creation_input_tokens",),
     ("prompt_tokens_details", "cache_write_tokens"),
+    ("input_tokens_details", "cache_write_tokens"),
 )
 
 LARGEST_COUNT = 2**53

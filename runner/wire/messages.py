@@ -49,7 +49,7 @@ class MessagesDecoder:
         self._usage = UsageCounts()
         self._thoughts: dict[str, _Thought] = {}
         """Index -> a block of thinking that has not ended."""
-        self._had_text = False
+        self._had_text = self._is_finished = False
         self._unread_ns: int | None = None
         """When a delta came that held something, but no text that can be read."""
 
@@ -71,7 +71,8 @@ class MessagesDecoder:
         """Return the events of one JSON object, `EmptyChunk` where it holds none; nothing for one that is unknown."""
         kind = value.get("type")
         if kind == "message_stop":
-            return [StreamDone(at_ns)]
+            # Without a reason it proves nothing: some gateways send it before an error, or in place of one.
+            return [StreamDone(at_ns)] if self._is_finished else []
         if not self.holds_reply(value):
             return []
         events = self._interpret(self._read(value, kind, at_ns), at_ns)
@@ -183,6 +184,7 @@ class MessagesDecoder:
                 self._had_text = True
                 interpreted += self._text.add(event, "thinking")
             elif isinstance(event, Finished):
+                self._is_finished = True
                 interpreted += [*self._text.end_answer(), event]
             else:
                 interpreted.append(event)

@@ -7,7 +7,7 @@ as any other n-th request, but other delays than the requests before, so that re
 import json
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Literal, NamedTuple
@@ -20,6 +20,10 @@ from runner.simulator.tokens import tokenize
 
 WORDS = (" one", " two", " three", " four", " five", " six", " seven", " eight", " nine", " ten")
 """The words of a reply whose length is given."""
+
+
+SUMMARISED_CHUNKS = 8
+"""Chunks of reasoning of which a summary has one."""
 
 
 class Chunk(NamedTuple):
@@ -41,6 +45,8 @@ class TimedAnswer:
     output_tokens: int
     finish_reason: Literal["stop", "length", "content_filter"]
     first_due_ns: int
+    summarised: bool = False
+    """Whether the reasoning is a summary of what its tokens were spent on."""
 
     @property
     def last_due_ns(self) -> int:
@@ -64,6 +70,19 @@ class _Tokens:
 
 def answer(persona: Persona, chat: ChatRequest, nth: int = 1) -> TimedAnswer:
     """Return the persona's answer to the n-th request with this content."""
+    whole = _answer(persona, chat, nth)
+    return _summarise(whole) if chat.summarise and whole.reasoning else whole
+
+
+def _summarise(whole: TimedAnswer) -> TimedAnswer:
+    """Return an answer with a few pieces of its reasoning as the summary; the thinking takes as long, and counts."""
+    thought = [chunk for chunk in whole.chunks if chunk.channel is Channel.REASONING]
+    kept = thought[::SUMMARISED_CHUNKS]
+    chunks = (*kept, *whole.chunks[len(thought) :])
+    return replace(whole, chunks=chunks, reasoning="".join(chunk.text for chunk in kept), summarised=True)
+
+
+def _answer(persona: Persona, chat: ChatRequest, nth: int) -> TimedAnswer:
     thinks = persona.thinks and not chat.thinking_off
     if persona.length is not None and not persona.varies:
         return _answer_at_length(persona, persona.length, chat.max_tokens, "", thinks=thinks)

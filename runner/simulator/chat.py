@@ -31,6 +31,8 @@ class ChatRequest:
     stop: tuple[str, ...] = ()
     seed: int | None = None
     thinking_off: bool = False
+    summarise: bool = False
+    """Whether a summary of the reasoning is asked for, in place of the reasoning."""
 
     @property
     def question(self) -> str:

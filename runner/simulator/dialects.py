@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from runner.simulator import messages, response
+from runner.simulator import messages, response, responses
 from runner.simulator.answer import TimedAnswer
 from runner.simulator.chat import ChatRequest, parse_chat
 from runner.simulator.request import HttpRequest, RequestError
@@ -36,6 +36,14 @@ DIALECTS: Mapping[str, ServedDialect] = {
         steps=response.stream_steps,
         error=lambda error: error.body,
         error_event=lambda error: b"data: %b\n\n" % encode(error.body),
+    ),
+    "/v1/responses": ServedDialect(
+        id_prefix="resp",
+        parse=responses.parse_responses,
+        whole=responses.whole_response,
+        steps=responses.stream_steps,
+        error=lambda error: error.body,
+        error_event=responses.error_event,
     ),
     "/v1/messages": ServedDialect(
         id_prefix="msg",

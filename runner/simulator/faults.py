@@ -37,7 +37,7 @@ STEPS_BEFORE_FAULT = 4
 HTML = b"<!DOCTYPE html><html><head><title>Simulated gateway</title></head><body><h1>Not an API</h1></body></html>\n"
 HTML_TYPE = ("content-type", "text/html; charset=utf-8")
 
-TEXT = re.compile(rb'"(reasoning_content|content|thinking|text)":"')
+TEXT = re.compile(rb'"(reasoning_content|content|thinking|text|delta)":"')
 """What stands before the text of an event."""
 
 

@@ -13,7 +13,7 @@ from runner.core.events import Failed, Outcome
 from runner.core.reply_limit import LARGEST_REPLY_LIMIT
 from runner.core.suite import Api
 from runner.errors import did_you_mean
-from runner.simulator import chat, messages
+from runner.simulator import chat, messages, responses
 from runner.simulator.chat import ChatMessage
 from runner.simulator.request import HttpRequest, RequestError
 from runner.simulator.response import (
@@ -30,15 +30,12 @@ from runner.simulator.server import answer_with
 from runner.storage.recordings.reader import RecordingEntry, Recordings, read_recordings
 from runner.storage.recordings.recording import Label, Reads, conversation_digest
 
-APIS: Mapping[str, Api] = {
-    "chat/completions": "chat_completions",
-    "responses": "responses",
-    "messages": "messages",
-}
+APIS: Mapping[str, Api] = {"chat/completions": "chat_completions", "responses": "responses", "messages": "messages"}
 """The path of each dialect, behind the base URL."""
 
 PARSERS: Mapping[Api, Callable[[bytes], tuple[str, tuple[ChatMessage, ...]]]] = {
     "chat_completions": chat.parse_conversation,
+    "responses": responses.parse_conversation,
     "messages": messages.parse_conversation,
 }
 """Parse the model and the messages of a request's body in each dialect."""

@@ -88,6 +88,6 @@ DIALECTS: Mapping[Api, Dialect] = {
         MessagesDecoder,
         auth="x-api-key",
         headers={"anthropic-version": "2023-06-01"},
-        end_mark=b"message_stop",
+        end_mark=b'"message_stop"',
     ),
 }

@@ -22,20 +22,20 @@ from runner.wire.surrogates import replace_halves
 from runner.wire.usage_counts import UsageCounts, find_usage
 
 
-class Kind(NamedTuple):
+class TextKind(NamedTuple):
     """A kind of text: its channel, and the name of its source where reasoning may come from several."""
 
     channel: Channel
     source: str = ""
 
 
-ANSWER, REFUSAL, CALL = Kind(Channel.ANSWER), Kind(Channel.ANSWER, "refusal"), Kind(Channel.TOOL)
-NAME = Kind(Channel.TOOL, "name")
+ANSWER, REFUSAL, CALL = TextKind(Channel.ANSWER), TextKind(Channel.ANSWER, "refusal"), TextKind(Channel.TOOL)
+NAME = TextKind(Channel.TOOL, "name")
 """The name of a tool, which stands before what it is called with."""
 
-REASONING, SUMMARY = Kind(Channel.REASONING, "text"), Kind(Channel.REASONING, "summary")
+REASONING, SUMMARY = TextKind(Channel.REASONING, "text"), TextKind(Channel.REASONING, "summary")
 
-STREAMED: Mapping[str, Kind] = {
+STREAMED: Mapping[str, TextKind] = {
     "output_text": ANSWER,
     "text": ANSWER,
     "audio.transcript": ANSWER,
@@ -55,7 +55,7 @@ STREAMED: Mapping[str, Kind] = {
 DONE_TEXTS = ("text", "refusal", "arguments", "input", "code", "command", "transcript", "delta")
 """Where `response.NAME.done` has the whole of its part."""
 
-PARTS: Mapping[str, Kind] = {
+PARTS: Mapping[str, TextKind] = {
     "output_text": ANSWER,
     "text": ANSWER,
     "refusal": REFUSAL,
@@ -74,7 +74,7 @@ WHOLE = "response"
 ENDINGS = frozenset({"completed", "incomplete", "failed", "cancelled", "canceled", "done"})
 """The names of the events that end a response, and the statuses of one that has ended."""
 
-FLAGS: Mapping[Kind, str] = {REFUSAL: "refusal", SUMMARY: "summarised_reasoning"}
+FLAGS: Mapping[TextKind, str] = {REFUSAL: "refusal", SUMMARY: "summarised_reasoning"}
 
 
 class ResponsesDecoder:
@@ -123,7 +123,7 @@ class ResponsesDecoder:
         stem, _, phase = name.rpartition(".")
         item = as_object(value.get("item"))
         key = _part_key(value.get("output_index"), value.get("item_id") or item.get("id"))
-        texts: list[tuple[Kind, str]] = []
+        texts: list[tuple[TextKind, str]] = []
         if phase == "delta":
             said = _text_of(value.get("delta")) if stem in STREAMED else ""
             texts = [(STREAMED[stem], said)] if said else []
@@ -166,7 +166,7 @@ class ResponsesDecoder:
             events.append(Flagged(self._unread_ns, "skipped_data"))
         return events
 
-    def _note(self, kind: Kind, key: str, text: str) -> None:
+    def _note(self, kind: TextKind, key: str, text: str) -> None:
         self._had_text = True
         place = kind.channel, f"{key} name" if kind is NAME else key
         if place not in self._heard:
@@ -176,17 +176,18 @@ class ResponsesDecoder:
     def _all_heard(self, channel: Channel) -> str:
         return _joined("".join(text.getvalue() for (each, _), text in self._heard.items() if each is channel))
 
-    def _add(self, texts: Iterable[tuple[Kind, str]], key: str, at_ns: int, origin_ns: int | None) -> list[Event]:
+    def _add(self, texts: Iterable[tuple[TextKind, str]], key: str, at_ns: int, origin_ns: int | None) -> list[Event]:
         """Return the events of texts that belong to one part of the output."""
         events: list[Event] = []
         for kind, text in texts:
             if text:
                 self._note(kind, key, text)
-                events += self._text.add(Text(at_ns, kind.channel, text, origin_ns), kind.source)
-                events += [Flagged(at_ns, FLAGS[kind])] if kind in FLAGS else []
+                new = self._text.add(Text(at_ns, kind.channel, text, origin_ns), kind.source)
+                is_flagged = kind is REFUSAL or (kind is SUMMARY and new)  # some servers repeat the reasoning in it
+                events += [*new, Flagged(at_ns, FLAGS[kind])] if is_flagged else new
         return events
 
-    def _rest(self, kind: Kind, key: str, whole: str) -> list[tuple[Kind, str]]:
+    def _rest(self, kind: TextKind, key: str, whole: str) -> list[tuple[TextKind, str]]:
         """Return what the whole text of a part, or of an item, has beyond what has come for it."""
         found = self._heard.get((kind.channel, key))
         heard, whole = _joined(found.getvalue() if found is not None else ""), _joined(whole)
@@ -196,9 +197,9 @@ class ResponsesDecoder:
             return [] if whole in self._all_heard(kind.channel) else [(kind, whole)]
         return [(kind, whole[len(heard) :])] if whole.startswith(heard) else []
 
-    def _read_item(self, item: Mapping[str, object], key: str, *, begins: bool) -> list[tuple[Kind, str]]:
+    def _read_item(self, item: Mapping[str, object], key: str, *, begins: bool) -> list[tuple[TextKind, str]]:
         """Return what an item of the output has beyond what has come for it; a call begins with its tool's name."""
-        texts: list[tuple[Kind, str]] = []
+        texts: list[tuple[TextKind, str]] = []
         name = _text_of(item.get("name"))
         if name and key not in self._named and str(item.get("type")).endswith("_call"):
             self._named.add(key)
@@ -221,7 +222,7 @@ class ResponsesDecoder:
 
     def _end_text(self, items: Iterable[Mapping[str, object]], at_ns: int) -> list[Event]:
         """Return what the whole output has beyond what was heard, and a flag if it has something else."""
-        whole: dict[Channel, list[tuple[Kind, str]]] = {}
+        whole: dict[Channel, list[tuple[TextKind, str]]] = {}
         for item in items:
             if str(item.get("type")).endswith("_call") and (name := _text_of(item.get("name"))):
                 whole.setdefault(Channel.TOOL, []).append((NAME, name))
@@ -264,9 +265,9 @@ def _name_of(value: Mapping[str, object]) -> str | None:
     return WHOLE if value.get("object") == "response" or isinstance(value.get("output"), list) else None
 
 
-def _texts_of_item(item: Mapping[str, object]) -> dict[Kind, str]:
+def _texts_of_item(item: Mapping[str, object]) -> dict[TextKind, str]:
     """Return the text of each kind in an item of the output, without the name of a tool."""
-    texts: dict[Kind, str] = {}
+    texts: dict[TextKind, str] = {}
     kind = str(item.get("type"))
     if kind.endswith("_call"):
         said = next((given for name in CALL_TEXTS if (given := item.get(name))), "")

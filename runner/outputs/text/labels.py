@@ -47,6 +47,7 @@ FLAGS = {
     "retired_model": "the provider has retired this model's name",
     "several_choices": "more than one reply came; the first is shown",
     "skipped_data": "some events could not be read and were skipped",
+    "summarised_reasoning": "a summary of the reasoning was streamed, so no speed in tokens is given",
     "tokens_from_total": "output tokens were taken from the total, which alone counts the thinking",
     "tokens_in_doubt": "the counts contradict the text or each other, so no speed in tokens is given",
     "unknown_finish_reason": "ended for a reason that is not known here, so it may not be whole",

@@ -18,8 +18,8 @@ from runner.wire.chat_completions import PING
 from runner.wire.error_body import find_error
 from runner.wire.failure import failure
 from runner.wire.json_value import as_object, write_json
-from runner.wire.surrogates import SurrogateJoiner, replace_halves
-from runner.wire.think_tags import ThinkTags
+from runner.wire.reply_text import ReplyText
+from runner.wire.surrogates import replace_halves
 from runner.wire.usage_counts import CACHE_WRITE, CACHED, UsageCounts, counts_something
 
 EVENTS = (
@@ -45,19 +45,18 @@ class MessagesDecoder:
 
     def __init__(self, status: int) -> None:
         self._status = status
-        self._tags = ThinkTags()
-        self._halves = SurrogateJoiner()
+        self._text = ReplyText()
         self._usage = UsageCounts()
         self._thoughts: dict[str, _Thought] = {}
         """Index -> a block of thinking that has not ended."""
-        self._had_text = False
+        self._had_text = self._is_finished = False
         self._unread_ns: int | None = None
         """When a delta came that held something, but no text that can be read."""
 
     @property
     def settled(self) -> bool:
         """Whether `decode_plain` may be used: text has come, and nothing is held back."""
-        return self._had_text and self._halves.settled
+        return self._had_text and self._text.settled
 
     def decode_plain(self, data: bytes, at_ns: int) -> Text | None:
         """Return the text of an event that adds text to the answer and nothing else; None for every other event."""
@@ -65,14 +64,15 @@ class MessagesDecoder:
             event = _PLAIN.decode(data)
         except (DecodeError, UnicodeDecodeError, RecursionError):
             return None
-        text = event.delta.text
-        return Text(at_ns, Channel.ANSWER, text, event.sent_ns) if self._tags.passes(text) else None
+        text = Text(at_ns, Channel.ANSWER, event.delta.text, event.sent_ns)
+        return text if self._text.passes(text, "") else None
 
     def decode(self, value: Mapping[str, object], at_ns: int) -> list[Event]:
         """Return the events of one JSON object, `EmptyChunk` where it holds none; nothing for one that is unknown."""
         kind = value.get("type")
         if kind == "message_stop":
-            return [StreamDone(at_ns)]
+            # Without a reason it proves nothing: some gateways send it before an error, or in place of one.
+            return [StreamDone(at_ns)] if self._is_finished else []
         if not self.holds_reply(value):
             return []
         events = self._interpret(self._read(value, kind, at_ns), at_ns)
@@ -102,8 +102,7 @@ class MessagesDecoder:
 
     def flush(self) -> list[Event]:
         """Return the text that is held back because it may be part of a think tag, or half of a character."""
-        events = [split for event in self._halves.flush() for split in self._split(event)]
-        events += self._tags.flush()
+        events = self._text.flush()
         if self._unread_ns is not None and not self._had_text:
             events.append(Flagged(self._unread_ns, "skipped_data"))
         return events
@@ -183,20 +182,15 @@ class MessagesDecoder:
         for event in events:
             if isinstance(event, Text):
                 self._had_text = True
-                interpreted += [split for joined in self._halves.join(event) for split in self._split(joined)]
+                interpreted += self._text.add(event, "thinking")
             elif isinstance(event, Finished):
-                interpreted += [*self._tags.flush(), event]
+                self._is_finished = True
+                interpreted += [*self._text.end_answer(), event]
             else:
                 interpreted.append(event)
         if not any(isinstance(event, Text | EmptyChunk | Usage | Finished) for event in interpreted):
             interpreted.append(EmptyChunk(at_ns))
         return interpreted
-
-    def _split(self, event: Event) -> list[Event]:
-        """Move reasoning in think tags to its channel. A tool call ends the wait for a tag."""
-        if not isinstance(event, Text) or event.channel is Channel.REASONING:
-            return [event]
-        return self._tags.feed(event) if event.channel is Channel.ANSWER else [*self._tags.flush(), event]
 
 
 @dataclass(slots=True)

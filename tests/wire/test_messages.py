@@ -1,72 +1,40 @@
-"""The Messages dialect: every stream that its servers really send gives the expected events, however it is cut."""
+"""The Messages dialect: values of any shape, what its plain path has to agree with, and its requests."""
 
 import json
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
+import anyio
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.core.events import Channel, Event, Failed, Finished, Outcome, SignedThinking, Text
+from runner.core.suite import Timeouts
+from runner.wire.client import Client
+from runner.wire.completion_request import CompletionRequest
 from runner.wire.messages import MessagesDecoder
+from runner.wire.read_loop import Attempt
+from tests.support.scripted_server import ScriptedReply, serve
+from tests.wire.test_client import KEY, QUESTION, endpoint_at
 from tests.wire.test_response_decoder import (
     FRAMES,
     JSON,
     Sample,
     decode,
-    expectation,
     fold_of,
     load_sample,
-    observe,
     sample_of,
-    split,
 )
 
-SAMPLES = Path(__file__).parents[1] / "samples" / "messages"
-ALL = [load_sample(folder) for folder in sorted(SAMPLES.iterdir())]
-NAMES = [sample.name for sample in ALL]
+HELLO = Path(__file__).parents[1] / "samples" / "messages" / "01-text"
+"""The sample of an ordinary stream."""
 
 
 def events_of(sample: Sample, reads: Iterable[bytes], ended_by: Failed | None = None) -> list[Event]:
     """Return the events of a sample in the given reads."""
     return decode(sample, reads, ended_by, MessagesDecoder)
-
-
-@pytest.mark.parametrize("sample", ALL, ids=NAMES)
-def test_sample_is_decoded_as_expected_in_one_read(sample: Sample) -> None:
-    """A response in one read gives the fields that its sample expects, and no others."""
-    assert observe(fold_of(sample, events_of(sample, [sample.body]))) == expectation(sample)
-
-
-@pytest.mark.parametrize("sample", ALL, ids=NAMES)
-def test_sample_is_decoded_the_same_byte_by_byte(sample: Sample) -> None:
-    """Reads of one byte give the same events as one read."""
-    single_bytes = (sample.body[place : place + 1] for place in range(len(sample.body)))
-    assert events_of(sample, single_bytes) == events_of(sample, [sample.body])
-
-
-@given(st.sampled_from(ALL), st.lists(st.integers(0, 5_000), max_size=12))
-@settings(deadline=None)
-def test_sample_is_decoded_the_same_at_random_cuts(sample: Sample, cuts: list[int]) -> None:
-    """Wherever reads cut a response, the events are the same."""
-    assert events_of(sample, split(sample.body, cuts)) == events_of(sample, [sample.body])
-
-
-@given(
-    st.sampled_from(ALL),
-    st.lists(st.tuples(st.integers(0, 5_000), st.integers(0, 255)), min_size=1, max_size=5),
-    st.lists(st.integers(0, 5_000), max_size=5),
-)
-@settings(deadline=None)
-def test_damaged_samples_raise_nothing(sample: Sample, damage: list[tuple[int, int]], cuts: list[int]) -> None:
-    """A response with some bytes changed gives the same events at any cuts."""
-    body = bytearray(sample.body)
-    for place, byte in damage:
-        body[place % len(body)] = byte
-    damaged = replace(sample, body=bytes(body))
-    assert events_of(damaged, [damaged.body]) == events_of(damaged, split(damaged.body, cuts))
 
 
 KINDS = (
@@ -106,17 +74,6 @@ def test_arbitrary_json_under_known_names_raises_nothing(values: list[object], f
                 assert event.reason.encode()
             case SignedThinking():
                 assert "".join(event.block.values()).encode()
-
-
-@given(
-    st.binary(max_size=300),
-    st.sampled_from([200, 204, 301, 400, 429, 503, 529]),
-    st.lists(st.integers(0, 300), max_size=4),
-)
-def test_arbitrary_bytes_have_an_outcome_other_than_ok(body: bytes, status: int, cuts: list[int]) -> None:
-    """Nothing raises, whatever a server sends."""
-    sample = sample_of(body, status)
-    assert fold_of(sample, events_of(sample, split(body, cuts))).outcome() is not Outcome.OK
 
 
 DELTAS = st.fixed_dictionaries(
@@ -171,8 +128,53 @@ CUT = Failed(9, Outcome.CONNECTION, "reset")
 
 def test_cut_before_and_behind_the_stop_reason() -> None:
     """A connection that breaks behind the stop_reason takes nothing back; before it, it is the failure."""
-    body = next(sample for sample in ALL if sample.name == "01-text").body
+    body = load_sample(HELLO).body
     before, behind = body.partition(b"event: message_delta")[0], body.partition(b"event: message_stop")[0]
     for part, outcome, notes in ((before, Outcome.CONNECTION, ()), (behind, Outcome.OK, ("cut_after_finish",))):
         fold = fold_of(sample_of(part), events_of(sample_of(part), [part], CUT))
         assert (fold.outcome(), fold.text(Channel.ANSWER), fold.notes) == (outcome, "Hello", notes)
+
+
+# Over a connection
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    """Run on uvloop, as the command does."""
+    return "asyncio", {"use_uvloop": True}
+
+
+async def ask(reply: ScriptedReply, **row: Any) -> tuple[Attempt, Any]:
+    """Send one request to a server that plays a reply; return the attempt, and the request as it arrived."""
+    attempt = Attempt()
+    with serve(reply) as server, anyio.fail_after(15):
+        client = Client(endpoint_at(server.url, **row))
+        parameters: Mapping[str, object] = {"max_tokens": 5, "stream": True}
+        request = CompletionRequest("m-1", QUESTION, parameters, Timeouts(first_token=1), api="messages")
+        await client.ask(request, attempt)
+        await client.aclose()
+    return attempt, server.requests[0]
+
+
+@pytest.mark.anyio
+async def test_request_has_the_headers_and_the_body_of_the_dialect() -> None:
+    """The key is in x-api-key alone, beside the version; a row may name another header for it, and another version."""
+    reply = ScriptedReply([(0, (HELLO / "response.http").read_bytes())], "close")
+    _, asked = await ask(reply)
+    assert (asked.method, asked.target) == ("POST", "/v1/messages")
+    assert (asked.headers["x-api-key"], asked.headers["anthropic-version"]) == (KEY, "2023-06-01")
+    assert asked.raw.count(KEY.encode()) == 1
+    assert "authorization" not in asked.headers
+    assert asked.json == {"model": "m-1", "max_tokens": 5, "stream": True, "messages": [*QUESTION]}
+    _, asked = await ask(reply, auth="bearer", headers={"Anthropic-Version": "2024-01-01"})
+    assert (asked.headers["authorization"], "x-api-key" in asked.headers) == (f"Bearer {KEY}", False)
+    assert asked.headers["anthropic-version"] == "2024-01-01"
+
+
+@pytest.mark.anyio
+async def test_nothing_is_waited_for_behind_message_stop() -> None:
+    """A body that stays open behind the last event does not hold up the attempt."""
+    response = (HELLO / "response.http").read_bytes()
+    with anyio.fail_after(5):
+        attempt, _ = await ask(ScriptedReply([(0, response)], "close", linger_s=10))
+    assert attempt.fold.outcome() is Outcome.OK

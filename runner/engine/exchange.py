@@ -176,7 +176,7 @@ class RequestExchange:
         gives_back = BUILDERS[template.api].gives_back_thinking
         messages = [_as_mapping(message, gives_back=gives_back) for message in request.messages(self.salt)]
         completion = CompletionRequest(
-            template.target.model,
+            template.target.model_sent,
             messages,
             template.body,
             template.timeouts,

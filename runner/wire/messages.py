@@ -15,7 +15,7 @@ from msgspec.json import Decoder
 from runner.core.events import Channel, EmptyChunk, Event, Finished, Flagged, SignedThinking, StreamDone, Text, Usage
 from runner.core.finish_reasons import FinishClass, classify_reason
 from runner.wire.chat_completions import PING
-from runner.wire.error_body import find_error
+from runner.wire.error_body import find_error, first_object, reports_error
 from runner.wire.failure import failure
 from runner.wire.json_value import as_object, write_json
 from runner.wire.reply_text import ReplyText
@@ -59,13 +59,23 @@ class MessagesDecoder:
         return self._had_text and self._text.settled
 
     def decode_plain(self, data: bytes, at_ns: int) -> Text | None:
-        """Return the text of an event that adds text to the answer and nothing else; None for every other event."""
+        """Return the text of an event that adds to the answer or to a thought and nothing else; None for the others."""
         try:
             event = _PLAIN.decode(data)
         except (DecodeError, UnicodeDecodeError, RecursionError):
             return None
-        text = Text(at_ns, Channel.ANSWER, event.delta.text, event.sent_ns)
-        return text if self._text.passes(text, "") else None
+        delta = event.delta
+        if isinstance(delta, _TextDelta):
+            text = Text(at_ns, Channel.ANSWER, delta.text, event.sent_ns)
+            return text if self._text.passes(text, "") else None
+        text, thought = (
+            Text(at_ns, Channel.REASONING, delta.thinking, event.sent_ns),
+            self._thoughts.get(str(event.index)),
+        )
+        if thought is None or not self._text.passes(text, "thinking"):
+            return None
+        thought.pieces.append(text.text)
+        return text
 
     def decode(self, value: Mapping[str, object], at_ns: int) -> list[Event]:
         """Return the events of one JSON object, `EmptyChunk` where it holds none; nothing for one that is unknown."""
@@ -84,7 +94,8 @@ class MessagesDecoder:
 
     def find_error(self, value: object) -> Mapping[str, object] | None:
         """Return the object within a JSON value that reports an error: the value itself, or the first of a list."""
-        return find_error(value)
+        found = first_object(value)
+        return None if self.holds_reply(found) and not reports_error(found) else find_error(found)
 
     def holds_reply(self, value: object) -> bool:
         """Return whether a JSON value is an event of a reply, or a whole message."""
@@ -230,14 +241,17 @@ def _origin_ns(value: object) -> int | None:
 # The plain event: nearly all events are like this.
 
 
-class _TextDelta(Struct, gc=False, forbid_unknown_fields=True):
-    type: Literal["text_delta"]
+class _TextDelta(Struct, gc=False, forbid_unknown_fields=True, tag_field="type", tag="text_delta"):
     text: Annotated[str, Meta(min_length=1)]
+
+
+class _ThinkingDelta(Struct, gc=False, forbid_unknown_fields=True, tag_field="type", tag="thinking_delta"):
+    thinking: Annotated[str, Meta(min_length=1)]
 
 
 class _TextEvent(Struct, gc=False, forbid_unknown_fields=True):
     type: Literal["content_block_delta"]
-    delta: _TextDelta
+    delta: _TextDelta | _ThinkingDelta
     index: int = 0
     sent_ns: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.core.events import Channel, Event, Failed, Finished, Outcome, SignedThinking, Text
+from runner.core.events import Channel, EmptyChunk, Event, Failed, Finished, Outcome, SignedThinking, Text
 from runner.core.suite import Timeouts
 from runner.wire.client import Client
 from runner.wire.completion_request import CompletionRequest
@@ -113,6 +113,21 @@ def test_ordinary_event_is_plain_once_text_has_come() -> None:
     assert decoder.settled
     assert decoder.decode_plain(piece % b" you", 2) == Text(2, Channel.ANSWER, " you")
     assert decoder.decode_plain(piece % b"", 2) is None
+
+
+def test_ordinary_thinking_is_plain_within_a_block_that_has_begun() -> None:
+    """A piece of a thought is decoded by `decode_plain`, and is given back with the others."""
+    begun = {"type": "content_block_start", "index": 0, "content_block": {"type": "thinking", "thinking": ""}}
+    piece = b'{"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":"%s"}}'
+    signature = {"type": "signature_delta", "signature": "EqQB"}
+    decoder = MessagesDecoder(200)
+    assert decoder.decode_plain(piece % b"27 =", 1) is None
+    decoder.decode(begun, 1)
+    assert decoder.decode(json.loads(piece % b"27 ="), 2) == [Text(2, Channel.REASONING, "27 =")]
+    assert decoder.decode_plain(piece % b" 3 x 9", 3) == Text(3, Channel.REASONING, " 3 x 9")
+    decoder.decode({"type": "content_block_delta", "index": 0, "delta": signature}, 4)
+    block = {"type": "thinking", "thinking": "27 = 3 x 9", "signature": "EqQB"}
+    assert decoder.decode({"type": "content_block_stop", "index": 0}, 5) == [SignedThinking(5, block), EmptyChunk(5)]
 
 
 def test_text_carries_the_senders_clock_and_the_model_is_noted() -> None:

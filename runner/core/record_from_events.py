@@ -317,9 +317,10 @@ class Fold:
     def notes(self) -> tuple[str, ...]:
         """The flags of the attempt, sorted."""
         notes = set(self._notes)
-        if self.usage is not None:
-            notes |= {"tokens_from_total"} if self.usage.inferred else set()
-            notes |= {"tokens_in_doubt"} if self.usage.in_doubt else set()
+        if self.usage is not None and self.usage.inferred:
+            notes.add("tokens_from_total")
+        if self.usage is not None and self.usage.in_doubt:
+            notes.add("tokens_in_doubt")
         if self.finish_reason is not None and classify_reason(self.finish_reason) is FinishClass.UNKNOWN:
             notes.add("unknown_finish_reason")
         return tuple(sorted(notes))

@@ -1,7 +1,6 @@
 """Doubts about a reply that ended well: what its texts say against it. Pure."""
 
 import re
-from collections.abc import Iterator
 
 from runner.core.events import TIMED, Channel, Outcome
 from runner.core.finish_reasons import FinishClass, classify_reason
@@ -33,19 +32,20 @@ def holds_think_tag(text: str) -> bool:
 
 def doubts_about(
     outcome: Outcome, finish_reason: str | None, channels: str, reply: str | None, reasoning: str | None
-) -> Iterator[str]:
-    """Yield the flags that follow from a reply's texts. `channels` has a letter for each text event.
+) -> set[str]:
+    """Return the flags that follow from a reply's texts. `channels` has a letter for each text event.
 
-    Texts that were not kept raise no doubt.
+    Texts that were not kept raise no doubt, nor does a reply that failed.
     """
     if outcome not in TIMED:
-        return
-    if reply and holds_think_tag(reply):
-        yield "think_tag_in_answer"
-    if reply and reasoning and reply.strip() == reasoning.strip():
-        yield "reasoning_is_answer"
+        return set()
     is_known = bool(channels) or reply is not None
-    if is_known and outcome is Outcome.OK and Channel.ANSWER not in channels and Channel.TOOL not in channels:
-        yield "no_answer"
-    if is_known and classify_reason(finish_reason or "") is FinishClass.TOOLS and Channel.TOOL not in channels:
-        yield "no_tool_call"
+    without_tool = is_known and Channel.TOOL not in channels
+    for_tool = classify_reason(finish_reason or "") is FinishClass.TOOLS
+    flags = {
+        "think_tag_in_answer": bool(reply) and holds_think_tag(reply or ""),
+        "reasoning_is_answer": bool(reply and reasoning) and (reply or "").strip() == (reasoning or "").strip(),
+        "no_answer": outcome is Outcome.OK and without_tool and Channel.ANSWER not in channels,
+        "no_tool_call": for_tool and without_tool,
+    }
+    return {flag for flag, holds in flags.items() if holds}

@@ -207,9 +207,11 @@ class Fold:
 
     def _take_apart_cumulative(self, channel: Channel) -> None:
         """Reduce pieces, each of which holds all of the channel's text so far, to what they add."""
-        lengths = self._lengths_of(channel)
-        if not lengths or lengths[-1] <= lengths[0]:
+        channels = self._channels.getvalue()
+        first, last = channels.find(channel), channels.rfind(channel)
+        if first < 0 or self._lengths[last] <= self._lengths[first]:
             return
+        lengths = self._lengths_of(channel)
         if not all(before <= after for before, after in pairwise(lengths)):
             self._not_cumulative.add(channel)
             return

@@ -5,8 +5,9 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+from tests.conftest import RunCli
 from tests.support.command import compare, read_lines, read_rows, write_config, write_yaml
-from tests.support.scripted_server import ReceivedRequest, ScriptedReply, http_head, serve
+from tests.support.scripted_server import ReceivedRequest, ScriptedReply, http_head, json_reply, serve
 
 TALK = {"id": "talk", "turns": ["27 is?", "And then?", "The end?"]}
 
@@ -86,6 +87,19 @@ def test_a_resumed_conversation_gives_back_what_the_journal_holds(tmp_path: Path
     assert done.returncode == 0, done.stderr
     assert len(server.requests) == 4
     assert server.requests[3].json["messages"] == server.requests[2].json["messages"]
+
+
+def test_a_chat_gives_signed_thinking_back_and_leaves_a_failed_turn_out(tmp_path: Path, run_cli: RunCli) -> None:
+    """Turns that are typed one by one have the same history as those of a suite."""
+
+    def answer_or_fail(asked: ReceivedRequest) -> ScriptedReply:
+        return json_reply("400 Bad Request", {"error": {"message": "no"}}) if asked.number == 1 else answer(asked)
+
+    with serve(answer_or_fail) as server:
+        prepare(tmp_path, server.url)
+        run_cli("chat", "-m", "acme/m-1", "-o", "said", input="one\ntwo\nthree\nfour\n\n", cwd=tmp_path)
+    told = [turn["content"] for turn in server.requests[3].json["messages"]]
+    assert told == ["one", blocks(0, "reply 0"), "three", blocks(2, "reply 2"), "four"]
 
 
 def test_a_recording_is_replayed_and_rederived_in_its_dialect(tmp_path: Path) -> None:

@@ -117,6 +117,20 @@ def test_a_recording_is_replayed_and_rederived_in_its_dialect(tmp_path: Path) ->
     assert "unchanged: 3" in rederived.stdout + rederived.stderr
 
 
+def test_a_conversation_that_is_sent_in_another_form_is_found_in_its_recording(tmp_path: Path) -> None:
+    """Several messages of the system, and several in a row of one role, are recorded as the server reads them."""
+    roles = (("system", "Be brief."), ("user", "a"), ("system", "Be kind."), ("user", "b"))
+    case = {"id": "odd", "messages": [{"role": role, "content": text} for role, text in roles]}
+    with serve(answer) as server:
+        prepare(tmp_path, server.url)
+        suite = {"version": 1, "targets": [{"provider": "acme", "max_tokens": 50}], "cases": [case]}
+        write_yaml(tmp_path / "suite.yaml", suite)
+        compare(tmp_path, "run", "suite.yaml", "-o", "out", "--record")
+    replayed = compare(tmp_path, "run", "suite.yaml", "--replay", "out", "-o", "again")
+    assert replayed.returncode == 0, replayed.stderr
+    assert [row["reply"] for row in read_rows(tmp_path / "again")] == ["reply 0"]
+
+
 def test_one_suite_runs_over_two_dialects_at_once(tmp_path: Path) -> None:
     """The simulator says the same in both, and the rows say which was asked; the server checks every signature."""
     personas = [{"provider": "sim", "models": ["thinker"], "api": "messages", "max_tokens": 2000}]

@@ -14,9 +14,17 @@ from runner.core.bursts import first_arrival, in_one_burst, is_held_back
 from runner.core.charge import charged_cost
 from runner.core.events import TIMED, Channel, Outcome
 from runner.core.model_family import is_other_model
+from runner.core.reply_doubts import doubts_about
 from runner.core.suite import DEFAULT_API
 from runner.core.target_name import TargetName
-from runner.core.token_estimate import LETTERS_PER_TOKEN, ample_tokens, fewest_tokens, most_tokens
+from runner.core.token_estimate import (
+    LETTERS_PER_TOKEN,
+    LIKELY_AT_MOST,
+    ample_tokens,
+    fewest_tokens,
+    likely_tokens,
+    most_tokens,
+)
 
 UNHEARD_TOKENS, LONGEST_UTF8 = 64, 4
 """A reply may have this many tokens beyond its text, for the marks around it and its tool calls; so may its reasoning,
@@ -230,15 +238,22 @@ class Record:
 
     @cached_property
     def summarised_reasoning(self) -> bool:
-        """Whether the reasoning that was streamed is a summary: as its events say, or far shorter than its tokens."""
-        if "summarised_reasoning" in self.noted:
-            return True
+        """Whether the reasoning that was streamed is a summary: far shorter than its tokens.
+
+        What the API calls a summary need not be one, since gateways send whole reasoning so. It is taken for one if it
+        is shorter than its tokens at all, or if they were not counted.
+        """
         lengths = zip(self.text_events.channels, self.text_events.lengths, strict=True)
         chars = sum(length for channel, length in lengths if channel == Channel.REASONING)
-        tokens = (self.reasoning_tokens or 0) - UNHEARD_TOKENS
-        if not chars or tokens <= chars / 4 or self.outcome not in TIMED:  # few texts are looked at
+        is_named = "reasoning_summary" in self.noted
+        if not chars or self.outcome not in TIMED:
             return False
-        return tokens > (LONGEST_UTF8 * chars if self.reasoning is None else ample_tokens(self.reasoning))
+        if not self.reasoning_tokens:
+            return is_named
+        tokens = self.reasoning_tokens - UNHEARD_TOKENS
+        if self.reasoning is None or tokens <= chars / 4:  # few texts are looked at
+            return tokens > LONGEST_UTF8 * chars
+        return tokens > (LIKELY_AT_MOST * likely_tokens(self.reasoning) if is_named else ample_tokens(self.reasoning))
 
     @cached_property
     def unseen_tokens(self) -> bool:
@@ -253,10 +268,13 @@ class Record:
 
     @cached_property
     def tokens_in_doubt(self) -> bool:
-        """Whether the counts contradict the text or each other: too few for it, or more thinking than output."""
+        """Whether the counts contradict the text or each other: too few for it, or a part of more than the whole."""
+        if "tokens_in_doubt" in self.noted:
+            return True
         if self.output_tokens is None or self.outcome not in TIMED:
             return False
-        if (self.reasoning_tokens or 0) > self.output_tokens:
+        of_input = self.input_tokens is not None and (self.cached_tokens or 0) > self.input_tokens
+        if of_input or (self.reasoning_tokens or 0) > self.output_tokens:
             return True
         least = self.output_tokens * LETTERS_PER_TOKEN + UNHEARD_TOKENS
         return (self.chars or 0) > least and self._bound(fewest_tokens) * LETTERS_PER_TOKEN > least
@@ -378,7 +396,8 @@ class Record:
             "tokens_in_doubt": self.tokens_in_doubt,
             "provider_cost": bool(charged_cost(self.usage)) and not self.identity.simulated,
         }
-        return tuple(sorted({*self.noted, *(word for word, true in derived.items() if true)}))
+        doubts = doubts_about(self.outcome, self.finish_reason, self.text_events.channels, self.reply, self.reasoning)
+        return tuple(sorted({*self.noted, *doubts, *(word for word, true in derived.items() if true)}))
 
     @property
     def other_model(self) -> bool:

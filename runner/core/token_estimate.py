@@ -68,6 +68,10 @@ def fewest_tokens(text: str) -> float:
     return len(ROWS.sub("", text)) / LETTERS_PER_TOKEN
 
 
+LIKELY_AT_MOST = 4 / 3
+"""A text has this many times its likely tokens at most, as a rule."""
+
+
 def likely_tokens(text: str) -> float:
     """Return the most likely number of tokens of a text; it may be wrong by a third either way."""
     cjk = sum(any(first <= ord(character) <= last for first, last in CJK) for character in text)

@@ -74,7 +74,7 @@ WHOLE = "response"
 ENDINGS = frozenset({"completed", "incomplete", "failed", "cancelled", "canceled", "done"})
 """The names of the events that end a response, and the statuses of one that has ended."""
 
-FLAGS: Mapping[TextKind, str] = {REFUSAL: "refusal", SUMMARY: "summarised_reasoning"}
+FLAGS: Mapping[TextKind, str] = {REFUSAL: "refusal", SUMMARY: "reasoning_summary"}
 
 
 class ResponsesDecoder:
@@ -215,7 +215,7 @@ class ResponsesDecoder:
         output = response.get("output")
         items = [as_object(item) for item in output] if isinstance(output, list) else []
         events: list[Event] = [EmptyChunk(at_ns, _model_of(response)), *self._end_text(items, at_ns)]
-        usage = find_usage(response, {})
+        usage = find_usage(response, ())
         if usage is not None:
             events.append(self._usage.add(usage, at_ns))
         return [*events, *self._text.end_answer(), *self._ending(response, name, at_ns)]
@@ -316,6 +316,7 @@ def _origin_ns(value: object) -> int | None:
 class _PlainEvent(Struct, gc=False, forbid_unknown_fields=True):
     type: Literal["response.output_text.delta", "response.reasoning_text.delta"]
     delta: Annotated[str, Meta(min_length=1)]
+    model: object = None
     item_id: str | None = None
     output_index: int | None = None
     sent_ns: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None

@@ -239,11 +239,27 @@ def test_a_summary_of_reasoning_gives_no_rate_and_is_flagged(name: str) -> None:
     assert record.output_cps
 
 
-def test_reasoning_that_its_events_call_a_summary_is_one_whatever_its_length() -> None:
-    """A summary by a second model is not among the tokens at all; a failed row is judged by its events alone."""
+def test_what_the_api_calls_a_summary_is_one_if_it_is_shorter_than_its_tokens() -> None:
+    """LiteLLM sends whole reasoning in the events of summaries; a real one may have half the length of the thinking."""
+    named = {"noted": ("reasoning_summary",)}
     text, tokens = WHOLE_REASONING["gpt-oss, English"]
-    assert reasoned(text, tokens, noted=("summarised_reasoning",)).tpot_s is None
-    assert reasoned(text, 0, noted=("summarised_reasoning",)).tpot_s is None
+    assert reasoned(text, tokens, **named).output_tps is not None
+    half = reasoned(text, 2 * tokens, **named)
+    assert half.flags == ("reasoning_summary", "summarised_reasoning")
+    assert half.tpot_s is None
+    assert not reasoned(text, 2 * tokens).summarised_reasoning
+
+
+@pytest.mark.parametrize("tokens", [None, 0])
+def test_a_summary_whose_thinking_nobody_counted_gives_no_rate(tokens: int | None) -> None:
+    """How much was thought is unknown."""
+    text, _ = WHOLE_REASONING["gpt-oss, English"]
+    record = reasoned(text, 0, output_tokens=900, reasoning_tokens=tokens, noted=("reasoning_summary",))
+    assert (record.summarised_reasoning, record.tpot_s) == (True, None)
+
+
+def test_a_failed_reply_is_not_judged() -> None:
+    """Of a reply that broke off, less may have come than was thought."""
     short, many = SUMMARIES["a Chinese summary"]
     assert replace(reasoned(short, many), outcome=Outcome.TRUNCATED).flags == ()
 

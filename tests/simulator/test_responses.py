@@ -84,7 +84,7 @@ def test_a_summary_has_fewer_words_than_were_thought_and_takes_as_long(base_url:
     assert fold.text(Channel.REASONING) == " one nine seven"
     assert fold.usage is not None
     assert fold.usage.reasoning_tokens == 17
-    assert fold.notes == ("summarised_reasoning",)
+    assert fold.notes == ("reasoning_summary",)
 
 
 def test_all_dialects_say_the_same_to_the_same_conversation(base_url: str) -> None:

@@ -151,7 +151,8 @@ class ResponseBody:
         self._timestamps_ns.append(at_ns)
         self._pieces.append(data)
         self._size += len(data)
-        if self._size > self._wake_above or DONE_MARK in data[-24:].upper() or ERROR_MARK in data:
+        may_be_done = data.rfind(DONE_MARK[:1], -24) >= 0  # looked for first, since copies of the end take longer
+        if self._size > self._wake_above or (may_be_done and DONE_MARK in data[-24:].upper()) or ERROR_MARK in data:
             self._urgent = True
             self._bound()
             self.wake()

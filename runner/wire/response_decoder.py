@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-from runner.core.events import Ended, Event, Failed, Finished, Flagged, ResponseStarted, StreamDone
+from runner.core.events import Ended, Event, Failed, Finished, Flagged, ResponseStarted, StreamDone, Text
 from runner.core.record_from_events import Fold
 from runner.core.reply_limit import LARGEST_REPLY_LIMIT
 from runner.storage.recordings.recording import Label, Reads

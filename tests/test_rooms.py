@@ -18,7 +18,8 @@ from textwrap import dedent
 
 import pytest
 
-from runner.cli import commands
+from runner.cli import FORMER_NAMES
+from runner.cli.help import COMMANDS
 
 CHECKOUT = Path(__file__).parents[1]
 PACKAGE = CHECKOUT / "runner"
@@ -492,7 +493,7 @@ def loaded(*command: str) -> set[str]:
     return {line.rpartition("|")[2].strip() for line in lines}
 
 
-@pytest.mark.parametrize("command", [(), *((name,) for name in sorted(commands.commands))])
+@pytest.mark.parametrize("command", [(), *((name,) for group in (*COMMANDS.values(), FORMER_NAMES) for name in group)])
 def test_help_is_light(command: tuple[str, ...]) -> None:
     """Neither the command's help nor a sub-command's loads a heavy library or looks for entry points."""
     names = loaded("-m", "runner", *command, "--help")

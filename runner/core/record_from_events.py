@@ -267,8 +267,8 @@ class Fold:
         self._note_data(at_ns)
 
     def add_texts(self, texts: Sequence[Text]) -> None:
-        """Add texts as `add` adds each of them; in columns, which is faster, once none can be a repetition."""
-        longest = max((len(text.text) for text in texts), default=0)
+        """Add one or more texts as `add` adds each; in columns, which is faster, once none can be a repetition."""
+        longest = max([len(text.text) for text in texts])
         grown = [self._texts[channel] for channel in {text.channel for text in texts}]
         for place, text in enumerate(texts):
             if all(so_far.tell() > longest + TRIMMED_CHARS for so_far in grown):
@@ -318,10 +318,10 @@ class Fold:
         """Return the text events in microseconds since the request was sent, at `sent_ns`."""
         complete = len(self._origin_ns) == len(self._at_ns)
         return TextEvents(
-            at_us=tuple((at - sent_ns) // 1000 for at in self._at_ns),
+            at_us=tuple([(at - sent_ns) // 1000 for at in self._at_ns]),
             channels=self._channels.getvalue(),
             lengths=tuple(self._lengths),
-            origin_us=tuple((at - sent_ns) // 1000 for at in self._origin_ns) if complete else (),
+            origin_us=tuple([(at - sent_ns) // 1000 for at in self._origin_ns]) if complete else (),
         )
 
     def outcome(self) -> Outcome:

@@ -30,6 +30,9 @@ REPLY_NAMES = frozenset({"usage", "x_groq", "model", "delta", "message", "prompt
 OWN_NAMES = frozenset({"choices", "usage", "x_groq", "error"})
 """Fields of which a stream of this dialect has at least one."""
 
+WITH_DATA = (Text, EmptyChunk, Usage, Finished, WholeMessage)
+"""The events that say that a chunk came."""
+
 PING = re.compile(r"(server[_ -]?)?(ping|pong|heart[_ -]?beat|keep[_ -]?alive|hb|alive|noop)", re.IGNORECASE)
 PING_NAMES = ("type", "event", "object", "status", "kind", "action", "message")
 
@@ -161,7 +164,7 @@ class ChatCompletionsDecoder:
                 interpreted.append(self._usage.add(event.raw, at_ns))
             else:
                 interpreted.append(event)
-        if not any(isinstance(event, Text | EmptyChunk | Usage | Finished | WholeMessage) for event in interpreted):
+        if not any(isinstance(event, WITH_DATA) for event in interpreted):
             interpreted.append(EmptyChunk(at_ns))
         return interpreted
 

@@ -158,7 +158,8 @@ class _ReadLoop:
         self._note_shared(reads)
         while reads:
             texts = self.decoder.feed_plain(reads)
-            self._add_texts(texts)
+            if texts:
+                self._add_texts(texts)
             if len(texts) < len(reads):
                 self._decode_any(*reads[len(texts)])
             reads = reads[len(texts) + 1 :]

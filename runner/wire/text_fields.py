@@ -7,6 +7,7 @@ from runner.core.events import Channel
 from runner.wire.json_value import as_object, write_json
 
 REASONING_NAMES = ("reasoning_content", "reasoning", "thinking", "reasoning_text", "thoughts")
+REASONING_FIELDS = frozenset({*REASONING_NAMES, "reasoning_details"})
 REASONING_PARTS = ("thinking", "reasoning")
 INNER = ("content", "text", "summary")
 """Where the text stands in reasoning that is an object."""
@@ -38,6 +39,8 @@ def texts_by_channel(delta: Mapping[str, object]) -> Sequence[tuple[Channel, str
 
 def reasoning_of(delta: Mapping[str, object]) -> tuple[str, str]:
     """Return the field that holds reasoning, and the reasoning. Gateways repeat it, so only the first is taken."""
+    if REASONING_FIELDS.isdisjoint(delta):
+        return "", ""
     for name in REASONING_NAMES:
         value = delta.get(name)
         if value:

@@ -493,6 +493,9 @@ def loaded(*command: str) -> set[str]:
     return {line.rpartition("|")[2].strip() for line in lines}
 
 
+HELPS = (("--help",), ("schema", "--help"), ("run", "--help"))
+
+
 @pytest.mark.parametrize("command", [(), *((name,) for group in (*COMMANDS.values(), FORMER_NAMES) for name in group)])
 def test_help_is_light(command: tuple[str, ...]) -> None:
     """Neither the command's help nor a sub-command's loads a heavy library or looks for entry points."""
@@ -500,6 +503,12 @@ def test_help_is_light(command: tuple[str, ...]) -> None:
     assert {"runner.cli", "click"} <= names
     assert {library_of(name) for name in names} & HEAVY == set()
     assert names & ENTRY_POINTS == set()
+
+
+def test_a_command_is_imported_when_it_is_used() -> None:
+    """Neither the list of commands nor the help of one that does not run anything loads the options of a run."""
+    needing = {command: "runner.commands.run.options" in loaded("-m", "runner", *command) for command in HELPS}
+    assert needing == {HELPS[0]: False, HELPS[1]: False, HELPS[2]: True}
 
 
 def test_importing_the_package_is_light() -> None:

@@ -155,9 +155,6 @@ class ThinkTags:
         begin = len(joined) - len(joined.lstrip())
         if not joined[begin:] and begin <= LONGEST_BLANK:
             return False
-        if joined[begin : begin + 1] not in STARTS:
-            self._state = _State.ANSWER
-            return True
         found = OPENING.match(joined, begin) or WRAPPER.match(joined, begin)
         lone = LONE_CLOSING.match(joined, begin) if self._state is _State.START else None
         if begin <= LONGEST_BLANK and (found or lone):

@@ -220,13 +220,12 @@ class Fold:
         least = LONG_PIECES if may_be_two else SHORT_PIECES if is_short else CUMULATIVE_PIECES
         if len(lengths) < least or (is_short and not all(before < after for before, after in pairwise(lengths))):
             return
-        pieces = self._pieces()
-        own = [piece.text for piece in pieces if piece.channel is channel]
+        own = self._divide(channel, lengths)
         if not all(after.startswith(before) for before, after in pairwise(own)):
             self._not_cumulative.add(channel)
             return
         added = iter([own[0], *(after[len(before) :] for before, after in pairwise(own))])
-        new = [piece._replace(text=next(added)) if piece.channel is channel else piece for piece in pieces]
+        new = [piece._replace(text=next(added)) if piece.channel is channel else piece for piece in self._pieces()]
         self._rebuild([piece for piece in new if piece.text])
         self._notes.add("cumulative_chunks")
 
@@ -241,17 +240,21 @@ class Fold:
         lengths = self._lengths_of(channel)
         if len(lengths) < 2 * DOUBLED_PIECES or lengths[::2] != lengths[1::2]:
             return
-        pieces = self._pieces()
-        own = [piece.text for piece in pieces if piece.channel is channel]
+        own = self._divide(channel, lengths)
         if own[::2] != own[1::2] or len(set(own)) < DOUBLED_PIECES:
             return
         keeps = iter(place % 2 == 0 for place in range(len(own)))
-        self._rebuild([piece for piece in pieces if piece.channel is not channel or next(keeps)])
+        self._rebuild([piece for piece in self._pieces() if piece.channel is not channel or next(keeps)])
         self._notes.add("doubled_chunks")
 
     def _lengths_of(self, channel: Channel) -> list[int]:
         columns = zip(self._channels.getvalue(), self._lengths, strict=True)
         return [length for letter, length in columns if letter == channel]
+
+    def _divide(self, channel: Channel, lengths: Sequence[int]) -> list[str]:
+        """Return the text of a channel in its pieces."""
+        text = StringIO(self._texts[channel].getvalue())
+        return [text.read(length) for length in lengths]
 
     def _choice_at(self, place: int) -> str | None:
         """Return the choice under which a text event came; None if there is only one."""

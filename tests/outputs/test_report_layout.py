@@ -1,5 +1,6 @@
 """Layout of reports in a real browser: nothing clipped, names in sight, legible text, charts that answer, print."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -296,6 +297,39 @@ def test_a_blind_vote_skips_identical_replies(opening: Opener, pages: dict[str, 
     page.keyboard.press("1")
     expect(page.locator("#voted")).to_have_text("1 of 11 voted")
     expect(page.locator("tr[aria-current] .label")).to_have_text("case-01")
+
+
+def test_a_reply_that_stands_alone_is_not_voted_on(opening: Opener, pages: dict[str, Path]) -> None:
+    """Where one target failed and all others replied the same, there is nothing to choose between."""
+    page = opening(pages["six"], "#blind")
+    assert page.evaluate("turns[3].cells.filter((_, column) => turns[3].textOf(column) === null).length") >= 1
+    assert "case-03" not in page.locator("tr.turn:not([hidden]) .label").all_inner_texts()
+
+
+def test_votes_on_several_runs_name_the_run_of_each_reply(
+    opening: Opener, pages: dict[str, Path], tmp_path: Path
+) -> None:
+    """Each vote has the run of each target and of the winner, by its place in the file's list of runs."""
+    page = opening(pages["runs"], "#blind&row=1")
+    page.keyboard.press("2")
+    page.keyboard.press("t")
+    column = page.evaluate("turns[0].order[1]")
+    page.keyboard.press("b")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Export as JSON").click()
+    opening.events.clear()  # the download is a blob of the page's own
+    download.value.save_as(tmp_path / "votes.json")
+    exported = json.loads((tmp_path / "votes.json").read_text(encoding="utf-8"))
+    assert (exported["run_id"], exported["suite_digest"]) == (None, None)
+    assert exported["runs"] == [
+        {"run_id": shape.run.header.run_id, "suite_digest": shape.run.header.digest} for shape in PAGES["runs"]
+    ]
+    best, tie = exported["votes"]
+    every = [(target, number) for number in (1, 2) for target in PAGES["runs"][0].names]
+    assert (best["winner"], best["winner_run"]) == every[column]
+    assert (tie["winner"], tie["winner_run"]) == ("tie", None)
+    for vote in (best, tie):
+        assert sorted(zip(vote["targets"], vote["runs"], strict=True)) == sorted(every)
 
 
 def shapes() -> Iterator[Shape]:

@@ -285,7 +285,7 @@ def test_the_summary_leaves_out_what_nobody_has() -> None:
 def test_a_median_over_different_cases_says_what_it_hides() -> None:
     """Cases of 0.1 s and 12 s have a median in between that none of them has."""
     run = run_of([answered(BASE, "one", ttft_s=0.1), answered(BASE, "two", ttft_s=12.0)], (BASE,))
-    assert cells_of(run)["TTFT p50"].below == ("cases 100 ms to 12.0 s",)
+    assert cells_of(run)["TTFT p50"].below == ("cases 100\u00a0ms to 12.0\u00a0s",)
     alike = run_of([answered(BASE, "one", ttft_s=0.1), answered(BASE, "two", ttft_s=0.12)], (BASE,))
     assert cells_of(alike)["TTFT p50"].below == ()
 

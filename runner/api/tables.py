@@ -13,7 +13,7 @@ from runner.commands.load_run import load_run
 from runner.core.record import Record
 from runner.errors import CompareError, JournalError
 from runner.outputs import csv
-from runner.storage.run_folder import find_run
+from runner.storage.find_run import find_run
 
 RunName = str | PathLike[str]
 

@@ -11,6 +11,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "chat": "Talk with every target at once, turn by turn.",
         "report": "Show finished runs, and write a page on them.",
         "diff": "Compare two runs, or two targets of one run.",
+        "runs": "List the runs in results/, the newest first.",
         "plan": "Show what a run would send and cost; send nothing.",
         "providers": "List the providers, and whose key is set.",
         "init": "Write a first suite and what belongs beside it.",

@@ -24,7 +24,7 @@ Command = Callable[..., None]
 Decorator = Callable[[Command], Command]
 Value = TypeVar("Value")
 
-UNITS_S = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+UNITS_S = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 
 # Types of values
@@ -37,9 +37,9 @@ class DurationParam(click.ParamType[float]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Return seconds."""
-        found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?(ms|s|m|h|)", str(value))
+        found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?(ms|s|m|h|d|)", str(value))
         if found is None:
-            self.fail(f"{value!r} is not a duration; write 30s, 5m or 1h", param, ctx)
+            self.fail(f"{value!r} is not a duration; write 30s, 5m, 1h or 7d", param, ctx)
         return float(found[1]) * UNITS_S[found[2]]
 
 

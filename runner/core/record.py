@@ -14,6 +14,7 @@ from runner.core.bursts import first_arrival, in_one_burst, is_held_back
 from runner.core.charge import charged_cost
 from runner.core.events import TIMED, Channel, Outcome
 from runner.core.model_family import is_other_model
+from runner.core.suite import DEFAULT_API
 from runner.core.token_estimate import LETTERS_PER_TOKEN, fewest_tokens, most_tokens
 
 UNHEARD_TOKENS, LONGEST_UTF8 = 64, 4
@@ -122,6 +123,8 @@ class Record:
     """The response's headers on rate limits, as they were sent."""
     custom_checks: dict[str, str | None] | None = None
     """The verdicts of the suite's own functions and of plug-ins: name -> why it failed, None if it passed."""
+    api: str = DEFAULT_API
+    """The dialect in which it was sent and answered."""
 
     def _span_s(self, start: int | None, end: int | None) -> float | None:
         return None if start is None or end is None else (end - start) / 1e9

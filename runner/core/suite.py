@@ -8,6 +8,10 @@ from runner.core.reply_limit import REPLY_LIMIT
 
 Role = Literal["system", "user", "assistant"]
 Thinking = Literal["on", "off", "low", "medium", "high"]
+Api = Literal["chat_completions"]
+"""The dialect of a request and its response."""
+
+DEFAULT_API: Api = "chat_completions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,8 @@ class Parameters:
     extra_body: Mapping[str, object] = field(default_factory=dict)
     reply_limit: int = REPLY_LIMIT
     """Bytes of a reply after which it is given up. Nothing of it is sent, so that no request's key depends on it."""
+    api: Api | None = None
+    """None for the one of the provider's row."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,7 @@ class Recorder:
             flags=tuple(sorted(in_flight.flags)),
             body_flags=tuple(flag for flag in attempt.fold.notes if flag in BODY_FLAGS),
             warmup=in_flight.request.warmup,
+            api=in_flight.api,
         )
 
     def _redacted(self, failed: Failed) -> Failed:

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, Wi
 
 from runner.checks.snapshot_match import MATCH_PATTERN, SHARE_PATTERN, read_matching, read_share
 from runner.core.reply_limit import parse_reply_limit
-from runner.core.suite import Role, Thinking
+from runner.core.suite import Api, Role, Thinking
 from runner.providers.provider_row import Rows
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
@@ -197,6 +197,9 @@ class ParametersSchema(StrictModel):
     thinking: Thinking | None = Field(
         default=None,
         description="Whether the model thinks before it answers, or how much. Left out: as it does by itself.",
+    )
+    api: Api | None = Field(
+        default=None, description="The API that is asked. Left out: the one that the provider's row names."
     )
     stream: bool = Field(
         default=True, description="False asks for the reply in one piece, for endpoints that cannot stream."

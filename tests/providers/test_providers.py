@@ -14,11 +14,12 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 from runner.core.suite import Parameters, Thinking
 from runner.errors import CompareError, InvalidFile, MissingKey, UnknownTarget
 from runner.providers.base_url import InvalidBaseUrl, parse_base_url
+from runner.providers.body_fields import matches_any, thinking_fields
 from runner.providers.config import CONFIG_NAME, find_config, load_config
 from runner.providers.endpoint import find_configured, find_endpoint
 from runner.providers.provider_row import Row, Rows
 from runner.providers.registry import Registry, builtin
-from runner.providers.request_body import matches_any, request_body, retirement, thinking_body
+from runner.providers.request_body import request_body, retirement
 from runner.providers.target_name import TargetName, default_targets, parse_target
 
 CONFIGS = Path(__file__).parents[1] / "samples" / "config"
@@ -584,7 +585,7 @@ def test_thinking_is_translated_or_noted(provider: str, setting: Thinking) -> No
     row = row_of(provider)
     for model in (*row.models, "any"):
         fixed = setting == "off" and matches_any(model, row.thinking_always)
-        body, note = thinking_body(row, model, setting)
+        body, note = thinking_fields(row, model, setting, row.api, {})
         assert (note is not None) == (fixed or setting not in row.thinking)
         assert body == ({} if note else row.thinking[setting])
         assert json.loads(json.dumps(body)) == body

@@ -156,6 +156,7 @@ def test_complete_example_has_the_documented_meaning(tmp_path: Path) -> None:
         seed=7,
         stop=("END",),
         thinking="off",
+        api="chat_completions",
         cache="bust",
         timeouts=Timeouts(5, 60, 30, 300),
         extra_body={"user": "compare"},

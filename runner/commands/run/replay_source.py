@@ -8,9 +8,9 @@ from runner.errors import CompareError
 from runner.planning.plan import Target
 from runner.providers.provider_row import Row
 from runner.providers.registry import Registry
+from runner.storage.find_run import find_run
 from runner.storage.journal import read
 from runner.storage.recordings.reader import read_recordings
-from runner.storage.run_folder import find_run
 
 OFFLINE: Mapping[str, object] = {
     "base_url": "http://127.0.0.1/v1",

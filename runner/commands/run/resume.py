@@ -11,6 +11,7 @@ from runner.core.suite import Suite
 from runner.errors import CompareError, JournalError
 from runner.planning.plan import Order, Plan
 from runner.pricing.money import parse_money
+from runner.storage.find_run import find_run
 from runner.storage.journal import Journal, read
 from runner.storage.resume import (
     ResumedRun,
@@ -20,7 +21,6 @@ from runner.storage.resume import (
     refuse_timed_load,
     resume_state,
 )
-from runner.storage.run_folder import find_run
 
 
 def find_suite_of(run: Path) -> Path:

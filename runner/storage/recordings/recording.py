@@ -13,6 +13,7 @@ import msgspec
 
 from runner.core.events import Failed, Outcome
 from runner.core.reply_limit import LARGEST_REPLY_LIMIT
+from runner.core.suite import DEFAULT_API, Api
 from runner.storage.stored_field_names import StoredNames
 
 Reads = Sequence[tuple[int, bytes]]
@@ -52,6 +53,8 @@ class Label:
     warmup: bool = False
     withheld: bool = False
     """Whether the reads are left out because a key is spread over several of them."""
+    api: Api = DEFAULT_API
+    """The dialect of the bytes."""
 
     @property
     def target(self) -> str:
@@ -77,7 +80,7 @@ def conversation_digest(model: str, messages: Iterable[tuple[str, str]]) -> str:
 _LABEL = StoredNames(
     Label,
     *("key", "attempt", "provider", "model", "conversation", "epoch_ns", "sent_ns", "status", "headers", "headers_ns"),
-    *("closed_ns", "failed", "flags", "body_flags", "warmup", "withheld"),
+    *("closed_ns", "failed", "flags", "body_flags", "warmup", "withheld", "api"),
 )
 _FAILED = StoredNames(
     Failed,

@@ -1,5 +1,6 @@
 """The top of a report: headline, rankings, summary, grid at a glance, checks, and the comparison with a baseline."""
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -141,6 +142,14 @@ def test_a_cell_at_a_glance_leads_to_a_reply_that_was_cancelled() -> None:
     (cases,) = glance_of(run_of([answered(BASE), stopped])).groups
     cell = cases.rows[0].cells[1]
     assert (cell.failed, cell.reply) == (0, (0, 1))
+
+
+def test_a_sweep_is_asked_for_rounds_of_each_level() -> None:
+    """Three levels have the rounds that are needed together."""
+    plain = [*jittered(BASE, 3), *jittered(NEW, 3, slower=3)]
+    found = [headline_of(run_of(plain, load=load)).scope or "" for load in ({}, {"levels": [1, 2, 4]})]
+    once, by_level = (int(re.search(r"--repeat (\d+)", scope)[1]) for scope in found)  # type: ignore[index]
+    assert by_level == math.ceil(once / 3) > 1
 
 
 @pytest.mark.parametrize(

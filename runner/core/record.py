@@ -15,6 +15,7 @@ from runner.core.charge import charged_cost
 from runner.core.events import TIMED, Channel, Outcome
 from runner.core.model_family import is_other_model
 from runner.core.suite import DEFAULT_API
+from runner.core.target_name import TargetName
 from runner.core.token_estimate import LETTERS_PER_TOKEN, fewest_tokens, most_tokens
 
 UNHEARD_TOKENS, LONGEST_UTF8 = 64, 4
@@ -76,11 +77,12 @@ class Identity:
     model: str
     prompt: str
     simulated: bool = False
+    variant: str | None = None
 
     @property
     def target(self) -> str:
-        """The target as `provider/model`."""
-        return f"{self.provider}/{self.model}"
+        """The target as `provider/model` or `provider/model#variant`."""
+        return str(TargetName(self.provider, self.model, self.variant))
 
 
 @dataclass(frozen=True)

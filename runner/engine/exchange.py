@@ -172,7 +172,7 @@ class RequestExchange:
         in_flight.started_at = in_flight.started_at or datetime.now(UTC).isoformat(timespec="milliseconds")
         messages = [{"role": m.role, "content": m.content} for m in request.messages(self.salt)]
         completion = CompletionRequest(
-            template.target.model,
+            template.target.model_sent,
             messages,
             template.body,
             template.timeouts,

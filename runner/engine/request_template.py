@@ -98,6 +98,7 @@ class RequestTemplates:
     def _make(self, target: Target) -> RequestTemplate:
         api = api_of(self.row, target.parameters)
         body, notes = request_body(self.row, target.model, target.parameters)
+        body["model"] = target.model_sent
         refused = self._refused.get(target.name, set())
         is_adjusted = bool(notes) or bool(refused & body.keys())
         for name in sorted(refused & body.keys()):

@@ -18,6 +18,8 @@ def _fields(row: Row, model: str, parameters: Parameters) -> tuple[Body, Notes]:
     sampling, notes = sampling_fields(row, model, parameters, names, "the chat completions API")
     thinking, note = thinking_fields(row, model, parameters.thinking, "chat_completions", {})
     body: Body = {"model": model, **sampling, "stream": parameters.stream}
+    if parameters.response_format is not None:
+        body["response_format"] = dict(parameters.response_format)
     if parameters.stream and row.stream_options:
         body["stream_options"] = {"include_usage": True}
     return body | thinking | dict(parameters.extra_body), (*notes, *([note] if note else []))

@@ -1,7 +1,8 @@
 """Replay a run's recordings: the same bytes, at the recorded pace or as fast as they can be written.
 
-A conversation is identified by its model and its messages. The n-th request for it gets its n-th recording, in the
-order in which they were sent; after the last comes the first again. Every head says `x-simulated: true`.
+A conversation is identified by its model, written `model#variant` if it was asked in variants, and its messages. The
+n-th request for it gets its n-th recording, in the order in which they were sent; after the last comes the first again.
+Every head says `x-simulated: true`.
 """
 
 import re
@@ -74,9 +75,10 @@ class ReplayService:
         return tuple(dict.fromkeys(entry.label.provider for entry in self._recordings.entries))
 
     def models_of(self, provider: str | None) -> tuple[str, ...]:
-        """Return the recorded models of a provider, or of all."""
+        """Return the recorded models of a provider, or of all, each with its variant if it has one."""
         labels = (entry.label for entry in self._recordings.entries)
-        return tuple(dict.fromkeys(label.model for label in labels if provider in (None, label.provider)))
+        names = (label.target.model_and_variant for label in labels if provider in (None, label.provider))
+        return tuple(dict.fromkeys(names))
 
     def respond(self, request: HttpRequest, received_ns: int) -> Response:  # noqa: ARG002 -- a replay depends on no clock
         """Return the recorded response to a request, or an error."""

@@ -67,7 +67,8 @@ def settle_options(options: RunOptions, journal: Journal | None) -> RunOptions:
     header, load = journal.header, _merge_load(options, journal)
     return replace(
         options,
-        models=options.models if options.models or options.providers else header.targets,
+        models=options.models if options.models or options.providers or options.vary else header.targets,
+        vary=options.vary or {name: tuple(values) for name, values in header.vary.items()},
         cases=options.cases or header.case_patterns,
         repeat=options.repeat or header.repeat,
         seed=header.seed if options.seed is None else options.seed,

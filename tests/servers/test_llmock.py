@@ -225,10 +225,10 @@ async def test_a_complete_message_is_ok(server: SecondServer, stream: bool) -> N
 async def test_every_http_status_of_messages_has_an_outcome_and_a_cause(
     server: SecondServer, status: int, outcome: Outcome, error_type: str
 ) -> None:
-    """Errors in Anthropic's shape become the same outcomes as the others'; its 413 is about bytes, not about tokens."""
+    """Errors in Anthropic's shape become the same outcomes as the others'."""
     server.script({"type": "fail", "status": status})
     attempt = await ask_messages(server)
-    assert failure(attempt) == (outcome, "body_size" if status == 413 else error_type)
+    assert failure(attempt) == (outcome, error_type)
     assert attempt.fold.failed is not None
     assert attempt.fold.failed.http_status == status
     assert attempt.fold.failed.message.endswith(".")

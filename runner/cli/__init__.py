@@ -38,6 +38,7 @@ from runner.cli.simulate import simulate
 from runner.cli.snapshot import snapshot
 from runner.cli.standard_streams import lost_output, lost_product, prepare_standard_streams
 from runner.cli.terminal import guard
+from runner.cli.watch import watch
 from runner.errors import CompareError, WriteFailed, did_you_mean
 from runner.outputs.text.escape import printable
 from runner.version import __version__
@@ -121,7 +122,7 @@ def commands() -> None:
 
 
 for command in (
-    *(run, plan, snapshot, report, diff, runs, history, export, import_suite, replay, rederive),
+    *(run, plan, snapshot, report, diff, runs, history, watch, export, import_suite, replay, rederive),
     *(ask, chat, providers, schema, simulate, calibrate, init, doctor, completion),
 ):
     commands.add_command(command)

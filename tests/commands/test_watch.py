@@ -19,6 +19,7 @@ from runner.commands.run.send_and_write import FinishedRun, perform
 from runner.commands.watch import Beat, TimeOfDay, beats, watch
 from runner.errors import CompareError
 from runner.pricing.money import Money
+from runner.pricing.rates import Price, Rates
 from runner.storage.find_run import folders_of_runs
 from tests.conftest import RunCli
 from tests.support.command import start
@@ -140,12 +141,12 @@ def test_a_budget_is_for_all_runs() -> None:
 
     def run_once(options: RunOptions) -> FinishedRun:
         given.append(options.budgets[0].amount)
-        price = {"input": "0", "output": "1000000", "currency": "USD", "source": "here", "as_of": "2026-01-01"}
+        price = Price("USD", (Rates(Decimal(0), Decimal(1_000_000)),), "test").to_plain()
         return FinishedRun(run_of([answered()], prices={BASE: price}), Path(), (), interrupted=False)
 
     options = RunOptions(budgets=(Money(Decimal(7), "USD"),))
     watched = list(watch(Path("suite.yaml"), options, run_once, every_s=HOUR, clock=VirtualClock().wall))
-    assert given == [7, 4, 1]  # each run costs 3: three tokens at a million for a million
+    assert given == [7, 4, 1]  # each run costs 3: three tokens, a dollar each
     assert len(watched) == 3
 
 

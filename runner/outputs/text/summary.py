@@ -13,7 +13,7 @@ from runner.analysis.summary import Statistic, TargetSummary
 from runner.analysis.sweep import LoadPoint, OpenLoopPoint
 from runner.core.percentiles import PERCENTILES, name_extreme, name_percentile, smallest_sample
 from runner.outputs.text.figures import MISSING, percent, rate, seconds, with_interval, with_sample
-from runner.pricing.money import Money
+from runner.pricing.money import Money, add_up
 
 SWEEP_CAPTION = (
     "concurrency: the requests that a target's lane may have in flight; mean in flight: how many of this target were. "
@@ -112,6 +112,16 @@ def tabulate_briefly(summaries: Sequence[TargetSummary], percents: Sequence[floa
 def _name_column(summaries: Sequence[TargetSummary]) -> _Column:
     """Return the column of names; where every target is simulated, a notice above the table says so once."""
     return _BARE_TARGET if all(each.simulated for each in summaries if each.n) else _TARGET
+
+
+def describe_in_a_line(run: Run) -> str:
+    """Return how many requests were answered, and each target's median TTFT, the fastest first, with the costs."""
+    found = run.summary
+    timed, n = sum(each.timed for each in found), sum(each.n for each in found)
+    ranked = sorted(found, key=lambda each: (each.ttft_p50 is None, each.ttft_p50.value if each.ttft_p50 else 0.0))
+    times = [f"{_BARE_TARGET[1](each)} {_seconds(each.ttft_p50, each, wide=False)}" for each in ranked]
+    sums = _sums(add_up(cost.spent for cost in run.costs)) if run.costs else ""
+    return ", ".join(filter(None, (f"{timed} of {n} answered", *times, sums)))
 
 
 def tabulate_worth(

@@ -23,6 +23,7 @@ from runner.engine.recorder import Recorder
 from runner.engine.request_template import RequestTemplates
 from runner.engine.retry import RetryPolicy, say_wait
 from runner.planning.plan import Request
+from runner.providers.body_fields import BodyBuilder
 from runner.providers.redaction import Redactor, StreamRedactor
 from runner.providers.request_body import BUILDERS
 from runner.storage.journal import JournalWriter
@@ -173,8 +174,7 @@ class RequestExchange:
         in_flight.attempts += 1
         in_flight.attempt = Attempt(recording=self.recorder.new_buffer() if self.recorder else None)
         in_flight.started_at = in_flight.started_at or datetime.now(UTC).isoformat(timespec="milliseconds")
-        gives_back = BUILDERS[template.api].gives_back_thinking
-        messages = [_as_mapping(message, gives_back=gives_back) for message in request.messages(self.salt)]
+        messages = self._messages(request, BUILDERS[template.api])
         completion = CompletionRequest(
             template.target.model_sent,
             messages,
@@ -189,10 +189,15 @@ class RequestExchange:
         if watch is not None:
             watch.flush()
 
+    def _messages(self, request: Request, builder: BodyBuilder) -> list[Mapping[str, object]]:
+        """Return a request's messages as its dialect's builder takes them."""
+        messages = request.messages(self.salt)
+        return [_as_mapping(message, gives_back=builder.gives_back_thinking) for message in messages]
+
     def _write_recording(self, in_flight: InFlightRequest) -> None:
         if self.recorder is not None:
-            messages = [(message.role, message.content) for message in in_flight.request.messages(self.salt)]
-            self.recorder.write(in_flight, messages, self.epoch_ns)
+            builder = BUILDERS[in_flight.api]
+            self.recorder.write(in_flight, builder.read_back(self._messages(in_flight.request, builder)), self.epoch_ns)
 
     def _write_attempt(self, in_flight: InFlightRequest, failed: Failed, wait_s: float) -> None:
         self._write_recording(in_flight)

@@ -13,6 +13,10 @@ Messages = Sequence[Mapping[str, object]]
 """The messages of a conversation, each with `role` and `content`."""
 
 
+def _roles_and_texts(messages: Messages) -> Sequence[tuple[str, str]]:
+    return [(str(message["role"]), str(message["content"])) for message in messages]
+
+
 @dataclass(frozen=True, slots=True)
 class BodyBuilder:
     """How one dialect writes the body of a request."""
@@ -21,6 +25,8 @@ class BodyBuilder:
     """Returns the body without its messages, and a sentence on each parameter that is not sent as the suite has it."""
     with_messages: Callable[[Body, Messages], Body]
     """Returns a body with the messages of a conversation."""
+    read_back: Callable[[Messages], Sequence[tuple[str, str]]] = _roles_and_texts
+    """Returns the roles and texts that a server reads in the body that was made of these messages."""
     gives_back_thinking: bool = False
     """Whether a later turn gives back the signed thinking of earlier ones, in the messages' `signed_thinking`."""
 

@@ -1,6 +1,6 @@
 """The request builder of the Messages dialect, Anthropic's published format. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -65,4 +65,14 @@ def _blocks_of(turn: Mapping[str, Any]) -> list[Mapping[str, object]]:
     return [*turn.get("signed_thinking", ()), *text]
 
 
-MESSAGES = BodyBuilder(_fields, _with_messages, gives_back_thinking=True)
+def _read_back(messages: Messages) -> Sequence[tuple[str, str]]:
+    body: Mapping[str, Any] = _with_messages({}, messages)
+    turns = [(turn["role"], _text_of(turn["content"])) for turn in body["messages"]]
+    return [("system", body["system"]), *turns] if "system" in body else turns
+
+
+def _text_of(content: str | Sequence[Mapping[str, str]]) -> str:
+    return content if isinstance(content, str) else "".join(block.get("text", "") for block in content)
+
+
+MESSAGES = BodyBuilder(_fields, _with_messages, _read_back, gives_back_thinking=True)

@@ -101,9 +101,8 @@ CODES = _by_code(
             ResponsibleAIPolicyViolation SensitiveContentDetected InputTextSensitiveContentDetected
             OutputTextSensitiveContentDetected invalid_prompt bio_policy misalignment_policy_violation
             image_content_policy_violation""",
-        "context": "1261 context_length_exceeded string_above_max_length",
+        "context": "1261 context_length_exceeded string_above_max_length request_too_large",
         "request": "1210 1212 1213 1214 1215 20015",
-        "body_size": "request_too_large",
         "overloaded": """1305 1312 50505 50603 overloaded_error engine_overloaded_error ServerOverloaded
             UNAVAILABLE server_is_overloaded slow_down provider_overloaded""",
         "server": "1234 internal_server_error InternalError",

@@ -64,14 +64,11 @@ class MessagesDecoder:
             event = _PLAIN.decode(data)
         except (DecodeError, UnicodeDecodeError, RecursionError):
             return None
-        delta = event.delta
-        if isinstance(delta, _TextDelta):
-            text = Text(at_ns, Channel.ANSWER, delta.text, event.sent_ns)
+        if isinstance(event.delta, _TextDelta):
+            text = Text(at_ns, Channel.ANSWER, event.delta.text, event.sent_ns)
             return text if self._text.passes(text, "") else None
-        text, thought = (
-            Text(at_ns, Channel.REASONING, delta.thinking, event.sent_ns),
-            self._thoughts.get(str(event.index)),
-        )
+        text = Text(at_ns, Channel.REASONING, event.delta.thinking, event.sent_ns)
+        thought = self._thoughts.get(str(event.index))
         if thought is None or not self._text.passes(text, "thinking"):
             return None
         thought.pieces.append(text.text)

@@ -5,8 +5,9 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+from tests.conftest import RunCli
 from tests.support.command import compare, read_lines, read_rows, write_config, write_yaml
-from tests.support.scripted_server import ReceivedRequest, ScriptedReply, http_head, serve
+from tests.support.scripted_server import ReceivedRequest, ScriptedReply, http_head, json_reply, serve
 
 TALK = {"id": "talk", "turns": ["27 is?", "And then?", "The end?"]}
 
@@ -88,6 +89,19 @@ def test_a_resumed_conversation_gives_back_what_the_journal_holds(tmp_path: Path
     assert server.requests[3].json["messages"] == server.requests[2].json["messages"]
 
 
+def test_a_chat_gives_signed_thinking_back_and_leaves_a_failed_turn_out(tmp_path: Path, run_cli: RunCli) -> None:
+    """Turns that are typed one by one have the same history as those of a suite."""
+
+    def answer_or_fail(asked: ReceivedRequest) -> ScriptedReply:
+        return json_reply("400 Bad Request", {"error": {"message": "no"}}) if asked.number == 1 else answer(asked)
+
+    with serve(answer_or_fail) as server:
+        prepare(tmp_path, server.url)
+        run_cli("chat", "-m", "acme/m-1", "-o", "said", input="one\ntwo\nthree\nfour\n\n", cwd=tmp_path)
+    told = [turn["content"] for turn in server.requests[3].json["messages"]]
+    assert told == ["one", blocks(0, "reply 0"), "three", blocks(2, "reply 2"), "four"]
+
+
 def test_a_recording_is_replayed_and_rederived_in_its_dialect(tmp_path: Path) -> None:
     """The bytes give the same rows again, with the same history."""
     with serve(answer) as server:
@@ -101,6 +115,20 @@ def test_a_recording_is_replayed_and_rederived_in_its_dialect(tmp_path: Path) ->
     rederived = compare(tmp_path, "rederive", "out")
     assert rederived.returncode == 0, rederived.stderr
     assert "unchanged: 3" in rederived.stdout + rederived.stderr
+
+
+def test_a_conversation_that_is_sent_in_another_form_is_found_in_its_recording(tmp_path: Path) -> None:
+    """Several messages of the system, and several in a row of one role, are recorded as the server reads them."""
+    roles = (("system", "Be brief."), ("user", "a"), ("system", "Be kind."), ("user", "b"))
+    case = {"id": "odd", "messages": [{"role": role, "content": text} for role, text in roles]}
+    with serve(answer) as server:
+        prepare(tmp_path, server.url)
+        suite = {"version": 1, "targets": [{"provider": "acme", "max_tokens": 50}], "cases": [case]}
+        write_yaml(tmp_path / "suite.yaml", suite)
+        compare(tmp_path, "run", "suite.yaml", "-o", "out", "--record")
+    replayed = compare(tmp_path, "run", "suite.yaml", "--replay", "out", "-o", "again")
+    assert replayed.returncode == 0, replayed.stderr
+    assert [row["reply"] for row in read_rows(tmp_path / "again")] == ["reply 0"]
 
 
 def test_one_suite_runs_over_two_dialects_at_once(tmp_path: Path) -> None:

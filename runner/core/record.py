@@ -17,18 +17,7 @@ from runner.core.model_family import is_other_model
 from runner.core.reply_doubts import doubts_about
 from runner.core.suite import DEFAULT_API
 from runner.core.target_name import TargetName
-from runner.core.token_estimate import (
-    LETTERS_PER_TOKEN,
-    LIKELY_AT_MOST,
-    ample_tokens,
-    fewest_tokens,
-    likely_tokens,
-    most_tokens,
-)
-
-UNHEARD_TOKENS, LONGEST_UTF8 = 64, 4
-"""A reply may have this many tokens beyond its text, for the marks around it and its tool calls; so may its reasoning,
-without being a summary. A character has this many bytes at most, and so many tokens."""
+from runner.core.token_estimate import LETTERS_PER_TOKEN, UNHEARD_TOKENS, fewest_tokens, is_summary, most_tokens
 
 LATE_S, LATE_SHARE, LATE_FLOOR_S, OLD_LATE_FLOOR_S = 0.010, 0.05, 0.003, 0.002
 """A row is flagged if its timestamps may be late by more than this, or by more than this share of its TTFT. A delay
@@ -238,22 +227,11 @@ class Record:
 
     @cached_property
     def summarised_reasoning(self) -> bool:
-        """Whether the reasoning that was streamed is a summary: far shorter than its tokens.
-
-        What the API calls a summary need not be one, since gateways send whole reasoning so. It is taken for one if it
-        is shorter than its tokens at all, or if they were not counted.
-        """
+        """Whether the reasoning that was streamed is a summary: far shorter than its tokens."""
         lengths = zip(self.text_events.channels, self.text_events.lengths, strict=True)
         chars = sum(length for channel, length in lengths if channel == Channel.REASONING)
         is_named = "reasoning_summary" in self.noted
-        if not chars or self.outcome not in TIMED:
-            return False
-        if not self.reasoning_tokens:
-            return is_named
-        tokens = self.reasoning_tokens - UNHEARD_TOKENS
-        if self.reasoning is None or tokens <= chars / 4:  # few texts are looked at
-            return tokens > LONGEST_UTF8 * chars
-        return tokens > (LIKELY_AT_MOST * likely_tokens(self.reasoning) if is_named else ample_tokens(self.reasoning))
+        return self.outcome in TIMED and is_summary(self.reasoning, chars, self.reasoning_tokens, is_named=is_named)
 
     @cached_property
     def unseen_tokens(self) -> bool:

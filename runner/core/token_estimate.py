@@ -19,6 +19,13 @@ class TokensByBytes:
         return sum(sizes) // self.bytes_per_token + self.per_message * len(sizes)
 
 
+UNHEARD_TOKENS = 64
+"""A reply may have this many tokens beyond its text, for the marks around it and its tool calls; so may its reasoning,
+without being a summary."""
+
+LONGEST_UTF8 = 4
+"""Bytes of a character, and its tokens, at most."""
+
 UPPER_BOUND = TokensByBytes(bytes_per_token=1, per_message=16, per_request=128)
 """For promises, such as the cost of a plan: a token is at least one byte, and a chat template adds some of its own."""
 
@@ -76,3 +83,24 @@ def likely_tokens(text: str) -> float:
     """Return the most likely number of tokens of a text; it may be wrong by a third either way."""
     cjk = sum(any(first <= ord(character) <= last for first, last in CJK) for character in text)
     return cjk / CJK_CHARACTERS_PER_TOKEN + (len(text) - cjk) / CHARACTERS_PER_TOKEN
+
+
+def is_summary(text: str | None, chars: int, tokens: int | None, *, is_named: bool) -> bool:
+    """Return whether reasoning that was streamed is a summary: far shorter than its tokens.
+
+    What the API calls a summary need not be one, since gateways send whole reasoning so. It is taken for one if it is
+    shorter than its tokens at all, or if they were not counted.
+
+    Args:
+        text: the reasoning; None where it was not kept.
+        chars: its length.
+        tokens: the reasoning tokens that the provider counted, if it did.
+        is_named: whether the API calls it a summary.
+
+    """
+    if not chars or not tokens:
+        return chars > 0 and is_named
+    spare = tokens - UNHEARD_TOKENS
+    if text is None or spare <= chars / CHARACTERS_PER_TOKEN:  # few texts are looked at
+        return spare > LONGEST_UTF8 * chars
+    return spare > (LIKELY_AT_MOST * likely_tokens(text) if is_named else ample_tokens(text))

@@ -17,9 +17,11 @@ from runner.wire.read_loop import Attempt
 from tests.support.scripted_server import ScriptedReply, serve
 from tests.wire.test_client import QUESTION, endpoint_at
 from tests.wire.test_response_decoder import (
+    FROM_TEXTS,
     Sample,
     decode,
     expectation,
+    flags_from_texts,
     fold_of,
     load_sample,
     observe,
@@ -72,6 +74,13 @@ def test_every_dialect_has_samples(api: Api) -> None:
 def test_sample_is_decoded_as_expected_in_one_read(each: DialectSample) -> None:
     """A response in one read gives the fields that its sample expects, and no others."""
     assert observe(fold_of(each.sample, each.decode([each.sample.body]))) == expectation(each.sample)
+
+
+@pytest.mark.parametrize("each", ALL, ids=str)
+def test_sample_has_the_flags_that_follow_from_its_texts_and_counts(each: DialectSample) -> None:
+    """A summary of reasoning, no answer at all, counts that cannot be: a record derives them when it is read."""
+    found = flags_from_texts(fold_of(each.sample, each.decode([each.sample.body])))
+    assert found == FROM_TEXTS.intersection(each.sample.expected.get("derived_flags", ()))
 
 
 @pytest.mark.parametrize("each", ALL, ids=str)

@@ -129,7 +129,8 @@ def expectation(sample: Sample) -> dict[str, Any]:
 
 
 FROM_TEXTS = frozenset(
-    {"no_answer", "no_tool_call", "reasoning_is_answer", "think_tag_in_answer", "tokens_in_doubt", "unseen_tokens"}
+    {"no_answer", "no_tool_call", "reasoning_is_answer", "summarised_reasoning", "think_tag_in_answer"}
+    | {"tokens_in_doubt", "unseen_tokens"}
 )
 """Flags that follow from texts and counts, and not from timestamps."""
 

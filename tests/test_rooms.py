@@ -112,7 +112,7 @@ FILES = (
 )
 """Where files are opened, written and removed. What lies in the package itself is read anywhere."""
 
-PATHS = (*FILES, "api", "outputs.csv", "providers", "suite")
+PATHS = (*FILES, "api", "outputs.csv", "outputs.text.language", "providers", "suite")
 """Where it is looked up whether a file exists and what a folder holds."""
 
 FILE_METHODS = frozenset(

@@ -63,5 +63,5 @@ def _folder_of(name: Path) -> Path:
 
 
 def write_report(runs: Sequence[Run], path: Path, language: str | None = None) -> None:
-    """Write a report page on these runs, whole or not at all; in a language, else in that of its reader's browser."""
+    """Write a report page on these runs, whole or not at all; in a language, else in that of the locale."""
     write_atomically(path, render_report(runs, language=language))

@@ -150,7 +150,7 @@ function drawReplies(turn) {
 }
 
 function nameAt(position) {
-  return state.blind ? letter(position) : data.columns[position];
+  return state.blind ? letter(position) : words.targets[position];
 }
 
 function articleOf(turn, column) {
@@ -180,6 +180,7 @@ function drawText(article, turn, column, position) {
   if (text === null || !(state.raw || compared)) return;
   const written = element("div", compared ? "written" : "written source");
   written.dir = "auto";
+  written.lang = rendered?.lang ?? "";
   written.append(...(compared ? marked(base, text) : [text]));
   article.append(written);
 }

@@ -594,7 +594,7 @@ def tracked_files() -> list[Path]:
     try:
         printed = subprocess.run(["git", "ls-files", "-z"], cwd=CHECKOUT, check=True, capture_output=True).stdout
     except (OSError, subprocess.CalledProcessError):
-        pytest.skip("this is no git checkout")
+        pytest.skip("this is not a git checkout")
     paths = [CHECKOUT / os.fsdecode(name) for name in printed.split(b"\0") if name]
     return [path for path in paths if path.is_file()]
 

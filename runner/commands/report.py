@@ -54,7 +54,7 @@ def _refuse_foreign(path: Path) -> None:
     with suppress(OSError), path.open("rb") as file:
         if PAGE_MARK not in file.read(4096):
             raise CompareError(
-                f"{path} is there already, and is no report of this command. Name another file with -o, or move it"
+                f"{path} is there already, and is not a report of this command. Name another file with -o, or move it"
             )
 
 

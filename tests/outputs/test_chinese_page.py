@@ -16,7 +16,7 @@ from runner.outputs.report.render_html import write_comparison, write_report
 from runner.outputs.text.labels import FLAGS
 from runner.storage import journal
 from tests.support.crafted_runs import BASE, NEW, answered, failed, jittered, run_of
-from tests.support.report_pages import TARGETS, Shape
+from tests.support.report_pages import Shape
 
 pytest.importorskip("playwright", reason="installed by .ci/run")
 
@@ -188,13 +188,15 @@ def english_words(text: str, names: frozenset[str]) -> list[str]:
     return [word for word in re.findall(r"[A-Za-z]{2,}", NAMES.sub(" ", text)) if word not in CODE_WORDS | RUNS | names]
 
 
+NAMES_OF_USERS = """() =>
+    [...document.querySelectorAll(".breakable, .label, h1")]
+        .flatMap(each => each.textContent.match(/[A-Za-z]{2,}/g) ?? [])
+"""
+
+
 def names_in(page: Page) -> frozenset[str]:
     """Return the words of the names that a user gave: targets, cases, suites, checks."""
-    return frozenset(
-        page.evaluate(
-            "() => [...document.querySelectorAll('.breakable, .label, h1')].flatMap(each => each.textContent.match(/[A-Za-z]{2,}/g) ?? [])"
-        )
-    )
+    return frozenset(page.evaluate(NAMES_OF_USERS))
 
 
 @pytest.mark.parametrize("name", PAGES)

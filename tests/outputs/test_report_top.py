@@ -385,7 +385,9 @@ def test_charts_after_the_first_two_are_folded() -> None:
     shown, _, folded = html.partition('<details class="more">')
     assert shown.count('<figure class="chart-figure') == 2
     assert folded.count('<figure class="chart-figure') >= 4
-    assert re.search(r"\d+ more charts</span><span data-other=\"：\">: </span><span data-other=\"[^\"]+\">[A-Z]", folded)
+    assert re.search(
+        r"\d+ more charts</span><span data-other=\"：\">: </span><span data-other=\"[^\"]+\">[A-Z]", folded
+    )
 
 
 # -- Checks ------------------------------------------------------------------------------------------------------------

@@ -95,7 +95,7 @@ def tabulate_checks(run: Run, number: int, of: int) -> CheckTable | None:
         rows=tuple(
             CheckRow(case, tuple(found.get((case, target)) for target in targets)) for case in cases[:MAX_CASES]
         ),
-        reasons=tuple(_reason(*key, *reasons[key]) for key in place),
+        reasons=tuple(_reason(key, *reasons[key]) for key in place),
         left_out=tuple(left_out),
     )
 
@@ -141,7 +141,8 @@ def _collect_reasons(cells: Sequence[tuple[str, Sequence[CheckFault]]]) -> dict[
     return dict(sorted(reasons.items(), key=lambda item: not item[0][1]))
 
 
-def _reason(check: str, failed: bool, why: str, error: str | None, times: int, places: Sequence[str]) -> CheckReason:
+def _reason(key: ReasonKey, times: int, places: Sequence[str]) -> CheckReason:
+    check, failed, why, error = key
     more = len(places) - MAX_PLACES_NAMED
     rest = plural(more, ", and {n} more cell", ", and {n} more cells") if more > 0 else ""
     named = listed(places[:MAX_PLACES_NAMED]) + rest

@@ -37,7 +37,7 @@ FLAGS = {
     "filling": "sent before the load was steady, and left out of latencies",
     "finish_reasons_differ": "two finish_reasons came; the one that says more is kept",
     "headed_thinking": "text between headings in plain words, such as Granite's, was taken for reasoning",
-    "invalid_utf8": "some bytes were no UTF-8 and were replaced",
+    "invalid_utf8": "some bytes were not UTF-8 and were replaced",
     "message_differs": "a whole message came behind its pieces and differs from them; the pieces are kept",
     "not_streamed": "the reply came in one piece, so there is no TTFT",
     "other_model": "the reply names another model than the one that was asked",

@@ -4,6 +4,7 @@
     ask, stream       one prompt: replies side by side, or one reply piece by piece
     load              an earlier run, as `run` returned it
     diff              compare two runs, or two targets of one, with a verdict on each measure
+    runs              the runs in a folder, a row for each run and target
     summary           a run's figures by target: speed, tails, cost, checks
     side_by_side      replies of a run in columns
     pictures          charts of a run
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from runner.api.ask import ask
     from runner.api.diff import diff
     from runner.api.run import arun, run
+    from runner.api.runs import runs
     from runner.api.side_by_side import pictures, side_by_side
     from runner.api.stream import stream
     from runner.api.summary import summary
@@ -36,6 +38,7 @@ __all__ = [
     "load",
     "pictures",
     "run",
+    "runs",
     "side_by_side",
     "stream",
     "summary",
@@ -49,6 +52,7 @@ _HOMES = {
     "load": "runner.api.tables",
     "pictures": "runner.api.side_by_side",
     "run": "runner.api.run",
+    "runs": "runner.api.runs",
     "side_by_side": "runner.api.side_by_side",
     "stream": "runner.api.stream",
     "summary": "runner.api.summary",

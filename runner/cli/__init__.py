@@ -31,6 +31,7 @@ from runner.cli.rederive import rederive
 from runner.cli.replay import replay
 from runner.cli.report import report
 from runner.cli.run import run
+from runner.cli.runs import runs
 from runner.cli.schema import schema
 from runner.cli.simulate import simulate
 from runner.cli.snapshot import snapshot
@@ -119,7 +120,7 @@ def commands() -> None:
 
 
 for command in (
-    *(run, plan, snapshot, report, diff, export, import_suite, replay, rederive),
+    *(run, plan, snapshot, report, diff, runs, export, import_suite, replay, rederive),
     *(ask, chat, providers, schema, simulate, calibrate, init, doctor, completion),
 ):
     commands.add_command(command)

@@ -14,6 +14,8 @@ from runner.core.bursts import first_arrival, in_one_burst, is_held_back
 from runner.core.charge import charged_cost
 from runner.core.events import TIMED, UNTRIED, Channel, Outcome
 from runner.core.model_family import is_other_model
+from runner.core.suite import DEFAULT_API
+from runner.core.target_name import TargetName
 from runner.core.token_estimate import LETTERS_PER_TOKEN, fewest_tokens, most_tokens
 
 UNHEARD_TOKENS, LONGEST_UTF8 = 64, 4
@@ -75,11 +77,12 @@ class Identity:
     model: str
     prompt: str
     simulated: bool = False
+    variant: str | None = None
 
     @property
     def target(self) -> str:
-        """The target as `provider/model`."""
-        return f"{self.provider}/{self.model}"
+        """The target as `provider/model` or `provider/model#variant`."""
+        return str(TargetName(self.provider, self.model, self.variant))
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,8 @@ class Record:
     """The response's headers on rate limits, as they were sent."""
     custom_checks: dict[str, str | None] | None = None
     """The verdicts of the suite's own functions and of plug-ins: name -> why it failed, None if it passed."""
+    api: str = DEFAULT_API
+    """The dialect in which it was sent and answered."""
 
     def _span_s(self, start: int | None, end: int | None) -> float | None:
         return None if start is None or end is None else (end - start) / 1e9

@@ -147,6 +147,9 @@ def with_every_check() -> Run:
     return run_of([answered(BASE, "one"), replace(declined, finish_reason=None)], checks=checks)
 
 
+SWITCHED = {"checks": with_every_check(), "flags": with_every_flag(), "large": Shape(6, 40, 10, down=2).run}
+
+
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Write the Chinese pages of runs of every kind."""
@@ -160,6 +163,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "baseline": write_report([new.run], diff_runs(base.run, new.run), language="zh"),
         "large": write_report([Shape(6, 40, 10, down=2).run], language="zh"),
         "within": write_comparison(diff_within(two, BASE, NEW), "zh"),
+        **{f"english-{name}": write_report([run], language="en") for name, run in SWITCHED.items()},
+        "english-within": write_comparison(diff_within(two, BASE, NEW), "en"),
         "few": write_comparison(diff_within(few, BASE, NEW), "zh"),
         "failures": write_report([with_every_failure()], language="zh"),
         "flags": write_report([with_every_flag()], language="zh"),
@@ -206,6 +211,15 @@ def test_a_chinese_page_has_no_english_sentence(opening: Opener, pages: dict[str
     names = names_in(page)
     english = {text: words for text in texts_of(page) if (words := english_words(text, names))}
     assert english == {}
+
+
+@pytest.mark.parametrize("name", [*SWITCHED, "within"])
+def test_an_english_page_that_is_switched_is_the_chinese_one(
+    opening: Opener, pages: dict[str, Path], name: str
+) -> None:
+    """The switch leaves nothing in English: it shows what is on a page that was written in Chinese."""
+    switched, chinese = opening(pages[f"english-{name}"], "#lang=zh-CN"), opening(pages[name])
+    assert set(texts_of(switched)) ^ set(texts_of(chinese)) == set()
 
 
 @pytest.mark.parametrize("name", PAGES)

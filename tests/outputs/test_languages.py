@@ -17,15 +17,26 @@ from string import Formatter
 import pytest
 
 from runner.analysis.diff import diff_within
+from runner.analysis.measures import MEASURES
+from runner.analysis.replies import ReplySimilarity
+from runner.analysis.verdict import Verdict
+from runner.checks.finding import CheckVerdict
 from runner.core.events import Outcome
 from runner.core.hints import HINTS, OUTCOME_HINTS, hint_for
 from runner.outputs.charts import TOTAL, TTFT, draw_page_charts
+from runner.outputs.charts.arrivals import CHARACTERS
 from runner.outputs.charts.chart import LOGARITHMIC
+from runner.outputs.charts.ecdf import SHARE
 from runner.outputs.charts.panel_layout import CONTEXT_SENTENCE
+from runner.outputs.charts.phases import ANSWER, CONNECT, FIRST, THINKING
 from runner.outputs.charts.scatter import PROMPT_SIZES, REPLY_SIZES
+from runner.outputs.charts.sweep import CONCURRENCY
+from runner.outputs.charts.waterfall import KEY as WAITING_KEY
+from runner.outputs.diff.phrases import BETWEEN_TARGETS, CAPTION
+from runner.outputs.report.provenance import RELEASES
 from runner.outputs.report.render_html import write_comparison, write_report
 from runner.outputs.report.reply_language import language_of_text
-from runner.outputs.text.labels import OUTCOMES
+from runner.outputs.text.labels import FLAGS, OUTCOMES
 from runner.outputs.text.language import BilingualText, _, in_language, join, language_of, other_of, plural, said
 from tests.conftest import RunCli
 from tests.support.crafted_runs import BASE, NEW, answered, failed, jittered, run_of, write_run
@@ -60,6 +71,15 @@ def texts_of_code() -> Iterator[str]:
         for found in IN_TEMPLATE.finditer(path.read_text(encoding="utf-8")):
             yield found[1] or found[2]
     yield from (OUTCOMES[outcome] for outcome in Outcome)
+    yield from FLAGS.values()
+    yield from (measure.label for measure in MEASURES)
+    yield from (word.value for words in (Verdict, ReplySimilarity, CheckVerdict) for word in words)
+    yield from (word for words in BETWEEN_TARGETS.values() for word in words)
+    yield from RELEASES.values()
+    yield from (CONNECT, FIRST, THINKING, ANSWER, CAPTION, "failing more", "failing less")
+    yield from (name for size in (*PROMPT_SIZES, *REPLY_SIZES) for name in (size.of, size.unit))
+    yield from (quantity.name for quantity in (CHARACTERS, SHARE, CONCURRENCY))
+    yield from (name for name, _ in WAITING_KEY)
     yield from (
         CONTEXT_SENTENCE,
         LOGARITHMIC,

@@ -39,7 +39,7 @@ def headline(difference: Difference) -> str:
     return plural(rows, one, many, verdict=verdict, parts=parts)
 
 
-_BETWEEN_TARGETS = {
+BETWEEN_TARGETS = {
     Unit.SECONDS: ("slower", "faster"),
     Unit.CHARACTERS_PER_SECOND: ("slower", "faster"),
     Unit.MONEY: ("dearer", "cheaper"),
@@ -52,7 +52,7 @@ def name_verdict(finding: DiffFinding, *, paired: bool) -> str:
 
     Of two targets, or two places, neither is the earlier one: the second is slower or faster than the first.
     """
-    words = _BETWEEN_TARGETS.get(finding.measure.unit) if paired else None
+    words = BETWEEN_TARGETS.get(finding.measure.unit) if paired else None
     words = ("failing more", "failing less") if words and finding.measure is FAILURES else words
     if words is None or finding.verdict not in {Verdict.REGRESSED, Verdict.IMPROVED}:
         return _(finding.verdict.value)
@@ -120,8 +120,8 @@ def finding_cells(finding: DiffFinding, *, paired: bool) -> tuple[str, ...]:
     """Return a finding's row under FINDING_HEADINGS."""
     return (
         _measure_label(finding),
-        _write_level(finding.measure, finding.base_level),
-        _write_level(finding.measure, finding.new_level),
+        write_level(finding.measure, finding.base_level),
+        write_level(finding.measure, finding.new_level),
         write_change(finding),
         write_p(finding.p),
         _write_n(finding),
@@ -135,7 +135,7 @@ def _measure_label(finding: DiffFinding) -> str:
     return _("{measure}, {currency}", measure=label, currency=finding.currency) if finding.currency else label
 
 
-def _write_level(measure: Measure, value: float) -> str:
+def write_level(measure: Measure, value: float) -> str:
     """Format a typical value of a measure in its unit."""
     match measure.unit:
         case Unit.SECONDS:
@@ -224,7 +224,7 @@ def describe_doubt(finding: DiffFinding, difference: Difference) -> str | None: 
                 option=option,
             )
         case UndecidedReason.CLOCK:
-            floor = _write_level(finding.measure, finding.floor or 0)
+            floor = write_level(finding.measure, finding.floor or 0)
             return _("the change is within the clock error, {floor}; see `compare calibrate`", floor=floor)
         case UndecidedReason.BORDERLINE:
             return _("too close to the minimum effect to resolve")

@@ -39,12 +39,12 @@ def _facts(run: Run) -> Iterator[tuple[str, str | None]]:
     yield "clock", _describe_clocks(run)
 
 
-_RELEASES = {"together": "targets of a case together", "mixed": "before and after a resumption not alike"}
+RELEASES = {"together": "targets of a case together", "mixed": "before and after a resumption not alike"}
 
 
 def _describe_release(header: Header) -> list[str]:
     """Return how lanes kept together, where the load does not say it."""
-    release = _RELEASES.get(header.release or "")
+    release = RELEASES.get(header.release or "")
     return [] if release is None else [_(release)]
 
 

@@ -15,7 +15,7 @@
     }
   };
   read(document.documentElement);
-  for (const template of document.querySelectorAll("template")) read(template.content);
+  for (const template of document.querySelectorAll("template[data-repeat]")) read(template.content);
   for (const each of document.querySelectorAll(".readings")) {
     for (const texts of Object.values(JSON.parse(each.textContent)[document.documentElement.lang])) texts.forEach(add);
   }

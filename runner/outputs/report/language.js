@@ -24,6 +24,7 @@
     const parts = [document, ...[...document.querySelectorAll("template")].map((template) => template.content)];
     for (const part of parts) {
       for (const each of part.querySelectorAll("[data-other]")) write(each, each.dataset.other);
+      for (const each of part.querySelectorAll("[data-swap]")) each.replaceChildren(each.querySelector("template").content);
     }
     for (const name of ["aria-label", "placeholder", "data-reading"]) {
       for (const each of document.querySelectorAll(`[data-other-${name}]`)) {

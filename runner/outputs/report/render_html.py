@@ -141,26 +141,42 @@ def _environment() -> Environment:
 
 def _mark_code(text: str) -> Markup:
     """Return a sentence in which what stands between backticks is code."""
+    return _both_marked(_mark_code_of(str(text)), _mark_code_of(other_of(text)))
+
+
+def _mark_code_of(text: str) -> Markup:
     parts = printable(text).split("`")
     marked = [Markup("<code>{}</code>").format(part) if at % 2 else escape(part) for at, part in enumerate(parts)]
-    without_marks = BilingualText(text, other_of(text).replace("`", ""))
-    return _in_both(without_marks, Markup("").join(marked) if len(parts) % 2 else escape(printable(text)))
+    return Markup("").join(marked) if len(parts) % 2 else escape(printable(text))
 
 
 def _break_name(name: str) -> Markup:
     """Return a name that a browser may break behind separators only."""
-    parts = _BREAKS.split(printable(name))
-    return _in_both(name, Markup('<bdi class="breakable">{}</bdi>').format(Markup("<wbr>").join(parts)))
+    return _both_marked(_break_name_of(str(name)), _break_name_of(other_of(name)))
+
+
+def _break_name_of(name: str) -> Markup:
+    return Markup('<bdi class="breakable">{}</bdi>').format(Markup("<wbr>").join(_BREAKS.split(printable(name))))
 
 
 def _break_names(sentence: str, names: Sequence[str]) -> Markup:
     """Return a sentence in which names can be broken like names."""
+    here = _break_names_of(str(sentence), [str(name) for name in names])
+    return _both_marked(here, _break_names_of(other_of(sentence), list(map(other_of, names))))
+
+
+def _break_names_of(sentence: str, names: Sequence[str]) -> Markup:
     found = re.compile("|".join(re.escape(name) for name in sorted(names, key=len, reverse=True)) or "(?!)")
     parts, at = [], 0
     for match in found.finditer(sentence):
-        parts += [escape(printable(sentence[at : match.start()])), _break_name(match[0])]
+        parts += [escape(printable(sentence[at : match.start()])), _break_name_of(match[0])]
         at = match.end()
-    return _in_both(sentence, Markup("").join([*parts, escape(printable(sentence[at:]))]))
+    return Markup("").join([*parts, escape(printable(sentence[at:]))])
+
+
+def _both_marked(here: Markup, there: Markup) -> Markup:
+    """Return marked text, with its form in the other language in a template, which is not shown, for the switch."""
+    return here if here == there else Markup("<span data-swap>{}<template>{}</template></span>").format(here, there)
 
 
 def _make_printable(value: object) -> object:

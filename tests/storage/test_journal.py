@@ -329,7 +329,7 @@ def test_a_journal_cut_at_any_byte_keeps_its_complete_lines(tmp_path: Path) -> N
     for size in range(len(data) + 1):
         (tmp_path / FILE_NAME).write_bytes(data[:size])
         if size < ends[0]:
-            with pytest.raises(JournalError, match="no journal"):
+            with pytest.raises(JournalError, match="not a journal"):
                 journal.read(tmp_path)
             continue
         read = journal.read(tmp_path)

@@ -197,7 +197,7 @@ def test_an_assertion_becomes_a_check_of_the_same_meaning(written: Json, checks:
         ({"type": "contains", "value": "a", "transform": "output.trim()"}, "`contains` with `transform`"),
         ({"type": "contains", "value": "a", "weight": 0}, "`contains` with `weight`"),
         ({"type": "contains"}, "no value"),
-        ({"type": "contains-any", "value": [["a"]]}, "no text"),
+        ({"type": "contains-any", "value": [["a"]]}, "not text"),
         ({"type": "is-json", "value": "type: object"}, "a text that is not JSON"),
         ({"type": "is-json", "value": {"type": "objct"}}, "not a JSON Schema"),
         ({"type": "latency"}, "no threshold"),

@@ -35,7 +35,7 @@ CASES: list[dict[str, Any]] = [
     {"id": "talk", "turns": ["My name is Ada.", "What is my name?"]},
 ]
 TIMEOUT_S = 150
-SOMETHING_ELSE = "a server that is no cluster"
+SOMETHING_ELSE = "a server that is not a cluster"
 
 
 @pytest.fixture(scope="module")

@@ -45,9 +45,6 @@ class Caution:
 IN_TESTS = Caution(0.75, 30, (0.5, 1.0))
 """Tests add nothing in short runs, which would find nothing otherwise."""
 
-IN_COUNTS = Caution(0.75, 30, (2.0, 3.0), (2.0, 3.0))
-"""Of counts of rare events, in which hardly anything is more than chance."""
-
 IN_INTERVALS = Caution(1.0, FEWEST_ROUNDS, (-1.0, 0.0))
 
 
@@ -75,7 +72,7 @@ def mean_of_rounds(series: Floats, correlations: Floats | None = None) -> MeanOf
     count = series.shape[1]
     if correlations is None:
         correlations = add_caution(autocorrelation(series), count)
-    inflation = _inflation(correlations, count)
+    inflation = inflation_of_mean(correlations, count)
     # Within a spell rounds differ less than rounds of the whole time do: the variance, too, is estimated too low.
     spread = series.var(axis=1, ddof=1) * (count - 1) / np.maximum(count - inflation, 0.5)
     degrees = np.maximum(count / inflation - 1, 1.0)
@@ -130,8 +127,8 @@ def _ramp(values: Floats, ends: tuple[float, float]) -> Floats:
     return ramp
 
 
-def _inflation(correlations: Floats, count: int) -> Floats:
-    """Return by how much the variance of a mean exceeds that of independent rounds; shape (series,)."""
+def inflation_of_mean(correlations: Floats, count: int) -> Floats:
+    """Return by how much the variance of the mean of so many rounds exceeds that of independent ones; (series,)."""
     lags = np.arange(1, count)
     weights: Floats = 1 - lags / count
     inflation: Floats = 1 + 2 * (weights * correlations[:, None] ** lags).sum(axis=1)

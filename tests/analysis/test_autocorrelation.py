@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import linalg, stats
 
 from runner.analysis.autocorrelation import (
     IN_INTERVALS,
     add_caution,
     autocorrelation,
+    inflation_of_mean,
     judge_shift,
     mean_of_rounds,
     share_autocorrelation,
@@ -30,7 +31,7 @@ def test_quantile_is_scipys(share: float, degrees: float) -> None:
     assert float(quantile(share, np.array([degrees]))[0]) == pytest.approx(stats.t.ppf(share, degrees), rel=1e-8)
 
 
-@given(st.sampled_from([0.1, 0.9, 0.98, 0.999]), st.integers(3, 500))
+@given(st.sampled_from([0.1, 0.9, 0.97, 0.999]), st.integers(3, 500))
 def test_chi_squared_quantile_is_nearly_scipys(share: float, degrees: int) -> None:
     """The approximation is within 3 %."""
     assert chi_squared_quantile(share, degrees) == pytest.approx(stats.chi2.ppf(share, degrees), rel=0.03)
@@ -78,6 +79,22 @@ def test_autocorrelation_is_not_estimated_from_few_rounds() -> None:
     assert autocorrelation(spells(10, 7)).tolist() == [0.0] * 10
     assert 0.6 < float(np.median(autocorrelation(spells(500, 50)))) < 0.97
     assert autocorrelation(np.ones((1, 20))).tolist() == [0.0]
+
+
+def test_autocorrelation_is_pearsons_of_neighbours_corrected_for_its_bias() -> None:
+    """In a long series r is numpy's correlation of each round with the next."""
+    (series,) = spells(1, 5000)
+    expected = np.corrcoef(series[1:], series[:-1])[0, 1]
+    assert float(autocorrelation(series[None, :])[0]) == pytest.approx(expected, abs=0.003)
+    short = series[:12] - series[:12].mean()
+    raw = (short[1:] @ short[:-1]) / (short @ short)
+    assert float(autocorrelation(series[None, :12])[0]) == pytest.approx((12 * raw + 1) / 9)
+
+
+def test_inflation_is_the_variance_of_the_mean_by_its_covariances() -> None:
+    """Of twenty rounds correlated 0.6: the mean of scipy's Toeplitz matrix, times twenty."""
+    exact = linalg.toeplitz(0.6 ** np.arange(20)).mean() * 20
+    assert float(inflation_of_mean(np.array([0.6]), 20)[0]) == pytest.approx(exact)
 
 
 def test_rows_share_what_they_show_of_spells() -> None:

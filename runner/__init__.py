@@ -4,6 +4,8 @@
     ask, stream       one prompt: replies side by side, or one reply piece by piece
     load              an earlier run, as `run` returned it
     diff              compare two runs, or two targets of one, with a verdict on each measure
+    runs              the runs in a folder, a row for each run and target
+    history           the changes of levels over the runs in a folder
     summary           a run's figures by target: speed, tails, cost, checks
     side_by_side      replies of a run in columns
     pictures          charts of a run
@@ -20,7 +22,9 @@ from runner.version import __version__
 if TYPE_CHECKING:
     from runner.api.ask import ask
     from runner.api.diff import diff
+    from runner.api.history import history
     from runner.api.run import arun, run
+    from runner.api.runs import runs
     from runner.api.side_by_side import pictures, side_by_side
     from runner.api.stream import stream
     from runner.api.summary import summary
@@ -33,9 +37,11 @@ __all__ = [
     "arun",
     "ask",
     "diff",
+    "history",
     "load",
     "pictures",
     "run",
+    "runs",
     "side_by_side",
     "stream",
     "summary",
@@ -46,9 +52,11 @@ _HOMES = {
     "arun": "runner.api.run",
     "ask": "runner.api.ask",
     "diff": "runner.api.diff",
+    "history": "runner.api.history",
     "load": "runner.api.tables",
     "pictures": "runner.api.side_by_side",
     "run": "runner.api.run",
+    "runs": "runner.api.runs",
     "side_by_side": "runner.api.side_by_side",
     "stream": "runner.api.stream",
     "summary": "runner.api.summary",

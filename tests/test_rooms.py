@@ -88,7 +88,10 @@ HOMES: dict[str, tuple[str, ...]] = {
     "ray": ("cluster",),
     "re2": ("checks",),
     "referencing": ("checks",),
-    "rich": ("cli", "outputs.diff.terminal", "outputs.flowing_text", "outputs.snapshot", "outputs.terminal"),
+    "rich": (
+        *("cli", "outputs.diff.terminal", "outputs.flowing_text", "outputs.history", "outputs.run_list"),
+        *("outputs.snapshot", "outputs.terminal"),
+    ),
     "tabulate": ("cli", "outputs.text.markdown"),
     "uvloop": ("commands.run", "simulator.server"),
     "wcwidth": ("outputs.charts.labels", "outputs.flowing_text", "outputs.text.escape"),

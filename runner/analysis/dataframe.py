@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from runner.analysis.measured_target import MeasuredTarget
-from runner.analysis.result_columns import COLUMNS, SENT, Cell, Kind, ResultColumn, Row, row
+from runner.analysis.result_columns import COLUMNS, SENT, Cell, Kind, ResultColumn, Row, row, target_of_row
 from runner.core.events import TIMED
 from runner.core.record import Record
 from runner.storage.journal import Header
@@ -87,14 +87,20 @@ def targets_of(table: pd.DataFrame) -> "pd.Series[Any]":
         a categorical column of `MeasuredTarget`, of the table's length and with its index.
 
     """
-    columns = [table[name].tolist() for name in ("provider", "model", PLACE) if name in table]
-    codes: dict[tuple[str, ...], int] = {}
+    variants = _plain_cells(table["variant"]) if "variant" in table else [None] * len(table)
+    columns = [table["provider"].tolist(), table["model"].tolist(), variants]
+    if PLACE in table:
+        columns.append(table[PLACE].tolist())
+    codes: dict[tuple[Cell, ...], int] = {}
     each = (codes.setdefault(key, len(codes)) for key in zip(*columns, strict=True))
     of_row = np.fromiter(each, dtype=np.intp, count=len(table))
-    targets = pd.Index(
-        [MeasuredTarget(f"{provider}/{model}", *place) for provider, model, *place in codes], dtype=object
-    )
+    targets = pd.Index([_target_of(*cells) for cells in codes], dtype=object)
     return pd.Series(pd.Categorical.from_codes(of_row, categories=targets), index=table.index)
+
+
+def _target_of(provider: Cell, model: Cell, variant: Cell, place: Cell = None) -> MeasuredTarget:
+    name = target_of_row({"provider": provider, "model": model, "variant": variant})
+    return MeasuredTarget(str(name), None if place is None else str(place))
 
 
 def with_places(table: pd.DataFrame, places: Mapping[str, str]) -> pd.DataFrame:

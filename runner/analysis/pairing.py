@@ -4,7 +4,7 @@ Values are compared as logarithms, so that a ratio and its inverse weigh equally
 mean.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -123,18 +123,37 @@ def match_rounds(base: "pd.Series[float]", new: "pd.Series[float]") -> RoundMean
 
 def logs_of(arm: Arm, column: str) -> "pd.Series[float]":
     """Return the logarithm of a column by stratum and round; a reply without any character counts as one character."""
-    values = arm.timed[column].to_numpy(dtype=float, na_value=np.nan)
+    logs = _log(arm.timed, column)
+    known = ~np.isnan(logs)
+    return by_stratum_and_round(arm.timed[known], logs[known])
+
+
+def _log(rows: pd.DataFrame, column: str) -> Floats:
+    """Return the logarithm of a column, NaN where it has none."""
+    values = rows[column].to_numpy(dtype=float, na_value=np.nan)
     if column == "chars":
         values = np.where(np.isnan(values), values, np.maximum(values, 1))
-    known = np.greater(values, 0)  # False where there is no value
-    return by_stratum_and_round(arm.timed[known], np.log(values[known]))
+    return np.log(np.where(np.greater(values, 0), values, np.nan))
+
+
+def levels_of(arm: Arm, columns: Sequence[str]) -> dict[str, float]:
+    """Return the geometric mean of columns over the strata, each of which weighs the same; without empty ones."""
+    timed = arm.timed
+    logs = pd.DataFrame({column: _log(timed, column) for column in columns}, index=_strata_and_rounds(timed))
+    rounds = logs.groupby(level=STRATUM_AND_ROUND).mean()
+    levels = np.exp(rounds.groupby(level=STRATUM).mean().mean().dropna())
+    return {str(column): float(level) for column, level in levels.items()}
 
 
 def by_stratum_and_round(rows: pd.DataFrame, values: Floats) -> "pd.Series[float]":
     """Return a value of each row by stratum and round, the mean of those that have these in common."""
-    index = pd.MultiIndex.from_arrays([rows[name].array for name in STRATUM_AND_ROUND], names=STRATUM_AND_ROUND)
+    index = _strata_and_rounds(rows)
     found = pd.Series(values, index=index, dtype=float)
     return found if index.is_unique else found.groupby(level=STRATUM_AND_ROUND).mean()
+
+
+def _strata_and_rounds(rows: pd.DataFrame) -> pd.MultiIndex:
+    return pd.MultiIndex.from_arrays([rows[name].array for name in STRATUM_AND_ROUND], names=STRATUM_AND_ROUND)
 
 
 def _stratum_means(logs: "pd.Series[float]") -> "pd.Series[float]":

@@ -11,6 +11,7 @@ from runner.analysis.checks import count_findings
 from runner.analysis.cost import record_cost, record_currency
 from runner.checks.finding import CheckVerdict
 from runner.core.record import Record
+from runner.core.target_name import TargetName
 from runner.storage.journal import Header
 
 Cell = str | int | float | bool | None
@@ -54,6 +55,7 @@ COLUMNS = (
     ResultColumn("block", Kind.COUNT, lambda _, record: record.identity.block),
     ResultColumn("provider", Kind.TEXT, lambda _, record: record.identity.provider),
     ResultColumn("model", Kind.TEXT, lambda _, record: record.identity.model),
+    ResultColumn("variant", Kind.TEXT, lambda _, record: record.identity.variant),
     ResultColumn("response_model", Kind.TEXT, lambda _, record: record.response_model),
     ResultColumn("simulated", Kind.TRUTH, lambda _, record: record.identity.simulated),
     ResultColumn("node", Kind.TEXT, lambda _, record: record.node),
@@ -109,6 +111,10 @@ COLUMNS = (
 )
 
 
+ADDED_COLUMNS = frozenset({"variant"})
+"""Columns that files of earlier versions lack; their cells are absent."""
+
+
 def _sent_s(_: Header, record: Record) -> float | None:
     sent_ns = record.timestamps.sent
     return None if sent_ns is None else sent_ns / 1e9
@@ -116,6 +122,12 @@ def _sent_s(_: Header, record: Record) -> float | None:
 
 SENT = ResultColumn("sent_s", Kind.NUMBER, _sent_s)
 """When a request was sent, in seconds since the start of the run: for comparisons, and not a column of results."""
+
+
+def target_of_row(cells: Row) -> TargetName:
+    """Return the target of a row."""
+    variant = cells.get("variant")
+    return TargetName(str(cells["provider"]), str(cells["model"]), None if variant is None else str(variant))
 
 
 def row(header: Header, record: Record, columns: Sequence[ResultColumn] = COLUMNS) -> Row:

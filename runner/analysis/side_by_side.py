@@ -8,7 +8,7 @@ import pandas as pd
 
 from runner.analysis.dataframe import measured, rows_of, targets_of
 from runner.analysis.measured_target import MeasuredTarget
-from runner.analysis.result_columns import Row
+from runner.analysis.result_columns import Row, target_of_row
 from runner.core.events import Outcome
 
 
@@ -55,7 +55,7 @@ def arrange(rows: Iterable[Row], places: Mapping[str, str] | None = None) -> tup
 
 
 def _grid_row(case: str, turn: int, rows: Iterable[Row], places: Mapping[str, str]) -> GridRow:
-    replies = {MeasuredTarget(f"{row['provider']}/{row['model']}", places.get(str(row["node"]))): row for row in rows}
+    replies = {MeasuredTarget(str(target_of_row(row)), places.get(str(row["node"]))): row for row in rows}
     return GridRow(case, turn, _first_prompt(replies.values()), replies)
 
 

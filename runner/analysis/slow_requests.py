@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from runner.analysis.autocorrelation import IN_INTERVALS, add_caution, autocorrelation, inflation_of_mean
+from runner.analysis.autocorrelation import IN_INTERVALS, add_caution, autocorrelation, variance_inflation
 from runner.analysis.intervals import FEWEST_UNITS, Interval
 from runner.analysis.proportions import CountsByRound, Proportion, come_together, design_effect, wilson_interval
 from runner.analysis.student import chi_squared_quantile
@@ -141,7 +141,7 @@ def _inflation(side: SlowRounds) -> float:
     means = np.divide(side.ranks, side.variances, out=np.zeros_like(side.ranks), where=side.variances > 0)
     found = max(float(autocorrelation(each[None, :])[0]) for each in (slow / tried, means))
     rounds = len(slow)
-    return float(inflation_of_mean(add_caution(np.array([found]), rounds, IN_INTERVALS), rounds)[0])
+    return float(variance_inflation(add_caution(np.array([found]), rounds, IN_INTERVALS), rounds)[0])
 
 
 def share_of_slow(slow: "pd.Series[bool]", rounds: "pd.Series[int]") -> tuple[Proportion, Interval | None]:

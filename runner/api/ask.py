@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from runner.analysis.dataframe import rows_of
+from runner.analysis.result_columns import target_of_row
 from runner.api.notebook.replies import GrowingReplies
 from runner.api.notebook.screen import Nowhere, find_screen
 from runner.api.options import TARGET_OPTIONS, read_options, refuse_unknown
@@ -38,7 +39,7 @@ class Replies:
     def texts(self) -> dict[str, str | None]:
         """Target -> its reply to the last turn, None where it failed."""
         last = self.frame[self.frame["turn"] == len(self.asked)]
-        return {f"{row['provider']}/{row['model']}": _reply_in(row) for row in rows_of(last)}
+        return {str(target_of_row(row)): _reply_in(row) for row in rows_of(last)}
 
     def then(self, prompt: str) -> "Replies":
         """Ask the next turn; each target sees the earlier turns, and its own replies to them.
@@ -98,7 +99,7 @@ def _converse(turns: tuple[str, ...], replies: ReplyHistory, options: Mapping[st
     view = GrowingReplies(find_screen() if options["live"] else Nowhere(), prepared.notes)
     finished = perform_watched(prepared, view, partial(ask_last_turn, replies=replies))
     frame = tabulate(finished.run, finished.folder, prepared.notes)
-    answered = {f"{row['provider']}/{row['model']}": _reply_in(row) for row in rows_of(frame)}
+    answered = {str(target_of_row(row)): _reply_in(row) for row in rows_of(frame)}
     history = {target: (*replies.get(target, ()), reply) for target, reply in answered.items() if reply is not None}
     next_options = {name: value for name, value in options.items() if name != "output"}
     return Replies(frame, turns, history, next_options)

@@ -32,9 +32,12 @@ class TargetKeywords(TypedDict, total=False):
     """Which targets to ask, and where the results go."""
 
     targets: Texts
-    """`provider/model` names a target, any model allowed; a bare pattern filters the configured ones."""
+    """`provider/model` names a target, any model allowed, and `provider/model#variant` one of its variants; a bare
+    pattern filters the configured ones."""
     provider: Texts
     """Only these providers."""
+    vary: Mapping[str, Sequence[Any]]
+    """Ask every target with each of these values, as targets of their own: `{"thinking": ["off", "high"]}`."""
     skip_missing: bool
     """Leave out named targets that have no key, instead of stopping."""
     env_file: Paths
@@ -219,6 +222,21 @@ def _one_of(*known: str) -> Callable[[object], str]:
     return read
 
 
+def _vary(value: object) -> dict[str, tuple[object, ...]]:
+    wanted = 'parameters with lists of values, such as {"thinking": ["off", "high"]}'
+    if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
+        raise _WrongValue(wanted)
+    axes = {name: () if isinstance(values, str) else _items(values, wanted) for name, values in value.items()}
+    if not all(axes.values()):
+        raise _WrongValue(wanted)
+    return {name: tuple(map(_plain, values)) for name, values in axes.items()}
+
+
+def _plain(value: object) -> object:
+    """Return a value as JSON has it: the numbers of a numpy array are no Python numbers."""
+    return value.item() if hasattr(value, "item") else value
+
+
 def _levels(value: object) -> tuple[int, ...]:
     return tuple(map(_whole(1), _items(value, "a list of whole numbers, such as [1, 2, 4, 8]")))
 
@@ -251,6 +269,7 @@ def _share(value: object) -> float:
 _READERS: Mapping[str, Callable[[object], object]] = {
     "targets": _texts,
     "provider": _texts,
+    "vary": _vary,
     "skip_missing": _flag,
     "env_file": _paths,
     "allow_host": _texts,

@@ -8,16 +8,17 @@ from typing import Any
 
 import pandas as pd
 
+from runner.analysis.dataframe import rows_of
 from runner.analysis.run_results import Run
 from runner.commands.load_run import load_run
 from runner.core.record import Record
 from runner.errors import CompareError, JournalError
 from runner.outputs import csv
-from runner.storage.run_folder import find_run
+from runner.storage.find_run import find_run
 
 RunName = str | PathLike[str]
 
-IDENTITY = ["provider", "model", "case", "turn", "repeat", "block"]
+IDENTITY = ["provider", "model", "variant", "case", "turn", "repeat", "block"]
 """The columns that identify a request of a run; where each of several nodes asked everything, with `node`."""
 
 
@@ -73,7 +74,7 @@ def run_of(table: pd.DataFrame | RunName) -> Run:
     run = _whole_run_of(table)
     names = [*IDENTITY, *(["node"] if run.header.vantages else [])]
     _refuse_missing(names, table)
-    kept = set(table[names].itertuples(index=False, name=None))
+    kept = {tuple(row.values()) for row in rows_of(table[names])}
     return run.only(lambda record: _identity_of(record, names) in kept)
 
 

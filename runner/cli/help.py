@@ -11,6 +11,8 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "chat": "Talk with every target at once, turn by turn.",
         "report": "Show finished runs, and write a page on them.",
         "diff": "Compare two runs, or two targets of one run.",
+        "runs": "List the runs in results/, the newest first.",
+        "history": "Show how targets changed over many runs.",
         "plan": "Show what a run would send and cost; send nothing.",
         "providers": "List the providers, and whose key is set.",
         "init": "Write a first suite and what belongs beside it.",
@@ -33,7 +35,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
 """Heading -> the commands below it, each with a line that is never cut."""
 
 OPTIONS: Mapping[str, Sequence[str]] = {
-    "Targets": ("model", "provider", "skip_missing", "env_file", "allow_host"),
+    "Targets": ("model", "provider", "vary", "skip_missing", "env_file", "allow_host"),
     "What to ask": (
         *("case", "repeat", "system", "max_tokens", "resume", "retry_errors", "replay", "fast"),
         *("warmup_requests", "seed", "budget", "confirm_over", "yes"),

@@ -24,7 +24,7 @@ Command = Callable[..., None]
 Decorator = Callable[[Command], Command]
 Value = TypeVar("Value")
 
-UNITS_S = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+UNITS_S = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 
 # Types of values
@@ -37,9 +37,9 @@ class DurationParam(click.ParamType[float]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Return seconds."""
-        found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?(ms|s|m|h|)", str(value))
+        found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?(ms|s|m|h|d|)", str(value))
         if found is None:
-            self.fail(f"{value!r} is not a duration; write 30s, 5m or 1h", param, ctx)
+            self.fail(f"{value!r} is not a duration; write 30s, 5m, 1h or 7d", param, ctx)
         return float(found[1]) * UNITS_S[found[2]]
 
 
@@ -119,6 +119,33 @@ class ShareParam(click.ParamType[float]):
             self.fail(str(error), param, ctx)
 
 
+class VaryParam(click.ParamType[tuple[str, tuple[Any, ...]]]):
+    """A parameter of targets, with values."""
+
+    name = "vary"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, tuple[Any, ...]]:
+        """Return the parameter's name and its values."""
+        from runner.suite.vary import parse_vary  # noqa: PLC0415 -- brings pydantic and the YAML reader
+
+        try:
+            return parse_vary(str(value))
+        except CompareError as error:
+            self.fail(str(error), param, ctx)
+
+
+def _join_vary(
+    _: click.Context, param: click.Parameter, given: Sequence[tuple[str, tuple[Any, ...]]]
+) -> dict[str, tuple[Any, ...]]:
+    names = [name for name, _ in given]
+    repeated = next((name for name in names if names.count(name) > 1), None)
+    if repeated is not None:
+        raise click.BadParameter(f"{repeated} is given twice; write all its values in one list", param=param)
+    return dict(given)
+
+
 def whole_number(field: str) -> click.IntRange:
     """Return the type of a whole number of `RunOptions`, within its range."""
     return click.IntRange(*RANGES[field])
@@ -152,7 +179,8 @@ TARGETS = (
         multiple=True,
         metavar="NAME",
         shell_complete=complete_targets,
-        help="provider/model names a target, any model name allowed; a bare pattern filters the configured ones.",
+        help="provider/model names a target, any model name allowed, and provider/model#variant one of its variants; "
+        "a bare pattern filters the configured ones.",
     ),
     click.option(
         "-p",
@@ -162,6 +190,16 @@ TARGETS = (
         metavar="NAME",
         shell_complete=complete_providers,
         help="Only these providers; a name or pattern.",
+    ),
+    click.option(
+        "--vary",
+        "vary",
+        multiple=True,
+        type=VaryParam(),
+        callback=_join_vary,
+        metavar="NAME=VALUE,...",
+        help="Ask every target with each of these values of a parameter, as targets of their own: thinking=off,high. "
+        "Repeatable: all combinations.",
     ),
     click.option("--skip-missing", is_flag=True, help="Leave out named targets that have no key, instead of stopping."),
     env_file_option,

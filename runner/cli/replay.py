@@ -23,6 +23,6 @@ def replay(run: Path, *, fast: bool, host: str, port: int) -> None:
     recorded pace. `compare run SUITE --replay RUN` needs no server beside it.
     """
     from runner.simulator.replay import serve  # noqa: PLC0415
-    from runner.storage.run_folder import find_run  # noqa: PLC0415
+    from runner.storage.find_run import find_run  # noqa: PLC0415
 
     serve(find_run(run), host, port, fast=fast, announce=click.echo)

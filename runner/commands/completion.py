@@ -42,7 +42,7 @@ def metric_words() -> list[str]:
 
 def run_words() -> list[str]:
     """Return the runs in the folder of results, the newest first."""
-    from runner.storage.run_folder import list_runs  # noqa: PLC0415
+    from runner.storage.find_run import list_runs  # noqa: PLC0415
 
     return list_runs()
 
@@ -50,7 +50,7 @@ def run_words() -> list[str]:
 def run_target_words(run: Path | None) -> list[str]:
     """Return the targets of a run; empty without a run."""
     from runner.storage import journal  # noqa: PLC0415
-    from runner.storage.run_folder import find_run  # noqa: PLC0415
+    from runner.storage.find_run import find_run  # noqa: PLC0415
 
     if run is None:
         return []

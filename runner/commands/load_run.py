@@ -5,7 +5,8 @@ from pathlib import Path
 from runner.analysis.run_results import Run
 from runner.commands.snapshot.store import SNAPSHOT, refuse_links
 from runner.storage import journal
-from runner.storage.run_folder import LATEST, find_run
+from runner.storage.find_run import find_run
+from runner.storage.run_folder import LATEST
 
 
 def load_run(name: Path) -> Run:

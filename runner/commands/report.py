@@ -10,7 +10,8 @@ from runner.commands.load_run import is_journal_file, load_run
 from runner.core.percentiles import PERCENTILES
 from runner.errors import CompareError
 from runner.outputs.report.render_html import write_report as render_report
-from runner.storage.run_folder import check_outputs, find_run, write_atomically
+from runner.storage.find_run import find_run
+from runner.storage.run_folder import check_outputs, write_atomically
 
 FILE_NAME = "report.html"
 

@@ -5,9 +5,14 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from runner.core.reply_limit import REPLY_LIMIT
+from runner.core.target_name import TargetName
 
 Role = Literal["system", "user", "assistant"]
 Thinking = Literal["on", "off", "low", "medium", "high"]
+Api = Literal["chat_completions"]
+"""The dialect of a request and its response."""
+
+DEFAULT_API: Api = "chat_completions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,16 @@ class Parameters:
     extra_body: Mapping[str, object] = field(default_factory=dict)
     reply_limit: int = REPLY_LIMIT
     """Bytes of a reply after which it is given up. Nothing of it is sent, so that no request's key depends on it."""
+    api: Api | None = None
+    """None for the one of the provider's row."""
+    prefix: str | None = None
+    """Text before each of the user's prompts; the prompt in results is without it."""
+    suffix: str | None = None
+    response_format: Mapping[str, object] | None = None
+
+    def wrap(self, prompt: str) -> str:
+        """Return a user's prompt with the prefix and the suffix around it."""
+        return f"{self.prefix or ''}{prompt}{self.suffix or ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +89,17 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
+class Variant:
+    """One of several settings with which a model is asked."""
+
+    name: str
+    parameters: Parameters
+    """All parameters: the variant's own over those of its target and the suite's defaults."""
+    settings: Mapping[str, object]
+    """The variant's own parameters as plain data, to be shown."""
+
+
+@dataclass(frozen=True, slots=True)
 class SuiteTarget:
     """A row of the suite's `targets`; without models, the provider's default ones."""
 
@@ -81,6 +107,16 @@ class SuiteTarget:
     models: tuple[str, ...]
     parameters: Parameters
     """The suite's defaults merged with the target's own values."""
+    variants: tuple[Variant, ...] = ()
+    """The settings with which each model is asked; empty to ask it once, with `parameters`."""
+
+    @property
+    def names(self) -> tuple[TargetName, ...]:
+        """The targets that the row lists, without the provider's default models."""
+        variants: list[str | None] = [variant.name for variant in self.variants]
+        return tuple(
+            TargetName(self.provider, model, variant) for model in self.models for variant in variants or [None]
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,3 +133,5 @@ class Suite:
     repeat: int = 1
     files: tuple[str, ...] = ()
     """The files with cases and prompts that it names."""
+    variants: tuple[Variant, ...] = ()
+    """The settings with which a target that is not listed is asked; empty to ask it once, with `parameters`."""

@@ -166,17 +166,18 @@ class RequestExchange:
     async def _send_once(self, in_flight: InFlightRequest) -> None:
         request, template = in_flight.request, self.templates.for_target(in_flight.request.target)
         in_flight.flags |= template.flags
-        in_flight.body = template.body
+        in_flight.body, in_flight.api = template.body, template.api
         in_flight.attempts += 1
         in_flight.attempt = Attempt(recording=self.recorder.new_buffer() if self.recorder else None)
         in_flight.started_at = in_flight.started_at or datetime.now(UTC).isoformat(timespec="milliseconds")
         messages = [{"role": m.role, "content": m.content} for m in request.messages(self.salt)]
         completion = CompletionRequest(
-            template.target.model,
+            template.target.model_sent,
             messages,
             template.body,
             template.timeouts,
             template.target.parameters.reply_limit,
+            template.api,
         )
 
         watch = _RedactedWatch(self.observer, request, self.redactor) if self.observer.watches_text else None

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from runner.core.events import Channel, Failed
 from runner.core.record import Record, Timestamps
 from runner.core.record_from_events import Fold
+from runner.core.suite import DEFAULT_API, Api
 from runner.engine.attempts import Provenance
 from runner.planning.plan import Request
 from runner.providers.redaction import Redactor
@@ -28,6 +29,7 @@ class InFlightRequest:
     attempt: Attempt = field(default_factory=Attempt)
     body: Mapping[str, object] = field(default_factory=dict)
     """The fields that the last attempt sent beside its messages."""
+    api: Api = DEFAULT_API
     attempts: int = 0
     backoff_ns: int = 0
     started_at: str | None = None
@@ -58,6 +60,7 @@ class InFlightRequest:
             node=provenance.node,
             region=provenance.region,
             warmup=self.request.warmup,
+            api=self.api,
         )
         return with_response(record, fold, self.flags, redactor, sent_ns=body.sent_ns, epoch_ns=remote_epoch_ns)
 

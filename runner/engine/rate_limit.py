@@ -94,7 +94,7 @@ class TokenEstimate:
 
 
 def _texts_sent(request: Request) -> list[str]:
-    case = request.case
-    system = case.system or request.target.parameters.system or ""
+    case, parameters = request.case, request.target.parameters
+    system = case.system or parameters.system or ""
     history = [message.content for message in case.history]
-    return [system, *history, *case.turns[: request.turn], *filter(None, request.replies)]
+    return [system, *history, *map(parameters.wrap, case.turns[: request.turn]), *filter(None, request.replies)]

@@ -63,7 +63,7 @@ class Recorder:
             attempt=in_flight.attempts,
             provider=target.provider,
             model=hide(target.model),
-            conversation=conversation_digest(target.model, messages),
+            conversation=conversation_digest(target.full_name.model_and_variant, messages),
             epoch_ns=epoch_ns,
             sent_ns=body.sent_ns,
             status=head.status if head else None,
@@ -76,6 +76,8 @@ class Recorder:
             flags=tuple(sorted(in_flight.flags)),
             body_flags=tuple(flag for flag in attempt.fold.notes if flag in BODY_FLAGS),
             warmup=in_flight.request.warmup,
+            variant=target.variant,
+            api=in_flight.api,
         )
 
     def _redacted(self, failed: Failed) -> Failed:

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from runner.core.events import Failed, Outcome
-from runner.core.suite import Timeouts
+from runner.core.suite import DEFAULT_API, Api, Timeouts
 from runner.planning.plan import Target
 from runner.providers.provider_row import Row
-from runner.providers.request_body import request_body, retirement
+from runner.providers.request_body import api_of, request_body, retirement
 
 REFUSABLE = ("stream_options", "max_completion_tokens", "max_tokens")
 """Fields of a body that some endpoints refuse by name, and can do without."""
@@ -59,6 +59,7 @@ class RequestTemplate:
     """A request without its messages."""
 
     target: Target
+    api: Api
     body: Mapping[str, object]
     timeouts: Timeouts
     flags: frozenset[str]
@@ -82,8 +83,8 @@ class RequestTemplates:
 
     def learn_refusal(self, target: Target, sent: Mapping[str, object], failed: Failed) -> bool:
         """Remember a body field that the endpoint refuses by name; return whether the template has changed by that."""
-        if failed.outcome is not Outcome.BAD_REQUEST:
-            return False
+        if failed.outcome is not Outcome.BAD_REQUEST or api_of(self.row, target.parameters) != DEFAULT_API:
+            return False  # the other dialects have one name for each field
         # Only what was sent can have been refused: some messages name the field that is to be sent instead.
         named = next((name for name in REFUSABLE if name in sent and name in failed.message), None)
         if named is None or (named in RENAMED and not refuses_name(named, failed.message, failed.code)):
@@ -95,7 +96,9 @@ class RequestTemplates:
         return self.for_target(target).body != sent
 
     def _make(self, target: Target) -> RequestTemplate:
+        api = api_of(self.row, target.parameters)
         body, notes = request_body(self.row, target.model, target.parameters)
+        body["model"] = target.model_sent
         refused = self._refused.get(target.name, set())
         is_adjusted = bool(notes) or bool(refused & body.keys())
         for name in sorted(refused & body.keys()):
@@ -110,4 +113,4 @@ class RequestTemplates:
             # The first text of a non-streamed response is all of it.
             timeouts = replace(timeouts, first_token=timeouts.total)
         flags = {"adjusted": is_adjusted, "retired_model": retirement(self.row, target.model) is not None}
-        return RequestTemplate(target, body, timeouts, frozenset(flag for flag, true in flags.items() if true))
+        return RequestTemplate(target, api, body, timeouts, frozenset(flag for flag, true in flags.items() if true))

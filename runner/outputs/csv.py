@@ -22,7 +22,7 @@ from pathlib import Path
 import pandas as pd
 
 from runner.analysis.dataframe import frame, frame_of
-from runner.analysis.result_columns import COLUMNS, Cell, Kind, Row
+from runner.analysis.result_columns import ADDED_COLUMNS, COLUMNS, Cell, Kind, Row
 from runner.analysis.run_results import Run
 from runner.errors import JournalError
 from runner.outputs.text.escape import escape_formulas, unescape_formulas
@@ -95,6 +95,7 @@ def load(path: str | Path) -> pd.DataFrame:
         log = journal.read(place)
         return frame(log.header, log.records)
     cells = _read_cells(file)
+    cells = cells.assign(**dict.fromkeys(ADDED_COLUMNS - {*cells.columns}, ""))
     missing = [column.name for column in COLUMNS if column.name not in cells]
     if missing:
         raise JournalError(f"{file} is no table of results: it has no column {missing[0]}; name a {FILE_NAME} or a run")

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from itertools import islice
 
-from runner.analysis.result_columns import COLUMNS, Cell, Row
+from runner.analysis.result_columns import COLUMNS, Cell, Row, target_of_row
 from runner.analysis.run_results import Run
 from runner.outputs import Export
 from runner.outputs.text.escape import escape_formulas, printable
@@ -50,7 +50,7 @@ def _cut_cells(cells: Row) -> Iterator[str]:
     """Yield a name for each cell of a row that is too long."""
     for name, cell in cells.items():
         if isinstance(cell, str) and _utf16_units(_quote_risky(cell)) > MAX_CHARACTERS:
-            yield f"{name} of {cells['provider']}/{cells['model']}, {cells['case']}, repeat {cells['repeat']}"
+            yield f"{name} of {target_of_row(cells)}, {cells['case']}, repeat {cells['repeat']}"
 
 
 def _encode(cell: Cell) -> str:

@@ -87,7 +87,7 @@ class SpeedTable:
                 values = {row: sign * figure.value for row, figure in enumerate(found) if figure is not None}
                 if len(values) > 1:
                     tints[min(values, key=lambda row: values[row]), at] = "green"
-        return _table(content, tints)
+        return draw_table(content, tints)
 
 
 _RANKED = {"TTFT p50": ("ttft_p50", 1), "total p50": ("total_p50", 1), "tok/s p50": ("output_tps_p50", -1)}
@@ -114,17 +114,17 @@ def _percentiles(run: Run) -> Iterator[Text | Table]:
         for start in range(0, len(run.percents), PERCENTILES_ABREAST):
             places = range(start, min(start + PERCENTILES_ABREAST, len(run.percents)))
             yield Text("")
-            yield _table(tabulate_percentiles(by_ttft(run.summary), run.percents, places))
+            yield draw_table(tabulate_percentiles(by_ttft(run.summary), run.percents, places))
 
 
 def _load(run: Run) -> Iterator[Text | Table]:
     for title, table, caption in load_tables(run):
         yield Text(f"\n{title}", style="bold")
-        yield _table(table)
+        yield draw_table(table)
         yield Text(f"note: {caption}")
 
 
-def _table(content: TextTable, tints: Mapping[tuple[int, int], str] | None = None) -> Table:
+def draw_table(content: TextTable, tints: Mapping[tuple[int, int], str] | None = None) -> Table:
     """Return a table; `tints` maps row and column to the style of a cell's text."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for at, heading in enumerate(content.headings):
@@ -169,7 +169,7 @@ def _checks(run: Run) -> list[Text | Table]:
     cells = not_passed(run.checked)
     more = len(cells) - MAX_CELLS
     rest = [Text(f"and {count(more, 'more cell')}, in the run's results.md")] if more > 0 else []
-    every = [_table(tabulate_cells(run.checked))] if len(run.checked) <= MAX_CELLS else []
+    every = [draw_table(tabulate_cells(run.checked))] if len(run.checked) <= MAX_CELLS else []
     return [Text(f"checks: {describe_checks(run.checked)}"), *every, *map(_faults, cells[:MAX_CELLS]), *rest]
 
 

@@ -239,12 +239,15 @@ def _input_sizes(case: Case, target: Target, reply: int | None) -> Iterator[int 
     """Yield the highest number of input tokens of each turn, with all earlier messages, which are sent again."""
     system = case.system or target.parameters.system
     texts = [*([system] if system else []), *(message.content for message in case.history)]
-    tokens = UPPER_BOUND.of_messages((*texts, json.dumps(dict(target.parameters.extra_body), default=str)))
+    texts += [json.dumps(dict(target.parameters.extra_body), default=str)]
+    if target.parameters.response_format is not None:
+        texts.append(json.dumps(dict(target.parameters.response_format), default=str))
+    tokens = UPPER_BOUND.of_messages(texts)
     for turn, prompt in enumerate(case.turns):
         if turn and reply is None:
             yield None
             continue
-        tokens += UPPER_BOUND.of_messages((prompt,))
+        tokens += UPPER_BOUND.of_messages((target.parameters.wrap(prompt),))
         yield tokens + UPPER_BOUND.per_request
         tokens += (reply or 0) + UPPER_BOUND.per_message
 

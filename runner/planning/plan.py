@@ -7,8 +7,8 @@ it. Performs no I/O and reads no clock.
 """
 
 import json
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, fields, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
 from hashlib import sha256
 from itertools import count, islice
 from random import Random
@@ -18,6 +18,7 @@ from runner.core.cluster_options import Node
 from runner.core.load_profile import rounds_a_level
 from runner.core.record import Identity, Record, skipped
 from runner.core.suite import Case, Message, Parameters
+from runner.core.target_name import TargetName
 
 Order = Literal["blocks", "free", "as-written"]
 """`blocks`: shuffled rounds, the targets of a case together; `free`: shuffled rounds, each lane independent;
@@ -32,11 +33,26 @@ class Target:
     model: str
     parameters: Parameters
     simulated: bool = False
+    variant: str | None = None
+    settings: Mapping[str, object] = field(default_factory=dict)
+    """The variant's own parameters as plain data, to be shown."""
+    names_variant: bool = False
+    """Whether requests name the model together with its variant, by which a replay knows the reply."""
 
     @property
     def name(self) -> str:
-        """The target as `provider/model`."""
-        return f"{self.provider}/{self.model}"
+        """The target as `provider/model` or `provider/model#variant`."""
+        return str(self.full_name)
+
+    @property
+    def full_name(self) -> TargetName:
+        """The target's name in its parts."""
+        return TargetName(self.provider, self.model, self.variant)
+
+    @property
+    def model_sent(self) -> str:
+        """The model's name in requests."""
+        return self.full_name.model_and_variant if self.names_variant else self.model
 
 
 _ALWAYS_KEYED = frozenset(
@@ -112,6 +128,7 @@ class Request:
             block=self.block,
             provider=self.target.provider,
             model=self.target.model,
+            variant=self.target.variant,
             prompt=self.prompt,
             simulated=self.target.simulated,
         )
@@ -122,14 +139,15 @@ class Request:
         With `cache: bust` the first message begins with a nonce made of `salt` and the key: since prompt caches
         match prefixes, none can match.
         """
-        system = self.case.system or self.target.parameters.system
+        parameters = self.target.parameters
+        system = self.case.system or parameters.system
         messages = [Message("system", system)] if system else []
         messages += self.case.history
         for asked, replied in zip(self.case.turns, self.replies, strict=False):
             if replied is not None:
-                messages += [Message("user", asked), Message("assistant", replied)]
-        messages.append(Message("user", self.prompt))
-        if self.target.parameters.cache == "bust":
+                messages += [Message("user", parameters.wrap(asked)), Message("assistant", replied)]
+        messages.append(Message("user", parameters.wrap(self.prompt)))
+        if parameters.cache == "bust":
             nonce = sha256(f"{salt}{self.key}".encode()).hexdigest()[:12]
             messages[0] = replace(messages[0], content=f"[{nonce}] {messages[0].content}")
         return tuple(messages)

@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from typing import Protocol
 
 from runner.core.suite import Parameters
+from runner.core.target_name import TargetName
 from runner.pricing.published import NoPublishedPrice, published_price
 from runner.pricing.rates import Price
 
@@ -29,7 +30,7 @@ class Priceable(Protocol):
 
     @property
     def name(self) -> str:
-        """The target as `provider/model`."""
+        """The target as `provider/model` or `provider/model#variant`."""
 
     @property
     def parameters(self) -> Parameters:
@@ -85,10 +86,11 @@ def find_prices(
 
 
 def _user_price(target: Priceable, user_prices: Mapping[str, Price]) -> Price | None:
-    """Return the user's price for this very name, else for the first pattern that matches it."""
-    if target.name in user_prices:
-        return user_prices[target.name]
-    return next((price for pattern, price in user_prices.items() if fnmatchcase(target.name, pattern)), None)
+    """Return the user's price for this very model, else for the first pattern that matches it; variants cost alike."""
+    name = str(TargetName(target.provider, target.model))
+    if name in user_prices:
+        return user_prices[name]
+    return next((price for pattern, price in user_prices.items() if fnmatchcase(name, pattern)), None)
 
 
 def _list_price(target: Priceable, base_urls: Mapping[str, str], at: datetime) -> Price:

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
-from runner.core.suite import Suite
+from runner.core.suite import Parameters, Suite, Variant
+from runner.core.target_name import VARIANT_MARK, TargetName
 from runner.errors import CompareError, MissingKey, UnknownTarget, did_you_mean
 from runner.planning.plan import Target
 from runner.providers.endpoint import Endpoint, find_configured, find_endpoint
@@ -71,7 +72,7 @@ def choose_targets(
         raise MissingKey("\n".join(missing))
     # Notes on other targets are left out where the user names some.
     general = [*notes, *registry.plugin_errors.values()] if names_none else []
-    shown = [*general, *missing, *_notes_on(targets, endpoints)]
+    shown = [*general, *missing, *_notes_on(targets, endpoints), *_notes_on_marks(targets, listed, suite)]
     return SelectedTargets(targets, endpoints, tuple(dict.fromkeys(shown)))
 
 
@@ -99,11 +100,29 @@ def _listed_targets(suite: Suite, registry: Registry) -> Iterator[Target]:
         models = row.models or registry.rows[provider].models
         if not models:
             raise UnknownTarget(f"{provider} has no default model. Write `models:` for it in the suite.")
-        yield from (Target(provider, model, row.parameters) for model in models)
+        for model in models:
+            yield from _in_variants(provider, model, row.parameters, row.variants)
+
+
+def _in_variants(provider: str, model: str, parameters: Parameters, variants: Sequence[Variant]) -> list[Target]:
+    """Return a target for each variant of a model; one if it has none."""
+    if not variants:
+        return [Target(provider, model, parameters)]
+    return [
+        Target(provider, model, variant.parameters, variant=variant.name, settings=variant.settings)
+        for variant in variants
+    ]
 
 
 def _default_targets(provider: str, suite: Suite, registry: Registry) -> list[Target]:
-    return [Target(name.provider, name.model, suite.parameters) for name in default_targets(provider, registry)]
+    return [target for name in default_targets(provider, registry) for target in unlisted_targets(name, suite)]
+
+
+def unlisted_targets(name: TargetName, suite: Suite) -> list[Target]:
+    """Return the targets of a model that the suite does not list, in the variants of every target; or the one named."""
+    name = name.divided([variant.name for variant in suite.variants])
+    targets = _in_variants(name.provider, name.model, suite.parameters, suite.variants)
+    return [target for target in targets if name.variant in (None, target.variant)]
 
 
 def _apply(selection: TargetSelection, listed: Sequence[Target], suite: Suite, registry: Registry) -> list[Target]:
@@ -111,23 +130,30 @@ def _apply(selection: TargetSelection, listed: Sequence[Target], suite: Suite, r
 
     A model that the suite lists at a router, such as vendor/model, means that one, not a provider of the vendor's name.
     """
-    parameters = {target.name: target.parameters for target in listed}
-    at_routers = {target.model for target in listed} if suite.targets else set()
-    named = [
-        pattern
-        for pattern in selection.models
-        if _names_target(pattern, registry)
-        and (pattern not in at_routers or str(parse_target(pattern, registry)) in parameters)
-    ]
-    patterns = [pattern for pattern in selection.models if pattern not in named]
-    chosen = []
-    for pattern in named:
-        name = parse_target(pattern, registry)
-        chosen.append(Target(name.provider, name.model, parameters.get(str(name), suite.parameters)))
+    at_routers = _model_names(listed) if suite.targets else set[str]()
+    chosen, patterns = list[Target](), list[str]()
+    for pattern in selection.models:
+        name = parse_target(pattern, registry) if _names_target(pattern, registry) else None
+        named = [] if name is None else _find_listed(name, listed)
+        if name is not None and (named or pattern not in at_routers):
+            chosen += named or unlisted_targets(name, suite)
+        else:
+            patterns.append(pattern)
     if patterns or selection.providers:
         by_provider = _targets_by_pattern(selection.providers, listed, suite, registry)
         chosen += _filter(listed, patterns, by_provider, registry)
     return chosen
+
+
+def _model_names(targets: Sequence[Target]) -> set[str]:
+    """Return the names of models, with and without their variants."""
+    return {name for target in targets for name in (target.model, target.full_name.model_and_variant)}
+
+
+def _find_listed(name: TargetName, listed: Sequence[Target]) -> list[Target]:
+    """Return the listed target of a name; else all variants of the model that it names."""
+    named = [target for target in listed if target.name == str(name)]
+    return named or [target for target in listed if (target.provider, target.model) == (name.provider, name.model)]
 
 
 def _names_target(pattern: str, registry: Registry) -> bool:
@@ -140,8 +166,8 @@ def _names_target(pattern: str, registry: Registry) -> bool:
 def _matches(target: Target, pattern: str, registry: Registry) -> bool:
     provider, _, model = pattern.partition("/")
     if registry.resolve(provider) == target.provider:
-        return fnmatchcase(target.model, model)
-    return fnmatchcase(target.model, pattern) or fnmatchcase(target.name, pattern)
+        return any(fnmatchcase(name, model) for name in _model_names([target]))
+    return any(fnmatchcase(name, pattern) for name in (target.name, *_model_names([target])))
 
 
 def _targets_by_pattern(
@@ -173,7 +199,7 @@ def _filter(
         if not matches:
             near = None if by_provider else _near_target(pattern, registry)
             is_known = registry.resolve(pattern.partition("/")[0]) is not None
-            models = [target.model for target in candidates]
+            models = [target.full_name.model_and_variant for target in candidates]
             raise UnknownTarget(_no_match("-m", pattern, models, near, is_known=is_known))
         chosen += matches
     return chosen
@@ -234,6 +260,17 @@ def _notes_on(targets: Sequence[Target], endpoints: Mapping[str, Endpoint]) -> l
         notes += [retired] if retired else []
         notes += request_body(row, target.model, target.parameters)[1]
     return notes
+
+
+def _notes_on_marks(targets: Sequence[Target], listed: Sequence[Target], suite: Suite) -> Iterator[str]:
+    """Yield a note on each model's name that ends like a variant's, where there are variants, but none of that name."""
+    known = dict.fromkeys([*(t.variant for t in listed if t.variant), *(each.name for each in suite.variants)])
+    for target in targets:
+        _, mark, end = target.model.rpartition(VARIANT_MARK)
+        if known and mark and target.variant is None:
+            near = did_you_mean(end, tuple(known))
+            hint = f"did you mean {VARIANT_MARK}{near}?" if near else f"there are {', '.join(known)}"
+            yield f"{target.name}: no variant is called {end}, so all of it is taken for the model's name; {hint}"
 
 
 def describe_no_key(registry: Registry, environ: Mapping[str, str]) -> str:

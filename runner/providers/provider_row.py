@@ -23,7 +23,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from runner.core.suite import Thinking
+from runner.core.suite import DEFAULT_API, Api, Thinking
 from runner.providers.base_url import parse_base_url
 
 PROVIDER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -79,6 +79,7 @@ Headers = Annotated[dict[str, str], AfterValidator(_check_headers)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Page = Annotated[str, Field(pattern=r"^https?://\S+$", max_length=500)]
 Parameter = Literal["temperature", "max_tokens", "top_p", "seed", "stop"]
+Auth = Literal["bearer", "api-key", "x-api-key"]
 
 
 class Limits(BaseModel):
@@ -116,7 +117,10 @@ class Row(BaseModel):
         default=False,
         description="Asked only if it is named or you wrote a row, since its variable is often set for other uses.",
     )
-    auth: Literal["bearer", "api-key"] = Field(default="bearer", description="The header that carries the key.")
+    api: Api = Field(default=DEFAULT_API, description="The API that is asked where a target names no other.")
+    auth: Auth | None = Field(
+        default=None, description="The header that carries the key. Left out: the one that the API itself uses."
+    )
     headers: Headers = Field(default_factory=dict, description="Further request headers; none that carries a key.")
     models: tuple[Name, ...] = Field(default=(), description="Models asked when none is named.")
     retired: dict[Name, str] = Field(
@@ -135,7 +139,8 @@ class Row(BaseModel):
         default_factory=dict, description="Parameter -> globs of the models that refuse it; it is then not sent."
     )
     thinking: dict[Thinking, dict[str, JsonValue]] = Field(
-        default_factory=dict, description="Setting of `thinking` -> what to add to the request's body for it."
+        default_factory=dict,
+        description="Setting of `thinking` -> what to add to the request's body for it, in the row's own `api`.",
     )
     thinking_always: tuple[Name, ...] = Field(
         default=(), description="Globs of models whose thinking cannot be switched off."

@@ -1,20 +1,8 @@
 """Parse target names: `provider/model`, where the provider ends at the first slash."""
 
-from dataclasses import dataclass
-
+from runner.core.target_name import TargetName
 from runner.errors import BrokenPlugin, UnknownTarget, did_you_mean
 from runner.providers.registry import Registry
-
-
-@dataclass(frozen=True, slots=True)
-class TargetName:
-    """A provider's id and the provider's own name of a model."""
-
-    provider: str
-    model: str
-
-    def __str__(self) -> str:
-        return f"{self.provider}/{self.model}"
 
 
 def parse_target(text: str, registry: Registry) -> TargetName:

@@ -1,7 +1,8 @@
 """Replay a run's recordings: the same bytes, at the recorded pace or as fast as they can be written.
 
-A conversation is identified by its model and its messages. The n-th request for it gets its n-th recording, in the
-order in which they were sent; after the last comes the first again. Every head says `x-simulated: true`.
+A conversation is identified by its model, written `model#variant` if it was asked in variants, and its messages. The
+n-th request for it gets its n-th recording, in the order in which they were sent; after the last comes the first again.
+Every head says `x-simulated: true`.
 """
 
 import re
@@ -11,8 +12,9 @@ from pathlib import Path
 
 from runner.core.events import Failed, Outcome
 from runner.core.reply_limit import LARGEST_REPLY_LIMIT
+from runner.core.suite import Api
 from runner.errors import did_you_mean
-from runner.simulator.chat import parse_conversation
+from runner.simulator.chat import ChatMessage, parse_conversation
 from runner.simulator.request import HttpRequest, RequestError
 from runner.simulator.response import (
     FOREVER_NS,
@@ -28,8 +30,14 @@ from runner.simulator.server import answer_with
 from runner.storage.recordings.reader import RecordingEntry, Recordings, read_recordings
 from runner.storage.recordings.recording import Label, Reads, conversation_digest
 
-PATH = re.compile(r"(?:/(?P<provider>[^/]+))?/v1/(?P<what>chat/completions|models)/?")
-METHODS = {"chat/completions": "POST", "models": "GET"}
+APIS: Mapping[str, Api] = {"chat/completions": "chat_completions"}
+"""The path of each dialect, behind the base URL."""
+
+PARSERS: Mapping[Api, Callable[[bytes], tuple[str, tuple[ChatMessage, ...]]]] = {"chat_completions": parse_conversation}
+"""Parse the model and the messages of a request's body in each dialect."""
+
+PATH = re.compile(rf"(?:/(?P<provider>[^/]+))?/v1/(?P<what>{'|'.join(APIS)}|models)/?")
+METHODS = {**dict.fromkeys(APIS, "POST"), "models": "GET"}
 
 NOT_REPLAYED_HEADERS = frozenset(
     {
@@ -55,11 +63,11 @@ class ReplayService:
         self.in_flight = 0
         self._recordings = recordings
         self._fast = fast
-        self._entries: dict[tuple[str | None, str], list[RecordingEntry]] = defaultdict(list)
-        self._requests: Counter[tuple[str | None, str]] = Counter()
+        self._entries: dict[tuple[str | None, Api, str], list[RecordingEntry]] = defaultdict(list)
+        self._requests: Counter[tuple[str | None, Api, str]] = Counter()
         for entry in sorted(recordings.entries, key=_started_ns):
             for provider in (entry.label.provider, None):
-                self._entries[provider, entry.label.conversation].append(entry)
+                self._entries[provider, entry.label.api, entry.label.conversation].append(entry)
 
     @property
     def providers(self) -> tuple[str, ...]:
@@ -67,9 +75,10 @@ class ReplayService:
         return tuple(dict.fromkeys(entry.label.provider for entry in self._recordings.entries))
 
     def models_of(self, provider: str | None) -> tuple[str, ...]:
-        """Return the recorded models of a provider, or of all."""
+        """Return the recorded models of a provider, or of all, each with its variant if it has one."""
         labels = (entry.label for entry in self._recordings.entries)
-        return tuple(dict.fromkeys(label.model for label in labels if provider in (None, label.provider)))
+        names = (label.target.model_and_variant for label in labels if provider in (None, label.provider))
+        return tuple(dict.fromkeys(names))
 
     def respond(self, request: HttpRequest, received_ns: int) -> Response:  # noqa: ARG002 -- a replay depends on no clock
         """Return the recorded response to a request, or an error."""
@@ -81,7 +90,8 @@ class ReplayService:
     def _route(self, request: HttpRequest) -> Response:
         found = PATH.fullmatch(request.path)
         if found is None:
-            known = "/v1/chat/completions, /v1/models, and both behind a provider's name, as in /acme/v1/models"
+            known = ", ".join(f"/v1/{path}" for path in METHODS)
+            known += ", and all behind a provider's name, as in /acme/v1/models"
             raise RequestError(404, f"Unknown path '{request.path}': there are {known}.", code="unknown_url")
         provider, what = found["provider"], found["what"]
         if provider is not None and provider not in self.providers:
@@ -90,15 +100,16 @@ class ReplayService:
         if request.method != METHODS[what]:
             error = RequestError(405, f"'{request.path}' answers {METHODS[what]} only.", code="method_not_allowed")
             return error_response(error, (("allow", METHODS[what]),))
-        return self._list_models(provider) if what == "models" else self._reply(provider, request.body)
+        return self._list_models(provider) if what == "models" else self._reply(provider, APIS[what], request.body)
 
     def _list_models(self, provider: str | None) -> Response:
         models = [{"id": model, "object": "model", "owned_by": "recorded"} for model in self.models_of(provider)]
         return json_response(200, {"object": "list", "data": models})
 
-    def _reply(self, provider: str | None, body: bytes) -> Response:
-        model, messages = parse_conversation(body)
-        conversation = provider, conversation_digest(model, ((message.role, message.text) for message in messages))
+    def _reply(self, provider: str | None, api: Api, body: bytes) -> Response:
+        model, messages = PARSERS[api](body)
+        digest = conversation_digest(model, ((message.role, message.text) for message in messages))
+        conversation = provider, api, digest
         recorded = self._entries.get(conversation, [])
         usable = _usable(recorded)
         if not usable:

@@ -1,4 +1,4 @@
-"""A run's folder and its files: names, checks before the run, atomic writes."""
+"""A run's folder and its files: checks before the run, atomic writes."""
 
 import os
 import re
@@ -29,48 +29,13 @@ def name_of(folder: Path) -> str:
     return os.fsencode(folder.name).decode("utf-8", "replace")
 
 
-def find_run(name: Path) -> Path:
-    """Return a run's folder, named by the folder, by its journal, by its id in results/, or as `latest`.
-
-    Raises:
-        JournalError: there is no such run, or its folder cannot be read.
-
-    """
-    try:
-        for path in (name, RESULTS / name):
-            folder = path.parent if path.name == FILE_NAME else _follow(path)
-            if (folder / FILE_NAME).is_file():
-                return folder
-    except OSError as error:
-        raise JournalError(f"{name} cannot be read: {error.strerror}; name a run's folder") from error
-    if name == Path(LATEST):
-        raise JournalError(f"there is no {RESULTS / LATEST} here; name a run's folder")
-    is_there = os.path.lexists(name) or os.path.lexists(RESULTS / name)
-    fault = f"{name} holds no {FILE_NAME}" if is_there else f"there is no {name}"
-    raise JournalError(f"{fault}; name a run's folder, as `compare run` prints it when it is done")
-
-
-def list_runs() -> list[str]:
-    """Return `latest` and the ids of the runs in results/, the newest first; empty where there are none."""
-    if not RESULTS.is_dir():
-        return []
-    runs = [path.name for path in RESULTS.iterdir() if path.name != LATEST and (path / FILE_NAME).is_file()]
-    return [*([LATEST] if runs else []), *sorted(runs, reverse=True)]
-
-
-def _follow(path: Path) -> Path:
-    """Return the folder that `latest` names now, since the next run changes it."""
-    if path.name != LATEST:
-        return path
-    if path.is_symlink():
-        return path.parent / path.readlink()
-    return path.parent / path.read_text(encoding="utf-8").strip() if path.is_file() else path
-
-
 DEFAULT_OUTPUTS = ("results.csv", "results.md", "report.html")
 """Files that every run has in its folder beside the journal."""
 
-RUN_FILES = (*DEFAULT_OUTPUTS, "difference.md", "difference.json", "recordings.bin")
+SUMMARY_FILE = "summary.json"
+"""The figures of a run, derived from its journal: see `stored_summary.py`."""
+
+RUN_FILES = (*DEFAULT_OUTPUTS, "difference.md", "difference.json", "recordings.bin", SUMMARY_FILE)
 """Files that a run may write beside its journal."""
 
 

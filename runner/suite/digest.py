@@ -7,7 +7,9 @@ from hashlib import sha256
 
 from runner.core.suite import Suite
 
-_IGNORED = frozenset({"digest", "name", "description", "path", "line", "files", "expectations", "reply_limit"})
+_IGNORED = frozenset(
+    {"digest", "name", "description", "path", "line", "files", "expectations", "reply_limit", "settings"}
+)
 """Fields that change nothing that is sent: runs with equal digests sent the same, whatever the suite expected."""
 
 

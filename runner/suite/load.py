@@ -19,8 +19,15 @@ from runner.suite.case_rows import ColumnNames
 from runner.suite.cases import CaseLocation, expand_case
 from runner.suite.digest import digest_of
 from runner.suite.expectations import default_problems
-from runner.suite.schema import CaseSchema, CasesFromSchema, DefaultsSchema, SuiteSchema, TargetSchema
-from runner.suite.targets import merge_parameters, parameter_problems, read_target, suite_target, target_problems
+from runner.suite.schema import (
+    CaseSchema,
+    CasesFromSchema,
+    DefaultsSchema,
+    ParametersSchema,
+    SuiteSchema,
+    TargetSchema,
+)
+from runner.suite.targets import cross, merge_parameters, parameter_problems, suite_target, target_problems
 
 TOO_LARGE = "Move the cases into a .yaml, .jsonl or .csv file that `cases_from` names"
 MAX_FAULTY_ROWS = 20
@@ -108,6 +115,7 @@ class _Reading:
         self._folder = folder
         self._problems: list[Problem] = []
         self._defaults = self._valid_defaults()
+        self._variants = dict(self._valid_variants())
         self._ids: dict[str, str] = {}
         self._characters = 0
         self._files: dict[str, None] = {}
@@ -127,8 +135,9 @@ class _Reading:
             digest="",
             description=whole.description,
             path=str(path),
-            targets=tuple(suite_target(read_target(target), self._defaults) for target in whole.targets or ()),
+            targets=tuple(suite_target(target, self._defaults, self._variants) for target in whole.targets or ()),
             parameters=merge_parameters(self._defaults),
+            variants=cross((), merge_parameters(self._defaults), self._variants),
             repeat=self._defaults.repeat,
             files=tuple(self._files),
         )
@@ -171,13 +180,20 @@ class _Reading:
             if part is not None:
                 yield (key, index), part
 
-    def _valid_targets(self) -> Iterator[tuple[Route, TargetSchema]]:
+    def _valid_variants(self) -> Iterator[tuple[str, ParametersSchema]]:
+        written = self._top("variants")
+        for name in written if isinstance(written, dict) else ():
+            part = self._valid_part(ParametersSchema, ("variants", name))
+            if part is not None:
+                yield name, part
+
+    def _valid_targets(self) -> Iterator[tuple[Route, TargetSchema | str]]:
         yield from self._valid_items("targets", TargetSchema)
         written = self._top("targets")
         for index, item in enumerate(written if isinstance(written, list) else ()):
             provider, slash, model = item.partition("/") if isinstance(item, str) else ("", "", "")
             if provider and bool(slash) == bool(model):
-                yield ("targets", index), read_target(str(item))
+                yield ("targets", index), str(item)
 
     def _own_cases(self) -> Iterator[Case]:
         for route, case in self._valid_items("cases", CaseSchema):
@@ -251,13 +267,22 @@ class _Reading:
 
     def _check_parameters(self, known_providers: Collection[str]) -> None:
         targets = dict(self._valid_targets())
+        variants = ((("variants", name), variant) for name, variant in self._variants.items())
         rows = self._top("providers")
         own = rows if isinstance(rows, dict) else {}
         aliases = [alias for row in own.values() if isinstance(row, dict) for alias in _strings_in(row.get("aliases"))]
-        self._note(*target_problems(targets, [*known_providers, *own, *aliases], self._document))
-        for route, parameters in [*targets.items(), (("defaults",), self._defaults)]:
+        self._note(*target_problems(targets, self._variants, [*known_providers, *own, *aliases], self._document))
+        for route, parameters in [*_with_variants(targets), (("defaults",), self._defaults), *variants]:
             self._note(*parameter_problems(parameters, self._document, route))
         self._note(*default_problems(self._defaults, self._document, self._folder))
+
+
+def _with_variants(targets: Mapping[Route, TargetSchema | str]) -> Iterator[tuple[Route, ParametersSchema]]:
+    """Yield the parameters of targets and of their variants, each with its route."""
+    for route, target in targets.items():
+        if isinstance(target, TargetSchema):
+            yield route, target
+            yield from (((*route, "variants", name), each) for name, each in (target.variants or {}).items())
 
 
 def _strings_in(value: Json) -> list[str]:

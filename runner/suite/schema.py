@@ -8,7 +8,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, Wi
 
 from runner.checks.snapshot_match import MATCH_PATTERN, SHARE_PATTERN, read_matching, read_share
 from runner.core.reply_limit import parse_reply_limit
-from runner.core.suite import Role, Thinking
+from runner.core.suite import Api, Role, Thinking
+from runner.core.target_name import VARIANT_NAME
 from runner.providers.provider_row import Rows
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
@@ -198,6 +199,9 @@ class ParametersSchema(StrictModel):
         default=None,
         description="Whether the model thinks before it answers, or how much. Left out: as it does by itself.",
     )
+    api: Api | None = Field(
+        default=None, description="The API that is asked. Left out: the one that the provider's row names."
+    )
     stream: bool = Field(
         default=True, description="False asks for the reply in one piece, for endpoints that cannot stream."
     )
@@ -212,6 +216,13 @@ class ParametersSchema(StrictModel):
     reply_limit: ReplyLimit | None = Field(
         default=None, description="The size at which a reply is given up, such as 500kB or 32MiB. Left out: 16MiB."
     )
+    prefix: Text | None = Field(
+        default=None, description="Text before each of the user's prompts, as it is; the results hold the bare prompt."
+    )
+    suffix: Text | None = Field(default=None, description="Text behind each of the user's prompts, as it is.")
+    response_format: Mapping[str, JsonValue] | None = Field(
+        default=None, description="The form that the reply must have, such as {type: json_object}; sent as it is."
+    )
 
 
 class DefaultsSchema(ParametersSchema):
@@ -223,12 +234,26 @@ class DefaultsSchema(ParametersSchema):
     match: Match | None = Field(default=None, description=MATCH)
 
 
+def _check_variant_name(name: str) -> str:
+    if not VARIANT_NAME.fullmatch(name):
+        raise ValueError("a variant's name is made of letters, digits and `.`, `_`, `-`, `=`, `+`. Write deep-4k")
+    return name
+
+
+VariantName = Annotated[str, AfterValidator(_check_variant_name)]
+Variants = Annotated[Mapping[VariantName, ParametersSchema], Field(min_length=1, max_length=100)]
+
+
 class TargetSchema(ParametersSchema):
     """A provider, its models, and the parameters for them."""
 
     provider: Name = Field(description="The id of a built-in provider, or of one in `providers` or compare.yaml.")
     models: Annotated[tuple[Name, ...], Field(min_length=1)] | None = Field(
         default=None, description="The models to ask, by the provider's own names. Left out: its default models."
+    )
+    variants: Variants | None = Field(
+        default=None,
+        description="Name -> parameters. Each model is asked once with each of them, as provider/model#name.",
     )
 
 
@@ -306,6 +331,9 @@ class SuiteSchema(StrictModel):
     )
     defaults: DefaultsSchema | None = Field(
         default=None, description="Parameters of every target that does not set its own."
+    )
+    variants: Variants | None = Field(
+        default=None, description="Variants of every target, each of which is crossed with the target's own."
     )
     cases: Annotated[tuple[CaseSchema, ...], Field(min_length=1)] | None = Field(
         default=None, description="The conversations to hold."

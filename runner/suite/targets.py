@@ -1,49 +1,70 @@
-"""The targets of a suite and their parameters, which are merged with the suite's defaults."""
+"""The targets of a suite, their variants and their parameters, which are merged with the suite's defaults."""
 
 from collections.abc import Collection, Iterator, Mapping
-
-from pydantic import JsonValue
+from dataclasses import replace
+from functools import reduce
+from itertools import product
+from typing import Any
 
 from runner.core.reply_limit import REPLY_LIMIT, parse_reply_limit
-from runner.core.suite import Parameters, SuiteTarget, Timeouts
+from runner.core.suite import Parameters, SuiteTarget, Timeouts, Variant
+from runner.core.target_name import TargetName
 from runner.document import Document, Route
 from runner.errors import Problem, did_you_mean
 from runner.suite.fill_templates import is_template
-from runner.suite.schema import DefaultsSchema, ParametersSchema, TargetSchema
+from runner.suite.schema import DefaultsSchema, ParametersSchema, TargetSchema, TimeoutsSchema
 
 RESERVED = frozenset({"messages", "model", "stream", "stream_options"})
 """Fields of a request's body that `compare` must set itself to read the reply correctly."""
 
-_LAYERED = frozenset({"timeouts", "extra_body"})
-_NOT_PARAMETERS = frozenset({"repeat", "checks", "pass_", "match", "provider", "models"})
+JOINT = "+"
+"""Between the names of variants that are crossed."""
+
+MAX_VARIANTS = 1_000
+"""Variants of one model, all crossings counted."""
+
+_NOT_PARAMETERS = frozenset({"repeat", "checks", "pass_", "match", "provider", "models", "variants"})
 
 
 def merge_parameters(*layers: ParametersSchema) -> Parameters:
     """Return merged parameters: values of later layers replace those of earlier ones, and `null` removes them."""
-    values: dict[str, object] = {}
-    timeouts: dict[str, JsonValue] = {}
-    extra_body: dict[str, JsonValue] = {}
-    for layer in layers:
-        names = layer.model_fields_set - _LAYERED - _NOT_PARAMETERS
-        values |= {name: getattr(layer, name) for name in names}
-        if "timeouts" in layer.model_fields_set:
-            timeouts = _merged(timeouts, layer.timeouts.model_dump(exclude_unset=True) if layer.timeouts else None)
-        if "extra_body" in layer.model_fields_set:
-            extra_body = _merged(extra_body, layer.extra_body)
+    return reduce(lay_over, layers, Parameters())
+
+
+def lay_over(base: Parameters, layer: ParametersSchema) -> Parameters:
+    """Return parameters with those that a layer sets in place of the earlier ones."""
+    values: dict[str, Any] = {name: getattr(layer, name) for name in layer.model_fields_set - _NOT_PARAMETERS}
+    if "timeouts" in values:
+        values["timeouts"] = _lay_over_timeouts(base.timeouts, layer.timeouts)
+    if "extra_body" in values:
+        values["extra_body"] = {} if layer.extra_body is None else {**base.extra_body, **layer.extra_body}
     if "reply_limit" in values:
-        written = values["reply_limit"]
-        values["reply_limit"] = REPLY_LIMIT if written is None else parse_reply_limit(str(written))
+        values["reply_limit"] = REPLY_LIMIT if layer.reply_limit is None else parse_reply_limit(layer.reply_limit)
     if isinstance(stop := values.get("stop", ()), str) or stop is None:
         values["stop"] = (stop,) if stop else ()
-    return Parameters(
-        **values,  # type: ignore[arg-type]
-        timeouts=Timeouts(**{name: value for name, value in timeouts.items() if value is not None}),  # type: ignore[arg-type]
-        extra_body=extra_body,
+    return replace(base, **values)
+
+
+def _lay_over_timeouts(base: Timeouts, layer: TimeoutsSchema | None) -> Timeouts:
+    if layer is None:
+        return Timeouts()
+    written = layer.model_dump(exclude_unset=True)
+    return replace(base, **{name: getattr(Timeouts(), name) if s is None else s for name, s in written.items()})
+
+
+def cross(variants: tuple[Variant, ...], base: Parameters, axis: Mapping[str, ParametersSchema]) -> tuple[Variant, ...]:
+    """Return each variant, or `base` if there are none, with each of an axis: `deep` and `cold` make `deep+cold`."""
+    if not axis:
+        return variants
+    return tuple(
+        Variant(
+            name=f"{variant.name}{JOINT}{name}" if variant.name else name,
+            parameters=lay_over(variant.parameters, layer),
+            settings={**variant.settings, **layer.model_dump(mode="json", exclude_unset=True)},
+        )
+        for variant in variants or (Variant("", base, {}),)
+        for name, layer in axis.items()
     )
-
-
-def _merged(earlier: dict[str, JsonValue], later: Mapping[str, JsonValue] | None) -> dict[str, JsonValue]:
-    return {} if later is None else {**earlier, **later}
 
 
 def read_target(written: TargetSchema | str) -> TargetSchema:
@@ -54,27 +75,45 @@ def read_target(written: TargetSchema | str) -> TargetSchema:
     return TargetSchema(provider=provider, models=(model,)) if model else TargetSchema(provider=provider)
 
 
-def suite_target(target: TargetSchema, defaults: DefaultsSchema) -> SuiteTarget:
-    """Return a target whose parameters are merged with the suite's defaults."""
-    return SuiteTarget(target.provider, target.models or (), merge_parameters(defaults, target))
+def suite_target(
+    written: TargetSchema | str, defaults: DefaultsSchema, axis: Mapping[str, ParametersSchema]
+) -> SuiteTarget:
+    """Return a target whose parameters are merged with the suite's defaults, and its variants with the suite's."""
+    target = read_target(written)
+    parameters = merge_parameters(defaults, target)
+    models = target.models or ()
+    if isinstance(written, str) and models:
+        name = TargetName(target.provider, models[0]).divided(axis)
+        models, axis = (name.model,), {name.variant: axis[name.variant]} if name.variant else axis
+    own = cross((), parameters, target.variants or {})
+    return SuiteTarget(target.provider, models, parameters, cross(own, parameters, axis))
 
 
 def target_problems(
-    targets: Mapping[Route, TargetSchema], known: Collection[str], document: Document
+    targets: Mapping[Route, TargetSchema | str],
+    axis: Mapping[str, ParametersSchema],
+    known: Collection[str],
+    document: Document,
 ) -> Iterator[Problem]:
-    """Yield the problems of targets that fit the schema."""
-    seen: dict[tuple[str, str | None], Route] = {}
+    """Yield the problems of targets that fit the schema; `axis` has the suite's variants."""
+    seen: dict[tuple[str, str], Route] = {}
     names = {name.lower() for name in known}
-    for route, target in targets.items():
+    for route, written in targets.items():
+        target = suite_target(written, DefaultsSchema(), axis)
         if target.provider.strip().lower() not in names:
             yield _unknown_provider(target.provider, known, document, (*route, "provider"))
-        for index, model in enumerate(target.models or (None,)):
+        if len(target.variants) > MAX_VARIANTS:
+            what = f"its variants, crossed with the suite's, are {len(target.variants):,}: more than {MAX_VARIANTS:,}"
+            yield document.problem((*route, "variants"), what, "Cross fewer of them")
+            continue
+        variants: list[str | None] = [each.name for each in target.variants]
+        for (index, model), variant in product(enumerate(target.models or ("",)), variants or [None]):
+            name = TargetName(target.provider, model, variant)
             place = (*route, "models", index) if model else route
-            first = seen.setdefault((target.provider.lower(), model), place)
-            if first != place:
-                name = f"{target.provider}/{model}" if model else target.provider
-                what = f"{name} is asked already in line {document.place(first).line}"
-                yield document.problem(place, what, "Keep one, or give the provider a second id in `providers`")
+            first = seen.setdefault((target.provider.lower(), name.model_and_variant), place)
+            if first is not place:
+                what = f"{name if model else target.provider} is asked already in line {document.place(first).line}"
+                yield document.problem(place, what, "Keep one; `variants` ask a model with several settings")
 
 
 def _unknown_provider(name: str, known: Collection[str], document: Document, route: Route) -> Problem:
@@ -91,9 +130,10 @@ def _unknown_provider(name: str, known: Collection[str], document: Document, rou
 
 def parameter_problems(parameters: ParametersSchema, document: Document, route: Route) -> Iterator[Problem]:
     """Yield the problems of parameters that fit the schema."""
-    if is_template(parameters.system or ""):
-        what = "this system message is for all cases and no template"
-        yield document.problem((*route, "system"), what, "Write it without `{{`, `{%` and `{#`, or in the cases")
+    texts = {"system": parameters.system, "prefix": parameters.prefix, "suffix": parameters.suffix}
+    for name in (name for name, text in texts.items() if is_template(text or "")):
+        what = f"this {'system message' if name == 'system' else name} is for all cases and no template"
+        yield document.problem((*route, name), what, "Write it without `{{`, `{%` and `{#`, or in the cases")
     for name in sorted(RESERVED & (parameters.extra_body or {}).keys()):
         what = f"`{name}` cannot be set in `extra_body`, since compare sets it itself"
         yield document.problem((*route, "extra_body", name), what, "Remove it", of_key=True)

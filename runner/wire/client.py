@@ -1,16 +1,16 @@
 """A client for one provider's endpoint: sends completion requests, lists models, opens connections.
 
 The SDK (`AsyncOpenAI`) only builds requests: their URL, headers and authentication. It builds one of each kind, since
-the requests to one endpoint differ in the body alone. The timestamping transport sends them, and this package reads
-the responses, because the SDK's reading takes ten times the CPU and drops or misreads many real streams (docs/wire.md).
-Timeouts, retries and redirects are not left to the SDK either.
+the requests to one endpoint in one dialect differ in the body alone. The timestamping transport sends them, and this
+package reads the responses, because the SDK's reading takes ten times the CPU and drops or misreads many real streams
+(docs/wire.md). Timeouts, retries and redirects are not left to the SDK either.
 """
 
 import json
 import logging
 import os
 import ssl
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -22,11 +22,12 @@ import httpx2
 from openai import AsyncOpenAI, Omit
 
 from runner.core.events import Failed, Outcome
-from runner.core.suite import Timeouts
+from runner.core.suite import Api, Timeouts
 from runner.providers.endpoint import Endpoint
 from runner.providers.redaction import Redactor, secrets_of
-from runner.wire.completion_request import CompletionRequest, send_by_sdk
+from runner.wire.completion_request import CompletionRequest
 from runner.wire.connection_failure import connection_failure
+from runner.wire.dialects import DIALECTS, Dialect
 from runner.wire.event_loop_slices import TimeSlices
 from runner.wire.failure import classify_response
 from runner.wire.proxy_login import ProxyLogins
@@ -67,9 +68,7 @@ class Client:
         self._endpoint = endpoint
         self._open = ExitStack()
         self._open.enter_context(_keys_hidden_in_log(Redactor(secrets_of([endpoint], os.environ))))
-        bearer = endpoint.key is not None and endpoint.row.auth == "bearer"
-        self._omitted: dict[str, Any] = {} if bearer else {"Authorization": Omit()}
-        self._head: RequestHead | None = None
+        self._heads: dict[Api, RequestHead] = {}
         self.rate_limits: dict[str, str] | None = None
         """The headers on rate limits that came with the last list of models."""
 
@@ -79,14 +78,15 @@ class Client:
         Whatever a host's name, a connection or TLS may raise is such a failure, so that no provider ends the run of
         the others.
         """
-        attempt.body = body = ResponseBody(self._time_slices, request.reply_limit)
+        dialect = DIALECTS[request.api]
+        attempt.body = body = ResponseBody(self._time_slices, request.reply_limit, dialect.end_mark)
         try:
             with _head_timeouts(body, request.timeouts) as waiting:
                 head = await self._send(request, body)
             if waiting.cancelled_caught:
                 attempt.fold.add(head_timeout(body.sent_ns, request.timeouts, perf_counter_ns()))
             else:
-                await read_response(head, request.timeouts, attempt, self._time_slices, watch)
+                await read_response(head, request.timeouts, attempt, self._time_slices, watch, dialect=dialect)
         except Exception as error:  # noqa: BLE001 -- resolvers, TLS and URLs raise what no list holds
             attempt.fold.add(connection_failure(error, perf_counter_ns()))
             # Its frames refer to the body, which refers to the error: only the garbage collector could free the cycle.
@@ -98,7 +98,7 @@ class Client:
         """Build the request in one time slice, which the transport ends when it starts to wait for a connection."""
         await self._time_slices.acquire_to_send()
         try:
-            head = await self._completion_head()
+            head = await self._completion_head(request.api)
             return await self._transport.send(head, request.encode(), body)
         finally:
             self._time_slices.release()
@@ -109,7 +109,7 @@ class Client:
         What cannot be built or opened is left out: the request that needs it reports the failure.
         """
         try:
-            head = await self._completion_head()
+            head = await self._completion_head(self._endpoint.row.api)
         except Exception:  # noqa: BLE001 -- as in `ask`
             return []
         return await self._transport.open_connections(str(head.url), connections)
@@ -126,7 +126,8 @@ class Client:
         try:
             with _head_timeouts(body, timeouts) as waiting:
                 request = await self._head_by_sdk(
-                    lambda sdk: sdk.models.with_raw_response.list(extra_headers=self._omitted)
+                    lambda sdk, headers: sdk.models.with_raw_response.list(extra_headers=headers),
+                    DIALECTS[self._endpoint.row.api],
                 )
                 head = await self._transport.send(request, b"", body)
                 content = await body.read()
@@ -144,17 +145,21 @@ class Client:
         self._open.close()
         await self._transport.aclose()
 
-    async def _completion_head(self) -> RequestHead:
-        """Return the head that all completion requests share."""
-        if self._head is None:
-            self._head = await self._head_by_sdk(lambda sdk: send_by_sdk(sdk, self._omitted))
-        return self._head
+    async def _completion_head(self, api: Api) -> RequestHead:
+        """Return the head that all completion requests in one dialect share."""
+        if api not in self._heads:
+            self._heads[api] = await self._head_by_sdk(DIALECTS[api].send, DIALECTS[api])
+        return self._heads[api]
 
-    async def _head_by_sdk(self, send: Callable[[AsyncOpenAI], Awaitable[object]]) -> RequestHead:
+    async def _head_by_sdk(
+        self, send: Callable[[AsyncOpenAI, Mapping[str, Any]], Awaitable[object]], dialect: Dialect
+    ) -> RequestHead:
         """Return the head of the request that a call of the SDK builds; nothing is sent."""
         transport = _CapturingTransport()
-        async with _open_sdk(self._endpoint, transport) as sdk:
-            await send(sdk)
+        headers = _headers(self._endpoint, dialect)
+        omitted = {} if isinstance(headers.get("Authorization"), str) else {"Authorization": Omit()}
+        async with _open_sdk(self._endpoint, headers, transport) as sdk:
+            await send(sdk, omitted)
         return transport.heads[0]
 
 
@@ -201,16 +206,17 @@ def _parse_models(head: ResponseHead, content: bytes) -> list[str]:
         raise ProviderRefusal(Failed(at_ns, Outcome.BAD_STREAM, message)) from None
 
 
-def _open_sdk(endpoint: Endpoint, transport: httpx2.AsyncBaseTransport) -> AsyncOpenAI:
+def _open_sdk(
+    endpoint: Endpoint, headers: Mapping[str, str | Omit], transport: httpx2.AsyncBaseTransport
+) -> AsyncOpenAI:
     """Return the SDK's client for an endpoint, without headers, retries, redirects and proxies of its own."""
-    key = endpoint.key.reveal() if endpoint.key is not None else None
     sdk = AsyncOpenAI(
         # The SDK requires a key. Where there is none, or another header carries it, this one is never sent.
-        api_key=key or "none",
+        api_key=endpoint.key.reveal() if endpoint.key is not None else "none",
         base_url=endpoint.base_url,
         max_retries=0,
         timeout=httpx2.Timeout(None),
-        default_headers=_headers(endpoint, key),
+        default_headers=headers,  # type: ignore[arg-type]  # it takes omissions, too
         http_client=httpx2.AsyncClient(transport=transport, follow_redirects=False, trust_env=False),
     )
     # The SDK takes these from OPENAI_* variables and would send them to every host.
@@ -218,15 +224,20 @@ def _open_sdk(endpoint: Endpoint, transport: httpx2.AsyncBaseTransport) -> Async
     return sdk
 
 
-def _headers(endpoint: Endpoint, key: str | None) -> dict[str, Any]:
+def _headers(endpoint: Endpoint, dialect: Dialect) -> dict[str, str | Omit]:
     """Return the endpoint's headers, and an omission for each that OPENAI_CUSTOM_HEADERS would send to every host."""
     ambient = os.environ.get("OPENAI_CUSTOM_HEADERS", "")
-    headers: dict[str, Any] = {line.split(":", 1)[0].strip(): Omit() for line in ambient.split("\n") if ":" in line}
+    headers: dict[str, str | Omit] = {
+        line.split(":", 1)[0].strip(): Omit() for line in ambient.split("\n") if ":" in line
+    }
+    own = {name.lower() for name in endpoint.row.headers}
+    headers |= {name: value for name, value in dialect.headers.items() if name not in own}
     headers |= endpoint.row.headers
-    if key is not None and endpoint.row.auth == "api-key":
-        headers["api-key"] = key
-    elif key is not None:
-        headers["Authorization"] = f"Bearer {key}"  # the SDK would put an ambient one in its place
+    auth = endpoint.row.auth or dialect.auth
+    if endpoint.key is not None and auth == "bearer":
+        headers["Authorization"] = f"Bearer {endpoint.key.reveal()}"  # the SDK would put an ambient one in its place
+    elif endpoint.key is not None:
+        headers[auth] = endpoint.key.reveal()
     return headers
 
 

@@ -1,13 +1,11 @@
-"""The request of the chat completions dialect: its JSON body, and the SDK call that builds its head."""
+"""One attempt's request: what is asked, in which dialect, and the limits of its reply."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-from openai import AsyncOpenAI
 
 from runner.core.reply_limit import REPLY_LIMIT
-from runner.core.suite import Timeouts
+from runner.core.suite import DEFAULT_API, Api, Timeouts
+from runner.providers.request_body import BUILDERS
 from runner.wire.json_value import encode_json
 
 
@@ -20,12 +18,8 @@ class CompletionRequest:
     parameters: Mapping[str, object]
     timeouts: Timeouts = field(default_factory=Timeouts)
     reply_limit: int = REPLY_LIMIT
+    api: Api = DEFAULT_API
 
     def encode(self) -> bytes:
         """Return the JSON body."""
-        return encode_json({"model": self.model, **self.parameters, "messages": self.messages})
-
-
-async def send_by_sdk(sdk: AsyncOpenAI, headers: Mapping[str, Any]) -> None:
-    """Have the SDK send a completion request, whose head its transport captures."""
-    await sdk.chat.completions.with_raw_response.create(model="", messages=(), extra_headers=headers)
+        return encode_json(BUILDERS[self.api].with_messages({"model": self.model, **self.parameters}, self.messages))

@@ -13,6 +13,7 @@ from runner.core.events import Event, Failed, Flagged
 from runner.core.record_from_events import Fold
 from runner.core.suite import Timeouts
 from runner.wire.connection_failure import connection_failure, undecodable
+from runner.wire.dialects import Dialect
 from runner.wire.event_loop_slices import READS_PER_SLICE, TimeSlices
 from runner.wire.recording_buffer import RecordingBuffer
 from runner.wire.response_body import ResponseBody, ResponseHead
@@ -55,10 +56,16 @@ class Attempt:
 
 
 async def read_response(
-    head: ResponseHead, timeouts: Timeouts, attempt: Attempt, time_slices: TimeSlices, watch: Watch | None
+    head: ResponseHead,
+    timeouts: Timeouts,
+    attempt: Attempt,
+    time_slices: TimeSlices,
+    watch: Watch | None,
+    *,
+    dialect: Dialect,
 ) -> None:
     """Read and decode the attempt's body into its fold, until the reply ends or a timeout expires."""
-    decoder = ResponseDecoder(head.status, head.headers, now=datetime.now(UTC))
+    decoder = ResponseDecoder(head.status, head.headers, dialect=dialect.decoder, now=datetime.now(UTC))
     loop = _ReadLoop(attempt, decoder, time_slices, watch)
     body, fold = attempt.body, attempt.fold
     fold.add(response_started(head, body.headers_ns or perf_counter_ns()))

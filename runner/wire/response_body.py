@@ -25,8 +25,14 @@ PAUSE_LIMIT = 1024 * 1024
 """Bytes of a body that may wait before its connection is not read until they are decoded."""
 
 DONE_MARK = b"[DONE]"
+"""How a stream of most dialects ends."""
+
 ERROR_MARK = b"error"
-"""Behind either mark the server may send nothing more for long: the reader is woken to see whether it is the end."""
+"""Behind this mark, as behind the one of the end, the server may send nothing more for long: the reader is woken to see
+whether it is the end."""
+
+END_SIZE = 64
+"""Bytes at the end of a stream that hold the mark of the end."""
 
 
 @dataclass(slots=True)
@@ -80,8 +86,11 @@ class LentConnection(Protocol):
 class ResponseBody:
     """The body of one response as it arrived: pairs of timestamp and bytes. Also keeps the request's timestamps."""
 
-    def __init__(self, time_slices: TimeSlices | None = None, limit: int = REPLY_LIMIT) -> None:
+    def __init__(
+        self, time_slices: TimeSlices | None = None, limit: int = REPLY_LIMIT, end_mark: bytes = DONE_MARK
+    ) -> None:
         self._time_slices = time_slices
+        self._end_mark = end_mark
         self.limit = limit
         self.sent_ns: int | None = None
         """When the request's last byte left, or the earliest moment at which it can have."""
@@ -151,7 +160,7 @@ class ResponseBody:
         self._timestamps_ns.append(at_ns)
         self._pieces.append(data)
         self._size += len(data)
-        if self._size > self._wake_above or DONE_MARK in data[-24:].upper() or ERROR_MARK in data:
+        if self._size > self._wake_above or self._end_mark in data[-END_SIZE:].upper() or ERROR_MARK in data:
             self._urgent = True
             self._bound()
             self.wake()

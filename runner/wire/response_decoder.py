@@ -2,21 +2,21 @@
 
 The body itself shows whether it is an event stream, a JSON document, a web page or an error: content types are not
 reliable, since servers stream as text/plain and send web pages and JSON errors with status 200 as text/event-stream.
-The meaning of the JSON values is left to a `DialectDecoder`, one for each API dialect.
+The meaning of the JSON values is left to the decoder of the dialect that was asked.
 """
 
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import ClassVar, Protocol
 
-from runner.core.events import Ended, Event, Failed, Finished, Flagged, ResponseStarted, StreamDone, Text
+from runner.core.events import Ended, Event, Failed, Finished, Flagged, ResponseStarted, StreamDone
 from runner.core.record_from_events import Fold
 from runner.core.reply_limit import LARGEST_REPLY_LIMIT
 from runner.storage.recordings.recording import Label, Reads
 from runner.wire.chat_completions import ChatCompletionsDecoder
 from runner.wire.connection_failure import undecodable
 from runner.wire.decompression import find_codings
+from runner.wire.dialects import DIALECTS, DialectDecoder
 from runner.wire.error_body import READ_LIMIT, find_json, is_markup, one_line, page_title
 from runner.wire.failure import classify_error, classify_response, failure, has_own_id, request_id, request_id_in
 from runner.wire.json_value import read_json, read_json_halves, write_json
@@ -30,7 +30,7 @@ DOCUMENT_STARTS = (b"{", b"[", b"<")
 ERROR_BODY_LIMIT = 64 * 1024
 """Bytes of an error's body that are kept: its message comes first."""
 
-FIELD = re.compile(rb"(?:^|[\r\n])(?:data|event|id|retry|error)?:")
+FIELD = re.compile(rb"(?:^|[\r\n])(?:[ \t]*[Dd][Aa][Tt][Aa][ \t]*|event|id|retry|error)?:")
 """How a line of an event stream begins; a colon alone begins a comment."""
 
 PREFIX_SIZE = 1024
@@ -38,41 +38,6 @@ PREFIX_SIZE = 1024
 
 NANOSECONDS = re.compile(r"[0-9]{1,18}")
 """A clock's value; a longer one does not fit a 64-bit integer."""
-
-
-class DialectDecoder(Protocol):
-    """The decoder of one API dialect: turns the JSON values of one response into events."""
-
-    reply_name: ClassVar[str]
-    """What the dialect calls a reply, for messages."""
-
-    @property
-    def settled(self) -> bool:
-        """Whether `decode_plain` may be called: no text is held back that later text decides about."""
-
-    def decode_plain(self, data: bytes, at_ns: int) -> Text | None:
-        """Return the text of a JSON object that adds one piece of text and nothing else; None for every other.
-
-        Called first for each event, since nearly all of them are of that kind; `decode` returns the same for them.
-        """
-
-    def decode(self, value: Mapping[str, object], at_ns: int) -> list[Event]:
-        """Return the events of a JSON object; a `StreamDone` or `Failed` at their end is the end of the response."""
-
-    def find_error(self, value: object) -> Mapping[str, object] | None:
-        """Return the object within a JSON value that reports an error; None if there is none."""
-
-    def holds_reply(self, value: object) -> bool:
-        """Return whether a JSON value is a reply or a part of one, with or without an error."""
-
-    def is_ping(self, value: object) -> bool:
-        """Return whether a JSON value belongs to no reply and reports nothing: it only keeps the connection alive."""
-
-    def is_foreign(self, value: object) -> bool:
-        """Return whether a JSON value says something, but nothing that this dialect knows."""
-
-    def flush(self) -> list[Event]:
-        """Return the text that is held back, and flags about it."""
 
 
 class ResponseDecoder:
@@ -385,7 +350,7 @@ def _decode_recorded_response(label: Label, head: ResponseHead, headers_ns: int,
         flags = ("compressed",) if find_codings(head.headers) else ()
     for flag in flags:
         fold.add(Flagged(headers_ns, flag))
-    decoder = ResponseDecoder(head.status, head.headers)
+    decoder = ResponseDecoder(head.status, head.headers, dialect=DIALECTS[label.api].decoder)
     try:
         for at_ns, data in reads:
             for event in decoder.feed(at_ns, data):

@@ -10,10 +10,10 @@ from runner.analysis.autocorrelation import (
     IN_INTERVALS,
     add_caution,
     autocorrelation,
-    inflation_of_mean,
     judge_shift,
     mean_of_rounds,
     share_autocorrelation,
+    variance_inflation,
 )
 from runner.analysis.student import chi_squared_quantile, quantile, two_sided_p
 
@@ -94,7 +94,7 @@ def test_autocorrelation_is_pearsons_of_neighbours_corrected_for_its_bias() -> N
 def test_inflation_is_the_variance_of_the_mean_by_its_covariances() -> None:
     """Of twenty rounds correlated 0.6: the mean of scipy's Toeplitz matrix, times twenty."""
     exact = linalg.toeplitz(0.6 ** np.arange(20)).mean() * 20
-    assert float(inflation_of_mean(np.array([0.6]), 20)[0]) == pytest.approx(exact)
+    assert float(variance_inflation(np.array([0.6]), 20)[0]) == pytest.approx(exact)
 
 
 def test_rows_share_what_they_show_of_spells() -> None:

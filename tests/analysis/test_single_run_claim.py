@@ -21,7 +21,7 @@ def test_p_is_that_of_scipys_sign_flips_times_the_rows() -> None:
     """Exact over all 8,192 ways; the second of three rows is noise, the third below the minimum effect."""
     noise, small = 0.3 * np.random.default_rng(2).standard_normal(13), np.full(13, 0.05)
     claims = claim_for_this_run({"a": PAIRS, "b": noise, "c": small}, dict.fromkeys("abc", 13), Rule())
-    expected = stats.permutation_test((PAIRS,), mean, permutation_type="samples", n_resamples=np.inf)
+    expected = stats.permutation_test((PAIRS,), mean, permutation_type="samples", n_resamples=100_000)
     assert list(claims) == ["a"]
     assert claims["a"].p == pytest.approx(3 * expected.pvalue)
     assert claims["a"].change == pytest.approx(np.exp(PAIRS.mean()))

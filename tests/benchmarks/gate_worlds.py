@@ -56,10 +56,15 @@ def in_spells(rng: np.random.Generator, rows: int, rounds: int) -> Pair:
     return noise(rng, rows, rounds) + spells(rng, rows, rounds) - spells(rng, rows, rounds), None
 
 
-def in_long_spells(rng: np.random.Generator, rows: int, rounds: int) -> Pair:
+def in_long_spells(rng: np.random.Generator, rows: int, rounds: int, rho: float = 0.9) -> Pair:
     """Return pairs of targets whose slow spells are twice as long."""
-    levels = (spells(rng, rows, rounds, rho=0.9) for _ in range(2))
+    levels = (spells(rng, rows, rounds, rho=rho) for _ in range(2))
     return noise(rng, rows, rounds) + next(levels) - next(levels), None
+
+
+def in_endless_spells(rng: np.random.Generator, rows: int, rounds: int) -> Pair:
+    """Return pairs of targets whose slow spells last thirty rounds or so."""
+    return in_long_spells(rng, rows, rounds, rho=0.97)
 
 
 def some_in_spells(rng: np.random.Generator, rows: int, rounds: int) -> Pair:
@@ -106,6 +111,7 @@ SPEEDS = (
     Speed("slow spells, nothing changed, 24 rows", in_spells, IN_SPELLS, rows=24),
     Speed("slow spells in 4 of 24 rows, nothing changed", some_in_spells, dict.fromkeys((20, 50), UNKNOWN), rows=24),
     Speed("slow spells of ten rounds, nothing changed", in_long_spells, dict.fromkeys((10, 20, 50), UNKNOWN)),
+    Speed("slow spells of thirty rounds, nothing changed", in_endless_spells, dict.fromkeys((10, 20, 50), UNKNOWN)),
     Speed("two runs, slow spells, nothing changed", two_runs_in_spells, IN_SPELLS),
     Speed(
         "slow spells, exactly 10 % slower, called unchanged",

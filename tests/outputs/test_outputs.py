@@ -536,6 +536,21 @@ def test_csv_cell_starts_no_formula_behind_a_separator(prompt: str, reply: str) 
     assert [csv_output.unescape(csv_output.escape(each)) for each in (prompt, reply)] == [prompt, reply]
 
 
+def test_csv_without_a_column_that_was_added_later_loads(tmp_path: Path) -> None:
+    """Its cells are absent, and every other column is there; a column that was always there must be."""
+    row: dict[str, Cell] = dict.fromkeys(column.name for column in COLUMNS) | {"model": "m", "variant": "deep"}
+    (tmp_path / "new.csv").write_text("".join(csv_output.write_rows([row])), encoding="utf-8", newline="")
+    cells = pd.read_csv(tmp_path / "new.csv", dtype=object, na_filter=False)
+    cells.drop(columns="variant").to_csv(tmp_path / "old.csv", index=False, quoting=csv.QUOTE_ALL)
+    assert runner.load(tmp_path / "new.csv")["variant"].tolist() == ["deep"]
+    old = runner.load(tmp_path / "old.csv")
+    assert (old["model"].tolist(), old["variant"].isna().tolist()) == (["m"], [True])
+    assert list(old.columns) == [column.name for column in COLUMNS]
+    cells.drop(columns="model").to_csv(tmp_path / "none.csv", index=False, quoting=csv.QUOTE_ALL)
+    with pytest.raises(JournalError, match="it has no column model"):
+        runner.load(tmp_path / "none.csv")
+
+
 def test_old_csv_files_load_by_their_own_rule(tmp_path: Path) -> None:
     """Bare column names tell a file of an earlier version: what follows a separator there was not escaped."""
     texts: dict[str, Cell] = {"prompt": "a;'b", "reply": "=1;'c"}

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,8 @@ def test_forecast_bounds_the_tokens_of_every_prompt(
     turns: list[str], system: str | None, earlier: str, cache: str, limit: int
 ) -> None:
     """Every message that is sent, earlier replies of full length included, is within the bound."""
-    target = Target("p", "a", Parameters(system=system, max_tokens=limit, cache=cache))  # type: ignore[arg-type]
+    parameters = Parameters(system=system, max_tokens=limit, prefix=earlier * 9, suffix=system)
+    target = Target("p", "a", replace(parameters, cache=cache))  # type: ignore[arg-type]
     case = Case("c", tuple(turns), history=(Message("user", earlier), Message("assistant", earlier)))
     plan = Plan((case,), (target,))
     sent, request = 0, next(first_requests(plan))

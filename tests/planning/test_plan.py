@@ -373,6 +373,31 @@ def test_messages_are_system_history_turns() -> None:
     assert contents(with_case(request, system="Be kind."))[0] == ("system", "Be kind.")
 
 
+def test_text_around_prompts_is_sent_and_is_no_part_of_them() -> None:
+    """Every turn of the user has it, the given history has not, and the prompt in results is the bare one."""
+    history = (Message("user", "Hi"), Message("assistant", "Hello"))
+    wrapped = with_parameters(with_case(REQUEST, history=history), prefix="Q: ", suffix=" A:")
+    request = replace(wrapped, replies=("I am.",))
+    assert contents(request) == [
+        ("user", "Hi"),
+        ("assistant", "Hello"),
+        ("user", "Q: Who are you? A:"),
+        ("assistant", "I am."),
+        ("user", "Q: And who am I? A:"),
+    ]
+    assert request.identity().prompt == "And who am I?"
+
+
+def test_a_variant_is_part_of_the_target_s_name() -> None:
+    """In requests the model is called what its provider calls it, but where a replay has to tell variants apart."""
+    deep = replace(TARGET, variant="deep")
+    identity = replace(REQUEST, target=deep).identity()
+    assert (deep.name, deep.model_sent) == ("deepseek/chat#deep", "chat")
+    assert (identity.model, identity.variant, identity.target) == ("chat", "deep", "deepseek/chat#deep")
+    assert replace(deep, names_variant=True).model_sent == "chat#deep"
+    assert replace(TARGET, names_variant=True).model_sent == "chat"
+
+
 HISTORIES = st.lists(st.builds(Message, st.sampled_from(["user", "assistant"]), st.text(max_size=5)), max_size=3).map(
     tuple
 )
@@ -425,6 +450,10 @@ CHANGES: dict[str, Callable[[Request], Request]] = {
     "cache": lambda request: with_parameters(request, cache="bust"),
     "timeouts": lambda request: with_parameters(request, timeouts=Timeouts(idle=1.0)),
     "extra_body": lambda request: with_parameters(request, extra_body={"top_k": 1}),
+    "variant": lambda request: replace(request, target=replace(request.target, variant="deep")),
+    "prefix": lambda request: with_parameters(request, prefix="Please: "),
+    "suffix": lambda request: with_parameters(request, suffix="Please: "),
+    "response_format": lambda request: with_parameters(request, response_format={"type": "text"}),
     "extra_body's value": lambda request: with_parameters(request, extra_body={"top_k": "1"}),
 }
 
@@ -442,6 +471,8 @@ UNCHANGED: dict[str, Callable[[Request], Request]] = {
     "tags": lambda request: with_case(request, tags=("short",)),
     "line": lambda request: with_case(request, line=12),
     "later turns": lambda request: with_case(request, turns=CASE.turns[:1]),
+    "a variant's settings": lambda request: replace(request, target=replace(request.target, settings={"seed": 1})),
+    "in a replay": lambda request: replace(request, target=replace(request.target, names_variant=True)),
     "order of extra_body": lambda request: with_parameters(request, extra_body={"b": 1, "a": 2}),
 }
 

@@ -1,13 +1,14 @@
 """Target selection: named targets must have a key, configured ones are the default, and no others are asked."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.core.suite import Case, Parameters, Suite, SuiteTarget
+from runner.core.suite import Case, Parameters, Suite, SuiteTarget, Variant
 from runner.errors import CompareError, MissingKey, UnknownTarget
 from runner.planning.targets import SelectedTargets, TargetSelection, choose_cases, choose_targets
 from runner.providers.provider_row import Row
@@ -137,6 +138,73 @@ def test_a_listed_provider_without_default_model_needs_one() -> None:
     """A provider without a default model cannot be listed without models."""
     with pytest.raises(UnknownTarget, match="bare has no default model"):
         choose(suite=listing(("bare", ())))
+
+
+# Variants
+
+VARIANTS = tuple(Variant(name, replace(COLD, max_tokens=at), {}) for at, name in enumerate(("fast", "deep"), 1))
+EVERYWHERE = tuple(Variant(name, replace(COLD, seed=at), {"seed": at}) for at, name in enumerate(("one", "two"), 1))
+VARIED = replace(
+    SUITE,
+    targets=(SuiteTarget("red", ("x", "y#deep"), COLD, VARIANTS), SuiteTarget("blue", ("b",), COLD)),
+    variants=EVERYWHERE,
+)
+
+
+@pytest.mark.parametrize(
+    ("models", "names"),
+    [
+        ([], ["red/x#fast", "red/x#deep", "red/y#deep#fast", "red/y#deep#deep", "blue/b"]),
+        (["red/x#deep"], ["red/x#deep"]),
+        (["rouge/x#deep"], ["red/x#deep"]),
+        (["x#deep"], ["red/x#deep"]),
+        (["red/x"], ["red/x#fast", "red/x#deep"]),
+        (["x"], ["red/x#fast", "red/x#deep"]),
+        (["red/y#deep"], ["red/y#deep#fast", "red/y#deep#deep"]),
+        (["red/*#fast"], ["red/x#fast", "red/y#deep#fast"]),
+        (["*#deep"], ["red/x#deep", "red/y#deep#fast", "red/y#deep#deep"]),
+        (["red/x*"], ["red/x#fast", "red/x#deep"]),
+        (["red/z"], ["red/z#one", "red/z#two"]),
+        (["red/z#two"], ["red/z#two"]),
+        (["red/z#deep"], ["red/z#deep#one", "red/z#deep#two"]),
+        (["blue/b"], ["blue/b"]),
+    ],
+)
+def test_a_variant_is_named_like_any_target(models: list[str], names: list[str]) -> None:
+    """A model stands for all its variants; a model's own `#` begins no variant; others have those of every target."""
+    targets = choose(*models, suite=VARIED).targets
+    assert [target.name for target in targets] == names
+    known = {variant.name: variant.parameters for variant in (*VARIANTS, *EVERYWHERE)}
+    assert all(target.parameters == known.get(target.variant or "", COLD) for target in targets)
+
+
+def test_a_model_of_a_router_may_have_variants() -> None:
+    """vendor/model#variant is the listed one, not a provider of the vendor's name."""
+    routed = replace(SUITE, targets=(SuiteTarget("bare", ("red/x",), COLD, VARIANTS),))
+    found = choose("red/x#deep", suite=routed, environ={**RED, **BARE}).targets
+    assert [(target.provider, target.model, target.variant) for target in found] == [("bare", "red/x", "deep")]
+    assert [target.name for target in choose("red/x", suite=routed, environ={**RED, **BARE}).targets] == [
+        "bare/red/x#fast",
+        "bare/red/x#deep",
+    ]
+
+
+def test_default_models_have_the_variants_of_every_target() -> None:
+    """Where no target is listed, and where a provider is named by -p."""
+    suite = replace(SUITE, variants=EVERYWHERE)
+    assert chosen(suite=suite, environ=BLUE) == ["blue/blue-1#one", "blue/blue-1#two"]
+    assert chosen(suite=suite, providers=("local",)) == ["local/tiny#one", "local/tiny#two"]
+
+
+def test_a_mistyped_variant_is_a_model_s_name_with_a_note() -> None:
+    """The grammar takes it for the model's name, which the user is told before anything is sent."""
+    suite = replace(SUITE, targets=(SuiteTarget("red", ("x",), COLD, VARIANTS),))
+    choice = choose("red/x#dep", suite=suite)
+    assert [(target.model, target.variant) for target in choice.targets] == [("x#dep", None)]
+    assert choice.notes == (
+        "red/x#dep: no variant is called dep, so all of it is taken for the model's name; did you mean #deep?",
+    )
+    assert choose("red/x#dep").notes == ()
 
 
 # What the command names

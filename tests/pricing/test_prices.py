@@ -461,6 +461,22 @@ def test_a_user_price_overrides_the_published_one(tmp_path: Path) -> None:
     assert list(found.unknown) == ["dashscope/qwen3.8-max"]
 
 
+def test_variants_of_a_model_cost_what_the_model_costs(tmp_path: Path) -> None:
+    """A price is written for the model, by its name or a pattern, and published for it."""
+    own = user_prices(tmp_path, "prices:\n  openai/gpt-6-luna: {currency: EUR, input: 2, output: 2}\n")
+    targets = [
+        Target(provider, model, Parameters(), variant=variant)
+        for provider, model in (("openai", "gpt-6-luna"), ("deepseek", "deepseek-flash"))
+        for variant in ("fast", "deep")
+    ]
+    urls = {id_: row.base_url for id_, row in builtin().rows.items() if row.base_url}
+    known = find_prices(targets, urls, own, DAY).known
+    assert {name: each.currency for name, each in known.items()} == {
+        **{f"openai/gpt-6-luna#{variant}": "EUR" for variant in ("fast", "deep")},
+        **{f"deepseek/deepseek-flash#{variant}": "USD" for variant in ("fast", "deep")},
+    }
+
+
 def test_a_service_tier_has_no_list_price() -> None:
     """Flex and priority have other prices; the default tier has the list price."""
     urls = {"openai": "https://api.openai.com/v1"}

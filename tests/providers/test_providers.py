@@ -12,14 +12,16 @@ from hypothesis import strategies as st
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from runner.core.suite import Parameters, Thinking
+from runner.core.target_name import TargetName
 from runner.errors import CompareError, InvalidFile, MissingKey, UnknownTarget
 from runner.providers.base_url import InvalidBaseUrl, parse_base_url
+from runner.providers.body_fields import matches_any, thinking_fields
 from runner.providers.config import CONFIG_NAME, find_config, load_config
 from runner.providers.endpoint import find_configured, find_endpoint
 from runner.providers.provider_row import Row, Rows
 from runner.providers.registry import Registry, builtin
-from runner.providers.request_body import matches_any, request_body, retirement, thinking_body
-from runner.providers.target_name import TargetName, default_targets, parse_target
+from runner.providers.request_body import request_body, retirement
+from runner.providers.target_name import default_targets, parse_target
 
 CONFIGS = Path(__file__).parents[1] / "samples" / "config"
 PAGE = Path(__file__).parents[2] / "docs" / "providers.md"
@@ -568,6 +570,14 @@ def test_unset_parameters_are_not_sent() -> None:
     assert request_body(row_of("openai"), "m", Parameters(stream=False)) == ({"model": "m", "stream": False}, ())
 
 
+def test_the_form_of_the_reply_is_sent_as_it_is() -> None:
+    """`response_format` is a field of the body, which `extra_body` overrides."""
+    form = {"type": "json_object"}
+    assert request_body(row_of("openai"), "m", Parameters(response_format=form))[0]["response_format"] == form
+    both = Parameters(response_format=form, extra_body={"response_format": {"type": "text"}})
+    assert request_body(row_of("openai"), "m", both)[0]["response_format"] == {"type": "text"}
+
+
 def test_extra_body_overrides_other_fields() -> None:
     """Fields that a suite gives for a target override every translated one."""
     asked = Parameters(
@@ -584,7 +594,7 @@ def test_thinking_is_translated_or_noted(provider: str, setting: Thinking) -> No
     row = row_of(provider)
     for model in (*row.models, "any"):
         fixed = setting == "off" and matches_any(model, row.thinking_always)
-        body, note = thinking_body(row, model, setting)
+        body, note = thinking_fields(row, model, setting, row.api, {})
         assert (note is not None) == (fixed or setting not in row.thinking)
         assert body == ({} if note else row.thinking[setting])
         assert json.loads(json.dumps(body)) == body

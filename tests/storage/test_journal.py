@@ -86,7 +86,7 @@ RECORDS = st.builds(
         Identity,
         *(TEXTS, TEXTS),
         *(st.integers(1, 9), st.integers(1, 9), st.integers(1, 9)),
-        *(TEXTS, TEXTS, TEXTS, st.booleans()),
+        *(TEXTS, TEXTS, TEXTS, st.booleans(), MAYBE_TEXTS),
     ),
     timestamps=st.builds(Timestamps, **{field.name: COUNTS for field in fields(Timestamps)}),
     outcome=st.sampled_from(Outcome),
@@ -175,6 +175,8 @@ def test_records_round_trip(records: list[Record]) -> None:
         *(st.lists(TEXTS).map(tuple), st.lists(TEXTS).map(tuple), st.integers(0)),
         path=MAYBE_TEXTS,
         versions=st.dictionaries(TEXTS, TEXTS, max_size=3),
+        variants=st.dictionaries(TEXTS, st.dictionaries(TEXTS, TEXTS, max_size=2), max_size=3),
+        vary=st.dictionaries(TEXTS, st.lists(TEXTS | st.integers(0, 9), max_size=3), max_size=3),
     )
 )
 def test_a_header_round_trips(header: Header) -> None:

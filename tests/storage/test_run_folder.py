@@ -17,10 +17,8 @@ from runner.storage import journal
 from runner.storage.journal import FILE_NAME
 from runner.storage.run_folder import (
     LATEST,
-    RESULTS,
     check_outputs,
     claim_folder,
-    find_run,
     name_latest,
     new_run_id,
     refuse_used_folder,
@@ -279,40 +277,6 @@ def test_a_run_that_went_on_since_it_was_read_is_not_resumed(tmp_path: Path) -> 
         writer.append({"kind": "end"})
     with pytest.raises(JournalError, match="has changed since it was read: another run went on with it"):
         claim_folder(folder, read)
-
-
-def test_a_run_is_found_by_folder_journal_id_and_latest(tmp_path: Path) -> None:
-    """`latest` resolves to the folder's own name."""
-    folder = RESULTS / "mine"
-    folder.mkdir(parents=True)
-    (folder / FILE_NAME).touch()
-    name_latest(folder)
-    for name in (folder, folder / FILE_NAME, Path("mine"), Path(LATEST), RESULTS / LATEST, tmp_path / folder):
-        assert find_run(name).resolve() == folder.resolve()
-        assert find_run(name).name == "mine"
-
-
-def test_latest_is_read_from_a_file_where_links_do_not_exist() -> None:
-    """A file with the folder's name works as a link does."""
-    folder = RESULTS / "mine"
-    folder.mkdir(parents=True)
-    (folder / FILE_NAME).touch()
-    (RESULTS / LATEST).write_text("mine\n")
-    assert find_run(Path(LATEST)) == folder
-
-
-def test_a_name_of_no_run_is_an_error() -> None:
-    """A missing folder, one without a journal and an impossible name are error messages."""
-    (RESULTS / "empty").mkdir(parents=True)
-    expected = {
-        "latest": "there is no results/latest here; name a run's folder",
-        "nothing": "there is no nothing; name a run's folder",
-        "empty": "empty holds no journal.jsonl",
-        LONG: "cannot be read: File name too long",
-    }
-    for name, sentence in expected.items():
-        with pytest.raises(JournalError, match=sentence):
-            find_run(Path(name))
 
 
 def test_a_path_that_cannot_be_a_folder_is_refused(tmp_path: Path) -> None:

@@ -156,11 +156,19 @@ def test_complete_example_has_the_documented_meaning(tmp_path: Path) -> None:
         seed=7,
         stop=("END",),
         thinking="off",
+        api="chat_completions",
         cache="bust",
         timeouts=Timeouts(5, 60, 30, 300),
         extra_body={"user": "compare"},
         reply_limit=4 * 2**20,
+        prefix="Question: ",
+        suffix=" Be brief.",
+        response_format={"type": "text"},
     )
+    assert [str(name) for name in first.names][:3] == [
+        *("dashscope/qwen3.8-max#fast+plain", "dashscope/qwen3.8-max#fast+polite", "dashscope/qwen3.8-max#deep+plain")
+    ]
+    assert [str(name) for name in second.names] == ["acme/1.10#plain", "acme/1.10#polite"]
     assert (first.models, first.parameters.temperature) == (("qwen3.8-max", "qwen3.8-flash"), 0.3)
     assert (second.models, second.parameters.temperature) == (("1.10",), None)
     assert second.parameters.extra_body == {"user": "compare", "top_k": 20}

@@ -19,7 +19,8 @@ from runner.providers.endpoint import Endpoint
 from runner.providers.key import Key
 from runner.providers.provider_row import Row
 from runner.wire.client import Client, ProviderRefusal
-from runner.wire.completion_request import CompletionRequest, send_by_sdk
+from runner.wire.completion_request import CompletionRequest
+from runner.wire.dialects import DIALECTS
 from runner.wire.read_loop import Attempt
 from tests.support.certificate import make_certificate, server_context
 from tests.support.scripted_server import (
@@ -124,11 +125,12 @@ async def test_request_body_holds_the_model_the_messages_and_the_parameters() ->
 
 async def test_request_head_is_the_sdks_and_the_same_every_time() -> None:
     """The headers are those that the SDK itself sends; if an upgrade makes them vary, this test fails."""
+    chat = DIALECTS["chat_completions"]
     with serve(streamed_reply("Hello")) as server:
         client = Client(endpoint_at(server.url))
         for _ in range(3):
             await client.ask(CompletionRequest("m-1", QUESTION, {}), Attempt())
-        heads = {await client._head_by_sdk(lambda sdk: send_by_sdk(sdk, {})) for _ in range(2)}
+        heads = {await client._head_by_sdk(chat.send, chat) for _ in range(2)}
         await client.aclose()
         async with AsyncOpenAI(api_key=KEY, base_url=server.url, max_retries=0) as sdk:
             await sdk.chat.completions.with_raw_response.create(model="m-1", messages=())

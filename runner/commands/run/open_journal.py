@@ -90,5 +90,7 @@ def _header_of(prepared: PreparedRun) -> Header:
         },
         calibration=None if clock_error is None else clock_error.to_plain(),
         checks=plain_expectations(suite.cases),
+        variants={target.name: target.settings for target in plan.targets if target.variant is not None},
+        vary={name: list(values) for name, values in options.vary.items()},
         tags={case.id: list(case.tags) for case in suite.cases if case.tags},
     )

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
@@ -47,6 +47,8 @@ class RunOptions:
     models: tuple[str, ...] = ()
     """Targets as provider/model, and patterns that filter the configured ones."""
     providers: tuple[str, ...] = ()
+    vary: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    """Parameter -> values, with each of which every target is asked."""
     skip_missing: bool = False
     """Leave out named targets that have no key."""
     env_files: tuple[Path, ...] = ()

@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -15,11 +15,19 @@ from runner.commands.run.resume import find_resumed_run, open_resumed_journal, s
 from runner.commands.trust import find_unallowed
 from runner.core.cluster_options import Node
 from runner.core.suite import Suite
+from runner.core.target_name import TargetName
 from runner.errors import CompareError, MissingKey, UnknownTarget
 from runner.outputs import find_writer, known_suffixes
 from runner.planning.plan import Plan, Target
 from runner.planning.prices import Prices, find_prices
-from runner.planning.targets import SelectedTargets, TargetSelection, choose_cases, choose_targets, describe_no_key
+from runner.planning.targets import (
+    SelectedTargets,
+    TargetSelection,
+    choose_cases,
+    choose_targets,
+    describe_no_key,
+    unlisted_targets,
+)
 from runner.pricing.rates import Price
 from runner.providers.config import find_configs, load_prices, user_config
 from runner.providers.endpoint import find_endpoint
@@ -40,6 +48,7 @@ from runner.storage.run_folder import (
     new_run_id,
     refuse_used_folder,
 )
+from runner.suite.vary import vary_targets
 
 AskUser = Callable[[UntrustedHost], None]
 
@@ -103,10 +112,12 @@ def _prepare(
     source = open_replay_source(options.replay, fast=options.fast)
     start = Path(suite.path) if suite.path else Path.cwd()
     environ = read_environment(options.env_files, start, os.environ)
-    suite = choose_cases(suite, options.cases)
+    suite = vary_targets(choose_cases(suite, options.cases), options.vary or (source.vary if source else {}))
     if simulate is None:
         simulate = not (options.gate or options.fail_undecided or is_ci(os.environ))
     selected = _select_targets(suite, options, registry, environ, source, simulate=simulate)
+    if journal is not None:
+        _refuse_lost_variants(selected.targets, journal.header.variants)
     if source is None:
         selected = _check_trust(suite, selected, registry, environ, options.allow_hosts, sends=sends, ask=ask)
     if options.reply_limit is not None:
@@ -195,14 +206,27 @@ def _select_recorded(
 ) -> SelectedTargets:
     """Return the recorded targets, or those of them that are named."""
     if not (selection.models or selection.providers):
-        selection = replace(selection, models=source.targets)
+        selection = replace(selection, models=tuple(map(str, source.targets)))
     selected = choose_targets(suite, selection, source.offline_registry(registry), {})
+    _refuse_lost_variants(selected.targets, [str(name) for name in source.targets if name.variant is not None])
     source.refuse_unrecorded(selected.targets)
-    return replace(selected, notes=(*selected.notes, source.note))
+    targets = tuple(replace(target, names_variant=True) for target in selected.targets)
+    return replace(selected, targets=targets, notes=(*selected.notes, source.note))
+
+
+def _refuse_lost_variants(targets: Iterable[Target], variants: Collection[str]) -> None:
+    """Raise CompareError if a name that was a variant's in an earlier run would now be sent as a model's."""
+    lost = [target.name for target in targets if target.variant is None and target.name in variants]
+    if lost:
+        raise CompareError(
+            f"{', '.join(lost)}: asked as a variant before, which the suite does not have now. "
+            "Put it back into the suite, or name the targets: -m provider/model"
+        )
 
 
 def _select_simulator(suite: Suite, registry: Registry, notes: Sequence[str]) -> SelectedTargets:
-    targets = tuple(Target(SIMULATOR, persona, suite.parameters, simulated=True) for persona in PERSONAS)
+    names = [TargetName(SIMULATOR, persona) for persona in PERSONAS]
+    targets = tuple(replace(target, simulated=True) for name in names for target in unlisted_targets(name, suite))
     why = "no provider is configured, so the built-in simulator answers; `compare providers` shows which keys count"
     return SelectedTargets(targets, {SIMULATOR: find_endpoint(SIMULATOR, registry, {})}, (*notes, why))
 

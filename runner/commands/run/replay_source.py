@@ -3,14 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from runner.core.target_name import TargetName
 from runner.errors import CompareError
 from runner.planning.plan import Target
 from runner.providers.provider_row import Row
 from runner.providers.registry import Registry
+from runner.storage.find_run import find_run
 from runner.storage.journal import read
 from runner.storage.recordings.reader import read_recordings
-from runner.storage.run_folder import find_run
 
 OFFLINE: Mapping[str, object] = {
     "base_url": "http://127.0.0.1/v1",
@@ -32,28 +34,28 @@ class ReplaySource:
 
     folder: Path
     run_id: str
-    targets: tuple[str, ...]
+    targets: tuple[TargetName, ...]
     fast: bool
+    vary: Mapping[str, tuple[Any, ...]]
+    """Parameter -> values, with each of which every target was asked."""
 
     def offline_registry(self, registry: Registry) -> Registry:
         """Return a registry of rows that need no key, in which the recorded providers count as configured."""
         models: dict[str, list[str]] = {}
         for target in self.targets:
-            provider, _, model = target.partition("/")
-            models.setdefault(provider, []).append(model)
+            models.setdefault(target.provider, []).append(target.model)
         rows = {provider: row.model_copy(update=OFFLINE) for provider, row in registry.rows.items()}
         for provider, recorded in models.items():
             row = rows.get(provider) or Row.model_validate(OFFLINE)
-            rows[provider] = row.model_copy(update={"models": tuple(recorded)})
+            rows[provider] = row.model_copy(update={"models": tuple(dict.fromkeys(recorded))})
         return replace(registry, rows=rows, own=frozenset(models), home_hosts={})
 
     def refuse_unrecorded(self, targets: Sequence[Target]) -> None:
         """Raise CompareError if a target was not recorded."""
-        unknown = [target.name for target in targets if target.name not in self.targets]
+        unknown = [target.name for target in targets if target.full_name not in self.targets]
         if unknown:
-            raise CompareError(
-                f"{', '.join(unknown)} was not recorded in {self.run_id}. Recorded: {', '.join(self.targets)}."
-            )
+            recorded = ", ".join(map(str, self.targets))
+            raise CompareError(f"{', '.join(unknown)} was not recorded in {self.run_id}. Recorded: {recorded}.")
 
     @property
     def note(self) -> str:
@@ -72,7 +74,9 @@ def open_replay_source(run: Path | None, *, fast: bool) -> ReplaySource | None:
     if run is None:
         return None
     folder = find_run(run)
-    recorded = {entry.label.target for entry in read_recordings(folder).entries}
+    recorded = {str(entry.label.target): entry.label.target for entry in read_recordings(folder).entries}
     header = read(folder).header
-    targets = (*(name for name in header.targets if name in recorded), *sorted(recorded - {*header.targets}))
-    return ReplaySource(folder, header.run_id, targets, fast)
+    names = (*(name for name in header.targets if name in recorded), *sorted(recorded.keys() - {*header.targets}))
+    targets = tuple(recorded[name] for name in names)
+    vary = {name: tuple(values) for name, values in header.vary.items()}
+    return ReplaySource(folder, header.run_id, targets, fast, vary)

@@ -11,6 +11,7 @@ from runner.core.suite import Suite
 from runner.errors import CompareError, JournalError
 from runner.planning.plan import Order, Plan
 from runner.pricing.money import parse_money
+from runner.storage.find_run import find_run
 from runner.storage.journal import Journal, read
 from runner.storage.resume import (
     ResumedRun,
@@ -20,7 +21,6 @@ from runner.storage.resume import (
     refuse_timed_load,
     resume_state,
 )
-from runner.storage.run_folder import find_run
 
 
 def find_suite_of(run: Path) -> Path:
@@ -67,7 +67,8 @@ def settle_options(options: RunOptions, journal: Journal | None) -> RunOptions:
     header, load = journal.header, _merge_load(options, journal)
     return replace(
         options,
-        models=options.models if options.models or options.providers else header.targets,
+        models=options.models if options.models or options.providers or options.vary else header.targets,
+        vary=options.vary or {name: tuple(values) for name, values in header.vary.items()},
         cases=options.cases or header.case_patterns,
         repeat=options.repeat or header.repeat,
         seed=header.seed if options.seed is None else options.seed,

@@ -17,8 +17,8 @@ from runner.analysis.snapshot import (
 from runner.commands.snapshot.store import read_replies, remove_reply, snapshot_folder, write_reply, write_timings
 from runner.core.suite import Suite
 from runner.errors import CompareError
+from runner.storage.find_run import find_run
 from runner.storage.journal import Journal, read
-from runner.storage.run_folder import find_run
 from runner.suite.expectations import plain_expectations
 
 

@@ -70,6 +70,10 @@ class Header:
     """How late timestamps may be before a row is flagged, in seconds; None for the default."""
     reply_limit: int | None = None
     """Bytes at which replies were given up, if an option said so; None for what the suite says, or the default."""
+    variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Target -> the parameters that its variant sets, of the targets that are variants."""
+    vary: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    """Parameter -> the values that an option crossed every target with."""
     format: int = FORMAT
 
     @property
@@ -99,7 +103,8 @@ _STORED = StoredNames(
         "prices",
         "checks",
     ),
-    *("case_patterns", "budgets", "until_ci", "replay_of", "vantages", "late_bound_s", "reply_limit", "tags", "format"),
+    *("case_patterns", "budgets", "until_ci", "replay_of", "vantages", "late_bound_s", "reply_limit", "tags"),
+    *("variants", "vary", "format"),
 )
 
 
@@ -116,6 +121,7 @@ _TYPES: Mapping[Any, Any] = {
     Mapping[str, object] | None: dict[str, Any] | None,
     Mapping[str, Mapping[str, Any]]: dict[str, dict[str, Any]],
     Mapping[str, Sequence[str]]: dict[str, list[str]],
+    Mapping[str, Sequence[Any]]: dict[str, list[Any]],
 }
 """Types of the code's fields -> the types that JSON has for them; the others are as they are."""
 

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from itertools import accumulate, pairwise
 from math import isfinite
 from operator import itemgetter
@@ -19,6 +19,7 @@ from runner.storage.journal.line_types import (
     NESTED,
     RECORD,
     TIMESTAMPS,
+    VARIANT,
     describe_fault,
     refuse_unsound,
 )
@@ -43,6 +44,8 @@ def encode_record(record: Record) -> dict[str, object]:
     """Return a record's line, without the members that are absent or at their default."""
     # Not asdict, which copies deeply and takes as long as all the rest.
     line: dict[str, object] = {"kind": "record", **IDENTITY.encode(record.identity)}
+    if record.identity.variant is not None:
+        line[VARIANT] = record.identity.variant
     timestamps = zip(TIMESTAMPS.names, TIMESTAMPS.values_of(record.timestamps), strict=True)
     line["marks"] = {name: at for name, at in timestamps if at is not None}
     line["outcome"] = record.outcome.value
@@ -73,12 +76,17 @@ def decode_record(line: Mapping[str, Any]) -> Record:
     if "noted" in values:
         values["noted"] = tuple(values["noted"])
     return Record(
-        Identity(*_identity_in(line)),
+        _decode_identity(line),
         Timestamps(*map(line["marks"].get, TIMESTAMPS.names)),
         Outcome(line["outcome"]),
         _decode_text_events(line),
         **values,
     )
+
+
+def _decode_identity(line: Mapping[str, Any]) -> Identity:
+    identity = Identity(*_identity_in(line))
+    return replace(identity, variant=line[VARIANT]) if VARIANT in line else identity
 
 
 def _decode_text_events(line: Mapping[str, Any]) -> TextEvents:

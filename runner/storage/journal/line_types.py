@@ -12,7 +12,14 @@ from runner.core.record import Identity, Record, Timestamps
 from runner.errors import did_you_mean
 from runner.storage.stored_field_names import StoredNames
 
-IDENTITY = StoredNames(Identity, "key", "case", "turn", "repeat", "block", "provider", "model", "prompt", "simulated")
+IDENTITY = StoredNames(
+    Identity,
+    *("key", "case", "turn", "repeat", "block", "provider", "model", "prompt", "simulated"),
+    without={"variant"},
+)
+VARIANT = "variant"
+"""The member of a record's line that only a variant's has."""
+
 TIMESTAMPS = StoredNames(
     Timestamps,
     *("planned", "ready", "slot", "dns_start", "dns_end", "tcp_start", "tcp_end", "tls_end", "sent", "headers"),
@@ -26,7 +33,7 @@ RECORD = StoredNames(
     *("reply", "reasoning", "tool_calls", "response_model", "finish_reason", "error_type", "error", "error_code"),
     *("http_status", "request_id", "input_tokens", "output_tokens", "reasoning_tokens", "cached_tokens", "usage"),
     *("reused", "attempts", "backoff_ns", "in_flight", "received_us", "late_ns", "clock", "noted", "started_at"),
-    *("node", "region", "warmup", "rate_limits"),
+    *("node", "region", "warmup", "rate_limits", "api"),
     without=NESTED,
     own_checks="custom_checks",
 )
@@ -105,6 +112,7 @@ def _record_type() -> Any:
     members: dict[str, Any] = {"kind": Literal["record"], "outcome": Literal[tuple(each.value for each in Outcome)]}
     of_identity, of_record = get_type_hints(Identity), get_type_hints(Record)
     members |= {name: _TYPES.get(of_identity[field], of_identity[field]) for name, field in IDENTITY.fields.items()}
+    members[VARIANT] = NotRequired[of_identity[VARIANT]]
     members["marks"] = _typed_dict("_Marks", dict.fromkeys(TIMESTAMPS.names, NotRequired[Integer | None]))
     members["heard"] = NotRequired[_TextColumns]
     members["origin_us"] = NotRequired[list[Integer]]

@@ -13,6 +13,8 @@ import msgspec
 
 from runner.core.events import Failed, Outcome
 from runner.core.reply_limit import LARGEST_REPLY_LIMIT
+from runner.core.suite import DEFAULT_API, Api
+from runner.core.target_name import TargetName
 from runner.storage.stored_field_names import StoredNames
 
 Reads = Sequence[tuple[int, bytes]]
@@ -52,11 +54,14 @@ class Label:
     warmup: bool = False
     withheld: bool = False
     """Whether the reads are left out because a key is spread over several of them."""
+    variant: str | None = None
+    api: Api = DEFAULT_API
+    """The dialect of the bytes."""
 
     @property
-    def target(self) -> str:
-        """The target's name: provider/model."""
-        return f"{self.provider}/{self.model}"
+    def target(self) -> TargetName:
+        """The target's name."""
+        return TargetName(self.provider, self.model, self.variant)
 
     @property
     def is_interrupted(self) -> bool:
@@ -65,7 +70,10 @@ class Label:
 
 
 def conversation_digest(model: str, messages: Iterable[tuple[str, str]]) -> str:
-    """Return a digest of a model and its messages, pairs of role and text; parameters do not count."""
+    """Return a digest of a model, with its variant if it has one, and messages, pairs of role and text.
+
+    Parameters do not count.
+    """
     texts = list(messages)
     if texts:
         role, text = texts[0]
@@ -77,7 +85,7 @@ def conversation_digest(model: str, messages: Iterable[tuple[str, str]]) -> str:
 _LABEL = StoredNames(
     Label,
     *("key", "attempt", "provider", "model", "conversation", "epoch_ns", "sent_ns", "status", "headers", "headers_ns"),
-    *("closed_ns", "failed", "flags", "body_flags", "warmup", "withheld"),
+    *("closed_ns", "failed", "flags", "body_flags", "warmup", "withheld", "api", "variant"),
 )
 _FAILED = StoredNames(
     Failed,

@@ -1,0 +1,73 @@
+"""`compare runs`: list the runs in a folder."""
+
+from pathlib import Path
+
+import click
+
+from runner.cli.options import DurationParam, color_option
+from runner.cli.terminal import echo_error, echo_json
+
+SHOWN = 20
+
+
+@click.command()
+@click.argument("folder", required=False, type=click.Path(path_type=Path))
+@click.option("-n", "--last", type=click.IntRange(1), metavar="N", help=f"Show the N newest (default {SHOWN}).")
+@click.option("--all", "shows_all", is_flag=True, help="Show all of them.")
+@click.option("--suite", metavar="GLOB", help="Only runs of suites whose name fits.")
+@click.option("--target", metavar="GLOB", help="Only runs with such a target, and only its figures: 'openai/*'.")
+@click.option(
+    "--since", "since_s", type=DurationParam(), metavar="TIME", help="Only runs that began in the last 12h, 30d."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@color_option
+def runs(
+    folder: Path | None,
+    *,
+    last: int | None,
+    shows_all: bool,
+    suite: str | None,
+    target: str | None,
+    since_s: float | None,
+    as_json: bool,
+    color: str,
+) -> None:
+    """List the runs in FOLDER (default results/), the newest first: date, suite, targets, failures, TTFT, cost.
+
+    \b
+    compare runs
+    compare runs --since 7d --target 'openai/*'
+    compare report previous            the run before the latest
+    compare diff latest~2 latest
+
+    A run is named everywhere by its folder, its id or a beginning of it that no other has, `latest`, `previous`, or
+    `latest~N` for the Nth before the latest.
+    """
+    import json  # noqa: PLC0415
+    from datetime import UTC, datetime, timedelta  # noqa: PLC0415
+
+    from runner.cli.view import open_console  # noqa: PLC0415 -- heavy imports wait until there is work
+    from runner.commands.runs import RunChoice, list_stored_runs  # noqa: PLC0415
+    from runner.commands.still_working import tell_if_slow  # noqa: PLC0415
+    from runner.outputs.run_list import render_runs, runs_as_data  # noqa: PLC0415
+    from runner.storage.run_folder import RESULTS  # noqa: PLC0415
+
+    if shows_all and last is not None:
+        raise click.UsageError("-n shows some of the runs, --all shows all. Give one of them.")
+    since = None if since_s is None else datetime.now(UTC) - timedelta(seconds=since_s)
+    place = folder or RESULTS
+    with tell_if_slow(f"reading the journals in {place}, once for each run", echo_error):
+        found = list_stored_runs(place, RunChoice(suite, target, since))
+    for problem in found.unreadable:
+        echo_error(f"left out: {problem}")
+    shown = found.runs if shows_all else found.runs[: last or SHOWN]
+    if as_json:
+        echo_json(json.dumps(runs_as_data(shown), ensure_ascii=False, indent=2))
+        return
+    if shown:
+        open_console(color).print(render_runs(shown))
+    left = len(found.runs) - len(shown)
+    if left:
+        echo_error(f"{left:,} older ones are not shown; --all shows them")
+    elif not shown:
+        echo_error(f"no run in {place} fits" if folder or suite or target or since_s else f"no run in {place} yet")

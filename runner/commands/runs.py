@@ -1,0 +1,98 @@
+"""`compare runs`: the runs in a folder, from their summaries, which are derived where they are missing or stale."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from runner.analysis.summarize_run import summarize_run
+from runner.commands.load_run import load_run
+from runner.errors import CompareError, JournalError
+from runner.storage.find_run import folders_of_runs
+from runner.storage.journal import FILE_NAME
+from runner.storage.run_folder import RESULTS
+from runner.storage.stored_summary import StoredRun, StoredSummary, read_summary, write_summary
+from runner.version import __version__
+
+
+@dataclass(frozen=True, slots=True)
+class RunChoice:
+    """Which runs are wanted: all conditions hold. The default is every run."""
+
+    suite: str | None = None
+    """A pattern of the suite's name, `*` and `?` as in a shell."""
+    target: str | None = None
+    """A pattern of a target; other targets are left out of the summary, and runs without such a target."""
+    since: datetime | None = None
+    """The earliest start, with an offset from UTC."""
+
+    def of(self, run: StoredRun) -> StoredRun | None:
+        """Return a run with the targets that are wanted; None if it is not wanted."""
+        found = run.summary
+        if self.suite is not None and not fnmatchcase(found.suite, self.suite):
+            return None
+        if self.since is not None and run.started_at < self.since:
+            return None
+        if self.target is None:
+            return run
+        targets = tuple(each for each in found.targets if fnmatchcase(each.target, self.target))
+        return replace(run, summary=replace(found, targets=targets)) if targets else None
+
+
+@dataclass(frozen=True, slots=True)
+class RunList:
+    """The runs that were found, the newest first, and what is wrong with the journals that cannot be read."""
+
+    runs: tuple[StoredRun, ...]
+    unreadable: tuple[str, ...]
+
+
+def list_stored_runs(
+    parent: Path = RESULTS, choice: RunChoice | None = None, derived: Callable[[int], None] = lambda _: None
+) -> RunList:
+    """Return the runs in a folder.
+
+    Args:
+        parent: the folder that holds the runs' folders.
+        choice: which of them are wanted.
+        derived: called with the number of summaries that were derived from journals so far, after each.
+
+    Raises:
+        CompareError: there is no such folder, or it cannot be read.
+
+    """
+    choice = choice or RunChoice()
+    found: list[StoredRun] = []
+    unreadable = []
+    count = 0
+    for folder in _folders(parent):
+        summary = read_summary(folder, __version__)
+        if summary is None:
+            try:
+                summary = _derive(folder)
+            except JournalError as error:
+                unreadable.append(str(error))
+                continue
+            derived(count := count + 1)
+        if (run := choice.of(StoredRun(folder, summary))) is not None:
+            found.append(run)
+    return RunList(tuple(sorted(found, key=lambda run: run.started_at, reverse=True)), tuple(unreadable))
+
+
+def _folders(parent: Path) -> list[Path]:
+    try:
+        if not parent.is_dir():
+            fault = "is a file" if parent.exists() else "does not exist"
+            raise CompareError(f"{parent} {fault}; name the folder that holds the runs' folders, such as {RESULTS}")
+        return folders_of_runs(parent)
+    except OSError as error:
+        raise CompareError(f"{parent} cannot be read: {error.strerror}") from error
+
+
+def _derive(folder: Path) -> StoredSummary:
+    """Return a run's summary from its journal, and store it where that is possible."""
+    journal = (folder / FILE_NAME).stat()
+    summary = summarize_run(load_run(folder), journal, __version__)
+    write_summary(folder, summary)
+    return summary

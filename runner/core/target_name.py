@@ -1,0 +1,35 @@
+"""The name of a target: `provider/model`, or `provider/model#variant` for one of several settings of a model.
+
+The provider ends at the first slash. A model's name may hold slashes and `#`, so the last `#` begins a variant only if
+a variant of that name exists.
+"""
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Self
+
+VARIANT_MARK = "#"
+VARIANT_NAME = re.compile(r"[A-Za-z0-9._=+-]{1,100}")
+
+
+@dataclass(frozen=True, slots=True)
+class TargetName:
+    """A provider's id, the provider's own name of a model, and the variant, None for a model with one setting."""
+
+    provider: str
+    model: str
+    variant: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.provider}/{self.model_and_variant}"
+
+    @property
+    def model_and_variant(self) -> str:
+        """The name without its provider: `model`, or `model#variant`."""
+        return self.model if self.variant is None else f"{self.model}{VARIANT_MARK}{self.variant}"
+
+    def divided(self, known: Collection[str]) -> Self:
+        """Return the name with its variant apart, if what follows its last `#` is a known variant; else as it is."""
+        model, _, variant = self.model.rpartition(VARIANT_MARK)
+        return type(self)(self.provider, model, variant) if model and variant in known else self

@@ -1,0 +1,87 @@
+"""Fields of a request's body that the builders of all dialects make in the same way. Pure."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from runner.core.suite import Parameters, Thinking
+from runner.providers.provider_row import Parameter, Row
+
+Body = dict[str, object]
+Notes = tuple[str, ...]
+Messages = Sequence[Mapping[str, object]]
+"""The messages of a conversation, each with `role` and `content`."""
+
+
+@dataclass(frozen=True, slots=True)
+class BodyBuilder:
+    """How one dialect writes the body of a request."""
+
+    fields: Callable[[Row, str, Parameters], tuple[Body, Notes]]
+    """Returns the body without its messages, and a sentence on each parameter that is not sent as the suite has it."""
+    with_messages: Callable[[Body, Messages], Body]
+    """Returns a body with the messages of a conversation."""
+
+
+def sampling_fields(
+    row: Row, model: str, parameters: Parameters, names: Mapping[Parameter, str], api_label: str
+) -> tuple[Body, list[str]]:
+    """Return the parameters that a model takes, under the names that a dialect has for them, and notes on the others.
+
+    Args:
+        row: the provider's row.
+        model: the model's name there.
+        parameters: the target's parameters.
+        names: parameter -> field, of those that the dialect has.
+        api_label: what the dialect is called, for the notes.
+
+    """
+    asked: Mapping[Parameter, object] = {
+        "temperature": parameters.temperature,
+        "max_tokens": parameters.max_tokens,
+        "top_p": parameters.top_p,
+        "seed": parameters.seed,
+        "stop": list(parameters.stop) or None,
+    }
+    body, notes = Body(), []
+    for name, value in asked.items():
+        if value is None:
+            continue
+        if matches_any(model, row.refuses.get(name, ())):
+            notes.append(f"{model} refuses {name}, so it was not sent")
+        elif name not in names:
+            notes.append(f"{api_label} has no {name}, so it was not sent to {model}")
+        else:
+            body[names[name]] = value
+    return body, notes
+
+
+def thinking_fields(
+    row: Row, model: str, setting: Thinking | None, api: str, standard: Mapping[Thinking, Mapping[str, object]]
+) -> tuple[Body, str | None]:
+    """Return the fields that stand for a `thinking` setting at this provider, or a note that there are none.
+
+    Args:
+        row: the provider's row; its `thinking` is written for its own `api`.
+        model: the model's name there.
+        setting: the target's setting.
+        api: the dialect of the request.
+        standard: the dialect's own fields by setting, where the row has none for it.
+
+    """
+    if setting is None:
+        return {}, None
+    if setting == "off" and matches_any(model, row.thinking_always):
+        return {}, f"{model} cannot be asked not to think: thinking: off was not sent"
+    known = row.thinking if row.api == api and row.thinking else standard
+    if setting not in known:
+        return (
+            {},
+            f"thinking: {setting} is not known for {model} (known: {', '.join(known) or 'none'}) and was not sent",
+        )
+    return dict(known[setting]), None
+
+
+def matches_any(model: str, globs: Iterable[str]) -> bool:
+    """Return whether a model's name matches one of the globs."""
+    return any(fnmatchcase(model, glob) for glob in globs)

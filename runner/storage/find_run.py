@@ -1,0 +1,111 @@
+"""The run that a name means: a folder, an id in results/ or the beginning of one, `latest`, `latest~1`, `previous`."""
+
+import os
+import re
+from datetime import datetime
+from pathlib import Path
+
+from runner.errors import JournalError
+from runner.storage.journal import FILE_NAME
+from runner.storage.run_folder import LATEST, RESULTS
+
+PREVIOUS = "previous"
+"""Another name of `latest~1`."""
+
+MOST_NAMED = 5
+"""Runs that a message lists; of more, it gives the number."""
+
+_EARLIER = re.compile(rf"{LATEST}~(?P<number>[0-9]{{1,9}})")
+_STARTED = re.compile(r"[0-9]{8}T[0-9]{6}(?=-)")
+
+
+def find_run(name: Path) -> Path:
+    """Return a run's folder.
+
+    Args:
+        name: the folder; its journal; the run's id in results/, or a beginning that no other id has; `latest`;
+            `latest~2` for the second run before that; `previous` for `latest~1`.
+
+    Raises:
+        JournalError: there is no such run, the name fits several, or the folder cannot be read.
+
+    """
+    try:
+        for path in (name, RESULTS / name):
+            folder = path.parent if path.name == FILE_NAME else _follow(path)
+            if (folder / FILE_NAME).is_file():
+                return folder
+        if not os.path.lexists(name) and not os.path.lexists(RESULTS / name):
+            return _find_in_results(str(name).removeprefix(f"{RESULTS}{os.sep}"))
+    except OSError as error:
+        raise JournalError(f"{name} cannot be read: {error.strerror}; name a run's folder") from error
+    raise JournalError(f"{name} holds no {FILE_NAME}; {_HINT}")
+
+
+_HINT = "name a run's folder, as `compare run` prints it when it is done"
+
+
+def _find_in_results(name: str) -> Path:
+    """Return a run by `latest`, by its distance from it, or by the beginning of its id."""
+    earlier = _EARLIER.fullmatch("latest~1" if name == PREVIOUS else name)
+    if earlier is not None:
+        return _find_earlier(name, int(earlier["number"]))
+    if name == LATEST:
+        raise JournalError(f"there is no {RESULTS / LATEST} here; name a run's folder")
+    fitting = [folder for folder in folders_of_runs() if name and folder.name.startswith(name)]
+    if not fitting:
+        raise JournalError(f"there is no {name}; {_HINT}")
+    if len(fitting) > 1:
+        shown = ", ".join(folder.name for folder in fitting[:MOST_NAMED])
+        more = f" and {len(fitting) - MOST_NAMED:,} more" if len(fitting) > MOST_NAMED else ""
+        raise JournalError(f"{name} is the beginning of {len(fitting):,} runs: {shown}{more}; write more of the id")
+    return fitting[0]
+
+
+def _find_earlier(name: str, number: int) -> Path:
+    latest = _follow(RESULTS / LATEST)
+    if not (latest / FILE_NAME).is_file():
+        raise JournalError(f"there is no {RESULTS / LATEST} here, which {name} counts from; name a run's folder")
+    until = [folder for folder in folders_of_runs() if _started(folder) <= _started(latest) and folder != latest]
+    runs = [latest, *until]
+    if number >= len(runs):
+        known = "no run" if len(runs) == 1 else f"{len(runs) - 1:,} run{'s' if len(runs) > 2 else ''}"
+        raise JournalError(f"there is no {name}: {RESULTS} holds {known} before the latest; `compare runs` lists them")
+    return runs[number]
+
+
+def folders_of_runs(parent: Path = RESULTS) -> list[Path]:
+    """Return the folders of the runs in a folder, the newest first; empty where there are none.
+
+    Raises:
+        OSError: the folder cannot be read.
+
+    """
+    if not parent.is_dir():
+        return []
+    runs = [path for path in parent.iterdir() if path.name != LATEST and (path / FILE_NAME).is_file()]
+    return sorted(runs, key=lambda folder: (_started(folder), folder.name), reverse=True)
+
+
+def list_runs() -> list[str]:
+    """Return `latest` and the ids of the runs in results/, the newest first; empty where there are none."""
+    runs = [folder.name for folder in folders_of_runs()]
+    return [*([LATEST] if runs else []), *runs]
+
+
+def _started(folder: Path) -> str:
+    """Return when a run began, to the second: by its id, or where the folder has a name of its own, by its journal."""
+    found = _STARTED.match(folder.name)
+    if found is not None:
+        return found[0]
+    # The journal is written until the run ends; its folder is made when it begins, but touched by every output.
+    return f"{datetime.fromtimestamp((folder / FILE_NAME).stat().st_mtime):%Y%m%dT%H%M%S}"  # noqa: DTZ006 -- as in ids
+
+
+def _follow(path: Path) -> Path:
+    """Return the folder that `latest` names now, since the next run changes it."""
+    if path.name != LATEST:
+        return path
+    if path.is_symlink():
+        return path.parent / path.readlink()
+    return path.parent / path.read_text(encoding="utf-8").strip() if path.is_file() else path

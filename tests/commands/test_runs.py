@@ -1,0 +1,133 @@
+"""`compare runs` and `runner.runs`: the list of the runs in a folder."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+import runner
+from runner.storage.journal import FILE_NAME
+from runner.storage.run_folder import RESULTS, SUMMARY_FILE
+from tests.conftest import RunCli
+from tests.support.crafted_runs import BASE, NEW, answered, failed, write_run
+
+MONDAY, TUESDAY, NOW = "20260105T090000-a-11", "20260106T090000-a-22", "20270107T090000-b-33"
+
+
+def write_three() -> None:
+    """Write three runs: of Monday with one target, of Tuesday with two, and one of another suite now."""
+    now = datetime.now(UTC).isoformat()
+    monday = [answered(BASE, "one", ttft_s=0.2), failed(BASE, "two")]
+    write_run(RESULTS / MONDAY, monday, started_at="2026-01-05T09:00:00+00:00")
+    tuesday = [answered(BASE), answered(NEW, ttft_s=0.1)]
+    started = "2026-01-06T09:00:00+00:00"
+    write_run(RESULTS / TUESDAY, tuesday, started_at=started)
+    write_run(RESULTS / NOW, [answered(NEW)], suite="other", started_at=now)
+
+
+def test_each_run_has_a_line_with_its_fastest_target(run_cli: RunCli) -> None:
+    """The newest first; what failed is counted."""
+    write_three()
+    shown = run_cli("runs").stdout.splitlines()
+    assert [line.split()[0] for line in shown[1:]][:1] == [NOW]
+    (tuesday,) = (line for line in shown if line.startswith("20260106"))
+    (monday,) = (line for line in shown if line.startswith("20260105"))
+    assert "2 targets" in tuesday
+    assert tuesday.split()[-4:-1] == ["acme/new", "100", "ms"]
+    assert monday.split()[3:7] == ["crafted", "acme/old", "2", "1"]
+
+
+def test_a_list_is_narrowed_by_suite_target_and_age(run_cli: RunCli) -> None:
+    """Of a target only its own figures are shown; all conditions hold together."""
+    write_three()
+
+    def ids(*options: str) -> list[str]:
+        return [run["run_id"] for run in json.loads(run_cli("runs", "--json", *options).stdout)]
+
+    assert len(ids()) == 3
+    assert ids("--suite", "craft*") == [TUESDAY, MONDAY]
+    assert ids("--target", "*/new", "--suite", "crafted") == [TUESDAY]
+    assert len(ids("--since", "1d")) == 1
+    assert ids("--suite", "nothing") == []
+    (found,) = json.loads(run_cli("runs", "--json", "--target", "*/new", "--suite", "crafted").stdout)
+    assert [each["target"] for each in found["targets"]] == [NEW]
+
+
+def test_older_runs_are_counted_where_they_are_not_shown(run_cli: RunCli) -> None:
+    """`-n` shows the newest; the others are not silently dropped."""
+    write_three()
+    done = run_cli("runs", "-n", "1")
+    assert (NOW in done.stdout, TUESDAY in done.stdout) == (True, False)
+    assert "2 older ones are not shown; --all shows them" in done.stderr
+    contradicting = run_cli("runs", "-n", "1", "--all")
+    assert contradicting.returncode == 2
+    assert "Give one of them" in contradicting.stderr
+
+
+def test_a_journal_that_cannot_be_read_is_named_and_costs_no_other(run_cli: RunCli) -> None:
+    """One broken folder among thousands is no reason to show none."""
+    write_three()
+    (RESULTS / "broken").mkdir()
+    (RESULTS / "broken" / FILE_NAME).write_text("nonsense\n")
+    done = run_cli("runs", "--json")
+    assert len(json.loads(done.stdout)) == 3
+    assert "left out: " in done.stderr
+    assert "broken" in done.stderr
+    assert len(runner.runs().attrs["unreadable"]) == 1
+
+
+def test_a_summary_is_derived_once_and_again_when_its_journal_grows(run_cli: RunCli) -> None:
+    """A second list reads no journal; a deleted or stale summary comes back."""
+    write_three()
+    run_cli("runs")
+    path = RESULTS / MONDAY / SUMMARY_FILE
+    first = path.stat().st_mtime_ns
+    run_cli("runs")
+    assert path.stat().st_mtime_ns == first
+    path.unlink()
+    run_cli("runs")
+    assert path.exists()
+
+
+def test_the_runs_are_a_table_in_python() -> None:
+    """A row for each run and target, with timestamps, levels and NA for what is absent."""
+    write_three()
+    table = runner.runs()
+    assert len(table) == 4
+    assert table["started_at"].is_monotonic_decreasing
+    row = table[(table["run_id"] == TUESDAY) & (table["target"] == NEW)].iloc[0]
+    assert row["ttft_s"] == pytest.approx(0.1)
+    assert row["ttft_s_level"] == pytest.approx(0.1)
+    assert row.isna()["cost"]
+    assert table["started_at"].max() > datetime.now(UTC) - timedelta(minutes=1)
+
+
+def test_a_folder_that_does_not_exist_is_an_error(run_cli: RunCli) -> None:
+    """An empty results/ is not: there is no run yet."""
+    assert "nowhere does not exist; name the folder" in run_cli("runs", "nowhere").stderr
+    with pytest.raises(runner.CompareError, match="does not exist"):
+        runner.runs("nowhere")
+    RESULTS.mkdir()
+    assert "no run in results yet" in run_cli("runs").stderr
+    assert runner.runs().empty
+
+
+def test_a_run_of_an_ended_and_a_partial_journal_are_told_apart(run_cli: RunCli) -> None:
+    """A run that was stopped says so beside its name."""
+    write_three()
+    path = RESULTS / MONDAY / FILE_NAME
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if '"kind":"end"' not in line))
+    shown = run_cli("runs").stdout
+    assert f"{MONDAY} (partial)" in shown
+    assert f"{TUESDAY} (partial)" not in shown
+
+
+@pytest.mark.parametrize("name", ["previous", "latest~1", "20260106"])
+def test_other_commands_take_these_names(run_cli: RunCli, tmp_path: Path, name: str) -> None:
+    """A report of the run before the latest needs no id."""
+    write_three()
+    (RESULTS / "latest").symlink_to(NOW, target_is_directory=True)
+    run_cli("report", name, "-o", tmp_path / "page.html")
+    assert TUESDAY in (tmp_path / "page.html").read_text()

@@ -1,0 +1,113 @@
+"""The run that a name means: folder, journal, id, the beginning of an id, `latest`, and those before it."""
+
+from pathlib import Path
+
+import pytest
+
+from runner.errors import JournalError
+from runner.storage.find_run import find_run, list_runs
+from runner.storage.journal import FILE_NAME
+from runner.storage.run_folder import LATEST, RESULTS, name_latest
+
+LONG = "x" * 300
+
+
+def make_runs(*names: str) -> None:
+    """Make runs in results/, the last of which is the latest."""
+    for name in names:
+        (RESULTS / name).mkdir(parents=True)
+        (RESULTS / name / FILE_NAME).touch()
+        name_latest(RESULTS / name)
+
+
+def test_a_run_is_found_by_folder_journal_id_and_latest(tmp_path: Path) -> None:
+    """`latest` resolves to the folder's own name."""
+    folder = RESULTS / "mine"
+    folder.mkdir(parents=True)
+    (folder / FILE_NAME).touch()
+    name_latest(folder)
+    for name in (folder, folder / FILE_NAME, Path("mine"), Path(LATEST), RESULTS / LATEST, tmp_path / folder):
+        assert find_run(name).resolve() == folder.resolve()
+        assert find_run(name).name == "mine"
+
+
+def test_latest_is_read_from_a_file_where_links_do_not_exist() -> None:
+    """A file with the folder's name works as a link does."""
+    folder = RESULTS / "mine"
+    folder.mkdir(parents=True)
+    (folder / FILE_NAME).touch()
+    (RESULTS / LATEST).write_text("mine\n")
+    assert find_run(Path(LATEST)) == folder
+
+
+def test_a_name_of_no_run_is_an_error() -> None:
+    """A missing folder, one without a journal and an impossible name are error messages."""
+    (RESULTS / "empty").mkdir(parents=True)
+    expected = {
+        "latest": "there is no results/latest here; name a run's folder",
+        "nothing": "there is no nothing; name a run's folder",
+        "empty": "empty holds no journal.jsonl",
+        LONG: "cannot be read: File name too long",
+    }
+    for name, sentence in expected.items():
+        with pytest.raises(JournalError, match=sentence):
+            find_run(Path(name))
+
+
+MONDAY, TUESDAY, WEDNESDAY = ("20260105T090000-a-11", "20260106T090000-b-22", "20260107T090000-a-33")
+
+
+def test_earlier_runs_are_counted_from_the_latest() -> None:
+    """`previous` is the one before, `latest~2` the one before that, `latest~0` the latest itself."""
+    make_runs(MONDAY, TUESDAY, WEDNESDAY)
+    expected = {"latest~0": WEDNESDAY, "latest~1": TUESDAY, "previous": TUESDAY, "latest~2": MONDAY}
+    assert {name: find_run(Path(name)).name for name in expected} == expected
+
+
+def test_a_run_that_began_after_the_latest_does_not_count() -> None:
+    """It is still under way, or was killed: the run before the latest is one that began before it."""
+    make_runs(MONDAY, WEDNESDAY, TUESDAY)
+    assert find_run(Path("previous")).name == MONDAY
+
+
+def test_a_folder_with_a_name_of_its_own_is_ordered_by_its_journal() -> None:
+    """`-o results/mine` has no time in its name; the journal was last written when it ended, which is now."""
+    make_runs(MONDAY, "mine")
+    assert list_runs() == [LATEST, "mine", MONDAY]
+    assert find_run(Path("previous")).name == MONDAY
+
+
+def test_the_beginning_of_an_id_names_a_run_if_no_other_begins_so() -> None:
+    """With and without the folder before it; a beginning of several is refused, and they are named."""
+    make_runs(MONDAY, TUESDAY)
+    assert find_run(Path("20260106")).name == find_run(RESULTS / "20260106T09").name == TUESDAY
+    with pytest.raises(JournalError, match=f"2026 is the beginning of 2 runs: {TUESDAY}, {MONDAY}; write more"):
+        find_run(Path("2026"))
+
+
+def test_of_many_runs_that_a_beginning_fits_the_newest_are_named() -> None:
+    """A message of a thousand names helps nobody."""
+    make_runs(*(f"2026010{day}T090000-a-11" for day in range(1, 9)))
+    with pytest.raises(JournalError, match=r"the beginning of 8 runs: 20260108.* and 3 more"):
+        find_run(Path("2026"))
+
+
+def test_a_run_further_back_than_there_are_is_an_error() -> None:
+    """The message says how many there are, and where they are listed."""
+    make_runs(MONDAY, TUESDAY)
+    with pytest.raises(JournalError, match="no latest~2: results holds 1 run before the latest; `compare runs` lists"):
+        find_run(Path("latest~2"))
+
+
+def test_without_a_latest_run_nothing_can_be_counted_from_it() -> None:
+    """The message names what is missing."""
+    with pytest.raises(JournalError, match="there is no results/latest here, which previous counts from"):
+        find_run(Path("previous"))
+
+
+def test_a_folder_called_previous_is_itself() -> None:
+    """What exists under a name wins over what the name could mean."""
+    make_runs(MONDAY, TUESDAY)
+    Path("previous").mkdir()
+    (Path("previous") / FILE_NAME).touch()
+    assert find_run(Path("previous")) == Path("previous")

@@ -1,0 +1,121 @@
+"""The seam of dialects: a builder and a decoder in the two tables are all that another API needs."""
+
+from collections.abc import Mapping
+from typing import Any, get_args
+
+import pytest
+from openai import AsyncOpenAI
+
+from runner.core.events import Channel
+from runner.core.suite import Api, Parameters
+from runner.engine.request_template import RequestTemplates
+from runner.planning.plan import Target
+from runner.providers.body_fields import BodyBuilder, thinking_fields
+from runner.providers.provider_row import Row
+from runner.providers.request_body import BUILDERS, request_body
+from runner.storage.recordings.recording import Label, decode_label, encode_label
+from runner.wire.client import Client
+from runner.wire.completion_request import CompletionRequest
+from runner.wire.dialects import DIALECTS, Dialect
+from runner.wire.read_loop import Attempt
+from runner.wire.response_decoder import decode_recording
+from tests.support.scripted_server import ScriptedReply, http_head, serve
+from tests.wire.test_client import KEY, QUESTION, endpoint_at
+from tests.wire.test_response_decoder import EchoDialect
+
+pytestmark = pytest.mark.anyio
+
+ECHOED = b'data: {"say":"Hel"}\n\ndata: {"say":"lo"}\n\ndata: {"stop":1}\n\n'
+ECHO: Any = "echo"
+"""The name of an API that only these tests know."""
+
+
+async def _send_echo(sdk: AsyncOpenAI, headers: Mapping[str, Any]) -> None:
+    await sdk.post("/echo", cast_to=object, body={}, options={"headers": headers})
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    """Run each test on uvloop, as the command does."""
+    return "asyncio", {"use_uvloop": True}
+
+
+@pytest.fixture(autouse=True)
+def echo_is_registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Register a third API in both tables."""
+    builder = BodyBuilder(lambda _, model, __: ({"model": model}, ()), lambda body, told: {**body, "hear": told})
+    dialect = Dialect(_send_echo, EchoDialect, auth="x-api-key", headers={"x-version": "1", "x-own": "no"})
+    monkeypatch.setitem(BUILDERS, ECHO, builder)
+    monkeypatch.setitem(DIALECTS, ECHO, dialect)
+
+
+def test_both_tables_have_every_api() -> None:
+    """A suite may name an API if, and only if, its requests can be built and its responses decoded."""
+    assert {*get_args(Api), ECHO} == BUILDERS.keys() == DIALECTS.keys()
+
+
+async def test_a_request_goes_to_the_path_of_its_api_with_its_headers_and_is_read_by_its_decoder() -> None:
+    """One client sends in several dialects; the row's headers replace those of the dialect."""
+    with serve(lambda _: ScriptedReply([(0, http_head(content_length=str(len(ECHOED))) + ECHOED)])) as server:
+        client, attempts = Client(endpoint_at(server.url, headers={"X-Own": "yes"})), (Attempt(), Attempt())
+        await client.ask(CompletionRequest("m-1", QUESTION, {}, api=ECHO), attempts[0])
+        await client.ask(CompletionRequest("m-1", QUESTION, {}), attempts[1])
+        await client.aclose()
+    echoed, chat = server.requests
+    assert (echoed.target, chat.target) == ("/v1/echo", "/v1/chat/completions")
+    assert echoed.json == {"model": "m-1", "hear": QUESTION}
+    assert {name: echoed.headers.get(name) for name in ("x-api-key", "x-version", "x-own", "authorization")} == {
+        "x-api-key": KEY,
+        "x-version": "1",
+        "x-own": "yes",
+        "authorization": None,
+    }
+    assert chat.headers["authorization"] == f"Bearer {KEY}"
+    assert not {"x-api-key", "x-version"} & chat.headers.keys()
+    assert [attempt.fold.text(Channel.ANSWER) for attempt in attempts] == ["Hello", None]
+
+
+async def test_a_row_says_which_header_carries_the_key_whatever_the_api() -> None:
+    """`auth` of a row goes before the header that the API itself uses."""
+    with serve(lambda _: ScriptedReply([(0, http_head(content_length=str(len(ECHOED))) + ECHOED)])) as server:
+        client = Client(endpoint_at(server.url, auth="bearer"))
+        await client.ask(CompletionRequest("m-1", QUESTION, {}, api=ECHO), Attempt())
+        await client.aclose()
+    assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
+    assert "x-api-key" not in server.requests[0].headers
+
+
+@pytest.mark.parametrize(
+    ("row", "parameters", "api"),
+    [
+        (Row(), Parameters(), "chat_completions"),
+        (Row(), Parameters(api=ECHO), ECHO),
+        (Row.model_construct(api=ECHO), Parameters(), ECHO),
+        (Row.model_construct(api=ECHO), Parameters(api="chat_completions"), "chat_completions"),
+    ],
+)
+def test_a_target_names_its_api_or_has_that_of_the_row(row: Row, parameters: Parameters, api: Api) -> None:
+    """A target's `api` goes before the one of its provider's row."""
+    row = Row().model_copy(update={"api": row.api})
+    assert RequestTemplates(row).for_target(Target("acme", "m", parameters)).api == api
+    assert ("stream" in request_body(row, "m", parameters)[0]) == (api == "chat_completions")
+
+
+def test_thinking_of_a_row_is_written_for_its_own_api() -> None:
+    """A target of another API gets that API's own fields, or a note that there are none."""
+    row = Row(thinking={"off": {"enable_thinking": False}})
+    standard: Any = {"off": {"budget": 0}}
+    assert thinking_fields(row, "m", "off", "chat_completions", standard) == ({"enable_thinking": False}, None)
+    assert thinking_fields(row, "m", "off", ECHO, standard) == ({"budget": 0}, None)
+    assert thinking_fields(row, "m", "high", ECHO, standard) == (
+        {},
+        "thinking: high is not known for m (known: off) and was not sent",
+    )
+
+
+def test_a_recording_is_decoded_in_the_dialect_that_it_names() -> None:
+    """A label without the name of one, as in earlier recordings, is that of chat completions."""
+    label = Label("k", 1, "acme", "m", "c", epoch_ns=0, sent_ns=1, status=200, headers_ns=2, closed_ns=9, api=ECHO)
+    assert decode_recording(label, [(3, ECHOED)]).text(Channel.ANSWER) == "Hello"
+    old = encode_label(label).replace(b',"api":"echo"', b"")
+    assert decode_label(old).api == "chat_completions"

@@ -24,7 +24,7 @@ SLOW = 2.0
 TIMES = ("ttft_s", "total_s")
 """A request is slow by either of these."""
 
-ROUNDS_DIFFER = 0.97
+ROUNDS_DIFFER = 0.98
 """Beyond this quantile of chi-squared rounds differ by more than their requests explain."""
 
 Floats = NDArray[np.float64]

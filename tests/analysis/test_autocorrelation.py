@@ -31,7 +31,7 @@ def test_quantile_is_scipys(share: float, degrees: float) -> None:
     assert float(quantile(share, np.array([degrees]))[0]) == pytest.approx(stats.t.ppf(share, degrees), rel=1e-8)
 
 
-@given(st.sampled_from([0.1, 0.9, 0.97, 0.999]), st.integers(3, 500))
+@given(st.sampled_from([0.1, 0.9, 0.98, 0.999]), st.integers(3, 500))
 def test_chi_squared_quantile_is_nearly_scipys(share: float, degrees: int) -> None:
     """The approximation is within 3 %."""
     assert chi_squared_quantile(share, degrees) == pytest.approx(stats.chi2.ppf(share, degrees), rel=0.03)

@@ -560,6 +560,18 @@ def test_diff_exits_with_1_for_a_regression_and_5_for_undecided_if_asked(
     assert (done.exit_code, runs.is_dir()) == (code, True), done.output
 
 
+@pytest.mark.parametrize(("slower", "said"), [(1.9, "slower"), (1 / 1.9, "faster")])
+def test_a_claim_of_one_run_opens_and_shuts_no_gate(tmp_path: Path, slower: float, said: str) -> None:
+    """13 of 13 pairs of one round, in either direction: the gate passes, and is undecided if asked."""
+    cases = [f"case-{number}" for number in range(13)]
+    both = [*jittered(BASE, 1, cases=cases), *jittered(NEW, 1, slower=slower, cases=cases)]
+    write_run(tmp_path / "one", both)
+    for option, code in (("--gate", 0), ("--fail-undecided", 5)):
+        done = compare_diff(str(tmp_path / "one"), "--between", BASE, NEW, "--metric", "ttft", option)
+        assert done.exit_code == code, done.output
+        assert f"was {said} in 13 of 13 pairs" in " ".join(done.output.split())
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -46,7 +46,7 @@ def test_chi_squared_of_rounds_is_scipys(digits: int) -> None:
     assert degrees == 19
 
 
-def test_rounds_of_independent_requests_differ_in_three_runs_of_a_hundred() -> None:
+def test_rounds_of_independent_requests_differ_in_two_runs_of_a_hundred() -> None:
     """Of 500 runs, tails included; so many can be called different by chance."""
     rng = np.random.default_rng(2)
     found = 0

@@ -40,6 +40,9 @@ from tests.benchmarks.gate_worlds import (
     two_runs,
 )
 
+FAILING = ((0.0, 0.0), (0.01, 0.01), (0.03, 0.03), (0.1, 0.1), (0.01, 0.03), (0.01, 0.1), (0.05, 0.15))
+"""Shares of requests that fail on either side, of which a pilot names how many rounds decide."""
+
 
 def rates_of(judged: Judged, what: str, speed: Speed, band: tuple[float, float]) -> Rate:
     """Return how often gates of a world claim a change, regress, or call it unchanged; by this rule and the others."""
@@ -125,8 +128,8 @@ def judge_tails(rng: np.random.Generator, share: float) -> Iterator[Rate]:
             found = sum(each.verdict in CLAIMS for each in judge_slow(base, new))
             shifts = (np.log(new) - np.log(base)).mean(axis=2)
             medians = np.median(new, axis=(1, 2)) > 1.1 * np.median(base, axis=(1, 2))
-            rules = judge(shifts)
-            others = (rules.count_earlier("claims"), int(medians.sum()), rules.t_test)
+            student = stats.ttest_1samp(shifts, 0, axis=1)
+            others = (None, int(medians.sum()), int(np.logical_and(student.pvalue < 0.05, student.statistic > 0).sum()))
             yield Rate(f"slow requests: {tail.name}, n {rounds}", found, gates, band[0], band[1], others)
 
 
@@ -204,33 +207,27 @@ def judge_forecasts(rng: np.random.Generator, share: float) -> Iterator[Rate]:
             decided = [bool(judge(noise(rng, 1, n, cases) + np.log(effect)).decided) for n in counts]
             name = f"{effect:.2f} times as slow, {cases} case{'s' * (cases > 1)}, n {rounds}"
             yield from _rate_of_forecasts(name, counts, decided, gates)
-    for of_base, of_new in (
-        (0.0, 0.0),
-        (0.01, 0.01),
-        (0.03, 0.03),
-        (0.1, 0.1),
-        (0.01, 0.03),
-        (0.01, 0.1),
-        (0.05, 0.15),
-    ):
+
+
+def judge_shares(rng: np.random.Generator, share: float) -> Iterator[Rate]:
+    """Yield the same of failures and of slow requests, whose pilots show little of what is rare."""
+    gates = max(40, round(share * 400))
+    for of_base, of_new in FAILING:
         for rounds in (3, 10):
             failed = [rng.binomial(CASES, chance, (gates, rounds)).astype(float) for chance in (of_base, of_new)]
-            needed = [
-                each.needed for each in judge_failures(failed[0], failed[1], is_pilot=True) if each.needed is not None
-            ]
-            counts = [math.ceil(each / CASES) for each in needed]
+            named = [each.needed for each in judge_failures(failed[0], failed[1], is_pilot=True)]
+            counts = [math.ceil(each / CASES) for each in named if each is not None]
             again = [[rng.binomial(CASES, of, (1, n)).astype(float) for of in (of_base, of_new)] for n in counts]
             decided = [judge_failures(each[0], each[1])[0].verdict is not Verdict.UNDECIDED for each in again]
-            yield from _rate_of_forecasts(
-                f"failures {of_base:.0%} and {of_new:.0%}, n {rounds}", counts, decided, gates
-            )
-    for of_base, of_new in ((0.0, 0.0), (0.01, 0.01), (0.0, 0.04), (0.01, 0.06)):
-        world = Tail("", {}, (of_base, of_new))
+            name = f"failures {of_base:.0%} and {of_new:.0%}, n {rounds}"
+            yield from _rate_of_forecasts(name, counts, decided, gates)
+    for tails in ((0.0, 0.0), (0.01, 0.01), (0.0, 0.04), (0.01, 0.06)):
+        world = Tail("pilot", {}, tails)
         times = [world.times(rng, gates, 10, side) for side in (0, 1)]
         counts = [each.needed for each in judge_slow(times[0], times[1], is_pilot=True) if each.needed is not None]
         again = [[world.times(rng, 1, n, side) for side in (0, 1)] for n in counts]
         decided = [judge_slow(each[0], each[1])[0].verdict is not Verdict.UNDECIDED for each in again]
-        yield from _rate_of_forecasts(f"slow requests {of_base:.0%} and {of_new:.0%}, n 10", counts, decided, gates)
+        yield from _rate_of_forecasts(f"slow requests {tails[0]:.0%} and {tails[1]:.0%}, n 10", counts, decided, gates)
 
 
 def _rate_of_forecasts(name: str, counts: list[int], decided: list[bool], gates: int) -> Iterator[Rate]:
@@ -249,6 +246,7 @@ PARTS = (
     judge_nights,
     judge_coverage,
     judge_forecasts,
+    judge_shares,
 )
 
 

@@ -103,7 +103,7 @@ def _name(id_: str, known: Collection[str]) -> tuple[str, str, Api | None]:
         raise NotImportable(f"`{id_}` is none of the providers known here", hint)
     kind, _, behind = rest.partition(":")
     if kind in NOT_CHATS:
-        raise NotImportable(f"`{id_}` is no chat completion", "Add the model to `targets` if it can chat")
+        raise NotImportable(f"`{id_}` is not a chat completion", "Add the model to `targets` if it can chat")
     is_kind = bool(behind) and kind in {"chat", *APIS}
     return (
         PROVIDERS.get(prefix, prefix),

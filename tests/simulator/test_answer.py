@@ -58,7 +58,7 @@ def test_a_repeat_draws_other_delays(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "whole"), [("thinker", None), ("steady", None), ("exact?thinking=8", 8)])
 def test_effort_decides_how_long_a_persona_thinks(name: str, whole: int | None) -> None:
-    """Low is half and high three times as long; whoever thinks by itself does so at medium, and is silent if told so."""
+    """Low is half and high three times as long; a thinker thinks at medium by itself, and is silent if told so."""
     persona = parse_model(name).persona
 
     def asked(**more: Any) -> TimedAnswer:

@@ -1,4 +1,4 @@
-"""What variants are, in words: the parameters that each sets, and how many of them a plan multiplies."""
+"""Variants in words: the parameters that each sets, and how many of them a plan multiplies."""
 
 import json
 from collections import Counter

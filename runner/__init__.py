@@ -5,6 +5,7 @@
     load              an earlier run, as `run` returned it
     diff              compare two runs, or two targets of one, with a verdict on each measure
     runs              the runs in a folder, a row for each run and target
+    history           the changes of levels over the runs in a folder
     summary           a run's figures by target: speed, tails, cost, checks
     side_by_side      replies of a run in columns
     pictures          charts of a run
@@ -21,6 +22,7 @@ from runner.version import __version__
 if TYPE_CHECKING:
     from runner.api.ask import ask
     from runner.api.diff import diff
+    from runner.api.history import history
     from runner.api.run import arun, run
     from runner.api.runs import runs
     from runner.api.side_by_side import pictures, side_by_side
@@ -35,6 +37,7 @@ __all__ = [
     "arun",
     "ask",
     "diff",
+    "history",
     "load",
     "pictures",
     "run",
@@ -49,6 +52,7 @@ _HOMES = {
     "arun": "runner.api.run",
     "ask": "runner.api.ask",
     "diff": "runner.api.diff",
+    "history": "runner.api.history",
     "load": "runner.api.tables",
     "pictures": "runner.api.side_by_side",
     "run": "runner.api.run",

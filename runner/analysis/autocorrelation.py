@@ -75,7 +75,7 @@ def mean_of_rounds(series: Floats, correlations: Floats | None = None) -> MeanOf
     count = series.shape[1]
     if correlations is None:
         correlations = add_caution(autocorrelation(series), count)
-    inflation = _inflation(correlations, count)
+    inflation = variance_inflation(correlations, count)
     # Within a spell rounds differ less than rounds of the whole time do: the variance, too, is estimated too low.
     spread = series.var(axis=1, ddof=1) * (count - 1) / np.maximum(count - inflation, 0.5)
     degrees = np.maximum(count / inflation - 1, 1.0)
@@ -130,7 +130,7 @@ def _ramp(values: Floats, ends: tuple[float, float]) -> Floats:
     return ramp
 
 
-def _inflation(correlations: Floats, count: int) -> Floats:
+def variance_inflation(correlations: Floats, count: int) -> Floats:
     """Return by how much the variance of a mean exceeds that of independent rounds; shape (series,)."""
     lags = np.arange(1, count)
     weights: Floats = 1 - lags / count

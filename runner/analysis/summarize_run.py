@@ -7,6 +7,7 @@ from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.measures import TIMED_MEASURES
 from runner.analysis.pairing import Arm, arm_of, levels_of
 from runner.analysis.run_results import Run
+from runner.analysis.slow_requests import QUESTION
 from runner.analysis.summary import TargetSummary
 from runner.storage.stored_summary import StoredFigure, StoredSummary, StoredTarget
 
@@ -59,6 +60,7 @@ def _summarize_target(run: Run, summary: TargetSummary) -> StoredTarget:
         target=str(summary.target),
         n=summary.n,
         failed=summary.failed,
+        questions=len(arm.timed[QUESTION].drop_duplicates()),
         passed=passed,
         checked=passed + sum(cell.failed for cell in cells),
         costs={cost.spent.currency: str(cost.spent.amount) for cost in costs},

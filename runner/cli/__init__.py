@@ -23,6 +23,7 @@ from runner.cli.diff import diff
 from runner.cli.doctor import doctor
 from runner.cli.export import export
 from runner.cli.help import write_commands
+from runner.cli.history import history
 from runner.cli.import_suite import import_suite
 from runner.cli.init import init
 from runner.cli.plan import plan
@@ -120,7 +121,7 @@ def commands() -> None:
 
 
 for command in (
-    *(run, plan, snapshot, report, diff, runs, export, import_suite, replay, rederive),
+    *(run, plan, snapshot, report, diff, runs, history, export, import_suite, replay, rederive),
     *(ask, chat, providers, schema, simulate, calibrate, init, doctor, completion),
 ):
     commands.add_command(command)

@@ -12,6 +12,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "report": "Show finished runs, and write a page on them.",
         "diff": "Compare two runs, or two targets of one run.",
         "runs": "List the runs in results/, the newest first.",
+        "history": "Show how targets changed over many runs.",
         "plan": "Show what a run would send and cost; send nothing.",
         "providers": "List the providers, and whose key is set.",
         "init": "Write a first suite and what belongs beside it.",

@@ -38,6 +38,8 @@ class StoredTarget:
     target: str
     n: int
     failed: int
+    questions: int
+    """Cases and turns with a timed request: levels over fewer questions are no longer the same level."""
     passed: int
     """Repeats of cases that passed their checks, of `checked`."""
     checked: int

@@ -106,8 +106,8 @@ def finding_cells(finding: DiffFinding, *, paired: bool) -> tuple[str, ...]:
     """Return a finding's row under FINDING_HEADINGS."""
     return (
         _measure_label(finding),
-        _write_level(finding.measure, finding.base_level),
-        _write_level(finding.measure, finding.new_level),
+        write_level(finding.measure, finding.base_level),
+        write_level(finding.measure, finding.new_level),
         write_change(finding),
         write_p(finding.p),
         _write_n(finding),
@@ -120,7 +120,7 @@ def _measure_label(finding: DiffFinding) -> str:
     return finding.measure.label + (f", {finding.currency}" if finding.currency else "")
 
 
-def _write_level(measure: Measure, value: float) -> str:
+def write_level(measure: Measure, value: float) -> str:
     """Format a typical value of a measure in its unit."""
     match measure.unit:
         case Unit.SECONDS:
@@ -196,7 +196,7 @@ def describe_doubt(finding: DiffFinding, difference: Difference) -> str | None: 
         case UndecidedReason.NOISY:
             return f"inconclusive with {present}; about {needed} should be enough{option}"
         case UndecidedReason.CLOCK:
-            floor = _write_level(finding.measure, finding.floor or 0)
+            floor = write_level(finding.measure, finding.floor or 0)
             return f"the change is within the clock error, {floor}; see `compare calibrate`"
         case UndecidedReason.BORDERLINE:
             return "too close to the minimum effect to resolve"

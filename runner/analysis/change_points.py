@@ -1,0 +1,162 @@
+"""Change points in the history of a level: from which run on it was another one, by how much, and how sure that is.
+
+A split is looked for where the ranks of the runs before and after it differ most, and kept if they would differ as much
+in at most a share `alpha` of all orders of these runs (A. Pettitt, "A Non-parametric Approach to the Change-Point
+Problem", Applied Statistics 28, 1979, with each split weighed by its variance); then both parts are split likewise (L.
+Vostrikova, "Detecting Disorder in Multidimensional Random Processes", Soviet Mathematics Doklady 24, 1981). Ranks, so
+that one bad night is no change. Neighbouring runs may be alike, which no permutation knows: a change must also be
+significant by Student's t with the variance that such a series has, and at least the smallest that matters.
+
+Pure: logarithms of levels in the order of time in, changes out.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runner.analysis.autocorrelation import IN_INTERVALS, add_caution, autocorrelation, variance_inflation
+from runner.analysis.intervals import LEVEL, Interval
+from runner.analysis.student import quantile, two_sided_p
+
+FEWEST_A_SIDE = 3
+"""Of two runs alone it cannot be told whether a level or a bad day began."""
+
+ALPHA = 0.01
+MIN_CHANGE = 0.05
+"""Smaller changes of a level are not reported, as a ratio less one."""
+
+DRAWS = 1_999
+SEED = 7
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class ChangePoint:
+    """The level was another one from run `at` on, counted from 0, up to the next change.
+
+    `ratio` is that of the geometric means of the runs after it and before it, up to the neighbouring changes; `before`
+    and `after` are their numbers. `p` is the larger one of both tests.
+    """
+
+    at: int
+    ratio: float
+    interval: Interval
+    p: float
+    before: int
+    after: int
+
+
+def find_changes(logs: Floats, alpha: float = ALPHA, min_change: float = MIN_CHANGE) -> tuple[ChangePoint, ...]:
+    """Return the changes of a level, in the order of time.
+
+    Args:
+        logs: logarithms of levels; shape (runs,).
+        alpha: the level of each test.
+        min_change: the smallest ratio less one that matters, in either direction.
+
+    """
+    rng = np.random.default_rng(SEED)
+    found = dict(_place_again(logs, _split(logs, 0, alpha, rng), rng))
+    while found:
+        changes = _measure(logs, found)
+        weakest = max(changes, key=lambda change: change.p)
+        if weakest.p > alpha:
+            del found[weakest.at]
+            continue
+        small = [change.at for change in changes if abs(math.log(change.ratio)) < math.log1p(min_change)]
+        if not small:
+            return changes
+        for at in small:
+            del found[at]
+    return ()
+
+
+def _split(logs: Floats, offset: int, alpha: float, rng: np.random.Generator) -> list[int]:
+    """Return the places at which a series splits, counted from an offset."""
+    found = _best_split(logs, rng)
+    if found is None or found[1] > alpha:
+        return []
+    at = found[0]
+    return [*_split(logs[:at], offset, alpha, rng), offset + at, *_split(logs[at:], offset + at, alpha, rng)]
+
+
+def _place_again(logs: Floats, places: list[int], rng: np.random.Generator) -> Iterator[tuple[int, float]]:
+    """Yield each change with its p-value, between its neighbours: it was found where further changes disturbed it."""
+    ends = [0, *places, len(logs)]
+    for number in range(1, len(ends) - 1):
+        before, after = ends[number - 1], ends[number + 1]
+        found = _best_split(logs[before:after], rng)
+        if found is not None:
+            ends[number] = before + found[0]
+            yield ends[number], found[1]
+
+
+def _best_split(logs: Floats, rng: np.random.Generator) -> tuple[int, float] | None:
+    """Return the place at which a series splits best, and the p-value of that; None for too few runs."""
+    if len(logs) < 2 * FEWEST_A_SIDE:
+        return None
+    ranks = _mid_ranks(logs)
+    return int(np.argmax(_contrasts(ranks[None, :])[0])) + FEWEST_A_SIDE, _p_of_best(ranks, rng)
+
+
+def _mid_ranks(values: Floats) -> Floats:
+    """Return the ranks of values, equal ones sharing theirs; shape (runs,)."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ranks: Floats = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
+    return ranks
+
+
+def _contrasts(ranks: Floats) -> Floats:
+    """Return how far the mean ranks before and after each possible split differ, in standard errors.
+
+    Args:
+        ranks: one order of the runs a row; shape (orders, runs).
+
+    Returns:
+        shape (orders, splits); the first split has FEWEST_A_SIDE runs before it.
+
+    """
+    runs = ranks.shape[1]
+    before = np.arange(FEWEST_A_SIDE, runs - FEWEST_A_SIDE + 1)
+    excess = np.cumsum(ranks - ranks.mean(axis=1, keepdims=True), axis=1)[:, before - 1]
+    contrasts: Floats = np.abs(excess) * np.sqrt(runs / (before * (runs - before)))
+    return contrasts
+
+
+def _p_of_best(ranks: Floats, rng: np.random.Generator) -> float:
+    """Return the share of orders, the observed one among them, whose best split is at least as clear."""
+    observed = _contrasts(ranks[None, :]).max()
+    orders = rng.permuted(np.broadcast_to(ranks, (DRAWS, len(ranks))), axis=1)
+    as_clear = np.count_nonzero(_contrasts(orders).max(axis=1) >= observed - 1e-9)
+    return float((as_clear + 1) / (DRAWS + 1))
+
+
+def _measure(logs: Floats, found: dict[int, float]) -> tuple[ChangePoint, ...]:
+    """Return the changes at these places, with the variance that all parts have in common."""
+    ends = [0, *sorted(found), len(logs)]
+    parts = [logs[start:end] for start, end in pairwise(ends)]
+    residuals = np.concatenate([part - part.mean() for part in parts])[None, :]
+    correlation = add_caution(autocorrelation(residuals), len(logs), IN_INTERVALS)
+    degrees = len(logs) - len(parts)
+    variance = float((residuals**2).sum()) / degrees
+    changes = []
+    for at, (before, after) in zip(sorted(found), pairwise(parts), strict=True):
+        inflations = [float(variance_inflation(correlation, len(part))[0]) for part in (before, after)]
+        error = math.sqrt(variance * (inflations[0] / len(before) + inflations[1] / len(after)))
+        shift = float(after.mean() - before.mean())
+        p, interval = _judge(shift, error, max(degrees / max(inflations), 1.0))
+        changes.append(ChangePoint(at, math.exp(shift), interval, max(p, found[at]), len(before), len(after)))
+    return tuple(changes)
+
+
+def _judge(shift: float, error: float, degrees: float) -> tuple[float, Interval]:
+    """Return the p-value of a shift with this standard error, and the interval of its ratio."""
+    of_freedom = np.array([degrees])
+    t = np.array([math.inf if error == 0 else shift / error])
+    half = float(quantile((1 + LEVEL) / 2, of_freedom)[0]) * error
+    return float(two_sided_p(t, of_freedom)[0]), Interval(shift - half, shift + half).exponential()

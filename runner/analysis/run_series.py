@@ -1,0 +1,173 @@
+"""The runs of one suite and one target in the order of time: usual range, last level, change points and their company.
+
+The unit is the run. Only runs of the same questions at the same load make a series; a run that lacks questions, was
+replayed or has not ended is left out, and counted.
+"""
+
+import json
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runner.analysis.change_points import ChangePoint, find_changes
+from runner.analysis.intervals import LEVEL, Interval
+from runner.analysis.measures import FAILURES, Measure
+from runner.analysis.student import quantile
+from runner.storage.stored_summary import StoredFigure, StoredRun, StoredTarget
+
+FEWEST_FOR_RANGE = 3
+"""Of two runs the range that others vary in is not known at all."""
+
+WORSE_CLOCK = 2.0
+"""From this ratio of clock errors on, the client itself is said to have changed."""
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class RunDifference:
+    """A fact that the first run after a change and the last one before it do not share."""
+
+    what: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunPoint:
+    """One run of a series: the run, the target in it, and its level."""
+
+    run: StoredRun
+    target: StoredTarget
+    level: float
+
+
+@dataclass(frozen=True)
+class RunSeries:
+    """The levels of one measure of one target in the runs of one suite, the oldest first."""
+
+    target: str
+    suite: str
+    digest: str
+    measure: Measure
+    points: tuple[RunPoint, ...]
+    left_out: int
+    """Runs of this suite and target that are no points: unfinished, replayed, or with fewer questions."""
+
+    @cached_property
+    def changes(self) -> tuple[ChangePoint, ...]:
+        """The change points, `at` counting points."""
+        return find_changes(np.log([point.level for point in self.points]))
+
+    @property
+    def last(self) -> RunPoint:
+        """The newest run."""
+        return self.points[-1]
+
+    @property
+    def last_figure(self) -> StoredFigure | None:
+        """The median of the newest run with its interval; None for measures of which none is stored."""
+        return self.last.target.medians.get(self.measure.name)
+
+    @property
+    def steady_points(self) -> tuple[RunPoint, ...]:
+        """The runs since the last change, without the newest."""
+        start = self.changes[-1].at if self.changes else 0
+        return self.points[start:-1]
+
+    @property
+    def usual_range(self) -> Interval | None:
+        """The range in which 95 % of further runs fall if nothing changes; None of fewer than three runs before.
+
+        A prediction interval of logarithms: G. Hahn and W. Meeker, "Statistical Intervals", 1991, section 4.7.
+        """
+        logs = np.log([point.level for point in self.steady_points])
+        if len(logs) < FEWEST_FOR_RANGE:
+            return None
+        t = float(quantile((1 + LEVEL) / 2, np.array([len(logs) - 1.0]))[0])
+        half = t * float(logs.std(ddof=1)) * math.sqrt(1 + 1 / len(logs))
+        return Interval(float(logs.mean()) - half, float(logs.mean()) + half).exponential()
+
+    def differences(self, change: ChangePoint) -> tuple[RunDifference, ...]:
+        """Return what else was another one from a change on, as far as the runs tell."""
+        return tuple(_differences(self.points[change.at - 1], self.points[change.at]))
+
+
+def make_series(runs: Sequence[StoredRun], measures: Sequence[Measure]) -> tuple[RunSeries, ...]:
+    """Return a series for each suite, target, load and measure that has at least one point, the newest run's first.
+
+    Args:
+        runs: in any order.
+        measures: what to follow; failures are told by counts, and have no series.
+
+    """
+    by_subject: dict[tuple[str, ...], list[tuple[StoredRun, StoredTarget]]] = defaultdict(list)
+    for run in sorted(runs, key=lambda run: run.started_at, reverse=True):
+        for target in run.summary.targets:
+            by_subject[_subject(run, target)].append((run, target))
+    return tuple(
+        series
+        for members in by_subject.values()
+        for measure in measures
+        if measure != FAILURES
+        for series in _series(members[::-1], measure)
+    )
+
+
+def _subject(run: StoredRun, target: StoredTarget) -> tuple[str, ...]:
+    """Return what runs have in common that are compared: the questions, who was asked, and how."""
+    found = run.summary
+    load = json.dumps([found.load, found.order, found.concurrency], sort_keys=True)
+    return found.digest, found.suite, target.target, load
+
+
+def _series(members: Sequence[tuple[StoredRun, StoredTarget]], measure: Measure) -> Iterator[RunSeries]:
+    questions = Counter(target.questions for run, target in members if _counts(run)).most_common()
+    usual = max(questions, key=lambda found: (found[1], found[0]), default=(0, 0))[0]
+    points = tuple(
+        RunPoint(run, target, target.levels[measure.name])
+        for run, target in members
+        if _counts(run) and target.questions == usual and measure.name in target.levels
+    )
+    if points:
+        run, target = members[-1]
+        found = run.summary
+        yield RunSeries(target.target, found.suite, found.digest, measure, points, len(members) - len(points))
+
+
+def _counts(run: StoredRun) -> bool:
+    return run.summary.ended and run.summary.replay_of is None
+
+
+# What changed with a level
+
+
+def _differences(before: RunPoint, after: RunPoint) -> Iterator[RunDifference]:
+    one, two = before.target.answered_by, after.target.answered_by
+    for column in sorted(one.keys() & two.keys()):
+        if one[column].keys() != two[column].keys():
+            yield RunDifference(column, _names(one[column]), _names(two[column]))
+    old, new = before.run.summary, after.run.summary
+    if old.platform != new.platform:
+        yield RunDifference("client machine", str(old.platform), str(new.platform))
+    for library in sorted(old.client_versions.keys() | new.client_versions.keys()):
+        pair = old.client_versions.get(library), new.client_versions.get(library)
+        if pair[0] != pair[1]:
+            yield RunDifference(f"version of {library}", pair[0] or "none", pair[1] or "none")
+    yield from _clock_difference(old.clock_error_s, new.clock_error_s)
+
+
+def _clock_difference(old: float | None, new: float | None) -> Iterator[RunDifference]:
+    if (old is None) != (new is None):
+        yield RunDifference("calibration", *("none" if error is None else "known" for error in (old, new)))
+    elif old and new and max(old / new, new / old) >= WORSE_CLOCK:
+        yield RunDifference("clock error", *(f"{error * 1000:.2f} ms" for error in (old, new)))
+
+
+def _names(counts: Mapping[str, int]) -> str:
+    return ", ".join(sorted(counts)) or "none"

@@ -1,0 +1,59 @@
+"""`history`: the level of each target in each run of a folder, with the changes found, as tables."""
+
+from os import PathLike
+from pathlib import Path
+
+import pandas as pd
+
+from runner.analysis.run_series import RunSeries
+from runner.commands.history import follow_targets
+from runner.storage.run_folder import RESULTS
+
+
+def history(folder: str | PathLike[str] = RESULTS, *, metrics: tuple[str, ...] = ()) -> pd.DataFrame:
+    """Return a row for each suite, target, measure and change of its level, the earliest first.
+
+        history()[["target", "measure", "started_at", "ratio", "low", "high", "p", "with_it"]]
+
+    Columns: `suite`, `digest`, `target`, `measure`; the first run of the new level (`run_id`, `started_at`); `ratio` to
+    the level before, with its 95 % interval (`low`, `high`) and `p`; the numbers of runs `before` and `after`; what
+    else changed `with_it`. A series without a change has no row. The levels themselves are in `runs()`.
+
+    Args:
+        folder: the folder that holds the runs' folders.
+        metrics: measures as `compare diff --metric` names them; TTFT and total time if empty.
+
+    Raises:
+        CompareError: there is no such folder, or a measure is unknown.
+
+    """
+    series, unreadable = follow_targets(Path(folder), metrics=metrics)
+    rows = [row for each in series for row in _rows(each)]
+    table = pd.DataFrame(rows, columns=None if rows else list(_COLUMNS))
+    table["started_at"] = pd.to_datetime(table["started_at"], utc=True, format="ISO8601")
+    table.attrs["unreadable"] = list(unreadable)
+    return table.sort_values("started_at", ignore_index=True)
+
+
+_COLUMNS = ("suite", "digest", "target", "measure", "run_id", "started_at", "ratio", "low", "high", "p")
+
+
+def _rows(series: RunSeries) -> list[dict[str, object]]:
+    return [
+        {
+            "suite": series.suite,
+            "digest": series.digest,
+            "target": series.target,
+            "measure": series.measure.name,
+            "run_id": series.points[change.at].run.summary.run_id,
+            "started_at": series.points[change.at].run.summary.started_at,
+            "ratio": change.ratio,
+            "low": change.interval.low,
+            "high": change.interval.high,
+            "p": change.p,
+            "before": change.before,
+            "after": change.after,
+            "with_it": "; ".join(f"{each.what}: {each.before} -> {each.after}" for each in series.differences(change)),
+        }
+        for change in series.changes
+    ]

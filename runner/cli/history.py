@@ -1,0 +1,70 @@
+"""`compare history`: how targets changed over many runs."""
+
+from pathlib import Path
+
+import click
+
+from runner.cli.completion import complete_metrics
+from runner.cli.options import DurationParam, color_option
+from runner.cli.terminal import echo_error, echo_json
+
+
+@click.command()
+@click.argument("folder", required=False, type=click.Path(path_type=Path))
+@click.option("--target", metavar="GLOB", help="Only targets that fit: 'openai/*'.")
+@click.option("--suite", metavar="GLOB", help="Only runs of suites whose name fits.")
+@click.option(
+    "--since", "since_s", type=DurationParam(), metavar="TIME", help="Only runs that began in the last 12h, 30d."
+)
+@click.option(
+    "--metric",
+    "metrics",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=complete_metrics,
+    help="Follow this measure; repeatable: ttft, ttfa, total, tpot, output_cps, chars, cost (default ttft and total).",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@color_option
+def history(
+    folder: Path | None,
+    *,
+    target: str | None,
+    suite: str | None,
+    since_s: float | None,
+    metrics: tuple[str, ...],
+    as_json: bool,
+    color: str,
+) -> None:
+    """Show how each target changed over the runs in FOLDER (default results/): last level, usual range, changes.
+
+    \b
+    compare history
+    compare history --target 'openai/*' --since 30d
+    compare history --metric total --metric cost --json
+
+    Runs of one suite file and one load make a series. A change point is a run from which on a level was another one,
+    with its size, its interval, and what else changed with it; docs/history.md tells the rule.
+    """
+    from datetime import UTC, datetime, timedelta  # noqa: PLC0415
+
+    from runner.cli.view import open_console  # noqa: PLC0415 -- heavy imports wait until there is work
+    from runner.commands.history import follow_targets  # noqa: PLC0415
+    from runner.commands.runs import RunChoice  # noqa: PLC0415
+    from runner.commands.still_working import tell_if_slow  # noqa: PLC0415
+    from runner.outputs.history import json as history_json  # noqa: PLC0415
+    from runner.outputs.history.terminal import render_history  # noqa: PLC0415
+    from runner.storage.run_folder import RESULTS  # noqa: PLC0415
+
+    since = None if since_s is None else datetime.now(UTC) - timedelta(seconds=since_s)
+    place = folder or RESULTS
+    with tell_if_slow(f"reading the runs in {place}", echo_error):
+        series, unreadable = follow_targets(place, RunChoice(suite, target, since), metrics)
+    for problem in unreadable:
+        echo_error(f"left out: {problem}")
+    if as_json:
+        echo_json(history_json.write(series))
+    elif series:
+        open_console(color).print(render_history(series))
+    else:
+        echo_error(f"no finished run in {place} fits")

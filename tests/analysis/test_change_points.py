@@ -1,0 +1,100 @@
+"""Change points in the history of a level: found where they are, not where there are none."""
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy import stats
+
+from runner.analysis.change_points import FEWEST_A_SIDE, find_changes
+
+Floats = NDArray[np.float64]
+
+STEADY = np.random.default_rng(3).normal(0, 0.05, 60)
+
+
+def series(count: int, correlation: float = 0.0, runs: int = 100, sd: float = 0.05) -> Floats:
+    """Return logarithms of levels that vary around 0, neighbours alike by a correlation; shape (count, runs)."""
+    rng = np.random.default_rng(11)
+    found = rng.normal(0, sd, (count, runs))
+    for at in range(1, runs):
+        found[:, at] = correlation * found[:, at - 1] + math.sqrt(1 - correlation**2) * found[:, at]
+    return found
+
+
+def test_a_change_is_found_with_its_place_size_and_numbers() -> None:
+    """A fifth more from the thirtieth run on; the interval holds it."""
+    (found,) = find_changes(np.concatenate([STEADY[:30], STEADY[30:] + math.log(1.2)]))
+    assert abs(found.at - 30) <= 1
+    assert found.ratio == pytest.approx(1.2, abs=0.04)
+    assert 1.2 in found.interval
+    assert found.before + found.after == 60
+
+
+def test_two_changes_are_told_apart() -> None:
+    """A level that rises and comes back has two changes, each against its neighbour."""
+    logs = STEADY.copy()
+    logs[20:40] += math.log(1.3)
+    up, down = find_changes(logs)
+    assert (abs(up.at - 20) <= 1, abs(down.at - 40) <= 1) == (True, True)
+    assert (up.ratio > 1.2, down.ratio < 0.85) == (True, True)
+
+
+def test_one_bad_night_is_no_change() -> None:
+    """However bad it is."""
+    logs = STEADY.copy()
+    logs[30] += 3
+    assert find_changes(logs) == ()
+
+
+def test_fewer_runs_than_three_a_side_show_nothing() -> None:
+    """Five runs are too few, whatever they are."""
+    assert find_changes(np.log([1, 1, 1, 9, 9.0])) == ()
+    assert find_changes(np.array([])) == ()
+
+
+def test_a_change_that_matters_to_nobody_is_not_reported() -> None:
+    """Two percent are found, and left out unless they are asked for."""
+    logs = np.concatenate([STEADY[:30] / 50, STEADY[30:] / 50 + math.log(1.02)])
+    assert find_changes(logs) == ()
+    assert len(find_changes(logs, min_change=0.01)) == 1
+
+
+def test_without_correlation_p_is_that_of_student_where_it_is_the_larger_one() -> None:
+    """Of few runs the variance of all and the degrees of freedom are those of the two-sample test."""
+    logs = np.array([0.0, 0.1, -0.1, 0.05, 1.0, 1.1, 0.9, 1.02])
+    found = find_changes(logs, alpha=0.05)
+    assert len(found) == 1
+    reference = stats.ttest_ind(logs[:4], logs[4:])
+    assert found[0].p >= reference.pvalue
+
+
+@pytest.mark.parametrize(("correlation", "at_most"), [(0.0, 0.01), (0.5, 0.10)])
+def test_false_alarms_in_a_hundred_runs_are_as_rare_as_documented(correlation: float, at_most: float) -> None:
+    """Of 150 series of 100 runs without a change: one in a hundred, and more where neighbours are alike."""
+    alarms = sum(bool(find_changes(logs)) for logs in series(150, correlation))
+    assert stats.binomtest(alarms, 150, at_most, "greater").pvalue > 0.001
+
+
+def test_a_change_of_a_fifth_is_found_within_a_week_of_nights() -> None:
+    """Of 40 series with a day-to-day standard deviation of 5 %, nine in ten within seven runs."""
+    found = [
+        any(abs(change.at - 30) <= 3 for change in find_changes(np.concatenate([logs[:30], logs[30:37] + 0.2])))
+        for logs in series(40)
+    ]
+    assert sum(found) >= 36
+
+
+@given(st.lists(st.floats(-5, 5), max_size=40), st.floats(-3, 3))
+def test_another_unit_moves_no_change(logs: list[float], shift: float) -> None:
+    """All levels times a factor have the same change points; changes are in order and leave three runs a side."""
+    found = find_changes(np.array(logs))
+    moved = find_changes(np.array(logs) + shift)
+    ends = [0, *(change.at for change in found), len(logs)]
+    assert all(after - before >= FEWEST_A_SIDE for before, after in pairwise(ends)) or not found
+    if not any(abs(one - other) < 1e-6 for one in logs for other in logs if one != other):
+        assert [change.at for change in moved] == [change.at for change in found]

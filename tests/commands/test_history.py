@@ -1,0 +1,107 @@
+"""`compare history` and `runner.history`: levels over many runs, their usual range and their changes."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+
+import pytest
+
+import runner
+from runner.core.record import Record
+from runner.storage.run_folder import RESULTS
+from tests.conftest import RunCli
+from tests.support.crafted_runs import BASE, NEW, answered, write_run
+
+FIRST = datetime(2026, 11, 1, 9, tzinfo=UTC)
+
+
+def write_nights(nights: int = 24, change_at: int = 16, factor: float = 1.25, **details: object) -> None:
+    """Write nightly runs of two targets, the first of which is slower, and another model, from a night on."""
+    random = Random(3)
+    for night in range(nights):
+        started = FIRST + timedelta(days=night)
+        records = list(_records(random, factor if night >= change_at else 1, "b" if night >= change_at else "a"))
+        folder = RESULTS / f"{started:%Y%m%dT%H%M%S}-nightly-{night:04}"
+        write_run(folder, records, started_at=started.isoformat(), **details)
+
+
+def _records(random: Random, factor: float, model: str) -> Iterator[Record]:
+    for case in ("one", "two"):
+        for target, base_s in ((BASE, 0.3 * factor), (NEW, 0.2)):
+            ttft_s = base_s * random.lognormvariate(0, 0.05)
+            yield answered(target, case, ttft_s=ttft_s, response_model=model if target == BASE else "same")
+
+
+def test_a_change_is_shown_with_its_size_and_its_company(run_cli: RunCli) -> None:
+    """Since when, by how much, how sure, of how many runs, and what else was another one then."""
+    write_nights()
+    shown = run_cli("history", "--metric", "ttft").stdout
+    (line,) = (line for line in shown.splitlines() if "since 2026-11-17" in line)
+    assert line.startswith(f"{BASE}, TTFT: +2")
+    assert "(worse)" in line
+    assert "16 runs before and 8 after; with it changed response_model: a -> b" in line
+    assert NEW not in line
+
+
+def test_a_history_is_json(run_cli: RunCli) -> None:
+    """Every level, the usual range of further runs, each change."""
+    write_nights()
+    base, new = json.loads(run_cli("history", "--metric", "ttft", "--json").stdout)
+    if base["target"] != BASE:
+        base, new = new, base
+    assert (base["n"], len(base["points"]), base["unit"]) == (24, 24, "s")
+    (change,) = base["changes"]
+    assert change["run_id"].endswith("-0016")
+    assert change["interval"]["low"] < change["ratio"] < change["interval"]["high"]
+    assert change["with_it"] == [{"what": "response_model", "before": "a", "after": "b"}]
+    assert new["changes"] == []
+    assert new["usual_range"]["low"] < 0.2 < new["usual_range"]["high"]
+
+
+def test_a_history_is_a_table_in_python() -> None:
+    """A row for each change."""
+    write_nights()
+    (row,) = runner.history(metrics=("ttft",)).itertuples()
+    assert (row.target, row.before, row.after, row.with_it) == (BASE, 16, 8, "response_model: a -> b")
+    write_nights(0)
+    assert len(runner.history(metrics=("output_cps",))) == 0
+
+
+def test_runs_that_make_no_level_are_counted_and_left_out(run_cli: RunCli) -> None:
+    """Unfinished ones, and those that asked fewer questions: another level would look like a change."""
+    write_nights(6)
+    write_run(RESULTS / "20261110T090000-nightly-part", [answered(BASE, "one")], started_at="2026-11-10T09:00:00+00:00")
+    found = [
+        each for each in json.loads(run_cli("history", "--metric", "ttft", "--json").stdout) if each["target"] == BASE
+    ]
+    assert (found[0]["n"], found[0]["left_out"]) == (6, 1)
+    assert "1 run left out" in run_cli("history").stdout
+
+
+def test_another_suite_or_load_is_another_series(run_cli: RunCli) -> None:
+    """Levels of other questions, or of another load, are not compared."""
+    write_nights(3)
+    started = "2026-11-20T09:00:00+00:00"
+    write_run(RESULTS / "20261120T090000-nightly-load", [answered(BASE)], load={"rate": 3.0}, started_at=started)
+    write_run(RESULTS / "20261121T090000-other-load", [answered(BASE)], digest="d2", started_at=started)
+    series = json.loads(run_cli("history", "--target", BASE, "--metric", "ttft", "--json").stdout)
+    assert sorted(each["n"] for each in series) == [1, 1, 3]
+
+
+@pytest.mark.parametrize("metric", ["failures", "slow"])
+def test_a_share_has_no_level(run_cli: RunCli, metric: str) -> None:
+    """The message says where failures are listed."""
+    write_nights(1)
+    done = run_cli("history", "--metric", metric)
+    assert done.returncode == 2
+    assert "a share has no level to follow; `compare runs` lists failures" in done.stderr
+
+
+def test_a_folder_without_a_run_says_so(run_cli: RunCli) -> None:
+    """On stderr; nothing is on stdout."""
+    Path(RESULTS).mkdir()
+    done = run_cli("history")
+    assert (done.stdout, done.returncode) == ("", 0)
+    assert "no finished run in results fits" in done.stderr

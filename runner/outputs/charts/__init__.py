@@ -10,6 +10,7 @@
     draw_ttft_under_load(run)         TTFT over the levels of a sweep
     draw_tokens_under_load(run)       tokens a second over the levels of a sweep
     draw_tradeoff(run)                cost, quality and time of each target
+    draw_variants(run)                speed, tokens, cost and quality over the variants of each model
 
 A run's table has no absolute times and no text events, so two functions take the journal's records as well: all of
 them, or those of one case.
@@ -35,6 +36,7 @@ from runner.outputs.charts.svg import WIDE
 from runner.outputs.charts.swarm import draw_swarm
 from runner.outputs.charts.sweep import draw_tokens_under_load, draw_ttft_under_load
 from runner.outputs.charts.tradeoff import draw_tradeoff
+from runner.outputs.charts.variants import draw_variants
 from runner.outputs.charts.waterfall import draw_waterfall
 from runner.outputs.text.language import BilingualText, _, other_of
 
@@ -55,6 +57,7 @@ __all__ = [
     "draw_tradeoff",
     "draw_ttft_against_prompt",
     "draw_ttft_under_load",
+    "draw_variants",
     "draw_waterfall",
 ]
 
@@ -77,6 +80,7 @@ def _over(draw: Callable[..., Chart | None], duration: ChartDuration) -> Drawer:
 _DRAWERS: tuple[tuple[str, Drawer], ...] = (
     ("ttft-under-load", draw_ttft_under_load),
     ("tokens-under-load", draw_tokens_under_load),
+    ("variants", draw_variants),
     ("swarm-ttft_s", _over(draw_swarm, TTFT)),
     ("tradeoff", draw_tradeoff),
     ("swarm-total_s", _over(draw_swarm, TOTAL)),

@@ -13,6 +13,7 @@ from runner.outputs.charts import TOTAL, TTFT, draw_page_charts
 from runner.outputs.charts.chart import LOGARITHMIC
 from runner.outputs.charts.panel_layout import CONTEXT_SENTENCE
 from runner.outputs.charts.scatter import PROMPT_SIZES, REPLY_SIZES
+from runner.outputs.charts.variants import TITLE as VARIANTS_TITLE
 from runner.outputs.report.render_html import write_report
 from runner.outputs.text.labels import OUTCOMES
 from runner.outputs.text.language import BilingualText, _, in_language, join, other_of, plural
@@ -39,6 +40,7 @@ def texts_of_code() -> Iterator[str]:
     yield from (OUTCOMES[outcome] for outcome in Outcome)
     yield from (
         CONTEXT_SENTENCE,
+        VARIANTS_TITLE,
         LOGARITHMIC,
         "requests",
         "targets",

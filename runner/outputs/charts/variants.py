@@ -155,7 +155,8 @@ def draw_variants(run: Run, prefix: str = "variants", canvas: Canvas | None = No
 
 
 def _describe(row: _Row, measures: Sequence[Measure]) -> str:
-    return f"{row.figures.target}: {', '.join(measure.describe(row.figures) for measure in measures)}"
+    figures = ", ".join(measure.describe(row.figures) for measure in measures)
+    return f"{row.figures.target}: {figures}, n {row.figures.summary.timed:,}"
 
 
 def _blocks(rows: Sequence[_Row], measures: Sequence[Measure], canvas: Canvas) -> list[_Block]:

@@ -66,10 +66,14 @@ class EmptyChunk:
 
 @dataclass(frozen=True, slots=True)
 class WholeMessage:
-    """The whole reply so far, sent again behind its pieces: text of each channel that the message has."""
+    """The whole reply so far, sent again behind its pieces: text of each channel that the message has.
+
+    `alone` is whether all text before came in such messages, too, so that they may also be its pieces.
+    """
 
     at_ns: int
     texts: Mapping[Channel, str]
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +116,7 @@ class Text(NamedTuple):
 class Usage:
     """Token counts as the provider reported them; None for those it did not report. The last event counts.
 
-    `inferred` is whether output tokens were found in the total alone.
+    `inferred` is whether output tokens were found in the total alone, `in_doubt` whether parts contradict each other.
     """
 
     at_ns: int
@@ -122,6 +126,7 @@ class Usage:
     cached_tokens: int | None
     raw: Mapping[str, object]
     inferred: bool = False
+    in_doubt: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,24 +15,27 @@ class FinishClass(IntEnum):
     ERROR = 5
 
 
-PREFIX = re.compile(r"^finishreason")
+PREFIX = re.compile(r"^(finish|stop)reason")
 DETAIL = re.compile(r"[:(\[{,;=]")
 
 STOP = """stop stopped stopsequence stopstring endturn eos eostoken endofsequence endofturn end ended complete completed
-    done finished finish success natural normal pauseturn"""
+    done finished finish success natural normal pauseturn
+    eot stoptoken imend endoftext"""
 TOOLS = "toolcall toolcalls tooluse functioncall functioncalls function tool tools"
 LENGTH = """length maxtokens maxtoken maxoutputtokens maxcompletiontokens maxnewtokens maxlength maxlen maxtokensreached
     maxtokensexceeded lengthlimit lengthcapped tokenlimit outputtokenlimit modellength modelcontextwindowexceeded
-    contextwindowexceeded contextlength contextlengthexceeded contextlimit errorlimit truncated incomplete"""
+    contextwindowexceeded contextlength contextlengthexceeded contextlimit errorlimit truncated incomplete
+    tokenlimitreached maxcompletiontokensreached outputlimit hitmaxtokens contextoverflow contextwindow"""
 FILTER = """contentfilter contentfiltered contentfiltering filter filtered filteredcontent sensitive safety recitation
     refusal refused prohibitedcontent spii blocklist blocked imagesafety imageprohibitedcontent imagerecitation
     guardrail guardrailintervened guardrails modelarmor moderation moderated errortoxic toxic toxicity contentpolicy
     contentpolicyviolation contentblocked policyviolation responsibleaipolicyviolation inputsafety outputsafety
-    riskcontent datainspectionfailed jailbreak"""
+    riskcontent datainspectionfailed jailbreak unsafe flagged safetyblock moderationblock harmfulcontent"""
 ERROR = """error networkerror insufficientsystemresource abort aborted cancel cancelled canceled timeout timedout failed
     failure internalerror servererror usercancel malformedfunctioncall unexpectedtoolcall toomanytoolcalls
     malformedresponse malformedmodeloutput malformedtooluse malformedtoolcall invalidtoolcall missingthoughtsignature
-    noimage imageother language engineoverloaded overloaded interrupted disconnected ratelimit ratelimited"""
+    noimage imageother language engineoverloaded overloaded interrupted disconnected ratelimit ratelimited
+    killed preempted evicted"""
 
 CLASSES = {
     word: kind

@@ -14,6 +14,7 @@ from runner.core.bursts import first_arrival, in_one_burst, is_held_back
 from runner.core.charge import charged_cost
 from runner.core.events import TIMED, Channel, Outcome
 from runner.core.model_family import is_other_model
+from runner.core.reply_doubts import doubts_about
 from runner.core.suite import DEFAULT_API
 from runner.core.target_name import TargetName
 from runner.core.token_estimate import LETTERS_PER_TOKEN, fewest_tokens, most_tokens
@@ -238,10 +239,13 @@ class Record:
 
     @cached_property
     def tokens_in_doubt(self) -> bool:
-        """Whether the counts contradict the text or each other: too few for it, or more thinking than output."""
+        """Whether the counts contradict the text or each other: too few for it, or a part of more than the whole."""
+        if "tokens_in_doubt" in self.noted:
+            return True
         if self.output_tokens is None or self.outcome not in TIMED:
             return False
-        if (self.reasoning_tokens or 0) > self.output_tokens:
+        of_input = self.input_tokens is not None and (self.cached_tokens or 0) > self.input_tokens
+        if of_input or (self.reasoning_tokens or 0) > self.output_tokens:
             return True
         least = self.output_tokens * LETTERS_PER_TOKEN + UNHEARD_TOKENS
         return (self.chars or 0) > least and self._bound(fewest_tokens) * LETTERS_PER_TOKEN > least
@@ -364,7 +368,8 @@ class Record:
             "tokens_in_doubt": self.tokens_in_doubt,
             "provider_cost": bool(charged_cost(self.usage)) and not self.identity.simulated,
         }
-        return tuple(sorted({*self.noted, *(word for word, true in derived.items() if true)}))
+        doubts = doubts_about(self.outcome, self.finish_reason, self.text_events.channels, self.reply, self.reasoning)
+        return tuple(sorted({*self.noted, *doubts, *(word for word, true in derived.items() if true)}))
 
     @property
     def other_model(self) -> bool:

@@ -39,8 +39,12 @@ REPEATED_CHARS, TRIMMED_CHARS = 4, 16
 """Characters from which on a last piece that equals all text before it is taken for a repetition of it: exactly, and
 with other white space around it."""
 
-CUMULATIVE_PIECES = 3
-"""Pieces from which on a stream is taken for cumulative if each of them begins with all of the one before."""
+CUMULATIVE_PIECES, SHORT_PIECES, LONG_PIECES = 3, 4, 2
+"""Pieces from which on a stream is taken for cumulative if each of them begins with all of the one before: of a text of
+16 characters or more, of a shorter one, and if the first piece has 4 or more."""
+
+DOUBLED_PIECES = 3
+"""Different pieces from which on a stream is taken for doubled if each of them comes twice."""
 
 
 class Piece(NamedTuple):
@@ -103,14 +107,15 @@ class Fold:
             case Finished():
                 self._finish(event)
             case StreamDone():
-                self._drop_repetitions()
+                self._search_whole()
                 self.saw_done = True
             case Flagged():
                 self._notes.add(event.flag)
             case Failed():
+                self._search_whole()
                 self.failed = self.failed or event
             case Ended():
-                pass
+                self._search_whole()
             case _:
                 self._revise(event)
 
@@ -134,6 +139,8 @@ class Fold:
         self._note_data(event.at_ns)
         for channel, text in event.texts.items():
             if len(text) < self._texts[channel].tell() and "message_differs" in self._notes:
+                if event.alone:
+                    self._add_text(Text(event.at_ns, channel, text))
                 continue  # what was heard is not copied for each of a million such messages
             heard = self._texts[channel].getvalue()
             if text.startswith(heard):
@@ -141,6 +148,8 @@ class Fold:
                     self._add_text(Text(event.at_ns, channel, text[len(heard) :]))
             elif text.strip() != heard.strip():
                 self._notes.add("message_differs")
+                if event.alone and not heard.startswith(text):  # messages that are pieces
+                    self._add_text(Text(event.at_ns, channel, text))
 
     def _revise(self, event: Revision) -> None:
         match event:
@@ -171,8 +180,8 @@ class Fold:
         self._rebuild([piece._replace(channel=moved.get(piece.channel, piece.channel)) for piece in pieces])
 
     def _is_repetition(self, channel: Channel, text: str) -> bool:
-        """Return whether a piece equals all text of its channel so far, which came in several pieces."""
-        if channel is Channel.TOOL or self._channels.getvalue().count(channel) < 2:
+        """Return whether a piece equals all text of its channel so far."""
+        if channel is Channel.TOOL:
             return False  # the same function may be called twice
         before = self._texts[channel].getvalue()
         return before == text or (len(text) >= TRIMMED_CHARS and before.strip() == text.strip())
@@ -200,13 +209,16 @@ class Fold:
         """Reduce pieces, each of which holds all of the channel's text so far, to what they add."""
         channels = self._channels.getvalue()
         first, last = channels.find(channel), channels.rfind(channel)
-        if first < 0 or self._lengths[last] < max(TRIMMED_CHARS, self._lengths[first] + 1):
+        if first < 0 or self._lengths[last] <= self._lengths[first]:
             return
-        lengths = [length for letter, length in zip(channels, self._lengths, strict=True) if letter == channel]
-        if len(lengths) < CUMULATIVE_PIECES:
-            return
+        lengths = self._lengths_of(channel)
         if not all(before <= after for before, after in pairwise(lengths)):
             self._not_cumulative.add(channel)
+            return
+        is_short = lengths[-1] < TRIMMED_CHARS
+        may_be_two = lengths[0] >= REPEATED_CHARS and "repeated_reply" not in self._notes
+        least = LONG_PIECES if may_be_two else SHORT_PIECES if is_short else CUMULATIVE_PIECES
+        if len(lengths) < least or (is_short and not all(before < after for before, after in pairwise(lengths))):
             return
         pieces = self._pieces()
         own = [piece.text for piece in pieces if piece.channel is channel]
@@ -217,6 +229,29 @@ class Fold:
         new = [piece._replace(text=next(added)) if piece.channel is channel else piece for piece in pieces]
         self._rebuild([piece for piece in new if piece.text])
         self._notes.add("cumulative_chunks")
+
+    def _search_whole(self) -> None:
+        """Drop repetitions and doubled pieces, now that nothing more can come."""
+        self._drop_repetitions()
+        for channel in (Channel.REASONING, Channel.ANSWER):
+            self._drop_doubles(channel)
+
+    def _drop_doubles(self, channel: Channel) -> None:
+        """Drop every second piece of a channel if each piece came twice, as behind two relays that both write."""
+        lengths = self._lengths_of(channel)
+        if len(lengths) < 2 * DOUBLED_PIECES or lengths[::2] != lengths[1::2]:
+            return
+        pieces = self._pieces()
+        own = [piece.text for piece in pieces if piece.channel is channel]
+        if own[::2] != own[1::2] or len(set(own)) < DOUBLED_PIECES:
+            return
+        keeps = iter(place % 2 == 0 for place in range(len(own)))
+        self._rebuild([piece for piece in pieces if piece.channel is not channel or next(keeps)])
+        self._notes.add("doubled_chunks")
+
+    def _lengths_of(self, channel: Channel) -> list[int]:
+        columns = zip(self._channels.getvalue(), self._lengths, strict=True)
+        return [length for letter, length in columns if letter == channel]
 
     def _choice_at(self, place: int) -> str | None:
         """Return the choice under which a text event came; None if there is only one."""
@@ -286,6 +321,8 @@ class Fold:
         notes = set(self._notes)
         if self.usage is not None and self.usage.inferred:
             notes.add("tokens_from_total")
+        if self.usage is not None and self.usage.in_doubt:
+            notes.add("tokens_in_doubt")
         if self.finish_reason is not None and classify_reason(self.finish_reason) is FinishClass.UNKNOWN:
             notes.add("unknown_finish_reason")
         return tuple(sorted(notes))

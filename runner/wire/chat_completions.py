@@ -11,18 +11,25 @@ from msgspec.json import Decoder
 from runner.core.events import Channel, EmptyChunk, Event, Finished, Flagged, Text, Usage, WholeMessage
 from runner.core.finish_reasons import FinishClass, classify_reason
 from runner.core.record_from_events import Fold
-from runner.wire.choice_numbers import Choice, ChoiceNumbers
-from runner.wire.error_body import find_error, first_object, has_error_object, reports_error
+from runner.wire.choice_numbers import ChoiceNumbers
+from runner.wire.error_body import find_error, first_object, has_error_object, has_message, reports_error
 from runner.wire.failure import failure
+from runner.wire.finish_fields import reason_of, reasons_of, stops_otherwise
 from runner.wire.json_value import as_object
 from runner.wire.reasoning_merge import ReasoningMerge
 from runner.wire.surrogates import SurrogateJoiner, replace_halves
-from runner.wire.text_fields import ToolNames, is_unread, reasoning_of, texts_by_channel
+from runner.wire.text_fields import (
+    Choice,
+    ToolCalls,
+    as_parts,
+    is_unread,
+    objects_of,
+    parts_of,
+    reasoning_of,
+    texts_by_channel,
+)
 from runner.wire.think_tags import ThinkTags
 from runner.wire.usage_counts import UsageCounts, find_usage
-
-NO_REASON = frozenset({"", "null", "None"})
-"""Values of finish_reason that mean null: gateways send them on every chunk, xAI behind tool calls."""
 
 REPLY_NAMES = frozenset({"usage", "x_groq", "model", "delta", "message", "prompt_filter_results"})
 """Fields that only a chunk of the reply has. An object with neither choices nor one of these is a ping."""
@@ -46,7 +53,12 @@ def is_ping(value: object) -> bool:
         return False
     if any(isinstance(name := value.get(key), str) and PING.fullmatch(name.strip()) for key in PING_NAMES):
         return True
-    return "choices" not in value and not (value.keys() & REPLY_NAMES)
+    return not (_says_something_else(value) or "choices" in value or value.keys() & REPLY_NAMES)
+
+
+def _says_something_else(value: Mapping[str, object]) -> bool:
+    """Return whether an object is no part of a reply and has a message, such as a gateway's words on its failure."""
+    return not (value.get("choices") or value.get("usage")) and has_message(value)
 
 
 class ChatCompletionsDecoder:
@@ -61,8 +73,11 @@ class ChatCompletionsDecoder:
         self._usage = UsageCounts()
         self._reasoning = ReasoningMerge()
         self._halves = SurrogateJoiner()
-        self._tool_names = ToolNames()
+        self._tool_calls = ToolCalls()
         self._had_text = False
+        self._had_delta = False
+        """Whether text has come otherwise than in whole messages."""
+        self._text_since_usage = False
         self._source = ""
         """The name of the field that held the last reasoning."""
         self._unread_ns: int | None = None
@@ -78,6 +93,7 @@ class ChatCompletionsDecoder:
         text = decode_plain_chunk(data, at_ns)
         if text is None:
             return None
+        self._text_since_usage = True
         if text.channel is Channel.REASONING:
             return text if self._reasoning.add_only("reasoning_content", text.text) else None
         return text if self._tags.passes(text.text) else None
@@ -86,14 +102,12 @@ class ChatCompletionsDecoder:
         """Return the events of a chunk or a whole completion; `EmptyChunk` where it holds none, nothing for a ping."""
         if is_ping(value):
             return []
+        if _says_something_else(value):
+            return [Flagged(at_ns, "skipped_data")]
         choices, events = self._select(value, at_ns)
-        choices = [self._name_calls_once(choice) for choice in choices]
-        events += decode_chunk(value, at_ns, choices, had_text=self._had_text)
-        has_text = any(isinstance(event, Text | WholeMessage) for event in events)
-        if not (has_text or self._had_text) and any(is_unread(part) for each in choices for part in _parts_of(each)):
-            self._unread_ns = at_ns
-        self._had_text = self._had_text or has_text
-        events = self._interpret(events, at_ns)
+        choices = [self._take_calls(choice, at_ns, events) for choice in choices]
+        events += decode_chunk(value, at_ns, choices, had_text=self._had_text, had_delta=self._had_delta)
+        events = self._interpret(events + self._note_texts(choices, events, at_ns), at_ns)
         reason = next((e.reason for e in events if isinstance(e, Finished) and _is_error(e.reason)), None)
         if reason is not None:
             message = f"the reply ended with finish_reason {reason}"
@@ -132,21 +146,40 @@ class ChatCompletionsDecoder:
         return events
 
     def _select(self, value: Mapping[str, object], at_ns: int) -> tuple[list[Choice], list[Event]]:
-        choices = _objects(value.get("choices"))
+        choices = objects_of(value.get("choices"))
         if not choices:
             return [], []
-        self._source = next(filter(None, (reasoning_of(part)[0] for c in choices for part in _parts_of(c))), "")
+        self._source = next(filter(None, (reasoning_of(part)[0] for c in choices for part in parts_of(c))), "")
         return self._choices.select(choices, _channels_of, _finishes, at_ns)
 
-    def _name_calls_once(self, choice: Choice) -> Choice:
+    def _take_calls(self, choice: Choice, at_ns: int, events: list[Event]) -> Choice:
+        """Return a choice whose tool calls repeat nothing, and add the flags about it to the events."""
         delta = as_object(choice.get("delta"))
-        return {**choice, "delta": self._tool_names.without_repeated(delta)} if delta.get("tool_calls") else choice
+        if not delta.get("tool_calls"):
+            return choice
+        added = {**choice, "delta": self._tool_calls.without_repeated(delta)}
+        events += [Flagged(at_ns, flag) for flag in self._tool_calls.take_flags()]
+        return added
+
+    def _note_texts(self, choices: Sequence[Choice], events: Sequence[Event], at_ns: int) -> list[Event]:
+        """Note in which fields a chunk had text; return a flag if it held something else behind text."""
+        has_text = any(isinstance(event, Text | WholeMessage) for event in events)
+        if not has_text and any(
+            is_unread(part, had_text=self._had_text) for each in choices for part in parts_of(each)
+        ):
+            if self._had_text:
+                return [Flagged(at_ns, "skipped_data")]
+            self._unread_ns = at_ns
+        self._had_text = self._had_text or has_text
+        self._had_delta = self._had_delta or any(map(_delta_has_text, choices))
+        return []
 
     def _interpret(self, events: list[Event], at_ns: int) -> list[Event]:
         """Return events with characters joined, think tags taken out, repeated reasoning dropped, counts merged."""
         interpreted: list[Event] = []
         for event in events:
             if isinstance(event, Text):
+                self._text_since_usage = True
                 for joined in self._halves.join(event):
                     interpreted += self._split(joined)
                 continue
@@ -158,7 +191,8 @@ class ChatCompletionsDecoder:
                 interpreted += self._deduplicated(self._tags.flush())
                 interpreted.append(replace(event, reason=replace_halves(event.reason)[0]))
             elif isinstance(event, Usage):
-                interpreted.append(self._usage.add(event.raw, at_ns))
+                interpreted.append(self._usage.add(event.raw, at_ns, behind_text=self._text_since_usage))
+                self._text_since_usage = False
             else:
                 interpreted.append(event)
         if not any(isinstance(event, Text | EmptyChunk | Usage | Finished | WholeMessage) for event in interpreted):
@@ -203,37 +237,21 @@ class ChatCompletionsDecoder:
         return replace(event, texts=found | rest)
 
 
-def _objects(listed: object) -> list[Choice]:
-    """Return the objects of a list; a single object counts as a list of one."""
-    found = listed if isinstance(listed, list) else [listed]
-    return [each for each in found if isinstance(each, dict)]
-
-
 def _is_error(reason: str) -> bool:
     return classify_reason(reason) is FinishClass.ERROR
 
 
 def _finishes(choice: Choice) -> bool:
-    return _reason_of(choice) is not None
+    return reason_of(choice) is not None
 
 
 def _channels_of(choice: Choice) -> list[Channel]:
     """Return the channels on which a choice adds text."""
-    return [channel for part in _parts_of(choice) for channel, _ in texts_by_channel(part)]
+    return [channel for part in parts_of(choice) for channel, _ in texts_by_channel(part)]
 
 
-def _parts_of(choice: Choice) -> list[Mapping[str, object]]:
-    """Return the objects in which a choice may have text: its delta, its message, a legacy completion's text."""
-    parts = [*_as_parts(choice.get("delta")), *_as_parts(choice.get("message"))]
-    text = choice.get("text")
-    return [*parts, {"content": text}] if text and not any(map(texts_by_channel, parts)) else parts
-
-
-def _as_parts(part: object) -> list[Mapping[str, object]]:
-    """Return a delta or a message as objects: some gateways send a list, or the text alone."""
-    if isinstance(part, str):
-        return [{"content": part}]
-    return [part] if isinstance(part, dict) else _objects(part)
+def _delta_has_text(choice: Choice) -> bool:
+    return bool(choice.get("text")) or any(map(texts_by_channel, as_parts(choice.get("delta"))))
 
 
 # The plain chunk: nearly all chunks are like this.
@@ -285,6 +303,8 @@ def decode_plain_chunk(data: bytes, at_ns: int) -> Text | None:
     except (DecodeError, UnicodeDecodeError, RecursionError):
         return None
     delta = chunk.choices[0].delta
+    if delta.role is not None and delta.role != "assistant":
+        return None
     answer, reasoning = delta.content, delta.reasoning_content
     if answer and not reasoning:
         return Text(at_ns, Channel.ANSWER, answer, chunk.sent_ns, chunk.model or None)
@@ -297,7 +317,12 @@ def decode_plain_chunk(data: bytes, at_ns: int) -> Text | None:
 
 
 def decode_chunk(
-    chunk: Mapping[str, object], at_ns: int, choices: Sequence[Choice] | None = None, *, had_text: bool = False
+    chunk: Mapping[str, object],
+    at_ns: int,
+    choices: Sequence[Choice] | None = None,
+    *,
+    had_text: bool = False,
+    had_delta: bool = True,
 ) -> list[Event]:
     """Return the events of a chunk or a whole completion, text first; `EmptyChunk` where it holds none.
 
@@ -306,72 +331,50 @@ def decode_chunk(
         at_ns: when it arrived.
         choices: those of its choices that belong to the reply; all of them if None.
         had_text: whether text has come before, so that a message repeats it.
+        had_delta: whether some of it did not come in whole messages.
 
     """
     if choices is None:
-        choices = _objects(chunk.get("choices"))
+        choices = objects_of(chunk.get("choices"))
     model, origin_ns = chunk.get("model"), chunk.get("sent_ns")
     model = replace_halves(model)[0] if isinstance(model, str) and model else None
     origin_ns = origin_ns if type(origin_ns) is int and abs(origin_ns) < 2**63 else None
     events: list[Event] = []
     for choice in choices:
-        events += _texts_of_choice(choice, at_ns, origin_ns, model, had_text=had_text or bool(events))
-    ending = choices or ([chunk] if "choices" in chunk else [])  # some gateways put the end beside empty choices
-    events += [Finished(at_ns, reason) for choice in ending if (reason := _reason_of(choice)) is not None]
-    usage = decode_usage(chunk, choices[0] if choices else {}, at_ns)
+        had = had_text or bool(events)
+        events += _texts_of_choice(choice, at_ns, origin_ns, model, had_text=had, had_delta=had_delta)
+    events += [Finished(at_ns, reason) for reason in reasons_of(choices, chunk)]
+    usage = decode_usage(chunk, choices, at_ns)
     if usage is not None:
         events.append(usage)
     if not events:
         events.append(EmptyChunk(at_ns, model))
-    if any(part.get("refusal") for choice in choices for part in _parts_of(choice)):
+    if any(part.get("refusal") for choice in choices for part in parts_of(choice)):
         events.append(Flagged(at_ns, "refusal"))
+    if any(map(stops_otherwise, choices)):
+        events.append(Flagged(at_ns, "finish_reasons_differ"))
     return events
 
 
 def _texts_of_choice(
-    choice: Choice, at_ns: int, origin_ns: int | None, model: str | None, *, had_text: bool
+    choice: Choice, at_ns: int, origin_ns: int | None, model: str | None, *, had_text: bool, had_delta: bool
 ) -> list[Event]:
     """Return the text that a choice adds: of its delta, its message, or a legacy completion's text."""
+    messages = [texts for part in as_parts(choice.get("message")) if (texts := dict(texts_by_channel(part)))]
+    added = [dict(texts_by_channel(part)) for part in parts_of({**choice, "message": None})]
     events: list[Event] = []
-    messages = _as_parts(choice.get("message"))
-    for part in _parts_of(choice):
-        texts = dict(texts_by_channel(part))
-        if part in messages and (had_text or events) and texts:
-            events.append(WholeMessage(at_ns, texts))
-        else:
-            events += [Text(at_ns, channel, text, origin_ns, model) for channel, text in texts.items()]
+    for texts in added if any(added) or had_text else messages:
+        events += [Text(at_ns, channel, text, origin_ns, model) for channel, text in texts.items()]
+    if any(added) or had_text:
+        alone = not (had_delta or any(added))
+        events += [WholeMessage(at_ns, texts, alone) for texts in messages if texts not in added]
     return events
-
-
-def _reason_of(choice: Choice) -> str | None:
-    """Return a choice's finish_reason; the vendor's own where a router says `stop` for something else."""
-    native = choice.get("native_finish_reason")
-    reason = _reason_text(choice.get("finish_reason")) or _reason_text(choice.get("finish_details"))
-    if reason is None:
-        inner = (part.get(name) for part in _parts_of(choice) for name in ("finish_reason", "stop_reason"))
-        reason = next(filter(None, map(_reason_text, inner)), None)
-    if reason is None:  # vLLM's stop_reason is the text or the token that stopped it, beside a finish_reason
-        reason = _reason_text(choice.get("stop_reason"))
-        return reason if reason is not None and classify_reason(reason) is not FinishClass.UNKNOWN else None
-    if isinstance(native, str) and native not in NO_REASON and classify_reason(reason) is FinishClass.STOP:
-        known = classify_reason(native)
-        return native if known > FinishClass.UNKNOWN else reason
-    return reason
-
-
-def _reason_text(reason: object) -> str | None:
-    """Return a reason of any shape as text; None for null and its imitations. A number says that there is an end."""
-    if isinstance(reason, dict):
-        reason = reason.get("type") or reason.get("reason")
-    if isinstance(reason, int) and not isinstance(reason, bool) and reason > 0:
-        return str(reason)
-    return reason if isinstance(reason, str) and reason not in NO_REASON else None
 
 
 # Usage
 
 
-def decode_usage(chunk: Mapping[str, object], choice: Mapping[str, object], at_ns: int) -> Usage | None:
+def decode_usage(chunk: Mapping[str, object], choices: Sequence[Choice], at_ns: int) -> Usage | None:
     """Return the token counts of a chunk; None if it has none, or all are null or zero, as in a placeholder."""
-    raw = find_usage(chunk, choice)
+    raw = find_usage(chunk, choices)
     return None if raw is None else UsageCounts().add(raw, at_ns)

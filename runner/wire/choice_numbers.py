@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from runner.core.events import Channel, ChoiceChanged, ChoiceKept, Event, Flagged
+from runner.wire.text_fields import Choice
 
-Choice = Mapping[str, object]
 ChannelsOf = Callable[[Choice], Iterable[Channel]]
 """Returns the channels on which a choice adds text."""
 

@@ -29,6 +29,7 @@ LONGEST_WAIT = 1e9
 
 CODE_NAMES = ("code", "error_code", "errorCode", "status_code", "status", "type")
 NO_CODES = frozenset({"", "error", "none", "null", "0"})
+FAILED = ("error", "failed", "failure")
 SUCCESS_CODES = frozenset({"", "0", "200", "ok", "success", "none"})
 
 
@@ -148,15 +149,26 @@ def as_status(code: str) -> int | None:
     return int(code) if re.fullmatch(r"[45]\d\d", code, re.ASCII) else None
 
 
+def has_message(value: Mapping[str, object]) -> bool:
+    """Return whether an object holds a message where errors have theirs, and does not say that all is well."""
+    if value.get("success") is True or any(_is_success(value.get(name)) for name in ("code", "status", "status_code")):
+        return False
+    return any(isinstance(text := value.get(name), str) and text.strip() for name in MESSAGE_NAMES)
+
+
+def _is_success(code: object) -> bool:
+    return _code_text(code) != "" and _code_text(code).lower() in SUCCESS_CODES
+
+
 def _is_flat_error(value: Mapping[str, object]) -> bool:
     """Return whether an object without choices is an error itself, by its kind or by a code beside its message."""
     if value.get("object") == "error" or value.get("type") == "error":
         return True
     if _message_of(value) is None:
         return False
-    return value.get("success") is False or any(
-        _code_text(value.get(name)).lower() not in SUCCESS_CODES for name in ("code", "error_code", "errorCode")
-    )
+    if value.get("success") is False or value.get("status") in FAILED:
+        return True
+    return any(_code_text(value.get(name)).lower() not in SUCCESS_CODES for name in ("code", "error_code", "errorCode"))
 
 
 def _message_of(layer: Mapping[str, object]) -> str | None:

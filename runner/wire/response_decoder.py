@@ -30,7 +30,7 @@ DOCUMENT_STARTS = (b"{", b"[", b"<")
 ERROR_BODY_LIMIT = 64 * 1024
 """Bytes of an error's body that are kept: its message comes first."""
 
-FIELD = re.compile(rb"(?:^|[\r\n])(?:data|event|id|retry|error)?:")
+FIELD = re.compile(rb"(?:^|[\r\n])(?:[ \t]*[Dd][Aa][Tt][Aa][ \t]*|event|id|retry|error)?:")
 """How a line of an event stream begins; a colon alone begins a comment."""
 
 PREFIX_SIZE = 1024

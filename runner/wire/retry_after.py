@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -61,9 +62,10 @@ def retry_after_s(headers: Mapping[str, str], now: datetime | None = None) -> fl
 
 
 def parse_duration_s(text: str) -> float | None:
-    """Return the seconds of a duration such as `6m0s`, `7.66s`, `250ms` or `2 seconds`; None if the text is not one."""
-    duration = _duration_at(text.strip(), 0)
-    return duration[0] if duration is not None and duration[1] == len(text.strip()) else None
+    """Return the seconds of a duration such as `6m0s`, `250ms`, `2 seconds` or `PT5S`; None if the text is not one."""
+    text = text.strip().removeprefix("PT")  # as ISO 8601 begins a duration
+    duration = _duration_at(text, 0)
+    return duration[0] if duration is not None and duration[1] == len(text) else None
 
 
 def retry_in_message_s(message: str) -> float | None:
@@ -132,9 +134,11 @@ def _number(text: str | None) -> float | None:
 
 
 def _parse_date(text: str | None) -> datetime | None:
-    try:
-        date = parsedate_to_datetime(text or "")
-    except (ValueError, IndexError, OverflowError):
+    date = None
+    for parse in (parsedate_to_datetime, datetime.fromisoformat):
+        with suppress(ValueError, IndexError, OverflowError, TypeError):
+            date = date or parse(text or "")
+    if date is None:
         return None
     return date if date.tzinfo else date.replace(tzinfo=UTC)
 

@@ -33,7 +33,6 @@ class FrameReader:
         self._limit = limit
         self._tail = bytearray()
         self._tail_at_ns = 0
-        self._at_start = True
         self._after_cr = False
         self._event: bytes | None = None
         self._data: list[bytes] = []
@@ -60,7 +59,7 @@ class FrameReader:
         is_lone = data[:7] == b"data: {" and data.find(b"\n") == len(data) - 2 and data[-3:] == b"}\n\n"
         if not is_lone or b"\r" in data or self._tail or self._data or self._event is not None or self.overflowed:
             return None
-        self._at_start = self._after_cr = False
+        self._after_cr = False
         return data[6:-2]
 
     def close(self) -> list[Frame]:
@@ -89,21 +88,20 @@ class FrameReader:
         return lines
 
     def _take_line(self, line: bytes, at_ns: int, frames: list[Frame]) -> None:
-        if self._at_start:
-            self._at_start = False
+        if line.startswith(BYTE_ORDER_MARK):  # at the start; some relays send one with every event
             line = line.removeprefix(BYTE_ORDER_MARK)
         if not line:
             self._dispatch(self._event, frames)
             self._event = None
             return
-        name, _, value = (b"data", b":", line) if line.startswith(b"{") else line.partition(b":")
+        name, _, value = (b"data", b":", line) if line.startswith(b"{") or is_done(line) else line.partition(b":")
         value = value.removeprefix(b" ")
         if name == b"event":
             self._event = value
         elif name == b"error":
             self._event = name
             self._take_data(value, at_ns, frames)
-        elif name == b"data":
+        elif name == b"data" or name.strip().lower() == b"data":
             if again := DATA_AGAIN.match(value):  # relays that wrap each line once more
                 value = value[again.end() :]
             self._take_data(value, at_ns, frames)

@@ -1,15 +1,34 @@
 """The fields in which providers put the text of a chunk or a message, by channel."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from io import StringIO
 
 from runner.core.events import Channel
-from runner.wire.json_value import as_object, write_json
+from runner.wire.json_value import as_object, read_json, write_json
 
-REASONING_NAMES = ("reasoning_content", "reasoning", "thinking", "reasoning_text", "thoughts")
-REASONING_PARTS = ("thinking", "reasoning")
-INNER = ("content", "text", "summary")
+REASONING_NAMES = (
+    *("reasoning_content", "reasoning", "thinking", "reasoning_text", "thoughts", "thought"),
+    *("thinking_content", "reasoning_summary", "thinking_blocks"),
+)
+REASONING_TYPE = re.compile(r"think|thought|reason", re.IGNORECASE)
+"""How the type of a content part, the role or the channel of a delta says that its text is reasoning."""
+
+ANALYSIS = "analysis"
+"""Harmony's channel for reasoning."""
+
+OPENING_TAG = re.compile(r"\s*<(think|thought)>")
+INNER = ("content", "text", "summary", "thinking", "reasoning")
 """Where the text stands in reasoning that is an object."""
+
+TEXT_NAMES = frozenset({*INNER, "refusal"})
+
+Choice = Mapping[str, object]
+"""One of a chunk's choices."""
+
+ANSWER_NAMES = ("text", "output", "output_text", "response", "answer", "generated_text", "value", "result", "data")
+"""Fields that hold text in other APIs; of them only `text` is read."""
 
 WITHOUT_TEXT = frozenset(
     {"role", "name", "id", "index", "type", "object", "finish_reason", "stop_reason", "matched_stop", "usage"}
@@ -18,6 +37,24 @@ WITHOUT_TEXT = frozenset(
     | {"extra_content", "provider_specific_fields"}
 )
 """Fields that may be filled in a chunk without text. Any other one that is filled holds what cannot be read."""
+
+
+def objects_of(listed: object) -> list[Mapping[str, object]]:
+    """Return the objects of a list; a single object counts as a list of one."""
+    found = listed if isinstance(listed, list) else [listed]
+    return [each for each in found if isinstance(each, dict)]
+
+
+def parts_of(choice: Choice) -> list[Mapping[str, object]]:
+    """Return the objects in which a choice may have text: its delta, its message, a legacy completion's text."""
+    parts = [*as_parts(choice.get("delta")), *as_parts(choice.get("message"))]
+    text = choice.get("text")
+    return [*parts, {"content": text}] if text and not any(map(texts_by_channel, parts)) else parts
+
+
+def as_parts(part: object) -> list[Mapping[str, object]]:
+    """Return a delta or a message as objects: some gateways send a list, or the text alone."""
+    return [{"content": part}] if isinstance(part, str) else objects_of(part)
 
 
 def texts_by_channel(delta: Mapping[str, object]) -> Sequence[tuple[Channel, str]]:
@@ -29,11 +66,22 @@ def texts_by_channel(delta: Mapping[str, object]) -> Sequence[tuple[Channel, str
         reasoning = reasoning or reasoning_parts
     content = content or _first_text(delta, ("text",)) or _first_text(as_object(delta.get("audio")), ("transcript",))
     refusal = delta.get("refusal")
-    if isinstance(refusal, str):
+    if isinstance(refusal, str) and refusal != content:
         content += refusal
+    if content and is_marked_reasoning(delta):
+        reasoning, content = reasoning or OPENING_TAG.sub("", content, count=1), ""
     tools = _tool_text(delta)
     texts = ((Channel.REASONING, reasoning), (Channel.ANSWER, content), (Channel.TOOL, tools))
     return [(channel, text) for channel, text in texts if text]
+
+
+def is_marked_reasoning(delta: Mapping[str, object]) -> bool:
+    """Return whether a delta says that its content is reasoning: by its role, its channel, or Gemini's `thought`."""
+    google = as_object(as_object(delta.get("extra_content")).get("google"))
+    if delta.get("thought") is True or google.get("thought") is True:
+        return True
+    named = (name for key in ("role", "channel") if isinstance(name := delta.get(key), str))
+    return any(name == ANALYSIS or REASONING_TYPE.match(name) for name in named)
 
 
 def reasoning_of(delta: Mapping[str, object]) -> tuple[str, str]:
@@ -57,7 +105,7 @@ def _join_parts(content: object) -> tuple[str, str]:
     for part in content if isinstance(content, list) else [content]:
         if isinstance(part, str):
             answer.append(part)
-        elif isinstance(part, dict) and part.get("type") in REASONING_PARTS:
+        elif isinstance(part, dict) and _is_reasoning_part(part):
             reasoning.append(_reasoning_part(part))
         elif isinstance(part, dict):
             nested = as_object(part.get("text"))
@@ -65,12 +113,17 @@ def _join_parts(content: object) -> tuple[str, str]:
     return "".join(reasoning), "".join(answer)
 
 
+def _is_reasoning_part(part: Mapping[str, object]) -> bool:
+    kind = part.get("type")
+    return part.get("thought") is True or (isinstance(kind, str) and REASONING_TYPE.search(kind) is not None)
+
+
 def _reasoning_part(part: Mapping[str, object]) -> str:
-    """Return a reasoning part's text; Mistral nests a list of text parts in it."""
-    nested = part.get("thinking")
+    """Return a reasoning part's text; Mistral and OpenAI nest a list of text parts in it."""
+    nested = next((part[name] for name in INNER if isinstance(part.get(name), list)), None)
     if isinstance(nested, list):
         return "".join(_first_text(as_object(piece), ("text",)) for piece in nested)
-    return _first_text(part, ("thinking", "reasoning", "text"))
+    return _first_text(part, INNER)
 
 
 def _tool_text(delta: Mapping[str, object]) -> str:
@@ -78,9 +131,10 @@ def _tool_text(delta: Mapping[str, object]) -> str:
     calls, call = delta.get("tool_calls"), delta.get("function_call")
     if not (calls or call):
         return ""
-    entries = [as_object(entry) for entry in calls] if isinstance(calls, list) else []
+    entries = [as_object(entry) for entry in (calls if isinstance(calls, list) else [calls])]
     functions = [entry.get("function") or entry.get("custom") for entry in entries]
-    functions.append(call)
+    if not any(functions):  # the legacy field beside the new one repeats it
+        functions.append(call)
     pieces = []
     for function in functions:
         if isinstance(function, dict):
@@ -93,21 +147,45 @@ def _first_text(values: Mapping[str, object], names: Iterable[str]) -> str:
     return next((value for name in names if isinstance(value := values.get(name), str) and value), "")
 
 
-def is_unread(part: Mapping[str, object]) -> bool:
-    """Return whether a part without text holds something where text may be, in a shape that is not known here."""
-    filled = {name: value for name, value in part.items() if value and name not in WITHOUT_TEXT}
-    return "content" in filled or any(isinstance(value, str | list | dict) for value in filled.values())
+def is_unread(part: Mapping[str, object], *, had_text: bool) -> bool:
+    """Return whether a part without text holds something where text may be, in a shape that is not known here.
+
+    Once text has come, other fields are about it, except those of which the name says that they hold text.
+    """
+    if texts_by_channel(part):
+        return False
+    names = ANSWER_NAMES if had_text else part.keys() - WITHOUT_TEXT - {"content"}
+    return _is_unread_content(part.get("content")) or any(
+        isinstance(value := part.get(name), str | list | dict) and value for name in names
+    )
+
+
+def _is_unread_content(content: object) -> bool:
+    """Return whether content that gave no text is neither null nor empty text in a known shape."""
+    if isinstance(content, list):
+        return any(map(_is_unread_content, content)) or any(isinstance(each, list) and each for each in content)
+    if isinstance(content, dict):
+        return bool(content) and content.keys().isdisjoint(TEXT_NAMES) and not _is_reasoning_part(content)
+    return content is not None and content is not False and not isinstance(content, str)
 
 
 @dataclass(slots=True)
-class ToolNames:
-    """The names of a reply's tool calls: some servers repeat a call's name with each piece of its arguments."""
+class ToolCalls:
+    """A reply's tool calls: some servers repeat a call's name, or all of its arguments, with each piece."""
 
-    _last: dict[object, tuple[object, object]] = field(default_factory=dict)
+    _named: dict[object, tuple[object, object]] = field(default_factory=dict)
     """Index of a call -> its id and its name."""
+    _arguments: dict[object, StringIO] = field(default_factory=dict)
+    """Index of a call -> its arguments so far."""
+    _flags: set[str] = field(default_factory=set)
+
+    def take_flags(self) -> list[str]:
+        """Return flags about calls since the last time."""
+        flags, self._flags = sorted(self._flags), set()
+        return flags
 
     def without_repeated(self, part: Mapping[str, object]) -> Mapping[str, object]:
-        """Return a delta whose calls have their name only where it is new."""
+        """Return a delta whose calls have their name, and text of their arguments, only where it is new."""
         calls = part.get("tool_calls")
         if not isinstance(calls, list) or not all(isinstance(call, dict) for call in calls):
             return part
@@ -115,9 +193,34 @@ class ToolNames:
 
     def _shorten(self, call: Mapping[str, object]) -> Mapping[str, object]:
         function, index = as_object(call.get("function")), str(call.get("index"))
-        known_id, known_name = self._last.get(index, (None, None))
+        if not function:
+            return call
+        known_id, known_name = self._named.get(index, (None, None))
         own_id, name = call.get("id") or known_id, function.get("name")
-        if name and name == known_name and own_id == known_id and "index" in call:
-            return {**call, "function": {**function, "name": None}}
-        self._last[index] = own_id, name or known_name
-        return call
+        if own_id != known_id or (name and name != known_name) or "index" not in call:
+            self._arguments.pop(index, None)  # another call
+        repeated = bool(name) and name == known_name and own_id == known_id and "index" in call
+        self._named[index] = own_id, name or known_name
+        arguments = function.get("arguments")
+        if isinstance(arguments, str) and arguments:
+            arguments = self._new_arguments(index, arguments, repeated=repeated)
+        return {**call, "function": {**function, "name": None if repeated else name, "arguments": arguments}}
+
+    def _new_arguments(self, index: str, arguments: str, *, repeated: bool) -> str:
+        """Return what a piece adds to a call's arguments: nothing of them can follow a whole object."""
+        heard = self._arguments.setdefault(index, StringIO())
+        if 0 < heard.tell() <= len(arguments):
+            so_far = heard.getvalue()
+            if arguments.startswith(so_far) and (repeated or _is_object(so_far)):
+                arguments = arguments[len(so_far) :]
+                self._flags.add("cumulative_chunks" if arguments else "repeated_reply")
+        heard.write(arguments)
+        return arguments
+
+
+def _is_object(text: str) -> bool:
+    try:
+        value, _ = read_json(text.encode(errors="surrogatepass"))
+    except ValueError:
+        return False
+    return isinstance(value, dict)

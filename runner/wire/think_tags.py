@@ -1,15 +1,14 @@
 """Think tags: reasoning that a model writes into its answer, between tags, gets its channel.
 
-Vendors use many tags (docs/wire.md lists them with their sources). Reasoning stands at the beginning of an answer; its
-opening tag may be missing, because some chat templates write it into the prompt. Then the closing tag alone shows that
-all before it was reasoning.
+Reasoning stands at the beginning of an answer; its opening tag may be missing, because some chat templates write it
+into the prompt. Then the closing tag alone shows that all before it was reasoning. `core/tag_families.py` has the tags.
 """
 
 import re
-from dataclasses import dataclass
 from enum import Enum, auto
 
 from runner.core.events import AnswerWasReasoning, Channel, Event, Flagged, Text
+from runner.core.tag_families import AMBIGUOUS, EVERY_TAG, FAMILIES, QUOTES, TagFamily
 
 LONGEST_BLANK = 64
 """Characters of white space that may precede the tag."""
@@ -20,77 +19,6 @@ LONGEST_TAG = 64
 STARTS = "<[◁"
 """The characters with which tags begin."""
 
-QUOTES = "`'\"“‘«「\\"
-"""A closing tag behind one of these is quoted: the answer speaks about it."""
-
-
-@dataclass(frozen=True, slots=True)
-class TagFamily:
-    """The tags of one vendor or template, without optional blanks."""
-
-    name: str
-    opening: str
-    closings: tuple[str, ...]
-    wrappers: tuple[str, ...] = ()
-    """Tags around the answer itself, which are dropped where they stand before it."""
-    trailers: tuple[str, ...] = ()
-    """Tags behind the answer, which are dropped anywhere in it."""
-
-
-def _named(name: str) -> TagFamily:
-    return TagFamily(name, f"<{name}>", (f"</{name}>",))
-
-
-def _piped(name: str) -> TagFamily:
-    return TagFamily(f"|{name}|", f"<|{name}|>", (f"<|/{name}|>", f"</|{name}|>"))
-
-
-NAMES = ("think", "thinking", "thought", "reasoning", "seed:think", "mm:think", "longcat_think", "redacted_thinking")
-
-HARMONY = TagFamily(
-    "harmony",
-    "<|channel|>analysis<|message|>",
-    (
-        "<|end|><|start|>assistant<|channel|>final<|message|>",
-        "<|start|>assistant<|channel|>final<|message|>",
-        "<|channel|>final<|message|>",
-        "<|end|>",
-    ),
-    ("<|start|>assistant", "<|channel|>final<|message|>"),
-    ("<|return|>", "<|end|>"),
-)
-
-FAMILIES: tuple[TagFamily, ...] = (
-    *map(_named, NAMES),
-    TagFamily("[THINK]", "[THINK]", ("[/THINK]",)),
-    TagFamily("◁think▷", "◁think▷", ("◁/think▷",)),
-    HARMONY,
-    TagFamily("gemma", "<|channel>thought", ("<channel|>",)),
-    TagFamily(
-        "cohere",
-        "<|START_THINKING|>",
-        ("<|END_THINKING|>",),
-        ("<|START_RESPONSE|>", "<|START_TEXT|>"),
-        ("<|END_RESPONSE|>", "<|END_TEXT|>"),
-    ),
-    TagFamily("apertus", "<|inner_prefix|>", ("<|inner_suffix|>",)),
-    TagFamily(
-        "kimi",
-        "<|open|>think<|sep|>",
-        ("<|close|>think<|sep|>",),
-        ("<|open|>response<|sep|>",),
-        ("<|close|>response<|sep|>", "<|close|>message<|sep|>", "<|end_of_msg|>"),
-    ),
-    TagFamily(
-        "openthinker",
-        "<|begin_of_thought|>",
-        ("<|end_of_thought|>",),
-        ("<|begin_of_solution|>",),
-        ("<|end_of_solution|>",),
-    ),
-    *map(_piped, ("think", "thinking", "thought", "reasoning")),
-)
-
 HEADINGS = (
     (
         ("Here is my thought process:", "Here's my thought process:"),
@@ -100,9 +28,6 @@ HEADINGS = (
 )
 """Words that stand for tags, opening and closing ones: Granite 3.2's, and harmony's whose marks a server has stripped.
 The first count at the beginning of the answer alone, and only if the second follow: until then all is answer."""
-
-AMBIGUOUS = ("<|end|>",)
-"""Closing tags that close other things, too: alone they are no sign of reasoning."""
 
 
 def _pattern(tag: str) -> str:
@@ -120,6 +45,7 @@ def _any_of(tags: tuple[str, ...]) -> re.Pattern[str]:
 
 OPENINGS = {family.opening.lower(): family for family in FAMILIES}
 OPENING = _any_of(tuple(family.opening for family in FAMILIES))
+MENTION = _any_of(tuple(family.opening for family in FAMILIES if family.opening[0] in STARTS))
 WRAPPERS = {wrapper.lower(): family for family in FAMILIES for wrapper in family.wrappers}
 WRAPPER = _any_of(tuple(WRAPPERS))
 LONE = tuple(closing for family in FAMILIES for closing in family.closings if closing not in AMBIGUOUS)
@@ -127,9 +53,6 @@ LONE_CLOSING = _any_of(LONE)
 LONE_FAMILIES = {closing.lower(): family for family in reversed(FAMILIES) for closing in family.closings}
 CLOSINGS = {family.name: _any_of(family.closings) for family in FAMILIES}
 TRAILERS = {family.name: _any_of(family.trailers) for family in FAMILIES}
-EVERY_TAG = tuple(
-    {tag.lower() for f in FAMILIES for tag in (f.opening, *f.closings, *f.wrappers, *f.trailers)},
-)
 
 
 def _may_be_heading(text: str, spellings: tuple[str, ...]) -> bool:
@@ -287,7 +210,7 @@ class ThinkTags:
         if ending is not None:
             self._end_headed(decided, *ending)
             return True
-        mention = OPENING.search(joined) if self._may_be_unopened else None
+        mention = MENTION.search(joined) if self._may_be_unopened else None
         closing = self._find_unopened(joined)
         if closing is not None and (mention is None or mention.start() > closing.start()):
             self._end_unopened(decided, closing)

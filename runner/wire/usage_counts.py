@@ -4,6 +4,7 @@ A count of zero or null never replaces a known one, and counts are never added u
 something beside the output that everybody else counts within it: thinking that only the total holds.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -33,17 +34,17 @@ CACHE_WRITE: Sequence[Path] = (
 )
 
 LARGEST_COUNT = 2**53
+DIGITS = re.compile(r"[0-9]{1,16}")
+
+PARTS_ALIKE = 3
+"""Parts, each behind more text, from which on a count that stays the same cannot be that of all text so far."""
 
 
-def find_usage(chunk: Mapping[str, object], choice: Mapping[str, object]) -> Mapping[str, object] | None:
+def find_usage(chunk: Mapping[str, object], choices: Sequence[Mapping[str, object]]) -> Mapping[str, object] | None:
     """Return the token counts of a chunk as they were sent; None if all are null or zero, as in a placeholder."""
-    places = (
-        chunk.get("usage"),
-        choice.get("usage"),
-        as_object(chunk.get("x_groq")).get("usage"),
-        as_object(choice.get("delta")).get("usage"),
-        as_object(choice.get("message")).get("usage"),
-    )
+    places = [chunk.get("usage"), *(choice.get("usage") for choice in choices)]
+    places.append(as_object(chunk.get("x_groq")).get("usage"))
+    places += [as_object(choice.get(part)).get("usage") for choice in choices for part in ("delta", "message")]
     return next((raw for place in places if place and _counts_something(raw := as_object(place))), None)
 
 
@@ -52,12 +53,20 @@ def _counts_something(raw: Mapping[str, object]) -> bool:
 
 
 def _count(raw: Mapping[str, object], paths: Sequence[Path]) -> int | None:
-    """Return the first count that is present, None if none is; some gateways write it as a float."""
-    for *parents, name in paths:
-        value = (as_object(raw.get(parents[0])) if parents else raw).get(name)
-        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < LARGEST_COUNT:
-            return int(value)
-    return None
+    """Return the first count that is present and no zero, else zero, None if none is present."""
+    present = [count for path in paths if (count := _count_at(raw, path)) is not None]
+    return next(filter(None, present), 0 if present else None)
+
+
+def _count_at(raw: Mapping[str, object], path: Path) -> int | None:
+    """Return the count at a path; some gateways write it as a float or as text. None if it is no number of tokens."""
+    *parents, name = path
+    value = (as_object(raw.get(parents[0])) if parents else raw).get(name)
+    if isinstance(value, str) and DIGITS.fullmatch(value):
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < LARGEST_COUNT:
+        return None
+    return int(value) if value == int(value) else None
 
 
 @dataclass(slots=True)
@@ -71,10 +80,14 @@ class UsageCounts:
     cache_write: int | None = None
     total: int | None = None
     raw: Mapping[str, object] = field(default_factory=dict)
+    _alike: int = 1
+    """How many parts in succession, each behind more text, had the same output."""
+    _shrank: bool = False
 
-    def add(self, part: Mapping[str, object], at_ns: int) -> Usage:
+    def add(self, part: Mapping[str, object], at_ns: int, *, behind_text: bool = False) -> Usage:
         """Merge one more part, and return the counts as they are by now."""
         own_input, own_output, own_total = (_count(part, paths) for paths in (INPUT, OUTPUT, TOTAL))
+        self._compare(own_input, own_output, behind_text=behind_text)
         self.input = _better(self.input, own_input)
         self.output = _better(self.output, own_output)
         self.reasoning = _better(self.reasoning, _count(part, REASONING))
@@ -89,6 +102,13 @@ class UsageCounts:
         self.raw = _merge(self.raw, part)
         return self._usage(at_ns)
 
+    def _compare(self, own_input: int | None, own_output: int | None, *, behind_text: bool) -> None:
+        """Note whether a part can count all so far: a relay may count each chunk by itself."""
+        pairs = ((self.input, own_input), (self.output, own_output))
+        self._shrank = self._shrank or any(known and own and own < known for known, own in pairs)
+        if own_output and behind_text:
+            self._alike = self._alike + 1 if own_output == self.output else 1
+
     def _usage(self, at_ns: int) -> Usage:
         tokens_in, tokens_out, reasoning = self.input, self.output, self.reasoning
         inferred = False
@@ -100,7 +120,8 @@ class UsageCounts:
                 tokens_in = rest
             elif tokens_in and tokens_out:
                 tokens_in, tokens_out, reasoning, inferred = self._share(rest, tokens_in, tokens_out)
-        return Usage(at_ns, tokens_in, tokens_out, reasoning, self.cached, self.raw, inferred)
+        in_doubt = self._shrank or self._alike >= PARTS_ALIKE or (rest is not None and rest < 0)
+        return Usage(at_ns, tokens_in, tokens_out, reasoning, self.cached, self.raw, inferred, in_doubt)
 
     def _share(self, rest: int, tokens_in: int, tokens_out: int) -> tuple[int, int, int | None, bool]:
         """Return input, output and reasoning with what only the total holds, and whether that is not certain."""

@@ -151,7 +151,7 @@ def test_ordinary_chunks_of_openai_and_deepseek_are_plain(name: str, channel: Ch
 
 def usage(raw: object, **chunk: Any) -> Usage | None:
     """Return the counts decoded from a chunk's usage."""
-    return decode_usage({"usage": raw, **chunk}, {}, 1)
+    return decode_usage({"usage": raw, **chunk}, [], 1)
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,11 @@ def usage(raw: object, **chunk: Any) -> Usage | None:
         ({"total_tokens": 14}, (None, None, None, None)),
         ({"prompt_tokens": 5, "completion_tokens": -1}, (5, None, None, None)),
         ({"prompt_tokens": 5, "completion_tokens": True}, (5, None, None, None)),
-        ({"prompt_tokens": 5, "completion_tokens": "2"}, (5, None, None, None)),
+        ({"prompt_tokens": 5, "completion_tokens": "2"}, (5, 2, None, None)),
+        ({"prompt_tokens": "5", "completion_tokens": "-2"}, (5, None, None, None)),
+        ({"prompt_tokens": 5, "completion_tokens": "two"}, (5, None, None, None)),
+        ({"prompt_tokens": 5, "completion_tokens": 2.5}, (5, None, None, None)),
+        ({"prompt_tokens": 0, "input_tokens": 5, "completion_tokens": 0, "output_tokens": 2}, (5, 2, None, None)),
     ],
 )
 def test_token_counts_are_found_under_every_name(raw: dict[str, object], expected: tuple[int | None, ...]) -> None:
@@ -210,9 +214,9 @@ def test_usage_of_the_chunk_precedes_that_of_the_choice_and_of_groq() -> None:
     own, inner, groq = ({"prompt_tokens": count} for count in (1, 2, 3))
     everywhere = {"usage": own, "x_groq": {"usage": groq}}
     for chunk, expected in ((everywhere, 1), ({**everywhere, "usage": None}, 2)):
-        found = decode_usage(chunk, {"usage": inner}, 1)
+        found = decode_usage(chunk, [{"usage": None}, {"usage": inner}], 1)
         assert found is not None
         assert found.input_tokens == expected
-    found = decode_usage({"usage": {}, "x_groq": {"usage": groq}}, {"usage": None}, 1)
+    found = decode_usage({"usage": {}, "x_groq": {"usage": groq}}, [{"usage": None}], 1)
     assert found is not None
     assert found.input_tokens == 3

@@ -206,6 +206,8 @@ def test_tables_of_codes_name_only_known_causes() -> None:
         ({"retry-after": "2s"}, 2.0),
         ({"retry-after": "2 seconds"}, 2.0),
         ({"retry-after": "1m30s"}, 90.0),
+        ({"retry-after": "PT1M30S"}, 90.0),
+        ({"retry-after": "2026-11-22T12:00:30Z"}, 20.0),
         ({"retry-after": "3,9"}, 9.0),
         ({"retry-after": "3, 3"}, 3.0),
         ({"retry-after": "1795348840"}, 30.0),

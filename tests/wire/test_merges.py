@@ -28,7 +28,7 @@ def fold_chunks(*chunks: object) -> Fold:
     return fold_of(sample, decode(sample, [sample.body]))
 
 
-def delta(content: str | None = None, index: object = 0, finish: str | None = None, **more: object) -> Chunk:
+def delta(content: object = None, index: object = 0, finish: str | None = None, **more: object) -> Chunk:
     """Return a chunk with one choice."""
     added = more if content is None else {"content": content, **more}
     return {"choices": [{"index": index, "delta": added, "finish_reason": finish}]}
@@ -59,7 +59,19 @@ PIECES = st.one_of(
         st.builds(delta, WORDS, INDEXES),
         st.builds(delta, WORDS, INDEXES),
     ),
-    st.sampled_from([{"type": "ping"}, {}, "ping", None]),
+    st.builds(
+        lambda words, more: {"choices": [{"delta": {"content": words}, "message": {"content": more}}]}, WORDS, WORDS
+    ),
+    st.builds(
+        lambda name, text: {
+            "choices": [{"delta": {"tool_calls": [{"index": 0, "function": {"name": name, "arguments": text}}]}}]
+        },
+        st.sampled_from(["find", None]),
+        st.sampled_from(["{", '{"a"', '{"a": 1}', ": 1}", ""]),
+    ),
+    st.sampled_from(
+        [{"type": "ping"}, {}, "ping", None, {"message": "Bad gateway"}, delta(None, output="x"), delta(7)]
+    ),
 )
 
 
@@ -181,6 +193,52 @@ def part(**named: object) -> Chunk:
 def test_counts_in_parts_are_merged_count_by_count(parts: list[Chunk], expected: tuple[int | None, int | None]) -> None:
     """A zero replaces nothing, a total counts only with what came beside it, and nothing is added up."""
     assert counts(*parts)[:2] == expected
+
+
+@pytest.mark.parametrize(
+    ("parts", "in_doubt"),
+    [
+        ([part(prompt=3, completion=1), part(prompt=3, completion=2), part(prompt=3, completion=3)], False),
+        ([part(prompt=3, completion=1), part(prompt=3, completion=1), part(prompt=3, completion=1)], True),
+        ([part(completion=1), part(completion=1)], False),
+        ([part(completion=5), part(completion=4)], True),
+        ([part(prompt=1000, completion=1), part(prompt=10, completion=9)], True),
+        ([part(prompt=1000, completion=1), part(prompt=0, completion=9)], False),
+        ([part(prompt=3, completion=2, total=4)], True),
+        ([part(prompt=3, completion=2, total=5)], False),
+    ],
+)
+def test_counts_that_cannot_be_those_of_all_text_so_far_are_doubted(parts: list[Chunk], *, in_doubt: bool) -> None:
+    """A relay may count each chunk by itself: counts behind ever more text grow, and none shrinks."""
+    merged = UsageCounts()
+    assert [merged.add(each, 1, behind_text=True) for each in parts][-1].in_doubt is in_doubt
+
+
+def test_counts_that_come_again_at_the_end_are_not_doubted() -> None:
+    """Nothing has come between them."""
+    merged = UsageCounts()
+    for behind_text in (True, False, False, False):
+        usage = merged.add(part(prompt=3, completion=2, total=5), 1, behind_text=behind_text)
+    assert not usage.in_doubt
+
+
+@given(st.lists(st.text("abc", min_size=1, max_size=4), min_size=3, max_size=6, unique=True), st.booleans())
+def test_a_stream_whose_chunks_all_come_twice_counts_once(pieces: list[str], reasoning: bool) -> None:
+    """As behind two relays that both write: three different pieces or more, each twice."""
+    name, channel = ("reasoning_content", Channel.REASONING) if reasoning else ("content", Channel.ANSWER)
+    fold = fold_chunks(
+        *({"choices": [{"delta": {name: piece}}]} for piece in pieces for _ in range(2)), delta(finish="stop")
+    )
+    if not {"cumulative_chunks", "repeated_reply"}.intersection(fold.notes):
+        assert (fold.text(channel), fold.notes) == ("".join(pieces), ("doubled_chunks",))
+
+
+def test_messages_that_do_not_repeat_each_other_are_pieces() -> None:
+    """As long as no delta has come, and the row says so."""
+    fold = fold_chunks(message("Hello"), message(" there, "), message("you", "stop"))
+    assert (fold.text(Channel.ANSWER), fold.notes) == ("Hello there, you", ("message_differs",))
+    fold = fold_chunks(delta("Hello"), message(" there, "), message("you", "stop"))
+    assert (fold.text(Channel.ANSWER), fold.notes) == ("Hello", ("message_differs",))
 
 
 @given(st.lists(USAGES, min_size=1, max_size=5))

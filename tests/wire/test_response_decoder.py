@@ -26,7 +26,10 @@ from runner.core.events import (
     Text,
     Usage,
 )
+from runner.core.record import Identity, Record, Timestamps
 from runner.core.record_from_events import Fold
+from runner.engine.in_flight import with_response
+from runner.providers.redaction import Redactor
 from runner.wire.error_body import find_error
 from runner.wire.failure import request_id
 from runner.wire.response_decoder import ResponseDecoder
@@ -117,6 +120,19 @@ def expectation(sample: Sample) -> dict[str, Any]:
     return {name: value for name, value in sample.expected.items() if name != "derived_flags"}
 
 
+FROM_TEXTS = frozenset(
+    {"no_answer", "no_tool_call", "reasoning_is_answer", "think_tag_in_answer", "tokens_in_doubt", "unseen_tokens"}
+)
+"""Flags that follow from texts and counts, and not from timestamps."""
+
+
+def flags_from_texts(fold: Fold) -> frozenset[str]:
+    """Return the flags of a record that follow from what the attempt received, beside those of the wire."""
+    asked = Record(Identity("k", "c", 1, 1, 1, "p", "m-1", "Hello"), Timestamps(sent=0), Outcome.OK)
+    record = with_response(asked, fold, (), Redactor(()), sent_ns=0, epoch_ns=0)
+    return FROM_TEXTS.intersection(record.flags) - frozenset(fold.notes)
+
+
 def split(data: bytes, cuts: Sequence[int]) -> list[bytes]:
     """Return bytes cut at the given places."""
     edges = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
@@ -127,6 +143,13 @@ def split(data: bytes, cuts: Sequence[int]) -> list[bytes]:
 def test_sample_is_decoded_as_expected_in_one_read(sample: Sample) -> None:
     """A response in one read gives the fields that its sample expects, and no others."""
     assert observe(fold_of(sample, decode(sample, [sample.body]))) == expectation(sample)
+
+
+@pytest.mark.parametrize("sample", PURE, ids=lambda sample: sample.name)
+def test_sample_has_the_flags_that_follow_from_its_texts_and_counts(sample: Sample) -> None:
+    """A record derives them when it is read: a tag amid the answer, no answer at all, counts that cannot be."""
+    found = flags_from_texts(fold_of(sample, decode(sample, [sample.body])))
+    assert found == FROM_TEXTS.intersection(sample.expected.get("derived_flags", ()))
 
 
 @pytest.mark.parametrize("sample", PURE, ids=lambda sample: sample.name)

@@ -204,6 +204,22 @@ def test_a_resumed_run_sends_only_what_its_variants_lack(tmp_path: Path) -> None
     assert (done.returncode, f"{name('low')}: asked as a variant before" in done.stderr) == (2, True), done.stderr
 
 
+@pytest.mark.parametrize("name_of_text", ["system", "prefix", "suffix"])
+def test_a_secret_in_a_variant_is_not_sent(tmp_path: Path, name_of_text: str) -> None:
+    """It is found in a variant's texts as in a prompt, from the suite or from the command line."""
+    secret = {"MY_SERVICE_TOKEN": "tok-0123456789-abcdef"}
+    text = f"Use {secret['MY_SERVICE_TOKEN']} now"
+    write_yaml(tmp_path / "s.yaml", {"targets": ["sim/quick"], "cases": [{"id": "a", "prompt": "Hi"}]})
+    varied = {"variants": {"a": {name_of_text: text}}, "cases": [{"id": "a", "prompt": "Hi"}]}
+    write_yaml(tmp_path / "v.yaml", {"targets": ["sim/quick"], **varied})
+    for arguments in (("v.yaml",), ("s.yaml", "--vary", f'{name_of_text}="{text}",Hi')):
+        done = compare(tmp_path, "run", *arguments, "-o", "never", variables=secret)
+        assert done.returncode == 2
+        assert f"a `{name_of_text}` holds the value of MY_SERVICE_TOKEN" in done.stderr
+        assert secret["MY_SERVICE_TOKEN"] not in done.stderr
+    assert not (tmp_path / "never").exists()
+
+
 # Comparisons
 
 
@@ -240,7 +256,8 @@ def test_a_gate_judges_variants_of_one_run_and_of_two(tmp_path: Path) -> None:
     assert done.returncode == 1, done.stderr
     verdicts = json.loads((tmp_path / "new" / "difference.json").read_text(encoding="utf-8"))
     found = {each["target"]: each["verdict"] for each in verdicts["findings"]}
-    assert (found[low], found[high]) == ("regressed", "unchanged")
+    assert found.keys() == {low, high}
+    assert found[low] == "regressed", "each is compared with itself, of which this one alone has changed"
 
 
 def test_a_snapshot_keeps_a_file_for_each_variant(recorded: Path, tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ class MeasuredValue(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Measure:
+class SweptFigure:
     """A figure of a target: its name, and how it is read and written."""
 
     name: str
@@ -78,15 +78,15 @@ def _passed(figures: TargetFigures) -> MeasuredValue | None:
     return None if passed is None else MeasuredValue(passed.share, passed.interval)
 
 
-def _measures(shown: Sequence[TargetFigures]) -> list[Measure]:
+def _measures(shown: Sequence[TargetFigures]) -> list[SweptFigure]:
     """Return the figures that any of the targets has; a cost only where all of them are in one currency."""
     currencies = {cost.spent.currency for each in shown for cost in each.costs}
     measures = [
-        Measure("TTFT", lambda each: _median(each.summary.ttft_p50), seconds),
-        Measure("total", lambda each: _median(each.summary.total_p50), seconds),
-        Measure("tokens", _tokens, "{:,.0f}".format),
-        *(Measure(f"{each}/1,000", _cost, "{:,.4g}".format) for each in currencies if len(currencies) == 1),
-        Measure("passed", _passed, percent),
+        SweptFigure("TTFT", lambda each: _median(each.summary.ttft_p50), seconds),
+        SweptFigure("total", lambda each: _median(each.summary.total_p50), seconds),
+        SweptFigure("tokens", _tokens, "{:,.0f}".format),
+        *(SweptFigure(f"{each}/1,000", _cost, "{:,.4g}".format) for each in currencies if len(currencies) == 1),
+        SweptFigure("passed", _passed, percent),
     ]
     return [measure for measure in measures if any(map(measure.read, shown))]
 
@@ -118,7 +118,7 @@ class _Block:
     """Some columns side by side, with the rows' names left of them; narrow canvases have several blocks."""
 
     rows: Sequence[_Row]
-    columns: Sequence[tuple[Measure, Axis]]
+    columns: Sequence[tuple[SweptFigure, Axis]]
     top: float
     names: float
 
@@ -154,12 +154,12 @@ def draw_variants(run: Run, prefix: str = "variants", canvas: Canvas | None = No
     return Chart(TITLE, svg, _caption(run, rows), canvas.readings)
 
 
-def _describe(row: _Row, measures: Sequence[Measure]) -> str:
+def _describe(row: _Row, measures: Sequence[SweptFigure]) -> str:
     figures = ", ".join(measure.describe(row.figures) for measure in measures)
     return f"{row.figures.target}: {figures}, n {row.figures.summary.timed:,}"
 
 
-def _blocks(rows: Sequence[_Row], measures: Sequence[Measure], canvas: Canvas) -> list[_Block]:
+def _blocks(rows: Sequence[_Row], measures: Sequence[SweptFigure], canvas: Canvas) -> list[_Block]:
     names = min(widest((row.name for row in rows), SMALL) + 6, WIDEST_NAME)
     fitting = max(1, int((canvas.width - names) // (NARROWEST + GUTTER)))
     width = (canvas.width - names) / min(fitting, len(measures))
@@ -174,7 +174,7 @@ def _blocks(rows: Sequence[_Row], measures: Sequence[Measure], canvas: Canvas) -
     return blocks
 
 
-def _axis(measure: Measure, rows: Sequence[_Row], start: float, end: float, canvas: Canvas) -> Axis:
+def _axis(measure: SweptFigure, rows: Sequence[_Row], start: float, end: float, canvas: Canvas) -> Axis:
     found = [value for row in rows if (value := measure.read(row.figures)) is not None]
     values = [end for each in found for end in (each.value, *([each.interval.high] if each.interval else []))]
     if measure.write is percent:
@@ -197,7 +197,7 @@ def _draw_block(block: _Block, canvas: Canvas) -> str:
     return element("g", *headings, *names, *columns)
 
 
-def _draw_column(block: _Block, measure: Measure, axis: Axis, canvas: Canvas) -> str:
+def _draw_column(block: _Block, measure: SweptFigure, axis: Axis, canvas: Canvas) -> str:
     scale, room = axis.scale, axis.scale.end - axis.scale.start + GUTTER - 4
     points = [
         None if (found := measure.read(row.figures)) is None else (scale(found.value), y)
@@ -231,7 +231,7 @@ def _draw_line(rows: Sequence[_Row], points: Sequence[Point | None]) -> list[str
     return [soft(d=line(through)) for _, through in runs if len(through) > 1]
 
 
-def _draw_mark(row: _Row, measure: Measure, axis: Axis, point: Point, canvas: Canvas) -> str:
+def _draw_mark(row: _Row, measure: SweptFigure, axis: Axis, point: Point, canvas: Canvas) -> str:
     found, colour, bar = measure.read(row.figures), series_colour(row.place), ""
     if found is not None and found.interval is not None:
         ends = [(axis.scale(end), point[1]) for end in (found.interval.low, found.interval.high)]

@@ -280,6 +280,9 @@ def test_a_snapshot_keeps_a_file_for_each_variant(recorded: Path, tmp_path: Path
     assert done.returncode == 1
     assert f"sum · {name('high')}" in done.stdout
     assert name("low") not in done.stdout
+    succeed(tmp_path, "run", "s.yaml", "-m", "sim/*#low", "-o", "some")
+    done = compare(tmp_path, "snapshot", "s.yaml", "--from", "some")
+    assert (done.returncode, "does not ask it any more" in done.stdout) == (0, False), "others are only left out"
     write_yaml(tmp_path / "s.yaml", {**SUITE, "targets": ["sim/quick"]})
     succeed(tmp_path, "run", "s.yaml", "-o", "less")
     done = compare(tmp_path, "snapshot", "s.yaml", "--from", "less")

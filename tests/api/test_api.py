@@ -315,7 +315,7 @@ def test_every_keyword_of_run_reaches_the_options() -> None:
     """Each documented keyword sets a field of `RunOptions`: none is accepted and ignored."""
     given_options: dict[str, Any] = {
         "targets": "sim/quick", "provider": ["sim"], "skip_missing": True, "env_file": "a.env", "allow_host": "h.test",
-        "reply_limit": "32MiB",
+        "reply_limit": "32MiB", "vary": {"thinking": ["off"], "seed": (1, 2)},
             "concurrency": 2,
         "output": ["a", "b.csv"], "bom": True, "case": "a*", "repeat": 3, "seed": 4, "warmup_requests": 1,
         "order": "blocks", "lead": 5, "adaptive": True, "rate": 2.5, "arrivals": "poisson", "duration": 60,

@@ -15,11 +15,11 @@ from runner.analysis.target_figures import TargetFigures, target_figures
 from runner.analysis.variants import ModelVariants, group_variants
 from runner.outputs.charts.axis import Axis, Quantity, draw_ticks_below, draw_vertical_rules, time_quantity
 from runner.outputs.charts.canvas import Canvas
-from runner.outputs.charts.chart import Chart, join_sentences, left_out, sizes
+from runner.outputs.charts.chart import Chart, describe_chart, join_sentences, left_out, sizes
 from runner.outputs.charts.labels import SMALL, draw_label, draw_name, elide, widest
 from runner.outputs.charts.svg import Point, dots, element, figure, line, series_colour
 from runner.outputs.text.figures import MISSING, interval_ends, percent, seconds
-from runner.outputs.text.language import _
+from runner.outputs.text.language import _, clauses, labelled, listed, said
 
 TITLE = "Variants of each model"
 ROW, ABOVE_MODEL, TOP, BELOW, BETWEEN_BLOCKS = 19.0, 26.0, 20.0, 22.0, 14.0
@@ -54,9 +54,10 @@ class SweptFigure:
         """Return the figure with its interval, if it has one: `TTFT 120 ms [110 to 140 ms]`."""
         found = self.read(figures)
         if found is None:
-            return f"{self.name} {MISSING}"
+            return _("{name} {figures}", name=_(self.name), figures=MISSING)
         ends = interval_ends(found.interval, self.write)
-        return f"{self.name} {self.write(found.value)}" + (f" [{ends}]" if ends else "")
+        figure_and_ends = self.write(found.value) + (f" [{ends}]" if ends else "")
+        return _("{name} {figures}", name=_(self.name), figures=figure_and_ends)
 
 
 def _median(statistic: Statistic | None) -> MeasuredValue | None:
@@ -148,15 +149,15 @@ def draw_variants(run: Run, prefix: str = "variants", canvas: Canvas | None = No
         return None
     blocks = _blocks(rows, measures, canvas)
     content = "".join(_draw_block(block, canvas) for block in blocks)
-    descriptions = "; ".join(_describe(row, measures) for row in rows)
+    description = describe_chart(TITLE, clauses(_describe(row, measures) for row in rows))
     height = blocks[-1].bottom + BELOW
-    svg = figure(prefix, TITLE, f"{TITLE}. {descriptions}.", height, content, width=canvas.width)
+    svg = figure(prefix, _(TITLE), description, height, content, width=canvas.width)
     return Chart(TITLE, svg, _caption(run, rows), canvas.readings)
 
 
 def _describe(row: _Row, measures: Sequence[SweptFigure]) -> str:
-    figures = ", ".join(measure.describe(row.figures) for measure in measures)
-    return f"{row.figures.target}: {figures}, n {row.figures.summary.timed:,}"
+    figures = [measure.describe(row.figures) for measure in measures]
+    return labelled(said(str(row.figures.target)), listed([*figures, f"n {row.figures.summary.timed:,}"]))
 
 
 def _blocks(rows: Sequence[_Row], measures: Sequence[SweptFigure], canvas: Canvas) -> list[_Block]:

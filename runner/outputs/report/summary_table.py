@@ -14,7 +14,8 @@ from runner.core.percentiles import name_extreme, name_percentile, smallest_samp
 from runner.outputs.report.baseline import FigureDelta, deltas_of
 from runner.outputs.report.comparison_grid import TargetColumn
 from runner.outputs.text.figures import MISSING, interval_ends, percent, rate, seconds
-from runner.outputs.text.language import _, join
+from runner.outputs.text.labels import name_in_words
+from runner.outputs.text.language import _, listed
 from runner.outputs.text.variants import describe_settings
 from runner.pricing.money import write_amount
 
@@ -71,7 +72,7 @@ def tabulate_targets(
     ]
     found = [(heading, cells) for heading, cells in read_all if any(cell != EMPTY for cell in cells)]
     rows = [
-        SummaryRow(columns[at].label, at, columns[at].summary.simulated, tuple(cells[at] for _, cells in found), *more)
+        SummaryRow(columns[at].name, at, columns[at].summary.simulated, tuple(cells[at] for _, cells in found), *more)
         for at, *more in _in_order(columns)
     ]
     return PageSummary(tuple(heading for heading, _ in found), tuple(rows))
@@ -87,10 +88,10 @@ def _in_order(columns: Sequence[TargetColumn]) -> Iterator[tuple[int, str | None
     for at, (model, rank) in enumerate(zip(models, ranks, strict=True)):
         if model is not None:
             best[model] = min(best.get(model, (rank, at)), (rank, at))
-    headed = set[MeasuredTarget | None]([None])
+    headed = set[MeasuredTarget | None]()
     for at in sorted(range(len(columns)), key=lambda at: (best.get(models[at], (ranks[at], at)), at)):
         model, settings = models[at], columns[at].run.header.variants.get(columns[at].target.name)
-        heading = None if model in headed else str(model)
+        heading = None if model is None or model in headed else name_in_words(model)
         headed.add(model)
         yield at, heading, None if settings is None else describe_settings(settings)
 
@@ -104,12 +105,8 @@ def _model_of(column: TargetColumn) -> MeasuredTarget | None:
 
 def describe_columns(percents: Sequence[float]) -> str:
     """Return the sentences that explain the summary's columns."""
-    needs = join(
-        ", ",
-        (
-            _("{name} needs {n} requests", name=name_percentile(each), n=f"{smallest_sample(each):,}")
-            for each in percents
-        ),
+    needs = listed(
+        _("{name} needs {n} requests", name=name_percentile(each), n=f"{smallest_sample(each):,}") for each in percents
     )
     tails = _(" Others are by nearest rank: {needs}; below that the extreme stands in, by name.", needs=needs)
     return (

@@ -3,9 +3,11 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal, cast, get_args
 
 from runner.simulator.request import RequestError
 
+Effort = Literal["low", "medium", "high"]
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 STOPS_MAX = 16
 
@@ -20,7 +22,7 @@ class ChatMessage:
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """A chat request, without the parameters that a simulated model cannot obey (temperature, top_p)."""
+    """A chat request, without the parameters that a simulated model cannot obey (top_p, response_format)."""
 
     model: str
     messages: tuple[ChatMessage, ...]
@@ -31,6 +33,9 @@ class ChatRequest:
     stop: tuple[str, ...] = ()
     seed: int | None = None
     thinking_off: bool = False
+    effort: Effort | None = None
+    """How much it is to think, `medium` where it is to think and not said how much; None as the persona does."""
+    temperature: float | None = None
     summarise: bool = False
     """Whether a summary of the reasoning is asked for, in place of the reasoning."""
 
@@ -65,7 +70,9 @@ def parse_chat(body: bytes) -> ChatRequest:
         max_tokens=_max_tokens(fields),
         stop=stop_texts(fields.get("stop"), "stop"),
         seed=integer(fields, "seed"),
-        thinking_off=_thinking_off(fields.get("thinking")),
+        thinking_off=_thinking_off(fields.get("thinking")) or fields.get("reasoning_effort") == "none",
+        effort=_effort(fields),
+        temperature=temperature_of(fields),
     )
 
 
@@ -156,6 +163,29 @@ def _thinking_off(thinking: object) -> bool:
     if not isinstance(thinking, dict) or thinking.get("type") not in ("enabled", "disabled", "auto"):
         raise invalid("thinking", '{"type": "enabled"}, {"type": "disabled"} or {"type": "auto"}')
     return bool(thinking["type"] == "disabled")
+
+
+def _effort(fields: Mapping[str, object]) -> Effort | None:
+    thinking = fields.get("thinking")
+    is_on = isinstance(thinking, dict) and thinking.get("type") == "enabled"
+    return effort_of(fields.get("reasoning_effort"), "reasoning_effort") or ("medium" if is_on else None)
+
+
+def effort_of(effort: object, param: str) -> Effort | None:
+    """Return an effort of reasoning, None where it is absent or `none`."""
+    if effort not in (None, "none", *get_args(Effort)):
+        raise invalid(param, f"none, {', '.join(get_args(Effort))}")
+    return None if effort == "none" else cast("Effort | None", effort)
+
+
+def temperature_of(fields: Mapping[str, object]) -> float | None:
+    """Return the temperature, None where it is absent."""
+    temperature = fields.get("temperature")
+    if temperature is None:
+        return None
+    if isinstance(temperature, bool) or not isinstance(temperature, int | float) or not 0 <= temperature <= 2:
+        raise invalid("temperature", "a number from 0 to 2")
+    return float(temperature)
 
 
 def _messages(messages: object) -> tuple[ChatMessage, ...]:

@@ -10,12 +10,15 @@ from runner.simulator.answer import TimedAnswer
 from runner.simulator.chat import (
     ChatMessage,
     ChatRequest,
+    Effort,
+    effort_of,
     flag,
     integer,
     invalid,
     model_name,
     parse_object,
     stop_texts,
+    temperature_of,
     without_surrogates,
 )
 from runner.simulator.request import HttpRequest, RequestError
@@ -60,6 +63,8 @@ def parse_messages(request: HttpRequest) -> ChatRequest:
         max_tokens=max_tokens,
         stop=stop_texts(fields.get("stop_sequences"), "stop_sequences"),
         thinking_off=_thinking_off(fields.get("thinking"), max_tokens),
+        effort=_effort(fields.get("output_config")),
+        temperature=temperature_of(fields),
     )
 
 
@@ -124,6 +129,12 @@ def _thinking_off(thinking: object, max_tokens: int) -> bool:
         if budget is None or not SMALLEST_BUDGET <= budget < max_tokens:
             raise invalid("thinking.budget_tokens", f"from {SMALLEST_BUDGET} to less than 'max_tokens'")
     return bool(kind == "disabled")
+
+
+def _effort(output: object) -> Effort | None:
+    if output is not None and not isinstance(output, dict):
+        raise invalid("output_config", "an object")
+    return effort_of(output.get("effort"), "output_config.effort") if output else None
 
 
 def _sign(thinking: str) -> str:

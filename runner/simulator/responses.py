@@ -8,11 +8,13 @@ from runner.simulator.answer import TimedAnswer
 from runner.simulator.chat import (
     ChatMessage,
     ChatRequest,
+    effort_of,
     flag,
     integer,
     invalid,
     model_name,
     parse_object,
+    temperature_of,
     without_surrogates,
 )
 from runner.simulator.request import HttpRequest, RequestError
@@ -20,6 +22,9 @@ from runner.simulator.response import JSON_TYPE, Envelope, Response, Step, encod
 
 ROLES = ("system", "developer", "user", "assistant")
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh")
+NEAREST: Mapping[object, object] = {"minimal": "low", "xhigh": "high"}
+"""Efforts that no persona has -> the nearest that it has."""
+
 SUMMARIES = ("auto", "concise", "detailed")
 
 FOREIGN = ("messages", "max_tokens", "max_completion_tokens", "n", "seed", "stop", "stream_options")
@@ -54,6 +59,8 @@ def parse_responses(request: HttpRequest) -> ChatRequest:
         include_usage=True,
         max_tokens=max_tokens,
         thinking_off=effort == "none",
+        effort=effort_of(NEAREST.get(effort, effort), "reasoning.effort"),
+        temperature=temperature_of(fields),
         summarise=summary is not None,
     )
 

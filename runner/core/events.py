@@ -95,6 +95,14 @@ class ChoiceKept:
 
 
 @dataclass(frozen=True, slots=True)
+class CallChanged:
+    """The text of tool calls that follows belongs to this call of the reply; pieces of several may alternate."""
+
+    at_ns: int
+    call: str
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerWasReasoning:
     """All answer text so far was reasoning: a closing think tag has come without an opening one."""
 
@@ -187,7 +195,7 @@ class Ended:
     at_ns: int
 
 
-Revision = WholeMessage | ChoiceChanged | ChoiceKept | AnswerWasReasoning
+Revision = WholeMessage | ChoiceChanged | ChoiceKept | CallChanged | AnswerWasReasoning
 """Events that say how text that has already come is to be read."""
 
 Notice = Usage | Finished | SignedThinking | StreamDone | Flagged

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from runner.core.events import (
     AnswerWasReasoning,
+    CallChanged,
     Channel,
     ChoiceChanged,
     ChoiceKept,
@@ -69,6 +70,8 @@ class Fold:
         self._notes: set[str] = set()
         self._choices: list[tuple[int, str]] = []
         """Where the choice number changed: (number of text events before, choice)."""
+        self._calls: list[tuple[int, str]] = []
+        """Where the tool call changed: (characters of tool calls before, call)."""
         self._texts_at_finish: int | None = None
         self._repeats: list[int] = []
         """The places of pieces that equal all text of their channel before them, since repetitions were dropped."""
@@ -146,7 +149,7 @@ class Fold:
                 if event.alone:
                     self._add_text(Text(event.at_ns, channel, text))
                 continue  # what was heard is not copied for each of a million such messages
-            heard = self._texts[channel].getvalue()
+            heard = self.text(channel) or ""
             if text.startswith(heard):
                 if len(text) > len(heard):
                     self._add_text(Text(event.at_ns, channel, text[len(heard) :]))
@@ -161,6 +164,8 @@ class Fold:
                 self._take_whole(event)
             case ChoiceChanged():
                 self._choices.append((len(self._at_ns), event.choice))
+            case CallChanged():
+                self._calls.append((self._texts[Channel.TOOL].tell(), event.call))
             case ChoiceKept():
                 pieces = [
                     piece
@@ -169,6 +174,7 @@ class Fold:
                 ]
                 self._rebuild(pieces)
                 self._choices.clear()
+                self._calls.clear()
             case AnswerWasReasoning():
                 self._move_answer()
 
@@ -205,7 +211,7 @@ class Fold:
             self._rebuild([piece for place, piece in enumerate(self._pieces()) if place not in repeated])
         self._repeats.clear()
         for channel in grown:
-            if channel not in self._not_cumulative:
+            if channel not in self._not_cumulative and not (channel is Channel.TOOL and len(self._calls) > 1):
                 self._take_apart_cumulative(channel)
         self._searched = {channel: text.tell() for channel, text in self._texts.items()}
 
@@ -343,8 +349,18 @@ class Fold:
         return self._at_ns
 
     def text(self, channel: Channel) -> str | None:
-        """Return the whole text of a channel; None if there is none."""
-        return self._texts[channel].getvalue() or None
+        """Return the whole text of a channel, that of tool calls call by call; None if there is none."""
+        text = self._texts[channel].getvalue()
+        if channel is Channel.TOOL and len(self._calls) > 1:
+            text = self._call_by_call(text)
+        return text or None
+
+    def _call_by_call(self, text: str) -> str:
+        """Return the text of tool calls whose pieces alternate, with the pieces of each call together."""
+        by_call: dict[str, list[str]] = {"": [text[: self._calls[0][0]]]}
+        for (start, call), (end, _) in pairwise([*self._calls, (len(text), "")]):
+            by_call.setdefault(call, []).append(text[start:end])
+        return "".join(piece for pieces in by_call.values() for piece in pieces)
 
     @property
     def notes(self) -> tuple[str, ...]:

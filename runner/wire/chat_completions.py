@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from msgspec import DecodeError, Meta, Struct, field
 from msgspec.json import Decoder
 
-from runner.core.events import Channel, EmptyChunk, Event, Finished, Flagged, Text, Usage, WholeMessage
+from runner.core.events import CallChanged, Channel, EmptyChunk, Event, Finished, Flagged, Text, Usage, WholeMessage
 from runner.core.finish_reasons import FinishClass, classify_reason
 from runner.core.record_from_events import Fold
 from runner.wire.choice_numbers import ChoiceNumbers
@@ -156,12 +156,14 @@ class ChatCompletionsDecoder:
         return self._choices.select(choices, _channels_of, _finishes, at_ns)
 
     def _take_calls(self, choice: Choice, at_ns: int, events: list[Event]) -> Choice:
-        """Return a choice whose tool calls repeat nothing, and add the flags about it to the events."""
+        """Return a choice whose tool calls repeat nothing; add the flags about it, and another call, to the events."""
         delta = as_object(choice.get("delta"))
         if not delta.get("tool_calls"):
             return choice
         added = {**choice, "delta": self._tool_calls.without_repeated(delta)}
         events += [Flagged(at_ns, flag) for flag in self._tool_calls.take_flags()]
+        if (call := self._tool_calls.take_change(delta)) is not None:
+            events.append(CallChanged(at_ns, replace_halves(call)[0]))
         return added
 
     def _note_texts(self, choices: Sequence[Choice], events: Sequence[Event], at_ns: int) -> list[Event]:

@@ -1,7 +1,8 @@
 """The decoder of the Messages dialect: the events of Anthropic's published format, from any server that speaks it.
 
 A reply is a list of content blocks. What a piece adds is read from the piece itself and not from the block that its
-index names: servers skip, repeat and interleave indexes, and leave out a block's beginning.
+index names: servers skip, repeat and interleave indexes, and leave out a block's beginning. The index only tells which
+of several tool calls a piece belongs to, if a call has begun under it.
 """
 
 import re
@@ -12,7 +13,18 @@ from typing import Annotated, ClassVar, Literal
 from msgspec import DecodeError, Meta, Struct
 from msgspec.json import Decoder
 
-from runner.core.events import Channel, EmptyChunk, Event, Finished, Flagged, SignedThinking, StreamDone, Text, Usage
+from runner.core.events import (
+    CallChanged,
+    Channel,
+    EmptyChunk,
+    Event,
+    Finished,
+    Flagged,
+    SignedThinking,
+    StreamDone,
+    Text,
+    Usage,
+)
 from runner.core.finish_reasons import FinishClass, classify_reason
 from runner.wire.chat_completions import PING
 from runner.wire.error_body import find_error, first_object, reports_error
@@ -49,6 +61,9 @@ class MessagesDecoder:
         self._usage = UsageCounts()
         self._thoughts: dict[str, _Thought] = {}
         """Index -> a block of thinking that has not ended."""
+        self._calls: dict[str, str] = {}
+        """Index -> the tool call that has begun there and not ended, by its number in the reply."""
+        self._calls_begun, self._call = 0, ""
         self._had_text = self._is_finished = False
         self._unread_ns: int | None = None
         """When a delta came that held something, but no text that can be read."""
@@ -127,6 +142,7 @@ class MessagesDecoder:
             case "content_block_delta":
                 return self._add_to_block(index, as_object(value.get("delta")), at_ns, origin_ns)
             case "content_block_stop":
+                self._calls.pop(index, None)
                 return self._end_blocks([index], at_ns)
             case "message_delta":
                 ended = self._end_blocks([*self._thoughts], at_ns)
@@ -145,13 +161,28 @@ class MessagesDecoder:
         """Return the text with which a block begins; in a stream that is a tool's name alone, as a rule."""
         ended = self._end_blocks([index], at_ns)
         kind = str(block.get("type"))
+        self._calls.pop(index, None)
         if kind == "redacted_thinking":
             return [*ended, *_signed({"type": kind}, "data", block.get("data"), at_ns)]
         if not CALL.fullmatch(kind):
             return [*ended, *self._add_to_block(index, block, at_ns, origin_ns)]
         name, given = block.get("name"), block.get("input")
         call = (name if isinstance(name, str) else "") + (write_json(given) if given else "")
-        return [*ended, Text(at_ns, Channel.TOOL, call, origin_ns)] if call else ended
+        self._calls_begun += 1
+        self._calls[index] = str(self._calls_begun)
+        return [
+            *ended,
+            *self._enter_call(index, at_ns),
+            *([Text(at_ns, Channel.TOOL, call, origin_ns)] if call else []),
+        ]
+
+    def _enter_call(self, index: str, at_ns: int) -> list[Event]:
+        """Return an event if a piece belongs to another tool call than the piece before."""
+        call = self._calls.get(index, self._call)
+        if call == self._call:
+            return []
+        self._call = call
+        return [CallChanged(at_ns, call)]
 
     def _add_to_block(self, index: str, delta: Mapping[str, object], at_ns: int, origin_ns: int | None) -> list[Event]:
         """Return the text that a delta adds, and keep what a later turn may have to give back."""
@@ -164,7 +195,8 @@ class MessagesDecoder:
             block.signature += signature if isinstance(signature, str) else ""
         elif not texts and str(delta.get("type")).endswith("_delta") and delta.get("type") not in WITHOUT_TEXT:
             self._unread_ns = at_ns
-        return [Text(at_ns, channel, text, origin_ns) for channel, text in texts if text]
+        entered = self._enter_call(index, at_ns) if any(channel is Channel.TOOL for channel, _ in texts) else []
+        return [*entered, *(Text(at_ns, channel, text, origin_ns) for channel, text in texts if text)]
 
     def _end_blocks(self, indexes: Iterable[str], at_ns: int) -> list[Event]:
         """Return the signed thinking of blocks that have ended."""

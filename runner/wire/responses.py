@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar, Literal, NamedTuple
 from msgspec import DecodeError, Meta, Struct
 from msgspec.json import Decoder
 
-from runner.core.events import Channel, EmptyChunk, Event, Failed, Finished, Flagged, StreamDone, Text
+from runner.core.events import CallChanged, Channel, EmptyChunk, Event, Failed, Finished, Flagged, StreamDone, Text
 from runner.wire.chat_completions import PING
 from runner.wire.error_body import find_error, first_object, has_error_object, one_line
 from runner.wire.failure import failure
@@ -90,6 +90,8 @@ class ResponsesDecoder:
         """Channel and part of the output -> the text that has come for it, as it was sent."""
         self._named: set[str] = set()
         """The parts of the output whose tool has been named."""
+        self._call: str | None = None
+        """The part to which the last text of a tool call belongs."""
         self._had_text = False
         self._unread_ns: int | None = None
         """When a delta came that held something, but no text that can be read."""
@@ -182,6 +184,9 @@ class ResponsesDecoder:
         for kind, text in texts:
             if text:
                 self._note(kind, key, text)
+                if kind.channel is Channel.TOOL and key in self._named and key != self._call:
+                    self._call = key
+                    events.append(CallChanged(at_ns, key))
                 new = self._text.add(Text(at_ns, kind.channel, text, origin_ns), kind.source)
                 is_flagged = kind is REFUSAL or (kind is SUMMARY and new)  # some servers repeat the reasoning in it
                 events += [*new, Flagged(at_ns, FLAGS[kind])] if is_flagged else new

@@ -181,6 +181,8 @@ class ToolCalls:
     _arguments: dict[object, StringIO] = field(default_factory=dict)
     """Index of a call -> its arguments so far."""
     _flags: set[str] = field(default_factory=set)
+    _current: str | None = None
+    """The call to which the last delta belongs."""
 
     def take_flags(self) -> list[str]:
         """Return flags about calls since the last time."""
@@ -193,6 +195,22 @@ class ToolCalls:
         if not isinstance(calls, list) or not all(isinstance(call, dict) for call in calls):
             return part
         return {**part, "tool_calls": [self._shorten(call) for call in calls]}
+
+    def take_change(self, part: Mapping[str, object]) -> str | None:
+        """Return the call to which a delta belongs, if it has one call, and another one than the delta before.
+
+        `without_repeated` has had the delta before.
+        """
+        calls = objects_of(part.get("tool_calls"))
+        if len(calls) != 1 or "index" not in calls[0]:
+            return None
+        index = str(calls[0]["index"])
+        call_id, _ = self._named.get(index, (None, None))
+        call = f"{index} {call_id}"
+        if call == self._current:
+            return None
+        self._current = call
+        return call
 
     def _shorten(self, call: Mapping[str, object]) -> Mapping[str, object]:
         function, index = as_object(call.get("function")), str(call.get("index"))

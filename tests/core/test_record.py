@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from runner.core.bursts import BURST_US
 from runner.core.events import (
+    CallChanged,
     Channel,
     EmptyChunk,
     Ended,
@@ -596,6 +597,43 @@ def test_the_first_failure_is_kept() -> None:
     """Later failures are consequences of the first."""
     first, second = Failed(1, Outcome.PROVIDER_ERROR, "first"), Failed(2, Outcome.CONNECTION, "second")
     assert folded(first, second).failed is first
+
+
+CALL_PIECES = st.lists(st.tuples(st.sampled_from("xyz"), st.text("ab{}", min_size=1, max_size=5)), max_size=12)
+
+
+@given(CALL_PIECES)
+def test_alternating_pieces_of_tool_calls_are_read_call_by_call(pieces: list[tuple[str, str]]) -> None:
+    """The calls stand in the order in which they began; the text events stay as they arrived."""
+    events: list[Event] = []
+    for at_ns, (call, said) in enumerate(pieces):
+        events += [CallChanged(at_ns, call), text(at_ns, said, Channel.TOOL)]
+    fold = folded(*events, Finished(20, "tool_calls"), StreamDone(21))
+    begun = dict.fromkeys(call for call, _ in pieces)
+    expected = "".join(said for call in begun for each, said in pieces if each == call)
+    assert (fold.text(Channel.TOOL) or "", fold.notes) == (expected, ())
+    assert fold.text_events(0).lengths == tuple(len(said) for _, said in pieces)
+
+
+def test_a_repetition_in_the_answer_moves_no_tool_call() -> None:
+    """Where a call begins is counted in the text of the calls, so that dropped pieces of the answer do not shift it."""
+    pieces: list[Event] = [text(1, "Hello"), text(2, "Hello")]
+    for at_ns, call in enumerate("xyxy", start=3):
+        pieces += [CallChanged(at_ns, call), text(at_ns, call + str(at_ns), Channel.TOOL)]
+    fold = folded(*pieces, Finished(20, "tool_calls"))
+    assert (fold.text(Channel.ANSWER), fold.text(Channel.TOOL)) == ("Hello", "x3x5y4y6")
+
+
+def test_two_calls_of_which_one_begins_like_the_other_are_not_cumulative() -> None:
+    """Pieces of two calls are never one text so far."""
+    calls = (
+        CallChanged(1, "x"),
+        text(1, "read", Channel.TOOL),
+        CallChanged(2, "y"),
+        text(2, "read_file", Channel.TOOL),
+    )
+    fold = folded(*calls, Finished(3, "tool_calls"), StreamDone(4))
+    assert (fold.text(Channel.TOOL), fold.notes) == ("readread_file", ())
 
 
 def test_a_later_response_start_only_adds_the_request_id() -> None:

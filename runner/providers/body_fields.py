@@ -90,6 +90,15 @@ def thinking_fields(
     return dict(known[setting]), None
 
 
+def merge_fields(body: Body, fields: Mapping[str, object], merged: Iterable[str]) -> Body:
+    """Return a body with further fields, which replace its own; of the objects named in `merged` single members."""
+    names, found = frozenset(merged), {**body}
+    for name, value in fields.items():
+        known = body.get(name) if name in names else None
+        found[name] = {**known, **value} if isinstance(known, Mapping) and isinstance(value, Mapping) else value
+    return found
+
+
 def matches_any(model: str, globs: Iterable[str]) -> bool:
     """Return whether a model's name matches one of the globs."""
     return any(fnmatchcase(model, glob) for glob in globs)

@@ -5,7 +5,15 @@ from itertools import groupby
 from typing import Any
 
 from runner.core.suite import Parameters, Thinking
-from runner.providers.body_fields import Body, BodyBuilder, Messages, Notes, sampling_fields, thinking_fields
+from runner.providers.body_fields import (
+    Body,
+    BodyBuilder,
+    Messages,
+    Notes,
+    merge_fields,
+    sampling_fields,
+    thinking_fields,
+)
 from runner.providers.provider_row import Parameter, Row
 
 MAX_TOKENS = 8192
@@ -30,6 +38,9 @@ THINKING: Mapping[Thinking, Mapping[str, object]] = {
 }
 """Setting of `thinking` -> its fields as they are published."""
 
+MERGED = ("output_config",)
+"""Objects of the body in which later fields replace single members, such as the format beside the effort."""
+
 
 def _fields(row: Row, model: str, parameters: Parameters) -> tuple[Body, Notes]:
     sampling, notes = sampling_fields(row, model, parameters, NAMES, "the Messages API")
@@ -37,8 +48,23 @@ def _fields(row: Row, model: str, parameters: Parameters) -> tuple[Body, Notes]:
         sampling["max_tokens"] = MAX_TOKENS
         notes.append(f"the Messages API requires max_tokens, so {MAX_TOKENS} was sent to {model}")
     thinking, note = thinking_fields(row, model, parameters.thinking, "messages", THINKING)
+    output, unsent = _format_fields(model, parameters.response_format)
     body: Body = {"model": model, **sampling, "stream": parameters.stream}
-    return body | thinking | dict(parameters.extra_body), (*notes, *([note] if note else []))
+    for fields in (thinking, output, parameters.extra_body):
+        body = merge_fields(body, fields, MERGED)
+    return body, (*notes, *filter(None, (note, unsent)))
+
+
+def _format_fields(model: str, response_format: Mapping[str, object] | None) -> tuple[Body, str | None]:
+    """Return the fields that stand for a `response_format`, or a note that the dialect has none for it."""
+    if response_format is None or response_format.get("type") == "text":
+        return {}, None
+    described = response_format.get("json_schema", response_format)
+    schema = described.get("schema") if isinstance(described, Mapping) else None
+    if schema is None:
+        kind = response_format.get("type", "one without a type")
+        return {}, f"the Messages API takes only a response_format with a schema, so {kind} was not sent to {model}"
+    return {"output_config": {"format": {"type": "json_schema", "schema": schema}}}, None
 
 
 def _with_messages(body: Body, messages: Messages) -> Body:

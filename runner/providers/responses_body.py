@@ -3,7 +3,15 @@
 from collections.abc import Mapping
 
 from runner.core.suite import Parameters, Thinking
-from runner.providers.body_fields import Body, BodyBuilder, Messages, Notes, sampling_fields, thinking_fields
+from runner.providers.body_fields import (
+    Body,
+    BodyBuilder,
+    Messages,
+    Notes,
+    merge_fields,
+    sampling_fields,
+    thinking_fields,
+)
 from runner.providers.provider_row import Parameter, Row
 
 NAMES: Mapping[Parameter, str] = {
@@ -27,10 +35,16 @@ def _fields(row: Row, model: str, parameters: Parameters) -> tuple[Body, Notes]:
     thinking, note = thinking_fields(row, model, parameters.thinking, "responses", THINKING)
     # Not stored by the provider: each request has the whole conversation, and none refers to an earlier one.
     body: Body = {"model": model, **sampling, "stream": parameters.stream, "store": False, **thinking}
-    for name, value in parameters.extra_body.items():
-        known = body.get(name) if name in MERGED else None
-        body[name] = {**known, **value} if isinstance(known, Mapping) and isinstance(value, Mapping) else value
-    return body, (*notes, *([note] if note else []))
+    if parameters.response_format is not None:
+        body["text"] = {"format": _text_format(parameters.response_format)}
+    return merge_fields(body, parameters.extra_body, MERGED), (*notes, *([note] if note else []))
+
+
+def _text_format(response_format: Mapping[str, object]) -> Body:
+    """Return a `response_format` as this dialect has it: the members of its `json_schema` stand beside the type."""
+    fields = dict(response_format)
+    schema = fields.pop("json_schema", None)
+    return {**fields, **schema} if isinstance(schema, Mapping) else dict(response_format)
 
 
 def _with_messages(body: Body, messages: Messages) -> Body:

@@ -221,7 +221,8 @@ class ParametersSchema(StrictModel):
     )
     suffix: Text | None = Field(default=None, description="Text behind each of the user's prompts, as it is.")
     response_format: Mapping[str, JsonValue] | None = Field(
-        default=None, description="The form that the reply must have, such as {type: json_object}; sent as it is."
+        default=None,
+        description="The form that the reply must have, such as {type: json_object}, as chat completions have it.",
     )
 
 

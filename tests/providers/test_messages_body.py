@@ -1,6 +1,7 @@
 """The request builder of the Messages dialect: what each parameter becomes, and the history that it sends."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -70,6 +71,37 @@ def test_thinking_is_sent_as_published_or_as_the_row_of_this_api_says(
     budget: Any = {"thinking": {"type": "enabled", "budget_tokens": 2000}}
     own = Row(api="messages", thinking={setting: budget})
     assert request_body(own, "m", asked) == ({**plain, **budget}, ())
+
+
+SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}}
+FORM = {"type": "json_schema", "json_schema": {"name": "n", "strict": True, "schema": SCHEMA}}
+EFFORT_LOW = {"thinking": {"type": "adaptive", "display": "summarized"}, "output_config": {"effort": "low"}}
+
+
+def test_the_schema_of_a_response_format_is_sent_beside_the_effort() -> None:
+    """It is a member of output_config, in chat completions' form of it or in the flat one; extra_body overrides it."""
+    plain = {"model": "m", "max_tokens": 5, "stream": True, "thinking": EFFORT_LOW["thinking"]}
+    sent_format = {"type": "json_schema", "schema": SCHEMA}
+    for form in (FORM, {"type": "json_schema", "name": "n", "schema": SCHEMA}):
+        asked = Parameters(api="messages", max_tokens=5, thinking="low", response_format=form)
+        expected = {**plain, "output_config": {"effort": "low", "format": sent_format}}
+        assert request_body(Row(), "m", asked) == (expected, ())
+        other = replace(asked, extra_body={"output_config": {"format": {"type": "x"}}})
+        assert request_body(Row(), "m", other)[0]["output_config"] == {"effort": "low", "format": {"type": "x"}}
+
+
+def test_a_response_format_without_a_schema_is_noted() -> None:
+    """JSON in any shape cannot be asked for; text is what every reply is."""
+    plain = {"model": "m", "max_tokens": 5, "stream": True}
+    for form, notes in (
+        ({"type": "text"}, ()),
+        (
+            {"type": "json_object"},
+            ("the Messages API takes only a response_format with a schema, so json_object was not sent to m",),
+        ),
+    ):
+        asked = Parameters(api="messages", max_tokens=5, response_format=form)
+        assert request_body(Row(), "m", asked) == (plain, notes)
 
 
 def test_refused_parameters_of_anthropics_models_are_left_out_in_this_api_too() -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import get_args
@@ -584,6 +585,21 @@ def test_the_form_of_the_reply_is_sent_as_it_is() -> None:
     assert request_body(row_of("openai"), "m", Parameters(response_format=form))[0]["response_format"] == form
     both = Parameters(response_format=form, extra_body={"response_format": {"type": "text"}})
     assert request_body(row_of("openai"), "m", both)[0]["response_format"] == {"type": "text"}
+
+
+def test_the_form_of_the_reply_is_the_format_of_the_text_in_the_responses_api() -> None:
+    """The members of `json_schema` stand beside the type; `extra_body` adds to `text`, or overrides the format."""
+    schema = {"name": "n", "strict": True, "schema": {"type": "object"}}
+    for form, sent in (
+        ({"type": "json_object"}, {"type": "json_object"}),
+        ({"type": "json_schema", "json_schema": schema}, {"type": "json_schema", **schema}),
+        ({"type": "json_schema", **schema}, {"type": "json_schema", **schema}),
+    ):
+        asked = Parameters(api="responses", response_format=form, extra_body={"text": {"verbosity": "low"}})
+        body, notes = request_body(row_of("openai"), "m", asked)
+        assert (body["text"], "response_format" in body, notes) == ({"format": sent, "verbosity": "low"}, False, ())
+        other = replace(asked, extra_body={"text": {"format": {"type": "text"}}})
+        assert request_body(row_of("openai"), "m", other)[0]["text"] == {"format": {"type": "text"}}
 
 
 def test_extra_body_overrides_other_fields() -> None:

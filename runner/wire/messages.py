@@ -30,6 +30,7 @@ from runner.wire.chat_completions import PING
 from runner.wire.error_body import find_error, first_object, reports_error
 from runner.wire.failure import failure
 from runner.wire.json_value import as_object, write_json
+from runner.wire.origin_fields import model_of, origin_ns_of
 from runner.wire.reply_text import ReplyText
 from runner.wire.surrogates import replace_halves
 from runner.wire.usage_counts import CACHE_WRITE, CACHED, UsageCounts, counts_something
@@ -40,7 +41,10 @@ EVENTS = (
 )
 """The types of the events that belong to a reply."""
 
-TEXT_NAMES = (("thinking", Channel.REASONING), ("text", Channel.ANSWER), ("partial_json", Channel.TOOL))
+ANSWER, REASONING = Channel.ANSWER, Channel.REASONING
+"""Members of an enumeration, each of which Python looks up in a time that counts for each piece of a stream."""
+
+TEXT_NAMES = (("thinking", REASONING), ("text", ANSWER), ("partial_json", Channel.TOOL))
 """The fields in which a delta or a block holds text, and the channel of that text."""
 
 WITHOUT_TEXT = frozenset({"signature_delta", "citations_delta", "compaction_delta"})
@@ -80,14 +84,14 @@ class MessagesDecoder:
         except (DecodeError, UnicodeDecodeError, RecursionError):
             return None
         if isinstance(event.delta, _TextDelta):
-            text = Text(at_ns, Channel.ANSWER, event.delta.text, event.sent_ns)
-            return text if self._text.passes(text, "") else None
-        text = Text(at_ns, Channel.REASONING, event.delta.thinking, event.sent_ns)
+            said = event.delta.text
+            return Text(at_ns, ANSWER, said, event.sent_ns) if self._text.tags.passes(said) else None
+        said = event.delta.thinking
         thought = self._thoughts.get(str(event.index))
-        if thought is None or not self._text.passes(text, "thinking"):
+        if thought is None or not self._text.reasoning.add_only("thinking", said):
             return None
-        thought.pieces.append(text.text)
-        return text
+        thought.pieces.append(said)
+        return Text(at_ns, REASONING, said, event.sent_ns)
 
     def decode(self, value: Mapping[str, object], at_ns: int) -> list[Event]:
         """Return the events of one JSON object, `EmptyChunk` where it holds none; nothing for one that is unknown."""
@@ -132,11 +136,11 @@ class MessagesDecoder:
 
     def _read(self, value: Mapping[str, object], kind: object, at_ns: int) -> list[Event]:
         """Return the events of an event of the stream, or of a whole message, as they stand in it."""
-        index, origin_ns = str(value.get("index")), _origin_ns(value.get("sent_ns"))
+        index, origin_ns = str(value.get("index")), origin_ns_of(value)
         match kind:
             case "message_start":
                 message = as_object(value.get("message"))
-                return [EmptyChunk(at_ns, _model_of(message)), *self._count(message, at_ns, so_far=True)]
+                return [EmptyChunk(at_ns, model_of(message)), *self._count(message, at_ns, so_far=True)]
             case "content_block_start":
                 return self._begin_block(index, as_object(value.get("content_block")), at_ns, origin_ns)
             case "content_block_delta":
@@ -150,7 +154,7 @@ class MessagesDecoder:
         return self._read_whole(value, at_ns, origin_ns)
 
     def _read_whole(self, message: Mapping[str, object], at_ns: int, origin_ns: int | None) -> list[Event]:
-        events: list[Event] = [EmptyChunk(at_ns, _model_of(message))]
+        events: list[Event] = [EmptyChunk(at_ns, model_of(message))]
         content = message.get("content")
         for index, block in enumerate(content if isinstance(content, list) else []):
             events += self._begin_block(str(index), as_object(block), at_ns, origin_ns)
@@ -256,15 +260,6 @@ def _signed(block: Mapping[str, str], name: str, signature: object, at_ns: int) 
 def _finish(holder: Mapping[str, object], at_ns: int) -> list[Event]:
     reason = holder.get("stop_reason")
     return [Finished(at_ns, replace_halves(reason)[0])] if isinstance(reason, str) and reason else []
-
-
-def _model_of(message: Mapping[str, object]) -> str | None:
-    model = message.get("model")
-    return replace_halves(model)[0] if isinstance(model, str) and model else None
-
-
-def _origin_ns(value: object) -> int | None:
-    return value if type(value) is int and abs(value) < 2**63 else None
 
 
 # The plain event: nearly all events are like this.

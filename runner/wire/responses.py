@@ -17,6 +17,7 @@ from runner.wire.chat_completions import PING
 from runner.wire.error_body import find_error, first_object, has_error_object, one_line
 from runner.wire.failure import failure
 from runner.wire.json_value import as_object, write_json
+from runner.wire.origin_fields import model_of, origin_ns_of
 from runner.wire.reply_text import ReplyText
 from runner.wire.surrogates import replace_halves
 from runner.wire.usage_counts import UsageCounts, find_usage
@@ -107,12 +108,15 @@ class ResponsesDecoder:
             event = _PLAIN.decode(data)
         except (DecodeError, UnicodeDecodeError, RecursionError):
             return None
-        kind = ANSWER if event.type == "response.output_text.delta" else REASONING
-        text = Text(at_ns, kind.channel, event.delta, event.sent_ns)
-        if not self._text.passes(text, kind.source):
+        said = event.delta
+        if event.type == "response.output_text.delta":
+            kind, passes = ANSWER, self._text.tags.passes(said)
+        else:
+            kind, passes = REASONING, self._text.reasoning.add_only(REASONING.source, said)
+        if not passes:
             return None
-        self._note(kind, _part_key(event.output_index, event.item_id), event.delta)
-        return text
+        self._note(kind, _part_key(event.output_index, event.item_id), said)
+        return Text(at_ns, kind.channel, said, event.sent_ns)
 
     def decode(self, value: Mapping[str, object], at_ns: int) -> list[Event]:
         """Return the events of one JSON object, `EmptyChunk` where it holds none; nothing for one that is unknown."""
@@ -134,8 +138,8 @@ class ResponsesDecoder:
             texts = self._rest(STREAMED[stem], key, next(filter(None, map(_text_of, map(value.get, DONE_TEXTS))), ""))
         elif stem == "output_item":
             texts = self._read_item(item, key, begins=phase == "added")
-        events = self._add(texts, key, at_ns, _origin_ns(value.get("sent_ns")))
-        return events or [EmptyChunk(at_ns, _model_of(response))]
+        events = self._add(texts, key, at_ns, origin_ns_of(value))
+        return events or [EmptyChunk(at_ns, model_of(response))]
 
     def find_error(self, value: object) -> Mapping[str, object] | None:
         """Return the object within a JSON value that reports an error: the value itself, or its response."""
@@ -219,7 +223,7 @@ class ResponsesDecoder:
         """Return the last events of a response: what was not heard of it, its counts and how it ended."""
         output = response.get("output")
         items = [as_object(item) for item in output] if isinstance(output, list) else []
-        events: list[Event] = [EmptyChunk(at_ns, _model_of(response)), *self._end_text(items, at_ns)]
+        events: list[Event] = [EmptyChunk(at_ns, model_of(response)), *self._end_text(items, at_ns)]
         usage = find_usage(response, ())
         if usage is not None:
             events.append(self._usage.add(usage, at_ns))
@@ -304,15 +308,6 @@ def _joined(text: str) -> str:
 def _part_key(output_index: object, item_id: object) -> str:
     """Return what tells the items of the output apart: their place, else their id."""
     return str(output_index) if isinstance(output_index, int) else item_id if isinstance(item_id, str) else ""
-
-
-def _model_of(response: Mapping[str, object]) -> str | None:
-    model = response.get("model")
-    return _joined(model) if isinstance(model, str) and model else None
-
-
-def _origin_ns(value: object) -> int | None:
-    return value if type(value) is int and abs(value) < 2**63 else None
 
 
 # The plain event: nearly all events are like this.

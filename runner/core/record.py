@@ -128,6 +128,10 @@ class Record:
     """The verdicts of the suite's own functions and of plug-ins: name -> why it failed, None if it passed."""
     api: str = DEFAULT_API
     """The dialect in which it was sent and answered."""
+    served_by: str | None = None
+    """The vendor behind a router, as the response names it."""
+    system_fingerprint: str | None = None
+    service_tier: str | None = None
 
     def _span_s(self, start: int | None, end: int | None) -> float | None:
         return None if start is None or end is None else (end - start) / 1e9

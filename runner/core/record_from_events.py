@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from runner.core.events import (
+    AnsweredBy,
     AnswerWasReasoning,
     Channel,
     ChoiceChanged,
@@ -43,6 +44,9 @@ CUMULATIVE_PIECES, SHORT_PIECES, LONG_PIECES = 3, 4, 2
 """Pieces from which on a stream is taken for cumulative if each of them begins with all of the one before: of a text of
 16 characters or more, of a shorter one, and if the first piece has 4 or more."""
 
+REQUESTED_TIER = "auto"
+"""The tier that a response's first events repeat from the request; a later event names the tier that served it."""
+
 DOUBLED_PIECES = 3
 """Different pieces from which on a stream is taken for doubled if each of them comes twice."""
 
@@ -77,6 +81,7 @@ class Fold:
         self.first_event: int | None = None
         self.last_event: int | None = None
         self.response_started: ResponseStarted | None = None
+        self._answered_by = AnsweredBy(0)
         self.usage: Usage | None = None
         self.failed: Failed | None = None
         self.finish_reason: str | None = None
@@ -91,7 +96,17 @@ class Fold:
             self._add_other(event)
 
     def _add_other(
-        self, event: ResponseStarted | EmptyChunk | Revision | Usage | Finished | StreamDone | Flagged | Failed | Ended
+        self,
+        event: ResponseStarted
+        | AnsweredBy
+        | EmptyChunk
+        | Revision
+        | Usage
+        | Finished
+        | StreamDone
+        | Flagged
+        | Failed
+        | Ended,
     ) -> None:
         match event:
             case ResponseStarted():
@@ -99,6 +114,8 @@ class Fold:
                 self.response_started = (
                     replace(self.response_started, request_id=event.request_id) if self.response_started else event
                 )
+            case AnsweredBy():
+                self._add_answered_by(event)
             case EmptyChunk():
                 self._add_empty(event)
             case Usage():
@@ -118,6 +135,26 @@ class Fold:
                 self._search_whole()
             case _:
                 self._revise(event)
+
+    @property
+    def answered_by(self) -> AnsweredBy:
+        """Who answered; the vendor is the one that the body names, else the one of a header, which a relay may write."""
+        by_header = self.response_started.served_by if self.response_started else None
+        return replace(self._answered_by, served_by=self._answered_by.served_by or by_header)
+
+    def _add_answered_by(self, event: AnsweredBy) -> None:
+        """Keep the first vendor and fingerprint, whose the first text is, and the last tier, which is the real one."""
+        so_far = self._answered_by
+        vendor, fingerprint, tier = so_far.served_by, so_far.system_fingerprint, so_far.service_tier
+        pairs = ((vendor, event.served_by), (fingerprint, event.system_fingerprint), (tier, event.service_tier))
+        if any(old and new and old not in (new, REQUESTED_TIER) for old, new in pairs):
+            self._notes.add("answered_by_differs")
+        self._answered_by = AnsweredBy(
+            event.at_ns,
+            vendor or event.served_by,
+            fingerprint or event.system_fingerprint,
+            event.service_tier or tier,
+        )
 
     def _add_empty(self, event: EmptyChunk) -> None:
         self.response_model = self.response_model or event.response_model

@@ -24,6 +24,10 @@ OUTCOMES = {
 
 FLAGS = {
     "adjusted": "the request was adapted to what this provider takes",
+    "answered_by_differs": (
+        "the response names a second vendor, fingerprint or service tier on its way; the first vendor and fingerprint, "
+        "and the last tier, are kept"
+    ),
     "buffered": (
         "something on the way held the text back and let it through in bursts, so TTFT is not the model's and no speed "
         "is given; nginx needs proxy_buffering off, or the response header X-Accel-Buffering: no"

@@ -6,6 +6,7 @@
     diff              compare two runs, or two targets of one, with a verdict on each measure
     runs              the runs in a folder, a row for each run and target
     history           the changes of levels over the runs in a folder
+    watch             a run every so often
     summary           a run's figures by target: speed, tails, cost, checks
     side_by_side      replies of a run in columns
     pictures          charts of a run
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from runner.api.stream import stream
     from runner.api.summary import summary
     from runner.api.tables import load
+    from runner.api.watch import watch
     from runner.errors import CompareError
 
 __all__ = [
@@ -45,6 +47,7 @@ __all__ = [
     "side_by_side",
     "stream",
     "summary",
+    "watch",
 ]
 
 _HOMES = {
@@ -60,6 +63,7 @@ _HOMES = {
     "side_by_side": "runner.api.side_by_side",
     "stream": "runner.api.stream",
     "summary": "runner.api.summary",
+    "watch": "runner.api.watch",
 }
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.cli import commands
+from runner.cli.schema import schema
 from tests.support import command
 
 
@@ -50,7 +50,7 @@ def test_a_crash_is_printed_as_a_process_prints_it(tmp_path: Path, monkeypatch: 
         raise RuntimeError("a bug")
 
     monkeypatch.setattr(command, "always_start", False)
-    monkeypatch.setattr(commands.commands["schema"], "callback", break_down)
+    monkeypatch.setattr(schema, "callback", break_down)
     done = command.compare(tmp_path, "schema")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("Traceback")

@@ -23,6 +23,7 @@ import pytest
 import yaml
 
 from runner.cli import commands
+from runner.cli.help import COMMANDS
 from runner.providers.registry import builtin
 from tests.support import command
 from tests.support.command import write_config
@@ -110,7 +111,7 @@ def named(words: list[str]) -> tuple[click.Command, list[str]]:
     found: click.Command = commands
     rest = words[1:]
     while rest and isinstance(found, click.Group) and not rest[0].startswith("-"):
-        below = found.commands.get(rest[0])
+        below = found.get_command(click.Context(found), rest[0])
         assert below is not None, f"there is no command {' '.join(words[: len(words) - len(rest) + 1])}"
         found, rest = below, rest[1:]
     return found, rest
@@ -158,9 +159,10 @@ def test_every_page_is_reached_from_the_start_page_and_the_site() -> None:
 def test_the_index_names_every_command_and_every_option_of_a_run() -> None:
     """docs/index.md has a row for each command, docs/a-z.md a mention of each option of `compare run`."""
     start, index = ((DOCS / name).read_text(encoding="utf-8") for name in ("index.md", "a-z.md"))
-    options = {option for each in commands.commands["run"].params for option in each.opts if option.startswith("--")}
+    run, _ = named(["compare", "run"])
+    options = {option for each in run.params for option in each.opts if option.startswith("--")}
 
-    shown = {name for name, command in commands.commands.items() if not command.hidden}
+    shown = [name for group in COMMANDS.values() for name in group]
     assert {name for name in shown if f"`compare {name}" not in start} == set()
     assert {option for option in options if f"`{option}`" not in index} == set()
 
@@ -332,8 +334,10 @@ def helps(command: click.Command, name: str = "compare") -> Iterator[tuple[str, 
     context = click.Context(command, info_name=name)
     yield name, command.get_help(context)
     if isinstance(command, click.Group):
-        for each in command.commands.values():
-            yield from helps(each, f"{name} {each.name}")
+        for below in command.list_commands(context):
+            each = command.get_command(context, below)
+            assert each is not None, below
+            yield from helps(each, f"{name} {below}")
 
 
 def test_no_command_names_a_retired_model() -> None:

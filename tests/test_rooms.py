@@ -18,7 +18,8 @@ from textwrap import dedent
 
 import pytest
 
-from runner.cli import commands
+from runner.cli import FORMER_NAMES
+from runner.cli.help import COMMANDS
 
 CHECKOUT = Path(__file__).parents[1]
 PACKAGE = CHECKOUT / "runner"
@@ -343,8 +344,8 @@ def test_modules_have_no_import_cycle() -> None:
     TopologicalSorter(graph).prepare()
 
 
-def test_modules_are_imported_by_a_computed_name_in_two_places_only() -> None:
-    """The package itself and `outputs` look modules up in a table; other imports name the module where they stand."""
+def test_modules_are_imported_by_a_computed_name_in_three_places_only() -> None:
+    """The package, `outputs` and `cli` look modules up in a table; other imports name the module where they stand."""
     computing = set()
     for name in modules():
         readable = {
@@ -357,7 +358,7 @@ def test_modules_are_imported_by_a_computed_name_in_two_places_only() -> None:
         used = {id(node) for node in nodes_of(name) if is_importer(node)} - imported
         if used - readable:
             computing.add(name)
-    assert computing == {"", "outputs"}
+    assert computing == {"", "outputs", "cli"}
 
 
 def test_an_importing_function_handed_on_is_seen() -> None:
@@ -492,13 +493,22 @@ def loaded(*command: str) -> set[str]:
     return {line.rpartition("|")[2].strip() for line in lines}
 
 
-@pytest.mark.parametrize("command", [(), *((name,) for name in sorted(commands.commands))])
+HELPS = (("--help",), ("schema", "--help"), ("run", "--help"))
+
+
+@pytest.mark.parametrize("command", [(), *((name,) for group in (*COMMANDS.values(), FORMER_NAMES) for name in group)])
 def test_help_is_light(command: tuple[str, ...]) -> None:
     """Neither the command's help nor a sub-command's loads a heavy library or looks for entry points."""
     names = loaded("-m", "runner", *command, "--help")
     assert {"runner.cli", "click"} <= names
     assert {library_of(name) for name in names} & HEAVY == set()
     assert names & ENTRY_POINTS == set()
+
+
+def test_a_command_is_imported_when_it_is_used() -> None:
+    """Neither the list of commands nor the help of one that does not run anything loads the options of a run."""
+    needing = {command: "runner.commands.run.options" in loaded("-m", "runner", *command) for command in HELPS}
+    assert needing == {HELPS[0]: False, HELPS[1]: False, HELPS[2]: True}
 
 
 def test_importing_the_package_is_light() -> None:

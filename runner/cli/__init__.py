@@ -1,6 +1,7 @@
 """The command line: options in, one use case of `commands`, exit code out. One file a command.
 
-Nothing heavy is imported here or at the top of a command's file, so that `compare --help` is instant.
+A command's file is imported when the command is used, and imports nothing heavy at its top: so `compare --help` is
+instant.
 """
 
 import atexit
@@ -9,33 +10,15 @@ import os
 import sys
 from contextlib import nullcontext
 from copy import copy
+from importlib import import_module
 from pathlib import Path, PurePath
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.ask import ask
-from runner.cli.calibrate import calibrate
-from runner.cli.chat import chat
-from runner.cli.completion import COMPLETION_VARIABLE, completion
-from runner.cli.diff import diff
-from runner.cli.doctor import doctor
-from runner.cli.export import export
-from runner.cli.help import write_commands
-from runner.cli.history import history
-from runner.cli.import_suite import import_suite
-from runner.cli.init import init
-from runner.cli.plan import plan
-from runner.cli.providers import providers
-from runner.cli.rederive import rederive
-from runner.cli.replay import replay
-from runner.cli.report import report
-from runner.cli.run import run
-from runner.cli.runs import runs
-from runner.cli.schema import schema
-from runner.cli.simulate import simulate
-from runner.cli.snapshot import snapshot
+from runner.cli.completion import COMPLETION_VARIABLE
+from runner.cli.help import COMMANDS, write_commands
 from runner.cli.standard_streams import lost_output, lost_product, prepare_standard_streams
 from runner.cli.terminal import guard
 from runner.errors import CompareError, WriteFailed, did_you_mean
@@ -48,7 +31,10 @@ again takes 0.2 s."""
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".pdf", ".svg"})
 
-FORMER_NAMES = {"serve": simulate}
+FILES = {"import": "import_suite"}
+"""Commands whose file, and function in it, have another name, since Python has that one for itself."""
+
+FORMER_NAMES = {"serve": "simulate"}
 """Former names of commands, which still work and are not shown."""
 
 SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD")
@@ -85,9 +71,15 @@ class Commands(click.Group):
             click.echo("compare: interrupted", err=True)
             ctx.exit(130)
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 -- click's name
         """Return the names of the commands, for suggestions and completion."""
-        return [name for name in super().list_commands(ctx) if name not in FORMER_NAMES]
+        return sorted(name for names in COMMANDS.values() for name in names)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command by its name or a former one, from its file, which is imported now; None if there is none."""
+        if cmd_name not in self.commands and cmd_name in {*self.list_commands(ctx), *FORMER_NAMES}:
+            self.add_command(_load_command(cmd_name), cmd_name)
+        return super().get_command(ctx, cmd_name)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -120,16 +112,14 @@ def commands() -> None:
     """
 
 
-for command in (
-    *(run, plan, snapshot, report, diff, runs, history, export, import_suite, replay, rederive),
-    *(ask, chat, providers, schema, simulate, calibrate, init, doctor, completion),
-):
-    commands.add_command(command)
-
-for former_name, command in FORMER_NAMES.items():
-    alias = copy(command)
-    alias.hidden = True
-    commands.add_command(alias, former_name)
+def _load_command(name: str) -> click.Command:
+    file = FORMER_NAMES.get(name, name)
+    file = FILES.get(file, file)
+    command: click.Command = getattr(import_module(f"runner.cli.{file}"), file)
+    if name in FORMER_NAMES:
+        command = copy(command)
+        command.hidden = True
+    return command
 
 
 def _has_working_folder() -> bool:

@@ -12,6 +12,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "report": "Show finished runs, and write a page on them.",
         "diff": "Compare two runs, or two targets of one run.",
         "runs": "List the runs in results/, the newest first.",
+        "watch": "Run a suite every so often, a line for each run.",
         "history": "Show how targets changed over many runs.",
         "plan": "Show what a run would send and cost; send nothing.",
         "providers": "List the providers, and whose key is set.",
@@ -40,6 +41,7 @@ OPTIONS: Mapping[str, Sequence[str]] = {
         *("case", "repeat", "system", "max_tokens", "resume", "retry_errors", "replay", "fast"),
         *("warmup_requests", "seed", "budget", "confirm_over", "yes"),
     ),
+    "When": ("every", "for"),
     "Load": (
         "concurrency",
         "order",
@@ -54,7 +56,7 @@ OPTIONS: Mapping[str, Sequence[str]] = {
         "reply_limit",
     ),
     "Output": (
-        *("output", "open", "json", "quiet", "progress", "color", "percentiles", "record", "bom"),
+        *("output", "spans", "open", "json", "quiet", "progress", "color", "percentiles", "record", "bom"),
         *("estimate_tokens", "late_bound", "allow_errors"),
     ),
     "Comparing": ("ab", "baseline", "gate", "fail_undecided", "metric", "min_effect"),

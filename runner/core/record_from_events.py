@@ -138,7 +138,7 @@ class Fold:
 
     @property
     def answered_by(self) -> AnsweredBy:
-        """Who answered; the vendor is the one that the body names, else the one of a header, which a relay may write."""
+        """Who answered. The vendor is the one that the body names, else that of a header, which relays write, too."""
         by_header = self.response_started.served_by if self.response_started else None
         return replace(self._answered_by, served_by=self._answered_by.served_by or by_header)
 
@@ -257,13 +257,12 @@ class Fold:
         least = LONG_PIECES if may_be_two else SHORT_PIECES if is_short else CUMULATIVE_PIECES
         if len(lengths) < least or (is_short and not all(before < after for before, after in pairwise(lengths))):
             return
-        pieces = self._pieces()
-        own = [piece.text for piece in pieces if piece.channel is channel]
+        own = self._divide(channel, lengths)
         if not all(after.startswith(before) for before, after in pairwise(own)):
             self._not_cumulative.add(channel)
             return
         added = iter([own[0], *(after[len(before) :] for before, after in pairwise(own))])
-        new = [piece._replace(text=next(added)) if piece.channel is channel else piece for piece in pieces]
+        new = [piece._replace(text=next(added)) if piece.channel is channel else piece for piece in self._pieces()]
         self._rebuild([piece for piece in new if piece.text])
         self._notes.add("cumulative_chunks")
 
@@ -278,17 +277,21 @@ class Fold:
         lengths = self._lengths_of(channel)
         if len(lengths) < 2 * DOUBLED_PIECES or lengths[::2] != lengths[1::2]:
             return
-        pieces = self._pieces()
-        own = [piece.text for piece in pieces if piece.channel is channel]
+        own = self._divide(channel, lengths)
         if own[::2] != own[1::2] or len(set(own)) < DOUBLED_PIECES:
             return
         keeps = iter(place % 2 == 0 for place in range(len(own)))
-        self._rebuild([piece for piece in pieces if piece.channel is not channel or next(keeps)])
+        self._rebuild([piece for piece in self._pieces() if piece.channel is not channel or next(keeps)])
         self._notes.add("doubled_chunks")
 
     def _lengths_of(self, channel: Channel) -> list[int]:
         columns = zip(self._channels.getvalue(), self._lengths, strict=True)
         return [length for letter, length in columns if letter == channel]
+
+    def _divide(self, channel: Channel, lengths: Sequence[int]) -> list[str]:
+        """Return the text of a channel in its pieces."""
+        text = StringIO(self._texts[channel].getvalue())
+        return [text.read(length) for length in lengths]
 
     def _choice_at(self, place: int) -> str | None:
         """Return the choice under which a text event came; None if there is only one."""
@@ -338,6 +341,30 @@ class Fold:
             self.response_model = model
         self._note_data(at_ns)
 
+    def add_texts(self, texts: Sequence[Text]) -> None:
+        """Add one or more texts as `add` adds each; in columns, which is faster, once none can be a repetition."""
+        longest = max([len(text.text) for text in texts])
+        grown = [self._texts[channel] for channel in {text.channel for text in texts}]
+        for place, text in enumerate(texts):
+            if all(so_far.tell() > longest + TRIMMED_CHARS for so_far in grown):
+                self._add_columns(texts[place:])
+                break
+            self._add_text(text)
+
+    def _add_columns(self, texts: Sequence[Text]) -> None:
+        """Add texts that are no repetitions."""
+        at_ns, channels, pieces, origins_ns, models = zip(*texts, strict=True)
+        self._at_ns.extend(at_ns)
+        self._lengths.extend(map(len, pieces))
+        self._channels.write("".join(channels))
+        for channel in set(channels):
+            self._texts[channel].write("".join([text.text for text in texts if text.channel is channel]))
+        self._origin_ns.extend([origin_ns for origin_ns in origins_ns if origin_ns is not None])
+        if self.response_model is None:
+            self.response_model = next((model for model in models if model is not None), None)
+        self._note_data(at_ns[0])
+        self._note_data(max(at_ns))
+
     @property
     def has_text(self) -> bool:
         """Whether any text has arrived, after which the request must not be sent again."""
@@ -368,10 +395,10 @@ class Fold:
         """Return the text events in microseconds since the request was sent, at `sent_ns`."""
         complete = len(self._origin_ns) == len(self._at_ns)
         return TextEvents(
-            at_us=tuple((at - sent_ns) // 1000 for at in self._at_ns),
+            at_us=tuple([(at - sent_ns) // 1000 for at in self._at_ns]),
             channels=self._channels.getvalue(),
             lengths=tuple(self._lengths),
-            origin_us=tuple((at - sent_ns) // 1000 for at in self._origin_ns) if complete else (),
+            origin_us=tuple([(at - sent_ns) // 1000 for at in self._origin_ns]) if complete else (),
         )
 
     def outcome(self) -> Outcome:

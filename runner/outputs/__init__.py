@@ -65,6 +65,7 @@ WRITERS = MappingProxyType(
         ".json": _writer("json"),
         ".jsonl": _writer("jsonl"),
         ".html": _write_html,
+        ".prom": _writer("prometheus"),
         ".xml": _writer("junit"),
     }
 )

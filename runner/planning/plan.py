@@ -248,13 +248,11 @@ class Plan:
         Each conversation is its first request. The cases of a round are shuffled, too.
         """
         for round_number in self._rounds_of(level):
-            # `Random` seeded with a string is stable across Python versions and processes.
-            for at in _shuffle(len(self.cases), Random(f"{self.seed}/{round_number}/cases")):  # noqa: S311 -- an order, not a secret
+            for at in _shuffle(len(self.cases), f"{self.seed}/{round_number}/cases"):
                 yield tuple(self._group(round_number, at))
 
     def _group(self, round_number: int, at: int) -> Iterator[Request]:
-        random = Random(f"{self.seed}/{round_number}/case/{at}")  # noqa: S311 -- an order, not a secret
-        for number in _shuffle(len(self.targets), random):
+        for number in _shuffle(len(self.targets), f"{self.seed}/{round_number}/case/{at}"):
             for origin in self._origins_of(round_number, number * len(self.cases) + at):
                 yield Request(
                     self.targets[number], self.cases[at], repeat=round_number, block=round_number, vantage=origin
@@ -271,23 +269,25 @@ class Plan:
         pairs = len(self.targets) * len(self.cases)
         if self.order == "as-written":
             return range(pairs)
-        # `Random` seeded with a string is stable across Python versions and processes.
-        return _shuffle(pairs, Random(f"{self.seed}/{round_number}"))  # noqa: S311 -- an order, not a secret
+        return _shuffle(pairs, f"{self.seed}/{round_number}")
 
     def _origins_of(self, round_number: int, pair: int) -> Iterable[Node | None]:
         """Return the nodes that ask a pair, shuffled for each pair so that no node is first more often."""
         if len(self.origins) == 1 or self.order == "as-written":
             return self.origins
-        random = Random(f"{self.seed}/{round_number}/{pair}")  # noqa: S311 -- an order, not a secret
-        return (self.origins[at] for at in _shuffle(len(self.origins), random))
+        return (self.origins[at] for at in _shuffle(len(self.origins), f"{self.seed}/{round_number}/{pair}"))
 
 
-def _shuffle(count: int, random: Random) -> Iterator[int]:
+def _shuffle(count: int, seed: str) -> Iterator[int]:
     """Yield the numbers below `count` in random order, by a Fisher-Yates shuffle that runs only as far as it is read.
 
     Shuffling a round of 100,000 pairs at once would delay its first request by a tenth of a second.
     """
-    moved: dict[int, int] = {}
+    if count < 2:  # there is nothing to shuffle, and to seed a generator takes longer than all else
+        yield from range(count)
+        return
+    # `Random` seeded with a string is stable across Python versions and processes.
+    random, moved = Random(seed), dict[int, int]()  # noqa: S311 -- an order, not a secret
     for at in range(count):
         # Only random() is guaranteed to return the same numbers in later Python versions.
         picked = at + int(random.random() * (count - at))

@@ -37,6 +37,9 @@ REPLY_NAMES = frozenset({"usage", "x_groq", "model", "delta", "message", "prompt
 OWN_NAMES = frozenset({"choices", "usage", "x_groq", "error"})
 """Fields of which a stream of this dialect has at least one."""
 
+WITH_DATA = (Text, EmptyChunk, Usage, Finished, WholeMessage)
+"""The events that say that a chunk came."""
+
 PING = re.compile(r"(server[_ -]?)?(ping|pong|heart[_ -]?beat|keep[_ -]?alive|hb|alive|noop)", re.IGNORECASE)
 PING_NAMES = ("type", "event", "object", "status", "kind", "action", "message")
 
@@ -95,9 +98,9 @@ class ChatCompletionsDecoder:
         if text is None:
             return None
         self._text_since_usage = True
-        if text.channel is Channel.REASONING:
-            return text if self._reasoning.add_only("reasoning_content", text.text) else None
-        return text if self._tags.passes(text.text) else None
+        if text.channel is ANSWER:
+            return text if self._tags.passes(text.text) else None
+        return text if self._reasoning.add_only("reasoning_content", text.text) else None
 
     def decode(self, value: Mapping[str, object], at_ns: int) -> list[Event]:
         """Return the events of a chunk or a whole completion; `EmptyChunk` where it holds none, nothing for a ping."""
@@ -197,7 +200,7 @@ class ChatCompletionsDecoder:
                 self._text_since_usage = False
             else:
                 interpreted.append(event)
-        if not any(isinstance(event, Text | EmptyChunk | Usage | Finished | WholeMessage) for event in interpreted):
+        if not any(isinstance(event, WITH_DATA) for event in interpreted):
             interpreted.append(EmptyChunk(at_ns))
         return interpreted
 
@@ -296,6 +299,9 @@ _PLAIN = Decoder(_PlainChunk)
 Names = tuple[object, object, object]
 """A chunk's `provider`, `system_fingerprint` and `service_tier`: see `answered_by.py`."""
 
+ANSWER, REASONING = Channel.ANSWER, Channel.REASONING
+"""Members of an enumeration, each of which Python looks up in as long as a fifth of the decoding."""
+
 
 def decode_plain_chunk(data: bytes, at_ns: int, names: Names | None = None) -> Text | None:
     """Return the text of a chunk that adds one piece of text and nothing else; None for every other chunk.
@@ -310,17 +316,21 @@ def decode_plain_chunk(data: bytes, at_ns: int, names: Names | None = None) -> T
     except (DecodeError, UnicodeDecodeError, RecursionError):
         return None
     own = (chunk.provider, chunk.system_fingerprint, chunk.service_tier)
-    if names is not None and own != names and any(new is not None and new not in names for new in own):
+    if names is not None and own != names and any(map(_is_news, own, names)):
         return None
     delta = chunk.choices[0].delta
     if delta.role is not None and delta.role != "assistant":
         return None
     answer, reasoning = delta.content, delta.reasoning_content
     if answer and not reasoning:
-        return Text(at_ns, Channel.ANSWER, answer, chunk.sent_ns, chunk.model or None)
+        return Text(at_ns, ANSWER, answer, chunk.sent_ns, chunk.model or None)
     if reasoning and not answer:
-        return Text(at_ns, Channel.REASONING, reasoning, chunk.sent_ns, chunk.model or None)
+        return Text(at_ns, REASONING, reasoning, chunk.sent_ns, chunk.model or None)
     return None
+
+
+def _is_news(name: object, before: object) -> bool:
+    return name is not None and name != before
 
 
 # Any chunk

@@ -39,18 +39,19 @@ class ChoiceNumbers:
     ) -> tuple[list[Choice], list[Event]]:
         """Return the choices of a chunk that belong to the reply, and events that come before their text."""
         numbered = [(self._number(choice), choice) for choice in choices]
-        texts = {number: set(channels_of(choice)) for number, choice in numbered}
+        texts: dict[str, set[Channel]] = {number: set() for number, _ in numbered}
         for number, choice in numbered:
-            texts[number] |= set(channels_of(choice))
+            texts[number].update(channels_of(choice))
+        ends = {number for number, choice in numbered if finishes(choice)}
         events: list[Event] = []
-        if self.kept is None and self._are_several(numbered, texts, finishes):
+        if self.kept is None and self._are_several(texts, ends):
             self._keep(texts, at_ns, events)
         elif self.kept is not None and any(number != self.kept for number, _ in numbered):
             events.append(Flagged(at_ns, "several_choices"))
         if self.kept is not None:
             own = [choice for number, choice in numbered if number == self.kept]
             return own, events
-        self._note(numbered, texts, finishes, at_ns, events)
+        self._note(texts, ends, at_ns, events)
         return choices, events
 
     def _number(self, choice: Choice) -> str:
@@ -62,9 +63,7 @@ class ChoiceNumbers:
             return self.current
         return str(index).strip() if isinstance(index, int | str) else self.current
 
-    def _are_several(
-        self, numbered: list[tuple[str, Choice]], texts: Mapping[str, set[Channel]], finishes: Callable[[Choice], bool]
-    ) -> bool:
+    def _are_several(self, texts: Mapping[str, set[Channel]], ends: set[str]) -> bool:
         with_text = [number for number, channels in texts.items() if channels]
         if len(with_text) > 1 and set.intersection(*(texts[number] for number in with_text)):
             return True
@@ -75,22 +74,14 @@ class ChoiceNumbers:
                 seen = self._by_channel.get(channel, [])
                 if number in seen and seen[-1] != number:
                     return True
-        ends = {number for number, choice in numbered if finishes(choice)} | self._finished
-        return len(ends & {*self._order, *with_text}) > 1
+        return len((ends | self._finished) & {*self._order, *with_text}) > 1
 
     def _keep(self, texts: Mapping[str, set[Channel]], at_ns: int, events: list[Event]) -> None:
         seen = [*self._order, *(number for number, channels in texts.items() if channels)]
         self.kept = FIRST if FIRST in seen else seen[0]
         events += [ChoiceKept(at_ns, self.kept), Flagged(at_ns, "several_choices")]
 
-    def _note(
-        self,
-        numbered: list[tuple[str, Choice]],
-        texts: Mapping[str, set[Channel]],
-        finishes: Callable[[Choice], bool],
-        at_ns: int,
-        events: list[Event],
-    ) -> None:
+    def _note(self, texts: Mapping[str, set[Channel]], ends: set[str], at_ns: int, events: list[Event]) -> None:
         for number, channels in texts.items():
             if not channels:
                 continue
@@ -104,4 +95,4 @@ class ChoiceNumbers:
                 seen = self._by_channel.setdefault(channel, [])
                 if number not in seen:
                     seen.append(number)
-        self._finished |= {number for number, choice in numbered if finishes(choice)}
+        self._finished |= ends

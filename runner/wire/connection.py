@@ -22,7 +22,7 @@ from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 
 from runner.wire.framing import ResponseReader
-from runner.wire.kernel_clock import KernelReader, ReadArrival, feed_protocol, take_over_reading
+from runner.wire.kernel_clock import KernelReader, feed_protocol, take_over_reading
 from runner.wire.proxy import Proxy
 from runner.wire.proxy_login import ProxyLogins
 from runner.wire.response_body import KERNEL_CLOCK, TRANSPORT_CLOCK, Phases, ResponseBody
@@ -54,7 +54,8 @@ class TimestampingProtocol(ResponseHandler):
         self._unsent_ns = 0
         """When the last byte of the request had not been handed to the socket, as far as is known."""
         self._kernel_reader: KernelReader | None = None
-        self._arrival: ReadArrival | None = None
+        self._arrival: tuple[int, str] | None = None
+        """When the read arrived that TLS is decrypting, and by which clock."""
         self._broken_by: Exception | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -116,27 +117,27 @@ class TimestampingProtocol(ResponseHandler):
 
     def data_received(self, data: bytes) -> None:
         """Timestamp a read, unless it was timestamped before TLS decrypted it."""
-        self._feed(data, self._arrival or ReadArrival(perf_counter_ns()))
+        self._feed(data, *(self._arrival or (perf_counter_ns(), TRANSPORT_CLOCK)))
 
-    def _feed_tls(self, data: bytes, arrival: ReadArrival) -> None:
+    def _feed_tls(self, data: bytes, at_ns: int, clock: str) -> None:
         """Have TLS decrypt a read with the kernel's timestamp: it calls `data_received` before this returns."""
         assert self.raw_transport is not None
-        self._arrival = arrival
+        self._arrival = at_ns, clock
         try:
             feed_protocol(data, cast("asyncio.BufferedProtocol", self.raw_transport.get_protocol()))
         finally:
             self._arrival = None
 
-    def _feed(self, data: bytes, arrival: ReadArrival) -> None:
-        reader, body = self._reader, self._reader.body
+    def _feed(self, data: bytes, at_ns: int, clock: str) -> None:
+        reader = self._reader
+        body = reader.body
         if body is None:
             super().data_received(data)
             return
-        at_ns, by_kernel = arrival
         if body.sent_ns is not None and at_ns < body.sent_ns:
-            at_ns, by_kernel = perf_counter_ns(), False  # the wall clock was set between the two timestamps
-        if not by_kernel:
-            body.clock = TRANSPORT_CLOCK
+            at_ns, clock = perf_counter_ns(), TRANSPORT_CLOCK  # the wall clock was set between the two timestamps
+        if clock == TRANSPORT_CLOCK:
+            body.clock = clock
         elif self._may_hold_several(data, body) and not self._was_one_segment():
             body.merged_ns.add(at_ns)
         reader.feed(at_ns, data)

@@ -10,7 +10,7 @@ from time import perf_counter_ns
 from types import TracebackType
 
 READS_PER_SLICE = 128
-"""Reads decoded in one slice: about 0.5 ms at 4 µs each."""
+"""Reads decoded in one slice: about 0.5 ms at 3 to 4 µs each."""
 
 SEND_INTERVAL_NS = 750_000
 """Least time between two requests. Sent in a burst, they would wait for each other at the server, and that wait cannot

@@ -11,9 +11,9 @@ import struct
 import sys
 from collections.abc import Callable, Iterable
 from time import perf_counter_ns, time_ns
-from typing import NamedTuple
 
 from runner.wire.batched_reads import batched_reads
+from runner.wire.response_body import KERNEL_CLOCK, TRANSPORT_CLOCK
 
 SO_TIMESTAMPNS = 35
 SO_TIMESTAMPING = 37
@@ -36,20 +36,17 @@ READ_SIZE = 64 * 1024
 LONGEST_WAIT_NS = 10_000_000_000
 """A longer wait in the kernel is taken for a wall clock that was set meanwhile."""
 
+COMPARISON_INTERVAL_NS = 1_000_000
+"""Time between two comparisons of the clocks: they drift apart by less than a nanosecond in it."""
+
 NARROW_NS = 20_000
 ATTEMPTS = 5
 """The first comparison of the two clocks is repeated until it is this exact, a few times at most."""
 
 
-class ReadArrival(NamedTuple):
-    """When a read arrived, and how exact that is."""
+OnRead = Callable[[bytes, int, str], None]
+"""Called with a read, when it arrived, and by which clock: the kernel's, of its last byte, or the transport's."""
 
-    at_ns: int
-    by_kernel: bool = False
-    """Whether the time is the kernel's, which is that of the read's last byte, and not that of reading."""
-
-
-OnRead = Callable[[bytes, ReadArrival], None]
 ControlMessages = Iterable[tuple[int, int, bytes]]
 
 
@@ -62,31 +59,37 @@ class WallClock:
     """
 
     def __init__(self) -> None:
-        self._low = self._high = 0
+        self._low = self._high = self._ahead = 0
         self._known = False
+        self._due_ns = 0
 
     def compare(self) -> int:
-        """Compare the clocks; return the present `perf_counter_ns`."""
-        before, wall, after = perf_counter_ns(), time_ns(), perf_counter_ns()
+        """Compare the clocks if it is time to; return the present `perf_counter_ns`."""
+        before = perf_counter_ns()
+        if before < self._due_ns:
+            return before
+        wall, after = time_ns(), perf_counter_ns()
         self.add(before, wall, after)
+        self._due_ns = after + COMPARISON_INTERVAL_NS
         return after
 
     def add(self, before_ns: int, wall_ns: int, after_ns: int) -> None:
         """Narrow the bounds by a reading of the wall clock between two of `perf_counter_ns`."""
         low, high = wall_ns - after_ns, wall_ns - before_ns
         if self._known and low <= self._high and high >= self._low:
-            self._low, self._high = max(low, self._low), min(high, self._high)
-            return
-        for _ in range(ATTEMPTS):
-            if high - low <= NARROW_NS:
-                break
-            before_ns, wall_ns, after_ns = perf_counter_ns(), time_ns(), perf_counter_ns()
-            low, high = wall_ns - after_ns, wall_ns - before_ns
+            low, high = max(low, self._low), min(high, self._high)
+        else:
+            for _ in range(ATTEMPTS):
+                if high - low <= NARROW_NS:
+                    break
+                before_ns, wall_ns, after_ns = perf_counter_ns(), time_ns(), perf_counter_ns()
+                low, high = wall_ns - after_ns, wall_ns - before_ns
         self._low, self._high, self._known = low, high, True
+        self._ahead = (low + high) // 2
 
     def convert(self, wall_ns: int, now_ns: int) -> int | None:
         """Return a timestamp as `perf_counter_ns`; None if it is in the future or long ago, after a clock was set."""
-        at_ns = wall_ns - (self._low + self._high) // 2
+        at_ns = wall_ns - self._ahead
         return min(at_ns, now_ns) if now_ns - LONGEST_WAIT_NS < at_ns < now_ns + NARROW_NS else None
 
 
@@ -214,7 +217,10 @@ class KernelReader:
         at_ns = arrival_ns(messages, _WALL_CLOCK, now_ns)
         self.segments.add(len(data))
         try:
-            self._on_read(data, ReadArrival(now_ns) if at_ns is None else ReadArrival(at_ns, by_kernel=True))
+            if at_ns is None:
+                self._on_read(data, now_ns, TRANSPORT_CLOCK)
+            else:
+                self._on_read(data, at_ns, KERNEL_CLOCK)
         except Exception as error:  # noqa: BLE001 -- whatever these bytes break, it is this connection and no other
             self._end(error)
 
@@ -279,7 +285,7 @@ def arrival_ns(messages: ControlMessages, clock: WallClock, now_ns: int) -> int 
     The kernel does not timestamp what arrived shortly after the first socket of the machine asked for it.
     """
     for level, kind, data in messages:
-        if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS) and len(data) >= TIMESPEC.size:
+        if kind == SO_TIMESTAMPNS and level == socket.SOL_SOCKET and len(data) >= TIMESPEC.size:
             return clock.convert(_wall_ns(data), now_ns)
     return None
 
@@ -297,6 +303,6 @@ def read_departure(messages: ControlMessages) -> tuple[int, int] | None:
 
 
 def _wall_ns(data: bytes) -> int:
-    seconds, rest_ns = TIMESPEC.unpack(data[: TIMESPEC.size])
+    seconds, rest_ns = TIMESPEC.unpack_from(data)
     at_ns: int = seconds * 1_000_000_000 + rest_ns
     return at_ns

@@ -9,7 +9,7 @@ from time import perf_counter_ns
 
 import anyio
 
-from runner.core.events import Event, Failed, Flagged
+from runner.core.events import Event, Failed, Flagged, Text
 from runner.core.record_from_events import Fold
 from runner.core.suite import Timeouts
 from runner.wire.connection_failure import connection_failure, undecodable
@@ -155,12 +155,27 @@ class _ReadLoop:
     def _decode(self, reads: Sequence[tuple[int, bytes]]) -> None:
         if self.attempt.recording is not None:
             self.attempt.recording.add(reads)  # first, so that bytes on which decoding breaks down are kept
-        for at_ns, data in reads:
-            events = self.decoder.feed(at_ns, data)
-            if at_ns == self.last_read_ns or len(events) > 1:
+        self._note_shared(reads)
+        while reads:
+            texts = self.decoder.feed_plain(reads)
+            if texts:
+                self._add_texts(texts)
+            if len(texts) < len(reads):
+                self._decode_any(*reads[len(texts)])
+            reads = reads[len(texts) + 1 :]
+
+    def _decode_any(self, at_ns: int, data: bytes) -> None:
+        events = self.decoder.feed(at_ns, data)
+        if len(events) > 1:
+            self.attempt.shared_ns.add(at_ns)
+        self._add(events)
+
+    def _note_shared(self, reads: Sequence[tuple[int, bytes]]) -> None:
+        """Note the timestamps that two successive pieces have in common."""
+        for at_ns, _ in reads:
+            if at_ns == self.last_read_ns:
                 self.attempt.shared_ns.add(at_ns)
             self.last_read_ns = at_ns
-            self._add(events)
 
     def flag_body(self) -> None:
         """Flag a body that was really compressed, as some servers name a coding and send plain text, or had to wait."""
@@ -172,6 +187,12 @@ class _ReadLoop:
         """Add the events of the body's end."""
         self.attempt.closed_ns = perf_counter_ns()
         self._add(self.decoder.close(self.attempt.closed_ns, self.attempt.ended_by))
+
+    def _add_texts(self, texts: Sequence[Text]) -> None:
+        self.attempt.fold.add_texts(texts)
+        if self.watch is not None:
+            for text in texts:
+                self.watch(text)
 
     def _add(self, events: Sequence[Event]) -> None:
         for event in events:

@@ -6,11 +6,10 @@ The meaning of the JSON values is left to the decoder of the dialect that was as
 """
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-from runner.core.events import AnsweredBy, Ended, Event, Failed, Finished, Flagged, ResponseStarted, StreamDone
+from runner.core.events import AnsweredBy, Ended, Event, Failed, Finished, Flagged, ResponseStarted, StreamDone, Text
 from runner.core.record_from_events import Fold
 from runner.core.reply_limit import LARGEST_REPLY_LIMIT
 from runner.storage.recordings.recording import Label, Reads
@@ -70,6 +69,13 @@ class ResponseDecoder:
     def over(self) -> bool:
         """Whether [DONE] or a failure was decoded, or enough of an error: the rest of the body is ignored."""
         return self._reply.over or len(self._error_body) >= ERROR_BODY_LIMIT
+
+    def feed_plain(self, reads: Sequence[tuple[int, bytes]]) -> list[Text]:
+        """Return the texts of the first reads that bring one each and nothing else, as nearly all do; the others none.
+
+        `feed` returns the same for them, one by one, in several times the time.
+        """
+        return [] if self._stream is None else self._stream.feed_plain(reads)
 
     def feed(self, at_ns: int, data: bytes) -> list[Event]:
         """Return the events of one read, which arrived at `at_ns`."""
@@ -155,7 +161,7 @@ class _ReplyDecoder:
         """Whether the dialect's `decode_plain` may be used: the first values have brought the request's id."""
         self._needs_id = needs_id
         self._answered_by = AnsweredBy(0)
-        """The last of its kind that was returned."""
+        """The last names that came."""
         self._began = False
         """Whether a value was the dialect's own."""
         self._foreign: object = None
@@ -207,11 +213,16 @@ class _ReplyDecoder:
         found = request_id_in(value) if self._needs_id else None
         self._needs_id = self._needs_id and found is None
         events: list[Event] = [] if found is None else [ResponseStarted(at_ns, self.status, found)]
-        answered = answered_by(value, at_ns)
-        if answered is not None and replace(answered, at_ns=self._answered_by.at_ns) != self._answered_by:
-            self._answered_by = answered
-            events.append(answered)
-        return events
+        so_far, named = self._answered_by, answered_by(value, at_ns)
+        if named is None:
+            return events
+        self._answered_by = AnsweredBy(
+            0,
+            named.served_by or so_far.served_by,
+            named.system_fingerprint or so_far.system_fingerprint,
+            named.service_tier or so_far.service_tier,
+        )
+        return events if self._answered_by == so_far else [*events, named]
 
     def fail(self, cause: str, message: str, at_ns: int) -> list[Event]:
         """Return the last events of a reply that failed by a known cause."""
@@ -240,14 +251,27 @@ class _StreamDecoder:
         if reply.over:
             return []
         if reply.settled and (lone := self._reader.lone_object(data)) is not None:
-            plain = reply.dialect.decode_plain(lone, at_ns)
-            return self._decode_frame(Frame(at_ns, lone)) if plain is None else [plain]
+            return self._decode_frame(Frame(at_ns, lone))
         if len(self._prefix) < PREFIX_SIZE:
             self._prefix += data[: PREFIX_SIZE - len(self._prefix)]
         events = self._decode_frames(self._reader.feed(data, at_ns))
         if self._reader.overflowed and not reply.over:
             events += reply.fail("too_long", "an event without end", at_ns)
         return events
+
+    def feed_plain(self, reads: Sequence[tuple[int, bytes]]) -> list[Text]:
+        """Return the texts of the first reads, up to one that is anything but a frame of plain text."""
+        texts: list[Text] = []
+        if self._reply.over or not self._reply.settled:
+            return texts
+        lone_object, decode_plain = self._reader.lone_object, self._reply.dialect.decode_plain
+        for at_ns, data in reads:
+            lone = lone_object(data)
+            text = None if lone is None else decode_plain(lone, at_ns)
+            if text is None:
+                break
+            texts.append(text)
+        return texts
 
     def close(self, at_ns: int, *, was_cut: bool) -> list[Event]:
         """Return the events that could not be decided before the body's end."""
@@ -363,7 +387,7 @@ def _decode_recorded_response(label: Label, head: ResponseHead, headers_ns: int,
     decoder = ResponseDecoder(head.status, head.headers, dialect=DIALECTS[label.api].decoder)
     try:
         for at_ns, data in reads:
-            for event in decoder.feed(at_ns, data):
+            for event in decoder.feed_plain([(at_ns, data)]) or decoder.feed(at_ns, data):
                 fold.add(event)
         if label.closed_ns is not None:
             for event in decoder.close(label.closed_ns, label.failed):

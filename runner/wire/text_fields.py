@@ -12,6 +12,7 @@ REASONING_NAMES = (
     *("reasoning_content", "reasoning", "thinking", "reasoning_text", "thoughts", "thought"),
     *("thinking_content", "reasoning_summary", "thinking_blocks"),
 )
+REASONING_FIELDS = frozenset({*REASONING_NAMES, "reasoning_details"})
 REASONING_TYPE = re.compile(r"think|thought|reason", re.IGNORECASE)
 """How the type of a content part, the role or the channel of a delta says that its text is reasoning."""
 
@@ -86,6 +87,8 @@ def is_marked_reasoning(delta: Mapping[str, object]) -> bool:
 
 def reasoning_of(delta: Mapping[str, object]) -> tuple[str, str]:
     """Return the field that holds reasoning, and the reasoning. Gateways repeat it, so only the first is taken."""
+    if REASONING_FIELDS.isdisjoint(delta):
+        return "", ""
     for name in REASONING_NAMES:
         value = delta.get(name)
         if value:

@@ -105,17 +105,18 @@ class ThinkTags:
         return self._state is _State.ANSWER and not self._held
 
     def passes(self, text: str) -> bool:
-        """Return whether a text is certain to be answer as it is, so that it need not be fed."""
+        """Take a text that is certain to be answer as it is, and return True; return False if it must be fed."""
         if self._state is not _State.ANSWER or self._held or self._headings or self._beginning is not None:
             return False
-        if not (self._may_be_unopened or self._family):
-            return True
-        return not ("<" in text or "[" in text or "◁" in text or text[-1] in QUOTES)
+        if (self._may_be_unopened or self._family) and ("<" in text or "[" in text or "◁" in text):
+            return False
+        self._last_character = text[-1]
+        return True
 
     def feed(self, text: Text) -> list[Event]:
         """Return the texts that are decided; the others follow with a later text, or with `flush`."""
         if self.passes(text.text):
-            self._last_character, self._had_answer = text.text[-1], True
+            self._had_answer = True
             return [text]
         self._held.append(text)
         decided: list[Event] = []

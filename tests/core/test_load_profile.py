@@ -98,8 +98,8 @@ def test_load_options_become_a_load_profile(words: str, load: LoadProfile) -> No
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("--duration soon", "write 30s, 5m or 1h"),
-        ("--duration -5s", "write 30s, 5m or 1h"),
+        ("--duration soon", "write 30s, 5m, 1h or 7d"),
+        ("--duration -5s", "write 30s, 5m, 1h or 7d"),
         ("--duration 0s", "must be more than 0"),
         ("--sweep 1,,2", "write 1,2,4,8"),
         ("--sweep one", "write 1,2,4,8"),

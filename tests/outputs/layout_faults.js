@@ -1,5 +1,6 @@
-/* Return what is clipped outside of scrollers, lies outside the window, is smaller than 11 px, or is a target's name
-   that is broken inside a word; each with what it says. */
+/* Return what is clipped outside of scrollers, lies outside the window, is smaller than 11 px, is a target's name that is
+   broken inside a word, is a heading that leaves the scroller of its table, or is a summary that has to be scrolled on a
+   desktop; each with what it says. */
 () => {
   const shown = (each) => each.checkVisibility() && !each.closest(".hidden, legend, .skip, template, #reading");
   const describe = (each) => `${each.tagName.toLowerCase()}.${each.getAttribute("class") ?? ""}: ${each.textContent.trim().slice(0, 40)}`;
@@ -37,5 +38,22 @@
       }
     }
   }
-  return { clipped, outside, small, broken };
+  const [lost, unfit] = [[], []];
+  for (const scroller of document.querySelectorAll(".scroll")) {
+    if (!shown(scroller)) continue;
+    scroller.scrollTo(1e6, 1e6);
+    const frame = scroller.getBoundingClientRect();
+    for (const each of scroller.querySelectorAll("th")) {
+      const box = each.getBoundingClientRect();
+      const isAside = each.cellIndex === 0 && Math.abs(box.left - frame.left) > 2;
+      const isAbove = each.closest("thead") && box.top < frame.top - 1;
+      if (isAside || isAbove) lost.push(describe(each));
+    }
+    scroller.scrollTo(0, 0);
+  }
+  for (const table of document.querySelectorAll(".summary")) {
+    const { scrollWidth, clientWidth } = table.parentElement;
+    if (innerWidth >= 1000 && scrollWidth > clientWidth) unfit.push(`${scrollWidth} > ${clientWidth}`);
+  }
+  return { clipped, outside, small, broken, lost, unfit };
 }

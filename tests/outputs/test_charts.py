@@ -23,6 +23,7 @@ from runner.outputs.charts import (
     TOTAL,
     TTFT,
     Chart,
+    RecordSamples,
     draw_arrivals,
     draw_ecdf,
     draw_phases,
@@ -115,17 +116,18 @@ def with_ttft(target: str, values_s: Sequence[float]) -> list[Record]:
     return [request(target, block, times_s=(value, value + 0.3)) for block, value in enumerate(values_s, start=1)]
 
 
-def draw_all(run: Run, records: Sequence[Record]) -> dict[str, Chart | None]:
+def draw_all(run: Run) -> dict[str, Chart | None]:
     """Draw every chart of a run that needs no sweep; return each under its prefix."""
+    samples = RecordSamples(run)
     return {
         "swarm": draw_swarm(run, TTFT),
         "total": draw_swarm(run, TOTAL, "total"),
         "ecdf": draw_ecdf(run, TTFT),
-        "phases": draw_phases(run),
+        "phases": draw_phases(run, samples.median_requests),
         "prompt-size": draw_ttft_against_prompt(run),
         "reply-size": draw_total_against_reply(run),
-        "arrivals": draw_arrivals(run, records),
-        "waterfall": draw_waterfall(run, records),
+        "arrivals": draw_arrivals(run, samples.arrivals),
+        "waterfall": draw_waterfall(run, samples.spans),
     }
 
 
@@ -133,6 +135,12 @@ def drawn(chart: Chart | None) -> Chart:
     """Return a chart that must not be None."""
     assert chart is not None
     return chart
+
+
+def drawn_arrivals(records: Sequence[Record]) -> Chart:
+    """Return the chart of these records' text over time."""
+    run = run_of(records)
+    return drawn(draw_arrivals(run, RecordSamples(run).arrivals))
 
 
 def texts(chart: Chart) -> list[str]:
@@ -191,7 +199,7 @@ def some_records(draw: st.DrawFn) -> list[Record]:
 def test_every_chart_is_well_formed_and_legible(records: list[Record]) -> None:
     """Whatever the names and times, a chart is well-formed, inside its frame, with labels apart, and safe."""
     run = run_of(records)
-    for prefix, chart in draw_all(run, records).items():
+    for prefix, chart in draw_all(run).items():
         if chart is not None:
             check(chart, prefix)
 
@@ -199,10 +207,10 @@ def test_every_chart_is_well_formed_and_legible(records: list[Record]) -> None:
 def test_a_run_without_timed_requests_has_only_a_waterfall() -> None:
     """Without a timed request there is no chart but the waterfall of failures; without requests there is none."""
     failed = replace(request("a/x"), outcome=Outcome.TIMEOUT)
-    charts = draw_all(run_of([failed]), [failed])
+    charts = draw_all(run_of([failed]))
     assert [prefix for prefix, chart in charts.items() if chart is not None] == ["waterfall"]
     run = Run.of(header(["a/x"]), [])
-    assert set(draw_all(run, []).values()) == {None}
+    assert set(draw_all(run).values()) == {None}
     assert draw_ttft_under_load(run) is None
     assert draw_tokens_under_load(run) is None
 
@@ -210,15 +218,15 @@ def test_a_run_without_timed_requests_has_only_a_waterfall() -> None:
 def test_charts_of_the_same_run_are_equal() -> None:
     """Charts are deterministic."""
     records = [each for name in ("a/x", "b/y") for each in with_ttft(name, [0.1 * at for at in range(1, 40)])]
-    assert draw_all(run_of(records), records) == draw_all(run_of(records), records)
+    assert draw_all(run_of(records)) == draw_all(run_of(records))
 
 
 def test_every_caption_of_a_simulated_run_says_so() -> None:
     """Every caption of a simulated run warns of it, and no other caption does."""
     records = [each for name in ("a/x", "b/y") for each in with_ttft(name, [0.1 * at for at in range(1, 30)])]
-    for prefix, chart in draw_all(run_of(records, simulated=True), records).items():
+    for prefix, chart in draw_all(run_of(records, simulated=True)).items():
         assert drawn(chart).caption.endswith("Simulated: this says nothing about any provider."), prefix
-    for chart in draw_all(run_of(records), records).values():
+    for chart in draw_all(run_of(records)).values():
         assert "imulated" not in drawn(chart).caption
 
 
@@ -229,7 +237,7 @@ def test_charts_of_many_requests_are_small() -> None:
         request(f"p/model-{at % 6}", at // 6, start_s=at / 50, times_s=sorted(rng.uniform(0.1, 9) for _ in range(5)))
         for at in range(1920)
     ]
-    for prefix, chart in draw_all(run_of(records), records).items():
+    for prefix, chart in draw_all(run_of(records)).items():
         assert len(drawn(chart).svg) < 50_000, prefix
         assert prefix == "phases" or " are drawn" in drawn(chart).caption, prefix
 
@@ -333,7 +341,8 @@ def test_phases_add_up_to_the_median_request() -> None:
         for block, end in enumerate((0.9, 2.0, 30.0), start=1)
     ]
     slow_lane = [replace(record, timestamps=replace(record.timestamps, ready=-7 * S)) for record in records]
-    chart = drawn(draw_phases(run_of(slow_lane)))
+    run = run_of(slow_lane)
+    chart = drawn(draw_phases(run, RecordSamples(run).median_requests))
     assert "a/x: queue 7.00 s, connecting 50 ms, to first text 200 ms, thinking 1.80 s, 2.05 s without" in describe(
         chart
     )
@@ -403,17 +412,17 @@ def test_an_arrival_starts_and_ends_with_the_text(events: list[tuple[int, str, i
 def test_thinking_is_dashed_and_has_a_key() -> None:
     """Thinking is drawn as a dashed line with a key; without thinking there is no key."""
     thought = request("a/x", text_events=TextEvents((1, 2, 3), "rra", (5, 5, 5)))
-    chart = drawn(draw_arrivals(run_of([thought]), [thought]))
+    chart = drawn_arrivals([thought])
     assert {"thinking", "answer"} <= set(texts(chart))
     assert len(paths(chart, stroke_dasharray="2 2", fill="none")) == 1
     plain = request("a/x")
-    assert "thinking" not in texts(drawn(draw_arrivals(run_of([plain]), [plain])))
+    assert "thinking" not in texts(drawn_arrivals([plain]))
 
 
 def test_arrivals_caption_counts_replies_left_out() -> None:
     """Of many replies a few are drawn, and the caption says how many."""
     records = [request("a/x", block) for block in range(1, 3 * MAX_LINES + 1)]
-    chart = drawn(draw_arrivals(run_of(records), records))
+    chart = drawn_arrivals(records)
     assert f"n {3 * MAX_LINES}, in" in chart.caption
     assert f"of {3 * MAX_LINES} replies are drawn" in chart.caption
 
@@ -465,7 +474,8 @@ def test_waterfall_marks_failures_and_counts_requests_never_sent() -> None:
         request("a/x", 3, warmup=True),
         request("a/x", 4, timestamps=Timestamps(), text_events=TextEvents(), outcome=Outcome.SKIPPED),
     ]
-    chart = drawn(draw_waterfall(run_of(records), records))
+    run = run_of(records)
+    chart = drawn(draw_waterfall(run, RecordSamples(run).spans))
     (crosses,) = paths(chart, stroke_width="1.3")
     assert crosses.count("M") == 2
     assert "1 failed, n 2" in describe(chart)
@@ -625,7 +635,7 @@ def real_run(folder: Path) -> Run:
 def test_every_chart_of_a_real_run_is_drawn(tmp_path: Path) -> None:
     """Every chart but the ECDF, which has too few values, is drawn from a run of the command."""
     run = real_run(tmp_path)
-    charts = draw_all(run, list(run.records))
+    charts = draw_all(run)
     assert [prefix for prefix, chart in charts.items() if chart is None] == ["ecdf"]
     for prefix, chart in charts.items():
         if chart is not None:
@@ -658,7 +668,7 @@ def test_labels_do_not_overlap_in_a_browser(tmp_path: Path) -> None:
         for at, name in enumerate([LONG_NAME, "openai/MMMMWWWWMMMMWWWW", *(f"p/模型-{n}" for n in range(9)), "q/gpt"])
         for block in range(1, 31)
     ]
-    charts = draw_all(run_of(records), records).values()
+    charts = draw_all(run_of(records)).values()
     style = "body{width:640px;margin:0}"
     digest = b64encode(sha256(style.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'"

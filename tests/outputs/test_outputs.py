@@ -442,17 +442,28 @@ def test_percentile_heading_names_p95_or_max() -> None:
     many = [answered() for _ in range(20)]
     few = answered(identity=replace(answered().identity, model="y"))
     alike = tabulate_summary(summarize(run_of(*many).frame))
-    assert [alike.headings[at] for at in (6, 9)] == ["TTFT p95", "total p95"]
+    assert [alike.headings[at] for at in (4, 7)] == ["TTFT p95", "total p95"]
     mixed = tabulate_summary(summarize(run_of(*many, few).frame))
-    assert mixed.headings[6] == "TTFT p95 or max"
-    assert [row[6] for row in mixed.rows] == ["p95 500 ms", "max 500 ms"]
+    assert mixed.headings[4] == "TTFT p95 or max"
+    assert [row[4] for row in mixed.rows] == ["p95 500 ms", "max 500 ms"]
 
 
 def test_figure_with_a_smaller_sample_shows_its_n() -> None:
     """A figure that not every timed request has shows how many have it."""
     unstreamed = answered(noted=("not_streamed",))
-    (row,) = tabulate_summary(summarize(run_of(answered(), unstreamed).frame)).rows
-    assert (row[4], row[5], row[8]) == ("2", "500 ms (n 1)", "2.00 s")
+    table = tabulate_summary(summarize(run_of(answered(), unstreamed).frame))
+    cells = dict(zip(table.headings, table.rows[0], strict=True))
+    assert (cells["n"], cells["TTFT p50"], cells["total p50"]) == ("2", "500 ms (n 1)", "2.00 s")
+
+
+def test_outcomes_other_than_ok_have_a_column_where_there_are_any() -> None:
+    """It has a dash where a target has none; what is timed follows from it, and the speed is in tokens alone."""
+    other = answered(identity=replace(answered().identity, model="y"))
+    cut = replace(other, outcome=Outcome.LENGTH)
+    assert "other outcomes" not in tabulate_summary(summarize(run_of(answered(), other).frame)).headings
+    table = tabulate_summary(summarize(run_of(answered(), cut).frame))
+    assert [row[3] for row in table.rows] == ["–", "1 length"]
+    assert not {"timed", "characters/s p50"} & {*table.headings}
 
 
 @pytest.mark.parametrize(

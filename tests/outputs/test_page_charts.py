@@ -1,11 +1,14 @@
 """Charts for a page: two widths, two kinds of scale, one scale for several runs, readings, and the trade-off chart."""
 
 import math
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 
 import pytest
 
-from runner.analysis.run_results import Run
+from runner.analysis.run_results import RecordSource, Run
+from runner.core.record import Record
 from runner.outputs.charts import draw_page_charts, draw_tradeoff
 from runner.outputs.charts.canvas import NARROW, Canvas
 from runner.outputs.charts.chart import Chart
@@ -83,6 +86,33 @@ def test_runs_side_by_side_share_their_scales() -> None:
         for chart in charts
     ]
     assert ticks[0] == ticks[1]
+
+
+@dataclass
+class CountedSource:
+    """A source of records that counts how often it is read."""
+
+    source: RecordSource
+    passes: int = 0
+
+    @property
+    def records(self) -> Iterator[Record]:
+        """All records, in one more pass."""
+        self.passes += 1
+        yield from self.source.records
+
+    def records_at(self, positions: AbstractSet[int]) -> Iterable[Record]:
+        """Return the records at these positions, in one more pass."""
+        self.passes += 1
+        return self.source.records_at(positions)
+
+
+def test_records_are_read_once_for_all_drawings() -> None:
+    """Two widths take three passes: requests at the medians, text and times of all, and tokens, as the ranking does."""
+    sources = [CountedSource(RUN.source), CountedSource(RUN.source)]
+    titles = [chart.title for chart in draw_page_charts([replace(RUN, source=source) for source in sources])]
+    assert {"Text arriving over time, by target · run 2", "Requests in time, by target · run 2"} <= {*titles}
+    assert [source.passes for source in sources] == [3, 3]
 
 
 # -- The trade-off chart -----------------------------------------------------------------------------------------------

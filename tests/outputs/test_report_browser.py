@@ -416,15 +416,16 @@ def test_the_page_follows_the_colour_scheme(opening: Opener, real: Path) -> None
     assert colours == ["rgb(255, 255, 255)", "rgb(21, 24, 28)"]
 
 
-@pytest.mark.parametrize("width", [320, 390, 768, 1280])
+@pytest.mark.parametrize("state", ["", "#raw", "#diff=1"])
 def test_no_page_is_wider_than_its_window(
-    opening: Opener, real: Path, hostile: Path, anonymous: Path, width: int
+    opening: Opener, real: Path, hostile: Path, anonymous: Path, state: str
 ) -> None:
     """On a phone, a tablet and a desktop, the page does not scroll sideways."""
     for report in (real, hostile, anonymous):
-        for state in ("", "#raw", "#diff=1"):
-            page = opening(report, state, viewport={"width": width, "height": 800})
-            assert overflow(page) <= 0, (report, state)
+        page = opening(report, state)
+        for width in (1280, 768, 390, 320):
+            page.set_viewport_size({"width": width, "height": 800})
+            assert overflow(page) <= 0, (report, width)
 
 
 def test_on_a_phone_replies_stand_below_each_other_with_names(opening: Opener, real: Path) -> None:

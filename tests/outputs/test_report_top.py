@@ -1,5 +1,6 @@
 """The top of a report: headline, rankings, summary, grid at a glance, checks, and the comparison with a baseline."""
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -141,6 +142,14 @@ def test_a_cell_at_a_glance_leads_to_a_reply_that_was_cancelled() -> None:
     (cases,) = glance_of(run_of([answered(BASE), stopped])).groups
     cell = cases.rows[0].cells[1]
     assert (cell.failed, cell.reply) == (0, (0, 1))
+
+
+def test_a_sweep_is_asked_for_rounds_of_each_level() -> None:
+    """Three levels have the rounds that are needed together."""
+    plain = [*jittered(BASE, 3), *jittered(NEW, 3, slower=3)]
+    found = [headline_of(run_of(plain, load=load)).scope or "" for load in ({}, {"levels": [1, 2, 4]})]
+    once, by_level = (int(re.search(r"--repeat (\d+)", scope)[1]) for scope in found)  # type: ignore[index]
+    assert by_level == math.ceil(once / 3) > 1
 
 
 @pytest.mark.parametrize(
@@ -285,7 +294,7 @@ def test_the_summary_leaves_out_what_nobody_has() -> None:
 def test_a_median_over_different_cases_says_what_it_hides() -> None:
     """Cases of 0.1 s and 12 s have a median in between that none of them has."""
     run = run_of([answered(BASE, "one", ttft_s=0.1), answered(BASE, "two", ttft_s=12.0)], (BASE,))
-    assert cells_of(run)["TTFT p50"].below == ("cases 100 ms to 12.0 s",)
+    assert cells_of(run)["TTFT p50"].below == ("cases 100\u00a0ms to 12.0\u00a0s",)
     alike = run_of([answered(BASE, "one", ttft_s=0.1), answered(BASE, "two", ttft_s=0.12)], (BASE,))
     assert cells_of(alike)["TTFT p50"].below == ()
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from random import Random
 
 import pytest
 from hypothesis import assume, example, given
@@ -284,12 +283,12 @@ def test_each_level_has_its_own_rounds(plan: Plan, levels: int, endless: bool) -
 @given(st.integers(0, 60), SEEDS)
 def test_a_shuffle_is_a_permutation(count: int, seed: int) -> None:
     """It has each number once, whatever the seed."""
-    assert sorted(_shuffle(count, Random(seed))) == list(range(count))
+    assert sorted(_shuffle(count, str(seed))) == list(range(count))
 
 
 def test_a_shuffle_is_uniform() -> None:
     """Of 24,000 shuffles of four, each of the 24 orders occurs about a thousand times: within five sigma."""
-    met = Counter(tuple(_shuffle(4, Random(seed))) for seed in range(24_000))
+    met = Counter(tuple(_shuffle(4, str(seed))) for seed in range(24_000))
     assert len(met) == 24
     assert all(abs(times - 1000) < 5 * 31 for times in met.values())
 

@@ -6,6 +6,7 @@ from functools import cached_property
 from random import Random
 
 from runner.analysis.run_results import Run
+from runner.core.load_profile import LoadProfile, level_of
 from runner.core.record import Record, TextEvents, Timestamps
 from tests.support.crafted_runs import SECOND, answered, failed, header
 
@@ -42,7 +43,10 @@ WORDS = ("alpha", "beta", "gamma", "delta", "中文")
 
 @dataclass(frozen=True)
 class Shape:
-    """The shape of a run; `down` is the place of a target that always fails, and then others fail sometimes."""
+    """The shape of a run; `down` is the place of a target that always fails, and then others fail sometimes.
+
+    With `levels` it is a sweep, of so many rounds at each level.
+    """
 
     targets: int = 2
     cases: int = 13
@@ -50,6 +54,7 @@ class Shape:
     down: int | None = None
     run_id: str = "20260102-030405"
     seed: int = 1
+    levels: tuple[int, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -91,28 +96,35 @@ class Shape:
                 tags=tags,
                 checks=checks,
                 prices=prices,
+                load=LoadProfile(levels=self.levels).to_plain(),
+                release="free" if self.levels else "together",
             ),
             records,
         )
 
     def _records(self) -> Iterator[Record]:
         random, sent_ns = Random(self.seed), SECOND
-        for block in range(1, self.rounds + 1):
+        for block in range(1, self.rounds * max(len(self.levels), 1) + 1):
+            level = level_of(block, self.levels, self.rounds) if self.levels else 1
             for number, case in enumerate(self.case_names):
                 for place, target in enumerate(self.names):
                     is_lost = self.down is not None and (place == self.down or random.random() < 0.04)
                     record = (
-                        failed(target, case, block) if is_lost else _reply(random, target, place, number, case, block)
+                        failed(target, case, block)
+                        if is_lost
+                        else _reply(random, target, place, number, case, block, slower=level**0.7)
                     )
                     yield _sent_at(record, sent_ns)
-                sent_ns += SECOND
+                sent_ns += SECOND // level
 
 
-def _reply(random: Random, target: str, place: int, number: int, case: str, block: int) -> Record:  # noqa: PLR0917
+def _reply(  # noqa: PLR0917
+    random: Random, target: str, place: int, number: int, case: str, block: int, *, slower: float
+) -> Record:
     tokens = random.randint(4, 300) if number % 2 else 12
     text = " ".join(random.choice(WORDS) for _ in range(tokens))
     text = {2: CODE, 3: "Paris."}.get(number, text)
-    ttft_s = 0.15 * (1 + 0.7 * place) * (1 + number % 4 * 4) * random.lognormvariate(0, 0.12)
+    ttft_s = 0.15 * (1 + 0.7 * place) * (1 + number % 4 * 4) * slower * random.lognormvariate(0, 0.12)
     at_us = tuple(round((ttft_s + at * 0.01 * (1 + 0.3 * place)) * 1e6) for at in range(tokens))
     lengths = [len(text) // tokens] * tokens
     lengths[-1] += len(text) - sum(lengths)

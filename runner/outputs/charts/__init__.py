@@ -2,17 +2,16 @@
 
     draw_swarm(run, TTFT)             every request as a dot, medians with their intervals; likewise with TOTAL
     draw_ecdf(run, TTFT)              the share of requests within a time, from n 20; likewise with TOTAL
-    draw_phases(run)                  where the time of each target's median request went
+    draw_phases(run, medians)         where the time of each target's median request went
     draw_ttft_against_prompt(run)     TTFT against the prompt's size
     draw_total_against_reply(run)     total against the reply's size
-    draw_arrivals(run, records)       text arriving over time, a line for each reply
-    draw_waterfall(run, records)      every request in time
+    draw_arrivals(run, arrivals)      text arriving over time, a line for each reply
+    draw_waterfall(run, spans)        every request in time
     draw_ttft_under_load(run)         TTFT over the levels of a sweep
     draw_tokens_under_load(run)       tokens a second over the levels of a sweep
     draw_tradeoff(run)                cost, quality and time of each target
 
-A run's table has no absolute times and no text events, so two functions take the journal's records as well: all of
-them, or those of one case.
+Not all is in a run's table. Three functions take what `RecordSamples` reads of its records, once for all drawings.
 
 A page decides on the size of charts (they scale), on their ink (`currentColor`) and on their colours (`--series-1` to
 `--series-8`); it must give each chart a `prefix` of its own, with which all its ids begin. `draw_page_charts` draws
@@ -30,6 +29,7 @@ from runner.outputs.charts.chart import LOGARITHMIC, Chart
 from runner.outputs.charts.chart_data import TOTAL, TTFT, ChartDuration
 from runner.outputs.charts.ecdf import draw_ecdf
 from runner.outputs.charts.phases import draw_phases
+from runner.outputs.charts.record_samples import RecordSamples
 from runner.outputs.charts.scatter import draw_total_against_reply, draw_ttft_against_prompt
 from runner.outputs.charts.svg import WIDE
 from runner.outputs.charts.swarm import draw_swarm
@@ -44,6 +44,7 @@ __all__ = [
     "Chart",
     "ChartDuration",
     "PageChart",
+    "RecordSamples",
     "draw_arrivals",
     "draw_charts",
     "draw_ecdf",
@@ -59,41 +60,34 @@ __all__ = [
 ]
 
 
-Drawer = Callable[[Run, str, Canvas], Chart | None]
+Drawer = Callable[[RecordSamples, str, Canvas], Chart | None]
 
 
-def _draw_arrivals(run: Run, prefix: str, canvas: Canvas) -> Chart | None:
-    return draw_arrivals(run, run.records, prefix, canvas)
-
-
-def _draw_waterfall(run: Run, prefix: str, canvas: Canvas) -> Chart | None:
-    return draw_waterfall(run, run.records, prefix, canvas)
-
-
-def _over(draw: Callable[..., Chart | None], duration: ChartDuration) -> Drawer:
-    return lambda run, prefix, canvas: draw(run, duration, prefix, canvas)
+def _of_run(draw: Callable[..., Chart | None], *arguments: ChartDuration) -> Drawer:
+    return lambda samples, prefix, canvas: draw(samples.run, *arguments, prefix, canvas)
 
 
 _DRAWERS: tuple[tuple[str, Drawer], ...] = (
-    ("ttft-under-load", draw_ttft_under_load),
-    ("tokens-under-load", draw_tokens_under_load),
-    ("swarm-ttft_s", _over(draw_swarm, TTFT)),
-    ("tradeoff", draw_tradeoff),
-    ("swarm-total_s", _over(draw_swarm, TOTAL)),
-    ("ecdf-ttft_s", _over(draw_ecdf, TTFT)),
-    ("ecdf-total_s", _over(draw_ecdf, TOTAL)),
-    ("phases", draw_phases),
-    ("arrivals", _draw_arrivals),
-    ("waterfall", _draw_waterfall),
-    ("prompt-size", draw_ttft_against_prompt),
-    ("reply-size", draw_total_against_reply),
+    ("ttft-under-load", _of_run(draw_ttft_under_load)),
+    ("tokens-under-load", _of_run(draw_tokens_under_load)),
+    ("swarm-ttft_s", _of_run(draw_swarm, TTFT)),
+    ("tradeoff", _of_run(draw_tradeoff)),
+    ("swarm-total_s", _of_run(draw_swarm, TOTAL)),
+    ("ecdf-ttft_s", _of_run(draw_ecdf, TTFT)),
+    ("ecdf-total_s", _of_run(draw_ecdf, TOTAL)),
+    ("phases", lambda samples, *place: draw_phases(samples.run, samples.median_requests, *place)),
+    ("arrivals", lambda samples, *place: draw_arrivals(samples.run, samples.arrivals, *place)),
+    ("waterfall", lambda samples, *place: draw_waterfall(samples.run, samples.spans, *place)),
+    ("prompt-size", _of_run(draw_ttft_against_prompt)),
+    ("reply-size", _of_run(draw_total_against_reply)),
 )
 """All charts, in the order of a report."""
 
 
 def draw_charts(run: Run, prefix: str) -> list[Chart]:
     """Return all charts of a run that have something to draw, in the order of a report."""
-    drawn = (draw(run, f"{prefix}-{name}", Canvas()) for name, draw in _DRAWERS)
+    samples = RecordSamples(run)
+    drawn = (draw(samples, f"{prefix}-{name}", Canvas()) for name, draw in _DRAWERS)
     return [chart for chart in drawn if chart]
 
 
@@ -127,12 +121,14 @@ class PageChart:
 def draw_page_charts(runs: Sequence[Run]) -> list[PageChart]:
     """Return the charts of runs; those of one kind are neighbours, share their scales, and name their run."""
     starts = [sum(len(run.summary) for run in runs[:at]) for at in range(len(runs))]
+    samples = [RecordSamples(run) for run in runs]
     charts: list[PageChart] = []
     for name, draw in _DRAWERS:
-        shared = _reach_of_all([partial(draw, run) for run in runs]) if len(runs) > 1 else {}
-        for at, (run, start) in enumerate(zip(runs, starts, strict=True), start=1):
+        draws = [partial(draw, of_run) for of_run in samples]
+        shared = _reach_of_all(draws) if len(runs) > 1 else {}
+        for at, (draw_run, start) in enumerate(zip(draws, starts, strict=True), start=1):
             canvas = partial(Canvas, shared=shared, first_colour=start)
-            chart = _draw_variants(partial(draw, run), f"run-{at}-{name}", canvas)
+            chart = _draw_variants(draw_run, f"run-{at}-{name}", canvas)
             if chart:
                 charts.append(replace(chart, title=f"{chart.title} · run {at}") if len(runs) > 1 else chart)
     return charts

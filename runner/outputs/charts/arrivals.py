@@ -1,6 +1,6 @@
 """Text arriving over time: characters received against the time since the request was sent, a line for each reply."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -46,11 +46,29 @@ class Arrival:
         return (self.answer or self.thinking)[-1]
 
 
+class ArrivalSamples:
+    """The replies to draw of each of a run's targets; records are added one by one."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._samples = {str(each.target): SpacedSample[Arrival](MAX_LINES) for each in run.summary}
+
+    def add(self, record: Record) -> None:
+        """Add a record; it is left out unless it is timed and has text."""
+        if record.timed and record.text_events.at_us:
+            self._samples[str(self._run.target_of(record))].add(read_arrival(record))
+
+    @property
+    def by_target(self) -> Mapping[str, SpacedSample[Arrival]]:
+        """The samples of the targets that have any, in the suite's order."""
+        return {target: sample for target, sample in self._samples.items() if sample.seen}
+
+
 def draw_arrivals(
-    run: Run, records: Iterable[Record], prefix: str = "arrivals", canvas: Canvas | None = None
+    run: Run, samples: ArrivalSamples, prefix: str = "arrivals", canvas: Canvas | None = None
 ) -> Chart | None:
-    """Draw how the text of timed requests arrived; None where none of these records has any."""
-    arrivals = _sample_arrivals(run, records)
+    """Draw how the text of timed requests arrived; None where no reply has any."""
+    arrivals = samples.by_target
     if not arrivals:
         return None
     canvas = canvas or Canvas()
@@ -73,15 +91,6 @@ def draw_arrivals(
     content = draw_panels(layout, panels, key)
     svg = figure(prefix, title, f"{title}. {descriptions}.", layout.grid.height, content, width=canvas.width)
     return Chart(title, svg, _arrivals_caption(run, list(arrivals.values())), canvas.readings)
-
-
-def _sample_arrivals(run: Run, records: Iterable[Record]) -> Mapping[str, SpacedSample[Arrival]]:
-    """Return the replies to draw of each target that has any, in the suite's order."""
-    arrivals = {str(each.target): SpacedSample[Arrival](MAX_LINES) for each in run.summary}
-    for record in records:
-        if record.timed and record.text_events.at_us:
-            arrivals[str(run.target_of(record))].add(read_arrival(record))
-    return {target: sample for target, sample in arrivals.items() if sample.seen}
 
 
 def read_arrival(record: Record) -> Arrival:

@@ -57,9 +57,11 @@ class MedianRequest:
         return f"{self.target}: {spent}, {seconds(self.whole_s)} without the queue, the median of n {self.n:,}"
 
 
-def draw_phases(run: Run, prefix: str = "phases", canvas: Canvas | None = None) -> Chart | None:
-    """Draw the phases of each target's median request, fastest target first; None where nothing was timed."""
-    shown = sorted(_median_requests(run), key=lambda each: each.whole_s)
+def draw_phases(
+    run: Run, medians: Sequence[MedianRequest], prefix: str = "phases", canvas: Canvas | None = None
+) -> Chart | None:
+    """Draw the phases of each target's median request, fastest target first; None where there is none."""
+    shown = sorted(medians, key=lambda each: each.whole_s)
     if not shown:
         return None
     canvas = canvas or Canvas()
@@ -81,7 +83,7 @@ def draw_phases(run: Run, prefix: str = "phases", canvas: Canvas | None = None) 
     return Chart(title, svg, _phases_caption(run, shown))
 
 
-def _median_requests(run: Run) -> list[MedianRequest]:
+def find_median_requests(run: Run) -> list[MedianRequest]:
     """Return the median request of each target that has a whole reply."""
     places = [place for sample in timed_samples(run, *CONNECTING, "total_s") if (place := _median_place(sample))]
     rows = run.rows_at([place.at for place in places])

@@ -76,11 +76,36 @@ class TargetSpans:
         return f"{self.target}: from {seconds(start_s)} to {seconds(self.end_s)}{failures}, n {self.n:,}"
 
 
+class SpanSamples:
+    """The requests to draw of each of a run's targets, without warm-ups; records are added one by one."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        points = max_points(len(run.summary))
+        self._samples = {str(each.target): SpacedSample[RequestSpan](points) for each in run.summary}
+        self.never_sent = 0
+
+    def add(self, record: Record) -> None:
+        """Add a record."""
+        if record.warmup:
+            return
+        span = read_span(record)
+        if span is None:
+            self.never_sent += 1
+        else:
+            self._samples[str(self._run.target_of(record))].add(span)
+
+    @property
+    def by_target(self) -> Mapping[str, SpacedSample[RequestSpan]]:
+        """The samples of the targets that sent any request, in the suite's order."""
+        return {target: sample for target, sample in self._samples.items() if sample.seen}
+
+
 def draw_waterfall(
-    run: Run, records: Iterable[Record], prefix: str = "waterfall", canvas: Canvas | None = None
+    run: Run, spans: SpanSamples, prefix: str = "waterfall", canvas: Canvas | None = None
 ) -> Chart | None:
-    """Draw when each record's request was in flight, without warm-ups; None where none was sent."""
-    samples, never_sent = _sample_spans(run, records)
+    """Draw when each request was in flight; None where none was sent."""
+    samples = spans.by_target
     if not samples:
         return None
     canvas = canvas or Canvas()
@@ -100,22 +125,7 @@ def draw_waterfall(
     descriptions = "; ".join(each.description for each in shown)
     content = draw_key(KEY, right=canvas.width), axis, *drawn
     svg = figure(prefix, title, f"{title}. {descriptions}.", layout.height, *content, width=canvas.width)
-    return Chart(title, svg, _waterfall_caption(run, shown, never_sent), canvas.readings)
-
-
-def _sample_spans(run: Run, records: Iterable[Record]) -> tuple[Mapping[str, SpacedSample[RequestSpan]], int]:
-    """Return the requests to draw of each target that has any, in the suite's order, and how many were never sent."""
-    spans = {str(each.target): SpacedSample[RequestSpan](max_points(len(run.summary))) for each in run.summary}
-    never_sent = 0
-    for record in records:
-        if record.warmup:
-            continue
-        span = read_span(record)
-        if span is None:
-            never_sent += 1
-        else:
-            spans[str(run.target_of(record))].add(span)
-    return {target: sample for target, sample in spans.items() if sample.seen}, never_sent
+    return Chart(title, svg, _waterfall_caption(run, shown, spans.never_sent), canvas.readings)
 
 
 def read_span(record: Record) -> RequestSpan | None:

@@ -39,8 +39,10 @@ function drawBlindness() {
       turn.order = state.blind ? shuffle(turn) : turn.cells.map((_, column) => column);
       drawReplies(turn);
     }
-    headings.forEach((heading, at) => (heading.querySelector(".name").textContent = nameAt(at)));
-    [...controls.elements.base.options].slice(1).forEach((option, at) => (option.textContent = nameAt(at)));
+    headings.forEach((heading, at) => heading.querySelector(".name").replaceChildren(...nameAt(at)));
+    [...controls.elements.base.options].slice(1).forEach((option, at) => {
+      option.textContent = state.blind ? letter(at) : data.columns[at];
+    });
   }
   turns.forEach(drawBallot);
   drawTally();
@@ -94,9 +96,15 @@ function advance(turn) {
   bringIntoView(next);
 }
 
-/* Return the turns to vote on: those whose replies are not all the same. */
+/* Return the turns to vote on. */
 function toVoteOn() {
-  return turns.filter((turn) => !isAlike(turn));
+  return turns.filter(hasChoice);
+}
+
+/* Return whether two replies of a turn differ; a column without a reply is nothing to choose. */
+function hasChoice(turn) {
+  const replies = turn.cells.map((_, column) => turn.textOf(column)?.trim()).filter(Boolean);
+  return new Set(replies).size > 1;
 }
 
 // Votes are kept in the browser's storage, if it allows that
@@ -144,17 +152,22 @@ function drawTally() {
   );
 }
 
+/* Of several runs, the file lists them, and each vote has the number of the run of each target and of the winner. */
 function exportedVotes() {
+  const several = data.runs.length > 1;
   const cast = [...votes].map(([at, { choice, order, repeat, at: when }]) => ({
     case: data.turns[at].case,
     turn: data.turns[at].turn,
     repeat,
-    targets: order.map((column) => data.columns[column]),
-    winner: data.columns[choice] ?? choice,
+    targets: order.map((column) => data.targets[column]),
+    ...(several && { runs: order.map((column) => data.run_of[column]) }),
+    winner: data.targets[choice] ?? choice,
+    ...(several && { winner_run: data.run_of[choice] ?? null }),
     at: when,
   }));
+  const ids = several ? { run_id: null, suite_digest: null, runs: data.runs } : data.runs[0];
   const voter = document.getElementById("voter").value.trim();
-  return { format: 1, run_id: data.runs[0], suite_digest: data.digests[0], voter: voter || null, votes: cast };
+  return { format: 1, ...ids, voter: voter || null, votes: cast };
 }
 
 document.getElementById("blind").addEventListener("click", KEYS.b);

@@ -25,9 +25,10 @@ _COLUMNS_READ = ["case", "turn", "repeat", "prompt", "outcome"]
 
 @dataclass(frozen=True, slots=True)
 class TargetColumn:
-    """One target of one run; `summary` goes by the column's label."""
+    """One target of one run, the `number`th of the page, from 1; `summary` goes by the column's label."""
 
     run: Run
+    number: int
     target: MeasuredTarget
     summary: TargetSummary
     figures: TargetFigures
@@ -41,7 +42,9 @@ class TargetColumn:
 def target_columns(runs: Sequence[Run]) -> tuple[TargetColumn, ...]:
     """Return a column for each target of each run, run by run."""
     return tuple(
-        TargetColumn(run, each.target, replace(each.summary, target=name_target(each.target, number, len(runs))), each)
+        TargetColumn(
+            run, number, each.target, replace(each.summary, target=name_target(each.target, number, len(runs))), each
+        )
         for number, run in enumerate(runs, start=1)
         for each in target_figures(run)
     )

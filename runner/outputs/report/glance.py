@@ -157,13 +157,16 @@ class _Figures:
         columns = (rows[name].tolist() for name in ("case", "turn", "prompt"))
         for label, case, turn, prompt in zip(rows.index, *columns, strict=True):
             labels.setdefault((str(case), int(turn), prompt if isinstance(prompt, str) else ""), []).append(label)
-        self._by_turn: dict[tuple[str, int, str], pd.DataFrame] = {key: rows.loc[own] for key, own in labels.items()}
         self._checked = [cell for cell in column.run.checked if cell.target == column.target]
+        self._by_turn = {key: self._of_one_case(key[0], rows.loc[own]) for key, own in labels.items()}
+
+    def _of_one_case(self, case: str, rows: "pd.DataFrame") -> CaseFigures:
+        return figures_of_rows(rows, _passed(cell for cell in self._checked if cell.case == case))
 
     def of_turn(self, case: str, turn: int, prompt: str) -> CaseFigures:
         """Return the figures of one turn of a case; checks are those of the whole case."""
-        rows = self._by_turn.get((case, turn, prompt), self._rows.iloc[:0])
-        return figures_of_rows(rows, _passed(cell for cell in self._checked if cell.case == case))
+        found = self._by_turn.get((case, turn, prompt))
+        return self._of_one_case(case, self._rows.iloc[:0]) if found is None else found
 
     def of_cases(self, cases: frozenset[str] | None) -> CaseFigures:
         """Return the figures over some cases, or over all."""
@@ -172,8 +175,7 @@ class _Figures:
 
     def turns_in(self, cases: frozenset[str] | None) -> list[CaseFigures]:
         """Return the figures of each turn of some cases, or of all."""
-        own = [rows for (case, *_), rows in self._by_turn.items() if cases is None or case in cases]
-        return [figures_of_rows(rows, None) for rows in own]
+        return [figures for (case, *_), figures in self._by_turn.items() if cases is None or case in cases]
 
 
 def _passed(cells: Iterator[CheckedCell]) -> PassRate | None:

@@ -7,6 +7,7 @@ const words = JSON.parse(document.getElementById("words").textContent)[document.
 const controls = document.getElementById("controls");
 const grid = document.getElementById("grid");
 const headings = [...grid.querySelectorAll("thead th[data-column]")];
+const names = headings.map((heading) => [...heading.querySelector(".name").childNodes].map((node) => node.cloneNode(true)));
 /* The language of the address, which a link to a part of the page replaces. */
 const language = new URLSearchParams(location.hash.slice(1)).get("lang");
 const turns = [...grid.querySelectorAll("tr.turn")].map((element, at) => new Turn(element, data.turns[at]));
@@ -108,16 +109,12 @@ function draw() {
 
 function fits(turn, words) {
   const { failed, flagged } = turn.element.dataset;
-  if (state.blind && isAlike(turn)) return false; // nothing to choose between
-  const chosen = { all: true, failed: failed !== undefined, flagged: flagged !== undefined, different: differs(turn) };
+  if (state.blind && !hasChoice(turn)) return false;
+  const chosen = { all: true, failed: failed !== undefined, flagged: flagged !== undefined, different: !isAlike(turn) };
   return chosen[state.show] && words.every((word) => turn.searchable.includes(word));
 }
 
-function differs(turn) {
-  return !isAlike(turn);
-}
-
-/* Return whether all replies of a turn are the same text, or there is only one. */
+/* Return whether all columns of a turn have the same text, or none. */
 function isAlike(turn) {
   return new Set(turn.cells.map((_, column) => turn.textOf(column)?.trim())).size <= 1;
 }
@@ -136,7 +133,7 @@ function drawReplies(turn) {
   turn.drawn = version;
   turn.order.forEach((column, position) => {
     const cell = turn.cells[column];
-    cell.querySelector(".name").textContent = nameAt(position);
+    cell.querySelector(".name").replaceChildren(...nameAt(position));
     cell.classList.toggle("chosen", position === state.column);
     const article = articleOf(turn, column);
     const present = cell.querySelector("article");
@@ -149,8 +146,9 @@ function drawReplies(turn) {
   drawPager(turn);
 }
 
+/* Return the name of a column: a letter in a blind vote, else the heading with the places where it may be broken. */
 function nameAt(position) {
-  return state.blind ? letter(position) : data.columns[position];
+  return state.blind ? [letter(position)] : names[position].map((node) => node.cloneNode(true));
 }
 
 function articleOf(turn, column) {

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import ceil
 
 from runner.analysis.run_results import Run
+from runner.core.load_profile import LoadProfile
 from runner.outputs.report.comparison_grid import TargetColumn
 from runner.outputs.report.ranking import DurationRanking, LeaderComparison, RankedTarget
 from runner.outputs.text.figures import times
@@ -128,7 +130,10 @@ def _describe_scope(ranking: DurationRanking, run: Run) -> str:
     asked = asked + _(" within {time}", time=lasted) if lasted else asked
     comparisons = ranking.comparisons
     needed = max((each.needed for each in comparisons if each.needed), default=None)
-    more = _("`--repeat {n}` would", n=needed) if needed else _("more rounds would")
+    levels = (
+        len(LoadProfile.from_plain(run.header.load).levels) or 1
+    )  # each level of a sweep has the rounds of --repeat
+    more = _("`--repeat {n}` would", n=ceil(needed / levels)) if needed else _("more rounds would")
     if comparisons and all(each.is_slower for each in comparisons):
         return _("{asked}: more than chance and drift between rounds explain.", asked=_capitalize(asked))
     if comparisons and all(each.is_behind or each.is_equal for each in comparisons):

@@ -121,9 +121,13 @@ class ReportPage:
         labels = [printable(column.label) for column in self.columns]
         return {
             "id": sha256(json.dumps([self.run_ids, labels]).encode()).hexdigest()[:12],
-            "runs": self.run_ids,
-            "digests": self.digests,
+            "runs": [
+                {"run_id": run_id, "suite_digest": digest}
+                for run_id, digest in zip(self.run_ids, self.digests, strict=True)
+            ],
             "columns": labels,
+            "targets": [printable(str(column.target)) for column in self.columns],
+            "run_of": [column.number for column in self.columns],
             "turns": [_turn_texts(row) for row in self.rows],
         }
 

@@ -28,6 +28,9 @@ class SummaryCell:
 
 EMPTY = SummaryCell(MISSING)
 
+NO_BREAK_SPACE = "\u00a0"
+"""Between a figure and its unit, in a line that may be broken."""
+
 
 @dataclass(frozen=True, slots=True)
 class SummaryRow:
@@ -137,7 +140,7 @@ def _median(statistic: Statistic | None, figures: TargetFigures, column: str) ->
     hidden = figures.range_of_cases(column)
     if hidden is None:
         return cell
-    low, high = map(seconds, hidden)
+    low, high = (seconds(end).replace(" ", NO_BREAK_SPACE) for end in hidden)
     return SummaryCell(cell.figure, (*cell.below, _("cases {low} to {high}", low=low, high=high)))
 
 

@@ -13,7 +13,7 @@ from runner.analysis.summary import Statistic, TargetSummary
 from runner.analysis.sweep import LoadPoint, OpenLoopPoint
 from runner.core.percentiles import PERCENTILES, name_extreme, name_percentile, smallest_sample
 from runner.outputs.text.figures import MISSING, percent, rate, seconds, with_interval, with_sample
-from runner.pricing.money import Money
+from runner.pricing.money import Money, add_up
 
 SWEEP_CAPTION = (
     "concurrency: the requests that a target's lane may have in flight; mean in flight: how many of this target were. "
@@ -71,12 +71,10 @@ _N: _Column = ("n", lambda each: str(each.n))
 _OK: _Column = ("ok", lambda each: str(each.ok))
 _FAILED: _Column = ("failed", lambda each: str(each.failed))
 _OTHER_OUTCOMES: _Column = ("other outcomes", lambda each: _list_outcomes(each.other_outcomes))
-_TIMED: _Column = ("timed", lambda each: str(each.timed))
 _TTFT: _Column = ("TTFT p50", lambda each: _seconds(each.ttft_p50, each))
 _FIRST_ANSWER: _Column = ("first answer p50", lambda each: _seconds(each.ttfa_p50, each))
 _TOTAL: _Column = ("total p50", lambda each: _seconds(each.total_p50, each))
 _TOKENS: _Column = ("tokens/s p50", lambda each: _rate(each.output_tps_p50, each))
-_CHARACTERS: _Column = ("characters/s p50", lambda each: _rate(each.output_cps_p50, each))
 _SLOW: _Column = ("slow", lambda each: _figure(each.slow, each, percent, wide=True))
 _TOTAL_BRIEFLY: _Column = ("total p50", lambda each: _seconds(each.total_p50, each, wide=False))
 _TOKENS_BRIEFLY: _Column = ("tok/s p50", lambda each: _rate(each.output_tps_p50, each, wide=False))
@@ -94,11 +92,11 @@ _TOTAL_DURATION = _Duration("total", lambda each: each.total_percentiles)
 
 
 def tabulate_summary(summaries: Sequence[TargetSummary], percents: Sequence[float] = PERCENTILES) -> TextTable:
-    """Return a row for each target with all its figures."""
-    counts = (_TARGET, _N, _OK, _OTHER_OUTCOMES, _TIMED)
+    """Return a row for each target with all its figures, and its other outcomes if any target has one."""
+    counts = (_TARGET, _N, _OK, *([_OTHER_OUTCOMES] if any(each.other_outcomes for each in summaries) else []))
     ttft = (_TTFT, *_percentile_columns(_TTFT_DURATION, summaries, percents, wide=True))
     total = (_TOTAL, *_percentile_columns(_TOTAL_DURATION, summaries, percents, wide=True))
-    return _tabulate(summaries, (*counts, *ttft, _FIRST_ANSWER, *total, _SLOW, _TOKENS, _CHARACTERS))
+    return _tabulate(summaries, (*counts, *ttft, _FIRST_ANSWER, *total, _SLOW, _TOKENS))
 
 
 def tabulate_briefly(summaries: Sequence[TargetSummary], percents: Sequence[float] = PERCENTILES) -> TextTable:
@@ -114,6 +112,16 @@ def tabulate_briefly(summaries: Sequence[TargetSummary], percents: Sequence[floa
 def _name_column(summaries: Sequence[TargetSummary]) -> _Column:
     """Return the column of names; where every target is simulated, a notice above the table says so once."""
     return _BARE_TARGET if all(each.simulated for each in summaries if each.n) else _TARGET
+
+
+def describe_in_a_line(run: Run) -> str:
+    """Return how many requests were answered, and each target's median TTFT, the fastest first, with the costs."""
+    found = run.summary
+    timed, n = sum(each.timed for each in found), sum(each.n for each in found)
+    ranked = sorted(found, key=lambda each: (each.ttft_p50 is None, each.ttft_p50.value if each.ttft_p50 else 0.0))
+    times = [f"{_BARE_TARGET[1](each)} {_seconds(each.ttft_p50, each, wide=False)}" for each in ranked]
+    sums = _sums(add_up(cost.spent for cost in run.costs)) if run.costs else ""
+    return ", ".join(filter(None, (f"{timed} of {n} answered", *times, sums)))
 
 
 def tabulate_worth(
@@ -207,7 +215,7 @@ def _percentile(found: Sequence[Statistic], at: int, summary: TargetSummary, *, 
 
 
 def _list_outcomes(outcomes: Mapping[str, int]) -> str:
-    return ", ".join(f"{n} {outcome}" for outcome, n in outcomes.items()) or "none"
+    return ", ".join(f"{n} {outcome}" for outcome, n in outcomes.items()) or MISSING
 
 
 def _seconds(statistic: Statistic | None, summary: TargetSummary, *, wide: bool = True) -> str:

@@ -1,0 +1,54 @@
+"""`watch`: the same run again and again, each as a table when it is over."""
+
+from collections.abc import Iterator
+from os import PathLike
+from pathlib import Path
+from typing import Unpack
+
+import pandas as pd
+
+from runner.api.notebook.progress import Progress
+from runner.api.notebook.screen import Nowhere
+from runner.api.options import RUN_OPTIONS, RunKeywords, read_options, refuse_unknown
+from runner.api.tables import tabulate
+from runner.api.watched_run import perform_watched
+from runner.commands.run.load_suite import load_suite
+from runner.commands.run.options import RunOptions
+from runner.commands.run.prepare import prepare
+from runner.commands.run.send_and_write import FinishedRun
+from runner.commands.watch import watch as watch_suite
+
+
+def watch(
+    suite: str | PathLike[str], every: float, *, until: float | None = None, **options: Unpack[RunKeywords]
+) -> Iterator[pd.DataFrame]:
+    """Run a suite at once and then every so many seconds; yield the table of each run when it is over.
+
+        for table in watch("prompts/basic.yaml", every=3600, until=86400, budget="5USD"):
+            print(summary(table)["ttft_p50_s"])
+
+    A run that begins while the caller works on the last table does not exist: the next begins at the first moment
+    that is due after that. A table's `attrs["missed"]` says how many were missed before it. The budget is for all runs.
+
+    Args:
+        suite: a suite file.
+        every: seconds between two runs' beginnings.
+        until: no run begins this many seconds after the first, or later; None without an end.
+        **options: those of `run`.
+
+    Raises:
+        CompareError: the suite or an option is wrong, or another process watches the suite.
+
+    """
+    refuse_unknown(options, ("suite", "every", "until", *RUN_OPTIONS), "watch")
+    place = Path(suite)
+
+    def run_once(options: RunOptions) -> FinishedRun:
+        prepared = prepare(*load_suite(place), options)
+        return perform_watched(prepared, Progress(Nowhere(), prepared.notes))
+
+    for watched in watch_suite(place, read_options(options), run_once, every_s=every, for_s=until):
+        if watched.finished is not None:
+            table = tabulate(watched.finished.run, watched.finished.folder)
+            table.attrs["missed"] = watched.beat.missed
+            yield table

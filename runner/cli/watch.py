@@ -1,0 +1,105 @@
+"""`compare watch`: the same run again and again, a line for each."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from runner.cli.confirm import CONFIRM_OVER, Threshold, ask_about_hosts, confirm
+from runner.cli.help import GroupedCommand
+from runner.cli.options import LOAD, REPEATS, TARGETS, DurationParam, run_options
+from runner.cli.run import MEASUREMENT
+from runner.cli.terminal import echo_error, echo_wrapped
+
+if TYPE_CHECKING:
+    from runner.commands.run.options import RunOptions
+    from runner.commands.run.send_and_write import FinishedRun
+    from runner.commands.watch import WatchedRun
+    from runner.pricing.money import Money
+
+
+@click.command(cls=GroupedCommand)
+@click.argument("suite", type=click.Path(path_type=Path))
+@click.option("--every", "every_s", type=DurationParam(), required=True, metavar="TIME", help="A run each 15m, 1h, 1d.")
+@click.option("--for", "for_s", type=DurationParam(), metavar="TIME", help="End after this time: 12h, 7d.")
+@click.option(
+    "--spans",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Append OpenTelemetry spans of each run to this file (.jsonl), as collectors read files.",
+)
+@run_options(TARGETS, REPEATS, LOAD, MEASUREMENT)
+@click.option(
+    "--confirm-over",
+    type=Threshold(),
+    default=CONFIRM_OVER,
+    show_default=True,
+    metavar="N|SUM",
+    help="Ask once before runs of more than N requests, or more than a sum such as 5USD at worst.",
+)
+@click.option("-y", "--yes", is_flag=True, help="Answer yes to questions.")
+def watch(
+    suite: Path,
+    *,
+    every_s: float,
+    for_s: float | None,
+    spans: Path | None,
+    options: "RunOptions",
+    confirm_over: "int | Money",
+    yes: bool,
+) -> None:
+    """Run SUITE at once and then every so often, each time into a folder of its own; print a line for each run.
+
+    \b
+    compare watch prompts/basic.yaml --every 1h --for 7d --budget 5USD
+    compare watch prompts/basic.yaml --every 15m -o /var/lib/node_exporter/compare.prom
+
+    Two runs are never under way at once: a beat that passes during a run is missed, and said to be. --budget is for all
+    runs together. Files that -o names are replaced by each run; .prom is for Prometheus' textfile collector.
+    `compare history` shows what the runs tell. Exit codes: 0 the time or the budget is over, 2 the first run could not
+    start, 130 interrupted.
+    """
+    from runner.commands.run.event_loop import run_async  # noqa: PLC0415 -- heavy imports wait until there is work
+    from runner.commands.run.load_suite import load_suite  # noqa: PLC0415
+    from runner.commands.run.prepare import prepare  # noqa: PLC0415
+    from runner.commands.run.send_and_write import perform  # noqa: PLC0415
+    from runner.commands.watch import watch as watch_suite  # noqa: PLC0415
+
+    is_confirmed = yes
+
+    def run_once(options: "RunOptions") -> "FinishedRun":
+        nonlocal is_confirmed
+        prepared = prepare(*load_suite(suite), options, ask=ask_about_hosts)
+        confirm(prepared, confirm_over, yes=is_confirmed)
+        if not is_confirmed:
+            for note in prepared.notes:
+                echo_error(f"note: {note}")
+        is_confirmed = True
+        return run_async(perform, prepared)
+
+    try:
+        for watched in watch_suite(suite, options, run_once, every_s=every_s, for_s=for_s, spans=spans):
+            _print_line(watched)
+            if watched.finished is not None and watched.finished.interrupted:
+                sys.exit(130)
+    except KeyboardInterrupt:
+        echo_error("interrupted between two runs: all of them are kept")
+        sys.exit(130)
+
+
+def _print_line(watched: "WatchedRun") -> None:
+    from datetime import datetime  # noqa: PLC0415
+
+    from runner.outputs.text.escape import one_line  # noqa: PLC0415
+    from runner.outputs.text.figures import count  # noqa: PLC0415
+    from runner.outputs.text.summary import describe_in_a_line  # noqa: PLC0415
+
+    if watched.beat.missed:
+        echo_error(f"missed: {count(watched.beat.missed, 'beat')} passed meanwhile")
+    now = f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S}"
+    if watched.finished is None:
+        echo_error(f"{now}  no run: {watched.problem}")
+        return
+    echo_wrapped(f"{now}  {watched.finished.folder.name}  {one_line(describe_in_a_line(watched.finished.run))}")
+    sys.stdout.flush()

@@ -1,0 +1,165 @@
+"""`compare watch`: the same run again and again, at fixed moments, each in a folder of its own."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from pathlib import Path
+
+from runner.commands.run.options import NamedFolder, RunOptions
+from runner.commands.run.send_and_write import FinishedRun
+from runner.errors import CompareError, JournalError, WriteFailed
+from runner.outputs import otel
+from runner.pricing.money import Money
+from runner.storage.journal.writer import lock
+from runner.storage.run_folder import RESULTS
+
+LONGEST_SLEEP_S = 20.0
+"""A machine may sleep, and its clock may be set: the time is looked at as often as this."""
+
+SHORTEST_S = 1.0
+
+RunOnce = Callable[[RunOptions], FinishedRun]
+
+
+@dataclass(frozen=True, slots=True)
+class TimeOfDay:
+    """The time of day in seconds since 1970, and how to wait; tests have one of their own."""
+
+    now: Callable[[], float] = time.time
+    sleep: Callable[[float], None] = time.sleep
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """A moment at which a run is due, and how many before it were missed, since the last run or a sleep took longer."""
+
+    number: int
+    missed: int
+
+
+def beats(every_s: float, for_s: float | None, clock: TimeOfDay) -> Iterator[Beat]:
+    """Yield each beat when it is due, the first at once; those that pass during a run or a sleep are not caught up.
+
+    Args:
+        every_s: seconds between beats, counted from the first by the time of day.
+        for_s: no beat is due this many seconds after the first, or later; None without an end.
+        clock: the time of day. Where it is set back, the next beat is due one interval later all the same.
+
+    """
+    origin, number = clock.now(), 0
+    yield Beat(0, 0)
+    while True:
+        due = max(number, _passed(origin, every_s, clock)) + 1
+        if for_s is not None and due * every_s >= for_s:
+            return
+        while (left_s := origin + due * every_s - clock.now()) > 0:
+            if left_s > every_s:
+                origin -= left_s - every_s
+            clock.sleep(min(left_s, LONGEST_SLEEP_S))
+        due = max(due, _passed(origin, every_s, clock))
+        yield Beat(due, due - number - 1)
+        number = due
+
+
+def _passed(origin: float, every_s: float, clock: TimeOfDay) -> int:
+    return int((clock.now() - origin) // every_s)
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedRun:
+    """The outcome of a beat: a run, or why there was none."""
+
+    beat: Beat
+    finished: FinishedRun | None
+    problem: str | None = None
+
+
+def watch(
+    suite: Path,
+    options: RunOptions,
+    run_once: RunOnce,
+    *,
+    every_s: float,
+    for_s: float | None = None,
+    spans: Path | None = None,
+    clock: TimeOfDay | None = None,
+) -> Iterator[WatchedRun]:
+    """Run a suite at each beat; yield the outcome of each.
+
+    Ends after `for_s`, when the budget is spent, and after a run that was interrupted. Later beats go on where one
+    could not start: a key may be back, or a disk have room again.
+
+    Args:
+        suite: the suite's file. Only one process watches it at a time.
+        options: those of each run; the budgets are for all runs together.
+        run_once: performs a run with these options.
+        every_s: seconds between beats.
+        for_s: see `beats`.
+        spans: a file of OpenTelemetry spans to which those of each run are appended.
+        clock: the time of day.
+
+    Raises:
+        CompareError: the options are not those of a watch, another process watches the suite, or the first run could
+            not start.
+
+    """
+    _refuse_impossible(options, every_s)
+    with _only_watcher(suite):
+        for beat in beats(every_s, for_s, clock or TimeOfDay()):
+            try:
+                finished = run_once(options)
+            except CompareError as error:
+                if beat.number == 0:
+                    raise
+                yield WatchedRun(beat, None, str(error))
+                continue
+            if spans is not None:
+                _append_spans(spans, finished)
+            yield WatchedRun(beat, finished)
+            options = replace(options, budgets=_left(options.budgets, finished))
+            if finished.interrupted or any(not each.amount for each in options.budgets):
+                return
+
+
+def _refuse_impossible(options: RunOptions, every_s: float) -> None:
+    if every_s < SHORTEST_S:
+        raise CompareError(f"--every must be {SHORTEST_S:g} s or more, not {every_s:g} s")
+    folders = [path for path in options.outputs if isinstance(path, NamedFolder) or not path.suffix]
+    if folders:
+        raise CompareError(f"-o {folders[0]}: each run of a watch has a folder of its own in {RESULTS}; name files")
+
+
+@contextmanager
+def _only_watcher(suite: Path) -> Iterator[None]:
+    """Keep other processes from watching a suite's file."""
+    try:
+        file = suite.open("rb")
+    except OSError as error:
+        raise CompareError(f"{suite} cannot be read: {error.strerror}") from error
+    with file:
+        try:
+            lock(file.fileno(), suite)
+        except JournalError:
+            raise CompareError(
+                f"another process watches {suite} already; two at once would disturb each other"
+            ) from None
+        yield
+
+
+def _left(budgets: tuple[Money, ...], finished: FinishedRun) -> tuple[Money, ...]:
+    """Return what is left of each budget, 0 at least."""
+    spent = dict.fromkeys((each.currency for each in budgets), Decimal(0))
+    for cost in finished.run.costs:
+        if cost.spent.currency in spent:
+            spent[cost.spent.currency] += cost.spent.amount
+    return tuple(Money(max(each.amount - spent[each.currency], Decimal(0)), each.currency) for each in budgets)
+
+
+def _append_spans(path: Path, finished: FinishedRun) -> None:
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(otel.write(finished.run).text)
+    except OSError as error:
+        raise WriteFailed(f"{path} cannot be written: {error.strerror}; the run is in {finished.folder}") from error

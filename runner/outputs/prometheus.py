@@ -1,0 +1,113 @@
+"""A run's figures as Prometheus metrics, in the text format that node_exporter's textfile collector reads.
+
+Every metric is a gauge of the newest run: a file is replaced as a whole by the next one. Times are in seconds, as
+Prometheus wants them. A figure that no request has is left out.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from runner.analysis.run_results import Run
+from runner.analysis.summary import Statistic
+from runner.analysis.target_figures import TargetFigures, target_figures
+
+DURATIONS = {"ttft": "time to first token", "ttfa": "time to the first text of the answer", "total": "total time"}
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """A metric with its samples: labels and value of each."""
+
+    name: str
+    description: str
+    samples: list[tuple[Mapping[str, str], float]] = field(default_factory=list)
+
+    def lines(self) -> Iterator[str]:
+        """Yield the metric's lines; none without a sample."""
+        if self.samples:
+            yield f"# HELP {self.name} {self.description}"
+            yield f"# TYPE {self.name} gauge"
+        for labels, value in self.samples:
+            written = ",".join(f'{name}="{_escape(text)}"' for name, text in labels.items())
+            yield f"{self.name}{{{written}}} {value!r}"
+
+
+def _escape(text: str) -> str:
+    shown = text.encode("utf-8", "replace").decode()
+    return shown.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
+
+
+def write(run: Run) -> str:
+    """Return the metrics of a run."""
+    run = run.by_place
+    header, figures = run.header, target_figures(run)
+    started = datetime.fromisoformat(header.started_at).timestamp()
+    of_suite = {"suite": header.suite}
+    gauges = (
+        Gauge("compare_run_started_seconds", "When the run began, in seconds since 1970.", [(of_suite, started)]),
+        Gauge("compare_run_simulated", "1 if the simulator answered.", [(of_suite, float(run.simulated))]),
+        Gauge("compare_run_complete", "1 if the run came to the end of its plan.", [(of_suite, float(_is_whole(run)))]),
+        *_of_requests(of_suite, figures),
+        *(gauge for name in DURATIONS for gauge in _of_duration(name, of_suite, figures)),
+        *_of_worth(of_suite, figures),
+    )
+    return "".join(f"{line}\n" for gauge in gauges for line in gauge.lines())
+
+
+def _is_whole(run: Run) -> bool:
+    return run.ended and run.stop_reason is None
+
+
+def _of_requests(of_suite: Mapping[str, str], figures: tuple[TargetFigures, ...]) -> Iterator[Gauge]:
+    requests = Gauge("compare_requests", "Requests of the run by outcome.")
+    failed = Gauge("compare_failed_requests", "Requests that the target failed.")
+    for each in figures:
+        labels = {**of_suite, "target": str(each.target)}
+        requests.samples.extend(
+            ({**labels, "outcome": str(outcome)}, float(count)) for outcome, count in each.summary.outcomes.items()
+        )
+        failed.samples.append((labels, float(each.summary.failed)))
+    yield from (requests, failed)
+
+
+def _of_duration(name: str, of_suite: Mapping[str, str], figures: tuple[TargetFigures, ...]) -> Iterator[Gauge]:
+    """Yield the median with its interval and sample size, and p95 where the sample is large enough."""
+    median = Gauge(f"compare_{name}_seconds", f"The median {DURATIONS[name]}.")
+    bounds = Gauge(f"compare_{name}_interval_seconds", "The ends of the median's 95 % interval.")
+    counts = Gauge(f"compare_{name}_requests", "Requests behind the median.")
+    p95 = Gauge(f"compare_{name}_p95_seconds", f"The 95th percentile of the {DURATIONS[name]}.")
+    for each in figures:
+        labels = {**of_suite, "target": str(each.target)}
+        found: Statistic | None = getattr(each.summary, f"{name}_p50")
+        if found is None:
+            continue
+        median.samples.append((labels, found.value))
+        counts.samples.append((labels, float(found.n)))
+        if found.interval is not None:
+            ends = {"low": found.interval.low, "high": found.interval.high}
+            bounds.samples.extend(({**labels, "bound": name}, value) for name, value in ends.items())
+        percentiles: tuple[Statistic, ...] = getattr(each.summary, f"{name}_percentiles", ())
+        p95.samples.extend((labels, one.value) for one in percentiles if one.name == "p95")
+    yield from (median, bounds, counts, p95)
+
+
+def _of_worth(of_suite: Mapping[str, str], figures: tuple[TargetFigures, ...]) -> Iterator[Gauge]:
+    """Yield tokens per second, costs, and the checks that passed."""
+    rate = Gauge("compare_output_tokens_per_second", "The median of output tokens per second.")
+    cost = Gauge("compare_cost", "The known cost of the run's requests.")
+    known = Gauge("compare_cost_requests", "Requests whose cost is known.")
+    passed = Gauge("compare_checks_passed", "Repeats of cases whose checks passed.")
+    checked = Gauge("compare_checks", "Repeats of cases with checks that were decided.")
+    for each in figures:
+        labels = {**of_suite, "target": str(each.target)}
+        if each.summary.output_tps_p50 is not None:
+            rate.samples.append((labels, each.summary.output_tps_p50.value))
+        for one in each.costs:
+            in_currency = {**labels, "currency": one.spent.currency}
+            cost.samples.append((in_currency, float(one.spent.amount)))
+            known.samples.append((in_currency, float(one.n)))
+        if each.passed is not None:
+            passed.samples.append((labels, float(each.passed.passed)))
+            checked.samples.append((labels, float(each.passed.n)))
+    yield from (rate, cost, known, passed, checked)

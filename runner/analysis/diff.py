@@ -164,7 +164,7 @@ def diff_within(run: Run, a: str, b: str, rule: Rule | None = None, *, with_repl
     """
     base_target, new_target = _find_targets(run, a, b)
     table = run.table_with_replies if with_replies else run.table
-    vantages = {} if run.places else {node: node for node in run.header.vantages}
+    vantages = {} if run.split.places else {node: node for node in run.header.vantages}
     arms = (arm_of(table, base_target, a, vantages), arm_of(table, new_target, b, vantages))
     refuse_simulated_against_real(*arms)
     old, now, left_out = keep_common(*arms)

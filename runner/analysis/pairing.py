@@ -25,11 +25,13 @@ STRATUM = [*QUESTION, "vantage"]
 STRATUM_AND_ROUND = [*STRATUM, "block"]
 
 _DESCRIPTIVE = ("prompt", "reply", "outcome", "finish_reason", "flags", "simulated", "response_model", "currency")
+_ANSWERED_BY = ("served_by", "system_fingerprint", "service_tier")
 _COMPARED_COLUMNS = frozenset(
     {
         *QUESTION,
         "block",
         *_DESCRIPTIVE,
+        *_ANSWERED_BY,
         "sent_s",
         "cached_tokens",
         "client_error_s",

@@ -7,15 +7,12 @@ a column such as `served_by`, for each value of it.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
+from runner.core.answered_by import AnsweredByColumn
 from runner.core.cluster_options import Node
 from runner.core.record import Record
 from runner.errors import CompareError, did_you_mean
 from runner.storage.journal import Header
-
-AnsweredByColumn = Literal["served_by", "system_fingerprint", "service_tier", "response_model"]
-"""A column that tells who answered, by which targets can be split."""
 
 UNKNOWN = "unknown"
 """Who answered, where a response does not say it, as a failed one."""

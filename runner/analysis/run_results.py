@@ -17,11 +17,11 @@ from runner.analysis.equal_length import with_time_to_tokens
 from runner.analysis.measured_target import (
     UNKNOWN,
     WHOLE,
-    AnsweredByColumn,
     MeasuredTarget,
     TargetSplit,
     name_places,
 )
+from runner.analysis.mixed_answers import MixedAnswers, find_mixed_answers
 from runner.analysis.result_columns import Cell, Row, row
 from runner.analysis.side_by_side import GridRow, arrange, choose
 from runner.analysis.steady_state import add_filling, mark_filling
@@ -37,6 +37,7 @@ from runner.analysis.summary import (
 )
 from runner.analysis.sweep import LoadPoint, OpenLoopPoint, measure_levels, measure_open_loop
 from runner.analysis.workers import ClusterSummary, summarize_workers
+from runner.core.answered_by import AnsweredByColumn
 from runner.core.percentiles import PERCENTILES
 from runner.core.record import Record
 from runner.storage.journal import Header, Journal
@@ -244,6 +245,11 @@ class Run:
     def estimates(self) -> tuple[EstimatedRate, ...]:
         """Estimated token rates; empty unless they are wanted."""
         return estimate_rates(self.records, self.split) if self.wants_estimates else ()
+
+    @cached_property
+    def mixed_answers(self) -> tuple[MixedAnswers, ...]:
+        """The targets that several vendors, fingerprints or service tiers answered."""
+        return find_mixed_answers(self.table)
 
     @cached_property
     def failures(self) -> tuple[Failure, ...]:

@@ -107,14 +107,21 @@ def _target_of(provider: Cell, model: Cell, variant: Cell, place: Cell, answered
 
 
 def split_table(table: pd.DataFrame, split: TargetSplit) -> pd.DataFrame:
-    """Return a table with the columns by which `targets_of` splits targets; None where a node has no place."""
-    parts: dict[str, pd.Series[Any]] = {}
+    """Return a table with the columns by which `targets_of` splits targets.
+
+    A node that has no place has None, and so have the rows of a target of which no reply tells who answered.
+    """
     if split.places:
         places = [split.places.get(node) for node in table["node"]]
-        parts[PLACE] = pd.Series(places, table.index, dtype=object)
+        table = table.assign(**{PLACE: pd.Series(places, table.index, dtype=object)})
     if split.column is not None:
-        parts[ANSWERED_BY] = table[split.column].astype(object).fillna(UNKNOWN)
-    return table.assign(**parts)
+        targets, names = targets_of(table).tolist(), _plain_cells(table[split.column])
+        named = {target for target, name in zip(targets, names, strict=True) if name is not None}
+        who = [
+            UNKNOWN if name is None and target in named else name for target, name in zip(targets, names, strict=True)
+        ]
+        table = table.assign(**{ANSWERED_BY: pd.Series(who, table.index, dtype=object)})
+    return table
 
 
 def measured(table: pd.DataFrame) -> pd.DataFrame:

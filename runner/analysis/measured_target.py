@@ -51,7 +51,7 @@ class TargetSplit:
     """Node -> place."""
     column: AnsweredByColumn | None = None
     answered_by: Mapping[MeasuredTarget, tuple[str, ...]] = field(default_factory=dict)
-    """Target of each place -> the values that its rows have in the column."""
+    """Target of each place -> the values that its rows have in the column; targets without any are left out."""
 
     def list_targets(self, names: Iterable[str]) -> tuple[MeasuredTarget, ...]:
         """Return each target, once for each place, and for each of those who answered there."""
@@ -65,8 +65,8 @@ class TargetSplit:
 
     def part_of(self, name: str, node: object, answered_by: object) -> MeasuredTarget:
         """Return the target of a row, given its name, the node that sent it and its value in the column."""
-        who = None if self.column is None else str(answered_by or UNKNOWN)
-        return MeasuredTarget(name, self.places.get(str(node)), answered_by=who)
+        target = MeasuredTarget(name, self.places.get(str(node)))
+        return replace(target, answered_by=str(answered_by or UNKNOWN)) if target in self.answered_by else target
 
     def target_of(self, record: Record) -> MeasuredTarget:
         """Return the target of a record."""

@@ -276,7 +276,8 @@ def _list_answered_by(table: pd.DataFrame) -> dict[MeasuredTarget, tuple[str, ..
     """Return who answered each target of each place, by name, those last who are not known."""
     found: dict[MeasuredTarget, set[str]] = {}
     for target in targets_of(table).unique():
-        found.setdefault(replace(target, answered_by=None), set()).add(str(target.answered_by))
+        if target.answered_by is not None:
+            found.setdefault(replace(target, answered_by=None), set()).add(target.answered_by)
     return {target: tuple(sorted(names, key=lambda name: (name == UNKNOWN, name))) for target, names in found.items()}
 
 

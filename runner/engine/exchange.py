@@ -20,6 +20,7 @@ from runner.engine.permit_queue import LaneQueue, LaneQueues
 from runner.engine.recorder import Recorder
 from runner.engine.request_template import RequestTemplates
 from runner.engine.retry import RetryPolicy, say_wait
+from runner.engine.routes import check_route
 from runner.planning.plan import Request
 from runner.providers.redaction import Redactor, StreamRedactor
 from runner.storage.journal import JournalWriter
@@ -172,7 +173,7 @@ class RequestExchange:
         in_flight.started_at = in_flight.started_at or datetime.now(UTC).isoformat(timespec="milliseconds")
         messages = [{"role": m.role, "content": m.content} for m in request.messages(self.salt)]
         completion = CompletionRequest(
-            template.target.model_sent,
+            template.model,
             messages,
             template.body,
             template.timeouts,
@@ -184,6 +185,7 @@ class RequestExchange:
         await self.runner.run(completion, in_flight.attempt, watch, vantage=request.vantage)
         if watch is not None:
             watch.flush()
+        in_flight.flags |= check_route(in_flight.attempt.fold, template.vendors, perf_counter_ns())
 
     def _write_recording(self, in_flight: InFlightRequest) -> None:
         if self.recorder is not None:

@@ -31,6 +31,8 @@ class ChatRequest:
     stop: tuple[str, ...] = ()
     seed: int | None = None
     thinking_off: bool = False
+    only: tuple[str, ...] = ()
+    """The vendors that may answer, in small letters; empty for any."""
 
     @property
     def question(self) -> str:
@@ -64,6 +66,7 @@ def parse_chat(body: bytes) -> ChatRequest:
         stop=_stop(fields.get("stop")),
         seed=_integer(fields, "seed"),
         thinking_off=_thinking_off(fields.get("thinking")),
+        only=_vendors_allowed(fields.get("provider")),
     )
 
 
@@ -148,6 +151,13 @@ def _thinking_off(thinking: object) -> bool:
     if not isinstance(thinking, dict) or thinking.get("type") not in ("enabled", "disabled", "auto"):
         raise _invalid("thinking", '{"type": "enabled"}, {"type": "disabled"} or {"type": "auto"}')
     return bool(thinking["type"] == "disabled")
+
+
+def _vendors_allowed(provider: object) -> tuple[str, ...]:
+    only = provider.get("only", []) if isinstance(provider, dict) else [] if provider is None else None
+    if not isinstance(only, list) or not all(isinstance(name, str) for name in only):
+        raise _invalid("provider", 'an object such as {"only": ["alpha"]}')
+    return tuple(_without_surrogates(name).lower() for name in only)
 
 
 def _messages(messages: object) -> tuple[ChatMessage, ...]:

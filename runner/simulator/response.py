@@ -5,12 +5,13 @@ What sends a `Response` knows nothing of chats or faults; what makes one knows n
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import NamedTuple
 
 from runner.simulator.answer import TimedAnswer
 from runner.simulator.request import RequestError
+from runner.simulator.vendors import Answerer
 
 FOREVER_NS = 24 * 3600 * 1_000_000_000
 """A delay that outlasts any client."""
@@ -78,6 +79,7 @@ class Envelope:
     model: str
     input_tokens: int
     include_usage: bool = False
+    answerer: Answerer = field(default_factory=Answerer)
 
 
 def whole_response(status: int, body: bytes, headers: Headers, *, due_ns: int = 0) -> Response:
@@ -154,7 +156,7 @@ def _identity(kind: str, envelope: Envelope) -> dict[str, object]:
         "object": kind,
         "created": envelope.created,
         "model": envelope.model,
-        "system_fingerprint": "simulated",
+        **envelope.answerer.names,
     }
 
 

@@ -53,6 +53,7 @@ FLAGS = {
     "refusal": "the model said, in a field of its own, that it will not answer",
     "repeated_reply": "a last piece repeated all before it and was dropped",
     "retired_model": "the provider has retired this model's name",
+    "route_unconfirmed": "the reply does not tell whether the vendor of `route` answered",
     "several_choices": "more than one reply came; the first is shown",
     "skipped_data": "some events could not be read and were skipped",
     "think_tag_in_answer": "a think tag stands in the answer, which may hold reasoning",

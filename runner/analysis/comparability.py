@@ -126,7 +126,7 @@ def _count_values(arm: Arm, column: str) -> dict[str, int]:
 
 
 def _share(counts: Mapping[str, int], name: str) -> float:
-    return counts.get(name, 0) / sum(counts.values())
+    return counts.get(name, 0) / max(1, sum(counts.values()))
 
 
 def _list_counts(counts: Mapping[str, int]) -> str:

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from runner.core.bursts import first_arrival, in_one_burst, is_held_back
 from runner.core.charge import charged_cost
-from runner.core.events import TIMED, Channel, Outcome
+from runner.core.events import TIMED, UNTRIED, Channel, Outcome
 from runner.core.model_family import is_other_model
 from runner.core.reply_doubts import doubts_about
 from runner.core.suite import DEFAULT_API
@@ -380,6 +380,11 @@ class Record:
         """Whether the reply names a model outside the family of the one that was asked."""
         identity = self.identity
         return not identity.simulated and is_other_model(identity.provider, identity.model, self.response_model)
+
+    @property
+    def failed(self) -> bool:
+        """Whether this row counts against its target: it was tried, and there is no reply to time."""
+        return self.outcome not in TIMED | UNTRIED and not self.warmup
 
     @property
     def timed(self) -> bool:

@@ -1,4 +1,4 @@
-"""Whether the vendor answered that a target's `route` pins. Pure."""
+"""The check that the vendor answered that a target's `route` pins. Pure."""
 
 from collections.abc import Sequence
 

@@ -189,5 +189,5 @@ def _describe_redirect(location: str | None) -> str:
         parts = urlsplit(location)
         host = parts.netloc.rpartition("@")[2]
     except ValueError:
-        return "redirected, to what is no URL"
+        return "redirected, to what is not a URL"
     return one_line(f"redirected to {parts.scheme + '://' if parts.scheme else ''}{host}{parts.path}")

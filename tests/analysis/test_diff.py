@@ -560,7 +560,7 @@ def test_diff_exits_with_1_for_a_regression_and_5_for_undecided_if_asked(
         (("base",), "--between A B"),
         (("base", "nowhere"), "nowhere"),
         (("base", "slow", "--between", BASE, NEW), "name one run"),
-        (("base", "slow", "--metric", "speed"), "no measure"),
+        (("base", "slow", "--metric", "speed"), "not a measure"),
         (("base", "slow", "--min-effect", "much"), "neither a share nor a percentage"),
         (("base", "slow", "--alpha", "7"), "choose one above 0"),
         (("base", "slow", "-o", "report.pdf"), ".md, .json, .xml"),

@@ -301,8 +301,8 @@ def test_all_wrong_prompts_are_in_one_error() -> None:
             "percentiles: 'p95', True are not numbers; 120 is not between 0 and 100",
         ),
         (lambda: load("nowhere"), "there is no nowhere"),
-        (lambda: side_by_side(pd.DataFrame({"a": [1]})), "this is no table of results: it has no column provider"),
-        (lambda: pictures(pd.DataFrame({"a": [1]})), "this is no table of results: it has no column run_id"),
+        (lambda: side_by_side(pd.DataFrame({"a": [1]})), "this is not a table of results: it has no column provider"),
+        (lambda: pictures(pd.DataFrame({"a": [1]})), "this is not a table of results: it has no column run_id"),
     ],
 )
 def test_a_wrong_call_raises_one_sentence(call: Any, said: str) -> None:

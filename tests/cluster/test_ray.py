@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from subprocess import DEVNULL, Popen
+from subprocess import DEVNULL, Popen, run
 from tempfile import TemporaryDirectory
 from time import sleep
 from typing import Any
@@ -22,7 +22,7 @@ from urllib.request import urlopen
 import pytest
 
 from runner.cluster.worker import TRIAL
-from tests.support.command import compare, read_lines, read_rows, write_config, write_yaml
+from tests.support.command import compare, own_environment, read_lines, read_rows, write_config, write_yaml
 from tests.support.ray_cluster import NODES, OBJECT_STORE_BYTES, RayCluster, launch_cluster
 from tests.support.resumable_run import ResumableRun, open_run
 
@@ -35,7 +35,7 @@ CASES: list[dict[str, Any]] = [
     {"id": "talk", "turns": ["My name is Ada.", "What is my name?"]},
 ]
 TIMEOUT_S = 150
-SOMETHING_ELSE = "a server that is no cluster"
+SOMETHING_ELSE = "a server that is not a cluster"
 
 
 @pytest.fixture(scope="module")
@@ -272,6 +272,19 @@ def test_cluster_on_this_machine_listens_on_loopback_alone(tmp_path: Path) -> No
 
 
 # Limits
+
+
+@pytest.mark.parametrize(("chosen", "expected"), [(None, "0"), ("1", "1")])
+def test_ray_reports_no_usage_unless_the_user_says_so(tmp_path: Path, chosen: str | None, expected: str) -> None:
+    """Ray sends statistics to its vendor by default; who turned them on keeps them."""
+    program = (
+        "import os\nfrom runner.cluster.connect import join_cluster\nfrom runner.errors import CompareError\n"
+        "try:\n    with join_cluster('local:nothing'):\n        pass\n"
+        "except CompareError:\n    print(os.environ['RAY_USAGE_STATS_ENABLED'])"
+    )
+    variables = own_environment(tmp_path, {"RAY_USAGE_STATS_ENABLED": chosen} if chosen else None)
+    done = run([sys.executable, "-c", program], env=variables, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == expected
 
 
 def test_limits_hold_for_the_whole_cluster(tmp_path: Path, on_ray: tuple[str, ...]) -> None:

@@ -119,7 +119,7 @@ def _question_at(path: Path) -> ComparedQuestion:
     target = f"{unescape(path.parent.name)}/{unescape(path.name.removesuffix(SUFFIX))}"
     question = ComparedQuestion(unescape(case), int(turn or 1), target)
     if path_of(path.parents[3], question) != path:
-        raise ValueError(f"{path} is no name that `escape` gives")
+        raise ValueError(f"{path} is not a name that `escape` gives")
     return question
 
 

@@ -117,6 +117,11 @@ class PageChart:
     logarithmic: bool
     can_switch: bool
 
+    @property
+    def other_readings(self) -> dict[str, list[str]]:
+        """The readings in the page's other language."""
+        return {series: list(map(other_of, texts)) for series, texts in self.readings.items()}
+
 
 def draw_page_charts(runs: Sequence[Run]) -> list[PageChart]:
     """Return the charts of runs; those of one kind are neighbours, share their scales, and name their run."""
@@ -171,4 +176,5 @@ def _draw_variants(
 def _without_scale(caption: str) -> BilingualText:
     """Return a caption without the sentence on its scale, which the page can switch."""
     sentence = _(LOGARITHMIC)
-    return BilingualText(caption.replace(f" {sentence}", ""), other_of(caption).replace(f" {sentence.other}", ""))
+    texts = ((str(caption), str(sentence)), (other_of(caption), sentence.other))
+    return BilingualText(*(whole.replace(f" {part}", "").replace(part, "") for whole, part in texts))

@@ -12,7 +12,7 @@ from runner.core.percentiles import name_extreme, name_percentile, smallest_samp
 from runner.outputs.report.baseline import FigureDelta, deltas_of
 from runner.outputs.report.comparison_grid import TargetColumn
 from runner.outputs.text.figures import MISSING, interval_ends, percent, rate, seconds
-from runner.outputs.text.language import _, join
+from runner.outputs.text.language import _, listed
 from runner.pricing.money import write_amount
 
 
@@ -67,7 +67,7 @@ def tabulate_targets(
     return PageSummary(
         headings=tuple(heading for heading, _ in found),
         rows=tuple(
-            SummaryRow(columns[at].label, at, columns[at].summary.simulated, tuple(cells[at] for _, cells in found))
+            SummaryRow(columns[at].name, at, columns[at].summary.simulated, tuple(cells[at] for _, cells in found))
             for at in order
         ),
     )
@@ -75,12 +75,8 @@ def tabulate_targets(
 
 def describe_columns(percents: Sequence[float]) -> str:
     """Return the sentences that explain the summary's columns."""
-    needs = join(
-        ", ",
-        (
-            _("{name} needs {n} requests", name=name_percentile(each), n=f"{smallest_sample(each):,}")
-            for each in percents
-        ),
+    needs = listed(
+        _("{name} needs {n} requests", name=name_percentile(each), n=f"{smallest_sample(each):,}") for each in percents
     )
     tails = _(" Others are by nearest rank: {needs}; below that the extreme stands in, by name.", needs=needs)
     return (

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from runner.analysis.mixed_answers import AnswerGroup, MixedAnswers
 from runner.outputs.text.figures import seconds
-from runner.outputs.text.language import _, join, plural
+from runner.outputs.text.labels import name_in_words
+from runner.outputs.text.language import _, listed, plural
 
 MAX_GROUPS = 6
 """Of more vendors than this, the others are counted."""
@@ -16,7 +17,7 @@ def describe_mixed(found: Sequence[MixedAnswers]) -> list[str]:
 
 
 def _describe(mixed: MixedAnswers) -> str:
-    values = {"target": str(mixed.target), "groups": _list_groups(mixed), "number": len(mixed.groups)}
+    values = {"target": name_in_words(mixed.target), "groups": _list_groups(mixed), "number": len(mixed.groups)}
     if mixed.column == "served_by":
         return _(
             "{target}: {number} vendors answered, and its figures mix them: {groups}; --by served_by splits them",
@@ -38,9 +39,9 @@ def _describe(mixed: MixedAnswers) -> str:
 def _list_groups(mixed: MixedAnswers) -> str:
     parts = [_describe_group(group) for group in mixed.groups[:MAX_GROUPS]]
     more = len(mixed.groups) - MAX_GROUPS
-    rest = [plural(more, "{n} more", "{n} more")] if more > 0 else []
+    rest = [_("{n} more", n=more)] if more > 0 else []
     unknown = [_("not known of {n}", n=f"{mixed.unknown:,}")] if mixed.unknown else []
-    return join(", ", [*parts, *rest, *unknown])
+    return listed([*parts, *rest, *unknown])
 
 
 def _describe_group(group: AnswerGroup) -> str:

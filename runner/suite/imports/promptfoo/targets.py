@@ -94,7 +94,7 @@ def _name(id_: str, known: Collection[str]) -> tuple[str, str]:
         raise NotImportable(f"`{id_}` is none of the providers known here", hint)
     kind, _, behind = rest.partition(":")
     if kind in NOT_CHATS:
-        raise NotImportable(f"`{id_}` is no chat completion", "Add the model to `targets` if it can chat")
+        raise NotImportable(f"`{id_}` is not a chat completion", "Add the model to `targets` if it can chat")
     return PROVIDERS.get(prefix, prefix), behind if kind in {"chat", "messages"} and behind else rest
 
 

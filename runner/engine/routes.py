@@ -6,9 +6,6 @@ from runner.core.answered_by import is_same_vendor
 from runner.core.record_from_events import Fold
 from runner.wire.failure import failure
 
-UNCONFIRMED = "route_unconfirmed"
-"""The flag of a reply that does not tell whether the pinned vendor answered."""
-
 
 def check_route(fold: Fold, vendors: Sequence[str], at_ns: int) -> set[str]:
     """Fail an attempt that another vendor answered; return the flags of one that does not tell.
@@ -19,13 +16,14 @@ def check_route(fold: Fold, vendors: Sequence[str], at_ns: int) -> set[str]:
         at_ns: now.
 
     """
+    notes: set[str] = set()
     started = fold.response_started
     if not vendors or started is None or fold.failed is not None:
-        return set()
+        return notes
     found = fold.answered_by.served_by
     if found is None:
-        return {UNCONFIRMED}
-    if not is_same_vendor(vendors[0], found, vendors[1:]):
+        notes.add("route_unconfirmed")
+    elif not is_same_vendor(vendors[0], found, vendors[1:]):
         message = f"{found} answered, though route: {vendors[0]} allows no other vendor"
         fold.add(failure("other_route", message, at_ns, status=started.status))
-    return set()
+    return notes

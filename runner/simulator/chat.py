@@ -3,9 +3,11 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal, cast, get_args
 
 from runner.simulator.request import RequestError
 
+Effort = Literal["low", "medium", "high"]
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 STOPS_MAX = 16
 
@@ -20,7 +22,7 @@ class ChatMessage:
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """A chat request, without the parameters that a simulated model cannot obey (temperature, top_p)."""
+    """A chat request, without the parameters that a simulated model cannot obey (top_p, response_format)."""
 
     model: str
     messages: tuple[ChatMessage, ...]
@@ -33,6 +35,9 @@ class ChatRequest:
     thinking_off: bool = False
     only: tuple[str, ...] = ()
     """The vendors that may answer, in small letters; empty for any."""
+    effort: Effort | None = None
+    """How much it is to think, `medium` where it is to think and not said how much; None as the persona does."""
+    temperature: float | None = None
 
     @property
     def question(self) -> str:
@@ -65,7 +70,9 @@ def parse_chat(body: bytes) -> ChatRequest:
         max_tokens=_max_tokens(fields),
         stop=_stop(fields.get("stop")),
         seed=_integer(fields, "seed"),
-        thinking_off=_thinking_off(fields.get("thinking")),
+        thinking_off=_thinking_off(fields.get("thinking")) or fields.get("reasoning_effort") == "none",
+        effort=_effort(fields),
+        temperature=_temperature(fields.get("temperature")),
         only=_vendors_allowed(fields.get("provider")),
     )
 
@@ -158,6 +165,23 @@ def _vendors_allowed(provider: object) -> tuple[str, ...]:
     if not isinstance(only, list) or not all(isinstance(name, str) for name in only):
         raise _invalid("provider", 'an object such as {"only": ["alpha"]}')
     return tuple(_without_surrogates(name).lower() for name in only)
+
+
+def _effort(fields: Mapping[str, object]) -> Effort | None:
+    effort, thinking = fields.get("reasoning_effort"), fields.get("thinking")
+    if effort not in (None, "none", *get_args(Effort)):
+        raise _invalid("reasoning_effort", f"none, {', '.join(get_args(Effort))}")
+    if effort in get_args(Effort):
+        return cast("Effort", effort)
+    return "medium" if isinstance(thinking, dict) and thinking.get("type") == "enabled" else None
+
+
+def _temperature(temperature: object) -> float | None:
+    if temperature is None:
+        return None
+    if isinstance(temperature, bool) or not isinstance(temperature, int | float) or not 0 <= temperature <= 2:
+        raise _invalid("temperature", "a number from 0 to 2")
+    return float(temperature)
 
 
 def _messages(messages: object) -> tuple[ChatMessage, ...]:

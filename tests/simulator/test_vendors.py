@@ -8,14 +8,16 @@ from runner.simulator.model import parse_model
 from runner.simulator.persona import PERSONAS
 from runner.simulator.request import HttpRequest, RequestError
 from runner.simulator.response import Response
-from runner.simulator.routes import CHAT, Service
+from runner.simulator.routes import Service
 from runner.simulator.vendors import Answerers, Vendor
 
 
 def respond(**fields: object) -> Response:
     """Return the simulator's response to a question."""
     body = json.dumps({"messages": [{"role": "user", "content": "?"}], **fields}).encode()
-    return Service().respond(HttpRequest("POST", CHAT, {}, body, keep_alive=True, chunked_allowed=True), 0)
+    return Service().respond(
+        HttpRequest("POST", "/v1/chat/completions", {}, body, keep_alive=True, chunked_allowed=True), 0
+    )
 
 
 def test_vendors_answer_the_same_question_in_turns() -> None:

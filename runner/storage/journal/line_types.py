@@ -34,6 +34,7 @@ RECORD = StoredNames(
     *("http_status", "request_id", "input_tokens", "output_tokens", "reasoning_tokens", "cached_tokens", "usage"),
     *("reused", "attempts", "backoff_ns", "in_flight", "received_us", "late_ns", "clock", "noted", "started_at"),
     *("node", "region", "warmup", "rate_limits", "api", "served_by", "system_fingerprint", "service_tier"),
+    "signed_thinking",
     without=NESTED,
     own_checks="custom_checks",
 )

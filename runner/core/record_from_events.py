@@ -7,6 +7,7 @@ from io import StringIO
 from itertools import pairwise
 from typing import NamedTuple
 
+from runner.core.answered_by import merge_answered_by
 from runner.core.events import (
     AnsweredBy,
     AnswerWasReasoning,
@@ -45,9 +46,6 @@ with other white space around it."""
 CUMULATIVE_PIECES, SHORT_PIECES, LONG_PIECES = 3, 4, 2
 """Pieces from which on a stream is taken for cumulative if each of them begins with all of the one before: of a text of
 16 characters or more, of a shorter one, and if the first piece has 4 or more."""
-
-REQUESTED_TIER = "auto"
-"""The tier that a response's first events repeat from the request; a later event names the tier that served it."""
 
 DOUBLED_PIECES = 3
 """Different pieces from which on a stream is taken for doubled if each of them comes twice."""
@@ -137,18 +135,9 @@ class Fold:
             self.failed = self.failed or event
 
     def _add_answered_by(self, event: AnsweredBy) -> None:
-        """Keep the first vendor and fingerprint, whose the first text is, and the last tier, which is the real one."""
-        so_far = self._answered_by
-        vendor, fingerprint, tier = so_far.served_by, so_far.system_fingerprint, so_far.service_tier
-        pairs = ((vendor, event.served_by), (fingerprint, event.system_fingerprint), (tier, event.service_tier))
-        if any(old and new and old not in (new, REQUESTED_TIER) for old, new in pairs):
+        self._answered_by, differs = merge_answered_by(self._answered_by, event)
+        if differs:
             self._notes.add("answered_by_differs")
-        self._answered_by = AnsweredBy(
-            event.at_ns,
-            vendor or event.served_by,
-            fingerprint or event.system_fingerprint,
-            event.service_tier or tier,
-        )
 
     def _add_empty(self, event: EmptyChunk) -> None:
         self.response_model = self.response_model or event.response_model

@@ -93,7 +93,7 @@ def test_promptfoo_config_becomes_a_case_for_each_test_and_prompt() -> None:
           assert: [{type: latency, threshold: 2500}]
         tests:
           - description: Good morning!
-            vars: {word: [1.10, yes], language: German}
+            vars: {word: ['1.10', yes], language: German}
             assert: [{type: contains, value: '{{word}}'}, {type: contains, value: x}]
           - vars: {word: hello}
     """)

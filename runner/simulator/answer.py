@@ -6,19 +6,30 @@ as any other n-th request, but other delays than the requests before, so that re
 
 import json
 import random
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import lru_cache
 from hashlib import blake2b
+from itertools import cycle, islice
 from typing import Literal, NamedTuple
 
-from runner.simulator.chat import ChatMessage, ChatRequest
+from runner.simulator.chat import ChatMessage, ChatRequest, Effort
 from runner.simulator.persona import Length, Persona
 from runner.simulator.reply import compose
 from runner.simulator.tokens import tokenize
 
 WORDS = (" one", " two", " three", " four", " five", " six", " seven", " eight", " nine", " ten")
 """The words of a reply whose length is given."""
+
+
+REASONING_SHARES: Mapping[Effort | None, Fraction] = {
+    "low": Fraction(1, 2),
+    "medium": Fraction(1),
+    None: Fraction(1),
+    "high": Fraction(3),
+}
+"""How much of its reasoning a persona thinks aloud at an effort; beyond the whole it goes over it again."""
 
 
 class Chunk(NamedTuple):
@@ -63,24 +74,27 @@ class _Tokens:
 
 def answer(persona: Persona, chat: ChatRequest, nth: int = 1) -> TimedAnswer:
     """Return the persona's answer to the n-th request with this content."""
-    thinks = persona.thinks and not chat.thinking_off
+    thinks = (persona.thinks or chat.effort is not None) and not chat.thinking_off
+    effort = REASONING_SHARES[chat.effort] if thinks else Fraction(0)
     if persona.length is not None and not persona.varies:
-        return _answer_at_length(persona, persona.length, chat.max_tokens, "", thinks=thinks)
+        return _answer_at_length(persona, persona.length, chat.max_tokens, "", effort)
     seed = _seed(persona, chat.messages, chat.seed)
     pace = f"{seed}/{nth}"
     if persona.length is not None:
-        return _answer_at_length(persona, persona.length, chat.max_tokens, pace, thinks=thinks)
-    return _schedule(
-        persona, _compose_tokens(persona, chat.messages, seed, chat.stop, thinks=thinks), chat.max_tokens, pace
-    )
+        return _answer_at_length(persona, persona.length, chat.max_tokens, pace, effort)
+    # At a temperature the wording of a repeat may be another one, as the delays are; a seed holds it.
+    varies = nth > 1 and bool(chat.temperature) and chat.seed is None
+    wording = int.from_bytes(blake2b(pace.encode(), digest_size=8).digest()) if varies else seed
+    tokens = _compose_tokens(persona, chat.messages, wording, chat.stop, effort)
+    return _schedule(persona, tokens, chat.max_tokens, pace)
 
 
 @lru_cache(maxsize=64)
 def _answer_at_length(
-    persona: Persona, length: Length, max_tokens: int | None, pace: str, *, thinks: bool
+    persona: Persona, length: Length, max_tokens: int | None, pace: str, effort: Fraction
 ) -> TimedAnswer:
     tokens = _Tokens(
-        reasoning=_count_up(length.thinking_tokens or 0 if thinks else 0),
+        reasoning=_count_up(int((length.thinking_tokens or 0) * effort)),
         text=_count_up(length.tokens),
     )
     return _schedule(persona, tokens, max_tokens, pace)
@@ -88,11 +102,13 @@ def _answer_at_length(
 
 @lru_cache(maxsize=256)
 def _compose_tokens(
-    persona: Persona, messages: tuple[ChatMessage, ...], seed: int, stop: tuple[str, ...], *, thinks: bool
+    persona: Persona, messages: tuple[ChatMessage, ...], seed: int, stop: tuple[str, ...], effort: Fraction
 ) -> _Tokens:
-    reply = compose(persona, messages, random.Random(seed))  # noqa: S311 - repeatable, not secret
+    thinker = replace(persona, thinks=bool(effort))
+    reply = compose(thinker, messages, random.Random(seed))  # noqa: S311 - repeatable, not secret
+    thoughts = tokenize(reply.reasoning or "")
     return _Tokens(
-        reasoning=tokenize(reply.reasoning) if thinks and reply.reasoning else (),
+        reasoning=tuple(islice(cycle(thoughts), int(len(thoughts) * effort))),
         text=tokenize(_cut_at_stop(reply.answer, stop)),
     )
 

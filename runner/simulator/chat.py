@@ -3,9 +3,11 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal, cast, get_args
 
 from runner.simulator.request import RequestError
 
+Effort = Literal["low", "medium", "high"]
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 STOPS_MAX = 16
 
@@ -20,7 +22,7 @@ class ChatMessage:
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """A chat request, without the parameters that a simulated model cannot obey (temperature, top_p)."""
+    """A chat request, without the parameters that a simulated model cannot obey (top_p, response_format)."""
 
     model: str
     messages: tuple[ChatMessage, ...]
@@ -31,6 +33,9 @@ class ChatRequest:
     stop: tuple[str, ...] = ()
     seed: int | None = None
     thinking_off: bool = False
+    effort: Effort | None = None
+    """How much it is to think, `medium` where it is to think and not said how much; None as the persona does."""
+    temperature: float | None = None
 
     @property
     def question(self) -> str:
@@ -63,7 +68,9 @@ def parse_chat(body: bytes) -> ChatRequest:
         max_tokens=_max_tokens(fields),
         stop=_stop(fields.get("stop")),
         seed=_integer(fields, "seed"),
-        thinking_off=_thinking_off(fields.get("thinking")),
+        thinking_off=_thinking_off(fields.get("thinking")) or fields.get("reasoning_effort") == "none",
+        effort=_effort(fields),
+        temperature=_temperature(fields.get("temperature")),
     )
 
 
@@ -148,6 +155,23 @@ def _thinking_off(thinking: object) -> bool:
     if not isinstance(thinking, dict) or thinking.get("type") not in ("enabled", "disabled", "auto"):
         raise _invalid("thinking", '{"type": "enabled"}, {"type": "disabled"} or {"type": "auto"}')
     return bool(thinking["type"] == "disabled")
+
+
+def _effort(fields: Mapping[str, object]) -> Effort | None:
+    effort, thinking = fields.get("reasoning_effort"), fields.get("thinking")
+    if effort not in (None, "none", *get_args(Effort)):
+        raise _invalid("reasoning_effort", f"none, {', '.join(get_args(Effort))}")
+    if effort in get_args(Effort):
+        return cast("Effort", effort)
+    return "medium" if isinstance(thinking, dict) and thinking.get("type") == "enabled" else None
+
+
+def _temperature(temperature: object) -> float | None:
+    if temperature is None:
+        return None
+    if isinstance(temperature, bool) or not isinstance(temperature, int | float) or not 0 <= temperature <= 2:
+        raise _invalid("temperature", "a number from 0 to 2")
+    return float(temperature)
 
 
 def _messages(messages: object) -> tuple[ChatMessage, ...]:

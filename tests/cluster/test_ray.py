@@ -114,6 +114,30 @@ def test_cluster_run_has_the_same_rows_as_one_machine(tmp_path: Path, on_ray: tu
     assert {(row["node"], row["region"]) for row in rows} == {(name, region or "") for name, region in NODES.items()}
 
 
+def test_variants_of_a_model_are_asked_and_resumed_on_a_cluster(tmp_path: Path, on_ray: tuple[str, ...]) -> None:
+    """Each has its own rows from each node, with its own parameters; a resumed run sends only what is missing."""
+    model = "exact?ttft_ms=10&gap_ms=1&tokens=4&thinking=8"
+    variants = {"off": {"thinking": "off"}, "high": {"thinking": "high"}}
+    suite = {"targets": [{"provider": "sim", "models": [model], "variants": variants}], "cases": CASES[:1]}
+    write_yaml(tmp_path / "s.yaml", suite)
+    ran = compare(tmp_path, "run", "s.yaml", *on_ray, "--vantage", "-o", "out")
+    assert ran.returncode == 0, ran.stderr
+    sent = {line["key"] for line in read_lines(tmp_path / "out", "record")}
+    resumed = compare(tmp_path, "run", "--resume", "out", *on_ray, "--repeat", "2")
+    assert resumed.returncode == 0, resumed.stderr
+    rows = read_rows(tmp_path / "out")
+    nodes = {row["node"] for row in rows}
+    assert Counter((row["variant"], row["reasoning_tokens"], row["node"]) for row in rows) == {
+        (variant, tokens, node): 2 for variant, tokens in (("off", "0"), ("high", "24")) for node in nodes
+    }
+    keys = Counter(line["key"] for line in read_lines(tmp_path / "out", "record"))
+    assert (nodes, len(keys), set(keys.values())) == ({*NODES}, 4 * len(NODES), {1})
+    assert sent < keys.keys()
+    between = [f"sim/{model}#{variant}" for variant in variants]
+    compared = compare(tmp_path, "diff", "out", "--between", *between, "--json")
+    assert json.loads(compared.stdout)["paired"] is True
+
+
 def test_timestamps_are_in_order(tmp_path: Path, on_ray: tuple[str, ...]) -> None:
     """The driver's timestamps precede the worker's, and no text is received before the simulator sent it."""
     with open_run(tmp_path, SLOW) as run:

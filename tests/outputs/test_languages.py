@@ -31,6 +31,7 @@ from runner.outputs.charts.panel_layout import CONTEXT_SENTENCE
 from runner.outputs.charts.phases import ANSWER, CONNECT, FIRST, THINKING
 from runner.outputs.charts.scatter import PROMPT_SIZES, REPLY_SIZES
 from runner.outputs.charts.sweep import CONCURRENCY
+from runner.outputs.charts.variants import TITLE as VARIANTS_TITLE
 from runner.outputs.charts.waterfall import KEY as WAITING_KEY
 from runner.outputs.diff.phrases import BETWEEN_TARGETS, CAPTION
 from runner.outputs.report.provenance import RELEASES
@@ -82,6 +83,7 @@ def texts_of_code() -> Iterator[str]:
     yield from (name for name, _ in WAITING_KEY)
     yield from (
         CONTEXT_SENTENCE,
+        VARIANTS_TITLE,
         LOGARITHMIC,
         "requests",
         "targets",

@@ -192,7 +192,7 @@ def stripped_lines(
     header: Header, records: Iterable[Record], end: Mapping[str, Any] | None
 ) -> Iterator[Mapping[str, Any]]:
     """Yield the lines of a journal that holds timestamps, counts and outcomes, but no texts."""
-    yield encode_header(replace(header, path=None, checks={}))
+    yield encode_header(replace(header, path=None, checks={}, variants={}, vary={}))
     for record in records:
         yield encode_record(strip(record))
     if end is not None:

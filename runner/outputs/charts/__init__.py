@@ -10,6 +10,7 @@
     draw_ttft_under_load(run)         TTFT over the levels of a sweep
     draw_tokens_under_load(run)       tokens a second over the levels of a sweep
     draw_tradeoff(run)                cost, quality and time of each target
+    draw_variants(run)                speed, tokens, cost and quality over the variants of each model
 
 Not all is in a run's table. Three functions take what `RecordSamples` reads of its records, once for all drawings.
 
@@ -35,6 +36,7 @@ from runner.outputs.charts.svg import WIDE
 from runner.outputs.charts.swarm import draw_swarm
 from runner.outputs.charts.sweep import draw_tokens_under_load, draw_ttft_under_load
 from runner.outputs.charts.tradeoff import draw_tradeoff
+from runner.outputs.charts.variants import draw_variants
 from runner.outputs.charts.waterfall import draw_waterfall
 from runner.outputs.text.language import BilingualText, _, other_of
 
@@ -56,6 +58,7 @@ __all__ = [
     "draw_tradeoff",
     "draw_ttft_against_prompt",
     "draw_ttft_under_load",
+    "draw_variants",
     "draw_waterfall",
 ]
 
@@ -70,6 +73,7 @@ def _of_run(draw: Callable[..., Chart | None], *arguments: ChartDuration) -> Dra
 _DRAWERS: tuple[tuple[str, Drawer], ...] = (
     ("ttft-under-load", _of_run(draw_ttft_under_load)),
     ("tokens-under-load", _of_run(draw_tokens_under_load)),
+    ("variants", _of_run(draw_variants)),
     ("swarm-ttft_s", _of_run(draw_swarm, TTFT)),
     ("tradeoff", _of_run(draw_tradeoff)),
     ("swarm-total_s", _of_run(draw_swarm, TOTAL)),

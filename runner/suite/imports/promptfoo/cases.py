@@ -83,7 +83,8 @@ def _filled(text: str, names: Collection[str], variables: Mapping[str, Variable]
     combinations = product(*(variables[name].texts for name in names))
     for values, _ in zip(combinations, range(MAX_FILLED), strict=False):
         by_name = dict(zip(names, values, strict=True))
-        yield _PLAIN.sub(lambda found, by_name=by_name: by_name[found[1]], text)
+        pieces = _PLAIN.split(text)  # text, name, text, name ...
+        yield "".join(by_name[piece] if number % 2 else piece for number, piece in enumerate(pieces))
 
 
 def _is_chat(text: str) -> bool:

@@ -168,3 +168,80 @@ def test_a_method_of_a_class_is_a_program() -> None:
     Path("make.py").write_text("")
     made = imported("prompts: ['file://make.py:Maker.build', Fine]\n")
     assert whats(made) == ["prompts from `make.py:Maker.build` are made by a program"]
+
+
+# Scenarios, and tests for some of the prompts
+
+
+def test_a_scenario_asks_each_of_its_tests_with_each_part_of_its_config() -> None:
+    """A part's variables and assertions lie above those of the default test, and below those of the test."""
+    write("more.yaml", "- {config: [{vars: {who: Cy}}], tests: more_tests.yaml}\n")
+    write("more_tests.yaml", "- vars: {q: Three}\n")
+    made = imported("""\
+        prompts: ['{{q}} to {{who}}{{end}}']
+        defaultTest: {vars: {end: '!', q: Zero}}
+        scenarios:
+          - description: first
+            config:
+              - {vars: {who: Al}, assert: [{type: contains, value: a}]}
+              - {vars: {who: Bo, end: '?'}}
+            tests:
+              - {vars: {q: One}, assert: [{type: contains, value: b}]}
+              - {vars: {q: Two, end: .}}
+          - config: [{vars: {who: Di}}]
+          - file://more.yaml
+    """)
+    assert made.not_imported == ()
+    assert asked(made) == ["One to Al!", "Two to Al.", "One to Bo?", "Two to Bo.", "Zero to Di!", "Three to Cy!"]
+    assert [case.get("checks") for case in suite_of(made)["cases"]][:3] == [
+        {"contains": ["a", "b"]},
+        {"contains": "a"},
+        {"contains": "b"},
+    ]
+
+
+def test_parts_of_scenarios_that_cannot_be_imported_are_listed() -> None:
+    """Something that is no scenario, a part that would ask something else, a file that is not there."""
+    made = imported("""\
+        prompts: ['{{q}}']
+        scenarios:
+          - {tests: [{vars: {q: x}}]}
+          - 7
+          - {config: [{vars: {q: fine}}, {provider: openai:x, vars: {q: x}}]}
+          - {config: [{vars: {q: x}}], tests: nothing.yaml}
+    """)
+    assert asked(made)[0] == "fine"
+    assert [reason.partition(" ")[2] for reason in reasons(made)] == [
+        "this is not a scenario",
+        "a test with `provider` is not taken",
+        "`nothing.yaml`: there is no such file",
+    ]
+
+
+def test_a_test_is_asked_with_the_prompts_that_it_names() -> None:
+    """By label, by id, by the text of a prompt without a label, and by group; a name that no prompt has is listed."""
+    write("plain.txt", "E {{q}}\n---\nF {{q}}\n")
+    made = imported("""\
+        prompts:
+          - {id: first, label: 'Formal', raw: 'A {{q}}'}
+          - {label: 'Short:one', raw: 'B {{q}}'}
+          - {label: 'Short:two', raw: 'C {{q}}'}
+          - 'D {{q}}'
+          - {id: file://plain.txt, label: Files}
+        tests:
+          - {vars: {q: 1}, prompts: [Formal]}
+          - {vars: {q: 2}, prompts: first}
+          - {vars: {q: 3}, prompts: ['Short:*', 'D {{q}}']}
+          - {vars: {q: 4}, prompts: [Short]}
+          - {vars: {q: 5}, prompts: [Files]}
+          - {vars: {q: 6}, prompts: [Casual]}
+          - {vars: {q: 7}, prompts: 7}
+    """)
+    assert asked(made) == ["A 1", "A 2", "B 3", "C 3", "D 3", "B 4", "C 4", "E 5", "F 5"]
+    assert whats(made) == ["no prompt that was taken is called `Casual`", "`prompts` of a test is not a list of labels"]
+
+
+def test_prompts_of_a_target_are_listed() -> None:
+    """Every target of a suite is asked every case."""
+    made = imported("prompts: [{label: a, raw: Hi}]\nproviders: [{id: 'openai:m', prompts: [a]}]\n")
+    assert whats(made) == ["`prompts` of a target has no counterpart"]

@@ -1,5 +1,6 @@
 """Import a whole promptfooconfig.yaml: a case for every test with every prompt."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from runner.document import Document, Json
@@ -10,10 +11,12 @@ from runner.suite.imports.promptfoo.cases import case_of
 from runner.suite.imports.promptfoo.prompts import Prompt, read_prompts
 from runner.suite.imports.promptfoo.references import resolve_references
 from runner.suite.imports.promptfoo.targets import read_targets
-from runner.suite.imports.promptfoo.tests import Test, find_tests, read_default_test, read_test
+from runner.suite.imports.promptfoo.tests import Test, find_scenarios, find_tests, read_default_test, read_test
 from runner.suite.openai_messages import NotImportable
 
-KNOWN_KEYS = frozenset({"description", "prompts", "providers", "targets", "tests", "defaultTest", "evaluateOptions"})
+KNOWN_KEYS = frozenset(
+    {"description", "prompts", "providers", "targets", "tests", "scenarios", "defaultTest", "evaluateOptions"}
+)
 TYPICAL_KEYS = frozenset({"prompts", "providers", "tests", "scenarios", "defaultTest", "redteam"})
 """Keys by which a promptfoo configuration is recognised."""
 
@@ -34,19 +37,42 @@ def draft_of_config(document: Document, folder: Path) -> Draft:
     draft.skip_keys(config, document.data, KNOWN_KEYS | referenced, "Leave it out, or keep promptfoo for it")
     _read_head(draft, config, document.data)
     prompts, default = read_prompts(draft, config), _read_default_test(draft, config)
-    for number, source in enumerate(find_tests(draft, config), 1):
+    for number, (source, base) in enumerate(_tests(draft, config, default), 1):
         try:
-            test = read_test(draft, source, default)
+            test = read_test(draft, source, base)
         except NotImportable as reason:
             draft.skip(source, reason)
             continue
-        for prompt in prompts:
+        for prompt in _prompts_for(test, prompts, draft, source):
             words = [test.name or f"test-{number}", *([prompt.name] if len(prompts) > 1 else [])]
             try:
                 draft.add(case_of(prompt, test), "-".join(words), _place(source, prompt))
             except NotImportable as reason:
                 draft.skip(_place(source, prompt), reason)
     return draft
+
+
+def _tests(draft: Draft, config: ImportSource, default: Test) -> Iterator[tuple[ImportSource, Test]]:
+    """Yield each test, those of scenarios included, with what lies below it."""
+    for source in find_tests(draft, config):
+        yield source, default
+    for part, sources in find_scenarios(draft, config):
+        try:
+            base = read_test(draft, part, default)
+        except NotImportable as reason:
+            draft.skip(part, reason)
+            continue
+        for source in sources:
+            yield source, base
+
+
+def _prompts_for(test: Test, prompts: list[Prompt], draft: Draft, source: ImportSource) -> list[Prompt]:
+    """Return the prompts that a test is for; note the names among them that no prompt has."""
+    for name in test.prompts:
+        if not any(prompt.is_called(name) for prompt in prompts):
+            what = f"no prompt that was taken is called `{name}`"
+            draft.skip(source, NotImportable(what, "Correct the label in the test's `prompts`"))
+    return [prompt for prompt in prompts if not test.prompts or any(map(prompt.is_called, test.prompts))]
 
 
 def _place(source: ImportSource, prompt: Prompt) -> ImportSource:

@@ -26,11 +26,17 @@ _MADE = NotImportable("this prompt is made by a program or another service", "Wr
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A prompt: a short name for it, the keys of a case that sends it, and its place."""
+    """A prompt: a short name for it, the keys of a case that sends it, its place, and its label and id."""
 
     name: str
     keys: dict[str, Json]
     source: ImportSource
+    labels: tuple[str, ...] = ()
+
+    def is_called(self, wanted: str) -> bool:
+        """Return whether its label or id is this one, or is in the group of this name (`group` or `group:*`)."""
+        group = wanted.removesuffix("*").removesuffix(":")
+        return any(label in {wanted, group} or label.startswith(f"{group}:") for label in self.labels)
 
 
 def read_prompts(draft: Draft, config: ImportSource) -> list[Prompt]:
@@ -61,10 +67,12 @@ def _text_and_label(source: ImportSource, draft: Draft) -> tuple[Json, str]:
 def _noted_prompts(source: ImportSource, written: Json, label: str, draft: Draft, before: int) -> list[Prompt]:
     """Return the prompts that one entry stands for; note the parts of it that cannot be imported."""
     prompts: list[Prompt] = []
+    id_ = source.data.get("id") if isinstance(source.data, dict) else None
+    labels = tuple(str(each) for each in (label or written, id_) if each)
     try:
         for keys in _keys_of(written, draft, source):
             name = short_name(label) if not prompts else ""
-            prompts.append(Prompt(name or f"prompt-{before + len(prompts) + 1}", keys, source))
+            prompts.append(Prompt(name or f"prompt-{before + len(prompts) + 1}", keys, source, labels))
     except NotImportable as reason:
         draft.skip(source, reason)
     return prompts

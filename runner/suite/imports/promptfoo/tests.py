@@ -50,6 +50,8 @@ class Test:
     checks: Checks = field(default_factory=dict)
     transformed: bool = False
     """Whether assertions see something else than the reply."""
+    prompts: tuple[str, ...] = ()
+    """The labels or ids of the prompts that it is for; empty if for all."""
 
 
 def find_tests(draft: Draft, config: ImportSource) -> Iterator[ImportSource]:
@@ -60,7 +62,28 @@ def find_tests(draft: Draft, config: ImportSource) -> Iterator[ImportSource]:
         if not data.get("scenarios"):
             yield ImportSource(document_of({}, config.document.path, 1))
         return
-    for source in config.at("tests").items():
+    yield from _named_or_written(config.at("tests"), draft)
+
+
+def find_scenarios(draft: Draft, config: ImportSource) -> Iterator[tuple[ImportSource, list[ImportSource]]]:
+    """Yield the tests in a configuration's scenarios, each part of a `config` with the tests that it lies below."""
+    data = config.data
+    if not isinstance(data, dict) or not data.get("scenarios"):
+        return
+    for scenario in _named_or_written(config.at("scenarios"), draft):
+        written = scenario.data
+        if not isinstance(written, dict) or not written.get("config"):
+            draft.skip(scenario, NotImportable("this is not a scenario", "Write its `config` and its `tests`"))
+            continue
+        draft.skip_keys(scenario, written, ("config", "tests", "description"), "Leave it out")
+        tests = [*_named_or_written(scenario.at("tests"), draft)] if written.get("tests") else []
+        for part in _named_or_written(scenario.at("config"), draft):
+            yield part, tests or [ImportSource(document_of({}, scenario.document.path, 1))]
+
+
+def _named_or_written(place: ImportSource, draft: Draft) -> Iterator[ImportSource]:
+    """Yield the items of a list; for the name of a file, those in it."""
+    for source in place.items():
         written = source.data
         if isinstance(written, dict) and isinstance(written.get("path"), str):
             draft.skip_keys(source, written, ("path",), "Write the tests out")
@@ -160,7 +183,18 @@ def read_test(draft: Draft, source: ImportSource, default: Test) -> Test:
     if transformed and checks.keys() - {"max_total_s"}:
         draft.skip(source, TRANSFORMED)
         checks = {name: wanted for name, wanted in checks.items() if name == "max_total_s"}
-    return Test(short_name(str(data.get("description") or "")), variables, checks, transformed)
+    prompts = _prompts_of(data.get("prompts")) or default.prompts
+    return Test(short_name(str(data.get("description") or "")), variables, checks, transformed, prompts)
+
+
+def _prompts_of(written: Json) -> tuple[str, ...]:
+    """Return the labels or ids of the prompts that a test is for; none stands for all prompts."""
+    if written is None:
+        return ()
+    listed = [written] if isinstance(written, str) else written
+    if not isinstance(listed, list) or not listed or not all(isinstance(each, str) for each in listed):
+        raise NotImportable("`prompts` of a test is not a list of labels", "Write the labels of its prompts")
+    return tuple(map(str, listed))
 
 
 def _skip_transforms(draft: Draft, source: ImportSource) -> bool:
@@ -177,7 +211,7 @@ def _skip_transforms(draft: Draft, source: ImportSource) -> bool:
 def _refuse_altering_keys(data: dict[str, Json]) -> None:
     if REFERENCE in data:
         raise NotImportable(f"`{data[REFERENCE]}` names nothing in this file", "Write out what it stands for")
-    known = {"description", "vars", "assert", "options", *WITHOUT_EFFECT}
+    known = {"description", "vars", "assert", "options", "prompts", *WITHOUT_EFFECT}
     written = data.get("options")
     options = written if isinstance(written, dict) else {}
     unknown = options.keys() - OPTIONS_WITHOUT_EFFECT - {*TRANSFORMS}

@@ -1,6 +1,5 @@
 """Answers of personas and the parsing of model names."""
 
-import json
 import os
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import runner.simulator
+from runner.core.events import Channel
 from runner.simulator.answer import TimedAnswer, answer
 from runner.simulator.chat import ChatMessage, ChatRequest
 from runner.simulator.model import Model, parse_model
@@ -165,12 +165,12 @@ def test_any_conversation_gets_a_consistent_answer(
 ) -> None:
     """Chunks are in order and join to the text; the counts respect max_tokens."""
     spoken = answer(persona, ChatRequest("m", messages, max_tokens=max_tokens, stop=stop))
-    parts = [json.loads(chunk.delta) for chunk in spoken.chunks]
+    parts = [(chunk.channel, chunk.text) for chunk in spoken.chunks]
     dues = [chunk.due_ns for chunk in spoken.chunks]
 
     assert dues == sorted(dues)
-    assert "".join(part.get("content", "") for part in parts) == spoken.text
-    assert "".join(part.get("reasoning_content", "") for part in parts) == spoken.reasoning
+    assert "".join(text for channel, text in parts if channel is Channel.ANSWER) == spoken.text
+    assert "".join(text for channel, text in parts if channel is Channel.REASONING) == spoken.reasoning
     assert max_tokens is None or spoken.output_tokens <= max_tokens
     assert (spoken.finish_reason == "length") <= (spoken.output_tokens == max_tokens)
 

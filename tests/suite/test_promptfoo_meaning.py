@@ -170,6 +170,13 @@ def test_a_method_of_a_class_is_a_program() -> None:
     assert whats(made) == ["prompts from `make.py:Maker.build` are made by a program"]
 
 
+def test_a_prompt_that_is_written_twice_is_asked_once() -> None:
+    """So it is with a file; prompts with labels are each asked."""
+    write("p.txt", "File")
+    made = imported("prompts: [Hi, file://p.txt, Hi, file://./p.txt, {label: a, raw: Hi}, {label: b, raw: Hi}]\n")
+    assert asked(made) == ["Hi", "File", "Hi", "Hi"]
+
+
 # Scenarios, and tests for some of the prompts
 
 

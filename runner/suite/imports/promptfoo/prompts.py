@@ -51,7 +51,14 @@ def read_prompts(draft: Draft, config: ImportSource) -> list[Prompt]:
         for name, label in written.items():  # an old form: the name of each file, and its label
             prompts += _noted_prompts(place.at(name), name, str(label or ""), draft, len(prompts))
         return prompts
+    seen = set[str]()
     for source in place.items():
+        written = source.data
+        if isinstance(written, str):  # promptfoo asks the same text or file once, unless it has labels
+            text = str(PurePosixPath(written)) if written.startswith(SCHEME) else written
+            if text in seen:
+                continue
+            seen.add(text)
         prompts += _noted_prompts(source, *_text_and_label(source, draft), draft, len(prompts))
     return prompts
 

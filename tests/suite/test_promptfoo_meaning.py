@@ -53,6 +53,7 @@ def test_a_list_that_begins_with_no_text_is_no_list_of_cases() -> None:
         ("{% if short %}Be brief. {% endif %}Go", "'false'", True),
         ("{% if n == 3 %}Three. {% endif %}Go", "'3'", False),
         ("{% if n == '3' %}Three. {% endif %}Go", "'3'", True),
+        ("{% if n %}a == 3: {% endif %}Go", "'3'", True),
         ("Go {{n}} times", "3", True),
         ("Go {{ n * 2 }} times", "3", False),
     ],
@@ -65,6 +66,18 @@ def test_an_expression_that_depends_on_the_type_of_a_variable_is_listed(
     made = imported(f'prompts: ["{template}", Fine]\ntests: [{{vars: {{{name}: {value}}}}}]\n')
     assert len(asked(made)) == (2 if is_taken else 1)
     assert len(made.not_imported) == (0 if is_taken else 1)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        *[("1.10", "1.1"), ("2.0", "2"), ("1950", "1950"), ("True", "true"), ("false", "false"), ("-0.5", "-0.5")],
+        *[("'1.10'", "1.10"), ("yes", "yes"), ("No", "No"), ("007x", "007x")],
+    ],
+)
+def test_a_number_is_filled_in_as_promptfoo_prints_it(value: str, text: str) -> None:
+    """A text stays as it is written."""
+    assert asked(imported(f"prompts: ['{{{{v}}}}']\ntests: [{{vars: {{v: {value}}}}}]\n")) == [text]
 
 
 # Chats

@@ -19,6 +19,7 @@ MAX_FILLED = 1_000
 
 _PLAIN = re.compile(r"\{\{-?\s*(\w+)\s*-?\}\}")
 """A variable that is filled in as it is."""
+_EXPRESSION = re.compile(r"\{[{%].*?[%}]\}", re.DOTALL)
 _WITH_NUMBER = re.compile(r"[=!]=\s*-?\d|\d\s*[=!]=")
 
 
@@ -51,7 +52,7 @@ def _refuse(used: Mapping[str, Variable], templates: Collection[str]) -> None:
             if name in used and not used[name].is_text:
                 what = f"the template computes with `{name}`, a number or truth value; a variable is a text here"
                 raise NotImportable(what, "Write the prompt without the expression, or the variable in quotes")
-        if _names_in(rest) and _WITH_NUMBER.search(rest):
+        if _names_in(rest) and any(map(_WITH_NUMBER.search, _EXPRESSION.findall(rest))):
             what = "the template compares a variable with a number, which a text never equals here"
             raise NotImportable(what, "Put the number in quotes")
 

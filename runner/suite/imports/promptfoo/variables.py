@@ -83,8 +83,18 @@ def _is_text(source: ImportSource) -> bool:
     return isinstance(node, Scalar) and (isinstance(node.value, str) or str(node.written).lower() in WORDS)
 
 
+def _printed(source: ImportSource) -> str | None:
+    """Return a number or truth value as promptfoo fills it in: 1.10 as 1.1, True as true."""
+    value = source.data
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return repr(value) if isinstance(value, int | float) and "e" not in repr(value) else text_of(source)
+
+
 def _texts(draft: Draft, source: ImportSource, name: str) -> list[str]:
-    text = text_of(source)
+    text = text_of(source) if _is_text(source) else _printed(source)
     if text is None:
         raise NotImportable(f"the variable `{name}` is not text", "Write a text, or a list of texts for several cases")
     texts = [text.removesuffix("\n")]

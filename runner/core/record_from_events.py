@@ -7,7 +7,10 @@ from io import StringIO
 from itertools import pairwise
 from typing import NamedTuple
 
+from runner.core.answered_by import merge_answered_by
+from runner.core.call_order import CallOrder
 from runner.core.events import (
+    AnsweredBy,
     AnswerWasReasoning,
     CallChanged,
     Channel,
@@ -70,8 +73,7 @@ class Fold:
         self._notes: set[str] = set()
         self._choices: list[tuple[int, str]] = []
         """Where the choice number changed: (number of text events before, choice)."""
-        self._calls: list[tuple[int, str]] = []
-        """Where the tool call changed: (characters of tool calls before, call)."""
+        self._calls = CallOrder()
         self._texts_at_finish: int | None = None
         self._repeats: list[int] = []
         """The places of pieces that equal all text of their channel before them, since repetitions were dropped."""
@@ -82,6 +84,7 @@ class Fold:
         self.first_event: int | None = None
         self.last_event: int | None = None
         self.response_started: ResponseStarted | None = None
+        self._answered_by = AnsweredBy(0)
         self.usage: Usage | None = None
         self.failed: Failed | None = None
         self.finish_reason: str | None = None
@@ -97,13 +100,15 @@ class Fold:
         else:
             self._add_other(event)
 
-    def _add_other(self, event: ResponseStarted | EmptyChunk | Revision | Notice | Failed | Ended) -> None:
+    def _add_other(self, event: ResponseStarted | AnsweredBy | EmptyChunk | Revision | Notice | Failed | Ended) -> None:
         match event:
             case ResponseStarted():
                 # A later one only has the id that was missing in the head.
                 self.response_started = (
                     replace(self.response_started, request_id=event.request_id) if self.response_started else event
                 )
+            case AnsweredBy():
+                self._add_answered_by(event)
             case EmptyChunk():
                 self._add_empty(event)
             case Usage():
@@ -111,20 +116,31 @@ class Fold:
                 self._note_data(event.at_ns)
             case Finished():
                 self._finish(event)
-            case StreamDone():
-                self._search_whole()
-                self.saw_done = True
             case SignedThinking():
                 self.signed_thinking.append(event.block)
             case Flagged():
                 self._notes.add(event.flag)
-            case Failed():
-                self._search_whole()
-                self.failed = self.failed or event
-            case Ended():
-                self._search_whole()
+            case StreamDone() | Failed() | Ended():
+                self._end(event)
             case _:
                 self._revise(event)
+
+    @property
+    def answered_by(self) -> AnsweredBy:
+        """Who answered. The vendor is the one that the body names, else that of a header, which relays write, too."""
+        by_header = self.response_started.served_by if self.response_started else None
+        return replace(self._answered_by, served_by=self._answered_by.served_by or by_header)
+
+    def _end(self, event: StreamDone | Failed | Ended) -> None:
+        self._search_whole()
+        self.saw_done = self.saw_done or isinstance(event, StreamDone)
+        if isinstance(event, Failed):
+            self.failed = self.failed or event
+
+    def _add_answered_by(self, event: AnsweredBy) -> None:
+        self._answered_by, differs = merge_answered_by(self._answered_by, event)
+        if differs:
+            self._notes.add("answered_by_differs")
 
     def _add_empty(self, event: EmptyChunk) -> None:
         self.response_model = self.response_model or event.response_model
@@ -165,16 +181,12 @@ class Fold:
             case ChoiceChanged():
                 self._choices.append((len(self._at_ns), event.choice))
             case CallChanged():
-                self._calls.append((self._texts[Channel.TOOL].tell(), event.call))
+                self._calls.change(self._texts[Channel.TOOL].tell(), event.call)
             case ChoiceKept():
-                pieces = [
-                    piece
-                    for place, piece in enumerate(self._pieces())
-                    if self._choice_at(place) in (None, event.choice)
-                ]
-                self._rebuild(pieces)
+                kept = (None, event.choice)
+                self._rebuild([piece for at, piece in enumerate(self._pieces()) if self._choice_at(at) in kept])
                 self._choices.clear()
-                self._calls.clear()
+                self._calls = CallOrder()
             case AnswerWasReasoning():
                 self._move_answer()
 
@@ -211,7 +223,7 @@ class Fold:
             self._rebuild([piece for place, piece in enumerate(self._pieces()) if place not in repeated])
         self._repeats.clear()
         for channel in grown:
-            if channel not in self._not_cumulative and not (channel is Channel.TOOL and len(self._calls) > 1):
+            if channel not in self._not_cumulative and not (channel is Channel.TOOL and self._calls.has_several):
                 self._take_apart_cumulative(channel)
         self._searched = {channel: text.tell() for channel, text in self._texts.items()}
 
@@ -351,16 +363,7 @@ class Fold:
     def text(self, channel: Channel) -> str | None:
         """Return the whole text of a channel, that of tool calls call by call; None if there is none."""
         text = self._texts[channel].getvalue()
-        if channel is Channel.TOOL and len(self._calls) > 1:
-            text = self._call_by_call(text)
-        return text or None
-
-    def _call_by_call(self, text: str) -> str:
-        """Return the text of tool calls whose pieces alternate, with the pieces of each call together."""
-        by_call: dict[str, list[str]] = {"": [text[: self._calls[0][0]]]}
-        for (start, call), (end, _) in pairwise([*self._calls, (len(text), "")]):
-            by_call.setdefault(call, []).append(text[start:end])
-        return "".join(piece for pieces in by_call.values() for piece in pieces)
+        return (self._calls.arrange(text) if channel is Channel.TOOL else text) or None
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -79,7 +79,7 @@ class Client:
         the others.
         """
         dialect = DIALECTS[request.api]
-        attempt.body = body = ResponseBody(self._time_slices, request.reply_limit, dialect.end_mark)
+        attempt.body = body = ResponseBody(self._time_slices, request.reply_limit, dialect.end_marks)
         try:
             with _head_timeouts(body, request.timeouts) as waiting:
                 head = await self._send(request, body)

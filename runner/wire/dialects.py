@@ -64,8 +64,8 @@ class Dialect:
     """The header that carries the key, where the provider's row names none."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """Headers of each request that the provider's row does not replace; names in lower case."""
-    end_mark: bytes | None = None
-    """What the event holds that ends a response before its body ends; `[DONE]` is known in every dialect."""
+    end_marks: tuple[bytes, ...] = ()
+    """What the events hold that end a response before its body ends; `[DONE]` is known in every dialect."""
 
 
 async def _send_chat_completion(sdk: AsyncOpenAI, headers: Mapping[str, Any]) -> None:
@@ -82,12 +82,14 @@ async def _send_message(sdk: AsyncOpenAI, headers: Mapping[str, Any]) -> None:
 
 DIALECTS: Mapping[Api, Dialect] = {
     "chat_completions": Dialect(_send_chat_completion, ChatCompletionsDecoder),
-    "responses": Dialect(_send_response, ResponsesDecoder, end_mark=b"response.completed"),
+    "responses": Dialect(
+        _send_response, ResponsesDecoder, end_marks=(b"response.completed", b"response.incomplete", b"response.failed")
+    ),
     "messages": Dialect(
         _send_message,
         MessagesDecoder,
         auth="x-api-key",
         headers={"anthropic-version": "2023-06-01"},
-        end_mark=b'"message_stop"',
+        end_marks=(b'"message_stop"',),
     ),
 }

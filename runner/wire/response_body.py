@@ -82,10 +82,10 @@ class ResponseBody:
     """The body of one response as it arrived: pairs of timestamp and bytes. Also keeps the request's timestamps."""
 
     def __init__(
-        self, time_slices: TimeSlices | None = None, limit: int = REPLY_LIMIT, end_mark: bytes | None = None
+        self, time_slices: TimeSlices | None = None, limit: int = REPLY_LIMIT, end_marks: tuple[bytes, ...] = ()
     ) -> None:
         self._time_slices = time_slices
-        self._end_mark = end_mark
+        self._end_marks = end_marks
         self._is_ending = False
         self.limit = limit
         self.sent_ns: int | None = None
@@ -156,7 +156,9 @@ class ResponseBody:
         self._timestamps_ns.append(at_ns)
         self._pieces.append(data)
         self._size += len(data)
-        is_marked = self._end_mark is not None and self._end_mark in data
+        is_marked = False
+        for mark in self._end_marks:
+            is_marked |= mark in data
         if is_marked or self._size > self._wake_above or DONE_MARK in data[-24:].upper() or ERROR_MARK in data:
             self._urgent = True
             self._is_ending |= is_marked

@@ -122,24 +122,40 @@ def test_a_recording_is_decoded_in_the_dialect_that_it_names() -> None:
     assert decode_label(old).api == "chat_completions"
 
 
-LAST_EVENTS = {
-    "responses": [
-        b'data: {"type":"response.output_text.delta","output_index":0,"delta":"Hello"}\n\n',
-        b'event: response.completed\ndata: {"type":"response.completed","response":{"status":"completed",',
-        b'"output":[],"usage":{"input_tokens":1,"output_tokens":1}}}\n\n',
-    ],
-    "messages": [
-        b'data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Hello"}}\n\n',
-        b'data: {"type":"message_delta","delta":{"stop_reason":"end_turn"}}\n\ndata: {"type":',
-        b'"message_stop"}\n\n',
-    ],
-}
+RESPONSES_DELTA = b'data: {"type":"response.output_text.delta","output_index":0,"delta":"Hello"}\n\n'
+LAST_EVENTS: list[tuple[Api, Outcome, list[bytes]]] = [
+    *(
+        (
+            "responses",
+            outcome,
+            [
+                RESPONSES_DELTA,
+                b'data: {"type":"response.%s","response":{"status":"%s",' % (end, end),
+                b'"output":[],"usage":{"input_tokens":1,"output_tokens":1}}}\n\n',
+            ],
+        )
+        for end, outcome in (
+            (b"completed", Outcome.OK),
+            (b"incomplete", Outcome.LENGTH),
+            (b"failed", Outcome.PROVIDER_ERROR),
+        )
+    ),
+    (
+        "messages",
+        Outcome.OK,
+        [
+            b'data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Hello"}}\n\n',
+            b'data: {"type":"message_delta","delta":{"stop_reason":"end_turn"}}\n\ndata: {"type":',
+            b'"message_stop"}\n\n',
+        ],
+    ),
+]
 
 
-@pytest.mark.parametrize("api", LAST_EVENTS)
-async def test_nothing_is_waited_for_behind_the_last_event(api: Api) -> None:
+@pytest.mark.parametrize(("api", "outcome", "pieces"), LAST_EVENTS)
+async def test_nothing_is_waited_for_behind_the_last_event(api: Api, outcome: Outcome, pieces: list[bytes]) -> None:
     """A server that leaves the connection open behind it delays nothing, though its last event came in two reads."""
-    first, *rest = [http_chunk(piece) for piece in LAST_EVENTS[api]]
+    first, *rest = [http_chunk(piece) for piece in pieces]
     head = http_head(content_type="text/event-stream", transfer_encoding="chunked")
     attempt = Attempt()
     with serve(ScriptedReply([(0, head + first), *((0.1, piece) for piece in rest)], linger_s=30)) as server:
@@ -147,5 +163,5 @@ async def test_nothing_is_waited_for_behind_the_last_event(api: Api) -> None:
         await client.ask(CompletionRequest("m-1", QUESTION, {}, api=api), attempt)
         took_s = monotonic() - began_s
         await client.aclose()
-    assert (attempt.fold.outcome(), attempt.fold.text(Channel.ANSWER)) == (Outcome.OK, "Hello")
+    assert (attempt.fold.outcome(), attempt.fold.text(Channel.ANSWER)) == (outcome, "Hello")
     assert took_s < 15

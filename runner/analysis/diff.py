@@ -25,7 +25,7 @@ from runner.analysis.measure_evidence import (
     gather_evidence,
 )
 from runner.analysis.measured_target import MeasuredTarget, find_places, name_places
-from runner.analysis.measures import FAILURES, SLOW_REQUESTS, Measure, Unit, choose_measures
+from runner.analysis.measures import FAILURES, OF_ALL_REQUESTS, SLO_MET, SLOW_REQUESTS, Measure, Unit, choose_measures
 from runner.analysis.pairing import Arm, arm_of
 from runner.analysis.permutation import PermutationResult, draws_for, holm_adjust
 from runner.analysis.replies import ReplyChange, compare_replies
@@ -113,6 +113,7 @@ def diff_runs(base: Run, new: Run, rule: Rule | None = None) -> Difference:
         CompareError: they share nothing, or a target is simulated in one and real in the other.
 
     """
+    slo = new.slo or base.slo
     compared, warnings = [], list(warn_of_runs(base, new))
     before, after = _targets(base), _targets(new)
     places = [name_places(run.header.vantages) for run in (base, new)]
@@ -130,7 +131,7 @@ def diff_runs(base: Run, new: Run, rule: Rule | None = None) -> Difference:
         warnings += [*left_out, *warn_of_models(old, now), *warn_of_currencies(old, now), *warn_of_caches(old, now)]
         if not old.rows.empty:
             error_s = clock_error_s(base, old, new, now)
-            compared.append(ComparedArms(str(target), old, now, paired=False, clock_error_s=error_s))
+            compared.append(ComparedArms(str(target), old, now, paired=False, clock_error_s=error_s, slo=slo))
     warnings += _warn_of_targets(before, after)
     if not compared:
         raise CompareError(
@@ -170,7 +171,8 @@ def diff_within(run: Run, a: str, b: str, rule: Rule | None = None, *, with_repl
     old, now, left_out = keep_common(*arms)
     if old.rows.empty:
         raise CompareError(f"{a} and {b} were asked no case in common in {run.header.run_id}")
-    compared = [ComparedArms(b, old, now, paired=True, clock_error_s=clock_error_s(run, old, run, now))]
+    error_s = clock_error_s(run, old, run, now)
+    compared = [ComparedArms(b, old, now, paired=True, clock_error_s=error_s, slo=run.slo)]
     sides = (_side(run.header, target=a), _side(run.header, target=b))
     warnings = [*warn_of_run(run), *left_out, *warn_of_pairs(run.header, old, now)]
     warnings += [*warn_of_currencies(old, now), *warn_of_caches(old, now)]
@@ -212,7 +214,7 @@ def diff_places(run: Run, a: str, b: str, rule: Rule | None = None) -> Differenc
         warnings += warn_of_caches(old, now)
         if not old.rows.empty:
             error_s = clock_error_s(run, old, run, now)
-            compared.append(ComparedArms(target.name, old, now, paired=True, clock_error_s=error_s))
+            compared.append(ComparedArms(target.name, old, now, paired=True, clock_error_s=error_s, slo=run.slo))
     if not compared:
         raise CompareError(f"{run.header.run_id} was asked no case in common from {a} and {b}")
     sides = (_side(run.header, place=a), _side(run.header, place=b))
@@ -246,6 +248,10 @@ def _conclude(
     replies: tuple[ReplyChange, ...],
 ) -> Difference:
     measures = choose_measures(rule.measures)
+    if rule.measures and SLO_MET in measures and compared[0].slo is None:
+        raise CompareError(
+            f"{SLO_MET.name} is the share of requests that meet an SLO, and there is none: set it, --slo"
+        )
     draws = draws_for(rule.alpha / max(1, len(compared) * len(measures)))
     rows = allow_for_spells([row for arms in compared for row in gather_evidence(arms, measures, draws)])
     findings = _decide_all(rows, rule)
@@ -270,10 +276,10 @@ def _refuse_empty(
     findings: tuple[DiffFinding, ...], compared: list[ComparedArms], measures: tuple[Measure, ...]
 ) -> None:
     """Raise CompareError where nothing was measured, which must not look like a pass."""
-    measured = [finding for finding in findings if finding.measure is not FAILURES or len(measures) == 1]
+    measured = [finding for finding in findings if finding.measure not in OF_ALL_REQUESTS or len(measures) == 1]
     if not measured and not any(finding.verdict is Verdict.REGRESSED for finding in findings):
         targets = ", ".join(arms.target for arms in compared)
-        names = ", ".join(measure.name for measure in measures if measure is not FAILURES)
+        names = ", ".join(measure.name for measure in measures if measure not in OF_ALL_REQUESTS)
         raise CompareError(f"nothing to compare: of {targets} no request that ended well has {names} on both sides")
 
 
@@ -281,9 +287,9 @@ def _warn_of_unmeasured(
     rows: list[MeasureEvidence], compared: list[ComparedArms], measures: tuple[Measure, ...]
 ) -> list[str]:
     """Return a warning that names the targets without any figure to compare."""
-    measured = {row.arms.target for row in rows if row.measure is not FAILURES}
+    measured = {row.arms.target for row in rows if row.measure not in OF_ALL_REQUESTS}
     unmeasured = [arms.target for arms in compared if arms.target not in measured]
-    if not unmeasured or measures == (FAILURES,):
+    if not unmeasured or {*measures} <= OF_ALL_REQUESTS:
         return []
     return [f"no figures to compare, not compared: {', '.join(unmeasured)}"]
 
@@ -366,6 +372,5 @@ def _decide(row: MeasureEvidence, adjusted: tuple[float, float], rule: Rule, tes
 
 def _min_effect(measure: Measure, rule: Rule) -> float:
     """Return the minimum effect in the unit of the estimate."""
-    if measure is FAILURES:
-        return rule.min_failure_rise
-    return rule.min_slow_rise if measure is SLOW_REQUESTS else math.log1p(rule.min_effect)
+    of_share = {FAILURES: rule.min_failure_rise, SLO_MET: rule.min_slo_fall, SLOW_REQUESTS: rule.min_slow_rise}
+    return of_share.get(measure, math.log1p(rule.min_effect))

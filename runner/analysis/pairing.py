@@ -13,10 +13,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from runner.analysis.dataframe import is_timed, measured, targets_of
+from runner.analysis.goodput import SLO_COLUMNS
 from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.measures import TIMED_MEASURES
 from runner.analysis.slow_requests import QUESTION
-from runner.analysis.summary import UNTRIED
+from runner.core.events import UNTRIED
 
 Floats = NDArray[np.float64]
 
@@ -30,7 +31,7 @@ _COMPARED_COLUMNS = frozenset(
         *QUESTION,
         "block",
         *_DESCRIPTIVE,
-        "sent_s",
+        *SLO_COLUMNS,
         "cached_tokens",
         "client_error_s",
         *(measure.name for measure in TIMED_MEASURES),

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from runner.analysis.change_points import ChangePoint, find_changes
 from runner.analysis.intervals import LEVEL, Interval
-from runner.analysis.measures import FAILURES, Measure
+from runner.analysis.measures import OF_ALL_REQUESTS, Measure
 from runner.analysis.student import quantile
 from runner.storage.stored_summary import StoredFigure, StoredRun, StoredTarget
 
@@ -103,7 +103,7 @@ def make_series(runs: Sequence[StoredRun], measures: Sequence[Measure]) -> tuple
 
     Args:
         runs: in any order.
-        measures: what to follow; failures are told by counts, and have no series.
+        measures: what to follow; failures, and requests that met the SLO, are told by counts, and have no series.
 
     """
     by_subject: dict[tuple[str, ...], list[tuple[StoredRun, StoredTarget]]] = defaultdict(list)
@@ -114,7 +114,7 @@ def make_series(runs: Sequence[StoredRun], measures: Sequence[Measure]) -> tuple
         series
         for members in by_subject.values()
         for measure in measures
-        if measure != FAILURES
+        if measure not in OF_ALL_REQUESTS
         for series in _series(members[::-1], measure)
     )
 

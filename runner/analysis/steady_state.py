@@ -55,6 +55,18 @@ def first_sent(sent: NDArray[np.float64], count: int) -> NDArray[np.intp]:
     return order[: min(count, int(np.count_nonzero(~np.isnan(sent))))]
 
 
+def steady_span(sent: NDArray[np.float64], ended: NDArray[np.float64], concurrency: int) -> tuple[float, float] | None:
+    """Return from when to when a level was in its steady state: its lane was full all that time; None if it never was.
+
+    It lasts from the end of as many requests as may be in flight to the time when the last one was sent.
+    """
+    ends = np.sort(ended[~np.isnan(ended)])
+    if len(ends) < concurrency or np.isnan(sent).all():
+        return None
+    start, end = float(ends[concurrency - 1]), float(np.nanmax(sent))
+    return (start, end) if end > start else None
+
+
 def add_filling(flags: str | None) -> str:
     """Return a row's flags with `filling`."""
     return ";".join(sorted({*(flags or FILLING).split(";"), FILLING}))

@@ -2,18 +2,22 @@
 
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isnan, nan
 from typing import TypeVar
 
 import numpy as np
+import pandas as pd
 
+from runner.analysis.dataframe import targets_of
+from runner.analysis.goodput import Goodput, measure_goodput
 from runner.analysis.measured_target import MeasuredTarget, list_targets, target_of
-from runner.analysis.steady_state import first_sent, has_steady_state
+from runner.analysis.steady_state import first_sent, has_steady_state, steady_span
 from runner.analysis.summary import median, percentile
 from runner.core.events import TIMED
 from runner.core.load_profile import LoadProfile, level_of
 from runner.core.record import Record
+from runner.core.slo import Slo
 from runner.storage.journal import Header
 
 Group = TypeVar("Group")
@@ -42,6 +46,8 @@ class LoadPoint:
     """Mean number of the target's own requests in flight, over the same time as the rates."""
     left_out: int = 0
     """The level's first timed requests, sent before the load was steady."""
+    goodput: Goodput | None = None
+    """How many requests met the SLO, in the steady state; None without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,8 @@ class OpenLoopPoint:
     total_from_scheduled_p50_s: float | None
     total_from_scheduled_p95_s: float | None
     requests_per_s: float | None
+    goodput: Goodput | None = None
+    """How many requests met the SLO, whose durations count from the scheduled time; None without one."""
 
 
 @dataclass(slots=True)
@@ -176,13 +184,11 @@ class _SteadySample:
     def rates(self, concurrency: int) -> _SteadyRates:
         """Return the rates from the end of as many requests as may be in flight to the time the last one was sent."""
         sent, ended = np.asarray(self.sent_s), np.asarray(self.ended_s)
-        ends = np.sort(ended[~np.isnan(ended)])
-        if len(ends) < concurrency or np.isnan(sent).all():
+        span_of = steady_span(sent, ended, concurrency)
+        if span_of is None:
             return _SteadyRates()
-        start, end = ends[concurrency - 1], np.nanmax(sent)
-        if end <= start:
-            return _SteadyRates()
-        span = float(end - start)
+        start, end = span_of
+        span = end - start
         within = (np.asarray(self.is_timed) > 0) & (ended > start) & (ended <= end)
         tokens = float(np.asarray(self.tokens)[within].sum())
         in_flight = np.nansum(np.clip(np.minimum(ended, end) - np.maximum(sent, start), 0, None))
@@ -222,6 +228,19 @@ def measure_levels(
         return tuple(_steady_point(*key, steady[key]) for key in keys if key in steady)
     samples = _sample(records, group, _LoadSample)
     return tuple(_load_point(*key, samples[key]) for key in keys if key in samples)
+
+
+def with_goodput_of_levels(
+    points: Iterable[LoadPoint], header: Header, rows: pd.DataFrame, slo: Slo
+) -> tuple[LoadPoint, ...]:
+    """Return the points with the goodput of each, from the measured rows of the run's table."""
+    levels = LoadProfile.from_plain(header.load).levels
+    level = np.array([level_of(int(number), levels, header.repeat) for number in rows["block"]])
+    of_row = targets_of(rows)
+    return tuple(
+        replace(point, goodput=measure_goodput(rows[(of_row == point.target) & (level == point.concurrency)], slo))
+        for point in points
+    )
 
 
 def _group_by_level(

@@ -61,8 +61,8 @@ class Rule:
     """The thresholds of a verdict; the defaults are those of the simulation in docs/statistics.md.
 
     `measures` names what is compared, everything if it is empty. `min_effect` is a ratio less one, the same in both
-    directions: 0.1 means 1.1 times as much, or 1.1 times less. `min_failure_rise` and `min_slow_rise` are differences
-    of proportions, of failures and of slow requests.
+    directions: 0.1 means 1.1 times as much, or 1.1 times less. `min_failure_rise`, `min_slow_rise` and `min_slo_fall`
+    are differences of proportions, of failures, of slow requests and of those that met the SLO.
 
     Raises:
         CompareError: a threshold is out of its range; the message has all such thresholds.
@@ -74,6 +74,7 @@ class Rule:
     min_failure_rise: float = 0.05
     measures: tuple[str, ...] = ()
     min_slow_rise: float = 0.02
+    min_slo_fall: float = 0.05
 
     def __post_init__(self) -> None:
         problems = []
@@ -85,7 +86,7 @@ class Rule:
             )
         problems += [
             f"a minimum rise of {rise:g} is not a share (choose one between 0 and 1)"
-            for rise in (self.min_failure_rise, self.min_slow_rise)
+            for rise in (self.min_failure_rise, self.min_slow_rise, self.min_slo_fall)
             if not 0 < rise < 1
         ]
         if problems:

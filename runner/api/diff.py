@@ -1,12 +1,13 @@
 """`diff`: the comparison of two runs, or of two targets or places of one, also as a table."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
 from runner.analysis.diff import Difference, DiffFinding
 from runner.analysis.verdict import Rule, Verdict
+from runner.api.options import read_options
 from runner.api.tables import RunName, run_of
 from runner.commands.diff import compare
 from runner.errors import CompareError
@@ -56,6 +57,7 @@ def diff(
     metric: str | Sequence[str] = (),
     alpha: float = 0.01,
     min_effect: float = 0.10,
+    slo: str | Mapping[str, float] | None = None,
 ) -> TwoRuns:
     """Compare run `new` with run `base`, or the second of two targets or places of one run with the first.
 
@@ -70,6 +72,7 @@ def diff(
         metric: only these measures; fewer are easier to decide.
         alpha: level of the whole comparison, above 0 and below 0.5.
         min_effect: smallest change that matters, as a share.
+        slo: durations to judge requests by, such as `"ttft=800ms"`, in place of the runs' own.
 
     Raises:
         CompareError: there is no such run, or what was named has nothing in common.
@@ -80,13 +83,14 @@ def diff(
         raise CompareError(
             "diff() takes two runs, or one run and between=(target, target) or between_regions=(region, region)"
         )
+    judge = None if slo is None else read_options({"slo": slo}).slo
     if new is not None:
-        return TwoRuns(compare(run_of(base), run_of(new), rule))
+        return TwoRuns(compare(run_of(base).judged_by(judge), run_of(new).judged_by(judge), rule))
     if between is not None:
         pair = _read_pair(between, "between", "sim/quick", "sim/steady")
     else:
         pair = _read_pair(between_regions or (), "between_regions", "north", "south")
-    return TwoRuns(compare(run_of(base), pair, rule, by_region=between is None))
+    return TwoRuns(compare(run_of(base).judged_by(judge), pair, rule, by_region=between is None))
 
 
 def _read_pair(names: Sequence[str], option: str, *such: str) -> tuple[str, str]:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.cli.completion import complete_metrics, complete_runs, complete_targets_of_base
-from runner.cli.options import color_option, fail_undecided_option, gate_option, min_effect_option
+from runner.cli.options import color_option, fail_undecided_option, gate_option, min_effect_option, slo_option
 from runner.cli.terminal import echo_error, echo_json
 from runner.errors import CompareError
 
 if TYPE_CHECKING:
     from runner.analysis.diff import Difference
     from runner.analysis.verdict import Rule
+    from runner.core.slo import Slo
 
 
 @click.command()
@@ -39,13 +40,14 @@ if TYPE_CHECKING:
     multiple=True,
     metavar="NAME",
     shell_complete=complete_metrics,
-    help="Only this measure; repeatable: failures, slow, ttft, ttfa, total, tpot, output_cps, chars, cost. "
+    help="Only this measure; repeatable: failures, slo, slow, ttft, ttfa, total, tpot, output_cps, chars, cost. "
     "Fewer rows are easier to decide.",
 )
 @click.option(
     "--alpha", type=float, default=0.01, show_default=True, help="Level of the whole comparison, all rows together."
 )
 @min_effect_option
+@slo_option
 @gate_option
 @fail_undecided_option
 @click.option(
@@ -69,6 +71,7 @@ def diff(
     metrics: tuple[str, ...],
     alpha: float,
     min_effect: float | None,
+    slo: "Slo | None",
     gate: bool,
     fail_undecided: bool,
     outputs: tuple[Path, ...],
@@ -97,7 +100,7 @@ def diff(
     least = MIN_EFFECT if min_effect is None else min_effect
     rule = Rule(alpha=alpha, min_effect=least, measures=metrics)
     with tell_if_slow("comparing", echo_error):
-        difference = _compare(base, new, between, between_regions, rule)
+        difference = _compare(base, new, between, between_regions, rule, slo=slo)
     if as_json:
         echo_json(DIFFERENCE_WRITERS[".json"](difference), nl=False)
     else:
@@ -117,6 +120,8 @@ def _compare(
     between: tuple[str, str] | None,
     between_regions: tuple[str, str] | None,
     rule: "Rule",
+    *,
+    slo: "Slo | None",
 ) -> "Difference":
     from runner.commands.diff import compare  # noqa: PLC0415
     from runner.commands.load_run import load_run  # noqa: PLC0415
@@ -130,5 +135,5 @@ def _compare(
             "name one run and one of these, or two runs and neither"
         )
     (other,) = named
-    new_run = load_run(other) if isinstance(other, Path) else other
-    return compare(load_run(base), new_run, rule, by_region=between_regions is not None)
+    new_run = load_run(other).judged_by(slo) if isinstance(other, Path) else other
+    return compare(load_run(base).judged_by(slo), new_run, rule, by_region=between_regions is not None)

@@ -1,12 +1,16 @@
 """`compare report`: a page on finished runs."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from runner.cli.completion import complete_runs
-from runner.cli.options import color_option, open_option, percentiles_option
+from runner.cli.options import color_option, open_option, percentiles_option, slo_option
 from runner.cli.terminal import echo_error
+
+if TYPE_CHECKING:
+    from runner.core.slo import Slo
 
 
 @click.command()
@@ -28,6 +32,7 @@ from runner.cli.terminal import echo_error
     help="The page's language; without it the page opens in the one of its reader's browser, and can be switched.",
 )
 @percentiles_option
+@slo_option
 @color_option
 @open_option
 def report(
@@ -37,6 +42,7 @@ def report(
     replies: bool,
     language: str | None,
     percents: tuple[float, ...],
+    slo: "Slo | None",
     color: str,
     launch: bool,
 ) -> None:
@@ -46,6 +52,7 @@ def report(
     compare report latest
     compare report latest --replies
     compare report latest --percentiles 90,99
+    compare report latest --slo ttft=800ms,total=10s
     compare report results/monday results/tuesday -o both.html
 
     The page is one file: it opens from disk, loads nothing, and keeps what a reply says from doing anything.
@@ -57,7 +64,7 @@ def report(
     from runner.outputs.terminal import render_summary  # noqa: PLC0415
 
     path = place_report(runs, output)
-    loaded = load_runs(runs, percents)
+    loaded = load_runs(runs, percents, slo)
     console = open_console(color)
     for run in loaded:
         if len(loaded) > 1:

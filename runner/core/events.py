@@ -38,6 +38,8 @@ class Outcome(StrEnum):
 
 
 TIMED = frozenset({Outcome.OK, Outcome.LENGTH})
+UNTRIED = frozenset({Outcome.CANCELLED, Outcome.SKIPPED})
+"""Outcomes that are no failure of the target: the run was stopped, or an earlier turn failed and counts already."""
 
 
 @dataclass(frozen=True, slots=True)

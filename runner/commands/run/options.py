@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from runner.core.cluster_options import NEAREST, ClusterOptions
 from runner.core.load_profile import Arrivals, LoadProfile
 from runner.core.percentiles import PERCENTILES
+from runner.core.slo import Slo
 from runner.errors import CompareError
 
 if TYPE_CHECKING:
@@ -83,6 +84,8 @@ class RunOptions:
     """Stop once every target's median TTFT is known to this share of it."""
     late_bound_s: float | None = None
     """Flag rows whose timestamps may be late by more than this."""
+    slo: Slo | None = None
+    """Durations that a request must not exceed to count as goodput."""
     estimate_tokens: bool = False
     percents: tuple[float, ...] = PERCENTILES
     """Percentiles to show beside the median; not stored in the journal."""

@@ -33,7 +33,7 @@ from runner.outputs.charts.record_samples import RecordSamples
 from runner.outputs.charts.scatter import draw_total_against_reply, draw_ttft_against_prompt
 from runner.outputs.charts.svg import WIDE
 from runner.outputs.charts.swarm import draw_swarm
-from runner.outputs.charts.sweep import draw_tokens_under_load, draw_ttft_under_load
+from runner.outputs.charts.sweep import draw_goodput_under_load, draw_tokens_under_load, draw_ttft_under_load
 from runner.outputs.charts.tradeoff import draw_tradeoff
 from runner.outputs.charts.waterfall import draw_waterfall
 from runner.outputs.text.language import BilingualText, _, other_of
@@ -48,6 +48,7 @@ __all__ = [
     "draw_arrivals",
     "draw_charts",
     "draw_ecdf",
+    "draw_goodput_under_load",
     "draw_page_charts",
     "draw_phases",
     "draw_swarm",
@@ -70,6 +71,7 @@ def _of_run(draw: Callable[..., Chart | None], *arguments: ChartDuration) -> Dra
 _DRAWERS: tuple[tuple[str, Drawer], ...] = (
     ("ttft-under-load", _of_run(draw_ttft_under_load)),
     ("tokens-under-load", _of_run(draw_tokens_under_load)),
+    ("goodput-under-load", _of_run(draw_goodput_under_load)),
     ("swarm-ttft_s", _of_run(draw_swarm, TTFT)),
     ("tradeoff", _of_run(draw_tradeoff)),
     ("swarm-total_s", _of_run(draw_swarm, TOTAL)),

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from runner.analysis.diff import Difference, DiffFinding, Side
-from runner.analysis.measures import FAILURES, Measure, Unit
+from runner.analysis.measures import FAILURES, OF_ALL_REQUESTS, SLO_MET, Measure, Unit
 from runner.analysis.replies import ReplyChange, ReplySimilarity, ReplyTally
 from runner.analysis.verdict import UndecidedReason, Verdict
 from runner.outputs.text.figures import MISSING, count, rate, seconds
@@ -17,10 +17,10 @@ WORDY = frozenset({0, 6})
 
 CAPTION = (
     "base and new are geometric means of what was compared, new/base is their ratio with its 95 % interval; of "
-    "failures and slow requests, shares of requests and the difference in points. A slow request took more than twice "
-    "the median of its question. n counts rounds (of the smaller run, where there are two), and requests in the rows "
-    "of failures; p is adjusted for all tests; rows whose values are all equal need none. Read the interval first: "
-    "what a small sample just finds looks larger than it is."
+    "failures, slow requests and SLO met, shares of requests and the difference in points. A slow request took more "
+    "than twice the median of its question. n counts rounds (of the smaller run, where there are two), and requests in "
+    "the rows of failures and SLO met; p is adjusted for all tests; rows whose values are all equal need none. Read "
+    "the interval first: what a small sample just finds looks larger than it is."
 )
 
 
@@ -43,13 +43,16 @@ _BETWEEN_TARGETS = {
 }
 
 
+_OF_SHARES = {FAILURES: ("failing more", "failing less"), SLO_MET: ("less often in SLO", "more often in SLO")}
+
+
 def name_verdict(finding: DiffFinding, *, paired: bool) -> str:
     """Return the word for a verdict: regressed or improved only where a new run is compared with a baseline.
 
     Of two targets, or two places, neither is the earlier one: the second is slower or faster than the first.
     """
     words = _BETWEEN_TARGETS.get(finding.measure.unit) if paired else None
-    words = ("failing more", "failing less") if words and finding.measure is FAILURES else words
+    words = _OF_SHARES.get(finding.measure, words) if words else None
     if words is None or finding.verdict not in {Verdict.REGRESSED, Verdict.IMPROVED}:
         return finding.verdict.value
     return words[finding.verdict is Verdict.IMPROVED]
@@ -85,12 +88,18 @@ def describe_rule(difference: Difference) -> str:
     """Return the conditions under which a change is reported."""
     rule = difference.rule
     tests = sum(finding.tested for finding in difference.findings)
+    of_slo = f", SLO met {100 * rule.min_slo_fall:g}" if _compares_slo(difference) else ""
     holm = f" after Holm over {count(tests, 'test')}" if tests else ""
     return (
         f"a change is reported only if it is significant at {100 * rule.alpha:g} %{holm}, "
         f"surely at least {100 * rule.min_effect:g} % (as measured, failures {100 * rule.min_failure_rise:g} "
-        f"points, slow requests {100 * rule.min_slow_rise:g}), and beyond the clock's error"
+        f"points, slow requests {100 * rule.min_slow_rise:g}{of_slo}), "
+        "and beyond the clock's error"
     )
+
+
+def _compares_slo(difference: Difference) -> bool:
+    return any(finding.measure is SLO_MET for finding in difference.findings)
 
 
 def targets(difference: Difference) -> tuple[str, ...]:
@@ -161,7 +170,7 @@ def write_p(p: float) -> str:
 def _write_n(finding: DiffFinding) -> str:
     """Format the sample size: units, or requests of base and new where these differ."""
     base, new = finding.n
-    if finding.measure is FAILURES and base != new:
+    if finding.measure in OF_ALL_REQUESTS and base != new:
         return f"{base}/{new}"
     return str(finding.units)
 
@@ -172,7 +181,7 @@ def _write_n(finding: DiffFinding) -> str:
 def describe_doubt(finding: DiffFinding, difference: Difference) -> str | None:  # noqa: PLR0911 -- a case per reason
     """Return why a finding is undecided, and what would decide it; None for a finding with a verdict."""
     decision = finding.decision
-    unit = "request" if finding.measure is FAILURES else "round"
+    unit = "request" if finding.measure in OF_ALL_REQUESTS else "round"
     is_paired = difference.paired and unit == "round"
     sides = "" if is_paired else " on each side" if finding.n[0] == finding.n[1] else " on the smaller side"
     present = f"{count(finding.units, unit)}{sides}"

@@ -252,7 +252,11 @@ class Run:
     def sweep(self) -> tuple[LoadPoint, ...]:
         """A point for each target and level; empty if the run was no sweep."""
         points = measure_levels(self.header, self.records, self.places)
-        return points if self.slo is None else with_goodput_of_levels(points, self.header, self.measured, self.slo)
+        return (
+            points
+            if self.slo is None or not points
+            else with_goodput_of_levels(points, self.header, self.measured, self.slo)
+        )
 
     @cached_property
     def open_loop(self) -> tuple[OpenLoopPoint, ...]:

@@ -36,6 +36,10 @@ class Goodput:
     """Output tokens of the requests that met the SLO; None unless all of these were counted."""
 
 
+ENOUGH_BATCHES = 16
+"""The fewest batches of rounds whose dispersion is looked at."""
+
+
 def mark_met(rows: pd.DataFrame, slo: Slo) -> "pd.Series[float]":
     """Return 1 for each row that met the SLO, 0 for one that missed it, NaN where neither is known."""
     timed = is_timed(rows)
@@ -79,8 +83,17 @@ def share_interval(met: "pd.Series[float]", rows: pd.DataFrame) -> Interval | No
         if len(by_cluster) >= FEWEST_UNITS:
             counts = (by_cluster["sum"].to_numpy(dtype=float), by_cluster["count"].to_numpy(dtype=float))
             share = Proportion(float(counts[0].sum()), float(counts[1].sum()))
-            return Interval(*wilson_interval(share.divided(design_effect(counts))))
+            effect = design_effect(counts, batches=_batches(len(by_cluster)))
+            return Interval(*wilson_interval(share.divided(effect)))
     return None
+
+
+def _batches(clusters: int) -> list[int]:
+    """Return the numbers of rounds to take together: doubled while enough batches are left to tell spells from chance.
+
+    A queue that fills is slow for many requests in a row, far longer than a round of one request.
+    """
+    return [1, *(size for size in (2**power for power in range(1, 20)) if clusters // size >= ENOUGH_BATCHES)]
 
 
 def _rates(rows: pd.DataFrame, met: "pd.Series[float]") -> tuple[float | None, float | None]:

@@ -1,6 +1,7 @@
 """Failures of two arms as proportions: Fisher's exact test, and Newcombe's interval of the difference."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -48,14 +49,15 @@ CLEARLY_TOGETHER, CAUTION = 0.999, 0.2
 they do is as uncertain as any variance: then the effect is taken at the end that it exceeds with so small a chance."""
 
 
-def design_effect(*arms: FailuresByRound) -> float:
+def design_effect(*arms: FailuresByRound, batches: Sequence[int] = BATCHES) -> float:
     """Return by how much the variance of failures between rounds exceeds the binomial's: 1 at least.
 
-    Of all arms together; the largest of those over batches of one, two and four rounds, since an outage may outlast a
-    round. J. Rao and A. Scott, "A Simple Method for the Analysis of Clustered Binary Data", Biometrics 48, 1992.
+    Of all arms together; the largest of those over batches of one, two and four rounds, or those given, since an outage
+    may outlast a round. J. Rao and A. Scott, "A Simple Method for the Analysis of Clustered Binary Data", Biometrics
+    48, 1992.
     """
     effects = [1.0]
-    for size in BATCHES:
+    for size in batches:
         parts = [_dispersion(failed, tried, size) for failed, tried in arms]
         squares, degrees = sum(part[0] for part in parts), sum(part[1] for part in parts)
         if degrees:

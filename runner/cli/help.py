@@ -13,6 +13,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "diff": "Compare two runs, or two targets of one run.",
         "runs": "List the runs in results/, the newest first.",
         "watch": "Run a suite every so often, a line for each run.",
+        "capacity": "Search the highest load that keeps an SLO.",
         "history": "Show how targets changed over many runs.",
         "plan": "Show what a run would send and cost; send nothing.",
         "providers": "List the providers, and whose key is set.",

@@ -94,13 +94,13 @@ def _goodput_columns(judged: Sequence[_Judged]) -> Sequence[tuple[str, Callable[
     if all(each.goodput is None for each in judged):
         return ()
     return (
-        ("SLO met", lambda each: _write_met(each.goodput)),
+        ("SLO met", lambda each: write_met(each.goodput)),
         ("goodput requests/s", lambda each: rate(each.goodput.requests_per_s if each.goodput else None)),
         ("goodput tokens/s", lambda each: rate(each.goodput.output_tps if each.goodput else None)),
     )
 
 
-def _write_met(goodput: Goodput | None) -> str:
+def write_met(goodput: Goodput | None) -> str:
     """Format the share that met the SLO, with its interval and of how many requests it is: `98.0 % (n 50)`."""
     if goodput is None:
         return MISSING

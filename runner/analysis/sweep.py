@@ -172,19 +172,19 @@ class _SteadySample:
         ):
             column.append(nan if value is None else value)
 
-    def ttft_s(self, concurrency: int) -> tuple[list[float], int]:
+    def ttft_s(self, concurrency: int, ramp_s: float | None) -> tuple[list[float], int]:
         """Return TTFT of the timed requests but the first ones, and how many timed requests those are."""
         is_timed = np.asarray(self.is_timed) > 0
-        first = first_sent(np.asarray(self.sent_s), concurrency)
+        first = first_sent(np.asarray(self.sent_s), concurrency, ramp_s)
         left_out = int(np.count_nonzero(is_timed[first]))
         is_timed[first] = False
         ttft = np.asarray(self.ttft)[is_timed]
         return ttft[~np.isnan(ttft)].tolist(), left_out
 
-    def rates(self, concurrency: int) -> _SteadyRates:
-        """Return the rates from the end of as many requests as may be in flight to the time the last one was sent."""
+    def rates(self, concurrency: int, ramp_s: float | None) -> _SteadyRates:
+        """Return the rates from the end of as many requests as are left out to the time the last one was sent."""
         sent, ended = np.asarray(self.sent_s), np.asarray(self.ended_s)
-        span_of = steady_span(sent, ended, concurrency)
+        span_of = steady_span(sent, ended, max(concurrency, len(first_sent(sent, concurrency, ramp_s))))
         if span_of is None:
             return _SteadyRates()
         start, end = span_of
@@ -217,7 +217,8 @@ def measure_levels(
         places: node -> place, where targets are split by place.
 
     """
-    levels = LoadProfile.from_plain(header.load).levels
+    load = LoadProfile.from_plain(header.load)
+    levels = load.levels
     if not levels:
         return ()
     at, repeat = places or {}, header.repeat
@@ -225,7 +226,7 @@ def measure_levels(
     keys = [(target, level) for target in list_targets(header.targets, at) for level in levels]
     if has_steady_state(header):
         steady = _sample(records, group, _SteadySample)
-        return tuple(_steady_point(*key, steady[key]) for key in keys if key in steady)
+        return tuple(_steady_point(*key, steady[key], load.ramp_s) for key in keys if key in steady)
     samples = _sample(records, group, _LoadSample)
     return tuple(_load_point(*key, samples[key]) for key in keys if key in samples)
 
@@ -277,9 +278,9 @@ def _sample(
     return samples
 
 
-def _steady_point(target: MeasuredTarget, level: int, sample: _SteadySample) -> LoadPoint:
-    ttft_s, left_out = sample.ttft_s(level)
-    rates = sample.rates(level)
+def _steady_point(target: MeasuredTarget, level: int, sample: _SteadySample, ramp_s: float | None) -> LoadPoint:
+    ttft_s, left_out = sample.ttft_s(level, ramp_s)
+    rates = sample.rates(level, ramp_s)
     return LoadPoint(
         target=target,
         concurrency=level,

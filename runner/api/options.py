@@ -80,6 +80,8 @@ class RunKeywords(TargetKeywords, total=False):
     """Seconds after which no request is started."""
     requests: int
     """Send no more requests than this in all."""
+    ramp: float
+    """Seconds over which the places in flight open, one by one; with `sweep`, those that a level adds."""
     sweep: Sequence[int]
     """Concurrencies to use one after the other, such as `[1, 2, 4, 8]`."""
     budget: Texts
@@ -306,6 +308,7 @@ _READERS: Mapping[str, Callable[[object], object]] = {
     "arrivals": _one_of(*ARRIVALS),
     "duration": _seconds,
     "requests": _whole(*RANGES["max_requests"]),
+    "ramp": _seconds,
     "sweep": _levels,
     "budget": _budgets,
     "until_ci": _share,

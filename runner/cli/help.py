@@ -51,6 +51,7 @@ OPTIONS: Mapping[str, Sequence[str]] = {
         "duration",
         "requests",
         "sweep",
+        "ramp",
         "until_ci",
         "adaptive",
         "lead",

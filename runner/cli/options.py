@@ -274,6 +274,14 @@ LOAD = (
         help="Repeat round after round, until N requests are sent in all. With --sweep, at each level.",
     ),
     click.option(
+        "--ramp",
+        "ramp_s",
+        type=DurationParam(),
+        metavar="TIME",
+        help="Open the places in flight one by one over TIME, best the time that a request takes; with --sweep, those "
+        "that a level adds. Requests sent until then are left out of latencies.",
+    ),
+    click.option(
         "--sweep",
         "levels",
         type=LevelsParam(),

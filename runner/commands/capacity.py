@@ -72,7 +72,9 @@ def search_capacity(
     tried: list[LoadTried] = []
     targets: tuple[str, ...] = ()
     while (load := search.next_load(tried)) is not None:
-        own = replace(options, rate=load, arrivals="poisson") if search.by_rate else replace(options, levels=(int(load),))
+        own = (
+            replace(options, rate=load, arrivals="poisson") if search.by_rate else replace(options, levels=(int(load),))
+        )
         place = folder / f"{'rate' if search.by_rate else 'concurrency'}-{load:g}"
         run, interrupted = _earlier_run(place, suite, own), False
         was_there = run is not None

@@ -49,17 +49,9 @@ async def _start_levels(lanes: Sequence[OpenLane], lane: OpenLane, levels: Level
         schedule = levels.enter(level, now_ns)
         if schedule is None:
             return
-        width = levels.width(level)
-        if width is not None:
-            _set_level(lane, width, now_ns)
+        change = lane.queue.lane.enter_level(levels.width(level), levels.load.ramp_s, now_ns)
+        lane.exchange.note_limit(lane.queue.lane, change)
         await _start_conversations(schedule, lanes, lane, tasks)
-
-
-def _set_level(open_lane: OpenLane, width: int, now_ns: int) -> None:
-    """Set a lane's limit to a level of the sweep."""
-    lane = open_lane.queue.lane
-    change = lane.set_limit(lane.limit.at_level(width), now_ns, f"the sweep is at {width}")
-    open_lane.exchange.note_limit(lane, change)
 
 
 async def _start_conversations(

@@ -76,9 +76,7 @@ class VirtualRun:
         if self._levels is None or self._levels.enter(level, self.now_ns) is None:
             return False
         self._level_of[lane.name] = level
-        width = self._levels.width(level)
-        if width is not None:
-            lane.set_limit(lane.limit.at_level(width), self.now_ns, "level")
+        lane.enter_level(self._levels.width(level), self.load.ramp_s, self.now_ns)
         return True
 
     def _schedule_of(self, lane: Lane) -> Schedule:

@@ -76,6 +76,8 @@ class RunOptions:
     arrivals: Arrivals | None = None
     duration_s: float | None = None
     max_requests: int | None = None
+    ramp_s: float | None = None
+    """Seconds over which the places of a closed loop open."""
     levels: tuple[int, ...] | None = None
     """Concurrencies of a sweep."""
 
@@ -154,6 +156,7 @@ _FLAGS = {
     "max_requests": "--requests",
     "duration_s": "--duration",
     "levels": "--sweep",
+    "ramp_s": "--ramp",
     "late_bound_s": "--late-bound",
     "budgets": "--budget",
     "percents": "--percentiles",
@@ -172,6 +175,7 @@ KEYWORDS = {
     "max_requests": "requests",
     "duration_s": "duration",
     "levels": "sweep",
+    "ramp_s": "ramp",
     "late_bound_s": "late_bound",
     "budgets": "budget",
     "percents": "percentiles",
@@ -250,6 +254,10 @@ _CONTRADICTIONS: tuple[tuple[Callable[[RunOptions], bool], str], ...] = (
     (
         lambda o: bool(o.levels and o.adaptive),
         "a sweep holds each level as it is, which {adaptive} would not: choose one of the two",
+    ),
+    (
+        lambda o: o.ramp_s is not None and o.rate is not None,
+        "{ramp_s} opens places in flight, {rate} starts requests whatever is in flight: choose one of the two",
     ),
     (
         lambda o: o.lead is not None and o.order not in {None, "blocks"},

@@ -14,7 +14,7 @@ from runner.errors import CompareError
 
 
 class Standing(StrEnum):
-    """What a load shows of an SLO."""
+    """The verdict on a load: whether it keeps an SLO."""
 
     KEPT = "kept"
     MISSED = "missed"
@@ -114,8 +114,8 @@ class CapacitySearch:
 
 
 @dataclass(frozen=True, slots=True)
-class Capacity:
-    """What a search found of one target."""
+class FoundCapacity:
+    """The result of a search for one target."""
 
     target: str
     search: CapacitySearch

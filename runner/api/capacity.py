@@ -20,7 +20,7 @@ from runner.commands.run.send_and_write import FinishedRun
 from runner.errors import CompareError
 from runner.outputs.capacity import describe_capacity
 
-ARGUMENTS = ("suite", "slo", "share", "by", "first", "most", "loads", "requests", "seed")
+ARGUMENTS = ("suite", "slo", "share", "load", "first", "most", "loads", "requests", "seed")
 
 
 def capacity(
@@ -28,7 +28,7 @@ def capacity(
     *,
     slo: str | Mapping[str, float],
     share: float = 0.95,
-    by: Literal["concurrency", "rate"] = "concurrency",
+    load: Literal["concurrency", "rate"] = "concurrency",
     first: float = 1,
     most: float = 256,
     loads: int = 12,
@@ -49,7 +49,7 @@ def capacity(
         suite: a suite file; it asks one target.
         slo: durations that a request must keep within, as `run` takes them.
         share: the share of requests that has to; a load keeps the SLO if the whole interval is at it or above.
-        by: whether requests in flight are searched, or requests started per second, at random.
+        load: whether requests in flight are searched, or requests started per second, at random.
         first: the first load to try; it is doubled while the SLO is kept, then the gap is halved.
         most: the highest load to try.
         loads: how many loads to try at most.
@@ -62,9 +62,9 @@ def capacity(
 
     """
     refuse_unknown(options, (*ARGUMENTS, *TARGET_OPTIONS), "capacity")
-    if by not in {"concurrency", "rate"}:
-        raise CompareError(f"by={by!r}: give 'concurrency' or 'rate'")
-    search = CapacitySearch(share, first, most, loads, by_rate=by == "rate")
+    if load not in {"concurrency", "rate"}:
+        raise CompareError(f"load={load!r}: give 'concurrency' or 'rate'")
+    search = CapacitySearch(share, first, most, loads, by_rate=load == "rate")
     loaded, registry = load_suite(Path(suite))
     each = read_options({**options, "slo": slo, "requests": requests, "seed": seed})
 

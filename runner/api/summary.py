@@ -1,6 +1,8 @@
 """`summary`: the figures of a run's targets as a table, the same that the page shows."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import get_args
 
 import pandas as pd
 
@@ -10,13 +12,18 @@ from runner.analysis.summary import Statistic
 from runner.analysis.target_figures import TargetFigures, target_figures
 from runner.api.options import read_options
 from runner.api.tables import RunName, run_of
+from runner.core.answered_by import AnsweredByColumn
 from runner.core.percentiles import name_percentile
+from runner.errors import CompareError
 
 
-def summary(run: pd.DataFrame | RunName, *, slo: str | Mapping[str, float] | None = None) -> pd.DataFrame:
+def summary(
+    run: pd.DataFrame | RunName, *, by: AnsweredByColumn | None = None, slo: str | Mapping[str, float] | None = None
+) -> pd.DataFrame:
     """Return a row for each target of a run, fastest first, those without a figure last.
 
         summary("latest")[["ttft_p50_s", "total_p95_s", "cost_per_1000", "pass_rate"]]
+        summary("latest", by="served_by")
 
     Columns: `n` requests and how many of them `failed`; of TTFT, first answer and total the median in seconds with its
     95 % interval (`_low`, `_high`), and p95; the median time to the first 100 tokens, with the number of replies that
@@ -27,14 +34,19 @@ def summary(run: pd.DataFrame | RunName, *, slo: str | Mapping[str, float] | Non
 
     Args:
         run: what `run` or `load` returned, or some of its rows; or a run's folder, its id or `latest`.
+        by: a column that tells who answered; each target then has a row for each of its values, `a/m by Together`.
         slo: durations to judge requests by, such as `"ttft=800ms,tpot=50ms"`, in place of the run's own.
 
     Raises:
-        CompareError: there is no such run, or the table does not say which it is of.
+        CompareError: there is no such run, the table does not say which it is of, or `by` is no such column.
 
     """
+    columns = get_args(AnsweredByColumn)
+    if by is not None and by not in columns:
+        raise CompareError(f"by={by!r} tells nothing about who answered; it may be {', '.join(columns)}")
     judged = run_of(run).judged_by(None if slo is None else read_options({"slo": slo}).slo)
-    rows = [_row(each) for each in target_figures(judged)]
+    found = judged if by is None else replace(judged, by=by).in_parts
+    rows = [_row(each) for each in target_figures(found)]
     table = pd.DataFrame(rows).set_index("target")
     return table.convert_dtypes().sort_values("ttft_p50_s", kind="stable", na_position="last")
 

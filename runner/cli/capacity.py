@@ -45,7 +45,7 @@ EACH_LOAD = (
     help="The share of requests that has to keep the SLO.",
 )
 @click.option(
-    "--by",
+    "--load",
     type=click.Choice(["concurrency", "rate"]),
     default="concurrency",
     show_default=True,
@@ -84,7 +84,7 @@ def capacity(
     *,
     options: "RunOptions",
     share: float,
-    by: str,
+    load: str,
     first: float,
     most: float,
     loads: int,
@@ -96,7 +96,7 @@ def capacity(
 
     \b
     compare capacity prompts/basic.yaml -m vllm/qwen3 --slo ttft=800ms,tpot=50ms -o results/capacity
-    compare capacity prompts/basic.yaml -m vllm/qwen3 --slo total=10s --by rate --from 0.5
+    compare capacity prompts/basic.yaml -m vllm/qwen3 --slo total=10s --load rate --from 0.5
 
     Each load is a run of its own in the folder of -o, with the curve in capacity.json. The same command goes on where
     a search was stopped. Exit codes: 0 the search is over, 2 it could not start, 130 interrupted.
@@ -111,7 +111,7 @@ def capacity(
     from runner.outputs.capacity import describe_capacity, tabulate_curve  # noqa: PLC0415
     from runner.outputs.terminal import draw_table  # noqa: PLC0415
 
-    search = CapacitySearch(share, first, most, loads, by_rate=by == "rate")
+    search = CapacitySearch(share, first, most, loads, by_rate=load == "rate")
     loaded, registry = load_suite(suite)
     folder, is_confirmed, step = place_search(options, loaded), yes, None
 

@@ -5,18 +5,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import click
 from click.core import ParameterSource
 
 from runner.cli.completion import complete_cases, complete_providers, complete_targets
 from runner.commands.run.options import RANGES, RunOptions, check_options, parse_output, parse_share, spell_option
+from runner.core.answered_by import AnsweredByColumn
 from runner.core.load_profile import ARRIVALS
 from runner.core.percentiles import PERCENTILES, parse_percentiles
 from runner.core.reply_limit import parse_reply_limit
 from runner.core.slo import parse_slo
 from runner.errors import CompareError
+from runner.outputs.text.language import languages
 
 if TYPE_CHECKING:
     from runner.pricing.money import Money
@@ -307,12 +309,25 @@ slo_option = click.option(
     "does, and how many a second (goodput).",
 )
 
+by_option = click.option(
+    "--by",
+    type=click.Choice(get_args(AnsweredByColumn)),
+    help="Split each target in tables and the report by who answered, such as the vendor behind a router.",
+)
+
 color_option = click.option(
     "--color",
     type=click.Choice(["auto", "always", "never"]),
     default="auto",
     show_default=True,
     help="Colour; auto obeys NO_COLOR and FORCE_COLOR.",
+)
+
+language_option = click.option(
+    "--lang",
+    "language",
+    type=click.Choice(languages()),
+    help="The page's language; without it that of LC_ALL, LC_MESSAGES or LANG, else English. The page has a switch.",
 )
 
 open_option = click.option("--open", "launch", is_flag=True, help="Open the page with the report in a browser.")

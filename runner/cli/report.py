@@ -6,8 +6,16 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.cli.completion import complete_runs
-from runner.cli.options import color_option, open_option, percentiles_option, slo_option
+from runner.cli.options import (
+    by_option,
+    color_option,
+    language_option,
+    open_option,
+    percentiles_option,
+    slo_option,
+)
 from runner.cli.terminal import echo_error
+from runner.core.answered_by import AnsweredByColumn
 
 if TYPE_CHECKING:
     from runner.core.slo import Slo
@@ -25,14 +33,10 @@ if TYPE_CHECKING:
     help="Where the page goes: report.html in the run's folder, or of several runs here.",
 )
 @click.option("--replies", is_flag=True, help="Print the replies as well, side by side where there is room.")
-@click.option(
-    "--lang",
-    "language",
-    type=click.Choice(["en", "zh"]),
-    help="The page's language; without it the page opens in the one of its reader's browser, and can be switched.",
-)
+@language_option
 @percentiles_option
 @slo_option
+@by_option
 @color_option
 @open_option
 def report(
@@ -43,6 +47,7 @@ def report(
     language: str | None,
     percents: tuple[float, ...],
     slo: "Slo | None",
+    by: AnsweredByColumn | None,
     color: str,
     launch: bool,
 ) -> None:
@@ -53,6 +58,7 @@ def report(
     compare report latest --replies
     compare report latest --percentiles 90,99
     compare report latest --slo ttft=800ms,total=10s
+    compare report latest --by served_by
     compare report results/monday results/tuesday -o both.html
 
     The page is one file: it opens from disk, loads nothing, and keeps what a reply says from doing anything.
@@ -64,7 +70,7 @@ def report(
     from runner.outputs.terminal import render_summary  # noqa: PLC0415
 
     path = place_report(runs, output)
-    loaded = load_runs(runs, percents, slo)
+    loaded = [run.judged_by(slo) for run in load_runs(runs, percents, by)]
     console = open_console(color)
     for run in loaded:
         if len(loaded) > 1:

@@ -16,6 +16,7 @@ from runner.cli.options import (
     REPEATS,
     SHARE,
     TARGETS,
+    by_option,
     fail_undecided_option,
     gate_option,
     min_effect_option,
@@ -116,6 +117,7 @@ MEASUREMENT = (
     ),
     percentiles_option,
     slo_option,
+    by_option,
 )
 
 COMPARISON = (

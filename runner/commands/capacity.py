@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from runner.analysis.capacity import Capacity, CapacitySearch, LoadTried
+from runner.analysis.capacity import CapacitySearch, FoundCapacity, LoadTried
 from runner.analysis.run_results import Run
 from runner.commands.load_run import load_run
 from runner.commands.run.options import NamedFolder, RunOptions
@@ -28,7 +28,7 @@ class SearchStep:
     """A load that was just tried, or found in the folder of an earlier search; `capacity` is what is known by then."""
 
     tried: LoadTried
-    capacity: Capacity
+    capacity: FoundCapacity
     was_there: bool
     interrupted: bool = False
 
@@ -85,7 +85,7 @@ def search_capacity(
         found = _read_load(run, load, search)
         if not interrupted:
             tried.append(found)
-        capacity = Capacity(targets[0], search, str(options.slo), tuple(tried))
+        capacity = FoundCapacity(targets[0], search, str(options.slo), tuple(tried))
         write_atomically(folder / RESULT, write_json(capacity))
         yield SearchStep(found, capacity, was_there, interrupted)
         if interrupted:
@@ -154,7 +154,7 @@ def _read_load(run: Run, load: float, search: CapacitySearch) -> LoadTried:
     return LoadTried(load, points[0].goodput, points[0].requests_per_s, points[0].ttft_p95_s, run.header.run_id)
 
 
-def write_json(capacity: Capacity) -> str:
+def write_json(capacity: FoundCapacity) -> str:
     """Return the result for programs: the loads that were tried, ascending, and what they decide."""
     search = capacity.search
     document = {

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from runner.analysis.run_results import Run
 from runner.commands.load_run import is_journal_file, load_run
+from runner.core.answered_by import AnsweredByColumn
 from runner.core.percentiles import PERCENTILES
-from runner.core.slo import Slo
 from runner.errors import CompareError
 from runner.outputs.report.render_html import write_report as render_report
 from runner.storage.find_run import find_run
@@ -20,16 +20,16 @@ PAGE_MARK = b'http-equiv="Content-Security-Policy" content="default-src '
 """How the policy of every page of ours begins, near the beginning of the file; foreign pages have none."""
 
 
-def load_runs(names: Sequence[Path], percents: tuple[float, ...] = PERCENTILES, slo: Slo | None = None) -> list[Run]:
-    """Return runs by their names, to be shown with these percentiles beside the medians, and judged by an SLO.
-
-    Without one, each is judged by its own, if it has one.
+def load_runs(
+    names: Sequence[Path], percents: tuple[float, ...] = PERCENTILES, by: AnsweredByColumn | None = None
+) -> list[Run]:
+    """Return runs by their names, to be shown with these percentiles beside the medians, split by a column.
 
     Raises:
         JournalError: there is no such run, or it cannot be read.
 
     """
-    return [replace(load_run(name), percents=percents).judged_by(slo) for name in names]
+    return [replace(load_run(name), percents=percents, by=by) for name in names]
 
 
 def place_report(names: Sequence[Path], output: Path | None) -> Path:
@@ -58,7 +58,7 @@ def _refuse_foreign(path: Path) -> None:
     with suppress(OSError), path.open("rb") as file:
         if PAGE_MARK not in file.read(4096):
             raise CompareError(
-                f"{path} is there already, and is no report of this command. Name another file with -o, or move it"
+                f"{path} is there already, and is not a report of this command. Name another file with -o, or move it"
             )
 
 
@@ -67,5 +67,5 @@ def _folder_of(name: Path) -> Path:
 
 
 def write_report(runs: Sequence[Run], path: Path, language: str | None = None) -> None:
-    """Write a report page on these runs, whole or not at all; in a language, else in that of its reader's browser."""
+    """Write a report page on these runs, whole or not at all; in a language, else in that of the locale."""
     write_atomically(path, render_report(runs, language=language))

@@ -1,11 +1,11 @@
 """The result of a search for a capacity in words, and its curve as a table."""
 
-from runner.analysis.capacity import Capacity, LoadTried, Standing
+from runner.analysis.capacity import FoundCapacity, LoadTried, Standing
 from runner.outputs.text.figures import MISSING, percent, rate, seconds, with_interval
 from runner.outputs.text.summary import TextTable
 
 
-def tabulate_curve(capacity: Capacity) -> TextTable:
+def tabulate_curve(capacity: FoundCapacity) -> TextTable:
     """Return a row for each load that was tried, ascending."""
     heading = "rate/s" if capacity.search.by_rate else "concurrency"
     headings = (heading, "SLO met", "n", "goodput requests/s", "requests/s", "TTFT p95", "SLO")
@@ -26,7 +26,7 @@ def _row(tried: LoadTried, standing: Standing) -> tuple[str, ...]:
     )
 
 
-def describe_capacity(capacity: Capacity) -> str:
+def describe_capacity(capacity: FoundCapacity) -> str:
     """Return what the search found in a sentence: the highest load that keeps the SLO, and what is not decided."""
     kept, missed, search = capacity.highest_kept, capacity.lowest_missed, capacity.search
     what = "requests per second" if search.by_rate else "in flight"

@@ -30,7 +30,8 @@ from runner.outputs.text.summary import tabulate_summary
 from runner.storage.journal import Header
 
 DOCUMENTED_COLUMNS = """
-run_id, suite, case, turn, repeat, block, provider, model, variant, response_model, simulated, node, region, outcome,
+run_id, suite, case, turn, repeat, block, provider, model, variant, response_model, served_by,
+system_fingerprint, service_tier, simulated, node, region, outcome,
 error_type,
 http_status, finish_reason, attempts, in_flight, planned_s, queue_s, backoff_s, dns_s, tcp_s, tls_s, reused, headers_s,
 ttfc_s, ttft_s, ttfa_s, total_s, tpot_s, output_tps, output_cps, gap_p50_s, gap_p99_s, gap_max_s, client_error_s, clock,
@@ -124,8 +125,9 @@ def test_column_types_do_not_depend_on_the_rows() -> None:
 def test_absent_cells_are_missing_and_never_zero() -> None:
     """An empty reply is not missing."""
     table = frame(HEADER, [Record(identity=IDENTITY, timestamps=Timestamps(), outcome=Outcome.OK, reply="")])
-    assert table[["ttft_s", "total_s", "output_tokens", "reused", "reasoning", "flags"]].isna().all(axis=None)
+    assert table[["ttft_s", "total_s", "output_tokens", "reused", "reasoning", "error"]].isna().all(axis=None)
     assert table["reply"].tolist() == [""]
+    assert table["flags"].tolist() == ["no_answer"]
 
 
 def test_rows_of_a_table_are_those_it_was_made_of() -> None:

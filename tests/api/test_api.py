@@ -302,8 +302,8 @@ def test_all_wrong_prompts_are_in_one_error() -> None:
             "percentiles: 'p95', True are not numbers; 120 is not between 0 and 100",
         ),
         (lambda: load("nowhere"), "there is no nowhere"),
-        (lambda: side_by_side(pd.DataFrame({"a": [1]})), "this is no table of results: it has no column provider"),
-        (lambda: pictures(pd.DataFrame({"a": [1]})), "this is no table of results: it has no column run_id"),
+        (lambda: side_by_side(pd.DataFrame({"a": [1]})), "this is not a table of results: it has no column provider"),
+        (lambda: pictures(pd.DataFrame({"a": [1]})), "this is not a table of results: it has no column run_id"),
     ],
 )
 def test_a_wrong_call_raises_one_sentence(call: Any, said: str) -> None:
@@ -316,13 +316,12 @@ def test_every_keyword_of_run_reaches_the_options() -> None:
     """Each documented keyword sets a field of `RunOptions`: none is accepted and ignored."""
     given_options: dict[str, Any] = {
         "targets": "sim/quick", "provider": ["sim"], "skip_missing": True, "env_file": "a.env", "allow_host": "h.test",
-        "reply_limit": "32MiB",
+        "reply_limit": "32MiB", "vary": {"thinking": ["off"], "seed": (1, 2)},
             "concurrency": 2,
         "output": ["a", "b.csv"], "bom": True, "case": "a*", "repeat": 3, "seed": 4, "warmup_requests": 1,
         "order": "blocks", "lead": 5, "adaptive": True, "rate": 2.5, "arrivals": "poisson", "duration": 60,
         "requests": 7, "budget": ["5USD", "20CNY"], "until_ci": 0.05, "estimate_tokens": True, "resume": "latest",
-        "percentiles": [50, 90, 99.9],
-        "slo": {"ttft": 0.8, "total": 10}, "vary": {"thinking": ["off"]},
+        "percentiles": [50, 90, 99.9], "by": "served_by", "slo": {"ttft": 0.8, "total": 10},
         "late_bound": 0.02, "retry_errors": True, "record": True, "replay": "results/old", "fast": True,
     }  # fmt: skip
     assert {*given_options, "sweep", "ramp"} == set(RUN_OPTIONS)
@@ -332,6 +331,7 @@ def test_every_keyword_of_run_reaches_the_options() -> None:
     assert (options.models, options.providers, options.skip_missing) == (("sim/quick",), ("sim",), True)
     assert [str(budget) for budget in options.budgets] == ["5.00 USD", "20.00 CNY"]
     assert options.allow_hosts == ("h.test",)
+    assert options.vary == {"thinking": ("off",), "seed": (1, 2)}
     assert (options.env_files, options.outputs) == ((Path("a.env"),), (Path("a"), Path("b.csv")))
     rest = ("concurrency", "bom", "cases", "repeat", "seed", "warmup_requests", "order", "until_ci", "estimate_tokens")
     assert [getattr(options, name) for name in rest] == [2, True, ("a*",), 3, 4, 1, "blocks", 0.05, True]
@@ -339,7 +339,7 @@ def test_every_keyword_of_run_reaches_the_options() -> None:
     assert options.slo == read_options({"slo": "ttft=800ms,total=10s"}).slo == Slo(ttft_s=0.8, total_s=10)
     assert options.reply_limit == 32 * 2**20
     assert read_options({"reply_limit": 1000}).reply_limit == 1000
-    assert options.percents == (90.0, 99.9)
+    assert (options.percents, options.by) == ((90.0, 99.9), "served_by")
     assert (options.resume, options.retry_errors) == (Path("latest"), True)
     assert (options.record, options.replay, options.fast) == (True, Path("results/old"), True)
     assert read_options(dict.fromkeys(RUN_OPTIONS)) == read_options({})

@@ -46,7 +46,7 @@ def test_a_target_that_never_keeps_the_slo_says_so(run_cli: RunCli, tmp_path: Pa
     """By rate, too; it ends at the first load."""
     suite = write_yaml(tmp_path / "s.yaml", SUITE)
     missed = run_cli(
-        "capacity", suite, "-o", tmp_path / "r", "--slo", "ttft=0.01ms", "--by", "rate", "--from", "20",
+        "capacity", suite, "-o", tmp_path / "r", "--slo", "ttft=0.01ms", "--load", "rate", "--from", "20",
         "--requests", "40", "--loads", "1",
     )  # fmt: skip
     assert missed.returncode == 0, missed.stderr

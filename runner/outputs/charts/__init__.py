@@ -10,6 +10,7 @@
     draw_ttft_under_load(run)         TTFT over the levels of a sweep
     draw_tokens_under_load(run)       tokens a second over the levels of a sweep
     draw_tradeoff(run)                cost, quality and time of each target
+    draw_variants(run)                speed, tokens, cost and quality over the variants of each model
 
 Not all is in a run's table. Three functions take what `RecordSamples` reads of its records, once for all drawings.
 
@@ -35,6 +36,7 @@ from runner.outputs.charts.svg import WIDE
 from runner.outputs.charts.swarm import draw_swarm
 from runner.outputs.charts.sweep import draw_goodput_under_load, draw_tokens_under_load, draw_ttft_under_load
 from runner.outputs.charts.tradeoff import draw_tradeoff
+from runner.outputs.charts.variants import draw_variants
 from runner.outputs.charts.waterfall import draw_waterfall
 from runner.outputs.text.language import BilingualText, _, other_of
 
@@ -57,6 +59,7 @@ __all__ = [
     "draw_tradeoff",
     "draw_ttft_against_prompt",
     "draw_ttft_under_load",
+    "draw_variants",
     "draw_waterfall",
 ]
 
@@ -72,6 +75,7 @@ _DRAWERS: tuple[tuple[str, Drawer], ...] = (
     ("ttft-under-load", _of_run(draw_ttft_under_load)),
     ("tokens-under-load", _of_run(draw_tokens_under_load)),
     ("goodput-under-load", _of_run(draw_goodput_under_load)),
+    ("variants", _of_run(draw_variants)),
     ("swarm-ttft_s", _of_run(draw_swarm, TTFT)),
     ("tradeoff", _of_run(draw_tradeoff)),
     ("swarm-total_s", _of_run(draw_swarm, TOTAL)),
@@ -118,6 +122,11 @@ class PageChart:
     readings: dict[str, list[str]]
     logarithmic: bool
     can_switch: bool
+
+    @property
+    def other_readings(self) -> dict[str, list[str]]:
+        """The readings in the page's other language."""
+        return {series: list(map(other_of, texts)) for series, texts in self.readings.items()}
 
 
 def draw_page_charts(runs: Sequence[Run]) -> list[PageChart]:
@@ -173,4 +182,5 @@ def _draw_variants(
 def _without_scale(caption: str) -> BilingualText:
     """Return a caption without the sentence on its scale, which the page can switch."""
     sentence = _(LOGARITHMIC)
-    return BilingualText(caption.replace(f" {sentence}", ""), other_of(caption).replace(f" {sentence.other}", ""))
+    texts = ((str(caption), str(sentence)), (other_of(caption), sentence.other))
+    return BilingualText(*(whole.replace(f" {part}", "").replace(part, "") for whole, part in texts))

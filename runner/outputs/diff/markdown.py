@@ -64,7 +64,7 @@ def _findings_table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def _explanation(difference: Difference) -> str:
-    return f"{phrases.CAPTION} {_capitalized(phrases.describe_rule(difference))}."
+    return f"{phrases.caption(difference)} {_capitalized(phrases.describe_rule(difference))}."
 
 
 def _warnings(difference: Difference) -> Iterator[str]:

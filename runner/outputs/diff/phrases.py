@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
 
-from runner.analysis.diff import Difference, DiffFinding, Side
+from runner.analysis.diff import Difference, DiffFinding, RunHistory, Side
 from runner.analysis.measures import FAILURES, Measure, Unit
 from runner.analysis.replies import ReplyChange, ReplySimilarity, ReplyTally
 from runner.analysis.verdict import UndecidedReason, Verdict
@@ -22,6 +22,18 @@ CAPTION = (
     "of failures; p is adjusted for all tests; rows whose values are all equal need none. Read the interval first: "
     "what a small sample just finds looks larger than it is."
 )
+
+
+HISTORY_CAPTION = (
+    "base is the geometric mean over the runs before, each of which counts once, new/base the ratio to it with its "
+    "95 % interval, which holds the variation between runs; of failures, the mean share and the difference in points. "
+    "n counts those runs: those since the last change of the figure, 60 at most. p is adjusted for all tests."
+)
+
+
+def caption(difference: Difference) -> str:
+    """Return what the columns of the findings mean."""
+    return CAPTION if difference.history is None else HISTORY_CAPTION
 
 
 def headline(difference: Difference) -> str:
@@ -64,7 +76,18 @@ def describe_simulated(difference: Difference) -> str | None:
 
 def describe_sides(difference: Difference) -> tuple[str, str]:
     """Return what base and new stand for."""
-    return f"base: {_describe_side(difference.base)}", f"new: {_describe_side(difference.new)}"
+    history = difference.history
+    base = _describe_side(difference.base) if history is None else _describe_history(history, difference.base.suite)
+    return f"base: {base}", f"new: {_describe_side(difference.new)}"
+
+
+def _describe_history(history: RunHistory, suite: str) -> str:
+    span = f", comparable ones from {history.since} to {history.until}" if history.since else ""
+    left_out = ", ".join(f"{n:,} {reason}" for reason, n in history.left_out.items())
+    return (
+        f"{count(history.runs, 'run')} before it in {history.folder}, suite {suite}{span}"
+        f"{f'; left out: {left_out}' if left_out else ''}"
+    )
 
 
 def _describe_side(side: Side) -> str:
@@ -75,7 +98,9 @@ def _describe_side(side: Side) -> str:
 
 
 def describe_pairing(difference: Difference) -> str:
-    """Return whether pairs within one run are compared, or two runs that drift may separate."""
+    """Return whether pairs within one run are compared, two runs that drift may separate, or a run with many."""
+    if difference.history is not None:
+        return "with a history: what differs from run to run anyway is no change; each run counts once"
     if difference.paired:
         return "within one run, in pairs of one round: what drifted, drifted for both"
     return "across two runs, the weaker comparison: drift between them cannot be told from a change"
@@ -85,6 +110,12 @@ def describe_rule(difference: Difference) -> str:
     """Return the conditions under which a change is reported."""
     rule = difference.rule
     tests = sum(finding.tested for finding in difference.findings)
+    if difference.history is not None:
+        return (
+            f"a change is reported only if it is significant at {100 * rule.alpha:g} % after Holm over "
+            f"{count(tests, 'test')}, by Student's prediction of one further run, and at least "
+            f"{100 * rule.min_effect:g} % (failures {100 * rule.min_failure_rise:g} points)"
+        )
     holm = f" after Holm over {count(tests, 'test')}" if tests else ""
     return (
         f"a change is reported only if it is significant at {100 * rule.alpha:g} %{holm}, "
@@ -106,7 +137,7 @@ def finding_cells(finding: DiffFinding, *, paired: bool) -> tuple[str, ...]:
     """Return a finding's row under FINDING_HEADINGS."""
     return (
         _measure_label(finding),
-        write_level(finding.measure, finding.base_level),
+        MISSING if finding.base_level is None else write_level(finding.measure, finding.base_level),
         write_level(finding.measure, finding.new_level),
         write_change(finding),
         write_p(finding.p),
@@ -137,6 +168,8 @@ def write_level(measure: Measure, value: float) -> str:
 
 def write_change(finding: DiffFinding) -> str:
     """Format a ratio, or a difference in points, with its interval: `1.30 [1.21, 1.40]`, `+3.0 [-1.0, +7.1]`."""
+    if finding.change is None:
+        return MISSING
     write = _points if finding.measure.unit is Unit.SHARE else _ratio
     interval = finding.interval
     ends = f"{write(interval.low)}, {write(interval.high)}" if interval else MISSING
@@ -161,9 +194,13 @@ def write_p(p: float) -> str:
 def _write_n(finding: DiffFinding) -> str:
     """Format the sample size: units, or requests of base and new where these differ."""
     base, new = finding.n
-    if finding.measure is FAILURES and base != new:
+    if finding.measure is FAILURES and base != new and not _is_of_history(finding):
         return f"{base}/{new}"
     return str(finding.units)
+
+
+def _is_of_history(finding: DiffFinding) -> bool:
+    return finding.usual is not None or finding.decision.reason is UndecidedReason.FEW_RUNS
 
 
 # Undecided rows
@@ -200,8 +237,26 @@ def describe_doubt(finding: DiffFinding, difference: Difference) -> str | None: 
             return f"the change is within the clock error, {floor}; see `compare calibrate`"
         case UndecidedReason.BORDERLINE:
             return "too close to the minimum effect to resolve"
+        case UndecidedReason.FEW_RUNS | UndecidedReason.USUAL:
+            return _describe_history_doubt(finding)
         case None:
             return None
+
+
+def _describe_history_doubt(finding: DiffFinding) -> str:
+    """Return that there are too few runs, or in which range runs fall anyway, and which change would be found."""
+    measure, usual = finding.measure, finding.usual
+    if usual is None or finding.detectable is None:
+        return (
+            f"{count(finding.units, 'comparable run')} before it since the last change of the figure; what runs vary "
+            f"by is known from {finding.decision.needed} on"
+        )
+    ends = f"{write_level(measure, usual.low)} to {write_level(measure, usual.high)}"
+    if measure is FAILURES:
+        found = f"a share of {write_level(measure, finding.detectable)}"
+    else:
+        found = f"a change of {100 * (finding.detectable - 1):+.0f} %"
+    return f"no change that {count(finding.units, 'run')} could tell: usual {ends}; {found} is found in 9 of 10 runs"
 
 
 def describe_doubts(difference: Difference, target: str) -> Iterator[str]:
@@ -243,6 +298,8 @@ def describe_this_runs(difference: Difference) -> Iterator[str]:
 
 def count_replies(difference: Difference) -> str:
     """Count the questions by how alike their replies are: `replies: 3 same, 1 changed`."""
+    if difference.history is not None:
+        return "replies: not compared with those of many runs"
     counts = Counter(change.similarity for change in difference.replies)
     return "replies: " + (", ".join(f"{counts[each]} {each}" for each in ReplySimilarity if counts[each]) or "none")
 

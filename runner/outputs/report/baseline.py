@@ -10,6 +10,7 @@ from runner.analysis.verdict import Verdict
 from runner.analysis.word_diff import DiffPiece, WordChange, marked_words
 from runner.outputs.diff import phrases
 from runner.outputs.report.reply import shorten
+from runner.outputs.text.figures import MISSING
 from runner.outputs.text.language import _, plural
 
 MAX_REPLIES = 200
@@ -99,7 +100,7 @@ def compose_comparison(difference: Difference) -> ComparisonSection:
         sides=(*phrases.describe_sides(difference), phrases.describe_pairing(difference)),
         this_run=tuple(phrases.describe_this_runs(difference)),
         targets=tuple(_compared_targets(difference)),
-        caption=f"{phrases.CAPTION} {rule[:1].upper()}{rule[1:]}.",
+        caption=f"{phrases.caption(difference)} {rule[:1].upper()}{rule[1:]}.",
         count=phrases.count_replies(difference),
         replies=tuple(map(_changed_reply, changed[:MAX_REPLIES])),
         left_out=plural(more, "{n} more changed reply is not shown.", "{n} more changed replies are not shown.")
@@ -136,7 +137,9 @@ def _line(finding: DiffFinding, difference: Difference) -> FindingLine:
 
 
 def _delta(finding: DiffFinding) -> FigureDelta:
-    """Return a change in percent, or of failures in points, with an arrow."""
+    """Return a change in percent, or of failures in points, with an arrow; a dash where there is no base."""
+    if finding.change is None:
+        return FigureDelta(MISSING, "same")
     if finding.measure.unit is Unit.SHARE:
         change = 100 * finding.change
         text: str = _("{change} points", change=f"{change:+.1f}".replace("+0.0", "0").replace("-0.0", "0"))

@@ -128,7 +128,7 @@ def draw_page_charts(runs: Sequence[Run]) -> list[PageChart]:
         shared = _reach_of_all(draws) if len(runs) > 1 else {}
         for at, (draw_run, start) in enumerate(zip(draws, starts, strict=True), start=1):
             canvas = partial(Canvas, shared=shared, first_colour=start)
-            chart = _draw_variants(draw_run, f"run-{at}-{name}", canvas)
+            chart = draw_variants(draw_run, f"run-{at}-{name}", canvas)
             if chart:
                 charts.append(replace(chart, title=f"{chart.title} · run {at}") if len(runs) > 1 else chart)
     return charts
@@ -145,7 +145,7 @@ def _reach_of_all(draws: Sequence[Callable[[str, Canvas], Chart | None]]) -> dic
     return {axis: (min(values), max(values)) for axis, values in ends.items()}
 
 
-def _draw_variants(
+def draw_variants(
     draw: Callable[[str, Canvas], Chart | None], prefix: str, canvas: Callable[..., Canvas]
 ) -> PageChart | None:
     """Draw a chart for both widths, and with the other kind of scale if its values can have it."""

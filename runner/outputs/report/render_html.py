@@ -2,7 +2,7 @@
 
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
@@ -12,13 +12,16 @@ from markupsafe import Markup, escape
 
 from runner.analysis.diff import Difference
 from runner.analysis.run_results import Run
+from runner.analysis.run_series import RunSeries
 from runner.outputs.report.baseline import compose_comparison
+from runner.outputs.report.history_page import HistoryPage, compose_history
 from runner.outputs.report.page import compose_report
 from runner.outputs.text.escape import printable
 from runner.outputs.text.figures import count
 from runner.outputs.text.language import LANGUAGES, BilingualText, _, in_language, other_of, plural
 
 _SCRIPTS = ("before_paint", "language", "charts", "word_diff", "grid", "columns", "blind_vote")
+_HISTORY_SCRIPTS = ("before_paint", "language", "charts")
 _BREAKS = re.compile(r"(?<=[/\\_:?&=#+,@-])(?=[^/\\_:?&=#+,@\s-])|(?<=\.)(?=[^\W\d])")
 """Where the name of a target may be broken: behind its separators, and never inside a word."""
 
@@ -47,7 +50,7 @@ def _render_report(runs: Sequence[Run], difference: Difference | None, *, is_cho
         scripts=scripts,
         policy=policy,
         words={code: words, code.other: {name: text.other for name, text in words.items()}},
-        languages={"here": str(code), "there": code.other, "name": _LANGUAGE_NAMES[code.other], "chosen": is_chosen},
+        languages=_languages(is_chosen=is_chosen),
     )
 
 
@@ -73,6 +76,38 @@ def _render_comparison(difference: Difference) -> str:
             languages={"here": str(_("en"))},
         )
     )
+
+
+def write_history(series: Sequence[RunSeries], hrefs: Mapping[str, str], language: str | None = None) -> str:
+    """Return the HTML page of targets over many runs; its languages are those of a report.
+
+    Args:
+        series: at least one; those of one suite are neighbours.
+        hrefs: id of a run -> the address of its page, relative to this one.
+        language: that of the page; None for English that opens in the one of the reader's browser.
+
+    """
+    with in_language(language or LANGUAGES[0]):
+        return _render_history(compose_history(series, hrefs), is_chosen=language is not None)
+
+
+def _render_history(page: HistoryPage, *, is_chosen: bool) -> str:
+    style = _asset("style.css")
+    scripts = {name: _asset(f"{name}.js") for name in _HISTORY_SCRIPTS}
+    template = _environment().get_template("history.html.j2")
+    return template.render(
+        page=page,
+        style=style,
+        scripts=scripts,
+        policy=_policy(style, scripts.values()),
+        languages=_languages(is_chosen=is_chosen),
+    )
+
+
+def _languages(*, is_chosen: bool) -> dict[str, object]:
+    """Return what a page's switch of languages needs."""
+    code = _("en")
+    return {"here": str(code), "there": code.other, "name": _LANGUAGE_NAMES[code.other], "chosen": is_chosen}
 
 
 def _script_words() -> dict[str, BilingualText]:

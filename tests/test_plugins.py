@@ -177,7 +177,7 @@ TAKEN = {"base_url": "https://example.com", "aliases": ["deepseek"], "keyless": 
     ("id_", "name", "fault"),
     [
         ("acme", "NOT_A_ROW", "is list, and no mapping with the keys of a row"),
-        ("acme", "WRONG_KEY", "is no row: base_uri: Extra inputs are not permitted"),
+        ("acme", "WRONG_KEY", "is not a row: base_uri: Extra inputs are not permitted"),
         ("acme", "TAKEN", "is called deepseek, as another provider is"),
         ("openai", "TAKEN", "is called openai, as another provider is"),
         ("acme", "MISSING", "cannot be imported: AttributeError: module 'rows' has no attribute 'MISSING'"),

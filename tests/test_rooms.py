@@ -116,7 +116,7 @@ FILES = (
 )
 """Where files are opened, written and removed. What lies in the package itself is read anywhere."""
 
-PATHS = (*FILES, "api", "outputs.csv", "providers", "suite")
+PATHS = (*FILES, "api", "outputs.csv", "outputs.text.language", "providers", "suite")
 """Where it is looked up whether a file exists and what a folder holds."""
 
 FILE_METHODS = frozenset(
@@ -607,7 +607,7 @@ def tracked_files() -> list[Path]:
     try:
         printed = subprocess.run(["git", "ls-files", "-z"], cwd=CHECKOUT, check=True, capture_output=True).stdout
     except (OSError, subprocess.CalledProcessError):
-        pytest.skip("this is no git checkout")
+        pytest.skip("this is not a git checkout")
     paths = [CHECKOUT / os.fsdecode(name) for name in printed.split(b"\0") if name]
     return [path for path in paths if path.is_file()]
 

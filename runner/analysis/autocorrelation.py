@@ -45,9 +45,6 @@ class Caution:
 IN_TESTS = Caution(0.75, 30, (0.5, 1.0))
 """Tests add nothing in short runs, which would find nothing otherwise."""
 
-IN_COUNTS = Caution(0.75, 30, (2.0, 3.0), (2.0, 3.0))
-"""Of counts of rare events, in which hardly anything is more than chance."""
-
 IN_INTERVALS = Caution(1.0, FEWEST_ROUNDS, (-1.0, 0.0))
 
 

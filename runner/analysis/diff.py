@@ -363,7 +363,7 @@ def _decide(row: MeasureEvidence, adjusted: tuple[float, float], rule: Rule, tes
         better=row.measure.better,
         beyond_clock=_is_beyond_clock(row, result.estimate),
         fewest_units=row.fewest_units,
-        project=row.project,
+        forecast=row.forecast,
         is_bound=not is_share,
         independent_p=independent_p,
     )

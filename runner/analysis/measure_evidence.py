@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,6 @@ from numpy.typing import NDArray
 
 from runner.analysis.autocorrelation import (
     FEWEST_ROUNDS,
-    IN_COUNTS,
     add_caution,
     autocorrelation,
     judge_shift,
@@ -34,14 +34,31 @@ from runner.analysis.permutation import (
     FINE,
     IndependentResult,
     PermutationResult,
+    Relabellings,
+    SignFlips,
     fewest_of_two_samples,
     fewest_pairs,
     sign_flip_test,
     two_sample_test,
 )
-from runner.analysis.proportions import Proportion, design_effect, fisher_p, newcombe_interval, smallest_fisher_p
+from runner.analysis.proportions import (
+    CountsByRound,
+    Proportion,
+    design_effect,
+    fisher_p,
+    newcombe_interval,
+    requests_needed,
+    smallest_fisher_p,
+)
 from runner.analysis.run_results import Run
-from runner.analysis.slow_requests import TIMES, mark_slow, mean_log_times
+from runner.analysis.slow_requests import (
+    TIMES,
+    SlowRounds,
+    design_effect_of_slow,
+    mark_slow,
+    mean_log_times,
+    slow_rounds,
+)
 
 Floats = NDArray[np.float64]
 
@@ -71,8 +88,8 @@ class MeasureEvidence:
     """The evidence on one measure, before the rule is applied to all measures together.
 
     `levels` and `n` are of base and new. `fewest_units` returns the fewest units whose clearest data is significant at
-    a level, None if no number is; `project` the result that a number of units would have if they were like those at
-    hand, and is None where only their spread is known. `pairs` are the differences of all pairs of requests of
+    a level, None if no number is; `forecast` how many units should be enough, from a minimum effect and a level, and is
+    None where only their spread is known. `pairs` are the differences of all pairs of requests of
     `questions` questions, None where nothing is paired.
     """
 
@@ -82,13 +99,11 @@ class MeasureEvidence:
     levels: tuple[float, float]
     n: tuple[int, int]
     fewest_units: Callable[[float], int | None]
-    project: Callable[[int], PermutationResult] | None = None
+    forecast: Callable[[float, float], float] | None = None
     pairs: Floats | None = None
     questions: int = 0
     rounds: tuple[Floats, ...] = ()
     """The rounds' differences, or the rounds of new and of base, in the order of time; empty if requests are tested."""
-    times: tuple[Floats, ...] = ()
-    """Of slow requests, the times of the same rounds."""
 
     @property
     def currency(self) -> str | None:
@@ -102,7 +117,7 @@ def gather_evidence(arms: ComparedArms, measures: tuple[Measure, ...], draws: in
     It takes rounds for independent; `allow_for_spells` corrects that for all rows of a comparison together.
     """
     failures = _failure_evidence(arms) if FAILURES in measures else None
-    slow = _slow_evidence(arms, draws) if SLOW_REQUESTS in measures else None
+    slow = _slow_evidence(arms) if SLOW_REQUESTS in measures else None
     comparable = [each for each in TIMED_MEASURES if each in measures and _is_in_one_currency(arms, each)]
     found = {each: _average(arms, logs_of(arms.base, each.name), logs_of(arms.new, each.name)) for each in comparable}
     rounds = {measure: means for measure, means in found.items() if means is not None}
@@ -163,56 +178,59 @@ def _series_of(rounds: RoundMeans) -> tuple[Floats, ...]:
 # Slow requests
 
 
-def _slow_evidence(arms: ComparedArms, draws: int) -> MeasureEvidence | None:
-    """Return the evidence on the share of slow requests, by rounds; None if no question was timed on both sides."""
-    columns = [*STRATUM_AND_ROUND, *TIMES]
-    timed = pd.concat({"base": arms.base.timed[columns], "new": arms.new.timed[columns]})
-    timed = timed[timed[[*TIMES]].notna().any(axis=1)]
-    shares, times = (
-        _average(arms, *_split_sides(timed, np.asarray(of_row, dtype=np.float64)))
-        for of_row in (mark_slow(timed, STRATUM, arms.clock_error_s).astype(float), mean_log_times(timed))
-    )
-    if shares is None or times is None:
+def _slow_evidence(arms: ComparedArms) -> MeasureEvidence | None:
+    """Return the evidence on the share of slow requests; None if no question was timed on both sides."""
+    sides = _slow_sides(arms)
+    if sides is None:
         return None
-    levels = (shares.base_level, shares.new_level)
-    base, new = (Proportion(level * n, n) for level, n in zip(levels, shares.n, strict=True))
-    result = _never_narrower(_test(shares, draws), newcombe_interval(base, new))
-    units = result.units
+    base, new = (side.share for side in sides)
+    effect, result = design_effect_of_slow(*sides), compare_slow(*sides, paired=arms.paired)
     return MeasureEvidence(
         arms,
         SLOW_REQUESTS,
         result,
-        levels,
-        shares.n,
-        _fewest_units(shares),
-        project=(lambda n: _project_none_slow(result, n / units, base, new)) if result.constant else None,
-        rounds=_series_of(shares),
-        times=_series_of(times),
+        (base.value, new.value),
+        (round(base.n), round(new.n)),
+        fewest_pairs if arms.paired else fewest_of_two_samples,
+        forecast=lambda *goal: requests_needed(base, new, effect, *goal) * result.units / min(base.n, new.n),
     )
 
 
-def _split_sides(timed: pd.DataFrame, values: Floats) -> tuple["pd.Series[float]", "pd.Series[float]"]:
-    """Return the values of the rows of base and of new, by stratum and round."""
+def _slow_sides(arms: ComparedArms) -> tuple[SlowRounds, SlowRounds] | None:
+    """Return the rounds of both sides, of the requests that have a pair, or a question that both sides were asked."""
+    columns = [*STRATUM_AND_ROUND, *TIMES]
+    timed = pd.concat({"base": arms.base.timed[columns], "new": arms.new.timed[columns]})
+    timed = timed[timed[[*TIMES]].notna().any(axis=1)]
+    of_row = {"slow": mark_slow(timed, STRATUM, arms.clock_error_s).astype(float), "time": mean_log_times(timed)}
     is_new = timed.index.get_level_values(0) == "new"
-    return by_stratum_and_round(timed[~is_new], values[~is_new]), by_stratum_and_round(timed[is_new], values[is_new])
+    sides = [
+        pd.DataFrame(
+            {
+                name: by_stratum_and_round(timed[of], np.asarray(each[of], dtype=np.float64))
+                for name, each in of_row.items()
+            }
+        )
+        for of in (~is_new, is_new)
+    ]
+    shared = STRATUM_AND_ROUND if arms.paired else STRATUM
+    keys = [[*zip(*(side.index.get_level_values(name) for name in shared), strict=True)] for side in sides]
+    both = {*keys[0]} & {*keys[1]}
+    if not both:
+        return None
+    kept = [side[[key in both for key in of_side]] for side, of_side in zip(sides, keys, strict=True)]
+    base, new = (slow_rounds(side.reset_index(), STRATUM) for side in kept)
+    return base, new
 
 
-def _never_narrower(result: PermutationResult, least: Interval) -> PermutationResult:
-    """Return the result with an interval as wide as that of independent requests: of few slow ones rounds show little.
-
-    It is None where the rounds are too few for one.
-    """
-    interval = result.interval and Interval(min(result.interval.low, least.low), max(result.interval.high, least.high))
-    return replace(result, interval=interval)
-
-
-def _project_none_slow(
-    result: PermutationResult, factor: float, base: Proportion, new: Proportion
-) -> PermutationResult:
-    """Return the result of so many times the rounds where no round differs, and requests alone narrow the interval."""
-    units = math.ceil(result.units * factor)
-    old, now = (Proportion(each.count * factor, each.n * factor) for each in (base, new))
-    return replace(result, units=units, interval=newcombe_interval(old, now) if units >= FEWEST_UNITS else None)
+def compare_slow(base: SlowRounds, new: SlowRounds, *, paired: bool) -> PermutationResult:
+    """Return the comparison of the shares of slow requests: as failures, but p is never below what rounds can show."""
+    result, rounds = (
+        _compare_proportions(base.share, new.share, design_effect_of_slow(base, new)),
+        (len(base.ranks), len(new.ranks)),
+    )
+    least = min(1.0, 2 / (SignFlips(min(rounds)) if paired else Relabellings(*rounds)).count)
+    interval = result.interval if min(rounds) >= FEWEST_UNITS else None
+    return replace(result, p=max(result.p, least), smallest_p=least, units=min(rounds), interval=interval)
 
 
 # Slow spells
@@ -237,7 +255,7 @@ def _allow_for_spells(row: MeasureEvidence, shared: float) -> PermutationResult:
     result = row.result
     if result.constant or not row.rounds or min(map(len, row.rounds)) < 2:
         return result
-    correlations = [_correlation(row, at, shared) for at in range(len(row.rounds))]
+    correlations = [_correlation(each, shared) for each in row.rounds]
     new, *base = (each[None, :] for each in row.rounds)
     p, half = (float(each[0]) for each in judge_shift(new, base[0] if base else None, LEVEL, correlations))
     inflation = max(
@@ -257,16 +275,11 @@ def _allow_for_spells(row: MeasureEvidence, shared: float) -> PermutationResult:
     )
 
 
-def _correlation(row: MeasureEvidence, at: int, shared: float) -> Floats:
+def _correlation(series: Floats, shared: float) -> Floats:
     """Return how much neighbouring rounds of one side of a row are alike; shape (1,)."""
-    series = row.rounds[at][None, :]
-    if series.shape[1] < FEWEST_ROUNDS:
+    if len(series) < FEWEST_ROUNDS:
         return np.zeros(1)
-    found = np.maximum(autocorrelation(series), shared)
-    if not row.times:
-        return add_caution(found, series.shape[1])
-    # Slow requests are few: what looks like a spell in them is mostly chance, unless all times show one.
-    return add_caution(np.maximum(found, autocorrelation(row.times[at][None, :])), series.shape[1], IN_COUNTS)
+    return add_caution(np.maximum(autocorrelation(series[None, :]), shared), len(series))
 
 
 # Failures
@@ -284,7 +297,7 @@ def _failure_evidence(arms: ComparedArms) -> MeasureEvidence | None:
         (base.value, new.value),
         (int(base.n), int(new.n)),
         fewest_units=fewest_of_two_samples,
-        project=lambda n: _compare_proportions(base.scaled(n), new.scaled(n), effect),
+        forecast=partial(requests_needed, base, new, effect),
     )
 
 
@@ -307,7 +320,7 @@ def _compare_proportions(base: Proportion, new: Proportion, effect: float) -> Pe
     )
 
 
-def compare_failures(base: tuple[Floats, Floats], new: tuple[Floats, Floats]) -> PermutationResult:
+def compare_failures(base: CountsByRound, new: CountsByRound) -> PermutationResult:
     """Return the comparison of how many requests of each round failed, and how many there were, on both sides."""
     old, now = (Proportion(float(failed.sum()), float(tried.sum())) for failed, tried in (base, new))
     return _compare_proportions(old, now, design_effect(base, new))
@@ -317,7 +330,7 @@ def _failed(arm: Arm) -> Proportion:
     return Proportion(len(arm.tried) - len(arm.timed), len(arm.tried))
 
 
-def _failed_by_round(arm: Arm) -> tuple[Floats, Floats]:
+def _failed_by_round(arm: Arm) -> CountsByRound:
     """Return how many requests of each round failed, and how many there were, in the order of rounds."""
     tried = arm.tried
     failed = ~is_timed(tried)

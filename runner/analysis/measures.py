@@ -78,6 +78,6 @@ def choose_measures(names: tuple[str, ...]) -> tuple[Measure, ...]:
         near = [did_you_mean(name, tuple(known)) for name in unknown]
         meant = f"did you mean {' and '.join(filter(None, near))}?" if all(near) else None
         hint = meant or f"known: {', '.join(each.name for each in MEASURES)}"
-        what = "is no measure" if len(unknown) == 1 else "are no measures"
+        what = "is not a measure" if len(unknown) == 1 else "are not measures"
         raise CompareError(f"{', '.join(unknown)} {what} that can be compared; {hint}")
     return tuple(each for each in MEASURES if not names or each in {known[name] for name in names})

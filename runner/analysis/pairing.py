@@ -16,7 +16,7 @@ from runner.analysis.dataframe import is_timed, measured, targets_of
 from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.measures import TIMED_MEASURES
 from runner.analysis.slow_requests import QUESTION
-from runner.analysis.summary import UNTRIED
+from runner.core.events import UNTRIED
 
 Floats = NDArray[np.float64]
 

@@ -1,6 +1,7 @@
 """Failures of two arms as proportions: Fisher's exact test, and Newcombe's interval of the difference."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -25,10 +26,6 @@ class Proportion:
         """The proportion itself."""
         return self.count / self.n
 
-    def scaled(self, n: int) -> "Proportion":
-        """Return the same proportion of another n, as nearly as whole counts allow."""
-        return Proportion(round(self.value * n), n)
-
     def divided(self, effect: float) -> "Proportion":
         """Return the same proportion of fewer requests: as many independent ones as say as much."""
         n = max(1.0, self.n / effect)
@@ -39,40 +36,69 @@ BATCHES, FEWEST_BATCHES = (1, 2, 4), 8
 """Numbers of rounds that are taken together to see whether failures come in spells, and the fewest batches of several
 rounds that tell it from chance."""
 
-FailuresByRound = tuple[Floats, Floats]
-"""How many requests of each round failed, and how many there were, in the order of rounds."""
+CountsByRound = tuple[Floats, Floats]
+"""How many requests of each round failed, or were slow, and how many there were, in the order of rounds."""
 
+BY_CHANCE = 0.9
+"""A dispersion below this quantile of what independent requests have is chance."""
 
-CLEARLY_TOGETHER, CAUTION = 0.999, 0.2
+CLEARLY_TOGETHER, CAUTION = 0.999, 0.1
 """Where the dispersion exceeds this quantile of what independent requests have, failures come together, and how much
 they do is as uncertain as any variance: then the effect is taken at the end that it exceeds with so small a chance."""
 
 
-def design_effect(*arms: FailuresByRound) -> float:
-    """Return by how much the variance of failures between rounds exceeds the binomial's: 1 at least.
+def design_effect(*arms: CountsByRound) -> float:
+    """Return by how much the variance of a difference of shares exceeds that of independent requests: 1 at least.
 
     Of all arms together; the largest of those over batches of one, two and four rounds, since an outage may outlast a
     round. J. Rao and A. Scott, "A Simple Method for the Analysis of Clustered Binary Data", Biometrics 48, 1992.
     """
     effects = [1.0]
     for size in BATCHES:
-        parts = [_dispersion(failed, tried, size) for failed, tried in arms]
-        squares, degrees = sum(part[0] for part in parts), sum(part[1] for part in parts)
-        if degrees:
+        dispersion, degrees = _dispersion(arms, size)
+        squares = dispersion * degrees
+        if degrees and squares > chi_squared_quantile(BY_CHANCE, degrees):
             together = squares > chi_squared_quantile(CLEARLY_TOGETHER, degrees)
             effects.append(squares / (chi_squared_quantile(CAUTION, degrees) if together else degrees))
     return max(effects)
 
 
-def _dispersion(failed: Floats, tried: Floats, size: int) -> tuple[float, int]:
-    """Return Pearson's chi-squared of failures over batches of rounds, and its degrees of freedom."""
-    share, batches = failed.sum() / tried.sum(), len(failed) // size
+def come_together(*arms: CountsByRound) -> bool:
+    """Return whether failures come together in rounds, or in batches of them, by clearly more than chance."""
+    found = [_dispersion(arms, size) for size in BATCHES]
+    return any(
+        degrees and ratio * degrees > chi_squared_quantile(CLEARLY_TOGETHER, degrees) for ratio, degrees in found
+    )
+
+
+def _dispersion(arms: Sequence[CountsByRound], size: int) -> tuple[float, float]:
+    """Return the dispersion of the difference of two shares, or of one share, and its degrees of freedom.
+
+    That of each arm counts as its variance does: a single failure of one arm must not vouch for the other. The degrees
+    of freedom are those of F. Satterthwaite, "An Approximate Distribution of Estimates of Variance Components",
+    Biometrics Bulletin 2, 1946.
+    """
+    parts = [_dispersion_of_arm(failed, tried, size) for failed, tried in arms]
+    variance = sum(part[0] for part in parts)
+    if not variance:
+        return 0.0, 0.0
+    dispersion = sum(part[0] * part[1] for part in parts) / variance
+    return dispersion, variance**2 / sum(part[0] ** 2 / part[2] for part in parts if part[0])
+
+
+def _dispersion_of_arm(failed: Floats, tried: Floats, size: int) -> tuple[float, float, int]:
+    """Return the variance of a share if requests were independent, Pearson's dispersion, and its degrees of freedom.
+
+    All are 0 where there are too few batches of rounds of this size, or nothing varies.
+    """
+    requests, batches = float(tried.sum()), len(failed) // size
+    share = float(failed.sum()) / requests
     if not 0 < share < 1 or batches < (FEWEST_BATCHES if size > 1 else 2):
-        return 0.0, 0
+        return 0.0, 0.0, 0
     starts = np.arange(batches) * size
     of_batch, total = np.add.reduceat(failed, starts), np.add.reduceat(tried, starts)
-    squares = (of_batch - share * total) ** 2 / (total * share * (1 - share))
-    return float(squares.sum()), batches - 1
+    squares = float(((of_batch - share * total) ** 2 / (total * share * (1 - share))).sum())
+    return share * (1 - share) / requests, squares / (batches - 1), batches - 1
 
 
 def fisher_p(base: Proportion, new: Proportion) -> float:
@@ -122,4 +148,68 @@ def wilson_interval(share: Proportion, level: float = LEVEL) -> tuple[float, flo
     z = NormalDist().inv_cdf((1 + level) / 2)
     middle = (share.value + z**2 / (2 * share.n)) / (1 + z**2 / share.n)
     half = z * math.sqrt(share.value * (1 - share.value) / share.n + z**2 / (4 * share.n**2)) / (1 + z**2 / share.n)
-    return middle - half, middle + half
+    return max(middle - half, 0.0), min(middle + half, 1.0)
+
+
+MOST_REQUESTS = 1_000_000
+"""More are never thought of."""
+
+PLAUSIBLE, ENOUGH_FOR, POWER = (1 / 6, 3 / 6, 5 / 6), 0.6, 0.8
+"""The levels of intervals whose ends are six equally plausible values of a share; for how many of all 36 pairs of them
+a number of requests is to be enough, and with which chance."""
+
+
+def requests_needed(base: Proportion, new: Proportion, effect: float, least: float, level: float) -> float:
+    """Return how many requests on each side should be enough to decide on a difference of shares; may be infinite.
+
+    What a small sample shows of two shares is uncertain, so it is not taken for the truth: the number is enough for
+    most of the pairs of shares that are plausible after it. A. O'Hagan, J. Stevens and M. Campbell, "Assurance in
+    Clinical Trial Design", Pharmaceutical Statistics 4, 2005.
+
+    Args:
+        base: of one side.
+        new: of the other.
+        effect: the design effect.
+        least: the minimum effect.
+        level: of the test.
+
+    """
+    sides = [
+        [end for plausible in PLAUSIBLE for end in wilson_interval(share.divided(effect), plausible)]
+        for share in (base, new)
+    ]
+    needed = sorted(_requests_if(old, now, least, level) for old in sides[0] for now in sides[1])
+    return effect * needed[math.ceil(ENOUGH_FOR * len(needed)) - 1]
+
+
+def _requests_if(base: float, new: float, least: float, level: float) -> float:
+    """Return how many independent requests decide with the power if the shares are these."""
+    variance, difference, normal = base * (1 - base) + new * (1 - new), abs(new - base), NormalDist()
+    if difference < least:
+        to_either_side = normal.inv_cdf((1 + POWER) / 2) * math.sqrt(variance)
+        return _requests_within(base, new, least, to_either_side)
+    if difference == least:
+        return math.inf
+    middle, z = (base + new) / 2, normal.inv_cdf(POWER)
+    of_test = normal.inv_cdf(1 - level / 2) * math.sqrt(2 * middle * (1 - middle))
+    significant = (of_test + z * math.sqrt(variance)) / difference
+    return max(significant, z * math.sqrt(variance) / (difference - least)) ** 2
+
+
+def _requests_within(base: float, new: float, least: float, spread: float) -> float:
+    """Return of how many requests the whole interval lies within the minimum effect, wherever the power has it."""
+
+    def is_enough(count: int) -> bool:
+        interval = newcombe_interval(Proportion(base * count, count), Proportion(new * count, count))
+        margin = least - spread / math.sqrt(count)
+        return -margin < interval.low and interval.high < margin
+
+    too_few, enough = 0, 1
+    while not is_enough(enough):
+        if enough > MOST_REQUESTS:
+            return math.inf
+        too_few, enough = enough, 2 * enough
+    while enough - too_few > 1:
+        middle = (too_few + enough) // 2
+        too_few, enough = (too_few, middle) if is_enough(middle) else (middle, enough)
+    return enough

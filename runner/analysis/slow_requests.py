@@ -4,12 +4,17 @@ What is usual is the median of all requests of a question that are looked at tog
 of all targets of a run. A few requests in a hundred move no median and hardly a mean of logarithms; they are counted.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from runner.analysis.autocorrelation import IN_INTERVALS, add_caution, autocorrelation, variance_inflation
 from runner.analysis.intervals import FEWEST_UNITS, Interval
-from runner.analysis.proportions import Proportion, design_effect, wilson_interval
+from runner.analysis.proportions import CountsByRound, Proportion, come_together, design_effect, wilson_interval
+from runner.analysis.student import chi_squared_quantile
 
 QUESTION = ["case", "turn"]
 
@@ -18,6 +23,11 @@ SLOW = 2.0
 
 TIMES = ("ttft_s", "total_s")
 """A request is slow by either of these."""
+
+ROUNDS_DIFFER = 0.98
+"""Beyond this quantile of chi-squared rounds differ by more than their requests explain."""
+
+Floats = NDArray[np.float64]
 
 
 def mark_slow(timed: pd.DataFrame, by: list[str], least_s: float = 0.0) -> "pd.Series[bool]":
@@ -48,6 +58,90 @@ def mean_log_times(timed: pd.DataFrame) -> "pd.Series[float]":
     logs = np.log(times.where(times > 0))
     means: pd.Series[float] = logs.mean(axis=1)
     return means
+
+
+@dataclass(frozen=True, slots=True)
+class SlowRounds:
+    """The rounds of one side, in the order of time: how many requests were slow, and how long all of them took.
+
+    `ranks` are sums over a round's requests of their ranks among all rounds of their question, less the mean rank;
+    `variances` those of these sums if rounds were alike.
+    """
+
+    counts: CountsByRound
+    ranks: Floats
+    variances: Floats
+
+    @property
+    def share(self) -> Proportion:
+        """The share of slow requests."""
+        return Proportion(float(self.counts[0].sum()), float(self.counts[1].sum()))
+
+
+def slow_rounds(rows: pd.DataFrame, by: list[str]) -> SlowRounds:
+    """Return the rounds of one side.
+
+    Args:
+        rows: of each request `slow` (1 or 0), `time` (in any unit, NaN if unknown), `block`, and its question.
+        by: the columns that name a question.
+
+    """
+    question = _number_questions(rows, by)
+    ranks = rows.groupby(question)["time"].rank()
+    of_question = ranks.groupby(question)
+    found = pd.DataFrame(
+        {
+            "block": rows["block"],
+            "slow": rows["slow"],
+            "ranks": ranks - of_question.transform("mean"),
+            "variances": of_question.transform("var", ddof=0).where(ranks.notna()),
+        }
+    )
+    by_round = found.groupby("block")
+    slow, ranks_of_round, variances = (
+        np.asarray(by_round[name].sum(), dtype=np.float64) for name in ("slow", "ranks", "variances")
+    )
+    return SlowRounds((slow, np.asarray(by_round.size(), dtype=np.float64)), ranks_of_round, variances)
+
+
+def design_effect_of_slow(*sides: SlowRounds) -> float:
+    """Return by how much a difference of shares of slow requests varies more than that of independent requests.
+
+    It is 1 unless something shows that rounds differ: slow requests that come together, or the times of all requests,
+    which show a spell far better than the few slow ones. Then it is that of the counts, times that of spells.
+    """
+    counts = [side.counts for side in sides]
+    if not come_together(*counts) and not do_rounds_differ(sides):
+        return 1.0
+    return design_effect(*counts) * max(map(_inflation, sides))
+
+
+def do_rounds_differ(sides: Sequence[SlowRounds]) -> bool:
+    """Return whether the requests of some rounds took longer than those of others by more than chance explains."""
+    squares, degrees = map(sum, zip(*map(friedman, sides), strict=True))
+    return degrees > 0 and squares > chi_squared_quantile(ROUNDS_DIFFER, degrees)
+
+
+def friedman(side: SlowRounds) -> tuple[float, int]:
+    """Return Friedman's chi-squared of the rounds of one side, and its degrees of freedom.
+
+    M. Friedman, "The Use of Ranks to Avoid the Assumption of Normality Implicit in the Analysis of Variance", JASA 32,
+    1937. A question that was not timed in a round adds nothing to that round's sum, nor to its variance.
+    """
+    known = side.variances > 0
+    rounds = int(known.sum())
+    if rounds < 2:
+        return 0.0, 0
+    return float((side.ranks[known] ** 2 / side.variances[known]).sum()) * (rounds - 1) / rounds, rounds - 1
+
+
+def _inflation(side: SlowRounds) -> float:
+    """Return by how much spells inflate the variance of a share: as alike as rounds are in shares or in times."""
+    slow, tried = side.counts
+    means = np.divide(side.ranks, side.variances, out=np.zeros_like(side.ranks), where=side.variances > 0)
+    found = max(float(autocorrelation(each[None, :])[0]) for each in (slow / tried, means))
+    rounds = len(slow)
+    return float(variance_inflation(add_caution(np.array([found]), rounds, IN_INTERVALS), rounds)[0])
 
 
 def share_of_slow(slow: "pd.Series[bool]", rounds: "pd.Series[int]") -> tuple[Proportion, Interval | None]:

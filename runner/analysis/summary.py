@@ -19,14 +19,12 @@ from runner.analysis.intervals import Interval, median_interval, percentile_inte
 from runner.analysis.measured_target import MeasuredTarget, target_of
 from runner.analysis.result_columns import Cell
 from runner.analysis.slow_requests import QUESTION, TIMES, mark_slow, share_of_slow
-from runner.core.events import TIMED, Outcome
+from runner.core.events import TIMED, UNTRIED, Outcome
 from runner.core.percentiles import MEDIAN, PERCENTILES, name_extreme, name_percentile, nearest_rank, smallest_sample
 from runner.core.record import Record
 from runner.core.token_estimate import likely_tokens
 
 _SUMMARY_COLUMNS = ["block", "simulated", "outcome", "flags", "ttft_s", "ttfa_s", "total_s", "output_tps", "output_cps"]
-UNTRIED = frozenset({Outcome.CANCELLED, Outcome.SKIPPED})
-"""Outcomes that are no failure of the target: the run was stopped, or an earlier turn failed and counts already."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from runner.analysis.intervals import LEVEL, Interval
 from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.proportions import Proportion, wilson_interval
 from runner.analysis.run_results import Run
-from runner.analysis.summary import UNTRIED, Statistic, TargetSummary, median
-from runner.core.events import TIMED
+from runner.analysis.summary import Statistic, TargetSummary, median
+from runner.core.events import TIMED, UNTRIED
 
 WIDE_RANGE = 3.0
 """From this ratio of the slowest case's median to the fastest's on, a median over all cases hides something."""

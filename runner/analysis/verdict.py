@@ -111,7 +111,7 @@ class Criteria:
 
     `min_effect` is in the unit of the estimate; with `is_bound` the whole interval must lie beyond it, else only the
     estimate. `alpha` is the level of the whole comparison, `alpha_of_row` the part of it that one row has at worst.
-    `fewest_units` and `project` are those of `MeasureEvidence`. `independent_p` is the adjusted p that there would be
+    `fewest_units` and `forecast` are those of `MeasureEvidence`. `independent_p` is the adjusted p that there would be
     if rounds were independent.
     """
 
@@ -121,7 +121,7 @@ class Criteria:
     better: Better
     beyond_clock: bool
     fewest_units: Callable[[float], int | None]
-    project: Callable[[int], PermutationResult] | None = None
+    forecast: Callable[[float, float], float] | None = None
     is_bound: bool = True
     independent_p: float | None = None
 
@@ -192,8 +192,9 @@ def _units_needed(result: PermutationResult, criteria: Criteria) -> int | None:
     By the normal approximation: n = ((z + z of the power) * spread / distance)^2, and z^2 / 2 more for an estimated
     spread (W. Guenther, "Sample Size Formulas for Normal Theory T Tests", The American Statistician 35, 1981).
     """
-    if criteria.project is not None:
-        return _units_needed_by_projection(criteria.project, result, criteria)
+    if criteria.forecast is not None:
+        forecast = criteria.forecast(criteria.min_effect, criteria.alpha_of_row)
+        return max(math.ceil(forecast), *_fewest(result, criteria)) if forecast <= MAX_UNITS else None
     size, normal = abs(result.estimate), NormalDist()
     of_interval, of_power = normal.inv_cdf((1 + LEVEL) / 2), normal.inv_cdf(POWER)
     if size < criteria.min_effect:  # to be shown unchanged: both ends of the interval must be inside
@@ -202,7 +203,7 @@ def _units_needed(result: PermutationResult, criteria: Criteria) -> int | None:
         goals = [(normal.inv_cdf(1 - criteria.alpha_of_row / 2), of_power, size)]
         if criteria.is_bound:
             goals.append((of_interval, of_power, size - criteria.min_effect))
-    needed, spread = [result.units + 1, criteria.fewest_units(criteria.alpha_of_row) or 0], _likely_spread(result)
+    needed, spread = _fewest(result, criteria), _likely_spread(result)
     for z, more, distance in goals:
         if distance * math.sqrt(MAX_UNITS) <= (z + more) * spread:
             return None
@@ -210,41 +211,12 @@ def _units_needed(result: PermutationResult, criteria: Criteria) -> int | None:
     return max(needed)
 
 
+def _fewest(result: PermutationResult, criteria: Criteria) -> list[int]:
+    """Return numbers of units below which nothing more can be said than now."""
+    return [result.units + 1, criteria.fewest_units(criteria.alpha_of_row) or 0]
+
+
 def _likely_spread(result: PermutationResult) -> float:
     """Return the spread that the true one exceeds with a chance of one in ten."""
     degrees = max(result.units - 1, FEWEST_DEGREES)
     return result.spread * math.sqrt(degrees / chi_squared_quantile(1 - SPREAD_AT_MOST, degrees))
-
-
-def _units_needed_by_projection(
-    project: Callable[[int], PermutationResult], result: PermutationResult, criteria: Criteria
-) -> int | None:
-    """Return the number of units of which the rule decides: by doubling, then by bisection.
-
-    Where chance has a say the rule would decide so in half of all cases; the number is raised for the power.
-    """
-
-    def decides(count: int) -> bool:
-        projected = project(count)
-        adjusted_p = projected.p * criteria.alpha / criteria.alpha_of_row
-        return _is_unchanged(projected.interval, criteria) or is_change(projected, adjusted_p, criteria)
-
-    too_few, enough = result.units, result.units + 1
-    while not decides(enough):
-        if enough >= MAX_UNITS:
-            return None
-        too_few, enough = enough, min(2 * enough, MAX_UNITS)
-    while enough - too_few > 1:
-        middle = (too_few + enough) // 2
-        too_few, enough = (too_few, middle) if decides(middle) else (middle, enough)
-    return math.ceil(enough * _factor_for_power(result, criteria)) if result.spread else enough
-
-
-def _factor_for_power(result: PermutationResult, criteria: Criteria) -> float:
-    """Return by how much a number of units that decides in half of cases grows to decide with the power."""
-    normal = NormalDist()
-    if abs(result.estimate) < criteria.min_effect:
-        z, more = normal.inv_cdf((1 + LEVEL) / 2), normal.inv_cdf((1 + POWER) / 2)
-    else:
-        z, more = normal.inv_cdf(1 - criteria.alpha_of_row / 2), normal.inv_cdf(POWER)
-    return ((z + more) / z) ** 2

@@ -45,7 +45,7 @@ def side_by_side(table: pd.DataFrame) -> SideBySide:
     """
     missing = [name for name in SHOWN if name not in table.columns]
     if missing:
-        raise CompareError(f"this is no table of results: it has no column {missing[0]}; give what run() returned")
+        raise CompareError(f"this is not a table of results: it has no column {missing[0]}; give what run() returned")
     return SideBySide(compose_side_by_side(table, table.attrs.get("targets", ()), table.attrs.get("cases", ())))
 
 

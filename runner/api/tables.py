@@ -85,7 +85,7 @@ def _identity_of(record: Record, names: Sequence[str]) -> tuple[object, ...]:
 def _refuse_missing(names: Sequence[str], table: pd.DataFrame) -> None:
     missing = [name for name in names if name not in table.columns]
     if missing:
-        raise CompareError(f"this is no table of results: it has no column {missing[0]}; give what run() returned")
+        raise CompareError(f"this is not a table of results: it has no column {missing[0]}; give what run() returned")
 
 
 def _whole_run_of(table: pd.DataFrame) -> Run:

@@ -321,7 +321,7 @@ class _SchemaWalk:
         except Unresolvable:
             return f"`{keyword}` points to `{reference}`, which is not in it"
         if not isinstance(resolved.contents, dict | bool):
-            return f"`{keyword}` points to `{reference}`, which is no schema"
+            return f"`{keyword}` points to `{reference}`, which is not a schema"
         self._kind.check_schema(resolved.contents, format_checker=None)
         if keyword == "$ref":
             followers.add(id(resolved.contents))

@@ -90,7 +90,7 @@ class Commands(click.Group):
             if PurePath(name).suffix.lower() in IMAGE_SUFFIXES:
                 ctx.fail(f"{name} is an image: this `compare` compares language models; ImageMagick's is elsewhere.")
             if PurePath(name).suffix.lower() in {".yaml", ".yml"}:
-                ctx.fail(f"{name} is no command. Did you mean `compare run {name}`?")
+                ctx.fail(f"{name} is not a command. Did you mean `compare run {name}`?")
             near = did_you_mean(name, self.list_commands(ctx))
             ctx.fail(f"No such command {name!r}." + (f" Did you mean {near!r}?" if near else ""))
         return super().resolve_command(ctx, args)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.cli.completion import complete_metrics, complete_runs, complete_targets_of_base
-from runner.cli.options import color_option, fail_undecided_option, gate_option, min_effect_option
+from runner.cli.options import color_option, fail_undecided_option, gate_option, language_option, min_effect_option
 from runner.cli.terminal import echo_error, echo_json
 from runner.errors import CompareError
 
@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     help="Write a report as well: .html is a page to share, .md fits a pull request, .json is for programs, "
     ".xml is JUnit.",
 )
+@language_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 @color_option
 def diff(
@@ -72,6 +73,7 @@ def diff(
     gate: bool,
     fail_undecided: bool,
     outputs: tuple[Path, ...],
+    language: str | None,
     as_json: bool,
     color: str,
 ) -> None:
@@ -106,7 +108,7 @@ def diff(
         from runner.outputs.diff.terminal import render_difference  # noqa: PLC0415
 
         open_console(color).print(render_difference(difference))
-    write_difference(difference, outputs)
+    write_difference(difference, outputs, language)
     if outputs:
         click.echo(f"written: {', '.join(map(str, outputs))}", err=True)
     sys.exit(of_difference(difference, gate=gate, fail_undecided=fail_undecided))

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from runner.cli.completion import complete_metrics
-from runner.cli.options import DurationParam, color_option
+from runner.cli.options import DurationParam, color_option, language_option
 from runner.cli.terminal import echo_error, echo_json
 
 
@@ -33,12 +33,7 @@ from runner.cli.terminal import echo_error, echo_json
     metavar="PATH",
     help="Write a file as well: .html is a page with charts, .json is for programs.",
 )
-@click.option(
-    "--lang",
-    "language",
-    type=click.Choice(["en", "zh"]),
-    help="The page's language; without it the page opens in the one of its reader's browser, and can be switched.",
-)
+@language_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @color_option
 def history(

@@ -16,6 +16,7 @@ from runner.core.load_profile import ARRIVALS
 from runner.core.percentiles import PERCENTILES, parse_percentiles
 from runner.core.reply_limit import parse_reply_limit
 from runner.errors import CompareError
+from runner.outputs.text.language import languages
 
 if TYPE_CHECKING:
     from runner.pricing.money import Money
@@ -323,6 +324,13 @@ color_option = click.option(
     default="auto",
     show_default=True,
     help="Colour; auto obeys NO_COLOR and FORCE_COLOR.",
+)
+
+language_option = click.option(
+    "--lang",
+    "language",
+    type=click.Choice(languages()),
+    help="The page's language; without it that of LC_ALL, LC_MESSAGES or LANG, else English. The page has a switch.",
 )
 
 open_option = click.option("--open", "launch", is_flag=True, help="Open the page with the report in a browser.")

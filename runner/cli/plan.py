@@ -56,7 +56,7 @@ def _render_text(preview: "PlanPreview") -> str:
 
     from tabulate import tabulate  # noqa: PLC0415
 
-    from runner.outputs.plan import describe_bounds, describe_plan, tabulate_plan  # noqa: PLC0415
+    from runner.outputs.plan import describe_bounds, describe_plan, describe_variants, tabulate_plan  # noqa: PLC0415
 
     forecast = preview.prepared.forecast
     cells = tabulate_plan(forecast)
@@ -64,5 +64,6 @@ def _render_text(preview: "PlanPreview") -> str:
     headings = [fill(heading, HEADING_COLUMNS) for heading in cells.headings]
     table = tabulate(cells.rows, headers=headings, tablefmt="simple", colalign=alignment, disable_numparse=True)
     keys = [f"Key missing: {why}" for why in preview.missing_keys.values()]
-    notes = [*keys, *describe_bounds(forecast), *preview.prepared.notes]
-    return "\n".join([describe_plan(preview.prepared.suite.name, forecast), "", table, "", *notes])
+    notes = [*keys, *describe_variants(forecast), *describe_bounds(forecast), *preview.prepared.notes]
+    asked = describe_plan(preview.prepared.suite.name, forecast, preview.prepared.options.vary)
+    return "\n".join([asked, "", table, "", *notes])

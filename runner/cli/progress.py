@@ -231,7 +231,7 @@ class LiveProgress(Observer):
         # A skipped turn was never under way.
         target.in_flight -= record.attempts > 0
         target.done += not record.warmup
-        target.failed += record.outcome not in TIMED and not record.warmup
+        target.failed += record.failed
         if record.timed and record.ttft_s is not None:
             target.ttft.add(record.ttft_s)
         self._redraw()

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from runner.cli.completion import complete_runs
-from runner.cli.options import color_option, open_option, percentiles_option
+from runner.cli.options import color_option, language_option, open_option, percentiles_option
 from runner.cli.terminal import echo_error
 
 
@@ -21,12 +21,7 @@ from runner.cli.terminal import echo_error
     help="Where the page goes: report.html in the run's folder, or of several runs here.",
 )
 @click.option("--replies", is_flag=True, help="Print the replies as well, side by side where there is room.")
-@click.option(
-    "--lang",
-    "language",
-    type=click.Choice(["en", "zh"]),
-    help="The page's language; without it the page opens in the one of its reader's browser, and can be switched.",
-)
+@language_option
 @percentiles_option
 @color_option
 @open_option

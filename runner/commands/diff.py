@@ -67,6 +67,14 @@ def compare_with_history(run: Run, folder: Path, rule: Rule) -> Difference:
     return diff_with_history(new, runs, folder, rule)
 
 
-def write_difference(difference: Difference, outputs: Sequence[Path]) -> None:
-    """Write a comparison to files, each in the format that its suffix names."""
-    write_each(outputs, lambda path: write_atomically(path, DIFFERENCE_WRITERS[path.suffix.lower()](difference)))
+def write_difference(difference: Difference, outputs: Sequence[Path], language: str | None = None) -> None:
+    """Write a comparison to files, each in the format that its suffix names; pages in a language, else the locale's."""
+    write_each(outputs, lambda path: write_atomically(path, _render(difference, path.suffix.lower(), language)))
+
+
+def _render(difference: Difference, suffix: str, language: str | None) -> str:
+    if suffix != ".html":
+        return DIFFERENCE_WRITERS[suffix](difference)
+    from runner.outputs.report.render_html import write_comparison  # noqa: PLC0415 -- brings jinja2
+
+    return write_comparison(difference, language)

@@ -55,7 +55,7 @@ def _refuse_foreign(path: Path) -> None:
     with suppress(OSError), path.open("rb") as file:
         if PAGE_MARK not in file.read(4096):
             raise CompareError(
-                f"{path} is there already, and is no report of this command. Name another file with -o, or move it"
+                f"{path} is there already, and is not a report of this command. Name another file with -o, or move it"
             )
 
 
@@ -64,5 +64,5 @@ def _folder_of(name: Path) -> Path:
 
 
 def write_report(runs: Sequence[Run], path: Path, language: str | None = None) -> None:
-    """Write a report page on these runs, whole or not at all; in a language, else in that of its reader's browser."""
+    """Write a report page on these runs, whole or not at all; in a language, else in that of the locale."""
     write_atomically(path, render_report(runs, language=language))

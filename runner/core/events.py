@@ -38,6 +38,8 @@ class Outcome(StrEnum):
 
 
 TIMED = frozenset({Outcome.OK, Outcome.LENGTH})
+UNTRIED = frozenset({Outcome.CANCELLED, Outcome.SKIPPED})
+"""Outcomes that say nothing about a target: the run was stopped, or an earlier turn failed and counts already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,14 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True)
+class SignedThinking:
+    """A block of the model's thinking with the provider's signature, which a later turn gives back unchanged."""
+
+    at_ns: int
+    block: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class StreamDone:
     """The `[DONE]` sentinel."""
 
@@ -180,4 +190,7 @@ class Ended:
 Revision = WholeMessage | ChoiceChanged | ChoiceKept | AnswerWasReasoning
 """Events that say how text that has already come is to be read."""
 
-Event = ResponseStarted | EmptyChunk | Text | Revision | Usage | Finished | StreamDone | Flagged | Failed | Ended
+Notice = Usage | Finished | SignedThinking | StreamDone | Flagged
+"""Events that say something about the reply, and hold nothing of it."""
+
+Event = ResponseStarted | EmptyChunk | Text | Revision | Notice | Failed | Ended

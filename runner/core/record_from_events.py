@@ -1,7 +1,7 @@
 """The fold of an attempt's events into flat columns and an outcome. Performs no I/O, reads no clock."""
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from io import StringIO
 from itertools import pairwise
@@ -18,9 +18,11 @@ from runner.core.events import (
     Failed,
     Finished,
     Flagged,
+    Notice,
     Outcome,
     ResponseStarted,
     Revision,
+    SignedThinking,
     StreamDone,
     Text,
     Usage,
@@ -82,6 +84,8 @@ class Fold:
         self.finish_reason: str | None = None
         self.response_model: str | None = None
         self.saw_done = False
+        self.signed_thinking: list[Mapping[str, str]] = []
+        """The blocks of signed thinking, in their order."""
 
     def add(self, event: Event) -> None:
         """Add an event; events are added in their order on the wire."""
@@ -90,9 +94,7 @@ class Fold:
         else:
             self._add_other(event)
 
-    def _add_other(
-        self, event: ResponseStarted | EmptyChunk | Revision | Usage | Finished | StreamDone | Flagged | Failed | Ended
-    ) -> None:
+    def _add_other(self, event: ResponseStarted | EmptyChunk | Revision | Notice | Failed | Ended) -> None:
         match event:
             case ResponseStarted():
                 # A later one only has the id that was missing in the head.
@@ -109,6 +111,8 @@ class Fold:
             case StreamDone():
                 self._search_whole()
                 self.saw_done = True
+            case SignedThinking():
+                self.signed_thinking.append(event.block)
             case Flagged():
                 self._notes.add(event.flag)
             case Failed():

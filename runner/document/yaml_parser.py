@@ -209,7 +209,9 @@ class Composer:
         named = [*node.nodes] if isinstance(node, Listing) else [node]
         mappings = [each for each in named if isinstance(each, Fields)]
         if len(mappings) < len(named):
-            self._note(_place_of(event), "`<<` merges something that is no mapping", "Name mappings, such as *defaults")
+            self._note(
+                _place_of(event), "`<<` merges something that is not a mapping", "Name mappings, such as *defaults"
+            )
         return mappings
 
     def _key(self, event: yaml.Event, depth: int) -> str:

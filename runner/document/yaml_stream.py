@@ -32,7 +32,7 @@ def read_items(path: Path, key: str) -> Iterator[Document | Problem]:
         what = f"the file cannot be read: {(error.strerror or str(error)).lower()}"
         raise refusal(name, _START, what, "Check its name and permissions") from None
     except yaml.reader.ReaderError as error:
-        what = f"this is no text in UTF-8 that YAML may hold: {error.reason}"
+        what = f"this is not text in UTF-8 that YAML may hold: {error.reason}"
         raise refusal(name, _START, what, "Save the file as UTF-8") from None
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         raise InvalidFile([explain(error, "", name)]) from None

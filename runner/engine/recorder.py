@@ -107,6 +107,7 @@ def _provider_texts(fold: Fold) -> Iterator[str]:
         *((failed.message, failed.code) if failed else ()),
         fold.response_started.request_id if fold.response_started else None,
         json.dumps(fold.usage.raw, ensure_ascii=False) if fold.usage else None,
+        *(text for block in fold.signed_thinking for text in block.values()),
     )
     return (text for text in texts if text)
 

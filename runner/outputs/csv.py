@@ -98,7 +98,9 @@ def load(path: str | Path) -> pd.DataFrame:
     cells = cells.assign(**dict.fromkeys(ADDED_COLUMNS - {*cells.columns}, ""))
     missing = [column.name for column in COLUMNS if column.name not in cells]
     if missing:
-        raise JournalError(f"{file} is no table of results: it has no column {missing[0]}; name a {FILE_NAME} or a run")
+        raise JournalError(
+            f"{file} is not a table of results: it has no column {missing[0]}; name a {FILE_NAME} or a run"
+        )
     try:
         return frame_of(_decode_rows(cells, start_only=_is_old(file)))
     except ValueError as error:
@@ -112,7 +114,9 @@ def _read_cells(file: Path) -> pd.DataFrame:
     except OSError as error:
         raise JournalError(f"{file} cannot be read: {error.strerror}; name a {FILE_NAME} or a run's folder") from error
     except ValueError as error:
-        raise JournalError(f"{file} is no table of results: {error}; name a {FILE_NAME} or a run's folder") from error
+        raise JournalError(
+            f"{file} is not a table of results: {error}; name a {FILE_NAME} or a run's folder"
+        ) from error
 
 
 def _is_old(file: Path) -> bool:

@@ -1,15 +1,23 @@
 """A plan's upper bounds in words and figures: requests, tokens, cost and time."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from runner.outputs.text.figures import count
 from runner.outputs.text.summary import TextTable
+from runner.outputs.text.variants import describe_product, describe_settings
 from runner.planning.forecast import Forecast, LaneForecast, TargetForecast
 from runner.pricing.money import Money
 
 NO_LIMIT = "no limit"
 UNKNOWN = "unknown"
+MOST_VARIANTS = 20
+"""Variants that are described one by one."""
+
+Vary = Mapping[str, Sequence[object]]
+"""Parameter -> values."""
 
 HEADINGS = ("target", "requests", "input tokens", "output tokens", "cost at most")
 
@@ -36,8 +44,8 @@ def _write_cost(each: TargetForecast) -> str:
     return NO_LIMIT if each.cost is None else str(each.cost)
 
 
-def describe_plan(suite: str, forecast: Forecast) -> str:
-    """Return in a sentence what would be sent."""
+def describe_plan(suite: str, forecast: Forecast, vary: Vary = MappingProxyType({})) -> str:
+    """Return in a sentence what would be sent; `vary` has the values that an option crossed every target with."""
     asked = f"{count(forecast.cases, 'case')} with {count(forecast.turns, 'turn')} in all"
     repeats = {None: "as long as it goes on", 1: "once"}
     times = repeats.get(forecast.rounds, f"{forecast.rounds} times")
@@ -45,7 +53,22 @@ def describe_plan(suite: str, forecast: Forecast) -> str:
     in_all = "nothing limits the requests" if forecast.requests is None else count(forecast.requests, "request")
     if forecast.is_capped:
         in_all += " in all (--requests), of which a target gets at most what its row says"
-    return f"{suite}: {asked}, asked {times}, of {count(len(forecast.targets), 'target')}{nodes}: {in_all}."
+    product = describe_product([each.name for each in forecast.targets], vary)
+    targets = count(len(forecast.targets), "target") + (f" ({product})" if product else "")
+    return f"{suite}: {asked}, asked {times}, of {targets}{nodes}: {in_all}."
+
+
+def describe_variants(forecast: Forecast) -> list[str]:
+    """Return a sentence on each variant: `Variant deep: thinking: high.`; one for all models that have the same."""
+    settings: dict[tuple[str, str], None] = {}
+    for each in forecast.targets:
+        if each.name.variant is not None:
+            settings[each.name.variant, describe_settings(each.settings)] = None
+    sentences = [f"Variant {name}: {what}." for name, what in settings]
+    more = len(sentences) - MOST_VARIANTS
+    return (
+        sentences if more <= 0 else [*sentences[:MOST_VARIANTS], f"And {count(more, 'variant')} more; --json has all."]
+    )
 
 
 def describe_bounds(forecast: Forecast) -> list[str]:
@@ -73,12 +96,13 @@ def _describe_costs(forecast: Forecast) -> list[str]:
 
 
 def _describe_prices(forecast: Forecast) -> Iterator[str]:
-    for each in forecast.targets:
+    models = {replace(each.name, variant=None): each for each in forecast.targets}  # variants cost alike
+    for name, each in models.items():
         if each.price is not None:
             ordinary, *others = each.price.rates
             rates = f"{ordinary.input.normalize():f} in, {ordinary.output.normalize():f} out"
             also = ", others for long prompts or certain hours" if others else ""
-            yield f"Price of {each.target}: {rates} ({each.price.currency} a million{also}); {each.price.origin}."
+            yield f"Price of {name}: {rates} ({each.price.currency} a million{also}); {each.price.origin}."
 
 
 def _describe_lanes(lanes: Sequence[LaneForecast]) -> Iterator[str]:
@@ -129,6 +153,8 @@ def plan_document(forecast: Forecast, missing_keys: Mapping[str, str], unknown: 
 def _target_document(each: TargetForecast, unknown: Mapping[str, str]) -> dict[str, Any]:
     return {
         "target": each.target,
+        "variant": each.name.variant,
+        "settings": dict(each.settings),
         "simulated": each.simulated,
         "requests": each.requests,
         "input_tokens": each.input_tokens,

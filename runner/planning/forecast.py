@@ -14,6 +14,7 @@ from math import ceil
 
 from runner.core.load_profile import LoadProfile
 from runner.core.suite import Case
+from runner.core.target_name import TargetName
 from runner.core.token_estimate import UPPER_BOUND
 from runner.planning.plan import Plan, Target
 from runner.pricing.money import Money, add_up
@@ -28,7 +29,9 @@ REPLY_LIMITS = ("max_tokens", "max_completion_tokens")
 class TargetForecast:
     """The forecast of one target. None means no bound, or for money no known price."""
 
-    target: str
+    name: TargetName
+    settings: Mapping[str, object]
+    """The parameters that a variant sets; empty for a target that is none."""
     simulated: bool
     requests: int | None
     """The number of requests, warm-ups included."""
@@ -42,6 +45,11 @@ class TargetForecast:
     price: Price | None
     cost: Money | None
     dearest_conversation: Money | None
+
+    @property
+    def target(self) -> str:
+        """The target's name."""
+        return str(self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +219,8 @@ def _forecast_target(target: Target, row: Row, plan: Plan, rounds: int | None, p
     costs = [sum(requests, _Bound()).cost for requests in conversations]
     known = [cost for cost in costs if cost is not None]
     return TargetForecast(
-        target=target.name,
+        name=target.full_name,
+        settings=target.settings,
         simulated=target.simulated,
         requests=total.requests if total else None,
         warmups=plan.warmups * len(plan.origins),

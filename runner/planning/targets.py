@@ -130,11 +130,12 @@ def _apply(selection: TargetSelection, listed: Sequence[Target], suite: Suite, r
 
     A model that the suite lists at a router, such as vendor/model, means that one, not a provider of the vendor's name.
     """
-    at_routers = _model_names(listed) if suite.targets else set[str]()
+    at_routers = {name for target in listed for name in _model_names(target)} if suite.targets else set[str]()
+    by_name = _targets_by_name(listed)
     chosen, patterns = list[Target](), list[str]()
     for pattern in selection.models:
         name = parse_target(pattern, registry) if _names_target(pattern, registry) else None
-        named = [] if name is None else _find_listed(name, listed)
+        named = by_name.get(str(name), [])
         if name is not None and (named or pattern not in at_routers):
             chosen += named or unlisted_targets(name, suite)
         else:
@@ -145,15 +146,17 @@ def _apply(selection: TargetSelection, listed: Sequence[Target], suite: Suite, r
     return chosen
 
 
-def _model_names(targets: Sequence[Target]) -> set[str]:
-    """Return the names of models, with and without their variants."""
-    return {name for target in targets for name in (target.model, target.full_name.model_and_variant)}
+def _model_names(target: Target) -> set[str]:
+    """Return the name of a target's model, without its variant and with it."""
+    return {target.model, target.full_name.model_and_variant}
 
 
-def _find_listed(name: TargetName, listed: Sequence[Target]) -> list[Target]:
-    """Return the listed target of a name; else all variants of the model that it names."""
-    named = [target for target in listed if target.name == str(name)]
-    return named or [target for target in listed if (target.provider, target.model) == (name.provider, name.model)]
+def _targets_by_name(listed: Sequence[Target]) -> Mapping[str, list[Target]]:
+    """Return each target by its name, and by a model's name all its variants, unless a target has that very name."""
+    by_model: dict[str, list[Target]] = {}
+    for target in listed:
+        by_model.setdefault(str(TargetName(target.provider, target.model)), []).append(target)
+    return by_model | {target.name: [target] for target in listed}
 
 
 def _names_target(pattern: str, registry: Registry) -> bool:
@@ -166,8 +169,8 @@ def _names_target(pattern: str, registry: Registry) -> bool:
 def _matches(target: Target, pattern: str, registry: Registry) -> bool:
     provider, _, model = pattern.partition("/")
     if registry.resolve(provider) == target.provider:
-        return any(fnmatchcase(name, model) for name in _model_names([target]))
-    return any(fnmatchcase(name, pattern) for name in (target.name, *_model_names([target])))
+        return any(fnmatchcase(name, model) for name in _model_names(target))
+    return any(fnmatchcase(name, pattern) for name in (target.name, *_model_names(target)))
 
 
 def _targets_by_pattern(

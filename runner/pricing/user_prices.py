@@ -41,7 +41,7 @@ def parse_hours(text: str) -> Hours:
         assert found is not None
         hours = Hours(time.fromisoformat(found["start"]), time.fromisoformat(found["end"]))
     except (AssertionError, ValueError):
-        raise ValueError("these are no hours of a day. Write 01:00-04:00, in UTC") from None
+        raise ValueError("these are not hours of a day. Write 01:00-04:00, in UTC") from None
     if hours.start == hours.end:
         raise ValueError("these hours begin when they end. Write 01:00-04:00, in UTC")
     return hours

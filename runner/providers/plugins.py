@@ -42,4 +42,4 @@ def _validated(name: str, data: object) -> Row:
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(map(str, first["loc"][1:])) or name
-        raise broken("compare.providers", name, f"is no row: {place}: {first['msg']}") from None
+        raise broken("compare.providers", name, f"is not a row: {place}: {first['msg']}") from None

@@ -6,10 +6,14 @@ from fnmatch import fnmatchcase
 from runner.core.suite import Api, Parameters
 from runner.providers.body_fields import Body, BodyBuilder, Notes
 from runner.providers.chat_completions_body import CHAT_COMPLETIONS
+from runner.providers.messages_body import MESSAGES
 from runner.providers.provider_row import Row
+from runner.providers.responses_body import RESPONSES
 
 BUILDERS: Mapping[Api, BodyBuilder] = {
     "chat_completions": CHAT_COMPLETIONS,
+    "responses": RESPONSES,
+    "messages": MESSAGES,
 }
 """The request builder of each dialect. Its decoder is in `runner.wire.dialects`."""
 

@@ -6,13 +6,16 @@ as any other n-th request, but other delays than the requests before, so that re
 
 import json
 import random
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import lru_cache
 from hashlib import blake2b
+from itertools import cycle, islice
 from typing import Literal, NamedTuple
 
-from runner.simulator.chat import ChatMessage, ChatRequest
+from runner.core.events import Channel
+from runner.simulator.chat import ChatMessage, ChatRequest, Effort
 from runner.simulator.persona import Length, Persona
 from runner.simulator.reply import compose
 from runner.simulator.tokens import tokenize
@@ -21,12 +24,24 @@ WORDS = (" one", " two", " three", " four", " five", " six", " seven", " eight",
 """The words of a reply whose length is given."""
 
 
+REASONING_SHARES: Mapping[Effort | None, Fraction] = {
+    "low": Fraction(1, 2),
+    "medium": Fraction(1),
+    None: Fraction(1),
+    "high": Fraction(3),
+}
+"""How much of its reasoning a persona thinks aloud at an effort; beyond the whole it goes over it again."""
+
+SUMMARISED_CHUNKS = 8
+"""Chunks of reasoning of which a summary has one."""
+
+
 class Chunk(NamedTuple):
     """A piece of text, and its delay after the request's last byte, in nanoseconds."""
 
     due_ns: int
-    delta: bytes
-    """The JSON of `choices[0].delta`."""
+    channel: Channel
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +55,8 @@ class TimedAnswer:
     output_tokens: int
     finish_reason: Literal["stop", "length", "content_filter"]
     first_due_ns: int
+    summarised: bool = False
+    """Whether the reasoning is a summary of what its tokens were spent on."""
 
     @property
     def last_due_ns(self) -> int:
@@ -63,24 +80,40 @@ class _Tokens:
 
 def answer(persona: Persona, chat: ChatRequest, nth: int = 1) -> TimedAnswer:
     """Return the persona's answer to the n-th request with this content."""
-    thinks = persona.thinks and not chat.thinking_off
+    whole = _answer(persona, chat, nth)
+    return _summarise(whole) if chat.summarise and whole.reasoning else whole
+
+
+def _summarise(whole: TimedAnswer) -> TimedAnswer:
+    """Return an answer with a few pieces of its reasoning as the summary; the thinking takes as long, and counts."""
+    thought = [chunk for chunk in whole.chunks if chunk.channel is Channel.REASONING]
+    kept = thought[::SUMMARISED_CHUNKS]
+    chunks = (*kept, *whole.chunks[len(thought) :])
+    return replace(whole, chunks=chunks, reasoning="".join(chunk.text for chunk in kept), summarised=True)
+
+
+def _answer(persona: Persona, chat: ChatRequest, nth: int) -> TimedAnswer:
+    thinks = (persona.thinks or chat.effort is not None) and not chat.thinking_off
+    effort = REASONING_SHARES[chat.effort] if thinks else Fraction(0)
     if persona.length is not None and not persona.varies:
-        return _answer_at_length(persona, persona.length, chat.max_tokens, "", thinks=thinks)
+        return _answer_at_length(persona, persona.length, chat.max_tokens, "", effort)
     seed = _seed(persona, chat.messages, chat.seed)
     pace = f"{seed}/{nth}"
     if persona.length is not None:
-        return _answer_at_length(persona, persona.length, chat.max_tokens, pace, thinks=thinks)
-    return _schedule(
-        persona, _compose_tokens(persona, chat.messages, seed, chat.stop, thinks=thinks), chat.max_tokens, pace
-    )
+        return _answer_at_length(persona, persona.length, chat.max_tokens, pace, effort)
+    # At a temperature the wording of a repeat may be another one, as the delays are; a seed holds it.
+    varies = nth > 1 and bool(chat.temperature) and chat.seed is None
+    wording = int.from_bytes(blake2b(pace.encode(), digest_size=8).digest()) if varies else seed
+    tokens = _compose_tokens(persona, chat.messages, wording, chat.stop, effort)
+    return _schedule(persona, tokens, chat.max_tokens, pace)
 
 
 @lru_cache(maxsize=64)
 def _answer_at_length(
-    persona: Persona, length: Length, max_tokens: int | None, pace: str, *, thinks: bool
+    persona: Persona, length: Length, max_tokens: int | None, pace: str, effort: Fraction
 ) -> TimedAnswer:
     tokens = _Tokens(
-        reasoning=_count_up(length.thinking_tokens or 0 if thinks else 0),
+        reasoning=_count_up(int((length.thinking_tokens or 0) * effort)),
         text=_count_up(length.tokens),
     )
     return _schedule(persona, tokens, max_tokens, pace)
@@ -88,11 +121,13 @@ def _answer_at_length(
 
 @lru_cache(maxsize=256)
 def _compose_tokens(
-    persona: Persona, messages: tuple[ChatMessage, ...], seed: int, stop: tuple[str, ...], *, thinks: bool
+    persona: Persona, messages: tuple[ChatMessage, ...], seed: int, stop: tuple[str, ...], effort: Fraction
 ) -> _Tokens:
-    reply = compose(persona, messages, random.Random(seed))  # noqa: S311 - repeatable, not secret
+    thinker = replace(persona, thinks=bool(effort))
+    reply = compose(thinker, messages, random.Random(seed))  # noqa: S311 - repeatable, not secret
+    thoughts = tokenize(reply.reasoning or "")
     return _Tokens(
-        reasoning=tokenize(reply.reasoning) if thinks and reply.reasoning else (),
+        reasoning=tuple(islice(cycle(thoughts), int(len(thoughts) * effort))),
         text=tokenize(_cut_at_stop(reply.answer, stop)),
     )
 
@@ -128,13 +163,7 @@ def _schedule(persona: Persona, whole: _Tokens, max_tokens: int | None, pace: st
 
 def _chunks(persona: Persona, tokens: _Tokens, first_due_ns: int, rng: random.Random) -> Iterator[Chunk]:
     due_ns = first_due_ns
-    for field, words in (("reasoning_content", tokens.reasoning), ("content", tokens.text)):
+    for channel, words in ((Channel.REASONING, tokens.reasoning), (Channel.ANSWER, tokens.text)):
         for start in range(0, len(words), persona.chunk_tokens):
-            text = "".join(words[start : start + persona.chunk_tokens])
-            yield Chunk(due_ns, _delta(field, text))
+            yield Chunk(due_ns, channel, "".join(words[start : start + persona.chunk_tokens]))
             due_ns += persona.gap.draw_ns(rng)
-
-
-@lru_cache(maxsize=4096)
-def _delta(field: str, text: str) -> bytes:
-    return json.dumps({field: text}, ensure_ascii=False, separators=(",", ":")).encode()

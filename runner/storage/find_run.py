@@ -5,7 +5,7 @@ import re
 from datetime import datetime
 from pathlib import Path
 
-from runner.errors import JournalError
+from runner.errors import JournalError, did_you_mean
 from runner.storage.journal import FILE_NAME
 from runner.storage.run_folder import LATEST, RESULTS
 
@@ -54,7 +54,8 @@ def _find_in_results(name: str) -> Path:
         raise JournalError(f"there is no {RESULTS / LATEST} here; name a run's folder")
     fitting = [folder for folder in folders_of_runs() if name and folder.name.startswith(name)]
     if not fitting:
-        raise JournalError(f"there is no {name}; {_HINT}")
+        near = did_you_mean(name, (LATEST, PREVIOUS, *(folder.name for folder in folders_of_runs())))
+        raise JournalError(f"there is no {name}; {f'did you mean {near}?' if near else _HINT}")
     if len(fitting) > 1:
         shown = ", ".join(folder.name for folder in fitting[:MOST_NAMED])
         more = f" and {len(fitting) - MOST_NAMED:,} more" if len(fitting) > MOST_NAMED else ""

@@ -79,7 +79,7 @@ def _text(content: Any, role: str) -> str:
             return text
         case list():
             raise NotImportable(
-                f"a message of the {role} has several parts, or one that is no text", "Write it as one text"
+                f"a message of the {role} has several parts, or one that is not text", "Write it as one text"
             )
     raise NotImportable(f"a message of the {role} has no text", "Write its content")
 

@@ -26,7 +26,7 @@ _ARITHMETIC = (nodes.Add, nodes.Sub, nodes.Mul, nodes.Div, nodes.FloorDiv, nodes
 _LOGIC = (nodes.And, nodes.Or, nodes.Not, nodes.Compare, nodes.Operand, nodes.CondExpr, nodes.If)
 _VALUES = (nodes.Name, nodes.Const, nodes.TemplateData, nodes.Output)
 _ALLOWED = (*_ARITHMETIC, *_LOGIC, *_VALUES, nodes.Filter)
-_RAW = "put {% raw %} and {% endraw %} around text that is no template"
+_RAW = "put {% raw %} and {% endraw %} around text that is not a template"
 
 
 class BadTemplate(Exception):
@@ -139,7 +139,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
 
 def _repeated(text: str, count: object) -> str:
     if not isinstance(count, int):
-        raise SecurityError("a text times what is no whole number; a variable becomes one by `| int`")
+        raise SecurityError("a text times what is not a whole number; a variable becomes one by `| int`")
     if len(text) * count > MAX_CHARACTERS:
         raise SecurityError("`*` makes a text longer than a million characters")
     return text * count

@@ -181,7 +181,7 @@ FRAMING: dict[str, Behaviour] = {
         Outcome.CONNECTION, "bad_http", None,
     ),
     "chunk-size-garbage": Behaviour(
-        "a chunk whose size is no number", lambda: sends(STREAM_HEAD + http_chunk(HELLO) + b"zz\r\n"),
+        "a chunk whose size is not a number", lambda: sends(STREAM_HEAD + http_chunk(HELLO) + b"zz\r\n"),
         Outcome.CONNECTION, "bad_http",
     ),
     "chunk-size-huge": Behaviour(
@@ -281,7 +281,7 @@ REDIRECTS: dict[str, Behaviour] = {
         "a redirect without a place", lambda: counted(b"", "301 Moved"), Outcome.BAD_REQUEST, "redirect", None
     ),
     "redirect-to-no-url": Behaviour(
-        "a redirect to what is no URL", lambda: counted(b"", "308 Moved", location="http://[::1"),
+        "a redirect to what is not a URL", lambda: counted(b"", "308 Moved", location="http://[::1"),
         Outcome.BAD_REQUEST, "redirect", None,
     ),
     "redirect-with-secrets": Behaviour(
@@ -520,7 +520,7 @@ TLS: dict[str, Behaviour] = {
         at="tls-other-name"),
     "tls-to-plain": Behaviour("plain HTTP where TLS is expected", nothing, Outcome.CONNECTION, "tls", None,
         at="tls-to-plain", retried=True),
-    "tls-garbage": Behaviour("bytes that are no TLS", nothing, Outcome.CONNECTION, "tls", None, at="tls-garbage",
+    "tls-garbage": Behaviour("bytes that are not TLS", nothing, Outcome.CONNECTION, "tls", None, at="tls-garbage",
         retried=True),
     "tls-silent": Behaviour("a handshake that is never answered", nothing, Outcome.TIMEOUT, "connect", None,
         at="tls-silent", timeouts=Timeouts(0.5, 20, 20, 30), retried=True),

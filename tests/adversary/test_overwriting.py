@@ -113,7 +113,7 @@ def test_a_report_replaces_no_page_that_is_not_its_own_unless_it_is_named(place:
     for folder, runs in (("complete", ("complete",)), (".", ("complete", "kept"))):
         (place / folder / "report.html").write_text("<p>mine")
         done = compare(place, "report", *runs)
-        assert (done.returncode, "is no report of this command" in " ".join(done.stderr.split())) == (2, True)
+        assert (done.returncode, "is not a report of this command" in " ".join(done.stderr.split())) == (2, True)
         assert (place / folder / "report.html").read_text() == "<p>mine"
     for _ in range(2):
         assert compare(place, "report", "complete", "kept", "-o", "report.html").returncode == 0

@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import linalg, stats
 
 from runner.analysis.autocorrelation import (
-    IN_COUNTS,
     IN_INTERVALS,
     add_caution,
     autocorrelation,
     judge_shift,
     mean_of_rounds,
     share_autocorrelation,
+    variance_inflation,
 )
 from runner.analysis.student import chi_squared_quantile, quantile, two_sided_p
 
@@ -31,7 +31,7 @@ def test_quantile_is_scipys(share: float, degrees: float) -> None:
     assert float(quantile(share, np.array([degrees]))[0]) == pytest.approx(stats.t.ppf(share, degrees), rel=1e-8)
 
 
-@given(st.sampled_from([0.1, 0.2, 0.999]), st.integers(3, 500))
+@given(st.sampled_from([0.1, 0.9, 0.98, 0.999]), st.integers(3, 500))
 def test_chi_squared_quantile_is_nearly_scipys(share: float, degrees: int) -> None:
     """The approximation is within 3 %."""
     assert chi_squared_quantile(share, degrees) == pytest.approx(stats.chi2.ppf(share, degrees), rel=0.03)
@@ -81,6 +81,22 @@ def test_autocorrelation_is_not_estimated_from_few_rounds() -> None:
     assert autocorrelation(np.ones((1, 20))).tolist() == [0.0]
 
 
+def test_autocorrelation_is_pearsons_of_neighbours_corrected_for_its_bias() -> None:
+    """In a long series r is numpy's correlation of each round with the next."""
+    (series,) = spells(1, 5000)
+    expected = np.corrcoef(series[1:], series[:-1])[0, 1]
+    assert float(autocorrelation(series[None, :])[0]) == pytest.approx(expected, abs=0.003)
+    short = series[:12] - series[:12].mean()
+    raw = (short[1:] @ short[:-1]) / (short @ short)
+    assert float(autocorrelation(series[None, :12])[0]) == pytest.approx((12 * raw + 1) / 9)
+
+
+def test_inflation_is_the_variance_of_the_mean_by_its_covariances() -> None:
+    """Of twenty rounds correlated 0.6: the mean of scipy's Toeplitz matrix, times twenty."""
+    exact = linalg.toeplitz(0.6 ** np.arange(20)).mean() * 20
+    assert float(variance_inflation(np.array([0.6]), 20)[0]) == pytest.approx(exact)
+
+
 def test_rows_share_what_they_show_of_spells() -> None:
     """Of 24 rows with spells each is corrected by what they have in common; independent rows share next to nothing."""
     alike = share_autocorrelation(autocorrelation(spells(24, 20)), 20)
@@ -95,7 +111,6 @@ def test_caution_is_for_what_is_more_than_chance() -> None:
     few, one, clear = 0.5 / 8, 1 / 8, 4 / 8
     found = np.array([-0.2, few, one, clear])
     assert add_caution(found, 64).tolist() == pytest.approx([0, 0, one, clear + 0.75 / 8])
-    assert add_caution(found, 64, IN_COUNTS).tolist() == pytest.approx([0, 0, 0, clear + 0.75 / 8])
     assert add_caution(found, 64, IN_INTERVALS).tolist() == pytest.approx([0, few, one, clear + 1 / 8])
     short = np.array([0.6 / 4, 2 / 4])
     assert add_caution(short, 16).tolist() == pytest.approx([0.2 * 0.6 / 4, 2 / 4])

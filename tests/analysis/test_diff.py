@@ -199,11 +199,14 @@ def test_a_tail_is_found_across_runs() -> None:
 
 
 def test_where_nothing_is_slow_requests_narrow_the_interval() -> None:
-    """None of 20 on either side may be slow by chance; 189 requests show that it is not two points more."""
+    """None of 20 on either side may be slow by chance; 189 requests show that it is not two points more.
+
+    Some may be slow that were not yet, so more are named.
+    """
     few = diff_within(run_of([*jittered(BASE, 10), *jittered(NEW, 10)]), BASE, NEW, Rule(measures=("slow",)))
     slow = finding(few, "slow")
-    assert (slow.verdict, slow.decision.needed, slow.tested) == (Verdict.UNDECIDED, 95, False)
-    assert "about 95 rounds should be enough " in write_plain(few)
+    assert (slow.verdict, slow.decision.needed, slow.tested) == (Verdict.UNDECIDED, 153, False)
+    assert "about 153 rounds should be enough " in write_plain(few)
     many = run_of([*jittered(BASE, 95), *jittered(NEW, 95)])
     assert finding(diff_within(many, BASE, NEW), "slow").verdict is Verdict.UNCHANGED
 
@@ -361,10 +364,12 @@ def test_a_run_of_failures_only_is_regressed() -> None:
 
 @pytest.mark.parametrize("requests", [4, 24, 48, 72])
 def test_number_of_requests_needed_without_failures_is_enough(requests: int) -> None:
-    """Of fewer requests without a failure the number needed is 73: 73 are unchanged, 72 undecided."""
+    """73 without a failure are unchanged, 72 undecided; more are named, since some may fail that did not yet."""
     needed = finding(of_failures(requests, 0, 0), "failures").decision.needed
-    assert needed == 73
+    assert needed is not None
+    assert 73 < needed < 160
     assert finding(of_failures(needed, 0, 0), "failures").verdict is Verdict.UNCHANGED
+    assert finding(of_failures(73, 0, 0), "failures").verdict is Verdict.UNCHANGED
     assert finding(of_failures(72, 0, 0), "failures").verdict is Verdict.UNDECIDED
 
 
@@ -381,7 +386,8 @@ def test_undecided_names_the_smaller_side() -> None:
     """Of runs of different size the reason counts the smaller side, and the number needed is of each."""
     difference = diff_runs(run_of(jittered(BASE, 12)), run_of(jittered(BASE, 6, seed=2), "new"))
     text = write_plain(difference)
-    assert "inconclusive with 12 requests on the smaller side; about 73 requests on each side" in text
+    needed = finding(difference, "failures").decision.needed
+    assert f"inconclusive with 12 requests on the smaller side; about {needed} requests on each side" in text
     assert "12 requests on each side" not in text
     assert "24/12" in text
 
@@ -556,13 +562,25 @@ def test_diff_exits_with_1_for_a_regression_and_5_for_undecided_if_asked(
     assert (done.exit_code, runs.is_dir()) == (code, True), done.output
 
 
+@pytest.mark.parametrize(("slower", "said"), [(1.9, "slower"), (1 / 1.9, "faster")])
+def test_a_claim_of_one_run_opens_and_shuts_no_gate(tmp_path: Path, slower: float, said: str) -> None:
+    """13 of 13 pairs of one round, in either direction: the gate passes, and is undecided if asked."""
+    cases = [f"case-{number}" for number in range(13)]
+    both = [*jittered(BASE, 1, cases=cases), *jittered(NEW, 1, slower=slower, cases=cases)]
+    write_run(tmp_path / "one", both)
+    for option, code in (("--gate", 0), ("--fail-undecided", 5)):
+        done = compare_diff(str(tmp_path / "one"), "--between", BASE, NEW, "--metric", "ttft", option)
+        assert done.exit_code == code, done.output
+        assert f"was {said} in 13 of 13 pairs" in " ".join(done.output.split())
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("base",), "--between A B"),
         (("base", "nowhere"), "nowhere"),
         (("base", "slow", "--between", BASE, NEW), "name one run"),
-        (("base", "slow", "--metric", "speed"), "no measure"),
+        (("base", "slow", "--metric", "speed"), "not a measure"),
         (("base", "slow", "--min-effect", "much"), "neither a share nor a percentage"),
         (("base", "slow", "--alpha", "7"), "choose one above 0"),
         (("base", "slow", "-o", "report.pdf"), ".md, .json, .xml"),

@@ -1,11 +1,16 @@
-"""The design effect of failures: known cases, and how often failures alone fail a gate."""
+"""The design effect of failures: known cases, how often failures alone fail a gate, and how many requests decide."""
+
+from functools import cache
 
 import numpy as np
 import pytest
 from scipy import stats
 
 from runner.analysis.measure_evidence import compare_failures
-from runner.analysis.proportions import design_effect
+from runner.analysis.measures import Better
+from runner.analysis.permutation import fewest_of_two_samples
+from runner.analysis.proportions import Proportion, come_together, design_effect, requests_needed
+from runner.analysis.verdict import Criteria, Rule, Verdict, decide
 
 TRIED = np.full(20, 13.0)
 
@@ -17,16 +22,35 @@ def outage(*rounds: int, of: int = 20) -> np.ndarray[tuple[int], np.dtype[np.flo
 
 def test_design_effect_is_pearsons_dispersion() -> None:
     """Of single rounds it is chi-squared over its degrees of freedom, by scipy."""
-    failed = np.random.default_rng(1).binomial(13, 0.2, 7).astype(float)
+    failed = np.array([0.0, 6, 1, 0, 2, 5, 1])
     table = np.array([failed, 13 - failed])
     expected = stats.chi2_contingency(table, correction=False)
-    effect = design_effect((failed, TRIED[:7]), (np.zeros(7), TRIED[:7]))
-    assert effect == pytest.approx(max(1, expected.statistic / expected.dof))
+    assert 0.9 < stats.chi2.cdf(expected.statistic, expected.dof) < 0.999
+    assert design_effect((failed, TRIED[:7]), (np.zeros(7), TRIED[:7])) == pytest.approx(
+        expected.statistic / expected.dof
+    )
+
+
+def test_a_dispersion_that_chance_explains_has_no_design_effect() -> None:
+    """A tenth of runs of independent failures exceeds the 90th percentile, and one in a thousand the 99.9th."""
+    rng = np.random.default_rng(5)
+    arms = [(rng.binomial(13, 0.2, 10).astype(float), TRIED[:10]) for _ in range(1000)]
+    assert 0.05 < np.mean([design_effect(each) > 1 for each in arms]) < 0.15
+    assert np.mean([come_together(each) for each in arms]) < 0.01
+
+
+def test_two_arms_disperse_as_their_difference_does() -> None:
+    """Each arm counts by its variance: of equal arms the mean of both, and one failure cannot vouch for an outage."""
+    one, other = (np.random.default_rng(seed).permutation([0.0, 4, 5, 1, 3, 5, 0]) for seed in (1, 2))
+    alone = design_effect((one, TRIED[:7]))
+    assert design_effect((one, TRIED[:7]), (other, TRIED[:7])) == pytest.approx(alone)
+    quiet = np.eye(20)[0]
+    assert design_effect((quiet, TRIED), (outage(3), TRIED)) > 13
 
 
 def test_an_outage_of_a_round_counts_as_less_than_one_failure() -> None:
     """Thirteen requests that fail together say as much as one; and one round does not tell how long outages are."""
-    assert 13 < design_effect((outage(3), TRIED), (outage(), TRIED)) < 26
+    assert 13 < design_effect((outage(3), TRIED), (outage(), TRIED)) < 32
 
 
 def test_outages_of_two_rounds_are_no_rise_of_failures() -> None:
@@ -37,13 +61,20 @@ def test_outages_of_two_rounds_are_no_rise_of_failures() -> None:
     assert result.independent.p < 1e-6
 
 
+@pytest.mark.parametrize("usual", [0.0, 0.003, 0.01])
 @pytest.mark.parametrize(("rounds", "chance"), [(20, 0.1), (50, 0.05), (50, 0.1)])
-def test_outages_of_one_target_alone_are_no_rise_of_failures(rounds: int, chance: float) -> None:
-    """Of 300 runs in which now and then a whole round of one target fails, at most 2 % claim more failures."""
+def test_outages_of_one_target_alone_are_no_rise_of_failures(rounds: int, chance: float, usual: float) -> None:
+    """Of 300 runs in which now and then a whole round of one target fails, at most 2 % claim more failures.
+
+    So it is where single requests of both fail besides.
+    """
     rng, tried = np.random.default_rng(7), np.full(rounds, 13.0)
-    outages = (np.where(rng.random(rounds) < chance, tried, 0.0) for _ in range(300))
-    results = (compare_failures((np.zeros(rounds), tried), (failed, tried)) for failed in outages)
-    assert sum(each.p <= 0.01 for each in results) <= 0.02 * 300
+    found = 0
+    for _ in range(300):
+        base, new = rng.binomial(13, usual, (2, rounds)).astype(float)
+        new[rng.random(rounds) < chance] = 13.0
+        found += compare_failures((base, tried), (new, tried)).p <= 0.01
+    assert found <= 0.02 * 300
 
 
 def test_a_target_that_fails_in_half_of_fifty_rounds_is_found() -> None:
@@ -68,3 +99,48 @@ def test_requests_that_fail_independently_have_no_design_effect() -> None:
         base, new = (rng.binomial(13, share, 10).astype(float) for share in (0.01, 0.15))
         found += compare_failures((base, tried), (new, tried)).p <= 0.01
     assert found / 200 > 0.9
+
+
+SHARES = [(0.0, 0.0), (0.01, 0.01), (0.03, 0.03), (0.05, 0.05), (0.01, 0.03), (0.01, 0.1), (0.05, 0.15), (0.1, 0.3)]
+
+
+@pytest.mark.parametrize(("base", "new"), SHARES)
+def test_the_number_of_requests_named_after_three_rounds_decides(base: float, new: float) -> None:
+    """In three of four cases at least, of 200 pilots of 39 requests; two standard errors are 6 points."""
+    rng = np.random.default_rng([round(1000 * share) for share in (base, new)])
+    named = []
+    for _ in range(200):
+        pilot = [Proportion(float(rng.binomial(39, share)), 39) for share in (base, new)]
+        if not _is_decided(*pilot):
+            named.append(_needed(*pilot))
+    decided = [
+        _is_decided(*(Proportion(float(rng.binomial(n, share)), n) for share in (base, new))) for n in map(int, named)
+    ]
+    assert np.mean(decided) >= 0.75 - 0.06
+
+
+@cache
+def _needed(base: Proportion, new: Proportion) -> float:
+    return requests_needed(base, new, 1.0, 0.05, 0.01)
+
+
+def _is_decided(base: Proportion, new: Proportion) -> bool:
+    rule = Rule()
+    result = compare_failures(*((np.array([each.count]), np.array([each.n])) for each in (base, new)))
+    criteria = Criteria(
+        rule.min_failure_rise, rule.alpha, rule.alpha, Better.LOWER, True, fewest_of_two_samples, is_bound=False
+    )
+    return decide(result, result.p, criteria).verdict is not Verdict.UNDECIDED
+
+
+def test_requests_needed_are_those_of_textbooks_where_shares_are_known() -> None:
+    """Of a large sample: (z sqrt(2 p q) + z_power sqrt(p q + p' q'))^2 / d^2 of the test, by scipy's quantiles."""
+    base, new, level = 0.1, 0.3, 0.01
+    z, power, middle = stats.norm.ppf(1 - level / 2), stats.norm.ppf(0.8), 0.2
+    variance = base * (1 - base) + new * (1 - new)
+    expected = (z * np.sqrt(2 * middle * (1 - middle)) + power * np.sqrt(variance)) ** 2 / 0.2**2
+    many = 10_000_000
+    shares = Proportion(base * many, many), Proportion(new * many, many)
+    assert requests_needed(*shares, 1.0, 0.05, level) == pytest.approx(expected, rel=0.01)
+    assert requests_needed(*shares, 2.0, 0.05, level) == pytest.approx(2 * expected, rel=0.01)
+    assert requests_needed(*shares, 1.0, 0.2, level) > 1e6, "a difference at the minimum effect"

@@ -124,8 +124,9 @@ def test_column_types_do_not_depend_on_the_rows() -> None:
 def test_absent_cells_are_missing_and_never_zero() -> None:
     """An empty reply is not missing."""
     table = frame(HEADER, [Record(identity=IDENTITY, timestamps=Timestamps(), outcome=Outcome.OK, reply="")])
-    assert table[["ttft_s", "total_s", "output_tokens", "reused", "reasoning", "flags"]].isna().all(axis=None)
+    assert table[["ttft_s", "total_s", "output_tokens", "reused", "reasoning", "error"]].isna().all(axis=None)
     assert table["reply"].tolist() == [""]
+    assert table["flags"].tolist() == ["no_answer"]
 
 
 def test_rows_of_a_table_are_those_it_was_made_of() -> None:

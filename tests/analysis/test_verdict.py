@@ -127,9 +127,9 @@ def test_all_problems_of_a_rule_are_in_one_error() -> None:
     """Level and effect, and every unknown measure."""
     with pytest.raises(CompareError, match=r"alpha nan is not a level .*, a minimum effect of 0 cannot be judged"):
         Rule(alpha=math.nan, min_effect=0)
-    with pytest.raises(CompareError, match=r"ttff, totl are no measures .* did you mean ttft and total"):
+    with pytest.raises(CompareError, match=r"ttff, totl are not measures .* did you mean ttft and total"):
         choose_measures(("ttff", "totl", "cost"))
-    with pytest.raises(CompareError, match=r"ttff, zzz are no measures .* known: failures, slow, ttft_s"):
+    with pytest.raises(CompareError, match=r"ttff, zzz are not measures .* known: failures, slow, ttft_s"):
         choose_measures(("ttff", "zzz"))
 
 

@@ -301,8 +301,8 @@ def test_all_wrong_prompts_are_in_one_error() -> None:
             "percentiles: 'p95', True are not numbers; 120 is not between 0 and 100",
         ),
         (lambda: load("nowhere"), "there is no nowhere"),
-        (lambda: side_by_side(pd.DataFrame({"a": [1]})), "this is no table of results: it has no column provider"),
-        (lambda: pictures(pd.DataFrame({"a": [1]})), "this is no table of results: it has no column run_id"),
+        (lambda: side_by_side(pd.DataFrame({"a": [1]})), "this is not a table of results: it has no column provider"),
+        (lambda: pictures(pd.DataFrame({"a": [1]})), "this is not a table of results: it has no column run_id"),
     ],
 )
 def test_a_wrong_call_raises_one_sentence(call: Any, said: str) -> None:
@@ -315,7 +315,7 @@ def test_every_keyword_of_run_reaches_the_options() -> None:
     """Each documented keyword sets a field of `RunOptions`: none is accepted and ignored."""
     given_options: dict[str, Any] = {
         "targets": "sim/quick", "provider": ["sim"], "skip_missing": True, "env_file": "a.env", "allow_host": "h.test",
-        "reply_limit": "32MiB",
+        "reply_limit": "32MiB", "vary": {"thinking": ["off"], "seed": (1, 2)},
             "concurrency": 2,
         "output": ["a", "b.csv"], "bom": True, "case": "a*", "repeat": 3, "seed": 4, "warmup_requests": 1,
         "order": "blocks", "lead": 5, "adaptive": True, "rate": 2.5, "arrivals": "poisson", "duration": 60,
@@ -330,6 +330,7 @@ def test_every_keyword_of_run_reaches_the_options() -> None:
     assert (options.models, options.providers, options.skip_missing) == (("sim/quick",), ("sim",), True)
     assert [str(budget) for budget in options.budgets] == ["5.00 USD", "20.00 CNY"]
     assert options.allow_hosts == ("h.test",)
+    assert options.vary == {"thinking": ("off",), "seed": (1, 2)}
     assert (options.env_files, options.outputs) == ((Path("a.env"),), (Path("a"), Path("b.csv")))
     rest = ("concurrency", "bom", "cases", "repeat", "seed", "warmup_requests", "order", "until_ci", "estimate_tokens")
     assert [getattr(options, name) for name in rest] == [2, True, ("a*",), 3, 4, 1, "blocks", 0.05, True]

@@ -1,36 +1,42 @@
 """The rules that gates.py applies: the verdicts of `compare diff`, vectorized over gates, and three others."""
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache, partial
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
 from runner.analysis.autocorrelation import add_caution, autocorrelation, judge_shift, share_autocorrelation
 from runner.analysis.intervals import Interval
-from runner.analysis.measure_evidence import ComparedArms, allow_for_spells, gather_evidence
-from runner.analysis.measures import SLOW_REQUESTS, Better
-from runner.analysis.pairing import Arm
+from runner.analysis.measure_evidence import compare_failures, compare_slow
+from runner.analysis.measures import Better
 from runner.analysis.permutation import (
     PermutationResult,
     Permutations,
     Relabellings,
     SignFlips,
+    confidence_interval,
     fewest_of_two_samples,
     fewest_pairs,
     holm_adjust,
     p_values,
     smallest_p,
 )
+from runner.analysis.proportions import CountsByRound, Proportion, design_effect, requests_needed
+from runner.analysis.slow_requests import SLOW, SlowRounds, design_effect_of_slow
 from runner.analysis.verdict import Criteria, Decision, Rule, Verdict, decide
-from tests.benchmarks.gate_worlds import Floats
+from tests.benchmarks.gate_worlds import CASES, Floats
 
 SURE = 0.999
 """The level of the interval of a rate that must reach into its band: hardly a figure fails by chance."""
 
-MOST_PERMUTED = 150
-"""Of more rounds the permutation test is left out: it says what Student's t says."""
+MOST_PERMUTED, MOST_INVERTED = 150, 20
+"""Of more rounds the permutation test is left out, and its interval: they say what Student's t says."""
+
+MIN_EFFECT = float(np.log1p(Rule().min_effect))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +105,11 @@ class Judged:
         return _count(self.earlier, what)
 
 
+CLAIMS = frozenset({Verdict.REGRESSED, Verdict.IMPROVED})
+
+
 def _count(verdicts: list[list[Verdict]], what: str) -> int:
-    wanted = {Verdict.UNCHANGED} if what == "unchanged" else {Verdict.REGRESSED, Verdict.IMPROVED}
+    wanted = {Verdict.UNCHANGED} if what == "unchanged" else CLAIMS
     return sum(bool(wanted & {*each}) for each in verdicts)
 
 
@@ -116,13 +125,32 @@ def judge(new: Floats, base: Floats | None = None, rows: int = 1) -> Judged:
     plain = judge_shift(new, base, 0.95, none)
     student = stats.ttest_1samp(new, 0, axis=1) if base is None else stats.ttest_ind(new, base, axis=1)
     return Judged(
-        verdicts=_decide_all(shifts, np.maximum(p, permuted), half, permutations, rows, is_bound=True),
+        verdicts=_decide_all(
+            shifts,
+            np.maximum(p, permuted),
+            _widen(values, shifts, half, permutations),
+            permutations,
+            rows,
+            is_bound=True,
+        ),
         earlier=_decide_all(
             shifts, permuted if rounds <= MOST_PERMUTED else plain[0], plain[1], permutations, rows, is_bound=False
         ),
-        threshold=_any(shifts > np.log1p(Rule().min_effect), rows),
+        threshold=_any(shifts > MIN_EFFECT, rows),
         t_test=_any(np.logical_and(student.pvalue < 0.05, student.statistic > 0), rows),
     )
+
+
+def _widen(values: Floats, shifts: Floats, half: Floats, permutations: Permutations) -> Floats:
+    """Return half the widths of intervals that also hold the permutation test's: of rows that the narrower decides."""
+    if permutations.units > MOST_INVERTED * (1 if isinstance(permutations, SignFlips) else 2):
+        return half
+    size = np.abs(shifts)
+    for at in np.flatnonzero((size - half >= MIN_EFFECT) | (size + half < MIN_EFFECT)):
+        interval = confidence_interval(values[at], permutations)
+        if interval is not None:
+            half[at] = max(half[at], shifts[at] - interval.low, interval.high - shifts[at])
+    return half
 
 
 def _correlations(sides: tuple[Floats, ...], rows: int) -> list[Floats]:
@@ -153,7 +181,7 @@ def _decisions(
 ) -> list[list[Decision]]:
     rule, is_paired = Rule(), isinstance(permutations, SignFlips)
     criteria = Criteria(
-        min_effect=float(np.log1p(rule.min_effect)),
+        min_effect=MIN_EFFECT,
         alpha=rule.alpha,
         alpha_of_row=rule.alpha / rows,
         better=Better.LOWER,
@@ -202,26 +230,63 @@ def needed_rounds(pilots: Floats) -> list[int]:
     return found
 
 
-def find_slow(base: Floats, new: Floats) -> bool:
-    """Return whether the row of slow requests of a gate claims any change; times of shape (rounds, cases)."""
-    arms = ComparedArms("new", _arm("base", base), _arm("new", new), paired=True, clock_error_s=0.0)
-    (row,) = allow_for_spells(gather_evidence(arms, (SLOW_REQUESTS,)))
+def judge_slow(base: Floats, new: Floats, *, is_pilot: bool = False) -> list[Decision]:
+    """Return the decision on the row of slow requests of each gate; times of shape (gates, rounds, cases).
+
+    Only of pilots it names the number of rounds, which takes longer than all the rest.
+    """
+    usual = np.median(np.stack([base, new], axis=1), axis=(1, 2))[:, None, :]
+    sides = [_rounds_of(times, times > SLOW * usual) for times in (base, new)]
+    return [
+        _decide_shares(
+            compare_slow(old, now, paired=True), Rule().min_slow_rise, partial(_slow_needed, old, now, is_pilot)
+        )
+        for old, now in zip(*sides, strict=True)
+    ]
+
+
+def _rounds_of(times: Floats, slow: NDArray[np.bool_]) -> list[SlowRounds]:
+    """Return the rounds of one side of each gate, as `slow_rounds` returns them of a table."""
+    rounds, cases = times.shape[1:]
+    ranks = (stats.rankdata(times, axis=1) - (rounds + 1) / 2).sum(axis=2)
+    variances, tried = np.full(rounds, cases * (rounds**2 - 1) / 12), np.full(rounds, float(cases))
+    return [
+        SlowRounds((count, tried), rank, variances)
+        for count, rank in zip(slow.sum(axis=2).astype(float), ranks, strict=True)
+    ]
+
+
+def _slow_needed(base: SlowRounds, new: SlowRounds, is_pilot: bool, least: float, level: float) -> float:
+    if not is_pilot:
+        return math.inf
+    requests = _requests_needed(base.share, new.share, design_effect_of_slow(base, new), least, level)
+    return requests / float(base.counts[1][0])
+
+
+_requests_needed = cache(requests_needed)
+
+
+def judge_failures(base: Floats, new: Floats, *, is_pilot: bool = False) -> list[Decision]:
+    """Return the decision on the row of failures of each gate; failures of shape (gates, rounds), of CASES requests."""
+    tried = np.full(base.shape[1], float(CASES))
+    return [
+        _decide_shares(
+            compare_failures((old, tried), (now, tried)),
+            Rule().min_failure_rise,
+            partial(_failures_needed, (old, tried), (now, tried), is_pilot),
+        )
+        for old, now in zip(base, new, strict=True)
+    ]
+
+
+def _failures_needed(base: CountsByRound, new: CountsByRound, is_pilot: bool, least: float, level: float) -> float:
+    shares = [Proportion(float(failed.sum()), float(tried.sum())) for failed, tried in (base, new)]
+    return _requests_needed(shares[0], shares[1], design_effect(base, new), least, level) if is_pilot else math.inf
+
+
+def _decide_shares(result: PermutationResult, least: float, forecast: Callable[[float, float], float]) -> Decision:
     rule = Rule()
     criteria = Criteria(
-        rule.min_slow_rise, rule.alpha, rule.alpha, Better.LOWER, True, row.fewest_units, row.project, is_bound=False
+        least, rule.alpha, rule.alpha, Better.LOWER, True, fewest_of_two_samples, forecast, is_bound=False
     )
-    return decide(row.result, row.result.p, criteria).verdict in {Verdict.REGRESSED, Verdict.IMPROVED}
-
-
-def _arm(label: str, times: Floats) -> Arm:
-    rounds, cases = times.shape
-    rows = {
-        "case": np.tile(np.arange(cases), rounds),
-        "turn": 1,
-        "vantage": "",
-        "block": np.repeat(np.arange(rounds), cases),
-        "outcome": "ok",
-        "ttft_s": times.ravel(),
-        "total_s": times.ravel(),
-    }
-    return Arm(label, pd.DataFrame(rows))
+    return decide(result, result.p, criteria)

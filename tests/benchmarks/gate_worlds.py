@@ -56,10 +56,15 @@ def in_spells(rng: np.random.Generator, rows: int, rounds: int) -> Pair:
     return noise(rng, rows, rounds) + spells(rng, rows, rounds) - spells(rng, rows, rounds), None
 
 
-def in_long_spells(rng: np.random.Generator, rows: int, rounds: int) -> Pair:
+def in_long_spells(rng: np.random.Generator, rows: int, rounds: int, rho: float = 0.9) -> Pair:
     """Return pairs of targets whose slow spells are twice as long."""
-    levels = (spells(rng, rows, rounds, rho=0.9) for _ in range(2))
+    levels = (spells(rng, rows, rounds, rho=rho) for _ in range(2))
     return noise(rng, rows, rounds) + next(levels) - next(levels), None
+
+
+def in_endless_spells(rng: np.random.Generator, rows: int, rounds: int) -> Pair:
+    """Return pairs of targets whose slow spells last thirty rounds or so."""
+    return in_long_spells(rng, rows, rounds, rho=0.97)
 
 
 def some_in_spells(rng: np.random.Generator, rows: int, rounds: int) -> Pair:
@@ -106,6 +111,7 @@ SPEEDS = (
     Speed("slow spells, nothing changed, 24 rows", in_spells, IN_SPELLS, rows=24),
     Speed("slow spells in 4 of 24 rows, nothing changed", some_in_spells, dict.fromkeys((20, 50), UNKNOWN), rows=24),
     Speed("slow spells of ten rounds, nothing changed", in_long_spells, dict.fromkeys((10, 20, 50), UNKNOWN)),
+    Speed("slow spells of thirty rounds, nothing changed", in_endless_spells, dict.fromkeys((10, 20, 50), UNKNOWN)),
     Speed("two runs, slow spells, nothing changed", two_runs_in_spells, IN_SPELLS),
     Speed(
         "slow spells, exactly 10 % slower, called unchanged",
@@ -132,12 +138,42 @@ SPEEDS = (
 )
 
 
-def times_with_a_tail(rng: np.random.Generator, rounds: int, sigma: float, sd: float, share: float) -> Floats:
-    """Return the times of a target, a share of them five times as long; shape (rounds, cases)."""
-    level = spells(rng, 1, rounds, sd)[0][:, None] if sd else 0.0
-    logs = level + sigma * rng.standard_normal((rounds, CASES))
-    times: Floats = np.exp(logs + np.log(5) * (rng.random((rounds, CASES)) < share))
-    return times
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """A world of slow requests: the shares of either side that take five times as long, and the bands of its claims.
+
+    `outages` are the shares of rounds of either side of which all requests do.
+    """
+
+    name: str
+    bands: Mapping[int, tuple[float, float]]
+    tails: tuple[float, float] = (0.0, 0.0)
+    sigma: float = 0.2
+    sd: float = 0.0
+    rho: float = 0.8
+    outages: tuple[float, float] = (0.0, 0.0)
+
+    def times(self, rng: np.random.Generator, gates: int, rounds: int, side: int) -> Floats:
+        """Return the times of one side; shape (gates, rounds, cases)."""
+        level = spells(rng, gates, rounds, self.sd, self.rho)[:, :, None]
+        logs = level + self.sigma * rng.standard_normal((gates, rounds, CASES))
+        is_slow = rng.random(logs.shape) < self.tails[side]
+        is_out = rng.random((gates, rounds, 1)) < self.outages[side]
+        times: Floats = np.exp(logs + np.log(5) * (is_slow | is_out))
+        return times
+
+
+AT_MOST_1 = dict.fromkeys((10, 20, 50), (0.0, 0.01))
+
+TAILS = (
+    Tail("slow spells, no tail", AT_MOST_1, sigma=SIGMA, sd=SPELL),
+    Tail("slow spells of ten rounds, no tail", dict.fromkeys((10, 20, 50), UNKNOWN), sigma=SIGMA, sd=SPELL, rho=0.9),
+    Tail("slow spells, and a tail of 4 % on both sides", AT_MOST_1, (0.04, 0.04), SIGMA, SPELL),
+    Tail("either target five times slower in 10 % of rounds", AT_MOST_1, outages=(0.1, 0.1)),
+    Tail("one target alone five times slower in 10 % of rounds", AT_MOST_1, outages=(0.0, 0.1)),
+    Tail("a tail of 4 % on both sides", AT_MOST_1, (0.04, 0.04)),
+    Tail("a tail of 4 % on one side", {10: UNKNOWN, 20: (0.62, 1), 40: (0.99, 1)}, (0.0, 0.04)),
+)
 
 
 def drifting_pairs(rng: np.random.Generator, rounds: int, *, is_together: bool) -> Floats:

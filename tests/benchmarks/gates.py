@@ -8,6 +8,7 @@ Rounds of 13 cases; each gate judges 1 or 24 rows. Three other rules are judged 
 outside its band by more than chance.
 """
 
+import math
 import sys
 import time
 import warnings
@@ -21,25 +22,26 @@ from scipy import stats
 
 from runner.analysis.history import judge_against_history
 from runner.analysis.intervals import percentile_interval
-from runner.analysis.measure_evidence import compare_failures
-from runner.analysis.measures import Better
-from runner.analysis.permutation import fewest_pairs
 from runner.analysis.proportions import Proportion, fisher_p
 from runner.analysis.single_run_claim import claim_for_this_run
-from runner.analysis.verdict import Criteria, Rule, is_change
-from tests.benchmarks.gate_rules import Judged, Rate, find_slow, judge, needed_rounds
+from runner.analysis.verdict import Rule, Verdict
+from tests.benchmarks.gate_rules import CLAIMS, Judged, Rate, judge, judge_failures, judge_slow, needed_rounds
 from tests.benchmarks.gate_worlds import (
     CASES,
     SIGMA,
     SPEEDS,
+    TAILS,
     Floats,
     Speed,
+    Tail,
     drifting_pairs,
     noise,
     spells,
-    times_with_a_tail,
     two_runs,
 )
+
+FAILING = ((0.0, 0.0), (0.01, 0.01), (0.03, 0.03), (0.1, 0.1), (0.01, 0.03), (0.01, 0.1), (0.05, 0.15))
+"""Shares of requests that fail on either side, of which a pilot names how many rounds decide."""
 
 
 def rates_of(judged: Judged, what: str, speed: Speed, band: tuple[float, float]) -> Rate:
@@ -76,25 +78,29 @@ def judge_drift(rng: np.random.Generator, share: float) -> Iterator[Rate]:
         )
 
 
-def judge_failures(rng: np.random.Generator, share: float) -> Iterator[Rate]:
+def judge_outages(rng: np.random.Generator, share: float) -> Iterator[Rate]:
     """Yield how often failures alone fail a gate: in outages that are nothing new, of a dead provider, of a rise."""
-    gates = max(100, round(share * 1000))
+    gates = max(100, round(share * 4000))
+    none = np.zeros((gates, 50))
     for rounds in (10, 20, 50):
         for chance in (0.05, 0.10):
             outages = CASES * (rng.random((2, gates, rounds)) < chance).astype(float)
             name = f"out in {chance:.0%} of rounds, n {rounds}"
             yield _rate_of_failures(f"either target {name}", outages[0], outages[1], (0, 0.02))
-            yield _rate_of_failures(f"one target alone {name}", np.zeros((gates, rounds)), outages[1], (0, 0.02))
+            yield _rate_of_failures(f"one target alone {name}", none[:, :rounds], outages[1], (0, 0.02))
+            usual = rng.binomial(CASES, 0.003, (2, gates, rounds)).astype(float)
+            also = f"one target alone {name}, and 0.3 % of requests fail on both sides"
+            yield _rate_of_failures(also, usual[0], np.maximum(usual[1], outages[1]), (0, 0.02))
     dead = np.full((40, 3), float(CASES))
     yield _rate_of_failures("a dead provider, n 3", np.zeros((40, 3)), dead, (1, 1))
     base, new = (rng.binomial(CASES, chance, (gates, 10)).astype(float) for chance in (0.01, 0.15))
     yield _rate_of_failures("failures from 1 % to 15 %, n 10", base, new, (0.94, 1))
     half = CASES * (rng.random((gates, 50)) < 0.5).astype(float)
-    yield _rate_of_failures("one target out in half of rounds, n 50", np.zeros((gates, 50)), half, (0, 1))
+    yield _rate_of_failures("one target out in half of rounds, n 50", none, half, (0, 1))
 
 
 def _rate_of_failures(name: str, base: Floats, new: Floats, band: tuple[float, float]) -> Rate:
-    found = sum(_is_failing(old, now) for old, now in zip(base, new, strict=True))
+    found = sum(each.verdict is Verdict.REGRESSED for each in judge_failures(base, new))
     earlier = sum(_failed_earlier(old, now) for old, now in zip(base, new, strict=True))
     higher = new.sum(axis=1) - base.sum(axis=1) > 0.1 * CASES * base.shape[1]
     others = (earlier, int(higher.sum()), _t_test_of_failures(base, new))
@@ -107,13 +113,6 @@ def _t_test_of_failures(base: Floats, new: Floats) -> int:
     return int(np.logical_and(found.pvalue < 0.05, found.statistic > 0).sum())
 
 
-def _is_failing(base: Floats, new: Floats) -> bool:
-    rule, tried = Rule(), np.full(len(new), float(CASES))
-    result = compare_failures((base, tried), (new, tried))
-    criteria = Criteria(rule.min_failure_rise, rule.alpha, rule.alpha, Better.LOWER, True, fewest_pairs, is_bound=False)
-    return result.estimate > 0 and is_change(result, result.p, criteria)
-
-
 def _failed_earlier(base: Floats, new: Floats) -> bool:
     old, now = (Proportion(float(failed.sum()), float(CASES * len(failed))) for failed in (base, new))
     rule = Rule()
@@ -122,19 +121,16 @@ def _failed_earlier(base: Floats, new: Floats) -> bool:
 
 def judge_tails(rng: np.random.Generator, share: float) -> Iterator[Rate]:
     """Yield how often the row of slow requests claims a change: of no tail, a tail of both, and a tail of one."""
-    gates = max(60, round(share * 400))
-    for name, sigma, sd, tails, bands in (
-        ("slow spells, no tail", SIGMA, 0.2, (0.0, 0.0), {10: (0, 0.10), 20: (0, 0.08), 50: (0, 0.02)}),
-        ("a tail of 4 % on both sides", 0.2, 0.0, (0.04, 0.04), dict.fromkeys((20, 50), (0, 0.01))),
-        ("a tail of 4 % on one side", 0.2, 0.0, (0.0, 0.04), {20: (0.62, 1), 40: (0.99, 1)}),
-    ):
-        for rounds, band in bands.items():
-            times = [[times_with_a_tail(rng, rounds, sigma, sd, tail) for tail in tails] for _ in range(gates)]
-            found = sum(find_slow(base, new) for base, new in times)
-            shifts = np.array([(np.log(new) - np.log(base)).mean(axis=1) for base, new in times])
-            medians = sum(float(np.median(new) / np.median(base)) > 1.1 for base, new in times)
-            others = (judge(shifts).count_earlier("claims"), medians, judge(shifts).t_test)
-            yield Rate(f"slow requests: {name}, n {rounds}", found, gates, band[0], band[1], others)
+    gates = max(200, round(share * 8000))
+    for tail in TAILS:
+        for rounds, band in tail.bands.items():
+            base, new = (tail.times(rng, gates, rounds, side) for side in (0, 1))
+            found = sum(each.verdict in CLAIMS for each in judge_slow(base, new))
+            shifts = (np.log(new) - np.log(base)).mean(axis=2)
+            medians = np.median(new, axis=(1, 2)) > 1.1 * np.median(base, axis=(1, 2))
+            student = stats.ttest_1samp(shifts, 0, axis=1)
+            others = (None, int(medians.sum()), int(np.logical_and(student.pvalue < 0.05, student.statistic > 0).sum()))
+            yield Rate(f"slow requests: {tail.name}, n {rounds}", found, gates, band[0], band[1], others)
 
 
 def judge_claims(rng: np.random.Generator, share: float) -> Iterator[Rate]:
@@ -208,21 +204,49 @@ def judge_forecasts(rng: np.random.Generator, share: float) -> Iterator[Rate]:
         for rounds, cases in ((4, CASES), (10, CASES), (10, 1)):
             pilots = noise(rng, gates, rounds, cases) + np.log(effect)
             counts = needed_rounds(pilots)
-            decided = sum(bool(judge(noise(rng, 1, n, cases) + np.log(effect)).decided) for n in counts)
-            if len(counts) >= gates / 8:
-                name = f"forecast: {effect:.2f} times as slow, {cases} case{'s' * (cases > 1)}, n {rounds}"
-                yield Rate(f"{name}, median forecast {np.median(counts):.0f}", decided, len(counts), 0.75, 1)
+            decided = [bool(judge(noise(rng, 1, n, cases) + np.log(effect)).decided) for n in counts]
+            name = f"{effect:.2f} times as slow, {cases} case{'s' * (cases > 1)}, n {rounds}"
+            yield from _rate_of_forecasts(name, counts, decided, gates)
+
+
+def judge_shares(rng: np.random.Generator, share: float) -> Iterator[Rate]:
+    """Yield the same of failures and of slow requests, whose pilots show little of what is rare."""
+    gates = max(40, round(share * 400))
+    for of_base, of_new in FAILING:
+        for rounds in (3, 10):
+            failed = [rng.binomial(CASES, chance, (gates, rounds)).astype(float) for chance in (of_base, of_new)]
+            named = [each.needed for each in judge_failures(failed[0], failed[1], is_pilot=True)]
+            counts = [math.ceil(each / CASES) for each in named if each is not None]
+            again = [[rng.binomial(CASES, of, (1, n)).astype(float) for of in (of_base, of_new)] for n in counts]
+            decided = [judge_failures(each[0], each[1])[0].verdict is not Verdict.UNDECIDED for each in again]
+            name = f"failures {of_base:.0%} and {of_new:.0%}, n {rounds}"
+            yield from _rate_of_forecasts(name, counts, decided, gates)
+    for tails in ((0.0, 0.0), (0.01, 0.01), (0.0, 0.04), (0.01, 0.06)):
+        world = Tail("pilot", {}, tails)
+        times = [world.times(rng, gates, 10, side) for side in (0, 1)]
+        counts = [each.needed for each in judge_slow(times[0], times[1], is_pilot=True) if each.needed is not None]
+        again = [[world.times(rng, 1, n, side) for side in (0, 1)] for n in counts]
+        decided = [judge_slow(each[0], each[1])[0].verdict is not Verdict.UNDECIDED for each in again]
+        yield from _rate_of_forecasts(f"slow requests {tails[0]:.0%} and {tails[1]:.0%}, n 10", counts, decided, gates)
+
+
+def _rate_of_forecasts(name: str, counts: list[int], decided: list[bool], gates: int) -> Iterator[Rate]:
+    """Yield the rate if an eighth of the pilots were undecided, and named a number."""
+    if len(counts) >= gates / 8:
+        what = f"forecast: {name}, median forecast {np.median(counts):.0f} rounds"
+        yield Rate(what, sum(decided), len(counts), 0.75, 1)
 
 
 PARTS = (
     judge_speeds,
     judge_drift,
-    judge_failures,
+    judge_outages,
     judge_tails,
     judge_claims,
     judge_nights,
     judge_coverage,
     judge_forecasts,
+    judge_shares,
 )
 
 
@@ -231,7 +255,7 @@ def main() -> int:
     parser = ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("--seed", type=int, default=20_260_101)
     parser.add_argument("--share", type=float, default=1.0, help="of the gates, how many to simulate: 0.1 for a tenth")
-    parser.add_argument("--only", nargs="+", help="only these parts: speeds drift failures tails claims nights ...")
+    parser.add_argument("--only", nargs="+", help="only these parts: speeds drift outages tails claims nights ...")
     chosen = parser.parse_args()
     started = time.monotonic()
     print(f"{datetime.now(tz=UTC):%Y-%m-%d}, seed {chosen.seed}; in brackets the exact 95 % interval of a rate\n")

@@ -112,7 +112,7 @@ FAULTS: dict[str, tuple[Any, str]] = {
     "a reference to elsewhere": ({"$ref": "https://acme.example/s.json"}, "which is not in it"),
     "a reference to nothing": ({"items": {"$ref": "#/$defs/none"}}, "which is not in it"),
     "a reference to a number": ({"$ref": "#/$defs/n", "$defs": {"n": {"const": 3}}, "x": 3}, ""),
-    "a reference to no schema": ({"$ref": "#/x", "x": 3}, "which is no schema"),
+    "a reference to no schema": ({"$ref": "#/x", "x": 3}, "which is not a schema"),
     "a reference to a bad schema": ({"$ref": "#/x", "x": {"type": 3}}, "not valid"),
     "a reference to itself": ({"$ref": "#"}, "points to itself without end"),
     "a circle": (
@@ -138,7 +138,7 @@ def test_a_bad_schema_stops_the_command_before_it_sends(tmp_path: Path) -> None:
     write_yaml(tmp_path / "suite.yaml", {"cases": [case]})
     done = compare(tmp_path, "run", "suite.yaml", "-m", "sim/quick")
     assert done.returncode == 2
-    assert "points to `#/x`, which is no schema" in done.stderr
+    assert "points to `#/x`, which is not a schema" in done.stderr
     assert not (tmp_path / "results").exists()
 
 

@@ -127,3 +127,18 @@ def test_a_quiet_ask_prints_the_replies(tmp_path: Path) -> None:
     as_json = compare(tmp_path, "ask", "What is 2 + 3?", "-m", "sim/quick", "-q", "--json", "-o", "b")
     assert json.loads(as_json.stdout)["rows"][0]["reply"] == "2 + 3 = 5"
     assert as_json.stderr == ""
+
+
+def test_an_ask_limits_the_tokens_of_a_reply(run_cli: RunCli, tmp_path: Path) -> None:
+    """--max-tokens is in the request; without it the provider's own limit holds."""
+    asked: list[object] = []
+
+    def answer(request: ReceivedRequest) -> ScriptedReply:
+        asked.append({name: value for name, value in request.json.items() if name.startswith("max_")})
+        return streamed_reply("Yes")
+
+    with serve(answer) as server:
+        write_config(tmp_path, acme={"base_url": server.url, "keyless": True, "models": ["m"]})
+        for options in (("--max-tokens", "7"), ()):
+            assert run_cli("ask", "Really?", "-m", "acme/m", *options, cwd=tmp_path).returncode == 0
+    assert asked == [{"max_tokens": 7}, {}]

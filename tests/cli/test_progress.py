@@ -1,6 +1,7 @@
 """The progress of a run: a row for each target on a terminal, a line for each request elsewhere."""
 
 import re
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from statistics import median
@@ -62,6 +63,16 @@ def test_live_progress_has_a_row_for_each_target_and_one_for_all() -> None:
     assert every[:1] + every[2:8] == ["all", "3/10", "1", "of", "2", "1", "–"]
     assert set(first[1] + every[1]) <= set("━╸╺")
     assert first[-1] == second[-1] == every[-1] == "s"
+
+
+def test_a_skipped_or_cancelled_request_is_done_and_not_failed() -> None:
+    """The turn whose failure skipped it is counted already, as in the summary."""
+    progress = watch(PLAN)
+    one = next(each for each in first_requests(PLAN) if each.target == TARGETS[0])
+    for outcome in (Outcome.SKIPPED, Outcome.CANCELLED):
+        progress.finished(replace(answer(one, outcome), attempts=0))
+    first = screen(progress)[1].split()
+    assert first[2:5] == ["4/5", "0", "1"]
 
 
 def test_the_time_left_of_all_is_that_of_the_slowest_target() -> None:

@@ -125,7 +125,7 @@ def test_a_removed_working_folder_is_a_sentence(tmp_path: Path) -> None:
     assert done.stderr == "compare: the working folder was removed; change into another one, and run it again\n2\n"
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="macOS and Windows have no names that are no text")
+@pytest.mark.skipif(sys.platform != "linux", reason="macOS and Windows have no names that are not text")
 def test_a_folder_whose_name_is_no_utf8_is_like_any_other(tmp_path: Path) -> None:
     """A suite, a run's folder and an output in it work; in tables the bad byte is a replacement character."""
     place = tmp_path / os.fsdecode(b"b\xffd")

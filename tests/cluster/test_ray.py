@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from subprocess import DEVNULL, Popen
+from subprocess import DEVNULL, Popen, run
 from tempfile import TemporaryDirectory
 from time import sleep
 from typing import Any
@@ -22,7 +22,7 @@ from urllib.request import urlopen
 import pytest
 
 from runner.cluster.worker import TRIAL
-from tests.support.command import compare, read_lines, read_rows, write_config, write_yaml
+from tests.support.command import compare, own_environment, read_lines, read_rows, write_config, write_yaml
 from tests.support.ray_cluster import NODES, OBJECT_STORE_BYTES, RayCluster, launch_cluster
 from tests.support.resumable_run import ResumableRun, open_run
 
@@ -35,7 +35,7 @@ CASES: list[dict[str, Any]] = [
     {"id": "talk", "turns": ["My name is Ada.", "What is my name?"]},
 ]
 TIMEOUT_S = 150
-SOMETHING_ELSE = "a server that is no cluster"
+SOMETHING_ELSE = "a server that is not a cluster"
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +112,30 @@ def test_cluster_run_has_the_same_rows_as_one_machine(tmp_path: Path, on_ray: tu
     shown = f"clock error (TTFT) of each worker at the start, {TRIAL.concurrency} requests at a time: worker 1 on "
     assert (shown in there.stdout.replace("\n", " "), shown in page, "not calibrated" in page) == (True, True, False)
     assert {(row["node"], row["region"]) for row in rows} == {(name, region or "") for name, region in NODES.items()}
+
+
+def test_variants_of_a_model_are_asked_and_resumed_on_a_cluster(tmp_path: Path, on_ray: tuple[str, ...]) -> None:
+    """Each has its own rows from each node, with its own parameters; a resumed run sends only what is missing."""
+    model = "exact?ttft_ms=10&gap_ms=1&tokens=4&thinking=8"
+    variants = {"off": {"thinking": "off"}, "high": {"thinking": "high"}}
+    suite = {"targets": [{"provider": "sim", "models": [model], "variants": variants}], "cases": CASES[:1]}
+    write_yaml(tmp_path / "s.yaml", suite)
+    ran = compare(tmp_path, "run", "s.yaml", *on_ray, "--vantage", "-o", "out")
+    assert ran.returncode == 0, ran.stderr
+    sent = {line["key"] for line in read_lines(tmp_path / "out", "record")}
+    resumed = compare(tmp_path, "run", "--resume", "out", *on_ray, "--repeat", "2")
+    assert resumed.returncode == 0, resumed.stderr
+    rows = read_rows(tmp_path / "out")
+    nodes = {row["node"] for row in rows}
+    assert Counter((row["variant"], row["reasoning_tokens"], row["node"]) for row in rows) == {
+        (variant, tokens, node): 2 for variant, tokens in (("off", "0"), ("high", "24")) for node in nodes
+    }
+    keys = Counter(line["key"] for line in read_lines(tmp_path / "out", "record"))
+    assert (nodes, len(keys), set(keys.values())) == ({*NODES}, 4 * len(NODES), {1})
+    assert sent < keys.keys()
+    between = [f"sim/{model}#{variant}" for variant in variants]
+    compared = compare(tmp_path, "diff", "out", "--between", *between, "--json")
+    assert json.loads(compared.stdout)["paired"] is True
 
 
 def test_timestamps_are_in_order(tmp_path: Path, on_ray: tuple[str, ...]) -> None:
@@ -272,6 +296,19 @@ def test_cluster_on_this_machine_listens_on_loopback_alone(tmp_path: Path) -> No
 
 
 # Limits
+
+
+@pytest.mark.parametrize(("chosen", "expected"), [(None, "0"), ("1", "1")])
+def test_ray_reports_no_usage_unless_the_user_says_so(tmp_path: Path, chosen: str | None, expected: str) -> None:
+    """Ray sends statistics to its vendor by default; who turned them on keeps them."""
+    program = (
+        "import os\nfrom runner.cluster.connect import join_cluster\nfrom runner.errors import CompareError\n"
+        "try:\n    with join_cluster('local:nothing'):\n        pass\n"
+        "except CompareError:\n    print(os.environ['RAY_USAGE_STATS_ENABLED'])"
+    )
+    variables = own_environment(tmp_path, {"RAY_USAGE_STATS_ENABLED": chosen} if chosen else None)
+    done = run([sys.executable, "-c", program], env=variables, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == expected
 
 
 def test_limits_hold_for_the_whole_cluster(tmp_path: Path, on_ray: tuple[str, ...]) -> None:

@@ -62,7 +62,7 @@ def test_a_slower_night_is_regressed_and_its_exit_code_is_1(run_cli: RunCli) -> 
     done = run_cli("diff", "history", "20260821", "--gate", *outputs)
     assert done.returncode == 1, done.stderr
     assert "regressed" in done.stdout
-    assert "base: 20 runs before it in results, suite crafted, comparable ones from 2026-08-01" in done.stdout
+    assert "base: 20 runs before it in results, suite crafted; comparable ones from 2026-08-01" in done.stdout
     assert "is found in 9 of 10 runs" in done.stdout
     document = json.loads(Path("a.json").read_text(encoding="utf-8"))
     rows = {(row["target"], row["measure"]): row for row in document["findings"]}
@@ -84,7 +84,7 @@ def test_fewer_than_two_weeks_decide_nothing(run_cli: RunCli) -> None:
     write_night(13, night_records(Random(9), slower=3))
     done = run_cli("diff", "history", "20260814", "--gate")
     assert (done.returncode, "what runs vary by is known from 14 on" in done.stdout) == (0, True)
-    assert "13 comparable runs before it" in done.stdout
+    assert "13 comparable runs since the last change" in done.stdout
     assert run_cli("diff", "history", "20260814", "--fail-undecided").returncode == 5
     first = json.loads(run_cli("diff", "history", "20260801", "--json").stdout)
     assert {(row["base_level"], row["change"], row["verdict"]) for row in first["findings"]} == {

@@ -149,7 +149,7 @@ def test_a_damaged_snapshot_file_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"\xff")
     with pytest.raises(CompareError, match=r"m\.txt was not written by compare"):
         read_replies(tmp_path)
-    path.rename(path.with_name("%zz.txt")).write_bytes(b"A text, under a name that is no escape.")
+    path.rename(path.with_name("%zz.txt")).write_bytes(b"A text, under a name that is not an escape.")
     with pytest.raises(CompareError, match=r"%zz\.txt was not written by compare"):
         read_replies(tmp_path)
 

@@ -1,27 +1,62 @@
 """The report in two languages: every text has its translation, with the same values, and a page can be switched."""
 
 import ast
+import json.decoder
+import json.scanner
 import re
+import struct
+import subprocess
+import sys
 from collections.abc import Iterator
 from gettext import GNUTranslations
 from html import unescape
 from pathlib import Path
+from shutil import copytree
 from string import Formatter
 
+import pytest
+
+from runner.analysis.diff import diff_within
+from runner.analysis.measures import MEASURES
+from runner.analysis.replies import ReplySimilarity
+from runner.analysis.verdict import Verdict
+from runner.checks.finding import CheckVerdict
 from runner.core.events import Outcome
+from runner.core.hints import HINTS, OUTCOME_HINTS, hint_for
 from runner.outputs.charts import TOTAL, TTFT, draw_page_charts
+from runner.outputs.charts.arrivals import CHARACTERS
 from runner.outputs.charts.chart import LOGARITHMIC
+from runner.outputs.charts.ecdf import SHARE
 from runner.outputs.charts.panel_layout import CONTEXT_SENTENCE
+from runner.outputs.charts.phases import ANSWER, CONNECT, FIRST, THINKING
 from runner.outputs.charts.scatter import PROMPT_SIZES, REPLY_SIZES
-from runner.outputs.report.render_html import write_report
-from runner.outputs.text.labels import OUTCOMES
-from runner.outputs.text.language import BilingualText, _, in_language, join, other_of, plural
+from runner.outputs.charts.sweep import CONCURRENCY
+from runner.outputs.charts.variants import TITLE as VARIANTS_TITLE
+from runner.outputs.charts.waterfall import KEY as WAITING_KEY
+from runner.outputs.diff.phrases import BETWEEN_TARGETS, CAPTION
+from runner.outputs.report.provenance import RELEASES
+from runner.outputs.report.render_html import write_comparison, write_report
+from runner.outputs.report.reply_language import language_of_text
+from runner.outputs.text.labels import FLAGS, OUTCOMES
+from runner.outputs.text.language import BilingualText, _, in_language, join, language_of, other_of, plural, said
 from tests.conftest import RunCli
-from tests.support.crafted_runs import BASE, NEW, jittered, run_of, write_run
+from tests.support.crafted_runs import BASE, NEW, answered, failed, jittered, run_of, write_run
 from tests.support.report_pages import Shape
 
 OUTPUTS = Path(__file__).parents[2] / "runner" / "outputs"
 IN_TEMPLATE = re.compile(r'(?<!\w)_\("((?:[^"\\]|\\.)*)"|plural\([^"]*"([^"]*)", "([^"]*)"')
+
+
+OF_OTHER_VERSIONS = {
+    "{n} of at most {most} requests are asked",
+    "“{one}”, “{other}”",
+    "Illegal trailing comma before end of object",
+    "Illegal trailing comma before end of array",
+}
+"""Sentences of earlier versions' journals and of later Pythons; and a list of quotes, which is joined."""
+
+MOST_PIECES = 3
+"""A part of a template may come from so many places: `clocks differ` is a word of one line behind one of another."""
 
 
 def texts_of_code() -> Iterator[str]:
@@ -37,8 +72,18 @@ def texts_of_code() -> Iterator[str]:
         for found in IN_TEMPLATE.finditer(path.read_text(encoding="utf-8")):
             yield found[1] or found[2]
     yield from (OUTCOMES[outcome] for outcome in Outcome)
+    yield from FLAGS.values()
+    yield from (measure.label for measure in MEASURES)
+    yield from (word.value for words in (Verdict, ReplySimilarity, CheckVerdict) for word in words)
+    yield from (word for words in BETWEEN_TARGETS.values() for word in words)
+    yield from RELEASES.values()
+    yield from (CONNECT, FIRST, THINKING, ANSWER, CAPTION, "failing more", "failing less")
+    yield from (name for size in (*PROMPT_SIZES, *REPLY_SIZES) for name in (size.of, size.unit))
+    yield from (quantity.name for quantity in (CHARACTERS, SHARE, CONCURRENCY))
+    yield from (name for name, _ in WAITING_KEY)
     yield from (
         CONTEXT_SENTENCE,
+        VARIANTS_TITLE,
         LOGARITHMIC,
         "requests",
         "targets",
@@ -61,6 +106,81 @@ def translations() -> dict[str, str]:
     """Return the texts of the catalogue with their translations; of a plural, its first form."""
     entries = catalogue()._catalog  # type: ignore[attr-defined]
     return {key[0] if isinstance(key, tuple) else key: text for key, text in entries.items() if key}
+
+
+def shape(template: str) -> str:
+    """Return a template with its placeholders without their names."""
+    return "".join(text + ("{}" if name is not None else "") for text, name, *_ in Formatter().parse(template))
+
+
+def texts_of_calls(tree: ast.AST, functions: set[str] | None) -> Iterator[str]:
+    """Yield the shape of every text that these functions get, or of every text of a module."""
+    for node in ast.walk(tree):
+        if functions is None:
+            yield from filter(None, [shape_of(node)])
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in functions:
+            yield from filter(None, map(shape_of, node.args))
+
+
+def shape_of(node: ast.AST) -> str | None:
+    """Return the shape of a text or an f-string; None for anything else."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if isinstance(node, ast.JoinedStr):
+        return "".join(part.value if isinstance(part, ast.Constant) else "{}" for part in node.values)  # type: ignore[misc]
+    return None
+
+
+def sentences() -> dict[str, str]:
+    """Return the templates of the sentences that other rooms write, with their translations."""
+    entries = catalogue()._catalog  # type: ignore[attr-defined]
+    return {key.removeprefix("sentence\x04"): text for key, text in entries.items() if "sentence\x04" in key}
+
+
+def test_every_reason_of_a_check_is_translated() -> None:
+    """A reason that was changed needs its translation changed."""
+    known = {shape(each) for each in sentences()}
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in (OUTPUTS.parent / "checks").glob("*.py")]
+    written = {text for tree in trees for text in texts_of_calls(tree, {"failed", "undecided"})}
+    assert len(written) > 20
+    assert {text for text in written if text not in known} == {"{}: {}"}  # of functions of a suite, in its own words
+
+
+def test_every_hint_is_translated() -> None:
+    """What was wrong and what helps are, and the clause they stand in."""
+    known = sentences()
+    hints = [*HINTS.values(), *OUTCOME_HINTS.values()]
+    assert [text for hint in hints for text in (hint.what, hint.help) if text not in known] == []
+    for kind in HINTS:
+        with in_language("zh"):
+            hint = said(hint_for("acme", "connection", kind, attempts=3) or "")
+        assert not re.search(r" at acme|given up|[a-z]: ", hint), hint
+
+
+def count_pieces(part: str, written: str) -> int:
+    """Return in how few pieces, whole words each, a part of a template stands in the modules; many if it does not."""
+    words, pieces = part.split(" ") if part else [], 0
+    while words:
+        longest = next((n for n in range(len(words), 0, -1) if " ".join(words[:n]) in written), 0)
+        if not longest:
+            return MOST_PIECES + 1
+        words, pieces = words[longest:], pieces + 1
+    return pieces
+
+
+def test_a_sentence_of_another_room_is_still_written_there() -> None:
+    """A translation whose sentence has changed is found: a part of its template stands in no module any more."""
+    rooms = [path for path in OUTPUTS.parent.rglob("*.py") if OUTPUTS not in path.parents]
+    modules = [*rooms, Path(json.decoder.__file__), Path(str(json.scanner.__file__))]
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in modules]
+    written = "\n".join(text for tree in trees for text in texts_of_calls(tree, None))
+    unwritten = {
+        template
+        for template in sentences()
+        for part, *_ in Formatter().parse(template)
+        if count_pieces(part.strip(" ;:,."), written) > MOST_PIECES and template not in OF_OTHER_VERSIONS
+    }
+    assert unwritten == set()
 
 
 def test_every_text_is_translated() -> None:
@@ -125,10 +245,136 @@ def test_a_page_in_chinese_says_so() -> None:
 
 
 def test_the_command_writes_a_page_in_a_language(tmp_path: Path, run_cli: RunCli) -> None:
-    """`--lang zh` writes the page in Chinese; another language is refused with the two that there are."""
-    folder = write_run(tmp_path / "mine", [*jittered(BASE, 2)])
+    """`--lang zh` writes the page in Chinese, of a run and of a comparison; another one is refused with these two."""
+    folder = write_run(tmp_path / "mine", [*jittered(BASE, 2), *jittered(NEW, 2)])
     assert run_cli("report", folder, "--lang", "zh").returncode == 0
     assert '<html lang="zh-CN">' in (folder / "report.html").read_text(encoding="utf-8")
+    page = tmp_path / "d.html"
+    assert run_cli("diff", folder, "--between", BASE, NEW, "-o", page, "--lang", "zh").returncode == 0
+    assert '<html lang="zh-CN">' in page.read_text(encoding="utf-8")
     refused = run_cli("report", folder, "--lang", "fr")
     assert refused.returncode == 2
     assert "'en', 'zh'" in refused.stderr
+
+
+def test_the_option_wins_over_the_locale_and_the_locale_over_english(tmp_path: Path, run_cli: RunCli) -> None:
+    """`--lang`, else the locale of whoever writes the page, else English; Markdown and JSON have no language."""
+    folder = write_run(tmp_path / "mine", [*jittered(BASE, 2), *jittered(NEW, 2)])
+    between = ("diff", folder, "--between", BASE, NEW)
+
+    def written(*arguments: object, **locale: str) -> str:
+        done = run_cli(*arguments, env=locale)
+        assert done.returncode == 0, done.stderr
+        output = max(
+            folder / "report.html", tmp_path / "d.html", key=lambda each: each.exists() and each.stat().st_mtime
+        )
+        return str(re.findall(r'<html lang="([^"]*)"', output.read_text(encoding="utf-8"))[0])
+
+    assert written("report", folder) == "en"
+    assert written("report", folder, LANG="zh_CN.UTF-8") == "zh-CN"
+    assert written("report", folder, "--lang", "en", LANG="zh_CN.UTF-8") == "en"
+    output = tmp_path / "d.html"
+    assert written(*between, "-o", output, LANG="zh_CN.UTF-8") == "zh-CN"
+    assert written(*between, "-o", output, "--lang", "en", LANG="zh_CN.UTF-8") == "en"
+    markdown = tmp_path / "d.md"
+    assert run_cli(*between, "-o", markdown, env={"LANG": "zh_CN.UTF-8"}).returncode == 0
+    assert "in this run" in markdown.read_text(encoding="utf-8").lower() or "undecided" in markdown.read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("environ", "language"),
+    [
+        ({}, "en"),
+        ({"LANG": "zh_CN.UTF-8"}, "zh"),
+        ({"LANG": "zh-Hans"}, "zh"),
+        ({"LANG": "de_DE.UTF-8"}, "en"),
+        ({"LC_MESSAGES": "zh_CN.UTF-8", "LANG": "en_US.UTF-8"}, "zh"),
+        ({"LC_ALL": "en_GB.UTF-8", "LC_MESSAGES": "zh_CN", "LANG": "zh_CN"}, "en"),
+        ({"LC_ALL": "", "LANG": "zh_CN"}, "zh"),
+        ({"LANG": "en_US.UTF-8", "LANGUAGE": "de:zh_CN:en"}, "zh"),
+        ({"LANG": "zh_CN.UTF-8", "LANGUAGE": "en"}, "en"),
+        ({"LANG": "C.UTF-8", "LANGUAGE": "zh"}, "en"),
+        ({"LANGUAGE": "zh"}, "en"),
+    ],
+)
+def test_the_language_of_a_locale(environ: dict[str, str], language: str) -> None:
+    """As gettext has it: LC_ALL, LC_MESSAGES, LANG; before them LANGUAGE, unless the locale is that of C."""
+    assert language_of(environ) == language
+
+
+def test_a_third_language_is_a_file(tmp_path: Path) -> None:
+    """A catalogue beside `zh.mo` is offered, written and switched from; what it lacks is English."""
+    copytree(OUTPUTS.parent, tmp_path / "runner", ignore=lambda _, names: {"__pycache__"} & {*names})
+    (tmp_path / "runner" / "outputs" / "locale" / "de.mo").write_bytes(
+        compiled(
+            {"": "Content-Type: text/plain; charset=UTF-8\n", "en": "de", "English": "Deutsch", "Summary": "Übersicht"}
+        )
+    )
+    folder = write_run(tmp_path / "mine", [*jittered(BASE, 2)])
+    command = [sys.executable, "-m", "runner", "report", str(folder)]
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env={"LANG": "de_AT.UTF-8", "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    page = unescape((folder / "report.html").read_text(encoding="utf-8"))
+    assert '<html lang="de">' in page
+    assert 'data-other="Summary">Übersicht<' in page
+    assert 'data-here="Deutsch"' in page
+    assert ">Charts<" in page
+
+
+def compiled(texts: dict[str, str]) -> bytes:
+    """Return a catalogue in gettext's binary form: a table of originals, one of translations, then the texts."""
+    pairs = [(original.encode(), text.encode()) for original, text in sorted(texts.items())]
+    at, tables, data = 28 + 16 * len(pairs), [b"", b""], b""
+    for column in (0, 1):
+        for pair in pairs:
+            tables[column] += struct.pack("<II", len(pair[column]), at + len(data))
+            data += pair[column] + b"\0"
+    return struct.pack("<7I", 0x950412DE, 0, len(pairs), 28, 28 + 8 * len(pairs), 0, 0) + tables[0] + tables[1] + data
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("今天天气很好，we agree。", "zh"),
+        ("これは日本語の文章です", "ja"),
+        ("한국어 문장입니다", "ko"),
+        ("An English sentence about 北京", ""),
+        ("Ein deutscher Satz", ""),
+        ("", ""),
+    ],
+)
+def test_the_language_of_a_reply_is_told_by_its_letters(text: str, language: str) -> None:
+    """Letters that many languages share say nothing: `lang=""` is HTML's word for that."""
+    assert language_of_text(text) == language
+
+
+def test_a_reply_has_its_own_lang_in_a_chinese_page() -> None:
+    """An English reply is not called Chinese, nor a Chinese one English; neither are prompts and errors."""
+    run = run_of(
+        [answered(BASE, "one", reply="Hello world"), answered(NEW, "one", reply="你好，世界"), failed(BASE, "two")]
+    )
+    chinese, english = (write_report([run], language=language) for language in ("zh", "en"))
+    for page in (chinese, english):
+        assert '<div class="rendered" dir="auto" lang=""><p>Hello world' in page
+        assert '<div class="rendered" dir="auto" lang="zh"><p>你好' in page
+        assert re.search(r'<div class="prompt text" dir="auto" lang="">', page)
+
+
+def test_blanks_do_not_stand_between_wide_characters() -> None:
+    """A template has blanks for values in Latin letters; beside Chinese they fall away, and inside values they stay."""
+    with in_language("zh"):
+        assert _("{ratio} faster than {target}", ratio="2 倍", target="甲 乙") == "速度为甲 乙的 2 倍"
+        assert _("{ratio} faster than {target}", ratio="2x", target="a/b") == "速度为 a/b 的 2x"
+
+
+def test_a_comparison_switches_language() -> None:
+    """It has the button, and each text in both languages."""
+    page = write_comparison(diff_within(run_of([*jittered(BASE, 12), *jittered(NEW, 12, slower=2)]), BASE, NEW), "zh")
+    assert 'id="language" data-language="en"' in page
+    assert 'data-other="slower">较慢<' in page

@@ -224,9 +224,9 @@ def test_load_reads_a_folder_by_its_journal(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "no table of results"),
+        (b"", "not a table of results"),
         (b"name,age\nx,1\n", "no column run_id"),
-        (b"\xff\xfe\x00", "no table of results"),
+        (b"\xff\xfe\x00", "not a table of results"),
         (WRITERS[".csv"](run_of(answered())).replace(",2.0,", ",two,").encode(), "'two'"),
         (
             WRITERS[".csv"](run_of(answered())).replace(",false,", ",maybe,").encode(),

@@ -236,7 +236,7 @@ def test_keys_without_vantages_are_unchanged() -> None:
     """Old journals can be resumed: no node is part of a key unless the run has vantages."""
     assert (REQUEST.key, replace(REQUEST, vantage=Node("x", None)).key) == ("4d432c57f926faa2", "6a95d3612c23f168")
     moved = [replace(REQUEST, vantage=Node("x", region)).key for region in ("north", "south")]
-    assert len(set(moved)) == 1, "a label is no place: it may be put on later"
+    assert len(set(moved)) == 1, "a label is not a place: it may be put on later"
 
 
 def test_a_skipped_turn_has_its_vantage() -> None:

@@ -408,7 +408,7 @@ def test_prices_in_a_config_are_optional(tmp_path: Path) -> None:
         ),
         (
             "{currency: USD, input: 1, output: 1, instead: [{hours_utc: 25:00-26:00, input: 1, output: 1}]}",
-            "`hours_utc`: these are no hours of a day. Write 01:00-04:00, in UTC",
+            "`hours_utc`: these are not hours of a day. Write 01:00-04:00, in UTC",
         ),
         (
             "{currency: USD, input: 1, output: 1, instead: [{hours_utc: 01:00-01:00, input: 1, output: 1}]}",

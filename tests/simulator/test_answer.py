@@ -1,17 +1,18 @@
 """Answers of personas and the parsing of model names."""
 
-import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import runner.simulator
-from runner.simulator.answer import answer
+from runner.core.events import Channel
+from runner.simulator.answer import TimedAnswer, answer
 from runner.simulator.chat import ChatMessage, ChatRequest
 from runner.simulator.model import Model, parse_model
 from runner.simulator.persona import MS, PERSONAS, Persona
@@ -53,6 +54,41 @@ def test_a_repeat_draws_other_delays(name: str) -> None:
     assert first.chunks != second.chunks
     exact = parse_model("exact").persona
     assert answer(exact, chat, 1) == answer(exact, chat, 2)
+
+
+@pytest.mark.parametrize(("name", "whole"), [("thinker", None), ("steady", None), ("exact?thinking=8", 8)])
+def test_effort_decides_how_long_a_persona_thinks(name: str, whole: int | None) -> None:
+    """Low is half and high three times as long; a thinker thinks at medium by itself, and is silent if told so."""
+    persona = parse_model(name).persona
+
+    def asked(**more: Any) -> TimedAnswer:
+        return answer(persona, ChatRequest(model=name, messages=conversation("Why is the sky blue?"), **more))
+
+    low, medium, high = (asked(effort=effort) for effort in ("low", "medium", "high"))
+    assert medium.reasoning_tokens == (whole or medium.reasoning_tokens) > 0
+    assert low.reasoning_tokens == medium.reasoning_tokens // 2
+    assert high.reasoning_tokens == 3 * medium.reasoning_tokens
+    assert high.last_due_ns > medium.last_due_ns > low.last_due_ns
+    assert {each.text for each in (low, medium, high, asked())} == {medium.text}
+    assert asked().reasoning_tokens == (medium.reasoning_tokens if persona.thinks else 0)
+    assert asked(effort="high", thinking_off=True).reasoning_tokens == 0
+    assert asked(effort="high", max_tokens=high.reasoning_tokens).text == "", "thinking counts against the limit"
+
+
+def test_a_temperature_lets_the_wording_of_repeats_vary() -> None:
+    """At 0, without one, or with a seed, every repeat says the same; the first is always the same."""
+    persona = PERSONAS["steady"]
+
+    def said(**more: Any) -> list[str]:
+        chat = ChatRequest(model="steady", messages=conversation("Why is the sky blue?"), **more)
+        return [answer(persona, chat, nth).text for nth in range(1, 9)]
+
+    assert len({*said(), *said(temperature=0.0)}) == 1
+    assert len({*said(temperature=1.0, seed=7)}) == 1
+    warm = said(temperature=1.0)
+    assert len({*warm}) > 2
+    assert warm[0] == said()[0]
+    assert warm == said(temperature=1.0), "it can be repeated"
 
 
 def _answer_in_another_process() -> str:
@@ -129,12 +165,12 @@ def test_any_conversation_gets_a_consistent_answer(
 ) -> None:
     """Chunks are in order and join to the text; the counts respect max_tokens."""
     spoken = answer(persona, ChatRequest("m", messages, max_tokens=max_tokens, stop=stop))
-    parts = [json.loads(chunk.delta) for chunk in spoken.chunks]
+    parts = [(chunk.channel, chunk.text) for chunk in spoken.chunks]
     dues = [chunk.due_ns for chunk in spoken.chunks]
 
     assert dues == sorted(dues)
-    assert "".join(part.get("content", "") for part in parts) == spoken.text
-    assert "".join(part.get("reasoning_content", "") for part in parts) == spoken.reasoning
+    assert "".join(text for channel, text in parts if channel is Channel.ANSWER) == spoken.text
+    assert "".join(text for channel, text in parts if channel is Channel.REASONING) == spoken.reasoning
     assert max_tokens is None or spoken.output_tokens <= max_tokens
     assert (spoken.finish_reason == "length") <= (spoken.output_tokens == max_tokens)
 

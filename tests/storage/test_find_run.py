@@ -111,3 +111,15 @@ def test_a_folder_called_previous_is_itself() -> None:
     Path("previous").mkdir()
     (Path("previous") / FILE_NAME).touch()
     assert find_run(Path("previous")) == Path("previous")
+
+
+def test_a_mistyped_name_is_answered_by_the_nearest() -> None:
+    """`lates` is near `latest`, an id with a wrong letter near that id."""
+    make_runs("20260102-030405-basic-ab12")
+    for wrong, near in (
+        ("lates", LATEST),
+        ("previus", "previous"),
+        ("20260102-030405-basic-ab13", "20260102-030405-basic-ab12"),
+    ):
+        with pytest.raises(JournalError, match=f"there is no {wrong}; did you mean {near}"):
+            find_run(Path(wrong))

@@ -329,7 +329,7 @@ def test_a_journal_cut_at_any_byte_keeps_its_complete_lines(tmp_path: Path) -> N
     for size in range(len(data) + 1):
         (tmp_path / FILE_NAME).write_bytes(data[:size])
         if size < ends[0]:
-            with pytest.raises(JournalError, match="no journal"):
+            with pytest.raises(JournalError, match="not a journal"):
                 journal.read(tmp_path)
             continue
         read = journal.read(tmp_path)
@@ -499,14 +499,14 @@ def test_a_newer_format_is_refused_and_says_what_to_do(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
-        (b"", "is no journal: its first line is not a header"),
-        (b'{"kind":"record"}\n', "is no journal: its first line is not a header"),
-        (b"\x00\x00\x00\n", "is no journal: its first line is not a header (not JSON: Expecting value"),
-        (b"\xff\xfe{}\n", "is no journal: its first line is not a header (not UTF-8: its byte 1)"),
-        (b"case,turn\n", "is no journal: its first line is not a header (not JSON"),
-        (b"[1]\n", "is no journal: its first line is not a header (no kind)"),
-        (b'{"kind":1}\n', "is no journal: its first line is not a header (no kind)"),
-        (b"[" * 100_000 + b"\n", "is no journal: its first line is not a header (nested too deeply)"),
+        (b"", "is not a journal: its first line is not a header"),
+        (b'{"kind":"record"}\n', "is not a journal: its first line is not a header"),
+        (b"\x00\x00\x00\n", "is not a journal: its first line is not a header (not JSON: Expecting value"),
+        (b"\xff\xfe{}\n", "is not a journal: its first line is not a header (not UTF-8: its byte 1)"),
+        (b"case,turn\n", "is not a journal: its first line is not a header (not JSON"),
+        (b"[1]\n", "is not a journal: its first line is not a header (no kind)"),
+        (b'{"kind":1}\n', "is not a journal: its first line is not a header (no kind)"),
+        (b"[" * 100_000 + b"\n", "is not a journal: its first line is not a header (nested too deeply)"),
         (b'{"kind":"header"}\n', ":1: its header is damaged, and no row of it can be read: cases: it is missing; "),
         (b'{"kind":"header","format":"1"}\n', "format: expected `int`, got `str`"),
         (b'{"kind":"header","format":1,"targets":[],"cases":[]}\n', "digest: it is missing"),

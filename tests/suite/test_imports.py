@@ -87,6 +87,9 @@ def test_promptfoo_config_becomes_a_case_for_each_test_and_prompt() -> None:
             config: {temperature: 0.5, max_tokens: 90, reasoning_effort: low, stop: [END]}
           - deepseek:deepseek-chat: {config: {top_p: 0.5}}
           - ollama:chat:llama3.3:8b
+          - openai:responses:gpt-5
+          - anthropic:messages:claude-haiku-5-5
+          - anthropic:claude-sonnet-5
         evaluateOptions: {repeat: 2}
         defaultTest:
           vars: {language: French}
@@ -114,6 +117,9 @@ def test_promptfoo_config_becomes_a_case_for_each_test_and_prompt() -> None:
             },
             {"provider": "deepseek", "models": ["deepseek-chat"], "top_p": 0.5},
             {"provider": "ollama", "models": ["llama3.3:8b"]},
+            {"provider": "openai", "models": ["gpt-5"], "api": "responses"},
+            {"provider": "anthropic", "models": ["claude-haiku-5-5"], "api": "messages"},
+            {"provider": "anthropic", "models": ["claude-sonnet-5"], "api": "messages"},
         ],
         "defaults": {"repeat": 2},
         "cases": [
@@ -191,14 +197,14 @@ def test_an_assertion_becomes_a_check_of_the_same_meaning(written: Json, checks:
         ({"type": "not-equals", "value": "a"}, "there is no such check"),
         ({"type": "no-such-thing"}, "there is no such check"),
         ({"type": "regex", "value": "(?=a)"}, "invalid perl operator"),
-        ({"type": "regex", "value": "{{word}}"}, "patterns are no templates"),
-        ({"type": "icontains", "value": "{{word}}"}, "patterns are no templates"),
+        ({"type": "regex", "value": "{{word}}"}, "patterns are not templates"),
+        ({"type": "icontains", "value": "{{word}}"}, "patterns are not templates"),
         ({"type": "contains", "value": "file://a.txt"}, "takes its value from a file"),
         ({"type": "contains", "value": "a", "transform": "output.trim()"}, "`contains` with `transform`"),
         ({"type": "contains", "value": "a", "weight": 0}, "`contains` with `weight`"),
         ({"type": "contains"}, "no value"),
-        ({"type": "contains-any", "value": [["a"]]}, "no text"),
-        ({"type": "is-json", "value": "type: object"}, "a text that is no JSON"),
+        ({"type": "contains-any", "value": [["a"]]}, "not text"),
+        ({"type": "is-json", "value": "type: object"}, "a text that is not JSON"),
         ({"type": "is-json", "value": {"type": "objct"}}, "not a JSON Schema"),
         ({"type": "latency"}, "no threshold"),
         ({"value": "a"}, "without a type"),
@@ -234,7 +240,7 @@ def test_each_skipped_part_is_listed_with_its_place() -> None:
     """A test whose meaning would change is skipped as a whole; the rest of the file is imported."""
     made = imported("""\
         prompts: ['{{q}}', file://made.py, exec:./make.sh, file://missing.txt, 'A {% for x in q %}{% endfor %}']
-        providers: [anthropic:claude, openai:embedding:x, 'openai:gpt-5', {id: openai:gpt-5, label: again}]
+        providers: [unknown-ai:model, openai:embedding:x, 'openai:gpt-5', {id: openai:gpt-5, label: again}]
         outputPath: out.json
         tests:
           - vars: {q: ok}
@@ -255,8 +261,8 @@ def test_each_skipped_part_is_listed_with_its_place() -> None:
         "1:20: prompts from `made.py` are made by a program",
         "1:36: this prompt is made by a program or another service",
         "1:52: `missing.txt`: there is no such file",
-        "2:13: `anthropic:claude` is none of the providers known here",
-        "2:31: `openai:embedding:x` is no chat completion",
+        "2:13: `unknown-ai:model` is none of the providers known here",
+        "2:31: `openai:embedding:x` is not a chat completion",
         "2:67: openai/gpt-5 is a target already",
         "3:1: `outputPath` has no counterpart",
         "5:5: no case of this: the template uses a loop, which has no place in a prompt",
@@ -264,7 +270,7 @@ def test_each_skipped_part_is_listed_with_its_place() -> None:
         "9:9: a second `equals` cannot be checked beside the first",
         "10:5: a test with `options.prefix` is not taken",
         "11:5: `long.txt`: there is no such file",
-        "12:5: the variable `q` is no text",
+        "12:5: the variable `q` is not text",
         "13:5: a test with `provider` is not taken",
         "14:5: `vars.yaml`: there is no such file",
         "15:5: no case of this: the template uses `q`, which has no value",
@@ -428,7 +434,7 @@ def test_cases_from_reads_training_examples() -> None:
         ('{"messages": [{"role": "assistant", "content": "x"}]}', "these messages have no question"),
         ('{"messages": [{"role": "user", "content": null}]}', "a message of the user has no text"),
         ('{"messages": [{"role": "user", "content": "x", "name": "Bo"}]}', "a message of the user has `name`"),
-        ('{"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}', "or one that is no text"),
+        ('{"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}', "or one that is not text"),
         ('{"messages": []}', "`messages` is empty"),
         ('{"messages": "x"}', "`messages` is not a list of messages"),
         ('{"messages": ["x"]}', "a message is not a mapping"),

@@ -104,7 +104,7 @@ def test_an_import_to_stdout_that_is_too_large_names_the_way() -> None:
         ("version: 1\ncases: []\n", 1, "here is no list of cases, but `version`"),
         ("just text\n", 1, "here is no list of cases, but `just text`"),
         ("", 1, "the file is empty"),
-        ("- {id: a, prompt: hi}\n- \x01\n", 1, "this is no text in UTF-8"),
+        ("- {id: a, prompt: hi}\n- \x01\n", 1, "this is not text in UTF-8"),
         ("- {id: a, prompt: *b}\n", 1, "`*b` repeats a value"),
     ],
 )

@@ -127,7 +127,7 @@ def test_prompts_of_an_unknown_type_are_listed() -> None:
     """)
     assert asked(made) == ["Fine"]
     assert [reason.partition(": ")[2] for reason in reasons(made)] == [
-        "this prompt is no text",
+        "this prompt is not text",
         "promptfoo reads this prompt as JSON, and it is none",
         "this prompt is JSON or YAML, and no list of messages",
         "this prompt is made by a program or another service",
@@ -200,13 +200,13 @@ def test_tests_of_an_unknown_type_are_listed() -> None:
     """)
     assert asked(made) == ["fine"]
     assert reasons(made) == [
-        "3:5: this is no test",
+        "3:5: this is not a test",
         "4:5: tests from `tests.toml` are not read",
         "5:5: tests from `made.py:tests` are not read",
         "6:34: `config` has no counterpart",
         "7:5: `https://example.com/tests.csv` is not beside this file",
         "8:5: a test with `colour` is not taken",
-        "9:23: `assert` is no list",
+        "9:23: `assert` is not a list",
     ]
 
 
@@ -368,5 +368,5 @@ def test_an_address_that_cannot_be_one_is_listed() -> None:
         prompts: [Hi]
         providers: [{id: 'openai:m', config: {apiBaseUrl: 'https://a:b@example.com/v1'}}]
     """)
-    assert "`apiBaseUrl` is no base URL" in made.not_imported[-1]
+    assert "`apiBaseUrl` is not a base URL" in made.not_imported[-1]
     assert "a:b" not in made.text + "".join(made.not_imported)

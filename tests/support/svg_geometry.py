@@ -96,7 +96,7 @@ def follow(data: str) -> Iterator[tuple[float, float]]:
             case "v", [down]:
                 y += down
             case _:
-                raise AssertionError(f"{command}{rest} is no step of a path")
+                raise AssertionError(f"{command}{rest} is not a step of a path")
         yield x, y
 
 

@@ -176,7 +176,7 @@ def test_code_is_the_most_specific_one() -> None:
         ("https://user:secret@host.example/v1", "redirected to https://host.example/v1"),
         ("/login#top", "redirected to /login"),
         ("//host.example/x", "redirected to host.example/x"),
-        ("http://[bad", "redirected, to what is no URL"),
+        ("http://[bad", "redirected, to what is not a URL"),
         (None, "redirected, without saying where to"),
     ],
 )

@@ -1,7 +1,7 @@
 """The response decoder: every stream that providers really send gives the expected events, however it is cut."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -30,6 +30,8 @@ from runner.core.record import Identity, Record, Timestamps
 from runner.core.record_from_events import Fold
 from runner.engine.in_flight import with_response
 from runner.providers.redaction import Redactor
+from runner.wire.chat_completions import ChatCompletionsDecoder
+from runner.wire.dialects import DialectDecoder
 from runner.wire.error_body import find_error
 from runner.wire.failure import request_id
 from runner.wire.response_decoder import ResponseDecoder
@@ -73,9 +75,14 @@ ALL = [load_sample(folder) for folder in sorted(SAMPLES.iterdir()) if folder.is_
 PURE = [sample for sample in ALL if sample.name not in NEEDS_A_CONNECTION]
 
 
-def decode(sample: Sample, reads: Iterable[bytes], ended_by: Failed | None = None) -> list[Event]:
+def decode(
+    sample: Sample,
+    reads: Iterable[bytes],
+    ended_by: Failed | None = None,
+    dialect: Callable[[int], DialectDecoder] = ChatCompletionsDecoder,
+) -> list[Event]:
     """Return the events of a sample in the given reads, all with the same timestamp."""
-    decoder = ResponseDecoder(sample.status, sample.headers)
+    decoder = ResponseDecoder(sample.status, sample.headers, dialect=dialect)
     events = [event for read in reads for event in decoder.feed(7, read)]
     return [*events, *decoder.close(7, ended_by)]
 
@@ -110,6 +117,7 @@ def observe(fold: Fold) -> dict[str, Any]:
         "output_tokens": fold.usage and fold.usage.output_tokens,
         "reasoning_tokens": fold.usage and fold.usage.reasoning_tokens,
         "cached_tokens": fold.usage and fold.usage.cached_tokens,
+        "signed_thinking": list(fold.signed_thinking),
         "notes": list(fold.notes),
     }
     return {name: value for name, value in observed.items() if value is not None and value != [] and value is not False}
@@ -121,7 +129,8 @@ def expectation(sample: Sample) -> dict[str, Any]:
 
 
 FROM_TEXTS = frozenset(
-    {"no_answer", "no_tool_call", "reasoning_is_answer", "think_tag_in_answer", "tokens_in_doubt", "unseen_tokens"}
+    {"no_answer", "no_tool_call", "reasoning_is_answer", "summarised_reasoning", "think_tag_in_answer"}
+    | {"tokens_in_doubt", "unseen_tokens"}
 )
 """Flags that follow from texts and counts, and not from timestamps."""
 

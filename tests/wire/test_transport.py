@@ -396,7 +396,7 @@ async def test_compressed_body_is_decompressed_and_marked() -> None:
 
 async def test_broken_compression_ends_the_body_with_an_error() -> None:
     """The error is kept in the body, and nothing is raised where the connection is read."""
-    with serve(whole(b"this is no gzip at all", content_encoding="gzip")) as server:
+    with serve(whole(b"this is not gzip at all", content_encoding="gzip")) as server:
         async with open_transport() as transport:
             assert isinstance((await fetch(transport, server.url)).body.error, aiohttp.ClientPayloadError)
 

@@ -6,7 +6,6 @@ from time import perf_counter
 
 from runner.api.notebook.screen import Screen, write_lines
 from runner.api.observer_relay import View
-from runner.core.events import TIMED
 from runner.core.record import Record
 from runner.outputs.text.escape import one_line
 from runner.outputs.text.figures import count, seconds
@@ -40,7 +39,7 @@ class Progress(View):
         self._in_flight -= record.attempts > 0
         if not record.warmup:
             self._finished += 1
-            self._failed += record.outcome not in TIMED
+            self._failed += record.failed
 
     def draw(self) -> None:
         """Show the counts."""

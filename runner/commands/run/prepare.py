@@ -110,14 +110,15 @@ def _prepare(
 ) -> PreparedRun:
     options = settle_options(options, journal)
     source = open_replay_source(options.replay, fast=options.fast)
+    if source is not None and not options.vary:
+        options = replace(options, vary=source.vary)
     start = Path(suite.path) if suite.path else Path.cwd()
     environ = read_environment(options.env_files, start, os.environ)
-    suite = vary_targets(choose_cases(suite, options.cases), options.vary or (source.vary if source else {}))
+    suite = vary_targets(choose_cases(suite, options.cases), options.vary)
     if simulate is None:
         simulate = not (options.gate or options.fail_undecided or is_ci(os.environ))
-    selected = _select_targets(suite, options, registry, environ, source, simulate=simulate)
-    if journal is not None:
-        _refuse_lost_variants(selected.targets, journal.header.variants)
+    earlier = {} if journal is None else journal.header.variants
+    selected = _select_targets(suite, options, registry, environ, source, earlier=earlier, simulate=simulate)
     if source is None:
         selected = _check_trust(suite, selected, registry, environ, options.allow_hosts, sends=sends, ask=ask)
     if options.reply_limit is not None:
@@ -148,13 +149,18 @@ def _select_targets(
     environ: Mapping[str, str],
     source: ReplaySource | None,
     *,
+    earlier: Collection[str],
     simulate: bool,
 ) -> SelectedTargets:
-    """Return the targets to ask: those that are named, else those listed or configured, else the simulator's."""
+    """Return the targets to ask: those that are named, else those listed or configured, else the simulator's.
+
+    `earlier` are the names that were variants' in the run that is resumed.
+    """
     selection = TargetSelection(options.arms or options.models, options.providers, skip_missing=options.skip_missing)
     if source is not None:
         return _select_recorded(suite, selection, registry, source)
     selected = choose_targets(suite, selection, registry, environ)
+    _refuse_lost_variants(selected.targets, earlier)
     if selected.targets:
         _refuse_unknown_simulated(selected.targets)
         return selected

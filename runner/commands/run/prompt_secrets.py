@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 
 from runner.core.suite import Case, Suite
 from runner.errors import InvalidFile, Problem
@@ -24,19 +25,32 @@ def known_secrets(endpoints: Iterable[Endpoint], rows: Iterable[Row], environ: M
 
 
 def refuse_secrets(suite: Suite, secrets: Iterable[Key]) -> None:
-    """Raise InvalidFile, which names every case, if a prompt holds the value of a secret."""
+    """Raise InvalidFile, which names every case, if a prompt holds the value of a secret; so for texts of targets."""
     listed = list(secrets)
     problems = [problem for case in suite.cases for problem in _problems(case, suite, listed)]
+    problems += dict.fromkeys(_problems_of_parameters(suite, listed))
     if problems:
         raise InvalidFile(problems)
 
 
 def _problems(case: Case, suite: Suite, secrets: Iterable[Key]) -> Iterator[Problem]:
-    texts = [*case.turns, *(message.content for message in case.history), case.system or suite.parameters.system or ""]
+    texts = [*case.turns, *(message.content for message in case.history), case.system or ""]
     held = [key.variable for key in secrets if any(key.reveal() in text for text in texts)]
     for variable in dict.fromkeys(held):
         what = f"the prompt of `{case.id}` holds the value of {variable}"
         yield Problem(suite.path or suite.name, case.line or 1, 1, what, "Take it out: a provider would see it")
+
+
+def _problems_of_parameters(suite: Suite, secrets: Iterable[Key]) -> Iterator[Problem]:
+    """Yield a problem for each text of a target or a variant that is sent with every prompt and holds a secret."""
+    variants = chain(suite.variants, *(row.variants for row in suite.targets))
+    rows = (row.parameters for row in suite.targets)
+    for parameters in (suite.parameters, *rows, *(variant.parameters for variant in variants)):
+        for name in ("system", "prefix", "suffix"):
+            for key in secrets:
+                if key.reveal() in (getattr(parameters, name) or ""):
+                    what = f"a `{name}` holds the value of {key.variable}"
+                    yield Problem(suite.path or suite.name, 1, 1, what, "Take it out: a provider would see it")
 
 
 def _is_no_word(value: str) -> bool:

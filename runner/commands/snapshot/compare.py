@@ -66,7 +66,7 @@ def compare_run(suite: Suite, path: Path, source: Path) -> ComparedRun:
 
 
 def _scope_of(suite: Suite) -> SuiteScope:
-    names = {f"{row.provider}/{model}" for row in suite.targets for model in row.models}
+    names = {str(name) for row in suite.targets for name in row.names}
     # A row without models stands for the provider's default models, which the suite does not list.
     lists_all = bool(suite.targets) and all(row.models for row in suite.targets)
     return SuiteScope({case.id: len(case.turns) for case in suite.cases}, names if lists_all else None)

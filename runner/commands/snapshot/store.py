@@ -119,7 +119,7 @@ def _question_at(path: Path) -> ComparedQuestion:
     target = f"{unescape(path.parent.name)}/{unescape(path.name.removesuffix(SUFFIX))}"
     question = ComparedQuestion(unescape(case), int(turn or 1), target)
     if path_of(path.parents[3], question) != path:
-        raise ValueError(f"{path} is no name that `escape` gives")
+        raise ValueError(f"{path} is not a name that `escape` gives")
     return question
 
 
@@ -192,7 +192,7 @@ def stripped_lines(
     header: Header, records: Iterable[Record], end: Mapping[str, Any] | None
 ) -> Iterator[Mapping[str, Any]]:
     """Yield the lines of a journal that holds timestamps, counts and outcomes, but no texts."""
-    yield encode_header(replace(header, path=None, checks={}))
+    yield encode_header(replace(header, path=None, checks={}, variants={}, vary={}))
     for record in records:
         yield encode_record(strip(record))
     if end is not None:

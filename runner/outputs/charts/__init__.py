@@ -10,6 +10,7 @@
     draw_ttft_under_load(run)         TTFT over the levels of a sweep
     draw_tokens_under_load(run)       tokens a second over the levels of a sweep
     draw_tradeoff(run)                cost, quality and time of each target
+    draw_variants(run)                speed, tokens, cost and quality over the variants of each model
 
 Not all is in a run's table. Three functions take what `RecordSamples` reads of its records, once for all drawings.
 
@@ -35,6 +36,7 @@ from runner.outputs.charts.svg import WIDE
 from runner.outputs.charts.swarm import draw_swarm
 from runner.outputs.charts.sweep import draw_tokens_under_load, draw_ttft_under_load
 from runner.outputs.charts.tradeoff import draw_tradeoff
+from runner.outputs.charts.variants import draw_variants
 from runner.outputs.charts.waterfall import draw_waterfall
 from runner.outputs.text.language import BilingualText, _, other_of
 
@@ -56,6 +58,7 @@ __all__ = [
     "draw_tradeoff",
     "draw_ttft_against_prompt",
     "draw_ttft_under_load",
+    "draw_variants",
     "draw_waterfall",
 ]
 
@@ -70,6 +73,7 @@ def _of_run(draw: Callable[..., Chart | None], *arguments: ChartDuration) -> Dra
 _DRAWERS: tuple[tuple[str, Drawer], ...] = (
     ("ttft-under-load", _of_run(draw_ttft_under_load)),
     ("tokens-under-load", _of_run(draw_tokens_under_load)),
+    ("variants", _of_run(draw_variants)),
     ("swarm-ttft_s", _of_run(draw_swarm, TTFT)),
     ("tradeoff", _of_run(draw_tradeoff)),
     ("swarm-total_s", _of_run(draw_swarm, TOTAL)),
@@ -117,6 +121,11 @@ class PageChart:
     logarithmic: bool
     can_switch: bool
 
+    @property
+    def other_readings(self) -> dict[str, list[str]]:
+        """The readings in the page's other language."""
+        return {series: list(map(other_of, texts)) for series, texts in self.readings.items()}
+
 
 def draw_page_charts(runs: Sequence[Run]) -> list[PageChart]:
     """Return the charts of runs; those of one kind are neighbours, share their scales, and name their run."""
@@ -128,7 +137,7 @@ def draw_page_charts(runs: Sequence[Run]) -> list[PageChart]:
         shared = _reach_of_all(draws) if len(runs) > 1 else {}
         for at, (draw_run, start) in enumerate(zip(draws, starts, strict=True), start=1):
             canvas = partial(Canvas, shared=shared, first_colour=start)
-            chart = draw_variants(draw_run, f"run-{at}-{name}", canvas)
+            chart = draw_for_page(draw_run, f"run-{at}-{name}", canvas)
             if chart:
                 charts.append(replace(chart, title=f"{chart.title} · run {at}") if len(runs) > 1 else chart)
     return charts
@@ -145,7 +154,7 @@ def _reach_of_all(draws: Sequence[Callable[[str, Canvas], Chart | None]]) -> dic
     return {axis: (min(values), max(values)) for axis, values in ends.items()}
 
 
-def draw_variants(
+def draw_for_page(
     draw: Callable[[str, Canvas], Chart | None], prefix: str, canvas: Callable[..., Canvas]
 ) -> PageChart | None:
     """Draw a chart for both widths, and with the other kind of scale if its values can have it."""
@@ -171,4 +180,5 @@ def draw_variants(
 def _without_scale(caption: str) -> BilingualText:
     """Return a caption without the sentence on its scale, which the page can switch."""
     sentence = _(LOGARITHMIC)
-    return BilingualText(caption.replace(f" {sentence}", ""), other_of(caption).replace(f" {sentence.other}", ""))
+    texts = ((str(caption), str(sentence)), (other_of(caption), sentence.other))
+    return BilingualText(*(whole.replace(f" {part}", "").replace(part, "") for whole, part in texts))

@@ -9,13 +9,14 @@ from runner.core.events import Channel
 from runner.core.record import Record
 from runner.outputs.charts.axis import Axis, Quantity, time_quantity
 from runner.outputs.charts.canvas import Canvas
-from runner.outputs.charts.chart import Chart, join_sentences, sizes
-from runner.outputs.charts.chart_data import SpacedSample, name_request, thin
+from runner.outputs.charts.chart import Chart, describe_chart, join_sentences, sizes
+from runner.outputs.charts.chart_data import SpacedSample, thin
 from runner.outputs.charts.labels import LineStyle, draw_key
 from runner.outputs.charts.panel_layout import PANEL_HEIGHT, Panel, PanelLayout, draw_panels, panel_grid
 from runner.outputs.charts.svg import Point, dots, element, figure, steps
 from runner.outputs.text.figures import seconds
-from runner.outputs.text.language import _
+from runner.outputs.text.labels import name_request
+from runner.outputs.text.language import _, clauses, said
 
 MAX_LINES = 12
 """Lines of one target; more of them would hide each other."""
@@ -87,9 +88,9 @@ def draw_arrivals(
     has_thinking = any(each.thinking for sample in arrivals.values() for each in sample.items)
     key = draw_key([("thinking", THINKING), ("answer", ANSWER)], right=canvas.width) if has_thinking else ""
     title = "Text arriving over time, by target"
-    descriptions = "; ".join(_describe(target, sample) for target, sample in arrivals.items())
+    description = describe_chart(title, clauses(_describe(target, sample) for target, sample in arrivals.items()))
     content = draw_panels(layout, panels, key)
-    svg = figure(prefix, title, f"{title}. {descriptions}.", layout.grid.height, content, width=canvas.width)
+    svg = figure(prefix, _(title), description, layout.grid.height, content, width=canvas.width)
     return Chart(title, svg, _arrivals_caption(run, list(arrivals.values())), canvas.readings)
 
 
@@ -126,7 +127,15 @@ def _draw_lines(arrivals: Sequence[Arrival], layout: PanelLayout) -> str:
 
 def _draw_ends(arrivals: Sequence[Arrival], layout: PanelLayout, place: int, canvas: Canvas) -> str:
     """Draw a dot at the end of each line, which a pointer can read."""
-    texts = [f"{each.label}: {each.end[1]:,.0f} characters in {seconds(each.end[0])}" for each in arrivals]
+    texts = [
+        _(
+            "{request}: {n} characters in {time}",
+            request=each.label,
+            n=f"{each.end[1]:,.0f}",
+            time=seconds(each.end[0]),
+        )
+        for each in arrivals
+    ]
     series = canvas.read(str(canvas.colour(place)), texts)
     x_scale, y_scale = layout.x_axis.scale, layout.y_axis.scale
     data = dots((x_scale(x), y_scale(y)) for x, y in (each.end for each in arrivals))
@@ -141,8 +150,15 @@ def _draw_steps(parts: Sequence[Sequence[Point]], style: LineStyle, layout: Pane
 
 def _describe(target: str, sample: SpacedSample[Arrival]) -> str:
     times_s, characters = zip(*(each.end for each in sample.items), strict=True)
-    lengths = f"replies of {min(characters):,.0f} to {max(characters):,.0f} characters"
-    return f"{target}: {lengths}, whole after {seconds(min(times_s))} to {seconds(max(times_s))}, n {sample.seen:,}"
+    return _(
+        "{target}: replies of {shortest} to {longest} characters, whole after {first} to {last}, n {n}",
+        target=said(target),
+        shortest=f"{min(characters):,.0f}",
+        longest=f"{max(characters):,.0f}",
+        first=seconds(min(times_s)),
+        last=seconds(max(times_s)),
+        n=f"{sample.seen:,}",
+    )
 
 
 def _arrivals_caption(run: Run, shown: Sequence[SpacedSample[Arrival]]) -> str:

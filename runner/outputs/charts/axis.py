@@ -11,6 +11,7 @@ from typing import NamedTuple, Self
 
 from runner.outputs.charts.labels import SMALL, draw_label, width
 from runner.outputs.charts.svg import FAINT, element, number
+from runner.outputs.text.language import _
 
 LOGARITHMIC_FROM = 20
 """The ratio of the largest to the smallest value above which a linear scale would press small values together."""
@@ -137,8 +138,9 @@ class Axis(NamedTuple):
     @property
     def title(self) -> str:
         """The quantity, its unit, and whether the scale is logarithmic."""
-        name, unit = self.quantity.name, self.quantity.unit
-        return f"{name}{', ' if unit else ''}{unit}{' (log scale)' if self.scale.logarithmic else ''}"
+        name, unit = _(self.quantity.name), _(self.quantity.unit) if self.quantity.unit else ""
+        title = _("{quantity}, {unit}", quantity=name, unit=unit) if unit else name
+        return _("{quantity} (log scale)", quantity=title) if self.scale.logarithmic else title
 
     def shifted(self, by: float) -> Self:
         """Return the same axis at another position."""

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from runner.outputs.text.language import _, join, plural
+from runner.outputs.text.language import _, plural
+from runner.outputs.text.language import sentences as sentences_of
 
 LOGARITHMIC = "The scale is logarithmic."
 """A sentence of captions; a page whose chart can be switched to a linear scale leaves it out."""
@@ -20,10 +21,15 @@ class Chart:
     """Series of marks -> the text of each mark, in the order of the path with that `data-series`."""
 
 
+def describe_chart(title: str, descriptions: str) -> str:
+    """Return what a chart shows, in words: its title, then each target's figures."""
+    return _("{title}. {descriptions}.", title=_(title), descriptions=descriptions)
+
+
 def join_sentences(sentences: Iterable[str | None], *, simulated: bool) -> str:
     """Return a caption of the sentences that are not None, with a warning at its end if figures are simulated."""
     warned = [*sentences, _("Simulated: this says nothing about any provider.") if simulated else None]
-    return join(" ", (sentence for sentence in warned if sentence))
+    return sentences_of(sentence for sentence in warned if sentence)
 
 
 def sizes(counts: Sequence[int]) -> str:

@@ -8,6 +8,7 @@ from runner.analysis.dataframe import is_timed, rows_of, targets_of
 from runner.analysis.result_columns import Cell, Row
 from runner.analysis.run_results import Run
 from runner.analysis.summary import Statistic, TargetSummary
+from runner.outputs.text.labels import name_request
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,11 +59,6 @@ class ChartSample:
 
 
 PLACE_COLUMNS = ("case", "turn", "repeat")
-
-
-def name_request(case: str, turn: int, repeat: int) -> str:
-    """Return the name of a request on a chart: `sum`, `sum · turn 2 · repeat 3`."""
-    return case + (f" · turn {turn}" if turn > 1 else "") + (f" · repeat {repeat}" if repeat > 1 else "")
 
 
 def as_number(cell: Cell) -> float | None:

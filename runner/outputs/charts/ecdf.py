@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from runner.analysis.run_results import Run
 from runner.outputs.charts.axis import Axis, Quantity, Scale, time_quantity
 from runner.outputs.charts.canvas import Canvas
-from runner.outputs.charts.chart import Chart, join_sentences, left_out, sizes
+from runner.outputs.charts.chart import Chart, describe_chart, join_sentences, left_out, sizes
 from runner.outputs.charts.chart_data import ChartDuration, max_points, thin, timed_samples
 from runner.outputs.charts.panel_layout import (
     CONTEXT_SENTENCE,
@@ -17,8 +17,8 @@ from runner.outputs.charts.panel_layout import (
     panel_grid,
 )
 from runner.outputs.charts.svg import Point, element, figure, steps
-from runner.outputs.text.figures import seconds
-from runner.outputs.text.language import _
+from runner.outputs.text.figures import seconds, whole_percent
+from runner.outputs.text.language import _, clauses, said
 
 MIN_VALUES = 20
 """The steps of fewer values would be mistaken for structure."""
@@ -42,7 +42,13 @@ class Distribution:
     def description(self) -> str:
         """The target's median, 95th percentile and n, in words."""
         half, most = seconds(self.quantile(0.5)), seconds(self.quantile(0.95))
-        return f"{self.target}: half within {half}, 95 % within {most}, n {len(self.values):,}"
+        return _(
+            "{target}: half within {half}, 95 % within {most}, n {n}",
+            target=said(self.target),
+            half=half,
+            most=most,
+            n=f"{len(self.values):,}",
+        )
 
 
 def draw_ecdf(run: Run, over: ChartDuration, prefix: str = "ecdf", canvas: Canvas | None = None) -> Chart | None:
@@ -65,10 +71,9 @@ def draw_ecdf(run: Run, over: ChartDuration, prefix: str = "ecdf", canvas: Canva
         for each in shown
     ]
     title = f"Share of requests within a {over.title}, by target"
-    descriptions = "; ".join(each.description for each in shown)
-    svg = figure(
-        prefix, title, f"{title}. {descriptions}.", layout.grid.height, draw_panels(layout, panels), width=canvas.width
-    )
+    description = describe_chart(title, clauses(each.description for each in shown))
+    content = draw_panels(layout, panels)
+    svg = figure(prefix, _(title), description, layout.grid.height, content, width=canvas.width)
     return Chart(title, svg, _ecdf_caption(run, shown, over), canvas.readings)
 
 
@@ -84,7 +89,7 @@ def _draw_staircase(distribution: Distribution, layout: PanelLayout, most: int, 
     points = _staircase(distribution, layout.x_axis.scale, layout.y_axis.scale, most)
     n = len(distribution.values)
     texts = [
-        f"{rank / n:.0%} within {seconds(value)}"
+        _("{share} within {time}", share=whole_percent(rank / n), time=seconds(value))
         for rank, value in thin([*enumerate(distribution.values, start=1)], most)
     ]
     series = canvas.read(str(canvas.colour(distribution.place)), texts)

@@ -93,7 +93,7 @@ def draw_history(series: RunSeries, prefix: str, canvas: Canvas, place: int = 0)
     left = widest(map(quantity.tick_label, y_axis.scale.ticks), SMALL) + 8
     x_scale = _time_scale([each.at for each in figures], left, canvas)
     places = [(x_scale(each.at.timestamp()), y_axis.scale(each.value)) for each in figures]
-    title = f"{series.measure.label} · {series.target}"
+    title = f"{series.measure.label}: {series.target}"
     svg = figure(
         prefix,
         title,
@@ -232,7 +232,7 @@ def draw_hours(series: RunSeries, prefix: str, canvas: Canvas, place: int = 0) -
         (x_axis.scale(each.at.hour + each.at.minute / 60), y_axis.scale(share))
         for each, share in zip(figures, shares, strict=True)
     ]
-    title = f"Hours of the day · {series.target}, {series.measure.label}"
+    title = f"Hours of the day: {series.measure.label}: {series.target}"
     svg = figure(
         prefix,
         title,

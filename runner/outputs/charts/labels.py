@@ -8,8 +8,9 @@ from typing import TypeAlias
 
 from wcwidth import wcwidth
 
-from runner.outputs.charts.svg import SOFT, WIDE, element, escaped, number
+from runner.outputs.charts.svg import SOFT, WIDE, element, escaped, number, translated
 from runner.outputs.text.escape import one_line
+from runner.outputs.text.language import BilingualText, _, other_of, said
 
 SIZE, SMALL = 12.0, 11.0
 """Font sizes of names and figures, and of text beside an axis, in units of the viewBox."""
@@ -29,8 +30,8 @@ _ASCII_EM, _WIDE_EM = 0.66, 1.0
 
 
 def width(text: str, size: float = SIZE) -> float:
-    """Return the largest width that a line of text can have, in the unit of `size`."""
-    return size * sum(map(_width_em, text))
+    """Return the largest width that a line of text can have in either language, in the unit of `size`."""
+    return size * max(sum(map(_width_em, each)) for each in (text, other_of(text)))
 
 
 def _width_em(character: str) -> float:
@@ -46,6 +47,8 @@ def widest(texts: Iterable[str], size: float = SIZE) -> float:
 
 def elide(text: str, room: float, size: float = SIZE) -> str:
     """Cut the middle out of a line that is too long; the end of a name tells more than its middle."""
+    if isinstance(text, BilingualText):
+        return BilingualText(elide(str(text), room, size), elide(text.other, room, size))
     shown = one_line(text)
     if width(shown, size) <= room:
         return shown
@@ -71,7 +74,7 @@ def draw_label(
     title: str | None = None,
 ) -> str:
     """Draw a line of text whose baseline is at `y`; `title` is the text in full, shown as a tooltip."""
-    full = element("title", escaped(title)) if title is not None and title != text else ""
+    full = element("title", escaped(title), data_other=translated(title)) if title is not None and title != text else ""
     return element(
         "text",
         full,
@@ -81,18 +84,20 @@ def draw_label(
         font_size=size,
         text_anchor=None if anchor == "start" else anchor,
         fill_opacity=SOFT if soft else None,
+        data_other=translated(text),
     )
 
 
 def draw_name(x: float, y: float, name: str, room: float, *, anchor: str = "start") -> str:
     """Draw a target's name, cut to the room there is; a name that was cut is in full in its tooltip."""
-    return draw_label(x, y, elide(name, room), anchor=anchor, title=one_line(name))
+    shown = said(name)
+    return draw_label(x, y, elide(shown, room), anchor=anchor, title=shown)
 
 
 def draw_key(styles: Sequence[tuple[str, LineStyle]], y: float = SMALL, right: float = WIDE) -> str:
     """Draw a sample of each line style with its name, aligned to the right end of a line of text."""
     drawn, x = [], right
-    for name, style in reversed(styles):
+    for name, style in [(_(key), style) for key, style in reversed(styles)]:
         x -= width(name, SMALL)
         drawn.append(draw_label(x, y, name, size=SMALL, soft=True))
         x -= KEY_SAMPLE + 6

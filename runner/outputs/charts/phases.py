@@ -15,13 +15,13 @@ from runner.analysis.result_columns import Row
 from runner.analysis.run_results import Run
 from runner.outputs.charts.axis import Axis, Scale, time_quantity
 from runner.outputs.charts.canvas import Canvas
-from runner.outputs.charts.chart import Chart, join_sentences, left_out, sizes
+from runner.outputs.charts.chart import Chart, describe_chart, join_sentences, left_out, sizes
 from runner.outputs.charts.chart_data import ChartSample, as_number, timed_samples
 from runner.outputs.charts.labels import SMALL, draw_label, widest, width
 from runner.outputs.charts.row_layout import GUTTER, FigureColumn, RowLayout
-from runner.outputs.charts.svg import SOFT, Point, element, escaped, figure, series_colour
+from runner.outputs.charts.svg import SOFT, Point, element, escaped, figure, series_colour, translated
 from runner.outputs.text.figures import seconds
-from runner.outputs.text.language import _
+from runner.outputs.text.language import _, clauses, labelled, listed, said
 
 CONNECT, FIRST, THINKING, ANSWER = "connecting", "to first text", "thinking", "answering"
 CONNECTING = ("dns_s", "tcp_s", "tls_s")
@@ -53,8 +53,14 @@ class MedianRequest:
     def description(self) -> str:
         """The request's phases, and n, in words."""
         phases = [("queue", self.queue_s), *self.phases_s.items()]
-        spent = ", ".join(f"{name} {seconds(spent_s)}" for name, spent_s in phases if spent_s)
-        return f"{self.target}: {spent}, {seconds(self.whole_s)} without the queue, the median of n {self.n:,}"
+        spent = listed(_(name) + f" {seconds(spent_s)}" for name, spent_s in phases if spent_s)
+        return _(
+            "{target}: {spent}, {whole} without the queue, the median of n {n}",
+            target=said(self.target),
+            spent=spent,
+            whole=seconds(self.whole_s),
+            n=f"{self.n:,}",
+        )
 
 
 def draw_phases(
@@ -76,10 +82,10 @@ def draw_phases(
     ]
     axis = layout.draw(Axis(scale, time_quantity("time since a slot was free", scale.high)))
     title = "Where the time of a median request went, by target"
-    descriptions = "; ".join(each.description for each in shown)
+    description = describe_chart(title, clauses(each.description for each in shown))
     queues = _draw_queues(shown, layout, zero)
     content = (element("defs", _hatch(f"{prefix}-hatch")), _draw_key(prefix, shown, canvas), axis, queues, *bars)
-    svg = figure(prefix, title, f"{title}. {descriptions}.", layout.height, *content, width=canvas.width)
+    svg = figure(prefix, _(title), description, layout.height, *content, width=canvas.width)
     return Chart(title, svg, _phases_caption(run, shown))
 
 
@@ -156,7 +162,7 @@ def _draw_queues(shown: Sequence[MedianRequest], layout: RowLayout, zero: float)
             box = element("rect", x=layout.left, y=y, width=room, height=BAR_HEIGHT, stroke_width=0.7, **outline)
             drawn += [box, draw_label(middle_x, middle + SMALL / 3, each.queue, size=SMALL, anchor="middle")]
     if drawn:
-        drawn.append(draw_label(middle_x, layout.top - 8, "queue", size=SMALL, anchor="middle", soft=True))
+        drawn.append(draw_label(middle_x, layout.top - 8, _("queue"), size=SMALL, anchor="middle", soft=True))
     return "".join(drawn)
 
 
@@ -165,7 +171,7 @@ def _draw_bar(prefix: str, median: MedianRequest, middle: float, scale: Scale) -
     drawn, reached_s = [], 0.0
     for name, spent_s in median.phases_s.items():
         start, end = scale(reached_s), scale(reached_s + spent_s)
-        reading = f"{name}: {seconds(spent_s)}"
+        reading = labelled(_(name), seconds(spent_s))
         drawn.append(_draw_phase(prefix, name, (start, middle - BAR_HEIGHT / 2), end - start, reading))
         text = seconds(spent_s)
         if name != CONNECT and width(text, SMALL) + 6 <= end - start:
@@ -191,6 +197,7 @@ def _draw_phase(prefix: str, name: str, at: Point, length: float, reading: str |
         stroke="currentColor",
         stroke_width=0.6,
         data_reading=None if reading is None else escaped(reading),
+        data_other_data_reading=None if reading is None else translated(reading),
         **styles[name],
     )
 
@@ -207,10 +214,10 @@ def _draw_key(prefix: str, shown: Sequence[MedianRequest], canvas: Canvas) -> st
     drawn, x, y = [], 0.5, 0.5
     for name in (CONNECT, FIRST, THINKING, ANSWER):
         if any(name in each.phases_s for each in shown):
-            taken = 28 + width(name, SMALL)
+            taken = 28 + width(_(name), SMALL)
             if x + taken > canvas.width:
                 x, y = 0.5, y + KEY_LINE
-            drawn += [_draw_phase(prefix, name, (x, y), 22), draw_label(x + 28, y + 12, name, size=SMALL)]
+            drawn += [_draw_phase(prefix, name, (x, y), 22), draw_label(x + 28, y + 12, _(name), size=SMALL)]
             x += taken + GUTTER
     return "".join(drawn)
 

@@ -9,6 +9,7 @@ from runner.outputs.charts.axis import Axis, draw_ticks_below, draw_vertical_rul
 from runner.outputs.charts.canvas import STACKED_BELOW
 from runner.outputs.charts.labels import SIZE, SMALL, draw_label, draw_name, widest, width
 from runner.outputs.charts.svg import WIDE
+from runner.outputs.text.language import _
 
 MAX_NAME_WIDTH = 210.0
 GUTTER = 14.0
@@ -29,7 +30,7 @@ class FigureColumn:
     @property
     def width(self) -> float:
         """The width of the widest cell or the heading."""
-        return max(widest(self.cells), width(self.heading, SMALL))
+        return max(widest(self.cells), width(_(self.heading), SMALL))
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ class RowLayout:
     def _draw_figures(self) -> list[str]:
         drawn, right = [], self.width
         for column in reversed(self.figures):
-            drawn.append(draw_label(right, self.top - 8, column.heading, size=SMALL, anchor="end", soft=True))
+            drawn.append(draw_label(right, self.top - 8, _(column.heading), size=SMALL, anchor="end", soft=True))
             drawn += [
                 draw_label(right, y, cell, anchor="end") for cell, y in zip(column.cells, self._baselines, strict=True)
             ]

@@ -29,7 +29,7 @@ from runner.outputs.charts.panel_layout import (
 )
 from runner.outputs.charts.svg import Point, dots, element, figure
 from runner.outputs.text.figures import seconds
-from runner.outputs.text.language import _
+from runner.outputs.text.language import _, clauses, said
 
 DOT, SMALL_DOT = 4.2, 2.6
 """The diameter of a dot, and of a dot among many."""
@@ -79,8 +79,15 @@ class ScatterPoints:
     def description(self) -> str:
         """The ranges of the target's sizes and times, and n, in words."""
         x, y_s = zip(*self.points, strict=True)
-        ranges = f"sizes {min(x):,.0f} to {max(x):,.0f}, times {seconds(min(y_s))} to {seconds(max(y_s))}"
-        return f"{self.target}: {ranges}, n {len(self.points):,}"
+        return _(
+            "{target}: sizes {smallest} to {largest}, times {shortest} to {longest}, n {n}",
+            target=said(self.target),
+            smallest=f"{min(x):,.0f}",
+            largest=f"{max(x):,.0f}",
+            shortest=seconds(min(y_s)),
+            longest=seconds(max(y_s)),
+            n=f"{len(self.points):,}",
+        )
 
 
 def draw_ttft_against_prompt(run: Run, prefix: str = "prompt-size", canvas: Canvas | None = None) -> Chart | None:
@@ -112,9 +119,9 @@ def _draw_scatter(
         for each in shown
     ]
     title = f"{over.title} against the size of the {size.of}, by target".capitalize()
-    descriptions = "; ".join(each.description for each in shown)
-    description = f"{title}, in {size.unit}. {descriptions}."
-    svg = figure(prefix, title, description, layout.grid.height, draw_panels(layout, panels), width=canvas.width)
+    descriptions = clauses(each.description for each in shown)
+    description = _("{title}, in {unit}. {descriptions}.", title=_(title), unit=_(size.unit), descriptions=descriptions)
+    svg = figure(prefix, _(title), description, layout.grid.height, draw_panels(layout, panels), width=canvas.width)
     return Chart(title, svg, _scatter_caption(run, shown, over, size), canvas.readings)
 
 
@@ -151,7 +158,7 @@ def _draw_dots(scatter: ScatterPoints, layout: PanelLayout, size: TextSize, canv
     most = max_points(layout.grid.count)
     points = thin(scatter.points, most)
     texts = [
-        f"{label}: {x:,.0f} {size.unit}, {seconds(y_s)}"
+        _("{request}: {n} {unit}, {time}", request=label, n=f"{x:,.0f}", unit=_(size.unit), time=seconds(y_s))
         for (x, y_s), label in zip(points, thin(scatter.labels, most), strict=True)
     ]
     series = canvas.read(str(canvas.colour(scatter.place)), texts)
@@ -168,7 +175,7 @@ def _scatter_caption(run: Run, shown: Sequence[ScatterPoints], over: ChartDurati
             _(CONTEXT_SENTENCE) if len(shown) > 1 else None,
             _(size.remark),
             left_out(
-                requests - sum(counts), requests, "requests", _("they failed, or brought no {name}", name=over.name)
+                requests - sum(counts), requests, "requests", _("they failed, or brought no {name}", name=_(over.name))
             ),
             _("Of more than {most} a target, {most} are drawn, evenly spaced in time.", most=most)
             if max(counts) > most

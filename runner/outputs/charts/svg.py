@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from runner.outputs.text.escape import one_line, xml_text
+from runner.outputs.text.language import other_of
 
 WIDE = 600
 """The width of a chart, in units of its viewBox, where there is room; a page may draw it larger."""
@@ -54,6 +55,12 @@ def escaped(text: str) -> str:
     return escape(xml_text(one_line(text)))
 
 
+def translated(text: str) -> str | None:
+    """Return a text in the page's other language; None if it is the same."""
+    other = other_of(text)
+    return None if other == text else other
+
+
 def number(value: float) -> str:
     """Format a coordinate, rounded to a tenth."""
     if not math.isfinite(value):
@@ -84,8 +91,8 @@ def figure(prefix: str, title: str, description: str, height: float, *content: s
     """
     return element(
         "svg",
-        element("title", escaped(title), id=f"{prefix}-title"),
-        element("desc", escaped(description), id=f"{prefix}-desc"),
+        element("title", escaped(title), id=f"{prefix}-title", data_other=translated(title)),
+        element("desc", escaped(description), id=f"{prefix}-desc", data_other=translated(description)),
         *content,
         xmlns="http://www.w3.org/2000/svg",
         class_="chart",

@@ -8,12 +8,12 @@ from runner.analysis.run_results import Run
 from runner.analysis.summary import Statistic
 from runner.outputs.charts.axis import Axis, Scale, time_quantity
 from runner.outputs.charts.canvas import Canvas
-from runner.outputs.charts.chart import LOGARITHMIC, Chart, join_sentences, left_out, sizes
+from runner.outputs.charts.chart import LOGARITHMIC, Chart, describe_chart, join_sentences, left_out, sizes
 from runner.outputs.charts.chart_data import PLACE_COLUMNS, ChartDuration, ChartSample, max_points, thin, timed_samples
 from runner.outputs.charts.row_layout import FigureColumn, RowLayout
 from runner.outputs.charts.svg import Point, dots, element, figure, number, series_colour
 from runner.outputs.text.figures import seconds
-from runner.outputs.text.language import _
+from runner.outputs.text.language import _, clauses, labelled, said
 
 TOP = 22.0
 MIN_ROW_HEIGHT, MAX_ROW_HEIGHT, ROWS_HEIGHT = 36.0, 64.0, 300.0
@@ -46,8 +46,11 @@ class TargetValues:
     def description(self) -> str:
         """The target's median with its interval, and n, in words."""
         interval = self.median.interval
-        ends = f", 95 % interval {seconds(interval.low)} to {seconds(interval.high)}" if interval else ""
-        return f"{self.target}: median {seconds(self.median.value)}{ends}, n {len(self.values):,}"
+        values = {"target": said(self.target), "median": seconds(self.median.value), "n": f"{len(self.values):,}"}
+        if interval is None:
+            return _("{target}: median {median}, n {n}", **values)
+        low, high = seconds(interval.low), seconds(interval.high)
+        return _("{target}: median {median}, 95 % interval {low} to {high}, n {n}", low=low, high=high, **values)
 
 
 def draw_swarm(run: Run, over: ChartDuration, prefix: str = "swarm", canvas: Canvas | None = None) -> Chart | None:
@@ -62,9 +65,9 @@ def draw_swarm(run: Run, over: ChartDuration, prefix: str = "swarm", canvas: Can
     scale = canvas.fit("x", every, *ends, ticks=canvas.ticks)
     axis = Axis(scale, time_quantity(over.name, scale.high))
     title = f"{over.title} of every request, by target".capitalize()
-    descriptions = "; ".join(each.description for each in shown)
+    description = describe_chart(title, clauses(each.description for each in shown))
     content = layout.draw(axis), _draw_rows(shown, layout, scale, canvas)
-    svg = figure(prefix, title, f"{title}. {descriptions}.", layout.height, *content, width=canvas.width)
+    svg = figure(prefix, _(title), description, layout.height, *content, width=canvas.width)
     return Chart(title, svg, _swarm_caption(run, shown, over, scale), canvas.readings)
 
 
@@ -107,7 +110,7 @@ def _draw_rows(shown: Sequence[TargetValues], layout: RowLayout, scale: Scale, c
     for swarm, each, middle in zip(swarms, shown, layout.middles, strict=True):
         place = canvas.colour(each.place)
         pairs = zip(thin(each.values, most), thin(each.labels, most), strict=True)
-        series = canvas.read(str(place), [f"{label}: {seconds(value)}" for value, label in pairs])
+        series = canvas.read(str(place), [labelled(label, seconds(value)) for value, label in pairs])
         marks = _draw_dots(swarm, middle - 5, place, series), _draw_median(each, middle + half - 8, scale)
         drawn.append(element("g", *marks, data_target=str(place)))
     return "".join(drawn)
@@ -136,7 +139,7 @@ def _swarm_caption(run: Run, shown: Sequence[TargetValues], over: ChartDuration,
             _("Below n {n} there is no interval.", n=FEWEST_UNITS) if without_interval else None,
             _(LOGARITHMIC) if scale.logarithmic else None,
             left_out(
-                requests - sum(counts), requests, "requests", _("they failed, or brought no {name}", name=over.name)
+                requests - sum(counts), requests, "requests", _("they failed, or brought no {name}", name=_(over.name))
             ),
             _("Of more than {most} a target, {most} are drawn, evenly spaced by rank.", most=most)
             if max(counts) > most

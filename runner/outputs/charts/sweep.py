@@ -7,7 +7,7 @@ from runner.analysis.run_results import Run
 from runner.analysis.sweep import LoadPoint
 from runner.outputs.charts.axis import Axis, Quantity, Scale, time_quantity
 from runner.outputs.charts.canvas import Canvas
-from runner.outputs.charts.chart import Chart, join_sentences, left_out, sizes
+from runner.outputs.charts.chart import Chart, describe_chart, join_sentences, left_out, sizes
 from runner.outputs.charts.labels import LineStyle, draw_key
 from runner.outputs.charts.panel_layout import (
     CONTEXT_SENTENCE,
@@ -19,7 +19,7 @@ from runner.outputs.charts.panel_layout import (
 )
 from runner.outputs.charts.svg import Point, dots, element, figure, line
 from runner.outputs.text.figures import rate, seconds
-from runner.outputs.text.language import _
+from runner.outputs.text.language import _, clauses, labelled, listed, said
 
 CONCURRENCY = Quantity("concurrency")
 SOLID: LineStyle = {"stroke_width": "1.8"}
@@ -42,7 +42,8 @@ class Curve:
 
     def describe(self, levels: Sequence[LoadPoint]) -> str:
         """Return the figure of each level in words: `p50 120 ms at 1, 180 ms at 4`."""
-        return f"{self.name} {', '.join(f'{self.write(y)} at {x:,.0f}' for x, y in self.points(levels))}"
+        figures = (_("{figure} at {level}", figure=self.write(y), level=f"{x:,.0f}") for x, y in self.points(levels))
+        return _("{name} {figures}", name=_(self.name), figures=listed(figures))
 
 
 TTFT_CURVES = (
@@ -83,9 +84,9 @@ def _draw_sweep(
         for place in [canvas.colour(order.index(target))]
     ]
     key = draw_key([(curve.name, curve.style) for curve in drawn], right=canvas.width) if len(curves) > 1 else ""
-    descriptions = ". ".join(_describe(target, drawn, own) for target, own in levels.items())
+    description = describe_chart(title, clauses(_describe(target, drawn, own) for target, own in levels.items()))
     content = draw_panels(layout, panels, key)
-    svg = figure(prefix, title, f"{title}. {descriptions}.", layout.grid.height, content, width=canvas.width)
+    svg = figure(prefix, _(title), description, layout.grid.height, content, width=canvas.width)
     return Chart(title, svg, _sweep_caption(run, curves), canvas.readings)
 
 
@@ -110,19 +111,22 @@ def _draw_curve(curve: Curve, levels: Sequence[LoadPoint], layout: PanelLayout, 
     points = [(layout.x_axis.scale(x), layout.y_axis.scale(y)) for x, y in curve.points(levels)]
     if not points:
         return ""
-    texts = [f"{curve.name} {curve.write(y)} at {x:,.0f}" for x, y in curve.points(levels)]
+    texts = [
+        _("{name} {figure} at {level}", name=_(curve.name), figure=curve.write(y), level=f"{x:,.0f}")
+        for x, y in curve.points(levels)
+    ]
     series = canvas.read(f"{place} {curve.name}", texts)
     dotted = element("path", d=dots(points), stroke_width=DOT, stroke_linecap="round", data_series=series)
     return element("path", d=line(points), fill="none", **curve.style) + dotted
 
 
 def _sizes(levels: Sequence[LoadPoint]) -> str:
-    return f"{sizes([level.n for level in levels])}, by level"
+    return _("{sizes}, by level", sizes=sizes([level.n for level in levels]))
 
 
 def _describe(target: str, curves: Sequence[Curve], levels: Sequence[LoadPoint]) -> str:
-    figures = "; ".join(curve.describe(levels) for curve in curves if curve.points(levels))
-    return f"{target}: {figures}; {_sizes(levels)}"
+    figures = [curve.describe(levels) for curve in curves if curve.points(levels)]
+    return labelled(said(target), clauses([*figures, _sizes(levels)]))
 
 
 def _sweep_caption(run: Run, curves: Sequence[Curve]) -> str:

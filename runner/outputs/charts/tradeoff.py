@@ -25,8 +25,8 @@ from runner.outputs.charts.canvas import Canvas
 from runner.outputs.charts.chart import Chart, join_sentences, left_out, sizes
 from runner.outputs.charts.labels import SMALL, draw_label, elide, widest
 from runner.outputs.charts.svg import dots, element, figure, line, series_colour
-from runner.outputs.text.figures import interval_ends, seconds
-from runner.outputs.text.language import _
+from runner.outputs.text.figures import interval_ends, seconds, whole_percent
+from runner.outputs.text.language import _, clauses, labelled, listed, said
 from runner.pricing.money import write_amount
 
 TOP, HEIGHT, BELOW, OVERHANG = 28.0, 230.0, 40.0, 14.0
@@ -69,19 +69,27 @@ class TradeoffPoint:
 
     @property
     def description(self) -> str:
+        """The target's name, and its figures in words."""
+        return labelled(said(self.target), self.figures)
+
+    @property
+    def figures(self) -> str:
         """The target's figures in words."""
         ends = interval_ends(self.total_interval, seconds)
-        parts = [f"whole reply {seconds(self.total_s)}" + (f" [{ends}]" if ends else "")]
+        parts: list[str] = [_("whole reply {time}", time=seconds(self.total_s)) + (f" [{ends}]" if ends else "")]
         if self.passed is not None:
-            parts.append(f"checks passed {self.passed:.0%}")
+            parts.append(_("checks passed {share}", share=whole_percent(self.passed)))
         if self.cost is not None:
             parts.append(self.price)
-        return f"{self.target}: {', '.join(parts)}, n {self.n:,}"
+        return listed([*parts, f"n {self.n:,}"])
 
     @property
     def price(self) -> str:
         """The cost of 1,000 requests; empty if it is not known."""
-        return "" if self.cost is None else f"{write_amount(Decimal(repr(self.cost)))} {self.currency} per 1,000"
+        if self.cost is None:
+            return ""
+        amount = write_amount(Decimal(repr(self.cost)))
+        return _("{amount} {currency} per 1,000", amount=amount, currency=self.currency)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +130,13 @@ def draw_tradeoff(run: Run, prefix: str = "tradeoff", canvas: Canvas | None = No
         *(_draw_point(point, frame, is_front=point in front, canvas=canvas) for point in shown),
         *_draw_names(shown, frame, canvas),
     )
-    descriptions = "; ".join(point.description for point in shown)
+    description = _(
+        "{title} by target. {descriptions}.",
+        title=_(title),
+        descriptions=clauses(point.description for point in shown),
+    )
     height = TOP + HEIGHT + BELOW
-    svg = figure(prefix, title, f"{title} by target. {descriptions}.", height, *content, width=canvas.width)
+    svg = figure(prefix, _(title), description, height, *content, width=canvas.width)
     return Chart(title, svg, _caption(run, shown, up), canvas.readings)
 
 
@@ -199,7 +211,7 @@ def _draw_point(point: TradeoffPoint, frame: _Frame, *, is_front: bool, canvas: 
         element("path", d=line([(left, top), (right, bottom)]), stroke=colour, stroke_width=1.4)
         for left, top, right, bottom in frame.bars(point)
     ]
-    series = canvas.read(str(point.place), [point.description.partition(": ")[2]])
+    series = canvas.read(str(point.place), [point.figures])
     round_caps = {"d": dots(place), "stroke_linecap": "round"}
     dot = element("path", stroke=colour, stroke_width=2 * RADIUS, data_series=series, **round_caps)
     hollow = "" if is_front else element("path", stroke="var(--paper, #fff)", stroke_width=RADIUS, **round_caps)

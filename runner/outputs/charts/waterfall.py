@@ -7,13 +7,14 @@ from runner.analysis.run_results import Run
 from runner.core.record import Record
 from runner.outputs.charts.axis import Axis, Scale, time_quantity
 from runner.outputs.charts.canvas import Canvas
-from runner.outputs.charts.chart import Chart, join_sentences, left_out
-from runner.outputs.charts.chart_data import SpacedSample, max_points, name_request
+from runner.outputs.charts.chart import Chart, describe_chart, join_sentences, left_out
+from runner.outputs.charts.chart_data import SpacedSample, max_points
 from runner.outputs.charts.labels import LineStyle, draw_key
 from runner.outputs.charts.row_layout import FigureColumn, RowLayout
 from runner.outputs.charts.svg import dots, element, figure, number, series_colour
 from runner.outputs.text.figures import seconds
-from runner.outputs.text.language import _
+from runner.outputs.text.labels import name_request
+from runner.outputs.text.language import _, clauses, said
 
 TOP = 40.0
 MIN_TRACK_HEIGHT, MAX_TRACK_HEIGHT, TRACKS_HEIGHT = 1.6, 8.0, 420.0
@@ -44,9 +45,13 @@ class RequestSpan:
     @property
     def reading(self) -> str:
         """The request, when it was sent, and how it went, in words."""
-        took = f"{'failed' if self.failed else 'ended'} after {seconds(self.end_s - self.start_s)}"
-        text = "" if self.text_s is None else f", text after {seconds(self.text_s - self.start_s)}"
-        return f"{self.label}: at {seconds(self.start_s)}{text}, {took}"
+        lasted = seconds(self.end_s - self.start_s)
+        took = _("failed after {time}", time=lasted) if self.failed else _("ended after {time}", time=lasted)
+        values = {"request": self.label, "start": seconds(self.start_s), "took": took}
+        if self.text_s is None:
+            return _("{request}: at {start}, {took}", **values)
+        waited = seconds(self.text_s - self.start_s)
+        return _("{request}: at {start}, text after {waited}, {took}", waited=waited, **values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +77,15 @@ class TargetSpans:
     def description(self) -> str:
         """The target's first start, last end, failures and n, in words."""
         start_s, failed = min(span.start_s for span in self.spans), sum(span.failed for span in self.spans)
-        failures = f", {failed:,} failed" if failed else ""
-        return f"{self.target}: from {seconds(start_s)} to {seconds(self.end_s)}{failures}, n {self.n:,}"
+        values = {
+            "target": said(self.target),
+            "start": seconds(start_s),
+            "end": seconds(self.end_s),
+            "n": f"{self.n:,}",
+        }
+        if not failed:
+            return _("{target}: from {start} to {end}, n {n}", **values)
+        return _("{target}: from {start} to {end}, {failed} failed, n {n}", failed=f"{failed:,}", **values)
 
 
 class SpanSamples:
@@ -122,9 +134,9 @@ def draw_waterfall(
         _draw_spans(each, middle, height, scale, canvas) for each, middle in zip(shown, layout.middles, strict=True)
     ]
     title = "Requests in time, by target"
-    descriptions = "; ".join(each.description for each in shown)
+    description = describe_chart(title, clauses(each.description for each in shown))
     content = draw_key(KEY, right=canvas.width), axis, *drawn
-    svg = figure(prefix, title, f"{title}. {descriptions}.", layout.height, *content, width=canvas.width)
+    svg = figure(prefix, _(title), description, layout.height, *content, width=canvas.width)
     return Chart(title, svg, _waterfall_caption(run, shown, spans.never_sent), canvas.readings)
 
 

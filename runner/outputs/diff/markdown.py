@@ -7,6 +7,7 @@ from runner.analysis.replies import ReplyChange, ReplySimilarity
 from runner.analysis.word_diff import DiffPiece, WordChange, marked_words
 from runner.outputs.diff import phrases
 from runner.outputs.text.figures import count
+from runner.outputs.text.language import capitalized
 from runner.outputs.text.markdown import inline, table
 
 MAX_CHARACTERS = 65_536
@@ -64,7 +65,7 @@ def _findings_table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def _explanation(difference: Difference) -> str:
-    return f"{phrases.caption(difference)} {_capitalized(phrases.describe_rule(difference))}."
+    return phrases.explain(difference)
 
 
 def _warnings(difference: Difference) -> Iterator[str]:
@@ -90,7 +91,7 @@ def _bounded_list(lines: Iterable[str], noun: str) -> Iterator[str]:
 
 def _replies(difference: Difference, room: int) -> Iterator[str]:
     """Yield the changed replies that fit, then a note on how many do not."""
-    heading = f"### {_capitalized(phrases.count_replies(difference))}"
+    heading = f"### {capitalized(phrases.count_replies(difference))}"
     yield heading
     room -= len(heading) + 100  # for the note
     different = [
@@ -138,7 +139,3 @@ def _escape_piece(text: str) -> str:
     """Escape a piece of text for one line; blanks at its ends are kept as one space."""
     inner = inline(text)
     return f"{' ' * text[:1].isspace()}{inner}{' ' * (text[-1:].isspace() and bool(inner))}"
-
-
-def _capitalized(text: str) -> str:
-    return text[:1].upper() + text[1:]

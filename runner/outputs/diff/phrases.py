@@ -8,7 +8,9 @@ from runner.analysis.diff import Difference, DiffFinding, RunHistory, Side
 from runner.analysis.measures import FAILURES, Measure, Unit
 from runner.analysis.replies import ReplyChange, ReplySimilarity, ReplyTally
 from runner.analysis.verdict import UndecidedReason, Verdict
-from runner.outputs.text.figures import MISSING, count, rate, seconds
+from runner.outputs.text.figures import MISSING, rate, seconds
+from runner.outputs.text.labels import name_question
+from runner.outputs.text.language import BilingualText, _, capitalized, clauses, join, listed, plural
 from runner.pricing.money import write_amount
 
 FINDING_HEADINGS = ("measure", "base", "new", "new/base", "p", "n", "verdict")
@@ -31,9 +33,9 @@ HISTORY_CAPTION = (
 )
 
 
-def caption(difference: Difference) -> str:
-    """Return what the columns of the findings mean."""
-    return CAPTION if difference.history is None else HISTORY_CAPTION
+def caption(difference: Difference) -> BilingualText:
+    """Return the sentences that explain the columns of the findings."""
+    return _(CAPTION) if difference.history is None else _(HISTORY_CAPTION)
 
 
 def headline(difference: Difference) -> str:
@@ -42,12 +44,14 @@ def headline(difference: Difference) -> str:
     order = {verdict: at for at, verdict in enumerate(Verdict)}
     sorted_findings = sorted(difference.findings, key=lambda finding: order[finding.verdict])
     counts = Counter(name_verdict(finding, paired=difference.paired) for finding in sorted_findings)
-    parts = ", ".join(f"{n} {word}" for word, n in counts.items())
+    parts = listed(_("{n} {verdict}", n=n, verdict=word) for word, n in counts.items())
     worst = next(finding for finding in difference.findings if finding.verdict is difference.verdict)
-    return f"{name_verdict(worst, paired=difference.paired)}: {parts} ({count(rows, 'row')})"
+    verdict = name_verdict(worst, paired=difference.paired)
+    one, many = "{verdict}: {parts} ({n} row)", "{verdict}: {parts} ({n} rows)"
+    return plural(rows, one, many, verdict=verdict, parts=parts)
 
 
-_BETWEEN_TARGETS = {
+BETWEEN_TARGETS = {
     Unit.SECONDS: ("slower", "faster"),
     Unit.CHARACTERS_PER_SECOND: ("slower", "faster"),
     Unit.MONEY: ("dearer", "cheaper"),
@@ -60,50 +64,59 @@ def name_verdict(finding: DiffFinding, *, paired: bool) -> str:
 
     Of two targets, or two places, neither is the earlier one: the second is slower or faster than the first.
     """
-    words = _BETWEEN_TARGETS.get(finding.measure.unit) if paired else None
+    words = BETWEEN_TARGETS.get(finding.measure.unit) if paired else None
     words = ("failing more", "failing less") if words and finding.measure is FAILURES else words
     if words is None or finding.verdict not in {Verdict.REGRESSED, Verdict.IMPROVED}:
-        return finding.verdict.value
-    return words[finding.verdict is Verdict.IMPROVED]
+        return _(finding.verdict.value)
+    return _(words[finding.verdict is Verdict.IMPROVED])
 
 
 def describe_simulated(difference: Difference) -> str | None:
     """Return a warning of simulated figures, to follow the word "simulated"; None if the figures are real."""
     if not difference.simulated:
         return None
-    return "the built-in simulator answered; nothing here is said about any provider."
+    return _("the built-in simulator answered; nothing here is said about any provider.")
 
 
 def describe_sides(difference: Difference) -> tuple[str, str]:
     """Return what base and new stand for."""
-    history = difference.history
+    history, new = difference.history, _describe_side(difference.new)
     base = _describe_side(difference.base) if history is None else _describe_history(history, difference.base.suite)
-    return f"base: {base}", f"new: {_describe_side(difference.new)}"
+    return _("base: {side}", side=base), _("new: {side}", side=new)
 
 
-def _describe_history(history: RunHistory, suite: str) -> str:
-    span = f", comparable ones from {history.since} to {history.until}" if history.since else ""
-    left_out = ", ".join(f"{n:,} {reason}" for reason, n in history.left_out.items())
-    return (
-        f"{count(history.runs, 'run')} before it in {history.folder}, suite {suite}{span}"
-        f"{f'; left out: {left_out}' if left_out else ''}"
-    )
+def _describe_history(history: RunHistory, suite: str) -> BilingualText:
+    parts = [
+        plural(
+            history.runs,
+            "{n} run before it in {folder}, suite {suite}",
+            "{n} runs before it in {folder}, suite {suite}",
+            folder=history.folder,
+            suite=suite,
+        )
+    ]
+    if history.since is not None:
+        parts.append(_("comparable ones from {since} to {until}", since=history.since, until=history.until))
+    if history.left_out:
+        reasons = listed(_("{n} {verdict}", n=f"{n:,}", verdict=_(reason)) for reason, n in history.left_out.items())
+        parts.append(_("left out: {runs}", runs=reasons))
+    return clauses(parts)
 
 
 def _describe_side(side: Side) -> str:
-    run = f"run {side.run_id}, suite {side.suite}, {side.started_at}"
+    run = _("run {run}, suite {suite}, {started}", run=side.run_id, suite=side.suite, started=side.started_at)
     if side.place:
-        return f"from {side.place}, in {run}"
-    return f"{side.target} in {run}" if side.target else run
+        return _("from {place}, in {run}", place=side.place, run=run)
+    return _("{target} in {run}", target=side.target, run=run) if side.target else run
 
 
 def describe_pairing(difference: Difference) -> str:
     """Return whether pairs within one run are compared, two runs that drift may separate, or a run with many."""
     if difference.history is not None:
-        return "with a history: what differs from run to run anyway is no change; each run counts once"
+        return _("with a history: what differs from run to run anyway is no change; each run counts once")
     if difference.paired:
-        return "within one run, in pairs of one round: what drifted, drifted for both"
-    return "across two runs, the weaker comparison: drift between them cannot be told from a change"
+        return _("within one run, in pairs of one round: what drifted, drifted for both")
+    return _("across two runs, the weaker comparison: drift between them cannot be told from a change")
 
 
 def describe_rule(difference: Difference) -> str:
@@ -111,16 +124,31 @@ def describe_rule(difference: Difference) -> str:
     rule = difference.rule
     tests = sum(finding.tested for finding in difference.findings)
     if difference.history is not None:
-        return (
-            f"a change is reported only if it is significant at {100 * rule.alpha:g} % after Holm over "
-            f"{count(tests, 'test')}, by Student's prediction of one further run, and at least "
-            f"{100 * rule.min_effect:g} % (failures {100 * rule.min_failure_rise:g} points)"
+        return _(
+            "a change is reported only if it is significant at {alpha} % after Holm over all rows of enough runs, by "
+            "Student's prediction of one further run, and at least {effect} % (failures {failures} points)",
+            alpha=f"{100 * rule.alpha:g}",
+            effect=f"{100 * rule.min_effect:g}",
+            failures=f"{100 * rule.min_failure_rise:g}",
         )
-    holm = f" after Holm over {count(tests, 'test')}" if tests else ""
-    return (
-        f"a change is reported only if it is significant at {100 * rule.alpha:g} %{holm}, "
-        f"surely at least {100 * rule.min_effect:g} % (as measured, failures {100 * rule.min_failure_rise:g} "
-        f"points, slow requests {100 * rule.min_slow_rise:g}), and beyond the clock's error"
+    holm = plural(tests, " after Holm over {n} test", " after Holm over {n} tests") if tests else ""
+    return _(
+        "a change is reported only if it is significant at {alpha} %{holm}, surely at least {effect} % (as measured, "
+        "failures {failures} points, slow requests {slow}), and beyond the clock's error",
+        alpha=f"{100 * rule.alpha:g}",
+        holm=holm,
+        effect=f"{100 * rule.min_effect:g}",
+        failures=f"{100 * rule.min_failure_rise:g}",
+        slow=f"{100 * rule.min_slow_rise:g}",
+    )
+
+
+def explain(difference: Difference) -> str:
+    """Return the sentences that explain the columns of the findings, and the rule."""
+    return _(
+        "{caption} {rule}.",
+        caption=_(CAPTION if difference.history is None else HISTORY_CAPTION),
+        rule=capitalized(describe_rule(difference)),
     )
 
 
@@ -148,7 +176,8 @@ def finding_cells(finding: DiffFinding, *, paired: bool) -> tuple[str, ...]:
 
 def _measure_label(finding: DiffFinding) -> str:
     """Return a measure's name, that of a cost with its currency: `cost, CNY`."""
-    return finding.measure.label + (f", {finding.currency}" if finding.currency else "")
+    label = _(finding.measure.label)
+    return _("{measure}, {currency}", measure=label, currency=finding.currency) if finding.currency else label
 
 
 def write_level(measure: Measure, value: float) -> str:
@@ -206,57 +235,109 @@ def _is_of_history(finding: DiffFinding) -> bool:
 # Undecided rows
 
 
-def describe_doubt(finding: DiffFinding, difference: Difference) -> str | None:  # noqa: PLR0911 -- a case per reason
+def describe_doubt(finding: DiffFinding, difference: Difference) -> str | None:  # noqa: PLR0911, C901 -- a case per reason
     """Return why a finding is undecided, and what would decide it; None for a finding with a verdict."""
     decision = finding.decision
-    unit = "request" if finding.measure is FAILURES else "round"
-    is_paired = difference.paired and unit == "round"
-    sides = "" if is_paired else " on each side" if finding.n[0] == finding.n[1] else " on the smaller side"
-    present = f"{count(finding.units, unit)}{sides}"
-    needed = f"{count(decision.needed, unit)}{'' if is_paired else ' on each side'}" if decision.needed else ""
-    option = " (--repeat)" if unit == "round" else ""
+    is_rounds = finding.measure is not FAILURES
+    present, needed = _count_units(finding, difference), _count_needed(finding, difference)
+    option = _(" (--repeat)") if is_rounds else ""
+    least = f"{100 * difference.rule.min_effect:g}"
     match decision.reason:
+        case UndecidedReason.TOO_FEW if not needed:
+            return _("{present} cannot be significant, whatever they show", present=present)
         case UndecidedReason.TOO_FEW:
-            enough = f"; about {needed} should be enough{option}" if needed else ""
-            return f"{present} cannot be significant, whatever they show{enough}"
+            return _(
+                "{present} cannot be significant, whatever they show; about {needed} should be enough{option}",
+                present=present,
+                needed=needed,
+                option=option,
+            )
         case UndecidedReason.UNREACHABLE:
-            return (
+            return _(
                 "cannot be decided: divided by all tests, the level is below any p-value; compare fewer targets or rows"
             )
         case UndecidedReason.SPELLS:
-            return (
+            return _(
                 "inconclusive: slow spells last longer than a round; more rounds spread over a longer time would decide"
             )
         case UndecidedReason.SIZE:
-            least = f"{100 * difference.rule.min_effect:g} %"
-            return f"changed by more than chance, not surely by {least}; about {needed} should be enough{option}"
+            return _(
+                "changed by more than chance, not surely by {least} %; about {needed} should be enough{option}",
+                least=least,
+                needed=needed,
+                option=option,
+            )
         case UndecidedReason.NOISY:
-            return f"inconclusive with {present}; about {needed} should be enough{option}"
+            return _(
+                "inconclusive with {present}; about {needed} should be enough{option}",
+                present=present,
+                needed=needed,
+                option=option,
+            )
         case UndecidedReason.CLOCK:
             floor = write_level(finding.measure, finding.floor or 0)
-            return f"the change is within the clock error, {floor}; see `compare calibrate`"
+            return _("the change is within the clock error, {floor}; see `compare calibrate`", floor=floor)
         case UndecidedReason.BORDERLINE:
-            return "too close to the minimum effect to resolve"
+            return _("too close to the minimum effect to resolve")
         case UndecidedReason.FEW_RUNS | UndecidedReason.USUAL:
             return _describe_history_doubt(finding)
         case None:
             return None
 
 
-def _describe_history_doubt(finding: DiffFinding) -> str:
+def _describe_history_doubt(finding: DiffFinding) -> BilingualText:
     """Return that there are too few runs, or in which range runs fall anyway, and which change would be found."""
     measure, usual = finding.measure, finding.usual
     if usual is None or finding.detectable is None:
-        return (
-            f"{count(finding.units, 'comparable run')} before it since the last change of the figure; what runs vary "
-            f"by is known from {finding.decision.needed} on"
+        return plural(
+            finding.units,
+            "{n} comparable run since the last change of the figure; what runs vary by is known from {least} on",
+            "{n} comparable runs since the last change of the figure; what runs vary by is known from {least} on",
+            least=finding.decision.needed,
         )
-    ends = f"{write_level(measure, usual.low)} to {write_level(measure, usual.high)}"
-    if measure is FAILURES:
-        found = f"a share of {write_level(measure, finding.detectable)}"
-    else:
-        found = f"a change of {100 * (finding.detectable - 1):+.0f} %"
-    return f"no change that {count(finding.units, 'run')} could tell: usual {ends}; {found} is found in 9 of 10 runs"
+    found = (
+        _("a share of {share}", share=write_level(measure, finding.detectable))
+        if measure is FAILURES
+        else _("a change of {change} %", change=f"{100 * (finding.detectable - 1):+.0f}")
+    )
+    return plural(
+        finding.units,
+        "no change that {n} run could tell: usual {low} to {high}; {found} is found in 9 of 10 runs",
+        "no change that {n} runs could tell: usual {low} to {high}; {found} is found in 9 of 10 runs",
+        low=write_level(measure, usual.low),
+        high=write_level(measure, usual.high),
+        found=found,
+    )
+
+
+def _count_units(finding: DiffFinding, difference: Difference) -> BilingualText:
+    """Return how many rounds or requests a finding rests on, and on which side, where it is not of pairs of a run."""
+    if finding.measure is not FAILURES and difference.paired:
+        return _count_rounds(finding.units)
+    counted = _count_either(finding.units, finding)
+    if finding.n[0] == finding.n[1]:
+        return _("{units} on each side", units=counted)
+    return _("{units} on the smaller side", units=counted)
+
+
+def _count_needed(finding: DiffFinding, difference: Difference) -> BilingualText | None:
+    """Return how many rounds or requests should decide; None where that is not known."""
+    needed = finding.decision.needed
+    if not needed:
+        return None
+    if finding.measure is not FAILURES and difference.paired:
+        return _count_rounds(needed)
+    return _("{units} on each side", units=_count_either(needed, finding))
+
+
+def _count_either(number: int, finding: DiffFinding) -> BilingualText:
+    if finding.measure is FAILURES:
+        return plural(number, "{n} request", "{n} requests")
+    return _count_rounds(number)
+
+
+def _count_rounds(number: int) -> BilingualText:
+    return plural(number, "{n} round", "{n} rounds")
 
 
 def describe_doubts(difference: Difference, target: str) -> Iterator[str]:
@@ -265,8 +346,11 @@ def describe_doubts(difference: Difference, target: str) -> Iterator[str]:
     for finding in difference.findings:
         reason = describe_doubt(finding, difference) if finding.target == target else None
         if reason:
-            measures.setdefault(reason, []).append(finding.measure.label)
-    yield from (f"undecided {', '.join(labels)}: {reason}" for reason, labels in measures.items())
+            measures.setdefault(reason, []).append(_(finding.measure.label))
+    yield from (
+        _("undecided {measures}: {reason}", measures=listed(labels), reason=reason)
+        for reason, labels in measures.items()
+    )
 
 
 def describe_this_run(finding: DiffFinding) -> str | None:
@@ -274,18 +358,36 @@ def describe_this_run(finding: DiffFinding) -> str | None:
     claim = finding.this_run
     if claim is None:
         return None
-    interval = f" [{_ratio(claim.interval.low)}, {_ratio(claim.interval.high)}]" if claim.interval else ""
-    questions = "this question" if claim.questions == 1 else f"these {claim.questions} questions"
-    is_more, label = claim.change > 1, finding.measure.label
-    if finding.measure.unit is Unit.SECONDS:
-        change, figure = f"was {'slower' if is_more else 'faster'}", f"{label} {_ratio(claim.change)}x"
-    else:
-        fewer = "fewer" if finding.measure.unit is Unit.CHARACTERS_PER_SECOND else "less"
-        change, figure = f"had {'more' if is_more else fewer} {label}", f"{_ratio(claim.change)}x"
-    return (
-        f"in this run, on {questions}, {finding.target} {change} in {claim.agreeing} of {count(claim.pairs, 'pair')} "
-        f"({figure}{interval}, p {write_p(claim.p)}); whether that holds at another time is not known"
+    figure = _("{n}x", n=_ratio(claim.change))
+    ends = f" [{_ratio(claim.interval.low)}, {_ratio(claim.interval.high)}]" if claim.interval else ""
+    return _(
+        "in this run, on {questions}, {target} {change} in {pairs} ({figure}, p {p}); "
+        "whether that holds at another time is not known",
+        questions=plural(claim.questions, "this question", "these {n} questions"),
+        target=finding.target,
+        change=_describe_direction(finding.measure, is_more=claim.change > 1),
+        pairs=plural(claim.pairs, "{agreeing} of {n} pair", "{agreeing} of {n} pairs", agreeing=claim.agreeing),
+        figure=_name_figure(finding.measure, figure + ends),
+        p=write_p(claim.p),
     )
+
+
+def _describe_direction(measure: Measure, *, is_more: bool) -> BilingualText:
+    if measure.unit is Unit.SECONDS:
+        return _("was slower") if is_more else _("was faster")
+    label = _(measure.label)
+    if is_more:
+        return _("had more {measure}", measure=label)
+    if measure.unit is Unit.CHARACTERS_PER_SECOND:
+        return _("had fewer {measure}", measure=label)
+    return _("had less {measure}", measure=label)
+
+
+def _name_figure(measure: Measure, figure: BilingualText) -> BilingualText:
+    """Return a ratio with the name of its measure, where the sentence has not named it."""
+    if measure.unit is not Unit.SECONDS:
+        return figure
+    return _("{measure} {figure}", measure=_(measure.label), figure=figure)
 
 
 def describe_this_runs(difference: Difference) -> Iterator[str]:
@@ -299,28 +401,32 @@ def describe_this_runs(difference: Difference) -> Iterator[str]:
 def count_replies(difference: Difference) -> str:
     """Count the questions by how alike their replies are: `replies: 3 same, 1 changed`."""
     if difference.history is not None:
-        return "replies: not compared with those of many runs"
+        return _("replies: not compared with those of many runs")
     counts = Counter(change.similarity for change in difference.replies)
-    return "replies: " + (", ".join(f"{counts[each]} {each}" for each in ReplySimilarity if counts[each]) or "none")
+    parts = [_("{n} {verdict}", n=counts[each], verdict=_(each.value)) for each in ReplySimilarity if counts[each]]
+    return _("replies: {counts}", counts=listed(parts) if parts else _("none"))
 
 
 def question_label(change: ReplyChange) -> str:
     """Return a question's name: its case, and the turn from the second on."""
-    return change.case if change.turn == 1 else f"{change.case} · turn {change.turn}"
+    return name_question(change.case, change.turn)
 
 
 def describe_reply_change(change: ReplyChange) -> str:
     """Return how the replies of base and new compare, in figures."""
-    shared = "" if change.shared is None else f", {100 * change.shared:.0f} % of words shared"
-    return f"{change.similarity}{shared}; base {_describe_tally(change.base)}; new {_describe_tally(change.new)}"
+    parts = [_("base {tally}", tally=_describe_tally(change.base)), _("new {tally}", tally=_describe_tally(change.new))]
+    how = _(change.similarity.value)
+    if change.shared is not None:
+        how = _("{how}, {share} % of words shared", how=how, share=f"{100 * change.shared:.0f}")
+    return join(_("; "), [how, *parts])
 
 
-def _describe_tally(tally: ReplyTally) -> str:
+def _describe_tally(tally: ReplyTally) -> BilingualText:
     parts = [f"n {tally.n}"]
     if tally.agreement is not None and tally.n > 1:
-        parts.append(f"{100 * tally.agreement:.0f} % alike")
+        parts.append(_("{share} % alike", share=f"{100 * tally.agreement:.0f}"))
     if tally.length is not None:
-        parts.append(count(round(tally.length), "character"))
+        parts.append(plural(round(tally.length), "{n} character", "{n} characters"))
     parts += [f"{reason} {times}" for reason, times in tally.finish_reasons.items()]
-    parts += [count(tally.refusals, "refusal")] if tally.refusals else []
-    return ", ".join(parts)
+    parts += [plural(tally.refusals, "{n} refusal", "{n} refusals")] if tally.refusals else []
+    return listed(parts)

@@ -4,8 +4,7 @@ from runner.analysis.change_points import ChangePoint
 from runner.analysis.intervals import Interval
 from runner.analysis.measures import Better, Measure
 from runner.analysis.run_series import RunSeries
-from runner.outputs.text.figures import count
-from runner.outputs.text.language import BilingualText, _, join
+from runner.outputs.text.language import BilingualText, _, clauses, plural
 
 
 def describe_place(level: float, usual: Interval | None) -> str:
@@ -30,7 +29,7 @@ def describe_change(series: RunSeries, change: ChangePoint) -> BilingualText:
         low=_share(change.interval.low),
         high=_share(change.interval.high),
         p=f"{change.p:.2g}",
-        before=count(change.before, "run"),
+        before=plural(change.before, "{n} run", "{n} runs"),
         after=change.after,
         company=_describe_company(series, change),
     )
@@ -43,7 +42,7 @@ def _describe_company(series: RunSeries, change: ChangePoint) -> BilingualText:
     ]
     if not others:
         return _("nothing else that runs tell changed with it")
-    return _("with it changed {what}", what=join("; ", others))
+    return _("with it changed {what}", what=clauses(others))
 
 
 def _share(ratio: float) -> str:
@@ -65,5 +64,5 @@ def describe_left_out(series: RunSeries) -> BilingualText | None:
         "questions than most",
         target=series.target,
         measure=_(series.measure.label),
-        runs=count(series.left_out, "run"),
+        runs=plural(series.left_out, "{n} run", "{n} runs"),
     )

@@ -11,7 +11,7 @@ from runner.analysis.word_diff import DiffPiece, WordChange, marked_words
 from runner.outputs.diff import phrases
 from runner.outputs.report.reply import shorten
 from runner.outputs.text.figures import MISSING
-from runner.outputs.text.language import _, plural
+from runner.outputs.text.language import _, plural, said
 
 MAX_REPLIES = 200
 MAX_CHARACTERS = 20_000
@@ -91,16 +91,15 @@ def compose_comparison(difference: Difference) -> ComparisonSection:
         if change.similarity in {ReplySimilarity.CHANGED, ReplySimilarity.REWORDED}
     ]
     more = len(changed) - MAX_REPLIES
-    rule = phrases.describe_rule(difference)
     return ComparisonSection(
         headline=phrases.headline(difference),
         kind=_kind_of_verdict(difference.verdict),
         simulated=phrases.describe_simulated(difference),
-        warnings=difference.warnings,
+        warnings=tuple(map(said, difference.warnings)),
         sides=(*phrases.describe_sides(difference), phrases.describe_pairing(difference)),
         this_run=tuple(phrases.describe_this_runs(difference)),
         targets=tuple(_compared_targets(difference)),
-        caption=f"{phrases.caption(difference)} {rule[:1].upper()}{rule[1:]}.",
+        caption=phrases.explain(difference),
         count=phrases.count_replies(difference),
         replies=tuple(map(_changed_reply, changed[:MAX_REPLIES])),
         left_out=plural(more, "{n} more changed reply is not shown.", "{n} more changed replies are not shown.")
@@ -145,11 +144,11 @@ def _delta(finding: DiffFinding) -> FigureDelta:
         text: str = _("{change} points", change=f"{change:+.1f}".replace("+0.0", "0").replace("-0.0", "0"))
     else:
         change = 100 * (finding.change - 1)
-        text = f"{change:+.0f} %" if abs(change) < 999.5 else f"{finding.change:.1f}x"
-        text = "0 %" if abs(change) < 0.5 else text
+        text = _("{n} %", n=f"{change:+.0f}") if abs(change) < 999.5 else _("{n}x", n=f"{finding.change:.1f}")
+        text = _("{n} %", n="0") if abs(change) < 0.5 else text
     arrow = "→" if abs(change) < 0.5 else "↑" if change > 0 else "↓"
     decided = {Verdict.REGRESSED, Verdict.IMPROVED} if finding.measure.better is not Better.NEITHER else set()
-    return FigureDelta(f"{arrow} {text}", _kind_of_verdict(finding.verdict) if finding.verdict in decided else "same")
+    return FigureDelta(f"{arrow} " + text, _kind_of_verdict(finding.verdict) if finding.verdict in decided else "same")
 
 
 def _changed_reply(change: ReplyChange) -> ChangedReply:

@@ -131,7 +131,7 @@ function tally() {
   const counts = [...data.columns.keys(), ...Object.keys(VERDICTS)].map((choice) => [choice, 0]);
   const count = new Map(counts);
   for (const { choice } of votes.values()) count.set(choice, count.get(choice) + 1);
-  return [...count].map(([choice, n]) => ({ choice: data.columns[choice] ?? choice, votes: n }));
+  return [...count].map(([choice, n]) => ({ choice: words.targets[choice] ?? choice, votes: n }));
 }
 
 function drawTally() {

@@ -25,7 +25,8 @@
 
   /* Return the marks of a drawing with their texts, in the coordinates of its viewBox. */
   function readMarks(svg) {
-    const texts = JSON.parse(svg.closest("figure").querySelector(".readings").textContent);
+    const readings = JSON.parse(svg.closest("figure").querySelector(".readings").textContent);
+    const texts = readings[document.documentElement.lang];
     const marks = [];
     const add = (path, owner, left, top) => {
       const points = pointsOf(path.getAttribute("d"));

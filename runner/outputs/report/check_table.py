@@ -8,8 +8,9 @@ from runner.analysis.run_results import Run
 from runner.checks.finding import CheckVerdict
 from runner.outputs.report.comparison_grid import name_target
 from runner.outputs.report.reply import shorten
-from runner.outputs.text.figures import count
-from runner.outputs.text.language import _
+from runner.outputs.text.figures import whole_percent
+from runner.outputs.text.labels import describe_outcome
+from runner.outputs.text.language import _, listed, plural, said
 
 MAX_CASES = 200
 MAX_REASONS = 100
@@ -31,6 +32,7 @@ class CheckLink:
 class CheckCell:
     """One case and target: the verdict, how many repeats passed, and the checks that did not."""
 
+    kind: CheckVerdict
     verdict: str
     icon: str
     counts: str
@@ -51,6 +53,8 @@ class CheckReason:
 
     check: str
     why: str
+    error: str | None
+    """The message behind a failed request, which is not ours."""
     failed: bool
     count: int
     places: str
@@ -91,7 +95,7 @@ def tabulate_checks(run: Run, number: int, of: int) -> CheckTable | None:
         rows=tuple(
             CheckRow(case, tuple(found.get((case, target)) for target in targets)) for case in cases[:MAX_CASES]
         ),
-        reasons=tuple(_reason(*key, *reasons[key]) for key in place),
+        reasons=tuple(_reason(key, *reasons[key]) for key in place),
         left_out=tuple(left_out),
     )
 
@@ -99,16 +103,23 @@ def tabulate_checks(run: Run, number: int, of: int) -> CheckTable | None:
 def _rate(cells: Sequence[CheckedCell]) -> str:
     passed = sum(cell.passed for cell in cells)
     n = passed + sum(cell.failed for cell in cells)
-    return _("{share} ({k} of {n})", share=f"{passed / n:.0%}", k=f"{passed:,}", n=f"{n:,}") if n else _("none decided")
+    return (
+        _("{share} ({k} of {n})", share=whole_percent(passed / n), k=f"{passed:,}", n=f"{n:,}")
+        if n
+        else _("none decided")
+    )
 
 
-ReasonKey = tuple[str, bool, str]
-"""A check's name, whether it failed or is undecided, and why."""
+ReasonKey = tuple[str, bool, str, str | None]
+"""A check's name, whether it failed or is undecided, why, and the message behind a failed request."""
 
 
 def _key(fault: CheckFault) -> ReasonKey:
-    name = _("request") if fault.check == REQUEST else fault.check
-    return name, fault.verdict is CheckVerdict.FAILED, fault.why
+    is_failed = fault.verdict is CheckVerdict.FAILED
+    if fault.check != REQUEST:
+        return fault.check, is_failed, said(fault.why), None
+    outcome, _behind, error = fault.why.partition(": ")
+    return _("request"), is_failed, describe_outcome(outcome), error or None
 
 
 def _cell(
@@ -117,7 +128,7 @@ def _cell(
     links = {key[0]: CheckLink(key[0], place.get(key)) for fault in faults for key in [_key(fault)]}
     shown = () if verdict is CheckVerdict.PASSED else tuple(links.values())
     counts = _("{k} of {n}", k=f"{passed:,}", n=f"{n:,}")
-    return CheckCell(verdict.value, ICONS[verdict], counts, shown)
+    return CheckCell(verdict, _(verdict.value), ICONS[verdict], counts, shown)
 
 
 def _collect_reasons(cells: Sequence[tuple[str, Sequence[CheckFault]]]) -> dict[ReasonKey, tuple[int, list[str]]]:
@@ -130,9 +141,10 @@ def _collect_reasons(cells: Sequence[tuple[str, Sequence[CheckFault]]]) -> dict[
     return dict(sorted(reasons.items(), key=lambda item: not item[0][1]))
 
 
-def _reason(check: str, failed: bool, why: str, times: int, places: Sequence[str]) -> CheckReason:
+def _reason(key: ReasonKey, times: int, places: Sequence[str]) -> CheckReason:
+    check, failed, why, error = key
     more = len(places) - MAX_PLACES_NAMED
-    rest = _(", and {n} more", n=count(more, "cell")) if more > 0 else ""
-    return CheckReason(
-        check, shorten(why, MAX_REASON_CHARACTERS), failed, times, ", ".join(places[:MAX_PLACES_NAMED]) + rest
-    )
+    rest = plural(more, ", and {n} more cell", ", and {n} more cells") if more > 0 else ""
+    named = listed(places[:MAX_PLACES_NAMED]) + rest
+    told = None if error is None else shorten(error, MAX_REASON_CHARACTERS)
+    return CheckReason(check, shorten(why, MAX_REASON_CHARACTERS), told, failed, times, named)

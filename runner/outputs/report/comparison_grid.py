@@ -13,6 +13,8 @@ from runner.analysis.summary import TargetSummary
 from runner.analysis.target_figures import TargetFigures, target_figures
 from runner.checks.finding import CheckVerdict
 from runner.core.events import TIMED
+from runner.outputs.text.labels import name_in_words, name_question
+from runner.outputs.text.language import BilingualText
 
 FAILED_CHECKS = "failed_checks"
 """A cell of the rows that are shown; it is no column of results."""
@@ -37,6 +39,11 @@ class TargetColumn:
     def label(self) -> str:
         """The heading of the column: the target and, where there are several runs, its run."""
         return str(self.summary.target)
+
+    @property
+    def name(self) -> BilingualText:
+        """The heading in words: `label` is its key everywhere."""
+        return name_in_words(self.summary.target)
 
 
 def target_columns(runs: Sequence[Run]) -> tuple[TargetColumn, ...]:
@@ -89,7 +96,7 @@ class GridTurn:
     @property
     def label(self) -> str:
         """The case and, from the second turn on, the turn."""
-        return self.case if self.turn == 1 else f"{self.case} · turn {self.turn}"
+        return name_question(self.case, self.turn)
 
     @property
     def repeats(self) -> list[int]:

@@ -178,6 +178,7 @@ function drawText(article, turn, column, position) {
   if (text === null || !(state.raw || compared)) return;
   const written = element("div", compared ? "written" : "written source");
   written.dir = "auto";
+  written.lang = rendered?.lang ?? "";
   written.append(...(compared ? marked(base, text) : [text]));
   article.append(written);
 }

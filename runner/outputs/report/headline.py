@@ -10,7 +10,7 @@ from runner.outputs.report.comparison_grid import TargetColumn
 from runner.outputs.report.ranking import DurationRanking, LeaderComparison, RankedTarget
 from runner.outputs.text.figures import times
 from runner.outputs.text.labels import describe_outcome
-from runner.outputs.text.language import BilingualText, _, join, other_of, plural
+from runner.outputs.text.language import _, capitalized, clauses, listed, plural
 
 MAX_FAILED_NAMED = 3
 
@@ -135,22 +135,22 @@ def _describe_scope(ranking: DurationRanking, run: Run) -> str:
     )  # each level of a sweep has the rounds of --repeat
     more = _("`--repeat {n}` would", n=ceil(needed / levels)) if needed else _("more rounds would")
     if comparisons and all(each.is_slower for each in comparisons):
-        return _("{asked}: more than chance and drift between rounds explain.", asked=_capitalize(asked))
+        return _("{asked}: more than chance and drift between rounds explain.", asked=capitalized(asked))
     if comparisons and all(each.is_behind or each.is_equal for each in comparisons):
-        return _("{asked}, so this holds for this run; {more} rule out drift.", asked=_capitalize(asked), more=more)
+        return _("{asked}, so this holds for this run; {more} rule out drift.", asked=capitalized(asked), more=more)
     if not comparisons:
-        return _("{asked}.", asked=_capitalize(asked))
+        return _("{asked}.", asked=capitalized(asked))
     if all(each.needed is None and not each.is_slower for each in comparisons):
-        return _("{asked}.", asked=_capitalize(asked))
+        return _("{asked}.", asked=capitalized(asked))
     if not all(is_lead(each) for each in comparisons):
         return plural(
             rounds,
             "{asked} does not settle every pair; {more} tell more.",
             "{asked} do not settle every pair; {more} tell more.",
-            asked=_capitalize(asked),
+            asked=capitalized(asked),
             more=more,
         )
-    return _("{asked}: too few to be sure; {more} settle it.", asked=_capitalize(asked), more=more)
+    return _("{asked}: too few to be sure; {more} settle it.", asked=capitalized(asked), more=more)
 
 
 def describe_span(run: Run) -> str | None:
@@ -167,11 +167,6 @@ def write_span(span_s: float) -> str:
     return _("{n} min", n=round(span_s / 60)) if span_s < 5400 else _("{n} h", n=f"{span_s / 3600:.1f}")
 
 
-def _capitalize(text: str) -> BilingualText:
-    other = other_of(text)
-    return BilingualText(text[:1].upper() + text[1:], other[:1].upper() + other[1:])
-
-
 # What failed
 
 
@@ -183,7 +178,7 @@ def _describe_failed(columns: Sequence[TargetColumn]) -> str | None:
     if len(failed) > MAX_FAILED_NAMED:
         rest = sum(each.summary.failed for each in failed[MAX_FAILED_NAMED:])
         parts.append(_("{n} more, of {targets} targets", n=rest, targets=len(failed) - MAX_FAILED_NAMED))
-    return _("Failed: {parts}.", parts=join("; ", parts))
+    return _("Failed: {parts}.", parts=clauses(parts))
 
 
 def _list_failed(columns: Sequence[TargetColumn]) -> Iterator[str]:
@@ -193,6 +188,6 @@ def _list_failed(columns: Sequence[TargetColumn]) -> Iterator[str]:
             "{k} of {n} requests to {target} ({kinds})",
             k=f"{summary.failed:,}",
             n=f"{summary.n:,}",
-            target=column.label,
-            kinds=join(", ", map(describe_outcome, summary.failures)),
+            target=column.name,
+            kinds=listed(map(describe_outcome, summary.failures)),
         )

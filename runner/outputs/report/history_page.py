@@ -6,13 +6,13 @@ from functools import partial
 from itertools import groupby
 
 from runner.analysis.run_series import RunSeries
-from runner.outputs.charts import PageChart, draw_variants
+from runner.outputs.charts import PageChart, draw_for_page
 from runner.outputs.charts.canvas import Canvas
 from runner.outputs.charts.history import FEWEST_HOURS, draw_history, draw_hours
 from runner.outputs.diff.phrases import write_level
 from runner.outputs.history.phrases import describe_change, describe_left_out, describe_place
 from runner.outputs.text.figures import MISSING, interval_ends
-from runner.outputs.text.language import _, plural
+from runner.outputs.text.language import _, labelled, plural
 from runner.storage.stored_summary import StoredRun
 
 MOST_LISTED = 500
@@ -52,8 +52,10 @@ class SuiteHistory:
     changes: tuple[tuple[str, str | None], ...]
     """Sentences on changes, each with where the page of its first run is."""
     notes: tuple[str, ...]
-    charts: tuple[PageChart, ...]
-    hours: tuple[PageChart, ...]
+    charts: tuple[tuple[str, PageChart], ...]
+    """Headings and charts over time."""
+    hours: tuple[tuple[str, PageChart], ...]
+    """Headings and charts of the hours of the day."""
     runs: tuple[ListedRun, ...]
     more: str | None
 
@@ -121,16 +123,17 @@ def _compose_suite(number: int, series: list[RunSeries], hrefs: Mapping[str, str
     )
 
 
-def _draw(prefix: str, series: RunSeries, place: int) -> Iterator[PageChart]:
+def _draw(prefix: str, series: RunSeries, place: int) -> Iterator[tuple[str, PageChart]]:
     """Yield the chart over time, and that of the hours if there is one."""
     for kind, draw in (("time", draw_history), ("hours", draw_hours)):
-        chart = draw_variants(
+        chart = draw_for_page(
             lambda own, canvas, draw=draw: draw(series, own, canvas, place),  # type: ignore[misc]
             f"{prefix}-{kind}",
             partial(Canvas),
         )
         if chart is not None:
-            yield chart
+            heading = labelled(_(series.measure.label), series.target)
+            yield (labelled(_("Hours of the day"), heading) if kind == "hours" else heading), chart
 
 
 def _line(series: RunSeries) -> SeriesLine:

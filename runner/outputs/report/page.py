@@ -15,7 +15,6 @@ from runner.outputs.report.comparison_grid import (
     Replies,
     TargetColumn,
     grid_turns,
-    name_run,
     name_target,
     read_replies,
     target_columns,
@@ -29,8 +28,7 @@ from runner.outputs.report.sampling import cut_to_fit, sample_turns
 from runner.outputs.report.summary_table import PageSummary, describe_columns, tabulate_targets
 from runner.outputs.text.checks import describe_checks
 from runner.outputs.text.escape import printable
-from runner.outputs.text.figures import count
-from runner.outputs.text.language import _, join
+from runner.outputs.text.language import _, clauses, join, labelled, plural, sentences
 from runner.outputs.text.remarks import (
     advise_on,
     describe_failure,
@@ -108,7 +106,7 @@ class ReportPage:
     @property
     def labels(self) -> tuple[str, ...]:
         """The headings of the columns."""
-        return tuple(column.label for column in self.columns)
+        return tuple(column.name for column in self.columns)
 
     @property
     def chart_names(self) -> tuple[str, ...]:
@@ -159,7 +157,7 @@ def compose_report(runs: Sequence[Run], difference: Difference | None = None) ->
         caption=describe_columns(runs[0].percents),
         failures=failures,
         remarks=(*more, *_sentences(runs, remarks)),
-        checks=join("; ", _sentences(runs, _count_checks)) or None,
+        checks=clauses(_sentences(runs, _count_checks)) or None,
         check_tables=tuple(table for table in tables if table),
         charts=tuple(draw_page_charts(runs)),
         baseline=compose_comparison(difference) if difference else None,
@@ -172,7 +170,8 @@ def compose_report(runs: Sequence[Run], difference: Difference | None = None) ->
 
 
 def _describe_start(run: Run) -> str:
-    return _("run") + f" {run.header.run_id}, {run.header.started_at[:19].replace('T', ' ')}"
+    started = run.header.started_at[:19].replace("T", " ")
+    return _("run {run}, {started}", run=run.header.run_id, started=started)
 
 
 def _wants_replies_first(runs: Sequence[Run]) -> bool:
@@ -184,15 +183,13 @@ def _wants_replies_first(runs: Sequence[Run]) -> bool:
 
 def _sentences(runs: Sequence[Run], describe: Callable[[Run], Sequence[str]]) -> list[str]:
     """Return the sentences on each run; where there are several runs, each begins with the run's name."""
-    described = [(name_run(number, len(runs)), describe(run)) for number, run in enumerate(runs, start=1)]
-    return [
-        join(": ", (name, sentence)) if name else sentence for name, sentences in described for sentence in sentences
-    ]
+    described = [(_("run {n}", n=number), describe(run)) for number, run in enumerate(runs, start=1)]
+    return [labelled(name, each) if len(runs) > 1 else each for name, told in described for each in told]
 
 
 def _join_sentences(runs: Sequence[Run], describe: Callable[[Run], str | None]) -> str | None:
     """Return the sentence on each run that has one, joined; None if there is none."""
-    return " ".join(_sentences(runs, lambda run: [sentence] if (sentence := describe(run)) else [])) or None
+    return sentences(_sentences(runs, lambda run: [sentence] if (sentence := describe(run)) else [])) or None
 
 
 def _shown_failures(runs: Sequence[Run]) -> tuple[tuple[ShownFailure, ...], list[str]]:
@@ -207,7 +204,8 @@ def _shown_failures(runs: Sequence[Run]) -> tuple[tuple[ShownFailure, ...], list
         for each in run.failures
     ]
     more = len(found) - MAX_FAILURES
-    return tuple(found[:MAX_FAILURES]), [f"{count(more, 'more kind')} of failure, in results.csv"] if more > 0 else []
+    one, many = "{n} more kind of failure, in results.csv", "{n} more kinds of failure, in results.csv"
+    return tuple(found[:MAX_FAILURES]), [plural(more, one, many)] if more > 0 else []
 
 
 def _count_checks(run: Run) -> list[str]:

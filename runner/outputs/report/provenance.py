@@ -6,7 +6,7 @@ from typing import NamedTuple
 from runner.analysis.calibration import ClockError
 from runner.analysis.measured_target import describe_vantages
 from runner.analysis.run_results import Run
-from runner.outputs.text.language import _
+from runner.outputs.text.language import _, clauses, listed
 from runner.outputs.text.remarks import describe_clock_error, describe_worker_clocks
 from runner.storage.journal import Header
 
@@ -27,37 +27,43 @@ def _facts(run: Run) -> Iterator[tuple[str, str | None]]:
     header = run.header
     yield "run", header.run_id
     yield "started", header.started_at
-    yield "suite", f"{header.path or header.suite}, digest {header.short_digest}"
-    yield "asked", f"{len(run.measured):,} of {header.planned} requests"
+    yield "suite", _("{suite}, digest {digest}", suite=header.path or header.suite, digest=header.short_digest)
+    yield "asked", _("{n} of {planned} requests", n=f"{len(run.measured):,}", planned=header.planned)
     yield "from each of", describe_vantages(header.vantages)
-    yield "cases", f"only {', '.join(header.case_patterns)}" if header.case_patterns else None
+    yield "cases", _("only {cases}", cases=listed(header.case_patterns)) if header.case_patterns else None
     yield "repeat", None if header.repeat is None else str(header.repeat)
-    yield "order", f"{header.order}{_describe_release(header)}, seed {header.seed}"
+    yield "order", listed([header.order, *_describe_release(header), _("seed {n}", n=header.seed)])
     yield "load", _describe_load(run)
     yield "machine", header.platform
-    yield "versions", ", ".join(f"{name} {version}" for name, version in header.versions.items())
+    yield "versions", listed(f"{name} {version}" for name, version in header.versions.items())
     yield "clock", _describe_clocks(run)
 
 
-_RELEASES = {"together": ", targets of a case together", "mixed": ", before and after a resumption not alike"}
+RELEASES = {"together": "targets of a case together", "mixed": "before and after a resumption not alike"}
 
 
-def _describe_release(header: Header) -> str:
+def _describe_release(header: Header) -> list[str]:
     """Return how lanes kept together, where the load does not say it."""
-    return _RELEASES.get(header.release or "", "")
+    release = RELEASES.get(header.release or "")
+    return [] if release is None else [_(release)]
 
 
 def _describe_load(run: Run) -> str:
     header = run.header
-    lanes = [] if header.concurrency is None else [f"concurrency {header.concurrency}"]
-    return ", ".join([*lanes, *(f"{name} {value}" for name, value in header.load.items())])
+    lanes = [] if header.concurrency is None else [_("concurrency {n}", n=header.concurrency)]
+    return listed([*lanes, *(f"{name} {value}" for name, value in header.load.items())])
 
 
 def _describe_clocks(run: Run) -> str:
     clocks = [_describe_own_clock(run.clock_error)] if run.clock_error else []
     clocks += describe_worker_clocks(run.cluster)
-    return "; ".join(clocks) or "not calibrated; compare calibrate tells how far it is off"
+    return clauses(clocks) if clocks else _("not calibrated; compare calibrate tells how far it is off")
 
 
 def _describe_own_clock(error: ClockError) -> str:
-    return f"TTFT off by {describe_clock_error(error)}, n {error.n}, {error.calibrated_at[:10]}"
+    return _(
+        "TTFT off by {error}, n {n}, {date}",
+        error=describe_clock_error(error),
+        n=error.n,
+        date=error.calibrated_at[:10],
+    )

@@ -15,7 +15,7 @@ from runner.outputs.diff.phrases import describe_doubt, describe_this_run, write
 from runner.outputs.report.comparison_grid import TargetColumn
 from runner.outputs.text.figures import MISSING, interval_ends, seconds, times
 from runner.outputs.text.labels import describe_outcome
-from runner.outputs.text.language import _, join
+from runner.outputs.text.language import _, labelled, listed, said
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ class _RankedColumn:
     def rank(self, slowest: float, comparison: LeaderComparison | None) -> RankedTarget:
         """Return the column's place in the ranking."""
         return RankedTarget(
-            label=self.column.label,
+            label=self.column.name,
             place=self.place,
             median=seconds(self.median.value),
             interval=interval_ends(self.median.interval, seconds),
@@ -190,10 +190,10 @@ def _rank(
     return DurationRanking(
         duration=duration,
         places=(first.rank(slowest, None), *behind),
-        unranked=tuple(UnrankedTarget(column.label, at, _describe_absence(column, duration)) for at, column in missing),
+        unranked=tuple(UnrankedTarget(column.name, at, _describe_absence(column, duration)) for at, column in missing),
         doubts=(
-            *_describe_doubts([other.column.label for other in others], comparisons),
-            *dict.fromkeys(warning for comparison in comparisons for warning in comparison.warnings),
+            *_describe_doubts([other.column.name for other in others], comparisons),
+            *dict.fromkeys(said(warning) for comparison in comparisons for warning in comparison.warnings),
         ),
     )
 
@@ -204,7 +204,7 @@ def _describe_absence(column: TargetColumn, duration: RankedDuration) -> str:
         return _("no request was sent")
     if summary.timed:
         return _("no reply has as many") if duration.column == COLUMN else _("no reply was streamed")
-    kinds = join(", ", map(describe_outcome, summary.failures or summary.other_outcomes))
+    kinds = listed(map(describe_outcome, summary.failures or summary.other_outcomes))
     if not summary.failed:
         return _("no request was finished: {kinds}", kinds=kinds)
     if summary.failed < summary.n:
@@ -217,10 +217,10 @@ def _describe_doubts(labels: Sequence[str], comparisons: Sequence[LeaderComparis
     columns: dict[str, list[str]] = {}
     for label, comparison in zip(labels, comparisons, strict=True):
         if comparison.why:
-            columns.setdefault(f"{comparison.verdict}: {comparison.why}", []).append(label)
+            columns.setdefault(labelled(comparison.verdict, comparison.why), []).append(label)
     if len(columns) == 1:
         return tuple(columns)
-    return tuple(f"{', '.join(of_reason)}: {reason}" for reason, of_reason in columns.items())
+    return tuple(labelled(listed(of_reason), reason) for reason, of_reason in columns.items())
 
 
 def _compare(
@@ -241,7 +241,7 @@ def _compare(
     try:
         difference = test(first.run, str(first.target), str(other.target), rule)
     except CompareError as error:
-        return replace(counted, verdict=_("not tested"), why=str(error))
+        return replace(counted, verdict=_("not tested"), why=said(str(error)))
     return _judge(counted, difference, duration)
 
 

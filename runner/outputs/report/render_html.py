@@ -15,10 +15,11 @@ from runner.analysis.run_results import Run
 from runner.analysis.run_series import RunSeries
 from runner.outputs.report.baseline import compose_comparison
 from runner.outputs.report.history_page import HistoryPage, compose_history
-from runner.outputs.report.page import compose_report
+from runner.outputs.report.page import ReportPage, compose_report
+from runner.outputs.report.reply_language import language_of_text
 from runner.outputs.text.escape import printable
 from runner.outputs.text.figures import count
-from runner.outputs.text.language import LANGUAGES, BilingualText, _, in_language, other_of, plural
+from runner.outputs.text.language import BilingualText, _, in_language, other_of, plural, sentences
 
 _SCRIPTS = ("before_paint", "language", "charts", "word_diff", "grid", "columns", "blind_vote")
 _HISTORY_SCRIPTS = ("before_paint", "language", "charts")
@@ -29,42 +30,48 @@ _BREAKS = re.compile(r"(?<=[/\\_:?&=#+,@-])(?=[^/\\_:?&=#+,@\s-])|(?<=\.)(?=[^\W
 def write_report(runs: Sequence[Run], difference: Difference | None = None, language: str | None = None) -> str:
     """Return the HTML page of one run, or of several side by side; with a comparison of the run, it stands on top.
 
-    A button of the page switches between its language and the other one. Without a language it is written in English,
-    and opens in the one of the reader's browser.
+    A button of the page switches between its language and the other one. Without a language it is written in that of
+    this process's locale.
     """
-    with in_language(language or LANGUAGES[0]):
-        return _render_report(runs, difference, is_chosen=language is not None)
+    with in_language(language):
+        return _render_report(runs, difference)
 
 
-def _render_report(runs: Sequence[Run], difference: Difference | None, *, is_chosen: bool) -> str:
+def _render_report(runs: Sequence[Run], difference: Difference | None) -> str:
     page = compose_report(runs, difference)
     # The number of columns cannot be in a style attribute: the policy allows none.
     style = _asset("style.css") + Markup("#grid {{ --columns: {} }}\n").format(len(page.columns))
     scripts = {name: _asset(f"{name}.js") for name in _SCRIPTS}
     policy = _policy(style, scripts.values())
     template = _environment().get_template("page.html.j2")
-    words, code = _script_words(), _("en")
     return template.render(
         page=page,
         style=style,
         scripts=scripts,
         policy=policy,
-        words={code: words, code.other: {name: text.other for name, text in words.items()}},
-        languages=_languages(is_chosen=is_chosen),
+        words=_script_words(page),
+        languages=_page_languages(),
     )
 
 
-_LANGUAGE_NAMES = {"en": "English", "zh-CN": "中文"}
+def _page_languages() -> dict[str, str]:
+    """Return the codes of the page's two languages, and what each is called in itself."""
+    code, name = _("en"), _("English")
+    return {"here": str(code), "there": code.other, "name": str(name), "other_name": name.other}
 
 
-def write_comparison(difference: Difference, language: str = LANGUAGES[0]) -> str:
-    """Return the HTML page of a comparison: figures with their changes, and the replies that changed."""
+def write_comparison(difference: Difference, language: str | None = None) -> str:
+    """Return the HTML page of a comparison: figures with their changes, and the replies that changed.
+
+    Its languages are those of a report.
+    """
     with in_language(language):
         return _render_comparison(difference)
 
 
 def _render_comparison(difference: Difference) -> str:
     style = _asset("style.css")
+    scripts = {name: _asset(f"{name}.js") for name in ("before_paint", "language")}
     return (
         _environment()
         .get_template("difference.html.j2")
@@ -72,8 +79,9 @@ def _render_comparison(difference: Difference) -> str:
             section=compose_comparison(difference),
             title=difference.new.suite,
             style=style,
-            policy=_policy(style, ()),
-            languages={"here": str(_("en"))},
+            scripts=scripts,
+            policy=_policy(style, scripts.values()),
+            languages=_page_languages(),
         )
     )
 
@@ -84,34 +92,40 @@ def write_history(series: Sequence[RunSeries], hrefs: Mapping[str, str], languag
     Args:
         series: at least one; those of one suite are neighbours.
         hrefs: id of a run -> the address of its page, relative to this one.
-        language: that of the page; None for English that opens in the one of the reader's browser.
+        language: that of the page; None for that of this process's locale.
 
     """
-    with in_language(language or LANGUAGES[0]):
-        return _render_history(compose_history(series, hrefs), is_chosen=language is not None)
+    with in_language(language):
+        return _render_history(compose_history(series, hrefs))
 
 
-def _render_history(page: HistoryPage, *, is_chosen: bool) -> str:
+def _render_history(page: HistoryPage) -> str:
     style = _asset("style.css")
     scripts = {name: _asset(f"{name}.js") for name in _HISTORY_SCRIPTS}
-    template = _environment().get_template("history.html.j2")
-    return template.render(
-        page=page,
-        style=style,
-        scripts=scripts,
-        policy=_policy(style, scripts.values()),
-        languages=_languages(is_chosen=is_chosen),
+    return (
+        _environment()
+        .get_template("history.html.j2")
+        .render(
+            page=page,
+            style=style,
+            scripts=scripts,
+            policy=_policy(style, scripts.values()),
+            languages=_page_languages(),
+        )
     )
 
 
-def _languages(*, is_chosen: bool) -> dict[str, object]:
-    """Return what a page's switch of languages needs."""
-    code = _("en")
-    return {"here": str(code), "there": code.other, "name": _LANGUAGE_NAMES[code.other], "chosen": is_chosen}
+def _script_words(page: ReportPage) -> dict[str, dict[str, object]]:
+    """Return the texts of the scripts in each of the page's languages, with the targets' names."""
+    code, words = _("en"), _script_texts()
+    labels = [printable(name) for name in page.labels], [printable(other_of(name)) for name in page.labels]
+    return {
+        str(code): {**words, "targets": labels[0]},
+        code.other: {**{name: text.other for name, text in words.items()}, "targets": labels[1]},
+    }
 
 
-def _script_words() -> dict[str, BilingualText]:
-    """Return the texts of the scripts."""
+def _script_texts() -> dict[str, BilingualText]:
     return {
         "shown": _("{shown} shown"),
         "shown_of": _("{shown} of {all} shown"),
@@ -142,37 +156,59 @@ def _environment() -> Environment:
         finalize=_make_printable,
     )
     environment.filters.update(
-        count=count, markup=Markup, thousands="{:,}".format, code=_mark_code, name=_break_name, names=_break_names
+        count=count,
+        markup=Markup,
+        thousands="{:,}".format,
+        code=_mark_code,
+        name=_break_name,
+        names=_break_names,
+        tongue=language_of_text,
     )
-    environment.globals.update(_=_, plural=plural, attribute=_attribute, inside=_inside, other_of=other_of)
+    environment.globals.update(
+        _=_, plural=plural, sentences=sentences, attribute=_attribute, inside=_inside, other=_other
+    )
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}
     return environment
 
 
 def _mark_code(text: str) -> Markup:
     """Return a sentence in which what stands between backticks is code."""
+    return _both_marked(_mark_code_of(str(text)), _mark_code_of(other_of(text)))
+
+
+def _mark_code_of(text: str) -> Markup:
     parts = printable(text).split("`")
     marked = [Markup("<code>{}</code>").format(part) if at % 2 else escape(part) for at, part in enumerate(parts)]
-    without_marks = BilingualText(text, other_of(text).replace("`", ""))
-    return _in_both(without_marks, Markup("").join(marked) if len(parts) % 2 else escape(printable(text)))
+    return Markup("").join(marked) if len(parts) % 2 else escape(printable(text))
 
 
 def _break_name(name: str) -> Markup:
     """Return a name that a browser may break behind separators only."""
-    if other_of(name) != name:
-        return _in_both(name, escape(name))
-    parts = _BREAKS.split(printable(name))
-    return Markup('<bdi class="breakable">{}</bdi>').format(Markup("<wbr>").join(parts))
+    return _both_marked(_break_name_of(str(name)), _break_name_of(other_of(name)))
+
+
+def _break_name_of(name: str) -> Markup:
+    return Markup('<bdi class="breakable">{}</bdi>').format(Markup("<wbr>").join(_BREAKS.split(printable(name))))
 
 
 def _break_names(sentence: str, names: Sequence[str]) -> Markup:
     """Return a sentence in which names can be broken like names."""
+    here = _break_names_of(str(sentence), [str(name) for name in names])
+    return _both_marked(here, _break_names_of(other_of(sentence), list(map(other_of, names))))
+
+
+def _break_names_of(sentence: str, names: Sequence[str]) -> Markup:
     found = re.compile("|".join(re.escape(name) for name in sorted(names, key=len, reverse=True)) or "(?!)")
     parts, at = [], 0
     for match in found.finditer(sentence):
-        parts += [escape(printable(sentence[at : match.start()])), _break_name(match[0])]
+        parts += [escape(printable(sentence[at : match.start()])), _break_name_of(match[0])]
         at = match.end()
-    return _in_both(sentence, Markup("").join([*parts, escape(printable(sentence[at:]))]))
+    return Markup("").join([*parts, escape(printable(sentence[at:]))])
+
+
+def _both_marked(here: Markup, there: Markup) -> Markup:
+    """Return marked text, with its form in the other language in a template, which is not shown, for the switch."""
+    return here if here == there else Markup("<span data-swap>{}<template>{}</template></span>").format(here, there)
 
 
 def _make_printable(value: object) -> object:
@@ -193,6 +229,12 @@ def _in_both(text: str, shown: Markup) -> Markup:
 def _attribute(name: str, text: str) -> Markup:
     """Return an attribute whose text is in both languages."""
     return Markup('{0}="{1}" data-other-{0}="{2}"').format(name, printable(text), printable(other_of(text)))
+
+
+def _other(text: str) -> Markup:
+    """Return the attribute that holds a text's form in the other language, of an element that can hold no other."""
+    other = printable(other_of(text))
+    return Markup("") if other == printable(text) else Markup(' data-other="{}"').format(other)
 
 
 def _inside(text: str) -> Markup:

@@ -11,9 +11,9 @@ from runner.core.events import TIMED, Outcome
 from runner.outputs.report.comparison_grid import FAILED_CHECKS, has_failed
 from runner.outputs.report.safe_html import safe_html
 from runner.outputs.text.escape import printable
-from runner.outputs.text.figures import count, rate, seconds
+from runner.outputs.text.figures import rate, seconds
 from runner.outputs.text.labels import describe_flag, describe_row
-from runner.outputs.text.language import BilingualText, _, join
+from runner.outputs.text.language import BilingualText, _, labelled, listed, plural
 from runner.pricing.money import write_amount
 
 
@@ -63,15 +63,23 @@ def _shortened(cell: Cell, characters: int) -> str | None:
 def shorten(text: str, characters: int) -> str:
     """Make a text printable and cut it to a length; a text that was cut ends with a note."""
     more = len(text) - characters
-    return printable(text) if more <= 0 else f"{printable(text[:characters])}…\n\n[{count(more, 'more character')}]"
+    if more <= 0:
+        return _printable(text)
+    note = plural(more, "[{n} more character]", "[{n} more characters]")
+    return f"{printable(text[:characters])}…\n\n" + note
+
+
+def _printable(text: str) -> str:
+    shown = printable(text)
+    return BilingualText(shown, printable(text.other)) if isinstance(text, BilingualText) else shown
 
 
 def describe_ending(row: Row) -> str:
     """Return in a line how a reply ended and, if it was timed, how long it took."""
     if row["outcome"] not in TIMED:
-        return f"{describe_row(row)}: {row['error']}" if row["error"] else describe_row(row)
+        return labelled(describe_row(row), str(row["error"])) if row["error"] else describe_row(row)
     ended = [] if row["outcome"] == Outcome.OK else [describe_row(row)]
-    return ", ".join([*ended, *_times(row), *(["simulated"] if row["simulated"] else [])]) or "ok"
+    return listed([*ended, *_times(row), *([_("simulated")] if row["simulated"] else [])]) or _("ok")
 
 
 def _facts(row: Row) -> Iterator[str]:
@@ -98,7 +106,7 @@ def _times(row: Row) -> Iterator[str]:
     if isinstance(row["total_s"], float) and row["outcome"] in TIMED:
         yield _("total {time}", time=seconds(row["total_s"]))
     if isinstance(row["output_tps"], float):
-        yield f"{rate(row['output_tps'])} tokens/s"
+        yield _("{rate} tokens/s", rate=rate(row["output_tps"]))
 
 
 def _tokens(row: Row) -> Iterator[str]:
@@ -110,7 +118,7 @@ def _tokens(row: Row) -> Iterator[str]:
     }
     counts = [_fill(name, count) for column, name in names.items() if isinstance(count := row[column], int) and count]
     if counts:
-        yield _("tokens {counts}", counts=join(", ", counts))
+        yield _("tokens {counts}", counts=listed(counts))
 
 
 def _fill(text: BilingualText, number: int) -> BilingualText:

@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import TypeVar
 
 from runner.outputs.report.comparison_grid import GridTurn, Replies
-from runner.outputs.text.figures import count
+from runner.outputs.text.language import _, plural
 
 MAX_REPLIES = 2_000
 """A page of this many opens in a second or two."""
@@ -16,9 +16,6 @@ MAX_BYTES = 5_000_000
 
 MAX_CHARACTERS = 60_000
 """The characters of one reply."""
-
-_ELSEWHERE = "in the run's results.csv and journal.jsonl"
-
 
 Item = TypeVar("Item")
 
@@ -52,7 +49,12 @@ def cut_to_fit(replies: Replies) -> TextCut:
     texts = _reply_texts(replies)
     characters = _characters_that_fit(texts)
     longer = sum(len(text) > characters for text in texts)
-    sentence = f"{count(longer, 'text')} cut at {characters:,} characters; whole {_ELSEWHERE}."
+    sentence = plural(
+        longer,
+        "{n} text cut at {characters} characters; whole in the run's results.csv and journal.jsonl.",
+        "{n} texts cut at {characters} characters; whole in the run's results.csv and journal.jsonl.",
+        characters=f"{characters:,}",
+    )
     return TextCut(characters, (sentence,) if longer else ())
 
 
@@ -111,9 +113,20 @@ def _describe_repeats(turns: Sequence[GridTurn], fewer: Sequence[GridTurn]) -> s
     most, shown = (max((len(turn.repeats) for turn in each), default=0) for each in (turns, fewer))
     if shown == most:
         return None
-    return f"{shown} of up to {most:,} repeats of each turn are shown, spread evenly; all are {_ELSEWHERE}."
+    return _(
+        "{shown} of up to {most} repeats of each turn are shown, spread evenly; all are in the run's results.csv and "
+        "journal.jsonl.",
+        shown=shown,
+        most=f"{most:,}",
+    )
 
 
 def _describe_cases(turns: Sequence[GridTurn], kept: Sequence[GridTurn]) -> str | None:
     every, shown = (len({turn.case for turn in each}) for each in (turns, kept))
-    return None if shown == every else f"{shown:,} of {every:,} cases are shown, spread evenly; all are {_ELSEWHERE}."
+    if shown == every:
+        return None
+    return _(
+        "{shown} of {all} cases are shown, spread evenly; all are in the run's results.csv and journal.jsonl.",
+        shown=f"{shown:,}",
+        all=f"{every:,}",
+    )

@@ -6,13 +6,17 @@ from decimal import Decimal
 from functools import partial
 
 from runner.analysis.diff import Difference
+from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.summary import Statistic
 from runner.analysis.target_figures import TargetFigures
+from runner.analysis.variants import group_variants
 from runner.core.percentiles import name_extreme, name_percentile, smallest_sample
 from runner.outputs.report.baseline import FigureDelta, deltas_of
 from runner.outputs.report.comparison_grid import TargetColumn
 from runner.outputs.text.figures import MISSING, interval_ends, percent, rate, seconds
-from runner.outputs.text.language import _, join
+from runner.outputs.text.labels import name_in_words
+from runner.outputs.text.language import _, listed
+from runner.outputs.text.variants import describe_settings
 from runner.pricing.money import write_amount
 
 
@@ -40,11 +44,15 @@ class SummaryRow:
     place: int
     simulated: bool
     cells: tuple[SummaryCell, ...]
+    model: str | None = None
+    """The model of several variants whose first row this is; None for all other rows."""
+    settings: str | None = None
+    """The parameters that a variant sets."""
 
 
 @dataclass(frozen=True, slots=True)
 class PageSummary:
-    """Headings and rows, the fastest target first, those without a figure last."""
+    """Headings and rows, the fastest target first, those without a figure last; variants of a model are together."""
 
     headings: tuple[str, ...]
     rows: tuple[SummaryRow, ...]
@@ -63,24 +71,42 @@ def tabulate_targets(
         for heading, measure, read in _readers(columns, percents)
     ]
     found = [(heading, cells) for heading, cells in read_all if any(cell != EMPTY for cell in cells)]
-    order = sorted(range(len(columns)), key=lambda at: _rank(columns[at].figures))
-    return PageSummary(
-        headings=tuple(heading for heading, _ in found),
-        rows=tuple(
-            SummaryRow(columns[at].label, at, columns[at].summary.simulated, tuple(cells[at] for _, cells in found))
-            for at in order
-        ),
-    )
+    rows = [
+        SummaryRow(columns[at].name, at, columns[at].summary.simulated, tuple(cells[at] for _, cells in found), *more)
+        for at, *more in _in_order(columns)
+    ]
+    return PageSummary(tuple(heading for heading, _ in found), tuple(rows))
+
+
+def _in_order(columns: Sequence[TargetColumn]) -> Iterator[tuple[int, str | None, str | None]]:
+    """Yield the place of each row, the heading above it, and the settings below its name.
+
+    The variants of a model stand in the suite's order, where its fastest would stand.
+    """
+    models, ranks = [_model_of(column) for column in columns], [_rank(column.figures) for column in columns]
+    best: dict[MeasuredTarget | None, tuple[tuple[bool, float], int]] = {}
+    for at, (model, rank) in enumerate(zip(models, ranks, strict=True)):
+        if model is not None:
+            best[model] = min(best.get(model, (rank, at)), (rank, at))
+    headed = set[MeasuredTarget | None]()
+    for at in sorted(range(len(columns)), key=lambda at: (best.get(models[at], (ranks[at], at)), at)):
+        model, settings = models[at], columns[at].run.header.variants.get(columns[at].target.name)
+        heading = None if model is None or model in headed else name_in_words(model)
+        headed.add(model)
+        yield at, heading, None if settings is None else describe_settings(settings)
+
+
+def _model_of(column: TargetColumn) -> MeasuredTarget | None:
+    """Return the model of which a column has one of several variants; None for any other column."""
+    groups = group_variants(column.run.targets, column.run.header.variants)
+    found = (group.model for group in groups if column.target in group.variants.values())
+    return next((replace(model, run=column.summary.target.run) for model in found), None)
 
 
 def describe_columns(percents: Sequence[float]) -> str:
     """Return the sentences that explain the summary's columns."""
-    needs = join(
-        ", ",
-        (
-            _("{name} needs {n} requests", name=name_percentile(each), n=f"{smallest_sample(each):,}")
-            for each in percents
-        ),
+    needs = listed(
+        _("{name} needs {n} requests", name=name_percentile(each), n=f"{smallest_sample(each):,}") for each in percents
     )
     tails = _(" Others are by nearest rank: {needs}; below that the extreme stands in, by name.", needs=needs)
     return (

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from runner.analysis.checks import REQUEST, CheckedCell, CheckFault
 from runner.checks.finding import CheckVerdict
 from runner.outputs.text.figures import MISSING, count
-from runner.outputs.text.language import _, join, plural
+from runner.outputs.text.language import _, listed, plural
 from runner.outputs.text.summary import TextTable
 
 
@@ -18,12 +18,12 @@ def describe_checks(cells: Sequence[CheckedCell]) -> str:
         "{k} of {n} cell (case × target) passed their checks",
         "{k} of {n} cells (case × target) passed their checks",
     )
-    parts = [plural(len(cells), one, many, k=passed)]
+    parts: list[str] = [plural(len(cells), one, many, k=passed)]
     if counts[CheckVerdict.FAILED]:
         parts.append(_("{n} failed", n=f"{counts[CheckVerdict.FAILED]:,}"))
     if counts[CheckVerdict.UNDECIDED]:
         parts.append(_("{n} not decided", n=f"{counts[CheckVerdict.UNDECIDED]:,}"))
-    return join(", ", parts)
+    return listed(parts)
 
 
 def tabulate_cells(cells: Sequence[CheckedCell]) -> TextTable:

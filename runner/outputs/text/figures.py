@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from runner.outputs.text.language import BilingualText, _, other_of
+
 if TYPE_CHECKING:  # they bring numpy and pandas, and the progress of a run needs this module
     from runner.analysis.intervals import Interval
     from runner.analysis.summary import Statistic
@@ -40,7 +42,8 @@ def times(factor: float | None) -> str:
     """Format a ratio: `2.9x`, `1.24x`, `35x`."""
     if factor is None:
         return MISSING
-    return f"{factor:.2f}x" if factor < 1.995 else f"{factor:.1f}x" if factor < 9.95 else f"{factor:.0f}x"
+    number = f"{factor:.2f}" if factor < 1.995 else f"{factor:.1f}" if factor < 9.95 else f"{factor:.0f}"
+    return _("{n}x", n=number)
 
 
 def interval_ends(interval: "Interval | None", write: Callable[[float | None], str]) -> str | None:
@@ -48,13 +51,22 @@ def interval_ends(interval: "Interval | None", write: Callable[[float | None], s
     if interval is None:
         return None
     low, high = write(interval.low), write(interval.high)
+    return BilingualText(_join_ends(low, high), _join_ends(other_of(low), other_of(high)))
+
+
+def _join_ends(low: str, high: str) -> str:
     unit = high.partition(" ")[2]
     return f"{low.removesuffix(f' {unit}') if unit else low}–{high}"
 
 
 def percent(share: float | None) -> str:
     """Format a share: `4.0 %`."""
-    return MISSING if share is None else f"{100 * share:.1f} %"
+    return MISSING if share is None else _("{n} %", n=f"{100 * share:.1f}")
+
+
+def whole_percent(share: float) -> str:
+    """Format a share without decimals: `4%`."""
+    return f"{share:.0%}"
 
 
 def count(number: int, noun: str, plural: str | None = None) -> str:

@@ -1,8 +1,9 @@
 """Words for outcomes and flags, as people read them."""
 
+from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.result_columns import Row
 from runner.core.events import Outcome
-from runner.outputs.text.language import _
+from runner.outputs.text.language import BilingualText, _, labelled, listed
 
 OUTCOMES = {
     Outcome.OK: "ok",
@@ -37,7 +38,7 @@ FLAGS = {
     "filling": "sent before the load was steady, and left out of latencies",
     "finish_reasons_differ": "two finish_reasons came; the one that says more is kept",
     "headed_thinking": "text between headings in plain words, such as Granite's, was taken for reasoning",
-    "invalid_utf8": "some bytes were no UTF-8 and were replaced",
+    "invalid_utf8": "some bytes were not UTF-8 and were replaced",
     "message_differs": "a whole message came behind its pieces and differs from them; the pieces are kept",
     "no_answer": "the reply ended well and holds no answer, at most reasoning",
     "no_tool_call": "the reply says that it ended for a tool call and holds none",
@@ -46,11 +47,13 @@ FLAGS = {
     "provider_cost": "the cost is what the provider says it charged",
     "reads_paused": "the reply came faster than this machine could decode it, which made the server wait",
     "reasoning_is_answer": "the reasoning and the answer are the same text",
+    "reasoning_summary": "the reasoning came as what the API calls a summary",
     "refusal": "the model said, in a field of its own, that it will not answer",
     "repeated_reply": "a last piece repeated all before it and was dropped",
     "retired_model": "the provider has retired this model's name",
     "several_choices": "more than one reply came; the first is shown",
     "skipped_data": "some events could not be read and were skipped",
+    "summarised_reasoning": "a summary of the reasoning was streamed, so no speed in tokens is given",
     "think_tag_in_answer": "a think tag stands in the answer, which may hold reasoning",
     "tokens_from_total": "output tokens were taken from the total, which alone counts the thinking",
     "tokens_in_doubt": "the counts contradict the text or each other, so no speed in tokens is given",
@@ -65,14 +68,35 @@ FLAGS = {
 def describe_outcome(outcome: str, error_type: str | None = None, http_status: int | None = None) -> str:
     """Return how a request ended, with the kind of failure and the HTTP status if they are known."""
     status = None if http_status is None or http_status == 200 else f"HTTP {http_status}"
-    details = ", ".join(detail for detail in (error_type, status) if detail)
+    details = listed(detail for detail in (error_type, status) if detail)
     words = _(OUTCOMES[Outcome(outcome)])
-    return words + f" ({details})" if details else words
+    return _("{what} ({details})", what=words, details=details) if details else words
+
+
+def name_question(case: str, turn: int) -> str:
+    """Return the name of a question: its case and, from the second turn on, the turn."""
+    return case if turn == 1 else _("{case} · turn {turn}", case=case, turn=turn)
+
+
+def name_request(case: str, turn: int, repeat: int) -> str:
+    """Return the name of a request: `sum`, `sum · turn 2 · repeat 3`."""
+    question = name_question(case, turn)
+    return question if repeat == 1 else _("{question} · repeat {repeat}", question=question, repeat=repeat)
+
+
+def name_in_words(target: MeasuredTarget) -> BilingualText:
+    """Return the name of a target, with its place and its run where it has them, as people read it."""
+    name = BilingualText(target.name, target.name)
+    if target.place is not None:
+        name = _("{target} from {place}", target=name, place=target.place)
+    if target.run is not None:
+        name = _("{target} · {run}", target=name, run=_("run {n}", n=target.run.removeprefix("run ")))
+    return name
 
 
 def describe_flag(flag: str) -> str:
     """Return a flag with its meaning; a flag of a later version, which has no sentence here, is returned alone."""
-    return f"{flag}: {FLAGS[flag]}" if flag in FLAGS else flag
+    return labelled(flag, _(FLAGS[flag])) if flag in FLAGS else flag
 
 
 def describe_row(row: Row) -> str:

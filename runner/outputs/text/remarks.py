@@ -6,10 +6,11 @@ from runner.analysis.calibration import ClockError
 from runner.analysis.cost import TargetCost, price_of
 from runner.analysis.run_results import Run
 from runner.analysis.summary import ConnectionSummary, Failure, TargetSummary
-from runner.analysis.workers import ClusterSummary, WorkerSummary
+from runner.analysis.workers import ClusterSummary, LostWorker, WorkerSummary
 from runner.core.hints import hint_for
-from runner.outputs.text.figures import count, milliseconds, percent, rate, seconds, with_interval, with_sample
-from runner.outputs.text.labels import FLAGS, describe_outcome
+from runner.outputs.text.figures import milliseconds, percent, rate, seconds, with_interval, with_sample
+from runner.outputs.text.labels import FLAGS, describe_outcome, name_in_words
+from runner.outputs.text.language import BilingualText, _, clauses, join, labelled, listed, plural, said
 from runner.pricing.money import add_up
 
 MAX_NAMED = 6
@@ -24,10 +25,14 @@ def describe_simulated(run: Run) -> str | None:
     if not run.simulated:
         return None
     if run.header.replay_of is not None:
-        return f"replies recorded in {run.header.replay_of} were played back; no provider was asked."
+        return _("replies recorded in {run} were played back; no provider was asked.", run=run.header.replay_of)
     real = sorted(str(each.target) for each in run.summary if each.n and not each.simulated)
-    subject = f"every target but {', '.join(real)} is" if real else "every target is"
-    return f"{subject} the built-in simulator; its figures say nothing about any provider."
+    if real:
+        return _(
+            "every target but {targets} is the built-in simulator; its figures say nothing about any provider.",
+            targets=listed(real),
+        )
+    return _("every target is the built-in simulator; its figures say nothing about any provider.")
 
 
 def describe_partial(run: Run) -> str | None:
@@ -35,12 +40,20 @@ def describe_partial(run: Run) -> str | None:
     if run.ended:
         return None
     if run.missing:
-        have = "has" if run.missing == 1 else "have"
-        return (
-            f"of {run.header.planned} planned requests {run.missing:,} {have} no record, though the run came to its "
-            "end: lines of its journal are lost or damaged. Take the journal from a backup, or go on with the run"
+        return plural(
+            run.missing,
+            "of {planned} planned requests {n} has no record, though the run came to its end: lines of its journal are "
+            "lost or damaged. Take the journal from a backup, or go on with the run",
+            "of {planned} planned requests {n} have no record, though the run came to its end: lines of its journal "
+            "are lost or damaged. Take the journal from a backup, or go on with the run",
+            planned=run.header.planned,
         )
-    return f"the run is unfinished: {count(len(run.measured), 'request')} of {run.header.planned} planned"
+    return plural(
+        len(run.measured),
+        "the run is unfinished: {n} request of {planned} planned",
+        "the run is unfinished: {n} requests of {planned} planned",
+        planned=run.header.planned,
+    )
 
 
 def remarks(run: Run) -> list[str]:
@@ -59,24 +72,38 @@ def how_it_was_made(run: Run) -> list[str]:
     """Return what was done beside the requests that count, and by what they were measured."""
     warmups = sum(each.warmups for each in run.summary)
     return [
-        *([f"{count(warmups, 'warm-up request')} left out of every figure"] if warmups else []),
+        *([_describe_warmups(warmups)] if warmups else []),
         *_describe_connections(run.connections),
         *_describe_clock(run),
         *describe_workers(run.cluster),
     ]
 
 
+def _describe_warmups(number: int) -> str:
+    return plural(
+        number,
+        "{n} warm-up request left out of every figure",
+        "{n} warm-up requests left out of every figure",
+    )
+
+
 def _describe_stop(run: Run) -> list[str]:
-    sentences = [run.left_out] if run.left_out else []
+    sentences: list[str] = [said(run.left_out)] if run.left_out else []
     if reason := run.stop_reason:
-        sentences.append(reason if reason.startswith("stopped") else f"stopped: {reason}")
+        told = said(reason)
+        sentences.append(told if reason.startswith("stopped") else _("stopped: {reason}", reason=told))
     return sentences
 
 
 def describe_estimates(run: Run) -> list[str]:
     """Return the estimated token rates of targets whose tokens nobody counted."""
     return [
-        f"{each.target}: ~{rate(each.output_tps)} tokens/s, estimated from characters, n {each.n}; none were counted"
+        _(
+            "{target}: ~{rate} tokens/s, estimated from characters, n {n}; none were counted",
+            target=each.target,
+            rate=rate(each.output_tps),
+            n=each.n,
+        )
         for each in run.estimates
     ]
 
@@ -92,7 +119,10 @@ def describe_slow(run: Run) -> str | None:
         for each in run.summary
         if each.slow
     ]
-    return f"requests that took more than twice the median of their question, over all targets: {', '.join(shares)}"
+    return _(
+        "requests that took more than twice the median of their question, over all targets: {shares}",
+        shares=listed(shares),
+    )
 
 
 # Targets
@@ -101,26 +131,35 @@ def describe_slow(run: Run) -> str | None:
 def describe_targets(summaries: Sequence[TargetSummary], told: Collection[str] = ()) -> list[str]:
     """Return what the requests of some targets have in common, with how many of each: cut replies, flags, failures."""
     cut = [f"{each.target} {each.timed - each.ok:,}" for each in summaries if each.timed > each.ok]
-    sentences = [f"cut at the length limit, timed like the others: {name_some(cut)}"] if cut else []
+    sentences: list[str] = []
+    if cut:
+        sentences.append(_("cut at the length limit, timed like the others: {targets}", targets=name_some(cut)))
     for flag in sorted({flag for each in summaries for flag in each.flags} - {*told}):
         rows = [f"{each.target} {each.flags[flag]:,}" for each in summaries if flag in each.flags]
-        meaning = f": {FLAGS[flag]}" if flag in FLAGS else ""
-        sentences.append(f"{flag} ({name_some(rows)}){meaning}")
+        counted = _("{flag} ({targets})", flag=flag, targets=name_some(rows))
+        sentences.append(labelled(counted, _(FLAGS[flag])) if flag in FLAGS else counted)
     adjusted = [_describe_adjusted(each) for each in summaries if each.ttft_adjusted]
-    return sentences + ([f"counting failures as never answered, TTFT: {name_some(adjusted, '; ')}"] if adjusted else [])
+    if adjusted:
+        named = name_some(adjusted, _("; "))
+        sentences.append(_("counting failures as never answered, TTFT: {targets}", targets=named))
+    return sentences
 
 
 def _describe_adjusted(summary: TargetSummary) -> str:
     """Describe TTFT with failures counted as never answered."""
     ranks = summary.ttft_adjusted
-    figures = [f"{each.name} {'never' if each.value is None else seconds(each.value)}" for each in ranks]
-    return f"{summary.target} {', '.join(figures)} (n {ranks[0].n})"
+    figures = [
+        _("{name} never", name=each.name) if each.value is None else f"{each.name} {seconds(each.value)}"
+        for each in ranks
+    ]
+    return _("{target} {figures} (n {n})", target=summary.target, figures=listed(figures), n=ranks[0].n)
 
 
-def name_some(parts: Sequence[str], separator: str = ", ") -> str:
-    """Join parts, and count those beyond the first ones."""
+def name_some(parts: Sequence[str], separator: str | None = None) -> BilingualText:
+    """Join parts, by commas or another separator, and count those beyond the first ones."""
     more = len(parts) - MAX_NAMED
-    return separator.join([*parts[:MAX_NAMED], *([f"{more} more"] if more > 0 else [])])
+    shown = [*parts[:MAX_NAMED], *([_("{n} more", n=more)] if more > 0 else [])]
+    return listed(shown) if separator is None else join(separator, shown)
 
 
 # Connections
@@ -130,12 +169,17 @@ def _describe_connections(opened: Sequence[ConnectionSummary]) -> list[str]:
     """Return one sentence on all connections opened; the phases of several providers are ranges of their medians."""
     if not opened:
         return []
-    connections = f"{count(sum(each.n for each in opened), 'connection')} opened before the first request"
+    n = sum(each.n for each in opened)
+    connections = plural(
+        n, "{n} connection opened before the first request", "{n} connections opened before the first request"
+    )
     names = list(dict.fromkeys(phase for each in opened for phase in each.phases_s))
-    phases = [f"{name} {_range(each.phases_s[name] for each in opened if name in each.phases_s)}" for name in names]
-    who = opened[0].provider if len(opened) == 1 else f"{len(opened)} providers"
-    of = "medians" if len(opened) == 1 else "medians of the fastest to the slowest provider"
-    return [f"{who}: {connections}" + (f" ({', '.join(phases)}, {of})" if phases else "")]
+    phases = [f"{name} " + _range(each.phases_s[name] for each in opened if name in each.phases_s) for name in names]
+    who = opened[0].provider if len(opened) == 1 else _("{n} providers", n=len(opened))
+    of = _("medians") if len(opened) == 1 else _("medians of the fastest to the slowest provider")
+    if not phases:
+        return [labelled(who, connections)]
+    return [labelled(who, _("{connections} ({phases}, {of})", connections=connections, phases=listed(phases), of=of))]
 
 
 # Costs
@@ -153,39 +197,51 @@ def describe_prices(run: Run) -> list[str]:
     targets: dict[str, list[str]] = {}
     for each in run.costs:
         targets.setdefault(_describe_origin(run, each), []).append(str(each.target))
-    return [*_describe_sum(run), *(f"{origin} ({name_some(names)})" for origin, names in targets.items() if origin)]
+    return [
+        *_describe_sum(run),
+        *(
+            _("{what} ({targets})", what=origin, targets=name_some(names))
+            for origin, names in targets.items()
+            if origin
+        ),
+    ]
 
 
 def _describe_sum(run: Run) -> list[str]:
     if len(run.costs) < 2:
         return []
     sums = add_up(each.spent for each in run.costs)
-    unconverted = "; currencies are not converted" if len(sums) > 1 else ""
     total_n = sum(each.n for each in run.costs)
     unknown = _describe_unknown(int((run.table["attempts"] > 0).sum()) - total_n)
-    return [f"cost of all: {' + '.join(map(str, sums))}, n {total_n:,}{unknown}{unconverted}"]
+    unconverted = [_("currencies are not converted")] if len(sums) > 1 else []
+    cost = _("cost of all: {sums}, n {n}", sums=" + ".join(map(str, sums)), n=f"{total_n:,}")
+    return [clauses([cost, *unknown, *unconverted])]
 
 
 def _describe_cost(run: Run, each: TargetCost) -> str:
     origin = _describe_origin(run, each)
     unknown = _describe_unknown(each.sent - each.n)
-    return f"cost of {each.target}: {each.spent}, n {each.n:,}{unknown}" + (f"; {origin}" if origin else "")
+    cost = _("cost of {target}: {sum}, n {n}", target=each.target, sum=each.spent, n=f"{each.n:,}")
+    return clauses([cost, *unknown, *([origin] if origin else [])])
 
 
 def _describe_origin(run: Run, each: TargetCost) -> str:
     """Return where a target's costs come from: its provider, a source of prices, or both."""
     price = price_of(run.header, each.target.name)
-    by_price, origins = each.n - each.charged, []
+    by_price = each.n - each.charged
+    origins: list[str] = []
     if each.charged:
-        origins.append(f"{each.charged:,} as the provider charged" if by_price else "as the provider charged")
+        charged = _("{n} as the provider charged", n=f"{each.charged:,}") if by_price else _("as the provider charged")
+        origins.append(charged)
     if price is not None and (by_price or not each.n):
-        origins.append(f"prices: {price.origin}")
-    return ", ".join(origins)
+        origins.append(_("prices: {origin}", origin=said(price.origin)))
+    return listed(origins)
 
 
-def _describe_unknown(unknown: int) -> str:
+def _describe_unknown(unknown: int) -> list[str]:
     """Return how many requests have no known cost; empty if none."""
-    return f"; the cost of {count(unknown, 'more request')} is not known" if unknown else ""
+    one, many = "the cost of {n} more request is not known", "the cost of {n} more requests is not known"
+    return [plural(unknown, one, many)] if unknown else []
 
 
 # Clock errors and workers
@@ -196,29 +252,46 @@ def _describe_clock(run: Run) -> list[str]:
     error = run.clock_error
     if error is None:
         return []
-    sample = f"n {error.n}, {error.concurrency} at a time"
-    calibrated = f"calibrated on {error.calibrated_at[:10]}"
-    return [f"this machine's clock error: TTFT off by {describe_clock_error(error)}, {sample}, {calibrated}"]
+    return [
+        _(
+            "this machine's clock error: TTFT off by {error}, n {n}, {concurrency} at a time, calibrated on {date}",
+            error=describe_clock_error(error),
+            n=error.n,
+            concurrency=error.concurrency,
+            date=error.calibrated_at[:10],
+        )
+    ]
 
 
 def describe_clock_error(error: ClockError) -> str:
     """Return by how much TTFT was off: `0.08 ms (p50) to 0.61 ms (p99)`."""
-    return f"{milliseconds(error.ttft_p50_s)} (p50) to {milliseconds(error.ttft_p99_s)} (p99)"
+    return _("{p50} (p50) to {p99} (p99)", p50=milliseconds(error.ttft_p50_s), p99=milliseconds(error.ttft_p99_s))
 
 
 def describe_workers(cluster: ClusterSummary) -> list[str]:
     """Return which workers measured a run on a cluster, their clock errors, and which were lost; empty without any."""
     if not cluster.workers:
         return []
-    nodes = ", ".join(f"{node} {workers}" for node, workers in sorted(cluster.nodes.items()))
-    workers = f"{count(len(cluster.workers), 'worker')} on {count(len(cluster.nodes), 'node')}"
-    sentences = [f"measured by {workers}: {nodes}"]
+    nodes = listed(f"{node} {workers}" for node, workers in sorted(cluster.nodes.items()))
+    workers = _("{workers} on {nodes}", workers=_count_workers(len(cluster.workers)), nodes=_count_nodes(cluster))
+    sentences: list[str] = [_("measured by {workers}: {nodes}", workers=workers, nodes=nodes)]
     sentences += describe_worker_clocks(cluster)
     sentences += [_describe_late_worker(worker) for worker in cluster.workers if not worker.within_bound]
     if cluster.lost:
-        names = ", ".join(map(str, cluster.lost))
-        sentences.append(f"lost: {names}; {count(cluster.repeated, 'request')} sent again by other workers")
+        one, many = (
+            "lost: {names}; {n} request sent again by other workers",
+            "lost: {names}; {n} requests sent again by other workers",
+        )
+        sentences.append(plural(cluster.repeated, one, many, names=listed(map(name_worker, cluster.lost))))
     return sentences
+
+
+def _count_workers(number: int) -> BilingualText:
+    return plural(number, "{n} worker", "{n} workers")
+
+
+def _count_nodes(cluster: ClusterSummary) -> BilingualText:
+    return plural(len(cluster.nodes), "{n} node", "{n} nodes")
 
 
 def describe_worker_clocks(cluster: ClusterSummary) -> list[str]:
@@ -226,16 +299,35 @@ def describe_worker_clocks(cluster: ClusterSummary) -> list[str]:
     errors = [worker.error for worker in cluster.workers if worker.error is not None]
     if not errors:
         return []
-    how = f"at the start, {errors[0].concurrency} requests at a time"
+    concurrency = errors[0].concurrency
     if len(cluster.workers) <= MAX_WORKERS_LISTED:
-        return [f"clock error (TTFT) of each worker {how}: {_list_errors(cluster.workers)}"]
-    return [f"clock error (TTFT) of {count(len(errors), 'worker')} {how}: {_error_range(errors)}"]
+        return [
+            _(
+                "clock error (TTFT) of each worker at the start, {concurrency} requests at a time: {errors}",
+                concurrency=concurrency,
+                errors=_list_errors(cluster.workers),
+            )
+        ]
+    return [
+        _(
+            "clock error (TTFT) of {workers} at the start, {concurrency} requests at a time: {errors}",
+            workers=_count_workers(len(errors)),
+            concurrency=concurrency,
+            errors=_error_range(errors),
+        )
+    ]
 
 
 def _list_errors(workers: Sequence[WorkerSummary]) -> str:
-    return "; ".join(
-        f"{worker} "
-        + ("unknown" if worker.error is None else f"{describe_clock_error(worker.error)}, n {worker.error.n}")
+    return clauses(
+        _("{worker} unknown", worker=name_worker(worker))
+        if worker.error is None
+        else _(
+            "{worker} {error}, n {n}",
+            worker=name_worker(worker),
+            error=describe_clock_error(worker.error),
+            n=worker.error.n,
+        )
         for worker in workers
     )
 
@@ -244,21 +336,35 @@ def _error_range(errors: Sequence[ClockError]) -> str:
     p50 = _range(error.ttft_p50_s for error in errors)
     p99 = _range(error.ttft_p99_s for error in errors)
     smallest_n = min(error.n for error in errors)
-    return f"{p50} (p50), {p99} (p99), from the best worker to the worst, n at least {smallest_n} each"
+    return _(
+        "{p50} (p50), {p99} (p99), from the best worker to the worst, n at least {n} each",
+        p50=p50,
+        p99=p99,
+        n=smallest_n,
+    )
 
 
 def _range(values: Iterable[float]) -> str:
     ascending = sorted(values)
     low, high = milliseconds(ascending[0]), milliseconds(ascending[-1])
-    return low if low == high else f"{low} to {high}"
+    return low if low == high else _("{low} to {high}", low=low, high=high)
 
 
 def _describe_late_worker(worker: WorkerSummary) -> str:
     error = worker.error
     if error is None:
-        return f"{worker}: its clock error could not be found"
-    spread = describe_clock_error(error)
-    return f"{worker} may be late: TTFT off by {spread} at the start, n {error.n}, which is above the bound"
+        return _("{worker}: its clock error could not be found", worker=name_worker(worker))
+    return _(
+        "{worker} may be late: TTFT off by {error} at the start, n {n}, which is above the bound",
+        worker=name_worker(worker),
+        error=describe_clock_error(error),
+        n=error.n,
+    )
+
+
+def name_worker(worker: WorkerSummary | LostWorker) -> BilingualText:
+    """Return the name of a worker with its node."""
+    return _("{worker} on {node}", worker=worker.name, node=worker.node)
 
 
 # Failures
@@ -267,9 +373,10 @@ def _describe_late_worker(worker: WorkerSummary) -> str:
 def describe_failure(failure: Failure) -> str:
     """Return which target failed, how often and how. The provider's own message is not in it: callers escape that."""
     outcome = describe_outcome(failure.outcome, failure.error_type, failure.http_status)
-    return f"{failure.target}: {failure.count} × {outcome}"
+    return _("{target}: {n} × {outcome}", target=name_in_words(failure.target), n=failure.count, outcome=outcome)
 
 
 def advise_on(failure: Failure) -> str | None:
     """Return what may help against a failure; None where nothing is known to."""
-    return hint_for(failure.target.provider, failure.outcome, failure.error_type, attempts=failure.attempts)
+    hint = hint_for(failure.target.provider, failure.outcome, failure.error_type, attempts=failure.attempts)
+    return None if hint is None else said(hint)

@@ -172,7 +172,10 @@ def mend_header(line: Mapping[str, Any], faults: Mapping[str, str], run_id: str,
 
     """
     targets, cases, simulated, started = dict[str, None](), dict[str, None](), False, None
+    variants = dict[str, dict[str, Any]]()
     for record in records:
+        if record.identity.variant is not None:
+            variants[record.identity.target] = {}
         targets[record.identity.target] = cases[record.identity.case] = None
         simulated |= record.identity.simulated
         started = started or record.started_at
@@ -189,6 +192,7 @@ def mend_header(line: Mapping[str, Any], faults: Mapping[str, str], run_id: str,
         "targets": list(targets),
         "cases": list(cases),
         "planned_requests": None,
+        "variants": variants,
     }
     return decode_header({**told, **{name: value for name, value in line.items() if name not in faults}})
 

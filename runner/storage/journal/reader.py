@@ -231,7 +231,7 @@ def _open_header(file: Path, first: "_Line | None", damage: Damage, end: int) ->
         if first is not None:
             raise JournalError(f"{file}:{first.number}: its header is damaged, and {error}: {why}") from error
         reason = f" ({damage.lines[1]})" if 1 in damage.lines else ""
-        raise JournalError(f"{file} is no journal: its first line is not a header{reason}") from error
+        raise JournalError(f"{file} is not a journal: its first line is not a header{reason}") from error
     if first is not None:
         damage.lines[first.number] = f"the header's {why}"
     elif 1 not in damage.lines:

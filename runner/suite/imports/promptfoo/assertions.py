@@ -132,7 +132,7 @@ def _texts(assertion: ImportSource) -> list[Json]:
     else:
         texts = [*_separated(_text(assertion))]
     if not texts or not all(texts):
-        raise NotImportable("the assertion lists something that is no text", "Write a list of texts")
+        raise NotImportable("the assertion lists something that is not text", "Write a list of texts")
     return [text for text in texts if text]
 
 
@@ -159,7 +159,7 @@ def _is_json(assertion: ImportSource) -> Checks:
         try:
             value = json.loads(value)
         except ValueError:
-            raise NotImportable("the JSON Schema is a text that is no JSON", "Write it as keys and values") from None
+            raise NotImportable("the JSON Schema is a text that is not JSON", "Write it as keys and values") from None
     return {"json": value}
 
 
@@ -174,14 +174,14 @@ def _each_of(assertion: ImportSource, flags: str) -> Checks:
 def _literal(text: Json) -> str:
     """Return a pattern that matches this very text."""
     if is_template(str(text)):
-        raise NotImportable("it wants a variable in a pattern, and patterns are no templates", "Write the value out")
+        raise NotImportable("it wants a variable in a pattern, and patterns are not templates", "Write the value out")
     return re.sub(r"([\\.+*?()|\[\]{}^$])", r"\\\1", str(text))
 
 
 def _regex(assertion: ImportSource) -> Checks:
     pattern = _text(assertion)
     if is_template(pattern):
-        raise NotImportable("it wants a variable in a pattern, and patterns are no templates", "Write the value out")
+        raise NotImportable("it wants a variable in a pattern, and patterns are not templates", "Write the value out")
     return {"regex": [pattern]}
 
 

@@ -33,7 +33,7 @@ def draft_of_config(document: Document, folder: Path) -> Draft:
     document, referenced = resolve_references(document)
     config, draft = ImportSource(document), Draft(folder)
     if not isinstance(document.data, dict):
-        raise InvalidFile([document.problem((), "this is no configuration", "Name a promptfooconfig.yaml")])
+        raise InvalidFile([document.problem((), "this is not a configuration", "Name a promptfooconfig.yaml")])
     draft.skip_keys(config, document.data, KNOWN_KEYS | referenced, "Leave it out, or keep promptfoo for it")
     _read_head(draft, config, document.data)
     prompts, default = read_prompts(draft, config), _read_default_test(draft, config)

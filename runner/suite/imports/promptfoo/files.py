@@ -73,7 +73,7 @@ def _matches(base: Path, pattern: str, draft: Draft) -> Iterator[str]:
             if path.is_file():
                 yield _relative(path, draft)
     except (NotImplementedError, ValueError, OSError):
-        raise NotImportable(f"`{pattern}` is no pattern of names here", "Write one relative to this file") from None
+        raise NotImportable(f"`{pattern}` is not a pattern of names here", "Write one relative to this file") from None
 
 
 def _relative(path: Path, draft: Draft) -> str:

@@ -70,7 +70,7 @@ def _noted_prompts(source: ImportSource, written: Json, label: str, draft: Draft
 
 def _keys_of(written: Json, draft: Draft, source: ImportSource) -> Iterator[dict[str, Json]]:
     if not isinstance(written, str) or not written.strip():
-        raise NotImportable("this prompt is no text", "Write the prompt, or the name of its file")
+        raise NotImportable("this prompt is not text", "Write the prompt, or the name of its file")
     if _GENERATED.match(written) and not written.startswith(SCHEME):
         raise _MADE
     names = prompt_files(written, draft)
@@ -134,7 +134,7 @@ def _parse_chat(text: str) -> Json:
     try:
         document = parse(text, "prompt", foreign=True)
     except InvalidFile as error:
-        raise NotImportable(f"this prompt is no YAML: {error.problems[0].what}", error.problems[0].hint) from None
+        raise NotImportable(f"this prompt is not YAML: {error.problems[0].what}", error.problems[0].hint) from None
     return document.data
 
 

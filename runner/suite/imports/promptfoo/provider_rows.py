@@ -111,4 +111,4 @@ def _check(row: dict[str, Json], key: str) -> None:
         validate(document_of(row, "", 1), Row)
     except InvalidFile as error:
         problem = error.problems[0]
-        raise NotImportable(f"the `{key}` is no base URL: {problem.what}", problem.hint) from None
+        raise NotImportable(f"the `{key}` is not a base URL: {problem.what}", problem.hint) from None

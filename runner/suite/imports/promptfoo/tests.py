@@ -143,7 +143,7 @@ def read_test(draft: Draft, source: ImportSource, default: Test) -> Test:
     """
     data = source.data
     if not isinstance(data, dict):
-        raise NotImportable("this is no test", "Write its vars and its assertions")
+        raise NotImportable("this is not a test", "Write its vars and its assertions")
     _refuse_altering_keys(data)
     for key in data.keys() & WITHOUT_EFFECT.keys():
         draft.skip(source.at(key), NotImportable(f"`{key}` has no counterpart", WITHOUT_EFFECT[key]))
@@ -191,7 +191,7 @@ def _values_of(draft: Draft, source: ImportSource) -> dict[str, Values]:
     values: dict[str, Values] = {}
     for place in source.at("vars").items():
         if not isinstance(place.data, str):
-            raise NotImportable("this test's variables are no mapping", "Write each with its name and its text")
+            raise NotImportable("this test's variables are not a mapping", "Write each with its name and its text")
         folder = Path(source.document.path).parent
         for name in named_files(place.data, draft, folder):
             whole = ImportSource(named_document(name, draft))
@@ -211,7 +211,7 @@ def _value(draft: Draft, source: ImportSource, name: str) -> Values:
 def _texts(draft: Draft, source: ImportSource, name: str) -> list[str]:
     text = text_of(source)
     if text is None:
-        raise NotImportable(f"the variable `{name}` is no text", "Write a text, or a list of texts for several cases")
+        raise NotImportable(f"the variable `{name}` is not text", "Write a text, or a list of texts for several cases")
     texts = [text.removesuffix("\n")]
     if text.startswith(SCHEME):
         texts = [_text_in_file(file, name, draft) for file in named_files(text, draft)]
@@ -222,7 +222,7 @@ def _texts(draft: Draft, source: ImportSource, name: str) -> list[str]:
 
 def _text_in_file(file: str, name: str, draft: Draft) -> str:
     if ending_of(file) not in TEXT_ENDINGS:
-        what = f"the variable `{name}` stands for the file `{file}`, which is no plain text"
+        what = f"the variable `{name}` stands for the file `{file}`, which is not plain text"
         raise NotImportable(what, "Write its text out, or into a .txt file")
     return named_text(file, draft).strip()
 
@@ -231,7 +231,7 @@ def _checks_of(draft: Draft, source: ImportSource, default: Checks) -> Checks:
     data, checks = source.data, default
     assertions = data.get("assert") if isinstance(data, dict) else None
     if assertions is not None and not isinstance(assertions, list):
-        draft.skip(source.at("assert"), NotImportable("`assert` is no list", "Write a list of assertions"))
+        draft.skip(source.at("assert"), NotImportable("`assert` is not a list", "Write a list of assertions"))
     for index in range(len(assertions) if isinstance(assertions, list) else 0):
         assertion = source.at("assert", index)
         try:

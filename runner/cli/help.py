@@ -48,6 +48,7 @@ OPTIONS: Mapping[str, Sequence[str]] = {
         "rate",
         "arrivals",
         "duration",
+        "spread",
         "requests",
         "sweep",
         "until_ci",

@@ -77,6 +77,8 @@ class RunOptions:
     max_requests: int | None = None
     levels: tuple[int, ...] | None = None
     """Concurrencies of a sweep."""
+    spread_s: float | None = None
+    """Begin each round at a random moment of its part of so many seconds."""
 
     budgets: "tuple[Money, ...]" = ()
     until_ci: float | None = None
@@ -151,6 +153,7 @@ _FLAGS = {
     "max_requests": "--requests",
     "duration_s": "--duration",
     "levels": "--sweep",
+    "spread_s": "--spread",
     "late_bound_s": "--late-bound",
     "budgets": "--budget",
     "percents": "--percentiles",
@@ -169,6 +172,7 @@ KEYWORDS = {
     "max_requests": "requests",
     "duration_s": "duration",
     "levels": "sweep",
+    "spread_s": "spread",
     "late_bound_s": "late_bound",
     "budgets": "budget",
     "percents": "percentiles",
@@ -228,6 +232,10 @@ def _compares(o: RunOptions) -> bool:
     return o.baseline is not None or o.arms is not None
 
 
+def _ends_otherwise(o: RunOptions) -> bool:
+    return o.duration_s is not None or o.max_requests is not None or o.until_ci is not None
+
+
 _OF_A_CLUSTER = "is about a cluster: say {engine=ray} as well"
 _OF_A_COMPARISON = "is about a comparison: name what to compare with, {baseline=PATH} or {arms=BASE NEW}."
 
@@ -247,6 +255,14 @@ _CONTRADICTIONS: tuple[tuple[Callable[[RunOptions], bool], str], ...] = (
     (
         lambda o: bool(o.levels and o.adaptive),
         "a sweep holds each level as it is, which {adaptive} would not: choose one of the two",
+    ),
+    (
+        lambda o: o.spread_s is not None and (o.rate is not None or bool(o.levels)),
+        "{spread_s} has pauses between rounds, which a load has not: leave {rate} and {levels} out",
+    ),
+    (
+        lambda o: o.spread_s is not None and _ends_otherwise(o),
+        "{spread_s} divides by the number of rounds: say {repeat=N}; no {duration_s}, {max_requests} or {until_ci}",
     ),
     (
         lambda o: o.lead is not None and o.order not in {None, "blocks"},

@@ -28,6 +28,7 @@ from runner.outputs.charts.arrivals import draw_arrivals
 from runner.outputs.charts.canvas import NARROW, Canvas
 from runner.outputs.charts.chart import LOGARITHMIC, Chart
 from runner.outputs.charts.chart_data import TOTAL, TTFT, ChartDuration
+from runner.outputs.charts.day import draw_day
 from runner.outputs.charts.ecdf import draw_ecdf
 from runner.outputs.charts.phases import draw_phases
 from runner.outputs.charts.record_samples import RecordSamples
@@ -71,6 +72,7 @@ def _of_run(draw: Callable[..., Chart | None], *arguments: ChartDuration) -> Dra
 
 
 _DRAWERS: tuple[tuple[str, Drawer], ...] = (
+    ("day", _of_run(draw_day)),
     ("ttft-under-load", _of_run(draw_ttft_under_load)),
     ("tokens-under-load", _of_run(draw_tokens_under_load)),
     ("variants", _of_run(draw_variants)),

@@ -1,0 +1,128 @@
+"""A run that was spread over hours: the median TTFT of each round over the time of day, in a panel for each target."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from statistics import median
+
+from runner.analysis.dataframe import rows_of, targets_of
+from runner.analysis.run_results import Run
+from runner.core.load_profile import LoadProfile
+from runner.outputs.charts.axis import Axis, Quantity, Scale, time_quantity
+from runner.outputs.charts.canvas import Canvas
+from runner.outputs.charts.chart import Chart, join_sentences, sizes
+from runner.outputs.charts.panel_layout import (
+    CONTEXT_SENTENCE,
+    PANEL_HEIGHT,
+    Panel,
+    PanelLayout,
+    draw_panels,
+    panel_grid,
+)
+from runner.outputs.charts.svg import dots, element, figure, line
+from runner.outputs.text.figures import seconds
+from runner.outputs.text.language import _, labelled
+
+TITLE = "TTFT over the day, by target"
+DOT = 4.6
+STEPS_H = (0.25, 0.5, 1, 2, 3, 6, 12, 24, 48, 96, 168)
+
+
+@dataclass(frozen=True, slots=True)
+class ClockTime(Quantity):
+    """Hours since a moment, labelled with the time of day."""
+
+    start: datetime = datetime.min.replace(tzinfo=UTC)
+
+    def tick_label(self, value: float) -> str:
+        """Return the local time of so many hours after the start."""
+        return f"{self.start + timedelta(hours=value):%H:%M}"
+
+
+@dataclass(frozen=True, slots=True)
+class RoundPoint:
+    """One round of one target: when its first timed request was sent, and the median TTFT of `n` requests."""
+
+    at: datetime
+    ttft_s: float
+    n: int
+
+
+def draw_day(run: Run, prefix: str = "day", canvas: Canvas | None = None) -> Chart | None:
+    """Draw TTFT by round over the time of day; None where the rounds were not spread, or one has times."""
+    canvas = canvas or Canvas()
+    if LoadProfile.from_plain(run.header.load).spread_s is None:
+        return None
+    rounds = {name: found for name, found in _rounds(run).items() if found}
+    points = [point for found in rounds.values() for point in found]
+    if len({point.at for point in points}) < 2:
+        return None
+    start = min(point.at for point in points)
+    layout = _layout(prefix, len(rounds), points, start, canvas)
+    order = [str(each.target) for each in run.summary]
+    panels = [
+        Panel(name, sizes([each.n for each in found]), place, _draw_rounds(found, layout, start, place, canvas))
+        for name, found in rounds.items()
+        for place in [canvas.colour(order.index(name))]
+    ]
+    svg = figure(
+        prefix,
+        _(TITLE),
+        labelled(_(TITLE), _caption(run, points, len(rounds))),
+        layout.grid.height,
+        draw_panels(layout, panels),
+        width=canvas.width,
+    )
+    return Chart(TITLE, svg, _caption(run, points, len(rounds)), canvas.readings)
+
+
+def _rounds(run: Run) -> Mapping[str, Sequence[RoundPoint]]:
+    """Return the rounds of each target that have a TTFT, the earliest first."""
+    table = run.measured
+    timed = table[table["ttft_s"].notna() & table["started_at"].notna()]
+    names = targets_of(timed)
+    found: dict[str, list[RoundPoint]] = {}
+    for each in run.summary:
+        by_round: dict[int, list[tuple[datetime, float]]] = {}
+        for row in rows_of(timed.loc[names == each.target, ["block", "started_at", "ttft_s"]]):
+            at = datetime.fromisoformat(str(row["started_at"])).astimezone()
+            by_round.setdefault(int(str(row["block"])), []).append((at, float(str(row["ttft_s"]))))
+        found[str(each.target)] = [
+            RoundPoint(min(at for at, _s in own), median(ttft_s for _at, ttft_s in own), len(own))
+            for _number, own in sorted(by_round.items())
+        ]
+    return found
+
+
+def _layout(prefix: str, count: int, points: Sequence[RoundPoint], start: datetime, canvas: Canvas) -> PanelLayout:
+    ttfts_s = [point.ttft_s for point in points]
+    y_axis = Axis(canvas.fit("y", ttfts_s, PANEL_HEIGHT, 0.0, ticks=5), time_quantity("TTFT", max(ttfts_s)))
+    grid = panel_grid(count, y_axis, canvas.width)
+    span_h = max(_hours(point.at, start) for point in points)
+    step = next((each for each in STEPS_H if span_h / each <= 4), STEPS_H[-1])
+    first = -(start.minute / 60 + start.second / 3600)
+    ticks = tuple(tick for at in range(1000) if 0 <= (tick := first + at * step) <= span_h) or (0.0,)
+    x_scale = Scale(0.0, span_h, 0.0, grid.panel_width, ticks)
+    return PanelLayout(prefix, grid, Axis(x_scale, ClockTime("time of day", start=start)), y_axis)
+
+
+def _hours(at: datetime, start: datetime) -> float:
+    return (at - start).total_seconds() / 3600
+
+
+def _draw_rounds(found: Sequence[RoundPoint], layout: PanelLayout, start: datetime, place: int, canvas: Canvas) -> str:
+    places = [(layout.x_axis.scale(_hours(each.at, start)), layout.y_axis.scale(each.ttft_s)) for each in found]
+    texts = [f"{each.at:%m-%d %H:%M}: {seconds(each.ttft_s)}, n {each.n}" for each in found]
+    series = canvas.read(f"{place} rounds", texts)
+    drawn = element("path", d=line(places), fill="none", stroke_width="1.2")
+    return drawn + element("path", d=dots(places), stroke_width=DOT, stroke_linecap="round", data_series=series)
+
+
+def _caption(run: Run, points: Sequence[RoundPoint], targets: int) -> str:
+    return join_sentences(
+        [
+            _("A dot is the median of a round, {sizes}, of timed requests.", sizes=sizes([each.n for each in points])),
+            _(CONTEXT_SENTENCE) if targets > 1 else None,
+        ],
+        simulated=run.simulated,
+    )

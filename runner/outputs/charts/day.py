@@ -25,6 +25,7 @@ from runner.outputs.text.language import _, labelled
 
 TITLE = "TTFT over the day, by target"
 DOT = 4.6
+EPOCH = datetime.fromtimestamp(0, UTC)
 STEPS_H = (0.25, 0.5, 1, 2, 3, 6, 12, 24, 48, 96, 168)
 
 
@@ -32,7 +33,7 @@ STEPS_H = (0.25, 0.5, 1, 2, 3, 6, 12, 24, 48, 96, 168)
 class ClockTime(Quantity):
     """Hours since a moment, labelled with the time of day."""
 
-    start: datetime = datetime.min.replace(tzinfo=UTC)
+    start: datetime = EPOCH
 
     def tick_label(self, value: float) -> str:
         """Return the local time of so many hours after the start."""

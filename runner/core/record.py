@@ -124,6 +124,10 @@ class Record:
     """The verdicts of the suite's own functions and of plug-ins: name -> why it failed, None if it passed."""
     api: str = DEFAULT_API
     """The dialect in which it was sent and answered."""
+    served_by: str | None = None
+    """The vendor behind a router, as the response names it."""
+    system_fingerprint: str | None = None
+    service_tier: str | None = None
     signed_thinking: list[dict[str, str]] | None = None
     """The blocks of thinking with the provider's signature, which the next turn gives back."""
 

@@ -61,6 +61,8 @@ class Parameters:
     """Text before each of the user's prompts; the prompt in results is without it."""
     suffix: str | None = None
     response_format: Mapping[str, object] | None = None
+    route: str | None = None
+    """The vendor behind a router that alone may answer, as the router names it."""
 
     def wrap(self, prompt: str) -> str:
         """Return a user's prompt with the prefix and the suffix around it."""

@@ -22,6 +22,7 @@ from runner.engine.permit_queue import LaneQueue, LaneQueues
 from runner.engine.recorder import Recorder
 from runner.engine.request_template import RequestTemplates
 from runner.engine.retry import RetryPolicy, say_wait
+from runner.engine.routes import check_route
 from runner.planning.plan import Request
 from runner.providers.body_fields import BodyBuilder
 from runner.providers.redaction import Redactor, StreamRedactor
@@ -176,7 +177,7 @@ class RequestExchange:
         in_flight.started_at = in_flight.started_at or datetime.now(UTC).isoformat(timespec="milliseconds")
         messages = self._messages(request, BUILDERS[template.api])
         completion = CompletionRequest(
-            template.target.model_sent,
+            template.model,
             messages,
             template.body,
             template.timeouts,
@@ -188,6 +189,7 @@ class RequestExchange:
         await self.runner.run(completion, in_flight.attempt, watch, vantage=request.vantage)
         if watch is not None:
             watch.flush()
+        in_flight.flags |= check_route(in_flight.attempt.fold, template.vendors, perf_counter_ns())
 
     def _messages(self, request: Request, builder: BodyBuilder) -> list[Mapping[str, object]]:
         """Return a request's messages as its dialect's builder takes them."""

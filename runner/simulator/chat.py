@@ -33,6 +33,8 @@ class ChatRequest:
     stop: tuple[str, ...] = ()
     seed: int | None = None
     thinking_off: bool = False
+    only: tuple[str, ...] = ()
+    """The vendors that may answer, in small letters; empty for any."""
     effort: Effort | None = None
     """How much it is to think, `medium` where it is to think and not said how much; None as the persona does."""
     temperature: float | None = None
@@ -73,6 +75,7 @@ def parse_chat(body: bytes) -> ChatRequest:
         thinking_off=_thinking_off(fields.get("thinking")) or fields.get("reasoning_effort") == "none",
         effort=_effort(fields),
         temperature=temperature_of(fields),
+        only=vendors_allowed(fields),
     )
 
 
@@ -163,6 +166,15 @@ def _thinking_off(thinking: object) -> bool:
     if not isinstance(thinking, dict) or thinking.get("type") not in ("enabled", "disabled", "auto"):
         raise invalid("thinking", '{"type": "enabled"}, {"type": "disabled"} or {"type": "auto"}')
     return bool(thinking["type"] == "disabled")
+
+
+def vendors_allowed(fields: Mapping[str, object]) -> tuple[str, ...]:
+    """Return the vendors that may answer, in small letters; none for any."""
+    provider = fields.get("provider")
+    only = provider.get("only", []) if isinstance(provider, dict) else [] if provider is None else None
+    if not isinstance(only, list) or not all(isinstance(name, str) for name in only):
+        raise invalid("provider", 'an object such as {"only": ["alpha"]}')
+    return tuple(without_surrogates(name).lower() for name in only)
 
 
 def _effort(fields: Mapping[str, object]) -> Effort | None:

@@ -5,7 +5,7 @@ What sends a `Response` knows nothing of chats or faults; what makes one knows n
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from functools import lru_cache
 from typing import NamedTuple
@@ -13,6 +13,7 @@ from typing import NamedTuple
 from runner.core.events import Channel
 from runner.simulator.answer import TimedAnswer
 from runner.simulator.request import RequestError
+from runner.simulator.vendors import Answerer
 
 FOREVER_NS = 24 * 3600 * 1_000_000_000
 """A delay that outlasts any client."""
@@ -80,6 +81,7 @@ class Envelope:
     model: str
     input_tokens: int
     include_usage: bool = False
+    answerer: Answerer = field(default_factory=Answerer)
 
 
 def whole_response(status: int, body: bytes, headers: Headers, *, due_ns: int = 0) -> Response:
@@ -156,7 +158,7 @@ def _identity(kind: str, envelope: Envelope) -> dict[str, object]:
         "object": kind,
         "created": envelope.created,
         "model": envelope.model,
-        "system_fingerprint": "simulated",
+        **envelope.answerer.names,
     }
 
 

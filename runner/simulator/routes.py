@@ -83,18 +83,21 @@ class Service:
 
     def _exchange(self, dialect: ServedDialect, chat: ChatRequest, model: Model) -> SimulatedExchange:
         wall_s = time.time()
-        counts = model.persona.varies or model.fault is not None or self._fault is not None
+        is_same = not (model.persona.varies or model.answerers.several)
+        counts = not is_same or model.fault is not None or self._fault is not None
         attempt = self._count_attempt(chat) if counts else 1
+        answerer = model.answerers.choose(chat.question, attempt, chat.only)
         return SimulatedExchange(
             dialect=dialect,
             chat=chat,
-            answer=answer(model.persona, chat, attempt),
+            answer=answer(answerer.vendor.at_its_pace(model.persona), chat, attempt),
             envelope=Envelope(
                 id=f"{dialect.id_prefix}-sim-{next(self._completion_ids)}",
                 created=int(wall_s),
                 model=model.name,
                 input_tokens=count_prompt_tokens(chat.messages),
                 include_usage=chat.include_usage,
+                answerer=answerer,
             ),
             attempt=attempt,
             wall_s=wall_s,

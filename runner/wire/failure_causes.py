@@ -35,6 +35,7 @@ CAUSES: dict[str, Cause] = {
     "server": Cause(Outcome.PROVIDER_ERROR, worth_repeating=True),
     "server_timeout": Cause(Outcome.PROVIDER_ERROR, worth_repeating=True),
     "unsupported": Cause(Outcome.PROVIDER_ERROR),
+    "other_route": Cause(Outcome.PROVIDER_ERROR),
     "empty": Cause(Outcome.BAD_STREAM, worth_repeating=True),
     "broken_json": Cause(Outcome.BAD_STREAM, worth_repeating=True),
     "html": Cause(Outcome.BAD_STREAM),

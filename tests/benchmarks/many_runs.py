@@ -1,5 +1,4 @@
-"""Measure how long `compare runs` takes over a folder of many made-up runs: when it derives their summaries, and after;
-and how long `compare history` takes over the same, whose summaries are there.
+"""Measure how long `compare runs` takes over a folder of many made-up runs, with summaries and without, and `history`.
 
 python tests/benchmarks/many_runs.py [--runs 1000 10000]
 """

@@ -96,7 +96,7 @@ def test_promptfoo_config_becomes_a_case_for_each_test_and_prompt() -> None:
           assert: [{type: latency, threshold: 2500}]
         tests:
           - description: Good morning!
-            vars: {word: [1.10, yes], language: German}
+            vars: {word: ['1.10', yes], language: German}
             assert: [{type: contains, value: '{{word}}'}, {type: contains, value: x}]
           - vars: {word: hello}
     """)
@@ -480,8 +480,8 @@ def test_items_of_a_json_list_have_their_lines() -> None:
     text = '[\n\n {"prompt": "a \\ud83d\\ude00"},\n {"promt": "b"}, 7\n]'
     made = imported(text, "list.json")
     assert [left.partition(". ")[0] for left in made.not_imported] == [
-        "list.json:4:1: nothing says what to ask; there is `promt`",
-        "list.json:4:1: this is not an object in braces",
+        "list.json:4:2: nothing says what to ask; there is `promt`",
+        "list.json:4:18: this is not an object in braces",
     ]
     (case,) = loaded(made).cases
     assert (case.id, case.turns) == ("line-3", ("a 😀",))

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.core.events import (
+    AnsweredBy,
     Channel,
     EmptyChunk,
     Ended,
@@ -21,7 +22,6 @@ from runner.core.events import (
     Finished,
     Flagged,
     Outcome,
-    ResponseStarted,
     StreamDone,
     Text,
     Usage,
@@ -33,8 +33,8 @@ from runner.providers.redaction import Redactor
 from runner.wire.chat_completions import ChatCompletionsDecoder
 from runner.wire.dialects import DialectDecoder
 from runner.wire.error_body import find_error
-from runner.wire.failure import request_id
-from runner.wire.response_decoder import ResponseDecoder
+from runner.wire.response_body import ResponseHead
+from runner.wire.response_decoder import ResponseDecoder, response_started
 
 SAMPLES = Path(__file__).parents[1] / "samples" / "wire"
 
@@ -90,7 +90,7 @@ def decode(
 def fold_of(sample: Sample, events: Iterable[Event]) -> Fold:
     """Return the fold of a sample's events, as the client makes it."""
     fold = Fold()
-    fold.add(ResponseStarted(5, sample.status, request_id(sample.headers)))
+    fold.add(response_started(ResponseHead(sample.status, sample.headers), 5))
     for event in events:
         fold.add(event)
     return fold
@@ -113,6 +113,9 @@ def observe(fold: Fold) -> dict[str, Any]:
         "tool_calls": fold.text(Channel.TOOL),
         "finish_reason": fold.finish_reason,
         "response_model": fold.response_model,
+        "served_by": fold.answered_by.served_by,
+        "system_fingerprint": fold.answered_by.system_fingerprint,
+        "service_tier": fold.answered_by.service_tier,
         "input_tokens": fold.usage and fold.usage.input_tokens,
         "output_tokens": fold.usage and fold.usage.output_tokens,
         "reasoning_tokens": fold.usage and fold.usage.reasoning_tokens,
@@ -217,6 +220,11 @@ CHUNK_PARTS = (
     "base_resp",
     "object",
     "model",
+    "provider",
+    "provider_metadata",
+    "response",
+    "service_tier",
+    "system_fingerprint",
     "sent_ns",
     "code",
     "message",
@@ -233,6 +241,11 @@ def test_arbitrary_json_under_known_names_raises_nothing(values: list[object], f
     body = b"".join(frame % json_bytes(value) for value in values)
     for event in decode(sample_of(body), [body]):
         match event:
+            case AnsweredBy():
+                names = [event.served_by, event.system_fingerprint, event.service_tier]
+                assert any(names)
+                assert all(name is None or isinstance(name, str) for name in names)
+                assert "" not in names
             case Text():
                 assert isinstance(event.text, str)
                 assert event.text.encode()

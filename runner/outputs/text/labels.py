@@ -25,6 +25,10 @@ OUTCOMES = {
 
 FLAGS = {
     "adjusted": "the request was adapted to what this provider takes",
+    "answered_by_differs": (
+        "the response names a second vendor, fingerprint or service tier on its way; the first vendor and fingerprint, "
+        "and the last tier, are kept"
+    ),
     "buffered": (
         "something on the way held the text back and let it through in bursts, so TTFT is not the model's and no speed "
         "is given; nginx needs proxy_buffering off, or the response header X-Accel-Buffering: no"
@@ -51,6 +55,7 @@ FLAGS = {
     "refusal": "the model said, in a field of its own, that it will not answer",
     "repeated_reply": "a last piece repeated all before it and was dropped",
     "retired_model": "the provider has retired this model's name",
+    "route_unconfirmed": "the reply does not tell whether the vendor of `route` answered",
     "several_choices": "more than one reply came; the first is shown",
     "skipped_data": "some events could not be read and were skipped",
     "summarised_reasoning": "a summary of the reasoning was streamed, so no speed in tokens is given",
@@ -89,6 +94,8 @@ def name_in_words(target: MeasuredTarget) -> BilingualText:
     name = BilingualText(target.name, target.name)
     if target.place is not None:
         name = _("{target} from {place}", target=name, place=target.place)
+    if target.answered_by is not None:
+        name = _("{target} by {vendor}", target=name, vendor=target.answered_by)
     if target.run is not None:
         name = _("{target} · {run}", target=name, run=_("run {n}", n=target.run.removeprefix("run ")))
     return name

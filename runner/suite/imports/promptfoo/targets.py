@@ -88,7 +88,10 @@ def _target(draft: Draft, source: ImportSource, others: list[Json], rows: dict[s
     except InvalidFile as error:
         raise NotImportable(error.problems[0].what, error.problems[0].hint) from None
     if isinstance(place.data, dict):
-        draft.skip_keys(place, place.data, ("id", "label", "config"), "Leave it out")
+        if "prompts" in place.data:
+            hint = "Here a target is asked every case: split the file, or choose with -m"
+            draft.skip(place.at("prompts"), NotImportable("`prompts` of a target has no counterpart", hint))
+        draft.skip_keys(place, place.data, ("id", "label", "config", "prompts"), "Leave it out")
         target |= _parameters(draft, place, row.keys if row else ())
     if row and row.note:
         draft.skip(place, row.note)

@@ -72,7 +72,7 @@ def _of_run(draw: Callable[..., Chart | None], *arguments: ChartDuration) -> Dra
 
 
 _DRAWERS: tuple[tuple[str, Drawer], ...] = (
-    ("day", _of_run(draw_day)),
+    ("day", lambda samples, *place: draw_day(samples.run, samples.rounds, *place)),
     ("ttft-under-load", _of_run(draw_ttft_under_load)),
     ("tokens-under-load", _of_run(draw_tokens_under_load)),
     ("variants", _of_run(draw_variants)),

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from statistics import median
 
-from runner.analysis.dataframe import rows_of, targets_of
 from runner.analysis.run_results import Run
 from runner.core.load_profile import LoadProfile
+from runner.core.record import Record
 from runner.outputs.charts.axis import Axis, Quantity, Scale, time_quantity
 from runner.outputs.charts.canvas import Canvas
 from runner.outputs.charts.chart import Chart, join_sentences, sizes
@@ -49,12 +49,38 @@ class RoundPoint:
     n: int
 
 
-def draw_day(run: Run, prefix: str = "day", canvas: Canvas | None = None) -> Chart | None:
-    """Draw TTFT by round over the time of day; None where the rounds were not spread, or one has times."""
+class DaySamples:
+    """The times of a spread run's requests, by target and round; records are added one by one, to no other run."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._is_spread = LoadProfile.from_plain(run.header.load).spread_s is not None
+        self._found: dict[str, dict[int, list[tuple[datetime, float]]]] = {str(each.target): {} for each in run.summary}
+
+    def add(self, record: Record) -> None:
+        """Add a record; it is left out unless it is timed and has text."""
+        if self._is_spread and record.timed and record.ttft_s is not None and record.started_at is not None:
+            at = datetime.fromisoformat(record.started_at).astimezone()
+            rounds = self._found[str(self._run.split.target_of(record))]
+            rounds.setdefault(record.identity.block, []).append((at, record.ttft_s))
+
+    def of_targets(self) -> dict[str, list[RoundPoint]]:
+        """Return the rounds of each target that has any, the earliest first."""
+        return {
+            name: [
+                RoundPoint(min(at for at, _s in own), median(ttft_s for _at, ttft_s in own), len(own))
+                for _number, own in sorted(rounds.items())
+            ]
+            for name, rounds in self._found.items()
+            if rounds
+        }
+
+
+def draw_day(
+    run: Run, rounds: Mapping[str, Sequence[RoundPoint]], prefix: str = "day", canvas: Canvas | None = None
+) -> Chart | None:
+    """Draw TTFT by round over the time of day; None where the rounds were not spread, or fewer than two have times."""
     canvas = canvas or Canvas()
-    if LoadProfile.from_plain(run.header.load).spread_s is None:
-        return None
-    rounds = {name: found for name, found in _rounds(run).items() if found}
     points = [point for found in rounds.values() for point in found]
     if len({point.at for point in points}) < 2:
         return None
@@ -75,24 +101,6 @@ def draw_day(run: Run, prefix: str = "day", canvas: Canvas | None = None) -> Cha
         width=canvas.width,
     )
     return Chart(TITLE, svg, _caption(run, points, len(rounds)), canvas.readings)
-
-
-def _rounds(run: Run) -> Mapping[str, Sequence[RoundPoint]]:
-    """Return the rounds of each target that have a TTFT, the earliest first."""
-    table = run.measured
-    timed = table[table["ttft_s"].notna() & table["started_at"].notna()]
-    names = targets_of(timed)
-    found: dict[str, list[RoundPoint]] = {}
-    for each in run.summary:
-        by_round: dict[int, list[tuple[datetime, float]]] = {}
-        for row in rows_of(timed.loc[names == each.target, ["block", "started_at", "ttft_s"]]):
-            at = datetime.fromisoformat(str(row["started_at"])).astimezone()
-            by_round.setdefault(int(str(row["block"])), []).append((at, float(str(row["ttft_s"]))))
-        found[str(each.target)] = [
-            RoundPoint(min(at for at, _s in own), median(ttft_s for _at, ttft_s in own), len(own))
-            for _number, own in sorted(by_round.items())
-        ]
-    return found
 
 
 def _layout(prefix: str, count: int, points: Sequence[RoundPoint], start: datetime, canvas: Canvas) -> PanelLayout:

@@ -1,7 +1,7 @@
 """The difference of two runs, or of two targets or places of one run, with a verdict on each measure."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -45,15 +45,16 @@ class DiffFinding:
 
     `change` and its `interval` are the ratio of new to base; for shares, a difference of proportions. The levels are
     geometric means of what was compared, or the proportions. `p` is adjusted for all rows that were tested together.
-    `units` counts rounds, of the smaller run where there are two; for failures, requests. `floor` is by how much the
+    `units` counts rounds, of the smaller run where there are two; for failures, requests; of a history, its runs,
+    without any of which base and change are None. `floor` is by how much the
     clocks may be wrong, in the measure's unit.
     """
 
     target: str
     measure: Measure
-    base_level: float
+    base_level: float | None
     new_level: float
-    change: float
+    change: float | None
     interval: Interval | None
     p: float
     n: tuple[int, int]
@@ -66,6 +67,10 @@ class DiffFinding:
     """The currency of the levels of a cost; None for all other measures."""
     this_run: RunClaim | None = None
     """What this run shows by itself where its rounds are too few for a verdict; no gate looks at it."""
+    usual: Interval | None = None
+    """Of a comparison with a history: where 95 % of further runs fall if nothing changes."""
+    detectable: float | None = None
+    """Of a comparison with a history: the ratio, or the share of failures, that is found in 90 % of runs."""
 
     @property
     def verdict(self) -> Verdict:
@@ -85,6 +90,19 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True)
+class RunHistory:
+    """The runs that a run was compared with: the most that a row has, and those of the suite that were left out."""
+
+    folder: str
+    runs: int
+    since: str | None
+    """When the first and the last of the comparable runs began; None where there is none."""
+    until: str | None
+    left_out: Mapping[str, int]
+    """Reason -> number of runs."""
+
+
+@dataclass(frozen=True, slots=True)
 class Difference:
     """The difference of two runs, or of two targets or places of one; `paired` is the latter, stronger kind."""
 
@@ -96,6 +114,8 @@ class Difference:
     findings: tuple[DiffFinding, ...]
     replies: tuple[ReplyChange, ...]
     warnings: tuple[str, ...]
+    history: RunHistory | None = None
+    """The runs that are the base, where a run is compared with many; None where one is."""
 
     def having(self, verdict: Verdict) -> tuple[DiffFinding, ...]:
         """Return the findings with a verdict."""

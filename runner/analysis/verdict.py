@@ -54,6 +54,10 @@ class UndecidedReason(StrEnum):
     """The change is significant, and smaller than the clock error."""
     BORDERLINE = "borderline"
     """The change is so close to the minimum effect that no feasible sample would be enough."""
+    FEW_RUNS = "few runs"
+    """Too few runs before this one to know what they vary by."""
+    USUAL = "usual"
+    """The run lies within what the runs before it vary by, and that is more than the minimum effect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +150,7 @@ def _is_unchanged(interval: Interval | None, criteria: Criteria) -> bool:
 def decide(result: PermutationResult, adjusted_p: float, criteria: Criteria) -> Decision:
     """Return the verdict on one measure."""
     if is_change(result, adjusted_p, criteria):
-        return Decision(_direction(result.estimate, criteria.better))
+        return Decision(verdict_of_direction(criteria.better, is_rise=result.estimate > 0))
     if _is_unchanged(result.interval, criteria):
         return Decision(Verdict.UNCHANGED)
     if criteria.fewest_units(criteria.alpha_of_row) is None:
@@ -176,10 +180,11 @@ def _is_decided_if_independent(result: PermutationResult, criteria: Criteria) ->
     return is_change(plain, criteria.independent_p, criteria) or _is_unchanged(plain.interval, criteria)
 
 
-def _direction(estimate: float, better: Better) -> Verdict:
+def verdict_of_direction(better: Better, *, is_rise: bool) -> Verdict:
+    """Return the verdict on a figure that surely rose, or fell."""
     if better is Better.NEITHER:
         return Verdict.CHANGED
-    return Verdict.IMPROVED if (estimate < 0) == (better is Better.LOWER) else Verdict.REGRESSED
+    return Verdict.REGRESSED if is_rise == (better is Better.LOWER) else Verdict.IMPROVED
 
 
 def _units_needed(result: PermutationResult, criteria: Criteria) -> int | None:

@@ -78,6 +78,7 @@ class RunKeywords(TargetKeywords, total=False):
     arrivals: Arrivals
     """How `rate` spaces them: `constant` or `poisson`."""
     duration: float
+    spread: float
     """Seconds after which no request is started."""
     requests: int
     """Send no more requests than this in all."""
@@ -310,6 +311,7 @@ _READERS: Mapping[str, Callable[[object], object]] = {
     "rate": _positive,
     "arrivals": _one_of(*ARRIVALS),
     "duration": _seconds,
+    "spread": _seconds,
     "requests": _whole(*RANGES["max_requests"]),
     "ramp": _seconds,
     "sweep": _levels,

@@ -87,13 +87,14 @@ def diff(
     as_json: bool,
     color: str,
 ) -> None:
-    """Compare run NEW with run BASE: a folder, a journal, or `latest`.
+    """Compare run NEW with run BASE: a folder, a journal, or `latest`; or with the runs before it: `history`.
 
     \b
     compare diff results/monday latest
     compare diff latest --between deepseek/deepseek-flash zhipu/glm-5.3
     compare diff latest --between-regions eu-west us-east
     compare diff baseline.jsonl latest --gate -o report.md -o junit.xml
+    compare diff history latest
 
     Each measure of each target is regressed, improved, unchanged or undecided; docs/statistics.md tells the rule.
     Exit codes: 0 done, 1 regressed (--gate), 2 nothing can be compared, 5 undecided (--fail-undecided).
@@ -132,7 +133,7 @@ def _compare(
     *,
     slo: "Slo | None",
 ) -> "Difference":
-    from runner.commands.diff import compare  # noqa: PLC0415
+    from runner.commands.diff import compare, compare_with_history, find_history  # noqa: PLC0415
     from runner.commands.load_run import load_run  # noqa: PLC0415
 
     named = [each for each in (new, between, between_regions) if each is not None]
@@ -144,5 +145,10 @@ def _compare(
             "name one run and one of these, or two runs and neither"
         )
     (other,) = named
+    history = find_history(base)
+    if history is not None:
+        if not isinstance(other, Path):
+            raise CompareError(f"{base} is compared with a run, not within one; name it: compare diff {base} latest")
+        return compare_with_history(load_run(other), history, rule)
     new_run = load_run(other).judged_by(slo) if isinstance(other, Path) else other
     return compare(load_run(base).judged_by(slo), new_run, rule, by_region=between_regions is not None)

@@ -49,6 +49,7 @@ OPTIONS: Mapping[str, Sequence[str]] = {
         "rate",
         "arrivals",
         "duration",
+        "spread",
         "requests",
         "sweep",
         "ramp",

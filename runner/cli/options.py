@@ -268,6 +268,14 @@ LOAD = (
         help="Repeat round after round, and start no request after TIME: 30s, 5m, 1h. With --sweep, at each level.",
     ),
     click.option(
+        "--spread",
+        "spread_s",
+        type=DurationParam(),
+        metavar="TIME",
+        help="Begin each of the --repeat rounds at a random moment of its own part of TIME: 24h. --resume goes on with "
+        "those that are left.",
+    ),
+    click.option(
         "--requests",
         "--max-requests",
         "max_requests",

@@ -126,7 +126,8 @@ COMPARISON = (
         type=click.Path(path_type=Path),
         metavar="PATH",
         shell_complete=complete_runs,
-        help="Compare with this run afterwards: its folder, `latest`, or a snapshot's folder.",
+        help="Compare with this run afterwards: its folder, `latest`, or a snapshot's folder; or with the runs before "
+        "it: `history`, `history:FOLDER`.",
     ),
     click.option(
         "--ab",

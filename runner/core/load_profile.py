@@ -52,6 +52,9 @@ class LoadProfile:
     opens all at once."""
     levels: tuple[int, ...] = ()
     """The concurrencies of a sweep, each held for a whole pass; empty for no sweep."""
+    spread_s: float | None = None
+    """The seconds over which rounds are spread, each beginning at a random moment of its part; None for one after the
+    other."""
 
     def __post_init__(self) -> None:
         """Refuse impossible values."""
@@ -69,6 +72,8 @@ class LoadProfile:
                 yield f"{what} must be more than 0 s, not {seconds} s"
         if not _is_positive(self.max_requests):
             yield f"the number of requests must be 1 or more, not {self.max_requests}"
+        if not _is_positive(self.spread_s):
+            yield f"a spread must be more than 0 s, not {self.spread_s} s"
         if self.arrivals not in ARRIVALS:
             yield f"arrivals must be {' or '.join(ARRIVALS)}, not {self.arrivals}"
         if any(level < 1 for level in self.levels) or len(set(self.levels)) < len(self.levels):

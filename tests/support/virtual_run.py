@@ -8,6 +8,7 @@ from itertools import count
 from runner.core.load_profile import LoadProfile
 from runner.engine.lane import Lane
 from runner.engine.lane_schedule import Begin, Schedule, ScheduledLane, Wait, never_stop, resume_nothing
+from runner.engine.spread import Spread
 from runner.engine.sweep_levels import Levels
 from runner.planning.plan import Plan, Request, Target
 from tests.support.plans import first_requests
@@ -37,6 +38,7 @@ class VirtualRun:
     level: int = 0
     first_missing: Callable[[Request], Request | None] = resume_nothing
     stop: Callable[[], str | None] = never_stop
+    spread: Spread | None = None
     uses: Callable[[Request], tuple[int, int]] = lambda _: (0, 0)
     """Tokens sent and received."""
     after_moment: Callable[["VirtualRun", int], None] = lambda _, __: None
@@ -62,6 +64,7 @@ class VirtualRun:
             level=self.level,
             first_missing=self.first_missing,
             stop=self.stop,
+            spread=self.spread,
         )
 
     def run_levels(self) -> list[TimedConversation]:

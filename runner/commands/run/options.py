@@ -81,6 +81,8 @@ class RunOptions:
     """Seconds over which the places of a closed loop open."""
     levels: tuple[int, ...] | None = None
     """Concurrencies of a sweep."""
+    spread_s: float | None = None
+    """Begin each round at a random moment of its part of so many seconds."""
 
     budgets: "tuple[Money, ...]" = ()
     until_ci: float | None = None
@@ -160,6 +162,7 @@ _FLAGS = {
     "duration_s": "--duration",
     "levels": "--sweep",
     "ramp_s": "--ramp",
+    "spread_s": "--spread",
     "late_bound_s": "--late-bound",
     "budgets": "--budget",
     "percents": "--percentiles",
@@ -179,6 +182,7 @@ KEYWORDS = {
     "duration_s": "duration",
     "levels": "sweep",
     "ramp_s": "ramp",
+    "spread_s": "spread",
     "late_bound_s": "late_bound",
     "budgets": "budget",
     "percents": "percentiles",
@@ -238,6 +242,10 @@ def _compares(o: RunOptions) -> bool:
     return o.baseline is not None or o.arms is not None
 
 
+def _ends_otherwise(o: RunOptions) -> bool:
+    return o.duration_s is not None or o.max_requests is not None or o.until_ci is not None
+
+
 _OF_A_CLUSTER = "is about a cluster: say {engine=ray} as well"
 _OF_A_COMPARISON = "is about a comparison: name what to compare with, {baseline=PATH} or {arms=BASE NEW}."
 
@@ -261,6 +269,14 @@ _CONTRADICTIONS: tuple[tuple[Callable[[RunOptions], bool], str], ...] = (
     (
         lambda o: o.ramp_s is not None and o.rate is not None,
         "{ramp_s} opens places in flight, {rate} starts requests whatever is in flight: choose one of the two",
+    ),
+    (
+        lambda o: o.spread_s is not None and (o.rate is not None or bool(o.levels)),
+        "{spread_s} has pauses between rounds, which a load has not: leave {rate} and {levels} out",
+    ),
+    (
+        lambda o: o.spread_s is not None and _ends_otherwise(o),
+        "{spread_s} divides by the number of rounds: say {repeat=N}; no {duration_s}, {max_requests} or {until_ci}",
     ),
     (
         lambda o: o.lead is not None and o.order not in {None, "blocks"},

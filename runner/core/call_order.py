@@ -1,14 +1,15 @@
 """The order of tool calls: which call each stretch of their text belongs to, since pieces of several may alternate."""
 
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 
+@dataclass(slots=True)
 class CallOrder:
     """The calls of one reply, by where the text of each goes on."""
 
-    def __init__(self) -> None:
-        self._stretches: list[tuple[int, str]] = []
-        """(characters of tool calls before, call)."""
+    _stretches: list[tuple[int, str]] = field(default_factory=list)
+    """(characters of tool calls before, call)."""
 
     @property
     def has_several(self) -> bool:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from random import Random
 
@@ -10,6 +11,7 @@ import pytest
 
 import runner
 from runner.core.record import Record
+from runner.pricing.rates import Price, Rates
 from runner.storage.run_folder import RESULTS
 from tests.conftest import RunCli
 from tests.support.crafted_runs import BASE, NEW, answered, write_run
@@ -88,6 +90,23 @@ def test_another_suite_or_load_is_another_series(run_cli: RunCli) -> None:
     write_run(RESULTS / "20261121T090000-other-load", [answered(BASE)], digest="d2", started_at=started)
     series = json.loads(run_cli("history", "--target", BASE, "--metric", "ttft", "--json").stdout)
     assert sorted(each["n"] for each in series) == [1, 1, 3]
+    assert [each["conditions"].get("rate") for each in series].count(3.0) == 1
+    shown = run_cli("history").stdout
+    assert "suite crafted (d1), order blocks, rate 3.0" in shown
+    assert shown.count("suite crafted (d1)") == 2
+
+
+def test_costs_in_another_currency_are_left_out(run_cli: RunCli) -> None:
+    """A ratio of two currencies has no meaning, and would look like a change of sevenfold."""
+    for night in range(8):
+        currency = "USD" if night < 4 else "CNY"
+        price = Price(currency, (Rates(Decimal(0), Decimal(1 if night < 4 else 7)),), "test").to_plain()
+        started = FIRST + timedelta(days=night)
+        folder = RESULTS / f"{started:%Y%m%dT%H%M%S}-nightly-{night:04}"
+        records = [answered(input_tokens=5)]
+        write_run(folder, records, started_at=started.isoformat(), prices={BASE: price})
+    (found,) = json.loads(run_cli("history", "--metric", "cost", "--json").stdout)
+    assert (found["n"], found["left_out"], found["changes"]) == (4, 4, [])
 
 
 @pytest.mark.parametrize("metric", ["failures", "slow"])

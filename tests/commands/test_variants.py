@@ -184,6 +184,15 @@ def test_ad_hoc_variants_are_replayed_and_resumed_without_naming_them_again(tmp_
         }
 
 
+def test_other_values_are_resumed_with_the_same_models(tmp_path: Path) -> None:
+    """A model of the suite that was not asked before is not asked because a value is added."""
+    write_yaml(tmp_path / "s.yaml", {"targets": ["sim/quick", "sim/steady"], "cases": [{"id": "a", "prompt": "Hi"}]})
+    succeed(tmp_path, "run", "s.yaml", "-m", "sim/quick", "--vary", "temperature=0,1", "-o", "out")
+    succeed(tmp_path, "run", "--resume", "out", "--vary", "temperature=0,1,2")
+    asked = Counter((line["model"], line["variant"]) for line in read_lines(tmp_path / "out", "record"))
+    assert asked == {("quick", f"temperature={value}"): 1 for value in (0, 1, 2)}
+
+
 def test_a_resumed_run_sends_only_what_its_variants_lack(tmp_path: Path) -> None:
     """A changed variant is asked again, one that is whole is not; one that the suite has no more is refused."""
     write_yaml(tmp_path / "s.yaml", SUITE)

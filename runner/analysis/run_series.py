@@ -62,7 +62,7 @@ class RunSeries:
 
     @property
     def conditions(self) -> Mapping[str, object]:
-        """The order and the load of its runs, which all have in common."""
+        """What its runs have in common beside the suite's file: which of its cases they asked, the order, the load."""
         return _conditions(self.last.run)
 
     @cached_property
@@ -128,13 +128,15 @@ def make_series(runs: Sequence[StoredRun], measures: Sequence[Measure]) -> tuple
 def _subject(run: StoredRun, target: StoredTarget) -> tuple[str, ...]:
     """Return what runs have in common that are compared: the questions, who was asked, and how."""
     found = run.summary
-    return found.digest, found.suite, target.target, json.dumps(_conditions(run), sort_keys=True)
+    how = json.dumps([_conditions(run), target.settings], sort_keys=True)
+    return found.digest, found.suite, target.target, how
 
 
 def _conditions(run: StoredRun) -> dict[str, object]:
     found = run.summary
+    cases = {"cases": ", ".join(found.case_patterns)} if found.case_patterns else {}
     concurrency = {} if found.concurrency is None else {"concurrency": found.concurrency}
-    return {"order": found.order, **concurrency, **found.load}
+    return {**cases, "order": found.order, **concurrency, **found.load}
 
 
 def _series(members: Sequence[tuple[StoredRun, StoredTarget]], measure: Measure) -> Iterator[RunSeries]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -94,6 +95,32 @@ def test_another_suite_or_load_is_another_series(run_cli: RunCli) -> None:
     shown = run_cli("history").stdout
     assert "suite crafted (d1), order blocks, rate 3.0" in shown
     assert shown.count("suite crafted (d1)") == 2
+
+
+def test_other_cases_of_a_suite_are_another_series(run_cli: RunCli) -> None:
+    """`-k` chooses other questions, though the suite's file and their number are the same."""
+    for night, case in enumerate(["one", "two"] * 4):
+        started = FIRST + timedelta(days=night)
+        folder = RESULTS / f"{started:%Y%m%dT%H%M%S}-nightly-{night:04}"
+        records = [answered(BASE, case, ttft_s=0.2 if case == "one" else 0.9)]
+        write_run(folder, records, started_at=started.isoformat(), case_patterns=(case,))
+    one, two = json.loads(run_cli("history", "--metric", "ttft", "--json").stdout)
+    assert (one["n"], two["n"]) == (4, 4)
+    assert {one["conditions"]["cases"], two["conditions"]["cases"]} == {"one", "two"}
+    assert "suite crafted (d1), cases one, order blocks" in run_cli("history").stdout
+
+
+def test_variants_of_one_name_and_other_settings_are_two_series(run_cli: RunCli) -> None:
+    """A long value of `--vary` is numbered: `#system=1` may be another text in the next run."""
+    for night, text in enumerate(["Be brief, please.", "Tell all you know."] * 2):
+        started = FIRST + timedelta(days=night)
+        folder = RESULTS / f"{started:%Y%m%dT%H%M%S}-nightly-{night:04}"
+        record = answered(BASE)
+        record = replace(record, identity=replace(record.identity, variant="system=1"))
+        settings = {f"{BASE}#system=1": {"system": text}}
+        write_run(folder, [record], started_at=started.isoformat(), variants=settings)
+    series = json.loads(run_cli("history", "--metric", "ttft", "--json").stdout)
+    assert [(each["target"], each["n"]) for each in series] == [(f"{BASE}#system=1", 2)] * 2
 
 
 def test_costs_in_another_currency_are_left_out(run_cli: RunCli) -> None:

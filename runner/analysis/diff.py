@@ -4,11 +4,14 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+import pandas as pd
+
 from runner.analysis.comparability import (
     keep_common,
     refuse_simulated_against_real,
     warn_of_caches,
     warn_of_currencies,
+    warn_of_mixes,
     warn_of_models,
     warn_of_pairs,
     warn_of_run,
@@ -127,7 +130,8 @@ def diff_runs(base: Run, new: Run, rule: Rule | None = None) -> Difference:
             *(Arm(f"{target} in {name}", arm.rows) for name, arm in zip(("base", "new"), arms, strict=True))
         )
         old, now, left_out = keep_common(*arms)
-        warnings += [*left_out, *warn_of_models(old, now), *warn_of_currencies(old, now), *warn_of_caches(old, now)]
+        warnings += [*left_out, *warn_of_models(old, now), *warn_of_mixes(old, now)]
+        warnings += [*warn_of_currencies(old, now), *warn_of_caches(old, now)]
         if not old.rows.empty:
             error_s = clock_error_s(base, old, new, now)
             compared.append(ComparedArms(str(target), old, now, paired=False, clock_error_s=error_s))
@@ -164,7 +168,7 @@ def diff_within(run: Run, a: str, b: str, rule: Rule | None = None, *, with_repl
     """
     base_target, new_target = _find_targets(run, a, b)
     table = run.table_with_replies if with_replies else run.table
-    vantages = {} if run.places else {node: node for node in run.header.vantages}
+    vantages = {} if run.split.places else {node: node for node in run.header.vantages}
     arms = (arm_of(table, base_target, a, vantages), arm_of(table, new_target, b, vantages))
     refuse_simulated_against_real(*arms)
     old, now, left_out = keep_common(*arms)
@@ -173,8 +177,15 @@ def diff_within(run: Run, a: str, b: str, rule: Rule | None = None, *, with_repl
     compared = [ComparedArms(b, old, now, paired=True, clock_error_s=clock_error_s(run, old, run, now))]
     sides = (_side(run.header, target=a), _side(run.header, target=b))
     warnings = [*warn_of_run(run), *left_out, *warn_of_pairs(run.header, old, now)]
+    warnings += warn_of_mixes(old, now) if _model_of(table, base_target) == _model_of(table, new_target) else []
     warnings += [*warn_of_currencies(old, now), *warn_of_caches(old, now)]
     return _conclude(sides, compared, rule or Rule(), warnings, _compare_replies(compared) if with_replies else ())
+
+
+def _model_of(table: pd.DataFrame, target: MeasuredTarget) -> tuple[str, str]:
+    """Return the provider and the model of a target that has rows, whatever its variant."""
+    provider, model = table.loc[targets_of(table) == target, ["provider", "model"]].iloc[0]
+    return str(provider), str(model)
 
 
 def _find_targets(run: Run, a: str, b: str) -> tuple[MeasuredTarget, MeasuredTarget]:
@@ -208,7 +219,8 @@ def diff_places(run: Run, a: str, b: str, rule: Rule | None = None) -> Differenc
             for place, nodes in nodes_of.items()
         ]
         old, now, left_out = keep_common(*arms)
-        warnings += [*left_out, *warn_of_pairs(run.header, old, now), *warn_of_models(old, now)]
+        warnings += [*left_out, *warn_of_pairs(run.header, old, now)]
+        warnings += [*warn_of_models(old, now), *warn_of_mixes(old, now)]
         warnings += warn_of_caches(old, now)
         if not old.rows.empty:
             error_s = clock_error_s(run, old, run, now)

@@ -14,7 +14,7 @@ from runner.storage.stored_summary import StoredFigure, StoredSummary, StoredTar
 MEDIANS = {"ttft_s": "ttft_p50", "ttfa_s": "ttfa_p50", "total_s": "total_p50", "output_tps": "output_tps_p50"}
 """Column -> the field of a target's summary that has its median."""
 
-ANSWERED_BY = ("response_model", "served_by", "system_fingerprint")
+ANSWERED_BY = ("response_model", "served_by", "system_fingerprint", "service_tier")
 """Columns that tell who answered, of those that a table has."""
 
 
@@ -27,7 +27,7 @@ def summarize_run(run: Run, journal: stat_result, version: str) -> StoredSummary
         version: the version of this tool.
 
     """
-    run, header = run.by_place, run.header
+    run, header = run.in_parts, run.header
     return StoredSummary(
         version=version,
         journal_size=journal.st_size,
@@ -53,7 +53,7 @@ def summarize_run(run: Run, journal: stat_result, version: str) -> StoredSummary
 
 
 def _summarize_target(run: Run, summary: TargetSummary) -> StoredTarget:
-    arm = arm_of(run.table, summary.target, str(summary.target), run.places)
+    arm = arm_of(run.table, summary.target, str(summary.target), run.split.places)
     costs = [cost for cost in run.costs if cost.target == summary.target]
     cells = [cell for cell in run.checked if cell.target == summary.target]
     passed = sum(cell.passed for cell in cells)

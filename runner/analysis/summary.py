@@ -16,7 +16,7 @@ import pandas as pd
 
 from runner.analysis.dataframe import PLACE, is_timed, measured, rows_of, steady, targets_of
 from runner.analysis.intervals import Interval, median_interval, percentile_interval
-from runner.analysis.measured_target import MeasuredTarget, target_of
+from runner.analysis.measured_target import MeasuredTarget, TargetSplit
 from runner.analysis.result_columns import Cell
 from runner.analysis.slow_requests import QUESTION, TIMES, mark_slow, share_of_slow
 from runner.core.events import TIMED, UNTRIED, Outcome
@@ -348,11 +348,11 @@ class EstimatedRate:
     n: int
 
 
-def estimate_rates(records: Iterable[Record], places: Mapping[str, str]) -> tuple[EstimatedRate, ...]:
-    """Return an estimate for each target that has timed replies without counted tokens; see `target_of` for places."""
+def estimate_rates(records: Iterable[Record], split: TargetSplit) -> tuple[EstimatedRate, ...]:
+    """Return an estimate for each target that has timed replies without counted tokens."""
     rates: dict[MeasuredTarget, list[float]] = defaultdict(list)
     for record in records:
         reply, cps = record.reply, record.output_cps
         if record.timed and record.output_tokens is None and cps is not None and reply:
-            rates[target_of(record, places)].append(cps * likely_tokens(reply) / len(reply))
+            rates[split.target_of(record)].append(cps * likely_tokens(reply) / len(reply))
     return tuple(EstimatedRate(target, median_of(values), len(values)) for target, values in rates.items())

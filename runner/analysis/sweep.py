@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from runner.analysis.measured_target import MeasuredTarget, list_targets, target_of
+from runner.analysis.measured_target import WHOLE, MeasuredTarget, TargetSplit
 from runner.analysis.steady_state import first_sent, has_steady_state
 from runner.analysis.summary import median, percentile
 from runner.core.events import TIMED
@@ -200,23 +200,20 @@ def _seconds(at_ns: int | None) -> float | None:
 Sample = TypeVar("Sample", _LoadSample, _SteadySample)
 
 
-def measure_levels(
-    header: Header, records: Iterable[Record], places: Mapping[str, str] | None = None
-) -> tuple[LoadPoint, ...]:
+def measure_levels(header: Header, records: Iterable[Record], split: TargetSplit = WHOLE) -> tuple[LoadPoint, ...]:
     """Return a point for each target and level of a sweep, targets in the suite's order; empty for any other run.
 
     Args:
         header: of the run.
         records: of the run; they are read once.
-        places: node -> place, where targets are split by place.
+        split: by what targets are split.
 
     """
     levels = LoadProfile.from_plain(header.load).levels
     if not levels:
         return ()
-    at, repeat = places or {}, header.repeat
-    group = _group_by_level(levels, repeat, at)
-    keys = [(target, level) for target in list_targets(header.targets, at) for level in levels]
+    group = _group_by_level(levels, header.repeat, split)
+    keys = [(target, level) for target in split.list_targets(header.targets) for level in levels]
     if has_steady_state(header):
         steady = _sample(records, group, _SteadySample)
         return tuple(_steady_point(*key, steady[key]) for key in keys if key in steady)
@@ -225,23 +222,23 @@ def measure_levels(
 
 
 def _group_by_level(
-    levels: Sequence[int], repeat: int | None, places: Mapping[str, str]
+    levels: Sequence[int], repeat: int | None, split: TargetSplit
 ) -> Callable[[Record], tuple[MeasuredTarget, int]]:
-    return lambda record: (target_of(record, places), level_of(record.identity.block, levels, repeat))
+    return lambda record: (split.target_of(record), level_of(record.identity.block, levels, repeat))
 
 
 def measure_open_loop(
-    header: Header, records: Iterable[Record], places: Mapping[str, str] | None = None
+    header: Header, records: Iterable[Record], split: TargetSplit = WHOLE
 ) -> tuple[OpenLoopPoint, ...]:
     """Return a point for each target of an open loop, in the suite's order; empty for any other run.
 
     The arguments are those of `measure_levels`.
     """
-    rate, at = LoadProfile.from_plain(header.load).rate, places or {}
+    rate = LoadProfile.from_plain(header.load).rate
     if rate is None:
         return ()
-    samples = _sample(records, lambda record: target_of(record, at), _LoadSample)
-    targets = list_targets(header.targets, at)
+    samples = _sample(records, split.target_of, _LoadSample)
+    targets = split.list_targets(header.targets)
     return tuple(_open_loop_point(target, rate, samples[target]) for target in targets if target in samples)
 
 

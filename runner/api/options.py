@@ -16,6 +16,7 @@ from runner.commands.run.options import (
     parse_share,
     spell_keyword,
 )
+from runner.core.answered_by import AnsweredByColumn
 from runner.core.load_profile import ARRIVALS, Arrivals
 from runner.core.percentiles import choose_percentiles
 from runner.core.reply_limit import parse_reply_limit
@@ -91,6 +92,8 @@ class RunKeywords(TargetKeywords, total=False):
     """Estimate tokens a second where a provider counts none."""
     percentiles: Sequence[float]
     """Percentiles to show beside the median in tables and in the report, such as `[50, 90, 99]`; by default 95."""
+    by: AnsweredByColumn
+    """Split each target in tables and in the report by who answered, such as `"served_by"`."""
     resume: PathName
     """A run to resume: its folder, or `latest`. Options you omit keep their values."""
     retry_errors: bool
@@ -294,6 +297,7 @@ _READERS: Mapping[str, Callable[[object], object]] = {
     "late_bound": _seconds,
     "estimate_tokens": _flag,
     "percentiles": _percentiles,
+    "by": _one_of(*get_args(AnsweredByColumn)),
     "resume": _path,
     "retry_errors": _flag,
     "record": _flag,

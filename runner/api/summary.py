@@ -1,18 +1,24 @@
 """`summary`: the figures of a run's targets as a table, the same that the page shows."""
 
+from dataclasses import replace
+from typing import get_args
+
 import pandas as pd
 
 from runner.analysis.intervals import Interval
 from runner.analysis.summary import Statistic
 from runner.analysis.target_figures import TargetFigures, target_figures
 from runner.api.tables import RunName, run_of
+from runner.core.answered_by import AnsweredByColumn
 from runner.core.percentiles import name_percentile
+from runner.errors import CompareError
 
 
-def summary(run: pd.DataFrame | RunName) -> pd.DataFrame:
+def summary(run: pd.DataFrame | RunName, *, by: AnsweredByColumn | None = None) -> pd.DataFrame:
     """Return a row for each target of a run, fastest first, those without a figure last.
 
         summary("latest")[["ttft_p50_s", "total_p95_s", "cost_per_1000", "pass_rate"]]
+        summary("latest", by="served_by")
 
     Columns: `n` requests and how many of them `failed`; of TTFT, first answer and total the median in seconds with its
     95 % interval (`_low`, `_high`), and p95; the median time to the first 100 tokens, with the number of replies that
@@ -22,12 +28,18 @@ def summary(run: pd.DataFrame | RunName) -> pd.DataFrame:
 
     Args:
         run: what `run` or `load` returned, or some of its rows; or a run's folder, its id or `latest`.
+        by: a column that tells who answered; each target then has a row for each of its values, `a/m by Together`.
 
     Raises:
-        CompareError: there is no such run, or the table does not say which it is of.
+        CompareError: there is no such run, the table does not say which it is of, or `by` is no such column.
 
     """
-    rows = [_row(each) for each in target_figures(run_of(run))]
+    columns = get_args(AnsweredByColumn)
+    if by is not None and by not in columns:
+        raise CompareError(f"by={by!r} tells nothing about who answered; it may be {', '.join(columns)}")
+    whole = run_of(run)
+    found = whole if by is None else replace(whole, by=by).in_parts
+    rows = [_row(each) for each in target_figures(found)]
     table = pd.DataFrame(rows).set_index("target")
     return table.convert_dtypes().sort_values("ttft_p50_s", kind="stable", na_position="last")
 

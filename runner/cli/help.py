@@ -56,7 +56,7 @@ OPTIONS: Mapping[str, Sequence[str]] = {
         "reply_limit",
     ),
     "Output": (
-        *("output", "spans", "open", "json", "quiet", "progress", "color", "percentiles", "record", "bom"),
+        *("output", "spans", "open", "json", "quiet", "progress", "color", "percentiles", "by", "record", "bom"),
         *("estimate_tokens", "late_bound", "allow_errors"),
     ),
     "Comparing": ("ab", "baseline", "gate", "fail_undecided", "metric", "min_effect"),

@@ -5,13 +5,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import click
 from click.core import ParameterSource
 
 from runner.cli.completion import complete_cases, complete_providers, complete_targets
 from runner.commands.run.options import RANGES, RunOptions, check_options, parse_output, parse_share, spell_option
+from runner.core.answered_by import AnsweredByColumn
 from runner.core.load_profile import ARRIVALS
 from runner.core.percentiles import PERCENTILES, parse_percentiles
 from runner.core.reply_limit import parse_reply_limit
@@ -316,6 +317,12 @@ percentiles_option = click.option(
     callback=lambda _, __, text: PERCENTILES if text is None else parse_percentiles(text),
     metavar="LIST",
     help="Percentiles to show beside the median, such as 50,90,99 (default 95).",
+)
+
+by_option = click.option(
+    "--by",
+    type=click.Choice(get_args(AnsweredByColumn)),
+    help="Split each target in tables and the report by who answered, such as the vendor behind a router.",
 )
 
 color_option = click.option(

@@ -16,6 +16,7 @@ from runner.cli.options import (
     TARGETS,
     MoneyParam,
     ShareParam,
+    by_option,
     fail_undecided_option,
     gate_option,
     min_effect_option,
@@ -114,6 +115,7 @@ MEASUREMENT = (
         help="Estimate tokens/s from characters where a provider counts none; marked ~.",
     ),
     percentiles_option,
+    by_option,
 )
 
 COMPARISON = (

@@ -94,7 +94,7 @@ async def _hold_conversation(lane: OpenLane, begin: Begin) -> None:
         exchange, request = lane.exchange, begin.request
         record = await exchange.send(request, begin.ready_ns, planned_ns=begin.planned_ns, permit=begin.permit)
         while record.outcome in TIMED:
-            next_turn = request.follow(record.reply or "")
+            next_turn = request.follow(record.reply or "", record.signed_thinking or ())
             if next_turn is None:
                 return
             request = next_turn

@@ -40,7 +40,7 @@ def _escape(text: str) -> str:
 
 def write(run: Run) -> str:
     """Return the metrics of a run."""
-    run = run.by_place
+    run = run.in_parts
     header, figures = run.header, target_figures(run)
     started = datetime.fromisoformat(header.started_at).timestamp()
     of_suite = {"suite": header.suite}

@@ -43,7 +43,7 @@ def render_summary(run: Run, told: Collection[str] = ()) -> Group:
 
     `told` are the flags that the user was told of before the run.
     """
-    run = run.by_place
+    run = run.in_parts
     return Group(
         *_notices(run),
         SpeedTable(run),

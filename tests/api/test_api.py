@@ -320,7 +320,7 @@ def test_every_keyword_of_run_reaches_the_options() -> None:
         "output": ["a", "b.csv"], "bom": True, "case": "a*", "repeat": 3, "seed": 4, "warmup_requests": 1,
         "order": "blocks", "lead": 5, "adaptive": True, "rate": 2.5, "arrivals": "poisson", "duration": 60,
         "requests": 7, "budget": ["5USD", "20CNY"], "until_ci": 0.05, "estimate_tokens": True, "resume": "latest",
-        "percentiles": [50, 90, 99.9],
+        "percentiles": [50, 90, 99.9], "by": "served_by",
         "late_bound": 0.02, "retry_errors": True, "record": True, "replay": "results/old", "fast": True,
     }  # fmt: skip
     assert {*given_options, "sweep"} == set(RUN_OPTIONS)
@@ -337,7 +337,7 @@ def test_every_keyword_of_run_reaches_the_options() -> None:
     assert options.late_bound_s == 0.02
     assert options.reply_limit == 32 * 2**20
     assert read_options({"reply_limit": 1000}).reply_limit == 1000
-    assert options.percents == (90.0, 99.9)
+    assert (options.percents, options.by) == ((90.0, 99.9), "served_by")
     assert (options.resume, options.retry_errors) == (Path("latest"), True)
     assert (options.record, options.replay, options.fast) == (True, Path("results/old"), True)
     assert read_options(dict.fromkeys(RUN_OPTIONS)) == read_options({})

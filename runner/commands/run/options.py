@@ -7,6 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
+from runner.core.answered_by import AnsweredByColumn
 from runner.core.cluster_options import NEAREST, ClusterOptions
 from runner.core.load_profile import Arrivals, LoadProfile
 from runner.core.percentiles import PERCENTILES
@@ -86,6 +87,8 @@ class RunOptions:
     estimate_tokens: bool = False
     percents: tuple[float, ...] = PERCENTILES
     """Percentiles to show beside the median; not stored in the journal."""
+    by: AnsweredByColumn | None = None
+    """The column that tells who answered, by which tables split each target; not stored either."""
 
     resume: Path | None = None
     """The run to resume: its folder, its journal, or `latest`. Options left out keep their values."""

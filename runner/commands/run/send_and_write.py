@@ -238,6 +238,7 @@ def write_outputs(prepared: PreparedRun, *, interrupted: bool, observer: Observe
         Run.of_journal(journal.read(prepared.folder)),
         wants_estimates=options.estimate_tokens,
         percents=options.percents,
+        by=options.by,
     )
     written = tuple(dict.fromkeys((*(prepared.folder / name for name in DEFAULT_OUTPUTS), *prepared.outputs)))
     tell = (observer or Observer()).still_working

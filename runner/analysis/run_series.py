@@ -62,7 +62,7 @@ class RunSeries:
 
     @property
     def conditions(self) -> Mapping[str, object]:
-        """What its runs have in common beside the suite's file: which of its cases they asked, the order, the load."""
+        """Return what its runs have in common beside the suite's file: the cases that -k chose, the order, the load."""
         return _conditions(self.last.run)
 
     @cached_property

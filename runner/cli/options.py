@@ -66,76 +66,43 @@ class LevelsParam(click.ParamType[tuple[int, ...]]):
         return tuple(int(level) for level in str(value).split(","))
 
 
-class EffectParam(click.ParamType[float]):
-    """A share, as a number or as a percentage."""
+class ParsedParam(click.ParamType[Value]):
+    """A value in a notation of its own, whose parser raises an error that says what to write."""
 
-    name = "effect"
+    def __init__(self, name: str, parse: Callable[[str], Value]) -> None:
+        self.name = name
+        self._parse = parse
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return the share: 0.1 for `10%` and for `0.1`."""
-        text = str(value)
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Value:
+        """Return the value."""
         try:
-            return float(text.removesuffix("%")) / 100 if text.endswith("%") else float(text)
-        except ValueError:
-            self.fail(f"{text!r} is neither a share nor a percentage", param, ctx)
-
-
-class MoneyParam(click.ParamType["Money"]):
-    """A sum of money with its currency."""
-
-    name = "sum"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> "Money":
-        """Return the sum."""
-        from runner.pricing.money import parse_money  # noqa: PLC0415 -- brings decimal
-
-        try:
-            return parse_money(str(value))
-        except CompareError as error:
+            return self._parse(str(value))
+        except (CompareError, ValueError) as error:
             self.fail(str(error), param, ctx)
 
 
-class SizeParam(click.ParamType[int]):
-    """A number of bytes, with or without a unit."""
-
-    name = "size"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Return bytes."""
-        try:
-            return parse_reply_limit(str(value))
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
+def _parse_effect(text: str) -> float:
+    """Parse a share, as a number or as a percentage: 0.1 for `10%` and for `0.1`."""
+    try:
+        return float(text.removesuffix("%")) / 100 if text.endswith("%") else float(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is neither a share nor a percentage") from None
 
 
-class ShareParam(click.ParamType[float]):
-    """A percentage above 0."""
+def _parse_money(text: str) -> "Money":
+    from runner.pricing.money import parse_money  # noqa: PLC0415 -- brings decimal
 
-    name = "share"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return the share: 0.05 for `5%`."""
-        try:
-            return parse_share(str(value))
-        except CompareError as error:
-            self.fail(str(error), param, ctx)
+    return parse_money(text)
 
 
-class VaryParam(click.ParamType[tuple[str, tuple[Any, ...]]]):
-    """A parameter of targets, with values."""
+def _parse_vary(text: str) -> tuple[str, tuple[Any, ...]]:
+    from runner.suite.vary import parse_vary  # noqa: PLC0415 -- brings pydantic and the YAML reader
 
-    name = "vary"
+    return parse_vary(text)
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, tuple[Any, ...]]:
-        """Return the parameter's name and its values."""
-        from runner.suite.vary import parse_vary  # noqa: PLC0415 -- brings pydantic and the YAML reader
 
-        try:
-            return parse_vary(str(value))
-        except CompareError as error:
-            self.fail(str(error), param, ctx)
+MONEY = ParsedParam("sum", _parse_money)
+SHARE = ParsedParam("share", parse_share)
 
 
 def _join_vary(
@@ -197,7 +164,7 @@ TARGETS = (
         "--vary",
         "vary",
         multiple=True,
-        type=VaryParam(),
+        type=ParsedParam("vary", _parse_vary),
         callback=_join_vary,
         metavar="NAME=VALUE,...",
         help="Ask every target with each of these values of a parameter, as targets of their own: thinking=off,high. "
@@ -225,7 +192,7 @@ TARGETS = (
     click.option("--bom", is_flag=True, help="Begin CSV files with a byte order mark, for Excel."),
     click.option(
         "--reply-limit",
-        type=SizeParam(),
+        type=ParsedParam("size", parse_reply_limit),
         metavar="SIZE",
         help="Give up a reply that is larger than this: 500kB, 32MiB (default 16MiB).",
     ),
@@ -350,7 +317,7 @@ fail_undecided_option = click.option(
 
 min_effect_option = click.option(
     "--min-effect",
-    type=EffectParam(),
+    type=ParsedParam("effect", _parse_effect),
     metavar="SHARE",
     help="Smallest change that matters: 10% (default) or 0.1.",
 )

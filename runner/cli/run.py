@@ -12,10 +12,10 @@ from runner.cli.confirm import CONFIRM_OVER, Threshold, ask_about_hosts, confirm
 from runner.cli.help import GroupedCommand
 from runner.cli.options import (
     LOAD,
+    MONEY,
     REPEATS,
+    SHARE,
     TARGETS,
-    MoneyParam,
-    ShareParam,
     by_option,
     fail_undecided_option,
     gate_option,
@@ -91,13 +91,13 @@ MEASUREMENT = (
         "--budget",
         "budgets",
         multiple=True,
-        type=MoneyParam(),
+        type=MONEY,
         metavar="SUM",
         help="Stop starting requests once this much is spent: 5USD. Repeatable, one per currency.",
     ),
     click.option(
         "--until-ci",
-        type=ShareParam(),
+        type=SHARE,
         metavar="N%",
         help="Repeat round after round, until every target's median TTFT is known to ±N % (95 % interval).",
     ),

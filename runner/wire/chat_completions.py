@@ -1,7 +1,7 @@
 """The decoder of the chat completions dialect: JSON chunks become events, in every shape that providers send."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, ClassVar, Literal
 
@@ -16,8 +16,8 @@ from runner.wire.error_body import find_error, first_object, has_error_object, h
 from runner.wire.failure import failure
 from runner.wire.finish_fields import reason_of, reasons_of, stops_otherwise
 from runner.wire.json_value import as_object
-from runner.wire.reasoning_merge import ReasoningMerge
-from runner.wire.surrogates import SurrogateJoiner, replace_halves
+from runner.wire.reply_text import ReplyText
+from runner.wire.surrogates import replace_halves
 from runner.wire.text_fields import (
     Choice,
     ToolCalls,
@@ -71,11 +71,9 @@ class ChatCompletionsDecoder:
 
     def __init__(self, status: int) -> None:
         self._status = status
-        self._tags = ThinkTags()
+        self._text = ReplyText()
         self._choices = ChoiceNumbers()
         self._usage = UsageCounts()
-        self._reasoning = ReasoningMerge()
-        self._halves = SurrogateJoiner()
         self._tool_calls = ToolCalls()
         self._had_text = False
         self._had_delta = False
@@ -90,7 +88,7 @@ class ChatCompletionsDecoder:
     @property
     def settled(self) -> bool:
         """Whether `decode_plain` may be used: text has come, and nothing is held back."""
-        return self._had_text and self._choices.plain and self._halves.settled
+        return self._had_text and self._choices.plain and self._text.settled
 
     def decode_plain(self, data: bytes, at_ns: int) -> Text | None:
         """Return the text of a chunk that adds one piece of text and nothing else; None for every other chunk."""
@@ -99,8 +97,8 @@ class ChatCompletionsDecoder:
             return None
         self._text_since_usage = True
         if text.channel is ANSWER:
-            return text if self._tags.passes(text.text) else None
-        return text if self._reasoning.add_only("reasoning_content", text.text) else None
+            return text if self._text.tags.passes(text.text) else None
+        return text if self._text.reasoning.add_only("reasoning_content", text.text) else None
 
     def decode(self, value: Mapping[str, object], at_ns: int) -> list[Event]:
         """Return the events of a chunk or a whole completion; `EmptyChunk` where it holds none, nothing for a ping."""
@@ -144,8 +142,7 @@ class ChatCompletionsDecoder:
 
     def flush(self) -> list[Event]:
         """Return the text that is held back because it may be part of a think tag, or half of a character."""
-        halves = [split for event in self._halves.flush() for split in self._split(event)]
-        events = [*halves, *self._deduplicated(self._tags.flush())]
+        events = self._text.flush()
         if self._unread_ns is not None and not self._had_text:
             events.append(Flagged(self._unread_ns, "skipped_data"))
         return events
@@ -185,15 +182,14 @@ class ChatCompletionsDecoder:
         for event in events:
             if isinstance(event, Text):
                 self._text_since_usage = True
-                for joined in self._halves.join(event):
-                    interpreted += self._split(joined)
+                interpreted += self._text.add(event, self._source)
                 continue
             if isinstance(event, WholeMessage):
-                interpreted += self._deduplicated(self._tags.flush())  # it is compared with all that came before
+                interpreted += self._text.end_answer()  # it is compared with all that came before
                 interpreted.append(self._split_whole(event))
                 continue
             if isinstance(event, Finished):
-                interpreted += self._deduplicated(self._tags.flush())
+                interpreted += self._text.end_answer()
                 interpreted.append(replace(event, reason=replace_halves(event.reason)[0]))
             elif isinstance(event, Usage):
                 interpreted.append(self._usage.add(event.raw, at_ns, behind_text=self._text_since_usage))
@@ -203,29 +199,6 @@ class ChatCompletionsDecoder:
         if not any(isinstance(event, WITH_DATA) for event in interpreted):
             interpreted.append(EmptyChunk(at_ns))
         return interpreted
-
-    def _split(self, event: Event) -> list[Event]:
-        """Move reasoning in think tags to its channel. A tool call ends the wait for a tag."""
-        if not isinstance(event, Text):
-            return [event]
-        if event.channel is Channel.ANSWER:
-            return self._deduplicated(self._tags.feed(event))
-        if event.channel is Channel.TOOL:
-            return [*self._deduplicated(self._tags.flush()), event]
-        new = self._reasoning.add(self._source, event.text)
-        return [event._replace(text=new)] if new else []
-
-    def _deduplicated(self, events: Iterable[Event]) -> list[Event]:
-        """Return events without reasoning from think tags that a field has repeated."""
-        kept: list[Event] = []
-        for event in events:
-            if isinstance(event, Text) and event.channel is Channel.REASONING:
-                new = self._reasoning.add("tags", event.text)
-                if new:
-                    kept.append(event._replace(text=new))
-            else:
-                kept.append(event)
-        return kept
 
     def _split_whole(self, event: WholeMessage) -> WholeMessage:
         """Return a whole message with the reasoning in its think tags on its channel."""

@@ -13,8 +13,11 @@ class ReplyText:
 
     def __init__(self) -> None:
         self._halves = SurrogateJoiner()
-        self._tags = ThinkTags()
-        self._reasoning = ReasoningMerge()
+        # A decoder of plain chunks asks these itself: one more call for each would take a tenth of its time.
+        self.tags = ThinkTags()
+        self.reasoning = ReasoningMerge()
+        self._source = ""
+        """The field that held the last piece, of which half a character may be held back."""
 
     @property
     def settled(self) -> bool:
@@ -30,31 +33,32 @@ class ReplyText:
 
         """
         if text.channel is Channel.REASONING:
-            return self._reasoning.add_only(source, text.text)
-        return self._tags.passes(text.text)
+            return self.reasoning.add_only(source, text.text)
+        return self.tags.passes(text.text)
 
     def add(self, text: Text, source: str) -> list[Event]:
         """Return the events of a piece; what may be part of a tag or half of a character is held back."""
-        return [split for joined in self._halves.join(text) for split in self._split(joined, source)]
+        self._source = source
+        return [split for joined in self._halves.join(text) for split in self._split(joined)]
 
     def end_answer(self) -> list[Event]:
         """Return what was held back as the possible part of a tag: nothing follows."""
-        return self._without_repeated(self._tags.flush())
+        return self._without_repeated(self.tags.flush())
 
     def flush(self) -> list[Event]:
         """Return all that is held back."""
-        halves = [split for event in self._halves.flush() for split in self._split(event, "")]
+        halves = [split for event in self._halves.flush() for split in self._split(event)]
         return [*halves, *self.end_answer()]
 
-    def _split(self, event: Event, source: str) -> list[Event]:
+    def _split(self, event: Event) -> list[Event]:
         """Move reasoning in think tags to its channel. A tool call ends the wait for a tag."""
         if not isinstance(event, Text):
             return [event]
         if event.channel is Channel.ANSWER:
-            return self._without_repeated(self._tags.feed(event))
+            return self._without_repeated(self.tags.feed(event))
         if event.channel is Channel.TOOL:
             return [*self.end_answer(), event]
-        new = self._reasoning.add(source, event.text)
+        new = self.reasoning.add(self._source, event.text)
         return [event._replace(text=new)] if new else []
 
     def _without_repeated(self, events: Iterable[Event]) -> list[Event]:
@@ -62,7 +66,7 @@ class ReplyText:
         kept: list[Event] = []
         for event in events:
             if isinstance(event, Text) and event.channel is Channel.REASONING:
-                new = self._reasoning.add("tags", event.text)
+                new = self.reasoning.add("tags", event.text)
                 kept += [event._replace(text=new)] if new else []
             else:
                 kept.append(event)

@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from runner.analysis.dataframe import is_timed, measured, targets_of
+from runner.analysis.goodput import SLO_COLUMNS
 from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.measures import TIMED_MEASURES
 from runner.analysis.slow_requests import QUESTION
@@ -32,7 +33,7 @@ _COMPARED_COLUMNS = frozenset(
         "block",
         *_DESCRIPTIVE,
         *_ANSWERED_BY,
-        "sent_s",
+        *SLO_COLUMNS,
         "cached_tokens",
         "client_error_s",
         *(measure.name for measure in TIMED_MEASURES),

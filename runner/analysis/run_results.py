@@ -34,12 +34,21 @@ from runner.analysis.summary import (
     summarize,
     summarize_connections,
     summarize_failures,
+    with_goodput,
 )
-from runner.analysis.sweep import LoadPoint, OpenLoopPoint, measure_levels, measure_open_loop
+from runner.analysis.sweep import (
+    LoadPoint,
+    OpenLoopPoint,
+    measure_levels,
+    measure_open_loop,
+    with_goodput_of_levels,
+)
 from runner.analysis.workers import ClusterSummary, summarize_workers
 from runner.core.answered_by import AnsweredByColumn
+from runner.core.load_profile import LoadProfile
 from runner.core.percentiles import PERCENTILES
 from runner.core.record import Record
+from runner.core.slo import Slo
 from runner.storage.journal import Header, Journal
 
 
@@ -221,10 +230,23 @@ class Run:
         """The rows of the table that count: all but warm-ups."""
         return measured(self.table)
 
+    @property
+    def slo(self) -> Slo | None:
+        """The SLO that requests are judged by; None without one."""
+        return Slo.from_plain(self.header.slo)
+
+    def judged_by(self, slo: Slo | None) -> Self:
+        """Return the run with another SLO; None keeps its own."""
+        return self if slo is None else replace(self, header=replace(self.header, slo=slo.to_plain()))
+
     @cached_property
     def summary(self) -> tuple[TargetSummary, ...]:
         """The summary of each target, in the suite's order."""
-        return summarize(self.table, self.targets, self.percents)
+        found = summarize(self.table, self.targets, self.percents)
+        if self.slo is None:
+            return found
+        has_levels = bool(LoadProfile.from_plain(self.header.load).levels)
+        return with_goodput(found, self.table, self.slo, with_rates=not has_levels)
 
     @cached_property
     def costs(self) -> tuple[TargetCost, ...]:
@@ -234,12 +256,17 @@ class Run:
     @cached_property
     def sweep(self) -> tuple[LoadPoint, ...]:
         """A point for each target and level; empty if the run was no sweep."""
-        return measure_levels(self.header, self.records, self.split)
+        points = measure_levels(self.header, self.records, self.split)
+        if self.slo is None or not points:
+            return points
+        return with_goodput_of_levels(points, self.header, self.measured, self.slo)
 
     @cached_property
     def open_loop(self) -> tuple[OpenLoopPoint, ...]:
         """A point for each target; empty if the run was no open loop."""
-        return measure_open_loop(self.header, self.records, self.split)
+        goodput = {each.target: each.goodput for each in self.summary}
+        points = measure_open_loop(self.header, self.records, self.split)
+        return tuple(replace(point, goodput=goodput.get(point.target)) for point in points)
 
     @cached_property
     def estimates(self) -> tuple[EstimatedRate, ...]:

@@ -18,20 +18,20 @@ ANSWERED_BY = ("response_model", "served_by", "system_fingerprint", "service_tie
 """Columns that tell who answered, of those that a table has."""
 
 
-def summarize_run(run: Run, journal: stat_result, version: str) -> StoredSummary:
+def summarize_run(run: Run, journal: stat_result | None, version: str) -> StoredSummary:
     """Return the summary of a run.
 
     Args:
         run: the run.
-        journal: size and time of its journal before it was read.
+        journal: size and time of its journal before it was read; None for a summary that is not to be stored.
         version: the version of this tool.
 
     """
     run, header = run.in_parts, run.header
     return StoredSummary(
         version=version,
-        journal_size=journal.st_size,
-        journal_mtime_ns=journal.st_mtime_ns,
+        journal_size=journal.st_size if journal else 0,
+        journal_mtime_ns=journal.st_mtime_ns if journal else 0,
         run_id=header.run_id,
         started_at=header.started_at,
         suite=header.suite,
@@ -43,6 +43,7 @@ def summarize_run(run: Run, journal: stat_result, version: str) -> StoredSummary
         planned_requests=header.planned_requests,
         replay_of=header.replay_of,
         platform=header.platform,
+        clock=header.clock,
         clock_error_s=run.clock_error.ttft_p99_s if run.clock_error else None,
         client_versions=header.versions,
         order=header.order,

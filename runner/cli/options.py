@@ -16,6 +16,7 @@ from runner.core.answered_by import AnsweredByColumn
 from runner.core.load_profile import ARRIVALS
 from runner.core.percentiles import PERCENTILES, parse_percentiles
 from runner.core.reply_limit import parse_reply_limit
+from runner.core.slo import parse_slo
 from runner.errors import CompareError
 from runner.outputs.text.language import languages
 
@@ -66,8 +67,22 @@ class LevelsParam(click.ParamType[tuple[int, ...]]):
         return tuple(int(level) for level in str(value).split(","))
 
 
+class EffectParam(click.ParamType[float]):
+    """A share, as a number or as a percentage."""
+
+    name = "effect"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the share: 0.1 for `10%` and for `0.1`."""
+        text = str(value)
+        try:
+            return float(text.removesuffix("%")) / 100 if text.endswith("%") else float(text)
+        except ValueError:
+            self.fail(f"{text!r} is neither a share nor a percentage", param, ctx)
+
+
 class ParsedParam(click.ParamType[Value]):
-    """A value in a notation of its own, whose parser raises an error that says what to write."""
+    """A value that a function makes of a text; it raises CompareError or ValueError for a wrong one."""
 
     def __init__(self, name: str, parse: Callable[[str], Value]) -> None:
         self.name = name
@@ -79,14 +94,6 @@ class ParsedParam(click.ParamType[Value]):
             return self._parse(str(value))
         except (CompareError, ValueError) as error:
             self.fail(str(error), param, ctx)
-
-
-def _parse_effect(text: str) -> float:
-    """Parse a share, as a number or as a percentage: 0.1 for `10%` and for `0.1`."""
-    try:
-        return float(text.removesuffix("%")) / 100 if text.endswith("%") else float(text)
-    except ValueError:
-        raise ValueError(f"{text!r} is neither a share nor a percentage") from None
 
 
 def _parse_money(text: str) -> "Money":
@@ -261,12 +268,28 @@ LOAD = (
         help="Repeat round after round, and start no request after TIME: 30s, 5m, 1h. With --sweep, at each level.",
     ),
     click.option(
+        "--spread",
+        "spread_s",
+        type=DurationParam(),
+        metavar="TIME",
+        help="Begin each of the --repeat rounds at a random moment of its own part of TIME: 24h. --resume goes on with "
+        "those that are left.",
+    ),
+    click.option(
         "--requests",
         "--max-requests",
         "max_requests",
         type=whole_number("max_requests"),
         metavar="N",
         help="Repeat round after round, until N requests are sent in all. With --sweep, at each level.",
+    ),
+    click.option(
+        "--ramp",
+        "ramp_s",
+        type=DurationParam(),
+        metavar="TIME",
+        help="Open the places in flight one by one over TIME, best the time that a request takes; with --sweep, those "
+        "that a level adds. Requests sent until then are left out of latencies.",
     ),
     click.option(
         "--sweep",
@@ -284,6 +307,14 @@ percentiles_option = click.option(
     callback=lambda _, __, text: PERCENTILES if text is None else parse_percentiles(text),
     metavar="LIST",
     help="Percentiles to show beside the median, such as 50,90,99 (default 95).",
+)
+
+slo_option = click.option(
+    "--slo",
+    type=ParsedParam("slo", parse_slo),
+    metavar="NAME=TIME,...",
+    help="Durations that a request must keep within, such as ttft=800ms,tpot=50ms,total=10s: shows the share that "
+    "does, and how many a second (goodput).",
 )
 
 by_option = click.option(
@@ -317,7 +348,7 @@ fail_undecided_option = click.option(
 
 min_effect_option = click.option(
     "--min-effect",
-    type=ParsedParam("effect", _parse_effect),
+    type=EffectParam(),
     metavar="SHARE",
     help="Smallest change that matters: 10% (default) or 0.1.",
 )

@@ -22,6 +22,7 @@ from runner.cli.options import (
     min_effect_option,
     percentiles_option,
     run_options,
+    slo_option,
     whole_number,
 )
 from runner.cli.terminal import echo_error
@@ -115,6 +116,7 @@ MEASUREMENT = (
         help="Estimate tokens/s from characters where a provider counts none; marked ~.",
     ),
     percentiles_option,
+    slo_option,
     by_option,
 )
 
@@ -124,7 +126,8 @@ COMPARISON = (
         type=click.Path(path_type=Path),
         metavar="PATH",
         shell_complete=complete_runs,
-        help="Compare with this run afterwards: its folder, `latest`, or a snapshot's folder.",
+        help="Compare with this run afterwards: its folder, `latest`, or a snapshot's folder; or with the runs before "
+        "it: `history`, `history:FOLDER`.",
     ),
     click.option(
         "--ab",

@@ -76,7 +76,7 @@ def _summary(run: Run) -> list[str]:
     return [
         "## Summary",
         table(summary.headings, cells, summary.wordy),
-        summary_caption(run.percents),
+        summary_caption(run.percents, run.slo),
         *([notes] if notes else []),
     ]
 

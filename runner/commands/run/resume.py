@@ -7,6 +7,7 @@ from typing import cast
 from runner.commands.run.options import LOAD_FIELDS, RunOptions
 from runner.core.cluster_options import Node
 from runner.core.load_profile import LoadProfile
+from runner.core.slo import Slo
 from runner.core.suite import Suite
 from runner.core.target_name import VARIANT_MARK
 from runner.errors import CompareError, JournalError
@@ -81,6 +82,7 @@ def settle_options(options: RunOptions, journal: Journal | None) -> RunOptions:
         until_ci=options.until_ci or header.until_ci,
         late_bound_s=options.late_bound_s or header.late_bound_s,
         reply_limit=options.reply_limit or header.reply_limit,
+        slo=options.slo or Slo.from_plain(header.slo),
         **{name: getattr(load, name) for name in LOAD_FIELDS},
     )
 

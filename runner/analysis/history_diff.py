@@ -10,7 +10,7 @@ import numpy as np
 from runner.analysis.change_points import find_changes
 from runner.analysis.diff import Difference, DiffFinding, RunHistory, Side
 from runner.analysis.history import FEWEST_RUNS, HistoryFinding, judge_against_history
-from runner.analysis.measures import FAILURES, SLOW_REQUESTS, Measure, choose_measures
+from runner.analysis.measures import FAILURES, SLOW_REQUESTS, Measure, Unit, choose_measures
 from runner.analysis.run_series import counts_in_history, load_of
 from runner.analysis.verdict import Decision, Rule, UndecidedReason, Verdict, verdict_of_direction
 from runner.errors import CompareError
@@ -102,6 +102,7 @@ def _incomparable(new: StoredRun, run: StoredRun) -> str | None:
     reasons = (
         (not counts_in_history(run), "unfinished or replayed"),
         (one.digest != other.digest, "of another version of the suite"),
+        (one.case_patterns != other.case_patterns, "of other cases"),
         (load_of(new) != load_of(run), "at another load"),
         (one.simulated != other.simulated, "simulated" if other.simulated else "not simulated"),
         (one.platform != other.platform, "from another machine"),
@@ -111,7 +112,8 @@ def _incomparable(new: StoredRun, run: StoredRun) -> str | None:
 
 
 def _rows(target: StoredTarget, measures: Sequence[Measure], runs: Sequence[StoredRun]) -> Iterator[_ComparedFigure]:
-    before = [each for run in runs for each in run.summary.targets if each.target == target.target]
+    same = (each for run in runs for each in run.summary.targets if each.target == target.target)
+    before = [each for each in same if each.settings == target.settings]
     for measure in measures:
         if measure is FAILURES:
             shares = tuple(each.failed / each.n for each in before if each.n)
@@ -121,7 +123,9 @@ def _rows(target: StoredTarget, measures: Sequence[Measure], runs: Sequence[Stor
             levels = [
                 each.levels[measure.name]
                 for each in before
-                if measure.name in each.levels and each.questions == target.questions
+                if measure.name in each.levels
+                and each.questions == target.questions
+                and (measure.unit is not Unit.MONEY or each.costs.keys() == target.costs.keys())
             ]
             yield _ComparedFigure(target, measure, target.levels[measure.name], _since_last_change(levels[-MOST_RUNS:]))
 

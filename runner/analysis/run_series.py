@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from runner.analysis.change_points import ChangePoint, find_changes
 from runner.analysis.intervals import LEVEL, Interval
-from runner.analysis.measures import OF_ALL_REQUESTS, Measure
+from runner.analysis.measures import OF_ALL_REQUESTS, Measure, Unit
 from runner.analysis.student import quantile
 from runner.storage.stored_summary import StoredFigure, StoredRun, StoredTarget
 
@@ -57,7 +57,13 @@ class RunSeries:
     measure: Measure
     points: tuple[RunPoint, ...]
     left_out: int
-    """Runs of this suite and target that are no points: unfinished, replayed, or with fewer questions."""
+    """Runs of this suite and target that are no points: unfinished, replayed, with fewer questions, or with costs in
+    another currency than the newest."""
+
+    @property
+    def conditions(self) -> Mapping[str, object]:
+        """Return what its runs have in common beside the suite's file: the cases that -k chose, the order, the load."""
+        return _conditions(self.last.run)
 
     @cached_property
     def changes(self) -> tuple[ChangePoint, ...]:
@@ -121,27 +127,42 @@ def make_series(runs: Sequence[StoredRun], measures: Sequence[Measure]) -> tuple
 
 def _subject(run: StoredRun, target: StoredTarget) -> tuple[str, ...]:
     """Return what runs have in common that are compared: the questions, who was asked, and how."""
-    return run.summary.digest, run.summary.suite, target.target, load_of(run)
+    settings = json.dumps(target.settings, sort_keys=True)
+    return run.summary.digest, run.summary.suite, target.target, settings, load_of(run)
 
 
 def load_of(run: StoredRun) -> str:
-    """Return a text that runs at the same load, in the same order, have in common."""
+    """Return a text that runs of the same cases at the same load, in the same order, have in common."""
+    return json.dumps(_conditions(run), sort_keys=True)
+
+
+def _conditions(run: StoredRun) -> dict[str, object]:
     found = run.summary
-    return json.dumps([found.load, found.order, found.concurrency], sort_keys=True)
+    cases = {"cases": ", ".join(found.case_patterns)} if found.case_patterns else {}
+    concurrency = {} if found.concurrency is None else {"concurrency": found.concurrency}
+    return {**cases, "order": found.order, **concurrency, **found.load}
 
 
 def _series(members: Sequence[tuple[StoredRun, StoredTarget]], measure: Measure) -> Iterator[RunSeries]:
     questions = Counter(target.questions for run, target in members if counts_in_history(run)).most_common()
     usual = max(questions, key=lambda found: (found[1], found[0]), default=(0, 0))[0]
-    points = tuple(
+    points = [
         RunPoint(run, target, target.levels[measure.name])
         for run, target in members
         if counts_in_history(run) and target.questions == usual and measure.name in target.levels
-    )
+    ]
+    if measure.unit is Unit.MONEY:
+        points = _in_one_currency(points)
     if points:
         run, target = members[-1]
         found = run.summary
-        yield RunSeries(target.target, found.suite, found.digest, measure, points, len(members) - len(points))
+        yield RunSeries(target.target, found.suite, found.digest, measure, tuple(points), len(members) - len(points))
+
+
+def _in_one_currency(points: Sequence[RunPoint]) -> list[RunPoint]:
+    """Return the points whose costs are all in the currency of the newest: a ratio of two currencies has no meaning."""
+    known = [point for point in points if len(point.target.costs) == 1]
+    return [point for point in known if point.target.costs.keys() == known[-1].target.costs.keys()]
 
 
 def counts_in_history(run: StoredRun) -> bool:

@@ -36,6 +36,7 @@ def summarize_run(run: Run, journal: stat_result | None, version: str) -> Stored
         started_at=header.started_at,
         suite=header.suite,
         digest=header.digest,
+        case_patterns=tuple(header.case_patterns),
         simulated=run.simulated,
         ended=run.ended,
         stop_reason=run.stop_reason,
@@ -59,6 +60,7 @@ def _summarize_target(run: Run, summary: TargetSummary) -> StoredTarget:
     passed = sum(cell.passed for cell in cells)
     return StoredTarget(
         target=str(summary.target),
+        settings=run.header.variants.get(summary.target.name, {}),
         n=summary.n,
         failed=summary.failed,
         questions=len(arm.timed[QUESTION].drop_duplicates()),

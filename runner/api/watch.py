@@ -1,5 +1,6 @@
 """`watch`: the same run again and again, each as a table when it is over."""
 
+import warnings
 from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
@@ -15,6 +16,7 @@ from runner.api.watched_run import perform_watched
 from runner.commands.run.load_suite import load_suite
 from runner.commands.run.options import RunOptions
 from runner.commands.run.prepare import prepare
+from runner.commands.run.prepared_run import PreparedRun
 from runner.commands.run.send_and_write import FinishedRun
 from runner.commands.watch import watch as watch_suite
 
@@ -29,6 +31,7 @@ def watch(
 
     A run that begins while the caller works on the last table does not exist: the next begins at the first moment
     that is due after that. A table's `attrs["missed"]` says how many were missed before it. The budget is for all runs.
+    A later run that cannot be made is a warning, and the next is tried.
 
     Args:
         suite: a suite file.
@@ -37,18 +40,23 @@ def watch(
         **options: those of `run`.
 
     Raises:
-        CompareError: the suite or an option is wrong, or another process watches the suite.
+        CompareError: the suite or an option is wrong, the first run cannot be made, or another process watches the
+            suite.
 
     """
     refuse_unknown(options, ("suite", "every", "until", *RUN_OPTIONS), "watch")
     place = Path(suite)
 
-    def run_once(options: RunOptions) -> FinishedRun:
-        prepared = prepare(*load_suite(place), options)
+    def prepare_once(options: RunOptions) -> PreparedRun:
+        return prepare(*load_suite(place), options)
+
+    def perform_once(prepared: PreparedRun) -> FinishedRun:
         return perform_watched(prepared, Progress(Nowhere(), prepared.notes))
 
-    for watched in watch_suite(place, read_options(options), run_once, every_s=every, for_s=until):
-        if watched.finished is not None:
+    for watched in watch_suite(place, read_options(options), prepare_once, perform_once, every_s=every, for_s=until):
+        if watched.finished is None:
+            warnings.warn(f"no run: {watched.problem}", stacklevel=2)
+        else:
             table = tabulate(watched.finished.run, watched.finished.folder)
             table.attrs["missed"] = watched.beat.missed
             yield table

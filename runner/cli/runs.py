@@ -63,11 +63,10 @@ def runs(
     shown = found.runs if shows_all else found.runs[: last or SHOWN]
     if as_json:
         echo_json(json.dumps(runs_as_data(shown), ensure_ascii=False, indent=2))
-        return
-    if shown:
+    elif shown:
         open_console(color).print(render_runs(shown))
     left = len(found.runs) - len(shown)
     if left:
         echo_error(f"{left:,} older ones are not shown; --all shows them")
     elif not shown:
-        echo_error(f"no run in {place} fits" if folder or suite or target or since_s else f"no run in {place} yet")
+        echo_error(f"no run in {place} fits" if suite or target or since_s else f"no run in {place} yet")

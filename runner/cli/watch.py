@@ -14,6 +14,7 @@ from runner.cli.terminal import echo_error, echo_wrapped
 
 if TYPE_CHECKING:
     from runner.commands.run.options import RunOptions
+    from runner.commands.run.prepared_run import PreparedRun
     from runner.commands.run.send_and_write import FinishedRun
     from runner.commands.watch import WatchedRun
     from runner.pricing.money import Money
@@ -60,32 +61,36 @@ def watch(
     `compare history` shows what the runs tell. Exit codes: 0 the time or the budget is over, 2 the first run could not
     start, 130 interrupted.
     """
-    from runner.commands.run.event_loop import run_async  # noqa: PLC0415 -- heavy imports wait until there is work
-    from runner.commands.run.load_suite import load_suite  # noqa: PLC0415
+    from runner.commands.run.load_suite import load_suite  # noqa: PLC0415 -- heavy imports wait until there is work
     from runner.commands.run.prepare import prepare  # noqa: PLC0415
-    from runner.commands.run.send_and_write import perform  # noqa: PLC0415
     from runner.commands.watch import watch as watch_suite  # noqa: PLC0415
 
-    is_confirmed = yes
+    is_first = True
 
-    def run_once(options: "RunOptions") -> "FinishedRun":
-        nonlocal is_confirmed
+    def prepare_once(options: "RunOptions") -> "PreparedRun":
+        nonlocal is_first
         prepared = prepare(*load_suite(suite), options, ask=ask_about_hosts)
-        confirm(prepared, confirm_over, yes=is_confirmed)
-        if not is_confirmed:
-            for note in prepared.notes:
-                echo_error(f"note: {note}")
-        is_confirmed = True
-        return run_async(perform, prepared)
+        confirm(prepared, confirm_over, yes=yes or not is_first)
+        for note in prepared.notes if is_first else ():
+            echo_error(f"note: {note}")
+        is_first = False
+        return prepared
 
     try:
-        for watched in watch_suite(suite, options, run_once, every_s=every_s, for_s=for_s, spans=spans):
+        for watched in watch_suite(suite, options, prepare_once, _perform, every_s=every_s, for_s=for_s, spans=spans):
             _print_line(watched)
             if watched.finished is not None and watched.finished.interrupted:
                 sys.exit(130)
     except KeyboardInterrupt:
         echo_error("interrupted between two runs: all of them are kept")
         sys.exit(130)
+
+
+def _perform(prepared: "PreparedRun") -> "FinishedRun":
+    from runner.commands.run.event_loop import run_async  # noqa: PLC0415 -- heavy imports wait until there is work
+    from runner.commands.run.send_and_write import perform  # noqa: PLC0415
+
+    return run_async(perform, prepared)
 
 
 def _print_line(watched: "WatchedRun") -> None:
@@ -103,3 +108,5 @@ def _print_line(watched: "WatchedRun") -> None:
         return
     echo_wrapped(f"{now}  {watched.finished.folder.name}  {one_line(describe_in_a_line(watched.finished.run))}")
     sys.stdout.flush()
+    if watched.problem is not None:
+        echo_error(watched.problem)

@@ -1,6 +1,5 @@
 """`compare runs`: the runs in a folder, from their summaries, which are derived where they are missing or stale."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
@@ -48,15 +47,12 @@ class RunList:
     unreadable: tuple[str, ...]
 
 
-def list_stored_runs(
-    parent: Path = RESULTS, choice: RunChoice | None = None, derived: Callable[[int], None] = lambda _: None
-) -> RunList:
+def list_stored_runs(parent: Path = RESULTS, choice: RunChoice | None = None) -> RunList:
     """Return the runs in a folder.
 
     Args:
         parent: the folder that holds the runs' folders.
         choice: which of them are wanted.
-        derived: called with the number of summaries that were derived from journals so far, after each.
 
     Raises:
         CompareError: there is no such folder, or it cannot be read.
@@ -65,7 +61,6 @@ def list_stored_runs(
     choice = choice or RunChoice()
     found: list[StoredRun] = []
     unreadable = []
-    count = 0
     for folder in _folders(parent):
         summary = read_summary(folder, __version__)
         if summary is None:
@@ -74,7 +69,6 @@ def list_stored_runs(
             except JournalError as error:
                 unreadable.append(str(error))
                 continue
-            derived(count := count + 1)
         if (run := choice.of(StoredRun(folder, summary))) is not None:
             found.append(run)
     return RunList(tuple(sorted(found, key=lambda run: run.started_at, reverse=True)), tuple(unreadable))
@@ -92,7 +86,10 @@ def _folders(parent: Path) -> list[Path]:
 
 def _derive(folder: Path) -> StoredSummary:
     """Return a run's summary from its journal, and store it where that is possible."""
-    journal = (folder / FILE_NAME).stat()
+    try:
+        journal = (folder / FILE_NAME).stat()
+    except OSError as error:  # it was removed a moment ago
+        raise JournalError(f"{folder} cannot be read: {error.strerror}") from error
     summary = summarize_run(load_run(folder), journal, __version__)
     write_summary(folder, summary)
     return summary

@@ -4,14 +4,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from pathlib import Path
 
 from runner.commands.run.options import NamedFolder, RunOptions
+from runner.commands.run.prepared_run import PreparedRun
 from runner.commands.run.send_and_write import FinishedRun
-from runner.errors import CompareError, JournalError, WriteFailed
+from runner.errors import CompareError, JournalError
 from runner.outputs import otel
 from runner.pricing.money import Money
+from runner.storage import journal
 from runner.storage.journal.writer import lock
 from runner.storage.run_folder import RESULTS
 
@@ -19,8 +20,6 @@ LONGEST_SLEEP_S = 20.0
 """A machine may sleep, and its clock may be set: the time is looked at as often as this."""
 
 SHORTEST_S = 1.0
-
-RunOnce = Callable[[RunOptions], FinishedRun]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +54,11 @@ def beats(every_s: float, for_s: float | None, clock: TimeOfDay) -> Iterator[Bea
         if for_s is not None and due * every_s >= for_s:
             return
         while (left_s := origin + due * every_s - clock.now()) > 0:
-            if left_s > every_s:
-                origin -= left_s - every_s
-            clock.sleep(min(left_s, LONGEST_SLEEP_S))
+            origin -= max(left_s - every_s, 0.0)
+            clock.sleep(min(left_s, every_s, LONGEST_SLEEP_S))
         due = max(due, _passed(origin, every_s, clock))
+        if for_s is not None and due * every_s >= for_s:
+            return  # the machine slept until after the end
         yield Beat(due, due - number - 1)
         number = due
 
@@ -69,7 +69,7 @@ def _passed(origin: float, every_s: float, clock: TimeOfDay) -> int:
 
 @dataclass(frozen=True, slots=True)
 class WatchedRun:
-    """The outcome of a beat: a run, or why there was none."""
+    """The outcome of a beat: a run, or why there was none; or a run, and what could not be written of it."""
 
     beat: Beat
     finished: FinishedRun | None
@@ -79,7 +79,8 @@ class WatchedRun:
 def watch(
     suite: Path,
     options: RunOptions,
-    run_once: RunOnce,
+    prepare: Callable[[RunOptions], PreparedRun],
+    perform: Callable[[PreparedRun], FinishedRun],
     *,
     every_s: float,
     for_s: float | None = None,
@@ -88,47 +89,52 @@ def watch(
 ) -> Iterator[WatchedRun]:
     """Run a suite at each beat; yield the outcome of each.
 
-    Ends after `for_s`, when the budget is spent, and after a run that was interrupted. Later beats go on where one
-    could not start: a key may be back, or a disk have room again.
+    Ends after `for_s`, when what is left of a budget does not pay for another conversation, and after a run that was
+    interrupted. Later beats go on where one could not start: a key may be back, or a disk have room again.
 
     Args:
         suite: the suite's file. Only one process watches it at a time.
         options: those of each run; the budgets are for all runs together.
-        run_once: performs a run with these options.
+        prepare: prepares a run with these options.
+        perform: performs it.
         every_s: seconds between beats.
         for_s: see `beats`.
         spans: a file of OpenTelemetry spans to which those of each run are appended.
         clock: the time of day.
 
     Raises:
-        CompareError: the options are not those of a watch, another process watches the suite, or the first run could
-            not start.
+        CompareError: the options are not those of a watch, another process watches the suite, the first run could not
+            be made, or the journal of a run cannot be read, so that nobody knows what is left of a budget.
 
     """
-    _refuse_impossible(options, every_s)
+    _refuse_impossible(options, every_s, spans)
     with _only_watcher(suite):
         for beat in beats(every_s, for_s, clock or TimeOfDay()):
+            prepared = finished = problem = None
             try:
-                finished = run_once(options)
+                prepared = prepare(options)
+                finished = perform(prepared)
             except CompareError as error:
                 if beat.number == 0:
                     raise
-                yield WatchedRun(beat, None, str(error))
-                continue
-            if spans is not None:
-                _append_spans(spans, finished)
-            yield WatchedRun(beat, finished)
-            options = replace(options, budgets=_left(options.budgets, finished))
-            if finished.interrupted or any(not each.amount for each in options.budgets):
+                problem = str(error)
+            if spans is not None and finished is not None:
+                problem = _append_spans(spans, finished)
+            yield WatchedRun(beat, finished, problem)
+            if prepared is not None and options.budgets:
+                options = replace(options, budgets=_left(prepared))
+            if (finished is not None and finished.interrupted) or any(not each.amount for each in options.budgets):
                 return
 
 
-def _refuse_impossible(options: RunOptions, every_s: float) -> None:
+def _refuse_impossible(options: RunOptions, every_s: float, spans: Path | None) -> None:
     if every_s < SHORTEST_S:
         raise CompareError(f"--every must be {SHORTEST_S:g} s or more, not {every_s:g} s")
     folders = [path for path in options.outputs if isinstance(path, NamedFolder) or not path.suffix]
     if folders:
         raise CompareError(f"-o {folders[0]}: each run of a watch has a folder of its own in {RESULTS}; name files")
+    if spans is not None and (fault := _append(spans, "")) is not None:
+        raise CompareError(f"--spans {fault}; nothing was sent")
 
 
 @contextmanager
@@ -148,18 +154,26 @@ def _only_watcher(suite: Path) -> Iterator[None]:
         yield
 
 
-def _left(budgets: tuple[Money, ...], finished: FinishedRun) -> tuple[Money, ...]:
-    """Return what is left of each budget, 0 at least."""
-    spent = dict.fromkeys((each.currency for each in budgets), Decimal(0))
-    for cost in finished.run.costs:
-        if cost.spent.currency in spent:
-            spent[cost.spent.currency] += cost.spent.amount
-    return tuple(Money(max(each.amount - spent[each.currency], Decimal(0)), each.currency) for each in budgets)
+def _left(prepared: PreparedRun) -> tuple[Money, ...]:
+    """Return what a run leaves of its budgets: of one that failed, too, if it sent anything."""
+    from runner.commands.run.stop_rules import budgets_left  # noqa: PLC0415 -- brings numpy
+
+    budgets = prepared.options.budgets
+    if not (prepared.folder / journal.FILE_NAME).exists():
+        return budgets
+    return budgets_left(prepared.plan, prepared.forecast, budgets, journal.read(prepared.folder).records)
 
 
-def _append_spans(path: Path, finished: FinishedRun) -> None:
+def _append_spans(path: Path, finished: FinishedRun) -> str | None:
+    """Append the spans of a run to a file; return why that is impossible, None if it is done."""
+    fault = _append(path, otel.write(finished.run).text)
+    return None if fault is None else f"{fault}; the run is in {finished.folder}"
+
+
+def _append(path: Path, text: str) -> str | None:
     try:
         with path.open("a", encoding="utf-8") as file:
-            file.write(otel.write(finished.run).text)
+            file.write(text)
     except OSError as error:
-        raise WriteFailed(f"{path} cannot be written: {error.strerror}; the run is in {finished.folder}") from error
+        return f"{path} cannot be written: {error.strerror}"
+    return None

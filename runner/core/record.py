@@ -232,9 +232,7 @@ class Record:
     @cached_property
     def summarised_reasoning(self) -> bool:
         """Whether the reasoning that was streamed is a summary: far shorter than its tokens."""
-        lengths = zip(self.text_events.channels, self.text_events.lengths, strict=True)
-        chars = sum(length for channel, length in lengths if channel == Channel.REASONING)
-        is_named = "reasoning_summary" in self.noted
+        chars, is_named = self._reasoning_chars, "reasoning_summary" in self.noted
         return self.outcome in TIMED and is_summary(self.reasoning, chars, self.reasoning_tokens, is_named=is_named)
 
     @cached_property
@@ -268,13 +266,16 @@ class Record:
     @property
     def _reported_tokens(self) -> int | None:
         """The tokens of the text that was streamed, as far as the counts say."""
-        if self.output_tokens is None or not self.reasoning_tokens:
+        if self.output_tokens is None or not self.reasoning_tokens or self._reasoning_chars:
             return self.output_tokens
-        lengths = zip(self.text_events.channels, self.text_events.lengths, strict=True)
-        if all(channel != Channel.REASONING for channel, length in lengths if length):
-            hidden = self.reasoning_tokens
-            return self.output_tokens - hidden if hidden <= self.output_tokens else None
-        return self.output_tokens
+        hidden = self.reasoning_tokens
+        return self.output_tokens - hidden if hidden <= self.output_tokens else None
+
+    @property
+    def _reasoning_chars(self) -> int:
+        """The characters of the reasoning that was streamed."""
+        columns = zip(self.text_events.channels, self.text_events.lengths, strict=True)
+        return sum(length for channel, length in columns if channel == Channel.REASONING)
 
     @property
     def _chars_after_first(self) -> int:

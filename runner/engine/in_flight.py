@@ -107,16 +107,14 @@ def with_response(
     """
     failed, usage, started, answered = fold.failed, fold.usage, fold.response_started, fold.answered_by
     first, last = (None if at_ns is None else at_ns - epoch_ns for at_ns in (fold.first_event, fold.last_event))
-    simulated = record.identity.simulated or (started is not None and started.simulated)
+    identity = replace(record.identity, simulated=True) if started and started.simulated else record.identity
 
     def hide(text: str | None) -> str | None:
         return None if text is None else redactor.by_value(text)
 
     return replace(
         record,
-        identity=record.identity
-        if simulated == record.identity.simulated
-        else replace(record.identity, simulated=True),
+        identity=identity,
         timestamps=replace(record.timestamps, first_event=first, last_event=last),
         outcome=fold.outcome(),
         text_events=fold.text_events(sent_ns or epoch_ns),

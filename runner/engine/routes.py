@@ -6,6 +6,9 @@ from runner.core.answered_by import is_same_vendor
 from runner.core.record_from_events import Fold
 from runner.wire.failure import failure
 
+OTHER_ROUTE = "other_route"
+"""The `error_type` of a reply that another vendor gave than the one that was pinned."""
+
 
 def check_route(fold: Fold, vendors: Sequence[str], at_ns: int) -> set[str]:
     """Fail an attempt that another vendor answered; return the flags of one that does not tell.
@@ -25,5 +28,5 @@ def check_route(fold: Fold, vendors: Sequence[str], at_ns: int) -> set[str]:
         notes.add("route_unconfirmed")
     elif not is_same_vendor(vendors[0], found, vendors[1:]):
         message = f"{found} answered, though route: {vendors[0]} allows no other vendor"
-        fold.add(failure("other_route", message, at_ns, status=started.status))
+        fold.add(failure(OTHER_ROUTE, message, at_ns, status=started.status))
     return notes

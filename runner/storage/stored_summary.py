@@ -36,6 +36,8 @@ class StoredTarget:
     """One target of a run, of each place if it was sent from several."""
 
     target: str
+    settings: Mapping[str, Any]
+    """The parameters that its variant sets: variants of one name may differ from run to run."""
     n: int
     failed: int
     questions: int
@@ -69,6 +71,9 @@ class StoredSummary:
     """ISO 8601, with the offset from UTC."""
     suite: str
     digest: str
+    """That of the whole suite file."""
+    case_patterns: tuple[str, ...]
+    """Those that chose its cases; empty for all of them."""
     simulated: bool
     ended: bool
     stop_reason: str | None

@@ -89,7 +89,10 @@ class ThinkTags:
     def __init__(self) -> None:
         self._state = _State.START
         self._held: list[Text] = []
+        self._opened: TagFamily | None = None
+        """The family of the tag behind which reasoning has begun."""
         self._family: TagFamily | None = None
+        """The family whose trailers are dropped from the answer."""
         self._may_be_unopened = True
         """Whether a closing tag without an opening one can still come."""
         self._beginning: str | None = ""
@@ -190,6 +193,7 @@ class ThinkTags:
         return True
 
     def _find_closing(self, decided: list[Event]) -> bool:
+        assert self._opened is not None
         joined = self._joined
         found = CLOSINGS[self._opened.name].search(joined)
         if found is None:

@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 
 import runner
 from runner.core.record import Record
+from runner.pricing.rates import Price, Rates
 from runner.storage.run_folder import RESULTS
 from tests.conftest import RunCli
 from tests.support.crafted_runs import BASE, NEW, answered, write_run
@@ -89,6 +92,49 @@ def test_another_suite_or_load_is_another_series(run_cli: RunCli) -> None:
     write_run(RESULTS / "20261121T090000-other-load", [answered(BASE)], digest="d2", started_at=started)
     series = json.loads(run_cli("history", "--target", BASE, "--metric", "ttft", "--json").stdout)
     assert sorted(each["n"] for each in series) == [1, 1, 3]
+    assert [each["conditions"].get("rate") for each in series].count(3.0) == 1
+    shown = run_cli("history").stdout
+    assert "suite crafted (d1), order blocks, rate 3.0" in shown
+    assert shown.count("suite crafted (d1)") == 2
+
+
+def test_other_cases_of_a_suite_are_another_series(run_cli: RunCli) -> None:
+    """`-k` chooses other questions, though the suite's file and their number are the same."""
+    for night, case in enumerate(["one", "two"] * 4):
+        started = FIRST + timedelta(days=night)
+        folder = RESULTS / f"{started:%Y%m%dT%H%M%S}-nightly-{night:04}"
+        records = [answered(BASE, case, ttft_s=0.2 if case == "one" else 0.9)]
+        write_run(folder, records, started_at=started.isoformat(), case_patterns=(case,))
+    one, two = json.loads(run_cli("history", "--metric", "ttft", "--json").stdout)
+    assert (one["n"], two["n"]) == (4, 4)
+    assert {one["conditions"]["cases"], two["conditions"]["cases"]} == {"one", "two"}
+    assert "suite crafted (d1), cases one, order blocks" in run_cli("history").stdout
+
+
+def test_variants_of_one_name_and_other_settings_are_two_series(run_cli: RunCli) -> None:
+    """A long value of `--vary` is numbered: `#system=1` may be another text in the next run."""
+    for night, text in enumerate(["Be brief, please.", "Tell all you know."] * 2):
+        started = FIRST + timedelta(days=night)
+        folder = RESULTS / f"{started:%Y%m%dT%H%M%S}-nightly-{night:04}"
+        record = answered(BASE)
+        record = replace(record, identity=replace(record.identity, variant="system=1"))
+        settings = {f"{BASE}#system=1": {"system": text}}
+        write_run(folder, [record], started_at=started.isoformat(), variants=settings)
+    series = json.loads(run_cli("history", "--metric", "ttft", "--json").stdout)
+    assert [(each["target"], each["n"]) for each in series] == [(f"{BASE}#system=1", 2)] * 2
+
+
+def test_costs_in_another_currency_are_left_out(run_cli: RunCli) -> None:
+    """A ratio of two currencies has no meaning, and would look like a change of sevenfold."""
+    for night in range(8):
+        currency = "USD" if night < 4 else "CNY"
+        price = Price(currency, (Rates(Decimal(0), Decimal(1 if night < 4 else 7)),), "test").to_plain()
+        started = FIRST + timedelta(days=night)
+        folder = RESULTS / f"{started:%Y%m%dT%H%M%S}-nightly-{night:04}"
+        records = [answered(input_tokens=5)]
+        write_run(folder, records, started_at=started.isoformat(), prices={BASE: price})
+    (found,) = json.loads(run_cli("history", "--metric", "cost", "--json").stdout)
+    assert (found["n"], found["left_out"], found["changes"]) == (4, 4, [])
 
 
 @pytest.mark.parametrize("metric", ["failures", "slow"])

@@ -101,23 +101,25 @@ def test_runs_of_other_machines_clocks_loads_and_suites_are_counted_and_left_out
         {"clock": "kernel"},
         {"load": {"rate": 3.0}},
         {"digest": "d2"},
+        {"case_patterns": ("one",)},
         {"simulated": True},
         {"replay_of": "x"},
     )
     for night, details in enumerate(others, 15):
         write_night(night, night_records(Random(night)), **details)
-    write_night(21, night_records(Random(9)))
-    found = json.loads(run_cli("diff", "history", "20260822", "--json", "--metric", "ttft").stdout)
+    write_night(22, night_records(Random(9)))
+    found = json.loads(run_cli("diff", "history", "20260823", "--json", "--metric", "ttft").stdout)
     assert found["history"]["left_out"] == {
         "from another machine": 1,
         "with another clock": 1,
         "at another load": 1,
         "of another version of the suite": 1,
+        "of other cases": 1,
         "simulated": 1,
         "unfinished or replayed": 1,
     }
     assert {row["units"] for row in found["findings"]} == {15}
-    assert "left out: 1 from another machine, 1 with another clock" in run_cli("diff", "history", "20260822").stdout
+    assert "left out: 1 from another machine, 1 with another clock" in run_cli("diff", "history", "20260823").stdout
 
 
 def test_a_target_that_fails_is_a_regression_although_it_has_no_times() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import runner
+from runner.storage.find_run import folders_of_runs
 from runner.storage.journal import FILE_NAME
 from runner.storage.run_folder import RESULTS, SUMMARY_FILE
 from tests.conftest import RunCli
@@ -60,6 +61,7 @@ def test_older_runs_are_counted_where_they_are_not_shown(run_cli: RunCli) -> Non
     done = run_cli("runs", "-n", "1")
     assert (NOW in done.stdout, TUESDAY in done.stdout) == (True, False)
     assert "2 older ones are not shown; --all shows them" in done.stderr
+    assert "2 older ones are not shown" in run_cli("runs", "-n", "1", "--json").stderr
     contradicting = run_cli("runs", "-n", "1", "--all")
     assert contradicting.returncode == 2
     assert "Give one of them" in contradicting.stderr
@@ -75,6 +77,18 @@ def test_a_journal_that_cannot_be_read_is_named_and_costs_no_other(run_cli: RunC
     assert "left out: " in done.stderr
     assert "broken" in done.stderr
     assert len(runner.runs().attrs["unreadable"]) == 1
+
+
+def test_a_run_that_is_removed_meanwhile_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cleanup may run beside the list."""
+    write_three()
+    folders = [*folders_of_runs(), RESULTS / "removed"]
+    monkeypatch.setattr("runner.commands.runs.folders_of_runs", lambda _: folders)
+    table = runner.runs()
+    assert (table["run_id"].nunique(), table.attrs["unreadable"]) == (
+        3,
+        ["results/removed cannot be read: No such file or directory"],
+    )
 
 
 def test_a_summary_is_derived_once_and_again_when_its_journal_grows(run_cli: RunCli) -> None:

@@ -184,6 +184,15 @@ def test_ad_hoc_variants_are_replayed_and_resumed_without_naming_them_again(tmp_
         }
 
 
+def test_other_values_are_resumed_with_the_same_models(tmp_path: Path) -> None:
+    """A model of the suite that was not asked before is not asked because a value is added."""
+    write_yaml(tmp_path / "s.yaml", {"targets": ["sim/quick", "sim/steady"], "cases": [{"id": "a", "prompt": "Hi"}]})
+    succeed(tmp_path, "run", "s.yaml", "-m", "sim/quick", "--vary", "temperature=0,1", "-o", "out")
+    succeed(tmp_path, "run", "--resume", "out", "--vary", "temperature=0,1,2")
+    asked = Counter((line["model"], line["variant"]) for line in read_lines(tmp_path / "out", "record"))
+    assert asked == {("quick", f"temperature={value}"): 1 for value in (0, 1, 2)}
+
+
 def test_a_resumed_run_sends_only_what_its_variants_lack(tmp_path: Path) -> None:
     """A changed variant is asked again, one that is whole is not; one that the suite has no more is refused."""
     write_yaml(tmp_path / "s.yaml", SUITE)
@@ -204,18 +213,26 @@ def test_a_resumed_run_sends_only_what_its_variants_lack(tmp_path: Path) -> None
     assert (done.returncode, f"{name('low')}: asked as a variant before" in done.stderr) == (2, True), done.stderr
 
 
-@pytest.mark.parametrize("name_of_text", ["system", "prefix", "suffix"])
-def test_a_secret_in_a_variant_is_not_sent(tmp_path: Path, name_of_text: str) -> None:
-    """It is found in a variant's texts as in a prompt, from the suite or from the command line."""
+@pytest.mark.parametrize(
+    ("parameter", "written"),
+    [
+        *((name, "Use {} now") for name in ("system", "prefix", "suffix")),
+        ("extra_body", {"metadata": [{"login": "{}"}]}),
+        ("response_format", {"type": "{}"}),
+        ("stop", ["{}"]),
+    ],
+)
+def test_a_secret_in_a_variant_is_not_sent(tmp_path: Path, parameter: str, written: object) -> None:
+    """It is found in a variant's parameters as in a prompt, from the suite or from the command line."""
     secret = {"MY_SERVICE_TOKEN": "tok-0123456789-abcdef"}
-    text = f"Use {secret['MY_SERVICE_TOKEN']} now"
+    value = json.dumps(written).replace("{}", secret["MY_SERVICE_TOKEN"])
     write_yaml(tmp_path / "s.yaml", {"targets": ["sim/quick"], "cases": [{"id": "a", "prompt": "Hi"}]})
-    varied = {"variants": {"a": {name_of_text: text}}, "cases": [{"id": "a", "prompt": "Hi"}]}
+    varied = {"variants": {"a": {parameter: json.loads(value)}}, "cases": [{"id": "a", "prompt": "Hi"}]}
     write_yaml(tmp_path / "v.yaml", {"targets": ["sim/quick"], **varied})
-    for arguments in (("v.yaml",), ("s.yaml", "--vary", f'{name_of_text}="{text}",Hi')):
+    for arguments in (("v.yaml",), ("s.yaml", "--vary", f"{parameter}={value}")):
         done = compare(tmp_path, "run", *arguments, "-o", "never", variables=secret)
         assert done.returncode == 2
-        assert f"a `{name_of_text}` holds the value of MY_SERVICE_TOKEN" in done.stderr
+        assert f"a `{parameter}` holds the value of MY_SERVICE_TOKEN" in done.stderr
         assert secret["MY_SERVICE_TOKEN"] not in done.stderr
     assert not (tmp_path / "never").exists()
 

@@ -1,10 +1,13 @@
 """`compare watch`: when runs are due, that none overlap, and what becomes of each."""
 
 import json
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,15 +18,15 @@ from runner.commands.run.event_loop import run_async
 from runner.commands.run.load_suite import load_suite
 from runner.commands.run.options import RunOptions
 from runner.commands.run.prepare import prepare
+from runner.commands.run.prepared_run import PreparedRun
 from runner.commands.run.send_and_write import FinishedRun, perform
-from runner.commands.watch import Beat, TimeOfDay, beats, watch
-from runner.errors import CompareError
+from runner.commands.watch import Beat, TimeOfDay, WatchedRun, beats, watch
+from runner.errors import CompareError, WriteFailed
 from runner.pricing.money import Money
-from runner.pricing.rates import Price, Rates
 from runner.storage.find_run import folders_of_runs
 from tests.conftest import RunCli
-from tests.support.command import start
-from tests.support.crafted_runs import BASE, answered, run_of
+from tests.support.command import start, write_yaml
+from tests.support.scripted_server import serve, streamed_reply
 
 SUITE = "name: short\ncases: [{id: hi, prompt: hi}]\ntargets: [sim/quick]\n"
 HOUR = 3600.0
@@ -84,6 +87,13 @@ def test_a_machine_that_slept_runs_when_it_wakes() -> None:
     assert [next(due), next(due)] == [Beat(0, 0), Beat(5, 4)]
 
 
+def test_a_machine_that_slept_past_the_end_runs_no_more() -> None:
+    """No beat is due after the end, not even one that should have been before it."""
+    clock = VirtualClock()
+    due = beats(HOUR, 3 * HOUR, TimeOfDay(lambda: clock.time_s, lambda _: clock.sleep(9 * HOUR)))
+    assert list(due) == [Beat(0, 0)]
+
+
 def test_a_clock_that_is_set_back_delays_no_run_by_more_than_an_interval() -> None:
     """Summer time ends, or somebody sets the clock: the next run is due within an hour all the same."""
     clock = VirtualClock()
@@ -92,6 +102,12 @@ def test_a_clock_that_is_set_back_delays_no_run_by_more_than_an_interval() -> No
     clock.time_s -= 10 * HOUR
     assert next(due) == Beat(1, 0)
     assert sum(clock.slept) == pytest.approx(HOUR)
+    often = beats(5, None, clock.wall)
+    next(often)
+    clock.time_s -= HOUR
+    clock.slept.clear()
+    assert next(often) == Beat(1, 0)
+    assert sum(clock.slept) == 5
 
 
 @given(st.lists(st.floats(0, 10), max_size=20))
@@ -118,36 +134,98 @@ def test_each_run_has_a_line_and_a_folder(run_cli: RunCli) -> None:
     assert len(Path("spans.jsonl").read_text().splitlines()) == 1
 
 
+@pytest.mark.parametrize("yes", [(), ("-y",)])
+def test_notes_are_told_before_the_first_run(run_cli: RunCli, yes: tuple[str, ...]) -> None:
+    """Once, whether or not questions are answered beforehand."""
+    Path("suite.yaml").write_text("name: short\ncases: [{id: hi, prompt: hi}]\n")
+    done = run_cli("watch", "suite.yaml", "--every", "1s", "--for", "1.5s", *yes)
+    assert done.stderr.count("note: no provider is configured") == 1
+
+
+def prepare_suite(options: RunOptions) -> PreparedRun:
+    """Prepare a run of suite.yaml."""
+    return prepare(*load_suite(Path("suite.yaml")), options)
+
+
+def perform_run(prepared: PreparedRun) -> FinishedRun:
+    """Perform a run."""
+    return run_async(perform, prepared)
+
+
+def watch_virtually(
+    options: RunOptions, perform: Callable[[PreparedRun], FinishedRun] = perform_run, **times: Any
+) -> Iterator[WatchedRun]:
+    """Watch suite.yaml with real runs at virtual hours."""
+    clock = VirtualClock().wall
+    return watch(Path("suite.yaml"), options, prepare_suite, perform, every_s=HOUR, clock=clock, **times)
+
+
 def test_files_are_of_the_last_run_and_spans_of_all() -> None:
     """Three real runs at virtual hours."""
     Path("suite.yaml").write_text(SUITE)
-    place, spans = Path("suite.yaml"), Path("spans.jsonl")
-    options = RunOptions(outputs=(Path("last.json"),))
-
-    def run_once(options: RunOptions) -> FinishedRun:
-        return run_async(perform, prepare(*load_suite(place), options))
-
-    times = {"every_s": HOUR, "for_s": 2.5 * HOUR}
-    watched = list(watch(place, options, run_once, spans=spans, clock=VirtualClock().wall, **times))
+    spans, options = Path("spans.jsonl"), RunOptions(outputs=(Path("last.json"),))
+    watched = list(watch_virtually(options, spans=spans, for_s=2.5 * HOUR))
     ids = [each.finished.run.header.run_id for each in watched if each.finished]
     assert len(ids) == len(set(ids)) == len(spans.read_text().splitlines()) == 3
     assert json.loads(Path("last.json").read_text())["run"]["run_id"] == ids[-1]
 
 
-def test_a_budget_is_for_all_runs() -> None:
-    """What a run spent is no longer there for the next, and nothing is asked for nothing."""
+def test_a_file_of_spans_that_cannot_be_written_is_refused_first_and_told_later() -> None:
+    """Before anything is sent; but a watch does not end since a disk was full for an hour."""
     Path("suite.yaml").write_text(SUITE)
-    given: list[Decimal] = []
+    with pytest.raises(CompareError, match=r"--spans none/spans\.jsonl cannot be written: No such file"):
+        next(watch_virtually(RunOptions(), spans=Path("none/spans.jsonl")))
+    assert not folders_of_runs()
+    Path("there").mkdir()
+    told = []
+    for each in watch_virtually(RunOptions(), spans=Path("there/spans.jsonl"), for_s=1.5 * HOUR):
+        told.append(each.problem)
+        assert each.finished is not None
+        if each.beat.number == 0:
+            Path("there").rename("away")
+    assert told[0] is None
+    assert "there/spans.jsonl cannot be written: No such file" in str(told[1])
 
-    def run_once(options: RunOptions) -> FinishedRun:
-        given.append(options.budgets[0].amount)
-        price = Price("USD", (Rates(Decimal(0), Decimal(1_000_000)),), "test").to_plain()
-        return FinishedRun(run_of([answered()], prices={BASE: price}), Path(), (), interrupted=False)
 
-    options = RunOptions(budgets=(Money(Decimal(7), "USD"),))
-    watched = list(watch(Path("suite.yaml"), options, run_once, every_s=HOUR, clock=VirtualClock().wall))
-    assert given == [7, 4, 1]  # each run costs 3: three tokens, a dollar each
-    assert len(watched) == 3
+@contextmanager
+def priced_server(*, with_usage: bool) -> Iterator[None]:
+    """Write suite.yaml for a server whose replies cost 3 USD; where they lack token counts, 10 USD at most."""
+    reply = streamed_reply("a", "b", "c")
+    if not with_usage:
+        pieces = [(pause, data.replace(b"usage", b"other")) for pause, data in reply.pieces]
+        reply = replace(reply, pieces=pieces)
+    with serve(reply) as server:
+        row = {"base_url": server.url, "keyless": True}
+        price = {"currency": "USD", "input": 0, "output": 1_000_000, "source": "a test", "date": "2026-11-20"}
+        write_yaml(Path("compare.yaml"), {"providers": {"acme": row}, "prices": {"acme/m-1": price}})
+        suite = {"name": "s", "cases": [{"id": "a", "prompt": "hi"}], "defaults": {"max_tokens": 10}}
+        write_yaml(Path("suite.yaml"), {**suite, "targets": ["acme/m-1"]})
+        yield
+
+
+@pytest.mark.parametrize(("with_usage", "runs"), [(True, 6), (False, 2)])
+def test_a_budget_is_for_all_runs(with_usage: bool, runs: int) -> None:
+    """25 USD pay for five runs of 3 USD, after which 10 are still there for one more, or for two of 10 USD at most.
+
+    The watch ends when one more conversation is no longer paid for: nothing is asked for nothing, hour after hour.
+    """
+    with priced_server(with_usage=with_usage):
+        watched = list(watch_virtually(RunOptions(budgets=(Money(Decimal(25), "USD"),)), for_s=20 * HOUR))
+    assert [len(each.finished.run.table) for each in watched if each.finished] == [1] * runs
+
+
+def test_a_run_whose_tables_cannot_be_written_is_charged_to_the_budget() -> None:
+    """What it sent is in its journal."""
+
+    def fail(prepared: PreparedRun) -> FinishedRun:
+        finished = perform_run(prepared)
+        if len(folders_of_runs()) > 1:
+            raise WriteFailed("the disk is full")
+        return finished
+
+    with priced_server(with_usage=True):
+        watched = list(watch_virtually(RunOptions(budgets=(Money(Decimal(25), "USD"),)), fail, for_s=20 * HOUR))
+    assert [each.problem for each in watched] == [None, *["the disk is full"] * 5]
 
 
 def test_two_processes_do_not_watch_one_suite(run_cli: RunCli) -> None:
@@ -182,15 +260,13 @@ def test_what_is_no_watch_is_refused(run_cli: RunCli, options: tuple[str, ...], 
 def test_a_later_run_that_cannot_start_costs_no_further_one() -> None:
     """The first problem ends the command, a later one is told: the next beat tries again."""
     Path("suite.yaml").write_text(SUITE)
-    clock, calls = VirtualClock(), []
-
-    def fail(_: RunOptions) -> FinishedRun:
-        calls.append(1)
-        raise CompareError("the disk is full")
-
-    with pytest.raises(CompareError, match="the disk is full"):
-        next(watch(Path("suite.yaml"), RunOptions(), fail, every_s=HOUR, clock=clock.wall))
-    assert len(calls) == 1
+    with pytest.raises(CompareError, match="lost"):
+        next(watch_virtually(RunOptions(models=("lost/m",))))
+    problems = []
+    for each in watch_virtually(RunOptions(), for_s=2.5 * HOUR):
+        problems.append(each.problem)
+        Path("suite.yaml").write_text(SUITE if len(problems) == 2 else "cases: []")
+    assert [problem is None for problem in problems] == [True, False, True]
 
 
 def test_runs_are_tables_in_python() -> None:

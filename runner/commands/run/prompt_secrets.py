@@ -1,8 +1,9 @@
-"""Refuse prompts that hold a secret of the user's: a provider would see it, and the journal would store it."""
+"""Refuse prompts and parameters that hold a secret of the user's: a provider would see it, the journal store it."""
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
 from itertools import chain
 
 from runner.core.suite import Case, Suite
@@ -42,15 +43,26 @@ def _problems(case: Case, suite: Suite, secrets: Iterable[Key]) -> Iterator[Prob
 
 
 def _problems_of_parameters(suite: Suite, secrets: Iterable[Key]) -> Iterator[Problem]:
-    """Yield a problem for each text of a target or a variant that is sent with every prompt and holds a secret."""
+    """Yield a problem for each parameter of a target or a variant that holds a secret, however deep in it."""
     variants = chain(suite.variants, *(row.variants for row in suite.targets))
     rows = (row.parameters for row in suite.targets)
     for parameters in (suite.parameters, *rows, *(variant.parameters for variant in variants)):
-        for name in ("system", "prefix", "suffix"):
+        for name in (field.name for field in fields(parameters)):
+            texts = list(_texts_in(getattr(parameters, name)))
             for key in secrets:
-                if key.reveal() in (getattr(parameters, name) or ""):
+                if any(key.reveal() in text for text in texts):
                     what = f"a `{name}` holds the value of {key.variable}"
                     yield Problem(suite.path or suite.name, 1, 1, what, "Take it out: a provider would see it")
+
+
+def _texts_in(value: object) -> Iterator[str]:
+    """Yield the texts in plain data, names of members included."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from chain(*map(_texts_in, chain.from_iterable(value.items())))
+    elif isinstance(value, Sequence):
+        yield from chain(*map(_texts_in, value))
 
 
 def _is_no_word(value: str) -> bool:

@@ -9,11 +9,12 @@ from runner.core.cluster_options import Node
 from runner.core.load_profile import LoadProfile
 from runner.core.slo import Slo
 from runner.core.suite import Suite
+from runner.core.target_name import VARIANT_MARK
 from runner.errors import CompareError, JournalError
 from runner.planning.plan import Order, Plan
 from runner.pricing.money import parse_money
 from runner.storage.find_run import find_run
-from runner.storage.journal import Journal, read
+from runner.storage.journal import Header, Journal, read
 from runner.storage.resume import (
     ResumedRun,
     refuse_foreign_suite,
@@ -68,7 +69,9 @@ def settle_options(options: RunOptions, journal: Journal | None) -> RunOptions:
     header, load = journal.header, _merge_load(options, journal)
     return replace(
         options,
-        models=options.models if options.models or options.providers or options.vary else header.targets,
+        models=options.models
+        if options.models or options.providers
+        else _models_of(header, other_variants=bool(options.vary)),
         vary=options.vary or {name: tuple(values) for name, values in header.vary.items()},
         cases=options.cases or header.case_patterns,
         repeat=options.repeat or header.repeat,
@@ -82,6 +85,14 @@ def settle_options(options: RunOptions, journal: Journal | None) -> RunOptions:
         slo=options.slo or Slo.from_plain(header.slo),
         **{name: getattr(load, name) for name in LOAD_FIELDS},
     )
+
+
+def _models_of(header: Header, *, other_variants: bool) -> tuple[str, ...]:
+    """Return the targets of a run; without their variants where the resumed run has others, of the same models."""
+    if not other_variants:
+        return header.targets
+    models = (name.rpartition(VARIANT_MARK)[0] if name in header.variants else name for name in header.targets)
+    return tuple(dict.fromkeys(models))
 
 
 def _merge_load(options: RunOptions, journal: Journal) -> LoadProfile:

@@ -8,7 +8,7 @@ the event loop by 5 ms at most.
 
 from abc import ABC, abstractmethod
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from decimal import Decimal
@@ -249,6 +249,18 @@ def stop_rule(
         _refuse_unwatched(forecast, budgets)
         rules += [Budget(budget, plan, _paid_in(budget.currency, forecast)) for budget in budgets]
     return FirstOf(rules) if rules else None
+
+
+def budgets_left(
+    plan: Plan, forecast: Forecast, budgets: Sequence[Money], records: Iterable[Record]
+) -> tuple[Money, ...]:
+    """Return what these requests of a run leave of each budget; 0 where it does not pay for one more conversation."""
+    rules = [Budget(budget, plan, _paid_in(budget.currency, forecast)) for budget in budgets]
+    for record in records:
+        for rule in rules:
+            rule.finished(record)
+    left = (rule.limit.amount - rule.spent if rule() is None else Decimal(0) for rule in rules)
+    return tuple(Money(amount, budget.currency) for amount, budget in zip(left, budgets, strict=True))
 
 
 def _refuse_endless(forecast: Forecast, budgets: Sequence[Money]) -> None:

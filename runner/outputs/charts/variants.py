@@ -177,7 +177,7 @@ def _blocks(rows: Sequence[_Row], measures: Sequence[SweptFigure], canvas: Canva
 
 def _axis(measure: SweptFigure, rows: Sequence[_Row], start: float, end: float, canvas: Canvas) -> Axis:
     found = [value for row in rows if (value := measure.read(row.figures)) is not None]
-    values = [end for each in found for end in (each.value, *([each.interval.high] if each.interval else []))]
+    values = [each.interval.high if each.interval else each.value for each in found]
     if measure.write is percent:
         values.append(1.0)
     scale = canvas.fit(measure.name, values, start, end, ticks=3, linear=True)
@@ -213,7 +213,7 @@ def _draw_column(block: _Block, measure: SweptFigure, axis: Axis, canvas: Canvas
         [
             draw_label(scale.start, block.top + SMALL, elide(axis.title, room, SMALL), size=SMALL, soft=True),
             draw_vertical_rules(scale, block.top + TOP, block.bottom),
-            *(_draw_line(block.rows, points)),
+            *_draw_line(block.rows, points),
             *marks,
             draw_ticks_below(axis, block.bottom + 14, overhang=GUTTER / 2),
         ]
@@ -222,14 +222,14 @@ def _draw_column(block: _Block, measure: SweptFigure, axis: Axis, canvas: Canvas
 
 def _draw_line(rows: Sequence[_Row], points: Sequence[Point | None]) -> list[str]:
     """Draw a line through the points of each model."""
-    runs: list[tuple[int, list[Point]]] = []
+    models: list[list[Point]] = []
     for row, point in zip(rows, points, strict=True):
         if row.heading is not None:
-            runs.append((row.place, []))
+            models.append([])
         if point is not None:
-            runs[-1][1].append(point)
+            models[-1].append(point)
     soft = partial(element, "path", fill="none", stroke="currentColor", stroke_opacity="0.35", stroke_width=1.4)
-    return [soft(d=line(through)) for _, through in runs if len(through) > 1]
+    return [soft(d=line(through)) for through in models if len(through) > 1]
 
 
 def _draw_mark(row: _Row, measure: SweptFigure, axis: Axis, point: Point, canvas: Canvas) -> str:

@@ -20,6 +20,7 @@ def _plain(series: RunSeries) -> dict[str, Any]:
         "target": series.target,
         "suite": series.suite,
         "digest": series.digest,
+        "conditions": dict(series.conditions),
         "measure": series.measure.name,
         "unit": series.measure.unit,
         "n": len(series.points),

@@ -60,8 +60,8 @@ def describe_left_out(series: RunSeries) -> BilingualText | None:
     if not series.left_out:
         return None
     return _(
-        "note: {target}, {measure}: {runs} left out: unfinished, replayed, without this figure, or with fewer "
-        "questions than most",
+        "note: {target}, {measure}: {runs} left out: unfinished, replayed, without this figure or in another "
+        "currency, or with fewer questions than most",
         target=series.target,
         measure=_(series.measure.label),
         runs=plural(series.left_out, "{n} run", "{n} runs"),

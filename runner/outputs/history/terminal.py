@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from itertools import groupby
 
 from rich.console import Group
 from rich.text import Text
@@ -25,17 +24,24 @@ WORDY = frozenset({0, 1, 5, 6})
 
 
 def render_history(series: Sequence[RunSeries]) -> Group:
-    """Return a table for each suite, with the changes of levels below it."""
+    """Return a table for each suite and load, with the changes of levels below it."""
+    groups: dict[str, list[RunSeries]] = {}
+    for each in series:
+        groups.setdefault(_heading(each), []).append(each)
     parts: list[object] = []
-    for (suite, digest), members in groupby(series, key=lambda each: (each.suite, each.digest)):
-        own = list(members)
+    for heading, own in groups.items():
         parts += [
-            Text(f"suite {one_line(suite)} ({digest[:12]})", style="bold"),
+            Text(heading, style="bold"),
             draw_table(TextTable(HEADINGS, tuple(map(_row, own)), WORDY)),
             *(FlowingText(one_line(line)) for each in own for line in _notes(each)),
             Text(""),
         ]
     return Group(*parts)  # type: ignore[arg-type]
+
+
+def _heading(series: RunSeries) -> str:
+    conditions = ", ".join(f"{name} {value}" for name, value in series.conditions.items())
+    return one_line(f"suite {series.suite} ({series.digest[:12]}), {conditions}")
 
 
 def _row(series: RunSeries) -> tuple[str, ...]:

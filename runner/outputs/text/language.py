@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache
+from functools import cache, cached_property
 from gettext import GNUTranslations, NullTranslations
 from importlib.resources import files
 from io import BytesIO
@@ -45,19 +45,17 @@ class Catalogue(GNUTranslations):
                 return _fill(translation, {name: self.say(value) for name, value in found.groupdict().items()})
         return sentence
 
-    @property
+    @cached_property
     def _templates(self) -> list[tuple[re.Pattern[str], str]]:
         """The templates with their translations; of two that a sentence fits, the one with more text of its own."""
-        if not hasattr(self, "_of_sentences"):
-            context = f"{SENTENCE}\x04"
-            entries = {
-                key.removeprefix(context): text
-                for key, text in vars(self)["_catalog"].items()
-                if isinstance(key, str) and key.startswith(context)
-            }
-            ordered = sorted(entries, key=lambda each: -sum(len(before) for before, *_ in Formatter().parse(each)))
-            self._of_sentences = [(_pattern_of(template), entries[template]) for template in ordered]
-        return self._of_sentences
+        context = f"{SENTENCE}\x04"
+        entries = {
+            key.removeprefix(context): text
+            for key, text in vars(self)["_catalog"].items()  # gettext has no other way to list what it read
+            if isinstance(key, str) and key.startswith(context)
+        }
+        ordered = sorted(entries, key=lambda each: -sum(len(before) for before, *_ in Formatter().parse(each)))
+        return [(_pattern_of(template), entries[template]) for template in ordered]
 
 
 def _pattern_of(template: str) -> re.Pattern[str]:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from runner.api.notebook.progress import Progress
 from runner.api.notebook.screen import Nowhere
-from runner.api.options import RUN_OPTIONS, RunKeywords, read_options, refuse_unknown
+from runner.api.options import RUN_OPTIONS, RunKeywords, read_options, read_seconds, refuse_unknown
 from runner.api.tables import tabulate
 from runner.api.watched_run import perform_watched
 from runner.commands.run.load_suite import load_suite
@@ -28,7 +28,8 @@ def watch(
             print(summary(table)["ttft_p50_s"])
 
     A run that begins while the caller works on the last table does not exist: the next begins at the first moment
-    that is due after that. A table's `attrs["missed"]` says how many were missed before it. The budget is for all runs.
+    that is due after that. A table's `attrs["missed"]` says how many were missed before it, and `attrs["problems"]` why
+    runs before it could not start. The budget is for all runs.
 
     Args:
         suite: a suite file.
@@ -47,8 +48,13 @@ def watch(
         prepared = prepare(*load_suite(place), options)
         return perform_watched(prepared, Progress(Nowhere(), prepared.notes))
 
-    for watched in watch_suite(place, read_options(options), run_once, every_s=every, for_s=until):
-        if watched.finished is not None:
-            table = tabulate(watched.finished.run, watched.finished.folder)
-            table.attrs["missed"] = watched.beat.missed
-            yield table
+    every_s, for_s = read_seconds("every", every), None if until is None else read_seconds("until", until)
+    problems: list[str] = []
+    for watched in watch_suite(place, read_options(options), run_once, every_s=every_s, for_s=for_s):
+        if watched.finished is None:
+            problems.append(str(watched.problem))
+            continue
+        table = tabulate(watched.finished.run, watched.finished.folder)
+        table.attrs |= {"missed": watched.beat.missed, "problems": problems}
+        yield table
+        problems = []

@@ -12,6 +12,7 @@ from runner.commands.run.send_and_write import FinishedRun
 from runner.errors import CompareError, JournalError, WriteFailed
 from runner.outputs import otel
 from runner.pricing.money import Money
+from runner.storage.journal import FILE_NAME
 from runner.storage.journal.writer import lock
 from runner.storage.run_folder import RESULTS
 
@@ -69,7 +70,7 @@ def _passed(origin: float, every_s: float, clock: TimeOfDay) -> int:
 
 @dataclass(frozen=True, slots=True)
 class WatchedRun:
-    """The outcome of a beat: a run, or why there was none."""
+    """The outcome of a beat: a run, or why there was none; with a run, why its spans are missing."""
 
     beat: Beat
     finished: FinishedRun | None
@@ -89,7 +90,8 @@ def watch(
     """Run a suite at each beat; yield the outcome of each.
 
     Ends after `for_s`, when the budget is spent, and after a run that was interrupted. Later beats go on where one
-    could not start: a key may be back, or a disk have room again.
+    could not start: a key may be back, or a disk have room again. With a budget, a run whose outputs could not be
+    written is the last, since what it spent is not known.
 
     Args:
         suite: the suite's file. Only one process watches it at a time.
@@ -103,32 +105,47 @@ def watch(
     Raises:
         CompareError: the options are not those of a watch, another process watches the suite, or the first run could
             not start.
+        WriteFailed: with a budget, the outputs of a run could not be written.
 
     """
-    _refuse_impossible(options, every_s)
+    _refuse_impossible(options, every_s, spans)
     with _only_watcher(suite):
         for beat in beats(every_s, for_s, clock or TimeOfDay()):
             try:
                 finished = run_once(options)
             except CompareError as error:
-                if beat.number == 0:
+                # What a run spent whose tables could not be written is not known: the budget could be exceeded.
+                if beat.number == 0 or (options.budgets and error.exit_code == WriteFailed.exit_code):
                     raise
                 yield WatchedRun(beat, None, str(error))
                 continue
-            if spans is not None:
-                _append_spans(spans, finished)
-            yield WatchedRun(beat, finished)
+            yield WatchedRun(beat, finished, None if spans is None else _append_spans(spans, finished))
             options = replace(options, budgets=_left(options.budgets, finished))
             if finished.interrupted or any(not each.amount for each in options.budgets):
                 return
 
 
-def _refuse_impossible(options: RunOptions, every_s: float) -> None:
+def _refuse_impossible(options: RunOptions, every_s: float, spans: Path | None) -> None:
     if every_s < SHORTEST_S:
         raise CompareError(f"--every must be {SHORTEST_S:g} s or more, not {every_s:g} s")
     folders = [path for path in options.outputs if isinstance(path, NamedFolder) or not path.suffix]
     if folders:
         raise CompareError(f"-o {folders[0]}: each run of a watch has a folder of its own in {RESULTS}; name files")
+    if spans is not None:
+        _check_spans(spans)
+
+
+def _check_spans(path: Path) -> None:
+    """Raise CompareError if spans cannot be appended to a file; what stands in a `.jsonl` is left as it is."""
+    if path.suffix.lower() != ".jsonl":
+        raise CompareError(f"--spans {path}: spans are JSON lines; name a file that ends in .jsonl")
+    if path.name == FILE_NAME:
+        raise CompareError(f"--spans {path}: {FILE_NAME} is where a run keeps what it observed. Name another file.")
+    try:
+        with path.open("a", encoding="utf-8"):
+            pass
+    except OSError as error:
+        raise CompareError(f"--spans {path} cannot be written: {error.strerror}. Name another file.") from error
 
 
 @contextmanager
@@ -157,9 +174,11 @@ def _left(budgets: tuple[Money, ...], finished: FinishedRun) -> tuple[Money, ...
     return tuple(Money(max(each.amount - spent[each.currency], Decimal(0)), each.currency) for each in budgets)
 
 
-def _append_spans(path: Path, finished: FinishedRun) -> None:
+def _append_spans(path: Path, finished: FinishedRun) -> str | None:
+    """Append the spans of a run to a file; return why not, where that fails."""
     try:
         with path.open("a", encoding="utf-8") as file:
             file.write(otel.write(finished.run).text)
     except OSError as error:
-        raise WriteFailed(f"{path} cannot be written: {error.strerror}; the run is in {finished.folder}") from error
+        return f"{path} cannot be written: {error.strerror}; `compare export {finished.folder} --otel` makes the spans"
+    return None

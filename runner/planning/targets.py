@@ -282,7 +282,7 @@ def _notes_on(targets: Sequence[Target], endpoints: Mapping[str, Endpoint]) -> l
 
 
 def _notes_on_marks(targets: Sequence[Target], listed: Sequence[Target], suite: Suite) -> Iterator[str]:
-    """Yield a note on each model's name that is not listed and ends like a variant's, but there is none of that name."""
+    """Yield a note on each model's name that is not listed and ends like a variant's of which there is none."""
     known = dict.fromkeys([*(t.variant for t in listed if t.variant), *(each.name for each in suite.variants)])
     names = {TargetName(target.provider, target.model) for target in listed}
     for name in dict.fromkeys(TargetName(target.provider, target.model) for target in targets):

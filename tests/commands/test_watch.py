@@ -17,7 +17,7 @@ from runner.commands.run.options import RunOptions
 from runner.commands.run.prepare import prepare
 from runner.commands.run.send_and_write import FinishedRun, perform
 from runner.commands.watch import Beat, TimeOfDay, beats, watch
-from runner.errors import CompareError
+from runner.errors import CompareError, WriteFailed
 from runner.pricing.money import Money
 from runner.pricing.rates import Price, Rates
 from runner.storage.find_run import folders_of_runs
@@ -113,7 +113,8 @@ def test_each_run_has_a_line_and_a_folder(run_cli: RunCli) -> None:
     (folder,) = folders_of_runs()
     (line,) = done.stdout.splitlines()
     assert folder.name in line
-    assert "1 of 1 answered, sim/quick" in line
+    assert "1 of 1 answered; TTFT p50 sim/quick" in line
+    assert line.endswith("; simulated")
     assert Path("last.prom").read_text().startswith("# HELP compare_run_started_seconds")
     assert len(Path("spans.jsonl").read_text().splitlines()) == 1
 
@@ -168,6 +169,11 @@ def test_two_processes_do_not_watch_one_suite(run_cli: RunCli) -> None:
         (("--every", "0.1s"), "--every must be 1 s or more"),
         (("--every", "1h", "-o", "folder"), "each run of a watch has a folder of its own"),
         ((), "Missing option '--every'"),
+        (("--every", "15"), "'15' has no unit; write 15s, 15m, 15h or 15d"),
+        (("--every", "1h", "--for", "7"), "'7' has no unit"),
+        (("--every", "1h", "--spans", "spans.txt"), "name a file that ends in .jsonl"),
+        (("--every", "1h", "--spans", "journal.jsonl"), "where a run keeps what it observed"),
+        (("--every", "1h", "--spans", "absent/spans.jsonl"), "absent/spans.jsonl cannot be written: No such file"),
     ],
 )
 def test_what_is_no_watch_is_refused(run_cli: RunCli, options: tuple[str, ...], problem: str) -> None:
@@ -191,6 +197,58 @@ def test_a_later_run_that_cannot_start_costs_no_further_one() -> None:
     with pytest.raises(CompareError, match="the disk is full"):
         next(watch(Path("suite.yaml"), RunOptions(), fail, every_s=HOUR, clock=clock.wall))
     assert len(calls) == 1
+
+
+def test_spans_that_cannot_be_appended_end_no_watch() -> None:
+    """The folder is gone after the first run: each later line says so, and how to make the spans."""
+    Path("suite.yaml").write_text(SUITE)
+    place, spans = Path("suite.yaml"), Path("spans/all.jsonl")
+    spans.parent.mkdir()
+
+    def run_once(options: RunOptions) -> FinishedRun:
+        done = run_async(perform, prepare(*load_suite(place), options))
+        spans.unlink()
+        spans.parent.rmdir()
+        Path("spans").write_text("a file")
+        return done
+
+    times = {"every_s": HOUR, "for_s": 0.5 * HOUR}
+    (only,) = watch(place, RunOptions(), run_once, spans=spans, clock=VirtualClock().wall, **times)
+    assert only.finished is not None
+    assert only.problem is not None
+    assert "Not a directory; `compare export" in only.problem
+
+
+def test_times_in_python_are_seconds() -> None:
+    """A text that the command would take is refused by name."""
+    Path("suite.yaml").write_text(SUITE)
+    with pytest.raises(CompareError, match="every='1h': give seconds"):
+        next(runner.watch("suite.yaml", every="1h"))  # type: ignore[arg-type]
+    with pytest.raises(CompareError, match="until=-1: give seconds"):
+        next(runner.watch("suite.yaml", every=1, until=-1))
+
+
+@pytest.mark.parametrize(("budgets", "calls"), [((), 3), ((Money(Decimal(7), "USD"),), 2)])
+def test_a_run_of_unknown_cost_is_the_last_where_there_is_a_budget(budgets: tuple[Money, ...], calls: int) -> None:
+    """Its outputs could not be written, so what it spent is not known; without a budget the next run is tried."""
+    Path("suite.yaml").write_text(SUITE)
+    made: list[int] = []
+
+    def run_once(_: RunOptions) -> FinishedRun:
+        made.append(1)
+        if len(made) == 2:
+            raise WriteFailed("last.prom cannot be written")
+        return FinishedRun(run_of([answered()]), Path(), (), interrupted=False)
+
+    times = {"every_s": HOUR, "for_s": 2.5 * HOUR}
+    watched = watch(Path("suite.yaml"), RunOptions(budgets=budgets), run_once, clock=VirtualClock().wall, **times)
+    if budgets:
+        assert len(list(islice(watched, 1))) == 1
+        with pytest.raises(WriteFailed, match=r"last\.prom"):
+            next(watched)
+    else:
+        assert [each.problem for each in watched] == [None, "last.prom cannot be written", None]
+    assert len(made) == calls
 
 
 def test_runs_are_tables_in_python() -> None:
